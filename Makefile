@@ -1,0 +1,51 @@
+# Every target makes or reuses .venv and installs what it needs; nothing else is assumed
+# beyond Python 3.11-3.13 and make. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up lint format typecheck bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# One stamp per set of extras: a second run finds it and needs no network.
+$(VENV)/.installed-dev: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Tokentide needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "python3 -m venv failed: on Debian install the package python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+demo: $(VENV)/.installed-dev ## Start the embedded stack, replay real traffic, print what it cost, prove nothing was lost
+	$(BIN)/tokentide demo
+
+test: $(VENV)/.installed-dev ## Run every test
+	$(BIN)/python -m pytest
+
+up: $(VENV)/.installed-dev ## Run the embedded stack until Ctrl-C
+	$(BIN)/tokentide up
+
+lint: $(VENV)/.installed-dev ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-dev ## Apply style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: $(VENV)/.installed-dev ## Check types
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-bench ## Measure, beside the references, and write bench/results
+	$(BIN)/python -m bench
+
+clean: ## Remove the environment and the embedded stack's data
+	rm -rf $(VENV) .tokentide

@@ -1,0 +1,57 @@
+"""Field types shared by the event models: every bound is stated once, here.
+
+The limits protect the pipeline from absurd input (a 10 MB tag, a token count beyond 64 bits). The
+JSON Schemas and the vectorised predicates of the ingest job are derived from these annotations, so
+the three can not disagree.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+MAX_TAGS = 32
+"""Tags of one event."""
+MAX_COUNT = 1 << 40
+"""Largest token, chunk or unit count: beyond any model, and sums stay far from 64-bit overflow."""
+MAX_DURATION_MS = 7 * 24 * 3600 * 1000.0
+"""Longest duration: a week, the default age at which events stop being accepted."""
+MAX_EPOCH_US = 4_102_444_800_000_000
+"""2100-01-01: later times are wrong units (nanoseconds), not the future."""
+
+UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+HEX32_PATTERN = r"^[0-9a-f]{32}$"
+HEX16_PATTERN = r"^[0-9a-f]{16}$"
+
+EventId = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+"""A UUID in its canonical form with hyphens; version 7 recommended (it sorts by time)."""
+TraceId = Annotated[str, StringConstraints(pattern=HEX32_PATTERN)]
+SpanId = Annotated[str, StringConstraints(pattern=HEX16_PATTERN)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+"""A dimension that must be present: service, provider, operation, model."""
+Label = Annotated[str, StringConstraints(max_length=128)]
+"""An optional dimension or short identifier; the empty string is the same as absent."""
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+ModelLabel = Annotated[str, StringConstraints(max_length=256)]
+"""A model id; deployment paths and Bedrock ARNs are longer than other names."""
+Identifier = Annotated[str, StringConstraints(max_length=256)]
+"""An identifier somebody else made: response ids, conversation ids."""
+ShortText = Annotated[str, StringConstraints(max_length=2048)]
+TagKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+TagValue = Annotated[str, StringConstraints(max_length=256)]
+
+EpochUs = Annotated[int, Field(ge=0, le=MAX_EPOCH_US)]
+"""Microseconds since 1970-01-01 UTC."""
+DurationMs = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+SmallCount = Annotated[int, Field(ge=0, le=1_000_000)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Ratio = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+UnitAmount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Score = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+
+Tags = Annotated[dict[TagKey, TagValue], Field(max_length=MAX_TAGS)]
+OtherUnits = Annotated[dict[TagKey, UnitAmount], Field(max_length=MAX_TAGS)]
+"""Billed units that are not tokens: pages, seconds, images, search_units."""
+FinishReasons = Annotated[list[Label], Field(max_length=128)]

@@ -1,0 +1,1 @@
+"""The `tokentide` command: one module a command group."""

@@ -1,0 +1,1 @@
+"""Thin edges to ClickHouse, Kafka and the file system."""

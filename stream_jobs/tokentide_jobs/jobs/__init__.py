@@ -1,0 +1,1 @@
+"""Faust jobs: one agent a file, wiring without logic."""
