@@ -1,0 +1,160 @@
+"""Child processes of the stack: started on a leash, logged to a file, ended within a deadline.
+
+A child dies with its owner (`leash.py`), sits in a session of its own (Ctrl-C in the terminal
+reaches only the owner, which then stops everything in order), and is known by pid *and* start
+time, so that a recycled pid is never mistaken for one of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tokentide_jobs.errors import StackError
+
+__all__ = ["ChildProcess", "ChildRecord", "end_process", "process_started_s"]
+
+_LEASH = Path(__file__).with_name("leash.py")
+_LOG_CEILING_BYTES = 16 * 1024 * 1024
+"""A log beyond this is put aside (one generation) when its process is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRecord:
+    """What is needed to recognise a process later: its pid and when it started."""
+
+    name: str
+    pid: int
+    started_s: float
+
+    def is_alive(self) -> bool:
+        """Whether this very process, not a later one with the same pid, still runs."""
+        return process_started_s(self.pid) == self.started_s
+
+
+class ChildProcess:
+    """One supervised process; `start` may be called again after it has ended."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log_path: Path,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.log_path = log_path
+        self._env = dict(env) if env is not None else None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The pid while the process runs, else None."""
+        return self._process.pid if self._process is not None and self.exit_code is None else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended (negative: the signal), None while it runs or before it started."""
+        return None if self._process is None else self._process.poll()
+
+    def start(self) -> ChildRecord:
+        """Start the command; returns at once."""
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_path.exists() and self.log_path.stat().st_size > _LOG_CEILING_BYTES:
+            self.log_path.replace(self.log_path.with_suffix(".old.log"))
+        with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
+            leashed = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *self.command]
+            # The kernel ties a child to the *thread* that made it: all are made by one thread
+            # that lives as long as this process, whoever called.
+            self._process = (
+                _spawner(os.getpid())
+                .submit(
+                    subprocess.Popen,
+                    leashed,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=self._env,
+                    start_new_session=True,
+                )
+                .result()
+            )
+        return self.record()
+
+    def record(self) -> ChildRecord:
+        """The identity of the running process, for the lock file."""
+        pid = self.pid
+        started_s = process_started_s(pid) if pid is not None else None
+        if pid is None or started_s is None:
+            raise StackError(f"{self.name} ended at once: {self.log_tail()}")
+        return ChildRecord(self.name, pid, started_s)
+
+    def stop(self, deadline_s: float) -> None:
+        """End it: SIGTERM, and SIGKILL once the deadline has passed. Safe to call twice."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it without asking."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def log_tail(self, lines: int = 8) -> str:
+        """The last lines this run has written, for an error message."""
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_start)
+            text = log.read()[-16_384:].decode(errors="replace")
+        return "\n".join(text.splitlines()[-lines:]) or f"nothing was written to {self.log_path}"
+
+
+def process_started_s(pid: int) -> float | None:
+    """Start time of a process in epoch seconds, None if there is none (or only a zombie)."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return float(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def end_process(record: ChildRecord, deadline_s: float = 3.0) -> bool:
+    """End a process of an earlier owner; returns whether it was there (and is gone now)."""
+    import psutil
+
+    if not record.is_alive():
+        return False
+    process = psutil.Process(record.pid)
+    process.terminate()
+    give_up_at = time.monotonic() + deadline_s
+    while record.is_alive() and time.monotonic() < give_up_at:
+        time.sleep(0.02)
+    if record.is_alive():
+        process.kill()
+        process.wait(deadline_s)
+    return True
+
+
+@cache
+def _spawner(pid: int) -> ThreadPoolExecutor:
+    """The one thread that makes children (`pid`: a forked process needs a thread of its own)."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokentide-spawner")

