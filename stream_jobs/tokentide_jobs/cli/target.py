@@ -1,0 +1,94 @@
+"""What a command talks to: the services named in the environment, or the running embedded stack.
+
+`TOKENTIDE_KAFKA_BOOTSTRAP` and `TOKENTIDE_CLICKHOUSE_URL` beat the stack: whoever names a service
+means it. When neither is there a command says so instead of waiting for a default address.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.settings import Settings, redact_url
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+__all__ = ["connect_clickhouse", "data_dir_option", "find_target"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def data_dir_option(command: _Command) -> _Command:
+    """Add `--data-dir`, which names the embedded stack a command looks for."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=None,
+        metavar="DIR",
+        help="Directory of the embedded stack.  [default: $TOKENTIDE_DATA_DIR or .tokentide]",
+    )(command)
+
+
+def find_target(data_dir: Path | None, *needs: str) -> Settings:
+    """Return the settings of this process after checking that the services it needs are named.
+
+    Args:
+        data_dir: The `--data-dir` option, or None.
+        needs: Any of `kafka` and `clickhouse`.
+
+    Raises:
+        ConfigError: A setting can not be read.
+        ServiceUnreachable: A needed service is named by nothing: no variable, no running stack.
+    """
+    settings = Settings.from_env(os.environ, data_dir)
+    fields = {"kafka": "kafka_bootstrap", "clickhouse": "clickhouse_url"}
+    missing = [fields[need] for need in needs if fields[need] not in settings.sources]
+    if missing:
+        variables = " and ".join(f"TOKENTIDE_{name.upper()}" for name in missing)
+        raise ServiceUnreachable(
+            f"no stack is running in {settings.data_dir} and {variables} "
+            f"{'are' if len(missing) > 1 else 'is'} not set: start one with `tokentide up`, "
+            "name another directory with --data-dir, or name your own services"
+        )
+    return _without_foreign_log_id(settings)
+
+
+def connect_clickhouse(settings: Settings, *, database: str | None = None) -> Client:
+    """Return a connected ClickHouse client.
+
+    Raises:
+        ServiceUnreachable: Nobody answers at the address, or it refuses the credentials.
+    """
+    import clickhouse_connect
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    where = f"ClickHouse at {redact_url(settings.clickhouse_url)}"
+    source = settings.sources.get("clickhouse_url", "default")
+    try:
+        return clickhouse_connect.get_client(
+            dsn=settings.clickhouse_url,
+            database=database or settings.database,
+            connect_timeout=5,
+            send_receive_timeout=300,
+            query_retries=0,
+        )
+    except (ClickHouseError, OSError) as exc:
+        reason = " ".join(str(exc).split())[:200]
+        raise ServiceUnreachable(f"{where} (from {source}) does not answer: {reason}") from exc
+
+
+def _without_foreign_log_id(settings: Settings) -> Settings:
+    """Forget the stack's log id when Kafka is named by the environment: it is another log."""
+    sources = dict(settings.sources)
+    is_foreign = sources.get("log_id") != sources.get("kafka_bootstrap")
+    if is_foreign and str(sources.get("log_id", "")).endswith("stack.json"):
+        del sources["log_id"]
+        return replace(settings, log_id="", sources=sources)
+    return settings
