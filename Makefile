@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up lint format typecheck bench clean
+.PHONY: help demo test up lint format typecheck bench resolve clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,13 @@ typecheck: $(VENV)/.installed-dev ## Check types
 
 bench: $(VENV)/.installed-bench ## Measure, beside the references, and write bench/results
 	$(BIN)/python -m bench
+
+resolve: $(VENV)/.installed-dev ## Check that every dependency has wheels for all supported Pythons
+	@for version in 3.11 3.12 3.13; do \
+	  $(BIN)/python -m pip install --dry-run --quiet --disable-pip-version-check --ignore-installed \
+	    --only-binary=:all: --python-version $$version --target .venv/resolve '.[dev]' \
+	  && echo "Python $$version: every dependency resolves to wheels" || exit 1; \
+	done
 
 clean: ## Remove the environment and the embedded stack's data
 	rm -rf $(VENV) .tokentide
