@@ -1,0 +1,218 @@
+"""Where a batch begins and ends: one planner a partition, told what arrived and what time it is.
+
+It protects three promises: a record is never split and never skipped, a batch is the half-open
+offset range `[start, end)` that follows the previous one without a hole, and memory is bounded
+because the planner says when to stop reading. It has no clock and does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, Literal, Protocol, TypeVar
+
+from tokentide_jobs.errors import InvariantViolation
+
+__all__ = ["Limits", "PartitionPlanner", "SealReason", "SealedBatch", "Verdict", "event_estimate"]
+
+
+class _Stored(Protocol):
+    """What the planner needs to know of a record."""
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def value(self) -> bytes: ...
+
+
+R = TypeVar("R", bound=_Stored)
+
+SealReason = Literal["rows", "bytes", "age", "intent", "drain"]
+
+_RECORD_OVERHEAD_BYTES = 256
+"""Python objects around one buffered record; a million tiny records must count too."""
+
+
+class Verdict(Enum):
+    """What became of an offered record."""
+
+    KEPT = "kept"
+    REPEATED = "repeated"
+    """Its offset was taken before; the log was read again from an earlier place."""
+    GAP = "gap"
+    """Offsets are missing before it: read again from `expected`, it is not kept yet."""
+    DISCARDED = "discarded"
+    """It was on its way before that second reading began; it will come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a batch is sealed and when reading pauses."""
+
+    rows: int
+    bytes: int
+    age_ms: int
+    buffer_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBatch(Generic[R]):
+    """The records of one partition with offsets in `[start, end)`, in offset order."""
+
+    start: int
+    end: int
+    records: tuple[R, ...]
+    bytes: int
+    reason: SealReason
+    first_at_ms: int
+    """When the first of them arrived, on the clock given to `offer`."""
+
+
+class PartitionPlanner(Generic[R]):
+    """Collects the records of one partition and cuts them into batches.
+
+    Not thread safe: the loop that owns the partition calls it.
+
+    Args:
+        start: Where the first batch begins: the ledger's position.
+        limits: Seal and pause limits.
+        expected: The offset reading begins at, when records before it have expired; else `start`.
+        bound_end: The end that an open intent dictates for the first batch.
+    """
+
+    def __init__(
+        self, start: int, limits: Limits, expected: int | None = None, bound_end: int | None = None
+    ) -> None:
+        self.start = start
+        self.expected = start if expected is None else max(start, expected)
+        self.buffered_bytes = 0
+        self.buffered_events = 0
+        self._limits = limits
+        self._records: deque[tuple[R, int, int, int]] = deque()  # record, bytes, events, arrival
+        self._bound_end: int | None = None
+        self._last_discarded: int | None = None
+        if bound_end is not None:
+            self.bind(bound_end)
+
+    def offer(self, record: R, now_ms: int) -> Verdict:
+        """Take one record, in the order the log was read.
+
+        A hole in the offsets is believed only after a second reading from `expected`: the first
+        sight of it may be a delivery that was cut short by a rebalance.
+        """
+        offset = record.offset
+        if offset < self.expected:
+            return Verdict.REPEATED
+        if self._last_discarded is not None:
+            if offset > self._last_discarded:
+                self._last_discarded = offset
+                return Verdict.DISCARDED
+            self._last_discarded = None  # offsets went back: this is the second reading
+        elif offset > self.expected:
+            self._last_discarded = offset
+            return Verdict.GAP
+        size = len(record.value) + _RECORD_OVERHEAD_BYTES
+        events = event_estimate(record.value)
+        self._records.append((record, size, events, now_ms))
+        self.buffered_bytes += size
+        self.buffered_events += events
+        self.expected = offset + 1
+        return Verdict.KEPT
+
+    def bind(self, end: int) -> None:
+        """Make the next batch end exactly at `end`, as the intent that won says."""
+        if end <= self.start:
+            raise InvariantViolation(f"an intent [{self.start}, {end}) holds no offset")
+        self._bound_end = end
+
+    def seal(self, now_ms: int, *, drain: bool = False) -> SealedBatch[R] | None:
+        """Return the batch that is due, without removing it; None when nothing is due.
+
+        With `drain`, whatever is there is due. A bound batch is due when its last record is here.
+        The same records give the same batch again, or a longer one, until `remove`.
+        """
+        if self._bound_end is not None:
+            if self.expected < self._bound_end:
+                return None
+            return self._cut(self._bound_end, "intent")
+        if not self._records:
+            return None
+        limits = self._limits
+        is_due = (
+            drain
+            or self.buffered_events >= limits.rows
+            or self.buffered_bytes >= limits.bytes
+            or self.age_ms(now_ms) >= limits.age_ms
+        )
+        if not is_due:
+            return None
+        bytes_, events, end = 0, 0, self.start
+        for record, size, count, _arrival in self._records:
+            bytes_, events, end = bytes_ + size, events + count, record.offset + 1
+            if events >= limits.rows:
+                return self._cut(end, "rows")
+            if bytes_ >= limits.bytes:
+                return self._cut(end, "bytes")
+        return self._cut(end, "drain" if drain else "age")
+
+    def remove(self, end: int) -> None:
+        """Forget the records before `end`: they are stored. The next batch starts there."""
+        if not self.start < end <= self.expected:
+            raise InvariantViolation(
+                f"a batch that ends at {end} does not follow [{self.start}, {self.expected})"
+            )
+        if self._bound_end is not None and end != self._bound_end:
+            raise InvariantViolation(f"the open intent ends at {self._bound_end}, not at {end}")
+        while self._records and self._records[0][0].offset < end:
+            _record, size, events, _arrival = self._records.popleft()
+            self.buffered_bytes -= size
+            self.buffered_events -= events
+        self.start = end
+        self._bound_end = None
+
+    def age_ms(self, now_ms: int) -> int:
+        """How long the oldest buffered record has waited; 0 when there is none."""
+        return now_ms - self._records[0][3] if self._records else 0
+
+    def wait_ms(self, now_ms: int) -> int | None:
+        """Milliseconds until age alone seals a batch; None: only another record can."""
+        if not self._records or self._bound_end is not None:
+            return None
+        return max(0, self._limits.age_ms - self.age_ms(now_ms))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether reading must pause; never while an open intent still lacks records."""
+        if self._bound_end is not None and self.expected < self._bound_end:
+            return False
+        return self.buffered_bytes >= self._limits.buffer_bytes
+
+    @property
+    def has_room(self) -> bool:
+        """Whether paused reading may go on: half the buffer is free again."""
+        return not self.is_full and self.buffered_bytes * 2 <= self._limits.buffer_bytes
+
+    def _cut(self, end: int, reason: SealReason) -> SealedBatch[R]:
+        taken = list(self._before(end))
+        return SealedBatch(
+            start=self.start,
+            end=end,
+            records=tuple(record for record, _size, _events, _arrival in taken),
+            bytes=sum(size for _record, size, _events, _arrival in taken),
+            reason=reason,
+            first_at_ms=taken[0][3] if taken else 0,
+        )
+
+    def _before(self, end: int) -> Iterator[tuple[R, int, int, int]]:
+        for item in self._records:
+            if item[0].offset >= end:
+                return
+            yield item
+
+
+def event_estimate(value: bytes) -> int:
+    """Guess how many events a record holds, without parsing: lines, and never less than one."""
+    return value.count(b"\n") + (not value.endswith(b"\n"))
