@@ -31,14 +31,12 @@ class Capabilities:
         idempotent_producer: InitProducerId is answered (needed for `enable_idempotence`).
         transactions: Transactional producers and read_committed consumers work.
         retention: Old records are deleted by time; without it memory grows with every record.
-        topic_ids: Metadata carries an id per incarnation of a topic.
     """
 
     persistent: bool
     idempotent_producer: bool
     transactions: bool
     retention: bool
-    topic_ids: bool
 
 
 class Broker(Protocol):
@@ -57,11 +55,6 @@ class Broker(Protocol):
     @property
     def bootstrap(self) -> str:
         """`127.0.0.1:PORT`, valid once started."""
-        ...
-
-    @property
-    def log_id(self) -> str | None:
-        """Identity of the log where the broker itself gives none: fresh at every start."""
         ...
 
     @property

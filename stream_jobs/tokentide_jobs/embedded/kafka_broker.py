@@ -86,9 +86,7 @@ class KafkaBroker:
         idempotent_producer=True,
         transactions=True,
         retention=True,
-        topic_ids=True,
     )
-    log_id: str | None = None
 
     def __init__(
         self, data_dir: Path, *, port: int, cache_dir: Path, notify: Notify = lambda _: None

@@ -1,14 +1,13 @@
 """Tansu: a Kafka-compatible broker in one static binary, for networks that offer only packages.
 
 Starts in milliseconds and keeps its log in memory: after a restart offsets begin at 0 again while
-ClickHouse still holds what came before. `log_id` is therefore new at every start, and everything
-keyed by offsets carries it.
+ClickHouse still holds what came before. Its topics get new ids at every start, so the log id that
+everything keyed by offsets carries is new as well.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
 from pathlib import Path
 
 from tokentide_jobs.embedded.broker import BrokerKind, Capabilities
@@ -31,7 +30,6 @@ class TansuBroker:
         idempotent_producer=False,
         transactions=False,
         retention=False,
-        topic_ids=False,
     )
 
     def __init__(self, data_dir: Path, *, port: int = 0) -> None:
@@ -39,17 +37,11 @@ class TansuBroker:
         self._wanted_port = port
         self._port = port
         self._child: ChildProcess | None = None
-        self._log_id: str | None = None
 
     @property
     def bootstrap(self) -> str:
         """`127.0.0.1:PORT`."""
         return f"{LOOPBACK}:{self._port}"
-
-    @property
-    def log_id(self) -> str | None:
-        """`tansu-` and a random id, new at every start."""
-        return self._log_id
 
     @property
     def exit_code(self) -> int | None:
@@ -67,7 +59,6 @@ class TansuBroker:
         while time.monotonic() < give_up_at and child.exit_code is None:
             if is_serving(LOOPBACK, self._port):
                 self._child = child
-                self._log_id = f"tansu-{uuid.uuid4()}"
                 return record
             time.sleep(0.01)
         child.kill()
