@@ -1,0 +1,103 @@
+"""Question: how long from an event to its queryable row, at 2,000 events a second?
+
+Frames are sent at a steady pace; a client asks ClickHouse every 20 ms how far the rows have come.
+An event's delay is from the moment its frame was handed to Kafka to the first answer that counts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import json
+import statistics
+import threading
+import time
+
+from aiokafka import AIOKafkaProducer
+
+from bench.pipeline import Pipeline, running
+from bench.progress import say
+from bench.workload import frames, lines
+from tokentide_jobs.io.kafka_admin import ensure_topics
+
+EVENTS_PER_S = 2_000
+FRAME_EVENTS = 100
+SECONDS = 40
+WARM_UP_S = 8
+"""Left out: the group join and the first compilation of every query."""
+
+
+async def send(bootstrap: str, sent: list[tuple[int, float]]) -> None:
+    """Send frames at the pace; notes (events sent so far, time) for each frame."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type="lz4")
+    await producer.start()
+    now_us = time.time_ns() // 1000
+    encoded = lines(EVENTS_PER_S * SECONDS, now_us, 1_000_000 // EVENTS_PER_S)
+    begun = time.perf_counter()
+    total = 0
+    try:
+        for number, frame in enumerate(frames(encoded, FRAME_EVENTS)):
+            due = begun + number * FRAME_EVENTS / EVENTS_PER_S
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            at = time.perf_counter()
+            await producer.send("tokentide.events.v1", frame, partition=number % 4)
+            total += FRAME_EVENTS
+            sent.append((total, at))
+    finally:
+        await producer.stop()
+
+
+def watch(
+    pipeline: Pipeline, seen: list[tuple[int, float]], total: int, stop: threading.Event
+) -> None:
+    """Note (rows so far, time of the answer) every 20 ms until `total` rows are there."""
+    client = pipeline.client()
+    rows = 0
+    while rows < total and not stop.wait(0.02):
+        rows = int(client.query("SELECT count() FROM raw_requests").result_rows[0][0])
+        seen.append((rows, time.perf_counter()))
+    client.close()
+
+
+def measure() -> dict[str, object]:
+    """Return percentiles of the delay in seconds."""
+    with running() as pipeline:
+        asyncio.run(ensure_topics(pipeline.bootstrap))
+        with pipeline.worker():
+            sent: list[tuple[int, float]] = []
+            seen: list[tuple[int, float]] = []
+            stop = threading.Event()
+            watcher = threading.Thread(
+                target=watch, args=(pipeline, seen, EVENTS_PER_S * SECONDS, stop)
+            )
+            watcher.start()
+            say(f"sending {EVENTS_PER_S} events/s for {SECONDS} s")
+            asyncio.run(send(pipeline.bootstrap, sent))
+            watcher.join(30)
+            stop.set()
+            watcher.join()
+    return delays(sent, seen)
+
+
+def delays(sent: list[tuple[int, float]], seen: list[tuple[int, float]]) -> dict[str, object]:
+    """Match frames with answers by count: frame k is queryable once its events are counted."""
+    counts = [rows for rows, _ in seen]
+    begun = sent[0][1]
+    found = [
+        seen[bisect.bisect_left(counts, total)][1] - at
+        for total, at in sent
+        if at - begun >= WARM_UP_S and total <= counts[-1]
+    ]
+    cuts = statistics.quantiles(found, n=100)
+    return {
+        "events_per_s": EVENTS_PER_S,
+        "p50_s": round(cuts[49], 3),
+        "p95_s": round(cuts[94], 3),
+        "p99_s": round(cuts[98], 3),
+        "target_p99_s": 2.0,
+        "events_seen": counts[-1],
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))

@@ -1,0 +1,98 @@
+"""Question: how many events does one worker take per CPU second, beside its peers and the limit?
+
+The worker's full path (ledger, validation, prices, windows, histograms, ClickHouse) reads
+frames of 200 events. Every reference runs in the same session, on the same events; rounds
+alternate, because the speed of a shared machine drifts, and the median of the ratios is what counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+from bench.pipeline import Pipeline, cpu_s, running, wait_for_rows
+from bench.progress import say
+from bench.topics import fill
+from bench.workload import frames, lines
+
+FRAME_EVENTS = 200
+WORKER_EVENTS = 600_000
+REFERENCES = {
+    "limit": ("frames", WORKER_EVENTS),
+    "plain_orjson": ("frames", WORKER_EVENTS),
+    "quix_window": ("singles", 200_000),
+    "faust_idiomatic": ("singles", 12_000),
+}
+"""Reference, the topic it reads and how many events: enough for seconds of work each."""
+
+TARGETS = {"faust_idiomatic": 40.0, "quix_window": 4.0, "limit": 0.4}
+"""The worker should reach at least this many times the reference."""
+
+
+def measure(rounds: int = 3) -> dict[str, object]:
+    """Return events per CPU second of the worker and of each reference, and their ratios."""
+    with running() as pipeline:
+        say("filling topics")
+        now_us = time.time_ns() // 1000
+        encoded = lines(WORKER_EVENTS, now_us - 600_000_000, 900)
+        asyncio.run(fill(pipeline.bootstrap, "frames", frames(encoded, FRAME_EVENTS)))
+        asyncio.run(fill(pipeline.bootstrap, "singles", encoded[:200_000], keyed=True))
+        results: dict[str, list[float]] = {"worker": [], **{name: [] for name in REFERENCES}}
+        for number in range(rounds):
+            say(f"round {number + 1} of {rounds}")
+            results["worker"].append(worker_rate(pipeline, number))
+            for name, (topic, events) in REFERENCES.items():
+                results[name].append(reference_rate(pipeline.bootstrap, name, topic, events))
+    medians = {name: round(statistics.median(rates)) for name, rates in results.items()}
+    ratios = {
+        name: round(
+            statistics.median(w / r for w, r in zip(results["worker"], rates, strict=True)), 3
+        )
+        for name, rates in results.items()
+        if name != "worker"
+    }
+    return {
+        "events_per_cpu_s": medians,
+        "worker_divided_by": ratios,
+        "targets": TARGETS,
+        "bytes_per_event": round(sum(map(len, encoded)) / len(encoded)),
+        "rounds": results,
+    }
+
+
+def worker_rate(pipeline: Pipeline, number: int) -> float:
+    """Events per CPU second of the worker process between a tenth of the rows and the last."""
+    client = pipeline.client()
+    before = int(client.query("SELECT count() FROM raw_requests").result_rows[0][0])
+    client.close()
+    settings = {"events_topic": "frames", "group": f"bench-{number}", "log_id": f"round-{number}"}
+    with pipeline.worker(**settings) as process:
+        first = wait_for_rows(pipeline, before + WORKER_EVENTS // 10, 120)
+        cpu_before = cpu_s(process)
+        last = wait_for_rows(pipeline, before + WORKER_EVENTS, 300)
+        return (last - first) / (cpu_s(process) - cpu_before)
+
+
+def reference_rate(bootstrap: str, name: str, topic: str, events: int) -> float:
+    """Events per CPU second of one reference in a process of its own."""
+    command = [sys.executable, "-W", "ignore", "-m", f"bench.references.{name}"]
+    done = subprocess.run(
+        [*command, bootstrap, topic, str(events)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    found = [line for line in done.stdout.splitlines() if line.startswith('{"events"')]
+    if not found:
+        raise RuntimeError(f"{name} printed no figures: {done.stderr[-1000:]}")
+    figures = json.loads(found[-1])
+    return float(figures["events"] / figures["cpu_s"])
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))
