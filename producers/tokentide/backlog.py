@@ -1,0 +1,80 @@
+"""Frames that wait for the broker: bounded in bytes, in order, one batch in flight at a time.
+
+This is the memory an outage may use. Frames in flight are never dropped, because the broker may
+already have them; all others may be, oldest first, when the policy says so.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tokentide.framing import Frame
+
+
+class Backlog:
+    """The frames between encoding and acknowledgement.
+
+    Args:
+        max_bytes: Payload that may wait. One frame is always admitted, however large.
+    """
+
+    __slots__ = ("_max_bytes", "_waiting", "in_flight", "size_bytes")
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._waiting: deque[Frame] = deque()
+        self.in_flight: list[Frame] = []
+        self.size_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self.in_flight)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further frame should be encoded for now."""
+        return self.size_bytes >= self._max_bytes
+
+    @property
+    def events(self) -> int:
+        """Events that wait or are in flight."""
+        return sum(frame.events for frame in (*self.in_flight, *self._waiting))
+
+    @property
+    def first_number(self) -> int | None:
+        """Number of the oldest frame that is not settled, or None when all are."""
+        if self.in_flight:
+            return self.in_flight[0].number
+        return self._waiting[0].number if self._waiting else None
+
+    def add(self, frame: Frame) -> None:
+        """Queues one frame behind all others."""
+        self._waiting.append(frame)
+        self.size_bytes += len(frame.payload)
+
+    def drop_excess(self) -> int:
+        """Drops the oldest waiting frames until the backlog is within its bound.
+
+        Returns:
+            The number of events dropped.
+        """
+        events = 0
+        while self.size_bytes > self._max_bytes and self._waiting:
+            frame = self._waiting.popleft()
+            self.size_bytes -= len(frame.payload)
+            events += frame.events
+        return events
+
+    def start_batch(self, max_bytes: int) -> list[Frame]:
+        """Moves the oldest frames, at most `max_bytes` of them but at least one, in flight."""
+        batch_bytes = 0
+        while self._waiting:
+            batch_bytes += len(self._waiting[0].payload)
+            if self.in_flight and batch_bytes > max_bytes:
+                break
+            self.in_flight.append(self._waiting.popleft())
+        return list(self.in_flight)
+
+    def settle(self, frame: Frame) -> None:
+        """Forgets one frame in flight: it was delivered, or refused for good."""
+        self.in_flight.remove(frame)
+        self.size_bytes -= len(frame.payload)

@@ -1,0 +1,79 @@
+"""The queue between the host's threads and the background thread.
+
+Everything here runs on the caller's thread and costs about a microsecond: no lock, no I/O, no wait.
+Invariant: every event offered is either taken by the background thread or counted in exactly one
+of the tallies.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from tokentide.tally import Tally
+
+
+class Entry(NamedTuple):
+    """One event as the caller left it: encoding happens later, in the background."""
+
+    emitted_ns: int
+    seq: int
+    event: dict[str, object]
+
+
+class Buffer:
+    """A bounded queue of events that never blocks the side that puts.
+
+    Args:
+        capacity: Events that may wait. Threads that put at the very same moment may each overshoot
+            it by one; nothing ever waits for anything.
+        keeps_oldest: When full, True refuses the new event, False evicts the oldest one.
+    """
+
+    __slots__ = ("_capacity", "_entries", "_keeps_oldest", "evicted", "offered", "refused", "taken")
+
+    def __init__(self, capacity: int, *, keeps_oldest: bool) -> None:
+        self._capacity = capacity
+        self._keeps_oldest = keeps_oldest
+        self._entries: deque[Entry] = deque()
+        self.offered = Tally()
+        """Every event ever offered; the number it got is its `seq`, so a gap in `seq` is a loss."""
+        self.refused = Tally()
+        self.evicted = Tally()
+        self.taken = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, emitted_ns: int, event: dict[str, object]) -> None:
+        """Queues one event or counts it as dropped; called from any thread."""
+        seq = self.offered.add()
+        entries = self._entries
+        if len(entries) >= self._capacity:
+            if self._keeps_oldest:
+                self.refused.add()
+                return
+            while len(entries) >= self._capacity:
+                try:
+                    entries.popleft()
+                except IndexError:  # the background thread took it meanwhile: there is room
+                    break
+                self.evicted.add()
+        entries.append(Entry(emitted_ns, seq, event))
+
+    def take(self, limit: int) -> list[Entry]:
+        """Returns up to `limit` of the oldest events; called from the background thread only."""
+        taken: list[Entry] = []
+        pop = self._entries.popleft
+        try:
+            for _ in range(limit):
+                taken.append(pop())
+        except IndexError:
+            pass
+        self.taken += len(taken)
+        return taken
+
+    @property
+    def passed(self) -> int:
+        """How far the head of the queue has moved: events taken plus events evicted."""
+        return self.taken + self.evicted.value

@@ -1,0 +1,83 @@
+"""What a producer knows about itself: running counters, never reset.
+
+At rest the books balance: emitted = delivered + failed + dropped + queued. The `stats` events and
+the `dropped_before` field carry these numbers into the pipeline, so that it can measure its loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerStats:
+    """A snapshot of a producer's counters; counts of events since the process's first emit."""
+
+    producer_id: str
+    emitted: int
+    """Events offered to the producer, its own `stats` events included."""
+    delivered: int
+    """Events the broker has acknowledged."""
+    failed: int
+    """Events the broker refused for good."""
+    dropped: Mapping[str, int]
+    """Events dropped in this process, by reason; docs/producer.md explains each reason."""
+    queued: int
+    """Events in memory: waiting, being encoded, or in flight."""
+    delivered_frames: int
+    delivered_bytes: int
+    """Payload acknowledged, before compression."""
+    retries: int
+    """Attempts to connect or send that did not succeed."""
+    fields_dropped: int
+    """Fields left out of an event because no JSON can hold their value."""
+    fields_altered: int
+    """Fields shortened, or turned into text, to fit the event contract."""
+    connected: bool
+    last_error: str
+    """The latest failure in words, empty when there was none."""
+
+    @property
+    def dropped_total(self) -> int:
+        """Events dropped, whatever the reason."""
+        return sum(self.dropped.values())
+
+
+@dataclass(slots=True)
+class Counters:
+    """The background thread's counters: only that thread writes them."""
+
+    delivered: int = 0
+    failed: int = 0
+    delivered_frames: int = 0
+    delivered_bytes: int = 0
+    retries: int = 0
+    fields_dropped: int = 0
+    fields_altered: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    connected: bool = False
+    last_error: str = ""
+
+    def drop(self, reason: str, events: int = 1) -> None:
+        """Counts events that will never leave this process."""
+        if events:
+            self.dropped[reason] = self.dropped.get(reason, 0) + events
+
+    def note_failure(self, error: BaseException | str) -> None:
+        """Counts one attempt that did not succeed and remembers why."""
+        self.retries += 1
+        self.connected = False
+        self.last_error = describe(error)
+
+
+def describe(error: BaseException | str) -> str:
+    """Returns one line about an error, bounded, whatever the error object does."""
+    if isinstance(error, str):
+        return error[:500]
+    try:
+        text = str(error)
+    except Exception:
+        text = "(the error has no text)"
+    name = type(error).__name__
+    return f"{name}: {text}"[:500] if text else name

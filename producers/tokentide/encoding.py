@@ -1,0 +1,215 @@
+"""From an event as the host gave it to one line of JSON, in the background thread.
+
+The host may put anything into an event. Invariant: whatever it put, the event either becomes a line
+or is counted as dropped, no code of the host's objects runs here, and every field that had to be
+left out or altered is counted (a left-out field is also named in the event's tags).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Protocol, cast
+
+import orjson
+
+from tokentide.buffer import Entry
+from tokentide.counters import Counters
+from tokentide.fields import (
+    MAX_FINISH_REASONS,
+    MAX_TAG_KEY,
+    MAX_TAG_VALUE,
+    MAX_TAGS,
+    TEXT_LIMITS,
+)
+
+LEFT_OUT_TAG = "tokentide.left_out"
+"""Tag that names the fields an event lost because no JSON can hold their values."""
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_SUBCLASS
+# Subclasses are passed through so that a host's own str or dict subclass is taken apart below, by
+# rules that are stated, instead of by whatever its methods do.
+
+
+class NewIds(Protocol):
+    """Makes the identity of an event that came without one."""
+
+    def new(self, epoch_ns: int) -> str:
+        """Returns a UUIDv7 for an event at `epoch_ns`."""
+
+
+class Encoder:
+    """Turns queued events into JSON lines.
+
+    Args:
+        base: Fields every event carries unless it has its own: service, environment, host, ...
+        ids: Source of event ids.
+        counters: Where alterations are counted.
+    """
+
+    def __init__(self, base: Mapping[str, object], ids: NewIds, counters: Counters) -> None:
+        self._base = dict(base)
+        self._ids = ids
+        self._counters = counters
+
+    def encode(self, entry: Entry, dropped_before: int) -> bytes | None:
+        """Returns one line without newline, or None when nothing of the event can be encoded.
+
+        Args:
+            entry: The event; it is not modified.
+            dropped_before: Events this producer has dropped so far, all reasons together.
+        """
+        event: dict[str, object] = {**self._base, **entry.event}
+        event["seq"] = entry.seq
+        event["dropped_before"] = dropped_before
+        if not event.get("event_id"):
+            event["event_id"] = self._ids.new(entry.emitted_ns)
+        if event.get("started_at_us") is None:
+            event["started_at_us"] = _start_us(entry.emitted_ns, event.get("duration_ms"))
+        self._fit(event)
+        try:
+            return orjson.dumps(event, option=_OPTIONS)
+        except Exception:
+            return self._encode_by_field(event)
+
+    def _fit(self, event: dict[str, object]) -> None:
+        """Makes text fields text of bounded length; assigns in place, adds and removes nothing."""
+        limits = TEXT_LIMITS
+        for name, value in event.items():
+            kind = type(value)
+            if kind is str:
+                limit = limits.get(name, 0)
+                if limit and len(value) > limit:  # type: ignore[arg-type]
+                    event[name] = value[:limit]  # type: ignore[index]
+                    self._counters.fields_altered += 1
+            elif value is None or kind is bool:
+                continue
+            elif name in limits:
+                event[name] = as_text(value)[: limits[name]]
+                self._counters.fields_altered += 1
+            elif kind is float and not math.isfinite(value):  # type: ignore[arg-type]
+                # JSON has no such number. Null says "not reported", which is what it means.
+                event[name] = None
+                self._counters.fields_dropped += 1
+            elif name == "tags":
+                event[name] = self._tags(value)
+
+    def _tags(self, value: object) -> dict[str, str] | None:
+        if not isinstance(value, dict):
+            self._counters.fields_dropped += 1
+            return None
+        fitted: dict[str, str] = {}
+        try:
+            for key, tag in dict.items(value):
+                text = tag if type(tag) is str else as_text(tag)
+                name = key if type(key) is str else as_text(key)
+                if len(fitted) >= MAX_TAGS or not name:
+                    self._counters.fields_dropped += 1
+                    continue
+                if len(text) > MAX_TAG_VALUE or len(name) > MAX_TAG_KEY:
+                    text, name = text[:MAX_TAG_VALUE], name[:MAX_TAG_KEY]
+                    self._counters.fields_altered += 1
+                fitted[name] = text
+        except RuntimeError:  # the host changes its dict while it is read here
+            self._counters.fields_dropped += 1
+        return fitted
+
+    def _encode_by_field(self, event: dict[str, object]) -> bytes | None:
+        """Encodes what can be encoded, field by field; the slow way, for the rare event."""
+        sound: dict[str, object] = {}
+        left_out: list[str] = []
+        for name, value in event.items():
+            if type(name) is not str:
+                left_out.append(as_text(name))
+                continue
+            try:
+                candidate = _plain(name, value)
+                orjson.dumps({name: candidate}, option=_OPTIONS)
+            except Exception:
+                left_out.append(name)
+                continue
+            if candidate is not value:
+                self._counters.fields_altered += 1
+            sound[name] = candidate
+        if left_out:
+            self._counters.fields_dropped += len(left_out)
+            names = _valid_text(",".join(sorted(left_out)))[:MAX_TAG_VALUE]
+            tags = sound.get("tags")
+            sound["tags"] = {**(tags if isinstance(tags, dict) else {}), LEFT_OUT_TAG: names}
+        try:
+            return orjson.dumps(sound, option=_OPTIONS)
+        except Exception:
+            return None
+
+
+def as_text(value: object) -> str:
+    """Returns a short text for any value, its type's name when it has no text of its own."""
+    try:
+        return _text(value)
+    except Exception:  # a metaclass or an `__class__` that raises: the host's code, not ours
+        return "<object>"
+
+
+def _text(value: object) -> str:
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if issubclass(kind, Enum):
+        # `_value_` is where the enum machinery keeps it; `value` may be overridden.
+        return as_text(vars(value).get("_value_", kind.__name__))
+    if issubclass(kind, str):
+        return str.__str__(value)  # type: ignore[arg-type]
+    if kind in (int, float, bool, Decimal):
+        try:
+            return str(value)
+        except ValueError:  # an integer of more digits than the interpreter prints
+            return f"<{kind.__name__}>"
+    if kind is bytes:
+        return bytes.decode(value, "utf-8", "replace")
+    if kind.__module__ in ("uuid", "datetime", "pathlib", "ipaddress"):
+        return str(value)
+    return f"<{kind.__qualname__}>"
+
+
+def _plain(name: str, value: object) -> object:
+    """Returns the nearest value JSON can hold; the value itself when there is none."""
+    kind = type(value)
+    if issubclass(kind, Enum):
+        value = vars(value).get("_value_", value)
+        kind = type(value)
+    if issubclass(kind, str):
+        text = _valid_text(_text(value))
+        return value if kind is str and text == value else text
+    if name in ("tags", "other_units") and issubclass(kind, dict):
+        items = dict.items(cast("dict[object, object]", value))
+        return {
+            _valid_text(as_text(key)): _valid_text(item) if type(item) is str else item
+            for key, item in items
+            if name == "tags" or type(item) in (int, float)
+        }
+    if name == "finish_reasons" and kind in (list, tuple, set, frozenset):
+        items = list(value)[:MAX_FINISH_REASONS]  # type: ignore[call-overload]
+        return [_valid_text(as_text(item)) for item in items]
+    if kind is Decimal:
+        number = float(value)  # type: ignore[arg-type]
+        return number if math.isfinite(number) else value
+    if issubclass(kind, int) and kind is not bool:
+        return int.__int__(value)  # type: ignore[arg-type]
+    if issubclass(kind, float):
+        return float.__float__(value)  # type: ignore[arg-type]
+    return value
+
+
+def _valid_text(text: str) -> str:
+    """Returns the text with lone surrogates, which UTF-8 cannot hold, replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _start_us(emitted_ns: int, duration_ms: object) -> int:
+    """Returns when a call began that ended when it was emitted."""
+    now_us = emitted_ns // 1000
+    if type(duration_ms) in (int, float) and 0 <= duration_ms < 1e9:  # type: ignore[operator]
+        return now_us - int(duration_ms * 1000)  # type: ignore[operator]
+    return now_us

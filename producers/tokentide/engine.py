@@ -1,0 +1,282 @@
+"""One producer in one process: the buffer, the background thread, and their end.
+
+An engine belongs to the process that made it. A forked child makes its own and keeps the inherited
+one untouched, because the thread did not survive the fork while its sockets are still the parent's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tokentide._version import __version__
+from tokentide.buffer import Buffer
+from tokentide.counters import Counters, ProducerStats, describe
+from tokentide.ids import EventIds
+from tokentide.log import RareLog
+from tokentide.settings import Settings
+from tokentide.tally import Tally
+from tokentide.transport import FrameSender
+
+if TYPE_CHECKING:
+    from tokentide.worker import Worker
+
+START_RETRY_NS = 1_000_000_000
+"""Pause after a thread could not be started: a host at its limit should not be pressed."""
+
+importing: set[int] = set()
+"""Threads that are importing modules for us; a fork in that moment would break those imports."""
+
+
+class Engine:
+    """Everything of a producer that must not be shared between processes.
+
+    Args:
+        settings: Validated settings.
+        sender: What carries frames away; Kafka when absent.
+        is_orphaned: Whether the `Telemetry` this engine belongs to is gone.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sender: FrameSender | None,
+        is_orphaned: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.pid = os.getpid()
+        self.settings = settings
+        self.ids = EventIds()
+        self.buffer = Buffer(settings.queue_events, keeps_oldest=settings.drop_policy == "newest")
+        self.invalid = Tally()
+        self.after_close = Tally()
+        self.internal = Tally()
+        self.producer_id = self.ids.new(time.time_ns())
+        self.is_closed = False
+        self.is_started = False
+        self._counters = Counters()
+        self._sender = sender
+        self._is_orphaned = is_orphaned
+        self._log = RareLog()
+        self._started_ns = time.monotonic_ns()
+        self._worker: Worker | None = None
+        self._ready = threading.Event()
+        self._ended = threading.Event()
+        self._start_after_ns = 0
+        self._written_off = 0
+        # Whoever pops the only element may start the thread: an election without a lock.
+        self._may_start: deque[None] = deque([None])
+
+    # -- caller's side ----------------------------------------------------------------------
+
+    def start(self, now_ns: int) -> None:
+        """Starts the background thread, once; a failure is counted, logged and tried again."""
+        if now_ns < self._start_after_ns:
+            return
+        try:
+            self._may_start.pop()
+        except IndexError:
+            return
+        self._ended.clear()
+        try:
+            threading.Thread(target=self._run, name="tokentide", daemon=True).start()
+            self.is_started = True
+        except Exception as exc:
+            self._start_after_ns = now_ns + START_RETRY_NS
+            self._counters.note_failure(exc)
+            self._log.warn("start", "the background thread could not be started: %r", exc)
+            self._may_start.append(None)
+
+    def note_internal(self, error: Exception) -> None:
+        """Counts an event lost to an error of our own; never raises."""
+        self.internal.add()
+        self._log.warn("internal", "an event was lost to an internal error: %s", describe(error))
+
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until everything emitted so far is settled, at most `timeout_s`."""
+        deadline_s = time.monotonic() + max(0.0, timeout_s)
+        if not self.is_started:
+            if not len(self.buffer):
+                return True
+            self.start(time.time_ns())
+        if not self._ready.wait(max(0.0, deadline_s - time.monotonic())):
+            return False
+        worker = self._worker
+        if worker is None or self._ended.is_set():
+            return self.queued == 0
+        from tokentide.worker import FlushRequest
+
+        request = FlushRequest(self.buffer.passed + len(self.buffer))
+        worker.ask(request)
+        return request.done.wait(max(0.0, deadline_s - time.monotonic()))
+
+    def close(self, timeout_s: float) -> None:
+        """Delivers what is left, as far as `timeout_s` allows, and ends the thread."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        deadline_s = time.monotonic() + max(0.0, timeout_s)
+        if self.is_started or len(self.buffer):
+            if self.flush(timeout_s):
+                # The books are closed with a last set of counters, now that they are final.
+                self.put_stats()
+                self.flush(deadline_s - time.monotonic())
+            if self._worker is not None:
+                self._worker.stop()
+                self._ended.wait(max(0.0, deadline_s - time.monotonic()))
+        self._report_left_over()
+
+    def _report_left_over(self) -> None:
+        left = self.queued
+        if left:
+            self._counters.drop("closed", left)
+            self._log.warn(
+                "left",
+                "closed with %d of %d events not delivered to %s; last error: %s",
+                left,
+                self.buffer.offered.value,
+                self.settings.bootstrap,
+                self._counters.last_error or "none",
+            )
+        # What was counted as dropped must not be counted as queued too.
+        self._written_off = left
+
+    # -- books ------------------------------------------------------------------------------
+
+    @property
+    def queued(self) -> int:
+        """Events in memory, wherever they are."""
+        worker = self._worker
+        return len(self.buffer) + (worker.queued if worker is not None else 0)
+
+    def dropped(self) -> dict[str, int]:
+        """Returns events dropped so far, by reason."""
+        counts = dict(self._counters.dropped)
+        for reason, tally in (
+            ("queue_full", self.buffer.refused),
+            ("queue_evicted", self.buffer.evicted),
+            ("invalid", self.invalid),
+            ("after_close", self.after_close),
+            ("internal", self.internal),
+        ):
+            if tally.value:
+                counts[reason] = tally.value
+        return counts
+
+    def stats(self) -> ProducerStats:
+        """Returns a snapshot of all counters."""
+        counters = self._counters
+        return ProducerStats(
+            producer_id=self.producer_id,
+            emitted=self.buffer.offered.value + self.invalid.value + self.after_close.value,
+            delivered=counters.delivered,
+            failed=counters.failed,
+            dropped=self.dropped(),
+            queued=max(0, self.queued - self._written_off),
+            delivered_frames=counters.delivered_frames,
+            delivered_bytes=counters.delivered_bytes,
+            retries=counters.retries,
+            fields_dropped=counters.fields_dropped,
+            fields_altered=counters.fields_altered,
+            connected=counters.connected,
+            last_error=counters.last_error,
+        )
+
+    def put_stats(self) -> None:
+        """Queues a `stats` event with the counters as they are now."""
+        now = self.stats()
+        self.buffer.put(
+            time.time_ns(),
+            {
+                "type": "stats",
+                "producer_id": now.producer_id,
+                "uptime_ms": (time.monotonic_ns() - self._started_ns) / 1e6,
+                "emitted": now.emitted,
+                "delivered": now.delivered,
+                "dropped": now.dropped_total,
+                "failed": now.failed,
+                "queued": now.queued,
+                "frames": now.delivered_frames,
+                "bytes_sent": now.delivered_bytes,
+                "retries": now.retries,
+                "last_error": now.last_error or None,
+                "tags": {
+                    **{f"dropped.{reason}": str(n) for reason, n in now.dropped.items()},
+                    "fields_dropped": str(now.fields_dropped),
+                    "fields_altered": str(now.fields_altered),
+                },
+            },
+        )
+
+    # -- background thread ------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            importing.add(threading.get_ident())
+            try:
+                from tokentide.runner import run_worker
+
+                self._worker = self._make_worker()
+            finally:
+                importing.discard(threading.get_ident())
+            self._ready.set()
+            run_worker(self._worker)
+        except BaseException as exc:
+            # The thread's own end, whatever it was; a host must never see it.
+            self._counters.note_failure(exc)
+            self._log.warn("thread", "the background thread ended: %s", describe(exc))
+            if self._worker is not None:
+                # Its frames go with it; what is still in the buffer waits for the next thread.
+                self._counters.drop("thread_died", self._worker.queued)
+                self._worker = None
+            if not self.is_closed:
+                self.is_started = False
+                self._start_after_ns = time.time_ns() + START_RETRY_NS
+                self._may_start.append(None)
+        finally:
+            self._ended.set()
+            self._ready.set()
+
+    def _make_worker(self) -> Worker:
+        from tokentide.encoding import Encoder
+        from tokentide.worker import Worker
+
+        sender = self._sender
+        if sender is None:
+            # Imported here, not at the first connection, so that a fork can wait for it to end.
+            import aiokafka  # noqa: F401
+
+            from tokentide.kafka import KafkaFrameSender
+
+            sender = KafkaFrameSender(
+                self.settings, self.producer_id, self._counters.note_failure, self._log
+            )
+        return Worker(
+            self.settings,
+            self.buffer,
+            Encoder(self._base_fields(), self.ids, self._counters),
+            sender,
+            self._counters,
+            put_stats=self.put_stats,
+            total_dropped=lambda: sum(self.dropped().values()),
+            is_orphaned=self._is_orphaned,
+            log=self._log,
+        )
+
+    def _base_fields(self) -> dict[str, object]:
+        settings = self.settings
+        base: dict[str, object] = {
+            "schema_version": 1,
+            "service": settings.service,
+            "environment": settings.environment,
+            "tenant": settings.tenant,
+            "team": settings.team,
+            "sdk_name": "tokentide",
+            "sdk_version": __version__,
+            "host": os.uname().nodename if hasattr(os, "uname") else "",
+            "pid": self.pid,
+        }
+        return {name: value for name, value in base.items() if value != ""}

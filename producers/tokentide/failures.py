@@ -1,0 +1,169 @@
+"""What an exception says about a failed call: status, normalised type, code, HTTP status.
+
+Works on the shapes the provider SDKs share (an HTTP status, an error code, a body) without
+importing any of them. The exception itself is never kept: its traceback would keep the host's
+frames alive. Source of the names: OpenTelemetry's `error.type` reduced to fourteen classes.
+"""
+
+from __future__ import annotations
+
+import sys
+
+_BY_HTTP_STATUS = {
+    400: "bad_request",
+    401: "auth",
+    402: "quota",
+    403: "permission",
+    404: "not_found",
+    408: "timeout",
+    409: "bad_request",
+    413: "bad_request",
+    422: "bad_request",
+    424: "server_error",  # Bedrock's ModelErrorException
+    429: "rate_limit",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",  # Anthropic's overloaded_error
+}
+
+_BY_CODE = (
+    # 429 has two meanings, too fast and out of money; only the code tells them apart.
+    ("insufficient_quota", "quota"),
+    ("credit_balance", "quota"),
+    ("billing", "quota"),
+    ("rate_limit", "rate_limit"),
+    ("slow_down", "rate_limit"),
+    ("throttling", "rate_limit"),
+    ("context_length", "context_length"),
+    ("context_window", "context_length"),
+    ("content_filter", "content_policy"),
+    ("content_policy", "content_policy"),
+    ("overloaded", "overloaded"),
+    ("invalid_api_key", "auth"),
+    ("authentication", "auth"),
+    ("permission", "permission"),
+    ("not_found", "not_found"),
+    ("timeout", "timeout"),
+    ("invalid_request", "bad_request"),
+    ("server_error", "server_error"),
+)
+
+_BY_CLASS_NAME = (
+    ("Timeout", "timeout"),
+    ("RateLimit", "rate_limit"),
+    ("Throttl", "rate_limit"),
+    ("Overloaded", "overloaded"),
+    ("Authentication", "auth"),
+    ("PermissionDenied", "permission"),
+    ("NotFound", "not_found"),
+    ("BadRequest", "bad_request"),
+    ("Connect", "connection"),
+    ("InternalServer", "server_error"),
+)
+
+
+def status_of(error: BaseException) -> str:
+    """Returns the event status for a call that ended with `error`."""
+    if isinstance(error, GeneratorExit):
+        return "abandoned"
+    if isinstance(error, (KeyboardInterrupt, SystemExit)) or _is_asyncio_cancel(error):
+        return "cancelled"
+    return "error"
+
+
+def describe_failure(error: BaseException) -> dict[str, object]:
+    """Returns status, error_type, error_code, http_status and retry_after_ms, as far as known.
+
+    Never raises, whatever the exception's attributes do.
+    """
+    status = status_of(error)
+    if status != "error":
+        return {"status": status, "error_type": "cancelled"}
+    http_status = _http_status(error)
+    code = _code(error)
+    described: dict[str, object] = {
+        "status": "error",
+        "error_type": _error_type(error, http_status, code),
+    }
+    if code:
+        described["error_code"] = code[:128]
+    if http_status is not None:
+        described["http_status"] = http_status
+    retry_after_ms = _retry_after_ms(error)
+    if retry_after_ms is not None:
+        described["retry_after_ms"] = retry_after_ms
+    return described
+
+
+def _error_type(error: BaseException, http_status: int | None, code: str) -> str:
+    lowered = code.lower()
+    for part, kind in _BY_CODE:
+        if part in lowered:
+            return kind
+    if http_status in _BY_HTTP_STATUS:
+        return _BY_HTTP_STATUS[http_status]
+    if http_status is not None and http_status >= 500:
+        return "server_error"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    name = type(error).__name__
+    for part, kind in _BY_CLASS_NAME:
+        if part in name:
+            return kind
+    return "connection" if isinstance(error, ConnectionError) else "unknown"
+
+
+def _http_status(error: BaseException) -> int | None:
+    response = _get(error, "response")
+    metadata = response.get("ResponseMetadata") if type(response) is dict else None
+    for candidate in (
+        _get(error, "status_code"),
+        _get(response, "status_code"),
+        metadata.get("HTTPStatusCode") if type(metadata) is dict else None,
+        _get(error, "code"),
+        _get(error, "status"),
+    ):
+        if type(candidate) is int and 100 <= candidate <= 599:
+            return candidate
+    return None
+
+
+def _code(error: BaseException) -> str:
+    body = _get(error, "body")
+    response = _get(error, "response")
+    for holder in (body, response):
+        inner = holder.get("error", holder.get("Error")) if type(holder) is dict else None
+        if type(inner) is dict:
+            for key in ("code", "type", "Code"):
+                if type(inner.get(key)) is str:
+                    return str(inner[key])
+    for name in ("code", "type"):
+        value = _get(error, name)
+        if type(value) is str:
+            return value
+    return ""
+
+
+def _retry_after_ms(error: BaseException) -> float | None:
+    headers = _get(_get(error, "response"), "headers")
+    try:
+        text = headers.get("retry-after") if headers is not None else None  # type: ignore[attr-defined]
+        seconds = float(text) if isinstance(text, (str, int, float)) else -1.0
+    except Exception:
+        return None
+    return seconds * 1000 if 0 <= seconds <= 86_400 else None
+
+
+def _get(holder: object, name: str) -> object:
+    """Returns an attribute, or None when there is none or its property raises."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:
+        return None
+
+
+def _is_asyncio_cancel(error: BaseException) -> bool:
+    # Without asyncio loaded nobody can have raised its exception; loading it here would cost.
+    asyncio = sys.modules.get("asyncio")
+    cancelled = getattr(asyncio, "CancelledError", None)
+    return cancelled is not None and isinstance(error, cancelled)

@@ -1,0 +1,198 @@
+"""Frames to Kafka with aiokafka: imported and used by the background thread only.
+
+Each call sends one record batch to one partition, so that frames stay in order and a call succeeds
+or fails as a whole; the next call takes the next partition. That is Kafka's sticky partitioning:
+few, well compressed requests, yet every partition gets its share even from a single producer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from tokentide.framing import Frame
+from tokentide.log import RareLog
+from tokentide.settings import Settings
+from tokentide.transport import FrameRejected
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+
+SCHEMA_HEADER = ("schema", b"tokentide.event/1")
+"""Name and version of the contract the events in a record follow."""
+REQUEST_TIMEOUT_MS = 10_000
+"""Wait for one answer of the broker before the connection is considered dead."""
+CONNECT_TIMEOUT_S = 15.0
+"""Wait for a connection with everything that belongs to it (metadata, producer id)."""
+STALLED_S = 120.0
+"""Without an acknowledgement for so long the brokers may have moved: start again from bootstrap.
+
+Until then aiokafka repeats the batch under its sequence number, which the broker recognises; after
+it the batch goes out under a new producer id, and could arrive twice if the first was stored.
+"""
+MAX_BATCH_BYTES = 2 * 1024 * 1024
+"""Bound of aiokafka's record batch; callers hand over less than half of it."""
+
+
+class KafkaFrameSender:
+    """Sends frames to one topic.
+
+    Args:
+        settings: Brokers, topic and codec.
+        producer_id: Sent with every record, beside the frame number.
+        on_failure: Told of every failed attempt inside aiokafka, which retries on its own.
+        log: Where the one notice about missing idempotence goes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        producer_id: str,
+        on_failure: Callable[[str], None],
+        log: RareLog | None = None,
+    ) -> None:
+        self._settings = settings
+        self._producer_header = ("producer", producer_id.encode())
+        self._on_failure = on_failure
+        self._log = log or RareLog()
+        self._producer: AIOKafkaProducer | None = None
+        self._is_idempotent = True
+        # Producers start at different partitions so that many of them do not march in step.
+        self._turn = random.randrange(1 << 16)  # noqa: S311
+
+    async def connect(self) -> None:
+        """Opens a producer, idempotent where the broker allows it."""
+        await self.close()
+        _quieten_aiokafka(self._on_failure)
+        if self._is_idempotent:
+            try:
+                self._producer = await self._open(idempotent=True)
+                return
+            except Exception as exc:
+                if not _is_refusal(exc):
+                    raise
+                self._is_idempotent = False
+                self._log.warn(
+                    "idempotence",
+                    "the broker at %s gives out no producer ids (%s): going on without "
+                    "idempotence, a retried frame may arrive twice",
+                    self._settings.bootstrap,
+                    type(exc).__name__,
+                )
+        self._producer = await self._open(idempotent=False)
+
+    async def _open(self, *, idempotent: bool) -> AIOKafkaProducer:
+        from aiokafka import AIOKafkaProducer
+
+        codec = self._settings.compression
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.bootstrap.split(","),
+            client_id="tokentide",
+            acks="all",
+            enable_idempotence=idempotent,
+            compression_type=None if codec == "none" else codec,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=MAX_BATCH_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        try:
+            await asyncio.wait_for(producer.start(), CONNECT_TIMEOUT_S)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await producer.stop()
+            raise
+        return producer
+
+    async def send(self, frames: Sequence[Frame]) -> None:
+        """Sends frames as one record batch to one partition and waits for all replicas."""
+        from aiokafka import errors
+
+        producer = self._producer
+        if producer is None:
+            raise ConnectionError("not connected")
+        batch = producer.create_batch()
+        for frame in frames:
+            headers = [SCHEMA_HEADER, self._producer_header, ("frame", b"%d" % frame.number)]
+            if batch.append(key=None, value=frame.payload, timestamp=None, headers=headers) is None:
+                raise FrameRejected(f"frames of together more than {MAX_BATCH_BYTES} bytes")
+        topic = self._settings.topic
+        partitions = sorted(await producer.partitions_for(topic))
+        partition = partitions[self._turn % len(partitions)]
+        try:
+            stored = await producer.send_batch(batch, topic, partition=partition)
+            await asyncio.wait_for(stored, STALLED_S)
+        except (
+            errors.MessageSizeTooLargeError,
+            errors.RecordListTooLargeError,
+            errors.InvalidTimestampError,
+        ) as exc:
+            raise FrameRejected(f"topic {topic}: {exc}") from exc
+        self._turn += 1
+
+    async def close(self) -> None:
+        """Drops the producer; what it could not deliver is still in the caller's hands."""
+        _unquieten_aiokafka()
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        # `stop` first waits until every batch is delivered, which may be for ever.
+        producer._message_accumulator.fail_all(ConnectionError("closed"))
+        # Without connections its requests end now instead of after their timeout.
+        await producer.client.close()
+        await producer.stop()
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the broker answered and does not do idempotence, rather than being away."""
+    from aiokafka import errors
+
+    if not isinstance(error, errors.KafkaError):
+        return False
+    is_away = isinstance(error, (errors.KafkaConnectionError, errors.NodeNotReadyError))
+    return not (is_away or error.retriable)
+
+
+class _QuietFilter(logging.Filter):
+    """Holds back what aiokafka logs on our thread, and passes it on as a failed attempt.
+
+    aiokafka writes a line for every attempt of every second of an outage into loggers it shares
+    with the host's own consumers and producers; those keep their lines.
+    """
+
+    def __init__(self, on_failure: Callable[[str], None]) -> None:
+        super().__init__()
+        self.owner = (os.getpid(), threading.get_ident())
+        self._on_failure = on_failure
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Returns whether the line may be written: not when it is about our own connection."""
+        if (record.process, record.thread) != self.owner:
+            return True
+        if record.levelno >= logging.WARNING:
+            self._on_failure(record.getMessage())
+        return False
+
+
+_LOGGERS = ("aiokafka", "aiokafka.conn", "aiokafka.cluster", "aiokafka.producer.sender")
+
+
+def _quieten_aiokafka(on_failure: Callable[[str], None]) -> None:
+    _unquieten_aiokafka()
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_QuietFilter(on_failure))
+
+
+def _unquieten_aiokafka() -> None:
+    """Removes this thread's filters, and those a forked child inherited: thread ids are reused."""
+    pid, thread_id = os.getpid(), threading.get_ident()
+    for name in _LOGGERS:
+        target = logging.getLogger(name)
+        for old in [f for f in target.filters if isinstance(f, _QuietFilter)]:
+            if old.owner[0] != pid or old.owner[1] == thread_id:
+                target.removeFilter(old)

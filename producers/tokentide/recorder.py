@@ -1,0 +1,307 @@
+"""One LLM call while it runs: a context manager and a decorator that end in one event.
+
+Everything here runs on the host's thread, inside the host's own call. Invariant: whatever happens
+to the call or to this code, the host's result or exception passes through untouched, and each
+entered recorder emits exactly one event.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextvars import ContextVar
+from time import perf_counter_ns, time_ns
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from tokentide.failures import describe_failure
+from tokentide.finish import normalise, status_from
+from tokentide.usage import USAGE_FIELDS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Emit = Callable[[dict[str, object]], None]
+
+_current: ContextVar[Recorder | None] = ContextVar("tokentide_request", default=None)
+
+
+class Recorder:
+    """Measures one call; made by `Telemetry.request`.
+
+    As a context manager it can be entered again after it was left, which records another call. As
+    a decorator it records every call of the function, with a recorder of its own each.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_emit",
+        "_event",
+        "_event_id",
+        "_first_ns",
+        "_largest_gap_ns",
+        "_last_ns",
+        "_new_id",
+        "_outer",
+        "_reasons",
+        "_started_ns",
+        "_template",
+    )
+
+    def __init__(
+        self, emit: Emit, new_id: Callable[[int], str], template: dict[str, object]
+    ) -> None:
+        self._emit = emit
+        self._new_id = new_id
+        self._template = template
+        self._event: dict[str, object] | None = None
+        self._event_id = ""
+        self._reasons: list[str] | None = None
+        self._outer: Recorder | None = None
+        self._chunks = 0
+        self._started_ns = self._first_ns = self._last_ns = self._largest_gap_ns = 0
+
+    # -- context manager --------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self._outer = _current.get()
+        _current.set(self)
+        return self._begin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _current.set(self._outer)
+        self._end(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    # -- what the host reports while the call runs --------------------------------------------
+
+    @property
+    def event_id(self) -> str:
+        """Identity of this call's event, known from its start: evaluations refer to it."""
+        return self._event_id
+
+    def set(self, **fields: object) -> None:
+        """Sets fields of the event, under the names of the event contract."""
+        if self._event is not None:
+            self._event.update(fields)
+
+    def record_usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        usage_source: str = "provider",
+        **details: object,
+    ) -> None:
+        """Records what the call consumed.
+
+        Args:
+            input_tokens: All input tokens, cached ones included.
+            output_tokens: All output tokens, reasoning included.
+            usage_source: `provider` when the provider said so, `estimated` when it is a guess.
+            details: Further fields of `tokentide.usage.USAGE_FIELDS`, each part of its total. A
+                count that is not reported is left out; 0 means that zero was reported. Called
+                again, what it reports replaces what was there and the rest stays.
+        """
+        event = self._event
+        if event is None:
+            return
+        counts = {"input_tokens": input_tokens, "output_tokens": output_tokens, **details}
+        event.update((name, count) for name, count in counts.items() if count is not None)
+        event["usage_source"] = usage_source
+
+    def first_token(self) -> None:
+        """Marks the moment the first token arrived; later calls change nothing."""
+        if self._event is not None and self._first_ns == 0:
+            self._first_ns = perf_counter_ns()
+
+    def chunk(self) -> None:
+        """Marks the arrival of one chunk of a streamed response; the first is the first token."""
+        if self._event is None:
+            return
+        now_ns = perf_counter_ns()
+        if self._chunks == 0:
+            if self._first_ns == 0:
+                self._first_ns = now_ns
+        elif now_ns - self._last_ns > self._largest_gap_ns:
+            self._largest_gap_ns = now_ns - self._last_ns
+        self._last_ns = now_ns
+        self._chunks += 1
+
+    def finish(self, *reasons: str) -> None:
+        """Records why the model stopped, one raw reason of the provider per choice.
+
+        A refusal or a content filter among them makes the status `refused` or `filtered`.
+        """
+        try:
+            self._reasons = normalise(reasons)
+        except Exception:
+            self._reasons = None
+
+    def record_error(self, error: BaseException) -> None:
+        """Records a failure that the host handles itself, inside the block."""
+        if self._event is not None:
+            try:
+                self._event.update(describe_failure(error))
+            except Exception:
+                self._event["status"] = "error"
+
+    # -- measuring --------------------------------------------------------------------------
+
+    def _begin(self) -> Self:
+        self._chunks = self._first_ns = self._last_ns = self._largest_gap_ns = 0
+        self._reasons = None
+        started_ns = time_ns()
+        event: dict[str, object] = {"type": "request", **self._template}
+        event["started_at_us"] = started_ns // 1000
+        self._event_id = event["event_id"] = self._new_id(started_ns)
+        self._event = event
+        self._started_ns = perf_counter_ns()
+        return self
+
+    def _end(self, error: BaseException | None) -> None:
+        ended_ns = perf_counter_ns()
+        event, self._event = self._event, None
+        if event is None:
+            return
+        try:
+            self._fill(event, ended_ns)
+            if error is not None:
+                event.update(describe_failure(error))
+        except Exception:
+            # The event still says that the call took place.
+            event.setdefault("status", "error" if error is not None else "ok")
+        self._emit(event)
+
+    def _fill(self, event: dict[str, object], ended_ns: int) -> None:
+        event["duration_ms"] = (ended_ns - self._started_ns) / 1e6
+        if self._first_ns:
+            event["ttft_ms"] = (self._first_ns - self._started_ns) / 1e6
+        if self._chunks:
+            event["chunks"] = self._chunks
+            event["stream"] = True
+            if self._chunks > 1:
+                event["max_chunk_gap_ms"] = self._largest_gap_ns / 1e6
+        if self._reasons:
+            event["finish_reasons"] = self._reasons
+        if "status" not in event:
+            event["status"] = status_from(self._reasons or ())
+        if "usage_source" not in event:
+            # Null tokens on a call that succeeded are a gap to show, not a free call.
+            has_usage = any(event.get(name) is not None for name in USAGE_FIELDS)
+            event["usage_source"] = "provider" if has_usage else "missing"
+
+    # -- decorator --------------------------------------------------------------------------
+
+    def __call__(self, function: Function) -> Function:
+        """Returns the function, recorded: plain, async, generator or async generator."""
+        wrapper: Callable[..., Any]
+        if inspect.iscoroutinefunction(function):
+            wrapper = self._wrap_coroutine(function)
+        elif inspect.isasyncgenfunction(function):
+            wrapper = self._wrap_async_generator(function)
+        elif inspect.isgeneratorfunction(function):
+            wrapper = self._wrap_generator(function)
+        else:
+            wrapper = self._wrap_plain(function)
+        return cast("Function", functools.wraps(function)(wrapper))
+
+    def _fresh(self) -> Recorder:
+        return Recorder(self._emit, self._new_id, self._template)
+
+    def _wrap_plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            with self._fresh():
+                return function(*args, **kwargs)
+
+        return recorded
+
+    def _wrap_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def recorded(*args: Any, **kwargs: Any) -> Any:
+            with self._fresh():
+                return await function(*args, **kwargs)
+
+        return recorded
+
+    # A generator runs in the context of whoever iterates it, so the two below are not `current`
+    # between items: setting the context variable would leak into the consumer.
+
+    def _wrap_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            recorder = self._fresh()._begin()
+            error: BaseException | None = None
+            try:
+                return (yield from _counted(function(*args, **kwargs), recorder))
+            except BaseException as exc:
+                error = exc
+                raise
+            finally:
+                recorder._end(error)
+                del error  # the exception's traceback refers to this frame
+
+        return recorded
+
+    def _wrap_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def recorded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            recorder = self._fresh()._begin()
+            error: BaseException | None = None
+            items = function(*args, **kwargs)
+            try:
+                async for item in items:
+                    recorder.chunk()
+                    yield item
+            except BaseException as exc:
+                error = exc
+                raise
+            finally:
+                recorder._end(error)
+                del error
+                await items.aclose()
+
+        return recorded
+
+
+def _counted(items: Generator[Any, Any, Any], recorder: Recorder) -> Generator[Any, Any, Any]:
+    """Passes values and exceptions through in both directions; counts what comes out."""
+    try:
+        item = next(items)
+        while True:
+            recorder.chunk()
+            try:
+                sent = yield item
+            except GeneratorExit:
+                items.close()
+                raise
+            except BaseException as exc:
+                item = items.throw(exc)
+            else:
+                item = items.send(sent)
+    except StopIteration as end:
+        return end.value
+
+
+def current_request() -> Recorder:
+    """Returns the recorder of the innermost call being recorded here.
+
+    Inside a decorated function this is how to report usage. Where nothing is being recorded it
+    returns a recorder that ignores everything, so the caller needs no check.
+    """
+    return _current.get() or Recorder(_ignore, lambda _epoch_ns: "", {})
+
+
+def _ignore(event: dict[str, object]) -> None:
+    """Takes no notice of an event."""

@@ -1,0 +1,267 @@
+"""The background thread's work: collect what was emitted, frame it, hand frames to the sender.
+
+Two tasks of one event loop. The collector runs every `linger_ms` and turns events into frames; the
+courier sends the oldest frames and starts over until they are settled. Invariant: a frame leaves
+memory only when it was acknowledged, refused for good, or dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tokentide.backlog import Backlog
+from tokentide.buffer import Buffer
+from tokentide.counters import Counters
+from tokentide.encoding import Encoder
+from tokentide.framing import Frame, Framer
+from tokentide.log import RareLog
+from tokentide.settings import Settings
+from tokentide.transport import FrameRejected, FrameSender
+
+SLICE_EVENTS = 100
+"""Events encoded before other threads get a turn: under a millisecond of the interpreter lock."""
+MAX_EVENT_BYTES = 256 * 1024
+"""A larger event is dropped: with its neighbours it must stay below the broker's record limit."""
+BATCH_BYTES = 768 * 1024
+"""Payload handed to the sender at once: below Kafka's default limit of 1 MiB uncompressed."""
+FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 5.0
+CLOSE_SENDER_S = 1.0
+"""Longest wait for a sender to let go of a connection; it may be hanging itself."""
+
+
+@dataclass(slots=True)
+class FlushRequest:
+    """Somebody waits until everything emitted before `passed` is settled."""
+
+    passed: int
+    """Position in the buffer that has to be reached."""
+    done: threading.Event = field(default_factory=threading.Event)
+    last_frame: int | None = None
+    """Number of the frame that has to be settled, once the position was reached."""
+
+
+class Worker:
+    """Moves events from the buffer to the sender until told to stop.
+
+    All methods but `wake`, `ask` and `stop` run on the worker's own event loop. `stats_event`
+    gives the body of the next `stats` event, `total_dropped` the drops of the whole producer, and
+    `is_orphaned` tells that nobody can emit any more, so that the worker may end when it is done.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        buffer: Buffer,
+        encoder: Encoder,
+        sender: FrameSender,
+        counters: Counters,
+        *,
+        put_stats: Callable[[], None],
+        total_dropped: Callable[[], int],
+        is_orphaned: Callable[[], bool] = lambda: False,
+        log: RareLog | None = None,
+    ) -> None:
+        self._settings = settings
+        self._buffer = buffer
+        self._encoder = encoder
+        self._sender = sender
+        self._counters = counters
+        self._put_stats = put_stats
+        self._total_dropped = total_dropped
+        self._is_orphaned = is_orphaned
+        self._log = log or RareLog()
+        self._framer = Framer(settings.frame_events, settings.frame_bytes)
+        self.backlog = Backlog(settings.backlog_bytes)
+        self._requests: deque[FlushRequest] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = asyncio.Event()
+        self._frames = asyncio.Event()
+        self._is_open = False
+        self._stopping = False
+        self._jitter = random.Random()  # noqa: S311
+
+    @property
+    def queued(self) -> int:
+        """Events this worker holds: being framed, waiting, or in flight."""
+        return len(self._framer) + self.backlog.events
+
+    def wake(self) -> None:
+        """Makes the collector run now; from any thread."""
+        loop = self._loop
+        if loop is not None:
+            # A loop that was closed meanwhile has nothing left to wake.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._wake.set)
+
+    def ask(self, request: FlushRequest) -> None:
+        """Registers a flush and starts on it at once; from any thread."""
+        self._requests.append(request)
+        self.wake()
+
+    def stop(self) -> None:
+        """Makes `run` return soon, whatever is left; from any thread."""
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        """Works until stopped or orphaned with nothing left to do."""
+        self._loop = asyncio.get_running_loop()
+        courier = asyncio.create_task(self._deliver())
+        try:
+            await self._collect_until_stopped()
+        finally:
+            courier.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await courier
+            await self._close_sender()
+            self._counters.connected = False
+
+    # -- collecting -------------------------------------------------------------------------
+
+    async def _collect_until_stopped(self) -> None:
+        loop = asyncio.get_running_loop()
+        stats_due_s = loop.time() + self._settings.stats_interval_s
+        while not self._stopping:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._settings.linger_ms / 1000)
+            self._wake.clear()
+            if loop.time() >= stats_due_s:
+                stats_due_s = loop.time() + self._settings.stats_interval_s
+                self._put_stats()
+            try:
+                await self.collect()
+            except Exception as exc:
+                # Nothing here is expected to fail; if it does, the next round goes on.
+                self._log.warn("collect", "events could not be collected: %r", exc)
+            if self._is_orphaned() and not (len(self._buffer) or self.queued):
+                return
+
+    async def collect(self) -> None:
+        """Encodes and frames what is in the buffer, as far as there is room behind it."""
+        while len(self._buffer) and self._has_room():
+            dropped_before = self._total_dropped()
+            for entry in self._buffer.take(SLICE_EVENTS):
+                try:
+                    line = self._encoder.encode(entry, dropped_before)
+                except Exception as exc:
+                    self._log.warn("encode", "an event could not be encoded: %r", exc)
+                    line = None
+                if line is None:
+                    self._counters.drop("not_encodable")
+                elif len(line) > MAX_EVENT_BYTES:
+                    self._counters.drop("too_large")
+                else:
+                    self._queue(self._framer.add(line))
+            await asyncio.sleep(0)
+        self._queue(self._framer.cut())
+        self._answer()
+
+    def _has_room(self) -> bool:
+        if self._settings.drop_policy == "newest":
+            return not self.backlog.is_full
+        return True
+
+    def _queue(self, frame: Frame | None) -> None:
+        if frame is None:
+            return
+        self.backlog.add(frame)
+        if self._settings.drop_policy == "oldest":
+            self._counters.drop("backlog_full", self.backlog.drop_excess())
+        self._frames.set()
+
+    def _answer(self) -> None:
+        """Completes the flushes whose events are all settled."""
+        first = self.backlog.first_number
+        for request in list(self._requests):
+            if request.last_frame is None and self._buffer.passed >= request.passed:
+                request.last_frame = self._framer.next_number - 1
+            if request.last_frame is not None and (first is None or first > request.last_frame):
+                request.done.set()
+                self._requests.remove(request)
+
+    # -- sending ----------------------------------------------------------------------------
+
+    async def _deliver(self) -> None:
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            if not len(self.backlog):
+                self._frames.clear()
+                await self._frames.wait()
+            batch = self.backlog.in_flight or self.backlog.start_batch(BATCH_BYTES)
+            try:
+                await self._send(batch)
+                backoff_s = FIRST_BACKOFF_S
+            except Exception as exc:
+                self._counters.note_failure(exc)
+                self._log.warn(
+                    "send",
+                    "%d events wait, sending to %s fails and is retried: %s",
+                    self.queued + len(self._buffer),
+                    self._settings.bootstrap,
+                    self._counters.last_error,
+                )
+                await self._close_sender()
+                await asyncio.sleep(backoff_s * self._jitter.uniform(0.75, 1.25))
+                backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
+            self._answer()
+            if self._settings.drop_policy == "newest":
+                self._wake.set()  # there may be room again
+
+    async def _open(self) -> None:
+        if not self._is_open:
+            await self._sender.connect()
+            self._is_open = True
+            self._counters.connected = True
+
+    async def _send(self, batch: list[Frame]) -> None:
+        await self._open()
+        try:
+            await self._sender.send(batch)
+        except FrameRejected as exc:
+            if len(batch) == 1:
+                self._refuse(batch[0], exc)
+            # One bad frame must not take its neighbours along: the rest of the batch goes alone.
+            else:
+                await self._send_one_by_one(batch)
+            return
+        for frame in batch:
+            self._settle(frame)
+
+    async def _send_one_by_one(self, batch: list[Frame]) -> None:
+        for frame in list(batch):
+            await self._open()
+            try:
+                await self._sender.send([frame])
+            except FrameRejected as exc:
+                self._refuse(frame, exc)
+                await self._close_sender()
+            else:
+                self._settle(frame)
+
+    def _settle(self, frame: Frame) -> None:
+        self.backlog.settle(frame)
+        self._counters.connected = True
+        self._counters.delivered += frame.events
+        self._counters.delivered_frames += 1
+        self._counters.delivered_bytes += len(frame.payload)
+
+    def _refuse(self, frame: Frame, error: FrameRejected) -> None:
+        self.backlog.settle(frame)
+        self._counters.failed += frame.events
+        self._counters.last_error = str(error)[:500]
+        self._log.warn("refused", "the broker refused %d events: %s", frame.events, error)
+
+    async def _close_sender(self) -> None:
+        self._is_open = False
+        self._counters.connected = False
+        try:
+            await asyncio.wait_for(self._sender.close(), CLOSE_SENDER_S)
+        except Exception as exc:
+            self._log.warn("close", "closing the connection failed: %r", exc)
