@@ -1,0 +1,136 @@
+"""`python -m tokentide_jobs.embedded.clickhouse`: serve one data directory until told to stop.
+
+SIGTERM and Ctrl-C end it cleanly: no new requests, running ones are cancelled, the engine writes what it
+holds. Exit codes: 0 stopped, 2 wrong option, 3 port or directory in use, 4 internal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from aiohttp import web
+
+from tokentide_jobs.errors import ConfigError, StackError
+
+from .engine_config import EngineLimits, write_config
+from .ownership import DirectoryLock, port_in_use
+from .pool import Engine
+from .server import Endpoint
+from .users import Accounts, load_accounts
+
+HOST = "127.0.0.1"
+_SHUTDOWN_S = 5.0
+_MAX_LINE_BYTES = 1 << 20
+"""Longest request line and header: queries travel in URLs (the server's http_max_uri_size)."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the server; returns the exit code."""
+    options = _options(argv)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
+    # The engine takes its time zone from the process; analysts and tests expect UTC everywhere.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    try:
+        accounts = load_accounts(options.users_file)
+        limits = EngineLimits(
+            memory_bytes=options.memory_mb * 1_000_000,
+            query_memory_bytes=options.memory_mb * 700_000,
+            max_threads=options.max_threads,
+        )
+        data_dir = options.data_dir.resolve()
+        with DirectoryLock(data_dir):
+            asyncio.run(_serve(data_dir, options.port, options.ready_file, accounts, limits))
+    except ConfigError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return 2
+    except StackError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return 3
+    return 0
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tokentide_jobs.embedded.clickhouse",
+        description="ClickHouse's HTTP interface over an embedded engine, on the loopback interface.",
+    )
+    parser.add_argument("--data-dir", type=Path, required=True, help="where all data lives")
+    parser.add_argument("--port", type=int, default=8123, help="TCP port; 0 picks a free one")
+    parser.add_argument("--ready-file", type=Path, help="JSON with url and pid, written when ready")
+    parser.add_argument("--users-file", type=Path, help="JSON list of accounts")
+    parser.add_argument("--memory-mb", type=int, default=1000, help="ceiling of the engine")
+    parser.add_argument(
+        "--max-threads", type=int, default=max(1, min(4, os.cpu_count() or 1)), help="per query"
+    )
+    return parser.parse_args(argv)
+
+
+async def _serve(
+    data_dir: Path, port: int, ready_file: Path | None, accounts: Accounts, limits: EngineLimits
+) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    engine = _open_engine(data_dir, limits)
+    runner = web.AppRunner(
+        Endpoint(engine, accounts).application(),
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_S,
+        max_line_size=_MAX_LINE_BYTES,
+        max_field_size=_MAX_LINE_BYTES,
+        read_bufsize=1 << 20,
+        auto_decompress=False,
+        keepalive_timeout=30.0,
+    )
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, HOST, port)
+        try:
+            await site.start()
+        except OSError as exc:
+            if exc.errno == errno.EADDRINUSE:
+                raise port_in_use(HOST, port) from exc
+            raise StackError(f"cannot listen on {HOST}:{port}: {exc.strerror}") from exc
+        url = f"http://{HOST}:{runner.addresses[0][1]}"
+        _announce(url, ready_file)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+        await engine.close()
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
+
+
+def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
+    # The engine reads paths from a URL-like string; relative names keep odd characters out of it.
+    os.chdir(data_dir)
+    write_config(data_dir, limits)
+    try:
+        return Engine(Path("store"), Path("config.xml"), {"read": 16, "write": 8, "control": 1})
+    except RuntimeError as exc:
+        raise StackError(f"the engine cannot open {data_dir}: {exc}") from exc
+
+
+def _announce(url: str, ready_file: Path | None) -> None:
+    ready = json.dumps({"url": url, "pid": os.getpid()})
+    print(ready, flush=True)
+    if ready_file is not None:
+        partial = ready_file.with_name(ready_file.name + ".partial")
+        partial.write_text(ready + "\n", encoding="utf-8")
+        partial.replace(ready_file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The engine's own configuration: memory, caches, background threads and the query log.
+
+chDB reads a configuration file only when it names a users file. The limits keep a laptop usable:
+the process must stay far below 1.5 GB with millions of events, and be idle when nobody asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """Ceilings of the embedded engine.
+
+    Attributes:
+        memory_bytes: All queries, merges and caches together.
+        query_memory_bytes: One query, unless its own settings say otherwise.
+        max_threads: Threads one query may use.
+        query_log_days: Days system.query_log keeps.
+    """
+
+    memory_bytes: int = 1_000_000_000
+    query_memory_bytes: int = 700_000_000
+    max_threads: int = 2
+    query_log_days: int = 3
+
+
+def write_config(directory: Path, limits: EngineLimits) -> Path:
+    """Write config.xml and users.xml into ``directory`` and return the path of the first."""
+    users = directory / "users.xml"
+    users.write_text(_users_xml(limits), encoding="utf-8")
+    config = directory / "config.xml"
+    config.write_text(_config_xml(users, limits), encoding="utf-8")
+    return config
+
+
+def _config_xml(users: Path, limits: EngineLimits) -> str:
+    return f"""<clickhouse>
+  <logger><level>none</level></logger>
+  <display_name>tokentide</display_name>
+  <user_directories><users_xml><path>{escape(str(users))}</path></users_xml></user_directories>
+  <max_server_memory_usage>{limits.memory_bytes}</max_server_memory_usage>
+  <mark_cache_size>67108864</mark_cache_size>
+  <index_mark_cache_size>8388608</index_mark_cache_size>
+  <uncompressed_cache_size>0</uncompressed_cache_size>
+  <background_pool_size>2</background_pool_size>
+  <background_merges_mutations_concurrency_ratio>2</background_merges_mutations_concurrency_ratio>
+  <background_move_pool_size>1</background_move_pool_size>
+  <background_fetches_pool_size>1</background_fetches_pool_size>
+  <background_common_pool_size>1</background_common_pool_size>
+  <background_schedule_pool_size>2</background_schedule_pool_size>
+  <background_buffer_flush_schedule_pool_size>1</background_buffer_flush_schedule_pool_size>
+  <background_message_broker_schedule_pool_size>1</background_message_broker_schedule_pool_size>
+  <background_distributed_schedule_pool_size>1</background_distributed_schedule_pool_size>
+  <async_insert_threads>1</async_insert_threads>
+  <merge_tree>
+    <max_bytes_to_merge_at_max_space_in_pool>2147483648</max_bytes_to_merge_at_max_space_in_pool>
+    <merge_selecting_sleep_ms>5000</merge_selecting_sleep_ms>
+    <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>
+    <number_of_free_entries_in_pool_to_lower_max_size_of_merge>1</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
+    <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>1</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
+  </merge_tree>
+  <query_log>
+    <database>system</database>
+    <table>query_log</table>
+    <engine>ENGINE = MergeTree PARTITION BY event_date ORDER BY event_time
+      TTL event_date + INTERVAL {limits.query_log_days} DAY DELETE</engine>
+    <flush_interval_milliseconds>7500</flush_interval_milliseconds>
+    <max_size_rows>20000</max_size_rows>
+    <reserved_size_rows>512</reserved_size_rows>
+    <buffer_size_rows_flush_threshold>5000</buffer_size_rows_flush_threshold>
+  </query_log>
+</clickhouse>
+"""
+
+
+def _users_xml(limits: EngineLimits) -> str:
+    return f"""<clickhouse>
+  <profiles><default>
+    <max_threads>{limits.max_threads}</max_threads>
+    <max_memory_usage>{limits.query_memory_bytes}</max_memory_usage>
+    <log_queries_min_type>QUERY_FINISH</log_queries_min_type>
+  </default></profiles>
+  <users><default>
+    <password></password>
+    <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
+    <profile>default</profile>
+    <quota>default</quota>
+    <access_management>1</access_management>
+  </default></users>
+  <quotas><default></default></quotas>
+</clickhouse>
+"""

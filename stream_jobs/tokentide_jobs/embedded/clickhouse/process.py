@@ -1,0 +1,143 @@
+"""The embedded ClickHouse as a child process: start it, know when it is ready, stop it.
+
+One process must own the engine (a crash of the engine must not take a test or a worker with it), so
+everybody who needs ClickHouse on a laptop starts it through this class.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from tokentide_jobs.errors import StackError
+
+READY_TIMEOUT_S = 60.0
+"""A cold start maps a 550 MB library; on a busy two-core machine that has taken 15 s."""
+
+STOP_TIMEOUT_S = 30.0
+_POLL_S = 0.02
+
+
+class ClickHouseProcess:
+    """A running embedded ClickHouse.
+
+    Attributes:
+        url: Base URL of its HTTP interface.
+        pid: Process id.
+        log_path: Where its standard error goes.
+    """
+
+    def __init__(self, child: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
+        self._child = child
+        self.url = url
+        self.pid = child.pid
+        self.log_path = log_path
+
+    @classmethod
+    def start(
+        cls,
+        data_dir: Path,
+        port: int = 0,
+        *,
+        log_path: Path | None = None,
+        options: Sequence[str] = (),
+        timeout_s: float = READY_TIMEOUT_S,
+    ) -> ClickHouseProcess:
+        """Start a server on ``data_dir`` and wait until it answers.
+
+        Args:
+            data_dir: Created if absent; keeps all data between starts.
+            port: TCP port on 127.0.0.1; 0 picks a free one.
+            log_path: Where standard error goes; default ``data_dir/server.log``.
+            options: Further command-line options, such as ``["--users-file", "users.json"]``.
+            timeout_s: How long to wait for readiness.
+
+        Raises:
+            StackError: It ended or was not ready in time; the message holds the end of its log.
+        """
+        data_dir.mkdir(parents=True, exist_ok=True)
+        log_path = log_path or data_dir / "server.log"
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        ready_file = data_dir / f"ready-{os.getpid()}-{time.monotonic_ns()}.json"
+        command = [sys.executable, "-m", __package__, "--data-dir", str(data_dir)]
+        command += ["--port", str(port), "--ready-file", str(ready_file), *options]
+        with log_path.open("ab") as log:
+            start = log.tell()
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+            )
+        try:
+            url = _wait_ready(child, ready_file, log_path, start, timeout_s)
+        except BaseException:
+            _end(child, 0.0)
+            ready_file.unlink(missing_ok=True)
+            raise
+        return cls(child, url, log_path)
+
+    @property
+    def is_running(self) -> bool:
+        """True while the process lives."""
+        return self._child.poll() is None
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """Stop it cleanly and return its exit code; safe to call twice."""
+        return _end(self._child, timeout_s)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would (SIGKILL); for tests of recovery."""
+        self._child.kill()
+        self._child.wait()
+
+    def __enter__(self) -> ClickHouseProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _wait_ready(
+    child: subprocess.Popen[bytes], ready_file: Path, log_path: Path, start: int, timeout_s: float
+) -> str:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if ready_file.exists():
+            ready = json.loads(ready_file.read_text(encoding="utf-8"))
+            return str(ready["url"])
+        code = child.poll()
+        if code is not None:
+            raise StackError(
+                f"the embedded ClickHouse ended with exit code {code}: {_tail(log_path, start)}"
+            )
+        time.sleep(_POLL_S)
+    raise StackError(
+        f"the embedded ClickHouse was not ready within {timeout_s:.0f} s: {_tail(log_path, start)}"
+    )
+
+
+def _tail(log_path: Path, start: int, limit: int = 2000) -> str:
+    with log_path.open("rb") as log:
+        log.seek(start)
+        text = log.read().decode(errors="replace").strip()
+    return text[-limit:].removeprefix("error: ") or f"it wrote nothing to {log_path}"
+
+
+def _end(child: subprocess.Popen[bytes], timeout_s: float) -> int:
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            child.kill()
+    return child.wait()

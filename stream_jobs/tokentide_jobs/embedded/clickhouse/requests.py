@@ -1,0 +1,192 @@
+"""What a request asks for, read from its URL, headers and form fields.
+
+Everything in the URL that is not a name of the HTTP interface itself is a setting of this one query;
+`param_*` are query parameters. Credentials may come as headers, basic auth or URL parameters.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import uuid
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from .codecs import choose_coding
+from .errors import ClickHouseError
+from .users import Accounts, User
+
+_SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
+
+_INTERFACE: Final = frozenset(
+    {
+        "buffer_size",
+        "client_protocol_version",
+        "close_session",
+        "compress",
+        "database",
+        "decompress",
+        "default_format",
+        "password",
+        "query",
+        "query_id",
+        "quota_key",
+        "role",
+        "session_check",
+        "session_id",
+        "session_timeout",
+        "stacktrace",
+        "user",
+        "wait_end_of_query",
+    }
+)
+"""URL parameters of the interface; never settings."""
+
+_TRANSPORT_SETTINGS: Final = frozenset(
+    {
+        "add_http_cors_header",
+        "cancel_http_readonly_queries_on_client_close",
+        "enable_http_compression",
+        "http_headers_progress_interval_ms",
+        "http_response_buffer_size",
+        "http_wait_end_of_query",
+        "http_zlib_compression_level",
+        "network_compression_method",
+        "network_zstd_compression_level",
+        "send_progress_in_http_headers",
+    }
+)
+"""Settings that speak to the endpoint and not to the engine; accepted from everybody."""
+
+
+@dataclass(slots=True)
+class QueryRequest:
+    """One request, before its SQL is looked at.
+
+    Attributes:
+        sql_in_url: The `query` parameter; the body follows it after a line feed.
+        settings: Engine settings of this query only.
+        parameters: Query parameters without their `param_` prefix, escaped as TSV.
+        default_format: Format when the SQL names none; empty for the server's default.
+        revision: The client's protocol revision; 0 when it named none.
+        coding: Content coding of the response, or None.
+        framed_response: Answer in ClickHouse's own compressed frames (`compress=1`).
+        framed_body: The body comes in such frames (`decompress=1`).
+        is_get: GET requests may only read.
+    """
+
+    user: User
+    query_id: str
+    sql_in_url: bytes = b""
+    database: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    default_format: str = ""
+    revision: int = 0
+    coding: str | None = None
+    framed_response: bool = False
+    framed_body: bool = False
+    frame_method: str = "LZ4"
+    wait_end_of_query: bool = False
+    is_get: bool = False
+    session_id: str = ""
+    session_timeout_s: float = 60.0
+    session_check: bool = False
+    close_session: bool = False
+
+
+def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
+    """Authenticate and read everything but the body.
+
+    Raises:
+        ClickHouseError: Wrong credentials, a setting the user may not change, a malformed value.
+    """
+    url = request.query
+    headers = request.headers
+    user = _authenticate(request, accounts)
+    found = QueryRequest(
+        user=user,
+        query_id=url.get("query_id") or str(uuid.uuid4()),
+        sql_in_url=url.get("query", "").encode(),
+        database=url.get("database") or headers.get("X-ClickHouse-Database", ""),
+        default_format=url.get("default_format") or headers.get("X-ClickHouse-Format", ""),
+        revision=_integer(url.get("client_protocol_version", "0"), "client_protocol_version"),
+        framed_response=_flag(url.get("compress", "")),
+        framed_body=_flag(url.get("decompress", "")),
+        frame_method=url.get("network_compression_method", "LZ4"),
+        wait_end_of_query=_flag(url.get("wait_end_of_query", ""))
+        or _flag(url.get("http_wait_end_of_query", "")),
+        is_get=request.method in ("GET", "HEAD"),
+        session_id=url.get("session_id", ""),
+        session_check=_flag(url.get("session_check", "")),
+        close_session=_flag(url.get("close_session", "")),
+    )
+    timeout = url.get("session_timeout", "60")
+    found.session_timeout_s = float(_integer(timeout, "session_timeout"))
+    if _flag(url.get("enable_http_compression", "")):
+        found.coding = choose_coding(headers.get("Accept-Encoding", ""))
+    for name, value in url.items():
+        take_field(found, name, value)
+    return found
+
+
+def take_field(found: QueryRequest, name: str, value: str) -> None:
+    """Add one URL or form field as a parameter or setting; names of the interface are skipped."""
+    if name.startswith("param_"):
+        found.parameters[name.removeprefix("param_")] = value
+        return
+    if name in _INTERFACE or name in _TRANSPORT_SETTINGS:
+        return
+    if name.endswith(("_format", "_types", "_structure")) and name not in _KNOWN_ENDINGS:
+        return  # describes external data (see external.py)
+    if not _SETTING_NAME.match(name):
+        raise ClickHouseError(115, f"Unknown setting {name!r}")
+    if not found.user.may_set(name):
+        raise ClickHouseError(164, f"Cannot modify '{name}' setting in readonly mode")
+    found.settings[name] = value
+
+
+_KNOWN_ENDINGS: Final = frozenset(
+    {
+        "bool_true_representation_format",
+        "date_time_input_format",
+        "date_time_output_format",
+        "input_format",
+        "interval_output_format",
+        "format_csv_delimiter_format",
+    }
+)
+"""Settings whose names end like those that describe external data."""
+
+
+def _authenticate(request: web.Request, accounts: Accounts) -> User:
+    headers = request.headers
+    name = headers.get("X-ClickHouse-User")
+    password = headers.get("X-ClickHouse-Key", "")
+    authorization = headers.get("Authorization", "")
+    if name is None and authorization.lower().startswith("basic "):
+        try:
+            decoded = base64.b64decode(authorization[6:], validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError) as exc:
+            raise ClickHouseError(516, "Invalid HTTP Basic authentication") from exc
+        name, _, password = decoded.partition(":")
+    elif name is None:
+        name = request.query.get("user")
+        password = request.query.get("password", "")
+    return accounts.authenticate(name or "default", password)
+
+
+def _flag(text: str) -> bool:
+    return text.lower() in ("1", "true")
+
+
+def _integer(text: str, name: str) -> int:
+    try:
+        return int(text)
+    except ValueError as exc:
+        raise ClickHouseError(
+            36, f"Invalid value {text!r} of {name}: a whole number is expected"
+        ) from exc

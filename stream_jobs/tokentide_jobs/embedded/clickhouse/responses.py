@@ -1,0 +1,150 @@
+"""Responses as ClickHouse words them: headers, compression, and exceptions before or amid the data.
+
+Nothing is sent before the first megabyte or the end of the result, so most failures still get their
+own HTTP status; one that comes later is appended in the block clients look for, and the connection is
+closed so that the truncated result cannot be taken for a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import string
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from .codecs import Encoder, encoder
+from .errors import ClickHouseError
+from .formats import content_type
+from .framing import FrameWriter
+
+if TYPE_CHECKING:
+    from .pool import Engine
+    from .requests import QueryRequest
+
+_TAG_ALPHABET: Final = string.ascii_lowercase + string.digits
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counters of one query for X-ClickHouse-Summary."""
+
+    read_rows: int = 0
+    read_bytes: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+    result_rows: int = 0
+    result_bytes: int = 0
+    started_ns: int = 0
+
+    def header(self) -> str:
+        """The header's JSON; every value is a string, as from the server."""
+        values = {
+            "read_rows": self.read_rows,
+            "read_bytes": self.read_bytes,
+            "written_rows": self.written_rows,
+            "written_bytes": self.written_bytes,
+            "total_rows_to_read": 0,
+            "result_rows": self.result_rows,
+            "result_bytes": self.result_bytes,
+            "elapsed_ns": time.monotonic_ns() - self.started_ns,
+        }
+        return json.dumps({name: str(value) for name, value in values.items()})
+
+
+class Reply:
+    """One response: collects bytes, compresses them, and knows how to fail."""
+
+    def __init__(self, request: web.Request, asked: QueryRequest, engine: Engine) -> None:
+        self._request = request
+        self._asked = asked
+        self._engine = engine
+        self._tag = "".join(secrets.choice(_TAG_ALPHABET) for _ in range(16))
+        self._encoder: Encoder | None = None
+        self._response: web.StreamResponse | None = None
+        self.summary = Summary(started_ns=time.monotonic_ns())
+
+    def _headers(self, output_format: str) -> dict[str, str]:
+        headers = {
+            "Content-Type": content_type(output_format),
+            "X-ClickHouse-Server-Display-Name": self._engine.display_name,
+            "X-ClickHouse-Query-Id": self._asked.query_id,
+            "X-ClickHouse-Format": output_format,
+            "X-ClickHouse-Timezone": self._engine.timezone,
+            "X-ClickHouse-Exception-Tag": self._tag,
+            "X-ClickHouse-Summary": self.summary.header(),
+        }
+        if self._asked.framed_response:
+            self._encoder = FrameWriter(self._asked.frame_method)
+        elif self._asked.coding:
+            self._encoder = encoder(self._asked.coding)
+            headers["Content-Encoding"] = self._asked.coding
+        return headers
+
+    async def send_whole(self, body: bytes, output_format: str) -> web.StreamResponse:
+        """Send a complete result with its length."""
+        headers = self._headers(output_format)
+        if self._encoder is not None and body:
+            body = self._encoder.feed(body) + self._encoder.finish()
+        elif not body:
+            headers.pop("Content-Encoding", None)
+        return web.Response(body=body, headers=headers)
+
+    async def start(self, output_format: str) -> None:
+        """Send the headers of a result whose length is not known."""
+        headers = self._headers(output_format)
+        self._response = web.StreamResponse(headers=headers)
+        self._response.enable_chunked_encoding()
+        await self._response.prepare(self._request)
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Send a piece of the result; waits while the client is slow."""
+        assert self._response is not None
+        if self._encoder is not None:
+            data = self._encoder.feed(data)
+        if len(data):
+            await self._response.write(data)
+
+    async def end(self) -> web.StreamResponse:
+        """Finish the result started with start()."""
+        assert self._response is not None
+        if self._encoder is not None and (tail := self._encoder.finish()):
+            await self._response.write(tail)
+        await self._response.write_eof()
+        return self._response
+
+    async def fail(self, error: ClickHouseError) -> web.StreamResponse:
+        """Report ``error``: as the response, or at the end of what was already sent."""
+        text = error.body(self._engine.version)
+        if self._response is None:
+            return error_response(error, text, self._asked.query_id, self._engine)
+        block = (
+            f"\r\n__exception__\r\n{self._tag}\r\n{text}{len(text.encode())} {self._tag}"
+            "\r\n__exception__\r\n"
+        )
+        await self.write(block.encode())
+        if self._encoder is not None and (tail := self._encoder.finish()):
+            await self._response.write(tail)
+        if self._request.transport is not None:
+            # Without the last chunk, every client sees that the result is not complete.
+            self._request.transport.close()
+        return self._response
+
+
+def error_response(
+    error: ClickHouseError, text: str, query_id: str, engine: Engine
+) -> web.Response:
+    """The response of a query that failed before its result began."""
+    headers = {
+        "Content-Type": "text/plain; charset=UTF-8",
+        "X-ClickHouse-Server-Display-Name": engine.display_name,
+        "X-ClickHouse-Query-Id": query_id,
+        "X-ClickHouse-Timezone": engine.timezone,
+        "X-ClickHouse-Exception-Code": str(error.code),
+    }
+    if error.code == 194:
+        headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
+    return web.Response(status=error.http_status, text=text, headers=headers)
