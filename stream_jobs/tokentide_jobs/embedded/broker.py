@@ -62,6 +62,11 @@ class Broker(Protocol):
         """None while it runs; else how its process ended."""
         ...
 
+    @property
+    def survives_restart(self) -> bool:
+        """Same as `capabilities.persistent`: supervision asks every service this."""
+        ...
+
     def start(self) -> ChildRecord:
         """Start and wait until it serves.
 

@@ -88,6 +88,8 @@ class KafkaBroker:
         retention=True,
     )
 
+    survives_restart = True
+
     def __init__(
         self, data_dir: Path, *, port: int, cache_dir: Path, notify: Notify = lambda _: None
     ) -> None:
@@ -125,8 +127,8 @@ class KafkaBroker:
 
     def start(self) -> ChildRecord:
         """Start and wait until the broker serves."""
-        if self._child is not None and self._child.pid is not None:
-            return self._child.record()
+        if self._child is not None and (running := self._child.record()) is not None:
+            return running
         if self._class_path is None:
             self.prepare()
         self._clear_temporary_files()
@@ -139,9 +141,9 @@ class KafkaBroker:
             child = ChildProcess(
                 "kafka", self._java("kafka.Kafka", str(self._settings)), log_path=self._log_file
             )
-            record = child.start()
-            if self._await_serving(child):
-                self._child = child
+            self._child = child  # from here on `stop` and `kill` of another thread reach it
+            child.start()
+            if self._await_serving(child) and (record := child.record()) is not None:
                 return record
             child.kill()
             collided = "Address already in use" in child.log_tail(50)

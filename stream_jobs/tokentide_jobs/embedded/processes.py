@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tokentide_jobs.errors import StackError
-
 __all__ = ["ChildProcess", "ChildRecord", "end_process", "process_started_s"]
 
 _LEASH = Path(__file__).with_name("leash.py")
@@ -56,6 +54,7 @@ class ChildProcess:
         self._env = dict(env) if env is not None else None
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
+        self._was_asked = False
 
     @property
     def pid(self) -> int | None:
@@ -67,7 +66,7 @@ class ChildProcess:
         """How it ended (negative: the signal), None while it runs or before it started."""
         return None if self._process is None else self._process.poll()
 
-    def start(self) -> ChildRecord:
+    def start(self) -> None:
         """Start the command; returns at once."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         if self.log_path.exists() and self.log_path.stat().st_size > _LOG_CEILING_BYTES:
@@ -75,6 +74,7 @@ class ChildProcess:
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
             leashed = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *self.command]
+            self._was_asked = False
             # The kernel ties a child to the *thread* that made it: all are made by one thread
             # that lives as long as this process, whoever called.
             self._process = (
@@ -90,21 +90,26 @@ class ChildProcess:
                 )
                 .result()
             )
-        return self.record()
 
-    def record(self) -> ChildRecord:
-        """The identity of the running process, for the lock file."""
+    def record(self) -> ChildRecord | None:
+        """The identity of the running process, for the lock file; None when it has ended."""
         pid = self.pid
         started_s = process_started_s(pid) if pid is not None else None
         if pid is None or started_s is None:
-            raise StackError(f"{self.name} ended at once: {self.log_tail()}")
+            return None
         return ChildRecord(self.name, pid, started_s)
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, once, and return; `stop` waits."""
+        if self.pid is not None and self._process is not None and not self._was_asked:
+            self._was_asked = True
+            self._process.terminate()
 
     def stop(self, deadline_s: float) -> None:
         """End it: SIGTERM, and SIGKILL once the deadline has passed. Safe to call twice."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             return
-        self._process.terminate()
+        self.ask_to_stop()
         try:
             self._process.wait(deadline_s)
         except subprocess.TimeoutExpired:

@@ -32,6 +32,8 @@ class TansuBroker:
         retention=False,
     )
 
+    survives_restart = False
+
     def __init__(self, data_dir: Path, *, port: int = 0) -> None:
         self._log_file = data_dir.absolute() / "logs" / "tansu.log"
         self._wanted_port = port
@@ -50,15 +52,15 @@ class TansuBroker:
 
     def start(self) -> ChildRecord:
         """Start with an empty log and wait until the broker serves."""
-        if self._child is not None and self._child.pid is not None:
-            return self._child.record()
+        if self._child is not None and (running := self._child.record()) is not None:
+            return running
         self._port = choose_port(self._wanted_port or self._port, "--kafka-port")
         child = ChildProcess("tansu", self._command(), log_path=self._log_file)
-        record = child.start()
+        self._child = child  # from here on `stop` and `kill` of another thread reach it
+        child.start()
         give_up_at = time.monotonic() + _START_DEADLINE_S
         while time.monotonic() < give_up_at and child.exit_code is None:
-            if is_serving(LOOPBACK, self._port):
-                self._child = child
+            if is_serving(LOOPBACK, self._port) and (record := child.record()) is not None:
                 return record
             time.sleep(0.01)
         child.kill()

@@ -1,0 +1,36 @@
+"""Where the stack says what it does: a seam, so that commands draw and tests stay silent."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["Quiet", "Reporter"]
+
+
+class Reporter(Protocol):
+    """Told about progress; may be called from the supervising thread."""
+
+    def step(self, what: str) -> None:
+        """Something that takes time begins."""
+        ...
+
+    def done(self, what: str, took_s: float) -> None:
+        """It is done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One line worth knowing: a fallback, a restart, a recovered lock."""
+        ...
+
+
+class Quiet:
+    """Says nothing."""
+
+    def step(self, what: str) -> None:
+        """Ignore it."""
+
+    def done(self, what: str, took_s: float) -> None:
+        """Ignore it."""
+
+    def note(self, text: str) -> None:
+        """Ignore it."""
