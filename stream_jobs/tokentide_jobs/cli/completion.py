@@ -16,7 +16,7 @@ def completion(shell: str) -> None:
     bash:  eval "$(tokentide completion bash)"      in ~/.bashrc
     zsh:   eval "$(tokentide completion zsh)"       in ~/.zshrc
     fish:  tokentide completion fish > ~/.config/fish/completions/tokentide.fish
-    """
+    """  # noqa: D301 - click wants the control character, not a backslash
     from click.shell_completion import get_completion_class
 
     from tokentide_jobs.cli.root import cli

@@ -43,7 +43,7 @@ def config(data_dir: Path | None, as_json: bool, show_all: bool) -> None:
         table.add_column("what it does", overflow="fold", ratio=1)
     for item in items:
         is_default = item.source == "default"
-        value = f"{item.value} {item.unit}".strip() if item.value else "–"
+        value = f"{item.value} {item.unit}".strip() if item.value else "-"
         cells = [Text(item.variable), Text(value), Text("" if is_default else item.source)]
         style = "dim" if is_default and not show_all else ""
         doc = item.doc + (f" ({item.allowed})" if item.allowed else "")

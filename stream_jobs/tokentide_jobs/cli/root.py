@@ -26,9 +26,7 @@ class LazyCommand:
 
 
 COMMANDS: Final[dict[str, LazyCommand]] = {
-    "demo": LazyCommand(
-        "demo:demo", "Run the whole pipeline on real traffic and prove the result."
-    ),
+    "demo": LazyCommand("demo:demo", "Run everything on real traffic and prove the result."),
     "up": LazyCommand("stack:up", "Run Kafka, ClickHouse and the ingest workers until Ctrl-C."),
     "worker": LazyCommand("worker:worker", "Run one worker of the pipeline."),
     "replay": LazyCommand("replay:replay", "Send a recorded workload through the SDK."),

@@ -34,7 +34,7 @@ def count(number: int) -> str:
 def dollars(pico_usd: int | None) -> str:
     """Return an amount of pico-USD as dollars: cents where there are any, else what it takes."""
     if pico_usd is None:
-        return "–"
+        return "-"
     sign, size = ("-" if pico_usd < 0 else ""), abs(pico_usd)
     if size == 0:
         return "$0"
@@ -48,7 +48,7 @@ def dollars(pico_usd: int | None) -> str:
 def duration_ms(value: float | None) -> str:
     """Return a duration given in milliseconds: `340 ms`, `2.4 s`, `3.1 min`."""
     if value is None or value != value:
-        return "–"
+        return "-"
     if value < 1_000:
         return f"{value:.0f} ms"
     return seconds(value / 1_000)
@@ -62,5 +62,5 @@ def seconds(value: float) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """Return a share in percent, `–` of nothing."""
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    """Return a share in percent, `-` of nothing."""
+    return f"{100 * part / whole:.1f} %" if whole else "-"

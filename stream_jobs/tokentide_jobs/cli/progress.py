@@ -1,0 +1,41 @@
+"""A progress bar of events: how many, how fast, how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["events_progress"]
+
+
+@contextmanager
+def events_progress(screen: Console, label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar while the body runs; the function it gives sets the count so far.
+
+    On a file or a pipe nothing is drawn: a bar there is only noise.
+    """
+    if not screen.is_terminal:
+        yield lambda _count: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=40),
+        TextColumn("{task.completed:>9,} events"),
+        TextColumn("{task.fields[rate]:>7,}/s"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task(label, total=total, rate=0)
+
+        def update(events: int) -> None:
+            elapsed = progress.tasks[task].elapsed or 0.0
+            rate = round(events / elapsed) if elapsed else 0
+            progress.update(task, completed=min(events, total), rate=rate)
+
+        yield update

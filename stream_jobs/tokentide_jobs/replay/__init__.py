@@ -1,0 +1,1 @@
+"""Replay of recorded LLM workloads through the SDK: formats, joins, pacing, sending."""
