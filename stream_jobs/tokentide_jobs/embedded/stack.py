@@ -197,7 +197,8 @@ class Stack:
             data_dir=str(self.data_dir),
         )
         if self._worker_count:
-            with self._step(f"{self._worker_count} ingest worker(s)"):
+            plural = "" if self._worker_count == 1 else "s"
+            with self._step(f"{self._worker_count} ingest worker{plural}"):
                 self._workers = self._start_workers(info)
         self._note_children()
         publish(self.data_dir, info)

@@ -1,0 +1,204 @@
+"""`tokentide up` and `tokentide down`: the embedded stack, in the foreground, until Ctrl-C.
+
+Standard output carries nothing but the one JSON line of `--json`; what a person reads goes to
+standard error.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from tokentide_jobs.cli.target import data_dir_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tokentide_jobs.embedded.discovery import StackInfo
+
+__all__ = ["down", "up"]
+
+_STOP_DEADLINE_S = 20.0
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _StopRequested(BaseException):
+    """A signal asked the stack to stop; no `except Exception` on the way may swallow it."""
+
+
+@click.command(short_help="Run Kafka, ClickHouse and the ingest workers until Ctrl-C.")
+@data_dir_option
+@click.option(
+    "--broker",
+    type=click.Choice(["kafka", "tansu"]),
+    default=None,
+    help="Apache Kafka, or Tansu: light, in memory.  [default: kafka, or tansu with a notice "
+    "where Kafka can not be fetched]",
+)
+@click.option(
+    "--kafka-port", type=click.IntRange(0, 65_535), default=9092, show_default=True,
+    help="Port of the broker on 127.0.0.1; 0: any free one.",
+)  # fmt: skip
+@click.option(
+    "--clickhouse-port", type=click.IntRange(0, 65_535), default=8123, show_default=True,
+    help="Port of ClickHouse's HTTP interface on 127.0.0.1; 0: any free one.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=1, show_default=True,
+    help="Ingest workers; 0: none, start your own with `tokentide worker ingest`.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line once ready.")
+def up(
+    data_dir: Path | None,
+    broker: str | None,
+    kafka_port: int,
+    clickhouse_port: int,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Run Kafka, ClickHouse and the ingest workers on this machine until Ctrl-C.
+
+    Everything is kept below the data directory and is there again at the next start (with
+    --broker tansu, all but the broker's log). The first start fetches Apache Kafka (43 MB).
+    Ctrl-C or SIGTERM stops all of it in order.
+    """
+    import os
+
+    from tokentide_jobs.cli.screen import console
+    from tokentide_jobs.embedded.stack import Stack
+    from tokentide_jobs.settings import Settings
+
+    screen = console(to_stderr=True)
+    settings = Settings.from_env(os.environ, data_dir)
+    began_s = time.monotonic()
+    with _signals_raise():
+        stack = Stack(
+            settings.data_dir,
+            broker=None if broker is None else "kafka" if broker == "kafka" else "tansu",
+            workers=workers,
+            kafka_port=kafka_port,
+            clickhouse_port=clickhouse_port,
+            reporter=_Screen(screen),
+        )
+        try:
+            info = stack.start()
+            if as_json:
+                click.echo(info.to_json())
+            _show_ready(screen, info, time.monotonic() - began_s, data_dir, workers)
+            stack.wait()
+        except _StopRequested:
+            screen.print("stopping …")
+        finally:
+            stack.stop()
+    screen.print("stopped; everything is kept in", str(settings.data_dir), style="dim")
+
+
+@click.command(short_help="Stop the stack that runs in a data directory.")
+@data_dir_option
+def down(data_dir: Path | None) -> None:
+    """Stop the embedded stack that runs in a data directory, and wait until it is gone.
+
+    Nothing to stop is not an error.
+    """
+    import os
+
+    from tokentide_jobs.embedded.locks import holder_pid
+    from tokentide_jobs.errors import StackError
+    from tokentide_jobs.settings import Settings
+
+    directory = Settings.from_env(os.environ, data_dir).data_dir
+    pid = holder_pid(directory)
+    if pid is None:
+        click.echo(f"no stack runs in {directory}", err=True)
+        return
+    os.kill(pid, signal.SIGTERM)
+    give_up_at = time.monotonic() + _STOP_DEADLINE_S
+    while holder_pid(directory) == pid:
+        if time.monotonic() > give_up_at:
+            raise StackError(
+                f"process {pid} still holds {directory} {_STOP_DEADLINE_S:g} s after SIGTERM: "
+                f"look at {directory / 'logs'}"
+            )
+        time.sleep(0.05)
+    click.echo(f"stopped the stack of process {pid}", err=True)
+
+
+class _Screen:
+    """Progress on standard error: one line per thing started, with how long it took."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+
+    def step(self, what: str) -> None:
+        """Say it on a terminal only: a log needs the outcome, not the wait."""
+        if self._screen.is_terminal:
+            self._screen.print(f"  [dim]… {what}[/dim]", end="\r")
+
+    def done(self, what: str, took_s: float) -> None:
+        """One line that stays."""
+        self._screen.print(f"  [green]✓[/green] {what} [dim]{took_s:.1f} s[/dim]   ")
+
+    def note(self, text: str) -> None:
+        """One line that stays and is noticed."""
+        from rich.markup import escape
+
+        self._screen.print(f"  [yellow]![/yellow] {escape(text)}", soft_wrap=True)
+
+
+def _show_ready(
+    screen: Console, info: StackInfo, took_s: float, data_dir: Path | None, workers: int
+) -> None:
+    from rich.markup import escape
+
+    option = escape(f" --data-dir {data_dir}") if data_dir is not None else ""
+    broker = "Apache Kafka" if info.broker == "kafka" else "Tansu, log in memory"
+    facts = [
+        ("Kafka", f"{info.kafka}  ({broker}; topic {info.events_topic})"),
+        ("ClickHouse", f"{info.clickhouse_url}  (database tokentide, user default)"),
+        ("data, logs", escape(f"{info.data_dir}, {info.data_dir}/logs")),
+    ]
+    tries = [
+        (f"tokentide replay{option}", "send a recorded workload"),
+        (f"tokentide top{option}", "watch it arrive"),
+        (f'tokentide sql{option} "SELECT * FROM spend_by_hour"', "ask a question"),  # noqa: S608 - shown, not run
+    ]
+    if workers == 0:
+        tries.insert(0, (f"tokentide worker ingest{option}", "nothing reads the topic yet"))
+    screen.print(f"\n[bold]ready[/bold] in {took_s:.1f} s (pid {info.pid})")
+    for name, value in facts:
+        screen.print(f"  {name:<11} {value}", soft_wrap=True)
+    screen.print("\n[bold]try[/bold], in another terminal")
+    width = max(len(command) for command, _why in tries)
+    for command, why in tries:
+        screen.print(f"  {command:<{width}}  [dim]{why}[/dim]", soft_wrap=True)
+    screen.print("\nCtrl-C stops it\n", style="dim")
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Turn Ctrl-C, SIGTERM and a closed terminal into one exception, whatever is going on."""
+    stop_asked = False
+
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stop_asked
+        # A second Ctrl-C must not interrupt the orderly stop, which has its own deadline.
+        if not stop_asked:
+            stop_asked = True
+            raise _StopRequested
+
+    # `nohup tokentide up` means it: a hang-up that is ignored stays ignored.
+    is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    wanted = [which for which in _STOP_SIGNALS if not (is_nohup and which is signal.SIGHUP)]
+    former = {which: signal.signal(which, request_stop) for which in wanted}
+    try:
+        yield
+    finally:
+        for which, handler in former.items():
+            signal.signal(which, handler)
