@@ -61,13 +61,14 @@ class Encoder:
             entry: The event; it is not modified.
             dropped_before: Events this producer has dropped so far, all reasons together.
         """
-        event: dict[str, object] = {**self._base, **entry.event}
-        event["seq"] = entry.seq
+        emitted_ns, seq, given = entry
+        event: dict[str, object] = {**self._base, **given}
+        event["seq"] = seq
         event["dropped_before"] = dropped_before
         if not event.get("event_id"):
-            event["event_id"] = self._ids.new(entry.emitted_ns)
+            event["event_id"] = self._ids.new(emitted_ns)
         if event.get("started_at_us") is None:
-            event["started_at_us"] = _start_us(entry.emitted_ns, event.get("duration_ms"))
+            event["started_at_us"] = _start_us(emitted_ns, event.get("duration_ms"))
         self._fit(event)
         try:
             return orjson.dumps(event, option=_OPTIONS)
@@ -160,14 +161,14 @@ def _text(value: object) -> str:
         # `_value_` is where the enum machinery keeps it; `value` may be overridden.
         return as_text(vars(value).get("_value_", kind.__name__))
     if issubclass(kind, str):
-        return str.__str__(value)  # type: ignore[arg-type]
+        return str.__str__(cast("str", value))
     if kind in (int, float, bool, Decimal):
         try:
             return str(value)
         except ValueError:  # an integer of more digits than the interpreter prints
             return f"<{kind.__name__}>"
     if kind is bytes:
-        return bytes.decode(value, "utf-8", "replace")
+        return cast("bytes", value).decode("utf-8", "replace")
     if kind.__module__ in ("uuid", "datetime", "pathlib", "ipaddress"):
         return str(value)
     return f"<{kind.__qualname__}>"

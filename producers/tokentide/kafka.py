@@ -28,6 +28,8 @@ SCHEMA_HEADER = ("schema", b"tokentide.event/1")
 """Name and version of the contract the events in a record follow."""
 REQUEST_TIMEOUT_MS = 10_000
 """Wait for one answer of the broker before the connection is considered dead."""
+RETRY_BACKOFF_MS = 250
+"""Pause between aiokafka's own attempts: an outage must not cost the host processor time."""
 CONNECT_TIMEOUT_S = 15.0
 """Wait for a connection with everything that belongs to it (metadata, producer id)."""
 STALLED_S = 120.0
@@ -62,30 +64,33 @@ class KafkaFrameSender:
         self._on_failure = on_failure
         self._log = log or RareLog()
         self._producer: AIOKafkaProducer | None = None
-        self._is_idempotent = True
+        self._has_told = False
         # Producers start at different partitions so that many of them do not march in step.
         self._turn = random.randrange(1 << 16)  # noqa: S311
 
     async def connect(self) -> None:
         """Opens a producer, idempotent where the broker allows it."""
         await self.close()
+        _quieten_aiokafka(_disregard)  # what fails here is raised, and counted by the caller
+        try:
+            self._producer = await self._open(idempotent=True)
+        except Exception as exc:
+            if not _is_refusal(exc):
+                raise
+            self._producer = await self._open(idempotent=False)
+            self._tell_once(exc)
         _quieten_aiokafka(self._on_failure)
-        if self._is_idempotent:
-            try:
-                self._producer = await self._open(idempotent=True)
-                return
-            except Exception as exc:
-                if not _is_refusal(exc):
-                    raise
-                self._is_idempotent = False
-                self._log.warn(
-                    "idempotence",
-                    "the broker at %s gives out no producer ids (%s): going on without "
-                    "idempotence, a retried frame may arrive twice",
-                    self._settings.bootstrap,
-                    type(exc).__name__,
-                )
-        self._producer = await self._open(idempotent=False)
+
+    def _tell_once(self, refusal: Exception) -> None:
+        if not self._has_told:
+            self._has_told = True
+            self._log.warn(
+                "idempotence",
+                "the broker at %s gives out no producer ids (%s): going on without idempotence, "
+                "a retried frame may arrive twice",
+                self._settings.bootstrap,
+                type(refusal).__name__,
+            )
 
     async def _open(self, *, idempotent: bool) -> AIOKafkaProducer:
         from aiokafka import AIOKafkaProducer
@@ -100,6 +105,7 @@ class KafkaFrameSender:
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=MAX_BATCH_BYTES,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
         )
         try:
             await asyncio.wait_for(producer.start(), CONNECT_TIMEOUT_S)
@@ -156,6 +162,10 @@ def _is_refusal(error: Exception) -> bool:
         return False
     is_away = isinstance(error, (errors.KafkaConnectionError, errors.NodeNotReadyError))
     return not (is_away or error.retriable)
+
+
+def _disregard(message: str) -> None:
+    """Takes no notice of a failure that is raised as well."""
 
 
 class _QuietFilter(logging.Filter):

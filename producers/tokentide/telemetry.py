@@ -73,29 +73,19 @@ class Telemetry:
         """
         if not self._is_enabled:
             return
+        try:
+            copy = {**event} if type(event) is dict else dict(_as_mapping(event))
+        except Exception:
+            self._engine.invalid.add()
+            return
+        self._emit_owned(copy)
+
+    def _emit_owned(self, event: dict[str, object]) -> None:
+        """Queues an event nobody else holds, without copying it; all events pass here."""
         engine = self._engine
         try:
             if engine.pid != _getpid():
                 engine = self._forked()
-            copy = {**event} if type(event) is dict else dict(_as_mapping(event))
-        except Exception:
-            engine.invalid.add()
-            return
-        self._queue(engine, copy)
-
-    def _emit_owned(self, event: dict[str, object]) -> None:
-        """Queues an event nobody else holds, without copying it."""
-        try:
-            engine = self._engine
-            if engine.pid != _getpid():
-                engine = self._forked()
-        except Exception:
-            self._engine.invalid.add()
-            return
-        self._queue(engine, event)
-
-    def _queue(self, engine: Engine, event: dict[str, object]) -> None:
-        try:
             if engine.is_closed:
                 engine.after_close.add()
                 return
