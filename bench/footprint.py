@@ -24,10 +24,8 @@ _MB = 1_000_000
 
 def measure(events: int = EVENTS) -> dict[str, object]:
     """Return resident megabytes of worker and ClickHouse, and raw bytes per event."""
-    with (
-        running() as pipeline,
-        pipeline.worker(events_topic="footprint", group="footprint") as worker,
-    ):
+    topic = "footprint"
+    with running() as pipeline, pipeline.worker(events_topic=topic, group=topic) as worker:
         store = psutil.Process(pipeline.clickhouse_pid)
         worker_peak = store_peak = 0
         start_us = time.time_ns() // 1000 - 86_400_000_000

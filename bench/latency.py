@@ -1,7 +1,7 @@
 """Question: how long from an event to its queryable row, at 2,000 events a second?
 
 Frames are sent at a steady pace; a client asks ClickHouse every 20 ms how far the rows have come.
-An event's delay is from the moment its frame was handed to Kafka to the first answer that counts it.
+An event's delay runs from handing its frame to Kafka to the first answer that counts it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The worker's full path (ledger, validation, prices, windows, histograms, ClickHouse) reads
 frames of 200 events. Every reference runs in the same session, on the same events; rounds
-alternate, because the speed of a shared machine drifts, and the median of the ratios is what counts.
+alternate, because the speed of a shared machine drifts; the median of the ratios is what counts.
 """
 
 from __future__ import annotations
