@@ -145,7 +145,7 @@ class _JoinArrow:
         self._started = False
 
     def __call__(self, piece: memoryview) -> memoryview:
-        if piece[-8:] == self._END:
+        if bytes(piece[-8:]) == self._END:
             piece = piece[:-8]
         if not self._started:
             self._started = True

@@ -14,8 +14,8 @@ from .prologue import prepare
 
 if TYPE_CHECKING:
     from aiohttp import web
-    from chdb._chdb import connect as EngineConnection
 
+    from .connection import EngineConnection
     from .pool import Call
     from .requests import QueryRequest
     from .responses import Reply
@@ -68,7 +68,7 @@ class _Insert:
     """One open INSERT; every method runs on the request's thread."""
 
     def __init__(self, statement: Statement) -> None:
-        self._sql = statement.sql.decode("utf-8", errors="surrogateescape")
+        self._sql = statement.sql
         self._format = statement.insert_format or "Values"
         self._handle: Any = None
         self.rows = 0

@@ -81,7 +81,7 @@ def upgrade(data: bytes | memoryview, revision: int, rows: int | None = None) ->
         ClickHouseError: 48 for a column type whose layout is not known here.
     """
     view = memoryview(data)
-    if not len(view) or revision < REVISION_BLOCK_INFO:
+    if not view.nbytes or revision < REVISION_BLOCK_INFO:
         return bytes(view)
     marked = revision >= REVISION_CUSTOM_SERIALIZATION
     out: list[bytes | memoryview] = []

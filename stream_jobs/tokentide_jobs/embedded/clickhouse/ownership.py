@@ -55,7 +55,7 @@ def port_in_use(host: str, port: int) -> StackError:
     who = "another process"
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,):
                 who = _describe(connection.pid)
                 break
     except psutil.Error:

@@ -9,18 +9,16 @@ own, so that no number of readers can take the thread an insert needs.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+from .connection import EngineConnection
 from .errors import ClickHouseError, from_engine
-
-if TYPE_CHECKING:
-    from chdb._chdb import connect as EngineConnection
+from .literals import quote
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +28,15 @@ T = TypeVar("T")
 MARKER_SETTING = "promql_table"
 """A text setting without effect on SQL: it marks a query in system.processes so that KILL finds it.
 
-chDB offers neither query ids nor custom settings, and log_comment belongs to the client.
+chDB offers neither query ids nor custom settings, and log_comment belongs to the client. It holds the
+client's query id, so system.query_log can be searched by it too.
 """
 
 QUEUE_WAIT_S = 30.0
 """How long a request may wait for a lane before it is refused with code 202."""
+
+KILL_RETRY_S = 0.5
+"""Pause between two attempts to stop a query whose client is gone."""
 
 
 class Engine:
@@ -43,11 +45,11 @@ class Engine:
     def __init__(self, data_dir: Path, config_file: Path, lanes: dict[Lane, int]) -> None:
         from chdb import _chdb
 
-        self._connect = _chdb.connect
+        self._connect: Any = vars(_chdb)["connect"]
         self._dsn = f"file:{data_dir}?config-file={config_file}&implicit_select=0&log_queries=0"
         # While this connection is open the engine stays up; without it, it would stop and start
         # again between any two requests.
-        self._anchor = self._open()
+        self._anchor = self.open()
         self.version = self._text("SELECT version()")
         self.timezone = self._text("SELECT timezone()")
         self.display_name = self._text("SELECT displayName()")
@@ -61,31 +63,47 @@ class Engine:
             for executor in executors:
                 self._free[lane].put_nowait(executor)
         self._background: set[asyncio.Task[None]] = set()
-        self._markers = itertools.count(1)
 
-    def _open(self) -> EngineConnection:
-        return self._connect(self._dsn)
+    def open(self) -> EngineConnection:
+        """A new connection in the server's default state; takes a tenth of a millisecond."""
+        connection: EngineConnection = self._connect(self._dsn)
+        return connection
 
     def _text(self, sql: str) -> str:
         return bytes(self._anchor.query(sql, "TSVRaw").bytes()).decode().rstrip("\n")
 
     @asynccontextmanager
-    async def request(self, lane: Lane) -> AsyncIterator[Call]:
-        """A connection and a thread for one request; both are given back when the block ends."""
+    async def request(self, lane: Lane, marker: str) -> AsyncIterator[Call]:
+        """A connection and a thread for one request; both are given back when the block ends.
+
+        Args:
+            lane: Which threads may run it.
+            marker: Name of the running query, for KILL; unique among running queries.
+
+        Raises:
+            ClickHouseError: 202 when no thread came free in QUEUE_WAIT_S.
+        """
         free = self._free[lane]
         try:
-            executor = await asyncio.wait_for(free.get(), QUEUE_WAIT_S)
+            executor = free.get_nowait() if not free.empty() else await _wait(free)
         except TimeoutError:
             raise ClickHouseError(
                 202, f"Too many simultaneous queries: no {lane} lane came free in {QUEUE_WAIT_S} s"
             ) from None
-        call = Call(self, executor, f"request-{next(self._markers)}")
+        call = Call(self.open, executor, marker)
         try:
             yield call
         finally:
-            self._spawn(self._retire(call, free))
+            if call.is_idle:
+                # The common case: closing takes microseconds, and the next request of this client
+                # must not find its session or query id still in use.
+                call.close_soon()
+                free.put_nowait(executor)
+            else:
+                self.spawn(self._retire(call, free))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` in the background; close() waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -93,23 +111,31 @@ class Engine:
     async def _retire(self, call: Call, free: asyncio.LifoQueue[ThreadPoolExecutor]) -> None:
         """Give the lane back once its thread is idle; a query nobody waits for is killed first."""
         try:
-            if call.pending is not None and not call.pending.done():
+            while not call.is_idle:
                 if call.killable:
                     await self.kill(call.marker)
-                await asyncio.wait([call.pending])
-            await call.close()
+                # A query killed before it was registered is missed: look again.
+                await call.settled(KILL_RETRY_S if call.killable else None)
+            call.close_soon()
         finally:
             free.put_nowait(call.executor)
 
     async def kill(self, marker: str) -> None:
         """Cancel the running query that carries ``marker``; nothing happens when there is none."""
-        sql = f"KILL QUERY WHERE Settings['{MARKER_SETTING}'] = '{marker}' ASYNC"
+        sql = f"KILL QUERY WHERE Settings['{MARKER_SETTING}'] = {quote(marker)} ASYNC"
         executor = self._executors["control"][0]
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(executor, self._control, sql)
 
+    async def discard(self, connections: Sequence[EngineConnection]) -> None:
+        """Close connections that no request holds."""
+        loop = asyncio.get_running_loop()
+        executor = self._executors["control"][0]
+        for connection in connections:
+            await loop.run_in_executor(executor, connection.close)
+
     def _control(self, sql: str) -> None:
-        connection = self._open()
+        connection = self.open()
         try:
             connection.query(sql, "Null")
         except RuntimeError as exc:
@@ -130,17 +156,42 @@ class Engine:
         self._anchor.close()
 
 
-class Call:
-    """One request's connection; its methods run on the request's own thread, in order."""
+async def _wait(free: asyncio.LifoQueue[ThreadPoolExecutor]) -> ThreadPoolExecutor:
+    return await asyncio.wait_for(free.get(), QUEUE_WAIT_S)
 
-    def __init__(self, engine: Engine, executor: ThreadPoolExecutor, marker: str) -> None:
+
+class Call:
+    """One request's connection; its methods run on the request's own thread, in order.
+
+    Attributes:
+        killable: True when the query may be stopped because nobody waits for it any more.
+    """
+
+    def __init__(
+        self,
+        open_connection: Callable[[], EngineConnection],
+        executor: ThreadPoolExecutor,
+        marker: str,
+    ) -> None:
         self.executor = executor
         self.marker = marker
         self.killable = True
-        self.pending: asyncio.Future[Any] | None = None
-        self._engine = engine
+        self._open = open_connection
+        self._pending: asyncio.Future[Any] | None = None
         self._connection: EngineConnection | None = None
-        self._at_close: list[Callable[[EngineConnection], None]] = []
+        self._keep_open = False
+        self._undo: list[Callable[[EngineConnection], None]] = []
+        self._after: list[Callable[[], None]] = []
+
+    @property
+    def is_idle(self) -> bool:
+        """True when nothing of this request runs on the thread."""
+        return self._pending is None or self._pending.done()
+
+    def adopt(self, connection: EngineConnection) -> None:
+        """Run on a connection that outlives the request (a session's)."""
+        self._connection = connection
+        self._keep_open = True
 
     async def run(self, work: Callable[[EngineConnection], T]) -> T:
         """Run ``work`` with the connection, opening it first if need be.
@@ -150,34 +201,51 @@ class Call:
         """
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self.executor, self._work, work)
-        self.pending = future
-        # The thread cannot be interrupted: a cancelled request leaves the future to _retire.
+        self._pending = future
+        # The thread cannot be interrupted: a cancelled request leaves the future to the engine.
         return await asyncio.shield(future)
 
+    async def settled(self, timeout_s: float | None) -> None:
+        """Wait until the thread is idle, or the time is over."""
+        if self._pending is not None:
+            await asyncio.wait([self._pending], timeout=timeout_s)
+            if self._pending.done() and not self._pending.cancelled():
+                self._pending.exception()  # nobody is left to hear of it
+
     def at_close(self, undo: Callable[[EngineConnection], None]) -> None:
-        """Run ``undo`` before the connection closes, however the request ends."""
-        self._at_close.append(undo)
+        """Run ``undo`` on the thread before the connection closes, however the request ends."""
+        self._undo.append(undo)
+
+    def after_close(self, work: Callable[[], None]) -> None:
+        """Run ``work`` in the event loop once the request has let go of its connection."""
+        self._after.append(work)
 
     def _work(self, work: Callable[[EngineConnection], T]) -> T:
         try:
             if self._connection is None:
-                self._connection = self._engine._open()
+                self._connection = self._open()
             return work(self._connection)
         except RuntimeError as exc:
             raise from_engine(exc) from exc
 
-    async def close(self) -> None:
-        """Close the connection on its thread."""
+    def close_soon(self) -> None:
+        """Queue the end of the request on its thread, before anything later on that thread."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self.executor, self._close)
+        closing = loop.run_in_executor(self.executor, self._close)
+        closing.add_done_callback(self._closed)
+
+    def _closed(self, _: asyncio.Future[None]) -> None:
+        for work in self._after:
+            work()
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        for undo in self._at_close:
+        for undo in self._undo:
             try:
                 undo(connection)
             except RuntimeError as exc:
-                log.debug("undo at close: %s", exc)
-        connection.close()
+                log.debug("undo at the end of a request: %s", exc)
+        if not self._keep_open:
+            connection.close()

@@ -12,8 +12,8 @@ from .prologue import prepare
 
 if TYPE_CHECKING:
     from aiohttp import web
-    from chdb._chdb import connect as EngineConnection
 
+    from .connection import EngineConnection, EngineResult
     from .pool import Call
     from .requests import QueryRequest
     from .responses import Reply
@@ -33,7 +33,7 @@ async def run_query(
 ) -> web.StreamResponse:
     """Run any statement but an INSERT with data, and answer with its result."""
     output_format = statement.output_format or asked.default_format or DEFAULT_FORMAT
-    sql = statement.sql.decode("utf-8", errors="surrogateescape")
+    sql = statement.sql
     call.killable = statement.keyword in (b"SELECT", b"WITH", b"FROM")
     await call.run(lambda connection: prepare(connection, asked, call.marker))
     join = joiner(output_format) if _streams(statement, asked) else None
@@ -43,13 +43,14 @@ async def run_query(
     await call.run(pieces.begin)
     if asked.wait_end_of_query:
         return await _send_spooled(call, pieces, output_format, reply)
-    first = await call.run(pieces.fetch)
-    if pieces.ended:
+    first, ended = await call.run(pieces.fetch)
+    if ended:
         return await reply.send_whole(first, output_format)
     await reply.start(output_format)
     await reply.write(first)
-    while not pieces.ended:
-        await reply.write(await call.run(pieces.fetch))
+    while not ended:
+        block, ended = await call.run(pieces.fetch)
+        await reply.write(block)
     return await reply.end()
 
 
@@ -62,7 +63,7 @@ def _streams(statement: Statement, asked: QueryRequest) -> bool:
 
 
 async def _run_whole(
-    call: Call, asked: QueryRequest, sql: str, output_format: str, reply: Reply
+    call: Call, asked: QueryRequest, sql: bytes, output_format: str, reply: Reply
 ) -> web.StreamResponse:
     def work(connection: EngineConnection) -> bytes:
         result = connection.query(sql, output_format)
@@ -101,7 +102,7 @@ class _Pieces:
 
     def __init__(
         self,
-        sql: str,
+        sql: bytes,
         output_format: str,
         revision: int,
         join: Callable[[memoryview], memoryview],
@@ -114,30 +115,28 @@ class _Pieces:
         self._summary = reply.summary
         self._stream: Any = None
         self._sent_any = False
-        self.ended = False
 
     def begin(self, connection: EngineConnection) -> None:
         """Start the query; the engine reports most errors only with the first piece."""
         self._stream = connection.send_query(self._sql, self._format)
 
-    def fetch(self, connection: EngineConnection) -> bytes:
-        """The next megabyte or so of the result; sets ``ended``."""
+    def fetch(self, connection: EngineConnection) -> tuple[bytes, bool]:
+        """The next megabyte or so of the result, and whether it was the last."""
         held: list[bytes | memoryview] = []
         size = 0
         while size < HELD_BYTES:
             piece = self._next(connection)
             if piece is None:
-                self.ended = True
-                break
+                return b"".join(held), True
             held.append(piece)
             size += len(piece)
-        return b"".join(held)
+        return b"".join(held), False
 
     def drain(self, connection: EngineConnection, spool: IO[bytes]) -> int:
         """Write the whole result to ``spool``; returns its size in bytes."""
-        size = 0
-        while not self.ended:
-            block = self.fetch(connection)
+        size, ended = 0, False
+        while not ended:
+            block, ended = self.fetch(connection)
             spool.write(block)
             size += len(block)
         return size
@@ -162,5 +161,5 @@ class _Pieces:
         return self._join(memoryview(data))
 
 
-def _storage_read(result: Any) -> tuple[int, int]:
-    return int(result.storage_rows_read()), int(result.storage_bytes_read())
+def _storage_read(result: EngineResult) -> tuple[int, int]:
+    return result.storage_rows_read(), result.storage_bytes_read()

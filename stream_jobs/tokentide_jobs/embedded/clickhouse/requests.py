@@ -76,6 +76,7 @@ class QueryRequest:
         framed_response: Answer in ClickHouse's own compressed frames (`compress=1`).
         framed_body: The body comes in such frames (`decompress=1`).
         is_get: GET requests may only read.
+        in_session: It runs on a session's connection, whose access must not change for good.
     """
 
     user: User
@@ -96,6 +97,7 @@ class QueryRequest:
     session_timeout_s: float = 60.0
     session_check: bool = False
     close_session: bool = False
+    in_session: bool = False
 
 
 def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
@@ -111,8 +113,8 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
         user=user,
         query_id=url.get("query_id") or str(uuid.uuid4()),
         sql_in_url=url.get("query", "").encode(),
-        database=url.get("database") or headers.get("X-ClickHouse-Database", ""),
-        default_format=url.get("default_format") or headers.get("X-ClickHouse-Format", ""),
+        database=url.get("database") or headers.get("X-ClickHouse-Database") or "",
+        default_format=url.get("default_format") or headers.get("X-ClickHouse-Format") or "",
         revision=_integer(url.get("client_protocol_version", "0"), "client_protocol_version"),
         framed_response=_flag(url.get("compress", "")),
         framed_body=_flag(url.get("decompress", "")),
@@ -126,6 +128,10 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
     )
     timeout = url.get("session_timeout", "60")
     found.session_timeout_s = float(_integer(timeout, "session_timeout"))
+    if url.get("role"):
+        raise ClickHouseError(
+            511, f"There is no role `{url['role']}`: the embedded ClickHouse has none"
+        )
     if _flag(url.get("enable_http_compression", "")):
         found.coding = choose_coding(headers.get("Accept-Encoding", ""))
     for name, value in url.items():

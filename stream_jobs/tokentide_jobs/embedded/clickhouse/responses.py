@@ -118,9 +118,9 @@ class Reply:
 
     async def fail(self, error: ClickHouseError) -> web.StreamResponse:
         """Report ``error``: as the response, or at the end of what was already sent."""
-        text = error.body(self._engine.version)
         if self._response is None:
-            return error_response(error, text, self._asked.query_id, self._engine)
+            return error_response(error, self._asked.query_id, self._engine)
+        text = error.body(self._engine.version)
         block = (
             f"\r\n__exception__\r\n{self._tag}\r\n{text}{len(text.encode())} {self._tag}"
             "\r\n__exception__\r\n"
@@ -134,9 +134,7 @@ class Reply:
         return self._response
 
 
-def error_response(
-    error: ClickHouseError, text: str, query_id: str, engine: Engine
-) -> web.Response:
+def error_response(error: ClickHouseError, query_id: str, engine: Engine) -> web.Response:
     """The response of a query that failed before its result began."""
     headers = {
         "Content-Type": "text/plain; charset=UTF-8",
@@ -145,6 +143,4 @@ def error_response(
         "X-ClickHouse-Timezone": engine.timezone,
         "X-ClickHouse-Exception-Code": str(error.code),
     }
-    if error.code == 194:
-        headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
-    return web.Response(status=error.http_status, text=text, headers=headers)
+    return web.Response(status=error.http_status, text=error.body(engine.version), headers=headers)

@@ -1,28 +1,39 @@
-"""The HTTP interface: routes requests to queries and inserts, and turns exceptions into responses."""
+"""The HTTP interface: routes requests to queries and inserts, and exceptions to responses."""
 
 from __future__ import annotations
 
-import logging
+import asyncio
+import time
 from collections.abc import AsyncIterator
+from typing import Final
 
 from aiohttp import web
 
 from .bodies import pieces, whole
 from .errors import ClickHouseError
 from .inserts import run_insert
-from .pool import Engine
+from .policy import check
+from .pool import Call, Engine, Lane
 from .queries import run_query
 from .requests import QueryRequest, read_request, take_field
 from .responses import Reply, error_response
+from .running import RunningQueries
+from .sessions import Session, Sessions, leaves_state, snapshot
 from .sql_text import Statement, parse
 from .users import Accounts
 
-log = logging.getLogger(__name__)
+_SESSION_SWEEP_S: Final = 5.0
+_BUSY_SESSION_WAIT_S: Final = 0.05
+"""A client may send its next request while the thread still closes the one before."""
 
-_MAX_HEADER_BYTES = 1 << 20
-"""Longest URL accepted: queries travel in it (the server's http_max_uri_size is 1 MiB)."""
+_LONG_SQL_BYTES: Final = 1 << 16
+"""Longer statements are read on a thread: the event loop must stay free for inserts."""
 
-_READ_BUFFER_BYTES = 1 << 20
+_QUICK_WRITES: Final = frozenset(
+    {b"INSERT", b"CREATE", b"ALTER", b"DROP", b"TRUNCATE", b"RENAME", b"DELETE", b"UPDATE"}
+    | {b"SYSTEM", b"ATTACH", b"DETACH", b"EXCHANGE", b"KILL", b"SET", b"USE"}
+)
+"""Statements that must not wait behind readers. OPTIMIZE may take long and shares their lanes."""
 
 
 class Endpoint:
@@ -31,6 +42,8 @@ class Endpoint:
     def __init__(self, engine: Engine, accounts: Accounts) -> None:
         self._engine = engine
         self._accounts = accounts
+        self._running = RunningQueries()
+        self._sessions = Sessions()
 
     def application(self) -> web.Application:
         """The aiohttp application with every route."""
@@ -39,6 +52,7 @@ class Endpoint:
         app.router.add_get("/replicas_status", self.ping)
         for method in ("GET", "POST"):
             app.router.add_route(method, "/", self.query)
+        app.cleanup_ctx.append(self._sweep_sessions)
         return app
 
     async def ping(self, request: web.Request) -> web.Response:
@@ -52,101 +66,111 @@ class Endpoint:
         try:
             asked = read_request(request, self._accounts)
         except ClickHouseError as error:
-            text = error.body(self._engine.version)
             query_id = request.query.get("query_id", "")
-            return error_response(error, text, query_id, self._engine)
+            return error_response(error, query_id, self._engine)
         reply = Reply(request, asked, self._engine)
         try:
-            return await self._run(request, asked, reply)
+            statement, body = await self._statement(request, asked)
+            check(statement, asked)
+            with self._running.entered(asked.query_id):
+                return await self._run(asked, statement, body, reply)
         except ClickHouseError as error:
             return await reply.fail(error)
 
     async def _run(
-        self, request: web.Request, asked: QueryRequest, reply: Reply
+        self, asked: QueryRequest, statement: Statement, body: AsyncIterator[bytes], reply: Reply
     ) -> web.StreamResponse:
-        statement, body = await self._statement(request, asked)
-        _refuse(statement)
-        if statement.takes_data:
-            async with self._engine.request("write") as call:
+        lane: Lane = "write" if statement.keyword in _QUICK_WRITES else "read"
+        async with self._engine.request(lane, asked.query_id) as call:
+            # A read-only connection cannot take back its settings: readers' sessions hold nothing.
+            if asked.session_id and not asked.user.readonly:
+                await self._enter_session(call, asked, statement)
+            if statement.takes_data:
                 return await run_insert(call, asked, statement, body, reply)
-        lane = "write" if statement.keyword in _WRITING else "read"
-        async with self._engine.request(lane) as call:  # type: ignore[arg-type]
+            if statement.keyword == b"KILL":
+                running = self._running
+                statement.sql = await call.run(lambda c: running.translate_kill(statement, c))
             return await run_query(call, asked, statement, reply)
+
+    async def _enter_session(self, call: Call, asked: QueryRequest, statement: Statement) -> None:
+        try:
+            session = self._sessions.acquire(asked)
+        except ClickHouseError as error:
+            if error.code != 373:
+                raise
+            await asyncio.sleep(_BUSY_SESSION_WAIT_S)
+            session = self._sessions.acquire(asked)
+        call.after_close(lambda: self._leave_session(asked, session))
+        if session.connection is None and leaves_state(statement):
+            session.connection = self._engine.open()
+        if session.connection is not None:
+            asked.in_session = True
+            call.adopt(session.connection)
+            call.at_close(await call.run(lambda connection: snapshot(connection, asked)))
+
+    def _leave_session(self, asked: QueryRequest, session: Session) -> None:
+        connection = self._sessions.release(asked, session)
+        if connection is not None:
+            self._engine.spawn(self._engine.discard([connection]))
+
+    async def _sweep_sessions(self, app: web.Application) -> AsyncIterator[None]:
+        async def sweep() -> None:
+            while True:
+                await asyncio.sleep(_SESSION_SWEEP_S)
+                await self._engine.discard(self._sessions.expired(time.monotonic()))
+
+        task = asyncio.create_task(sweep())
+        yield
+        task.cancel()
+        await self._engine.discard(self._sessions.expired(float("inf")))
 
     async def _statement(
         self, request: web.Request, asked: QueryRequest
     ) -> tuple[Statement, AsyncIterator[bytes]]:
         """The statement, and the part of the body that is insert data."""
         if request.content_type == "multipart/form-data":
-            return await self._from_form(request, asked)
-        body = pieces(request, framed=asked.framed_body)
+            return await _parse(await _read_form(request, asked)), _nothing()
         if asked.sql_in_url.strip():
-            statement = parse(asked.sql_in_url)
+            statement = await _parse(asked.sql_in_url)
             if statement.takes_data:
-                return statement, body
+                return statement, pieces(request, framed=asked.framed_body)
             rest = await whole(request, framed=asked.framed_body)
             if rest:
-                statement = parse(asked.sql_in_url + b"\n" + rest)
+                statement = await _parse(asked.sql_in_url + b"\n" + rest)
             return statement, _nothing()
-        # The SQL is in the body: an INSERT's data follows it there, so read on until it is clear.
-        first = b""
-        async for piece in body:
-            first = piece
-            break
-        statement = parse(first)
+        # The SQL is in the body, where an INSERT's data follows it: read on until that is clear.
+        body = pieces(request, framed=asked.framed_body)
+        first = await anext(body, b"")
+        statement = await _parse(first)
         if statement.takes_data:
             return statement, body
-        rest = first + b"".join([piece async for piece in body])
-        return (parse(rest) if len(rest) > len(first) else statement), _nothing()
-
-    async def _from_form(
-        self, request: web.Request, asked: QueryRequest
-    ) -> tuple[Statement, AsyncIterator[bytes]]:
-        """Query and parameters as form fields, as clickhouse-connect sends them on request."""
-        sql = asked.sql_in_url
-        form = await request.post()
-        for name, value in form.items():
-            if isinstance(value, web.FileField):
-                raise ClickHouseError(
-                    48, f"External data ({name}) is not supported by the embedded ClickHouse"
-                )
-            text = value if isinstance(value, str) else bytes(value).decode()
-            if name == "query":
-                sql = sql + b"\n" + text.encode() if sql else text.encode()
-            else:
-                take_field(asked, name, text)
-        return parse(sql), _nothing()
+        rest = b"".join([piece async for piece in body])
+        return (await _parse(first + rest) if rest else statement), _nothing()
 
 
-_WRITING = frozenset(
-    {
-        b"INSERT",
-        b"CREATE",
-        b"ALTER",
-        b"DROP",
-        b"TRUNCATE",
-        b"RENAME",
-        b"DELETE",
-        b"UPDATE",
-        b"SYSTEM",
-    }
-    | {b"ATTACH", b"DETACH", b"EXCHANGE", b"KILL", b"SET", b"USE"}
-)
-"""Statements that must not wait behind readers; OPTIMIZE may take long and shares their lanes."""
+async def _parse(sql: bytes) -> Statement:
+    if len(sql) <= _LONG_SQL_BYTES:
+        return parse(sql)
+    return await asyncio.to_thread(parse, sql)
+
+
+async def _read_form(request: web.Request, asked: QueryRequest) -> bytes:
+    """Query and parameters as form fields, as clickhouse-connect sends them when asked to."""
+    sql = asked.sql_in_url
+    for name, value in (await request.post()).items():
+        if isinstance(value, web.FileField):
+            raise ClickHouseError(
+                48, f"External data ({name}) is not supported by the embedded ClickHouse"
+            )
+        text = value if isinstance(value, str) else bytes(value).decode()
+        if name == "query":
+            sql = sql + b"\n" + text.encode() if sql else text.encode()
+        else:
+            take_field(asked, name, text)
+    return sql
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
-
-
-def _refuse(statement: Statement) -> None:
-    """Refuse what the server refuses over HTTP but the engine, made for one process, would run."""
-    if statement.statements == 0:
-        raise ClickHouseError(62, "Empty query")
-    if statement.statements > 1:
-        raise ClickHouseError(62, "Syntax error (Multi-statements are not allowed)")
-    if {b"INTO", b"OUTFILE"} <= statement.words:
-        raise ClickHouseError(62, "INTO OUTFILE is a clause of the command-line client only")
-    if {b"FROM", b"INFILE"} <= statement.words:
-        raise ClickHouseError(62, "FROM INFILE is a clause of the command-line client only")
+    pieces: tuple[bytes, ...] = ()
+    for piece in pieces:
+        yield piece

@@ -1,18 +1,16 @@
 """Where the parts of a statement are: its first word, its FORMAT, and where INSERT data begins.
 
-ClickHouse's HTTP interface takes SQL and insert data in one byte string, so the endpoint has to find
-the seam the way the server's parser does: quoted text and comments never count. It reads only as far
-as that seam, because what follows is data in any format and need not be SQL or even text.
+ClickHouse's HTTP interface takes SQL and insert data in one byte string, so the endpoint has to
+find the seam the way the server's parser does: quoted text and comments never count. It reads only
+as far as that seam, because what follows is data in any format and need not even be text.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
-
-TokenKind = Literal["space", "string", "quoted", "word", "other"]
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _TOKEN = re.compile(
     rb"""(?P<space>(?:\s+|--[^\n]*|\#[\ !][^\n]*|/\*.*?(?:\*/|\Z))+)
@@ -27,7 +25,7 @@ _TOKEN = re.compile(
 class Token(NamedTuple):
     """One token: its kind, its bytes, the half-open range it covers and its bracket depth."""
 
-    kind: TokenKind
+    kind: str
     text: bytes
     start: int
     end: int
@@ -39,27 +37,33 @@ class Token(NamedTuple):
         return self.text.upper() if self.kind == "word" else b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Statement:
     """What the endpoint needs to know about one statement.
 
     Attributes:
-        sql: The statement without insert data, without its insert FORMAT clause.
+        sql: The statement; of an INSERT with data, without FORMAT or VALUES and what follows.
         keyword: First word in capitals (``SELECT``, ``INSERT``, ``WITH`` ...).
         output_format: Name in the FORMAT clause of a query, or None.
         insert_format: Input format when insert data follows, else None.
         inline_data: Insert data that came in the same text.
-        words: Every bare word of the statement in capitals.
-        input_call: Range of ``input(`` in an INSERT ... SELECT ... FROM input(...), if any.
-        statements: How many statements the text holds.
+        words: Every bare word in capitals.
+        pairs: Every two bare words in a row, in capitals.
+        calls: Every name before an opening bracket, in capitals, quotes removed.
+        strings: Ranges of string literals.
+        input_call: Range of ``input(`` in an INSERT ... SELECT ... FROM input(...), or None.
+        statements: How many statements the text holds; 0 for comments only.
     """
 
     sql: bytes
-    keyword: bytes
+    keyword: bytes = b""
     output_format: str | None = None
     insert_format: str | None = None
     inline_data: bytes = b""
-    words: frozenset[bytes] = frozenset()
+    words: set[bytes] = field(default_factory=set)
+    pairs: set[tuple[bytes, bytes]] = field(default_factory=set)
+    calls: set[bytes] = field(default_factory=set)
+    strings: list[tuple[int, int]] = field(default_factory=list)
     input_call: tuple[int, int] | None = None
     statements: int = 1
 
@@ -68,18 +72,29 @@ class Statement:
         """True for an INSERT whose rows come as data rather than from a SELECT."""
         return self.insert_format is not None
 
+    def note(self, token: Token, previous: Token | None) -> None:
+        """Record one token and the one before it."""
+        if token.kind == "string":
+            self.strings.append((token.start, token.end))
+        if token.keyword:
+            self.words.add(token.keyword)
+            if previous is not None and previous.keyword:
+                self.pairs.add((previous.keyword, token.keyword))
+        elif token.text == b"(" and previous is not None and previous.kind in ("word", "quoted"):
+            self.calls.add(previous.text.strip(b'`"').upper())
 
-def tokens(sql: bytes) -> Iterator[Token]:
+
+def tokens(sql: bytes, start: int = 0) -> Iterator[Token]:
     """Yield the tokens of ``sql`` without white space and comments."""
     depth = 0
-    for match in _TOKEN.finditer(sql):
-        kind = match.lastgroup if match.lastgroup != "tag" else "string"
+    for match in _TOKEN.finditer(sql, start):
+        kind = match.lastgroup or "other"
         if kind == "space":
             continue
         text = match.group()
         if text in (b")", b"]", b"}"):
             depth -= 1
-        yield Token(kind, text, match.start(), match.end(), depth)  # type: ignore[arg-type]
+        yield Token("string" if kind == "tag" else kind, text, match.start(), match.end(), depth)
         if text in (b"(", b"[", b"{"):
             depth += 1
 
@@ -88,38 +103,34 @@ def parse(sql: bytes) -> Statement:
     """Describe the statement in ``sql``; never raises, the engine reports what is wrong with it."""
     first = next(tokens(sql), None)
     if first is None:
-        return Statement(sql=sql, keyword=b"", statements=0)
+        return Statement(sql=sql, statements=0)
     if first.keyword == b"INSERT":
         return _parse_insert(sql)
-    return _parse_query(sql, list(tokens(sql)))
+    return _parse_query(sql)
 
 
-def _parse_query(sql: bytes, found: list[Token]) -> Statement:
-    output_format = None
-    count, open_statement = 0, False
-    words: set[bytes] = set()
+def _parse_query(sql: bytes) -> Statement:
+    statement = Statement(sql=sql, statements=0)
+    found = list(tokens(sql))
+    is_open = False
+    previous: Token | None = None
     for at, token in enumerate(found):
         if token.text == b";" and token.depth == 0:
-            open_statement = False
+            is_open, previous = False, None
             continue
-        if not open_statement:
-            count, open_statement = count + 1, True
-        words.add(token.keyword)
+        if not is_open:
+            statement.statements, is_open = statement.statements + 1, True
+        if not statement.keyword and token.text != b"(":
+            statement.keyword = token.keyword or b"?"
+        statement.note(token, previous)
         if token.keyword == b"FORMAT" and token.depth == 0 and _ends_clause(found, at):
-            output_format = found[at + 1].text.decode(errors="replace")
-    words.discard(b"")
-    keyword = next((t.keyword for t in found if t.text != b"("), b"")
-    return Statement(
-        sql=sql,
-        keyword=keyword,
-        output_format=output_format,
-        words=frozenset(words),
-        statements=count,
-    )
+            statement.output_format = found[at + 1].text.decode(errors="replace")
+        previous = token
+    return statement
 
 
 def _ends_clause(found: list[Token], at: int) -> bool:
-    """True when ``FORMAT name`` at ``at`` is a clause: nothing but SETTINGS or the end follows."""
+    """True when ``FORMAT name`` at ``at`` is a clause: only SETTINGS, INTO or the end follows."""
     if at + 1 >= len(found) or found[at + 1].kind != "word":
         return False
     after = found[at + 2] if at + 2 < len(found) else None
@@ -127,67 +138,43 @@ def _ends_clause(found: list[Token], at: int) -> bool:
 
 
 def _parse_insert(sql: bytes) -> Statement:
-    words: set[bytes] = set()
+    statement = Statement(sql=sql, keyword=b"INSERT")
     selects = False
-    call: tuple[int, int] | None = None
     previous: Token | None = None
-    count = 1
     for token in tokens(sql):
         if token.text == b";" and token.depth == 0:
-            end_of_query = next(tokens(sql[token.end :]), None) is None
-            if end_of_query or selects:
-                count += 0 if end_of_query else 1
-                break
-        if previous is not None and previous.keyword == b"FORMAT" and previous.depth == 0:
-            if token.kind == "word":
-                return _with_data(sql, previous.start, token, words, selects, call)
-        elif token.keyword == b"VALUES" and token.depth == 0 and not selects:
-            return _with_data(sql, token.start, token, words, selects, call)
-        elif token.keyword in (b"SELECT", b"WITH") and _follows_target(previous):
+            if next(tokens(sql, token.end), None) is not None:
+                statement.statements += 1
+            break
+        if token.depth == 0 and token.kind == "word" and previous is not None:
+            if previous.keyword == b"FORMAT":
+                return _with_data(statement, previous.start, token, selects)
+            if token.keyword == b"VALUES" and not selects:
+                return _with_data(statement, token.start, token, selects)
+        if token.keyword in (b"SELECT", b"WITH") and not _is_name(previous):
             selects = True
-        elif token.text == b"(" and previous is not None and previous.keyword == b"INPUT":
-            call = (previous.start, token.end)
-        words.add(token.keyword)
+        if token.text == b"(" and previous is not None and previous.keyword == b"INPUT":
+            statement.input_call = (previous.start, token.end)
+        statement.note(token, previous)
         previous = token
-    words.discard(b"")
-    return Statement(
-        sql=sql,
-        keyword=b"INSERT",
-        insert_format=None if selects else "Values",
-        words=frozenset(words),
-        statements=count,
-    )
+    if not selects and b"INFILE" not in statement.words:
+        statement.insert_format = "Values"
+    return statement
 
 
-def _follows_target(previous: Token | None) -> bool:
-    """True unless the word before makes SELECT or WITH a name (``INSERT INTO select ...``)."""
-    return previous is not None and previous.keyword not in (b"INTO", b"TABLE", b"INSERT")
+def _is_name(previous: Token | None) -> bool:
+    """True where SELECT or WITH would be a table's name (``INSERT INTO select ...``)."""
+    return previous is None or previous.keyword in (b"INTO", b"TABLE", b"INSERT")
 
 
-def _with_data(
-    sql: bytes,
-    clause_start: int,
-    name: Token,
-    words: set[bytes],
-    selects: bool,
-    call: tuple[int, int] | None,
-) -> Statement:
-    data = sql[name.end :]
+def _with_data(statement: Statement, clause: int, name: Token, selects: bool) -> Statement:
+    if selects and statement.input_call is None:
+        return statement  # the FORMAT of an INSERT ... SELECT says nothing about data
     insert_format = name.text.decode(errors="replace")
-    if insert_format.upper() == "VALUES":
-        insert_format = "Values"
+    statement.insert_format = "Values" if insert_format.upper() == "VALUES" else insert_format
     # The server skips blanks up to and including one line feed between the format and the data.
-    data = re.sub(rb"\A[ \t\r\f\v]*\n?", b"", data, count=1)
-    if selects and call is None:
-        # INSERT ... SELECT ... FORMAT x without input(): the format says nothing about data.
-        return Statement(
-            sql=sql, keyword=b"INSERT", words=frozenset(words - {b""}), insert_format=None
-        )
-    return Statement(
-        sql=sql[:clause_start].rstrip() + b"\n",
-        keyword=b"INSERT",
-        insert_format=insert_format,
-        inline_data=data.removesuffix(b";") if insert_format == "Values" else data,
-        words=frozenset(words - {b""}),
-        input_call=call,
-    )
+    statement.inline_data = re.sub(rb"\A[ \t\r\f\v]*\n?", b"", statement.sql[name.end :], count=1)
+    if statement.insert_format == "Values":
+        statement.inline_data = statement.inline_data.rstrip().removesuffix(b";")
+    statement.sql = statement.sql[:clause].rstrip() + b"\n"
+    return statement

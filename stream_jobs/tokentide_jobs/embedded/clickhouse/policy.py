@@ -1,0 +1,55 @@
+"""What is refused before the engine sees it.
+
+The engine was made for one trusted process: it runs clauses the server keeps to its command line, and
+its read-only mode leaves a few doors open (stopping other people's queries, reading any file with the
+scalar function `file`). Those are closed here; everything else is the engine's own enforcement.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .errors import ClickHouseError
+from .requests import QueryRequest
+from .sql_text import Statement
+
+_READING: Final = frozenset(
+    {b"SELECT", b"WITH", b"FROM", b"SHOW", b"DESCRIBE", b"DESC", b"EXPLAIN", b"EXISTS"}
+    | {b"SET", b"USE", b"VALUES"}
+)
+"""First words a read-only user may begin a statement with."""
+
+_FILE_READERS: Final = frozenset({b"FILE", b"CATBOOSTEVALUATE"})
+"""Scalar functions that read files; the engine allows them in read-only mode."""
+
+_STOPS_THE_SERVER: Final = frozenset({b"SHUTDOWN", b"KILL", b"SUSPEND"})
+
+
+def check(statement: Statement, asked: QueryRequest) -> None:
+    """Refuse what neither a server nor this endpoint runs for this user.
+
+    Raises:
+        ClickHouseError: 62 for what is no statement of the HTTP interface, 164 for what a read-only
+            user may not do, 48 for what would end the process.
+    """
+    if statement.statements == 0:
+        raise ClickHouseError(62, "Syntax error: Empty query")
+    if statement.statements > 1:
+        raise ClickHouseError(62, "Syntax error (Multi-statements are not allowed)")
+    for first, second in ((b"INTO", b"OUTFILE"), (b"FROM", b"INFILE")):
+        if (first, second) in statement.pairs:
+            clause = f"{first.decode()} {second.decode()}"
+            raise ClickHouseError(62, f"{clause} is a clause of the command-line client only")
+    if statement.keyword == b"SYSTEM" and statement.words & _STOPS_THE_SERVER:
+        raise ClickHouseError(
+            48, "The embedded ClickHouse is stopped by ending its process, not by a statement"
+        )
+    if asked.user.readonly:
+        _check_readonly(statement, asked.user.name)
+
+
+def _check_readonly(statement: Statement, user: str) -> None:
+    reads_files = statement.calls & _FILE_READERS
+    describes_source = statement.keyword in (b"DESCRIBE", b"DESC") and statement.calls
+    if statement.keyword not in _READING or reads_files or describes_source:
+        raise ClickHouseError(164, f"{user}: Cannot execute query in readonly mode.")

@@ -1,0 +1,54 @@
+"""The queries that run now, by the id their client gave them.
+
+The engine gives queries ids of its own, so `KILL QUERY WHERE query_id = '...'` with the client's id would
+find nothing: the client's id is the query's marker, and such a statement is translated before it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .connection import EngineConnection
+from .errors import ClickHouseError
+from .literals import quote
+from .pool import MARKER_SETTING
+from .sql_text import Statement
+
+
+class RunningQueries:
+    """Ids of the queries in progress; each id at most once."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+
+    @contextmanager
+    def entered(self, query_id: str) -> Iterator[None]:
+        """Hold ``query_id`` while the block runs.
+
+        Raises:
+            ClickHouseError: 216 when a query with this id runs already.
+        """
+        if query_id in self._ids:
+            raise ClickHouseError(216, f"Query with id = {query_id} is already running.")
+        self._ids.add(query_id)
+        try:
+            yield
+        finally:
+            self._ids.discard(query_id)
+
+    def translate_kill(self, statement: Statement, connection: EngineConnection) -> bytes:
+        """The KILL statement with the ids of running queries replaced by the engine's."""
+        sql = statement.sql
+        for start, end in reversed(statement.strings):
+            query_id = sql[start + 1 : end - 1].decode(errors="replace")
+            if query_id not in self._ids:
+                continue
+            lookup = (
+                "SELECT query_id FROM system.processes "
+                f"WHERE Settings['{MARKER_SETTING}'] = {quote(query_id)} LIMIT 1"
+            )
+            found = bytes(connection.query(lookup, "TSVRaw").bytes()).decode().strip()
+            if found:
+                sql = sql[:start] + quote(found).encode() + sql[end:]
+        return sql

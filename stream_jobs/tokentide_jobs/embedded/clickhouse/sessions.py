@@ -1,0 +1,122 @@
+"""Sessions: `session_id` keeps SET, USE and temporary tables from one request to the next.
+
+Most clients name a session and never use it (clickhouse-connect does by default), so a session costs
+nothing until a statement leaves state behind; only then does it get a connection of its own. Settings of
+a single request are put back after it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from .connection import EngineConnection
+from .errors import ClickHouseError
+from .literals import quote, quote_name, set_statement
+from .requests import QueryRequest
+from .sql_text import Statement
+
+MAX_TIMEOUT_S: Final = 3600.0
+"""The server's max_session_timeout."""
+
+
+@dataclass(slots=True)
+class Session:
+    """State that outlives a request.
+
+    Attributes:
+        connection: The session's own, once a statement needed one.
+        expires_at_s: Monotonic time after which it is forgotten.
+        busy: True while a request runs in it.
+    """
+
+    connection: EngineConnection | None = None
+    timeout_s: float = 60.0
+    expires_at_s: float = 0.0
+    busy: bool = False
+
+
+@dataclass(slots=True)
+class Sessions:
+    """All sessions by user and name."""
+
+    by_key: dict[tuple[str, str], Session] = field(default_factory=dict)
+
+    def acquire(self, asked: QueryRequest) -> Session:
+        """The session a request names, locked for it; created unless session_check forbids.
+
+        Raises:
+            ClickHouseError: 372 unknown, 373 in use, 374 timeout out of range.
+        """
+        if not 0 < asked.session_timeout_s <= MAX_TIMEOUT_S:
+            raise ClickHouseError(
+                374,
+                f"Invalid session timeout '{asked.session_timeout_s:.0f}': "
+                f"it must be between 1 and {MAX_TIMEOUT_S:.0f} seconds",
+            )
+        key = (asked.user.name, asked.session_id)
+        session = self.by_key.get(key)
+        if session is None:
+            if asked.session_check:
+                raise ClickHouseError(372, f"Session {asked.session_id} not found")
+            session = self.by_key[key] = Session()
+        elif session.busy:
+            raise ClickHouseError(
+                373, f"Session {asked.session_id} is locked by a concurrent client"
+            )
+        session.busy = True
+        session.timeout_s = asked.session_timeout_s
+        return session
+
+    def release(self, asked: QueryRequest, session: Session) -> EngineConnection | None:
+        """Unlock; returns the connection to close when the request ends the session."""
+        session.busy = False
+        session.expires_at_s = time.monotonic() + session.timeout_s
+        if not asked.close_session:
+            return None
+        self.by_key.pop((asked.user.name, asked.session_id), None)
+        return session.connection
+
+    def expired(self, now_s: float) -> list[EngineConnection]:
+        """Forget sessions past their time; returns the connections to close."""
+        gone = [key for key, s in self.by_key.items() if not s.busy and s.expires_at_s <= now_s]
+        sessions = [self.by_key.pop(key) for key in gone]
+        return [s.connection for s in sessions if s.connection is not None]
+
+
+def leaves_state(statement: Statement) -> bool:
+    """True for a statement that changes what later statements of its session see."""
+    if statement.keyword in (b"SET", b"USE"):
+        return True
+    return statement.keyword in (b"CREATE", b"REPLACE", b"DROP") and bool(
+        statement.words & {b"TEMPORARY", b"TEMP"}
+    )
+
+
+def snapshot(
+    connection: EngineConnection, asked: QueryRequest
+) -> Callable[[EngineConnection], None]:
+    """Note the settings and database the request will change; returns what puts them back."""
+    # The endpoint's own marker and log switch are set anew by every request and need no undoing.
+    names = ", ".join(quote(name) for name in asked.settings)
+    rows: list[tuple[str, str, bool]] = []
+    if names:
+        sql = f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})"
+        data = connection.query(sql, "JSONCompactEachRow").bytes()
+        rows = [tuple(json.loads(line)) for line in data.splitlines()]
+    database = bytes(connection.query("SELECT currentDatabase()", "TSVRaw").bytes()).decode()[:-1]
+
+    def restore(target: EngineConnection) -> None:
+        if asked.database:
+            target.query(f"USE {quote_name(database)}", "Null")
+        changed = {name: value for name, value, is_changed in rows if is_changed}
+        if changed:
+            target.query(set_statement(changed), "Null")
+        for name, _, is_changed in rows:
+            if not is_changed:
+                target.query(f"SET {name} = DEFAULT", "Null")
+
+    return restore
