@@ -1,0 +1,55 @@
+"""Pauses a partition when most of what arrives is bad, so that a broken producer is noticed.
+
+Dead letters are for the odd bad event. When nearly everything is refused, the contract itself is
+broken, and turning the whole log into dead letters would bury the cause. The pause ends by itself:
+no event waits for ever, and nothing is refused that would otherwise be accepted. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["Breaker"]
+
+
+class Breaker:
+    """Judges the recent events of one partition.
+
+    Args:
+        ratio: Pause when more than this share of them is bad.
+        events: How many recent events are judged; nothing is judged before that many.
+        pause_ms: How long a pause lasts.
+    """
+
+    def __init__(self, ratio: float, events: int, pause_ms: int) -> None:
+        self._ratio = ratio
+        self._events = events
+        self._pause_ms = pause_ms
+        self._batches: deque[tuple[int, int]] = deque()  # good, bad
+        self._good = 0
+        self._bad = 0
+        self._open_until_ms = 0
+
+    def record(self, good: int, bad: int, now_ms: int) -> bool:
+        """Note a stored batch; return whether this opened the breaker."""
+        self._batches.append((good, bad))
+        self._good += good
+        self._bad += bad
+        while len(self._batches) > 1 and self._seen - sum(self._batches[0]) >= self._events:
+            old_good, old_bad = self._batches.popleft()
+            self._good -= old_good
+            self._bad -= old_bad
+        if self._seen < self._events or self._bad <= self._ratio * self._seen:
+            return False
+        self._open_until_ms = now_ms + self._pause_ms
+        self._batches.clear()  # judge afresh after the pause
+        self._good = self._bad = 0
+        return True
+
+    def remaining_ms(self, now_ms: int) -> int:
+        """How long the partition still has to rest; 0: it may go on."""
+        return max(0, self._open_until_ms - now_ms)
+
+    @property
+    def _seen(self) -> int:
+        return self._good + self._bad

@@ -1,0 +1,125 @@
+"""What a ClickHouse error means for a write: wait, call a person, or blame a row.
+
+One table classifies by numeric code, never by text. Whatever is not listed is treated like a wrong
+configuration: tried again slowly, with the worker's health red, because giving up would lose data
+and blaming rows would dead-letter good ones.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from clickhouse_connect.driver.exceptions import ClickHouseError, InterfaceError
+
+from tokentide_jobs.errors import ConfigError, PipelineError, RetriableSinkError
+
+__all__ = ["ErrorKind", "RowsRefused", "SinkMisconfigured", "kind_of", "translate"]
+
+
+class ErrorKind(Enum):
+    """What to do about an error."""
+
+    RETRIABLE = "retriable"
+    """Passes by itself: same insert, same token, growing pauses."""
+    CONFIG = "config"
+    """Needs a person: same insert, same token, longest pause, health red."""
+    DATA = "data"
+    """A value that the table can not hold: find the row and dead-letter it."""
+
+
+class RowsRefused(PipelineError):
+    """Some row of an insert can not be stored, however often it is tried."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SinkMisconfigured(ConfigError):
+    """The store refuses until somebody changes a setting, a grant or the schema."""
+
+    def __init__(self, message: str, code: int | None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_RETRIABLE = {
+    3: "UNEXPECTED_END_OF_FILE",
+    107: "FILE_DOESNT_EXIST",
+    159: "TIMEOUT_EXCEEDED",
+    160: "TOO_SLOW",
+    164: "READONLY",
+    202: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    203: "NO_FREE_CONNECTION",
+    209: "SOCKET_TIMEOUT",
+    210: "NETWORK_ERROR",
+    236: "ABORTED",
+    241: "MEMORY_LIMIT_EXCEEDED",
+    242: "TABLE_IS_READ_ONLY",
+    243: "NOT_ENOUGH_SPACE",
+    252: "TOO_MANY_PARTS",
+    279: "ALL_CONNECTION_TRIES_FAILED",
+    285: "TOO_FEW_LIVE_REPLICAS",
+    286: "UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE",
+    319: "UNKNOWN_STATUS_OF_INSERT",
+    394: "QUERY_WAS_CANCELLED",
+    425: "SYSTEM_ERROR",
+    439: "CANNOT_SCHEDULE_TASK",
+    473: "DEADLOCK_AVOIDED",
+    999: "KEEPER_EXCEPTION",
+}
+
+_DATA = {
+    6: "CANNOT_PARSE_TEXT",
+    26: "CANNOT_PARSE_QUOTED_STRING",
+    27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
+    38: "CANNOT_PARSE_DATE",
+    41: "CANNOT_PARSE_DATETIME",
+    53: "TYPE_MISMATCH",
+    69: "ARGUMENT_OUT_OF_BOUND",
+    70: "CANNOT_CONVERT_TYPE",
+    72: "CANNOT_PARSE_NUMBER",
+    117: "INCORRECT_DATA",
+    131: "TOO_LARGE_STRING_SIZE",
+    321: "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE",
+    349: "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN",
+    376: "CANNOT_PARSE_UUID",
+    407: "DECIMAL_OVERFLOW",
+    469: "VIOLATED_CONSTRAINT",
+    675: "CANNOT_PARSE_IPV4",
+    676: "CANNOT_PARSE_IPV6",
+}
+
+_CONFIG_HINTS = {
+    16: "a column is missing: run `tokentide migrate`",
+    60: "a table is missing: run `tokentide migrate`",
+    81: "the database is missing: run `tokentide migrate`, or set TOKENTIDE_DATABASE",
+    192: "the user is unknown: set TOKENTIDE_CLICKHOUSE_URL",
+    193: "the password is wrong: set TOKENTIDE_CLICKHOUSE_URL",
+    194: "a password is required: set TOKENTIDE_CLICKHOUSE_URL",
+    497: "the user may not insert here: grant it the role `ingest`",
+    516: "user or password is wrong: set TOKENTIDE_CLICKHOUSE_URL",
+}
+
+
+def kind_of(code: int | None) -> ErrorKind:
+    """Classify a server error code; None (no reply, a broken connection) is retriable."""
+    if code is None or code in _RETRIABLE:
+        return ErrorKind.RETRIABLE
+    return ErrorKind.DATA if code in _DATA else ErrorKind.CONFIG
+
+
+def translate(exc: BaseException, what: str) -> PipelineError:
+    """Turn a client library's error into ours; `what` names the statement for the message."""
+    code = exc.code if isinstance(exc, ClickHouseError) and hasattr(exc, "code") else None
+    first_line = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:400]
+    message = f"{what}: {first_line}"
+    if code is None and isinstance(exc, InterfaceError):
+        return SinkMisconfigured(message, None)
+    kind = kind_of(code)
+    if kind is ErrorKind.RETRIABLE or code is None:
+        return RetriableSinkError(message, code)
+    if kind is ErrorKind.DATA:
+        return RowsRefused(message, code)
+    hint = _CONFIG_HINTS.get(code)
+    return SinkMisconfigured(f"{message} ({hint})" if hint else message, code)

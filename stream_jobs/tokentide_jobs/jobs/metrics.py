@@ -1,0 +1,319 @@
+"""Every metric of the workers, declared once: name, kind, unit, labels and where to look next.
+
+Nothing else creates a metric, so `/metrics`, the documentation and the dashboards agree. All are
+updated once a batch or slower; none is touched per event.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["METRICS", "MetricSpec", "Metrics"]
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_ROWS: Final = (1, 10, 100, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000)
+_BYTES: Final = tuple(4**power * 1024 for power in range(9))
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric: what it is and what to look at when it moves."""
+
+    name: str
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    doc: str
+    look_at: str
+    buckets: tuple[float, ...] = ()
+
+
+_PARTITION = ("partition",)
+
+METRICS: Final[tuple[MetricSpec, ...]] = (
+    MetricSpec(
+        "tokentide_ingest_events_total",
+        "counter",
+        "events",
+        ("type",),
+        "Events stored, by type.",
+        "producers (stats events), lag",
+    ),
+    MetricSpec(
+        "tokentide_ingest_records_total",
+        "counter",
+        "records",
+        (),
+        "Kafka records stored.",
+        "events per record: small frames cost CPU",
+    ),
+    MetricSpec(
+        "tokentide_ingest_bytes_total",
+        "counter",
+        "bytes",
+        (),
+        "Bytes of record values stored.",
+        "event size, tags",
+    ),
+    MetricSpec(
+        "tokentide_ingest_dead_letters_total",
+        "counter",
+        "events",
+        ("reason",),
+        "Events refused, by reason.",
+        "`tokentide dlq list`",
+    ),
+    MetricSpec(
+        "tokentide_ingest_batches_total",
+        "counter",
+        "batches",
+        ("reason",),
+        "Batches done, by why they were sealed.",
+        "mostly `age`: little traffic; mostly `rows` or `bytes`: a backlog",
+    ),
+    MetricSpec(
+        "tokentide_ingest_batches_started_total",
+        "counter",
+        "batches",
+        (),
+        "Batches begun; those not done yet are in flight.",
+        "insert latency, retries",
+    ),
+    MetricSpec(
+        "tokentide_ingest_adopted_total",
+        "counter",
+        "batches",
+        (),
+        "Batches somebody had begun before: replays after a crash or a rebalance.",
+        "worker restarts, rebalances",
+    ),
+    MetricSpec(
+        "tokentide_ingest_overtaken_total",
+        "counter",
+        "batches",
+        (),
+        "Batches another worker finished first: this one held partitions it had lost.",
+        "rebalances, session timeout",
+    ),
+    MetricSpec(
+        "tokentide_ingest_batch_events",
+        "histogram",
+        "events",
+        (),
+        "Events in a batch.",
+        "TOKENTIDE_BATCH_ROWS, TOKENTIDE_BATCH_AGE_MS",
+        _ROWS,
+    ),
+    MetricSpec(
+        "tokentide_ingest_batch_bytes",
+        "histogram",
+        "bytes",
+        (),
+        "Record bytes in a batch.",
+        "TOKENTIDE_BATCH_BYTES",
+        _BYTES,
+    ),
+    MetricSpec(
+        "tokentide_ingest_compute_seconds",
+        "histogram",
+        "seconds",
+        (),
+        "Decode, price and place one batch.",
+        "dead letters (the judge is slower than the columns), batch size",
+        _SECONDS,
+    ),
+    MetricSpec(
+        "tokentide_ingest_step_seconds",
+        "histogram",
+        "seconds",
+        ("step",),
+        "One step of the write protocol, retries included.",
+        "ClickHouse, retries",
+        _SECONDS,
+    ),
+    MetricSpec(
+        "tokentide_ingest_delay_seconds",
+        "histogram",
+        "seconds",
+        (),
+        "From the oldest record of a batch reaching Kafka to its rows being queryable.",
+        "lag, batch age, insert latency",
+        _SECONDS,
+    ),
+    MetricSpec(
+        "tokentide_ingest_retries_total",
+        "counter",
+        "tries",
+        ("code",),
+        "Steps that failed and were tried again, by ClickHouse error code (`none`: no reply).",
+        "ClickHouse's log; the code's meaning is in docs/exactly-once.md",
+    ),
+    MetricSpec(
+        "tokentide_ingest_lag_records",
+        "gauge",
+        "records",
+        _PARTITION,
+        "Offsets in Kafka that are not stored yet.",
+        "step seconds, breaker, buffer",
+    ),
+    MetricSpec(
+        "tokentide_ingest_lag_seconds",
+        "gauge",
+        "seconds",
+        _PARTITION,
+        "Age of the oldest record that is not stored yet.",
+        "as lag in records",
+    ),
+    MetricSpec(
+        "tokentide_ingest_position",
+        "gauge",
+        "offset",
+        _PARTITION,
+        "First offset that is not stored yet: the ledger's position.",
+        "compare with `tokentide verify`",
+    ),
+    MetricSpec(
+        "tokentide_ingest_buffer_bytes",
+        "gauge",
+        "bytes",
+        _PARTITION,
+        "Records read and not stored yet.",
+        "step seconds; TOKENTIDE_BUFFER_BYTES",
+    ),
+    MetricSpec(
+        "tokentide_ingest_buffer_age_seconds",
+        "gauge",
+        "seconds",
+        _PARTITION,
+        "How long the oldest buffered record has waited.",
+        "step seconds",
+    ),
+    MetricSpec(
+        "tokentide_ingest_paused",
+        "gauge",
+        "0 or 1",
+        _PARTITION,
+        "Reading is paused because the buffer is full.",
+        "step seconds; add workers",
+    ),
+    MetricSpec(
+        "tokentide_ingest_breaker_open",
+        "gauge",
+        "0 or 1",
+        _PARTITION,
+        "The partition rests because most of its events are bad.",
+        "dead letters by reason, the producers of those events",
+    ),
+    MetricSpec(
+        "tokentide_ingest_rebalances_total",
+        "counter",
+        "rebalances",
+        (),
+        "Times partitions were handed out anew.",
+        "worker restarts, session timeout",
+    ),
+    MetricSpec(
+        "tokentide_ingest_partitions",
+        "gauge",
+        "partitions",
+        (),
+        "Partitions this worker holds.",
+        "rebalances, number of workers",
+    ),
+    MetricSpec(
+        "tokentide_ingest_findings_total",
+        "counter",
+        "offsets",
+        ("kind",),
+        "Offsets by which ledger, log and committed offset differed at assignment.",
+        "records_expired_unread is data loss: retention was shorter than the outage",
+    ),
+    MetricSpec(
+        "tokentide_ingest_reread_total",
+        "counter",
+        "times",
+        (),
+        "Readings repeated because offsets were missing.",
+        "rebalances; compacted or transactional topics",
+    ),
+    MetricSpec(
+        "tokentide_ingest_commit_failures_total",
+        "counter",
+        "commits",
+        (),
+        "Kafka commits that failed; harmless, the ledger decides.",
+        "Kafka",
+    ),
+    MetricSpec(
+        "tokentide_ingest_watermark_seconds",
+        "gauge",
+        "epoch seconds",
+        (),
+        "Event time up to which this worker's partitions have come, less the allowed lateness.",
+        "lag; clocks of producers",
+    ),
+    MetricSpec(
+        "tokentide_ingest_sink_healthy",
+        "gauge",
+        "0 or 1",
+        (),
+        "0 while ClickHouse needs a person (grants, schema, password).",
+        "`/healthz`, the worker's log",
+    ),
+)
+
+
+class Metrics:
+    """The metrics of one process, by the name of their spec."""
+
+    def __init__(self, specs: tuple[MetricSpec, ...] = METRICS) -> None:
+        self._registry = CollectorRegistry()
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self._of_partitions = [spec.name for spec in specs if spec.labels == _PARTITION]
+        for spec in specs:
+            doc = f"{spec.doc} When this moves, look at: {spec.look_at}."
+            if spec.kind == "counter":
+                self._counters[spec.name] = Counter(
+                    spec.name, doc, spec.labels, registry=self._registry
+                )
+            elif spec.kind == "gauge":
+                self._gauges[spec.name] = Gauge(
+                    spec.name, doc, spec.labels, registry=self._registry
+                )
+            else:
+                self._histograms[spec.name] = Histogram(
+                    spec.name, doc, spec.labels, registry=self._registry, buckets=spec.buckets
+                )
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        counter = self._counters[name]
+        (counter.labels(**labels) if labels else counter).inc(amount)
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        gauge = self._gauges[name]
+        (gauge.labels(**labels) if labels else gauge).set(value)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add an observation to a histogram."""
+        histogram = self._histograms[name]
+        (histogram.labels(**labels) if labels else histogram).observe(value)
+
+    def forget(self, partition: int) -> None:
+        """Drop the gauges of a partition that another worker has now."""
+        for name in self._of_partitions:
+            with contextlib.suppress(KeyError):  # never set
+                self._gauges[name].remove(str(partition))
+
+    def exposition(self) -> bytes:
+        """Return the Prometheus text format."""
+        return generate_latest(self._registry)
