@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+MAX_EVENT_BYTES = 65_536
+"""Longest event as JSON; every field at its limit stays well below it in practice."""
 MAX_TAGS = 32
 """Tags of one event."""
 MAX_COUNT = 1 << 40
