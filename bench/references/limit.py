@@ -16,9 +16,9 @@ os.environ["POLARS_MAX_THREADS"] = "1"
 import orjson
 import polars as pl
 from aiokafka import AIOKafkaConsumer
-from tokentide_jobs.core.columns import parse_schema
 
 from bench.references.protocol import Meter
+from tokentide_jobs.core.columns import parse_schema
 
 BATCH_EVENTS = 50_000
 """Events of one batch: the worker's own default."""
