@@ -121,12 +121,16 @@ def migrate(
     target = Target(database, cluster)
     root = root or sql_root()
     scripts = load_scripts(root)
-    if not dry_run:
-        bootstrap = root / "bootstrap.sql"
-        for statement in _statements(bootstrap.read_text("utf-8"), target, bootstrap.name):
-            _execute(client, statement)
+    bootstrap = Script("bootstrap.sql", (root / "bootstrap.sql").read_text("utf-8"), once=False)
     known = _known(client, database)
     done: list[Applied] = []
+    if known is None:
+        statements = _statements(bootstrap.text, target, bootstrap.name)
+        if not dry_run:
+            for statement in statements:
+                _execute(client, statement, bootstrap.name)
+        done.append(Applied(bootstrap.name, bootstrap.checksum, statements, 0))
+        known = {}
     for script in scripts:
         if not _is_due(script, known):
             continue
@@ -134,7 +138,7 @@ def migrate(
         started = time.monotonic()
         if not dry_run:
             for statement in statements:
-                _execute(client, statement, source=script.name)
+                _execute(client, statement, script.name)
         duration_ms = 0 if dry_run else round((time.monotonic() - started) * 1000)
         applied = Applied(script.name, script.checksum, statements, duration_ms)
         if not dry_run:
@@ -162,21 +166,21 @@ def _statements(text: str, target: Target, source: str) -> tuple[str, ...]:
     return tuple(split_statements(render(text, target, source)))
 
 
-def _known(client: Client, database: str) -> dict[str, list[str]]:
-    """Checksums by file name, oldest first; empty for a database that is not there yet."""
-    exists = client.command(f"EXISTS TABLE {database}.schema_migrations")
+def _known(client: Client, database: str) -> dict[str, list[str]] | None:
+    """Checksums by file name, oldest first; None when there is no version table yet."""
+    if not int(str(client.command(f"EXISTS TABLE {database}.schema_migrations"))):
+        return None
+    rows = client.query(
+        f"SELECT name, checksum FROM {database}.schema_migrations"  # noqa: S608
+        " ORDER BY name, applied_at"
+    ).result_rows
     known: dict[str, list[str]] = {}
-    if int(str(exists)):
-        rows = client.query(
-            f"SELECT name, checksum FROM {database}.schema_migrations"  # noqa: S608
-            " ORDER BY name, applied_at"
-        ).result_rows
-        for name, checksum in rows:
-            known.setdefault(str(name), []).append(str(checksum))
+    for name, checksum in rows:
+        known.setdefault(str(name), []).append(str(checksum))
     return known
 
 
-def _execute(client: Client, statement: str, source: str = "bootstrap.sql") -> None:
+def _execute(client: Client, statement: str, source: str) -> None:
     from clickhouse_connect.driver.exceptions import DatabaseError
 
     for attempt in range(1, _RACE_ATTEMPTS + 1):

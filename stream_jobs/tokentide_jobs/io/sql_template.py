@@ -79,7 +79,8 @@ def render(text: str, target: Target, source: str = "SQL") -> str:
             )
         return value
 
-    return _PLACEHOLDER.sub(fill, text)
+    # An empty ${on_cluster} leaves a blank at the end of its line.
+    return re.sub(r"[ \t]+$", "", _PLACEHOLDER.sub(fill, text), flags=re.MULTILINE)
 
 
 def split_statements(text: str) -> Iterator[str]:

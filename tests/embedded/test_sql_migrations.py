@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.migrations import load_scripts, migrate
+from tokentide_jobs.io.sql_files import sql_root
+from tokentide_jobs.io.sql_template import Target, render, split_statements
+
+pytestmark = pytest.mark.embedded
+
+
+@pytest.fixture
+def admin(sql_server: str) -> Iterator[Client]:
+    with clickhouse_connect.get_client(dsn=sql_server) as client:
+        yield client
+
+
+@pytest.fixture
+def small_root(tmp_path: Path) -> Path:
+    """A folder with one migration and one view, small enough to edit."""
+    root = tmp_path / "sql"
+    (root / "migrations").mkdir(parents=True)
+    (root / "views").mkdir()
+    shutil.copy(sql_root() / "bootstrap.sql", root)
+    (root / "migrations/0001_first.sql").write_text(
+        "CREATE TABLE IF NOT EXISTS ${database}.t ${on_cluster} (a Int64)"
+        " ENGINE = ${engine:MergeTree} ORDER BY a SETTINGS ${dedup};"
+    )
+    (root / "views/v.sql").write_text(
+        "CREATE OR REPLACE VIEW ${database}.v ${on_cluster} AS SELECT a FROM ${database}.t;"
+    )
+    return root
+
+
+def test_a_second_run_applies_nothing(admin: Client) -> None:
+    first = migrate(admin, "mig_twice")
+    assert [a.name for a in first] == ["bootstrap.sql", *(s.name for s in load_scripts())]
+    assert migrate(admin, "mig_twice") == []
+
+
+def test_a_dry_run_returns_the_sql_and_changes_nothing(admin: Client) -> None:
+    planned = migrate(admin, "mig_dry", dry_run=True)
+    assert "CREATE DATABASE IF NOT EXISTS mig_dry" in planned[0].statements[0]
+    assert any("mig_dry.windows_10s" in s for a in planned for s in a.statements)
+    assert admin.command("SELECT count() FROM system.databases WHERE name = 'mig_dry'") == 0
+
+
+def test_workers_that_migrate_at_once_all_succeed_and_record_each_file_once(
+    sql_server: str, admin: Client
+) -> None:
+    workers = 6
+    start = Barrier(workers)
+
+    def work(_: int) -> None:
+        with clickhouse_connect.get_client(dsn=sql_server) as client:
+            start.wait(30)
+            migrate(client, "mig_threads")
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, range(workers)))
+    names = admin.query("SELECT name FROM mig_threads.schema_migrations").result_columns[0]
+    assert sorted(names) == sorted(s.name for s in load_scripts())
+
+
+def test_commands_that_migrate_at_once_all_succeed_and_record_each_file_once(
+    sql_server: str, admin: Client, tmp_path: Path
+) -> None:
+    command = "from tokentide_jobs.cli.main import run; run()"
+    environment = {
+        **os.environ,
+        "TOKENTIDE_CLICKHOUSE_URL": sql_server,
+        "TOKENTIDE_DATABASE": "mig_processes",
+        "TOKENTIDE_DATA_DIR": str(tmp_path),
+    }
+    workers = [
+        subprocess.Popen([sys.executable, "-c", command, "migrate"], env=environment)
+        for _ in range(3)
+    ]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
+    counts = admin.query("SELECT count() FROM mig_processes.schema_migrations GROUP BY name")
+    assert set(counts.result_columns[0]) == {1}
+
+
+def test_workers_that_replace_a_view_at_once_all_succeed(
+    sql_server: str, admin: Client, small_root: Path
+) -> None:
+    migrate(admin, "mig_views", root=small_root)
+    workers = 4
+    start = Barrier(workers)
+
+    def work(_: int) -> None:
+        with clickhouse_connect.get_client(dsn=sql_server) as client:
+            start.wait(30)
+            migrate(client, "mig_views", root=small_root)
+
+    for generation in range(5):
+        view = small_root / "views/v.sql"
+        view.write_text(
+            view.read_text().replace("SELECT ", f"SELECT {generation} AS g{generation}, ")
+        )
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(work, range(workers)))
+    assert admin.query("SELECT * FROM mig_views.v LIMIT 0", settings={}).row_count == 0
+    described = admin.query("DESCRIBE TABLE mig_views.v").result_columns[0]
+    assert list(described) == ["g4", "g3", "g2", "g1", "g0", "a"]
+    recorded = admin.command("SELECT count() FROM mig_views.schema_migrations")
+    assert recorded == 2 + 5
+
+
+def test_a_migration_edited_after_it_was_applied_is_refused_by_name(
+    admin: Client, small_root: Path
+) -> None:
+    migrate(admin, "mig_edited", root=small_root)
+    (small_root / "migrations/0001_first.sql").write_text("SELECT 1;")
+    with pytest.raises(ConfigError, match=r"sql/migrations/0001_first\.sql was changed") as error:
+        migrate(admin, "mig_edited", root=small_root)
+    assert "new migration" in str(error.value)
+
+
+def test_an_edited_view_is_replaced_and_may_return_to_its_old_text(
+    admin: Client, small_root: Path
+) -> None:
+    view = small_root / "views/v.sql"
+    old = view.read_text()
+    migrate(admin, "mig_back", root=small_root)
+    for text in (
+        old.replace("SELECT a", "SELECT a AS b"),
+        old,
+        old.replace("SELECT a", "SELECT 1"),
+    ):
+        view.write_text(text)
+        assert [a.name for a in migrate(admin, "mig_back", root=small_root)] == ["views/v.sql"]
+        assert migrate(admin, "mig_back", root=small_root) == []
+
+
+def test_a_migration_that_stopped_half_way_is_finished_by_the_next_run(
+    admin: Client, small_root: Path
+) -> None:
+    second = small_root / "migrations/0002_second.sql"
+    good = (
+        "CREATE TABLE IF NOT EXISTS ${database}.u ${on_cluster} (a Int64)"
+        " ENGINE = ${engine:MergeTree} ORDER BY a SETTINGS ${dedup};\n"
+    )
+    second.write_text(good + "CREATE TABLE ${database}.broken (;")
+    with pytest.raises(DatabaseError) as error:
+        migrate(admin, "mig_half", root=small_root)
+    assert "in sql/migrations/0002_second.sql" in "".join(error.value.__notes__)
+    second.write_text(good)
+    applied = [a.name for a in migrate(admin, "mig_half", root=small_root)]
+    assert applied == ["migrations/0002_second.sql", "views/v.sql"]
+
+
+def test_a_database_ahead_of_this_installation_is_left_alone(
+    admin: Client, small_root: Path
+) -> None:
+    extra = small_root / "migrations/0009_newer.sql"
+    extra.write_text("SELECT 1;")
+    migrate(admin, "mig_newer", root=small_root)
+    extra.unlink()
+    assert migrate(admin, "mig_newer", root=small_root) == []
+
+
+@pytest.mark.parametrize("name", ["1_short.sql", "0002-dash.sql", "0002_Upper.sql"])
+def test_a_migration_with_a_bad_name_is_refused(small_root: Path, name: str) -> None:
+    (small_root / "migrations" / name).write_text("SELECT 1;")
+    with pytest.raises(ConfigError, match=r"name it NNNN_what_it_does\.sql"):
+        load_scripts(small_root)
+
+
+def test_two_migrations_with_one_number_are_refused(small_root: Path) -> None:
+    (small_root / "migrations/0001_again.sql").write_text("SELECT 1;")
+    with pytest.raises(ConfigError, match="number 0001 is taken"):
+        load_scripts(small_root)
+
+
+def test_every_statement_for_a_cluster_is_valid_sql(admin: Client) -> None:
+    target = Target("tokentide", "main")
+    texts = [(s.name, s.text) for s in load_scripts()]
+    texts.append(("bootstrap.sql", (sql_root() / "bootstrap.sql").read_text("utf-8")))
+    for name, text in texts:
+        for statement in split_statements(render(text, target, name)):
+            admin.command(f"EXPLAIN AST {statement}")
