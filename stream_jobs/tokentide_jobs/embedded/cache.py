@@ -1,11 +1,17 @@
-"""Where downloaded and derived files live that every clone and data directory may share."""
+"""Where downloaded and derived files live that every clone and data directory may share.
+
+Several processes may fill the cache at once: whoever adds to it holds `exclusive`.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["default_cache_dir"]
+__all__ = ["default_cache_dir", "exclusive"]
 
 
 def default_cache_dir() -> Path:
@@ -16,3 +22,12 @@ def default_cache_dir() -> Path:
     """
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "tokentide"
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Wait until no other process is at work in a folder of the cache, and keep others out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -13,7 +13,6 @@ Proxies, certificates and credentials come from where `requests` looks: `HTTPS_P
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tokentide_jobs.embedded.cache import exclusive
 from tokentide_jobs.errors import StackError
 
 __all__ = ["KAFKA_VERSION", "ArtifactsUnavailable", "class_path", "java", "locked_jars"]
@@ -93,9 +93,7 @@ def class_path(cache_dir: Path, notify: Callable[[str], None] = lambda _: None) 
     root = cache_dir / f"kafka-{KAFKA_VERSION}" / "maven"
     stamp_file = root.parent / "checked.json"
     if _stamp(root, jars) != _read_stamp(stamp_file):
-        root.mkdir(parents=True, exist_ok=True)
-        with (root.parent / "fetch.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with exclusive(root.parent):
             missing = [jar for jar in jars if not _is_sound(root, jar)]
             if missing:
                 notify(f"fetching {len(missing)} jars of Apache Kafka {KAFKA_VERSION} (once)")

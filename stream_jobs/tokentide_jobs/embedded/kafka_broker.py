@@ -2,7 +2,7 @@
 
 Everything below `<data-dir>/kafka`; `log/` outlives restarts, port changes and kill -9. The
 controller quorum is static (`controller.quorum.voters`), so its address may change with every
-start. What is set to other than Kafka's defaults, and why, stands beside the setting.
+start.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ from __future__ import annotations
 import base64
 import shutil
 import subprocess
+import tempfile
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from tokentide_jobs.embedded.broker import BrokerKind, Capabilities, Notify
+from tokentide_jobs.embedded.cache import exclusive
+from tokentide_jobs.embedded.kafka_archive import archive_path, reading, writing
 from tokentide_jobs.embedded.kafka_artifacts import class_path, java
+from tokentide_jobs.embedded.kafka_settings import JAVA_OPTIONS, server_properties
 from tokentide_jobs.embedded.ports import LOOPBACK, choose_port
 from tokentide_jobs.embedded.processes import ChildProcess, ChildRecord
 from tokentide_jobs.errors import StackError
@@ -26,55 +31,10 @@ __all__ = ["KafkaBroker"]
 _START_DEADLINE_S = 60.0
 """Three seconds on an idle machine; the rest is room for recovery and busy continuous builds."""
 
+_TRAINING_DEADLINE_S = 90.0
+
 _PORT_ATTEMPTS = 3
 """A free port may be taken by somebody else between choosing it and binding it."""
-
-_JAVA_OPTIONS = (
-    "-Xmx192m",
-    "-Xss512k",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:-UsePerfData",
-    "-XX:+ExitOnOutOfMemoryError",
-    "--enable-native-access=ALL-UNNAMED",  # zstd and snappy load native code
-    "--sun-misc-unsafe-memory-access=allow",
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
-)
-
-_SETTINGS = {
-    "process.roles": "broker,controller",
-    "node.id": "1",
-    "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    "inter.broker.listener.name": "PLAINTEXT",
-    # Topics come from the registry; a mistyped name is an error and not a new topic.
-    "auto.create.topics.enable": "false",
-    # One machine, one copy; one partition instead of 50 saves most of the start-up time.
-    "offsets.topic.num.partitions": "1",
-    "offsets.topic.replication.factor": "1",
-    "transaction.state.log.num.partitions": "1",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
-    "share.coordinator.state.topic.num.partitions": "1",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
-    "group.initial.rebalance.delay.ms": "0",
-    "group.min.session.timeout.ms": "1000",
-    # After kill -9 the next start has to wait until the controller gives its predecessor up.
-    "broker.session.timeout.ms": "3000",
-    "broker.heartbeat.interval.ms": "500",
-    "num.network.threads": "2",
-    "num.io.threads": "2",
-    "background.threads": "2",
-    # The default, 128 MiB of heap, is most of what this broker has.
-    "log.cleaner.dedupe.buffer.size": "4194304",
-    "log.cleaner.io.buffer.size": "262144",
-    # Retention deletes whole segments: smaller ones leave sooner.
-    "log.segment.bytes": "134217728",
-    "log.index.size.max.bytes": "1048576",
-}
 
 
 class KafkaBroker:
@@ -101,6 +61,7 @@ class KafkaBroker:
         self._notify = notify
         self._child: ChildProcess | None = None
         self._class_path: str | None = None
+        self._archive_options: tuple[str, ...] = ()
 
     @property
     def bootstrap(self) -> str:
@@ -120,6 +81,13 @@ class KafkaBroker:
         """
         java()
         self._class_path = ":".join(map(str, class_path(self._cache_dir, self._notify)))
+        archive = archive_path(self._cache_dir, [*JAVA_OPTIONS, self._class_path])
+        if not archive.exists():
+            with exclusive(archive.parent):
+                if not archive.exists():
+                    self._notify("preparing Apache Kafka for quick starts (once, ten seconds)")
+                    self._train(archive)
+        self._archive_options = reading(archive)
 
     def has_log(self) -> bool:
         """Whether the data directory holds a Kafka log of an earlier start."""
@@ -134,9 +102,10 @@ class KafkaBroker:
         self._clear_temporary_files()
         if not self.has_log():
             self._format()
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            # A broker that is started again keeps its address: its clients know no other.
-            self._port = choose_port(self._wanted_port or self._port, "--kafka-port")
+        # A broker that is started again keeps its address: its clients know no other.
+        fixed_port = self._wanted_port or self._port
+        for _attempt in range(_PORT_ATTEMPTS):
+            self._port = choose_port(fixed_port, "--kafka-port")
             self._write_settings(choose_port(0, "controller port"))
             child = ChildProcess(
                 "kafka", self._java("kafka.Kafka", str(self._settings)), log_path=self._log_file
@@ -146,10 +115,8 @@ class KafkaBroker:
             if self._await_serving(child) and (record := child.record()) is not None:
                 return record
             child.kill()
-            collided = "Address already in use" in child.log_tail(50)
-            if not (collided and self._wanted_port == 0 and attempt < _PORT_ATTEMPTS):
+            if "Address already in use" not in child.log_tail(50):
                 break
-            self._port = 0
         raise StackError(
             f"Kafka did not start (exit code {child.exit_code}, log {self._log_file}): "
             f"{child.log_tail()}"
@@ -165,6 +132,22 @@ class KafkaBroker:
         if self._child is not None:
             self._child.kill()
 
+    def _train(self, archive: Path) -> None:
+        """Start and stop a broker that writes down which classes it loaded and linked."""
+        with tempfile.TemporaryDirectory(dir=archive.parent, prefix="training-") as scratch:
+            trainee = KafkaBroker(Path(scratch), port=0, cache_dir=self._cache_dir)
+            trainee._class_path = self._class_path
+            written = Path(scratch) / "archive.aot"
+            trainee._archive_options = writing(written)
+            with suppress(StackError):
+                trainee.start()
+                trainee.stop(_TRAINING_DEADLINE_S)
+            if written.exists():
+                written.replace(archive)
+            else:
+                # A Java that can not do it: an empty file, which Java ignores, ends the attempts.
+                archive.touch()
+
     @property
     def _settings(self) -> Path:
         return self._home / "server.properties"
@@ -173,7 +156,8 @@ class KafkaBroker:
         assert self._class_path is not None
         # Native codecs unpack themselves here and not in /tmp, which may forbid execution.
         temporary = f"-Djava.io.tmpdir={self._home / 'tmp'}"
-        return [str(java()), *_JAVA_OPTIONS, temporary, "-cp", self._class_path, *arguments]
+        options = [*JAVA_OPTIONS, *self._archive_options, temporary]
+        return [str(java()), *options, "-cp", self._class_path, *arguments]
 
     def _clear_temporary_files(self) -> None:
         temporary = self._home / "tmp"
@@ -181,17 +165,8 @@ class KafkaBroker:
         temporary.mkdir(parents=True)
 
     def _write_settings(self, controller_port: int) -> None:
-        settings = {
-            **_SETTINGS,
-            "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
-            "listeners": (
-                f"PLAINTEXT://{LOOPBACK}:{self._port},CONTROLLER://{LOOPBACK}:{controller_port}"
-            ),
-            "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{self._port}",
-            "log.dirs": str(self._home / "log"),
-        }
-        lines = (f"{name}={_escaped(value)}\n" for name, value in settings.items())
-        self._settings.write_text("".join(lines), encoding="utf-8")
+        text = server_properties(self._port, controller_port, self._home / "log")
+        self._settings.write_text(text, encoding="ascii")
 
     def _format(self) -> None:
         """Give a new directory its cluster id, once."""
@@ -215,8 +190,3 @@ class KafkaBroker:
                 return child.exit_code is None
             time.sleep(0.05)
         return False
-
-
-def _escaped(value: str) -> str:
-    """A value in the syntax of Java properties files."""
-    return value.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode()
