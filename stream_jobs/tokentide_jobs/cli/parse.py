@@ -1,0 +1,62 @@
+"""What people type for times and offsets, as the numbers the pipeline uses."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from tokentide_jobs.errors import ConfigError
+
+__all__ = ["offset_ranges", "utc_us"]
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_OFFSETS = re.compile(r"(?:(\d+):)?(\d+)-(\d+)")
+
+
+def utc_us(text: str, option: str) -> int:
+    """Return a time as epoch microseconds.
+
+    Args:
+        text: `2026-11-22`, `2026-11-22T10:00`, with an offset or `Z` if need be (else UTC), or a
+            duration before now: `90s`, `15m`, `24h`, `7d`.
+        option: Named in the error.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    if ago := _AGO.fullmatch(text.strip()):
+        return int((time.time() - float(ago[1]) * _SECONDS[ago[2]]) * 1e6)
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(
+            f"{option} is {text!r}: expected a UTC time such as 2026-11-22T10:00, "
+            "or a time ago such as 15m, 24h, 7d"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1e6)
+
+
+def offset_ranges(texts: Sequence[str]) -> dict[int | None, tuple[int, int]]:
+    """Return ranges of offsets by partition; None stands for every partition.
+
+    Raises:
+        ConfigError: A text is not `[P:]START-END`, a range is empty, or a partition comes twice.
+    """
+    ranges: dict[int | None, tuple[int, int]] = {}
+    for text in texts:
+        match = _OFFSETS.fullmatch(text.strip())
+        if match is None or int(match[2]) >= int(match[3]):
+            raise ConfigError(
+                f"--offsets is {text!r}: expected START-END or PARTITION:START-END, "
+                "with START below END"
+            )
+        partition = int(match[1]) if match[1] else None
+        if partition in ranges:
+            raise ConfigError(f"--offsets {text}: this partition has a range already")
+        ranges[partition] = (int(match[2]), int(match[3]))
+    return ranges

@@ -1,0 +1,204 @@
+"""`tokentide verify`: reads log, ledger, rows and windows until the picture holds still.
+
+Ingest may be running meanwhile, so raw rows and windows of a batch in flight differ for some
+milliseconds. A difference counts as a fault only when it is still the same at a second look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tokentide_jobs.core.ledger import LogPartition
+from tokentide_jobs.core.verify_facts import Batch, Facts, Intended, LogState
+from tokentide_jobs.core.verify_report import Report, compare
+from tokentide_jobs.io import kafka_admin
+from tokentide_jobs.io.clickhouse import ClickHouse
+from tokentide_jobs.io.verify_log import Span, count_events
+from tokentide_jobs.io.verify_store import Scope, StoreReader
+
+__all__ = ["Log", "verify"]
+
+_LEDGER_KEPT_US: Final = 390 * 86_400 * 1_000_000
+"""The ledger keeps 400 days; a log older than this need not begin at offset 0 any more."""
+_SETTLE_S: Final = 5.0
+"""How long to look for a picture without differences while they go on changing."""
+_LOOK_AGAIN_S: Final = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Where the events are: broker, topic, and the identity of its present incarnation."""
+
+    bootstrap: str
+    topic: str
+    log_id: str = ""
+
+
+def verify(
+    store: ClickHouse,
+    log: Log,
+    scope: Scope | None = None,
+    *,
+    wait_s: float = 0.0,
+    recount: bool = True,
+    say: Callable[[str], None] = lambda _step: None,
+) -> Report:
+    """Compare Kafka, ledger, raw rows, dead letters and windows.
+
+    Args:
+        store: ClickHouse with the database of the pipeline.
+        log: The log; an empty log_id is asked of the broker.
+        scope: What to verify; None: everything.
+        wait_s: Wait so long for ingest to reach the end of the log; what is then still pending is
+            reported as a mismatch.
+        recount: Count the events in Kafka again; else the ledger's counts are believed.
+        say: Told what is being done, for a person who waits.
+
+    Raises:
+        ServiceUnreachable: Kafka does not answer.
+        RetriableSinkError: ClickHouse does not answer.
+    """
+    scope = scope or Scope()
+    reader = StoreReader(store)
+    if not log.log_id:
+        found = asyncio.run(kafka_admin.topic_log_id(log.bootstrap, log.topic))
+        log = replace(log, log_id=found)
+    begin_s = time.monotonic()
+    say("waiting for ingest")
+    while _pending_offsets(reader, log) and time.monotonic() - begin_s < wait_s:
+        time.sleep(_LOOK_AGAIN_S)
+    say("comparing rows and windows")
+    facts = _settled(reader, log, scope)
+    say("counting the events in Kafka")
+    facts = _recounted(facts, log, scope, everything=recount)
+    repeated = reader.repeated_event_ids() if scope.is_everything else 0
+    waited_s = wait_s if wait_s > 0 else None
+    return compare(replace(facts, repeated_event_ids=repeated, waited_s=waited_s))
+
+
+def _settled(reader: StoreReader, log: Log, scope: Scope) -> Facts:
+    """Look until nothing differs, or until what differs has been the same twice."""
+    facts = _look(reader, log, scope)
+    until_s = time.monotonic() + _SETTLE_S
+    while not compare(facts).ok:
+        time.sleep(_LOOK_AGAIN_S)
+        before, facts = facts, _look(reader, log, scope)
+        still = _held_still(before, facts)
+        if compare(still).faults == compare(facts).faults or time.monotonic() > until_s:
+            return still
+    return facts
+
+
+def _held_still(before: Facts, now: Facts) -> Facts:
+    """Return `now` with only those differences of windows that were the same `before`.
+
+    A batch in flight shows in its raw rows a moment before its windows; only these two can
+    disagree for that reason, everything else is read in an order that rules it out.
+    """
+    differing = tuple(window for window in now.differing if window in before.differing)
+    unlisted = now.differing_count - len(now.differing)
+    return replace(
+        now,
+        differing=differing,
+        differing_count=len(differing) + unlisted,
+        rollups={
+            table: sums for table, sums in now.rollups.items() if before.rollups.get(table) == sums
+        },
+    )
+
+
+def _look(reader: StoreReader, log: Log, scope: Scope) -> Facts:
+    """Read everything but the records. The order of reading is what makes the facts agree."""
+    now_us = time.time_ns() // 1_000
+    batches = reader.batches(scope, log.log_id, now_us)
+    alive = [batch for batch in batches if not batch.has_expired]
+    if scope.is_everything:
+        bounds = (0, 1 << 52)
+    else:
+        first_us = min((batch.first_us for batch in alive), default=0)
+        bounds = (first_us, max((batch.last_us for batch in alive), default=0))
+    stored, beyond = reader.stored(*bounds)
+    windows_from_us, windows_until_us = scope.from_us, scope.until_us
+    if scope.offsets is not None:
+        windows_from_us, windows_until_us = bounds[0], bounds[1] + 1
+    windows = reader.windows(windows_from_us, windows_until_us, now_us)
+    intents = reader.intents()
+    states = _log_states(log, intents)
+    wanted = {(batch.log, batch.start) for batch in batches}
+    return Facts(
+        batches=batches,
+        intents=[i for i in intents if scope.is_everything or (i.log, i.start) in wanted],
+        stored={key: value for key, value in stored.items() if key in wanted},
+        beyond=beyond if scope.is_everything else {},
+        logs=states,
+        recounted={},
+        windows=windows.total,
+        differing=windows.differing,
+        differing_count=windows.differing_count,
+        rollups=windows.rollups,
+        checks_chain=scope.is_everything,
+        ledger_horizon_us=now_us - _LEDGER_KEPT_US,
+    )
+
+
+def _log_states(log: Log, intents: Sequence[Intended]) -> dict[LogPartition, LogState]:
+    """Return where each partition of the present log begins and ends, and how far it is claimed."""
+    starts = asyncio.run(kafka_admin.start_offsets(log.bootstrap, log.topic))
+    ends = asyncio.run(kafka_admin.end_offsets(log.bootstrap, log.topic))
+    open_ends: dict[LogPartition, int] = {}
+    for where, _start, end in intents:
+        open_ends[where] = max(end, open_ends.get(where, 0))
+    return {
+        where: LogState(starts[partition], end, open_ends.get(where))
+        for partition, end in ends.items()
+        for where in (LogPartition(log.log_id, log.topic, partition),)
+    }
+
+
+def _pending_offsets(reader: StoreReader, log: Log) -> int:
+    """Return how many offsets lie between the ledger's positions and the end of the log."""
+    ends = asyncio.run(kafka_admin.end_offsets(log.bootstrap, log.topic))
+    done = reader.positions(log.log_id, log.topic)
+    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())
+
+
+def _recounted(facts: Facts, log: Log, scope: Scope, *, everything: bool) -> Facts:
+    """Add the events counted in Kafka: of the batches in scope, and beyond the position."""
+    spans: dict[int, list[Span]] = {}
+    for where, state in facts.logs.items():
+        own = sorted(
+            (batch.start, batch.end)
+            for batch in facts.batches
+            if batch.log == where and batch.start >= state.start and not batch.has_expired
+        )
+        ranges: list[Span] = []
+        for start, end in own if everything else []:
+            # Overlapping batches are a fault of their own; what one can not count, none counts.
+            if (not ranges or start >= ranges[-1][1]) and end <= state.end:
+                ranges.append((start, end))
+        spans[where.partition] = ranges + _tail(where, state, facts.batches, scope)
+    counts = asyncio.run(count_events(log.bootstrap, log.topic, spans))
+    recounted: dict[tuple[LogPartition, int], int] = {}
+    logs = dict(facts.logs)
+    for where, state in facts.logs.items():
+        tail = {start for start, _end in _tail(where, state, facts.batches, scope)}
+        for start, _end in spans[where.partition]:
+            count = counts[where.partition, start]
+            if start in tail:
+                logs[where] = replace(state, pending=count)
+            else:
+                recounted[where, start] = count
+    return replace(facts, recounted=recounted, logs=logs)
+
+
+def _tail(
+    where: LogPartition, state: LogState, batches: Sequence[Batch], scope: Scope
+) -> list[Span]:
+    """Return the range beyond the ledger's position, if there is one and it is in scope."""
+    position = max((batch.end for batch in batches if batch.log == where), default=0)
+    start = max(position, state.start)
+    return [(start, state.end)] if scope.is_everything and start < state.end else []
