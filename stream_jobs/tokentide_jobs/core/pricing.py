@@ -52,8 +52,6 @@ TOKEN_COLUMNS: tuple[str, ...] = (
 _SAFE_PICO_USD = 1 << 62
 """Below it neither a product nor a sum of products can leave 64 bits."""
 _MAX_PICO_USD = (1 << 63) - 1
-_FAILED = ("error", "refused", "filtered")
-"""Outcomes that cost nothing without usage; a cancelled call may have been billed."""
 
 _LEAF_OF = {leaf.name: index for index, leaf in enumerate(LEAVES)}
 _FEE_LEAF = _LEAF_OF["request fee"]
@@ -132,23 +130,34 @@ def _usage(requests: pl.DataFrame) -> pl.DataFrame:
     totals = [n for n in ("input_tokens", "output_tokens", "web_searches") if n in reported]
     peaks = requests.select(pl.col(reported).max()).row(0) if reported else ()
     active = [name for name, peak in zip(reported, peaks, strict=True) if peak]
-    failed = _text(requests, "status").is_in(_FAILED)
     missing = _text(requests, "usage_source") == "missing"
+    is_failure = _is_failure(requests, missing)
     other = _text(requests, "other_units")
     has_other = ~other.is_in(["", "{}"])
     used = pl.any_horizontal(has_other, *(pl.col(name).fill_null(0) > 0 for name in active))
     silent = pl.all_horizontal(pl.lit(True), *(pl.col(name).is_null() for name in totals))
-    unknown = ~used & (missing | (silent & ~failed))
+    unknown = ~used & ~is_failure & (missing | silent)
     ok = _text(requests, "status") == "ok"
     return requests.select(
         *(pl.col(name).cast(pl.Int64).fill_null(0) for name in active),
         other.alias("other_units"),
         has_other.alias("has_other"),
         unknown.alias("is_unknown"),
-        (~used & ~unknown & failed).alias("is_free"),
+        (~used & is_failure).alias("is_free"),
         (used & missing).alias("is_incomplete"),
         ((used | ok) & ~unknown).cast(pl.Int64).alias("fee"),
     )
+
+
+def _is_failure(requests: pl.DataFrame, missing: pl.Expr) -> pl.Expr:
+    """Tell calls that never reached the model, and so cost nothing when no usage came with them.
+
+    A call that broke after its first chunk, was cancelled or abandoned has been billed by most
+    providers; a refusal costs nothing only when the provider reports no usage for it.
+    """
+    status = _text(requests, "status")
+    began = pl.col("chunks").fill_null(0) > 0 if "chunks" in requests.columns else pl.lit(False)
+    return ((status == "error") & ~began) | (status.is_in(["refused", "filtered"]) & ~missing)
 
 
 def _with_leaves(work: pl.DataFrame) -> pl.DataFrame:
@@ -285,7 +294,7 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
     rule = pl.col("rule")
     fee_only = pl.lit(1 << _FEE_LEAF, dtype=pl.Int32)
     nothing_priced = (
-        ((used != 0) | pl.col("has_other"))
+        ((used != 0) | pl.col("other_unpriced"))
         & ((used & has) == 0)
         & ~pl.col("other_priced")
         & ((has & fee_only) == 0)
