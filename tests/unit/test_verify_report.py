@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tokentide_jobs.core.ledger import LogPartition
+from tokentide_jobs.core.verify_facts import Batch, Facts, Intended, LogState, Stored, WindowSums
+from tokentide_jobs.core.verify_report import compare, usd
+
+LOG = LogPartition("log-a", "tokentide.events.v1", 0)
+OTHER = LogPartition("log-a", "tokentide.events.v1", 1)
+COST = 1_234_567_890_123
+
+
+def batch(
+    start: int, end: int, *, accepted: int = 100, dead: int = 2, log: LogPartition = LOG
+) -> Batch:
+    return Batch(log, start, end, accepted, dead, COST, end - start, sealed_at_us=1_000)
+
+
+def stored(accepted: int = 100, dead: int = 2) -> Stored:
+    return Stored(accepted, accepted, dead, dead, accepted + dead, COST)
+
+
+def sums(events: int = 300, cost: int = 3 * COST) -> WindowSums:
+    return WindowSums(0, events, 5_000, cost, events, 5_000, cost)
+
+
+GOOD = Facts(
+    batches=[batch(0, 10), batch(10, 25), batch(0, 7, log=OTHER)],
+    intents=[Intended(LOG, 0, 10), Intended(LOG, 10, 25), Intended(OTHER, 0, 7)],
+    stored={(LOG, 0): stored(), (LOG, 10): stored(), (OTHER, 0): stored()},
+    beyond={},
+    logs={LOG: LogState(0, 25), OTHER: LogState(0, 7)},
+    recounted={(LOG, 0): 102, (LOG, 10): 102, (OTHER, 0): 102},
+    windows=sums(),
+)
+
+
+def kinds(facts: Facts) -> set[str]:
+    return {fault.kind for fault in compare(facts).faults}
+
+
+def with_stored(changed: Stored) -> Facts:
+    return replace(GOOD, stored={**GOOD.stored, (LOG, 10): changed})
+
+
+def test_a_whole_pipeline_is_ok_and_its_numbers_add_up() -> None:
+    report = compare(GOOD)
+    assert report.ok
+    assert report.kafka_events == report.raw_events + report.dead_letters == 306
+    assert (report.lost, report.duplicated, report.pending) == (0, 0, 0)
+    assert report.recounted_events == 306
+
+
+def test_a_lost_row_is_reported_with_its_range() -> None:
+    report = compare(with_stored(Stored(99, 99, 2, 2, 101, COST - 5)))
+    assert report.lost == 1
+    assert report.duplicated == 0
+    (fault,) = report.faults
+    assert fault.kind == "lost"
+    assert "[10, 25)" in fault.where
+
+
+def test_a_doubled_row_is_reported() -> None:
+    report = compare(with_stored(Stored(101, 100, 2, 2, 102, COST)))
+    assert (report.lost, report.duplicated) == (0, 1)
+    assert {fault.kind for fault in report.faults} == {"duplicated"}
+
+
+def test_a_loss_and_a_double_in_one_batch_do_not_cancel_out() -> None:
+    report = compare(with_stored(Stored(100, 99, 2, 2, 101, COST)))
+    assert (report.lost, report.duplicated) == (1, 1)
+
+
+def test_a_lost_dead_letter_is_lost() -> None:
+    assert compare(with_stored(Stored(100, 100, 1, 1, 101, COST))).lost == 1
+
+
+def test_an_event_that_is_both_row_and_dead_letter_is_reported() -> None:
+    report = compare(with_stored(Stored(100, 100, 3, 3, 102, COST)))
+    assert {fault.kind for fault in report.faults} == {"raw_and_dead"}
+    assert report.duplicated == 1
+
+
+def test_rows_the_log_does_not_have_are_reported() -> None:
+    assert kinds(with_stored(Stored(101, 101, 2, 2, 103, COST))) == {"surplus"}
+
+
+def test_a_ledger_that_miscounts_is_caught_by_counting_kafka_again() -> None:
+    report = compare(replace(GOOD, recounted={**GOOD.recounted, (LOG, 10): 103}))
+    assert {fault.kind for fault in report.faults} == {"ledger_count", "lost"}
+    assert report.lost == 1
+
+
+def test_without_a_recount_the_ledger_is_believed() -> None:
+    report = compare(replace(GOOD, recounted={}))
+    assert report.ok
+    assert report.kafka_events == 306
+    assert report.recounted_events == 0
+
+
+def test_one_pico_dollar_between_ledger_and_rows_is_reported() -> None:
+    facts = with_stored(replace(stored(), cost_pico_usd=COST + 1))
+    assert kinds(facts) == {"batch_money"}
+
+
+def test_repriced_rows_may_differ_from_the_ledger() -> None:
+    facts = with_stored(replace(stored(), cost_pico_usd=COST * 2, repriced=100))
+    assert compare(facts).ok
+
+
+def test_one_pico_dollar_between_rows_and_a_window_is_reported() -> None:
+    window = WindowSums(1_700_000_000_000_000, 10, 50, 700, 10, 50, 701)
+    report = compare(replace(GOOD, differing=[window], differing_count=1))
+    (fault,) = report.faults
+    assert fault.kind == "window_money"
+    assert fault.where == "window 2023-11-14 22:13:20"
+    assert "0.000000000700" in fault.expected
+    assert fault.found == "0.000000000701"
+
+
+def test_a_missing_window_is_reported_as_events_tokens_and_money() -> None:
+    window = WindowSums(1_700_000_000_000_000, 10, 50, 700, 0, 0, 0)
+    facts = replace(GOOD, differing=[window], differing_count=1)
+    assert kinds(facts) == {"window_events", "window_tokens", "window_money"}
+
+
+def test_windows_beyond_the_listed_ones_are_still_a_fault() -> None:
+    assert kinds(replace(GOOD, differing=[], differing_count=3)) == {"window_events"}
+
+
+def test_a_rollup_that_strays_from_the_windows_is_reported() -> None:
+    assert kinds(replace(GOOD, rollups={"windows_1h": ((5, 10), (5, 11))})) == {"rollup"}
+    assert compare(replace(GOOD, rollups={"windows_1h": ((5, 10), (5, 10))})).ok
+
+
+def test_a_gap_in_the_ledger_is_reported() -> None:
+    facts = replace(
+        GOOD, batches=[GOOD.batches[0], replace(GOOD.batches[1], start=12), GOOD.batches[2]]
+    )
+    assert "ledger_gap" in kinds(facts)
+
+
+def test_a_ledger_that_does_not_begin_at_zero_has_a_gap_unless_it_is_older_than_retention() -> None:
+    facts = replace(
+        GOOD,
+        batches=[*GOOD.batches[1:]],
+        intents=[*GOOD.intents[1:]],
+    )
+    assert kinds(facts) == {"ledger_gap"}
+    assert compare(replace(facts, ledger_horizon_us=2_000)).ok
+
+
+def test_overlapping_batches_are_reported() -> None:
+    doubled = batch(20, 30)
+    facts = replace(
+        GOOD,
+        batches=[*GOOD.batches, doubled],
+        intents=[*GOOD.intents, Intended(LOG, 20, 30)],
+        stored={**GOOD.stored, (LOG, 20): stored()},
+        logs={LOG: LogState(0, 30), OTHER: LogState(0, 7)},
+    )
+    assert kinds(facts) == {"ledger_overlap"}
+
+
+def test_overlapping_intents_are_reported_even_when_one_never_finished() -> None:
+    facts = replace(GOOD, intents=[*GOOD.intents, Intended(LOG, 5, 15)])
+    assert "ledger_overlap" in kinds(facts)
+
+
+def test_a_batch_that_is_not_what_its_intent_promised_is_reported() -> None:
+    intents = [Intended(LOG, 0, 10), Intended(LOG, 10, 24), Intended(OTHER, 0, 7)]
+    assert "ledger_intent" in kinds(replace(GOOD, intents=intents))
+
+
+def test_an_open_intent_and_its_rows_are_work_in_progress() -> None:
+    facts = replace(
+        GOOD,
+        intents=[*GOOD.intents, Intended(LOG, 25, 40)],
+        beyond={LOG: (17, 25, 39)},
+        logs={LOG: LogState(0, 50, open_end=40, pending=44), OTHER: LogState(0, 7)},
+    )
+    report = compare(facts)
+    assert report.ok
+    assert report.pending == 44
+    assert report.kafka_events == 306 + 44
+
+
+def test_pending_events_are_a_fault_only_when_they_were_waited_for() -> None:
+    facts = replace(GOOD, logs={LOG: LogState(0, 30, pending=5), OTHER: LogState(0, 7)})
+    assert compare(facts).ok
+    assert kinds(replace(facts, waited_s=3.0)) == {"pending"}
+
+
+def test_rows_that_no_batch_and_no_intent_claims_are_reported() -> None:
+    assert kinds(replace(GOOD, beyond={LOG: (3, 25, 27)})) == {"unclaimed"}
+    stranger = LogPartition("log-z", "tokentide.events.v1", 0)
+    assert kinds(replace(GOOD, beyond={stranger: (1, 0, 0)})) == {"unclaimed"}
+
+
+def test_a_ledger_ahead_of_the_log_is_reported() -> None:
+    facts = replace(GOOD, logs={LOG: LogState(0, 20), OTHER: LogState(0, 7)})
+    assert kinds(facts) == {"ledger_ahead_of_log"}
+
+
+def test_an_earlier_incarnation_is_judged_by_the_ledger_alone() -> None:
+    earlier = LogPartition("log-0", LOG.topic, 0)
+    facts = replace(
+        GOOD,
+        batches=[*GOOD.batches, batch(0, 4, log=earlier)],
+        intents=[*GOOD.intents, Intended(earlier, 0, 4)],
+        stored={**GOOD.stored, (earlier, 0): stored()},
+    )
+    report = compare(facts)
+    assert report.ok
+    assert report.kafka_events == 4 * 102
+    assert report.recounted_events == 306
+    missing = replace(facts, stored=GOOD.stored)
+    assert compare(missing).lost == 102
+
+
+def test_batches_past_retention_are_counted_but_not_compared() -> None:
+    old = replace(batch(0, 10), has_expired=True)
+    facts = replace(
+        GOOD,
+        batches=[old, *GOOD.batches[1:]],
+        stored={key: value for key, value in GOOD.stored.items() if key != (LOG, 0)},
+    )
+    report = compare(facts)
+    assert report.ok
+    assert report.expired_batches == 1
+    assert report.kafka_events == 204
+
+
+def test_offsets_that_held_no_record_are_counted() -> None:
+    facts = replace(GOOD, batches=[replace(GOOD.batches[0], records=7), *GOOD.batches[1:]])
+    report = compare(facts)
+    assert report.ok
+    assert report.offsets_without_record == 3
+
+
+def test_the_json_form_has_the_documented_keys_and_exact_money() -> None:
+    form = json.loads(json.dumps(compare(GOOD).to_dict()))
+    assert set(form) >= {
+        "kafka_events", "raw_events", "dead_letters", "lost", "duplicated", "window_events",
+        "raw_cost_usd", "window_cost_usd", "ok", "pending", "repeated_event_ids", "mismatches",
+        "log_ids", "per_partition",
+    }  # fmt: skip
+    assert form["raw_cost_usd"] == "3.703703670369"
+    assert form["log_ids"] == ["log-a"]
+    assert [part["partition"] for part in form["per_partition"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("pico", "text"),
+    [
+        (0, "0.000000000000"),
+        (1, "0.000000000001"),
+        (-1, "-0.000000000001"),
+        (10**24 + 1, "1000000000000.000000000001"),
+    ],
+)
+def test_money_is_written_exactly(pico: int, text: str) -> None:
+    assert usd(pico) == text
