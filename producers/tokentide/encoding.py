@@ -98,12 +98,12 @@ class Encoder:
                 event[name] = self._tags(value)
 
     def _tags(self, value: object) -> dict[str, str] | None:
-        if not isinstance(value, dict):
+        if not issubclass(type(value), dict):
             self._counters.fields_dropped += 1
             return None
         fitted: dict[str, str] = {}
         try:
-            for key, tag in dict.items(value):
+            for key, tag in dict.items(cast("dict[object, object]", value)):
                 text = tag if type(tag) is str else as_text(tag)
                 name = key if type(key) is str else as_text(key)
                 if len(fitted) >= MAX_TAGS or not name:

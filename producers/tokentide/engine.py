@@ -87,13 +87,13 @@ class Engine:
         except Exception as exc:
             self._start_after_ns = now_ns + START_RETRY_NS
             self._counters.note_failure(exc)
-            self._log.warn("start", "the background thread could not be started: %r", exc)
+            self._log.note("start", "the background thread could not be started: %r", exc)
             self._may_start.append(None)
 
     def note_internal(self, error: Exception) -> None:
         """Counts an event lost to an error of our own; never raises."""
         self.internal.add()
-        self._log.warn("internal", "an event was lost to an internal error: %s", describe(error))
+        self._log.note("internal", "an event was lost to an internal error: %s", describe(error))
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until everything emitted so far is settled, at most `timeout_s`."""
@@ -120,7 +120,7 @@ class Engine:
         self.is_closed = True
         deadline_s = time.monotonic() + max(0.0, timeout_s)
         if self.is_started or len(self.buffer):
-            if self.flush(timeout_s):
+            if self.flush(timeout_s) and not self.has_ended:
                 # The books are closed with a last set of counters, now that they are final.
                 self.put_stats()
                 self.flush(deadline_s - time.monotonic())
@@ -133,7 +133,7 @@ class Engine:
         left = self.queued
         if left:
             self._counters.drop("closed", left)
-            self._log.warn(
+            self._log.note(
                 "left",
                 "closed with %d of %d events not delivered to %s; last error: %s",
                 left,
@@ -145,6 +145,11 @@ class Engine:
         self._written_off = left
 
     # -- books ------------------------------------------------------------------------------
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the background thread has run and is gone."""
+        return self._ended.is_set()
 
     @property
     def queued(self) -> int:
@@ -227,7 +232,7 @@ class Engine:
         except BaseException as exc:
             # The thread's own end, whatever it was; a host must never see it.
             self._counters.note_failure(exc)
-            self._log.warn("thread", "the background thread ended: %s", describe(exc))
+            self._log.note("thread", "the background thread ended: %s", describe(exc))
             if self._worker is not None:
                 # Its frames go with it; what is still in the buffer waits for the next thread.
                 self._counters.drop("thread_died", self._worker.queued)

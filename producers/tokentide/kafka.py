@@ -84,7 +84,7 @@ class KafkaFrameSender:
     def _tell_once(self, refusal: Exception) -> None:
         if not self._has_told:
             self._has_told = True
-            self._log.warn(
+            self._log.note(
                 "idempotence",
                 "the broker at %s gives out no producer ids (%s): going on without idempotence, "
                 "a retried frame may arrive twice",

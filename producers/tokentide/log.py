@@ -36,7 +36,7 @@ class RareLog:
         self._last_s[kind] = now_s
         return True
 
-    def warn(self, kind: str, message: str, *values: object) -> None:
+    def note(self, kind: str, message: str, *values: object) -> None:
         """Writes one warning of this kind, unless one was written within the last minute."""
         try:
             if not self.admits(kind):

@@ -98,6 +98,8 @@ class Telemetry:
 
     def _start(self, engine: Engine, now_ns: int) -> None:
         if engine not in _engines:
+            for ended in [other for other in _engines.copy() if other.has_ended]:
+                _engines.discard(ended)
             _engines.add(engine)
             _register_with_multiprocessing()
         engine.start(now_ns)

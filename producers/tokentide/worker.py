@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import random
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tokentide.backlog import Backlog
@@ -50,8 +51,8 @@ class FlushRequest:
 class Worker:
     """Moves events from the buffer to the sender until told to stop.
 
-    All methods but `wake`, `ask` and `stop` run on the worker's own event loop. `stats_event`
-    gives the body of the next `stats` event, `total_dropped` the drops of the whole producer, and
+    All methods but `wake`, `ask` and `stop` run on the worker's own event loop. `put_stats` queues
+    a `stats` event, `total_dropped` gives the drops of the whole producer, and
     `is_orphaned` tells that nobody can emit any more, so that the worker may end when it is done.
     """
 
@@ -67,6 +68,8 @@ class Worker:
         total_dropped: Callable[[], int],
         is_orphaned: Callable[[], bool] = lambda: False,
         log: RareLog | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._buffer = buffer
@@ -77,6 +80,9 @@ class Worker:
         self._total_dropped = total_dropped
         self._is_orphaned = is_orphaned
         self._log = log or RareLog()
+        self._clock = clock
+        self._pause = pause
+        self._stats_due_s = clock() + settings.stats_interval_s
         self._framer = Framer(settings.frame_events, settings.frame_bytes)
         self.backlog = Backlog(settings.backlog_bytes)
         self._requests: deque[FlushRequest] = deque()
@@ -113,6 +119,7 @@ class Worker:
     async def run(self) -> None:
         """Works until stopped or orphaned with nothing left to do."""
         self._loop = asyncio.get_running_loop()
+        self._wake.set()  # whoever asked before there was a loop to wake
         courier = asyncio.create_task(self._deliver())
         try:
             await self._collect_until_stopped()
@@ -126,32 +133,30 @@ class Worker:
     # -- collecting -------------------------------------------------------------------------
 
     async def _collect_until_stopped(self) -> None:
-        loop = asyncio.get_running_loop()
-        stats_due_s = loop.time() + self._settings.stats_interval_s
         while not self._stopping:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._settings.linger_ms / 1000)
             self._wake.clear()
-            if loop.time() >= stats_due_s:
-                stats_due_s = loop.time() + self._settings.stats_interval_s
-                self._put_stats()
             try:
                 await self.collect()
             except Exception as exc:
                 # Nothing here is expected to fail; if it does, the next round goes on.
-                self._log.warn("collect", "events could not be collected: %r", exc)
+                self._log.note("collect", "events could not be collected: %r", exc)
             if self._is_orphaned() and not (len(self._buffer) or self.queued):
                 return
 
     async def collect(self) -> None:
         """Encodes and frames what is in the buffer, as far as there is room behind it."""
+        if self._clock() >= self._stats_due_s:
+            self._stats_due_s = self._clock() + self._settings.stats_interval_s
+            self._put_stats()
         while len(self._buffer) and self._has_room():
             dropped_before = self._total_dropped()
             for entry in self._buffer.take(SLICE_EVENTS):
                 try:
                     line = self._encoder.encode(entry, dropped_before)
                 except Exception as exc:
-                    self._log.warn("encode", "an event could not be encoded: %r", exc)
+                    self._log.note("encode", "an event could not be encoded: %r", exc)
                     line = None
                 if line is None:
                     self._counters.drop("not_encodable")
@@ -194,13 +199,14 @@ class Worker:
             if not len(self.backlog):
                 self._frames.clear()
                 await self._frames.wait()
-            batch = self.backlog.in_flight or self.backlog.start_batch(BATCH_BYTES)
+            # A copy, because settling a frame takes it out of the list.
+            batch = list(self.backlog.in_flight) or self.backlog.start_batch(BATCH_BYTES)
             try:
                 await self._send(batch)
                 backoff_s = FIRST_BACKOFF_S
             except Exception as exc:
                 self._counters.note_failure(exc)
-                self._log.warn(
+                self._log.note(
                     "send",
                     "%d events wait, sending to %s fails and is retried: %s",
                     self.queued + len(self._buffer),
@@ -208,7 +214,7 @@ class Worker:
                     self._counters.last_error,
                 )
                 await self._close_sender()
-                await asyncio.sleep(backoff_s * self._jitter.uniform(0.75, 1.25))
+                await self._pause(backoff_s * self._jitter.uniform(0.75, 1.25))
                 backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
             self._answer()
             if self._settings.drop_policy == "newest":
@@ -256,7 +262,7 @@ class Worker:
         self.backlog.settle(frame)
         self._counters.failed += frame.events
         self._counters.last_error = str(error)[:500]
-        self._log.warn("refused", "the broker refused %d events: %s", frame.events, error)
+        self._log.note("refused", "the broker refused %d events: %s", frame.events, error)
 
     async def _close_sender(self) -> None:
         self._is_open = False
@@ -264,4 +270,4 @@ class Worker:
         try:
             await asyncio.wait_for(self._sender.close(), CLOSE_SENDER_S)
         except Exception as exc:
-            self._log.warn("close", "closing the connection failed: %r", exc)
+            self._log.note("close", "closing the connection failed: %r", exc)

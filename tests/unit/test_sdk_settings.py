@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import re
+from dataclasses import FrozenInstanceError, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tokentide
+from tokentide.settings import Settings, SettingsError
+
+DOCS = Path(__file__).parents[2] / "docs" / "producer.md"
+
+
+def test_defaults_need_no_environment() -> None:
+    settings = Settings.load(env={})
+    assert settings.bootstrap == "127.0.0.1:9092"
+    assert settings.service == "unknown_service"
+    assert settings.disabled is False
+
+
+def test_keyword_wins_over_own_variable_and_own_variable_over_opentelemetry() -> None:
+    env = {"TOKENTIDE_SERVICE": "own", "OTEL_SERVICE_NAME": "otel"}
+    assert Settings.load({"service": "keyword"}, env).service == "keyword"
+    assert Settings.load({}, env).service == "own"
+    assert Settings.load({}, {"OTEL_SERVICE_NAME": "otel"}).service == "otel"
+
+
+def test_resource_attributes_give_service_and_environment() -> None:
+    text = "service.name=shop%20api, deployment.environment.name=prod,team=x,broken"
+    settings = Settings.load({}, {"OTEL_RESOURCE_ATTRIBUTES": text})
+    assert (settings.service, settings.environment) == ("shop api", "prod")
+    older = Settings.load({}, {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=old"})
+    assert older.environment == "old"
+
+
+def test_service_name_variable_wins_over_resource_attributes() -> None:
+    env = {"OTEL_SERVICE_NAME": "a", "OTEL_RESOURCE_ATTRIBUTES": "service.name=b"}
+    assert Settings.load({}, env).service == "a"
+
+
+@pytest.mark.parametrize(
+    ("env", "disabled"),
+    [
+        ({"OTEL_SDK_DISABLED": "true"}, True),
+        ({"OTEL_SDK_DISABLED": "True"}, True),
+        ({"OTEL_SDK_DISABLED": "1"}, False),
+        ({"TOKENTIDE_DISABLED": "1"}, True),
+        ({"TOKENTIDE_DISABLED": "off", "OTEL_SDK_DISABLED": "true"}, False),
+        ({"TOKENTIDE_DISABLED": ""}, False),
+    ],
+)
+def test_either_switch_disables(env: dict[str, str], disabled: bool) -> None:
+    assert Settings.load({}, env).disabled is disabled
+
+
+@pytest.mark.parametrize(
+    ("given", "env", "words"),
+    [
+        ({}, {"TOKENTIDE_QUEUE_EVENTS": "ten"}, ["TOKENTIDE_QUEUE_EVENTS", "'ten'", "1 to 1e+06"]),
+        ({"queue_events": 0}, {}, ["queue_events", "0", "out of range"]),
+        ({"queue_events": 1.5}, {}, ["queue_events", "1.5", "whole"]),
+        ({"queue_events": True}, {}, ["queue_events", "True", "number"]),
+        ({"linger_ms": "nan"}, {}, ["linger_ms", "nan", "range"]),
+        ({"compression": "snappy"}, {}, ["compression", "snappy", "zstd"]),
+        ({"drop_policy": 3}, {}, ["drop_policy", "3", "newest"]),
+        ({"disabled": "maybe"}, {}, ["disabled", "maybe", "true or false"]),
+        ({"service": " "}, {}, ["service", "empty"]),
+        ({"service": 7}, {}, ["service", "7", "string"]),
+        ({"tenant": "x" * 129}, {}, ["tenant", "128"]),
+        ({}, {"TOKENTIDE_KAFKA_BOOTSTRAP": "kafka"}, ["TOKENTIDE_KAFKA_BOOTSTRAP", "host:port"]),
+        ({"bootstrap": "a:1,b:99999"}, {}, ["bootstrap", "b:99999"]),
+        ({"bootstrap": ","}, {}, ["bootstrap", "host:port"]),
+        ({"brokers": "a:1"}, {}, ["brokers", "no such setting", "bootstrap"]),
+        ({}, {"OTEL_SERVICE_NAME": "x" * 200}, ["OTEL_SERVICE_NAME", "128"]),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name_its_value_and_the_remedy(
+    given: dict[str, object], env: dict[str, str], words: list[str]
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(given, env)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_constructing_with_a_bad_value_raises_at_once() -> None:
+    with pytest.raises(SettingsError, match="linger_ms"):
+        tokentide.Telemetry(linger_ms=-1)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings.load(env={}).service = "other"  # type: ignore[misc]
+
+
+def test_numbers_from_the_environment_have_the_type_of_the_field() -> None:
+    env = {"TOKENTIDE_QUEUE_EVENTS": "12", "TOKENTIDE_LINGER_MS": "2.5"}
+    settings = Settings.load({}, env)
+    assert (settings.queue_events, settings.linger_ms) == (12, 2.5)
+    assert isinstance(settings.queue_events, int)
+
+
+def test_the_documented_table_is_the_settings_class() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| `(TOKENTIDE_\w+)` \| `?([^|`]*)`? \| ([^|]*) \| (.*) \|$",
+        DOCS.read_text(),
+        re.M,
+    )
+    assert {row[0]: row[1:] for row in rows} == {
+        f.name: (
+            f.metadata["env"],
+            _shown(f.default),
+            _range(dict(f.metadata)),
+            f.metadata["doc"],
+        )
+        for f in fields(Settings)
+    }
+
+
+def _shown(default: object) -> str:
+    if default == "":
+        return "(empty)"
+    return str(default).lower() if isinstance(default, bool) else f"{default}"
+
+
+def _range(meta: dict[str, Any]) -> str:
+    if "range" in meta:
+        low, high = meta["range"]
+        return f"{low} to {high} {meta['unit']}"
+    if "choices" in meta:
+        return ", ".join(meta["choices"])
+    return f"text, at most {meta['max_length']}"
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert tokentide.__version__ == version("tokentide")
