@@ -55,7 +55,9 @@ ODD_VALUES: list[Any] = [
     "é" * 128, "é" * 129, "x" * 3000, "a\"b\\c\n", "😀", "service", [], [None], ["a", 1], ["5"],
     ["a", "b"], ["x" * 129], [["a"]], {}, {"a": 1}, {"a": "b"}, {"service": "x"}, {"region": "x"},
     {"a": None}, {"pid": "5"}, {"": "x"}, {"k" * 65: "v"}, {"a": "v" * 257}, {"a": {"b": 1}},
-    {str(i): "v" for i in range(33)}, {'a"type': "x"}, {"é": "ü"}, {"status": None},
+    {str(i): "v" for i in range(33)}, {'a"type': "x"}, {'a": "b", "c': "x"},
+    {'a":"b","c': "x"}, {"a\\": "x"}, {"a\n": "x"}, {'a": 1, "b': 2}, {"a": "\\n\"/"},
+    {"é": "ü"}, {"status": None},
     EVENT_ID, EVENT_ID[:-1], EVENT_ID + "\n", "0" * 32, 10**31, "f" * 16, "request", "missing",
 ]  # fmt: skip
 
@@ -104,7 +106,8 @@ def structured(draw: st.DrawFn) -> bytes:
 
 BYTES = [b'"', b":", b",", b"{", b"}", b"[", b"]", b"\\", b"\\u", b"\\ud83d", b"\\udc00",
          b"\\u0000", b" ", b"\t", b"\r", b"\x00", b"\x1f", b"\xff", b"\xef\xbb\xbf",
-         b"0", b"-", b"e", b".", b"null", b"NaN", b"Infinity", b'":', b'"service":', b'"tags":{', b"9" * 25]  # fmt: skip
+         b"0", b"-", b"e", b".", b"null", b"NaN", b"Infinity", b'":',
+         b'"service":', b'"tags":{', b"9" * 25]  # fmt: skip
 
 
 @st.composite

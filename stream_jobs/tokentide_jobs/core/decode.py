@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from tokentide_jobs.core.columns import COLUMNS, COORDINATES, parse_schema, storage_schema
 from tokentide_jobs.core.judge import Refusal, Rejection, judge_line
-from tokentide_jobs.core.maps import MAP_COLUMNS, store_maps
+from tokentide_jobs.core.maps import MAP_COLUMNS, is_plain, store_maps
 from tokentide_jobs.core.predicates import suspicious_rows
 from tokentide_jobs.core.records import BRACE_OPEN, AcceptedWindow, Record, split_record
 from tokentide_jobs.core.scan import GROUPS, PADDING, Positions, Scan, key_ending_at, scan
-from tokentide_jobs.core.wellformed import certainly_well_formed
+from tokentide_jobs.core.wellformed import certainly_parsed
 from tokentide_schemas.fields import MAX_EVENT_BYTES
 
 _ALWAYS_PARSED: Final = ("type", "event_id", "started_at_us", "service", "schema_version")
@@ -201,7 +201,7 @@ def _parse(lines: list[bytes]) -> tuple[pl.DataFrame, Indices, NDArray[np.bool_]
         if was_refused:
             return None
         was_refused = True
-        is_sorted_out = ~certainly_well_formed(kept).to_numpy()
+        is_sorted_out = ~certainly_parsed(kept).to_numpy()
 
 
 def _lines_at(positions: Positions, starts: Indices) -> Indices:
@@ -219,7 +219,7 @@ def _read(buffer: bytes, seen: Scan, height: int) -> pl.DataFrame | None:
     }
     try:
         frame = pl.read_ndjson(buffer, schema=schema)
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
     return frame if frame.height == height else None
 
@@ -241,6 +241,7 @@ def _prove(
             maps = store_maps(column, frame[name])
             known_keys += maps.known_keys
             suspicious |= maps.refused
+            suspicious[_escaped_maps(frame[name], buffer, starts)] = True
             stored.append(maps.texts.alias(name))
     values = frame.height * frame.width - sum(frame.null_count().row(0))
     if values + int(known_keys.sum()) != seen.value_count:
@@ -250,6 +251,24 @@ def _prove(
         suspicious |= keys != per_row + known_keys
     suspicious[_hidden_nulls(frame, buffer, seen, starts)] = True
     return frame.with_columns(stored), suspicious
+
+
+def _escaped_maps(parsed: pl.Series, buffer: bytes, starts: Indices) -> Indices:
+    """Return rows whose line has a backslash that may stand in a key of a map."""
+    if b"\\" not in buffer:
+        return np.empty(0, np.int64)
+    escapes = np.flatnonzero(np.frombuffer(buffer, np.uint8) == ord("\\"))
+    rows = np.unique(_lines_at(escapes, starts))
+    rows = rows[parsed.is_not_null().to_numpy()[rows]]
+    ends = np.append(starts[1:], len(buffer))[rows].tolist()
+    found = [
+        row
+        for row, start, end, text in zip(
+            rows.tolist(), starts[rows].tolist(), ends, parsed[rows].to_list(), strict=True
+        )
+        if not is_plain(parsed.name, text, buffer[start:end])
+    ]
+    return np.array(found, np.int64)
 
 
 def _hidden_nulls(frame: pl.DataFrame, buffer: bytes, seen: Scan, starts: Indices) -> Indices:

@@ -26,9 +26,19 @@ PADDING: Final = b"\n" * 24
 _CHUNK_BYTES: Final = 1 << 20
 """Bytes looked at in one go: the intermediate arrays stay in the cache."""
 
-_QUOTE, _COLON, _SPACE, _N, _BACKSLASH, _U, _BRACE = (ord(sign) for sign in '": n\\u{')
-_ANY, _STRING, _NULL, _OBJECT = range(4)
-"""What a value begins with."""
+_QUOTE, _COLON, _SPACE, _BACKSLASH, _U = (ord(sign) for sign in '": \\u')
+
+_OTHER, _STRING, _NULL, _OBJECT, _LIST, _NUMBER, _BOOLEAN = range(7)
+"""What a value begins with, and what a key may require of it."""
+_BEGINNINGS: Final = {
+    '"': _STRING, "n": _NULL, "{": _OBJECT, "[": _LIST, "t": _BOOLEAN, "f": _BOOLEAN,
+} | dict.fromkeys("-0123456789", _NUMBER)  # fmt: skip
+_REQUIRED_OF_KIND: Final = {
+    "text": _STRING, "int": _NUMBER, "float": _NUMBER, "bool": _BOOLEAN, "texts": _LIST,
+    "text_map": _OBJECT, "number_map": _OBJECT,
+}  # fmt: skip
+_CODE_OF_BYTE: Final = np.zeros(256, np.uint8)
+_CODE_OF_BYTE[[ord(sign) for sign in _BEGINNINGS]] = list(_BEGINNINGS.values())
 
 Positions = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -87,10 +97,6 @@ def _key_of(name: str, group: int) -> _Key:
     return _Key(group, _mask(len(rest)), _little_endian(rest))
 
 
-# The parser raises on a wrong number, boolean or list by itself; texts and maps take anything.
-_REQUIRED_OF_KIND: Final = {"text": _STRING, "text_map": _OBJECT, "number_map": _OBJECT}
-
-
 class _Keys:
     """The known keys, grouped by the (up to) eight bytes before their closing quote.
 
@@ -110,7 +116,7 @@ class _Keys:
         long: dict[int, tuple[int, int]] = {}
         short: dict[int, tuple[int, int]] = {}
         for tail, names in by_tail.items():
-            required = [_REQUIRED_OF_KIND.get(kinds[name], _ANY) for name in names]
+            required = [_REQUIRED_OF_KIND[kinds[name]] for name in names]
             group = len(self.groups)
             (long if len(tail) == 8 else short)[_little_endian(tail)] = (group, _mask(len(tail)))
             if len(set(required)) == 1:
@@ -118,7 +124,7 @@ class _Keys:
                 self.required.append(required[0])
                 continue
             self.groups.extend([(), *((name,) for name in names)])
-            self.required.extend([_ANY, *required])
+            self.required.extend([_OTHER, *required])
             self.mixed[group] = [_key_of(name, group + 1 + i) for i, name in enumerate(names)]
         self.long, self.short = _Table(long, 0), _Table(short, 32)
 
@@ -129,14 +135,12 @@ GROUPS: Final = _KEYS.groups
 _REQUIRED: Final = np.array(_KEYS.required, np.uint8)
 _IS_MIXED: Final = np.isin(np.arange(len(GROUPS)), list(_KEYS.mixed))
 
-_VALUE_CODE = np.zeros(256, np.uint8)
-_VALUE_CODE[[_QUOTE, _N, _BRACE]] = _STRING, _NULL, _OBJECT
-
 
 def known_names(keys: Iterable[str]) -> int:
     """Return how many keys (of tags, say) the scan takes for known fields."""
     buffer = PADDING + b"".join(b'"' + key.encode() + b'"' for key in keys)
-    ends = np.cumsum([len(key.encode()) + 2 for key in keys]) + len(PADDING) - 1
+    lengths = np.array([len(key.encode()) + 2 for key in keys], np.int64)
+    ends = np.cumsum(lengths) + len(PADDING) - 1
     return len(_recognise(buffer, ends)[0])
 
 
@@ -174,11 +178,11 @@ def scan(buffer: bytes, with_positions: bool = False) -> Scan:
         first = content[values[known]]
         if _SPACE in first:
             first = np.where(first == _SPACE, content[values[known] + 1], first)
-        codes = _VALUE_CODE.take(first)
+        codes = _CODE_OF_BYTE.take(first)
         is_null = codes == _NULL
         value_count += len(codes) - int(np.count_nonzero(is_null))
         required = _REQUIRED.take(groups)
-        wrong = (required != codes) & (required != _ANY) & ~is_null
+        wrong = (required != codes) & ~is_null
         if wrong.any():
             suspects.append(quotes[wrong])
         if is_null.any():

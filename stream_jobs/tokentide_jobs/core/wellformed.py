@@ -12,6 +12,8 @@ from typing import Final
 
 import polars as pl
 
+from tokentide_jobs.core.columns import parse_schema
+
 _SPACES: Final = r"[ \t]*"
 _TEXT: Final = (
     r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]'
@@ -35,9 +37,19 @@ WELL_FORMED: Final = rf"^{_object_of(_VALUE)}[ \t\r]*$"
 """A regular expression without look-around: linear time whatever the input."""
 
 
-def certainly_well_formed(lines: Sequence[bytes]) -> pl.Series:
-    """Tell for every line whether it is certainly well-formed; lines of invalid UTF-8 are not."""
-    return _texts(lines).str.contains(WELL_FORMED).fill_null(False)
+_INTEGERS: Final = "|".join(name for name, dtype in parse_schema().items() if dtype.is_integer())
+FRACTION: Final = rf'"(?:{_INTEGERS})"{_SPACES}:{_SPACES}-?[0-9]+[.eE]'
+"""An integer field that holds 5.0 or 1e3: the parser refuses it, and so does the model."""
+
+
+def certainly_parsed(lines: Sequence[bytes]) -> pl.Series:
+    """Tell which lines the parser certainly takes.
+
+    Lines of invalid UTF-8 are not among them; values that begin like another type are sorted out
+    by the byte scan before.
+    """
+    texts = _texts(lines)
+    return (texts.str.contains(WELL_FORMED) & ~texts.str.contains(FRACTION)).fill_null(False)
 
 
 def _texts(lines: Sequence[bytes]) -> pl.Series:
