@@ -102,14 +102,16 @@ def test_the_books_balance_and_travel_in_the_last_stats_event() -> None:
         capture.telemetry.emit(["not", "a", "mapping"])  # type: ignore[arg-type]
     capture.telemetry.emit({"type": "request"})
     stats = capture.telemetry.stats()
-    dropped = {"queue_full": 15, "invalid": 1, "after_close": 1}
-    assert stats.dropped == dropped
+    # How many the thread took while the others were emitted is up to the scheduler.
+    full = stats.dropped["queue_full"]
+    assert 0 < full <= 15
+    assert stats.dropped == {"queue_full": full, "invalid": 1, "after_close": 1}
     assert stats.emitted == stats.delivered + stats.failed + stats.dropped_total + stats.queued
-    assert (stats.emitted, stats.delivered, stats.queued) == (28, 11, 0)
+    assert (stats.emitted, stats.delivered, stats.queued) == (28, 26 - full, 0)
     last = capture.sender.events[-1]
     assert last["type"] == "stats"
-    assert (last["emitted"], last["delivered"], last["dropped"]) == (26, 10, 16)
-    assert last["tags"]["dropped.queue_full"] == "15"
+    assert (last["emitted"], last["delivered"], last["dropped"]) == (26, 25 - full, full + 1)
+    assert last["tags"]["dropped.queue_full"] == str(full)
     assert last["producer_id"] == stats.producer_id
 
 

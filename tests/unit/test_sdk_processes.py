@@ -1,0 +1,238 @@
+"""Forks, children and exits, each in a fresh interpreter that writes what it sends to a file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import orjson
+import pytest
+
+PRELUDE = """
+import multiprocessing, os, sys, threading, time
+import tokentide
+from tokentide.engine import importing
+
+class FileSender:
+    "Appends frames to the file named by the first argument, whole lines at a time."
+    def __init__(self):
+        self.fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    async def connect(self): pass
+    async def send(self, frames):
+        os.write(self.fd, b"".join(frame.payload + b"\\n" for frame in frames))
+    async def close(self): pass
+
+def emit(who, count=100):
+    for n in range(count):
+        telemetry.emit({"type": "request", "tenant": who, "n": n})
+
+def wait(pid):
+    assert os.waitpid(pid, 0)[1] == 0
+
+telemetry = tokentide.Telemetry(sender=FileSender(), exit_timeout_s=10)
+"""
+
+
+class Script:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.out = directory / "events.ndjson"
+
+    def run(self, body: str, prelude: str = PRELUDE) -> str:
+        path = self.directory / "script.py"
+        path.write_text(prelude + textwrap.dedent(body))
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", str(path), str(self.out)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    def numbers_by_tenant(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for line in self.out.read_bytes().splitlines() if self.out.exists() else []:
+            event = orjson.loads(line)
+            if event["type"] == "request":
+                found[event["tenant"]].append(event["n"])
+        return dict(found)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    return Script(tmp_path)
+
+
+EACH = list(range(100))
+
+
+def test_what_is_queued_at_exit_is_delivered(script: Script) -> None:
+    script.run("emit('main', 5000)")
+    assert script.numbers_by_tenant() == {"main": list(range(5000))}
+
+
+def test_exit_after_an_unhandled_exception_delivers_too(script: Script) -> None:
+    script.run("import atexit; atexit.register(lambda: emit('atexit')); emit('main')")
+    assert script.numbers_by_tenant() == {"main": EACH, "atexit": EACH}
+
+
+def test_exit_with_a_dead_broker_ends_in_time_with_one_line(script: Script) -> None:
+    started_s = time.monotonic()
+    stderr = script.run(
+        """
+        for n in range(1000):
+            telemetry.emit({"type": "request"})
+        """,
+        prelude="""
+import tokentide
+telemetry = tokentide.Telemetry(bootstrap="127.0.0.1:1", exit_timeout_s=0.5)
+""",
+    )
+    assert time.monotonic() - started_s < 5
+    lines = [line for line in stderr.splitlines() if "not delivered" in line]
+    assert len(lines) == 1
+    assert "1000 of 1000 events not delivered to 127.0.0.1:1" in lines[0]
+    assert "KafkaConnectionError" in lines[0]
+    assert len(stderr.splitlines()) <= 2
+
+
+def test_a_forked_child_sends_its_own_events_and_none_of_its_parent(script: Script) -> None:
+    script.run(
+        """
+        emit("parent")
+        pid = os.fork()
+        if pid == 0:
+            assert telemetry.stats().emitted == 0
+            emit("child")
+            assert telemetry.flush(10)
+            os._exit(0)
+        wait(pid)
+        """
+    )
+    assert script.numbers_by_tenant() == {"parent": EACH, "child": EACH}
+
+
+def test_a_child_that_only_exits_sends_nothing(script: Script) -> None:
+    script.run(
+        """
+        emit("parent")
+        pid = os.fork()
+        if pid == 0:
+            sys.exit(0)
+        wait(pid)
+        """
+    )
+    assert script.numbers_by_tenant() == {"parent": EACH}
+
+
+def test_fork_before_the_first_event_is_the_preloaded_server(script: Script) -> None:
+    script.run(
+        """
+        pids = []
+        for worker in range(3):
+            pid = os.fork()
+            if pid == 0:
+                emit(f"worker-{worker}")
+                sys.exit(0)
+            pids.append(pid)
+        for pid in pids:
+            wait(pid)
+        """
+    )
+    assert script.numbers_by_tenant() == {f"worker-{n}": EACH for n in range(3)}
+
+
+def test_a_fork_without_hooks_is_noticed_at_the_next_event(script: Script) -> None:
+    script.run(
+        """
+        emit("parent")
+        assert telemetry.flush(10)
+        inherited = telemetry._engine
+        pid = os.fork()
+        if pid == 0:
+            # As in a server that forks without running Python's hooks.
+            telemetry._engine = inherited
+            telemetry._by_pid = {inherited.pid: inherited}
+            with telemetry.request(tenant="child", n=0):
+                pass
+            assert telemetry._engine is not inherited
+            sys.exit(0)
+        wait(pid)
+        """
+    )
+    assert script.numbers_by_tenant() == {"parent": EACH, "child": [0]}
+
+
+def test_a_grandchild_is_a_producer_of_its_own(script: Script) -> None:
+    script.run(
+        """
+        emit("parent")
+        pid = os.fork()
+        if pid == 0:
+            emit("child")
+            grandchild = os.fork()
+            if grandchild == 0:
+                emit("grandchild")
+                sys.exit(0)
+            wait(grandchild)
+            sys.exit(0)
+        wait(pid)
+        """
+    )
+    assert script.numbers_by_tenant() == {"parent": EACH, "child": EACH, "grandchild": EACH}
+
+
+def test_a_fork_waits_while_the_background_thread_imports(script: Script) -> None:
+    script.run(
+        """
+        telemetry = tokentide.Telemetry(bootstrap="127.0.0.1:1", exit_timeout_s=0)
+        for _ in range(3):
+            telemetry.emit({"type": "request"})
+            pid = os.fork()
+            if pid == 0:
+                assert not importing
+                import aiokafka, asyncio
+                telemetry.emit({"type": "request"})
+                deadline = time.monotonic() + 20
+                while not telemetry.stats().retries:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+                os._exit(0)
+            wait(pid)
+        """
+    )
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_deliver_at_their_end(script: Script, method: str) -> None:
+    script.run(
+        f"""
+        if __name__ == "__main__":
+            emit("parent")
+            context = multiprocessing.get_context("{method}")
+            children = [context.Process(target=emit, args=(f"child-{{n}}",)) for n in range(2)]
+            for child in children:
+                child.start()
+            for child in children:
+                child.join()
+                assert child.exitcode == 0
+        """
+    )
+    assert script.numbers_by_tenant() == {"parent": EACH, "child-0": EACH, "child-1": EACH}
+
+
+def test_a_pool_of_forked_workers_loses_nothing(script: Script) -> None:
+    script.run(
+        """
+        def work(n):
+            telemetry.emit({"type": "request", "tenant": "pool", "n": n})
+
+        if __name__ == "__main__":
+            with multiprocessing.get_context("fork").Pool(2) as pool:
+                pool.map(work, range(100))
+                pool.close()
+                pool.join()
+        """
+    )
+    assert sorted(script.numbers_by_tenant()["pool"]) == EACH
