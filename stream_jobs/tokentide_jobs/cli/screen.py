@@ -63,4 +63,4 @@ def seconds(value: float) -> str:
 
 def share(part: float, whole: float) -> str:
     """Return a share in percent, `-` of nothing."""
-    return f"{100 * part / whole:.1f} %" if whole else "-"
+    return f"{100 * part / whole:.1f}%" if whole else "-"

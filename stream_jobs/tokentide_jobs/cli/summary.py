@@ -1,0 +1,160 @@
+"""How spend, latency, errors and the pipeline's pace are laid out for a terminal of 100 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group as Stack
+from rich.table import Table
+from rich.text import Text
+
+from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from tokentide_jobs.io.summary import Group, Pipeline, Summary
+
+__all__ = ["headline", "pipeline_line", "summary_view"]
+
+_BAR_CELLS = 10
+
+
+def summary_view(summary: Summary, *, rows: int = 12) -> RenderableType:
+    """Return the whole picture: headline, models, teams and tenants, errors and quality.
+
+    Args:
+        summary: What was read.
+        rows: Models that are listed; the rest is one line.
+    """
+    if not summary.total.requests:
+        return Text("no requests in this range: send some with the SDK or `tokentide replay`")
+    parts: list[RenderableType] = [headline(summary), Text(), _models(summary, rows), Text()]
+    sides = Table.grid(padding=(0, 4))
+    sides.add_row(_spend("team", summary), _spend("tenant", summary))
+    return Stack(*parts, sides, Text(), *_notes(summary))
+
+
+def headline(summary: Summary) -> Text:
+    """Return what a manager asks: how much, how many, how well."""
+    total = summary.total
+    span_s = max(1.0, (summary.until_us - summary.from_us) / 1e6)
+    tokens = total.input_tokens + total.output_tokens
+    return Text.assemble(
+        (dollars(total.cost_pico_usd), "bold green"), " for ",
+        (count(total.requests), "bold"), " requests in ", seconds(span_s), "   ",
+        (_short(tokens), "bold"), f" tokens ({_short(tokens / span_s)}/s)   ",
+        ("p50 ", "dim"), duration_ms(total.p50_ms), ("  p95 ", "dim"), duration_ms(total.p95_ms),
+        ("   errors ", "dim"), share(total.errors, total.requests),
+    )  # fmt: skip
+
+
+def pipeline_line(pipeline: Pipeline, pending: int | None = None) -> Text:
+    """Return how ingest is doing, as one line."""
+    pace = count(round(pipeline.events / pipeline.busy_s)) if pipeline.busy_s else "-"
+    text = Text.assemble(
+        ("pipeline  ", "dim"), f"{count(pipeline.events)} events in {count(pipeline.batches)} "
+        f"batches, {pace}/s; record to row p50 {duration_ms(pipeline.delay_p50_ms)}, "
+        f"p95 {duration_ms(pipeline.delay_p95_ms)}",
+    )  # fmt: skip
+    if pipeline.dead_letters:
+        text.append(f"; {count(pipeline.dead_letters)} dead letters", "yellow")
+    if pending:
+        text.append(f"; {count(pending)} records waiting", "yellow")
+    return text
+
+
+def _models(summary: Summary, rows: int) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
+    table.add_column("model", no_wrap=True, max_width=28)
+    for heading in ("requests", "spend", "", "p50", "p95", "ttft p50", "p95", "tok/s", "errors"):
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+    groups = summary.by["model"]
+    most = max((group.cost_pico_usd for group in groups), default=0)
+    for group in groups[:rows]:
+        is_unpriced = group.unpriced >= group.requests > 0
+        table.add_row(
+            group.name,
+            count(group.requests),
+            Text("no price", "yellow") if is_unpriced else dollars(group.cost_pico_usd),
+            _bar(group.cost_pico_usd, most),
+            duration_ms(group.p50_ms),
+            duration_ms(group.p95_ms),
+            duration_ms(group.ttft_p50_ms),
+            duration_ms(group.ttft_p95_ms),
+            "-" if group.output_tps is None else f"{group.output_tps:.0f}",
+            _rate(group.errors, group.requests),
+        )
+    if len(groups) > rows:
+        table.add_row(Text(f"and {len(groups) - rows} more", "dim"))
+    return table
+
+
+def _spend(dimension: str, summary: Summary) -> Table:
+    groups: Sequence[Group] = summary.by[dimension]  # type: ignore[index]
+    table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
+    table.add_column(dimension, no_wrap=True, max_width=18)
+    table.add_column("requests", justify="right", no_wrap=True)
+    table.add_column("spend", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    most = max((group.cost_pico_usd for group in groups), default=0)
+    for group in groups[:8]:
+        name = group.name or Text("(none)", "dim")
+        table.add_row(
+            name, count(group.requests), dollars(group.cost_pico_usd),
+            _bar(group.cost_pico_usd, most),
+        )  # fmt: skip
+    return table
+
+
+def _notes(summary: Summary) -> list[Text]:
+    total = summary.total
+    notes: list[tuple[str, str]] = []
+    read = share(total.cache_read_tokens, total.input_tokens)
+    if total.cache_read_tokens:
+        saved = dollars(total.saved_pico_usd)
+        notes.append(("caching", f"saved {saved}: {read} of input tokens came from a cache"))
+    if total.errors:
+        kinds = [f"{count(n)} {kind}" for kind, n in summary.errors_by_type.items() if n]
+        notes.append(
+            ("errors", f"{count(total.errors)}: {', '.join(kinds)}; {count(total.retries)} retries")
+        )
+    others = [
+        (total.refused, "refused or filtered"),
+        (total.truncated, "cut off at the token limit"),
+        (total.usage_missing, "without usage"),
+        (total.unpriced, "without a price"),
+    ]
+    if said := [f"{count(number)} {what}" for number, what in others if number]:
+        notes.append(("requests", ", ".join(said)))
+    if summary.evaluations or summary.feedback:
+        quality = f"{count(summary.evaluations)} evaluations"
+        if summary.evaluation_mean is not None:
+            quality += f", mean {summary.evaluation_mean:.2f}"
+        quality += f"; {count(summary.feedback)} ratings by users"
+        if summary.feedback_mean is not None:
+            quality += f", {100 * summary.feedback_mean:.0f}% happy"
+        notes.append(("quality", quality))
+    return [Text.assemble((f"{label:<10}", "dim"), text) for label, text in notes]
+
+
+def _bar(part: int, whole: int) -> Text:
+    """Return a bar of eighth blocks: the share of the largest."""
+    eighths = round(_BAR_CELLS * 8 * part / whole) if whole > 0 else 0
+    full, rest = divmod(max(0, eighths), 8)
+    return Text(("█" * full + " ▏▎▍▌▋▊▉"[rest]).strip().ljust(_BAR_CELLS), "cyan")
+
+
+def _rate(part: int, whole: int) -> Text:
+    is_high = whole > 0 and part / whole >= 0.05
+    return Text(share(part, whole) if part else "-", "red" if is_high else "")
+
+
+def _short(number: float) -> str:
+    """Return a number of three digits and a letter: `1.23 M`."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g} {letter}"
+    return f"{number:.0f}"

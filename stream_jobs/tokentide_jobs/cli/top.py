@@ -1,0 +1,95 @@
+"""`tokentide top`: spend, latency and errors of the last minutes, live in the terminal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tokentide_jobs.cli.target import data_dir_option, find_target
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.settings import Settings
+
+__all__ = ["top"]
+
+_PIPELINE_MINUTES = 5
+
+
+@click.command(short_help="Watch spend, latency and errors in the terminal.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0.2, max=14 * 1440), default=60.0, show_default=True,
+    help="How far to look back, by event time.",
+)  # fmt: skip
+@click.option(
+    "--every", "every_s", type=click.FloatRange(min=0.2), default=2.0, show_default=True,
+    metavar="S", help="Seconds between two looks.",
+)  # fmt: skip
+@click.option("--once", is_flag=True, help="Print one picture and end.")
+@click.option("--models", type=click.IntRange(min=1), default=12, show_default=True,
+              help="Models to list.")  # fmt: skip
+@data_dir_option
+def top(minutes: float, every_s: float, once: bool, models: int, data_dir: Path | None) -> None:
+    """Watch spend, latency and errors in the terminal, until Ctrl-C.
+
+    Without a terminal (a pipe, a file) it prints one picture, as with --once.
+    """
+    from contextlib import closing, suppress
+
+    from rich.live import Live
+
+    from tokentide_jobs.cli.screen import console
+    from tokentide_jobs.io.clickhouse import ClickHouse
+
+    settings = find_target(data_dir, "clickhouse")
+    screen = console()
+    with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
+        picture = _picture(store, settings, minutes, models)
+        if once or not screen.is_terminal:
+            screen.print(picture)
+            return
+        live = Live(picture, console=screen, screen=True, auto_refresh=False)
+        with suppress(KeyboardInterrupt), live:
+            while True:
+                time.sleep(every_s)
+                picture = _next(picture, store, settings, minutes, models)
+                live.update(picture, refresh=True)
+
+
+def _next(
+    last: RenderableType, store: ClickHouse, settings: Settings, minutes: float, models: int
+) -> RenderableType:
+    """Return the next picture; while ClickHouse is away, the last one with a note above it."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from tokentide_jobs.errors import RetriableSinkError
+
+    try:
+        return _picture(store, settings, minutes, models)
+    except RetriableSinkError as exc:
+        return Group(Text(f"no answer, still trying: {exc}"[:200], "yellow"), last)
+
+
+def _picture(store: ClickHouse, settings: Settings, minutes: float, models: int) -> RenderableType:
+    """Read and lay out the last minutes."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from tokentide_jobs.cli.summary import pipeline_line, summary_view
+    from tokentide_jobs.io.summary import read_pipeline, read_summary
+
+    now_us = time.time_ns() // 1_000
+    summary = read_summary(store, now_us - int(minutes * 60e6), now_us + 10_000_000)
+    pipeline = read_pipeline(store, now_us - _PIPELINE_MINUTES * 60_000_000)
+    clock = time.strftime("%H:%M:%S", time.gmtime(now_us / 1e6))
+    title = Text.assemble(
+        ("tokentide", "bold"), f"  last {minutes:g} minutes at {clock} UTC  ",
+        (settings.database, "dim"),
+    )  # fmt: skip
+    return Group(title, Text(), summary_view(summary, rows=models), Text(), pipeline_line(pipeline))
