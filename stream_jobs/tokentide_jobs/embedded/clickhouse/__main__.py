@@ -106,6 +106,7 @@ async def _serve(
         url = f"http://{HOST}:{runner.addresses[0][1]}"
         _announce(url, ready_file)
         await stop.wait()
+        await engine.interrupt()
     finally:
         await runner.cleanup()
         await engine.close()

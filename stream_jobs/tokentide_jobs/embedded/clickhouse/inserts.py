@@ -6,16 +6,18 @@ and the number of parts are the server's. Nothing is committed for a body that e
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from .errors import ClickHouseError
+from .literals import quote
 from .prologue import prepare
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from .connection import EngineConnection
+    from .connection import EngineConnection, EngineResult
     from .pool import Call
     from .requests import QueryRequest
     from .responses import Reply
@@ -31,6 +33,8 @@ async def run_insert(
 ) -> web.StreamResponse:
     """Insert the statement's own data and then the body; answers when the rows are stored."""
     call.killable = False
+    if statement.input_call is not None:
+        return await _insert_through_input(call, asked, statement, body, reply)
     insert = _Insert(statement)
 
     def begin(connection: EngineConnection) -> None:
@@ -61,6 +65,34 @@ async def run_insert(
     summary.written_rows = summary.result_rows = insert.rows
     summary.written_bytes = summary.result_bytes = insert.bytes
     summary.read_rows, summary.read_bytes = insert.rows, insert.bytes
+    return await reply.send_whole(b"", statement.insert_format or "")
+
+
+async def _insert_through_input(
+    call: Call,
+    asked: QueryRequest,
+    statement: Statement,
+    body: AsyncIterator[bytes],
+    reply: Reply,
+) -> web.StreamResponse:
+    """INSERT ... SELECT ... FROM input(...): the engine has no such stream, so a file stands in."""
+    assert statement.input_call is not None
+    with tempfile.NamedTemporaryFile(prefix="input-") as spool:
+        spool.write(statement.inline_data)
+        async for piece in body:
+            spool.write(piece)
+        spool.flush()
+        start, end = statement.input_call
+        source = f"file({quote(spool.name)}, {quote(statement.insert_format or '')}, "
+        sql = statement.sql[:start] + source.encode() + statement.sql[end:]
+
+        def work(connection: EngineConnection) -> EngineResult:
+            prepare(connection, asked, call.marker)
+            return connection.query(sql, "Null")
+
+        result = await call.run(work)
+    reply.summary.written_rows = result.rows_written()
+    reply.summary.written_bytes = result.bytes_written()
     return await reply.send_whole(b"", statement.insert_format or "")
 
 

@@ -22,6 +22,9 @@ _READING: Final = frozenset(
 _FILE_READERS: Final = frozenset({b"FILE", b"CATBOOSTEVALUATE"})
 """Scalar functions that read files; the engine allows them in read-only mode."""
 
+_OF_THE_WHEEL: Final = b"PYTHON"
+"""A table function that reads variables of this process; no server has it."""
+
 _STOPS_THE_SERVER: Final = frozenset({b"SHUTDOWN", b"KILL", b"SUSPEND"})
 
 
@@ -44,8 +47,11 @@ def check(statement: Statement, asked: QueryRequest) -> None:
         raise ClickHouseError(
             48, "The embedded ClickHouse is stopped by ending its process, not by a statement"
         )
+    if _OF_THE_WHEEL in statement.calls:
+        raise ClickHouseError(46, "Unknown table function Python")
     if asked.user.readonly:
         _check_readonly(statement, asked.user.name)
+        _lift_settings(statement, asked)
 
 
 def _check_readonly(statement: Statement, user: str) -> None:
@@ -53,3 +59,17 @@ def _check_readonly(statement: Statement, user: str) -> None:
     describes_source = statement.keyword in (b"DESCRIBE", b"DESC") and statement.calls
     if statement.keyword not in _READING or reads_files or describes_source:
         raise ClickHouseError(164, f"{user}: Cannot execute query in readonly mode.")
+
+
+def _lift_settings(statement: Statement, asked: QueryRequest) -> None:
+    """Move a SETTINGS clause a read-only user may use out of the SQL.
+
+    The engine refuses every setting on a read-only connection; those that bound the user's own query
+    are therefore set before it becomes read-only (what CHANGEABLE_IN_READONLY does on a server).
+    """
+    if statement.settings is None:
+        return
+    start, end, values = statement.settings
+    if values and all(asked.user.may_set(name) for name in values):
+        asked.literal_settings.update(values)
+        statement.sql = statement.sql[:start] + statement.sql[end:]

@@ -143,11 +143,15 @@ class Engine:
         finally:
             connection.close()
 
-    async def close(self) -> None:
-        """Kill what runs, wait for every lane, and shut the engine down."""
-        sql = f"KILL QUERY WHERE Settings['{MARKER_SETTING}'] != '' ASYNC"
+    async def interrupt(self) -> None:
+        """Stop every running SELECT; inserts and DDL are left to end by themselves."""
+        sql = f"KILL QUERY WHERE Settings['{MARKER_SETTING}'] != '' AND query_kind = 'Select' ASYNC"
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executors["control"][0], self._control, sql)
+
+    async def close(self) -> None:
+        """Wait for every lane, and shut the engine down."""
+        await self.interrupt()
         if self._background:
             await asyncio.wait(self._background, timeout=20)
         for executors in self._executors.values():

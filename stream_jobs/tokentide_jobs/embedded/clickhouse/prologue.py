@@ -33,4 +33,4 @@ def prepare(connection: EngineConnection, request: QueryRequest, marker: str) ->
     elif request.is_get and not request.in_session and values.get("readonly", "0") == "0":
         # The server allows GET to read only, and still lets it change its own settings.
         values["readonly"] = "2"
-    connection.query(set_statement(values), "Null")
+    connection.query(set_statement(values, request.literal_settings), "Null")

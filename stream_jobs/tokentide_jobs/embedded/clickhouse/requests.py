@@ -69,6 +69,7 @@ class QueryRequest:
     Attributes:
         sql_in_url: The `query` parameter; the body follows it after a line feed.
         settings: Engine settings of this query only.
+        literal_settings: Settings taken from the SQL's own SETTINGS clause, values as SQL.
         parameters: Query parameters without their `param_` prefix, escaped as TSV.
         default_format: Format when the SQL names none; empty for the server's default.
         revision: The client's protocol revision; 0 when it named none.
@@ -84,6 +85,7 @@ class QueryRequest:
     sql_in_url: bytes = b""
     database: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    literal_settings: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     default_format: str = ""
     revision: int = 0

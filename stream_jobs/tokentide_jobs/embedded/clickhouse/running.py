@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from .connection import EngineConnection
 from .errors import ClickHouseError
-from .literals import quote
+from .literals import quote, unquote
 from .pool import MARKER_SETTING
 from .sql_text import Statement
 
@@ -41,7 +41,7 @@ class RunningQueries:
         """The KILL statement with the ids of running queries replaced by the engine's."""
         sql = statement.sql
         for start, end in reversed(statement.strings):
-            query_id = sql[start + 1 : end - 1].decode(errors="replace")
+            query_id = unquote(sql[start:end].decode(errors="replace"))
             if query_id not in self._ids:
                 continue
             lookup = (

@@ -52,6 +52,7 @@ class Statement:
         calls: Every name before an opening bracket, in capitals, quotes removed.
         strings: Ranges of string literals.
         input_call: Range of ``input(`` in an INSERT ... SELECT ... FROM input(...), or None.
+        settings: Range of a SETTINGS clause at the end, and its names and values as SQL.
         statements: How many statements the text holds; 0 for comments only.
     """
 
@@ -65,6 +66,7 @@ class Statement:
     calls: set[bytes] = field(default_factory=set)
     strings: list[tuple[int, int]] = field(default_factory=list)
     input_call: tuple[int, int] | None = None
+    settings: tuple[int, int, dict[str, str]] | None = None
     statements: int = 1
 
     @property
@@ -126,7 +128,37 @@ def _parse_query(sql: bytes) -> Statement:
         if token.keyword == b"FORMAT" and token.depth == 0 and _ends_clause(found, at):
             statement.output_format = found[at + 1].text.decode(errors="replace")
         previous = token
+    if statement.statements == 1:
+        statement.settings = _settings_clause(sql, found)
     return statement
+
+
+def _settings_clause(sql: bytes, found: list[Token]) -> tuple[int, int, dict[str, str]] | None:
+    """The SETTINGS clause that ends the statement, before or after its FORMAT clause."""
+    starts = [at for at, t in enumerate(found) if t.keyword == b"SETTINGS" and t.depth == 0]
+    if not starts:
+        return None
+    at = starts[-1] + 1
+    ends = [
+        n
+        for n in range(at, len(found))
+        if found[n].text == b";"
+        or (found[n].keyword == b"FORMAT" and found[n].depth == 0 and _ends_clause(found, n))
+    ]
+    end = ends[0] if ends else len(found)
+    values: dict[str, str] = {}
+    while at + 2 < end + 1:
+        if at + 2 >= end or found[at].kind != "word" or found[at + 1].text != b"=":
+            return None
+        stop = next((n for n in range(at + 2, end) if _is_comma(found[n])), end)
+        value = sql[found[at + 2].start : found[stop - 1].end]
+        values[found[at].text.decode()] = value.decode(errors="replace")
+        at = stop + 1
+    return found[starts[-1]].start, found[end - 1].end, values
+
+
+def _is_comma(token: Token) -> bool:
+    return token.text == b"," and token.depth == 0
 
 
 def _ends_clause(found: list[Token], at: int) -> bool:

@@ -1,0 +1,418 @@
+"""The HTTP interface as curl and programs of any language see it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import uuid
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import cramjam
+import lz4.frame
+import pytest
+import urllib3
+from backports import zstd
+
+from tokentide_jobs.embedded.clickhouse.framing import FrameReader, FrameWriter
+
+Ask = Callable[..., urllib3.BaseHTTPResponse]
+
+
+@pytest.fixture(scope="module")
+def ask(sql_server: str) -> Iterator[Ask]:
+    """Send a request: ask(sql, method=..., body=..., headers=..., **url_parameters)."""
+    with urllib3.PoolManager() as pool:
+
+        def send(
+            sql: str | None = None,
+            *,
+            method: str = "POST",
+            body: Any = None,
+            headers: dict[str, str] | None = None,
+            path: str = "/",
+            **parameters: str,
+        ) -> urllib3.BaseHTTPResponse:
+            if sql is not None:
+                parameters = {"query": sql, **parameters}
+            query = urlencode(parameters)
+            url = f"{sql_server}{path}?{query}" if parameters else f"{sql_server}{path}"
+            return pool.request(method, url, body=body, headers=headers, decode_content=False)
+
+        yield send
+
+
+@pytest.fixture
+def table(ask: Ask) -> Iterator[str]:
+    """A fresh table with a deduplication window and a materialised view that counts its rows."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    window = "SETTINGS non_replicated_deduplication_window = 100"
+    for sql in (
+        f"CREATE TABLE {name} (a UInt64, s String) ENGINE = MergeTree ORDER BY a {window}",
+        f"CREATE TABLE {name}_n (n UInt64) ENGINE = MergeTree ORDER BY n {window}",
+        f"CREATE MATERIALIZED VIEW {name}_mv TO {name}_n AS SELECT count() AS n FROM {name}",
+    ):
+        assert ask(sql).status == 200
+    yield name
+    for suffix in ("_mv", "_n", ""):
+        ask(f"DROP TABLE {name}{suffix}")
+
+
+def text(response: urllib3.BaseHTTPResponse) -> str:
+    assert response.status == 200, response.data
+    return response.data.decode()
+
+
+def test_ping_and_the_bare_root_answer_ok(ask: Ask) -> None:
+    for path in ("/ping", "/", "/replicas_status"):
+        response = ask(method="GET", path=path)
+        assert (response.status, response.data) == (200, b"Ok.\n")
+
+
+def test_a_query_may_be_in_the_url_in_the_body_or_in_both(ask: Ask) -> None:
+    assert text(ask("SELECT 1", method="GET")) == "1\n"
+    assert text(ask(body=b"SELECT 2")) == "2\n"
+    assert text(ask("SELECT 3 AS x", body=b"FORMAT JSONEachRow")) == '{"x":3}\n'
+    assert text(ask("SELECT 4;  -- with a comment", method="GET")) == "4\n"
+
+
+def test_the_format_clause_wins_over_the_default_format(ask: Ask) -> None:
+    assert text(ask("SELECT 1 AS x", default_format="JSONEachRow")) == '{"x":1}\n'
+    assert text(ask("SELECT 1 AS x FORMAT CSV", default_format="JSONEachRow")) == "1\n"
+    response = ask("SELECT 1 AS x", headers={"X-ClickHouse-Format": "CSVWithNames"})
+    assert text(response) == '"x"\n1\n'
+    assert response.headers["X-ClickHouse-Format"] == "CSVWithNames"
+    assert response.headers["Content-Type"].startswith("text/csv")
+    settings_last = ask("SELECT 1 AS x FORMAT JSONEachRow SETTINGS max_threads = 1")
+    assert text(settings_last) == '{"x":1}\n'
+
+
+def test_words_in_strings_comments_and_names_are_not_clauses(ask: Ask) -> None:
+    assert text(ask("SELECT 'FORMAT JSON; SELECT 2' AS `FORMAT` /* FORMAT XML */")) == (
+        "FORMAT JSON; SELECT 2\n"
+    )
+    assert text(ask("SELECT $$it's ; FORMAT x$$")) == "it\\'s ; FORMAT x\n"
+    assert text(ask("SELECT format('{}-{}', 1, 2)")) == "1-2\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "header_lines"),
+    [("TSVWithNames", 1), ("TSVWithNamesAndTypes", 2), ("CSVWithNames", 1)]
+    + [("JSONCompactEachRowWithNamesAndTypes", 2), ("TSV", 0), ("JSONEachRow", 0)],
+)
+def test_a_streamed_result_carries_its_header_once(ask: Ask, name: str, header_lines: int) -> None:
+    response = ask(f"SELECT number, 'x' AS s FROM numbers(400000) FORMAT {name}")
+    lines = text(response).splitlines()
+    assert len(lines) == 400_000 + header_lines
+    numbers = {line.strip('{["').split(":")[-2 if name == "JSONEachRow" else 0] for line in lines}
+    assert len(numbers) > 1
+
+
+def test_formats_that_are_one_document_stay_one_document(ask: Ask) -> None:
+    document = json.loads(text(ask("SELECT number FROM numbers(200000) FORMAT JSON")))
+    assert document["rows"] == len(document["data"]) == 200_000
+    totals = text(ask("SELECT number % 2 AS k, count() FROM numbers(4) GROUP BY k WITH TOTALS"))
+    assert totals.endswith("\n\n0\t4\n")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sql = "SELECT number, toLowCardinality(toString(number % 3)) AS s FROM numbers(200000) FORMAT "
+    with pa.ipc.open_stream(ask(sql + "ArrowStream").data) as reader:
+        assert reader.read_all().num_rows == 200_000
+    assert pq.read_table(pa.BufferReader(ask(sql + "Parquet").data)).num_rows == 200_000
+
+
+def test_parameters_are_typed_and_never_sql(ask: Ask) -> None:
+    hostile = "x' OR 1 = 1; DROP TABLE y --"
+    assert text(ask("SELECT {p:String}", param_p=hostile)) == hostile.replace("'", "\\'") + "\n"
+    assert text(ask("SELECT {p:Array(String)}", param_p="['a','b\\'c']")) == "['a','b\\'c']\n"
+    assert text(ask("SELECT {p:UInt8} + 1", param_p="5")) == "6\n"
+    assert text(ask("SELECT {p:String}", param_p="a\\tb")) == "a\\tb\n"
+    missing = ask("SELECT {p:String}")
+    assert missing.headers["X-ClickHouse-Exception-Code"] == "456"
+    assert text(ask("SELECT {p:Nullable(String)} IS NULL", param_p="\\N")) == "1\n"
+
+
+def test_settings_last_for_one_request(ask: Ask) -> None:
+    seen = "SELECT getSetting('max_block_size'), getSetting('log_comment')"
+    usual = text(ask(seen))
+    assert text(ask(seen, max_block_size="1234", log_comment="it's\\mine")) == (
+        "1234\tit\\'s\\\\mine\n"
+    )
+    assert text(ask(seen)) == usual
+    assert text(ask(seen, readonly="1")) == usual
+    assert ask("SET max_block_size = 77").status == 200
+    assert text(ask(seen)) == usual
+
+
+def test_the_database_of_a_request_is_its_own(ask: Ask) -> None:
+    assert text(ask("SELECT currentDatabase()", database="system")) == "system\n"
+    header = {"X-ClickHouse-Database": "system"}
+    assert text(ask("SELECT currentDatabase()", headers=header)) == "system\n"
+    assert text(ask("SELECT currentDatabase()")) == "default\n"
+    unknown = ask("SELECT 1", database="no such `database`")
+    assert (unknown.status, unknown.headers["X-ClickHouse-Exception-Code"]) == (404, "81")
+
+
+@pytest.mark.parametrize(
+    ("sql", "status", "code", "name"),
+    [
+        ("SELECT * FROM no_such_table", 404, 60, "UNKNOWN_TABLE"),
+        ("SELECT no_such_column", 404, 47, "UNKNOWN_IDENTIFIER"),
+        ("SELECT no_such_function()", 404, 46, "UNKNOWN_FUNCTION"),
+        ("SELEC 1", 400, 62, "SYNTAX_ERROR"),
+        ("SELECT 1; SELECT 2", 400, 62, "SYNTAX_ERROR"),
+        ("", 400, 62, "SYNTAX_ERROR"),
+        ("-- nothing", 400, 62, "SYNTAX_ERROR"),
+        ("SELECT 1 FORMAT NoSuchFormat", 404, 73, "UNKNOWN_FORMAT"),
+        ("SELECT toUInt8('x')", 400, 6, "CANNOT_PARSE_TEXT"),
+        ("SELECT throwIf(1)", 500, 395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"),
+        ("SELECT 1 INTO OUTFILE '/tmp/never'", 400, 62, "SYNTAX_ERROR"),
+        ("INSERT INTO no_such_table FORMAT CSV", 404, 60, "UNKNOWN_TABLE"),
+        ("INSERT INTO no_such_table FROM INFILE '/etc/passwd' FORMAT CSV", 400, 62, "SYNTAX_ERROR"),
+        ("SYSTEM SHUTDOWN", 501, 48, "NOT_IMPLEMENTED"),
+    ],
+)
+def test_exceptions_have_the_servers_status_code_and_wording(
+    ask: Ask, sql: str, status: int, code: int, name: str
+) -> None:
+    response = ask(body=sql.encode())
+    assert (response.status, response.headers["X-ClickHouse-Exception-Code"]) == (status, str(code))
+    body = response.data.decode()
+    assert body.startswith(f"Code: {code}. DB::Exception: ")
+    assert f"({name}) (version 26." in body
+
+
+def test_an_unknown_setting_is_refused_and_named(ask: Ask) -> None:
+    response = ask("SELECT 1", no_such_setting="1")
+    assert (response.status, response.headers["X-ClickHouse-Exception-Code"]) == (404, "115")
+    assert "no_such_setting" in response.data.decode()
+    assert ask("SELECT 1", **{"max_threads=1, readonly": "0"}).status == 404
+
+
+def test_an_exception_after_the_first_data_ends_the_body_with_its_tag(sql_server: str) -> None:
+    sql = "SELECT number, throwIf(number = 900000) FROM numbers(1000000) SETTINGS max_threads = 1"
+    with urllib3.PoolManager() as pool:
+        response = pool.request("POST", sql_server, body=sql, preload_content=False)
+        assert response.status == 200
+        tag = response.headers["X-ClickHouse-Exception-Tag"]
+        data = b""
+        with pytest.raises(urllib3.exceptions.ProtocolError):
+            for chunk in response.stream(1 << 16):
+                data += chunk
+    head, _, block = data.partition(f"\r\n__exception__\r\n{tag}\r\n".encode())
+    assert head.startswith(b"0\t0\n1\t0\n")
+    message, _, rest = block.rpartition(b"\n" + str(len(block.split(b"\n")[0]) + 1).encode())
+    assert b"Code: 395. DB::Exception: " in message
+    assert rest == f" {tag}\r\n__exception__\r\n".encode()
+
+
+def test_wait_end_of_query_gives_late_exceptions_their_status(ask: Ask) -> None:
+    sql = "SELECT number, throwIf(number = 900000) FROM numbers(1000000) SETTINGS max_threads = 1"
+    response = ask(sql, wait_end_of_query="1")
+    assert (response.status, response.headers["X-ClickHouse-Exception-Code"]) == (500, "395")
+
+
+def test_headers_describe_the_query_and_what_it_did(ask: Ask, table: str) -> None:
+    response = ask(f"SELECT * FROM {table} FORMAT TSV", query_id="my-query")
+    assert response.headers["X-ClickHouse-Query-Id"] == "my-query"
+    assert response.headers["X-ClickHouse-Format"] == "TSV"
+    assert response.headers["X-ClickHouse-Timezone"] == "UTC"
+    assert response.headers["X-ClickHouse-Server-Display-Name"] == "tokentide"
+    inserted = ask(f"INSERT INTO {table} FORMAT CSV", body=b"1,a\n2,b\n3,c\n")
+    summary = json.loads(inserted.headers["X-ClickHouse-Summary"])
+    assert summary["written_rows"] == "4"  # three rows and one in the view
+    read = json.loads(ask(f"SELECT sum(a) FROM {table}").headers["X-ClickHouse-Summary"])
+    assert (read["read_rows"], read["result_rows"]) == ("3", "1")
+    assert int(read["elapsed_ns"]) > 0
+    assert uuid.UUID(ask("SELECT 1").headers["X-ClickHouse-Query-Id"])
+
+
+@pytest.mark.parametrize("split", ["url", "body", "values"])
+def test_insert_data_may_follow_the_statement_anywhere(ask: Ask, table: str, split: str) -> None:
+    if split == "url":
+        ask(f"INSERT INTO {table} FORMAT JSONEachRow", body=b'{"a":1,"s":"x"}\n{"a":2,"s":"y"}')
+    elif split == "body":
+        ask(body=f"INSERT INTO {table} (a, s) FORMAT CSV\n1,x\n2,y\n".encode())
+    else:
+        ask(f"INSERT INTO {table} VALUES", body=b"(1, 'x'), (2, concat('y', ''))")
+    assert text(ask(f"SELECT * FROM {table} ORDER BY a")) == "1\tx\n2\ty\n"
+
+
+def test_insert_select_and_settings_inside_the_statement_work(ask: Ask, table: str) -> None:
+    sql = f"INSERT INTO {table} SELECT number, 'x' FROM numbers(5)"
+    assert ask(sql).status == 200
+    for _ in range(2):
+        sql = f"INSERT INTO {table} SETTINGS insert_deduplication_token = 'q' VALUES (9, 'z')"
+        assert ask(body=sql.encode()).status == 200
+    assert text(ask(f"SELECT count() FROM {table}")) == "6\n"
+
+
+def test_insert_select_from_input_transforms_the_body(ask: Ask, table: str) -> None:
+    sql = f"INSERT INTO {table} SELECT a * 2, upper(s) FROM input('a UInt64, s String') FORMAT CSV"
+    assert ask(sql, body=b"1,x\n2,y\n").status == 200
+    assert text(ask(f"SELECT * FROM {table} ORDER BY a")) == "2\tX\n4\tY\n"
+
+
+def test_a_retried_insert_is_stored_once_also_behind_views(ask: Ask, table: str) -> None:
+    for _ in range(3):
+        response = ask(
+            f"INSERT INTO {table} FORMAT CSV",
+            body=b"1,a\n2,b\n",
+            async_insert="0",
+            insert_deduplication_token="t/0/0-2",
+            deduplicate_blocks_in_dependent_materialized_views="1",
+            log_comment="t/0/0-2",
+        )
+        assert response.status == 200
+    assert text(ask(f"SELECT count() FROM {table}")) == "2\n"
+    assert text(ask(f"SELECT sum(n) FROM {table}_n")) == "2\n"
+
+
+def test_bad_insert_data_is_refused_whole(ask: Ask, table: str) -> None:
+    response = ask(f"INSERT INTO {table} FORMAT CSV", body=b"1,a\nnot a number,b\n")
+    assert (response.status, response.headers["X-ClickHouse-Exception-Code"]) == (400, "27")
+    assert text(ask(f"SELECT count() FROM {table}")) == "0\n"
+
+
+def test_a_body_that_ends_early_inserts_nothing(sql_server: str, ask: Ask, table: str) -> None:
+    import http.client
+
+    host = sql_server.removeprefix("http://")
+    connection = http.client.HTTPConnection(host)
+    connection.putrequest("POST", f"/?query=INSERT%20INTO%20{table}%20FORMAT%20CSV")
+    connection.putheader("Content-Length", "1000000")
+    connection.endheaders(b"1,a\n2,b\n")
+    connection.close()
+    # The insert ends when the server notices; until then a new one must see no rows of it.
+    assert ask(f"INSERT INTO {table} FORMAT CSV", body=b"7,z\n").status == 200
+    assert text(ask(f"SELECT a FROM {table}")) == "7\n"
+
+
+CSV = b"".join(b"%d,some text %d\n" % (n, n % 10) for n in range(100_000))
+HALVES = (CSV[: CSV.index(b"\n", 500_000) + 1], CSV[CSV.index(b"\n", 500_000) + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("coding", "frames"),
+    [("gzip", 2), ("deflate", 2), ("lz4", 1), ("lz4", 2), ("zstd", 2), ("br", 1), ("snappy", 1)],
+)
+def test_compressed_bodies_of_any_number_of_frames_arrive_whole(
+    ask: Ask, table: str, coding: str, frames: int
+) -> None:
+    compress: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+        "lz4": lz4.frame.compress,
+        "zstd": zstd.compress,
+        "br": lambda data: bytes(cramjam.brotli.compress(data, level=1)),
+        "snappy": lambda data: bytes(cramjam.snappy.compress(data)),
+    }
+    parts = [CSV] if frames == 1 else HALVES
+    body = b"".join(compress[coding](part) for part in parts)
+    sql = f"INSERT INTO {table} FORMAT CSV"
+    assert ask(sql, body=body, headers={"Content-Encoding": coding}).status == 200
+    assert text(ask(f"SELECT count(), sum(a) FROM {table}")) == f"100000\t{99_999 * 50_000}\n"
+
+
+@pytest.mark.parametrize("method", ["LZ4", "ZSTD"])
+def test_clickhouse_frames_are_read_and_written(ask: Ask, table: str, method: str) -> None:
+    writer = FrameWriter(method)
+    body = b"".join(writer.feed(CSV[at : at + 70_000]) for at in range(0, len(CSV), 70_000))
+    assert ask(f"INSERT INTO {table} FORMAT CSV", body=body, decompress="1").status == 200
+    sql = f"SELECT a, s FROM {table} ORDER BY a FORMAT CSV"
+    response = ask(sql, compress="1", network_compression_method=method)
+    reader = FrameReader()
+    assert reader.feed(response.data).replace(b'"', b"") == CSV
+    reader.finish()
+
+
+@pytest.mark.parametrize("body", [b"\0" * 60, b"x" * 100])
+def test_broken_frames_are_refused(ask: Ask, table: str, body: bytes) -> None:
+    response = ask(f"INSERT INTO {table} FORMAT CSV", body=body, decompress="1")
+    assert response.headers["X-ClickHouse-Exception-Code"] == "271"
+    truncated = gzip.compress(CSV)[:-100]
+    sql = f"INSERT INTO {table} FORMAT CSV"
+    response = ask(sql, body=truncated, headers={"Content-Encoding": "gzip"})
+    assert response.headers["X-ClickHouse-Exception-Code"] == "271"
+    assert text(ask(f"SELECT count() FROM {table}")) == "0\n"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "lz4", "zstd", "br"])
+@pytest.mark.parametrize("rows", [3, 300_000])
+def test_responses_are_compressed_when_the_client_asks(ask: Ask, coding: str, rows: int) -> None:
+    decompress: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.decompress,
+        "deflate": zlib.decompress,
+        "lz4": lz4.frame.decompress,
+        "zstd": zstd.decompress,
+        "br": lambda data: bytes(cramjam.brotli.decompress(data)),
+    }
+    sql = f"SELECT number FROM numbers({rows})"
+    headers = {"Accept-Encoding": f"unknown, {coding};q=0.5"}
+    response = ask(sql, headers=headers, enable_http_compression="1")
+    assert response.headers["Content-Encoding"] == coding
+    assert decompress[coding](response.data).count(b"\n") == rows
+    assert "Content-Encoding" not in ask(sql, headers=headers).headers
+
+
+def test_sessions_keep_settings_databases_and_temporary_tables(ask: Ask) -> None:
+    mine = {"session_id": uuid.uuid4().hex}
+    assert text(ask("SELECT getSetting('max_block_size')", max_block_size="999", **mine)) == "999\n"
+    usual = text(ask("SELECT getSetting('max_block_size')", **mine))
+    assert usual != "999\n"
+    ask("SET max_block_size = 55", **mine)
+    ask("CREATE TEMPORARY TABLE kept (a Int8)", **mine)
+    ask("INSERT INTO kept VALUES (1), (2)", **mine)
+    ask("USE system", **mine)
+    assert text(ask("SELECT currentDatabase()", **mine)) == "system\n"
+    assert text(ask("SELECT currentDatabase()", database="default", **mine)) == "default\n"
+    seen = "SELECT getSetting('max_block_size'), count() FROM kept"
+    assert text(ask(seen, max_block_size="66", max_threads="1", **mine)) == "66\t2\n"
+    assert text(ask(seen, **mine)) == "55\t2\n"
+    assert text(ask("SELECT currentDatabase()", **mine)) == "system\n"
+    assert ask("SELECT count() FROM kept").status == 404
+    assert ask("SELECT count() FROM kept", session_id="another").status == 404
+    assert ask("SELECT 1", close_session="1", **mine).status == 200
+    assert (
+        ask("SELECT 1", session_check="1", **mine).headers["X-ClickHouse-Exception-Code"] == "372"
+    )
+    too_long = ask("SELECT 1", session_id="x", session_timeout="99999")
+    assert too_long.headers["X-ClickHouse-Exception-Code"] == "374"
+
+
+def test_get_requests_cannot_write(ask: Ask, table: str) -> None:
+    response = ask(f"INSERT INTO {table} VALUES (1, 'x')", method="GET")
+    assert response.headers["X-ClickHouse-Exception-Code"] == "164"
+    assert text(ask("SELECT getSetting('max_threads')", method="GET", max_threads="1")) == "1\n"
+
+
+def test_form_fields_carry_the_query_and_its_parameters(sql_server: str) -> None:
+    fields = {"query": "SELECT {p:String}, getSetting('max_threads')", "param_p": "it's"}
+    response = urllib3.request("POST", f"{sql_server}/?max_threads=1", fields=fields)
+    assert response.data == b"it\\'s\t1\n"
+
+
+def test_native_blocks_carry_block_info_for_clients_that_ask(ask: Ask) -> None:
+    sql = "SELECT 1 AS check FORMAT Native"
+    plain = b"\x01\x01\x05check\x05UInt8"
+    assert ask(sql).data == plain + b"\x01"
+    info = b"\x01\x00\x02\xff\xff\xff\xff\x00"
+    assert ask(sql, client_protocol_version="54405").data == info + plain + b"\x01"
+    assert ask(sql, client_protocol_version="54460").data == info + plain + b"\x00\x01"
+    assert ask("SELECT 1 AS a WHERE 0 FORMAT Native", client_protocol_version="54460").data == b""
+    shown = ask("SHOW DATABASES", default_format="Native", client_protocol_version="54460").data
+    assert shown.startswith(info)
+    state = "SELECT sumState(1) AS s FORMAT Native"
+    refused = ask(state, client_protocol_version="54460")
+    assert refused.headers["X-ClickHouse-Exception-Code"] == "48"
+    assert b"AggregateFunction(sum, UInt8)" in refused.data
+
+
+def test_long_queries_fit_in_the_url_and_in_the_body(ask: Ask) -> None:
+    numbers = ",".join(str(n) for n in range(20_000))
+    sql = f"SELECT count() FROM numbers(30000) WHERE number IN ({numbers})"
+    assert text(ask(sql)) == "20000\n"
+    assert text(ask(body=sql.encode(), max_query_size="1000000")) == "20000\n"
