@@ -141,13 +141,7 @@ class PartitionPlanner(Generic[R]):
         if not self._records:
             return None
         limits = self._limits
-        is_due = (
-            drain
-            or self.buffered_events >= limits.rows
-            or self.buffered_bytes >= limits.bytes
-            or self.age_ms(now_ms) >= limits.age_ms
-        )
-        if not is_due:
+        if not (drain or self.is_ready or self.age_ms(now_ms) >= limits.age_ms):
             return None
         bytes_, events, end = 0, 0, self.start
         for record, size, count, _arrival in self._records:
@@ -166,12 +160,35 @@ class PartitionPlanner(Generic[R]):
             )
         if self._bound_end is not None and end != self._bound_end:
             raise InvariantViolation(f"the open intent ends at {self._bound_end}, not at {end}")
+        self.skip(end)
+
+    def skip(self, end: int) -> None:
+        """Go on from `end`: another worker has stored everything before it."""
         while self._records and self._records[0][0].offset < end:
             _record, size, events, _arrival = self._records.popleft()
             self.buffered_bytes -= size
             self.buffered_events -= events
         self.start = end
+        self.expected = max(self.expected, end)
         self._bound_end = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a batch is due whatever its age."""
+        if self._bound_end is not None:
+            return self.expected >= self._bound_end
+        limits = self._limits
+        return self.buffered_events >= limits.rows or self.buffered_bytes >= limits.bytes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is buffered."""
+        return not self._records
+
+    @property
+    def oldest(self) -> R | None:
+        """The first buffered record, None when there is none."""
+        return self._records[0][0] if self._records else None
 
     def age_ms(self, now_ms: int) -> int:
         """How long the oldest buffered record has waited; 0 when there is none."""

@@ -78,6 +78,11 @@ class LedgerStore:
     def __init__(self, store: ClickHouse) -> None:
         self._store = store
 
+    def check(self) -> None:
+        """Return when the ledger's tables are there; raises as any query does when not."""
+        for name in (INTENTS, POSITIONS):
+            self._store.rows(f"SELECT 1 FROM {self._table(name)} LIMIT 1")
+
     def position(self, log: LogPartition) -> tuple[int | None, Intent | None]:
         """Return the end of the last done batch and the open intent that begins there."""
         order = "log_id DESC, topic DESC, partition DESC, start_offset DESC"

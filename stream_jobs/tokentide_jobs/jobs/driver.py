@@ -16,8 +16,8 @@ from typing import Protocol, TypeVar
 
 from tokentide_jobs.core.backoff import Backoff
 from tokentide_jobs.core.outcome import Outcome
-from tokentide_jobs.errors import PipelineError, RetriableSinkError
-from tokentide_jobs.io.clickhouse_errors import RowsRefused, SinkMisconfigured
+from tokentide_jobs.errors import ConfigError, PipelineError, RetriableSinkError
+from tokentide_jobs.io.clickhouse_errors import RowsRefused
 from tokentide_jobs.io.flush import FlushFlow, FlushTimes
 from tokentide_jobs.io.ledger_store import DoneBatch
 from tokentide_jobs.jobs.log import log_event
@@ -74,7 +74,7 @@ class Driver:
         while not stop.is_set():
             try:
                 result = run()
-            except (RetriableSinkError, SinkMisconfigured) as exc:
+            except (RetriableSinkError, ConfigError) as exc:
                 attempt += 1
                 times.retries += 1
                 self._pause(step, exc, attempt, stop)
@@ -98,7 +98,7 @@ class Driver:
             times = FlushTimes()
             try:
                 return self._run(begin(times), stop, times)
-            except SinkMisconfigured as exc:
+            except ConfigError as exc:
                 attempt += 1
                 self._pause("flush", exc, attempt, stop)
                 if stop.is_set():
@@ -123,12 +123,13 @@ class Driver:
     def _pause(
         self,
         step: str,
-        exc: RetriableSinkError | SinkMisconfigured,
+        exc: RetriableSinkError | ConfigError,
         attempt: int,
         stop: threading.Event,
     ) -> None:
-        needs_a_person = isinstance(exc, SinkMisconfigured)
-        self._events.step_failed(exc.code, str(exc), needs_a_person)
+        needs_a_person = isinstance(exc, ConfigError)
+        code: int | None = getattr(exc, "code", None)
+        self._events.step_failed(code, str(exc), needs_a_person)
         pause_s = self._backoff.pause_s(attempt, self._chance(), slow=needs_a_person)
         log_event(
             _log,
@@ -136,7 +137,7 @@ class Driver:
             "step_failed",
             step=step,
             attempt=attempt,
-            code=exc.code,
+            code=code,
             error=str(exc),
             again_in_s=round(pause_s, 3),
         )

@@ -1,0 +1,114 @@
+"""Looks at the worker from outside every few seconds: lag, gauges, identity of the topic, watchdog.
+
+It asks the broker itself where the log ends. Faust's own lag is only refreshed by fetching, so it
+stands still exactly when something is stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+
+from tokentide_jobs.errors import ConfigError, ServiceUnreachable
+from tokentide_jobs.io.kafka_admin import topic_log_id
+from tokentide_jobs.io.kafka_offsets import OffsetRange, offset_ranges
+from tokentide_jobs.jobs.ingest import IngestJob
+from tokentide_jobs.jobs.log import log_event
+from tokentide_jobs.jobs.metrics import Metrics
+from tokentide_jobs.jobs.partition import PartitionWorker
+from tokentide_jobs.jobs.recorder import Recorder
+from tokentide_jobs.jobs.watchdog import STUCK_EXIT_CODE, Watchdog
+from tokentide_jobs.settings import Settings
+
+__all__ = ["Monitor"]
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S = 5.0
+_BEAT_S = 1.0
+
+
+class Monitor:
+    """Watches one job; runs on the same loop.
+
+    Args:
+        settings: Broker and topic.
+        topic_id: Identity of the topic when the worker started.
+        job: What is watched.
+        metrics: Where gauges go.
+        recorder: Refreshed with every look.
+        watchdog: Fed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topic_id: str,
+        job: IngestJob,
+        metrics: Metrics,
+        recorder: Recorder,
+        watchdog: Watchdog,
+    ) -> None:
+        self._settings = settings
+        self._topic_id = topic_id
+        self._job = job
+        self._metrics = metrics
+        self._recorder = recorder
+        self._watchdog = watchdog
+
+    async def run(self) -> None:
+        """Look every few seconds, until cancelled."""
+        beats = 0
+        while True:
+            self._watchdog.beat()
+            if beats % int(_EVERY_S / _BEAT_S) == 0:
+                await self._look()
+            beats += 1
+            await asyncio.sleep(_BEAT_S)
+
+    async def _look(self) -> None:
+        self._recorder.tick()
+        self._metrics.set("tokentide_ingest_partitions", len(self._job.workers))
+        bootstrap, topic = self._settings.kafka_bootstrap, self._settings.events_topic
+        try:
+            async with asyncio.timeout(_EVERY_S):
+                ranges = await offset_ranges(bootstrap, topic)
+                topic_id = await topic_log_id(bootstrap, topic)
+        except (ServiceUnreachable, ConfigError, TimeoutError, OSError) as exc:
+            # A broker that is away explains a standstill; a hung consumer would not look like this.
+            self._watchdog.progress()
+            log_event(_log, logging.WARNING, "kafka_not_answering", error=repr(exc))
+            return
+        if topic_id != self._topic_id:
+            # Its offsets begin anew: nothing this process believes about them holds any more.
+            log_event(_log, logging.CRITICAL, "topic_recreated", topic=topic, topic_id=topic_id)
+            os._exit(STUCK_EXIT_CODE)
+        waiting = 0
+        for worker in self._job.workers.values():
+            waiting += self._show(worker, ranges[worker.log.partition])
+        if waiting == 0:
+            self._watchdog.progress()
+
+    def _show(self, worker: PartitionWorker, available: OffsetRange) -> int:
+        """Set the gauges of one partition; return its lag where somebody should be working."""
+        label = str(worker.log.partition)
+        now_ms = time.monotonic_ns() // 1_000_000
+        lag = max(0, available.end - max(worker.position, available.start))
+        rest_ms = worker.breaker.remaining_ms(now_ms)
+        oldest_ms = worker.oldest_record_ms()
+        lag_s = max(0.0, time.time() - oldest_ms / 1000) if lag and oldest_ms > 0 else 0.0
+        show = self._metrics.set
+        show("tokentide_ingest_lag_records", lag, partition=label)
+        show("tokentide_ingest_lag_seconds", lag_s, partition=label)
+        show("tokentide_ingest_position", worker.position, partition=label)
+        show("tokentide_ingest_buffer_bytes", worker.planner.buffered_bytes, partition=label)
+        show(
+            "tokentide_ingest_buffer_age_seconds",
+            worker.planner.age_ms(now_ms) / 1000,
+            partition=label,
+        )
+        show("tokentide_ingest_paused", int(worker.is_paused), partition=label)
+        show("tokentide_ingest_breaker_open", int(rest_ms > 0), partition=label)
+        return 0 if rest_ms else lag
