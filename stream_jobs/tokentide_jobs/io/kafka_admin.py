@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     IncompatibleBrokerVersion,
-    KafkaConnectionError,
     KafkaError,
     TopicAlreadyExistsError,
     for_code,
 )
 
 from tokentide_jobs.errors import ConfigError, ServiceUnreachable
+from tokentide_jobs.io.kafka_clients import admin_client, plain_client, unreadable_topic
+from tokentide_jobs.io.kafka_offsets import end_offsets, start_offsets
 from tokentide_jobs.io.kafka_wire import NO_TOPIC_ID, TopicIdsRequest
 from tokentide_schemas.topics import TOPICS, TopicSpec
 
@@ -38,8 +35,6 @@ __all__ = [
     "start_offsets",
     "topic_log_id",
 ]
-
-_AsyncStep = Callable[[], Awaitable[Any]]
 
 _MAX_REPLICAS = 3
 """Copies of a new topic on a cluster of somebody's own, where it has that many brokers."""
@@ -82,7 +77,7 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec] = TOPICS) -> 
         ServiceUnreachable: No broker answers.
         ConfigError: The broker refuses to create a topic; the message gives its reason.
     """
-    async with _admin(bootstrap) as admin:
+    async with admin_client(bootstrap) as admin:
         # Listing all of them: asking Tansu about one topic creates it.
         present = set(await admin.list_topics())
         brokers = len((await admin.describe_cluster())["brokers"])
@@ -109,49 +104,17 @@ async def topic_log_id(bootstrap: str, topic: str) -> str:
         ConfigError: There is no such topic, or the broker knows no topic ids.
     """
     advice = f"set TOKENTIDE_LOG_ID yourself and change it whenever {topic} is made anew"
-    async with _client(bootstrap) as client:
+    async with plain_client(bootstrap) as client:
         try:
             answer = await client.send(client.get_random_node(), TopicIdsRequest([topic]))
         except (IncompatibleBrokerVersion, NotImplementedError) as exc:
             raise ConfigError(f"the broker at {bootstrap} gives no topic ids: {advice}") from exc
     error_code, _name, topic_id, *_rest = answer.topics[0]
     if error_code:
-        raise _no_topic(bootstrap, topic, error_code)
+        raise unreadable_topic(bootstrap, topic, error_code)
     if topic_id == NO_TOPIC_ID:
         raise ConfigError(f"the broker at {bootstrap} gives {topic} no topic id: {advice}")
     return str(topic_id)
-
-
-async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
-    """End of the log of every partition (exclusive: the offset the next record will get).
-
-    Raises:
-        ServiceUnreachable: No broker answers.
-        ConfigError: There is no such topic.
-    """
-    return (await _offsets(bootstrap, topic))[1]
-
-
-async def start_offsets(bootstrap: str, topic: str) -> dict[int, int]:
-    """Offset of the oldest record still kept, by partition; raises as `end_offsets` does."""
-    return (await _offsets(bootstrap, topic))[0]
-
-
-async def _offsets(bootstrap: str, topic: str) -> tuple[dict[int, int], dict[int, int]]:
-    async with _admin(bootstrap) as admin:
-        (described,) = await admin.describe_topics([topic])
-    if described["error_code"]:
-        raise _no_topic(bootstrap, topic, described["error_code"])
-    partitions = sorted(
-        TopicPartition(topic, found["partition"]) for found in described["partitions"]
-    )
-    async with _consumer(bootstrap) as consumer:
-        starts = await consumer.beginning_offsets(partitions)
-        ends = await consumer.end_offsets(partitions)
-    return (
-        {partition.partition: offset for partition, offset in sorted(starts.items())},
-        {partition.partition: offset for partition, offset in sorted(ends.items())},
-    )
 
 
 async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec], replicas: int) -> None:
@@ -219,42 +182,3 @@ def _configs(spec: TopicSpec) -> dict[str, str]:
     if spec.cleanup_policy == "delete":
         configs["retention.ms"] = str(spec.retention_ms)
     return configs
-
-
-def _admin(bootstrap: str) -> AbstractAsyncContextManager[Any]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    return _opened(bootstrap, admin, admin.start, admin.close)
-
-
-def _client(bootstrap: str) -> AbstractAsyncContextManager[Any]:
-    client = AIOKafkaClient(bootstrap_servers=bootstrap)
-    return _opened(bootstrap, client, client.bootstrap, client.close)
-
-
-def _consumer(bootstrap: str) -> AbstractAsyncContextManager[Any]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    return _opened(bootstrap, consumer, consumer.start, consumer.stop)
-
-
-@asynccontextmanager
-async def _opened(
-    bootstrap: str, client: Any, start: _AsyncStep, stop: _AsyncStep
-) -> AsyncIterator[Any]:
-    """Open one of aiokafka's (untyped) clients; a lost connection names the address."""
-    try:
-        await start()
-        yield client
-    except KafkaConnectionError as exc:
-        raise ServiceUnreachable(
-            f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP): "
-            "start it, or name another address"
-        ) from exc
-    finally:
-        await stop()
-
-
-def _no_topic(bootstrap: str, topic: str, error_code: int) -> ConfigError:
-    reason = for_code(error_code).__name__
-    return ConfigError(
-        f"topic {topic} (TOKENTIDE_EVENTS_TOPIC) can not be read at {bootstrap}: {reason}"
-    )

@@ -1,0 +1,239 @@
+"""The same behaviour is asked of both embedded brokers; differences are what they declare."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaError
+
+from tokentide_jobs.embedded.broker import Broker, choose_broker
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.kafka_admin import ensure_topics, topic_log_id
+from tokentide_jobs.io.kafka_offsets import end_offsets, start_offsets
+from tokentide_schemas.topics import EVENTS, TOPICS, TopicSpec
+
+pytestmark = pytest.mark.embedded
+
+CODECS = (None, "gzip", "snappy", "lz4", "zstd")
+
+
+@pytest.fixture(scope="module", params=["kafka", "tansu"])
+def broker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broker]:
+    started = choose_broker(request.param, tmp_path_factory.mktemp(request.param))
+    started.start()
+    yield started
+    started.stop()
+
+
+def spec(partitions: int = 1) -> TopicSpec:
+    return replace(EVENTS, name=f"test.{uuid4()}", partitions=partitions)
+
+
+@asynccontextmanager
+async def producing(broker: Broker, codec: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=broker.bootstrap, acks="all", compression_type=codec
+    )
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+@asynccontextmanager
+async def consuming(
+    broker: Broker, topic: str, group: str | None = None
+) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=broker.bootstrap,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=6_000,
+        rebalance_timeout_ms=4_000,
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def read(consumer: AIOKafkaConsumer, count: int) -> list[bytes]:
+    values: list[bytes] = []
+    async with asyncio.timeout(20):
+        while len(values) < count:
+            values.append((await consumer.getone()).value)
+    return values
+
+
+async def test_every_topic_of_the_registry_is_created_once_and_found_equal_after_that(
+    broker: Broker,
+) -> None:
+    first = await ensure_topics(broker.bootstrap)
+    second = await ensure_topics(broker.bootstrap)
+
+    assert set(first.created) == {wanted.name for wanted in TOPICS}
+    assert second.created == ()
+    assert set(second.existing) == set(first.created)
+    assert second.differing == ()
+
+
+async def test_a_topic_that_differs_from_the_registry_is_reported_and_left_alone(
+    broker: Broker,
+) -> None:
+    wide = spec(partitions=2)
+    await ensure_topics(broker.bootstrap, [wide])
+
+    report = await ensure_topics(
+        broker.bootstrap, [replace(wide, partitions=3, retention_ms=wide.retention_ms + 1)]
+    )
+
+    differing = {difference.setting: difference for difference in report.differing}
+    assert (differing["partitions"].wanted, differing["partitions"].found) == ("3", "2")
+    assert ("retention.ms" in differing) == broker.capabilities.retention
+    assert len(await end_offsets(broker.bootstrap, wide.name)) == 2
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_records_of_every_compression_come_back_as_they_were_sent(
+    broker: Broker, codec: str | None
+) -> None:
+    topic = spec()
+    await ensure_topics(broker.bootstrap, [topic])
+    values = [b'{"n":%d}\n' % number * 50 for number in range(20)]
+
+    async with producing(broker, codec) as producer:
+        for value in values:
+            await producer.send(topic.name, value)
+        await producer.flush()
+
+    async with consuming(broker, topic.name) as consumer:
+        assert await read(consumer, len(values)) == values
+    assert await end_offsets(broker.bootstrap, topic.name) == {0: len(values)}
+
+
+async def test_a_frame_as_large_as_the_registry_allows_is_accepted(broker: Broker) -> None:
+    topic = spec()
+    await ensure_topics(broker.bootstrap, [topic])
+    value = b"x" * (3 * 1024 * 1024)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=broker.bootstrap, max_request_size=topic.max_message_bytes
+    )
+    await producer.start()
+    try:
+        await producer.send_and_wait(topic.name, value)
+    finally:
+        await producer.stop()
+
+    assert await end_offsets(broker.bootstrap, topic.name) == {0: 1}
+
+
+async def test_a_group_goes_on_where_it_committed(broker: Broker) -> None:
+    topic, group = spec(), f"group-{uuid4()}"
+    await ensure_topics(broker.bootstrap, [topic])
+    async with producing(broker) as producer:
+        for number in range(6):
+            await producer.send_and_wait(topic.name, b"%d" % number)
+
+    async with consuming(broker, topic.name, group) as consumer:
+        assert await read(consumer, 2) == [b"0", b"1"]
+        await consumer.commit({TopicPartition(topic.name, 0): 2})
+
+    async with consuming(broker, topic.name, group) as consumer:
+        assert await read(consumer, 4) == [b"2", b"3", b"4", b"5"]
+
+
+async def test_an_idempotent_producer_works_exactly_where_it_is_declared(broker: Broker) -> None:
+    topic = spec()
+    await ensure_topics(broker.bootstrap, [topic])
+    producer = AIOKafkaProducer(
+        bootstrap_servers=broker.bootstrap, enable_idempotence=True, request_timeout_ms=3_000
+    )
+
+    try:
+        async with asyncio.timeout(5):
+            await producer.start()
+            await producer.send_and_wait(topic.name, b"once")
+        works = True
+    except (KafkaError, TimeoutError):
+        works = False
+    finally:
+        await producer.stop()
+
+    assert works == broker.capabilities.idempotent_producer
+
+
+async def test_records_can_be_removed_exactly_where_retention_is_declared(broker: Broker) -> None:
+    topic = spec()
+    await ensure_topics(broker.bootstrap, [topic])
+    async with producing(broker) as producer:
+        for number in range(5):
+            await producer.send_and_wait(topic.name, b"%d" % number)
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(topic.name, 0): RecordsToDelete(3)})
+    except (KafkaError, ValueError):
+        assert not broker.capabilities.retention
+    finally:
+        await admin.close()
+
+    kept_from = 3 if broker.capabilities.retention else 0
+    assert await start_offsets(broker.bootstrap, topic.name) == {0: kept_from}
+
+
+async def test_a_topic_made_anew_is_another_log(broker: Broker) -> None:
+    topic = spec()
+    await ensure_topics(broker.bootstrap, [topic])
+    first = await topic_log_id(broker.bootstrap, topic.name)
+    assert await topic_log_id(broker.bootstrap, topic.name) == first
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    await admin.delete_topics([topic.name])
+    await admin.close()
+    async with asyncio.timeout(10):
+        # Deletion is answered before it is done.
+        while topic.name not in (await ensure_topics(broker.bootstrap, [topic])).created:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    assert await topic_log_id(broker.bootstrap, topic.name) != first
+
+
+async def test_an_unknown_topic_is_named_and_not_created_by_asking(broker: Broker) -> None:
+    name = spec().name
+
+    with pytest.raises(ConfigError, match=name):
+        await topic_log_id(broker.bootstrap, name)
+
+    assert name in (await ensure_topics(broker.bootstrap, [replace(EVENTS, name=name)])).created
+
+
+def test_starting_a_running_broker_again_changes_nothing(broker: Broker) -> None:
+    address = broker.bootstrap
+
+    assert broker.start() == broker.start()
+    assert broker.bootstrap == address
+
+
+def test_everything_a_broker_writes_is_below_its_data_directory(
+    broker: Broker, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory: Path = next(tmp_path_factory.getbasetemp().glob(f"{broker.kind}*"))
+
+    assert (directory / "logs" / f"{broker.kind}.log").exists()
+    assert (directory / "kafka" / "log").exists() == broker.capabilities.persistent

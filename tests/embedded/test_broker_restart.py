@@ -1,0 +1,106 @@
+"""What a broker's log survives: a restart, a crash, another port; or, declared, nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from tokentide_jobs.embedded.broker import Broker, choose_broker
+from tokentide_jobs.io.kafka_admin import ensure_topics, topic_log_id
+from tokentide_jobs.io.kafka_offsets import end_offsets
+from tokentide_schemas.topics import EVENTS
+
+pytestmark = pytest.mark.embedded
+
+GROUP = "restart-test"
+
+
+async def send_and_commit(bootstrap: str, count: int) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    for number in range(count):
+        await producer.send_and_wait(EVENTS.name, b"%d" % number, partition=0)
+    await producer.stop()
+    partition = TopicPartition(EVENTS.name, 0)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=GROUP, enable_auto_commit=False
+    )
+    await consumer.start()
+    consumer.assign([partition])
+    await consumer.commit({partition: count})
+    await consumer.stop()
+
+
+async def committed(bootstrap: str) -> int | None:
+    partition = TopicPartition(EVENTS.name, 0)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=GROUP, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        found = await consumer.committed(partition)
+    finally:
+        await consumer.stop()
+    return None if found is None else int(found)
+
+
+def state(broker: Broker) -> tuple[str, int, int | None]:
+    """Identity and end of the log, and where the group stands."""
+
+    async def ask() -> tuple[str, int, int | None]:
+        log_id = await topic_log_id(broker.bootstrap, EVENTS.name)
+        ends = await end_offsets(broker.bootstrap, EVENTS.name)
+        return log_id, ends[0], await committed(broker.bootstrap)
+
+    return asyncio.run(ask())
+
+
+def test_kafka_keeps_log_offsets_and_identity_through_stop_crash_and_a_change_of_port(
+    tmp_path: Path,
+) -> None:
+    broker = choose_broker("kafka", tmp_path)
+    broker.start()
+    try:
+        asyncio.run(ensure_topics(broker.bootstrap))
+        asyncio.run(send_and_commit(broker.bootstrap, 7))
+        before = state(broker)
+        assert before[1:] == (7, 7)
+
+        address = broker.bootstrap
+        broker.kill()
+        broker.start()
+        assert broker.bootstrap == address, "a supervised restart keeps the address"
+        assert state(broker) == before
+
+        broker.stop()
+        elsewhere = choose_broker("kafka", tmp_path)
+        elsewhere.start()
+        try:
+            assert elsewhere.bootstrap != address
+            assert state(elsewhere) == before
+            assert asyncio.run(ensure_topics(elsewhere.bootstrap)).created == ()
+        finally:
+            elsewhere.stop()
+    finally:
+        broker.stop()
+
+
+def test_tansu_begins_another_log_at_every_start(tmp_path: Path) -> None:
+    broker = choose_broker("tansu", tmp_path)
+    log_ids = set()
+    for _start in range(3):
+        broker.start()
+        try:
+            asyncio.run(ensure_topics(broker.bootstrap))
+            log_id, end, _committed = state(broker)
+            assert end == 0
+            log_ids.add(log_id)
+            asyncio.run(send_and_commit(broker.bootstrap, 3))
+        finally:
+            broker.stop()
+
+    assert len(log_ids) == 3
