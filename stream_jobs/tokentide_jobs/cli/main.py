@@ -145,7 +145,8 @@ def message_of(exc: BaseException) -> str:
         return f"{exc.filename}: {exc.strerror}"
     text = " ".join(str(exc).split()) or "no message"
     if isinstance(exc, errors.PipelineError):
-        return text
+        # Lists of problems (one line each, with file and line) keep their lines.
+        return "\n".join(" ".join(line.split()) for line in str(exc).splitlines()) or text
     return f"{type(exc).__name__}: {text}"
 
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from tokentide_jobs.core.card_rows import CARD_COLUMNS, CardRow, from_rows, to_rows
 from tokentide_jobs.core.cards import CardTable
-from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse import ClickHouse
+from tokentide_jobs.io.clickhouse_errors import SinkMisconfigured
 
 __all__ = ["load_cards", "stored_versions", "write_cards"]
 
@@ -75,7 +75,7 @@ def load_cards(store: ClickHouse, price_version: str) -> CardTable:
     """Read the card table of a version.
 
     Raises:
-        ConfigError: The version is not stored.
+        SinkMisconfigured: The version is not stored: an intent or row names cards that are gone.
         InvariantViolation: Its rows are damaged.
     """
     found = store.arrow(
@@ -85,9 +85,10 @@ def load_cards(store: ClickHouse, price_version: str) -> CardTable:
     )
     if found.num_rows == 0:
         known = ", ".join(stored_versions(store)[:5]) or "none"
-        raise ConfigError(
-            f"price version {price_version!r} is not in {store.database}.price_cards; "
-            f"stored: {known}"
+        raise SinkMisconfigured(
+            f"price version {price_version!r} is not in {store.database}.price_cards "
+            f"(stored: {known}): restore its rows from a backup",
+            None,
         )
     columns = [found.column(name).to_pylist() for name in CARD_COLUMNS]
     rows: list[CardRow] = []

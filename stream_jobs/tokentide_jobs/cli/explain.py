@@ -1,0 +1,87 @@
+"""`tokentide explain EVENT_ID`: how the stored cost of one request came about, line by line."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+
+from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tokentide_jobs.core.cards import CardTable
+    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.settings import Settings
+
+__all__ = ["explain"]
+
+
+@click.command(short_help="Show how the cost of one event came about.")
+@data_dir_option
+@click.argument("event_id")
+@click.option("--current", is_flag=True, help="Price it with today's cards instead of its own.")
+def explain(data_dir: Path | None, event_id: str, current: bool) -> int:
+    """Show how the cost of the request EVENT_ID came about, line by line.
+
+    Uses the cards of the row's own price version and says whether they give the stored cost; the
+    exit code is 1 when they do not.
+    """
+    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.io.price_rows import find_requests
+
+    try:
+        wanted = str(UUID(event_id))
+    except ValueError:
+        raise ConfigError(f"EVENT_ID is {event_id!r}: expected a UUID with hyphens") from None
+    settings = find_target(data_dir, "clickhouse")
+    with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
+        found = find_requests(store, wanted)
+        if not found:
+            raise ConfigError(
+                f"no request {wanted} in {settings.database}.raw_requests: it may be another type"
+                " of event, a dead letter, not ingested yet, or older than the retention"
+            )
+        all_equal = True
+        for row in found:
+            if len(found) > 1:
+                click.echo(f"one of {len(found)} rows with this id:")
+            version = "" if current else row["price_version"]
+            all_equal &= _explain_row(row, _cards(store, settings, version), current)
+    return 0 if all_equal or current else EXIT_CHECK_FAILED
+
+
+def _cards(store: ClickHouse, settings: Settings, version: str) -> CardTable:
+    from tokentide_jobs.io.price_source import compile_cards
+    from tokentide_jobs.io.price_store import load_cards
+
+    cards = compile_cards(settings.prices_file)
+    return cards if version in ("", cards.price_version) else load_cards(store, version)
+
+
+def _explain_row(row: dict[str, Any], cards: CardTable, current: bool) -> bool:
+    """Print one row's explanation; tell whether its cards give what is stored."""
+    from tokentide_jobs.core.price_explain import explanation, format_usd
+    from tokentide_jobs.core.pricing import PRICE_COLUMNS
+
+    place = f"{row['_topic']} partition {row['_partition']} offset {row['_offset']}"
+    click.echo(f"{place} index {row['_idx']}, service {row['service']!r}, status {row['status']}")
+    told = explanation(row, cards)
+    for line in told.lines:
+        click.echo(line)
+    differing = [name for name in PRICE_COLUMNS if told.priced[name] != row[name]]
+    if not differing:
+        click.echo("the stored cost is the same")
+        return True
+    stored, now = row["cost_pico_usd"], told.priced["cost_pico_usd"]
+    for name in differing:
+        click.echo(f"stored {name}: {row[name]}, these cards give {told.priced[name]}")
+    if stored is not None and now is not None and stored != now:
+        click.echo(f"difference: {format_usd(now - stored)} USD")
+    if not current:
+        click.echo("the stored cost is NOT what its cards give", err=True)
+    return False
