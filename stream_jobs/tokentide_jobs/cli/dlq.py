@@ -1,0 +1,283 @@
+"""`tokentide dlq`: look at refused events, and send them again once their cause is mended."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from tokentide_jobs.io.dlq import DeadLetters, Letter, Reason, Selection
+    from tokentide_jobs.settings import Settings
+
+__all__ = ["dlq"]
+
+_PLACE = re.compile(r"(\d+):(\d+):(\d+)")
+_STATES = ("open", "replayed", "discarded", "interrupted")
+
+
+@click.group(short_help="List, show and replay dead letters.")
+def dlq() -> None:
+    """Look at refused events, and send them again once their cause is mended.
+
+    A dead letter is named by its place in the log, PARTITION:OFFSET:INDEX, as `list` shows it.
+    """
+
+
+@dlq.command("list", short_help="List dead letters by reason and time.")
+@click.option("--reason", help="Only this reason.")
+@click.option("--from", "from_text", metavar="TIME", help="Refused from this time (UTC, or 24h).")
+@click.option("--to", "to_text", metavar="TIME", help="Refused before this time.")
+@click.option("--state", type=click.Choice(_STATES), help="Only letters in this state.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True,
+              help="Letters listed one by one, the newest first.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per letter.")
+@data_dir_option
+def list_letters(
+    reason: str | None,
+    from_text: str | None,
+    to_text: str | None,
+    state: str | None,
+    limit: int,
+    as_json: bool,
+    data_dir: Path | None,
+) -> None:
+    """List dead letters: totals by reason, then the newest ones."""
+    from tokentide_jobs.cli.screen import console
+
+    selection = _selection(reason, from_text, to_text, (), state)
+    with _open(data_dir) as (_settings, letters):
+        newest = letters.letters(selection, limit)
+        if as_json:
+            for letter in newest:
+                click.echo(json.dumps(_as_dict(letter)))
+            return
+        reasons = letters.reasons(selection)
+    screen = console()
+    if not reasons:
+        screen.print("no dead letters" + (" match" if selection != _everything() else ""))
+        return
+    _show_reasons(reasons, screen)
+    screen.print()
+    _show_letters(newest, screen)
+
+
+@dlq.command(short_help="Show one dead letter with its original bytes.")
+@click.argument("place")
+@click.option("--raw", is_flag=True, help="Write the original bytes and nothing else.")
+@data_dir_option
+def show(place: str, raw: bool, data_dir: Path | None) -> None:
+    """Show the dead letter at PLACE with the reason and its original bytes."""
+    from tokentide_jobs.cli.screen import console
+
+    with _open(data_dir) as (_settings, letters):
+        found = letters.letters(_selection(None, None, None, (place,), None), 10)
+    if not found:
+        raise ConfigError(f"there is no dead letter at {place}: `tokentide dlq list` shows them")
+    if raw:
+        sys.stdout.buffer.write(found[0].value)
+        return
+    screen = console()
+    for letter in found:
+        _show_letter(letter, screen)
+
+
+@dlq.command(short_help="Send dead letters again, each once.")
+@click.argument("places", nargs=-1)
+@click.option("--reason", help="All open letters of this reason.")
+@click.option("--all", "everything", is_flag=True, help="All open letters.")
+@click.option("--from", "from_text", metavar="TIME", help="Refused from this time (UTC, or 24h).")
+@click.option("--to", "to_text", metavar="TIME", help="Refused before this time.")
+@click.option("--max", "limit", type=click.IntRange(min=1), default=1_000, show_default=True,
+              help="At most so many, the oldest first.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
+@data_dir_option
+def replay(
+    places: tuple[str, ...],
+    reason: str | None,
+    everything: bool,
+    from_text: str | None,
+    to_text: str | None,
+    limit: int,
+    dry_run: bool,
+    data_dir: Path | None,
+) -> None:
+    """Send the original bytes of dead letters to the topic of events again.
+
+    Name letters by place, or take --reason or --all. A letter is sent once: what was replayed
+    before, also by somebody else at this moment, is left alone. What is still bad comes back as a
+    new dead letter.
+    """
+    from tokentide_jobs.cli.screen import console, count
+
+    if not (places or reason or everything):
+        raise ConfigError("name what to replay: PARTITION:OFFSET:INDEX, --reason or --all")
+    screen = console()
+    selection = _selection(reason, from_text, to_text, places, "open")
+    with _open(data_dir, "kafka") as (settings, letters):
+        waiting = sum(found.open for found in letters.reasons(selection))
+        chosen = letters.letters(selection, limit, oldest_first=True)
+        if dry_run or not chosen:
+            if chosen:
+                _show_letters(chosen[:20], screen)
+            screen.print(f"{count(len(chosen))} open dead letters would be sent; nothing was")
+        else:
+            sent = letters.replay(chosen, settings.kafka_bootstrap, settings.events_topic)
+            screen.print(f"sent {count(sent)} events again to {settings.events_topic}")
+    if waiting > len(chosen):
+        screen.print(f"{count(waiting - len(chosen))} more are open: repeat, or raise --max")
+
+
+@contextmanager
+def _open(data_dir: Path | None, *needs: str) -> Iterator[tuple[Settings, DeadLetters]]:
+    from contextlib import closing
+
+    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.io.dlq import DeadLetters
+
+    settings = find_target(data_dir, "clickhouse", *needs)
+    with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
+        yield settings, DeadLetters(store)
+
+
+def _everything() -> Selection:
+    from tokentide_jobs.io.dlq import Selection
+
+    return Selection()
+
+
+def _selection(
+    reason: str | None,
+    from_text: str | None,
+    to_text: str | None,
+    places: tuple[str, ...],
+    state: str | None,
+) -> Selection:
+    from tokentide_jobs.cli.parse import utc_us
+    from tokentide_jobs.io.dlq import Selection
+
+    parsed: list[tuple[int, int, int]] = []
+    for place in places:
+        match = _PLACE.fullmatch(place)
+        if match is None:
+            raise ConfigError(
+                f"{place!r} names no dead letter: expected PARTITION:OFFSET:INDEX, such as 0:1234:7"
+            )
+        parsed.append((int(match[1]), int(match[2]), int(match[3])))
+    return Selection(
+        reason=reason,
+        since_us=utc_us(from_text, "--from") if from_text else None,
+        until_us=utc_us(to_text, "--to") if to_text else None,
+        places=parsed,
+        state=state,
+    )
+
+
+def _show_reasons(reasons: list[Reason], screen: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from tokentide_jobs.cli.screen import count
+
+    table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
+    for heading, side in (("letters", "right"), ("open", "right"), ("reason", "left")):
+        table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
+    table.add_column("field", no_wrap=True)
+    table.add_column("newest (UTC)", no_wrap=True)
+    table.add_column("for example", overflow="ellipsis", no_wrap=True, ratio=1)
+    for found in reasons:
+        table.add_row(
+            count(found.letters), count(found.open), found.reason, found.field,
+            f"{found.last_at:%m-%d %H:%M:%S}", Text(found.example),
+        )  # fmt: skip
+    screen.print(table)
+
+
+def _show_letters(letters: list[Letter], screen: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
+    for heading in ("place", "refused (UTC)", "state", "service", "reason"):
+        table.add_column(heading, no_wrap=True, max_width=24)
+    table.add_column("detail", overflow="ellipsis", no_wrap=True, ratio=1)
+    for letter in letters:
+        table.add_row(
+            str(letter.place), f"{letter.ingested_at:%m-%d %H:%M:%S}", letter.state,
+            letter.service or "-", letter.reason, Text(letter.detail),
+        )  # fmt: skip
+    screen.print(table)
+
+
+def _show_letter(letter: Letter, screen: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    where = letter.place
+    for label, value in (
+        ("place", f"{where}   (partition:offset:index, topic {where.topic}, log {where.log_id})"),
+        ("reason", letter.reason + (f" in {letter.field}" if letter.field else "")),
+        ("detail", letter.detail),
+        ("state", letter.state),
+        ("recorded", f"{letter.record_at:%Y-%m-%d %H:%M:%S} UTC by Kafka"),
+        ("refused", f"{letter.ingested_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("event", " ".join(part for part in (letter.type, letter.event_id) if part)),
+        ("from", ", ".join(p for p in (letter.service, letter.tenant, letter.sdk_name) if p)),
+    ):
+        if value:
+            facts.add_row(label, Text(value))
+    screen.print(facts)
+    screen.print(Text(f"{len(letter.value)} bytes", "dim"))
+    screen.print(_body(letter))
+
+
+def _body(letter: Letter) -> Text:
+    """Return the bytes as a person can read them: JSON indented, anything else escaped."""
+    from rich.text import Text
+
+    try:
+        parsed = json.loads(letter.value)
+        text = Text(json.dumps(parsed, indent=2, ensure_ascii=False))
+    except (ValueError, RecursionError):
+        return Text(letter.value[:4_000].decode("utf-8", "backslashreplace"))
+    if letter.field:
+        # The last part of a path such as `tags.plan` is the key to look for.
+        text.highlight_regex(rf'"{re.escape(letter.field.split(".")[0])}":.*', "bold red")
+    return text
+
+
+def _as_dict(letter: Letter) -> dict[str, object]:
+    where = letter.place
+    return {
+        "place": str(where),
+        "log_id": where.log_id,
+        "topic": where.topic,
+        "partition": where.partition,
+        "offset": where.offset,
+        "idx": where.idx,
+        "reason": letter.reason,
+        "field": letter.field,
+        "detail": letter.detail,
+        "state": letter.state,
+        "ingested_at": letter.ingested_at.isoformat(),
+        "type": letter.type,
+        "event_id": letter.event_id,
+        "tenant": letter.tenant,
+        "service": letter.service,
+        "value": letter.value.decode("utf-8", "backslashreplace"),
+    }

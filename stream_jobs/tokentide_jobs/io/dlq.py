@@ -1,0 +1,310 @@
+"""Reading dead letters and sending them again, each at most once.
+
+A letter is claimed in ClickHouse (`sending`) before its bytes go to Kafka and marked `replayed`
+after; both are inserts, nothing is changed. Whoever finds an earlier claim leaves the letter alone,
+so neither a second run, nor two at once, nor a crash in between sends anything twice. A claim that
+was never followed by `replayed` shows as `interrupted`: a person decides.
+"""
+
+# ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
+from __future__ import annotations
+
+import asyncio
+import base64
+import getpass
+import socket
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+
+from tokentide_jobs.errors import ConfigError, ServiceUnreachable
+from tokentide_jobs.io.clickhouse import ClickHouse
+from tokentide_schemas.topics import EVENTS
+
+__all__ = ["DeadLetters", "Letter", "Place", "Reason", "Selection"]
+
+SENDING: Final = "sending"
+REPLAYED: Final = "replayed"
+_CHUNK: Final = 500
+"""Letters claimed, sent and marked together."""
+_SEND_TIMEOUT_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an event was in the log; as text `PARTITION:OFFSET:IDX`."""
+
+    log_id: str
+    topic: str
+    partition: int
+    offset: int
+    idx: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}:{self.offset}:{self.idx}"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter. `value` holds the bytes as they came."""
+
+    place: Place
+    reason: str
+    field: str
+    detail: str
+    value: bytes
+    record_at: datetime
+    ingested_at: datetime
+    type: str
+    event_id: str
+    tenant: str
+    service: str
+    sdk_name: str
+    state: str
+    """open, replayed, discarded or interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """How many letters share a reason and a field."""
+
+    reason: str
+    field: str
+    letters: int
+    open: int
+    first_at: datetime
+    last_at: datetime
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which letters are meant; every bound that is set must hold.
+
+    Attributes:
+        reason: Exact reason.
+        field: Exact field at fault.
+        since_us: Ingested from this time (epoch µs).
+        until_us: Ingested before this time (epoch µs).
+        places: Only these, as (partition, offset, idx).
+        state: Only letters in this state (open, replayed, discarded, interrupted).
+    """
+
+    reason: str | None = None
+    field: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    places: Sequence[tuple[int, int, int]] = ()
+    state: str | None = None
+
+
+class DeadLetters:
+    """The dead letters of one database."""
+
+    def __init__(self, store: ClickHouse) -> None:
+        self._store = store
+        self._db = f"`{store.database}`"
+
+    def reasons(self, selection: Selection) -> list[Reason]:
+        """Count letters by reason and field, the most frequent first."""
+        where, parameters = _where(selection)
+        rows = self._store.rows(
+            "SELECT reason, field, count(), countIf(state = 'open'), min(ingested_at), "
+            f"max(ingested_at), any(detail) FROM ({self._letters()}) WHERE {where} "
+            "GROUP BY reason, field ORDER BY count() DESC, reason, field",
+            parameters,
+        )
+        return [
+            Reason(str(r[0]), str(r[1]), int(r[2]), int(r[3]), r[4], r[5], str(r[6])) for r in rows
+        ]
+
+    def letters(
+        self, selection: Selection, limit: int, *, oldest_first: bool = False
+    ) -> list[Letter]:
+        """Return letters, the newest first or the oldest first."""
+        where, parameters = _where(selection)
+        order = "ASC" if oldest_first else "DESC"
+        rows = self._store.rows(
+            "SELECT log_id, _topic, _partition, _offset, _idx, reason, field, detail, "
+            "base64Encode(value), record_at, ingested_at, type, event_id, tenant, service, "
+            f"sdk_name, state FROM ({self._letters()}) WHERE {where} "
+            f"ORDER BY ingested_at {order}, _partition {order}, _offset {order}, _idx {order} "
+            "LIMIT {limit:UInt64}",
+            {**parameters, "limit": limit},
+        )
+        return [_letter(row) for row in rows]
+
+    def replay(self, letters: Sequence[Letter], bootstrap: str, topic: str) -> int:
+        """Send the bytes of letters that nobody has handled yet, each as a record of its own.
+
+        Args:
+            letters: Which ones; those that somebody claimed meanwhile are left out.
+            bootstrap: `host:port`, several separated by commas.
+            topic: Topic of events.
+
+        Returns:
+            How many were sent.
+
+        Raises:
+            ServiceUnreachable: Kafka does not answer or refuses; letters claimed but not marked
+                show as interrupted.
+        """
+        run_id = str(uuid.uuid4())
+        sent = 0
+        for at in range(0, len(letters), _CHUNK):
+            chunk = letters[at : at + _CHUNK]
+            self._mark(chunk, run_id, SENDING, at)
+            mine = self._won(chunk, run_id)
+            won = [letter for letter in chunk if letter.place in mine]
+            asyncio.run(_send(won, bootstrap, topic))
+            self._mark(won, run_id, REPLAYED, at)
+            sent += len(won)
+        return sent
+
+    def _letters(self) -> str:
+        """Return a subquery of letters with what became of them."""
+        key = "log_id, _topic, _partition, _offset, _idx"
+        return (
+            "SELECT l.*, multiIf(r.actions = [], 'open', has(r.actions, 'replayed'), 'replayed', "
+            "has(r.actions, 'discarded'), 'discarded', 'interrupted') AS state "
+            f"FROM {self._db}.dead_letters AS l LEFT JOIN ("
+            f"SELECT {key}, groupUniqArray(toString(action)) AS actions "
+            f"FROM {self._db}.dead_letter_replays GROUP BY {key}) AS r USING ({key})"
+        )
+
+    def _mark(self, letters: Sequence[Letter], run_id: str, action: str, at: int) -> None:
+        if not letters:
+            return
+        rows = pa.table(
+            {
+                "log_id": pa.array([letter.place.log_id for letter in letters], pa.string()),
+                "_topic": pa.array([letter.place.topic for letter in letters], pa.string()),
+                "_partition": pa.array([letter.place.partition for letter in letters], pa.int32()),
+                "_offset": pa.array([letter.place.offset for letter in letters], pa.int64()),
+                "_idx": pa.array([letter.place.idx for letter in letters], pa.int32()),
+                "run_id": pa.array([run_id] * len(letters), pa.string()),
+                "action": pa.array([action] * len(letters), pa.string()),
+                "acted_by": pa.array([_who()] * len(letters), pa.string()),
+            }
+        )
+        token = f"dead_letter_replays/{run_id}/{action}/{at}"
+        self._store.insert("dead_letter_replays", rows, token)
+
+    def _won(self, letters: Sequence[Letter], run_id: str) -> set[Place]:
+        """Return the places whose first claim is this run's.
+
+        A tie in time between two runs is won by neither: sending never happens twice, and the
+        letter stays visible as interrupted.
+        """
+        rows = self._store.rows(
+            "SELECT log_id, _topic, _partition, _offset, _idx FROM "
+            f"{self._db}.dead_letter_replays "
+            "WHERE _offset BETWEEN {low:Int64} AND {high:Int64} "
+            "GROUP BY log_id, _topic, _partition, _offset, _idx "
+            "HAVING minIf(acted_at, run_id = {run:String}) "
+            "< minIf(acted_at, run_id != {run:String}) "
+            "OR countIf(run_id != {run:String}) = 0 "
+            "SETTINGS select_sequential_consistency = 1",
+            {
+                "low": min(letter.place.offset for letter in letters),
+                "high": max(letter.place.offset for letter in letters),
+                "run": run_id,
+            },
+        )
+        return {Place(str(r[0]), str(r[1]), int(r[2]), int(r[3]), int(r[4])) for r in rows}
+
+
+def _where(selection: Selection) -> tuple[str, dict[str, Any]]:
+    terms, parameters = ["1"], dict[str, Any]()
+    if selection.reason is not None:
+        terms.append("reason = {reason:String}")
+        parameters["reason"] = selection.reason
+    if selection.field is not None:
+        terms.append("field = {field:String}")
+        parameters["field"] = selection.field
+    for name, bound, sign in (
+        ("since", selection.since_us, ">="),
+        ("until", selection.until_us, "<"),
+    ):
+        if bound is not None:
+            terms.append(f"ingested_at {sign} fromUnixTimestamp64Micro({{{name}:Int64}}, 'UTC')")
+            parameters[name] = bound
+    if selection.places:
+        # Numbers only: they were parsed as such.
+        places = ", ".join(f"({int(p)}, {int(o)}, {int(i)})" for p, o, i in selection.places)
+        terms.append(f"(_partition, _offset, _idx) IN ({places})")
+    if selection.state is not None:
+        terms.append("state = {state:String}")
+        parameters["state"] = selection.state
+    return " AND ".join(terms), parameters
+
+
+def _letter(row: Sequence[Any]) -> Letter:
+    place = Place(str(row[0]), str(row[1]), int(row[2]), int(row[3]), int(row[4]))
+    text = [str(value) for value in row[11:17]]
+    return Letter(
+        place, str(row[5]), str(row[6]), str(row[7]), base64.b64decode(row[8]), row[9], row[10],
+        *text,
+    )  # fmt: skip
+
+
+async def _send(letters: Sequence[Letter], bootstrap: str, topic: str) -> None:
+    """Send one record a letter and wait for every acknowledgement."""
+    if not letters:
+        return
+    from aiokafka.errors import KafkaError
+
+    producer = await _producer(bootstrap)
+    try:
+        pending = [
+            await producer.send(
+                topic,
+                value=letter.value,
+                headers=[("replay_of", f"{letter.place.log_id}/{letter.place}".encode())],
+            )
+            for letter in letters
+        ]
+        await asyncio.wait_for(asyncio.gather(*pending), _SEND_TIMEOUT_S)
+    except (KafkaError, TimeoutError) as exc:
+        raise ServiceUnreachable(
+            f"Kafka at {bootstrap} did not take every record: {type(exc).__name__} {exc}. The "
+            f"{len(letters)} letters of this chunk are shown as interrupted: `tokentide dlq list "
+            "--state interrupted`"
+        ) from exc
+    finally:
+        await producer.stop()
+
+
+async def _producer(bootstrap: str) -> Any:
+    """Open a producer, idempotent where the broker allows it (Tansu does not)."""
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.errors import KafkaConnectionError, KafkaError
+
+    for is_idempotent in (True, False):
+        producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            acks="all",
+            enable_idempotence=is_idempotent,
+            max_request_size=EVENTS.max_message_bytes,
+        )
+        try:
+            await asyncio.wait_for(producer.start(), 15.0)
+            return producer
+        except KafkaConnectionError as exc:
+            await producer.stop()
+            raise ServiceUnreachable(
+                f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP)"
+            ) from exc
+        except (KafkaError, TimeoutError, NotImplementedError) as exc:
+            await producer.stop()
+            if not is_idempotent:
+                raise ServiceUnreachable(f"Kafka at {bootstrap}: {exc}") from exc
+    raise ConfigError(f"no producer for {bootstrap}")
+
+
+def _who() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
