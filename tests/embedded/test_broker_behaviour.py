@@ -61,8 +61,10 @@ async def consuming(
         group_id=group,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        session_timeout_ms=6_000,
-        rebalance_timeout_ms=4_000,
+        # Tansu lets a group wait for half a session at first, for two when a member comes back.
+        session_timeout_ms=1_000,
+        heartbeat_interval_ms=300,
+        rebalance_timeout_ms=1_000,
     )
     await consumer.start()
     try:

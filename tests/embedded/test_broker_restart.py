@@ -60,9 +60,12 @@ def state(broker: Broker) -> tuple[str, int, int | None]:
 
 
 def test_kafka_keeps_log_offsets_and_identity_through_stop_crash_and_a_change_of_port(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker = choose_broker("kafka", tmp_path)
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xmx16m")  # meant for other Java programs
+    monkeypatch.setenv("LC_ALL", "C")
+    home = tmp_path / "dätä, new"
+    broker = choose_broker("kafka", home)
     broker.start()
     try:
         asyncio.run(ensure_topics(broker.bootstrap))
@@ -77,7 +80,7 @@ def test_kafka_keeps_log_offsets_and_identity_through_stop_crash_and_a_change_of
         assert state(broker) == before
 
         broker.stop()
-        elsewhere = choose_broker("kafka", tmp_path)
+        elsewhere = choose_broker("kafka", home)
         elsewhere.start()
         try:
             assert elsewhere.bootstrap != address

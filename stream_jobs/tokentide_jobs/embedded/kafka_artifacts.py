@@ -158,8 +158,12 @@ def _fetch(root: Path, jars: list[LockedJar]) -> None:
 
     repositories = ", ".join(context.remote_repos.values())
     try:
-        with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as downloads:
+        downloads = ThreadPoolExecutor(_PARALLEL_DOWNLOADS)
+        try:
             list(downloads.map(fetch, jars))
+        finally:
+            # Where one fails all would: do not wait for a time-out of each.
+            downloads.shutdown(cancel_futures=True)
     except (requests.RequestException, RuntimeError, OSError) as exc:
         raise ArtifactsUnavailable(
             f"Apache Kafka {KAFKA_VERSION} can not be fetched from {repositories}: "

@@ -8,6 +8,7 @@ start.
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import subprocess
 import tempfile
@@ -20,7 +21,7 @@ from tokentide_jobs.embedded.broker import BrokerKind, Capabilities, Notify
 from tokentide_jobs.embedded.cache import exclusive
 from tokentide_jobs.embedded.kafka_archive import archive_path, reading, writing
 from tokentide_jobs.embedded.kafka_artifacts import class_path, java
-from tokentide_jobs.embedded.kafka_settings import JAVA_OPTIONS, server_properties
+from tokentide_jobs.embedded.kafka_settings import JAVA_OPTIONS, java_environment, server_properties
 from tokentide_jobs.embedded.ports import LOOPBACK, choose_port
 from tokentide_jobs.embedded.processes import ChildProcess, ChildRecord
 from tokentide_jobs.errors import StackError
@@ -108,7 +109,11 @@ class KafkaBroker:
             self._port = choose_port(fixed_port, "--kafka-port")
             self._write_settings(choose_port(0, "controller port"))
             child = ChildProcess(
-                "kafka", self._java("kafka.Kafka", str(self._settings)), log_path=self._log_file
+                "kafka",
+                self._java("kafka.Kafka", self._settings.name),
+                log_path=self._log_file,
+                env=java_environment(os.environ),
+                cwd=self._home,
             )
             self._child = child  # from here on `stop` and `kill` of another thread reach it
             child.start()
@@ -165,7 +170,7 @@ class KafkaBroker:
         temporary.mkdir(parents=True)
 
     def _write_settings(self, controller_port: int) -> None:
-        text = server_properties(self._port, controller_port, self._home / "log")
+        text = server_properties(self._port, controller_port)
         self._settings.write_text(text, encoding="ascii")
 
     def _format(self) -> None:
@@ -174,7 +179,9 @@ class KafkaBroker:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
         done = subprocess.run(
-            self._java(*tool, f"--cluster-id={cluster_id}", "--config", str(self._settings)),
+            self._java(*tool, f"--cluster-id={cluster_id}", "--config", self._settings.name),
+            cwd=self._home,
+            env=java_environment(os.environ),
             capture_output=True,
             text=True,
             timeout=_START_DEADLINE_S,

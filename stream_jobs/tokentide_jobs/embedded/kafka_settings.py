@@ -5,11 +5,11 @@ What is set to other than Kafka's defaults, and why, stands beside the setting.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 
 from tokentide_jobs.embedded.ports import LOOPBACK
 
-__all__ = ["JAVA_OPTIONS", "server_properties"]
+__all__ = ["JAVA_OPTIONS", "java_environment", "server_properties"]
 
 JAVA_OPTIONS = (
     "-Xmx192m",
@@ -27,7 +27,11 @@ JAVA_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
 
+_FOREIGN_OPTIONS = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"}
+
 _SETTINGS = {
+    # Relative to the working directory: a comma in an absolute path would end the name.
+    "log.dirs": "log",
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
@@ -61,27 +65,22 @@ _SETTINGS = {
 }
 
 
-def server_properties(port: int, controller_port: int, log_dir: Path) -> str:
+def server_properties(port: int, controller_port: int) -> str:
     """The text of `server.properties`; the log directory alone outlives a change of ports."""
     settings = {
         **_SETTINGS,
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
         "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
-        "log.dirs": str(log_dir),
     }
-    return "".join(f"{name}={_escaped(value)}\n" for name, value in settings.items())
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def _escaped(value: str) -> str:
-    """A value in the syntax of Java properties files, which are Latin-1 with escapes."""
-    escaped = (
-        char if " " <= char <= "~" else "".join(f"\\u{unit:04x}" for unit in _utf16(char))
-        for char in value.replace("\\", "\\\\")
-    )
-    return "".join(escaped)
+def java_environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the Java process.
 
-
-def _utf16(char: str) -> tuple[int, ...]:
-    raw = char.encode("utf-16-be")
-    return tuple(int.from_bytes(raw[at : at + 2], "big") for at in range(0, len(raw), 2))
+    Options meant for somebody's other Java programs would change heap and class path here, and
+    without a UTF-8 locale Java can not name files that are not ASCII.
+    """
+    kept = {name: value for name, value in inherited.items() if name not in _FOREIGN_OPTIONS}
+    return {**kept, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}

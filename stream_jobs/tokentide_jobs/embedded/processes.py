@@ -47,11 +47,13 @@ class ChildProcess:
         *,
         log_path: Path,
         env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         self.name = name
         self.command = list(command)
         self.log_path = log_path
         self._env = dict(env) if env is not None else None
+        self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         self._was_asked = False
@@ -86,6 +88,7 @@ class ChildProcess:
                     stdout=log,
                     stderr=log,
                     env=self._env,
+                    cwd=self._cwd,
                     start_new_session=True,
                 )
                 .result()
