@@ -1,4 +1,4 @@
-"""A progress bar of events: how many, how fast, how long it takes."""
+"""Progress that people see: a bar of events, and the steps by which the stack starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["events_progress"]
+__all__ = ["Steps", "events_progress"]
 
 
 @contextmanager
@@ -39,3 +39,25 @@ def events_progress(screen: Console, label: str, total: int) -> Iterator[Callabl
             progress.update(task, completed=min(events, total), rate=rate)
 
         yield update
+
+
+class Steps:
+    """One line per thing started, with how long it took."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+
+    def step(self, what: str) -> None:
+        """Say it on a terminal only: a log needs the outcome, not the wait."""
+        if self._screen.is_terminal:
+            self._screen.print(f"  [dim]… {what}[/dim]", end="\r")
+
+    def done(self, what: str, took_s: float) -> None:
+        """One line that stays."""
+        self._screen.print(f"  [green]✓[/green] {what} [dim]{took_s:.1f} s[/dim]   ")
+
+    def note(self, text: str) -> None:
+        """One line that stays and is noticed."""
+        from rich.markup import escape
+
+        self._screen.print(f"  [yellow]![/yellow] {escape(text)}", soft_wrap=True)

@@ -55,10 +55,12 @@ def duration_ms(value: float | None) -> str:
 
 
 def seconds(value: float) -> str:
-    """Return a duration given in seconds: `2.4 s`, `3.1 min`, `5.0 h`."""
+    """Return a duration given in seconds: `2.4 s`, `58 min`, `5.0 h`."""
     if value < 100:
         return f"{value:.1f} s"
-    return f"{value / 60:.1f} min" if value < 5_400 else f"{value / 3_600:.1f} h"
+    if value < 5_400:
+        return f"{value / 60:.1f} min" if value < 600 else f"{value / 60:.0f} min"
+    return f"{value / 3_600:.1f} h"
 
 
 def share(part: float, whole: float) -> str:

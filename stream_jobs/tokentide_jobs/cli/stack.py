@@ -71,6 +71,7 @@ def up(
     """
     import os
 
+    from tokentide_jobs.cli.progress import Steps
     from tokentide_jobs.cli.screen import console
     from tokentide_jobs.embedded.stack import Stack
     from tokentide_jobs.settings import Settings
@@ -85,7 +86,7 @@ def up(
             workers=workers,
             kafka_port=kafka_port,
             clickhouse_port=clickhouse_port,
-            reporter=_Screen(screen),
+            reporter=Steps(screen),
         )
         try:
             info = stack.start()
@@ -128,28 +129,6 @@ def down(data_dir: Path | None) -> None:
             )
         time.sleep(0.05)
     click.echo(f"stopped the stack of process {pid}", err=True)
-
-
-class _Screen:
-    """Progress on standard error: one line per thing started, with how long it took."""
-
-    def __init__(self, screen: Console) -> None:
-        self._screen = screen
-
-    def step(self, what: str) -> None:
-        """Say it on a terminal only: a log needs the outcome, not the wait."""
-        if self._screen.is_terminal:
-            self._screen.print(f"  [dim]… {what}[/dim]", end="\r")
-
-    def done(self, what: str, took_s: float) -> None:
-        """One line that stays."""
-        self._screen.print(f"  [green]✓[/green] {what} [dim]{took_s:.1f} s[/dim]   ")
-
-    def note(self, text: str) -> None:
-        """One line that stays and is noticed."""
-        from rich.markup import escape
-
-        self._screen.print(f"  [yellow]![/yellow] {escape(text)}", soft_wrap=True)
 
 
 def _show_ready(

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["headline", "pipeline_line", "summary_view"]
 
-_BAR_CELLS = 10
+_BAR_CELLS = 6
+_CELL = (0, 2, 0, 0)
+_TIGHT = (0, 1, 0, 0)
 
 
 def summary_view(summary: Summary, *, rows: int = 12) -> RenderableType:
@@ -38,20 +40,22 @@ def summary_view(summary: Summary, *, rows: int = 12) -> RenderableType:
 
 
 def headline(summary: Summary) -> Text:
-    """Return what a manager asks: how much, how many, how well."""
+    """Return what a manager asks, in two lines: how much, how many, how well."""
     total = summary.total
     span_s = max(1.0, (summary.until_us - summary.from_us) / 1e6)
     tokens = total.input_tokens + total.output_tokens
     return Text.assemble(
-        (dollars(total.cost_pico_usd), "bold green"), " for ",
-        (count(total.requests), "bold"), " requests in ", seconds(span_s), "   ",
-        (_short(tokens), "bold"), f" tokens ({_short(tokens / span_s)}/s)   ",
-        ("p50 ", "dim"), duration_ms(total.p50_ms), ("  p95 ", "dim"), duration_ms(total.p95_ms),
+        (dollars(total.cost_pico_usd), "bold green"), ("   spent on ", "dim"),
+        (count(total.requests), "bold"), (" requests in ", "dim"), seconds(span_s),
+        ("   tokens ", "dim"), f"{_short(tokens)}, {_short(tokens / span_s)}/s",
         ("   errors ", "dim"), share(total.errors, total.requests),
+        ("\nlatency ", "dim"), f"p50 {duration_ms(total.p50_ms)}, p95 {duration_ms(total.p95_ms)}",
+        ("   first token ", "dim"),
+        f"p50 {duration_ms(total.ttft_p50_ms)}, p95 {duration_ms(total.ttft_p95_ms)}",
     )  # fmt: skip
 
 
-def pipeline_line(pipeline: Pipeline, pending: int | None = None) -> Text:
+def pipeline_line(pipeline: Pipeline) -> Text:
     """Return how ingest is doing, as one line."""
     pace = count(round(pipeline.events / pipeline.busy_s)) if pipeline.busy_s else "-"
     text = Text.assemble(
@@ -61,20 +65,18 @@ def pipeline_line(pipeline: Pipeline, pending: int | None = None) -> Text:
     )  # fmt: skip
     if pipeline.dead_letters:
         text.append(f"; {count(pipeline.dead_letters)} dead letters", "yellow")
-    if pending:
-        text.append(f"; {count(pending)} records waiting", "yellow")
     return text
 
 
 def _models(summary: Summary, rows: int) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
-    table.add_column("model", no_wrap=True, max_width=28)
+    table = Table(box=None, pad_edge=False, header_style="bold dim", padding=_TIGHT)
+    table.add_column("model", no_wrap=True, max_width=27)
     for heading in ("requests", "spend", "", "p50", "p95", "ttft p50", "p95", "tok/s", "errors"):
         table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
     groups = summary.by["model"]
     most = max((group.cost_pico_usd for group in groups), default=0)
     for group in groups[:rows]:
-        is_unpriced = group.unpriced >= group.requests > 0
+        is_unpriced = group.unpriced > 0 and group.cost_pico_usd == 0
         table.add_row(
             group.name,
             count(group.requests),
@@ -94,16 +96,18 @@ def _models(summary: Summary, rows: int) -> Table:
 
 def _spend(dimension: str, summary: Summary) -> Table:
     groups: Sequence[Group] = summary.by[dimension]  # type: ignore[index]
-    table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="bold dim", padding=_CELL)
     table.add_column(dimension, no_wrap=True, max_width=18)
     table.add_column("requests", justify="right", no_wrap=True)
     table.add_column("spend", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     most = max((group.cost_pico_usd for group in groups), default=0)
     for group in groups[:8]:
+        is_unpriced = group.unpriced > 0 and group.cost_pico_usd == 0
+        spend = "-" if is_unpriced else dollars(group.cost_pico_usd)
         name = group.name or Text("(none)", "dim")
         table.add_row(
-            name, count(group.requests), dollars(group.cost_pico_usd),
+            name, count(group.requests), spend,
             _bar(group.cost_pico_usd, most),
         )  # fmt: skip
     return table
@@ -124,7 +128,6 @@ def _notes(summary: Summary) -> list[Text]:
     others = [
         (total.refused, "refused or filtered"),
         (total.truncated, "cut off at the token limit"),
-        (total.usage_missing, "without usage"),
         (total.unpriced, "without a price"),
     ]
     if said := [f"{count(number)} {what}" for number, what in others if number]:

@@ -284,7 +284,8 @@ class StoreReader:
         if not rows[0][0]:
             return RAW_KEPT_DAYS
         shortest = self._store.rows(
-            f"SELECT min(retention_days) FROM {self._db}.tenant_retention WHERE retention_days > 0"
+            "SELECT min(kept) FROM (SELECT argMax(days, set_at) AS kept "
+            f"FROM {self._db}.tenant_retention GROUP BY tenant) WHERE kept > 0"
         )[0][0]
         return min(RAW_KEPT_DAYS, int(shortest)) if shortest else RAW_KEPT_DAYS
 

@@ -1,0 +1,238 @@
+"""`tokentide demo`: the whole pipeline on real traffic, from an empty machine to a proof."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.target import data_dir_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tokentide_jobs.embedded.broker import BrokerKind
+    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.replay.workload import Workload
+    from tokentide_jobs.settings import Settings
+
+__all__ = ["demo"]
+
+_PROBES: Final = 250
+"""Calls sent one by one after the bulk, to see how soon an event can be queried."""
+_PROBE_RATE: Final = 100.0
+_INGEST_PATIENCE_S: Final = 90.0
+
+
+@click.command(short_help="Run everything on real traffic and prove the result.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Replay only N calls.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Decides all that is drawn.")
+@click.option("--broker", type=click.Choice(["kafka", "tansu"]), default=None,
+              help="As for `tokentide up`.")  # fmt: skip
+@data_dir_option
+def demo(limit: int | None, seed: int, broker: BrokerKind | None, data_dir: Path | None) -> None:
+    """Run everything on real traffic and prove the result.
+
+    Starts Kafka, ClickHouse and an ingest worker in the data directory (or uses the stack that
+    runs there), replays an hour of recorded traffic through the SDK, and prints what it cost, how
+    quick it was, and the proof that nothing was lost, doubled or mispriced. What it stored stays:
+    `tokentide up` brings it back.
+    """
+    import os
+
+    from tokentide_jobs.cli.screen import console
+    from tokentide_jobs.replay.workload import prepare
+    from tokentide_jobs.settings import Settings
+
+    began_s = time.monotonic()
+    screen = console()
+    directory = Settings.from_env(os.environ, data_dir).data_dir
+    screen.print("[bold]Tokentide[/]  from LLM call to proven cost, on this machine\n")
+    with _stack(directory, broker, screen) as settings:
+        work = prepare("mixed", seed=seed, limit=limit)
+        _introduce(work, screen)
+        is_ok = _run(settings, work, seed, screen)
+    _say_what_next(directory, data_dir, time.monotonic() - began_s, screen)
+    if not is_ok:
+        raise click.exceptions.Exit(EXIT_CHECK_FAILED)
+
+
+@contextmanager
+def _stack(directory: Path, broker: BrokerKind | None, screen: Console) -> Iterator[Settings]:
+    """Give the settings of the stack that runs in the directory, or of one of our own."""
+    from tokentide_jobs.cli.progress import Steps
+    from tokentide_jobs.embedded.discovery import StackInfo, find_stack
+    from tokentide_jobs.embedded.stack import Stack
+    from tokentide_jobs.settings import Settings
+
+    def settings_of(info: StackInfo) -> Settings:
+        # The stack, whatever the environment names: a demo must not write to somebody's cluster.
+        return Settings.from_env(
+            {}, directory, kafka_bootstrap=info.kafka, clickhouse_url=info.clickhouse_url,
+            events_topic=info.events_topic, log_id=info.log_id,
+        )  # fmt: skip
+
+    running = find_stack(directory)
+    if running is not None and running.clickhouse_url:
+        screen.print(f"using the stack that runs in {directory} (pid {running.pid})")
+        yield settings_of(running)
+        return
+    stack = Stack(
+        directory, broker=broker, workers=1, environ=_environment(), reporter=Steps(screen)
+    )
+    with stack:
+        yield settings_of(stack.info)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the worker, without settings meant for a pipeline elsewhere."""
+    import os
+
+    return {name: value for name, value in os.environ.items() if not name.startswith("TOKENTIDE_")}
+
+
+def _introduce(work: Workload, screen: Console) -> None:
+    from tokentide_jobs.cli.screen import count, seconds
+
+    screen.print(
+        f"\nreplaying [bold]{count(work.requests)}[/] calls, {seconds(work.span_s)} of recorded "
+        "traffic:\nchats (Azure), coding agents (Claude Code sessions), reasoning clients "
+        "(ServeGen).\n[dim]Recorded: times, tokens, agents' models and latency. Joined by seed: "
+        "who calls; latency and\nfailures of chats, at measured rates (LLMPerf). Column by "
+        "column: docs/replay.md[/]\n",
+        soft_wrap=True,
+    )
+
+
+def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool:
+    """Send, wait, measure, show and verify; returns whether the proof holds."""
+    from tokentide_jobs.cli.replay import run
+    from tokentide_jobs.cli.screen import count, seconds
+    from tokentide_jobs.cli.summary import summary_view
+    from tokentide_jobs.cli.verify import check, proof_line
+    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.io.summary import read_summary
+    from tokentide_jobs.replay.pace import Pace
+
+    begin_us = time.time_ns() // 1_000
+    begin_s = time.monotonic()
+    sent = run(
+        work, Pace(), bootstrap=settings.kafka_bootstrap, topic=settings.events_topic,
+        is_live=False, screen=screen,
+    )  # fmt: skip
+    screen.print(
+        f"  [green]✓[/] sent {count(sent.events)} events through the SDK "
+        f"[dim]{seconds(sent.took_s)}, {count(round(sent.events / sent.took_s))}/s[/]"
+    )
+    with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
+        _wait_for_ingest(settings, store, begin_us, sent.events, screen)
+        took_s = time.monotonic() - begin_s
+        screen.print(
+            f"  [green]✓[/] priced, folded into windows and stored "
+            f"[dim]{seconds(took_s)} from first to last: "
+            f"{count(round(sent.events / took_s))} events/s, end to end[/]"
+        )
+        delays = _probe(settings, store, seed, screen)
+        if delays:
+            screen.print(
+                f"  [green]✓[/] event to queryable row "
+                f"[dim]p50 {delays[len(delays) // 2]:.2f} s, "
+                f"p95 {delays[int(len(delays) * 0.95)]:.2f} s ({len(delays)} sent one by one)[/]"
+            )
+        until_us = time.time_ns() // 1_000
+        from_us = begin_us - int(work.span_s * 1e6)
+        summary = read_summary(store, from_us, until_us)
+    screen.print()
+    screen.print(summary_view(summary, rows=16))
+    if (earlier := summary.total.requests - sent.requests - len(delays)) > 0:
+        screen.print(f"[dim]the hour also holds {count(earlier)} requests of earlier runs[/]")
+    screen.print()
+    report = check(settings, wait_s=30.0, screen=screen)
+    screen.print(proof_line(report))
+    return report.ok and not sent.lost
+
+
+def _wait_for_ingest(
+    settings: Settings, store: ClickHouse, since_us: int, events: int, screen: Console
+) -> None:
+    """Wait until the ledger has reached the present end of the log.
+
+    Raises:
+        ServiceUnreachable: It has not moved for a long time.
+    """
+    import asyncio
+
+    from tokentide_jobs.cli.progress import events_progress
+    from tokentide_jobs.errors import ServiceUnreachable
+    from tokentide_jobs.io.kafka_admin import end_offsets
+    from tokentide_jobs.io.summary import read_pipeline
+    from tokentide_jobs.io.verify_store import StoreReader
+
+    ends = asyncio.run(end_offsets(settings.kafka_bootstrap, settings.events_topic))
+    reader = StoreReader(store)
+    last: dict[int, int] = {}
+    moved_s = time.monotonic()
+    with events_progress(screen, "ingesting", events) as update:
+        while True:
+            done = reader.positions(settings.log_id, settings.events_topic)
+            if all(done.get(partition, 0) >= end for partition, end in ends.items()):
+                return
+            if done != last:
+                last, moved_s = done, time.monotonic()
+            if time.monotonic() - moved_s > _INGEST_PATIENCE_S:
+                raise ServiceUnreachable(
+                    f"ingest has not moved for {_INGEST_PATIENCE_S:g} s: look at "
+                    f"{settings.data_dir}/logs, and that a worker runs"
+                )
+            update(read_pipeline(store, since_us).events)
+            time.sleep(0.1)
+
+
+def _probe(settings: Settings, store: ClickHouse, seed: int, screen: Console) -> list[float]:
+    """Send calls one by one at a steady rate and measure when each can be queried.
+
+    Returns:
+        Seconds from emit to the first query that found the row, ascending.
+    """
+    from tokentide import Telemetry
+    from tokentide_jobs.cli.probe import Probe
+    from tokentide_jobs.replay.pace import Pace, Plan
+    from tokentide_jobs.replay.send import send
+    from tokentide_jobs.replay.workload import prepare
+
+    work = prepare("azure", seed=seed + 1, limit=_PROBES)
+    begin_us = time.time_ns() // 1_000
+    plan = Plan.make(Pace(rate_per_s=_PROBE_RATE), begin_us, _PROBES, work.span_s, is_live=True)
+    telemetry = Telemetry(
+        bootstrap=settings.kafka_bootstrap, topic=settings.events_topic, service="tokentide-replay"
+    )
+    probe = Probe(store, begin_us)
+    try:
+        with screen.status("[dim]one by one …[/]"), probe:
+            send(probe.noting(work.events()), plan, telemetry)
+            probe.wait(20.0)
+    finally:
+        telemetry.close()
+    return probe.delays()
+
+
+def _say_what_next(directory: Path, data_dir: Path | None, took_s: float, screen: Console) -> None:
+    from tokentide_jobs.cli.screen import seconds
+
+    option = f" --data-dir {data_dir}" if data_dir is not None else ""
+    screen.print(f"\n[dim]done in {seconds(took_s)}; everything is kept in {directory}[/]\n")
+    tries = (
+        (f"tokentide up{option}", "runs it again, with all of this in it"),
+        (f"tokentide replay --live{option}", "beside it: an hour of traffic at its real pace"),
+        (f"tokentide top{option}", "watches it"),
+        (f'tokentide sql{option} "SELECT * FROM spend_by_hour"', "asks"),  # noqa: S608 - shown
+    )
+    screen.print("[bold]try next[/]")
+    width = max(len(command) for command, _why in tries)
+    for command, why in tries:
+        screen.print(f"  {command:<{width}}  [dim]{why}[/]", soft_wrap=True)
