@@ -118,6 +118,15 @@ class ChildProcess:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait until it ends by itself; its exit code, None when the time is up first."""
+        if self._process is None:
+            return None
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
     def kill(self) -> None:
         """End it without asking."""
         if self._process is not None and self._process.poll() is None:

@@ -38,8 +38,16 @@ __all__ = ["Stack", "worker_environment"]
 _MIN_FREE_BYTES = 512 * 1024 * 1024
 """ClickHouse stops merging and Kafka stops for good when the disk is full: do not even start."""
 
-_STOP_WORKERS_S, _STOP_CLICKHOUSE_S, _STOP_BROKER_S = 6.0, 4.0, 3.0
+_STOP_WORKERS_S, _STOP_CLICKHOUSE_S, _STOP_BROKER_S = 7.0, 5.0, 2.0
 """Together less than the 15 s after which whoever sent SIGTERM may lose patience."""
+
+_WORKER_DEFAULTS: dict[BrokerKind, dict[str, str]] = {
+    # A worker that was killed is back at once, but reads again only when the broker has given its
+    # predecessor up; Tansu waits for more than two sessions when a member comes back.
+    "kafka": {"TOKENTIDE_SESSION_TIMEOUT_MS": "6000", "TOKENTIDE_DRAIN_S": "5"},
+    "tansu": {"TOKENTIDE_SESSION_TIMEOUT_MS": "3000", "TOKENTIDE_DRAIN_S": "5"},
+}
+"""What workers of the stack do unless the environment says otherwise."""
 
 _BROKER_NAMES = {"kafka": "Apache Kafka", "tansu": "Tansu"}
 
@@ -228,7 +236,7 @@ class Stack:
             self._worker_count,
             self._worker_command,
             log_dir=self.data_dir / "logs",
-            env={**self._environ, **worker_environment(info)},
+            env={**_WORKER_DEFAULTS[self.broker.kind], **self._environ, **worker_environment(info)},
             notify=self._report.note,
         )
         workers.start()

@@ -7,6 +7,7 @@ everything keyed by offsets carries is new as well.
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -55,7 +56,8 @@ class TansuBroker:
         if self._child is not None and (running := self._child.record()) is not None:
             return running
         self._port = choose_port(self._wanted_port or self._port, "--kafka-port")
-        child = ChildProcess("tansu", self._command(), log_path=self._log_file)
+        plain = {**os.environ, "NO_COLOR": "1"}
+        child = ChildProcess("tansu", self._command(), log_path=self._log_file, env=plain)
         self._child = child  # from here on `stop` and `kill` of another thread reach it
         child.start()
         give_up_at = time.monotonic() + _START_DEADLINE_S
