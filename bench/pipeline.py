@@ -50,7 +50,7 @@ class Pipeline:
         env["TOKENTIDE_DATA_DIR"] = str(self.root)
         env.update({f"TOKENTIDE_{name.upper()}": value for name, value in settings.items()})
         log = (self.root / "worker.log").open("ab")
-        command = [sys.executable, "-m", "tokentide_jobs.cli.main", "worker", "ingest"]
+        command = [sys.executable, "-m", "tokentide_jobs", "worker", "ingest"]
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         try:
             yield psutil.Process(process.pid)
