@@ -52,7 +52,8 @@ ODD_VALUES: list[Any] = [
     None, True, False, 0, -1, 1, 5, 5.0, 0.5, -0.0, 1e3, 1e300, 2**40, 2**40 + 1, 2**53 + 1, 2**63,
     2**64, 2**70, NOW_US, NOW_US + 10**9, NOW_US - 10**9, NOW_US - 10**9 - 1, "", "5", "ok", "null",
     "true", "{}", '{"a": "b"}', "[1]", ":", ":x", "\u0000", "é" * 100, "x" * 128, "x" * 129,
-    "é" * 128, "é" * 129, "x" * 3000, "a\"b\\c\n", "😀", "service", [], [None], ["a", 1], ["5"],
+    "é" * 128, "é" * 129, "x" * 3000, "a\"b\\c\n", "😀", "\ud800", "service",
+    [], [None], ["a", 1], ["5"],
     ["a", "b"], ["x" * 129], [["a"]], {}, {"a": 1}, {"a": "b"}, {"service": "x"}, {"region": "x"},
     {"a": None}, {"pid": "5"}, {"": "x"}, {"k" * 65: "v"}, {"a": "v" * 257}, {"a": {"b": 1}},
     {str(i): "v" for i in range(33)}, {'a"type': "x"}, {'a": "b", "c': "x"},
@@ -67,12 +68,14 @@ FIELD_NAMES = st.sampled_from([*FIELDS, "unknown", "my_version", "user_name", "x
 
 def encode(pairs: list[tuple[str, Any]], rng: random.Random) -> bytes:
     """Write pairs (duplicates survive) as JSON in one of the styles producers use."""
-    colon, comma = rng.choice([(":", ","), (": ", ", "), (" : ", ","), (" :", " , "), ("  :", ",")])
+    colon, comma = rng.choice(
+        [(":", ","), (": ", ", "), (" : ", ","), (" :", " , "), ("  :", ","), ("\t:", ",")]
+    )
     ascii_only = rng.random() < 0.5
     parts = [
         json.dumps(key) + colon + json.dumps(value, ensure_ascii=ascii_only) for key, value in pairs
     ]
-    return ("{" + comma.join(parts) + "}").encode()
+    return ("{" + comma.join(parts) + "}").encode(errors="surrogatepass")
 
 
 @st.composite

@@ -277,6 +277,12 @@ def _escape_suspects(buffer: bytes, content: NDArray[np.uint8]) -> Positions:
 
 def key_ending_at(buffer: bytes, quotes: Positions, name: str) -> Flags:
     """Tell which of the keys that close at `quotes` (all of the group of `name`) are `name`."""
-    key = _key_of(name, 0)
-    equal: Flags = (_windows(buffer)[quotes - 16] & np.uint64(key.mask)) == np.uint64(key.expected)
+    windows = _windows(buffer)
+    equal = np.ones(len(quotes), bool)
+    rest = (b'"' + name.encode())[:-8]
+    back = 16
+    while rest:
+        mask, expected = np.uint64(_mask(len(rest[-8:]))), np.uint64(_little_endian(rest[-8:]))
+        equal &= (windows[quotes - back] & mask) == expected
+        rest, back = rest[:-8], back + 8
     return equal
