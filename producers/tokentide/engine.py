@@ -109,9 +109,10 @@ class Engine:
             return self.queued == 0
         from tokentide.worker import FlushRequest
 
-        request = FlushRequest(self.buffer.passed + len(self.buffer))
+        request = FlushRequest()
         worker.ask(request)
-        return request.done.wait(max(0.0, deadline_s - time.monotonic()))
+        request.done.wait(max(0.0, deadline_s - time.monotonic()))
+        return request.is_settled
 
     def close(self, timeout_s: float) -> None:
         """Delivers what is left, as far as `timeout_s` allows, and ends the thread."""
@@ -267,7 +268,8 @@ class Engine:
             self._counters,
             put_stats=self.put_stats,
             total_dropped=lambda: sum(self.dropped().values()),
-            is_orphaned=self._is_orphaned,
+            # Whoever closes wants to put in a last word, so the thread does not end by itself then.
+            is_orphaned=lambda: self._is_orphaned() and not self.is_closed,
             log=self._log,
         )
 

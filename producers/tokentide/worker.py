@@ -39,11 +39,13 @@ CLOSE_SENDER_S = 1.0
 
 @dataclass(slots=True)
 class FlushRequest:
-    """Somebody waits until everything emitted before `passed` is settled."""
+    """Somebody waits until everything emitted before is settled."""
 
-    passed: int
-    """Position in the buffer that has to be reached."""
+    passed: int | None = None
+    """Position in the buffer that has to be reached; set by the worker, who alone takes from it."""
     done: threading.Event = field(default_factory=threading.Event)
+    """Set when there is nothing more to wait for, settled or not."""
+    is_settled: bool = False
     last_frame: int | None = None
     """Number of the frame that has to be settled, once the position was reached."""
 
@@ -91,6 +93,7 @@ class Worker:
         self._frames = asyncio.Event()
         self._is_open = False
         self._stopping = False
+        self._has_ended = False
         self._jitter = random.Random()  # noqa: S311
 
     @property
@@ -109,6 +112,9 @@ class Worker:
     def ask(self, request: FlushRequest) -> None:
         """Registers a flush and starts on it at once; from any thread."""
         self._requests.append(request)
+        # In this order, and `run` does it the other way round: one of the two sees the other.
+        if self._has_ended:
+            request.done.set()
         self.wake()
 
     def stop(self) -> None:
@@ -128,7 +134,9 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await courier
             await self._close_sender()
-            self._counters.connected = False
+            self._has_ended = True
+            for request in self._requests.copy():
+                request.done.set()
 
     # -- collecting -------------------------------------------------------------------------
 
@@ -150,6 +158,9 @@ class Worker:
         if self._clock() >= self._stats_due_s:
             self._stats_due_s = self._clock() + self._settings.stats_interval_s
             self._put_stats()
+        for request in self._requests.copy():
+            if request.passed is None:
+                request.passed = self._buffer.passed + len(self._buffer)
         while len(self._buffer) and self._has_room():
             dropped_before = self._total_dropped()
             for entry in self._buffer.take(SLICE_EVENTS):
@@ -184,10 +195,12 @@ class Worker:
     def _answer(self) -> None:
         """Completes the flushes whose events are all settled."""
         first = self.backlog.first_number
-        for request in list(self._requests):
-            if request.last_frame is None and self._buffer.passed >= request.passed:
+        for request in self._requests.copy():
+            has_position = request.passed is not None and self._buffer.passed >= request.passed
+            if request.last_frame is None and has_position and not len(self._framer):
                 request.last_frame = self._framer.next_number - 1
             if request.last_frame is not None and (first is None or first > request.last_frame):
+                request.is_settled = True
                 request.done.set()
                 self._requests.remove(request)
 

@@ -55,7 +55,7 @@ class Bench:
             self.buffer.put(time.time_ns(), {"type": "request", **fields})
 
     async def flush(self) -> None:
-        request = FlushRequest(self.buffer.passed + len(self.buffer))
+        request = FlushRequest()
         self.worker.ask(request)
         await until(request.done.is_set)
 
@@ -246,13 +246,33 @@ async def test_flush_waits_only_for_what_was_emitted_before() -> None:
     async with running(bench):
         bench.put(1)
         await bench.worker.collect()
-        early = FlushRequest(bench.buffer.passed + len(bench.buffer))
+        early = FlushRequest()
         bench.worker.ask(early)
         await asyncio.sleep(0.01)
         assert not early.done.is_set()
         assert isinstance(bench.sender, AbsentSender)
         bench.sender.is_there = True
         await until(early.done.is_set)
+
+
+async def test_a_flush_is_not_answered_while_its_events_are_being_framed() -> None:
+    for _ in range(50):
+        async with running(Bench(frame_events=60)) as bench:
+            bench.put(430)
+            await bench.flush()
+            assert len(bench.events) == 430
+
+
+async def test_a_flush_that_the_worker_can_not_complete_ends_with_it() -> None:
+    bench = Bench(AbsentSender())
+    request = FlushRequest()
+    async with running(bench):
+        bench.put(1)
+        bench.worker.ask(request)
+    late = FlushRequest()
+    bench.worker.ask(late)
+    assert (request.done.is_set(), request.is_settled) == (True, False)
+    assert (late.done.is_set(), late.is_settled) == (True, False)
 
 
 async def test_an_orphaned_worker_delivers_and_then_ends() -> None:
