@@ -69,8 +69,14 @@ def test_credentials_may_come_in_any_of_three_ways(server: ClickHouseProcess) ->
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, basic("analyst", ""), basic("analyst", "lock"), basic("nobody", "look")]
-    + [{"Authorization": "Basic not base64!"}, {"X-ClickHouse-User": "default"}],
+    [
+        {},
+        basic("analyst", ""),
+        basic("analyst", "lock"),
+        basic("nobody", "look"),
+        {"Authorization": "Basic not base64!"},
+        {"X-ClickHouse-User": "default"},
+    ],
 )
 def test_wrong_credentials_are_refused_alike(
     server: ClickHouseProcess, headers: dict[str, str]

@@ -99,8 +99,14 @@ def test_words_in_strings_comments_and_names_are_not_clauses(ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     ("name", "header_lines"),
-    [("TSVWithNames", 1), ("TSVWithNamesAndTypes", 2), ("CSVWithNames", 1)]
-    + [("JSONCompactEachRowWithNamesAndTypes", 2), ("TSV", 0), ("JSONEachRow", 0)],
+    [
+        ("TSVWithNames", 1),
+        ("TSVWithNamesAndTypes", 2),
+        ("CSVWithNames", 1),
+        ("JSONCompactEachRowWithNamesAndTypes", 2),
+        ("TSV", 0),
+        ("JSONEachRow", 0),
+    ],
 )
 def test_a_streamed_result_carries_its_header_once(ask: Ask, name: str, header_lines: int) -> None:
     response = ask(f"SELECT number, 'x' AS s FROM numbers(400000) FORMAT {name}")

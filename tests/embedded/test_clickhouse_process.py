@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import clickhouse_connect
+import psutil
 import pytest
 import urllib3
 
@@ -144,3 +145,21 @@ def test_it_prints_where_it_listens_once_it_answers(tmp_path: Path) -> None:
         assert child.wait(30) == 0
     assert f'"pid": {child.pid}' in line
     assert '"url": "http://127.0.0.1:' in line
+
+
+def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, sys\n"
+        "from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess\n"
+        "server = ClickHouseProcess.start(pathlib.Path(sys.argv[1]))\n"
+        "print(server.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    owner = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert owner.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 15
+    while psutil.pid_exists(int(owner.stdout)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    ClickHouseProcess.start(tmp_path).stop()

@@ -1,7 +1,7 @@
 """`python -m tokentide_jobs.embedded.clickhouse`: serve one data directory until told to stop.
 
-SIGTERM and Ctrl-C end it cleanly: no new requests, running ones are cancelled, the engine writes what it
-holds. Exit codes: 0 stopped, 2 wrong option, 3 port or directory in use, 4 internal.
+SIGTERM and Ctrl-C end it cleanly: no new requests, running ones are cancelled, the engine writes
+what it holds. Exit codes: 0 stopped, 2 wrong option, 3 port or directory in use, 4 internal.
 """
 
 from __future__ import annotations
@@ -17,18 +17,23 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 from aiohttp import web
 
 from tokentide_jobs.errors import ConfigError, StackError
 
 from .engine_config import EngineLimits, write_config
 from .ownership import DirectoryLock, port_in_use
-from .pool import Engine
+from .pool import Engine, Lane
 from .server import Endpoint
 from .users import Accounts, load_accounts
 
 HOST = "127.0.0.1"
+LANES: dict[Lane, int] = {"read": 32, "write": 32, "control": 1}
+"""Threads for each kind of request; they start when first used, and the last used is used first."""
+
 _SHUTDOWN_S = 5.0
+_OWNER_POLL_S = 1.0
 _MAX_LINE_BYTES = 1 << 20
 """Longest request line and header: queries travel in URLs (the server's http_max_uri_size)."""
 
@@ -49,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         data_dir = options.data_dir.resolve()
         with DirectoryLock(data_dir):
-            asyncio.run(_serve(data_dir, options.port, options.ready_file, accounts, limits))
+            asyncio.run(_serve(data_dir, options, accounts, limits))
     except ConfigError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 2
@@ -62,12 +67,13 @@ def main(argv: list[str] | None = None) -> int:
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tokentide_jobs.embedded.clickhouse",
-        description="ClickHouse's HTTP interface over an embedded engine, on the loopback interface.",
+        description="ClickHouse's HTTP interface over an embedded engine, on loopback only.",
     )
     parser.add_argument("--data-dir", type=Path, required=True, help="where all data lives")
     parser.add_argument("--port", type=int, default=8123, help="TCP port; 0 picks a free one")
     parser.add_argument("--ready-file", type=Path, help="JSON with url and pid, written when ready")
     parser.add_argument("--users-file", type=Path, help="JSON list of accounts")
+    parser.add_argument("--owner-pid", type=int, help="stop when this process is gone")
     parser.add_argument("--memory-mb", type=int, default=1000, help="ceiling of the engine")
     parser.add_argument(
         "--max-threads", type=int, default=max(1, min(4, os.cpu_count() or 1)), help="per query"
@@ -76,8 +82,9 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 
 
 async def _serve(
-    data_dir: Path, port: int, ready_file: Path | None, accounts: Accounts, limits: EngineLimits
+    data_dir: Path, options: argparse.Namespace, accounts: Accounts, limits: EngineLimits
 ) -> None:
+    port: int = options.port
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -104,14 +111,26 @@ async def _serve(
                 raise port_in_use(HOST, port) from exc
             raise StackError(f"cannot listen on {HOST}:{port}: {exc.strerror}") from exc
         url = f"http://{HOST}:{runner.addresses[0][1]}"
-        _announce(url, ready_file)
+        _announce(url, options.ready_file)
+        watch = loop.create_task(_watch(options.owner_pid, stop))
         await stop.wait()
+        watch.cancel()
         await engine.interrupt()
     finally:
         await runner.cleanup()
         await engine.close()
-        if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
+        _retract(options.ready_file)
+
+
+async def _watch(owner_pid: int | None, stop: asyncio.Event) -> None:
+    """Stop when the owner has died without stopping us: its children belong to nobody then."""
+    while owner_pid is not None:
+        try:
+            await asyncio.wait_for(stop.wait(), _OWNER_POLL_S)
+            return
+        except TimeoutError:
+            if not psutil.pid_exists(owner_pid):
+                stop.set()
 
 
 def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
@@ -119,7 +138,7 @@ def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
     os.chdir(data_dir)
     write_config(data_dir, limits)
     try:
-        return Engine(Path("store"), Path("config.xml"), {"read": 16, "write": 8, "control": 1})
+        return Engine(Path("store"), Path("config.xml"), LANES)
     except RuntimeError as exc:
         raise StackError(f"the engine cannot open {data_dir}: {exc}") from exc
 
@@ -131,6 +150,11 @@ def _announce(url: str, ready_file: Path | None) -> None:
         partial = ready_file.with_name(ready_file.name + ".partial")
         partial.write_text(ready + "\n", encoding="utf-8")
         partial.replace(ready_file)
+
+
+def _retract(ready_file: Path | None) -> None:
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

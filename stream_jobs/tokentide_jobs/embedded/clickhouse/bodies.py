@@ -1,7 +1,8 @@
 """Request bodies as a stream of plain bytes, whatever they were compressed with.
 
-An insert of any size passes through a bounded buffer: pieces are collected to about a megabyte, which
-makes the cost of handing one to the engine's thread disappear, and no more than that is held.
+An insert of any size passes through a bounded buffer: pieces are collected to about a megabyte,
+which makes the cost of handing one to the engine's thread disappear, and no more than that is
+held.
 """
 
 from __future__ import annotations

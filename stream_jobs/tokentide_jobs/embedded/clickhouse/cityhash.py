@@ -1,7 +1,8 @@
 """CityHash128 1.0.2, the checksum in front of every block of ClickHouse's own compression.
 
-ClickHouse froze this version of the hash; later versions give other values, so no library will do.
-Ported from the algorithm as published by Google (MIT licence). Clients verify it (clickhouse-go does).
+ClickHouse froze this version of the hash; later versions give other values, so no library will
+do. Ported from the algorithm as published by Google (MIT licence). Clients verify it
+(clickhouse-go does).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """HTTP content codings: incremental decoders for request bodies, encoders for responses.
 
-Bodies may hold several frames one after the other (clickhouse-connect compresses each Native block by
-itself); a decoder that stops after the first would lose rows without an error.
+Bodies may hold several frames one after the other (clickhouse-connect compresses each Native
+block by itself); a decoder that stops after the first would lose rows without an error.
 """
 
 from __future__ import annotations

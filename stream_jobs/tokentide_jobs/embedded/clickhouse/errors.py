@@ -1,7 +1,7 @@
 """ClickHouse exceptions on the wire: code, name, HTTP status and the text clients parse.
 
-Clients classify failures by number (`X-ClickHouse-Exception-Code`) and by the name in brackets at the
-end of the body, so both must be what the server sends: retry logic upstream depends on them.
+Clients classify failures by number (`X-ClickHouse-Exception-Code`) and by the name in brackets at
+the end of the body, so both must be what the server sends: retry logic upstream depends on them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,33 @@ CODE_NAMES: Final = {
 """Codes the endpoint raises by itself; every other code arrives from the engine with its name."""
 
 _STATUS_BY_CODES: Final = {
-    400: (6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223)
-    + (321, 376, 427, 441, 675, 676),
+    400: (
+        6,
+        8,
+        15,
+        25,
+        26,
+        27,
+        36,
+        37,
+        38,
+        41,
+        44,
+        53,
+        62,
+        72,
+        117,
+        123,
+        167,
+        168,
+        223,
+        321,
+        376,
+        427,
+        441,
+        675,
+        676,
+    ),
     401: (194,),
     403: (192, 193, 497, 512, 516),
     404: (46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336, 511),

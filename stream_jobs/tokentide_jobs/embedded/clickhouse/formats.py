@@ -1,8 +1,8 @@
 """Output formats: content type, and whether a result may be sent in the pieces it comes in.
 
-The engine formats every piece of a streamed result as a document of its own. For row formats pieces
-concatenate (after dropping repeated headers); for JSON, Parquet, Pretty and the like they do not, and
-the result is formatted whole.
+The engine formats every piece of a streamed result as a document of its own. For row formats
+pieces concatenate (after dropping repeated headers); for JSON, Parquet, Pretty and the like they
+do not, and the result is formatted whole.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class _DropBinaryHeader:
 class _JoinArrow:
     """Joins Arrow streams of one schema: the schema message and the end marker appear once.
 
-    The end marker is left off; an Arrow stream may simply end (Arrow columnar format, IPC streaming).
+    The end marker is left off: an Arrow stream may simply end (Arrow columnar format, IPC).
     """
 
     _END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"

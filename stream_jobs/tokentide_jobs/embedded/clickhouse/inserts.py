@@ -1,7 +1,7 @@
 """INSERT with data: the body goes to the engine as it arrives, in constant memory.
 
-The engine parses and squashes blocks as the server does, so deduplication by token, materialised views
-and the number of parts are the server's. Nothing is committed for a body that ends early.
+The engine parses and squashes blocks as the server does, so deduplication by token, materialised
+views and the number of parts are the server's. Nothing is committed for a body that ends early.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class _Insert:
         connection.insert_append(self._handle, data)
 
     def finish(self, connection: EngineConnection) -> None:
-        """Store the rows; until here nothing is visible unless the insert is larger than a block."""
+        """Store the rows; nothing is visible before, unless there are millions of them."""
         handle, self._handle = self._handle, None
         result = connection.insert_done(handle)
         self.rows, self.bytes = result.rows_written(), result.bytes_written()

@@ -1,9 +1,9 @@
 """Native blocks as newer clients want them: block info and serialisation markers put in.
 
-chDB writes Native for protocol revision 0. A client that names a later revision expects block info in
-front of every block (from 51903) and, from 54454, one byte after each column's type that says the
-column has no custom serialisation. Putting those in means knowing where every column ends, so this
-module walks the serialised data; it never decodes a value.
+chDB writes Native for protocol revision 0. A client that names a later revision expects block
+info in front of every block (from 51903) and, from 54454, one byte after each column's type that
+says the column has no custom serialisation. Putting those in means knowing where every column
+ends, so this module walks the serialised data; it never decodes a value.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ def _split(inner: str) -> list[str]:
 
 
 def _element_type(element: str) -> str:
-    """The type of a tuple element that may have a name in front (``a UInt8``, `` `x y` String``)."""
+    """The type of a tuple element, which may have a name in front (``a UInt8``)."""
     if element.startswith(("`", '"')):
         quote = element[0]
         end = element.index(quote, 1)

@@ -1,7 +1,7 @@
-"""One process owns a data directory: a lock the kernel drops when the process dies, however it dies.
+"""One process owns a data directory: by a lock that the kernel drops however the process dies.
 
-The file names the owner so that a second process can say who it is; the flock, not the file, decides,
-so a file left by a killed process never stands in the way.
+The file names the owner so that a second process can say who it is; the flock, not the file,
+decides, so a file left by a killed process never stands in the way.
 """
 
 from __future__ import annotations

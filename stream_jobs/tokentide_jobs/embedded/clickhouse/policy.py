@@ -1,8 +1,9 @@
 """What is refused before the engine sees it.
 
-The engine was made for one trusted process: it runs clauses the server keeps to its command line, and
-its read-only mode leaves a few doors open (stopping other people's queries, reading any file with the
-scalar function `file`). Those are closed here; everything else is the engine's own enforcement.
+The engine was made for one trusted process: it runs clauses the server keeps to its command line,
+and its read-only mode leaves a few doors open (stopping other people's queries, reading any file
+with the scalar function `file`). Those are closed here; everything else is the engine's own
+enforcement.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def _check_readonly(statement: Statement, user: str) -> None:
 def _lift_settings(statement: Statement, asked: QueryRequest) -> None:
     """Move a SETTINGS clause a read-only user may use out of the SQL.
 
-    The engine refuses every setting on a read-only connection; those that bound the user's own query
-    are therefore set before it becomes read-only (what CHANGEABLE_IN_READONLY does on a server).
+    The engine refuses every setting on a read-only connection; those that bound the user's own
+    query are therefore set before it becomes read-only (on a server: CHANGEABLE_IN_READONLY).
     """
     if statement.settings is None:
         return

@@ -1,9 +1,9 @@
 """The engine and its lanes: each request gets a connection of its own, on a thread of its own.
 
 A chDB connection runs one query at a time and keeps `SET` state, so sharing one would let a slow
-reader hold up inserts and let settings leak. A connection costs a tenth of a millisecond: it is opened
-for one request and closed after it. Lanes are single threads; readers, writers and control have their
-own, so that no number of readers can take the thread an insert needs.
+reader hold up inserts and let settings leak. A connection costs a tenth of a millisecond: it is
+opened for one request and closed after it. Lanes are single threads; readers, writers and control
+have their own, so that no number of readers can take the thread an insert needs.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ T = TypeVar("T")
 MARKER_SETTING = "promql_table"
 """A text setting without effect on SQL: it marks a query in system.processes so that KILL finds it.
 
-chDB offers neither query ids nor custom settings, and log_comment belongs to the client. It holds the
-client's query id, so system.query_log can be searched by it too.
+chDB offers neither query ids nor custom settings, and log_comment belongs to the client. The marker
+is the client's query id, so system.query_log can be searched by it too.
 """
 
 QUEUE_WAIT_S = 30.0

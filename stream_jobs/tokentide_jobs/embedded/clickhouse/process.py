@@ -1,7 +1,7 @@
 """The embedded ClickHouse as a child process: start it, know when it is ready, stop it.
 
-One process must own the engine (a crash of the engine must not take a test or a worker with it), so
-everybody who needs ClickHouse on a laptop starts it through this class.
+One process must own the engine (a crash of the engine must not take a test or a worker with it),
+so everybody who needs ClickHouse on a laptop starts it through this class.
 """
 
 from __future__ import annotations
@@ -67,11 +67,17 @@ class ClickHouseProcess:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         ready_file = data_dir / f"ready-{os.getpid()}-{time.monotonic_ns()}.json"
         command = [sys.executable, "-m", __package__, "--data-dir", str(data_dir)]
-        command += ["--port", str(port), "--ready-file", str(ready_file), *options]
+        command += ["--port", str(port), "--ready-file", str(ready_file)]
+        command += ["--owner-pid", str(os.getpid()), *options]
         with log_path.open("ab") as log:
             start = log.tell()
+            # A session of its own: Ctrl-C reaches the owner, which stops it in its turn.
             child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             url = _wait_ready(child, ready_file, log_path, start, timeout_s)

@@ -1,7 +1,8 @@
 """The statements that make a fresh connection the request's own, before its query runs.
 
-Settings go in as one `SET`, with `readonly` in the same statement, so that there is no moment at which
-a read-only request could change anything, and nothing is ever put back: the connection is thrown away.
+Settings go in as one `SET`, with `readonly` in the same statement, so that there is no moment at
+which a read-only request could change anything, and nothing is ever put back: the connection is
+thrown away.
 """
 
 from __future__ import annotations

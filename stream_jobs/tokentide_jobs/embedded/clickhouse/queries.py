@@ -1,4 +1,4 @@
-"""Statements that give a result: streamed in pieces where the format allows, else formatted whole."""
+"""Statements that give a result: in pieces where the format allows, else formatted whole."""
 
 from __future__ import annotations
 
@@ -35,19 +35,24 @@ async def run_query(
     output_format = statement.output_format or asked.default_format or DEFAULT_FORMAT
     sql = statement.sql
     call.killable = statement.keyword in (b"SELECT", b"WITH", b"FROM")
-    await call.run(lambda connection: prepare(connection, asked, call.marker))
     join = joiner(output_format) if _streams(statement, asked) else None
     if join is None:
         return await _run_whole(call, asked, sql, output_format, reply)
     pieces = _Pieces(sql, output_format, asked.revision, join, reply)
-    await call.run(pieces.begin)
-    if asked.wait_end_of_query:
-        return await _send_spooled(call, pieces, output_format, reply)
-    first, ended = await call.run(pieces.fetch)
+
+    def begin(connection: EngineConnection) -> tuple[bytes, bool]:
+        # One hop to the thread for all of it: most results are one piece.
+        prepare(connection, asked, call.marker)
+        pieces.begin(connection)
+        return pieces.fetch(connection)
+
+    block, ended = await call.run(begin)
     if ended:
-        return await reply.send_whole(first, output_format)
+        return await reply.send_whole(block, output_format)
+    if asked.wait_end_of_query:
+        return await _send_spooled(call, pieces, block, output_format, reply)
     await reply.start(output_format)
-    await reply.write(first)
+    await reply.write(block)
     while not ended:
         block, ended = await call.run(pieces.fetch)
         await reply.write(block)
@@ -66,6 +71,7 @@ async def _run_whole(
     call: Call, asked: QueryRequest, sql: bytes, output_format: str, reply: Reply
 ) -> web.StreamResponse:
     def work(connection: EngineConnection) -> bytes:
+        prepare(connection, asked, call.marker)
         result = connection.query(sql, output_format)
         summary = reply.summary
         summary.read_rows, summary.read_bytes = _storage_read(result)
@@ -83,11 +89,12 @@ async def _run_whole(
 
 
 async def _send_spooled(
-    call: Call, pieces: _Pieces, output_format: str, reply: Reply
+    call: Call, pieces: _Pieces, block: bytes, output_format: str, reply: Reply
 ) -> web.StreamResponse:
     """`wait_end_of_query=1`: hold the result, on disk beyond a few megabytes, until it is whole."""
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY_BYTES) as spool:
-        size = await call.run(lambda connection: pieces.drain(connection, spool))
+        spool.write(block)
+        size = len(block) + await call.run(lambda connection: pieces.drain(connection, spool))
         spool.seek(0)
         if size <= _SPOOL_MEMORY_BYTES:
             return await reply.send_whole(spool.read(), output_format)

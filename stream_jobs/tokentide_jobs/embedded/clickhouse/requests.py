@@ -1,7 +1,8 @@
 """What a request asks for, read from its URL, headers and form fields.
 
-Everything in the URL that is not a name of the HTTP interface itself is a setting of this one query;
-`param_*` are query parameters. Credentials may come as headers, basic auth or URL parameters.
+Everything in the URL that is not a name of the HTTP interface itself is a setting of this one
+query; `param_*` are query parameters. Credentials may come as headers, basic auth or URL
+parameters.
 """
 
 from __future__ import annotations

@@ -1,18 +1,17 @@
 """Responses as ClickHouse words them: headers, compression, and exceptions before or amid the data.
 
-Nothing is sent before the first megabyte or the end of the result, so most failures still get their
-own HTTP status; one that comes later is appended in the block clients look for, and the connection is
-closed so that the truncated result cannot be taken for a whole one.
+Nothing is sent before the first megabyte or the end of the result, so most failures still get
+their own HTTP status; one that comes later is appended in the block clients look for, and the
+connection is closed so that the truncated result cannot be taken for a whole one.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-import string
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -24,8 +23,6 @@ from .framing import FrameWriter
 if TYPE_CHECKING:
     from .pool import Engine
     from .requests import QueryRequest
-
-_TAG_ALPHABET: Final = string.ascii_lowercase + string.digits
 
 
 @dataclass(slots=True)
@@ -62,7 +59,7 @@ class Reply:
         self._request = request
         self._asked = asked
         self._engine = engine
-        self._tag = "".join(secrets.choice(_TAG_ALPHABET) for _ in range(16))
+        self._tag = secrets.token_hex(8)  # 16 characters, as the server's
         self._encoder: Encoder | None = None
         self._response: web.StreamResponse | None = None
         self.summary = Summary(started_ns=time.monotonic_ns())

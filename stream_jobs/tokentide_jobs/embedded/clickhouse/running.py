@@ -1,19 +1,23 @@
 """The queries that run now, by the id their client gave them.
 
-The engine gives queries ids of its own, so `KILL QUERY WHERE query_id = '...'` with the client's id would
-find nothing: the client's id is the query's marker, and such a statement is translated before it runs.
+The engine gives queries ids of its own, so `KILL QUERY WHERE query_id = '...'` with the client's
+id would find nothing: the client's id is the query's marker, and such a statement is translated
+before it runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from .connection import EngineConnection
 from .errors import ClickHouseError
 from .literals import quote, unquote
 from .pool import MARKER_SETTING
 from .sql_text import Statement
+
+_ENGINE_ID: Final = f"SELECT query_id FROM system.processes WHERE Settings['{MARKER_SETTING}'] = "  # noqa: S608  # a constant of this program, completed by a quoted literal
 
 
 class RunningQueries:
@@ -44,11 +48,8 @@ class RunningQueries:
             query_id = unquote(sql[start:end].decode(errors="replace"))
             if query_id not in self._ids:
                 continue
-            lookup = (
-                "SELECT query_id FROM system.processes "
-                f"WHERE Settings['{MARKER_SETTING}'] = {quote(query_id)} LIMIT 1"
-            )
-            found = bytes(connection.query(lookup, "TSVRaw").bytes()).decode().strip()
+            lookup = _ENGINE_ID + quote(query_id)
+            found = connection.query(lookup, "TSVRaw").bytes().decode().strip()
             if found:
                 sql = sql[:start] + quote(found).encode() + sql[end:]
         return sql

@@ -1,8 +1,8 @@
 """Sessions: `session_id` keeps SET, USE and temporary tables from one request to the next.
 
-Most clients name a session and never use it (clickhouse-connect does by default), so a session costs
-nothing until a statement leaves state behind; only then does it get a connection of its own. Settings of
-a single request are put back after it.
+Most clients name a session and never use it (clickhouse-connect does by default), so a session
+costs nothing until a statement leaves state behind; only then does it get a connection of its
+own. Settings of a single request are put back after it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from .sql_text import Statement
 
 MAX_TIMEOUT_S: Final = 3600.0
 """The server's max_session_timeout."""
+
+
+_CURRENT: Final = "SELECT name, value, changed FROM system.settings WHERE name IN"
 
 
 @dataclass(slots=True)
@@ -101,11 +104,10 @@ def snapshot(
 ) -> Callable[[EngineConnection], None]:
     """Note the settings and database the request will change; returns what puts them back."""
     # The endpoint's own marker and log switch are set anew by every request and need no undoing.
-    names = ", ".join(quote(name) for name in asked.settings)
     rows: list[tuple[str, str, bool]] = []
-    if names:
-        sql = f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})"
-        data = connection.query(sql, "JSONCompactEachRow").bytes()
+    if asked.settings:
+        names = ", ".join(quote(name) for name in asked.settings)
+        data = connection.query(f"{_CURRENT} ({names})", "JSONCompactEachRow").bytes()
         rows = [tuple(json.loads(line)) for line in data.splitlines()]
     database = bytes(connection.query("SELECT currentDatabase()", "TSVRaw").bytes()).decode()[:-1]
 

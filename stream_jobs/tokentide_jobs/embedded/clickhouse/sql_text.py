@@ -1,8 +1,8 @@
 """Where the parts of a statement are: its first word, its FORMAT, and where INSERT data begins.
 
 ClickHouse's HTTP interface takes SQL and insert data in one byte string, so the endpoint has to
-find the seam the way the server's parser does: quoted text and comments never count. It reads only
-as far as that seam, because what follows is data in any format and need not even be text.
+find the seam the way the server's parser does: quoted text and comments never count. It reads
+only as far as that seam, because what follows is data in any format and need not even be text.
 """
 
 from __future__ import annotations
@@ -147,13 +147,14 @@ def _settings_clause(sql: bytes, found: list[Token]) -> tuple[int, int, dict[str
     ]
     end = ends[0] if ends else len(found)
     values: dict[str, str] = {}
-    while at + 2 < end + 1:
+    stop = at - 1
+    while stop < end:
+        at = stop + 1
         if at + 2 >= end or found[at].kind != "word" or found[at + 1].text != b"=":
             return None
         stop = next((n for n in range(at + 2, end) if _is_comma(found[n])), end)
         value = sql[found[at + 2].start : found[stop - 1].end]
         values[found[at].text.decode()] = value.decode(errors="replace")
-        at = stop + 1
     return found[starts[-1]].start, found[end - 1].end, values
 
 
@@ -181,7 +182,7 @@ def _parse_insert(sql: bytes) -> Statement:
         if token.depth == 0 and token.kind == "word" and previous is not None:
             if previous.keyword == b"FORMAT":
                 return _with_data(statement, previous.start, token, selects)
-            if token.keyword == b"VALUES" and not selects:
+            if token.keyword == b"VALUES" and not selects and not _is_name(previous):
                 return _with_data(statement, token.start, token, selects)
         if token.keyword in (b"SELECT", b"WITH") and not _is_name(previous):
             selects = True

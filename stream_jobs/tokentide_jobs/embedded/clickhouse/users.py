@@ -1,7 +1,8 @@
 """Who may ask, and what a read-only user may change.
 
-Every query runs as the engine's one user, so accounts live here: a name, a password, and whether the
-request's own connection is made read-only (`SET readonly = 1`), which the engine then enforces.
+Every query runs as the engine's one user, so accounts live here: a name, a password, and whether
+the request's own connection is made read-only (`SET readonly = 1`), which the engine then
+enforces.
 """
 
 from __future__ import annotations
