@@ -81,14 +81,19 @@ class Engine:
         except IndexError:
             return
         self._ended.clear()
+        self._ready.clear()
+        self.is_started = True  # before the thread is there, which may end at once
         try:
             threading.Thread(target=self._run, name="tokentide", daemon=True).start()
-            self.is_started = True
         except Exception as exc:
-            self._start_after_ns = now_ns + START_RETRY_NS
             self._counters.note_failure(exc)
             self._log.note("start", "the background thread could not be started: %r", exc)
-            self._may_start.append(None)
+            self._allow_start(now_ns)
+
+    def _allow_start(self, now_ns: int) -> None:
+        self._start_after_ns = now_ns + START_RETRY_NS
+        self.is_started = False
+        self._may_start.append(None)
 
     def note_internal(self, error: Exception) -> None:
         """Counts an event lost to an error of our own; never raises."""
@@ -220,31 +225,34 @@ class Engine:
     # -- background thread ------------------------------------------------------------------
 
     def _run(self) -> None:
+        has_died = False
         try:
-            importing.add(threading.get_ident())
-            try:
-                from tokentide.runner import run_worker
-
-                self._worker = self._make_worker()
-            finally:
-                importing.discard(threading.get_ident())
-            self._ready.set()
-            run_worker(self._worker)
+            self._work()
         except BaseException as exc:
             # The thread's own end, whatever it was; a host must never see it.
+            has_died = True
             self._counters.note_failure(exc)
             self._log.note("thread", "the background thread ended: %s", describe(exc))
-            if self._worker is not None:
+            worker, self._worker = self._worker, None
+            if worker is not None:
                 # Its frames go with it; what is still in the buffer waits for the next thread.
-                self._counters.drop("thread_died", self._worker.queued)
-                self._worker = None
-            if not self.is_closed:
-                self.is_started = False
-                self._start_after_ns = time.time_ns() + START_RETRY_NS
-                self._may_start.append(None)
+                self._counters.drop("thread_died", worker.queued)
         finally:
             self._ended.set()
             self._ready.set()
+            if has_died and not self.is_closed:
+                self._allow_start(time.time_ns())
+
+    def _work(self) -> None:
+        importing.add(threading.get_ident())
+        try:
+            from tokentide.runner import run_worker
+
+            self._worker = self._make_worker()
+        finally:
+            importing.discard(threading.get_ident())
+        self._ready.set()
+        run_worker(self._worker)
 
     def _make_worker(self) -> Worker:
         from tokentide.encoding import Encoder
