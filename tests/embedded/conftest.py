@@ -31,7 +31,9 @@ def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def sql_client(sql_server: str, request: pytest.FixtureRequest) -> Iterator[Client]:
     """A client whose default database is fresh, migrated and named after the test module."""
     database = request.module.__name__.rsplit(".", 1)[-1]
-    with clickhouse_connect.get_client(dsn=sql_server) as admin:
+    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
         migrate(admin, database)
-    with clickhouse_connect.get_client(dsn=sql_server, database=database) as client:
+    with clickhouse_connect.get_client(
+        dsn=sql_server, database=database, autogenerate_session_id=False
+    ) as client:
         yield client

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.embedded
 
 @pytest.fixture
 def admin(sql_server: str) -> Iterator[Client]:
-    with clickhouse_connect.get_client(dsn=sql_server) as client:
+    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as client:
         yield client
 
 
@@ -65,7 +65,7 @@ def test_workers_that_migrate_at_once_all_succeed_and_record_each_file_once(
     start = Barrier(workers)
 
     def work(_: int) -> None:
-        with clickhouse_connect.get_client(dsn=sql_server) as client:
+        with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as client:
             start.wait(30)
             migrate(client, "mig_threads")
 
@@ -102,7 +102,7 @@ def test_workers_that_replace_a_view_at_once_all_succeed(
     start = Barrier(workers)
 
     def work(_: int) -> None:
-        with clickhouse_connect.get_client(dsn=sql_server) as client:
+        with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as client:
             start.wait(30)
             migrate(client, "mig_views", root=small_root)
 
@@ -189,7 +189,8 @@ def test_two_migrations_with_one_number_are_refused(small_root: Path) -> None:
 def test_every_statement_for_a_cluster_is_valid_sql(admin: Client) -> None:
     target = Target("tokentide", "main")
     texts = [(s.name, s.text) for s in load_scripts()]
-    texts.append(("bootstrap.sql", (sql_root() / "bootstrap.sql").read_text("utf-8")))
+    for path in (sql_root() / "bootstrap.sql", *sorted((sql_root() / "roles").glob("*.sql"))):
+        texts.append((path.name, path.read_text("utf-8")))
     for name, text in texts:
         for statement in split_statements(render(text, target, name)):
             admin.command(f"EXPLAIN AST {statement}")

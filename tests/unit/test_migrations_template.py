@@ -118,6 +118,15 @@ def test_every_table_that_stores_rows_remembers_its_inserts() -> None:
                 assert "${dedup}" in statement, f"{path.name}: {statement[:120]}"
 
 
+def test_every_table_with_a_tenant_is_closed_to_analysts_of_other_tenants() -> None:
+    policies = (sql_root() / "roles/analyst.sql").read_text("utf-8")
+    for path in sql_root().glob("migrations/*.sql"):
+        for statement in split_statements(path.read_text("utf-8")):
+            table = re.search(r"CREATE TABLE IF NOT EXISTS (\S+)", statement)
+            if table and re.search(r"^ +tenant ", statement, re.MULTILINE):
+                assert f" ON {table[1]}\n" in policies, table[1]
+
+
 def test_every_file_opens_with_its_documentation() -> None:
     for script in load_scripts():
         assert script.text.startswith("-- "), script.name

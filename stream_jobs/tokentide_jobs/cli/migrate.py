@@ -23,18 +23,26 @@ __all__ = ["migrate"]
     default=None,
     help="Run ON CLUSTER NAME with replicated tables.  [default: a single node]",
 )
-def migrate(data_dir: Path | None, dry_run: bool, cluster: str | None) -> None:
+@click.option(
+    "--roles",
+    is_flag=True,
+    help="Also create roles, quotas and row policies (a server with access control).",
+)
+def migrate(data_dir: Path | None, dry_run: bool, cluster: str | None, roles: bool) -> None:
     """Create or update tables, views and functions in ClickHouse.
 
     Applied migrations are remembered with their checksum; running this again does nothing, and a
     migration that was edited after it was applied is an error that names the file.
     """
+    from tokentide_jobs.io.migrations import create_roles
     from tokentide_jobs.io.migrations import migrate as apply_migrations
 
     settings = find_target(data_dir, "clickhouse")
     client = connect_clickhouse(settings, database="default")
     try:
         applied = apply_migrations(client, settings.database, cluster=cluster, dry_run=dry_run)
+        if roles:
+            applied += create_roles(client, settings.database, cluster=cluster, dry_run=dry_run)
     finally:
         client.close()
     if dry_run:

@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.retention import retention_statements
 from tokentide_jobs.io.sql_files import sql_root
 from tokentide_jobs.io.sql_template import Target, render, split_statements
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-__all__ = ["Applied", "Script", "load_scripts", "migrate"]
+__all__ = ["Applied", "Script", "create_roles", "load_scripts", "migrate"]
 
 _NUMBERED = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-_RACE_CODES: Final = frozenset({44, 57, 60, 82, 521, 609, 741})
+_RACE_CODES: Final = frozenset({44, 57, 60, 82, 517, 521, 609, 741})
 """Another worker created, replaced or renamed the same object at this instant (column, table or
 database or function exists already, table not there for the moment): the statement is repeated."""
 _RACE_ATTEMPTS: Final = 8
@@ -144,6 +145,44 @@ def migrate(
         if not dry_run:
             _record(client, database, applied, position=len(known.get(script.name, ())))
         done.append(applied)
+    if not dry_run and "migrations/0007_tenant_retention.sql" in {s.name for s in scripts}:
+        for statement in retention_statements(client, target):
+            _execute(client, statement, "migrations/0007_tenant_retention.sql")
+            done.append(Applied("tenant_retention", "", (statement,), 0))
+    return done
+
+
+def create_roles(
+    client: Client,
+    database: str = "tokentide",
+    *,
+    cluster: str | None = None,
+    dry_run: bool = False,
+    root: Path | None = None,
+) -> list[Applied]:
+    """Create or replace the roles, profiles, quotas and row policies of `sql/roles/`.
+
+    Needs a server with access control and a user who may grant; repeating it changes nothing.
+
+    Args:
+        client: Any clickhouse-connect client.
+        database: Name of the database, migrated before.
+        cluster: Name of the cluster; None is a single node.
+        dry_run: Change nothing, return what would run.
+        root: Folder with the SQL files, default the packaged one.
+
+    Raises:
+        clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
+    """
+    target = Target(database, cluster)
+    done = []
+    for path in sorted(((root or sql_root()) / "roles").glob("*.sql")):
+        script = Script(f"roles/{path.name}", path.read_text("utf-8"), once=False)
+        statements = _statements(script.text, target, script.name)
+        if not dry_run:
+            for statement in statements:
+                _execute(client, statement, script.name)
+        done.append(Applied(script.name, script.checksum, statements, 0))
     return done
 
 

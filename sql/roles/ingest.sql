@@ -1,0 +1,21 @@
+-- The ingest workers: append to what they own, read what the protocol reads back, change nothing.
+-- Materialised views run with the rights of whoever created them (their definer), so the worker
+-- needs no right on the rollups.
+
+CREATE ROLE IF NOT EXISTS ${database}_ingest ${on_cluster};
+
+GRANT ${on_cluster} SELECT ON ${database}.* TO ${database}_ingest;
+
+GRANT ${on_cluster} INSERT ON ${database}.raw_requests TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.raw_evaluations TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.raw_feedback TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.raw_changes TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.raw_stats TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.windows_10s TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.ingest_intents TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.ingest_positions TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.log_incarnations TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.dead_letters TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.dead_letter_replays TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.price_cards TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.price_versions TO ${database}_ingest;
