@@ -134,6 +134,24 @@ def test_up_prints_one_line_and_sigterm_ends_everything_with_code_0(
     assert not (tmp_path / STACK_FILE_NAME).exists()
 
 
+def test_down_stops_the_stack_of_a_directory_and_is_content_with_none(
+    tmp_path: Path, start_up: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start_up("--broker", "tansu")
+    ready_line(process)
+    down = [sys.executable, "-c", "from tokentide_jobs.cli.main import run; run()", "down"]
+
+    for said in (f"process {process.pid}", "no stack runs"):
+        done = subprocess.run(
+            [*down, "--data-dir", str(tmp_path)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert said in done.stderr
+
+    process.communicate(timeout=5)
+    assert process.returncode == 0
+
+
 def test_kill_9_of_the_owner_leaves_no_orphan_and_the_next_start_recovers(
     tmp_path: Path, start_up: Callable[..., subprocess.Popen[str]]
 ) -> None:

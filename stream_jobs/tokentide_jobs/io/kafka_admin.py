@@ -7,8 +7,6 @@ own is reported and left alone. Offsets mean something only within one incarnati
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,9 +19,9 @@ from aiokafka.errors import (
     for_code,
 )
 
-from tokentide_jobs.errors import ConfigError, ServiceUnreachable
+from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.kafka_clients import admin_client, plain_client, unreadable_topic
-from tokentide_jobs.io.kafka_offsets import end_offsets, start_offsets
+from tokentide_jobs.io.kafka_offsets import end_offsets, offset_ranges, start_offsets
 from tokentide_jobs.io.kafka_wire import NO_TOPIC_ID, TopicIdsRequest
 from tokentide_schemas.topics import TOPICS, TopicSpec
 
@@ -38,8 +36,6 @@ __all__ = [
 
 _MAX_REPLICAS = 3
 """Copies of a new topic on a cluster of somebody's own, where it has that many brokers."""
-
-_LEADER_DEADLINE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +80,9 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec] = TOPICS) -> 
         missing = [spec for spec in specs if spec.name not in present]
         if missing:
             await _create(admin, missing, replicas=min(_MAX_REPLICAS, brokers))
+        for spec in missing:
+            # Creation is answered before the leaders know of it: a record sent now would fail.
+            await offset_ranges(bootstrap, spec.name, is_new=True)
         existing = [spec for spec in specs if spec.name in present]
         differing = await _differences(admin, existing) if existing else ()
     return TopicReport(
@@ -127,23 +126,6 @@ async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec], replicas: 
         if error_code not in (0, TopicAlreadyExistsError.errno):
             reason = detail or for_code(error_code).__name__
             raise ConfigError(f"Kafka refuses to create topic {topic}: {reason}")
-    await _await_leaders(admin, [spec.name for spec in specs])
-
-
-async def _await_leaders(admin: AIOKafkaAdminClient, topics: list[str]) -> None:
-    """Wait until every partition can be written to: creation is answered before that."""
-    give_up_at = time.monotonic() + _LEADER_DEADLINE_S
-    while True:
-        described = await admin.describe_topics(topics)
-        leaders = [part["leader"] for topic in described for part in topic["partitions"]]
-        if all(topic["partitions"] for topic in described) and min(leaders) >= 0:
-            return
-        if time.monotonic() > give_up_at:
-            raise ServiceUnreachable(
-                f"topics {', '.join(topics)} were created but have no leader after "
-                f"{_LEADER_DEADLINE_S:g} s: look at the brokers' logs"
-            )
-        await asyncio.sleep(0.05)
 
 
 async def _differences(

@@ -41,12 +41,15 @@ class OffsetRange:
     end: int
 
 
-async def offset_ranges(bootstrap: str, topic: str) -> dict[int, OffsetRange]:
+async def offset_ranges(
+    bootstrap: str, topic: str, *, is_new: bool = False
+) -> dict[int, OffsetRange]:
     """What every partition of a topic holds now, by partition.
 
     Args:
         bootstrap: `host:port`, several separated by commas.
         topic: An existing topic; asking never creates one.
+        is_new: It was created a moment ago: wait until the brokers know it and can take records.
 
     Raises:
         ServiceUnreachable: No broker answers, or a partition has no leader for ten seconds.
@@ -55,12 +58,14 @@ async def offset_ranges(bootstrap: str, topic: str) -> dict[int, OffsetRange]:
     give_up_at = time.monotonic() + _DEADLINE_S
     while True:
         partitions, found = await _ask_leaders(bootstrap, topic)
-        if found.keys() == partitions:
+        if partitions and found.keys() == partitions:
             return dict(sorted(found.items()))
+        if partitions is None and not is_new:
+            raise unreadable_topic(bootstrap, topic, UnknownTopicOrPartitionError.errno)
         if time.monotonic() > give_up_at:
             raise ServiceUnreachable(
-                f"partitions {sorted(partitions - found.keys())} of {topic} have no leader that "
-                f"answers at {bootstrap}: look at the brokers"
+                f"partitions {sorted((partitions or set()) - found.keys())} of {topic} have no "
+                f"leader that answers at {bootstrap}: look at the brokers"
             )
         await asyncio.sleep(_PAUSE_S)
 
@@ -77,14 +82,16 @@ async def start_offsets(bootstrap: str, topic: str) -> dict[int, int]:
     return {partition: held.start for partition, held in ranges.items()}
 
 
-async def _ask_leaders(bootstrap: str, topic: str) -> tuple[set[int], dict[int, OffsetRange]]:
-    """All partitions, and the ranges of those whose leader answered."""
+async def _ask_leaders(
+    bootstrap: str, topic: str
+) -> tuple[set[int] | None, dict[int, OffsetRange]]:
+    """All partitions (None: no such topic), and the ranges of those whose leader answered."""
     leaders: dict[int, list[int]] = defaultdict(list)
     async with admin_client(bootstrap) as admin:
         # All topics are listed: asking for one by name creates it on brokers that allow that.
         described = {found["topic"]: found for found in await admin.describe_topics()}
     if topic not in described:
-        raise unreadable_topic(bootstrap, topic, UnknownTopicOrPartitionError.errno)
+        return None, {}
     partitions = {part["partition"] for part in described[topic]["partitions"]}
     for part in described[topic]["partitions"]:
         if part["leader"] >= 0:
