@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tokentide import Telemetry
+from tokentide.testing import CaptureSender
+from tokentide_jobs.errors import ConfigError, ServiceUnreachable
+from tokentide_jobs.replay.pace import Pace, Plan
+from tokentide_jobs.replay.send import send
+from tokentide_jobs.replay.workload import prepare
+
+NOW_US = 1_700_000_000_000_000
+
+
+def plan(pace: Pace, events: int, span_s: float, *, is_live: bool = False) -> Plan:
+    return Plan.make(pace, NOW_US, events, span_s, is_live=is_live)
+
+
+def timed(count: int, span_s: float) -> Iterator[tuple[float, dict[str, Any]]]:
+    for place in range(count):
+        yield span_s * place / (count - 1), {"type": "change", "kind": "deploy", "subject": "x"}
+
+
+@pytest.fixture
+def captured() -> Iterator[tuple[Telemetry, CaptureSender]]:
+    sender = CaptureSender()
+    telemetry = Telemetry(sender=sender, service="test", queue_events=1_000, linger_ms=1)
+    yield telemetry, sender
+    telemetry.close()
+
+
+def test_event_times_keep_the_recorded_spacing_and_end_when_sending_ends() -> None:
+    fast = plan(Pace(speed=10.0), 100, 50.0)
+    assert fast.end_us == NOW_US + 5_000_000
+    assert fast.started_at_us(50.0, NOW_US) == fast.end_us
+    assert fast.started_at_us(50.0, NOW_US) - fast.started_at_us(20.0, NOW_US) == 30_000_000
+
+
+def test_at_recorded_pace_event_times_are_the_times_of_sending() -> None:
+    steady = plan(Pace(speed=1.0), 100, 50.0)
+    assert steady.started_at_us(20.0, 0) == NOW_US + 20_000_000
+    assert steady.pace.due_s(3, 20.0) == 20.0
+
+
+def test_live_events_carry_the_time_of_sending() -> None:
+    assert plan(Pace(), 10, 50.0, is_live=True).started_at_us(20.0, 123) == 123
+
+
+def test_a_rate_spaces_events_evenly_and_flat_out_waits_for_nothing() -> None:
+    assert [Pace(rate_per_s=50.0).due_s(n, 99.0) for n in range(3)] == [0.0, 0.02, 0.04]
+    assert Pace().due_s(10_000, 99.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("speed", "rate", "said"),
+    [(0.0, None, "--speed is 0"), (None, -1.0, "--rate is -1"), (1.0, 1.0, "exclude each other")],
+)
+def test_impossible_paces_are_refused(speed: float | None, rate: float | None, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Pace(speed, rate)
+
+
+def test_everything_sent_arrives_once_through_a_queue_that_is_much_smaller(
+    captured: tuple[Telemetry, CaptureSender],
+) -> None:
+    telemetry, sender = captured
+    work = prepare("azure", limit=4_000)
+    seen: list[int] = []
+    sent = send(work.events(), plan(Pace(), 4_000, work.span_s), telemetry, seen.append)
+    assert sent.lost == 0
+    assert sent.requests == 4_000
+    assert sent.delivered == sent.events
+    arrived = [event for event in sender.events if event["type"] != "stats"]
+    assert len({event["event_id"] for event in arrived}) == len(arrived) == sent.events
+    assert seen[-1] == sent.events
+
+
+def test_event_times_on_the_wire_end_now(captured: tuple[Telemetry, CaptureSender]) -> None:
+    telemetry, sender = captured
+    work = prepare("azure", limit=500)
+    begin_us = time.time_ns() // 1_000
+    send(work.events(), Plan.make(Pace(), begin_us, 500, work.span_s, is_live=False), telemetry)
+    times = [e["started_at_us"] for e in sender.events if e["type"] == "request"]
+    assert max(times) == begin_us
+    assert max(times) - min(times) == pytest.approx(work.span_s * 1e6, abs=2)
+
+
+def test_sending_follows_the_pace(captured: tuple[Telemetry, CaptureSender]) -> None:
+    telemetry, _sender = captured
+    begin = time.monotonic()
+    send(timed(50, 2.0), plan(Pace(speed=10.0), 50, 2.0), telemetry)
+    assert 0.19 <= time.monotonic() - begin < 3.0
+
+
+def test_a_broker_that_takes_nothing_is_reported_with_how_far_it_got() -> None:
+    sender = CaptureSender()
+    sender.connect_failures = [ConnectionError("nobody home")] * 1_000
+    telemetry = Telemetry(
+        sender=sender, service="test", queue_events=100, linger_ms=1, exit_timeout_s=0
+    )
+    try:
+        with pytest.raises(ServiceUnreachable, match=r"takes no events: 0 of .*nobody home"):
+            send(timed(5_000, 1.0), plan(Pace(), 5_000, 1.0), telemetry, patience_s=0.3)
+    finally:
+        telemetry.close(0)
