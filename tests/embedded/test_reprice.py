@@ -1,0 +1,263 @@
+"""Repriced history equals history ingested under the new prices, wherever repricing was killed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import clickhouse_connect
+import pytest
+
+from tokentide_jobs.core.arrow import to_arrow
+from tokentide_jobs.core.cards import CardTable
+from tokentide_jobs.core.fold import DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
+from tokentide_jobs.core.ledger import Intent, LogPartition
+from tokentide_jobs.core.outcome import process
+from tokentide_jobs.core.pricing import PRICE_COLUMNS
+from tokentide_jobs.core.records import Record
+from tokentide_jobs.io.clickhouse import ClickHouse
+from tokentide_jobs.io.migrations import migrate
+from tokentide_jobs.io.price_overrides import parse_overrides
+from tokentide_jobs.io.price_rows import COORDINATES, find_requests
+from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.io.price_store import load_cards, stored_versions, write_cards
+from tokentide_jobs.io.reprice import Reprice
+
+pytestmark = pytest.mark.embedded
+
+DAY_US = 86_400_000_000
+NOON_US = 1_795_046_400_000_000 + DAY_US // 2
+WINDOW_TABLES = ("windows_10s", "windows_1m", "windows_1h", "windows_1d")
+
+OVERRIDES = b"""
+- {provider: vllm, model: "*", rates: {input: 0.2, output: 0.6, audio_hours: 1}, reason: own}
+- {provider: openai, model: "gpt-4o*", multiplier: 0.5, tenant: acme, reason: contract}
+- {provider: anthropic, model: "*", rates: {output: 14}, valid_from: 2026-11-20, reason: news}
+"""
+LIST = compile_cards()
+NEGOTIATED = CardTable("negotiated", LIST.providers, parse_overrides(OVERRIDES, "prices.yaml"))
+MODELS = [
+    ("openai", "gpt-4o"),
+    ("openai", "gpt-99"),
+    ("anthropic", "claude-sonnet-4-5"),
+    ("vllm", "llama-3.3-70b"),
+]
+
+
+def event(rng: random.Random) -> dict[str, Any]:
+    provider, model = rng.choice(MODELS)
+    written: dict[str, Any] = {
+        "type": "request",
+        "event_id": str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+        "started_at_us": NOON_US + rng.randrange(DAY_US),
+        "service": rng.choice(["chat", "search"]),
+        "tenant": rng.choice(["acme", "beta"]),
+        "provider": provider,
+        "operation": "chat",
+        "request_model": model,
+        "duration_ms": rng.randrange(1, 5_000) / 10,
+        "status": rng.choice(["ok", "ok", "ok", "error", "abandoned"]),
+        "usage_source": rng.choice(["provider", "provider", "missing"]),
+        "service_tier": rng.choice(["", "priority", "batch"]),
+    }
+    if written["status"] == "ok" or rng.random() < 0.5:
+        total = rng.randrange(300_000)
+        written |= {"input_tokens": total, "output_tokens": rng.randrange(3_000)}
+        written |= {"cache_read_tokens": total // 2, "web_searches": rng.choice([None, 2])}
+    if provider == "vllm" and rng.random() < 0.3:
+        written["other_units"] = {"seconds": 12.5}
+    return {name: value for name, value in written.items() if value not in (None, "")}
+
+
+def batches() -> list[list[Record]]:
+    rng = random.Random(7)
+    stamps = itertools.count()
+    return [
+        [
+            Record(0, next(stamps), NOON_US // 1000, json.dumps(event(rng)).encode())
+            for _ in range(150)
+        ]
+        for _ in range(4)
+    ]
+
+
+def ingest(store: ClickHouse, cards: CardTable) -> None:
+    for records in batches():
+        start = records[0].offset
+        intent = Intent(
+            LogPartition("log", "events", 0), start, start + len(records), cards.price_version,
+            NOON_US, NOON_US + 2 * DAY_US, NOON_US + 2 * DAY_US, "test",
+        )  # fmt: skip
+        outcome = process(records, intent, cards)
+        assert outcome.dead_letters == 0, outcome.letters["detail"].to_list()
+        for table, rows in outcome.raw.items():
+            store.insert(table, to_arrow(table, rows), intent.write_token(table))
+        deltas = to_arrow("windows_10s", outcome.fold())
+        store.insert("windows_10s", deltas, intent.write_token("windows_10s"))
+
+
+@pytest.fixture(scope="module")
+def stores(sql_server: str) -> Iterator[dict[str, ClickHouse]]:
+    """One store whose history is repriced, and one per card table, ingested under it."""
+    found: dict[str, ClickHouse] = {}
+    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
+        for name, cards in (("work", LIST), ("list", LIST), ("negotiated", NEGOTIATED)):
+            migrate(admin, f"reprice_{name}")
+            found[name] = ClickHouse(sql_server, f"reprice_{name}")
+            ingest(found[name], cards)
+    yield found
+    for store in found.values():
+        store.close()
+
+
+def window_rows(store: ClickHouse, table: str) -> list[Any]:
+    sums = [n for n in DELTA_SCHEMA if n not in ("window_start", *DIMENSIONS, *HISTOGRAMS)]
+    measures = [f"toString(sum({name}))" for name in sums]
+    measures += [f"mapSort(mapFilter((k, v) -> v != 0, sumMap({name})))" for name in HISTOGRAMS]
+    series = ", ".join(("window_start", *DIMENSIONS))
+    return list(
+        store.rows(
+            f"SELECT {series}, {', '.join(measures)} FROM {store.database}.{table} "
+            f"GROUP BY {series} ORDER BY {series}"
+        )
+    )
+
+
+def raw_rows(store: ClickHouse, *, version: bool = True) -> list[Any]:
+    columns = [c for c in PRICE_COLUMNS if version or c != "price_version"]
+    return list(
+        store.rows(
+            f"SELECT event_id, {', '.join(columns)} FROM {store.database}.raw_requests "
+            f"ORDER BY {', '.join(COORDINATES)}"
+        )
+    )
+
+
+def assert_equal_history(store: ClickHouse, expected: ClickHouse) -> None:
+    assert raw_rows(store) == raw_rows(expected)
+    for table in WINDOW_TABLES:
+        assert window_rows(store, table) == window_rows(expected, table), table
+
+
+class _Killed(Exception):
+    pass
+
+
+def reprice(store: ClickHouse, cards: CardTable, die_at: int | None = None) -> list[str]:
+    """Reprice all of history; return the steps taken, the one it died at included."""
+    steps: list[str] = []
+
+    def progress(step: str, _chunk: int, _chunks: int) -> None:
+        steps.append(step)
+        if die_at is not None and len(steps) > die_at:
+            raise _Killed
+
+    work = Reprice(store, cards, "test:1", chunk_rows=1_000, progress=progress)
+    if die_at is None:
+        work.run(NOON_US, NOON_US + 2 * DAY_US)
+    else:
+        with pytest.raises(_Killed):
+            work.run(NOON_US, NOON_US + 2 * DAY_US)
+    return steps
+
+
+def test_a_preview_writes_nothing_and_says_what_would_change(
+    stores: dict[str, ClickHouse],
+) -> None:
+    before = raw_rows(stores["work"])
+    table = Reprice(stores["work"], NEGOTIATED, "t").preview(NOON_US, NOON_US + 2 * DAY_US)
+    assert raw_rows(stores["work"]) == before
+    by_model = {row["model"]: row for row in table.iter_rows(named=True)}
+    assert by_model["llama-3.3-70b"]["old_pico_usd"] == 0
+    assert by_model["llama-3.3-70b"]["new_pico_usd"] > 0
+    assert by_model["llama-3.3-70b"]["new_unknown"] < by_model["llama-3.3-70b"]["old_unknown"]
+    assert by_model["gpt-4o"]["new_pico_usd"] < by_model["gpt-4o"]["old_pico_usd"]
+    assert by_model["gpt-99"]["changed"] == 0
+    totals = [sum(row[1] or 0 for row in raw_rows(stores[name])) for name in ("list", "negotiated")]
+    assert [int(table[f"{side}_pico_usd"].sum()) for side in ("old", "new")] == totals
+
+
+def test_repriced_history_equals_history_ingested_under_the_new_prices(
+    stores: dict[str, ClickHouse],
+) -> None:
+    reprice(stores["work"], NEGOTIATED)
+    assert_equal_history(stores["work"], stores["negotiated"])
+    again = reprice(stores["work"], NEGOTIATED)
+    assert again == []
+    reprice(stores["work"], LIST)
+    assert_equal_history(stores["work"], stores["list"])
+
+
+def test_repricing_killed_at_any_step_is_finished_by_running_it_again(
+    stores: dict[str, ClickHouse],
+) -> None:
+    work = stores["work"]
+    cards, other = NEGOTIATED, LIST
+    names = {LIST.price_version: "list", "negotiated": "negotiated"}
+    reprice(work, other)
+    died_at: list[str] = []
+    for die_at in (*range(8), 15):
+        died_at.append(reprice(work, cards, die_at)[-1])
+        if die_at == 3:
+            reprice(work, cards, 1)
+        reprice(work, cards)
+        assert_equal_history(work, stores[names[cards.price_version]])
+        cards, other = other, cards
+    chunk = ["price", "correct", "mark 1", "apply", "mark 2", "windows", "mark 3"]
+    assert died_at == ["plan", *chunk, "finish"]
+    left = work.rows(
+        "SELECT count() FROM system.tables WHERE database = 'reprice_work' AND engine = 'Join'"
+    )
+    assert left[0][0] == 0
+
+
+def test_windows_corrected_before_the_crash_are_not_corrected_again(
+    stores: dict[str, ClickHouse],
+) -> None:
+    """Even when the windows have long forgotten the token of the insert."""
+    work = stores["work"]
+    reprice(work, LIST)
+    steps = reprice(work, NEGOTIATED, die_at=7)
+    assert steps[-1] == "mark 3"
+    resumed = reprice(work, NEGOTIATED)
+    assert resumed[0] == "mark 3"
+    assert_equal_history(work, stores["negotiated"])
+
+
+def test_a_range_is_half_open_and_leaves_the_rest_alone(stores: dict[str, ClickHouse]) -> None:
+    work = stores["work"]
+    reprice(work, LIST)
+    inside = batches()[0][0]
+    moment = json.loads(inside.value)["started_at_us"]
+    Reprice(work, replace(NEGOTIATED, price_version="narrow"), "t").run(moment, moment + 1)
+    versions = work.rows(
+        "SELECT price_version, count(), min(toUnixTimestamp64Micro(started_at)) "
+        "FROM reprice_work.raw_requests GROUP BY price_version ORDER BY count()"
+    )
+    assert tuple(versions[0]) == ("narrow", 1, moment)
+    assert versions[1][0] == LIST.price_version
+    gap = work.rows(
+        "SELECT (SELECT sum(cost_pico_usd) FROM reprice_work.raw_requests) = "
+        "(SELECT sum(cost_pico_usd) FROM reprice_work.windows_10s)"
+    )
+    assert gap[0][0] == 1
+
+
+def test_cards_are_stored_once_and_read_back_unchanged(stores: dict[str, ClickHouse]) -> None:
+    store = stores["list"]
+    assert write_cards(store, NEGOTIATED, "test:1")
+    assert not write_cards(store, NEGOTIATED, "test:2")
+    assert stored_versions(store) == ["negotiated"]
+    assert load_cards(store, "negotiated") == NEGOTIATED
+
+
+def test_a_stored_request_is_found_by_its_event_id(stores: dict[str, ClickHouse]) -> None:
+    wanted = json.loads(batches()[0][0].value)
+    (found,) = find_requests(stores["list"], wanted["event_id"])
+    assert found["started_at_us"] == wanted["started_at_us"]
+    assert found["request_model"] == wanted["request_model"]
