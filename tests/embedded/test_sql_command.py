@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from tokentide_jobs.cli.main import main
+
+pytestmark = pytest.mark.embedded
+
+
+@pytest.fixture(autouse=True)
+def target(
+    sql_server: str, sql_client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Point commands at this module's database."""
+    monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", sql_server)
+    monkeypatch.setenv("TOKENTIDE_DATABASE", str(sql_client.database))
+    monkeypatch.setenv("TOKENTIDE_DATA_DIR", str(tmp_path))
+
+
+Output = pytest.CaptureFixture[str]
+
+
+def test_an_answer_is_a_table_with_null_dimmed_and_decimals_whole(capsys: Output) -> None:
+    query = (
+        "SELECT 'x' AS name, toDecimal64('0.000000000001', 12) AS usd, NULL AS nothing, 1/3 AS f,"
+        " toDateTime('2026-11-18 12:00:00', 'UTC') AS at, true AS flag, [1, 2] AS list"
+    )
+    assert main(["sql", query]) == 0
+    out, err = capsys.readouterr()
+    heading, row = out.splitlines()
+    assert heading.split() == ["name", "usd", "nothing", "f", "at", "flag", "list"]
+    assert " ".join(row.split()) == (
+        "x 0.000000000001 NULL 0.333333 2026-11-18 12:00:00 true [1, 2]"
+    )
+    assert err.startswith("1 rows")
+
+
+def test_a_table_stops_after_max_rows_and_says_so(capsys: Output) -> None:
+    assert main(["sql", "SELECT number FROM numbers(100000)", "--max-rows", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert out.split() == ["number", "0", "1", "2"]
+    assert "first 3 rows" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["SELECT number AS n FROM numbers(3)", "--format", "JSONEachRow"],
+        ["SELECT number AS n FROM numbers(3) FORMAT JSONEachRow;"],
+    ],
+)
+def test_a_format_gives_the_servers_own_bytes(
+    arguments: list[str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["sql", *arguments]) == 0
+    lines = capfdbinary.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_a_statement_without_rows_says_ok(capsys: Output, sql_client: Client) -> None:
+    insert = "INSERT INTO tenant_access (user_name, tenant) VALUES ('dana', 'acme')"
+    assert main(["sql", f"/* rights */ {insert}"]) == 0
+    assert capsys.readouterr().err == "ok\n"
+    assert sql_client.command("SELECT tenant FROM tenant_access") == "acme"
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELEC 1", "Syntax error"),
+        ("SELECT * FROM nowhere", "nowhere"),
+        ("  ", "QUERY is empty"),
+    ],
+)
+def test_a_query_that_can_not_run_is_explained_in_one_line(
+    query: str, says: str, capsys: Output
+) -> None:
+    assert main(["sql", query]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and says in err and len(err.splitlines()) == 1
+    assert "Expected one of" not in err and "Native" not in err
+
+
+def test_migrate_prints_or_applies_and_then_has_nothing_to_do(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, sql_client: Client
+) -> None:
+    monkeypatch.setenv("TOKENTIDE_DATABASE", "test_sql_command_new")
+    assert main(["migrate", "--dry-run"]) == 0
+    planned = capsys.readouterr().out
+    assert "-- sql/migrations/0001_ledger.sql" in planned
+    assert "CREATE TABLE IF NOT EXISTS test_sql_command_new.raw_requests" in planned
+    assert sql_client.command("EXISTS DATABASE test_sql_command_new") == 0
+    assert main(["migrate"]) == 0
+    assert "applied views/requests.sql" in capsys.readouterr().out
+    assert main(["migrate"]) == 0
+    assert capsys.readouterr().out == "database test_sql_command_new is up to date\n"
+
+
+def test_a_dry_run_for_a_cluster_shows_the_roles_when_asked(capsys: Output) -> None:
+    assert main(["migrate", "--dry-run", "--roles", "--cluster", "main"]) == 0
+    printed = capsys.readouterr().out
+    assert "CREATE ROLE IF NOT EXISTS test_sql_command_analyst ON CLUSTER 'main'" in printed
+    assert "ON CLUSTER 'main' SELECT" in printed
+
+
+def test_a_server_that_does_not_answer_is_an_error_of_its_own(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", "http://127.0.0.1:1")
+    assert main(["sql", "SELECT 1"]) == 3
+    assert "127.0.0.1:1" in capsys.readouterr().err
