@@ -166,11 +166,19 @@ def _fetch(root: Path, jars: list[LockedJar]) -> None:
             downloads.shutdown(cancel_futures=True)
     except (requests.RequestException, RuntimeError, OSError) as exc:
         raise ArtifactsUnavailable(
-            f"Apache Kafka {KAFKA_VERSION} can not be fetched from {repositories}: "
-            f"{_first_line(exc)}"
+            f"Apache Kafka {KAFKA_VERSION} can not be fetched from {repositories}: {_in_short(exc)}"
         ) from exc
 
 
-def _first_line(exc: Exception) -> str:
+def _in_short(exc: Exception) -> str:
+    """One line: the libraries' own texts nest four exceptions and repeat the address."""
+    import requests
+
+    if isinstance(exc, requests.exceptions.SSLError):
+        return "its certificate is not trusted (REQUESTS_CA_BUNDLE names your own authority)"
+    if isinstance(exc, requests.exceptions.ProxyError):
+        return "the proxy does not answer"
+    if isinstance(exc, requests.ConnectionError | requests.Timeout):
+        return "no connection"
     text = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    return text if len(text) <= 120 else f"{text[:120]}…"
