@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tokentide_jobs.core.columns import COLUMNS, RAW_TABLES, Column, parse_schema, storage_schema
-from tokentide_jobs.core.maps import MAP_COLUMNS
+from tokentide_jobs.core.nested import NESTED_COLUMNS
 from tokentide_jobs.core.predicates import CROSS_FIELD_RULES
 from tokentide_jobs.core.scan import GROUPS, PADDING, key_ending_at, scan
 from tokentide_schemas import EVENT_MODELS
@@ -56,11 +56,11 @@ def test_a_name_has_the_same_kind_in_every_event_type() -> None:
             assert parsed[one.name] == one.dtype
 
 
-def test_maps_have_the_same_bounds_in_every_event_type() -> None:
+def test_maps_and_lists_have_the_same_bounds_in_every_event_type() -> None:
     for columns in COLUMNS.values():
         for one in columns:
-            if one.name in MAP_COLUMNS:
-                assert MAP_COLUMNS[one.name] == one
+            if one.name in NESTED_COLUMNS:
+                assert NESTED_COLUMNS[one.name] == one
 
 
 def test_every_validator_of_a_model_has_its_rule_over_columns() -> None:

@@ -20,9 +20,6 @@ from tokentide_schemas.events import DISJOINT, SUBSETS
 
 Rules = Iterator[pl.Expr]
 
-_LOOKS_LIKE_OTHER_JSON: Final = r"^(?:-?[0-9].*|true|false|\[.*|\{.*)$"
-"""An element of a list of texts that may have been a number, boolean, array or object."""
-
 
 def suspicious_rows(frame: pl.DataFrame, event_type: str, window: AcceptedWindow) -> pl.Series:
     """Return one boolean a row of a frame of one event type: true where the judge must decide.
@@ -59,7 +56,7 @@ def _field_rules(event_type: str, present: tuple[str, ...]) -> tuple[pl.Expr, ..
 
 
 def _bounds(column: Column) -> Rules:
-    """Yield what the model's bounds of one field forbid."""
+    """Yield what the model's bounds of one field forbid; `nested` checks maps and lists."""
     value = pl.col(column.name)
     if column.is_required:
         yield value.is_null()
@@ -71,8 +68,6 @@ def _bounds(column: Column) -> Rules:
         yield value > column.le
     if column.lt is not None:
         yield value >= column.lt
-    if column.kind == "texts":
-        yield from _list_bounds(column)
     if column.kind != "text" or column.name == "type":
         return
     if column.choices:
@@ -84,17 +79,6 @@ def _bounds(column: Column) -> Rules:
         yield value.str.len_bytes() > column.max_length
     if column.min_length:
         yield value.str.len_bytes() < column.min_length
-
-
-def _list_bounds(column: Column) -> Rules:
-    value, item = pl.col(column.name), column.item
-    if column.max_length is not None:
-        yield value.list.len() > column.max_length
-    element = pl.element()
-    wrong = element.is_null() | element.str.contains(_LOOKS_LIKE_OTHER_JSON)
-    if item is not None and item.max_length is not None:
-        wrong |= element.str.len_bytes() > item.max_length
-    yield value.list.eval(wrong).list.any()
 
 
 def _or_zero(name: str, present: Collection[str]) -> pl.Expr:

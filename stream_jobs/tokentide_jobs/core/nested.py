@@ -1,13 +1,14 @@
-"""Maps inside events (`tags`, `other_units`) from the parser's JSON text to storage form.
+"""Maps and lists inside events, from the parser's JSON text to storage form.
 
-Tags repeat from event to event, so the work is done once per distinct text: checked against the
-field's bounds, written compactly with sorted keys, exactly as the judge writes them.
+`tags`, `other_units` and `finish_reasons` repeat from event to event, so they are parsed as text
+and the work is done once per distinct text: checked against the field's bounds, and stored exactly
+as the judge stores them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -18,57 +19,60 @@ from tokentide_jobs.core.columns import COLUMNS, Column
 from tokentide_jobs.core.judge import to_storage
 from tokentide_jobs.core.scan import known_names
 
-MAP_COLUMNS: Mapping[str, Column] = {
+NESTED_COLUMNS: Mapping[str, Column] = {
     column.name: column
     for columns in COLUMNS.values()
     for column in columns
-    if column.kind in ("text_map", "number_map")
+    if column.kind in ("texts", "text_map", "number_map")
 }
-"""Every map of the contract by name; its bounds are the same in every event type."""
+"""Every map and list of the contract by name; its bounds are the same in every event type."""
 
 
-class StoredMaps(NamedTuple):
-    """A column of maps in storage form."""
+class Stored(NamedTuple):
+    """A column in storage form."""
 
-    texts: pl.Series
-    """Canonical JSON; null where the map is absent or refused."""
+    values: pl.Series
+    """Null where the value is absent or refused."""
     refused: NDArray[np.bool_]
-    """Rows whose map the judge must decide about."""
+    """Rows whose value the judge must decide about."""
     known_keys: NDArray[np.int64]
     """Keys inside each map that the byte scan takes for known fields."""
 
 
-def store_maps(column: Column, parsed: pl.Series) -> StoredMaps:
-    """Bring a column of parsed map texts (null = absent) into storage form."""
+def store(column: Column, parsed: pl.Series) -> Stored:
+    """Bring a column of parsed JSON texts (null = absent) into storage form."""
     height = len(parsed)
     refused = np.zeros(height, bool)
     known_keys = np.zeros(height, np.int64)
-    if parsed.null_count() == height:
-        return StoredMaps(parsed, refused, known_keys)
     distinct = parsed.drop_nulls().unique()
-    forms = [_canonical(column, text) for text in distinct.to_list()]
-    canonical = [form for form, _ in forms]
-    counts = [known for _, known in forms]
-    if any(counts):
-        known_keys = parsed.replace_strict(distinct, counts, default=0).to_numpy()
-    texts = parsed.replace_strict(distinct, canonical, default=None, return_dtype=pl.String)
-    if None in canonical:
-        refused = (texts.is_null() & parsed.is_not_null()).to_numpy()
-    return StoredMaps(texts, refused, known_keys)
+    forms = [_storage_form(column, text) for text in distinct.to_list()]
+    values = pl.Series(parsed.name, [form for form, _ in forms], dtype=column.dtype)
+    places = parsed.replace_strict(
+        distinct, range(len(forms)), default=None, return_dtype=pl.UInt32
+    )
+    counts = np.array([known for _, known in forms], np.int64)
+    stored = values.gather(places)
+    if counts.any():
+        known_keys = np.append(counts, 0)[places.fill_null(len(forms)).to_numpy()]
+    if values.null_count():
+        refused = (stored.is_null() & parsed.is_not_null()).to_numpy()
+    return Stored(stored, refused, known_keys)
 
 
-def _canonical(column: Column, text: str) -> tuple[str | None, int]:
+def _storage_form(column: Column, text: str) -> tuple[Any, int]:
     """Return storage form (None: let the judge decide) and the number of known-looking keys."""
     try:
         content = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None, 0
-    if not isinstance(content, dict):
+    if not isinstance(content, list if column.kind == "texts" else dict):
         return None, 0
-    known = known_names(content)
+    known = known_names(content) if isinstance(content, dict) else 0
     if column.max_length is not None and len(content) > column.max_length:
         return None, known
-    fits = all(_fits(column.key, key) and _fits(column.item, v) for key, v in content.items())
+    keys, values = (content, content.values()) if isinstance(content, dict) else ((), content)
+    fits = all(_fits(column.key, key) for key in keys)
+    fits = fits and all(_fits(column.item, value) for value in values)
     return (to_storage(column, content) if fits else None), known
 
 
@@ -86,7 +90,7 @@ def _fits(bounds: Column | None, value: object) -> bool:
 
 
 def is_plain(name: str, parsed: str, line: bytes) -> bool:
-    """Tell whether a map stands in its line just as the parser gives it back.
+    """Tell whether a value stands in its line just as the parser gives it back.
 
     The parser writes a map anew and forgets to escape its keys, so that one odd key may read like
     two. Only lines with a backslash can hold such a key; this compares the bytes.
