@@ -148,11 +148,11 @@ def test_every_problem_of_a_bad_file_is_reported_with_its_line(tmp_path: Path) -
     path.write_text(BAD)
     with pytest.raises(ConfigError) as caught:
         compile_cards(path)
-    lines = str(caught.value).splitlines()
-    assert lines[0] == (
-        f"price overrides refused, {len(lines) - 1} problems; no entry of the file is used:"
+    summary, *problems = str(caught.value).splitlines()
+    assert summary == (
+        f"price overrides refused, {len(problems)} problems; no entry of the file is used:"
     )
-    found_at = [line.strip().removeprefix(f"{path}:").split(": ", 1) for line in lines[1:]]
+    found_at = [problem.removeprefix(f"{path}:").split(": ", 1) for problem in problems]
     assert [(int(line), why.split(":")[0]) for line, why in found_at] == [
         (4, "multiplier"),
         (6, "model"),
@@ -170,7 +170,7 @@ def test_every_problem_of_a_bad_file_is_reported_with_its_line(tmp_path: Path) -
         (19, "service_tier"),
         (20, "valid_to"),
     ]
-    assert "'0.85x' is no decimal number" in lines[1]
+    assert "'0.85x' is no decimal number" in problems[0]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tokentide_jobs.core.price_context import Call
 from tokentide_jobs.core.price_lookup import resolve
 from tokentide_jobs.core.price_units import COST_CLASSES, LEAVES
 from tokentide_jobs.core.price_usage import bill
-from tokentide_jobs.core.rate_rows import STATUS_CODES, RateRows, RateSnapshot, rate_column
+from tokentide_jobs.core.rate_rows import NO_RATE_ROWS, STATUS_CODES, RateRows, rate_column
 
 __all__ = ["COST_COLUMNS", "PRICE_COLUMNS", "TOKEN_COLUMNS", "price"]
 
@@ -89,7 +89,7 @@ def _text(requests: pl.DataFrame, name: str) -> pl.Expr:
     return pl.col(name).fill_null("")
 
 
-def _rate_rows(requests: pl.DataFrame, cards: CardTable) -> tuple[RateSnapshot, pl.Series]:
+def _rate_rows(requests: pl.DataFrame, cards: CardTable) -> tuple[RateRows, pl.Series]:
     """Return the rate rows of the batch and the first of them for every call."""
     keyed = requests.select(_text(requests, name) for name in Call._fields)
     known = pl.col("tenant").is_in(sorted(cards.tenants)) if cards.tenants else pl.lit(False)
@@ -108,9 +108,10 @@ def _rate_rows(requests: pl.DataFrame, cards: CardTable) -> tuple[RateSnapshot, 
     distinct = first.unique()
     keys = keyed[distinct].rows()
     instants = started.gather(distinct)
-    memory = cast(RateRows, cards.memo.setdefault("rate_rows", RateRows()))
-    rows = memory.snapshot(keys, lambda i: resolve(cards, Call(*keys[i][:-2]), instants[i]))
-    starts = pl.Series(rows.starts, dtype=pl.Int64)
+    memory = cast(RateRows, cards.memo.get("rate_rows", NO_RATE_ROWS))
+    rows = memory.extended(keys, lambda i: resolve(cards, Call(*keys[i][:-2]), instants[i]))
+    cards.memo["rate_rows"] = rows
+    starts = pl.Series([rows.starts[key] for key in keys], dtype=pl.Int64)
     return rows, first.replace_strict(distinct, starts, return_dtype=pl.Int64)
 
 
@@ -217,7 +218,7 @@ def _leaves_in(work: pl.DataFrame) -> list[int]:
     return [index for index in range(len(LEAVES)) if f"leaf_{index}" in work.columns]
 
 
-def _with_rates(work: pl.DataFrame, rows: RateSnapshot, starts: pl.Series) -> pl.DataFrame:
+def _with_rates(work: pl.DataFrame, rows: RateRows, starts: pl.Series) -> pl.DataFrame:
     """Gather the rates of every call, in the band its input reaches."""
     index = starts
     if rows.bands and "input_tokens" in work.columns:
@@ -257,7 +258,7 @@ def _with_costs(work: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_bills(work: pl.DataFrame, rows: RateSnapshot) -> pl.DataFrame:
+def _with_bills(work: pl.DataFrame, rows: RateRows) -> pl.DataFrame:
     """Bill by hand the calls that used other units or may exceed 64 bits."""
     counts = [name for name in TOKEN_COLUMNS if name in work.columns]
     by_hand = pl.col("has_other")

@@ -59,12 +59,13 @@ class _Problems:
 
     def raise_if_any(self) -> None:
         if self.found:
-            lines = "\n".join(f"  {self.name}:{line}: {why}" for line, why in sorted(self.found))
-            count = len(self.found)
-            raise ConfigError(
-                f"price overrides refused, {count} problem{'s' if count > 1 else ''}; "
-                f"no entry of the file is used:\n{lines}"
-            )
+            raise _refused([f"{self.name}:{line}: {why}" for line, why in sorted(self.found)])
+
+
+def _refused(problems: list[str]) -> ConfigError:
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    summary = f"price overrides refused, {count}; no entry of the file is used:"
+    return ConfigError("\n".join((summary, *problems)))
 
 
 def parse_overrides(content: bytes, name: str) -> tuple[Override, ...]:
@@ -91,17 +92,14 @@ def parse_overrides(content: bytes, name: str) -> tuple[Override, ...]:
 
 def _compose(content: bytes, name: str) -> Node | None:
     if len(content) > _MAX_BYTES:
-        raise ConfigError(f"price overrides refused: {name} is larger than {_MAX_BYTES} bytes")
+        raise _refused([f"{name}:1: larger than {_MAX_BYTES:,} bytes"])
     try:
         return yaml.compose(content, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(
-            f"price overrides refused; no entry of the file is used:\n"
-            f"  {name}:{line}: not valid YAML: {reason}"
-        ) from error
+        raise _refused([f"{name}:{line}: not valid YAML: {reason}"]) from error
 
 
 def _entries(root: Node, problems: _Problems) -> list[Node]:

@@ -1,0 +1,113 @@
+"""`tokentide reprice --from --to`: stored requests get the prices in force here, windows follow."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.errors import ConfigError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["reprice"]
+
+_TIMEOUT_S = 3_600.0
+"""Rewriting the raw rows of a chunk is one statement; on a busy server it may wait its turn."""
+_SHOWN_MODELS = 30
+
+
+@click.command(short_help="Price stored requests again.")
+@data_dir_option
+@click.option("--from", "from_text", required=True, metavar="TIME", help="First start (UTC).")
+@click.option("--to", "to_text", required=True, metavar="TIME", help="End of starts, exclusive.")
+@click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
+def reprice(data_dir: Path | None, from_text: str, to_text: str, dry_run: bool) -> None:
+    """Price the requests that started in [from, to) with the cards in force here.
+
+    TIME is a UTC date or time, or a time ago such as 7d. Raw rows and windows change together;
+    `tokentide verify` holds afterwards. An interrupted run is finished by any later run. Restart
+    workers with the new prices file first: they go on pricing new events with the old one.
+    """
+    from tokentide_jobs.cli.parse import utc_us
+    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.io.price_source import compile_cards
+    from tokentide_jobs.io.reprice import Reprice
+    from tokentide_jobs.jobs.startup import worker_name
+
+    from_us, to_us = utc_us(from_text, "--from"), utc_us(to_text, "--to")
+    if from_us >= to_us:
+        raise ConfigError(f"--from {from_text} is not before --to {to_text} (which is exclusive)")
+    settings = find_target(data_dir, "clickhouse")
+    cards = compile_cards(settings.prices_file)
+    click.echo(f"price version {cards.price_version}")
+    with closing(
+        ClickHouse(settings.clickhouse_url, settings.database, timeout_s=_TIMEOUT_S)
+    ) as store:
+        work = Reprice(store, cards, worker_name(), progress=_show_progress)
+        table = work.preview(from_us, to_us) if dry_run else work.run(from_us, to_us)
+    _report(table, dry_run)
+
+
+def _show_progress(step: str, chunk: int, chunks: int) -> None:
+    if step in ("price", "apply", "windows"):
+        click.echo(f"chunk {chunk + 1} of {chunks}: {step}", err=True)
+
+
+def _report(table: pl.DataFrame, dry_run: bool) -> None:
+    if table.is_empty():
+        click.echo("no request of another price version in that time: nothing to do")
+        return
+    _draw(table)
+    totals = {
+        name: int(table[name].sum())
+        for name in ("requests", "changed", "old_pico_usd", "new_pico_usd", "new_unknown")
+    }
+    from tokentide_jobs.core.price_explain import format_usd
+
+    delta = totals["new_pico_usd"] - totals["old_pico_usd"]
+    would = "would cost" if dry_run else "cost"
+    click.echo(
+        f"{totals['requests']:,} requests, {totals['changed']:,} with another cost: they {would} "
+        f"{format_usd(totals['new_pico_usd'])} USD instead of "
+        f"{format_usd(totals['old_pico_usd'])} USD, a difference of {format_usd(delta)} USD"
+    )
+    if totals["new_unknown"]:
+        click.echo(f"{totals['new_unknown']:,} requests stay without a cost (unpriced or no usage)")
+    if dry_run:
+        click.echo("dry run: nothing was written")
+
+
+def _draw(table: pl.DataFrame) -> None:
+    from rich.table import Table
+
+    from tokentide_jobs.cli.screen import console, count, dollars
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("provider", "model"):
+        drawn.add_column(name, overflow="fold")
+    for name in ("requests", "changed", "old", "new", "delta", "no cost"):
+        drawn.add_column(name, justify="right", no_wrap=True)
+    for row in table.head(_SHOWN_MODELS).iter_rows(named=True):
+        old, new = int(row["old_pico_usd"]), int(row["new_pico_usd"])
+        drawn.add_row(
+            row["provider"],
+            row["model"],
+            count(row["requests"]),
+            count(row["changed"]),
+            dollars(old),
+            dollars(new),
+            dollars(new - old),
+            _unknown(row["old_unknown"], row["new_unknown"]),
+        )
+    console().print(drawn)
+    if table.height > _SHOWN_MODELS:
+        click.echo(f"and {table.height - _SHOWN_MODELS} more models")
+
+
+def _unknown(old: int, new: int) -> str:
+    return f"{old:,}" if old == new else f"{old:,} -> {new:,}"
