@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["dlq"]
 
 _PLACE = re.compile(r"(\d+):(\d+):(\d+)")
-_STATES = ("open", "replayed", "discarded", "interrupted")
+_STATES = ("open", "again", "replayed", "discarded", "interrupted")
 
 
 @click.group(short_help="List, show and replay dead letters.")
@@ -57,7 +57,7 @@ def list_letters(
     """List dead letters: totals by reason, then the newest ones."""
     from tokentide_jobs.cli.screen import console
 
-    selection = _selection(reason, from_text, to_text, (), state)
+    selection = _selection(reason, from_text, to_text, (), (state,) if state else ())
     with _open(data_dir) as (_settings, letters):
         newest = letters.letters(selection, limit)
         if as_json:
@@ -83,7 +83,7 @@ def show(place: str, raw: bool, data_dir: Path | None) -> None:
     from tokentide_jobs.cli.screen import console
 
     with _open(data_dir) as (_settings, letters):
-        found = letters.letters(_selection(None, None, None, (place,), None), 10)
+        found = letters.letters(_selection(None, None, None, (place,), ()), 10)
     if not found:
         raise ConfigError(f"there is no dead letter at {place}: `tokentide dlq list` shows them")
     if raw:
@@ -118,23 +118,30 @@ def replay(
 
     Name letters by place, or take --reason or --all. A letter is sent once: what was replayed
     before, also by somebody else at this moment, is left alone. What is still bad comes back as a
-    new dead letter.
+    new dead letter in the state `again`, which is sent once more only when it is named.
     """
+    import asyncio
+
     from tokentide_jobs.cli.screen import console, count
+    from tokentide_jobs.io.kafka_admin import topic_log_id
 
     if not (places or reason or everything):
         raise ConfigError("name what to replay: PARTITION:OFFSET:INDEX, --reason or --all")
     screen = console()
-    selection = _selection(reason, from_text, to_text, places, "open")
+    # A copy that was refused again is sent only by name: else every run would send it once more.
+    states = ("open", "again") if places else ("open",)
+    selection = _selection(reason, from_text, to_text, places, states)
     with _open(data_dir, "kafka") as (settings, letters):
-        waiting = sum(found.open for found in letters.reasons(selection))
+        waiting = sum(found.letters for found in letters.reasons(selection))
         chosen = letters.letters(selection, limit, oldest_first=True)
         if dry_run or not chosen:
             if chosen:
                 _show_letters(chosen[:20], screen)
             screen.print(f"{count(len(chosen))} open dead letters would be sent; nothing was")
         else:
-            sent = letters.replay(chosen, settings.kafka_bootstrap, settings.events_topic)
+            kafka, topic = settings.kafka_bootstrap, settings.events_topic
+            log_id = settings.log_id or asyncio.run(topic_log_id(kafka, topic))
+            sent = letters.replay(chosen, kafka, topic, log_id)
             screen.print(f"sent {count(sent)} events again to {settings.events_topic}")
     if waiting > len(chosen):
         screen.print(f"{count(waiting - len(chosen))} more are open: repeat, or raise --max")
@@ -163,7 +170,7 @@ def _selection(
     from_text: str | None,
     to_text: str | None,
     places: tuple[str, ...],
-    state: str | None,
+    states: tuple[str, ...],
 ) -> Selection:
     from tokentide_jobs.cli.parse import utc_us
     from tokentide_jobs.io.dlq import Selection
@@ -181,7 +188,7 @@ def _selection(
         since_us=utc_us(from_text, "--from") if from_text else None,
         until_us=utc_us(to_text, "--to") if to_text else None,
         places=parsed,
-        state=state,
+        states=states,
     )
 
 
@@ -196,7 +203,7 @@ def _show_reasons(reasons: list[Reason], screen: Console) -> None:
         table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
     table.add_column("field", no_wrap=True)
     table.add_column("newest (UTC)", no_wrap=True)
-    table.add_column("for example", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("for example", overflow="fold")
     for found in reasons:
         table.add_row(
             count(found.letters), count(found.open), found.reason, found.field,
@@ -212,7 +219,7 @@ def _show_letters(letters: list[Letter], screen: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
     for heading in ("place", "refused (UTC)", "state", "service", "reason"):
         table.add_column(heading, no_wrap=True, max_width=24)
-    table.add_column("detail", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("detail", overflow="fold")
     for letter in letters:
         table.add_row(
             str(letter.place), f"{letter.ingested_at:%m-%d %H:%M:%S}", letter.state,

@@ -3,7 +3,8 @@
 A letter is claimed in ClickHouse (`sending`) before its bytes go to Kafka and marked `replayed`
 after; both are inserts, nothing is changed. Whoever finds an earlier claim leaves the letter alone,
 so neither a second run, nor two at once, nor a crash in between sends anything twice. A claim that
-was never followed by `replayed` shows as `interrupted`: a person decides.
+was never followed by `replayed` shows as `interrupted`: a person decides. The new place of a letter
+is noted too (`copy`): if it is refused again it shows as `again`, and no run picks it up by itself.
 """
 
 # ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
@@ -29,6 +30,7 @@ __all__ = ["DeadLetters", "Letter", "Place", "Reason", "Selection"]
 
 SENDING: Final = "sending"
 REPLAYED: Final = "replayed"
+COPY: Final = "copy"
 _CHUNK: Final = 500
 """Letters claimed, sent and marked together."""
 _SEND_TIMEOUT_S: Final = 60.0
@@ -65,7 +67,7 @@ class Letter:
     service: str
     sdk_name: str
     state: str
-    """open, replayed, discarded or interrupted."""
+    """open, again (the copy sent by a replay was refused too), replayed, discarded, interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Selection:
         since_us: Ingested from this time (epoch µs).
         until_us: Ingested before this time (epoch µs).
         places: Only these, as (partition, offset, idx).
-        state: Only letters in this state (open, replayed, discarded, interrupted).
+        states: Only letters in one of these states; none given: in any.
     """
 
     reason: str | None = None
@@ -99,7 +101,7 @@ class Selection:
     since_us: int | None = None
     until_us: int | None = None
     places: Sequence[tuple[int, int, int]] = ()
-    state: str | None = None
+    states: Sequence[str] = ()
 
 
 class DeadLetters:
@@ -138,13 +140,14 @@ class DeadLetters:
         )
         return [_letter(row) for row in rows]
 
-    def replay(self, letters: Sequence[Letter], bootstrap: str, topic: str) -> int:
+    def replay(self, letters: Sequence[Letter], bootstrap: str, topic: str, log_id: str) -> int:
         """Send the bytes of letters that nobody has handled yet, each as a record of its own.
 
         Args:
             letters: Which ones; those that somebody claimed meanwhile are left out.
             bootstrap: `host:port`, several separated by commas.
             topic: Topic of events.
+            log_id: Present incarnation of the topic.
 
         Returns:
             How many were sent.
@@ -156,12 +159,14 @@ class DeadLetters:
         run_id = str(uuid.uuid4())
         sent = 0
         for at in range(0, len(letters), _CHUNK):
-            chunk = letters[at : at + _CHUNK]
+            chunk = [letter.place for letter in letters[at : at + _CHUNK]]
             self._mark(chunk, run_id, SENDING, at)
             mine = self._won(chunk, run_id)
-            won = [letter for letter in chunk if letter.place in mine]
-            asyncio.run(_send(won, bootstrap, topic))
-            self._mark(won, run_id, REPLAYED, at)
+            won = [letter for letter in letters[at : at + _CHUNK] if letter.place in mine]
+            copies = asyncio.run(_send(won, bootstrap, topic))
+            self._mark([letter.place for letter in won], run_id, REPLAYED, at)
+            places = [Place(log_id, topic, partition, offset, 0) for partition, offset in copies]
+            self._mark(places, run_id, COPY, at)
             sent += len(won)
         return sent
 
@@ -170,31 +175,32 @@ class DeadLetters:
         key = "log_id, _topic, _partition, _offset, _idx"
         return (
             "SELECT l.*, multiIf(r.actions = [], 'open', has(r.actions, 'replayed'), 'replayed', "
-            "has(r.actions, 'discarded'), 'discarded', 'interrupted') AS state "
+            "has(r.actions, 'discarded'), 'discarded', r.actions = ['copy'], 'again', "
+            "'interrupted') AS state "
             f"FROM {self._db}.dead_letters AS l LEFT JOIN ("
             f"SELECT {key}, groupUniqArray(toString(action)) AS actions "
             f"FROM {self._db}.dead_letter_replays GROUP BY {key}) AS r USING ({key})"
         )
 
-    def _mark(self, letters: Sequence[Letter], run_id: str, action: str, at: int) -> None:
-        if not letters:
+    def _mark(self, places: Sequence[Place], run_id: str, action: str, at: int) -> None:
+        if not places:
             return
         rows = pa.table(
             {
-                "log_id": pa.array([letter.place.log_id for letter in letters], pa.string()),
-                "_topic": pa.array([letter.place.topic for letter in letters], pa.string()),
-                "_partition": pa.array([letter.place.partition for letter in letters], pa.int32()),
-                "_offset": pa.array([letter.place.offset for letter in letters], pa.int64()),
-                "_idx": pa.array([letter.place.idx for letter in letters], pa.int32()),
-                "run_id": pa.array([run_id] * len(letters), pa.string()),
-                "action": pa.array([action] * len(letters), pa.string()),
-                "acted_by": pa.array([_who()] * len(letters), pa.string()),
+                "log_id": pa.array([place.log_id for place in places], pa.string()),
+                "_topic": pa.array([place.topic for place in places], pa.string()),
+                "_partition": pa.array([place.partition for place in places], pa.int32()),
+                "_offset": pa.array([place.offset for place in places], pa.int64()),
+                "_idx": pa.array([place.idx for place in places], pa.int32()),
+                "run_id": pa.array([run_id] * len(places), pa.string()),
+                "action": pa.array([action] * len(places), pa.string()),
+                "acted_by": pa.array([_who()] * len(places), pa.string()),
             }
         )
         token = f"dead_letter_replays/{run_id}/{action}/{at}"
         self._store.insert("dead_letter_replays", rows, token)
 
-    def _won(self, letters: Sequence[Letter], run_id: str) -> set[Place]:
+    def _won(self, places: Sequence[Place], run_id: str) -> set[Place]:
         """Return the places whose first claim is this run's.
 
         A tie in time between two runs is won by neither: sending never happens twice, and the
@@ -203,15 +209,15 @@ class DeadLetters:
         rows = self._store.rows(
             "SELECT log_id, _topic, _partition, _offset, _idx FROM "
             f"{self._db}.dead_letter_replays "
-            "WHERE _offset BETWEEN {low:Int64} AND {high:Int64} "
+            "WHERE _offset BETWEEN {low:Int64} AND {high:Int64} AND action != 'copy' "
             "GROUP BY log_id, _topic, _partition, _offset, _idx "
             "HAVING minIf(acted_at, run_id = {run:String}) "
             "< minIf(acted_at, run_id != {run:String}) "
             "OR countIf(run_id != {run:String}) = 0 "
             "SETTINGS select_sequential_consistency = 1",
             {
-                "low": min(letter.place.offset for letter in letters),
-                "high": max(letter.place.offset for letter in letters),
+                "low": min(place.offset for place in places),
+                "high": max(place.offset for place in places),
                 "run": run_id,
             },
         )
@@ -237,9 +243,9 @@ def _where(selection: Selection) -> tuple[str, dict[str, Any]]:
         # Numbers only: they were parsed as such.
         places = ", ".join(f"({int(p)}, {int(o)}, {int(i)})" for p, o, i in selection.places)
         terms.append(f"(_partition, _offset, _idx) IN ({places})")
-    if selection.state is not None:
-        terms.append("state = {state:String}")
-        parameters["state"] = selection.state
+    if selection.states:
+        terms.append("state IN {states:Array(String)}")
+        parameters["states"] = list(selection.states)
     return " AND ".join(terms), parameters
 
 
@@ -252,10 +258,10 @@ def _letter(row: Sequence[Any]) -> Letter:
     )  # fmt: skip
 
 
-async def _send(letters: Sequence[Letter], bootstrap: str, topic: str) -> None:
-    """Send one record a letter and wait for every acknowledgement."""
+async def _send(letters: Sequence[Letter], bootstrap: str, topic: str) -> list[tuple[int, int]]:
+    """Send one record a letter, wait for all, and return (partition, offset) of each copy."""
     if not letters:
-        return
+        return []
     from aiokafka.errors import KafkaError
 
     producer = await _producer(bootstrap)
@@ -268,7 +274,8 @@ async def _send(letters: Sequence[Letter], bootstrap: str, topic: str) -> None:
             )
             for letter in letters
         ]
-        await asyncio.wait_for(asyncio.gather(*pending), _SEND_TIMEOUT_S)
+        stored = await asyncio.wait_for(asyncio.gather(*pending), _SEND_TIMEOUT_S)
+        return [(copy.partition, copy.offset) for copy in stored]
     except (KafkaError, TimeoutError) as exc:
         raise ServiceUnreachable(
             f"Kafka at {bootstrap} did not take every record: {type(exc).__name__} {exc}. The "

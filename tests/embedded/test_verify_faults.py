@@ -1,0 +1,270 @@
+"""Verify and the dead-letter tools against the real pipeline, with faults really made."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import clickhouse_connect
+import pytest
+
+from tokentide_jobs.cli.main import main
+from tokentide_jobs.embedded.stack import Stack
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+pytestmark = pytest.mark.embedded
+
+GOOD_EVENTS, BAD_EVENTS = 300, 4
+SYNC = {"mutations_sync": 1}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    stack: Stack
+    client: Client
+
+    def run(self, *arguments: str) -> int:
+        return main([*arguments, "--data-dir", str(self.stack.data_dir)])
+
+
+def good(number: int) -> bytes:
+    event = {
+        "type": "request", "event_id": str(uuid.uuid4()), "service": "shop", "provider": "openai",
+        "started_at_us": time.time_ns() // 1_000 - number * 100_000, "operation": "chat",
+        "status": "ok", "request_model": "gpt-5.4-mini", "duration_ms": 10.0 + number,
+        "input_tokens": 100 + number, "output_tokens": 7,
+    }  # fmt: skip
+    return json.dumps(event).encode()
+
+
+BAD = (b'{"type": "request"', b"\xff\xfe not text", b"", b'{"type": "nonsense"}')
+
+
+async def send(bootstrap: str, topic: str, values: Sequence[bytes]) -> None:
+    from aiokafka import AIOKafkaProducer
+
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        for value in values:
+            await producer.send_and_wait(topic, value)
+    finally:
+        await producer.stop()
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    frames = [
+        b"\n".join(good(number) for number in range(start, start + 50))
+        for start in range(0, GOOD_EVENTS, 50)
+    ]
+    with Stack(tmp_path_factory.mktemp("verify"), broker="tansu", workers=1) as stack:
+        asyncio.run(send(stack.info.kafka, stack.info.events_topic, [*frames, *BAD]))
+        client = clickhouse_connect.get_client(
+            dsn=stack.info.clickhouse_url, database="tokentide", autogenerate_session_id=False
+        )
+        with client:
+            running = Pipeline(stack, client)
+            assert running.run("verify", "--wait", "60", "--json") == 0
+            yield running
+
+
+def report_of(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], *options: str
+) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    code = pipeline.run("verify", "--json", *options)
+    return code, json.loads(capsys.readouterr().out)
+
+
+def kinds(report: dict[str, Any]) -> set[str]:
+    return {fault["kind"] for fault in report["mismatches"]}
+
+
+@contextmanager
+def saved(client: Client, table: str, where: str) -> Iterator[None]:
+    """Keep the rows of `where` and put them back, as they were, whatever happened to them."""
+    name = f"saved_{table}"
+    client.command(f"CREATE TABLE {name} AS {table}")
+    client.command(f"INSERT INTO {name} SELECT * FROM {table} WHERE {where}")
+    try:
+        yield
+    finally:
+        client.command(f"ALTER TABLE {table} DELETE WHERE {where}", settings=SYNC)
+        client.command(
+            f"INSERT INTO {table} SELECT * FROM {name}",
+            settings={"insert_deduplicate": 0, "insert_deduplication_token": str(uuid.uuid4())},
+        )
+        client.command(f"DROP TABLE {name} SYNC")
+
+
+def one_place(client: Client) -> str:
+    row = client.query(
+        "SELECT _partition, _offset, _idx FROM raw_requests ORDER BY _partition, _offset, _idx "
+        "LIMIT 1 OFFSET 20"
+    ).result_rows[0]
+    return "_partition = {} AND _offset = {} AND _idx = {}".format(*row)
+
+
+def test_a_whole_pipeline_is_ok(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    code, report = report_of(pipeline, capsys)
+    assert (code, report["ok"], report["mismatches"]) == (0, True, [])
+    assert report["kafka_events"] == report["recounted_events"]
+    assert report["kafka_events"] == report["raw_events"] + report["dead_letters"]
+    assert report["raw_events"] == report["window_events"] >= GOOD_EVENTS
+    assert report["dead_letters"] == BAD_EVENTS
+    assert report["raw_cost_usd"] == report["window_cost_usd"]
+    assert float(report["raw_cost_usd"]) > 0
+
+
+def test_the_ledger_alone_gives_the_same_counts(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, counted = report_of(pipeline, capsys)
+    code, believed = report_of(pipeline, capsys, "--no-recount")
+    assert code == 0
+    assert believed["recounted_events"] == 0
+    assert believed["kafka_events"] == counted["kafka_events"]
+
+
+def test_a_deleted_row_is_lost(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    where = one_place(pipeline.client)
+    with saved(pipeline.client, "raw_requests", where):
+        pipeline.client.command(f"ALTER TABLE raw_requests DELETE WHERE {where}", settings=SYNC)
+        code, report = report_of(pipeline, capsys)
+        assert (code, report["ok"], report["lost"], report["duplicated"]) == (1, False, 1, 0)
+        assert kinds(report) >= {"lost", "window_events", "window_money", "window_tokens"}
+        assert pipeline.run("verify") == 1
+        assert "NOT OK" in capsys.readouterr().out
+    assert report_of(pipeline, capsys)[0] == 0
+
+
+def test_a_doubled_row_is_found_even_when_another_one_is_missing(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = one_place(pipeline.client)
+    with saved(pipeline.client, "raw_requests", where):
+        pipeline.client.command(
+            "INSERT INTO raw_requests SELECT * FROM saved_raw_requests",
+            settings={"insert_deduplication_token": str(uuid.uuid4())},
+        )
+        code, report = report_of(pipeline, capsys)
+        assert (code, report["lost"], report["duplicated"]) == (1, 0, 1)
+        assert report["repeated_event_ids"] == 1
+        assert "duplicated" in kinds(report)
+
+
+def test_a_missing_dead_letter_is_lost(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = pipeline.client.query("SELECT _partition, _offset FROM dead_letters LIMIT 1")
+    where = "_partition = {} AND _offset = {}".format(*row.result_rows[0])
+    with saved(pipeline.client, "dead_letters", where):
+        pipeline.client.command(f"ALTER TABLE dead_letters DELETE WHERE {where}", settings=SYNC)
+        code, report = report_of(pipeline, capsys)
+        assert (code, report["lost"]) == (1, 1)
+
+
+def test_money_that_is_off_by_one_pico_dollar_is_found(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = one_place(pipeline.client)
+    with saved(pipeline.client, "raw_requests", where):
+        change = "ALTER TABLE raw_requests UPDATE cost_pico_usd = cost_pico_usd + 1 WHERE " + where
+        pipeline.client.command(change, settings=SYNC)
+        code, report = report_of(pipeline, capsys)
+        assert (code, report["lost"], report["duplicated"]) == (1, 0, 0)
+        assert kinds(report) == {"batch_money", "window_money"}
+        assert report["raw_cost_usd"] != report["window_cost_usd"]
+
+
+def test_a_ledger_row_that_is_gone_is_found(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The batch is the first of its partition: a gap if others follow, else rows of nobody."""
+    row = pipeline.client.query(
+        "SELECT _partition FROM raw_requests ORDER BY _partition, _offset LIMIT 1"
+    )
+    where = f"partition = {row.result_rows[0][0]} AND start_offset = 0"
+    with saved(pipeline.client, "ingest_positions", where):
+        pipeline.client.command(f"ALTER TABLE ingest_positions DELETE WHERE {where}", settings=SYNC)
+        with saved(pipeline.client, "ingest_intents", where):
+            gone = f"ALTER TABLE ingest_intents DELETE WHERE {where}"
+            pipeline.client.command(gone, settings=SYNC)
+            code, report = report_of(pipeline, capsys)
+    assert code == 1
+    assert kinds(report) & {"ledger_gap", "unclaimed"}
+
+
+def test_a_range_of_time_and_a_range_of_offsets_are_verified_by_themselves(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, nothing = report_of(pipeline, capsys, "--from", "2020-01-01", "--to", "2020-01-02")
+    assert (code, nothing["kafka_events"], nothing["window_events"]) == (0, 0, 0)
+    code, recent = report_of(pipeline, capsys, "--from", "1h")
+    assert code == 0
+    assert recent["kafka_events"] >= GOOD_EVENTS
+    code, some = report_of(pipeline, capsys, "--offsets", "0-1")
+    assert code == 0
+    assert 0 < some["kafka_events"] <= recent["kafka_events"]
+    assert pipeline.run("verify", "--offsets", "0-1", "--from", "1h") == 2
+
+
+def test_dead_letters_are_listed_by_reason_and_shown_with_their_bytes(
+    pipeline: Pipeline, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert pipeline.run("dlq", "list", "--json") == 0
+    letters = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert len(letters) == BAD_EVENTS
+    assert pipeline.run("dlq", "list", "--reason", letters[0]["reason"]) == 0
+    assert letters[0]["reason"].encode() in capfdbinary.readouterr().out
+    raw = set()
+    for letter in letters:
+        assert pipeline.run("dlq", "show", letter["place"]) == 0
+        assert letter["reason"].encode() in capfdbinary.readouterr().out
+        assert pipeline.run("dlq", "show", letter["place"], "--raw") == 0
+        raw.add(capfdbinary.readouterr().out)
+    assert raw == set(BAD)
+    assert pipeline.run("dlq", "show", "0:99999:0") == 2
+    assert pipeline.run("dlq", "show", "somewhere") == 2
+
+
+def test_dead_letters_are_sent_again_once(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = report_of(pipeline, capsys)[1]["kafka_events"]
+    assert pipeline.run("dlq", "replay") == 2
+    assert pipeline.run("dlq", "replay", "--all", "--dry-run") == 0
+    assert f"{BAD_EVENTS} open dead letters would be sent" in capsys.readouterr().out
+    assert pipeline.run("dlq", "replay", "--all", "--max", "3") == 0
+    said = capsys.readouterr().out
+    assert "sent 3 events again" in said
+    assert "1 more are open" in said
+    assert pipeline.run("dlq", "replay", "--all") == 0
+    assert "sent 1 events again" in capsys.readouterr().out
+    code, report = report_of(pipeline, capsys, "--wait", "30")
+    assert (code, report["dead_letters"]) == (0, 2 * BAD_EVENTS)
+    # They are still bad and come back; another run sends neither them nor the first ones.
+    assert pipeline.run("dlq", "replay", "--all") == 0
+    assert "0 open dead letters" in capsys.readouterr().out
+    stats = report_of(pipeline, capsys, "--wait", "30")[1]
+    assert stats["kafka_events"] == before + BAD_EVENTS
+    states = pipeline.client.query("SELECT count() FROM dead_letters_open").result_rows[0][0]
+    assert states == 0
+
+
+def test_a_window_that_holds_too_much_is_found(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.client.command("INSERT INTO windows_10s (window_start, events) VALUES (now(), 1)")
+    code, report = report_of(pipeline, capsys)
+    assert (code, kinds(report)) == (1, {"window_events"})
+    assert report["window_events"] == report["window_raw_events"] + 1

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tokentide_jobs.cli.parse import offset_ranges, utc_us
+from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share
+from tokentide_jobs.cli.target import find_target
+from tokentide_jobs.cli.verify import proof_line
+from tokentide_jobs.core.verify_facts import Facts, WindowSums
+from tokentide_jobs.core.verify_report import Report, compare
+from tokentide_jobs.errors import ConfigError, ServiceUnreachable
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-22", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("2026-11-22T10:30", datetime(2026, 11, 22, 10, 30, tzinfo=UTC)),
+        ("2026-11-22 10:30:00.5Z", datetime(2026, 11, 22, 10, 30, 0, 500_000, tzinfo=UTC)),
+        ("2026-11-22T10:30+02:00", datetime(2026, 11, 22, 8, 30, tzinfo=UTC)),
+    ],
+)
+def test_times_are_utc_unless_they_say_otherwise(text: str, moment: datetime) -> None:
+    assert utc_us(text, "--from") == int(moment.timestamp() * 1e6)
+
+
+def test_a_time_may_be_a_duration_ago() -> None:
+    for text, ago_s in (("90s", 90), ("15m", 900), ("24h", 86_400), ("7d", 604_800)):
+        assert utc_us(text, "--from") == pytest.approx((time.time() - ago_s) * 1e6, abs=5e6)
+
+
+def test_a_time_that_is_none_names_the_option_and_the_value() -> None:
+    with pytest.raises(ConfigError, match=r"--to is 'teatime': expected a UTC time"):
+        utc_us("teatime", "--to")
+
+
+def test_offset_ranges_are_half_open_and_by_partition() -> None:
+    assert offset_ranges(["3:10-20", "0-5"]) == {3: (10, 20), None: (0, 5)}
+
+
+@pytest.mark.parametrize("texts", [["5"], ["9-9"], ["9-3"], ["a:1-2"], ["1:1-2", "1:3-4"]])
+def test_impossible_offset_ranges_are_refused(texts: list[str]) -> None:
+    with pytest.raises(ConfigError, match="--offsets"):
+        offset_ranges(texts)
+
+
+@pytest.mark.parametrize(
+    ("pico_usd", "text"),
+    [
+        (None, "-"),
+        (0, "$0"),
+        (1_234_567_890_000_000, "$1,234.57"),
+        (10_000_000_000, "$0.01"),
+        (1_500_000_000, "$0.0015"),
+        (1, "<$0.000001"),
+        (-2_500_000_000_000, "-$2.50"),
+    ],
+)
+def test_money_is_shown_with_as_many_digits_as_it_needs(pico_usd: int | None, text: str) -> None:
+    assert dollars(pico_usd) == text
+
+
+def test_numbers_are_shown_in_units_people_use() -> None:
+    assert (count(1_234_567), share(1, 8), share(1, 0)) == ("1,234,567", "12.5%", "-")
+    assert [duration_ms(v) for v in (None, 12.4, 2_400.0, 300_000.0)] == [
+        "-", "12 ms", "2.4 s", "5.0 min",
+    ]  # fmt: skip
+    assert [seconds(v) for v in (1.0, 3_500.0, 36_000.0)] == ["1.0 s", "58 min", "10.0 h"]
+
+
+def test_services_named_by_the_environment_are_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "kafka.internal:9092")
+    monkeypatch.delenv("TOKENTIDE_CLICKHOUSE_URL", raising=False)
+    assert find_target(tmp_path, "kafka").kafka_bootstrap == "kafka.internal:9092"
+    with pytest.raises(ServiceUnreachable, match="TOKENTIDE_CLICKHOUSE_URL is not set"):
+        find_target(tmp_path, "kafka", "clickhouse")
+
+
+def test_the_environment_beats_the_stack_and_the_stacks_log_id_goes_with_its_kafka(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import json
+    import os
+
+    stack = {
+        "kafka": "127.0.0.1:1111", "clickhouse_url": "http://127.0.0.1:2222",
+        "events_topic": "tokentide.events.v1", "pid": os.getpid(), "broker": "kafka",
+        "log_id": "stack-log", "data_dir": str(tmp_path),
+    }  # fmt: skip
+    (tmp_path / "stack.json").write_text(json.dumps(stack))
+    for name in ("TOKENTIDE_KAFKA_BOOTSTRAP", "TOKENTIDE_CLICKHOUSE_URL", "TOKENTIDE_LOG_ID"):
+        monkeypatch.delenv(name, raising=False)
+    own = find_target(tmp_path, "kafka", "clickhouse")
+    assert (own.kafka_bootstrap, own.log_id) == ("127.0.0.1:1111", "stack-log")
+    monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "other:9092")
+    other = find_target(tmp_path, "kafka", "clickhouse")
+    assert (other.kafka_bootstrap, other.log_id) == ("other:9092", "")
+    assert other.clickhouse_url == "http://127.0.0.1:2222"
+
+
+def empty_report() -> Report:
+    windows = WindowSums(0, 0, 0, 10, 0, 0, 10)
+    return compare(Facts([], [], {}, {}, {}, {}, windows))
+
+
+def test_the_proof_line_says_ok_or_what_is_wrong() -> None:
+    assert "verified" in proof_line(empty_report())
+    assert "$0.000000000010" in proof_line(empty_report())
+    broken = compare(
+        replace(Facts([], [], {}, {}, {}, {}, WindowSums(0, 1, 0, 0, 1, 0, 0)), differing_count=1)
+    )
+    assert "NOT OK" in proof_line(broken)
+    assert "window events" in proof_line(broken)
