@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
+import subprocess
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -422,3 +425,21 @@ def test_long_queries_fit_in_the_url_and_in_the_body(ask: Ask) -> None:
     sql = f"SELECT count() FROM numbers(30000) WHERE number IN ({numbers})"
     assert text(ask(sql)) == "20000\n"
     assert text(ask(body=sql.encode(), max_query_size="1000000")) == "20000\n"
+
+
+def test_curl_uploads_and_downloads(sql_server: str, table: str, tmp_path: Path) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("no curl on PATH")
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes(CSV)  # more than a megabyte: curl waits for "100 Continue"
+
+    def run(*arguments: str) -> str:
+        command = [curl, "-sS", "--fail-with-body", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    run(f"{sql_server}/?query=INSERT+INTO+{table}+FORMAT+CSV", "--data-binary", f"@{rows}")
+    assert run(sql_server, "-d", f"SELECT count() FROM {table}") == "100000\n"
+    assert run("-G", sql_server, "--data-urlencode", "query=SELECT 1 + 1") == "2\n"
+    compressed = f"{sql_server}/?enable_http_compression=1&query=SELECT+a+FROM+{table}+ORDER+BY+a"
+    assert run("--compressed", compressed).count("\n") == 100_000

@@ -24,15 +24,17 @@ from tokentide_jobs.errors import ConfigError, StackError
 
 from .engine_config import EngineLimits, write_config
 from .ownership import DirectoryLock, port_in_use
-from .pool import Engine, Lane
+from .pool import CLOSE_WAIT_S, Engine, Lane
 from .server import Endpoint
 from .users import Accounts, load_accounts
+
+log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 LANES: dict[Lane, int] = {"read": 32, "write": 32, "control": 1}
 """Threads for each kind of request; they start when first used, and the last used is used first."""
 
-_SHUTDOWN_S = 5.0
+_SHUTDOWN_S = 2.0
 _OWNER_POLL_S = 1.0
 _MAX_LINE_BYTES = 1 << 20
 """Longest request line and header: queries travel in URLs (the server's http_max_uri_size)."""
@@ -74,7 +76,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--ready-file", type=Path, help="JSON with url and pid, written when ready")
     parser.add_argument("--users-file", type=Path, help="JSON list of accounts")
     parser.add_argument("--owner-pid", type=int, help="stop when this process is gone")
-    parser.add_argument("--memory-mb", type=int, default=1000, help="ceiling of the engine")
+    parser.add_argument("--memory-mb", type=int, default=800, help="ceiling of the engine")
     parser.add_argument(
         "--max-threads", type=int, default=max(1, min(4, os.cpu_count() or 1)), help="per query"
     )
@@ -118,8 +120,14 @@ async def _serve(
         await engine.interrupt()
     finally:
         await runner.cleanup()
-        await engine.close()
+        is_closed = await engine.close()
         _retract(options.ready_file)
+        if not is_closed:
+            # A query that waits on a network call cannot be interrupted. What is stored survives
+            # this as it survives a crash; waiting longer would only make somebody kill us.
+            log.warning("a query did not stop within %s s; leaving it", CLOSE_WAIT_S)
+            logging.shutdown()
+            os._exit(0)
 
 
 async def _watch(owner_pid: int | None, stop: asyncio.Event) -> None:

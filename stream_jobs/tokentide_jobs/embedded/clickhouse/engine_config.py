@@ -16,14 +16,14 @@ class EngineLimits:
     """Ceilings of the embedded engine.
 
     Attributes:
-        memory_bytes: All queries, merges and caches together.
+        memory_bytes: All queries, merges and caches together; the process itself adds 350 MB.
         query_memory_bytes: One query, unless its own settings say otherwise.
         max_threads: Threads one query may use.
         query_log_days: Days system.query_log keeps.
     """
 
-    memory_bytes: int = 1_000_000_000
-    query_memory_bytes: int = 700_000_000
+    memory_bytes: int = 800_000_000
+    query_memory_bytes: int = 560_000_000
     max_threads: int = 2
     query_log_days: int = 3
 

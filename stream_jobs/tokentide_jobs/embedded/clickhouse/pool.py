@@ -39,6 +39,10 @@ KILL_RETRY_S = 0.5
 """Pause between two attempts to stop a query whose client is gone."""
 
 
+CLOSE_WAIT_S = 10.0
+"""How long close() waits for queries that were told to stop."""
+
+
 class Engine:
     """Owner of the data directory: opens connections, runs them on lanes, kills by marker."""
 
@@ -149,15 +153,18 @@ class Engine:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executors["control"][0], self._control, sql)
 
-    async def close(self) -> None:
-        """Wait for every lane, and shut the engine down."""
+    async def close(self) -> bool:
+        """Wait for every lane and shut the engine down; False when a query would not stop."""
         await self.interrupt()
         if self._background:
-            await asyncio.wait(self._background, timeout=20)
+            await asyncio.wait(self._background, timeout=CLOSE_WAIT_S)
+        if self._background:
+            return False
         for executors in self._executors.values():
             for executor in executors:
                 executor.shutdown(wait=True, cancel_futures=True)
         self._anchor.close()
+        return True
 
 
 async def _wait(free: asyncio.LifoQueue[ThreadPoolExecutor]) -> ThreadPoolExecutor:
