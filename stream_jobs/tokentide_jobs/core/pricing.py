@@ -134,7 +134,7 @@ def _usage(requests: pl.DataFrame) -> pl.DataFrame:
     missing = _text(requests, "usage_source") == "missing"
     is_failure = _is_failure(requests, missing)
     other = _text(requests, "other_units")
-    has_other = ~other.is_in(["", "{}"])
+    has_other = other.str.len_bytes() > len("{}")
     used = pl.any_horizontal(has_other, *(pl.col(name).fill_null(0) > 0 for name in active))
     silent = pl.all_horizontal(pl.lit(True), *(pl.col(name).is_null() for name in totals))
     unknown = ~used & ~is_failure & (missing | silent)
@@ -292,7 +292,6 @@ def _with_bills(work: pl.DataFrame, rows: RateRows) -> pl.DataFrame:
 def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
     """Decide what may be said of each cost, and blank those that are not known."""
     used, has, own = pl.col("used_mask"), pl.col("has_mask"), pl.col("own_mask")
-    rule = pl.col("rule")
     fee_only = pl.lit(1 << _FEE_LEAF, dtype=pl.Int32)
     nothing_priced = (
         ((used != 0) | pl.col("other_unpriced"))
@@ -300,6 +299,8 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
         & ~pl.col("other_priced")
         & ((has & fee_only) == 0)
     )
+    work = work.with_columns(nothing_priced.alias("is_nothing_priced"))
+    nothing_priced = pl.col("is_nothing_priced")
     code = pl.col("status_code")
     is_unlisted = code == STATUS_CODES["unpriced"]
     is_unpriced = is_unlisted | nothing_priced | pl.col("is_beyond")
@@ -329,19 +330,6 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
         .then(pl.lit("override"))
         .otherwise(pl.lit("exact"))
     )
-    named = (
-        pl.when(pl.col("is_free"))
-        .then(pl.lit("failed without usage"))
-        .when(is_unlisted)
-        .then(rule)
-        .when(pl.col("is_beyond"))
-        .then(pl.lit("unpriced: beyond 64 bits: ") + rule)
-        .when(nothing_priced)
-        .then(pl.lit("unpriced: no rate for what was used: ") + rule)
-        .when(pl.col("is_unknown"))
-        .then(pl.lit("usage missing: ") + rule)
-        .otherwise(rule)
-    )
     is_known = pl.col("is_free") | ~(is_unpriced | pl.col("is_unknown"))
     costs = [pl.when(is_known).then(pl.col(name)).alias(name) for name in COST_COLUMNS]
     total = pl.when(is_known).then(pl.sum_horizontal(COST_COLUMNS)).alias("cost_pico_usd")
@@ -350,5 +338,24 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
         *costs,
         status.alias("price_status"),
         pl.lit(price_version).alias("price_version"),
-        named.alias("price_rule"),
+        _rules(work).alias("price_rule"),
     )
+
+
+def _rules(work: pl.DataFrame) -> pl.Series:
+    """Name the card of every call, after the reason why its cost is not simply that card's."""
+    rules = work["rule"]
+    # In rising order of precedence; texts are only built for what occurs.
+    for flag, reason in (
+        ("is_unknown", "usage missing: "),
+        ("is_nothing_priced", "unpriced: no rate for what was used: "),
+        ("is_beyond", "unpriced: beyond 64 bits: "),
+    ):
+        holds = work[flag] & (work["status_code"] != STATUS_CODES["unpriced"])
+        if holds.any():
+            prefixed = work.select(pl.lit(reason) + pl.col("rule")).to_series()
+            rules = prefixed.zip_with(holds, rules)
+    if work["is_free"].any():
+        free = pl.repeat("failed without usage", len(work), eager=True)
+        rules = free.zip_with(work["is_free"], rules)
+    return rules
