@@ -27,7 +27,7 @@ from tokentide_jobs.core.outcome import Outcome, RefusedRow, process
 from tokentide_jobs.core.records import Record
 from tokentide_jobs.io.clickhouse import ClickHouse
 from tokentide_jobs.io.clickhouse_errors import RowsRefused, SinkMisconfigured
-from tokentide_jobs.io.dead_letters import DEAD_LETTERS, known_refusals
+from tokentide_jobs.io.dead_letters import DEAD_LETTERS, known_refusals, letters_to_arrow
 from tokentide_jobs.io.ledger_store import DoneBatch, LedgerStore
 from tokentide_jobs.io.refusals import find_refused
 from tokentide_jobs.io.stale_guard import StaleGuard
@@ -172,7 +172,7 @@ class Flush:
 
     def _insert(self, table: str, rows: pl.DataFrame, intent: Intent, suffix: str) -> Effect:
         token = intent.write_token(table) + suffix
-        arrow: pa.Table = to_arrow(table, rows)
+        arrow = _as_arrow(table, rows)
 
         def run() -> None:
             missing = self._guard.missing(table, arrow, intent)
@@ -223,6 +223,10 @@ class Flush:
             retries=times.retries,
             done_at_us=self._clock_us(),
         )
+
+
+def _as_arrow(table: str, rows: pl.DataFrame) -> pa.Table:
+    return letters_to_arrow(rows) if table == DEAD_LETTERS else to_arrow(table, rows)
 
 
 def _without_suffix(refused: Sequence[RefusedRow]) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from tokentide_jobs.core.fold import DIMENSIONS
 from tokentide_jobs.core.ledger import Intent
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse import to_ipc
@@ -24,20 +25,6 @@ from tokentide_schemas.topics import DEADLETTER, WINDOWS
 __all__ = ["KafkaPublisher", "delta_chunks"]
 
 Headers = list[tuple[str, bytes]]
-
-SERIES: Final = (
-    "tenant",
-    "service",
-    "environment",
-    "operation",
-    "provider",
-    "model",
-    "prompt_name",
-    "prompt_version",
-    "feature",
-    "team",
-)
-"""The dimensions of a series; all deltas of one series go to one partition."""
 
 _CHUNK_BYTES: Final = 900_000
 """Below the smallest usual limit of a record (1 MB)."""
@@ -144,7 +131,7 @@ def delta_chunks(deltas: pl.DataFrame, partitions: int) -> Iterator[tuple[int, i
     A series always goes to the same partition, whatever the version of any library: its number is
     the CRC-32 of the dimensions, modulo the number of partitions.
     """
-    series = deltas.select(pl.concat_str(list(SERIES), separator="\x1f").alias("series"))
+    series = deltas.select(pl.concat_str(list(DIMENSIONS), separator="\x1f").alias("series"))
     unique = series.get_column("series").unique().to_list()
     home = {name: zlib.crc32(name.encode()) % partitions for name in unique}
     homes = series.get_column("series").replace_strict(home, return_dtype=pl.Int32)
