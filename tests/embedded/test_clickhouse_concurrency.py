@@ -49,8 +49,11 @@ async def insert(http: aiohttp.ClientSession, table: str, **settings: str) -> fl
 
 
 async def running(http: aiohttp.ClientSession, query_id: str) -> bool:
-    sql = "SELECT count() FROM system.processes WHERE Settings['promql_table'] = {id:String}"
-    _, count = await ask(http, sql, param_id=query_id)
+    sql = (
+        "SELECT count() FROM system.processes "
+        "WHERE startsWith(Settings['promql_table'], {id:String})"
+    )
+    _, count = await ask(http, sql, param_id=f"{query_id}#")
     return count == "1\n"
 
 

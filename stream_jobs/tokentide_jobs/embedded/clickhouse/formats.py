@@ -68,6 +68,10 @@ def content_type(name: str) -> str:
     return "application/octet-stream"
 
 
+ARROW_STREAM_END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""What ends an Arrow stream: a message of no length."""
+
+
 def joiner(name: str) -> Callable[[memoryview], memoryview] | None:
     """A function that turns each piece in turn into its share of one document.
 
@@ -136,16 +140,14 @@ class _DropBinaryHeader:
 class _JoinArrow:
     """Joins Arrow streams of one schema: the schema message and the end marker appear once.
 
-    The end marker is left off: an Arrow stream may simply end (Arrow columnar format, IPC).
+    The end marker is cut from every piece; the caller adds it at the end.
     """
-
-    _END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
     def __init__(self) -> None:
         self._started = False
 
     def __call__(self, piece: memoryview) -> memoryview:
-        if bytes(piece[-8:]) == self._END:
+        if bytes(piece[-8:]) == ARROW_STREAM_END:
             piece = piece[:-8]
         if not self._started:
             self._started = True

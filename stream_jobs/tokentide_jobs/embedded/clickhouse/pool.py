@@ -29,7 +29,7 @@ MARKER_SETTING = "promql_table"
 """A text setting without effect on SQL: it marks a query in system.processes so that KILL finds it.
 
 chDB offers neither query ids nor custom settings, and log_comment belongs to the client. The marker
-is the client's query id, so system.query_log can be searched by it too.
+begins with the client's query id, so system.query_log can be searched by it too.
 """
 
 QUEUE_WAIT_S = 30.0

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +67,8 @@ class ClickHouseProcess:
         data_dir.mkdir(parents=True, exist_ok=True)
         log_path = log_path or data_dir / "server.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
-        ready_file = data_dir / f"ready-{os.getpid()}-{time.monotonic_ns()}.json"
+        scratch = Path(tempfile.mkdtemp(prefix="clickhouse-"))
+        ready_file = scratch / "ready.json"
         command = [sys.executable, "-m", __package__, "--data-dir", str(data_dir)]
         command += ["--port", str(port), "--ready-file", str(ready_file)]
         command += ["--owner-pid", str(os.getpid()), *options]
@@ -83,8 +86,9 @@ class ClickHouseProcess:
             url = _wait_ready(child, ready_file, log_path, start, timeout_s)
         except BaseException:
             _end(child, 0.0)
-            ready_file.unlink(missing_ok=True)
             raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
         return cls(child, url, log_path)
 
     @property

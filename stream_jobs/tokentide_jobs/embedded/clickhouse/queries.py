@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from . import native
-from .formats import DEFAULT_FORMAT, joiner
+from .formats import ARROW_STREAM_END, DEFAULT_FORMAT, joiner
 from .prologue import prepare
 
 if TYPE_CHECKING:
@@ -134,6 +134,8 @@ class _Pieces:
         while size < HELD_BYTES:
             piece = self._next(connection)
             if piece is None:
+                if self._format == "ArrowStream":
+                    held.append(ARROW_STREAM_END)
                 return b"".join(held), True
             held.append(piece)
             size += len(piece)

@@ -149,26 +149,11 @@ def take_field(found: QueryRequest, name: str, value: str) -> None:
         return
     if name in _INTERFACE or name in _TRANSPORT_SETTINGS:
         return
-    if name.endswith(("_format", "_types", "_structure")) and name not in _KNOWN_ENDINGS:
-        return  # describes external data (see external.py)
     if not _SETTING_NAME.match(name):
         raise ClickHouseError(115, f"Unknown setting {name!r}")
     if not found.user.may_set(name):
         raise ClickHouseError(164, f"Cannot modify '{name}' setting in readonly mode")
     found.settings[name] = value
-
-
-_KNOWN_ENDINGS: Final = frozenset(
-    {
-        "bool_true_representation_format",
-        "date_time_input_format",
-        "date_time_output_format",
-        "input_format",
-        "interval_output_format",
-        "format_csv_delimiter_format",
-    }
-)
-"""Settings whose names end like those that describe external data."""
 
 
 def _authenticate(request: web.Request, accounts: Accounts) -> User:

@@ -7,6 +7,7 @@ before it runs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -21,34 +22,39 @@ _ENGINE_ID: Final = f"SELECT query_id FROM system.processes WHERE Settings['{MAR
 
 
 class RunningQueries:
-    """Ids of the queries in progress; each id at most once."""
+    """Ids of the queries in progress, each at most once, and the marker each one carries."""
 
     def __init__(self) -> None:
-        self._ids: set[str] = set()
+        self._markers: dict[str, str] = {}
+        self._serial = itertools.count(1)
 
     @contextmanager
-    def entered(self, query_id: str) -> Iterator[None]:
-        """Hold ``query_id`` while the block runs.
+    def entered(self, query_id: str) -> Iterator[str]:
+        """Hold ``query_id`` while the block runs and give the query's marker.
+
+        The marker is the id and a number: a client that lost its connection may send the same id
+        again while its first query is still being stopped, and must not be stopped with it.
 
         Raises:
             ClickHouseError: 216 when a query with this id runs already.
         """
-        if query_id in self._ids:
+        if query_id in self._markers:
             raise ClickHouseError(216, f"Query with id = {query_id} is already running.")
-        self._ids.add(query_id)
+        self._markers[query_id] = f"{query_id}#{next(self._serial)}"
         try:
-            yield
+            yield self._markers[query_id]
         finally:
-            self._ids.discard(query_id)
+            del self._markers[query_id]
 
     def translate_kill(self, statement: Statement, connection: EngineConnection) -> bytes:
         """The KILL statement with the ids of running queries replaced by the engine's."""
         sql = statement.sql
         for start, end in reversed(statement.strings):
             query_id = unquote(sql[start:end].decode(errors="replace"))
-            if query_id not in self._ids:
+            marker = self._markers.get(query_id)
+            if marker is None:
                 continue
-            lookup = _ENGINE_ID + quote(query_id)
+            lookup = _ENGINE_ID + quote(marker)
             found = connection.query(lookup, "TSVRaw").bytes().decode().strip()
             if found:
                 sql = sql[:start] + quote(found).encode() + sql[end:]

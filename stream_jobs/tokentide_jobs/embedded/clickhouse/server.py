@@ -72,16 +72,21 @@ class Endpoint:
         try:
             statement, body = await self._statement(request, asked)
             check(statement, asked)
-            with self._running.entered(asked.query_id):
-                return await self._run(asked, statement, body, reply)
+            with self._running.entered(asked.query_id) as marker:
+                return await self._run(asked, statement, body, reply, marker)
         except ClickHouseError as error:
             return await reply.fail(error)
 
     async def _run(
-        self, asked: QueryRequest, statement: Statement, body: AsyncIterator[bytes], reply: Reply
+        self,
+        asked: QueryRequest,
+        statement: Statement,
+        body: AsyncIterator[bytes],
+        reply: Reply,
+        marker: str,
     ) -> web.StreamResponse:
         lane: Lane = "write" if statement.keyword in _QUICK_WRITES else "read"
-        async with self._engine.request(lane, asked.query_id) as call:
+        async with self._engine.request(lane, marker) as call:
             # A read-only connection cannot take back its settings: readers' sessions hold nothing.
             if asked.session_id and not asked.user.readonly:
                 await self._enter_session(call, asked, statement)
