@@ -8,6 +8,8 @@
 -- `tags_json` and `other_units_json` exist only during an insert: JSON text that becomes the Map.
 -- Codecs were chosen by measuring a million requests with every id filled: prices make costs
 -- multiples of a rate (GCD), random ids are stored at their entropy (ZSTD(1) beats (3) on hex).
+-- A wide part has a file for each of some 180 streams, and writing one takes 3 MB for each: parts stay
+-- compact up to 64 MB, and buffers grow as needed (an insert of 50,000 rows: 660 MB -> 220 MB, half the CPU).
 -- Retention: requests 90 days, evaluations and feedback 400, changes 1,100, stats 30; a tenant may
 -- have its own (table tenant_retention).
 
@@ -136,7 +138,7 @@ ENGINE = ${engine:MergeTree}
 PARTITION BY toYYYYMMDD(started_at)
 ORDER BY (tenant, service, started_at)
 TTL toDate(started_at) + INTERVAL 90 DAY
-SETTINGS ${dedup}
+SETTINGS min_bytes_for_wide_part = 67108864, min_columns_to_activate_adaptive_write_buffer = 1, ${dedup}
 COMMENT 'LLM calls, one row each, as accepted and priced by the ingest job. Query the view requests. Kept 90 days.';
 
 CREATE TABLE IF NOT EXISTS ${database}.raw_evaluations ${on_cluster}

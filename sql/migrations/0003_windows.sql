@@ -88,5 +88,6 @@ PRIMARY KEY (toStartOfHour(window_start), tenant, service)
 ORDER BY (toStartOfHour(window_start), tenant, service, environment, operation, provider, model,
           prompt_name, prompt_version, feature, team, window_start)
 TTL toDate(window_start) + INTERVAL 14 DAY
-SETTINGS ttl_only_drop_parts = 1, ${dedup}
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 67108864,
+         min_columns_to_activate_adaptive_write_buffer = 1, ${dedup}
 COMMENT 'Ten-second window deltas by series, additive: always sum(), sumMap() for histograms. Written by the ingest job. Kept 14 days.';

@@ -84,7 +84,8 @@ PRIMARY KEY (toStartOfHour(window_start), tenant, service)
 ORDER BY (toStartOfHour(window_start), tenant, service, environment, operation, provider, model,
           prompt_name, prompt_version, feature, team, window_start)
 TTL toDate(window_start) + INTERVAL 90 DAY
-SETTINGS ttl_only_drop_parts = 1, ${dedup}
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 67108864,
+         min_columns_to_activate_adaptive_write_buffer = 1, ${dedup}
 COMMENT 'One-minute rollup of windows_10s, additive: always sum(), sumMap() for histograms. Fed by a materialised view. Kept 90 days.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.windows_1m_mv ${on_cluster} TO ${database}.windows_1m
@@ -171,7 +172,8 @@ PRIMARY KEY (toStartOfDay(window_start), tenant, service)
 ORDER BY (toStartOfDay(window_start), tenant, service, environment, operation, provider, model,
           prompt_name, prompt_version, feature, team, window_start)
 TTL toDate(window_start) + INTERVAL 730 DAY
-SETTINGS ttl_only_drop_parts = 1, ${dedup}
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 67108864,
+         min_columns_to_activate_adaptive_write_buffer = 1, ${dedup}
 COMMENT 'One-hour rollup of windows_1m, additive: always sum(), sumMap() for histograms. Fed by a materialised view. Kept 730 days.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.windows_1h_mv ${on_cluster} TO ${database}.windows_1h
@@ -258,7 +260,8 @@ PRIMARY KEY (tenant, service)
 ORDER BY (tenant, service, environment, operation, provider, model,
           prompt_name, prompt_version, feature, team, window_start)
 TTL toDate(window_start) + INTERVAL 3650 DAY
-SETTINGS ttl_only_drop_parts = 1, ${dedup}
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 67108864,
+         min_columns_to_activate_adaptive_write_buffer = 1, ${dedup}
 COMMENT 'One-day (UTC) rollup of windows_1h, additive: always sum(), sumMap() for histograms. Fed by a materialised view. Kept 3,650 days.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.windows_1d_mv ${on_cluster} TO ${database}.windows_1d

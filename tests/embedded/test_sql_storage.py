@@ -6,10 +6,11 @@ from clickhouse_connect.driver.client import Client
 pytestmark = pytest.mark.embedded
 
 ROWS = 200_000
+INSERT = 50_000
 
 # A day of busy, fully identified traffic: every random identifier filled, skewed dimensions,
 # log-normal sizes and times, costs as a price list makes them.
-TRAFFIC = f"""
+TRAFFIC = """
 INSERT INTO raw_requests
     (schema_version, event_id, started_at, service, environment, tenant, team, feature, user_hash,
      sdk_name, sdk_version, host, pid, trace_id, span_id, parent_span_id, tags_json, dropped_before,
@@ -46,23 +47,24 @@ SELECT
     lower(hex(cityHash64('user', c % 5000))), 'tokentide', '0.1.0',
     concat('pod-', toString(rand(6) % 20)), 20 + rand(7) % 30, lower(hex(randomFixedString(16))),
     lower(hex(randomFixedString(8))), lower(hex(randomFixedString(8))),
-    ['{{}}', '{{"release":"2026.11.3"}}'][rand(8) % 2 + 1], 0, intDiv(number, 20), duration, 'chat',
+    ['{}', '{"release":"2026.11.3"}'][rand(8) % 2 + 1], 0, intDiv(number, 20), duration, 'chat',
     ['openai', 'anthropic', 'openai', 'google', 'anthropic'][m], 'ok', model, model,
     concat('chatcmpl-', substring(replaceRegexpAll(base64Encode(randomFixedString(24)),
         '[+/=]', 'x'), 1, 29)),
     concat('conv_', lower(hex(c))), ['answer', 'rewrite', 'plan'][rand(9) % 3 + 1],
     ['v12', 'v13'][rand(10) % 2 + 1], rand(11) % 10 < 7, 4096, 0.7, tokens_in, tokens_out,
     tokens_read, 'provider', 200, 0, ['stop'],
-    least(duration, round(200 + randLogNormal(5.5, 0.5), 3)), tokens_out, round(randLogNormal(4, 0.6), 3), c_in + c_read + c_out, c_in, c_read, 0, c_out, 0,
+    least(duration, round(200 + randLogNormal(5.5, 0.5), 3)), tokens_out,
+    round(randLogNormal(4, 0.6), 3), c_in + c_read + c_out, c_in, c_read, 0, c_out, 0,
     '2026.11', 'exact', concat('card/', model), 'log', 'tokentide.events.v1', rand(12) % 4,
     intDiv(number, 160), rand(13) % 40,
     fromUnixTimestamp64Micro(midnight_ms * 1000 + intDiv(number, 2000) * 2000 * 432000, 'UTC')
-FROM numbers({ROWS})
-"""
+FROM numbers("""
 
 
 def test_a_fully_identified_request_takes_less_than_120_bytes(sql_client: Client) -> None:
-    sql_client.command(TRAFFIC, settings={"max_insert_threads": 1})
+    for start in range(0, ROWS, INSERT):
+        sql_client.command(f"{TRAFFIC}{start}, {INSERT})", settings={"max_insert_threads": 1})
     sql_client.command("OPTIMIZE TABLE raw_requests FINAL")
     rows, per_row = sql_client.query(
         "SELECT sum(rows), sum(bytes_on_disk) / sum(rows) FROM system.parts"
@@ -77,7 +79,8 @@ def test_window_rows_are_small_next_to_the_rows_they_sum_up(sql_client: Client) 
         "INSERT INTO windows_10s (window_start, tenant, service, model, events, requests,"
         " input_tokens, output_tokens, cost_pico_usd, duration_us_sum, latency_hist, cost_hist)"
         " WITH x -> CAST(map(toInt16(ceil(log(assumeNotNull(x)) / log(1.01 / 0.99))), 1),"
-        " 'Map(Int16, UInt64)') AS hist SELECT toStartOfInterval(started_at, toIntervalSecond(10)), tenant, service,"
+        " 'Map(Int16, UInt64)') AS hist SELECT toStartOfInterval(started_at, toIntervalSecond(10)),"
+        " tenant, service,"
         " request_model, count(), count(), sum(input_tokens), sum(output_tokens),"
         " sum(cost_pico_usd), toUInt64(sum(duration_ms * 1000)), sumMap(hist(duration_ms)),"
         " sumMap(hist(cost_pico_usd)) FROM raw_requests GROUP BY ALL",

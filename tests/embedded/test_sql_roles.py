@@ -1,0 +1,105 @@
+"""Who may see what. The embedded engine has no roles: what it can not do needs a real server."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from tokentide_jobs.io.migrations import create_roles, migrate
+from tokentide_jobs.io.sql_files import sql_root
+from tokentide_jobs.io.sql_template import Target, render, split_statements
+
+pytestmark = pytest.mark.embedded
+
+DATABASE = "test_sql_roles"
+REAL_SERVER = os.environ.get("TOKENTIDE_TEST_CLICKHOUSE_URL")
+
+
+def _policies() -> dict[str, str]:
+    """Table -> condition of the row policy."""
+    text = (sql_root() / "roles/analyst.sql").read_text("utf-8")
+    found = {}
+    for statement in split_statements(render(text, Target(DATABASE))):
+        match = re.search(r"ROW POLICY .* ON \w+\.(\w+)\s+USING (.*)\s+TO ", statement, re.DOTALL)
+        if match:
+            found[match[1]] = match[2]
+    return found
+
+
+@pytest.mark.parametrize("table", _policies())
+def test_a_policy_shows_the_tenants_granted_to_the_user_and_no_others(
+    sql_client: Client, table: str
+) -> None:
+    sql_client.command("TRUNCATE TABLE tenant_access")
+    if table == "tenant_access":
+        rows = "('default', 'acme'), ('default', '*'), ('somebody', 'globex')"
+        sql_client.command(f"INSERT INTO tenant_access (user_name, tenant) VALUES {rows}")
+        assert _visible(sql_client, table) == ["*", "acme"]
+        return
+    _forget_retention(sql_client, table)
+    sql_client.command(f"INSERT INTO {table} (tenant) VALUES ('acme'), ('globex'), ('')")
+    open_rows = [""] if table == "price_cards" else []
+    assert _visible(sql_client, table) == open_rows
+    grants = ["('default', 'acme')", "('somebody', '*')"]
+    sql_client.command(f"INSERT INTO tenant_access (user_name, tenant) VALUES {', '.join(grants)}")
+    assert _visible(sql_client, table) == [*open_rows, "acme"]
+    sql_client.command("INSERT INTO tenant_access (user_name, tenant) VALUES ('default', '*')")
+    assert _visible(sql_client, table) == ["", "acme", "globex"]
+
+
+def _forget_retention(client: Client, table: str) -> None:
+    """Let rows without a time stay."""
+    full = client.command(
+        f"SELECT engine_full FROM system.tables WHERE database = '{DATABASE}' AND name = '{table}'"
+    )
+    if " TTL " in str(full):
+        client.command(f"ALTER TABLE {table} REMOVE TTL")
+
+
+def _visible(client: Client, table: str) -> list[str]:
+    sql = f"SELECT DISTINCT tenant FROM {table} WHERE {_policies()[table]} ORDER BY tenant"
+    return [str(tenant) for (tenant,) in client.query(sql).result_rows]
+
+
+@pytest.fixture
+def real_admin() -> Iterator[Client]:
+    if REAL_SERVER is None:
+        pytest.skip("roles need a real ClickHouse: set TOKENTIDE_TEST_CLICKHOUSE_URL")
+    with clickhouse_connect.get_client(dsn=REAL_SERVER, autogenerate_session_id=False) as client:
+        yield client
+
+
+def test_roles_hold_on_a_real_server(real_admin: Client) -> None:
+    database = f"tokentide_test_{uuid.uuid4().hex[:8]}"
+    user, password = f"{database}_dana", "Pass-word-1"
+    migrate(real_admin, database)
+    try:
+        create_roles(real_admin, database)
+        create_roles(real_admin, database)
+        real_admin.command(f"CREATE USER {user} IDENTIFIED BY '{password}'")
+        real_admin.command(f"GRANT {database}_analyst TO {user}")
+        real_admin.command(
+            f"INSERT INTO {database}.raw_requests (tenant) VALUES ('acme'), ('globex')"
+        )
+        real_admin.command(
+            f"INSERT INTO {database}.tenant_access (user_name, tenant) VALUES ('{user}', 'acme')"
+        )
+        with clickhouse_connect.get_client(
+            dsn=REAL_SERVER, username=user, password=password, database=database
+        ) as analyst:
+            tenants = analyst.query("SELECT tenant FROM requests").result_columns[0]
+            assert list(tenants) == ["acme"]
+            with pytest.raises(DatabaseError):
+                analyst.command("INSERT INTO tenant_access (user_name, tenant) VALUES ('x', '*')")
+    finally:
+        real_admin.command(f"DROP USER IF EXISTS {user}")
+        for role in ("analyst", "grafana", "ingest", "admin"):
+            real_admin.command(f"DROP ROLE IF EXISTS {database}_{role}")
+        real_admin.command(f"DROP DATABASE IF EXISTS {database}")
