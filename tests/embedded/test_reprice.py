@@ -6,13 +6,15 @@ import itertools
 import json
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
 import pytest
 
+from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.arrow import to_arrow
 from tokentide_jobs.core.cards import CardTable
 from tokentide_jobs.core.fold import DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
@@ -82,7 +84,7 @@ def batches() -> list[list[Record]]:
             Record(0, next(stamps), NOON_US // 1000, json.dumps(event(rng)).encode())
             for _ in range(150)
         ]
-        for _ in range(4)
+        for _ in range(2)
     ]
 
 
@@ -261,3 +263,83 @@ def test_a_stored_request_is_found_by_its_event_id(stores: dict[str, ClickHouse]
     (found,) = find_requests(stores["list"], wanted["event_id"])
     assert found["started_at_us"] == wanted["started_at_us"]
     assert found["request_model"] == wanted["request_model"]
+
+
+@pytest.fixture
+def run(
+    sql_server: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., tuple[int, str]]:
+    """Runs a command against the history that is repriced; the overrides are those above."""
+    (tmp_path / "prices.yaml").write_bytes(OVERRIDES)
+    monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", sql_server)
+    monkeypatch.setenv("TOKENTIDE_DATABASE", "reprice_work")
+    monkeypatch.setenv("TOKENTIDE_DATA_DIR", str(tmp_path / "data"))
+
+    def invoke(*arguments: str, overrides: bool = False) -> tuple[int, str]:
+        path = str(tmp_path / "prices.yaml") if overrides else ""
+        monkeypatch.setenv("TOKENTIDE_PRICES_FILE", path)
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return invoke
+
+
+def test_the_commands_reprice_and_explain_what_is_stored(
+    stores: dict[str, ClickHouse], run: Callable[..., tuple[int, str]]
+) -> None:
+    work = stores["work"]
+    reprice(work, LIST)
+    anthropic = next(
+        wanted
+        for record in itertools.chain.from_iterable(batches())
+        if (wanted := json.loads(record.value))["provider"] == "anthropic"
+        and wanted.get("output_tokens")
+        and wanted["started_at_us"] >= NOON_US + DAY_US // 2
+    )
+    code, out = run("explain", anthropic["event_id"])
+    assert (code, "the stored cost is the same" in out) == (0, True), out
+    code, out = run("explain", anthropic["event_id"], "--current", overrides=True)
+    assert (code, "stored cost_pico_usd" in out) == (0, True), out
+
+    span = ("--from", "2026-11-19", "--to", "2026-11-23")
+    code, out = run("reprice", *span, "--dry-run", overrides=True)
+    assert code == 0
+    assert "300 requests" in out
+    assert "nothing was written" in out
+    assert raw_rows(work) == raw_rows(stores["list"])
+    code, out = run("reprice", *span, overrides=True)
+    assert (code, "300 requests" in out) == (0, True), out
+    assert raw_rows(work, version=False) == raw_rows(stores["negotiated"], version=False)
+    code, out = run("reprice", *span, overrides=True)
+    assert (code, "nothing to do" in out) == (0, True), out
+    code, out = run("explain", anthropic["event_id"])
+    assert (code, "the stored cost is the same" in out) == (0, True), out
+    assert "override:4 (news)" in out
+
+    stored = stored_versions(work)
+    code, out = run("prices", "diff", stored[0], "--at", "2026-11-21")
+    assert (code, "rates of" in out) == (0, True), out
+    code, out = run("prices", "diff", "no-such-version")
+    assert (code, "no-such-version" in out) == (2, True), out
+
+
+def test_explain_notices_a_cost_that_its_cards_do_not_give(
+    stores: dict[str, ClickHouse], run: Callable[..., tuple[int, str]]
+) -> None:
+    work = stores["work"]
+    reprice(work, LIST)
+    wanted = json.loads(batches()[0][0].value)["event_id"]
+    work.command(
+        "ALTER TABLE reprice_work.raw_requests UPDATE cost_pico_usd = 42, price_rule = 'x' "
+        f"WHERE event_id = '{wanted}' SETTINGS mutations_sync = 1"
+    )
+    code, out = run("explain", wanted)
+    assert code == 1
+    assert "stored cost_pico_usd: 42" in out
+    assert "NOT what its cards give" in out
+    code, out = run("explain", str(uuid.UUID(int=1)))
+    assert (code, "no request 00000000-" in out) == (2, True)
