@@ -393,8 +393,12 @@ def test_sessions_keep_settings_databases_and_temporary_tables(ask: Ask) -> None
 
 
 def test_get_requests_cannot_write(ask: Ask, table: str) -> None:
-    response = ask(f"INSERT INTO {table} VALUES (1, 'x')", method="GET")
-    assert response.headers["X-ClickHouse-Exception-Code"] == "164"
+    session = {"session_id": uuid.uuid4().hex}
+    ask("SET max_block_size = 5", **session)
+    for parameters in ({}, session):
+        response = ask(f"INSERT INTO {table} VALUES (1, 'x')", method="GET", **parameters)
+        assert response.headers["X-ClickHouse-Exception-Code"] == "164"
+    assert text(ask("SELECT 1", method="GET", **session)) == "1\n"
     assert text(ask("SELECT getSetting('max_threads')", method="GET", max_threads="1")) == "1\n"
 
 

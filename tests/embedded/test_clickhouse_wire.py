@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokentide_jobs.embedded.clickhouse.cityhash import cityhash128
 from tokentide_jobs.embedded.clickhouse.codecs import choose_coding
 from tokentide_jobs.embedded.clickhouse.errors import ClickHouseError, from_engine
+from tokentide_jobs.embedded.clickhouse.framing import FrameReader, FrameWriter
 from tokentide_jobs.embedded.clickhouse.literals import quote, unquote
 from tokentide_jobs.embedded.clickhouse.native import BLOCK_INFO, upgrade
 from tokentide_jobs.embedded.clickhouse.sql_text import parse
@@ -179,3 +182,44 @@ def test_several_native_blocks_are_each_upgraded() -> None:
     assert upgrade(block, 0) == block
     with pytest.raises(ClickHouseError, match="type JSON "):
         upgrade(b"\x01\x01\x01a\x04JSON\0", 54460)
+
+
+SQL_PIECES = [b"SELECT ", b"INSERT INTO t ", b"FORMAT ", b"VALUES ", b"SETTINGS a = 1", b"'", b'"']
+SQL_PIECES += [
+    b"`",
+    b"(",
+    b")",
+    b"--",
+    b"/*",
+    b"*/",
+    b"$$",
+    b"\\",
+    b";",
+    b"\n",
+    b"x",
+    b",",
+    b"\xff",
+]
+
+
+@given(st.lists(st.sampled_from(SQL_PIECES), max_size=25).map(b"".join))
+def test_no_text_breaks_the_reader(sql: bytes) -> None:
+    statement = parse(sql)
+    assert statement.sql.rstrip() in sql
+    assert statement.inline_data in sql
+
+
+@given(st.binary(max_size=200))
+def test_insert_data_is_passed_on_byte_by_byte(data: bytes) -> None:
+    statement = parse(b"INSERT INTO t FORMAT Native\n" + data)
+    assert statement.inline_data == data
+    assert statement.sql == b"INSERT INTO t\n"
+
+
+@given(st.binary(max_size=3000), st.sampled_from(["LZ4", "ZSTD"]), st.integers(1, 200))
+def test_frames_survive_any_cut(data: bytes, method: str, cut: int) -> None:
+    framed = FrameWriter(method).feed(data)
+    reader = FrameReader()
+    pieces = [reader.feed(framed[at : at + cut]) for at in range(0, len(framed), cut)]
+    reader.finish()
+    assert b"".join(pieces) == data

@@ -50,8 +50,10 @@ def check(statement: Statement, asked: QueryRequest) -> None:
         )
     if _OF_THE_WHEEL in statement.calls:
         raise ClickHouseError(46, "Unknown table function Python")
-    if asked.user.readonly:
+    # A session's connection cannot be read-only for one GET, so its statements are judged here.
+    if asked.user.readonly or (asked.is_get and asked.session_id):
         _check_readonly(statement, asked.user.name)
+    if asked.user.readonly:
         _lift_settings(statement, asked)
 
 
