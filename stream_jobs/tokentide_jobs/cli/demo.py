@@ -79,7 +79,9 @@ def _stack(directory: Path, broker: BrokerKind | None, screen: Console) -> Itera
 
     running = find_stack(directory)
     if running is not None and running.clickhouse_url:
-        screen.print(f"using the stack that runs in {directory} (pid {running.pid})")
+        screen.print(
+            f"using the stack that runs in {directory} (pid {running.pid})", soft_wrap=True
+        )
         yield settings_of(running)
         return
     stack = Stack(
@@ -225,7 +227,10 @@ def _say_what_next(directory: Path, data_dir: Path | None, took_s: float, screen
     from tokentide_jobs.cli.screen import seconds
 
     option = f" --data-dir {data_dir}" if data_dir is not None else ""
-    screen.print(f"\n[dim]done in {seconds(took_s)}; everything is kept in {directory}[/]\n")
+    screen.print(
+        f"\n[dim]done in {seconds(took_s)}; everything is kept in {directory}[/]\n",
+        soft_wrap=True,
+    )
     tries = (
         (f"tokentide up{option}", "runs it again, with all of this in it"),
         (f"tokentide replay --live{option}", "beside it: an hour of traffic at its real pace"),

@@ -1,0 +1,91 @@
+"""`tokentide demo`, as a person runs it: real traffic in, a summary and a proof out."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+
+
+def tokentide(*arguments: str, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tokentide_jobs", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout_s)
+
+
+def number(pattern: str, text: str) -> int:
+    match = re.search(pattern, text)
+    assert match is not None, f"{pattern} is not in:\n{text}"
+    return int(match[1].replace(",", ""))
+
+
+def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
+    tmp_path: Path,
+) -> None:
+    done = tokentide("demo", "--data-dir", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = done.stdout
+    assert number(r"replaying ([\d,]+) calls", shown) >= 20_000
+    assert number(r"verified +([\d,]+) events in Kafka", shown) >= 20_000
+    assert "0 lost, 0 duplicated" in shown
+    assert "money equal to the pico-dollar" in " ".join(shown.split())
+    for word in (
+        "claude-opus-4-5-20251101", "gpt-6.1-terra", "gemini-3.8-flash", "mistral-medium-3-5",
+        "no price", "developer-tools", "aurora-health", "p50", "p95", "ttft", "caching   saved",
+        "errors", "tok/s", "events/s, end to end", "event to queryable row", "try next",
+    ):  # fmt: skip
+        assert word in shown, word
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "stack.json").exists()
+    tables = [line for line in shown.splitlines() if "replaying" not in line]
+    assert max(len(line) for line in tables if str(tmp_path) not in line) <= 100
+
+    again = tokentide("demo", "--data-dir", str(tmp_path), "--limit", "400", "--seed", "2")
+    assert again.returncode == 0, again.stdout + again.stderr
+    first, both = (
+        number(r"verified +([\d,]+) events in Kafka", text) for text in (shown, again.stdout)
+    )
+    assert both >= first + 400
+
+
+def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> None:
+    up = subprocess.Popen(
+        [
+            sys.executable, "-m", "tokentide_jobs", "up", "--json", "--data-dir", str(tmp_path),
+            "--broker", "tansu", "--kafka-port", "0", "--clickhouse-port", "0",
+        ],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert up.stdout is not None
+        ready = json.loads(up.stdout.readline())
+        where = ("--data-dir", str(tmp_path))
+        sent = tokentide("replay", "azure", "--limit", "300", "--rate", "600", "--live", *where)
+        assert sent.returncode == 0, sent.stderr
+        assert "recorded" in sent.stdout
+        assert "joined" in sent.stdout
+        assert "Azure LLM inference trace 2023" in sent.stdout
+        assert "Kafka has acknowledged all of them" in " ".join(sent.stdout.split())
+        verified = tokentide("verify", "--json", "--wait", "60", *where)
+        assert verified.returncode == 0, verified.stdout
+        assert json.loads(verified.stdout)["raw_events"] >= 300
+        top = tokentide("top", "--once", "--minutes", "5", *where)
+        assert top.returncode == 0, top.stderr
+        assert "300 requests" in top.stdout
+        assert "support-chat" not in top.stderr
+        demo = tokentide("demo", "--limit", "200", *where)
+        assert demo.returncode == 0, demo.stdout + demo.stderr
+        assert f"(pid {ready['pid']})" in demo.stdout
+        assert up.poll() is None, "a demo must not stop a stack that it did not start"
+        settings = tokentide("config", "--json", *where)
+        source = json.loads(settings.stdout)["TOKENTIDE_KAFKA_BOOTSTRAP"]
+        assert source["value"] == ready["kafka"]
+        assert source["source"].endswith("stack.json")
+    finally:
+        up.terminate()
+        up.communicate(timeout=30)
