@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tokentide_jobs.core.columns import COLUMNS, Column
 from tokentide_jobs.core.decode import Decoded, decode
 from tokentide_jobs.core.judge import Refusal, judge_line
+from tokentide_jobs.core.lines import event_lines
 from tokentide_jobs.core.records import AcceptedWindow, Record, split_record
 
 NOW_US = 1_790_000_000_000_000
@@ -55,7 +56,8 @@ ODD_VALUES: list[Any] = [
     "é" * 128, "é" * 129, "x" * 3000, "a\"b\\c\n", "😀", "\ud800", "service",
     [], [None], ["a", 1], ["5"],
     ["a", "b"], ["x" * 129], [["a"]], {}, {"a": 1}, {"a": "b"}, {"service": "x"}, {"region": "x"},
-    {"a": None}, {"pid": "5"}, {"": "x"}, {"k" * 65: "v"}, {"a": "v" * 257}, {"a": {"b": 1}},
+    {"a": None}, {"a": True}, {"pid": "5"}, {"": "x"}, {"k" * 65: "v"}, {"a": "v" * 257},
+    {"a": {"b": 1}},
     {str(i): "v" for i in range(33)}, {'a"type': "x"}, {'a": "b", "c': "x"},
     {'a":"b","c': "x"}, {"a\\": "x"}, {"a\n": "x"}, {'a": 1, "b': 2}, {"a": "\\n\"/"},
     {"é": "ü"}, {"status": None},
@@ -130,6 +132,23 @@ GARBAGE = st.sampled_from(
      b'{"type":"request"', b'{"type":5}', b'{"type":"other"}', b"\xff\xfe", b"}{", b'{"a":1}{}']
 )  # fmt: skip
 LINES = st.one_of(structured(), structured(), damaged(), GARBAGE)
+
+
+SEPARATORS = st.sampled_from([b"\n", b"\r\n", b"\n\n", b"", b" \n\t\n", b"[", b"]", b",\n"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(GARBAGE | structured() | SEPARATORS, max_size=5).map(b"".join)))
+def test_the_events_of_a_batch_are_those_of_its_records(values: list[bytes]) -> None:
+    records = [Record(0, 10 + 2 * i, 0, value) for i, value in enumerate(values)]
+    events = event_lines(records)
+    split = [
+        ((0, record.offset, idx), line)
+        for record in records
+        for idx, line in enumerate(split_record(record.value))
+    ]
+    assert [events.line(i) for i in range(len(events))] == [line for _, line in split]
+    assert events.places.rows() == [place for place, _ in split]
 
 
 def same(left: Any, right: Any) -> bool:

@@ -38,6 +38,8 @@ class EventLines:
     """Partition, offset and index of every event."""
     is_ordered: bool
     """Places ascend."""
+    is_plain: bool
+    """Every event is one line; otherwise an event may hold newlines of its own."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -62,6 +64,7 @@ def event_lines(records: Sequence[Record]) -> EventLines:
     values = [record.value for record in records]
     buffer = b"\n".join((_EDGE, *values, _EDGE))
     ends = _plain_ends(buffer) if values else None
+    is_plain = ends is not None
     if ends is None:
         split = [split_record(value) for value in values]
         lines = [line for part in split for line in part]
@@ -82,6 +85,7 @@ def event_lines(records: Sequence[Record]) -> EventLines:
         ends=ends,
         places=_places(records, counts),
         is_ordered=all(map(le, coordinates, coordinates[1:])),
+        is_plain=is_plain,
     )
 
 

@@ -69,10 +69,11 @@ def _fit_to_parse(events: EventLines) -> Flags:
     is_fit: Flags = (content[events.starts] == BRACE_OPEN) & (
         events.ends - events.starts <= MAX_EVENT_BYTES
     )
-    # Of a record that is no plain frame, an event may hold newlines of its own.
-    newlines = np.flatnonzero(content[len(PADDING) : -len(PADDING)] == ord("\n")) + len(PADDING)
-    if len(newlines) >= len(events):
-        is_fit[events.holding(np.setdiff1d(newlines, events.ends))] = False
+    if not events.is_plain:
+        newlines = np.flatnonzero(content == ord("\n"))
+        lines = events.holding(newlines)
+        is_inside = (lines >= 0) & (newlines < events.ends[lines])
+        is_fit[lines[is_inside]] = False
     return is_fit
 
 
