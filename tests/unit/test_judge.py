@@ -11,6 +11,7 @@ from tokentide_jobs.core.columns import COLUMNS
 from tokentide_jobs.core.decode import decode
 from tokentide_jobs.core.judge import REASONS, Refusal, judge_line
 from tokentide_jobs.core.records import AcceptedWindow, Record
+from tokentide_schemas import reference
 from tokentide_schemas.fields import MAX_EVENT_BYTES
 
 NOW_US = 1_790_000_000_000_000
@@ -223,6 +224,11 @@ def test_disjoint_parts_never_exceed_their_total() -> None:
     parts = {"cache_read_tokens": 6, "cache_write_tokens": 5}
     assert refusal(json.dumps(EVENT | parts).encode()).reason == "inconsistent"
     row(json.dumps(EVENT | parts | {"cache_write_tokens": 4}).encode())
+
+
+def test_every_reason_is_documented() -> None:
+    page = reference.page()
+    assert all(f"`{reason}`" in page for reason in REASONS)
 
 
 def test_the_accepted_window_is_half_open() -> None:

@@ -52,6 +52,15 @@ _REASON_OF_ERROR: Final = {
 
 _DETAIL_LIMIT: Final = 300
 
+_EMPTY: Final = {
+    event_type: [(column.name, column.empty) for column in columns]
+    for event_type, columns in COLUMNS.items()
+}
+_MAPS: Final = {
+    event_type: [column for column in columns if column.key is not None]
+    for event_type, columns in COLUMNS.items()
+}
+
 
 class Refusal(NamedTuple):
     """Why an event is refused: a stable word, the field at fault or "", a sentence."""
@@ -118,10 +127,14 @@ def _judge_object(content: dict[str, Any], window: AcceptedWindow) -> dict[str, 
     if event.started_at_us >= window.until_us:
         detail = f"{event.started_at_us} is not before {window.until_us}: check clock and unit"
         return Refusal("too_far_ahead", "started_at_us", detail)
-    return {
-        column.name: to_storage(column, getattr(event, column.name))
-        for column in COLUMNS[event_type]
+    values = event.__dict__
+    row = {
+        name: empty if (value := values[name]) is None else value
+        for name, empty in _EMPTY[event_type]
     }
+    for column in _MAPS[event_type]:
+        row[column.name] = to_storage(column, values[column.name])
+    return row
 
 
 def to_storage(column: Column, value: Any) -> Any:
