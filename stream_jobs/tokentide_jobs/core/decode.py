@@ -120,5 +120,7 @@ def _judge(
             verdict |= {"_partition": partition, "_offset": offset, "_idx": idx}
             rows[verdict["type"]].append(verdict)
     for event_type, accepted in rows.items():
-        frames[event_type].append(pl.DataFrame(accepted, schema=storage_schema(event_type)))
+        schema = storage_schema(event_type)
+        columns = {name: [row[name] for row in accepted] for name in schema}
+        frames[event_type].append(pl.DataFrame(columns, schema=schema))
     return rejections

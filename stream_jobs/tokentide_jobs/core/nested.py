@@ -8,6 +8,7 @@ as the judge stores them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,13 +68,19 @@ def _storage_form(column: Column, text: str) -> tuple[Any, int]:
         return None, 0
     if not isinstance(content, list if column.kind == "texts" else dict):
         return None, 0
-    known = known_names(content) if isinstance(content, dict) else 0
+    known = sum(map(_is_known, content)) if isinstance(content, dict) else 0
     if column.max_length is not None and len(content) > column.max_length:
         return None, known
     keys, values = (content, content.values()) if isinstance(content, dict) else ((), content)
     fits = all(_fits(column.key, key) for key in keys)
     fits = fits and all(_fits(column.item, value) for value in values)
     return (to_storage(column, content) if fits else None), known
+
+
+@lru_cache(maxsize=4096)
+def _is_known(key: str) -> bool:
+    """Tell whether the byte scan takes a key for a known field; keys repeat, values differ."""
+    return known_names((key,)) > 0
 
 
 def _fits(bounds: Column | None, value: object) -> bool:
@@ -89,15 +96,18 @@ def _fits(bounds: Column | None, value: object) -> bool:
     return low <= value and (bounds.le is None or value <= bounds.le)
 
 
-def is_plain(name: str, parsed: str, line: bytes) -> bool:
-    """Tell whether a value stands in its line just as the parser gives it back.
+def stands_in(name: str, parsed: str, line: bytes) -> bool:
+    """Tell whether a map is in its line what the parser gives back.
 
     The parser writes a map anew and forgets to escape its keys, so that one odd key may read like
-    two. Only lines with a backslash can hold such a key; this compares the bytes.
+    two. Only lines with a backslash can hold such a key.
     """
     try:
-        compact = orjson.dumps(orjson.loads(parsed))
+        content = orjson.loads(parsed)
+        key = b'"' + name.encode() + b'"'
+        if line.count(key) == 1 and key + b":" + orjson.dumps(content) in line:
+            return True
+        whole = orjson.loads(line)
     except orjson.JSONDecodeError:
         return False
-    key = b'"' + name.encode() + b'":'
-    return key + compact in line or key + b" " + parsed.encode() in line
+    return isinstance(whole, dict) and bool(whole.get(name) == content)

@@ -15,7 +15,7 @@ import polars as pl
 
 from tokentide_jobs.core.columns import COLUMNS, parse_schema
 from tokentide_jobs.core.lines import EventLines, Flags, Indices
-from tokentide_jobs.core.nested import NESTED_COLUMNS, is_plain, store
+from tokentide_jobs.core.nested import NESTED_COLUMNS, stands_in, store
 from tokentide_jobs.core.records import BRACE_OPEN
 from tokentide_jobs.core.scan import GROUPS, PADDING, Scan, key_ending_at, scan
 from tokentide_jobs.core.wellformed import certainly_parsed
@@ -119,7 +119,8 @@ class _Reading:
                 nested = store(column, frame[name])
                 known_keys += nested.known_keys
                 suspicious |= nested.refused
-                suspicious[self._escaped(frame[name])] = True
+                if column.key is not None:
+                    suspicious[self._escaped(frame[name])] = True
                 stored.append(nested.values)
         values = frame.height * frame.width - sum(frame.null_count().row(0))
         if values + int(known_keys.sum()) != self.value_count:
@@ -147,7 +148,7 @@ class _Reading:
         rows = rows[parsed.is_not_null().to_numpy()[rows]]
         lines = self.events.lines(np.flatnonzero(self.kept)[rows])
         texts = zip(rows.tolist(), parsed[rows].to_list(), lines, strict=True)
-        found = [row for row, text, line in texts if not is_plain(parsed.name, text, line)]
+        found = [row for row, text, line in texts if not stands_in(parsed.name, text, line)]
         return np.array(found, np.int64)
 
     def _hidden_nulls(self, frame: pl.DataFrame) -> Indices:
