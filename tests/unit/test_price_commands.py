@@ -17,6 +17,7 @@ overrides:
   - {provider: anthropic, model: claude-sonnet-4-5*, multiplier: 0.9, reason: discount}
   - {provider: vllm, model: llama-3.3-*, rates: {input: 0.2, output: 0.6}, reason: own}
   - {provider: anthropic, model: claude-sonnet-4-5*, tenant: acme, multiplier: 0.5, reason: deal}
+  - {provider: openai, model: o3, processing: batch, multiplier: 0.8, reason: "[/] batch"}
 """
 
 
@@ -43,6 +44,8 @@ def test_show_lists_the_lists_and_the_overrides(run: Any) -> None:
     assert code == 0
     assert "openrouter" in out
     assert "x 0.9" in out
+    assert "x 0.8 [processing=batch]" in out
+    assert "[/] batch" in out
 
 
 def test_show_gives_rates_with_tiers_and_overrides_applied(run: Any) -> None:

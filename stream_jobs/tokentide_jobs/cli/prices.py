@@ -207,6 +207,7 @@ def _show_lists(cards: CardTable) -> None:
 
 def _show_overrides(cards: CardTable) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from tokentide_jobs.cli.screen import console
 
@@ -219,7 +220,7 @@ def _show_overrides(cards: CardTable) -> None:
     for override in cards.overrides:
         price = f"x {override.multiplier}" if override.multiplier else _rates(override.rates)
         conditions = "".join(f" [{key}={value}]" for key, value in override.context)
-        table.add_row(
+        cells = (
             str(override.line),
             override.tenant,
             override.provider,
@@ -229,6 +230,7 @@ def _show_overrides(cards: CardTable) -> None:
             _day(override.valid_to_us),
             override.reason,
         )
+        table.add_row(*map(Text, cells))
     console().print(table)
 
 
@@ -273,6 +275,7 @@ def _show_rates(cards: CardTable, provider: str, model: str, tenant: str, at_us:
 
 def _draw_differences(differences: list[Difference]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from tokentide_jobs.cli.screen import console
 
@@ -286,7 +289,7 @@ def _draw_differences(differences: list[Difference]) -> None:
             change = f"{(found.new.base - found.old.base) / found.old.base:+.1%}"
         old, new = _usd(found.old, found.unit), _usd(found.new, found.unit)
         names = (found.tenant or "*", found.provider, found.model)
-        table.add_row(*names, found.unit, old or "-", new or "-", change)
+        table.add_row(*map(Text, (*names, found.unit, old or "-", new or "-", change)))
     console().print(table)
     models = {(found.provider, found.model) for found in differences}
     click.echo(f"{len(differences):,} rates of {len(models):,} models differ")

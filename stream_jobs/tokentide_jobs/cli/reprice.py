@@ -84,6 +84,7 @@ def _report(table: pl.DataFrame, dry_run: bool) -> None:
 
 def _draw(table: pl.DataFrame) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from tokentide_jobs.cli.screen import console, count, dollars
 
@@ -95,8 +96,8 @@ def _draw(table: pl.DataFrame) -> None:
     for row in table.head(_SHOWN_MODELS).iter_rows(named=True):
         old, new = int(row["old_pico_usd"]), int(row["new_pico_usd"])
         drawn.add_row(
-            row["provider"],
-            row["model"],
+            Text(row["provider"]),
+            Text(row["model"]),
             count(row["requests"]),
             count(row["changed"]),
             dollars(old),

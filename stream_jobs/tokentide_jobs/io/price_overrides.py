@@ -17,7 +17,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tokentide_jobs.core.cards import DAY_US, MAX_RATE_PICO_USD, Override, Rate, rate_pico_usd
 from tokentide_jobs.core.price_context import Call, tier_context
-from tokentide_jobs.core.price_units import UNIT_DENOMINATORS
+from tokentide_jobs.core.price_units import LEAVES, UNIT_DENOMINATORS
+from tokentide_jobs.core.price_usage import UNITS_IN_OTHER
 from tokentide_jobs.errors import ConfigError
 
 __all__ = ["parse_overrides"]
@@ -39,10 +40,13 @@ _MAX_MULTIPLIER = Decimal(1_000)
 _MAX_BYTES = 4 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_BILLED_UNITS = UNITS_IN_OTHER.union(*(leaf.chain for leaf in LEAVES))
+"""Units some part of an event is billed under; a rate for any other would never be used."""
+_QUOTED = {key: found for key, found in UNIT_DENOMINATORS.items() if found[0] in _BILLED_UNITS}
 _RATE_KEYS: dict[str, tuple[str, int]] = (
-    UNIT_DENOMINATORS
-    | {key.removesuffix("_mtok"): value for key, value in UNIT_DENOMINATORS.items()}
-    | {unit: (unit, per) for unit, per in UNIT_DENOMINATORS.values() if unit.endswith("_tokens")}
+    _QUOTED
+    | {key.removesuffix("_mtok"): found for key, found in _QUOTED.items()}
+    | {unit: (unit, per) for unit, per in _QUOTED.values() if unit.endswith("_tokens")}
 )
 """`input_mtok` as genai-prices writes it; `input` and `input_tokens` mean the same."""
 
@@ -218,7 +222,7 @@ def _rates(node: Node, problems: _Problems) -> dict[str, Rate]:
     for key_node, value in node.value:
         key = str(key_node.value)
         if key not in _RATE_KEYS:
-            known = ", ".join(sorted(UNIT_DENOMINATORS))
+            known = ", ".join(sorted(_QUOTED))
             problems.add(key_node, f"rates.{key}: unknown unit; known: {known}")
             continue
         unit, per = _RATE_KEYS[key]

@@ -30,8 +30,8 @@ from tokentide_jobs.io.reprice_store import (
 
 __all__ = ["CHUNK_ROWS", "Progress", "Reprice"]
 
-CHUNK_ROWS = 200_000
-"""Requests of one chunk: about 200 MB in this process and 100 MB in the server."""
+CHUNK_ROWS = 100_000
+"""Requests of one chunk: at most some 500 MB in this process, when each is a series of its own."""
 
 _SETTLE_S = 15.0
 """How long batches in flight may keep raw rows and windows of a day apart."""
