@@ -23,6 +23,7 @@ from aiohttp import web
 from tokentide_jobs.errors import ConfigError, StackError
 
 from .engine_config import EngineLimits, write_config
+from .inserts import SPOOL_PREFIX
 from .ownership import DirectoryLock, port_in_use
 from .pool import CLOSE_WAIT_S, Engine, Lane
 from .server import Endpoint
@@ -145,6 +146,8 @@ def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
     # The engine reads paths from a URL-like string; relative names keep odd characters out of it.
     os.chdir(data_dir)
     write_config(data_dir, limits)
+    for left_over in data_dir.glob(f"{SPOOL_PREFIX}*"):
+        left_over.unlink()  # bodies of inserts that a crash cut short
     try:
         return Engine(Path("store"), Path("config.xml"), LANES)
     except RuntimeError as exc:

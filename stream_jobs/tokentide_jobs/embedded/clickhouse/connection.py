@@ -52,22 +52,6 @@ class EngineConnection(Protocol):
         """The next piece; None or a piece without rows at the end."""
         ...
 
-    def send_insert(self, query_str: str | bytes, format: str) -> object:
-        """Start an INSERT that takes data and return its handle."""
-        ...
-
-    def insert_append(self, insert_result: object, data: bytes) -> None:
-        """Parse a piece of data."""
-        ...
-
-    def insert_done(self, insert_result: object) -> EngineResult:
-        """Store what was appended."""
-        ...
-
-    def insert_cancel(self, insert_result: object) -> None:
-        """Drop what was appended."""
-        ...
-
     def close(self) -> None:
         """Cancel what runs and free the connection."""
         ...

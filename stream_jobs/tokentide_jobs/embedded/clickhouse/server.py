@@ -23,7 +23,8 @@ from .sql_text import Statement, parse
 from .users import Accounts
 
 _SESSION_SWEEP_S: Final = 5.0
-_BUSY_SESSION_WAIT_S: Final = 0.05
+_BUSY_SESSION_WAIT_S: Final = 2.0
+_BUSY_SESSION_POLL_S: Final = 0.005
 """A client may send its next request while the thread still closes the one before."""
 
 _LONG_SQL_BYTES: Final = 1 << 16
@@ -98,13 +99,15 @@ class Endpoint:
             return await run_query(call, asked, statement, reply)
 
     async def _enter_session(self, call: Call, asked: QueryRequest, statement: Statement) -> None:
-        try:
-            session = self._sessions.acquire(asked)
-        except ClickHouseError as error:
-            if error.code != 373:
-                raise
-            await asyncio.sleep(_BUSY_SESSION_WAIT_S)
-            session = self._sessions.acquire(asked)
+        give_up_s = time.monotonic() + _BUSY_SESSION_WAIT_S
+        while True:
+            try:
+                session = self._sessions.acquire(asked)
+                break
+            except ClickHouseError as error:
+                if error.code != 373 or time.monotonic() > give_up_s:
+                    raise
+            await asyncio.sleep(_BUSY_SESSION_POLL_S)
         call.after_close(lambda: self._leave_session(asked, session))
         if session.connection is None and leaves_state(statement):
             session.connection = self._engine.open()
