@@ -110,7 +110,7 @@ def empty_report() -> Report:
     return compare(Facts([], [], {}, {}, {}, {}, windows))
 
 
-def test_the_proof_line_says_ok_or_what_is_wrong() -> None:
+def test_the_verdict_says_ok_or_what_is_wrong() -> None:
     assert "verified" in proof_line(empty_report())
     assert "$0.000000000010" in proof_line(empty_report())
     broken = compare(

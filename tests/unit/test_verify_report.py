@@ -181,7 +181,7 @@ def test_an_open_intent_and_its_rows_are_work_in_progress() -> None:
         GOOD,
         intents=[*GOOD.intents, Intended(LOG, 25, 40)],
         beyond={LOG: (17, 25, 39)},
-        logs={LOG: LogState(0, 50, open_end=40, pending=44), OTHER: LogState(0, 7)},
+        logs={LOG: LogState(0, 50, pending=44), OTHER: LogState(0, 7)},
     )
     report = compare(facts)
     assert report.ok

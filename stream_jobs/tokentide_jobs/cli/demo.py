@@ -171,7 +171,7 @@ def _wait_for_ingest(
 
     from tokentide_jobs.cli.progress import events_progress
     from tokentide_jobs.errors import ServiceUnreachable
-    from tokentide_jobs.io.kafka_admin import end_offsets
+    from tokentide_jobs.io.kafka_offsets import end_offsets
     from tokentide_jobs.io.summary import read_pipeline
     from tokentide_jobs.io.verify_store import StoreReader
 

@@ -67,7 +67,8 @@ def list_letters(
         reasons = letters.reasons(selection)
     screen = console()
     if not reasons:
-        screen.print("no dead letters" + (" match" if selection != _everything() else ""))
+        is_filtered = any((reason, from_text, to_text, state))
+        screen.print("no dead letters" + (" match" if is_filtered else ""))
         return
     _show_reasons(reasons, screen)
     screen.print()
@@ -157,12 +158,6 @@ def _open(data_dir: Path | None, *needs: str) -> Iterator[tuple[Settings, DeadLe
     settings = find_target(data_dir, "clickhouse", *needs)
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
         yield settings, DeadLetters(store)
-
-
-def _everything() -> Selection:
-    from tokentide_jobs.io.dlq import Selection
-
-    return Selection()
 
 
 def _selection(

@@ -102,7 +102,7 @@ def check(
 
 
 def proof_line(report: Report) -> str:
-    """Return the verdict as one line (rich markup)."""
+    """Return the verdict in a line, and a second one about money when all is well (markup)."""
     from tokentide_jobs.cli.screen import count
 
     if not report.ok:
@@ -116,9 +116,9 @@ def proof_line(report: Report) -> str:
     windows = report.windows
     return (
         f"[bold green]verified[/]  {count(report.kafka_events)} events in Kafka = "
-        f"{count(report.raw_events)} rows{dead}{pending}; 0 lost, 0 duplicated; "
-        f"{count(windows.window_events)} in windows; money equal to the pico-dollar: "
-        f"${_money(windows.raw_cost_pico_usd)}"
+        f"{count(report.raw_events)} rows{dead}{pending}; 0 lost, 0 duplicated\n"
+        f"          windows hold {count(windows.window_events)} events and "
+        f"${_money(windows.raw_cost_pico_usd)}, to the pico-dollar as the rows"
     )
 
 
@@ -135,7 +135,7 @@ def _show(report: Report, screen: Console) -> None:
     table.add_column(style="dim", overflow="fold")
     logs = {part["log_id"] for part in report.per_partition}
     recounted = report.recounted_events
-    note = f"{count(recounted)} of them counted again in Kafka, the rest as the ledger has it"
+    note = f"{count(recounted)} counted again in Kafka, the others are in the ledger"
     everything = recounted + report.pending >= report.kafka_events
     table.add_row(
         "events", count(report.kafka_events),

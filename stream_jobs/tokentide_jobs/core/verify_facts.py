@@ -64,13 +64,11 @@ class LogState:
     Attributes:
         start: Oldest offset the broker has.
         end: Offset of the next record.
-        open_end: End of the intent not finished yet, None if there is none.
         pending: Events counted beyond the ledger's position; None: not counted.
     """
 
     start: int
     end: int
-    open_end: int | None = None
     pending: int | None = None
 
 

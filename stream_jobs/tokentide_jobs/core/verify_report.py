@@ -251,7 +251,8 @@ def _edge_faults(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> I
         yield Fault("ledger_ahead_of_log", where, f"at most {state.end}", found)
     if log in facts.beyond:
         rows, low, high = facts.beyond[log]
-        reach = state.open_end if state is not None and state.open_end is not None else position
+        promised = (intent.end for intent in facts.intents if intent.log == log)
+        reach = max(promised, default=position)
         if low < position or high >= reach:
             found = f"{rows} rows"
             yield Fault("unclaimed", _range(log, low, high + 1), "no rows", found, rows)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tokentide_jobs.core.ledger import LogPartition
-from tokentide_jobs.core.verify_facts import Batch, Facts, Intended, LogState
+from tokentide_jobs.core.verify_facts import Batch, Facts, LogState
 from tokentide_jobs.core.verify_report import Report, compare
-from tokentide_jobs.io import kafka_admin
 from tokentide_jobs.io.clickhouse import ClickHouse
+from tokentide_jobs.io.kafka_admin import topic_log_id
+from tokentide_jobs.io.kafka_offsets import offset_ranges
 from tokentide_jobs.io.verify_log import Span, count_events
 from tokentide_jobs.io.verify_store import Scope, StoreReader
 
@@ -65,7 +66,7 @@ def verify(
     scope = scope or Scope()
     reader = StoreReader(store)
     if not log.log_id:
-        found = asyncio.run(kafka_admin.topic_log_id(log.bootstrap, log.topic))
+        found = asyncio.run(topic_log_id(log.bootstrap, log.topic))
         log = replace(log, log_id=found)
     begin_s = time.monotonic()
     say("waiting for ingest")
@@ -127,7 +128,7 @@ def _look(reader: StoreReader, log: Log, scope: Scope) -> Facts:
         windows_from_us, windows_until_us = bounds[0], bounds[1] + 1
     windows = reader.windows(windows_from_us, windows_until_us, now_us)
     intents = reader.intents()
-    states = _log_states(log, intents)
+    states = _log_states(log)
     wanted = {(batch.log, batch.start) for batch in batches}
     return Facts(
         batches=batches,
@@ -145,25 +146,20 @@ def _look(reader: StoreReader, log: Log, scope: Scope) -> Facts:
     )
 
 
-def _log_states(log: Log, intents: Sequence[Intended]) -> dict[LogPartition, LogState]:
-    """Return where each partition of the present log begins and ends, and how far it is claimed."""
-    starts = asyncio.run(kafka_admin.start_offsets(log.bootstrap, log.topic))
-    ends = asyncio.run(kafka_admin.end_offsets(log.bootstrap, log.topic))
-    open_ends: dict[LogPartition, int] = {}
-    for where, _start, end in intents:
-        open_ends[where] = max(end, open_ends.get(where, 0))
+def _log_states(log: Log) -> dict[LogPartition, LogState]:
+    """Return where each partition of the present log begins and ends."""
+    ranges = asyncio.run(offset_ranges(log.bootstrap, log.topic))
     return {
-        where: LogState(starts[partition], end, open_ends.get(where))
-        for partition, end in ends.items()
-        for where in (LogPartition(log.log_id, log.topic, partition),)
+        LogPartition(log.log_id, log.topic, partition): LogState(held.start, held.end)
+        for partition, held in ranges.items()
     }
 
 
 def _pending_offsets(reader: StoreReader, log: Log) -> int:
     """Return how many offsets lie between the ledger's positions and the end of the log."""
-    ends = asyncio.run(kafka_admin.end_offsets(log.bootstrap, log.topic))
+    ranges = asyncio.run(offset_ranges(log.bootstrap, log.topic))
     done = reader.positions(log.log_id, log.topic)
-    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())
+    return sum(max(0, held.end - done.get(part, 0)) for part, held in ranges.items())
 
 
 def _recounted(facts: Facts, log: Log, scope: Scope, *, everything: bool) -> Facts:
