@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from faust.types import TP, EventT, StreamT
@@ -64,13 +64,15 @@ class IngestJob:
         self._recorder = recorder
         self._health = health
         self._app: IngestApp | None = None
+        self._after_drain: Callable[[], Awaitable[None]] | None = None
         self._stream: StreamT[bytes] | None = None
         self._crash: asyncio.Future[None] | None = None
         self._unacked: dict[TP, deque[tuple[int, EventT[bytes]]]] = defaultdict(deque)
 
-    def attach(self, app: IngestApp) -> None:
-        """Add the agent and the hooks to the app."""
+    def attach(self, app: IngestApp, after_drain: Callable[[], Awaitable[None]]) -> None:
+        """Add the agent and the hooks to the app; `after_drain` ends what the app uses."""
         self._app = app
+        self._after_drain = after_drain
         topic = app.topic(
             self._settings.events_topic,
             key_type=bytes,
@@ -219,6 +221,8 @@ class IngestJob:
         await asyncio.gather(
             *(worker.drain(self._settings.drain_s) for worker in self.workers.values())
         )
+        if self._after_drain is not None:
+            await self._after_drain()
 
     def _fail(self, exc: BaseException) -> None:
         """A partition ended by an error that is no outage: end the worker, loudly."""

@@ -33,8 +33,10 @@ def setup_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("tokentide_jobs").setLevel(level.upper())
+    # Faust's services log their starting and stopping under the name of our module.
+    logging.getLogger("tokentide_jobs.jobs.app").setLevel(logging.WARNING)
     # It reports every leaving and joining as errors and warnings; our own events say it once.
-    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.ERROR)
+    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)
 
 
 class _JsonLines(logging.Formatter):

@@ -84,7 +84,7 @@ class _IngestProcess:
         self.health.starting("waiting for partitions")
         job = IngestJob(settings, log_id, self._writer(cards), self.recorder, self.health)
         app = build_app(settings, job.positions, self._commit_failed, self.loop)
-        job.attach(app)
+        job.attach(app, self.close)
         monitor = Monitor(settings, topic_id, job, self.metrics, self.recorder, self.watchdog)
         self._monitor = self.loop.create_task(monitor.run(), name="monitor")
         self.watchdog.start()
@@ -99,14 +99,15 @@ class _IngestProcess:
         return IngestWorker(app, loop=self.loop, quiet=True, loglevel="WARNING")
 
     async def close(self) -> None:
-        """Let go of everything; nothing here decides about data."""
+        """Let go of everything; nothing here decides about data. Safe to call twice."""
         self.watchdog.end()
         if self._monitor is not None:
             self._monitor.cancel()
         with contextlib.suppress(Exception):  # the broker may be gone, and nothing is left to send
             await asyncio.wait_for(self.publisher.stop(), 5)
-        if self._web is not None:
-            await self._web.cleanup()
+        web_runner, self._web = self._web, None
+        if web_runner is not None:
+            await web_runner.cleanup()
         self.executor.shutdown(wait=False, cancel_futures=True)
 
     def _writer(self, cards: CardTable) -> BatchWriter:
@@ -171,7 +172,8 @@ def run_ingest(settings: Settings) -> int:
     try:
         code = _serve(process, loop)
     finally:
-        loop.run_until_complete(process.close())
+        if not loop.is_closed():  # Faust closes it, after the app's own shutdown closed the rest
+            loop.run_until_complete(process.close())
         log_event(_log, logging.INFO, "worker_stopped", exit_code=code)
     return code
 

@@ -1,0 +1,96 @@
+"""Workers that are killed, frozen, stopped and outnumbered: nothing is lost, nothing counted twice.
+
+One stack of real parts; `tokentide verify` compares log, ledger, rows and windows at the end.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.live import LiveWorker, Traffic, verified, wait_until
+from tokentide_jobs.embedded.stack import Stack
+
+pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("killed"), broker="kafka") as running:
+        yield running
+
+
+def test_twenty_kills_during_a_replay_lose_and_double_nothing(stack: Stack, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    workers = [LiveWorker(stack, tmp_path / f"{n}.log") for n in range(2)]
+    kills = 0
+    try:
+        with Traffic(stack, records_per_s=60) as traffic:
+            while kills < KILLS:
+                slot = kills % 2
+                victim = workers[slot]
+                # Most are killed at work, some while they start or join.
+                if chance.random() < 0.8:
+                    victim.wait_for("batch_done")
+                time.sleep(chance.random() * 0.4)
+                victim.kill()
+                kills += 1
+                workers[slot] = LiveWorker(stack, tmp_path / f"{slot}-{kills}.log")
+        report = verified(stack)
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert report["ok"], report
+    assert (report["lost"], report["duplicated"]) == (0, 0)
+    assert report["kafka_events"] == traffic.events
+    assert report["raw_events"] + report["dead_letters"] == traffic.events
+
+
+def test_a_frozen_worker_that_wakes_up_after_losing_its_partitions_does_no_harm(
+    stack: Stack, tmp_path: Path
+) -> None:
+    with LiveWorker(stack, tmp_path / "zombie.log") as zombie:
+        with Traffic(stack, records_per_s=40, seed=1):
+            zombie.wait_for("batch_done", 3)
+            zombie.freeze()
+            with LiveWorker(stack, tmp_path / "heir.log") as heir:
+                heir.wait_for("batch_done", 6)
+                zombie.thaw()
+                wait_until(lambda: len(zombie.events("partition_assigned")) > 4, 60, "a rejoin")
+                heir.wait_for("batch_done", 9)
+        report = verified(stack)
+    assert report["ok"], report
+
+
+def test_sigterm_finishes_the_batches_in_hand_and_exits_with_zero(
+    stack: Stack, tmp_path: Path
+) -> None:
+    with (
+        LiveWorker(stack, tmp_path / "w.log", TOKENTIDE_BATCH_AGE_MS="60000") as worker,
+        Traffic(stack, records_per_s=40, seed=2),
+    ):
+        worker.wait_for("partition_assigned", 4)
+        time.sleep(1.5)  # records wait in memory: no batch is due for a minute
+        assert worker.stop() == 0
+    drained = [event for event in worker.events("batch_done") if event["reason"] == "drain"]
+    assert drained
+    with LiveWorker(stack, tmp_path / "next.log"):
+        assert verified(stack)["ok"]
+
+
+def test_an_outage_of_clickhouse_is_waited_out(stack: Stack, tmp_path: Path) -> None:
+    with LiveWorker(stack, tmp_path / "w.log") as worker:
+        with Traffic(stack, records_per_s=40, seed=3):
+            worker.wait_for("batch_done", 2)
+            assert stack._clickhouse is not None
+            stack._clickhouse.kill()  # the stack starts it again, on the same port
+            worker.wait_for("step_failed")
+            done = len(worker.events("batch_done"))
+            worker.wait_for("batch_done", done + 4)
+        assert verified(stack)["ok"]
