@@ -189,6 +189,13 @@ def test_an_open_intent_and_its_rows_are_work_in_progress() -> None:
     assert report.kafka_events == 306 + 44
 
 
+def test_intents_beyond_the_position_may_be_many_but_none_may_be_passed_over() -> None:
+    ahead = [Intended(LOG, 25, 30), Intended(LOG, 30, 41)]
+    assert compare(replace(GOOD, intents=[*GOOD.intents, *ahead])).ok
+    passed_over = replace(GOOD, intents=[*GOOD.intents, Intended(OTHER, 3, 4)])
+    assert "ledger_intent" in kinds(passed_over)
+
+
 def test_pending_events_are_a_fault_only_when_they_were_waited_for() -> None:
     facts = replace(GOOD, logs={LOG: LogState(0, 30, pending=5), OTHER: LogState(0, 7)})
     assert compare(facts).ok
