@@ -7,7 +7,8 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ import pytest
 
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.embedded.stack import Stack
+from tokentide_jobs.io.clickhouse import ClickHouse
+from tokentide_jobs.io.dlq import DeadLetters, Letter, Selection, Target
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -259,6 +262,70 @@ def test_dead_letters_are_sent_again_once(
     assert stats["kafka_events"] == before + BAD_EVENTS
     states = pipeline.client.query("SELECT count() FROM dead_letters_open").result_rows[0][0]
     assert states == 0
+
+
+def fresh_letters(pipeline: Pipeline) -> list[Letter]:
+    """Have four new letters, none of them handled."""
+    info = pipeline.stack.info
+    asyncio.run(send(info.kafka, info.events_topic, BAD))
+    assert pipeline.run("verify", "--wait", "30", "--json") == 0
+    with closing(ClickHouse(info.clickhouse_url, "tokentide")) as store:
+        found = DeadLetters(store).letters(Selection(states=("open",)), 100)
+    assert len(found) == BAD_EVENTS
+    return found
+
+
+def test_two_runs_at_once_send_every_letter_once(pipeline: Pipeline) -> None:
+    letters = fresh_letters(pipeline)
+    info = pipeline.stack.info
+    target = Target(info.kafka, info.events_topic, info.log_id)
+
+    def run_once(_number: int) -> int:
+        with closing(ClickHouse(info.clickhouse_url, "tokentide")) as store:
+            return asyncio.run(DeadLetters(store).replay(letters, target))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(run_once, range(4))) <= BAD_EVENTS
+    count = (
+        "SELECT count(), uniqExact(_partition, _offset) FROM dead_letter_replays WHERE action = "
+    )
+    rows, places = pipeline.client.query(count + "'replayed'").result_rows[0]
+    assert rows == places
+
+
+def test_letters_of_a_run_that_died_are_shown_and_sent_only_when_that_is_asked_for(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for letter in fresh_letters(pipeline):
+        place = letter.place
+        pipeline.client.command(
+            "INSERT INTO dead_letter_replays (log_id, _topic, _partition, _offset, _idx, run_id, "
+            f"action, acted_at) VALUES ('{place.log_id}', '{place.topic}', {place.partition}, "
+            f"{place.offset}, {place.idx}, 'died', 'sending', now64(3) - 300)"
+        )
+    capsys.readouterr()
+    assert pipeline.run("dlq", "list", "--state", "interrupted", "--json") == 0
+    assert len(capsys.readouterr().out.splitlines()) >= BAD_EVENTS
+    assert pipeline.run("dlq", "replay", "--all") == 0
+    assert "0 open dead letters" in capsys.readouterr().out
+    assert pipeline.run("dlq", "replay", "--all", "--interrupted") == 0
+    assert "sent 4 events again" in capsys.readouterr().out
+    assert pipeline.run("dlq", "replay", "--all", "--interrupted") == 0
+    assert "0 open dead letters" in capsys.readouterr().out
+
+
+def test_where_kafka_is_away_no_letter_is_claimed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh_letters(pipeline)
+    with monkeypatch.context() as patch:
+        patch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "127.0.0.1:9")
+        patch.setenv("TOKENTIDE_LOG_ID", "any")
+        assert pipeline.run("dlq", "replay", "--all") == 3
+    open_now = pipeline.client.query("SELECT count() FROM dead_letters_open").result_rows[0][0]
+    assert open_now == BAD_EVENTS
+    assert pipeline.run("dlq", "replay", "--all") == 0
+    assert pipeline.run("verify", "--wait", "30", "--json") == 0
 
 
 def test_a_window_that_holds_too_much_is_found(

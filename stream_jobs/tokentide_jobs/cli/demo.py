@@ -201,8 +201,8 @@ def _probe(settings: Settings, store: ClickHouse, seed: int, screen: Console) ->
     Returns:
         Seconds from emit to the first query that found the row, ascending.
     """
-    from tokentide import Telemetry
     from tokentide_jobs.cli.probe import Probe
+    from tokentide_jobs.cli.replay import replay_producer
     from tokentide_jobs.replay.pace import Pace, Plan
     from tokentide_jobs.replay.send import send
     from tokentide_jobs.replay.workload import prepare
@@ -210,9 +210,7 @@ def _probe(settings: Settings, store: ClickHouse, seed: int, screen: Console) ->
     work = prepare("azure", seed=seed + 1, limit=_PROBES)
     begin_us = time.time_ns() // 1_000
     plan = Plan.make(Pace(rate_per_s=_PROBE_RATE), begin_us, _PROBES, work.span_s, is_live=True)
-    telemetry = Telemetry(
-        bootstrap=settings.kafka_bootstrap, topic=settings.events_topic, service="tokentide-replay"
-    )
+    telemetry = replay_producer(settings.kafka_bootstrap, settings.events_topic)
     probe = Probe(store, begin_us)
     try:
         with screen.status("[dim]one by one …[/]"), probe:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["dlq"]
 
 _PLACE = re.compile(r"(\d+):(\d+):(\d+)")
+_CLAIM_HOLDS = timedelta(seconds=60)
+"""A claim without a mark is given up after this: no run takes so long for one chunk."""
 _STATES = ("open", "again", "replayed", "discarded", "interrupted")
 
 
@@ -103,6 +106,8 @@ def show(place: str, raw: bool, data_dir: Path | None) -> None:
 @click.option("--to", "to_text", metavar="TIME", help="Refused before this time.")
 @click.option("--max", "limit", type=click.IntRange(min=1), default=1_000, show_default=True,
               help="At most so many, the oldest first.")  # fmt: skip
+@click.option("--interrupted", is_flag=True,
+              help="Also letters whose run died while sending; Kafka may have them.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
 @data_dir_option
 def replay(
@@ -112,6 +117,7 @@ def replay(
     from_text: str | None,
     to_text: str | None,
     limit: int,
+    interrupted: bool,
     dry_run: bool,
     data_dir: Path | None,
 ) -> None:
@@ -124,13 +130,14 @@ def replay(
     import asyncio
 
     from tokentide_jobs.cli.screen import console, count
+    from tokentide_jobs.io.dlq import Target
     from tokentide_jobs.io.kafka_admin import topic_log_id
 
     if not (places or reason or everything):
         raise ConfigError("name what to replay: PARTITION:OFFSET:INDEX, --reason or --all")
     screen = console()
     # A copy that was refused again is sent only by name: else every run would send it once more.
-    states = ("open", "again") if places else ("open",)
+    states = ("open", *(["again"] if places else []), *(["interrupted"] if interrupted else []))
     selection = _selection(reason, from_text, to_text, places, states)
     with _open(data_dir, "kafka") as (settings, letters):
         waiting = sum(found.letters for found in letters.reasons(selection))
@@ -142,7 +149,10 @@ def replay(
         else:
             kafka, topic = settings.kafka_bootstrap, settings.events_topic
             log_id = settings.log_id or asyncio.run(topic_log_id(kafka, topic))
-            sent = letters.replay(chosen, kafka, topic, log_id)
+            void_before = datetime.now(UTC) - _CLAIM_HOLDS if interrupted else None
+            sent = asyncio.run(
+                letters.replay(chosen, Target(kafka, topic, log_id), void_before=void_before)
+            )
             screen.print(f"sent {count(sent)} events again to {settings.events_topic}")
     if waiting > len(chosen):
         screen.print(f"{count(waiting - len(chosen))} more are open: repeat, or raise --max")

@@ -13,11 +13,12 @@ from tokentide_jobs.cli.target import data_dir_option, find_target
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tokentide import Telemetry
     from tokentide_jobs.replay.pace import Pace
     from tokentide_jobs.replay.send import Sent
     from tokentide_jobs.replay.workload import Workload
 
-__all__ = ["describe", "replay"]
+__all__ = ["describe", "replay", "replay_producer", "run"]
 
 
 @click.command(short_help="Send a recorded workload through the SDK.")
@@ -121,16 +122,13 @@ def run(
     """
     import time
 
-    from tokentide import Telemetry
     from tokentide_jobs.cli.progress import events_progress
     from tokentide_jobs.replay.pace import Plan
     from tokentide_jobs.replay.send import send
 
     begin_us = time.time_ns() // 1_000
     plan = Plan.make(pace, begin_us, work.requests, work.span_s, is_live=is_live)
-    telemetry = Telemetry(
-        bootstrap=bootstrap, topic=topic, service="tokentide-replay", queue_events=20_000
-    )
+    telemetry = replay_producer(bootstrap, topic)
     try:
         if screen is None:
             return send(work.events(), plan, telemetry)
@@ -138,6 +136,20 @@ def run(
             return send(work.events(), plan, telemetry, update)
     finally:
         telemetry.close()
+
+
+def replay_producer(bootstrap: str, topic: str) -> Telemetry:
+    """Return a producer for recorded events.
+
+    It sends also where `OTEL_SDK_DISABLED` switches the producers of services off: whoever asks for
+    a replay means it.
+    """
+    from tokentide import Telemetry
+
+    return Telemetry(
+        bootstrap=bootstrap, topic=topic, service="tokentide-replay", queue_events=20_000,
+        disabled=False,
+    )  # fmt: skip
 
 
 def _summary(sent: Sent) -> str:

@@ -15,18 +15,19 @@ import base64
 import getpass
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
 
-from tokentide_jobs.errors import ConfigError, ServiceUnreachable
+from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse import ClickHouse
 from tokentide_schemas.topics import EVENTS
 
-__all__ = ["DeadLetters", "Letter", "Place", "Reason", "Selection"]
+__all__ = ["DeadLetters", "Letter", "Place", "Reason", "Selection", "Target"]
 
 SENDING: Final = "sending"
 REPLAYED: Final = "replayed"
@@ -34,6 +35,7 @@ COPY: Final = "copy"
 _CHUNK: Final = 500
 """Letters claimed, sent and marked together."""
 _SEND_TIMEOUT_S: Final = 60.0
+_CONNECT_TIMEOUT_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -104,6 +106,15 @@ class Selection:
     states: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where letters are sent again: the broker, the topic of events, and its incarnation."""
+
+    bootstrap: str
+    topic: str
+    log_id: str
+
+
 class DeadLetters:
     """The dead letters of one database."""
 
@@ -140,34 +151,44 @@ class DeadLetters:
         )
         return [_letter(row) for row in rows]
 
-    def replay(self, letters: Sequence[Letter], bootstrap: str, topic: str, log_id: str) -> int:
+    async def replay(
+        self,
+        letters: Sequence[Letter],
+        target: Target,
+        *,
+        void_before: datetime | None = None,
+    ) -> int:
         """Send the bytes of letters that nobody has handled yet, each as a record of its own.
 
         Args:
             letters: Which ones; those that somebody claimed meanwhile are left out.
-            bootstrap: `host:port`, several separated by commas.
-            topic: Topic of events.
-            log_id: Present incarnation of the topic.
+            target: Where they go.
+            void_before: Claims before this time that were never followed by a mark do not count:
+                sends what an interrupted run may have sent.
 
         Returns:
             How many were sent.
 
         Raises:
-            ServiceUnreachable: Kafka does not answer or refuses; letters claimed but not marked
-                show as interrupted.
+            ServiceUnreachable: Kafka does not answer, and nothing was claimed; or it failed in
+                between, and the letters of one chunk show as interrupted.
         """
         run_id = str(uuid.uuid4())
         sent = 0
-        for at in range(0, len(letters), _CHUNK):
-            chunk = [letter.place for letter in letters[at : at + _CHUNK]]
-            self._mark(chunk, run_id, SENDING, at)
-            mine = self._won(chunk, run_id)
-            won = [letter for letter in letters[at : at + _CHUNK] if letter.place in mine]
-            copies = asyncio.run(_send(won, bootstrap, topic))
-            self._mark([letter.place for letter in won], run_id, REPLAYED, at)
-            places = [Place(log_id, topic, partition, offset, 0) for partition, offset in copies]
-            self._mark(places, run_id, COPY, at)
-            sent += len(won)
+        async with _producer(target.bootstrap) as producer:
+            for at in range(0, len(letters), _CHUNK):
+                chunk = letters[at : at + _CHUNK]
+                self._mark([letter.place for letter in chunk], run_id, SENDING, at)
+                mine = self._won([letter.place for letter in chunk], run_id, void_before)
+                won = [letter for letter in chunk if letter.place in mine]
+                copies = await _send(producer, won, target.topic)
+                self._mark([letter.place for letter in won], run_id, REPLAYED, at)
+                places = [
+                    Place(target.log_id, target.topic, partition, offset, 0)
+                    for partition, offset in copies
+                ]
+                self._mark(places, run_id, COPY, at)
+                sent += len(won)
         return sent
 
     def _letters(self) -> str:
@@ -200,25 +221,28 @@ class DeadLetters:
         token = f"dead_letter_replays/{run_id}/{action}/{at}"
         self._store.insert("dead_letter_replays", rows, token)
 
-    def _won(self, places: Sequence[Place], run_id: str) -> set[Place]:
+    def _won(
+        self, places: Sequence[Place], run_id: str, void_before: datetime | None
+    ) -> set[Place]:
         """Return the places whose first claim is this run's.
 
         A tie in time between two runs is won by neither: sending never happens twice, and the
         letter stays visible as interrupted.
         """
+        others = "run_id != {run:String} AND acted_at >= {void:DateTime64(3, 'UTC')}"
         rows = self._store.rows(
             "SELECT log_id, _topic, _partition, _offset, _idx FROM "
             f"{self._db}.dead_letter_replays "
             "WHERE _offset BETWEEN {low:Int64} AND {high:Int64} AND action != 'copy' "
             "GROUP BY log_id, _topic, _partition, _offset, _idx "
-            "HAVING minIf(acted_at, run_id = {run:String}) "
-            "< minIf(acted_at, run_id != {run:String}) "
-            "OR countIf(run_id != {run:String}) = 0 "
+            f"HAVING minIf(acted_at, run_id = {{run:String}}) < minIf(acted_at, {others}) "
+            f"OR countIf({others}) = 0 "
             "SETTINGS select_sequential_consistency = 1",
             {
                 "low": min(place.offset for place in places),
                 "high": max(place.offset for place in places),
                 "run": run_id,
+                "void": void_before or datetime(1970, 1, 1, tzinfo=UTC),
             },
         )
         return {Place(str(r[0]), str(r[1]), int(r[2]), int(r[3]), int(r[4])) for r in rows}
@@ -258,13 +282,10 @@ def _letter(row: Sequence[Any]) -> Letter:
     )  # fmt: skip
 
 
-async def _send(letters: Sequence[Letter], bootstrap: str, topic: str) -> list[tuple[int, int]]:
+async def _send(producer: Any, letters: Sequence[Letter], topic: str) -> list[tuple[int, int]]:
     """Send one record a letter, wait for all, and return (partition, offset) of each copy."""
-    if not letters:
-        return []
     from aiokafka.errors import KafkaError
 
-    producer = await _producer(bootstrap)
     try:
         pending = [
             await producer.send(
@@ -275,18 +296,16 @@ async def _send(letters: Sequence[Letter], bootstrap: str, topic: str) -> list[t
             for letter in letters
         ]
         stored = await asyncio.wait_for(asyncio.gather(*pending), _SEND_TIMEOUT_S)
-        return [(copy.partition, copy.offset) for copy in stored]
     except (KafkaError, TimeoutError) as exc:
         raise ServiceUnreachable(
-            f"Kafka at {bootstrap} did not take every record: {type(exc).__name__} {exc}. The "
-            f"{len(letters)} letters of this chunk are shown as interrupted: `tokentide dlq list "
-            "--state interrupted`"
+            f"Kafka did not take every record: {type(exc).__name__} {exc}. The {len(letters)} "
+            "letters of this chunk are now interrupted: `tokentide dlq list --state interrupted`"
         ) from exc
-    finally:
-        await producer.stop()
+    return [(copy.partition, copy.offset) for copy in stored]
 
 
-async def _producer(bootstrap: str) -> Any:
+@asynccontextmanager
+async def _producer(bootstrap: str) -> AsyncIterator[Any]:
     """Open a producer, idempotent where the broker allows it (Tansu does not)."""
     from aiokafka import AIOKafkaProducer
     from aiokafka.errors import KafkaConnectionError, KafkaError
@@ -299,18 +318,19 @@ async def _producer(bootstrap: str) -> Any:
             max_request_size=EVENTS.max_message_bytes,
         )
         try:
-            await asyncio.wait_for(producer.start(), 15.0)
-            return producer
-        except KafkaConnectionError as exc:
-            await producer.stop()
-            raise ServiceUnreachable(
-                f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP)"
-            ) from exc
+            await asyncio.wait_for(producer.start(), _CONNECT_TIMEOUT_S)
         except (KafkaError, TimeoutError, NotImplementedError) as exc:
             await producer.stop()
-            if not is_idempotent:
-                raise ServiceUnreachable(f"Kafka at {bootstrap}: {exc}") from exc
-    raise ConfigError(f"no producer for {bootstrap}")
+            if is_idempotent and not isinstance(exc, KafkaConnectionError):
+                continue
+            raise ServiceUnreachable(
+                f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP): {exc}"
+            ) from exc
+        try:
+            yield producer
+        finally:
+            await producer.stop()
+        return
 
 
 def _who() -> str:

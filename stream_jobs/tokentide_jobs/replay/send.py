@@ -76,8 +76,10 @@ def send(
     _flush(telemetry, emitted, patience_s)
     after = telemetry.stats()
     progress(emitted)
-    lost = (after.dropped_total - before.dropped_total) + (after.failed - before.failed)
     delivered = after.delivered - before.delivered
+    refused = (after.dropped_total - before.dropped_total) + (after.failed - before.failed)
+    # The producer's own stats events are delivered too, so the difference alone could hide a loss.
+    lost = max(refused, emitted - delivered)
     return Sent(emitted, requests, delivered, lost, time.monotonic() - begin)
 
 
