@@ -286,10 +286,10 @@ def test_two_runs_at_once_send_every_letter_once(pipeline: Pipeline) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(run_once, range(4))) <= BAD_EVENTS
-    count = (
-        "SELECT count(), uniqExact(_partition, _offset) FROM dead_letter_replays WHERE action = "
-    )
-    rows, places = pipeline.client.query(count + "'replayed'").result_rows[0]
+    rows, places = pipeline.client.query(
+        "SELECT count(), uniqExact(_partition, _offset) FROM dead_letter_replays "
+        "WHERE action = 'replayed'"
+    ).result_rows[0]
     assert rows == places
 
 
