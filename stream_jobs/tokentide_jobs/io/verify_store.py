@@ -32,6 +32,8 @@ WINDOWS_KEPT_DAYS: Final = 14
 ROLLUPS: Final = ("windows_1m", "windows_1h", "windows_1d")
 
 _DAY_US: Final = 86_400 * 1_000_000
+_SPILLING: Final = "SETTINGS max_bytes_before_external_group_by = 150000000, max_threads = 2"
+"""Lets a check of any size run in bounded memory: what does not fit goes to disk."""
 _LISTED_WINDOWS: Final = 20
 """Differing windows that are named one by one."""
 
@@ -159,20 +161,24 @@ class StoreReader:
             f"SELECT {identity}, 1 AS is_dead, 0 AS cost, '' AS version "
             f"FROM {self._db}.dead_letters"
         )
+        # One number for the place inside the batch: sets of it take half the memory of pairs.
+        place = "bitOr(bitShiftLeft(toUInt64(e._offset - b.start_offset), 24), toUInt64(e._idx))"
         rows = self._store.rows(
             "SELECT e.log_id, e._topic, e._partition, b.start_offset AS start, "
             "e._offset >= b.end_offset AS is_beyond, "
-            "countIf(e.is_dead = 0), uniqExactIf((e._offset, e._idx), e.is_dead = 0), "
-            "countIf(e.is_dead = 1), uniqExactIf((e._offset, e._idx), e.is_dead = 1), "
-            "uniqExact(e._offset, e._idx), toString(sum(toInt128(e.cost))), "
+            # Only a batch with dead letters needs a set of its raw rows beside that of all.
+            f"countIf(e.is_dead = 0), if(any(b.dead_letters) > 0, uniqExactIf({place}, "
+            "e.is_dead = 0 AND b.dead_letters > 0), all_distinct - dead_distinct), "
+            f"countIf(e.is_dead = 1), uniqExactIf({place}, e.is_dead = 1) AS dead_distinct, "
+            f"uniqExact({place}) AS all_distinct, toString(sum(toInt128(e.cost))), "
             "countIf(e.version != '' AND e.version != b.price_version), "
             "min(e._offset), max(e._offset) "
             f"FROM ({' UNION ALL '.join(sources)}) AS e "
             "ASOF LEFT JOIN (SELECT DISTINCT log_id, topic, partition, start_offset, end_offset, "
-            f"price_version FROM {self._db}.ingest_positions) AS b "
+            f"dead_letters, price_version FROM {self._db}.ingest_positions) AS b "
             "ON e.log_id = b.log_id AND e._topic = b.topic AND e._partition = b.partition "
             "AND e._offset >= b.start_offset "
-            "GROUP BY e.log_id, e._topic, e._partition, start, is_beyond",
+            f"GROUP BY e.log_id, e._topic, e._partition, start, is_beyond {_SPILLING}",
             {"first": first_us, "last": last_us},
         )
         stored: dict[tuple[LogPartition, int], Stored] = {}
@@ -223,7 +229,8 @@ class StoreReader:
     def repeated_event_ids(self) -> int:
         """Count rows beyond the first of each event id, over all types."""
         ids = " UNION ALL ".join(f"SELECT event_id FROM {self._db}.{t}" for t in RAW_TABLES)
-        return int(self._store.rows(f"SELECT count() - uniqExact(event_id) FROM ({ids})")[0][0])
+        repeated = f"SELECT count() AS n FROM ({ids}) GROUP BY event_id HAVING n > 1"
+        return int(self._store.rows(f"SELECT sum(n - 1) FROM ({repeated}) {_SPILLING}")[0][0])
 
     def _windows_query(self) -> str:
         """One query for both sides, so that they are read as close together as can be."""
