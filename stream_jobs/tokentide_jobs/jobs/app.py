@@ -28,11 +28,11 @@ _log = logging.getLogger(__name__)
 Positions = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
 """Where to begin with partitions that were just assigned."""
 
-_BUFFERED_RECORDS = 64
-"""Frames of up to 256 KiB wait between Faust's consumer and the agent: 16 MiB at most."""
+_BUFFERED_RECORDS = 32
+"""Frames of up to 256 KiB wait between Faust's consumer and the agent: 8 MiB at most."""
 
-_FETCH_BYTES = 4 * 1024 * 1024
-"""Per partition and fetch; as large as the largest record the events topic takes."""
+_FETCH_BYTES = 1024 * 1024
+"""Per partition and fetch, compressed; several times that in memory. Larger records come too."""
 
 _REQUEST_TIMEOUT_S = 90.0
 

@@ -16,6 +16,7 @@ from tokentide_jobs.io.kafka_admin import topic_log_id
 from tokentide_jobs.io.kafka_offsets import OffsetRange, offset_ranges
 from tokentide_jobs.jobs.ingest import IngestJob
 from tokentide_jobs.jobs.log import log_event
+from tokentide_jobs.jobs.memory import give_back
 from tokentide_jobs.jobs.metrics import Metrics
 from tokentide_jobs.jobs.partition import PartitionWorker
 from tokentide_jobs.jobs.recorder import Recorder
@@ -65,6 +66,7 @@ class Monitor:
             self._watchdog.beat()
             if beats % int(_EVERY_S / _BEAT_S) == 0:
                 await self._look()
+                await asyncio.to_thread(give_back)
             beats += 1
             await asyncio.sleep(_BEAT_S)
 

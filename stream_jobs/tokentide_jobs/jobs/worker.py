@@ -37,6 +37,7 @@ from tokentide_jobs.jobs.driver import Driver
 from tokentide_jobs.jobs.health import Health
 from tokentide_jobs.jobs.ingest import IngestJob
 from tokentide_jobs.jobs.log import log_event, setup_logging
+from tokentide_jobs.jobs.memory import limit_arenas
 from tokentide_jobs.jobs.metrics import Metrics
 from tokentide_jobs.jobs.monitor import Monitor
 from tokentide_jobs.jobs.partition import BatchWriter
@@ -165,6 +166,7 @@ def run_ingest(settings: Settings) -> int:
     Raises:
         ConfigError: A setting is wrong; nothing was read.
     """
+    limit_arenas()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     process = _IngestProcess(settings, loop)
