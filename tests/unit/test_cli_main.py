@@ -12,7 +12,7 @@ import pytest
 
 from tokentide_jobs import errors
 from tokentide_jobs.cli.main import exit_code_of, main, message_of
-from tokentide_jobs.cli.reference import BEGIN, END, reference
+from tokentide_jobs.cli.reference import SECTIONS, Section
 from tokentide_jobs.cli.root import COMMANDS, LazyCommand, cli
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
@@ -205,10 +205,11 @@ def test_a_bad_setting_is_named_with_its_value(
     assert "TOKENTIDE_BATCH_ROWS is 'lots'" in capsys.readouterr().err
 
 
-def test_the_documentation_has_the_help_of_every_command_word_for_word() -> None:
-    text = DOCS.read_text(encoding="utf-8")
-    written = text.partition(BEGIN)[2].partition(END)[0].strip()
-    assert written == reference().strip(), "run `python -m tokentide_jobs.cli.reference`"
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
+def test_the_documentation_has_what_the_program_says_word_for_word(section: Section) -> None:
+    text = (DOCS.parents[1] / section.page).read_text(encoding="utf-8")
+    stale = "run `python -m tokentide_jobs.cli.reference`"
+    assert section.written(text) == section.render().strip(), stale
 
 
 def test_the_documentation_names_every_exit_code() -> None:

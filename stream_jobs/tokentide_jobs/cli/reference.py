@@ -1,26 +1,52 @@
-"""The reference part of docs/cli.md: the help of every command, as the program prints it.
+"""The parts of docs/ that the program knows best: help of commands, settings, metrics.
 
-`python -m tokentide_jobs.cli.reference` writes it between its markers; a test holds the two equal.
+`python -m tokentide_jobs.cli.reference` writes each between its markers; a test holds them equal.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from tokentide_jobs.cli.root import cli
 
-__all__ = ["BEGIN", "END", "reference"]
+__all__ = ["SECTIONS", "Section"]
 
-BEGIN = "<!-- begin: help of every command, written by `python -m tokentide_jobs.cli.reference` -->"
-END = "<!-- end -->"
+_END = "<!-- end -->"
 _WIDTH = 96
 
 
-def reference() -> str:
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One generated part of a page: everything between its two markers."""
+
+    page: str
+    """Path below the root of the project."""
+    title: str
+    render: Callable[[], str]
+
+    @property
+    def begin(self) -> str:
+        """The line before it."""
+        return f"<!-- begin: {self.title}, written by `python -m tokentide_jobs.cli.reference` -->"
+
+    def written(self, text: str) -> str:
+        """Return what stands between the markers in the text of the page."""
+        return text.partition(self.begin)[2].partition(_END)[0].strip()
+
+    def replaced(self, text: str) -> str:
+        """Return the text of the page with this part written anew."""
+        before, found, rest = text.partition(self.begin)
+        if not found:
+            raise ValueError(f"{self.page} lacks the line {self.begin}")
+        after = rest.partition(_END)[2]
+        return f"{before}{self.begin}\n\n{self.render().strip()}\n\n{_END}{after}"
+
+
+def commands() -> str:
     """Return the help of every command and subcommand as Markdown."""
     root = _context(cli, "tokentide", None)
     parts: list[str] = []
@@ -52,11 +78,41 @@ def _context(command: click.Command, name: str, parent: click.Context | None) ->
     )
 
 
-def _write(path: Path) -> None:
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n\n{reference()}\n{END}{after}", encoding="utf-8")
+def settings() -> str:
+    """Return every setting of the pipeline as a Markdown table."""
+    from tokentide_jobs.settings import Settings
+
+    rows = ["| variable | default | unit | range | meaning |", "|---|---|---|---|---|"]
+    for item in Settings().items():
+        default = f"`{item.value}`" if item.value else ""
+        rows.append(
+            f"| `{item.variable}` | {default} | {item.unit} | {item.allowed} | {item.doc} |"
+        )
+    return "\n".join(rows)
+
+
+def metrics() -> str:
+    """Return every metric of a worker as a Markdown table."""
+    from tokentide_jobs.jobs.metrics import METRICS
+
+    rows = [
+        "| metric | kind | labels | meaning | when it moves, look at |",
+        "|---|---|---|---|---|",
+    ]
+    for spec in METRICS:
+        labels = ", ".join(f"`{label}`" for label in spec.labels)
+        rows.append(f"| `{spec.name}` | {spec.kind} | {labels} | {spec.doc} | {spec.look_at} |")
+    return "\n".join(rows)
+
+
+SECTIONS = (
+    Section("docs/cli.md", "help of every command", commands),
+    Section("docs/operations.md", "settings", settings),
+    Section("docs/operations.md", "metrics", metrics),
+)
 
 
 if __name__ == "__main__":
-    _write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/cli.md"))
+    for section in SECTIONS:
+        path = Path(section.page)
+        path.write_text(section.replaced(path.read_text(encoding="utf-8")), encoding="utf-8")
