@@ -85,8 +85,11 @@ class Settings:
     max_event_ahead_s: int = _setting(
         3_600, "events further in the future are dead letters", unit="s", low=0, high=366 * 86_400
     )
+    http_host: str = _setting(
+        "127.0.0.1", "address the worker's health and metrics listen on; 0.0.0.0 in a container"
+    )
     http_port: int = _setting(
-        0, "worker's health and metrics port on 127.0.0.1; 0: any free one", low=0, high=65_535
+        0, "worker's health and metrics port; 0: any free one", low=0, high=65_535
     )
     insert_timeout_s: float = _setting(
         60.0, "give up waiting for one ClickHouse reply, then retry", unit="s", low=0.1, high=3600

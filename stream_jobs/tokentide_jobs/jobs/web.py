@@ -18,17 +18,18 @@ __all__ = ["start_web"]
 
 
 async def start_web(
-    port: int, health: Health, exposition: Callable[[], bytes]
+    host: str, port: int, health: Health, exposition: Callable[[], bytes]
 ) -> tuple[web.AppRunner, int]:
-    """Serve on 127.0.0.1 and return the runner (to clean up) and the port.
+    """Serve and return the runner (to clean up) and the port.
 
     Args:
+        host: Address to listen on.
         port: 0 picks a free one.
         health: Answers `/healthz` and `/readyz`, with status 503 when it says no.
         exposition: Returns the Prometheus text.
 
     Raises:
-        ConfigError: The port is taken.
+        ConfigError: The address can not be listened on.
     """
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -46,14 +47,14 @@ async def start_web(
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
+    site = web.TCPSite(runner, host, port)
     try:
         await site.start()
     except OSError as exc:
         await runner.cleanup()
         raise ConfigError(
-            f"TOKENTIDE_HTTP_PORT: can not listen on 127.0.0.1:{port} ({exc.strerror}); "
-            "choose another port, or 0 for any free one"
+            f"TOKENTIDE_HTTP_HOST, TOKENTIDE_HTTP_PORT: can not listen on {host}:{port} "
+            f"({exc.strerror}); choose another port, or 0 for any free one"
         ) from exc
     address: tuple[str, int] = runner.addresses[0]
     return runner, address[1]

@@ -77,7 +77,9 @@ class _IngestProcess:
     async def prepare(self) -> IngestWorker:
         """Start the web server, wait for the services and return the worker, ready to run."""
         settings = self.settings
-        self._web, port = await start_web(settings.http_port, self.health, self.metrics.exposition)
+        self._web, port = await start_web(
+            settings.http_host, settings.http_port, self.health, self.metrics.exposition
+        )
         log_event(_log, logging.INFO, "http_listening", port=port)
         cards = await prepare_store(settings, self.store, self.health)
         log_id, topic_id = await prepare_log(settings, self.health)
