@@ -2,7 +2,7 @@
 
 The engine's streaming insert hides every error of the write stage (a full memory limit, a throwing
 view, a constraint) and reports success for rows that were dropped; `FROM INFILE` raises them as the
-server does. Deduplication, views and parts are the server's; a body that ends early inserts nothing.
+server does. Deduplication, views and parts are the server's; a cut-off body inserts nothing.
 """
 
 from __future__ import annotations
