@@ -1,0 +1,165 @@
+"""What watches the job: breaker, watchdog, health, metrics, logs."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+from tokentide_jobs.core.breaker import Breaker
+from tokentide_jobs.jobs.health import Health
+from tokentide_jobs.jobs.log import log_event, setup_logging
+from tokentide_jobs.jobs.metrics import METRICS, Metrics
+from tokentide_jobs.jobs.watchdog import STUCK_EXIT_CODE, Watchdog
+
+
+def breaker() -> Breaker:
+    return Breaker(ratio=0.5, events=100, pause_ms=1_000)
+
+
+def test_the_breaker_judges_only_when_it_has_seen_enough() -> None:
+    judge = breaker()
+    assert not judge.record(good=0, bad=99, now_ms=0)
+    assert judge.record(good=0, bad=1, now_ms=0)
+    assert judge.remaining_ms(now_ms=400) == 600
+
+
+def test_a_share_of_bad_events_up_to_the_ratio_is_borne() -> None:
+    judge = breaker()
+    assert not judge.record(good=50, bad=50, now_ms=0)
+    assert judge.remaining_ms(now_ms=0) == 0
+
+
+def test_old_batches_are_forgotten() -> None:
+    judge = breaker()
+    judge.record(good=100, bad=0, now_ms=0)
+    assert not judge.record(good=30, bad=60, now_ms=0)
+    assert judge.record(good=10, bad=60, now_ms=0)
+
+
+def test_after_a_pause_the_breaker_judges_afresh() -> None:
+    judge = breaker()
+    assert judge.record(good=0, bad=100, now_ms=0)
+    assert judge.remaining_ms(now_ms=1_000) == 0
+    assert not judge.record(good=0, bad=10, now_ms=1_000)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_the_watchdog_gives_up_when_records_wait_and_none_is_done() -> None:
+    clock, codes = Clock(), list[int]()
+    dog = Watchdog(10, clock, codes.append)
+    clock.now_s = 9
+    dog.beat()
+    dog.check()
+    assert codes == []
+    clock.now_s = 11
+    dog.check()
+    assert codes == [STUCK_EXIT_CODE]
+
+
+def test_progress_and_beats_keep_the_watchdog_quiet() -> None:
+    clock, codes = Clock(), list[int]()
+    dog = Watchdog(10, clock, codes.append)
+    for now_s in range(0, 100, 5):
+        clock.now_s = float(now_s)
+        dog.beat()
+        dog.progress()
+        dog.check()
+    assert codes == []
+
+
+def test_the_watchdog_gives_up_when_the_loop_stands_still() -> None:
+    clock, codes = Clock(), list[int]()
+    dog = Watchdog(10, clock, codes.append)
+    clock.now_s = 10
+    dog.progress()
+    dog.check()
+    assert codes == [STUCK_EXIT_CODE]
+
+
+def test_an_outage_makes_a_worker_unready_but_not_unhealthy() -> None:
+    health = Health()
+    assert health.ready()[0] is False
+    health.starting("")
+    assert health.ready() == (
+        True,
+        {"status": "ready", "problems": [], "waits_for": [], "resting_partitions": []},
+    )
+    health.sink_failed(210, "no reply", needs_a_person=False)
+    assert health.live()[0] is True
+    assert health.ready()[1]["waits_for"] == ["trying again: no reply"]
+    health.sink_works()
+    assert health.ready()[0] is True
+
+
+def test_what_only_a_person_can_mend_is_unhealthy() -> None:
+    health = Health()
+    health.starting("")
+    health.sink_failed(60, "no table", needs_a_person=True)
+    health.partition_stopped(3, "ledger ahead of the log")
+    is_live, report = health.live()
+    assert is_live is False
+    assert report["problems"] == [
+        "partition 3: ledger ahead of the log",
+        "ClickHouse: no table",
+    ]
+    health.sink_works()
+    health.partition_reads(3)
+    assert health.live()[0] is True
+
+
+def test_a_resting_partition_is_shown() -> None:
+    health = Health()
+    health.partition_rests(1)
+    assert health.ready()[1]["resting_partitions"] == [1]
+    health.partition_reads(1)
+    assert health.ready()[1]["resting_partitions"] == []
+
+
+def test_every_metric_is_declared_once_with_unit_and_advice() -> None:
+    names = [spec.name for spec in METRICS]
+    assert len(names) == len(set(names))
+    for spec in METRICS:
+        assert spec.name.startswith("tokentide_ingest_")
+        assert spec.unit
+        assert spec.doc
+        assert spec.look_at
+        assert (spec.kind == "histogram") == bool(spec.buckets)
+        assert (spec.kind == "counter") == spec.name.endswith("_total")
+
+
+def test_metrics_are_exposed_and_those_of_a_lost_partition_are_not() -> None:
+    metrics = Metrics()
+    metrics.count("tokentide_ingest_events_total", 3, type="request")
+    metrics.set("tokentide_ingest_lag_records", 7, partition="2")
+    metrics.observe("tokentide_ingest_batch_events", 50)
+    text = metrics.exposition().decode()
+    assert 'tokentide_ingest_events_total{type="request"} 3.0' in text
+    assert 'tokentide_ingest_lag_records{partition="2"} 7.0' in text
+    assert "When this moves, look at" in text
+    metrics.forget(2)
+    assert 'partition="2"' not in metrics.exposition().decode()
+
+
+def test_a_log_line_is_one_json_object_with_event_and_fields() -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    try:
+        setup_logging("info", stream)
+        logger = logging.getLogger("tokentide_jobs.test")
+        log_event(logger, logging.INFO, "batch_done", partition=1, start=0, end=5, rows=9)
+        log_event(logger, logging.DEBUG, "not_shown")
+        logging.getLogger("somebody.else").warning("careful")
+    finally:
+        root.handlers[:], root.level = handlers, level
+    ours, theirs = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (ours["event"], ours["level"], ours["rows"]) == ("batch_done", "info", 9)
+    assert (theirs["event"], theirs["logger"]) == ("careful", "somebody.else")

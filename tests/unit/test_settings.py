@@ -1,0 +1,98 @@
+"""Settings: where a value comes from, what is refused, and that no password is ever shown."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.settings import Settings, redact_url
+
+
+def stack_file(directory: Path, **changes: Any) -> Path:
+    stack = {
+        "kafka": "127.0.0.1:1111",
+        "clickhouse_url": "http://127.0.0.1:2222",
+        "events_topic": "tokentide.events.v1",
+        "pid": os.getpid(),
+        "broker": "kafka",
+        "log_id": "log-a",
+        "data_dir": str(directory),
+        **changes,
+    }
+    path = directory / "stack.json"
+    path.write_text(json.dumps(stack))
+    return path
+
+
+def test_an_option_beats_the_environment_which_beats_the_running_stack(tmp_path: Path) -> None:
+    stack_file(tmp_path)
+    environ = {"TOKENTIDE_KAFKA_BOOTSTRAP": "kafka:9092", "TOKENTIDE_GROUP": "env"}
+    settings = Settings.from_env(environ, tmp_path, group="option", database=None)
+    assert settings.group == "option"
+    assert settings.kafka_bootstrap == "kafka:9092"
+    assert settings.clickhouse_url == "http://127.0.0.1:2222"
+    assert settings.log_id == "log-a"
+    assert settings.database == "tokentide"
+    sources = {item.name: item.source for item in settings.items()}
+    assert sources["group"] == "option"
+    assert sources["kafka_bootstrap"] == "TOKENTIDE_KAFKA_BOOTSTRAP"
+    assert sources["clickhouse_url"] == str(tmp_path / "stack.json")
+    assert sources["database"] == "default"
+
+
+def test_the_file_of_a_stack_that_no_longer_runs_is_ignored(tmp_path: Path) -> None:
+    stack_file(tmp_path, pid=2**22 + 1)
+    assert Settings.from_env({}, tmp_path).kafka_bootstrap == "127.0.0.1:9092"
+
+
+def test_a_damaged_stack_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"stack\.json.*remove the file"):
+        Settings.from_env({}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("TOKENTIDE_BATCH_ROWS", "many", "TOKENTIDE_BATCH_ROWS is 'many': expected a whole number"),
+        ("TOKENTIDE_BATCH_ROWS", "0", "TOKENTIDE_BATCH_ROWS is 0: expected 1 to 1e"),
+        ("TOKENTIDE_DRAIN_S", "soon", "expected a number"),
+        ("TOKENTIDE_KAFKA_BOOTSTRAP", "localhost", "expected host:port"),
+        ("TOKENTIDE_CLICKHOUSE_URL", "localhost:8123", "expected http://user:password@host:port"),
+        ("TOKENTIDE_DATABASE", "a;b", "use letters, digits and _"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
+    variable: str, value: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as refused:
+        Settings.from_env({variable: value})
+    assert variable in str(refused.value)
+
+
+def test_a_wrong_option_is_refused_by_the_name_of_the_option() -> None:
+    with pytest.raises(ConfigError, match="--batch-rows is 0"):
+        Settings.from_env({}, batch_rows=0)
+    with pytest.raises(ConfigError, match="no setting 'nonsense'"):
+        Settings.from_env({}, nonsense=1)
+
+
+def test_no_output_shows_a_password() -> None:
+    settings = Settings.from_env({"TOKENTIDE_CLICKHOUSE_URL": "http://ingest:s3cret@ch:8123/"})
+    shown = repr(settings) + str(settings) + "".join(item.value for item in settings.items())
+    assert "s3cret" not in shown
+    assert "http://ingest:***@ch:8123/" in shown
+    assert redact_url("http://ch:8123") == "http://ch:8123"
+
+
+def test_every_setting_says_what_it_does_and_numbers_have_a_range() -> None:
+    for item in Settings().items():
+        assert item.doc
+        assert item.variable == "TOKENTIDE_" + item.name.upper()
+        value = getattr(Settings(), item.name)
+        assert bool(item.allowed) == isinstance(value, int | float)
