@@ -58,7 +58,8 @@ class Replayed:
         rows = pl.from_arrow(
             store.arrow(
                 f"SELECT {names}, duration_ms, ttft_ms, started_at_us"
-                f" FROM {store.database}.requests ORDER BY started_at_us, log_id, _partition, _offset, _idx"
+                f" FROM {store.database}.requests"
+                " ORDER BY started_at_us, log_id, _partition, _offset, _idx"
             )
         )
         assert isinstance(rows, pl.DataFrame)
