@@ -72,7 +72,7 @@ def priced(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def measure(events: int, batch: int, rounds: int) -> dict[str, float]:
+def measure(events: int = 50_000, batch: int = 10_000, rounds: int = 5) -> dict[str, object]:
     """Measure every stage over batches of `batch` events."""
     good = lines(events, START_US, 1_000)
     mixed = [

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import clickhouse_connect
 import psutil
-from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
 from bench.progress import say
 from tokentide_jobs.embedded.broker import choose_broker
+from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.io.migrations import migrate
 
 

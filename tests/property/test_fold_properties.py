@@ -88,7 +88,7 @@ def frames(rows: Sequence[dict[str, Any]]) -> dict[str, pl.DataFrame]:
     by_type: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_type[row["type"]].append(row)
-    costs = dict.fromkeys(COSTS, pl.Int64())
+    costs: dict[str, pl.DataType] = dict.fromkeys(COSTS, pl.Int64())
     return {
         kind: pl.DataFrame(
             [row | {"_partition": 0, "_offset": i, "_idx": 0} for i, row in enumerate(rows)],

@@ -22,7 +22,9 @@ COSTS = COST_SUMS[:-1]
 def frame(event_type: str, *events: dict[str, Any]) -> pl.DataFrame:
     """Return a decoded (for requests: priced) frame of events given by their unusual fields."""
     empty = {column.name: column.empty for column in COLUMNS[event_type]}
-    extra = dict.fromkeys(COSTS, pl.Int64()) if event_type == "request" else {}
+    extra: dict[str, pl.DataType] = (
+        dict.fromkeys(COSTS, pl.Int64()) if event_type == "request" else {}
+    )
     usual = {"type": event_type, "schema_version": 1, "started_at_us": START_US, "service": "s"}
     usual |= {"status": "ok", "duration_ms": 100.0} if event_type == "request" else {}
     rows = [
@@ -57,7 +59,7 @@ def test_the_columns_are_always_the_same() -> None:
 
 
 def test_events_of_all_types_are_counted_once() -> None:
-    deltas = fold({event_type: frame(event_type, {}, {}) for event_type in reversed(COLUMNS)})
+    deltas = fold({event_type: frame(event_type, {}, {}) for event_type in reversed(list(COLUMNS))})
     delta = only(deltas)
     assert delta["events"] == 10
     assert (delta["requests"], delta["evaluations"], delta["feedback"]) == (2, 2, 2)

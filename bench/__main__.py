@@ -1,0 +1,68 @@
+"""`python -m bench [NAME ...]`: run the measurements and write bench/results.json and results.md.
+
+Each has the peer or the limit beside it in the same run. Figures of another day are kept
+for the names that are not run again, with the day and the machine they were measured on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import decode_fold, footprint, latency, producer_emit, throughput
+from bench.progress import say
+from bench.report import markdown
+
+MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
+    "throughput": throughput.measure,
+    "latency": latency.measure,
+    "footprint": footprint.measure,
+    "producer_emit": producer_emit.measure,
+    "decode_fold": decode_fold.measure,
+}
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def machine() -> str:
+    """Describe the machine in one line."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    """Run what was asked for, everything by default, and write the results."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASUREMENTS))
+    names = parser.parse_args().names or list(MEASUREMENTS)
+    unknown = [name for name in names if name not in MEASUREMENTS]
+    if unknown:
+        parser.error(f"no measurement {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in names:
+        say(f"== {name}")
+        day = datetime.datetime.now(datetime.UTC).date().isoformat()
+        load = round(os.getloadavg()[0], 1)
+        figures = MEASUREMENTS[name]()
+        results[name] = {
+            "day": day,
+            "machine": machine(),
+            "load_before": load,
+            "figures": figures,
+        }
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    text = markdown(results)
+    RESULTS.with_suffix(".md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
