@@ -37,10 +37,10 @@ from tokentide_jobs.io.clickhouse import ClickHouse
 from tokentide_jobs.io.migrations import migrate
 from tokentide_jobs.io.price_source import compile_cards
 
-SCHEDULES = 40
-FULL_SCHEDULES = 2
-BROKEN_SCHEDULES = 20
-FAULT_RATE = 0.16
+SCHEDULES = 300
+FULL_SCHEDULES = 4
+BROKEN_SCHEDULES = 12
+FAULT_RATE = 0.14
 FULL_DATABASE = "crash_full"
 BASE_US = (time.time_ns() // 60_000_000_000 - 60) * 60_000_000
 """An hour ago, at a full minute: event times that no retention has reached yet."""
@@ -218,11 +218,11 @@ def worker_factory(engine: Engine) -> Any:
 
 
 def new_log(log_id: str, chance: random.Random) -> SimulatedLog:
-    """Two partitions of a few records: frames, arrays, single objects and rubbish."""
+    """One or two partitions of a few records: frames, arrays, single objects and rubbish."""
     records: dict[int, list[Record]] = {}
-    for partition in range(2):
+    for partition in range(chance.choice([1, 1, 2])):
         offset, log = 0, list[Record]()
-        for _ in range(chance.randint(2, 6)):
+        for _ in range(chance.randint(2, 5)):
             offset += chance.choice([1, 1, 1, 1, 2, 3]) if log else 0
             log.append(Record(partition, offset, BASE_US // 1000, new_value(log_id, chance)))
         records[partition] = log
