@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import random
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,3 +96,34 @@ def test_an_outage_of_clickhouse_is_waited_out(stack: Stack, tmp_path: Path) -> 
             done = len(worker.events("batch_done"))
             worker.wait_for("batch_done", done + 4)
         assert verified(stack)["ok"]
+
+
+def test_a_worker_shows_its_health_and_its_metrics(stack: Stack, tmp_path: Path) -> None:
+    with LiveWorker(stack, tmp_path / "w.log") as worker:
+        port = worker.wait_for("http_listening")["port"]
+        with Traffic(stack, records_per_s=40, seed=4):
+            worker.wait_for("batch_done", 5)
+            wait_until(lambda: answer(port, "readyz")[0] == 200, 20, "ready")
+            assert answer(port, "healthz") == (200, '{"status": "ok", "problems": []}')
+            wait_until(
+                lambda: "tokentide_ingest_lag_records{" in answer(port, "metrics")[1], 20, "lag"
+            )
+        text = answer(port, "metrics")[1]
+    for name in (
+        'tokentide_ingest_events_total{type="request"}',
+        "tokentide_ingest_batch_events_bucket",
+        'tokentide_ingest_step_seconds_bucket{le="0.1",step="insert_windows_10s"}',
+        "tokentide_ingest_delay_seconds_count",
+        "tokentide_ingest_watermark_seconds",
+        'tokentide_ingest_position{partition="0"}',
+    ):
+        assert name in text, name
+
+
+def answer(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as exc:
+        with exc:
+            return exc.code, exc.read().decode()
