@@ -52,8 +52,8 @@ __all__ = ["run_ingest"]
 
 _log = logging.getLogger(__name__)
 
-_WRITERS = 2
-"""Batches written at a time: one computes while the other waits for the store."""
+_WRITERS = 3
+"""Batches written at a time: one computes while the others wait for the store."""
 
 
 class _IngestProcess:

@@ -1,0 +1,55 @@
+"""Window deltas as records: a series keeps its partition, and no record is too large."""
+
+from __future__ import annotations
+
+import random
+import zlib
+
+import polars as pl
+import pyarrow as pa
+
+from tokentide_jobs.core.fold import DELTA_SCHEMA
+from tokentide_jobs.io import kafka
+from tokentide_jobs.io.kafka import delta_chunks
+
+
+def deltas(rows: int) -> pl.DataFrame:
+    empty = pl.DataFrame(schema=dict(DELTA_SCHEMA))
+    services = [f"service-{number}" for number in range(rows)]
+    chance = random.Random(1)
+    numbers = {name: [chance.getrandbits(60) for _ in services] for name in ("events", "requests")}
+    return pl.concat(
+        [empty, pl.DataFrame({"service": services, **numbers})], how="diagonal"
+    ).with_columns(pl.col(pl.String).fill_null(""))
+
+
+def read(value: bytes) -> list[str]:
+    services: list[str] = pa.ipc.open_stream(value).read_all().column("service").to_pylist()
+    return services
+
+
+def test_every_delta_is_sent_once_to_the_home_of_its_series() -> None:
+    homes: dict[str, int] = {}
+    for partition, chunk, value in delta_chunks(deltas(50), 4):
+        assert chunk == 0
+        for service in read(value):
+            assert service not in homes
+            homes[service] = partition
+    assert len(homes) == 50
+    assert set(homes.values()) == {0, 1, 2, 3}
+    for partition, _chunk, value in delta_chunks(deltas(7), 4):
+        assert all(homes[service] == partition for service in read(value))
+
+
+def test_the_home_of_a_series_never_changes() -> None:
+    ((partition, _chunk, _value),) = delta_chunks(deltas(1), 4)
+    assert partition == zlib.crc32(b"\x1fservice-0" + b"\x1f" * 8) % 4
+
+
+def test_large_deltas_are_cut_into_chunks() -> None:
+    limit = kafka._CHUNK_BYTES
+    found = list(delta_chunks(deltas(60_000), 1))
+    assert [chunk for _partition, chunk, _value in found] == list(range(len(found)))
+    assert len(found) > 1
+    assert all(len(value) <= limit for _partition, _chunk, value in found)
+    assert sum(len(read(value)) for _partition, _chunk, value in found) == 60_000
