@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from tokentide_jobs.embedded.broker import BrokerKind
 from tokentide_jobs.embedded.discovery import STACK_FILE_NAME, find_stack
@@ -240,6 +242,21 @@ def test_the_end_of_a_broker_in_memory_ends_the_stack_loudly(tmp_path: Path) -> 
 
         with pytest.raises(StackError, match="its log, which it kept in memory, is gone"):
             stack.wait(timeout_s=10.0)
+
+
+def test_a_stop_says_how_many_records_end_unread_with_a_broker_in_memory(tmp_path: Path) -> None:
+    async def send(bootstrap: str, topic: str) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+        await producer.start()
+        for _ in range(3):
+            await producer.send_and_wait(topic, b"{}")
+        await producer.stop()
+
+    notes = Notes()
+    with Stack(tmp_path, broker="tansu", reporter=notes) as stack:
+        asyncio.run(send(stack.info.kafka, stack.info.events_topic))
+
+    assert [line for line in notes.lines if "3 records of tokentide.events.v1" in line]
 
 
 def test_processes_of_a_killed_owner_are_ended_only_when_they_are_provably_ours(

@@ -23,6 +23,7 @@ from typing import Any, Self
 from tokentide_jobs.embedded.broker import Broker, BrokerKind, choose_broker
 from tokentide_jobs.embedded.clickhouse_child import ClickHouseChild
 from tokentide_jobs.embedded.discovery import StackInfo, publish, withdraw
+from tokentide_jobs.embedded.last_read import unread_records
 from tokentide_jobs.embedded.locks import DataDirLock
 from tokentide_jobs.embedded.ports import LOOPBACK, choose_port
 from tokentide_jobs.embedded.processes import ChildRecord
@@ -40,6 +41,11 @@ _MIN_FREE_BYTES = 512 * 1024 * 1024
 
 _STOP_WORKERS_S, _STOP_CLICKHOUSE_S, _STOP_BROKER_S = 7.0, 5.0, 2.0
 """Together less than the 15 s after which whoever sent SIGTERM may lose patience."""
+
+_STOP_READ_S = 8.0
+"""How long the workers may read on in a log that ends with its broker."""
+_STOP_AFTER_READ_S = 1.0, 3.5, _STOP_BROKER_S
+"""What workers, ClickHouse and broker get afterwards: together with the reading, less than 15 s."""
 
 _WORKER_DEFAULTS: dict[BrokerKind, dict[str, str]] = {
     # A worker that was killed is back at once, but reads again only when the broker has given its
@@ -143,12 +149,15 @@ class Stack:
         if self._supervisor is not None:
             self._supervisor.end()
             self._supervisor = None
+        budget_s = _STOP_WORKERS_S, _STOP_CLICKHOUSE_S, _STOP_BROKER_S
+        if self._let_read() > 1.0:
+            budget_s = _STOP_AFTER_READ_S
         if self._workers is not None:
-            self._workers.stop(_STOP_WORKERS_S)
+            self._workers.stop(budget_s[0])
         if self._clickhouse is not None:
-            self._clickhouse.stop(_STOP_CLICKHOUSE_S)
+            self._clickhouse.stop(budget_s[1])
         if self._broker is not None:
-            self._broker.stop(_STOP_BROKER_S)
+            self._broker.stop(budget_s[2])
         self._records.clear()
         self._lock.release()
         self._info = None
@@ -241,6 +250,22 @@ class Stack:
         )
         workers.start()
         return workers
+
+    def _let_read(self) -> float:
+        """Let the workers read a log that ends with the broker; returns the seconds it took."""
+        info, broker = self._info, self._broker
+        if info is None or broker is None or broker.survives_restart or self._clickhouse is None:
+            return 0.0
+        began_s = time.monotonic()
+        patience_s = _STOP_READ_S if self._worker_count else 0.0
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            unread = thread.submit(unread_records, info, patience_s).result()
+        if unread:
+            self._report.note(
+                f"{_BROKER_NAMES[broker.kind]} keeps its log in memory: {unread} records of "
+                f"{info.events_topic} that no worker has read are gone"
+            )
+        return time.monotonic() - began_s
 
     def _check_disk(self) -> None:
         free_bytes = shutil.disk_usage(self.data_dir).free
