@@ -1,4 +1,4 @@
-"""Question: how long from an event to its queryable row, at 2,000 events a second?
+"""Question: how long from an event to its queryable row, and how large is a worker, at 2,000/s?
 
 Frames are sent at a steady pace; a client asks ClickHouse every 20 ms how far the rows have come.
 An event's delay runs from handing its frame to Kafka to the first answer that counts it.
@@ -60,10 +60,10 @@ def watch(
 
 
 def measure() -> dict[str, object]:
-    """Return percentiles of the delay in seconds."""
+    """Return percentiles of the delay in seconds, and resident megabytes while it was so."""
     with running() as pipeline:
         asyncio.run(ensure_topics(pipeline.bootstrap))
-        with pipeline.worker():
+        with pipeline.worker() as worker:
             sent: list[tuple[int, float]] = []
             seen: list[tuple[int, float]] = []
             stop = threading.Event()
@@ -73,10 +73,11 @@ def measure() -> dict[str, object]:
             watcher.start()
             say(f"sending {EVENTS_PER_S} events/s for {SECONDS} s")
             asyncio.run(send(pipeline.bootstrap, sent))
+            rss_mb = worker.memory_info().rss // 1_000_000
             watcher.join(30)
             stop.set()
             watcher.join()
-    return delays(sent, seen)
+    return {**delays(sent, seen), "worker_rss_mb": rss_mb, "target_worker_rss_mb": 400}
 
 
 def delays(sent: list[tuple[int, float]], seen: list[tuple[int, float]]) -> dict[str, object]:

@@ -67,13 +67,13 @@ class Settings:
         50_000, "seal a batch at about this many events", unit="events", low=1, high=1_000_000
     )
     batch_bytes: int = _setting(
-        8 * _MIB, "seal a batch at this many record bytes", unit="bytes", low=1, high=1024 * _MIB
+        16 * _MIB, "seal a batch at this many record bytes", unit="bytes", low=1, high=1024 * _MIB
     )
     batch_age_ms: int = _setting(
         500, "seal a batch this long after its first record", unit="ms", low=1, high=600_000
     )
     buffer_bytes: int = _setting(
-        12 * _MIB,
+        20 * _MIB,
         "stop reading a partition while this much of it waits in memory",
         unit="bytes",
         low=1,

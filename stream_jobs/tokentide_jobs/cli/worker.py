@@ -60,8 +60,6 @@ def ingest(data_dir: Path | None, log_level: str, **overrides: Any) -> None:
     Runs until SIGTERM or Ctrl-C, then finishes the batches in hand. Start as many as there are
     partitions; kill them as you like. Settings without an option: `tokentide config`.
     """
-    # Before polars is imported: a worker is one core's worth, scaled by processes.
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     from tokentide_jobs.jobs.log import setup_logging
     from tokentide_jobs.jobs.worker import run_ingest
     from tokentide_jobs.settings import Settings

@@ -12,6 +12,7 @@ position, so everything before it is repeated until it is there; acks to Kafka c
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -98,6 +99,9 @@ class Flush:
         self._clock_us = clock_us
         self._worker = worker
         self._guard = StaleGuard(store, ledger, clock_us, token_window_us)
+        # A worker is meant for one core: batches computed side by side would share its caches and
+        # add up their memory. The others wait for the store meanwhile.
+        self._computing = threading.Lock()
 
     def write(
         self, batch: SealedBatch[Record], intent: Intent, adopted: bool, times: FlushTimes
@@ -116,7 +120,8 @@ class Flush:
         if adopted:
             refused = yield Effect("read_refusals", lambda: known_refusals(self._store, intent))
         started_us = self._clock_us()
-        outcome = process(batch.records, intent, cards).without(refused)
+        with self._computing:
+            outcome = process(batch.records, intent, cards).without(refused)
         times.compute_ms = (self._clock_us() - started_us) / 1000
         if outcome.letters.height:
             yield self._insert(DEAD_LETTERS, outcome.letters, intent, "")
@@ -127,7 +132,8 @@ class Flush:
             )
         for table in list(outcome.raw):
             outcome = yield from self._write_raw(table, outcome, intent)
-        deltas = outcome.fold()
+        with self._computing:
+            deltas = outcome.fold()
         if deltas.height:
             yield Effect(f"insert_{WINDOWS}", lambda: self._insert_windows(deltas, outcome, intent))
             yield Effect("publish_deltas", lambda: self._publisher.publish_deltas(deltas, intent))
