@@ -78,7 +78,6 @@ def test_workers_that_migrate_at_once_all_succeed_and_record_each_file_once(
 def test_commands_that_migrate_at_once_all_succeed_and_record_each_file_once(
     sql_server: str, admin: Client, tmp_path: Path
 ) -> None:
-    command = "from tokentide_jobs.cli.main import run; run()"
     environment = {
         **os.environ,
         "TOKENTIDE_CLICKHOUSE_URL": sql_server,
@@ -86,7 +85,7 @@ def test_commands_that_migrate_at_once_all_succeed_and_record_each_file_once(
         "TOKENTIDE_DATA_DIR": str(tmp_path),
     }
     workers = [
-        subprocess.Popen([sys.executable, "-c", command, "migrate"], env=environment)
+        subprocess.Popen([sys.executable, "-m", "tokentide_jobs", "migrate"], env=environment)
         for _ in range(3)
     ]
     assert [worker.wait(60) for worker in workers] == [0, 0, 0]

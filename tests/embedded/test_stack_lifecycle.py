@@ -66,11 +66,10 @@ def start_up(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str) -> subprocess.Popen[str]:
-        program = "from tokentide_jobs.cli.main import run; run()"
         where = ["--data-dir", str(tmp_path), "--workers", "0"]
         ports = ["--kafka-port", "0", "--clickhouse-port", "0"]
         process = subprocess.Popen(
-            [sys.executable, "-c", program, "up", "--json", *where, *ports, *options],
+            [sys.executable, "-m", "tokentide_jobs", "up", "--json", *where, *ports, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -141,7 +140,7 @@ def test_down_stops_the_stack_of_a_directory_and_is_content_with_none(
 ) -> None:
     process = start_up("--broker", "tansu")
     ready_line(process)
-    down = [sys.executable, "-c", "from tokentide_jobs.cli.main import run; run()", "down"]
+    down = [sys.executable, "-m", "tokentide_jobs", "down"]
 
     for said in (f"process {process.pid}", "no stack runs"):
         done = subprocess.run(

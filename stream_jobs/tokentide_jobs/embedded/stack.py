@@ -57,13 +57,7 @@ _WORKER_DEFAULTS: dict[BrokerKind, dict[str, str]] = {
 
 _BROKER_NAMES = {"kafka": "Apache Kafka", "tansu": "Tansu"}
 
-WORKER_COMMAND = (
-    sys.executable,
-    "-c",
-    "from tokentide_jobs.cli.main import run; run()",
-    "worker",
-    "ingest",
-)
+WORKER_COMMAND = (sys.executable, "-m", "tokentide_jobs", "worker", "ingest")
 """`tokentide worker ingest`, by this interpreter, whatever PATH says."""
 
 

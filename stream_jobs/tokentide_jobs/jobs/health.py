@@ -67,12 +67,6 @@ class Health:
         """Whether lack of progress is explained by a store that fails."""
         return self._sink is not None
 
-    @property
-    def sink_needs_a_person(self) -> bool:
-        """Whether the store refuses until somebody acts."""
-        sink = self._sink
-        return sink is not None and sink.needs_a_person
-
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Whether the worker is healthy, with the reasons when it is not."""
         with self._lock:
