@@ -1,0 +1,151 @@
+"""One extractor per API flavour, found by name and loaded when first used.
+
+A flavour is a wire format, not a company: Azure, Groq, DeepSeek, OpenRouter and vLLM answer in
+OpenAI's. Extractors are pure and import no provider's package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from tokentide.usage.reading import Get, getter, label, read, read_first
+
+FLAVOUR_NAMES: tuple[str, ...] = (
+    "openai_chat",
+    "openai_responses",
+    "openai_embeddings",
+    "openai_transcription",
+    "openai_images",
+    "anthropic_messages",
+    "gemini",
+    "bedrock_converse",
+    "bedrock_invoke",
+    "mistral",
+    "cohere",
+    "xai",
+    "perplexity",
+)
+
+
+class StreamReading(Protocol):
+    """What one stream says of its call, gathered chunk by chunk."""
+
+    def add(self, chunk: object) -> None:
+        """Looks at one chunk; the caller has it already. Keeps no content, never raises."""
+
+    def fields(self) -> dict[str, object]:
+        """Returns event fields as `Flavour.read_response` does, of what has arrived so far.
+
+        Without any usage `usage_source` is `missing`: an aborted stream is billed all the same.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """How to read one API.
+
+    Attributes:
+        name: One of `FLAVOUR_NAMES`.
+        operation: The event's operation: `chat`, `embeddings`, ...
+        read_request: From the keyword arguments of the client's call to event fields.
+        read_response: From an SDK object, a dict or parsed JSON to event fields.
+        read_stream: Returns a new reading for one stream.
+    """
+
+    name: str
+    operation: str
+    read_request: Callable[[Mapping[str, object]], dict[str, object]]
+    read_response: Callable[[object], dict[str, object]]
+    read_stream: Callable[[], StreamReading]
+
+
+_loaded: dict[str, Flavour] = {}
+
+
+def flavour(name: str) -> Flavour:
+    """Returns a flavour by name, importing its module the first time.
+
+    Raises:
+        ValueError: There is no flavour of this name.
+    """
+    found = _loaded.get(name)
+    if found is None:
+        if name not in FLAVOUR_NAMES:
+            raise ValueError(f"flavour={name!r} is not known; give one of {FLAVOUR_NAMES}")
+        found = _loaded[name] = cast("Flavour", import_module(f"tokentide.usage.{name}").FLAVOUR)
+    return found
+
+
+_BY_OBJECT = {
+    "response": "openai_responses",
+    "chat.completion": "openai_chat",
+    "chat.completion.chunk": "openai_chat",
+    "text_completion": "openai_chat",
+}
+"""The `object` field of what OpenAI's API and its imitators answer."""
+
+_CHAT_BY_PROVIDER = (
+    ("perplexity", "perplexity"),
+    ("mistral", "mistral"),
+    ("x_ai", "xai"),
+    ("x-ai", "xai"),
+    ("x.ai", "xai"),
+    ("xai", "xai"),
+)
+"""Providers whose chat answers look like OpenAI's and count otherwise."""
+
+_BY_PROVIDER = (
+    ("anthropic", "anthropic_messages"),
+    ("bedrock", "bedrock_invoke"),
+    ("cohere", "cohere"),
+    ("gcp", "gemini"),
+    ("gemini", "gemini"),
+    ("google", "gemini"),
+    ("vertex", "gemini"),
+    *_CHAT_BY_PROVIDER,
+)
+
+
+def for_provider(provider: str, response: object) -> Flavour:
+    """Returns the flavour of a response that nobody named.
+
+    The shape decides, because one provider answers in several formats; the provider decides
+    between those that look alike. What is not recognised is read as OpenAI chat.
+
+    Args:
+        provider: The event's `provider`, such as `openai` or `azure.ai.openai`.
+        response: SDK object, dict or parsed JSON.
+    """
+    lowered = provider.lower()
+    return flavour(_by_shape(lowered, getter(response)) or _by_name(lowered, _BY_PROVIDER))
+
+
+def _by_name(provider: str, table: tuple[tuple[str, str], ...]) -> str:
+    return next((name for part, name in table if part in provider), "openai_chat")
+
+
+def _by_shape(provider: str, get: Get) -> str:
+    kind = label(get("object")) or ""
+    if kind in _BY_OBJECT:
+        name = _BY_OBJECT[kind]
+        return _by_name(provider, _CHAT_BY_PROVIDER) if name == "openai_chat" else name
+    usage = get("usage")
+    if label(get("type")) == "message" and label(get("role")) == "assistant":
+        return "anthropic_messages"
+    if get("usageMetadata") is not None or get("usage_metadata") is not None:
+        return "gemini"
+    if get("stopReason") is not None and read(usage, "inputTokens") is not None:
+        return "bedrock_converse"
+    if read(usage, "billed_units") is not None:
+        return "cohere"
+    first = read_first(get("data"))
+    if kind == "list" and first is not None:
+        return "" if "mistral" in provider else "openai_embeddings"
+    if label(read(usage, "type")) in ("tokens", "duration") and label(get("text")):
+        return "openai_transcription"
+    if read(first, "b64_json") is not None or read(first, "url") is not None:
+        return "openai_images"
+    return ""

@@ -1,0 +1,214 @@
+"""Reading a provider's response without trusting it.
+
+A response is whatever the provider, its SDK or the host made of it: a dict, a pydantic object, a
+mock, an object whose properties raise. Invariant: nothing here raises, runs a loop that the
+response sizes, recurses into it, or lets a value through that the event contract would refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import cast
+
+from tokentide.finish import normalise, status_from
+
+MAX_COUNT = 1 << 40
+"""Largest token count of the event contract; a larger one is treated as not reported."""
+MAX_SMALL_COUNT = 1_000_000
+"""Largest count of choices, tool calls or searches."""
+MAX_AMOUNT = 1e12
+"""Largest amount of a unit that is not a token."""
+MAX_ITEMS = 1024
+"""Most elements of one list of a response that are looked at."""
+MAX_REASONS = 64
+"""Most finish reasons kept, half of what an event holds: a raw word may stand behind each."""
+
+Fields = dict[str, object]
+"""Fields of the event contract by name."""
+Get = Callable[[str], object]
+"""Returns the value under a name, None when there is none or reading it raises."""
+
+_ABSENT = object()
+
+_SEVERAL_IN_ONE = (
+    (("cache_read_tokens", "cache_write_tokens"), "input_tokens"),
+    (("cache_write_1h_tokens", "cache_write_long_tokens"), "cache_write_tokens"),
+    (("input_audio_tokens", "input_image_tokens", "input_video_tokens"), "input_tokens"),
+    (("cache_read_audio_tokens",), "cache_read_tokens"),
+    (("cache_read_audio_tokens",), "input_audio_tokens"),
+    (("reasoning_tokens",), "output_tokens"),
+    (("output_audio_tokens", "output_image_tokens"), "output_tokens"),
+)
+"""(details that share a total, the total), totals before what is part of them."""
+
+
+def getter(holder: object) -> Get:
+    """Returns a function that reads items of a dict or attributes of an object.
+
+    Reads of dicts and of pydantic objects run none of the holder's code. Fields that a pydantic
+    model does not declare (what one provider added to another's API) are found as well.
+    """
+    kind = type(holder)
+    if kind is dict:
+        return cast("dict[str, object]", holder).get
+    if holder is None:
+        return _nothing
+    if issubclass(kind, dict):
+        return lambda name: _item(cast("dict[str, object]", holder), name)
+    try:
+        extra = getattr(holder, "__pydantic_extra__", _ABSENT)
+        own = holder.__dict__ if extra is None or type(extra) is dict else None
+    except Exception:
+        own = None
+    if type(own) is not dict:
+        return lambda name: _attribute(holder, name)
+    if not extra:
+        return own.get
+    extras = cast("dict[str, object]", extra)
+    return lambda name: own[name] if name in own else extras.get(name)
+
+
+def read(holder: object, *names: str) -> object:
+    """Returns what stands under a path of names, None where the path ends early."""
+    for name in names:
+        if holder is None:
+            return None
+        holder = getter(holder)(name)
+    return holder
+
+
+def _nothing(_name: str) -> object:
+    return None
+
+
+def _item(holder: dict[str, object], name: str) -> object:
+    try:
+        return dict.get(holder, name)
+    except Exception:  # a key of the host's own type that cannot be compared
+        return None
+
+
+def _attribute(holder: object, name: str) -> object:
+    try:
+        return getattr(holder, name, None)
+    except Exception:
+        return None
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+def count(value: object) -> int | None:
+    """Returns a token count, None for anything that is no whole number in the contract's range."""
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None
+
+
+def small_count(value: object) -> int | None:
+    """Returns a count of things other than tokens, None when it is none."""
+    return value if type(value) is int and 0 <= value <= MAX_SMALL_COUNT else None
+
+
+def whole(value: object) -> int | None:
+    """Returns a token count that may come as a float (Cohere's do), rounded to the nearest."""
+    number = amount(value)
+    return None if number is None else count(round(number))
+
+
+def amount(value: object) -> int | float | None:
+    """Returns an amount of `other_units`, None when it is no finite number in range."""
+    if type(value) is int or type(value) is float:
+        return value if 0 <= value <= MAX_AMOUNT else None  # NaN compares false
+    return None
+
+
+def label(value: object, limit: int = 128) -> str | None:
+    """Returns a text cut to `limit` characters, None when it is empty or no text.
+
+    Members of string enumerations count as their text. Pass 256 for models and identifiers.
+    """
+    if type(value) is str:
+        return value[:limit] or None
+    if issubclass(type(value), str):
+        return str.__str__(cast("str", value))[:limit] or None
+    return None
+
+
+def items(value: object, limit: int = MAX_ITEMS) -> Sequence[object]:
+    """Returns at most `limit` first elements of a list or tuple, nothing for anything else."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        found = cast("Sequence[object]", value)
+        return found if len(found) <= limit else found[:limit]
+    if issubclass(kind, list):
+        return list.__getitem__(cast("list[object]", value), slice(limit))
+    if issubclass(kind, tuple):
+        return tuple.__getitem__(cast("tuple[object, ...]", value), slice(limit))
+    return ()
+
+
+def read_first(value: object) -> object:
+    """Returns the first element of a list or tuple, None when there is none."""
+    found = items(value, 1)
+    return found[0] if found else None
+
+
+def total(*counts: int | None) -> int | None:
+    """Returns the sum of the counts that were reported, None when none was or it is absurd."""
+    reported = [number for number in counts if number is not None]
+    return count(sum(reported)) if reported else None
+
+
+# -- results --------------------------------------------------------------------------------------
+
+
+def kept(fields: Mapping[str, object]) -> Fields:
+    """Returns the fields without those that are None: absent means not reported."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def usage_fields(counts: Mapping[str, object]) -> Fields:
+    """Returns usage fields that satisfy the event contract, and `usage_source`.
+
+    Args:
+        counts: Fields of `tokentide.usage.USAGE_FIELDS`, already in range; None is not reported.
+            A detail beyond its total is cut to it, one without a total is left out, and
+            details that share a total are cut in the order of the contract.
+    """
+    fields = kept(counts)
+    for details, whole_name in _SEVERAL_IN_ONE:
+        if not any(name in fields for name in details):
+            continue
+        room = cast("int | None", fields.get(whole_name))
+        for name in details:
+            part = cast("int | None", fields.get(name))
+            if part is None:
+                continue
+            if room is None and part > 0:
+                del fields[name]
+            elif room is not None:
+                fields[name] = taken = min(part, room)
+                room -= taken
+    if not fields.get("other_units"):
+        fields.pop("other_units", None)
+    is_reported = any(name in fields for name in ("input_tokens", "output_tokens", "other_units"))
+    fields["usage_source"] = "provider" if is_reported else "missing"
+    return fields
+
+
+def finish_fields(reasons: Iterable[object]) -> Fields:
+    """Returns `finish_reasons`, and `status` when they say that the call was refused or filtered.
+
+    Args:
+        reasons: The provider's raw word for each choice; at most `MAX_REASONS` are looked at, and
+            what is no text counts as not reported.
+    """
+    raw = [word for value in islice(reasons, MAX_REASONS) if (word := label(value))]
+    if not raw:
+        return {}
+    found = normalise(raw)
+    status = status_from(found)
+    fields: Fields = {"finish_reasons": found}
+    if status != "ok":
+        fields["status"] = status
+    return fields
