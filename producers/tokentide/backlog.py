@@ -77,10 +77,12 @@ class Backlog:
         return events
 
     def start_batch(self, max_bytes: int) -> list[Frame]:
-        """Moves the oldest frames, at most `max_bytes` of them but at least one, in flight."""
+        """Moves the oldest frames in flight: of one topic, at most `max_bytes`, at least one."""
         batch_bytes = 0
         while self._waiting:
             frame, is_packed = self._waiting[0]
+            if self.in_flight and frame.topic != self.in_flight[0].topic:
+                break
             if is_packed:
                 packed_bytes = len(frame.payload)
                 frame = replace(frame, payload=zlib.decompress(frame.payload))

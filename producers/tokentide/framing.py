@@ -18,6 +18,11 @@ class Frame:
     payload: bytes
     """Newline-delimited JSON objects, no trailing newline."""
     events: int
+    topic: str = ""
+    """Where it goes; empty for the producer's events topic."""
+    producer_id: str = ""
+    """Whose stream `number` counts; empty for the producer that sends it. Another one's frames are
+    those a dead process left on disk."""
 
 
 class Framer:

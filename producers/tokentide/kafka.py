@@ -60,7 +60,7 @@ class KafkaFrameSender:
         log: RareLog | None = None,
     ) -> None:
         self._settings = settings
-        self._producer_header = ("producer", producer_id.encode())
+        self._producer_id = producer_id.encode()
         self._on_failure = on_failure
         self._log = log or RareLog()
         self._producer: AIOKafkaProducer | None = None
@@ -116,7 +116,7 @@ class KafkaFrameSender:
         return producer
 
     async def send(self, frames: Sequence[Frame]) -> None:
-        """Sends frames as one record batch to one partition and waits for all replicas."""
+        """Sends frames of one topic as one batch to one partition and waits for all replicas."""
         from aiokafka import errors
 
         producer = self._producer
@@ -124,10 +124,15 @@ class KafkaFrameSender:
             raise ConnectionError("not connected")
         batch = producer.create_batch()
         for frame in frames:
-            headers = [SCHEMA_HEADER, self._producer_header, ("frame", b"%d" % frame.number)]
+            producer_id = frame.producer_id.encode() or self._producer_id
+            headers = [
+                SCHEMA_HEADER,
+                ("producer", producer_id),
+                ("frame", b"%d" % frame.number),
+            ]
             if batch.append(key=None, value=frame.payload, timestamp=None, headers=headers) is None:
                 raise FrameRejected(f"frames of together more than {MAX_BATCH_BYTES} bytes")
-        topic = self._settings.topic
+        topic = frames[0].topic or self._settings.topic
         partitions = sorted(await producer.partitions_for(topic))
         partition = partitions[self._turn % len(partitions)]
         try:

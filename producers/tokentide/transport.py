@@ -27,7 +27,7 @@ class FrameSender(Protocol):
         """
 
     async def send(self, frames: Sequence[Frame]) -> None:
-        """Returns once all frames are stored safely on the other side.
+        """Returns once all frames, which are of one topic, are stored safely on the other side.
 
         Raises:
             FrameRejected: The frames are unacceptable as they are; they are dropped and counted.
