@@ -127,9 +127,11 @@ def _shown(default: object) -> str:
 
 
 def _range(meta: dict[str, Any]) -> str:
+    if "hook" in meta:
+        return "a function, or `module:function`"
     if "range" in meta:
         low, high = meta["range"]
-        return f"{low} to {high} {meta['unit']}"
+        return f"{low} to {high} {meta['unit']}".strip()
     if "choices" in meta:
         return ", ".join(meta["choices"])
     return f"text, at most {meta['max_length']}"

@@ -1,0 +1,10 @@
+"""What keeps people out of the telemetry: hashed user ids, the redact hook, detectors.
+
+Nothing here is imported by `import tokentide`; each part is loaded when a setting asks for it.
+"""
+
+from __future__ import annotations
+
+from tokentide.privacy.users import hash_user, hash_user_under_every_key
+
+__all__ = ["hash_user", "hash_user_under_every_key"]

@@ -1,0 +1,119 @@
+"""User ids as keyed hashes: the same user is recognised, and nobody without the key says who.
+
+The value is `<key id>:<32 hex digits>`, HMAC-SHA256 of the id's UTF-8 text, cut to 128 bits. A bare
+hash of an e-mail address is undone by hashing all likely addresses; a key prevents that. Invariant:
+without a key no user identifier leaves the process.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import cast
+
+from tokentide.log import logger
+from tokentide.settings import Settings
+from tokentide.settings_values import SettingsError
+
+MIN_KEY_CHARS = 16
+"""A shorter key could be found by trying."""
+HASH_DIGITS = 32
+_KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}\Z", re.ASCII)
+_HOW = (
+    "TOKENTIDE_USER_HASH_KEY (or user_hash_key; not shown): {what}; give one key of at least "
+    f"{MIN_KEY_CHARS} characters, or `id:key,id:key` with the newest first, for example from "
+    "`openssl rand -hex 32`"
+)
+_told: set[str] = set()
+
+
+def hash_user(settings: Settings, user: object) -> str | None:
+    """Returns what an event carries as `user_hash`, or None when nothing may be sent.
+
+    Args:
+        settings: Holds the keys; the first one is used.
+        user: The host's own id of the user: text, a number, a UUID. Its text is hashed as it is,
+            so `Ann@x.org` and `ann@x.org` are two users.
+
+    Returns:
+        None without a key (which is logged once), for an empty id, and for any other object: no
+        method of the host's objects is called.
+    """
+    try:
+        text = _text(user)
+        if not text:
+            return None
+        if not settings.user_hash_key:
+            _tell_once()
+            return None
+        return _hashed(_keys(settings.user_hash_key)[0], text)
+    except Exception:
+        return None
+
+
+def hash_user_under_every_key(settings: Settings, user: object) -> list[str]:
+    """Returns the hashes of one user under all keys, newest first.
+
+    Rows of this user are those whose `user_hash` is one of them: what a request for access or
+    erasure needs after keys were rotated.
+    """
+    text = _text(user)
+    if not text or not settings.user_hash_key:
+        return []
+    return [_hashed(key, text) for key in _keys(settings.user_hash_key)]
+
+
+def read_keys(text: str) -> list[tuple[str, bytes]]:
+    """Returns (id, key), newest first, of the setting's text; a single bare key has the id `1`.
+
+    Raises:
+        SettingsError: The text holds no usable keys. It is not part of the message.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    found: list[tuple[str, bytes]] = []
+    for part in parts:
+        key_id, colon, key = part.partition(":")
+        if not colon:
+            if len(parts) > 1:
+                raise SettingsError(_HOW.format(what="several keys need an id each"))
+            key_id, key = "1", part
+        if not _KEY_ID.match(key_id):
+            raise SettingsError(_HOW.format(what="an id is not 1 to 32 of A-Z a-z 0-9 _ . -"))
+        if len(key) < MIN_KEY_CHARS:
+            raise SettingsError(_HOW.format(what=f"key {key_id!r} is too short"))
+        if key_id in dict(found):
+            raise SettingsError(_HOW.format(what=f"the id {key_id!r} is given twice"))
+        found.append((key_id, key.encode("utf-8", "surrogatepass")))
+    if not found:
+        raise SettingsError(_HOW.format(what="it holds no key"))
+    return found
+
+
+_keys = lru_cache(maxsize=8)(read_keys)
+
+
+def _hashed(key: tuple[str, bytes], text: str) -> str:
+    from hmac import digest  # only here: most hosts send no users
+
+    key_id, secret = key
+    mac = digest(secret, text.encode("utf-8", "surrogatepass"), "sha256")
+    return f"{key_id}:{mac.hex()[:HASH_DIGITS]}"
+
+
+def _text(user: object) -> str:
+    kind = type(user)
+    if issubclass(kind, str):
+        return str.__str__(cast("str", user))
+    if kind is int or (kind.__module__ == "uuid" and kind.__name__ == "UUID"):
+        return str(user)
+    if kind is bytes:
+        return cast("bytes", user).decode("utf-8", "replace")
+    return ""
+
+
+def _tell_once() -> None:
+    if not _told:
+        _told.add("no key")
+        logger.warning(
+            "a user was named but TOKENTIDE_USER_HASH_KEY is not set: no user identifier is sent"
+        )

@@ -1,0 +1,76 @@
+"""What variables other than our own say, and which of our own nobody knows.
+
+OpenTelemetry's variables fill in what ours leave open. A `TOKENTIDE_*` variable that is no setting
+is most often a typing error, which would otherwise leave a default in force in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+_PIPELINE = (
+    "BATCH_AGE_MS BATCH_BYTES BATCH_ROWS BREAKER_EVENTS BREAKER_PAUSE_S BREAKER_RATIO "
+    "BUFFER_BYTES CLICKHOUSE_PASSWORD CLICKHOUSE_URL CLICKHOUSE_USER DATABASE DATA_DIR DRAIN_S "
+    "GROUP HTTP_HOST HTTP_PORT INSERT_TIMEOUT_S LOG_ID MAX_EVENT_AGE_S MAX_EVENT_AHEAD_S "
+    "PRICES_FILE RETRY_MAX_S SESSION_TIMEOUT_MS TOKEN_WINDOW_S WATCHDOG_S"
+)
+PIPELINE_VARIABLES = frozenset(f"TOKENTIDE_{name}" for name in _PIPELINE.split())
+"""Settings of the pipeline, which may share an environment with a producer; a test keeps them."""
+
+_CAPTURING = {"true", "1", "span_only", "event_only", "span_and_event"}
+
+
+def unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> list[tuple[str, str]]:
+    """Returns (variable, nearest known one or "") for each `TOKENTIDE_*` that is no setting."""
+    names = sorted(known)
+    strange = sorted(
+        name
+        for name in env
+        if name.startswith("TOKENTIDE_")
+        and not name.startswith("TOKENTIDE_TEST_")
+        and name not in names
+        and name not in PIPELINE_VARIABLES
+    )
+    if not strange:
+        return []
+    from difflib import get_close_matches  # only here: nobody else should pay for its import
+
+    return [(name, next(iter(get_close_matches(name, names, 1, 0.8)), "")) for name in strange]
+
+
+def from_opentelemetry(env: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Returns field name -> (variable, text) for what OpenTelemetry's own variables say."""
+    found: dict[str, tuple[str, str]] = {}
+    attributes = _resource_attributes(env.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+    variable = "OTEL_RESOURCE_ATTRIBUTES"
+    # The second name of the environment is the one used before semantic conventions 1.27.
+    for name, keys in (
+        ("service", ("service.name",)),
+        ("environment", ("deployment.environment.name", "deployment.environment")),
+    ):
+        for key in keys:
+            if attributes.get(key):
+                found.setdefault(name, (variable, attributes[key]))
+    if env.get("OTEL_SERVICE_NAME"):
+        found["service"] = ("OTEL_SERVICE_NAME", env["OTEL_SERVICE_NAME"])
+    if env.get("OTEL_SDK_DISABLED"):
+        # OpenTelemetry's rule: only "true" disables, anything else means false and is no error.
+        is_true = env["OTEL_SDK_DISABLED"].strip().lower() == "true"
+        found["disabled"] = ("OTEL_SDK_DISABLED", "true" if is_true else "false")
+    variable = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+    if env.get(variable):
+        # Where OpenTelemetry would put it (span or event) means nothing here; anything that it
+        # does not know means no content, there as here.
+        captures = env[variable].strip().lower() in _CAPTURING
+        found["capture_content"] = (variable, "all" if captures else "none")
+    return found
+
+
+def _resource_attributes(text: str) -> dict[str, str]:
+    """Returns OpenTelemetry's `key=value,key=value` with percent-encoded values."""
+    if not text:
+        return {}
+    from urllib.parse import unquote  # only here, because it costs a tenth of the import
+
+    pairs = (pair.partition("=") for pair in text.split(","))
+    return {key.strip(): unquote(value.strip()) for key, equals, value in pairs if equals}
