@@ -48,6 +48,14 @@ _BY_CODE = (
     ("server_error", "server_error"),
 )
 
+_BY_CODE_WITHOUT_STATUS = (
+    # A failed response arrives with HTTP 200: bio_policy, invalid_image_url, image_too_large, ...
+    ("policy", "content_policy"),
+    ("moderation", "content_policy"),
+    ("invalid_", "bad_request"),
+    ("image_", "bad_request"),
+)
+
 _BY_CLASS_NAME = (
     ("Timeout", "timeout"),
     ("RateLimit", "rate_limit"),
@@ -95,15 +103,23 @@ def describe_failure(error: BaseException) -> dict[str, object]:
     return described
 
 
-def _error_type(error: BaseException, http_status: int | None, code: str) -> str:
+def error_type_of(code: str, http_status: int | None) -> str | None:
+    """Returns the normalised error type that a code or an HTTP status names, None if neither."""
     lowered = code.lower()
     for part, kind in _BY_CODE:
         if part in lowered:
             return kind
     if http_status in _BY_HTTP_STATUS:
         return _BY_HTTP_STATUS[http_status]
-    if http_status is not None and http_status >= 500:
-        return "server_error"
+    if http_status is not None:
+        return "server_error" if http_status >= 500 else None
+    return next((kind for part, kind in _BY_CODE_WITHOUT_STATUS if part in lowered), None)
+
+
+def _error_type(error: BaseException, http_status: int | None, code: str) -> str:
+    named = error_type_of(code, http_status)
+    if named is not None:
+        return named
     if isinstance(error, TimeoutError):
         return "timeout"
     name = type(error).__name__

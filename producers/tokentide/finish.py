@@ -9,12 +9,12 @@ from collections.abc import Iterable
 
 _NORMALISED = {
     "stop": "stop end_turn complete stop_sequence",
-    "length": "length max_tokens model_length model_context_window_exceeded",
+    "length": "length max_tokens max_output_tokens model_length model_context_window_exceeded",
     "tool_call": "tool_call tool_calls tool_use function_call",
     "content_filter": "content_filter safety recitation blocklist prohibited_content spii "
     "guardrail_intervened content_filtered",
     "refusal": "refusal",
-    "error": "error",
+    "error": "error insufficient_system_resource",
 }
 _BY_RAW = {raw: reason for reason, raws in _NORMALISED.items() for raw in raws.split()}
 
