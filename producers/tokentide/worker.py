@@ -92,6 +92,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._frames = asyncio.Event()
         self._is_open = False
+        self._waits_for_room = False
         self._stopping = False
         self._has_ended = False
         self._jitter = random.Random()  # noqa: S311
@@ -176,6 +177,7 @@ class Worker:
                 else:
                     self._queue(self._framer.add(line))
             await asyncio.sleep(0)
+        self._waits_for_room = len(self._buffer) > 0
         self._queue(self._framer.cut())
         self._answer()
 
@@ -230,8 +232,9 @@ class Worker:
                 await self._pause(backoff_s * self._jitter.uniform(0.75, 1.25))
                 backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
             self._answer()
-            if self._settings.drop_policy == "newest":
-                self._wake.set()  # there may be room again
+            # Only then: to collect after each batch would cut frames short and cost twice as much.
+            if self._waits_for_room:
+                self._wake.set()
 
     async def _open(self) -> None:
         if not self._is_open:
