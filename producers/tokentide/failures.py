@@ -116,16 +116,20 @@ def error_type_of(code: str, http_status: int | None) -> str | None:
     return next((kind for part, kind in _BY_CODE_WITHOUT_STATUS if part in lowered), None)
 
 
+def error_type_of_class(name: str) -> str | None:
+    """Returns the normalised error type that the name of an exception's class suggests."""
+    return next((kind for part, kind in _BY_CLASS_NAME if part in name), None)
+
+
 def _error_type(error: BaseException, http_status: int | None, code: str) -> str:
     named = error_type_of(code, http_status)
     if named is not None:
         return named
     if isinstance(error, TimeoutError):
         return "timeout"
-    name = type(error).__name__
-    for part, kind in _BY_CLASS_NAME:
-        if part in name:
-            return kind
+    named = error_type_of_class(type(error).__name__)
+    if named is not None:
+        return named
     return "connection" if isinstance(error, ConnectionError) else "unknown"
 
 
