@@ -7,11 +7,21 @@ OpenAI's. Extractors are pure and import no provider's package.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
-from tokentide.usage.reading import Get, getter, label, read, read_first
+from tokentide.usage.reading import (
+    NOTHING_READ,
+    Fields,
+    Get,
+    getter,
+    label,
+    read,
+    read_first,
+)
+
+Argument = TypeVar("Argument")
 
 FLAVOUR_NAMES: tuple[str, ...] = (
     "openai_chat",
@@ -53,6 +63,8 @@ class Flavour:
         read_request: From the keyword arguments of the client's call to event fields.
         read_response: From an SDK object, a dict or parsed JSON to event fields.
         read_stream: Returns a new reading for one stream.
+
+    None of them raises: a response that cannot be read says nothing.
     """
 
     name: str
@@ -75,8 +87,27 @@ def flavour(name: str) -> Flavour:
     if found is None:
         if name not in FLAVOUR_NAMES:
             raise ValueError(f"flavour={name!r} is not known; give one of {FLAVOUR_NAMES}")
-        found = _loaded[name] = cast("Flavour", import_module(f"tokentide.usage.{name}").FLAVOUR)
+        made = cast("Flavour", import_module(f"tokentide.usage.{name}").FLAVOUR)
+        found = _loaded[name] = replace(
+            made,
+            read_request=_guarded(made.read_request, {}),
+            read_response=_guarded(made.read_response, NOTHING_READ),
+        )
     return found
+
+
+def _guarded(
+    read_fields: Callable[[Argument], Fields], otherwise: Mapping[str, object]
+) -> Callable[[Argument], Fields]:
+    """Returns the reader with a net below it, for the host: it raises nothing."""
+
+    def guarded(argument: Argument) -> Fields:
+        try:
+            return read_fields(argument)
+        except Exception:
+            return dict(otherwise)
+
+    return guarded
 
 
 _BY_OBJECT = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import cast
 
 from tokentide.finish import normalise, status_from
@@ -26,6 +27,8 @@ MAX_REASONS = 64
 
 Fields = dict[str, object]
 """Fields of the event contract by name."""
+NOTHING_READ: Mapping[str, object] = MappingProxyType({"usage_source": "missing"})
+"""What is said of a response that could not be read."""
 Get = Callable[[str], object]
 """Returns the value under a name, None when there is none or reading it raises."""
 

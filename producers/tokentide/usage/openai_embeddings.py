@@ -1,0 +1,40 @@
+"""OpenAI's embeddings and those in its format: input tokens and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tokentide.usage.flavour import Flavour
+from tokentide.usage.openai_parts import (
+    error_fields,
+    identity_fields,
+    read_common_request,
+    usage_of,
+)
+from tokentide.usage.openai_stream import LastChunk
+from tokentide.usage.reading import Fields, count, getter, usage_fields
+
+
+def read_response(response: object) -> Fields:
+    """Returns the event fields of one answer; the vectors are not looked at."""
+    get = getter(response)
+    usage = getter(usage_of(get))
+    tokens = count(usage("prompt_tokens"))
+    # Some of the format's other providers report the total alone.
+    tokens = tokens if tokens is not None else count(usage("total_tokens"))
+    fields = identity_fields(get) | usage_fields({"input_tokens": tokens})
+    return fields | error_fields(get("error"))
+
+
+def read_request(arguments: Mapping[str, object]) -> Fields:
+    """Returns the event fields of the keyword arguments of `embeddings.create`."""
+    return read_common_request(getter(arguments))
+
+
+FLAVOUR = Flavour(
+    name="openai_embeddings",
+    operation="embeddings",
+    read_request=read_request,
+    read_response=read_response,
+    read_stream=lambda: LastChunk(read_response),
+)

@@ -1,0 +1,255 @@
+"""OpenAI's Responses API, which Azure, xAI, OpenRouter and vLLM offer too.
+
+Counts are inclusive. Tools that the provider runs itself are billed beside the tokens: web searches
+by `tool_usage` (or by the search calls among the output), file searches per call. A response that
+is still running, as a background one is when it was created, has no usage yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tokentide.usage.flavour import Flavour
+from tokentide.usage.openai_parts import (
+    error_fields,
+    identity_fields,
+    limit_asked,
+    read_common_request,
+)
+from tokentide.usage.reading import (
+    NOTHING_READ,
+    Fields,
+    Get,
+    count,
+    finish_fields,
+    getter,
+    items,
+    kept,
+    label,
+    read,
+    small_count,
+    usage_fields,
+)
+
+_CALLS_FOR_THE_CALLER = frozenset(
+    {
+        "apply_patch_call",
+        "computer_call",
+        "custom_tool_call",
+        "function_call",
+        "local_shell_call",
+        "shell_call",
+    }
+)
+"""Output items that ask the caller to run a tool, as `tool_calls` do in chat completions."""
+
+
+def read_usage(usage: object) -> Fields:
+    """Returns the counts of `ResponseUsage`."""
+    get = getter(usage)
+    inputs = getter(get("input_tokens_details"))
+    outputs = getter(get("output_tokens_details"))
+    writes = getter(inputs("cache_write_tokens_details"))
+    return {
+        "input_tokens": count(get("input_tokens")),
+        "output_tokens": count(get("output_tokens")),
+        "cache_read_tokens": count(inputs("cached_tokens")),
+        "cache_write_tokens": count(inputs("cache_write_tokens")),
+        # The other lifetime, 30 minutes, is the ordinary one.
+        "cache_write_long_tokens": count(writes("ttl_12h_tokens")),
+        "reasoning_tokens": count(outputs("reasoning_tokens")),
+        "input_audio_tokens": count(inputs("audio_tokens")),
+        "input_image_tokens": count(inputs("image_tokens")),
+        "output_audio_tokens": count(outputs("audio_tokens")),
+        "output_image_tokens": count(outputs("image_tokens")),
+    }
+
+
+class _Output:
+    """What is counted among the output items of a response."""
+
+    __slots__ = ("calls", "code_runs", "file_searches", "has_refusal", "searches")
+
+    def __init__(self) -> None:
+        self.calls = self.searches = self.file_searches = self.code_runs = 0
+        self.has_refusal = False
+
+    def add(self, item: object) -> None:
+        get = getter(item)
+        kind = label(get("type"))
+        if kind in _CALLS_FOR_THE_CALLER:
+            self.calls += 1
+        elif kind == "message":
+            parts = items(get("content"))
+            self.has_refusal |= any(label(read(part, "type")) == "refusal" for part in parts)
+        elif kind == "web_search_call":
+            # Opening a page and looking for words in it are not billed.
+            self.searches += label(read(get("action"), "type")) in (None, "search")
+        elif kind == "file_search_call":
+            self.file_searches += 1
+        elif kind == "code_interpreter_call":
+            self.code_runs += 1
+
+    def fields(self, tool_usage: object) -> Fields:
+        """Returns the usage of tools.
+
+        Args:
+            tool_usage: What the response says of it, or None.
+        """
+        searches = small_count(read(tool_usage, "web_search", "num_requests"))
+        pictures = getter(read(tool_usage, "image_gen"))
+        units = {
+            "storage_searches": self.file_searches,
+            "code_interpreter_calls": self.code_runs,
+            # Tokens of another model, at its rates: no part of this one's.
+            "image_gen_input_tokens": count(pictures("input_tokens")),
+            "image_gen_output_tokens": count(pictures("output_tokens")),
+        }
+        return {
+            "web_searches": searches if searches is not None else self.searches or None,
+            "other_units": {name: number for name, number in units.items() if number},
+        }
+
+
+def read_response(response: object) -> Fields:
+    """Returns the event fields of one response object in whatever state it is."""
+    get = getter(response)
+    output = _Output()
+    for item in items(get("output")):
+        output.add(item)
+    usage = get("usage")
+    counts = read_usage(usage)
+    if usage is not None:
+        counts.update(output.fields(get("tool_usage")))
+    fields = identity_fields(get) | usage_fields(counts)
+    fields.update(
+        kept(
+            {
+                "previous_response_id": label(get("previous_response_id"), 256),
+                "conversation_id": label(read(get("conversation"), "id"), 256),
+                "reasoning_level": label(read(get("reasoning"), "effort")),
+            }
+        )
+    )
+    fields.update(_ending(get, output))
+    return fields
+
+
+def read_fetched(response: object) -> Fields:
+    """Returns the fields of a response that is fetched again: its usage was counted before.
+
+    The first fetch that finds a background response finished is the one to read with
+    `read_response`; this is for every other.
+    """
+    fields = identity_fields(getter(response))
+    return fields | {
+        "operation": "fetch_response",
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "usage_source": "provider",
+    }
+
+
+def _ending(get: Get, output: _Output) -> Fields:
+    status = label(get("status"))
+    if status in ("queued", "in_progress"):
+        return {}
+    fields: Fields = {"tool_calls_count": output.calls}
+    if status == "incomplete":
+        reason = label(read(get("incomplete_details"), "reason")) or "incomplete"
+    elif status in ("failed", "cancelled"):
+        reason = "error"
+    elif output.has_refusal:
+        reason = "refusal"
+    else:
+        reason = "tool_call" if output.calls else "stop"
+    fields.update(finish_fields([reason]))
+    if status == "cancelled":
+        fields["status"] = "cancelled"
+    elif status == "failed":
+        fields.update(error_fields(get("error")) or {"status": "error", "error_type": "unknown"})
+    return fields
+
+
+def read_request(arguments: Mapping[str, object]) -> Fields:
+    """Returns the event fields of the keyword arguments of `responses.create`."""
+    get = getter(arguments)
+    conversation = get("conversation")
+    return read_common_request(get) | kept(
+        {
+            "max_tokens": limit_asked(get, "max_output_tokens"),
+            "reasoning_level": label(read(get("reasoning"), "effort")),
+            "previous_response_id": label(get("previous_response_id"), 256),
+            "conversation_id": label(conversation, 256) or label(read(conversation, "id"), 256),
+        }
+    )
+
+
+class ResponseStream:
+    """Implements `StreamReading` for the events of a streamed response."""
+
+    __slots__ = ("_fields", "_output")
+
+    def __init__(self) -> None:
+        self._fields: Fields = {}
+        self._output: _Output | None = None
+
+    def add(self, event: Any) -> None:
+        """Looks at one event; all but a few kinds say nothing that is kept."""
+        try:
+            kind = event["type"] if type(event) is dict else event.type
+            look = _LOOKS.get(kind)
+            if look is not None:
+                look(self, getter(event))
+        except Exception:  # noqa: S110 - an event that cannot be read says nothing
+            pass
+
+    def look_at_start(self, get: Get) -> None:
+        """Keeps who answers, for a stream that is left before its end."""
+        self._fields.update(identity_fields(getter(get("response"))))
+
+    def look_at_item(self, get: Get) -> None:
+        """Counts a finished output item, for a stream that is left before its end."""
+        if self._output is None:
+            self._output = _Output()
+        self._output.add(get("item"))
+
+    def look_at_end(self, get: Get) -> None:
+        """Reads the response that the last event carries whole."""
+        self._fields = read_response(get("response"))
+
+    def look_at_error(self, get: Get) -> None:
+        """Reads an error event, or the error object inside it."""
+        error = get("error")
+        inner = error if error is not None else {"code": get("code"), "type": get("error_type")}
+        self._fields.update(error_fields(inner) | finish_fields(["error"]))
+
+    def fields(self) -> Fields:
+        """Returns the event fields of what has arrived so far."""
+        fields = dict(self._fields)
+        if "usage_source" not in fields:
+            fields.update(NOTHING_READ)
+            fields.setdefault("finish_reasons", ["error"])
+            if self._output is not None:
+                fields["tool_calls_count"] = self._output.calls
+                fields.update(kept({"web_searches": self._output.searches or None}))
+        return fields
+
+
+_LOOKS: dict[object, Callable[[ResponseStream, Get], None]] = {
+    "response.created": ResponseStream.look_at_start,
+    "response.output_item.done": ResponseStream.look_at_item,
+    "response.completed": ResponseStream.look_at_end,
+    "response.incomplete": ResponseStream.look_at_end,
+    "response.failed": ResponseStream.look_at_end,
+    "error": ResponseStream.look_at_error,
+}
+
+FLAVOUR = Flavour(
+    name="openai_responses",
+    operation="chat",
+    read_request=read_request,
+    read_response=read_response,
+    read_stream=ResponseStream,
+)
