@@ -13,19 +13,18 @@ from collections.abc import Mapping
 from tokentide.usage.flavour import Flavour, StreamReading
 from tokentide.usage.openai_parts import (
     UsageReader,
+    add_native,
     choices_asked,
     error_fields,
     identity_fields,
     limit_asked,
     read_common_request,
     usage_of,
-    with_native,
 )
 from tokentide.usage.openai_stream import ChatStream
 from tokentide.usage.reading import (
     MAX_REASONS,
     Fields,
-    Get,
     count,
     finish_fields,
     getter,
@@ -34,47 +33,55 @@ from tokentide.usage.reading import (
     label,
     read,
     small_count,
+    take_counts,
     usage_fields,
 )
+
+_TOTALS = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
+_PROMPT = (
+    ("cached_tokens", "cache_read_tokens"),
+    ("cache_write_tokens", "cache_write_tokens"),
+    ("audio_tokens", "input_audio_tokens"),
+    ("image_tokens", "input_image_tokens"),
+    ("video_tokens", "input_video_tokens"),
+)
+_COMPLETION = (
+    ("reasoning_tokens", "reasoning_tokens"),
+    ("audio_tokens", "output_audio_tokens"),
+    ("image_tokens", "output_image_tokens"),
+)
+_READS_ELSEWHERE = (
+    ("cache_read_input_tokens", "cache_read_tokens"),  # gateways that pass Anthropic's names on
+    ("cached_tokens", "cache_read_tokens"),  # Moonshot
+    ("prompt_cache_hit_tokens", "cache_read_tokens"),  # DeepSeek
+)
+_WRITES_ELSEWHERE = (("cache_creation_input_tokens", "cache_write_tokens"),)
 
 
 def read_usage(usage: object) -> Fields:
     """Returns the counts of OpenAI's `CompletionUsage` and of its imitations."""
     get = getter(usage)
-    prompt = getter(get("prompt_tokens_details"))
-    completion = getter(get("completion_tokens_details"))
-    return {
-        "input_tokens": count(get("prompt_tokens")),
-        "output_tokens": count(get("completion_tokens")),
-        "cache_read_tokens": _cache_read(get, prompt),
-        "cache_write_tokens": _cache_write(get, prompt),
-        "cache_write_long_tokens": count(
-            read(prompt("cache_write_tokens_details"), "ttl_12h_tokens")
-        ),
-        "reasoning_tokens": count(completion("reasoning_tokens")),
-        "input_audio_tokens": count(prompt("audio_tokens")),
-        "input_image_tokens": count(prompt("image_tokens")),
-        "input_video_tokens": count(prompt("video_tokens")),
-        "output_audio_tokens": count(completion("audio_tokens")),
-        "output_image_tokens": count(completion("image_tokens")),
-        # OpenRouter's search plug-in.
-        "web_searches": small_count(read(get("server_tool_use"), "web_search_requests")),
-    }
-
-
-def _cache_read(get: Get, prompt: Get) -> int | None:
-    found = count(prompt("cached_tokens"))
-    # DeepSeek; Moonshot; gateways that pass Anthropic's names on.
-    for name in ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens"):
-        if found is not None:
-            break
-        found = count(get(name))
-    return found
-
-
-def _cache_write(get: Get, prompt: Get) -> int | None:
-    found = count(prompt("cache_write_tokens"))
-    return found if found is not None else count(get("cache_creation_input_tokens"))
+    counts: Fields = {}
+    take_counts(counts, get, _TOTALS)
+    details = get("prompt_tokens_details")
+    if details is not None:
+        prompt = getter(details)
+        take_counts(counts, prompt, _PROMPT)
+        lifetimes = prompt("cache_write_tokens_details")
+        if lifetimes is not None:
+            long = count(read(lifetimes, "ttl_12h_tokens"))
+            counts["cache_write_long_tokens"] = long
+    details = get("completion_tokens_details")
+    if details is not None:
+        take_counts(counts, getter(details), _COMPLETION)
+    if "cache_read_tokens" not in counts:
+        take_counts(counts, get, _READS_ELSEWHERE)
+    if "cache_write_tokens" not in counts:
+        take_counts(counts, get, _WRITES_ELSEWHERE)
+    tools = get("server_tool_use")
+    if tools is not None:  # OpenRouter's search plug-in
+        counts["web_searches"] = small_count(read(tools, "web_search_requests"))
+    return counts
 
 
 def read_response(response: object, read_usage: UsageReader = read_usage) -> Fields:
@@ -88,17 +95,24 @@ def read_response(response: object, read_usage: UsageReader = read_usage) -> Fie
     for choice in items(get("choices"), MAX_REASONS):
         of_choice = getter(choice)
         message = getter(of_choice("message"))
+        refusal = message("refusal")
         # A refusal comes with the reason `stop`, which would hide it.
-        reasons.append("refusal" if label(message("refusal")) else of_choice("finish_reason"))
-        tool_calls += len(items(message("tool_calls")))
-        tool_calls += message("function_call") is not None
+        is_refused = type(refusal) is str and refusal
+        reasons.append("refusal" if is_refused else of_choice("finish_reason"))
+        if message("tool_calls") is not None:
+            tool_calls += len(items(message("tool_calls")))
+        if message("function_call") is not None:
+            tool_calls += 1
         if word := label(of_choice("native_finish_reason")):
             native.append(word)
     if reasons:
         fields["tool_calls_count"] = tool_calls
-    fields.update(with_native(finish_fields(reasons), native))
+        fields.update(finish_fields(reasons))
+        if native:
+            add_native(fields, native)
     fields.update(error_fields(get("error")))
-    if label(get("object")) == "text_completion":
+    kind = get("object")
+    if type(kind) is str and kind == "text_completion":
         fields["operation"] = "text_completion"
     return fields
 

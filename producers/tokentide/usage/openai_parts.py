@@ -15,12 +15,15 @@ from tokentide.usage.reading import (
     label,
     read,
     small_count,
+    take_labels,
 )
 
 UsageReader = Callable[[object], Fields]
 """Returns counts under the event's names (None: not reported) from a provider's usage object."""
 
 _HIGHEST_TEMPERATURE = 100.0
+_ASKED_BESIDE = (("service_tier", "service_tier_requested", 128),)
+_ASKED = (("model", "request_model", 256), *_ASKED_BESIDE)
 
 
 def usage_of(get: Get) -> object:
@@ -30,27 +33,28 @@ def usage_of(get: Get) -> object:
     return found if found is not None else read(get("x_groq"), "usage")
 
 
+_IDENTITY = (
+    ("model", "response_model", 256),
+    ("id", "response_id", 256),
+    ("system_fingerprint", "system_fingerprint", 128),
+    ("service_tier", "service_tier", 128),
+    ("provider", "upstream_provider", 128),  # OpenRouter names the one it chose
+)
+
+
 def identity_fields(get: Get) -> Fields:
     """Returns who answered: model, id, tier and route, as far as reported."""
-    return kept(
-        {
-            "response_model": label(get("model"), 256),
-            "response_id": label(get("id"), 256),
-            "system_fingerprint": label(get("system_fingerprint")),
-            "service_tier": label(get("service_tier")),
-            # OpenRouter names the provider it chose.
-            "upstream_provider": label(get("provider")),
-        }
-    )
+    fields: Fields = {}
+    take_labels(fields, get, _IDENTITY)
+    return fields
 
 
-def with_native(finish: Fields, native: list[str]) -> Fields:
+def add_native(fields: Fields, native: list[str]) -> None:
     """Adds the words of the provider behind a gateway to finish reasons that lack them."""
-    found = finish.get("finish_reasons")
+    found = fields.get("finish_reasons")
     if type(found) is list:
         found.extend(word for word in dict.fromkeys(native) if word not in found)
         del found[2 * MAX_REASONS :]
-    return finish
 
 
 def error_fields(error: object) -> Fields:
@@ -71,17 +75,17 @@ def error_fields(error: object) -> Fields:
 
 def read_common_request(get: Get) -> Fields:
     """Returns the fields that every OpenAI API asks for under the same names."""
+    fields: Fields = {}
+    take_labels(fields, get, _ASKED)
+    if get("stream") is True:
+        fields["stream"] = True
     temperature = get("temperature")
-    is_valid = type(temperature) in (int, float) and 0 <= temperature <= _HIGHEST_TEMPERATURE  # type: ignore[operator]
-    return kept(
-        {
-            "request_model": label(get("model"), 256),
-            "stream": True if get("stream") is True else None,
-            "temperature": temperature if is_valid else None,
-            "service_tier_requested": label(get("service_tier"))
-            or label(read(get("extra_body"), "service_tier")),
-        }
-    )
+    if isinstance(temperature, (float, int)) and 0 <= temperature <= _HIGHEST_TEMPERATURE:
+        fields["temperature"] = float(temperature)
+    extra = get("extra_body")
+    if extra is not None:
+        take_labels(fields, getter(extra), _ASKED_BESIDE)
+    return fields
 
 
 def choices_asked(get: Get) -> int | None:

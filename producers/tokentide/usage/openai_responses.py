@@ -29,6 +29,8 @@ from tokentide.usage.reading import (
     label,
     read,
     small_count,
+    take_counts,
+    take_labels,
     usage_fields,
 )
 
@@ -45,25 +47,38 @@ _CALLS_FOR_THE_CALLER = frozenset(
 """Output items that ask the caller to run a tool, as `tool_calls` do in chat completions."""
 
 
+_TOTALS = (("input_tokens", "input_tokens"), ("output_tokens", "output_tokens"))
+_INPUTS = (
+    ("cached_tokens", "cache_read_tokens"),
+    ("cache_write_tokens", "cache_write_tokens"),
+    ("audio_tokens", "input_audio_tokens"),
+    ("image_tokens", "input_image_tokens"),
+)
+_OUTPUTS = (
+    ("reasoning_tokens", "reasoning_tokens"),
+    ("audio_tokens", "output_audio_tokens"),
+    ("image_tokens", "output_image_tokens"),
+)
+# The other lifetime, 30 minutes, is the ordinary one.
+_LIFETIMES = (("ttl_12h_tokens", "cache_write_long_tokens"),)
+
+
 def read_usage(usage: object) -> Fields:
     """Returns the counts of `ResponseUsage`."""
     get = getter(usage)
-    inputs = getter(get("input_tokens_details"))
-    outputs = getter(get("output_tokens_details"))
-    writes = getter(inputs("cache_write_tokens_details"))
-    return {
-        "input_tokens": count(get("input_tokens")),
-        "output_tokens": count(get("output_tokens")),
-        "cache_read_tokens": count(inputs("cached_tokens")),
-        "cache_write_tokens": count(inputs("cache_write_tokens")),
-        # The other lifetime, 30 minutes, is the ordinary one.
-        "cache_write_long_tokens": count(writes("ttl_12h_tokens")),
-        "reasoning_tokens": count(outputs("reasoning_tokens")),
-        "input_audio_tokens": count(inputs("audio_tokens")),
-        "input_image_tokens": count(inputs("image_tokens")),
-        "output_audio_tokens": count(outputs("audio_tokens")),
-        "output_image_tokens": count(outputs("image_tokens")),
-    }
+    counts: Fields = {}
+    take_counts(counts, get, _TOTALS)
+    details = get("input_tokens_details")
+    if details is not None:
+        inputs = getter(details)
+        take_counts(counts, inputs, _INPUTS)
+        lifetimes = inputs("cache_write_tokens_details")
+        if lifetimes is not None:
+            take_counts(counts, getter(lifetimes), _LIFETIMES)
+    details = get("output_tokens_details")
+    if details is not None:
+        take_counts(counts, getter(details), _OUTPUTS)
+    return counts
 
 
 class _Output:
@@ -112,6 +127,11 @@ class _Output:
         }
 
 
+_PREVIOUS = (("previous_response_id", "previous_response_id", 256),)
+_CONVERSATION = (("id", "conversation_id", 256),)
+_REASONING = (("effort", "reasoning_level", 128),)
+
+
 def read_response(response: object) -> Fields:
     """Returns the event fields of one response object in whatever state it is."""
     get = getter(response)
@@ -122,16 +142,11 @@ def read_response(response: object) -> Fields:
     counts = read_usage(usage)
     if usage is not None:
         counts.update(output.fields(get("tool_usage")))
-    fields = identity_fields(get) | usage_fields(counts)
-    fields.update(
-        kept(
-            {
-                "previous_response_id": label(get("previous_response_id"), 256),
-                "conversation_id": label(read(get("conversation"), "id"), 256),
-                "reasoning_level": label(read(get("reasoning"), "effort")),
-            }
-        )
-    )
+    fields = identity_fields(get)
+    fields.update(usage_fields(counts))
+    take_labels(fields, get, _PREVIOUS)
+    take_labels(fields, getter(get("conversation")), _CONVERSATION)
+    take_labels(fields, getter(get("reasoning")), _REASONING)
     fields.update(_ending(get, output))
     return fields
 

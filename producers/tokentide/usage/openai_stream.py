@@ -12,10 +12,10 @@ from typing import Any
 
 from tokentide.usage.openai_parts import (
     UsageReader,
+    add_native,
     error_fields,
     identity_fields,
     usage_of,
-    with_native,
 )
 from tokentide.usage.reading import (
     MAX_REASONS,
@@ -69,27 +69,31 @@ class ChatStream:
     def add(self, chunk: Any) -> None:
         """Looks at one chunk."""
         if self._is_known:
-            # The way of nearly every chunk. Whatever is unusual here raises or goes on below.
+            # The way of nearly every chunk. Whatever is unusual raises, or is looked at below.
             try:
-                if type(chunk) is not dict:
-                    if chunk.usage is None:
-                        choices = chunk.choices
-                        if type(choices) is list and len(choices) == 1:
-                            choice = choices[0]
-                            if choice.finish_reason is None:
-                                delta = choice.delta
-                                if delta.content or (
-                                    delta.tool_calls is None
-                                    and delta.refusal is None
-                                    and delta.function_call is None
-                                ):
-                                    return
-                elif chunk.get("usage") is None:
-                    choices = chunk["choices"]
-                    if type(choices) is list and len(choices) == 1:
-                        choice = choices[0]
+                if type(chunk) is dict:
+                    if chunk.get("usage") is None:
+                        [choice] = chunk["choices"]
                         if choice.get("finish_reason") is None and choice["delta"].get("content"):
                             return
+                else:
+                    usage = chunk.usage
+                    if usage is not None:
+                        # Cumulative where it comes more than once (vLLM): the last one holds.
+                        self._usage = usage
+                    [choice] = chunk.choices
+                    if choice.finish_reason is None:
+                        delta = choice.delta
+                        if delta.content:
+                            return
+                        calls = delta.tool_calls
+                        if calls is None:
+                            if delta.refusal is None and delta.function_call is None:
+                                return
+                        elif self._call_ids:
+                            [call] = calls
+                            if call.id is None:
+                                return  # a further piece of a call that is counted already
             except Exception:  # noqa: S110 - looked at again below, with every read guarded
                 pass
         try:
@@ -105,7 +109,6 @@ class ChatStream:
         self._is_known = "response_model" in self._identity or self._searched >= _LONGEST_SEARCH
         usage = usage_of(get)
         if usage is not None:
-            # Cumulative where it comes more than once (vLLM's continuous usage): the last holds.
             self._usage = usage
         error = get("error")
         if error is not None:
@@ -158,7 +161,8 @@ class ChatStream:
         reasons.update(dict.fromkeys(self._refused, "refusal"))
         # A stream that ended without a reason was cut off.
         words = list(reasons.values()) or (["error"] if self._searched else [])
-        fields.update(with_native(finish_fields(words), self._native))
+        fields.update(finish_fields(words))
+        add_native(fields, self._native)
         fields.update(error_fields(self._error))
         return fields
 

@@ -8,6 +8,7 @@ response sizes, recurses into it, or lets a value through that the event contrac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
 from typing import cast
@@ -32,8 +33,6 @@ NOTHING_READ: Mapping[str, object] = MappingProxyType({"usage_source": "missing"
 Get = Callable[[str], object]
 """Returns the value under a name, None when there is none or reading it raises."""
 
-_ABSENT = object()
-
 _SEVERAL_IN_ONE = (
     (("cache_read_tokens", "cache_write_tokens"), "input_tokens"),
     (("cache_write_1h_tokens", "cache_write_long_tokens"), "cache_write_tokens"),
@@ -52,24 +51,23 @@ def getter(holder: object) -> Get:
     Reads of dicts and of pydantic objects run none of the holder's code. Fields that a pydantic
     model does not declare (what one provider added to another's API) are found as well.
     """
-    kind = type(holder)
-    if kind is dict:
-        return cast("dict[str, object]", holder).get
+    if type(holder) is dict:
+        return holder.get
     if holder is None:
         return _nothing
-    if issubclass(kind, dict):
-        return lambda name: _item(cast("dict[str, object]", holder), name)
     try:
-        extra = getattr(holder, "__pydantic_extra__", _ABSENT)
-        own = holder.__dict__ if extra is None or type(extra) is dict else None
-    except Exception:
-        own = None
-    if type(own) is not dict:
-        return lambda name: _attribute(holder, name)
-    if not extra:
-        return own.get
-    extras = cast("dict[str, object]", extra)
-    return lambda name: own[name] if name in own else extras.get(name)
+        extra = holder.__pydantic_extra__  # type: ignore[attr-defined]
+        own = holder.__dict__
+        if type(own) is dict:
+            if not extra:
+                return own.get
+            if type(extra) is dict:
+                return lambda name: own[name] if name in own else extra.get(name)
+    except Exception:  # noqa: S110 - no pydantic object
+        pass
+    if issubclass(type(holder), dict):
+        return lambda name: _item(cast("dict[str, object]", holder), name)
+    return lambda name: _attribute(holder, name)
 
 
 def read(holder: object, *names: str) -> object:
@@ -170,6 +168,34 @@ def kept(fields: Mapping[str, object]) -> Fields:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def take_counts(counts: Fields, get: Get, names: Iterable[tuple[str, str]]) -> None:
+    """Adds the token counts that are reported.
+
+    Args:
+        counts: Where they go; what is there already stays when nothing valid is reported.
+        get: Reads the provider's object.
+        names: (the provider's name, the event's name) of each.
+    """
+    for theirs, ours in names:
+        value = get(theirs)
+        if type(value) is int and 0 <= value <= MAX_COUNT:
+            counts[ours] = value
+
+
+def take_labels(fields: Fields, get: Get, names: Iterable[tuple[str, str, int]]) -> None:
+    """Adds the texts that are reported.
+
+    Args:
+        fields: Where they go.
+        get: Reads the provider's object.
+        names: (the provider's name, the event's name, longest text in characters) of each.
+    """
+    for theirs, ours, limit in names:
+        value = get(theirs)
+        if value is not None and (text := label(value, limit)) is not None:
+            fields[ours] = text
+
+
 def usage_fields(counts: Mapping[str, object]) -> Fields:
     """Returns usage fields that satisfy the event contract, and `usage_source`.
 
@@ -178,10 +204,34 @@ def usage_fields(counts: Mapping[str, object]) -> Fields:
             A detail beyond its total is cut to it, one without a total is left out, and
             details that share a total are cut in the order of the contract.
     """
-    fields = kept(counts)
+    fields: Fields = {name: value for name, value in counts.items() if value is not None}
+    if not _is_consistent(cast("dict[str, int]", fields)):
+        _cut(fields)
+    if "other_units" in fields and not fields["other_units"]:
+        del fields["other_units"]
+    is_reported = "input_tokens" in fields or "output_tokens" in fields or "other_units" in fields
+    fields["usage_source"] = "provider" if is_reported else "missing"
+    return fields
+
+
+def _is_consistent(counts: Mapping[str, int]) -> bool:
+    """Tells whether no detail exceeds its total: nearly always so, and checked on every call."""
+    get = counts.get
+    write, audio = get("cache_write_tokens", 0), get("input_audio_tokens", 0)
+    read = get("cache_read_tokens", 0)
+    inputs, outputs = get("input_tokens", 0), get("output_tokens", 0)
+    return (
+        read + write <= inputs
+        and get("cache_write_1h_tokens", 0) + get("cache_write_long_tokens", 0) <= write
+        and audio + get("input_image_tokens", 0) + get("input_video_tokens", 0) <= inputs
+        and get("cache_read_audio_tokens", 0) <= min(read, audio)
+        and get("reasoning_tokens", 0) <= outputs
+        and get("output_audio_tokens", 0) + get("output_image_tokens", 0) <= outputs
+    )
+
+
+def _cut(fields: Fields) -> None:
     for details, whole_name in _SEVERAL_IN_ONE:
-        if not any(name in fields for name in details):
-            continue
         room = cast("int | None", fields.get(whole_name))
         for name in details:
             part = cast("int | None", fields.get(name))
@@ -192,11 +242,6 @@ def usage_fields(counts: Mapping[str, object]) -> Fields:
             elif room is not None:
                 fields[name] = taken = min(part, room)
                 room -= taken
-    if not fields.get("other_units"):
-        fields.pop("other_units", None)
-    is_reported = any(name in fields for name in ("input_tokens", "output_tokens", "other_units"))
-    fields["usage_source"] = "provider" if is_reported else "missing"
-    return fields
 
 
 def finish_fields(reasons: Iterable[object]) -> Fields:
@@ -206,12 +251,17 @@ def finish_fields(reasons: Iterable[object]) -> Fields:
         reasons: The provider's raw word for each choice; at most `MAX_REASONS` are looked at, and
             what is no text counts as not reported.
     """
-    raw = [word for value in islice(reasons, MAX_REASONS) if (word := label(value))]
-    if not raw:
+    words = [label(value) for value in islice(reasons, MAX_REASONS)]
+    found, status = _normalised(tuple(word for word in words if word))
+    if not found:
         return {}
-    found = normalise(raw)
-    status = status_from(found)
-    fields: Fields = {"finish_reasons": found}
+    fields: Fields = {"finish_reasons": list(found)}
     if status != "ok":
         fields["status"] = status
     return fields
+
+
+@lru_cache(maxsize=64)
+def _normalised(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    found = normalise(words)
+    return tuple(found), status_from(found)

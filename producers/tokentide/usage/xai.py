@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from tokentide.usage import openai_chat
 from tokentide.usage.openai_chat import chat_flavour
-from tokentide.usage.reading import Fields, amount, count, getter, total
+from tokentide.usage.reading import Fields, amount, count, getter, take_counts, total
+
+# Where xAI's own client library has them.
+_NATIVE_REASONING = (("reasoning_tokens", "reasoning_tokens"),)
+_NATIVE_CACHED = (("cached_prompt_text_tokens", "cache_read_tokens"),)
 
 
 def read_usage(usage: object) -> Fields:
@@ -16,11 +20,11 @@ def read_usage(usage: object) -> Fields:
     counts = openai_chat.read_usage(usage)
     get = getter(usage)
     prompt, completion = count(get("prompt_tokens")), count(get("completion_tokens"))
-    if counts["reasoning_tokens"] is None:
-        counts["reasoning_tokens"] = count(get("reasoning_tokens"))  # the native SDK's place
-    if counts["cache_read_tokens"] is None:
-        counts["cache_read_tokens"] = count(get("cached_prompt_text_tokens"))
-    reasoning = count(counts["reasoning_tokens"])
+    if "reasoning_tokens" not in counts:
+        take_counts(counts, get, _NATIVE_REASONING)
+    if "cache_read_tokens" not in counts:
+        take_counts(counts, get, _NATIVE_CACHED)
+    reasoning = count(counts.get("reasoning_tokens"))
     is_included = count(get("total_tokens")) == total(prompt, completion)
     if completion is not None and reasoning and not is_included:
         counts["output_tokens"] = total(completion, reasoning)
