@@ -26,6 +26,9 @@ class Backlog:
 
     __slots__ = ("_max_bytes", "_waiting", "in_flight", "size_bytes")
 
+    is_durable = False
+    """Whether frames can outlive the process."""
+
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._waiting: deque[tuple[Frame, bool]] = deque()
@@ -43,7 +46,7 @@ class Backlog:
 
     @property
     def events(self) -> int:
-        """Events that wait or are in flight; from any thread."""
+        """Events that wait or are in flight in memory only; from any thread."""
         waiting = sum(frame.events for frame, _ in self._waiting.copy())
         return waiting + sum(frame.events for frame in self.in_flight.copy())
 
@@ -53,6 +56,30 @@ class Backlog:
         if self.in_flight:
             return self.in_flight[0].number
         return self._waiting[0][0].number if self._waiting else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to send."""
+        return not (self._waiting or self.in_flight)
+
+    @property
+    def spooled_events(self) -> int:
+        """Events that are safe on the disk and wait for the broker; from any thread."""
+        return 0
+
+    @property
+    def spool_bytes(self) -> int:
+        """Bytes of the files they are in; from any thread."""
+        return 0
+
+    def tend(self) -> None:
+        """Does what is due, every few milliseconds; nothing where there is no disk."""
+
+    def save(self) -> None:
+        """Puts everything on the disk, where there is one."""
+
+    def close(self) -> None:
+        """Lets go of the disk."""
 
     def add(self, frame: Frame) -> None:
         """Queues one frame behind all others."""
@@ -80,20 +107,25 @@ class Backlog:
         """Moves the oldest frames in flight: of one topic, at most `max_bytes`, at least one."""
         batch_bytes = 0
         while self._waiting:
-            frame, is_packed = self._waiting[0]
-            if self.in_flight and frame.topic != self.in_flight[0].topic:
+            if self.in_flight and self._waiting[0][0].topic != self.in_flight[0].topic:
                 break
-            if is_packed:
-                packed_bytes = len(frame.payload)
-                frame = replace(frame, payload=zlib.decompress(frame.payload))
-                self._waiting[0] = (frame, False)
-                self.size_bytes += len(frame.payload) - packed_bytes
+            frame = self._unpack_first()
             batch_bytes += len(frame.payload)
             if self.in_flight and batch_bytes > max_bytes:
                 break
             self.in_flight.append(frame)
             self._waiting.popleft()
         return list(self.in_flight)
+
+    def _unpack_first(self) -> Frame:
+        """Returns the oldest waiting frame, no longer compressed."""
+        frame, is_packed = self._waiting[0]
+        if is_packed:
+            packed_bytes = len(frame.payload)
+            frame = replace(frame, payload=zlib.decompress(frame.payload))
+            self._waiting[0] = (frame, False)
+            self.size_bytes += len(frame.payload) - packed_bytes
+        return frame
 
     def settle(self, frame: Frame) -> None:
         """Forgets one frame in flight: it was delivered, or refused for good."""

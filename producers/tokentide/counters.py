@@ -1,7 +1,8 @@
 """What a producer knows about itself: running counters, never reset.
 
-At rest the books balance: emitted = delivered + failed + dropped + queued. The `stats` events and
-the `dropped_before` field carry these numbers into the pipeline, so that it can measure its loss.
+At rest the books balance: emitted + adopted = delivered + failed + dropped + queued + spooled. The
+`stats` events and the `dropped_before` field carry these numbers into the pipeline, so that it can
+measure its loss.
 """
 
 from __future__ import annotations
@@ -34,6 +35,16 @@ class ProducerStats:
     """Fields left out of an event because no JSON can hold their value."""
     fields_altered: int
     """Fields shortened, or turned into text, to fit the event contract."""
+    spooled: int
+    """Events on the disk, waiting for the broker."""
+    spool_bytes: int
+    """Bytes of the files they are in."""
+    replayed: int
+    """Events that were on the disk and have left it: delivered or failed."""
+    adopted: int
+    """Events taken over from the disk, left there by processes that are gone."""
+    spool_errors: int
+    """Times the disk refused something, or had lost what was written to it."""
     connected: bool
     last_error: str
     """The latest failure in words, empty when there was none."""
@@ -56,7 +67,12 @@ class Counters:
     fields_dropped: int = 0
     fields_altered: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    replayed: int = 0
+    adopted: int = 0
+    spool_errors: int = 0
     connected: bool = False
+    is_failing: bool = False
+    """Whether attempts have failed since something was delivered."""
     last_error: str = ""
 
     def drop(self, reason: str, events: int = 1) -> None:
@@ -68,6 +84,7 @@ class Counters:
         """Counts one attempt that did not succeed and remembers why."""
         self.retries += 1
         self.connected = False
+        self.is_failing = True
         self.last_error = describe(error)
 
 

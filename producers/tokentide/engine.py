@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 START_RETRY_NS = 1_000_000_000
 """Pause after a thread could not be started: a host at its limit should not be pressed."""
 
+SAVE_S = 0.5
+"""Part of the time to close in that is kept for the disk, if the broker used up the rest."""
+
 importing: set[int] = set()
 """Threads that are importing modules for us; a fork in that moment would break those imports."""
 
@@ -100,8 +103,13 @@ class Engine:
         self.internal.add()
         self._log.note("internal", "an event was lost to an internal error: %s", describe(error))
 
-    def flush(self, timeout_s: float) -> bool:
-        """Waits until everything emitted so far is settled, at most `timeout_s`."""
+    def flush(self, timeout_s: float, *, may_be_kept: bool = False) -> bool:
+        """Waits until everything emitted so far is settled, at most `timeout_s`.
+
+        Args:
+            timeout_s: Seconds to wait at most.
+            may_be_kept: While the broker is away, on the disk is as good as settled.
+        """
         deadline_s = time.monotonic() + max(0.0, timeout_s)
         if not self.is_started:
             if not len(self.buffer):
@@ -114,10 +122,10 @@ class Engine:
             return self.queued == 0
         from tokentide.worker import FlushRequest
 
-        request = FlushRequest()
+        request = FlushRequest(may_be_kept=may_be_kept)
         worker.ask(request)
         request.done.wait(max(0.0, deadline_s - time.monotonic()))
-        return request.is_settled
+        return request.is_settled or request.is_kept
 
     def close(self, timeout_s: float) -> None:
         """Delivers what is left, as far as `timeout_s` allows, and ends the thread."""
@@ -125,11 +133,13 @@ class Engine:
             return
         self.is_closed = True
         deadline_s = time.monotonic() + max(0.0, timeout_s)
+        if self.settings.spool_dir:
+            timeout_s -= min(SAVE_S, timeout_s / 2)
         if self.is_started or len(self.buffer):
-            if self.flush(timeout_s) and not self.has_ended:
+            if self.flush(timeout_s, may_be_kept=True) and not self.has_ended:
                 # The books are closed with a last set of counters, now that they are final.
                 self.put_stats()
-                self.flush(deadline_s - time.monotonic())
+                self.flush(deadline_s - time.monotonic(), may_be_kept=True)
             if self._worker is not None:
                 self._worker.stop()
                 self._ended.wait(max(0.0, deadline_s - time.monotonic()))
@@ -149,6 +159,14 @@ class Engine:
             )
         # What was counted as dropped must not be counted as queued too.
         self._written_off = left
+        kept = self.spooled
+        if kept:
+            self._log.note(
+                "kept",
+                "closed with %d events on the disk in %s, for the next process to deliver",
+                kept,
+                self.settings.spool_dir,
+            )
 
     # -- books ------------------------------------------------------------------------------
 
@@ -162,6 +180,12 @@ class Engine:
         """Events in memory, wherever they are."""
         worker = self._worker
         return len(self.buffer) + (worker.queued if worker is not None else 0)
+
+    @property
+    def spooled(self) -> int:
+        """Events on the disk."""
+        worker = self._worker
+        return worker.backlog.spooled_events if worker is not None else 0
 
     def dropped(self) -> dict[str, int]:
         """Returns events dropped so far, by reason."""
@@ -180,6 +204,7 @@ class Engine:
     def stats(self) -> ProducerStats:
         """Returns a snapshot of all counters."""
         counters = self._counters
+        worker = self._worker
         return ProducerStats(
             producer_id=self.producer_id,
             emitted=self.buffer.offered.value + self.invalid.value + self.after_close.value,
@@ -192,6 +217,11 @@ class Engine:
             retries=counters.retries,
             fields_dropped=counters.fields_dropped,
             fields_altered=counters.fields_altered,
+            spooled=self.spooled,
+            spool_bytes=worker.backlog.spool_bytes if worker is not None else 0,
+            replayed=counters.replayed,
+            adopted=counters.adopted,
+            spool_errors=counters.spool_errors,
             connected=counters.connected,
             last_error=counters.last_error,
         )
@@ -209,7 +239,7 @@ class Engine:
                 "delivered": now.delivered,
                 "dropped": now.dropped_total,
                 "failed": now.failed,
-                "queued": now.queued,
+                "queued": now.queued + now.spooled,
                 "frames": now.delivered_frames,
                 "bytes_sent": now.delivered_bytes,
                 "retries": now.retries,
@@ -218,9 +248,15 @@ class Engine:
                     **{f"dropped.{reason}": str(n) for reason, n in now.dropped.items()},
                     "fields_dropped": str(now.fields_dropped),
                     "fields_altered": str(now.fields_altered),
+                    **(self._spool_tags(now) if self.settings.spool_dir else {}),
                 },
             },
         )
+
+    @staticmethod
+    def _spool_tags(now: ProducerStats) -> dict[str, str]:
+        names = ("spooled", "spool_bytes", "replayed", "adopted", "spool_errors")
+        return {name: str(getattr(now, name)) for name in names}
 
     # -- background thread ------------------------------------------------------------------
 
@@ -268,6 +304,11 @@ class Engine:
             sender = KafkaFrameSender(
                 self.settings, self.producer_id, self._counters.note_failure, self._log
             )
+        backlog = None
+        if self.settings.spool_dir:
+            from tokentide.spooled import make_backlog
+
+            backlog = make_backlog(self.settings, self.producer_id, self._counters, self._log)
         return Worker(
             self.settings,
             self.buffer,
@@ -278,6 +319,7 @@ class Engine:
             total_dropped=lambda: sum(self.dropped().values()),
             # Whoever closes wants to put in a last word, so the thread does not end by itself then.
             is_orphaned=lambda: self._is_orphaned() and not self.is_closed,
+            backlog=backlog,
             log=self._log,
         )
 

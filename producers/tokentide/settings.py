@@ -17,6 +17,7 @@ from tokentide.settings_values import (
     addresses,
     checked,
     choice,
+    directory,
     file,
     hook,
     number,
@@ -123,6 +124,19 @@ class Settings:
         60,
         "s",
         "longest delay of the interpreter's exit to deliver what is left",
+    )
+
+    spool_dir: str = directory(
+        "TOKENTIDE_SPOOL_DIR",
+        "directory where events wait on the disk while the broker is away; none when absent",
+    )
+    spool_max_bytes: int = number(
+        "TOKENTIDE_SPOOL_MAX_BYTES",
+        256 * _MIB,
+        _MIB,
+        1024 * 1024 * _MIB,
+        "bytes",
+        "bound of that directory, for all processes that share it",
     )
 
     user_hash_key: str = secret(

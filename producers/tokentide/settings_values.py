@@ -60,6 +60,11 @@ def file(env: str, doc: str) -> Any:
     return _declare(env, "", doc, as_file, max_length=4096)
 
 
+def directory(env: str, doc: str) -> Any:
+    """Declares the path of a directory, which may be made later."""
+    return _declare(env, "", doc, as_directory, max_length=4096)
+
+
 def hook(env: str, doc: str) -> Any:
     """Declares a function of the host: a callable, or `module:function` to import."""
     return _declare(env, "", doc, as_hook, hook=True)
@@ -159,6 +164,16 @@ def as_file(label: str, value: object, meta: Meta) -> str:
         raise SettingsError(
             f"{label}={value!r}: {exc.strerror or exc}; give a file that this process can read"
         ) from exc
+
+
+def as_directory(label: str, value: object, meta: Meta) -> str:
+    """Reads the path of a directory, made absolute: a service may change its own later."""
+    from pathlib import Path  # only here: most hosts name none
+
+    path = Path(as_text(label, value, meta)).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise SettingsError(f"{label}={value!r}: is a file; give a directory, or one to be made")
+    return str(path)
 
 
 def as_hook(label: str, value: object, meta: Meta) -> Callable[..., object]:

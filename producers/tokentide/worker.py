@@ -48,6 +48,10 @@ class FlushRequest:
     is_settled: bool = False
     last_frame: int | None = None
     """Number of the frame that has to be settled, once the position was reached."""
+    may_be_kept: bool = False
+    """While the broker is away, events that are safe on the disk are nothing to wait for."""
+    is_kept: bool = False
+    """Whether that is how it ended."""
 
 
 class Worker:
@@ -69,6 +73,7 @@ class Worker:
         put_stats: Callable[[], None],
         total_dropped: Callable[[], int],
         is_orphaned: Callable[[], bool] = lambda: False,
+        backlog: Backlog | None = None,
         log: RareLog | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -86,7 +91,7 @@ class Worker:
         self._pause = pause
         self._stats_due_s = clock() + settings.stats_interval_s
         self._framer = Framer(settings.frame_events, settings.frame_bytes)
-        self.backlog = Backlog(settings.backlog_bytes)
+        self.backlog = backlog or Backlog(settings.backlog_bytes)
         self._requests: deque[FlushRequest] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
@@ -131,10 +136,12 @@ class Worker:
         try:
             await self._collect_until_stopped()
         finally:
+            self.backlog.save()
             courier.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await courier
             await self._close_sender()
+            self.backlog.close()
             self._has_ended = True
             for request in self._requests.copy():
                 request.done.set()
@@ -151,8 +158,11 @@ class Worker:
             except Exception as exc:
                 # Nothing here is expected to fail; if it does, the next round goes on.
                 self._log.note("collect", "events could not be collected: %r", exc)
-            if self._is_orphaned() and not (len(self._buffer) or self.queued):
+            is_done = self.backlog.first_number is None and not len(self._framer)
+            if is_done and not len(self._buffer) and self._is_orphaned():
                 return
+        if self.backlog.is_durable:
+            await self.collect()  # what came in with the stop is saved too
 
     async def collect(self) -> None:
         """Encodes and frames what is in the buffer, as far as there is room behind it."""
@@ -179,6 +189,9 @@ class Worker:
             await asyncio.sleep(0)
         self._waits_for_room = len(self._buffer) > 0
         self._queue(self._framer.cut())
+        self.backlog.tend()
+        if not self.backlog.is_empty:
+            self._frames.set()
         self._answer()
 
     def _has_room(self) -> bool:
@@ -197,12 +210,16 @@ class Worker:
     def _answer(self) -> None:
         """Completes the flushes whose events are all settled."""
         first = self.backlog.first_number
+        is_kept = self._counters.is_failing and not self.queued
         for request in self._requests.copy():
             has_position = request.passed is not None and self._buffer.passed >= request.passed
             if request.last_frame is None and has_position and not len(self._framer):
                 request.last_frame = self._framer.next_number - 1
-            if request.last_frame is not None and (first is None or first > request.last_frame):
-                request.is_settled = True
+            if request.last_frame is None:
+                continue
+            request.is_settled = first is None or first > request.last_frame
+            request.is_kept = request.may_be_kept and is_kept
+            if request.is_settled or request.is_kept:
                 request.done.set()
                 self._requests.remove(request)
 
@@ -211,11 +228,13 @@ class Worker:
     async def _deliver(self) -> None:
         backoff_s = FIRST_BACKOFF_S
         while True:
-            if not len(self.backlog):
+            if self.backlog.is_empty:
                 self._frames.clear()
                 await self._frames.wait()
             # A copy, because settling a frame takes it out of the list.
             batch = list(self.backlog.in_flight) or self.backlog.start_batch(BATCH_BYTES)
+            if not batch:  # what was on the disk is damaged
+                continue
             try:
                 await self._send(batch)
                 backoff_s = FIRST_BACKOFF_S
@@ -270,6 +289,7 @@ class Worker:
     def _settle(self, frame: Frame) -> None:
         self.backlog.settle(frame)
         self._counters.connected = True
+        self._counters.is_failing = False
         self._counters.delivered += frame.events
         self._counters.delivered_frames += 1
         self._counters.delivered_bytes += len(frame.payload)

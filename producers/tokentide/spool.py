@@ -1,0 +1,336 @@
+"""Frames on disk while the broker is away: bounded, in order, and safe from the death of a process.
+
+Each producer writes segments into a directory of its own below TOKENTIDE_SPOOL_DIR and owns it by a
+lock; directories without an owner are taken over and sent as well. Invariants: a frame is removed
+only after it was settled, dropped and counted, or found damaged and counted; nothing raises.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tokentide.claims import Claim
+from tokentide.counters import Counters, describe
+from tokentide.framing import Frame
+from tokentide.log import RareLog
+from tokentide.segment import Segment, pack
+
+SEGMENT_BYTES = 4 * 1024 * 1024
+"""A new file is begun beyond so much; smaller where the whole spool is small."""
+SYNC_S = 1.0
+"""What a power cut may cost; what the death of a process may cost is nothing."""
+LOOK_S = 60.0
+"""Time between two searches for directories of dead processes."""
+RETRY_S = 5.0
+"""Pause after the disk refused something."""
+SUFFIX = ".seg"
+
+
+class Slot(NamedTuple):
+    """Where a frame lies: its segment and the offset behind it."""
+
+    segment: Segment
+    end: int
+
+
+class Spool:
+    """The frames of one producer, and those of dead ones, on disk.
+
+    Used by the background thread only, except `events` and `size_bytes`.
+
+    Args:
+        root: Directory that all processes of a host may share.
+        max_bytes: Bound of everything below `root`, of all processes together. Each of them looks
+            what the others hold when it begins a segment.
+        producer_id: Names the directory of this producer.
+        drops_oldest: When full, True drops the oldest segment, False admits nothing new.
+        counters: Where drops, damage and refusals of the disk are counted.
+        log: Where they are told.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        max_bytes: int,
+        producer_id: str,
+        *,
+        drops_oldest: bool,
+        counters: Counters,
+        log: RareLog,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._root = root
+        self._max_bytes = max_bytes
+        self._segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)
+        self._producer_id = producer_id
+        self._drops_oldest = drops_oldest
+        self._counters = counters
+        self._log = log
+        self._clock = clock
+        self._claim: Claim | None = None
+        self._left_claims: list[Claim] = []
+        self._own: deque[Segment] = deque()
+        self._left: deque[Segment] = deque()
+        self._made = 0
+        self._others_bytes = 0
+        self._full_at_bytes: int | None = None
+        self._is_unsynced = False
+        self._sync_due_s = self._look_due_s = self._retry_at_s = 0.0
+        self.events = 0
+        """Events on disk that are not settled, of this producer and of dead ones."""
+        self.size_bytes = 0
+        """Bytes of the files they are in."""
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def append(self, frame: Frame, *, is_in_flight: bool = False) -> Slot | None:
+        """Writes one frame behind all others of this producer.
+
+        Returns:
+            Where it lies, or None when it does not fit or the disk refuses.
+        """
+        if self._clock() < self._retry_at_s:
+            return None
+        if self._full_at_bytes is not None and self._used_bytes >= self._full_at_bytes:
+            return None  # known without packing the frame once more
+        record = pack(frame, self._producer_id)
+        try:
+            segment = self._writable()
+            if not self._make_room(len(record)):
+                self._full_at_bytes = self._used_bytes
+                return None
+            end = segment.append(record, frame, is_in_flight=is_in_flight)
+        except OSError as exc:
+            self._refused(exc)
+            return None
+        self._full_at_bytes = None
+        self._is_unsynced = True
+        self.size_bytes += len(record)
+        self.events += frame.events
+        return Slot(segment, end)
+
+    @property
+    def _used_bytes(self) -> int:
+        return self.size_bytes + self._others_bytes
+
+    def _writable(self) -> Segment:
+        if self._own and self._own[-1].size_bytes < self._segment_bytes:
+            return self._own[-1]
+        if self._claim is None or not self._claim.path.is_dir():
+            if self._claim is not None:  # somebody removed it
+                self._claim.release()
+            self._claim = Claim.make(self._root / self._producer_id)
+        if self._own:
+            self._own[-1].sync()
+            self._own[-1].rest()
+        self._others_bytes = self._measure_others()
+        segment = Segment.create(self._claim.path / f"{self._made:08d}{SUFFIX}")
+        self._made += 1
+        self._own.append(segment)
+        self.size_bytes += segment.size_bytes
+        return segment
+
+    def _measure_others(self) -> int:
+        mine = {claim.path for claim in (self._claim, *self._left_claims) if claim is not None}
+        return sum(
+            _size_of(file)
+            for directory in _directories(self._root)
+            if directory not in mine
+            for file in _segments(directory)
+        )
+
+    def _make_room(self, needed_bytes: int) -> bool:
+        while self._used_bytes + needed_bytes > self._max_bytes:
+            victim = self._oldest_at_rest() if self._drops_oldest else None
+            if victim is None:
+                return False
+            self._counters.drop("spool_full", victim.events)
+            self._remove(victim)
+        return True
+
+    def _oldest_at_rest(self) -> Segment | None:
+        for segment in (*self._left, *list(self._own)[:-1]):
+            if not segment.is_in_flight:
+                return segment
+        return None
+
+    # -- reading ----------------------------------------------------------------------------
+
+    @property
+    def first_number(self) -> int | None:
+        """At most the number of this producer's oldest frame to be read; None when none is."""
+        return next((s.next_number for s in self._own if s.has_unread), None)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether frames of dead processes are to be read."""
+        return any(segment.has_unread for segment in self._left)
+
+    def start_batch(self, max_bytes: int) -> list[tuple[Frame, Slot]]:
+        """Reads the oldest frames, of one topic and at most `max_bytes`; this producer's first.
+
+        An empty list says that what was there is damaged; it was dropped and counted.
+        """
+        segment = next(s for s in (*self._own, *self._left) if s.has_unread)
+        batch: list[tuple[Frame, Slot]] = []
+        batch_bytes = 0
+        try:
+            while segment.has_unread:
+                position = segment.position
+                frame, end = segment.read()
+                batch_bytes += len(frame.payload)
+                if batch and (batch_bytes > max_bytes or frame.topic != batch[0][0].topic):
+                    segment.unread(position, frame.number)
+                    break
+                if frame.producer_id == self._producer_id:
+                    frame = Frame(frame.number, frame.payload, frame.events, topic=frame.topic)
+                batch.append((frame, Slot(segment, end)))
+        except (OSError, ValueError, zlib.error) as exc:
+            if not batch:  # else what precedes the damage is sent first
+                self._log.note("spool", "%d spooled events are lost: %s", segment.events, exc)
+                self._counters.spool_errors += 1
+                self._counters.drop("spool_damaged", segment.events)
+                self._remove(segment)
+        return batch
+
+    def settle(self, slot: Slot, frame: Frame) -> None:
+        """Forgets the oldest frame that was read: it was delivered, or refused for good."""
+        segment = slot.segment
+        self.events -= frame.events
+        try:
+            segment.settle(slot.end, frame.events)
+        except OSError as exc:
+            self._refused(exc)
+        if not segment.has_unread and not segment.is_in_flight:
+            self._remove(segment)
+
+    def _remove(self, segment: Segment) -> None:
+        queue = self._own if segment in self._own else self._left
+        queue.remove(segment)
+        self.size_bytes -= segment.size_bytes
+        self.events -= segment.events
+        self._full_at_bytes = None
+        try:
+            segment.delete()
+        except OSError as exc:
+            self._refused(exc)
+        for claim in self._left_claims.copy():
+            if claim.path == segment.path.parent and all(
+                other.path.parent != claim.path for other in self._left
+            ):
+                self._left_claims.remove(claim)
+                claim.release()
+
+    # -- life -------------------------------------------------------------------------------
+
+    def tend(self) -> None:
+        """Does what is due: flushes to the disk, looks for what dead processes left."""
+        now_s = self._clock()
+        if now_s >= self._look_due_s:
+            self._look_due_s = now_s + LOOK_S
+            self._adopt()
+        if self._is_unsynced and now_s >= self._sync_due_s:
+            self._sync_due_s = now_s + SYNC_S
+            self._sync()
+
+    def _sync(self) -> None:
+        self._is_unsynced = False
+        try:
+            if self._own:
+                self._own[-1].sync()
+        except OSError as exc:
+            self._refused(exc)
+
+    def _adopt(self) -> None:
+        for directory in _directories(self._root):
+            claim = Claim.take(directory)
+            if claim is None:
+                continue
+            is_own = directory.name == self._producer_id  # of an earlier thread of this producer
+            found = 0
+            for path in _segments(directory):
+                segment = self._load(path)
+                if segment is None:
+                    continue
+                (self._own if is_own else self._left).append(segment)
+                self.size_bytes += segment.size_bytes
+                self.events += segment.events
+                found += segment.events
+                if not segment.has_unread:
+                    self._remove(segment)
+            if is_own:
+                self._claim = claim
+                self._made = 1 + max((int(s.path.stem) for s in self._own), default=-1)
+            elif any(segment.path.parent == directory for segment in self._left):
+                self._left_claims.append(claim)
+                self._counters.adopted += found
+            else:
+                claim.release()
+
+    def _load(self, path: Path) -> Segment | None:
+        try:
+            return Segment.load(path)
+        except OSError as exc:
+            self._counters.spool_errors += 1
+            self._log.note("spool", "a file of the spool is set aside: %s", exc)
+        with contextlib.suppress(OSError):
+            path.rename(path.with_suffix(".damaged"))  # or it would be found again every minute
+        return None
+
+    def close(self) -> None:
+        """Leaves what is not settled to the next process, on the disk."""
+        self._sync()
+        for segment in (*self._own, *self._left):
+            if segment.has_unread or segment.is_in_flight:
+                segment.rest()
+            else:
+                self._remove(segment)
+        for claim in (self._claim, *self._left_claims):
+            if claim is not None:
+                claim.release()
+        self._claim = None
+        self._left_claims.clear()
+
+    def _refused(self, error: OSError) -> None:
+        """Counts what the disk refused; the producer goes on without it for a while."""
+        self._counters.spool_errors += 1
+        self._retry_at_s = self._clock() + RETRY_S
+        self._log.note(
+            "spool",
+            "the spool in %s can not be used, going on without: %s",
+            self._root,
+            describe(error),
+        )
+
+
+def _directories(root: Path) -> list[Path]:
+    """Directories of producers, oldest first; those being made are hidden."""
+    try:
+        with os.scandir(root) as entries:
+            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+    except OSError:
+        return []  # not there yet, or not ours to read: writing will say so
+    return [root / name for name in sorted(names)]
+
+
+def _segments(directory: Path) -> Iterator[Path]:
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(SUFFIX))  # noqa: PTH208
+    except OSError:
+        return  # removed meanwhile
+    yield from (directory / name for name in names if name.removesuffix(SUFFIX).isdecimal())
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
