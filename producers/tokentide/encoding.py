@@ -25,6 +25,11 @@ from tokentide.fields import (
     TEXT_LIMITS,
 )
 
+_SHORT = min(TEXT_LIMITS.values())
+"""Text no longer than this fits into every field."""
+
+_UNLIMITED = 1 << 62
+
 LEFT_OUT_TAG = "tokentide.left_out"
 """Tag that names the fields an event lost because no JSON can hold their values."""
 
@@ -53,6 +58,10 @@ class Encoder:
         self._base = dict(base)
         self._ids = ids
         self._counters = counters
+        self._fit(self._base)
+        self._base_json = orjson.dumps(self._base, option=_OPTIONS)[1:-1] + b"," if base else b""
+        # Fields that are written beside the event's own: an event that has one of them is merged.
+        self._written = frozenset((*self._base, "seq", "dropped_before"))
 
     def encode(self, entry: Entry, dropped_before: int) -> bytes | None:
         """Returns one line without newline, or None when nothing of the event can be encoded.
@@ -62,6 +71,12 @@ class Encoder:
             dropped_before: Events this producer has dropped so far, all reasons together.
         """
         emitted_ns, seq, given = entry
+        if "tags" in given:
+            given = {**given, "tags": self._tags(given["tags"])}
+        if given and self._written.isdisjoint(given):
+            line = self._encode_as_it_is(emitted_ns, seq, dropped_before, given)
+            if line is not None:
+                return line
         event: dict[str, object] = {**self._base, **given}
         event["seq"] = seq
         event["dropped_before"] = dropped_before
@@ -75,8 +90,33 @@ class Encoder:
         except Exception:
             return self._encode_by_field(event)
 
+    def _encode_as_it_is(
+        self, emitted_ns: int, seq: int, dropped_before: int, event: dict[str, object]
+    ) -> bytes | None:
+        """Returns the line of an event of which nothing has to be altered, None for any other.
+
+        The fields that every event carries are encoded once and for all, and the event is neither
+        merged nor fitted, which makes this twice as fast as the general way.
+        """
+        if not _fits(event):
+            return None
+        try:
+            own = orjson.dumps(event, option=_OPTIONS)
+        except Exception:
+            return None
+        stamp = f'{{"seq":{seq},"dropped_before":{dropped_before},'
+        if not event.get("event_id"):
+            if "event_id" in event:
+                return None
+            stamp += f'"event_id":"{self._ids.new(emitted_ns)}",'
+        if event.get("started_at_us") is None:
+            if "started_at_us" in event:
+                return None
+            stamp += f'"started_at_us":{_start_us(emitted_ns, event.get("duration_ms"))},'
+        return stamp.encode() + self._base_json + own[1:]
+
     def _fit(self, event: dict[str, object]) -> None:
-        """Makes text fields text of bounded length; assigns in place, adds and removes nothing."""
+        """Makes text fields text of bounded length, in place; tags are fitted apart."""
         limits = TEXT_LIMITS
         for name, value in event.items():
             kind = type(value)
@@ -94,10 +134,10 @@ class Encoder:
                 # JSON has no such number. Null says "not reported", which is what it means.
                 event[name] = None
                 self._counters.fields_dropped += 1
-            elif name == "tags":
-                event[name] = self._tags(value)
 
     def _tags(self, value: object) -> dict[str, str] | None:
+        if value is None:
+            return None
         if not issubclass(type(value), dict):
             self._counters.fields_dropped += 1
             return None
@@ -143,6 +183,21 @@ class Encoder:
             return orjson.dumps(sound, option=_OPTIONS)
         except Exception:
             return None
+
+
+def _fits(event: dict[str, object]) -> bool:
+    """Whether `_fit` would leave the event as it is."""
+    limits = TEXT_LIMITS
+    for name, value in event.items():
+        kind = type(value)
+        if kind is str:
+            if len(value) > _SHORT and len(value) > limits.get(name, _UNLIMITED):  # type: ignore[arg-type]
+                return False
+        elif value is None or kind is bool:
+            continue
+        elif name in limits or (kind is float and value - value != 0.0):  # type: ignore[operator]
+            return False  # the difference is zero for finite numbers only
+    return True
 
 
 def as_text(value: object) -> str:

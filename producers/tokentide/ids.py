@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from itertools import count
 
-_VERSION = 0x7 << 76
+_VERSION = 0x7 << 12
 _VARIANT = 0b10 << 62
 
 
@@ -25,7 +25,7 @@ class EventIds:
             child would draw the same bits.
     """
 
-    __slots__ = ("_last_ms", "_next", "_random_bits")
+    __slots__ = ("_front", "_next", "_random_bits")
 
     def __init__(self, random_bits: Callable[[int], int] | None = None) -> None:
         if random_bits is None:
@@ -33,7 +33,9 @@ class EventIds:
             random_bits = random.Random(os.urandom(16)).getrandbits  # noqa: S311
         self._random_bits = random_bits
         self._next = count(random_bits(24)).__next__
-        self._last_ms = 0
+        self._front: tuple[int, int, str] = (0, -1, "")
+        """Milliseconds and upper counter bits of the latest id, and their text: ids of the same
+        millisecond share it. One object, so that threads never see parts of two."""
 
     def new(self, epoch_ns: int) -> str:
         """Returns the canonical text of a new UUIDv7 for an event at `epoch_ns`.
@@ -41,18 +43,14 @@ class EventIds:
         Ids ascend even when the clock steps back: the time part never decreases.
         """
         epoch_ms = epoch_ns // 1_000_000
-        if epoch_ms < self._last_ms:
-            epoch_ms = self._last_ms
-        else:
-            self._last_ms = epoch_ms
         counter = self._next() & 0xFFFF_FFFF
-        number = (
-            (epoch_ms & 0xFFFF_FFFF_FFFF) << 80
-            | _VERSION
-            | (counter >> 20) << 64
-            | _VARIANT
-            | (counter & 0xFFFFF) << 42
-            | self._random_bits(42)
-        )
-        text = f"{number:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        last_ms, upper, front = self._front
+        if epoch_ms > last_ms or counter >> 20 != upper:
+            epoch_ms, upper = max(epoch_ms, last_ms), counter >> 20
+            number = (epoch_ms & 0xFFFF_FFFF_FFFF) << 16 | _VERSION | upper
+            text = number.to_bytes(8, "big").hex()
+            front = f"{text[:8]}-{text[8:12]}-{text[12:]}-"
+            self._front = (epoch_ms, upper, front)
+        number = _VARIANT | (counter & 0xFFFFF) << 42 | self._random_bits(42)
+        text = number.to_bytes(8, "big").hex()
+        return f"{front}{text[:4]}-{text[4:]}"

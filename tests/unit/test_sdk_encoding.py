@@ -11,6 +11,8 @@ from typing import Any, get_args, get_origin
 import orjson
 import pytest
 from annotated_types import MaxLen
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tokentide.counters import Counters
@@ -298,3 +300,29 @@ def test_the_limits_are_those_of_the_event_models() -> None:
 
 def test_the_usage_fields_are_fields_of_the_request_event() -> None:
     assert set(USAGE_FIELDS) <= set(EVENT_MODELS["request"].model_fields)
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=300),
+    st.text("x", min_size=100, max_size=300),
+    st.binary(max_size=4),
+    st.lists(st.text(max_size=3), max_size=3),
+    st.dictionaries(st.text(max_size=99), st.integers() | st.text(max_size=300), max_size=3),
+)
+NAMES = st.sampled_from(
+    "type tenant request_model usage_raw input_tokens duration_ms finish_reasons tags other_units "
+    "event_id started_at_us status unknown".split()
+)
+
+
+@given(st.dictionaries(NAMES, VALUES))
+def test_the_short_way_and_the_general_way_write_the_same_event(fields: dict[str, object]) -> None:
+    short, general = Fixture(), Fixture()
+    shorter = short(**fields)
+    # An event that names a field of its own that all events carry has to be merged.
+    assert general(service="s", **fields) == shorter
+    assert general.counters == short.counters
