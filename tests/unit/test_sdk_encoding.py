@@ -314,8 +314,21 @@ VALUES = st.one_of(
     st.dictionaries(st.text(max_size=99), st.integers() | st.text(max_size=300), max_size=3),
 )
 NAMES = st.sampled_from(
-    "type tenant request_model usage_raw input_tokens duration_ms finish_reasons tags other_units "
-    "event_id started_at_us status unknown".split()
+    [
+        "type",
+        "tenant",
+        "request_model",
+        "usage_raw",
+        "input_tokens",
+        "duration_ms",
+        "finish_reasons",
+        "tags",
+        "other_units",
+        "event_id",
+        "started_at_us",
+        "status",
+        "unknown",
+    ]
 )
 
 
