@@ -1,0 +1,272 @@
+"""Anthropic's Messages API, from its own endpoint, Vertex or a gateway that speaks it.
+
+`input_tokens` there leaves out both caches, so they are added: totals of the event contract are
+inclusive. Streams report the input in `message_start` and running totals in `message_delta`; what
+a delta does not repeat stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from tokentide.usage.flavour import Flavour, StreamReading
+from tokentide.usage.openai_parts import error_fields, read_common_request
+from tokentide.usage.reading import (
+    Fields,
+    count,
+    finish_fields,
+    getter,
+    items,
+    kept,
+    label,
+    read,
+    small_count,
+    take_counts,
+    take_labels,
+    total,
+    usage_fields,
+)
+
+_COUNTS = (
+    ("input_tokens", "input"),
+    ("cache_read_input_tokens", "read"),
+    ("cache_creation_input_tokens", "write"),
+    ("output_tokens", "output"),
+)
+_LIFETIMES = (
+    ("ephemeral_5m_input_tokens", "write_5m"),
+    ("ephemeral_1h_input_tokens", "write_1h"),
+)
+_IDENTITY = (("model", "response_model", 256), ("id", "response_id", 256))
+_SERVED = (
+    ("service_tier", "service_tier", 128),
+    ("speed", "speed", 128),
+    ("inference_geo", "inference_geo", 128),
+)
+_RENAMED = (
+    ("read", "cache_read_tokens"),
+    ("write_1h", "cache_write_1h_tokens"),
+    ("output", "output_tokens"),
+    ("thinking", "reasoning_tokens"),
+    ("searches", "web_searches"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Iterations:
+    """What the per-iteration list of the beta API adds to the totals beside it.
+
+    Attributes:
+        compaction: Counts of compactions, which the top-level usage does not contain.
+        advisor: Counts of an advisor: another model, whose tokens are not in it either.
+        served_by: The fallback model that answered, None when the first one did.
+    """
+
+    compaction: Fields
+    advisor: Fields
+    served_by: str | None
+
+
+def read_counts(usage: object) -> Fields:
+    """Returns the counts of a usage object as they stand in it; nothing is added up."""
+    get = getter(usage)
+    counts: Fields = {}
+    take_counts(counts, get, _COUNTS)
+    lifetimes = get("cache_creation")
+    if lifetimes is not None:
+        take_counts(counts, getter(lifetimes), _LIFETIMES)
+    details = get("output_tokens_details")
+    if details is not None:
+        take_counts(counts, getter(details), (("thinking_tokens", "thinking"),))
+    tools = get("server_tool_use")
+    if tools is not None:
+        searches = small_count(read(tools, "web_search_requests"))
+        if searches is not None:
+            counts["searches"] = searches
+    return counts
+
+
+def inclusive(counts: Fields) -> Fields:
+    """Returns counts under the event's names, with both caches part of the input."""
+    get = cast("Mapping[str, int]", counts).get
+    fields: Fields = {ours: counts[name] for name, ours in _RENAMED if name in counts}
+    written = get("write")
+    if written is None:
+        written = total(get("write_5m"), get("write_1h"))
+    if written is not None:
+        fields["cache_write_tokens"] = written
+    uncached = get("input")
+    if uncached is not None:  # caches without the rest of the input are no total
+        fields["input_tokens"] = total(uncached, get("read"), written)
+    return fields
+
+
+def _iterations(entries: object) -> Iterations:
+    compaction: Fields = {}
+    advisor: Fields = {}
+    served_by: str | None = None
+    for entry in items(entries):
+        kind = label(read(entry, "type"))
+        if kind == "compaction":
+            _add(compaction, inclusive(read_counts(entry)))
+        elif kind == "advisor_message":
+            _add(advisor, inclusive(read_counts(entry)))
+        elif kind == "fallback_message":
+            served_by = label(read(entry, "model"), 256)
+    return Iterations(compaction, advisor, served_by)
+
+
+def _add(sums: Fields, counts: Fields) -> None:
+    for name, number in counts.items():
+        sums[name] = total(cast("int | None", sums.get(name)), cast("int | None", number))
+
+
+def _usage(counts: Fields, iterations: Iterations | None) -> Fields:
+    fields = inclusive(counts)
+    if iterations is not None:
+        if "input_tokens" in fields:
+            _add(fields, iterations.compaction)
+        # No field holds another model's tokens, and they must not go unseen.
+        fields["other_units"] = {
+            f"advisor_{name}": iterations.advisor[name]
+            for name in ("input_tokens", "output_tokens")
+            if iterations.advisor.get(name) is not None
+        }
+    return usage_fields(fields)
+
+
+def _take_served(fields: Fields, usage: object) -> None:
+    """Adds under what conditions the call was served."""
+    take_labels(fields, getter(usage), _SERVED)
+    if fields.get("service_tier") == "batch":
+        fields["processing"] = "batch"
+
+
+def _stop(reason: object, details: object) -> Fields:
+    fields = finish_fields((reason,))
+    if details is not None and fields.get("status") == "refused":
+        category = label(read(details, "category"))
+        if category is not None:
+            fields["error_code"] = category
+    return fields
+
+
+def read_response(response: object) -> Fields:
+    """Returns the event fields of a `Message`, of the raw or the beta API."""
+    get = getter(response)
+    usage = get("usage")
+    entries = read(usage, "iterations")
+    iterations = None if entries is None else _iterations(entries)
+    fields = _usage(read_counts(usage), iterations)
+    take_labels(fields, get, _IDENTITY)
+    if iterations is not None and iterations.served_by:
+        fields["response_model"] = iterations.served_by
+    _take_served(fields, usage)
+    blocks = items(get("content"))
+    if blocks:
+        fields["tool_calls_count"] = sum(read(block, "type") == "tool_use" for block in blocks)
+    fields.update(_stop(get("stop_reason"), get("stop_details")))
+    if get("type") == "error":
+        fields.update(error_fields(get("error")))
+    return fields
+
+
+class MessageStream:
+    """Reads raw stream events, and those of the SDK's `messages.stream()` helper."""
+
+    __slots__ = ("_blocks", "_calls", "_counts", "_ended", "_fields", "_iterations", "_stop")
+
+    def __init__(self) -> None:
+        self._fields: Fields = {}
+        self._counts: Fields = {}
+        self._iterations: Iterations | None = None
+        self._stop: Fields = {}
+        self._blocks = self._calls = 0
+        self._ended = False
+
+    def add(self, chunk: Any) -> None:
+        """Looks at one event; content deltas cost a comparison."""
+        try:
+            kind = chunk["type"] if type(chunk) is dict else chunk.type
+            if kind == "content_block_delta":
+                return
+            if kind == "content_block_start":
+                self._blocks += 1
+                self._calls += label(read(chunk, "content_block", "type")) == "tool_use"
+            elif kind == "message_start":
+                self._start(read(chunk, "message"))
+            elif kind == "message_delta":
+                self._delta(chunk)
+            elif kind == "error":
+                self._stop.update(error_fields(read(chunk, "error")))
+        except Exception:  # an event of the host's own making; the others still count
+            return
+
+    def _start(self, message: object) -> None:
+        get = getter(message)
+        usage = get("usage")
+        take_labels(self._fields, get, _IDENTITY)
+        _take_served(self._fields, usage)
+        self._counts = read_counts(usage)
+
+    def _delta(self, chunk: object) -> None:
+        usage = read(chunk, "usage")
+        _take_served(self._fields, usage)
+        for name, number in read_counts(usage).items():
+            # Totals are cumulative, so a zero behind a count is a proxy that left the field out.
+            if number or name == "output" or name not in self._counts:
+                self._counts[name] = number
+            self._ended |= name == "output"
+        entries = read(usage, "iterations")
+        if entries is not None:
+            self._iterations = _iterations(entries)
+        delta = getter(read(chunk, "delta"))
+        self._stop.update(_stop(delta("stop_reason"), delta("stop_details")))
+
+    def fields(self) -> Fields:
+        """Returns the event fields; without a final count the usage is a lower bound."""
+        fields = dict(self._fields)
+        fields.update(_usage(self._counts, self._iterations))
+        if not self._ended:
+            # What message_start said of the output is its first token, not what was billed.
+            fields["usage_source"] = "missing"
+        if self._iterations is not None and self._iterations.served_by:
+            fields["response_model"] = self._iterations.served_by
+        if self._blocks:
+            fields["tool_calls_count"] = self._calls
+        if self._fields or self._blocks:
+            # A stream that ended without a reason was cut off.
+            fields.update(self._stop or finish_fields(("error",)))
+        return fields
+
+
+def read_request(arguments: Mapping[str, object]) -> Fields:
+    """Returns the event fields of the keyword arguments of `messages.create` or `.stream`."""
+    get = getter(arguments)
+    fields = read_common_request(get)
+    effort = label(read(get("output_config"), "effort"))
+    fields.update(
+        kept(
+            {
+                "max_tokens": count(get("max_tokens")),
+                "reasoning_level": effort or label(read(get("thinking"), "type")),
+            }
+        )
+    )
+    return fields
+
+
+def read_stream() -> StreamReading:
+    """Returns a reading for one stream."""
+    return MessageStream()
+
+
+FLAVOUR = Flavour(
+    name="anthropic_messages",
+    operation="chat",
+    read_request=read_request,
+    read_response=read_response,
+    read_stream=read_stream,
+)

@@ -1,0 +1,209 @@
+"""Amazon Bedrock's Converse and ConverseStream, one format for every model.
+
+boto3 answers with a dict. `inputTokens` leaves out what was read from or written to a cache, so
+both are added. In a stream the counts come in the last event, `metadata`.
+
+The instrumentation of ConverseStream gives `add` first the response itself (for its request id and
+retries; its `stream` is never touched) and then each event of that stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokentide.usage.flavour import Flavour, StreamReading
+from tokentide.usage.openai_parts import read_common_request
+from tokentide.usage.reading import (
+    Fields,
+    Get,
+    count,
+    finish_fields,
+    getter,
+    items,
+    kept,
+    label,
+    read,
+    small_count,
+    total,
+    usage_fields,
+)
+
+_LONG_TTLS = frozenset({"12h", "24h"})
+_NAMED_IN_ARN = ("foundation-model/", "inference-profile/")
+
+
+def add_caches(
+    uncached: int | None, cache_read: int | None, cache_write: int | None, output: int | None
+) -> Fields:
+    """Returns inclusive counts from Bedrock's, which leave the caches out of the input."""
+    return {
+        # Caches without the rest of the input are no total.
+        "input_tokens": None if uncached is None else total(uncached, cache_read, cache_write),
+        "cache_read_tokens": cache_read,
+        "cache_write_tokens": cache_write,
+        "output_tokens": output,
+    }
+
+
+def _first_count(get: Get, *names: str) -> int | None:
+    return next((number for name in names if (number := count(get(name))) is not None), None)
+
+
+def read_usage(usage: object) -> Fields:
+    """Returns usage fields of a `TokenUsage`, also of the one in bodies of Amazon Nova."""
+    get = getter(usage)
+    by_ttl: dict[str, int | None] = {}
+    for entry in items(get("cacheDetails"), 16):
+        of_entry = getter(entry)
+        ttl = label(of_entry("ttl")) or ""
+        kind = "long" if ttl in _LONG_TTLS else ttl
+        by_ttl[kind] = total(by_ttl.get(kind), count(of_entry("inputTokens")))
+    written = _first_count(get, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
+    fields = add_caches(
+        count(get("inputTokens")),
+        _first_count(get, "cacheReadInputTokens", "cacheReadInputTokenCount"),
+        total(*by_ttl.values()) if written is None else written,
+        count(get("outputTokens")),
+    )
+    fields["cache_write_1h_tokens"] = by_ttl.get("1h")
+    fields["cache_write_long_tokens"] = by_ttl.get("long")
+    return usage_fields(fields)
+
+
+def read_envelope(response: object) -> Fields:
+    """Returns what boto3 says of the exchange itself: the request id and its own retries."""
+    get = getter(read(response, "ResponseMetadata"))
+    retries = small_count(get("RetryAttempts"))
+    return kept({"response_id": label(get("RequestId"), 256), "retry_count": retries})
+
+
+def _served(get: Get) -> Fields:
+    """Returns how the call was served, from a response or from a stream's last event."""
+    router = read(get("trace"), "promptRouter", "invokedModelId")
+    return kept(
+        {
+            "response_model": model_name(router) if router is not None else None,
+            "service_tier": label(read(get("serviceTier"), "type")),
+            "speed": label(read(get("performanceConfig"), "latency")),
+        }
+    )
+
+
+def read_response(response: object) -> Fields:
+    """Returns the event fields of the dict that `converse` returns."""
+    get = getter(response)
+    fields = read_envelope(response)
+    fields.update(_served(get))
+    fields.update(read_usage(get("usage")))
+    fields.update(finish_fields((get("stopReason"),)))
+    blocks = items(read(get("output"), "message", "content"))
+    if blocks:
+        fields["tool_calls_count"] = sum(read(b, "toolUse") is not None for b in blocks)
+    return fields
+
+
+class ConverseStream:
+    """Reads the events of a ConverseStream."""
+
+    __slots__ = ("_calls", "_fields", "_reason", "_seen")
+
+    def __init__(self) -> None:
+        self._fields: Fields = {}
+        self._reason: object = None
+        self._calls = 0
+        self._seen = False
+
+    def add(self, chunk: Any) -> None:
+        """Looks at one event, or at the response whose stream follows."""
+        try:
+            if type(chunk) is dict and "contentBlockDelta" in chunk:
+                return
+            self._look(getter(chunk))
+        except Exception:  # an event of the host's own making; the others still count
+            return
+
+    def _look(self, get: Get) -> None:
+        if get("ResponseMetadata") is not None:
+            self._fields.update(read_envelope({"ResponseMetadata": get("ResponseMetadata")}))
+            return
+        self._seen = True
+        if read(get("contentBlockStart"), "start", "toolUse") is not None:
+            self._calls += 1
+        reason = read(get("messageStop"), "stopReason")
+        if reason is not None:
+            self._reason = reason
+        metadata = get("metadata")
+        if metadata is not None:
+            self._fields.update(_served(getter(metadata)))
+            self._fields.update(read_usage(read(metadata, "usage")))
+
+    def fields(self) -> Fields:
+        """Returns the event fields of what has arrived so far."""
+        fields: Fields = {"usage_source": "missing", **self._fields}
+        if self._seen:
+            fields["tool_calls_count"] = self._calls
+            # A stream that ended without a reason was cut off.
+            fields.update(finish_fields((self._reason or "error",)))
+        return fields
+
+
+def model_name(identifier: object) -> str | None:
+    """Returns a model id as prices name it: an ARN of a model or of a profile loses its front.
+
+    An application inference profile has a name of the customer's own, so its ARN stays whole.
+    """
+    name = label(identifier, 2048)
+    if name is not None and name.startswith("arn:"):
+        for part in _NAMED_IN_ARN:
+            before, found, model = name.partition(part)
+            if found and before[-1:] in ":/":
+                return model[:256] or None
+    return name[:256] if name else None
+
+
+def read_identifiers(get: Get) -> Fields:
+    """Returns the model and the region that a `modelId` names."""
+    name = label(get("modelId"), 2048) or ""
+    is_arn = name.startswith("arn:")
+    region = name.split(":", 4)[3:4] if is_arn else []
+    return kept(
+        {
+            "request_model": model_name(get("modelId")),
+            "region": (label(region[0]) if region else None),
+        }
+    )
+
+
+def read_request(arguments: Mapping[str, object]) -> Fields:
+    """Returns the event fields of the keyword arguments of `converse` or `converse_stream`."""
+    get = getter(arguments)
+    config = getter(get("inferenceConfig"))
+    extra = getter(get("additionalModelRequestFields"))
+    effort = read(extra("output_config"), "effort") or extra("reasoning_effort")
+    fields = read_identifiers(get)
+    fields.update(read_common_request(config))
+    fields.update(
+        kept(
+            {
+                "max_tokens": count(config("maxTokens")),
+                "service_tier_requested": label(read(get("serviceTier"), "type")),
+                "reasoning_level": label(effort) or label(read(extra("thinking"), "type")),
+            }
+        )
+    )
+    return fields
+
+
+def read_stream() -> StreamReading:
+    """Returns a reading for one stream."""
+    return ConverseStream()
+
+
+FLAVOUR = Flavour(
+    name="bedrock_converse",
+    operation="chat",
+    read_request=read_request,
+    read_response=read_response,
+    read_stream=read_stream,
+)

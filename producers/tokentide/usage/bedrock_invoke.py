@@ -1,0 +1,272 @@
+"""Amazon Bedrock's InvokeModel and InvokeModelWithResponseStream: each model's own format.
+
+The body of a response is a stream that can be read once, and it belongs to the service: nothing
+here reads it. The seam with the instrumentation:
+
+- `read_response(response)` takes the dict of boto3 as it is and finds the token counts in its
+  HTTP headers. The rest (finish reason, thinking, lifetimes of caches) is in the body, so it also
+  takes `{**response, "body": raw}`, where `raw` is the bytes that the service has read by then
+  (a tee around `body.read`), or the body alone: bytes, text or parsed JSON. Of a body that is
+  anything else, or longer than `MAX_BODY_BYTES`, only the headers count.
+- Of a stream, `add` takes first the response itself and then every event, `{"chunk": {"bytes":
+  ...}}`, as the service iterates over `response["body"]`.
+
+The `model` of a body is the vendor's own name, without the route (`us.`, `global.`) that decides
+the price on Bedrock. So `response_model` stays absent and `modelId` is what gets priced.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tokentide.usage import anthropic_messages, bedrock_converse
+from tokentide.usage.bedrock_bodies import read_body
+from tokentide.usage.flavour import Flavour, StreamReading, flavour
+from tokentide.usage.reading import (
+    Fields,
+    Get,
+    count,
+    finish_fields,
+    getter,
+    kept,
+    label,
+    read,
+    usage_fields,
+)
+
+MAX_BODY_BYTES = 256 * 1024
+"""Longest body that is parsed, about 2 ms; longer ones are embeddings and images."""
+_MAX_CHUNK_BYTES = 64 * 1024
+_MAX_REQUEST_BYTES = 64 * 1024
+
+_HEADER = "x-amzn-bedrock-"
+_METRICS = "amazon-bedrock-invocationMetrics"
+
+_CONTENT = (b'{"type":"content_block_delta"', b'{"contentBlockDelta"')
+"""How chunks begin that only continue a text: Anthropic's, Amazon Nova's."""
+_NO_REASON = (b":null}", b":null}]}")
+"""How chunks of other models end while there is no reason to stop: Llama's, Mistral's, Titan's."""
+_EVENTS = (b'{"type":"', b'{"messageStop', b'{"metadata', b'{"contentBlockStart')
+# What other chunks contain when they say more than text.
+_METRICS_MARK = _METRICS.encode()
+_REASON_MARK = b'eason":"'
+_USAGE_MARK = b'"usage":{'
+_CALLS_MARK = b'"tool_calls":['
+
+_LIMIT = (
+    r'"(?:max_tokens|max_gen_len|max_tokens_to_sample|maxTokens|maxTokenCount)"\s*:\s*(\d{1,9})'
+)
+_LIMIT_IN_TEXT = re.compile(_LIMIT)
+_LIMIT_IN_BYTES = re.compile(_LIMIT.encode())
+"""The limit on the answer in a request: within a prompt its quotation marks would be escaped."""
+
+
+def parse_json(raw: object, most_bytes: int) -> object:
+    """Returns text as JSON, None when it is too long or not JSON; anything else as it is."""
+    if type(raw) not in (bytes, bytearray, str):
+        return raw
+    if len(raw) > most_bytes:  # type: ignore[arg-type]
+        return None
+    try:
+        return json.loads(raw)  # type: ignore[arg-type]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _number(text: object) -> int | None:
+    """Returns the count in a header."""
+    word = label(text, 20)
+    return count(int(word)) if word is not None and word.isascii() and word.isdigit() else None
+
+
+def _from_headers(response: object) -> Fields:
+    """Returns usage fields of the token count headers, which leave caches out of the input."""
+    headers = getter(read(response, "ResponseMetadata", "HTTPHeaders"))
+    return bedrock_converse.add_caches(
+        _number(headers(f"{_HEADER}input-token-count")),
+        _number(headers(f"{_HEADER}cache-read-input-token-count")),
+        _number(headers(f"{_HEADER}cache-write-input-token-count")),
+        _number(headers(f"{_HEADER}output-token-count")),
+    )
+
+
+def _from_metrics(metrics: object) -> Fields:
+    get = getter(metrics)
+    return bedrock_converse.add_caches(
+        count(get("inputTokenCount")),
+        count(get("cacheReadInputTokenCount")),
+        count(get("cacheWriteInputTokenCount")),
+        count(get("outputTokenCount")),
+    )
+
+
+def _served(response: object) -> Fields:
+    get = getter(response)
+    fields = bedrock_converse.read_envelope(response)
+    fields.update(
+        kept(
+            {
+                "service_tier": label(get("serviceTier")),
+                "speed": label(get("performanceConfigLatency")),
+            }
+        )
+    )
+    return fields
+
+
+def completed(fields: Fields, others: Fields) -> Fields:
+    """Returns the fields with the totals they lack taken from elsewhere; what they have stays.
+
+    Args:
+        fields: From the body, which divides the counts most finely.
+        others: Counts of the headers or of the invocation metrics; None is not reported.
+    """
+    lacks_input, lacks_output = "input_tokens" not in fields, "output_tokens" not in fields
+    taken = usage_fields(
+        {
+            name: number
+            for name, number in others.items()
+            if (lacks_output if name == "output_tokens" else lacks_input)
+        }
+    )
+    return fields if taken["usage_source"] == "missing" else {**fields, **taken}
+
+
+def read_response(response: object) -> Fields:
+    """Returns the event fields of an InvokeModel response, or of its body; see the module."""
+    get = getter(response)
+    body = get("body")
+    is_envelope = body is not None or get("ResponseMetadata") is not None
+    parsed = parse_json(body if is_envelope else response, MAX_BODY_BYTES)
+    fields = completed(read_body(parsed), _from_metrics(read(parsed, _METRICS)))
+    if is_envelope:
+        fields = completed(fields, _from_headers(response))
+        fields.update(_served(response))
+    return fields
+
+
+class InvokeStream:
+    """Reads the chunks of InvokeModelWithResponseStream, whichever model sends them."""
+
+    __slots__ = ("_found", "_inner", "_metrics", "_response", "_seen")
+
+    def __init__(self) -> None:
+        self._inner: StreamReading | None = None
+        self._response: Fields = {}
+        self._metrics: Fields = {}
+        self._found: Fields = {}
+        self._seen = False
+
+    def add(self, chunk: Any) -> None:
+        """Looks at one event; a chunk of text is recognised by its first bytes."""
+        try:
+            if self._seen and type(chunk) is dict:
+                data = chunk["chunk"]["bytes"]
+                if type(data) is bytes:
+                    if data.startswith(_CONTENT) or data.endswith(_NO_REASON):
+                        return
+                    if not (
+                        data.startswith(_EVENTS)
+                        or _METRICS_MARK in data
+                        or _REASON_MARK in data
+                        or _USAGE_MARK in data
+                        or _CALLS_MARK in data
+                    ):
+                        return
+            self._look(chunk)
+        except Exception:  # an event of the host's own making; the others still count
+            return
+
+    def _look(self, chunk: object) -> None:
+        if read(chunk, "ResponseMetadata") is not None:
+            self._response = _served(chunk)
+            return
+        event = parse_json(read(chunk, "chunk", "bytes"), _MAX_CHUNK_BYTES)
+        if event is None:
+            return
+        metrics = read(event, _METRICS)
+        if metrics is not None:
+            self._metrics = _from_metrics(metrics)
+        if not self._seen:
+            self._seen = True
+            self._inner = _inner_stream(getter(event))
+        if self._inner is None:
+            self._found.update(read_body(event))
+        else:
+            self._inner.add(event)
+
+    def fields(self) -> Fields:
+        """Returns the event fields; running counts of an answer that never ended are no bill."""
+        if self._inner is None:
+            fields: Fields = {**self._found, "usage_source": "missing"}
+            if self._seen and "finish_reasons" not in fields:
+                fields.update(finish_fields(("error",)))
+        else:
+            fields = self._inner.fields()
+            fields.pop("response_model", None)
+        if fields["usage_source"] == "missing" and self._metrics:
+            fields.update(usage_fields(self._metrics))
+        fields.update(self._response)
+        return fields
+
+
+def _inner_stream(get: Get) -> StreamReading | None:
+    """Returns a reading of the format that the first event of a stream shows, None for others."""
+    if label(get("type")) == "message_start":
+        return anthropic_messages.read_stream()
+    if get("messageStart") is not None or get("contentBlockDelta") is not None:
+        return bedrock_converse.read_stream()
+    if get("choices") is not None and label(get("object")):
+        return flavour("openai_chat").read_stream()
+    return None
+
+
+_OPERATIONS = (("embed", "embeddings"), ("rerank", "rerank"), ("image", "image_generation"))
+
+
+def read_request(arguments: Mapping[str, object]) -> Fields:
+    """Returns the event fields of the keyword arguments of `invoke_model`.
+
+    The operation is among them when the name of the model tells it.
+    """
+    get = getter(arguments)
+    fields = bedrock_converse.read_identifiers(get)
+    model = str(fields.get("request_model", "")).lower()
+    operation = next((found for part, found in _OPERATIONS if part in model), None)
+    fields.update(
+        kept(
+            {
+                "operation": operation,
+                "max_tokens": _limit_asked(get("body")),
+                "service_tier_requested": label(get("serviceTier")),
+            }
+        )
+    )
+    return fields
+
+
+def _limit_asked(body: object) -> int | None:
+    """Returns the limit on output tokens in a request, without parsing the prompt around it."""
+    found: re.Match[str] | re.Match[bytes] | None = None
+    if type(body) is str:
+        found = _LIMIT_IN_TEXT.search(body, 0, _MAX_REQUEST_BYTES)
+    elif type(body) is bytes:
+        found = _LIMIT_IN_BYTES.search(body, 0, _MAX_REQUEST_BYTES)
+    return None if found is None else int(found[1])
+
+
+def read_stream() -> StreamReading:
+    """Returns a reading for one stream."""
+    return InvokeStream()
+
+
+FLAVOUR = Flavour(
+    name="bedrock_invoke",
+    operation="chat",
+    read_request=read_request,
+    read_response=read_response,
+    read_stream=read_stream,
+)

@@ -1,0 +1,257 @@
+"""Google's generateContent, of the Gemini API and of Vertex AI, and its embeddings.
+
+JSON has camelCase names, the SDK's objects snake_case ones: both are read. `promptTokenCount`
+contains what was read from a cache; thoughts and the results of tools are counted beside the
+answer and the prompt, so they are added. Streams repeat running totals: the last ones hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokentide.usage.flavour import Flavour, StreamReading
+from tokentide.usage.openai_parts import read_common_request
+from tokentide.usage.reading import (
+    MAX_REASONS,
+    Fields,
+    Get,
+    count,
+    finish_fields,
+    getter,
+    items,
+    kept,
+    label,
+    read,
+    small_count,
+    total,
+    usage_fields,
+    whole,
+)
+
+_UNSPECIFIED = frozenset({"TRAFFIC_TYPE_UNSPECIFIED", "SERVICE_TIER_UNSPECIFIED", "unspecified"})
+_TIER_HEADER = "x-gemini-service-tier"
+_BILLED_BY_PROMPT = ("gemini-1", "gemini-2")
+"""Models whose search grounding is billed once per prompt, however many queries it took."""
+
+
+def either(get: Get, camel: str, snake: str) -> object:
+    """Returns a value by its JSON name or by the name of the SDK's objects."""
+    found = get(camel)
+    return found if found is not None else get(snake)
+
+
+def _modalities(get: Get, camel: str, snake: str) -> dict[str, int]:
+    """Returns the tokens of each modality of one list of details, as the lists state them."""
+    found: dict[str, int] = {}
+    for entry in items(either(get, camel, snake), 64):
+        of_entry = getter(entry)
+        number = count(either(of_entry, "tokenCount", "token_count"))
+        modality = label(of_entry("modality"))
+        if number is not None and modality is not None:
+            # Documents are read as images of their pages, and billed as such.
+            name = "IMAGE" if modality.upper() == "DOCUMENT" else modality.upper()
+            found[name] = found.get(name, 0) + number
+    return found
+
+
+def read_usage(usage: object) -> Fields:
+    """Returns usage fields of a usage metadata object, also of the Live API's."""
+    get = getter(usage)
+    cached = count(either(get, "cachedContentTokenCount", "cached_content_token_count"))
+    answer = count(either(get, "candidatesTokenCount", "candidates_token_count"))
+    if answer is None:
+        answer = count(either(get, "responseTokenCount", "response_token_count"))
+    thoughts = count(either(get, "thoughtsTokenCount", "thoughts_token_count"))
+    prompt = _modalities(get, "promptTokensDetails", "prompt_tokens_details")
+    tools = _modalities(get, "toolUsePromptTokensDetails", "tool_use_prompt_tokens_details")
+    output = _modalities(get, "candidatesTokensDetails", "candidates_tokens_details")
+    output = output or _modalities(get, "responseTokensDetails", "response_tokens_details")
+    in_cache = _modalities(get, "cacheTokensDetails", "cache_tokens_details")
+    return usage_fields(
+        {
+            "input_tokens": total(
+                count(either(get, "promptTokenCount", "prompt_token_count")),
+                count(either(get, "toolUsePromptTokenCount", "tool_use_prompt_token_count")),
+            ),
+            "output_tokens": total(answer, thoughts),
+            "cache_read_tokens": cached,
+            "cache_read_audio_tokens": in_cache.get("AUDIO"),
+            "reasoning_tokens": thoughts,
+            "input_audio_tokens": total(prompt.get("AUDIO"), tools.get("AUDIO")),
+            "input_image_tokens": total(prompt.get("IMAGE"), tools.get("IMAGE")),
+            "input_video_tokens": total(prompt.get("VIDEO"), tools.get("VIDEO")),
+            "output_audio_tokens": count(output.get("AUDIO")),
+            "output_image_tokens": count(output.get("IMAGE")),
+        }
+    )
+
+
+def _identity(get: Get, usage: object) -> Fields:
+    of_usage = getter(usage)
+    tier = label(either(of_usage, "trafficType", "traffic_type"))
+    tier = tier or label(either(of_usage, "serviceTier", "service_tier"))
+    if tier is None:
+        http = either(get, "sdkHttpResponse", "sdk_http_response")
+        tier = label(read(http, "headers", _TIER_HEADER))
+    return kept(
+        {
+            "response_model": label(either(get, "modelVersion", "model_version"), 256),
+            "response_id": label(either(get, "responseId", "response_id"), 256),
+            "service_tier": None if tier in _UNSPECIFIED else tier,
+        }
+    )
+
+
+def _blocked(get: Get) -> Fields:
+    """Returns the fields of a prompt that was blocked before anything was generated."""
+    feedback = getter(either(get, "promptFeedback", "prompt_feedback"))
+    reason = label(either(feedback, "blockReason", "block_reason"))
+    if reason is None:
+        return {}
+    return {"status": "filtered", "finish_reasons": ["content_filter", reason]}
+
+
+def _calls(candidate: Get) -> int:
+    """Returns how many functions a candidate wants to be called."""
+    parts = items(read(candidate("content"), "parts"))
+    return sum(either(getter(p), "functionCall", "function_call") is not None for p in parts)
+
+
+def _queries(candidate: Get) -> int:
+    """Returns how many web searches a candidate is grounded on."""
+    grounding = getter(either(candidate, "groundingMetadata", "grounding_metadata"))
+    return len(items(either(grounding, "webSearchQueries", "web_search_queries")))
+
+
+def _searches(queries: int, fields: Fields) -> Fields:
+    if not queries:
+        return {}
+    by_prompt = str(fields.get("response_model", "")).startswith(_BILLED_BY_PROMPT)
+    return {"web_searches": 1 if by_prompt else small_count(queries)}
+
+
+def _embedding_tokens(get: Get) -> int | None:
+    """Returns the tokens of an embedding on Vertex, which states them for every text."""
+    counts = [
+        whole(either(getter(read(entry, "statistics")), "tokenCount", "token_count"))
+        for entry in items(get("embeddings"))
+    ]
+    return total(*counts)
+
+
+def read_response(response: object) -> Fields:
+    """Returns the event fields of a `GenerateContentResponse` or an `EmbedContentResponse`."""
+    get = getter(response)
+    usage = either(get, "usageMetadata", "usage_metadata")
+    candidates = [getter(candidate) for candidate in items(get("candidates"), MAX_REASONS)]
+    fields = _identity(get, usage)
+    fields.update(read_usage(usage))
+    if get("embeddings") is not None:
+        fields["operation"] = "embeddings"
+        tokens = _embedding_tokens(get)
+        if fields["usage_source"] == "missing" and tokens is not None:
+            fields.update(input_tokens=tokens, usage_source="provider")
+    reasons = [either(candidate, "finishReason", "finish_reason") for candidate in candidates]
+    fields.update(finish_fields(reasons))
+    if candidates:
+        fields["tool_calls_count"] = sum(map(_calls, candidates))
+    fields.update(_searches(max(map(_queries, candidates), default=0), fields))
+    fields.update(_blocked(get))
+    return fields
+
+
+class ContentStream:
+    """Reads the chunks of `generate_content_stream`, objects of the SDK or JSON."""
+
+    __slots__ = ("_calls", "_fields", "_has_candidates", "_queries", "_reasons", "_usage")
+
+    def __init__(self) -> None:
+        self._fields: Fields = {}
+        self._usage: object = None
+        self._reasons: dict[int, object] = {}
+        self._calls = self._queries = 0
+        self._has_candidates = False
+
+    def add(self, chunk: Any) -> None:
+        """Looks at one chunk; one that only continues a text costs a few attribute reads."""
+        try:
+            if type(chunk) is not dict and self._has_candidates:
+                self._usage = chunk.usage_metadata or self._usage
+                (candidate,) = chunk.candidates
+                (part,) = candidate.content.parts
+                if candidate.finish_reason is None and part.function_call is None:
+                    return
+        except Exception:  # noqa: S110 - no text alone: looked at below, every read guarded
+            pass
+        try:
+            self._add(getter(chunk))
+        except Exception:  # a chunk of the host's own making; the others still count
+            return
+
+    def _add(self, get: Get) -> None:
+        usage = either(get, "usageMetadata", "usage_metadata")
+        if usage is not None:
+            self._usage = usage
+        self._fields.update(_identity(get, usage))
+        self._fields.update(_blocked(get))
+        for position, candidate in enumerate(map(getter, items(get("candidates"), MAX_REASONS))):
+            self._has_candidates = True
+            reason = either(candidate, "finishReason", "finish_reason")
+            if reason is not None:
+                index = small_count(candidate("index"))
+                self._reasons[position if index is None else min(index, MAX_REASONS)] = reason
+            self._calls += _calls(candidate)
+            self._queries = max(self._queries, _queries(candidate))
+
+    def fields(self) -> Fields:
+        """Returns the event fields; the running totals of an unfinished answer are no bill."""
+        fields = read_usage(self._usage)
+        fields.update(self._fields)
+        fields.update(finish_fields(self._reasons[index] for index in sorted(self._reasons)))
+        fields.update(_blocked_status(self._fields))
+        if self._has_candidates:
+            fields["tool_calls_count"] = self._calls
+            if not self._reasons:
+                fields["usage_source"] = "missing"
+        fields.update(_searches(self._queries, fields))
+        return fields
+
+
+def _blocked_status(fields: Fields) -> Fields:
+    return {name: fields[name] for name in ("status", "finish_reasons") if name in fields}
+
+
+def read_request(arguments: Mapping[str, object]) -> Fields:
+    """Returns the event fields of the keyword arguments of `models.generate_content`."""
+    get = getter(arguments)
+    config = getter(get("config"))
+    thinking = getter(either(config, "thinkingConfig", "thinking_config"))
+    model = label(get("model"), 256)
+    fields = read_common_request(config)
+    fields.update(
+        kept(
+            {
+                # `publishers/google/models/…` and `models/…` name the model in their last part.
+                "request_model": model.rpartition("models/")[2] or model if model else None,
+                "max_tokens": count(either(config, "maxOutputTokens", "max_output_tokens")),
+                "choices": small_count(either(config, "candidateCount", "candidate_count")),
+                "reasoning_level": label(either(thinking, "thinkingLevel", "thinking_level")),
+            }
+        )
+    )
+    return fields
+
+
+def read_stream() -> StreamReading:
+    """Returns a reading for one stream."""
+    return ContentStream()
+
+
+FLAVOUR = Flavour(
+    name="gemini",
+    operation="generate_content",
+    read_request=read_request,
+    read_response=read_response,
+    read_stream=read_stream,
+)

@@ -1,0 +1,159 @@
+"""Mistral's chat, embeddings, OCR, transcription and conversations.
+
+Chat answers are OpenAI's but for the places of cached tokens, for seconds of audio (not part of
+the prompt's tokens, billed apart) and for streams, whose chunks the SDK wraps in events. OCR is
+counted in pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokentide.usage import openai_chat
+from tokentide.usage.flavour import Flavour, StreamReading
+from tokentide.usage.openai_parts import choices_asked, limit_asked, read_common_request
+from tokentide.usage.openai_stream import ChatStream
+from tokentide.usage.reading import (
+    Fields,
+    Get,
+    amount,
+    count,
+    getter,
+    items,
+    kept,
+    label,
+    read,
+    read_first,
+    small_count,
+    total,
+    usage_fields,
+)
+
+_MOST_PAGES = 256
+"""Pages of one OCR answer that are searched for annotations."""
+
+
+def read_usage(usage: object) -> Fields:
+    """Returns the counts of a `UsageInfo`, and the tier it names."""
+    get = getter(usage)
+    counts = openai_chat.read_usage(usage)
+    if "cache_read_tokens" not in counts:
+        found = count(read(get("prompt_token_details"), "cached_tokens"))
+        counts["cache_read_tokens"] = count(get("num_cached_tokens")) if found is None else found
+    seconds = amount(get("prompt_audio_seconds"))
+    if seconds is not None:
+        counts["other_units"] = {"seconds": seconds}
+    tier = label(get("service_tier"))
+    if tier is not None:
+        counts["service_tier"] = tier
+    connectors = get("connectors")
+    if connectors is not None:
+        counts.update(_connectors(get, connectors))
+    return counts
+
+
+def _connectors(get: Get, connectors: object) -> Fields:
+    """Returns what tools of the server read (tokens beside the prompt's) and searched."""
+    uses = getter(connectors)
+    searches = (small_count(uses("web_search")), small_count(uses("web_search_premium")))
+    return {
+        "input_tokens": total(count(get("prompt_tokens")), count(get("connector_tokens"))),
+        "web_searches": small_count(total(*searches)),
+    }
+
+
+def _pages(get: Get) -> Fields:
+    """Returns what an OCR answer is billed for: pages, and those of them with annotations."""
+    processed = amount(read(get("usage_info"), "pages_processed"))
+    is_annotated = label(get("document_annotation")) is not None or any(
+        label(read(image, "image_annotation")) is not None
+        for page in items(get("pages"), _MOST_PAGES)
+        for image in items(read(page, "images"), 8)
+    )
+    units = kept({"pages": processed, "annotated_pages": processed if is_annotated else None})
+    fields = usage_fields({"other_units": units})
+    return fields | kept({"operation": "ocr", "response_model": label(get("model"), 256)})
+
+
+def _is_embedding(get: Get) -> bool:
+    return read(read_first(get("data")), "embedding") is not None
+
+
+def read_response(response: object) -> Fields:
+    """Returns the event fields of an answer of any of these APIs."""
+    get = getter(response)
+    if get("usage_info") is not None:
+        return _pages(get)
+    fields = openai_chat.read_response(response, read_usage)
+    if get("choices") is not None:
+        return fields
+    if get("outputs") is not None:
+        calls = (label(read(entry, "type")) for entry in items(get("outputs")))
+        fields["tool_calls_count"] = sum(kind == "function.call" for kind in calls)
+        fields.update(kept({"conversation_id": label(get("conversation_id"), 256)}))
+    elif label(get("text")) is not None:
+        fields["operation"] = "transcription"
+    elif _is_embedding(get):
+        fields["operation"] = "embeddings"
+        # An embedding has no output; the SDK fills a zero in.
+        if fields.get("output_tokens") == 0:
+            del fields["output_tokens"]
+    return fields
+
+
+class MistralStream:
+    """Reads the events of a streamed chat, or of a streamed transcription."""
+
+    __slots__ = ("_chat", "_is_known", "_is_speech", "_speech")
+
+    def __init__(self) -> None:
+        self._chat = ChatStream(read_usage)
+        self._speech: Fields = {}
+        self._is_known = self._is_speech = False
+
+    def add(self, chunk: Any) -> None:
+        """Looks at one event, or at the chunk within it."""
+        try:
+            data = chunk.get("data", chunk) if type(chunk) is dict else chunk.data
+            if not self._is_known:
+                self._is_known = True
+                self._is_speech = (label(read(data, "type")) or "").startswith("transcription.")
+            if not self._is_speech:
+                self._chat.add(data)
+            elif (data["type"] if type(data) is dict else data.type) == "transcription.done":
+                self._speech = read_response(data)
+        except Exception:  # an event of the host's own making; the others still count
+            return
+
+    def fields(self) -> Fields:
+        """Returns the event fields of what has arrived so far."""
+        if self._is_speech:
+            return self._speech or {"usage_source": "missing", "operation": "transcription"}
+        return self._chat.fields()
+
+
+def read_request(arguments: Mapping[str, object]) -> Fields:
+    """Returns the event fields of the keyword arguments of a call of the client."""
+    get = getter(arguments)
+    return read_common_request(get) | kept(
+        {
+            "max_tokens": limit_asked(get, "max_tokens"),
+            "choices": choices_asked(get),
+            "reasoning_level": label(get("reasoning_effort")) or label(get("prompt_mode")),
+        }
+    )
+
+
+def read_stream() -> StreamReading:
+    """Returns a reading for one stream."""
+    return MistralStream()
+
+
+FLAVOUR = Flavour(
+    name="mistral",
+    operation="chat",
+    read_request=read_request,
+    read_response=read_response,
+    read_stream=read_stream,
+)
