@@ -91,6 +91,7 @@ def read_response(response: object, read_usage: UsageReader = read_usage) -> Fie
     fields.update(usage_fields(read_usage(usage_of(get))))
     reasons: list[object] = []
     native: list[str] = []
+    error = get("error")
     tool_calls = 0
     for choice in items(get("choices"), MAX_REASONS):
         of_choice = getter(choice)
@@ -105,12 +106,15 @@ def read_response(response: object, read_usage: UsageReader = read_usage) -> Fie
             tool_calls += 1
         if word := label(of_choice("native_finish_reason")):
             native.append(word)
+        if error is None:
+            error = of_choice("error")  # OpenRouter, when the provider behind it broke off
     if reasons:
         fields["tool_calls_count"] = tool_calls
         fields.update(finish_fields(reasons))
         if native:
             add_native(fields, native)
-    fields.update(error_fields(get("error")))
+    if error is not None:
+        fields.update(error_fields(error))
     kind = get("object")
     if type(kind) is str and kind == "text_completion":
         fields["operation"] = "text_completion"

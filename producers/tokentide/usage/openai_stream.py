@@ -125,6 +125,8 @@ class ChatStream:
             native = label(get("native_finish_reason"))
             if native is not None and len(self._native) < MAX_REASONS:
                 self._native.append(native)
+            if self._error is None:
+                self._error = get("error")
             usage = get("usage")  # Moonshot's place for it
             if usage is not None and self._usage is None:
                 self._usage = usage

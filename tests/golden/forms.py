@@ -1,0 +1,67 @@
+"""The same payload in the forms that hosts hold: parsed JSON, attributes, the SDK's own types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+Build = Callable[[Any], object]
+"""Turns parsed JSON into an object of a provider's client library."""
+
+
+def as_attributes(value: Any) -> Any:
+    """Returns the JSON value with every object turned into one with attributes."""
+    if isinstance(value, dict):
+        return SimpleNamespace(**{name: as_attributes(item) for name, item in value.items()})
+    if isinstance(value, list):
+        return [as_attributes(item) for item in value]
+    return value
+
+
+def _openai(path: str) -> Callable[[], Build]:
+    def find() -> Build:
+        from openai._models import construct_type
+
+        module, _, name = path.rpartition(".")
+        kind = getattr(import_module(module), name)
+        # As the client does it: unchecked, so that what others answer in its format passes.
+        return lambda payload: construct_type(type_=kind, value=payload)
+
+    return find
+
+
+_CHAT = (
+    _openai("openai.types.chat.ChatCompletion"),
+    _openai("openai.types.chat.ChatCompletionChunk"),
+)
+BUILDERS: dict[str, tuple[Callable[[], Build], Callable[[], Build] | None]] = {
+    "openai_chat": _CHAT,
+    "xai": _CHAT,
+    "perplexity": _CHAT,
+    "openai_responses": (
+        _openai("openai.types.responses.Response"),
+        _openai("openai.types.responses.ResponseStreamEvent"),
+    ),
+    "openai_embeddings": (_openai("openai.types.CreateEmbeddingResponse"), None),
+    "openai_transcription": (
+        _openai("openai.types.audio.transcription_create_response.TranscriptionCreateResponse"),
+        _openai("openai.types.audio.TranscriptionStreamEvent"),
+    ),
+    "openai_images": (
+        _openai("openai.types.ImagesResponse"),
+        _openai("openai.types.ImageGenStreamEvent"),
+    ),
+}
+"""For each flavour: how to find the builder of its responses, and of its stream's chunks."""
+
+
+def sdk_builder(flavour: str, *, is_stream: bool) -> Build | None:
+    """Returns the builder of the client library's own type, None when it is not installed."""
+    finders = BUILDERS.get(flavour)
+    find = finders[is_stream] if finders else None
+    try:
+        return find() if find else None
+    except ImportError:
+        return None

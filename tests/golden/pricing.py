@@ -1,0 +1,48 @@
+"""From an extractor's fields to the event, its judge, and the price: the whole way of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tests.golden.cases import Case
+from tokentide.usage.flavour import flavour
+from tokentide_jobs.core.price_explain import request_frame
+from tokentide_jobs.core.pricing import price
+from tokentide_jobs.io.price_source import compile_cards
+from tokentide_schemas.events import EVENT_ADAPTER, RequestEvent
+
+
+def event_of(case: Case, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the event that a recorded call with these fields becomes."""
+    return {
+        "type": "request",
+        "event_id": "01999999-9999-7999-8999-999999999999",
+        "service": "golden",
+        "started_at_us": case.started_at_us,
+        "duration_ms": 1000.0,
+        "operation": flavour(case.flavour).operation,
+        "provider": case.provider,
+        "request_model": case.request_model,
+        "status": "ok",
+        **fields,
+        **case.call,
+    }
+
+
+def judged(event: Mapping[str, Any]) -> RequestEvent:
+    """Returns the event as ingest accepts it, by way of JSON.
+
+    Raises:
+        pydantic.ValidationError: Ingest would dead-letter it.
+    """
+    accepted = EVENT_ADAPTER.validate_json(orjson.dumps(event))
+    assert isinstance(accepted, RequestEvent)
+    return accepted
+
+
+def priced(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what pricing says of the event."""
+    return price(request_frame(event), compile_cards()).row(0, named=True)

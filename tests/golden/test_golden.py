@@ -1,0 +1,74 @@
+"""Every documented payload becomes the right counts and the right cost, in whatever form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.golden.cases import Case, load_cases
+from tests.golden.document import DOCUMENT, document
+from tests.golden.forms import as_attributes, sdk_builder
+from tests.golden.pricing import event_of, judged, priced
+from tokentide.usage.flavour import flavour, for_provider
+
+CASES = load_cases()
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+
+
+def extracted(case: Case, form: Callable[[Any], object]) -> dict[str, object]:
+    reader = flavour(case.flavour)
+    if case.stream is None:
+        return reader.read_response(form(case.response))
+    reading = reader.read_stream()
+    for chunk in case.stream:
+        reading.add(form(chunk))
+    return reading.fields()
+
+
+@every_case
+def test_parsed_json_gives_the_expected_fields(case: Case) -> None:
+    assert extracted(case, lambda payload: payload) == case.expect
+
+
+@every_case
+def test_objects_with_attributes_give_the_expected_fields(case: Case) -> None:
+    assert extracted(case, as_attributes) == case.expect
+
+
+@every_case
+def test_the_client_librarys_own_types_give_the_expected_fields(case: Case) -> None:
+    build = sdk_builder(case.flavour, is_stream=case.stream is not None)
+    if build is None:
+        pytest.skip(f"no client library installed for {case.flavour}")
+    assert extracted(case, build) == case.expect
+
+
+@every_case
+def test_the_event_is_accepted_and_costs_what_the_public_prices_say(case: Case) -> None:
+    event = event_of(case, extracted(case, lambda payload: payload))
+    judged(event)
+    verdict = priced(event)
+    assert verdict["cost_pico_usd"] == case.expect_cost_pico_usd
+    assert verdict["price_status"] == case.expect_price_status
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.request], ids=lambda case: case.id)
+def test_the_arguments_of_the_call_give_the_expected_fields(case: Case) -> None:
+    assert flavour(case.flavour).read_request(case.request) == case.expect_request
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.stream is None], ids=lambda case: case.id
+)
+def test_a_response_alone_finds_its_flavour(case: Case) -> None:
+    found = for_provider(case.provider, case.response)
+    # What another flavour reads the same way is found as well as the flavour itself.
+    assert found.read_response(case.response) == case.expect, found.name
+
+
+def test_the_table_of_providers_is_what_the_cases_say() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == document(CASES), (
+        "docs/providers.md is stale: run python -m tests.golden.document"
+    )
