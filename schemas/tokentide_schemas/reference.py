@@ -33,7 +33,8 @@ JSON Schemas are in `schemas/tokentide_schemas/json/`, examples beside them in `
 - Numbers are JSON numbers: `5.0` is not an integer, `"5"` is not a number, `NaN` is not JSON.
 
 What is refused goes to the dead letters with one of these reasons: `empty`, `not_utf8`,
-`malformed_json`, `not_an_object`, `too_large`, `unknown_type`, `missing_field`, `wrong_type`,
+`malformed_json`, `not_an_object`, `not_otlp` (a record of an OTLP topic that is no export request),
+`too_large`, `unknown_type`, `missing_field`, `wrong_type`,
 `out_of_range`, `too_long`, `bad_value`, `inconsistent` (a rule between fields), `too_old`,
 `too_far_ahead` (`started_at_us` outside the accepted window). Its neighbours in the record land.
 """

@@ -35,6 +35,12 @@ EVENTS = TopicSpec(
     schema="event",
     purpose="frames of events from every producer: the log of record",
 )
+OTLP = TopicSpec(
+    name="tokentide.otlp.v1",
+    key="as the OpenTelemetry Collector sends them: trace id, or none",
+    schema="-",
+    purpose="export requests as OTLP JSON; their spans that are calls of a model become events",
+)
 WINDOWS = TopicSpec(
     name="tokentide.windows.v1",
     key="series (hash of the dimensions)",
@@ -66,4 +72,4 @@ CONTROL = TopicSpec(
     purpose="budget state and advice that services read back",
 )
 
-TOPICS: tuple[TopicSpec, ...] = (EVENTS, WINDOWS, DEADLETTER, ALERTS, CONTROL)
+TOPICS: tuple[TopicSpec, ...] = (EVENTS, OTLP, WINDOWS, DEADLETTER, ALERTS, CONTROL)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from tokentide_jobs.core.topics import is_otlp
 from tokentide_jobs.errors import ConfigError
 
 __all__ = ["Setting", "Settings", "redact_url"]
@@ -54,6 +55,10 @@ class Settings:
     )
     database: str = _setting("tokentide", "ClickHouse database that holds every table")
     events_topic: str = _setting("tokentide.events.v1", "Kafka topic that producers write to")
+    otlp_topic: str = _setting(
+        "tokentide.otlp.v1",
+        "Kafka topic that OpenTelemetry Collectors write to; `off`: not read",
+    )
     group: str = _setting("tokentide-ingest", "Kafka consumer group of the ingest workers")
     # RUF009: `_setting` returns a dataclass field, the linter can not see it for these two types.
     data_dir: Path = _setting(".tokentide", "directory of the embedded stack")  # noqa: RUF009
@@ -98,7 +103,7 @@ class Settings:
         15.0, "longest pause between two tries of one insert", unit="s", low=0.01, high=600
     )
     token_window_s: int = _setting(
-        1_200,
+        600,
         "trust insert tokens this long; after that, rows are counted before inserting again",
         unit="s",
         low=1,
@@ -133,9 +138,10 @@ class Settings:
         object.__setattr__(self, "data_dir", Path(self.data_dir))
         for spec in fields(self):
             _check_range(self, spec.name, spec.metadata)
-        for name in ("database", "events_topic", "group", "kafka_bootstrap"):
+        for name in ("database", "events_topic", "otlp_topic", "group", "kafka_bootstrap"):
             if not getattr(self, name):
                 raise ConfigError(f"{_label(self, name)} is empty: give it a value or unset it")
+        _check_topics(self)
         if not self.database.replace("_", "").isalnum():
             raise ConfigError(
                 f"{_label(self, 'database')} is {self.database!r}: use letters, digits and _"
@@ -153,6 +159,12 @@ class Settings:
                     f"{_label(self, 'kafka_bootstrap')} is {self.kafka_bootstrap!r}: "
                     "expected host:port, several separated by commas"
                 )
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Topics that ingest reads, the events topic first."""
+        others = () if self.otlp_topic == "off" else (self.otlp_topic,)
+        return (self.events_topic, *others)
 
     @classmethod
     def from_env(
@@ -258,6 +270,20 @@ def _check_range(settings: Settings, name: str, meta: Mapping[str, Any]) -> None
         unit = f" {meta['unit']}" if meta["unit"] else ""
         raise ConfigError(
             f"{_label(settings, name)} is {value:g}: expected {low:g} to {high:g}{unit}"
+        )
+
+
+def _check_topics(settings: Settings) -> None:
+    """Topic names say how records are written, so neither may look like the other."""
+    if settings.otlp_topic != "off" and not is_otlp(settings.otlp_topic):
+        raise ConfigError(
+            f"{_label(settings, 'otlp_topic')} is {settings.otlp_topic!r}: one part of the name, "
+            "between dots or dashes, must be `otlp`; `off` reads none"
+        )
+    if is_otlp(settings.events_topic):
+        raise ConfigError(
+            f"{_label(settings, 'events_topic')} is {settings.events_topic!r}: no part of the name "
+            "may be `otlp`, which marks topics of OpenTelemetry Collectors"
         )
 
 

@@ -90,7 +90,7 @@ def check(
     from tokentide_jobs.io.clickhouse import ClickHouse
     from tokentide_jobs.io.verify import Log, verify
 
-    log = Log(settings.kafka_bootstrap, settings.events_topic, settings.log_id)
+    log = Log(settings.kafka_bootstrap, settings.events_topic, settings.log_id, settings.otlp_topic)
     with closing(ClickHouse(settings.clickhouse_url, settings.database, timeout_s=600)) as store:
         if screen is None or not screen.is_terminal:
             return verify(store, log, scope, wait_s=wait_s, recount=recount)

@@ -22,6 +22,7 @@ REASONS: Final = (
     "not_utf8",
     "malformed_json",
     "not_an_object",
+    "not_otlp",
     "too_large",
     "unknown_type",
     "missing_field",

@@ -7,7 +7,7 @@ order; that is what lets a replay repeat an insert under the same token. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import polars as pl
@@ -16,11 +16,12 @@ from tokentide_jobs.core.cards import CardTable
 from tokentide_jobs.core.columns import RAW_TABLES
 from tokentide_jobs.core.decode import decode
 from tokentide_jobs.core.fold import fold
+from tokentide_jobs.core.formats import events_in, readable
 from tokentide_jobs.core.judge import Rejection
 from tokentide_jobs.core.ledger import Intent
 from tokentide_jobs.core.letters import letters
 from tokentide_jobs.core.pricing import price
-from tokentide_jobs.core.records import AcceptedWindow, Record, split_record
+from tokentide_jobs.core.records import AcceptedWindow, Record
 
 __all__ = ["REFUSED_BY_STORE", "Outcome", "RefusedRow", "process"]
 
@@ -56,6 +57,8 @@ class Outcome:
     """Rows for `dead_letters` of events the judge refused."""
     refused: tuple[RefusedRow, ...] = ()
     """Rows left out of `raw` because the store can not hold them."""
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    """What the records hold besides events, by kind; it is counted and goes nowhere."""
 
     @property
     def events(self) -> int:
@@ -103,7 +106,7 @@ class Outcome:
                 REFUSED_BY_STORE,
                 row.table,
                 row.detail,
-                split_record(values[row.offset])[row.idx],
+                events_in(self.intent.log.topic, values[row.offset])[row.idx],
             )
             for row in refused
         ]
@@ -143,7 +146,8 @@ def process(records: Sequence[Record], intent: Intent, cards: CardTable) -> Outc
     """
     assert cards.price_version == intent.price_version
     window = AcceptedWindow(intent.accepted_from_us, intent.accepted_until_us)
-    decoded = decode(records, window)
+    read = readable(intent.log.topic, records)
+    decoded = decode(read.records, window)
     raw: dict[str, pl.DataFrame] = {}
     for event_type, table in RAW_TABLES.items():
         rows = decoded.frames.get(event_type)
@@ -160,5 +164,6 @@ def process(records: Sequence[Record], intent: Intent, cards: CardTable) -> Outc
         intent=intent,
         records=records,
         raw=raw,
-        letters=letters(decoded.rejections, intent, records),
+        letters=letters(sorted([*read.rejections, *decoded.rejections]), intent, records),
+        ignored=read.ignored,
     )

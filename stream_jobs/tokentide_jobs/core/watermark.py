@@ -28,9 +28,9 @@ class Watermark:
     def __init__(self, lateness_us: int, idle_us: int) -> None:
         self._lateness_us = lateness_us
         self._idle_us = idle_us
-        self._partitions: dict[int, _Progress] = {}
+        self._partitions: dict[int | str, _Progress] = {}
 
-    def observe(self, partition: int, max_event_us: int, now_us: int) -> None:
+    def observe(self, partition: int | str, max_event_us: int, now_us: int) -> None:
         """Note the newest event time of a stored batch. A clock far ahead counts as now."""
         bounded_us = min(max_event_us, now_us)
         known = self._partitions.get(partition)
@@ -40,7 +40,7 @@ class Watermark:
             known.max_event_us = max(known.max_event_us, bounded_us)
             known.seen_at_us = now_us
 
-    def forget(self, partition: int) -> None:
+    def forget(self, partition: int | str) -> None:
         """Drop a partition that another worker has taken over."""
         self._partitions.pop(partition, None)
 

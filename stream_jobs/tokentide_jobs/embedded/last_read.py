@@ -14,8 +14,10 @@ from typing import Final
 from tokentide_jobs.embedded.discovery import StackInfo
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse import ClickHouse
+from tokentide_jobs.io.kafka_admin import topic_log_id
 from tokentide_jobs.io.kafka_offsets import end_offsets
 from tokentide_jobs.io.verify_store import StoreReader
+from tokentide_schemas.topics import OTLP
 
 __all__ = ["unread_records"]
 
@@ -40,12 +42,14 @@ def unread_records(info: StackInfo, patience_s: float, database: str = "tokentid
     give_up_at = time.monotonic() + patience_s
     try:
         # Records that arrive from now on are not waited for: their senders see the broker go.
-        ends = asyncio.run(_ends(info))
+        logs = asyncio.run(asyncio.wait_for(_logs(info), _ANSWER_S))
         with closing(ClickHouse(info.clickhouse_url, database, timeout_s=_ANSWER_S)) as store:
             reader = StoreReader(store)
             while True:
-                done = reader.positions(info.log_id, info.events_topic)
-                unread = sum(max(0, end - done.get(part, 0)) for part, end in ends.items())
+                unread = 0
+                for (log_id, topic), ends in logs.items():
+                    done = reader.positions(log_id, topic)
+                    unread += sum(max(0, end - done.get(part, 0)) for part, end in ends.items())
                 if not unread or time.monotonic() >= give_up_at:
                     return unread
                 time.sleep(_LOOK_EVERY_S)
@@ -53,5 +57,8 @@ def unread_records(info: StackInfo, patience_s: float, database: str = "tokentid
         return None
 
 
-async def _ends(info: StackInfo) -> dict[int, int]:
-    return await asyncio.wait_for(end_offsets(info.kafka, info.events_topic), _ANSWER_S)
+async def _logs(info: StackInfo) -> dict[tuple[str, str], dict[int, int]]:
+    """Return where every log that workers read ends now: by (log id, topic), by partition."""
+    otlp_id = await topic_log_id(info.kafka, OTLP.name)
+    logs = {info.events_topic: info.log_id, OTLP.name: otlp_id}
+    return {(log_id, topic): await end_offsets(info.kafka, topic) for topic, log_id in logs.items()}

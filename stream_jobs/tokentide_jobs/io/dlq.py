@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from tokentide_jobs.core.topics import is_otlp
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse import ClickHouse
 from tokentide_schemas.topics import EVENTS
@@ -108,7 +109,11 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where letters are sent again: the broker, the topic of events, and its incarnation."""
+    """Where letters are sent again: the broker, the topic of events, and its incarnation.
+
+    A record of a Collector that could not be read at all is no event: it goes back to its own
+    topic. An event made of one of its spans goes to the topic of events, as all others do.
+    """
 
     bootstrap: str
     topic: str
@@ -181,13 +186,9 @@ class DeadLetters:
                 self._mark([letter.place for letter in chunk], run_id, SENDING, at)
                 mine = self._won([letter.place for letter in chunk], run_id, void_before)
                 won = [letter for letter in chunk if letter.place in mine]
-                copies = await _send(producer, won, target.topic)
+                copies = await _send(producer, won, target)
                 self._mark([letter.place for letter in won], run_id, REPLAYED, at)
-                places = [
-                    Place(target.log_id, target.topic, partition, offset, 0)
-                    for partition, offset in copies
-                ]
-                self._mark(places, run_id, COPY, at)
+                self._mark(copies, run_id, COPY, at)
                 sent += len(won)
         return sent
 
@@ -282,10 +283,11 @@ def _letter(row: Sequence[Any]) -> Letter:
     )  # fmt: skip
 
 
-async def _send(producer: Any, letters: Sequence[Letter], topic: str) -> list[tuple[int, int]]:
-    """Send one record a letter, wait for all, and return (partition, offset) of each copy."""
+async def _send(producer: Any, letters: Sequence[Letter], target: Target) -> list[Place]:
+    """Send one record a letter, wait for all, and return the place of each copy."""
     from aiokafka.errors import KafkaError
 
+    logs = [_log_of(letter, target) for letter in letters]
     try:
         pending = [
             await producer.send(
@@ -293,7 +295,7 @@ async def _send(producer: Any, letters: Sequence[Letter], topic: str) -> list[tu
                 value=letter.value,
                 headers=[("replay_of", f"{letter.place.log_id}/{letter.place}".encode())],
             )
-            for letter in letters
+            for letter, (_log_id, topic) in zip(letters, logs, strict=True)
         ]
         stored = await asyncio.wait_for(asyncio.gather(*pending), _SEND_TIMEOUT_S)
     except (KafkaError, TimeoutError) as exc:
@@ -301,7 +303,17 @@ async def _send(producer: Any, letters: Sequence[Letter], topic: str) -> list[tu
             f"Kafka did not take every record: {type(exc).__name__} {exc}. The {len(letters)} "
             "letters of this chunk are now interrupted: `tokentide dlq list --state interrupted`"
         ) from exc
-    return [(copy.partition, copy.offset) for copy in stored]
+    return [
+        Place(log_id, topic, copy.partition, copy.offset, 0)
+        for copy, (log_id, topic) in zip(stored, logs, strict=True)
+    ]
+
+
+def _log_of(letter: Letter, target: Target) -> tuple[str, str]:
+    """Return (log id, topic) of the log that a letter is sent to."""
+    is_unread_record = is_otlp(letter.place.topic) and not letter.event_id
+    own = (letter.place.log_id, letter.place.topic)
+    return own if is_unread_record else (target.log_id, target.topic)
 
 
 @asynccontextmanager

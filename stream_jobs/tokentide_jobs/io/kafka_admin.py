@@ -30,6 +30,7 @@ __all__ = [
     "TopicReport",
     "end_offsets",
     "ensure_topics",
+    "has_topic",
     "start_offsets",
     "topic_log_id",
 ]
@@ -90,6 +91,16 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec] = TOPICS) -> 
         existing=tuple(spec.name for spec in existing),
         differing=differing,
     )
+
+
+async def has_topic(bootstrap: str, topic: str) -> bool:
+    """Whether a topic exists; asking does not create it.
+
+    Raises:
+        ServiceUnreachable: No broker answers.
+    """
+    async with admin_client(bootstrap) as admin:
+        return topic in await admin.list_topics()
 
 
 async def topic_log_id(bootstrap: str, topic: str) -> str:

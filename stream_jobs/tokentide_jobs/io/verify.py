@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from tokentide_jobs.core.ledger import LogPartition
+from tokentide_jobs.core.topics import log_ids
 from tokentide_jobs.core.verify_facts import Batch, Facts, LogState
 from tokentide_jobs.core.verify_report import Report, compare
 from tokentide_jobs.io.clickhouse import ClickHouse
-from tokentide_jobs.io.kafka_admin import topic_log_id
+from tokentide_jobs.io.kafka_admin import has_topic, topic_log_id
 from tokentide_jobs.io.kafka_offsets import offset_ranges
 from tokentide_jobs.io.verify_log import Span, count_events
 from tokentide_jobs.io.verify_store import Scope, StoreReader
@@ -32,11 +33,29 @@ _LOOK_AGAIN_S: Final = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Where the events are: broker, topic, and the identity of its present incarnation."""
+    """Where the events are.
+
+    Attributes:
+        bootstrap: The broker.
+        topic: The events topic.
+        log_id: The identity of its present incarnation; empty: asked of the broker.
+        otlp_topic: The topic of OpenTelemetry Collectors; `off`, or one that is not there: none.
+    """
 
     bootstrap: str
     topic: str
     log_id: str = ""
+    otlp_topic: str = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class _Logs:
+    """The present incarnations of all topics that are read."""
+
+    bootstrap: str
+    ids: Mapping[str, str]
+    topic: str
+    """The events topic: offsets that a person names are its."""
 
 
 def verify(
@@ -52,7 +71,7 @@ def verify(
 
     Args:
         store: ClickHouse with the database of the pipeline.
-        log: The log; an empty log_id is asked of the broker.
+        log: The topics.
         scope: What to verify; None: everything.
         wait_s: Wait so long for ingest to reach the end of the log; what is then still pending is
             reported as a mismatch.
@@ -65,23 +84,34 @@ def verify(
     """
     scope = scope or Scope()
     reader = StoreReader(store)
-    if not log.log_id:
-        found = asyncio.run(topic_log_id(log.bootstrap, log.topic))
-        log = replace(log, log_id=found)
+    logs = asyncio.run(_present(log))
     begin_s = time.monotonic()
     say("waiting for ingest")
-    while _pending_offsets(reader, log) and time.monotonic() - begin_s < wait_s:
+    while _pending_offsets(reader, logs) and time.monotonic() - begin_s < wait_s:
         time.sleep(_LOOK_AGAIN_S)
     say("comparing rows and windows")
-    facts = _settled(reader, log, scope)
+    facts = _settled(reader, logs, scope)
     say("counting the events in Kafka")
-    facts = _recounted(facts, log, scope, everything=recount)
+    facts = _recounted(facts, logs, scope, everything=recount)
     repeated = reader.repeated_event_ids() if scope.is_everything else 0
     waited_s = wait_s if wait_s > 0 else None
     return compare(replace(facts, repeated_event_ids=repeated, waited_s=waited_s))
 
 
-def _settled(reader: StoreReader, log: Log, scope: Scope) -> Facts:
+async def _present(log: Log) -> _Logs:
+    """Name the logs; a Collector's topic that nobody has made yet holds nothing."""
+    topic_ids = {}
+    if log.otlp_topic != "off" and await has_topic(log.bootstrap, log.otlp_topic):
+        topic_ids[log.otlp_topic] = await topic_log_id(log.bootstrap, log.otlp_topic)
+    if topic_ids or not log.log_id:
+        topic_ids[log.topic] = await topic_log_id(log.bootstrap, log.topic)
+        ids = log_ids(topic_ids, log.topic, log.log_id)
+    else:
+        ids = {log.topic: log.log_id}
+    return _Logs(log.bootstrap, ids, log.topic)
+
+
+def _settled(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     """Look until nothing differs, or until what differs has been the same twice."""
     facts = _look(reader, log, scope)
     until_s = time.monotonic() + _SETTLE_S
@@ -112,10 +142,10 @@ def _held_still(before: Facts, now: Facts) -> Facts:
     )
 
 
-def _look(reader: StoreReader, log: Log, scope: Scope) -> Facts:
+def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     """Read everything but the records. The order of reading is what makes the facts agree."""
     now_us = time.time_ns() // 1_000
-    batches = reader.batches(scope, log.log_id, now_us)
+    batches = reader.batches(scope, (log.ids[log.topic], log.topic), now_us)
     alive = [batch for batch in batches if not batch.has_expired]
     if scope.is_everything:
         bounds = (0, 1 << 52)
@@ -146,25 +176,28 @@ def _look(reader: StoreReader, log: Log, scope: Scope) -> Facts:
     )
 
 
-def _log_states(log: Log) -> dict[LogPartition, LogState]:
-    """Return where each partition of the present log begins and ends."""
-    ranges = asyncio.run(offset_ranges(log.bootstrap, log.topic))
+def _log_states(log: _Logs) -> dict[LogPartition, LogState]:
+    """Return where each partition of the present logs begins and ends."""
     return {
-        LogPartition(log.log_id, log.topic, partition): LogState(held.start, held.end)
-        for partition, held in ranges.items()
+        LogPartition(log_id, topic, partition): LogState(held.start, held.end)
+        for topic, log_id in log.ids.items()
+        for partition, held in asyncio.run(offset_ranges(log.bootstrap, topic)).items()
     }
 
 
-def _pending_offsets(reader: StoreReader, log: Log) -> int:
-    """Return how many offsets lie between the ledger's positions and the end of the log."""
-    ranges = asyncio.run(offset_ranges(log.bootstrap, log.topic))
-    done = reader.positions(log.log_id, log.topic)
-    return sum(max(0, held.end - done.get(part, 0)) for part, held in ranges.items())
+def _pending_offsets(reader: StoreReader, log: _Logs) -> int:
+    """Return how many offsets lie between the ledger's positions and the ends of the logs."""
+    pending = 0
+    for topic, log_id in log.ids.items():
+        ranges = asyncio.run(offset_ranges(log.bootstrap, topic))
+        done = reader.positions(log_id, topic)
+        pending += sum(max(0, held.end - done.get(part, 0)) for part, held in ranges.items())
+    return pending
 
 
-def _recounted(facts: Facts, log: Log, scope: Scope, *, everything: bool) -> Facts:
+def _recounted(facts: Facts, log: _Logs, scope: Scope, *, everything: bool) -> Facts:
     """Add the events counted in Kafka: of the batches in scope, and beyond the position."""
-    spans: dict[int, list[Span]] = {}
+    spans: dict[LogPartition, list[Span]] = {}
     for where, state in facts.logs.items():
         own = sorted(
             (batch.start, batch.end)
@@ -176,19 +209,32 @@ def _recounted(facts: Facts, log: Log, scope: Scope, *, everything: bool) -> Fac
             # Overlapping batches are a fault of their own; what one can not count, none counts.
             if (not ranges or start >= ranges[-1][1]) and end <= state.end:
                 ranges.append((start, end))
-        spans[where.partition] = ranges + _tail(where, state, facts.batches, scope)
-    counts = asyncio.run(count_events(log.bootstrap, log.topic, spans))
+        spans[where] = ranges + _tail(where, state, facts.batches, scope)
+    counts = asyncio.run(_counted(log, spans))
     recounted: dict[tuple[LogPartition, int], int] = {}
     logs = dict(facts.logs)
     for where, state in facts.logs.items():
         tail = {start for start, _end in _tail(where, state, facts.batches, scope)}
-        for start, _end in spans[where.partition]:
-            count = counts[where.partition, start]
+        for start, _end in spans[where]:
+            count = counts[where, start]
             if start in tail:
                 logs[where] = replace(state, pending=count)
             else:
                 recounted[where, start] = count
     return replace(facts, recounted=recounted, logs=logs)
+
+
+async def _counted(
+    log: _Logs, spans: Mapping[LogPartition, Sequence[Span]]
+) -> dict[tuple[LogPartition, int], int]:
+    """Count the events of ranges of every topic, by (partition, start of range)."""
+    counts: dict[tuple[LogPartition, int], int] = {}
+    for topic in log.ids:
+        own = {where.partition: where for where in spans if where.topic == topic}
+        wanted = {partition: spans[where] for partition, where in own.items()}
+        found = await count_events(log.bootstrap, topic, wanted)
+        counts |= {(own[partition], start): n for (partition, start), n in found.items()}
+    return counts
 
 
 def _tail(

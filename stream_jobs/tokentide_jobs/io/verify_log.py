@@ -1,7 +1,7 @@
 """Counting the events of a log again, independently of ingest: a plain consumer and the splitter.
 
-Nothing of the ingest path is used but `split_record`, the definition of an event. What the broker
-no longer has can not be counted again; it is left out, and the ledger speaks for it.
+Nothing of the ingest path is used but `events_in`, the definition of an event. What the broker no
+longer has can not be counted again; it is left out, and the ledger speaks for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tokentide_jobs.core.records import split_record
+from tokentide_jobs.core.formats import events_in
 from tokentide_jobs.errors import ServiceUnreachable
 
 __all__ = ["Span", "count_events"]
@@ -89,7 +89,7 @@ async def _read(
                 place = bisect_right(starts[part], message.offset) - 1
                 if place >= 0 and message.offset < ranges[place][1]:
                     key = (part.partition, ranges[place][0])
-                    counts[key] += len(split_record(message.value or b""))
+                    counts[key] += len(events_in(part.topic, message.value or b""))
         for part in sorted(open_parts):
             # The position also moves over what is no record: markers of transactions.
             if await consumer.position(part) >= wanted[part][-1][1]:

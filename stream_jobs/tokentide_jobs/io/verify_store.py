@@ -45,7 +45,8 @@ class Scope:
     Attributes:
         from_us: First event time (epoch µs), None: no bound.
         until_us: End of event time, exclusive.
-        offsets: By partition of the current log: (start, end); the key None means all of them.
+        offsets: By partition of the events topic as it is now: (start, end); the key None means
+            all of them.
     """
 
     from_us: int | None = None
@@ -57,11 +58,11 @@ class Scope:
         """Whether no bound is set."""
         return self.from_us is None and self.until_us is None and self.offsets is None
 
-    def holds(self, log: LogPartition, batch: _LedgerRow, current_log_id: str) -> bool:
-        """Whether a batch has anything to do with the scope."""
+    def holds(self, log: LogPartition, batch: _LedgerRow, current: tuple[str, str]) -> bool:
+        """Whether a batch has anything to do with the scope; `current` is (log id, topic)."""
         if self.offsets is not None:
             bounds = self.offsets.get(log.partition, self.offsets.get(None))
-            if bounds is None or log.log_id != current_log_id:
+            if bounds is None or (log.log_id, log.topic) != current:
                 return False
             return batch.start < bounds[1] and bounds[0] < batch.end
         until_us = self.until_us if self.until_us is not None else 1 << 62
@@ -93,7 +94,7 @@ class StoreReader:
         self._store = store
         self._db = f"`{store.database}`"
 
-    def batches(self, scope: Scope, current_log_id: str, now_us: int) -> list[Batch]:
+    def batches(self, scope: Scope, current: tuple[str, str], now_us: int) -> list[Batch]:
         """Return the finished batches in scope; those whose rows may have expired are marked."""
         horizon_us = now_us - (self._kept_days() - 1) * _DAY_US
         rows = self._store.rows(
@@ -108,7 +109,7 @@ class StoreReader:
             log = LogPartition(str(row[0]), str(row[1]), int(row[2]))
             first_us, last_us = int(row[10]) or int(row[9]), int(row[11]) or int(row[9])
             ledger_row = _LedgerRow(int(row[3]), int(row[4]), first_us, last_us)
-            if not scope.holds(log, ledger_row, current_log_id):
+            if not scope.holds(log, ledger_row, current):
                 continue
             batch = Batch(
                 log=log,

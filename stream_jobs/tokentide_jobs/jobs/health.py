@@ -27,8 +27,8 @@ class Health:
         self._lock = threading.Lock()
         self._starting = "not started"
         self._sink: _SinkFailure | None = None
-        self._stopped: dict[int, str] = {}
-        self._resting: set[int] = set()
+        self._stopped: dict[int | str, str] = {}
+        self._resting: set[int | str] = set()
 
     def starting(self, waits_for: str) -> None:
         """The worker is not reading yet; say what it waits for. Empty: it reads."""
@@ -46,18 +46,18 @@ class Health:
             with self._lock:
                 self._sink = None
 
-    def partition_stopped(self, partition: int, reason: str) -> None:
+    def partition_stopped(self, partition: int | str, reason: str) -> None:
         """A partition is not read because going on would hide a fault."""
         with self._lock:
             self._stopped[partition] = reason
 
-    def partition_reads(self, partition: int) -> None:
+    def partition_reads(self, partition: int | str) -> None:
         """A partition is read, or belongs to somebody else."""
         with self._lock:
             self._stopped.pop(partition, None)
             self._resting.discard(partition)
 
-    def partition_rests(self, partition: int) -> None:
+    def partition_rests(self, partition: int | str) -> None:
         """The breaker pauses a partition."""
         with self._lock:
             self._resting.add(partition)
@@ -84,7 +84,7 @@ class Health:
             waits = [self._starting] if self._starting else []
             if self._sink is not None and not self._sink.needs_a_person:
                 waits.append(f"trying again: {self._sink.message}")
-            resting = sorted(self._resting)
+            resting = sorted(self._resting, key=str)
         is_ready = is_live and not waits
         return is_ready, {
             **report,

@@ -19,6 +19,7 @@ from faust.types import TP, EventT, StreamT
 from tokentide_jobs.core.batch import Verdict
 from tokentide_jobs.core.ledger import LogPartition, locate
 from tokentide_jobs.core.records import Record
+from tokentide_jobs.core.topics import partition_label
 from tokentide_jobs.errors import InvariantViolation
 from tokentide_jobs.io.flush import FlushTimes
 from tokentide_jobs.io.kafka_offsets import OffsetRange, offset_ranges
@@ -42,7 +43,7 @@ class IngestJob:
 
     Args:
         settings: Deadlines and names.
-        log_id: The incarnation of the events topic.
+        log_ids: The incarnation of every topic that is read.
         writer: Writes batches.
         recorder: Observes.
         health: Shown at `/healthz` and `/readyz`.
@@ -51,7 +52,7 @@ class IngestJob:
     def __init__(
         self,
         settings: Settings,
-        log_id: str,
+        log_ids: Mapping[str, str],
         writer: BatchWriter,
         recorder: Recorder,
         health: Health,
@@ -59,7 +60,7 @@ class IngestJob:
         self.workers: dict[TP, PartitionWorker] = {}
         self.stopped: set[TP] = set()
         self._settings = settings
-        self._log_id = log_id
+        self._log_ids = log_ids
         self._writer = writer
         self._recorder = recorder
         self._health = health
@@ -74,7 +75,7 @@ class IngestJob:
         self._app = app
         self._after_drain = after_drain
         topic = app.topic(
-            self._settings.events_topic,
+            *self._log_ids,
             key_type=bytes,
             key_serializer="raw",
             value_type=bytes,
@@ -113,13 +114,16 @@ class IngestJob:
         begin: dict[TP, int] = {
             tp: worker.planner.expected for tp, worker in self.workers.items() if tp in assigned
         }
-        new = {tp for tp in assigned if tp not in begin and tp.topic == self._settings.events_topic}
+        new = {tp for tp in assigned if tp not in begin and tp.topic in self._log_ids}
         if not new:
             return begin
-        ranges = await offset_ranges(self._settings.kafka_bootstrap, self._settings.events_topic)
+        ranges = {
+            topic: await offset_ranges(self._settings.kafka_bootstrap, topic)
+            for topic in sorted({tp.topic for tp in new})
+        }
         committed = await self._consumer().committed(new)
         for tp in sorted(new):
-            at = await self._begin(tp, ranges[tp.partition], committed[tp])
+            at = await self._begin(tp, ranges[tp.topic][tp.partition], committed[tp])
             if at is not None:
                 begin[tp] = at
         self._health.starting("")
@@ -156,16 +160,15 @@ class IngestJob:
             await self._consumer().commit()
 
     async def _begin(self, tp: TP, available: OffsetRange, committed: int | None) -> int | None:
-        log = LogPartition(self._log_id, tp.topic, tp.partition)
+        log = LogPartition(self._log_ids[tp.topic], tp.topic, tp.partition)
         done_end, open_intent = await self._ledger_position(log)
         try:
             position = locate(done_end, open_intent, available.start, available.end, committed)
         except InvariantViolation as exc:
             self.stopped.add(tp)
-            self._health.partition_stopped(tp.partition, str(exc))
-            log_event(
-                _log, logging.CRITICAL, "partition_stopped", partition=tp.partition, error=str(exc)
-            )
+            label = partition_label(tp.topic, tp.partition)
+            self._health.partition_stopped(label, str(exc))
+            log_event(_log, logging.CRITICAL, "partition_stopped", partition=label, error=str(exc))
             return None
         self.stopped.discard(tp)
         self._recorder.found(log, position.findings)
@@ -212,7 +215,7 @@ class IngestJob:
             _log,
             logging.INFO,
             "partitions_revoked",
-            partitions=sorted(tp.partition for tp in leaving),
+            partitions=sorted(partition_label(tp.topic, tp.partition) for tp in leaving),
             took_s=round(time.monotonic() - started_s, 3),
         )
 

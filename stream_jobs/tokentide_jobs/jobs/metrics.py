@@ -70,6 +70,16 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "`tokentide dlq list`",
     ),
     MetricSpec(
+        "tokentide_ingest_otlp_ignored_total",
+        "counter",
+        "items",
+        ("kind",),
+        "What OTLP records held besides calls of a model: `spans` of other kinds, `repeated_calls` "
+        "that a span inside them tells too, `token_metrics` (the spans hold the same tokens), "
+        "other `metrics`, `logs`.",
+        "the Collector's pipelines: filter before Kafka what is only left out here",
+    ),
+    MetricSpec(
         "tokentide_ingest_batches_total",
         "counter",
         "batches",
@@ -308,7 +318,7 @@ class Metrics:
         histogram = self._histograms[name]
         (histogram.labels(**labels) if labels else histogram).observe(value)
 
-    def forget(self, partition: int) -> None:
+    def forget(self, partition: int | str) -> None:
         """Drop the gauges of a partition that another worker has now."""
         for name in self._of_partitions:
             with contextlib.suppress(KeyError):  # never set

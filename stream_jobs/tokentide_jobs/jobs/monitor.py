@@ -10,7 +10,9 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Mapping
 
+from tokentide_jobs.core.topics import partition_label
 from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 from tokentide_jobs.io.kafka_admin import topic_log_id
 from tokentide_jobs.io.kafka_offsets import OffsetRange, offset_ranges
@@ -36,7 +38,7 @@ class Monitor:
 
     Args:
         settings: Broker and topic.
-        topic_id: Identity of the topic when the worker started.
+        topic_ids: Identity of every topic when the worker started.
         job: What is watched.
         metrics: Where gauges go.
         recorder: Refreshed with every look.
@@ -46,14 +48,14 @@ class Monitor:
     def __init__(
         self,
         settings: Settings,
-        topic_id: str,
+        topic_ids: Mapping[str, str],
         job: IngestJob,
         metrics: Metrics,
         recorder: Recorder,
         watchdog: Watchdog,
     ) -> None:
         self._settings = settings
-        self._topic_id = topic_id
+        self._topic_ids = topic_ids
         self._job = job
         self._metrics = metrics
         self._recorder = recorder
@@ -73,29 +75,31 @@ class Monitor:
     async def _look(self) -> None:
         self._recorder.tick()
         self._metrics.set("tokentide_ingest_partitions", len(self._job.workers))
-        bootstrap, topic = self._settings.kafka_bootstrap, self._settings.events_topic
+        bootstrap, ranges, found = self._settings.kafka_bootstrap, {}, {}
         try:
             async with asyncio.timeout(_EVERY_S):
-                ranges = await offset_ranges(bootstrap, topic)
-                topic_id = await topic_log_id(bootstrap, topic)
+                for topic in self._topic_ids:
+                    ranges[topic] = await offset_ranges(bootstrap, topic)
+                    found[topic] = await topic_log_id(bootstrap, topic)
         except (ServiceUnreachable, ConfigError, TimeoutError, OSError) as exc:
             # A broker that is away explains a standstill; a hung consumer would not look like this.
             self._watchdog.progress()
             log_event(_log, logging.WARNING, "kafka_not_answering", error=repr(exc))
             return
-        if topic_id != self._topic_id:
-            # Its offsets begin anew: nothing this process believes about them holds any more.
-            log_event(_log, logging.CRITICAL, "topic_recreated", topic=topic, topic_id=topic_id)
-            os._exit(STUCK_EXIT_CODE)
+        for topic, topic_id in found.items():
+            if topic_id != self._topic_ids[topic]:
+                # Its offsets begin anew: nothing this process believes about them holds any more.
+                log_event(_log, logging.CRITICAL, "topic_recreated", topic=topic, topic_id=topic_id)
+                os._exit(STUCK_EXIT_CODE)
         waiting = 0
         for worker in self._job.workers.values():
-            waiting += self._show(worker, ranges[worker.log.partition])
+            waiting += self._show(worker, ranges[worker.log.topic][worker.log.partition])
         if waiting == 0:
             self._watchdog.progress()
 
     def _show(self, worker: PartitionWorker, available: OffsetRange) -> int:
         """Set the gauges of one partition; return its lag where somebody should be working."""
-        label = str(worker.log.partition)
+        label = partition_label(worker.log.topic, worker.log.partition)
         now_ms = time.monotonic_ns() // 1_000_000
         lag = max(0, available.end - max(worker.position, available.start))
         rest_ms = worker.breaker.remaining_ms(now_ms)

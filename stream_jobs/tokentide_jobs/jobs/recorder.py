@@ -15,6 +15,7 @@ from tokentide_jobs.core.columns import RAW_TABLES
 from tokentide_jobs.core.ledger import Finding, LogPartition
 from tokentide_jobs.core.outcome import Outcome
 from tokentide_jobs.core.records import Record
+from tokentide_jobs.core.topics import partition_label
 from tokentide_jobs.core.watermark import Watermark
 from tokentide_jobs.io.ledger_store import DoneBatch
 from tokentide_jobs.jobs.health import Health
@@ -69,13 +70,16 @@ class Recorder:
     ) -> None:
         """A batch is stored."""
         self._watchdog.progress()
-        self._health.partition_reads(log.partition)
+        partition = partition_label(log.topic, log.partition)
+        self._health.partition_reads(partition)
         count, observe = self._metrics.count, self._metrics.observe
         for event_type, table in RAW_TABLES.items():
             if rows := outcome.rows(table):
                 count("tokentide_ingest_events_total", rows, type=event_type)
         for reason, bad in _reasons(outcome).items():
             count("tokentide_ingest_dead_letters_total", bad, reason=reason)
+        for kind, number in outcome.ignored.items():
+            count("tokentide_ingest_otlp_ignored_total", number, kind=kind)
         count("tokentide_ingest_records_total", done.records)
         count("tokentide_ingest_bytes_total", done.bytes)
         count("tokentide_ingest_batches_total", reason=batch.reason)
@@ -88,11 +92,9 @@ class Recorder:
             "tokentide_ingest_delay_seconds",
             max(0.0, done.done_at_us / 1e6 - done.first_record_ms / 1000),
         )
-        self._metrics.set(
-            "tokentide_ingest_position", outcome.intent.end, partition=str(log.partition)
-        )
+        self._metrics.set("tokentide_ingest_position", outcome.intent.end, partition=partition)
         if done.events:
-            self._watermark.observe(log.partition, done.last_started_at_us, _now_us())
+            self._watermark.observe(partition, done.last_started_at_us, _now_us())
         log_event(
             _log,
             logging.INFO,
@@ -122,7 +124,7 @@ class Recorder:
 
     def breaker_opened(self, log: LogPartition, pause_s: float) -> None:
         """Most recent events were bad; the partition rests."""
-        self._health.partition_rests(log.partition)
+        self._health.partition_rests(partition_label(log.topic, log.partition))
         log_event(
             _log,
             logging.ERROR,
@@ -151,9 +153,10 @@ class Recorder:
 
     def released(self, log: LogPartition) -> None:
         """The partition belongs to somebody else now."""
-        self._metrics.forget(log.partition)
-        self._health.partition_reads(log.partition)
-        self._watermark.forget(log.partition)
+        partition = partition_label(log.topic, log.partition)
+        self._metrics.forget(partition)
+        self._health.partition_reads(partition)
+        self._watermark.forget(partition)
 
     def tick(self) -> None:
         """Refresh what changes with time alone."""

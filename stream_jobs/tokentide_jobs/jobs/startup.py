@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tokentide_jobs.core.cards import CardTable
+from tokentide_jobs.core.topics import is_otlp, log_ids
 from tokentide_jobs.errors import RetriableSinkError, ServiceUnreachable
 from tokentide_jobs.io.clickhouse import ClickHouse
 from tokentide_jobs.io.clickhouse_errors import SinkMisconfigured
@@ -24,9 +25,9 @@ from tokentide_jobs.io.price_store import write_cards
 from tokentide_jobs.jobs.health import Health
 from tokentide_jobs.jobs.log import log_event
 from tokentide_jobs.settings import Settings
-from tokentide_schemas.topics import DEADLETTER, EVENTS, WINDOWS
+from tokentide_schemas.topics import DEADLETTER, EVENTS, OTLP, WINDOWS
 
-__all__ = ["prepare_log", "prepare_store", "worker_name"]
+__all__ = ["prepare_logs", "prepare_store", "worker_name"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,29 +61,29 @@ async def prepare_store(settings: Settings, store: ClickHouse, health: Health) -
     return cards
 
 
-async def prepare_log(settings: Settings, health: Health) -> tuple[str, str]:
-    """Wait until Kafka answers and the topics exist; return the log's id and the topic's.
+async def prepare_logs(settings: Settings, health: Health) -> tuple[dict[str, str], dict[str, str]]:
+    """Wait until Kafka answers and the topics exist; return log ids and topic ids, by topic.
 
-    The first is `TOKENTIDE_LOG_ID` where it is set; a change of the second while the worker runs
-    means that the topic was made anew.
+    They differ where `TOKENTIDE_LOG_ID` says so; a change of a topic id while the worker runs means
+    that the topic was made anew.
 
     Raises:
         ConfigError: Kafka refuses to create a topic, or knows no topic ids.
     """
     bootstrap = settings.kafka_bootstrap
-    topics = [replace(EVENTS, name=settings.events_topic), WINDOWS, DEADLETTER]
+    read = [replace(OTLP if is_otlp(name) else EVENTS, name=name) for name in settings.topics]
+    topics = [*read, WINDOWS, DEADLETTER]
     report = await _until_it_works(
         "Kafka", lambda: ensure_topics(bootstrap, topics), settings.retry_max_s, health
     )
     for difference in report.differing:
         log_event(_log, logging.WARNING, "topic_differs", detail=str(difference))
-    topic_id = await _until_it_works(
-        "Kafka",
-        lambda: topic_log_id(bootstrap, settings.events_topic),
-        settings.retry_max_s,
-        health,
-    )
-    return settings.log_id or topic_id, topic_id
+
+    async def ask() -> dict[str, str]:
+        return {name: await topic_log_id(bootstrap, name) for name in settings.topics}
+
+    topic_ids = await _until_it_works("Kafka", ask, settings.retry_max_s, health)
+    return log_ids(topic_ids, settings.events_topic, settings.log_id), topic_ids
 
 
 async def _until_it_works(

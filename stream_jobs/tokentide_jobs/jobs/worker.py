@@ -45,7 +45,7 @@ from tokentide_jobs.jobs.monitor import Monitor
 from tokentide_jobs.jobs.partition import BatchWriter
 from tokentide_jobs.jobs.prices import Prices
 from tokentide_jobs.jobs.recorder import Recorder
-from tokentide_jobs.jobs.startup import prepare_log, prepare_store, worker_name
+from tokentide_jobs.jobs.startup import prepare_logs, prepare_store, worker_name
 from tokentide_jobs.jobs.watchdog import Watchdog
 from tokentide_jobs.jobs.web import start_web
 from tokentide_jobs.settings import Settings
@@ -84,20 +84,20 @@ class _IngestProcess:
         )
         log_event(_log, logging.INFO, "http_listening", port=port)
         cards = await prepare_store(settings, self.store, self.health)
-        log_id, topic_id = await prepare_log(settings, self.health)
+        log_ids, topic_ids = await prepare_logs(settings, self.health)
         await self.publisher.start()
         self.health.starting("waiting for partitions")
-        job = IngestJob(settings, log_id, self._writer(cards), self.recorder, self.health)
+        job = IngestJob(settings, log_ids, self._writer(cards), self.recorder, self.health)
         app = build_app(settings, job.positions, self._commit_failed, self.loop)
         job.attach(app, self.close)
-        monitor = Monitor(settings, topic_id, job, self.metrics, self.recorder, self.watchdog)
+        monitor = Monitor(settings, topic_ids, job, self.metrics, self.recorder, self.watchdog)
         self._monitor = self.loop.create_task(monitor.run(), name="monitor")
         self.watchdog.start()
         log_event(
             _log,
             logging.INFO,
             "worker_started",
-            log_id=log_id,
+            log_ids=log_ids,
             price_version=cards.price_version,
             settings={item.name: item.value for item in settings.items()},
         )

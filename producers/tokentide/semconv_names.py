@@ -1,0 +1,295 @@
+"""Which span attribute fills which field of an event: one versioned table.
+
+OpenTelemetry renamed its GenAI attributes several times and nobody renames at the same moment, so
+every generation is read, the newest first. docs/opentelemetry.md is generated from this table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+GENAI = "genai"
+"""The conventions of their own repository, semantic-conventions-genai, after v1.41."""
+V141 = "v1.37-v1.41"
+V136 = "v1.36 and before"
+OPENLLMETRY = "OpenLLMetry"
+OPENINFERENCE = "OpenInference"
+VERCEL = "Vercel AI SDK"
+OWN = "tokentide"
+"""Attributes a service may set on its own spans or resource, for fields nobody else names."""
+
+
+class Source(NamedTuple):
+    """One attribute, and whose name it is."""
+
+    attribute: str
+    generation: str
+
+
+class FieldNames(NamedTuple):
+    """Where one field of the event comes from, the best source first.
+
+    Attributes:
+        field: Name in the event contract.
+        kind: How the value is read: text, identifier, count, small_count, number, flag, port,
+            http_status, seconds, milliseconds.
+        sources: Attributes in the order they are asked.
+    """
+
+    field: str
+    kind: str
+    sources: tuple[Source, ...]
+
+
+def _field(field: str, kind: str, **by_generation: str) -> FieldNames:
+    generations = {
+        "genai": GENAI, "v141": V141, "v136": V136, "openllmetry": OPENLLMETRY,
+        "openinference": OPENINFERENCE, "vercel": VERCEL, "own": OWN,
+    }  # fmt: skip
+    return FieldNames(
+        field,
+        kind,
+        tuple(
+            Source(attribute, generations[key])
+            for key, attributes in by_generation.items()
+            for attribute in attributes.split()
+        ),
+    )
+
+
+USAGE: tuple[FieldNames, ...] = (
+    _field(
+        "input_tokens", "count",
+        v141="gen_ai.usage.input_tokens", v136="gen_ai.usage.prompt_tokens",
+        openllmetry="llm.usage.prompt_tokens", openinference="llm.token_count.prompt",
+    ),
+    _field(
+        "output_tokens", "count",
+        v141="gen_ai.usage.output_tokens", v136="gen_ai.usage.completion_tokens",
+        openllmetry="llm.usage.completion_tokens", openinference="llm.token_count.completion",
+    ),
+    _field(
+        "cache_read_tokens", "count",
+        genai="gen_ai.usage.cache_read.input_tokens",
+        openllmetry="gen_ai.usage.cache_read_input_tokens gen_ai.usage.details.cache_read_tokens",
+        openinference="llm.token_count.prompt_details.cache_read",
+    ),
+    _field(
+        "cache_write_tokens", "count",
+        genai="gen_ai.usage.cache_write.input_tokens",
+        v141="gen_ai.usage.cache_creation.input_tokens",
+        openllmetry="gen_ai.usage.cache_creation_input_tokens "
+        "gen_ai.usage.details.cache_write_tokens",
+        openinference="llm.token_count.prompt_details.cache_write",
+    ),
+    _field(
+        "reasoning_tokens", "count",
+        genai="gen_ai.usage.reasoning.output_tokens",
+        openllmetry="gen_ai.usage.reasoning_tokens gen_ai.usage.details.reasoning_tokens",
+        openinference="llm.token_count.completion_details.reasoning",
+    ),
+    _field(
+        "input_audio_tokens", "count",
+        genai="gen_ai.usage.audio.input_tokens",
+        openinference="llm.token_count.prompt_details.audio",
+    ),
+    _field("input_image_tokens", "count", genai="gen_ai.usage.image.input_tokens"),
+    _field("input_video_tokens", "count", genai="gen_ai.usage.video.input_tokens"),
+    _field(
+        "output_audio_tokens", "count",
+        genai="gen_ai.usage.audio.output_tokens",
+        openinference="llm.token_count.completion_details.audio",
+    ),
+    _field("output_image_tokens", "count", genai="gen_ai.usage.image.output_tokens"),
+    _field("cache_read_audio_tokens", "count", genai="gen_ai.usage.audio.cache_read.input_tokens"),
+)  # fmt: skip
+"""Token counts. What a name means (inclusive or not) is settled in `tokentide.semconv`."""
+
+TOTAL_TOKENS = (
+    "gen_ai.usage.total_tokens",
+    "llm.usage.total_tokens",
+    "llm.token_count.total",
+)
+
+CALL: tuple[FieldNames, ...] = (
+    _field(
+        "request_model", "identifier",
+        v141="gen_ai.request.model", openllmetry="llm.request.model",
+        openinference="llm.request.model_name",
+    ),
+    _field(
+        "response_model", "identifier",
+        v141="gen_ai.response.model", openllmetry="llm.response.model",
+        openinference="llm.response.model_name",
+    ),
+    _field(
+        "response_id", "identifier",
+        v141="gen_ai.response.id", openllmetry="llm.response.id",
+    ),
+    _field(
+        "previous_response_id", "identifier",
+        genai="gen_ai.request.previous_response.id",
+    ),
+    _field(
+        "system_fingerprint", "text",
+        v141="openai.response.system_fingerprint gen_ai.openai.response.system_fingerprint",
+        v136="gen_ai.response.system_fingerprint",
+    ),
+    _field(
+        "service_tier_requested", "text",
+        v141="openai.request.service_tier", v136="gen_ai.openai.request.service_tier",
+    ),
+    _field(
+        "service_tier", "text",
+        v141="openai.response.service_tier", v136="gen_ai.openai.response.service_tier",
+    ),
+    _field(
+        "stream", "flag",
+        v141="gen_ai.request.stream", openllmetry="gen_ai.is_streaming llm.is_streaming",
+    ),
+    _field(
+        "choices", "small_count",
+        v141="gen_ai.request.choice.count", openllmetry="gen_ai.request.n",
+    ),
+    _field(
+        "max_tokens", "count",
+        v141="gen_ai.request.max_tokens", openllmetry="gen_ai.request.max_completion_tokens "
+        "llm.request.max_tokens",
+    ),
+    _field(
+        "temperature", "number",
+        v141="gen_ai.request.temperature", openllmetry="llm.temperature",
+    ),
+    _field(
+        "reasoning_level", "text",
+        genai="gen_ai.request.reasoning.level", openllmetry="gen_ai.request.reasoning_effort",
+    ),
+    _field(
+        "conversation_id", "identifier",
+        v141="gen_ai.conversation.id", openinference="session.id",
+    ),
+    _field("agent_id", "identifier", v141="gen_ai.agent.id"),
+    _field("agent_name", "text", v141="gen_ai.agent.name", openinference="agent.name"),
+    _field(
+        "workflow_name", "text",
+        genai="gen_ai.workflow.name", openllmetry="traceloop.workflow.name",
+    ),
+    _field(
+        "prompt_name", "text",
+        genai="gen_ai.prompt.name", openllmetry="traceloop.prompt.key",
+        openinference="prompt.id",
+    ),
+    _field(
+        "prompt_version", "text",
+        genai="gen_ai.prompt.version",
+        openllmetry="traceloop.prompt.version_name traceloop.prompt.version",
+        openinference="llm.prompt_template.version",
+    ),
+    _field("server_address", "identifier", v141="server.address"),
+    _field("server_port", "port", v141="server.port"),
+    _field("http_status", "http_status", v141="http.response.status_code", v136="http.status_code"),
+    _field("retry_count", "small_count", v141="http.request.resend_count"),
+    _field(
+        "ttft_ms", "seconds",
+        genai="gen_ai.response.time_to_first_chunk", v141="gen_ai.server.time_to_first_token",
+    ),
+    _field("ttft_ms", "milliseconds", vercel="ai.response.msToFirstChunk"),
+    _field("tenant", "text", own="tokentide.tenant"),
+    _field("team", "text", own="tokentide.team"),
+    _field("feature", "text", own="tokentide.feature"),
+    _field("user_hash", "text", own="tokentide.user_hash"),
+    _field("region", "text", v141="cloud.region"),
+    _field(
+        "environment", "text",
+        v141="deployment.environment.name", v136="deployment.environment",
+    ),
+    _field("service", "text", v141="service.name"),
+    _field("host", "identifier", v141="host.name k8s.pod.name"),
+    _field("pid", "count", v141="process.pid"),
+)  # fmt: skip
+"""Everything else that one attribute of the span, else of its resource, fills as it is."""
+
+PROVIDER: tuple[Source, ...] = (
+    Source("gen_ai.provider.name", V141),
+    Source("gen_ai.system", V136),
+    Source("llm.provider", OPENINFERENCE),
+    Source("llm.system", OPENINFERENCE),
+    Source("llm.vendor", OPENLLMETRY),
+)
+
+FINISH_REASONS: tuple[Source, ...] = (
+    Source("gen_ai.response.finish_reasons", V141),
+    Source("gen_ai.response.finish_reason", OPENLLMETRY),
+    Source("gen_ai.response.stop_reason", OPENLLMETRY),
+    Source("llm.response.finish_reason", OPENLLMETRY),
+    Source("llm.finish_reason", OPENINFERENCE),
+)
+
+OPERATIONS = {
+    "chat": "chat",
+    "generate_content": "generate_content",
+    "text_completion": "text_completion",
+    "completion": "text_completion",
+    "embeddings": "embeddings",
+    "embedding": "embeddings",
+    "image_generation": "image_generation",
+    "transcription": "transcription",
+    "speech": "speech",
+}
+"""Values of `gen_ai.operation.name` and `llm.request.type` that are calls of a model.
+
+All others (invoke_agent, invoke_workflow, execute_tool, retrieval, plan, fetch_response, rerank,
+memory operations) only surround calls, or read what was paid for before.
+"""
+
+PARENT_KINDS = frozenset({"workflow", "task", "agent", "tool"})
+"""Values of OpenLLMetry's `traceloop.span.kind`: spans around calls."""
+
+OPENINFERENCE_OPERATIONS = {"LLM": "chat", "EMBEDDING": "embeddings"}
+"""Values of `openinference.span.kind` that are calls of a model."""
+
+PROVIDERS = {
+    "amazon-bedrock": "aws.bedrock",
+    "amazon_bedrock": "aws.bedrock",
+    "aws": "aws.bedrock",
+    "aws_bedrock": "aws.bedrock",
+    "az.ai.inference": "azure.ai.inference",
+    "az.ai.openai": "azure.ai.openai",
+    "azure": "azure.ai.openai",
+    "azure-openai": "azure.ai.openai",
+    "azure_ai": "azure.ai.inference",
+    "azure_openai": "azure.ai.openai",
+    "azureopenai": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "bedrock_converse": "aws.bedrock",
+    "fireworks_ai": "fireworks",
+    "gemini": "gcp.gemini",
+    "google": "gcp.gemini",
+    "google_genai": "gcp.gemini",
+    "google_generativeai": "gcp.gemini",
+    "google.generative-ai": "gcp.gemini",
+    "google_vertexai": "gcp.vertex_ai",
+    "google.vertex": "gcp.vertex_ai",
+    "grok": "x_ai",
+    "mistral": "mistral_ai",
+    "mistralai": "mistral_ai",
+    "moonshot": "moonshot_ai",
+    "moonshotai": "moonshot_ai",
+    "together_ai": "together",
+    "togetherai": "together",
+    "vertex_ai": "gcp.vertex_ai",
+    "vertex_ai_beta": "gcp.vertex_ai",
+    "vertexai": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "x-ai": "x_ai",
+    "x.ai": "x_ai",
+    "xai": "x_ai",
+}
+"""Other spellings -> the name the conventions give a provider, which prices are looked up under."""
+
+EXCLUSIVE_INPUT = frozenset({"opentelemetry.instrumentation.bedrock"})
+"""Instrumentation scopes whose input count leaves cached tokens out, and whose total does too.
+
+OpenLLMetry's Bedrock instrumentation copies `inputTokens` of Converse, which excludes the caches
+(read at 0.62.4). Its Anthropic one adds them, as OpenInference's does.
+"""

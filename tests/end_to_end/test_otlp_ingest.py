@@ -1,0 +1,172 @@
+"""OTLP beside events, through the whole pipeline: spans become rows, the rest is accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import clickhouse_connect
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from tests.otlp_requests import Request, attributes
+from tokentide_jobs.embedded.stack import Stack
+from tokentide_schemas.topics import OTLP
+
+RECORDS = 40
+CALLS = 5
+"""Calls of a model in each OTLP record."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("otlp"), broker="tansu", workers=1) as running:
+        yield running
+
+
+def export_request(number: int) -> bytes:
+    request = Request(service="search-api", scope="opentelemetry.instrumentation.openai.v1")
+    start_ns = time.time_ns() - 60_000_000_000
+    trace_id = f"{number + 1:032x}"
+    request.span("answer", trace_id, f"{1:016x}", start_ns, attributes(**{"http.route": "/"}))
+    for call in range(CALLS):
+        request.span(
+            "chat gpt-4o-mini",
+            trace_id,
+            f"{call + 2:016x}",
+            start_ns + call,
+            attributes(
+                **{
+                    "gen_ai.operation.name": "chat",
+                    "gen_ai.provider.name": "openai",
+                    "gen_ai.request.model": "gpt-4o-mini",
+                    "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+                    "gen_ai.usage.input_tokens": 1000,
+                    "gen_ai.usage.cache_read.input_tokens": 200,
+                    "gen_ai.usage.output_tokens": 10 + call,
+                }
+            ),
+            parent=f"{1:016x}",
+        )
+    return request.encode()
+
+
+def plain_event(number: int) -> bytes:
+    event = {
+        "type": "request",
+        "event_id": f"00000000-0000-7000-8000-{number:012x}",
+        "started_at_us": time.time_ns() // 1000 - 60_000_000,
+        "service": "chat-api",
+        "duration_ms": 100.0,
+        "operation": "chat",
+        "provider": "openai",
+        "request_model": "gpt-4o-mini",
+        "status": "ok",
+        "input_tokens": 1000,
+        "output_tokens": 10,
+    }
+    return json.dumps(event).encode()
+
+
+METRICS = json.dumps(
+    {
+        "resourceMetrics": [
+            {
+                "scopeMetrics": [
+                    {
+                        "metrics": [
+                            {
+                                "name": "gen_ai.client.token.usage",
+                                "histogram": {"dataPoints": [{"count": "1"}, {"count": "2"}]},
+                            }
+                        ]
+                    }
+                ]
+            }
+        ]
+    }
+).encode()
+BROKEN = (b'{"resourceSpans": [', b"\n\x05proto", b"", plain_event(7))
+
+
+async def send(bootstrap: str, topic: str, values: list[bytes]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=False)
+    await producer.start()
+    try:
+        await asyncio.gather(*[await producer.send(topic, value) for value in values])
+    finally:
+        await producer.stop()
+
+
+def verified(stack: Stack) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tokentide_jobs", "verify", "--json", "--wait", "30"]
+    done = subprocess.run(
+        [*command, "--data-dir", str(stack.data_dir)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return report
+
+
+def test_spans_become_rows_beside_events_and_broken_records_dead_letters(stack: Stack) -> None:
+    requests = [export_request(number) for number in range(RECORDS)]
+    asyncio.run(send(stack.info.kafka, OTLP.name, [*requests, METRICS, *BROKEN]))
+    asyncio.run(
+        send(stack.info.kafka, stack.info.events_topic, [plain_event(n) for n in range(50)])
+    )
+
+    report = verified(stack)
+    assert report["ok"] is True
+    assert report["kafka_events"] == RECORDS * CALLS + len(BROKEN) + 50
+    assert report["dead_letters"] == len(BROKEN)
+    assert report["raw_events"] == report["window_events"] == RECORDS * CALLS + 50
+    assert (report["lost"], report["duplicated"], report["repeated_event_ids"]) == (0, 0, 0)
+
+    client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_url, database="tokentide")
+    with client:
+        rows = client.query(
+            "SELECT count(), sum(input_tokens), sum(cache_read_tokens), sum(output_tokens),"
+            " any(price_status), uniqExact(_offset, _partition), max(_idx), any(sdk_name)"
+            f" FROM raw_requests WHERE _topic = '{OTLP.name}' AND service = 'search-api'"
+        ).result_rows[0]
+        reasons = client.query(
+            f"SELECT reason, value FROM dead_letters WHERE _topic = '{OTLP.name}' ORDER BY reason"
+        ).result_rows
+        logs = client.query("SELECT uniqExact(log_id) FROM raw_requests").result_rows[0]
+    assert rows[:4] == (
+        RECORDS * CALLS,
+        RECORDS * CALLS * 1000,
+        RECORDS * CALLS * 200,
+        RECORDS * sum(10 + call for call in range(CALLS)),
+    )
+    assert rows[4:] == ("exact", RECORDS, CALLS - 1, "opentelemetry.instrumentation.openai.v1")
+    assert [reason for reason, _value in reasons] == [
+        "empty",
+        "malformed_json",
+        "malformed_json",
+        "not_otlp",
+    ]
+    assert logs == (2,)
+
+
+def test_what_is_no_call_is_counted_in_the_metrics(stack: Stack) -> None:
+    text = "".join(path.read_text() for path in (stack.data_dir / "logs").glob("*.log"))
+    found = re.search(r'"?port"?[=:] ?(\d+)', text[text.index("http_listening") :])
+    assert found is not None
+    url = f"http://127.0.0.1:{found[1]}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        metrics = answer.read().decode()
+    assert f'tokentide_ingest_otlp_ignored_total{{kind="spans"}} {float(RECORDS)}' in metrics
+    assert 'tokentide_ingest_otlp_ignored_total{kind="token_metrics"} 2.0' in metrics
+    assert 'tokentide_ingest_position{partition="otlp-0"}' in metrics
