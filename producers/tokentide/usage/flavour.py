@@ -175,7 +175,8 @@ def _by_shape(provider: str, get: Get) -> str:
     first = read_first(get("data"))
     if kind == "list" and first is not None:
         return "" if "mistral" in provider else "openai_embeddings"
-    if label(read(usage, "type")) in ("tokens", "duration") and label(get("text")):
+    is_speech = label(read(usage, "type")) in ("tokens", "duration") or get("duration") is not None
+    if is_speech and label(get("text")):
         return "openai_transcription"
     if read(first, "b64_json") is not None or read(first, "url") is not None:
         return "openai_images"
