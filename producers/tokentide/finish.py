@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _NORMALISED = {
-    "stop": "stop end_turn complete stop_sequence",
+    "stop": "stop end_turn complete stop_sequence finish finished stop_criteria_met endoftext",
     "length": "length max_tokens max_output_tokens model_length model_context_window_exceeded",
     "tool_call": "tool_call tool_calls tool_use function_call",
     "content_filter": "content_filter safety recitation blocklist prohibited_content spii "
-    "guardrail_intervened content_filtered",
+    "guardrail_intervened content_filtered image_safety image_prohibited_content image_recitation "
+    "model_armor jailbreak escalation error_toxic",
     "refusal": "refusal",
-    "error": "error insufficient_system_resource",
+    "error": "error insufficient_system_resource error_limit timeout",
 }
 _BY_RAW = {raw: reason for reason, raws in _NORMALISED.items() for raw in raws.split()}
 
