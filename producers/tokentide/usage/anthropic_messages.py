@@ -176,13 +176,23 @@ def read_response(response: object) -> Fields:
 class MessageStream:
     """Reads raw stream events, and those of the SDK's `messages.stream()` helper."""
 
-    __slots__ = ("_blocks", "_calls", "_counts", "_ended", "_fields", "_iterations", "_stop")
+    __slots__ = (
+        "_blocks",
+        "_calls",
+        "_counts",
+        "_ended",
+        "_error",
+        "_fields",
+        "_iterations",
+        "_stop",
+    )
 
     def __init__(self) -> None:
         self._fields: Fields = {}
         self._counts: Fields = {}
         self._iterations: Iterations | None = None
         self._stop: Fields = {}
+        self._error: Fields = {}
         self._blocks = self._calls = 0
         self._ended = False
 
@@ -200,7 +210,7 @@ class MessageStream:
             elif kind == "message_delta":
                 self._delta(chunk)
             elif kind == "error":
-                self._stop.update(error_fields(read(chunk, "error")))
+                self._error = error_fields(read(chunk, "error"))
         except Exception:  # an event of the host's own making; the others still count
             return
 
@@ -239,6 +249,7 @@ class MessageStream:
         if self._fields or self._blocks:
             # A stream that ended without a reason was cut off.
             fields.update(self._stop or finish_fields(("error",)))
+        fields.update(self._error)
         return fields
 
 

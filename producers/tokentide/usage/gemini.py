@@ -213,7 +213,8 @@ class ContentStream:
         if self._has_candidates:
             fields["tool_calls_count"] = self._calls
             if not self._reasons:
-                fields["usage_source"] = "missing"
+                # A stream that ended without a reason was cut off.
+                fields.update(finish_fields(("error",)), usage_source="missing")
         fields.update(_searches(self._queries, fields))
         return fields
 
