@@ -91,7 +91,7 @@ class Worker:
         self._pause = pause
         self._stats_due_s = clock() + settings.stats_interval_s
         self._framer = Framer(settings.frame_events, settings.frame_bytes)
-        self.backlog = backlog or Backlog(settings.backlog_bytes)
+        self.backlog = Backlog(settings.backlog_bytes) if backlog is None else backlog
         self._requests: deque[FlushRequest] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
