@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tokentide.backlog import Backlog
-from tokentide.buffer import Buffer
+from tokentide.buffer import Buffer, Entry
 from tokentide.counters import Counters
 from tokentide.encoding import Encoder
 from tokentide.framing import Frame, Framer
@@ -136,6 +136,7 @@ class Worker:
         try:
             await self._collect_until_stopped()
         finally:
+            self._stopping = True  # a courier may miss its cancellation in `wait_for`
             self.backlog.save()
             courier.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -149,9 +150,12 @@ class Worker:
     # -- collecting -------------------------------------------------------------------------
 
     async def _collect_until_stopped(self) -> None:
+        loop = asyncio.get_running_loop()
         while not self._stopping:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._settings.linger_ms / 1000)
+            # A plain timer: `wait_for` costs a task, a cancellation and an exception each time.
+            timer = loop.call_later(self._settings.linger_ms / 1000, self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
             self._wake.clear()
             try:
                 await self.collect()
@@ -173,26 +177,33 @@ class Worker:
             if request.passed is None:
                 request.passed = self._buffer.passed + len(self._buffer)
         while len(self._buffer) and self._has_room():
-            dropped_before = self._total_dropped()
-            for entry in self._buffer.take(SLICE_EVENTS):
-                try:
-                    line = self._encoder.encode(entry, dropped_before)
-                except Exception as exc:
-                    self._log.note("encode", "an event could not be encoded: %r", exc)
-                    line = None
-                if line is None:
-                    self._counters.drop("not_encodable")
-                elif len(line) > MAX_EVENT_BYTES:
-                    self._counters.drop("too_large")
-                else:
-                    self._queue(self._framer.add(line))
-            await asyncio.sleep(0)
+            self._frame(self._buffer.take(SLICE_EVENTS))
+            if len(self._buffer):
+                await asyncio.sleep(0)
         self._waits_for_room = len(self._buffer) > 0
         self._queue(self._framer.cut())
         self.backlog.tend()
         if not self.backlog.is_empty:
             self._frames.set()
         self._answer()
+
+    def _frame(self, entries: list[Entry]) -> None:
+        dropped_before = self._total_dropped()
+        encode, add = self._encoder.encode, self._framer.add
+        for entry in entries:
+            try:
+                line = encode(entry, dropped_before)
+            except Exception as exc:
+                self._log.note("encode", "an event could not be encoded: %r", exc)
+                line = None
+            if line is None:
+                self._counters.drop("not_encodable")
+            elif len(line) > MAX_EVENT_BYTES:
+                self._counters.drop("too_large")
+            else:
+                full = add(line)
+                if full is not None:
+                    self._queue(full)
 
     def _has_room(self) -> bool:
         if self._settings.drop_policy == "newest":
@@ -227,7 +238,7 @@ class Worker:
 
     async def _deliver(self) -> None:
         backoff_s = FIRST_BACKOFF_S
-        while True:
+        while not self._stopping:
             if self.backlog.is_empty:
                 self._frames.clear()
                 await self._frames.wait()
