@@ -150,8 +150,12 @@ def for_provider(provider: str, response: object) -> Flavour:
         provider: The event's `provider`, such as `openai` or `azure.ai.openai`.
         response: SDK object, dict or parsed JSON.
     """
-    lowered = provider.lower()
-    return flavour(_by_shape(lowered, getter(response)) or _by_name(lowered, _BY_PROVIDER))
+    lowered = (label(provider) or "").lower()
+    try:
+        name = _by_shape(lowered, getter(response))
+    except Exception:
+        name = ""
+    return flavour(name or _by_name(lowered, _BY_PROVIDER))
 
 
 def _by_name(provider: str, table: tuple[tuple[str, str], ...]) -> str:
