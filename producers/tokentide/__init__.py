@@ -2,21 +2,31 @@
 
     import tokentide
 
+    tokentide.instrument()
+
+records every call of the provider clients that the service uses. By hand:
+
     telemetry = tokentide.Telemetry(service="search-api")
     with telemetry.request(provider="openai", request_model="gpt-5-mini") as call:
         response = client.responses.create(...)
-        call.record_usage(input_tokens=812, output_tokens=96)
+        call.record_response(response)
 
 Importing this package imports the standard library and orjson only.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokentide._version import __version__
+from tokentide.context import context
 from tokentide.counters import ProducerStats
 from tokentide.recorder import Recorder, current_request
 from tokentide.settings import Settings, SettingsError
 from tokentide.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from tokentide.instrument.api import instrument, instrument_client, uninstrument
 
 __all__ = [
     "ProducerStats",
@@ -25,5 +35,19 @@ __all__ = [
     "SettingsError",
     "Telemetry",
     "__version__",
+    "context",
     "current_request",
+    "instrument",
+    "instrument_client",
+    "uninstrument",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Loads instrumentation when it is first asked for."""
+    if name in ("instrument", "instrument_client", "uninstrument"):
+        from tokentide.instrument import api
+
+        # The package `tokentide.instrument`, which is bound to the same name, can be called too.
+        return globals().setdefault(name, getattr(api, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

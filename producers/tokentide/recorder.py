@@ -15,14 +15,22 @@ from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+from tokentide.context import fill
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise, status_from
+from tokentide.log import RareLog
+from tokentide.settings import Settings
+from tokentide.trace_context import fill_trace
 from tokentide.usage import USAGE_FIELDS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Emit = Callable[[dict[str, object]], None]
 
 _current: ContextVar[Recorder | None] = ContextVar("tokentide_request", default=None)
+_log = RareLog()
+_ASKED = ("provider", "request_model")
+"""Fields that `Telemetry.request` sets to `unknown` when they are not given."""
+_OF_A_FAILURE = ("status", "error_type", "error_code", "http_status", "retry_after_ms")
 
 
 class Recorder:
@@ -33,26 +41,36 @@ class Recorder:
     """
 
     __slots__ = (
+        "_captured",
         "_chunks",
         "_emit",
         "_event",
         "_event_id",
         "_first_ns",
+        "_is_claimed",
         "_largest_gap_ns",
         "_last_ns",
         "_new_id",
         "_outer",
         "_reasons",
+        "_settings",
         "_started_ns",
         "_template",
     )
 
     def __init__(
-        self, emit: Emit, new_id: Callable[[int], str], template: dict[str, object]
+        self,
+        emit: Emit,
+        new_id: Callable[[int], str],
+        template: dict[str, object],
+        settings: Settings | None = None,
     ) -> None:
         self._emit = emit
         self._new_id = new_id
         self._template = template
+        self._settings = settings
+        self._captured: dict[str, object] | None = None
+        self._is_claimed = False
         self._event: dict[str, object] | None = None
         self._event_id = ""
         self._reasons: list[str] | None = None
@@ -142,6 +160,35 @@ class Recorder:
         self._last_ns = now_ns
         self._chunks += 1
 
+    def record_response(self, response: object, *, flavour: str | None = None) -> None:
+        """Records what a provider's response says: usage, model, finish reasons, tier, refusal.
+
+        Args:
+            response: The SDK's object, a dict, or parsed JSON.
+            flavour: API the response comes from, one of `tokentide.usage.flavour.FLAVOUR_NAMES`.
+                When absent the response's shape and the recorder's `provider` decide. A name that
+                is not known is logged and nothing is recorded.
+        """
+        event = self._event
+        if event is None:
+            return
+        try:
+            from tokentide.usage.flavour import flavour as named
+            from tokentide.usage.flavour import for_provider
+
+            reader = (
+                for_provider(str(event.get("provider")), response)
+                if flavour is None
+                else named(flavour)
+            )
+            fields = reader.read_response(response)
+            reasons = fields.pop("finish_reasons", None)
+            if isinstance(reasons, list):
+                self._reasons = reasons
+            event.update(fields)
+        except Exception as exc:
+            _log.note("response", "a response could not be recorded: %r", exc)
+
     def finish(self, *reasons: str) -> None:
         """Records why the model stopped, one raw reason of the provider per choice.
 
@@ -165,8 +212,13 @@ class Recorder:
     def _begin(self) -> Self:
         self._chunks = self._first_ns = self._last_ns = self._largest_gap_ns = 0
         self._reasons = None
+        self._captured = None
+        self._is_claimed = False
         started_ns = time_ns()
         event: dict[str, object] = {"type": "request", **self._template}
+        if self._settings is not None:
+            fill(event, self._settings)
+            fill_trace(event)
         event["started_at_us"] = started_ns // 1000
         self._event_id = event["event_id"] = self._new_id(started_ns)
         self._event = event
@@ -187,8 +239,28 @@ class Recorder:
             event.setdefault("status", "error" if error is not None else "ok")
         self._emit(event)
 
+    def _claim(self) -> dict[str, object] | None:
+        """Gives the running call to an instrumented client; None when it has one already."""
+        if self._event is None or self._is_claimed:
+            return None
+        self._is_claimed = True
+        return self._event
+
+    def _take(self, claim: dict[str, object], fields: dict[str, object]) -> bool:
+        """Takes what a client saw of the call it had claimed; False when the block has ended."""
+        if self._event is not claim:
+            return False
+        if fields.get("status") == "error":
+            # The host may handle this and try elsewhere; whether the block failed is for it to say.
+            fields = {name: fields[name] for name in fields if name not in _OF_A_FAILURE}
+            self._is_claimed = False
+        self._captured = fields
+        return True
+
     def _fill(self, event: dict[str, object], ended_ns: int) -> None:
         event["duration_ms"] = (ended_ns - self._started_ns) / 1e6
+        if self._captured is not None:
+            self._merge(event, self._captured)
         if self._first_ns:
             event["ttft_ms"] = (self._first_ns - self._started_ns) / 1e6
         if self._chunks:
@@ -204,6 +276,15 @@ class Recorder:
             # Null tokens on a call that succeeded are a gap to show, not a free call.
             has_usage = any(event.get(name) is not None for name in USAGE_FIELDS)
             event["usage_source"] = "provider" if has_usage else "missing"
+
+    def _merge(self, event: dict[str, object], captured: dict[str, object]) -> None:
+        # Counts of two sources are never mixed: details of one may exceed totals of the other.
+        is_counted = any(event.get(name) is not None for name in (*USAGE_FIELDS, "usage_source"))
+        for name, value in captured.items():
+            if is_counted and (name in USAGE_FIELDS or name == "usage_source"):
+                continue
+            if event.get(name) is None or (name in _ASKED and event[name] == "unknown"):
+                event[name] = value
 
     # -- decorator --------------------------------------------------------------------------
 
@@ -221,7 +302,7 @@ class Recorder:
         return cast("Function", functools.wraps(function)(wrapper))
 
     def _fresh(self) -> Recorder:
-        return Recorder(self._emit, self._new_id, self._template)
+        return Recorder(self._emit, self._new_id, self._template, self._settings)
 
     def _wrap_plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def recorded(*args: Any, **kwargs: Any) -> Any:

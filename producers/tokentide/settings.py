@@ -58,6 +58,12 @@ class Settings:
     )
     tenant: str = text("TOKENTIDE_TENANT", "", "`tenant` of events that name none")
     team: str = text("TOKENTIDE_TEAM", "", "`team` of events that name none")
+    include_usage: bool = switch(
+        "TOKENTIDE_INCLUDE_USAGE",
+        False,
+        "ask OpenAI-compatible servers for the token counts of streams that do not ask themselves; "
+        "the extra chunk they send is kept from the service",
+    )
     disabled: bool = switch(
         "TOKENTIDE_DISABLED", False, "emit nothing and start no thread; also `OTEL_SDK_DISABLED`"
     )

@@ -43,7 +43,11 @@ def test_the_public_surface_is_what_is_documented() -> None:
         "SettingsError",
         "Telemetry",
         "__version__",
+        "context",
         "current_request",
+        "instrument",
+        "instrument_client",
+        "uninstrument",
     ]
     assert all(hasattr(tokentide, name) for name in tokentide.__all__)
 

@@ -1,0 +1,42 @@
+"""The anthropic package: messages and beta messages, with its Bedrock, Vertex and Foundry clients.
+
+Those clients rewrite the path of a request inside, below the method that is patched, so all of them
+look alike here and only the provider differs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokentide.instrument.imports import Action
+from tokentide.instrument.patches import Patches
+from tokentide.instrument.stainless import Api, Capture, Endpoint
+from tokentide.instrument.stainless_hooks import observers, record_client, recorders
+from tokentide.telemetry import Telemetry
+
+
+def _is_content(event: Any) -> bool:
+    return str(event.type).startswith("content_block")
+
+
+_MESSAGES = Endpoint("anthropic_messages", is_token=_is_content)
+
+API = Api(
+    provider="anthropic",
+    endpoints={"/v1/messages": _MESSAGES, "/v1/messages?beta=true": _MESSAGES},
+)
+
+
+def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+    """Returns what to do to which module of the package."""
+    return recorders("anthropic", Capture(API, telemetry, patches), patches)
+
+
+def following(patches: Patches) -> dict[str, Action]:
+    """Returns what has to be patched to follow the calls of one client object."""
+    return observers("anthropic", patches)
+
+
+def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+    """Records the calls of one client object."""
+    record_client(client, Capture(API, telemetry, patches))

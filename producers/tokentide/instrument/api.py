@@ -1,0 +1,111 @@
+"""Switching instrumentation on and off: the three functions a host calls.
+
+No network, no name resolution, no broker: patching is all that happens here, and the background
+thread starts with the first event. A bad setting raises here, at the start of the service, and
+nothing raises afterwards.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TypeVar
+
+from tokentide.instrument.imports import ImportWatch
+from tokentide.instrument.patches import Patches
+from tokentide.instrument.registry import CLIENTS, CLIENTS_BY_PACKAGE, load
+from tokentide.log import logger
+from tokentide.telemetry import Telemetry
+
+Client = TypeVar("Client")
+
+
+class _State:
+    """What this process has instrumented."""
+
+    def __init__(self) -> None:
+        self.default: Telemetry | None = None
+        self.telemetry: Telemetry | None = None
+        self.patches = Patches()
+        self.imports = ImportWatch()
+        # For single clients: these stay, since a client object cannot be found again.
+        self.single_patches = Patches()
+        self.single_imports = ImportWatch()
+
+
+_state = _State()
+_lock = threading.Lock()
+
+
+def instrument(*, telemetry: Telemetry | None = None) -> Telemetry:
+    """Records every call of the provider clients this process uses, one event per call.
+
+    Clients that are imported already are patched now, the others right after their import. Calling
+    it again changes nothing.
+
+    Args:
+        telemetry: Where events go; one configured by the environment alone when absent.
+
+    Returns:
+        The producer in use, for `feedback`, `evaluation`, `flush` and `stats`.
+
+    Raises:
+        SettingsError: A setting of the environment cannot be used.
+    """
+    with _lock:
+        if _state.telemetry is not None:
+            if telemetry not in (None, _state.telemetry):
+                logger.warning("instrument() was called before; its first producer stays in use")
+            return _state.telemetry
+        chosen = telemetry or _default()
+        _state.telemetry = chosen
+        if chosen.settings.disabled:
+            return chosen
+        _state.patches = patches = Patches()
+        for client in CLIENTS:
+            for module, action in load(client).modules(chosen, patches).items():
+                _state.imports.when_imported(module, action)
+        return chosen
+
+
+def uninstrument() -> None:
+    """Undoes `instrument`; streams that run are still recorded to their end."""
+    with _lock:
+        _state.imports.stop()
+        _state.patches.undo()
+        _state.telemetry = None
+
+
+def instrument_client(client: Client, *, telemetry: Telemetry | None = None) -> Client:
+    """Records the calls of one client object only, and of the copies it makes of itself.
+
+    Args:
+        client: A client of openai, anthropic, google-genai, boto3, mistralai or cohere.
+        telemetry: Where events go; the producer of `instrument` when absent.
+
+    Returns:
+        The same object.
+
+    Raises:
+        TypeError: The object is of no client that is known here.
+    """
+    packages = [base.__module__.partition(".")[0] for base in type(client).__mro__]
+    name = next((CLIENTS_BY_PACKAGE[p] for p in packages if p in CLIENTS_BY_PACKAGE), None)
+    if name is None:
+        raise TypeError(
+            f"client of type {type(client).__module__}.{type(client).__qualname__} is not known; "
+            f"give a client of {', '.join(sorted(CLIENTS_BY_PACKAGE))}"
+        )
+    with _lock:
+        chosen = telemetry or _state.telemetry or _default()
+        if not chosen.settings.disabled:
+            known = load(name)
+            for module, action in known.following(_state.single_patches).items():
+                _state.single_imports.when_imported(module, action)
+            known.one(client, chosen, _state.single_patches)
+    return client
+
+
+def _default() -> Telemetry:
+    if _state.default is None:
+        _state.default = Telemetry()
+    return _state.default

@@ -1,0 +1,98 @@
+"""The openai package: chat, responses, embeddings, speech to text, images; Azure's clients too.
+
+Every server that speaks this API is reached through this package, so the provider is judged by the
+client's address.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokentide.instrument.imports import Action
+from tokentide.instrument.patches import Patches
+from tokentide.instrument.stainless import Api, Capture, Endpoint
+from tokentide.instrument.stainless_hooks import (
+    ending,
+    ending_async,
+    observers,
+    record_client,
+    recorders,
+)
+from tokentide.telemetry import Telemetry
+
+_OPENING = frozenset({"response.created", "response.in_progress", "response.queued"})
+"""Events of a response that has begun and says nothing yet; reasoning may take minutes."""
+
+
+def _has_choices(chunk: Any) -> bool:
+    # Azure sends the verdict on the prompt first, in a chunk without choices.
+    return bool(chunk.choices)
+
+
+def _is_past_opening(event: Any) -> bool:
+    return event.type not in _OPENING
+
+
+_CHAT = Endpoint(
+    "openai_chat",
+    is_token=_has_choices,
+    by_provider={"perplexity": "perplexity", "x_ai": "xai", "mistral_ai": "mistral"},
+    takes_include_usage=True,
+)
+_TEXT = Endpoint(
+    "openai_chat",
+    is_token=_has_choices,
+    operation="text_completion",
+    takes_include_usage=True,
+)
+_RESPONSES = Endpoint("openai_responses", is_token=_is_past_opening)
+
+API = Api(
+    provider="openai",
+    endpoints={
+        "/chat/completions": _CHAT,
+        "/completions": _TEXT,
+        "/responses": _RESPONSES,
+        "/responses?beta=true": _RESPONSES,
+        "/responses/compact": _RESPONSES,
+        "/responses/compact?beta=true": _RESPONSES,
+        "/embeddings": Endpoint("openai_embeddings"),
+        "/audio/transcriptions": Endpoint("openai_transcription"),
+        "/audio/translations": Endpoint("openai_transcription"),
+        "/images/generations": Endpoint("openai_images"),
+        "/images/edits": Endpoint("openai_images"),
+        "/images/variations": Endpoint("openai_images"),
+    },
+)
+
+
+def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+    """Returns what to do to which module of the package."""
+    capture = Capture(API, telemetry, patches)
+    return {**recorders("openai", capture, patches), **_helpers(patches)}
+
+
+def following(patches: Patches) -> dict[str, Action]:
+    """Returns what has to be patched to follow the calls of one client object."""
+    return {**observers("openai", patches), **_helpers(patches)}
+
+
+def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+    """Records the calls of one client object."""
+    record_client(client, Capture(API, telemetry, patches))
+
+
+def _helpers(patches: Patches) -> dict[str, Action]:
+    """Returns patches of the `.stream()` helpers, which close the connection themselves."""
+
+    def closing(name: str) -> Action:
+        def patch(module: Any) -> None:
+            patches.wrap(getattr(module, name), "close", ending)
+            patches.wrap(getattr(module, f"Async{name}"), "close", ending_async)
+
+        return patch
+
+    return {
+        "openai.lib.streaming.chat._completions": closing("ChatCompletionStream"),
+        "openai.lib.streaming.responses._responses": closing("ResponseStream"),
+    }

@@ -1,0 +1,201 @@
+"""Wrappers for the base classes of the clients that Stainless generates.
+
+Each takes a function of the client and returns one that does the same, with the call's beginning or
+end beside it. Whatever the client returns or raises passes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tokentide.instrument.call import Call
+from tokentide.instrument.guard import held
+from tokentide.instrument.imports import Action
+from tokentide.instrument.patches import Patches
+from tokentide.instrument.stainless import CALL, Capture, Function, parsed
+from tokentide.instrument.streams import left
+
+
+def recording(capture: Capture) -> Callable[[Function], Function]:
+    """Returns what wraps `request` of a synchronous base client."""
+
+    def make(original: Function) -> Function:
+        def request(self: Any, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+            call = capture.begin(self, options)
+            if call is None:
+                return original(self, cast_to, options, **kwargs)
+            call.hold()
+            try:
+                response = original(self, cast_to, options, **kwargs)
+            except BaseException as exc:
+                call.failed(exc)
+                raise
+            finally:
+                call.release()
+            return capture.settle(call, response)
+
+        return request
+
+    return make
+
+
+def recording_async(capture: Capture) -> Callable[[Function], Function]:
+    """Returns what wraps `request` of an asynchronous base client."""
+
+    def make(original: Function) -> Function:
+        async def request(self: Any, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+            call = capture.begin(self, options)
+            if call is None:
+                return await original(self, cast_to, options, **kwargs)
+            call.hold()
+            try:
+                response = await original(self, cast_to, options, **kwargs)
+            except BaseException as exc:
+                call.failed(exc)
+                raise
+            finally:
+                call.release()
+            return capture.settle(call, response)
+
+        return request
+
+    return make
+
+
+def counting_retries(original: Function) -> Function:
+    """Wraps the pause before a retry, of either base client: who retries nothing pays nothing."""
+
+    def sleep_for_retry(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = held.get()
+        if isinstance(call, Call):
+            call.retries += 1
+        return original(self, *args, **kwargs)
+
+    return sleep_for_retry
+
+
+def ending(original: Function) -> Function:
+    """Wraps `close` of a stream or a raw response."""
+
+    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            _end_of(self)
+
+    return close
+
+
+def ending_async(original: Function) -> Function:
+    """Wraps `close` of an asynchronous stream or raw response."""
+
+    async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await original(self, *args, **kwargs)
+        finally:
+            _end_of(self)
+
+    return close
+
+
+def _end_of(closed: Any) -> None:
+    call = closed.__dict__.get(CALL)
+    if call is None:
+        # A helper's stream around the client's own.
+        inner = closed.__dict__.get("_raw_stream")
+        call = None if inner is None else inner.__dict__.get(CALL)
+    if call is not None:
+        left(call)
+
+
+def parsing(original: Function) -> Function:
+    """Wraps `parse` of a raw response."""
+
+    def parse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        response = original(self, *args, **kwargs)
+        if CALL in self.__dict__:
+            parsed(self, response)
+        return response
+
+    return parse
+
+
+def parsing_async(original: Function) -> Function:
+    """Wraps `parse` of a raw response whose body is read asynchronously."""
+
+    async def parse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        response = await original(self, *args, **kwargs)
+        if CALL in self.__dict__:
+            parsed(self, response)
+        return response
+
+    return parse
+
+
+# -- the classes ----------------------------------------------------------------------------
+
+
+def observers(package: str, patches: Patches) -> dict[str, Action]:
+    """Returns patches of a package's classes that follow calls which were begun elsewhere.
+
+    They see streams and raw responses that are closed or parsed later, and the pauses before
+    retries; without a call that is recorded they do nothing.
+    """
+
+    def streaming(module: Any) -> None:
+        patches.wrap(module.Stream, "close", ending)
+        patches.wrap(module.AsyncStream, "close", ending_async)
+
+    def responses(module: Any) -> None:
+        patches.wrap(module.APIResponse, "parse", parsing)
+        patches.wrap(module.APIResponse, "close", ending)
+        patches.wrap(module.AsyncAPIResponse, "parse", parsing_async)
+        patches.wrap(module.AsyncAPIResponse, "close", ending_async)
+
+    def legacy(module: Any) -> None:
+        patches.wrap(module.LegacyAPIResponse, "parse", parsing)
+
+    def base_client(module: Any) -> None:
+        for kind in (module.SyncAPIClient, module.AsyncAPIClient):
+            patches.wrap(kind, "_sleep_for_retry", counting_retries)
+
+    return {
+        f"{package}._base_client": base_client,
+        f"{package}._streaming": streaming,
+        f"{package}._response": responses,
+        f"{package}._legacy_response": legacy,
+    }
+
+
+def recorders(package: str, capture: Capture, patches: Patches) -> dict[str, Action]:
+    """Returns patches that record every request of a package, its observers among them."""
+    found = observers(package, patches)
+    observe = found[f"{package}._base_client"]
+
+    def base_client(module: Any) -> None:
+        patches.wrap(module.SyncAPIClient, "request", recording(capture))
+        patches.wrap(module.AsyncAPIClient, "request", recording_async(capture))
+        observe(module)
+
+    return {**found, f"{package}._base_client": base_client}
+
+
+def record_client(client: Any, capture: Capture) -> None:
+    """Records the requests of one client object and of the copies it makes of itself."""
+    kind = type(client)
+    is_async = any(base.__name__ == "AsyncAPIClient" for base in kind.__mro__)
+    make = recording_async(capture) if is_async else recording(capture)
+    client.request = make(kind.request).__get__(client)
+
+    def copying(original: Function) -> Function:
+        def copy(*args: Any, **kwargs: Any) -> Any:
+            made = original(*args, **kwargs)
+            record_client(made, capture)
+            return made
+
+        return copy
+
+    for name in ("copy", "with_options"):
+        if hasattr(client, name):
+            setattr(client, name, copying(getattr(client, name)))

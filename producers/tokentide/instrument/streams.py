@@ -1,0 +1,146 @@
+"""Streams of chunks, watched while they pass.
+
+Generators, because a generator's step costs less than a Python `__next__`, and both loops are
+spelled out, because a function call per chunk would be the largest cost. Invariants: a chunk is
+forwarded before it is looked at and before the next one is pulled; what the host throws in or the
+provider raises passes through; no chunk is kept while the next one is waited for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from time import perf_counter_ns
+from typing import Any
+
+from tokentide.failures import status_of
+from tokentide.instrument.call import Call, Progress, log
+
+
+def watch(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
+    """Returns the chunks, unchanged and as they come; the call ends when they do.
+
+    Args:
+        chunks: What the client iterates.
+        call: Takes the times and what the chunks say. Only the returned generator refers to it,
+            so that dropping a stream unread ends the call too.
+    """
+    count = first_ns = last_ns = gap_ns = 0
+    chunk: Any = None
+    add = _start(call, lambda: (chunk, count, first_ns, last_ns, gap_ns))
+
+    def passing() -> Iterator[Any]:
+        nonlocal chunk, count, first_ns, last_ns, gap_ns
+        look, swallows = add, call.swallows_usage
+        error: BaseException | None = None
+        try:
+            for chunk in chunks:
+                now_ns = perf_counter_ns()
+                if first_ns:
+                    if now_ns - last_ns > gap_ns:
+                        gap_ns = now_ns - last_ns
+                elif _brings_output(call, chunk):
+                    first_ns = now_ns
+                last_ns = now_ns
+                count += 1
+                if not swallows or not _is_usage_alone(chunk):
+                    yield chunk
+                try:
+                    look(chunk)
+                except Exception as exc:
+                    look = _blind(exc)
+                chunk = None  # noqa: PLW2901 - its content goes now
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            _end(call, error)
+            error = None  # its traceback refers to this frame
+
+    return passing()
+
+
+def watch_async(chunks: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
+    """Returns the chunks of an asynchronous stream, as `watch` does those of another."""
+    count = first_ns = last_ns = gap_ns = 0
+    chunk: Any = None
+    add = _start(call, lambda: (chunk, count, first_ns, last_ns, gap_ns))
+
+    async def passing() -> AsyncIterator[Any]:
+        nonlocal chunk, count, first_ns, last_ns, gap_ns
+        look, swallows = add, call.swallows_usage
+        error: BaseException | None = None
+        try:
+            async for chunk in chunks:
+                now_ns = perf_counter_ns()
+                if first_ns:
+                    if now_ns - last_ns > gap_ns:
+                        gap_ns = now_ns - last_ns
+                elif _brings_output(call, chunk):
+                    first_ns = now_ns
+                last_ns = now_ns
+                count += 1
+                if not swallows or not _is_usage_alone(chunk):
+                    yield chunk
+                try:
+                    look(chunk)
+                except Exception as exc:
+                    look = _blind(exc)
+                chunk = None  # noqa: PLW2901 - its content goes now
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            _end(call, error)
+            error = None
+
+    return passing()
+
+
+def left(call: Call) -> None:
+    """Ends the call of a stream that the host closes; cancelled when that is why it does."""
+    try:
+        error = sys.exc_info()[1]
+        call.closed(error if error is not None and status_of(error) == "cancelled" else None)
+    except Exception as exc:
+        log.note("left", "the end of a stream could not be recorded: %r", exc)
+
+
+def _start(call: Call, progress: Progress) -> Callable[[Any], None]:
+    reading = call.streams(progress)
+    return _ignore if reading is None else reading.add
+
+
+def _end(call: Call, error: BaseException | None) -> None:
+    try:
+        if isinstance(error, GeneratorExit):
+            call.closed(error)
+        else:
+            call.stopped(error)
+    except Exception as exc:
+        log.note("end", "the end of a stream could not be recorded: %r", exc)
+
+
+def _brings_output(call: Call, chunk: Any) -> bool:
+    """Whether the first token is here; asked until it says so."""
+    try:
+        return call.is_token(chunk)
+    except Exception:
+        return True
+
+
+def _is_usage_alone(chunk: Any) -> bool:
+    """Whether this is the extra chunk that OpenAI's `include_usage` adds."""
+    try:
+        return not chunk.choices and chunk.usage is not None
+    except Exception:
+        return False
+
+
+def _blind(error: Exception) -> Callable[[Any], None]:
+    log.note("chunk", "the chunks of a stream cannot be read: %r", error)
+    return _ignore
+
+
+def _ignore(chunk: Any) -> None:
+    """Takes no notice of a chunk."""
