@@ -32,6 +32,69 @@ def _openai(path: str) -> Callable[[], Build]:
     return find
 
 
+def _anthropic(name: str) -> Callable[[], Build]:
+    def find() -> Build:
+        construct_type = import_module("anthropic._models").construct_type
+        kind = getattr(import_module("anthropic.types.beta"), name)
+        # As the client does it: unchecked.
+        return lambda payload: construct_type(type_=kind, value=payload)
+
+    return find
+
+
+def _gemini() -> Build:
+    types = import_module("google.genai.types")
+
+    def build(payload: Any) -> object:
+        is_embedding = "embeddings" in payload
+        kind = types.EmbedContentResponse if is_embedding else types.GenerateContentResponse
+        built: object = kind._from_response(response=payload, kwargs={})
+        return built
+
+    return build
+
+
+def _mistral() -> Build:
+    models = import_module("mistralai.client.models")
+
+    def build(payload: Any) -> object:
+        for name, kind in (
+            ("usage_info", models.OCRResponse),
+            ("outputs", models.ConversationResponse),
+            ("text", models.TranscriptionResponse),
+            ("event", models.TranscriptionStreamEvents),
+            ("choices", models.ChatCompletionResponse),
+            ("data", models.EmbeddingResponse if "model" in payload else models.CompletionEvent),
+        ):
+            if name in payload:
+                built: object = kind.model_validate(payload)
+                return built
+        raise AssertionError(payload)
+
+    return build
+
+
+def _cohere() -> Build:
+    cohere = import_module("cohere")
+    types = import_module("cohere.v2.types")
+    construct_type = import_module("cohere.core.unchecked_base_model").construct_type
+
+    def build(payload: Any) -> object:
+        for name, kind in (
+            ("type", types.V2ChatStreamResponse),
+            ("message", types.V2ChatResponse),
+            ("results", types.V2RerankResponse),
+            ("embeddings", cohere.EmbedByTypeResponse),
+            ("classifications", cohere.ClassifyResponse),
+        ):
+            if name in payload:
+                built: object = construct_type(type_=kind, object_=payload)
+                return built
+        raise AssertionError(payload)
+
+    return build
+
+
 _CHAT = (
     _openai("openai.types.chat.ChatCompletion"),
     _openai("openai.types.chat.ChatCompletionChunk"),
@@ -53,6 +116,11 @@ BUILDERS: dict[str, tuple[Callable[[], Build], Callable[[], Build] | None]] = {
         _openai("openai.types.ImagesResponse"),
         _openai("openai.types.ImageGenStreamEvent"),
     ),
+    "anthropic_messages": (_anthropic("BetaMessage"), _anthropic("BetaRawMessageStreamEvent")),
+    # Not among the packages that the tests install; whoever has them checks these as well.
+    "gemini": (_gemini, _gemini),
+    "mistral": (_mistral, _mistral),
+    "cohere": (_cohere, _cohere),
 }
 """For each flavour: how to find the builder of its responses, and of its stream's chunks."""
 
