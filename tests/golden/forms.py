@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from importlib import import_module
 from types import SimpleNamespace
@@ -95,6 +96,23 @@ def _cohere() -> Build:
     return build
 
 
+def _boto3() -> Build:
+    """Returns what gives dicts as boto3 does: bodies and chunks of InvokeModel are bytes."""
+
+    def build(payload: Any) -> object:
+        if isinstance(payload.get("body"), dict):
+            return {**payload, "body": _compact(payload["body"])}
+        if "chunk" in payload:
+            return {"chunk": {"bytes": _compact(payload["chunk"]["bytes"])}}
+        return payload
+
+    return build
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
 _CHAT = (
     _openai("openai.types.chat.ChatCompletion"),
     _openai("openai.types.chat.ChatCompletionChunk"),
@@ -117,6 +135,8 @@ BUILDERS: dict[str, tuple[Callable[[], Build], Callable[[], Build] | None]] = {
         _openai("openai.types.ImageGenStreamEvent"),
     ),
     "anthropic_messages": (_anthropic("BetaMessage"), _anthropic("BetaRawMessageStreamEvent")),
+    "bedrock_converse": (_boto3, _boto3),
+    "bedrock_invoke": (_boto3, _boto3),
     # Not among the packages that the tests install; whoever has them checks these as well.
     "gemini": (_gemini, _gemini),
     "mistral": (_mistral, _mistral),
