@@ -45,6 +45,10 @@ class ProducerStats:
     """Events taken over from the disk, left there by processes that are gone."""
     spool_errors: int
     """Times the disk refused something, or had lost what was written to it."""
+    redact_failures: int
+    """Events that left without their texts because the redact hook failed on them."""
+    content: Mapping[str, int]
+    """Records of captured content: captured, delivered, failed, dropped, queued; else empty."""
     connected: bool
     last_error: str
     """The latest failure in words, empty when there was none."""

@@ -23,6 +23,7 @@ from tokentide.tally import Tally
 from tokentide.transport import FrameSender
 
 if TYPE_CHECKING:
+    from tokentide.privacy.gate import Gate
     from tokentide.worker import Worker
 
 START_RETRY_NS = 1_000_000_000
@@ -72,6 +73,12 @@ class Engine:
         self._written_off = 0
         # Whoever pops the only element may start the thread: an election without a lock.
         self._may_start: deque[None] = deque([None])
+        self.gate: Gate | None = None
+        """What every event passes before it is queued; None when no setting asks for it."""
+        if settings.redact or settings.detect or settings.capture_content != "none":
+            from tokentide.privacy.gate import Gate
+
+            self.gate = Gate(settings, self.ids.new, self._log)
 
     # -- caller's side ----------------------------------------------------------------------
 
@@ -120,12 +127,12 @@ class Engine:
         worker = self._worker
         if worker is None or self._ended.is_set():
             return self.queued == 0
-        from tokentide.worker import FlushRequest
-
-        request = FlushRequest(may_be_kept=may_be_kept)
-        worker.ask(request)
-        request.done.wait(max(0.0, deadline_s - time.monotonic()))
-        return request.is_settled or request.is_kept
+        is_settled = _await_settled(worker, deadline_s, may_be_kept=may_be_kept)
+        lane = self.gate.lane if self.gate is not None else None
+        if lane is None:
+            return is_settled
+        # Events first: content may wait for a topic that nobody made.
+        return lane.flush(lambda worker: _await_settled(worker, deadline_s)) and is_settled
 
     def close(self, timeout_s: float) -> None:
         """Delivers what is left, as far as `timeout_s` allows, and ends the thread."""
@@ -136,7 +143,8 @@ class Engine:
         if self.settings.spool_dir:
             timeout_s -= min(SAVE_S, timeout_s / 2)
         if self.is_started or len(self.buffer):
-            if self.flush(timeout_s, may_be_kept=True) and not self.has_ended:
+            is_final = self.flush(timeout_s, may_be_kept=True) or not self.queued
+            if is_final and not self.has_ended:
                 # The books are closed with a last set of counters, now that they are final.
                 self.put_stats()
                 self.flush(deadline_s - time.monotonic(), may_be_kept=True)
@@ -159,6 +167,8 @@ class Engine:
             )
         # What was counted as dropped must not be counted as queued too.
         self._written_off = left
+        if self.gate is not None and self.gate.lane is not None:
+            self.gate.lane.write_off()
         kept = self.spooled
         if kept:
             self._log.note(
@@ -199,15 +209,21 @@ class Engine:
         ):
             if tally.value:
                 counts[reason] = tally.value
+        if self.gate is not None and self.gate.redacted.value:
+            counts["redacted"] = self.gate.redacted.value
         return counts
 
     def stats(self) -> ProducerStats:
         """Returns a snapshot of all counters."""
         counters = self._counters
         worker = self._worker
+        gate = self.gate
+        unqueued = self.invalid.value + self.after_close.value
         return ProducerStats(
             producer_id=self.producer_id,
-            emitted=self.buffer.offered.value + self.invalid.value + self.after_close.value,
+            emitted=self.buffer.offered.value
+            + unqueued
+            + (gate.redacted.value if gate is not None else 0),
             delivered=counters.delivered,
             failed=counters.failed,
             dropped=self.dropped(),
@@ -222,6 +238,8 @@ class Engine:
             replayed=counters.replayed,
             adopted=counters.adopted,
             spool_errors=counters.spool_errors,
+            redact_failures=gate.failures if gate is not None else 0,
+            content=gate.lane.stats() if gate is not None and gate.lane is not None else {},
             connected=counters.connected,
             last_error=counters.last_error,
         )
@@ -249,6 +267,8 @@ class Engine:
                     "fields_dropped": str(now.fields_dropped),
                     "fields_altered": str(now.fields_altered),
                     **(self._spool_tags(now) if self.settings.spool_dir else {}),
+                    **({"redact_failures": str(now.redact_failures)} if self.gate else {}),
+                    **{f"content.{name}": str(n) for name, n in now.content.items()},
                 },
             },
         )
@@ -273,6 +293,8 @@ class Engine:
             if worker is not None:
                 # Its frames go with it; what is still in the buffer waits for the next thread.
                 self._counters.drop("thread_died", worker.queued)
+            if self.gate is not None and self.gate.lane is not None:
+                self.gate.lane.drop_worker("thread_died")
         finally:
             self._ended.set()
             self._ready.set()
@@ -285,10 +307,11 @@ class Engine:
             from tokentide.runner import run_worker
 
             self._worker = self._make_worker()
+            beside = self._make_content_worker()
         finally:
             importing.discard(threading.get_ident())
         self._ready.set()
-        run_worker(self._worker)
+        run_worker(self._worker, beside)
 
     def _make_worker(self) -> Worker:
         from tokentide.encoding import Encoder
@@ -323,6 +346,15 @@ class Engine:
             log=self._log,
         )
 
+    def _make_content_worker(self) -> Worker | None:
+        lane = self.gate.lane if self.gate is not None else None
+        if lane is None:
+            return None
+        from tokentide.encoding import Encoder
+
+        sender = lane.make_sender(self._sender, self.producer_id)
+        return lane.make_worker(sender, Encoder(self._base_fields(), self.ids, lane.counters))
+
     def _base_fields(self) -> dict[str, object]:
         settings = self.settings
         base: dict[str, object] = {
@@ -337,3 +369,13 @@ class Engine:
             "pid": self.pid,
         }
         return {name: value for name, value in base.items() if value != ""}
+
+
+def _await_settled(worker: Worker, deadline_s: float, *, may_be_kept: bool = False) -> bool:
+    """Waits until everything a worker was given before is settled, or the deadline passes."""
+    from tokentide.worker import FlushRequest
+
+    request = FlushRequest(may_be_kept=may_be_kept)
+    worker.ask(request)
+    request.done.wait(max(0.0, deadline_s - time.monotonic()))
+    return request.is_settled or request.is_kept

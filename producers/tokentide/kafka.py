@@ -24,7 +24,7 @@ from tokentide.transport import FrameRejected
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
-SCHEMA_HEADER = ("schema", b"tokentide.event/1")
+SCHEMA = b"tokentide.event/1"
 """Name and version of the contract the events in a record follow."""
 REQUEST_TIMEOUT_MS = 10_000
 """Wait for one answer of the broker before the connection is considered dead."""
@@ -50,6 +50,7 @@ class KafkaFrameSender:
         producer_id: Sent with every record, beside the frame number.
         on_failure: Told of every failed attempt inside aiokafka, which retries on its own.
         log: Where the one notice about missing idempotence goes.
+        schema: Name and version of the contract that the records follow.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class KafkaFrameSender:
         producer_id: str,
         on_failure: Callable[[str], None],
         log: RareLog | None = None,
+        schema: bytes = SCHEMA,
     ) -> None:
         self._settings = settings
+        self._schema_header = ("schema", schema)
         self._producer_id = producer_id.encode()
         self._on_failure = on_failure
         self._log = log or RareLog()
@@ -126,7 +129,7 @@ class KafkaFrameSender:
         for frame in frames:
             producer_id = frame.producer_id.encode() or self._producer_id
             headers = [
-                SCHEMA_HEADER,
+                self._schema_header,
                 ("producer", producer_id),
                 ("frame", b"%d" % frame.number),
             ]

@@ -26,14 +26,19 @@ class OneThreadLoop(asyncio.SelectorEventLoop):
         return socket.getaddrinfo(host, port, **hints)
 
 
-def run_worker(worker: Worker) -> None:
-    """Runs the worker to its end on a new event loop, and cleans up behind it."""
+def run_worker(worker: Worker, beside: Worker | None = None) -> None:
+    """Runs the worker to its end on a new event loop, and cleans up behind it.
+
+    Args:
+        worker: The events' worker: when it ends, everything ends.
+        beside: Another one, whose end or failure changes nothing for the first.
+    """
     loop = OneThreadLoop()
     # What asyncio would log here (futures nobody asked about, after a connection was dropped) is
     # already in the producer's counters; the host's log is not the place for it.
     loop.set_exception_handler(lambda _loop, _context: None)
     try:
-        loop.run_until_complete(worker.run())
+        loop.run_until_complete(worker.run() if beside is None else _run_both(worker, beside))
     finally:
         try:
             left = asyncio.all_tasks(loop)
@@ -43,3 +48,12 @@ def run_worker(worker: Worker) -> None:
                 loop.run_until_complete(asyncio.wait(left, timeout=1.0))
         finally:
             loop.close()
+
+
+async def _run_both(worker: Worker, beside: Worker) -> None:
+    other = asyncio.ensure_future(beside.run())
+    try:
+        await worker.run()
+    finally:
+        beside.stop()
+        await asyncio.wait([other], timeout=1.0)

@@ -89,6 +89,13 @@ class Telemetry:
             if engine.is_closed:
                 engine.after_close.add()
                 return
+            if "user" in event:
+                _hash_user(self.settings, event)
+            if engine.gate is not None:
+                passed = engine.gate(event)
+                if passed is None:
+                    return
+                event = passed
             now_ns = time_ns()
             engine.buffer.put(now_ns, event)
             if not engine.is_started:
@@ -281,6 +288,15 @@ def _as_mapping(event: object) -> Mapping[str, object]:
     if not isinstance(event, Mapping):
         raise TypeError(f"an event is a mapping, not {type(event).__name__}")
     return event
+
+
+def _hash_user(settings: Settings, event: dict[str, object]) -> None:
+    """Puts the keyed hash of a user in the place of the user."""
+    from tokentide.privacy import hash_user
+
+    user_hash = hash_user(settings, event.pop("user"))
+    if user_hash is not None:
+        event.setdefault("user_hash", user_hash)
 
 
 def _nowhere(event: dict[str, object]) -> None:

@@ -35,6 +35,11 @@ class CaptureSender:
         self.failures: list[Exception] = []
         self.connect_failures: list[Exception] = []
         self.is_connected = False
+        self._others: dict[str, CaptureSender] = {}
+
+    def for_topic(self, topic: str) -> CaptureSender:
+        """Returns the sender of another topic, here for captured content; always the same one."""
+        return self._others.setdefault(topic, CaptureSender())
 
     async def connect(self) -> None:
         """Connects, or raises the next failure."""
@@ -71,6 +76,12 @@ class Capture:
         """Returns the events emitted so far, in order, of one type or of all."""
         self.telemetry.flush(5.0)
         return [event for event in self.sender.events if type in (None, event.get("type"))]
+
+    @property
+    def content(self) -> list[dict[str, Any]]:
+        """The content records captured so far, when `capture_content` is set."""
+        self.telemetry.flush(5.0)
+        return self.sender.for_topic(self.telemetry.settings.content_topic).events
 
     @property
     def requests(self) -> list[dict[str, Any]]:

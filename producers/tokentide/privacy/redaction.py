@@ -52,8 +52,8 @@ class Redactor:
         self.failures = Tally()
         """Events that left without their texts because the hook failed on them."""
 
-    def __call__(self, event: Event) -> Event | None:
-        """Returns the event to queue, or None when the hook dropped it."""
+    def __call__(self, event: Event) -> tuple[Event | None, bool]:
+        """Returns the event to queue, None to drop it, and whether the hook decided so itself."""
         if _is_inside.get():
             # The hook itself emits; to call it again would never end.
             return self._closed(event, "the hook emitted an event itself")
@@ -65,25 +65,23 @@ class Redactor:
         finally:
             _is_inside.reset(token)
         if found is None:
-            return None
+            return None, True
         if type(found) is dict:
-            return cast("Event", found)
+            return cast("Event", found), True
         _discard(found)
         return self._closed(event, f"it returned {type(found).__name__} instead of a dict")
 
-    def _closed(self, event: Event, why: str) -> Event | None:
+    def _closed(self, event: Event, why: str) -> tuple[Event, bool]:
         self.failures.add()
         self._log.note(
             "redact", "the redact hook failed, events leave without their texts: %s", why
         )
-        return without_texts(event)
+        return without_texts(event), False
 
 
-def without_texts(event: Event) -> Event | None:
-    """Returns the event without its optional texts; None where nothing but text was in it."""
+def without_texts(event: Event) -> Event:
+    """Returns the event without its optional texts."""
     kind = event.get("type")
-    if kind == "content":
-        return None
     required = _REQUIRED_OF.get(kind, ()) if type(kind) is str else ()
     kept: Event = {}
     for name, value in event.copy().items():
@@ -93,6 +91,8 @@ def without_texts(event: Event) -> Event | None:
             kept[name] = value
         elif name == "other_units" and type(value) is dict:
             kept[name] = _numbers(value)
+        elif name == "tags" and type(value) is dict:
+            kept[name] = _counts(value)
         elif name == "finish_reasons" and type(value) is list:
             kept[name] = [word for word in value if type(word) is str and _WORD.match(word)]
         elif type(value) is str and (
@@ -112,6 +112,18 @@ def _numbers(units: dict[object, object]) -> dict[object, object]:
         name: amount
         for name, amount in units.copy().items()
         if type(name) is str and _WORD.match(name) and type(amount) in (int, float)
+    }
+
+
+def _counts(tags: dict[object, object]) -> dict[str, str]:
+    """Returns the tags that are ours and hold a number: classes of sensitive text."""
+    return {
+        key: value
+        for key, value in tags.copy().items()
+        if type(key) is str
+        and key.startswith("sensitive.")
+        and type(value) is str
+        and value.isdigit()
     }
 
 

@@ -1,0 +1,136 @@
+"""The way of prompts and responses to Kafka: beside that of the events, never before them.
+
+A lane has a queue, a backlog, counters and a connection of its own, on the same background thread.
+Invariant: whatever happens to content (a topic that is missing, a quota, a backlog that is full),
+events are not delayed, displaced or miscounted by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tokentide.buffer import Buffer
+from tokentide.counters import Counters
+from tokentide.log import RareLog
+from tokentide.settings import Settings
+from tokentide.transport import FrameRejected
+
+if TYPE_CHECKING:
+    from tokentide.encoding import Encoder
+    from tokentide.framing import Frame
+    from tokentide.transport import FrameSender
+    from tokentide.worker import Worker
+
+QUEUE_CHARS = 4 * 1024 * 1024
+"""Characters that may wait to be encoded; the queue is as many of the longest records."""
+BACKLOG_SHARE = 4
+"""Of the memory for encoded events, content gets a quarter on top."""
+SCHEMA = b"tokentide.content/1"
+
+
+class ContentLane:
+    """Takes content records of one engine and sends them to the content topic.
+
+    Args:
+        settings: The producer's; those of the lane are derived from them.
+        log: The producer's.
+    """
+
+    def __init__(self, settings: Settings, log: RareLog) -> None:
+        longest = 2 * settings.content_max_chars
+        self.settings = replace(
+            settings,
+            topic=settings.content_topic,
+            queue_events=min(settings.queue_events, max(8, QUEUE_CHARS // longest)),
+            backlog_bytes=max(1024, settings.backlog_bytes // BACKLOG_SHARE),
+            drop_policy="newest",
+            spool_dir="",  # nobody asked for prompts on the disk
+        )
+        self.buffer = Buffer(self.settings.queue_events, keeps_oldest=True)
+        self.put = self.buffer.put
+        self.counters = Counters()
+        self._log = log
+        self._worker: Worker | None = None
+        self._written_off = 0
+
+    @property
+    def queued(self) -> int:
+        """Records in memory, wherever they are."""
+        worker = self._worker
+        return len(self.buffer) + (worker.queued if worker is not None else 0)
+
+    def make_sender(self, given: FrameSender | None, producer_id: str) -> FrameSender:
+        """Returns the lane's own connection; on the background thread.
+
+        Args:
+            given: The host's sender instead of Kafka. It carries content when it has a method
+                `for_topic(topic)` that returns a sender for another topic.
+            producer_id: Sent with every record.
+        """
+        if given is None:
+            from tokentide.kafka import KafkaFrameSender
+
+            return KafkaFrameSender(
+                self.settings, producer_id, self.counters.note_failure, self._log, schema=SCHEMA
+            )
+        for_topic: Callable[[str], FrameSender] | None = getattr(given, "for_topic", None)
+        return _Refusing() if for_topic is None else for_topic(self.settings.topic)
+
+    def make_worker(self, sender: FrameSender, encoder: Encoder) -> Worker:
+        """Returns the worker that empties this lane; on the background thread."""
+        from tokentide.worker import Worker
+
+        self._worker = Worker(
+            self.settings,
+            self.buffer,
+            encoder,
+            sender,
+            self.counters,
+            put_stats=lambda: None,
+            total_dropped=lambda: self.stats()["dropped"],
+            log=self._log,
+        )
+        return self._worker
+
+    def flush(self, wait: Callable[[Worker], bool]) -> bool:
+        """Waits until the lane is empty: `wait` asks its worker, once there is one."""
+        worker = self._worker
+        return self.queued == 0 if worker is None else wait(worker)
+
+    def drop_worker(self, reason: str) -> None:
+        """Counts what the worker held as dropped: its thread has ended."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            self.counters.drop(reason, worker.queued)
+
+    def write_off(self) -> None:
+        """Counts what is left as dropped: the producer is closed."""
+        left = self.queued
+        self.counters.drop("closed", left - self._written_off)
+        self._written_off = left
+
+    def stats(self) -> dict[str, int]:
+        """Returns the lane's counters: captured = delivered + failed + dropped + queued."""
+        return {
+            "captured": self.buffer.offered.value,
+            "delivered": self.counters.delivered,
+            "failed": self.counters.failed,
+            "dropped": self.buffer.refused.value + sum(self.counters.dropped.values()),
+            "queued": max(0, self.queued - self._written_off),
+        }
+
+
+class _Refusing:
+    """Stands in for a host's sender that knows of one topic only: content is refused, counted."""
+
+    async def connect(self) -> None:
+        """Is always ready."""
+
+    async def send(self, frames: Sequence[Frame]) -> None:
+        """Refuses."""
+        raise FrameRejected("the sender has no for_topic(topic), so it can not carry content")
+
+    async def close(self) -> None:
+        """Has nothing to let go of."""
