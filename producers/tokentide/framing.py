@@ -58,6 +58,16 @@ class Framer:
         self._lines.append(line)
         return full
 
+    def add_all(self, lines: list[bytes]) -> list[Frame]:
+        """Adds encoded events in order; returns the frames that were full before them."""
+        size_bytes = self._size_bytes + sum(map(len, lines)) + len(lines)
+        if len(self._lines) + len(lines) <= self._max_events and size_bytes <= self._max_bytes:
+            # Together with a newline too many, they fit: no need to look at each.
+            self._size_bytes = size_bytes - (0 if self._lines else 1)
+            self._lines += lines
+            return []
+        return [frame for line in lines if (frame := self.add(line)) is not None]
+
     def cut(self) -> Frame | None:
         """Returns what has been collected as a frame, or None when there is nothing."""
         if not self._lines:

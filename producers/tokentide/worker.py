@@ -189,7 +189,8 @@ class Worker:
 
     def _frame(self, entries: list[Entry]) -> None:
         dropped_before = self._total_dropped()
-        encode, add = self._encoder.encode, self._framer.add
+        encode = self._encoder.encode
+        lines: list[bytes] = []
         for entry in entries:
             try:
                 line = encode(entry, dropped_before)
@@ -201,9 +202,9 @@ class Worker:
             elif len(line) > MAX_EVENT_BYTES:
                 self._counters.drop("too_large")
             else:
-                full = add(line)
-                if full is not None:
-                    self._queue(full)
+                lines.append(line)
+        for frame in self._framer.add_all(lines):
+            self._queue(frame)
 
     def _has_room(self) -> bool:
         if self._settings.drop_policy == "newest":
