@@ -78,7 +78,7 @@ class Settings:
         500, "seal a batch this long after its first record", unit="ms", low=1, high=600_000
     )
     buffer_bytes: int = _setting(
-        20 * _MIB,
+        36 * _MIB,  # two batches: one is written while the next fills up
         "stop reading a partition while this much of it waits in memory",
         unit="bytes",
         low=1,

@@ -41,6 +41,20 @@ def sealed(planner: PartitionPlanner[Stored], now_ms: int = 0) -> SealedBatch[St
     return batch
 
 
+def test_after_a_pause_the_buffer_waits_for_company_as_if_it_had_just_arrived() -> None:
+    planner: PartitionPlanner[Stored] = PartitionPlanner(0, LIMITS)
+    planner.offer(Stored(0, b"x"), 1_000)
+    assert planner.age_ms(1_400) == 400
+    planner.resume(1_400)
+    assert planner.seal(1_500) is None
+    assert planner.wait_ms(1_500) == 400
+    batch = sealed(planner, 1_900)
+    assert (batch.end, batch.reason) == (1, "age")
+    planner.remove(1)
+    planner.offer(Stored(1, b"x"), 2_000)
+    assert planner.age_ms(2_100) == 100
+
+
 def test_nothing_is_due_before_its_age() -> None:
     planner = planner_with(0, 1)
     assert planner.seal(now_ms=499) is None

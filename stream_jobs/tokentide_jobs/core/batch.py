@@ -94,6 +94,7 @@ class PartitionPlanner(Generic[R]):
         self._records: deque[tuple[R, int, int, int]] = deque()  # record, bytes, events, arrival
         self._bound_end: int | None = None
         self._last_discarded: int | None = None
+        self._resumed_ms: int | None = None
         if bound_end is not None:
             self.bind(bound_end)
 
@@ -190,9 +191,20 @@ class PartitionPlanner(Generic[R]):
         """The first buffered record, None when there is none."""
         return self._records[0][0] if self._records else None
 
+    def resume(self, now_ms: int) -> None:
+        """Start the age of what is buffered anew: reading goes on after a pause.
+
+        A pause means a backlog. There a full batch, half a second later, is worth more than the
+        remainder of the buffer at once: every batch has a cost of its own.
+        """
+        self._resumed_ms = now_ms
+
     def age_ms(self, now_ms: int) -> int:
-        """How long the oldest buffered record has waited; 0 when there is none."""
-        return now_ms - self._records[0][3] if self._records else 0
+        """How long the oldest buffered record has waited while reading; 0 when there is none."""
+        if not self._records:
+            return 0
+        arrival_ms = self._records[0][3]
+        return now_ms - max(arrival_ms, self._resumed_ms or arrival_ms)
 
     def wait_ms(self, now_ms: int) -> int | None:
         """Milliseconds until age alone seals a batch; None: only another record can."""

@@ -205,6 +205,7 @@ class PartitionWorker:
                 self.is_writing = False
             if self.is_paused and self.planner.has_room:
                 self.is_paused = False
+                self.planner.resume(_now_ms())
                 self._reader.resume(self.log)
 
     async def _write(self, batch: SealedBatch[Record]) -> None:
