@@ -8,19 +8,19 @@ import zlib
 import polars as pl
 import pyarrow as pa
 
+from tokentide_jobs.core.arrow import to_arrow
 from tokentide_jobs.core.fold import DELTA_SCHEMA
 from tokentide_jobs.io import kafka
 from tokentide_jobs.io.kafka import delta_chunks
 
 
-def deltas(rows: int) -> pl.DataFrame:
+def deltas(rows: int) -> pa.Table:
     empty = pl.DataFrame(schema=dict(DELTA_SCHEMA))
     services = [f"service-{number}" for number in range(rows)]
     chance = random.Random(1)
     numbers = {name: [chance.getrandbits(60) for _ in services] for name in ("events", "requests")}
-    return pl.concat(
-        [empty, pl.DataFrame({"service": services, **numbers})], how="diagonal"
-    ).with_columns(pl.col(pl.String).fill_null(""))
+    frame = pl.concat([empty, pl.DataFrame({"service": services, **numbers})], how="diagonal")
+    return to_arrow("windows_10s", frame.with_columns(pl.col(pl.String).fill_null("")))
 
 
 def read(value: bytes) -> list[str]:

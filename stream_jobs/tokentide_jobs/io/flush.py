@@ -56,8 +56,8 @@ class Publisher(Protocol):
     def publish_dead_letters(self, letters: pl.DataFrame, intent: Intent) -> None:
         """Send refused events; may send them again after a crash."""
 
-    def publish_deltas(self, deltas: pl.DataFrame, intent: Intent) -> None:
-        """Send window deltas with the batch's coordinates; readers drop what they know."""
+    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
+        """Send rows of the window table with their batch; readers drop what they know."""
 
 
 @dataclass(slots=True)
@@ -135,8 +135,11 @@ class Flush:
         with self._computing:
             deltas = outcome.fold()
         if deltas.height:
-            yield Effect(f"insert_{WINDOWS}", lambda: self._insert_windows(deltas, outcome, intent))
-            yield Effect("publish_deltas", lambda: self._publisher.publish_deltas(deltas, intent))
+            rows = to_arrow(WINDOWS, deltas)
+            yield Effect(
+                f"insert_{WINDOWS}", lambda: self._insert_windows(deltas, rows, outcome, intent)
+            )
+            yield Effect("publish_deltas", lambda: self._publisher.publish_deltas(rows, intent))
         done = self._done(batch, outcome, deltas.height, adopted, times)
         is_ours = yield Effect("finish", lambda: self._finish(intent, done))
         return (outcome, done) if is_ours else None
@@ -187,9 +190,11 @@ class Flush:
 
         return Effect(f"insert_{table}", run)
 
-    def _insert_windows(self, deltas: pl.DataFrame, outcome: Outcome, intent: Intent) -> None:
+    def _insert_windows(
+        self, deltas: pl.DataFrame, rows: pa.Table, outcome: Outcome, intent: Intent
+    ) -> None:
         if not self._guard.windows_are_stored(outcome, deltas, intent):
-            self._store.insert(WINDOWS, to_arrow(WINDOWS, deltas), intent.write_token(WINDOWS))
+            self._store.insert(WINDOWS, rows, intent.write_token(WINDOWS))
 
     def _finish(self, intent: Intent, done: DoneBatch) -> bool:
         if self._guard.is_done(intent):

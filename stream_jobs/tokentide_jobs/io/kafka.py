@@ -81,7 +81,7 @@ class KafkaPublisher:
         """
         self._wait(self._send_letters(letters, intent))
 
-    def publish_deltas(self, deltas: pl.DataFrame, intent: Intent) -> None:
+    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         """Send window deltas, one record a partition (several when large); raises as above."""
         records: list[tuple[int | None, bytes, bytes, Headers]] = []
         key = intent.write_token("windows").encode()
@@ -127,32 +127,31 @@ class KafkaPublisher:
         return self._producer
 
 
-def delta_chunks(deltas: pl.DataFrame, partitions: int) -> Iterator[tuple[int, int, bytes]]:
-    """Cut deltas into records: yields (partition, chunk number, Arrow stream).
+def delta_chunks(deltas: pa.Table, partitions: int) -> Iterator[tuple[int, int, bytes]]:
+    """Cut rows of `windows_10s` into records: yields (partition, chunk number, Arrow stream).
 
     A series always goes to the same partition, whatever the version of any library: its number is
     the CRC-32 of the dimensions, modulo the number of partitions.
     """
-    series = deltas.select(pl.concat_str(list(DIMENSIONS), separator="\x1f").alias("series"))
-    unique = series.get_column("series").unique().to_list()
-    home = {name: zlib.crc32(name.encode()) % partitions for name in unique}
-    homes = series.get_column("series").replace_strict(home, return_dtype=pl.Int32)
-    # Sorted and converted once: a slice of an Arrow table costs nothing, a filter all its columns.
-    # Stable, so that a repeated batch has the same rows in the same chunks.
-    order = np.argsort(homes.to_numpy(), kind="stable")
-    rows = deltas[order].to_arrow(compat_level=pl.CompatLevel.oldest())
-    sizes = homes.value_counts().sort(homes.name)
+    dimensions = pl.DataFrame(deltas.select(DIMENSIONS))
+    series = dimensions.select(pl.concat_str(pl.all().cast(pl.String), separator="\x1f"))
+    crcs = [zlib.crc32(name.encode()) for name in series.to_series().to_list()]
+    homes = np.array(crcs, np.int64) % partitions
+    # Sorted once: a slice of an Arrow table costs nothing, a filter all its columns. Stable, so
+    # that a repeated batch has the same rows in the same chunks.
+    rows = deltas.take(np.argsort(homes, kind="stable"))
     start = 0
-    for partition, size in sizes.iter_rows():
-        for chunk, value in enumerate(_fitting(rows.slice(start, size))):
-            yield partition, chunk, value
+    for partition, size in enumerate(np.bincount(homes, minlength=partitions).tolist()):
+        if size:
+            for chunk, value in enumerate(_fitting(rows.slice(start, size))):
+                yield partition, chunk, value
         start += size
 
 
 def _fitting(rows: pa.Table) -> Iterator[bytes]:
     value = to_ipc(rows, compress=True)
     if len(value) <= _CHUNK_BYTES or rows.num_rows == 1:
-        yield value
+        yield bytes(value)
         return
     middle = rows.num_rows // 2
     yield from _fitting(rows.slice(0, middle))
