@@ -1,8 +1,8 @@
 """Prompts and responses: counted for sensitive text, and captured where the settings ask for it.
 
 Whoever has them at hand calls `capture` with the event before it is emitted. Invariant: a text is
-never part of an event; it leaves, if at all, on a topic of its own. When neither capture nor
-detectors are set, `is_wanted` is False and nothing here is to be called or imported.
+never part of an event; it leaves, if at all, on a topic of its own. Unless `Settings.reads_content`
+is true nothing here needs to be called or imported.
 """
 
 from __future__ import annotations
@@ -21,11 +21,6 @@ KEY = "tokentide.content"
 TAG_PREFIX = "sensitive."
 
 _log = RareLog()
-
-
-def is_wanted(settings: Settings) -> bool:
-    """Whether anybody wants prompts and responses looked at."""
-    return bool(settings.detect) or settings.capture_content != "none"
 
 
 def stream_text(settings: Settings) -> StreamText:
@@ -47,7 +42,7 @@ def capture(
         input: Keyword arguments of the client's call, a list of messages, or a text.
         output: The response, a `StreamText`, or a text.
     """
-    if not is_wanted(settings):
+    if not settings.reads_content:
         return
     try:
         held = event.get(KEY)

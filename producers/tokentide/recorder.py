@@ -189,6 +189,18 @@ class Recorder:
         except Exception as exc:
             _log.note("response", "a response could not be recorded: %r", exc)
 
+    def record_content(self, *, input: object = None, output: object = None) -> None:
+        """Hands over prompt and response for detectors and capture, where the settings ask for it.
+
+        Args:
+            input: A text, a list of messages, or the keyword arguments of a client's call.
+            output: A text or a response.
+        """
+        if self._event is not None and self._settings is not None and self._settings.reads_content:
+            from tokentide.content import capture
+
+            capture(self._settings, self._event, input=input, output=output)
+
     def finish(self, *reasons: str) -> None:
         """Records why the model stopped, one raw reason of the provider per choice.
 

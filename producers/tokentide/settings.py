@@ -261,6 +261,11 @@ class Settings:
         _check_together(settings)
         return settings
 
+    @property
+    def reads_content(self) -> bool:
+        """Whether prompts and responses are to be looked at, by detectors or to capture them."""
+        return bool(self.detect) or self.capture_content != "none"
+
     @classmethod
     def variables(cls) -> dict[str, str]:
         """Returns the environment variable of each field."""
