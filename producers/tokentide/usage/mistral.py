@@ -97,7 +97,7 @@ def read_response(response: object) -> Fields:
     elif _is_embedding(get):
         fields["operation"] = "embeddings"
         # An embedding has no output; the SDK fills a zero in.
-        if fields.get("output_tokens") == 0:
+        if fields.get("output_tokens") == 0 and "input_tokens" in fields:
             del fields["output_tokens"]
     return fields
 
