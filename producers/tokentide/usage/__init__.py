@@ -1,13 +1,12 @@
-"""Token counts: their names, and the place where provider extractors belong.
+"""Token counts: their names here, and in the modules beside it the readers of provider answers.
 
-An extractor is a function from a provider's response to the counts below, one module per API
-flavour; `Recorder.record_usage` takes its result as it takes counts given by hand. Rules: totals
-are inclusive, every detail is part of its total, None means "not reported" and 0 "reported zero".
+One module per API format (`tokentide.usage.flavour`), loaded when first used. They and
+`Recorder.record_usage` follow the same rules: totals are inclusive, every detail is part of its
+total, absent means "not reported" and 0 "reported zero". What is read from which provider:
+docs/providers.md, which is written from tests.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Mapping
 
 USAGE_FIELDS = (
     "input_tokens",
@@ -27,6 +26,3 @@ USAGE_FIELDS = (
     "other_units",
 )
 """Event fields that say what a call consumed."""
-
-UsageExtractor = Callable[[object], Mapping[str, object]]
-"""Returns the fields of `USAGE_FIELDS` that a provider's response reports."""

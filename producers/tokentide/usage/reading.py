@@ -207,8 +207,10 @@ def usage_fields(counts: Mapping[str, object]) -> Fields:
     fields: Fields = {name: value for name, value in counts.items() if value is not None}
     if not _is_consistent(cast("dict[str, int]", fields)):
         _cut(fields)
-    if "other_units" in fields and not fields["other_units"]:
-        del fields["other_units"]
+    if "other_units" in fields:
+        units = cast("Fields", fields.pop("other_units"))
+        if units := {name: units[name] for name in units if amount(units[name]) is not None}:
+            fields["other_units"] = units
     is_reported = "input_tokens" in fields or "output_tokens" in fields or "other_units" in fields
     fields["usage_source"] = "provider" if is_reported else "missing"
     return fields

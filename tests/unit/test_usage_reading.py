@@ -1,0 +1,209 @@
+"""How extractors read what they were given, and what they make of a value."""
+
+from __future__ import annotations
+
+import enum
+from types import SimpleNamespace
+from typing import Any
+
+import pydantic
+import pytest
+
+from tests.golden.cases import load_cases
+from tokentide.usage.flavour import FLAVOUR_NAMES, flavour, for_provider
+from tokentide.usage.openai_responses import read_fetched
+from tokentide.usage.reading import (
+    MAX_COUNT,
+    amount,
+    count,
+    finish_fields,
+    getter,
+    items,
+    label,
+    read,
+    small_count,
+    total,
+    usage_fields,
+    whole,
+)
+
+
+class Tier(enum.StrEnum):
+    FLEX = "flex"
+
+
+class Usage(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    prompt_tokens: int
+
+    @property
+    def expensive(self) -> int:
+        raise RuntimeError("the host's code ran")
+
+
+def test_fields_that_a_model_does_not_declare_are_found() -> None:
+    get = getter(Usage(prompt_tokens=3, prompt_cache_hit_tokens=2))
+    assert (get("prompt_tokens"), get("prompt_cache_hit_tokens"), get("absent")) == (3, 2, None)
+
+
+def test_reading_a_pydantic_object_runs_none_of_its_code() -> None:
+    assert getter(Usage(prompt_tokens=3))("expensive") is None
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [{"a": {"b": 1}}, SimpleNamespace(a=SimpleNamespace(b=1)), SimpleNamespace(a={"b": 1})],
+    ids=["dict", "attributes", "mixed"],
+)
+def test_a_path_goes_through_dicts_and_objects_alike(holder: Any) -> None:
+    assert read(holder, "a", "b") == 1
+    assert read(holder, "a", "c") is None
+    assert read(holder, "x", "b") is None
+
+
+def test_a_count_is_a_whole_number_in_range_and_nothing_else() -> None:
+    assert [count(value) for value in (0, 7, MAX_COUNT)] == [0, 7, MAX_COUNT]
+    for value in (-1, MAX_COUNT + 1, 1.0, True, "7", None, [7]):
+        assert count(value) is None
+    assert small_count(1_000_000) == 1_000_000
+    assert small_count(1_000_001) is None
+
+
+def test_counts_that_come_as_floats_are_rounded() -> None:
+    assert (whole(12.0), whole(12), whole(0.6)) == (12, 12, 1)
+    assert [whole(value) for value in (float("nan"), float("inf"), -1.0, True)] == [None] * 4
+    assert (amount(4.5), amount(1e13)) == (4.5, None)
+
+
+def test_a_total_needs_something_reported() -> None:
+    assert (total(1, None, 2), total(None, None), total(0)) == (3, None, 0)
+    assert total(MAX_COUNT, 1) is None
+
+
+def test_a_label_is_text_of_bounded_length() -> None:
+    assert (label("x" * 200), label("x" * 300, 256)) == ("x" * 128, "x" * 256)
+    text = label(Tier.FLEX)
+    assert text == "flex"
+    assert type(text) is str
+    assert [label(value) for value in ("", None, 5, b"x")] == [None] * 4
+
+
+def test_only_lists_and_tuples_are_looked_into() -> None:
+    assert list(items([1, 2, 3], 2)) == [1, 2]
+    assert list(items((1, 2))) == [1, 2]
+    assert not items({"a": 1})
+    assert not items("abc")
+    assert not items(None)
+
+
+def test_details_are_cut_to_their_totals_in_the_order_of_the_contract() -> None:
+    counts = {
+        "input_tokens": 10,
+        "cache_read_tokens": 8,
+        "cache_write_tokens": 5,
+        "cache_write_1h_tokens": 4,
+        "reasoning_tokens": 3,
+    }
+    assert usage_fields(counts) == {
+        "input_tokens": 10,
+        "cache_read_tokens": 8,
+        "cache_write_tokens": 2,
+        "cache_write_1h_tokens": 2,
+        "usage_source": "provider",
+    }
+
+
+def test_without_totals_the_usage_is_missing_whatever_else_is_known() -> None:
+    assert usage_fields({"web_searches": 2}) == {"web_searches": 2, "usage_source": "missing"}
+    assert usage_fields({"other_units": {}}) == {"usage_source": "missing"}
+    assert usage_fields({"output_tokens": 0})["usage_source"] == "provider"
+
+
+def test_finish_reasons_say_when_a_call_was_refused_or_filtered() -> None:
+    assert finish_fields(["stop"]) == {"finish_reasons": ["stop"]}
+    assert finish_fields(["stop", "SAFETY"])["status"] == "filtered"
+    assert finish_fields(["refusal", "content_filter"])["status"] == "refused"
+    assert finish_fields([None, "", 5]) == {}
+    assert len(finish_fields(f"r{n}" for n in range(1000))["finish_reasons"]) == 128  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+def test_every_flavour_has_its_name_and_its_golden_payloads(name: str) -> None:
+    assert flavour(name).name == name
+    assert any(case.flavour == name for case in load_cases())
+
+
+def chat_answer() -> dict[str, Any]:
+    return {"object": "chat.completion", "choices": [], "usage": {"prompt_tokens": 1}}
+
+
+@pytest.mark.parametrize(
+    ("provider", "found"),
+    [
+        ("openai", "openai_chat"),
+        ("azure.ai.openai", "openai_chat"),
+        ("openrouter", "openai_chat"),
+        ("x_ai", "xai"),
+        ("xai", "xai"),
+        ("perplexity", "perplexity"),
+        ("mistral_ai", "mistral"),
+    ],
+)
+def test_answers_that_look_alike_are_told_apart_by_the_provider(provider: str, found: str) -> None:
+    assert for_provider(provider, chat_answer()).name == found
+
+
+@pytest.mark.parametrize(
+    ("provider", "found"),
+    [
+        ("anthropic", "anthropic_messages"),
+        ("gcp.vertex_ai", "gemini"),
+        ("gcp.gemini", "gemini"),
+        ("aws.bedrock", "bedrock_invoke"),
+        ("cohere", "cohere"),
+        ("", "openai_chat"),
+    ],
+)
+def test_an_answer_without_a_shape_of_its_own_is_read_as_its_provider_answers(
+    provider: str, found: str
+) -> None:
+    assert for_provider(provider, {}).name == found
+
+
+def test_a_shape_of_its_own_outweighs_the_provider() -> None:
+    message = {"type": "message", "role": "assistant", "usage": {"input_tokens": 1}}
+    assert for_provider("gcp.vertex_ai", message).name == "anthropic_messages"
+    assert for_provider("x_ai", {"object": "response"}).name == "openai_responses"
+
+
+def test_a_response_fetched_again_costs_nothing_again() -> None:
+    response = {
+        "id": "resp_1",
+        "model": "gpt-5",
+        "status": "completed",
+        "usage": {"input_tokens": 9},
+    }
+    assert read_fetched(response) == {
+        "response_id": "resp_1",
+        "response_model": "gpt-5",
+        "operation": "fetch_response",
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "usage_source": "provider",
+    }
+
+
+def test_a_stream_may_be_asked_before_any_chunk_and_again_at_the_end() -> None:
+    reading = flavour("openai_chat").read_stream()
+    assert reading.fields() == {"usage_source": "missing"}
+    reading.add({"model": "gpt-5", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    assert reading.fields() == reading.fields()
+    assert reading.fields()["finish_reasons"] == ["stop"]
+
+
+def test_a_model_that_is_never_named_ends_the_search_for_it() -> None:
+    reading = flavour("openai_chat").read_stream()
+    for _ in range(20):
+        reading.add({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]})
+    assert "response_model" not in reading.fields()
