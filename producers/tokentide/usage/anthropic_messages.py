@@ -153,6 +153,10 @@ def _stop(reason: object, details: object) -> Fields:
     return fields
 
 
+def _is_call(block: object) -> bool:
+    return label(read(block, "type")) == "tool_use"
+
+
 def read_response(response: object) -> Fields:
     """Returns the event fields of a `Message`, of the raw or the beta API."""
     get = getter(response)
@@ -166,9 +170,9 @@ def read_response(response: object) -> Fields:
     _take_served(fields, usage)
     blocks = items(get("content"))
     if blocks:
-        fields["tool_calls_count"] = sum(read(block, "type") == "tool_use" for block in blocks)
+        fields["tool_calls_count"] = sum(map(_is_call, blocks))
     fields.update(_stop(get("stop_reason"), get("stop_details")))
-    if get("type") == "error":
+    if label(get("type")) == "error":
         fields.update(error_fields(get("error")))
     return fields
 
@@ -204,7 +208,7 @@ class MessageStream:
                 return
             if kind == "content_block_start":
                 self._blocks += 1
-                self._calls += label(read(chunk, "content_block", "type")) == "tool_use"
+                self._calls += _is_call(read(chunk, "content_block"))
             elif kind == "message_start":
                 self._start(read(chunk, "message"))
             elif kind == "message_delta":

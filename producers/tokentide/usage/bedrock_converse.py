@@ -144,7 +144,7 @@ class ConverseStream:
         if self._seen:
             fields["tool_calls_count"] = self._calls
             # A stream that ended without a reason was cut off.
-            fields.update(finish_fields((self._reason or "error",)))
+            fields.update(finish_fields(("error" if self._reason is None else self._reason,)))
         return fields
 
 
