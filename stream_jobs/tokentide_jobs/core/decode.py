@@ -69,13 +69,17 @@ def _accept_fast(events: EventLines, window: AcceptedWindow) -> tuple[Frames, In
     parsed = parse(events)
     if parsed is None:
         return frames, np.flatnonzero(undecided)
+    unseen = parsed.frame.height
     for event_type in COLUMNS:
+        if not unseen:
+            break
         is_type = (parsed.frame["type"] == event_type).fill_null(False)
         of_type, rows = parsed.frame, np.arange(parsed.frame.height)
         if not is_type.all():
             of_type, rows = of_type.filter(is_type), np.flatnonzero(is_type.to_numpy())
         if not of_type.height:
             continue
+        unseen -= of_type.height
         doubts = parsed.suspicious[rows]
         doubts |= suspicious_rows(of_type, event_type, window).to_numpy()
         if doubts.any():
