@@ -109,9 +109,11 @@ class Encoder:
             return None
         else:
             event_id = self._ids.new(emitted_ns)
-            started_us = emitted_ns // 1000
-            if "duration_ms" in event:
-                started_us = _start_us(emitted_ns, event["duration_ms"])
+            duration_ms = event.get("duration_ms")
+            if type(duration_ms) is float and 0.0 <= duration_ms < 1e9:
+                started_us = emitted_ns // 1000 - int(duration_ms * 1000.0)
+            else:
+                started_us = _start_us(emitted_ns, duration_ms)
             stamp = (
                 f'{{"seq":{seq},"dropped_before":{dropped_before},'
                 f'"event_id":"{event_id}","started_at_us":{started_us},'

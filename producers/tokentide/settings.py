@@ -103,11 +103,11 @@ class Settings:
     )
     linger_ms: float = number(
         "TOKENTIDE_LINGER_MS",
-        50.0,
+        200.0,
         1,
         10_000,
         "ms",
-        "how often the background thread collects what was emitted",
+        "how often the background thread collects what was emitted; a quarter of it under load",
     )
     compression: str = choice(
         "TOKENTIDE_COMPRESSION",

@@ -25,7 +25,7 @@ from tokentide.log import RareLog
 from tokentide.settings import Settings
 from tokentide.transport import FrameRejected, FrameSender
 
-SLICE_EVENTS = 100
+SLICE_EVENTS = 250
 """Events encoded before other threads get a turn: under a millisecond of the interpreter lock."""
 MAX_EVENT_BYTES = 256 * 1024
 """A larger event is dropped: with its neighbours it must stay below the broker's record limit."""
@@ -151,12 +151,17 @@ class Worker:
 
     async def _collect_until_stopped(self) -> None:
         loop = asyncio.get_running_loop()
+        linger_s = self._settings.linger_ms / 1000
+        busy_events = self._settings.queue_events // 4
+        delay_s = linger_s
         while not self._stopping:
             # A plain timer: `wait_for` costs a task, a cancellation and an exception each time.
-            timer = loop.call_later(self._settings.linger_ms / 1000, self._wake.set)
+            timer = loop.call_later(delay_s, self._wake.set)
             await self._wake.wait()
             timer.cancel()
             self._wake.clear()
+            # Long pauses make full frames and few requests; a queue that fills up can not wait.
+            delay_s = linger_s if len(self._buffer) < busy_events else linger_s / 4
             try:
                 await self.collect()
             except Exception as exc:
