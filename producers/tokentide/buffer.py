@@ -8,8 +8,17 @@ of the tallies.
 from __future__ import annotations
 
 from collections import deque
+from typing import Protocol, cast
 
 from tokentide.tally import Tally
+
+
+class Late(Protocol):
+    """An event that is put together when it is taken out of the queue."""
+
+    def build(self) -> dict[str, object]:
+        """Returns the event; called once, on the background thread as a rule. Never raises."""
+
 
 Entry = tuple[int, int, dict[str, object]]
 """When it was emitted (epoch ns), its `seq`, and the event as the caller left it.
@@ -41,7 +50,7 @@ class Buffer:
     def __init__(self, capacity: int, *, keeps_oldest: bool) -> None:
         self._capacity = capacity
         self._keeps_oldest = keeps_oldest
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[tuple[int, int, dict[str, object] | Late]] = deque()
         self.offered = Tally()
         """Every event ever offered; the number it got is its `seq`, so a gap in `seq` is a loss."""
         self._next_seq = self.offered.add
@@ -52,7 +61,7 @@ class Buffer:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, emitted_ns: int, event: dict[str, object]) -> None:
+    def put(self, emitted_ns: int, event: dict[str, object] | Late) -> None:
         """Queues one event or counts it as dropped; called from any thread."""
         seq = self._next_seq()
         entries = self._entries
@@ -69,12 +78,19 @@ class Buffer:
         entries.append((emitted_ns, seq, event))
 
     def take(self, limit: int) -> list[Entry]:
-        """Returns up to `limit` of the oldest events; called from the background thread only."""
+        """Returns up to `limit` of the oldest events; called from the background thread only.
+
+        Events that were put in late are put together here.
+        """
         taken: list[Entry] = []
         pop = self._entries.popleft
         try:
             for _ in range(limit):
-                taken.append(pop())
+                emitted_ns, seq, event = entry = pop()
+                if type(event) is dict:
+                    taken.append(cast("Entry", entry))
+                else:
+                    taken.append((emitted_ns, seq, cast("Late", event).build()))
         except IndexError:
             pass
         self.taken += len(taken)

@@ -20,17 +20,17 @@ from tokentide.settings import Settings
 Function = TypeVar("Function", bound=Callable[..., Any])
 Fields = dict[str, object]
 
-_scope: contextvars.ContextVar[_Scope | None] = contextvars.ContextVar(
+_scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
     "tokentide_context", default=None
 )
 
 
-class _Scope:
-    """What holds inside one block: the outer block's fields under the block's own."""
+class Scope:
+    """What holds inside one block, the outer block's fields among it; it is never changed."""
 
     __slots__ = ("_hashed", "fields", "outer", "owner", "user")
 
-    def __init__(self, fields: Fields, user: object, owner: object, outer: _Scope | None) -> None:
+    def __init__(self, fields: Fields, user: object, owner: object, outer: Scope | None) -> None:
         self.fields = fields
         self.user = user
         self.owner = owner
@@ -49,6 +49,19 @@ class _Scope:
             known = {} if user_hash is None else {"user_hash": user_hash}
             hashed = self._hashed = (settings, {**self.fields, **known})
         return hashed[1]
+
+    def fill(self, event: Fields, settings: Settings) -> None:
+        """Gives an event what the block names and the event does not; never raises."""
+        try:
+            for name, value in self.fields_for(settings).items():
+                own = event.get(name)
+                if own is None:
+                    event[name] = value
+                elif name == "tags" and isinstance(own, dict) and isinstance(value, dict):
+                    event["tags"] = {**value, **own}
+        except Exception:
+            # The host's own objects may misbehave as keys or values; the event goes without them.
+            return
 
 
 class context:
@@ -100,10 +113,10 @@ class context:
     def __enter__(self) -> Self:
         outer = _scope.get()
         if outer is None:
-            scope = _Scope(self._fields, self._user, self, None)
+            scope = Scope(self._fields, self._user, self, None)
         else:
             user = outer.user if self._user is None else self._user
-            scope = _Scope(_joined(outer.fields, self._fields), user, self, outer)
+            scope = Scope(_joined(outer.fields, self._fields), user, self, outer)
         _scope.set(scope)
         return self
 
@@ -218,21 +231,15 @@ class context:
         return inside
 
 
+current_scope = _scope.get
+"""Returns what holds here, None outside of all blocks; an event may be filled from it later."""
+
+
 def fill(event: Fields, settings: Settings) -> None:
     """Gives an event what the current block names and the event does not; never raises."""
     scope = _scope.get()
-    if scope is None:
-        return
-    try:
-        for name, value in scope.fields_for(settings).items():
-            own = event.get(name)
-            if own is None:
-                event[name] = value
-            elif name == "tags" and isinstance(own, dict) and isinstance(value, dict):
-                event["tags"] = {**value, **own}
-    except Exception:
-        # The host's own objects may misbehave as keys or values; the event goes without them.
-        return
+    if scope is not None:
+        scope.fill(event, settings)
 
 
 def _joined(outer: Fields, inner: Fields) -> Fields:

@@ -16,6 +16,8 @@ from time import time_ns
 from types import TracebackType
 from typing import Self
 
+from tokentide.buffer import Late
+from tokentide.context import fill
 from tokentide.counters import ProducerStats
 from tokentide.engine import Engine, importing
 from tokentide.recorder import Recorder
@@ -30,6 +32,10 @@ _inherited: list[Engine] = []
 close descriptors that a forked child shares with its parent."""
 
 _getpid = os.getpid
+MAX_LATE = 128
+"""Events in the queue beyond which new ones are put together by whoever emits them."""
+_FILLED = ("request", "evaluation", "feedback")
+"""Events that a block of `tokentide.context` speaks of; the others concern the whole service."""
 
 
 class Telemetry:
@@ -69,7 +75,8 @@ class Telemetry:
 
         A shallow copy is taken, so the caller may go on using its mapping. `event_id` and
         `started_at_us` are filled in when absent (a `started_at_us` that is absent becomes now
-        less `duration_ms`), and so are the fields that the settings give to every event.
+        less `duration_ms`), and so are the fields that the settings give to every event and, for
+        requests, evaluations and feedback, those that a block of `tokentide.context` names.
         """
         if not self._is_enabled:
             return
@@ -78,6 +85,9 @@ class Telemetry:
         except Exception:
             self._engine.invalid.add()
             return
+        kind = copy.get("type")
+        if type(kind) is str and kind in _FILLED:
+            fill(copy, self.settings)
         self._emit_owned(copy)
 
     def _emit_owned(self, event: dict[str, object]) -> None:
@@ -98,6 +108,27 @@ class Telemetry:
                 event = passed
             now_ns = time_ns()
             engine.buffer.put(now_ns, event)
+            if not engine.is_started:
+                self._start(engine, now_ns)
+        except Exception as exc:
+            engine.note_internal(exc)
+
+    def _emit_late(self, late: Late) -> None:
+        """Queues an event that the background thread puts together, or does it here and now.
+
+        What waits keeps a response alive, so only a few may, and none that a hook wants to see.
+        """
+        engine = self._engine
+        try:
+            if not self._is_enabled:
+                return
+            if engine.gate is not None or len(engine.buffer) >= MAX_LATE or engine.is_closed:
+                self._emit_owned(late.build())
+                return
+            if engine.pid != _getpid():
+                engine = self._forked()
+            now_ns = time_ns()
+            engine.buffer.put(now_ns, late)
             if not engine.is_started:
                 self._start(engine, now_ns)
         except Exception as exc:
@@ -134,7 +165,7 @@ class Telemetry:
             **fields,
         }
         emit = self._emit_owned if self._is_enabled else _nowhere
-        return Recorder(emit, self._new_id, template)
+        return Recorder(emit, self._new_id, template, self.settings)
 
     def evaluation(
         self,
@@ -179,16 +210,16 @@ class Telemetry:
         fields: dict[str, object],
     ) -> None:
         if self._is_enabled:
-            self._emit_owned(
-                {
-                    "type": kind,
-                    "name": name,
-                    "score": score,
-                    "label": label,
-                    "target_event_id": target_event_id,
-                    **fields,
-                }
-            )
+            event: dict[str, object] = {
+                "type": kind,
+                "name": name,
+                "score": score,
+                "label": label,
+                "target_event_id": target_event_id,
+                **fields,
+            }
+            fill(event, self.settings)
+            self._emit_owned(event)
 
     def change(
         self,

@@ -1,8 +1,9 @@
 """One call of an instrumented client, from its start to its one event.
 
-Runs on the host's thread around the host's own call. Invariants: exactly one event for each call,
-however it ends (returned, raised, streamed to the end, closed, cancelled, abandoned, collected as
-garbage), and no error of ours in the host's way. Only scalars of request and response are kept.
+Runs on the host's thread around the host's own call, so it only takes down what will be needed; the
+event is put together in the background where that is possible. Invariants: exactly one event for
+each call, however it ends (returned, raised, streamed to the end, closed, cancelled, abandoned,
+collected as garbage), and no error of ours in the host's way.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
-from tokentide.context import fill
+from tokentide.context import Scope, current_scope
 from tokentide.failures import describe_failure
 from tokentide.finish import status_from
 from tokentide.instrument.guard import held
@@ -31,6 +32,10 @@ IsToken = Callable[[Any], bool]
 Progress = Callable[[], tuple[object, int, int, int, int]]
 """Returns how far a stream is: a chunk that was forwarded and not yet looked at (else None), number
 of chunks, when the first token and the last chunk came, largest gap after that token (ns)."""
+
+_LIGHT = ("chat", "generate_content", "text_completion")
+"""Operations whose responses are small enough to wait for the background thread; vectors, images
+and recordings are not."""
 
 
 def any_chunk(_chunk: object) -> bool:
@@ -65,23 +70,34 @@ class Call:
         retries: How often the client has sent the request again.
         flavour: How to read this API.
         is_token: Tells which chunk brings output.
+        late: Returns the body of a raw response once the host has read it, else None.
         swallows_usage: Whether the chunk with the usage was asked for by us and not by the host.
     """
 
     __slots__ = (
         "_claim",
-        "_emit",
-        "_event",
+        "_content",
+        "_duration_ms",
+        "_failure",
         "_is_sent",
+        "_open",
         "_outer",
         "_progress",
+        "_reading",
         "_recorder",
+        "_request",
+        "_response",
+        "_scope",
         "_started_ns",
+        "_started_us",
+        "_stream",
+        "_telemetry",
+        "_template",
+        "_trace",
         "_until_ns",
         "flavour",
         "is_token",
         "late",
-        "reading",
         "retries",
         "swallows_usage",
     )
@@ -93,29 +109,31 @@ class Call:
         flavour: Flavour,
         request: Mapping[str, object],
     ) -> None:
-        self._emit = telemetry._emit_owned
-        self._event: list[Fields] = []  # whoever pops the only element writes the event
-        self._outer: object | None = None
+        self._open: list[None] = []  # whoever pops the only element ends the call
         self._is_sent = True
-        self._until_ns = 0
+        self._telemetry = telemetry
+        self._template = template
+        self._request: Mapping[str, object] | None = request
+        self._response: object = None
+        self._reading: StreamReading | None = None
+        self._stream: Fields | None = None
+        self._failure: Fields | None = None
+        self._content: Fields | None = None
         self._progress: Progress | None = None
+        self._outer: object | None = None
+        self._until_ns = 0
         self.flavour = flavour
         self.is_token: IsToken = any_chunk
-        self.reading: StreamReading | None = None
         self.late: Callable[[], object] | None = None
         self.retries = 0
         self.swallows_usage = False
-        event = {**template}
-        try:
-            event.update(flavour.read_request(request))
-        except Exception as exc:
-            log.note("request", "a request could not be read: %r", exc)
-        fill(event, telemetry.settings)
-        fill_trace(event)
+        self._scope: Scope | None = current_scope()
+        self._trace: Fields = {}
+        fill_trace(self._trace)
         self._recorder: Recorder | None = _current.get()
         self._claim = None if self._recorder is None else self._recorder._claim()
-        event["started_at_us"] = time_ns() // 1000
-        self._event.append(event)
+        self._started_us = time_ns() // 1000
+        self._open.append(None)
         self._started_ns = perf_counter_ns()
 
     def put_off(self) -> None:
@@ -125,8 +143,7 @@ class Call:
     def start(self) -> None:
         """Starts the clock of a call that was put off."""
         self._is_sent = True
-        for event in self._event:
-            event["started_at_us"] = time_ns() // 1000
+        self._started_us = time_ns() // 1000
         self._started_ns = perf_counter_ns()
 
     # -- while the client's own code runs ---------------------------------------------------
@@ -141,19 +158,18 @@ class Call:
         held.set(self._outer)
         self._outer = None
 
-    # -- ends ---------------------------------------------------------------------------------
+    # -- ends -------------------------------------------------------------------------------
 
     def returned(self, response: object) -> None:
         """Ends the call with a whole response."""
-        event = self._take()
-        if event is None:
-            return
-        event["duration_ms"] = ((self._until_ns or perf_counter_ns()) - self._started_ns) / 1e6
-        try:
-            event.update(self.flavour.read_response(response))
-        except Exception as exc:
-            log.note("response", "a response could not be read: %r", exc)
-        self._finish(event)
+        if self._ends():
+            ended_ns = self._until_ns or perf_counter_ns()
+            self._duration_ms = (ended_ns - self._started_ns) / 1e6
+            self._response = response
+            self._emit(
+                self._template["operation"] in _LIGHT
+                and (type(response) is dict or hasattr(type(response), "__pydantic_validator__"))
+            )
 
     def failed(self, error: BaseException) -> None:
         """Ends the call with what the client raised."""
@@ -162,99 +178,150 @@ class Call:
     def streams(self, progress: Progress) -> StreamReading | None:
         """Tells that a stream goes on; returns what wants to see its chunks."""
         self._progress = progress
+        self.late = None
         try:
-            self.reading = self.flavour.read_stream()
+            self._reading = self.flavour.read_stream()
+            if self._telemetry.settings.reads_content:
+                from tokentide.instrument.reading import WatchedReading
+
+                self._reading = WatchedReading(self._reading, self._telemetry.settings)
         except Exception as exc:
             log.note("stream", "a stream could not be read: %r", exc)
-        return self.reading
+        return self._reading
 
     def stopped(self, error: BaseException | None = None) -> None:
         """Ends a stream that ran to its end, or raised `error`."""
         self._end(error, perf_counter_ns())
 
     def closed(self, error: BaseException | None = None) -> None:
-        """Ends a stream that nobody will read further; `error` is what made the host leave it.
+        """Ends what nobody will read further; `error` is what made the host leave it.
 
         What was read to its last word before it was closed is complete.
         """
-        self._end(error or GeneratorExit(), 0)
+        body = self.late() if self.late is not None else None
+        if body is not None:
+            self.returned(body)
+        else:
+            self._end(error or GeneratorExit(), 0)
 
-    def wait(self, response: Callable[[], object]) -> None:
-        """Tells that the request is done and its response unread; it may never be.
+    def wait(self, body: Callable[[], object]) -> None:
+        """Tells that the request is done and its raw response unread; it may never be.
 
         Args:
-            response: Returns the parsed body once the host has read it, else None.
+            body: Becomes `late`.
         """
         self._until_ns = perf_counter_ns()
-        self.late = response
+        self.late = body
 
     def __del__(self) -> None:
         # The host has dropped the stream or response; nothing refers to this call any more.
         try:
-            if self._event and self._is_sent:
-                body = self.late() if self.late is not None else None
-                if body is not None:
-                    self.returned(body)
-                else:
-                    self.closed()
+            if self._open and self._is_sent:
+                self.closed()
         except Exception as exc:
             log.note("dropped", "a call that was dropped is not recorded: %r", exc)
 
-    # -- the event ----------------------------------------------------------------------------
-
-    def _take(self) -> Fields | None:
+    def _ends(self) -> bool:
         try:
-            return self._event.pop()
+            self._open.pop()
         except IndexError:
-            return None
+            return False
+        return True
 
     def _end(self, error: BaseException | None, ended_ns: int) -> None:
-        event = self._take()
-        if event is None:
+        if not self._ends():
             return
-        try:
-            last_ns = self._fill_progress(event)
-            # A stream that was dropped ended with its last chunk, not when the garbage was taken.
-            ended_ns = ended_ns or last_ns or self._until_ns or perf_counter_ns()
-            event["duration_ms"] = (ended_ns - self._started_ns) / 1e6
-            if self.reading is not None:
-                event.update(self.reading.fields())
-            if error is not None:
-                failure = describe_failure(error)
-                if failure["status"] == "error" or not event.get("finish_reasons"):
-                    event.update(failure)
-        except Exception as exc:
-            log.note("end", "the end of a call could not be read: %r", exc)
-            event.setdefault("status", "ok" if error is None else "error")
-        self._finish(event)
+        last_ns = 0
+        if self._progress is not None:
+            last_ns = self._take_progress(self._progress)
+        # A stream that was dropped ended with its last chunk, not when the garbage was taken.
+        ended_ns = ended_ns or last_ns or self._until_ns or perf_counter_ns()
+        self._duration_ms = (ended_ns - self._started_ns) / 1e6
+        if error is not None:
+            self._failure = describe_failure(error)
+        self._emit(True)
 
-    def _fill_progress(self, event: Fields) -> int:
-        if self._progress is None:
-            return 0
-        pending, chunks, first_ns, last_ns, gap_ns = self._progress()
-        if pending is not None and self.reading is not None:
-            self.reading.add(pending)
-        event["stream"] = True
-        event["chunks"] = chunks
+    def _take_progress(self, progress: Progress) -> int:
+        self._progress = None
+        pending, chunks, first_ns, last_ns, gap_ns = progress()
+        try:
+            if pending is not None and self._reading is not None:
+                self._reading.add(pending)
+        except Exception as exc:
+            log.note("chunk", "the last chunk of a stream could not be read: %r", exc)
+        self._stream = {"stream": True, "chunks": chunks}
         if first_ns:
-            event["ttft_ms"] = (first_ns - self._started_ns) / 1e6
+            self._stream["ttft_ms"] = (first_ns - self._started_ns) / 1e6
             if last_ns > first_ns:
-                event["max_chunk_gap_ms"] = gap_ns / 1e6
+                self._stream["max_chunk_gap_ms"] = gap_ns / 1e6
         return last_ns
 
-    def _finish(self, event: Fields) -> None:
+    # -- the event --------------------------------------------------------------------------
+
+    def _emit(self, can_wait: bool) -> None:
+        """Queues the event; one that can wait is put together by the background thread."""
+        telemetry = self._telemetry
+        if self._claim is None and can_wait and not telemetry.settings.reads_content:
+            telemetry._emit_late(self)
+            return
+        event = self.build()
+        claim, recorder = self._claim, self._recorder
+        if claim is not None and recorder is not None and recorder._take(claim, event):
+            return  # the host's own block around this call is its event
+        telemetry._emit_owned(event)
+
+    def build(self) -> Fields:
+        """Returns the event and lets go of request and response; never raises."""
+        event = {**self._template, "started_at_us": self._started_us}
+        event["duration_ms"] = self._duration_ms
+        request, self._request = self._request, None
+        response, self._response = self._response, None
         try:
-            if self.retries:
-                event["retry_count"] = self.retries
-            if "usage_source" not in event:
-                event["usage_source"] = "missing"
-            claim, recorder = self._claim, self._recorder
-            if claim is not None and recorder is not None and recorder._take(claim, event):
-                return  # the host's own block around this call is its event
-            if "status" not in event:
-                event["status"] = status_from(event.get("finish_reasons") or ())  # type: ignore[arg-type]
-            if "duration_ms" not in event:
-                event["duration_ms"] = (perf_counter_ns() - self._started_ns) / 1e6
+            if request is not None:
+                event.update(self.flavour.read_request(request))
+            if self._stream is not None:
+                event.update(self._stream)
+            if response is not None:
+                event.update(self.flavour.read_response(response))
+            elif self._reading is not None:
+                event.update(self._reading.fields())
+            if self._telemetry.settings.reads_content:
+                self._read_content(event, request, response)
         except Exception as exc:
-            log.note("finish", "an event is incomplete: %r", exc)
-        self._emit(event)
+            log.note("build", "a call could not be read: %r", exc)
+        try:
+            self._complete(event)
+        except Exception as exc:
+            log.note("build", "an event is incomplete: %r", exc)
+        return event
+
+    def _complete(self, event: Fields) -> None:
+        failure = self._failure
+        if failure is not None and (
+            failure["status"] == "error" or not _is_complete(event.get("finish_reasons"))
+        ):
+            event.update(failure)
+        if self.retries:
+            event["retry_count"] = self.retries
+        if "usage_source" not in event:
+            event["usage_source"] = "missing"
+        if "status" not in event:
+            event["status"] = status_from(event.get("finish_reasons") or ())  # type: ignore[arg-type]
+        event.update(self._trace)
+        if self._scope is not None:
+            self._scope.fill(event, self._telemetry.settings)
+
+    def _read_content(
+        self, event: Fields, request: Mapping[str, object] | None, response: object
+    ) -> None:
+        from tokentide.content import capture
+        from tokentide.instrument.reading import WatchedReading
+
+        settings, reading = self._telemetry.settings, self._reading
+        text = reading.text if isinstance(reading, WatchedReading) else None
+        capture(settings, event, input=request, output=response if text is None else text)
+
+
+def _is_complete(reasons: object) -> bool:
+    """Whether a stream had said why it ends, which one that was cut off has not."""
+    return isinstance(reasons, list) and bool(reasons) and "error" not in reasons
