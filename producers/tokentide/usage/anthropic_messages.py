@@ -29,28 +29,24 @@ from tokentide.usage.reading import (
     usage_fields,
 )
 
+_UNCACHED, _WRITE_5M = "uncached", "write_5m"
+"""Counts of Anthropic's own that no field of the event holds."""
 _COUNTS = (
-    ("input_tokens", "input"),
-    ("cache_read_input_tokens", "read"),
-    ("cache_creation_input_tokens", "write"),
-    ("output_tokens", "output"),
+    ("input_tokens", _UNCACHED),
+    ("cache_read_input_tokens", "cache_read_tokens"),
+    ("cache_creation_input_tokens", "cache_write_tokens"),
+    ("output_tokens", "output_tokens"),
 )
 _LIFETIMES = (
-    ("ephemeral_5m_input_tokens", "write_5m"),
-    ("ephemeral_1h_input_tokens", "write_1h"),
+    ("ephemeral_5m_input_tokens", _WRITE_5M),
+    ("ephemeral_1h_input_tokens", "cache_write_1h_tokens"),
 )
+_DETAILS = (("thinking_tokens", "reasoning_tokens"),)
 _IDENTITY = (("model", "response_model", 256), ("id", "response_id", 256))
 _SERVED = (
     ("service_tier", "service_tier", 128),
     ("speed", "speed", 128),
     ("inference_geo", "inference_geo", 128),
-)
-_RENAMED = (
-    ("read", "cache_read_tokens"),
-    ("write_1h", "cache_write_1h_tokens"),
-    ("output", "output_tokens"),
-    ("thinking", "reasoning_tokens"),
-    ("searches", "web_searches"),
 )
 
 
@@ -70,7 +66,7 @@ class Iterations:
 
 
 def read_counts(usage: object) -> Fields:
-    """Returns the counts of a usage object as they stand in it; nothing is added up."""
+    """Returns the counts of a usage object as they stand in it; see `inclusive`."""
     get = getter(usage)
     counts: Fields = {}
     take_counts(counts, get, _COUNTS)
@@ -79,28 +75,30 @@ def read_counts(usage: object) -> Fields:
         take_counts(counts, getter(lifetimes), _LIFETIMES)
     details = get("output_tokens_details")
     if details is not None:
-        take_counts(counts, getter(details), (("thinking_tokens", "thinking"),))
+        take_counts(counts, getter(details), _DETAILS)
     tools = get("server_tool_use")
     if tools is not None:
         searches = small_count(read(tools, "web_search_requests"))
         if searches is not None:
-            counts["searches"] = searches
+            counts["web_searches"] = searches
     return counts
 
 
 def inclusive(counts: Fields) -> Fields:
     """Returns counts under the event's names, with both caches part of the input."""
-    get = cast("Mapping[str, int]", counts).get
-    fields: Fields = {ours: counts[name] for name, ours in _RENAMED if name in counts}
-    written = get("write")
-    if written is None:
-        written = total(get("write_5m"), get("write_1h"))
-    if written is not None:
-        fields["cache_write_tokens"] = written
-    uncached = get("input")
+    fields = cast("dict[str, int | None]", counts).copy()
+    get = fields.get
+    uncached = fields.pop(_UNCACHED, None)
+    write_5m = fields.pop(_WRITE_5M, None)
+    if "cache_write_tokens" not in fields:
+        written = total(write_5m, get("cache_write_1h_tokens"))
+        if written is not None:
+            fields["cache_write_tokens"] = written
     if uncached is not None:  # caches without the rest of the input are no total
-        fields["input_tokens"] = total(uncached, get("read"), written)
-    return fields
+        fields["input_tokens"] = total(
+            uncached, get("cache_read_tokens"), get("cache_write_tokens")
+        )
+    return cast("Fields", fields)
 
 
 def _iterations(entries: object) -> Iterations:
@@ -154,14 +152,14 @@ def _stop(reason: object, details: object) -> Fields:
 
 
 def _is_call(block: object) -> bool:
-    return label(read(block, "type")) == "tool_use"
+    return label(getter(block)("type")) == "tool_use"
 
 
 def read_response(response: object) -> Fields:
     """Returns the event fields of a `Message`, of the raw or the beta API."""
     get = getter(response)
     usage = get("usage")
-    entries = read(usage, "iterations")
+    entries = getter(usage)("iterations")
     iterations = None if entries is None else _iterations(entries)
     fields = _usage(read_counts(usage), iterations)
     take_labels(fields, get, _IDENTITY)
@@ -170,7 +168,11 @@ def read_response(response: object) -> Fields:
     _take_served(fields, usage)
     blocks = items(get("content"))
     if blocks:
-        fields["tool_calls_count"] = sum(map(_is_call, blocks))
+        calls = 0
+        for block in blocks:
+            if _is_call(block):
+                calls += 1
+        fields["tool_calls_count"] = calls
     fields.update(_stop(get("stop_reason"), get("stop_details")))
     if label(get("type")) == "error":
         fields.update(error_fields(get("error")))
@@ -230,9 +232,9 @@ class MessageStream:
         _take_served(self._fields, usage)
         for name, number in read_counts(usage).items():
             # Totals are cumulative, so a zero behind a count is a proxy that left the field out.
-            if number or name == "output" or name not in self._counts:
+            if number or name == "output_tokens" or name not in self._counts:
                 self._counts[name] = number
-            self._ended |= name == "output"
+            self._ended |= name == "output_tokens"
         entries = read(usage, "iterations")
         if entries is not None:
             self._iterations = _iterations(entries)
