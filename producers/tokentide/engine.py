@@ -20,6 +20,7 @@ from tokentide.ids import EventIds
 from tokentide.log import RareLog
 from tokentide.settings import Settings
 from tokentide.tally import Tally
+from tokentide.threads import start_thread
 from tokentide.transport import FrameSender
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Engine:
         self._ready.clear()
         self.is_started = True  # before the thread is there, which may end at once
         try:
-            threading.Thread(target=self._run, name="tokentide", daemon=True).start()
+            start_thread(self._run)
         except Exception as exc:
             self._counters.note_failure(exc)
             self._log.note("start", "the background thread could not be started: %r", exc)
@@ -110,8 +111,19 @@ class Engine:
         self.internal.add()
         self._log.note("internal", "an event was lost to an internal error: %s", describe(error))
 
-    def flush(self, timeout_s: float, *, may_be_kept: bool = False) -> bool:
-        """Waits until everything emitted so far is settled, at most `timeout_s`.
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until everything emitted so far is settled, at most `timeout_s`."""
+        deadline_s = time.monotonic() + max(0.0, timeout_s)
+        # Events first: content may wait for a topic that nobody made.
+        is_settled = self._flush_events(timeout_s)
+        return self._flush_content(deadline_s) and is_settled
+
+    def _flush_content(self, deadline_s: float) -> bool:
+        lane = self.gate.lane if self.gate is not None else None
+        return lane is None or lane.flush(lambda worker: _await_settled(worker, deadline_s))
+
+    def _flush_events(self, timeout_s: float, *, may_be_kept: bool = False) -> bool:
+        """As `flush`, of events alone.
 
         Args:
             timeout_s: Seconds to wait at most.
@@ -127,12 +139,7 @@ class Engine:
         worker = self._worker
         if worker is None or self._ended.is_set():
             return self.queued == 0
-        is_settled = _await_settled(worker, deadline_s, may_be_kept=may_be_kept)
-        lane = self.gate.lane if self.gate is not None else None
-        if lane is None:
-            return is_settled
-        # Events first: content may wait for a topic that nobody made.
-        return lane.flush(lambda worker: _await_settled(worker, deadline_s)) and is_settled
+        return _await_settled(worker, deadline_s, may_be_kept=may_be_kept)
 
     def close(self, timeout_s: float) -> None:
         """Delivers what is left, as far as `timeout_s` allows, and ends the thread."""
@@ -143,11 +150,11 @@ class Engine:
         if self.settings.spool_dir:
             timeout_s -= min(SAVE_S, timeout_s / 2)
         if self.is_started or len(self.buffer):
-            is_final = self.flush(timeout_s, may_be_kept=True) or not self.queued
-            if is_final and not self.has_ended:
+            if self._flush_events(timeout_s, may_be_kept=True) and not self.has_ended:
                 # The books are closed with a last set of counters, now that they are final.
                 self.put_stats()
-                self.flush(deadline_s - time.monotonic(), may_be_kept=True)
+                self._flush_events(deadline_s - time.monotonic(), may_be_kept=True)
+            self._flush_content(deadline_s)
             if self._worker is not None:
                 self._worker.stop()
                 self._ended.wait(max(0.0, deadline_s - time.monotonic()))

@@ -1,29 +1,70 @@
 """The event loop of the background thread.
 
-It is a plain selector loop of its own, never the host's policy (uvloop, a patched loop), and it
-starts no further thread, not even for name resolution: at the interpreter's exit threads can no
-longer be started, and a script that emits one event and ends must still get it out.
+It is a plain selector loop of its own, never the host's policy (uvloop, a patched loop). Only a
+name look-up takes another thread, for as long as it takes: a name server that hangs must not keep
+events from being collected. At the interpreter's exit threads can no longer be started, and a
+script that emits one event and ends must still get it out; then the loop looks names up itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
+import contextlib
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from tokentide.threads import find_original, make_selector, start_thread
 
 if TYPE_CHECKING:
     from tokentide.worker import Worker
 
 
-class OneThreadLoop(asyncio.SelectorEventLoop):
-    """An event loop that resolves names itself instead of in a pool of threads.
+class OwnLoop(asyncio.SelectorEventLoop):
+    """An event loop that needs no pool of threads."""
 
-    A slow name server then delays only this loop, which has nothing else to wait for.
-    """
+    def __init__(self) -> None:
+        super().__init__(make_selector())
+        self._lookups: dict[object, asyncio.Future[list[Any]]] = {}
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> list[Any]:
-        """Resolves a name; blocks the loop meanwhile."""
-        return socket.getaddrinfo(host, port, **hints)
+        """Looks a name up; whoever asks for a name while it is looked up waits with the first."""
+        look_up = partial(find_original("socket", "getaddrinfo"), host, port, **hints)
+        key = (host, port, *hints.items())
+        pending = self._lookups.get(key)
+        if pending is None:
+            pending = self.create_future()
+            try:
+                start_thread(partial(self._look_up, look_up, pending), "tokentide-dns")
+            except RuntimeError:
+                return list(look_up())
+            self._lookups[key] = pending
+            pending.add_done_callback(lambda _: self._lookups.pop(key, None))
+        # The next attempt waits for the same answer, so that threads do not pile up.
+        return await asyncio.shield(pending)
+
+    def _look_up(
+        self, look_up: Callable[[], list[Any]], pending: asyncio.Future[list[Any]]
+    ) -> None:
+        found: list[Any] = []
+        error: Exception | None = None
+        try:
+            found = look_up()
+        except Exception as exc:
+            error = exc
+        # The loop may have been closed meanwhile; then nobody waits.
+        with contextlib.suppress(RuntimeError):
+            self.call_soon_threadsafe(_settle, pending, found, error)
+
+
+def _settle(pending: asyncio.Future[list[Any]], found: list[Any], error: Exception | None) -> None:
+    if pending.done():
+        return
+    if error is None:
+        pending.set_result(found)
+        return
+    pending.set_exception(error)
+    pending.exception()  # whoever asked may have given up, which nobody needs to hear of
 
 
 def run_worker(worker: Worker, beside: Worker | None = None) -> None:
@@ -33,7 +74,7 @@ def run_worker(worker: Worker, beside: Worker | None = None) -> None:
         worker: The events' worker: when it ends, everything ends.
         beside: Another one, whose end or failure changes nothing for the first.
     """
-    loop = OneThreadLoop()
+    loop = OwnLoop()
     # What asyncio would log here (futures nobody asked about, after a connection was dropped) is
     # already in the producer's counters; the host's log is not the place for it.
     loop.set_exception_handler(lambda _loop, _context: None)

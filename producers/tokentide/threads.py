@@ -1,0 +1,44 @@
+"""Threads of the operating system, also in a host where gevent has replaced Python's.
+
+A greenlet would share its thread with the host: an event loop that runs in it makes the host's own
+`asyncio.run` fail, and a host that is busy would keep it from sending. So what gevent took away is
+asked back from it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+
+def start_thread(work: Callable[[], None], name: str = "tokentide") -> None:
+    """Runs `work` in a daemon thread.
+
+    Raises:
+        RuntimeError: The system, or an interpreter that is ending, gives no thread.
+    """
+    if _is_patched("threading"):
+        find_original("_thread", "start_new_thread")(work, ())
+    else:
+        threading.Thread(target=work, name=name, daemon=True).start()
+
+
+def make_selector() -> Any:
+    """Returns the selector of an event loop of ours; None for the usual one."""
+    # gevent's would run a hub of its own in our thread.
+    return find_original("selectors", "EpollSelector")() if _is_patched("selectors") else None
+
+
+def find_original(module: str, name: str) -> Any:
+    """Returns an attribute of a module as it was before gevent replaced it, if it did."""
+    if _is_patched(module):
+        return sys.modules["gevent.monkey"].get_original(module, name)
+    return getattr(import_module(module), name)
+
+
+def _is_patched(module: str) -> bool:
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched(module))
