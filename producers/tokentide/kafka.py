@@ -16,8 +16,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tokentide.counters import describe
 from tokentide.framing import Frame
 from tokentide.log import RareLog
+from tokentide.security import connection_options, warnings_for, without_secrets
 from tokentide.settings import Settings
 from tokentide.transport import FrameRejected
 
@@ -68,13 +70,26 @@ class KafkaFrameSender:
         self._log = log or RareLog()
         self._producer: AIOKafkaProducer | None = None
         self._has_told = False
+        self.acknowledged: tuple[str, int, int] | None = None
+        """Topic, partition and offset of what was stored last."""
         # Producers start at different partitions so that many of them do not march in step.
         self._turn = random.randrange(1 << 16)  # noqa: S311
 
     async def connect(self) -> None:
         """Opens a producer, idempotent where the broker allows it."""
         await self.close()
-        _quieten_aiokafka(_disregard)  # what fails here is raised, and counted by the caller
+        for warning in warnings_for(self._settings):
+            self._log.note(warning[:40], "%s", warning)
+        # What fails here is raised and counted by the caller, but only aiokafka's lines say why.
+        reasons: list[str] = []
+        _quieten_aiokafka(reasons.append)
+        try:
+            await self._open_at_best()
+        except Exception as exc:
+            raise self._explained(exc, reasons) from None
+        _quieten_aiokafka(self._note_failure)
+
+    async def _open_at_best(self) -> None:
         try:
             self._producer = await self._open(idempotent=True)
         except Exception as exc:
@@ -82,7 +97,20 @@ class KafkaFrameSender:
                 raise
             self._producer = await self._open(idempotent=False)
             self._tell_once(exc)
-        _quieten_aiokafka(self._on_failure)
+
+    def _explained(self, error: Exception, reasons: list[str]) -> Exception:
+        """Returns the error with what aiokafka logged about it, and without any secret."""
+        text = describe(error)
+        if isinstance(error, TimeoutError) and self._settings.kafka_sasl == "oauthbearer":
+            # A broker refuses a token by a text that aiokafka does not read, and waits for more.
+            text = f"{text}: no answer after the login, the broker may have refused the token"
+        if reasons and reasons[-1] not in text:
+            text = f"{text}: {reasons[-1]}"
+        shown = without_secrets(self._settings, text)
+        return error if shown == describe(error) else ConnectionError(shown)
+
+    def _note_failure(self, message: str) -> None:
+        self._on_failure(without_secrets(self._settings, message))
 
     def _tell_once(self, refusal: Exception) -> None:
         if not self._has_told:
@@ -109,6 +137,7 @@ class KafkaFrameSender:
             max_request_size=MAX_BATCH_BYTES,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             retry_backoff_ms=RETRY_BACKOFF_MS,
+            **connection_options(self._settings),
         )
         try:
             await asyncio.wait_for(producer.start(), CONNECT_TIMEOUT_S)
@@ -120,6 +149,14 @@ class KafkaFrameSender:
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Sends frames of one topic as one batch to one partition and waits for all replicas."""
+        try:
+            await self._send(frames)
+        except FrameRejected:
+            raise
+        except Exception as exc:
+            raise self._explained(exc, []) from None
+
+    async def _send(self, frames: Sequence[Frame]) -> None:
         from aiokafka import errors
 
         producer = self._producer
@@ -140,7 +177,7 @@ class KafkaFrameSender:
         partition = partitions[self._turn % len(partitions)]
         try:
             stored = await producer.send_batch(batch, topic, partition=partition)
-            await asyncio.wait_for(stored, STALLED_S)
+            metadata = await asyncio.wait_for(stored, STALLED_S)
         except (
             errors.MessageSizeTooLargeError,
             errors.RecordListTooLargeError,
@@ -148,6 +185,7 @@ class KafkaFrameSender:
         ) as exc:
             raise FrameRejected(f"topic {topic}: {exc}") from exc
         self._turn += 1
+        self.acknowledged = (topic, metadata.partition, metadata.offset)
 
     async def close(self) -> None:
         """Drops the producer; what it could not deliver is still in the caller's hands."""
@@ -170,10 +208,6 @@ def _is_refusal(error: Exception) -> bool:
         return False
     is_away = isinstance(error, (errors.KafkaConnectionError, errors.NodeNotReadyError))
     return not (is_away or error.retriable)
-
-
-def _disregard(message: str) -> None:
-    """Takes no notice of a failure that is raised as well."""
 
 
 class _QuietFilter(logging.Filter):

@@ -6,8 +6,16 @@ checked unless `kafka_verify` says otherwise, and then a warning is written.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from tokentide.settings import Settings
 from tokentide.settings_values import SettingsError
+
+if TYPE_CHECKING:
+    import ssl
+
+HIDDEN = "(hidden)"
+_MIN_HIDDEN_CHARS = 4
 
 
 def check_security(settings: Settings) -> None:
@@ -47,3 +55,133 @@ def _check_token(settings: Settings) -> None:
             "TOKENTIDE_KAFKA_SASL='oauthbearer' needs a token: give one of TOKENTIDE_KAFKA_TOKEN, "
             "TOKENTIDE_KAFKA_TOKEN_FILE and TOKENTIDE_KAFKA_TOKEN_PROVIDER"
         )
+
+
+def uses_tls(settings: Settings) -> bool:
+    """Whether the connection is encrypted."""
+    return settings.kafka_security.endswith("ssl")
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """Returns what a connection is encrypted with; reads the files, which may have been renewed.
+
+    Raises:
+        ConnectionError: A file is not there, no PEM, or the key's password is wrong.
+    """
+    import ssl
+
+    name, path = "TOKENTIDE_KAFKA_CA_FILE", settings.kafka_ca_file
+    try:
+        context = ssl.create_default_context(cafile=path or None)
+        if settings.kafka_cert_file:
+            name, path = "TOKENTIDE_KAFKA_CERT_FILE", settings.kafka_cert_file
+            # Always a password, if an empty one: OpenSSL would ask for it on the terminal.
+            context.load_cert_chain(path, settings.kafka_key_file, settings.kafka_key_password)
+    except (OSError, ValueError) as exc:
+        detail = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or "unreadable"
+        raise ConnectionError(
+            f"{name}={path!r} can not be used ({detail}): give a PEM file, and with a client "
+            "certificate its key in TOKENTIDE_KAFKA_KEY_FILE and, if it has one, the password in "
+            "TOKENTIDE_KAFKA_KEY_PASSWORD"
+        ) from None
+    if not (settings.kafka_check_hostname and settings.kafka_verify):
+        context.check_hostname = False
+    if not settings.kafka_verify:
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """Returns the arguments of an aiokafka client for these settings.
+
+    Raises:
+        ConnectionError: A file can not be used.
+    """
+    options: dict[str, Any] = {"security_protocol": settings.kafka_security.upper()}
+    if uses_tls(settings):
+        options["ssl_context"] = tls_context(settings)
+    if settings.kafka_sasl == "none":
+        return options
+    options["sasl_mechanism"] = settings.kafka_sasl.upper()
+    if settings.kafka_sasl == "oauthbearer":
+        options["sasl_oauth_token_provider"] = _token_provider(settings)
+    else:
+        options["sasl_plain_username"] = settings.kafka_username
+        options["sasl_plain_password"] = settings.kafka_password
+    return options
+
+
+def _token_provider(settings: Settings) -> object:
+    from aiokafka.abc import AbstractTokenProvider
+
+    class Provider(AbstractTokenProvider):  # type: ignore[misc]
+        """Gives aiokafka a token for each connection."""
+
+        async def token(self) -> str:
+            return read_token(settings)
+
+    return Provider()
+
+
+def read_token(settings: Settings) -> str:
+    """Returns the token as it is now.
+
+    Raises:
+        ConnectionError: There is none; the message holds neither a token nor a provider's own
+            message, which might.
+    """
+    if settings.kafka_token:
+        return settings.kafka_token
+    if callable(settings.kafka_token_provider):
+        name = "TOKENTIDE_KAFKA_TOKEN_PROVIDER"
+        try:
+            token = settings.kafka_token_provider()
+        except Exception as exc:
+            raise ConnectionError(
+                f"{name} raised {type(exc).__name__}: it has to return a token as text"
+            ) from None
+    else:
+        from pathlib import Path
+
+        name = f"TOKENTIDE_KAFKA_TOKEN_FILE={settings.kafka_token_file!r}"
+        try:
+            token = Path(settings.kafka_token_file).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as exc:
+            raise ConnectionError(f"{name} can not be read: {type(exc).__name__}") from None
+    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+        raise ConnectionError(f"{name} gave no token: it has to be one line of ASCII text")
+    return token
+
+
+def without_secrets(settings: Settings, text: str) -> str:
+    """Returns the text with every secret of the settings hidden; a broker may quote one."""
+    hashes = [part.rpartition(":")[2].strip() for part in settings.user_hash_key.split(",")]
+    secrets = [
+        settings.kafka_password,
+        settings.kafka_key_password,
+        settings.kafka_token,
+        *hashes,
+    ]
+    for secret in secrets:
+        if len(secret) >= _MIN_HIDDEN_CHARS:
+            text = text.replace(secret, HIDDEN)
+    return text
+
+
+def warnings_for(settings: Settings) -> list[str]:
+    """Returns what is allowed but should be known: it is logged once for each connection."""
+    found = []
+    if uses_tls(settings) and not settings.kafka_verify:
+        found.append(
+            "TOKENTIDE_KAFKA_VERIFY is false: whoever answers is trusted, so passwords and events "
+            "can be read on the way; set TOKENTIDE_KAFKA_CA_FILE instead"
+        )
+    if settings.kafka_security == "sasl_plaintext" and settings.kafka_sasl in (
+        "plain",
+        "oauthbearer",
+    ):
+        found.append(
+            f"the {settings.kafka_sasl} login goes over the network unencrypted: set "
+            "TOKENTIDE_KAFKA_SECURITY to sasl_ssl"
+        )
+    return found
