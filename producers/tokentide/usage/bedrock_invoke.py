@@ -22,7 +22,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tokentide.usage import anthropic_messages, bedrock_converse
+from tokentide.usage import USAGE_FIELDS, anthropic_messages, bedrock_converse
 from tokentide.usage.bedrock_bodies import read_body
 from tokentide.usage.flavour import Flavour, StreamReading, flavour
 from tokentide.usage.reading import (
@@ -208,7 +208,8 @@ class InvokeStream:
             fields = self._inner.fields()
             fields.pop("response_model", None)
         if fields["usage_source"] == "missing" and self._metrics:
-            fields.update(usage_fields(self._metrics))
+            known = {name: fields.pop(name) for name in USAGE_FIELDS if name in fields}
+            fields.update(usage_fields(known | kept(self._metrics)))
         fields.update(self._response)
         return fields
 
