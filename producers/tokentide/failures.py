@@ -31,6 +31,7 @@ _BY_CODE = (
     ("insufficient_quota", "quota"),
     ("credit_balance", "quota"),
     ("billing", "quota"),
+    ("quotaexceeded", "quota"),  # Amazon's ServiceQuotaExceededException, a 400
     ("rate_limit", "rate_limit"),
     ("slow_down", "rate_limit"),
     ("throttling", "rate_limit"),
@@ -41,6 +42,8 @@ _BY_CODE = (
     ("overloaded", "overloaded"),
     ("invalid_api_key", "auth"),
     ("authentication", "auth"),
+    ("expiredtoken", "auth"),  # Amazon's, a 403, as is the next
+    ("unrecognizedclient", "auth"),
     ("permission", "permission"),
     ("not_found", "not_found"),
     ("timeout", "timeout"),
@@ -49,6 +52,12 @@ _BY_CODE = (
 )
 
 _BY_CODE_WITHOUT_STATUS = (
+    # An event stream of Amazon's breaks with a code alone: modelStreamErrorException, ...
+    ("modelstreamerror", "server_error"),
+    ("internalserver", "server_error"),
+    ("serviceunavailable", "overloaded"),
+    ("validationexception", "bad_request"),
+    ("accessdenied", "permission"),
     # A failed response arrives with HTTP 200: bio_policy, invalid_image_url, image_too_large, ...
     ("policy", "content_policy"),
     ("moderation", "content_policy"),
@@ -69,6 +78,9 @@ _BY_CLASS_NAME = (
     ("InternalServer", "server_error"),
 )
 
+_MOST_RETRIES = 1_000_000
+"""Largest retry count of the event contract."""
+
 
 def status_of(error: BaseException) -> str:
     """Returns the event status for a call that ended with `error`."""
@@ -80,9 +92,9 @@ def status_of(error: BaseException) -> str:
 
 
 def describe_failure(error: BaseException) -> dict[str, object]:
-    """Returns status, error_type, error_code, http_status and retry_after_ms, as far as known.
+    """Returns status and, as far as known, error_type, error_code, http_status, retry_after_ms.
 
-    Never raises, whatever the exception's attributes do.
+    boto3's errors also tell the retry_count. Never raises, whatever the exception's attributes do.
     """
     status = status_of(error)
     if status != "error":
@@ -100,6 +112,9 @@ def describe_failure(error: BaseException) -> dict[str, object]:
     retry_after_ms = _retry_after_ms(error)
     if retry_after_ms is not None:
         described["retry_after_ms"] = retry_after_ms
+    retries = _amazon_metadata(error).get("RetryAttempts")
+    if type(retries) is int and 0 <= retries <= _MOST_RETRIES:
+        described["retry_count"] = retries
     return described
 
 
@@ -135,11 +150,10 @@ def _error_type(error: BaseException, http_status: int | None, code: str) -> str
 
 def _http_status(error: BaseException) -> int | None:
     response = _get(error, "response")
-    metadata = response.get("ResponseMetadata") if type(response) is dict else None
     for candidate in (
         _get(error, "status_code"),
         _get(response, "status_code"),
-        metadata.get("HTTPStatusCode") if type(metadata) is dict else None,
+        _amazon_metadata(error).get("HTTPStatusCode"),
         _get(error, "code"),
         _get(error, "status"),
     ):
@@ -157,15 +171,24 @@ def _code(error: BaseException) -> str:
             for key in ("code", "type", "Code"):
                 if type(inner.get(key)) is str:
                     return str(inner[key])
-    for name in ("code", "type"):
+    for name in ("code", "type", "status"):  # Google's code is the HTTP status, its status a word
         value = _get(error, name)
         if type(value) is str:
             return value
     return ""
 
 
+def _amazon_metadata(error: BaseException) -> dict[str, object]:
+    """Returns what boto3 says of the exchange, empty for other clients."""
+    response = _get(error, "response")
+    metadata = response.get("ResponseMetadata") if type(response) is dict else None
+    return metadata if type(metadata) is dict else {}
+
+
 def _retry_after_ms(error: BaseException) -> float | None:
     headers = _get(_get(error, "response"), "headers")
+    if headers is None:
+        headers = _amazon_metadata(error).get("HTTPHeaders")
     try:
         text = headers.get("retry-after") if headers is not None else None  # type: ignore[attr-defined]
         seconds = float(text) if isinstance(text, (str, int, float)) else -1.0
