@@ -71,5 +71,13 @@ CONTROL = TopicSpec(
     cleanup_policy="compact",
     purpose="budget state and advice that services read back",
 )
+CONTENT = TopicSpec(
+    name="tokentide.content.v1",
+    key="producer id, or none",
+    schema="-",
+    retention_ms=3 * 24 * _HOUR_MS,
+    purpose="prompts and responses of calls, only where a producer was told to capture them; "
+    "nothing of the pipeline reads it",
+)
 
-TOPICS: tuple[TopicSpec, ...] = (EVENTS, OTLP, WINDOWS, DEADLETTER, ALERTS, CONTROL)
+TOPICS: tuple[TopicSpec, ...] = (EVENTS, OTLP, WINDOWS, DEADLETTER, ALERTS, CONTROL, CONTENT)
