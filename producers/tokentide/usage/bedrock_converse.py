@@ -2,9 +2,6 @@
 
 boto3 answers with a dict. `inputTokens` leaves out what was read from or written to a cache, so
 both are added. In a stream the counts come in the last event, `metadata`.
-
-The instrumentation of ConverseStream gives `add` first the response itself (for its request id and
-retries; its `stream` is never touched) and then each event of that stream.
 """
 
 from __future__ import annotations
@@ -104,7 +101,11 @@ def read_response(response: object) -> Fields:
 
 
 class ConverseStream:
-    """Reads the events of a ConverseStream."""
+    """Reads the events of a ConverseStream.
+
+    `add` takes first what boto3 returns, for its request id and retries (its `stream` is not
+    touched), and then every event of that stream.
+    """
 
     __slots__ = ("_calls", "_fields", "_reason", "_seen")
 

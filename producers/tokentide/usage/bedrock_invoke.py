@@ -1,18 +1,9 @@
 """Amazon Bedrock's InvokeModel and InvokeModelWithResponseStream: each model's own format.
 
-The body of a response is a stream that can be read once, and it belongs to the service: nothing
-here reads it. The seam with the instrumentation:
-
-- `read_response(response)` takes the dict of boto3 as it is and finds the token counts in its
-  HTTP headers. The rest (finish reason, thinking, lifetimes of caches) is in the body, so it also
-  takes `{**response, "body": raw}`, where `raw` is the bytes that the service has read by then
-  (a tee around `body.read`), or the body alone: bytes, text or parsed JSON. Of a body that is
-  anything else, or longer than `MAX_BODY_BYTES`, only the headers count.
-- Of a stream, `add` takes first the response itself and then every event, `{"chunk": {"bytes":
-  ...}}`, as the service iterates over `response["body"]`.
-
-The `model` of a body is the vendor's own name, without the route (`us.`, `global.`) that decides
-the price on Bedrock. So `response_model` stays absent and `modelId` is what gets priced.
+The body of a response can be read once, and that belongs to the service: it is never read here.
+Token counts are in the HTTP headers; finish reasons and lifetimes of caches come with the body when
+the service has read it. The model a body names lacks the route (`us.`, `global.`) that decides the
+price on Bedrock, so `response_model` stays absent and the model asked for is priced.
 """
 
 from __future__ import annotations
@@ -136,7 +127,14 @@ def completed(fields: Fields, others: Fields) -> Fields:
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of an InvokeModel response, or of its body; see the module."""
+    """Returns the event fields of an InvokeModel response.
+
+    Args:
+        response: What boto3 returns, its body untouched: the headers count. Or the same with
+            what the service has read of the body by then, `{**response, "body": raw}`, where
+            `raw` is bytes, text or parsed JSON. Or that body alone. Longer text than
+            `MAX_BODY_BYTES` is not parsed.
+    """
     get = getter(response)
     body = get("body")
     is_envelope = body is not None or get("ResponseMetadata") is not None
@@ -149,7 +147,11 @@ def read_response(response: object) -> Fields:
 
 
 class InvokeStream:
-    """Reads the chunks of InvokeModelWithResponseStream, whichever model sends them."""
+    """Reads the chunks of InvokeModelWithResponseStream, whichever model sends them.
+
+    `add` takes first what boto3 returns, for its request id, tier and retries, and then every event
+    of its `body`, `{"chunk": {"bytes": ...}}`, as the service iterates over it.
+    """
 
     __slots__ = ("_found", "_inner", "_metrics", "_response", "_seen")
 
