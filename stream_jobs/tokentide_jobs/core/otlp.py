@@ -127,15 +127,20 @@ def _told_by_a_child(calls: list[_Call], spans: list[SpanData]) -> set[int]:
     parents = {(span.trace_id, span.span_id): span.parent_span_id for span in spans}
     places = {(call.span.trace_id, call.span.span_id): at for at, call in enumerate(calls)}
     told: set[int] = set()
-    for call in calls:
-        if call.tokens == (None, None):
+    for position, call in enumerate(calls):
+        # Who was told already tells nothing: spans that are each other's parents leave one.
+        if position in told or call.tokens == (None, None):
             continue
         trace_id, above = call.span.trace_id, call.span.parent_span_id
         for _step in range(_MAX_ANCESTORS):
             if not above:
                 break
             at = places.get((trace_id, above))
-            if at is not None and calls[at].tokens in ((None, None), call.tokens):
+            if (
+                at is not None
+                and at != position
+                and calls[at].tokens in ((None, None), call.tokens)
+            ):
                 told.add(at)
             above = parents.get((trace_id, above), "")
     return told

@@ -1,0 +1,306 @@
+"""A LangChain callback handler: one event per run of a model, whatever it is part of.
+
+    model.invoke(question, config={"callbacks": [TokentideCallback(telemetry)]})
+
+Chains, agents and tools are no spend; they only give a run its place: without a trace of
+OpenTelemetry's, all runs below one root share the root run's id as their trace. An answer from
+LangChain's own cache is an event that consumed nothing. Nothing here raises into the host.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns, time_ns
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.outputs import LLMResult
+
+from tokentide.failures import describe_failure
+from tokentide.log import RareLog
+from tokentide.overlap import overlap, response_key
+from tokentide.semconv import provider_name
+from tokentide.telemetry import Telemetry
+from tokentide.trace_context import fill_trace
+from tokentide.usage.reading import (
+    count,
+    finish_fields,
+    items,
+    label,
+    read,
+    small_count,
+    usage_fields,
+)
+
+CACHE_TAG = "response_cache"
+"""Tag of events whose answer came from a cache of the caller's side, which costs nothing."""
+
+_MAX_RUNS = 10_000
+"""Runs remembered that have begun and not ended; beyond it the oldest are forgotten."""
+_MAX_CHOICES = 64
+_log = RareLog()
+
+
+class _Run:
+    """One run of a model while it lasts."""
+
+    __slots__ = ("chunks", "event", "first_ns", "gap_ns", "last_ns", "retries", "started_ns")
+
+    def __init__(self, event: dict[str, object]) -> None:
+        self.event = event
+        self.started_ns = perf_counter_ns()
+        self.first_ns = self.last_ns = self.gap_ns = 0
+        self.chunks = self.retries = 0
+
+
+class TokentideCallback(BaseCallbackHandler):
+    """Emits an event for every run of a chat model or a text model.
+
+    One handler serves any number of chains, threads and tasks.
+
+    Args:
+        telemetry: Where events go.
+    """
+
+    # In the caller's own thread or task: OpenTelemetry's current span and the blocks of
+    # `tokentide.context` are found nowhere else.
+    run_inline = True
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        super().__init__()
+        overlap.is_watched = True
+        self._telemetry = telemetry
+        self._runs: dict[UUID, _Run] = {}
+        self._roots: dict[UUID, UUID] = {}
+
+    # -- runs of models ---------------------------------------------------------------------------
+
+    def on_chat_model_start(
+        self, serialized: Any, messages: Any, *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Called by LangChain before a chat model is called."""
+        self._begin("chat", run_id, kwargs)
+
+    def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Called by LangChain before a text model is called."""
+        self._begin("text_completion", run_id, kwargs)
+
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Called by LangChain for every chunk of a stream."""
+        self._chunk(run_id)
+
+    def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Called by LangChain for every event of a stream of typed events."""
+        self._chunk(run_id)
+
+    def on_retry(self, retry_state: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Called by LangChain before it calls a model again."""
+        run = self._runs.get(run_id)
+        if run is not None:
+            run.retries += 1
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Called by LangChain when a run has succeeded."""
+        self._end(run_id, response, None)
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Called by LangChain when a run has failed, or its stream was left."""
+        self._end(run_id, kwargs.get("response"), error)
+
+    # -- what surrounds them ----------------------------------------------------------------------
+
+    def on_chain_start(self, serialized: Any, inputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Remembers which root a chain belongs to."""
+        self._enter(run_id, kwargs)
+
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Forgets a chain."""
+        self._roots.pop(run_id, None)
+
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Forgets a chain."""
+        self._roots.pop(run_id, None)
+
+    def on_tool_start(
+        self, serialized: Any, input_str: Any, *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Remembers which root a tool belongs to: it may call models."""
+        self._enter(run_id, kwargs)
+
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Forgets a tool."""
+        self._roots.pop(run_id, None)
+
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Forgets a tool."""
+        self._roots.pop(run_id, None)
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _enter(self, run_id: UUID, kwargs: dict[str, Any]) -> None:
+        try:
+            if len(self._roots) >= _MAX_RUNS:
+                self._roots.pop(next(iter(self._roots)), None)
+            parent = kwargs.get("parent_run_id")
+            self._roots[run_id] = self._roots.get(parent, parent) if parent else run_id
+        except Exception as exc:
+            _log.note("langchain", "a LangChain run was not followed: %r", exc)
+
+    def _begin(self, operation: str, run_id: UUID, kwargs: dict[str, Any]) -> None:
+        try:
+            event = _asked(operation, kwargs)
+            event["started_at_us"] = time_ns() // 1000
+            fill_trace(event)
+            if "trace_id" not in event:
+                parent = kwargs.get("parent_run_id")
+                root = self._roots.get(parent, parent) if parent else run_id
+                event["trace_id"] = root.hex
+            if len(self._runs) >= _MAX_RUNS:
+                self._runs.pop(next(iter(self._runs)), None)
+            self._runs[run_id] = _Run(event)
+        except Exception as exc:
+            _log.note("langchain", "a LangChain run was not recorded: %r", exc)
+
+    def _chunk(self, run_id: UUID) -> None:
+        run = self._runs.get(run_id)
+        if run is None:
+            return
+        now_ns = perf_counter_ns()
+        if run.first_ns == 0:
+            run.first_ns = now_ns
+        elif now_ns - run.last_ns > run.gap_ns:
+            run.gap_ns = now_ns - run.last_ns
+        run.last_ns = now_ns
+        run.chunks += 1
+
+    def _end(self, run_id: UUID, response: object, error: BaseException | None) -> None:
+        run = self._runs.pop(run_id, None)
+        if run is None:
+            return
+        try:
+            event = run.event
+            event["duration_ms"] = (perf_counter_ns() - run.started_ns) / 1e6
+            if run.chunks:
+                event.update(
+                    stream=True,
+                    chunks=run.chunks,
+                    ttft_ms=(run.first_ns - run.started_ns) / 1e6,
+                    max_chunk_gap_ms=run.gap_ns / 1e6 if run.chunks > 1 else None,
+                )
+            if run.retries:
+                event["retry_count"] = run.retries
+            event.update(_answered(response))
+            if error is not None:
+                event.update(describe_failure(error))
+            event.setdefault("status", "ok")
+            if overlap.is_first("langchain", response_key(event), error=error):
+                known = {name: value for name, value in event.items() if value is not None}
+                self._telemetry.emit(known)
+        except Exception as exc:
+            _log.note("langchain", "a LangChain run was not turned into an event: %r", exc)
+
+
+def _asked(operation: str, kwargs: dict[str, Any]) -> dict[str, object]:
+    """Returns what is known before the call: LangChain's standard parameters, then the model's."""
+    told, params = kwargs.get("metadata"), kwargs.get("invocation_params")
+    provider = (
+        label(read(told, "ls_provider")) or (label(read(params, "_type")) or "").split("-")[0]
+    )
+    temperature = read(told, "ls_temperature")
+    model = read(told, "ls_model_name") or read(params, "model") or read(params, "model_name")
+    return {
+        "type": "request",
+        "operation": operation,
+        "provider": provider_name(provider) if provider else "unknown",
+        "request_model": label(model, 256) or "unknown",
+        "max_tokens": count(read(told, "ls_max_tokens")),
+        "temperature": temperature if type(temperature) in (int, float) else None,
+        "stream": read(params, "stream") is True or None,
+        "choices": small_count(read(params, "n")),
+        "service_tier_requested": label(read(params, "service_tier")),
+        # LangGraph's thread, and what applications name themselves.
+        "conversation_id": label(read(told, "thread_id"), 256)
+        or label(read(told, "session_id"), 256)
+        or label(read(told, "conversation_id"), 256),
+        "agent_name": label(read(told, "lc_agent_name")),
+        "workflow_name": label(read(told, "workflow_name")),
+    }
+
+
+def _answered(response: object) -> dict[str, object]:
+    """Returns what a result says; LangChain has normalised the usage, totals are inclusive."""
+    choices = items(_first(read(response, "generations")), _MAX_CHOICES)
+    message = read(_first(choices), "message")
+    usage = read(message, "usage_metadata")
+    about = read(message, "response_metadata")
+    fallback = read(response, "llm_output")
+    fields: dict[str, object] = {
+        "response_model": label(read(about, "model_name"), 256)
+        or label(read(about, "model"), 256)
+        or label(read(fallback, "model_name"), 256),
+        "response_id": _response_id(message, about, fallback),
+        "system_fingerprint": label(read(about, "system_fingerprint")),
+        "service_tier": label(read(about, "service_tier")),
+        "tool_calls_count": len(items(read(message, "tool_calls"))) or None,
+        **usage_fields(_counts(usage, read(fallback, "token_usage"))),
+        **finish_fields(_reason(choice) for choice in choices),
+    }
+    if read(usage, "total_cost") == 0:  # what LangChain writes into an answer from its cache
+        fields.update(usage_fields({"input_tokens": 0, "output_tokens": 0}))
+        for name in _DETAILS:
+            fields.pop(name, None)
+        fields["tags"] = {CACHE_TAG: "hit"}
+    return fields
+
+
+_DETAILS = (
+    "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
+    "input_audio_tokens", "output_audio_tokens",
+)  # fmt: skip
+
+
+def _counts(usage: object, fallback: object) -> dict[str, object]:
+    given, made = read(usage, "input_token_details"), read(usage, "output_token_details")
+    if usage is None:
+        return {
+            "input_tokens": count(read(fallback, "prompt_tokens")),
+            "output_tokens": count(read(fallback, "completion_tokens")),
+        }
+    short = count(read(given, "ephemeral_5m_input_tokens"))
+    hour = count(read(given, "ephemeral_1h_input_tokens"))
+    written = count(read(given, "cache_creation"))
+    if not written and (short or hour):
+        written = (short or 0) + (hour or 0)
+    return {
+        "input_tokens": count(read(usage, "input_tokens")),
+        "output_tokens": count(read(usage, "output_tokens")),
+        "cache_read_tokens": count(read(given, "cache_read")),
+        "cache_write_tokens": written,
+        "cache_write_1h_tokens": hour,
+        "input_audio_tokens": count(read(given, "audio")),
+        "output_audio_tokens": count(read(made, "audio")),
+        "reasoning_tokens": count(read(made, "reasoning")),
+    }
+
+
+def _reason(choice: object) -> object:
+    about, info = read(choice, "message", "response_metadata"), read(choice, "generation_info")
+    for holder in (about, info):
+        for name in ("finish_reason", "stop_reason", "done_reason"):
+            if found := read(holder, name):
+                return found
+    return None
+
+
+def _response_id(message: object, about: object, fallback: object) -> str | None:
+    for found in (read(about, "id"), read(fallback, "id"), read(message, "id")):
+        text = label(found, 256)
+        # LangChain makes up an id where the provider's was not kept.
+        if text and not text.startswith(("run-", "run--", "lc_", "lc_run-")):
+            return text
+    return None
+
+
+def _first(holder: object) -> object:
+    found = items(holder, 1)
+    return found[0] if found else None

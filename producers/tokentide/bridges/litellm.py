@@ -1,0 +1,276 @@
+"""A LiteLLM callback: one event per attempt at a provider, in the library and in the proxy.
+
+    litellm.callbacks = [TokentideLogger(telemetry)]
+
+LiteLLM calls it when an attempt has ended, in threads and tasks of its own. Each attempt of its
+router is an event, and `retry_count` says how many came before. An answer from LiteLLM's own cache
+is an event that consumed nothing. Nothing here raises into LiteLLM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from litellm.integrations.custom_logger import CustomLogger
+
+from tokentide.failures import describe_failure
+from tokentide.log import RareLog
+from tokentide.overlap import overlap, response_key
+from tokentide.semconv import provider_name
+from tokentide.telemetry import Telemetry
+from tokentide.usage import USAGE_FIELDS
+from tokentide.usage.flavour import for_provider
+from tokentide.usage.reading import count, label, read, small_count, usage_fields
+
+CACHE_TAG = "response_cache"
+"""Tag of events whose answer came from a cache of the caller's side, which costs nothing."""
+
+_OPERATIONS = (
+    ("embedding", "embeddings"),
+    ("transcription", "transcription"),
+    ("speech", "speech"),
+    ("image", "image_generation"),
+    ("text_completion", "text_completion"),
+)
+_NOT_A_CALL = ("rerank", "moderation", "file", "batch", "vector_store", "health", "mcp", "retrieve")
+"""Parts of call types that consume no model tokens, or re-read what was paid for before."""
+_MAX_SEEN = 4096
+_OWN = (
+    "tenant", "team", "feature", "user_hash", "conversation_id", "prompt_name", "prompt_version",
+    "agent_name", "agent_id", "workflow_name", "environment", "service", "tags",
+)  # fmt: skip
+"""Fields that `metadata={"tokentide": {...}}` of a call may fill."""
+
+_log = RareLog()
+
+
+class TokentideLogger(CustomLogger):  # type: ignore[misc, unused-ignore]
+    """Emits what LiteLLM reports about its attempts.
+
+    Args:
+        telemetry: Where events go.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        super().__init__()
+        overlap.is_watched = True
+        self._telemetry = telemetry
+        self._seen: dict[str, None] = {}
+
+    def log_success_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """Called by LiteLLM after an attempt that succeeded."""
+        self._emit(kwargs, response_obj, start_time, end_time)
+
+    def log_failure_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """Called by LiteLLM after an attempt that failed."""
+        self._emit(kwargs, None, start_time, end_time)
+
+    async def async_log_success_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """The same for coroutines."""
+        self._emit(kwargs, response_obj, start_time, end_time)
+
+    async def async_log_failure_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """The same for coroutines."""
+        self._emit(kwargs, None, start_time, end_time)
+
+    def _emit(self, kwargs: Any, response: Any, start_time: Any, end_time: Any) -> None:
+        try:
+            event = attempt_event(kwargs, response, start_time, end_time)
+            if event is None or self._is_repeated(kwargs, event):
+                return
+            error = kwargs.get("exception")
+            error = error if isinstance(error, BaseException) else None
+            if overlap.is_first("litellm", response_key(event), error=error):
+                self._telemetry.emit(event)
+        except Exception as exc:
+            _log.note("litellm", "a LiteLLM call was not turned into an event: %r", exc)
+
+    def _is_repeated(self, kwargs: Mapping[str, Any], event: Mapping[str, object]) -> bool:
+        """Whether LiteLLM tells of an attempt again, as it does after some fallbacks."""
+        call_id = kwargs.get("litellm_call_id")
+        if not isinstance(call_id, str):
+            return False
+        # One call id covers all attempts of a call; they begin at different times.
+        key = f"{call_id} {event['started_at_us']} {event['status']}"
+        if key in self._seen:
+            return True
+        if len(self._seen) >= _MAX_SEEN:
+            self._seen = {}
+        self._seen[key] = None
+        return False
+
+
+def attempt_event(
+    kwargs: Mapping[str, Any], response: object, start_time: object, end_time: object
+) -> dict[str, object] | None:
+    """Returns the event of one attempt, None when it is no call of a model.
+
+    Args:
+        kwargs: What LiteLLM hands to its callbacks.
+        response: Its response object; None when the attempt failed.
+        start_time: When the attempt began.
+        end_time: When it ended.
+    """
+    call_type = str(kwargs.get("call_type") or "")
+    if any(part in call_type for part in _NOT_A_CALL):
+        return None
+    params = _mapping(kwargs.get("litellm_params"))
+    raw = label(kwargs.get("custom_llm_provider")) or label(params.get("custom_llm_provider"))
+    provider = provider_name(raw) if raw else "unknown"
+    start_s, end_s = _seconds(start_time), _seconds(end_time)
+    event: dict[str, object] = {
+        "type": "request",
+        "started_at_us": int(start_s * 1e6) or None,
+        "duration_ms": max(0.0, end_s - start_s) * 1000,
+        "operation": next((op for part, op in _OPERATIONS if part in call_type), "chat"),
+        "provider": provider,
+        "request_model": label(kwargs.get("model"), 256) or "unknown",
+        **_asked(kwargs),
+        **_server(params),
+    }
+    _timing(event, kwargs, start_s)
+    metadata = _mapping(params.get("metadata")) or _mapping(params.get("litellm_metadata"))
+    error = kwargs.get("exception")
+    if response is None:
+        if isinstance(error, BaseException):
+            event.update(_failure(error))
+        event.setdefault("status", "error")
+        event["usage_source"] = "missing"
+    elif kwargs.get("cache_hit") is True:
+        event.update(_read(provider, response, metadata))
+        _nothing_consumed(event)
+    else:
+        event.update(_read(provider, response, metadata))
+    _context(event, metadata, params)
+    event.setdefault("status", "ok")
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def _read(provider: str, response: object, metadata: Mapping[str, Any]) -> dict[str, object]:
+    """Returns what the response says, with what LiteLLM keeps beside OpenAI's format."""
+    fields = dict(for_provider(provider, response).read_response(response))
+    usage = read(response, "usage")
+    details = read(usage, "prompt_tokens_details")
+    more = {
+        "cache_read_tokens": count(read(usage, "cache_read_input_tokens")),
+        "cache_write_tokens": count(read(usage, "cache_creation_input_tokens")),
+        "cache_write_1h_tokens": count(
+            read(details, "cache_creation_token_details", "ephemeral_1h_input_tokens")
+        ),
+        "web_searches": small_count(read(usage, "server_tool_use", "web_search_requests")),
+    }
+    counts = {name: fields[name] for name in USAGE_FIELDS if name in fields}
+    for name, number in more.items():
+        if number is not None:
+            counts.setdefault(name, number)
+    fields.update(usage_fields(counts))
+    for name in ("service_tier", "speed", "inference_geo"):
+        if served := label(read(usage, name)):
+            fields.setdefault(name, served)
+    # LiteLLM writes the requested name over the served one and keeps that here.
+    hidden = _mapping(metadata.get("hidden_params"))
+    if served := label(hidden.get("provider_response_model"), 256):
+        fields["response_model"] = served
+    return fields
+
+
+def _nothing_consumed(event: dict[str, object]) -> None:
+    """Makes the event of an answer from a cache: its tokens were paid for before."""
+    for name in USAGE_FIELDS:
+        event.pop(name, None)
+    event.update(input_tokens=0, output_tokens=0, usage_source="provider")
+    event["tags"] = {CACHE_TAG: "hit"}
+
+
+def _asked(kwargs: Mapping[str, Any]) -> dict[str, object]:
+    asked = _mapping(kwargs.get("optional_params"))
+    temperature = asked.get("temperature")
+    return {
+        "stream": kwargs.get("stream") is True or None,
+        "max_tokens": count(asked.get("max_completion_tokens", asked.get("max_tokens"))),
+        "temperature": temperature if type(temperature) in (int, float) else None,
+        "choices": small_count(asked.get("n")),
+        "reasoning_level": label(asked.get("reasoning_effort")),
+        "service_tier_requested": label(asked.get("service_tier")),
+    }
+
+
+def _server(params: Mapping[str, Any]) -> dict[str, object]:
+    base = label(params.get("api_base"), 2048)
+    if base is None or "://" not in base:
+        return {}
+    try:
+        parts = urlsplit(base)
+        return {"server_address": label(parts.hostname, 256), "server_port": parts.port}
+    except ValueError:
+        return {}
+
+
+def _timing(event: dict[str, object], kwargs: Mapping[str, Any], start_s: float) -> None:
+    first_s = _seconds(kwargs.get("completion_start_time"))
+    ttft_ms = (first_s - start_s) * 1000
+    if kwargs.get("stream") is True and first_s and 0 <= ttft_ms <= _float(event["duration_ms"]):
+        event["ttft_ms"] = ttft_ms
+
+
+def _failure(error: BaseException) -> dict[str, object]:
+    """Returns what a failure says; the provider's own exception below LiteLLM's knows the code."""
+    described = describe_failure(error)
+    link: BaseException | None = error.__cause__ or error.__context__
+    for _depth in range(8):
+        code = described.get("error_code")
+        if link is None or (code and not str(code).isdecimal()):
+            break
+        below = describe_failure(link)
+        code = below.get("error_code")
+        if code and not str(code).isdecimal():
+            described = {**described, **below}
+        link = link.__cause__ or link.__context__
+    if str(described.get("error_code", "")).isdecimal():
+        del described["error_code"]
+    return described
+
+
+def _context(
+    event: dict[str, object], metadata: Mapping[str, Any], params: Mapping[str, Any]
+) -> None:
+    previous = metadata.get("previous_models")
+    attempts = small_count(metadata.get("attempted_retries"))
+    retries = len(previous) if isinstance(previous, list) else attempts
+    if retries:
+        event["retry_count"] = retries
+    event["team"] = label(metadata.get("user_api_key_team_alias"))
+    event["conversation_id"] = label(metadata.get("session_id"), 256) or label(
+        params.get("litellm_session_id"), 256
+    )
+    for name, value in _mapping(metadata.get("tokentide")).items():
+        if name == "tags" and isinstance(value, dict):
+            tags = event.get("tags")
+            event["tags"] = {**value, **(tags if isinstance(tags, dict) else {})}
+        elif name in _OWN:
+            event[name] = value
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _seconds(when: object) -> float:
+    if isinstance(when, datetime):
+        return when.timestamp()
+    return _float(when)

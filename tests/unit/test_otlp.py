@@ -1,0 +1,284 @@
+"""OTLP records: what becomes an event, what is left out and counted, and what is broken."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.otlp_requests import Request, attributes
+from tokentide.semconv import SpanData, event_id
+from tokentide_jobs.core.cards import CardTable
+from tokentide_jobs.core.formats import events_in, readable
+from tokentide_jobs.core.ledger import Intent, LogPartition
+from tokentide_jobs.core.otlp import read_otlp
+from tokentide_jobs.core.outcome import process
+from tokentide_jobs.core.records import Record
+from tokentide_jobs.core.topics import is_otlp, log_ids, partition_label
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.settings import Settings
+
+TOPIC = "tokentide.otlp.v1"
+START_NS = 1_790_000_000_000_000_000
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def chat(**more: object) -> list[dict[str, Any]]:
+    return attributes(
+        **{
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.output_tokens": 100,
+            **more,
+        }
+    )
+
+
+def request(*spans: tuple[str, list[dict[str, Any]], str]) -> Request:
+    made = Request(service="search-api", scope="opentelemetry.instrumentation.openai.v1")
+    for number, (name, held, parent) in enumerate(spans, 1):
+        made.span(name, TRACE, f"{number:016x}", START_NS, held, parent=parent)
+    return made
+
+
+def events(value: bytes) -> list[dict[str, Any]]:
+    read = read_otlp(value)
+    assert read.fault is None, read.fault
+    return [orjson.loads(line) for line in read.lines]
+
+
+def test_a_span_becomes_an_event_with_its_coordinates() -> None:
+    made = request(("chat", chat(), ""))
+    made.spans[0]["status"] = {"code": 1}
+    [event] = events(made.encode())
+    assert event["event_id"] == event_id(
+        SpanData(
+            name="",
+            attributes={},
+            start_ns=START_NS,
+            end_ns=START_NS,
+            trace_id=TRACE,
+            span_id=f"{1:016x}",
+        )
+    )
+    assert (event["service"], event["duration_ms"]) == ("search-api", 250.0)
+    assert (event["input_tokens"], event["output_tokens"], event["status"]) == (1000, 100, "ok")
+
+
+def test_spans_of_other_kinds_are_counted_and_leave_no_hole() -> None:
+    agent = attributes(**{"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 9})
+    made = request(
+        ("agent", agent, ""), ("chat", chat(), ""), ("GET", [], ""), ("chat", chat(), "")
+    )
+    read = read_otlp(made.encode())
+    assert len(read.lines) == 2
+    assert read.ignored == {"spans": 2}
+
+
+def test_metrics_and_logs_are_counted() -> None:
+    points = {"dataPoints": [{"count": "1"}, {"count": "2"}]}
+    metrics = [
+        {"name": "gen_ai.client.token.usage", "histogram": points},
+        {"name": "gen_ai.client.inference.usage.input_tokens", "sum": points},
+        {"name": "gen_ai.client.operation.duration", "histogram": points},
+        {"name": "http.server.duration", "gauge": points},
+    ]
+    read = read_otlp(
+        json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}).encode()
+    )
+    assert (read.lines, read.fault) == ([], None)
+    assert read.ignored == {"token_metrics": 4, "metrics": 4}
+    logs: dict[str, Any] = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{}, {}]}]}]}
+    assert read_otlp(json.dumps(logs).encode()).ignored == {"logs": 2}
+
+
+@pytest.mark.parametrize("empty", [b"{}", b'{"resourceSpans": []}', b'{"resourceSpans": null}'])
+def test_an_empty_request_is_a_request(empty: bytes) -> None:
+    read = read_otlp(empty)
+    assert (read.lines, read.fault, read.ignored) == ([], None, {})
+    assert events_in(TOPIC, empty) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b'{"resourceSpans": [', "malformed_json"),
+        (b"\n\x9a\x01proto", "malformed_json"),
+        (b"\xff\xfe", "not_utf8"),
+        (b"[]", "not_an_object"),
+        (b'"text"', "not_an_object"),
+        (b'{"type": "request"}', "not_otlp"),
+        (b'{"resourceSpans": {}}', "not_otlp"),
+        (b'{"resourceSpans": [1]}', "not_otlp"),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": "x"}]}]}', "not_otlp"),
+        (b'{"resourceSpans": [{"resource": 3, "scopeSpans": [{}]}]}', "not_otlp"),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": [7]}]}]}]}', "not_otlp"),
+        (b'{}\n{"resourceSpans": []}', "malformed_json"),
+    ],
+)
+def test_a_broken_record_is_one_bad_event_with_its_bytes(value: bytes, reason: str) -> None:
+    assert events_in(TOPIC, value) == [value]
+    read = readable(TOPIC, [Record(3, 7, 0, value)])
+    assert list(read.records) == []
+    [rejection] = read.rejections
+    assert rejection[:4] == (3, 7, 0, reason)
+    assert rejection.value == value
+
+
+def test_protobuf_is_recognised_and_the_remedy_named() -> None:
+    fault = read_otlp(b"\n\x05proto").fault
+    assert fault is not None
+    assert "otlp_json" in fault.detail
+
+
+def test_lenient_writers_are_understood() -> None:
+    """Numbers instead of text, upper-case and base64 ids, names of enumerations, unknown values."""
+    made = request(("chat", [], ""))
+    [raw] = made.spans
+    raw |= {
+        "traceId": TRACE.upper(),
+        "spanId": "AAAAAAAAAAE=",
+        "parentSpanId": "0" * 16,
+        "kind": "SPAN_KIND_CLIENT",
+        "startTimeUnixNano": START_NS,
+        "endTimeUnixNano": START_NS + 1_000_000,
+        "status": {"code": "STATUS_CODE_ERROR"},
+        "attributes": [
+            *chat(),
+            {"key": "gen_ai.usage.output_tokens", "value": {"intValue": 7}},
+            {"key": "gen_ai.response.finish_reasons", "value": {"arrayValue": {"values": [
+                {"stringValue": "stop"}, {"kvlistValue": {"values": []}}]}}},
+            {"key": "x", "value": {"kvlistValue": {"values": []}}},
+            {"key": "y", "value": {"bytesValue": "AAA="}},
+            {"key": "z", "value": None},
+            {"value": {"stringValue": "no key"}},
+            {"key": "w", "value": {"intValue": "not a number"}},
+        ],
+    }  # fmt: skip
+    [event] = events(made.encode())
+    assert (event["trace_id"], event["span_id"]) == (TRACE, f"{1:016x}")
+    assert "parent_span_id" not in event
+    assert (event["output_tokens"], event["duration_ms"]) == (7, 1.0)
+    assert (event["status"], event["finish_reasons"]) == ("error", ["stop"])
+
+
+def test_a_framework_and_its_client_tell_of_one_call() -> None:
+    twice = request(
+        ("ChatOpenAI", chat(), ""), ("step", [], f"{1:016x}"), ("openai.chat", chat(), f"{2:016x}")
+    )
+    read = read_otlp(twice.encode())
+    assert [orjson.loads(line)["span_id"] for line in read.lines] == [f"{3:016x}"]
+    assert read.ignored == {"spans": 1, "repeated_calls": 1}
+    other = request(
+        ("a", chat(), ""), ("b", chat(**{"gen_ai.usage.output_tokens": 5}), f"{1:016x}")
+    )
+    assert len(events(other.encode())) == 2
+
+
+def test_spans_that_are_each_others_parents_leave_one_call() -> None:
+    looped = request(("a", chat(), f"{2:016x}"), ("b", chat(), f"{1:016x}"))
+    assert len(events(looped.encode())) == 1
+
+
+def test_three_spans_around_one_call_leave_the_innermost() -> None:
+    nested = [("a", chat(), ""), ("b", chat(), f"{1:016x}"), ("c", chat(), f"{2:016x}")]
+    [event] = events(request(*nested).encode())
+    assert event["span_id"] == f"{3:016x}"
+
+
+def test_a_topic_says_by_its_name_how_it_is_written() -> None:
+    assert [is_otlp(name) for name in (TOPIC, "acme-otlp", "ACME.OTLP_spans")] == [True] * 3
+    assert not any(is_otlp(name) for name in ("tokentide.events.v1", "otlps", "hotlp.v1"))
+    assert (partition_label(TOPIC, 3), partition_label("tokentide.events.v1", 3)) == ("otlp-3", "3")
+    plain = [Record(0, 1, 2, b'{"type": "x"}\n{}')]
+    assert readable("tokentide.events.v1", plain).records is plain
+    assert len(events_in("tokentide.events.v1", plain[0].value)) == 2
+
+
+def test_a_log_is_named_by_its_topic_unless_a_person_decides() -> None:
+    ids = {"events": "E", "otlp": "O"}
+    assert log_ids(ids, "events", "") == log_ids(ids, "events", "E") == ids
+    assert log_ids(ids, "events", "mine") == {"events": "mine", "otlp": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"TOKENTIDE_OTLP_TOPIC": "spans"}, "TOKENTIDE_OTLP_TOPIC is 'spans'"),
+        ({"TOKENTIDE_EVENTS_TOPIC": "acme.otlp"}, "TOKENTIDE_EVENTS_TOPIC is 'acme.otlp'"),
+    ],
+)
+def test_a_topic_whose_name_would_mislead_is_refused(given: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        Settings.from_env(given, data_dir="/nonexistent")
+
+
+def test_the_topic_of_collectors_can_be_left_unread() -> None:
+    off = Settings.from_env({"TOKENTIDE_OTLP_TOPIC": "off"}, data_dir="/nonexistent")
+    assert off.topics == ("tokentide.events.v1",)
+    assert Settings.from_env({}, data_dir="/nonexistent").topics[1] == TOPIC
+
+
+@pytest.fixture(scope="module")
+def cards() -> CardTable:
+    return compile_cards()
+
+
+def test_a_batch_is_the_same_rows_whoever_processes_it(cards: CardTable) -> None:
+    good = request(("chat", chat(), ""), ("GET", [], ""), ("chat", chat(), ""))
+    late = request(("chat", chat(), ""))
+    late.spans[0] |= {"startTimeUnixNano": "1", "endTimeUnixNano": "2"}
+    records = [
+        Record(2, 10, 5, good.encode()),
+        Record(2, 11, 5, b'{"resourceMetrics": []}'),
+        Record(2, 12, 5, b"broken"),
+        Record(2, 13, 5, late.encode()),
+    ]
+    intent = Intent(
+        log=LogPartition("log", TOPIC, 2),
+        start=10,
+        end=14,
+        price_version=cards.price_version,
+        accepted_from_us=START_NS // 1000 - 1,
+        accepted_until_us=START_NS // 1000 + 1,
+        sealed_at_us=START_NS // 1000,
+        worker="w",
+    )
+    one, again = process(records, intent, cards), process(records, intent, cards)
+    rows = one.raw["raw_requests"]
+    assert rows.equals(again.raw["raw_requests"])
+    assert rows.select("_offset", "_idx").rows() == [(10, 0), (10, 1)]
+    assert rows["_topic"].unique().to_list() == [TOPIC]
+    # 1,000 input tokens at $0.15 and 100 output tokens at $0.60 a million, twice.
+    assert one.cost_pico_usd() == 2 * (1000 * 150_000 + 100 * 600_000)
+    letters = one.letters.select("_offset", "_idx", "reason").rows()
+    assert letters == [(12, 0, "malformed_json"), (13, 0, "too_old")]
+    assert one.letters["value"].to_list() == [b"broken", events_in(TOPIC, late.encode())[0]]
+    assert one.ignored == {"spans": 1}
+    assert one.events + one.dead_letters == sum(
+        len(events_in(TOPIC, record.value)) for record in records
+    )
+
+
+def test_a_batch_without_any_event_is_a_batch(cards: CardTable) -> None:
+    intent = Intent(
+        log=LogPartition("log", TOPIC, 0),
+        start=0,
+        end=1,
+        price_version=cards.price_version,
+        accepted_from_us=0,
+        accepted_until_us=1,
+        sealed_at_us=1,
+        worker="w",
+    )
+    outcome = process([Record(0, 0, 5, b"{}")], intent, cards)
+    assert (outcome.events, outcome.dead_letters, outcome.raw) == (0, 0, {})
+    assert outcome.fold().height == 0
+    assert outcome.started_range_us() == (0, 0)

@@ -1,0 +1,419 @@
+"""From spans to events: every generation of names, totals, failures, and what is no call."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+import orjson
+import pytest
+
+from tokentide.semconv import SpanData, SpanEvent, event_id, event_of, provider_name
+from tokentide.semconv_names import CALL, OPERATIONS, PROVIDERS, USAGE
+from tokentide.usage import USAGE_FIELDS
+from tokentide_schemas.events import EVENT_ADAPTER, RequestEvent
+
+START_NS = 1_790_000_000_123_456_789
+
+
+def span(attributes: dict[str, object], **fields: Any) -> SpanData:
+    given: dict[str, Any] = {
+        "name": "chat gpt-4o",
+        "start_ns": START_NS,
+        "end_ns": START_NS + 2_500_000_000,
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "span_id": "b7ad6b7169203331",
+        "kind": "client",
+        **fields,
+    }
+    return SpanData(attributes=attributes, **given)
+
+
+def event(attributes: dict[str, object], **fields: Any) -> dict[str, Any]:
+    found = event_of(span(attributes, **fields))
+    assert found is not None
+    accepted = EVENT_ADAPTER.validate_json(orjson.dumps({"service": "svc", **found}))
+    assert isinstance(accepted, RequestEvent)
+    return found
+
+
+LATEST = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "anthropic",
+    "gen_ai.request.model": "claude-sonnet-4-5",
+    "gen_ai.response.model": "claude-sonnet-4-5-20250929",
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 100,
+}
+GENERATIONS = {
+    "genai": {
+        **LATEST,
+        "gen_ai.usage.cache_read.input_tokens": 300,
+        "gen_ai.usage.cache_write.input_tokens": 200,
+        "gen_ai.usage.reasoning.output_tokens": 40,
+    },
+    "v1.37-v1.41": {
+        **LATEST,
+        "gen_ai.usage.cache_read.input_tokens": 300,
+        "gen_ai.usage.cache_creation.input_tokens": 200,
+        "gen_ai.usage.reasoning.output_tokens": 40,
+    },
+    "v1.36 and before": {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.system": "anthropic",
+        "gen_ai.request.model": "claude-sonnet-4-5",
+        "gen_ai.response.model": "claude-sonnet-4-5-20250929",
+        "gen_ai.usage.prompt_tokens": 1000,
+        "gen_ai.usage.completion_tokens": 100,
+        "gen_ai.usage.cache_read_input_tokens": 300,
+        "gen_ai.usage.cache_creation_input_tokens": 200,
+        "gen_ai.usage.reasoning_tokens": 40,
+    },
+    "OpenLLMetry": {
+        "llm.request.type": "chat",
+        "llm.vendor": "Anthropic",
+        "llm.request.model": "claude-sonnet-4-5",
+        "llm.response.model": "claude-sonnet-4-5-20250929",
+        "llm.usage.prompt_tokens": 1000,
+        "llm.usage.completion_tokens": 100,
+        "gen_ai.usage.cache_read_input_tokens": 300,
+        "gen_ai.usage.cache_creation_input_tokens": 200,
+        "gen_ai.usage.reasoning_tokens": 40,
+    },
+    "OpenInference": {
+        "openinference.span.kind": "LLM",
+        "llm.provider": "anthropic",
+        "llm.request.model_name": "claude-sonnet-4-5",
+        "llm.model_name": "claude-sonnet-4-5-20250929",
+        "llm.token_count.prompt": 1000,
+        "llm.token_count.completion": 100,
+        "llm.token_count.total": 1100,
+        "llm.token_count.prompt_details.cache_read": 300,
+        "llm.token_count.prompt_details.cache_write": 200,
+        "llm.token_count.completion_details.reasoning": 40,
+    },
+}
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_every_generation_of_names_gives_the_same_event(generation: str) -> None:
+    found = event(GENERATIONS[generation])
+    assert found.pop("tags") == {"semconv": generation}
+    assert found == {
+        "type": "request",
+        "event_id": found["event_id"],
+        "started_at_us": START_NS // 1000,
+        "duration_ms": 2500.0,
+        "operation": "chat",
+        "provider": "anthropic",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "span_id": "b7ad6b7169203331",
+        "request_model": "claude-sonnet-4-5",
+        "response_model": "claude-sonnet-4-5-20250929",
+        "input_tokens": 1000,
+        "output_tokens": 100,
+        "cache_read_tokens": 300,
+        "cache_write_tokens": 200,
+        "reasoning_tokens": 40,
+        "usage_source": "provider",
+        "status": "ok",
+    }
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {**LATEST, "gen_ai.operation.name": "invoke_agent"},
+        {**LATEST, "gen_ai.operation.name": "invoke_workflow"},
+        {**LATEST, "gen_ai.operation.name": "execute_tool"},
+        {**LATEST, "gen_ai.operation.name": "fetch_response"},
+        {**LATEST, "gen_ai.operation.name": "retrieval"},
+        {**LATEST, "traceloop.span.kind": "workflow"},
+        {**LATEST, "traceloop.span.kind": "agent"},
+        {**GENERATIONS["OpenInference"], "openinference.span.kind": "AGENT"},
+        {**GENERATIONS["OpenInference"], "openinference.span.kind": "CHAIN"},
+        {"llm.request.type": "rerank", "gen_ai.system": "cohere"},
+        {"http.request.method": "POST"},
+        {"gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o"},
+        {"gen_ai.usage.input_tokens": 5, "gen_ai.request.model": "gpt-4o"},
+        {},
+    ],
+)
+def test_what_only_surrounds_calls_is_no_call(attributes: dict[str, object]) -> None:
+    assert event_of(span(attributes)) is None
+
+
+def test_the_span_of_a_server_is_no_call() -> None:
+    assert event_of(span(LATEST, kind="server")) is None
+
+
+def test_a_span_from_before_operations_were_named_counts_by_its_tokens() -> None:
+    old: dict[str, object] = {
+        "gen_ai.system": "openai",
+        "gen_ai.request.model": "text-embedding-3-small",
+        "gen_ai.usage.prompt_tokens": 8,
+    }
+    assert event(old, name="openai.embeddings")["operation"] == "embeddings"
+    assert event(old, name="openai.chat")["operation"] == "chat"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "scope", "expected"),
+    [
+        # Details that exceed the total can not be part of it.
+        ({"input": 100, "output": 20, "read": 900, "write": 50}, "", (1050, 20)),
+        # A grand total that only adds up with the caches.
+        ({"input": 1000, "output": 20, "read": 500, "total": 1520}, "", (1500, 20)),
+        ({"input": 1000, "output": 20, "read": 500, "total": 1020}, "", (1000, 20)),
+        # No total to ask: the conventions' word holds.
+        ({"input": 1000, "output": 20, "read": 500}, "", (1000, 20)),
+        # OpenLLMetry's Bedrock copies Converse's exclusive count, and its total with it.
+        (
+            {"input": 1000, "output": 20, "read": 500, "write": 100, "total": 1020},
+            "opentelemetry.instrumentation.bedrock",
+            (1600, 20),
+        ),
+        ({"input": 10, "output": 20, "thought": 30}, "", (10, 50)),
+        ({"input": 10, "output": 40, "thought": 30, "total": 80}, "", (10, 70)),
+        ({"input": 10, "output": 40, "thought": 30, "total": 50}, "", (10, 40)),
+        ({"input": 1000, "output": 40, "read": 500, "thought": 30, "total": 1570}, "", (1500, 70)),
+    ],
+)
+def test_totals_are_made_inclusive(
+    attributes: dict[str, int], scope: str, expected: tuple[int, int]
+) -> None:
+    names = {
+        "input": "gen_ai.usage.input_tokens",
+        "output": "gen_ai.usage.output_tokens",
+        "read": "gen_ai.usage.cache_read.input_tokens",
+        "write": "gen_ai.usage.cache_write.input_tokens",
+        "thought": "gen_ai.usage.reasoning.output_tokens",
+        "total": "gen_ai.usage.total_tokens",
+    }
+    base = {k: v for k, v in LATEST.items() if ".usage." not in k}
+    found = event({**base, **{names[k]: v for k, v in attributes.items()}}, scope=scope)
+    assert (found["input_tokens"], found["output_tokens"]) == expected
+
+
+def test_what_is_not_reported_is_absent_and_zero_is_zero() -> None:
+    base = {k: v for k, v in LATEST.items() if ".usage." not in k}
+    silent = event(base)
+    assert silent["usage_source"] == "missing"
+    assert not set(silent) & set(USAGE_FIELDS)
+    assert event({**base, "gen_ai.usage.input_tokens": 0})["input_tokens"] == 0
+
+
+@pytest.mark.parametrize("absurd", [-1, 1 << 60, "12", True, 1.5, [3], float("nan")])
+def test_an_absurd_count_is_not_reported(absurd: object) -> None:
+    found = event({**LATEST, "gen_ai.usage.output_tokens": absurd})
+    assert "output_tokens" not in found
+
+
+def test_a_count_that_travelled_as_a_float_is_a_count() -> None:
+    assert event({**LATEST, "gen_ai.usage.output_tokens": 7.0})["output_tokens"] == 7
+
+
+def test_modalities_and_request_fields_are_read() -> None:
+    found = event(
+        {
+            **LATEST,
+            "gen_ai.usage.audio.input_tokens": 10,
+            "gen_ai.usage.image.output_tokens": 20,
+            "gen_ai.request.stream": True,
+            "gen_ai.request.max_tokens": 64,
+            "gen_ai.request.temperature": 0.25,
+            "gen_ai.request.choice.count": 2,
+            "gen_ai.request.reasoning.level": "high",
+            "gen_ai.response.id": "msg_1",
+            "gen_ai.response.time_to_first_chunk": 0.4,
+            "gen_ai.conversation.id": "c-1",
+            "gen_ai.agent.name": "planner",
+            "gen_ai.prompt.name": "answer",
+            "gen_ai.prompt.version": "v12",
+            "openai.response.service_tier": "priority",
+            "server.address": "api.anthropic.com",
+            "server.port": 443,
+            "tokentide.tenant": "acme",
+        }
+    )
+    assert (found["input_audio_tokens"], found["output_image_tokens"]) == (10, 20)
+    assert (found["stream"], found["max_tokens"], found["temperature"]) == (True, 64, 0.25)
+    assert (found["choices"], found["reasoning_level"]) == (2, "high")
+    assert (found["response_id"], found["ttft_ms"]) == ("msg_1", 400.0)
+    assert (found["conversation_id"], found["agent_name"]) == ("c-1", "planner")
+    assert (found["prompt_name"], found["prompt_version"]) == ("answer", "v12")
+    assert (found["service_tier"], found["tenant"]) == ("priority", "acme")
+    assert (found["server_address"], found["server_port"]) == ("api.anthropic.com", 443)
+
+
+def test_the_resource_names_service_environment_and_host() -> None:
+    resource = {
+        "service.name": "search-api",
+        "deployment.environment.name": "prod",
+        "host.name": "pod-1",
+        "process.pid": 42,
+        "telemetry.sdk.name": "opentelemetry",
+    }
+    found = event(LATEST, resource=resource)
+    assert (found["service"], found["environment"]) == ("search-api", "prod")
+    assert (found["host"], found["pid"], found["sdk_name"]) == ("pod-1", 42, "opentelemetry")
+    assert "service" not in event(LATEST, resource={"service.name": "unknown_service:python"})
+    made_by = event(LATEST, resource=resource, scope="opentelemetry.instrumentation.openai.v1")
+    assert made_by["sdk_name"] == "opentelemetry.instrumentation.openai.v1"
+
+
+def test_prompts_answers_and_users_are_never_read() -> None:
+    found = event(
+        {
+            **LATEST,
+            "gen_ai.input.messages": "SECRET",
+            "gen_ai.prompt.0.content": "SECRET",
+            "output.value": "SECRET",
+            "user.id": "SECRET",
+            "gen_ai.user": "SECRET",
+        }
+    )
+    assert "SECRET" not in str(found)
+
+
+def test_openinference_parameters_name_the_model_that_was_asked_for() -> None:
+    found = event(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.system": "openai",
+            "llm.model_name": "gpt-4o-2024-08-06",
+            "llm.invocation_parameters": '{"model": "gpt-4o", "max_tokens": 9, "stream": true}',
+            "llm.token_count.prompt": 1,
+        },
+        kind="internal",
+        events=[SpanEvent("First Token Stream Event", START_NS + 300_000_000)],
+    )
+    assert (found["request_model"], found["response_model"]) == ("gpt-4o", "gpt-4o-2024-08-06")
+    assert (found["max_tokens"], found["stream"], found["ttft_ms"]) == (9, True, 300.0)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"model": 5}', "[" * 5000, "x" * 70_000])
+def test_parameters_that_are_no_use_are_passed_by(text: str) -> None:
+    found = event({**GENERATIONS["OpenInference"], "llm.invocation_parameters": text})
+    assert found["request_model"] == "claude-sonnet-4-5"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "events", "expected"),
+    [
+        ({"gen_ai.response.finish_reasons": ("stop", "length")}, [], ["stop", "length"]),
+        ({"gen_ai.response.finish_reason": "tool_calls"}, [], ["tool_call", "tool_calls"]),
+        ({"gen_ai.completion.0.finish_reason": "end_turn"}, [], ["stop", "end_turn"]),
+        ({"llm.finish_reason": "max_tokens"}, [], ["length", "max_tokens"]),
+        ({}, [SpanEvent("gen_ai.choice", 0, {"finish_reason": "stop"})], ["stop"]),
+    ],
+)
+def test_finish_reasons_are_found_wherever_they_are(
+    attributes: dict[str, object], events: list[SpanEvent], expected: list[str]
+) -> None:
+    assert event({**LATEST, **attributes}, events=events)["finish_reasons"] == expected
+
+
+def test_a_refusal_is_a_status_of_its_own() -> None:
+    assert event({**LATEST, "gen_ai.response.finish_reasons": ["refusal"]})["status"] == "refused"
+    filtered = {**LATEST, "gen_ai.response.finish_reasons": ["content_filter"]}
+    assert event(filtered)["status"] == "filtered"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "exception", "expected"),
+    [
+        ({"error.type": "429"}, {}, ("rate_limit", 429, None)),
+        ({"error.type": "_OTHER"}, {}, ("unknown", None, None)),
+        ({"error.type": "RateLimitError"}, {}, ("rate_limit", None, None)),
+        ({"error.type": "openai.APITimeoutError"}, {}, ("timeout", None, None)),
+        ({"error.type": "insufficient_quota"}, {}, ("quota", None, "insufficient_quota")),
+        ({"http.response.status_code": 529}, {}, ("overloaded", 529, None)),
+        (
+            {"error.type": "RateLimitError"},
+            {
+                "exception.type": "openai.RateLimitError",
+                "exception.message": "Error code: 429 - {'error': {'message': 'no money', "
+                "'type': 'requests', 'param': None, 'code': 'insufficient_quota'}}",
+            },
+            ("quota", 429, "insufficient_quota"),
+        ),
+        (
+            {},
+            {
+                "exception.type": "anthropic.InternalServerError",
+                "exception.message": "Error code: 529 - {'type': 'error', 'error': "
+                "{'type': 'overloaded_error', 'message': 'Overloaded'}}",
+            },
+            ("overloaded", 529, "overloaded_error"),
+        ),
+        ({}, {"exception.type": "ConnectError"}, ("connection", None, None)),
+        ({}, {}, ("unknown", None, None)),
+    ],
+)
+def test_failures_are_reduced_to_classes(
+    attributes: dict[str, object],
+    exception: dict[str, object],
+    expected: tuple[str, int | None, str | None],
+) -> None:
+    events = [SpanEvent("exception", 0, exception)] if exception else []
+    found = event({**LATEST, **attributes}, is_error=True, events=events)
+    assert found["status"] == "error"
+    assert (found["error_type"], found.get("http_status"), found.get("error_code")) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("asyncio.CancelledError", "cancelled"),
+        ("KeyboardInterrupt", "cancelled"),
+        ("GeneratorExit", "abandoned"),
+    ],
+)
+def test_a_call_that_was_given_up_is_no_error(name: str, status: str) -> None:
+    found = event({**LATEST, "error.type": name}, is_error=True)
+    assert (found["status"], found["error_type"]) == (status, "cancelled")
+
+
+def test_the_id_is_a_uuid7_of_the_span_and_of_nothing_else() -> None:
+    one, again = event(LATEST)["event_id"], event({**LATEST, "x": 1}, is_error=True)["event_id"]
+    assert one == again
+    parsed = uuid.UUID(one)
+    assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+    assert parsed.int >> 80 == START_NS // 1_000_000
+    others = {event_id(span(LATEST, span_id=f"{n:016x}")) for n in range(100)}
+    assert len(others | {one}) == 101
+    assert event_id(span({}, span_id="", name="a")) != event_id(span({}, span_id="", name="b"))
+
+
+@pytest.mark.parametrize(
+    ("start_ns", "end_ns"), [(0, 0), (START_NS, START_NS - 5), (-1, 1 << 62), (1 << 62, 1 << 63)]
+)
+def test_absurd_times_give_an_event_that_ingest_can_judge(start_ns: int, end_ns: int) -> None:
+    event(LATEST, start_ns=start_ns, end_ns=end_ns)
+
+
+def test_a_first_chunk_after_the_end_is_not_reported() -> None:
+    assert "ttft_ms" not in event({**LATEST, "gen_ai.response.time_to_first_chunk": 99.0})
+
+
+def test_providers_are_named_as_the_conventions_name_them() -> None:
+    assert [provider_name(n) for n in ("xai", "x-ai", "X_AI", "x.ai")] == ["x_ai"] * 4
+    assert provider_name("az.ai.openai") == provider_name("azure") == "azure.ai.openai"
+    assert provider_name("google.generative-ai") == "gcp.gemini"
+    assert provider_name("openai.chat") == "openai"
+    assert provider_name("ibm.watsonx.ai") == "ibm.watsonx.ai"
+    assert provider_name("somebody new") == "somebody new"
+    assert all(provider_name(known) == known for known in PROVIDERS.values())
+
+
+def test_the_table_fills_fields_of_the_contract_only() -> None:
+    fields = {names.field for names in (*USAGE, *CALL)}
+    assert fields <= set(RequestEvent.model_fields)
+    assert {names.field for names in USAGE} <= set(USAGE_FIELDS)
+    for names in (*USAGE, *CALL):
+        assert names.sources
+        for source in names.sources:
+            assert re.fullmatch(r"[a-zA-Z0-9_.]+", source.attribute)
+    assert set(OPERATIONS.values()) >= {"chat", "embeddings"}
