@@ -29,7 +29,6 @@ from tokentide.usage.reading import (
     finish_fields,
     getter,
     items,
-    kept,
     label,
     read,
     small_count,
@@ -124,14 +123,17 @@ def read_response(response: object, read_usage: UsageReader = read_usage) -> Fie
 def read_request(arguments: Mapping[str, object]) -> Fields:
     """Returns the event fields of the keyword arguments of a chat completion."""
     get = getter(arguments)
-    effort = label(get("reasoning_effort"))
-    return read_common_request(get) | kept(
-        {
-            "max_tokens": limit_asked(get, "max_completion_tokens", "max_tokens"),
-            "choices": choices_asked(get),
-            "reasoning_level": effort or label(read(get("extra_body"), "reasoning", "effort")),
-        }
-    )
+    fields = read_common_request(get)
+    limit = limit_asked(get, "max_completion_tokens", "max_tokens")
+    if limit is not None:
+        fields["max_tokens"] = limit
+    choices = choices_asked(get)
+    if choices is not None:
+        fields["choices"] = choices
+    effort = label(get("reasoning_effort")) or label(read(get("extra_body"), "reasoning", "effort"))
+    if effort is not None:
+        fields["reasoning_level"] = effort
+    return fields
 
 
 def chat_flavour(name: str, read_usage: UsageReader) -> Flavour:

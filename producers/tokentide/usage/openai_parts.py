@@ -95,4 +95,8 @@ def choices_asked(get: Get) -> int | None:
 
 def limit_asked(get: Get, *names: str) -> int | None:
     """Returns the first limit on output tokens that was given under one of the names."""
-    return next((limit for name in names if (limit := count(get(name))) is not None), None)
+    for name in names:
+        limit = count(get(name))
+        if limit is not None:
+            return limit
+    return None

@@ -253,8 +253,11 @@ def finish_fields(reasons: Iterable[object]) -> Fields:
         reasons: The provider's raw word for each choice; at most `MAX_REASONS` are looked at, and
             what is no text counts as not reported.
     """
-    words = [label(value) for value in islice(reasons, MAX_REASONS)]
-    found, status = _normalised(tuple(word for word in words if word))
+    if type(reasons) is list and len(reasons) == 1 and type(reasons[0]) is str:
+        words: tuple[str, ...] = (reasons[0][:128],)  # nearly every call has one choice
+    else:
+        words = tuple(word for value in islice(reasons, MAX_REASONS) if (word := label(value)))
+    found, status = _normalised(words)
     if not found:
         return {}
     fields: Fields = {"finish_reasons": list(found)}
