@@ -180,7 +180,11 @@ class ContentStream:
                 self._usage = chunk.usage_metadata or self._usage
                 (candidate,) = chunk.candidates
                 (part,) = candidate.content.parts
-                if candidate.finish_reason is None and part.function_call is None:
+                if (
+                    candidate.finish_reason is None
+                    and part.function_call is None
+                    and candidate.grounding_metadata is None
+                ):
                     return
         except Exception:  # noqa: S110 - no text alone: looked at below, every read guarded
             pass
