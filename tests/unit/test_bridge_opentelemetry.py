@@ -17,8 +17,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+import tokentide
 from tests.golden.pricing import judged, priced
-from tests.model_calls import CALLS, Call
+from tests.model_calls import CALLS, REFUSED, Call, clients
 from tokentide.bridges.opentelemetry import TokentideSpanExporter, TokentideSpanProcessor
 from tokentide.overlap import overlap, span_key
 from tokentide.testing import Capture, captured
@@ -200,3 +201,21 @@ def test_a_failed_call_is_an_error_event(recorded: dict[str, dict[str, Any]]) ->
     judged(event)
     assert (event["status"], event["error_type"]) == ("error", "rate_limit")
     assert (event["http_status"], event["usage_source"]) == (429, "missing")
+
+
+# -- beside instrumented clients -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_an_instrumented_client_inside_a_models_span_is_one_event(
+    capture: Capture, failing: bool
+) -> None:
+    tracer = provider_for(capture).get_tracer("openinference.instrumentation.openai")
+    with clients() as sdk:
+        tokentide.instrument_client(sdk["openai"], telemetry=capture.telemetry)
+        # OpenInference tells no response id: only the span around the call identifies it.
+        with tracer.start_as_current_span("ChatCompletion", attributes=CHAT):
+            (REFUSED if failing else CALLS[0]).run(sdk)
+    [event] = capture.requests
+    assert event["sdk_name"] == "tokentide"
+    assert event["status"] == ("error" if failing else "ok")

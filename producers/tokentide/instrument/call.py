@@ -17,6 +17,7 @@ from tokentide.failures import describe_failure
 from tokentide.finish import status_from
 from tokentide.instrument.guard import held
 from tokentide.log import RareLog
+from tokentide.overlap import overlap, response_key, span_key
 from tokentide.recorder import Recorder, _current
 from tokentide.trace_context import fill_trace
 
@@ -239,7 +240,7 @@ class Call:
         self._duration_ms = (ended_ns - self._started_ns) / 1e6
         if error is not None:
             self._failure = describe_failure(error)
-        self._emit(True)
+        self._emit(True, error)
 
     def _take_progress(self, progress: Progress) -> int:
         self._progress = None
@@ -258,13 +259,16 @@ class Call:
 
     # -- the event --------------------------------------------------------------------------
 
-    def _emit(self, can_wait: bool) -> None:
+    def _emit(self, can_wait: bool, error: BaseException | None = None) -> None:
         """Queues the event; one that can wait is put together by the background thread."""
-        telemetry = self._telemetry
-        if self._claim is None and can_wait and not telemetry.settings.reads_content:
+        telemetry, is_watched = self._telemetry, overlap.is_watched
+        can_wait = can_wait and self._claim is None and not is_watched
+        if can_wait and not telemetry.settings.reads_content:
             telemetry._emit_late(self)
             return
         event = self.build()
+        if is_watched and not _is_first(event, error):
+            return  # a bridge has told of this call
         claim, recorder = self._claim, self._recorder
         if claim is not None and recorder is not None and recorder._take(claim, event):
             return  # the host's own block around this call is its event
@@ -320,6 +324,12 @@ class Call:
         settings, reading = self._telemetry.settings, self._reading
         text = reading.text if isinstance(reading, WatchedReading) else None
         capture(settings, event, input=request, output=response if text is None else text)
+
+
+def _is_first(event: Fields, error: BaseException | None) -> bool:
+    """Whether no bridge has told of this call; a span around it counts as the call's own."""
+    around = span_key(event.get("trace_id"), event.get("parent_span_id"))
+    return overlap.is_first("client", response_key(event), around, error=error)
 
 
 def _is_complete(reasons: object) -> bool:
