@@ -93,11 +93,12 @@ class _Output:
     def add(self, item: object) -> None:
         get = getter(item)
         kind = label(get("type"))
-        if kind in _CALLS_FOR_THE_CALLER:
+        if kind == "message":
+            for part in items(get("content")):
+                if label(getter(part)("type")) == "refusal":
+                    self.has_refusal = True
+        elif kind in _CALLS_FOR_THE_CALLER:
             self.calls += 1
-        elif kind == "message":
-            parts = items(get("content"))
-            self.has_refusal |= any(label(read(part, "type")) == "refusal" for part in parts)
         elif kind == "web_search_call":
             # Opening a page and looking for words in it are not billed.
             self.searches += label(read(get("action"), "type")) in (None, "search")
@@ -112,19 +113,24 @@ class _Output:
         Args:
             tool_usage: What the response says of it, or None.
         """
-        searches = small_count(read(tool_usage, "web_search", "num_requests"))
-        pictures = getter(read(tool_usage, "image_gen"))
-        units = {
-            "storage_searches": self.file_searches,
-            "code_interpreter_calls": self.code_runs,
+        searches: int | None = None
+        units: dict[str, int | None] = {}
+        if tool_usage is not None:
+            searches = small_count(read(tool_usage, "web_search", "num_requests"))
             # Tokens of another model, at its rates: no part of this one's.
-            "image_gen_input_tokens": count(pictures("input_tokens")),
-            "image_gen_output_tokens": count(pictures("output_tokens")),
-        }
-        return {
-            "web_searches": searches if searches is not None else self.searches or None,
-            "other_units": {name: number for name, number in units.items() if number},
-        }
+            pictures = getter(read(tool_usage, "image_gen"))
+            units["image_gen_input_tokens"] = count(pictures("input_tokens"))
+            units["image_gen_output_tokens"] = count(pictures("output_tokens"))
+        if searches is None and self.searches:
+            searches = self.searches
+        if self.file_searches:
+            units["storage_searches"] = self.file_searches
+        if self.code_runs:
+            units["code_interpreter_calls"] = self.code_runs
+        fields: Fields = {} if searches is None else {"web_searches": searches}
+        if units:
+            fields["other_units"] = {name: number for name, number in units.items() if number}
+        return fields
 
 
 _PREVIOUS = (("previous_response_id", "previous_response_id", 256),)
@@ -145,8 +151,11 @@ def read_response(response: object) -> Fields:
     fields = identity_fields(get)
     fields.update(usage_fields(counts))
     take_labels(fields, get, _PREVIOUS)
-    take_labels(fields, getter(get("conversation")), _CONVERSATION)
-    take_labels(fields, getter(get("reasoning")), _REASONING)
+    conversation, reasoning = get("conversation"), get("reasoning")
+    if conversation is not None:
+        take_labels(fields, getter(conversation), _CONVERSATION)
+    if reasoning is not None:
+        take_labels(fields, getter(reasoning), _REASONING)
     fields.update(_ending(get, output))
     return fields
 
@@ -190,15 +199,17 @@ def _ending(get: Get, output: _Output) -> Fields:
 def read_request(arguments: Mapping[str, object]) -> Fields:
     """Returns the event fields of the keyword arguments of `responses.create`."""
     get = getter(arguments)
+    fields = read_common_request(get)
+    limit = limit_asked(get, "max_output_tokens")
+    if limit is not None:
+        fields["max_tokens"] = limit
+    take_labels(fields, get, _PREVIOUS)
+    take_labels(fields, getter(get("reasoning")), _REASONING)
     conversation = get("conversation")
-    return read_common_request(get) | kept(
-        {
-            "max_tokens": limit_asked(get, "max_output_tokens"),
-            "reasoning_level": label(read(get("reasoning"), "effort")),
-            "previous_response_id": label(get("previous_response_id"), 256),
-            "conversation_id": label(conversation, 256) or label(read(conversation, "id"), 256),
-        }
-    )
+    if conversation is not None:
+        name = label(conversation, 256) or label(read(conversation, "id"), 256)
+        fields.update(kept({"conversation_id": name}))
+    return fields
 
 
 class ResponseStream:
