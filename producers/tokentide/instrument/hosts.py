@@ -58,6 +58,8 @@ def describe_server(client: object, address: str, fallback: str) -> dict[str, ob
     parts = urlsplit(address)
     host = (parts.hostname or "").lower()
     described: dict[str, object] = {"provider": _provider(type(client), host, fallback)}
+    if fallback == "anthropic" and described["provider"] == "azure.ai.openai":
+        described["provider"] = "azure.ai.inference"  # one host, and this is not OpenAI's model
     if host:
         described["server_address"] = host
     port = _port(address)
