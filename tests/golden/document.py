@@ -89,7 +89,7 @@ def _section(name: str, cases: list[Case]) -> str:
         "| payload | provider, model | input | output | of which, and beside | ends | cost, USD |",
         "|---|---|---:|---:|---|---|---:|",
     ]
-    lines += [_row(case) for case in cases]
+    lines += [_row(case) for case in sorted(cases, key=lambda case: case.name != "plain")]
     sources = sorted({case.source for case in cases})
     return "\n".join([*lines, "", f"Shapes: {'; '.join(sources)}.", ""])
 
