@@ -87,11 +87,13 @@ class TokentideCallback(BaseCallbackHandler):
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Called by LangChain for every chunk of a stream."""
-        self._chunk(run_id)
+        # The first chunk may only name a role, the last ones only bring usage.
+        message = read(kwargs.get("chunk"), "message")
+        self._chunk(run_id, bool(token) or bool(items(read(message, "tool_call_chunks"), 1)))
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Called by LangChain for every event of a stream of typed events."""
-        self._chunk(run_id)
+        self._chunk(run_id, read(event, "event") == "content-block-delta")
 
     def on_retry(self, retry_state: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Called by LangChain before it calls a model again."""
@@ -161,17 +163,17 @@ class TokentideCallback(BaseCallbackHandler):
         except Exception as exc:
             _log.note("langchain", "a LangChain run was not recorded: %r", exc)
 
-    def _chunk(self, run_id: UUID) -> None:
+    def _chunk(self, run_id: UUID, is_token: bool) -> None:
         run = self._runs.get(run_id)
         if run is None:
             return
         now_ns = perf_counter_ns()
-        if run.first_ns == 0:
-            run.first_ns = now_ns
-        elif now_ns - run.last_ns > run.gap_ns:
-            run.gap_ns = now_ns - run.last_ns
-        run.last_ns = now_ns
         run.chunks += 1
+        if run.first_ns:
+            run.gap_ns = max(run.gap_ns, now_ns - run.last_ns)
+            run.last_ns = now_ns
+        elif is_token:
+            run.first_ns = run.last_ns = now_ns
 
     def _end(self, run_id: UUID, response: object, error: BaseException | None) -> None:
         run = self._runs.pop(run_id, None)
@@ -184,8 +186,8 @@ class TokentideCallback(BaseCallbackHandler):
                 event.update(
                     stream=True,
                     chunks=run.chunks,
-                    ttft_ms=(run.first_ns - run.started_ns) / 1e6,
-                    max_chunk_gap_ms=run.gap_ns / 1e6 if run.chunks > 1 else None,
+                    ttft_ms=(run.first_ns - run.started_ns) / 1e6 if run.first_ns else None,
+                    max_chunk_gap_ms=run.gap_ns / 1e6 if run.gap_ns else None,
                 )
             if run.retries:
                 event["retry_count"] = run.retries
