@@ -13,7 +13,7 @@
     expect               every field that the extractor gives, and no other
     expect_price_status  what pricing says of its own certainty
     expect_cost_pico_usd exact cost, null when there is none
-    cost_note            the arithmetic, from the providers' public prices in USD per million tokens;
+    cost_note            the arithmetic, from public prices in USD per million tokens;
                          in the form `812 x 1.25 + 2 x 10 per 1,000 USD/Mtok = 0.021015 USD; remark`
                          a test works it out again
 """

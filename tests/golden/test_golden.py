@@ -56,6 +56,25 @@ def test_the_event_is_accepted_and_costs_what_the_public_prices_say(case: Case) 
     assert verdict["price_status"] == case.expect_price_status
 
 
+TERM = r"([\d,.]+) x ([\d.]+)( per 1,000)?"
+SUM = re.compile(rf"({TERM}(?: \+ {TERM})*) USD/Mtok = ([\d.]+) USD")
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if SUM.match(case.cost_note)], ids=lambda case: case.id
+)
+def test_the_arithmetic_of_the_note_comes_to_the_cost(case: Case) -> None:
+    found = SUM.match(case.cost_note)
+    assert found is not None
+    usd = Decimal(0)
+    for amount, rate, is_per_thousand in re.findall(TERM, found[1]):
+        usd += Decimal(amount.replace(",", "")) * Decimal(rate).scaleb(
+            -3 if is_per_thousand else -6
+        )
+    assert usd == Decimal(found.groups()[-1])
+    assert usd.scaleb(12) == case.expect_cost_pico_usd
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case.request], ids=lambda case: case.id)
 def test_the_arguments_of_the_call_give_the_expected_fields(case: Case) -> None:
     assert flavour(case.flavour).read_request(case.request) == case.expect_request
