@@ -147,6 +147,21 @@ class KafkaFrameSender:
             raise
         return producer
 
+    @property
+    def brokers(self) -> int:
+        """Brokers of the cluster, as far as it was told."""
+        return 0 if self._producer is None else len(self._producer.client.cluster.brokers())
+
+    async def partitions(self, topic: str) -> list[int]:
+        """Returns the partitions of a topic.
+
+        Raises:
+            Exception: There is no such topic, or it may not be seen.
+        """
+        if self._producer is None:
+            raise ConnectionError("not connected")
+        return sorted(await self._producer.partitions_for(topic))
+
     async def send(self, frames: Sequence[Frame]) -> None:
         """Sends frames of one topic as one batch to one partition and waits for all replicas."""
         try:
@@ -173,7 +188,7 @@ class KafkaFrameSender:
             if batch.append(key=None, value=frame.payload, timestamp=None, headers=headers) is None:
                 raise FrameRejected(f"frames of together more than {MAX_BATCH_BYTES} bytes")
         topic = frames[0].topic or self._settings.topic
-        partitions = sorted(await producer.partitions_for(topic))
+        partitions = await self.partitions(topic)
         partition = partitions[self._turn % len(partitions)]
         try:
             stored = await producer.send_batch(batch, topic, partition=partition)

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tokentide.log import logger
+
 _PIPELINE = (
     "BATCH_AGE_MS BATCH_BYTES BATCH_ROWS BREAKER_EVENTS BREAKER_PAUSE_S BREAKER_RATIO "
     "BUFFER_BYTES CLICKHOUSE_PASSWORD CLICKHOUSE_URL CLICKHOUSE_USER DATABASE DATA_DIR DRAIN_S "
     "GROUP HTTP_HOST HTTP_PORT INSERT_TIMEOUT_S LOG_ID MAX_EVENT_AGE_S MAX_EVENT_AHEAD_S "
-    "PRICES_FILE RETRY_MAX_S SESSION_TIMEOUT_MS TOKEN_WINDOW_S WATCHDOG_S"
+    "OTLP_TOPIC PRICES_FILE RETRY_MAX_S SESSION_TIMEOUT_MS TOKEN_WINDOW_S WATCHDOG_S"
 )
 PIPELINE_VARIABLES = frozenset(f"TOKENTIDE_{name}" for name in _PIPELINE.split())
 """Settings of the pipeline, which may share an environment with a producer; a test keeps them."""
+
+_told: set[str] = set()
 
 _CAPTURING = {"true", "1", "span_only", "event_only", "span_and_event"}
 
@@ -36,6 +40,15 @@ def unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> list[tupl
     from difflib import get_close_matches  # only here: nobody else should pay for its import
 
     return [(name, next(iter(get_close_matches(name, names, 1, 0.8)), "")) for name in strange]
+
+
+def tell_unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> None:
+    """Logs each unknown variable once in the life of the process."""
+    for name, nearest in unknown_variables(env, known):
+        if name not in _told:
+            _told.add(name)
+            meant = f"; {nearest} was meant?" if nearest else ""
+            logger.warning("%s is no setting and does nothing%s", name, meant)
 
 
 def from_opentelemetry(env: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -22,6 +22,7 @@ from tokentide.counters import ProducerStats
 from tokentide.engine import Engine, importing
 from tokentide.recorder import Recorder
 from tokentide.settings import Settings
+from tokentide.settings_env import tell_unknown_variables
 from tokentide.transport import FrameSender
 
 _live: weakref.WeakSet[Telemetry] = weakref.WeakSet()
@@ -51,6 +52,7 @@ class Telemetry:
 
     def __init__(self, *, sender: FrameSender | None = None, **settings: object) -> None:
         self.settings = Settings.load(settings)
+        tell_unknown_variables(os.environ, Settings.variables().values())
         self._is_enabled = not self.settings.disabled
         self._sender = sender
         self._engine = self._new_engine()

@@ -38,6 +38,9 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "prices": LazyCommand("prices:prices", "Look at the prices in force."),
     "reprice": LazyCommand("reprice:reprice", "Price stored requests again."),
     "dlq": LazyCommand("dlq:dlq", "List, show and replay dead letters."),
+    "check-producer": LazyCommand(
+        "producer:check_producer", "Send one test event with the SDK and say what happened."
+    ),
     "migrate": LazyCommand("migrate:migrate", "Create or update the ClickHouse schema."),
     "config": LazyCommand("config:config", "Show the settings in force and where they come from."),
     "completion": LazyCommand("completion:completion", "Print the completion script of a shell."),

@@ -1,0 +1,55 @@
+"""`python -m tokentide`: what the bare SDK offers at the command line.
+
+`check` sends one test event and says what happened at every step; `hash-user` prints what a user's
+rows carry as `user_hash`, under every key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tokentide", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help="send one test event and say what happened")
+    check.add_argument("--bootstrap", help="instead of TOKENTIDE_KAFKA_BOOTSTRAP")
+    check.add_argument("--topic", help="instead of TOKENTIDE_EVENTS_TOPIC")
+    check.add_argument("--timeout", type=float, default=15.0, help="seconds for each step")
+    users = commands.add_parser("hash-user", help="print a user's hashes under every key")
+    users.add_argument("user", nargs="?", help="the id; read from standard input when absent")
+    given = parser.parse_args(arguments)
+    if given.command == "check":
+        from tokentide.check import check as run_check
+
+        chosen = {"bootstrap": given.bootstrap, "topic": given.topic}
+        return run_check(chosen, timeout_s=given.timeout)
+    return _hash_user(given.user)
+
+
+def _hash_user(user: str | None) -> int:
+    from tokentide.privacy import hash_user_under_every_key
+    from tokentide.settings import Settings, SettingsError
+
+    try:
+        settings = Settings.load()
+    except SettingsError as exc:
+        print(f"tokentide: {exc}", file=sys.stderr)
+        return 2
+    if not settings.user_hash_key:
+        print("tokentide: TOKENTIDE_USER_HASH_KEY is not set: give the keys", file=sys.stderr)
+        return 2
+    hashes = hash_user_under_every_key(settings, sys.stdin.read().strip() if user is None else user)
+    if not hashes:
+        print("tokentide: the user id is empty: give one", file=sys.stderr)
+        return 2
+    for user_hash in hashes:
+        print(user_hash)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
