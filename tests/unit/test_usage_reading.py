@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import enum
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pydantic
 import pytest
 
+import tokentide.usage
 from tests.golden.cases import load_cases
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour, for_provider
 from tokentide.usage.openai_responses import read_fetched
@@ -132,6 +136,16 @@ def test_finish_reasons_say_when_a_call_was_refused_or_filtered() -> None:
 def test_every_flavour_has_its_name_and_its_golden_payloads(name: str) -> None:
     assert flavour(name).name == name
     assert any(case.flavour == name for case in load_cases())
+
+
+def test_extractors_import_the_standard_library_and_nothing_else() -> None:
+    for path in sorted(Path(tokentide.usage.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            roots = {name.partition(".")[0] for name in names}
+            assert roots <= {*sys.stdlib_module_names, "tokentide"}, f"{path.name}: {roots}"
 
 
 def chat_answer() -> dict[str, Any]:
