@@ -1,0 +1,299 @@
+"""LiteLLM attempts become events; with LiteLLM itself where it is installed, else its arguments."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.golden.pricing import judged, priced
+from tokentide.overlap import overlap
+from tokentide.testing import Capture, captured
+
+START = datetime(2026, 9, 21, 12, tzinfo=UTC)
+END = START + timedelta(milliseconds=1500)
+OPENAI = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "model": "gpt-4o-mini",
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}
+    ],
+    "usage": {
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "total_tokens": 1100,
+        "prompt_tokens_details": {"cached_tokens": 400},
+    },
+}
+ANTHROPIC = {
+    **OPENAI,
+    "id": "chatcmpl-made-up-by-litellm",
+    "model": "claude-sonnet-4-5",
+    "usage": {
+        "prompt_tokens": 1050,
+        "completion_tokens": 20,
+        "total_tokens": 1070,
+        "prompt_tokens_details": {
+            "cached_tokens": 900,
+            "cache_creation_tokens": 50,
+            "cache_creation_token_details": {
+                "ephemeral_5m_input_tokens": 30,
+                "ephemeral_1h_input_tokens": 20,
+            },
+        },
+        "cache_creation_input_tokens": 50,
+        "cache_read_input_tokens": 900,
+    },
+}
+
+
+class RateLimitError(Exception):
+    """As LiteLLM's: its code is the HTTP status, the provider's own code is below it."""
+
+    status_code = 429
+    code = "429"
+    llm_provider = "openai"
+
+
+class ProviderError(Exception):
+    status_code = 429
+    code = "insufficient_quota"
+
+
+@pytest.fixture(autouse=True)
+def unwatched() -> Iterator[None]:
+    yield
+    overlap.__init__()  # type: ignore[misc]
+
+
+@pytest.fixture
+def bridge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module; where LiteLLM is absent, over the base class of its callbacks alone."""
+    if find_spec("litellm") is None:
+        base = ModuleType("litellm.integrations.custom_logger")
+        base.CustomLogger = type("CustomLogger", (), {})  # type: ignore[attr-defined]
+        for name in ("litellm", "litellm.integrations"):
+            monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        monkeypatch.setitem(sys.modules, base.__name__, base)
+    from tokentide.bridges import litellm
+
+    yield litellm
+    sys.modules.pop("tokentide.bridges.litellm", None)
+
+
+@pytest.fixture
+def capture() -> Iterator[Capture]:
+    with captured(service="svc") as found:
+        yield found
+
+
+@pytest.fixture
+def logger(bridge: Any, capture: Capture) -> Any:
+    return bridge.TokentideLogger(capture.telemetry)
+
+
+def told(**more: Any) -> dict[str, Any]:
+    """Arguments as LiteLLM hands them to its callbacks."""
+    return {
+        "model": "gpt-4o-mini",
+        "custom_llm_provider": "openai",
+        "call_type": "completion",
+        "litellm_call_id": "call-1",
+        "stream": False,
+        "cache_hit": None,
+        "optional_params": {"temperature": 0.5, "max_tokens": 64, "extra_body": {}},
+        "completion_start_time": END,
+        "litellm_params": {
+            "api_base": "https://api.openai.com/v1",
+            "metadata": {"hidden_params": {"provider_response_model": "gpt-4o-mini-2024-07-18"}},
+        },
+        **more,
+    }
+
+
+def succeed(logger: Any, kwargs: Any, response: Any = OPENAI) -> None:
+    logger.log_success_event(kwargs=kwargs, response_obj=response, start_time=START, end_time=END)
+
+
+def fail(logger: Any, kwargs: Any, error: BaseException) -> None:
+    logger.log_failure_event(
+        kwargs={**kwargs, "exception": error}, response_obj=None, start_time=START, end_time=END
+    )
+
+
+def test_an_attempt_that_succeeded_is_an_event(logger: Any, capture: Capture) -> None:
+    succeed(logger, told())
+    [event] = capture.requests
+    judged(event)
+    assert (event["provider"], event["operation"], event["status"]) == ("openai", "chat", "ok")
+    assert (event["request_model"], event["response_model"]) == (
+        "gpt-4o-mini",
+        "gpt-4o-mini-2024-07-18",
+    )
+    assert (event["input_tokens"], event["output_tokens"]) == (1000, 100)
+    assert (event["cache_read_tokens"], event["finish_reasons"]) == (400, ["stop"])
+    assert (event["temperature"], event["max_tokens"]) == (0.5, 64)
+    assert (event["duration_ms"], event["started_at_us"]) == (
+        1500.0,
+        int(START.timestamp() * 1e6),
+    )
+    assert event["server_address"] == "api.openai.com"
+    assert "ttft_ms" not in event
+    # 600 plain and 400 cached input tokens at $0.15 and $0.075 a million, 100 out at $0.60.
+    assert priced(event)["cost_pico_usd"] == 600 * 150_000 + 400 * 75_000 + 100 * 600_000
+
+
+async def test_coroutines_are_told_of_by_methods_of_their_own(
+    logger: Any, capture: Capture
+) -> None:
+    await logger.async_log_success_event(
+        kwargs=told(), response_obj=OPENAI, start_time=START, end_time=END
+    )
+    await logger.async_log_failure_event(
+        kwargs=told(exception=RateLimitError("x")),
+        response_obj=None,
+        start_time=START,
+        end_time=END,
+    )
+    events = await asyncio.to_thread(lambda: capture.requests)
+    assert [event["status"] for event in events] == ["ok", "error"]
+
+
+def test_anthropics_usage_in_openais_format_keeps_the_lifetimes_of_the_cache(
+    logger: Any, capture: Capture
+) -> None:
+    params = {"metadata": {"hidden_params": {"provider_response_model": "claude-sonnet-4-5"}}}
+    succeed(
+        logger,
+        told(model="claude-sonnet-4-5", custom_llm_provider="anthropic", litellm_params=params),
+        ANTHROPIC,
+    )
+    [event] = capture.requests
+    judged(event)
+    assert (event["input_tokens"], event["cache_read_tokens"]) == (1050, 900)
+    assert (event["cache_write_tokens"], event["cache_write_1h_tokens"]) == (50, 20)
+    # 100 plain, 900 read, 30 written for five minutes and 20 for an hour; 20 out.
+    assert priced(event)["cost_pico_usd"] == (
+        100 * 3_000_000 + 900 * 300_000 + 30 * 3_750_000 + 20 * 6_000_000 + 20 * 15_000_000
+    )
+
+
+def test_a_stream_has_a_first_token(logger: Any, capture: Capture) -> None:
+    first = START + timedelta(milliseconds=300)
+    succeed(logger, told(stream=True, completion_start_time=first))
+    [event] = capture.requests
+    assert (event["stream"], event["ttft_ms"]) == (True, pytest.approx(300))
+
+
+def test_an_answer_from_litellms_cache_consumed_nothing(logger: Any, capture: Capture) -> None:
+    succeed(logger, told(cache_hit=True))
+    [event] = capture.requests
+    judged(event)
+    assert (event["input_tokens"], event["output_tokens"]) == (0, 0)
+    assert "cache_read_tokens" not in event
+    assert event["tags"] == {"response_cache": "hit"}
+    assert priced(event)["cost_pico_usd"] == 0
+
+
+def test_attempts_of_a_router_are_events_and_count_what_came_before(
+    logger: Any, capture: Capture
+) -> None:
+    fail(logger, told(), RateLimitError("slow down"))
+    params = {"metadata": {"previous_models": [{"model": "gpt-4o-mini"}], "session_id": "s-1"}}
+    succeed(logger, told(litellm_params=params, litellm_call_id="call-2"))
+    one, two = capture.requests
+    assert (one["status"], one["error_type"], one["usage_source"]) == (
+        "error",
+        "rate_limit",
+        "missing",
+    )
+    assert "retry_count" not in one
+    assert (two["retry_count"], two["conversation_id"]) == (1, "s-1")
+    for event in (one, two):
+        judged(event)
+
+
+def test_the_providers_own_code_is_found_below_litellms_exception(
+    logger: Any, capture: Capture
+) -> None:
+    error = RateLimitError("litellm.RateLimitError")
+    error.__context__ = ProviderError("no money")
+    fail(logger, told(), error)
+    [event] = capture.requests
+    assert (event["error_type"], event["error_code"]) == ("quota", "insufficient_quota")
+    assert event["http_status"] == 429
+
+
+def test_an_attempt_that_is_told_twice_is_one_event(logger: Any, capture: Capture) -> None:
+    for _ in range(3):
+        succeed(logger, told())
+        fail(logger, told(litellm_call_id="other"), RateLimitError("x"))
+    assert [event["status"] for event in capture.requests] == ["ok", "error"]
+
+
+def test_a_call_that_the_instrumented_client_told_is_not_told_again(
+    logger: Any, capture: Capture
+) -> None:
+    assert overlap.is_first("client", "response chatcmpl-1")
+    succeed(logger, told())
+    inner = ProviderError("seen")
+    assert overlap.is_first("client", error=inner)
+    outer = RateLimitError("wrapped")
+    outer.__context__ = inner
+    fail(logger, told(litellm_call_id="call-2"), outer)
+    assert capture.requests == []
+
+
+def test_fields_that_a_call_gives_itself_arrive(logger: Any, capture: Capture) -> None:
+    own = {"tenant": "acme", "feature": "answer", "tags": {"k": "v"}, "input_tokens": 5}
+    params = {"metadata": {"tokentide": own, "user_api_key_team_alias": "search"}}
+    succeed(logger, told(litellm_params=params))
+    [event] = capture.requests
+    assert (event["tenant"], event["feature"], event["team"]) == ("acme", "answer", "search")
+    assert (event["tags"], event["input_tokens"]) == ({"k": "v"}, 1000)
+
+
+@pytest.mark.parametrize(
+    ("call_type", "operation"),
+    [
+        ("aembedding", "embeddings"),
+        ("atranscription", "transcription"),
+        ("image_generation", "image_generation"),
+        ("atext_completion", "text_completion"),
+        ("aresponses", "chat"),
+        ("anthropic_messages", "chat"),
+    ],
+)
+def test_call_types_name_the_operation(bridge: Any, call_type: str, operation: str) -> None:
+    event = bridge.attempt_event(told(call_type=call_type), OPENAI, START, END)
+    assert event["operation"] == operation
+
+
+@pytest.mark.parametrize("call_type", ["arerank", "moderation", "aretrieve_batch", "acreate_file"])
+def test_what_consumes_no_tokens_of_a_model_is_no_call(bridge: Any, call_type: str) -> None:
+    assert bridge.attempt_event(told(call_type=call_type), OPENAI, START, END) is None
+
+
+class Hostile:
+    """An object whose every property raises."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_hostile_arguments_never_raise(logger: Any, capture: Capture) -> None:
+    responses: tuple[Any, ...] = (None, Hostile(), {}, [], SimpleNamespace(usage=Hostile()))
+    for kwargs in (None, 5, {}, told(litellm_params=7, optional_params="x", model=object())):
+        for response in responses:
+            logger.log_success_event(
+                kwargs=kwargs, response_obj=response, start_time=None, end_time="x"
+            )
+    for event in capture.requests:
+        judged(event)
