@@ -92,6 +92,37 @@ class Counters:
         self.last_error = describe(error)
 
 
+def stats_event(
+    now: ProducerStats, uptime_ms: float, *, has_spool: bool, has_gate: bool
+) -> dict[str, object]:
+    """Returns the counters as an event of type `stats`; what is on the disk is queued there."""
+    tags = {
+        **{f"dropped.{reason}": str(events) for reason, events in now.dropped.items()},
+        "fields_dropped": str(now.fields_dropped),
+        "fields_altered": str(now.fields_altered),
+    }
+    if has_spool:
+        for name in ("spooled", "spool_bytes", "replayed", "adopted", "spool_errors"):
+            tags[name] = str(getattr(now, name))
+    if has_gate:
+        tags["redact_failures"] = str(now.redact_failures)
+    return {
+        "type": "stats",
+        "producer_id": now.producer_id,
+        "uptime_ms": uptime_ms,
+        "emitted": now.emitted,
+        "delivered": now.delivered,
+        "dropped": now.dropped_total,
+        "failed": now.failed,
+        "queued": now.queued + now.spooled,
+        "frames": now.delivered_frames,
+        "bytes_sent": now.delivered_bytes,
+        "retries": now.retries,
+        "last_error": now.last_error or None,
+        "tags": {**tags, **{f"content.{name}": str(n) for name, n in now.content.items()}},
+    }
+
+
 def describe(error: BaseException | str) -> str:
     """Returns one line about an error, bounded, whatever the error object does."""
     if isinstance(error, str):

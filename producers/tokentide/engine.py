@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from tokentide._version import __version__
 from tokentide.buffer import Buffer
-from tokentide.counters import Counters, ProducerStats, describe
+from tokentide.counters import Counters, ProducerStats, describe, stats_event
 from tokentide.ids import EventIds
 from tokentide.log import RareLog
 from tokentide.settings import Settings
 from tokentide.tally import Tally
-from tokentide.threads import start_thread
+from tokentide.threads import must_wait_for_fork, start_thread
 from tokentide.transport import FrameSender
 
 if TYPE_CHECKING:
@@ -87,6 +87,13 @@ class Engine:
         """Starts the background thread, once; a failure is counted, logged and tried again."""
         if now_ns < self._start_after_ns:
             return
+        if must_wait_for_fork() and not self.is_closed:
+            self._log.note(
+                "uwsgi",
+                "events emitted before uwsgi forks are not sent: emit them in a postfork hook, or "
+                "set lazy-apps",
+            )
+            return
         try:
             self._may_start.pop()
         except IndexError:
@@ -134,6 +141,8 @@ class Engine:
             if not len(self.buffer):
                 return True
             self.start(time.time_ns())
+            if not self.is_started:
+                return False
         if not self._ready.wait(max(0.0, deadline_s - time.monotonic())):
             return False
         worker = self._worker
@@ -253,37 +262,14 @@ class Engine:
 
     def put_stats(self) -> None:
         """Queues a `stats` event with the counters as they are now."""
-        now = self.stats()
-        self.buffer.put(
-            time.time_ns(),
-            {
-                "type": "stats",
-                "producer_id": now.producer_id,
-                "uptime_ms": (time.monotonic_ns() - self._started_ns) / 1e6,
-                "emitted": now.emitted,
-                "delivered": now.delivered,
-                "dropped": now.dropped_total,
-                "failed": now.failed,
-                "queued": now.queued + now.spooled,
-                "frames": now.delivered_frames,
-                "bytes_sent": now.delivered_bytes,
-                "retries": now.retries,
-                "last_error": now.last_error or None,
-                "tags": {
-                    **{f"dropped.{reason}": str(n) for reason, n in now.dropped.items()},
-                    "fields_dropped": str(now.fields_dropped),
-                    "fields_altered": str(now.fields_altered),
-                    **(self._spool_tags(now) if self.settings.spool_dir else {}),
-                    **({"redact_failures": str(now.redact_failures)} if self.gate else {}),
-                    **{f"content.{name}": str(n) for name, n in now.content.items()},
-                },
-            },
+        uptime_ms = (time.monotonic_ns() - self._started_ns) / 1e6
+        event = stats_event(
+            self.stats(),
+            uptime_ms,
+            has_spool=bool(self.settings.spool_dir),
+            has_gate=self.gate is not None,
         )
-
-    @staticmethod
-    def _spool_tags(now: ProducerStats) -> dict[str, str]:
-        names = ("spooled", "spool_bytes", "replayed", "adopted", "spool_errors")
-        return {name: str(getattr(now, name)) for name in names}
+        self.buffer.put(time.time_ns(), event)
 
     # -- background thread ------------------------------------------------------------------
 

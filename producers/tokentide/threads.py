@@ -7,6 +7,7 @@ asked back from it.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -24,6 +25,22 @@ def start_thread(work: Callable[[], None], name: str = "tokentide") -> None:
         find_original("_thread", "start_new_thread")(work, ())
     else:
         threading.Thread(target=work, name=name, daemon=True).start()
+
+
+def must_wait_for_fork() -> bool:
+    """Whether this is uwsgi before it forks its workers, where no thread may be running.
+
+    uwsgi forks without the interpreter lock: if a thread holds the lock at that moment, the worker
+    waits for it for ever.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is None:
+        return False
+    try:
+        # Spoolers and mules have no worker id either, but a master that is somebody else.
+        return uwsgi.worker_id() == 0 and uwsgi.masterpid() in (0, os.getpid())
+    except AttributeError:  # another module of that name
+        return False
 
 
 def make_selector() -> Any:
