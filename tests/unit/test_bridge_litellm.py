@@ -193,12 +193,13 @@ def test_a_stream_has_a_first_token(logger: Any, capture: Capture) -> None:
 
 
 def test_an_answer_from_litellms_cache_consumed_nothing(logger: Any, capture: Capture) -> None:
-    succeed(logger, told(cache_hit=True))
+    succeed(logger, told(cache_hit=True, model="openai/gpt-4o-mini"))
     [event] = capture.requests
     judged(event)
     assert (event["input_tokens"], event["output_tokens"]) == (0, 0)
     assert "cache_read_tokens" not in event
     assert event["tags"] == {"response_cache": "hit"}
+    assert event["request_model"] == "gpt-4o-mini"
     assert priced(event)["cost_pico_usd"] == 0
 
 

@@ -135,7 +135,7 @@ def attempt_event(
         "duration_ms": max(0.0, end_s - start_s) * 1000,
         "operation": next((op for part, op in _OPERATIONS if part in call_type), "chat"),
         "provider": provider,
-        "request_model": label(kwargs.get("model"), 256) or "unknown",
+        "request_model": _model(kwargs, raw) or "unknown",
         **_asked(kwargs),
         **_server(params),
     }
@@ -191,6 +191,12 @@ def _nothing_consumed(event: dict[str, object]) -> None:
         event.pop(name, None)
     event.update(input_tokens=0, output_tokens=0, usage_source="provider")
     event["tags"] = {CACHE_TAG: "hit"}
+
+
+def _model(kwargs: Mapping[str, Any], provider: str | None) -> str | None:
+    """Returns the model without LiteLLM's `provider/`, which it keeps on some paths."""
+    model = label(kwargs.get("model"), 256)
+    return model.removeprefix(f"{provider}/") if model and provider else model
 
 
 def _asked(kwargs: Mapping[str, Any]) -> dict[str, object]:
