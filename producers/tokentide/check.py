@@ -35,6 +35,9 @@ EXIT_UNREACHABLE = 3
 """No connection: name, port, certificate or login."""
 EXIT_INTERNAL = 4
 
+TOPIC_TIMEOUT_S = 3.0
+"""Brokers answer at once; aiokafka goes on asking, in case the topic is just being made."""
+
 _NAME_WIDTH = 10
 
 
@@ -244,16 +247,20 @@ class _Kafka:
             await asyncio.wait_for(sender.connect(), self._timeout_s)
         except Exception as exc:
             raise self._failure(name, exc, EXIT_UNREACHABLE) from None
-        self._report.step(name, f"{sender.brokers} brokers in the cluster", began_s)
+        self._report.step(name, f"brokers of the cluster: {sender.brokers}", began_s)
 
     async def _topic(self, sender: KafkaFrameSender) -> None:
         began_s = time.perf_counter()
         topic = self._settings.topic
         try:
-            partitions = await asyncio.wait_for(sender.partitions(topic), self._timeout_s)
+            limit_s = min(self._timeout_s, TOPIC_TIMEOUT_S)
+            partitions = await asyncio.wait_for(sender.partitions(topic), limit_s)
+        except TimeoutError:
+            missing = f"UnknownTopicOrPartition: the brokers know no topic {topic!r}"
+            raise self._failure("topic", LookupError(missing), EXIT_REFUSED) from None
         except Exception as exc:
             raise self._failure("topic", exc, EXIT_REFUSED) from None
-        self._report.step("topic", f"{topic} has {len(partitions)} partitions", began_s)
+        self._report.step("topic", f"{topic}, partitions: {len(partitions)}", began_s)
 
     async def _send(self, sender: KafkaFrameSender) -> None:
         from tokentide.framing import Frame

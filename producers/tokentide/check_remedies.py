@@ -30,6 +30,12 @@ def _remedies(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
         if settings.kafka_sasl == "oauthbearer"
         else "TOKENTIDE_KAFKA_USERNAME and TOKENTIDE_KAFKA_PASSWORD"
     )
+    hung_up = (
+        "it may want a certificate of ours: set TOKENTIDE_KAFKA_CERT_FILE and "
+        "TOKENTIDE_KAFKA_KEY_FILE; or a login: set TOKENTIDE_KAFKA_SECURITY to sasl_ssl"
+        if settings.kafka_security.endswith("ssl")
+        else "this port may expect TLS or a login: check TOKENTIDE_KAFKA_SECURITY"
+    )
     return [
         (("TOKENTIDE_KAFKA_TOKEN",), "make it give a token, one line of text"),
         (
@@ -79,8 +85,7 @@ def _remedies(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
             "the firewall between",
         ),
         (
-            ("KafkaConnectionError", "Unable to bootstrap", "Connection at", "closed"),
-            "the broker hung up: this port may expect TLS or a login; check "
-            "TOKENTIDE_KAFKA_SECURITY, and a client certificate if it asks for one",
+            ("KafkaConnectionError", "Unable to bootstrap", "Unable connect"),
+            f"the broker hung up: {hung_up}",
         ),
     ]

@@ -105,7 +105,9 @@ class KafkaFrameSender:
             # A broker refuses a token by a text that aiokafka does not read, and waits for more.
             text = f"{text}: no answer after the login, the broker may have refused the token"
         if reasons and reasons[-1] not in text:
-            text = f"{text}: {reasons[-1]}"
+            # What the error itself says more is a list of the addresses that the line names too.
+            head = "Unable to bootstrap" if "Unable to bootstrap" in text else text
+            text = f"{head}: {reasons[-1]}"
         shown = without_secrets(self._settings, text)
         return error if shown == describe(error) else ConnectionError(shown)
 

@@ -23,7 +23,9 @@ from tests.embedded.secure_kafka import (
     bearer_token,
 )
 from tokentide import Telemetry, kafka
+from tokentide.check import check
 from tokentide_jobs.io.kafka_admin import ensure_topics
+from tokentide_schemas import EVENT_ADAPTER
 from tokentide_schemas.topics import TopicSpec
 
 pytestmark = pytest.mark.embedded
@@ -261,3 +263,51 @@ def test_an_expired_token_is_refused_by_the_broker_and_not_shown(
         error = failure_of(telemetry)
     assert "refused the token" in error
     assert expired not in error
+
+
+def checked(given: dict[str, Any]) -> tuple[int, str]:
+    lines: list[str] = []
+    code = check(given, {}, timeout_s=5.0, write=lines.append)
+    print("".join(lines))
+    return code, "".join(lines)
+
+
+def test_the_check_tells_how_an_event_came_in_and_where_it_is(secure: Secure) -> None:
+    code, said = checked(secure.settings("scram-sha-512"))
+    assert code == 0
+    for step in ("settings", "names", "TCP", "TLS", "login", "topic", "send"):
+        assert f"  ok    {step:<10}" in said
+    assert "secure.events, partitions: 1" in said
+    assert "partition 0, offset" in said
+    assert PASSWORD not in said
+    event = secure.read()[-1]
+    assert (event["type"], event["tags"]) == ("stats", {"tokentide.check": "true"})
+    EVENT_ADAPTER.validate_python(event)
+
+
+def test_the_check_names_the_step_that_failed_and_what_to_change(
+    secure: Secure, tmp_path: Path
+) -> None:
+    stranger = Authority.new(tmp_path / "stranger")
+    by_ip = f"127.0.0.1:{secure.broker.sasl_port}"
+    mutual = f"localhost:{secure.broker.ssl_port}"
+    no_login = {"kafka_sasl": None, "kafka_username": None, "kafka_password": None}
+    wrong: list[tuple[dict[str, Any], int, str, str]] = [
+        ({"kafka_password": "not-it"}, 3, "login", "TOKENTIDE_KAFKA_PASSWORD"),
+        ({"kafka_ca_file": stranger.ca_file}, 3, "TLS", "TOKENTIDE_KAFKA_CA_FILE"),
+        ({"bootstrap": by_ip}, 3, "TLS", "TOKENTIDE_KAFKA_CHECK_HOSTNAME"),
+        ({"bootstrap": secure.broker.bootstrap}, 3, "TLS", "TOKENTIDE_KAFKA_SECURITY"),
+        ({"kafka_security": None, **no_login}, 3, "Kafka", "TOKENTIDE_KAFKA_SECURITY"),
+        (
+            {"bootstrap": mutual, "kafka_security": "ssl", **no_login},
+            3,
+            "Kafka",
+            "TOKENTIDE_KAFKA_CERT_FILE",
+        ),
+        ({"topic": "nobody.made.this"}, 1, "topic", "'nobody.made.this'"),
+    ]
+    for change, expected, step, remedy in wrong:
+        code, said = checked(secure.settings("plain", **change))
+        assert (code, f"  FAIL  {step:<10}" in said) == (expected, True), said
+        assert remedy in said.splitlines()[-1], said
+        assert "not-it" not in said
