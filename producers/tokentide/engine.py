@@ -113,10 +113,13 @@ class Engine:
         self.is_started = False
         self._may_start.append(None)
 
-    def note_internal(self, error: Exception) -> None:
-        """Counts an event lost to an error of our own; never raises."""
-        self.internal.add()
-        self._log.note("internal", "an event was lost to an internal error: %s", describe(error))
+    def note_internal(self, error: Exception, events: int = 1) -> None:
+        """Tells of an error of our own, and counts the event it cost, if any; never raises."""
+        for _ in range(events):
+            self.internal.add()
+        self._log.note(
+            "internal", "%d events lost to an internal error: %s", events, describe(error)
+        )
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until everything emitted so far is settled, at most `timeout_s`."""
@@ -234,7 +237,7 @@ class Engine:
         counters = self._counters
         worker = self._worker
         gate = self.gate
-        unqueued = self.invalid.value + self.after_close.value
+        unqueued = self.invalid.value + self.after_close.value + self.internal.value
         return ProducerStats(
             producer_id=self.producer_id,
             emitted=self.buffer.offered.value

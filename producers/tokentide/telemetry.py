@@ -84,10 +84,11 @@ class Telemetry:
             return
         try:
             copy = {**event} if type(event) is dict else dict(_as_mapping(event))
+            # A key that is no plain text, but compares as it pleases, is found out here.
+            kind = copy.get("type")
         except Exception:
             self._engine.invalid.add()
             return
-        kind = copy.get("type")
         if type(kind) is str and kind in _FILLED:
             fill(copy, self.settings)
         self._emit_owned(copy)
@@ -137,12 +138,15 @@ class Telemetry:
             engine.note_internal(exc)
 
     def _start(self, engine: Engine, now_ns: int) -> None:
-        if engine not in _engines:
-            for ended in [other for other in _engines.copy() if other.has_ended]:
-                _engines.discard(ended)
-            _engines.add(engine)
-            _register_with_multiprocessing()
-        engine.start(now_ns)
+        try:
+            if engine not in _engines:
+                for ended in [other for other in _engines.copy() if other.has_ended]:
+                    _engines.discard(ended)
+                _engines.add(engine)
+                _register_with_multiprocessing()
+            engine.start(now_ns)
+        except Exception as exc:  # the event is in the queue; only its sending is delayed
+            engine.note_internal(exc, events=0)
 
     def request(
         self,
@@ -267,7 +271,7 @@ class Telemetry:
         try:
             return self._own_engine().flush(timeout)
         except Exception as exc:
-            self._engine.note_internal(exc)
+            self._engine.note_internal(exc, events=0)
             return False
 
     def close(self, timeout: float | None = None) -> None:
@@ -283,7 +287,7 @@ class Telemetry:
             engine.close(self.settings.exit_timeout_s if timeout is None else timeout)
             _engines.discard(engine)
         except Exception as exc:
-            self._engine.note_internal(exc)
+            self._engine.note_internal(exc, events=0)
 
     def stats(self) -> ProducerStats:
         """Returns this process's counters; emitted = delivered + failed + dropped + queued."""
