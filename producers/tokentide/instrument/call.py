@@ -69,6 +69,8 @@ class Call:
 
     Attributes:
         retries: How often the client has sent the request again.
+        attempts: How often it has sent it at all, where only that can be seen.
+        opening: What came before the first chunk of a stream and is read with the chunks.
         flavour: How to read this API.
         is_token: Tells which chunk brings output.
         late: Returns the body of a raw response once the host has read it, else None.
@@ -96,9 +98,11 @@ class Call:
         "_template",
         "_trace",
         "_until_ns",
+        "attempts",
         "flavour",
         "is_token",
         "late",
+        "opening",
         "retries",
         "swallows_usage",
     )
@@ -127,6 +131,8 @@ class Call:
         self.is_token: IsToken = any_chunk
         self.late: Callable[[], object] | None = None
         self.retries = 0
+        self.attempts = 0
+        self.opening: object = None
         self.swallows_usage = False
         self._scope: Scope | None = current_scope()
         self._trace: Fields = {}
@@ -186,9 +192,16 @@ class Call:
                 from tokentide.instrument.reading import WatchedReading
 
                 self._reading = WatchedReading(self._reading, self._telemetry.settings)
+            if self.opening is not None:
+                self._reading.add(self.opening)
         except Exception as exc:
             log.note("stream", "a stream could not be read: %r", exc)
         return self._reading
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether a stream of this call is being watched, or has ended."""
+        return self._progress is not None or not self._open
 
     def stopped(self, error: BaseException | None = None) -> None:
         """Ends a stream that ran to its end, or raised `error`."""
@@ -307,6 +320,8 @@ class Call:
             event.update(failure)
         if self.retries:
             event["retry_count"] = self.retries
+        elif self.attempts:
+            event["retry_count"] = self.attempts - 1
         if "usage_source" not in event:
             event["usage_source"] = "missing"
         if "status" not in event:

@@ -7,6 +7,7 @@ wrapper meanwhile it cannot be taken out; it stays and does nothing.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -23,11 +24,12 @@ class Patches:
         is_on: Whether wrappers are to do anything; off once they were asked to go.
     """
 
-    __slots__ = ("_replaced", "is_on")
+    __slots__ = ("_also", "_replaced", "is_on")
 
     def __init__(self) -> None:
         self.is_on = True
         self._replaced: list[tuple[Any, str, object, object]] = []
+        self._also: list[Callable[[], None]] = []
 
     def wrap(
         self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -47,9 +49,16 @@ class Patches:
         self._replaced.append((owner, name, own, replacement))
         return True
 
+    def on_undo(self, action: Callable[[], None]) -> None:
+        """Has something else done when the patches are undone."""
+        self._also.append(action)
+
     def undo(self) -> None:
         """Puts back what was replaced, the latest first."""
         self.is_on = False
+        while self._also:
+            with contextlib.suppress(Exception):  # the host may have undone it by itself
+                self._also.pop()()
         while self._replaced:
             owner, name, own, replacement = self._replaced.pop()
             if vars(owner).get(name) is not replacement:

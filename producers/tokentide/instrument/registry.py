@@ -9,10 +9,25 @@ from typing import Any, Protocol, cast
 from tokentide.instrument.patches import Patches
 from tokentide.telemetry import Telemetry
 
-CLIENTS: tuple[str, ...] = ("openai", "anthropic")
+CLIENTS: tuple[str, ...] = (
+    "openai",
+    "anthropic",
+    "google_genai",
+    "botocore",
+    "mistralai",
+    "cohere",
+    "litellm",
+)
 """Modules of this package, one per client."""
 
-CLIENTS_BY_PACKAGE: dict[str, str] = {"openai": "openai", "anthropic": "anthropic"}
+CLIENTS_BY_PACKAGE: dict[str, str] = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google": "google_genai",
+    "botocore": "botocore",
+    "mistralai": "mistralai",
+    "cohere": "cohere",
+}
 """Package that a client object's class comes from, and the module that knows it."""
 
 

@@ -1,0 +1,35 @@
+"""The litellm package, through the callback it offers: see `tokentide.bridges.litellm`.
+
+What litellm sends through a client that is patched as well is one event all the same: whichever of
+the two tells of a call first is the one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokentide.instrument.imports import Action
+from tokentide.instrument.patches import Patches
+from tokentide.telemetry import Telemetry
+
+
+def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+    """Returns what to do to which module of the package."""
+
+    def register(module: Any) -> None:
+        from tokentide.bridges.litellm import TokentideLogger
+
+        logger = TokentideLogger(telemetry)
+        module.callbacks.append(logger)
+        patches.on_undo(lambda: module.callbacks.remove(logger))
+
+    return {"litellm": register}
+
+
+def following(patches: Patches) -> dict[str, Action]:
+    """Returns what has to be patched to follow one client object: there are none."""
+    return {}
+
+
+def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+    """Does nothing: litellm is a module of functions."""

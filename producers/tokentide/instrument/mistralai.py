@@ -1,0 +1,106 @@
+"""The mistralai package: chat, agents, fill-in-the-middle, embeddings and documents.
+
+The package repeats requests inside its transport and does not say so: `retry_count` stays absent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokentide.instrument.call import Call, Fields
+from tokentide.instrument.hosts import describe_server
+from tokentide.instrument.imports import Action
+from tokentide.instrument.methods import (
+    CALL,
+    Method,
+    ending,
+    ending_async,
+    record_methods,
+    record_methods_of,
+)
+from tokentide.instrument.patches import Patches
+from tokentide.instrument.streams import watch, watch_async
+from tokentide.telemetry import Telemetry
+
+
+def _watched(call: Call, stream: Any) -> Any:
+    stream.generator = watch(stream.generator, call)
+    setattr(stream, CALL, call)
+    return stream
+
+
+def _watched_async(call: Call, stream: Any) -> Any:
+    stream.generator = watch_async(stream.generator, call)
+    setattr(stream, CALL, call)
+    return stream
+
+
+_COMPLETIONS = (
+    Method("complete", "mistral"),
+    Method("complete_async", "mistral", is_async=True),
+    Method("stream", "mistral", _watched),
+    Method("stream_async", "mistral", _watched_async, is_async=True),
+)
+_EMBEDDINGS = (
+    Method("create", "mistral", operation="embeddings"),
+    Method("create_async", "mistral", operation="embeddings", is_async=True),
+)
+_OCR = (
+    Method("process", "mistral", operation="ocr"),
+    Method("process_async", "mistral", operation="ocr", is_async=True),
+)
+_RESOURCES = (
+    ("chat", "Chat", _COMPLETIONS),
+    ("agents", "Agents", _COMPLETIONS),
+    ("fim", "Fim", _COMPLETIONS),
+    ("embeddings", "Embeddings", _EMBEDDINGS),
+    ("ocr", "Ocr", _OCR),
+)
+_LAYOUTS = ("mistralai.client", "mistralai")
+"""Where the resources are in version 2 and later, and before."""
+
+
+def describe(resource: Any) -> Fields:
+    """Returns who answers a resource of the client."""
+    address, _variables = resource.sdk_configuration.get_server_details()
+    return describe_server(None, str(address), "mistral_ai")
+
+
+def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+    """Returns what to do to which module of the package."""
+
+    def recording(kind: str, methods: tuple[Method, ...]) -> Action:
+        return lambda module: record_methods(
+            getattr(module, kind), methods, describe, telemetry, patches
+        )
+
+    return {
+        **{
+            f"{layout}.{name}": recording(kind, methods)
+            for layout in _LAYOUTS
+            for name, kind, methods in _RESOURCES
+        },
+        **following(patches),
+    }
+
+
+def following(patches: Patches) -> dict[str, Action]:
+    """Returns what has to be patched to follow the calls of one client object."""
+
+    def streaming(module: Any) -> None:
+        for kind, wrapper in (("EventStream", ending), ("EventStreamAsync", ending_async)):
+            owner = getattr(module, kind)
+            # Versions before 2 have no `close`, only the end of a `with` block.
+            name = "close" if hasattr(owner, "close") else "__exit__"
+            name = name if hasattr(owner, name) else "__aexit__"
+            patches.wrap(owner, name, wrapper)
+
+    return {f"{layout}.utils.eventstreaming": streaming for layout in _LAYOUTS}
+
+
+def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+    """Records the calls of one client object."""
+    for name, _kind, methods in _RESOURCES:
+        resource = getattr(client, name, None)
+        if resource is not None:
+            record_methods_of(resource, methods, describe, telemetry, patches)
