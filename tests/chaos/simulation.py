@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from tokentide_jobs.core.batch import Limits, PartitionPlanner, Verdict
 from tokentide_jobs.core.cards import CardTable
@@ -33,6 +34,7 @@ class SimulatedLog:
     log_id: str
     records: dict[int, list[Record]]
     committed: dict[int, int] = field(default_factory=dict)
+    topic: str = TOPIC
 
     def end(self, partition: int) -> int:
         records = self.records[partition]
@@ -96,8 +98,8 @@ class SilentPublisher:
         for offset, idx in letters.select("_offset", "_idx").iter_rows():
             self.letters.add((f"{intent.log.log_id}/{intent.log.partition}", offset, idx))
 
-    def publish_deltas(self, deltas: pl.DataFrame, intent: Intent) -> None:
-        self.deltas[intent.write_token("windows")] = int(deltas["events"].sum())
+    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
+        self.deltas[intent.write_token("windows")] = sum(deltas["events"].to_pylist())
 
 
 Life = Generator[Effect, Any, None]
@@ -185,7 +187,7 @@ class Schedule:
 
     def _life(self, partition: int, worker: Worker) -> Life:
         """A worker's hold on one partition, from its assignment to the end of the log."""
-        log = LogPartition(self.log.log_id, TOPIC, partition)
+        log = LogPartition(self.log.log_id, self.log.topic, partition)
         flush = Flush(
             self._store,
             self._ledger,

@@ -30,8 +30,10 @@ from tests.chaos.simulation import (
     Worker,
     other_limits,
 )
+from tests.otlp_requests import Request, attributes
 from tokentide_jobs.core.cards import CardTable
-from tokentide_jobs.core.records import Record, split_record
+from tokentide_jobs.core.formats import events_in
+from tokentide_jobs.core.records import Record
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.io.clickhouse import ClickHouse
 from tokentide_jobs.io.migrations import migrate
@@ -39,6 +41,8 @@ from tokentide_jobs.io.price_source import compile_cards
 
 SCHEDULES = 300
 FULL_SCHEDULES = 4
+OTLP_SCHEDULES = 20
+OTLP_TOPIC = "tokentide.otlp.v1"
 BROKEN_SCHEDULES = 12
 FAULT_RATE = 0.14
 FULL_DATABASE = "crash_full"
@@ -135,6 +139,14 @@ def test_nor_does_any_with_every_column_and_rollup(engine: Engine) -> None:
     check_published(store, publisher, logs)
 
 
+def test_nor_does_any_over_records_of_collectors(engine: Engine) -> None:
+    store = slim_database(engine, "crash_otlp", SlimStore)
+    publisher = SilentPublisher()
+    logs = play(engine, store, publisher, OTLP_SCHEDULES, Rules(), OTLP_TOPIC)
+    assert wrong_logs(engine, store, logs) == {}
+    check_published(store, publisher, logs)
+
+
 def test_without_the_ledger_most_schedules_are_wrong(engine: Engine) -> None:
     store = slim_database(engine, "crash_without_ledger", SlimStore)
     logs = play(engine, store, SilentPublisher(), BROKEN_SCHEDULES, Rules(uses_ledger=False))
@@ -180,13 +192,18 @@ def slim_database(engine: Engine, name: str, kind: type[SlimStore]) -> SlimStore
 
 
 def play(
-    engine: Engine, store: ClickHouse, publisher: SilentPublisher, count: int, rules: Rules
+    engine: Engine,
+    store: ClickHouse,
+    publisher: SilentPublisher,
+    count: int,
+    rules: Rules,
+    topic: str = TOPIC,
 ) -> list[SimulatedLog]:
     """Run `count` schedules with seeds of their own; most of them must have met faults."""
 
     def run(number: int) -> Schedule:
         chance = random.Random(number)
-        log = new_log(f"s{number}", chance)
+        log = new_log(f"s{number}", chance, topic)
         schedule = Schedule(
             log, store, publisher, engine.cards, worker_factory(engine), chance, rules
         )
@@ -217,16 +234,44 @@ def worker_factory(engine: Engine) -> Any:
     return new_worker
 
 
-def new_log(log_id: str, chance: random.Random) -> SimulatedLog:
+def new_log(log_id: str, chance: random.Random, topic: str) -> SimulatedLog:
     """One or two partitions of a few records: frames, arrays, single objects and rubbish."""
+    new = new_request if topic == OTLP_TOPIC else new_value
     records: dict[int, list[Record]] = {}
     for partition in range(chance.choice([1, 1, 2])):
         offset, log = 0, list[Record]()
         for _ in range(chance.randint(2, 5)):
             offset += chance.choice([1, 1, 1, 1, 2, 3]) if log else 0
-            log.append(Record(partition, offset, BASE_US // 1000, new_value(log_id, chance)))
+            log.append(Record(partition, offset, BASE_US // 1000, new(log_id, chance)))
         records[partition] = log
-    return SimulatedLog(log_id, records)
+    return SimulatedLog(log_id, records, topic=topic)
+
+
+def new_request(tenant: str, chance: random.Random) -> bytes:
+    """A Collector's record: spans that are calls, spans that are none, metrics, rubbish."""
+    kind = chance.random()
+    if kind < 0.3:
+        return chance.choice([b"", b"not json", b"{}", b'{"resourceMetrics": []}', b"[1]"])
+    request = Request(service=chance.choice(["chat", "search"]))
+    for _ in range(chance.randint(1, 5)):
+        is_call = chance.random() < 0.7
+        held: dict[str, object] = {
+            "tokentide.tenant": tenant,
+            "gen_ai.operation.name": "chat" if is_call else "invoke_agent",
+            "gen_ai.provider.name": "sim",
+            "gen_ai.request.model": "model-a",
+            "gen_ai.usage.input_tokens": chance.randrange(1, 5_000),
+            "gen_ai.usage.output_tokens": chance.randrange(1, 900),
+        }
+        request.span(
+            "span",
+            f"{chance.getrandbits(127) + 1:032x}",
+            f"{chance.getrandbits(63) + 1:016x}",
+            (BASE_US + chance.randrange(40_000_000)) * 1000,
+            attributes(**held),
+            duration_ms=chance.randrange(1, 5_000),
+        )
+    return request.encode()
 
 
 def new_value(tenant: str, chance: random.Random) -> bytes:
@@ -305,7 +350,7 @@ def places(log: SimulatedLog) -> list[tuple[int, int, int]]:
         (partition, record.offset, idx)
         for partition, records in log.records.items()
         for record in records
-        for idx in range(len(split_record(record.value)))
+        for idx in range(len(events_in(log.topic, record.value)))
     )
 
 
@@ -348,8 +393,9 @@ def check_published(
     query = f"SELECT log_id, sum(n) FROM ({events_by_log(store)}) GROUP BY log_id"
     stored = {log_id: events for log_id, events in store.rows(query)}
     heard: dict[str, int] = {}
+    [topic] = {log.topic for log in logs}
     for token, events in publisher.deltas.items():
-        log_id = token.removeprefix("windows/").split(f"/{TOPIC}/")[0]
+        log_id = token.removeprefix("windows/").split(f"/{topic}/")[0]
         heard[log_id] = heard.get(log_id, 0) + events
     assert heard == stored
     letters = f"SELECT count() FROM `{store.database}`.dead_letters"
