@@ -22,16 +22,23 @@ _HEX = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{16})?\Z", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z", re.ASCII)
 _WORD = re.compile(r"[a-z0-9_]{1,32}\Z", re.ASCII)
 
-_REQUIRED = frozenset(("type", "service", "operation", "provider", "request_model"))
-"""Without these the pipeline would refuse the event, tokens and all."""
-_REQUIRED_OF = {"evaluation": ("name",), "feedback": ("name",), "change": ("subject",)}
+_REQUIRED = ("type", "service")
+_REQUIRED_OF = {
+    "request": ("operation", "provider", "request_model"),
+    "evaluation": ("name",),
+    "feedback": ("name",),
+    "change": ("subject",),
+}
+"""Texts by type of event; without one the pipeline would refuse the event, tokens and all."""
 _SHAPES = {
     **dict.fromkeys(("event_id", "target_event_id"), _UUID),
     **dict.fromkeys(("trace_id", "span_id", "parent_span_id"), _HEX),
     **dict.fromkeys(("status", "usage_source", "processing", "kind", "evaluator"), _WORD),
     **dict.fromkeys(("error_type", "sdk_name"), _WORD),
-    # The price depends on these, and the provider wrote them.
-    **dict.fromkeys(("response_model", "service_tier", "speed", "inference_geo"), _IDENTIFIER),
+    # The provider wrote these, and the price or the target of a verdict depends on them.
+    **dict.fromkeys(
+        ("response_model", "response_id", "service_tier", "speed", "inference_geo"), _IDENTIFIER
+    ),
 }
 
 _is_inside: ContextVar[bool] = ContextVar("tokentide_redacting", default=False)
