@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 import tokentide
+from tokentide import settings_env
+from tokentide.security import warnings_for, without_secrets
 from tokentide.settings import Settings, SettingsError
+from tokentide.settings_env import PIPELINE_VARIABLES, unknown_variables
+from tokentide_jobs.settings import Settings as PipelineSettings
 
 DOCS = Path(__file__).parents[2] / "docs" / "producer.md"
 
@@ -139,3 +143,100 @@ def _range(meta: dict[str, Any]) -> str:
 
 def test_the_version_is_that_of_the_distribution() -> None:
     assert tokentide.__version__ == version("tokentide")
+
+
+# -- the environment ------------------------------------------------------------------------------
+
+
+def test_a_variable_that_is_no_setting_is_named_once_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(settings_env, "_told", set())
+    monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAPS", "kafka:9092")
+    monkeypatch.setenv("TOKENTIDE_XYZZY", "1")
+    for _ in range(3):
+        tokentide.Telemetry(disabled=True)
+    assert caplog.text.count("TOKENTIDE_KAFKA_BOOTSTRAPS is no setting") == 1
+    assert "TOKENTIDE_KAFKA_BOOTSTRAP was meant?" in caplog.text
+    assert caplog.text.count("TOKENTIDE_XYZZY is no setting and does nothing") == 1
+
+
+def test_settings_of_the_pipeline_and_of_tests_are_not_taken_for_errors() -> None:
+    pipeline = [item.variable for item in PipelineSettings.from_env({}).items()]
+    known = Settings.variables().values()
+    shared = dict.fromkeys([*pipeline, *known, "TOKENTIDE_TEST_CLICKHOUSE_URL", "PATH"], "x")
+    assert unknown_variables(shared, known) == []
+    others = {"TOKENTIDE_CLICKHOUSE_USER", "TOKENTIDE_CLICKHOUSE_PASSWORD"}
+    assert set(pipeline) - set(known) == PIPELINE_VARIABLES - others
+
+
+# -- security -------------------------------------------------------------------------------------
+
+LOGIN = {"kafka_username": "alice", "kafka_password": "open-sesame"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"kafka_sasl": "plain", **LOGIN}, ["TOKENTIDE_KAFKA_SASL='plain'", "sasl_ssl"]),
+        ({"kafka_security": "sasl_ssl"}, ["TOKENTIDE_KAFKA_SASL", "scram-sha-512"]),
+        ({"kafka_security": "tls"}, ["kafka_security='tls'", "sasl_ssl"]),
+        (
+            {"kafka_security": "sasl_ssl", "kafka_sasl": "plain", "kafka_username": "alice"},
+            ["TOKENTIDE_KAFKA_PASSWORD"],
+        ),
+        ({"kafka_security": "sasl_ssl", "kafka_sasl": "oauthbearer"}, ["TOKENTIDE_KAFKA_TOKEN"]),
+        (
+            {
+                "kafka_security": "sasl_ssl",
+                "kafka_sasl": "oauthbearer",
+                "kafka_token": "t",
+                "kafka_token_provider": dict,
+            },
+            ["give one of"],
+        ),
+        ({"kafka_security": "ssl", "kafka_cert_file": __file__}, ["both or neither"]),
+        ({"kafka_ca_file": "/no/such/ca.pem"}, ["kafka_ca_file='/no/such/ca.pem'", "can read"]),
+        ({"kafka_token_provider": "app"}, ["kafka_token_provider='app'", "module:function"]),
+    ],
+)
+def test_security_settings_that_can_not_work_are_refused_with_the_remedy(
+    given: dict[str, object], words: list[str]
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(given, {})
+    for word in words:
+        assert word in str(caught.value)
+    assert "open-sesame" not in str(caught.value)
+
+
+def test_secrets_are_in_no_representation_and_in_no_refusal() -> None:
+    secrets = {
+        f.name: f"hidden-{f.name}-0123456789" for f in fields(Settings) if f.metadata.get("secret")
+    }
+    assert {"kafka_password", "kafka_token", "kafka_key_password", "user_hash_key"} == set(secrets)
+    assert "hidden-" not in repr(Settings.load(secrets, {}))
+    for name, value in secrets.items():
+        with pytest.raises(SettingsError) as caught:
+            Settings.load({name: value * 4000}, {})
+        assert "hidden-" not in str(caught.value)
+        with pytest.raises(SettingsError) as caught:
+            Settings.load({name: value.encode()}, {})
+        assert "hidden-" not in str(caught.value)
+
+
+def test_an_error_that_quotes_a_secret_is_shown_without_it() -> None:
+    given = {"kafka_token": "token-123", "user_hash_key": "a:0123456789abcdef", **LOGIN}
+    settings = Settings.load(given, {})
+    quoted = "said open-sesame, token-123 and 0123456789abcdef"
+    assert without_secrets(settings, quoted) == "said (hidden), (hidden) and (hidden)"
+
+
+def test_what_is_unsafe_but_allowed_is_warned_of() -> None:
+    sasl = {"kafka_security": "sasl_plaintext", "kafka_sasl": "plain", **LOGIN}
+    assert "unencrypted" in warnings_for(Settings.load(sasl, {}))[0]
+    scram = {**sasl, "kafka_sasl": "scram-sha-256"}
+    assert warnings_for(Settings.load(scram, {})) == []
+    trusting = Settings.load({"kafka_security": "ssl", "kafka_verify": "false"}, {})
+    assert "whoever answers" in warnings_for(trusting)[0]
+    assert warnings_for(Settings.load({"kafka_security": "ssl"}, {})) == []
