@@ -26,12 +26,11 @@ from tokentide.semconv_names import (
     OPERATIONS,
     PARENT_KINDS,
     PROVIDER,
-    PROVIDERS,
     TOTAL_TOKENS,
     USAGE,
     V136,
     V141,
-    FieldNames,
+    provider_name,
 )
 from tokentide.usage.reading import finish_fields, label, usage_fields
 
@@ -115,7 +114,7 @@ def operation_of(span: SpanData) -> str | None:
     has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
     if not has_model or _provider(attributes) is None:
         return None
-    if not any(source.attribute in attributes for names in USAGE for source in names.sources):
+    if not any(_TABLE.get(name, ("",))[0] in _COUNTS for name in attributes):
         return None
     return "embeddings" if "embed" in span.name.lower() else "chat"
 
@@ -129,6 +128,10 @@ def event_of(span: SpanData) -> dict[str, object] | None:
     if operation is None:
         return None
     attributes = span.attributes
+    fields = {**_table_fields(span.resource), **_table_fields(attributes)}
+    counts = {name: fields.pop(name) for name in _COUNTS if name in fields}
+    if str(fields.get("service", "")).startswith("unknown_service"):
+        del fields["service"]  # what OpenTelemetry says when nobody said anything
     duration_ms = min(max(0, span.end_ns - span.start_ns) / 1e6, MAX_DURATION_MS)
     event: dict[str, object] = {
         "type": "request",
@@ -143,10 +146,10 @@ def event_of(span: SpanData) -> dict[str, object] | None:
         "trace_id": span.trace_id or None,
         "span_id": span.span_id or None,
         "parent_span_id": span.parent_span_id or None,
-        **_call_fields(attributes, span.resource),
+        **fields,
         **_parameters(attributes),
         "tags": {"semconv": generation_of(attributes)},
-        **usage_of(attributes, span.scope),
+        **_usage(cast("dict[str, int]", counts), attributes, span.scope),
     }
     _name_models(event, attributes)
     _first_token(event, span, duration_ms)
@@ -171,18 +174,6 @@ def event_id(span: SpanData) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def provider_name(name: str) -> str:
-    """Returns the conventions' name of a provider that is spelled in any of the known ways."""
-    lowered = name.strip().lower()
-    if lowered in PROVIDERS:
-        return PROVIDERS[lowered]
-    # Vercel's SDK appends the API: `openai.chat`, `google.generative-ai`, `anthropic.messages`.
-    head, dot, tail = lowered.rpartition(".")
-    if dot and tail in ("chat", "completion", "responses", "messages", "embedding", "generate"):
-        return PROVIDERS.get(head, head)
-    return lowered
-
-
 def generation_of(attributes: Attributes) -> str:
     """Returns whose names a span carries, as in the table of names."""
     if "openinference.span.kind" in attributes or "llm.token_count.prompt" in attributes:
@@ -197,17 +188,13 @@ def generation_of(attributes: Attributes) -> str:
 # -- usage ----------------------------------------------------------------------------------------
 
 
-def usage_of(attributes: Attributes, scope: str = "") -> dict[str, object]:
+def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[str, object]:
     """Returns the token fields of a span, totals inclusive, and `usage_source`.
 
     The conventions include cached tokens in the input and reasoning in the output. Some
     instrumentations copy a provider's exclusive counts; they are recognised by a detail that
     exceeds its total, by a grand total that only adds up with the details, or by their name.
     """
-    counts = cast(
-        "dict[str, int]",
-        {n.field: v for n in USAGE if (v := _first(n, attributes)) is not None},
-    )
     grand = next((v for name in TOTAL_TOKENS if (v := _count(attributes.get(name))) is not None), 0)
     given, made = counts.get("input_tokens"), counts.get("output_tokens")
     cached = counts.get("cache_read_tokens", 0) + counts.get("cache_write_tokens", 0)
@@ -227,25 +214,22 @@ def usage_of(attributes: Attributes, scope: str = "") -> dict[str, object]:
 # -- single fields --------------------------------------------------------------------------------
 
 
-def _call_fields(attributes: Attributes, resource: Attributes) -> dict[str, object]:
+def _table_fields(attributes: Attributes) -> dict[str, object]:
+    """Returns the fields that single attributes fill; of several for one field the best counts."""
     found: dict[str, object] = {}
-    for names in CALL:
-        if names.field not in found:
-            value = _first(names, attributes)
-            value = _first(names, resource) if value is None else value
-            if value is not None:
-                found[names.field] = value
-    if str(found.get("service", "")).startswith("unknown_service"):
-        del found["service"]  # what OpenTelemetry says when nobody said anything
+    ranks: dict[str, int] = {}
+    for name, value in attributes.items():
+        entry = _TABLE.get(name)
+        if entry is None:
+            continue
+        field_name, rank, read = entry
+        if ranks.get(field_name, _LAST) <= rank:
+            continue
+        known = read(value)
+        if known is not None:
+            found[field_name] = known
+            ranks[field_name] = rank
     return found
-
-
-def _first(names: FieldNames, attributes: Attributes) -> object:
-    for source in names.sources:
-        value = attributes.get(source.attribute)
-        if value is not None and (known := _READERS[names.kind](value)) is not None:
-            return known
-    return None
 
 
 def _count(value: object) -> int | None:
@@ -280,6 +264,22 @@ _READERS: dict[str, Callable[[object], object]] = {
     "seconds": lambda value: _milliseconds(value, 1000.0),
     "milliseconds": _milliseconds,
 }
+
+
+def _by_attribute() -> dict[str, tuple[str, int, Callable[[object], object]]]:
+    """Returns field, rank among the field's sources (the lowest is best) and reader."""
+    table: dict[str, tuple[str, int, Callable[[object], object]]] = {}
+    ranks: dict[str, int] = {}
+    for names in (*USAGE, *CALL):
+        for source in names.sources:
+            rank = ranks[names.field] = ranks.get(names.field, -1) + 1
+            table[source.attribute] = (names.field, rank, _READERS[names.kind])
+    return table
+
+
+_TABLE = _by_attribute()
+_LAST = 1 << 30
+_COUNTS = tuple(names.field for names in USAGE)
 
 
 def _provider(attributes: Attributes) -> str | None:

@@ -293,3 +293,15 @@ EXCLUSIVE_INPUT = frozenset({"opentelemetry.instrumentation.bedrock"})
 OpenLLMetry's Bedrock instrumentation copies `inputTokens` of Converse, which excludes the caches
 (read at 0.62.4). Its Anthropic one adds them, as OpenInference's does.
 """
+
+
+def provider_name(name: str) -> str:
+    """Returns the conventions' name of a provider that is spelled in any of the known ways."""
+    lowered = name.strip().lower()
+    if lowered in PROVIDERS:
+        return PROVIDERS[lowered]
+    # Vercel's SDK appends the API: `openai.chat`, `google.generative-ai`, `anthropic.messages`.
+    head, dot, tail = lowered.rpartition(".")
+    if dot and tail in ("chat", "completion", "responses", "messages", "embedding", "generate"):
+        return PROVIDERS.get(head, head)
+    return lowered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from tokentide_jobs.core.outcome import process
 from tokentide_jobs.core.records import Record
 from tokentide_jobs.core.topics import is_otlp, log_ids, partition_label
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.dlq import Letter, Place, Target, log_of
 from tokentide_jobs.io.price_source import compile_cards
 from tokentide_jobs.settings import Settings
 
@@ -224,6 +226,20 @@ def test_the_topic_of_collectors_can_be_left_unread() -> None:
     off = Settings.from_env({"TOKENTIDE_OTLP_TOPIC": "off"}, data_dir="/nonexistent")
     assert off.topics == ("tokentide.events.v1",)
     assert Settings.from_env({}, data_dir="/nonexistent").topics[1] == TOPIC
+
+
+def letter(topic: str, event_id: str) -> Letter:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    place = Place("old-log", topic, 2, 7, 0)
+    texts = ("request", event_id, "", "svc", "")
+    return Letter(place, "not_otlp", "", "", b"x", at, at, *texts, "open")
+
+
+def test_a_record_that_was_not_read_is_replayed_into_its_own_topic() -> None:
+    target = Target("kafka:9092", "tokentide.events.v1", "now")
+    assert log_of(letter(TOPIC, ""), target) == ("old-log", TOPIC)
+    assert log_of(letter(TOPIC, "an id"), target) == ("now", "tokentide.events.v1")
+    assert log_of(letter("old.events", ""), target) == ("now", "tokentide.events.v1")
 
 
 @pytest.fixture(scope="module")

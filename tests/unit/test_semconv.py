@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tokentide.semconv import SpanData, SpanEvent, event_id, event_of, provider_name
-from tokentide.semconv_names import CALL, OPERATIONS, PROVIDERS, USAGE
+from tokentide.semconv import SpanData, SpanEvent, event_id, event_of
+from tokentide.semconv_names import CALL, OPERATIONS, PROVIDERS, USAGE, provider_name
 from tokentide.usage import USAGE_FIELDS
 from tokentide_schemas.events import EVENT_ADAPTER, RequestEvent
 

@@ -105,10 +105,49 @@ def metrics() -> str:
     return "\n".join(rows)
 
 
+def span_attributes() -> str:
+    """Return which span attributes fill which fields of an event, as a Markdown table."""
+    from tokentide.semconv_names import CALL, FINISH_REASONS, PROVIDER, USAGE, FieldNames
+
+    names = (
+        FieldNames("provider", "text", PROVIDER),
+        FieldNames("finish_reasons", "text", FINISH_REASONS),
+    )
+    rows = ["| field | attributes, the first that is there counts |", "|---|---|"]
+    merged: dict[str, list[str]] = {}
+    for entry in (*USAGE, *names, *CALL):
+        unit = (
+            " (ms)" if entry.kind == "milliseconds" else " (s)" if entry.kind == "seconds" else ""
+        )
+        merged.setdefault(entry.field, []).extend(
+            f"`{source.attribute}`{unit} {source.generation}" for source in entry.sources
+        )
+    rows += [f"| `{field}` | {', '.join(sources)} |" for field, sources in merged.items()]
+    return "\n".join(rows)
+
+
+def span_operations() -> str:
+    """Return which spans are calls of a model, as Markdown."""
+    from tokentide.semconv_names import OPENINFERENCE_OPERATIONS, OPERATIONS, PARENT_KINDS
+
+    stated = ", ".join(f"`{name}`" for name in OPERATIONS)
+    kinds = ", ".join(f"`{name}`" for name in OPENINFERENCE_OPERATIONS)
+    around = ", ".join(f"`{name}`" for name in sorted(PARENT_KINDS))
+    return (
+        f"- `gen_ai.operation.name`, or OpenLLMetry's `llm.request.type`, is one of {stated};\n"
+        f"- or `openinference.span.kind` is one of {kinds};\n"
+        "- or, in spans from before operations were named, a provider, a model and a token count "
+        "are there;\n"
+        f"- and `traceloop.span.kind` is none of {around}, and the span is no server's."
+    )
+
+
 SECTIONS = (
     Section("docs/cli.md", "help of every command", commands),
     Section("docs/operations.md", "settings", settings),
     Section("docs/operations.md", "metrics", metrics),
+    Section("docs/opentelemetry.md", "which spans are calls", span_operations),
+    Section("docs/opentelemetry.md", "span attributes", span_attributes),
 )
 
 

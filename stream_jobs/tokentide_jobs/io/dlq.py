@@ -28,7 +28,7 @@ from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse import ClickHouse
 from tokentide_schemas.topics import EVENTS
 
-__all__ = ["DeadLetters", "Letter", "Place", "Reason", "Selection", "Target"]
+__all__ = ["DeadLetters", "Letter", "Place", "Reason", "Selection", "Target", "log_of"]
 
 SENDING: Final = "sending"
 REPLAYED: Final = "replayed"
@@ -287,7 +287,7 @@ async def _send(producer: Any, letters: Sequence[Letter], target: Target) -> lis
     """Send one record a letter, wait for all, and return the place of each copy."""
     from aiokafka.errors import KafkaError
 
-    logs = [_log_of(letter, target) for letter in letters]
+    logs = [log_of(letter, target) for letter in letters]
     try:
         pending = [
             await producer.send(
@@ -309,7 +309,7 @@ async def _send(producer: Any, letters: Sequence[Letter], target: Target) -> lis
     ]
 
 
-def _log_of(letter: Letter, target: Target) -> tuple[str, str]:
+def log_of(letter: Letter, target: Target) -> tuple[str, str]:
     """Return (log id, topic) of the log that a letter is sent to."""
     is_unread_record = is_otlp(letter.place.topic) and not letter.event_id
     own = (letter.place.log_id, letter.place.topic)
