@@ -1,7 +1,7 @@
 """botocore, and with it boto3: Amazon Bedrock's Converse and InvokeModel, with their streams.
 
 Every operation of every service passes through one method; those of other services are told apart
-by their name alone. Bodies belong to the host: they are looked at when the host has read them.
+by their name alone. Bodies belong to the host: what it reads of them is what is looked at.
 """
 
 from __future__ import annotations
@@ -16,13 +16,21 @@ from tokentide.instrument.patches import Patches
 from tokentide.instrument.streams import watch
 from tokentide.telemetry import Telemetry
 
+_MOST_KEPT = 256 * 1024
+"""Bytes kept of a body; longer ones are not parsed, since their counts are in the headers."""
+_PIECES = "_tokentide_pieces"
+"""Attribute of a body: what the host has read of it."""
+_ROOM = "_tokentide_room"
+"""Attribute of a body: how many more bytes are kept."""
+
 
 def _wait_for_body(call: Call, response: Any) -> Any:
-    """Ends the call when the host has read the body, with the headers alone if it never does."""
+    """Ends the call when the host has read the body, with what it read if it leaves it before."""
     body = response["body"]
     head = {name: value for name, value in response.items() if name != "body"}
-    call.wait(lambda: head)
-    body.__dict__[CALL] = call
+    pieces: list[bytes] = []
+    call.wait(lambda: {**head, "body": b"".join(pieces)} if pieces else head)
+    body.__dict__.update({CALL: call, _PIECES: pieces, _ROOM: _MOST_KEPT})
     return response
 
 
@@ -80,6 +88,7 @@ def following(patches: Patches) -> dict[str, Action]:
 
     def bodies(module: Any) -> None:
         patches.wrap(module.StreamingBody, "read", _reading)
+        patches.wrap(module.StreamingBody, "readinto", _reading_into)
 
     return {"botocore.eventstream": events, "botocore.response": bodies}
 
@@ -125,19 +134,48 @@ def _watching(original: Function) -> Function:
 
 def _reading(original: Function) -> Function:
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        data = original(self, *args, **kwargs)
-        call = self.__dict__.pop(CALL, None)
-        if call is not None:
-            _take_body(call, data, is_whole=not args and not kwargs)
+        if CALL not in self.__dict__:
+            return original(self, *args, **kwargs)
+        data = _noting_failure(original, self, *args, **kwargs)
+        asked = args[0] if args else kwargs.get("amt")
+        _take(self, data, is_end=asked is None or (not data and asked != 0))
         return data
 
     return read
 
 
-def _take_body(call: Call, data: object, *, is_whole: bool) -> None:
+def _reading_into(original: Function) -> Function:
+    def readinto(self: Any, target: Any) -> Any:
+        if CALL not in self.__dict__:
+            return original(self, target)
+        size = _noting_failure(original, self, target)
+        if size > 0:
+            _take(self, bytes(memoryview(target).cast("B")[:size]), is_end=False)
+        return size
+
+    return readinto
+
+
+def _noting_failure(original: Function, body: Any, *args: Any, **kwargs: Any) -> Any:
     try:
-        head = call.late() if call.late is not None else {}
-        # In pieces, the host may read for ever: then the headers have to do.
-        call.returned({**head, "body": data} if is_whole else head)  # type: ignore[dict-item]
+        return original(body, *args, **kwargs)
+    except BaseException as exc:
+        body.__dict__.pop(CALL).failed(exc)
+        raise
+
+
+def _take(body: Any, data: bytes, *, is_end: bool) -> None:
+    """Keeps what the host has read; ends the call at the end of the body."""
+    try:
+        own = body.__dict__
+        own[_ROOM] -= len(data)
+        pieces = own[_PIECES]
+        if own[_ROOM] < 0:
+            pieces.clear()
+        elif data:
+            pieces.append(data)
+        if is_end:
+            call = own.pop(CALL)
+            call.closed()
     except Exception as exc:
         log.note("body", "a body could not be read: %r", exc)
