@@ -51,7 +51,7 @@ class ContentLane:
         self.buffer = Buffer(self.settings.queue_events, keeps_oldest=True)
         self.put = self.buffer.put
         self.counters = Counters()
-        self._log = log
+        self._log = _ContentLog(log)
         self._worker: Worker | None = None
         self._written_off = 0
 
@@ -120,6 +120,20 @@ class ContentLane:
             "dropped": self.buffer.refused.value + sum(self.counters.dropped.values()),
             "queued": max(0, self.queued - self._written_off),
         }
+
+
+class _ContentLog(RareLog):
+    """Says of what the lines are, and counts them apart from those about events."""
+
+    __slots__ = ("_log",)
+
+    def __init__(self, log: RareLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def note(self, kind: str, message: str, *values: object) -> None:
+        """Writes one warning of this kind about content."""
+        self._log.note(f"content {kind}", f"captured content: {message}", *values)
 
 
 class _Refusing:

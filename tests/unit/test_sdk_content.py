@@ -309,6 +309,23 @@ def test_the_memory_that_waiting_content_takes_is_bounded_by_its_length() -> Non
         assert len(lane.buffer) == lane.settings.queue_events
 
 
+def test_lines_about_content_say_so_and_hold_back_none_about_events(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with captured(service="s", capture_content="all") as capture:
+        capture.sender.failures = [ConnectionError("no events today")]
+        other = capture.sender.for_topic("tokentide.content.v1")
+        other.failures = [ConnectionError("no content today")]
+        call(capture, input="x")
+        assert capture.telemetry.flush(5)
+    lines = [record.getMessage() for record in caplog.records]
+    about = [line for line in lines if line.startswith("captured content: ")]
+    assert [("no content today" in line, "no events today" in line) for line in about] == [
+        (True, False)
+    ]
+    assert any("no events today" in line for line in lines)
+
+
 def test_content_that_is_refused_changes_nothing_for_events() -> None:
     with captured(service="s", capture_content="all") as capture:
         other = capture.sender.for_topic("tokentide.content.v1")
