@@ -1,0 +1,373 @@
+"""The layout of clients that are not installed with the tests: the classes and methods we patch.
+
+Names, signatures, which function is a generator, a coroutine or a context manager, and what calls
+what are those of google-genai 3.4.0, mistralai 3.7.0, cohere 7.3.1 and botocore 1.44.5; the real
+packages were run over transports in memory with the same results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+Json = dict[str, Any]
+
+# -- google.genai ---------------------------------------------------------------------------------
+
+GEMINI: Json = {
+    "candidates": [{"content": {"parts": [{"text": "hi"}]}, "finish_reason": "STOP"}],
+    "usage_metadata": {"prompt_token_count": 10, "candidates_token_count": 2},
+    "model_version": "gemini-2.5-flash",
+    "response_id": "g1",
+}
+
+
+class BaseApiClient:
+    """The transport: retries inside, and what tells Gemini from Vertex AI."""
+
+    def __init__(self, *, vertexai: bool = False, failures: int = 0) -> None:
+        self.vertexai = vertexai
+        self.location = "us-central1" if vertexai else None
+        self._http_options = SimpleNamespace(
+            base_url="https://generativelanguage.googleapis.com/"
+            if not vertexai
+            else "https://us-central1-aiplatform.googleapis.com/"
+        )
+        self.failures = failures
+        self.sent = 0
+
+    def request(self) -> Any:
+        for _attempt in range(self.failures):
+            self._request_once()
+        return self._request_once()
+
+    async def async_request(self) -> Any:
+        for _attempt in range(self.failures):
+            await self._async_request_once()
+        return await self._async_request_once()
+
+    def _request_once(self) -> Any:
+        self.sent += 1
+        return attributes(GEMINI)
+
+    async def _async_request_once(self) -> Any:
+        self.sent += 1
+        return attributes(GEMINI)
+
+
+class Models:
+    """`client.models`."""
+
+    def __init__(self, api_client: BaseApiClient) -> None:
+        self._api_client = api_client
+
+    def generate_content(self, *, model: str, contents: Any, config: Any = None) -> Any:
+        self._generate_content(model=model, contents=contents, config=config)  # asks for a function
+        return self._generate_content(model=model, contents=contents, config=config)
+
+    def _generate_content(self, *, model: str, contents: Any, config: Any = None) -> Any:
+        return self._api_client.request()
+
+    def _generate_content_stream(
+        self, *, model: str, contents: Any, config: Any = None
+    ) -> Iterator[Any]:
+        yield self._api_client.request()
+        yield attributes(GEMINI)
+
+
+class AsyncModels:
+    """`client.aio.models`."""
+
+    def __init__(self, api_client: BaseApiClient) -> None:
+        self._api_client = api_client
+
+    async def _generate_content(self, *, model: str, contents: Any, config: Any = None) -> Any:
+        return await self._api_client.async_request()
+
+    async def _generate_content_stream(
+        self, *, model: str, contents: Any, config: Any = None
+    ) -> AsyncIterator[Any]:
+        first = await self._api_client.async_request()
+
+        async def chunks() -> AsyncIterator[Any]:
+            yield first
+            yield attributes(GEMINI)
+
+        return chunks()
+
+
+# -- mistralai ------------------------------------------------------------------------------------
+
+MISTRAL: Json = {
+    "id": "m1",
+    "object": "chat.completion",
+    "model": "mistral-small-latest",
+    "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
+}
+
+
+def _mistral_events() -> list[Any]:
+    delta = {"index": 0, "delta": {"content": "hi"}, "finish_reason": None}
+    ends = [{**MISTRAL, "choices": [delta], "usage": None}, MISTRAL]
+    return [attributes({"data": chunk}) for chunk in ends]
+
+
+class EventStream:
+    """What `stream` returns."""
+
+    def __init__(self) -> None:
+        self.response = SimpleNamespace(is_closed=False)
+        self.generator: Iterator[Any] = iter(_mistral_events())
+        self._closed = False
+
+    def __iter__(self) -> EventStream:
+        return self
+
+    def __next__(self) -> Any:
+        if self._closed:
+            raise StopIteration
+        return next(self.generator)
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._closed = True
+        self.response.is_closed = True
+
+
+class EventStreamAsync:
+    """What `stream_async` returns."""
+
+    def __init__(self) -> None:
+        async def events() -> AsyncIterator[Any]:
+            for event in _mistral_events():
+                yield event
+
+        self.generator: AsyncIterator[Any] = events()
+
+    def __aiter__(self) -> EventStreamAsync:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self.generator.__anext__()
+
+    async def __aenter__(self) -> EventStreamAsync:
+        return self
+
+    async def __aexit__(self, *_failure: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        pass
+
+
+class Chat:
+    """`client.chat`."""
+
+    def __init__(self) -> None:
+        server: tuple[str, Json] = ("https://api.mistral.ai", {})
+        self.sdk_configuration = SimpleNamespace(get_server_details=lambda: server)
+
+    def complete(self, *, model: str, messages: Any) -> Any:
+        return attributes(MISTRAL)
+
+    async def complete_async(self, *, model: str, messages: Any) -> Any:
+        return attributes(MISTRAL)
+
+    def stream(self, *, model: str, messages: Any) -> EventStream:
+        return EventStream()
+
+    async def stream_async(self, *, model: str, messages: Any) -> EventStreamAsync:
+        return EventStreamAsync()
+
+    def parse(self, _response_format: Any, **kwargs: Any) -> Any:
+        return self.complete(**kwargs)
+
+
+# -- cohere ---------------------------------------------------------------------------------------
+
+COHERE: Json = {
+    "id": "co1",
+    "finish_reason": "COMPLETE",
+    "message": {"role": "assistant", "content": [{"type": "text", "text": "hi"}]},
+    "usage": {"billed_units": {"input_tokens": 10.0, "output_tokens": 2.0}},
+}
+COHERE_EVENTS: list[Json] = [
+    {"type": "message-start", "id": "co1"},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "hi"}}}},
+    {
+        "type": "message-end",
+        "delta": {"finish_reason": "COMPLETE", "usage": COHERE["usage"]},
+    },
+]
+
+
+class HttpResponse:
+    """A raw response: `data` reads `_data`."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    @property
+    def data(self) -> Any:
+        return self._data
+
+
+class RawV2Client:
+    """What `V2Client` and `with_raw_response` call."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self._client_wrapper = SimpleNamespace(get_base_url=lambda: "https://api.cohere.com")
+        self._error = error
+        self.left = 0
+
+    def chat(self, *, model: str, messages: Any) -> HttpResponse:
+        return HttpResponse(attributes(COHERE))
+
+    @contextlib.contextmanager
+    def chat_stream(self, *, model: str, messages: Any) -> Iterator[HttpResponse]:
+        if self._error is not None:
+            raise self._error
+        try:
+            yield HttpResponse(attributes(event) for event in COHERE_EVENTS)
+        finally:
+            self.left += 1
+
+
+class AsyncRawV2Client:
+    """The same for coroutines."""
+
+    def __init__(self) -> None:
+        self._client_wrapper = SimpleNamespace(get_base_url=lambda: "https://api.cohere.com")
+
+    async def chat(self, *, model: str, messages: Any) -> HttpResponse:
+        return HttpResponse(attributes(COHERE))
+
+    @contextlib.asynccontextmanager
+    async def chat_stream(self, *, model: str, messages: Any) -> AsyncIterator[HttpResponse]:
+        async def events() -> AsyncIterator[Any]:
+            for event in COHERE_EVENTS:
+                yield attributes(event)
+
+        yield HttpResponse(events())
+
+
+class V2Client:
+    """`ClientV2` with what of it matters: a generator around the raw client's context manager."""
+
+    def __init__(self, raw: RawV2Client) -> None:
+        self._raw_client = raw
+
+    def chat_stream(self, **kwargs: Any) -> Iterator[Any]:
+        with self._raw_client.chat_stream(**kwargs) as response:
+            yield from response.data
+
+
+# -- botocore -------------------------------------------------------------------------------------
+
+CONVERSE: Json = {
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 10, "outputTokens": 2, "totalTokens": 12},
+    "ResponseMetadata": {"RequestId": "r1", "RetryAttempts": 1, "HTTPHeaders": {}},
+}
+CONVERSE_EVENTS: list[Json] = [
+    {"messageStart": {"role": "assistant"}},
+    {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "hi"}}},
+    {"messageStop": {"stopReason": "end_turn"}},
+    {"metadata": {"usage": CONVERSE["usage"]}},
+]
+INVOKED: Json = {
+    "RequestId": "r1",
+    "RetryAttempts": 0,
+    "HTTPHeaders": {
+        "x-amzn-bedrock-input-token-count": "10",
+        "x-amzn-bedrock-output-token-count": "2",
+    },
+}
+MESSAGE = (
+    b'{"type": "message", "id": "m", "stop_reason": "end_turn",'
+    b' "usage": {"input_tokens": 10, "output_tokens": 2}}'
+)
+
+
+class StreamingBody:
+    """The body of InvokeModel."""
+
+    def __init__(self) -> None:
+        self._left = MESSAGE
+
+    def read(self, amt: int | None = None) -> bytes:
+        taken = self._left[:amt]
+        self._left = self._left[len(taken) :]
+        return taken
+
+
+class AwsEventStream:
+    """The events of ConverseStream; iterating makes a generator."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def __iter__(self) -> Iterator[Json]:
+        yield from CONVERSE_EVENTS
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class BaseClient:
+    """A client of any service."""
+
+    def __init__(self) -> None:
+        self.meta = SimpleNamespace(
+            endpoint_url="https://bedrock-runtime.eu-west-1.amazonaws.com",
+            region_name="eu-west-1",
+        )
+
+    def _make_api_call(self, operation_name: str, api_params: Json) -> Any:
+        if operation_name == "Converse":
+            return CONVERSE
+        if operation_name == "ConverseStream":
+            return {"stream": AwsEventStream(), "ResponseMetadata": CONVERSE["ResponseMetadata"]}
+        if operation_name == "InvokeModel":
+            return {"body": StreamingBody(), "ResponseMetadata": INVOKED}
+        return {"Buckets": []}
+
+
+def attributes(value: Any) -> Any:
+    """Returns JSON as objects with attributes, as these clients give it out."""
+    if isinstance(value, dict):
+        return SimpleNamespace(**{name: attributes(item) for name, item in value.items()})
+    return [attributes(item) for item in value] if isinstance(value, list) else value
+
+
+def modules() -> dict[str, ModuleType]:
+    """Returns the fakes under the names of the real modules."""
+    layout: dict[str, dict[str, type]] = {
+        "google.genai._api_client": {"BaseApiClient": BaseApiClient},
+        "google.genai.models": {"Models": Models, "AsyncModels": AsyncModels},
+        "mistralai.client.chat": {"Chat": Chat},
+        "mistralai.client.utils.eventstreaming": {
+            "EventStream": EventStream,
+            "EventStreamAsync": EventStreamAsync,
+        },
+        "cohere.v2.raw_client": {
+            "RawV2Client": RawV2Client,
+            "AsyncRawV2Client": AsyncRawV2Client,
+        },
+        "botocore.client": {"BaseClient": BaseClient},
+        "botocore.eventstream": {"EventStream": AwsEventStream},
+        "botocore.response": {"StreamingBody": StreamingBody},
+    }
+    made = {}
+    for name, classes in layout.items():
+        made[name] = ModuleType(name)
+        vars(made[name]).update(classes)
+    return made

@@ -1,0 +1,248 @@
+"""Clients that are not installed here: their class layouts, see `tests.fakes.client_layouts`."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import tokentide
+from tests.fakes import client_layouts as fakes
+from tokentide.testing import Capture, captured
+from tokentide_schemas import EVENT_ADAPTER
+
+ASK: dict[str, Any] = {"model": "a-model", "messages": []}
+GEMINI: dict[str, Any] = {"model": "models/gemini-2.5-flash", "contents": "q"}
+
+
+@pytest.fixture
+def capture(monkeypatch: pytest.MonkeyPatch) -> Iterator[Capture]:
+    for name, module in fakes.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    with captured(service="s", linger_ms=1) as capture:
+        tokentide.instrument(telemetry=capture.telemetry)
+        try:
+            yield capture
+        finally:
+            tokentide.uninstrument()
+        for event in capture.events():
+            EVENT_ADAPTER.validate_python(event)
+
+
+def only(capture: Capture) -> dict[str, Any]:
+    (event,) = capture.requests
+    return event
+
+
+# -- google-genai ---------------------------------------------------------------------------------
+
+
+def test_gemini_has_one_event_per_request_also_where_functions_are_called(
+    capture: Capture,
+) -> None:
+    models = fakes.Models(fakes.BaseApiClient())
+    assert models.generate_content(**GEMINI).response_id == "g1"
+    assert len(capture.requests) == 2
+    event = capture.requests[0]
+    assert (event["provider"], event["operation"]) == ("gcp.gemini", "generate_content")
+    assert (event["request_model"], event["input_tokens"]) == ("gemini-2.5-flash", 10)
+    assert event["retry_count"] == 0
+
+
+def test_vertex_ai_is_told_apart_and_its_retries_are_counted(capture: Capture) -> None:
+    models = fakes.Models(fakes.BaseApiClient(vertexai=True, failures=2))
+    models._generate_content(**GEMINI)
+    event = only(capture)
+    assert (event["provider"], event["region"]) == ("gcp.vertex_ai", "us-central1")
+    assert event["retry_count"] == 2
+
+
+def test_a_gemini_stream_counts_from_its_first_step_and_not_before(capture: Capture) -> None:
+    api = fakes.BaseApiClient()
+    models = fakes.Models(api)
+    unread = models._generate_content_stream(**GEMINI)
+    del unread
+    gc.collect()
+    assert (capture.requests, api.sent) == ([], 0), "its request was never sent"
+    assert len(list(models._generate_content_stream(**GEMINI))) == 2
+    left = models._generate_content_stream(**GEMINI)
+    next(left)
+    left.close()  # type: ignore[attr-defined]
+    done, abandoned = capture.requests
+    assert (done["stream"], done["chunks"], done["input_tokens"]) == (True, 2, 10)
+    assert abandoned["chunks"] == 1
+
+
+def test_the_context_where_a_stream_was_made_holds_for_it(capture: Capture) -> None:
+    with tokentide.context(tenant="acme"):
+        stream = fakes.Models(fakes.BaseApiClient())._generate_content_stream(**GEMINI)
+    assert len(list(stream)) == 2
+    assert only(capture)["tenant"] == "acme"
+
+
+async def test_asynchronous_gemini_calls_are_recorded(capture: Capture) -> None:
+    models = fakes.AsyncModels(fakes.BaseApiClient(failures=1))
+    await models._generate_content(**GEMINI)
+    assert len([chunk async for chunk in await models._generate_content_stream(**GEMINI)]) == 2
+    assert [event["retry_count"] for event in capture.requests] == [1, 1]
+    assert [event.get("chunks") for event in capture.requests] == [None, 2]
+
+
+# -- mistralai ------------------------------------------------------------------------------------
+
+
+def test_mistral_calls_and_their_helpers_are_one_event_each(capture: Capture) -> None:
+    chat = fakes.Chat()
+    chat.complete(**ASK)
+    chat.parse(dict, **ASK)
+    first, second = capture.requests
+    assert (first["provider"], first["server_address"]) == ("mistral_ai", "api.mistral.ai")
+    assert (first["input_tokens"], second["input_tokens"]) == (10, 10)
+
+
+def test_a_mistral_stream_stays_what_it_is_and_ends_read_or_closed(capture: Capture) -> None:
+    stream = fakes.Chat().stream(**ASK)
+    assert type(stream) is fakes.EventStream
+    assert len(list(stream)) == 2
+    with fakes.Chat().stream(**ASK) as left:
+        next(left)
+    done, abandoned = capture.requests
+    assert (done["input_tokens"], done["status"], done["chunks"]) == (10, "ok", 2)
+    assert (abandoned["status"], abandoned["usage_source"]) == ("abandoned", "missing")
+
+
+async def test_asynchronous_mistral_calls_are_recorded(capture: Capture) -> None:
+    chat = fakes.Chat()
+    await chat.complete_async(**ASK)
+    assert len([event async for event in await chat.stream_async(**ASK)]) == 2
+    async with await chat.stream_async(**ASK) as left:
+        await anext(left)
+    assert [event["status"] for event in capture.requests] == ["ok", "ok", "abandoned"]
+
+
+# -- cohere ---------------------------------------------------------------------------------------
+
+
+def test_a_cohere_call_is_recorded_with_billed_tokens(capture: Capture) -> None:
+    assert fakes.RawV2Client().chat(**ASK).data.id == "co1"
+    event = only(capture)
+    assert (event["provider"], event["input_tokens"]) == ("cohere", 10)
+
+
+def test_cohere_streams_end_read_left_or_failed(capture: Capture) -> None:
+    raw = fakes.RawV2Client()
+    assert len(list(fakes.V2Client(raw).chat_stream(**ASK))) == 3
+    left = fakes.V2Client(raw).chat_stream(**ASK)
+    next(left)
+    left.close()  # type: ignore[attr-defined]
+    failing = fakes.V2Client(fakes.RawV2Client(ConnectionError("down"))).chat_stream(**ASK)
+    with pytest.raises(ConnectionError):
+        next(failing)
+    done, abandoned, failed = capture.requests
+    assert (done["input_tokens"], done["status"], done["chunks"]) == (10, "ok", 3)
+    assert abandoned["status"] == "abandoned"
+    assert (failed["status"], failed["error_type"]) == ("error", "connection")
+    assert raw.left == 2, "the client's own clean-up has run"
+
+
+def test_an_error_of_the_host_in_a_cohere_block_reaches_the_client(capture: Capture) -> None:
+    raw = fakes.RawV2Client()
+    with pytest.raises(KeyError), raw.chat_stream(**ASK) as response:
+        next(response.data)
+        raise KeyError("the host's")
+    assert (raw.left, only(capture)["status"]) == (1, "abandoned")
+
+
+async def test_asynchronous_cohere_calls_are_recorded(capture: Capture) -> None:
+    raw = fakes.AsyncRawV2Client()
+    await raw.chat(**ASK)
+    async with raw.chat_stream(**ASK) as response:
+        assert len([event async for event in response.data]) == 3
+    async with raw.chat_stream(**ASK) as response:
+        await anext(response.data)
+    assert [event["status"] for event in capture.requests] == ["ok", "ok", "abandoned"]
+
+
+# -- botocore -------------------------------------------------------------------------------------
+
+
+def test_converse_is_recorded_with_its_region_and_retries(capture: Capture) -> None:
+    answer = fakes.BaseClient()._make_api_call("Converse", {"modelId": "claude"})
+    assert answer is fakes.CONVERSE
+    event = only(capture)
+    assert (event["provider"], event["region"]) == ("aws.bedrock", "eu-west-1")
+    assert (event["request_model"], event["input_tokens"]) == ("claude", 10)
+    assert event["retry_count"] == 1
+
+
+def test_operations_of_other_services_are_no_events(capture: Capture) -> None:
+    assert fakes.BaseClient()._make_api_call("ListBuckets", {}) == {"Buckets": []}
+    assert capture.requests == []
+
+
+def test_converse_streams_end_read_closed_or_dropped(capture: Capture) -> None:
+    client = fakes.BaseClient()
+    stream = client._make_api_call("ConverseStream", {"modelId": "claude"})["stream"]
+    assert type(stream) is fakes.AwsEventStream
+    assert list(stream) == fakes.CONVERSE_EVENTS
+    closed = client._make_api_call("ConverseStream", {"modelId": "claude"})["stream"]
+    next(iter(closed))
+    closed.close()
+    client._make_api_call("ConverseStream", {"modelId": "claude"})
+    gc.collect()
+    done, left, dropped = capture.requests
+    assert (done["input_tokens"], done["chunks"], done["retry_count"]) == (10, 4, 1)
+    assert (left["status"], dropped["status"]) == ("abandoned", "abandoned")
+
+
+def test_the_body_of_invoke_model_belongs_to_the_host(capture: Capture) -> None:
+    client = fakes.BaseClient()
+    whole = client._make_api_call("InvokeModel", {"modelId": "claude"})
+    assert whole["body"].read() == fakes.MESSAGE
+    assert whole["body"].read() == b""
+    body = client._make_api_call("InvokeModel", {"modelId": "claude"})["body"]
+    assert b"".join(iter(lambda: body.read(10), b"")) == fakes.MESSAGE
+    client._make_api_call("InvokeModel", {"modelId": "claude"})
+    gc.collect()
+    read, in_pieces, unread = capture.requests
+    assert read["finish_reasons"] == in_pieces["finish_reasons"] == ["stop", "end_turn"]
+    assert [event["input_tokens"] for event in (read, in_pieces, unread)] == [10, 10, 10]
+    assert unread["status"] == "ok"
+
+
+# -- one client -----------------------------------------------------------------------------------
+
+
+def test_single_clients_of_these_packages_can_be_recorded(capture: Capture) -> None:
+    from types import SimpleNamespace
+
+    from tokentide.instrument import botocore, cohere, google_genai, mistralai
+    from tokentide.instrument.patches import Patches
+
+    tokentide.uninstrument()
+    telemetry, patches = capture.telemetry, Patches()
+    models = fakes.Models(fakes.BaseApiClient())
+    aio = SimpleNamespace(models=fakes.AsyncModels(fakes.BaseApiClient()))
+    google_genai.one(SimpleNamespace(models=models, aio=aio), telemetry, patches)
+    chat, raw, client = fakes.Chat(), fakes.RawV2Client(), fakes.BaseClient()
+    mistralai.one(SimpleNamespace(chat=chat), telemetry, patches)
+    both = SimpleNamespace(_v2=raw)
+    cohere.one(SimpleNamespace(with_raw_response=both), telemetry, patches)
+    botocore.one(client, telemetry, patches)
+
+    models._generate_content(**GEMINI)
+    chat.complete(**ASK)
+    raw.chat(**ASK)
+    list(fakes.V2Client(raw).chat_stream(**ASK))
+    client._make_api_call("Converse", {"modelId": "claude"})
+    fakes.Chat().complete(**ASK)  # another client
+    assert [event["provider"] for event in capture.requests] == [
+        "gcp.gemini",
+        "mistral_ai",
+        "cohere",
+        "cohere",
+        "aws.bedrock",
+    ]
