@@ -14,7 +14,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import decode_fold, footprint, latency, producer_emit, throughput
+from bench import decode_fold, footprint, latency, producer, producer_emit, throughput
 from bench.progress import say
 from bench.report import markdown
 
@@ -22,6 +22,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "footprint": footprint.measure,
+    "producer": producer.measure,
     "producer_emit": producer_emit.measure,
     "decode_fold": decode_fold.measure,
 }
