@@ -84,6 +84,14 @@ def test_a_throttled_call_raises_as_ever_and_is_one_event(
     event = only(capture)
     assert (event["status"], event["error_type"]) == ("error", "rate_limit")
     assert (event["error_code"], event["http_status"]) == ("ThrottlingException", 429)
+    assert "stream" not in event
+
+
+def test_a_stream_that_is_not_opened_is_a_failed_stream(capture: Capture, bedrock: Bedrock) -> None:
+    bedrock.status, bedrock.failures = 429, 1
+    with pytest.raises(exceptions.ClientError, match="slow down"):
+        bedrock.client.converse_stream(**ASK)
+    assert (only(capture)["status"], only(capture)["stream"]) == ("error", True)
 
 
 def test_repeated_attempts_are_counted_in_one_event(

@@ -49,14 +49,24 @@ def _is_content(event: Any) -> bool:
 
 
 _OPERATIONS = {
-    "Converse": Method("Converse", "bedrock_converse"),
-    "ConverseStream": Method(
-        "ConverseStream", "bedrock_converse", _wait_for_events("stream"), is_token=_is_content
-    ),
-    "InvokeModel": Method("InvokeModel", "bedrock_invoke", _wait_for_body),
-    "InvokeModelWithResponseStream": Method(
-        "InvokeModelWithResponseStream", "bedrock_invoke", _wait_for_events("body")
-    ),
+    method.name: method
+    for method in (
+        Method("Converse", "bedrock_converse"),
+        Method(
+            "ConverseStream",
+            "bedrock_converse",
+            _wait_for_events("stream"),
+            is_token=_is_content,
+            is_stream=True,
+        ),
+        Method("InvokeModel", "bedrock_invoke", _wait_for_body),
+        Method(
+            "InvokeModelWithResponseStream",
+            "bedrock_invoke",
+            _wait_for_events("body"),
+            is_stream=True,
+        ),
+    )
 }
 
 

@@ -39,7 +39,7 @@ _ASYNC = (
     Method("embed", "cohere", data_of, operation="embeddings", is_async=True),
     Method("rerank", "cohere", data_of, operation="rerank", is_async=True),
 )
-_STREAM = Method("chat_stream", "cohere", is_token=_has_content)
+_STREAM = Method("chat_stream", "cohere", is_token=_has_content, is_stream=True)
 
 
 def describe(raw: Any) -> Fields:

@@ -33,13 +33,20 @@ def _has_content(chunk: Any) -> bool:
 
 _SYNC = (
     Method("_generate_content", "gemini"),
-    Method("_generate_content_stream", "gemini", lazy_stream, is_token=_has_content),
+    Method(
+        "_generate_content_stream", "gemini", lazy_stream, is_token=_has_content, is_stream=True
+    ),
     Method("_embed_content", "gemini", operation="embeddings"),
 )
 _ASYNC = (
     Method("_generate_content", "gemini", is_async=True),
     Method(
-        "_generate_content_stream", "gemini", async_stream, is_token=_has_content, is_async=True
+        "_generate_content_stream",
+        "gemini",
+        async_stream,
+        is_token=_has_content,
+        is_async=True,
+        is_stream=True,
     ),
     Method("_embed_content", "gemini", operation="embeddings", is_async=True),
 )

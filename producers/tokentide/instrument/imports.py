@@ -33,7 +33,7 @@ class ImportWatch:
         """Runs `action(module)` now or after the module's import."""
         self._waiting[name] = action
         self._try(name)
-        if self not in sys.meta_path:
+        if name in self._waiting and self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
     def stop(self) -> None:

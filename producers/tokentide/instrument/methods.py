@@ -61,6 +61,7 @@ class Method:
         operation: The event's operation when it differs from the flavour's.
         is_token: Tells which chunk of a stream brings output.
         is_async: Whether it is a coroutine function.
+        is_stream: Whether its result is a stream, which no argument says.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Method:
     operation: str = ""
     is_token: IsToken = any_chunk
     is_async: bool = False
+    is_stream: bool = False
 
 
 class Recording:
@@ -97,6 +99,8 @@ class Recording:
                 "operation": method.operation or how.operation,
                 **self._describe(owner),
             }
+            if method.is_stream:
+                template["stream"] = True
             call = begin(self._telemetry, template, how, request)
             if call is not None:
                 call.is_token = method.is_token

@@ -38,8 +38,8 @@ def _watched_async(call: Call, stream: Any) -> Any:
 _COMPLETIONS = (
     Method("complete", "mistral"),
     Method("complete_async", "mistral", is_async=True),
-    Method("stream", "mistral", _watched),
-    Method("stream_async", "mistral", _watched_async, is_async=True),
+    Method("stream", "mistral", _watched, is_stream=True),
+    Method("stream_async", "mistral", _watched_async, is_async=True, is_stream=True),
 )
 _EMBEDDINGS = (
     Method("create", "mistral", operation="embeddings"),
