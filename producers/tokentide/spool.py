@@ -255,15 +255,15 @@ class Spool:
             if claim is None:
                 continue
             is_own = directory.name == self._producer_id  # of an earlier thread of this producer
-            found = 0
             for path in _segments(directory):
                 segment = self._load(path)
                 if segment is None:
                     continue
                 (self._own if is_own else self._left).append(segment)
+                if not is_own:
+                    self._counters.adopted += segment.events  # before `events`, for the books
                 self.size_bytes += segment.size_bytes
                 self.events += segment.events
-                found += segment.events
                 if not segment.has_unread:
                     self._remove(segment)
             if is_own:
@@ -271,7 +271,6 @@ class Spool:
                 self._made = 1 + max((int(s.path.stem) for s in self._own), default=-1)
             elif any(segment.path.parent == directory for segment in self._left):
                 self._left_claims.append(claim)
-                self._counters.adopted += found
             else:
                 claim.release()
 

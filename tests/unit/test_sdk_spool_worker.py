@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tests.unit.sdk_script import Script
-from tests.unit.test_sdk_telemetry import until
+from tests.unit.test_sdk_telemetry import StuckSender, until
 from tokentide import Telemetry
 from tokentide.testing import CaptureSender
 
@@ -159,6 +159,16 @@ def test_a_spool_that_can_not_be_used_changes_nothing_else(
     telemetry.close(5)
     assert seqs(sender) == list(range(500))
     assert len([m for m in caplog.messages if "can not be used" in m]) == 1
+
+
+def test_a_broker_that_never_answers_leaves_time_to_save_what_is_left(tmp_path: Path) -> None:
+    telemetry = Telemetry(sender=StuckSender(), spool_dir=str(tmp_path), queue_events=20_000)
+    emit(telemetry, 20_000)
+    assert telemetry.stats().retries == 0, "nobody knows yet that it is away"
+    telemetry.close(2.0)
+    stats = telemetry.stats()
+    assert stats.dropped_total == 0
+    assert stats.spooled == stats.emitted == 20_000
 
 
 AWAY = """
