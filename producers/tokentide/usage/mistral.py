@@ -12,13 +12,19 @@ from typing import Any
 
 from tokentide.usage import openai_chat
 from tokentide.usage.flavour import Flavour, StreamReading
-from tokentide.usage.openai_parts import choices_asked, limit_asked, read_common_request
+from tokentide.usage.openai_parts import (
+    choices_asked,
+    error_fields,
+    limit_asked,
+    read_common_request,
+)
 from tokentide.usage.openai_stream import ChatStream
 from tokentide.usage.reading import (
     Fields,
     Get,
     amount,
     count,
+    finish_fields,
     getter,
     items,
     kept,
@@ -102,15 +108,68 @@ def read_response(response: object) -> Fields:
     return fields
 
 
-class MistralStream:
-    """Reads the events of a streamed chat, or of a streamed transcription."""
+class ConversationStream:
+    """Reads the events of a streamed conversation; no event of it says why an answer ends."""
 
-    __slots__ = ("_chat", "_is_known", "_is_speech", "_speech")
+    __slots__ = ("_call", "_calls", "_end", "_fields")
 
     def __init__(self) -> None:
-        self._chat = ChatStream(read_usage)
-        self._speech: Fields = {}
-        self._is_known = self._is_speech = False
+        self._fields: Fields = {}
+        self._end: Fields = {}
+        self._call: object = None
+        self._calls = 0
+
+    def add(self, data: Any) -> None:
+        """Looks at one event."""
+        kind = data["type"] if type(data) is dict else data.type
+        if kind == "message.output.delta":
+            if "response_model" not in self._fields:
+                self._fields["response_model"] = label(read(data, "model"), 256)
+        elif kind == "function.call.delta":
+            call = label(read(data, "tool_call_id"))
+            if call != self._call:
+                self._call = call
+                self._calls += 1
+        elif kind == "conversation.response.started":
+            self._fields["conversation_id"] = label(read(data, "conversation_id"), 256)
+        elif kind == "conversation.response.done":
+            self._end = usage_fields(read_usage(read(data, "usage")))
+        elif kind == "conversation.response.error":
+            self._end = error_fields({"code": read(data, "code")})
+
+    def fields(self) -> Fields:
+        """Returns the event fields of what has arrived so far."""
+        fields = {"usage_source": "missing", "tool_calls_count": self._calls, **kept(self._fields)}
+        # A stream without its last event was cut off.
+        return {**fields, **(self._end or finish_fields(("error",)))}
+
+
+class SpeechStream:
+    """Reads the events of a streamed transcription."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self) -> None:
+        self._end: Fields = {"usage_source": "missing", "operation": "transcription"}
+
+    def add(self, data: Any) -> None:
+        """Looks at one event."""
+        if (data["type"] if type(data) is dict else data.type) == "transcription.done":
+            self._end = read_response(data)
+
+    def fields(self) -> Fields:
+        """Returns the event fields of what has arrived so far."""
+        return self._end
+
+
+class MistralStream:
+    """Reads the events of a streamed chat, conversation or transcription."""
+
+    __slots__ = ("_inner", "_is_known")
+
+    def __init__(self) -> None:
+        self._inner: StreamReading = ChatStream(read_usage)
+        self._is_known = False
 
     def add(self, chunk: Any) -> None:
         """Looks at one event, or at the chunk within it."""
@@ -118,19 +177,17 @@ class MistralStream:
             data = chunk.get("data", chunk) if type(chunk) is dict else chunk.data
             if not self._is_known:
                 self._is_known = True
-                self._is_speech = (label(read(data, "type")) or "").startswith("transcription.")
-            if not self._is_speech:
-                self._chat.add(data)
-            elif (data["type"] if type(data) is dict else data.type) == "transcription.done":
-                self._speech = read_response(data)
+                kind = label(read(data, "type"))  # chunks of chats have none
+                if kind is not None:
+                    is_speech = kind.startswith("transcription.")
+                    self._inner = SpeechStream() if is_speech else ConversationStream()
+            self._inner.add(data)
         except Exception:  # an event of the host's own making; the others still count
             return
 
     def fields(self) -> Fields:
         """Returns the event fields of what has arrived so far."""
-        if self._is_speech:
-            return self._speech or {"usage_source": "missing", "operation": "transcription"}
-        return self._chat.fields()
+        return self._inner.fields()
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
