@@ -18,8 +18,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from tokentide_jobs.core.records import split_record
+from tests.otlp_requests import Request, attributes
+from tokentide_jobs.core.formats import events_in
 from tokentide_jobs.embedded.stack import Stack, worker_environment
+from tokentide_schemas.topics import OTLP
 
 FAST_WORKER = {
     "TOKENTIDE_SESSION_TIMEOUT_MS": "1000",
@@ -113,9 +115,11 @@ class Traffic:
                 await producer.start()
                 until = time.monotonic() + 2
                 while time.monotonic() < until and not self._ended.is_set():
-                    value = record_value(self._chance)
-                    self.events += len(split_record(value))
-                    await producer.send_and_wait(self._info.events_topic, value)
+                    topic, value = self._info.events_topic, record_value(self._chance)
+                    if self._chance.random() < 0.2:
+                        topic, value = OTLP.name, request_value(self._chance)
+                    self.events += len(events_in(topic, value))
+                    await producer.send_and_wait(topic, value)
                     await asyncio.sleep(self._pause_s)
                 await producer.stop()
 
@@ -134,6 +138,24 @@ def record_value(chance: random.Random) -> bytes:
     if kind < 0.3:
         lines.insert(chance.randrange(len(lines)), b'{"type": "stats", "event_id": 1}')
     return b"\n".join(lines)
+
+
+def request_value(chance: random.Random) -> bytes:
+    """What a Collector writes: spans of calls and of other things, or rubbish."""
+    if chance.random() < 0.1:
+        return chance.choice([b"", b"[]", b"{", b"{}", b'{"resourceMetrics": []}'])
+    request = Request(service=chance.choice(["chat", "search"]))
+    for _ in range(chance.randint(1, 8)):
+        held: dict[str, object] = {
+            "gen_ai.operation.name": chance.choice(["chat", "chat", "invoke_agent"]),
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.usage.input_tokens": chance.randrange(1, 5_000),
+            "gen_ai.usage.output_tokens": chance.randrange(1, 900),
+        }
+        ids = f"{chance.getrandbits(127) + 1:032x}", f"{chance.getrandbits(63) + 1:016x}"
+        request.span("span", *ids, time.time_ns() - chance.randrange(10**10), attributes(**held))
+    return request.encode()
 
 
 def request_event(chance: random.Random) -> dict[str, Any]:

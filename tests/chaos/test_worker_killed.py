@@ -16,10 +16,12 @@ import pytest
 
 from tests.chaos.live import LiveWorker, Traffic, verified, wait_until
 from tokentide_jobs.embedded.stack import Stack
+from tokentide_schemas.topics import EVENTS, OTLP
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 
 KILLS = 20
+PARTITIONS = EVENTS.partitions + OTLP.partitions
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,9 @@ def test_a_frozen_worker_that_wakes_up_after_losing_its_partitions_does_no_harm(
             with LiveWorker(stack, tmp_path / "heir.log") as heir:
                 heir.wait_for("batch_done", 6)
                 zombie.thaw()
-                wait_until(lambda: len(zombie.events("partition_assigned")) > 4, 60, "a rejoin")
+                wait_until(
+                    lambda: len(zombie.events("partition_assigned")) > PARTITIONS, 60, "a rejoin"
+                )
                 heir.wait_for("batch_done", 9)
         report = verified(stack)
     assert report["ok"], report
@@ -77,7 +81,7 @@ def test_sigterm_finishes_the_batches_in_hand_and_exits_with_zero(
         LiveWorker(stack, tmp_path / "w.log", TOKENTIDE_BATCH_AGE_MS="60000") as worker,
         Traffic(stack, records_per_s=40, seed=2),
     ):
-        worker.wait_for("partition_assigned", 4)
+        worker.wait_for("partition_assigned", PARTITIONS)
         time.sleep(1.5)  # records wait in memory: no batch is due for a minute
         assert worker.stop() == 0
     drained = [event for event in worker.events("batch_done") if event["reason"] == "drain"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -158,7 +158,7 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
         windows_from_us, windows_until_us = bounds[0], bounds[1] + 1
     windows = reader.windows(windows_from_us, windows_until_us, now_us)
     intents = reader.intents()
-    states = _log_states(log)
+    states = _log_states(log, {batch.log for batch in batches})
     wanted = {(batch.log, batch.start) for batch in batches}
     return Facts(
         batches=batches,
@@ -176,13 +176,19 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     )
 
 
-def _log_states(log: _Logs) -> dict[LogPartition, LogState]:
-    """Return where each partition of the present logs begins and ends."""
-    return {
-        LogPartition(log_id, topic, partition): LogState(held.start, held.end)
-        for topic, log_id in log.ids.items()
-        for partition, held in asyncio.run(offset_ranges(log.bootstrap, topic)).items()
-    }
+def _log_states(log: _Logs, known: Set[LogPartition]) -> dict[LogPartition, LogState]:
+    """Return where each partition of the present logs begins and ends.
+
+    Of a Collector's topic that nobody uses there is nothing to say: partitions without a record and
+    without a batch are left out.
+    """
+    states = {}
+    for topic, log_id in log.ids.items():
+        for partition, held in asyncio.run(offset_ranges(log.bootstrap, topic)).items():
+            where = LogPartition(log_id, topic, partition)
+            if held.end or topic == log.topic or where in known:
+                states[where] = LogState(held.start, held.end)
+    return states
 
 
 def _pending_offsets(reader: StoreReader, log: _Logs) -> int:

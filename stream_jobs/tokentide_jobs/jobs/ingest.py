@@ -122,10 +122,11 @@ class IngestJob:
             for topic in sorted({tp.topic for tp in new})
         }
         committed = await self._consumer().committed(new)
-        for tp in sorted(new):
-            at = await self._begin(tp, ranges[tp.topic][tp.partition], committed[tp])
-            if at is not None:
-                begin[tp] = at
+        ordered = sorted(new)
+        found = await asyncio.gather(
+            *(self._begin(tp, ranges[tp.topic][tp.partition], committed[tp]) for tp in ordered)
+        )
+        begin |= {tp: at for tp, at in zip(ordered, found, strict=True) if at is not None}
         self._health.starting("")
         return begin
 
