@@ -12,11 +12,15 @@ help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # One stamp per set of extras: a second run finds it and needs no network.
-$(VENV)/.installed-dev: pyproject.toml
+$(VENV)/.installed-stack: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Tokentide needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "python3 -m venv failed: on Debian install the package python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[pipeline,embedded]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-stack
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
@@ -24,13 +28,13 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
-demo: $(VENV)/.installed-dev ## Start the embedded stack, replay real traffic, print what it cost, prove nothing was lost
+demo: $(VENV)/.installed-stack ## Start the embedded stack, replay real traffic, print what it cost, prove nothing was lost
 	$(BIN)/tokentide demo
 
 test: $(VENV)/.installed-dev ## Run every test
 	$(BIN)/python -m pytest
 
-up: $(VENV)/.installed-dev ## Run the embedded stack until Ctrl-C
+up: $(VENV)/.installed-stack ## Run the embedded stack until Ctrl-C
 	$(BIN)/tokentide up
 
 lint: $(VENV)/.installed-dev ## Check style
