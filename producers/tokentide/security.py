@@ -168,9 +168,26 @@ def without_secrets(settings: Settings, text: str) -> str:
     return text
 
 
+def _unused(settings: Settings) -> list[str]:
+    """Returns the variables of what is set for TLS or a login that does not take place."""
+    names = Settings.variables()
+    for_tls = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file", "kafka_key_password")
+    for_login = ("kafka_username", "kafka_password", "kafka_token", "kafka_token_file")
+    unused = [] if uses_tls(settings) else [*for_tls]
+    if settings.kafka_sasl == "none":
+        unused += for_login
+    return [names[name] for name in unused if getattr(settings, name)]
+
+
 def warnings_for(settings: Settings) -> list[str]:
     """Returns what is allowed but should be known: it is logged once for each connection."""
     found = []
+    unused = _unused(settings)
+    if unused:
+        found.append(
+            f"{' and '.join(unused)} without effect: TOKENTIDE_KAFKA_SECURITY is "
+            f"{settings.kafka_security}; ssl, sasl_plaintext or sasl_ssl would use more"
+        )
     if uses_tls(settings) and not settings.kafka_verify:
         found.append(
             "TOKENTIDE_KAFKA_VERIFY is false: whoever answers is trusted, so passwords and events "

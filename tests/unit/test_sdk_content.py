@@ -162,6 +162,7 @@ def call(capture: Any, **texts: object) -> None:
 def test_by_default_no_text_is_read_kept_or_sent() -> None:
     with captured(service="s") as capture:
         assert not capture.telemetry.settings.reads_content
+        assert capture.telemetry._engine.gate is None
         call(capture, input=MESSAGES, output="PRIVATE")
         event: Event = {"type": "request"}
         content.capture(capture.telemetry.settings, event, input=MESSAGES)

@@ -240,3 +240,13 @@ def test_what_is_unsafe_but_allowed_is_warned_of() -> None:
     trusting = Settings.load({"kafka_security": "ssl", "kafka_verify": "false"}, {})
     assert "whoever answers" in warnings_for(trusting)[0]
     assert warnings_for(Settings.load({"kafka_security": "ssl"}, {})) == []
+
+
+def test_what_is_set_for_tls_or_a_login_that_does_not_take_place_is_named() -> None:
+    (warning,) = warnings_for(Settings.load({"kafka_ca_file": __file__, **LOGIN}, {}))
+    for name in ("CA_FILE", "USERNAME", "PASSWORD", "SECURITY is plaintext"):
+        assert f"TOKENTIDE_KAFKA_{name}" in warning
+    (warning,) = warnings_for(Settings.load({"kafka_security": "ssl", **LOGIN}, {}))
+    assert warning.startswith("TOKENTIDE_KAFKA_USERNAME and TOKENTIDE_KAFKA_PASSWORD without")
+    assert "open-sesame" not in warning
+    assert warnings_for(Settings.load({}, {})) == []
