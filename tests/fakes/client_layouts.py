@@ -1,7 +1,7 @@
 """The layout of clients that are not installed with the tests: the classes and methods we patch.
 
 Names, signatures, which function is a generator, a coroutine or a context manager, and what calls
-what are those of google-genai 3.4.0, mistralai 3.7.0, cohere 7.3.1 and botocore 1.44.5; the real
+what are those of google-genai 3.4.0, mistralai 3.7.0 (1.12 for Azure) and cohere 7.3.1; the real
 packages were run over transports in memory with the same results.
 """
 
@@ -191,6 +191,47 @@ class Chat:
         return self.complete(**kwargs)
 
 
+class AzureChat(Chat):
+    """`client.chat` of the package for Azure that came with version 1."""
+
+    def __init__(self) -> None:
+        server: tuple[str, Json] = ("https://my.eastus2.models.ai.azure.com", {})
+        self.sdk_configuration = SimpleNamespace(get_server_details=lambda: server)
+
+    def complete(self, *, model: str, messages: Any) -> Any:
+        return attributes(MISTRAL)
+
+
+CONVERSATION: Json = {
+    "conversation_id": "conv1",
+    "outputs": [{"type": "message.output", "content": "hi", "model": "mistral-small-latest"}],
+    "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
+}
+
+
+class Conversations:
+    """`client.beta.conversations`."""
+
+    def __init__(self) -> None:
+        self.sdk_configuration = Chat().sdk_configuration
+
+    def append(self, *, conversation_id: str, inputs: Any) -> Any:
+        return attributes(CONVERSATION)
+
+    async def start_async(self, *, inputs: Any, agent_id: str) -> Any:
+        return attributes(CONVERSATION)
+
+    def start_stream(self, *, inputs: Any, model: str) -> EventStream:
+        stream = EventStream()
+        events = [
+            {"type": "conversation.response.started", "conversation_id": "conv1"},
+            {"type": "message.output.delta", "content": "hi", "model": "mistral-small-latest"},
+            {"type": "conversation.response.done", "usage": CONVERSATION["usage"]},
+        ]
+        stream.generator = (attributes({"data": event}) for event in events)
+        return stream
+
+
 # -- cohere ---------------------------------------------------------------------------------------
 
 COHERE: Json = {
@@ -270,77 +311,6 @@ class V2Client:
             yield from response.data
 
 
-# -- botocore -------------------------------------------------------------------------------------
-
-CONVERSE: Json = {
-    "stopReason": "end_turn",
-    "usage": {"inputTokens": 10, "outputTokens": 2, "totalTokens": 12},
-    "ResponseMetadata": {"RequestId": "r1", "RetryAttempts": 1, "HTTPHeaders": {}},
-}
-CONVERSE_EVENTS: list[Json] = [
-    {"messageStart": {"role": "assistant"}},
-    {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "hi"}}},
-    {"messageStop": {"stopReason": "end_turn"}},
-    {"metadata": {"usage": CONVERSE["usage"]}},
-]
-INVOKED: Json = {
-    "RequestId": "r1",
-    "RetryAttempts": 0,
-    "HTTPHeaders": {
-        "x-amzn-bedrock-input-token-count": "10",
-        "x-amzn-bedrock-output-token-count": "2",
-    },
-}
-MESSAGE = (
-    b'{"type": "message", "id": "m", "stop_reason": "end_turn",'
-    b' "usage": {"input_tokens": 10, "output_tokens": 2}}'
-)
-
-
-class StreamingBody:
-    """The body of InvokeModel."""
-
-    def __init__(self) -> None:
-        self._left = MESSAGE
-
-    def read(self, amt: int | None = None) -> bytes:
-        taken = self._left[:amt]
-        self._left = self._left[len(taken) :]
-        return taken
-
-
-class AwsEventStream:
-    """The events of ConverseStream; iterating makes a generator."""
-
-    def __init__(self) -> None:
-        self.is_closed = False
-
-    def __iter__(self) -> Iterator[Json]:
-        yield from CONVERSE_EVENTS
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-class BaseClient:
-    """A client of any service."""
-
-    def __init__(self) -> None:
-        self.meta = SimpleNamespace(
-            endpoint_url="https://bedrock-runtime.eu-west-1.amazonaws.com",
-            region_name="eu-west-1",
-        )
-
-    def _make_api_call(self, operation_name: str, api_params: Json) -> Any:
-        if operation_name == "Converse":
-            return CONVERSE
-        if operation_name == "ConverseStream":
-            return {"stream": AwsEventStream(), "ResponseMetadata": CONVERSE["ResponseMetadata"]}
-        if operation_name == "InvokeModel":
-            return {"body": StreamingBody(), "ResponseMetadata": INVOKED}
-        return {"Buckets": []}
-
-
 def attributes(value: Any) -> Any:
     """Returns JSON as objects with attributes, as these clients give it out."""
     if isinstance(value, dict):
@@ -354,6 +324,8 @@ def modules() -> dict[str, ModuleType]:
         "google.genai._api_client": {"BaseApiClient": BaseApiClient},
         "google.genai.models": {"Models": Models, "AsyncModels": AsyncModels},
         "mistralai.client.chat": {"Chat": Chat},
+        "mistralai.client.conversations": {"Conversations": Conversations},
+        "mistralai_azure.chat": {"Chat": AzureChat},
         "mistralai.client.utils.eventstreaming": {
             "EventStream": EventStream,
             "EventStreamAsync": EventStreamAsync,
@@ -362,9 +334,6 @@ def modules() -> dict[str, ModuleType]:
             "RawV2Client": RawV2Client,
             "AsyncRawV2Client": AsyncRawV2Client,
         },
-        "botocore.client": {"BaseClient": BaseClient},
-        "botocore.eventstream": {"EventStream": AwsEventStream},
-        "botocore.response": {"StreamingBody": StreamingBody},
     }
     made = {}
     for name, classes in layout.items():

@@ -123,6 +123,24 @@ async def test_asynchronous_mistral_calls_are_recorded(capture: Capture) -> None
     assert [event["status"] for event in capture.requests] == ["ok", "ok", "abandoned"]
 
 
+async def test_mistral_conversations_are_recorded_with_the_model_that_answered(
+    capture: Capture,
+) -> None:
+    conversations = fakes.Conversations()
+    conversations.append(conversation_id="conv1", inputs="q")
+    await conversations.start_async(inputs="q", agent_id="an-agent")
+    assert len(list(conversations.start_stream(inputs="q", model="a-model"))) == 3
+    for event in capture.requests:
+        assert (event["response_model"], event["input_tokens"]) == ("mistral-small-latest", 10)
+        assert (event["conversation_id"], event["status"]) == ("conv1", "ok")
+    assert [event.get("chunks") for event in capture.requests] == [None, None, 3]
+
+
+def test_mistral_on_azure_is_told_apart(capture: Capture) -> None:
+    fakes.AzureChat().complete(**ASK)
+    assert only(capture)["provider"] == "azure.ai.inference"
+
+
 # -- cohere ---------------------------------------------------------------------------------------
 
 
@@ -166,60 +184,13 @@ async def test_asynchronous_cohere_calls_are_recorded(capture: Capture) -> None:
     assert [event["status"] for event in capture.requests] == ["ok", "ok", "abandoned"]
 
 
-# -- botocore -------------------------------------------------------------------------------------
-
-
-def test_converse_is_recorded_with_its_region_and_retries(capture: Capture) -> None:
-    answer = fakes.BaseClient()._make_api_call("Converse", {"modelId": "claude"})
-    assert answer is fakes.CONVERSE
-    event = only(capture)
-    assert (event["provider"], event["region"]) == ("aws.bedrock", "eu-west-1")
-    assert (event["request_model"], event["input_tokens"]) == ("claude", 10)
-    assert event["retry_count"] == 1
-
-
-def test_operations_of_other_services_are_no_events(capture: Capture) -> None:
-    assert fakes.BaseClient()._make_api_call("ListBuckets", {}) == {"Buckets": []}
-    assert capture.requests == []
-
-
-def test_converse_streams_end_read_closed_or_dropped(capture: Capture) -> None:
-    client = fakes.BaseClient()
-    stream = client._make_api_call("ConverseStream", {"modelId": "claude"})["stream"]
-    assert type(stream) is fakes.AwsEventStream
-    assert list(stream) == fakes.CONVERSE_EVENTS
-    closed = client._make_api_call("ConverseStream", {"modelId": "claude"})["stream"]
-    next(iter(closed))
-    closed.close()
-    client._make_api_call("ConverseStream", {"modelId": "claude"})
-    gc.collect()
-    done, left, dropped = capture.requests
-    assert (done["input_tokens"], done["chunks"], done["retry_count"]) == (10, 4, 1)
-    assert (left["status"], dropped["status"]) == ("abandoned", "abandoned")
-
-
-def test_the_body_of_invoke_model_belongs_to_the_host(capture: Capture) -> None:
-    client = fakes.BaseClient()
-    whole = client._make_api_call("InvokeModel", {"modelId": "claude"})
-    assert whole["body"].read() == fakes.MESSAGE
-    assert whole["body"].read() == b""
-    body = client._make_api_call("InvokeModel", {"modelId": "claude"})["body"]
-    assert b"".join(iter(lambda: body.read(10), b"")) == fakes.MESSAGE
-    client._make_api_call("InvokeModel", {"modelId": "claude"})
-    gc.collect()
-    read, in_pieces, unread = capture.requests
-    assert read["finish_reasons"] == in_pieces["finish_reasons"] == ["stop", "end_turn"]
-    assert [event["input_tokens"] for event in (read, in_pieces, unread)] == [10, 10, 10]
-    assert unread["status"] == "ok"
-
-
 # -- one client -----------------------------------------------------------------------------------
 
 
 def test_single_clients_of_these_packages_can_be_recorded(capture: Capture) -> None:
     from types import SimpleNamespace
 
-    from tokentide.instrument import botocore, cohere, google_genai, mistralai
+    from tokentide.instrument import cohere, google_genai, mistralai
     from tokentide.instrument.patches import Patches
 
     tokentide.uninstrument()
@@ -227,22 +198,19 @@ def test_single_clients_of_these_packages_can_be_recorded(capture: Capture) -> N
     models = fakes.Models(fakes.BaseApiClient())
     aio = SimpleNamespace(models=fakes.AsyncModels(fakes.BaseApiClient()))
     google_genai.one(SimpleNamespace(models=models, aio=aio), telemetry, patches)
-    chat, raw, client = fakes.Chat(), fakes.RawV2Client(), fakes.BaseClient()
+    chat, raw = fakes.Chat(), fakes.RawV2Client()
     mistralai.one(SimpleNamespace(chat=chat), telemetry, patches)
     both = SimpleNamespace(_v2=raw)
     cohere.one(SimpleNamespace(with_raw_response=both), telemetry, patches)
-    botocore.one(client, telemetry, patches)
 
     models._generate_content(**GEMINI)
     chat.complete(**ASK)
     raw.chat(**ASK)
     list(fakes.V2Client(raw).chat_stream(**ASK))
-    client._make_api_call("Converse", {"modelId": "claude"})
     fakes.Chat().complete(**ASK)  # another client
     assert [event["provider"] for event in capture.requests] == [
         "gcp.gemini",
         "mistral_ai",
         "cohere",
         "cohere",
-        "aws.bedrock",
     ]

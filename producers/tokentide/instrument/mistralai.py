@@ -1,4 +1,4 @@
-"""The mistralai package: chat, agents, fill-in-the-middle, embeddings and documents.
+"""The mistralai package: chat, agents, conversations, embeddings, documents and speech to text.
 
 The package repeats requests inside its transport and does not say so: `retry_count` stays absent.
 """
@@ -35,6 +35,10 @@ def _watched_async(call: Call, stream: Any) -> Any:
     return stream
 
 
+def _is_output(event: Any) -> bool:
+    return str(event.data.type).startswith(("message.output", "function.call"))
+
+
 _COMPLETIONS = (
     Method("complete", "mistral"),
     Method("complete_async", "mistral", is_async=True),
@@ -49,14 +53,55 @@ _OCR = (
     Method("process", "mistral", operation="ocr"),
     Method("process_async", "mistral", operation="ocr", is_async=True),
 )
+_TRANSCRIPTIONS = (
+    Method("complete", "mistral", operation="transcription"),
+    Method("complete_async", "mistral", operation="transcription", is_async=True),
+    Method("stream", "mistral", _watched, operation="transcription", is_stream=True),
+    Method(
+        "stream_async",
+        "mistral",
+        _watched_async,
+        operation="transcription",
+        is_async=True,
+        is_stream=True,
+    ),
+)
+_CONVERSATIONS = tuple(
+    method
+    for name in ("start", "append", "restart")
+    for method in (
+        Method(name, "mistral"),
+        Method(f"{name}_async", "mistral", is_async=True),
+        Method(f"{name}_stream", "mistral", _watched, is_token=_is_output, is_stream=True),
+        Method(
+            f"{name}_stream_async",
+            "mistral",
+            _watched_async,
+            is_token=_is_output,
+            is_async=True,
+            is_stream=True,
+        ),
+    )
+)
 _RESOURCES = (
     ("chat", "Chat", _COMPLETIONS),
     ("agents", "Agents", _COMPLETIONS),
     ("fim", "Fim", _COMPLETIONS),
     ("embeddings", "Embeddings", _EMBEDDINGS),
     ("ocr", "Ocr", _OCR),
+    ("transcriptions", "Transcriptions", _TRANSCRIPTIONS),
+    ("conversations", "Conversations", _CONVERSATIONS),
 )
-_LAYOUTS = ("mistralai.client", "mistralai")
+_GROUPS = {"transcriptions": "audio", "conversations": "beta"}
+"""Resource, and the attribute of the client that has it."""
+_LAYOUTS = (
+    "mistralai.client",
+    "mistralai.azure.client",
+    "mistralai.gcp.client",
+    "mistralai",
+    "mistralai_azure",
+    "mistralai_gcp",
+)
 """Where the resources are in version 2 and later, and before."""
 
 
@@ -101,6 +146,7 @@ def following(patches: Patches) -> dict[str, Action]:
 def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Records the calls of one client object."""
     for name, _kind, methods in _RESOURCES:
-        resource = getattr(client, name, None)
+        group = getattr(client, _GROUPS[name], None) if name in _GROUPS else client
+        resource = getattr(group, name, None)
         if resource is not None:
             record_methods_of(resource, methods, describe, telemetry, patches)

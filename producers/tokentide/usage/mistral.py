@@ -95,9 +95,14 @@ def read_response(response: object) -> Fields:
     if get("choices") is not None:
         return fields
     if get("outputs") is not None:
-        calls = (label(read(entry, "type")) for entry in items(get("outputs")))
+        entries = items(get("outputs"))
+        calls = (label(read(entry, "type")) for entry in entries)
         fields["tool_calls_count"] = sum(kind == "function.call" for kind in calls)
-        fields.update(kept({"conversation_id": label(get("conversation_id"), 256)}))
+        models = (label(read(entry, "model"), 256) for entry in entries)
+        model = next((name for name in models if name), None)
+        fields.update(
+            kept({"conversation_id": label(get("conversation_id"), 256), "response_model": model})
+        )
     elif label(get("text")) is not None:
         fields["operation"] = "transcription"
     elif _is_embedding(get):
