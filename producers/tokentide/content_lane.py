@@ -61,6 +61,11 @@ class ContentLane:
         worker = self._worker
         return len(self.buffer) + (worker.queued if worker is not None else 0)
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the latest attempt to send failed."""
+        return self.counters.is_failing
+
     def make_sender(self, given: FrameSender | None, producer_id: str) -> FrameSender:
         """Returns the lane's own connection; on the background thread.
 

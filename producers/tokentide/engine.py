@@ -337,7 +337,7 @@ class Engine:
             put_stats=self.put_stats,
             total_dropped=lambda: sum(self.dropped().values()),
             # Whoever closes wants to put in a last word, so the thread does not end by itself then.
-            is_orphaned=lambda: self._is_orphaned() and not self.is_closed,
+            is_orphaned=lambda: self._is_orphaned() and not self.is_closed and self._is_said(),
             backlog=backlog,
             log=self._log,
         )
@@ -350,6 +350,11 @@ class Engine:
 
         sender = lane.make_sender(self._sender, self.producer_id)
         return lane.make_worker(sender, Encoder(self._base_fields(), self.ids, lane.counters))
+
+    def _is_said(self) -> bool:
+        """Whether no content waits that can be expected to leave."""
+        lane = self.gate.lane if self.gate is not None else None
+        return lane is None or lane.is_stuck or not lane.queued
 
     def _base_fields(self) -> dict[str, object]:
         settings = self.settings

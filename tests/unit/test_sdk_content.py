@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import gc
+import threading
+import time
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 
-from tokentide import content, content_texts
+from tokentide import Telemetry, content, content_texts
 from tokentide.content_lane import QUEUE_CHARS, ContentLane
 from tokentide.content_texts import StreamText, input_texts, output_texts
 from tokentide.log import RareLog
@@ -342,8 +346,6 @@ def test_a_sender_of_the_host_that_knows_no_other_topic_sends_events_only() -> N
     class OneTopic(CaptureSender):
         for_topic = None  # type: ignore[assignment]
 
-    from tokentide import Telemetry
-
     sender = OneTopic()
     with Telemetry(sender=sender, service="s", capture_content="all") as telemetry:
         with telemetry.request() as recorder:
@@ -352,6 +354,32 @@ def test_a_sender_of_the_host_that_knows_no_other_topic_sends_events_only() -> N
         assert telemetry.flush(5)
         assert telemetry.stats().content["failed"] == 1
     assert "PRIVATE" not in str(sender.events)
+
+
+@pytest.mark.parametrize("is_stuck", [False, True])
+def test_a_forgotten_producer_sends_its_content_and_does_not_wait_where_it_can_not(
+    is_stuck: bool,
+) -> None:
+    sender = CaptureSender()
+    other = sender.for_topic("tokentide.content.v1")
+    other.connect_failures = [ConnectionError("no such topic")] * 1000 if is_stuck else []
+    telemetry = Telemetry(sender=sender, service="s", capture_content="all", linger_ms=1)
+    with telemetry.request() as recorder:
+        recorder.record_usage(input_tokens=1, output_tokens=1)
+        recorder.record_content(input="x")
+    del telemetry, recorder
+    gc.collect()
+    deadline_s = time.monotonic() + 10
+    while any(thread.name == "tokentide" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.002)
+    assert len(sender.events) == 1
+    assert len(other.events) == (0 if is_stuck else 1)
+
+
+def test_content_is_not_kept_on_the_disk(tmp_path: Path) -> None:
+    settings = Settings.load({"capture_content": "all", "spool_dir": str(tmp_path)}, {})
+    assert ContentLane(settings, RareLog()).settings.spool_dir == ""
 
 
 def test_the_counters_of_content_are_in_the_stats_event() -> None:
