@@ -86,7 +86,7 @@ VALUES: dict[str, Callable[[], object]] = {
     "endless": Endless,
     "recursive dict": recursive_dict,
     "recursive list": recursive_list,
-    "deep": lambda: deep(100_000),
+    "deep": lambda: deep(5_000),
     "huge int": lambda: 10**6000,
     "long int": lambda: LongInt(7),
     "nan": lambda: float("nan"),

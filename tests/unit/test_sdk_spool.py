@@ -144,7 +144,7 @@ def test_a_crash_at_any_moment_repeats_what_was_not_settled_and_nothing_else(
 def test_a_torn_tail_costs_the_frame_that_was_torn(tmp_path: Path) -> None:
     path = tmp_path / "00000000.seg"
     segment = Segment.create(path)
-    ends = [segment.append(pack(f, ME), f) for f in (frame(n) for n in range(4))]
+    ends = [segment.append(pack(f, ME), f) for f in (frame(n, size_bytes=8) for n in range(3))]
     segment.rest()
     whole = path.read_bytes()
     for size_bytes in range(ends[0], len(whole)):
@@ -159,7 +159,7 @@ def test_a_torn_tail_costs_the_frame_that_was_torn(tmp_path: Path) -> None:
 
 def test_no_flipped_bit_is_ever_read_as_an_event(tmp_path: Path) -> None:
     path = tmp_path / "00000000.seg"
-    frames = [frame(n) for n in range(2)]
+    frames = [frame(n, size_bytes=8) for n in range(2)]
     segment = Segment.create(path)
     for one in frames:
         segment.append(pack(one, ME), one)
