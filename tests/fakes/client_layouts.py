@@ -240,6 +240,12 @@ COHERE: Json = {
     "message": {"role": "assistant", "content": [{"type": "text", "text": "hi"}]},
     "usage": {"billed_units": {"input_tokens": 10.0, "output_tokens": 2.0}},
 }
+COHERE_1: Json = {
+    "response_id": "co1",
+    "text": "hi",
+    "finish_reason": "COMPLETE",
+    "meta": {"billed_units": {"input_tokens": 10.0, "output_tokens": 2.0}},
+}
 COHERE_EVENTS: list[Json] = [
     {"type": "message-start", "id": "co1"},
     {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "hi"}}}},
@@ -300,6 +306,22 @@ class AsyncRawV2Client:
         yield HttpResponse(events())
 
 
+class RawBaseCohere(RawV2Client):
+    """The first API."""
+
+    def chat(self, *, message: str, model: str) -> HttpResponse:  # type: ignore[override]
+        return HttpResponse(attributes(COHERE_1))
+
+    @contextlib.contextmanager
+    def chat_stream(self, *, message: str, model: str) -> Iterator[HttpResponse]:  # type: ignore[override]
+        events: list[Json] = [
+            {"event_type": "stream-start", "generation_id": "co1"},
+            {"event_type": "text-generation", "text": "hi"},
+            {"event_type": "stream-end", "finish_reason": "COMPLETE", "response": COHERE_1},
+        ]
+        yield HttpResponse(attributes(event) for event in events)
+
+
 class V2Client:
     """`ClientV2` with what of it matters: a generator around the raw client's context manager."""
 
@@ -309,6 +331,16 @@ class V2Client:
     def chat_stream(self, **kwargs: Any) -> Iterator[Any]:
         with self._raw_client.chat_stream(**kwargs) as response:
             yield from response.data
+
+
+def amazon_hooks(service: str, aws_region: str) -> Any:
+    """Returns the HTTP client of `BedrockClientV2`: a hook sends its requests somewhere else."""
+
+    def _event_hook(_request: Any) -> str:
+        return f"{service}.{aws_region}"
+
+    _event_hook.__module__ = "cohere.aws_client"
+    return SimpleNamespace(httpx_client=SimpleNamespace(event_hooks={"request": [_event_hook]}))
 
 
 def attributes(value: Any) -> Any:
@@ -333,6 +365,10 @@ def modules() -> dict[str, ModuleType]:
         "cohere.v2.raw_client": {
             "RawV2Client": RawV2Client,
             "AsyncRawV2Client": AsyncRawV2Client,
+        },
+        "cohere.raw_base_client": {
+            "RawBaseCohere": RawBaseCohere,
+            "AsyncRawBaseCohere": AsyncRawV2Client,
         },
     }
     made = {}

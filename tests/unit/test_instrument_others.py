@@ -166,6 +166,25 @@ def test_cohere_streams_end_read_left_or_failed(capture: Capture) -> None:
     assert raw.left == 2, "the client's own clean-up has run"
 
 
+def test_the_first_api_of_cohere_is_recorded_too(capture: Capture) -> None:
+    raw = fakes.RawBaseCohere()
+    raw.chat(message="q", model="a-model")
+    with raw.chat_stream(message="q", model="a-model") as response:
+        assert len(list(response.data)) == 3
+    for event in capture.requests:
+        assert (event["input_tokens"], event["finish_reasons"]) == (10, ["stop", "COMPLETE"])
+
+
+@pytest.mark.parametrize("service", ["bedrock", "sagemaker"])
+def test_cohere_on_amazons_servers_is_told_apart(capture: Capture, service: str) -> None:
+    raw = fakes.RawV2Client()
+    raw._client_wrapper.httpx_client = fakes.amazon_hooks(service, "us-west-2")
+    raw.chat(**ASK)
+    event = only(capture)
+    assert (event["provider"], event["region"]) == (f"aws.{service}", "us-west-2")
+    assert "server_address" not in event
+
+
 def test_an_error_of_the_host_in_a_cohere_block_reaches_the_client(capture: Capture) -> None:
     raw = fakes.RawV2Client()
     with pytest.raises(KeyError), raw.chat_stream(**ASK) as response:

@@ -1,6 +1,6 @@
-"""The cohere package: chat, embeddings and rerank of its second API.
+"""The cohere package: chat, embeddings, rerank and, of its first API, classify.
 
-What is patched is the raw client that the ordinary one calls, so that raw responses count as well.
+What is patched are the raw clients that the others call, so that raw responses count as well.
 """
 
 from __future__ import annotations
@@ -26,38 +26,69 @@ from tokentide.telemetry import Telemetry
 
 
 def _has_content(event: Any) -> bool:
-    return str(event.type) != "message-start"
+    kind = getattr(event, "type", None) or event.event_type  # second and first API
+    return kind not in ("message-start", "stream-start")
 
 
 _SYNC = (
     Method("chat", "cohere", data_of),
     Method("embed", "cohere", data_of, operation="embeddings"),
     Method("rerank", "cohere", data_of, operation="rerank"),
+    Method("classify", "cohere", data_of, operation="classify"),
 )
 _ASYNC = (
     Method("chat", "cohere", data_of, is_async=True),
     Method("embed", "cohere", data_of, operation="embeddings", is_async=True),
     Method("rerank", "cohere", data_of, operation="rerank", is_async=True),
+    Method("classify", "cohere", data_of, operation="classify", is_async=True),
 )
 _STREAM = Method("chat_stream", "cohere", is_token=_has_content, is_stream=True)
 
 
+_HOOKS = "cohere.aws_client"
+"""Module of the functions that send requests to Amazon's servers instead."""
+
+
 def describe(raw: Any) -> Fields:
     """Returns who answers a raw client."""
-    return describe_server(None, str(raw._client_wrapper.get_base_url()), "cohere")
+    wrapper = raw._client_wrapper
+    amazon = _describe_amazon(wrapper)
+    return amazon or describe_server(None, str(wrapper.get_base_url()), "cohere")
+
+
+def _describe_amazon(wrapper: Any) -> Fields:
+    """Returns service and region of a client for Bedrock or SageMaker, which has no address."""
+    try:
+        for hook in wrapper.httpx_client.httpx_client.event_hooks["request"]:
+            if hook.__module__ == _HOOKS:
+                values = (cell.cell_contents for cell in hook.__closure__)
+                known = dict(zip(hook.__code__.co_freevars, values, strict=True))
+                return {"provider": f"aws.{known['service']}", "region": str(known["aws_region"])}
+    except Exception:
+        return {}  # another layout, or a hook of the host's that is no function
+    return {}
 
 
 def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Returns what to do to which module of the package."""
 
-    def raw_clients(module: Any) -> None:
-        recording = Recording(_STREAM, describe, telemetry, patches)
-        record_methods(module.RawV2Client, _SYNC, describe, telemetry, patches)
-        record_methods(module.AsyncRawV2Client, _ASYNC, describe, telemetry, patches)
-        patches.wrap(module.RawV2Client, "chat_stream", _streaming(recording))
-        patches.wrap(module.AsyncRawV2Client, "chat_stream", _streaming_async(recording))
+    def recording(sync: str, asynchronous: str) -> Action:
+        def raw_clients(module: Any) -> None:
+            stream = Recording(_STREAM, describe, telemetry, patches)
+            for name, methods, make in (
+                (sync, _SYNC, _streaming),
+                (asynchronous, _ASYNC, _streaming_async),
+            ):
+                owner = getattr(module, name)
+                record_methods(owner, methods, describe, telemetry, patches)
+                patches.wrap(owner, "chat_stream", make(stream))
 
-    return {"cohere.v2.raw_client": raw_clients}
+        return raw_clients
+
+    return {
+        "cohere.v2.raw_client": recording("RawV2Client", "AsyncRawV2Client"),
+        "cohere.raw_base_client": recording("RawBaseCohere", "AsyncRawBaseCohere"),
+    }
 
 
 def following(patches: Patches) -> dict[str, Action]:
@@ -69,12 +100,19 @@ def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Records the calls of one client object."""
     both = client.with_raw_response
     # `ClientV2` puts two raw clients behind one; `Client` has the second API at `v2`.
-    raw = vars(both).get("_v2") or client.v2.with_raw_response
+    inside = [vars(both)[name] for name in ("_v1", "_v2") if name in vars(both)]
+    second = getattr(getattr(client, "v2", None), "with_raw_response", None)
+    for raw in inside or (both, second):
+        if raw is not None:
+            _record(raw, telemetry, patches)
+
+
+def _record(raw: Any, telemetry: Telemetry, patches: Patches) -> None:
     is_async = type(raw).__name__.startswith("Async")
-    recording = Recording(_STREAM, describe, telemetry, patches)
-    methods, stream = (_ASYNC, _streaming_async) if is_async else (_SYNC, _streaming)
+    stream = Recording(_STREAM, describe, telemetry, patches)
+    methods, make = (_ASYNC, _streaming_async) if is_async else (_SYNC, _streaming)
     record_methods_of(raw, methods, describe, telemetry, patches)
-    raw.chat_stream = stream(recording)(type(raw).chat_stream).__get__(raw)
+    raw.chat_stream = make(stream)(type(raw).chat_stream).__get__(raw)
 
 
 def _streaming(recording: Recording) -> Callable[[Function], Function]:
