@@ -14,7 +14,7 @@ from tokentide.settings import Settings
 
 def run(given: dict[str, object], env: dict[str, str] | None = None) -> tuple[int, str]:
     lines: list[str] = []
-    code = check(given, env or {}, timeout_s=2.0, write=lines.append)
+    code = check(given, env or {}, timeout_s=0.3, write=lines.append)
     return code, "".join(lines)
 
 
