@@ -170,3 +170,21 @@ def test_what_is_no_call_is_counted_in_the_metrics(stack: Stack) -> None:
     assert f'tokentide_ingest_otlp_ignored_total{{kind="spans"}} {float(RECORDS)}' in metrics
     assert 'tokentide_ingest_otlp_ignored_total{kind="token_metrics"} 2.0' in metrics
     assert 'tokentide_ingest_position{partition="otlp-0"}' in metrics
+
+
+def test_a_dead_letter_is_named_by_its_topic_too(stack: Stack) -> None:
+    command = [sys.executable, "-m", "tokentide_jobs", "dlq"]
+    where = ["--data-dir", str(stack.data_dir)]
+    listed = subprocess.run(
+        [*command, "list", "--reason", "not_otlp", "--json", *where],
+        check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    [letter] = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert letter["place"].startswith("otlp-")
+    shown = subprocess.run(
+        [*command, "show", letter["place"], "--raw", *where],
+        check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert json.loads(shown.stdout)["service"] == "chat-api"
+    of_events = [*command, "show", letter["place"].removeprefix("otlp-"), *where]
+    assert subprocess.run(of_events, check=False, capture_output=True, timeout=60).returncode == 2

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dlq"]
 
-_PLACE = re.compile(r"(\d+):(\d+):(\d+)")
+_PLACE = re.compile(r"(otlp-)?(\d+):(\d+):(\d+)")
 _CLAIM_HOLDS = timedelta(seconds=60)
 """A claim without a mark is given up after this: no run takes so long for one chunk."""
 _STATES = ("open", "again", "replayed", "discarded", "interrupted")
@@ -180,14 +180,14 @@ def _selection(
     from tokentide_jobs.cli.parse import utc_us
     from tokentide_jobs.io.dlq import Selection
 
-    parsed: list[tuple[int, int, int]] = []
+    parsed: list[tuple[bool, int, int, int]] = []
     for place in places:
         match = _PLACE.fullmatch(place)
         if match is None:
             raise ConfigError(
                 f"{place!r} names no dead letter: expected PARTITION:OFFSET:INDEX, such as 0:1234:7"
             )
-        parsed.append((int(match[1]), int(match[2]), int(match[3])))
+        parsed.append((bool(match[1]), int(match[2]), int(match[3]), int(match[4])))
     return Selection(
         reason=reason,
         since_us=utc_us(from_text, "--from") if from_text else None,

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from tokentide_jobs.core.topics import is_otlp
+from tokentide_jobs.core.topics import is_otlp, partition_label
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse import ClickHouse
 from tokentide_schemas.topics import EVENTS
@@ -41,7 +41,7 @@ _CONNECT_TIMEOUT_S: Final = 15.0
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where an event was in the log; as text `PARTITION:OFFSET:IDX`."""
+    """Where an event was in its log; as text `PARTITION:OFFSET:IDX`, see `partition_label`."""
 
     log_id: str
     topic: str
@@ -50,7 +50,7 @@ class Place:
     idx: int
 
     def __str__(self) -> str:
-        return f"{self.partition}:{self.offset}:{self.idx}"
+        return f"{partition_label(self.topic, self.partition)}:{self.offset}:{self.idx}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Selection:
         field: Exact field at fault.
         since_us: Ingested from this time (epoch µs).
         until_us: Ingested before this time (epoch µs).
-        places: Only these, as (partition, offset, idx).
+        places: Only these, as (whether of a Collector's topic, partition, offset, idx).
         states: Only letters in one of these states; none given: in any.
     """
 
@@ -103,7 +103,7 @@ class Selection:
     field: str | None = None
     since_us: int | None = None
     until_us: int | None = None
-    places: Sequence[tuple[int, int, int]] = ()
+    places: Sequence[tuple[bool, int, int, int]] = ()
     states: Sequence[str] = ()
 
 
@@ -265,9 +265,13 @@ def _where(selection: Selection) -> tuple[str, dict[str, Any]]:
             terms.append(f"ingested_at {sign} fromUnixTimestamp64Micro({{{name}:Int64}}, 'UTC')")
             parameters[name] = bound
     if selection.places:
-        # Numbers only: they were parsed as such.
-        places = ", ".join(f"({int(p)}, {int(o)}, {int(i)})" for p, o, i in selection.places)
-        terms.append(f"(_partition, _offset, _idx) IN ({places})")
+        # Numbers only: they were parsed as such. The first says what `is_otlp` says of the topic.
+        places = ", ".join(
+            f"({int(is_otlp)}, {int(partition)}, {int(offset)}, {int(idx)})"
+            for is_otlp, partition, offset, idx in selection.places
+        )
+        of_otlp = "has(splitByRegexp('[._-]', lower(_topic)), 'otlp')"
+        terms.append(f"({of_otlp}, _partition, _offset, _idx) IN ({places})")
     if selection.states:
         terms.append("state IN {states:Array(String)}")
         parameters["states"] = list(selection.states)
