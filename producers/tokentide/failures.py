@@ -75,6 +75,10 @@ _BY_CLASS_NAME = (
     ("NotFound", "not_found"),
     ("BadRequest", "bad_request"),
     ("Connect", "connection"),
+    # httpx's own, which reach the host when a connection breaks in mid-stream.
+    ("RemoteProtocol", "connection"),
+    ("ReadError", "connection"),
+    ("WriteError", "connection"),
     ("InternalServer", "server_error"),
 )
 
@@ -189,12 +193,15 @@ def _retry_after_ms(error: BaseException) -> float | None:
     headers = _get(_get(error, "response"), "headers")
     if headers is None:
         headers = _amazon_metadata(error).get("HTTPHeaders")
-    try:
-        text = headers.get("retry-after") if headers is not None else None  # type: ignore[attr-defined]
-        seconds = float(text) if isinstance(text, (str, int, float)) else -1.0
-    except Exception:
-        return None
-    return seconds * 1000 if 0 <= seconds <= 86_400 else None
+    for name, factor in (("retry-after-ms", 1), ("retry-after", 1000)):
+        try:
+            text = headers.get(name) if headers is not None else None  # type: ignore[attr-defined]
+            milliseconds = float(text) * factor if isinstance(text, (str, int, float)) else -1.0
+        except Exception:  # noqa: S112 - a date, or something of the host's that raises
+            continue
+        if 0 <= milliseconds <= 86_400_000:
+            return milliseconds
+    return None
 
 
 def _get(holder: object, name: str) -> object:
