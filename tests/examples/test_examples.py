@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -110,6 +111,20 @@ USED = {"input_tokens": 10, "output_tokens": 2, "cache_read_tokens": 4, "usage_s
 
 def fields(event: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: event.get(name) for name in names}
+
+
+def test_the_ten_lines_of_the_readme_record_a_call(stage: Stage) -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    stage.run("readme", "-c", f'{lines}\nanswer("acme", [{{"role": "user", "content": "Why?"}}])')
+    (event,) = stage.events("readme")
+    assert fields(event, *USED) == USED
+    assert fields(event, "tenant", "feature", "prompt_version", "request_model") == {
+        "tenant": "acme",
+        "feature": "answer",
+        "prompt_version": "v12",
+        "request_model": "gpt-5-mini",
+    }
 
 
 FASTAPI_CLIENT = """
