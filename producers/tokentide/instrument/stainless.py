@@ -27,6 +27,9 @@ CALL = "_tokentide_call"
 """Attribute of a stream or a raw response: the call that ends with it."""
 RAW_HEADER = "x-stainless-raw-response"
 
+_MAX_ADDRESSES = 256
+"""Addresses remembered; a host may have a proxy for each of its tenants."""
+
 Function = Callable[..., Any]
 
 
@@ -64,13 +67,14 @@ Target = tuple[Fields, Flavour, Endpoint]
 class Capture:
     """Begins calls for one API; what is the same for all calls of a client is worked out once."""
 
-    __slots__ = ("_api", "_asks_usage", "_patches", "_telemetry")
+    __slots__ = ("_api", "_asks_usage", "_by_address", "_patches", "_telemetry")
 
     def __init__(self, api: Api, telemetry: Telemetry, patches: Patches) -> None:
         self._api = api
         self._telemetry = telemetry
         self._patches = patches
         self._asks_usage = telemetry.settings.include_usage
+        self._by_address: dict[tuple[type, str], dict[str, Target]] = {}
 
     def begin(self, client: Any, options: Any) -> Call | None:
         """Returns the call that a request opens; None when it is none of ours. Never raises."""
@@ -79,7 +83,7 @@ class Capture:
                 return None
             known = client.__dict__.get(_TARGETS)
             if known is None or known[0] is not client._base_url:
-                known = client.__dict__[_TARGETS] = (client._base_url, {})
+                known = client.__dict__[_TARGETS] = (client._base_url, self._targets(client))
             path = options.url
             target = known[1].get(path)
             if target is None:
@@ -116,6 +120,16 @@ class Capture:
         except Exception as exc:
             log.note("settle", "a response could not be followed: %r", exc)
         return response
+
+    def _targets(self, client: Any) -> dict[str, Target]:
+        """Returns what is known of an address; hosts may make a client for every call."""
+        key = (type(client), str(client._base_url))
+        known = self._by_address.get(key)
+        if known is None:
+            if len(self._by_address) >= _MAX_ADDRESSES:
+                self._by_address.clear()
+            known = self._by_address[key] = {}
+        return known
 
     def _target(self, client: Any, path: str) -> Target:
         endpoint = self._api.endpoints[path]

@@ -21,13 +21,13 @@ def recording(capture: Capture) -> Callable[[Function], Function]:
     """Returns what wraps `request` of a synchronous base client."""
 
     def make(original: Function) -> Function:
-        def request(self: Any, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+        def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
             call = capture.begin(self, options)
             if call is None:
-                return original(self, cast_to, options, **kwargs)
+                return original(self, cast_to, options, *args, **kwargs)
             call.hold()
             try:
-                response = original(self, cast_to, options, **kwargs)
+                response = original(self, cast_to, options, *args, **kwargs)
             except BaseException as exc:
                 call.failed(exc)
                 raise
@@ -44,13 +44,13 @@ def recording_async(capture: Capture) -> Callable[[Function], Function]:
     """Returns what wraps `request` of an asynchronous base client."""
 
     def make(original: Function) -> Function:
-        async def request(self: Any, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+        async def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
             call = capture.begin(self, options)
             if call is None:
-                return await original(self, cast_to, options, **kwargs)
+                return await original(self, cast_to, options, *args, **kwargs)
             call.hold()
             try:
-                response = await original(self, cast_to, options, **kwargs)
+                response = await original(self, cast_to, options, *args, **kwargs)
             except BaseException as exc:
                 call.failed(exc)
                 raise
@@ -158,7 +158,9 @@ def observers(package: str, patches: Patches) -> dict[str, Action]:
 
     def base_client(module: Any) -> None:
         for kind in (module.SyncAPIClient, module.AsyncAPIClient):
-            patches.wrap(kind, "_sleep_for_retry", counting_retries)
+            # The second is the name in versions that called themselves again for a retry.
+            for name in ("_sleep_for_retry", "_retry_request"):
+                patches.wrap(kind, name, counting_retries)
 
     return {
         f"{package}._base_client": base_client,
