@@ -27,6 +27,9 @@ _INPUT_NAMES = (
     ("config", "system"),
     ("messages", "user"),
     ("input", "user"),
+    ("inputs", "user"),
+    ("inputText", "user"),
+    ("texts", "user"),
     ("contents", "user"),
     ("prompt", "user"),
     ("message", "user"),
@@ -35,10 +38,13 @@ _INPUT_NAMES = (
 
 _INNER_NAMES = (
     "system_instruction", "text", "refusal", "content", "parts", "message", "choices",
-    "candidates", "output",
+    "candidates", "output", "outputs", "outputText", "generation",
 )  # fmt: skip
 """Where texts are inside a message or response. A response that repeats its text under two of
 these (`output_text`) has only one of them here."""
+
+_OF_STREAMS = ("generation", "outputText")
+"""Where models behind InvokeModel have the text of a chunk, besides those of the known formats."""
 
 _NOT_TEXTS = frozenset(("reasoning", "thinking", "redacted_thinking", "function_call"))
 
@@ -111,6 +117,7 @@ def input_texts(given: object, max_chars: int) -> tuple[Texts, bool]:
     """
     walk = _Walk(max_chars)
     try:
+        given = _unpacked(given)
         if issubclass(type(given), dict):
             get = getter(given)
             if get("role") is not None:
@@ -132,10 +139,26 @@ def output_texts(given: object, max_chars: int) -> tuple[Texts, bool]:
             walk.visit(given.text, "assistant")
             walk.is_cut = walk.is_cut or given.is_cut
         else:
-            walk.visit(given, "assistant")
+            walk.visit(_unpacked(given), "assistant")
     except Exception:
         walk.is_cut = True
     return walk.texts, walk.is_cut
+
+
+def _unpacked(given: object) -> object:
+    """Returns what is in the `body` of an InvokeModel call, or its response; others as they are."""
+    body = given.get("body") if type(given) is dict else None
+    if body is None:
+        return given
+    parsed = _parsed(body)
+    results = parsed.get("results") if type(parsed) is dict else None  # Titan's answers
+    return parsed if results is None else results
+
+
+def _parsed(text: object) -> object:
+    from tokentide.usage.bedrock_invoke import MAX_BODY_BYTES, parse_json
+
+    return parse_json(text, MAX_BODY_BYTES)
 
 
 class StreamText:
@@ -169,6 +192,14 @@ class StreamText:
 
 def _delta_texts(chunk: object) -> list[str]:
     get = getter(chunk)
+    packed = get("chunk")  # InvokeModel
+    if packed is not None:
+        get = getter(_parsed(getter(packed)("bytes")))
+    event = get("data")  # Mistral's package wraps chunks
+    if event is not None:
+        get = getter(event)
+    if get("type") == "message.output.delta":  # Mistral's conversations
+        return [text for _, text in output_texts(get("content"), 1 << 20)[0]]
     block = get("contentBlockDelta")  # Bedrock Converse
     if block is not None:
         get = getter(block)
@@ -184,4 +215,6 @@ def _delta_texts(chunk: object) -> list[str]:
         found += [text for _, text in output_texts(of_choice("delta") or choice, 1 << 20)[0]]
     if not found and get("candidates") is not None:  # Gemini
         found = [text for _, text in output_texts(chunk, 1 << 20)[0]]
-    return found
+    if not found and get("event_type") == "text-generation":  # Cohere's first API
+        found = [text for _, text in output_texts(get("text"), 1 << 20)[0]]
+    return found or [text for name in _OF_STREAMS if type(text := get(name)) is str]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import threading
 import time
 import zlib
@@ -52,6 +53,10 @@ def tree(value: Any) -> Any:
           "messages": [{"role": "user", "content": [{"text": "who?"}]}]}, READ),
         ({"prompt": "who?", "max_tokens": 3}, READ[1:]),
         ({"input": ["a", "b"]}, [("user", "a"), ("user", "b")]),
+        ({"inputs": "who?", "agent_id": "a"}, READ[1:]),
+        ({"modelId": "m", "body": json.dumps({"messages": MESSAGES, "max_tokens": 3})}, READ),
+        ({"modelId": "m", "body": b'{"inputText": "who?"}'}, READ[1:]),
+        ({"modelId": "m", "body": b"not JSON"}, []),
         (MESSAGES[0], READ[:1]),
         ({}, []),
         (None, []),
@@ -77,12 +82,28 @@ def test_the_texts_of_a_call_are_read_by_role(given: Any, read: list[tuple[str, 
         {"candidates": [{"content": {"role": "assistant", "parts": [{"text": "it is me"}]}}]},
         {"output": {"message": {"role": "assistant", "content": [{"text": "it is me"}]}}},
         {"message": {"role": "assistant", "content": [{"type": "text", "text": "it is me"}]}},
+        {"outputs": [{"type": "message.output", "content": "it is me"},
+                     {"type": "function.call", "arguments": "{}"}]},
+        {"generation": "it is me", "stop_reason": "stop"},
         "it is me",
     ],
 )  # fmt: skip
 def test_the_text_of_a_response_is_read_from_dicts_and_objects(given: Any) -> None:
     for shape in (given, tree(given)):
         assert output_texts(shape, 1000) == ([("assistant", "it is me")], False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"content": [{"type": "text", "text": "it is me"}]},
+        {"output": {"message": {"role": "assistant", "content": [{"text": "it is me"}]}}},
+        {"results": [{"outputText": "it is me", "tokenCount": 3}]},
+    ],
+)
+def test_the_text_of_a_body_is_read_when_the_service_has_read_it(body: Any) -> None:
+    given = {"ResponseMetadata": {}, "body": json.dumps(body).encode()}
+    assert output_texts(given, 1000) == ([("assistant", "it is me")], False)
 
 
 def test_a_refusal_is_text_of_the_response() -> None:
@@ -108,6 +129,15 @@ def test_a_refusal_is_text_of_the_response() -> None:
         [{"contentBlockDelta": {"delta": {"text": "it is me"}}}, {"metadata": {}}],
         [{"type": "content-delta", "delta": {"message": {"content": {"text": "it is me"}}}}],
         [{"choices": [{"text": "it is me"}]}],
+        [{"data": {"choices": [{"delta": {"content": "it "}}]}},
+         {"data": {"choices": [{"delta": {"content": "is me"}}]}}],
+        [{"data": {"type": "conversation.response.started", "conversation_id": "c"}},
+         {"data": {"type": "message.output.delta", "content": "it is me"}},
+         {"data": {"type": "function.call.delta", "arguments": "{}"}}],
+        [{"chunk": {"bytes": b'{"delta": {"type": "text_delta", "text": "it is "}}'}},
+         {"chunk": {"bytes": b'{"outputText": "me"}'}}, {"chunk": {"bytes": b"not JSON"}}],
+        [{"event_type": "stream-start"}, {"event_type": "text-generation", "text": "it is me"},
+         {"event_type": "stream-end", "response": {"text": "it is me"}}],
     ],
 )  # fmt: skip
 def test_the_text_of_a_stream_is_put_together(chunks: list[Any]) -> None:
