@@ -10,6 +10,7 @@ import pytest
 from tokentide import Recorder, current_request
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise
+from tokentide.log import RareLog
 from tokentide.testing import Capture, captured
 from tokentide_schemas import EVENT_ADAPTER
 
@@ -345,3 +346,64 @@ def test_finish_reasons_are_normalised_one_per_choice_with_the_raw_words_behind(
     assert normalise(["stop", "max_tokens"]) == ["stop", "length", "max_tokens"]
     assert normalise(["tool_calls", "tool_calls"]) == ["tool_call", "tool_call", "tool_calls"]
     assert normalise(["pause_turn", "", None]) == ["other", "pause_turn"]
+
+
+# -- whole responses ----------------------------------------------------------------------------
+
+CHAT: dict[str, Any] = {
+    "id": "c1",
+    "object": "chat.completion",
+    "model": "gpt-5-2025",
+    "choices": [{"finish_reason": "length", "message": {"content": "hi"}}],
+    "usage": {"prompt_tokens": 10, "completion_tokens": 2},
+}
+
+
+def test_a_response_is_recorded_by_its_shape(capture: Capture) -> None:
+    with call(capture) as recorder:
+        recorder.record_response(CHAT)
+    event = only(capture)
+    assert (event["input_tokens"], event["output_tokens"], event["response_model"]) == (
+        10,
+        2,
+        "gpt-5-2025",
+    )
+    assert (event["finish_reasons"], event["usage_source"]) == (["length"], "provider")
+
+
+def test_a_response_is_recorded_by_the_flavour_that_is_named(capture: Capture) -> None:
+    with call(capture) as recorder:
+        recorder.record_response(
+            {"usage": {"input_tokens": 3, "output_tokens": 1}}, flavour="anthropic_messages"
+        )
+    assert (only(capture)["input_tokens"], only(capture)["output_tokens"]) == (3, 1)
+
+
+def test_what_is_recorded_after_the_response_wins(capture: Capture) -> None:
+    with call(capture) as recorder:
+        recorder.record_response(CHAT)
+        recorder.finish("stop")
+        recorder.set(response_model="mine")
+    assert (only(capture)["finish_reasons"], only(capture)["response_model"]) == (["stop"], "mine")
+
+
+def test_a_flavour_nobody_knows_is_logged_and_nothing_is_recorded(
+    capture: Capture, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokentide.recorder._log", RareLog())  # one that has written nothing yet
+    with call(capture) as recorder:
+        recorder.record_response(CHAT, flavour="openai-chat")
+    assert only(capture)["usage_source"] == "missing"
+    assert "flavour='openai-chat' is not known" in caplog.text
+
+
+def test_a_response_that_fights_back_costs_only_what_it_says(capture: Capture) -> None:
+    class Hostile:
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+    recorder = call(capture)
+    recorder.record_response(CHAT)  # outside of the block there is nothing to record
+    with recorder:
+        recorder.record_response(Hostile())
+    assert (only(capture)["status"], only(capture)["usage_source"]) == ("ok", "missing")

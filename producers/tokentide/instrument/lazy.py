@@ -7,11 +7,11 @@ advanced was no call and leaves no event.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from tokentide.instrument.call import Call
-from tokentide.instrument.streams import watch, watch_async
+from tokentide.instrument.streams import watch
 
 _END = object()
 
@@ -20,12 +20,6 @@ def watch_lazy(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
     """Returns the chunks of a generator that sends its request at its first step."""
     call.put_off()
     return watch(_first_held(chunks, call), call)
-
-
-def watch_lazy_async(chunks: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
-    """Returns the chunks of an asynchronous generator that sends its request at its first step."""
-    call.put_off()
-    return watch_async(_first_held_async(chunks, call), call)
 
 
 def _first_held(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
@@ -44,22 +38,3 @@ def _first_held(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
         close = getattr(chunks, "close", None)
         if close is not None:
             close()
-
-
-async def _first_held_async(chunks: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
-    call.start()
-    try:
-        call.hold()
-        try:
-            chunk = await anext(chunks, _END)
-        finally:
-            call.release()
-        if chunk is not _END:
-            yield chunk
-            del chunk
-            async for later in chunks:
-                yield later
-    finally:
-        close = getattr(chunks, "aclose", None)
-        if close is not None:
-            await close()
