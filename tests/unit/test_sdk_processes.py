@@ -96,6 +96,28 @@ def test_fork_before_the_first_event_is_the_preloaded_server(script: Script) -> 
     assert script.numbers_by_tenant() == {f"worker-{n}": EACH for n in range(3)}
 
 
+def test_a_fork_by_the_system_s_own_call_before_the_first_event(script: Script) -> None:
+    # No hook of Python's runs then: a server written in C forks like this. With a thread running
+    # Python itself does not survive it, so there is none before the first event.
+    script.run(
+        """
+        import ctypes
+        pids = []
+        for worker in range(3):
+            pid = ctypes.PyDLL(None).fork()
+            if pid == 0:
+                emit(f"worker-{worker}")
+                sys.exit(0)
+            pids.append(pid)
+        for pid in pids:
+            wait(pid)
+        emit("parent")
+        """
+    )
+    expected = {f"worker-{n}": EACH for n in range(3)}
+    assert script.numbers_by_tenant() == {**expected, "parent": EACH}
+
+
 def test_a_fork_without_hooks_is_noticed_at_the_next_event(script: Script) -> None:
     script.run(
         """
