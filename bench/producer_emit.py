@@ -23,6 +23,7 @@ from pathlib import Path
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from bench import producer_background
 from bench.progress import say
 from tokentide import Telemetry
 from tokentide_jobs.embedded.tansu_broker import TansuBroker
@@ -46,10 +47,12 @@ def measure(rounds: int = ROUNDS) -> dict[str, object]:
         try:
             asyncio.run(ensure_topics(broker.bootstrap))
             result = _calls(broker.bootstrap, rounds)
+            result |= producer_background.measure(broker.bootstrap, _attributes)
+            say("memory and imports, each in fresh interpreters")
+            result |= _memory(broker.bootstrap)
         finally:
             broker.stop()
-    say("memory and imports, each in fresh interpreters")
-    return {**result, **_memory(), **_imports()}
+    return {**result, **_imports()}
 
 
 class _NullExporter(SpanExporter):
@@ -164,36 +167,39 @@ rng = random.Random(7)
 before = rss_kb()
 import tokentide
 imported = rss_kb()
-telemetry = tokentide.Telemetry(bootstrap="127.0.0.1:1", service="bench", exit_timeout_s=0)
+telemetry = tokentide.Telemetry(bootstrap={bootstrap!r}, service="bench", exit_timeout_s=0)
 telemetry.emit(_attributes(rng))
-while "aiokafka" not in sys.modules or telemetry.stats().retries == 0:
+while telemetry.stats().retries + telemetry.stats().delivered == 0:
     time.sleep(0.05)
 loaded = rss_kb()
 for number in range({events}):
     telemetry.emit(_attributes(rng))
-    if number % 500 == 0:
-        time.sleep(0.02)
+    if number % 20 == 0:
+        time.sleep(0.004)
 time.sleep(0.5)
 stats = telemetry.stats()
-assert stats.queued == {events} + 1, stats
+assert stats.queued + stats.delivered == {events} + 1, stats
 print(json.dumps([(n - before) / 1000 for n in (imported, loaded, rss_kb())]))
 """
 
 
-def _memory() -> dict[str, object]:
-    """Return resident megabytes added by the SDK with no broker and a full queue of events."""
-    found: dict[str, object] = {"target_sdk_rss_mb": 25}
+def _memory(bootstrap: str) -> dict[str, object]:
+    """Return resident megabytes the SDK adds: delivering, and in an outage with a full queue."""
+    found: dict[str, object] = {"target_sdk_rss_mb": 20}
     source = "_MODELS = " + repr(_MODELS) + "\n" + inspect.getsource(_attributes)
     source = source.replace("rng: random.Random", "rng").replace(" -> Fields", "")
     for host, preloaded in (
         ("", ""),
         ("_in_asyncio_host", "import asyncio, logging, ssl, http.client, json, concurrent.futures"),
     ):
-        script = _MEMORY_SCRIPT.format(preloaded=preloaded, attributes=source, events=QUEUED_EVENTS)
-        imported, loaded, queued = json.loads(_python(script))
+        for state, address in (("producing", bootstrap), ("outage", "127.0.0.1:1")):
+            script = _MEMORY_SCRIPT.format(
+                preloaded=preloaded, attributes=source, events=QUEUED_EVENTS, bootstrap=address
+            )
+            imported, loaded, final = json.loads(_python(script))
+            found[f"sdk_{state}_rss_mb{host}"] = round(final, 1)
         found[f"sdk_imported_mb{host}"] = round(imported, 1)
         found[f"sdk_with_aiokafka_mb{host}"] = round(loaded, 1)
-        found[f"sdk_rss_mb{host}"] = round(queued, 1)
     return found
 
 
