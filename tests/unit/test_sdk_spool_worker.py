@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_sdk_telemetry import StuckSender, until
-from tokentide import Telemetry
+from tokentide import Settings, SettingsError, Telemetry
 from tokentide.testing import CaptureSender
 
 
@@ -38,6 +38,17 @@ def books(telemetry: Telemetry) -> int:
 
 def seqs(sender: CaptureSender) -> list[int]:
     return [event["seq"] for event in sender.events if event["type"] == "request"]
+
+
+def test_a_setting_that_can_not_be_used_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(SettingsError, match=r"TOKENTIDE_SPOOL_DIR=.*is a file; give a directory"):
+        Settings.load({}, {"TOKENTIDE_SPOOL_DIR": str(path)})
+    with pytest.raises(SettingsError, match=r"spool_max_bytes=5: out of range; give .* bytes"):
+        Settings.load({"spool_max_bytes": 5}, {})
+    relative = Settings.load({"spool_dir": "spool"}, {}).spool_dir
+    assert relative == str(Path.cwd() / "spool"), "the service may change its directory later"
 
 
 def test_an_outage_goes_to_the_disk_and_comes_back_in_order(tmp_path: Path) -> None:
