@@ -101,7 +101,7 @@ def operation_of(span: SpanData) -> str | None:
     attributes = span.attributes
     if span.kind in ("server", "producer", "consumer"):
         return None  # a gateway or a model server: its client's span is the call
-    if attributes.get("traceloop.span.kind") in PARENT_KINDS:
+    if label(attributes.get("traceloop.span.kind")) in PARENT_KINDS:
         return None
     kind = attributes.get("openinference.span.kind")
     if type(kind) is str:
