@@ -9,6 +9,7 @@ collected as garbage), and no error of ours in the host's way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from sys import modules
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -77,35 +78,27 @@ class Call:
         swallows_usage: Whether the chunk with the usage was asked for by us and not by the host.
     """
 
-    __slots__ = (
-        "_claim",
-        "_content",
-        "_duration_ms",
-        "_failure",
-        "_is_sent",
-        "_open",
-        "_outer",
-        "_progress",
-        "_reading",
-        "_recorder",
-        "_request",
-        "_response",
-        "_scope",
-        "_started_ns",
-        "_started_us",
-        "_stream",
-        "_telemetry",
-        "_template",
-        "_trace",
-        "_until_ns",
-        "attempts",
-        "flavour",
-        "is_token",
-        "late",
-        "opening",
-        "retries",
-        "swallows_usage",
-    )
+    # Defaults of the class, so that a call sets only what differs: most need a third of it.
+    is_token: IsToken = staticmethod(any_chunk)
+    late: Callable[[], object] | None = None
+    retries = 0
+    attempts = 0
+    opening: object = None
+    swallows_usage = False
+    _claim: Fields | None = None
+    _duration_ms = 0.0
+    _failure: Fields | None = None
+    _is_sent = True
+    _open: list[None] | tuple[()] = ()
+    _outer: object | None = None
+    _progress: Progress | None = None
+    _reading: StreamReading | None = None
+    _recorder: Recorder | None = None
+    _response: object = None
+    _scope: Scope | None = None
+    _stream: Fields | None = None
+    _trace: Fields | None = None
+    _until_ns = 0
 
     def __init__(
         self,
@@ -114,33 +107,21 @@ class Call:
         flavour: Flavour,
         request: Mapping[str, object],
     ) -> None:
-        self._open: list[None] = []  # whoever pops the only element ends the call
-        self._is_sent = True
         self._telemetry = telemetry
         self._template = template
         self._request: Mapping[str, object] | None = request
-        self._response: object = None
-        self._reading: StreamReading | None = None
-        self._stream: Fields | None = None
-        self._failure: Fields | None = None
-        self._content: Fields | None = None
-        self._progress: Progress | None = None
-        self._outer: object | None = None
-        self._until_ns = 0
         self.flavour = flavour
-        self.is_token: IsToken = any_chunk
-        self.late: Callable[[], object] | None = None
-        self.retries = 0
-        self.attempts = 0
-        self.opening: object = None
-        self.swallows_usage = False
-        self._scope: Scope | None = current_scope()
-        self._trace: Fields = {}
-        fill_trace(self._trace)
-        self._recorder: Recorder | None = _current.get()
-        self._claim = None if self._recorder is None else self._recorder._claim()
+        scope = current_scope()
+        if scope is not None:
+            self._scope = scope
+        if "opentelemetry.trace" in modules:
+            self._trace = {}
+            fill_trace(self._trace)
+        recorder = _current.get()
+        if recorder is not None:
+            self._recorder, self._claim = recorder, recorder._claim()
         self._started_us = time_ns() // 1000
-        self._open.append(None)
+        self._open = [None]  # whoever pops the only element ends the call
         self._started_ns = perf_counter_ns()
 
     def put_off(self) -> None:
@@ -157,13 +138,14 @@ class Call:
 
     def hold(self) -> None:
         """Keeps calls that the client makes to itself from being recorded as well."""
-        self._outer = held.get()
+        outer = held.get()
+        if outer is not None:
+            self._outer = outer
         held.set(self)
 
     def release(self) -> None:
         """Ends what `hold` began."""
         held.set(self._outer)
-        self._outer = None
 
     # -- ends -------------------------------------------------------------------------------
 
@@ -237,8 +219,8 @@ class Call:
 
     def _ends(self) -> bool:
         try:
-            self._open.pop()
-        except IndexError:
+            self._open.pop()  # type: ignore[union-attr]
+        except (AttributeError, IndexError):
             return False
         return True
 
@@ -326,7 +308,8 @@ class Call:
             event["usage_source"] = "missing"
         if "status" not in event:
             event["status"] = status_from(event.get("finish_reasons") or ())  # type: ignore[arg-type]
-        event.update(self._trace)
+        if self._trace is not None:
+            event.update(self._trace)
         if self._scope is not None:
             self._scope.fill(event, self._telemetry.settings)
 
