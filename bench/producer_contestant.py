@@ -18,8 +18,9 @@ from typing import Any, Protocol
 
 from bench.provider_replies import anthropic_calls, openai_calls
 
-WARM_UP = 5
-"""Calls after each change of what is patched: the interpreter has to specialise its code again."""
+WARM_UP = 6
+"""Part of the calls made beforehand: after each change of what is patched the interpreter has to
+specialise its code again, and after a pause caches are cold."""
 
 
 class Contestant(Protocol):
@@ -217,7 +218,7 @@ def make(client: str, contestant: str, resource: Any) -> Contestant:
 
 def _timed(run: Callable[[], object], count: int, drain: Callable[[], None]) -> list[int]:
     """Return CPU nanoseconds of the calling thread, and of the whole process with the draining."""
-    for _ in range(WARM_UP):
+    for _ in range(max(1, count // WARM_UP)):
         run()
     drain()
     process_ns, thread_ns = time.process_time_ns(), time.thread_time_ns()
@@ -254,11 +255,15 @@ def main() -> None:
     for line in sys.stdin:
         kind, count = line.split()
         run = call if kind == "call" else stream
-        without = None if contestant.stays_on else _timed(run, int(count), contestant.drain)
+        # Half of it before and half after, so that neither has the warmer caches.
+        without = [] if contestant.stays_on else _timed(run, int(count) // 2, contestant.drain)
         before = contestant.recorded()
         contestant.on()
         with_it = _timed(run, int(count), contestant.drain)
         contestant.off()
+        if without:
+            after = _timed(run, int(count) // 2, contestant.drain)
+            without = [first + second for first, second in zip(without, after, strict=True)]
         recorded = contestant.recorded() - before
         print(json.dumps({"without": without, "with": with_it, "recorded": recorded}), flush=True)
 
