@@ -124,21 +124,24 @@ def _client(client: str, rounds: int) -> dict[str, object]:
 Samples = dict[tuple[str, str], list[dict[str, Any]]]
 
 
-def _bare(samples: Samples, kind: str, what: int = 1) -> float:
-    found = [float(answer["without"][what]) for answer in samples["wrapper", kind]]
-    return statistics.median(found)
+def _low(values: list[float]) -> float:
+    """Return the lower quartile: what else runs on the machine only ever adds."""
+    return statistics.quantiles(values, n=4)[0]
+
+
+def _bare(samples: Samples, kind: str, what: int = 1, name: str = "wrapper") -> float:
+    """Return nanoseconds of a round without the contestant, in its own process where it can be."""
+    found = [float(answer["without"][what]) for answer in samples[name, kind] if answer["without"]]
+    return _low(found) if found else _bare(samples, kind, what)
 
 
 def _added(samples: Samples, name: str, kind: str) -> dict[str, float]:
-    """Return what a contestant adds in microseconds: medians of the differences of pairs."""
+    """Return what a contestant adds in microseconds, in the calling thread and in the process."""
     added = {}
     for what, label in enumerate(("caller", "process")):
-        differences = [
-            answer["with"][what]
-            - (answer["without"][what] if answer["without"] else _bare(samples, kind, what))
-            for answer in samples[name, kind]
-        ]
-        added[label] = round(statistics.median(differences) / COUNTS[kind] / 1000, 3)
+        with_it = _low([float(answer["with"][what]) for answer in samples[name, kind]])
+        added_ns = with_it - _bare(samples, kind, what, name)
+        added[label] = round(added_ns / COUNTS[kind] / 1000, 3)
     return added
 
 
