@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from tokentide._version import __version__
 from tokentide.context import context
-from tokentide.counters import ProducerStats
+from tokentide.delivery.counters import ProducerStats
 from tokentide.recorder import Recorder, current_request
 from tokentide.settings import Settings, SettingsError
 from tokentide.telemetry import Telemetry

@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from tokentide.context import fill
+from tokentide.delivery.log import RareLog
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise, status_from
-from tokentide.log import RareLog
 from tokentide.settings import Settings
 from tokentide.trace_context import fill_trace
 from tokentide.usage import USAGE_FIELDS

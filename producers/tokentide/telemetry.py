@@ -16,14 +16,14 @@ from time import time_ns
 from types import TracebackType
 from typing import Self
 
-from tokentide.buffer import Late
 from tokentide.context import fill
-from tokentide.counters import ProducerStats
-from tokentide.engine import Engine, importing
+from tokentide.delivery.buffer import Late
+from tokentide.delivery.counters import ProducerStats
+from tokentide.delivery.engine import Engine, importing
+from tokentide.delivery.transport import FrameSender
 from tokentide.recorder import Recorder
 from tokentide.settings import Settings
-from tokentide.settings_env import tell_unknown_variables
-from tokentide.transport import FrameSender
+from tokentide.settings.env import tell_unknown_variables
 
 _live: weakref.WeakSet[Telemetry] = weakref.WeakSet()
 _engines: set[Engine] = set()

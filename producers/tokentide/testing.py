@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from tokentide.framing import Frame
+from tokentide.delivery.framing import Frame
 from tokentide.telemetry import Telemetry
 
 

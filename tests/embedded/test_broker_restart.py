@@ -34,7 +34,7 @@ async def send_and_commit(bootstrap: str, count: int) -> None:
     await consumer.stop()
 
 
-async def committed(bootstrap: str) -> int | None:
+async def committed(bootstrap: str) -> int:
     partition = TopicPartition(EVENTS.name, 0)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, group_id=GROUP, enable_auto_commit=False
@@ -42,16 +42,20 @@ async def committed(bootstrap: str) -> int | None:
     await consumer.start()
     try:
         consumer.assign([partition])
-        found = await consumer.committed(partition)
+        # Right after a start the group's coordinator is there before it has read its own log.
+        for _ in range(200):
+            if (found := await consumer.committed(partition)) is not None:
+                return int(found)
+            await asyncio.sleep(0.1)
+        raise TimeoutError("the group has no committed offset")
     finally:
         await consumer.stop()
-    return None if found is None else int(found)
 
 
-def state(broker: Broker) -> tuple[str, int, int | None]:
+def state(broker: Broker) -> tuple[str, int, int]:
     """Identity and end of the log, and where the group stands."""
 
-    async def ask() -> tuple[str, int, int | None]:
+    async def ask() -> tuple[str, int, int]:
         log_id = await topic_log_id(broker.bootstrap, EVENTS.name)
         ends = await end_offsets(broker.bootstrap, EVENTS.name)
         return log_id, ends[0], await committed(broker.bootstrap)

@@ -22,8 +22,9 @@ from tests.embedded.secure_kafka import (
     SecureKafka,
     bearer_token,
 )
-from tokentide import Telemetry, kafka
+from tokentide import Telemetry
 from tokentide.check import check
+from tokentide.delivery import kafka
 from tokentide_jobs.io.kafka_admin import ensure_topics
 from tokentide_schemas import EVENT_ADAPTER
 from tokentide_schemas.topics import TopicSpec

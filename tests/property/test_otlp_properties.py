@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.otlp_requests import Request
 from tokentide.semconv import SpanData, SpanEvent, event_of
-from tokentide.semconv_names import CALL, FINISH_REASONS, PROVIDER, TOTAL_TOKENS, USAGE
+from tokentide.semconv.names import CALL, FINISH_REASONS, PROVIDER, TOTAL_TOKENS, USAGE
 from tokentide_jobs.core.formats import events_in, readable
 from tokentide_jobs.core.judge import Refusal, judge_line
 from tokentide_jobs.core.otlp import read_otlp

@@ -9,11 +9,11 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokentide.counters import Counters
-from tokentide.framing import Frame
-from tokentide.log import RareLog
-from tokentide.spool import Spool
-from tokentide.spooled import SpooledBacklog
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.framing import Frame
+from tokentide.delivery.log import RareLog
+from tokentide.spool.backlog import SpooledBacklog
+from tokentide.spool.directory import Spool
 
 STEPS = st.lists(
     st.one_of(

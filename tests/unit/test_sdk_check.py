@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tokentide.check import check
-from tokentide.check_remedies import remedy_for
+from tokentide.check.remedies import remedy_for
 from tokentide.settings import Settings
 
 

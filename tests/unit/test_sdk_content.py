@@ -12,13 +12,14 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from tokentide import Telemetry, content, content_texts
-from tokentide.content_lane import QUEUE_CHARS, ContentLane
-from tokentide.content_texts import StreamText, input_texts, output_texts
-from tokentide.log import RareLog
+from tokentide import Telemetry, content
+from tokentide.content import texts as content_texts
+from tokentide.content.lane import QUEUE_CHARS, ContentLane
+from tokentide.content.texts import StreamText, input_texts, output_texts
+from tokentide.delivery.log import RareLog
+from tokentide.delivery.transport import FrameRejected
 from tokentide.settings import Settings
 from tokentide.testing import CaptureSender, captured
-from tokentide.transport import FrameRejected
 
 Event = dict[str, Any]
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tokentide.backlog import PACK_BEYOND_BYTES, Backlog
-from tokentide.buffer import Buffer
-from tokentide.framing import Frame, Framer
+from tokentide.delivery.backlog import PACK_BEYOND_BYTES, Backlog
+from tokentide.delivery.buffer import Buffer
+from tokentide.delivery.framing import Frame, Framer
+from tokentide.delivery.log import RareLog
+from tokentide.delivery.tally import Tally
 from tokentide.ids import EventIds
-from tokentide.log import RareLog
-from tokentide.tally import Tally
 
 
 def in_threads(count: int, work: Callable[[], object]) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tokentide import Recorder, current_request
+from tokentide.delivery.log import RareLog
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise
-from tokentide.log import RareLog
 from tokentide.testing import Capture, captured
 from tokentide_schemas import EVENT_ADAPTER
 

@@ -133,7 +133,7 @@ def test_with_no_thread_left_for_a_name_it_is_looked_up_all_the_same(
     def fail(*_: object) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    monkeypatch.setattr("tokentide.runner.start_thread", fail)
+    monkeypatch.setattr("tokentide.delivery.runner.start_thread", fail)
     name_server.released.set()
     telemetry = Telemetry(bootstrap="kafka.invalid:9092", linger_ms=1)
     telemetry.emit({"type": "request"})

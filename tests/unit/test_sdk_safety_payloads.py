@@ -17,8 +17,8 @@ import pytest
 
 from tests.golden.cases import Case, load_cases
 from tests.unit.test_sdk_safety_hostile import Endless, Evil, Trap, recursive_dict, recursive_list
-from tokentide.counters import Counters
-from tokentide.encoding import Encoder
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.encoding import Encoder
 from tokentide.ids import EventIds
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour
 from tokentide_schemas import EVENT_ADAPTER

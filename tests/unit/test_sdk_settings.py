@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import tokentide
-from tokentide import settings_env
-from tokentide.security import warnings_for, without_secrets
 from tokentide.settings import Settings, SettingsError
-from tokentide.settings_env import PIPELINE_VARIABLES, unknown_variables
+from tokentide.settings import env as settings_env
+from tokentide.settings.env import PIPELINE_VARIABLES, unknown_variables
+from tokentide.settings.security import warnings_for, without_secrets
 from tokentide_jobs.settings import Settings as PipelineSettings
 
 DOCS = Path(__file__).parents[2] / "docs" / "producer.md"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tokentide import spool as spool_module
-from tokentide.claims import Claim
-from tokentide.counters import Counters
-from tokentide.framing import Frame
-from tokentide.log import RareLog
-from tokentide.segment import DamagedSegment, Segment, pack
-from tokentide.spool import LOOK_S, RETRY_S, Spool
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.framing import Frame
+from tokentide.delivery.log import RareLog
+from tokentide.spool import directory as spool_module
+from tokentide.spool.claims import Claim
+from tokentide.spool.directory import LOOK_S, RETRY_S, Spool
+from tokentide.spool.segment import DamagedSegment, Segment, pack
 
 MIB = 1024 * 1024
 ME = "00000000-0000-7000-8000-00000000000a"

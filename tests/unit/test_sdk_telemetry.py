@@ -14,7 +14,7 @@ import pytest
 
 import tokentide
 from tokentide import Telemetry
-from tokentide.framing import Frame
+from tokentide.delivery.framing import Frame
 from tokentide.testing import CaptureSender, captured
 from tokentide_schemas import EVENT_ADAPTER
 
@@ -234,7 +234,7 @@ def test_many_threads_that_emit_first_start_one_thread() -> None:
 def test_failing_to_start_the_thread_is_survived_and_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("tokentide.engine.START_RETRY_NS", 0)
+    monkeypatch.setattr("tokentide.delivery.engine.START_RETRY_NS", 0)
     sender = CaptureSender()
     telemetry = Telemetry(sender=sender, queue_events=5)
 
@@ -257,9 +257,9 @@ def test_failing_to_start_the_thread_is_survived_and_tried_again(
 
 
 def test_a_thread_that_dies_is_counted_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tokentide.engine.START_RETRY_NS", 0)
+    monkeypatch.setattr("tokentide.delivery.engine.START_RETRY_NS", 0)
     monkeypatch.setattr(
-        "tokentide.worker.Worker.collect", lambda self: (_ for _ in ()).throw(SystemExit)
+        "tokentide.delivery.worker.Worker.collect", lambda self: (_ for _ in ()).throw(SystemExit)
     )
     telemetry = Telemetry(sender=CaptureSender(), linger_ms=1)
     telemetry.emit({"type": "request"})

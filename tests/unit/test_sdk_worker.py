@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 import orjson
 import pytest
 
-from tokentide.buffer import Buffer
-from tokentide.counters import Counters
-from tokentide.encoding import Encoder
-from tokentide.framing import Frame
+from tokentide.delivery.buffer import Buffer
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.encoding import Encoder
+from tokentide.delivery.framing import Frame
+from tokentide.delivery.transport import FrameRejected, FrameSender
+from tokentide.delivery.worker import BATCH_BYTES, MAX_EVENT_BYTES, FlushRequest, Worker
 from tokentide.ids import EventIds
 from tokentide.settings import Settings
 from tokentide.testing import CaptureSender
-from tokentide.transport import FrameRejected, FrameSender
-from tokentide.worker import BATCH_BYTES, MAX_EVENT_BYTES, FlushRequest, Worker
 
 
 class Bench:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from tokentide.semconv import SpanData, SpanEvent, event_id, event_of
-from tokentide.semconv_names import CALL, OPERATIONS, PROVIDERS, USAGE, provider_name
+from tokentide.semconv.names import CALL, OPERATIONS, PROVIDERS, USAGE, provider_name
 from tokentide.usage import USAGE_FIELDS
 from tokentide_schemas.events import EVENT_ADAPTER, RequestEvent
 

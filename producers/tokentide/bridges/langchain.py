@@ -16,10 +16,10 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 
+from tokentide.delivery.log import RareLog
 from tokentide.failures import describe_failure
-from tokentide.log import RareLog
 from tokentide.overlap import overlap, response_key
-from tokentide.semconv_names import provider_name
+from tokentide.semconv.names import provider_name
 from tokentide.telemetry import Telemetry
 from tokentide.trace_context import fill_trace
 from tokentide.usage.reading import (

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from time import time_ns
 
 from tokentide.content import KEY, take
-from tokentide.content_lane import ContentLane
-from tokentide.log import RareLog
+from tokentide.content.lane import ContentLane
+from tokentide.delivery.log import RareLog
+from tokentide.delivery.tally import Tally
 from tokentide.privacy.redaction import Redactor
 from tokentide.settings import Settings
-from tokentide.tally import Tally
 
 
 class Gate:

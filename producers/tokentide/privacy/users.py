@@ -11,9 +11,9 @@ import re
 from functools import lru_cache
 from typing import cast
 
-from tokentide.log import logger
+from tokentide.delivery.log import logger
 from tokentide.settings import Settings
-from tokentide.settings_values import SettingsError
+from tokentide.settings.values import SettingsError
 
 MIN_KEY_CHARS = 16
 """A shorter key could be found by trying."""

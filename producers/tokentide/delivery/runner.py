@@ -14,10 +14,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tokentide.threads import find_original, make_selector, start_thread
+from tokentide.delivery.threads import find_original, make_selector, start_thread
 
 if TYPE_CHECKING:
-    from tokentide.worker import Worker
+    from tokentide.delivery.worker import Worker
 
 
 class OwnLoop(asyncio.SelectorEventLoop):

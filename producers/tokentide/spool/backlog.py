@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tokentide.backlog import Backlog
-from tokentide.counters import Counters
-from tokentide.framing import Frame
-from tokentide.log import RareLog
+from tokentide.delivery.backlog import Backlog
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.framing import Frame
+from tokentide.delivery.log import RareLog
 from tokentide.settings import Settings
-from tokentide.spool import Slot, Spool
+from tokentide.spool.directory import Slot, Spool
 
 
 def make_backlog(

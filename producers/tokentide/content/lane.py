@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tokentide.buffer import Buffer
-from tokentide.counters import Counters
-from tokentide.log import RareLog
+from tokentide.delivery.buffer import Buffer
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.log import RareLog
+from tokentide.delivery.transport import FrameRejected
 from tokentide.settings import Settings
-from tokentide.transport import FrameRejected
 
 if TYPE_CHECKING:
-    from tokentide.encoding import Encoder
-    from tokentide.framing import Frame
-    from tokentide.transport import FrameSender
-    from tokentide.worker import Worker
+    from tokentide.delivery.encoding import Encoder
+    from tokentide.delivery.framing import Frame
+    from tokentide.delivery.transport import FrameSender
+    from tokentide.delivery.worker import Worker
 
 QUEUE_CHARS = 4 * 1024 * 1024
 """Characters that may wait to be encoded; the queue is as many of the longest records."""
@@ -75,7 +75,7 @@ class ContentLane:
             producer_id: Sent with every record.
         """
         if given is None:
-            from tokentide.kafka import KafkaFrameSender
+            from tokentide.delivery.kafka import KafkaFrameSender
 
             return KafkaFrameSender(
                 self.settings, producer_id, self.counters.note_failure, self._log, schema=SCHEMA
@@ -85,7 +85,7 @@ class ContentLane:
 
     def make_worker(self, sender: FrameSender, encoder: Encoder) -> Worker:
         """Returns the worker that empties this lane; on the background thread."""
-        from tokentide.worker import Worker
+        from tokentide.delivery.worker import Worker
 
         self._worker = Worker(
             self.settings,

@@ -15,9 +15,9 @@ from typing import Protocol, cast
 
 import orjson
 
-from tokentide.buffer import Entry
-from tokentide.counters import Counters
-from tokentide.fields import (
+from tokentide.delivery.buffer import Entry
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.fields import (
     MAX_FINISH_REASONS,
     MAX_TAG_KEY,
     MAX_TAG_VALUE,

@@ -17,15 +17,15 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from tokentide._version import __version__
-from tokentide.check_remedies import remedy_for
-from tokentide.counters import describe
+from tokentide.check.remedies import remedy_for
+from tokentide.delivery.counters import describe
 from tokentide.ids import EventIds
-from tokentide.security import tls_context, uses_tls, warnings_for, without_secrets
 from tokentide.settings import Settings, SettingsError
-from tokentide.settings_env import unknown_variables
+from tokentide.settings.env import unknown_variables
+from tokentide.settings.security import tls_context, uses_tls, warnings_for, without_secrets
 
 if TYPE_CHECKING:
-    from tokentide.kafka import KafkaFrameSender
+    from tokentide.delivery.kafka import KafkaFrameSender
 
 EXIT_OK = 0
 EXIT_REFUSED = 1
@@ -229,7 +229,7 @@ class _Kafka:
         self._producer_id = self._ids.new(time.time_ns())
 
     async def check(self) -> None:
-        from tokentide.kafka import KafkaFrameSender
+        from tokentide.delivery.kafka import KafkaFrameSender
 
         failures: list[str] = []
         sender = KafkaFrameSender(self._settings, self._producer_id, failures.append)
@@ -263,7 +263,7 @@ class _Kafka:
         self._report.step("topic", f"{topic}, partitions: {len(partitions)}", began_s)
 
     async def _send(self, sender: KafkaFrameSender) -> None:
-        from tokentide.framing import Frame
+        from tokentide.delivery.framing import Frame
 
         began_s = time.perf_counter()
         try:

@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
-from tokentide.settings_env import from_opentelemetry
-from tokentide.settings_values import (
+from tokentide.settings.env import from_opentelemetry
+from tokentide.settings.values import (
     SettingsError,
     addresses,
     checked,
@@ -279,6 +279,6 @@ def _check_together(settings: Settings) -> None:
 
         read_keys(settings.user_hash_key)
     if settings.kafka_security != "plaintext" or settings.kafka_sasl != "none":
-        from tokentide.security import check_security
+        from tokentide.settings.security import check_security
 
         check_security(settings)

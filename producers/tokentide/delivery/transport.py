@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tokentide.framing import Frame
+from tokentide.delivery.framing import Frame
 
 
 class FrameRejected(Exception):

@@ -14,18 +14,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tokentide._version import __version__
-from tokentide.buffer import Buffer
-from tokentide.counters import Counters, ProducerStats, describe, stats_event
+from tokentide.delivery.buffer import Buffer
+from tokentide.delivery.counters import Counters, ProducerStats, describe, stats_event
+from tokentide.delivery.log import RareLog
+from tokentide.delivery.tally import Tally
+from tokentide.delivery.threads import must_wait_for_fork, start_thread
+from tokentide.delivery.transport import FrameSender
 from tokentide.ids import EventIds
-from tokentide.log import RareLog
 from tokentide.settings import Settings
-from tokentide.tally import Tally
-from tokentide.threads import must_wait_for_fork, start_thread
-from tokentide.transport import FrameSender
 
 if TYPE_CHECKING:
+    from tokentide.delivery.worker import Worker
     from tokentide.privacy.gate import Gate
-    from tokentide.worker import Worker
 
 START_RETRY_NS = 1_000_000_000
 """Pause after a thread could not be started: a host at its limit should not be pressed."""
@@ -300,7 +300,7 @@ class Engine:
     def _work(self) -> None:
         importing.add(threading.get_ident())
         try:
-            from tokentide.runner import run_worker
+            from tokentide.delivery.runner import run_worker
 
             self._worker = self._make_worker()
             beside = self._make_content_worker()
@@ -310,22 +310,22 @@ class Engine:
         run_worker(self._worker, beside)
 
     def _make_worker(self) -> Worker:
-        from tokentide.encoding import Encoder
-        from tokentide.worker import Worker
+        from tokentide.delivery.encoding import Encoder
+        from tokentide.delivery.worker import Worker
 
         sender = self._sender
         if sender is None:
             # Imported here, not at the first connection, so that a fork can wait for it to end.
             import aiokafka  # noqa: F401
 
-            from tokentide.kafka import KafkaFrameSender
+            from tokentide.delivery.kafka import KafkaFrameSender
 
             sender = KafkaFrameSender(
                 self.settings, self.producer_id, self._counters.note_failure, self._log
             )
         backlog = None
         if self.settings.spool_dir:
-            from tokentide.spooled import make_backlog
+            from tokentide.spool.backlog import make_backlog
 
             backlog = make_backlog(self.settings, self.producer_id, self._counters, self._log)
         return Worker(
@@ -346,7 +346,7 @@ class Engine:
         lane = self.gate.lane if self.gate is not None else None
         if lane is None:
             return None
-        from tokentide.encoding import Encoder
+        from tokentide.delivery.encoding import Encoder
 
         sender = lane.make_sender(self._sender, self.producer_id)
         return lane.make_worker(sender, Encoder(self._base_fields(), self.ids, lane.counters))
@@ -374,7 +374,7 @@ class Engine:
 
 def _await_settled(worker: Worker, deadline_s: float, *, may_be_kept: bool = False) -> bool:
     """Waits until everything a worker was given before is settled, or the deadline passes."""
-    from tokentide.worker import FlushRequest
+    from tokentide.delivery.worker import FlushRequest
 
     request = FlushRequest(may_be_kept=may_be_kept)
     worker.ask(request)

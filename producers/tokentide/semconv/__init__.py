@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from tokentide.failures import error_type_of, error_type_of_class
-from tokentide.semconv_names import (
+from tokentide.semconv.names import (
     CALL,
     EXCLUSIVE_INPUT,
     FINISH_REASONS,

@@ -11,7 +11,7 @@ import zlib
 from collections import deque
 from dataclasses import replace
 
-from tokentide.framing import Frame
+from tokentide.delivery.framing import Frame
 
 PACK_BEYOND_BYTES = 1024 * 1024
 """Frames are compressed once so much waits ahead of them: in normal service never."""

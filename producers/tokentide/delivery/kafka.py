@@ -16,12 +16,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tokentide.counters import describe
-from tokentide.framing import Frame
-from tokentide.log import RareLog
-from tokentide.security import connection_options, warnings_for, without_secrets
+from tokentide.delivery.counters import describe
+from tokentide.delivery.framing import Frame
+from tokentide.delivery.log import RareLog
+from tokentide.delivery.transport import FrameRejected
 from tokentide.settings import Settings
-from tokentide.transport import FrameRejected
+from tokentide.settings.security import connection_options, warnings_for, without_secrets
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol, cast
 
-from tokentide.tally import Tally
+from tokentide.delivery.tally import Tally
 
 
 class Late(Protocol):

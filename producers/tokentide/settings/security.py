@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokentide.settings import Settings
-from tokentide.settings_values import SettingsError
+from tokentide.settings.values import SettingsError
 
 if TYPE_CHECKING:
     import ssl

@@ -11,7 +11,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from tokentide.framing import Frame
+from tokentide.delivery.framing import Frame
 
 _HEADER = struct.Struct("<8sQ")
 _MAGIC = b"TTSPOOL1"

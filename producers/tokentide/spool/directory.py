@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tokentide.claims import Claim
-from tokentide.counters import Counters, describe
-from tokentide.framing import Frame
-from tokentide.log import RareLog
-from tokentide.segment import Segment, pack
+from tokentide.delivery.counters import Counters, describe
+from tokentide.delivery.framing import Frame
+from tokentide.delivery.log import RareLog
+from tokentide.spool.claims import Claim
+from tokentide.spool.segment import Segment, pack
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 """A new file is begun beyond so much; smaller where the whole spool is small."""

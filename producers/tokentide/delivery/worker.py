@@ -16,14 +16,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tokentide.backlog import Backlog
-from tokentide.buffer import Buffer, Entry
-from tokentide.counters import Counters
-from tokentide.encoding import Encoder
-from tokentide.framing import Frame, Framer
-from tokentide.log import RareLog
+from tokentide.delivery.backlog import Backlog
+from tokentide.delivery.buffer import Buffer, Entry
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.encoding import Encoder
+from tokentide.delivery.framing import Frame, Framer
+from tokentide.delivery.log import RareLog
+from tokentide.delivery.transport import FrameRejected, FrameSender
 from tokentide.settings import Settings
-from tokentide.transport import FrameRejected, FrameSender
 
 SLICE_EVENTS = 250
 """Events encoded before other threads get a turn: under a millisecond of the interpreter lock."""

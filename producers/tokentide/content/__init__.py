@@ -10,8 +10,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
-from tokentide.content_texts import StreamText, Texts, input_texts, output_texts
-from tokentide.log import RareLog
+from tokentide.content.texts import StreamText, Texts, input_texts, output_texts
+from tokentide.delivery.log import RareLog
 from tokentide.settings import Settings
 
 Event = dict[str, object]
