@@ -107,7 +107,7 @@ def metrics() -> str:
 
 def span_attributes() -> str:
     """Return which span attributes fill which fields of an event, as a Markdown table."""
-    from tokentide.semconv_names import CALL, FINISH_REASONS, PROVIDER, USAGE, FieldNames
+    from tokentide.semconv.names import CALL, FINISH_REASONS, PROVIDER, USAGE, FieldNames
 
     names = (
         FieldNames("provider", "text", PROVIDER),
@@ -128,7 +128,7 @@ def span_attributes() -> str:
 
 def span_operations() -> str:
     """Return which spans are calls of a model, as Markdown."""
-    from tokentide.semconv_names import OPENINFERENCE_OPERATIONS, OPERATIONS, PARENT_KINDS
+    from tokentide.semconv.names import OPENINFERENCE_OPERATIONS, OPERATIONS, PARENT_KINDS
 
     stated = ", ".join(f"`{name}`" for name in OPERATIONS)
     kinds = ", ".join(f"`{name}`" for name in OPENINFERENCE_OPERATIONS)
