@@ -30,6 +30,8 @@ __all__ = ["Monitor"]
 _log = logging.getLogger(__name__)
 
 _EVERY_S = 5.0
+_TRIM_S = 30.0
+"""Between two times that memory is given back while a backlog is drained."""
 _BEAT_S = 1.0
 
 
@@ -67,12 +69,15 @@ class Monitor:
         while True:
             self._watchdog.beat()
             if beats % int(_EVERY_S / _BEAT_S) == 0:
-                await self._look()
-                await asyncio.to_thread(give_back)
+                is_behind = await self._look()
+                # While a backlog is drained the next batch would fault all of it in again.
+                if not is_behind or beats % int(_TRIM_S / _BEAT_S) == 0:
+                    await asyncio.to_thread(give_back)
             beats += 1
             await asyncio.sleep(_BEAT_S)
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Show and feed what is watched; tell whether more waits than the next batches hold."""
         self._recorder.tick()
         self._metrics.set("tokentide_ingest_partitions", len(self._job.workers))
         bootstrap, ranges, found = self._settings.kafka_bootstrap, {}, {}
@@ -85,7 +90,7 @@ class Monitor:
             # A broker that is away explains a standstill; a hung consumer would not look like this.
             self._watchdog.progress()
             log_event(_log, logging.WARNING, "kafka_not_answering", error=repr(exc))
-            return
+            return False
         for topic, topic_id in found.items():
             if topic_id != self._topic_ids[topic]:
                 # Its offsets begin anew: nothing this process believes about them holds any more.
@@ -96,6 +101,7 @@ class Monitor:
             waiting += self._show(worker, ranges[worker.log.topic][worker.log.partition])
         if waiting == 0:
             self._watchdog.progress()
+        return any(worker.is_paused for worker in self._job.workers.values())
 
     def _show(self, worker: PartitionWorker, available: OffsetRange) -> int:
         """Set the gauges of one partition; return its lag where somebody should be working."""
