@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from tokentide.instrument.call import Call, Fields
+from tokentide.instrument.closing import Function
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.imports import Action
 from tokentide.instrument.methods import (
-    Function,
     Method,
     Recording,
     data_of,

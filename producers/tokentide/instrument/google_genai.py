@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from tokentide.instrument.call import Call, Fields
+from tokentide.instrument.closing import Function
 from tokentide.instrument.guard import held
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.imports import Action
 from tokentide.instrument.methods import (
-    Function,
     Method,
     async_stream,
     lazy_stream,

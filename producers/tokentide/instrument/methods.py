@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, begin, log
+from tokentide.instrument.closing import Function
 from tokentide.instrument.guard import held
 from tokentide.instrument.lazy import watch_lazy
 from tokentide.instrument.patches import Patches
-from tokentide.instrument.streams import left, watch_async
+from tokentide.instrument.streams import watch_async
 from tokentide.telemetry import Telemetry
 from tokentide.usage.flavour import flavour
 
-CALL = "_tokentide_call"
-"""Attribute of a stream or a body: the call that ends with it."""
-
-Function = Callable[..., Any]
 Describe = Callable[[Any], Fields]
 """Returns provider and server of the object that a method belongs to."""
 Follow = Callable[[Call, Any], Any]
@@ -181,34 +178,3 @@ def record_methods_of(
         if callable(original):
             wrapped = Recording(method, describe, telemetry, patches).around(original)
             setattr(instance, method.name, wrapped.__get__(instance))
-
-
-def ending(original: Function) -> Function:
-    """Wraps `close` of a stream that carries its call."""
-
-    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            end_of(self)
-
-    return close
-
-
-def ending_async(original: Function) -> Function:
-    """Wraps `close` of an asynchronous stream that carries its call."""
-
-    async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await original(self, *args, **kwargs)
-        finally:
-            end_of(self)
-
-    return close
-
-
-def end_of(closed: Any) -> None:
-    """Ends the call that an object carries, if it does."""
-    call = closed.__dict__.get(CALL)
-    if call is not None:
-        left(call)

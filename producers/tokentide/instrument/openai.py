@@ -8,16 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokentide.instrument.closing import ending, ending_async
 from tokentide.instrument.imports import Action
 from tokentide.instrument.patches import Patches
 from tokentide.instrument.stainless import Api, Capture, Endpoint
-from tokentide.instrument.stainless_hooks import (
-    ending,
-    ending_async,
-    observers,
-    record_client,
-    recorders,
-)
+from tokentide.instrument.stainless_hooks import observers, record_client, recorders
 from tokentide.telemetry import Telemetry
 
 _OPENING = frozenset({"response.created", "response.in_progress", "response.queued"})

@@ -7,13 +7,14 @@ stay the objects they are; a stream's iterator is replaced inside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, begin, log
+from tokentide.instrument.closing import CALL
 from tokentide.instrument.guard import held
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.patches import Patches
@@ -23,14 +24,10 @@ from tokentide.usage.flavour import Flavour, flavour
 
 _TARGETS = "_tokentide_targets"
 """Attribute of a client: its base URL and, by path, what is known before any call."""
-CALL = "_tokentide_call"
-"""Attribute of a stream or a raw response: the call that ends with it."""
 RAW_HEADER = "x-stainless-raw-response"
 
 _MAX_ADDRESSES = 256
 """Addresses remembered; a host may have a proxy for each of its tenants."""
-
-Function = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)

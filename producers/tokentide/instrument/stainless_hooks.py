@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tokentide.instrument.call import Call
+from tokentide.instrument.closing import CALL, Function, ending, ending_async
 from tokentide.instrument.guard import held
 from tokentide.instrument.imports import Action
 from tokentide.instrument.patches import Patches
-from tokentide.instrument.stainless import CALL, Capture, Function, parsed
-from tokentide.instrument.streams import left
+from tokentide.instrument.stainless import Capture, parsed
 
 
 def recording(capture: Capture) -> Callable[[Function], Function]:
@@ -73,40 +73,6 @@ def counting_retries(original: Function) -> Function:
         return original(self, *args, **kwargs)
 
     return sleep_for_retry
-
-
-def ending(original: Function) -> Function:
-    """Wraps `close` of a stream or a raw response."""
-
-    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            _end_of(self)
-
-    return close
-
-
-def ending_async(original: Function) -> Function:
-    """Wraps `close` of an asynchronous stream or raw response."""
-
-    async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await original(self, *args, **kwargs)
-        finally:
-            _end_of(self)
-
-    return close
-
-
-def _end_of(closed: Any) -> None:
-    call = closed.__dict__.get(CALL)
-    if call is None:
-        # A helper's stream around the client's own.
-        inner = closed.__dict__.get("_raw_stream")
-        call = None if inner is None else inner.__dict__.get(CALL)
-    if call is not None:
-        left(call)
 
 
 def parsing(original: Function) -> Function:

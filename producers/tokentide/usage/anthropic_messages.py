@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from tokentide.usage.flavour import Flavour, StreamReading
+from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import error_fields, read_common_request
 from tokentide.usage.reading import (
     Fields,
@@ -275,15 +275,10 @@ def read_request(arguments: Mapping[str, object]) -> Fields:
     return fields
 
 
-def read_stream() -> StreamReading:
-    """Returns a reading for one stream."""
-    return MessageStream()
-
-
 FLAVOUR = Flavour(
     name="anthropic_messages",
     operation="chat",
     read_request=read_request,
     read_response=read_response,
-    read_stream=read_stream,
+    read_stream=MessageStream,
 )

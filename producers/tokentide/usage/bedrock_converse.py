@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tokentide.usage.flavour import Flavour, StreamReading
+from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import read_common_request
 from tokentide.usage.reading import (
     Fields,
@@ -196,15 +196,10 @@ def read_request(arguments: Mapping[str, object]) -> Fields:
     return fields
 
 
-def read_stream() -> StreamReading:
-    """Returns a reading for one stream."""
-    return ConverseStream()
-
-
 FLAVOUR = Flavour(
     name="bedrock_converse",
     operation="chat",
     read_request=read_request,
     read_response=read_response,
-    read_stream=read_stream,
+    read_stream=ConverseStream,
 )

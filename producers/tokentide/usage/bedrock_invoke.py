@@ -219,9 +219,9 @@ class InvokeStream:
 def _inner_stream(get: Get) -> StreamReading | None:
     """Returns a reading of the format that the first event of a stream shows, None for others."""
     if label(get("type")) == "message_start":
-        return anthropic_messages.read_stream()
+        return anthropic_messages.FLAVOUR.read_stream()
     if get("messageStart") is not None or get("contentBlockDelta") is not None:
-        return bedrock_converse.read_stream()
+        return bedrock_converse.FLAVOUR.read_stream()
     if get("choices") is not None and label(get("object")):
         return flavour("openai_chat").read_stream()
     return None
@@ -261,15 +261,10 @@ def _limit_asked(body: object) -> int | None:
     return None if found is None else int(found[1])
 
 
-def read_stream() -> StreamReading:
-    """Returns a reading for one stream."""
-    return InvokeStream()
-
-
 FLAVOUR = Flavour(
     name="bedrock_invoke",
     operation="chat",
     read_request=read_request,
     read_response=read_response,
-    read_stream=read_stream,
+    read_stream=InvokeStream,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tokentide.usage.flavour import Flavour, StreamReading
+from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import read_common_request
 from tokentide.usage.reading import (
     MAX_REASONS,
@@ -248,15 +248,10 @@ def read_request(arguments: Mapping[str, object]) -> Fields:
     return fields
 
 
-def read_stream() -> StreamReading:
-    """Returns a reading for one stream."""
-    return ContentStream()
-
-
 FLAVOUR = Flavour(
     name="gemini",
     operation="generate_content",
     read_request=read_request,
     read_response=read_response,
-    read_stream=read_stream,
+    read_stream=ContentStream,
 )

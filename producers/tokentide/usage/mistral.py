@@ -207,15 +207,10 @@ def read_request(arguments: Mapping[str, object]) -> Fields:
     )
 
 
-def read_stream() -> StreamReading:
-    """Returns a reading for one stream."""
-    return MistralStream()
-
-
 FLAVOUR = Flavour(
     name="mistral",
     operation="chat",
     read_request=read_request,
     read_response=read_response,
-    read_stream=read_stream,
+    read_stream=MistralStream,
 )
