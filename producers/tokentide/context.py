@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 
+from tokentide.decorating import Function, wrapped
 from tokentide.settings import Settings
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Fields = dict[str, object]
 
 _scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
@@ -145,16 +144,13 @@ class context:
 
     def __call__(self, function: Function) -> Function:
         """Returns the function, run inside this context: plain, async, or either's generator."""
-        wrapper: Callable[..., Any]
-        if inspect.isasyncgenfunction(function):
-            wrapper = self._around_async_generator(function)
-        elif inspect.isgeneratorfunction(function):
-            wrapper = self._around_generator(function)
-        elif inspect.iscoroutinefunction(function):
-            wrapper = self._around_coroutine(function)
-        else:
-            wrapper = self._around_plain(function)
-        return cast("Function", functools.wraps(function)(wrapper))
+        return wrapped(
+            function,
+            plain=self._around_plain,
+            coroutine=self._around_coroutine,
+            generator=self._around_generator,
+            async_generator=self._around_async_generator,
+        )
 
     @staticmethod
     def carry(function: Function) -> Function:

@@ -7,15 +7,14 @@ entered recorder emits exactly one event.
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self
 
 from tokentide.context import fill
+from tokentide.decorating import Function, wrapped
 from tokentide.delivery.log import RareLog
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise, status_from
@@ -23,7 +22,6 @@ from tokentide.settings import Settings
 from tokentide.trace_context import fill_trace
 from tokentide.usage import USAGE_FIELDS
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Emit = Callable[[dict[str, object]], None]
 
 _current: ContextVar[Recorder | None] = ContextVar("tokentide_request", default=None)
@@ -302,16 +300,13 @@ class Recorder:
 
     def __call__(self, function: Function) -> Function:
         """Returns the function, recorded: plain, async, generator or async generator."""
-        wrapper: Callable[..., Any]
-        if inspect.iscoroutinefunction(function):
-            wrapper = self._wrap_coroutine(function)
-        elif inspect.isasyncgenfunction(function):
-            wrapper = self._wrap_async_generator(function)
-        elif inspect.isgeneratorfunction(function):
-            wrapper = self._wrap_generator(function)
-        else:
-            wrapper = self._wrap_plain(function)
-        return cast("Function", functools.wraps(function)(wrapper))
+        return wrapped(
+            function,
+            plain=self._wrap_plain,
+            coroutine=self._wrap_coroutine,
+            generator=self._wrap_generator,
+            async_generator=self._wrap_async_generator,
+        )
 
     def _fresh(self) -> Recorder:
         return Recorder(self._emit, self._new_id, self._template, self._settings)
