@@ -19,13 +19,13 @@ from tokentide.usage.openai_parts import (
     identity_fields,
     limit_asked,
     read_common_request,
+    take_input_details,
     usage_of,
 )
 from tokentide.usage.openai_stream import ChatStream
 from tokentide.usage.reading import (
     MAX_REASONS,
     Fields,
-    count,
     finish_fields,
     getter,
     items,
@@ -62,14 +62,7 @@ def read_usage(usage: object) -> Fields:
     get = getter(usage)
     counts: Fields = {}
     take_counts(counts, get, _TOTALS)
-    details = get("prompt_tokens_details")
-    if details is not None:
-        prompt = getter(details)
-        take_counts(counts, prompt, _PROMPT)
-        lifetimes = prompt("cache_write_tokens_details")
-        if lifetimes is not None:
-            long = count(read(lifetimes, "ttl_12h_tokens"))
-            counts["cache_write_long_tokens"] = long
+    take_input_details(counts, get("prompt_tokens_details"), _PROMPT)
     details = get("completion_tokens_details")
     if details is not None:
         take_counts(counts, getter(details), _COMPLETION)

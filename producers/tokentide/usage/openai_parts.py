@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tokentide.failures import error_type_of
 from tokentide.usage.reading import (
@@ -15,6 +15,7 @@ from tokentide.usage.reading import (
     label,
     read,
     small_count,
+    take_counts,
     take_labels,
 )
 
@@ -23,7 +24,20 @@ UsageReader = Callable[[object], Fields]
 
 _HIGHEST_TEMPERATURE = 100.0
 _ASKED_BESIDE = (("service_tier", "service_tier_requested", 128),)
+# The other lifetime, 30 minutes, is the ordinary one.
+_LIFETIMES = (("ttl_12h_tokens", "cache_write_long_tokens"),)
 _ASKED = (("model", "request_model", 256), *_ASKED_BESIDE)
+
+
+def take_input_details(counts: Fields, details: object, names: Iterable[tuple[str, str]]) -> None:
+    """Adds what an input total consists of, as both of OpenAI's APIs nest it; None adds nothing."""
+    if details is None:
+        return
+    get = getter(details)
+    take_counts(counts, get, names)
+    lifetimes = get("cache_write_tokens_details")
+    if lifetimes is not None:
+        take_counts(counts, getter(lifetimes), _LIFETIMES)
 
 
 def usage_of(get: Get) -> object:

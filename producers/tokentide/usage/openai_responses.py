@@ -16,6 +16,7 @@ from tokentide.usage.openai_parts import (
     identity_fields,
     limit_asked,
     read_common_request,
+    take_input_details,
 )
 from tokentide.usage.reading import (
     NOTHING_READ,
@@ -59,8 +60,6 @@ _OUTPUTS = (
     ("audio_tokens", "output_audio_tokens"),
     ("image_tokens", "output_image_tokens"),
 )
-# The other lifetime, 30 minutes, is the ordinary one.
-_LIFETIMES = (("ttl_12h_tokens", "cache_write_long_tokens"),)
 
 
 def read_usage(usage: object) -> Fields:
@@ -68,13 +67,7 @@ def read_usage(usage: object) -> Fields:
     get = getter(usage)
     counts: Fields = {}
     take_counts(counts, get, _TOTALS)
-    details = get("input_tokens_details")
-    if details is not None:
-        inputs = getter(details)
-        take_counts(counts, inputs, _INPUTS)
-        lifetimes = inputs("cache_write_tokens_details")
-        if lifetimes is not None:
-            take_counts(counts, getter(lifetimes), _LIFETIMES)
+    take_input_details(counts, get("input_tokens_details"), _INPUTS)
     details = get("output_tokens_details")
     if details is not None:
         take_counts(counts, getter(details), _OUTPUTS)

@@ -94,7 +94,7 @@ class PartitionPlanner(Generic[R]):
         self._records: deque[tuple[R, int, int, int]] = deque()  # record, bytes, events, arrival
         self._bound_end: int | None = None
         self._last_discarded: int | None = None
-        self._resumed_ms: int | None = None
+        self._resumed_ms = 0
         if bound_end is not None:
             self.bind(bound_end)
 
@@ -203,8 +203,7 @@ class PartitionPlanner(Generic[R]):
         """How long the oldest buffered record has waited while reading; 0 when there is none."""
         if not self._records:
             return 0
-        arrival_ms = self._records[0][3]
-        return now_ms - max(arrival_ms, self._resumed_ms or arrival_ms)
+        return now_ms - max(self._records[0][3], self._resumed_ms)
 
     def wait_ms(self, now_ms: int) -> int | None:
         """Milliseconds until age alone seals a batch; None: only another record can."""
