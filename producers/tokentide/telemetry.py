@@ -97,7 +97,7 @@ class Telemetry:
         """Queues an event nobody else holds, without copying it; all events pass here."""
         engine = self._engine
         try:
-            if engine.pid != _getpid():
+            if not engine.is_here[0]:
                 engine = self._forked()
             if engine.is_closed:
                 engine.after_close.add()
@@ -119,20 +119,18 @@ class Telemetry:
     def _emit_late(self, late: Late) -> None:
         """Queues an event that the background thread puts together, or does it here and now.
 
-        What waits keeps a response alive, so only a few may, and none that a hook wants to see.
+        What waits may keep a response alive, so only a few may.
         """
         engine = self._engine
         try:
             if not self._is_enabled:
                 return
-            if engine.gate is not None or len(engine.buffer) >= MAX_LATE or engine.is_closed:
-                self._emit_owned(late.build())
-                return
-            if engine.pid != _getpid():
+            if not engine.is_here[0]:
                 engine = self._forked()
             now_ns = time_ns()
-            engine.buffer.put(now_ns, late)
-            if not engine.is_started:
+            if engine.is_closed or not engine.buffer.put_late(now_ns, late, MAX_LATE):
+                self._emit_owned(late.build())
+            elif not engine.is_started:
                 self._start(engine, now_ns)
         except Exception as exc:
             engine.note_internal(exc)

@@ -47,6 +47,19 @@ def test_the_client_librarys_own_types_give_the_expected_fields(case: Case) -> N
     assert extracted(case, build) == case.expect
 
 
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.stream is None and flavour(case.flavour).lighten],
+    ids=lambda case: case.id,
+)
+def test_an_answer_made_light_says_the_same(case: Case) -> None:
+    reader, build = flavour(case.flavour), sdk_builder(case.flavour, is_stream=False)
+    assert reader.lighten is not None
+    assert build is not None
+    for response in (build(case.response), case.response):
+        assert reader.read_response(reader.lighten(response)) == case.expect
+
+
 @every_case
 def test_the_event_is_accepted_and_costs_what_the_public_prices_say(case: Case) -> None:
     event = event_of(case, extracted(case, lambda payload: payload))

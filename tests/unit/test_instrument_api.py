@@ -382,26 +382,6 @@ def test_a_dropped_client_is_not_kept_alive(capture: Capture) -> None:
     assert gone() is None
 
 
-def test_responses_wait_for_the_background_only_while_the_queue_is_short() -> None:
-    from tokentide import telemetry as module
-
-    with captured(service="s", linger_ms=1) as capture:
-        engine = capture.telemetry._engine
-        engine.is_started = True  # so that nothing is taken out of the queue yet
-        tokentide.instrument(telemetry=capture.telemetry)
-        try:
-            api_client = client()
-            for _call in range(module.MAX_LATE + 5):
-                ask(api_client)
-            waiting = [entry[2] for entry in engine.buffer._entries]
-            late = [event for event in waiting if type(event) is not dict]
-            assert (len(late), len(waiting)) == (module.MAX_LATE, module.MAX_LATE + 5)
-        finally:
-            engine.is_started = False
-            tokentide.uninstrument()
-        assert len(capture.requests) == module.MAX_LATE + 5
-
-
 def test_a_redact_hook_sees_the_whole_event_of_an_instrumented_call() -> None:
     seen: list[Any] = []
 

@@ -28,6 +28,21 @@ def test_exit_after_an_unhandled_exception_delivers_too(script: Script) -> None:
     assert script.numbers_by_tenant() == {"main": EACH, "atexit": EACH}
 
 
+def test_a_mark_tells_the_process_that_made_it_from_its_children(script: Script) -> None:
+    script.run(
+        """
+        from tokentide.delivery import forks
+        marks = [forks.new_mark(), forks._ByProcessId()]
+        assert [mark[0] for mark in marks] == [1, 1]
+        pid = os.fork()
+        if not pid:
+            os._exit(sum(mark[0] for mark in marks))
+        wait(pid)
+        assert [mark[0] for mark in marks] == [1, 1]
+        """
+    )
+
+
 def test_exit_with_a_dead_broker_ends_in_time_with_one_line(script: Script) -> None:
     started_s = time.monotonic()
     stderr = script.run(

@@ -77,6 +77,15 @@ class Buffer:
                 self.evicted.add()
         entries.append((emitted_ns, seq, event))
 
+    def put_late(self, emitted_ns: int, event: Late, latest: int) -> bool:
+        """Queues an event that is put together later, unless `latest` or more events wait."""
+        entries = self._entries
+        waiting = len(entries)
+        if waiting >= latest or waiting >= self._capacity:
+            return False
+        entries.append((emitted_ns, self._next_seq(), event))
+        return True
+
     def take(self, limit: int) -> list[Entry]:
         """Returns up to `limit` of the oldest events; called from the background thread only.
 

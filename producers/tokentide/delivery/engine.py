@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tokentide._version import __version__
 from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.counters import Counters, ProducerStats, describe, stats_event
+from tokentide.delivery.forks import new_mark
 from tokentide.delivery.log import RareLog
 from tokentide.delivery.tally import Tally
 from tokentide.delivery.threads import must_wait_for_fork, start_thread
@@ -53,6 +54,8 @@ class Engine:
         is_orphaned: Callable[[], bool] = lambda: False,
     ) -> None:
         self.pid = os.getpid()
+        self.is_here = new_mark()
+        """`is_here[0]` tells whether the process is still the one with this id."""
         self.settings = settings
         self.ids = EventIds()
         self.buffer = Buffer(settings.queue_events, keeps_oldest=settings.drop_policy == "newest")

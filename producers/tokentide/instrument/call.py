@@ -35,7 +35,7 @@ Progress = Callable[[], tuple[object, int, int, int, int]]
 """Returns how far a stream is: a chunk that was forwarded and not yet looked at (else None), number
 of chunks, when the first token and the last chunk came, largest gap after that token (ns)."""
 
-_LIGHT = ("chat", "generate_content", "text_completion")
+_SMALL = ("chat", "generate_content", "text_completion")
 """Operations whose responses are small enough to wait for the background thread; vectors, images
 and recordings are not."""
 
@@ -151,14 +151,18 @@ class Call:
 
     def returned(self, response: object) -> None:
         """Ends the call with a whole response."""
-        if self._ends():
-            ended_ns = self._until_ns or perf_counter_ns()
-            self._duration_ms = (ended_ns - self._started_ns) / 1e6
-            self._response = response
-            self._emit(
-                self._template["operation"] in _LIGHT
-                and (type(response) is dict or hasattr(type(response), "__pydantic_validator__"))
-            )
+        if not self._ends():
+            return
+        ended_ns = self._until_ns or perf_counter_ns()
+        self._duration_ms = (ended_ns - self._started_ns) / 1e6
+        can_wait, lighten = self._can_wait(), self.flavour.lighten
+        if can_wait and lighten is not None:
+            response = lighten(response)
+        self._response = response
+        if can_wait and (type(response) is tuple or self._is_small(response)):
+            self._telemetry._emit_late(self)
+        else:
+            self._emit(None)
 
     def failed(self, error: BaseException) -> None:
         """Ends the call with what the client raised."""
@@ -235,7 +239,10 @@ class Call:
         self._duration_ms = (ended_ns - self._started_ns) / 1e6
         if error is not None:
             self._failure = describe_failure(error)
-        self._emit(True, error)
+        if self._can_wait():
+            self._telemetry._emit_late(self)
+        else:
+            self._emit(error)
 
     def _take_progress(self, progress: Progress) -> int:
         self._progress = None
@@ -254,13 +261,21 @@ class Call:
 
     # -- the event --------------------------------------------------------------------------
 
-    def _emit(self, can_wait: bool, error: BaseException | None = None) -> None:
-        """Queues the event; one that can wait is put together by the background thread."""
+    def _can_wait(self) -> bool:
+        """Whether nobody has to see the event before the background thread does."""
+        return (
+            self._claim is None and not overlap.is_watched and self._telemetry._engine.gate is None
+        )
+
+    def _is_small(self, response: object) -> bool:
+        """Whether a response may be kept for the background thread as it is."""
+        return self._template["operation"] in _SMALL and (
+            type(response) is dict or hasattr(type(response), "__pydantic_validator__")
+        )
+
+    def _emit(self, error: BaseException | None) -> None:
+        """Queues the event; put together here and now."""
         telemetry, is_watched = self._telemetry, overlap.is_watched
-        can_wait = can_wait and self._claim is None and not is_watched
-        if can_wait and not telemetry.settings.reads_content:
-            telemetry._emit_late(self)
-            return
         event = self.build()
         if is_watched and not _is_first(event, error):
             return  # a bridge has told of this call

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, begin, log
+from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, log
 from tokentide.instrument.closing import CALL
 from tokentide.instrument.guard import held
 from tokentide.instrument.hosts import describe_server
@@ -93,11 +93,10 @@ class Capture:
                 body = {}
             elif options.extra_json:
                 body = {**body, **options.extra_json}
-            call = begin(self._telemetry, template, how, body)
-            if call is not None:
-                call.is_token = endpoint.is_token
-                if self._asks_usage and endpoint.takes_include_usage:
-                    _ask_usage(call, options)
+            call = Call(self._telemetry, template, how, body)
+            call.is_token = endpoint.is_token
+            if self._asks_usage and endpoint.takes_include_usage:
+                _ask_usage(call, options)
             return call
         except Exception as exc:
             log.note("client", "a call is not recorded: %r", exc)
@@ -215,9 +214,10 @@ def _ask_usage(call: Call, options: Any) -> None:
     The host's own dictionary is not touched: the client sends a copy.
     """
     body = options.json_data
+    if type(body) is not dict or body.get("stream") is not True:
+        return
     headers = options.headers
-    names = {str(name).lower() for name in headers} if isinstance(headers, Mapping) else set()
-    if type(body) is not dict or body.get("stream") is not True or RAW_HEADER in names:
+    if isinstance(headers, Mapping) and RAW_HEADER in {str(name).lower() for name in headers}:
         return
     asked = body.get("stream_options")
     if asked is None or (type(asked) is dict and "include_usage" not in asked):

@@ -25,14 +25,14 @@ def recording(capture: Capture) -> Callable[[Function], Function]:
             call = capture.begin(self, options)
             if call is None:
                 return original(self, cast_to, options, *args, **kwargs)
-            call.hold()
+            held.set(call)
             try:
                 response = original(self, cast_to, options, *args, **kwargs)
             except BaseException as exc:
                 call.failed(exc)
                 raise
             finally:
-                call.release()
+                held.set(None)  # as `begin` found it
             return capture.settle(call, response)
 
         return request
@@ -48,14 +48,14 @@ def recording_async(capture: Capture) -> Callable[[Function], Function]:
             call = capture.begin(self, options)
             if call is None:
                 return await original(self, cast_to, options, *args, **kwargs)
-            call.hold()
+            held.set(call)
             try:
                 response = await original(self, cast_to, options, *args, **kwargs)
             except BaseException as exc:
                 call.failed(exc)
                 raise
             finally:
-                call.release()
+                held.set(None)  # as `begin` found it
             return capture.settle(call, response)
 
         return request

@@ -63,6 +63,9 @@ class Flavour:
         read_request: From the keyword arguments of the client's call to event fields.
         read_response: From an SDK object, a dict or parsed JSON to event fields.
         read_stream: Returns a new reading for one stream.
+        lighten: From an SDK object to what `read_response` reads alike and holds nothing of the
+            client's; the object itself where that takes more than a handful of reads. Absent where
+            no response is worth it.
 
     None of them raises: a response that cannot be read says nothing.
     """
@@ -72,6 +75,7 @@ class Flavour:
     read_request: Callable[[Mapping[str, object]], dict[str, object]]
     read_response: Callable[[object], dict[str, object]]
     read_stream: Callable[[], StreamReading]
+    lighten: Callable[[object], object] | None = None
 
 
 _loaded: dict[str, Flavour] = {}

@@ -9,6 +9,9 @@ otherwise, pass a reader of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from operator import itemgetter
+from typing import Any
 
 from tokentide.usage.flavour import Flavour, StreamReading
 from tokentide.usage.openai_parts import (
@@ -78,7 +81,7 @@ def read_usage(usage: object) -> Fields:
 
 def read_response(response: object, read_usage: UsageReader = read_usage) -> Fields:
     """Returns the event fields of one answer, streamed or not."""
-    get = getter(response)
+    get = getter(_answer(response) if type(response) is tuple else response)
     fields = identity_fields(get)
     fields.update(usage_fields(read_usage(usage_of(get))))
     reasons: list[object] = []
@@ -113,6 +116,68 @@ def read_response(response: object, read_usage: UsageReader = read_usage) -> Fie
     return fields
 
 
+_SAID = ("id", "model", "system_fingerprint", "service_tier", "object")
+_said = itemgetter(*_SAID)
+_of_answer = itemgetter("choices", "usage")
+_of_choice = itemgetter("finish_reason", "message")
+_MESSAGE = ("refusal", "function_call", "tool_calls")
+_of_message = itemgetter(*_MESSAGE)
+_of_usage = itemgetter(
+    "prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details"
+)
+
+
+def lighten(response: Any) -> object:
+    """Returns what an ordinary answer says of itself as a tuple, for `read_response`.
+
+    An unusual answer, or one that is no object of the client's, is returned as it is. Declared
+    fields are in an object's own dictionary; what else was sent is in another, and is unusual.
+    A response that is kept makes the memory of the next one new to the processor, which costs the
+    host more than this does.
+    """
+    try:
+        answer = response.__dict__
+        (choice,), usage = _of_answer(answer)
+        reason, message = _of_choice(choice.__dict__)
+        inputs, outputs, prompt, completion = _of_usage(usage.__dict__)
+        if (
+            response.__pydantic_extra__
+            or choice.__pydantic_extra__
+            or usage.__pydantic_extra__
+            or prompt.__pydantic_extra__
+            or completion.__pydantic_extra__
+        ):
+            return response
+        return (
+            _said(answer),
+            reason,
+            _of_message(message.__dict__),
+            inputs,
+            outputs,
+            prompt.__dict__,
+            completion.__dict__,
+        )
+    except Exception:
+        return response
+
+
+def _answer(light: tuple[Any, ...]) -> Fields:
+    """Returns an answer that says what a light one does."""
+    said, reason, message, inputs, outputs, prompt, completion = light
+    return {
+        **dict(zip(_SAID, said, strict=True)),
+        "choices": [
+            {"finish_reason": reason, "message": dict(zip(_MESSAGE, message, strict=True))}
+        ],
+        "usage": {
+            "prompt_tokens": inputs,
+            "completion_tokens": outputs,
+            "prompt_tokens_details": prompt,
+            "completion_tokens_details": completion,
+        },
+    }
+
+
 def read_request(arguments: Mapping[str, object]) -> Fields:
     """Returns the event fields of the keyword arguments of a chat completion."""
     get = getter(arguments)
@@ -144,4 +209,4 @@ def chat_flavour(name: str, read_usage: UsageReader) -> Flavour:
     )
 
 
-FLAVOUR = chat_flavour("openai_chat", read_usage)
+FLAVOUR = replace(chat_flavour("openai_chat", read_usage), lighten=lighten)
