@@ -1,9 +1,10 @@
 """One contestant of `bench.producer` in a process of its own, told by its input what to run.
 
 `python -m bench.producer_contestant CLIENT CONTESTANT` reads lines `call N` and `stream N` and
-answers each with the CPU nanoseconds of N of them, without and with the contestant. Both are
-measured in this process, right after each other, because two processes differ by more than what is
-asked for. Events and spans are drained within the measurement.
+answers each with the CPU nanoseconds of N of them, one by one and all together, without and with
+the contestant. Both are measured in this process, right after each other, because two processes
+differ by more than what is asked for. Events and spans are drained within the measurement of all
+together, between those of single ones.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ import gc
 import json
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from bench.bare_wrapper import BareWrapper
 from bench.provider_replies import anthropic_calls, openai_calls
 
-WARM_UP = 6
-"""Part of the calls made beforehand: after each change of what is patched the interpreter has to
-specialise its code again, and after a pause caches are cold."""
+WARM_UP = {"call": 8, "stream": 2}
+"""Calls made beforehand: caches are cold after a pause, and after what is patched has changed."""
 
 
 class Contestant(Protocol):
@@ -42,79 +42,6 @@ class Contestant(Protocol):
         """Return how many calls were recorded so far."""
 
 
-class BareWrapper:
-    """The least that a recording can be: times, one fixed event, one append to a queue."""
-
-    stays_on = False
-
-    def __init__(self, resource: Any) -> None:
-        self._resource = resource
-        self._queue: deque[dict[str, object]] = deque(maxlen=10_000)
-        self._calls = 0
-
-    def on(self) -> None:
-        """Wrap `create` of the client's resource."""
-        create, finish = self._resource.create, self._finish
-
-        def timed(**request: Any) -> Any:
-            started_ns = time.perf_counter_ns()
-            response = create(**request)
-            if "stream" in request:
-                return passing(response, started_ns)
-            finish(started_ns, 0, 0, 0)
-            return response
-
-        def passing(chunks: Any, started_ns: int) -> Iterator[Any]:
-            first_ns = last_ns = gap_ns = count = 0
-            try:
-                for chunk in chunks:
-                    now_ns = time.perf_counter_ns()
-                    if not first_ns:
-                        first_ns = now_ns
-                    elif now_ns - last_ns > gap_ns:
-                        gap_ns = now_ns - last_ns
-                    last_ns = now_ns
-                    count += 1
-                    yield chunk
-            finally:
-                finish(started_ns, count, first_ns, gap_ns)
-
-        self._resource.create = timed
-
-    def off(self) -> None:
-        """Uncover the method of the class."""
-        self._resource.__dict__.pop("create", None)
-
-    def _finish(self, started_ns: int, chunks: int, first_ns: int, gap_ns: int) -> None:
-        now_ns = time.perf_counter_ns()
-        self._calls += 1
-        self._queue.append(
-            {
-                "type": "request",
-                "operation": "chat",
-                "provider": "openai",
-                "request_model": "gpt-5-mini",
-                "status": "ok",
-                "started_at_us": time.time_ns() // 1000,
-                "duration_ms": (now_ns - started_ns) / 1e6,
-                "ttft_ms": (first_ns - started_ns) / 1e6,
-                "chunks": chunks,
-                "max_chunk_gap_ms": gap_ns / 1e6,
-                "input_tokens": 812,
-                "output_tokens": 201,
-                "usage_source": "provider",
-            }
-        )
-
-    def drain(self) -> None:
-        """Forget what was queued."""
-        self._queue.clear()
-
-    def recorded(self) -> int:
-        """Return how many calls were recorded so far."""
-        return self._calls
-
-
 class Tokentide:
     """Our own `instrument()`, whose frames go nowhere."""
 
@@ -123,7 +50,7 @@ class Tokentide:
     def __init__(self) -> None:
         from tokentide import Telemetry
 
-        self._telemetry = Telemetry(sender=_Nowhere(), service="bench", stats_interval_s=3600)
+        self._telemetry = Telemetry(sender=Nowhere(), service="bench", stats_interval_s=3600)
 
     def on(self) -> None:
         """Instrument the client."""
@@ -146,7 +73,9 @@ class Tokentide:
         return self._telemetry.stats().delivered
 
 
-class _Nowhere:
+class Nowhere:
+    """Takes frames, and forgets them."""
+
     async def connect(self) -> None:
         """Connect to nothing."""
 
@@ -216,17 +145,22 @@ def make(client: str, contestant: str, resource: Any) -> Contestant:
     return Traced(getattr(module, name)(), stays_on=contestant == "openllmetry")
 
 
-def _timed(run: Callable[[], object], count: int, drain: Callable[[], None]) -> list[int]:
-    """Return CPU nanoseconds of the calling thread, and of the whole process with the draining."""
-    for _ in range(max(1, count // WARM_UP)):
+Timed = dict[str, Any]
+
+
+def _timed(run: Callable[[], object], warm_up: int, count: int, drain: Callable[[], None]) -> Timed:
+    """Return CPU nanoseconds of the calling thread for each, and of the process for all."""
+    for _ in range(warm_up):
         run()
     drain()
-    process_ns, thread_ns = time.process_time_ns(), time.thread_time_ns()
+    each_ns = []
+    process_ns = time.process_time_ns()
     for _ in range(count):
+        began_ns = time.thread_time_ns()
         run()
-    thread_ns = time.thread_time_ns() - thread_ns
+        each_ns.append(time.thread_time_ns() - began_ns)
     drain()
-    return [thread_ns, time.process_time_ns() - process_ns]
+    return {"caller": each_ns, "process": time.process_time_ns() - process_ns}
 
 
 def main() -> None:
@@ -253,17 +187,16 @@ def main() -> None:
     print(json.dumps({"chunks": stream()}), flush=True)
     gc.freeze()
     for line in sys.stdin:
-        kind, count = line.split()
+        kind, number = line.split()
+        count, warm_up = int(number), WARM_UP[kind]
         run = call if kind == "call" else stream
-        # Half of it before and half after, so that neither has the warmer caches.
-        without = [] if contestant.stays_on else _timed(run, int(count) // 2, contestant.drain)
+        without = None
+        if not contestant.stays_on:
+            without = _timed(run, warm_up, count, contestant.drain)
         before = contestant.recorded()
         contestant.on()
-        with_it = _timed(run, int(count), contestant.drain)
+        with_it = _timed(run, warm_up, count, contestant.drain)
         contestant.off()
-        if without:
-            after = _timed(run, int(count) // 2, contestant.drain)
-            without = [first + second for first, second in zip(without, after, strict=True)]
         recorded = contestant.recorded() - before
         print(json.dumps({"without": without, "with": with_it, "recorded": recorded}), flush=True)
 
