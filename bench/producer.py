@@ -4,7 +4,7 @@ Real clients of OpenAI and Anthropic over a transport in memory; recorded by the
 record (`bench.bare_wrapper`: times, and one fixed event), by `tokentide.instrument()`,
 by OpenInference and by OpenLLMetry, the two with a batch processor whose spans go nowhere. Each
 runs in processes of its own, one after another, in turns with the others round by round: two
-processes differ by how their memory happens to lie, so the median of several is taken. `caller` is
+processes differ by how their memory happens to lie. The median of all rounds counts. `caller` is
 the thread that makes the call; `process` includes the background thread and the draining of
 everything recorded. A chunk's figure is that of a whole stream without what a call costs anyway,
 divided by its chunks.
@@ -25,14 +25,14 @@ from bench.progress import say
 
 CLIENTS = ("openai", "anthropic")
 CONTESTANTS = ("wrapper", "tokentide", "openinference", "openllmetry")
-PROCESSES = 7
-ROUNDS = 12
+PROCESSES = 6
+ROUNDS = 20
 """In each process."""
 COUNTS = {"call": 40, "stream": 4}
 """Calls of each kind in one round: a few hundredths of a second, so that both halves of a round see
 the same machine."""
 KEPT = 0.75
-"""Part of the samples that count: in the slowest the machine did something else."""
+"""Part of a round's calls that count: in the slowest the machine did something else."""
 
 
 def measure(processes: int = PROCESSES) -> dict[str, object]:
@@ -98,48 +98,40 @@ Added = dict[str, dict[str, float]]
 """Microseconds by contestant, then by `caller` and `process`."""
 
 
+Samples = dict[tuple[str, str], list[dict[str, Any]]]
+"""Answers of contestants by name and kind of call, round by round of all their processes."""
+LABELS = ("caller", "process")
+
+
 def _client(client: str, processes: int) -> dict[str, object]:
-    bare: dict[str, list[float]] = {kind: [] for kind in COUNTS}
-    calls: list[Added] = []
-    chunks: list[Added] = []
+    samples: Samples = {}
     for number in range(processes):
         say(f"{client}: process {number + 1} of {processes}")
-        samples, chunk_count = _samples(client)
-        per_call = {name: _added(samples, name, "call") for name in CONTESTANTS}
-        per_stream = {name: _added(samples, name, "stream") for name in CONTESTANTS}
-        calls.append(per_call)
-        chunks.append(
-            {
-                name: {
-                    label: (value - per_call[name][label]) / chunk_count
-                    for label, value in added.items()
-                }
-                for name, added in per_stream.items()
-            }
-        )
-        for kind in COUNTS:
-            bare[kind].append(_bare(samples, "wrapper", kind, "caller"))
-    per_call, per_chunk = _medians(calls), _medians(chunks)
+        chunks = _take_samples(client, samples)
+    per_call = _added(samples, "call")
+    per_stream = _added(samples, "stream")
+    per_chunk = {
+        name: {
+            label: round((per_stream[name][label] - per_call[name][label]) / chunks, 3)
+            for label in LABELS
+        }
+        for name in CONTESTANTS
+    }
+    bare = {
+        f"{kind}_us": round(statistics.median(_bare_us(samples, "wrapper", kind, "caller")), 1)
+        for kind in COUNTS
+    }
     return {
-        "bare": {
-            **{f"{kind}_us": round(statistics.median(found), 1) for kind, found in bare.items()},
-            "chunks": chunk_count,
-        },
+        "bare": {**bare, "chunks": chunks},
         "added_us_per_call": per_call,
         "added_us_per_chunk": per_chunk,
         "tokentide_call_of": _ratios(per_call),
         "tokentide_chunk_of": _ratios(per_chunk),
-        "spread_us_per_call": _spread(calls),
-        "spread_us_per_chunk": _spread(chunks),
     }
 
 
-Samples = dict[tuple[str, str], list[dict[str, Any]]]
-
-
-def _samples(client: str) -> tuple[Samples, int]:
-    """Return the answers of one process of each contestant, and the chunks of a stream."""
-    samples: Samples = {}
+def _take_samples(client: str, samples: Samples) -> int:
+    """Add the answers of one more process of each contestant; return the chunks of a stream."""
     with _processes(client) as processes:
         for _ in range(ROUNDS):
             for kind, count in COUNTS.items():
@@ -148,50 +140,41 @@ def _samples(client: str) -> tuple[Samples, int]:
                     if answer["recorded"] < count:
                         raise RuntimeError(f"{name} recorded {answer['recorded']} of {count}")
                     samples.setdefault((name, kind), []).append(answer)
-        return samples, processes["wrapper"].chunks
+        return processes["wrapper"].chunks
 
 
-def _mean_us(answers: list[dict[str, Any]], when: str, label: str, count: int) -> float:
-    """Return the mean of what counts, in microseconds for one call or stream."""
-    if label == "caller":
-        found = [ns for answer in answers for ns in answer[when]["caller"]]
-    else:
-        found = [answer[when]["process"] / count for answer in answers]
-    found.sort()
-    return statistics.fmean(found[: int(KEPT * len(found))]) / 1000
+def _us(timed: dict[str, Any], label: str, count: int) -> float:
+    """Return microseconds of one call or stream of a round."""
+    if label == "process":
+        return float(timed["process"]) / count / 1000
+    each_ns = sorted(timed["caller"])
+    return statistics.fmean(each_ns[: int(KEPT * len(each_ns))]) / 1000
 
 
-def _bare(samples: Samples, name: str, kind: str, label: str) -> float:
-    """Return microseconds without a contestant, in its own process where it can be told."""
+def _bare_us(samples: Samples, name: str, kind: str, label: str) -> list[float]:
+    """Return microseconds without a contestant, of its own process where it can be told."""
     answers = samples[name, kind]
     if not answers[0]["without"]:
         answers = samples["wrapper", kind]
-    return _mean_us(answers, "without", label, COUNTS[kind])
+    return [_us(answer["without"], label, COUNTS[kind]) for answer in answers]
 
 
-def _added(samples: Samples, name: str, kind: str) -> dict[str, float]:
-    """Return what a contestant adds in microseconds, in the calling thread and in the process."""
-    return {
-        label: _mean_us(samples[name, kind], "with", label, COUNTS[kind])
-        - _bare(samples, name, kind, label)
-        for label in ("caller", "process")
-    }
-
-
-def _medians(found: list[Added]) -> Added:
+def _added(samples: Samples, kind: str) -> Added:
+    """Return what each contestant adds: the median of what each round says."""
     return {
         name: {
-            label: round(statistics.median(added[name][label] for added in found), 3)
-            for label in ("caller", "process")
+            label: round(
+                statistics.median(
+                    _us(answer["with"], label, COUNTS[kind]) - bare_us
+                    for answer, bare_us in zip(
+                        samples[name, kind], _bare_us(samples, name, kind, label), strict=True
+                    )
+                ),
+                3,
+            )
+            for label in LABELS
         }
         for name in CONTESTANTS
-    }
-
-
-def _spread(found: list[Added]) -> dict[str, list[float]]:
-    """Return what the caller's thread of each process measured, from the least to the most."""
-    return {
-        name: sorted(round(added[name]["caller"], 2) for added in found) for name in CONTESTANTS
     }
 
 

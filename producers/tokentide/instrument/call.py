@@ -89,7 +89,7 @@ class Call:
     _duration_ms = 0.0
     _failure: Fields | None = None
     _is_sent = True
-    _open: list[None] | tuple[()] = ()
+    _open = False
     _outer: object | None = None
     _progress: Progress | None = None
     _reading: StreamReading | None = None
@@ -121,7 +121,7 @@ class Call:
         if recorder is not None:
             self._recorder, self._claim = recorder, recorder._claim()
         self._started_us = time_ns() // 1000
-        self._open = [None]  # whoever pops the only element ends the call
+        self._open = True  # whoever deletes it ends the call
         self._started_ns = perf_counter_ns()
 
     def put_off(self) -> None:
@@ -223,8 +223,8 @@ class Call:
 
     def _ends(self) -> bool:
         try:
-            self._open.pop()  # type: ignore[union-attr]
-        except (AttributeError, IndexError):
+            del self._open  # in one step for all threads
+        except AttributeError:
             return False
         return True
 
