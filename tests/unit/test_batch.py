@@ -188,6 +188,12 @@ def test_events_are_estimated_by_lines(value: bytes, events: int) -> None:
     assert event_estimate(value) == events
 
 
+def test_events_of_a_large_frame_are_estimated_by_its_beginning() -> None:
+    frame = b"\n".join([b"x" * 700] * 400)
+    assert event_estimate(frame) == pytest.approx(400, rel=0.05)
+    assert event_estimate(b"x" * len(frame)) == 1
+
+
 @given(
     sizes=st.lists(st.integers(0, 6000), min_size=1, max_size=60),
     holes=st.sets(st.integers(0, 80), max_size=20),

@@ -34,6 +34,8 @@ SealReason = Literal["rows", "bytes", "age", "intent", "drain"]
 
 _RECORD_OVERHEAD_BYTES = 256
 """Python objects around one buffered record; a million tiny records must count too."""
+_COUNTED_BYTES = 16 * 1024
+"""Of a large record, so many bytes are looked at to guess how many events it holds."""
 
 
 class Verdict(Enum):
@@ -242,5 +244,12 @@ class PartitionPlanner(Generic[R]):
 
 
 def event_estimate(value: bytes) -> int:
-    """Guess how many events a record holds, without parsing: lines, and never less than one."""
+    """Guess how many events a record holds: its lines, and never less than one.
+
+    The lines of a large frame are taken to be like its first ones: to look for the ends of all of
+    them takes as long as to read the frame from Kafka.
+    """
+    size = len(value)
+    if size > 2 * _COUNTED_BYTES:
+        return max(1, value.count(b"\n", 0, _COUNTED_BYTES) * size // _COUNTED_BYTES)
     return value.count(b"\n") + (not value.endswith(b"\n"))

@@ -17,6 +17,7 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:30000")
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -94,6 +95,8 @@ class _IngestProcess:
         monitor = Monitor(settings, topic_ids, job, self.metrics, self.recorder, self.watchdog)
         self._monitor = self.loop.create_task(monitor.run(), name="monitor")
         self.watchdog.start()
+        # What is here stays; the collector, which every few frames set going, need not see it.
+        gc.freeze()
         log_event(
             _log,
             logging.INFO,
