@@ -49,7 +49,7 @@ class Idle(openai.OpenAI):
 
 
 class Resource:
-    """What the bare wrapper wraps, in a class of its own for each that is wrapped."""
+    """What the bare wrapper wraps."""
 
     def __init__(self, client: Idle) -> None:
         self._client = client
@@ -60,11 +60,9 @@ class Resource:
 
 
 class Wrapped(Resource):
-    """The one that is wrapped."""
+    """The one whose method is wrapped, and no other's with it."""
 
-    def create(self, **kwargs: Any) -> Any:
-        """Return the answer, or a stream."""
-        return Stream(self._client.chunks) if "stream" in kwargs else self._client.answer
+    create = Resource.create
 
 
 def measure() -> dict[str, object]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 import clickhouse_connect
 import pytest
 
+from tests.chaos.crash_logs import BASE_US, OTLP_TOPIC, new_log
 from tests.chaos.simulation import (
     TOPIC,
     Rules,
@@ -30,10 +29,8 @@ from tests.chaos.simulation import (
     Worker,
     other_limits,
 )
-from tests.otlp_requests import Request, attributes
 from tokentide_jobs.core.cards import CardTable
 from tokentide_jobs.core.formats import events_in
-from tokentide_jobs.core.records import Record
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.io.clickhouse import ClickHouse
 from tokentide_jobs.io.migrations import migrate
@@ -42,12 +39,9 @@ from tokentide_jobs.io.price_source import compile_cards
 SCHEDULES = 300
 FULL_SCHEDULES = 4
 OTLP_SCHEDULES = 20
-OTLP_TOPIC = "tokentide.otlp.v1"
 BROKEN_SCHEDULES = 12
 FAULT_RATE = 0.14
 FULL_DATABASE = "crash_full"
-BASE_US = (time.time_ns() // 60_000_000_000 - 60) * 60_000_000
-"""An hour ago, at a full minute: event times that no retention has reached yet."""
 RATES = {"cheap": (1_000_000, 2_000_000), "dear": (3_000_000, 7_000_000)}
 """Pico-USD per input and output token, by the name of the price list."""
 
@@ -232,87 +226,6 @@ def worker_factory(engine: Engine) -> Any:
         )
 
     return new_worker
-
-
-def new_log(log_id: str, chance: random.Random, topic: str) -> SimulatedLog:
-    """One or two partitions of a few records: frames, arrays, single objects and rubbish."""
-    new = new_request if topic == OTLP_TOPIC else new_value
-    records: dict[int, list[Record]] = {}
-    for partition in range(chance.choice([1, 1, 2])):
-        offset, log = 0, list[Record]()
-        for _ in range(chance.randint(2, 5)):
-            offset += chance.choice([1, 1, 1, 1, 2, 3]) if log else 0
-            log.append(Record(partition, offset, BASE_US // 1000, new(log_id, chance)))
-        records[partition] = log
-    return SimulatedLog(log_id, records, topic=topic)
-
-
-def new_request(tenant: str, chance: random.Random) -> bytes:
-    """A Collector's record: spans that are calls, spans that are none, metrics, rubbish."""
-    kind = chance.random()
-    if kind < 0.3:
-        return chance.choice([b"", b"not json", b"{}", b'{"resourceMetrics": []}', b"[1]"])
-    request = Request(service=chance.choice(["chat", "search"]))
-    for _ in range(chance.randint(1, 5)):
-        is_call = chance.random() < 0.7
-        held: dict[str, object] = {
-            "tokentide.tenant": tenant,
-            "gen_ai.operation.name": "chat" if is_call else "invoke_agent",
-            "gen_ai.provider.name": "sim",
-            "gen_ai.request.model": "model-a",
-            "gen_ai.usage.input_tokens": chance.randrange(1, 5_000),
-            "gen_ai.usage.output_tokens": chance.randrange(1, 900),
-        }
-        request.span(
-            "span",
-            f"{chance.getrandbits(127) + 1:032x}",
-            f"{chance.getrandbits(63) + 1:016x}",
-            (BASE_US + chance.randrange(40_000_000)) * 1000,
-            attributes(**held),
-            duration_ms=chance.randrange(1, 5_000),
-        )
-    return request.encode()
-
-
-def new_value(tenant: str, chance: random.Random) -> bytes:
-    events = [new_event(tenant, chance) for _ in range(chance.randint(1, 4))]
-    kind = chance.random()
-    if kind < 0.1:
-        return chance.choice([b"", b"not json", b"[]", b'{"type": "request"}'])
-    if kind < 0.2:
-        return json.dumps(events).encode()
-    if kind < 0.3:
-        return json.dumps(events[0], indent=1).encode()
-    lines = [json.dumps(event).encode() for event in events]
-    if kind < 0.4:
-        lines.insert(chance.randrange(len(lines) + 1), b'{"type": "request", "event_id": 7}')
-    return b"\n".join(lines)
-
-
-def new_event(tenant: str, chance: random.Random) -> dict[str, Any]:
-    event: dict[str, Any] = {
-        "type": "request",
-        "event_id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
-        "started_at_us": BASE_US + chance.randrange(40_000_000),
-        "tenant": tenant,
-        "service": chance.choice(["chat", "search"]),
-    }
-    kind = chance.random()
-    if kind < 0.1:
-        return {**event, "type": "stats", "producer_id": "p", "emitted": 3}
-    if kind < 0.2:
-        return {**event, "type": "change", "kind": "deploy", "subject": "release"}
-    return {
-        **event,
-        "provider": "sim",
-        "operation": "chat",
-        "status": "ok",
-        "request_model": "model-a",
-        "duration_ms": chance.randrange(1, 5_000),
-        "input_tokens": chance.randrange(1, 5_000),
-        "output_tokens": chance.randrange(1, 900),
-        "usage_source": "provider",
-    }
 
 
 RAW = ("raw_requests", "raw_evaluations", "raw_feedback", "raw_changes", "raw_stats")

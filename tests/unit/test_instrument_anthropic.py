@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import httpx2
 import pytest
 
-import tokentide
 from tests.fakes.openai_http import (
     MESSAGE,
     Pulled,
@@ -19,26 +17,13 @@ from tests.fakes.openai_http import (
     message_sse,
     sse,
 )
-from tokentide.testing import Capture, captured
-from tokentide_schemas import EVENT_ADAPTER
+from tokentide.testing import Capture
 
 ASK: dict[str, Any] = {
     "model": "claude-test-1",
     "max_tokens": 64,
     "messages": [{"role": "user", "content": "a question"}],
 }
-
-
-@pytest.fixture
-def capture() -> Iterator[Capture]:
-    with captured(service="s", linger_ms=1) as capture:
-        tokentide.instrument(telemetry=capture.telemetry)
-        try:
-            yield capture
-        finally:
-            tokentide.uninstrument()
-        for event in capture.events():
-            EVENT_ADAPTER.validate_python(event)
 
 
 def answer(request: httpx2.Request) -> httpx2.Response:

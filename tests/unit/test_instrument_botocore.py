@@ -13,7 +13,6 @@ import pytest
 import tokentide
 from tests.fakes.bedrock_http import COUNTS, MESSAGE, Bedrock, Raw
 from tokentide.testing import Capture, captured
-from tokentide_schemas import EVENT_ADAPTER
 
 exceptions = pytest.importorskip("botocore.exceptions")
 response_module = importlib.import_module("botocore.response")
@@ -26,18 +25,6 @@ ASK: dict[str, Any] = {
 }
 INVOKE: dict[str, Any] = {"modelId": MODEL, "body": b'{"max_tokens": 9, "messages": []}'}
 BODY = json.dumps(MESSAGE).encode()
-
-
-@pytest.fixture
-def capture() -> Iterator[Capture]:
-    with captured(service="s", linger_ms=1) as capture:
-        tokentide.instrument(telemetry=capture.telemetry)
-        try:
-            yield capture
-        finally:
-            tokentide.uninstrument()
-        for event in capture.events():
-            EVENT_ADAPTER.validate_python(event)
 
 
 @pytest.fixture(scope="module")
