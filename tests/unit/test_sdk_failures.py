@@ -1,65 +1,87 @@
-"""Failures and finish reasons of every provider in one vocabulary."""
+"""Errors in the shapes of Amazon's, Google's and others' clients."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from tokentide.failures import describe_failure
-from tokentide.finish import normalise
 
 
-def failing(name: str = "ProviderError", **attributes: object) -> Exception:
-    error: Exception = type(name, (Exception,), attributes)()
-    return error
+class ClientError(Exception):
+    """Shaped as botocore's ClientError and EventStreamError."""
+
+    def __init__(self, code: str, metadata: Any = None) -> None:
+        self.response = {"Error": {"Code": code, "Message": "secret"}}
+        if metadata is not None:
+            self.response["ResponseMetadata"] = metadata
+
+
+class APIError(Exception):
+    """Shaped as google.genai's APIError."""
+
+    def __init__(self, code: int, status: str) -> None:
+        self.code, self.status, self.message = code, status, "secret"
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"),
+    ("code", "http_status", "kind"),
     [
-        (failing(status_code=429, code="insufficient_quota"), "quota"),
-        (failing(status_code=402), "quota"),
-        (failing(status_code=529), "overloaded"),
-        (failing(status_code=400, code="context_length_exceeded"), "context_length"),
-        (failing(status_code=400, body={"error": {"code": "content_filter"}}), "content_policy"),
-        (
-            failing(status_code=400, body={"error": {"type": "invalid_request_error"}}),
-            "bad_request",
-        ),
-        (failing(status_code=500), "server_error"),
-        (failing(status_code=599), "server_error"),
-        (failing(status_code=401), "auth"),
-        (failing(status_code=403), "permission"),
-        (failing(status_code=404), "not_found"),
-        (failing("APITimeoutError"), "timeout"),
-        (failing("APIConnectionError"), "connection"),
-        (
-            failing(
-                response={
-                    "Error": {"Code": "ThrottlingException"},
-                    "ResponseMetadata": {"HTTPStatusCode": 429},
-                }
-            ),
-            "rate_limit",
-        ),
-        (TimeoutError(), "timeout"),
-        (ConnectionRefusedError(), "connection"),
-        (ValueError("x"), "unknown"),
-        (failing(status_code="429", code=7, body=["x"], response="text"), "unknown"),
+        ("ThrottlingException", 429, "rate_limit"),
+        ("ModelNotReadyException", 429, "rate_limit"),
+        ("ModelTimeoutException", 408, "timeout"),
+        ("ModelErrorException", 424, "server_error"),
+        ("ServiceUnavailableException", 503, "overloaded"),
+        ("ServiceQuotaExceededException", 400, "quota"),
+        ("ValidationException", 400, "bad_request"),
+        ("AccessDeniedException", 403, "permission"),
+        ("ExpiredTokenException", 403, "auth"),
+        ("ResourceNotFoundException", 404, "not_found"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_failures_of_all_providers_get_one_vocabulary(error: Exception, expected: str) -> None:
-    assert describe_failure(error)["error_type"] == expected
+def test_bedrocks_errors_have_a_type_a_code_and_retries(
+    code: str, http_status: int, kind: str
+) -> None:
+    headers = {"retry-after": "2"}
+    metadata = {"HTTPStatusCode": http_status, "RetryAttempts": 4, "HTTPHeaders": headers}
+    assert describe_failure(ClientError(code, metadata)) == {
+        "status": "error",
+        "error_type": kind,
+        "error_code": code,
+        "http_status": http_status,
+        "retry_after_ms": 2000.0,
+        "retry_count": 4,
+    }
 
 
-def test_the_wait_a_provider_asks_for_is_recorded() -> None:
-    response = failing(headers={"retry-after": "2.5"}, status_code=429)
-    assert describe_failure(failing(response=response))["retry_after_ms"] == 2500.0
-    response = failing(headers={"retry-after": "Wed, 21 Oct"}, status_code=429)
-    assert "retry_after_ms" not in describe_failure(failing(response=response))
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("throttlingException", "rate_limit"),
+        ("modelStreamErrorException", "server_error"),
+        ("modelTimeoutException", "timeout"),
+        ("internalServerException", "server_error"),
+        ("serviceUnavailableException", "overloaded"),
+        ("validationException", "bad_request"),
+    ],
+)
+def test_a_stream_of_bedrock_that_breaks_says_why(code: str, kind: str) -> None:
+    described = describe_failure(ClientError(code))
+    assert described == {"status": "error", "error_type": kind, "error_code": code}
 
 
-def test_finish_reasons_are_normalised_one_per_choice_with_the_raw_words_behind() -> None:
-    assert normalise(["stop", "max_tokens"]) == ["stop", "length", "max_tokens"]
-    assert normalise(["tool_calls", "tool_calls"]) == ["tool_call", "tool_call", "tool_calls"]
-    assert normalise(["pause_turn", "", None]) == ["other", "pause_turn"]
+def test_googles_status_is_the_code() -> None:
+    assert describe_failure(APIError(429, "RESOURCE_EXHAUSTED")) == {
+        "status": "error",
+        "error_type": "rate_limit",
+        "error_code": "RESOURCE_EXHAUSTED",
+        "http_status": 429,
+    }
+
+
+@pytest.mark.parametrize("metadata", [[], {"RetryAttempts": "4"}, {"RetryAttempts": -1}, {1: 2}])
+def test_metadata_of_another_shape_says_nothing(metadata: Any) -> None:
+    described = describe_failure(ClientError("ValidationException", metadata))
+    assert "retry_count" not in described
+    assert described["error_type"] == "bad_request"
