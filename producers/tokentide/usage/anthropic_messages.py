@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, cast
 
 from tokentide.usage.flavour import Flavour
@@ -157,7 +158,7 @@ def _is_call(block: object) -> bool:
 
 def read_response(response: object) -> Fields:
     """Returns the event fields of a `Message`, of the raw or the beta API."""
-    get = getter(response)
+    get = getter(_message(response) if type(response) is tuple else response)
     usage = get("usage")
     entries = getter(usage)("iterations")
     iterations = None if entries is None else _iterations(entries)
@@ -177,6 +178,33 @@ def read_response(response: object) -> Fields:
     if label(get("type")) == "error":
         fields.update(error_fields(get("error")))
     return fields
+
+
+_SAID = ("id", "model", "type", "stop_reason", "stop_details")
+_said = itemgetter(*_SAID)
+
+
+def lighten(response: Any) -> object:
+    """Returns what an ordinary `Message` says of itself as a tuple, for `read_response`.
+
+    Of its content the types of the blocks. One with more than its class declares, or one that is no
+    object of the client's, is returned as it is.
+    """
+    try:
+        message = response.__dict__
+        if response.__pydantic_extra__ or message["usage"].__pydantic_extra__:
+            return response
+        kinds = [cast("Any", block).type for block in items(message["content"])]
+        return _said(message), message["usage"].__dict__, kinds
+    except Exception:
+        return response
+
+
+def _message(light: tuple[Any, ...]) -> Fields:
+    """Returns a message that says what a light one does."""
+    said, usage, kinds = light
+    content = [{"type": kind} for kind in kinds]
+    return {**dict(zip(_SAID, said, strict=True)), "usage": usage, "content": content}
 
 
 class MessageStream:
@@ -281,4 +309,5 @@ FLAVOUR = Flavour(
     read_request=read_request,
     read_response=read_response,
     read_stream=MessageStream,
+    lighten=lighten,
 )

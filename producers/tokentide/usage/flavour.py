@@ -63,9 +63,10 @@ class Flavour:
         read_request: From the keyword arguments of the client's call to event fields.
         read_response: From an SDK object, a dict or parsed JSON to event fields.
         read_stream: Returns a new reading for one stream.
-        lighten: From an SDK object to what `read_response` reads alike and holds nothing of the
-            client's; the object itself where that takes more than a handful of reads. Absent where
-            no response is worth it.
+        lighten: From an SDK object to a tuple that `read_response` reads alike, without its
+            content; the object itself where that takes more than a handful of reads. A response
+            that is kept makes the memory of the next one new to the processor, which costs the host
+            more than this. Absent where nobody has taken the trouble.
 
     None of them raises: a response that cannot be read says nothing.
     """

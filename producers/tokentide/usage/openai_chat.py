@@ -117,14 +117,11 @@ def read_response(response: object, read_usage: UsageReader = read_usage) -> Fie
 
 
 _SAID = ("id", "model", "system_fingerprint", "service_tier", "object")
+_MESSAGE = ("refusal", "function_call", "tool_calls")
 _said = itemgetter(*_SAID)
 _of_answer = itemgetter("choices", "usage")
 _of_choice = itemgetter("finish_reason", "message")
-_MESSAGE = ("refusal", "function_call", "tool_calls")
 _of_message = itemgetter(*_MESSAGE)
-_of_usage = itemgetter(
-    "prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details"
-)
 
 
 def lighten(response: Any) -> object:
@@ -132,49 +129,26 @@ def lighten(response: Any) -> object:
 
     An unusual answer, or one that is no object of the client's, is returned as it is. Declared
     fields are in an object's own dictionary; what else was sent is in another, and is unusual.
-    A response that is kept makes the memory of the next one new to the processor, which costs the
-    host more than this does.
     """
     try:
         answer = response.__dict__
         (choice,), usage = _of_answer(answer)
         reason, message = _of_choice(choice.__dict__)
-        inputs, outputs, prompt, completion = _of_usage(usage.__dict__)
-        if (
-            response.__pydantic_extra__
-            or choice.__pydantic_extra__
-            or usage.__pydantic_extra__
-            or prompt.__pydantic_extra__
-            or completion.__pydantic_extra__
-        ):
+        if response.__pydantic_extra__ or choice.__pydantic_extra__ or usage.__pydantic_extra__:
             return response
-        return (
-            _said(answer),
-            reason,
-            _of_message(message.__dict__),
-            inputs,
-            outputs,
-            prompt.__dict__,
-            completion.__dict__,
-        )
+        return _said(answer), reason, _of_message(message.__dict__), usage.__dict__
     except Exception:
         return response
 
 
 def _answer(light: tuple[Any, ...]) -> Fields:
     """Returns an answer that says what a light one does."""
-    said, reason, message, inputs, outputs, prompt, completion = light
+    said, reason, message, usage = light
+    held = dict(zip(_MESSAGE, message, strict=True))
     return {
         **dict(zip(_SAID, said, strict=True)),
-        "choices": [
-            {"finish_reason": reason, "message": dict(zip(_MESSAGE, message, strict=True))}
-        ],
-        "usage": {
-            "prompt_tokens": inputs,
-            "completion_tokens": outputs,
-            "prompt_tokens_details": prompt,
-            "completion_tokens_details": completion,
-        },
+        "choices": [{"finish_reason": reason, "message": held}],
+        "usage": usage,
     }
 
 
