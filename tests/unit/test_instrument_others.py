@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import tokentide
 from tests.fakes import client_layouts as fakes
-from tokentide.testing import Capture, captured
-from tokentide_schemas import EVENT_ADAPTER
+from tokentide.testing import Capture
 
 ASK: dict[str, Any] = {"model": "a-model", "messages": []}
 GEMINI: dict[str, Any] = {"model": "models/gemini-2.5-flash", "contents": "q"}
 
 
-@pytest.fixture
-def capture(monkeypatch: pytest.MonkeyPatch) -> Iterator[Capture]:
+@pytest.fixture(autouse=True)
+def modules(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, module in fakes.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
-    with captured(service="s", linger_ms=1) as capture:
-        tokentide.instrument(telemetry=capture.telemetry)
-        try:
-            yield capture
-        finally:
-            tokentide.uninstrument()
-        for event in capture.events():
-            EVENT_ADAPTER.validate_python(event)
 
 
 def only(capture: Capture) -> dict[str, Any]:
