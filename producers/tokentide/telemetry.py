@@ -32,7 +32,6 @@ _inherited: list[Engine] = []
 """Engines of the parent process. They are kept, never used: destroying one would unregister and
 close descriptors that a forked child shares with its parent."""
 
-_getpid = os.getpid
 MAX_LATE = 128
 """Events in the queue beyond which new ones are put together by whoever emits them."""
 _FILLED = ("request", "evaluation", "feedback")
@@ -302,11 +301,11 @@ class Telemetry:
 
     def _own_engine(self) -> Engine:
         engine = self._engine
-        return engine if engine.pid == _getpid() else self._forked()
+        return engine if engine.is_here[0] else self._forked()
 
     def _forked(self) -> Engine:
         """Leaves the parent's engine behind; also found out here where fork hooks do not run."""
-        pid = _getpid()
+        pid = os.getpid()
         # `setdefault` is one step for all threads: they agree on one new engine.
         engine = self._by_pid.setdefault(pid, self._new_engine())
         if self._engine is not engine:
@@ -353,7 +352,7 @@ def _after_fork_in_child() -> None:
 
 def _close_all() -> None:
     """Delivers what is left when the interpreter exits, within one deadline for all."""
-    engines = [engine for engine in list(_engines) if engine.pid == _getpid()]
+    engines = [engine for engine in list(_engines) if engine.is_here[0]]
     deadline_s = time.monotonic() + max(
         (engine.settings.exit_timeout_s for engine in engines), default=0.0
     )
