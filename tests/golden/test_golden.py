@@ -60,6 +60,20 @@ def test_an_answer_made_light_says_the_same(case: Case) -> None:
         assert reader.read_response(reader.lighten(response)) == case.expect
 
 
+@pytest.mark.parametrize("name", ["openai_chat", "anthropic_messages"])
+def test_most_documented_answers_can_be_made_light(name: str) -> None:
+    lighten, build = flavour(name).lighten, sdk_builder(name, is_stream=False)
+    assert lighten is not None
+    assert build is not None
+    cases = [
+        case
+        for case in CASES
+        if case.flavour == name and case.provider in ("openai", "anthropic") and case.stream is None
+    ]
+    light = [case.id for case in cases if type(lighten(build(case.response))) is tuple]
+    assert len(light) > len(cases) / 2, light
+
+
 @every_case
 def test_the_event_is_accepted_and_costs_what_the_public_prices_say(case: Case) -> None:
     event = event_of(case, extracted(case, lambda payload: payload))

@@ -12,13 +12,17 @@ from tokentide_schemas import EVENT_ADAPTER
 
 
 @pytest.fixture
-def capture() -> Iterator[Capture]:
-    """Instruments what is imported; every event that leaves must keep the contract."""
+def emitted() -> Iterator[Capture]:
+    """Captures what a producer sends; every event that leaves must keep the contract."""
     with captured(service="s", linger_ms=1) as capture:
-        tokentide.instrument(telemetry=capture.telemetry)
-        try:
-            yield capture
-        finally:
-            tokentide.uninstrument()
+        yield capture
         for event in capture.events():
             EVENT_ADAPTER.validate_python(event)
+
+
+@pytest.fixture
+def capture(emitted: Capture) -> Iterator[Capture]:
+    """Instruments what is imported, and captures what it sends."""
+    tokentide.instrument(telemetry=emitted.telemetry)
+    yield emitted
+    tokentide.uninstrument()

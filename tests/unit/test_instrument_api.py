@@ -20,21 +20,15 @@ import tokentide
 from tests.fakes.openai_http import CHAT, answering, chat_sse, sse
 from tokentide.instrument import api, guard
 from tokentide.testing import Capture, captured
-from tokentide_schemas import EVENT_ADAPTER
 
 httpx2 = importlib.import_module("httpx2")
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
 
 
 @pytest.fixture
-def capture() -> Iterator[Capture]:
-    with captured(service="s", linger_ms=1) as capture:
-        try:
-            yield capture
-        finally:
-            tokentide.uninstrument()
-        for event in capture.events():
-            EVENT_ADAPTER.validate_python(event)
+def capture(emitted: Capture) -> Iterator[Capture]:
+    yield emitted
+    tokentide.uninstrument()
 
 
 def client(body: Any = CHAT) -> openai.OpenAI:

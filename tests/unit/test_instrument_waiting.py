@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import openai
+import httpx2
 import pytest
 
 import tokentide
 from tests.fakes.openai_http import CHAT, answering
+from tests.unit.openai_calls import ASK, client
 from tokentide import telemetry as module
 from tokentide.testing import Capture, captured
 
-httpx2 = importlib.import_module("httpx2")
-ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
 
-
-def client(body: Any = CHAT) -> openai.OpenAI:
+def answered(body: Any) -> Any:
+    """Asks a client whose server answers with the body."""
     http = answering(lambda _request: httpx2.Response(200, json=body))
-    return openai.OpenAI(api_key="k", http_client=http)
-
-
-def ask(api: openai.OpenAI) -> Any:
-    return api.chat.completions.create(**ASK)
+    return client(http_client=http).chat.completions.create(**ASK)
 
 
 @contextmanager
-def nothing_taken(**settings: Any) -> Iterator[Capture]:
+def nothing_taken() -> Iterator[Capture]:
     """Instruments, and lets the background thread take events only at the end."""
-    with captured(service="s", linger_ms=1, **settings) as capture:
+    with captured(service="s", linger_ms=1) as capture:
         engine = capture.telemetry._engine
         engine.is_started = True
         tokentide.instrument(telemetry=capture.telemetry)
@@ -52,7 +46,7 @@ def test_responses_wait_for_the_background_only_while_the_queue_is_short() -> No
     with nothing_taken() as capture:
         api = client()
         for _call in range(module.MAX_LATE + 5):
-            ask(api)
+            api.chat.completions.create(**ASK)
         events = waiting(capture)
         late = [event for event in events if type(event) is not dict]
         assert (len(late), len(events)) == (module.MAX_LATE, module.MAX_LATE + 5)
@@ -83,7 +77,7 @@ def test_an_ordinary_answer_is_let_go_while_its_event_waits(message: dict[str, A
     }
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     with nothing_taken() as capture:
-        answer = ask(client({**CHAT, "choices": [choice], "usage": usage}))
+        answer = answered({**CHAT, "choices": [choice], "usage": usage})
         gone = [weakref.ref(part) for part in (answer, answer.choices[0], answer.usage)]
         del answer
         gc.collect()
@@ -99,7 +93,7 @@ def test_an_answer_with_more_than_openai_documents_is_read_as_a_whole() -> None:
     counts = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
     usage = {**counts, "prompt_cache_hit_tokens": 3}
     with nothing_taken() as capture:
-        ask(client({**CHAT, "usage": usage, "provider": "Fast Co"}))
+        answered({**CHAT, "usage": usage, "provider": "Fast Co"})
     (event,) = capture.requests
     assert event["cache_read_tokens"] == 3
     assert event["upstream_provider"] == "Fast Co"

@@ -9,16 +9,12 @@ import pytest
 
 from tokentide import Recorder, current_request
 from tokentide.delivery.log import RareLog
-from tokentide.testing import Capture, captured
-from tokentide_schemas import EVENT_ADAPTER
+from tokentide.testing import Capture
 
 
 @pytest.fixture
-def capture() -> Iterator[Capture]:
-    with captured(service="s", linger_ms=1) as capture:
-        yield capture
-        for event in capture.events():
-            EVENT_ADAPTER.validate_python(event)
+def capture(emitted: Capture) -> Capture:
+    return emitted
 
 
 def call(capture: Capture, **fields: Any) -> Recorder:
