@@ -213,7 +213,12 @@ def test_no_thread_is_started_before_the_first_event() -> None:
     telemetry.close(5)
 
 
+def background_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "tokentide"}
+
+
 def test_many_threads_that_emit_first_start_one_thread() -> None:
+    before = background_threads()  # another test's may still be ending
     telemetry = Telemetry(sender=CaptureSender())
     barrier = threading.Barrier(16)
 
@@ -226,7 +231,7 @@ def test_many_threads_that_emit_first_start_one_thread() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len([thread for thread in threading.enumerate() if thread.name == "tokentide"]) == 1
+    assert len(background_threads() - before) == 1
     telemetry.close(5)
     assert telemetry.stats().delivered == 17
 
@@ -315,11 +320,12 @@ def test_an_internal_error_is_counted_and_not_raised(monkeypatch: pytest.MonkeyP
 
 
 def test_a_forgotten_producer_delivers_and_ends_its_thread() -> None:
+    before = background_threads()
     sender = CaptureSender()
     Telemetry(sender=sender, linger_ms=1).emit({"type": "request"})
     gc.collect()
     until(lambda: len(sender.events) == 1)
-    until(lambda: all(thread.name != "tokentide" for thread in threading.enumerate()))
+    until(lambda: not background_threads() - before)
 
 
 def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
