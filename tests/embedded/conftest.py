@@ -1,16 +1,13 @@
-"""One embedded ClickHouse for the tests of a session, and ways to talk to it."""
+"""One embedded ClickHouse for the tests of a session, and clients of it."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING
 
 import clickhouse_connect
 import pytest
-import urllib3
 
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.io.migrations import migrate
@@ -40,45 +37,3 @@ def sql_client(sql_server: str, request: pytest.FixtureRequest) -> Iterator[Clie
         dsn=sql_server, database=database, autogenerate_session_id=False
     ) as client:
         yield client
-
-
-Ask = Callable[..., urllib3.BaseHTTPResponse]
-
-
-@pytest.fixture(scope="module")
-def ask(sql_server: str) -> Iterator[Ask]:
-    """Send a request: ask(sql, method=..., body=..., headers=..., **url_parameters)."""
-    with urllib3.PoolManager() as pool:
-
-        def send(
-            sql: str | None = None,
-            *,
-            method: str = "POST",
-            body: Any = None,
-            headers: dict[str, str] | None = None,
-            path: str = "/",
-            **parameters: str,
-        ) -> urllib3.BaseHTTPResponse:
-            if sql is not None:
-                parameters = {"query": sql, **parameters}
-            query = urlencode(parameters)
-            url = f"{sql_server}{path}?{query}" if parameters else f"{sql_server}{path}"
-            return pool.request(method, url, body=body, headers=headers, decode_content=False)
-
-        yield send
-
-
-@pytest.fixture
-def table(ask: Ask) -> Iterator[str]:
-    """A fresh table with a deduplication window and a materialised view that counts its rows."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    window = "SETTINGS non_replicated_deduplication_window = 100"
-    for sql in (
-        f"CREATE TABLE {name} (a UInt64, s String) ENGINE = MergeTree ORDER BY a {window}",
-        f"CREATE TABLE {name}_n (n UInt64) ENGINE = MergeTree ORDER BY n {window}",
-        f"CREATE MATERIALIZED VIEW {name}_mv TO {name}_n AS SELECT count() AS n FROM {name}",
-    ):
-        assert ask(sql).status == 200
-    yield name
-    for suffix in ("_mv", "_n", ""):
-        ask(f"DROP TABLE {name}{suffix}")

@@ -22,12 +22,12 @@ from aiohttp import web
 
 from tokentide_jobs.errors import ConfigError, StackError
 
-from .engine_config import EngineLimits, write_config
-from .inserts import SPOOL_PREFIX
-from .ownership import DirectoryLock, port_in_use
-from .pool import CLOSE_WAIT_S, Engine, Lane
-from .server import Endpoint
-from .users import Accounts, load_accounts
+from .access.accounts import Accounts, load_accounts
+from .endpoint import Endpoint
+from .engine.engine_config import EngineLimits, write_config
+from .engine.ownership import DirectoryLock, port_in_use
+from .engine.pool import CLOSE_WAIT_S, Engine, Lane
+from .run.inserts import SPOOL_PREFIX
 
 log = logging.getLogger(__name__)
 

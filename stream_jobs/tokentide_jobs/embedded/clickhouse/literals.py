@@ -11,18 +11,18 @@ _PLAIN: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f
 
 
 def quote(text: str) -> str:
-    """A ClickHouse string literal."""
+    """Write a ClickHouse string literal."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0")
     return f"'{escaped}'"
 
 
 def unquote(literal: str) -> str:
-    """The text of a string literal, its quotes included; the reverse of quote()."""
+    """Read a string literal, its quotes included; the reverse of quote()."""
     return _ESCAPE.sub(lambda match: _PLAIN.get(match[1], match[1] or match[2]), literal[1:-1])
 
 
 def quote_name(name: str) -> str:
-    """A ClickHouse identifier in backticks."""
+    """Write a ClickHouse identifier in backticks."""
     escaped = name.replace("\\", "\\\\").replace("`", "\\`")
     return f"`{escaped}`"
 

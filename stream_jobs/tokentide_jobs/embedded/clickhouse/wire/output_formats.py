@@ -51,7 +51,7 @@ _LINE_FAMILIES: Final = frozenset(
 
 
 def content_type(name: str) -> str:
-    """The Content-Type the server sends for a format."""
+    """Return the Content-Type the server sends for a format."""
     if name in ("JSONEachRow", "JSONLines", "NDJSON") or "EachRow" in name:
         return "application/x-ndjson; charset=UTF-8"
     if name.startswith("JSON"):
@@ -73,9 +73,9 @@ ARROW_STREAM_END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 def joiner(name: str) -> Callable[[memoryview], memoryview] | None:
-    """A function that turns each piece in turn into its share of one document.
+    """Choose what turns each piece in turn into its share of one document.
 
-    None when pieces of this format can not be joined.
+    None when pieces of this format cannot be joined.
     """
     if name in _PLAIN:
         return lambda piece: piece

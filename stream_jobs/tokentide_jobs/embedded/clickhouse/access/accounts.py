@@ -17,7 +17,7 @@ from typing import Final
 
 from tokentide_jobs.errors import ConfigError
 
-from .errors import ClickHouseError
+from ..exceptions import ClickHouseError
 
 CHANGEABLE_IN_READONLY: Final = frozenset(
     {
@@ -61,14 +61,14 @@ class User:
     readonly: bool = False
 
     def accepts(self, password: str) -> bool:
-        """True when ``password`` is right; compares in constant time."""
+        """Tell whether ``password`` is right; compares in constant time."""
         if not self.password_sha256:
             return True
         digest = hashlib.sha256(password.encode()).hexdigest()
         return hmac.compare_digest(digest, self.password_sha256)
 
     def may_set(self, setting: str) -> bool:
-        """True when a request of this user may carry ``setting``."""
+        """Tell whether a request of this user may carry ``setting``."""
         if not self.readonly:
             return True
         return setting in CHANGEABLE_IN_READONLY or setting.startswith(_CHANGEABLE_PREFIXES)
@@ -91,7 +91,7 @@ class Accounts:
     )
 
     def authenticate(self, name: str, password: str) -> User:
-        """The account behind the credentials.
+        """Find the account behind the credentials.
 
         Raises:
             ClickHouseError: 516, worded alike for a wrong name and a wrong password.

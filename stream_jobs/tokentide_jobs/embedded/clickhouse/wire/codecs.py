@@ -13,7 +13,7 @@ import cramjam
 import lz4.frame
 from backports import zstd
 
-from .errors import ClickHouseError
+from ..exceptions import ClickHouseError
 
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 
@@ -22,11 +22,11 @@ class Decoder(Protocol):
     """Turns body bytes into data, piece by piece."""
 
     def feed(self, data: bytes) -> bytes:
-        """What ``data`` completes; may be empty."""
+        """Return what ``data`` completes; may be empty."""
         ...
 
     def finish(self) -> bytes | None:
-        """What is left; raises ClickHouseError 271 when the body ended too early."""
+        """Return what is left; raises ClickHouseError 271 when the body ended too early."""
         ...
 
 
@@ -34,11 +34,11 @@ class Encoder(Protocol):
     """Turns response data into body bytes, piece by piece."""
 
     def feed(self, data: bytes | memoryview) -> bytes:
-        """The next bytes of the body; may be empty."""
+        """Return the next bytes of the body; may be empty."""
         ...
 
     def finish(self) -> bytes:
-        """The last bytes of the body."""
+        """Return the last bytes of the body."""
         ...
 
 
@@ -102,7 +102,7 @@ class _WholeDecoder:
 
 
 def decoder(coding: str) -> Decoder | None:
-    """The decoder of a Content-Encoding; None when the body is as it is.
+    """Return the decoder of a Content-Encoding; None when the body is as it is.
 
     Raises:
         ClickHouseError: 89 for a coding the endpoint does not know.
@@ -171,7 +171,7 @@ _PREFERENCE: Final = ("zstd", "br", "lz4", "gzip", "deflate")
 
 
 def choose_coding(accept_encoding: str) -> str | None:
-    """The coding to answer with, or None when the client accepts none that is known."""
+    """Choose the coding to answer with; None when the client accepts none that is known."""
     accepted = {
         name.strip().lower()
         for name, _, weight in (part.partition(";") for part in accept_encoding.split(","))
@@ -181,7 +181,7 @@ def choose_coding(accept_encoding: str) -> str | None:
 
 
 def encoder(coding: str) -> Encoder:
-    """The encoder of one of the codings choose_coding returns."""
+    """Return the encoder of one of the codings choose_coding returns."""
     if coding == "lz4":
         return _Lz4Encoder()
     if coding == "zstd":

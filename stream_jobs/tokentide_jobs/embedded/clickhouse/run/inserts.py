@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
-from .errors import ClickHouseError
-from .literals import quote
+from ..access.sql_text import tokens
+from ..exceptions import ClickHouseError
+from ..literals import quote
 from .prologue import prepare
-from .sql_text import tokens
 
 SPOOL_PREFIX: Final = "insert-"
 """Beginning of the names of the files that bodies wait in; left-overs of a crash carry it too."""
@@ -22,11 +22,11 @@ SPOOL_PREFIX: Final = "insert-"
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from .connection import EngineConnection, EngineResult
-    from .pool import Call
-    from .requests import QueryRequest
-    from .responses import Reply
-    from .sql_text import Statement
+    from ..access.sql_text import Statement
+    from ..engine.connection import EngineConnection, EngineResult
+    from ..engine.pool import Call
+    from ..request.query_request import QueryRequest
+    from ..response.reply import Reply
 
 
 async def run_insert(
@@ -63,7 +63,7 @@ async def run_insert(
 
 
 def _from_file(statement: Statement, path: str) -> bytes:
-    """The INSERT with its data in `path`; the clause stands before SETTINGS and FORMAT."""
+    """Put the data in `path` into the INSERT; the clause stands before SETTINGS and FORMAT."""
     if statement.input_call is not None:
         start, end = statement.input_call
         source = f"file({quote(path)}, {quote(statement.insert_format or '')}, "

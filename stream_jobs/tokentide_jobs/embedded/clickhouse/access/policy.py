@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .errors import ClickHouseError
-from .requests import QueryRequest
+from ..exceptions import ClickHouseError
+from .accounts import User
 from .sql_text import Statement
 
 _READING: Final = frozenset(
@@ -29,8 +29,16 @@ _OF_THE_WHEEL: Final = b"PYTHON"
 _STOPS_THE_SERVER: Final = frozenset({b"SHUTDOWN", b"KILL", b"SUSPEND"})
 
 
-def check(statement: Statement, asked: QueryRequest) -> None:
+def check(statement: Statement, user: User, *, only_reads: bool) -> dict[str, str]:
     """Refuse what neither a server nor this endpoint runs for this user.
+
+    Args:
+        statement: What is to run; a SETTINGS clause the user may use is taken out of it.
+        user: Who asks.
+        only_reads: True when the request may only read, whoever asks.
+
+    Returns:
+        The settings taken out, values as SQL literals.
 
     Raises:
         ClickHouseError: 62 for what is no statement of the HTTP interface, 164 for what a read-only
@@ -50,11 +58,9 @@ def check(statement: Statement, asked: QueryRequest) -> None:
         )
     if _OF_THE_WHEEL in statement.calls:
         raise ClickHouseError(46, "Unknown table function Python")
-    # A session's connection cannot be read-only for one GET, so its statements are judged here.
-    if asked.user.readonly or (asked.is_get and asked.session_id):
-        _check_readonly(statement, asked.user.name)
-    if asked.user.readonly:
-        _lift_settings(statement, asked)
+    if user.readonly or only_reads:
+        _check_readonly(statement, user.name)
+    return _lift_settings(statement, user) if user.readonly else {}
 
 
 def _check_readonly(statement: Statement, user: str) -> None:
@@ -64,15 +70,16 @@ def _check_readonly(statement: Statement, user: str) -> None:
         raise ClickHouseError(164, f"{user}: Cannot execute query in readonly mode.")
 
 
-def _lift_settings(statement: Statement, asked: QueryRequest) -> None:
+def _lift_settings(statement: Statement, user: User) -> dict[str, str]:
     """Move a SETTINGS clause a read-only user may use out of the SQL.
 
     The engine refuses every setting on a read-only connection; those that bound the user's own
     query are therefore set before it becomes read-only (on a server: CHANGEABLE_IN_READONLY).
     """
     if statement.settings is None:
-        return
+        return {}
     start, end, values = statement.settings
-    if values and all(asked.user.may_set(name) for name in values):
-        asked.literal_settings.update(values)
-        statement.sql = statement.sql[:start] + statement.sql[end:]
+    if not all(user.may_set(name) for name in values):
+        return {}
+    statement.sql = statement.sql[:start] + statement.sql[end:]
+    return values

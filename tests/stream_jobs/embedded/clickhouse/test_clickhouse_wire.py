@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentide_jobs.embedded.clickhouse.cityhash import cityhash128
-from tokentide_jobs.embedded.clickhouse.codecs import choose_coding
-from tokentide_jobs.embedded.clickhouse.errors import ClickHouseError, from_engine
-from tokentide_jobs.embedded.clickhouse.framing import FrameReader, FrameWriter
+from tokentide_jobs.embedded.clickhouse.access.sql_text import parse
+from tokentide_jobs.embedded.clickhouse.exceptions import ClickHouseError, from_engine
 from tokentide_jobs.embedded.clickhouse.literals import quote, unquote
-from tokentide_jobs.embedded.clickhouse.native import BLOCK_INFO, upgrade
-from tokentide_jobs.embedded.clickhouse.sql_text import parse
+from tokentide_jobs.embedded.clickhouse.wire.codecs import choose_coding
+from tokentide_jobs.embedded.clickhouse.wire.framing import FrameReader, FrameWriter, checksum
+from tokentide_jobs.embedded.clickhouse.wire.native import BLOCK_INFO, upgrade
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ from tokentide_jobs.embedded.clickhouse.sql_text import parse
 )
 def test_checksums_are_those_clients_verify(length: int, low: int, high: int) -> None:
     data = bytes((at * 7 + length) & 255 for at in range(length))
-    assert cityhash128(data) == low.to_bytes(8, "little") + high.to_bytes(8, "little")
+    assert checksum(data) == low.to_bytes(8, "little") + high.to_bytes(8, "little")
 
 
 @pytest.mark.parametrize(
@@ -223,3 +222,11 @@ def test_frames_survive_any_cut(data: bytes, method: str, cut: int) -> None:
     pieces = [reader.feed(framed[at : at + cut]) for at in range(0, len(framed), cut)]
     reader.finish()
     assert b"".join(pieces) == data
+
+
+def test_a_frame_with_one_changed_bit_is_refused() -> None:
+    framed = bytearray(FrameWriter("LZ4").feed(b"five good rows" * 20))
+    framed[-1] ^= 1
+    with pytest.raises(ClickHouseError, match="corrupted") as refused:
+        FrameReader().feed(bytes(framed))
+    assert refused.value.code == 40

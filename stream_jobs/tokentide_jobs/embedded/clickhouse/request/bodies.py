@@ -12,8 +12,8 @@ from typing import Final
 
 from aiohttp import web
 
-from .codecs import decoder
-from .framing import FrameReader
+from ..wire.codecs import decoder
+from ..wire.framing import FrameReader
 
 PIECE_BYTES: Final = 1 << 20
 
@@ -53,5 +53,5 @@ async def pieces(request: web.Request, *, framed: bool) -> AsyncIterator[bytes]:
 
 
 async def whole(request: web.Request, *, framed: bool) -> bytes:
-    """The decoded body in one piece."""
+    """Return the decoded body in one piece."""
     return b"".join([piece async for piece in pieces(request, framed=framed)])

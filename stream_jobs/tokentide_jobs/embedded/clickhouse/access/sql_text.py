@@ -134,7 +134,7 @@ def _parse_query(sql: bytes) -> Statement:
 
 
 def _settings_clause(sql: bytes, found: list[Token]) -> tuple[int, int, dict[str, str]] | None:
-    """The SETTINGS clause that ends the statement, before or after its FORMAT clause."""
+    """Find the SETTINGS clause that ends the statement, before or after its FORMAT clause."""
     starts = [at for at, t in enumerate(found) if t.keyword == b"SETTINGS" and t.depth == 0]
     if not starts:
         return None
@@ -163,7 +163,7 @@ def _is_comma(token: Token) -> bool:
 
 
 def _ends_clause(found: list[Token], at: int) -> bool:
-    """True when ``FORMAT name`` at ``at`` is a clause: only SETTINGS, INTO or the end follows."""
+    """Tell whether ``FORMAT name`` is a clause: only SETTINGS, INTO or the end follows."""
     if at + 1 >= len(found) or found[at + 1].kind != "word":
         return False
     after = found[at + 2] if at + 2 < len(found) else None
@@ -196,7 +196,7 @@ def _parse_insert(sql: bytes) -> Statement:
 
 
 def _is_name(previous: Token | None) -> bool:
-    """True where SELECT or WITH would be a table's name (``INSERT INTO select ...``)."""
+    """Return True where SELECT or WITH would be a table's name (``INSERT INTO select ...``)."""
     return previous is None or previous.keyword in (b"INTO", b"TABLE", b"INSERT")
 
 

@@ -15,7 +15,7 @@ import pytest
 import urllib3
 from backports import zstd
 
-from tokentide_jobs.embedded.clickhouse.framing import FrameReader, FrameWriter
+from tokentide_jobs.embedded.clickhouse.wire.framing import FrameReader, FrameWriter
 
 Ask = Callable[..., urllib3.BaseHTTPResponse]
 

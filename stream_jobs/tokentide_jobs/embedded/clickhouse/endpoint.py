@@ -9,18 +9,18 @@ from typing import Final
 
 from aiohttp import web
 
-from .bodies import pieces, whole
-from .errors import ClickHouseError
-from .inserts import run_insert
-from .policy import check
-from .pool import Call, Engine, Lane
-from .queries import run_query
-from .requests import QueryRequest, read_request, take_field
-from .responses import Reply, error_response
-from .running import RunningQueries
-from .sessions import Session, Sessions, leaves_state, snapshot
-from .sql_text import Statement, parse
-from .users import Accounts
+from .access.accounts import Accounts
+from .access.policy import check
+from .access.sql_text import Statement, parse
+from .engine.pool import Call, Engine, Lane
+from .exceptions import ClickHouseError
+from .request.bodies import pieces, whole
+from .request.query_request import QueryRequest, read_request, take_field
+from .response.reply import Reply, error_response
+from .run.client_sessions import Session, Sessions, leaves_state, snapshot
+from .run.inserts import run_insert
+from .run.kill import RunningQueries
+from .run.queries import run_query
 
 _SESSION_SWEEP_S: Final = 5.0
 _BUSY_SESSION_WAIT_S: Final = 2.0
@@ -47,7 +47,7 @@ class Endpoint:
         self._sessions = Sessions()
 
     def application(self) -> web.Application:
-        """The aiohttp application with every route."""
+        """Build the aiohttp application with every route."""
         app = web.Application(client_max_size=1 << 40)
         app.router.add_get("/ping", self.ping)
         app.router.add_get("/replicas_status", self.ping)
@@ -72,7 +72,9 @@ class Endpoint:
         reply = Reply(request, asked, self._engine)
         try:
             statement, body = await self._statement(request, asked)
-            check(statement, asked)
+            # A session's connection cannot be read-only for one GET, so its statement is judged.
+            only_reads = asked.is_get and bool(asked.session_id)
+            asked.literal_settings.update(check(statement, asked.user, only_reads=only_reads))
             with self._running.entered(asked.query_id) as marker:
                 return await self._run(asked, statement, body, reply, marker)
         except ClickHouseError as error:
@@ -135,7 +137,7 @@ class Endpoint:
     async def _statement(
         self, request: web.Request, asked: QueryRequest
     ) -> tuple[Statement, AsyncIterator[bytes]]:
-        """The statement, and the part of the body that is insert data."""
+        """Return the statement, and the part of the body that is insert data."""
         if request.content_type == "multipart/form-data":
             return await _parse(await _read_form(request, asked)), _nothing()
         if asked.sql_in_url.strip():

@@ -16,9 +16,9 @@ from typing import Final
 
 from aiohttp import web
 
-from .codecs import choose_coding
-from .errors import ClickHouseError
-from .users import Accounts, User
+from ..access.accounts import Accounts, User
+from ..exceptions import ClickHouseError
+from ..wire.codecs import choose_coding
 
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
 

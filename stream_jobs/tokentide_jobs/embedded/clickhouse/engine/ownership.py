@@ -51,7 +51,7 @@ class DirectoryLock:
 
 
 def port_in_use(host: str, port: int) -> StackError:
-    """The error for a taken port; names the process that listens on it where that can be seen."""
+    """Word the error for a taken port, with the process that listens on it if it is visible."""
     who = "another process"
     try:
         for connection in psutil.net_connections("tcp"):

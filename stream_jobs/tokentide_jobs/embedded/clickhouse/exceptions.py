@@ -95,17 +95,17 @@ class ClickHouseError(Exception):
         return http_status(self.code)
 
     def body(self, version: str) -> str:
-        """The response body, as the server words it."""
+        """Return the response body, as the server words it."""
         return f"{self} (version {version} (embedded))\n"
 
 
 def http_status(code: int) -> int:
-    """The HTTP status of an exception code, from ClickHouse's exceptionCodeToHTTPStatus."""
+    """Return the HTTP status of an exception code, from ClickHouse's exceptionCodeToHTTPStatus."""
     return _HTTP_STATUS.get(code, 500)
 
 
 def from_engine(error: BaseException | str) -> ClickHouseError:
-    """The exception the engine's message describes; nested prefixes and suffixes are unwrapped."""
+    """Read the exception from the engine's message; nested prefixes and suffixes are unwrapped."""
     text = str(error)
     match = _MESSAGE.match(text)
     if match is None:

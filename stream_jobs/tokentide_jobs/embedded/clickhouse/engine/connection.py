@@ -9,7 +9,7 @@ class EngineResult(Protocol):
     """A result, or a piece of one."""
 
     def bytes(self) -> bytes:
-        """The formatted data; empty at the end of a stream or for a statement without result."""
+        """Return the formatted data; empty at a stream's end or when there is no result."""
         ...
 
     def rows_read(self) -> int:
@@ -49,7 +49,7 @@ class EngineConnection(Protocol):
         ...
 
     def streaming_fetch_result(self, streaming_result: object) -> EngineResult | None:
-        """The next piece; None or a piece without rows at the end."""
+        """Return the next piece; None or a piece without rows at the end."""
         ...
 
     def close(self) -> None:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from .codecs import Encoder, encoder
-from .errors import ClickHouseError
-from .formats import content_type
-from .framing import FrameWriter
+from ..exceptions import ClickHouseError
+from ..wire.codecs import Encoder, encoder
+from ..wire.framing import FrameWriter
+from ..wire.output_formats import content_type
 
 if TYPE_CHECKING:
-    from .pool import Engine
-    from .requests import QueryRequest
+    from ..engine.pool import Engine
+    from ..request.query_request import QueryRequest
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Summary:
     started_ns: int = 0
 
     def header(self) -> str:
-        """The header's JSON; every value is a string, as from the server."""
+        """Return the header's JSON; every value is a string, as from the server."""
         values = {
             "read_rows": self.read_rows,
             "read_bytes": self.read_bytes,
@@ -132,7 +132,7 @@ class Reply:
 
 
 def error_response(error: ClickHouseError, query_id: str, engine: Engine) -> web.Response:
-    """The response of a query that failed before its result began."""
+    """Answer a query that failed before its result began."""
     headers = {
         "Content-Type": "text/plain; charset=UTF-8",
         "X-ClickHouse-Server-Display-Name": engine.display_name,

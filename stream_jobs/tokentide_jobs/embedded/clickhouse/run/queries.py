@@ -6,18 +6,18 @@ import tempfile
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from . import native
-from .formats import ARROW_STREAM_END, DEFAULT_FORMAT, joiner
+from ..wire import native
+from ..wire.output_formats import ARROW_STREAM_END, DEFAULT_FORMAT, joiner
 from .prologue import prepare
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from .connection import EngineConnection, EngineResult
-    from .pool import Call
-    from .requests import QueryRequest
-    from .responses import Reply
-    from .sql_text import Statement
+    from ..access.sql_text import Statement
+    from ..engine.connection import EngineConnection, EngineResult
+    from ..engine.pool import Call
+    from ..request.query_request import QueryRequest
+    from ..response.reply import Reply
 
 HELD_BYTES: Final = 1 << 20
 """How much of a result is held back before the headers go out (the server's buffer_size)."""
@@ -128,7 +128,7 @@ class _Pieces:
         self._stream = connection.send_query(self._sql, self._format)
 
     def fetch(self, connection: EngineConnection) -> tuple[bytes, bool]:
-        """The next megabyte or so of the result, and whether it was the last."""
+        """Fetch the next megabyte or so of the result, and whether it was the last."""
         held: list[bytes | memoryview] = []
         size = 0
         while size < HELD_BYTES:

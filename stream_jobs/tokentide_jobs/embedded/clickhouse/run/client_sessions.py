@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from .connection import EngineConnection
-from .errors import ClickHouseError
-from .literals import quote, quote_name, set_statement
-from .requests import QueryRequest
-from .sql_text import Statement
+from ..access.sql_text import Statement
+from ..engine.connection import EngineConnection
+from ..exceptions import ClickHouseError
+from ..literals import quote, quote_name, set_statement
+from ..request.query_request import QueryRequest
 
 MAX_TIMEOUT_S: Final = 3600.0
 """The server's max_session_timeout."""
@@ -49,7 +49,7 @@ class Sessions:
     by_key: dict[tuple[str, str], Session] = field(default_factory=dict)
 
     def acquire(self, asked: QueryRequest) -> Session:
-        """The session a request names, locked for it; created unless session_check forbids.
+        """Lock the session a request names; it is created unless session_check forbids.
 
         Raises:
             ClickHouseError: 372 unknown, 373 in use, 374 timeout out of range.
@@ -91,7 +91,7 @@ class Sessions:
 
 
 def leaves_state(statement: Statement) -> bool:
-    """True for a statement that changes what later statements of its session see."""
+    """Return True for a statement that changes what later statements of its session see."""
     if statement.keyword in (b"SET", b"USE"):
         return True
     return statement.keyword in (b"CREATE", b"REPLACE", b"DROP") and bool(

@@ -16,9 +16,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from ..exceptions import ClickHouseError, from_engine
+from ..literals import quote
 from .connection import EngineConnection
-from .errors import ClickHouseError, from_engine
-from .literals import quote
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Engine:
         self._background: set[asyncio.Task[None]] = set()
 
     def open(self) -> EngineConnection:
-        """A new connection in the server's default state; takes a tenth of a millisecond."""
+        """Open a connection in the server's default state; takes a tenth of a millisecond."""
         connection: EngineConnection = self._connect(self._dsn)
         return connection
 
@@ -78,7 +78,7 @@ class Engine:
 
     @asynccontextmanager
     async def request(self, lane: Lane, marker: str) -> AsyncIterator[Call]:
-        """A connection and a thread for one request; both are given back when the block ends.
+        """Lend a connection and a thread to one request until the block ends.
 
         Args:
             lane: Which threads may run it.

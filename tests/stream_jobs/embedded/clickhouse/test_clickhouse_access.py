@@ -13,8 +13,8 @@ import pytest
 import urllib3
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from tokentide_jobs.embedded.clickhouse.access.accounts import load_accounts
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
-from tokentide_jobs.embedded.clickhouse.users import load_accounts
 from tokentide_jobs.errors import ConfigError
 
 USERS = [

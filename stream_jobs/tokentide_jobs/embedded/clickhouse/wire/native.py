@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from .errors import ClickHouseError
+from ..exceptions import ClickHouseError
 
 REVISION_BLOCK_INFO: Final = 51903
 REVISION_CUSTOM_SERIALIZATION: Final = 54454
@@ -70,7 +70,7 @@ Skip = Callable[[memoryview, int, int], int]
 
 
 def upgrade(data: bytes | memoryview, revision: int, rows: int | None = None) -> bytes:
-    """The Native blocks in ``data`` (revision 0), as a client of ``revision`` reads them.
+    """Rewrite the Native blocks in ``data`` (revision 0) as a client of ``revision`` reads them.
 
     Args:
         data: Whole blocks, any number of them.
@@ -259,7 +259,7 @@ def _low_cardinality(inner: str) -> tuple[Skip, Skip]:
 
 
 def _split(inner: str) -> list[str]:
-    """The arguments of a type, split at the commas that are not inside brackets or quotes."""
+    """Split the arguments of a type at the commas that are not inside brackets or quotes."""
     parts: list[str] = []
     depth, quote, start, at = 0, "", 0, 0
     while at < len(inner):
@@ -284,7 +284,7 @@ def _split(inner: str) -> list[str]:
 
 
 def _element_type(element: str) -> str:
-    """The type of a tuple element, which may have a name in front (``a UInt8``)."""
+    """Return the type of a tuple element, which may have a name in front (``a UInt8``)."""
     if element.startswith(("`", '"')):
         quote = element[0]
         end = element.index(quote, 1)

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from .connection import EngineConnection
-from .errors import ClickHouseError
-from .literals import quote, unquote
-from .pool import MARKER_SETTING
-from .sql_text import Statement
+from ..access.sql_text import Statement
+from ..engine.connection import EngineConnection
+from ..engine.pool import MARKER_SETTING
+from ..exceptions import ClickHouseError
+from ..literals import quote, unquote
 
 _ENGINE_ID: Final = f"SELECT query_id FROM system.processes WHERE Settings['{MARKER_SETTING}'] = "  # noqa: S608  # a constant of this program, completed by a quoted literal
 
@@ -47,7 +47,7 @@ class RunningQueries:
             del self._markers[query_id]
 
     def translate_kill(self, statement: Statement, connection: EngineConnection) -> bytes:
-        """The KILL statement with the ids of running queries replaced by the engine's."""
+        """Replace the ids of running queries in a KILL statement by the engine's."""
         sql = statement.sql
         for start, end in reversed(statement.strings):
             query_id = unquote(sql[start:end].decode(errors="replace"))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .literals import quote_name, set_statement
-from .pool import MARKER_SETTING
+from ..engine.pool import MARKER_SETTING
+from ..literals import quote_name, set_statement
 
 if TYPE_CHECKING:
-    from .connection import EngineConnection
-    from .requests import QueryRequest
+    from ..engine.connection import EngineConnection
+    from ..request.query_request import QueryRequest
 
 
 def prepare(connection: EngineConnection, request: QueryRequest, marker: str) -> None:

@@ -1,0 +1,1 @@
+"""Bytes as clients send and read them: codings, compressed frames, Native blocks, formats."""
