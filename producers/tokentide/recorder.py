@@ -15,9 +15,9 @@ from typing import Any, Self
 
 from tokentide.context import fill
 from tokentide.decorating import Function, wrapped
-from tokentide.delivery.log import RareLog
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise, status_from
+from tokentide.log import RareLog
 from tokentide.settings import Settings
 from tokentide.trace_context import fill_trace
 from tokentide.usage import USAGE_FIELDS

@@ -19,11 +19,11 @@ from typing import Self
 from tokentide.context import fill
 from tokentide.delivery.buffer import Late
 from tokentide.delivery.counters import ProducerStats
-from tokentide.delivery.engine import Engine, importing
 from tokentide.delivery.transport import FrameSender
+from tokentide.engine import Engine, importing
 from tokentide.recorder import Recorder
 from tokentide.settings import Settings
-from tokentide.settings.env import tell_unknown_variables
+from tokentide.settings.environment import tell_unknown_variables
 
 _live: weakref.WeakSet[Telemetry] = weakref.WeakSet()
 _engines: set[Engine] = set()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tokentide.delivery.counters import Counters
 from tokentide.delivery.framing import Frame
-from tokentide.delivery.log import RareLog
+from tokentide.log import RareLog
 from tokentide.spool.backlog import SpooledBacklog
 from tokentide.spool.directory import Spool
 

@@ -14,7 +14,7 @@ import orjson
 PRELUDE = """
 import multiprocessing, os, sys, threading, time
 import tokentide
-from tokentide.delivery.engine import importing
+from tokentide.engine import importing
 
 class FileSender:
     "Appends frames to the file named by the first argument, whole lines at a time."

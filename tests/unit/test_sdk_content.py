@@ -12,8 +12,8 @@ import pytest
 from tests.unit.test_sdk_content_texts import MESSAGES
 from tokentide import Telemetry, content
 from tokentide.content.lane import QUEUE_CHARS, ContentLane
-from tokentide.delivery.log import RareLog
 from tokentide.delivery.transport import FrameRejected
+from tokentide.log import RareLog
 from tokentide.settings import Settings
 from tokentide.testing import CaptureSender, captured
 

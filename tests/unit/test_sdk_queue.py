@@ -10,9 +10,9 @@ import pytest
 from tokentide.delivery.backlog import PACK_BEYOND_BYTES, Backlog
 from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.framing import Frame, Framer
-from tokentide.delivery.log import RareLog
 from tokentide.delivery.tally import Tally
 from tokentide.ids import EventIds
+from tokentide.log import RareLog
 
 
 def in_threads(count: int, work: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tokentide import Recorder, current_request
-from tokentide.delivery.log import RareLog
+from tokentide.log import RareLog
 from tokentide.testing import Capture
 
 

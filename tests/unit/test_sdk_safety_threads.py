@@ -70,7 +70,7 @@ def test_a_system_that_gives_no_threads_loses_what_it_must_and_raises_nothing(
 ) -> None:
     stderr = Script(tmp_path).run(
         """
-        tokentide.delivery.engine.START_RETRY_NS = 0
+        tokentide.engine.START_RETRY_NS = 0
         threading.stack_size(1 << 46)  # more address space than there is
         try:
             threading.Thread(target=print).start()

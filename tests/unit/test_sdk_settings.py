@@ -10,8 +10,8 @@ import pytest
 
 import tokentide
 from tokentide.settings import Settings, SettingsError
-from tokentide.settings import env as settings_env
-from tokentide.settings.env import PIPELINE_VARIABLES, unknown_variables
+from tokentide.settings import environment as settings_env
+from tokentide.settings.environment import PIPELINE_VARIABLES, unknown_variables
 from tokentide.settings.security import warnings_for, without_secrets
 from tokentide_jobs.settings import Settings as PipelineSettings
 

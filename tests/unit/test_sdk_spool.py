@@ -13,7 +13,7 @@ import pytest
 
 from tokentide.delivery.counters import Counters
 from tokentide.delivery.framing import Frame
-from tokentide.delivery.log import RareLog
+from tokentide.log import RareLog
 from tokentide.spool import directory as spool_module
 from tokentide.spool.claims import Claim
 from tokentide.spool.directory import LOOK_S, RETRY_S, Spool

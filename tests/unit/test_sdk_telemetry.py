@@ -239,7 +239,7 @@ def test_many_threads_that_emit_first_start_one_thread() -> None:
 def test_failing_to_start_the_thread_is_survived_and_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("tokentide.delivery.engine.START_RETRY_NS", 0)
+    monkeypatch.setattr("tokentide.engine.START_RETRY_NS", 0)
     sender = CaptureSender()
     telemetry = Telemetry(sender=sender, queue_events=5)
 
@@ -262,7 +262,7 @@ def test_failing_to_start_the_thread_is_survived_and_tried_again(
 
 
 def test_a_thread_that_dies_is_counted_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tokentide.delivery.engine.START_RETRY_NS", 0)
+    monkeypatch.setattr("tokentide.engine.START_RETRY_NS", 0)
     monkeypatch.setattr(
         "tokentide.delivery.worker.Worker.collect", lambda self: (_ for _ in ()).throw(SystemExit)
     )

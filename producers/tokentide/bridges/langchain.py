@@ -16,8 +16,8 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 
-from tokentide.delivery.log import RareLog
 from tokentide.failures import describe_failure
+from tokentide.log import RareLog
 from tokentide.overlap import overlap, response_key
 from tokentide.semconv.names import provider_name
 from tokentide.telemetry import Telemetry

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
-from tokentide.delivery.log import RareLog
+from tokentide.log import RareLog
 from tokentide.overlap import overlap, response_key, span_key
 from tokentide.semconv import SpanData, SpanEvent, event_of
 from tokentide.telemetry import Telemetry

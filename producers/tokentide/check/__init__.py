@@ -21,7 +21,7 @@ from tokentide.check.remedies import remedy_for
 from tokentide.delivery.counters import describe
 from tokentide.ids import EventIds
 from tokentide.settings import Settings, SettingsError
-from tokentide.settings.env import unknown_variables
+from tokentide.settings.environment import unknown_variables
 from tokentide.settings.security import tls_context, uses_tls, warnings_for, without_secrets
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 
 from tokentide.content.texts import StreamText, Texts, input_texts, output_texts
-from tokentide.delivery.log import RareLog
+from tokentide.log import RareLog
 from tokentide.settings import Settings
 
 Event = dict[str, object]

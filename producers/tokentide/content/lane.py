@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.counters import Counters
-from tokentide.delivery.log import RareLog
 from tokentide.delivery.transport import FrameRejected
+from tokentide.log import RareLog
 from tokentide.settings import Settings
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from tokentide.delivery.counters import describe
 from tokentide.delivery.framing import Frame
-from tokentide.delivery.log import RareLog
 from tokentide.delivery.transport import FrameRejected
+from tokentide.log import RareLog
 from tokentide.settings import Settings
 from tokentide.settings.security import connection_options, warnings_for, without_secrets
 

@@ -21,8 +21,8 @@ from tokentide.delivery.buffer import Buffer, Entry
 from tokentide.delivery.counters import Counters
 from tokentide.delivery.encoding import Encoder
 from tokentide.delivery.framing import Frame, Framer
-from tokentide.delivery.log import RareLog
 from tokentide.delivery.transport import FrameRejected, FrameSender
+from tokentide.log import RareLog
 from tokentide.settings import Settings
 
 SLICE_EVENTS = 250

@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from typing import TypeVar
 
-from tokentide.delivery.log import logger
 from tokentide.instrument.imports import ImportWatch
 from tokentide.instrument.patches import Patches
 from tokentide.instrument.registry import CLIENTS, CLIENTS_BY_PACKAGE, load
+from tokentide.log import logger
 from tokentide.telemetry import Telemetry
 
 Client = TypeVar("Client")

@@ -14,10 +14,10 @@ from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 from tokentide.context import Scope, current_scope
-from tokentide.delivery.log import RareLog
 from tokentide.failures import describe_failure
 from tokentide.finish import status_from
 from tokentide.instrument.guard import held
+from tokentide.log import RareLog
 from tokentide.overlap import overlap, response_key, span_key
 from tokentide.recorder import Recorder, _current
 from tokentide.trace_context import fill_trace

@@ -15,7 +15,7 @@ from threading import get_ident
 from types import ModuleType
 from typing import Any
 
-from tokentide.delivery.log import RareLog
+from tokentide.log import RareLog
 
 Action = Callable[[Any], None]
 

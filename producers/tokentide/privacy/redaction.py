@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import cast
 
-from tokentide.delivery.log import RareLog
 from tokentide.delivery.tally import Tally
+from tokentide.log import RareLog
 
 Event = dict[str, object]
 

@@ -7,23 +7,14 @@ without a key no user identifier leaves the process.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import cast
 
-from tokentide.delivery.log import logger
+from tokentide.log import logger
 from tokentide.settings import Settings
-from tokentide.settings.values import SettingsError
+from tokentide.settings.keys import read_keys
 
-MIN_KEY_CHARS = 16
-"""A shorter key could be found by trying."""
 HASH_DIGITS = 32
-_KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}\Z", re.ASCII)
-_HOW = (
-    "TOKENTIDE_USER_HASH_KEY (or user_hash_key; not shown): {what}; give one key of at least "
-    f"{MIN_KEY_CHARS} characters, or `id:key,id:key` with the newest first, for example from "
-    "`openssl rand -hex 32`"
-)
 _told: set[str] = set()
 
 
@@ -61,32 +52,6 @@ def hash_user_under_every_key(settings: Settings, user: object) -> list[str]:
     if not text or not settings.user_hash_key:
         return []
     return [_hashed(key, text) for key in _keys(settings.user_hash_key)]
-
-
-def read_keys(text: str) -> list[tuple[str, bytes]]:
-    """Returns (id, key), newest first, of the setting's text; a single bare key has the id `1`.
-
-    Raises:
-        SettingsError: The text holds no usable keys. It is not part of the message.
-    """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    found: list[tuple[str, bytes]] = []
-    for part in parts:
-        key_id, colon, key = part.partition(":")
-        if not colon:
-            if len(parts) > 1:
-                raise SettingsError(_HOW.format(what="several keys need an id each"))
-            key_id, key = "1", part
-        if not _KEY_ID.match(key_id):
-            raise SettingsError(_HOW.format(what="an id is not 1 to 32 of A-Z a-z 0-9 _ . -"))
-        if len(key) < MIN_KEY_CHARS:
-            raise SettingsError(_HOW.format(what=f"key {key_id!r} is too short"))
-        if key_id in dict(found):
-            raise SettingsError(_HOW.format(what=f"the id {key_id!r} is given twice"))
-        found.append((key_id, key.encode("utf-8", "surrogatepass")))
-    if not found:
-        raise SettingsError(_HOW.format(what="it holds no key"))
-    return found
 
 
 _keys = lru_cache(maxsize=8)(read_keys)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokentide.settings import Settings
+from tokentide.settings.declared import DeclaredSettings
 from tokentide.settings.values import SettingsError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ HIDDEN = "(hidden)"
 _MIN_HIDDEN_CHARS = 4
 
 
-def check_security(settings: Settings) -> None:
+def check_security(settings: DeclaredSettings) -> None:
     """Raises where the security settings contradict each other or leave something out.
 
     Raises:
@@ -48,7 +48,7 @@ def check_security(settings: Settings) -> None:
         )
 
 
-def _check_token(settings: Settings) -> None:
+def _check_token(settings: DeclaredSettings) -> None:
     given = [settings.kafka_token, settings.kafka_token_file, settings.kafka_token_provider]
     if sum(map(bool, given)) != 1:
         raise SettingsError(
@@ -57,12 +57,12 @@ def _check_token(settings: Settings) -> None:
         )
 
 
-def uses_tls(settings: Settings) -> bool:
+def uses_tls(settings: DeclaredSettings) -> bool:
     """Whether the connection is encrypted."""
     return settings.kafka_security.endswith("ssl")
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext:
+def tls_context(settings: DeclaredSettings) -> ssl.SSLContext:
     """Returns what a connection is encrypted with; reads the files, which may have been renewed.
 
     Raises:
@@ -80,7 +80,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
     except (OSError, ValueError) as exc:
         detail = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or "unreadable"
         raise ConnectionError(
-            f"{name}={path!r} can not be used ({detail}): give a PEM file, and with a client "
+            f"{name}={path!r} cannot be used ({detail}): give a PEM file, and with a client "
             "certificate its key in TOKENTIDE_KAFKA_KEY_FILE and, if it has one, the password in "
             "TOKENTIDE_KAFKA_KEY_PASSWORD"
         ) from None
@@ -91,11 +91,11 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
     return context
 
 
-def connection_options(settings: Settings) -> dict[str, Any]:
+def connection_options(settings: DeclaredSettings) -> dict[str, Any]:
     """Returns the arguments of an aiokafka client for these settings.
 
     Raises:
-        ConnectionError: A file can not be used.
+        ConnectionError: A file cannot be used.
     """
     options: dict[str, Any] = {"security_protocol": settings.kafka_security.upper()}
     if uses_tls(settings):
@@ -111,7 +111,7 @@ def connection_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def _token_provider(settings: Settings) -> object:
+def _token_provider(settings: DeclaredSettings) -> object:
     from aiokafka.abc import AbstractTokenProvider
 
     class Provider(AbstractTokenProvider):  # type: ignore[misc]
@@ -123,7 +123,7 @@ def _token_provider(settings: Settings) -> object:
     return Provider()
 
 
-def read_token(settings: Settings) -> str:
+def read_token(settings: DeclaredSettings) -> str:
     """Returns the token as it is now.
 
     Raises:
@@ -147,13 +147,13 @@ def read_token(settings: Settings) -> str:
         try:
             token = Path(settings.kafka_token_file).read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as exc:
-            raise ConnectionError(f"{name} can not be read: {type(exc).__name__}") from None
+            raise ConnectionError(f"{name} cannot be read: {type(exc).__name__}") from None
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
         raise ConnectionError(f"{name} gave no token: it has to be one line of ASCII text")
     return token
 
 
-def without_secrets(settings: Settings, text: str) -> str:
+def without_secrets(settings: DeclaredSettings, text: str) -> str:
     """Returns the text with every secret of the settings hidden; a broker may quote one."""
     hashes = [part.rpartition(":")[2].strip() for part in settings.user_hash_key.split(",")]
     secrets = [
@@ -168,9 +168,9 @@ def without_secrets(settings: Settings, text: str) -> str:
     return text
 
 
-def _unused(settings: Settings) -> list[str]:
+def _unused(settings: DeclaredSettings) -> list[str]:
     """Returns the variables of what is set for TLS or a login that does not take place."""
-    names = Settings.variables()
+    names = DeclaredSettings.variables()
     for_tls = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file", "kafka_key_password")
     for_login = ("kafka_username", "kafka_password", "kafka_token", "kafka_token_file")
     unused = [] if uses_tls(settings) else [*for_tls]
@@ -179,7 +179,7 @@ def _unused(settings: Settings) -> list[str]:
     return [names[name] for name in unused if getattr(settings, name)]
 
 
-def warnings_for(settings: Settings) -> list[str]:
+def warnings_for(settings: DeclaredSettings) -> list[str]:
     """Returns what is allowed but should be known: it is logged once for each connection."""
     found = []
     unused = _unused(settings)

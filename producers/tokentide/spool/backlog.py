@@ -11,7 +11,7 @@ from pathlib import Path
 from tokentide.delivery.backlog import Backlog
 from tokentide.delivery.counters import Counters
 from tokentide.delivery.framing import Frame
-from tokentide.delivery.log import RareLog
+from tokentide.log import RareLog
 from tokentide.settings import Settings
 from tokentide.spool.directory import Slot, Spool
 

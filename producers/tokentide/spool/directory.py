@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tokentide.delivery.counters import Counters, describe
 from tokentide.delivery.framing import Frame
-from tokentide.delivery.log import RareLog
+from tokentide.log import RareLog
 from tokentide.spool.claims import Claim
 from tokentide.spool.segment import Segment, pack
 

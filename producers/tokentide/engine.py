@@ -17,16 +17,16 @@ from tokentide._version import __version__
 from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.counters import Counters, ProducerStats, describe, stats_event
 from tokentide.delivery.forks import new_mark
-from tokentide.delivery.log import RareLog
 from tokentide.delivery.tally import Tally
 from tokentide.delivery.threads import must_wait_for_fork, start_thread
 from tokentide.delivery.transport import FrameSender
 from tokentide.ids import EventIds
+from tokentide.log import RareLog
 from tokentide.settings import Settings
 
 if TYPE_CHECKING:
     from tokentide.delivery.worker import Worker
-    from tokentide.privacy.gate import Gate
+    from tokentide.gate import Gate
 
 START_RETRY_NS = 1_000_000_000
 """Pause after a thread could not be started: a host at its limit should not be pressed."""
@@ -80,7 +80,7 @@ class Engine:
         self.gate: Gate | None = None
         """What every event passes before it is queued; None when no setting asks for it."""
         if settings.redact or settings.detect or settings.capture_content != "none":
-            from tokentide.privacy.gate import Gate
+            from tokentide.gate import Gate
 
             self.gate = Gate(settings, self.ids.new, self._log)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tokentide.delivery.log import logger
+from tokentide.log import logger
 
 _PIPELINE = (
     "BATCH_AGE_MS BATCH_BYTES BATCH_ROWS BREAKER_EVENTS BREAKER_PAUSE_S BREAKER_RATIO "

@@ -11,8 +11,8 @@ from time import time_ns
 
 from tokentide.content import KEY, take
 from tokentide.content.lane import ContentLane
-from tokentide.delivery.log import RareLog
 from tokentide.delivery.tally import Tally
+from tokentide.log import RareLog
 from tokentide.privacy.redaction import Redactor
 from tokentide.settings import Settings
 
