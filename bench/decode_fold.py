@@ -21,11 +21,13 @@ from typing import Any
 import polars as pl
 
 from bench.workload import frames, lines
-from tokentide_jobs.core.arrow import to_arrow
-from tokentide_jobs.core.columns import parse_schema
-from tokentide_jobs.core.decode import decode
-from tokentide_jobs.core.fold import COST_SUMS, fold
-from tokentide_jobs.core.records import AcceptedWindow, Record, split_record
+from tokentide_jobs.core.decode.columns import parse_schema
+from tokentide_jobs.core.decode.decode import decode
+from tokentide_jobs.core.decode.judge import AcceptedWindow
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.split import split_record
+from tokentide_jobs.core.window.fold import COST_SUMS, fold
 
 START_US = 1_790_000_000_000_000
 WINDOW = AcceptedWindow(START_US - 10**12, START_US + 10**12)

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from bench.pipeline import Pipeline, running
 from bench.progress import say
 from bench.workload import frames, lines
-from tokentide_jobs.io.kafka_admin import ensure_topics
+from tokentide_jobs.io.kafka.admin import ensure_topics
 
 EVENTS_PER_S = 2_000
 FRAME_EVENTS = 100

@@ -21,9 +21,9 @@ import clickhouse_connect
 import psutil
 
 from bench.progress import say
-from tokentide_jobs.embedded.broker import choose_broker
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
-from tokentide_jobs.io.migrations import migrate
+from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.io.schema.migrations import migrate
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from bench import producer_background
 from bench.progress import say
 from tokentide import Telemetry
-from tokentide_jobs.embedded.tansu_broker import TansuBroker
-from tokentide_jobs.io.kafka_admin import ensure_topics
+from tokentide_jobs.embedded.kafka.tansu import TansuBroker
+from tokentide_jobs.io.kafka.admin import ensure_topics
 
 ROUNDS = 1_500
 CALLS_PER_ROUND = 20

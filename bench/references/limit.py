@@ -18,7 +18,7 @@ import polars as pl
 from aiokafka import AIOKafkaConsumer
 
 from bench.references.protocol import Meter
-from tokentide_jobs.core.columns import parse_schema
+from tokentide_jobs.core.decode.columns import parse_schema
 
 BATCH_EVENTS = 50_000
 """Events of one batch: the worker's own default."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from tokentide_jobs.core.topics import is_otlp
+from tokentide_jobs.core.record.topics import is_otlp
 from tokentide_jobs.errors import ConfigError
 
 __all__ = ["Setting", "Settings", "redact_url"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.chaos.simulation import SimulatedLog
 from tests.otlp_requests import Request, attributes
-from tokentide_jobs.core.records import Record
+from tokentide_jobs.core.record.record import Record
 
 OTLP_TOPIC = "tokentide.otlp.v1"
 BASE_US = (time.time_ns() // 60_000_000_000 - 60) * 60_000_000

@@ -19,8 +19,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from tests.otlp_requests import Request, attributes
-from tokentide_jobs.core.formats import events_in
-from tokentide_jobs.embedded.stack import Stack, worker_environment
+from tokentide_jobs.core.record.contents import events_in
+from tokentide_jobs.embedded.stack.stack import Stack, worker_environment
 from tokentide_schemas.topics import OTLP
 
 FAST_WORKER = {

@@ -16,13 +16,13 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from tokentide_jobs.core.batch import Limits, PartitionPlanner, Verdict
-from tokentide_jobs.core.cards import CardTable
-from tokentide_jobs.core.ledger import Intent, LogPartition, locate
-from tokentide_jobs.core.records import Record
-from tokentide_jobs.io.clickhouse import ClickHouse
-from tokentide_jobs.io.flush import Effect, Flush, FlushTimes
-from tokentide_jobs.io.ledger_store import Claim, LedgerStore
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition, locate
+from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, Verdict
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_store import Claim, LedgerStore
+from tokentide_jobs.jobs.ingest.flush import Effect, Flush, FlushTimes
 
 TOPIC = "tokentide.events.v1"
 

@@ -29,12 +29,12 @@ from tests.chaos.simulation import (
     Worker,
     other_limits,
 )
-from tokentide_jobs.core.cards import CardTable
-from tokentide_jobs.core.formats import events_in
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.record.contents import events_in
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
-from tokentide_jobs.io.clickhouse import ClickHouse
-from tokentide_jobs.io.migrations import migrate
-from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.files.price_source import compile_cards
+from tokentide_jobs.io.schema.migrations import migrate
 
 SCHEDULES = 300
 FULL_SCHEDULES = 4

@@ -24,10 +24,10 @@ import orjson
 import pytest
 
 from tests.unit.sdk_script import Script
-from tokentide_jobs.embedded.broker import choose_broker
-from tokentide_jobs.embedded.ports import choose_port
-from tokentide_jobs.io.kafka_admin import ensure_topics
-from tokentide_jobs.io.kafka_offsets import end_offsets
+from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.embedded.processes.ports import choose_port
+from tokentide_jobs.io.kafka.admin import ensure_topics
+from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_schemas.topics import EVENTS
 
 REQUESTS = 60

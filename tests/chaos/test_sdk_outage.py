@@ -23,8 +23,8 @@ import pytest
 
 from tests.chaos.live import LiveWorker, verified, wait_until
 from tokentide import ProducerStats, Telemetry
-from tokentide_jobs.embedded.stack import Stack
-from tokentide_jobs.io.clickhouse import ClickHouse
+from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 

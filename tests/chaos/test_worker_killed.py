@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.live import LiveWorker, Traffic, verified, wait_until
-from tokentide_jobs.embedded.stack import Stack
+from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_schemas.topics import EVENTS, OTLP
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]

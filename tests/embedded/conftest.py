@@ -10,7 +10,7 @@ import clickhouse_connect
 import pytest
 
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
-from tokentide_jobs.io.migrations import migrate
+from tokentide_jobs.io.schema.migrations import migrate
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

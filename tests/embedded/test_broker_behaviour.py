@@ -14,10 +14,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
 
-from tokentide_jobs.embedded.broker import Broker, choose_broker
+from tokentide_jobs.embedded.kafka.broker import Broker
+from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.kafka_admin import ensure_topics, topic_log_id
-from tokentide_jobs.io.kafka_offsets import end_offsets, start_offsets
+from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
+from tokentide_jobs.io.kafka.offsets import end_offsets, start_offsets
 from tokentide_schemas.topics import EVENTS, TOPICS, TopicSpec
 
 pytestmark = pytest.mark.embedded

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from tokentide_jobs.embedded.broker import Broker, choose_broker
-from tokentide_jobs.io.kafka_admin import ensure_topics, topic_log_id
-from tokentide_jobs.io.kafka_offsets import end_offsets
+from tokentide_jobs.embedded.kafka.broker import Broker
+from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
+from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_schemas.topics import EVENTS
 
 pytestmark = pytest.mark.embedded

@@ -14,17 +14,17 @@ import clickhouse_connect
 import polars as pl
 import pytest
 
-from tokentide_jobs.core.batch import SealedBatch
-from tokentide_jobs.core.ledger import Intent, LogPartition
-from tokentide_jobs.core.outcome import Outcome
-from tokentide_jobs.core.records import Record
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.batch.planner import SealedBatch
+from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.errors import RetriableSinkError
-from tokentide_jobs.io.clickhouse import ClickHouse
-from tokentide_jobs.io.clickhouse_errors import RowsRefused, SinkMisconfigured
-from tokentide_jobs.io.flush import Flush, FlushTimes
-from tokentide_jobs.io.ledger_store import DoneBatch, LedgerStore
-from tokentide_jobs.io.migrations import migrate
-from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.error_codes import RowsRefused, SinkMisconfigured
+from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
+from tokentide_jobs.io.files.price_source import compile_cards
+from tokentide_jobs.io.schema.migrations import migrate
+from tokentide_jobs.jobs.ingest.flush import Flush, FlushTimes
 
 pytestmark = pytest.mark.embedded
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tokentide_jobs.embedded import kafka_artifacts
-from tokentide_jobs.embedded.broker import choose_broker
-from tokentide_jobs.embedded.kafka_artifacts import (
+from tokentide_jobs.embedded.kafka import artifacts as kafka_artifacts
+from tokentide_jobs.embedded.kafka.artifacts import (
     ArtifactsUnavailable,
     LockedJar,
     class_path,
     locked_jars,
 )
+from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.errors import StackError
 
 JARS = {

@@ -15,20 +15,20 @@ import clickhouse_connect
 import pytest
 
 from tokentide_jobs.cli.main import main
-from tokentide_jobs.core.arrow import to_arrow
-from tokentide_jobs.core.cards import CardTable
-from tokentide_jobs.core.fold import DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
-from tokentide_jobs.core.ledger import Intent, LogPartition
-from tokentide_jobs.core.outcome import process
-from tokentide_jobs.core.pricing import PRICE_COLUMNS
-from tokentide_jobs.core.records import Record
-from tokentide_jobs.io.clickhouse import ClickHouse
-from tokentide_jobs.io.migrations import migrate
-from tokentide_jobs.io.price_overrides import parse_overrides
-from tokentide_jobs.io.price_rows import COORDINATES, find_requests
-from tokentide_jobs.io.price_source import compile_cards
-from tokentide_jobs.io.price_store import load_cards, stored_versions, write_cards
-from tokentide_jobs.io.reprice import Reprice
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.outcome import process
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
+from tokentide_jobs.io.clickhouse.card_store import load_cards, stored_versions, write_cards
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.stored_requests import COORDINATES, find_requests
+from tokentide_jobs.io.files.price_overrides import parse_overrides
+from tokentide_jobs.io.files.price_source import compile_cards
+from tokentide_jobs.io.schema.migrations import migrate
+from tokentide_jobs.tasks.reprice.reprice import Reprice
 
 pytestmark = pytest.mark.embedded
 

@@ -16,8 +16,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tokentide import Telemetry
-from tokentide_jobs.embedded.broker import Broker, BrokerKind, choose_broker
-from tokentide_jobs.io.kafka_admin import ensure_topics
+from tokentide_jobs.embedded.kafka.broker import Broker, BrokerKind
+from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_schemas import EVENT_ADAPTER
 from tokentide_schemas.topics import TopicSpec
 

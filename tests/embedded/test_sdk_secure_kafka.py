@@ -25,7 +25,7 @@ from tests.embedded.secure_kafka import (
 from tokentide import Telemetry
 from tokentide.check import check
 from tokentide.delivery import kafka
-from tokentide_jobs.io.kafka_admin import ensure_topics
+from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_schemas import EVENT_ADAPTER
 from tokentide_schemas.topics import TopicSpec
 

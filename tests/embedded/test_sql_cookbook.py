@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tokentide_jobs.io.sql_files import sql_root
-from tokentide_jobs.io.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.sql_files import sql_root
+from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
 
 pytestmark = pytest.mark.embedded
 

@@ -15,9 +15,9 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.migrations import load_scripts, migrate
-from tokentide_jobs.io.sql_files import sql_root
-from tokentide_jobs.io.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.migrations import load_scripts, migrate
+from tokentide_jobs.io.schema.sql_files import sql_root
+from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
 
 pytestmark = pytest.mark.embedded
 

@@ -5,9 +5,9 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.migrations import migrate
-from tokentide_jobs.io.retention import TENANT_TABLES, retention_statements
-from tokentide_jobs.io.sql_template import Target
+from tokentide_jobs.io.schema.migrations import migrate
+from tokentide_jobs.io.schema.retention import TENANT_TABLES, retention_statements
+from tokentide_jobs.io.schema.sql_template import Target
 
 pytestmark = pytest.mark.embedded
 

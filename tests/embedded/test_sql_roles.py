@@ -12,9 +12,9 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from tokentide_jobs.io.migrations import create_roles, migrate
-from tokentide_jobs.io.sql_files import sql_root
-from tokentide_jobs.io.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.migrations import create_roles, migrate
+from tokentide_jobs.io.schema.sql_files import sql_root
+from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
 
 pytestmark = pytest.mark.embedded
 

@@ -17,11 +17,11 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from tokentide_jobs.embedded.broker import BrokerKind
-from tokentide_jobs.embedded.discovery import STACK_FILE_NAME, find_stack
-from tokentide_jobs.embedded.locks import LOCK_FILE_NAME, holder_pid
-from tokentide_jobs.embedded.processes import ChildRecord
-from tokentide_jobs.embedded.stack import Stack
+from tokentide_jobs.embedded.kafka.broker import BrokerKind
+from tokentide_jobs.embedded.processes.child import ChildRecord
+from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME, holder_pid
+from tokentide_jobs.embedded.stack.discovery import STACK_FILE_NAME, find_stack
+from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.errors import StackError
 
 pytestmark = pytest.mark.embedded

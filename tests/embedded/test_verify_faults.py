@@ -17,9 +17,9 @@ import clickhouse_connect
 import pytest
 
 from tokentide_jobs.cli.main import main
-from tokentide_jobs.embedded.stack import Stack
-from tokentide_jobs.io.clickhouse import ClickHouse
-from tokentide_jobs.io.dlq import DeadLetters, Letter, Selection, Target
+from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.tasks.dead_letters import DeadLetters, Letter, Selection, Target
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

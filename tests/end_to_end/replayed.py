@@ -12,13 +12,13 @@ from collections.abc import Iterator
 import orjson
 import polars as pl
 
-from tokentide_jobs.core.batch import SealedBatch
-from tokentide_jobs.core.ledger import Intent, LogPartition
-from tokentide_jobs.core.records import Record
-from tokentide_jobs.io.clickhouse import ClickHouse
-from tokentide_jobs.io.flush import Flush, FlushTimes
-from tokentide_jobs.io.ledger_store import LedgerStore
-from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.batch.planner import SealedBatch
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.io.files.price_source import compile_cards
+from tokentide_jobs.jobs.ingest.flush import Flush, FlushTimes
 from tokentide_jobs.replay.workload import prepare
 
 FRAME_EVENTS = 100

@@ -21,8 +21,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tokentide import Telemetry
-from tokentide_jobs.core.columns import RAW_TABLES
-from tokentide_jobs.io.clickhouse import ClickHouse
+from tokentide_jobs.core.decode.columns import RAW_TABLES
+from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 PROGRAM = (sys.executable, "-m", "tokentide_jobs")
 PARTITIONS = 4

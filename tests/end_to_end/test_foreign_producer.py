@@ -15,7 +15,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.end_to_end.foreign import Expected, records
-from tokentide_jobs.embedded.stack import Stack
+from tokentide_jobs.embedded.stack.stack import Stack
 
 EVENTS = 100_000
 CODECS = ("gzip", "snappy", "lz4", "zstd", None)

@@ -17,7 +17,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.otlp_requests import Request, attributes
-from tokentide_jobs.embedded.stack import Stack
+from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_schemas.topics import OTLP
 
 RECORDS = 40

@@ -22,11 +22,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.end_to_end.replayed import replay_into
-from tokentide_jobs.core.fold import DIMENSIONS
-from tokentide_jobs.core.histogram import buckets_of, representative
+from tokentide_jobs.core.window.fold import DIMENSIONS
+from tokentide_jobs.core.window.histogram import buckets_of, representative
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
-from tokentide_jobs.io.clickhouse import ClickHouse
-from tokentide_jobs.io.migrations import migrate
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.schema.migrations import migrate
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 

@@ -23,7 +23,7 @@ from tests.end_to_end.restarting import (
     stored,
     wait_until,
 )
-from tokentide_jobs.io.kafka_offsets import end_offsets
+from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_jobs.settings import Settings
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]

@@ -22,9 +22,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.examples.upstream import provider
 from tests.fakes.openai_http import CHAT
-from tokentide_jobs.embedded.broker import Broker, choose_broker
-from tokentide_jobs.embedded.ports import choose_port
-from tokentide_jobs.io.kafka_admin import ensure_topics
+from tokentide_jobs.embedded.kafka.broker import Broker
+from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.embedded.processes.ports import choose_port
+from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_schemas import EVENT_ADAPTER
 from tokentide_schemas.topics import EVENTS
 

@@ -9,9 +9,9 @@ import orjson
 
 from tests.golden.cases import Case
 from tokentide.usage.flavour import flavour
-from tokentide_jobs.core.price_explain import request_frame
-from tokentide_jobs.core.pricing import price
-from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.core.price.explain import request_frame
+from tokentide_jobs.core.price.pricing import price
+from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_schemas.events import EVENT_ADAPTER, RequestEvent
 
 

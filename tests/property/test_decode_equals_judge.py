@@ -12,11 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokentide_jobs.core.columns import COLUMNS, Column
-from tokentide_jobs.core.decode import Decoded, decode
-from tokentide_jobs.core.judge import Refusal, judge_line
-from tokentide_jobs.core.lines import event_lines
-from tokentide_jobs.core.records import AcceptedWindow, Record, split_record
+from tokentide_jobs.core.decode.columns import COLUMNS, Column
+from tokentide_jobs.core.decode.decode import Decoded, decode
+from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
+from tokentide_jobs.core.decode.lines import event_lines
+from tokentide_jobs.core.record.dead_letter import Refusal
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.split import split_record
 
 NOW_US = 1_790_000_000_000_000
 WINDOW = AcceptedWindow(NOW_US - 10**9, NOW_US + 10**9)

@@ -13,15 +13,15 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokentide_jobs.core.columns import COLUMNS, storage_schema
-from tokentide_jobs.core.fold import (
+from tokentide_jobs.core.decode.columns import COLUMNS, storage_schema
+from tokentide_jobs.core.window.fold import (
     COST_SUMS,
     DELTA_SCHEMA,
     DIMENSIONS,
     HISTOGRAMS,
     fold,
 )
-from tokentide_jobs.core.histogram import quantile
+from tokentide_jobs.core.window.histogram import quantile
 
 START_US = 1_790_000_000_000_000
 COSTS = COST_SUMS[:-1]

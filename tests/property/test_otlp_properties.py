@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from tests.otlp_requests import Request
 from tokentide.semconv import SpanData, SpanEvent, event_of
 from tokentide.semconv.names import CALL, FINISH_REASONS, PROVIDER, TOTAL_TOKENS, USAGE
-from tokentide_jobs.core.formats import events_in, readable
-from tokentide_jobs.core.judge import Refusal, judge_line
-from tokentide_jobs.core.otlp import read_otlp
-from tokentide_jobs.core.records import AcceptedWindow, Record
+from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
+from tokentide_jobs.core.record.contents import events_in, readable
+from tokentide_jobs.core.record.dead_letter import Refusal
+from tokentide_jobs.core.record.otlp import read_otlp
+from tokentide_jobs.core.record.record import Record
 
 TOPIC = "tokentide.otlp.v1"
 ALWAYS = AcceptedWindow(0, 1 << 62)

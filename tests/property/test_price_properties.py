@@ -17,12 +17,12 @@ from genai_prices import Usage, calc_price
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokentide_jobs.core.cards import CardTable
-from tokentide_jobs.core.price_context import Call
-from tokentide_jobs.core.price_lookup import resolve
-from tokentide_jobs.core.pricing import COST_COLUMNS, TOKEN_COLUMNS, price
-from tokentide_jobs.io.price_overrides import parse_overrides
-from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.lookup import resolve
+from tokentide_jobs.core.price.pricing import COST_COLUMNS, TOKEN_COLUMNS, price
+from tokentide_jobs.core.price.vocabulary import Call
+from tokentide_jobs.io.files.price_overrides import parse_overrides
+from tokentide_jobs.io.files.price_source import compile_cards
 
 NOW_US = 1_795_046_400_000_000
 """2026-11-19, after every tier of the pinned release has begun."""

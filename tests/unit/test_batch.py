@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentide_jobs.core.batch import (
+from tokentide_jobs.core.batch.planner import (
     Limits,
     PartitionPlanner,
     SealedBatch,

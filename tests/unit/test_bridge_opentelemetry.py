@@ -24,7 +24,7 @@ from tokentide.bridges.opentelemetry import TokentideSpanExporter, TokentideSpan
 from tokentide.overlap import overlap, span_key
 from tokentide.testing import Capture, captured
 from tokentide.usage.flavour import flavour
-from tokentide_jobs.core.otlp import read_otlp
+from tokentide_jobs.core.record.otlp import read_otlp
 
 CHAT: dict[str, Any] = {
     "gen_ai.operation.name": "chat",

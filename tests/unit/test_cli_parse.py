@@ -11,8 +11,8 @@ from tokentide_jobs.cli.parse import offset_ranges, utc_us
 from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share
 from tokentide_jobs.cli.target import find_target
 from tokentide_jobs.cli.verify import proof_line
-from tokentide_jobs.core.verify_facts import Facts, WindowSums
-from tokentide_jobs.core.verify_report import Report, compare
+from tokentide_jobs.core.verify.facts import Facts, WindowSums
+from tokentide_jobs.core.verify.report import Report, compare
 from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 
 

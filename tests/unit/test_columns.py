@@ -5,10 +5,16 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from tokentide_jobs.core.columns import COLUMNS, RAW_TABLES, Column, parse_schema, storage_schema
-from tokentide_jobs.core.nested import NESTED_COLUMNS
-from tokentide_jobs.core.predicates import CROSS_FIELD_RULES
-from tokentide_jobs.core.scan import GROUPS, PADDING, key_ending_at, scan
+from tokentide_jobs.core.decode.columns import (
+    COLUMNS,
+    RAW_TABLES,
+    Column,
+    parse_schema,
+    storage_schema,
+)
+from tokentide_jobs.core.decode.nested import NESTED_COLUMNS
+from tokentide_jobs.core.decode.predicates import CROSS_FIELD_RULES
+from tokentide_jobs.core.decode.scan import GROUPS, PADDING, key_ending_at, scan
 from tokentide_schemas import EVENT_MODELS
 
 

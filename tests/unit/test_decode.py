@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tokentide_jobs.core import decode as module
-from tokentide_jobs.core.columns import COORDINATES, storage_schema
-from tokentide_jobs.core.decode import decode
-from tokentide_jobs.core.judge import Refusal, judge_line
-from tokentide_jobs.core.records import AcceptedWindow, Record
+from tokentide_jobs.core.decode import decode as module
+from tokentide_jobs.core.decode.columns import COORDINATES, storage_schema
+from tokentide_jobs.core.decode.decode import decode
+from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
+from tokentide_jobs.core.record.dead_letter import Refusal
+from tokentide_jobs.core.record.record import Record
 
 NOW_US = 1_790_000_000_000_000
 WINDOW = AcceptedWindow(NOW_US - 10**9, NOW_US + 10**9)

@@ -10,10 +10,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from tokentide_jobs.core.arrow import to_arrow
-from tokentide_jobs.core.columns import COLUMNS, storage_schema
-from tokentide_jobs.core.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS, fold
-from tokentide_jobs.core.histogram import ZERO_BUCKET, buckets_of
+from tokentide_jobs.core.decode.columns import COLUMNS, storage_schema
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.window.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS, fold
+from tokentide_jobs.core.window.histogram import ZERO_BUCKET, buckets_of
 
 START_US = 1_790_000_000_000_000
 COSTS = COST_SUMS[:-1]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentide_jobs.core.histogram import (
+from tokentide_jobs.core.window.histogram import (
     GAMMA,
     HISTOGRAM,
     RELATIVE_ERROR,

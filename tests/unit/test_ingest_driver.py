@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentide_jobs.core.backoff import Backoff
-from tokentide_jobs.core.outcome import Outcome
+from tokentide_jobs.core.batch.backoff import Backoff
+from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.errors import InvariantViolation, RetriableSinkError
-from tokentide_jobs.io.clickhouse_errors import (
+from tokentide_jobs.io.clickhouse.error_codes import (
     ErrorKind,
     RowsRefused,
     SinkMisconfigured,
     kind_of,
 )
-from tokentide_jobs.io.flush import Effect, FlushFlow, FlushTimes
-from tokentide_jobs.io.ledger_store import DoneBatch
-from tokentide_jobs.jobs.driver import Abandoned, Driver
+from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch
+from tokentide_jobs.jobs.ingest.driver import Abandoned, Driver
+from tokentide_jobs.jobs.ingest.flush import Effect, FlushFlow, FlushTimes
 
 WRITTEN = cast("tuple[Outcome, DoneBatch]", ("outcome", "done"))
 AT_ONCE = Backoff(first_s=0.0, longest_s=0.0)

@@ -6,11 +6,11 @@ import io
 import json
 import logging
 
-from tokentide_jobs.core.breaker import Breaker
-from tokentide_jobs.jobs.health import Health
-from tokentide_jobs.jobs.log import log_event, setup_logging
-from tokentide_jobs.jobs.metrics import METRICS, Metrics
-from tokentide_jobs.jobs.watchdog import STUCK_EXIT_CODE, Watchdog
+from tokentide_jobs.core.batch.breaker import Breaker
+from tokentide_jobs.jobs.runtime.health import Health
+from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
+from tokentide_jobs.jobs.runtime.metrics import METRICS, Metrics
+from tokentide_jobs.jobs.runtime.watchdog import STUCK_EXIT_CODE, Watchdog
 
 
 def breaker() -> Breaker:

@@ -14,18 +14,18 @@ from typing import Any, cast
 
 import polars as pl
 
-from tokentide_jobs.core.backoff import Backoff
-from tokentide_jobs.core.batch import Limits, SealedBatch, Verdict
-from tokentide_jobs.core.breaker import Breaker
-from tokentide_jobs.core.ledger import Intent, LogPartition, Position
-from tokentide_jobs.core.letters import letters
-from tokentide_jobs.core.outcome import Outcome
-from tokentide_jobs.core.records import Record
+from tokentide_jobs.core.batch.backoff import Backoff
+from tokentide_jobs.core.batch.breaker import Breaker
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition, Position
+from tokentide_jobs.core.batch.planner import Limits, SealedBatch, Verdict
+from tokentide_jobs.core.outcome.dead_letter_rows import letters
+from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.errors import InvariantViolation
-from tokentide_jobs.io.flush import Effect, Flush, FlushFlow, FlushTimes
-from tokentide_jobs.io.ledger_store import Claim, DoneBatch, LedgerStore
-from tokentide_jobs.jobs.driver import Driver
-from tokentide_jobs.jobs.partition import BatchWriter, PartitionWorker
+from tokentide_jobs.io.clickhouse.ledger_store import Claim, DoneBatch, LedgerStore
+from tokentide_jobs.jobs.ingest.driver import Driver
+from tokentide_jobs.jobs.ingest.flush import Effect, Flush, FlushFlow, FlushTimes
+from tokentide_jobs.jobs.ingest.partition import BatchWriter, PartitionWorker
 
 LOG = LogPartition("log-a", "tokentide.events.v1", 0)
 LIMITS = Limits(rows=3, bytes=10_000, age_ms=50, buffer_bytes=2_000)

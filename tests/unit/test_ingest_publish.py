@@ -8,10 +8,10 @@ import zlib
 import polars as pl
 import pyarrow as pa
 
-from tokentide_jobs.core.arrow import to_arrow
-from tokentide_jobs.core.fold import DELTA_SCHEMA
-from tokentide_jobs.io import kafka
-from tokentide_jobs.io.kafka import delta_chunks
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.window.fold import DELTA_SCHEMA
+from tokentide_jobs.io.kafka import publisher as kafka
+from tokentide_jobs.io.kafka.publisher import delta_chunks
 
 
 def deltas(rows: int) -> pa.Table:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tokentide_jobs.core.columns import COLUMNS
-from tokentide_jobs.core.decode import decode
-from tokentide_jobs.core.judge import REASONS, Refusal, judge_line
-from tokentide_jobs.core.records import AcceptedWindow, Record
+from tokentide_jobs.core.decode.columns import COLUMNS
+from tokentide_jobs.core.decode.decode import decode
+from tokentide_jobs.core.decode.judge import REASONS, AcceptedWindow, judge_line
+from tokentide_jobs.core.record.dead_letter import Refusal
+from tokentide_jobs.core.record.record import Record
 from tokentide_schemas import reference
 from tokentide_schemas.fields import MAX_EVENT_BYTES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokentide_jobs.core.ledger import Intent, LogPartition, is_stale, locate
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition, is_stale, locate
 from tokentide_jobs.errors import InvariantViolation
 
 LOG = LogPartition("log-a", "tokentide.events.v1", 3)

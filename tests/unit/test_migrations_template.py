@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.migrations import load_scripts
-from tokentide_jobs.io.sql_files import sql_root
-from tokentide_jobs.io.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.migrations import load_scripts
+from tokentide_jobs.io.schema.sql_files import sql_root
+from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
 
 SINGLE = Target("analytics")
 CLUSTER = Target("analytics", "main")

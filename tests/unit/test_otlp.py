@@ -11,17 +11,17 @@ import pytest
 
 from tests.otlp_requests import Request, attributes
 from tokentide.semconv import SpanData, event_id
-from tokentide_jobs.core.cards import CardTable
-from tokentide_jobs.core.formats import events_in, readable
-from tokentide_jobs.core.ledger import Intent, LogPartition
-from tokentide_jobs.core.otlp import read_otlp
-from tokentide_jobs.core.outcome import process
-from tokentide_jobs.core.records import Record
-from tokentide_jobs.core.topics import is_otlp, log_ids, partition_label
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.outcome.outcome import process
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.record.contents import events_in, readable
+from tokentide_jobs.core.record.otlp import read_otlp
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.topics import is_otlp, log_ids, partition_label
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.dlq import Letter, Place, Target, log_of
-from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.tasks.dead_letters import Letter, Place, Target, log_of
 
 TOPIC = "tokentide.otlp.v1"
 START_NS = 1_790_000_000_000_000_000

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 import pytest
 
-from tokentide_jobs.core.card_rows import from_rows, to_rows
-from tokentide_jobs.core.cards import rate_pico_usd, scale_rates
-from tokentide_jobs.core.price_context import Call
-from tokentide_jobs.core.price_lookup import Price, resolve
-from tokentide_jobs.io.price_source import COMPILER_REVISION, compile_cards
+from tokentide_jobs.core.price.card_rows import from_rows, to_rows
+from tokentide_jobs.core.price.cards import rate_pico_usd, scale_rates
+from tokentide_jobs.core.price.lookup import Price, resolve
+from tokentide_jobs.core.price.vocabulary import Call
+from tokentide_jobs.io.files.price_source import COMPILER_REVISION, compile_cards
 
 MTOK = 1_000_000
 

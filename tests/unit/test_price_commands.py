@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tokentide_jobs.cli.main import main
-from tokentide_jobs.core.price_compare import compare, list_only, sample_name
-from tokentide_jobs.core.price_explain import explain, explanation, format_usd, quoted_rate
-from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.core.price.compare import compare, list_only, sample_name
+from tokentide_jobs.core.price.explain import explain, explanation, format_usd, quoted_rate
+from tokentide_jobs.io.files.price_source import compile_cards
 
 OVERRIDES = """\
 overrides:

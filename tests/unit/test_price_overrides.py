@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tokentide_jobs.core.cards import CardTable
-from tokentide_jobs.core.price_context import Call
-from tokentide_jobs.core.price_lookup import Price, resolve
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.lookup import Price, resolve
+from tokentide_jobs.core.price.vocabulary import Call
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.price_overrides import parse_overrides
-from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.io.files.price_overrides import parse_overrides
+from tokentide_jobs.io.files.price_source import compile_cards
 
 
 def table(text: str) -> CardTable:

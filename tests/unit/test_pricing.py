@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tokentide_jobs.core.cards import CardTable
-from tokentide_jobs.core.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN_COLUMNS, price
-from tokentide_jobs.io.price_overrides import parse_overrides
-from tokentide_jobs.io.price_source import compile_cards
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN_COLUMNS, price
+from tokentide_jobs.io.files.price_overrides import parse_overrides
+from tokentide_jobs.io.files.price_source import compile_cards
 
 NOW_US = 1_795_046_400_000_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokentide_jobs.core.records import split_record
+from tokentide_jobs.core.record.split import split_record
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from tokentide_jobs.core.judge import Refusal, judge_line
-from tokentide_jobs.core.records import AcceptedWindow
+from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
+from tokentide_jobs.core.record.dead_letter import Refusal
 from tokentide_schemas import EVENT_MODELS, compatibility, export, reference
 from tokentide_schemas.descriptions import DESCRIPTIONS
 from tokentide_schemas.examples import Example, load_examples

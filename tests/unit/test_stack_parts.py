@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tokentide_jobs.embedded.broker import choose_broker
-from tokentide_jobs.embedded.cache import default_cache_dir
-from tokentide_jobs.embedded.discovery import STACK_FILE_NAME, StackInfo, find_stack, publish
-from tokentide_jobs.embedded.kafka_settings import java_environment, server_properties
-from tokentide_jobs.embedded.locks import LOCK_FILE_NAME, DataDirLock, holder_pid
-from tokentide_jobs.embedded.ports import choose_port, is_free, port_holder
-from tokentide_jobs.embedded.processes import ChildProcess, ChildRecord, process_started_s
-from tokentide_jobs.embedded.restart import RestartSchedule
-from tokentide_jobs.embedded.stack import Stack, worker_environment
+from tokentide_jobs.embedded.kafka.cache import default_cache_dir
+from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.embedded.kafka.properties import java_environment, server_properties
+from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord, process_started_s
+from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME, DataDirLock, holder_pid
+from tokentide_jobs.embedded.processes.ports import choose_port, is_free, port_holder
+from tokentide_jobs.embedded.processes.restart import RestartSchedule
+from tokentide_jobs.embedded.stack.discovery import STACK_FILE_NAME, StackInfo, find_stack, publish
+from tokentide_jobs.embedded.stack.stack import Stack, worker_environment
 from tokentide_jobs.errors import ConfigError, StackError
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from tokentide_jobs.core.ledger import LogPartition
-from tokentide_jobs.core.verify_facts import Batch, Facts, Intended, LogState, Stored, WindowSums
-from tokentide_jobs.core.verify_report import compare, usd
+from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.verify.facts import Batch, Facts, Intended, LogState, Stored, WindowSums
+from tokentide_jobs.core.verify.report import compare, usd
 
 LOG = LogPartition("log-a", "tokentide.events.v1", 0)
 OTHER = LogPartition("log-a", "tokentide.events.v1", 1)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tokentide_jobs.io.sql_files import sql_root
-from tokentide_jobs.io.verify_store import RAW_KEPT_DAYS, RAW_TABLES, WINDOWS_KEPT_DAYS
+from tokentide_jobs.io.schema.sql_files import sql_root
+from tokentide_jobs.tasks.verify.stored_facts import RAW_KEPT_DAYS, RAW_TABLES, WINDOWS_KEPT_DAYS
 
 
 def kept_days(table: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokentide_jobs.core.watermark import Watermark
+from tokentide_jobs.core.window.watermark import Watermark
 
 
 def watermark() -> Watermark:

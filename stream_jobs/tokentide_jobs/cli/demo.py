@@ -16,8 +16,8 @@ from tokentide_jobs.cli.target import data_dir_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tokentide_jobs.embedded.broker import BrokerKind
-    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.embedded.kafka.broker import BrokerKind
+    from tokentide_jobs.io.clickhouse.client import ClickHouse
     from tokentide_jobs.replay.workload import Workload
     from tokentide_jobs.settings import Settings
 
@@ -66,8 +66,8 @@ def demo(limit: int | None, seed: int, broker: BrokerKind | None, data_dir: Path
 def _stack(directory: Path, broker: BrokerKind | None, screen: Console) -> Iterator[Settings]:
     """Give the settings of the stack that runs in the directory, or of one of our own."""
     from tokentide_jobs.cli.progress import Steps
-    from tokentide_jobs.embedded.discovery import StackInfo, find_stack
-    from tokentide_jobs.embedded.stack import Stack
+    from tokentide_jobs.embedded.stack.discovery import StackInfo, find_stack
+    from tokentide_jobs.embedded.stack.stack import Stack
     from tokentide_jobs.settings import Settings
 
     def settings_of(info: StackInfo) -> Settings:
@@ -117,9 +117,9 @@ def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool
     from tokentide_jobs.cli.screen import count, seconds
     from tokentide_jobs.cli.summary import summary_view
     from tokentide_jobs.cli.verify import check, proof_line
-    from tokentide_jobs.io.clickhouse import ClickHouse
-    from tokentide_jobs.io.summary import read_summary
+    from tokentide_jobs.io.clickhouse.client import ClickHouse
     from tokentide_jobs.replay.pace import Pace
+    from tokentide_jobs.tasks.summary import read_summary
 
     begin_us = time.time_ns() // 1_000
     begin_s = time.monotonic()
@@ -171,17 +171,17 @@ def _wait_for_ingest(
 
     from tokentide_jobs.cli.progress import events_progress
     from tokentide_jobs.errors import ServiceUnreachable
-    from tokentide_jobs.io.kafka_offsets import end_offsets
-    from tokentide_jobs.io.summary import read_pipeline
-    from tokentide_jobs.io.verify_store import StoreReader
+    from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+    from tokentide_jobs.io.kafka.offsets import end_offsets
+    from tokentide_jobs.tasks.summary import read_pipeline
 
     ends = asyncio.run(end_offsets(settings.kafka_bootstrap, settings.events_topic))
-    reader = StoreReader(store)
+    ledger = LedgerStore(store)
     last: dict[int, int] = {}
     moved_s = time.monotonic()
     with events_progress(screen, "ingesting", events) as update:
         while True:
-            done = reader.positions(settings.log_id, settings.events_topic)
+            done = ledger.positions(settings.log_id, settings.events_topic)
             if all(done.get(partition, 0) >= end for partition, end in ends.items()):
                 return
             if done != last:

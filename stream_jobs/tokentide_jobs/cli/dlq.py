@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from tokentide_jobs.io.dlq import DeadLetters, Letter, Reason, Selection
     from tokentide_jobs.settings import Settings
+    from tokentide_jobs.tasks.dead_letters import DeadLetters, Letter, Reason, Selection
 
 __all__ = ["dlq"]
 
@@ -130,8 +130,8 @@ def replay(
     import asyncio
 
     from tokentide_jobs.cli.screen import console, count
-    from tokentide_jobs.io.dlq import Target
-    from tokentide_jobs.io.kafka_admin import topic_log_id
+    from tokentide_jobs.io.kafka.admin import topic_log_id
+    from tokentide_jobs.tasks.dead_letters import Target
 
     if not (places or reason or everything):
         raise ConfigError("name what to replay: PARTITION:OFFSET:INDEX, --reason or --all")
@@ -162,8 +162,8 @@ def replay(
 def _open(data_dir: Path | None, *needs: str) -> Iterator[tuple[Settings, DeadLetters]]:
     from contextlib import closing
 
-    from tokentide_jobs.io.clickhouse import ClickHouse
-    from tokentide_jobs.io.dlq import DeadLetters
+    from tokentide_jobs.io.clickhouse.client import ClickHouse
+    from tokentide_jobs.tasks.dead_letters import DeadLetters
 
     settings = find_target(data_dir, "clickhouse", *needs)
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
@@ -178,7 +178,7 @@ def _selection(
     states: tuple[str, ...],
 ) -> Selection:
     from tokentide_jobs.cli.parse import utc_us
-    from tokentide_jobs.io.dlq import Selection
+    from tokentide_jobs.tasks.dead_letters import Selection
 
     parsed: list[tuple[bool, int, int, int]] = []
     for place in places:

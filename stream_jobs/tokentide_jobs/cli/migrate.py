@@ -1,6 +1,6 @@
 """`tokentide migrate`: bring the ClickHouse schema up to date, or print the SQL that would.
 
-Safe to run at any time and from several machines at once; see `tokentide_jobs.io.migrations`.
+Safe to run at any time and from several machines at once.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def migrate(data_dir: Path | None, dry_run: bool, cluster: str | None, roles: bo
     Applied migrations are remembered with their checksum; running this again does nothing, and a
     migration that was edited after it was applied is an error that names the file.
     """
-    from tokentide_jobs.io.migrations import create_roles
-    from tokentide_jobs.io.migrations import migrate as apply_migrations
+    from tokentide_jobs.io.schema.migrations import create_roles
+    from tokentide_jobs.io.schema.migrations import migrate as apply_migrations
 
     settings = find_target(data_dir, "clickhouse")
     client = connect_clickhouse(settings, database="default")

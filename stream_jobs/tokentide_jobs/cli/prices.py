@@ -14,8 +14,8 @@ from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tokentide_jobs.core.cards import CardTable, Rate
-    from tokentide_jobs.core.price_compare import Difference
+    from tokentide_jobs.core.price.cards import CardTable, Rate
+    from tokentide_jobs.core.price.compare import Difference
 
 __all__ = ["prices"]
 
@@ -88,7 +88,7 @@ def show(data_dir: Path | None, provider: str, model: str, tenant: str, at: str 
 @click.option("--web-searches", type=click.IntRange(0))
 def explain(data_dir: Path | None, model: str, at: str | None, **fields: Any) -> None:
     """Show which card prices MODEL and what a call with the given usage costs, line by line."""
-    from tokentide_jobs.core.price_explain import explanation
+    from tokentide_jobs.core.price.explain import explanation
 
     cards = _compiled(data_dir)
     fields["provider"] = fields["provider"] or _maker(cards, model)
@@ -110,7 +110,7 @@ def diff(data_dir: Path | None, old: str | None, new: str | None, at: str | None
     Without arguments: what the overrides file changes. With OLD and NEW: two price versions
     stored in ClickHouse; NEW left out is the one of this installation.
     """
-    from tokentide_jobs.core.price_compare import compare, list_only
+    from tokentide_jobs.core.price.compare import compare, list_only
 
     current = _compiled(data_dir)
     if old is None:
@@ -128,14 +128,14 @@ def diff(data_dir: Path | None, old: str | None, new: str | None, at: str | None
 
 
 def _compiled(data_dir: Path | None) -> CardTable:
-    from tokentide_jobs.io.price_source import compile_cards
+    from tokentide_jobs.io.files.price_source import compile_cards
 
     return compile_cards(find_target(data_dir).prices_file)
 
 
 def _stored(data_dir: Path | None, version: str) -> CardTable:
-    from tokentide_jobs.io.clickhouse import ClickHouse
-    from tokentide_jobs.io.price_store import load_cards
+    from tokentide_jobs.io.clickhouse.card_store import load_cards
+    from tokentide_jobs.io.clickhouse.client import ClickHouse
 
     settings = find_target(data_dir, "clickhouse")
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
@@ -154,8 +154,8 @@ def _maker(cards: CardTable, model: str) -> str:
     Raises:
         ConfigError: No list and no override knows the name.
     """
-    from tokentide_jobs.core.card_match import glob_pattern
-    from tokentide_jobs.core.model_index import find_model, find_provider
+    from tokentide_jobs.core.price.matching import glob_pattern
+    from tokentide_jobs.core.price.model_index import find_model, find_provider
 
     ids = [provider.provider for provider in cards.providers]
     ordered = [*(name for name in _FIRST_HAND if name in ids), *ids]
@@ -238,9 +238,9 @@ def _show_rates(cards: CardTable, provider: str, model: str, tenant: str, at_us:
     from rich.table import Table
 
     from tokentide_jobs.cli.screen import console
-    from tokentide_jobs.core.card_match import glob_pattern
-    from tokentide_jobs.core.model_index import find_provider
-    from tokentide_jobs.core.price_compare import effective_prices
+    from tokentide_jobs.core.price.compare import effective_prices
+    from tokentide_jobs.core.price.matching import glob_pattern
+    from tokentide_jobs.core.price.model_index import find_provider
 
     wanted = find_provider(cards, provider) or provider
     is_provider, is_model = glob_pattern(wanted), glob_pattern(model)
@@ -301,7 +301,7 @@ def _rates(rates: Any) -> str:
 
 def _usd(rate: Rate | None, unit: str, input_tokens: int | None = None) -> str:
     """Write a rate as quoted, tokens without their unit: `3`, and all tiers unless one is asked."""
-    from tokentide_jobs.core.price_explain import quoted_rate
+    from tokentide_jobs.core.price.explain import quoted_rate
 
     def quoted(pico_usd: int) -> str:
         return quoted_rate(unit, pico_usd).removesuffix(" USD/Mtok")

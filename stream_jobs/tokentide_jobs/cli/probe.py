@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = ["Probe"]
 

@@ -93,7 +93,7 @@ def settings() -> str:
 
 def metrics() -> str:
     """Return every metric of a worker as a Markdown table."""
-    from tokentide_jobs.jobs.metrics import METRICS
+    from tokentide_jobs.jobs.runtime.metrics import METRICS
 
     rows = [
         "| metric | kind | labels | meaning | when it moves, look at |",

@@ -34,10 +34,10 @@ def reprice(data_dir: Path | None, from_text: str, to_text: str, dry_run: bool) 
     workers with the new prices file first: they go on pricing new events with the old one.
     """
     from tokentide_jobs.cli.parse import utc_us
-    from tokentide_jobs.io.clickhouse import ClickHouse
-    from tokentide_jobs.io.price_source import compile_cards
-    from tokentide_jobs.io.reprice import Reprice
-    from tokentide_jobs.jobs.startup import worker_name
+    from tokentide_jobs.io.clickhouse.client import ClickHouse
+    from tokentide_jobs.io.files.price_source import compile_cards
+    from tokentide_jobs.jobs.ingest.startup import worker_name
+    from tokentide_jobs.tasks.reprice.reprice import Reprice
 
     from_us, to_us = utc_us(from_text, "--from"), utc_us(to_text, "--to")
     if from_us >= to_us:
@@ -67,7 +67,7 @@ def _report(table: pl.DataFrame, dry_run: bool) -> None:
         name: int(table[name].sum())
         for name in ("requests", "changed", "old_pico_usd", "new_pico_usd", "new_unknown")
     }
-    from tokentide_jobs.core.price_explain import format_usd
+    from tokentide_jobs.core.price.explain import format_usd
 
     delta = totals["new_pico_usd"] - totals["old_pico_usd"]
     would = "would cost" if dry_run else "cost"

@@ -21,7 +21,7 @@ from tokentide_jobs.cli.target import data_dir_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tokentide_jobs.embedded.discovery import StackInfo
+    from tokentide_jobs.embedded.stack.discovery import StackInfo
 
 __all__ = ["down", "up"]
 
@@ -73,7 +73,7 @@ def up(
 
     from tokentide_jobs.cli.progress import Steps
     from tokentide_jobs.cli.screen import console
-    from tokentide_jobs.embedded.stack import Stack
+    from tokentide_jobs.embedded.stack.stack import Stack
     from tokentide_jobs.settings import Settings
 
     screen = console(to_stderr=True)
@@ -110,7 +110,7 @@ def down(data_dir: Path | None) -> None:
     """
     import os
 
-    from tokentide_jobs.embedded.locks import holder_pid
+    from tokentide_jobs.embedded.processes.locks import holder_pid
     from tokentide_jobs.errors import StackError
     from tokentide_jobs.settings import Settings
 

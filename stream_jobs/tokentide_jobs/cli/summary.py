@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from tokentide_jobs.io.summary import Group, Pipeline, Summary
+    from tokentide_jobs.tasks.summary import Group, Pipeline, Summary
 
 __all__ = ["headline", "pipeline_line", "summary_view"]
 

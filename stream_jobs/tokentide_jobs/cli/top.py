@@ -13,7 +13,7 @@ from tokentide_jobs.cli.target import data_dir_option, find_target
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.io.clickhouse.client import ClickHouse
     from tokentide_jobs.settings import Settings
 
 __all__ = ["top"]
@@ -44,7 +44,7 @@ def top(minutes: float, every_s: float, once: bool, models: int, data_dir: Path 
     from rich.live import Live
 
     from tokentide_jobs.cli.screen import console
-    from tokentide_jobs.io.clickhouse import ClickHouse
+    from tokentide_jobs.io.clickhouse.client import ClickHouse
 
     settings = find_target(data_dir, "clickhouse")
     screen = console()
@@ -82,7 +82,7 @@ def _picture(store: ClickHouse, settings: Settings, minutes: float, models: int)
     from rich.text import Text
 
     from tokentide_jobs.cli.summary import pipeline_line, summary_view
-    from tokentide_jobs.io.summary import read_pipeline, read_summary
+    from tokentide_jobs.tasks.summary import read_pipeline, read_summary
 
     now_us = time.time_ns() // 1_000
     summary = read_summary(store, now_us - int(minutes * 60e6), now_us + 10_000_000)

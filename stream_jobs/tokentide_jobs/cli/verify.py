@@ -13,9 +13,9 @@ from tokentide_jobs.cli.target import data_dir_option, find_target
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tokentide_jobs.core.verify_report import Report
-    from tokentide_jobs.io.verify_store import Scope
+    from tokentide_jobs.core.verify.report import Report
     from tokentide_jobs.settings import Settings
+    from tokentide_jobs.tasks.verify.stored_facts import Scope
 
 __all__ = ["check", "proof_line", "verify"]
 
@@ -87,8 +87,8 @@ def check(
     """Verify the pipeline that `settings` name; a terminal shows what is being done."""
     from contextlib import closing
 
-    from tokentide_jobs.io.clickhouse import ClickHouse
-    from tokentide_jobs.io.verify import Log, verify
+    from tokentide_jobs.io.clickhouse.client import ClickHouse
+    from tokentide_jobs.tasks.verify.verify import Log, verify
 
     log = Log(settings.kafka_bootstrap, settings.events_topic, settings.log_id, settings.otlp_topic)
     with closing(ClickHouse(settings.clickhouse_url, settings.database, timeout_s=600)) as store:
@@ -170,7 +170,7 @@ def _show(report: Report, screen: Console) -> None:
 
 
 def _money(pico_usd: int) -> str:
-    from tokentide_jobs.core.verify_report import usd
+    from tokentide_jobs.core.verify.report import usd
 
     return usd(pico_usd)
 
@@ -178,7 +178,7 @@ def _money(pico_usd: int) -> str:
 def _scope(from_text: str | None, to_text: str | None, offsets: tuple[str, ...]) -> Scope:
     from tokentide_jobs.cli.parse import offset_ranges, utc_us
     from tokentide_jobs.errors import ConfigError
-    from tokentide_jobs.io.verify_store import Scope
+    from tokentide_jobs.tasks.verify.stored_facts import Scope
 
     from_us = utc_us(from_text, "--from") if from_text else None
     until_us = utc_us(to_text, "--to") if to_text else None

@@ -15,8 +15,8 @@ from itertools import count
 from typing import Any, Final
 
 from tokentide.ids import EventIds
+from tokentide_jobs.replay.attempts import Outcome, Outcomes
 from tokentide_jobs.replay.llmperf import Measurements
-from tokentide_jobs.replay.outcome import Outcome, Outcomes
 from tokentide_jobs.replay.trace import Call
 from tokentide_jobs.replay.world import AGENTS, APPS, CHANGES, REASONING, TENANTS, App, Endpoint
 

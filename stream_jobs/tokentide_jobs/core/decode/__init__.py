@@ -1,0 +1,1 @@
+"""From lines to judged columns: the fast path accepts, the model judges the rest."""

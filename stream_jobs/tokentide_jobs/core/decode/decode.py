@@ -1,0 +1,131 @@
+"""Decode a batch of records: columns first, the model as judge.
+
+All lines are parsed together by one column parser and checked by vectorised predicates. This fast
+path may only accept; every line it is not certain about is decided by the pydantic model. So
+`decode(records)` always equals judging every event one by one, only faster.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tokentide_jobs.core.decode.columns import COLUMNS, COORDINATES, storage_schema
+from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
+from tokentide_jobs.core.decode.lines import EventLines, Indices, event_lines
+from tokentide_jobs.core.decode.parse import parse
+from tokentide_jobs.core.decode.predicates import suspicious_rows
+from tokentide_jobs.core.record.dead_letter import DeadLetter, Refusal
+from tokentide_jobs.core.record.record import Record
+
+Frames = dict[str, list[pl.DataFrame]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a batch of records holds."""
+
+    frames: dict[str, pl.DataFrame]
+    """Accepted events per type, in `columns.storage_schema`, sorted by partition, offset, idx."""
+    rejections: list[DeadLetter]
+    """Refused events in the same order."""
+
+    @property
+    def accepted(self) -> int:
+        """Return the number of accepted events."""
+        return sum(frame.height for frame in self.frames.values())
+
+
+def decode(records: Sequence[Record], window: AcceptedWindow) -> Decoded:
+    """Decode the records of a batch; never raises, whatever a producer sent.
+
+    Args:
+        records: In any order; events keep the place of their record.
+        window: Event times that are accepted.
+
+    Returns:
+        Accepted events as frames, and the refused ones with the reason.
+    """
+    events = event_lines(records)
+    frames, undecided = _accept_fast(events, window)
+    rejections = _judge(events, undecided, window, frames)
+    sorted_frames = {}
+    for event_type in COLUMNS:
+        if parts := frames.get(event_type):
+            is_sorted = len(parts) == 1 and events.is_ordered
+            frame = parts[0] if is_sorted else pl.concat(parts).sort(list(COORDINATES))
+            sorted_frames[event_type] = frame
+    return Decoded(sorted_frames, sorted(rejections, key=lambda one: one[:3]))
+
+
+def _accept_fast(events: EventLines, window: AcceptedWindow) -> tuple[Frames, Indices]:
+    """Return frames of what is certainly valid, and the numbers of all other events."""
+    frames: Frames = defaultdict(list)
+    undecided = np.ones(len(events), bool)
+    parsed = parse(events)
+    if parsed is None:
+        return frames, np.flatnonzero(undecided)
+    unseen = parsed.frame.height
+    for event_type in COLUMNS:
+        if not unseen:
+            break
+        is_type = (parsed.frame["type"] == event_type).fill_null(False)
+        of_type, rows = parsed.frame, np.arange(parsed.frame.height)
+        if not is_type.all():
+            of_type, rows = of_type.filter(is_type), np.flatnonzero(is_type.to_numpy())
+        if not of_type.height:
+            continue
+        unseen -= of_type.height
+        doubts = parsed.suspicious[rows]
+        doubts |= suspicious_rows(of_type, event_type, window).to_numpy()
+        if doubts.any():
+            of_type, rows = of_type.filter(pl.Series(~doubts)), rows[~doubts]
+        accepted = parsed.indices[rows]
+        places = events.places if len(rows) == len(events) else events.places[accepted]
+        if of_type.height:
+            frames[event_type].append(_to_storage(of_type, event_type, places))
+        undecided[accepted] = False
+    return frames, np.flatnonzero(undecided)
+
+
+def _to_storage(parsed: pl.DataFrame, event_type: str, places: pl.DataFrame) -> pl.DataFrame:
+    """Bring checked rows into storage form: every field of the model, in its order."""
+    stored = []
+    for column in COLUMNS[event_type]:
+        empty = column.default if column.default is not None else column.empty
+        if column.name not in parsed.columns:
+            stored.append(pl.lit(empty, dtype=column.dtype).alias(column.name))
+        elif empty is not None and parsed[column.name].null_count():
+            stored.append(pl.col(column.name).fill_null(pl.lit(empty, dtype=column.dtype)))
+        else:
+            stored.append(pl.col(column.name))
+    return parsed.select(stored).with_columns(places.get_columns())
+
+
+def _judge(
+    events: EventLines, undecided: Indices, window: AcceptedWindow, frames: Frames
+) -> list[DeadLetter]:
+    """Judge events one by one; accepted ones are added to `frames`."""
+    rejections: list[DeadLetter] = []
+    if not len(undecided):
+        return rejections
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    places = events.places[undecided].iter_rows()
+    lines = events.lines(undecided)
+    for (partition, offset, idx), line in zip(places, lines, strict=True):
+        verdict = judge_line(line, window)
+        if isinstance(verdict, Refusal):
+            rejections.append(DeadLetter(partition, offset, idx, *verdict, line))
+        else:
+            verdict |= {"_partition": partition, "_offset": offset, "_idx": idx}
+            rows[verdict["type"]].append(verdict)
+    for event_type, accepted in rows.items():
+        schema = storage_schema(event_type)
+        columns = {name: [row[name] for row in accepted] for name in schema}
+        frames[event_type].append(pl.DataFrame(columns, schema=schema))
+    return rejections

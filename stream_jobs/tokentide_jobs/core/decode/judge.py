@@ -1,0 +1,161 @@
+"""The judge: the pydantic model decides about one event, and says why when it refuses.
+
+The fast path may only accept what the judge would accept; everything else comes here. Nothing a
+producer can send makes the judge raise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from tokentide_jobs.core.decode.columns import COLUMNS, EMPTY_MAP, Column
+from tokentide_jobs.core.record.dead_letter import Refusal
+from tokentide_jobs.core.record.split import BRACKET_OPEN, JSON_WHITESPACE
+from tokentide_schemas import EVENT_MODELS
+from tokentide_schemas.fields import MAX_EVENT_BYTES
+
+REASONS: Final = (
+    "empty",
+    "not_utf8",
+    "malformed_json",
+    "not_an_object",
+    "not_otlp",
+    "too_large",
+    "unknown_type",
+    "missing_field",
+    "wrong_type",
+    "out_of_range",
+    "too_long",
+    "bad_value",
+    "inconsistent",
+    "too_old",
+    "too_far_ahead",
+)
+"""Every reason there is: stable words for counters, dead letters and alerts."""
+
+_REASON_OF_ERROR: Final = {
+    "missing": "missing_field",
+    "string_too_long": "too_long",
+    "too_long": "too_long",
+    "string_too_short": "bad_value",
+    "string_pattern_mismatch": "bad_value",
+    "literal_error": "bad_value",
+    "greater_than": "out_of_range",
+    "greater_than_equal": "out_of_range",
+    "less_than": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "value_error": "inconsistent",
+}
+"""pydantic's error types; whatever is not listed is a value of the wrong type."""
+
+_DETAIL_LIMIT: Final = 300
+
+_EMPTY: Final = {
+    event_type: [(column.name, column.empty) for column in columns]
+    for event_type, columns in COLUMNS.items()
+}
+_MAPS: Final = {
+    event_type: [column for column in columns if column.key is not None]
+    for event_type, columns in COLUMNS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedWindow:
+    """Event times that are accepted: `from_us <= started_at_us < until_us`, epoch microseconds."""
+
+    from_us: int
+    until_us: int
+
+
+def judge_line(line: bytes, window: AcceptedWindow) -> dict[str, Any] | Refusal:
+    """Decide about one event: a row in storage form (`row["type"]` tells which), or the refusal."""
+    body = line.strip(JSON_WHITESPACE)
+    if not body or body == b"[]":
+        return Refusal("empty", "", "an empty record or array holds no event")
+    if len(line) > MAX_EVENT_BYTES and body[0] != BRACKET_OPEN:
+        detail = f"the event is {len(line)} bytes long, the limit is {MAX_EVENT_BYTES}"
+        return Refusal("too_large", "", detail)
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return _unreadable(body, error)
+    if not isinstance(content, dict):
+        return Refusal("not_an_object", "", f"an event is a JSON object, not {_kind(content)}")
+    return _judge_object(content, window)
+
+
+def _unreadable(body: bytes, error: Exception) -> Refusal:
+    try:
+        body.decode()
+    except UnicodeDecodeError as wrong:
+        return Refusal("not_utf8", "", f"byte {wrong.start} is not UTF-8: {wrong.reason}")
+    return Refusal("malformed_json", "", str(error)[:_DETAIL_LIMIT])
+
+
+def _judge_object(content: dict[str, Any], window: AcceptedWindow) -> dict[str, Any] | Refusal:
+    event_type = content.get("type")
+    if event_type is None:
+        return Refusal("missing_field", "type", "type is missing")
+    if not isinstance(event_type, str):
+        return Refusal("wrong_type", "type", f"type is {_kind(event_type)}, not text")
+    model = EVENT_MODELS.get(event_type)
+    if model is None:
+        shown = event_type[:64]
+        return Refusal("unknown_type", "type", f"type {shown!r} is none of {', '.join(COLUMNS)}")
+    try:
+        event = model.model_validate(content)
+    except ValidationError as error:
+        return _explain(error.errors(include_url=False, include_context=False)[0])
+    if event.started_at_us < window.from_us:
+        detail = f"{event.started_at_us} is before {window.from_us}, the oldest accepted"
+        return Refusal("too_old", "started_at_us", detail)
+    if event.started_at_us >= window.until_us:
+        detail = f"{event.started_at_us} is not before {window.until_us}: check clock and unit"
+        return Refusal("too_far_ahead", "started_at_us", detail)
+    values = event.__dict__
+    row = {
+        name: empty if (value := values[name]) is None else value
+        for name, empty in _EMPTY[event_type]
+    }
+    for column in _MAPS[event_type]:
+        row[column.name] = to_storage(column, values[column.name])
+    return row
+
+
+def to_storage(column: Column, value: Any) -> Any:
+    """Return a field's value as it is stored: "" for absent text, JSON text for maps."""
+    if value is None:
+        return column.empty
+    if column.kind == "text_map":
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if value else EMPTY_MAP
+    if column.kind == "number_map":
+        floats = {key: float(amount) for key, amount in value.items()}
+        return orjson.dumps(floats, option=orjson.OPT_SORT_KEYS).decode()
+    return value
+
+
+def _explain(error: ErrorDetails) -> Refusal:
+    """Turn pydantic's first error into a refusal; null where a value is needed counts as absent."""
+    reason = _REASON_OF_ERROR.get(error["type"], "wrong_type")
+    value = error["input"]
+    if reason == "wrong_type" and value is None and len(error["loc"]) == 1:
+        reason = "missing_field"
+    elif reason == "wrong_type" and isinstance(value, float) and abs(value) >= 1 << 63:
+        # The parser gives integers beyond 64 bits as floats.
+        reason = "out_of_range"
+    field = str(error["loc"][0]) if error["loc"] else ""
+    shown = "" if isinstance(value, dict) else f", got {str(value)[:64]!r}"
+    return Refusal(reason, field, f"{error['msg']}{shown}"[:_DETAIL_LIMIT])
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "a boolean", str: "text", list: "an array", dict: "an object"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,117 @@
+"""The events of a batch as lines in one buffer, with their places in the log.
+
+Almost every record is a plain frame: lines that begin with `{` and end with `}`. Those are found in
+one look at the joined bytes, with the same result as `split_record`, which splits all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import le
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tokentide_jobs.core.decode.columns import COORDINATES
+from tokentide_jobs.core.decode.scan import PADDING
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.split import BRACE_CLOSE, BRACE_OPEN, split_record
+
+Indices = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_NEWLINE: Final = ord("\n")
+# A newline of its own comes before the first line and after the last.
+_EDGE: Final = PADDING[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class EventLines:
+    """Events as `buffer[starts[i]:ends[i]]`, between two PADDINGs, a newline after each."""
+
+    buffer: bytes
+    starts: Indices
+    ends: Indices
+    places: pl.DataFrame
+    """Partition, offset and index of every event."""
+    is_ordered: bool
+    """Places ascend."""
+    is_plain: bool
+    """Every event is one line; otherwise an event may hold newlines of its own."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def line(self, index: int) -> bytes:
+        """Return one event as it came."""
+        return self.buffer[self.starts[index] : self.ends[index]]
+
+    def lines(self, indices: Indices) -> list[bytes]:
+        """Return some events as they came."""
+        bounds = zip(self.starts[indices].tolist(), self.ends[indices].tolist(), strict=True)
+        return [self.buffer[start:end] for start, end in bounds]
+
+    def holding(self, positions: Indices) -> Indices:
+        """Return the number of the event that holds each position of the buffer."""
+        found: Indices = np.searchsorted(self.starts, positions, side="right") - 1
+        return found
+
+
+def event_lines(records: Sequence[Record]) -> EventLines:
+    """Split records into events."""
+    values = [record.value for record in records]
+    buffer = b"\n".join((_EDGE, *values, _EDGE))
+    ends = _plain_ends(buffer) if values else None
+    is_plain = ends is not None
+    if ends is None:
+        split = [split_record(value) for value in values]
+        lines = [line for part in split for line in part]
+        counts = np.fromiter(map(len, split), np.int64, len(split))
+        buffer = b"\n".join((_EDGE, *lines, _EDGE))
+        lengths = np.fromiter(map(len, lines), np.int64, len(lines))
+        ends = np.cumsum(lengths + 1) + len(PADDING) - 1
+        starts = ends - lengths
+    else:
+        starts = np.concatenate(([len(PADDING)], ends[:-1] + 1))
+        lengths = np.fromiter(map(len, values), np.int64, len(values))
+        lasts = np.searchsorted(ends, np.cumsum(lengths + 1) + len(PADDING) - 1)
+        counts = np.diff(lasts, prepend=-1)
+    coordinates = [record[:2] for record in records]
+    return EventLines(
+        buffer=buffer,
+        starts=starts,
+        ends=ends,
+        places=_places(records, counts),
+        is_ordered=all(map(le, coordinates, coordinates[1:])),
+        is_plain=is_plain,
+    )
+
+
+def _plain_ends(buffer: bytes) -> Indices | None:
+    """Return where the lines end, if all are `{…}`; None when a record needs a closer look.
+
+    A frame of such lines can not be one object on several lines, since no JSON text has `}`
+    directly before `{`; nor does it hold blank lines or arrays.
+    """
+    content = np.frombuffer(buffer, np.uint8)
+    first, end = len(PADDING), len(buffer) - len(PADDING)
+    if end <= first or content[first] != BRACE_OPEN or content[end - 1] != BRACE_CLOSE:
+        return None
+    newlines = np.flatnonzero(content[first:end] == _NEWLINE) + first
+    is_plain = (content[newlines - 1] == BRACE_CLOSE) & (content[newlines + 1] == BRACE_OPEN)
+    if not is_plain.all():
+        return None
+    return np.append(newlines, end)
+
+
+def _places(records: Sequence[Record], counts: Indices) -> pl.DataFrame:
+    firsts = np.repeat(np.cumsum(counts) - counts, counts)
+    columns = {
+        "_partition": np.repeat(np.array([one.partition for one in records], int), counts),
+        "_offset": np.repeat(np.array([one.offset for one in records], int), counts),
+        "_idx": np.arange(len(firsts)) - firsts,
+    }
+    return pl.DataFrame(columns).select(pl.col(n).cast(t) for n, t in COORDINATES.items())

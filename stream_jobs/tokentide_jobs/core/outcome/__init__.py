@@ -1,0 +1,1 @@
+"""Everything a batch turns into: rows ready to be inserted."""

@@ -1,0 +1,87 @@
+"""Dead letters as rows: where a refused event was, why it was refused, and its bytes as they came.
+
+Building a letter never fails: whatever of the event can still be read helps to find its producer,
+and what can not be read is left empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+import polars as pl
+
+from tokentide_jobs.core.batch.ledger import Intent
+from tokentide_jobs.core.record.dead_letter import DeadLetter
+from tokentide_jobs.core.record.record import Record
+
+__all__ = ["LETTER_SCHEMA", "letters"]
+
+LETTER_SCHEMA: Final = {
+    "log_id": pl.String(),
+    "_topic": pl.String(),
+    "_partition": pl.Int32(),
+    "_offset": pl.Int64(),
+    "_idx": pl.Int32(),
+    "reason": pl.String(),
+    "field": pl.String(),
+    "detail": pl.String(),
+    "value": pl.Binary(),
+    "record_at": pl.Datetime("ms", "UTC"),
+    "type": pl.String(),
+    "event_id": pl.String(),
+    "tenant": pl.String(),
+    "service": pl.String(),
+    "sdk_name": pl.String(),
+    "ingested_at": pl.Datetime("us", "UTC"),
+}
+"""Columns of the table `dead_letters`."""
+
+_HINTS = ("type", "event_id", "tenant", "service", "sdk_name")
+_HINT_LIMIT = 128
+"""Characters kept of a hint; a refused event may hold anything."""
+
+
+def letters(
+    rejections: Iterable[DeadLetter], intent: Intent, records: Sequence[Record]
+) -> pl.DataFrame:
+    """Return the rows for `dead_letters`, one a rejection, in the order given."""
+    stamps = {record.offset: record.timestamp_ms for record in records}
+    columns: dict[str, list[Any]] = {name: [] for name in LETTER_SCHEMA}
+    for rejection in rejections:
+        row: Mapping[str, Any] = {
+            "log_id": intent.log.log_id,
+            "_topic": intent.log.topic,
+            "_partition": rejection.partition,
+            "_offset": rejection.offset,
+            "_idx": rejection.idx,
+            "reason": rejection.reason,
+            "field": rejection.field,
+            "detail": rejection.detail,
+            "value": rejection.value,
+            # A record may carry any timestamp, or -1 for none; the column begins in 1970.
+            "record_at": max(0, min(stamps.get(rejection.offset, 0), 10**13)),
+            "ingested_at": intent.sealed_at_us,
+            **_hints(rejection.value),
+        }
+        for name, cells in columns.items():
+            cells.append(row[name])
+    physical = {
+        name: pl.Int64() if isinstance(dtype, pl.Datetime) else dtype
+        for name, dtype in LETTER_SCHEMA.items()
+    }
+    return pl.DataFrame(columns, schema=physical).cast(dict(LETTER_SCHEMA))  # type: ignore[arg-type]
+
+
+def _hints(value: bytes) -> dict[str, str]:
+    try:
+        event = orjson.loads(value)
+    except (orjson.JSONDecodeError, RecursionError):
+        event = None
+    if not isinstance(event, dict):
+        event = {}
+    found = {name: event.get(name) for name in _HINTS}
+    return {
+        name: text[:_HINT_LIMIT] if isinstance(text, str) else "" for name, text in found.items()
+    }

@@ -1,0 +1,170 @@
+"""Everything a batch turns into: `(records, intent, cards) -> rows`, and nothing else decides.
+
+Two workers that process the same batch, at any time and with any settings, get equal rows in equal
+order; that is what lets a replay repeat an insert under the same token. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+
+import polars as pl
+
+from tokentide_jobs.core.batch.ledger import Intent
+from tokentide_jobs.core.decode.columns import RAW_TABLES
+from tokentide_jobs.core.decode.decode import decode
+from tokentide_jobs.core.decode.judge import AcceptedWindow
+from tokentide_jobs.core.outcome.dead_letter_rows import letters
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.pricing import price
+from tokentide_jobs.core.record.contents import events_in, readable
+from tokentide_jobs.core.record.dead_letter import DeadLetter
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.window.fold import fold
+
+__all__ = ["REFUSED_BY_STORE", "Outcome", "RefusedRow", "process"]
+
+REFUSED_BY_STORE: Final = "refused_by_store"
+"""Reason of a dead letter that the judge accepted and the table could not hold."""
+
+_TYPE_OF_TABLE: Final[Mapping[str, str]] = {table: name for name, table in RAW_TABLES.items()}
+
+
+class RefusedRow(NamedTuple):
+    """A row that a raw table can not hold."""
+
+    table: str
+    offset: int
+    idx: int
+    detail: str
+
+    @classmethod
+    def of(cls, table: str, row: Mapping[str, Any], detail: str) -> RefusedRow:
+        """Name the refused row by its place in the log."""
+        return cls(table, row["_offset"], row["_idx"], detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The rows of one batch."""
+
+    intent: Intent
+    records: Sequence[Record]
+    raw: Mapping[str, pl.DataFrame]
+    """Rows by raw table, each in order of (offset, idx); tables without rows are absent."""
+    letters: pl.DataFrame
+    """Rows for `dead_letters` of events the judge refused."""
+    refused: tuple[RefusedRow, ...] = ()
+    """Rows left out of `raw` because the store can not hold them."""
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    """What the records hold besides events, by kind; it is counted and goes nowhere."""
+
+    @property
+    def events(self) -> int:
+        """Rows in all raw tables together."""
+        return sum(rows.height for rows in self.raw.values())
+
+    @property
+    def dead_letters(self) -> int:
+        """Events that were refused, by the judge or by the store."""
+        return self.letters.height + len(self.refused)
+
+    def rows(self, table: str) -> int:
+        """How many rows go to `table`."""
+        return self.raw[table].height if table in self.raw else 0
+
+    def without(self, refused: Iterable[RefusedRow]) -> Outcome:
+        """Return the outcome less some rows; they are remembered as refused."""
+        found = tuple(refused)
+        if not found:
+            return self
+        raw = dict(self.raw)
+        for table in {row.table for row in found}:
+            places = pl.DataFrame(
+                [(row.offset, row.idx) for row in found if row.table == table],
+                schema={"_offset": pl.Int64, "_idx": pl.Int32},
+                orient="row",
+            )
+            raw[table] = raw[table].join(
+                places, on=["_offset", "_idx"], how="anti", maintain_order="left"
+            )
+        return replace(self, raw=raw, refused=(*self.refused, *found))
+
+    def refused_of(self, table: str) -> tuple[RefusedRow, ...]:
+        """The rows left out of one table."""
+        return tuple(row for row in self.refused if row.table == table)
+
+    def letters_of(self, refused: Iterable[RefusedRow]) -> pl.DataFrame:
+        """Rows for `dead_letters` of rows that a table refused, with the events' own bytes."""
+        values = {record.offset: record.value for record in self.records}
+        rejections = [
+            DeadLetter(
+                self.intent.log.partition,
+                row.offset,
+                row.idx,
+                REFUSED_BY_STORE,
+                row.table,
+                row.detail,
+                events_in(self.intent.log.topic, values[row.offset])[row.idx],
+            )
+            for row in refused
+        ]
+        return letters(rejections, self.intent, self.records)
+
+    def fold(self) -> pl.DataFrame:
+        """Window deltas of exactly the rows in `raw`."""
+        return fold({_TYPE_OF_TABLE[table]: rows for table, rows in self.raw.items()})
+
+    def cost_pico_usd(self) -> int:
+        """Sum over the priced requests."""
+        requests = self.raw.get("raw_requests")
+        if requests is None:
+            return 0
+        # Int64 per event, but a batch may hold a million of them.
+        total = requests.select(pl.col("cost_pico_usd").cast(pl.Int128).sum()).item()
+        return int(total or 0)
+
+    def started_range_us(self) -> tuple[int, int]:
+        """Smallest and largest event time, (0, 0) when there is no event."""
+        columns = [rows["started_at_us"] for rows in self.raw.values() if rows.height]
+        if not columns:
+            return 0, 0
+        bounds = [(column.min(), column.max()) for column in columns]
+        first = min(low for low, _high in bounds if isinstance(low, int))
+        last = max(high for _low, high in bounds if isinstance(high, int))
+        return first, last
+
+
+def process(records: Sequence[Record], intent: Intent, cards: CardTable) -> Outcome:
+    """Decode, judge, price and place every event of a batch.
+
+    Args:
+        records: All records of the intent's range, in offset order.
+        intent: Gives the accepted window, the price version and the time of the rows.
+        cards: The table of the intent's price version.
+    """
+    assert cards.price_version == intent.price_version
+    window = AcceptedWindow(intent.accepted_from_us, intent.accepted_until_us)
+    read = readable(intent.log.topic, records)
+    decoded = decode(read.records, window)
+    raw: dict[str, pl.DataFrame] = {}
+    for event_type, table in RAW_TABLES.items():
+        rows = decoded.frames.get(event_type)
+        if rows is None or rows.height == 0:
+            continue
+        if event_type == "request":
+            rows = price(rows, cards)
+        raw[table] = rows.with_columns(
+            pl.lit(intent.log.log_id).alias("log_id"),
+            pl.lit(intent.log.topic).alias("_topic"),
+            pl.lit(intent.sealed_at_us, dtype=pl.Int64).alias("ingested_at_us"),
+        )
+    return Outcome(
+        intent=intent,
+        records=records,
+        raw=raw,
+        letters=letters(sorted([*read.rejections, *decoded.rejections]), intent, records),
+        ignored=read.ignored,
+    )

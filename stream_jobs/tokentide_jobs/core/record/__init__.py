@@ -1,0 +1,1 @@
+"""From Kafka bytes to the lines of events they hold."""

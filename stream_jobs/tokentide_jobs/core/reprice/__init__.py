@@ -1,0 +1,1 @@
+"""What new prices change in stored rows and in windows."""

@@ -1,0 +1,150 @@
+"""Pricing stored requests again: what each row costs now, and what that changes in the windows.
+
+Pure: rows and cards in, corrections and window deltas out. The deltas are the fold of the new
+prices less the fold of the old ones, so windows stay the sums of their rows whatever is folded.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, price
+from tokentide_jobs.core.window.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS, fold
+from tokentide_jobs.core.window.histogram import HISTOGRAM
+
+__all__ = ["CORRECTION_COLUMNS", "changes", "corrections", "window_corrections"]
+
+_IDENTITY: Final = ("log_id", "_topic", "_partition", "_offset", "_idx")
+_OLD: Final = {name: f"old_{name}" for name in PRICE_COLUMNS}
+CORRECTION_COLUMNS: Final = (
+    *_IDENTITY,
+    "started_at_us",
+    *DIMENSIONS,
+    "status",
+    *_OLD.values(),
+    *PRICE_COLUMNS,
+)
+"""Columns of a correction, as in the table price_corrections."""
+
+_SERIES: Final = ("window_start", *DIMENSIONS)
+_FOLDED_DEFAULTS: Final = {
+    "error_type": pl.lit(""),
+    "usage_source": pl.lit(""),
+    "finish_reasons": pl.lit([], dtype=pl.List(pl.String)),
+    "stream": pl.lit(None, dtype=pl.Boolean),
+    "duration_ms": pl.lit(0.0),
+    "ttft_ms": pl.lit(None, dtype=pl.Float64),
+    **{
+        name: pl.lit(None, dtype=pl.Int64)
+        for name in (
+            "retry_count",
+            "input_tokens",
+            "output_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "reasoning_tokens",
+        )
+    },
+}
+"""What `fold` reads besides prices; the same on both sides, so it cancels out."""
+
+
+def corrections(rows: pl.DataFrame, cards: CardTable) -> pl.DataFrame:
+    """Price stored rows again.
+
+    Args:
+        rows: What `price` needs, the dimensions, the identity, and the stored price columns.
+        cards: The prices to apply.
+
+    Returns:
+        CORRECTION_COLUMNS, one row per row, changed or not: the version changes anyway.
+    """
+    return price(rows.rename(_OLD), cards).select(CORRECTION_COLUMNS)
+
+
+def window_corrections(corrected: pl.DataFrame) -> pl.DataFrame:
+    """Return what corrections add to the windows, in the schema of `fold`; often negative.
+
+    Counts below zero stand in Int64; histogram counts are UInt64 and wrap around, as sums of the
+    window tables do, so that adding them takes an observation away.
+    """
+    changed = pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for new, old in _OLD.items())
+    rows = corrected.filter(changed)
+    new = _fold(rows.select(*_context(), *PRICE_COLUMNS))
+    old = _fold(rows.select(*_context(), *(pl.col(o).alias(n) for n, o in _OLD.items())))
+    sums = [n for n in DELTA_SCHEMA if n not in (*_SERIES, *HISTOGRAMS)]
+    negated = old.with_columns(-pl.col(name) for name in sums)
+    deltas = (
+        pl.concat([new, negated])
+        .group_by(_SERIES)
+        .agg(pl.col(sums).sum())
+        .with_columns(pl.col(COST_SUMS).cast(pl.Decimal(38, 0)))
+    )
+    for name in HISTOGRAMS:
+        deltas = deltas.join(_histogram_difference(new, old, name), on=_SERIES, how="left")
+    empty = pl.lit([], dtype=HISTOGRAM)
+    deltas = deltas.with_columns(pl.col(name).fill_null(empty) for name in HISTOGRAMS)
+    nothing = pl.all_horizontal(
+        *(pl.col(name) == 0 for name in sums), *(pl.col(h).list.len() == 0 for h in HISTOGRAMS)
+    )
+    return deltas.filter(~nothing).select(list(DELTA_SCHEMA)).sort(_SERIES)
+
+
+def changes(corrected: pl.DataFrame) -> pl.DataFrame:
+    """Sum corrections by provider and model, the largest change of money first.
+
+    Returns:
+        provider, model, requests, changed (other cost than before), old_pico_usd, new_pico_usd,
+        and requests without a cost before and after: old_unknown, new_unknown. Exact sums.
+    """
+    money = pl.Decimal(38, 0)
+    old, new = pl.col("old_cost_pico_usd"), pl.col("cost_pico_usd")
+    return (
+        corrected.group_by("provider", "model")
+        .agg(
+            pl.len().cast(pl.Int64).alias("requests"),
+            old.ne_missing(new).sum().cast(pl.Int64).alias("changed"),
+            old.cast(money).sum().alias("old_pico_usd"),
+            new.cast(money).sum().alias("new_pico_usd"),
+            old.is_null().sum().cast(pl.Int64).alias("old_unknown"),
+            new.is_null().sum().cast(pl.Int64).alias("new_unknown"),
+        )
+        .sort(
+            (pl.col("new_pico_usd") - pl.col("old_pico_usd")).abs(),
+            "provider",
+            "model",
+            descending=[True, False, False],
+        )
+    )
+
+
+def _context() -> list[pl.Expr]:
+    names = ("started_at_us", *DIMENSIONS, "status")
+    plain = [pl.col(name) for name in names if name != "model"]
+    # `fold` takes the model from the event's two fields; a correction has the result.
+    return [
+        *plain,
+        pl.col("model").alias("response_model"),
+        pl.col("model").alias("request_model"),
+        *(value.alias(name) for name, value in _FOLDED_DEFAULTS.items()),
+    ]
+
+
+def _fold(rows: pl.DataFrame) -> pl.DataFrame:
+    return fold({"request": rows}) if rows.height else pl.DataFrame(schema=dict(DELTA_SCHEMA))
+
+
+def _histogram_difference(new: pl.DataFrame, old: pl.DataFrame, name: str) -> pl.DataFrame:
+    counts = []
+    for frame, sign in ((new, 1), (old, -1)):
+        exploded = frame.select(*_SERIES, name).explode(name).drop_nulls(name).unnest(name)
+        counts.append(exploded.with_columns(pl.col("value").cast(pl.Int64) * sign))
+    merged = pl.concat(counts).group_by(*_SERIES, "key").agg(pl.col("value").sum())
+    wrapped = merged.filter(pl.col("value") != 0).with_columns(
+        pl.col("value").cast(pl.UInt64, wrap_numerical=True)
+    )
+    entries = pl.struct("key", "value").alias(name)
+    return wrapped.sort("key").group_by(_SERIES, maintain_order=True).agg(entries)

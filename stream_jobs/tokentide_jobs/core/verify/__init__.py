@@ -1,0 +1,1 @@
+"""What `verify` compares, and what it concludes."""

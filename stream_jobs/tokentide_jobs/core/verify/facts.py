@@ -1,0 +1,122 @@
+"""What `tokentide verify` reads, in the form in which it is compared.
+
+Values only: where they come from is `io/`, what they must satisfy is `verify_report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tokentide_jobs.core.batch.ledger import LogPartition
+
+__all__ = ["Batch", "Facts", "Intended", "LogState", "Stored", "WindowSums"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One finished batch as the ledger has it: offsets [start, end) of one partition."""
+
+    log: LogPartition
+    start: int
+    end: int
+    accepted: int
+    """Events that became raw rows."""
+    dead_letters: int
+    cost_pico_usd: int
+    records: int
+    sealed_at_us: int = 0
+    first_us: int = 0
+    last_us: int = 0
+    """Event times of its first and last event."""
+    has_expired: bool = False
+    """Retention may have deleted some of its rows: they can not be compared any more."""
+
+
+class Intended(NamedTuple):
+    """The range an intent promised: offsets [start, end) of one partition."""
+
+    log: LogPartition
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What ClickHouse holds of one range of offsets."""
+
+    raw_rows: int
+    raw_distinct: int
+    dead_rows: int
+    dead_distinct: int
+    distinct: int
+    """Different (offset, idx) over raw rows and dead letters together."""
+    cost_pico_usd: int
+    repriced: int = 0
+    """Rows whose price version is not the batch's: their cost is not the ledger's any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """One partition of the log as it is now.
+
+    Attributes:
+        start: Oldest offset the broker has.
+        end: Offset of the next record.
+        pending: Events counted beyond the ledger's position; None: not counted.
+    """
+
+    start: int
+    end: int
+    pending: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSums:
+    """One ten-second window: (events, tokens, pico-USD) of the raw rows, and of the window."""
+
+    window_start_us: int
+    raw_events: int
+    raw_tokens: int
+    raw_cost_pico_usd: int
+    window_events: int
+    window_tokens: int
+    window_cost_pico_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that was read, in one picture.
+
+    Attributes:
+        batches: The finished batches in scope, in any order.
+        intents: The winning intent of every start in scope, finished or not, in any order.
+        stored: Rows by (log, start of batch).
+        beyond: Rows with no finished batch around them, by log: (rows, smallest, largest offset).
+        logs: The partitions that exist now; earlier incarnations are known by the ledger alone.
+        recounted: Events by (log, start of batch), read from Kafka again; absent: not readable.
+        windows: Sums over all windows in scope (`window_start_us` is 0).
+        differing: The windows that differ, the earliest first.
+        differing_count: How many there are; more than are listed.
+        rollups: By table: (events, pico-USD) of the same whole days in windows_10s and in it.
+        repeated_event_ids: Rows beyond the first of each event id.
+        checks_chain: The scope holds whole logs, so ranges must follow each other from 0 on.
+        ledger_horizon_us: Batches sealed before may have left the ledger by its retention.
+        waited_s: How long it was waited for pending events; None: not at all.
+    """
+
+    batches: Sequence[Batch]
+    intents: Sequence[Intended]
+    stored: Mapping[tuple[LogPartition, int], Stored]
+    beyond: Mapping[LogPartition, tuple[int, int, int]]
+    logs: Mapping[LogPartition, LogState]
+    recounted: Mapping[tuple[LogPartition, int], int]
+    windows: WindowSums
+    differing: Sequence[WindowSums] = ()
+    differing_count: int = 0
+    rollups: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=dict)
+    repeated_event_ids: int = 0
+    checks_chain: bool = True
+    ledger_horizon_us: int = 0
+    waited_s: float | None = None

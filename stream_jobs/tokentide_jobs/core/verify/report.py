@@ -1,0 +1,316 @@
+"""The comparison behind `tokentide verify`: log, ledger, rows and windows, each against the next.
+
+Pure: what was read from Kafka and ClickHouse comes in, faults go out. The promise it checks: every
+event of the log is exactly one raw row or one dead letter, or lies beyond the ledger's position;
+and windows hold exactly the events, tokens and money of the raw rows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, Literal
+
+from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.verify.facts import Batch, Facts, Stored, WindowSums
+
+__all__ = [
+    "Fault",
+    "Report",
+    "compare",
+    "usd",
+]
+
+FaultKind = Literal[
+    "lost",
+    "duplicated",
+    "raw_and_dead",
+    "surplus",
+    "unclaimed",
+    "ledger_count",
+    "ledger_gap",
+    "ledger_overlap",
+    "ledger_intent",
+    "ledger_ahead_of_log",
+    "batch_money",
+    "window_events",
+    "window_tokens",
+    "window_money",
+    "rollup",
+    "pending",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is not as it must be."""
+
+    kind: FaultKind
+    where: str
+    expected: str
+    found: str
+    events: int = 0
+    """How many events it concerns."""
+
+    def __str__(self) -> str:
+        kind = self.kind.replace("_", " ")
+        return f"{kind}: {self.where}: expected {self.expected}, found {self.found}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer. `ok` means: no fault; pending events are one only where they were waited for."""
+
+    kafka_events: int
+    raw_events: int
+    dead_letters: int
+    pending: int
+    lost: int
+    duplicated: int
+    recounted_events: int
+    repeated_event_ids: int
+    offsets_without_record: int
+    """Offsets that held no record: transaction markers, compaction, or records that expired."""
+    expired_batches: int
+    """Batches too old to compare: retention may have deleted some of their rows."""
+    windows: WindowSums
+    faults: tuple[Fault, ...]
+    per_partition: tuple[Mapping[str, Any], ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is where it must be, once."""
+        return not self.faults
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; money as decimal strings, exact."""
+        return {
+            "ok": self.ok,
+            "kafka_events": self.kafka_events,
+            "raw_events": self.raw_events,
+            "dead_letters": self.dead_letters,
+            "pending": self.pending,
+            "lost": self.lost,
+            "duplicated": self.duplicated,
+            "window_events": self.windows.window_events,
+            "window_raw_events": self.windows.raw_events,
+            "raw_cost_usd": usd(self.windows.raw_cost_pico_usd),
+            "window_cost_usd": usd(self.windows.window_cost_pico_usd),
+            "recounted_events": self.recounted_events,
+            "repeated_event_ids": self.repeated_event_ids,
+            "offsets_without_record": self.offsets_without_record,
+            "expired_batches": self.expired_batches,
+            "log_ids": sorted({str(part["log_id"]) for part in self.per_partition}),
+            "per_partition": list(self.per_partition),
+            "mismatches": [
+                {
+                    "kind": fault.kind,
+                    "where": fault.where,
+                    "expected": fault.expected,
+                    "found": fault.found,
+                    "events": fault.events,
+                }
+                for fault in self.faults
+            ],
+        }
+
+
+def usd(pico_usd: int) -> str:
+    """Return pico-USD as a decimal number of dollars, exact: `12.000000000001`."""
+    return format(Decimal(pico_usd).scaleb(-12), "f")
+
+
+def compare(facts: Facts) -> Report:
+    """Compare everything with everything it must equal."""
+    faults: list[Fault] = []
+    by_log: dict[LogPartition, list[Batch]] = defaultdict(list)
+    for batch in facts.batches:
+        by_log[batch.log].append(batch)
+    per_partition = []
+    for log in sorted({*by_log, *facts.logs, *facts.beyond}):
+        batches = sorted(by_log.get(log, []), key=lambda batch: (batch.start, batch.end))
+        faults += _ledger_faults(batches, facts)
+        faults += _intent_faults(log, batches, facts)
+        for batch in batches:
+            if not batch.has_expired:
+                faults += _batch_faults(batch, facts)
+        faults += _edge_faults(log, batches, facts)
+        per_partition.append(_partition(log, batches, facts))
+    faults += _window_faults(facts)
+    pending = sum(state.pending or 0 for state in facts.logs.values())
+    if pending and facts.waited_s is not None:
+        waited = f"{pending} not ingested after {facts.waited_s:g} s"
+        faults.append(Fault("pending", "beyond the ledger", "nothing", waited, pending))
+    alive = [batch for batch in facts.batches if not batch.has_expired]
+    stored = [facts.stored.get((batch.log, batch.start), _NOTHING) for batch in alive]
+    doubled = ("duplicated", "raw_and_dead", "surplus")
+    return Report(
+        kafka_events=sum(_expected(batch, facts) for batch in alive) + pending,
+        raw_events=sum(part.raw_rows for part in stored),
+        dead_letters=sum(part.dead_rows for part in stored),
+        pending=pending,
+        lost=sum(fault.events for fault in faults if fault.kind == "lost"),
+        duplicated=sum(fault.events for fault in faults if fault.kind in doubled),
+        recounted_events=sum(facts.recounted.values()),
+        repeated_event_ids=facts.repeated_event_ids,
+        offsets_without_record=sum(b.end - b.start - b.records for b in alive),
+        expired_batches=len(facts.batches) - len(alive),
+        windows=facts.windows,
+        faults=tuple(faults),
+        per_partition=tuple(per_partition),
+    )
+
+
+_NOTHING = Stored(0, 0, 0, 0, 0, 0)
+
+
+def _expected(batch: Batch, facts: Facts) -> int:
+    """Return how many events the range holds: counted in Kafka, or as the ledger remembers."""
+    return facts.recounted.get((batch.log, batch.start), batch.accepted + batch.dead_letters)
+
+
+def _batch_faults(batch: Batch, facts: Facts) -> Iterable[Fault]:
+    where = _range(batch.log, batch.start, batch.end)
+    stored = facts.stored.get((batch.log, batch.start), _NOTHING)
+    expected, claimed = _expected(batch, facts), batch.accepted + batch.dead_letters
+    if expected != claimed:
+        yield Fault("ledger_count", where, f"{expected} events in Kafka", f"{claimed} in ledger")
+    if stored.distinct < expected:
+        missing = expected - stored.distinct
+        yield Fault("lost", where, f"{expected} events", f"{stored.distinct}", missing)
+    if stored.distinct > expected:
+        extra = stored.distinct - expected
+        yield Fault("surplus", where, f"{expected} events", f"{stored.distinct}", extra)
+    for rows, distinct, what in (
+        (stored.raw_rows, stored.raw_distinct, "raw rows"),
+        (stored.dead_rows, stored.dead_distinct, "dead letters"),
+    ):
+        if rows > distinct:
+            yield Fault("duplicated", where, f"{distinct} {what}", f"{rows}", rows - distinct)
+    both = stored.raw_distinct + stored.dead_distinct - stored.distinct
+    if both:
+        yield Fault("raw_and_dead", where, "raw row or dead letter", f"{both} events as both", both)
+    elif stored.distinct == claimed and stored.dead_distinct != batch.dead_letters:
+        yield Fault(
+            "ledger_count", where, f"{batch.dead_letters} dead letters", f"{stored.dead_distinct}"
+        )
+    is_complete = stored.raw_rows == batch.accepted
+    if is_complete and not stored.repriced and stored.cost_pico_usd != batch.cost_pico_usd:
+        yield Fault(
+            "batch_money", where, f"{usd(batch.cost_pico_usd)} USD in ledger",
+            f"{usd(stored.cost_pico_usd)} in raw rows",
+        )  # fmt: skip
+
+
+def _ledger_faults(batches: Sequence[Batch], facts: Facts) -> Iterable[Fault]:
+    """Ranges must follow each other without gap or overlap, from offset 0 on."""
+    if not facts.checks_chain:
+        return
+    if batches and batches[0].start > 0 and batches[0].sealed_at_us > facts.ledger_horizon_us:
+        where = _range(batches[0].log, 0, batches[0].start)
+        yield Fault("ledger_gap", where, "a batch", "none")
+    for before, after in pairwise(batches):
+        if after.start > before.end:
+            yield Fault("ledger_gap", _range(after.log, before.end, after.start), "a batch", "none")
+        elif after.start < before.end:
+            where = _range(after.log, after.start, min(before.end, after.end))
+            yield Fault("ledger_overlap", where, "one batch", "two")
+
+
+def _intent_faults(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> Iterable[Fault]:
+    """Every batch was promised by one intent; promises overlap nowhere; none is passed over."""
+    intents = sorted(intent for intent in facts.intents if intent.log == log)
+    promised = {(intent.start, intent.end) for intent in intents}
+    for batch in batches:
+        if (batch.start, batch.end) not in promised:
+            where = _range(log, batch.start, batch.end)
+            yield Fault("ledger_intent", where, "an intent for this batch", "none")
+    for before, after in pairwise(intents):
+        if after.start < before.end:
+            where = _range(log, after.start, min(before.end, after.end))
+            yield Fault("ledger_overlap", where, "one intent", "two")
+    done = {(batch.start, batch.end) for batch in batches}
+    position = max((batch.end for batch in batches), default=0)
+    for intent in intents:
+        # Beyond the position they are at work, and were read later than the finished batches.
+        if (intent.start, intent.end) not in done and intent.start < position:
+            where = _range(log, intent.start, intent.end)
+            yield Fault("ledger_intent", where, "a finished batch", "an intent never finished")
+
+
+def _edge_faults(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> Iterable[Fault]:
+    """Check what lies beyond the ledger's position: rows, and the end of the log."""
+    position = max((batch.end for batch in batches), default=0)
+    state = facts.logs.get(log)
+    if state is not None and position > state.end:
+        where = f"{log.topic}/{log.partition} of log {log.log_id}"
+        found = f"{position} in the ledger: records were taken back, or the topic was recreated"
+        yield Fault("ledger_ahead_of_log", where, f"at most {state.end}", found)
+    if log in facts.beyond:
+        rows, low, high = facts.beyond[log]
+        promised = (intent.end for intent in facts.intents if intent.log == log)
+        reach = max(promised, default=position)
+        if low < position or high >= reach:
+            found = f"{rows} rows"
+            yield Fault("unclaimed", _range(log, low, high + 1), "no rows", found, rows)
+
+
+def _window_faults(facts: Facts) -> Iterable[Fault]:
+    for window in facts.differing:
+        where = f"window {_time(window.window_start_us)}"
+        if window.raw_events != window.window_events:
+            difference = abs(window.raw_events - window.window_events)
+            yield Fault(
+                "window_events", where, f"{window.raw_events} events in raw rows",
+                f"{window.window_events}", difference,
+            )  # fmt: skip
+        if window.raw_tokens != window.window_tokens:
+            yield Fault(
+                "window_tokens", where, f"{window.raw_tokens} tokens", f"{window.window_tokens}"
+            )
+        if window.raw_cost_pico_usd != window.window_cost_pico_usd:
+            yield Fault(
+                "window_money", where, f"{usd(window.raw_cost_pico_usd)} USD in raw rows",
+                usd(window.window_cost_pico_usd),
+            )  # fmt: skip
+    if facts.differing_count > len(facts.differing):
+        rest = facts.differing_count - len(facts.differing)
+        yield Fault("window_events", f"{rest} further windows", "the sums of raw rows", "others")
+    for table, (base, rolled) in facts.rollups.items():
+        if base != rolled:
+            yield Fault(
+                "rollup", table, f"{base[0]} events, {usd(base[1])} USD as in windows_10s",
+                f"{rolled[0]} events, {usd(rolled[1])} USD",
+            )  # fmt: skip
+
+
+def _partition(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> dict[str, Any]:
+    state = facts.logs.get(log)
+    alive = [batch for batch in batches if not batch.has_expired]
+    parts = [facts.stored.get((log, batch.start), _NOTHING) for batch in alive]
+    return {
+        "log_id": log.log_id,
+        "topic": log.topic,
+        "partition": log.partition,
+        "is_current": state is not None,
+        "log_start": state.start if state else None,
+        "log_end": state.end if state else None,
+        "position": max((batch.end for batch in batches), default=0),
+        "batches": len(batches),
+        "kafka_events": sum(_expected(batch, facts) for batch in alive),
+        "raw_events": sum(part.raw_rows for part in parts),
+        "dead_letters": sum(part.dead_rows for part in parts),
+        "pending": state.pending if state else 0,
+    }
+
+
+def _range(log: LogPartition, start: int, end: int) -> str:
+    return f"{log.topic}/{log.partition} [{start}, {end}) of log {log.log_id}"
+
+
+def _time(epoch_us: int) -> str:
+    return datetime.fromtimestamp(epoch_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")

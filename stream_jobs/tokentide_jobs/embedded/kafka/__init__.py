@@ -1,0 +1,1 @@
+"""The embedded brokers: Apache Kafka from pinned jars, and Tansu as the light fallback."""

@@ -1,0 +1,203 @@
+"""Apache Kafka on one machine: a KRaft broker that is its own controller, in 200 MB.
+
+Everything below `<data-dir>/kafka`; `log/` outlives restarts, port changes and kill -9. The
+controller quorum is static (`controller.quorum.voters`), so its address may change with every
+start.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from tokentide_jobs.embedded.kafka.archive import archive_path, reading, writing
+from tokentide_jobs.embedded.kafka.artifacts import class_path, java
+from tokentide_jobs.embedded.kafka.broker import BrokerKind, Capabilities, Notify
+from tokentide_jobs.embedded.kafka.cache import exclusive
+from tokentide_jobs.embedded.kafka.properties import (
+    JAVA_OPTIONS,
+    java_environment,
+    server_properties,
+)
+from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
+from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
+from tokentide_jobs.errors import StackError
+from tokentide_jobs.io.kafka.wire import is_serving
+
+__all__ = ["KafkaBroker"]
+
+_START_DEADLINE_S = 60.0
+"""Three seconds on an idle machine; the rest is room for recovery and busy continuous builds."""
+
+_TRAINING_DEADLINE_S = 90.0
+
+_PORT_ATTEMPTS = 3
+"""A free port may be taken by somebody else between choosing it and binding it."""
+
+
+class KafkaBroker:
+    """Apache Kafka, started from the Java runtime and the jars that pip and jgo bring."""
+
+    kind: BrokerKind = "kafka"
+    capabilities = Capabilities(
+        persistent=True,
+        idempotent_producer=True,
+        transactions=True,
+        retention=True,
+    )
+
+    survives_restart = True
+
+    def __init__(
+        self, data_dir: Path, *, port: int, cache_dir: Path, notify: Notify = lambda _: None
+    ) -> None:
+        self._home = data_dir.absolute() / "kafka"
+        self._log_file = data_dir.absolute() / "logs" / "kafka.log"
+        self._cache_dir = cache_dir
+        self._wanted_port = port
+        self._port = port
+        self._notify = notify
+        self._child: ChildProcess | None = None
+        self._class_path: str | None = None
+        self._archive_options: tuple[str, ...] = ()
+
+    @property
+    def bootstrap(self) -> str:
+        """`127.0.0.1:PORT`."""
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return None if self._child is None else self._child.exit_code
+
+    def prepare(self) -> None:
+        """Have jars and Java at hand; the first time on a machine this downloads 43 MB.
+
+        Raises:
+            ArtifactsUnavailable: They can not be had.
+        """
+        java()
+        self._class_path = ":".join(map(str, class_path(self._cache_dir, self._notify)))
+        archive = archive_path(self._cache_dir, [*JAVA_OPTIONS, self._class_path])
+        if not archive.exists():
+            with exclusive(archive.parent):
+                if not archive.exists():
+                    self._notify("preparing Apache Kafka for quick starts (once, ten seconds)")
+                    self._train(archive)
+        self._archive_options = reading(archive)
+
+    def has_log(self) -> bool:
+        """Whether the data directory holds a Kafka log of an earlier start."""
+        return (self._home / "log" / "meta.properties").exists()
+
+    def start(self) -> ChildRecord:
+        """Start and wait until the broker serves."""
+        if self._child is not None and (running := self._child.record()) is not None:
+            return running
+        if self._class_path is None:
+            self.prepare()
+        self._clear_temporary_files()
+        if not self.has_log():
+            self._format()
+        # A broker that is started again keeps its address: its clients know no other.
+        fixed_port = self._wanted_port or self._port
+        for _attempt in range(_PORT_ATTEMPTS):
+            self._port = choose_port(fixed_port, "--kafka-port")
+            self._write_settings(choose_port(0, "controller port"))
+            child = ChildProcess(
+                "kafka",
+                self._java("kafka.Kafka", self._settings.name),
+                log_path=self._log_file,
+                env=java_environment(os.environ),
+                cwd=self._home,
+            )
+            self._child = child  # from here on `stop` and `kill` of another thread reach it
+            child.start()
+            if self._await_serving(child) and (record := child.record()) is not None:
+                return record
+            child.kill()
+            if "Address already in use" not in child.log_tail(50):
+                break
+        raise StackError(
+            f"Kafka did not start (exit code {child.exit_code}, log {self._log_file}): "
+            f"{child.log_tail()}"
+        )
+
+    def stop(self, deadline_s: float = 10.0) -> None:
+        """Controlled shutdown: the next start need not recover anything."""
+        if self._child is not None:
+            self._child.stop(deadline_s)
+
+    def kill(self) -> None:
+        """End it as a crash would; acknowledged records are in the page cache and survive."""
+        if self._child is not None:
+            self._child.kill()
+
+    def _train(self, archive: Path) -> None:
+        """Start and stop a broker that writes down which classes it loaded and linked."""
+        with tempfile.TemporaryDirectory(dir=archive.parent, prefix="training-") as scratch:
+            trainee = KafkaBroker(Path(scratch), port=0, cache_dir=self._cache_dir)
+            trainee._class_path = self._class_path
+            written = Path(scratch) / "archive.aot"
+            trainee._archive_options = writing(written)
+            with suppress(StackError):
+                trainee.start()
+                trainee.stop(_TRAINING_DEADLINE_S)
+            if written.exists():
+                written.replace(archive)
+            else:
+                # A Java that can not do it: an empty file, which Java ignores, ends the attempts.
+                archive.touch()
+
+    @property
+    def _settings(self) -> Path:
+        return self._home / "server.properties"
+
+    def _java(self, *arguments: str) -> list[str]:
+        assert self._class_path is not None
+        # Native codecs unpack themselves here and not in /tmp, which may forbid execution.
+        temporary = f"-Djava.io.tmpdir={self._home / 'tmp'}"
+        options = [*JAVA_OPTIONS, *self._archive_options, temporary]
+        return [str(java()), *options, "-cp", self._class_path, *arguments]
+
+    def _clear_temporary_files(self) -> None:
+        temporary = self._home / "tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+
+    def _write_settings(self, controller_port: int) -> None:
+        text = server_properties(self._port, controller_port)
+        self._settings.write_text(text, encoding="ascii")
+
+    def _format(self) -> None:
+        """Give a new directory its cluster id, once."""
+        self._write_settings(choose_port(0, "controller port"))
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
+        done = subprocess.run(
+            self._java(*tool, f"--cluster-id={cluster_id}", "--config", self._settings.name),
+            cwd=self._home,
+            env=java_environment(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=_START_DEADLINE_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StackError(f"Kafka can not format {self._home / 'log'}: {done.stderr[-1000:]}")
+
+    def _await_serving(self, child: ChildProcess) -> bool:
+        give_up_at = time.monotonic() + _START_DEADLINE_S
+        while time.monotonic() < give_up_at and child.exit_code is None:
+            if is_serving(LOOPBACK, self._port):
+                return child.exit_code is None
+            time.sleep(0.05)
+        return False

@@ -1,0 +1,45 @@
+"""`python -m tokentide_jobs.embedded.kafka.jar_lock`: resolve Kafka anew and write its lock.
+
+For maintainers, after a change of `ENDPOINT`: jgo walks the dependency graph, fetches every jar and
+the checksums of what arrived become the new `jars.sha256`, to be reviewed and committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from tokentide_jobs.embedded.kafka.artifacts import ENDPOINT, LOCK_FILE
+
+__all__ = ["resolve"]
+
+
+def resolve(endpoint: str, repository: Path) -> str:
+    """The lock's text: sha256 and repository path of every compile and runtime jar.
+
+    Args:
+        endpoint: Maven coordinates joined by `+`.
+        repository: Where the files are put; must be empty for a lock without leftovers.
+    """
+    from jgo.maven import MavenContext
+    from jgo.parse import Endpoint
+
+    context = MavenContext(repo_cache=repository)
+    wanted = [
+        context.create_dependency(replace(coordinate, scope="compile"))
+        for coordinate in Endpoint.parse(endpoint).coordinates
+    ]
+    named, transitive = context.resolver.resolve(wanted)
+    needed = [*named, *(found for found in transitive if found.scope in ("compile", "runtime"))]
+    jars = sorted(Path(dependency.artifact.resolve()) for dependency in needed)
+    return "".join(
+        f"{hashlib.sha256(jar.read_bytes()).hexdigest()}  {jar.relative_to(repository)}\n"
+        for jar in jars
+    )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        LOCK_FILE.write_text(resolve(ENDPOINT, Path(scratch)), encoding="ascii")

@@ -1,0 +1,1 @@
+"""Child processes: start, tie to the parent, lock, restart."""

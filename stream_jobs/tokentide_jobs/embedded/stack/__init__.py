@@ -1,0 +1,1 @@
+"""The embedded stack: broker, ClickHouse and workers as one thing that starts and stops."""

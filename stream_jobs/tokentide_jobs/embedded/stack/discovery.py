@@ -1,0 +1,67 @@
+"""Where the running stack of a data directory is: `stack.json`, written when it is ready.
+
+The file is believed only while the process that wrote it lives and holds the directory's lock; a
+stack that was killed leaves the file behind, and nobody connects to what it names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tokentide_jobs.embedded.processes.locks import holder_pid
+
+__all__ = ["STACK_FILE_NAME", "StackInfo", "find_stack", "publish", "withdraw"]
+
+STACK_FILE_NAME = "stack.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StackInfo:
+    """A running stack.
+
+    Attributes:
+        kafka: Bootstrap address, `127.0.0.1:PORT`.
+        clickhouse_url: `http://127.0.0.1:PORT`; empty when only the broker was started.
+        events_topic: Where producers write.
+        pid: The owner of the process tree: SIGTERM to it stops everything.
+        broker: `kafka` or `tansu`.
+        log_id: Identity of this incarnation of the events topic.
+        data_dir: Absolute path.
+    """
+
+    kafka: str
+    clickhouse_url: str
+    events_topic: str
+    pid: int
+    broker: str
+    log_id: str
+    data_dir: str
+
+    def to_json(self) -> str:
+        """One line, the form of `stack.json` and of `tokentide up --json`."""
+        return json.dumps(asdict(self))
+
+
+def find_stack(data_dir: Path) -> StackInfo | None:
+    """The stack that runs in a data directory and is ready, None if there is none."""
+    try:
+        found = json.loads((data_dir / STACK_FILE_NAME).read_text(encoding="utf-8"))
+        info = StackInfo(**{name: found[name] for name in StackInfo.__slots__})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return info if holder_pid(data_dir) == info.pid else None
+
+
+def publish(data_dir: Path, info: StackInfo) -> None:
+    """Write `stack.json`; a reader sees the whole file or none."""
+    temporary = data_dir / f"{STACK_FILE_NAME}.{os.getpid()}"
+    temporary.write_text(info.to_json() + "\n", encoding="utf-8")
+    temporary.replace(data_dir / STACK_FILE_NAME)
+
+
+def withdraw(data_dir: Path) -> None:
+    """Remove `stack.json`: from now on the stack can not be relied upon."""
+    (data_dir / STACK_FILE_NAME).unlink(missing_ok=True)

@@ -1,0 +1,335 @@
+"""The whole pipeline on one machine, as one process tree with one owner.
+
+Started in the order in which things depend on each other (broker and ClickHouse, schema, topics,
+workers), stopped in reverse. Everything is below one data directory, which one process owns at a
+time. A service or worker that dies is started again; only a broker that keeps its log in memory
+can not be, because what it held is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from tokentide_jobs.embedded.kafka.broker import Broker, BrokerKind
+from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.embedded.processes.child import ChildRecord
+from tokentide_jobs.embedded.processes.locks import DataDirLock
+from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
+from tokentide_jobs.embedded.processes.supervisor import Service, Supervisor
+from tokentide_jobs.embedded.stack.clickhouse_child import ClickHouseChild
+from tokentide_jobs.embedded.stack.discovery import StackInfo, publish, withdraw
+from tokentide_jobs.embedded.stack.reporter import Quiet, Reporter
+from tokentide_jobs.embedded.stack.unread import unread_records
+from tokentide_jobs.embedded.stack.workers import WorkerPool
+from tokentide_jobs.errors import StackError
+from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
+from tokentide_schemas.topics import EVENTS
+
+__all__ = ["Stack", "worker_environment"]
+
+_MIN_FREE_BYTES = 512 * 1024 * 1024
+"""ClickHouse stops merging and Kafka stops for good when the disk is full: do not even start."""
+
+_STOP_WORKERS_S, _STOP_CLICKHOUSE_S, _STOP_BROKER_S = 7.0, 5.0, 2.0
+"""Together less than the 15 s after which whoever sent SIGTERM may lose patience."""
+
+_STOP_READ_S = 8.0
+"""How long the workers may read on in a log that ends with its broker."""
+_STOP_AFTER_READ_S = 1.0, 3.5, _STOP_BROKER_S
+"""What workers, ClickHouse and broker get afterwards: together with the reading, less than 15 s."""
+
+_WORKER_DEFAULTS: dict[BrokerKind, dict[str, str]] = {
+    # A worker that was killed is back at once, but reads again only when the broker has given its
+    # predecessor up; Tansu waits for more than two sessions when a member comes back.
+    "kafka": {"TOKENTIDE_SESSION_TIMEOUT_MS": "6000", "TOKENTIDE_DRAIN_S": "5"},
+    "tansu": {"TOKENTIDE_SESSION_TIMEOUT_MS": "3000", "TOKENTIDE_DRAIN_S": "5"},
+}
+"""What workers of the stack do unless the environment says otherwise."""
+
+_BROKER_NAMES = {"kafka": "Apache Kafka", "tansu": "Tansu"}
+
+WORKER_COMMAND = (sys.executable, "-m", "tokentide_jobs", "worker", "ingest")
+"""`tokentide worker ingest`, by this interpreter, whatever PATH says."""
+
+
+class Stack:
+    """A broker, ClickHouse and ingest workers; a context manager, or `start` and `stop`.
+
+    Args:
+        data_dir: Everything is kept below it.
+        broker: None: Kafka, or Tansu where Kafka's artifacts can not be had.
+        workers: How many ingest workers to run; 0 for none.
+        kafka_port: 0 takes any free port.
+        clickhouse_port: 0 takes any free port.
+        clickhouse: False starts only the broker and its topics.
+        environ: Environment of the workers, to which the addresses are added.
+        worker_command: What a worker is.
+        reporter: Told about progress and restarts, partly from another thread.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        broker: BrokerKind | None = None,
+        workers: int = 0,
+        kafka_port: int = 0,
+        clickhouse_port: int = 0,
+        clickhouse: bool = True,
+        cache_dir: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        worker_command: Sequence[str] = WORKER_COMMAND,
+        reporter: Reporter | None = None,
+    ) -> None:
+        if workers and not clickhouse:
+            raise StackError("workers need ClickHouse: start it, or use 0 workers")
+        self.data_dir = data_dir.absolute()
+        self._broker_kind = broker
+        self._worker_count = workers
+        self._kafka_port = kafka_port
+        self._cache_dir = cache_dir
+        self._environ = dict(os.environ if environ is None else environ)
+        self._worker_command = tuple(worker_command)
+        self._report = reporter or Quiet()
+        self._lock = DataDirLock(self.data_dir)
+        self._has_clickhouse = clickhouse
+        self._clickhouse_port = clickhouse_port
+        self._clickhouse: ClickHouseChild | None = None
+        self._broker: Broker | None = None
+        self._workers: WorkerPool | None = None
+        self._records: dict[str, ChildRecord] = {}
+        self._supervisor: Supervisor | None = None
+        self._info: StackInfo | None = None
+
+    @property
+    def info(self) -> StackInfo:
+        """Addresses of the running stack."""
+        if self._info is None:
+            raise StackError("the stack is not running")
+        return self._info
+
+    @property
+    def broker(self) -> Broker:
+        """The broker of the running stack."""
+        if self._broker is None:
+            raise StackError("the stack is not running")
+        return self._broker
+
+    def start(self) -> StackInfo:
+        """Start everything; blocks until it can be used.
+
+        Raises:
+            StackError: The message says what holds it up. What was started is stopped again.
+        """
+        try:
+            return self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything in reverse order, in less than 15 seconds; safe to call twice."""
+        if self._lock.is_held:
+            withdraw(self.data_dir)
+        if self._supervisor is not None:
+            self._supervisor.end()
+            self._supervisor = None
+        budget_s = _STOP_WORKERS_S, _STOP_CLICKHOUSE_S, _STOP_BROKER_S
+        if self._let_read() > 1.0:
+            budget_s = _STOP_AFTER_READ_S
+        if self._workers is not None:
+            self._workers.stop(budget_s[0])
+        if self._clickhouse is not None:
+            self._clickhouse.stop(budget_s[1])
+        if self._broker is not None:
+            self._broker.stop(budget_s[2])
+        self._records.clear()
+        self._lock.release()
+        self._info = None
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Block until the stack ends by itself; returns False when the time is up first.
+
+        Raises:
+            PipelineError: A service died and could not be brought back.
+        """
+        if self._supervisor is None:
+            raise StackError("the stack is not running")
+        return self._supervisor.wait(timeout_s)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> StackInfo:
+        for orphan in self._lock.acquire():
+            self._report.note(
+                f"ended {orphan.name} (pid {orphan.pid}) of an earlier stack that was killed"
+            )
+        withdraw(self.data_dir)
+        self._check_disk()
+        # Before anything is started, so that a taken port leaves nothing half done.
+        choose_port(self._kafka_port, "--kafka-port")
+        choose_port(self._clickhouse_port, "--clickhouse-port")
+        self._broker = choose_broker(
+            self._broker_kind,
+            self.data_dir,
+            port=self._kafka_port,
+            cache_dir=self._cache_dir,
+            notify=self._report.note,
+        )
+        if self._has_clickhouse:
+            self._clickhouse = ClickHouseChild(self.data_dir, port=self._clickhouse_port)
+        log_id = self._start_services()
+        info = StackInfo(
+            kafka=self._broker.bootstrap,
+            clickhouse_url=self._clickhouse.url if self._clickhouse else "",
+            events_topic=EVENTS.name,
+            pid=os.getpid(),
+            broker=self._broker.kind,
+            log_id=log_id,
+            data_dir=str(self.data_dir),
+        )
+        if self._worker_count:
+            plural = "" if self._worker_count == 1 else "s"
+            with self._step(f"{self._worker_count} ingest worker{plural}"):
+                self._workers = self._start_workers(info)
+        self._note_children()
+        publish(self.data_dir, info)
+        self._info = info
+        self._supervisor = self._supervise()
+        return info
+
+    def _start_services(self) -> str:
+        """Start broker and ClickHouse side by side, then schema and topics; returns the log id."""
+        assert self._broker is not None
+        began_s = time.monotonic()
+        if self._clickhouse is not None:
+            self._clickhouse.begin()
+        with self._step(_BROKER_NAMES[self._broker.kind]):
+            self._note_children({"broker": self._broker.start()})
+        if self._clickhouse is not None:
+            self._report.step("ClickHouse")
+            self._note_children({"ClickHouse": self._clickhouse.finish()})
+            self._report.done("ClickHouse", time.monotonic() - began_s)
+            with self._step("schema"):
+                _migrate(self._clickhouse.port)
+        with self._step("topics"):
+            return _run(_prepare_topics(self._broker.bootstrap, self._report))
+
+    def _start_workers(self, info: StackInfo) -> WorkerPool:
+        workers = WorkerPool(
+            self._worker_count,
+            self._worker_command,
+            log_dir=self.data_dir / "logs",
+            env={**_WORKER_DEFAULTS[self.broker.kind], **self._environ, **worker_environment(info)},
+            notify=self._report.note,
+        )
+        workers.start()
+        return workers
+
+    def _let_read(self) -> float:
+        """Let the workers read a log that ends with the broker; returns the seconds it took."""
+        info, broker = self._info, self._broker
+        if info is None or broker is None or broker.survives_restart or self._clickhouse is None:
+            return 0.0
+        began_s = time.monotonic()
+        patience_s = _STOP_READ_S if self._worker_count else 0.0
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            unread = thread.submit(unread_records, info, patience_s).result()
+        if unread:
+            self._report.note(
+                f"{_BROKER_NAMES[broker.kind]} keeps its log in memory: {unread} records of "
+                f"{info.events_topic} that no worker has read are gone"
+            )
+        return time.monotonic() - began_s
+
+    def _check_disk(self) -> None:
+        free_bytes = shutil.disk_usage(self.data_dir).free
+        if free_bytes < _MIN_FREE_BYTES:
+            raise StackError(
+                f"only {free_bytes // 2**20} MiB are free where {self.data_dir} lies and "
+                f"{_MIN_FREE_BYTES // 2**20} MiB are needed: free some, or use another --data-dir"
+            )
+
+    def _supervise(self) -> Supervisor:
+        services: dict[str, Service] = {"broker": self.broker}
+        if self._clickhouse is not None:
+            services["ClickHouse"] = self._clickhouse
+        supervisor = Supervisor(
+            services,
+            tend_workers=self._workers.tend if self._workers is not None else lambda: False,
+            restarted=self._note_children,
+            notify=self._report.note,
+        )
+        supervisor.start()
+        return supervisor
+
+    def _note_children(self, started: Mapping[str, ChildRecord] = MappingProxyType({})) -> None:
+        """Write into the lock file what runs now, after `started` was started."""
+        self._records.update(started)
+        workers = self._workers.records() if self._workers is not None else []
+        self._lock.note([*self._records.values(), *workers])
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        began_s = time.monotonic()
+        self._report.step(what)
+        yield
+        self._report.done(what, time.monotonic() - began_s)
+
+
+def worker_environment(info: StackInfo) -> dict[str, str]:
+    """What a worker, or any other command, needs to use this stack."""
+    return {
+        "TOKENTIDE_KAFKA_BOOTSTRAP": info.kafka,
+        "TOKENTIDE_CLICKHOUSE_URL": info.clickhouse_url,
+        "TOKENTIDE_EVENTS_TOPIC": info.events_topic,
+        "TOKENTIDE_LOG_ID": info.log_id,
+        "TOKENTIDE_DATA_DIR": info.data_dir,
+        # Several workers can not share one port; each says in its log which one it took.
+        "TOKENTIDE_HTTP_PORT": "0",
+    }
+
+
+def _migrate(port: int) -> None:
+    import clickhouse_connect
+
+    from tokentide_jobs.io.schema.migrations import migrate
+
+    client = clickhouse_connect.get_client(host=LOOPBACK, port=port)
+    try:
+        migrate(client)
+    finally:
+        client.close()
+
+
+async def _prepare_topics(bootstrap: str, report: Reporter) -> str:
+    outcome = await ensure_topics(bootstrap)
+    for difference in outcome.differing:
+        report.note(str(difference))
+    return await topic_log_id(bootstrap, EVENTS.name)
+
+
+def _run(work: Coroutine[Any, Any, str]) -> str:
+    """Run it on an event loop of its own, also when the caller sits in one."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, work).result()

@@ -1,0 +1,64 @@
+"""Before a broker that keeps its log in memory stops: let the workers read what it holds.
+
+What a producer was told is stored must not vanish with an orderly stop. The wait is bounded: a stop
+must end. What is left by then is counted, so that it can be said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import closing
+from typing import Final
+
+from tokentide_jobs.embedded.stack.discovery import StackInfo
+from tokentide_jobs.errors import PipelineError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.io.kafka.admin import topic_log_id
+from tokentide_jobs.io.kafka.offsets import end_offsets
+from tokentide_schemas.topics import OTLP
+
+__all__ = ["unread_records"]
+
+_LOOK_EVERY_S: Final = 0.1
+_ANSWER_S: Final = 2.0
+"""How long broker and ClickHouse may take to answer; both are on this machine."""
+
+
+def unread_records(info: StackInfo, patience_s: float, database: str = "tokentide") -> int | None:
+    """Wait until the ledger has reached the end that the log has now.
+
+    Must not be called in a running event loop.
+
+    Args:
+        info: Addresses and log of a stack with ClickHouse.
+        patience_s: How long to wait at most; 0 looks once.
+        database: Where the ledger is.
+
+    Returns:
+        How many records no finished batch holds; None when broker or ClickHouse does not answer.
+    """
+    give_up_at = time.monotonic() + patience_s
+    try:
+        # Records that arrive from now on are not waited for: their senders see the broker go.
+        logs = asyncio.run(asyncio.wait_for(_logs(info), _ANSWER_S))
+        with closing(ClickHouse(info.clickhouse_url, database, timeout_s=_ANSWER_S)) as store:
+            ledger = LedgerStore(store)
+            while True:
+                unread = 0
+                for (log_id, topic), ends in logs.items():
+                    done = ledger.positions(log_id, topic)
+                    unread += sum(max(0, end - done.get(part, 0)) for part, end in ends.items())
+                if not unread or time.monotonic() >= give_up_at:
+                    return unread
+                time.sleep(_LOOK_EVERY_S)
+    except (PipelineError, TimeoutError):
+        return None
+
+
+async def _logs(info: StackInfo) -> dict[tuple[str, str], dict[int, int]]:
+    """Return where every log that workers read ends now: by (log id, topic), by partition."""
+    otlp_id = await topic_log_id(info.kafka, OTLP.name)
+    logs = {info.events_topic: info.log_id, OTLP.name: otlp_id}
+    return {(log_id, topic): await end_offsets(info.kafka, topic) for topic, log_id in logs.items()}

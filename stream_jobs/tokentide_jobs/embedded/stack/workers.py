@@ -1,0 +1,82 @@
+"""The ingest workers of the stack: N copies of one command, brought back when they die.
+
+A worker may be killed at any instruction without harm (the ledger sees to that), so bringing it
+back is all that supervision has to do; how a worker is made is the caller's business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
+from tokentide_jobs.embedded.processes.restart import RestartSchedule
+
+__all__ = ["WorkerPool"]
+
+
+class WorkerPool:
+    """Supervised workers; `tend` is called often and from one thread."""
+
+    def __init__(
+        self,
+        count: int,
+        command: Sequence[str],
+        *,
+        log_dir: Path,
+        env: Mapping[str, str],
+        notify: Callable[[str], None],
+    ) -> None:
+        self._children = [
+            ChildProcess(
+                f"worker-{number}",
+                command,
+                log_path=log_dir / f"worker-{number}.log",
+                env=env,
+            )
+            for number in range(1, count + 1)
+        ]
+        self._schedules = [RestartSchedule() for _ in self._children]
+        self._notify = notify
+
+    def start(self) -> None:
+        """Start all; does not wait until they read."""
+        for child, schedule in zip(self._children, self._schedules, strict=True):
+            child.start()
+            schedule.started(time.monotonic())
+
+    def tend(self) -> bool:
+        """Start again what died and whose turn has come; returns whether anything was started."""
+        any_started = False
+        for child, schedule in zip(self._children, self._schedules, strict=True):
+            if child.exit_code is None:
+                continue
+            is_news = not schedule.is_waiting
+            wait_s = schedule.died(time.monotonic())
+            if is_news:
+                self._notify(
+                    f"{child.name} ended ({_reason(child.exit_code)}), starting it again in "
+                    f"{wait_s:.1f} s; see {child.log_path}"
+                )
+            if wait_s == 0.0:
+                child.start()
+                schedule.started(time.monotonic())
+                any_started = True
+        return any_started
+
+    def records(self) -> list[ChildRecord]:
+        """Identities of the workers that run."""
+        return [found for child in self._children if (found := child.record()) is not None]
+
+    def stop(self, deadline_s: float) -> None:
+        """Ask all at once, then wait for each; by force once the common deadline has passed."""
+        give_up_at = time.monotonic() + deadline_s
+        for child in self._children:
+            child.ask_to_stop()
+        for child in self._children:
+            child.stop(max(0.0, give_up_at - time.monotonic()))
+
+
+def _reason(exit_code: int) -> str:
+    return f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"

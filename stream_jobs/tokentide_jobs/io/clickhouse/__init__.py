@@ -1,0 +1,1 @@
+"""ClickHouse: the client, its errors, and what is kept there."""

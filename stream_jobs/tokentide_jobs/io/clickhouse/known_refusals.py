@@ -1,0 +1,50 @@
+"""Dead letters in ClickHouse: how they are written, and which rows a batch already gave up.
+
+The second is what keeps a replay exact: rows that the store refused once are left out by everybody
+who writes that batch again, even when the table could hold them by now.
+"""
+
+# ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from tokentide_jobs.core.batch.ledger import Intent
+from tokentide_jobs.core.outcome.outcome import REFUSED_BY_STORE, RefusedRow
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+
+__all__ = ["DEAD_LETTERS", "known_refusals", "letters_to_arrow"]
+
+DEAD_LETTERS: Final = "dead_letters"
+
+
+def letters_to_arrow(letters: pl.DataFrame) -> pa.Table:
+    """Return the Arrow form in which ClickHouse reads `dead_letters`."""
+    return letters.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def known_refusals(store: ClickHouse, intent: Intent) -> tuple[RefusedRow, ...]:
+    """Return the rows of this batch that were given up before, in order of their places."""
+    log = intent.log
+    rows = store.rows(
+        f"SELECT field, _offset, _idx, any(detail) FROM `{store.database}`.`{DEAD_LETTERS}` "
+        "WHERE log_id = {log_id:String} AND _topic = {topic:String} "
+        "AND _partition = {part:Int32} "
+        "AND _offset >= {start:Int64} AND _offset < {end:Int64} AND reason = {reason:String} "
+        "GROUP BY field, _offset, _idx ORDER BY _offset, _idx",
+        {
+            "log_id": log.log_id,
+            "topic": log.topic,
+            "part": log.partition,
+            "start": intent.start,
+            "end": intent.end,
+            "reason": REFUSED_BY_STORE,
+        },
+    )
+    return tuple(
+        RefusedRow(str(table), int(offset), int(idx), str(detail))
+        for table, offset, idx, detail in rows
+    )

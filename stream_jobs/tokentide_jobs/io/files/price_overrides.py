@@ -1,0 +1,289 @@
+"""The overrides file: negotiated, self-hosted and corrected prices in YAML.
+
+The file is taken whole or refused whole: every bad entry is reported with file, line and reason in
+one error, so that nobody runs on half of his prices. Numbers are read from the text as decimals;
+no price ever passes through a float.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from tokentide_jobs.core.price.bill import UNITS_IN_OTHER
+from tokentide_jobs.core.price.cards import DAY_US, MAX_RATE_PICO_USD, Override, Rate, rate_pico_usd
+from tokentide_jobs.core.price.units import LEAVES, UNIT_DENOMINATORS
+from tokentide_jobs.core.price.vocabulary import Call, tier_context
+from tokentide_jobs.errors import ConfigError
+
+__all__ = ["parse_overrides"]
+
+_CONTEXT_FIELDS = ("service_tier", "processing", "speed", "inference_geo")
+_FIELDS = (
+    "provider",
+    "model",
+    "tenant",
+    "valid_from",
+    "valid_to",
+    "rates",
+    "multiplier",
+    "reason",
+    *_CONTEXT_FIELDS,
+)
+_DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?([eE]-?\d{1,2})?")
+_MAX_MULTIPLIER = Decimal(1_000)
+_MAX_BYTES = 4 << 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_BILLED_UNITS = UNITS_IN_OTHER.union(*(leaf.chain for leaf in LEAVES))
+"""Units some part of an event is billed under; a rate for any other would never be used."""
+_QUOTED = {key: found for key, found in UNIT_DENOMINATORS.items() if found[0] in _BILLED_UNITS}
+_RATE_KEYS: dict[str, tuple[str, int]] = (
+    _QUOTED
+    | {key.removesuffix("_mtok"): found for key, found in _QUOTED.items()}
+    | {unit: (unit, per) for unit, per in _QUOTED.values() if unit.endswith("_tokens")}
+)
+"""`input_mtok` as genai-prices writes it; `input` and `input_tokens` mean the same."""
+
+
+@dataclass
+class _Problems:
+    """Everything wrong with one file."""
+
+    name: str
+    found: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, node: Node, reason: str) -> None:
+        self.found.append((node.start_mark.line + 1, reason))
+
+    def raise_if_any(self) -> None:
+        if self.found:
+            raise _refused([f"{self.name}:{line}: {why}" for line, why in sorted(self.found)])
+
+
+def _refused(problems: list[str]) -> ConfigError:
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    summary = f"price overrides refused, {count}; no entry of the file is used:"
+    return ConfigError("\n".join((summary, *problems)))
+
+
+def parse_overrides(content: bytes, name: str) -> tuple[Override, ...]:
+    """Read an overrides file.
+
+    Args:
+        content: The file's bytes.
+        name: Its name, for messages.
+
+    Raises:
+        ConfigError: At least one entry is bad; the message lists every problem with its line.
+    """
+    problems = _Problems(name)
+    root = _compose(content, name)
+    if root is None:
+        return ()
+    entries = _entries(root, problems)
+    overrides = tuple(
+        override for entry in entries if (override := _override(entry, problems)) is not None
+    )
+    problems.raise_if_any()
+    return overrides
+
+
+def _compose(content: bytes, name: str) -> Node | None:
+    if len(content) > _MAX_BYTES:
+        raise _refused([f"{name}:1: larger than {_MAX_BYTES:,} bytes"])
+    try:
+        return yaml.compose(content, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise _refused([f"{name}:{line}: not valid YAML: {reason}"]) from error
+
+
+def _entries(root: Node, problems: _Problems) -> list[Node]:
+    """Accept a list of entries, or a mapping with one key, `overrides`."""
+    if isinstance(root, SequenceNode):
+        return list(root.value)
+    if isinstance(root, MappingNode):
+        fields = _mapping(root, ("overrides",), "the file", problems)
+        listed = fields.get("overrides")
+        if isinstance(listed, SequenceNode):
+            return list(listed.value)
+        if listed is None or (isinstance(listed, ScalarNode) and listed.value in ("", "null")):
+            return []
+        problems.add(listed, "overrides: expected a list of entries")
+        return []
+    if isinstance(root, ScalarNode) and root.value in ("", "null"):
+        return []
+    problems.add(root, "expected `overrides:` with a list of entries")
+    return []
+
+
+def _mapping(
+    node: Node, known: tuple[str, ...], where: str, problems: _Problems
+) -> dict[str, Node]:
+    if not isinstance(node, MappingNode):
+        problems.add(node, f"{where}: expected fields `name: value`")
+        return {}
+    fields: dict[str, Node] = {}
+    for key_node, value in node.value:
+        key = str(key_node.value)
+        if key not in known:
+            problems.add(key_node, f"{key}: unknown in {where}; known: {', '.join(known)}")
+        elif key in fields:
+            problems.add(key_node, f"{key}: given twice")
+        else:
+            fields[key] = value
+    return fields
+
+
+def _override(node: Node, problems: _Problems) -> Override | None:
+    before = len(problems.found)
+    fields = _mapping(node, _FIELDS, "an entry", problems)
+    texts = {
+        key: _text(key, fields[key], problems)
+        for key in ("provider", "model", "tenant", "reason", *_CONTEXT_FIELDS)
+        if key in fields
+    }
+    if isinstance(node, MappingNode):
+        for required in ("provider", "model", "reason"):
+            if required not in fields:
+                problems.add(node, f"{required}: missing")
+        if ("rates" in fields) == ("multiplier" in fields):
+            problems.add(node, "give either rates or multiplier, and only one of them")
+    valid_from = _instant("valid_from", fields, problems)
+    valid_to = _instant("valid_to", fields, problems)
+    if valid_from is not None and valid_to is not None and valid_to <= valid_from:
+        problems.add(fields["valid_to"], "valid_to: not after valid_from (it is exclusive)")
+    rates = _rates(fields["rates"], problems) if "rates" in fields else {}
+    multiplier = _multiplier(fields["multiplier"], problems) if "multiplier" in fields else ""
+    if len(problems.found) > before:
+        return None
+    context = tier_context(Call(**{key: texts[key] for key in _CONTEXT_FIELDS if key in texts}))
+    return Override(
+        line=node.start_mark.line + 1,
+        provider=texts["provider"].lower(),
+        model=texts["model"].lower(),
+        tenant=texts.get("tenant", "*"),
+        valid_from_us=valid_from,
+        valid_to_us=valid_to,
+        context=context,
+        rates=rates,
+        multiplier=multiplier,
+        reason=texts["reason"],
+    )
+
+
+def _text(key: str, node: Node, problems: _Problems) -> str:
+    if not isinstance(node, ScalarNode) or not node.value.strip() or len(node.value) > 512:
+        problems.add(node, f"{key}: expected a text of 1 to 512 characters")
+        return ""
+    standard = key in _CONTEXT_FIELDS and not tier_context(Call(**{key: node.value}))
+    if standard:
+        problems.add(
+            node,
+            f"{key}: {node.value!r} is the standard service; leave {key} out and the entry "
+            "holds for every tier",
+        )
+    return str(node.value).strip()
+
+
+def _instant(key: str, fields: dict[str, Node], problems: _Problems) -> int | None:
+    """Read a UTC date or a timestamp as epoch microseconds."""
+    node = fields.get(key)
+    if node is None or (isinstance(node, ScalarNode) and node.value in ("", "null", "~")):
+        return None
+    text = node.value.strip() if isinstance(node, ScalarNode) else ""
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            return (date.fromisoformat(text) - date(1970, 1, 1)).days * DAY_US
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        problems.add(node, f"{key}: {text!r} is no date (2026-01-31) or time with zone")
+        return None
+    if moment.tzinfo is None:
+        problems.add(node, f"{key}: {text!r} has no time zone; append Z for UTC")
+        return None
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _rates(node: Node, problems: _Problems) -> dict[str, Rate]:
+    if not isinstance(node, MappingNode) or not node.value:
+        problems.add(node, "rates: expected at least one `input_mtok: USD per million tokens`")
+        return {}
+    rates: dict[str, Rate] = {}
+    for key_node, value in node.value:
+        key = str(key_node.value)
+        if key not in _RATE_KEYS:
+            known = ", ".join(sorted(_QUOTED))
+            problems.add(key_node, f"rates.{key}: unknown unit; known: {known}")
+            continue
+        unit, per = _RATE_KEYS[key]
+        if unit in rates:
+            problems.add(key_node, f"rates.{key}: {unit} has a rate already")
+            continue
+        rate = _rate(key, value, per, problems)
+        if rate is not None:
+            rates[unit] = rate
+    return rates
+
+
+def _rate(key: str, node: Node, per: int, problems: _Problems) -> Rate | None:
+    """Read one rate: a number, or `{base: 3, above: {200000: 6}}` for long-context prices."""
+    if not isinstance(node, MappingNode):
+        base = _pico_usd(f"rates.{key}", node, per, problems)
+        return None if base is None else Rate(base)
+    fields = _mapping(node, ("base", "above"), f"rates.{key}", problems)
+    if set(fields) != {"base", "above"} or not isinstance(fields["above"], MappingNode):
+        problems.add(node, f"rates.{key}: expected {{base: RATE, above: {{INPUT_TOKENS: RATE}}}}")
+        return None
+    base = _pico_usd(f"rates.{key}.base", fields["base"], per, problems)
+    tiers: dict[int, int] = {}
+    for start_node, value in fields["above"].value:
+        start = str(start_node.value).replace("_", "")
+        rate = _pico_usd(f"rates.{key}.above.{start}", value, per, problems)
+        if not re.fullmatch(r"\d{1,12}", start) or int(start) in tiers:
+            problems.add(start_node, f"rates.{key}.above: {start!r} is no new number of tokens")
+        elif rate is not None:
+            tiers[int(start)] = rate
+    return None if base is None else Rate(base, tuple(sorted(tiers.items())))
+
+
+def _pico_usd(where: str, node: Node, per: int, problems: _Problems) -> int | None:
+    number = _decimal(where, node, problems)
+    if number is None:
+        return None
+    exact = number * 10**12 / per
+    if exact > MAX_RATE_PICO_USD:
+        problems.add(node, f"{where}: {number} USD is more than 1,000 USD for a single unit")
+        return None
+    if per == 1_000_000 and exact != exact.to_integral_value():
+        problems.add(node, f"{where}: {number} has more than six decimals: finer than pico-USD")
+        return None
+    return rate_pico_usd(number, per)
+
+
+def _multiplier(node: Node, problems: _Problems) -> str:
+    number = _decimal("multiplier", node, problems)
+    if number is not None and number > _MAX_MULTIPLIER:
+        problems.add(node, f"multiplier: {number} is more than {_MAX_MULTIPLIER}")
+        return ""
+    return "" if number is None else str(number)
+
+
+def _decimal(where: str, node: Node, problems: _Problems) -> Decimal | None:
+    text = node.value.strip() if isinstance(node, ScalarNode) else "a list or mapping"
+    try:
+        if _DECIMAL.fullmatch(text):
+            return Decimal(text)
+    except InvalidOperation:
+        pass
+    problems.add(node, f"{where}: {text!r} is no decimal number of zero or more")
+    return None

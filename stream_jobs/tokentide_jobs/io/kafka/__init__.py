@@ -1,0 +1,1 @@
+"""Kafka: clients, administration, offsets, and what ingest publishes."""

@@ -1,0 +1,145 @@
+"""Where the log of a topic begins and ends, the same on every broker.
+
+The end is the high watermark of a Fetch answer and not what ListOffsets says: Tansu answers
+ListOffsets with the *first* offset of the last batch plus one, which would hide every record of a
+batch but its first from `verify` and from lag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.errors import UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.offset import OffsetRequest
+
+from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.io.kafka.clients import admin_client, plain_client, unreadable_topic
+
+__all__ = ["OffsetRange", "end_offsets", "offset_ranges", "start_offsets"]
+
+_EARLIEST, _LATEST = -2, -1
+_CONSUMER = -1
+_READ_UNCOMMITTED = 0
+_FETCH_WAIT_MS = 20
+"""Kafka answers at once, since no bytes are asked for; Tansu answers nothing at all to 0 ms."""
+
+_DEADLINE_S = 10.0
+_PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetRange:
+    """What one partition holds: offsets [start, end)."""
+
+    start: int
+    end: int
+
+
+async def offset_ranges(
+    bootstrap: str, topic: str, *, is_new: bool = False
+) -> dict[int, OffsetRange]:
+    """What every partition of a topic holds now, by partition.
+
+    Args:
+        bootstrap: `host:port`, several separated by commas.
+        topic: An existing topic; asking never creates one.
+        is_new: It was created a moment ago: wait until the brokers know it and can take records.
+
+    Raises:
+        ServiceUnreachable: No broker answers, or a partition has no leader for ten seconds.
+        ConfigError: There is no such topic.
+    """
+    give_up_at = time.monotonic() + _DEADLINE_S
+    while True:
+        partitions, found = await _ask_leaders(bootstrap, topic)
+        if partitions and found.keys() == partitions:
+            return dict(sorted(found.items()))
+        if partitions is None and not is_new:
+            raise unreadable_topic(bootstrap, topic, UnknownTopicOrPartitionError.errno)
+        if time.monotonic() > give_up_at:
+            raise ServiceUnreachable(
+                f"partitions {sorted((partitions or set()) - found.keys())} of {topic} have no "
+                f"leader that answers at {bootstrap}: look at the brokers"
+            )
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """The offset the next record will get, by partition; raises as `offset_ranges` does."""
+    ranges = await offset_ranges(bootstrap, topic)
+    return {partition: held.end for partition, held in ranges.items()}
+
+
+async def start_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """Offset of the oldest record kept, by partition; raises as `offset_ranges` does."""
+    ranges = await offset_ranges(bootstrap, topic)
+    return {partition: held.start for partition, held in ranges.items()}
+
+
+async def _ask_leaders(
+    bootstrap: str, topic: str
+) -> tuple[set[int] | None, dict[int, OffsetRange]]:
+    """All partitions (None: no such topic), and the ranges of those whose leader answered."""
+    leaders: dict[int, list[int]] = defaultdict(list)
+    async with admin_client(bootstrap) as admin:
+        # All topics are listed: asking for one by name creates it on brokers that allow that.
+        described = {found["topic"]: found for found in await admin.describe_topics()}
+    if topic not in described:
+        return None, {}
+    partitions = {part["partition"] for part in described[topic]["partitions"]}
+    for part in described[topic]["partitions"]:
+        if part["leader"] >= 0:
+            leaders[part["leader"]].append(part["partition"])
+    found: dict[int, OffsetRange] = {}
+    async with plain_client(bootstrap) as client:
+        for leader, led in leaders.items():
+            starts = await _listed(client, leader, topic, led, _EARLIEST)
+            listed = await _listed(client, leader, topic, led, _LATEST)
+            ends = await _watermarks(client, leader, topic, listed)
+            found |= {
+                partition: OffsetRange(starts[partition], ends[partition])
+                for partition in starts.keys() & ends.keys()
+            }
+    return partitions, found
+
+
+async def _listed(
+    client: Any, leader: int, topic: str, partitions: Iterable[int], when: int
+) -> dict[int, int]:
+    wanted = [(topic, [(partition, when) for partition in partitions])]
+    answer = await client.send(leader, OffsetRequest(_CONSUMER, _READ_UNCOMMITTED, wanted))
+    return {
+        partition: offset
+        for _topic, rows in answer.topics
+        for partition, error_code, _time, offset in rows
+        if _is_answer(topic, error_code)
+    }
+
+
+async def _watermarks(
+    client: Any, leader: int, topic: str, listed: dict[int, int]
+) -> dict[int, int]:
+    if not listed:
+        return {}
+    wanted = [(topic, [(partition, offset, 1) for partition, offset in listed.items()])]
+    request = FetchRequest(_FETCH_WAIT_MS, 0, 1, _READ_UNCOMMITTED, wanted)
+    answer = await client.send(leader, request)
+    return {
+        partition: watermark
+        for _topic, rows in answer.topics
+        for partition, error_code, watermark, *_rest in rows
+        if _is_answer(topic, error_code)
+    }
+
+
+def _is_answer(topic: str, error_code: int) -> bool:
+    """False for what passes by itself: a new or moving leader does not know its log yet."""
+    if error_code and not for_code(error_code).retriable:
+        raise unreadable_topic("the partition's leader", topic, error_code)
+    return not error_code

@@ -1,0 +1,171 @@
+"""What ingest sends to Kafka: dead letters and window deltas, acknowledged before a batch is done.
+
+Both may be sent again after a crash, so both carry the coordinates that tell a repetition: a dead
+letter those of its event, a delta those of its batch and chunk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Coroutine, Iterator
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from tokentide_jobs.core.batch.ledger import Intent
+from tokentide_jobs.core.window.fold import DIMENSIONS
+from tokentide_jobs.errors import RetriableSinkError
+from tokentide_jobs.io.clickhouse.client import to_ipc
+from tokentide_schemas.topics import DEADLETTER, WINDOWS
+
+__all__ = ["KafkaPublisher", "delta_chunks"]
+
+Headers = list[tuple[str, bytes]]
+
+_CHUNK_BYTES: Final = 900_000
+"""Below the smallest usual limit of a record (1 MB)."""
+
+_LETTER_BYTES: Final = 3_500_000
+"""Longer events are cut in the topic; the table keeps every byte."""
+
+_SEND_TIMEOUT_S: Final = 60.0
+
+
+class KafkaPublisher:
+    """Publishes from worker threads through one producer that lives on an event loop.
+
+    Args:
+        bootstrap: Brokers.
+        loop: The loop the producer lives on; it must not be the caller's.
+    """
+
+    def __init__(self, bootstrap: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._bootstrap = bootstrap
+        self._loop = loop
+        self._producer: AIOKafkaProducer | None = None
+        self._partitions: list[int] = []
+
+    async def start(self) -> None:
+        """Connect. A lost connection is re-established by the producer itself."""
+        # Without idempotence: readers know repetitions by their coordinates, and not every broker
+        # offers it.
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            # Deltas are Arrow streams with LZ4 buffers already; aiokafka's own lz4, of level 9,
+            # took a tenth of the worker's CPU to save nothing.
+            compression_type=None,
+            max_request_size=DEADLETTER.max_message_bytes,
+            linger_ms=2,
+        )
+        await producer.start()
+        self._partitions = sorted(await producer.partitions_for(WINDOWS.name))
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Flush and disconnect; safe to call twice."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    def publish_dead_letters(self, letters: pl.DataFrame, intent: Intent) -> None:
+        """Send refused events, one a record: their bytes, and the reason in the headers.
+
+        Raises:
+            RetriableSinkError: The broker does not have all of them.
+        """
+        self._wait(self._send_letters(letters, intent))
+
+    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
+        """Send window deltas, one record a partition (several when large); raises as above."""
+        records: list[tuple[int | None, bytes, bytes, Headers]] = []
+        key = intent.write_token("windows").encode()
+        for place, chunk, value in delta_chunks(deltas, len(self._partitions)):
+            headers = [*_coordinates(intent, "windows.v1"), ("chunk", str(chunk).encode())]
+            records.append((self._partitions[place], key, value, headers))
+        self._wait(self._send_all(WINDOWS.name, records))
+
+    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            future.result(_SEND_TIMEOUT_S)
+        except (KafkaError, TimeoutError, OSError) as exc:
+            future.cancel()
+            raise RetriableSinkError(f"Kafka: {exc!r}") from exc
+
+    async def _send_letters(self, letters: pl.DataFrame, intent: Intent) -> None:
+        log = intent.log
+        records: list[tuple[int | None, bytes, bytes, Headers]] = []
+        for row in letters.iter_rows(named=True):
+            key = f"{log.topic}/{log.partition}/{row['_offset']}/{row['_idx']}"
+            headers = _coordinates(intent, "deadletter.v1")
+            headers += [(name, row[name].encode()) for name in ("reason", "field", "detail")]
+            headers += [(name, str(row[f"_{name}"]).encode()) for name in ("offset", "idx")]
+            if len(row["value"]) > _LETTER_BYTES:
+                headers.append(("cut", str(len(row["value"])).encode()))
+            records.append((None, key.encode(), row["value"][:_LETTER_BYTES], headers))
+        await self._send_all(DEADLETTER.name, records)
+
+    async def _send_all(
+        self, topic: str, records: list[tuple[int | None, bytes, bytes, Headers]]
+    ) -> None:
+        producer = self._connected()
+        sent = [
+            await producer.send(topic, value, key=key, partition=partition, headers=headers)
+            for partition, key, value, headers in records
+        ]
+        await asyncio.gather(*sent)
+
+    def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            raise RetriableSinkError("Kafka: the producer is not connected")
+        return self._producer
+
+
+def delta_chunks(deltas: pa.Table, partitions: int) -> Iterator[tuple[int, int, bytes]]:
+    """Cut rows of `windows_10s` into records: yields (partition, chunk number, Arrow stream).
+
+    A series always goes to the same partition, whatever the version of any library: its number is
+    the CRC-32 of the dimensions, modulo the number of partitions.
+    """
+    dimensions = pl.DataFrame(deltas.select(DIMENSIONS))
+    series = dimensions.select(pl.concat_str(pl.all().cast(pl.String), separator="\x1f"))
+    crcs = [zlib.crc32(name.encode()) for name in series.to_series().to_list()]
+    homes = np.array(crcs, np.int64) % partitions
+    # Sorted once: a slice of an Arrow table costs nothing, a filter all its columns. Stable, so
+    # that a repeated batch has the same rows in the same chunks.
+    rows = deltas.take(np.argsort(homes, kind="stable"))
+    start = 0
+    for partition, size in enumerate(np.bincount(homes, minlength=partitions).tolist()):
+        if size:
+            for chunk, value in enumerate(_fitting(rows.slice(start, size))):
+                yield partition, chunk, value
+        start += size
+
+
+def _fitting(rows: pa.Table) -> Iterator[bytes]:
+    value = to_ipc(rows, compress=True)
+    if len(value) <= _CHUNK_BYTES or rows.num_rows == 1:
+        yield bytes(value)
+        return
+    middle = rows.num_rows // 2
+    yield from _fitting(rows.slice(0, middle))
+    yield from _fitting(rows.slice(middle))
+
+
+def _coordinates(intent: Intent, schema: str) -> Headers:
+    log = intent.log
+    fields = {
+        "schema": schema,
+        "log_id": log.log_id,
+        "topic": log.topic,
+        "partition": log.partition,
+        "start": intent.start,
+        "end": intent.end,
+    }
+    return [(name, str(value).encode()) for name, value in fields.items()]

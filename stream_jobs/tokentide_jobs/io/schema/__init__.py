@@ -1,0 +1,1 @@
+"""The SQL files, and how a database is brought to the state they describe."""

@@ -1,0 +1,258 @@
+"""Brings a ClickHouse database to the state the SQL files describe, however often it is run.
+
+Numbered migrations run once, in order, and never change afterwards; functions and views are
+replaced whenever their file changes. Several workers may do this at the same moment: every
+statement is idempotent, a lost race is retried, and the version row is written by the first only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.schema.retention import retention_statements
+from tokentide_jobs.io.schema.sql_files import sql_root
+from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+__all__ = ["Applied", "Script", "create_roles", "load_scripts", "migrate"]
+
+_NUMBERED = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_RACE_CODES: Final = frozenset({44, 57, 60, 82, 517, 521, 609, 741})
+"""Another worker created, replaced or renamed the same object at this instant (column, table or
+database or function exists already, table not there for the moment): the statement is repeated."""
+_RACE_ATTEMPTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One SQL file.
+
+    Attributes:
+        name: Path below sql/: `migrations/0002_raw_events.sql`.
+        text: As written, placeholders unfilled.
+        once: A numbered migration, which must not change once applied; else replaced when it does.
+    """
+
+    name: str
+    text: str
+    once: bool
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text, hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One file that was run, or with dry_run would be.
+
+    Attributes:
+        name: Path below sql/.
+        checksum: SHA-256 of the file.
+        statements: As sent to the server, placeholders filled.
+        duration_ms: Time they took, 0 for a dry run.
+    """
+
+    name: str
+    checksum: str
+    statements: tuple[str, ...]
+    duration_ms: int
+
+
+def load_scripts(root: Path | None = None) -> list[Script]:
+    """Return every script in the order of application: migrations, functions, views.
+
+    Raises:
+        ConfigError: A migration is not named `NNNN_name.sql`, or a number is used twice.
+    """
+    root = root or sql_root()
+    scripts: list[Script] = []
+    numbers: dict[str, str] = {}
+    for path in sorted((root / "migrations").glob("*.sql")):
+        match = _NUMBERED.fullmatch(path.name)
+        if match is None:
+            raise ConfigError(f"{path}: name it NNNN_what_it_does.sql (four digits, lower case)")
+        if other := numbers.get(match.group(1)):
+            raise ConfigError(f"{path}: number {match.group(1)} is taken by {other}: renumber one")
+        numbers[match.group(1)] = path.name
+        scripts.append(Script(f"migrations/{path.name}", path.read_text("utf-8"), once=True))
+    for folder in ("functions", "views"):
+        for path in sorted((root / folder).glob("*.sql")):
+            scripts.append(Script(f"{folder}/{path.name}", path.read_text("utf-8"), once=False))
+    return scripts
+
+
+def migrate(
+    client: Client,
+    database: str = "tokentide",
+    *,
+    cluster: str | None = None,
+    dry_run: bool = False,
+    root: Path | None = None,
+) -> list[Applied]:
+    """Apply what the database lacks and return it; an empty list means it was up to date.
+
+    Blocks until done; safe to call again and from several workers at once. A file that the
+    database knows and this installation lacks is left alone, so that older workers keep running
+    while newer ones are rolled out.
+
+    Args:
+        client: Any clickhouse-connect client; its default database does not matter.
+        database: Name of the database, created if absent.
+        cluster: Name of the cluster; None is a single node.
+        dry_run: Change nothing, return what would run.
+        root: Folder with the SQL files, default the packaged one.
+
+    Raises:
+        ConfigError: An applied migration was changed, or a name or placeholder is wrong.
+        clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
+    """
+    target = Target(database, cluster)
+    root = root or sql_root()
+    scripts = load_scripts(root)
+    bootstrap = Script("bootstrap.sql", (root / "bootstrap.sql").read_text("utf-8"), once=False)
+    known = _known(client, database)
+    done: list[Applied] = []
+    if known is None:
+        statements = _statements(bootstrap.text, target, bootstrap.name)
+        if not dry_run:
+            for statement in statements:
+                _execute(client, statement, bootstrap.name)
+        done.append(Applied(bootstrap.name, bootstrap.checksum, statements, 0))
+        known = {}
+    for script in scripts:
+        if not _is_due(script, known):
+            continue
+        statements = _statements(script.text, target, script.name)
+        started = time.monotonic()
+        if not dry_run:
+            for statement in statements:
+                _execute(client, statement, script.name)
+        duration_ms = 0 if dry_run else round((time.monotonic() - started) * 1000)
+        applied = Applied(script.name, script.checksum, statements, duration_ms)
+        if not dry_run:
+            _record(client, database, applied, position=len(known.get(script.name, ())))
+        done.append(applied)
+    if not dry_run and "migrations/0007_tenant_retention.sql" in {s.name for s in scripts}:
+        for statement in retention_statements(client, target):
+            _execute(client, statement, "migrations/0007_tenant_retention.sql")
+            done.append(Applied("tenant_retention", "", (statement,), 0))
+    return done
+
+
+def create_roles(
+    client: Client,
+    database: str = "tokentide",
+    *,
+    cluster: str | None = None,
+    dry_run: bool = False,
+    root: Path | None = None,
+) -> list[Applied]:
+    """Create or replace the roles, profiles, quotas and row policies of `sql/roles/`.
+
+    Needs a server with access control and a user who may grant; repeating it changes nothing.
+
+    Args:
+        client: Any clickhouse-connect client.
+        database: Name of the database, migrated before.
+        cluster: Name of the cluster; None is a single node.
+        dry_run: Change nothing, return what would run.
+        root: Folder with the SQL files, default the packaged one.
+
+    Raises:
+        clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
+    """
+    target = Target(database, cluster)
+    done = []
+    for path in sorted(((root or sql_root()) / "roles").glob("*.sql")):
+        script = Script(f"roles/{path.name}", path.read_text("utf-8"), once=False)
+        statements = _statements(script.text, target, script.name)
+        if not dry_run:
+            for statement in statements:
+                _execute(client, statement, script.name)
+        done.append(Applied(script.name, script.checksum, statements, 0))
+    return done
+
+
+def _is_due(script: Script, known: Mapping[str, list[str]]) -> bool:
+    checksums = known.get(script.name)
+    if not checksums:
+        return True
+    if checksums[-1] == script.checksum:
+        return False
+    if script.once:
+        raise ConfigError(
+            f"sql/{script.name} was changed after it was applied"
+            f" (applied {checksums[-1][:12]}, file {script.checksum[:12]}):"
+            " restore the file and put the change into a new migration"
+        )
+    return True
+
+
+def _statements(text: str, target: Target, source: str) -> tuple[str, ...]:
+    return tuple(split_statements(render(text, target, source)))
+
+
+def _known(client: Client, database: str) -> dict[str, list[str]] | None:
+    """Checksums by file name, oldest first; None when there is no version table yet."""
+    if not int(str(client.command(f"EXISTS TABLE {database}.schema_migrations"))):
+        return None
+    rows = client.query(
+        f"SELECT name, checksum FROM {database}.schema_migrations"  # noqa: S608
+        " ORDER BY name, applied_at"
+    ).result_rows
+    known: dict[str, list[str]] = {}
+    for name, checksum in rows:
+        known.setdefault(str(name), []).append(str(checksum))
+    return known
+
+
+def _execute(client: Client, statement: str, source: str) -> None:
+    from clickhouse_connect.driver.exceptions import DatabaseError
+
+    for attempt in range(1, _RACE_ATTEMPTS + 1):
+        try:
+            client.command(statement)
+            return
+        except DatabaseError as exc:
+            if getattr(exc, "code", None) not in _RACE_CODES or attempt == _RACE_ATTEMPTS:
+                exc.add_note(f"in sql/{source}: {statement[:200]}")
+                raise
+            time.sleep(0.05 * attempt)
+
+
+def _record(client: Client, database: str, applied: Applied, position: int) -> None:
+    # The position keeps a view that returns to an earlier text from being taken for its old row.
+    token = f"migration/{database}/{applied.name}/{position}/{applied.checksum}"
+    client.insert(
+        "schema_migrations",
+        [
+            [
+                applied.name,
+                applied.checksum,
+                f"{socket.gethostname()}:{os.getpid()}",
+                len(applied.statements),
+                applied.duration_ms,
+            ]
+        ],
+        column_names=["name", "checksum", "applied_by", "statements", "duration_ms"],
+        database=database,
+        settings={
+            "async_insert": 0,
+            "deduplicate_blocks_in_dependent_materialized_views": 1,
+            "insert_deduplication_token": token,
+            "log_comment": token,
+        },
+    )

@@ -1,0 +1,241 @@
+"""The ingest job: a Faust agent that hands records to partitions, and the life around it.
+
+Wiring only. What happens to a batch is in `flush`, when it happens in `partition`, where reading
+begins in `core.batch.ledger`. Nothing is acknowledged to Kafka before its rows are stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from faust.types import TP, EventT, StreamT
+
+from tokentide_jobs.core.batch.ledger import LogPartition, locate
+from tokentide_jobs.core.batch.planner import Verdict
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.topics import partition_label
+from tokentide_jobs.errors import InvariantViolation
+from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
+from tokentide_jobs.jobs.ingest.flush import FlushTimes
+from tokentide_jobs.jobs.ingest.observer import Recorder
+from tokentide_jobs.jobs.ingest.partition import BatchWriter, PartitionWorker
+from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestConsumer
+from tokentide_jobs.jobs.runtime.health import Health
+from tokentide_jobs.jobs.runtime.log import log_event
+from tokentide_jobs.settings import Settings
+
+__all__ = ["IngestJob"]
+
+_log = logging.getLogger(__name__)
+
+_LEDGER_DEADLINE_S = 60.0
+"""Below Faust's own limit of 90 s, after which it would never look for positions again."""
+
+
+class IngestJob:
+    """One worker's partitions. Belongs to one event loop.
+
+    Args:
+        settings: Deadlines and names.
+        log_ids: The incarnation of every topic that is read.
+        writer: Writes batches.
+        recorder: Observes.
+        health: Shown at `/healthz` and `/readyz`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        log_ids: Mapping[str, str],
+        writer: BatchWriter,
+        recorder: Recorder,
+        health: Health,
+    ) -> None:
+        self.workers: dict[TP, PartitionWorker] = {}
+        self.stopped: set[TP] = set()
+        self._settings = settings
+        self._log_ids = log_ids
+        self._writer = writer
+        self._recorder = recorder
+        self._health = health
+        self._app: IngestApp | None = None
+        self._after_drain: Callable[[], Awaitable[None]] | None = None
+        self._stream: StreamT[bytes] | None = None
+        self._crash: asyncio.Future[None] | None = None
+        self._unacked: dict[TP, deque[tuple[int, EventT[bytes]]]] = defaultdict(deque)
+
+    def attach(self, app: IngestApp, after_drain: Callable[[], Awaitable[None]]) -> None:
+        """Add the agent and the hooks to the app; `after_drain` ends what the app uses."""
+        self._app = app
+        self._after_drain = after_drain
+        topic = app.topic(
+            *self._log_ids,
+            key_type=bytes,
+            key_serializer="raw",
+            value_type=bytes,
+            value_serializer="raw",
+        )
+
+        @app.agent(topic, name="ingest", concurrency=1)
+        async def ingest(stream: StreamT[bytes]) -> None:
+            self._stream = stream
+            unacknowledged: Any = stream  # its published type lacks `noack`
+            async for event in unacknowledged.noack().events():
+                await self.take(event)
+
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        app.on_before_shutdown.connect(self._on_shutdown, weak=False)
+
+    async def take(self, event: EventT[bytes]) -> None:
+        """Hand one Kafka record to its partition."""
+        message: Any = event.message
+        tp = message.tp
+        worker = self.workers.get(tp)
+        if worker is None:
+            return  # revoked meanwhile, or stopped: whoever owns it next reads it
+        stamp_ms = -1 if message.timestamp is None else round(message.timestamp * 1000)
+        value = message.value
+        record = Record(tp.partition, message.offset, stamp_ms, b"" if value is None else value)
+        if await worker.offer(record) is Verdict.KEPT:
+            self._unacked[tp].append((message.offset, event))
+
+    async def positions(self, assigned: set[TP]) -> Mapping[TP, int]:
+        """Return where to begin with each partition; start those that are new.
+
+        Raises:
+            RetriableSinkError: ClickHouse did not answer in time; the worker must leave the group.
+        """
+        begin: dict[TP, int] = {
+            tp: worker.planner.expected for tp, worker in self.workers.items() if tp in assigned
+        }
+        new = {tp for tp in assigned if tp not in begin and tp.topic in self._log_ids}
+        if not new:
+            return begin
+        ranges = {
+            topic: await offset_ranges(self._settings.kafka_bootstrap, topic)
+            for topic in sorted({tp.topic for tp in new})
+        }
+        committed = await self._consumer().committed(new)
+        ordered = sorted(new)
+        found = await asyncio.gather(
+            *(self._begin(tp, ranges[tp.topic][tp.partition], committed[tp]) for tp in ordered)
+        )
+        begin |= {tp: at for tp, at in zip(ordered, found, strict=True) if at is not None}
+        self._health.starting("")
+        return begin
+
+    async def read_again(self, log: LogPartition, offset: int) -> None:
+        """Deliver the records from `offset` on once more."""
+        await self._consumer().seek_partitions({TP(log.topic, log.partition): offset})
+
+    def pause(self, log: LogPartition) -> None:
+        """Fetch no more of this partition; what is under way is still delivered.
+
+        Faust's `pause_partitions` would drop records it has fetched; a full buffer does not.
+        """
+        self._consumer().on_buffer_full(TP(log.topic, log.partition))
+
+    def resume(self, log: LogPartition) -> None:
+        """Fetch again."""
+        self._consumer().on_buffer_drop(TP(log.topic, log.partition))
+
+    async def stored(self, log: LogPartition, end: int) -> None:
+        """Acknowledge everything before `end`, in order and without a pause in between.
+
+        Acks are only notes in memory until a commit reads them, on this same loop: as nothing here
+        waits, no commit can see half a batch.
+        """
+        tp = TP(log.topic, log.partition)
+        unacked = self._unacked[tp]
+        while unacked and unacked[0][0] < end:
+            _offset, event = unacked.popleft()
+            if self._stream is not None:
+                await self._stream.ack(event)
+        if tp in self.workers:
+            await self._consumer().commit()
+
+    async def _begin(self, tp: TP, available: OffsetRange, committed: int | None) -> int | None:
+        log = LogPartition(self._log_ids[tp.topic], tp.topic, tp.partition)
+        done_end, open_intent = await self._ledger_position(log)
+        try:
+            position = locate(done_end, open_intent, available.start, available.end, committed)
+        except InvariantViolation as exc:
+            self.stopped.add(tp)
+            label = partition_label(tp.topic, tp.partition)
+            self._health.partition_stopped(label, str(exc))
+            log_event(_log, logging.CRITICAL, "partition_stopped", partition=label, error=str(exc))
+            return None
+        self.stopped.discard(tp)
+        self._recorder.found(log, position.findings)
+        log_event(
+            _log,
+            logging.INFO,
+            "partition_assigned",
+            topic=log.topic,
+            partition=log.partition,
+            log_id=log.log_id,
+            start=position.start,
+            end=available.end,
+        )
+        worker = PartitionWorker(log, position, self._writer, self, self._recorder)
+        worker.on_failure(self._fail)
+        self.workers[tp] = worker
+        self._unacked[tp].clear()
+        return position.read_from
+
+    async def _ledger_position(self, log: LogPartition) -> Any:
+        stop = threading.Event()
+        deadline = asyncio.get_running_loop().call_later(_LEDGER_DEADLINE_S, stop.set)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._writer.executor,
+                lambda: self._writer.driver.call(
+                    "position", lambda: self._writer.ledger.position(log), stop, FlushTimes()
+                ),
+            )
+        finally:
+            deadline.cancel()
+
+    async def _on_revoked(self, *args: Any, **_kwargs: Any) -> None:
+        _app, revoked = args
+        leaving = {tp: self.workers.pop(tp) for tp in list(self.workers) if tp in revoked}
+        deadline_s = min(self._settings.drain_s, self._settings.session_timeout_ms / 1000 * 0.4)
+        started_s = time.monotonic()
+        await asyncio.gather(*(worker.abandon(deadline_s) for worker in leaving.values()))
+        for tp, worker in leaving.items():
+            self._unacked.pop(tp, None)
+            self._recorder.released(worker.log)
+        self.stopped.difference_update(revoked)
+        log_event(
+            _log,
+            logging.INFO,
+            "partitions_revoked",
+            partitions=sorted(partition_label(tp.topic, tp.partition) for tp in leaving),
+            took_s=round(time.monotonic() - started_s, 3),
+        )
+
+    async def _on_shutdown(self, *_args: Any, **_kwargs: Any) -> None:
+        self._health.starting("stopping")
+        await asyncio.gather(
+            *(worker.drain(self._settings.drain_s) for worker in self.workers.values())
+        )
+        if self._after_drain is not None:
+            await self._after_drain()
+
+    def _fail(self, exc: BaseException) -> None:
+        """A partition ended by an error that is no outage: end the worker, loudly."""
+        log_event(_log, logging.CRITICAL, "partition_failed", error=repr(exc))
+        assert self._app is not None
+        self._crash = asyncio.ensure_future(self._app.crash(exc))
+
+    def _consumer(self) -> IngestConsumer:
+        assert self._app is not None
+        consumer = self._app.consumer
+        assert isinstance(consumer, IngestConsumer)
+        return consumer

@@ -1,0 +1,126 @@
+"""Looks at the worker from outside every few seconds: lag, gauges, identity of the topic, watchdog.
+
+It asks the broker itself where the log ends. Faust's own lag is only refreshed by fetching, so it
+stands still exactly when something is stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Mapping
+
+from tokentide_jobs.core.record.topics import partition_label
+from tokentide_jobs.errors import ConfigError, ServiceUnreachable
+from tokentide_jobs.io.kafka.admin import topic_log_id
+from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
+from tokentide_jobs.jobs.ingest.agent import IngestJob
+from tokentide_jobs.jobs.ingest.observer import Recorder
+from tokentide_jobs.jobs.ingest.partition import PartitionWorker
+from tokentide_jobs.jobs.runtime.log import log_event
+from tokentide_jobs.jobs.runtime.memory import give_back
+from tokentide_jobs.jobs.runtime.metrics import Metrics
+from tokentide_jobs.jobs.runtime.watchdog import STUCK_EXIT_CODE, Watchdog
+from tokentide_jobs.settings import Settings
+
+__all__ = ["Monitor"]
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S = 5.0
+_TRIM_S = 30.0
+"""Between two times that memory is given back while a backlog is drained."""
+_BEAT_S = 1.0
+
+
+class Monitor:
+    """Watches one job; runs on the same loop.
+
+    Args:
+        settings: Broker and topic.
+        topic_ids: Identity of every topic when the worker started.
+        job: What is watched.
+        metrics: Where gauges go.
+        recorder: Refreshed with every look.
+        watchdog: Fed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topic_ids: Mapping[str, str],
+        job: IngestJob,
+        metrics: Metrics,
+        recorder: Recorder,
+        watchdog: Watchdog,
+    ) -> None:
+        self._settings = settings
+        self._topic_ids = topic_ids
+        self._job = job
+        self._metrics = metrics
+        self._recorder = recorder
+        self._watchdog = watchdog
+
+    async def run(self) -> None:
+        """Look every few seconds, until cancelled."""
+        beats = 0
+        while True:
+            self._watchdog.beat()
+            if beats % int(_EVERY_S / _BEAT_S) == 0:
+                is_behind = await self._look()
+                # While a backlog is drained the next batch would fault all of it in again.
+                if not is_behind or beats % int(_TRIM_S / _BEAT_S) == 0:
+                    await asyncio.to_thread(give_back)
+            beats += 1
+            await asyncio.sleep(_BEAT_S)
+
+    async def _look(self) -> bool:
+        """Show and feed what is watched; tell whether more waits than the next batches hold."""
+        self._recorder.tick()
+        self._metrics.set("tokentide_ingest_partitions", len(self._job.workers))
+        bootstrap, ranges, found = self._settings.kafka_bootstrap, {}, {}
+        try:
+            async with asyncio.timeout(_EVERY_S):
+                for topic in self._topic_ids:
+                    ranges[topic] = await offset_ranges(bootstrap, topic)
+                    found[topic] = await topic_log_id(bootstrap, topic)
+        except (ServiceUnreachable, ConfigError, TimeoutError, OSError) as exc:
+            # A broker that is away explains a standstill; a hung consumer would not look like this.
+            self._watchdog.progress()
+            log_event(_log, logging.WARNING, "kafka_not_answering", error=repr(exc))
+            return False
+        for topic, topic_id in found.items():
+            if topic_id != self._topic_ids[topic]:
+                # Its offsets begin anew: nothing this process believes about them holds any more.
+                log_event(_log, logging.CRITICAL, "topic_recreated", topic=topic, topic_id=topic_id)
+                os._exit(STUCK_EXIT_CODE)
+        waiting = 0
+        for worker in self._job.workers.values():
+            waiting += self._show(worker, ranges[worker.log.topic][worker.log.partition])
+        if waiting == 0:
+            self._watchdog.progress()
+        return any(worker.is_paused for worker in self._job.workers.values())
+
+    def _show(self, worker: PartitionWorker, available: OffsetRange) -> int:
+        """Set the gauges of one partition; return its lag where somebody should be working."""
+        label = partition_label(worker.log.topic, worker.log.partition)
+        now_ms = time.monotonic_ns() // 1_000_000
+        lag = max(0, available.end - max(worker.position, available.start))
+        rest_ms = worker.breaker.remaining_ms(now_ms)
+        oldest_ms = worker.oldest_record_ms()
+        lag_s = max(0.0, time.time() - oldest_ms / 1000) if lag and oldest_ms > 0 else 0.0
+        show = self._metrics.set
+        show("tokentide_ingest_lag_records", lag, partition=label)
+        show("tokentide_ingest_lag_seconds", lag_s, partition=label)
+        show("tokentide_ingest_position", worker.position, partition=label)
+        show("tokentide_ingest_buffer_bytes", worker.planner.buffered_bytes, partition=label)
+        show(
+            "tokentide_ingest_buffer_age_seconds",
+            worker.planner.age_ms(now_ms) / 1000,
+            partition=label,
+        )
+        show("tokentide_ingest_paused", int(worker.is_paused), partition=label)
+        show("tokentide_ingest_breaker_open", int(rest_ms > 0), partition=label)
+        return 0 if rest_ms else lag

@@ -1,0 +1,179 @@
+"""Turns what happens in a worker into metrics, logs, health and the watermark.
+
+The one place that knows all four, so that the code that does the work knows none of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import polars as pl
+
+from tokentide_jobs.core.batch.ledger import Finding, LogPartition
+from tokentide_jobs.core.batch.planner import SealedBatch
+from tokentide_jobs.core.decode.columns import RAW_TABLES
+from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.topics import partition_label
+from tokentide_jobs.core.window.watermark import Watermark
+from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch
+from tokentide_jobs.jobs.runtime.health import Health
+from tokentide_jobs.jobs.runtime.log import log_event
+from tokentide_jobs.jobs.runtime.metrics import Metrics
+from tokentide_jobs.jobs.runtime.watchdog import Watchdog
+
+__all__ = ["Recorder"]
+
+_log = logging.getLogger(__name__)
+
+_LATENESS_US = 60_000_000
+_IDLE_US = 60_000_000
+
+
+class Recorder:
+    """Observes one worker: every partition's batches and every step of the writer."""
+
+    def __init__(self, metrics: Metrics, health: Health, watchdog: Watchdog) -> None:
+        self._metrics = metrics
+        self._health = health
+        self._watchdog = watchdog
+        self._watermark = Watermark(_LATENESS_US, _IDLE_US)
+        metrics.set("tokentide_ingest_sink_healthy", 1)
+
+    # Steps of the writer, told from its threads.
+
+    def step_failed(self, code: int | None, message: str, needs_a_person: bool) -> None:
+        """A step failed and will be tried again: a known reason not to make progress."""
+        self._health.sink_failed(code, message, needs_a_person)
+        self._watchdog.progress()
+        self._metrics.count(
+            "tokentide_ingest_retries_total", code="none" if code is None else str(code)
+        )
+        self._metrics.set("tokentide_ingest_sink_healthy", 0 if needs_a_person else 1)
+
+    def step_succeeded(self, step: str, seconds: float) -> None:
+        """A step succeeded."""
+        if self._health.is_retrying and step.startswith(("insert", "claim", "finish")):
+            self._health.sink_works()
+            self._metrics.set("tokentide_ingest_sink_healthy", 1)
+        self._metrics.observe("tokentide_ingest_step_seconds", seconds, step=step)
+
+    # Batches of the partitions, told from the event loop.
+
+    def batch_started(self, log: LogPartition) -> None:
+        """A batch was sealed and its intent stored."""
+        self._metrics.count("tokentide_ingest_batches_started_total")
+
+    def batch_done(
+        self, log: LogPartition, batch: SealedBatch[Record], outcome: Outcome, done: DoneBatch
+    ) -> None:
+        """A batch is stored."""
+        self._watchdog.progress()
+        partition = partition_label(log.topic, log.partition)
+        self._health.partition_reads(partition)
+        count, observe = self._metrics.count, self._metrics.observe
+        for event_type, table in RAW_TABLES.items():
+            if rows := outcome.rows(table):
+                count("tokentide_ingest_events_total", rows, type=event_type)
+        for reason, bad in _reasons(outcome).items():
+            count("tokentide_ingest_dead_letters_total", bad, reason=reason)
+        for kind, number in outcome.ignored.items():
+            count("tokentide_ingest_otlp_ignored_total", number, kind=kind)
+        count("tokentide_ingest_records_total", done.records)
+        count("tokentide_ingest_bytes_total", done.bytes)
+        count("tokentide_ingest_batches_total", reason=batch.reason)
+        if done.adopted:
+            count("tokentide_ingest_adopted_total")
+        observe("tokentide_ingest_batch_events", done.events + done.dead_letters)
+        observe("tokentide_ingest_batch_bytes", done.bytes)
+        observe("tokentide_ingest_compute_seconds", done.compute_ms / 1000)
+        observe(
+            "tokentide_ingest_delay_seconds",
+            max(0.0, done.done_at_us / 1e6 - done.first_record_ms / 1000),
+        )
+        self._metrics.set("tokentide_ingest_position", outcome.intent.end, partition=partition)
+        if done.events:
+            self._watermark.observe(partition, done.last_started_at_us, _now_us())
+        log_event(
+            _log,
+            logging.INFO,
+            "batch_done",
+            topic=log.topic,
+            partition=log.partition,
+            start=batch.start,
+            end=batch.end,
+            rows=done.events,
+            dead_letters=done.dead_letters,
+            reason=batch.reason,
+            adopted=done.adopted,
+            compute_ms=round(done.compute_ms, 1),
+            insert_ms=round(done.insert_ms, 1),
+            retries=done.retries,
+        )
+
+    def overtaken(self, log: LogPartition) -> None:
+        """Another worker has finished our batch."""
+        self._watchdog.progress()
+        self._metrics.count("tokentide_ingest_overtaken_total")
+        log_event(_log, logging.WARNING, "overtaken", topic=log.topic, partition=log.partition)
+
+    def reread(self, log: LogPartition) -> None:
+        """Offsets were missing; reading was repeated."""
+        self._metrics.count("tokentide_ingest_reread_total")
+
+    def breaker_opened(self, log: LogPartition, pause_s: float) -> None:
+        """Most recent events were bad; the partition rests."""
+        self._health.partition_rests(partition_label(log.topic, log.partition))
+        log_event(
+            _log,
+            logging.ERROR,
+            "breaker_opened",
+            topic=log.topic,
+            partition=log.partition,
+            pause_s=pause_s,
+        )
+
+    # Assignments, told from the event loop.
+
+    def found(self, log: LogPartition, findings: tuple[Finding, ...]) -> None:
+        """Ledger, log and committed offset differ at assignment."""
+        for finding in findings:
+            self._metrics.count("tokentide_ingest_findings_total", finding.count, kind=finding.kind)
+            is_loss = finding.kind == "records_expired_unread"
+            log_event(
+                _log,
+                logging.ERROR if is_loss else logging.WARNING,
+                finding.kind,
+                topic=log.topic,
+                partition=log.partition,
+                count=finding.count,
+                detail=finding.detail,
+            )
+
+    def released(self, log: LogPartition) -> None:
+        """The partition belongs to somebody else now."""
+        partition = partition_label(log.topic, log.partition)
+        self._metrics.forget(partition)
+        self._health.partition_reads(partition)
+        self._watermark.forget(partition)
+
+    def tick(self) -> None:
+        """Refresh what changes with time alone."""
+        watermark_us = self._watermark.value_us(_now_us())
+        if watermark_us is not None:
+            self._metrics.set("tokentide_ingest_watermark_seconds", watermark_us / 1e6)
+
+
+def _reasons(outcome: Outcome) -> dict[str, int]:
+    if not outcome.dead_letters:
+        return {}
+    counts = outcome.letters.group_by("reason").agg(pl.len().alias("n"))
+    reasons = {str(reason): int(number) for reason, number in counts.iter_rows()}
+    if outcome.refused:
+        reasons["refused_by_store"] = len(outcome.refused)
+    return reasons
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

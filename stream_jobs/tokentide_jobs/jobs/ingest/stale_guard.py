@@ -1,0 +1,123 @@
+"""What to do when the store may have forgotten the tokens of a batch: look before inserting.
+
+Tokens are remembered for a number of inserts. A batch taken up again later than that (a worker that
+was frozen, a partition that rested for hours) is checked against the rows that are there: only
+missing rows are inserted, and where it can not be told, nothing is inserted until it can.
+"""
+
+# ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+import pyarrow as pa
+
+from tokentide_jobs.core.batch.ledger import Intent, is_stale
+from tokentide_jobs.core.decode.columns import RAW_TABLES
+from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.errors import RetriableSinkError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+
+__all__ = ["StaleGuard"]
+
+
+class StaleGuard:
+    """Decides what of a batch is still to be inserted. Asks the store only for stale intents.
+
+    Args:
+        store: Where the rows are.
+        ledger: Tells whether somebody else has finished the batch.
+        clock_us: Epoch microseconds, on about the same clock as those who seal.
+        token_window_us: How long tokens are trusted.
+    """
+
+    def __init__(
+        self,
+        store: ClickHouse,
+        ledger: LedgerStore,
+        clock_us: Callable[[], int],
+        token_window_us: int,
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._clock_us = clock_us
+        self._token_window_us = token_window_us
+
+    def is_done(self, intent: Intent) -> bool:
+        """Whether a stale batch is finished already; a fresh one is protected by its token."""
+        return self._is_stale(intent) and self._ledger.done_end(intent) >= intent.end
+
+    def missing(self, table: str, rows: pa.Table, intent: Intent) -> pa.Table:
+        """Return the rows of one insert that are not in `table` yet: all of them when fresh.
+
+        An insert may have got half way: it is atomic per day of event time, not as a whole.
+        """
+        if not self._is_stale(intent):
+            return rows
+        stored = self._store.rows(
+            f"SELECT _offset, _idx FROM `{self._store.database}`.`{table}` "
+            "WHERE log_id = {log_id:String} AND _topic = {topic:String} "
+            "AND _partition = {part:Int32} "
+            "AND _offset >= {start:Int64} AND _offset < {end:Int64}",
+            {
+                "log_id": intent.log.log_id,
+                "topic": intent.log.topic,
+                "part": intent.log.partition,
+                "start": intent.start,
+                "end": intent.end,
+            },
+        )
+        there = {(int(offset), int(idx)) for offset, idx in stored}
+        offsets, indexes = rows.column("_offset").to_pylist(), rows.column("_idx").to_pylist()
+        is_missing = [place not in there for place in zip(offsets, indexes, strict=True)]
+        return rows.filter(pa.array(is_missing))
+
+    def windows_are_stored(self, outcome: Outcome, deltas: pl.DataFrame, intent: Intent) -> bool:
+        """Whether the deltas of a stale batch were inserted; its raw rows are in by now.
+
+        Window rows carry no offsets, so the sums decide: in the windows that this batch touches,
+        all raw rows and all counted events differ by nothing, or by exactly this batch.
+
+        Raises:
+            RetriableSinkError: They differ by something else: another batch is under way there.
+                Asked again later, the answer becomes clear.
+        """
+        if not self._is_stale(intent):
+            return False
+        if self._ledger.done_end(intent) >= intent.end:
+            return True
+        starts = deltas.get_column("window_start").unique().to_list()
+        database = self._store.database
+        seconds = {"starts": [_epoch_s(start) for start in starts]}
+        counts = " UNION ALL ".join(
+            f"SELECT count() AS n FROM `{database}`.`{table}` "
+            "WHERE intDiv(toUnixTimestamp(started_at), 10) * 10 IN {starts:Array(UInt32)}"
+            for table in RAW_TABLES.values()
+        )
+        (row,) = self._store.rows(
+            f"SELECT (SELECT sum(n) FROM ({counts})), (SELECT sum(events) "
+            f"FROM `{database}`.windows_10s "
+            "WHERE toUnixTimestamp(window_start) IN {starts:Array(UInt32)})",
+            seconds,
+        )
+        surplus = int(row[0]) - int(row[1])
+        if surplus in (0, outcome.events):
+            return surplus == 0
+        raise RetriableSinkError(
+            f"{intent.write_token('windows_10s')}: {surplus} raw rows are not in the windows yet, "
+            f"{outcome.events} of them may be of this batch: waiting for the others"
+        )
+
+    def _is_stale(self, intent: Intent) -> bool:
+        return is_stale(intent, self._clock_us(), self._token_window_us)
+
+
+def _epoch_s(value: object) -> int:
+    """Seconds since 1970 of a window start, which polars hands out as a datetime or a number."""
+    if isinstance(value, int):
+        return value
+    timestamp = getattr(value, "timestamp", None)
+    assert timestamp is not None
+    return int(timestamp())

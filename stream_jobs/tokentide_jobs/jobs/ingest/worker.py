@@ -1,0 +1,223 @@
+"""One ingest worker process, from its settings to its exit code.
+
+Exit codes: 0 it was asked to stop and did, 1 it crashed or was stuck (start it again), 2 a setting
+is wrong (starting it again would not help). `python -m tokentide_jobs.jobs.ingest.worker` runs it
+without the command line.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Polars and its allocator read these when they are imported: a worker is one core's worth, scaled
+# by processes, and four heaps a core would only keep memory that nobody uses. Pages are kept for
+# half a minute: giving them back between two batches cost four per cent of a worker's CPU.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:30000")
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import web
+
+from tokentide_jobs.core.batch.backoff import Backoff
+from tokentide_jobs.core.batch.breaker import Breaker
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.batch.planner import Limits
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.io.kafka.publisher import KafkaPublisher
+from tokentide_jobs.jobs.ingest.agent import IngestJob
+from tokentide_jobs.jobs.ingest.card_cache import Prices
+from tokentide_jobs.jobs.ingest.driver import Driver
+from tokentide_jobs.jobs.ingest.flush import Flush
+from tokentide_jobs.jobs.ingest.monitor import Monitor
+from tokentide_jobs.jobs.ingest.observer import Recorder
+from tokentide_jobs.jobs.ingest.partition import BatchWriter
+from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store, worker_name
+from tokentide_jobs.jobs.runtime.faust_app import IngestWorker, build_app
+from tokentide_jobs.jobs.runtime.health import Health
+from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
+from tokentide_jobs.jobs.runtime.memory import share_heaps
+from tokentide_jobs.jobs.runtime.metrics import Metrics
+from tokentide_jobs.jobs.runtime.watchdog import Watchdog
+from tokentide_jobs.jobs.runtime.web import start_web
+from tokentide_jobs.settings import Settings
+
+__all__ = ["run_ingest"]
+
+_log = logging.getLogger(__name__)
+
+_WRITERS = 3
+"""Batches written at a time: one computes while the others wait for the store."""
+
+
+class _IngestProcess:
+    """Everything one worker process holds open."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+        self.settings = settings
+        self.loop = loop
+        self.metrics = Metrics()
+        self.health = Health()
+        self.watchdog = Watchdog(settings.watchdog_s)
+        self.recorder = Recorder(self.metrics, self.health, self.watchdog)
+        self.store = ClickHouse(
+            settings.clickhouse_url, settings.database, timeout_s=settings.insert_timeout_s
+        )
+        self.publisher = KafkaPublisher(settings.kafka_bootstrap, loop)
+        self.executor = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
+        self._web: web.AppRunner | None = None
+        self._monitor: asyncio.Task[None] | None = None
+
+    async def prepare(self) -> IngestWorker:
+        """Start the web server, wait for the services and return the worker, ready to run."""
+        settings = self.settings
+        self._web, port = await start_web(
+            settings.http_host, settings.http_port, self.health, self.metrics.exposition
+        )
+        log_event(_log, logging.INFO, "http_listening", port=port)
+        cards = await prepare_store(settings, self.store, self.health)
+        log_ids, topic_ids = await prepare_logs(settings, self.health)
+        await self.publisher.start()
+        self.health.starting("waiting for partitions")
+        job = IngestJob(settings, log_ids, self._writer(cards), self.recorder, self.health)
+        app = build_app(settings, job.positions, self._commit_failed, self.loop)
+        job.attach(app, self.close)
+        monitor = Monitor(settings, topic_ids, job, self.metrics, self.recorder, self.watchdog)
+        self._monitor = self.loop.create_task(monitor.run(), name="monitor")
+        self.watchdog.start()
+        # What is here stays; the collector, which every few frames set going, need not see it.
+        gc.freeze()
+        log_event(
+            _log,
+            logging.INFO,
+            "worker_started",
+            log_ids=log_ids,
+            price_version=cards.price_version,
+            settings={item.name: item.value for item in settings.items()},
+        )
+        return IngestWorker(app, loop=self.loop, quiet=True, loglevel="WARNING")
+
+    async def close(self) -> None:
+        """Let go of everything; nothing here decides about data. Safe to call twice."""
+        self.watchdog.end()
+        if self._monitor is not None:
+            self._monitor.cancel()
+        with contextlib.suppress(Exception):  # the broker may be gone, and nothing is left to send
+            await asyncio.wait_for(self.publisher.stop(), 5)
+        web_runner, self._web = self._web, None
+        if web_runner is not None:
+            await web_runner.cleanup()
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+    def _writer(self, cards: CardTable) -> BatchWriter:
+        settings, ledger = self.settings, LedgerStore(self.store)
+        prices = Prices(self.store, cards)
+        worker = worker_name()
+
+        def propose(log: LogPartition, start: int, end: int) -> Intent:
+            now_us = _now_us()
+            return Intent(
+                log=log,
+                start=start,
+                end=end,
+                price_version=cards.price_version,
+                accepted_from_us=now_us - settings.max_event_age_s * 1_000_000,
+                accepted_until_us=now_us + settings.max_event_ahead_s * 1_000_000,
+                sealed_at_us=now_us,
+                worker=worker,
+            )
+
+        return BatchWriter(
+            driver=Driver(Backoff(longest_s=settings.retry_max_s), self.recorder),
+            ledger=ledger,
+            flush=Flush(
+                self.store,
+                ledger,
+                self.publisher,
+                prices.of_version,
+                _now_us,
+                worker,
+                settings.token_window_s * 1_000_000,
+            ),
+            propose=propose,
+            executor=self.executor,
+            limits=Limits(
+                rows=settings.batch_rows,
+                bytes=settings.batch_bytes,
+                age_ms=settings.batch_age_ms,
+                buffer_bytes=max(settings.buffer_bytes, settings.batch_bytes),
+            ),
+            new_breaker=lambda: Breaker(
+                settings.breaker_ratio,
+                settings.breaker_events,
+                round(settings.breaker_pause_s * 1000),
+            ),
+        )
+
+    def _commit_failed(self) -> None:
+        self.metrics.count("tokentide_ingest_commit_failures_total")
+
+
+def run_ingest(settings: Settings) -> int:
+    """Run an ingest worker until SIGTERM, SIGINT or a crash; return its exit code.
+
+    Raises:
+        ConfigError: A setting is wrong; nothing was read.
+    """
+    share_heaps()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    process = _IngestProcess(settings, loop)
+    code = 1
+    try:
+        code = _serve(process, loop)
+    finally:
+        if not loop.is_closed():  # Faust closes it, after the app's own shutdown closed the rest
+            loop.run_until_complete(process.close())
+        log_event(_log, logging.INFO, "worker_stopped", exit_code=code)
+    return code
+
+
+def _serve(process: _IngestProcess, loop: asyncio.AbstractEventLoop) -> int:
+    preparing = loop.create_task(process.prepare())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, preparing.cancel)
+    try:
+        worker = loop.run_until_complete(preparing)
+    except asyncio.CancelledError:
+        return 0  # asked to stop while waiting for the services
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else 1
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def main() -> None:
+    """Run with the settings of the environment and end the process."""
+    setup_logging()
+    try:
+        code = run_ingest(Settings.from_env(os.environ))
+    except ConfigError as exc:
+        log_event(_log, logging.CRITICAL, "wrong_setting", error=str(exc))
+        code = 2
+    sys.stderr.flush()
+    # A writer may hang in a reply that never comes; what it writes is harmless, waiting is not.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

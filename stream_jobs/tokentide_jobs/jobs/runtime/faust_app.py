@@ -1,0 +1,182 @@
+"""The Faust application of a worker: settings that were measured, and a consumer that asks us.
+
+Faust brings the group membership, the agent loop and the life cycle. Where reading begins is the
+ledger's business, so its consumer seeks to the positions it is given instead of to the committed
+offsets, and a commit that fails costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import faust
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.worker import Worker
+
+from tokentide_jobs.jobs.runtime.log import log_event
+from tokentide_jobs.settings import Settings
+
+__all__ = ["IngestConsumer", "IngestWorker", "Positions", "build_app"]
+
+_log = logging.getLogger(__name__)
+
+Positions = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
+"""Where to begin with partitions that were just assigned."""
+
+_BUFFERED_RECORDS = 32
+"""Frames of up to 256 KiB wait between Faust's consumer and the agent: 8 MiB at most."""
+
+_FETCH_BYTES = 1024 * 1024
+"""Per partition and fetch, compressed; several times that in memory. Larger records come too."""
+
+_REQUEST_TIMEOUT_S = 90.0
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread, less its habit of crashing the worker when a commit fails."""
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        consumer = self._ensure_consumer()
+        assigned = self.assignment()
+        wanted = {
+            driver.ensure_aiokafka_TP(tp): OffsetAndMetadata(offset, "")
+            for tp, offset in offsets.items()
+            if tp in assigned
+        }
+        try:
+            if wanted:
+                await consumer.commit(wanted)
+        except Exception as exc:
+            # The ledger knows the position; the committed offset only shows it to other tools.
+            log_event(_log, logging.WARNING, "commit_failed", error=repr(exc))
+            _ingest_app(self.app).on_commit_failed()
+            return False
+        return True
+
+    async def committed(self, partitions: set[TP]) -> dict[TP, int | None]:
+        """Return the group's committed offsets; None where there is none."""
+        return {tp: await self.call_thread(self._committed, tp) for tp in partitions}
+
+    async def _committed(self, tp: TP) -> int | None:
+        offset: int | None = await self._ensure_consumer().committed(driver.ensure_aiokafka_TP(tp))
+        return offset
+
+
+class IngestConsumer(driver.Consumer):
+    """Faust's consumer, seeking to the positions that the app's `positions` gives."""
+
+    _thread: _ConsumerThread
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        """Seek every assigned partition; called after a rebalance and when a fetch was cut."""
+        app = _ingest_app(self.app)
+        if app.should_stop:
+            return
+        assigned = self.assignment()
+        positions = await app.positions(assigned) if assigned else {}
+        await self.seek_partitions(positions)
+        # Acks count from here; None would let a commit jump over unacked records.
+        self._committed_offset.update({tp: at or None for tp, at in positions.items()})
+
+    async def seek_partitions(self, positions: Mapping[TP, int]) -> None:
+        """Read on from the given offsets; those no longer assigned are left alone."""
+        assigned = self.assignment()
+        wanted = {tp: at for tp, at in positions.items() if tp in assigned}
+        if wanted:
+            await self.seek_wait(wanted)
+
+    async def committed(self, partitions: set[TP]) -> dict[TP, int | None]:
+        """Return the group's committed offsets; None where there is none."""
+        return await self._thread.committed(partitions)
+
+
+class IngestTransport(driver.Transport):
+    """Faust's Kafka transport with our consumer."""
+
+    Consumer = IngestConsumer
+
+
+class IngestApp(faust.App):
+    """A Faust app that is told positions by the job instead of by Kafka."""
+
+    positions: Positions
+    on_commit_failed: Callable[[], None]
+
+
+class IngestWorker(Worker):
+    """Faust's worker without its logging, console and block detector."""
+
+    def _setup_logging(self) -> None:
+        """Leave the logging of the process as it is."""
+
+    def on_init_dependencies(self) -> Any:
+        """Start the app, and no more."""
+        self.spinner = None
+        return super().on_init_dependencies()
+
+    def change_workdir(self, path: Any) -> None:
+        """Stay where the process was started."""
+
+
+def _ingest_app(app: object) -> IngestApp:
+    assert isinstance(app, IngestApp)
+    return app
+
+
+def build_app(
+    settings: Settings,
+    positions: Positions,
+    on_commit_failed: Callable[[], None],
+    loop: asyncio.AbstractEventLoop,
+) -> IngestApp:
+    """Return the app of an ingest worker, with no agent yet.
+
+    Args:
+        settings: Brokers, group, timeouts.
+        positions: Asked for the first offset to read of every assigned partition.
+        on_commit_failed: Told about commits that Kafka refused.
+        loop: The loop everything runs on.
+    """
+    session_s = settings.session_timeout_ms / 1000
+    app = IngestApp(
+        settings.group,
+        broker=";".join(
+            f"kafka://{server.strip()}" for server in settings.kafka_bootstrap.split(",")
+        ),
+        loop=loop,
+        agent_supervisor="mode.CrashingSupervisor",
+        broker_commit_every=1_000_000,
+        broker_commit_interval=5.0,
+        broker_heartbeat_interval=min(3.0, session_s / 3),
+        # An outage of the store longer than this would make the worker leave the group for good.
+        broker_max_poll_interval=1e9,
+        broker_rebalance_timeout=max(session_s, 10.0) * 2,
+        broker_request_timeout=_REQUEST_TIMEOUT_S,
+        broker_session_timeout=session_s,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=_FETCH_BYTES,
+        cython_optimizations=True,
+        datadir=str(settings.data_dir / "faust"),
+        key_serializer="raw",
+        stream_buffer_maxsize=_BUFFERED_RECORDS,
+        # Waiting for every unacked record has no deadline; the job drains with one.
+        stream_wait_empty=False,
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        value_serializer="raw",
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+    app.positions = positions
+    app.on_commit_failed = on_commit_failed
+    app.transport = IngestTransport(app.conf.broker_consumer, app, loop=loop)
+    return app

@@ -1,0 +1,75 @@
+"""Ends a worker that looks alive and does nothing, so that its supervisor starts a fresh one.
+
+Group coordinators, consumers and event loops can hang without an error. A thread of its own, which
+needs none of them, watches two facts: the loop turns, and waiting records are being stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from tokentide_jobs.jobs.runtime.log import log_event
+
+__all__ = ["STUCK_EXIT_CODE", "Watchdog"]
+
+_log = logging.getLogger(__name__)
+
+STUCK_EXIT_CODE = 4
+"""As any internal error: the supervisor starts the worker again."""
+
+
+class Watchdog:
+    """Watches one worker.
+
+    Args:
+        patience_s: How long it may make no progress while records wait.
+        clock_s: A monotonic clock.
+        give_up: Ends the process; it must not depend on the event loop.
+    """
+
+    def __init__(
+        self,
+        patience_s: float,
+        clock_s: Callable[[], float] = time.monotonic,
+        give_up: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._patience_s = patience_s
+        self._clock_s = clock_s
+        self._give_up = give_up
+        self._beat_s = clock_s()
+        self._progress_s = clock_s()
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Watch from a thread until `end`."""
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def end(self) -> None:
+        """Stop watching."""
+        self._ended.set()
+
+    def beat(self) -> None:
+        """The event loop turns."""
+        self._beat_s = self._clock_s()
+
+    def progress(self) -> None:
+        """Something was stored, or nothing waits, or there is a known reason to wait."""
+        self._progress_s = self._clock_s()
+
+    def check(self) -> None:
+        """Give up if the worker is stuck."""
+        now_s = self._clock_s()
+        silent_s, idle_s = now_s - self._beat_s, now_s - self._progress_s
+        if max(silent_s, idle_s) < self._patience_s:
+            return
+        what = "event_loop_stuck" if silent_s >= self._patience_s else "no_progress"
+        log_event(_log, logging.CRITICAL, what, silent_s=round(silent_s), idle_s=round(idle_s))
+        self._give_up(STUCK_EXIT_CODE)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(min(5.0, self._patience_s / 4)):
+            self.check()

@@ -1,0 +1,64 @@
+"""The worker's own little web server: `/healthz`, `/readyz` and `/metrics`, on loopback.
+
+Faust's is off: it answers "OK" whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.jobs.runtime.health import Health
+
+__all__ = ["start_web"]
+
+
+async def start_web(
+    host: str, port: int, health: Health, exposition: Callable[[], bytes]
+) -> tuple[web.AppRunner, int]:
+    """Serve and return the runner (to clean up) and the port.
+
+    Args:
+        host: Address to listen on.
+        port: 0 picks a free one.
+        health: Answers `/healthz` and `/readyz`, with status 503 when it says no.
+        exposition: Returns the Prometheus text.
+
+    Raises:
+        ConfigError: The address can not be listened on.
+    """
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return _answer(*health.live())
+
+    async def readyz(_request: web.Request) -> web.Response:
+        return _answer(*health.ready())
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError as exc:
+        await runner.cleanup()
+        raise ConfigError(
+            f"TOKENTIDE_HTTP_HOST, TOKENTIDE_HTTP_PORT: can not listen on {host}:{port} "
+            f"({exc.strerror}); choose another port, or 0 for any free one"
+        ) from exc
+    address: tuple[str, int] = runner.addresses[0]
+    return runner, address[1]
+
+
+def _answer(is_fine: bool, report: dict[str, Any]) -> web.Response:
+    return web.json_response(report, status=200 if is_fine else 503)

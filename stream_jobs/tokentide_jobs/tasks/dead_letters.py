@@ -1,0 +1,353 @@
+"""Reading dead letters and sending them again, each at most once.
+
+A letter is claimed in ClickHouse (`sending`) before its bytes go to Kafka and marked `replayed`
+after; both are inserts, nothing is changed. Whoever finds an earlier claim leaves the letter alone,
+so neither a second run, nor two at once, nor a crash in between sends anything twice. A claim that
+was never followed by `replayed` shows as `interrupted`: a person decides. The new place of a letter
+is noted too (`copy`): if it is refused again it shows as `again`, and no run picks it up by itself.
+"""
+
+# ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
+from __future__ import annotations
+
+import asyncio
+import base64
+import getpass
+import socket
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pyarrow as pa
+
+from tokentide_jobs.core.record.topics import is_otlp, partition_label
+from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_schemas.topics import EVENTS
+
+__all__ = ["DeadLetters", "Letter", "Place", "Reason", "Selection", "Target", "log_of"]
+
+SENDING: Final = "sending"
+REPLAYED: Final = "replayed"
+COPY: Final = "copy"
+_CHUNK: Final = 500
+"""Letters claimed, sent and marked together."""
+_SEND_TIMEOUT_S: Final = 60.0
+_CONNECT_TIMEOUT_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an event was in its log; as text `PARTITION:OFFSET:IDX`, see `partition_label`."""
+
+    log_id: str
+    topic: str
+    partition: int
+    offset: int
+    idx: int
+
+    def __str__(self) -> str:
+        return f"{partition_label(self.topic, self.partition)}:{self.offset}:{self.idx}"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter. `value` holds the bytes as they came."""
+
+    place: Place
+    reason: str
+    field: str
+    detail: str
+    value: bytes
+    record_at: datetime
+    ingested_at: datetime
+    type: str
+    event_id: str
+    tenant: str
+    service: str
+    sdk_name: str
+    state: str
+    """open, again (the copy sent by a replay was refused too), replayed, discarded, interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """How many letters share a reason and a field."""
+
+    reason: str
+    field: str
+    letters: int
+    open: int
+    first_at: datetime
+    last_at: datetime
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which letters are meant; every bound that is set must hold.
+
+    Attributes:
+        reason: Exact reason.
+        field: Exact field at fault.
+        since_us: Ingested from this time (epoch µs).
+        until_us: Ingested before this time (epoch µs).
+        places: Only these, as (whether of a Collector's topic, partition, offset, idx).
+        states: Only letters in one of these states; none given: in any.
+    """
+
+    reason: str | None = None
+    field: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    places: Sequence[tuple[bool, int, int, int]] = ()
+    states: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where letters are sent again: the broker, the topic of events, and its incarnation.
+
+    A record of a Collector that could not be read at all is no event: it goes back to its own
+    topic. An event made of one of its spans goes to the topic of events, as all others do.
+    """
+
+    bootstrap: str
+    topic: str
+    log_id: str
+
+
+class DeadLetters:
+    """The dead letters of one database."""
+
+    def __init__(self, store: ClickHouse) -> None:
+        self._store = store
+        self._db = f"`{store.database}`"
+
+    def reasons(self, selection: Selection) -> list[Reason]:
+        """Count letters by reason and field, the most frequent first."""
+        where, parameters = _where(selection)
+        rows = self._store.rows(
+            "SELECT reason, field, count(), countIf(state = 'open'), min(ingested_at), "
+            f"max(ingested_at), any(detail) FROM ({self._letters()}) WHERE {where} "
+            "GROUP BY reason, field ORDER BY count() DESC, reason, field",
+            parameters,
+        )
+        return [
+            Reason(str(r[0]), str(r[1]), int(r[2]), int(r[3]), r[4], r[5], str(r[6])) for r in rows
+        ]
+
+    def letters(
+        self, selection: Selection, limit: int, *, oldest_first: bool = False
+    ) -> list[Letter]:
+        """Return letters, the newest first or the oldest first."""
+        where, parameters = _where(selection)
+        order = "ASC" if oldest_first else "DESC"
+        rows = self._store.rows(
+            "SELECT log_id, _topic, _partition, _offset, _idx, reason, field, detail, "
+            "base64Encode(value), record_at, ingested_at, type, event_id, tenant, service, "
+            f"sdk_name, state FROM ({self._letters()}) WHERE {where} "
+            f"ORDER BY ingested_at {order}, _partition {order}, _offset {order}, _idx {order} "
+            "LIMIT {limit:UInt64}",
+            {**parameters, "limit": limit},
+        )
+        return [_letter(row) for row in rows]
+
+    async def replay(
+        self,
+        letters: Sequence[Letter],
+        target: Target,
+        *,
+        void_before: datetime | None = None,
+    ) -> int:
+        """Send the bytes of letters that nobody has handled yet, each as a record of its own.
+
+        Args:
+            letters: Which ones; those that somebody claimed meanwhile are left out.
+            target: Where they go.
+            void_before: Claims before this time that were never followed by a mark do not count:
+                sends what an interrupted run may have sent.
+
+        Returns:
+            How many were sent.
+
+        Raises:
+            ServiceUnreachable: Kafka does not answer, and nothing was claimed; or it failed in
+                between, and the letters of one chunk show as interrupted.
+        """
+        run_id = str(uuid.uuid4())
+        sent = 0
+        async with _producer(target.bootstrap) as producer:
+            for at in range(0, len(letters), _CHUNK):
+                chunk = letters[at : at + _CHUNK]
+                self._mark([letter.place for letter in chunk], run_id, SENDING, at)
+                mine = self._won([letter.place for letter in chunk], run_id, void_before)
+                won = [letter for letter in chunk if letter.place in mine]
+                copies = await _send(producer, won, target)
+                self._mark([letter.place for letter in won], run_id, REPLAYED, at)
+                self._mark(copies, run_id, COPY, at)
+                sent += len(won)
+        return sent
+
+    def _letters(self) -> str:
+        """Return a subquery of letters with what became of them."""
+        key = "log_id, _topic, _partition, _offset, _idx"
+        return (
+            "SELECT l.*, multiIf(r.actions = [], 'open', has(r.actions, 'replayed'), 'replayed', "
+            "has(r.actions, 'discarded'), 'discarded', r.actions = ['copy'], 'again', "
+            "'interrupted') AS state "
+            f"FROM {self._db}.dead_letters AS l LEFT JOIN ("
+            f"SELECT {key}, groupUniqArray(toString(action)) AS actions "
+            f"FROM {self._db}.dead_letter_replays GROUP BY {key}) AS r USING ({key})"
+        )
+
+    def _mark(self, places: Sequence[Place], run_id: str, action: str, at: int) -> None:
+        if not places:
+            return
+        rows = pa.table(
+            {
+                "log_id": pa.array([place.log_id for place in places], pa.string()),
+                "_topic": pa.array([place.topic for place in places], pa.string()),
+                "_partition": pa.array([place.partition for place in places], pa.int32()),
+                "_offset": pa.array([place.offset for place in places], pa.int64()),
+                "_idx": pa.array([place.idx for place in places], pa.int32()),
+                "run_id": pa.array([run_id] * len(places), pa.string()),
+                "action": pa.array([action] * len(places), pa.string()),
+                "acted_by": pa.array([_who()] * len(places), pa.string()),
+            }
+        )
+        token = f"dead_letter_replays/{run_id}/{action}/{at}"
+        self._store.insert("dead_letter_replays", rows, token)
+
+    def _won(
+        self, places: Sequence[Place], run_id: str, void_before: datetime | None
+    ) -> set[Place]:
+        """Return the places whose first claim is this run's.
+
+        A tie in time between two runs is won by neither: sending never happens twice, and the
+        letter stays visible as interrupted.
+        """
+        others = "run_id != {run:String} AND acted_at >= {void:DateTime64(3, 'UTC')}"
+        rows = self._store.rows(
+            "SELECT log_id, _topic, _partition, _offset, _idx FROM "
+            f"{self._db}.dead_letter_replays "
+            "WHERE _offset BETWEEN {low:Int64} AND {high:Int64} AND action != 'copy' "
+            "GROUP BY log_id, _topic, _partition, _offset, _idx "
+            f"HAVING minIf(acted_at, run_id = {{run:String}}) < minIf(acted_at, {others}) "
+            f"OR countIf({others}) = 0 "
+            "SETTINGS select_sequential_consistency = 1",
+            {
+                "low": min(place.offset for place in places),
+                "high": max(place.offset for place in places),
+                "run": run_id,
+                "void": void_before or datetime(1970, 1, 1, tzinfo=UTC),
+            },
+        )
+        return {Place(str(r[0]), str(r[1]), int(r[2]), int(r[3]), int(r[4])) for r in rows}
+
+
+def _where(selection: Selection) -> tuple[str, dict[str, Any]]:
+    terms, parameters = ["1"], dict[str, Any]()
+    if selection.reason is not None:
+        terms.append("reason = {reason:String}")
+        parameters["reason"] = selection.reason
+    if selection.field is not None:
+        terms.append("field = {field:String}")
+        parameters["field"] = selection.field
+    for name, bound, sign in (
+        ("since", selection.since_us, ">="),
+        ("until", selection.until_us, "<"),
+    ):
+        if bound is not None:
+            terms.append(f"ingested_at {sign} fromUnixTimestamp64Micro({{{name}:Int64}}, 'UTC')")
+            parameters[name] = bound
+    if selection.places:
+        # Numbers only: they were parsed as such. The first says what `is_otlp` says of the topic.
+        places = ", ".join(
+            f"({int(is_otlp)}, {int(partition)}, {int(offset)}, {int(idx)})"
+            for is_otlp, partition, offset, idx in selection.places
+        )
+        of_otlp = "has(splitByRegexp('[._-]', lower(_topic)), 'otlp')"
+        terms.append(f"({of_otlp}, _partition, _offset, _idx) IN ({places})")
+    if selection.states:
+        terms.append("state IN {states:Array(String)}")
+        parameters["states"] = list(selection.states)
+    return " AND ".join(terms), parameters
+
+
+def _letter(row: Sequence[Any]) -> Letter:
+    place = Place(str(row[0]), str(row[1]), int(row[2]), int(row[3]), int(row[4]))
+    text = [str(value) for value in row[11:17]]
+    return Letter(
+        place, str(row[5]), str(row[6]), str(row[7]), base64.b64decode(row[8]), row[9], row[10],
+        *text,
+    )  # fmt: skip
+
+
+async def _send(producer: Any, letters: Sequence[Letter], target: Target) -> list[Place]:
+    """Send one record a letter, wait for all, and return the place of each copy."""
+    from aiokafka.errors import KafkaError
+
+    logs = [log_of(letter, target) for letter in letters]
+    try:
+        pending = [
+            await producer.send(
+                topic,
+                value=letter.value,
+                headers=[("replay_of", f"{letter.place.log_id}/{letter.place}".encode())],
+            )
+            for letter, (_log_id, topic) in zip(letters, logs, strict=True)
+        ]
+        stored = await asyncio.wait_for(asyncio.gather(*pending), _SEND_TIMEOUT_S)
+    except (KafkaError, TimeoutError) as exc:
+        raise ServiceUnreachable(
+            f"Kafka did not take every record: {type(exc).__name__} {exc}. The {len(letters)} "
+            "letters of this chunk are now interrupted: `tokentide dlq list --state interrupted`"
+        ) from exc
+    return [
+        Place(log_id, topic, copy.partition, copy.offset, 0)
+        for copy, (log_id, topic) in zip(stored, logs, strict=True)
+    ]
+
+
+def log_of(letter: Letter, target: Target) -> tuple[str, str]:
+    """Return (log id, topic) of the log that a letter is sent to."""
+    is_unread_record = is_otlp(letter.place.topic) and not letter.event_id
+    own = (letter.place.log_id, letter.place.topic)
+    return own if is_unread_record else (target.log_id, target.topic)
+
+
+@asynccontextmanager
+async def _producer(bootstrap: str) -> AsyncIterator[Any]:
+    """Open a producer, idempotent where the broker allows it (Tansu does not)."""
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.errors import KafkaConnectionError, KafkaError
+
+    for is_idempotent in (True, False):
+        producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            acks="all",
+            enable_idempotence=is_idempotent,
+            max_request_size=EVENTS.max_message_bytes,
+        )
+        try:
+            await asyncio.wait_for(producer.start(), _CONNECT_TIMEOUT_S)
+        except (KafkaError, TimeoutError, NotImplementedError) as exc:
+            await producer.stop()
+            if is_idempotent and not isinstance(exc, KafkaConnectionError):
+                continue
+            raise ServiceUnreachable(
+                f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP): {exc}"
+            ) from exc
+        try:
+            yield producer
+        finally:
+            await producer.stop()
+        return
+
+
+def _who() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"

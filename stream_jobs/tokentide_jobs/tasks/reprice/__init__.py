@@ -1,0 +1,1 @@
+"""Reprice: stored requests get other prices, and the windows follow."""

@@ -1,0 +1,1 @@
+"""Verify: read log, ledger, rows and windows, and compare."""

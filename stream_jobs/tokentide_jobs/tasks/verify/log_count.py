@@ -1,0 +1,103 @@
+"""Counting the events of a log again, independently of ingest: a plain consumer and the splitter.
+
+Nothing of the ingest path is used but `events_in`, the definition of an event. What the broker no
+longer has can not be counted again; it is left out, and the ledger speaks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tokentide_jobs.core.record.contents import events_in
+from tokentide_jobs.errors import ServiceUnreachable
+
+__all__ = ["Span", "count_events"]
+
+Span = tuple[int, int]
+"""Offsets [start, end)."""
+
+_SILENCE_S: Final = 20.0
+"""Give up when the broker sends nothing for so long although records are there."""
+
+
+async def count_events(
+    bootstrap: str, topic: str, spans: Mapping[int, Sequence[Span]]
+) -> dict[tuple[int, int], int]:
+    """Read ranges of offsets and count their events.
+
+    Args:
+        bootstrap: `host:port`, several separated by commas.
+        topic: The topic.
+        spans: By partition, ranges in ascending order that do not overlap and end no later than
+            the log.
+
+    Returns:
+        Events by (partition, start of range).
+
+    Raises:
+        ServiceUnreachable: The broker does not answer, or stops sending.
+    """
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+    from aiokafka.errors import KafkaConnectionError
+
+    counts = {(part, start): 0 for part, ranges in spans.items() for start, _end in ranges}
+    wanted = {
+        TopicPartition(topic, part): [span for span in ranges if span[0] < span[1]]
+        for part, ranges in spans.items()
+    }
+    wanted = {part: ranges for part, ranges in wanted.items() if ranges}
+    if not wanted:
+        return counts
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8 * 1024 * 1024,
+    )
+    try:
+        await consumer.start()
+        consumer.assign(list(wanted))
+        for part, ranges in wanted.items():
+            consumer.seek(part, ranges[0][0])
+        await _read(consumer, wanted, counts)
+    except KafkaConnectionError as exc:
+        raise ServiceUnreachable(
+            f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP)"
+        ) from exc
+    finally:
+        await consumer.stop()
+    return counts
+
+
+async def _read(
+    consumer: Any, wanted: Mapping[Any, Sequence[Span]], counts: dict[tuple[int, int], int]
+) -> None:
+    """Fetch until every partition is past its last range."""
+    starts = {part: [start for start, _end in ranges] for part, ranges in wanted.items()}
+    open_parts = set(wanted)
+    heard_s = time.monotonic()
+    while open_parts:
+        fetched = await consumer.getmany(timeout_ms=500)
+        for part, messages in fetched.items():
+            heard_s = time.monotonic()
+            ranges = wanted[part]
+            for message in messages:
+                place = bisect_right(starts[part], message.offset) - 1
+                if place >= 0 and message.offset < ranges[place][1]:
+                    key = (part.partition, ranges[place][0])
+                    counts[key] += len(events_in(part.topic, message.value or b""))
+        for part in sorted(open_parts):
+            # The position also moves over what is no record: markers of transactions.
+            if await consumer.position(part) >= wanted[part][-1][1]:
+                open_parts.discard(part)
+                consumer.pause(part)
+        if time.monotonic() - heard_s > _SILENCE_S:
+            stuck = ", ".join(str(part.partition) for part in sorted(open_parts))
+            raise ServiceUnreachable(
+                f"Kafka sent nothing for {_SILENCE_S:g} s although partitions {stuck} hold records"
+            )
+        await asyncio.sleep(0)

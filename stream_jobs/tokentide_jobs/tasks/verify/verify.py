@@ -1,0 +1,253 @@
+"""`tokentide verify`: reads log, ledger, rows and windows until the picture holds still.
+
+Ingest may be running meanwhile, so raw rows and windows of a batch in flight differ for some
+milliseconds. A difference counts as a fault only when it is still the same at a second look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.record.topics import log_ids
+from tokentide_jobs.core.verify.facts import Batch, Facts, LogState
+from tokentide_jobs.core.verify.report import Report, compare
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.io.kafka.admin import has_topic, topic_log_id
+from tokentide_jobs.io.kafka.offsets import offset_ranges
+from tokentide_jobs.tasks.verify.log_count import Span, count_events
+from tokentide_jobs.tasks.verify.stored_facts import Scope, StoreReader
+
+__all__ = ["Log", "verify"]
+
+_LEDGER_KEPT_US: Final = 390 * 86_400 * 1_000_000
+"""The ledger keeps 400 days; a log older than this need not begin at offset 0 any more."""
+_SETTLE_S: Final = 5.0
+"""How long to look for a picture without differences while they go on changing."""
+_LOOK_AGAIN_S: Final = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Where the events are.
+
+    Attributes:
+        bootstrap: The broker.
+        topic: The events topic.
+        log_id: The identity of its present incarnation; empty: asked of the broker.
+        otlp_topic: The topic of OpenTelemetry Collectors; `off`, or one that is not there: none.
+    """
+
+    bootstrap: str
+    topic: str
+    log_id: str = ""
+    otlp_topic: str = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class _Logs:
+    """The present incarnations of all topics that are read."""
+
+    bootstrap: str
+    ids: Mapping[str, str]
+    topic: str
+    """The events topic: offsets that a person names are its."""
+
+
+def verify(
+    store: ClickHouse,
+    log: Log,
+    scope: Scope | None = None,
+    *,
+    wait_s: float = 0.0,
+    recount: bool = True,
+    say: Callable[[str], None] = lambda _step: None,
+) -> Report:
+    """Compare Kafka, ledger, raw rows, dead letters and windows.
+
+    Args:
+        store: ClickHouse with the database of the pipeline.
+        log: The topics.
+        scope: What to verify; None: everything.
+        wait_s: Wait so long for ingest to reach the end of the log; what is then still pending is
+            reported as a mismatch.
+        recount: Count the events in Kafka again; else the ledger's counts are believed.
+        say: Told what is being done, for a person who waits.
+
+    Raises:
+        ServiceUnreachable: Kafka does not answer.
+        RetriableSinkError: ClickHouse does not answer.
+    """
+    scope = scope or Scope()
+    reader = StoreReader(store)
+    logs = asyncio.run(_present(log))
+    begin_s = time.monotonic()
+    say("waiting for ingest")
+    while _pending_offsets(LedgerStore(store), logs) and time.monotonic() - begin_s < wait_s:
+        time.sleep(_LOOK_AGAIN_S)
+    say("comparing rows and windows")
+    facts = _settled(reader, logs, scope)
+    say("counting the events in Kafka")
+    facts = _recounted(facts, logs, scope, everything=recount)
+    repeated = reader.repeated_event_ids() if scope.is_everything else 0
+    waited_s = wait_s if wait_s > 0 else None
+    return compare(replace(facts, repeated_event_ids=repeated, waited_s=waited_s))
+
+
+async def _present(log: Log) -> _Logs:
+    """Name the logs; a Collector's topic that nobody has made yet holds nothing."""
+    topic_ids = {}
+    if log.otlp_topic != "off" and await has_topic(log.bootstrap, log.otlp_topic):
+        topic_ids[log.otlp_topic] = await topic_log_id(log.bootstrap, log.otlp_topic)
+    if topic_ids or not log.log_id:
+        topic_ids[log.topic] = await topic_log_id(log.bootstrap, log.topic)
+        ids = log_ids(topic_ids, log.topic, log.log_id)
+    else:
+        ids = {log.topic: log.log_id}
+    return _Logs(log.bootstrap, ids, log.topic)
+
+
+def _settled(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
+    """Look until nothing differs, or until what differs has been the same twice."""
+    facts = _look(reader, log, scope)
+    until_s = time.monotonic() + _SETTLE_S
+    while not compare(facts).ok:
+        time.sleep(_LOOK_AGAIN_S)
+        before, facts = facts, _look(reader, log, scope)
+        still = _held_still(before, facts)
+        if compare(still).faults == compare(facts).faults or time.monotonic() > until_s:
+            return still
+    return facts
+
+
+def _held_still(before: Facts, now: Facts) -> Facts:
+    """Return `now` with only those differences of windows that were the same `before`.
+
+    A batch in flight shows in its raw rows a moment before its windows; only these two can
+    disagree for that reason, everything else is read in an order that rules it out.
+    """
+    differing = tuple(window for window in now.differing if window in before.differing)
+    unlisted = now.differing_count - len(now.differing)
+    return replace(
+        now,
+        differing=differing,
+        differing_count=len(differing) + unlisted,
+        rollups={
+            table: sums for table, sums in now.rollups.items() if before.rollups.get(table) == sums
+        },
+    )
+
+
+def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
+    """Read everything but the records. The order of reading is what makes the facts agree."""
+    now_us = time.time_ns() // 1_000
+    batches = reader.batches(scope, (log.ids[log.topic], log.topic), now_us)
+    alive = [batch for batch in batches if not batch.has_expired]
+    if scope.is_everything:
+        bounds = (0, 1 << 52)
+    else:
+        first_us = min((batch.first_us for batch in alive), default=0)
+        bounds = (first_us, max((batch.last_us for batch in alive), default=0))
+    stored, beyond = reader.stored(*bounds)
+    windows_from_us, windows_until_us = scope.from_us, scope.until_us
+    if scope.offsets is not None:
+        windows_from_us, windows_until_us = bounds[0], bounds[1] + 1
+    windows = reader.windows(windows_from_us, windows_until_us, now_us)
+    intents = reader.intents()
+    states = _log_states(log, {batch.log for batch in batches})
+    wanted = {(batch.log, batch.start) for batch in batches}
+    return Facts(
+        batches=batches,
+        intents=[i for i in intents if scope.is_everything or (i.log, i.start) in wanted],
+        stored={key: value for key, value in stored.items() if key in wanted},
+        beyond=beyond if scope.is_everything else {},
+        logs=states,
+        recounted={},
+        windows=windows.total,
+        differing=windows.differing,
+        differing_count=windows.differing_count,
+        rollups=windows.rollups,
+        checks_chain=scope.is_everything,
+        ledger_horizon_us=now_us - _LEDGER_KEPT_US,
+    )
+
+
+def _log_states(log: _Logs, known: Set[LogPartition]) -> dict[LogPartition, LogState]:
+    """Return where each partition of the present logs begins and ends.
+
+    Of a Collector's topic that nobody uses there is nothing to say: partitions without a record and
+    without a batch are left out.
+    """
+    states = {}
+    for topic, log_id in log.ids.items():
+        for partition, held in asyncio.run(offset_ranges(log.bootstrap, topic)).items():
+            where = LogPartition(log_id, topic, partition)
+            if held.end or topic == log.topic or where in known:
+                states[where] = LogState(held.start, held.end)
+    return states
+
+
+def _pending_offsets(ledger: LedgerStore, log: _Logs) -> int:
+    """Return how many offsets lie between the ledger's positions and the ends of the logs."""
+    pending = 0
+    for topic, log_id in log.ids.items():
+        ranges = asyncio.run(offset_ranges(log.bootstrap, topic))
+        done = ledger.positions(log_id, topic)
+        pending += sum(max(0, held.end - done.get(part, 0)) for part, held in ranges.items())
+    return pending
+
+
+def _recounted(facts: Facts, log: _Logs, scope: Scope, *, everything: bool) -> Facts:
+    """Add the events counted in Kafka: of the batches in scope, and beyond the position."""
+    spans: dict[LogPartition, list[Span]] = {}
+    for where, state in facts.logs.items():
+        own = sorted(
+            (batch.start, batch.end)
+            for batch in facts.batches
+            if batch.log == where and batch.start >= state.start and not batch.has_expired
+        )
+        ranges: list[Span] = []
+        for start, end in own if everything else []:
+            # Overlapping batches are a fault of their own; what one can not count, none counts.
+            if (not ranges or start >= ranges[-1][1]) and end <= state.end:
+                ranges.append((start, end))
+        spans[where] = ranges + _tail(where, state, facts.batches, scope)
+    counts = asyncio.run(_counted(log, spans))
+    recounted: dict[tuple[LogPartition, int], int] = {}
+    logs = dict(facts.logs)
+    for where, state in facts.logs.items():
+        tail = {start for start, _end in _tail(where, state, facts.batches, scope)}
+        for start, _end in spans[where]:
+            count = counts[where, start]
+            if start in tail:
+                logs[where] = replace(state, pending=count)
+            else:
+                recounted[where, start] = count
+    return replace(facts, recounted=recounted, logs=logs)
+
+
+async def _counted(
+    log: _Logs, spans: Mapping[LogPartition, Sequence[Span]]
+) -> dict[tuple[LogPartition, int], int]:
+    """Count the events of ranges of every topic, by (partition, start of range)."""
+    counts: dict[tuple[LogPartition, int], int] = {}
+    for topic in log.ids:
+        own = {where.partition: where for where in spans if where.topic == topic}
+        wanted = {partition: spans[where] for partition, where in own.items()}
+        found = await count_events(log.bootstrap, topic, wanted)
+        counts |= {(own[partition], start): n for (partition, start), n in found.items()}
+    return counts
+
+
+def _tail(
+    where: LogPartition, state: LogState, batches: Sequence[Batch], scope: Scope
+) -> list[Span]:
+    """Return the range beyond the ledger's position, if there is one and it is in scope."""
+    position = max((batch.end for batch in batches if batch.log == where), default=0)
+    start = max(position, state.start)
+    return [(start, state.end)] if scope.is_everything and start < state.end else []
