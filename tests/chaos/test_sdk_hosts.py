@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.sdk_script import Script
+from tests.producers.sdk_script import Script
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.processes.ports import choose_port
 from tokentide_jobs.io.kafka.admin import ensure_topics

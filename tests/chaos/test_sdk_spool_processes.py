@@ -8,7 +8,7 @@ from signal import SIGKILL
 import orjson
 import pytest
 
-from tests.unit.sdk_script import Script
+from tests.producers.sdk_script import Script
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.examples.upstream import provider
 from tests.fakes.openai_http import CHAT
+from tests.places import ROOT
 from tokentide_jobs.embedded.kafka.broker import Broker
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.processes.ports import choose_port
@@ -31,7 +32,7 @@ from tokentide_schemas.topics import EVENTS
 
 pytestmark = pytest.mark.embedded
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 class Stage:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from tests.golden.cases import Case, load_cases
+from tests.places import ROOT
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "providers.md"
+DOCUMENT = ROOT / "docs" / "providers.md"
 
 _TITLES = {
     "openai_chat": "OpenAI chat completions, and who answers in that format",

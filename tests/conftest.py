@@ -1,0 +1,39 @@
+"""One embedded ClickHouse for the tests of a session, and clients of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import clickhouse_connect
+import pytest
+
+from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
+from tokentide_jobs.io.schema.migrations import migrate
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+
+@pytest.fixture(scope="session")
+def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Base URL of an embedded ClickHouse that lives as long as the session."""
+    data_dir: Path = tmp_path_factory.mktemp("clickhouse")
+    server = ClickHouseProcess.start(data_dir)
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def sql_client(sql_server: str, request: pytest.FixtureRequest) -> Iterator[Client]:
+    """A client whose default database is fresh, migrated and named after the test module."""
+    database = request.module.__name__.replace(".", "_")
+    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
+        migrate(admin, database)
+    with clickhouse_connect.get_client(
+        dsn=sql_server, database=database, autogenerate_session_id=False
+    ) as client:
+        yield client

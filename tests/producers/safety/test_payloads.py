@@ -1,0 +1,143 @@
+"""Responses made to hurt: every golden payload, with something hostile in every place of it.
+
+A response is the provider's word, and whatever a proxy, a mock or an attacker made of it. Whatever
+stands where, an extractor answers with fields that the event contract accepts, in bounded time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.golden.cases import Case, load_cases
+from tests.producers.safety.test_hostile import Endless, Evil, Trap, recursive_dict, recursive_list
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.encoding import Encoder
+from tokentide.ids import EventIds
+from tokentide.usage.flavour import FLAVOUR_NAMES, flavour
+from tokentide_schemas import EVENT_ADAPTER
+
+CASES = load_cases()
+HUGE = 10**400
+
+
+ENCODER = Encoder({"service": "s"}, EventIds(), Counters())
+CALL: dict[str, object] = {
+    "type": "request",
+    "request_model": "m",
+    "operation": "chat",
+    "duration_ms": 1.0,
+    "status": "ok",
+    "usage_source": "missing",
+}
+
+
+def endless_items() -> Iterator[int]:
+    while True:
+        yield 1
+
+
+HOSTILE: dict[str, Callable[[], object]] = {
+    "trap": Trap,
+    "endless": Endless,
+    "evil": lambda: Evil("stop"),
+    "recursive dict": recursive_dict,
+    "recursive list": recursive_list,
+    "huge index": lambda: HUGE,
+    "negative": lambda: -1,
+    "nan": lambda: float("nan"),
+    "boolean": lambda: True,
+    "text": lambda: "\ud800" * 5000,
+    "bytes": lambda: b"\xff{",
+    "generator": endless_items,
+    "lock": threading.Lock,
+    "nothing": lambda: None,
+    "list of many": lambda: [{"index": HUGE, "type": "tool_use"}] * 5000,
+    "dict of many": lambda: {str(n): n for n in range(5000)},
+}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place of a payload, the payload itself included."""
+    yield path
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(item, (*path, key))
+
+
+def replaced(value: Any, path: tuple[Any, ...], by: object) -> Any:
+    """The payload with another value in one place."""
+    if not path:
+        return by
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced(value[path[0]], path[1:], by)
+    return copy
+
+
+MARK = object()
+"""Stands where the hostile value will, so that nothing here looks into that one."""
+
+
+def as_object(value: Any, hostile: object) -> Any:
+    """The payload as objects with attributes, and the hostile value in its place."""
+    if isinstance(value, dict):
+        return SimpleNamespace(**{name: as_object(item, hostile) for name, item in value.items()})
+    if isinstance(value, list):
+        return [as_object(item, hostile) for item in value]
+    return hostile if value is MARK else value
+
+
+def check(case: Case, fields: dict[str, object]) -> None:
+    line = ENCODER.encode((time.time_ns(), 0, {**CALL, "provider": case.provider, **fields}), 0)
+    assert line is not None
+    EVENT_ADAPTER.validate_python(orjson.loads(line))
+
+
+@pytest.mark.parametrize("is_object", [False, True], ids=["dict", "object"])
+@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+def test_nothing_in_any_place_of_a_response_hurts(name: str, is_object: bool) -> None:
+    cases = [case for case in CASES if case.flavour == name and case.response is not None]
+    read = flavour(name).read_response
+    assert cases
+    for case in cases[:6]:
+        for path in list(places(case.response))[:60]:
+            for make in HOSTILE.values():
+                hostile = make()
+                if is_object:
+                    response = as_object(replaced(case.response, path, MARK), hostile)
+                else:
+                    response = replaced(case.response, path, hostile)
+                check(case, read(response))
+
+
+@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+def test_nothing_in_any_chunk_of_a_stream_hurts(name: str) -> None:
+    for case in [case for case in CASES if case.flavour == name and case.stream][:4]:
+        assert case.stream is not None
+        for path in list(places(case.stream))[1:80]:
+            for make in HOSTILE.values():
+                reading = flavour(name).read_stream()
+                for chunk in replaced(case.stream, path, make()):
+                    reading.add(chunk)
+                check(case, reading.fields())
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+def test_nothing_in_place_of_a_request_or_a_response_hurts(name: str, kind: str) -> None:
+    case = next(case for case in CASES if case.flavour == name)
+    make = HOSTILE[kind]
+    check(case, flavour(name).read_response(make()))
+    reading = flavour(name).read_stream()
+    for _ in range(3):
+        reading.add(make())
+    check(case, reading.fields())
+    for field in ("model", "stream", "max_tokens", "temperature", "n", "config", "body", "extra"):
+        check(case, flavour(name).read_request({field: make()}))
+        check(case, flavour(name).read_request({field: SimpleNamespace(value=make())}))

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.places import ROOT
+from tokentide_jobs import errors
+from tokentide_jobs.cli.main import exit_code_of, main, message_of
+from tokentide_jobs.cli.reference import SECTIONS, Section
+from tokentide_jobs.cli.root import COMMANDS, LazyCommand, cli
+
+DOCS = ROOT / "docs" / "cli.md"
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("TOKENTIDE_", "_TOKENTIDE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        env={**os.environ, **environ}, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigError("x"), 2),
+        (errors.InvalidEvent("reason", "field", "detail"), 2),
+        (errors.ServiceUnreachable("x"), 3),
+        (errors.RetriableSinkError("x"), 3),
+        (errors.StackError("x"), 3),
+        (errors.InvariantViolation("x"), 4),
+        (errors.PipelineError("x"), 4),
+        (ConnectionRefusedError("x"), 3),
+        (TimeoutError("x"), 3),
+        (FileNotFoundError(2, "No such file", "a.csv"), 2),
+        (ModuleNotFoundError("No module named 'chdb'", name="chdb"), 2),
+        (ModuleNotFoundError("x", name="tokentide_jobs.nothing"), 4),
+        (ValueError("x"), 4),
+    ],
+)
+def test_every_kind_of_error_has_its_exit_code(error: Exception, code: int) -> None:
+    assert exit_code_of(error) == code
+
+
+def test_errors_of_kafka_clients_count_as_unreachable() -> None:
+    from aiokafka.errors import KafkaConnectionError
+
+    assert exit_code_of(KafkaConnectionError("x")) == 3
+
+
+def test_messages_are_short_and_name_the_remedy() -> None:
+    assert message_of(errors.ConfigError("two\n  lines")) == "two\nlines"
+    assert message_of(ValueError("two\n  lines")) == "ValueError: two lines"
+    assert message_of(FileNotFoundError(2, "No such file", "a.csv")) == "a.csv: No such file"
+    absent = message_of(errors.ConfigError("code: 60 … (UNKNOWN_TABLE)"))
+    assert "run `tokentide migrate`" in absent
+    missing = message_of(ModuleNotFoundError("No module named 'chdb'", name="chdb.session"))
+    assert "pip install 'tokentide[embedded]'" in missing
+    assert "tokentide[pipeline]" in message_of(ModuleNotFoundError("x", name="polars"))
+
+
+def test_usage_errors_exit_with_2_and_point_to_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nonsense"]) == 2
+    assert main(["verify", "--nonsense"]) == 2
+    said = capsys.readouterr().err
+    assert "No such command 'nonsense'" in said
+    assert "Try `tokentide verify --help`." in said
+
+
+def test_nothing_to_talk_to_is_said_at_once_with_the_ways_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in (["verify"], ["top", "--once"], ["replay"], ["dlq", "list"]):
+        assert main(command) == 3
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "no stack is running in .tokentide" in said
+        assert "`tokentide up`" in said
+        assert "TOKENTIDE_" in said
+
+
+def test_an_address_where_nobody_answers_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", "http://user:secret@127.0.0.1:9")
+    assert main(["top", "--once"]) == 3
+    said = capsys.readouterr().err
+    assert "127.0.0.1" in said
+    assert "secret" not in said
+
+
+def test_a_traceback_is_shown_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify"]) == 3
+    assert "Traceback" not in capsys.readouterr().err
+    assert main(["--debug", "verify"]) == 3
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_internal_error_is_one_line_and_tells_of_debug(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COMMANDS, "broken", LazyCommand("nowhere:nothing", "x"))
+    assert main(["broken"]) == 4
+    said = capsys.readouterr().err
+    assert "--debug" in said
+    assert "Traceback" not in said
+
+
+def test_version_and_help_exit_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.match(r"tokentide \d+\.\d+", capsys.readouterr().out)
+    assert main(["--help"]) == 0
+    overview = capsys.readouterr().out
+    assert all(name in overview for name in COMMANDS)
+
+
+def test_the_overview_imports_no_command_and_nothing_heavy() -> None:
+    code = (
+        "import sys; from tokentide_jobs.cli.main import main; main(['--help']); "
+        "heavy = ('polars', 'pyarrow', 'aiokafka', 'faust', 'clickhouse_connect', 'chdb', "
+        "'pydantic', 'rich', 'genai_prices', 'aiohttp'); "
+        "print([m for m in heavy if m in sys.modules], file=sys.stderr)"
+    )
+    assert run_python(code).stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_loads_has_help_and_says_what_the_overview_says(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.name == name
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: tokentide {name}")
+    assert command.get_short_help_str(100) == COMMANDS[name].summary
+
+
+def test_the_bare_sdk_says_what_to_install() -> None:
+    code = (
+        "import importlib.util, sys; real = importlib.util.find_spec; "
+        "importlib.util.find_spec = lambda n, *a: None if n == 'click' else real(n, *a); "
+        "from tokentide_jobs.cli.main import run; run()"
+    )
+    done = run_python(code)
+    assert done.returncode == 2
+    assert "pip install 'tokentide[pipeline]'" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_ask_tokentide(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert f"_TOKENTIDE_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_completion_knows_commands_and_options() -> None:
+    code = "from tokentide_jobs.cli.main import run; run()"
+    words = run_python(
+        code, _TOKENTIDE_COMPLETE="bash_complete", COMP_WORDS="tokentide ver", COMP_CWORD="1"
+    )
+    assert words.stdout.split() == ["plain,verify"]
+    options = run_python(
+        code, _TOKENTIDE_COMPLETE="bash_complete", COMP_WORDS="tokentide verify --w",
+        COMP_CWORD="2",
+    )  # fmt: skip
+    assert options.stdout.split() == ["plain,--wait"]
+
+
+def test_config_shows_values_origins_and_no_password(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", "http://me:secret@ch:8123")
+    monkeypatch.setenv("TOKENTIDE_BATCH_ROWS", "1234")
+    assert main(["config", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["TOKENTIDE_CLICKHOUSE_URL"]["value"] == "http://me:***@ch:8123"
+    assert shown["TOKENTIDE_BATCH_ROWS"]["value"] == "1234"
+    assert shown["TOKENTIDE_BATCH_ROWS"]["source"] == "TOKENTIDE_BATCH_ROWS"
+    assert shown["TOKENTIDE_GROUP"]["source"] == "default"
+    for options in ([], ["--all"]):
+        assert main(["config", *options]) == 0
+        text = capsys.readouterr().out
+        assert "secret" not in text
+        assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_bad_setting_is_named_with_its_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENTIDE_BATCH_ROWS", "lots")
+    assert main(["config"]) == 2
+    assert "TOKENTIDE_BATCH_ROWS is 'lots'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
+def test_the_documentation_has_what_the_program_says_word_for_word(section: Section) -> None:
+    text = (DOCS.parents[1] / section.page).read_text(encoding="utf-8")
+    stale = "run `python -m tokentide_jobs.cli.reference`"
+    assert section.written(text) == section.render().strip(), stale
+
+
+def test_the_documentation_names_every_exit_code() -> None:
+    table = DOCS.read_text(encoding="utf-8").partition("## Exit codes")[2].partition("##")[0]
+    assert re.findall(r"^\| (\d+) \|", table, re.MULTILINE) == ["0", "1", "2", "3", "4", "130"]
