@@ -11,7 +11,7 @@ from tokentide_jobs.io.schema.sql_template import Target
 
 pytestmark = pytest.mark.embedded
 
-DATABASE = "test_sql_retention"
+DATABASE = "tests_sql_test_retention"
 
 
 def _keep(client: Client, **days: int) -> None:

@@ -18,7 +18,7 @@ from tokentide_jobs.io.schema.sql_template import Target, render, split_statemen
 
 pytestmark = pytest.mark.embedded
 
-DATABASE = "test_sql_roles"
+DATABASE = "tests_sql_test_roles"
 REAL_SERVER = os.environ.get("TOKENTIDE_TEST_CLICKHOUSE_URL")
 
 

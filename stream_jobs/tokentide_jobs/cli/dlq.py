@@ -177,7 +177,7 @@ def _selection(
     places: tuple[str, ...],
     states: tuple[str, ...],
 ) -> Selection:
-    from tokentide_jobs.cli.parse import utc_us
+    from tokentide_jobs.cli.arguments import utc_us
     from tokentide_jobs.tasks.dead_letters import Selection
 
     parsed: list[tuple[bool, int, int, int]] = []

@@ -143,7 +143,7 @@ def _stored(data_dir: Path | None, version: str) -> CardTable:
 
 
 def _moment(at: str | None) -> int:
-    from tokentide_jobs.cli.parse import utc_us
+    from tokentide_jobs.cli.arguments import utc_us
 
     return int(time.time() * 1e6) if at is None else utc_us(at, "--at")
 

@@ -33,7 +33,7 @@ def reprice(data_dir: Path | None, from_text: str, to_text: str, dry_run: bool) 
     `tokentide verify` holds afterwards. An interrupted run is finished by any later run. Restart
     workers with the new prices file first: they go on pricing new events with the old one.
     """
-    from tokentide_jobs.cli.parse import utc_us
+    from tokentide_jobs.cli.arguments import utc_us
     from tokentide_jobs.io.clickhouse.client import ClickHouse
     from tokentide_jobs.io.files.price_source import compile_cards
     from tokentide_jobs.jobs.ingest.startup import worker_name

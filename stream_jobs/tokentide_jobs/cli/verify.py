@@ -176,7 +176,7 @@ def _money(pico_usd: int) -> str:
 
 
 def _scope(from_text: str | None, to_text: str | None, offsets: tuple[str, ...]) -> Scope:
-    from tokentide_jobs.cli.parse import offset_ranges, utc_us
+    from tokentide_jobs.cli.arguments import offset_ranges, utc_us
     from tokentide_jobs.errors import ConfigError
     from tokentide_jobs.tasks.verify.stored_facts import Scope
 

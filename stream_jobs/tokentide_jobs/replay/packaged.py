@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.replay.formats import azure, servegen, sessions
+from tokentide_jobs.replay.formats import azure, claude_code, servegen
 from tokentide_jobs.replay.trace import Call, Trace, open_text
 
 __all__ = ["DATA", "PACKAGED", "open_trace"]
@@ -61,7 +61,7 @@ def open_trace(name: str, seed: int) -> Trace:
     header = _header(path)
     if header == azure.COLUMNS:
         return _azure(name, path)
-    if header == sessions.COLUMNS:
+    if header == claude_code.COLUMNS:
         return _sessions(name, path, seed)
     raise ConfigError(
         f"{name}: unknown columns {', '.join(header)[:120]!r}: expected the Azure 2023 CSV "
@@ -77,10 +77,10 @@ def _azure(name: str, path: Path) -> Trace:
 def _sessions(name: str, path: Path, seed: int) -> Trace:
     return Trace(
         name,
-        (sessions.SOURCE,),
-        sessions.RECORDED,
-        sessions.JOINED,
-        lambda: sessions.read(path, seed),
+        (claude_code.SOURCE,),
+        claude_code.RECORDED,
+        claude_code.JOINED,
+        lambda: claude_code.read(path, seed),
     )
 
 
@@ -108,16 +108,16 @@ def _mixed(seed: int) -> Trace:
     def calls() -> Iterator[Call]:
         return heapq.merge(
             azure.read(_AZURE),
-            sessions.read(_SESSIONS, seed, _MIXED_SPAN_S),
+            claude_code.read(_SESSIONS, seed, _MIXED_SPAN_S),
             servegen.sample(clients, seed, from_s=_SERVEGEN_HOUR * 3600.0, span_s=_MIXED_SPAN_S),
             key=lambda call: call.at_s,
         )
 
     return Trace(
         "mixed",
-        (azure.SOURCE, sessions.SOURCE, servegen.SOURCE),
-        (*azure.RECORDED, *sessions.RECORDED, *servegen.RECORDED),
-        (*sessions.JOINED, *servegen.JOINED),
+        (azure.SOURCE, claude_code.SOURCE, servegen.SOURCE),
+        (*azure.RECORDED, *claude_code.RECORDED, *servegen.RECORDED),
+        (*claude_code.JOINED, *servegen.JOINED),
         calls,
     )
 

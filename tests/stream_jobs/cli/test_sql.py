@@ -103,7 +103,10 @@ def test_migrate_prints_or_applies_and_then_has_nothing_to_do(
 def test_a_dry_run_for_a_cluster_shows_the_roles_when_asked(capsys: Output) -> None:
     assert main(["migrate", "--dry-run", "--roles", "--cluster", "main"]) == 0
     printed = capsys.readouterr().out
-    assert "CREATE ROLE IF NOT EXISTS test_sql_command_analyst ON CLUSTER 'main'" in printed
+    assert (
+        "CREATE ROLE IF NOT EXISTS tests_stream_jobs_cli_test_sql_analyst ON CLUSTER 'main'"
+        in printed
+    )
     assert "ON CLUSTER 'main' SELECT" in printed
 
 

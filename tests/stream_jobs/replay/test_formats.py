@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.replay.formats import azure, servegen, sessions
+from tokentide_jobs.replay.formats import azure, claude_code, servegen
 from tokentide_jobs.replay.packaged import DATA, PACKAGED, open_trace
 
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
-SESSIONS = ",".join(sessions.COLUMNS) + "\n"
+SESSIONS = ",".join(claude_code.COLUMNS) + "\n"
 SESSION_ROW = (
     "trace_1,,,0,0.0,n,claude-opus-4-6,100,20,0,tool_use,,7.5,0.0,text,text|thinking|tool_use"
 )
@@ -68,18 +68,18 @@ def test_a_bad_session_line_names_file_line_and_value(
 ) -> None:
     path = write(tmp_path, SESSIONS + SESSION_ROW.replace(old, new, 1) + "\n")
     with pytest.raises(ConfigError, match="line 2: ") as caught:
-        list(sessions.read(path, 1))
+        list(claude_code.read(path, 1))
     assert said in str(caught.value)
 
 
 def test_session_calls_keep_what_was_recorded(tmp_path: Path) -> None:
-    (call,) = sessions.read(write(tmp_path, SESSIONS + SESSION_ROW + "\n"), 1)
+    (call,) = claude_code.read(write(tmp_path, SESSIONS + SESSION_ROW + "\n"), 1)
     assert (call.model, call.lane, call.stop) == ("claude-opus-4-6", "trace_1", "tool_use")
     assert (call.duration_s, call.ttft_s, call.is_stream, call.tool_calls) == (7.5, None, False, 1)
 
 
 def test_cache_writes_are_what_the_next_call_reads_and_never_exceed_the_input() -> None:
-    calls = list(sessions.read(DATA / "claude_code_sessions.csv.gz", 1))
+    calls = list(claude_code.read(DATA / "claude_code_sessions.csv.gz", 1))
     assert any(call.cache_write_tokens for call in calls)
     for call in calls:
         assert call.cache_read_tokens is not None
@@ -88,7 +88,7 @@ def test_cache_writes_are_what_the_next_call_reads_and_never_exceed_the_input() 
 
 
 def test_recorded_spacing_inside_a_session_is_kept() -> None:
-    calls = list(sessions.read(DATA / "claude_code_sessions.csv.gz", 3))
+    calls = list(claude_code.read(DATA / "claude_code_sessions.csv.gz", 3))
     with gzip.open(DATA / "claude_code_sessions.csv.gz", "rt") as file:
         rows = [line.split(",") for line in islice(file, 1, 20) if line.startswith("trace_0001,")]
     own = [call for call in calls if call.lane == "trace_0001"]
@@ -183,7 +183,9 @@ def test_the_default_trace_has_over_twenty_thousand_recorded_calls() -> None:
 
 
 def test_another_seed_draws_other_starts_but_the_same_recorded_calls() -> None:
-    first, second = (list(sessions.read(DATA / "claude_code_sessions.csv.gz", n)) for n in (1, 2))
+    first, second = (
+        list(claude_code.read(DATA / "claude_code_sessions.csv.gz", n)) for n in (1, 2)
+    )
     assert [call.input_tokens for call in first] != [call.input_tokens for call in second]
     assert sorted(call.input_tokens for call in first) == sorted(c.input_tokens for c in second)
 

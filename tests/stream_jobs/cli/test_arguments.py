@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tokentide_jobs.cli.parse import offset_ranges, utc_us
+from tokentide_jobs.cli.arguments import offset_ranges, utc_us
 from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share
 from tokentide_jobs.cli.target import find_target
 from tokentide_jobs.cli.verify import proof_line
