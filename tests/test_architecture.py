@@ -1,26 +1,71 @@
-"""The dependency rule: schemas <- core <- io <- jobs and embedded <- cli, and a light SDK."""
+"""The rule of the rooms: every module belongs to one, and imports only from rooms below its own.
+
+`ROOMS` is the whole architecture in one ordered tuple, the lowest room first. A room is a folder or
+a file; the longest matching name wins. Rooms of one row do not know each other.
+"""
 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.places import ROOT
 
-JOBS = ROOT / "stream_jobs" / "tokentide_jobs"
-
-LAYERS = {
-    "core": {"tokentide_schemas", "core", "errors"},
-    "io": {"tokentide_schemas", "core", "io", "errors", "settings"},
+SOURCES = {
+    "tokentide_schemas": ROOT / "schemas",
+    "tokentide": ROOT / "producers",
+    "tokentide_jobs": ROOT / "stream_jobs",
+    "tokentide_dashboards": ROOT / "dashboards",
+    "bench": ROOT,
 }
-"""What a layer may import of ours; the outer layers may import inwards."""
 
-SDK_IN_CORE = {"stream_jobs/tokentide_jobs/core/record/otlp.py": {"tokentide.semconv"}}
-"""The one thing the pipeline takes from the SDK: what a span means is decided in one place."""
+ROOMS: tuple[tuple[str, ...], ...] = (
+    ("tokentide_schemas",),
+    ("tokentide",),
+    ("tokentide_jobs.errors",),
+    # core: a room a stage, in the order in which an event passes them
+    ("tokentide_jobs.core.record",),
+    ("tokentide_jobs.core.decode", "tokentide_jobs.core.price", "tokentide_jobs.core.window"),
+    ("tokentide_jobs.core.batch",),
+    ("tokentide_jobs.core.outcome", "tokentide_jobs.core.verify", "tokentide_jobs.core.reprice"),
+    ("tokentide_jobs.settings",),
+    # io: a room an outside system
+    (
+        "tokentide_jobs.io.clickhouse",
+        "tokentide_jobs.io.kafka",
+        "tokentide_jobs.io.schema",
+        "tokentide_jobs.io.files",
+    ),
+    ("tokentide_jobs.jobs.runtime",),
+    ("tokentide_jobs.jobs.ingest", "tokentide_jobs.tasks"),
+    ("tokentide_jobs.embedded.processes",),
+    ("tokentide_jobs.embedded.kafka", "tokentide_jobs.embedded.clickhouse"),
+    ("tokentide_jobs.embedded.stack",),
+    ("tokentide_jobs.replay",),
+    ("tokentide_jobs.cli",),
+    ("tokentide_jobs.__main__", "tokentide_dashboards"),
+    ("bench",),
+)
 
-OUTER = {"jobs", "embedded", "replay"}
+KEPT_APART = (
+    ("tokentide", "tokentide_schemas"),
+    ("tokentide_jobs.embedded", "tokentide_jobs.jobs"),
+    ("tokentide_jobs.embedded", "tokentide_jobs.tasks"),
+    ("tokentide_jobs.embedded", "tokentide_jobs.core"),
+    ("tokentide_jobs.replay", "tokentide_jobs.core"),
+    ("tokentide_jobs.replay", "tokentide_jobs.io"),
+    ("tokentide_jobs.replay", "tokentide_jobs.jobs"),
+)
+"""Rooms that may not know each other although one is above: the first never imports the second."""
+
+TAKEN_FROM_THE_SDK = {
+    "tokentide_jobs.core.record.otlp": {"tokentide.semconv"},
+}
+"""What the pure core takes from the SDK: what a span means is decided in one place."""
 
 CORE_FORBIDDEN = {
     "aiohttp",
@@ -31,6 +76,7 @@ CORE_FORBIDDEN = {
     "faust",
     "os",
     "pathlib",
+    "prometheus_client",
     "requests",
     "socket",
     "threading",
@@ -39,59 +85,173 @@ CORE_FORBIDDEN = {
 """Modules that would give the core an edge to the world or a clock."""
 
 
-def imports_of(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+def module_name(path: Path, source: Path) -> str:
+    parts = path.relative_to(source).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def modules() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for package, source in SOURCES.items():
+        for path in sorted((source / package).rglob("*.py")):
+            found[module_name(path, source)] = path
     return found
 
 
-def files_of(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.py"))
+def absolute(module: str, path: Path, node: ast.ImportFrom) -> str:
+    """Resolve `from ..x import y` to the module it names."""
+    if not node.level:
+        return node.module or ""
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    base = package[: len(package) - node.level + 1]
+    return ".".join([*base, node.module] if node.module else base)
 
 
-def test_core_touches_neither_the_world_nor_a_clock() -> None:
-    for path in files_of(JOBS / "core"):
-        roots = {name.split(".")[0] for name in imports_of(path)}
-        assert not roots & CORE_FORBIDDEN, f"{path.relative_to(ROOT)}: {roots & CORE_FORBIDDEN}"
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    """Every module that `module` imports, relative imports resolved, submodules by their name."""
+    path = modules()[module]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = absolute(module, path, node)
+            for alias in node.names:
+                submodule = f"{source}.{alias.name}"
+                found.add(submodule if submodule in modules() else source)
+    return frozenset(found)
 
 
-@pytest.mark.parametrize("layer", sorted(LAYERS))
-def test_inner_layers_import_only_inwards(layer: str) -> None:
-    for path in files_of(JOBS / layer):
-        for name in imports_of(path):
-            parts = name.split(".")
-            if parts[0] == "tokentide_jobs" and len(parts) > 1:
-                assert parts[1] in LAYERS[layer], f"{path.relative_to(ROOT)} imports {name}"
-            allowed = SDK_IN_CORE.get(str(path.relative_to(ROOT)), set())
-            assert parts[0] != "tokentide" or name in allowed, (
-                f"{path.relative_to(ROOT)} imports the SDK"
+def ours(module: str) -> set[str]:
+    return {name for name in imports_of(module) if name in modules()}
+
+
+def is_within(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+@cache
+def room_of(module: str) -> tuple[int, str]:
+    """Floor and room of a module; a package's own `__init__` belongs to no floor of its rooms."""
+    fitting = [
+        (floor, room)
+        for floor, rooms in enumerate(ROOMS)
+        for room in rooms
+        if is_within(module, room)
+    ]
+    assert fitting, f"{module} is in no room: add it to ROOMS where it belongs"
+    return max(fitting, key=lambda place: len(place[1]))
+
+
+def placed() -> list[str]:
+    """Every module but the packages that only hold rooms."""
+    holders = {room.rsplit(".", 1)[0] for rooms in ROOMS for room in rooms if "." in room}
+    holders |= {holder.rsplit(".", 1)[0] for holder in holders if "." in holder}
+    listed = {room for rooms in ROOMS for room in rooms}
+    return [module for module in modules() if module not in holders - listed]
+
+
+def test_every_module_is_in_a_room_and_every_room_holds_something() -> None:
+    inhabited = {room_of(module)[1] for module in placed()}
+    assert inhabited == {room for rooms in ROOMS for room in rooms}
+
+
+def test_no_import_goes_up_or_across() -> None:
+    wrong = []
+    for module in placed():
+        floor, room = room_of(module)
+        for name in sorted(ours(module) & set(placed())):
+            other_floor, other_room = room_of(name)
+            if other_room != room and other_floor >= floor:
+                wrong.append(f"{module} ({room}) imports {name} ({other_room})")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("room", "other"), KEPT_APART)
+def test_rooms_that_are_kept_apart_do_not_import_each_other(room: str, other: str) -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module in modules()
+        if is_within(module, room)
+        for name in imports_of(module)
+        if is_within(name, other)
+    ]
+    assert wrong == []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for name in sorted(ours(module)):
+                if name != module:
+                    visit(name, (*path, module))
+            done.add(module)
+
+    for module in modules():
+        visit(module, ())
+
+
+def test_the_core_touches_neither_the_world_nor_a_clock() -> None:
+    for module in modules():
+        if is_within(module, "tokentide_jobs.core"):
+            roots = {name.split(".")[0] for name in imports_of(module)}
+            assert not roots & CORE_FORBIDDEN, f"{module}: {roots & CORE_FORBIDDEN}"
+
+
+def test_core_and_io_take_of_the_sdk_only_what_a_span_means() -> None:
+    for module in modules():
+        if is_within(module, "tokentide_jobs.core") or is_within(module, "tokentide_jobs.io"):
+            taken = {name for name in imports_of(module) if is_within(name, "tokentide")}
+            allowed = TAKEN_FROM_THE_SDK.get(module, set())
+            assert all(any(is_within(name, room) for room in allowed) for name in taken), module
+
+
+def test_packages_hold_no_logic_in_their_init() -> None:
+    for module, path in modules().items():
+        if path.name != "__init__.py":
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            is_plain = (
+                isinstance(node, ast.Import | ast.ImportFrom)
+                or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+                or (
+                    isinstance(node, ast.Assign | ast.AnnAssign)
+                    and "__all__" in ast.unparse(node).split("=")[0]
+                )
+                or (isinstance(node, ast.Assign) and ast.unparse(node).startswith("__version__"))
             )
+            assert is_plain, f"{module}/__init__.py holds logic: {ast.unparse(node)[:80]}"
 
 
-def test_nothing_but_the_command_line_imports_the_command_line() -> None:
-    for folder in OUTER | set(LAYERS):
-        for path in files_of(JOBS / folder):
-            offenders = {n for n in imports_of(path) if n.startswith("tokentide_jobs.cli")}
-            assert not offenders, f"{path.relative_to(ROOT)}: {offenders}"
+SAME_IDEA = {
+    "explain.py": "how a cost came about, computed and shown",
+    "reprice.py": "repricing, done and asked for",
+    "stack.py": "the embedded stack, run and asked for",
+    "summary.py": "spend and latency, read and shown",
+    "verify.py": "the proof, made and asked for",
+    "worker.py": "the worker process, run and asked for",
+}
+"""File names that stand twice within a package because they mean the same thing."""
 
 
-def test_the_contract_and_the_sdk_depend_on_nothing_of_ours() -> None:
-    for folder, own in (("schemas", "tokentide_schemas"), ("producers", "tokentide")):
-        for path in files_of(ROOT / folder):
-            for name in imports_of(path):
-                root = name.split(".")[0]
-                assert not root.startswith("tokentide") or root == own, f"{path} imports {name}"
+@pytest.mark.parametrize("package", [name for name in SOURCES if name != "bench"])
+def test_a_file_name_stands_once_in_a_package_unless_it_means_the_same(package: str) -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for module, path in modules().items():
+        if is_within(module, package) and not path.name.startswith("__"):
+            places[path.name].append(module)
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    assert set(twice) <= set(SAME_IDEA), twice
 
 
 def test_modules_stay_small_and_say_what_they_are_for() -> None:
-    code = [*files_of(ROOT / "schemas"), *files_of(ROOT / "producers"), *files_of(JOBS)]
-    for path in [*code, *files_of(ROOT / "bench")]:
+    for module, path in modules().items():
         text = path.read_text(encoding="utf-8")
-        assert text.count("\n") <= 400, f"{path.relative_to(ROOT)} has over 400 lines"
+        assert text.count("\n") <= 400, f"{module} has over 400 lines"
         if text.strip():
-            assert ast.get_docstring(ast.parse(text)), f"{path.relative_to(ROOT)} has no docstring"
+            assert ast.get_docstring(ast.parse(text)), f"{module} has no docstring"

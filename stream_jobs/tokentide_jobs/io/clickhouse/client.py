@@ -18,9 +18,10 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.exceptions import HTTPError
 
+from tokentide_jobs.core.outcome.arrow import to_ipc
 from tokentide_jobs.io.clickhouse.error_codes import translate
 
-__all__ = ["ClickHouse", "insert_settings", "to_ipc"]
+__all__ = ["ClickHouse", "insert_settings"]
 
 _TRANSPORT_ERRORS = (ClickHouseError, HTTPError, OSError)
 
@@ -137,16 +138,3 @@ def insert_settings(token: str) -> dict[str, Any]:
         "max_insert_threads": 1,
         "max_threads": 1,
     }
-
-
-def to_ipc(rows: pa.Table, *, compress: bool) -> memoryview:
-    """Serialise as one Arrow stream; `compress` packs every buffer with LZ4.
-
-    Each buffer is packed by itself: for a wide table of few rows that costs milliseconds. A view,
-    because bytes would be a copy, and the client copies bytes once more to put its statement first.
-    """
-    sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="lz4" if compress else None, use_threads=False)
-    with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
-        writer.write_table(rows)
-    return memoryview(sink.getvalue())

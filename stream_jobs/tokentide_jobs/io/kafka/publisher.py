@@ -18,9 +18,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tokentide_jobs.core.batch.ledger import Intent
+from tokentide_jobs.core.outcome.arrow import to_ipc
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import RetriableSinkError
-from tokentide_jobs.io.clickhouse.client import to_ipc
 from tokentide_schemas.topics import DEADLETTER, WINDOWS
 
 __all__ = ["KafkaPublisher", "delta_chunks"]
