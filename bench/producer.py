@@ -31,24 +31,20 @@ ROUNDS = 20
 COUNTS = {"call": 40, "stream": 4}
 """Calls of each kind in one round: a few hundredths of a second, so that both halves of a round see
 the same machine."""
+CEILINGS = {"call_of_openinference": 0.05}
+"""The SDK may add at most this part of what OpenInference adds; the rest is for comparison."""
 KEPT = 0.75
 """Part of a round's calls that count: in the slowest the machine did something else."""
 
 
 def measure(processes: int = PROCESSES) -> dict[str, object]:
-    """Return microseconds added per call and per chunk by each contestant, and the targets."""
+    """Return microseconds added per call and per chunk by each contestant, and the ceiling."""
     result: dict[str, object] = {}
     for client in CLIENTS:
         result[client] = _client(client, processes)
     say("in a loop")
     result["in_a_loop"] = producer_alone.measure()
-    targets = {
-        "call_of_wrapper": 3,
-        "chunk_of_wrapper": 1.3,
-        "call_of_openinference": 0.05,
-        "chunk_of_openinference": 0.05,
-    }
-    return {**result, "targets": targets}
+    return {**result, "ceilings": CEILINGS}
 
 
 class _Process:
