@@ -82,7 +82,7 @@ def running() -> Iterator[Pipeline]:
 
 
 def cpu_s(process: psutil.Process) -> float:
-    """User and system CPU seconds of one process, its threads included."""
+    """Return the user and system CPU seconds of one process, its threads included."""
     times = process.cpu_times()
     return float(times.user + times.system)
 

@@ -27,7 +27,7 @@ class Contestant(Protocol):
     """Something that records calls and can be switched on and off."""
 
     stays_on: bool
-    """Whether it can not be switched off again: what it costs is then told from another process."""
+    """Whether it cannot be switched off again: what it costs is then told from another process."""
 
     def on(self) -> None:
         """Start recording."""

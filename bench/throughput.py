@@ -73,7 +73,7 @@ def measure(rounds: int = 3) -> dict[str, object]:
 
 
 def worker_rate(pipeline: Pipeline, number: int) -> float:
-    """Events per CPU second of the worker process between a tenth of the rows and the last."""
+    """Return events per CPU second of the worker between a tenth of the rows and the last."""
     client = pipeline.client()
     before = int(client.query("SELECT count() FROM raw_requests").result_rows[0][0])
     client.close()
@@ -86,7 +86,7 @@ def worker_rate(pipeline: Pipeline, number: int) -> float:
 
 
 def reference_rate(bootstrap: str, name: str, topic: str, events: int) -> float:
-    """Events per CPU second of one reference in a process of its own."""
+    """Return events per CPU second of one reference in a process of its own."""
     command = [sys.executable, "-W", "ignore", "-m", f"bench.references.{name}"]
     done = subprocess.run(
         [*command, bootstrap, topic, str(events)],

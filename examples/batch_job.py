@@ -26,7 +26,7 @@ FULL = 5_000
 
 
 def event_of(line: dict[str, Any]) -> dict[str, object]:
-    """Turns one result into an event."""
+    """Turn one result into an event."""
     reply = line.get("response") or {}
     body = reply.get("body") or {}
     error = line.get("error") or body.get("error") or {}
@@ -52,7 +52,7 @@ def event_of(line: dict[str, Any]) -> dict[str, object]:
 
 
 def main(path: Path) -> int:
-    """Emits every line; returns 0 only when all of them have arrived."""
+    """Emit every line; return 0 only when all of them have arrived."""
     telemetry = tokentide.Telemetry()
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):

@@ -27,7 +27,7 @@ app.conf.task_ignore_result = True
 
 @app.task(bind=True, max_retries=3, default_retry_delay=1)
 def summarise(self: Task, tenant: str, document_id: str, text: str) -> None:
-    """Summarises one document; a task that Celery repeats makes calls, and events, of its own."""
+    """Summarise one document; a task that Celery repeats makes calls, and events, of its own."""
     tags = {"document": document_id, "attempt": str(self.request.retries)}
     with tokentide.context(tenant=tenant, feature="summary", prompt=("summarise", "v7"), tags=tags):
         try:

@@ -30,7 +30,7 @@ client = openai.AsyncOpenAI()
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """Lets the last events leave before a restart; `flush` blocks, so it goes to a thread."""
+    """Let the last events leave before a restart; `flush` blocks, so it goes to a thread."""
     yield
     await asyncio.to_thread(telemetry.flush, 5.0)
 
@@ -47,7 +47,7 @@ class Question(BaseModel):
 
 @app.post("/answers")
 async def answer(question: Question, tenant: Tenant) -> dict[str, str | None]:
-    """Answers at once."""
+    """Answer at once."""
     with tokentide.context(tenant=tenant, feature="answer", prompt=("answer", "v3")):
         reply = await client.chat.completions.create(
             model=MODEL, messages=[{"role": "user", "content": question.text}]
@@ -57,7 +57,7 @@ async def answer(question: Question, tenant: Tenant) -> dict[str, str | None]:
 
 @app.post("/answers/stream")
 async def stream(question: Question, tenant: Tenant) -> StreamingResponse:
-    """Answers word by word; a client that hangs up shows as an abandoned call."""
+    """Answer word by word; a client that hangs up shows as an abandoned call."""
     with tokentide.context(tenant=tenant, feature="stream", prompt=("answer", "v3")):
         chunks = await client.chat.completions.create(
             model=MODEL,
@@ -76,5 +76,5 @@ async def stream(question: Question, tenant: Tenant) -> StreamingResponse:
 
 @app.post("/feedback/{response_id}/{label}")
 async def feedback(response_id: str, label: str, tenant: Tenant) -> None:
-    """Takes a thumb `up` or `down`; it finds its call by the provider's response id."""
+    """Take a thumb `up` or `down`; it finds its call by the provider's response id."""
     telemetry.feedback("thumb", label=label, response_id=response_id, tenant=tenant)

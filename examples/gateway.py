@@ -26,7 +26,7 @@ telemetry = tokentide.Telemetry()
 
 
 async def forward(request: web.Request) -> web.StreamResponse:
-    """Forwards one call; its event goes out also when the client hangs up in mid-stream."""
+    """Forward one call; its event goes out also when the client hangs up in mid-stream."""
     asked = json.loads(await request.read())
     event: dict[str, object] = {
         "type": "request",
@@ -70,7 +70,7 @@ async def forward(request: web.Request) -> web.StreamResponse:
 
 
 def as_json(data: bytes) -> object:
-    """Returns what was answered, None where it is no JSON."""
+    """Return what was answered, None where it is no JSON."""
     try:
         return json.loads(data)
     except ValueError:

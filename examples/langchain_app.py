@@ -28,13 +28,13 @@ ANSWER = ChatPromptTemplate.from_template("Answer as the {topic} desk of our sho
 
 
 def build_chain(model: BaseChatModel) -> Runnable[dict[str, str], str]:
-    """Two calls of the model below one root: one finds the topic, one answers."""
+    """Build two calls of the model below one root: one finds the topic, one answers."""
     topic = TOPIC | model | StrOutputParser()
     return RunnablePassthrough.assign(topic=topic) | ANSWER | model | StrOutputParser()
 
 
 def fake_model() -> BaseChatModel:
-    """A model that says what it is told to, with token counts as a provider reports them."""
+    """Return a model that says what it is told to, with token counts as providers report them."""
     usage = {"input_tokens": 21, "output_tokens": 4, "total_tokens": 25}
     answers = (
         AIMessage(text, usage_metadata=usage, response_metadata={"model_name": "gpt-5-mini"})
@@ -44,7 +44,7 @@ def fake_model() -> BaseChatModel:
 
 
 def main(question: str) -> None:
-    """Asks once and prints the answer."""
+    """Ask once and print the answer."""
     chain = build_chain(fake_model())
     with tokentide.context(tenant="acme", feature="support", prompt=("support", "v2")):
         print(chain.invoke({"question": question}, config={"callbacks": [callback]}))

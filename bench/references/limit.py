@@ -1,6 +1,6 @@
 """The limit: aiokafka fetch, the fastest column decode, an Arrow stream in memory; nothing else.
 
-No validation, no prices, no windows, no ledger, no store: what is left can not be saved.
+No validation, no prices, no windows, no ledger, no store: what is left cannot be saved.
 `python -m bench.references.limit BOOTSTRAP TOPIC EVENTS`
 """
 

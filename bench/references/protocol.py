@@ -40,6 +40,6 @@ class Meter:
 
 
 def cpu_s() -> float:
-    """User and system CPU seconds of this process, every thread included."""
+    """Return the user and system CPU seconds of this process, every thread included."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime

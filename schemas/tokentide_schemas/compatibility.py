@@ -32,7 +32,7 @@ _KNOWN: Final = frozenset(
 
 
 def contract() -> Schema:
-    """Return today's contract: all schemas, and the rules that JSON Schema can not say."""
+    """Return today's contract: all schemas, and the rules that JSON Schema cannot say."""
     return {
         "schema_version": SCHEMA_VERSION,
         "events": {name: schema_of(name) for name in EVENT_MODELS},

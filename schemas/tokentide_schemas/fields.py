@@ -2,7 +2,7 @@
 
 The limits protect the pipeline from absurd input (a 10 MB tag, a token count beyond 64 bits). The
 JSON Schemas and the vectorised predicates of the ingest job are derived from these annotations, so
-the three can not disagree.
+the three cannot disagree.
 """
 
 from __future__ import annotations

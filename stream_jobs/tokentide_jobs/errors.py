@@ -5,7 +5,7 @@ PipelineError
 ├── InvalidEvent         one event is refused: reason, field and detail for its dead letter
 ├── ServiceUnreachable   Kafka or ClickHouse does not answer at the named address
 ├── RetriableSinkError   the store refused for now: try again under the same token
-├── StackError           the embedded stack can not start or stop
+├── StackError           the embedded stack cannot start or stop
 └── InvariantViolation   a promise of the pipeline is broken: stop the partition, loudly
 """
 
@@ -59,7 +59,7 @@ class RetriableSinkError(PipelineError):
 
 
 class StackError(PipelineError):
-    """The embedded stack can not start or stop; the message says what holds it up."""
+    """The embedded stack cannot start or stop; the message says what holds it up."""
 
 
 class InvariantViolation(PipelineError):

@@ -60,7 +60,7 @@ class Settings:
         "Kafka topic that OpenTelemetry Collectors write to; `off`: not read",
     )
     group: str = _setting("tokentide-ingest", "Kafka consumer group of the ingest workers")
-    # RUF009: `_setting` returns a dataclass field, the linter can not see it for these two types.
+    # RUF009: `_setting` returns a dataclass field, the linter cannot see it for these two types.
     data_dir: Path = _setting(".tokentide", "directory of the embedded stack")  # noqa: RUF009
     prices_file: Path | None = _setting(  # noqa: RUF009
         None, "YAML file of price overrides; none: list prices"
@@ -178,7 +178,7 @@ class Settings:
             **overrides: Values that beat the environment, by field name; None means not given.
 
         Raises:
-            ConfigError: A value can not be read or is out of range; the message names it.
+            ConfigError: A value cannot be read or is out of range; the message names it.
         """
         known = {spec.name: spec for spec in fields(cls) if spec.name != "sources"}
         values: dict[str, Any] = {}
@@ -274,7 +274,7 @@ def _check_range(settings: Settings, name: str, meta: Mapping[str, Any]) -> None
 
 
 def _check_topics(settings: Settings) -> None:
-    """Topic names say how records are written, so neither may look like the other."""
+    """Refuse topic names that contradict how their records are written."""
     if settings.otlp_topic != "off" and not is_otlp(settings.otlp_topic):
         raise ConfigError(
             f"{_label(settings, 'otlp_topic')} is {settings.otlp_topic!r}: one part of the name, "

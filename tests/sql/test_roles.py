@@ -1,4 +1,4 @@
-"""Who may see what. The embedded engine has no roles: what it can not do needs a real server."""
+"""Who may see what. The embedded engine has no roles: what it cannot do needs a real server."""
 
 from __future__ import annotations
 

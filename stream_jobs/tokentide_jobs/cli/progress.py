@@ -53,11 +53,11 @@ class Steps:
             self._screen.print(f"  [dim]… {what}[/dim]", end="\r")
 
     def done(self, what: str, took_s: float) -> None:
-        """One line that stays."""
+        """Print one line that stays."""
         self._screen.print(f"  [green]✓[/green] {what} [dim]{took_s:.1f} s[/dim]   ")
 
     def note(self, text: str) -> None:
-        """One line that stays and is noticed."""
+        """Print one line that stays and is noticed."""
         from rich.markup import escape
 
         self._screen.print(f"  [yellow]![/yellow] {escape(text)}", soft_wrap=True)

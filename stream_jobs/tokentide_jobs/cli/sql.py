@@ -140,7 +140,7 @@ def _without_comments(query: str) -> str:
 
 
 def _reason(exc: Exception) -> str:
-    """The server's own words, without the client's and without the stack."""
+    """Return the server's own words, without the client's and without the stack."""
     text = " ".join(str(exc).split())
     text = text.partition("DB::Exception: ")[2] or text
     text = text.partition(" Expected one of:")[0].partition(" (version ")[0]

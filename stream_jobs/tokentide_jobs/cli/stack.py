@@ -40,7 +40,7 @@ class _StopRequested(BaseException):
     type=click.Choice(["kafka", "tansu"]),
     default=None,
     help="Apache Kafka, or Tansu: light, in memory.  [default: kafka, or tansu with a notice "
-    "where Kafka can not be fetched]",
+    "where Kafka cannot be fetched]",
 )
 @click.option(
     "--kafka-port", type=click.IntRange(0, 65_535), default=9092, show_default=True,

@@ -44,7 +44,7 @@ def find_target(data_dir: Path | None, *needs: str) -> Settings:
         needs: Any of `kafka` and `clickhouse`.
 
     Raises:
-        ConfigError: A setting can not be read.
+        ConfigError: A setting cannot be read.
         ServiceUnreachable: A needed service is named by nothing: no variable, no running stack.
     """
     settings = Settings.from_env(os.environ, data_dir)

@@ -85,7 +85,7 @@ def load(path: Path) -> Measurements:
     """Read the measurements.
 
     Raises:
-        ConfigError: A line can not be read; file and line are named.
+        ConfigError: A line cannot be read; file and line are named.
     """
     name = str(path)
     pace: dict[str, list[tuple[float, float]]] = defaultdict(list)

@@ -59,7 +59,7 @@ def prepare(
         failure_scale: Multiplies the measured failure rates; 0 lets nothing fail.
 
     Raises:
-        ConfigError: The trace can not be read (file and line are named), or holds no calls.
+        ConfigError: The trace cannot be read (file and line are named), or holds no calls.
     """
     trace = open_trace(name, seed)
     requests, span_s = 0, 0.0

@@ -20,12 +20,12 @@ class Backoff:
     """Share of a pause that randomness may take away, 0 to 1."""
 
     def pause_s(self, attempt: int, chance: float, *, slow: bool = False) -> float:
-        """Seconds to wait after failed try number `attempt` (1, 2, …).
+        """Return the seconds to wait after failed try number `attempt` (1, 2, …).
 
         Args:
             attempt: How many tries have failed, at least 1.
             chance: A random number in [0, 1).
-            slow: Use the longest pause at once: trying sooner can not help.
+            slow: Use the longest pause at once: trying sooner cannot help.
         """
         # Capping the exponent keeps 2**attempt finite in an outage of days.
         doubled_s = self.first_s * 2 ** min(attempt - 1, 30)

@@ -47,7 +47,7 @@ class Breaker:
         return True
 
     def remaining_ms(self, now_ms: int) -> int:
-        """How long the partition still has to rest; 0: it may go on."""
+        """Return how long the partition still has to rest; 0: it may go on."""
         return max(0, self._open_until_ms - now_ms)
 
     @property

@@ -55,7 +55,7 @@ class Intent:
         return self.log.intent_token(self.start)
 
     def write_token(self, table: str) -> str:
-        """The token under which this batch writes to `table`, always."""
+        """Return the token under which this batch writes to `table`, always."""
         log = self.log
         return f"{table}/{log.log_id}/{log.topic}/{log.partition}/{self.start}-{self.end}"
 
@@ -147,7 +147,7 @@ def locate(
 
 
 def is_stale(intent: Intent, now_us: int, token_window_us: int) -> bool:
-    """Whether the store may have forgotten the tokens of this intent's earlier inserts."""
+    """Tell whether the store may have forgotten the tokens of this intent's earlier inserts."""
     return now_us - intent.sealed_at_us >= token_window_us
 
 

@@ -202,13 +202,13 @@ class PartitionPlanner(Generic[R]):
         self._resumed_ms = now_ms
 
     def age_ms(self, now_ms: int) -> int:
-        """How long the oldest buffered record has waited while reading; 0 when there is none."""
+        """Return how long the oldest buffered record has waited while reading; 0: there is none."""
         if not self._records:
             return 0
         return now_ms - max(self._records[0][3], self._resumed_ms)
 
     def wait_ms(self, now_ms: int) -> int | None:
-        """Milliseconds until age alone seals a batch; None: only another record can."""
+        """Return the milliseconds until age alone seals a batch; None: only another record can."""
         if not self._records or self._bound_end is not None:
             return None
         return max(0, self._limits.age_ms - self.age_ms(now_ms))

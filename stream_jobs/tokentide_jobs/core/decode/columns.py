@@ -1,7 +1,7 @@
 """Columns of every event type, derived from the pydantic models and from nothing else.
 
 A column knows its kind and the bounds of its field, so that the parse schema, the storage schema
-and the vectorised checks can not disagree with the model that judges. Storage form: an absent text
+and the vectorised checks cannot disagree with the model that judges. Storage form: an absent text
 is "", an absent number or boolean is null, an absent list is empty, maps are JSON text.
 """
 
@@ -131,7 +131,7 @@ def _bounds(name: str, metadata: list[Any]) -> Iterator[tuple[str, Any]]:
                 yield "max_length", entry.max_length
                 yield "pattern", entry.pattern
             case _ if getattr(entry, "allow_inf_nan", None) is False:
-                # JSON can not write them, so a column never holds them.
+                # JSON cannot write them, so a column never holds them.
                 continue
             case _:
                 raise TypeError(f"{name}: constraint {entry!r} has no vectorised check")

@@ -93,7 +93,7 @@ def event_lines(records: Sequence[Record]) -> EventLines:
 def _plain_ends(buffer: bytes) -> Indices | None:
     """Return where the lines end, if all are `{…}`; None when a record needs a closer look.
 
-    A frame of such lines can not be one object on several lines, since no JSON text has `}`
+    A frame of such lines cannot be one object on several lines, since no JSON text has `}`
     directly before `{`; nor does it hold blank lines or arrays.
     """
     content = np.frombuffer(buffer, np.uint8)

@@ -1,7 +1,7 @@
 """Parse lines by column, and prove that the parser forgave nothing.
 
 One call parses all lines that can be parsed together; the byte scan says what each line holds, so
-that a duplicate key, a number in a text or a name at the wrong depth can not hide. Rows of which
+that a duplicate key, a number in a text or a name at the wrong depth cannot hide. Rows of which
 this is not certain are marked suspicious.
 """
 

@@ -90,7 +90,7 @@ def _is_absent(name: str, present: Collection[str]) -> pl.Expr:
 
 
 def _subset_rules(present: Collection[str]) -> Rules:
-    """Totals include every detail; a successful call says what it used; first token before end."""
+    """Hold details to totals, a success to its usage, and the first token to the end."""
     for detail, total in SUBSETS:
         if detail in present:
             yield pl.col(detail).fill_null(0) > _or_zero(total, present)
@@ -112,7 +112,7 @@ def _subset_rules(present: Collection[str]) -> Rules:
 
 
 def _target_rules(present: Collection[str]) -> Rules:
-    """A judgement names what it judges."""
+    """Require that a judgement names what it judges."""
     has_target = pl.lit(False)
     for name in ("target_event_id", "response_id", "conversation_id"):
         if name in present:

@@ -33,7 +33,7 @@ _TYPE_OF_TABLE: Final[Mapping[str, str]] = {table: name for name, table in RAW_T
 
 
 class RefusedRow(NamedTuple):
-    """A row that a raw table can not hold."""
+    """A row that a raw table cannot hold."""
 
     table: str
     offset: int
@@ -57,7 +57,7 @@ class Outcome:
     letters: pl.DataFrame
     """Rows for `dead_letters` of events the judge refused."""
     refused: tuple[RefusedRow, ...] = ()
-    """Rows left out of `raw` because the store can not hold them."""
+    """Rows left out of `raw` because the store cannot hold them."""
     ignored: Mapping[str, int] = field(default_factory=dict)
     """What the records hold besides events, by kind; it is counted and goes nowhere."""
 
@@ -72,7 +72,7 @@ class Outcome:
         return self.letters.height + len(self.refused)
 
     def rows(self, table: str) -> int:
-        """How many rows go to `table`."""
+        """Count the rows that go to `table`."""
         return self.raw[table].height if table in self.raw else 0
 
     def without(self, refused: Iterable[RefusedRow]) -> Outcome:
@@ -93,11 +93,11 @@ class Outcome:
         return replace(self, raw=raw, refused=(*self.refused, *found))
 
     def refused_of(self, table: str) -> tuple[RefusedRow, ...]:
-        """The rows left out of one table."""
+        """Return the rows left out of one table."""
         return tuple(row for row in self.refused if row.table == table)
 
     def letters_of(self, refused: Iterable[RefusedRow]) -> pl.DataFrame:
-        """Rows for `dead_letters` of rows that a table refused, with the events' own bytes."""
+        """Build the dead letters of the rows that a table refused, with the events' own bytes."""
         values = {record.offset: record.value for record in self.records}
         rejections = [
             DeadLetter(
@@ -114,7 +114,7 @@ class Outcome:
         return letters(rejections, self.intent, self.records)
 
     def fold(self) -> pl.DataFrame:
-        """Window deltas of exactly the rows in `raw`."""
+        """Compute the window deltas of exactly the rows in `raw`."""
         return fold({_TYPE_OF_TABLE[table]: rows for table, rows in self.raw.items()})
 
     def cost_pico_usd(self) -> int:
@@ -127,7 +127,7 @@ class Outcome:
         return int(total or 0)
 
     def started_range_us(self) -> tuple[int, int]:
-        """Smallest and largest event time, (0, 0) when there is no event."""
+        """Return the smallest and the largest event time, (0, 0) when there is no event."""
         columns = [rows["started_at_us"] for rows in self.raw.values() if rows.height]
         if not columns:
             return 0, 0

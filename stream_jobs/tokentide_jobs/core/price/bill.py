@@ -109,7 +109,7 @@ def leaf_counts(usage: Mapping[str, int]) -> tuple[list[int], bool]:
 
     Returns:
         The count of every leaf (the request fee's is 0 here), and whether details overlapped: an
-        image that is also cached can not be told from one that is not, so details are trimmed to
+        image that is also cached cannot be told from one that is not, so details are trimmed to
         what the total leaves room for.
     """
     get = usage.get

@@ -116,7 +116,7 @@ def _rate_rows(requests: pl.DataFrame, cards: CardTable) -> tuple[RateRows, pl.S
 
 
 def _slot(instants: pl.Series, boundaries: Sequence[int]) -> pl.Series:
-    """Number the validity interval every instant falls into: equal slots, equal prices."""
+    """Count the validity interval that every instant falls into: equal slots, equal prices."""
     low, high = cast(int, instants.min()), cast(int, instants.max())
     if bisect_right(boundaries, low) == bisect_right(boundaries, high):
         return pl.repeat(0, len(instants), dtype=pl.UInt32, eager=True) + bisect_right(

@@ -62,7 +62,7 @@ class Call(NamedTuple):
     inference_geo: str = ""
 
     def model_names(self) -> tuple[str, ...]:
-        """Names to look the model up under: as served, then as requested; lower case."""
+        """Return the names to look the model up under: as served, then as requested; lower case."""
         served, asked = self.response_model.strip().lower(), self.request_model.strip().lower()
         return tuple(dict.fromkeys(name for name in (served, asked) if name))
 

@@ -16,7 +16,7 @@ _PARTS: Final = re.compile(r"[._-]")
 
 
 def is_otlp(topic: str) -> bool:
-    """Whether the records of a topic are OTLP: one part of its name is `otlp`."""
+    """Tell whether the records of a topic are OTLP: one part of its name is `otlp`."""
     return "otlp" in _PARTS.split(topic.lower())
 
 

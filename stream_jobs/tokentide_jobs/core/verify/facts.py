@@ -31,7 +31,7 @@ class Batch:
     last_us: int = 0
     """Event times of its first and last event."""
     has_expired: bool = False
-    """Retention may have deleted some of its rows: they can not be compared any more."""
+    """Retention may have deleted some of its rows: they cannot be compared any more."""
 
 
 class Intended(NamedTuple):

@@ -207,7 +207,7 @@ def _batch_faults(batch: Batch, facts: Facts) -> Iterable[Fault]:
 
 
 def _ledger_faults(batches: Sequence[Batch], facts: Facts) -> Iterable[Fault]:
-    """Ranges must follow each other without gap or overlap, from offset 0 on."""
+    """Check that ranges follow each other without gap or overlap, from offset 0 on."""
     if not facts.checks_chain:
         return
     if batches and batches[0].start > 0 and batches[0].sealed_at_us > facts.ledger_horizon_us:
@@ -222,7 +222,7 @@ def _ledger_faults(batches: Sequence[Batch], facts: Facts) -> Iterable[Fault]:
 
 
 def _intent_faults(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> Iterable[Fault]:
-    """Every batch was promised by one intent; promises overlap nowhere; none is passed over."""
+    """Check that one intent promised each batch, and that none overlap or were passed over."""
     intents = sorted(intent for intent in facts.intents if intent.log == log)
     promised = {(intent.start, intent.end) for intent in intents}
     for batch in batches:

@@ -225,7 +225,7 @@ def _dimensions(frame: pl.DataFrame) -> list[pl.Expr]:
 
 
 def _money_sums(frame: pl.DataFrame) -> list[pl.Expr]:
-    """Return exact sums: in 64 bits where they can not overflow, else in 128."""
+    """Return exact sums: in 64 bits where they cannot overflow, else in 128."""
     largest = frame.select(pl.col(COST_SUMS[:-1]).abs().max()).row(0)
     is_safe = max((value or 0 for value in largest), default=0) * frame.height < 1 << 63
     sums = []

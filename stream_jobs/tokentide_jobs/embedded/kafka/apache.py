@@ -82,7 +82,7 @@ class KafkaBroker:
         """Have jars and Java at hand; the first time on a machine this downloads 43 MB.
 
         Raises:
-            ArtifactsUnavailable: They can not be had.
+            ArtifactsUnavailable: They cannot be had.
         """
         java()
         self._class_path = ":".join(map(str, class_path(self._cache_dir, self._notify)))
@@ -95,7 +95,7 @@ class KafkaBroker:
         self._archive_options = reading(archive)
 
     def has_log(self) -> bool:
-        """Whether the data directory holds a Kafka log of an earlier start."""
+        """Tell whether the data directory holds a Kafka log of an earlier start."""
         return (self._home / "log" / "meta.properties").exists()
 
     def start(self) -> ChildRecord:
@@ -132,7 +132,7 @@ class KafkaBroker:
         )
 
     def stop(self, deadline_s: float = 10.0) -> None:
-        """Controlled shutdown: the next start need not recover anything."""
+        """Shut the broker down in order, so that the next start need not recover anything."""
         if self._child is not None:
             self._child.stop(deadline_s)
 
@@ -154,7 +154,7 @@ class KafkaBroker:
             if written.exists():
                 written.replace(archive)
             else:
-                # A Java that can not do it: an empty file, which Java ignores, ends the attempts.
+                # A Java that cannot do it: an empty file, which Java ignores, ends the attempts.
                 archive.touch()
 
     @property
@@ -192,7 +192,7 @@ class KafkaBroker:
             check=False,
         )
         if done.returncode != 0:
-            raise StackError(f"Kafka can not format {self._home / 'log'}: {done.stderr[-1000:]}")
+            raise StackError(f"Kafka cannot format {self._home / 'log'}: {done.stderr[-1000:]}")
 
     def _await_serving(self, child: ChildProcess) -> bool:
         give_up_at = time.monotonic() + _START_DEADLINE_S

@@ -24,17 +24,17 @@ _NO_MACHINE_CODE = (
 
 
 def reading(archive: Path) -> tuple[str, ...]:
-    """Java options that use an archive."""
+    """Return the Java options that use an archive."""
     return (*_NO_MACHINE_CODE, f"-XX:AOTCache={archive}")
 
 
 def writing(archive: Path) -> tuple[str, ...]:
-    """Java options that write one when the program ends."""
+    """Return the Java options that write an archive when the program ends."""
     return (*_NO_MACHINE_CODE, f"-XX:AOTCacheOutput={archive}")
 
 
 def archive_path(cache_dir: Path, fits: Iterable[str]) -> Path:
-    """Where the archive for this Java and these options and class path is, or belongs."""
+    """Return where the archive for this Java, these options and this class path belongs."""
     release = (java().parent.parent / "release").read_text(encoding="utf-8")
     wanted = hashlib.sha256("\0".join([str(java()), release, *fits]).encode()).hexdigest()
     return cache_dir / f"kafka-{KAFKA_VERSION}" / f"classes-{wanted[:16]}.aot"

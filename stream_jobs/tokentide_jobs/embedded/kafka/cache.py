@@ -15,7 +15,7 @@ __all__ = ["default_cache_dir", "exclusive"]
 
 
 def default_cache_dir() -> Path:
-    """`$XDG_CACHE_HOME/tokentide`, or `~/.cache/tokentide`; it may be deleted at any time.
+    """Return `$XDG_CACHE_HOME/tokentide`, or `~/.cache/tokentide`; it may be deleted.
 
     To prepare a machine without network, copy this directory from one that has run
     `tokentide up` once.

@@ -25,7 +25,7 @@ def choose_broker(
     cache_dir: Path | None = None,
     notify: Notify = lambda _: None,
 ) -> Broker:
-    """The broker that was asked for; unasked, Kafka, or Tansu where Kafka cannot be had.
+    """Return the broker that was asked for; unasked, Kafka, or Tansu where Kafka is missing.
 
     Args:
         kind: None leaves the choice open.

@@ -17,7 +17,7 @@ __all__ = ["resolve"]
 
 
 def resolve(endpoint: str, repository: Path) -> str:
-    """The lock's text: sha256 and repository path of every compile and runtime jar.
+    """Return the lock's text: sha256 and repository path of every compile and runtime jar.
 
     Args:
         endpoint: Maven coordinates joined by `+`.

@@ -66,7 +66,7 @@ _SETTINGS = {
 
 
 def server_properties(port: int, controller_port: int) -> str:
-    """The text of `server.properties`; the log directory alone outlives a change of ports."""
+    """Return `server.properties`; only the log directory outlives a change of ports."""
     settings = {
         **_SETTINGS,
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
@@ -77,10 +77,10 @@ def server_properties(port: int, controller_port: int) -> str:
 
 
 def java_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the Java process.
+    """Return the environment of the Java process.
 
     Options meant for somebody's other Java programs would change heap and class path here, and
-    without a UTF-8 locale Java can not name files that are not ASCII.
+    without a UTF-8 locale Java cannot name files that are not ASCII.
     """
     kept = {name: value for name, value in inherited.items() if name not in _FOREIGN_OPTIONS}
     return {**kept, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}

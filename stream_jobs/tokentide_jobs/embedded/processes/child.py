@@ -33,7 +33,7 @@ class ChildRecord:
     started_s: float
 
     def is_alive(self) -> bool:
-        """Whether this very process, not a later one with the same pid, still runs."""
+        """Tell whether this very process, not a later one with the same pid, still runs."""
         return process_started_s(self.pid) == self.started_s
 
 
@@ -95,7 +95,7 @@ class ChildProcess:
             )
 
     def record(self) -> ChildRecord | None:
-        """The identity of the running process, for the lock file; None when it has ended."""
+        """Return the identity of the running process, for the lock file; None: it has ended."""
         pid = self.pid
         started_s = process_started_s(pid) if pid is not None else None
         if pid is None or started_s is None:
@@ -134,7 +134,7 @@ class ChildProcess:
             self._process.wait()
 
     def log_tail(self, lines: int = 8) -> str:
-        """The last lines this run has written, for an error message."""
+        """Return the last lines this run has written, for an error message."""
         with self.log_path.open("rb") as log:
             log.seek(self._log_start)
             text = log.read()[-16_384:].decode(errors="replace")
@@ -173,5 +173,5 @@ def end_process(record: ChildRecord, deadline_s: float = 3.0) -> bool:
 
 @cache
 def _spawner(pid: int) -> ThreadPoolExecutor:
-    """The one thread that makes children (`pid`: a forked process needs a thread of its own)."""
+    """Make the one thread that starts children (`pid`: a fork needs a thread of its own)."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokentide-spawner")

@@ -1,4 +1,4 @@
-"""Runs one command that can not outlive the process that asked for it.
+"""Runs one command that cannot outlive the process that asked for it.
 
 Executed as a script by `processes.ChildProcess` between fork and exec: it asks the kernel to kill
 it when the parent ends, then becomes the command. A `kill -9` of the owner therefore leaves no

@@ -77,7 +77,7 @@ class DataDirLock:
 
 
 def holder_pid(data_dir: Path) -> int | None:
-    """Pid of the live process that owns the directory, None if there is none."""
+    """Return the pid of the live process that owns the directory, None if there is none."""
     path = data_dir / LOCK_FILE_NAME
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

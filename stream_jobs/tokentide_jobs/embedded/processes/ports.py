@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def choose_port(wanted: int, option: str) -> int:
-    """The wanted port, or a free one for 0.
+    """Return the wanted port, or a free one for 0.
 
     Raises:
         StackError: The wanted port is taken; the message names the holder where it can be seen.
@@ -36,7 +36,7 @@ def choose_port(wanted: int, option: str) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+    """Tell whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
         # Connections of an earlier server that linger in TIME_WAIT do not block a new one.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -48,7 +48,7 @@ def is_free(port: int) -> bool:
 
 
 def port_holder(port: int) -> str | None:
-    """`name (pid 123)` of the process that listens on the port, None where that is hidden."""
+    """Return `name (pid 123)` of the process that listens on the port, None: it is hidden."""
     import psutil
 
     try:

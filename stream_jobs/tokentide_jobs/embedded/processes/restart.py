@@ -1,6 +1,6 @@
 """When a process that died may be started again: at once, then ever later, until it stays up.
 
-Pure: the caller brings the clock. A process that dies at start can not turn the supervisor into a
+Pure: the caller brings the clock. A process that dies at start cannot turn the supervisor into a
 busy loop, and one that ran well for a while is brought back without delay.
 """
 

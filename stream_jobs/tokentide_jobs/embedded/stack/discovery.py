@@ -41,12 +41,12 @@ class StackInfo:
     data_dir: str
 
     def to_json(self) -> str:
-        """One line, the form of `stack.json` and of `tokentide up --json`."""
+        """Return one line, the form of `stack.json` and of `tokentide up --json`."""
         return json.dumps(asdict(self))
 
 
 def find_stack(data_dir: Path) -> StackInfo | None:
-    """The stack that runs in a data directory and is ready, None if there is none."""
+    """Return the stack that runs in a data directory and is ready, None if there is none."""
     try:
         found = json.loads((data_dir / STACK_FILE_NAME).read_text(encoding="utf-8"))
         info = StackInfo(**{name: found[name] for name in StackInfo.__slots__})
@@ -63,5 +63,5 @@ def publish(data_dir: Path, info: StackInfo) -> None:
 
 
 def withdraw(data_dir: Path) -> None:
-    """Remove `stack.json`: from now on the stack can not be relied upon."""
+    """Remove `stack.json`: from now on the stack cannot be relied upon."""
     (data_dir / STACK_FILE_NAME).unlink(missing_ok=True)

@@ -11,15 +11,15 @@ class Reporter(Protocol):
     """Told about progress; may be called from the supervising thread."""
 
     def step(self, what: str) -> None:
-        """Something that takes time begins."""
+        """Say that something begins that takes time."""
         ...
 
     def done(self, what: str, took_s: float) -> None:
-        """It is done."""
+        """Say that it is done."""
         ...
 
     def note(self, text: str) -> None:
-        """One line worth knowing: a fallback, a restart, a recovered lock."""
+        """Say something worth knowing: a fallback, a restart, a recovered lock."""
         ...
 
 

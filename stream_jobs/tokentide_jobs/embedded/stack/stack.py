@@ -3,7 +3,7 @@
 Started in the order in which things depend on each other (broker and ClickHouse, schema, topics,
 workers), stopped in reverse. Everything is below one data directory, which one process owns at a
 time. A service or worker that dies is started again; only a broker that keeps its log in memory
-can not be, because what it held is gone.
+cannot be, because what it held is gone.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Stack:
 
     Args:
         data_dir: Everything is kept below it.
-        broker: None: Kafka, or Tansu where Kafka's artifacts can not be had.
+        broker: None: Kafka, or Tansu where Kafka's artifacts cannot be had.
         workers: How many ingest workers to run; 0 for none.
         kafka_port: 0 takes any free port.
         clickhouse_port: 0 takes any free port.
@@ -298,14 +298,14 @@ class Stack:
 
 
 def worker_environment(info: StackInfo) -> dict[str, str]:
-    """What a worker, or any other command, needs to use this stack."""
+    """Return what a worker, or any other command, needs to use this stack."""
     return {
         "TOKENTIDE_KAFKA_BOOTSTRAP": info.kafka,
         "TOKENTIDE_CLICKHOUSE_URL": info.clickhouse_url,
         "TOKENTIDE_EVENTS_TOPIC": info.events_topic,
         "TOKENTIDE_LOG_ID": info.log_id,
         "TOKENTIDE_DATA_DIR": info.data_dir,
-        # Several workers can not share one port; each says in its log which one it took.
+        # Several workers cannot share one port; each says in its log which one it took.
         "TOKENTIDE_HTTP_PORT": "0",
     }
 

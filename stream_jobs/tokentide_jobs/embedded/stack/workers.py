@@ -66,7 +66,7 @@ class WorkerPool:
         return any_started
 
     def records(self) -> list[ChildRecord]:
-        """Identities of the workers that run."""
+        """Return the identities of the workers that run."""
         return [found for child in self._children if (found := child.record()) is not None]
 
     def stop(self, deadline_s: float) -> None:

@@ -56,7 +56,7 @@ class ClickHouse:
         Raises:
             RetriableSinkError: Try again, same token.
             SinkMisconfigured: Try again slowly; a person has to act.
-            RowsRefused: A row can not be stored.
+            RowsRefused: A row cannot be stored.
         """
         try:
             self._connected().raw_insert(
@@ -95,7 +95,7 @@ class ClickHouse:
             raise translate(exc, "statement") from exc
 
     def is_answering(self) -> bool:
-        """Whether the server answers a ping now; never raises."""
+        """Tell whether the server answers a ping now; never raises."""
         try:
             return bool(self._connected().ping())
         except _TRANSPORT_ERRORS:
@@ -127,7 +127,7 @@ class ClickHouse:
 
 
 def insert_settings(token: str) -> dict[str, Any]:
-    """Settings of every insert of the pipeline; none may be left to a server's default."""
+    """Return the settings of every insert; none may be left to a server's default."""
     return {
         "async_insert": 0,
         "deduplicate_insert": "enable",

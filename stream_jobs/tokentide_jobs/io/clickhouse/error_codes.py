@@ -24,11 +24,11 @@ class ErrorKind(Enum):
     CONFIG = "config"
     """Needs a person: same insert, same token, longest pause, health red."""
     DATA = "data"
-    """A value that the table can not hold: find the row and dead-letter it."""
+    """A value that the table cannot hold: find the row and dead-letter it."""
 
 
 class RowsRefused(PipelineError):
-    """Some row of an insert can not be stored, however often it is tried."""
+    """Some row of an insert cannot be stored, however often it is tried."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)

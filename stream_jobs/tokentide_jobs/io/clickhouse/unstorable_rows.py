@@ -1,4 +1,4 @@
-"""Finds the rows of an insert that a table can not hold, without writing any of them.
+"""Finds the rows of an insert that a table cannot hold, without writing any of them.
 
 Halves are inserted into a twin of the table that keeps nothing (engine Null, same columns and
 defaults), so that looking for the culprit leaves no trace and uses no token.
@@ -19,7 +19,7 @@ def find_refused(store: ClickHouse, table: str, rows: pa.Table) -> list[int]:
 
     Raises:
         RetriableSinkError: The store failed for now; ask again.
-        SinkMisconfigured: The twin can not be created or written.
+        SinkMisconfigured: The twin cannot be created or written.
     """
     twin = f"{table}_probe"
     store.command(

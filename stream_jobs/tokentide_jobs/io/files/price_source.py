@@ -54,7 +54,7 @@ def compile_cards(overrides_path: Path | None = None) -> CardTable:
         overrides_path: The overrides file; None for list prices only.
 
     Raises:
-        ConfigError: The file can not be read, or holds at least one bad entry; all of them are
+        ConfigError: The file cannot be read, or holds at least one bad entry; all of them are
             named with their lines and none is used.
     """
     if overrides_path is None:

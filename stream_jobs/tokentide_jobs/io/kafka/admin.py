@@ -94,7 +94,7 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec] = TOPICS) -> 
 
 
 async def has_topic(bootstrap: str, topic: str) -> bool:
-    """Whether a topic exists; asking does not create it.
+    """Tell whether a topic exists; asking does not create it.
 
     Raises:
         ServiceUnreachable: No broker answers.
@@ -104,7 +104,7 @@ async def has_topic(bootstrap: str, topic: str) -> bool:
 
 
 async def topic_log_id(bootstrap: str, topic: str) -> str:
-    """Identity of this incarnation of a topic: it changes when the topic is made anew.
+    """Return the identity of this incarnation of a topic: it changes when it is made anew.
 
     It is the topic id (KIP-516), which Kafka 3 and later and Tansu give. Tansu starts empty, so
     there the id is new after every start.

@@ -18,22 +18,22 @@ _AsyncStep = Callable[[], Awaitable[Any]]
 
 
 def admin_client(bootstrap: str) -> AbstractAsyncContextManager[Any]:
-    """An open `AIOKafkaAdminClient`; raises ServiceUnreachable when nobody answers."""
+    """Open an `AIOKafkaAdminClient`; raises ServiceUnreachable when nobody answers."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     return _opened(bootstrap, admin, admin.start, admin.close)
 
 
 def plain_client(bootstrap: str) -> AbstractAsyncContextManager[Any]:
-    """An open `AIOKafkaClient`, for single requests; raises as `admin_client` does."""
+    """Open an `AIOKafkaClient`, for single requests; raises as `admin_client` does."""
     client = AIOKafkaClient(bootstrap_servers=bootstrap)
     return _opened(bootstrap, client, client.bootstrap, client.close)
 
 
 def unreadable_topic(bootstrap: str, topic: str, error_code: int) -> ConfigError:
-    """What to raise when Kafka answers a question about a topic with an error."""
+    """Return what to raise when Kafka answers a question about a topic with an error."""
     reason = for_code(error_code).__name__
     return ConfigError(
-        f"topic {topic} (TOKENTIDE_EVENTS_TOPIC) can not be read at {bootstrap}: {reason}"
+        f"topic {topic} (TOKENTIDE_EVENTS_TOPIC) cannot be read at {bootstrap}: {reason}"
     )
 
 

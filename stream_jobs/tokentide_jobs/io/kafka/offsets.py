@@ -44,7 +44,7 @@ class OffsetRange:
 async def offset_ranges(
     bootstrap: str, topic: str, *, is_new: bool = False
 ) -> dict[int, OffsetRange]:
-    """What every partition of a topic holds now, by partition.
+    """Return what every partition of a topic holds now, by partition.
 
     Args:
         bootstrap: `host:port`, several separated by commas.
@@ -71,13 +71,13 @@ async def offset_ranges(
 
 
 async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
-    """The offset the next record will get, by partition; raises as `offset_ranges` does."""
+    """Return the offset the next record gets, by partition; raises as `offset_ranges` does."""
     ranges = await offset_ranges(bootstrap, topic)
     return {partition: held.end for partition, held in ranges.items()}
 
 
 async def start_offsets(bootstrap: str, topic: str) -> dict[int, int]:
-    """Offset of the oldest record kept, by partition; raises as `offset_ranges` does."""
+    """Return the oldest offset kept, by partition; raises as `offset_ranges` does."""
     ranges = await offset_ranges(bootstrap, topic)
     return {partition: held.start for partition, held in ranges.items()}
 
@@ -85,7 +85,7 @@ async def start_offsets(bootstrap: str, topic: str) -> dict[int, int]:
 async def _ask_leaders(
     bootstrap: str, topic: str
 ) -> tuple[set[int] | None, dict[int, OffsetRange]]:
-    """All partitions (None: no such topic), and the ranges of those whose leader answered."""
+    """Return all partitions (None: no such topic) and the ranges whose leader answered."""
     leaders: dict[int, list[int]] = defaultdict(list)
     async with admin_client(bootstrap) as admin:
         # All topics are listed: asking for one by name creates it on brokers that allow that.
@@ -139,7 +139,7 @@ async def _watermarks(
 
 
 def _is_answer(topic: str, error_code: int) -> bool:
-    """False for what passes by itself: a new or moving leader does not know its log yet."""
+    """Tell an answer from what passes by itself: a new leader does not know its log yet."""
     if error_code and not for_code(error_code).retriable:
         raise unreadable_topic("the partition's leader", topic, error_code)
     return not error_code

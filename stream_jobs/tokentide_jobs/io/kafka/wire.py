@@ -38,7 +38,7 @@ class Uuid(AbstractType[UUID]):  # type: ignore[misc]  # aiokafka publishes no t
 
     @classmethod
     def encode(cls, value: UUID) -> bytes:
-        """The wire form."""
+        """Encode as 16 bytes."""
         return value.bytes
 
     @classmethod
@@ -125,14 +125,14 @@ class TopicIdsRequest(Request[TopicIdsRequestStruct]):  # type: ignore[misc]
         self._topics = topics
 
     def build(self, request_struct_class: type[TopicIdsRequestStruct]) -> TopicIdsRequestStruct:
-        """The request in the version agreed with the broker."""
+        """Build the request in the version agreed with the broker."""
         no_tags: dict[int, bytes] = {}
         topics = [(NO_TOPIC_ID, name, no_tags) for name in self._topics]
         return request_struct_class(topics, False, False, False, no_tags)
 
 
 def is_serving(host: str, port: int, timeout_s: float = 1.0) -> bool:
-    """Whether a broker answers here and counts itself as a live member of its cluster.
+    """Tell whether a broker answers here and counts itself as a live member of its cluster.
 
     A KRaft broker accepts connections before its controller lets it serve ("fenced"): until then
     its own metadata answer does not list it.

@@ -206,7 +206,7 @@ def _statements(text: str, target: Target, source: str) -> tuple[str, ...]:
 
 
 def _known(client: Client, database: str) -> dict[str, list[str]] | None:
-    """Checksums by file name, oldest first; None when there is no version table yet."""
+    """Read checksums by file name, oldest first; None when there is no version table yet."""
     if not int(str(client.command(f"EXISTS TABLE {database}.schema_migrations"))):
         return None
     rows = client.query(

@@ -52,7 +52,7 @@ def retention_statements(client: Client, target: Target) -> list[str]:
     """Return the ALTER statements that bring every raw table in line with tenant_retention.
 
     Raises:
-        ConfigError: A tenant's name holds characters that a TTL clause can not.
+        ConfigError: A tenant's name holds characters that a TTL clause cannot.
     """
     days_of = _wanted(client, target.database)
     on_cluster = f" ON CLUSTER '{target.cluster}'" if target.cluster else ""
@@ -75,7 +75,7 @@ def _wanted(client: Client, database: str) -> dict[str, int]:
     for tenant, _days in rows:
         if not _TENANT.fullmatch(tenant):
             raise ConfigError(
-                f"tenant_retention: tenant {tenant!r} can not have a retention of its own:"
+                f"tenant_retention: tenant {tenant!r} cannot have a retention of its own:"
                 " only letters, digits, blanks and _ . : @ / + - are possible; set its days to 0"
             )
     return {str(tenant): int(days) for tenant, days in rows}

@@ -229,7 +229,7 @@ class IngestJob:
             await self._after_drain()
 
     def _fail(self, exc: BaseException) -> None:
-        """A partition ended by an error that is no outage: end the worker, loudly."""
+        """End the worker, loudly: a partition failed by an error that is no outage."""
         log_event(_log, logging.CRITICAL, "partition_failed", error=repr(exc))
         assert self._app is not None
         self._crash = asyncio.ensure_future(self._app.crash(exc))

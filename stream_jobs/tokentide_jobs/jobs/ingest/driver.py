@@ -37,10 +37,10 @@ class DriverEvents(Protocol):
     """Who wants to know how the store behaves."""
 
     def step_failed(self, code: int | None, message: str, needs_a_person: bool) -> None:
-        """A step failed and will be tried again."""
+        """Note that a step failed and will be retried."""
 
     def step_succeeded(self, step: str, seconds: float) -> None:
-        """A step succeeded, after `seconds` with all retries."""
+        """Note that a step succeeded, after `seconds` with all retries."""
 
 
 class Driver:

@@ -44,7 +44,7 @@ class Recorder:
     # Steps of the writer, told from its threads.
 
     def step_failed(self, code: int | None, message: str, needs_a_person: bool) -> None:
-        """A step failed and will be tried again: a known reason not to make progress."""
+        """Note a failed step that will be retried: a known reason not to make progress."""
         self._health.sink_failed(code, message, needs_a_person)
         self._watchdog.progress()
         self._metrics.count(
@@ -53,7 +53,7 @@ class Recorder:
         self._metrics.set("tokentide_ingest_sink_healthy", 0 if needs_a_person else 1)
 
     def step_succeeded(self, step: str, seconds: float) -> None:
-        """A step succeeded."""
+        """Note that a step succeeded."""
         if self._health.is_retrying and step.startswith(("insert", "claim", "finish")):
             self._health.sink_works()
             self._metrics.set("tokentide_ingest_sink_healthy", 1)
@@ -62,13 +62,13 @@ class Recorder:
     # Batches of the partitions, told from the event loop.
 
     def batch_started(self, log: LogPartition) -> None:
-        """A batch was sealed and its intent stored."""
+        """Count a batch that is sealed and has its intent stored."""
         self._metrics.count("tokentide_ingest_batches_started_total")
 
     def batch_done(
         self, log: LogPartition, batch: SealedBatch[Record], outcome: Outcome, done: DoneBatch
     ) -> None:
-        """A batch is stored."""
+        """Count a batch that is stored."""
         self._watchdog.progress()
         partition = partition_label(log.topic, log.partition)
         self._health.partition_reads(partition)
@@ -113,17 +113,17 @@ class Recorder:
         )
 
     def overtaken(self, log: LogPartition) -> None:
-        """Another worker has finished our batch."""
+        """Count a batch that another worker has finished."""
         self._watchdog.progress()
         self._metrics.count("tokentide_ingest_overtaken_total")
         log_event(_log, logging.WARNING, "overtaken", topic=log.topic, partition=log.partition)
 
     def reread(self, log: LogPartition) -> None:
-        """Offsets were missing; reading was repeated."""
+        """Note that offsets were missing and are read again."""
         self._metrics.count("tokentide_ingest_reread_total")
 
     def breaker_opened(self, log: LogPartition, pause_s: float) -> None:
-        """Most recent events were bad; the partition rests."""
+        """Note that most recent events were bad and the partition rests."""
         self._health.partition_rests(partition_label(log.topic, log.partition))
         log_event(
             _log,
@@ -137,7 +137,7 @@ class Recorder:
     # Assignments, told from the event loop.
 
     def found(self, log: LogPartition, findings: tuple[Finding, ...]) -> None:
-        """Ledger, log and committed offset differ at assignment."""
+        """Report how ledger, log and committed offset differ at assignment."""
         for finding in findings:
             self._metrics.count("tokentide_ingest_findings_total", finding.count, kind=finding.kind)
             is_loss = finding.kind == "records_expired_unread"
@@ -152,7 +152,7 @@ class Recorder:
             )
 
     def released(self, log: LogPartition) -> None:
-        """The partition belongs to somebody else now."""
+        """Forget a partition that belongs to somebody else now."""
         partition = partition_label(log.topic, log.partition)
         self._metrics.forget(partition)
         self._health.partition_reads(partition)

@@ -46,28 +46,28 @@ class Reader(Protocol):
         """Fetch again."""
 
     async def stored(self, log: LogPartition, end: int) -> None:
-        """Every record before `end` is stored: acknowledge."""
+        """Acknowledge every record before `end`: it is stored."""
 
 
 class Observer(Protocol):
     """Who counts what happens; all calls come from the event loop."""
 
     def batch_started(self, log: LogPartition) -> None:
-        """A batch was sealed and its intent stored."""
+        """Count a batch that is sealed and has its intent stored."""
 
     def batch_done(
         self, log: LogPartition, batch: SealedBatch[Record], outcome: Outcome, done: DoneBatch
     ) -> None:
-        """A batch is stored."""
+        """Count a batch that is stored."""
 
     def overtaken(self, log: LogPartition) -> None:
-        """Another worker has finished our batch."""
+        """Count a batch that another worker has finished."""
 
     def reread(self, log: LogPartition) -> None:
-        """Offsets were missing; reading was repeated."""
+        """Note that offsets were missing and are read again."""
 
     def breaker_opened(self, log: LogPartition, pause_s: float) -> None:
-        """Most recent events were bad; the partition rests."""
+        """Note that most recent events were bad and the partition rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class PartitionWorker:
         self._task = asyncio.create_task(self._run(), name=f"partition-{log.partition}")
 
     def oldest_record_ms(self) -> int:
-        """Kafka's timestamp of the oldest record not stored yet, as far as it is known."""
+        """Return Kafka's timestamp of the oldest record not stored yet, as far as it is known."""
         waiting = self.planner.oldest
         return self.last_record_ms if waiting is None else waiting.timestamp_ms
 

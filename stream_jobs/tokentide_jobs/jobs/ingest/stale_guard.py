@@ -2,7 +2,7 @@
 
 Tokens are remembered for a number of inserts. A batch taken up again later than that (a worker that
 was frozen, a partition that rested for hours) is checked against the rows that are there: only
-missing rows are inserted, and where it can not be told, nothing is inserted until it can.
+missing rows are inserted, and where it cannot be told, nothing is inserted until it can.
 """
 
 # ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
@@ -46,7 +46,7 @@ class StaleGuard:
         self._token_window_us = token_window_us
 
     def is_done(self, intent: Intent) -> bool:
-        """Whether a stale batch is finished already; a fresh one is protected by its token."""
+        """Tell whether a stale batch is finished already; a fresh one is protected by its token."""
         return self._is_stale(intent) and self._ledger.done_end(intent) >= intent.end
 
     def missing(self, table: str, rows: pa.Table, intent: Intent) -> pa.Table:
@@ -75,7 +75,7 @@ class StaleGuard:
         return rows.filter(pa.array(is_missing))
 
     def windows_are_stored(self, outcome: Outcome, deltas: pl.DataFrame, intent: Intent) -> bool:
-        """Whether the deltas of a stale batch were inserted; its raw rows are in by now.
+        """Tell whether the deltas of a stale batch were inserted; its raw rows are in by now.
 
         Window rows carry no offsets, so the sums decide: in the windows that this batch touches,
         all raw rows and all counted events differ by nothing, or by exactly this batch.
@@ -115,7 +115,7 @@ class StaleGuard:
 
 
 def _epoch_s(value: object) -> int:
-    """Seconds since 1970 of a window start, which polars hands out as a datetime or a number."""
+    """Convert a window start, which polars hands out as a datetime or a number, to seconds."""
     if isinstance(value, int):
         return value
     timestamp = getattr(value, "timestamp", None)

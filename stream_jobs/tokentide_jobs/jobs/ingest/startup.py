@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def worker_name() -> str:
-    """`host:pid`, the name of this process in the ledger."""
+    """Return `host:pid`, the name of this process in the ledger."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 

@@ -31,34 +31,34 @@ class Health:
         self._resting: set[int | str] = set()
 
     def starting(self, waits_for: str) -> None:
-        """The worker is not reading yet; say what it waits for. Empty: it reads."""
+        """Note what the worker waits for before it reads; empty: it reads."""
         with self._lock:
             self._starting = waits_for
 
     def sink_failed(self, code: int | None, message: str, needs_a_person: bool) -> None:
-        """A write failed and is being tried again."""
+        """Note that a write failed and is retried."""
         with self._lock:
             self._sink = _SinkFailure(code, message, needs_a_person)
 
     def sink_works(self) -> None:
-        """A write succeeded."""
+        """Note that a write succeeded."""
         if self._sink is not None:
             with self._lock:
                 self._sink = None
 
     def partition_stopped(self, partition: int | str, reason: str) -> None:
-        """A partition is not read because going on would hide a fault."""
+        """Note that a partition is not read because going on would hide a fault."""
         with self._lock:
             self._stopped[partition] = reason
 
     def partition_reads(self, partition: int | str) -> None:
-        """A partition is read, or belongs to somebody else."""
+        """Note that a partition is read, or belongs to somebody else."""
         with self._lock:
             self._stopped.pop(partition, None)
             self._resting.discard(partition)
 
     def partition_rests(self, partition: int | str) -> None:
-        """The breaker pauses a partition."""
+        """Note that the breaker pauses a partition."""
         with self._lock:
             self._resting.add(partition)
 
@@ -68,7 +68,7 @@ class Health:
         return self._sink is not None
 
     def live(self) -> tuple[bool, dict[str, Any]]:
-        """Whether the worker is healthy, with the reasons when it is not."""
+        """Tell whether the worker is healthy, with the reasons when it is not."""
         with self._lock:
             problems = [
                 f"partition {partition}: {reason}" for partition, reason in self._stopped.items()
@@ -78,7 +78,7 @@ class Health:
         return not problems, {"status": "bad" if problems else "ok", "problems": problems}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Whether the worker takes records now, with what it waits for when it does not."""
+        """Tell whether the worker takes records now, with what it waits for when it does not."""
         is_live, report = self.live()
         with self._lock:
             waits = [self._starting] if self._starting else []

@@ -53,11 +53,11 @@ class Watchdog:
         self._ended.set()
 
     def beat(self) -> None:
-        """The event loop turns."""
+        """Note that the event loop turns."""
         self._beat_s = self._clock_s()
 
     def progress(self) -> None:
-        """Something was stored, or nothing waits, or there is a known reason to wait."""
+        """Note that something was stored, nothing waits, or waiting has a known reason."""
         self._progress_s = self._clock_s()
 
     def check(self) -> None:

@@ -29,7 +29,7 @@ async def start_web(
         exposition: Returns the Prometheus text.
 
     Raises:
-        ConfigError: The address can not be listened on.
+        ConfigError: The address cannot be listened on.
     """
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -53,7 +53,7 @@ async def start_web(
     except OSError as exc:
         await runner.cleanup()
         raise ConfigError(
-            f"TOKENTIDE_HTTP_HOST, TOKENTIDE_HTTP_PORT: can not listen on {host}:{port} "
+            f"TOKENTIDE_HTTP_HOST, TOKENTIDE_HTTP_PORT: cannot listen on {host}:{port} "
             f"({exc.strerror}); choose another port, or 0 for any free one"
         ) from exc
     address: tuple[str, int] = runner.addresses[0]

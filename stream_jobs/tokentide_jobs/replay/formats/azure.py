@@ -28,7 +28,7 @@ def read(path: Path) -> Iterator[Call]:
     """Yield the calls of a file in order of time.
 
     Raises:
-        ConfigError: A line can not be read, or goes back in time; file and line are named.
+        ConfigError: A line cannot be read, or goes back in time; file and line are named.
     """
     name = str(path)
     first_us = last_us = -1

@@ -63,7 +63,7 @@ def read(path: Path, seed: int, span_s: float | None = None) -> Iterator[Call]:
             day, and keep every call.
 
     Raises:
-        ConfigError: A line can not be read; file and line are named.
+        ConfigError: A line cannot be read; file and line are named.
     """
     draw = random.Random(f"{seed}:session-starts")  # noqa: S311 - a simulation, not a secret
     sessions: dict[str, list[Call]] = {}

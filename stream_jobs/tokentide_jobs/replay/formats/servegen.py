@@ -79,7 +79,7 @@ def load(path: Path) -> list[Client]:
     """Read all clients of a tar archive or of an unpacked folder.
 
     Raises:
-        ConfigError: A member can not be read; archive, member and line are named.
+        ConfigError: A member cannot be read; archive, member and line are named.
     """
     clients: dict[str, Client] = {}
     for member, text in _members(path):

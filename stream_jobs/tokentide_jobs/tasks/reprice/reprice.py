@@ -78,7 +78,7 @@ class Reprice:
         Finishes interrupted runs first, so the result may include theirs.
 
         Raises:
-            ConfigError: The store can not be repriced.
+            ConfigError: The store cannot be repriced.
             RetriableSinkError: Run it again: it goes on where it stopped.
         """
         self._tables.check()

@@ -59,7 +59,7 @@ class Scope:
         return self.from_us is None and self.until_us is None and self.offsets is None
 
     def holds(self, log: LogPartition, batch: _LedgerRow, current: tuple[str, str]) -> bool:
-        """Whether a batch has anything to do with the scope; `current` is (log id, topic)."""
+        """Tell whether a batch belongs to the scope; `current` is (log id, topic)."""
         if self.offsets is not None:
             bounds = self.offsets.get(log.partition, self.offsets.get(None))
             if bounds is None or (log.log_id, log.topic) != current:
@@ -225,7 +225,7 @@ class StoreReader:
         return int(self._store.rows(f"SELECT sum(n - 1) FROM ({repeated}) {_SPILLING}")[0][0])
 
     def _windows_query(self) -> str:
-        """One query for both sides, so that they are read as close together as can be."""
+        """Build one query for both sides, so that they are read as close together as possible."""
         micro = "fromUnixTimestamp64Micro({%s:Int64}, 'UTC')"
         raw_in = f"started_at >= {micro % 'low'} AND started_at < {micro % 'high'}"
         window_in = f"window_start >= {micro % 'low'} AND window_start < {micro % 'high'}"

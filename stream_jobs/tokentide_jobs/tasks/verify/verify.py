@@ -213,7 +213,7 @@ def _recounted(facts: Facts, log: _Logs, scope: Scope, *, everything: bool) -> F
         )
         ranges: list[Span] = []
         for start, end in own if everything else []:
-            # Overlapping batches are a fault of their own; what one can not count, none counts.
+            # Overlapping batches are a fault of their own; what one cannot count, none counts.
             if (not ranges or start >= ranges[-1][1]) and end <= state.end:
                 ranges.append((start, end))
         spans[where] = ranges + _tail(where, state, facts.batches, scope)
