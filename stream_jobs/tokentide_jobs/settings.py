@@ -66,8 +66,9 @@ class Settings:
         None, "YAML file of price overrides; none: list prices"
     )
     log_id: str = _setting(
-        "", "identity of this incarnation of the events topic; empty: asked of the broker"
+        "", "any new word: read the events topic again from its beginning, as another log"
     )
+    otlp_log_id: str = _setting("", "the same for the topic of OpenTelemetry Collectors")
     batch_rows: int = _setting(
         50_000, "seal a batch at about this many events", unit="events", low=1, high=1_000_000
     )
@@ -165,6 +166,12 @@ class Settings:
         """Topics that ingest reads, the events topic first."""
         others = () if self.otlp_topic == "off" else (self.otlp_topic,)
         return (self.events_topic, *others)
+
+    @property
+    def begun_anew(self) -> dict[str, str]:
+        """The words under which topics are read as new logs, by topic."""
+        words = {self.otlp_topic: self.otlp_log_id, self.events_topic: self.log_id}
+        return {topic: word for topic, word in words.items() if word}
 
     @classmethod
     def from_env(
@@ -298,7 +305,6 @@ def _running_stack(directory: Path) -> dict[str, str]:
             "kafka_bootstrap": str(stack["kafka"]),
             "clickhouse_url": str(stack["clickhouse_url"]),
             "events_topic": str(stack["events_topic"]),
-            "log_id": str(stack.get("log_id", "")),
         }
         return {name: value for name, value in found.items() if value}
     except (FileNotFoundError, NotADirectoryError):

@@ -18,6 +18,8 @@ from aiokafka import AIOKafkaProducer
 
 from tests.otlp_requests import Request, attributes
 from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_jobs.io.kafka.admin import ensure_topics
+from tokentide_jobs.io.kafka.clients import admin_client
 from tokentide_schemas.topics import OTLP
 
 RECORDS = 40
@@ -188,3 +190,26 @@ def test_a_dead_letter_is_named_by_its_topic_too(stack: Stack) -> None:
     assert json.loads(shown.stdout)["service"] == "chat-api"
     of_events = [*command, "show", letter["place"].removeprefix("otlp-"), *where]
     assert subprocess.run(of_events, check=False, capture_output=True, timeout=60).returncode == 2
+
+
+async def make_anew(bootstrap: str, topic: str) -> None:
+    async with admin_client(bootstrap) as admin:
+        await admin.delete_topics([topic])
+    await ensure_topics(bootstrap)
+
+
+def test_an_events_topic_made_anew_under_a_running_stack_restarts_no_other_log(
+    stack: Stack,
+) -> None:
+    info = stack.info
+    asyncio.run(make_anew(info.kafka, info.events_topic))
+    asyncio.run(send(info.kafka, info.events_topic, [plain_event(n) for n in range(50, 80)]))
+
+    report = verified(stack)
+    assert report["raw_events"] == RECORDS * CALLS + 50 + 30
+    client = clickhouse_connect.get_client(dsn=info.clickhouse_url, database="tokentide")
+    with client:
+        rows = client.query(
+            "SELECT _topic, count(), uniqExact(log_id) FROM raw_requests GROUP BY _topic ORDER BY 1"
+        ).result_rows
+    assert rows == [(info.events_topic, 80, 2), (OTLP.name, RECORDS * CALLS, 1)]

@@ -74,7 +74,7 @@ def _stack(directory: Path, broker: BrokerKind | None, screen: Console) -> Itera
         # The stack, whatever the environment names: a demo must not write to somebody's cluster.
         return Settings.from_env(
             {}, directory, kafka_bootstrap=info.kafka, clickhouse_url=info.clickhouse_url,
-            events_topic=info.events_topic, log_id=info.log_id,
+            events_topic=info.events_topic,
         )  # fmt: skip
 
     running = find_stack(directory)
@@ -172,16 +172,18 @@ def _wait_for_ingest(
     from tokentide_jobs.cli.progress import events_progress
     from tokentide_jobs.errors import ServiceUnreachable
     from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+    from tokentide_jobs.io.kafka.admin import topic_log_id
     from tokentide_jobs.io.kafka.offsets import end_offsets
     from tokentide_jobs.tasks.summary import read_pipeline
 
     ends = asyncio.run(end_offsets(settings.kafka_bootstrap, settings.events_topic))
+    log_id = asyncio.run(topic_log_id(settings.kafka_bootstrap, settings.events_topic))
     ledger = LedgerStore(store)
     last: dict[int, int] = {}
     moved_s = time.monotonic()
     with events_progress(screen, "ingesting", events) as update:
         while True:
-            done = ledger.positions(settings.log_id, settings.events_topic)
+            done = ledger.positions(log_id, settings.events_topic)
             if all(done.get(partition, 0) >= end for partition, end in ends.items()):
                 return
             if done != last:

@@ -130,6 +130,7 @@ def replay(
     import asyncio
 
     from tokentide_jobs.cli.screen import console, count
+    from tokentide_jobs.core.record.topics import log_ids
     from tokentide_jobs.io.kafka.admin import topic_log_id
     from tokentide_jobs.tasks.dead_letters import Target
 
@@ -148,7 +149,8 @@ def replay(
             screen.print(f"{count(len(chosen))} open dead letters would be sent; nothing was")
         else:
             kafka, topic = settings.kafka_bootstrap, settings.events_topic
-            log_id = settings.log_id or asyncio.run(topic_log_id(kafka, topic))
+            own = {topic: asyncio.run(topic_log_id(kafka, topic))}
+            log_id = log_ids(own, settings.begun_anew)[topic]
             void_before = datetime.now(UTC) - _CLAIM_HOLDS if interrupted else None
             sent = asyncio.run(
                 letters.replay(chosen, Target(kafka, topic, log_id), void_before=void_before)

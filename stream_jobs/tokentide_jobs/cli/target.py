@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,7 +56,7 @@ def find_target(data_dir: Path | None, *needs: str) -> Settings:
             f"{'are' if len(missing) > 1 else 'is'} not set: start one with `tokentide up`, "
             "name another directory with --data-dir, or name your own services"
         )
-    return _without_foreign_log_id(settings)
+    return settings
 
 
 def connect_clickhouse(settings: Settings, *, database: str | None = None) -> Client:
@@ -82,13 +81,3 @@ def connect_clickhouse(settings: Settings, *, database: str | None = None) -> Cl
     except (ClickHouseError, OSError) as exc:
         reason = " ".join(str(exc).split())[:200]
         raise ServiceUnreachable(f"{where} (from {source}) does not answer: {reason}") from exc
-
-
-def _without_foreign_log_id(settings: Settings) -> Settings:
-    """Forget the stack's log id when Kafka is named by the environment: it is another log."""
-    sources = dict(settings.sources)
-    is_foreign = sources.get("log_id") != sources.get("kafka_bootstrap")
-    if is_foreign and str(sources.get("log_id", "")).endswith("stack.json"):
-        del sources["log_id"]
-        return replace(settings, log_id="", sources=sources)
-    return settings

@@ -90,7 +90,12 @@ def check(
     from tokentide_jobs.io.clickhouse.client import ClickHouse
     from tokentide_jobs.tasks.verify.verify import Log, verify
 
-    log = Log(settings.kafka_bootstrap, settings.events_topic, settings.log_id, settings.otlp_topic)
+    log = Log(
+        settings.kafka_bootstrap,
+        settings.events_topic,
+        otlp_topic=settings.otlp_topic,
+        begun_anew=settings.begun_anew,
+    )
     with closing(ClickHouse(settings.clickhouse_url, settings.database, timeout_s=600)) as store:
         if screen is None or not screen.is_terminal:
             return verify(store, log, scope, wait_s=wait_s, recount=recount)

@@ -83,7 +83,7 @@ def test_services_named_by_the_environment_are_used(
         find_target(tmp_path, "kafka", "clickhouse")
 
 
-def test_the_environment_beats_the_stack_and_the_stacks_log_id_goes_with_its_kafka(
+def test_the_environment_beats_the_stack_and_the_stacks_log_id_is_never_taken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import json
@@ -98,7 +98,7 @@ def test_the_environment_beats_the_stack_and_the_stacks_log_id_goes_with_its_kaf
     for name in ("TOKENTIDE_KAFKA_BOOTSTRAP", "TOKENTIDE_CLICKHOUSE_URL", "TOKENTIDE_LOG_ID"):
         monkeypatch.delenv(name, raising=False)
     own = find_target(tmp_path, "kafka", "clickhouse")
-    assert (own.kafka_bootstrap, own.log_id) == ("127.0.0.1:1111", "stack-log")
+    assert (own.kafka_bootstrap, own.log_id) == ("127.0.0.1:1111", "")
     monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "other:9092")
     other = find_target(tmp_path, "kafka", "clickhouse")
     assert (other.kafka_bootstrap, other.log_id) == ("other:9092", "")

@@ -121,7 +121,8 @@ def locate(
         raise InvariantViolation(
             f"the ledger has read up to offset {reached} but the log ends at {log_end}: records "
             "were taken back (unclean leader election, or a topic recreated under the same id). "
-            "Set TOKENTIDE_LOG_ID to a new value to begin a new log"
+            "Set TOKENTIDE_LOG_ID (TOKENTIDE_OTLP_LOG_ID for a Collector's topic) to a new word to "
+            "begin a new log"
         )
     findings: list[Finding] = []
     if log_start > start:

@@ -25,16 +25,19 @@ def partition_label(topic: str, partition: int) -> str:
     return f"otlp-{partition}" if is_otlp(topic) else str(partition)
 
 
-def log_ids(topic_ids: Mapping[str, str], events_topic: str, configured: str) -> dict[str, str]:
-    """Return the identity of every topic's log.
+def log_ids(topic_ids: Mapping[str, str], begun_anew: Mapping[str, str]) -> dict[str, str]:
+    """Return the identity of every topic's log: the topic's own id.
 
-    It is the topic's own id. A configured one that is not just the events topic's own id is
-    somebody's decision to begin anew, and holds for all topics.
+    Beginning a log anew adds a word to the id and does not replace it: a topic that is made anew
+    has another identity whatever word is configured, and the word of one topic touches no other.
 
     Args:
         topic_ids: What the broker says, by topic.
-        events_topic: One of them.
-        configured: `TOKENTIDE_LOG_ID`, or "".
+        begun_anew: The words that somebody configured, by topic.
     """
-    is_decision = configured not in ("", topic_ids[events_topic])
-    return {topic: configured if is_decision else own for topic, own in topic_ids.items()}
+    words = {topic: begun_anew.get(topic, "") for topic in topic_ids}
+    return {
+        # The id itself as a word is what somebody has read off `up --json`: it begins nothing.
+        topic: own if words[topic] in ("", own) else f"{own}+{words[topic]}"
+        for topic, own in topic_ids.items()
+    }

@@ -28,7 +28,8 @@ class StackInfo:
         events_topic: Where producers write.
         pid: The owner of the process tree: SIGTERM to it stops everything.
         broker: `kafka` or `tansu`.
-        log_id: Identity of this incarnation of the events topic.
+        log_id: Identity of the events topic when the stack became ready; for people. Whoever reads
+            the topic asks the broker, because it may have been made anew since.
         data_dir: Absolute path.
     """
 

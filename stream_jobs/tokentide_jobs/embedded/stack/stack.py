@@ -303,7 +303,6 @@ def worker_environment(info: StackInfo) -> dict[str, str]:
         "TOKENTIDE_KAFKA_BOOTSTRAP": info.kafka,
         "TOKENTIDE_CLICKHOUSE_URL": info.clickhouse_url,
         "TOKENTIDE_EVENTS_TOPIC": info.events_topic,
-        "TOKENTIDE_LOG_ID": info.log_id,
         "TOKENTIDE_DATA_DIR": info.data_dir,
         # Several workers cannot share one port; each says in its log which one it took.
         "TOKENTIDE_HTTP_PORT": "0",

@@ -32,7 +32,7 @@ def unread_records(info: StackInfo, patience_s: float, database: str = "tokentid
     Must not be called in a running event loop.
 
     Args:
-        info: Addresses and log of a stack with ClickHouse.
+        info: Addresses of a stack with ClickHouse.
         patience_s: How long to wait at most; 0 looks once.
         database: Where the ledger is.
 
@@ -59,6 +59,7 @@ def unread_records(info: StackInfo, patience_s: float, database: str = "tokentid
 
 async def _logs(info: StackInfo) -> dict[tuple[str, str], dict[int, int]]:
     """Return where every log that workers read ends now: by (log id, topic), by partition."""
-    otlp_id = await topic_log_id(info.kafka, OTLP.name)
-    logs = {info.events_topic: info.log_id, OTLP.name: otlp_id}
-    return {(log_id, topic): await end_offsets(info.kafka, topic) for topic, log_id in logs.items()}
+    return {
+        (await topic_log_id(info.kafka, topic), topic): await end_offsets(info.kafka, topic)
+        for topic in (info.events_topic, OTLP.name)
+    }

@@ -113,17 +113,20 @@ async def topic_log_id(bootstrap: str, topic: str) -> str:
         ServiceUnreachable: No broker answers.
         ConfigError: There is no such topic, or the broker knows no topic ids.
     """
-    advice = f"set TOKENTIDE_LOG_ID yourself and change it whenever {topic} is made anew"
     async with plain_client(bootstrap) as client:
         try:
             answer = await client.send(client.get_random_node(), TopicIdsRequest([topic]))
         except (IncompatibleBrokerVersion, NotImplementedError) as exc:
-            raise ConfigError(f"the broker at {bootstrap} gives no topic ids: {advice}") from exc
+            raise ConfigError(
+                f"the broker at {bootstrap} gives no topic ids: it must be Kafka 3 or later"
+            ) from exc
     error_code, _name, topic_id, *_rest = answer.topics[0]
     if error_code:
         raise unreadable_topic(bootstrap, topic, error_code)
     if topic_id == NO_TOPIC_ID:
-        raise ConfigError(f"the broker at {bootstrap} gives {topic} no topic id: {advice}")
+        raise ConfigError(
+            f"the broker at {bootstrap} gives {topic} no topic id: it must be Kafka 3 or later"
+        )
     return str(topic_id)
 
 

@@ -64,7 +64,7 @@ async def prepare_store(settings: Settings, store: ClickHouse, health: Health) -
 async def prepare_logs(settings: Settings, health: Health) -> tuple[dict[str, str], dict[str, str]]:
     """Wait until Kafka answers and the topics exist; return log ids and topic ids, by topic.
 
-    They differ where `TOKENTIDE_LOG_ID` says so; a change of a topic id while the worker runs means
+    They differ where somebody began a log anew; a change of a topic id while the worker runs means
     that the topic was made anew.
 
     Raises:
@@ -83,7 +83,7 @@ async def prepare_logs(settings: Settings, health: Health) -> tuple[dict[str, st
         return {name: await topic_log_id(bootstrap, name) for name in settings.topics}
 
     topic_ids = await _until_it_works("Kafka", ask, settings.retry_max_s, health)
-    return log_ids(topic_ids, settings.events_topic, settings.log_id), topic_ids
+    return log_ids(topic_ids, settings.begun_anew), topic_ids
 
 
 async def _until_it_works(

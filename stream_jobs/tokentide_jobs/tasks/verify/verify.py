@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
@@ -39,14 +39,14 @@ class Log:
     Attributes:
         bootstrap: The broker.
         topic: The events topic.
-        log_id: The identity of its present incarnation; empty: asked of the broker.
         otlp_topic: The topic of OpenTelemetry Collectors; `off`, or one that is not there: none.
+        begun_anew: The words under which topics are read as new logs, by topic.
     """
 
     bootstrap: str
     topic: str
-    log_id: str = ""
     otlp_topic: str = "off"
+    begun_anew: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,10 @@ def verify(
 
 async def _present(log: Log) -> _Logs:
     """Name the logs; a Collector's topic that nobody has made yet holds nothing."""
-    topic_ids = {}
+    topic_ids = {log.topic: await topic_log_id(log.bootstrap, log.topic)}
     if log.otlp_topic != "off" and await has_topic(log.bootstrap, log.otlp_topic):
         topic_ids[log.otlp_topic] = await topic_log_id(log.bootstrap, log.otlp_topic)
-    if topic_ids or not log.log_id:
-        topic_ids[log.topic] = await topic_log_id(log.bootstrap, log.topic)
-        ids = log_ids(topic_ids, log.topic, log.log_id)
-    else:
-        ids = {log.topic: log.log_id}
-    return _Logs(log.bootstrap, ids, log.topic)
+    return _Logs(log.bootstrap, log_ids(topic_ids, log.begun_anew), log.topic)
 
 
 def _settled(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:

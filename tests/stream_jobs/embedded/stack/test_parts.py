@@ -151,7 +151,6 @@ def test_workers_are_told_where_everything_is(tmp_path: Path) -> None:
         "TOKENTIDE_KAFKA_BOOTSTRAP": "127.0.0.1:1",
         "TOKENTIDE_CLICKHOUSE_URL": "http://127.0.0.1:2",
         "TOKENTIDE_EVENTS_TOPIC": "events",
-        "TOKENTIDE_LOG_ID": "an-id",
         "TOKENTIDE_DATA_DIR": str(tmp_path),
         "TOKENTIDE_HTTP_PORT": "0",
     }

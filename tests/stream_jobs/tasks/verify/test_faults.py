@@ -324,7 +324,6 @@ def test_where_kafka_is_away_no_letter_is_claimed(
     fresh_letters(pipeline)
     with monkeypatch.context() as patch:
         patch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "127.0.0.1:9")
-        patch.setenv("TOKENTIDE_LOG_ID", "any")
         assert pipeline.run("dlq", "replay", "--all") == 3
     open_now = pipeline.client.query("SELECT count() FROM dead_letters_open").result_rows[0][0]
     assert open_now == BAD_EVENTS
