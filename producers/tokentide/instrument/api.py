@@ -8,15 +8,54 @@ nothing raises afterwards.
 from __future__ import annotations
 
 import threading
-from typing import TypeVar
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Protocol, TypeVar, cast
 
-from tokentide.instrument.imports import ImportWatch
-from tokentide.instrument.patches import Patches
-from tokentide.instrument.registry import CLIENTS, CLIENTS_BY_PACKAGE, load
+from tokentide.instrument.patching import ImportWatch, Patches
 from tokentide.log import logger
 from tokentide.telemetry import Telemetry
 
 Client = TypeVar("Client")
+
+CLIENTS: tuple[str, ...] = (
+    "openai",
+    "anthropic",
+    "google_genai",
+    "botocore",
+    "mistralai",
+    "cohere",
+    "litellm",
+)
+"""Modules of `tokentide.instrument.clients`, loaded when they are needed."""
+
+CLIENTS_BY_PACKAGE: dict[str, str] = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google": "google_genai",
+    "botocore": "botocore",
+    "mistralai": "mistralai",
+    "cohere": "cohere",
+}
+"""Package that a client object's class comes from, and the module that knows it."""
+
+
+class Instrumentation(Protocol):
+    """What each client's module offers."""
+
+    def modules(self, telemetry: Telemetry, patches: Patches) -> dict[str, Callable[[Any], None]]:
+        """Returns what to do to which module of the client's package, once it is imported."""
+
+    def following(self, patches: Patches) -> dict[str, Callable[[Any], None]]:
+        """Returns what has to be patched to follow the calls of one client object."""
+
+    def one(self, client: Any, telemetry: Telemetry, patches: Patches) -> None:
+        """Records the calls of one client object, of which its own attributes are replaced."""
+
+
+def _load(name: str) -> Instrumentation:
+    """Returns the module of one client."""
+    return cast("Instrumentation", import_module(f"tokentide.instrument.clients.{name}"))
 
 
 class _State:
@@ -62,7 +101,7 @@ def instrument(*, telemetry: Telemetry | None = None) -> Telemetry:
             return chosen
         _state.patches = patches = Patches()
         for client in CLIENTS:
-            for module, action in load(client).modules(chosen, patches).items():
+            for module, action in _load(client).modules(chosen, patches).items():
                 _state.imports.when_imported(module, action)
         return chosen
 
@@ -98,7 +137,7 @@ def instrument_client(client: Client, *, telemetry: Telemetry | None = None) -> 
     with _lock:
         chosen = telemetry or _state.telemetry or _default()
         if not chosen.settings.disabled:
-            known = load(name)
+            known = _load(name)
             for module, action in known.following(_state.single_patches).items():
                 _state.single_imports.when_imported(module, action)
             known.one(client, chosen, _state.single_patches)

@@ -9,6 +9,7 @@ collected as garbage), and no error of ours in the host's way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from sys import modules
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from tokentide.context import Scope, current_scope
 from tokentide.failures import describe_failure
 from tokentide.finish import status_from
-from tokentide.instrument.guard import held
 from tokentide.log import RareLog
 from tokentide.overlap import overlap, response_key, span_key
 from tokentide.recorder import Recorder, _current
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from tokentide.usage.flavour import Flavour, StreamReading
 
 log = RareLog()
+
+held: ContextVar[object | None] = ContextVar("tokentide_held", default=None)
+"""What is recording the call that runs in this task or thread; None when nothing does.
+
+A framework that calls a provider's client, and a client's helper that calls the client's own
+method, are both seen. Who sees the call first holds this until the call has returned; who finds it
+held records nothing.
+"""
 
 Fields = dict[str, object]
 IsToken = Callable[[Any], bool]

@@ -10,12 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, begin, log
-from tokentide.instrument.closing import Function
-from tokentide.instrument.guard import held
-from tokentide.instrument.lazy import watch_lazy
-from tokentide.instrument.patches import Patches
-from tokentide.instrument.streams import watch_async
+from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, begin, held, log
+from tokentide.instrument.patching import Patches
+from tokentide.instrument.streams import Function, watch_async, watch_lazy
 from tokentide.telemetry import Telemetry
 from tokentide.usage.flavour import flavour
 

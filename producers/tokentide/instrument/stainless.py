@@ -13,12 +13,10 @@ from typing import Any
 
 import orjson
 
-from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, log
-from tokentide.instrument.closing import CALL
-from tokentide.instrument.guard import held
+from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, held, log
 from tokentide.instrument.hosts import describe_server
-from tokentide.instrument.patches import Patches
-from tokentide.instrument.streams import watch, watch_async
+from tokentide.instrument.patching import Patches
+from tokentide.instrument.streams import CALL, watch, watch_async
 from tokentide.telemetry import Telemetry
 from tokentide.usage.flavour import Flavour, flavour
 

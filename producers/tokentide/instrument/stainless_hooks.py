@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tokentide.instrument.call import Call
-from tokentide.instrument.closing import CALL, Function, ending, ending_async
-from tokentide.instrument.guard import held
-from tokentide.instrument.imports import Action
-from tokentide.instrument.patches import Patches
+from tokentide.instrument.call import Call, held
+from tokentide.instrument.patching import Action, Patches
 from tokentide.instrument.stainless import Capture, parsed
+from tokentide.instrument.streams import CALL, Function, ending, ending_async
 
 
 def recording(capture: Capture) -> Callable[[Function], Function]:

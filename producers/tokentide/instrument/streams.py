@@ -1,4 +1,4 @@
-"""Streams of chunks, watched while they pass.
+"""Streams of chunks, watched while they pass, and their end when the host closes them.
 
 Generators, because a generator's step costs less than a Python `__next__`, and both loops are
 spelled out, because a function call per chunk would be the largest cost. Invariants: a chunk is
@@ -15,6 +15,12 @@ from typing import Any
 
 from tokentide.failures import status_of
 from tokentide.instrument.call import Call, Progress, log
+
+Function = Callable[..., Any]
+
+CALL = "_tokentide_call"
+"""Attribute of a stream or raw response that carries the call it belongs to."""
+_END = object()
 
 
 def watch(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
@@ -97,13 +103,32 @@ def watch_async(chunks: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
     return passing()
 
 
-def left(call: Call) -> None:
-    """Ends the call of a stream that the host closes; cancelled when that is why it does."""
+def watch_lazy(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
+    """Returns the chunks of a generator that sends its request when it is first advanced.
+
+    It runs in whatever context advances it, so the guard against recording twice is held only while
+    the first chunk is fetched. A generator that is never advanced was no call and leaves no event.
+    """
+    call.put_off()
+    return watch(_first_held(chunks, call), call)
+
+
+def _first_held(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
+    call.start()
     try:
-        error = sys.exc_info()[1]
-        call.closed(error if error is not None and status_of(error) == "cancelled" else None)
-    except Exception as exc:
-        log.note("left", "the end of a stream could not be recorded: %r", exc)
+        call.hold()
+        try:
+            chunk = next(chunks, _END)
+        finally:
+            call.release()
+        if chunk is not _END:
+            yield chunk
+            del chunk
+            yield from chunks
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
 
 
 def _start(call: Call, progress: Progress) -> Callable[[Any], None]:
@@ -144,3 +169,49 @@ def _blind(error: Exception) -> Callable[[Any], None]:
 
 def _ignore(chunk: Any) -> None:
     """Takes no notice of a chunk."""
+
+
+# -- streams and raw responses that the host closes ----------------------------------------------
+
+
+def ending(original: Function) -> Function:
+    """Wraps `close` of a stream or raw response, whose own result or exception is the host's."""
+
+    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            end_of(self)
+
+    return close
+
+
+def ending_async(original: Function) -> Function:
+    """Wraps `close` of an asynchronous stream or raw response."""
+
+    async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await original(self, *args, **kwargs)
+        finally:
+            end_of(self)
+
+    return close
+
+
+def end_of(closed: Any) -> None:
+    """Ends the call that an object carries, itself or in a helper around the client's stream."""
+    attributes = closed.__dict__
+    call = attributes.get(CALL)
+    if call is None:
+        call = getattr(attributes.get("_raw_stream"), "__dict__", {}).get(CALL)
+    if call is not None:
+        left(call)
+
+
+def left(call: Call) -> None:
+    """Ends the call of a stream that the host closes; cancelled when that is why it does."""
+    try:
+        error = sys.exc_info()[1]
+        call.closed(error if error is not None and status_of(error) == "cancelled" else None)
+    except Exception as exc:
+        log.note("left", "the end of a stream could not be recorded: %r", exc)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tokentide.instrument.imports import ImportWatch
-from tokentide.instrument.patches import Patches
+from tokentide.instrument.patching import ImportWatch, Patches
 
 
 def test_a_module_is_acted_on_right_after_its_first_import(

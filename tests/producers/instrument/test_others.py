@@ -199,8 +199,8 @@ async def test_asynchronous_cohere_calls_are_recorded(capture: Capture) -> None:
 def test_single_clients_of_these_packages_can_be_recorded(capture: Capture) -> None:
     from types import SimpleNamespace
 
-    from tokentide.instrument import cohere, google_genai, mistralai
-    from tokentide.instrument.patches import Patches
+    from tokentide.instrument.clients import cohere, google_genai, mistralai
+    from tokentide.instrument.patching import Patches
 
     tokentide.uninstrument()
     telemetry, patches = capture.telemetry, Patches()

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokentide.instrument.call import Call, Fields
-from tokentide.instrument.closing import Function
-from tokentide.instrument.guard import held
+from tokentide.instrument.call import Call, Fields, held
 from tokentide.instrument.hosts import describe_server
-from tokentide.instrument.imports import Action
 from tokentide.instrument.methods import (
     Method,
     async_stream,
@@ -21,7 +18,8 @@ from tokentide.instrument.methods import (
     record_methods,
     record_methods_of,
 )
-from tokentide.instrument.patches import Patches
+from tokentide.instrument.patching import Action, Patches
+from tokentide.instrument.streams import Function
 from tokentide.telemetry import Telemetry
 
 _CONTENT = "generate_content"

@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from tokentide.instrument.call import Call, Fields, log
-from tokentide.instrument.closing import CALL, Function, ending
 from tokentide.instrument.hosts import describe_server
-from tokentide.instrument.imports import Action
 from tokentide.instrument.methods import Method, Recording
-from tokentide.instrument.patches import Patches
-from tokentide.instrument.streams import watch
+from tokentide.instrument.patching import Action, Patches
+from tokentide.instrument.streams import CALL, Function, ending, watch
 from tokentide.telemetry import Telemetry
 
 _MOST_KEPT = 256 * 1024

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokentide.instrument.closing import ending, ending_async
-from tokentide.instrument.imports import Action
-from tokentide.instrument.patches import Patches
+from tokentide.instrument.patching import Action, Patches
 from tokentide.instrument.stainless import Api, Capture, Endpoint
 from tokentide.instrument.stainless_hooks import observers, record_client, recorders
+from tokentide.instrument.streams import ending, ending_async
 from tokentide.telemetry import Telemetry
 
 _OPENING = frozenset({"response.created", "response.in_progress", "response.queued"})

@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from tokentide.instrument.call import Call, Fields
-from tokentide.instrument.closing import CALL, ending, ending_async
 from tokentide.instrument.hosts import describe_server
-from tokentide.instrument.imports import Action
 from tokentide.instrument.methods import Method, record_methods, record_methods_of
-from tokentide.instrument.patches import Patches
-from tokentide.instrument.streams import watch, watch_async
+from tokentide.instrument.patching import Action, Patches
+from tokentide.instrument.streams import CALL, ending, ending_async, watch, watch_async
 from tokentide.telemetry import Telemetry
 
 

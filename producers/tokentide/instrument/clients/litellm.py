@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokentide.instrument.imports import Action
-from tokentide.instrument.patches import Patches
+from tokentide.instrument.patching import Action, Patches
 from tokentide.telemetry import Telemetry
 
 

@@ -10,9 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from tokentide.instrument.call import Call, Fields
-from tokentide.instrument.closing import Function
 from tokentide.instrument.hosts import describe_server
-from tokentide.instrument.imports import Action
 from tokentide.instrument.methods import (
     Method,
     Recording,
@@ -20,8 +18,8 @@ from tokentide.instrument.methods import (
     record_methods,
     record_methods_of,
 )
-from tokentide.instrument.patches import Patches
-from tokentide.instrument.streams import left, watch, watch_async
+from tokentide.instrument.patching import Action, Patches
+from tokentide.instrument.streams import Function, left, watch, watch_async
 from tokentide.telemetry import Telemetry
 
 
