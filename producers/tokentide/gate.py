@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time_ns
 
-from tokentide.content import KEY, take
+from tokentide.content.collected import CollectedTexts
 from tokentide.content.lane import ContentLane
+from tokentide.content.pending import take_pending
+from tokentide.content.record import content_record
 from tokentide.delivery.tally import Tally
 from tokentide.log import RareLog
 from tokentide.privacy.redaction import Redactor
 from tokentide.settings import Settings
+
+Event = dict[str, object]
 
 
 class Gate:
@@ -34,9 +38,16 @@ class Gate:
         """Events that the hook dropped."""
         self.lane = ContentLane(settings, log) if settings.capture_content != "none" else None
 
-    def __call__(self, event: dict[str, object]) -> dict[str, object] | None:
-        """Returns the event to queue, or None when the hook dropped it."""
-        record = self._take_content(event) if KEY in event else None
+    def __call__(self, event: Event, texts: CollectedTexts | None) -> Event | None:
+        """Return the event to queue, or None when the hook dropped it.
+
+        Args:
+            event: The event that is being emitted.
+            texts: Prompt and response of its call; those that wait for it when absent.
+        """
+        if texts is None:
+            texts = take_pending(event)
+        record = None if texts is None else self._record(event, texts)
         if self.redactor is None:
             if record is not None:
                 self._send(record)
@@ -44,8 +55,6 @@ class Gate:
         kept, is_sound = self.redactor(event)
         if kept is None:
             self.redacted.add()
-        else:
-            kept.pop(KEY, None)
         # The texts of a call whose event was dropped, or could not be judged, stay here too.
         if record is not None and kept is not None and is_sound:
             redacted, is_sound = self.redactor(record)
@@ -53,10 +62,10 @@ class Gate:
                 self._send(redacted)
         return kept
 
-    def _take_content(self, event: dict[str, object]) -> dict[str, object] | None:
-        return take(self._settings, event, lambda: self._new_id(time_ns()))
+    def _record(self, event: Event, texts: CollectedTexts) -> Event | None:
+        return content_record(self._settings, event, texts, lambda: self._new_id(time_ns()))
 
-    def _send(self, record: dict[str, object]) -> None:
+    def _send(self, record: Event) -> None:
         if self.lane is not None:
             self.lane.put(time_ns(), record)
 

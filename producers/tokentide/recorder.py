@@ -7,22 +7,28 @@ entered recorder emits exactly one event.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from tokentide.context import fill
-from tokentide.decorating import Function, wrapped
+from tokentide.decorating import Function
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise, status_from
 from tokentide.log import RareLog
+from tokentide.recorded_functions import RecordedFunctions
 from tokentide.settings import Settings
 from tokentide.trace_context import fill_trace
 from tokentide.usage import USAGE_FIELDS
 
-Emit = Callable[[dict[str, object]], None]
+if TYPE_CHECKING:
+    from tokentide.content.collected import CollectedTexts
+
+Fields = dict[str, object]
+Emit = Callable[[Fields, "CollectedTexts | None"], None]
+"""Takes a finished event, and beside it the texts of its call."""
 
 _current: ContextVar[Recorder | None] = ContextVar("tokentide_request", default=None)
 _log = RareLog()
@@ -40,6 +46,7 @@ class Recorder:
 
     __slots__ = (
         "_captured",
+        "_captured_texts",
         "_chunks",
         "_emit",
         "_event",
@@ -54,22 +61,25 @@ class Recorder:
         "_settings",
         "_started_ns",
         "_template",
+        "_texts",
     )
 
     def __init__(
         self,
         emit: Emit,
         new_id: Callable[[int], str],
-        template: dict[str, object],
+        template: Fields,
         settings: Settings | None = None,
     ) -> None:
         self._emit = emit
         self._new_id = new_id
         self._template = template
         self._settings = settings
-        self._captured: dict[str, object] | None = None
+        self._captured: Fields | None = None
+        self._texts: CollectedTexts | None = None
+        self._captured_texts: CollectedTexts | None = None
         self._is_claimed = False
-        self._event: dict[str, object] | None = None
+        self._event: Fields | None = None
         self._event_id = ""
         self._reasons: list[str] | None = None
         self._outer: Recorder | None = None
@@ -195,9 +205,11 @@ class Recorder:
             output: A text or a response.
         """
         if self._event is not None and self._settings is not None and self._settings.reads_content:
-            from tokentide.content import capture
+            from tokentide.content.collected import CollectedTexts
 
-            capture(self._settings, self._event, input=input, output=output)
+            if self._texts is None:
+                self._texts = CollectedTexts()
+            self._texts.add(self._settings, input=input, output=output)
 
     def finish(self, *reasons: str) -> None:
         """Records why the model stopped, one raw reason of the provider per choice.
@@ -222,10 +234,10 @@ class Recorder:
     def _begin(self) -> Self:
         self._chunks = self._first_ns = self._last_ns = self._largest_gap_ns = 0
         self._reasons = None
-        self._captured = None
+        self._captured = self._texts = self._captured_texts = None
         self._is_claimed = False
         started_ns = time_ns()
-        event: dict[str, object] = {"type": "request", **self._template}
+        event: Fields = {"type": "request", **self._template}
         if self._settings is not None:
             fill(event, self._settings)
             fill_trace(event)
@@ -247,27 +259,9 @@ class Recorder:
         except Exception:
             # The event still says that the call took place.
             event.setdefault("status", "error" if error is not None else "ok")
-        self._emit(event)
+        self._emit(event, self._texts or self._captured_texts)
 
-    def _claim(self) -> dict[str, object] | None:
-        """Gives the running call to an instrumented client; None when it has one already."""
-        if self._event is None or self._is_claimed:
-            return None
-        self._is_claimed = True
-        return self._event
-
-    def _take(self, claim: dict[str, object], fields: dict[str, object]) -> bool:
-        """Takes what a client saw of the call it had claimed; False when the block has ended."""
-        if self._event is not claim:
-            return False
-        if fields.get("status") == "error":
-            # The host may handle this and try elsewhere; whether the block failed is for it to say.
-            fields = {name: fields[name] for name in fields if name not in _OF_A_FAILURE}
-            self._is_claimed = False
-        self._captured = fields
-        return True
-
-    def _fill(self, event: dict[str, object], ended_ns: int) -> None:
+    def _fill(self, event: Fields, ended_ns: int) -> None:
         event["duration_ms"] = (ended_ns - self._started_ns) / 1e6
         if self._captured is not None:
             self._merge(event, self._captured)
@@ -287,7 +281,7 @@ class Recorder:
             has_usage = any(event.get(name) is not None for name in USAGE_FIELDS)
             event["usage_source"] = "provider" if has_usage else "missing"
 
-    def _merge(self, event: dict[str, object], captured: dict[str, object]) -> None:
+    def _merge(self, event: Fields, captured: Fields) -> None:
         # Counts of two sources are never mixed: details of one may exceed totals of the other.
         is_counted = any(event.get(name) is not None for name in (*USAGE_FIELDS, "usage_source"))
         for name, value in captured.items():
@@ -300,86 +294,50 @@ class Recorder:
 
     def __call__(self, function: Function) -> Function:
         """Returns the function, recorded: plain, async, generator or async generator."""
-        return wrapped(
-            function,
-            plain=self._wrap_plain,
-            coroutine=self._wrap_coroutine,
-            generator=self._wrap_generator,
-            async_generator=self._wrap_async_generator,
-        )
+        return RecordedFunctions(self._fresh, Recorder._begin, Recorder._end).wrap(function)
 
     def _fresh(self) -> Recorder:
         return Recorder(self._emit, self._new_id, self._template, self._settings)
 
-    def _wrap_plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def recorded(*args: Any, **kwargs: Any) -> Any:
-            with self._fresh():
-                return function(*args, **kwargs)
 
-        return recorded
-
-    def _wrap_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        async def recorded(*args: Any, **kwargs: Any) -> Any:
-            with self._fresh():
-                return await function(*args, **kwargs)
-
-        return recorded
-
-    # A generator runs in the context of whoever iterates it, so the two below are not `current`
-    # between items: setting the context variable would leak into the consumer.
-
-    def _wrap_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def recorded(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            recorder = self._fresh()._begin()
-            error: BaseException | None = None
-            try:
-                return (yield from _counted(function(*args, **kwargs), recorder))
-            except BaseException as exc:
-                error = exc
-                raise
-            finally:
-                recorder._end(error)
-                del error  # the exception's traceback refers to this frame
-
-        return recorded
-
-    def _wrap_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        async def recorded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            recorder = self._fresh()._begin()
-            error: BaseException | None = None
-            items = function(*args, **kwargs)
-            try:
-                async for item in items:
-                    recorder.chunk()
-                    yield item
-            except BaseException as exc:
-                error = exc
-                raise
-            finally:
-                recorder._end(error)
-                del error
-                await items.aclose()
-
-        return recorded
+current_recorder = _current.get
+"""Returns the recorder of the block that runs here, None outside of all blocks."""
 
 
-def _counted(items: Generator[Any, Any, Any], recorder: Recorder) -> Generator[Any, Any, Any]:
-    """Passes values and exceptions through in both directions; counts what comes out."""
-    try:
-        item = next(items)
-        while True:
-            recorder.chunk()
-            try:
-                sent = yield item
-            except GeneratorExit:
-                items.close()
-                raise
-            except BaseException as exc:
-                item = items.throw(exc)
-            else:
-                item = items.send(sent)
-    except StopIteration as end:
-        return end.value
+class EnclosingRequest:
+    """The host's own block around a call of an instrumented client, whose event the call fills.
+
+    The first call inside a block claims it, and fills its event when it ends. Calls that find it
+    claimed, or that end after the block, have an event of their own.
+    """
+
+    __slots__ = ("_event", "_recorder")
+
+    def __init__(self, recorder: Recorder, event: Fields) -> None:
+        self._recorder = recorder
+        self._event = event
+
+    @classmethod
+    def claim(cls, recorder: Recorder) -> EnclosingRequest | None:
+        """Gives the block's event to a call; None when another call has it already."""
+        event = recorder._event
+        if event is None or recorder._is_claimed:
+            return None
+        recorder._is_claimed = True
+        return cls(recorder, event)
+
+    def fill(self, fields: Fields, texts: CollectedTexts | None) -> bool:
+        """Adds what the client saw of the call; returns False when the block has ended."""
+        recorder = self._recorder
+        if recorder._event is not self._event:
+            return False
+        if fields.get("status") == "error":
+            # The host may handle this and try elsewhere; whether the block failed is for it to say.
+            fields = {name: fields[name] for name in fields if name not in _OF_A_FAILURE}
+            recorder._is_claimed = False
+        recorder._captured = fields
+        recorder._captured_texts = texts
+        return True
 
 
 def current_request() -> Recorder:
@@ -391,5 +349,5 @@ def current_request() -> Recorder:
     return _current.get() or Recorder(_ignore, lambda _epoch_ns: "", {})
 
 
-def _ignore(event: dict[str, object]) -> None:
+def _ignore(event: Fields, texts: CollectedTexts | None) -> None:
     """Takes no notice of an event."""

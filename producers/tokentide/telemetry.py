@@ -1,39 +1,27 @@
 """The producer as a host sees it.
 
 Constructing may raise on a bad setting. Nothing afterwards raises, blocks or waits for a lock,
-except `flush` and `close`, which wait no longer than they are told to.
+except `flush` and `close`, which wait no longer than they are given.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
-import time
-import weakref
 from collections.abc import Mapping
-from time import time_ns
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tokentide.context import fill
-from tokentide.delivery.buffer import Late
 from tokentide.delivery.counters import ProducerStats
 from tokentide.delivery.transport import FrameSender
-from tokentide.engine import Engine, importing
+from tokentide.producer import Producer
 from tokentide.recorder import Recorder
 from tokentide.settings import Settings
-from tokentide.settings.environment import tell_unknown_variables
+from tokentide.settings.environment import log_unknown_variables
 
-_live: weakref.WeakSet[Telemetry] = weakref.WeakSet()
-_engines: set[Engine] = set()
-"""Engines with a thread, kept until closed so that the interpreter's exit can flush them."""
-_inherited: list[Engine] = []
-"""Engines of the parent process. They are kept, never used: destroying one would unregister and
-close descriptors that a forked child shares with its parent."""
+if TYPE_CHECKING:
+    from tokentide.content.collected import CollectedTexts
 
-MAX_LATE = 128
-"""Events in the queue beyond which new ones are put together by whoever emits them."""
 _FILLED = ("request", "evaluation", "feedback")
 """Events that a block of `tokentide.context` speaks of; the others concern the whole service."""
 
@@ -51,12 +39,9 @@ class Telemetry:
 
     def __init__(self, *, sender: FrameSender | None = None, **settings: object) -> None:
         self.settings = Settings.load(settings)
-        tell_unknown_variables(os.environ, Settings.variables().values())
+        log_unknown_variables(os.environ, Settings.variables().values())
         self._is_enabled = not self.settings.disabled
-        self._sender = sender
-        self._engine = self._new_engine()
-        self._by_pid: dict[int, Engine] = {self._engine.pid: self._engine}
-        _live.add(self)
+        self._producer = Producer(self.settings, sender)
 
     def __enter__(self) -> Self:
         return self
@@ -86,64 +71,11 @@ class Telemetry:
             # A key that is no plain text, but compares as it pleases, is found out here.
             kind = copy.get("type")
         except Exception:
-            self._engine.invalid.add()
+            self._producer.count_invalid()
             return
         if type(kind) is str and kind in _FILLED:
             fill(copy, self.settings)
-        self._emit_owned(copy)
-
-    def _emit_owned(self, event: dict[str, object]) -> None:
-        """Queues an event nobody else holds, without copying it; all events pass here."""
-        engine = self._engine
-        try:
-            if not engine.is_here[0]:
-                engine = self._forked()
-            if engine.is_closed:
-                engine.after_close.add()
-                return
-            if "user" in event:
-                _hash_user(self.settings, event)
-            if engine.gate is not None:
-                passed = engine.gate(event)
-                if passed is None:
-                    return
-                event = passed
-            now_ns = time_ns()
-            engine.buffer.put(now_ns, event)
-            if not engine.is_started:
-                self._start(engine, now_ns)
-        except Exception as exc:
-            engine.note_internal(exc)
-
-    def _emit_late(self, late: Late) -> None:
-        """Queues an event that the background thread puts together, or does it here and now.
-
-        What waits may keep a response alive, so only a few may.
-        """
-        engine = self._engine
-        try:
-            if not self._is_enabled:
-                return
-            if not engine.is_here[0]:
-                engine = self._forked()
-            now_ns = time_ns()
-            if engine.is_closed or not engine.buffer.put_late(now_ns, late, MAX_LATE):
-                self._emit_owned(late.build())
-            elif not engine.is_started:
-                self._start(engine, now_ns)
-        except Exception as exc:
-            engine.note_internal(exc)
-
-    def _start(self, engine: Engine, now_ns: int) -> None:
-        try:
-            if engine not in _engines:
-                for ended in [other for other in _engines.copy() if other.has_ended]:
-                    _engines.discard(ended)
-                _engines.add(engine)
-                _register_with_multiprocessing()
-            engine.start(now_ns)
-        except Exception as exc:  # the event is in the queue; only its sending is delayed
-            engine.note_internal(exc, events=0)
+        self._producer.put(copy)
 
     def request(
         self,
@@ -167,8 +99,9 @@ class Telemetry:
             "operation": operation,
             **fields,
         }
-        emit = self._emit_owned if self._is_enabled else _nowhere
-        return Recorder(emit, self._new_id, template, self.settings)
+        producer = self._producer
+        emit = producer.put if self._is_enabled else _discard
+        return Recorder(emit, producer.new_id, template, self.settings)
 
     def evaluation(
         self,
@@ -222,7 +155,7 @@ class Telemetry:
                 **fields,
             }
             fill(event, self.settings)
-            self._emit_owned(event)
+            self._producer.put(event)
 
     def change(
         self,
@@ -243,7 +176,7 @@ class Telemetry:
             fields: Further fields: description, actor, ...
         """
         if self._is_enabled:
-            self._emit_owned(
+            self._producer.put(
                 {
                     "type": "change",
                     "kind": kind,
@@ -265,11 +198,7 @@ class Telemetry:
         Returns:
             True when every event was delivered or counted as dropped, False at the deadline.
         """
-        try:
-            return self._own_engine().flush(timeout)
-        except Exception as exc:
-            self._engine.note_internal(exc, events=0)
-            return False
+        return self._producer.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:
         """Delivers what is left and stops; what is emitted afterwards is dropped and counted.
@@ -279,43 +208,16 @@ class Telemetry:
                 delivered by then is dropped, counted, and named in one line of the log. Safe to
                 call twice.
         """
-        try:
-            engine = self._own_engine()
-            engine.close(self.settings.exit_timeout_s if timeout is None else timeout)
-            _engines.discard(engine)
-        except Exception as exc:
-            self._engine.note_internal(exc, events=0)
+        self._producer.close(self.settings.exit_timeout_s if timeout is None else timeout)
 
     def stats(self) -> ProducerStats:
         """Returns this process's counters; emitted = delivered + failed + dropped + queued."""
-        return self._own_engine().stats()
+        return self._producer.stats()
 
-    # -- processes --------------------------------------------------------------------------
 
-    def _new_engine(self) -> Engine:
-        ref = weakref.ref(self)
-        return Engine(self.settings, self._sender, is_orphaned=lambda: ref() is None)
-
-    def _new_id(self, epoch_ns: int) -> str:
-        return self._own_engine().ids.new(epoch_ns)
-
-    def _own_engine(self) -> Engine:
-        engine = self._engine
-        return engine if engine.is_here[0] else self._forked()
-
-    def _forked(self) -> Engine:
-        """Leaves the parent's engine behind; also found out here where fork hooks do not run."""
-        pid = os.getpid()
-        # `setdefault` is one step for all threads: they agree on one new engine.
-        engine = self._by_pid.setdefault(pid, self._new_engine())
-        if self._engine is not engine:
-            _inherited.append(self._engine)
-            _engines.discard(self._engine)
-            self._engine = engine
-        for other in list(self._by_pid):
-            if other != pid:  # an ancestor's number may be given out again
-                self._by_pid.pop(other, None)
-        return engine
+def producer_of(telemetry: Telemetry) -> Producer:
+    """Returns what takes the events of a `Telemetry`, for instrumented calls."""
+    return telemetry._producer
 
 
 def _as_mapping(event: object) -> Mapping[str, object]:
@@ -324,51 +226,5 @@ def _as_mapping(event: object) -> Mapping[str, object]:
     return event
 
 
-def _hash_user(settings: Settings, event: dict[str, object]) -> None:
-    """Puts the keyed hash of a user in the place of the user."""
-    from tokentide.privacy import hash_user
-
-    user_hash = hash_user(settings, event.pop("user"))
-    if user_hash is not None:
-        event.setdefault("user_hash", user_hash)
-
-
-def _nowhere(event: dict[str, object]) -> None:
-    """Where the events of a disabled producer go."""
-
-
-def _before_fork() -> None:
-    # A child would wait for ever for a module whose import another thread had begun.
-    deadline_s = time.monotonic() + 2.0
-    while importing and time.monotonic() < deadline_s:
-        time.sleep(0.001)
-
-
-def _after_fork_in_child() -> None:
-    importing.clear()
-    for telemetry in list(_live):
-        telemetry._own_engine()
-
-
-def _close_all() -> None:
-    """Delivers what is left when the interpreter exits, within one deadline for all."""
-    engines = [engine for engine in list(_engines) if engine.is_here[0]]
-    deadline_s = time.monotonic() + max(
-        (engine.settings.exit_timeout_s for engine in engines), default=0.0
-    )
-    for engine in engines:
-        engine.close(min(engine.settings.exit_timeout_s, max(0.0, deadline_s - time.monotonic())))
-        _engines.discard(engine)
-
-
-def _register_with_multiprocessing() -> None:
-    """Makes a child of `multiprocessing` deliver at its end: it ends without `atexit`."""
-    process = sys.modules.get("multiprocessing.process")
-    util = sys.modules.get("multiprocessing.util")
-    if process is not None and util is not None and process.parent_process() is not None:
-        util.Finalize(None, _close_all, exitpriority=100)
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
+def _discard(event: dict[str, object], texts: CollectedTexts | None = None) -> None:
+    """Takes the events of a disabled producer."""

@@ -15,6 +15,7 @@ PRELUDE = """
 import multiprocessing, os, sys, threading, time
 import tokentide
 from tokentide.engine import importing
+from tokentide.telemetry import producer_of
 
 class FileSender:
     "Appends frames to the file named by the first argument, whole lines at a time."

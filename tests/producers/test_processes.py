@@ -138,15 +138,16 @@ def test_a_fork_without_hooks_is_noticed_at_the_next_event(script: Script) -> No
         """
         emit("parent")
         assert telemetry.flush(10)
-        inherited = telemetry._engine
+        producer = producer_of(telemetry)
+        inherited = producer.engine
         pid = os.fork()
         if pid == 0:
             # As in a server that forks without running Python's hooks.
-            telemetry._engine = inherited
-            telemetry._by_pid = {inherited.pid: inherited}
+            producer.engine = inherited
+            producer._by_pid = {inherited.pid: inherited}
             with telemetry.request(tenant="child", n=0):
                 pass
-            assert telemetry._engine is not inherited
+            assert producer.engine is not inherited
             sys.exit(0)
         wait(pid)
         """

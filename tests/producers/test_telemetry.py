@@ -314,7 +314,7 @@ def test_the_caller_may_go_on_using_its_dict() -> None:
 def test_an_internal_error_is_counted_and_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     with captured() as capture:
         with monkeypatch.context() as patched:
-            patched.setattr("tokentide.telemetry.time_ns", lambda: 1 / 0)
+            patched.setattr("tokentide.producer.time_ns", lambda: 1 / 0)
             capture.telemetry.emit({"type": "request"})
         assert capture.telemetry.stats().dropped == {"internal": 1}
 

@@ -13,8 +13,8 @@ from typing import Protocol, cast
 from tokentide.delivery.tally import Tally
 
 
-class Late(Protocol):
-    """An event that is put together when it is taken out of the queue."""
+class DeferredEvent(Protocol):
+    """An event that is built when it is taken out of the queue."""
 
     def build(self) -> dict[str, object]:
         """Returns the event; called once, on the background thread as a rule. Never raises."""
@@ -50,7 +50,7 @@ class Buffer:
     def __init__(self, capacity: int, *, keeps_oldest: bool) -> None:
         self._capacity = capacity
         self._keeps_oldest = keeps_oldest
-        self._entries: deque[tuple[int, int, dict[str, object] | Late]] = deque()
+        self._entries: deque[tuple[int, int, dict[str, object] | DeferredEvent]] = deque()
         self.offered = Tally()
         """Every event ever offered; the number it got is its `seq`, so a gap in `seq` is a loss."""
         self._next_seq = self.offered.add
@@ -61,7 +61,7 @@ class Buffer:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, emitted_ns: int, event: dict[str, object] | Late) -> None:
+    def put(self, emitted_ns: int, event: dict[str, object] | DeferredEvent) -> None:
         """Queues one event or counts it as dropped; called from any thread."""
         seq = self._next_seq()
         entries = self._entries
@@ -77,11 +77,11 @@ class Buffer:
                 self.evicted.add()
         entries.append((emitted_ns, seq, event))
 
-    def put_late(self, emitted_ns: int, event: Late, latest: int) -> bool:
-        """Queues an event that is put together later, unless `latest` or more events wait."""
+    def put_deferred(self, emitted_ns: int, event: DeferredEvent, limit: int) -> bool:
+        """Queues an event that is built later, unless `limit` or more events wait."""
         entries = self._entries
         waiting = len(entries)
-        if waiting >= latest or waiting >= self._capacity:
+        if waiting >= limit or waiting >= self._capacity:
             return False
         entries.append((emitted_ns, self._next_seq(), event))
         return True
@@ -89,7 +89,7 @@ class Buffer:
     def take(self, limit: int) -> list[Entry]:
         """Returns up to `limit` of the oldest events; called from the background thread only.
 
-        Events that were put in late are put together here.
+        Deferred events are built here.
         """
         taken: list[Entry] = []
         pop = self._entries.popleft
@@ -99,7 +99,7 @@ class Buffer:
                 if type(event) is dict:
                     taken.append(cast("Entry", entry))
                 else:
-                    taken.append((emitted_ns, seq, cast("Late", event).build()))
+                    taken.append((emitted_ns, seq, cast("DeferredEvent", event).build()))
         except IndexError:
             pass
         self.taken += len(taken)

@@ -19,11 +19,12 @@ from tokentide.failures import describe_failure
 from tokentide.finish import status_from
 from tokentide.log import RareLog
 from tokentide.overlap import overlap, response_key, span_key
-from tokentide.recorder import Recorder, _current
+from tokentide.recorder import EnclosingRequest, current_recorder
 from tokentide.trace_context import fill_trace
 
 if TYPE_CHECKING:
-    from tokentide.telemetry import Telemetry
+    from tokentide.content.collected import CollectedTexts
+    from tokentide.producer import Producer
     from tokentide.usage.flavour import Flavour, StreamReading
 
 log = RareLog()
@@ -54,12 +55,12 @@ def any_chunk(_chunk: object) -> bool:
 
 
 def begin(
-    telemetry: Telemetry, template: Fields, flavour: Flavour, request: Mapping[str, object]
+    producer: Producer, template: Fields, flavour: Flavour, request: Mapping[str, object]
 ) -> Call | None:
     """Starts a call, or returns None when somebody is recording it already; never raises.
 
     Args:
-        telemetry: Where the event will go.
+        producer: Where the event will go.
         template: Fields of the event that the client determines; not modified.
         flavour: How to read this API.
         request: Keyword arguments of the client's call, or the body it makes of them.
@@ -67,7 +68,7 @@ def begin(
     if held.get() is not None:
         return None
     try:
-        return Call(telemetry, template, flavour, request)
+        return Call(producer, template, flavour, request)
     except Exception as exc:
         log.note("begin", "a call is not recorded: %r", exc)
         return None
@@ -93,29 +94,29 @@ class Call:
     attempts = 0
     opening: object = None
     swallows_usage = False
-    _claim: Fields | None = None
     _duration_ms = 0.0
+    _enclosing: EnclosingRequest | None = None
     _failure: Fields | None = None
     _is_sent = True
     _open = False
     _outer: object | None = None
     _progress: Progress | None = None
     _reading: StreamReading | None = None
-    _recorder: Recorder | None = None
     _response: object = None
     _scope: Scope | None = None
     _stream: Fields | None = None
+    _texts: CollectedTexts | None = None
     _trace: Fields | None = None
     _until_ns = 0
 
     def __init__(
         self,
-        telemetry: Telemetry,
+        producer: Producer,
         template: Fields,
         flavour: Flavour,
         request: Mapping[str, object],
     ) -> None:
-        self._telemetry = telemetry
+        self._producer = producer
         self._template = template
         self._request: Mapping[str, object] | None = request
         self.flavour = flavour
@@ -125,9 +126,9 @@ class Call:
         if "opentelemetry.trace" in modules:
             self._trace = {}
             fill_trace(self._trace)
-        recorder = _current.get()
+        recorder = current_recorder()
         if recorder is not None:
-            self._recorder, self._claim = recorder, recorder._claim()
+            self._enclosing = EnclosingRequest.claim(recorder)
         self._started_us = time_ns() // 1000
         self._open = True  # whoever deletes it ends the call
         self._started_ns = perf_counter_ns()
@@ -168,7 +169,7 @@ class Call:
             response = lighten(response)
         self._response = response
         if can_wait and (type(response) is tuple or self._is_small(response)):
-            self._telemetry._emit_late(self)
+            self._producer.put_deferred(self)
         else:
             self._emit(None)
 
@@ -182,10 +183,10 @@ class Call:
         self.late = None
         try:
             self._reading = self.flavour.read_stream()
-            if self._telemetry.settings.reads_content:
-                from tokentide.instrument.reading import WatchedReading
+            if self._producer.settings.reads_content:
+                from tokentide.content.collected import StreamWithText
 
-                self._reading = WatchedReading(self._reading, self._telemetry.settings)
+                self._reading = StreamWithText(self._reading, self._producer.settings)
             if self.opening is not None:
                 self._reading.add(self.opening)
         except Exception as exc:
@@ -248,7 +249,7 @@ class Call:
         if error is not None:
             self._failure = describe_failure(error)
         if self._can_wait():
-            self._telemetry._emit_late(self)
+            self._producer.put_deferred(self)
         else:
             self._emit(error)
 
@@ -271,9 +272,7 @@ class Call:
 
     def _can_wait(self) -> bool:
         """Whether nobody has to see the event before the background thread does."""
-        return (
-            self._claim is None and not overlap.is_watched and self._telemetry._engine.gate is None
-        )
+        return self._enclosing is None and not overlap.is_watched and not self._producer.has_gate
 
     def _is_small(self, response: object) -> bool:
         """Whether a response may be kept for the background thread as it is."""
@@ -283,14 +282,12 @@ class Call:
 
     def _emit(self, error: BaseException | None) -> None:
         """Queues the event; put together here and now."""
-        telemetry, is_watched = self._telemetry, overlap.is_watched
         event = self.build()
-        if is_watched and not _is_first(event, error):
-            return  # a bridge has told of this call
-        claim, recorder = self._claim, self._recorder
-        if claim is not None and recorder is not None and recorder._take(claim, event):
+        if overlap.is_watched and not _is_first(event, error):
+            return  # a bridge has recorded this call
+        if self._enclosing is not None and self._enclosing.fill(event, self._texts):
             return  # the host's own block around this call is its event
-        telemetry._emit_owned(event)
+        self._producer.put(event, self._texts)
 
     def build(self) -> Fields:
         """Returns the event and lets go of request and response; never raises."""
@@ -307,8 +304,8 @@ class Call:
                 event.update(self.flavour.read_response(response))
             elif self._reading is not None:
                 event.update(self._reading.fields())
-            if self._telemetry.settings.reads_content:
-                self._read_content(event, request, response)
+            if self._producer.settings.reads_content:
+                self._collect_texts(request, response)
         except Exception as exc:
             log.note("build", "a call could not be read: %r", exc)
         try:
@@ -334,17 +331,15 @@ class Call:
         if self._trace is not None:
             event.update(self._trace)
         if self._scope is not None:
-            self._scope.fill(event, self._telemetry.settings)
+            self._scope.fill(event, self._producer.settings)
 
-    def _read_content(
-        self, event: Fields, request: Mapping[str, object] | None, response: object
-    ) -> None:
-        from tokentide.content import capture
-        from tokentide.instrument.reading import WatchedReading
+    def _collect_texts(self, request: Mapping[str, object] | None, response: object) -> None:
+        from tokentide.content.collected import CollectedTexts, StreamWithText
 
-        settings, reading = self._telemetry.settings, self._reading
-        text = reading.text if isinstance(reading, WatchedReading) else None
-        capture(settings, event, input=request, output=response if text is None else text)
+        reading = self._reading
+        self._texts = texts = CollectedTexts()
+        output = reading.text if isinstance(reading, StreamWithText) else response
+        texts.add(self._producer.settings, input=request, output=output)
 
 
 def _is_first(event: Fields, error: BaseException | None) -> bool:

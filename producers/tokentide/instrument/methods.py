@@ -13,7 +13,7 @@ from typing import Any
 from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, begin, held, log
 from tokentide.instrument.patching import Patches
 from tokentide.instrument.streams import Function, watch_async, watch_lazy
-from tokentide.telemetry import Telemetry
+from tokentide.telemetry import Telemetry, producer_of
 from tokentide.usage.flavour import flavour
 
 Describe = Callable[[Any], Fields]
@@ -70,14 +70,14 @@ class Method:
 class Recording:
     """Records calls of one method, for one producer."""
 
-    __slots__ = ("_describe", "_method", "_patches", "_telemetry")
+    __slots__ = ("_describe", "_method", "_patches", "_producer")
 
     def __init__(
         self, method: Method, describe: Describe, telemetry: Telemetry, patches: Patches
     ) -> None:
         self._method = method
         self._describe = describe
-        self._telemetry = telemetry
+        self._producer = producer_of(telemetry)
         self._patches = patches
 
     def begin(self, owner: Any, request: Mapping[str, object]) -> Call | None:
@@ -95,7 +95,7 @@ class Recording:
             }
             if method.is_stream:
                 template["stream"] = True
-            call = begin(self._telemetry, template, how, request)
+            call = begin(self._producer, template, how, request)
             if call is not None:
                 call.is_token = method.is_token
             return call

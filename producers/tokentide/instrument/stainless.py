@@ -17,7 +17,7 @@ from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, held, lo
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.patching import Patches
 from tokentide.instrument.streams import CALL, watch, watch_async
-from tokentide.telemetry import Telemetry
+from tokentide.telemetry import Telemetry, producer_of
 from tokentide.usage.flavour import Flavour, flavour
 
 _TARGETS = "_tokentide_targets"
@@ -62,11 +62,11 @@ Target = tuple[Fields, Flavour, Endpoint]
 class Capture:
     """Begins calls for one API; what is the same for all calls of a client is worked out once."""
 
-    __slots__ = ("_api", "_asks_usage", "_by_address", "_patches", "_telemetry")
+    __slots__ = ("_api", "_asks_usage", "_by_address", "_patches", "_producer")
 
     def __init__(self, api: Api, telemetry: Telemetry, patches: Patches) -> None:
         self._api = api
-        self._telemetry = telemetry
+        self._producer = producer_of(telemetry)
         self._patches = patches
         self._asks_usage = telemetry.settings.include_usage
         self._by_address: dict[tuple[type, str], dict[str, Target]] = {}
@@ -91,7 +91,7 @@ class Capture:
                 body = {}
             elif options.extra_json:
                 body = {**body, **options.extra_json}
-            call = Call(self._telemetry, template, how, body)
+            call = Call(self._producer, template, how, body)
             call.is_token = endpoint.is_token
             if self._asks_usage and endpoint.takes_include_usage:
                 _ask_usage(call, options)

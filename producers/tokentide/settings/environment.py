@@ -19,7 +19,7 @@ _PIPELINE = (
 PIPELINE_VARIABLES = frozenset(f"TOKENTIDE_{name}" for name in _PIPELINE.split())
 """Settings of the pipeline, which may share an environment with a producer; a test keeps them."""
 
-_told: set[str] = set()
+_logged: set[str] = set()
 
 _CAPTURING = {"true", "1", "span_only", "event_only", "span_and_event"}
 
@@ -42,11 +42,11 @@ def unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> list[tupl
     return [(name, next(iter(get_close_matches(name, names, 1, 0.8)), "")) for name in strange]
 
 
-def tell_unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> None:
+def log_unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> None:
     """Logs each unknown variable once in the life of the process."""
     for name, nearest in unknown_variables(env, known):
-        if name not in _told:
-            _told.add(name)
+        if name not in _logged:
+            _logged.add(name)
             meant = f"; {nearest} was meant?" if nearest else ""
             logger.warning("%s is no setting and does nothing%s", name, meant)
 

@@ -11,10 +11,12 @@ import pytest
 
 from tests.producers.content.test_texts import MESSAGES
 from tokentide import Telemetry, content
+from tokentide.content import pending
 from tokentide.content.lane import QUEUE_CHARS, ContentLane
 from tokentide.delivery.transport import FrameRejected
 from tokentide.log import RareLog
 from tokentide.settings import Settings
+from tokentide.telemetry import producer_of
 from tokentide.testing import CaptureSender, captured
 
 Event = dict[str, Any]
@@ -29,7 +31,7 @@ def call(capture: Any, **texts: object) -> None:
 def test_by_default_no_text_is_read_kept_or_sent() -> None:
     with captured(service="s") as capture:
         assert not capture.telemetry.settings.reads_content
-        assert capture.telemetry._engine.gate is None
+        assert not producer_of(capture.telemetry).has_gate
         call(capture, input=MESSAGES, output="PRIVATE")
         event: Event = {"type": "request"}
         content.capture(capture.telemetry.settings, event, input=MESSAGES)
@@ -52,7 +54,6 @@ def test_captured_texts_go_to_their_own_topic_and_never_into_the_event(
         (record,) = capture.content
     assert "who?" not in str(event)
     assert "it is me" not in str(event)
-    assert content.KEY not in event
     assert [side for side in ("input", "output") if side in record] == sides
     for name in ("event_id", "started_at_us", "service", "environment", "tenant"):
         assert record[name] == event[name]
@@ -154,6 +155,34 @@ def test_an_event_without_an_id_gets_the_one_its_content_refers_to() -> None:
         content.capture(capture.telemetry.settings, event, output="it is me")
         capture.telemetry.emit(event)
         assert capture.requests[0]["event_id"] == capture.content[0]["event_id"]
+
+
+def test_the_texts_of_an_event_that_the_host_builds_wait_beside_it() -> None:
+    with captured(service="s", capture_content="all") as capture:
+        event: Event = {"type": "request", "event_id": "01a205ed-0000-7000-8000-000000000000"}
+        before = dict(event)
+        content.capture(capture.telemetry.settings, event, input="PRIVATE")
+        content.capture(capture.telemetry.settings, event, output="it is me")
+        assert event == before
+        capture.telemetry.emit(event)
+        capture.telemetry.emit(event)
+        (record,) = capture.content
+    assert record["event_id"] == event["event_id"]
+    assert (record["input"][0]["text"], record["output"][0]["text"]) == ("PRIVATE", "it is me")
+
+
+def test_texts_of_events_that_are_never_emitted_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pending, "MAX_PENDING", 2)
+    with captured(service="s", capture_content="all") as capture:
+        events: list[Event] = [{"type": "request", "n": n} for n in range(4)]
+        for event in events:
+            content.capture(capture.telemetry.settings, event, input="x")
+        for event in events:
+            capture.telemetry.emit(event)
+        kept = {record["event_id"] for record in capture.content}
+    assert kept == {event["event_id"] for event in events[2:]}
 
 
 def test_text_that_utf8_can_not_hold_is_sent_with_the_rest_intact() -> None:

@@ -14,7 +14,8 @@ import pytest
 import tokentide
 from tests.fakes.openai_http import CHAT, answering
 from tests.producers.instrument.openai_calls import ASK, client
-from tokentide import telemetry as module
+from tokentide import producer as module
+from tokentide.telemetry import producer_of
 from tokentide.testing import Capture, captured
 
 
@@ -28,7 +29,7 @@ def answered(body: Any) -> Any:
 def nothing_taken() -> Iterator[Capture]:
     """Instruments, and lets the background thread take events only at the end."""
     with captured(service="s", linger_ms=1) as capture:
-        engine = capture.telemetry._engine
+        engine = producer_of(capture.telemetry).engine
         engine.is_started = True
         tokentide.instrument(telemetry=capture.telemetry)
         try:
@@ -39,18 +40,18 @@ def nothing_taken() -> Iterator[Capture]:
 
 
 def waiting(capture: Capture) -> list[object]:
-    return [entry[2] for entry in capture.telemetry._engine.buffer._entries]
+    return [entry[2] for entry in producer_of(capture.telemetry).engine.buffer._entries]
 
 
 def test_responses_wait_for_the_background_only_while_the_queue_is_short() -> None:
     with nothing_taken() as capture:
         api = client()
-        for _call in range(module.MAX_LATE + 5):
+        for _call in range(module.MAX_DEFERRED + 5):
             api.chat.completions.create(**ASK)
         events = waiting(capture)
         late = [event for event in events if type(event) is not dict]
-        assert (len(late), len(events)) == (module.MAX_LATE, module.MAX_LATE + 5)
-    assert len(capture.requests) == module.MAX_LATE + 5
+        assert (len(late), len(events)) == (module.MAX_DEFERRED, module.MAX_DEFERRED + 5)
+    assert len(capture.requests) == module.MAX_DEFERRED + 5
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 import tokentide
 from tests.producers.test_telemetry import until
 from tokentide import Telemetry
+from tokentide.telemetry import producer_of
 
 
 @contextmanager
@@ -108,7 +109,7 @@ def test_a_name_server_that_hangs_keeps_nothing_from_being_collected(
         for _ in range(100):
             telemetry.emit({"type": "request"})
         # The queue is emptied although the connection waits for the name.
-        until(lambda: len(telemetry._engine.buffer) == 0)
+        until(lambda: len(producer_of(telemetry).engine.buffer) == 0)
     until(lambda: name_server.asked == 1)
     stats = telemetry.stats()
     assert (stats.queued, stats.dropped_total) == (2000, 0)

@@ -151,7 +151,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
 def test_a_variable_that_is_no_setting_is_named_once_with_the_nearest_one(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(settings_env, "_told", set())
+    monkeypatch.setattr(settings_env, "_logged", set())
     monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAPS", "kafka:9092")
     monkeypatch.setenv("TOKENTIDE_XYZZY", "1")
     for _ in range(3):
