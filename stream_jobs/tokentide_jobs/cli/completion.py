@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import get_completion_class
+
+from tokentide_jobs.cli.root import cli
 
 __all__ = ["completion"]
 
@@ -17,10 +20,6 @@ def completion(shell: str) -> None:
     zsh:   eval "$(tokentide completion zsh)"       in ~/.zshrc
     fish:  tokentide completion fish > ~/.config/fish/completions/tokentide.fish
     """  # noqa: D301 - click wants the control character, not a backslash
-    from click.shell_completion import get_completion_class
-
-    from tokentide_jobs.cli.root import cli
-
     kind = get_completion_class(shell)
     assert kind is not None
     # The base class asks the bash on PATH for its version while printing; the script is the same.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import click
+from rich.table import Table
+from rich.text import Text
 
+from tokentide_jobs.cli.screen import console
 from tokentide_jobs.cli.target import data_dir_option
+from tokentide_jobs.settings import Settings
 
 __all__ = ["config"]
 
@@ -21,21 +27,11 @@ def config(data_dir: Path | None, as_json: bool, show_all: bool) -> None:
     A value comes from (first match) an option, a TOKENTIDE_* variable, the running embedded stack
     in the data directory, the default. Passwords are shown as three stars.
     """
-    import json
-    import os
-
-    from tokentide_jobs.settings import Settings
-
     items = list(Settings.from_env(os.environ, data_dir).items())
     if as_json:
         rows = {i.variable: {"value": i.value, "source": i.source, "unit": i.unit} for i in items}
         click.echo(json.dumps(rows, indent=2))
         return
-    from rich.table import Table
-    from rich.text import Text
-
-    from tokentide_jobs.cli.screen import console
-
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("setting", "value", "from"):
         table.add_column(heading, overflow="fold")

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
+from rich.console import Console
 
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.probe import Probe
+from tokentide_jobs.cli.progress import Steps, events_progress
+from tokentide_jobs.cli.replay import replay_producer, run
+from tokentide_jobs.cli.screen import console, count, seconds
+from tokentide_jobs.cli.summary import summary_view
 from tokentide_jobs.cli.target import data_dir_option
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tokentide_jobs.embedded.kafka.broker import BrokerKind
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-    from tokentide_jobs.replay.workload import Workload
-    from tokentide_jobs.settings import Settings
+from tokentide_jobs.cli.verify import check, proof_line
+from tokentide_jobs.embedded.kafka.broker import BrokerKind
+from tokentide_jobs.embedded.stack.discovery import StackInfo, find_stack
+from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.io.kafka.admin import topic_log_id
+from tokentide_jobs.io.kafka.offsets import end_offsets
+from tokentide_jobs.replay.pace import Pace, Plan
+from tokentide_jobs.replay.send import send
+from tokentide_jobs.replay.workload import Workload, prepare
+from tokentide_jobs.settings import Settings
+from tokentide_jobs.tasks.summary import read_pipeline, read_summary
 
 __all__ = ["demo"]
 
@@ -43,12 +57,6 @@ def demo(limit: int | None, seed: int, broker: BrokerKind | None, data_dir: Path
     quick it was, and the proof that nothing was lost, doubled or mispriced. What it stored stays:
     `tokentide up` brings it back.
     """
-    import os
-
-    from tokentide_jobs.cli.screen import console
-    from tokentide_jobs.replay.workload import prepare
-    from tokentide_jobs.settings import Settings
-
     began_s = time.monotonic()
     screen = console()
     directory = Settings.from_env(os.environ, data_dir).data_dir
@@ -65,10 +73,6 @@ def demo(limit: int | None, seed: int, broker: BrokerKind | None, data_dir: Path
 @contextmanager
 def _stack(directory: Path, broker: BrokerKind | None, screen: Console) -> Iterator[Settings]:
     """Give the settings of the stack that runs in the directory, or of one of our own."""
-    from tokentide_jobs.cli.progress import Steps
-    from tokentide_jobs.embedded.stack.discovery import StackInfo, find_stack
-    from tokentide_jobs.embedded.stack.stack import Stack
-    from tokentide_jobs.settings import Settings
 
     def settings_of(info: StackInfo) -> Settings:
         # The stack, whatever the environment names: a demo must not write to somebody's cluster.
@@ -93,14 +97,10 @@ def _stack(directory: Path, broker: BrokerKind | None, screen: Console) -> Itera
 
 def _environment() -> dict[str, str]:
     """Return the environment of the worker, without settings meant for a pipeline elsewhere."""
-    import os
-
     return {name: value for name, value in os.environ.items() if not name.startswith("TOKENTIDE_")}
 
 
 def _introduce(work: Workload, screen: Console) -> None:
-    from tokentide_jobs.cli.screen import count, seconds
-
     screen.print(
         f"\nreplaying [bold]{count(work.requests)}[/] calls, {seconds(work.span_s)} of recorded "
         "traffic:\nchats (Azure), coding agents (Claude Code sessions), reasoning clients "
@@ -113,14 +113,6 @@ def _introduce(work: Workload, screen: Console) -> None:
 
 def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool:
     """Send, wait, measure, show and verify; returns whether the proof holds."""
-    from tokentide_jobs.cli.replay import run
-    from tokentide_jobs.cli.screen import count, seconds
-    from tokentide_jobs.cli.summary import summary_view
-    from tokentide_jobs.cli.verify import check, proof_line
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-    from tokentide_jobs.replay.pace import Pace
-    from tokentide_jobs.tasks.summary import read_summary
-
     begin_us = time.time_ns() // 1_000
     begin_s = time.monotonic()
     sent = run(
@@ -167,15 +159,6 @@ def _wait_for_ingest(
     Raises:
         ServiceUnreachable: It has not moved for a long time.
     """
-    import asyncio
-
-    from tokentide_jobs.cli.progress import events_progress
-    from tokentide_jobs.errors import ServiceUnreachable
-    from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
-    from tokentide_jobs.io.kafka.admin import topic_log_id
-    from tokentide_jobs.io.kafka.offsets import end_offsets
-    from tokentide_jobs.tasks.summary import read_pipeline
-
     ends = asyncio.run(end_offsets(settings.kafka_bootstrap, settings.events_topic))
     log_id = asyncio.run(topic_log_id(settings.kafka_bootstrap, settings.events_topic))
     ledger = LedgerStore(store)
@@ -203,12 +186,6 @@ def _probe(settings: Settings, store: ClickHouse, seed: int, screen: Console) ->
     Returns:
         Seconds from emit to the first query that found the row, ascending.
     """
-    from tokentide_jobs.cli.probe import Probe
-    from tokentide_jobs.cli.replay import replay_producer
-    from tokentide_jobs.replay.pace import Pace, Plan
-    from tokentide_jobs.replay.send import send
-    from tokentide_jobs.replay.workload import prepare
-
     work = prepare("azure", seed=seed + 1, limit=_PROBES)
     begin_us = time.time_ns() // 1_000
     plan = Plan.make(Pace(rate_per_s=_PROBE_RATE), begin_us, _PROBES, work.span_s, is_live=True)
@@ -224,8 +201,6 @@ def _probe(settings: Settings, store: ClickHouse, seed: int, screen: Console) ->
 
 
 def _say_what_next(directory: Path, data_dir: Path | None, took_s: float, screen: Console) -> None:
-    from tokentide_jobs.cli.screen import seconds
-
     option = f" --data-dir {data_dir}" if data_dir is not None else ""
     screen.print(
         f"\n[dim]done in {seconds(took_s)}; everything is kept in {directory}[/]\n",

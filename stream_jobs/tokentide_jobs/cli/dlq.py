@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from tokentide_jobs.cli.arguments import utc_us
+from tokentide_jobs.cli.screen import console, count
 from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.core.record.topics import log_ids
 from tokentide_jobs.errors import ConfigError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
-    from tokentide_jobs.settings import Settings
-    from tokentide_jobs.tasks.dead_letters import DeadLetters, Letter, Reason, Selection
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.kafka.admin import topic_log_id
+from tokentide_jobs.settings import Settings
+from tokentide_jobs.tasks.dead_letters import DeadLetters, Letter, Reason, Selection, Target
 
 __all__ = ["dlq"]
 
@@ -58,8 +61,6 @@ def list_letters(
     data_dir: Path | None,
 ) -> None:
     """List dead letters: totals by reason, then the newest ones."""
-    from tokentide_jobs.cli.screen import console
-
     selection = _selection(reason, from_text, to_text, (), (state,) if state else ())
     with _open(data_dir) as (_settings, letters):
         newest = letters.letters(selection, limit)
@@ -84,8 +85,6 @@ def list_letters(
 @data_dir_option
 def show(place: str, raw: bool, data_dir: Path | None) -> None:
     """Show the dead letter at PLACE with the reason and its original bytes."""
-    from tokentide_jobs.cli.screen import console
-
     with _open(data_dir) as (_settings, letters):
         found = letters.letters(_selection(None, None, None, (place,), ()), 10)
     if not found:
@@ -127,13 +126,6 @@ def replay(
     before, also by somebody else at this moment, is left alone. What is still bad comes back as a
     new dead letter in the state `again`, which is sent once more only when it is named.
     """
-    import asyncio
-
-    from tokentide_jobs.cli.screen import console, count
-    from tokentide_jobs.core.record.topics import log_ids
-    from tokentide_jobs.io.kafka.admin import topic_log_id
-    from tokentide_jobs.tasks.dead_letters import Target
-
     if not (places or reason or everything):
         raise ConfigError("name what to replay: PARTITION:OFFSET:INDEX, --reason or --all")
     screen = console()
@@ -162,11 +154,6 @@ def replay(
 
 @contextmanager
 def _open(data_dir: Path | None, *needs: str) -> Iterator[tuple[Settings, DeadLetters]]:
-    from contextlib import closing
-
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-    from tokentide_jobs.tasks.dead_letters import DeadLetters
-
     settings = find_target(data_dir, "clickhouse", *needs)
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
         yield settings, DeadLetters(store)
@@ -179,9 +166,6 @@ def _selection(
     places: tuple[str, ...],
     states: tuple[str, ...],
 ) -> Selection:
-    from tokentide_jobs.cli.arguments import utc_us
-    from tokentide_jobs.tasks.dead_letters import Selection
-
     parsed: list[tuple[bool, int, int, int]] = []
     for place in places:
         match = _PLACE.fullmatch(place)
@@ -200,11 +184,6 @@ def _selection(
 
 
 def _show_reasons(reasons: list[Reason], screen: Console) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from tokentide_jobs.cli.screen import count
-
     table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
     for heading, side in (("letters", "right"), ("open", "right"), ("reason", "left")):
         table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
@@ -220,9 +199,6 @@ def _show_reasons(reasons: list[Reason], screen: Console) -> None:
 
 
 def _show_letters(letters: list[Letter], screen: Console) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
     for heading in ("place", "refused (UTC)", "state", "service", "reason"):
         table.add_column(heading, no_wrap=True, max_width=24)
@@ -236,9 +212,6 @@ def _show_letters(letters: list[Letter], screen: Console) -> None:
 
 
 def _show_letter(letter: Letter, screen: Console) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -262,8 +235,6 @@ def _show_letter(letter: Letter, screen: Console) -> None:
 
 def _body(letter: Letter) -> Text:
     """Return the bytes as a person can read them: JSON indented, anything else escaped."""
-    from rich.text import Text
-
     try:
         parsed = json.loads(letter.value)
         text = Text(json.dumps(parsed, indent=2, ensure_ascii=False))

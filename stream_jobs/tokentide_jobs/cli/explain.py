@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import click
 
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.explain import explanation, format_usd
+from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
 from tokentide_jobs.errors import ConfigError
-
-if TYPE_CHECKING:
-    from tokentide_jobs.core.price.cards import CardTable
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-    from tokentide_jobs.settings import Settings
+from tokentide_jobs.io.clickhouse.card_store import load_cards
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.stored_requests import find_requests
+from tokentide_jobs.io.files.price_source import compile_cards
+from tokentide_jobs.settings import Settings
 
 __all__ = ["explain"]
 
@@ -31,9 +34,6 @@ def explain(data_dir: Path | None, event_id: str, current: bool) -> int:
     Uses the cards of the row's own price version and says whether they give the stored cost; the
     exit code is 1 when they do not.
     """
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-    from tokentide_jobs.io.clickhouse.stored_requests import find_requests
-
     try:
         wanted = str(UUID(event_id))
     except ValueError:
@@ -56,18 +56,12 @@ def explain(data_dir: Path | None, event_id: str, current: bool) -> int:
 
 
 def _cards(store: ClickHouse, settings: Settings, version: str) -> CardTable:
-    from tokentide_jobs.io.clickhouse.card_store import load_cards
-    from tokentide_jobs.io.files.price_source import compile_cards
-
     cards = compile_cards(settings.prices_file)
     return cards if version in ("", cards.price_version) else load_cards(store, version)
 
 
 def _explain_row(row: dict[str, Any], cards: CardTable, current: bool) -> bool:
     """Print one row's explanation; tell whether its cards give what is stored."""
-    from tokentide_jobs.core.price.explain import explanation, format_usd
-    from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
-
     place = f"{row['_topic']} partition {row['_partition']} offset {row['_offset']}"
     click.echo(f"{place} index {row['_idx']}, service {row['service']!r}, status {row['status']}")
     told = explanation(row, cards)

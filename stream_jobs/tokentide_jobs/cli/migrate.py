@@ -9,7 +9,10 @@ from pathlib import Path
 
 import click
 
-from tokentide_jobs.cli.target import connect_clickhouse, data_dir_option, find_target
+from tokentide_jobs.cli.connect import connect_clickhouse
+from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.io.schema.migrations import create_roles
+from tokentide_jobs.io.schema.migrations import migrate as apply_migrations
 
 __all__ = ["migrate"]
 
@@ -34,9 +37,6 @@ def migrate(data_dir: Path | None, dry_run: bool, cluster: str | None, roles: bo
     Applied migrations are remembered with their checksum; running this again does nothing, and a
     migration that was edited after it was applied is an error that names the file.
     """
-    from tokentide_jobs.io.schema.migrations import create_roles
-    from tokentide_jobs.io.schema.migrations import migrate as apply_migrations
-
     settings = find_target(data_dir, "clickhouse")
     client = connect_clickhouse(settings, database="default")
     try:

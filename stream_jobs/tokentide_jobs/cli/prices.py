@@ -6,16 +6,25 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
+from rich.table import Table
+from rich.text import Text
 
+from tokentide_jobs.cli.arguments import utc_us
+from tokentide_jobs.cli.screen import console
 from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.core.price.cards import CardTable, Rate
+from tokentide_jobs.core.price.compare import Difference, compare, effective_prices, list_only
+from tokentide_jobs.core.price.explain import explanation, quoted_rate
+from tokentide_jobs.core.price.matching import glob_pattern
+from tokentide_jobs.core.price.model_index import find_model, find_provider
 from tokentide_jobs.errors import ConfigError
-
-if TYPE_CHECKING:
-    from tokentide_jobs.core.price.cards import CardTable, Rate
-    from tokentide_jobs.core.price.compare import Difference
+from tokentide_jobs.io.clickhouse.card_store import load_cards
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.files.price_source import compile_cards
+from tokentide_schemas.events import DISJOINT, SUBSETS
 
 __all__ = ["prices"]
 
@@ -88,8 +97,6 @@ def show(data_dir: Path | None, provider: str, model: str, tenant: str, at: str 
 @click.option("--web-searches", type=click.IntRange(0))
 def explain(data_dir: Path | None, model: str, at: str | None, **fields: Any) -> None:
     """Show which card prices MODEL and what a call with the given usage costs, line by line."""
-    from tokentide_jobs.core.price.explain import explanation
-
     cards = _compiled(data_dir)
     fields["provider"] = fields["provider"] or _maker(cards, model)
     usage = {name: fields[name] for name in fields if name.endswith("_tokens")}
@@ -110,8 +117,6 @@ def diff(data_dir: Path | None, old: str | None, new: str | None, at: str | None
     Without arguments: what the overrides file changes. With OLD and NEW: two price versions
     stored in ClickHouse; NEW left out is the one of this installation.
     """
-    from tokentide_jobs.core.price.compare import compare, list_only
-
     current = _compiled(data_dir)
     if old is None:
         before, after = list_only(current), current
@@ -128,23 +133,16 @@ def diff(data_dir: Path | None, old: str | None, new: str | None, at: str | None
 
 
 def _compiled(data_dir: Path | None) -> CardTable:
-    from tokentide_jobs.io.files.price_source import compile_cards
-
     return compile_cards(find_target(data_dir).prices_file)
 
 
 def _stored(data_dir: Path | None, version: str) -> CardTable:
-    from tokentide_jobs.io.clickhouse.card_store import load_cards
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-
     settings = find_target(data_dir, "clickhouse")
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
         return load_cards(store, version)
 
 
 def _moment(at: str | None) -> int:
-    from tokentide_jobs.cli.arguments import utc_us
-
     return int(time.time() * 1e6) if at is None else utc_us(at, "--at")
 
 
@@ -154,9 +152,6 @@ def _maker(cards: CardTable, model: str) -> str:
     Raises:
         ConfigError: No list and no override knows the name.
     """
-    from tokentide_jobs.core.price.matching import glob_pattern
-    from tokentide_jobs.core.price.model_index import find_model, find_provider
-
     ids = [provider.provider for provider in cards.providers]
     ordered = [*(name for name in _FIRST_HAND if name in ids), *ids]
     found = [
@@ -178,8 +173,6 @@ def _maker(cards: CardTable, model: str) -> str:
 
 
 def _check_usage(usage: dict[str, int | None]) -> None:
-    from tokentide_schemas.events import DISJOINT, SUBSETS
-
     for detail, total in SUBSETS:
         part, whole = usage.get(detail) or 0, usage.get(total) or 0
         if part > whole:
@@ -192,10 +185,6 @@ def _check_usage(usage: dict[str, int | None]) -> None:
 
 
 def _show_lists(cards: CardTable) -> None:
-    from rich.table import Table
-
-    from tokentide_jobs.cli.screen import console
-
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("provider", "models", "with tiers of service"):
         table.add_column(name, justify="left" if name == "provider" else "right")
@@ -206,11 +195,6 @@ def _show_lists(cards: CardTable) -> None:
 
 
 def _show_overrides(cards: CardTable) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from tokentide_jobs.cli.screen import console
-
     if not cards.overrides:
         click.echo("no overrides (TOKENTIDE_PRICES_FILE)")
         return
@@ -235,13 +219,6 @@ def _show_overrides(cards: CardTable) -> None:
 
 
 def _show_rates(cards: CardTable, provider: str, model: str, tenant: str, at_us: int) -> None:
-    from rich.table import Table
-
-    from tokentide_jobs.cli.screen import console
-    from tokentide_jobs.core.price.compare import effective_prices
-    from tokentide_jobs.core.price.matching import glob_pattern
-    from tokentide_jobs.core.price.model_index import find_provider
-
     wanted = find_provider(cards, provider) or provider
     is_provider, is_model = glob_pattern(wanted), glob_pattern(model)
     rows = [
@@ -274,11 +251,6 @@ def _show_rates(cards: CardTable, provider: str, model: str, tenant: str, at_us:
 
 
 def _draw_differences(differences: list[Difference]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from tokentide_jobs.cli.screen import console
-
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("tenant", "provider", "model", "unit", "old", "new", "change"):
         right = name in ("old", "new", "change")
@@ -301,7 +273,6 @@ def _rates(rates: Any) -> str:
 
 def _usd(rate: Rate | None, unit: str, input_tokens: int | None = None) -> str:
     """Write a rate as quoted, tokens without their unit: `3`, and all tiers unless one is asked."""
-    from tokentide_jobs.core.price.explain import quoted_rate
 
     def quoted(pico_usd: int) -> str:
         return quoted_rate(unit, pico_usd).removesuffix(" USD/Mtok")

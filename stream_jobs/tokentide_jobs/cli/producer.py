@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
+from tokentide.check import check
 from tokentide_jobs.cli.target import data_dir_option
+from tokentide_jobs.settings import Settings
 
 __all__ = ["check_producer"]
 
@@ -31,11 +34,6 @@ def check_producer(
     the same is `python -m tokentide check`. Exits with 1 when Kafka refuses the event, 2 when a
     setting is wrong, 3 when there is no connection.
     """
-    import os
-
-    from tokentide.check import check
-    from tokentide_jobs.settings import Settings
-
     given: dict[str, object] = {"bootstrap": bootstrap, "topic": topic}
     if bootstrap is None and not os.environ.get("TOKENTIDE_KAFKA_BOOTSTRAP"):
         running = Settings.from_env({}, data_dir)

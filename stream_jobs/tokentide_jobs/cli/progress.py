@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 __all__ = ["Steps", "events_progress"]
 
@@ -21,8 +21,6 @@ def events_progress(screen: Console, label: str, total: int) -> Iterator[Callabl
     if not screen.is_terminal:
         yield lambda _count: None
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     columns = (
         TextColumn("{task.description:<9}"),
         BarColumn(bar_width=40),
@@ -58,6 +56,4 @@ class Steps:
 
     def note(self, text: str) -> None:
         """Print one line that stays and is noticed."""
-        from rich.markup import escape
-
         self._screen.print(f"  [yellow]![/yellow] {escape(text)}", soft_wrap=True)

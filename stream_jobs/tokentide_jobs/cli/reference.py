@@ -11,7 +11,19 @@ from pathlib import Path
 
 import click
 
+from tokentide.semconv.names import (
+    CALL,
+    FINISH_REASONS,
+    OPENINFERENCE_OPERATIONS,
+    OPERATIONS,
+    PARENT_KINDS,
+    PROVIDER,
+    USAGE,
+    FieldNames,
+)
 from tokentide_jobs.cli.root import cli
+from tokentide_jobs.jobs.runtime.metrics import METRICS
+from tokentide_jobs.settings import Settings
 
 __all__ = ["SECTIONS", "Section"]
 
@@ -80,8 +92,6 @@ def _context(command: click.Command, name: str, parent: click.Context | None) ->
 
 def settings() -> str:
     """Return every setting of the pipeline as a Markdown table."""
-    from tokentide_jobs.settings import Settings
-
     rows = ["| variable | default | unit | range | meaning |", "|---|---|---|---|---|"]
     for item in Settings().items():
         default = f"`{item.value}`" if item.value else ""
@@ -93,8 +103,6 @@ def settings() -> str:
 
 def metrics() -> str:
     """Return every metric of a worker as a Markdown table."""
-    from tokentide_jobs.jobs.runtime.metrics import METRICS
-
     rows = [
         "| metric | kind | labels | meaning | when it moves, look at |",
         "|---|---|---|---|---|",
@@ -107,8 +115,6 @@ def metrics() -> str:
 
 def span_attributes() -> str:
     """Return which span attributes fill which fields of an event, as a Markdown table."""
-    from tokentide.semconv.names import CALL, FINISH_REASONS, PROVIDER, USAGE, FieldNames
-
     names = (
         FieldNames("provider", "text", PROVIDER),
         FieldNames("finish_reasons", "text", FINISH_REASONS),
@@ -128,8 +134,6 @@ def span_attributes() -> str:
 
 def span_operations() -> str:
     """Return which spans are calls of a model, as Markdown."""
-    from tokentide.semconv.names import OPENINFERENCE_OPERATIONS, OPERATIONS, PARENT_KINDS
-
     stated = ", ".join(f"`{name}`" for name in OPERATIONS)
     kinds = ", ".join(f"`{name}`" for name in OPENINFERENCE_OPERATIONS)
     around = ", ".join(f"`{name}`" for name in sorted(PARENT_KINDS))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from tokentide import Telemetry
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.progress import events_progress
+from tokentide_jobs.cli.screen import console, count, seconds
 from tokentide_jobs.cli.target import data_dir_option, find_target
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tokentide import Telemetry
-    from tokentide_jobs.replay.pace import Pace
-    from tokentide_jobs.replay.send import Sent
-    from tokentide_jobs.replay.workload import Workload
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.replay.pace import Pace, Plan
+from tokentide_jobs.replay.send import Sent, send
+from tokentide_jobs.replay.workload import Workload, prepare
 
 __all__ = ["describe", "replay", "replay_producer", "run"]
 
@@ -61,11 +63,6 @@ def replay(
     CSV, a Claude Code sessions CSV (plain or gzipped) or a tar archive or folder of ServeGen
     clients. Exits with 1 when an event did not arrive.
     """
-    from tokentide_jobs.cli.screen import console
-    from tokentide_jobs.errors import ConfigError
-    from tokentide_jobs.replay.pace import Pace
-    from tokentide_jobs.replay.workload import prepare
-
     if flat_out and (speed is not None or rate is not None):
         raise ConfigError("--flat-out excludes --speed and --rate: give one of the three")
     is_default = speed is None and rate is None and not flat_out
@@ -86,11 +83,6 @@ def replay(
 
 def describe(work: Workload, screen: Console) -> None:
     """Print what is replayed: what was recorded, what is joined, and where it comes from."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from tokentide_jobs.cli.screen import count, seconds
-
     screen.print(
         f"[bold]{work.trace.name}[/]: {count(work.requests)} calls over "
         f"{seconds(work.span_s)} of recorded time, seed {work.seed}"
@@ -120,12 +112,6 @@ def run(
     Raises:
         ServiceUnreachable: The broker takes nothing.
     """
-    import time
-
-    from tokentide_jobs.cli.progress import events_progress
-    from tokentide_jobs.replay.pace import Plan
-    from tokentide_jobs.replay.send import send
-
     begin_us = time.time_ns() // 1_000
     plan = Plan.make(pace, begin_us, work.requests, work.span_s, is_live=is_live)
     telemetry = replay_producer(bootstrap, topic)
@@ -144,8 +130,6 @@ def replay_producer(bootstrap: str, topic: str) -> Telemetry:
     It sends also where `OTEL_SDK_DISABLED` switches the producers of services off: whoever asks for
     a replay means it.
     """
-    from tokentide import Telemetry
-
     return Telemetry(
         bootstrap=bootstrap, topic=topic, service="tokentide-replay", queue_events=20_000,
         disabled=False,
@@ -153,8 +137,6 @@ def replay_producer(bootstrap: str, topic: str) -> Telemetry:
 
 
 def _summary(sent: Sent) -> str:
-    from tokentide_jobs.cli.screen import count, seconds
-
     rate = count(round(sent.events / sent.took_s)) if sent.took_s else "-"
     line = (
         f"sent {count(sent.events)} events ({count(sent.requests)} requests) in "

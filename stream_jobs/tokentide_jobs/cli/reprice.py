@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+import polars as pl
+from rich.table import Table
+from rich.text import Text
 
+from tokentide_jobs.cli.arguments import utc_us
+from tokentide_jobs.cli.screen import console, count, dollars
 from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.core.price.explain import format_usd
 from tokentide_jobs.errors import ConfigError
-
-if TYPE_CHECKING:
-    import polars as pl
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.files.price_source import compile_cards
+from tokentide_jobs.jobs.ingest.startup import worker_name
+from tokentide_jobs.tasks.reprice.reprice import Reprice
 
 __all__ = ["reprice"]
 
@@ -33,12 +39,6 @@ def reprice(data_dir: Path | None, from_text: str, to_text: str, dry_run: bool) 
     `tokentide verify` holds afterwards. An interrupted run is finished by any later run. Restart
     workers with the new prices file first: they go on pricing new events with the old one.
     """
-    from tokentide_jobs.cli.arguments import utc_us
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-    from tokentide_jobs.io.files.price_source import compile_cards
-    from tokentide_jobs.jobs.ingest.startup import worker_name
-    from tokentide_jobs.tasks.reprice.reprice import Reprice
-
     from_us, to_us = utc_us(from_text, "--from"), utc_us(to_text, "--to")
     if from_us >= to_us:
         raise ConfigError(f"--from {from_text} is not before --to {to_text} (which is exclusive)")
@@ -67,8 +67,6 @@ def _report(table: pl.DataFrame, dry_run: bool) -> None:
         name: int(table[name].sum())
         for name in ("requests", "changed", "old_pico_usd", "new_pico_usd", "new_unknown")
     }
-    from tokentide_jobs.core.price.explain import format_usd
-
     delta = totals["new_pico_usd"] - totals["old_pico_usd"]
     would = "would cost" if dry_run else "cost"
     click.echo(
@@ -83,11 +81,6 @@ def _report(table: pl.DataFrame, dry_run: bool) -> None:
 
 
 def _draw(table: pl.DataFrame) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from tokentide_jobs.cli.screen import console, count, dollars
-
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("provider", "model"):
         drawn.add_column(name, overflow="fold")

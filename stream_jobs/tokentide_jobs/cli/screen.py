@@ -6,10 +6,8 @@ Widths adapt to the terminal; output that goes to a file or a pipe is plain text
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from rich.console import Console
 
 __all__ = ["console", "count", "dollars", "duration_ms", "seconds", "share"]
 
@@ -19,8 +17,6 @@ _PIPE_WIDTH = 100
 
 def console(*, to_stderr: bool = False) -> Console:
     """Return a console on stdout, or on stderr for progress beside machine-readable output."""
-    from rich.console import Console
-
     stream = sys.stderr if to_stderr else sys.stdout
     width = None if stream.isatty() else _PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, soft_wrap=False)

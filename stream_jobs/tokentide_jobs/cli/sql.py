@@ -12,15 +12,17 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from rich.table import Table
+from rich.text import Text
 
-from tokentide_jobs.cli.target import connect_clickhouse, data_dir_option, find_target
+from tokentide_jobs.cli.connect import connect_clickhouse
+from tokentide_jobs.cli.screen import console
+from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.errors import ConfigError
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
 
 __all__ = ["sql"]
 
@@ -55,8 +57,6 @@ def sql(data_dir: Path | None, query: str, format_name: str | None, max_rows: in
     Start from the views: requests, spend_by_hour, spend_by_model_day, latency_by_minute,
     errors_by_minute, unpriced, pipeline_health. `SHOW CREATE VIEW requests` explains one.
     """
-    from clickhouse_connect.driver.exceptions import ClickHouseError
-
     text = sys.stdin.read() if query == "-" else query
     if not text.strip():
         raise ConfigError(
@@ -87,11 +87,6 @@ def _stream(client: Client, query: str, format_name: str | None) -> None:
 
 
 def _draw(client: Client, query: str, max_rows: int) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from tokentide_jobs.cli.screen import console
-
     started = time.monotonic()
     table = Table(box=None, pad_edge=False, header_style="bold")
     shown = 0

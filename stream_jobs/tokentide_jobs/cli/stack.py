@@ -6,22 +6,26 @@ standard error.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.markup import escape
 
+from tokentide_jobs.cli.progress import Steps
+from tokentide_jobs.cli.screen import console
 from tokentide_jobs.cli.target import data_dir_option
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tokentide_jobs.embedded.stack.discovery import StackInfo
+from tokentide_jobs.embedded.processes.locks import holder_pid
+from tokentide_jobs.embedded.stack.discovery import StackInfo
+from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_jobs.errors import StackError
+from tokentide_jobs.settings import Settings
 
 __all__ = ["down", "up"]
 
@@ -69,13 +73,6 @@ def up(
     --broker tansu, all but the broker's log). The first start fetches Apache Kafka (43 MB).
     Ctrl-C or SIGTERM stops all of it in order.
     """
-    import os
-
-    from tokentide_jobs.cli.progress import Steps
-    from tokentide_jobs.cli.screen import console
-    from tokentide_jobs.embedded.stack.stack import Stack
-    from tokentide_jobs.settings import Settings
-
     screen = console(to_stderr=True)
     settings = Settings.from_env(os.environ, data_dir)
     began_s = time.monotonic()
@@ -108,12 +105,6 @@ def down(data_dir: Path | None) -> None:
 
     Nothing to stop is not an error.
     """
-    import os
-
-    from tokentide_jobs.embedded.processes.locks import holder_pid
-    from tokentide_jobs.errors import StackError
-    from tokentide_jobs.settings import Settings
-
     directory = Settings.from_env(os.environ, data_dir).data_dir
     pid = holder_pid(directory)
     if pid is None:
@@ -134,8 +125,6 @@ def down(data_dir: Path | None) -> None:
 def _show_ready(
     screen: Console, info: StackInfo, took_s: float, data_dir: Path | None, workers: int
 ) -> None:
-    from rich.markup import escape
-
     option = escape(f" --data-dir {data_dir}") if data_dir is not None else ""
     broker = "Apache Kafka" if info.broker == "kafka" else "Tansu, log in memory"
     facts = [

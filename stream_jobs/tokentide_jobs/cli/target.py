@@ -9,17 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from tokentide_jobs.errors import ServiceUnreachable
-from tokentide_jobs.settings import Settings, redact_url
+from tokentide_jobs.settings import Settings
 
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
-
-__all__ = ["connect_clickhouse", "data_dir_option", "find_target"]
+__all__ = ["data_dir_option", "find_target"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -57,27 +54,3 @@ def find_target(data_dir: Path | None, *needs: str) -> Settings:
             "name another directory with --data-dir, or name your own services"
         )
     return settings
-
-
-def connect_clickhouse(settings: Settings, *, database: str | None = None) -> Client:
-    """Return a connected ClickHouse client.
-
-    Raises:
-        ServiceUnreachable: Nobody answers at the address, or it refuses the credentials.
-    """
-    import clickhouse_connect
-    from clickhouse_connect.driver.exceptions import ClickHouseError
-
-    where = f"ClickHouse at {redact_url(settings.clickhouse_url)}"
-    source = settings.sources.get("clickhouse_url", "default")
-    try:
-        return clickhouse_connect.get_client(
-            dsn=settings.clickhouse_url,
-            database=database or settings.database,
-            connect_timeout=5,
-            send_receive_timeout=300,
-            query_retries=0,
-        )
-    except (ClickHouseError, OSError) as exc:
-        reason = " ".join(str(exc).split())[:200]
-        raise ServiceUnreachable(f"{where} (from {source}) does not answer: {reason}") from exc

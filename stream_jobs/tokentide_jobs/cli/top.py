@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
 
+from tokentide_jobs.cli.screen import console
+from tokentide_jobs.cli.summary import pipeline_line, summary_view
 from tokentide_jobs.cli.target import data_dir_option, find_target
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-    from tokentide_jobs.settings import Settings
+from tokentide_jobs.errors import RetriableSinkError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.settings import Settings
+from tokentide_jobs.tasks.summary import read_pipeline, read_summary
 
 __all__ = ["top"]
 
@@ -39,13 +42,6 @@ def top(minutes: float, every_s: float, once: bool, models: int, data_dir: Path 
 
     Without a terminal (a pipe, a file) it prints one picture, as with --once.
     """
-    from contextlib import closing, suppress
-
-    from rich.live import Live
-
-    from tokentide_jobs.cli.screen import console
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-
     settings = find_target(data_dir, "clickhouse")
     screen = console()
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
@@ -65,11 +61,6 @@ def _next(
     last: RenderableType, store: ClickHouse, settings: Settings, minutes: float, models: int
 ) -> RenderableType:
     """Return the next picture; while ClickHouse is away, the last one with a note above it."""
-    from rich.console import Group
-    from rich.text import Text
-
-    from tokentide_jobs.errors import RetriableSinkError
-
     try:
         return _picture(store, settings, minutes, models)
     except RetriableSinkError as exc:
@@ -78,12 +69,6 @@ def _next(
 
 def _picture(store: ClickHouse, settings: Settings, minutes: float, models: int) -> RenderableType:
     """Read and lay out the last minutes."""
-    from rich.console import Group
-    from rich.text import Text
-
-    from tokentide_jobs.cli.summary import pipeline_line, summary_view
-    from tokentide_jobs.tasks.summary import read_pipeline, read_summary
-
     now_us = time.time_ns() // 1_000
     summary = read_summary(store, now_us - int(minutes * 60e6), now_us + 10_000_000)
     pipeline = read_pipeline(store, now_us - _PIPELINE_MINUTES * 60_000_000)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from tokentide_jobs.cli.arguments import offset_ranges, utc_us
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.screen import console, count
 from tokentide_jobs.cli.target import data_dir_option, find_target
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tokentide_jobs.core.verify.report import Report
-    from tokentide_jobs.settings import Settings
-    from tokentide_jobs.tasks.verify.stored_facts import Scope
+from tokentide_jobs.core.verify.report import Report, usd
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.settings import Settings
+from tokentide_jobs.tasks.verify.stored_facts import Scope
+from tokentide_jobs.tasks.verify.verify import Log
+from tokentide_jobs.tasks.verify.verify import verify as prove
 
 __all__ = ["check", "proof_line", "verify"]
 
@@ -60,10 +66,6 @@ def verify(
     letters and the window sums; money to the last pico-dollar. Events that ingest has not read yet
     are pending, not lost. Exits with 1 when anything is off.
     """
-    import json
-
-    from tokentide_jobs.cli.screen import console
-
     scope = _scope(from_text, to_text, offsets)
     settings = find_target(data_dir, "kafka", "clickhouse")
     screen = console(to_stderr=as_json)
@@ -85,11 +87,6 @@ def check(
     screen: Console | None = None,
 ) -> Report:
     """Verify the pipeline that `settings` name; a terminal shows what is being done."""
-    from contextlib import closing
-
-    from tokentide_jobs.io.clickhouse.client import ClickHouse
-    from tokentide_jobs.tasks.verify.verify import Log, verify
-
     log = Log(
         settings.kafka_bootstrap,
         settings.events_topic,
@@ -98,9 +95,9 @@ def check(
     )
     with closing(ClickHouse(settings.clickhouse_url, settings.database, timeout_s=600)) as store:
         if screen is None or not screen.is_terminal:
-            return verify(store, log, scope, wait_s=wait_s, recount=recount)
+            return prove(store, log, scope, wait_s=wait_s, recount=recount)
         with screen.status("verifying") as status:
-            return verify(
+            return prove(
                 store, log, scope, wait_s=wait_s, recount=recount,
                 say=lambda step: status.update(f"[dim]verify: {step} …[/]"),
             )  # fmt: skip
@@ -108,8 +105,6 @@ def check(
 
 def proof_line(report: Report) -> str:
     """Return the verdict in a line, and a second one about money when all is well (markup)."""
-    from tokentide_jobs.cli.screen import count
-
     if not report.ok:
         kinds = sorted({fault.kind.replace("_", " ") for fault in report.faults})
         return (
@@ -128,11 +123,6 @@ def proof_line(report: Report) -> str:
 
 
 def _show(report: Report, screen: Console) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from tokentide_jobs.cli.screen import count
-
     windows = report.windows
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
@@ -175,16 +165,10 @@ def _show(report: Report, screen: Console) -> None:
 
 
 def _money(pico_usd: int) -> str:
-    from tokentide_jobs.core.verify.report import usd
-
     return usd(pico_usd)
 
 
 def _scope(from_text: str | None, to_text: str | None, offsets: tuple[str, ...]) -> Scope:
-    from tokentide_jobs.cli.arguments import offset_ranges, utc_us
-    from tokentide_jobs.errors import ConfigError
-    from tokentide_jobs.tasks.verify.stored_facts import Scope
-
     from_us = utc_us(from_text, "--from") if from_text else None
     until_us = utc_us(to_text, "--to") if to_text else None
     if offsets and (from_text or to_text):

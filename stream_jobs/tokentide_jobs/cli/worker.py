@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
+from tokentide_jobs.jobs.ingest.worker import run_ingest
+from tokentide_jobs.jobs.runtime.log import setup_logging
+from tokentide_jobs.settings import Settings
+
 __all__ = ["worker"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -60,10 +64,6 @@ def ingest(data_dir: Path | None, log_level: str, **overrides: Any) -> None:
     Runs until SIGTERM or Ctrl-C, then finishes the batches in hand. Start as many as there are
     partitions; kill them as you like. Settings without an option: `tokentide config`.
     """
-    from tokentide_jobs.jobs.ingest.worker import run_ingest
-    from tokentide_jobs.jobs.runtime.log import setup_logging
-    from tokentide_jobs.settings import Settings
-
     settings = Settings.from_env(os.environ, data_dir, **overrides)
     setup_logging(log_level)
     code = run_ingest(settings)

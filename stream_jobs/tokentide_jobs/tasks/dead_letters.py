@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from tokentide_jobs.core.record.topics import is_otlp, partition_label
 from tokentide_jobs.errors import ServiceUnreachable
@@ -289,8 +291,6 @@ def _letter(row: Sequence[Any]) -> Letter:
 
 async def _send(producer: Any, letters: Sequence[Letter], target: Target) -> list[Place]:
     """Send one record a letter, wait for all, and return the place of each copy."""
-    from aiokafka.errors import KafkaError
-
     logs = [log_of(letter, target) for letter in letters]
     try:
         pending = [
@@ -323,9 +323,6 @@ def log_of(letter: Letter, target: Target) -> tuple[str, str]:
 @asynccontextmanager
 async def _producer(bootstrap: str) -> AsyncIterator[Any]:
     """Open a producer, idempotent where the broker allows it (Tansu does not)."""
-    from aiokafka import AIOKafkaProducer
-    from aiokafka.errors import KafkaConnectionError, KafkaError
-
     for is_idempotent in (True, False):
         producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -86,9 +88,6 @@ def test_services_named_by_the_environment_are_used(
 def test_the_environment_beats_the_stack_and_the_stacks_log_id_is_never_taken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import json
-    import os
-
     stack = {
         "kafka": "127.0.0.1:1111", "clickhouse_url": "http://127.0.0.1:2222",
         "events_topic": "tokentide.events.v1", "pid": os.getpid(), "broker": "kafka",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from tests.places import ROOT
 from tokentide_jobs import errors
@@ -57,8 +58,6 @@ def test_every_kind_of_error_has_its_exit_code(error: Exception, code: int) -> N
 
 
 def test_errors_of_kafka_clients_count_as_unreachable() -> None:
-    from aiokafka.errors import KafkaConnectionError
-
     assert exit_code_of(KafkaConnectionError("x")) == 3
 
 

@@ -11,6 +11,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from jgo.maven import MavenContext
+from jgo.parse import Endpoint
+
 from tokentide_jobs.embedded.kafka.artifacts import ENDPOINT, LOCK_FILE
 
 __all__ = ["resolve"]
@@ -23,9 +26,6 @@ def resolve(endpoint: str, repository: Path) -> str:
         endpoint: Maven coordinates joined by `+`.
         repository: Where the files are put; must be empty for a lock without leftovers.
     """
-    from jgo.maven import MavenContext
-    from jgo.parse import Endpoint
-
     context = MavenContext(repo_cache=repository)
     wanted = [
         context.create_dependency(replace(coordinate, scope="compile"))

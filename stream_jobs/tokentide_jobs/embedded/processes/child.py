@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import psutil
+
 __all__ = ["ChildProcess", "ChildRecord", "end_process", "process_started_s"]
 
 _LEASH = Path(__file__).with_name("leash.py")
@@ -143,8 +145,6 @@ class ChildProcess:
 
 def process_started_s(pid: int) -> float | None:
     """Start time of a process in epoch seconds, None if there is none (or only a zombie)."""
-    import psutil
-
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -156,8 +156,6 @@ def process_started_s(pid: int) -> float | None:
 
 def end_process(record: ChildRecord, deadline_s: float = 3.0) -> bool:
     """End a process of an earlier owner; returns whether it was there (and is gone now)."""
-    import psutil
-
     if not record.is_alive():
         return False
     process = psutil.Process(record.pid)

@@ -7,6 +7,7 @@ broker and no database behind. It imports nothing of ours, so that it adds milli
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -19,8 +20,6 @@ def main(arguments: list[str]) -> None:
     """Become `arguments[1:]`, tied to the parent whose pid is `arguments[0]`."""
     parent_pid, command = int(arguments[0]), arguments[1:]
     if sys.platform == "linux":
-        import ctypes
-
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
         if os.getppid() != parent_pid:
             # The owner died before the line above could notice.

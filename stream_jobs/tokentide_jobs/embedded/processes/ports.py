@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 
+import psutil
+
 from tokentide_jobs.errors import StackError
 
 __all__ = ["choose_port", "is_free", "port_holder"]
@@ -49,8 +51,6 @@ def is_free(port: int) -> bool:
 
 def port_holder(port: int) -> str | None:
     """Return `name (pid 123)` of the process that listens on the port, None: it is hidden."""
-    import psutil
-
     try:
         connections = psutil.net_connections(kind="tcp")
     except psutil.Error:

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+import clickhouse_connect
+
 from tokentide_jobs.embedded.kafka.broker import Broker, BrokerKind
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.processes.child import ChildRecord
@@ -33,6 +35,7 @@ from tokentide_jobs.embedded.stack.unread import unread_records
 from tokentide_jobs.embedded.stack.workers import WorkerPool
 from tokentide_jobs.errors import StackError
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
+from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_schemas.topics import EVENTS
 
 __all__ = ["Stack", "worker_environment"]
@@ -310,10 +313,6 @@ def worker_environment(info: StackInfo) -> dict[str, str]:
 
 
 def _migrate(port: int) -> None:
-    import clickhouse_connect
-
-    from tokentide_jobs.io.schema.migrations import migrate
-
     client = clickhouse_connect.get_client(host=LOOPBACK, port=port)
     try:
         migrate(client)

@@ -10,10 +10,15 @@ import dataclasses
 import hashlib
 import json
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from genai_prices import data
+from genai_prices import types as upstream
+from genai_prices.types import ModelPrice, StartDateConstraint, TieredPrices
 
 from tokentide_jobs.core.price.cards import (
     DAY_US,
@@ -28,11 +33,6 @@ from tokentide_jobs.core.price.matching import compile_clause
 from tokentide_jobs.core.price.units import UNIT_DENOMINATORS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.price_overrides import parse_overrides
-
-if TYPE_CHECKING:
-    from decimal import Decimal
-
-    from genai_prices import types as upstream
 
 __all__ = ["COMPILER_REVISION", "compile_cards"]
 
@@ -82,8 +82,6 @@ def _compile(content: bytes, name: str) -> CardTable:
 
 @lru_cache(maxsize=1)
 def _base_providers() -> tuple[ProviderCards, ...]:
-    from genai_prices import data
-
     compiled = []
     for provider in data.providers:
         compiled.append(
@@ -98,8 +96,6 @@ def _base_providers() -> tuple[ProviderCards, ...]:
 
 
 def _model(provider: str, model: upstream.ModelInfo) -> ModelCards:
-    from genai_prices.types import ModelPrice
-
     if isinstance(model.prices, ModelPrice):
         standard = [Card(_rates(model.prices))]
     else:
@@ -127,8 +123,6 @@ def _rates(prices: upstream.ModelPrice) -> dict[str, Rate]:
 
 
 def _rate(value: Decimal | upstream.TieredPrices, per: int) -> Rate:
-    from genai_prices.types import TieredPrices
-
     if isinstance(value, TieredPrices):
         tiers = tuple((tier.start, rate_pico_usd(tier.price, per)) for tier in value.tiers)
         return Rate(rate_pico_usd(value.base, per), tiers)
@@ -136,8 +130,6 @@ def _rate(value: Decimal | upstream.TieredPrices, per: int) -> Rate:
 
 
 def _when(constraint: Any) -> dict[str, Any]:
-    from genai_prices.types import StartDateConstraint
-
     if constraint is None:
         return {}
     if isinstance(constraint, StartDateConstraint):

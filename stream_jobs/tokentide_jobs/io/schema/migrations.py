@@ -15,15 +15,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
 
 __all__ = ["Applied", "Script", "create_roles", "load_scripts", "migrate"]
 
@@ -220,8 +220,6 @@ def _known(client: Client, database: str) -> dict[str, list[str]] | None:
 
 
 def _execute(client: Client, statement: str, source: str) -> None:
-    from clickhouse_connect.driver.exceptions import DatabaseError
-
     for attempt in range(1, _RACE_ATTEMPTS + 1):
         try:
             client.command(statement)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 
+import pyarrow as pa
+
 __all__ = ["give_back", "share_heaps"]
 
 _M_ARENA_MAX = -8
@@ -20,8 +22,6 @@ def share_heaps() -> None:
     """Let all threads share two heaps, Arrow's buffers included; call before they start."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
-    import pyarrow as pa
-
     # Arrow's own pool never gives back what one large batch took.
     pa.set_memory_pool(pa.system_memory_pool())
 

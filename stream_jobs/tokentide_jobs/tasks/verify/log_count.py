@@ -12,6 +12,9 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
 from tokentide_jobs.core.record.contents import events_in
 from tokentide_jobs.errors import ServiceUnreachable
 
@@ -41,9 +44,6 @@ async def count_events(
     Raises:
         ServiceUnreachable: The broker does not answer, or stops sending.
     """
-    from aiokafka import AIOKafkaConsumer, TopicPartition
-    from aiokafka.errors import KafkaConnectionError
-
     counts = {(part, start): 0 for part, ranges in spans.items() for start, _end in ranges}
     wanted = {
         TopicPartition(topic, part): [span for span in ranges if span[0] < span[1]]

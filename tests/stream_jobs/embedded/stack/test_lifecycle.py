@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import clickhouse_connect
 import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -218,8 +220,6 @@ def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
 def test_kafka_and_clickhouse_come_back_on_their_ports_when_they_are_killed(
     tmp_path: Path,
 ) -> None:
-    import clickhouse_connect
-
     with Stack(tmp_path, broker="kafka") as stack:
         first = children_of(tmp_path)
         for name in ("kafka", "clickhouse"):
@@ -285,8 +285,6 @@ def test_processes_of_a_killed_owner_are_ended_only_when_they_are_provably_ours(
 def test_a_disk_that_is_nearly_full_is_refused_with_the_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(1, 1, 2**20))
 
     with pytest.raises(StackError, match="only 1 MiB are free"):

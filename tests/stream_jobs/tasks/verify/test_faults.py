@@ -11,18 +11,17 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import clickhouse_connect
 import pytest
+from aiokafka import AIOKafkaProducer
+from clickhouse_connect.driver.client import Client
 
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.tasks.dead_letters import DeadLetters, Letter, Selection, Target
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
 
 pytestmark = pytest.mark.embedded
 
@@ -53,8 +52,6 @@ BAD = (b'{"type": "request"', b"\xff\xfe not text", b"", b'{"type": "nonsense"}'
 
 
 async def send(bootstrap: str, topic: str, values: Sequence[bytes]) -> None:
-    from aiokafka import AIOKafkaProducer
-
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
     await producer.start()
     try:

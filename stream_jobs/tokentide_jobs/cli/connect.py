@@ -1,0 +1,36 @@
+"""Connects the commands that speak SQL to ClickHouse with the client library's own class.
+
+Apart from `target`, which every command needs and which stays quick to import.
+"""
+
+from __future__ import annotations
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.settings import Settings, redact_url
+
+__all__ = ["connect_clickhouse"]
+
+
+def connect_clickhouse(settings: Settings, *, database: str | None = None) -> Client:
+    """Return a connected ClickHouse client.
+
+    Raises:
+        ServiceUnreachable: Nobody answers at the address, or it refuses the credentials.
+    """
+    where = f"ClickHouse at {redact_url(settings.clickhouse_url)}"
+    source = settings.sources.get("clickhouse_url", "default")
+    try:
+        return clickhouse_connect.get_client(
+            dsn=settings.clickhouse_url,
+            database=database or settings.database,
+            connect_timeout=5,
+            send_receive_timeout=300,
+            query_retries=0,
+        )
+    except (ClickHouseError, OSError) as exc:
+        reason = " ".join(str(exc).split())[:200]
+        raise ServiceUnreachable(f"{where} (from {source}) does not answer: {reason}") from exc
