@@ -18,9 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from tokentide_jobs.embedded.kafka.archive import archive_path, reading, writing
-from tokentide_jobs.embedded.kafka.artifacts import class_path, java
+from tokentide_jobs.embedded.kafka.artifacts import KAFKA_VERSION, class_path, java
 from tokentide_jobs.embedded.kafka.broker import BrokerKind, Capabilities, Notify
 from tokentide_jobs.embedded.kafka.cache import exclusive
+from tokentide_jobs.embedded.kafka.natives import native_options
+from tokentide_jobs.embedded.kafka.probe import produce_problem
 from tokentide_jobs.embedded.kafka.properties import (
     JAVA_OPTIONS,
     java_environment,
@@ -35,6 +37,8 @@ __all__ = ["KafkaBroker"]
 
 _START_DEADLINE_S = 60.0
 """Three seconds on an idle machine; the rest is room for recovery and busy continuous builds."""
+
+_PROBE_TIMEOUT_S = 10.0
 
 _TRAINING_DEADLINE_S = 90.0
 
@@ -67,11 +71,17 @@ class KafkaBroker:
         self._child: ChildProcess | None = None
         self._class_path: str | None = None
         self._archive_options: tuple[str, ...] = ()
+        self._native_options: tuple[str, ...] = ()
 
     @property
     def bootstrap(self) -> str:
         """`127.0.0.1:PORT`."""
         return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._child is not None and self._child.pid is not None
 
     @property
     def exit_code(self) -> int | None:
@@ -85,7 +95,11 @@ class KafkaBroker:
             ArtifactsUnavailable: They cannot be had.
         """
         java()
-        self._class_path = ":".join(map(str, class_path(self._cache_dir, self._notify)))
+        jars = class_path(self._cache_dir, self._notify)
+        self._class_path = ":".join(map(str, jars))
+        self._native_options = native_options(
+            jars, self._cache_dir / f"kafka-{KAFKA_VERSION}" / "native"
+        )
         archive = archive_path(self._cache_dir, [*JAVA_OPTIONS, self._class_path])
         if not archive.exists():
             with exclusive(archive.parent):
@@ -121,15 +135,20 @@ class KafkaBroker:
             )
             self._child = child  # from here on `stop` and `kill` of another thread reach it
             child.start()
-            if self._await_serving(child) and (record := child.record()) is not None:
+            problem = self._await_serving(child)
+            if not problem and (record := child.record()) is not None:
                 return record
             child.kill()
             if "Address already in use" not in child.log_tail(50):
                 break
         raise StackError(
-            f"Kafka did not start (exit code {child.exit_code}, log {self._log_file}): "
-            f"{child.log_tail()}"
+            f"Kafka did not start ({problem}; exit code {child.exit_code}, log "
+            f"{self._log_file}): {child.log_tail()}"
         )
+
+    def problem(self) -> str:
+        """Take a record; why that fails, or "" when it does not."""
+        return produce_problem(self.bootstrap, _PROBE_TIMEOUT_S)
 
     def stop(self, deadline_s: float = 10.0) -> None:
         """Shut the broker down in order, so that the next start need not recover anything."""
@@ -146,6 +165,7 @@ class KafkaBroker:
         with tempfile.TemporaryDirectory(dir=archive.parent, prefix="training-") as scratch:
             trainee = KafkaBroker(Path(scratch), port=0, cache_dir=self._cache_dir)
             trainee._class_path = self._class_path
+            trainee._native_options = self._native_options
             written = Path(scratch) / "archive.aot"
             trainee._archive_options = writing(written)
             with suppress(StackError):
@@ -163,9 +183,9 @@ class KafkaBroker:
 
     def _java(self, *arguments: str) -> list[str]:
         assert self._class_path is not None
-        # Native codecs unpack themselves here and not in /tmp, which may forbid execution.
+        # On machines without prepared codecs they unpack here: /tmp may forbid execution.
         temporary = f"-Djava.io.tmpdir={self._home / 'tmp'}"
-        options = [*JAVA_OPTIONS, *self._archive_options, temporary]
+        options = [*JAVA_OPTIONS, *self._archive_options, *self._native_options, temporary]
         return [str(java()), *options, "-cp", self._class_path, *arguments]
 
     def _clear_temporary_files(self) -> None:
@@ -194,10 +214,12 @@ class KafkaBroker:
         if done.returncode != 0:
             raise StackError(f"Kafka cannot format {self._home / 'log'}: {done.stderr[-1000:]}")
 
-    def _await_serving(self, child: ChildProcess) -> bool:
+    def _await_serving(self, child: ChildProcess) -> str:
+        """Wait until it takes records; what is the matter at the deadline, or ""."""
         give_up_at = time.monotonic() + _START_DEADLINE_S
+        problem = "it does not answer"
         while time.monotonic() < give_up_at and child.exit_code is None:
-            if is_serving(LOOPBACK, self._port):
-                return child.exit_code is None
+            if is_serving(LOOPBACK, self._port) and not (problem := self.problem()):
+                return ""
             time.sleep(0.05)
-        return False
+        return problem

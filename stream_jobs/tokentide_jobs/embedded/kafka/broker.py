@@ -55,6 +55,11 @@ class Broker(Protocol):
         ...
 
     @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        ...
+
+    @property
     def exit_code(self) -> int | None:
         """None while it runs; else how its process ended."""
         ...
@@ -70,6 +75,10 @@ class Broker(Protocol):
         Raises:
             StackError: It cannot start; the message says why and shows the end of its log.
         """
+        ...
+
+    def problem(self) -> str:
+        """Take a record as producers send it; why that fails, or "" when it does not."""
         ...
 
     def stop(self, deadline_s: float = 10.0) -> None:

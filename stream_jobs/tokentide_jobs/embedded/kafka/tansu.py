@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from tokentide_jobs.embedded.kafka.broker import BrokerKind, Capabilities
+from tokentide_jobs.embedded.kafka.probe import produce_problem
 from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
 from tokentide_jobs.errors import StackError
@@ -20,6 +21,7 @@ from tokentide_jobs.io.kafka.wire import is_serving
 __all__ = ["TansuBroker"]
 
 _START_DEADLINE_S = 15.0
+_PROBE_TIMEOUT_S = 10.0
 
 
 class TansuBroker:
@@ -47,6 +49,11 @@ class TansuBroker:
         return f"{LOOPBACK}:{self._port}"
 
     @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._child is not None and self._child.pid is not None
+
+    @property
     def exit_code(self) -> int | None:
         """None while it runs."""
         return None if self._child is None else self._child.exit_code
@@ -70,6 +77,10 @@ class TansuBroker:
             f"Tansu did not start (exit code {child.exit_code}, log {self._log_file}): "
             f"{child.log_tail()}"
         )
+
+    def problem(self) -> str:
+        """Take a record; why that fails, or "" when it does not."""
+        return produce_problem(self.bootstrap, _PROBE_TIMEOUT_S)
 
     def stop(self, deadline_s: float = 10.0) -> None:
         """Stop it; its log is gone with it."""

@@ -1,7 +1,8 @@
-"""Brings back what dies while the stack runs, from one thread, until it is told to end.
+"""Brings back what dies, or runs and does no work, until a person ends it; gives up on nothing.
 
-A service with a log on disk is started again on its old port, after a pause that grows while it
-keeps dying; one whose data died with it is a failure that ends the stack, loudly.
+Every service has a thread of its own, so one that takes a minute to come back holds up no other. A
+start that fails is one more death: it is tried again after a pause that grows to 15 s, for ever.
+Only a service whose data died with it ends the stack, loudly: no start could bring that back.
 """
 
 from __future__ import annotations
@@ -18,14 +19,23 @@ from tokentide_jobs.errors import PipelineError, StackError
 __all__ = ["Service", "Supervisor"]
 
 _PERIOD_S = 0.2
+_PROBE_EVERY_S = 5.0
+_PATIENCE_S = 45.0
+"""How long a service that runs may do no work before it is ended: on a busy machine a healthy one
+may not answer for seconds."""
 
 
 class Service(Protocol):
     """A broker or a store, seen from its supervisor."""
 
     @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        ...
+
+    @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """How its process ended."""
         ...
 
     @property
@@ -34,7 +44,11 @@ class Service(Protocol):
         ...
 
     def start(self) -> ChildRecord:
-        """Start it where it was, and wait until it serves."""
+        """Start it where it was, and wait until it works."""
+        ...
+
+    def problem(self) -> str:
+        """Let it do a small piece of its work; why it cannot, or "" when it can."""
         ...
 
     def kill(self) -> None:
@@ -43,7 +57,18 @@ class Service(Protocol):
 
 
 class Supervisor:
-    """Watches the services, and the workers through `tend_workers`."""
+    """Watches the services, and the workers through `tend_workers`.
+
+    Args:
+        services: By the name that people read.
+        tend_workers: Called often, from one thread; whether a worker was started.
+        restarted: Told what was started; calls never overlap.
+        notify: Told in one line of every death and every failed start.
+        is_room: Whether the disk has room: without it a service that does not work is left alone,
+            because a restart frees nothing.
+        probe_every_s: How often a running service is asked to do a piece of its work.
+        patience_s: How long it may do none before it is ended and brought back.
+    """
 
     def __init__(
         self,
@@ -52,76 +77,115 @@ class Supervisor:
         tend_workers: Callable[[], bool],
         restarted: Callable[[dict[str, ChildRecord]], None],
         notify: Callable[[str], None],
+        is_room: Callable[[], bool] = lambda: True,
+        probe_every_s: float = _PROBE_EVERY_S,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._services = services
         self._tend_workers = tend_workers
         self._restarted = restarted
         self._notify = notify
-        self._schedules = {name: RestartSchedule() for name in services}
+        self._is_room = is_room
+        self._probe_every_s = probe_every_s
+        self._patience_s = patience_s
+        self._telling = threading.Lock()
         self._ending = threading.Event()
         self._failure: PipelineError | None = None
-        self._thread = threading.Thread(
-            target=self._watch, name="tokentide-supervisor", daemon=True
+        self._threads = [
+            threading.Thread(target=self._watch, args=item, name=f"tend-{item[0]}", daemon=True)
+            for item in services.items()
+        ]
+        self._threads.append(
+            threading.Thread(target=self._watch_workers, name="tend-workers", daemon=True)
         )
 
     def start(self) -> None:
         """Begin to watch; everything runs at this moment."""
-        for schedule in self._schedules.values():
-            schedule.started(time.monotonic())
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def end(self) -> None:
         """Stop watching; after this nothing is started again."""
         self._ending.set()
-        self._thread.join(timeout=1.0)
-        if self._thread.is_alive():
-            # It waits for a service that it brings back: without the process the wait ends.
+        give_up_at = time.monotonic() + 1.0
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, give_up_at - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            # One waits for a service that it brings back: without the process the wait ends.
             for service in self._services.values():
                 service.kill()
-            self._thread.join()
+            for thread in self._threads:
+                thread.join()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until supervision ends; returns False when the time is up first.
 
         Raises:
-            PipelineError: A service died and could not be brought back.
+            PipelineError: A service died and took what it held with it.
         """
         has_ended = self._ending.wait(timeout_s)
         if self._failure is not None:
             raise self._failure
         return has_ended
 
-    def _watch(self) -> None:
+    def _watch_workers(self) -> None:
         while not self._ending.wait(_PERIOD_S):
-            try:
-                any_worker = self._tend_workers()
-                started = {
-                    name: record
-                    for name, service in self._services.items()
-                    if (record := self._tend(name, service)) is not None
-                }
-                if any_worker or started:
-                    self._restarted(started)
-            except PipelineError as exc:
-                if not self._ending.is_set():
-                    self._failure = exc
-                    self._ending.set()
+            if self._tend_workers():
+                self._tell({})
 
-    def _tend(self, name: str, service: Service) -> ChildRecord | None:
-        schedule = self._schedules[name]
-        if service.exit_code is None:
-            return None
-        if not service.survives_restart:
-            raise StackError(
-                f"the {name} ended (exit code {service.exit_code}) and its log, which it kept in "
-                "memory, is gone: start the stack again"
-            )
+    def _watch(self, name: str, service: Service) -> None:
+        schedule = RestartSchedule()
+        schedule.started(time.monotonic())
+        worked_s = probed_s = time.monotonic()
+        while not self._ending.wait(_PERIOD_S):
+            if not service.is_running:
+                if not service.survives_restart:
+                    self._fail(name, service)
+                    return
+                self._bring_back(name, service, schedule)
+                worked_s = probed_s = time.monotonic()
+            elif time.monotonic() - probed_s >= self._probe_every_s:
+                problem = service.problem()
+                probed_s = time.monotonic()
+                if not problem or not self._is_room():
+                    worked_s = probed_s
+                elif probed_s - worked_s >= self._patience_s and not self._ending.is_set():
+                    worked_s = probed_s
+                    self._notify(f"the {name} runs and does not work: {problem}")
+                    if service.survives_restart:
+                        service.kill()
+
+    def _bring_back(self, name: str, service: Service, schedule: RestartSchedule) -> None:
+        """Start a service that has ended when its time has come."""
         is_news = not schedule.is_waiting
         wait_s = schedule.died(time.monotonic())
         if is_news:
             self._notify(f"the {name} ended (exit code {service.exit_code}), starting it again")
         if wait_s > 0.0:
-            return None
-        record = service.start()
-        schedule.started(time.monotonic())
-        return record
+            return
+        try:
+            record = service.start()
+        except (PipelineError, OSError) as exc:
+            # It may have died again while it started, or the disk is full: its next turn comes.
+            schedule.started(time.monotonic())
+            pause_s = schedule.died(time.monotonic())
+            if not self._ending.is_set():
+                self._notify(f"the {name} does not start, again in {pause_s:.1f} s: {exc}")
+        else:
+            schedule.started(time.monotonic())
+            self._tell({name: record})
+
+    def _tell(self, started: dict[str, ChildRecord]) -> None:
+        try:
+            with self._telling:
+                self._restarted(started)
+        except OSError as exc:
+            # The note is for whoever comes after a crash; a full disk must not end supervision.
+            self._notify(f"what runs now cannot be written down: {exc}")
+
+    def _fail(self, name: str, service: Service) -> None:
+        self._failure = StackError(
+            f"the {name} ended (exit code {service.exit_code}) and its log, which it kept in "
+            "memory, is gone: start the stack again"
+        )
+        self._ending.set()

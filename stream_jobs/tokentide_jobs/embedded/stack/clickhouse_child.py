@@ -5,15 +5,19 @@ from __future__ import annotations
 import http.client
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
+from tokentide_jobs.embedded.stack.clickhouse_probe import insert_problem
 from tokentide_jobs.errors import StackError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = ["ClickHouseChild"]
 
 _START_DEADLINE_S = 60.0
+_PROBE_TIMEOUT_S = 10.0
 
 
 class ClickHouseChild:
@@ -37,6 +41,11 @@ class ClickHouseChild:
     def port(self) -> int:
         """Valid once started."""
         return self._port
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._child is not None and self._child.pid is not None
 
     @property
     def exit_code(self) -> int | None:
@@ -66,15 +75,23 @@ class ClickHouseChild:
         """
         assert self._child is not None
         give_up_at = time.monotonic() + _START_DEADLINE_S
+        problem = "it does not answer"
         while time.monotonic() < give_up_at and self._child.exit_code is None:
-            if self._answers() and (record := self._child.record()) is not None:
-                return record
+            if self._answers():
+                problem, record = self.problem(), self._child.record()
+                if not problem and record is not None:
+                    return record
             time.sleep(0.05)
         self._child.kill()
         raise StackError(
-            f"the embedded ClickHouse did not start (exit code {self._child.exit_code}, "
-            f"log {self._log_file}): {self._child.log_tail()}"
+            f"the embedded ClickHouse did not start ({problem}; exit code "
+            f"{self._child.exit_code}, log {self._log_file}): {self._child.log_tail()}"
         )
+
+    def problem(self) -> str:
+        """Store a row; why that fails, or "" when it does not."""
+        with closing(ClickHouse(self.url, "default", timeout_s=_PROBE_TIMEOUT_S)) as store:
+            return insert_problem(store)
 
     def stop(self, deadline_s: float) -> None:
         """Stop it in order, by force once the deadline has passed."""

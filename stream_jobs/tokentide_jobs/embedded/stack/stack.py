@@ -266,10 +266,10 @@ class Stack:
         return time.monotonic() - began_s
 
     def _check_disk(self) -> None:
-        free_bytes = shutil.disk_usage(self.data_dir).free
-        if free_bytes < _MIN_FREE_BYTES:
+        free = shutil.disk_usage(self.data_dir).free
+        if free < _MIN_FREE_BYTES:
             raise StackError(
-                f"only {free_bytes // 2**20} MiB are free where {self.data_dir} lies and "
+                f"only {free // 2**20} MiB are free where {self.data_dir} lies and "
                 f"{_MIN_FREE_BYTES // 2**20} MiB are needed: free some, or use another --data-dir"
             )
 
@@ -282,6 +282,7 @@ class Stack:
             tend_workers=self._workers.tend if self._workers is not None else lambda: False,
             restarted=self._note_children,
             notify=self._report.note,
+            is_room=lambda: shutil.disk_usage(self.data_dir).free >= _MIN_FREE_BYTES,
         )
         supervisor.start()
         return supervisor

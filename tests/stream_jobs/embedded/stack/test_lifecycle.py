@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -60,6 +61,16 @@ def eventually(claim: Callable[[], bool], within_s: float = 15.0) -> bool:
 def children_of(data_dir: Path) -> dict[str, ChildRecord]:
     noted = json.loads((data_dir / LOCK_FILE_NAME).read_text())["children"]
     return {child["name"]: ChildRecord(**child) for child in noted}
+
+
+def children_now() -> set[int]:
+    """Pids of the live child processes of this one, noted in the lock file or not."""
+    alive = set()
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                alive.add(child.pid)
+    return alive
 
 
 @pytest.fixture
@@ -224,10 +235,18 @@ def test_kafka_and_clickhouse_come_back_on_their_ports_when_they_are_killed(
         first = children_of(tmp_path)
         for name in ("kafka", "clickhouse"):
             os.kill(first[name].pid, signal.SIGKILL)
+        # What is brought back is killed before it serves: a start that fails ends nothing.
+        killed: set[int] = {record.pid for record in first.values()}
+        for _name in first:
+            assert eventually(lambda: bool(children_now() - killed))
+            for pid in children_now() - killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
 
         assert eventually(
-            lambda: all(children_of(tmp_path)[name] != first[name] for name in first), 30.0
+            lambda: all(children_of(tmp_path)[name] != first[name] for name in first), 60.0
         )
+        assert not stack.wait(timeout_s=0.0)
         client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_url)
         assert client.query("SELECT count() FROM tokentide.raw_requests").first_row == (0,)
         client.close()

@@ -1,0 +1,56 @@
+"""Whether a broker does its work: it takes a record, compressed as producers do.
+
+A broker may answer every question about itself and refuse every record: its disk is full, or it
+could not unpack the codec. The record goes to a topic of the stack's own that nobody reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from tokentide_jobs.errors import PipelineError
+from tokentide_jobs.io.kafka.admin import ensure_topics, has_topic
+from tokentide_schemas.topics import TopicSpec
+
+__all__ = ["PROBE", "produce_problem"]
+
+PROBE: Final = TopicSpec(
+    name="tokentide.probe",
+    key="none",
+    schema="-",
+    partitions=1,
+    retention_ms=60_000,
+    purpose="records by which the embedded stack sees that its broker works; nobody reads them",
+)
+_RECORD: Final = b"tokentide up: does the broker take records? " * 4
+_CODEC: Final = "zstd"
+
+
+def produce_problem(bootstrap: str, timeout_s: float) -> str:
+    """Send one record; why the broker did not take it, or "" when it did."""
+    try:
+        with ThreadPoolExecutor(max_workers=1) as thread:  # the caller may sit in an event loop
+            thread.submit(asyncio.run, asyncio.wait_for(_produce(bootstrap), timeout_s)).result()
+    except TimeoutError:
+        return f"no answer to a record within {timeout_s:g} s"
+    except (KafkaError, PipelineError, OSError) as exc:
+        return f"a record is refused: {type(exc).__name__}: {exc}"
+    return ""
+
+
+async def _produce(bootstrap: str) -> None:
+    if not await has_topic(bootstrap, PROBE.name):
+        await ensure_topics(bootstrap, [PROBE])
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, acks=1, compression_type=_CODEC, enable_idempotence=False
+    )
+    await producer.start()
+    try:
+        await producer.send_and_wait(PROBE.name, _RECORD)
+    finally:
+        await producer.stop()

@@ -1,0 +1,136 @@
+"""Supervision brings back whatever dies, whenever and however often, and ends by a person only."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tokentide_jobs.embedded.processes.child import ChildRecord
+from tokentide_jobs.embedded.processes.supervisor import Supervisor
+from tokentide_jobs.errors import StackError
+
+
+class Scripted:
+    """A service whose starts fail as a script says, and which may refuse to work."""
+
+    def __init__(self, *failures: Exception | None, survives_restart: bool = True) -> None:
+        self.survives_restart = survives_restart
+        self.is_running = True
+        self.exit_code: int | None = None
+        self.starts = 0
+        self.kills = 0
+        self.probes = 0
+        self.trouble = ""
+        self.hold = threading.Event()
+        self.hold.set()
+        self._failures = list(failures)
+
+    def start(self) -> ChildRecord:
+        self.starts += 1
+        self.hold.wait()
+        if self._failures and (failure := self._failures.pop(0)) is not None:
+            raise failure
+        self.is_running, self.exit_code = True, None
+        return ChildRecord("scripted", self.starts, 0.0)
+
+    def problem(self) -> str:
+        self.probes += 1
+        return self.trouble
+
+    def kill(self) -> None:
+        self.kills += 1
+        self.die()
+        self.hold.set()
+
+    def die(self) -> None:
+        self.is_running, self.exit_code = False, -9
+
+
+def eventually(claim: Callable[[], bool], within_s: float = 10.0) -> bool:
+    give_up_at = time.monotonic() + within_s
+    while not claim() and time.monotonic() < give_up_at:
+        time.sleep(0.01)
+    return claim()
+
+
+@contextmanager
+def watching(
+    services: dict[str, Scripted], notes: list[str] | None = None, **options: Any
+) -> Iterator[tuple[Supervisor, list[dict[str, ChildRecord]]]]:
+    told: list[dict[str, ChildRecord]] = []
+    supervisor = Supervisor(
+        services,
+        tend_workers=lambda: False,
+        restarted=told.append,
+        notify=(notes if notes is not None else []).append,
+        **options,
+    )
+    supervisor.start()
+    try:
+        yield supervisor, told
+    finally:
+        supervisor.end()
+
+
+def test_a_service_that_dies_while_it_is_restarted_is_restarted_again() -> None:
+    died = StackError("did not start (exit code -9)")
+    broker = Scripted(died, OSError(28, "No space left on device"), died, None)
+    notes: list[str] = []
+    with watching({"broker": broker}, notes) as (supervisor, told):
+        broker.die()
+        assert eventually(lambda: broker.is_running)
+        assert broker.starts == 4
+        assert eventually(lambda: told == [{"broker": ChildRecord("scripted", 4, 0.0)}])
+        assert not supervisor.wait(0.0)
+    assert [line for line in notes if "does not start, again in 0.4 s" in line]
+    assert [line for line in notes if "No space left on device" in line]
+
+
+def test_a_service_that_takes_long_to_come_back_holds_up_no_other() -> None:
+    slow, quick = Scripted(), Scripted()
+    slow.hold.clear()
+    with watching({"broker": slow, "ClickHouse": quick}):
+        slow.die()
+        assert eventually(lambda: slow.starts == 1)
+        quick.die()
+        assert eventually(lambda: quick.is_running)
+        assert not slow.is_running
+
+
+def test_a_service_that_runs_and_does_no_work_is_ended_and_brought_back() -> None:
+    broker = Scripted()
+    notes: list[str] = []
+    with watching({"broker": broker}, notes, probe_every_s=0.05, patience_s=0.5):
+        assert eventually(lambda: broker.probes >= 4)
+        assert broker.kills == 0
+        broker.trouble = "a record is refused: zstd"
+        assert eventually(lambda: broker.kills == 1)
+        broker.trouble = ""
+        assert eventually(lambda: broker.is_running and broker.starts == 1)
+    assert [line for line in notes if "the broker runs and does not work: a record is" in line]
+
+
+def test_a_service_without_work_is_left_alone_while_the_disk_is_full() -> None:
+    broker = Scripted()
+    broker.trouble = "no space"
+    is_room = threading.Event()
+    with watching({"broker": broker}, probe_every_s=0.05, patience_s=0.3, is_room=is_room.is_set):
+        assert eventually(lambda: broker.probes >= 4)
+        assert broker.kills == 0
+        is_room.set()
+        assert eventually(lambda: broker.kills == 1)
+
+
+def test_only_the_death_of_what_cannot_come_back_ends_supervision() -> None:
+    broker = Scripted(survives_restart=False)
+    with watching({"broker": broker}) as (supervisor, _told):
+        broker.trouble = "slow today"
+        broker.die()
+        with pytest.raises(StackError, match="its log, which it kept in memory, is gone"):
+            supervisor.wait(5.0)
+    assert broker.starts == 0
