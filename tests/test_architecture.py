@@ -28,7 +28,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide",),
     ("tokentide_jobs.errors",),
     # core: a room a stage, in the order in which an event passes them
-    ("tokentide_jobs.core.record",),
+    ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics"),
     ("tokentide_jobs.core.decode", "tokentide_jobs.core.price", "tokentide_jobs.core.window"),
     ("tokentide_jobs.core.batch",),
     ("tokentide_jobs.core.outcome", "tokentide_jobs.core.verify", "tokentide_jobs.core.reprice"),

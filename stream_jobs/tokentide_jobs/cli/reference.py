@@ -22,7 +22,7 @@ from tokentide.semconv.names import (
     FieldNames,
 )
 from tokentide_jobs.cli.root import cli
-from tokentide_jobs.jobs.runtime.metrics import METRICS
+from tokentide_jobs.core.metrics import METRICS
 from tokentide_jobs.settings import Settings
 
 __all__ = ["SECTIONS", "Section"]

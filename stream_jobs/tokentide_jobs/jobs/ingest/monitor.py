@@ -21,7 +21,7 @@ from tokentide_jobs.jobs.ingest.observer import Recorder
 from tokentide_jobs.jobs.ingest.partition import PartitionWorker
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.jobs.runtime.memory import give_back
-from tokentide_jobs.jobs.runtime.metrics import Metrics
+from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import STUCK_EXIT_CODE, Watchdog
 from tokentide_jobs.settings import Settings
 

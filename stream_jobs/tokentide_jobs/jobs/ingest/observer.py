@@ -20,7 +20,7 @@ from tokentide_jobs.core.window.watermark import Watermark
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
-from tokentide_jobs.jobs.runtime.metrics import Metrics
+from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import Watchdog
 
 __all__ = ["Recorder"]

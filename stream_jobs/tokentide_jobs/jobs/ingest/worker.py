@@ -47,7 +47,7 @@ from tokentide_jobs.jobs.runtime.faust_app import IngestWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
 from tokentide_jobs.jobs.runtime.memory import share_heaps
-from tokentide_jobs.jobs.runtime.metrics import Metrics
+from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import Watchdog
 from tokentide_jobs.jobs.runtime.web import start_web
 from tokentide_jobs.settings import Settings

@@ -7,9 +7,10 @@ import json
 import logging
 
 from tokentide_jobs.core.batch.breaker import Breaker
+from tokentide_jobs.core.metrics import METRICS
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
-from tokentide_jobs.jobs.runtime.metrics import METRICS, Metrics
+from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import STUCK_EXIT_CODE, Watchdog
 
 

@@ -1,18 +1,15 @@
-"""Every metric of the workers, declared once: name, kind, unit, labels and where to look next.
+"""Specifies every metric of the workers: name, kind, unit, labels and where to look next.
 
-Nothing else creates a metric, so `/metrics`, the documentation and the dashboards agree. All are
-updated once a batch or slower; none is touched per event.
+The registry that creates metrics, the documentation and the dashboards all read this table, so
+they agree. Each metric is updated once a batch or slower; none is touched per event.
 """
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-
-__all__ = ["METRICS", "MetricSpec", "Metrics"]
+__all__ = ["METRICS", "MetricSpec"]
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -277,53 +274,3 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "`/healthz`, the worker's log",
     ),
 )
-
-
-class Metrics:
-    """The metrics of one process, by the name of their spec."""
-
-    def __init__(self, specs: tuple[MetricSpec, ...] = METRICS) -> None:
-        self._registry = CollectorRegistry()
-        self._counters: dict[str, Counter] = {}
-        self._gauges: dict[str, Gauge] = {}
-        self._histograms: dict[str, Histogram] = {}
-        self._of_partitions = [spec.name for spec in specs if spec.labels == _PARTITION]
-        for spec in specs:
-            doc = f"{spec.doc} When this moves, look at: {spec.look_at}."
-            if spec.kind == "counter":
-                self._counters[spec.name] = Counter(
-                    spec.name, doc, spec.labels, registry=self._registry
-                )
-            elif spec.kind == "gauge":
-                self._gauges[spec.name] = Gauge(
-                    spec.name, doc, spec.labels, registry=self._registry
-                )
-            else:
-                self._histograms[spec.name] = Histogram(
-                    spec.name, doc, spec.labels, registry=self._registry, buckets=spec.buckets
-                )
-
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        """Add to a counter."""
-        counter = self._counters[name]
-        (counter.labels(**labels) if labels else counter).inc(amount)
-
-    def set(self, name: str, value: float, **labels: str) -> None:
-        """Set a gauge."""
-        gauge = self._gauges[name]
-        (gauge.labels(**labels) if labels else gauge).set(value)
-
-    def observe(self, name: str, value: float, **labels: str) -> None:
-        """Add an observation to a histogram."""
-        histogram = self._histograms[name]
-        (histogram.labels(**labels) if labels else histogram).observe(value)
-
-    def forget(self, partition: int | str) -> None:
-        """Drop the gauges of a partition that another worker has now."""
-        for name in self._of_partitions:
-            with contextlib.suppress(KeyError):  # never set
-                self._gauges[name].remove(str(partition))
-
-    def exposition(self) -> bytes:
-        """Return the Prometheus text format."""
-        return generate_latest(self._registry)
