@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tokentide import Telemetry
-from tokentide_jobs.core.decode.columns import RAW_TABLES
+from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 PROGRAM = (sys.executable, "-m", "tokentide_jobs")

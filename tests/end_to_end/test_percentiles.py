@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.end_to_end.replayed import replay_into
+from tokentide_jobs.core.tables import DAY_US, WINDOW_LENGTH_S
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.core.window.histogram import buckets_of, representative
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
@@ -30,12 +31,9 @@ from tokentide_jobs.io.schema.migrations import migrate
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 
-ROLLUPS: Final = {"windows_10s": 10, "windows_1m": 60, "windows_1h": 3_600, "windows_1d": 86_400}
-"""Seconds of a window, by table."""
 PERCENTS: Final = (50, 90, 95, 99)
 VALUES: Final = {"latency_hist": "duration_ms", "ttft_hist": "ttft_ms"}
 """What each histogram counts."""
-DAY_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
         events += replay_into(store, "mixed", today_us - 2 * DAY_US + DAY_US // 48, "mixed")
         (counts,) = store.rows(
             "SELECT "
-            + ", ".join(f"(SELECT sum(events) FROM tokentide.{table})" for table in ROLLUPS)
+            + ", ".join(f"(SELECT sum(events) FROM tokentide.{table})" for table in WINDOW_LENGTH_S)
         )
         assert set(counts) == {events}
         yield Replayed(store)
@@ -93,7 +91,9 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
 def questions(draw: st.DrawFn, replayed: Replayed, table: str) -> Question:
     """Draw a question around a request that occurred, so that some answer exists."""
     # Whole windows of this table or of a coarser one.
-    width_s = draw(st.sampled_from([s for s in ROLLUPS.values() if s >= ROLLUPS[table]]))
+    width_s = draw(
+        st.sampled_from([s for s in WINDOW_LENGTH_S.values() if s >= WINDOW_LENGTH_S[table]])
+    )
     anchor = replayed.rows.row(draw(st.integers(0, replayed.rows.height - 1)), named=True)
     window = anchor["started_at_us"] // 1_000_000 // width_s
     few = st.integers(0, 20)
@@ -147,7 +147,7 @@ def exactly(rows: pl.DataFrame, table: str, question: Question) -> pl.DataFrame:
     )
     keys = [pl.lit(1).alias("whole"), *map(pl.col, question.groups)]
     if question.by_window:
-        width_s = ROLLUPS[table]
+        width_s = WINDOW_LENGTH_S[table]
         keys.append((at // (width_s * 1_000_000) * width_s).alias("window_s"))
     answers = []
     for name, column in VALUES.items():
@@ -167,7 +167,7 @@ def representatives(values: pl.Series) -> pl.Series:
     return pl.Series(map(representative, buckets.tolist()), dtype=pl.Float64)
 
 
-@pytest.mark.parametrize("table", ROLLUPS)
+@pytest.mark.parametrize("table", WINDOW_LENGTH_S)
 def test_percentiles_are_within_one_per_cent_of_exact_ones_for_any_range_and_dimensions(
     replayed: Replayed, table: str
 ) -> None:

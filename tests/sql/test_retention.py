@@ -4,9 +4,10 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from tokentide_jobs.core.tables import KEPT_DAYS, TENANT_TABLES
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.migrations import migrate
-from tokentide_jobs.io.schema.retention import TENANT_TABLES, retention_statements
+from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_template import Target
 
 pytestmark = pytest.mark.embedded
@@ -41,7 +42,7 @@ def test_the_declared_retention_is_that_of_the_table(sql_client: Client, table: 
     full = sql_client.query(
         f"SELECT engine_full FROM system.tables WHERE database = '{DATABASE}' AND name = '{table}'"
     ).result_rows[0][0]
-    assert f"toIntervalDay({TENANT_TABLES[table]})" in full
+    assert f"toIntervalDay({KEPT_DAYS[table]})" in full
 
 
 def test_a_tenant_may_keep_less_or_more_than_the_others_and_change_its_mind(

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tokentide_jobs.core.decode.columns import COLUMNS, RAW_TABLES
+from tokentide_jobs.core.decode.columns import COLUMNS
+from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_schemas import EVENT_MODELS
 

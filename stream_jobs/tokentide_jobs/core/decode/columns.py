@@ -151,15 +151,6 @@ def _columns_of(event_type: str) -> tuple[Column, ...]:
 COLUMNS: Mapping[str, tuple[Column, ...]] = {name: _columns_of(name) for name in EVENT_MODELS}
 """Columns of every event type, in the order of its model."""
 
-RAW_TABLES: Mapping[str, str] = {
-    "request": "raw_requests",
-    "evaluation": "raw_evaluations",
-    "feedback": "raw_feedback",
-    "change": "raw_changes",
-    "stats": "raw_stats",
-}
-"""The ClickHouse table of every event type."""
-
 
 @cache
 def storage_schema(event_type: str) -> dict[str, pl.DataType]:

@@ -14,10 +14,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tokentide_jobs.core.decode.columns import COLUMNS, RAW_TABLES
+from tokentide_jobs.core.decode.columns import COLUMNS
+from tokentide_jobs.core.tables import RAW_TABLES, WINDOWS
 from tokentide_jobs.core.window.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
-
-WINDOWS_TABLE: Final = "windows_10s"
 
 _HIGH_CARDINALITY: Final = frozenset(
     {
@@ -62,7 +61,7 @@ def to_arrow(table: str, rows: pl.DataFrame) -> pa.Table:
     Raises:
         KeyError: For any other table.
     """
-    if table == WINDOWS_TABLE:
+    if table == WINDOWS:
         return _windows(rows)
     return _events(rows, _TYPE_OF_TABLE[table])
 

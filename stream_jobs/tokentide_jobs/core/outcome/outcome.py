@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from tokentide_jobs.core.batch.ledger import Intent
-from tokentide_jobs.core.decode.columns import RAW_TABLES
 from tokentide_jobs.core.decode.decode import decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow
 from tokentide_jobs.core.outcome.dead_letter_rows import letters
@@ -22,6 +21,7 @@ from tokentide_jobs.core.price.pricing import price
 from tokentide_jobs.core.record.contents import events_in, readable
 from tokentide_jobs.core.record.dead_letter import DeadLetter
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.core.window.fold import fold
 
 __all__ = ["REFUSED_BY_STORE", "Outcome", "RefusedRow", "process"]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cached_property
 
+from tokentide_jobs.core.tables import DAY_US
+
 __all__ = [
     "DAY_US",
     "MAX_RATE_PICO_USD",
@@ -25,7 +27,6 @@ __all__ = [
     "scale_rates",
 ]
 
-DAY_US = 86_400_000_000
 PICO_PER_USD = 1_000_000_000_000
 MAX_RATE_PICO_USD = 10**15
 """Highest rate of one unit: 1,000 USD. Higher ones are typing mistakes, not prices."""

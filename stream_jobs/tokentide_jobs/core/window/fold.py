@@ -14,10 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tokentide_jobs.core.tables import WINDOW_US
 from tokentide_jobs.core.window.histogram import HISTOGRAM, buckets_of, histograms_of
-
-WINDOW_S: Final = 10
-"""Length of a tumbling window; [start, start + 10 s) by `started_at_us`."""
 
 DIMENSIONS: Final = (
     "tenant",
@@ -191,7 +189,7 @@ def _nothing(name: str, dtype: pl.DataType) -> object:
 
 def _fold_one(event_type: str, frame: pl.DataFrame) -> pl.DataFrame:
     """Fold the events of one type; measures of other types are left out."""
-    start = (pl.col("started_at_us") // (WINDOW_S * 1_000_000)) * (WINDOW_S * 1_000_000)
+    start = pl.col("started_at_us") // WINDOW_US * WINDOW_US
     keyed = frame.with_columns(
         start.cast(pl.Datetime("us", "UTC")).alias("window_start"), *_dimensions(frame)
     )

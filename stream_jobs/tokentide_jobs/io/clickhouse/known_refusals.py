@@ -7,18 +7,15 @@ who writes that batch again, even when the table could hold them by now.
 # ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.outcome.outcome import REFUSED_BY_STORE, RefusedRow
+from tokentide_jobs.core.tables import DEAD_LETTERS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["DEAD_LETTERS", "known_refusals", "letters_to_arrow"]
-
-DEAD_LETTERS: Final = "dead_letters"
+__all__ = ["known_refusals", "letters_to_arrow"]
 
 
 def letters_to_arrow(letters: pl.DataFrame) -> pa.Table:

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.tables import INTENTS, POSITIONS
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = ["Claim", "DoneBatch", "LedgerStore"]
-
-INTENTS: Final = "ingest_intents"
-POSITIONS: Final = "ingest_positions"
 
 _INTENT_COLUMNS = (
     "start_offset, end_offset, price_version, accepted_from_us, accepted_until_us, "

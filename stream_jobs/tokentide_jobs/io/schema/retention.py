@@ -10,22 +10,16 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from tokentide_jobs.core.tables import KEPT_DAYS, TENANT_TABLES
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.sql_template import Target
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-__all__ = ["TENANT_TABLES", "Rule", "retention_statements"]
-
-TENANT_TABLES: Final[Mapping[str, int]] = {
-    "raw_requests": 90,
-    "raw_evaluations": 400,
-    "raw_feedback": 400,
-}
-"""Tables that hold a tenant's single events, and the days they keep them by themselves."""
+__all__ = ["Rule", "retention_statements"]
 
 _TENANT = re.compile(r"[\w.:@/ +-]{1,128}")
 _TTL = re.compile(r"toIntervalDay\((\d+)\)(?: WHERE \(?\(?tenant (NOT )?IN \(([^)]*)\))?")
@@ -57,8 +51,8 @@ def retention_statements(client: Client, target: Target) -> list[str]:
     days_of = _wanted(client, target.database)
     on_cluster = f" ON CLUSTER '{target.cluster}'" if target.cluster else ""
     statements = []
-    for table, own_days in TENANT_TABLES.items():
-        wanted = _rules(days_of, own_days)
+    for table in TENANT_TABLES:
+        wanted = _rules(days_of, KEPT_DAYS[table])
         if _current(client, target.database, table) != set(wanted):
             clause = ", ".join(rule.sql() for rule in wanted)
             statements.append(

@@ -26,20 +26,15 @@ from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow, process
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.tables import DEAD_LETTERS, WINDOWS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import RowsRefused, SinkMisconfigured
-from tokentide_jobs.io.clickhouse.known_refusals import (
-    DEAD_LETTERS,
-    known_refusals,
-    letters_to_arrow,
-)
+from tokentide_jobs.io.clickhouse.known_refusals import known_refusals, letters_to_arrow
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
 from tokentide_jobs.io.clickhouse.unstorable_rows import find_refused
 from tokentide_jobs.jobs.ingest.stale_guard import StaleGuard
 
 __all__ = ["Effect", "Flush", "FlushFlow", "FlushTimes", "Publisher"]
-
-WINDOWS = "windows_10s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ import polars as pl
 
 from tokentide_jobs.core.batch.ledger import Finding, LogPartition
 from tokentide_jobs.core.batch.planner import SealedBatch
-from tokentide_jobs.core.decode.columns import RAW_TABLES
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.topics import partition_label
+from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.core.window.watermark import Watermark
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch
 from tokentide_jobs.jobs.runtime.health import Health

@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent, is_stale
-from tokentide_jobs.core.decode.columns import RAW_TABLES
 from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.tables import RAW_TABLES, WINDOW_S, WINDOWS
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
@@ -90,23 +90,24 @@ class StaleGuard:
             return True
         starts = deltas.get_column("window_start").unique().to_list()
         database = self._store.database
-        seconds = {"starts": [_epoch_s(start) for start in starts]}
+        parameters = {"length": WINDOW_S, "starts": [_epoch_s(start) for start in starts]}
         counts = " UNION ALL ".join(
             f"SELECT count() AS n FROM `{database}`.`{table}` "
-            "WHERE intDiv(toUnixTimestamp(started_at), 10) * 10 IN {starts:Array(UInt32)}"
+            "WHERE intDiv(toUnixTimestamp(started_at), {length:UInt32}) * {length:UInt32} "
+            "IN {starts:Array(UInt32)}"
             for table in RAW_TABLES.values()
         )
         (row,) = self._store.rows(
             f"SELECT (SELECT sum(n) FROM ({counts})), (SELECT sum(events) "
-            f"FROM `{database}`.windows_10s "
+            f"FROM `{database}`.{WINDOWS} "
             "WHERE toUnixTimestamp(window_start) IN {starts:Array(UInt32)})",
-            seconds,
+            parameters,
         )
         surplus = int(row[0]) - int(row[1])
         if surplus in (0, outcome.events):
             return surplus == 0
         raise RetriableSinkError(
-            f"{intent.write_token('windows_10s')}: {surplus} raw rows are not in the windows yet, "
+            f"{intent.write_token(WINDOWS)}: {surplus} raw rows are not in the windows yet, "
             f"{outcome.events} of them may be of this batch: waiting for the others"
         )
 

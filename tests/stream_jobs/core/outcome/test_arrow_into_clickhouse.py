@@ -11,11 +11,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from tokentide_jobs.core.decode.columns import COLUMNS, RAW_TABLES
+from tokentide_jobs.core.decode.columns import COLUMNS
 from tokentide_jobs.core.decode.decode import decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.core.window.fold import COST_SUMS, fold
 
 if TYPE_CHECKING:

@@ -1,0 +1,98 @@
+"""The tables of ClickHouse as the program knows them: names, window lengths, retention.
+
+Migrations define them; a test reads the migrated database and holds this module against it. No
+other module states a table's name, the length of a window or how long rows are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = [
+    "DAY_US",
+    "DEAD_LETTERS",
+    "DEAD_LETTER_REPLAYS",
+    "INTENTS",
+    "KEPT_DAYS",
+    "LEDGER_KEPT_DAYS",
+    "POSITIONS",
+    "PRICE_CARDS",
+    "PRICE_CORRECTIONS",
+    "PRICE_VERSIONS",
+    "RAW_REQUESTS",
+    "RAW_TABLES",
+    "REPRICE_CHUNKS",
+    "REPRICE_RUNS",
+    "ROLLUPS",
+    "ROWS_KEPT_DAYS",
+    "TENANT_RETENTION",
+    "TENANT_TABLES",
+    "WINDOWS",
+    "WINDOWS_KEPT_DAYS",
+    "WINDOW_LENGTH_S",
+    "WINDOW_S",
+    "WINDOW_US",
+]
+
+RAW_TABLES: Final[Mapping[str, str]] = {
+    "request": "raw_requests",
+    "evaluation": "raw_evaluations",
+    "feedback": "raw_feedback",
+    "change": "raw_changes",
+    "stats": "raw_stats",
+}
+"""The table of every event type."""
+RAW_REQUESTS: Final = RAW_TABLES["request"]
+
+WINDOWS: Final = "windows_10s"
+"""The windows that ingest writes; every other grain is a rollup of the one before it."""
+ROLLUPS: Final = ("windows_1m", "windows_1h", "windows_1d")
+WINDOW_LENGTH_S: Final[Mapping[str, int]] = {
+    WINDOWS: 10,
+    "windows_1m": 60,
+    "windows_1h": 3_600,
+    "windows_1d": 86_400,
+}
+WINDOW_S: Final = WINDOW_LENGTH_S[WINDOWS]
+"""Length of a tumbling window: [start, start + 10 s) by the start of the event."""
+WINDOW_US: Final = WINDOW_S * 1_000_000
+DAY_US: Final = 86_400 * 1_000_000
+
+INTENTS: Final = "ingest_intents"
+POSITIONS: Final = "ingest_positions"
+DEAD_LETTERS: Final = "dead_letters"
+DEAD_LETTER_REPLAYS: Final = "dead_letter_replays"
+PRICE_CARDS: Final = "price_cards"
+PRICE_VERSIONS: Final = "price_versions"
+PRICE_CORRECTIONS: Final = "price_corrections"
+REPRICE_RUNS: Final = "reprice_runs"
+REPRICE_CHUNKS: Final = "reprice_chunks"
+TENANT_RETENTION: Final = "tenant_retention"
+
+KEPT_DAYS: Final[Mapping[str, int]] = {
+    "raw_requests": 90,
+    "raw_evaluations": 400,
+    "raw_feedback": 400,
+    "raw_changes": 1_100,
+    "raw_stats": 30,
+    WINDOWS: 14,
+    "windows_1m": 90,
+    "windows_1h": 730,
+    "windows_1d": 3_650,
+    "users_1d": 730,
+    INTENTS: 400,
+    POSITIONS: 400,
+    DEAD_LETTERS: 30,
+    DEAD_LETTER_REPLAYS: 30,
+    PRICE_CORRECTIONS: 90,
+}
+"""Days after which a table drops a row; a table that is not here keeps its rows for ever."""
+
+TENANT_TABLES: Final = ("raw_requests", "raw_evaluations", "raw_feedback")
+"""Tables whose retention a tenant may change: those that hold its single events."""
+
+ROWS_KEPT_DAYS: Final = min(KEPT_DAYS[table] for table in (*RAW_TABLES.values(), DEAD_LETTERS))
+"""As long as this, every event of a batch is still in some table."""
+WINDOWS_KEPT_DAYS: Final = KEPT_DAYS[WINDOWS]
+LEDGER_KEPT_DAYS: Final = min(KEPT_DAYS[INTENTS], KEPT_DAYS[POSITIONS])
