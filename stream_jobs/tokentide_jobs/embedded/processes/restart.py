@@ -6,21 +6,22 @@ busy loop, and one that ran well for a while is brought back without delay.
 
 from __future__ import annotations
 
+from tokentide_jobs.backoff import Backoff
+
 __all__ = ["RestartSchedule"]
 
-_FIRST_DELAY_S = 0.2
-_LONGEST_DELAY_S = 15.0
+_BACKOFF = Backoff(first_s=0.2, longest_s=15.0)
 _STEADY_AFTER_S = 5.0
 """A process that ran this long is taken for healthy: its next death counts as the first."""
 
 
 class RestartSchedule:
-    """Exponential backoff for one process."""
+    """The pauses of one process."""
 
     def __init__(self) -> None:
         self._started_s = 0.0
         self._due_s: float | None = None
-        self._delay_s = _FIRST_DELAY_S
+        self._deaths = 0
 
     def started(self, now_s: float) -> None:
         """Note that the process was started."""
@@ -31,9 +32,9 @@ class RestartSchedule:
         """Note its death, once or again; returns how many seconds to wait from now on."""
         if self._due_s is None:
             if now_s - self._started_s >= _STEADY_AFTER_S:
-                self._delay_s = _FIRST_DELAY_S
-            self._due_s = now_s + self._delay_s
-            self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
+                self._deaths = 0
+            self._deaths += 1
+            self._due_s = now_s + _BACKOFF.pause_s(self._deaths)
         return max(0.0, self._due_s - now_s)
 
     @property

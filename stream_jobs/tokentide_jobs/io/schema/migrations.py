@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import re
 import socket
 import time
@@ -20,6 +21,7 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_files import sql_root
@@ -32,6 +34,7 @@ _RACE_CODES: Final = frozenset({44, 57, 60, 82, 517, 521, 609, 741})
 """Another worker created, replaced or renamed the same object at this instant (column, table or
 database or function exists already, table not there for the moment): the statement is repeated."""
 _RACE_ATTEMPTS: Final = 8
+_RACE_BACKOFF: Final = Backoff(first_s=0.05, longest_s=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +223,8 @@ def _known(client: Client, database: str) -> dict[str, list[str]] | None:
 
 
 def _execute(client: Client, statement: str, source: str) -> None:
-    for attempt in range(1, _RACE_ATTEMPTS + 1):
+    pauses_s = _RACE_BACKOFF.pauses_s(random.random)
+    for attempt, pause_s in zip(range(1, _RACE_ATTEMPTS + 1), pauses_s, strict=False):
         try:
             client.command(statement)
             return
@@ -228,7 +232,7 @@ def _execute(client: Client, statement: str, source: str) -> None:
             if getattr(exc, "code", None) not in _RACE_CODES or attempt == _RACE_ATTEMPTS:
                 exc.add_note(f"in sql/{source}: {statement[:200]}")
                 raise
-            time.sleep(0.05 * attempt)
+            time.sleep(pause_s)
 
 
 def _record(client: Client, database: str, applied: Applied, position: int) -> None:

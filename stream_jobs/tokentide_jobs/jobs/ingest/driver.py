@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from tokentide_jobs.core.batch.backoff import Backoff
+from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.errors import ConfigError, PipelineError, RetriableSinkError
 from tokentide_jobs.io.clickhouse.error_codes import RowsRefused

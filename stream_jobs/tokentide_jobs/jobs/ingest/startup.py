@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.topics import is_otlp, log_ids
 from tokentide_jobs.errors import RetriableSinkError, ServiceUnreachable
@@ -89,12 +91,12 @@ async def prepare_logs(settings: Settings, health: Health) -> tuple[dict[str, st
 async def _until_it_works(
     service: str, work: Callable[[], Awaitable[T]], longest_pause_s: float, health: Health
 ) -> T:
-    pause_s = 0.1
-    while True:
+    backoff = Backoff(longest_s=min(longest_pause_s, _LONGEST_PAUSE_S))
+    for pause_s in backoff.pauses_s(random.random):
         try:
             return await work()
         except (ServiceUnreachable, RetriableSinkError, SinkMisconfigured) as exc:
             health.starting(f"{service}: {exc}")
             log_event(_log, logging.WARNING, "waiting_for_service", service=service, error=str(exc))
             await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, longest_pause_s, _LONGEST_PAUSE_S)
+    raise AssertionError("pauses never end")

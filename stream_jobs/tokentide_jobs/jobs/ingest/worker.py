@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
-from tokentide_jobs.core.batch.backoff import Backoff
+from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.batch.breaker import Breaker
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.batch.planner import Limits

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tokentide_jobs.core.batch.backoff import Backoff
+from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.errors import InvariantViolation, RetriableSinkError
 from tokentide_jobs.io.clickhouse.error_codes import (
@@ -104,15 +102,6 @@ def test_a_flow_that_needs_a_person_is_begun_again() -> None:
     assert Driver(AT_ONCE, notes).drive(begin, threading.Event()) is None
     assert len(begun) == 3
     assert notes.failures == [(53, True)] * 2
-
-
-@given(attempt=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))
-def test_pauses_grow_to_a_cap_and_jitter_only_shortens_them(attempt: int, chance: float) -> None:
-    backoff = Backoff(first_s=0.1, longest_s=15, jitter=0.5)
-    pause_s = backoff.pause_s(attempt, chance)
-    assert pause_s <= min(15, 0.1 * 2 ** min(attempt - 1, 30))
-    assert pause_s >= 0.05
-    assert backoff.pause_s(attempt, chance, slow=True) >= 7.5
 
 
 @pytest.mark.parametrize(

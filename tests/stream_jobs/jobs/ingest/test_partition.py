@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import polars as pl
 
-from tokentide_jobs.core.batch.backoff import Backoff
+from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.batch.breaker import Breaker
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition, Position
 from tokentide_jobs.core.batch.planner import Limits, SealedBatch, Verdict

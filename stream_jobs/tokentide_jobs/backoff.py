@@ -1,11 +1,14 @@
-"""How long to wait before trying again: growing pauses with jitter, and a cap.
+"""How long to wait before the next try: growing pauses with jitter, and a longest one.
 
-Jitter keeps workers that failed together from coming back together. Pure: randomness is passed in.
+Every retry of the pipeline takes its pauses from here. Jitter keeps workers that failed together
+from coming back together. Pure: randomness is passed in, and the caller sleeps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 __all__ = ["Backoff"]
 
@@ -19,7 +22,7 @@ class Backoff:
     jitter: float = 0.5
     """Share of a pause that randomness may take away, 0 to 1."""
 
-    def pause_s(self, attempt: int, chance: float, *, slow: bool = False) -> float:
+    def pause_s(self, attempt: int, chance: float = 0.0, *, slow: bool = False) -> float:
         """Return the seconds to wait after failed try number `attempt` (1, 2, …).
 
         Args:
@@ -31,3 +34,8 @@ class Backoff:
         doubled_s = self.first_s * 2 ** min(attempt - 1, 30)
         pause_s = self.longest_s if slow else min(self.longest_s, doubled_s)
         return pause_s * (1 - self.jitter * chance)
+
+    def pauses_s(self, chance: Callable[[], float]) -> Iterator[float]:
+        """Yield the pauses after the first, second, … failed try, without end."""
+        for attempt in count(1):
+            yield self.pause_s(attempt, chance())
