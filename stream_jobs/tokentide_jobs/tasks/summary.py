@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from tokentide_jobs.core.tables import WINDOW_US
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = ["Group", "Pipeline", "Summary", "read_pipeline", "read_summary"]
@@ -102,7 +103,7 @@ def read_summary(store: ClickHouse, from_us: int, until_us: int) -> Summary:
     Raises:
         RetriableSinkError: ClickHouse does not answer.
     """
-    bounds = {"low": from_us // 10_000_000 * 10_000_000, "high": until_us}
+    bounds = {"low": from_us // WINDOW_US * WINDOW_US, "high": until_us}
     return Summary(
         from_us=from_us,
         until_us=until_us,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import polars as pl
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow as pa
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
 from tokentide_jobs.core.reprice.corrections import CORRECTION_COLUMNS
+from tokentide_jobs.core.tables import DAY_US, WINDOW_US
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -27,9 +28,6 @@ __all__ = ["APPLIED", "CORRECTED", "DONE", "PLANNED", "Chunk", "RepriceStore", "
 
 PLANNED, CORRECTED, APPLIED, DONE = 0, 1, 2, 3
 """States of a chunk, in order."""
-
-_WINDOW_US: Final = 10_000_000
-_DAY_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +107,15 @@ class RepriceStore:
             "SELECT intDiv(toUnixTimestamp64Micro(started_at), {window:Int64}) AS w, count() "
             f"FROM {self._db}.raw_requests WHERE {_between(from_us, to_us)} "
             "AND price_version != {version:String} GROUP BY w ORDER BY w",
-            {"window": _WINDOW_US, "version": version},
+            {"window": WINDOW_US, "version": version},
         )
         spans: list[tuple[int, int, int]] = []
         for window, count in counted:
-            start = max(int(window) * _WINDOW_US, from_us)
-            end = min((int(window) + 1) * _WINDOW_US, to_us)
+            start = max(int(window) * WINDOW_US, from_us)
+            end = min((int(window) + 1) * WINDOW_US, to_us)
             if spans:
                 first, _, rows = spans[-1]
-                if first // _DAY_US == start // _DAY_US and rows + int(count) <= most:
+                if first // DAY_US == start // DAY_US and rows + int(count) <= most:
                     spans[-1] = (first, end, rows + int(count))
                     continue
             spans.append((start, end, int(count)))
@@ -253,13 +251,13 @@ class RepriceStore:
 
     def day_gap(self, chunk: Chunk) -> tuple[int, int]:
         """Return raw rows less windows of a chunk's day: (pico-USD, requests without a cost)."""
-        start = chunk.from_us // _DAY_US * _DAY_US
+        start = chunk.from_us // DAY_US * DAY_US
         raw = "sum(toInt128(ifNull(cost_pico_usd, 0))), toInt64(countIf(cost_pico_usd IS NULL))"
         window = f"window_start = toDateTime({start // 1_000_000}, 'UTC')"
         rows = self._store.rows(
             "SELECT toString(r.1 - w.1), r.2 - w.2 FROM (SELECT "
             f"(SELECT ({raw}) FROM {self._db}.raw_requests "
-            f"WHERE {_between(start, start + _DAY_US)}) AS r, "
+            f"WHERE {_between(start, start + DAY_US)}) AS r, "
             "(SELECT (sum(cost_pico_usd), toInt64(sum(unpriced))) "
             f"FROM {self._db}.windows_1d WHERE {window}) AS w)"
         )

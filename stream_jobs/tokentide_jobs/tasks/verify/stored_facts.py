@@ -13,25 +13,22 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.tables import (
+    DAY_US,
+    RAW_REQUESTS,
+    RAW_TABLES,
+    ROLLUPS,
+    ROWS_KEPT_DAYS,
+    WINDOW_S,
+    WINDOW_US,
+    WINDOWS,
+    WINDOWS_KEPT_DAYS,
+)
 from tokentide_jobs.core.verify.facts import Batch, Intended, Stored, WindowSums
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["RAW_KEPT_DAYS", "WINDOWS_KEPT_DAYS", "Scope", "StoreReader", "WindowPicture"]
+__all__ = ["Scope", "StoreReader", "WindowPicture"]
 
-RAW_TABLES: Final = (
-    "raw_requests",
-    "raw_evaluations",
-    "raw_feedback",
-    "raw_changes",
-    "raw_stats",
-)
-RAW_KEPT_DAYS: Final = 30
-"""Shortest retention of the tables that hold single events (raw_stats and dead_letters)."""
-WINDOWS_KEPT_DAYS: Final = 14
-"""Retention of windows_10s."""
-ROLLUPS: Final = ("windows_1m", "windows_1h", "windows_1d")
-
-_DAY_US: Final = 86_400 * 1_000_000
 _SPILLING: Final = "SETTINGS max_bytes_before_external_group_by = 150000000, max_threads = 2"
 """Lets a check of any size run in bounded memory: what does not fit goes to disk."""
 _LISTED_WINDOWS: Final = 20
@@ -96,7 +93,7 @@ class StoreReader:
 
     def batches(self, scope: Scope, current: tuple[str, str], now_us: int) -> list[Batch]:
         """Return the finished batches in scope; those whose rows may have expired are marked."""
-        horizon_us = now_us - (self._kept_days() - 1) * _DAY_US
+        horizon_us = now_us - (self._kept_days() - 1) * DAY_US
         rows = self._store.rows(
             "SELECT log_id, topic, partition, start_offset, end_offset, events, dead_letters, "
             "toString(cost_pico_usd), records, sealed_at_us, first_started_at_us, "
@@ -143,11 +140,11 @@ class StoreReader:
             f"SELECT {identity}, 0 AS is_dead, "
             + (
                 "ifNull(cost_pico_usd, 0) AS cost, price_version AS version "
-                if table == "raw_requests"
+                if table == RAW_REQUESTS
                 else "0 AS cost, '' AS version "
             )
             + f"FROM {self._db}.{table} WHERE {where}"
-            for table in RAW_TABLES
+            for table in RAW_TABLES.values()
         ]
         sources.append(
             f"SELECT {identity}, 1 AS is_dead, 0 AS cost, '' AS version "
@@ -204,9 +201,9 @@ class StoreReader:
 
         The bounds are widened to whole windows; days that may have left windows_10s are left out.
         """
-        kept_from_us = (now_us // _DAY_US - (WINDOWS_KEPT_DAYS - 1)) * _DAY_US
-        low_us = max(from_us or 0, kept_from_us) // 10_000_000 * 10_000_000
-        high_us = -(-(until_us if until_us is not None else 1 << 52) // 10_000_000) * 10_000_000
+        kept_from_us = (now_us // DAY_US - (WINDOWS_KEPT_DAYS - 1)) * DAY_US
+        low_us = max(from_us or 0, kept_from_us) // WINDOW_US * WINDOW_US
+        high_us = -(-(until_us if until_us is not None else 1 << 52) // WINDOW_US) * WINDOW_US
         bounds = {"low": low_us, "high": high_us}
         rows = self._store.rows(self._windows_query(), bounds)
         *sums, differing_count, differing = rows[0]
@@ -220,7 +217,9 @@ class StoreReader:
 
     def repeated_event_ids(self) -> int:
         """Count rows beyond the first of each event id, over all types."""
-        ids = " UNION ALL ".join(f"SELECT event_id FROM {self._db}.{t}" for t in RAW_TABLES)
+        ids = " UNION ALL ".join(
+            f"SELECT event_id FROM {self._db}.{t}" for t in RAW_TABLES.values()
+        )
         repeated = f"SELECT count() AS n FROM ({ids}) GROUP BY event_id HAVING n > 1"
         return int(self._store.rows(f"SELECT sum(n - 1) FROM ({repeated}) {_SPILLING}")[0][0])
 
@@ -231,16 +230,16 @@ class StoreReader:
         window_in = f"window_start >= {micro % 'low'} AND window_start < {micro % 'high'}"
         tokens = "ifNull(input_tokens, 0) + ifNull(output_tokens, 0)"
         sides = [
-            "SELECT toUnixTimestamp(toStartOfInterval(started_at, INTERVAL 10 SECOND)) AS w, "
+            f"SELECT intDiv(toUnixTimestamp(started_at), {WINDOW_S}) * {WINDOW_S} AS w, "
             "count() AS re, "
             + (
                 f"sum({tokens}) AS rt, sum(toInt128(ifNull(cost_pico_usd, 0))) AS rc, "
-                if table == "raw_requests"
+                if table == RAW_REQUESTS
                 else "toUInt64(0) AS rt, toInt128(0) AS rc, "
             )
             + "toUInt64(0) AS we, toUInt64(0) AS wt, toInt128(0) AS wc "
             f"FROM {self._db}.{table} WHERE {raw_in} GROUP BY w"
-            for table in RAW_TABLES
+            for table in RAW_TABLES.values()
         ]
         sides.append(
             "SELECT toUnixTimestamp(window_start) AS w, toUInt64(0) AS re, toUInt64(0) AS rt, "
@@ -261,17 +260,17 @@ class StoreReader:
         self, low_us: int, high_us: int
     ) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
         """Compare the rollups with windows_10s over whole days."""
-        low_us = -(-low_us // _DAY_US) * _DAY_US
+        low_us = -(-low_us // DAY_US) * DAY_US
         where = "window_start >= fromUnixTimestamp64Micro({low:Int64}, 'UTC')"
         where += " AND window_start < fromUnixTimestamp64Micro({high:Int64}, 'UTC')"
         query = " UNION ALL ".join(
             f"SELECT '{table}', sum(events), toString(sum(cost_pico_usd)) "
             f"FROM {self._db}.{table} WHERE {where}"
-            for table in ("windows_10s", *ROLLUPS)
+            for table in (WINDOWS, *ROLLUPS)
         )
         rows = self._store.rows(query, {"low": low_us, "high": high_us})
         sums = {str(row[0]): (int(row[1]), int(row[2])) for row in rows}
-        return {table: (sums["windows_10s"], sums[table]) for table in ROLLUPS}
+        return {table: (sums[WINDOWS], sums[table]) for table in ROLLUPS}
 
     def _kept_days(self) -> int:
         """Return the shortest retention in force: of the tables, or of any tenant."""
@@ -281,12 +280,12 @@ class StoreReader:
             {"database": self._store.database},
         )
         if not rows[0][0]:
-            return RAW_KEPT_DAYS
+            return ROWS_KEPT_DAYS
         shortest = self._store.rows(
             "SELECT min(kept) FROM (SELECT argMax(days, set_at) AS kept "
             f"FROM {self._db}.tenant_retention GROUP BY tenant) WHERE kept > 0"
         )[0][0]
-        return min(RAW_KEPT_DAYS, int(shortest)) if shortest else RAW_KEPT_DAYS
+        return min(ROWS_KEPT_DAYS, int(shortest)) if shortest else ROWS_KEPT_DAYS
 
 
 def _sums(window_start_us: int, values: Any) -> WindowSums:

@@ -14,6 +14,7 @@ from typing import Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.record.topics import log_ids
+from tokentide_jobs.core.tables import DAY_US, LEDGER_KEPT_DAYS
 from tokentide_jobs.core.verify.facts import Batch, Facts, LogState
 from tokentide_jobs.core.verify.report import Report, compare
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -25,8 +26,8 @@ from tokentide_jobs.tasks.verify.stored_facts import Scope, StoreReader
 
 __all__ = ["Log", "verify"]
 
-_LEDGER_KEPT_US: Final = 390 * 86_400 * 1_000_000
-"""The ledger keeps 400 days; a log older than this need not begin at offset 0 any more."""
+_LEDGER_KEPT_US: Final = (LEDGER_KEPT_DAYS - 10) * DAY_US
+"""A log older than this need not begin at offset 0 any more: its first batches are dropped."""
 _SETTLE_S: Final = 5.0
 """How long to look for a picture without differences while they go on changing."""
 _LOOK_AGAIN_S: Final = 0.4
