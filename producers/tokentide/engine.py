@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tokentide._contract import SCHEMA_VERSION
 from tokentide._version import __version__
 from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.counters import Counters, ProducerStats, describe, stats_event
@@ -362,7 +363,7 @@ class Engine:
     def _base_fields(self) -> dict[str, object]:
         settings = self.settings
         base: dict[str, object] = {
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
             "service": settings.service,
             "environment": settings.environment,
             "tenant": settings.tenant,

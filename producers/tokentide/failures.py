@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 
+from tokentide._contract import MAX_LABEL, MAX_SMALL_COUNT
+
 _BY_HTTP_STATUS = {
     400: "bad_request",
     401: "auth",
@@ -82,9 +84,6 @@ _BY_CLASS_NAME = (
     ("InternalServer", "server_error"),
 )
 
-_MOST_RETRIES = 1_000_000
-"""Largest retry count of the event contract."""
-
 
 def status_of(error: BaseException) -> str:
     """Returns the event status for a call that ended with `error`."""
@@ -110,14 +109,14 @@ def describe_failure(error: BaseException) -> dict[str, object]:
         "error_type": _error_type(error, http_status, code),
     }
     if code:
-        described["error_code"] = code[:128]
+        described["error_code"] = code[:MAX_LABEL]
     if http_status is not None:
         described["http_status"] = http_status
     retry_after_ms = _retry_after_ms(error)
     if retry_after_ms is not None:
         described["retry_after_ms"] = retry_after_ms
     retries = _amazon_metadata(error).get("RetryAttempts")
-    if type(retries) is int and 0 <= retries <= _MOST_RETRIES:
+    if type(retries) is int and 0 <= retries <= MAX_SMALL_COUNT:
         described["retry_count"] = retries
     return described
 

@@ -193,6 +193,13 @@ class RequestEvent(BaseEvent):
         return self
 
 
+_REQUEST_FIELDS = tuple(RequestEvent.model_fields)
+USAGE_FIELDS: tuple[str, ...] = _REQUEST_FIELDS[
+    _REQUEST_FIELDS.index("input_tokens") : _REQUEST_FIELDS.index("other_units") + 1
+]
+"""Fields that say what a call consumed: the token counts, and what else is billed."""
+
+
 class _Judgement(BaseEvent):
     """What evaluation and feedback share: which response is judged, and the verdict."""
 

@@ -16,6 +16,7 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 
+from tokentide._contract import MAX_IDENTIFIER
 from tokentide.failures import describe_failure
 from tokentide.log import RareLog
 from tokentide.overlap import overlap, response_key
@@ -214,16 +215,16 @@ def _asked(operation: str, kwargs: dict[str, Any]) -> dict[str, object]:
         "type": "request",
         "operation": operation,
         "provider": provider_name(provider) if provider else "unknown",
-        "request_model": label(model, 256) or "unknown",
+        "request_model": label(model, MAX_IDENTIFIER) or "unknown",
         "max_tokens": count(read(told, "ls_max_tokens")),
         "temperature": temperature if type(temperature) in (int, float) else None,
         "stream": read(params, "stream") is True or None,
         "choices": small_count(read(params, "n")),
         "service_tier_requested": label(read(params, "service_tier")),
         # LangGraph's thread, and what applications name themselves.
-        "conversation_id": label(read(told, "thread_id"), 256)
-        or label(read(told, "session_id"), 256)
-        or label(read(told, "conversation_id"), 256),
+        "conversation_id": label(read(told, "thread_id"), MAX_IDENTIFIER)
+        or label(read(told, "session_id"), MAX_IDENTIFIER)
+        or label(read(told, "conversation_id"), MAX_IDENTIFIER),
         "agent_name": label(read(told, "lc_agent_name")),
         "workflow_name": label(read(told, "workflow_name")),
     }
@@ -237,9 +238,9 @@ def _answered(response: object) -> dict[str, object]:
     about = read(message, "response_metadata")
     fallback = read(response, "llm_output")
     fields: dict[str, object] = {
-        "response_model": label(read(about, "model_name"), 256)
-        or label(read(about, "model"), 256)
-        or label(read(fallback, "model_name"), 256),
+        "response_model": label(read(about, "model_name"), MAX_IDENTIFIER)
+        or label(read(about, "model"), MAX_IDENTIFIER)
+        or label(read(fallback, "model_name"), MAX_IDENTIFIER),
         "response_id": _response_id(message, about, fallback),
         "system_fingerprint": label(read(about, "system_fingerprint")),
         "service_tier": label(read(about, "service_tier")),
@@ -296,7 +297,7 @@ def _reason(choice: object) -> object:
 
 def _response_id(message: object, about: object, fallback: object) -> str | None:
     for found in (read(about, "id"), read(fallback, "id"), read(message, "id")):
-        text = label(found, 256)
+        text = label(found, MAX_IDENTIFIER)
         # LangChain makes up an id where the provider's was not kept.
         if text and not text.startswith(("run-", "run--", "lc_", "lc_run-")):
             return text

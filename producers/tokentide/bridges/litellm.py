@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from litellm.integrations.custom_logger import CustomLogger
 
+from tokentide._contract import MAX_IDENTIFIER
 from tokentide.failures import describe_failure
 from tokentide.log import RareLog
 from tokentide.overlap import overlap, response_key
@@ -180,7 +181,7 @@ def _read(provider: str, response: object, metadata: Mapping[str, Any]) -> dict[
             fields.setdefault(name, served)
     # LiteLLM writes the requested name over the served one and keeps that here.
     hidden = _mapping(metadata.get("hidden_params"))
-    if served := label(hidden.get("provider_response_model"), 256):
+    if served := label(hidden.get("provider_response_model"), MAX_IDENTIFIER):
         fields["response_model"] = served
     return fields
 
@@ -195,7 +196,7 @@ def _nothing_consumed(event: dict[str, object]) -> None:
 
 def _model(kwargs: Mapping[str, Any], provider: str | None) -> str | None:
     """Returns the model without LiteLLM's `provider/`, which it keeps on some paths."""
-    model = label(kwargs.get("model"), 256)
+    model = label(kwargs.get("model"), MAX_IDENTIFIER)
     return model.removeprefix(f"{provider}/") if model and provider else model
 
 
@@ -218,7 +219,7 @@ def _server(params: Mapping[str, Any]) -> dict[str, object]:
         return {}
     try:
         parts = urlsplit(base)
-        return {"server_address": label(parts.hostname, 256), "server_port": parts.port}
+        return {"server_address": label(parts.hostname, MAX_IDENTIFIER), "server_port": parts.port}
     except ValueError:
         return {}
 
@@ -257,8 +258,8 @@ def _context(
     if retries:
         event["retry_count"] = retries
     event["team"] = label(metadata.get("user_api_key_team_alias"))
-    event["conversation_id"] = label(metadata.get("session_id"), 256) or label(
-        params.get("litellm_session_id"), 256
+    event["conversation_id"] = label(metadata.get("session_id"), MAX_IDENTIFIER) or label(
+        params.get("litellm_session_id"), MAX_IDENTIFIER
     )
     for name, value in _mapping(metadata.get("tokentide")).items():
         if name == "tags" and isinstance(value, dict):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from tokentide._contract import SCHEMA_VERSION
 from tokentide._version import __version__
 from tokentide.check.remedies import remedy_for
 from tokentide.delivery.counters import describe
@@ -282,7 +283,7 @@ class _Kafka:
         settings, now_ns = self._settings, time.time_ns()
         event = {
             "type": "stats",
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
             "event_id": self._ids.new(now_ns),
             "started_at_us": now_ns // 1000,
             "service": settings.service,

@@ -15,15 +15,15 @@ from typing import Protocol, cast
 
 import orjson
 
-from tokentide.delivery.buffer import Entry
-from tokentide.delivery.counters import Counters
-from tokentide.delivery.fields import (
+from tokentide._contract import (
     MAX_FINISH_REASONS,
     MAX_TAG_KEY,
     MAX_TAG_VALUE,
     MAX_TAGS,
     TEXT_LIMITS,
 )
+from tokentide.delivery.buffer import Entry
+from tokentide.delivery.counters import Counters
 
 _SHORT = min(TEXT_LIMITS.values())
 """Text no longer than this fits into every field."""

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tokentide._contract import SCHEMA_VERSION
 from tokentide.delivery.counters import describe
 from tokentide.delivery.framing import Frame
 from tokentide.delivery.transport import FrameRejected
@@ -26,7 +27,7 @@ from tokentide.settings.security import connection_options, warnings_for, withou
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
-SCHEMA = b"tokentide.event/1"
+SCHEMA = b"tokentide.event/%d" % SCHEMA_VERSION
 """Name and version of the contract the events in a record follow."""
 REQUEST_TIMEOUT_MS = 10_000
 """Wait for one answer of the broker before the connection is considered dead."""

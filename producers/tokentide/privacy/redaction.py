@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import cast
 
+from tokentide._contract import ENUMERATIONS, HEX_IDS, REQUIRED_TEXTS, UUIDS
 from tokentide.delivery.tally import Tally
 from tokentide.log import RareLog
 
@@ -22,24 +23,18 @@ _HEX = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{16})?\Z", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z", re.ASCII)
 _WORD = re.compile(r"[a-z0-9_]{1,32}\Z", re.ASCII)
 
-_REQUIRED = ("type", "service")
-_REQUIRED_OF = {
-    "request": ("operation", "provider", "request_model"),
-    "evaluation": ("name",),
-    "feedback": ("name",),
-    "change": ("subject",),
-}
-"""Texts by type of event; without one the pipeline would refuse the event, tokens and all."""
 _SHAPES = {
-    **dict.fromkeys(("event_id", "target_event_id"), _UUID),
-    **dict.fromkeys(("trace_id", "span_id", "parent_span_id"), _HEX),
-    **dict.fromkeys(("status", "usage_source", "processing", "kind", "evaluator"), _WORD),
+    **dict.fromkeys(UUIDS, _UUID),
+    **dict.fromkeys(HEX_IDS, _HEX),
+    **dict.fromkeys(ENUMERATIONS, _WORD),
     **dict.fromkeys(("error_type", "sdk_name"), _WORD),
     # The provider wrote these, and the price or the target of a verdict depends on them.
     **dict.fromkeys(
         ("response_model", "response_id", "service_tier", "speed", "inference_geo"), _IDENTIFIER
     ),
 }
+
+_ALWAYS_KEPT = ("type", "service")
 
 _is_inside: ContextVar[bool] = ContextVar("tokentide_redacting", default=False)
 
@@ -89,7 +84,7 @@ class Redactor:
 def without_texts(event: Event) -> Event:
     """Returns the event without its optional texts."""
     kind = event.get("type")
-    required = _REQUIRED_OF.get(kind, ()) if type(kind) is str else ()
+    required = REQUIRED_TEXTS.get(kind, ()) if type(kind) is str else ()
     kept: Event = {}
     for name, value in event.copy().items():
         if type(name) is not str:
@@ -103,7 +98,7 @@ def without_texts(event: Event) -> Event:
         elif name == "finish_reasons" and type(value) is list:
             kept[name] = [word for word in value if type(word) is str and _WORD.match(word)]
         elif type(value) is str and (
-            name in _REQUIRED or name in required or _has_shape(name, value)
+            name in _ALWAYS_KEPT or name in required or _has_shape(name, value)
         ):
             kept[name] = value
     return kept

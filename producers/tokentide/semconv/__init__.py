@@ -14,6 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from tokentide._contract import (
+    MAX_COUNT,
+    MAX_DURATION_MS,
+    MAX_EPOCH_US,
+    MAX_IDENTIFIER,
+    MAX_SMALL_COUNT,
+)
 from tokentide.failures import error_type_of, error_type_of_class
 from tokentide.semconv.names import (
     CALL,
@@ -33,10 +40,6 @@ from tokentide.semconv.names import (
     provider_name,
 )
 from tokentide.usage.reading import finish_fields, label, usage_fields
-
-MAX_COUNT = 1 << 40
-MAX_DURATION_MS = 7 * 24 * 3600 * 1000.0
-MAX_EPOCH_US = 4_102_444_800_000_000
 
 _MAX_CHOICES = 16
 """Choices whose finish reason is looked for under a name of its own."""
@@ -254,9 +257,9 @@ def _milliseconds(value: object, scale: float = 1.0) -> float | None:
 
 _READERS: dict[str, Callable[[object], object]] = {
     "text": label,
-    "identifier": lambda value: label(value, 256),
+    "identifier": lambda value: label(value, MAX_IDENTIFIER),
     "count": _count,
-    "small_count": lambda value: _bounded(value, 0, 1_000_000),
+    "small_count": lambda value: _bounded(value, 0, MAX_SMALL_COUNT),
     "port": lambda value: _bounded(value, 0, 65_535),
     "http_status": lambda value: _bounded(value, 100, 599),
     "number": _number,
@@ -301,7 +304,7 @@ def _parameters(attributes: Attributes) -> dict[str, object]:
     if type(given) is not dict:
         return {}
     read = {
-        "request_model": label(given.get("model"), 256),
+        "request_model": label(given.get("model"), MAX_IDENTIFIER),
         "max_tokens": _count(given.get("max_completion_tokens", given.get("max_tokens"))),
         "temperature": _number(given.get("temperature")),
         "stream": given.get("stream") if type(given.get("stream")) is bool else None,
@@ -312,8 +315,8 @@ def _parameters(attributes: Attributes) -> dict[str, object]:
 
 def _name_models(event: dict[str, object], attributes: Attributes) -> None:
     """Fills the model names from OpenInference's one name, which is the best it knew at the end."""
-    known = label(attributes.get("llm.model_name"), 256) or label(
-        attributes.get("embedding.model_name"), 256
+    known = label(attributes.get("llm.model_name"), MAX_IDENTIFIER) or label(
+        attributes.get("embedding.model_name"), MAX_IDENTIFIER
     )
     if known and event.get("request_model"):
         event.setdefault("response_model", known)

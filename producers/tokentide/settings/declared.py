@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+from tokentide._contract import CONTENT_TOPIC, EVENTS_TOPIC
 from tokentide.settings.values import (
     addresses,
     choice,
@@ -34,7 +35,7 @@ class DeclaredSettings:
         "Kafka brokers to start from, `host:port`, separated by commas",
     )
     topic: str = text(
-        "TOKENTIDE_EVENTS_TOPIC", "tokentide.events.v1", "topic the frames go to", max_length=249
+        "TOKENTIDE_EVENTS_TOPIC", EVENTS_TOPIC, "topic the frames go to", max_length=249
     )
     service: str = text(
         "TOKENTIDE_SERVICE",
@@ -158,7 +159,7 @@ class DeclaredSettings:
     )
     content_topic: str = text(
         "TOKENTIDE_CONTENT_TOPIC",
-        "tokentide.content.v1",
+        CONTENT_TOPIC,
         "topic prompts and responses go to",
         max_length=249,
     )

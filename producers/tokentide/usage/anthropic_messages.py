@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, cast
 
+from tokentide._contract import MAX_IDENTIFIER, MAX_LABEL
 from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import error_fields, read_common_request
 from tokentide.usage.reading import (
@@ -43,11 +44,11 @@ _LIFETIMES = (
     ("ephemeral_1h_input_tokens", "cache_write_1h_tokens"),
 )
 _DETAILS = (("thinking_tokens", "reasoning_tokens"),)
-_IDENTITY = (("model", "response_model", 256), ("id", "response_id", 256))
+_IDENTITY = (("model", "response_model", MAX_IDENTIFIER), ("id", "response_id", MAX_IDENTIFIER))
 _SERVED = (
-    ("service_tier", "service_tier", 128),
-    ("speed", "speed", 128),
-    ("inference_geo", "inference_geo", 128),
+    ("service_tier", "service_tier", MAX_LABEL),
+    ("speed", "speed", MAX_LABEL),
+    ("inference_geo", "inference_geo", MAX_LABEL),
 )
 
 
@@ -113,7 +114,7 @@ def _iterations(entries: object) -> Iterations:
         elif kind == "advisor_message":
             _add(advisor, inclusive(read_counts(entry)))
         elif kind == "fallback_message":
-            served_by = label(read(entry, "model"), 256)
+            served_by = label(read(entry, "model"), MAX_IDENTIFIER)
     return Iterations(compaction, advisor, served_by)
 
 

@@ -7,6 +7,7 @@ headers have.
 
 from __future__ import annotations
 
+from tokentide._contract import MAX_IDENTIFIER
 from tokentide.usage import anthropic_messages, bedrock_converse
 from tokentide.usage.flavour import flavour
 from tokentide.usage.reading import (
@@ -47,7 +48,7 @@ def _by_format(get: Get, body: object) -> Fields:
         return flavour("openai_chat").read_response(body)
     fields = usage_fields(_counts(get))
     fields.update(finish_fields(_reasons(get)))
-    identifier = label(get("id"), 256) or label(get("generation_id"), 256)
+    identifier = label(get("id"), MAX_IDENTIFIER) or label(get("generation_id"), MAX_IDENTIFIER)
     fields.update(kept({"response_id": identifier}))
     if get("embedding") is not None or get("embeddings") is not None:
         fields["operation"] = "embeddings"

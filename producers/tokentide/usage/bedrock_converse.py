@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tokentide._contract import MAX_IDENTIFIER
 from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import read_common_request
 from tokentide.usage.reading import (
@@ -72,7 +73,7 @@ def read_envelope(response: object) -> Fields:
     """Returns what boto3 says of the exchange itself: the request id and its own retries."""
     get = getter(read(response, "ResponseMetadata"))
     retries = small_count(get("RetryAttempts"))
-    return kept({"response_id": label(get("RequestId"), 256), "retry_count": retries})
+    return kept({"response_id": label(get("RequestId"), MAX_IDENTIFIER), "retry_count": retries})
 
 
 def _served(get: Get) -> Fields:
@@ -159,8 +160,8 @@ def model_name(identifier: object) -> str | None:
         for part in _NAMED_IN_ARN:
             before, found, model = name.partition(part)
             if found and before[-1:] in ":/":
-                return model[:256] or None
-    return name[:256] if name else None
+                return model[:MAX_IDENTIFIER] or None
+    return name[:MAX_IDENTIFIER] if name else None
 
 
 def read_identifiers(get: Get) -> Fields:

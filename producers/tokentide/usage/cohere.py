@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tokentide._contract import MAX_IDENTIFIER
 from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import limit_asked, read_common_request
 from tokentide.usage.reading import (
@@ -80,7 +81,9 @@ def read_response(response: object) -> Fields:
     """Returns the event fields of an answer of any of these APIs; none of them names its model."""
     get = getter(response)
     usage = get("usage")
-    identifier = next((i for n in ("id", "response_id") if (i := label(get(n), 256))), None)
+    identifier = next(
+        (i for n in ("id", "response_id") if (i := label(get(n), MAX_IDENTIFIER))), None
+    )
     fields = kept({"response_id": identifier, "operation": _operation(get)})
     fields.update(read_usage(get("meta") if usage is None else usage))
     reason = get("finish_reason")
@@ -113,7 +116,7 @@ class CohereStream:
             if kind == "tool-call-start":
                 self._calls += 1
             elif kind == "message-start":
-                self._fields = kept({"response_id": label(read(chunk, "id"), 256)})
+                self._fields = kept({"response_id": label(read(chunk, "id"), MAX_IDENTIFIER)})
             elif kind == "message-end":
                 delta = read(chunk, "delta")
                 self._end = read_usage(read(delta, "usage"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tokentide._contract import MAX_IDENTIFIER
 from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import read_common_request
 from tokentide.usage.reading import (
@@ -96,8 +97,8 @@ def _identity(get: Get, usage: object) -> Fields:
         tier = label(read(http, "headers", _TIER_HEADER))
     return kept(
         {
-            "response_model": label(either(get, "modelVersion", "model_version"), 256),
-            "response_id": label(either(get, "responseId", "response_id"), 256),
+            "response_model": label(either(get, "modelVersion", "model_version"), MAX_IDENTIFIER),
+            "response_id": label(either(get, "responseId", "response_id"), MAX_IDENTIFIER),
             "service_tier": None if tier in _UNSPECIFIED else tier,
         }
     )
@@ -232,7 +233,7 @@ def read_request(arguments: Mapping[str, object]) -> Fields:
     get = getter(arguments)
     config = getter(get("config"))
     thinking = getter(either(config, "thinkingConfig", "thinking_config"))
-    model = label(get("model"), 256)
+    model = label(get("model"), MAX_IDENTIFIER)
     fields = read_common_request(config)
     fields.update(
         kept(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tokentide._contract import MAX_IDENTIFIER
 from tokentide.usage import openai_chat
 from tokentide.usage.flavour import Flavour, StreamReading
 from tokentide.usage.openai_parts import (
@@ -79,7 +80,9 @@ def _pages(get: Get) -> Fields:
     )
     units = kept({"pages": processed, "annotated_pages": processed if is_annotated else None})
     fields = usage_fields({"other_units": units})
-    return fields | kept({"operation": "ocr", "response_model": label(get("model"), 256)})
+    return fields | kept(
+        {"operation": "ocr", "response_model": label(get("model"), MAX_IDENTIFIER)}
+    )
 
 
 def _is_embedding(get: Get) -> bool:
@@ -98,10 +101,15 @@ def read_response(response: object) -> Fields:
         entries = items(get("outputs"))
         calls = (label(read(entry, "type")) for entry in entries)
         fields["tool_calls_count"] = sum(kind == "function.call" for kind in calls)
-        models = (label(read(entry, "model"), 256) for entry in entries)
+        models = (label(read(entry, "model"), MAX_IDENTIFIER) for entry in entries)
         model = next((name for name in models if name), None)
         fields.update(
-            kept({"conversation_id": label(get("conversation_id"), 256), "response_model": model})
+            kept(
+                {
+                    "conversation_id": label(get("conversation_id"), MAX_IDENTIFIER),
+                    "response_model": model,
+                }
+            )
         )
     elif label(get("text")) is not None:
         fields["operation"] = "transcription"
@@ -129,14 +137,14 @@ class ConversationStream:
         kind = data["type"] if type(data) is dict else data.type
         if kind == "message.output.delta":
             if "response_model" not in self._fields:
-                self._fields["response_model"] = label(read(data, "model"), 256)
+                self._fields["response_model"] = label(read(data, "model"), MAX_IDENTIFIER)
         elif kind == "function.call.delta":
             call = label(read(data, "tool_call_id"))
             if call != self._call:
                 self._call = call
                 self._calls += 1
         elif kind == "conversation.response.started":
-            self._fields["conversation_id"] = label(read(data, "conversation_id"), 256)
+            self._fields["conversation_id"] = label(read(data, "conversation_id"), MAX_IDENTIFIER)
         elif kind == "conversation.response.done":
             self._end = usage_fields(read_usage(read(data, "usage")))
         elif kind == "conversation.response.error":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from tokentide._contract import MAX_IDENTIFIER, MAX_LABEL
 from tokentide.failures import error_type_of
 from tokentide.usage.reading import (
     MAX_REASONS,
@@ -23,10 +24,10 @@ UsageReader = Callable[[object], Fields]
 """Returns counts under the event's names (None: not reported) from a provider's usage object."""
 
 _HIGHEST_TEMPERATURE = 100.0
-_ASKED_BESIDE = (("service_tier", "service_tier_requested", 128),)
+_ASKED_BESIDE = (("service_tier", "service_tier_requested", MAX_LABEL),)
 # The other lifetime, 30 minutes, is the ordinary one.
 _LIFETIMES = (("ttl_12h_tokens", "cache_write_long_tokens"),)
-_ASKED = (("model", "request_model", 256), *_ASKED_BESIDE)
+_ASKED = (("model", "request_model", MAX_IDENTIFIER), *_ASKED_BESIDE)
 
 
 def take_input_details(counts: Fields, details: object, names: Iterable[tuple[str, str]]) -> None:
@@ -48,11 +49,11 @@ def usage_of(get: Get) -> object:
 
 
 _IDENTITY = (
-    ("model", "response_model", 256),
-    ("id", "response_id", 256),
-    ("system_fingerprint", "system_fingerprint", 128),
-    ("service_tier", "service_tier", 128),
-    ("provider", "upstream_provider", 128),  # OpenRouter names the one it chose
+    ("model", "response_model", MAX_IDENTIFIER),
+    ("id", "response_id", MAX_IDENTIFIER),
+    ("system_fingerprint", "system_fingerprint", MAX_LABEL),
+    ("service_tier", "service_tier", MAX_LABEL),
+    ("provider", "upstream_provider", MAX_LABEL),  # OpenRouter names the one it chose
 )
 
 

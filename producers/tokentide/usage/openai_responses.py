@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tokentide._contract import MAX_IDENTIFIER, MAX_LABEL
 from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import (
     error_fields,
@@ -126,9 +127,9 @@ class _Output:
         return fields
 
 
-_PREVIOUS = (("previous_response_id", "previous_response_id", 256),)
-_CONVERSATION = (("id", "conversation_id", 256),)
-_REASONING = (("effort", "reasoning_level", 128),)
+_PREVIOUS = (("previous_response_id", "previous_response_id", MAX_IDENTIFIER),)
+_CONVERSATION = (("id", "conversation_id", MAX_IDENTIFIER),)
+_REASONING = (("effort", "reasoning_level", MAX_LABEL),)
 
 
 def read_response(response: object) -> Fields:
@@ -200,7 +201,9 @@ def read_request(arguments: Mapping[str, object]) -> Fields:
     take_labels(fields, getter(get("reasoning")), _REASONING)
     conversation = get("conversation")
     if conversation is not None:
-        name = label(conversation, 256) or label(read(conversation, "id"), 256)
+        name = label(conversation, MAX_IDENTIFIER) or label(
+            read(conversation, "id"), MAX_IDENTIFIER
+        )
         fields.update(kept({"conversation_id": name}))
     return fields
 

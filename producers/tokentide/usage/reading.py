@@ -13,14 +13,9 @@ from itertools import islice
 from types import MappingProxyType
 from typing import cast
 
+from tokentide._contract import DETAILS_OF_TOTALS, MAX_AMOUNT, MAX_COUNT, MAX_LABEL, MAX_SMALL_COUNT
 from tokentide.finish import normalise, status_from
 
-MAX_COUNT = 1 << 40
-"""Largest token count of the event contract; a larger one is treated as not reported."""
-MAX_SMALL_COUNT = 1_000_000
-"""Largest count of choices, tool calls or searches."""
-MAX_AMOUNT = 1e12
-"""Largest amount of a unit that is not a token."""
 MAX_ITEMS = 1024
 """Most elements of one list of a response that are looked at."""
 MAX_REASONS = 64
@@ -32,17 +27,6 @@ NOTHING_READ: Mapping[str, object] = MappingProxyType({"usage_source": "missing"
 """What is said of a response that could not be read."""
 Get = Callable[[str], object]
 """Returns the value under a name, None when there is none or reading it raises."""
-
-_SEVERAL_IN_ONE = (
-    (("cache_read_tokens", "cache_write_tokens"), "input_tokens"),
-    (("cache_write_1h_tokens", "cache_write_long_tokens"), "cache_write_tokens"),
-    (("input_audio_tokens", "input_image_tokens", "input_video_tokens"), "input_tokens"),
-    (("cache_read_audio_tokens",), "cache_read_tokens"),
-    (("cache_read_audio_tokens",), "input_audio_tokens"),
-    (("reasoning_tokens",), "output_tokens"),
-    (("output_audio_tokens", "output_image_tokens"), "output_tokens"),
-)
-"""(details that share a total, the total), totals before what is part of them."""
 
 
 def getter(holder: object) -> Get:
@@ -123,10 +107,11 @@ def amount(value: object) -> int | float | None:
     return None
 
 
-def label(value: object, limit: int = 128) -> str | None:
+def label(value: object, limit: int = MAX_LABEL) -> str | None:
     """Returns a text cut to `limit` characters, None when it is empty or no text.
 
-    Members of string enumerations count as their text. Pass 256 for models and identifiers.
+    Members of string enumerations count as their text. Pass `MAX_IDENTIFIER` for models
+    and identifiers.
     """
     if type(value) is str:
         return value[:limit] or None
@@ -233,7 +218,7 @@ def _is_consistent(counts: Mapping[str, int]) -> bool:
 
 
 def _cut(fields: Fields) -> None:
-    for details, whole_name in _SEVERAL_IN_ONE:
+    for details, whole_name in DETAILS_OF_TOTALS:
         room = cast("int | None", fields.get(whole_name))
         for name in details:
             part = cast("int | None", fields.get(name))
@@ -254,7 +239,7 @@ def finish_fields(reasons: Iterable[object]) -> Fields:
             what is no text counts as not reported.
     """
     if type(reasons) is list and len(reasons) == 1 and type(reasons[0]) is str:
-        words: tuple[str, ...] = (reasons[0][:128],)  # nearly every call has one choice
+        words: tuple[str, ...] = (reasons[0][:MAX_LABEL],)  # nearly every call has one choice
     else:
         words = tuple(word for value in islice(reasons, MAX_REASONS) if (word := label(value)))
     found, status = _normalised(words)

@@ -15,15 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tokentide.delivery.counters import Counters
-from tokentide.delivery.encoding import LEFT_OUT_TAG, Encoder
-from tokentide.delivery.fields import (
+from tokentide._contract import (
     MAX_FINISH_REASONS,
     MAX_TAG_KEY,
     MAX_TAG_VALUE,
     MAX_TAGS,
     TEXT_LIMITS,
 )
+from tokentide.delivery.counters import Counters
+from tokentide.delivery.encoding import LEFT_OUT_TAG, Encoder
 from tokentide.ids import EventIds
 from tokentide.usage import USAGE_FIELDS
 from tokentide_schemas import EVENT_ADAPTER, EVENT_MODELS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from tokentide.delivery.fields import TEXT_LIMITS
+from tokentide._contract import TEXT_LIMITS
 from tokentide_schemas import EVENT_MODELS
 
 _REQUIRED: dict[str, dict[str, Any]] = {

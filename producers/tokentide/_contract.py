@@ -1,0 +1,150 @@
+"""The event contract, as far as the producer must know it: names, limits, rules between counts.
+
+Generated from the event models by `python -m tokentide_schemas.sdk_contract`; do not edit.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+"""Version of the contract."""
+
+EVENTS_TOPIC = "tokentide.events.v1"
+
+CONTENT_TOPIC = "tokentide.content.v1"
+
+TEXT_LIMITS: dict[str, int] = {
+    "service": 128,
+    "environment": 128,
+    "tenant": 128,
+    "team": 128,
+    "feature": 128,
+    "user_hash": 128,
+    "sdk_name": 128,
+    "sdk_version": 128,
+    "host": 256,
+    "operation": 128,
+    "provider": 128,
+    "upstream_provider": 128,
+    "server_address": 256,
+    "region": 128,
+    "request_model": 256,
+    "response_model": 256,
+    "response_id": 256,
+    "system_fingerprint": 128,
+    "previous_response_id": 256,
+    "conversation_id": 256,
+    "agent_id": 256,
+    "agent_name": 128,
+    "workflow_name": 128,
+    "prompt_name": 128,
+    "prompt_version": 128,
+    "tool_call_id": 256,
+    "tool_name": 128,
+    "tool_type": 128,
+    "reasoning_level": 128,
+    "usage_raw": 2048,
+    "service_tier_requested": 128,
+    "service_tier": 128,
+    "speed": 128,
+    "inference_geo": 128,
+    "error_type": 128,
+    "error_code": 128,
+    "name": 128,
+    "label": 128,
+    "explanation": 2048,
+    "comment": 2048,
+    "subject": 128,
+    "from_version": 256,
+    "to_version": 256,
+    "description": 2048,
+    "actor": 128,
+    "producer_id": 128,
+    "last_error": 2048,
+}
+"""Longest text of each text field, in characters."""
+
+MAX_LABEL = 128
+"""Longest name or label, in characters."""
+
+MAX_IDENTIFIER = 256
+
+MAX_TAGS = 32
+"""Tags of one event."""
+
+MAX_TAG_KEY = 64
+
+MAX_TAG_VALUE = 256
+
+MAX_FINISH_REASONS = 128
+
+MAX_COUNT = 1099511627776
+"""Largest count of tokens or chunks."""
+
+MAX_SMALL_COUNT = 1000000
+"""Largest count of choices, retries, tool calls or searches."""
+
+MAX_AMOUNT = 1000000000000.0
+"""Largest amount of a unit that is not a token."""
+
+MAX_DURATION_MS = 604800000.0
+
+MAX_EPOCH_US = 4102444800000000
+
+USAGE_FIELDS: tuple[str, ...] = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_long_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "input_image_tokens",
+    "input_video_tokens",
+    "output_audio_tokens",
+    "output_image_tokens",
+    "cache_read_audio_tokens",
+    "web_searches",
+    "other_units",
+)
+"""Fields that say what a call consumed."""
+
+DETAILS_OF_TOTALS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("cache_read_tokens", "cache_write_tokens"), "input_tokens"),
+    (("cache_write_1h_tokens", "cache_write_long_tokens"), "cache_write_tokens"),
+    (("input_audio_tokens", "input_image_tokens", "input_video_tokens"), "input_tokens"),
+    (("cache_read_audio_tokens",), "cache_read_tokens"),
+    (("cache_read_audio_tokens",), "input_audio_tokens"),
+    (("reasoning_tokens",), "output_tokens"),
+    (("output_audio_tokens", "output_image_tokens"), "output_tokens"),
+)
+"""(details that share a total, the total), totals before what is part of them."""
+
+REQUIRED_TEXTS: dict[str, tuple[str, ...]] = {
+    "request": ("service", "operation", "provider", "request_model"),
+    "evaluation": ("service", "name"),
+    "feedback": ("service", "name"),
+    "change": ("service", "subject"),
+    "stats": ("service",),
+}
+"""Texts by type of event without which the pipeline refuses it."""
+
+ENUMERATIONS: tuple[str, ...] = (
+    "status",
+    "usage_source",
+    "processing",
+    "evaluator",
+    "kind",
+)
+"""Fields whose texts are words of a list."""
+
+UUIDS: tuple[str, ...] = (
+    "event_id",
+    "target_event_id",
+)
+
+HEX_IDS: tuple[str, ...] = (
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+)

@@ -1,0 +1,216 @@
+"""What the producer SDK must know of the contract, as a module of its own without any model.
+
+The SDK may import neither pydantic nor this package, so it carries a generated copy. In a checkout
+`python -m tokentide_schemas.sdk_contract` writes it; with `--check` it fails when the file is not
+what the models say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+from annotated_types import Le, MaxLen
+from pydantic import BaseModel, StringConstraints, TypeAdapter
+from pydantic.fields import FieldInfo
+
+from tokentide_schemas import fields as kinds
+from tokentide_schemas.events import (
+    DISJOINT,
+    EVENT_MODELS,
+    SCHEMA_VERSION,
+    SUBSETS,
+    USAGE_FIELDS,
+    BaseEvent,
+)
+from tokentide_schemas.topics import CONTENT, EVENTS
+
+SDK_FILE: Final = Path(__file__).parents[2] / "producers" / "tokentide" / "_contract.py"
+
+_HEAD: Final = '''\
+"""The event contract, as far as the producer must know it: names, limits, rules between counts.
+
+Generated from the event models by `python -m tokentide_schemas.sdk_contract`; do not edit.
+"""
+
+from __future__ import annotations
+'''
+
+
+def text() -> str:
+    """Return the text of the SDK's module."""
+    fields = dict(_fields())
+    limits = {name: limit for name, field in fields.items() if (limit := _text_limit(field))}
+    sections = (
+        _constant("SCHEMA_VERSION", SCHEMA_VERSION, "Version of the contract."),
+        _constant("EVENTS_TOPIC", EVENTS.name),
+        _constant("CONTENT_TOPIC", CONTENT.name),
+        _mapping("TEXT_LIMITS", limits, "Longest text of each text field, in characters."),
+        _constant("MAX_LABEL", _max_length(kinds.Label), "Longest name or label, in characters."),
+        _constant("MAX_IDENTIFIER", _max_length(kinds.Identifier)),
+        _constant("MAX_TAGS", kinds.MAX_TAGS, "Tags of one event."),
+        _constant("MAX_TAG_KEY", _max_length(kinds.TagKey)),
+        _constant("MAX_TAG_VALUE", _max_length(kinds.TagValue)),
+        _constant("MAX_FINISH_REASONS", _max_length(kinds.FinishReasons)),
+        _constant("MAX_COUNT", kinds.MAX_COUNT, "Largest count of tokens or chunks."),
+        _constant(
+            "MAX_SMALL_COUNT",
+            _bound(kinds.SmallCount),
+            "Largest count of choices, retries, tool calls or searches.",
+        ),
+        _constant(
+            "MAX_AMOUNT", _bound(kinds.UnitAmount), "Largest amount of a unit that is not a token."
+        ),
+        _constant("MAX_DURATION_MS", kinds.MAX_DURATION_MS),
+        _constant("MAX_EPOCH_US", kinds.MAX_EPOCH_US),
+        _names("USAGE_FIELDS", USAGE_FIELDS, "Fields that say what a call consumed."),
+        _detail_groups(),
+        _required_texts(),
+        _names("ENUMERATIONS", _enumerations(fields), "Fields whose texts are words of a list."),
+        _names("UUIDS", _of_pattern(fields, kinds.UUID_PATTERN)),
+        _names("HEX_IDS", _of_pattern(fields, kinds.HEX32_PATTERN, kinds.HEX16_PATTERN)),
+    )
+    return "\n".join((_HEAD, *sections))
+
+
+def _fields() -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every field of every event type, the common ones first; a name may come twice."""
+    models: tuple[type[BaseModel], ...] = (BaseEvent, *EVENT_MODELS.values())
+    for model in models:
+        yield from ((name, info) for name, info in model.model_fields.items() if name != "type")
+
+
+def _constraints(annotation: object) -> Iterator[object]:
+    """Yield the constraints of an annotation, those of its union members among them."""
+    for metadata in getattr(annotation, "__metadata__", ()):
+        yield metadata
+        yield from getattr(metadata, "metadata", ())
+    for member in get_args(annotation):
+        yield from _constraints(member)
+
+
+def _rules_of(field: FieldInfo) -> list[object]:
+    return [*field.metadata, *_constraints(field.annotation)]
+
+
+def _text_limit(field: FieldInfo) -> int | None:
+    if str not in (field.annotation, *_members(field)):
+        return None
+    found = [
+        rule.max_length
+        for rule in _rules_of(field)
+        if isinstance(rule, StringConstraints | MaxLen) and rule.max_length is not None
+    ]
+    return found[0] if found else None
+
+
+def _members(field: FieldInfo) -> Iterator[object]:
+    for member in get_args(field.annotation):
+        yield get_args(member)[0] if hasattr(member, "__metadata__") else member
+
+
+def _of_pattern(fields: dict[str, FieldInfo], *patterns: str) -> list[str]:
+    return [
+        name
+        for name, field in fields.items()
+        if any(getattr(rule, "pattern", None) in patterns for rule in _rules_of(field))
+    ]
+
+
+def _enumerations(fields: dict[str, FieldInfo]) -> list[str]:
+    return [name for name, field in fields.items() if _is_enumeration(field.annotation)]
+
+
+def _is_enumeration(annotation: object) -> bool:
+    members = (annotation, *get_args(annotation))
+    return any(get_origin(member) is Literal for member in members)
+
+
+def _max_length(kind: Any) -> int:
+    schema = TypeAdapter(kind).json_schema()
+    return int(schema.get("maxLength") or schema["maxItems"])
+
+
+def _bound(kind: Any) -> int | float:
+    return next(rule.le for rule in _constraints(kind) if isinstance(rule, Le))  # type: ignore[return-value]
+
+
+def _detail_groups() -> str:
+    """Return the groups of details that share a total, in the order of the subset rules."""
+    groups: dict[tuple[tuple[str, ...], str], None] = {}
+    for detail, total in SUBSETS:
+        shared = (parts for parts, whole in DISJOINT if whole == total and detail in parts)
+        groups[next(shared, (detail,)), total] = None
+    lines = [f"    ({_tuple(parts)}, {_quoted(total)}),\n" for parts, total in groups]
+    return _documented(
+        f"DETAILS_OF_TOTALS: tuple[tuple[tuple[str, ...], str], ...] = (\n{''.join(lines)})\n",
+        "(details that share a total, the total), totals before what is part of them.",
+    )
+
+
+def _required_texts() -> str:
+    required = {
+        event_type: [
+            name
+            for name, field in model.model_fields.items()
+            if field.is_required() and field.annotation is str and _text_limit(field)
+        ]
+        for event_type, model in EVENT_MODELS.items()
+    }
+    lines = [f"    {_quoted(name)}: {_tuple(texts)},\n" for name, texts in required.items()]
+    return _documented(
+        f"REQUIRED_TEXTS: dict[str, tuple[str, ...]] = {{\n{''.join(lines)}}}\n",
+        "Texts by type of event without which the pipeline refuses it.",
+    )
+
+
+def _constant(name: str, value: object, doc: str = "") -> str:
+    shown = _quoted(value) if isinstance(value, str) else repr(value)
+    return _documented(f"{name} = {shown}\n", doc)
+
+
+def _names(name: str, values: Iterable[str], doc: str = "") -> str:
+    lines = "".join(f"    {_quoted(value)},\n" for value in values)
+    return _documented(f"{name}: tuple[str, ...] = (\n{lines})\n", doc)
+
+
+def _mapping(name: str, values: dict[str, int], doc: str) -> str:
+    lines = "".join(f"    {_quoted(key)}: {value},\n" for key, value in values.items())
+    return _documented(f"{name}: dict[str, int] = {{\n{lines}}}\n", doc)
+
+
+def _documented(code: str, doc: str) -> str:
+    return f'{code}"""{doc}"""\n' if doc else code
+
+
+def _tuple(values: Sequence[str]) -> str:
+    comma = "," if len(values) == 1 else ""
+    return f"({', '.join(map(_quoted, values))}{comma})"
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write or check the SDK's module; 0 when all is well, 1 when the check fails."""
+    parser = argparse.ArgumentParser(prog="python -m tokentide_schemas.sdk_contract")
+    parser.add_argument("--check", action="store_true", help="only compare, fail on a difference")
+    options = parser.parse_args(arguments)
+    if not options.check:
+        SDK_FILE.write_text(text(), encoding="utf-8")
+        return 0
+    if SDK_FILE.read_text(encoding="utf-8") == text():
+        return 0
+    sys.stderr.write(
+        f"{SDK_FILE} is not what the models say: run python -m tokentide_schemas.sdk_contract and"
+        " commit the result\n"
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
