@@ -25,7 +25,28 @@ SOURCES = {
 
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide_schemas",),
-    ("tokentide",),
+    # the SDK: what it knows, how it sends, what it keeps private, how it records
+    (
+        "tokentide._contract",
+        "tokentide._version",
+        "tokentide.decorating",
+        "tokentide.finish",
+        "tokentide.ids",
+        "tokentide.log",
+        "tokentide.overlap",
+        "tokentide.trace_context",
+    ),
+    ("tokentide.failures", "tokentide.recorded_functions", "tokentide.settings"),
+    ("tokentide.delivery", "tokentide.usage"),
+    ("tokentide.check", "tokentide.privacy", "tokentide.semconv", "tokentide.spool"),
+    ("tokentide.content", "tokentide.context"),
+    ("tokentide.gate", "tokentide.recorder"),
+    ("tokentide.engine",),
+    ("tokentide.producer",),
+    ("tokentide.telemetry",),
+    ("tokentide.bridges", "tokentide.testing"),
+    ("tokentide.instrument",),
+    ("tokentide.automatic", "tokentide.__main__"),
     ("tokentide_jobs.errors", "tokentide_jobs.backoff", "tokentide_jobs.core.tables"),
     # core: a room a stage, in the order in which an event passes them
     ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics"),
@@ -229,7 +250,9 @@ def test_packages_hold_no_logic_in_their_init() -> None:
 
 
 SAME_IDEA = {
+    "cohere.py": "Cohere's API, its client recorded and its answers read",
     "explain.py": "how a cost came about, computed and shown",
+    "litellm.py": "litellm's callback, registered and answered",
     "reprice.py": "repricing, done and asked for",
     "stack.py": "the embedded stack, run and asked for",
     "summary.py": "spend and latency, read and shown",

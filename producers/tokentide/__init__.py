@@ -14,19 +14,13 @@ records every call of the provider clients that the service uses. By hand:
 Importing this package imports the standard library and orjson only.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from tokentide._version import __version__
+from tokentide.automatic import instrument, instrument_client, uninstrument
 from tokentide.context import context
 from tokentide.delivery.counters import ProducerStats
 from tokentide.recorder import Recorder, current_request
 from tokentide.settings import Settings, SettingsError
 from tokentide.telemetry import Telemetry
-
-if TYPE_CHECKING:
-    from tokentide.instrument.api import instrument, instrument_client, uninstrument
 
 __all__ = [
     "ProducerStats",
@@ -41,13 +35,3 @@ __all__ = [
     "instrument_client",
     "uninstrument",
 ]
-
-
-def __getattr__(name: str) -> object:
-    """Loads instrumentation when it is first asked for."""
-    if name in ("instrument", "instrument_client", "uninstrument"):
-        from tokentide.instrument import api
-
-        # The package `tokentide.instrument`, which is bound to the same name, can be called too.
-        return globals().setdefault(name, getattr(api, name))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -329,7 +329,7 @@ class Engine:
             )
         backlog = None
         if self.settings.spool_dir:
-            from tokentide.spool.backlog import make_backlog
+            from tokentide.spool.spooled_backlog import make_backlog
 
             backlog = make_backlog(self.settings, self.producer_id, self._counters, self._log)
         return Worker(

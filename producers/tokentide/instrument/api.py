@@ -1,4 +1,4 @@
-"""Switching instrumentation on and off: the three functions a host calls.
+"""Switching instrumentation on and off, for the process or for one client object.
 
 No network, no name resolution, no broker: patching is all that happens here, and the background
 thread starts with the first event. A bad setting raises here, at the start of the service, and
@@ -10,13 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 from tokentide.instrument.patching import ImportWatch, Patches
 from tokentide.log import logger
 from tokentide.telemetry import Telemetry
-
-Client = TypeVar("Client")
 
 CLIENTS: tuple[str, ...] = (
     "openai",
@@ -75,21 +73,8 @@ _state = _State()
 _lock = threading.Lock()
 
 
-def instrument(*, telemetry: Telemetry | None = None) -> Telemetry:
-    """Records every call of the provider clients this process uses, one event per call.
-
-    Clients that are imported already are patched now, the others right after their import. Calling
-    it again changes nothing.
-
-    Args:
-        telemetry: Where events go; one configured by the environment alone when absent.
-
-    Returns:
-        The producer in use, for `feedback`, `evaluation`, `flush` and `stats`.
-
-    Raises:
-        SettingsError: A setting of the environment cannot be used.
-    """
+def instrument(telemetry: Telemetry | None) -> Telemetry:
+    """Do what `tokentide.instrument` says."""
     with _lock:
         if _state.telemetry is not None:
             if telemetry not in (None, _state.telemetry):
@@ -107,26 +92,15 @@ def instrument(*, telemetry: Telemetry | None = None) -> Telemetry:
 
 
 def uninstrument() -> None:
-    """Undoes `instrument`; streams that run are still recorded to their end."""
+    """Do what `tokentide.uninstrument` says."""
     with _lock:
         _state.imports.stop()
         _state.patches.undo()
         _state.telemetry = None
 
 
-def instrument_client(client: Client, *, telemetry: Telemetry | None = None) -> Client:
-    """Records the calls of one client object only, and of the copies it makes of itself.
-
-    Args:
-        client: A client of openai, anthropic, google-genai, boto3, mistralai or cohere.
-        telemetry: Where events go; the producer of `instrument` when absent.
-
-    Returns:
-        The same object.
-
-    Raises:
-        TypeError: The object is of no client that is known here.
-    """
+def instrument_client(client: object, telemetry: Telemetry | None) -> None:
+    """Do what `tokentide.instrument_client` says."""
     packages = [base.__module__.partition(".")[0] for base in type(client).__mro__]
     name = next((CLIENTS_BY_PACKAGE[p] for p in packages if p in CLIENTS_BY_PACKAGE), None)
     if name is None:
@@ -141,7 +115,6 @@ def instrument_client(client: Client, *, telemetry: Telemetry | None = None) -> 
             for module, action in known.following(_state.single_patches).items():
                 _state.single_imports.when_imported(module, action)
             known.one(client, chosen, _state.single_patches)
-    return client
 
 
 def _default() -> Telemetry:

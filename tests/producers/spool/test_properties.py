@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tokentide.delivery.counters import Counters
 from tokentide.delivery.framing import Frame
 from tokentide.log import RareLog
-from tokentide.spool.backlog import SpooledBacklog
 from tokentide.spool.directory import Spool
+from tokentide.spool.spooled_backlog import SpooledBacklog
 
 STEPS = st.lists(
     st.one_of(

@@ -14,10 +14,10 @@ import pytest
 
 import tokentide.usage
 from tests.golden.cases import load_cases
+from tokentide._contract import MAX_COUNT
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour, for_provider
 from tokentide.usage.openai_responses import read_fetched
 from tokentide.usage.reading import (
-    MAX_COUNT,
     amount,
     count,
     finish_fields,

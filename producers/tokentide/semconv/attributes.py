@@ -1,0 +1,95 @@
+"""Single attributes of a span or its resource, read under every name the table knows.
+
+Invariant: what is no value of the contract is not reported; nothing raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from tokentide._contract import MAX_COUNT, MAX_DURATION_MS, MAX_IDENTIFIER, MAX_SMALL_COUNT
+from tokentide.semconv.names import CALL, PROVIDER, USAGE, provider_name
+from tokentide.semconv.span import Attributes
+from tokentide.usage.reading import label
+
+
+def whole_count(value: object) -> int | None:
+    """Return a count in the contract's range, None for anything else; whole floats are counts."""
+    number = int(value) if type(value) is float and value.is_integer() else value
+    return number if type(number) is int and 0 <= number <= MAX_COUNT else None
+
+
+def bounded(value: object, low: int, high: int) -> int | None:
+    """Return a whole number between two bounds, both included, None for anything else."""
+    number = whole_count(value)
+    return number if number is not None and low <= number <= high else None
+
+
+def finite_number(value: object, high: float = 100.0) -> float | None:
+    """Return a number from 0 to `high`, None for anything else."""
+    is_number = type(value) is float or type(value) is int
+    return float(cast("float", value)) if is_number and 0 <= cast("float", value) <= high else None
+
+
+def _milliseconds(value: object, scale: float = 1.0) -> float | None:
+    number = finite_number(value, MAX_DURATION_MS)
+    return None if number is None else number * scale
+
+
+_READERS: dict[str, Callable[[object], object]] = {
+    "text": label,
+    "identifier": lambda value: label(value, MAX_IDENTIFIER),
+    "count": whole_count,
+    "small_count": lambda value: bounded(value, 0, MAX_SMALL_COUNT),
+    "port": lambda value: bounded(value, 0, 65_535),
+    "http_status": lambda value: bounded(value, 100, 599),
+    "number": finite_number,
+    "flag": lambda value: value if type(value) is bool else None,
+    "seconds": lambda value: _milliseconds(value, 1000.0),
+    "milliseconds": _milliseconds,
+}
+
+
+def _by_attribute() -> dict[str, tuple[str, int, Callable[[object], object]]]:
+    """Returns field, rank among the field's sources (the lowest is best) and reader."""
+    table: dict[str, tuple[str, int, Callable[[object], object]]] = {}
+    ranks: dict[str, int] = {}
+    for names in (*USAGE, *CALL):
+        for source in names.sources:
+            rank = ranks[names.field] = ranks.get(names.field, -1) + 1
+            table[source.attribute] = (names.field, rank, _READERS[names.kind])
+    return table
+
+
+BY_ATTRIBUTE = _by_attribute()
+"""What each attribute fills: field, rank, reader."""
+_LAST = 1 << 30
+COUNT_FIELDS = tuple(names.field for names in USAGE)
+"""Fields that hold token counts."""
+
+
+def provider_of(attributes: Attributes) -> str | None:
+    """Return the conventions' name of the provider that a span names, None when it names none."""
+    for source in PROVIDER:
+        if name := label(attributes.get(source.attribute)):
+            return provider_name(name)
+    return None
+
+
+def table_fields(attributes: Attributes) -> dict[str, object]:
+    """Returns the fields that single attributes fill; of several for one field the best counts."""
+    found: dict[str, object] = {}
+    ranks: dict[str, int] = {}
+    for name, value in attributes.items():
+        entry = BY_ATTRIBUTE.get(name)
+        if entry is None:
+            continue
+        field_name, rank, read = entry
+        if ranks.get(field_name, _LAST) <= rank:
+            continue
+        known = read(value)
+        if known is not None:
+            found[field_name] = known
+            ranks[field_name] = rank
+    return found

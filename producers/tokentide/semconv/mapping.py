@@ -1,0 +1,232 @@
+"""From a finished OpenTelemetry span to one event, or to nothing when it is no call of a model.
+
+Pure: the same span always gives the same event under the same `event_id`, wherever it is mapped, in
+the service or in the pipeline. Agents, workflows, tools and servers are no calls: what they sum up
+is counted where it was spent. Prompts, responses and user ids are never looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import cast
+
+from tokentide._contract import (
+    MAX_COUNT,
+    MAX_DURATION_MS,
+    MAX_EPOCH_US,
+    MAX_IDENTIFIER,
+)
+from tokentide.semconv.attributes import (
+    BY_ATTRIBUTE,
+    COUNT_FIELDS,
+    finite_number,
+    provider_of,
+    table_fields,
+    whole_count,
+)
+from tokentide.semconv.names import (
+    EXCLUSIVE_INPUT,
+    FINISH_REASONS,
+    GENAI,
+    OPENINFERENCE,
+    OPENINFERENCE_OPERATIONS,
+    OPENLLMETRY,
+    OPERATIONS,
+    PARENT_KINDS,
+    TOTAL_TOKENS,
+    V136,
+    V141,
+)
+from tokentide.semconv.span import Attributes, SpanData
+from tokentide.semconv.span_failure import failure_of
+from tokentide.usage.reading import finish_fields, label, usage_fields
+
+_MAX_CHOICES = 16
+"""Choices whose finish reason is looked for under a name of its own."""
+_MAX_PARAMETERS = 65_536
+"""Longest `llm.invocation_parameters` that is parsed."""
+
+
+def operation_of(span: SpanData) -> str | None:
+    """Returns the operation of a span that is a call of a model, None for every other span."""
+    attributes = span.attributes
+    if span.kind in ("server", "producer", "consumer"):
+        return None  # a gateway or a model server: its client's span is the call
+    if label(attributes.get("traceloop.span.kind")) in PARENT_KINDS:
+        return None
+    kind = attributes.get("openinference.span.kind")
+    if type(kind) is str:
+        return OPENINFERENCE_OPERATIONS.get(kind.upper())
+    for name in ("gen_ai.operation.name", "llm.request.type"):
+        stated = attributes.get(name)
+        if type(stated) is str and stated:
+            return OPERATIONS.get(stated.lower())
+    # Before v1.27 nothing said what was done; a provider, a model and tokens together do.
+    has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
+    if not has_model or provider_of(attributes) is None:
+        return None
+    if not any(BY_ATTRIBUTE.get(name, ("",))[0] in COUNT_FIELDS for name in attributes):
+        return None
+    return "embeddings" if "embed" in span.name.lower() else "chat"
+
+
+def event_of(span: SpanData) -> dict[str, object] | None:
+    """Returns the `request` event of a span, None when the span is no call of a model.
+
+    The event satisfies the contract, but for `service` where the resource names none.
+    """
+    operation = operation_of(span)
+    if operation is None:
+        return None
+    attributes = span.attributes
+    fields = {**table_fields(span.resource), **table_fields(attributes)}
+    counts = {name: fields.pop(name) for name in COUNT_FIELDS if name in fields}
+    if str(fields.get("service", "")).startswith("unknown_service"):
+        del fields["service"]  # what OpenTelemetry says when nobody said anything
+    duration_ms = min(max(0, span.end_ns - span.start_ns) / 1e6, MAX_DURATION_MS)
+    event: dict[str, object] = {
+        "type": "request",
+        "event_id": event_id(span),
+        "started_at_us": min(max(0, span.start_ns // 1000), MAX_EPOCH_US),
+        "duration_ms": duration_ms,
+        "operation": operation,
+        "provider": provider_of(attributes) or "unknown",
+        "sdk_name": label(span.scope) or label(span.resource.get("telemetry.sdk.name")),
+        "sdk_version": label(span.scope_version)
+        or (None if span.scope else label(span.resource.get("telemetry.sdk.version"))),
+        "trace_id": span.trace_id or None,
+        "span_id": span.span_id or None,
+        "parent_span_id": span.parent_span_id or None,
+        **fields,
+        **_parameters(attributes),
+        "tags": {"semconv": generation_of(attributes)},
+        **_usage(cast("dict[str, int]", counts), attributes, span.scope),
+    }
+    _name_models(event, attributes)
+    _first_token(event, span, duration_ms)
+    event.update(finish_fields(_finish_reasons(span)))
+    if span.is_error or attributes.get("error.type"):
+        event.update(failure_of(span))
+    event.setdefault("status", "ok")
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def event_id(span: SpanData) -> str:
+    """Returns the id of a span's event: a UUIDv7 made of its start and its two ids.
+
+    Sent twice, or mapped in two places, the same span is recognisable by it.
+    """
+    seed = f"{span.trace_id}/{span.span_id}" if span.span_id else f"{span.name}/{span.start_ns}"
+    bits = int.from_bytes(hashlib.sha256(seed.encode("utf-8", "replace")).digest()[:10], "big")
+    epoch_ms = max(0, span.start_ns) // 1_000_000 & 0xFFFF_FFFF_FFFF
+    number = epoch_ms << 80 | 0x7 << 76 | (bits >> 62 & 0xFFF) << 64
+    number |= 0b10 << 62 | bits & 0x3FFF_FFFF_FFFF_FFFF
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def generation_of(attributes: Attributes) -> str:
+    """Returns whose names a span carries, as in the table of names."""
+    if "openinference.span.kind" in attributes or "llm.token_count.prompt" in attributes:
+        return OPENINFERENCE
+    if "gen_ai.usage.cache_write.input_tokens" in attributes:
+        return GENAI
+    if "gen_ai.provider.name" in attributes:
+        return V141
+    return V136 if "gen_ai.system" in attributes else OPENLLMETRY
+
+
+# -- usage ----------------------------------------------------------------------------------------
+
+
+def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[str, object]:
+    """Returns the token fields of a span, totals inclusive, and `usage_source`.
+
+    The conventions include cached tokens in the input and reasoning in the output. Some
+    instrumentations copy a provider's exclusive counts; they are recognised by a detail that
+    exceeds its total, by a sum of both totals that only adds up with the details, or by their name.
+    """
+    stated = (whole_count(attributes.get(name)) for name in TOTAL_TOKENS)
+    total = next((number for number in stated if number is not None), 0)
+    given, made = counts.get("input_tokens"), counts.get("output_tokens")
+    cached = counts.get("cache_read_tokens", 0) + counts.get("cache_write_tokens", 0)
+    thought = counts.get("reasoning_tokens", 0)
+    if given is not None and cached:
+        apart = given + cached + (made or 0)
+        if cached > given or scope in EXCLUSIVE_INPUT or total in (apart, apart + thought):
+            counts["input_tokens"] = given + cached
+            total = max(total, apart)  # a sum of what leaves something out says nothing
+    if made is not None and thought:
+        inclusive = counts.get("input_tokens", 0) + made
+        if thought > made or (total and total == inclusive + thought):
+            counts["output_tokens"] = made + thought
+    return usage_fields({name: n for name, n in counts.items() if n <= MAX_COUNT})
+
+
+# -- single fields --------------------------------------------------------------------------------
+
+
+def _parameters(attributes: Attributes) -> dict[str, object]:
+    """Returns what OpenInference's JSON of the request's parameters says."""
+    text = attributes.get("llm.invocation_parameters")
+    if type(text) is not str or len(text) > _MAX_PARAMETERS:
+        return {}
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if type(given) is not dict:
+        return {}
+    read = {
+        "request_model": label(given.get("model"), MAX_IDENTIFIER),
+        "max_tokens": whole_count(given.get("max_completion_tokens", given.get("max_tokens"))),
+        "temperature": finite_number(given.get("temperature")),
+        "stream": given.get("stream") if type(given.get("stream")) is bool else None,
+        "service_tier_requested": label(given.get("service_tier")),
+    }
+    return {name: value for name, value in read.items() if value is not None}
+
+
+def _name_models(event: dict[str, object], attributes: Attributes) -> None:
+    """Fills the model names from OpenInference's one name, which is the best it knew at the end."""
+    known = label(attributes.get("llm.model_name"), MAX_IDENTIFIER) or label(
+        attributes.get("embedding.model_name"), MAX_IDENTIFIER
+    )
+    if known and event.get("request_model"):
+        event.setdefault("response_model", known)
+    event.setdefault("request_model", known or event.get("response_model") or "unknown")
+
+
+def _first_token(event: dict[str, object], span: SpanData, duration_ms: float) -> None:
+    if "ttft_ms" not in event:
+        for happened in span.events[:64]:
+            if happened.name == "First Token Stream Event" and happened.time_ns > span.start_ns:
+                event["ttft_ms"] = (happened.time_ns - span.start_ns) / 1e6
+                break
+    ttft_ms = event.get("ttft_ms")
+    if ttft_ms is not None and cast("float", ttft_ms) > duration_ms:
+        del event["ttft_ms"]
+
+
+def _finish_reasons(span: SpanData) -> Sequence[object]:
+    attributes = span.attributes
+    for source in FINISH_REASONS:
+        value = attributes.get(source.attribute)
+        if type(value) is str and value:
+            return (value,)
+        if isinstance(value, (list, tuple)) and value:
+            return value
+    by_choice = (
+        attributes.get(f"gen_ai.completion.{number}.finish_reason")
+        for number in range(_MAX_CHOICES)
+    )
+    if found := [reason for reason in by_choice if reason]:
+        return found
+    events = span.events[:64]
+    return [
+        reason
+        for happened in events
+        if happened.name == "gen_ai.choice" and (reason := happened.attributes.get("finish_reason"))
+    ]
