@@ -280,7 +280,7 @@ Event = Annotated[
 EVENT_ADAPTER: TypeAdapter[
     RequestEvent | EvaluationEvent | FeedbackEvent | ChangeEvent | StatsEvent
 ] = TypeAdapter(Event)
-"""Validates one decoded event of any type: the judge of the ingest job."""
+"""Validates one decoded event of any type; `tokentide_jobs` decides the same, column by column."""
 
 EVENT_MODELS: dict[str, type[BaseEvent]] = {
     "request": RequestEvent,

@@ -1,19 +1,21 @@
 """Errors of the pipeline; whatever a user can cause says what, where and what to do.
 
 PipelineError
-├── ConfigError          a setting, option or file is wrong; nothing was started or changed
-├── InvalidEvent         one event is refused: reason, field and detail for its dead letter
-├── ServiceUnreachable   Kafka or ClickHouse does not answer at the named address
-├── RetriableSinkError   the store refused for now: try again under the same token
-├── StackError           the embedded stack cannot start or stop
-└── InvariantViolation   a promise of the pipeline is broken: stop the partition, loudly
+├── ConfigError               a setting, option or file is wrong; nothing was started or changed
+│   └── SinkMisconfigured     ClickHouse needs a person: schema, grants, password, address
+├── ServiceUnreachable        Kafka or ClickHouse does not answer at the named address
+├── RetriableSinkError        the store refused for now: retry under the same token
+├── RowsRefused               the store refuses a row, however often it is tried
+├── Abandoned                 the partition was taken away before a step of its batch succeeded
+├── StackError                the embedded stack cannot start or stop
+│   └── ArtifactsUnavailable  Kafka's jars or a Java runtime are missing; Tansu may serve instead
+└── InvariantViolation        a promise of the pipeline is broken: stop the partition, loudly
 """
 
 from __future__ import annotations
 
 __all__ = [
     "ConfigError",
-    "InvalidEvent",
     "InvariantViolation",
     "PipelineError",
     "RetriableSinkError",
@@ -28,22 +30,6 @@ class PipelineError(Exception):
 
 class ConfigError(PipelineError):
     """A setting, option or file is wrong; the message names it, its value and the remedy."""
-
-
-class InvalidEvent(PipelineError):
-    """One event is refused.
-
-    Attributes:
-        reason: A stable word for counters: `malformed_json`, `missing_field`, …
-        field: The field at fault, or the empty string.
-        detail: One sentence for a person.
-    """
-
-    def __init__(self, reason: str, field: str, detail: str) -> None:
-        super().__init__(f"{reason}: {field}: {detail}" if field else f"{reason}: {detail}")
-        self.reason = reason
-        self.field = field
-        self.detail = detail
 
 
 class ServiceUnreachable(PipelineError):

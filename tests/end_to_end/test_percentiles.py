@@ -22,9 +22,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.end_to_end.replayed import replay_into
+from tests.stream_jobs.core.window.histogram_reading import representative
 from tokentide_jobs.core.tables import DAY_US, WINDOW_LENGTH_S
 from tokentide_jobs.core.window.fold import DIMENSIONS
-from tokentide_jobs.core.window.histogram import buckets_of, representative
+from tokentide_jobs.core.window.histogram import buckets_of
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.schema.migrations import migrate

@@ -118,7 +118,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def exit_code_of(exc: BaseException) -> int:
     """Return the exit code that stands for `exc`."""
-    if isinstance(exc, errors.ConfigError | errors.InvalidEvent):
+    if isinstance(exc, errors.ConfigError):
         return EXIT_USAGE
     if isinstance(exc, errors.ServiceUnreachable | errors.RetriableSinkError | errors.StackError):
         return EXIT_UNREACHABLE

@@ -39,7 +39,6 @@ def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
     ("error", "code"),
     [
         (errors.ConfigError("x"), 2),
-        (errors.InvalidEvent("reason", "field", "detail"), 2),
         (errors.ServiceUnreachable("x"), 3),
         (errors.RetriableSinkError("x"), 3),
         (errors.StackError("x"), 3),

@@ -9,7 +9,7 @@ import pytest
 
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.price.compare import compare, list_only, sample_name
-from tokentide_jobs.core.price.explain import explain, explanation, format_usd, quoted_rate
+from tokentide_jobs.core.price.explain import explanation, format_usd, quoted_rate
 from tokentide_jobs.io.files.price_source import compile_cards
 
 OVERRIDES = """\
@@ -139,7 +139,7 @@ def test_a_table_does_not_differ_from_itself() -> None:
 
 def told(**event: Any) -> list[str]:
     event = {"started_at_us": 1_795_046_400_000_000, "provider": "openai", "status": "ok"} | event
-    return explain(event, compile_cards())
+    return list(explanation(event, compile_cards()).lines)
 
 
 def test_an_explanation_says_what_was_not_billed() -> None:

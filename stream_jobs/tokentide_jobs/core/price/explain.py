@@ -22,7 +22,7 @@ from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN
 from tokentide_jobs.core.price.units import UNIT_DENOMINATORS, price_key
 from tokentide_jobs.core.price.vocabulary import Call
 
-__all__ = ["Explanation", "explain", "explanation", "format_usd", "quoted_rate", "request_frame"]
+__all__ = ["Explanation", "explanation", "format_usd", "quoted_rate", "request_frame"]
 
 _STATUS_WORDS = {
     "exact": "every unit has a price of its own",
@@ -44,11 +44,6 @@ class Explanation:
 
     lines: tuple[str, ...]
     priced: Mapping[str, Any]
-
-
-def explain(event: Mapping[str, Any], cards: CardTable) -> list[str]:
-    """Return the lines that show how a request event is priced; see `explanation`."""
-    return list(explanation(event, cards).lines)
 
 
 def explanation(event: Mapping[str, Any], cards: CardTable) -> Explanation:

@@ -9,7 +9,6 @@ same bucket on every machine, whatever its logarithm rounds to.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from decimal import Decimal, localcontext
 from typing import Final
 
@@ -19,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 RELATIVE_ERROR: Final = 0.01
-GAMMA: Final = 1.01 / 0.99
+GAMMA: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 ZERO_BUCKET: Final = -32768
 SMALLEST: Final = 1e-9
 """Smaller values count as zero: a femtosecond, a billionth of a token per second."""
@@ -84,27 +83,3 @@ def histograms_of(
     histograms = pl.from_arrow(lists)
     assert isinstance(histograms, pl.Series)
     return histograms.cast(HISTOGRAM)
-
-
-def representative(bucket: int) -> float:
-    """Return the value a bucket stands for: within one per cent of any value in it."""
-    return 0.0 if bucket == ZERO_BUCKET else 2 * GAMMA**bucket / (GAMMA + 1)
-
-
-def quantile(histogram: Mapping[int, int], q: float) -> float | None:
-    """Return the value of rank ceil(q * n), as the SQL function quantile_from_hist does.
-
-    Args:
-        histogram: Bucket -> count.
-        q: Between 0 and 1.
-
-    Returns:
-        None for an empty histogram.
-    """
-    total = sum(histogram.values())
-    rank = max(1, math.ceil(q * total - 1e-9))
-    for bucket in sorted(histogram):
-        rank -= histogram[bucket]
-        if rank <= 0:
-            return representative(bucket)
-    return None

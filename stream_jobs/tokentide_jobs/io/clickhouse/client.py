@@ -94,13 +94,6 @@ class ClickHouse:
         except _TRANSPORT_ERRORS as exc:
             raise translate(exc, "statement") from exc
 
-    def is_answering(self) -> bool:
-        """Tell whether the server answers a ping now; never raises."""
-        try:
-            return bool(self._connected().ping())
-        except _TRANSPORT_ERRORS:
-            return False
-
     def close(self) -> None:
         """Drop the connections; the object connects again if it is used again."""
         with self._lock:

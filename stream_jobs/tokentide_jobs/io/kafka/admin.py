@@ -21,17 +21,15 @@ from aiokafka.errors import (
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.kafka.clients import admin_client, plain_client, unreadable_topic
-from tokentide_jobs.io.kafka.offsets import end_offsets, offset_ranges, start_offsets
+from tokentide_jobs.io.kafka.offsets import offset_ranges
 from tokentide_jobs.io.kafka.wire import NO_TOPIC_ID, TopicIdsRequest
 from tokentide_schemas.topics import TOPICS, TopicSpec
 
 __all__ = [
     "TopicDifference",
     "TopicReport",
-    "end_offsets",
     "ensure_topics",
     "has_topic",
-    "start_offsets",
     "topic_log_id",
 ]
 

@@ -21,7 +21,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.kafka.clients import admin_client, plain_client, unreadable_topic
 
-__all__ = ["OffsetRange", "end_offsets", "offset_ranges", "start_offsets"]
+__all__ = ["OffsetRange", "end_offsets", "offset_ranges"]
 
 _EARLIEST, _LATEST = -2, -1
 _CONSUMER = -1
@@ -74,12 +74,6 @@ async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
     """Return the offset the next record gets, by partition; raises as `offset_ranges` does."""
     ranges = await offset_ranges(bootstrap, topic)
     return {partition: held.end for partition, held in ranges.items()}
-
-
-async def start_offsets(bootstrap: str, topic: str) -> dict[int, int]:
-    """Return the oldest offset kept, by partition; raises as `offset_ranges` does."""
-    ranges = await offset_ranges(bootstrap, topic)
-    return {partition: held.start for partition, held in ranges.items()}
 
 
 async def _ask_leaders(

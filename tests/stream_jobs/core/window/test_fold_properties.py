@@ -13,6 +13,7 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.stream_jobs.core.window.histogram_reading import quantile
 from tokentide_jobs.core.decode.columns import COLUMNS, storage_schema
 from tokentide_jobs.core.window.fold import (
     COST_SUMS,
@@ -21,7 +22,6 @@ from tokentide_jobs.core.window.fold import (
     HISTOGRAMS,
     fold,
 )
-from tokentide_jobs.core.window.histogram import quantile
 
 START_US = 1_790_000_000_000_000
 COSTS = COST_SUMS[:-1]

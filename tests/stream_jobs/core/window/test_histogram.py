@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.stream_jobs.core.window.histogram_reading import quantile, representative
 from tokentide_jobs.core.window.histogram import (
     GAMMA,
     HISTOGRAM,
@@ -17,8 +18,6 @@ from tokentide_jobs.core.window.histogram import (
     ZERO_BUCKET,
     buckets_of,
     histograms_of,
-    quantile,
-    representative,
 )
 
 
