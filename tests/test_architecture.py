@@ -47,7 +47,12 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide.bridges", "tokentide.testing"),
     ("tokentide.instrument",),
     ("tokentide.automatic", "tokentide.__main__"),
-    ("tokentide_jobs.errors", "tokentide_jobs.backoff", "tokentide_jobs.core.tables"),
+    (
+        "tokentide_jobs.errors",
+        "tokentide_jobs.backoff",
+        "tokentide_jobs.disk_floor",
+        "tokentide_jobs.core.tables",
+    ),
     # core: a room a stage, in the order in which an event passes them
     ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics"),
     ("tokentide_jobs.core.decode", "tokentide_jobs.core.price", "tokentide_jobs.core.window"),

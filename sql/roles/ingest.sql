@@ -6,6 +6,9 @@ CREATE ROLE IF NOT EXISTS ${database}_ingest ${on_cluster};
 
 GRANT ${on_cluster} SELECT ON ${database}.* TO ${database}_ingest;
 
+-- How much room the disks have: nothing is stored when it gets too little.
+GRANT ${on_cluster} SELECT ON system.disks TO ${database}_ingest;
+
 GRANT ${on_cluster} INSERT ON ${database}.raw_requests TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.raw_evaluations TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.raw_feedback TO ${database}_ingest;

@@ -103,6 +103,14 @@ class Settings:
     retry_max_s: float = _setting(
         15.0, "longest pause between two tries of one insert", unit="s", low=0.01, high=600
     )
+    min_free_bytes: int = _setting(
+        512 * _MIB,
+        "store nothing while ClickHouse's disk has less than this free; at half of it the embedded "
+        "stack stops its broker and ClickHouse refuses inserts; 0: fill the disk",
+        unit="bytes",
+        low=0,
+        high=1 << 50,
+    )
     token_window_s: int = _setting(
         600,
         "trust insert tokens this long; after that, rows are counted before inserting again",

@@ -83,6 +83,7 @@ def up(
             workers=workers,
             kafka_port=kafka_port,
             clickhouse_port=clickhouse_port,
+            min_free_bytes=settings.min_free_bytes,
             reporter=Steps(screen),
         )
         try:

@@ -266,6 +266,22 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "lag; clocks of producers",
     ),
     MetricSpec(
+        "tokentide_ingest_disk_free_bytes",
+        "gauge",
+        "bytes",
+        (),
+        "Free space where ClickHouse stores, as it says.",
+        "retention, other programs on that disk",
+    ),
+    MetricSpec(
+        "tokentide_ingest_disk_low",
+        "gauge",
+        "0 or 1",
+        (),
+        "1 while nothing is stored because that disk is nearly full; it goes on by itself.",
+        "tokentide_ingest_disk_free_bytes, TOKENTIDE_MIN_FREE_BYTES",
+    ),
+    MetricSpec(
         "tokentide_ingest_sink_healthy",
         "gauge",
         "0 or 1",

@@ -24,7 +24,7 @@ from tokentide_jobs.errors import ConfigError, StackError
 
 from .access.accounts import Accounts, load_accounts
 from .endpoint import Endpoint
-from .engine.engine_config import EngineLimits, write_config
+from .engine.engine_config import MIN_FREE_BYTES, EngineLimits, write_config
 from .engine.ownership import DirectoryLock, port_in_use
 from .engine.pool import CLOSE_WAIT_S, Engine, Lane
 from .run.inserts import SPOOL_PREFIX
@@ -54,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
             memory_bytes=options.memory_mb * 1_000_000,
             query_memory_bytes=options.memory_mb * 700_000,
             max_threads=options.max_threads,
+            min_free_bytes=options.min_free_bytes,
         )
         data_dir = options.data_dir.resolve()
         with DirectoryLock(data_dir):
@@ -80,6 +81,12 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--memory-mb", type=int, default=800, help="ceiling of the engine")
     parser.add_argument(
         "--max-threads", type=int, default=max(1, min(4, os.cpu_count() or 1)), help="per query"
+    )
+    parser.add_argument(
+        "--min-free-bytes",
+        type=int,
+        default=MIN_FREE_BYTES,
+        help="refuse inserts while the disk has less than this free",
     )
     return parser.parse_args(argv)
 

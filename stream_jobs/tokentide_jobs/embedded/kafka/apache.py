@@ -22,7 +22,7 @@ from tokentide_jobs.embedded.kafka.artifacts import KAFKA_VERSION, class_path, j
 from tokentide_jobs.embedded.kafka.broker import BrokerKind, Capabilities, Notify
 from tokentide_jobs.embedded.kafka.cache import exclusive
 from tokentide_jobs.embedded.kafka.natives import native_options
-from tokentide_jobs.embedded.kafka.probe import produce_problem
+from tokentide_jobs.embedded.kafka.produce_probe import produce_problem
 from tokentide_jobs.embedded.kafka.properties import (
     JAVA_OPTIONS,
     java_environment,
@@ -58,6 +58,7 @@ class KafkaBroker:
     )
 
     survives_restart = True
+    fills_disk = True
 
     def __init__(
         self, data_dir: Path, *, port: int, cache_dir: Path, notify: Notify = lambda _: None

@@ -69,6 +69,11 @@ class Broker(Protocol):
         """Same as `capabilities.persistent`: supervision asks every service this."""
         ...
 
+    @property
+    def fills_disk(self) -> bool:
+        """Whether it takes records until the disk is full: supervision stops it before."""
+        ...
+
     def start(self) -> ChildRecord:
         """Start and wait until it serves.
 

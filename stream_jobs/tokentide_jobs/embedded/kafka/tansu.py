@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from tokentide_jobs.embedded.kafka.broker import BrokerKind, Capabilities
-from tokentide_jobs.embedded.kafka.probe import produce_problem
+from tokentide_jobs.embedded.kafka.produce_probe import produce_problem
 from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
 from tokentide_jobs.errors import StackError
@@ -36,6 +36,7 @@ class TansuBroker:
     )
 
     survives_restart = False
+    fills_disk = False  # its log is in memory
 
     def __init__(self, data_dir: Path, *, port: int = 0) -> None:
         self._log_file = data_dir.absolute() / "logs" / "tansu.log"

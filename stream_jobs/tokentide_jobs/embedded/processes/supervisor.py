@@ -20,6 +20,7 @@ __all__ = ["Service", "Supervisor"]
 
 _PERIOD_S = 0.2
 _PROBE_EVERY_S = 5.0
+_STOP_S = 10.0
 _PATIENCE_S = 45.0
 """How long a service that runs may do no work before it is ended: on a busy machine a healthy one
 may not answer for seconds."""
@@ -43,12 +44,21 @@ class Service(Protocol):
         """Whether what it holds is still there after its process was started again."""
         ...
 
+    @property
+    def fills_disk(self) -> bool:
+        """Whether it takes data in until the disk is full: it is stopped before."""
+        ...
+
     def start(self) -> ChildRecord:
         """Start it where it was, and wait until it works."""
         ...
 
     def problem(self) -> str:
         """Let it do a small piece of its work; why it cannot, or "" when it can."""
+        ...
+
+    def stop(self, deadline_s: float) -> None:
+        """Stop it in order."""
         ...
 
     def kill(self) -> None:
@@ -64,8 +74,8 @@ class Supervisor:
         tend_workers: Called often, from one thread; whether a worker was started.
         restarted: Told what was started; calls never overlap.
         notify: Told in one line of every death and every failed start.
-        is_room: Whether the disk has room: without it a service that does not work is left alone,
-            because a restart frees nothing.
+        is_full: Whether the disk is nearly full: then what fills it is stopped until there is
+            room, and a service that does no work is left alone, because a restart frees nothing.
         probe_every_s: How often a running service is asked to do a piece of its work.
         patience_s: How long it may do none before it is ended and brought back.
     """
@@ -77,7 +87,7 @@ class Supervisor:
         tend_workers: Callable[[], bool],
         restarted: Callable[[dict[str, ChildRecord]], None],
         notify: Callable[[str], None],
-        is_room: Callable[[], bool] = lambda: True,
+        is_full: Callable[[], bool] = lambda: False,
         probe_every_s: float = _PROBE_EVERY_S,
         patience_s: float = _PATIENCE_S,
     ) -> None:
@@ -85,7 +95,7 @@ class Supervisor:
         self._tend_workers = tend_workers
         self._restarted = restarted
         self._notify = notify
-        self._is_room = is_room
+        self._is_full = is_full
         self._probe_every_s = probe_every_s
         self._patience_s = patience_s
         self._telling = threading.Lock()
@@ -138,7 +148,11 @@ class Supervisor:
         schedule.started(time.monotonic())
         worked_s = probed_s = time.monotonic()
         while not self._ending.wait(_PERIOD_S):
-            if not service.is_running:
+            if service.fills_disk and self._is_full():
+                if service.is_running:
+                    self._notify(f"the disk is nearly full: the {name} stops until there is room")
+                    service.stop(_STOP_S)
+            elif not service.is_running:
                 if not service.survives_restart:
                     self._fail(name, service)
                     return
@@ -147,7 +161,7 @@ class Supervisor:
             elif time.monotonic() - probed_s >= self._probe_every_s:
                 problem = service.problem()
                 probed_s = time.monotonic()
-                if not problem or not self._is_room():
+                if not problem or self._is_full():
                     worked_s = probed_s
                 elif probed_s - worked_s >= self._patience_s and not self._ending.is_set():
                     worked_s = probed_s

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
-from tokentide_jobs.embedded.stack.clickhouse_probe import insert_problem
+from tokentide_jobs.embedded.stack.insert_probe import insert_problem
 from tokentide_jobs.errors import StackError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
@@ -24,11 +24,13 @@ class ClickHouseChild:
     """Runs `python -m tokentide_jobs.embedded.clickhouse` and waits for its `/ping`."""
 
     survives_restart = True
+    fills_disk = False  # it refuses inserts by itself
 
-    def __init__(self, data_dir: Path, *, port: int) -> None:
+    def __init__(self, data_dir: Path, *, port: int, min_free_bytes: int = 0) -> None:
         self._home = data_dir.absolute() / "clickhouse"
         self._log_file = data_dir.absolute() / "logs" / "clickhouse.log"
         self._wanted_port = port
+        self._min_free_bytes = min_free_bytes
         self._port = port
         self._child: ChildProcess | None = None
 
@@ -63,7 +65,13 @@ class ClickHouseChild:
         module = "tokentide_jobs.embedded.clickhouse"
         command = [sys.executable, "-m", module, "--data-dir", str(self._home)]
         self._child = ChildProcess(
-            "clickhouse", [*command, "--port", str(self._port)], log_path=self._log_file
+            "clickhouse",
+            [
+                *command,
+                *("--port", str(self._port)),
+                *("--min-free-bytes", str(self._min_free_bytes)),
+            ],
+            log_path=self._log_file,
         )
         self._child.start()
 

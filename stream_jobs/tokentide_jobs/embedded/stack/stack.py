@@ -27,6 +27,7 @@ from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.processes.child import ChildRecord
 from tokentide_jobs.embedded.processes.locks import DataDirLock
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
+from tokentide_jobs.embedded.processes.room import DiskRoom
 from tokentide_jobs.embedded.processes.supervisor import Service, Supervisor
 from tokentide_jobs.embedded.stack.clickhouse_child import ClickHouseChild
 from tokentide_jobs.embedded.stack.discovery import StackInfo, publish, withdraw
@@ -40,8 +41,8 @@ from tokentide_schemas.topics import EVENTS
 
 __all__ = ["Stack", "worker_environment"]
 
-_MIN_FREE_BYTES = 512 * 1024 * 1024
-"""ClickHouse stops merging and Kafka stops for good when the disk is full: do not even start."""
+MIN_FREE_BYTES = 512 * 1024 * 1024
+"""Do not start with less, and let workers store nothing; see `Stack`."""
 
 _STOP_WORKERS_S, _STOP_CLICKHOUSE_S, _STOP_BROKER_S = 7.0, 5.0, 2.0
 """Together less than the 15 s after which whoever sent SIGTERM may lose patience."""
@@ -77,6 +78,8 @@ class Stack:
         clickhouse: False starts only the broker and its topics.
         environ: Environment of the workers, to which the addresses are added.
         worker_command: What a worker is.
+        min_free_bytes: With less free disk the stack does not start and its workers store nothing;
+            with half of it ClickHouse refuses inserts and Kafka is stopped, until there is more.
         reporter: Told about progress and restarts, partly from another thread.
     """
 
@@ -92,6 +95,7 @@ class Stack:
         cache_dir: Path | None = None,
         environ: Mapping[str, str] | None = None,
         worker_command: Sequence[str] = WORKER_COMMAND,
+        min_free_bytes: int = MIN_FREE_BYTES,
         reporter: Reporter | None = None,
     ) -> None:
         if workers and not clickhouse:
@@ -103,6 +107,7 @@ class Stack:
         self._cache_dir = cache_dir
         self._environ = dict(os.environ if environ is None else environ)
         self._worker_command = tuple(worker_command)
+        self._min_free_bytes = min_free_bytes
         self._report = reporter or Quiet()
         self._lock = DataDirLock(self.data_dir)
         self._has_clickhouse = clickhouse
@@ -200,7 +205,11 @@ class Stack:
             notify=self._report.note,
         )
         if self._has_clickhouse:
-            self._clickhouse = ClickHouseChild(self.data_dir, port=self._clickhouse_port)
+            self._clickhouse = ClickHouseChild(
+                self.data_dir,
+                port=self._clickhouse_port,
+                min_free_bytes=self._min_free_bytes // 2,
+            )
         log_id = self._start_services()
         info = StackInfo(
             kafka=self._broker.bootstrap,
@@ -243,7 +252,12 @@ class Stack:
             self._worker_count,
             self._worker_command,
             log_dir=self.data_dir / "logs",
-            env={**_WORKER_DEFAULTS[self.broker.kind], **self._environ, **worker_environment(info)},
+            env={
+                **_WORKER_DEFAULTS[self.broker.kind],
+                **self._environ,
+                **worker_environment(info),
+                "TOKENTIDE_MIN_FREE_BYTES": str(self._min_free_bytes),
+            },
             notify=self._report.note,
         )
         workers.start()
@@ -267,10 +281,11 @@ class Stack:
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.data_dir).free
-        if free < _MIN_FREE_BYTES:
+        if free < self._min_free_bytes:
             raise StackError(
                 f"only {free // 2**20} MiB are free where {self.data_dir} lies and "
-                f"{_MIN_FREE_BYTES // 2**20} MiB are needed: free some, or use another --data-dir"
+                f"{self._min_free_bytes // 2**20} MiB are needed: free some, use another "
+                "--data-dir, or set TOKENTIDE_MIN_FREE_BYTES"
             )
 
     def _supervise(self) -> Supervisor:
@@ -282,7 +297,7 @@ class Stack:
             tend_workers=self._workers.tend if self._workers is not None else lambda: False,
             restarted=self._note_children,
             notify=self._report.note,
-            is_room=lambda: shutil.disk_usage(self.data_dir).free >= _MIN_FREE_BYTES,
+            is_full=DiskRoom(self.data_dir, self._min_free_bytes // 2).is_full,
         )
         supervisor.start()
         return supervisor

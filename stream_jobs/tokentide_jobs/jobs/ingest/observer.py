@@ -17,6 +17,7 @@ from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.topics import partition_label
 from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.core.window.watermark import Watermark
+from tokentide_jobs.disk_floor import DiskFloor
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
@@ -58,6 +59,22 @@ class Recorder:
             self._health.sink_works()
             self._metrics.set("tokentide_ingest_sink_healthy", 1)
         self._metrics.observe("tokentide_ingest_step_seconds", seconds, step=step)
+
+    # The store's disk, told from the event loop.
+
+    def free_space(self, free_bytes: int, floor: DiskFloor) -> None:
+        """Somebody looked at how much room the store has."""
+        self._metrics.set("tokentide_ingest_disk_free_bytes", free_bytes)
+        self._metrics.set("tokentide_ingest_disk_low", int(floor.is_low))
+        words = ""
+        if floor.is_low:
+            self._watchdog.progress()  # a known reason not to make progress
+            words = (
+                f"ClickHouse's disk has {free_bytes >> 20} MiB free, TOKENTIDE_MIN_FREE_BYTES is "
+                f"{floor.floor_bytes >> 20} MiB: nothing is stored until "
+                f"{floor.resume_bytes >> 20} MiB are free"
+            )
+        self._health.disk_low(words)
 
     # Batches of the partitions, told from the event loop.
 

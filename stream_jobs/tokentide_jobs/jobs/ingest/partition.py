@@ -30,6 +30,9 @@ __all__ = ["BatchWriter", "Observer", "PartitionWorker", "Reader"]
 
 _log = logging.getLogger(__name__)
 
+_ROOM_LOOK_MS = 200
+"""Between two looks whether the store has room again."""
+
 T = TypeVar("T")
 
 
@@ -82,6 +85,8 @@ class BatchWriter:
     executor: Executor
     limits: Limits
     new_breaker: Callable[[], Breaker]
+    must_wait: Callable[[], bool] = lambda: False
+    """Whether nothing may be written now because the store's disk is nearly full."""
 
 
 class PartitionWorker:
@@ -192,7 +197,8 @@ class PartitionWorker:
                     return
                 await self._sleep(self.planner.wait_ms(_now_ms()))
                 continue
-            rest_ms = self.breaker.remaining_ms(_now_ms())
+            rest_ms = _ROOM_LOOK_MS if self._writer.must_wait() else 0
+            rest_ms = max(rest_ms, self.breaker.remaining_ms(_now_ms()))
             if rest_ms and not self._is_draining:
                 await self._sleep(rest_ms)
                 continue

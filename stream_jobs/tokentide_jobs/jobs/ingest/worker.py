@@ -39,6 +39,7 @@ from tokentide_jobs.jobs.ingest.agent import IngestJob
 from tokentide_jobs.jobs.ingest.card_cache import Prices
 from tokentide_jobs.jobs.ingest.driver import Driver
 from tokentide_jobs.jobs.ingest.flush import Flush
+from tokentide_jobs.jobs.ingest.free_space import FreeSpace
 from tokentide_jobs.jobs.ingest.monitor import Monitor
 from tokentide_jobs.jobs.ingest.observer import Recorder
 from tokentide_jobs.jobs.ingest.partition import BatchWriter
@@ -56,6 +57,7 @@ __all__ = ["run_ingest"]
 
 _log = logging.getLogger(__name__)
 
+_DISK_ANSWER_S = 5.0
 _WRITERS = 3
 """Batches written at a time: one computes while the others wait for the store."""
 
@@ -76,7 +78,12 @@ class _IngestProcess:
         self.publisher = KafkaPublisher(settings.kafka_bootstrap, loop)
         self.executor = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._web: web.AppRunner | None = None
-        self._monitor: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
+        # One of its own: its question must not wait as long as an insert may.
+        self._disk_store = ClickHouse(
+            settings.clickhouse_url, settings.database, timeout_s=_DISK_ANSWER_S
+        )
+        self.space = FreeSpace(self._disk_store, settings.min_free_bytes, self.recorder.free_space)
 
     async def prepare(self) -> IngestWorker:
         """Start the web server, wait for the services and return the worker, ready to run."""
@@ -93,7 +100,10 @@ class _IngestProcess:
         app = build_app(settings, job.positions, self._commit_failed, self.loop)
         job.attach(app, self.close)
         monitor = Monitor(settings, topic_ids, job, self.metrics, self.recorder, self.watchdog)
-        self._monitor = self.loop.create_task(monitor.run(), name="monitor")
+        self._watching = [
+            self.loop.create_task(monitor.run(), name="monitor"),
+            self.loop.create_task(self.space.run(), name="free-space"),
+        ]
         self.watchdog.start()
         # What is here stays; the collector, which every few frames set going, need not see it.
         gc.freeze()
@@ -110,8 +120,8 @@ class _IngestProcess:
     async def close(self) -> None:
         """Let go of everything; nothing here decides about data. Safe to call twice."""
         self.watchdog.end()
-        if self._monitor is not None:
-            self._monitor.cancel()
+        for task in self._watching:
+            task.cancel()
         with contextlib.suppress(Exception):  # the broker may be gone, and nothing is left to send
             await asyncio.wait_for(self.publisher.stop(), 5)
         web_runner, self._web = self._web, None
@@ -157,6 +167,7 @@ class _IngestProcess:
                 age_ms=settings.batch_age_ms,
                 buffer_bytes=max(settings.buffer_bytes, settings.batch_bytes),
             ),
+            must_wait=self.space.is_low,
             new_breaker=lambda: Breaker(
                 settings.breaker_ratio,
                 settings.breaker_events,

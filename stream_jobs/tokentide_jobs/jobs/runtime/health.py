@@ -29,6 +29,7 @@ class Health:
         self._sink: _SinkFailure | None = None
         self._stopped: dict[int | str, str] = {}
         self._resting: set[int | str] = set()
+        self._disk_low = ""
 
     def starting(self, waits_for: str) -> None:
         """Note what the worker waits for before it reads; empty: it reads."""
@@ -62,6 +63,11 @@ class Health:
         with self._lock:
             self._resting.add(partition)
 
+    def disk_low(self, words: str) -> None:
+        """Nothing is stored because the store's disk is nearly full; empty: it has room."""
+        with self._lock:
+            self._disk_low = words
+
     @property
     def is_retrying(self) -> bool:
         """Whether lack of progress is explained by a store that fails."""
@@ -84,6 +90,8 @@ class Health:
             waits = [self._starting] if self._starting else []
             if self._sink is not None and not self._sink.needs_a_person:
                 waits.append(f"trying again: {self._sink.message}")
+            if self._disk_low:
+                waits.append(self._disk_low)
             resting = sorted(self._resting, key=str)
         is_ready = is_live and not waits
         return is_ready, {

@@ -12,7 +12,7 @@ from tokentide_jobs.embedded.kafka.apache import KafkaBroker
 from tokentide_jobs.embedded.kafka.artifacts import class_path
 from tokentide_jobs.embedded.kafka.cache import default_cache_dir
 from tokentide_jobs.embedded.kafka.natives import native_options
-from tokentide_jobs.embedded.kafka.probe import PROBE, produce_problem
+from tokentide_jobs.embedded.kafka.produce_probe import PROBE, produce_problem
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,14 @@ from tokentide_jobs.errors import StackError
 class Scripted:
     """A service whose starts fail as a script says, and which may refuse to work."""
 
-    def __init__(self, *failures: Exception | None, survives_restart: bool = True) -> None:
+    def __init__(
+        self,
+        *failures: Exception | None,
+        survives_restart: bool = True,
+        fills_disk: bool = False,
+    ) -> None:
+        self.fills_disk = fills_disk
+        self.stops = 0
         self.survives_restart = survives_restart
         self.is_running = True
         self.exit_code: int | None = None
@@ -46,6 +53,10 @@ class Scripted:
         self.kills += 1
         self.die()
         self.hold.set()
+
+    def stop(self, deadline_s: float) -> None:
+        self.stops += 1
+        self.die()
 
     def die(self) -> None:
         self.is_running, self.exit_code = False, -9
@@ -116,14 +127,33 @@ def test_a_service_that_runs_and_does_no_work_is_ended_and_brought_back() -> Non
 
 
 def test_a_service_without_work_is_left_alone_while_the_disk_is_full() -> None:
-    broker = Scripted()
-    broker.trouble = "no space"
-    is_room = threading.Event()
-    with watching({"broker": broker}, probe_every_s=0.05, patience_s=0.3, is_room=is_room.is_set):
-        assert eventually(lambda: broker.probes >= 4)
-        assert broker.kills == 0
-        is_room.set()
-        assert eventually(lambda: broker.kills == 1)
+    store = Scripted()
+    store.trouble = "no space"
+    is_full = threading.Event()
+    is_full.set()
+    with watching({"store": store}, probe_every_s=0.05, patience_s=0.3, is_full=is_full.is_set):
+        assert eventually(lambda: store.probes >= 4)
+        assert (store.kills, store.stops) == (0, 0)
+        is_full.clear()
+        assert eventually(lambda: store.kills == 1)
+
+
+def test_what_fills_the_disk_is_stopped_in_order_while_it_is_full_and_started_when_it_is_not() -> (
+    None
+):
+    broker, store = Scripted(fills_disk=True), Scripted()
+    notes: list[str] = []
+    is_full = threading.Event()
+    with watching({"broker": broker, "store": store}, notes, is_full=is_full.is_set):
+        is_full.set()
+        assert eventually(lambda: broker.stops == 1)
+        store.die()
+        assert eventually(lambda: store.is_running)
+        assert (broker.is_running, broker.starts, broker.kills) == (False, 0, 0)
+        is_full.clear()
+        assert eventually(lambda: broker.is_running)
+    assert broker.stops == 1
+    assert "the disk is nearly full: the broker stops until there is room" in notes
 
 
 def test_only_the_death_of_what_cannot_come_back_ends_supervision() -> None:

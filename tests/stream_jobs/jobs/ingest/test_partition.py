@@ -103,6 +103,7 @@ class Room:
         self.ledger, self.flush, self.notes = MemoryLedger(), MemoryFlush(), Notes()
         self.failures: list[BaseException] = []
         self.executor = ThreadPoolExecutor(2)
+        self.disk_is_low = threading.Event()
         writer = BatchWriter(
             driver=Driver(Backoff(first_s=0.01, longest_s=0.01), self.notes),
             ledger=cast("LedgerStore", self.ledger),
@@ -111,6 +112,7 @@ class Room:
             executor=self.executor,
             limits=limits,
             new_breaker=lambda: Breaker(0.5, 3, 60_000),
+            must_wait=self.disk_is_low.is_set,
         )
         if position.intent is not None:
             self.ledger.intents[position.intent.start] = position.intent
@@ -287,3 +289,24 @@ def test_letters_of_nothing_are_an_empty_frame_with_every_column() -> None:
     frame = letters([], intent(0, 1), [])
     assert frame.height == 0
     assert isinstance(frame, pl.DataFrame)
+
+
+async def test_nothing_is_claimed_or_written_while_the_disk_is_low_and_all_of_it_afterwards() -> (
+    None
+):
+    async with room() as here:
+        here.disk_is_low.set()
+        await here.offer(0, 1, 2, 3)
+        await until(lambda: ("pause",) in here.notes.calls or here.partition.planner.is_ready)
+        await asyncio.sleep(0.3)
+        assert (here.flush.batches, here.ledger.intents, here.notes.acked) == ([], {}, 0)
+        here.disk_is_low.clear()
+        await until(lambda: here.notes.acked == 4)
+
+
+async def test_a_worker_that_ends_writes_what_it_has_although_the_disk_is_low() -> None:
+    async with room() as here:
+        here.disk_is_low.set()
+        await here.offer(0)
+        await here.partition.drain(2)
+        assert here.flush.batches == [(0, 1, False)]

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+MIN_FREE_BYTES = 256 * 1024 * 1024
+"""Free disk below which inserts are refused, unless the command line says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
@@ -20,12 +23,14 @@ class EngineLimits:
         query_memory_bytes: One query, unless its own settings say otherwise.
         max_threads: Threads one query may use.
         query_log_days: Days system.query_log keeps.
+        min_free_bytes: Free disk below which inserts are refused; merges leave half of it.
     """
 
     memory_bytes: int = 800_000_000
     query_memory_bytes: int = 560_000_000
     max_threads: int = 2
     query_log_days: int = 3
+    min_free_bytes: int = MIN_FREE_BYTES
 
 
 def write_config(directory: Path, limits: EngineLimits) -> Path:
@@ -38,6 +43,10 @@ def write_config(directory: Path, limits: EngineLimits) -> Path:
 
 
 def _config_xml(users: Path, limits: EngineLimits) -> str:
+    # What is kept free counts as used: inserts end at both together, merges at the first alone,
+    # because another program may take what a merge has only reserved.
+    kept_bytes = limits.min_free_bytes // 2
+    insert_bytes = limits.min_free_bytes - kept_bytes
     return f"""<clickhouse>
   <logger><level>none</level></logger>
   <display_name>tokentide</display_name>
@@ -61,7 +70,11 @@ def _config_xml(users: Path, limits: EngineLimits) -> str:
   <max_active_parts_loading_thread_pool_size>4</max_active_parts_loading_thread_pool_size>
   <max_outdated_parts_loading_thread_pool_size>2</max_outdated_parts_loading_thread_pool_size>
   <os_threads_nice_value_merge_mutate>5</os_threads_nice_value_merge_mutate>
+  <storage_configuration><disks><default>
+    <keep_free_space_bytes>{kept_bytes}</keep_free_space_bytes>
+  </default></disks></storage_configuration>
   <merge_tree>
+    <min_free_disk_bytes_to_perform_insert>{insert_bytes}</min_free_disk_bytes_to_perform_insert>
     <max_bytes_to_merge_at_max_space_in_pool>2147483648</max_bytes_to_merge_at_max_space_in_pool>
     <merge_selecting_sleep_ms>5000</merge_selecting_sleep_ms>
     <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>

@@ -1,0 +1,77 @@
+"""Stops a worker from storing while ClickHouse's disk is nearly full, and lets it go on by itself.
+
+A full disk damages what is stored (a part without its marks was seen), so batches wait, unsealed,
+while there is still room. ClickHouse itself is asked, so it holds for one on another machine too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from tokentide_jobs.disk_floor import DiskFloor
+from tokentide_jobs.errors import PipelineError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.jobs.runtime.log import log_event
+
+__all__ = ["FreeSpace"]
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S: Final = 1.0
+_FREE: Final = (
+    "SELECT count(), max(free_space + keep_free_space) FROM system.disks "
+    "WHERE type = 'Local' AND NOT is_read_only"
+)
+"""An insert goes to any disk that has room; object stores are never full."""
+
+
+class FreeSpace:
+    """Looks at the store's disk; runs on the worker's loop.
+
+    Args:
+        store: Asked; give it a short timeout.
+        floor_bytes: Below this nothing is stored.
+        tell: Called after every look with the free bytes and the floor.
+    """
+
+    def __init__(
+        self, store: ClickHouse, floor_bytes: int, tell: Callable[[int, DiskFloor], None]
+    ) -> None:
+        self._store = store
+        self._floor = DiskFloor(floor_bytes)
+        self._tell = tell
+
+    def is_low(self) -> bool:
+        """Whether batches have to wait."""
+        return self._floor.is_low
+
+    async def run(self) -> None:
+        """Look every second, until cancelled; a store that does not answer changes nothing."""
+        while True:
+            if (free_bytes := await asyncio.to_thread(self._ask)) is not None:
+                self.look(free_bytes)
+            await asyncio.sleep(_EVERY_S)
+
+    def look(self, free_bytes: int) -> None:
+        """Take note of the free space and tell."""
+        floor = self._floor
+        if floor.look(free_bytes):
+            log_event(
+                _log,
+                logging.ERROR if floor.is_low else logging.WARNING,
+                "disk_low" if floor.is_low else "disk_has_room",
+                free_bytes=free_bytes,
+                floor_bytes=floor.floor_bytes,
+                resumes_at_bytes=floor.resume_bytes,
+            )
+        self._tell(free_bytes, floor)
+
+    def _ask(self) -> int | None:
+        try:
+            disks, free_bytes = self._store.rows(_FREE)[0]
+        except PipelineError:
+            return None  # writing meets the same trouble, and says so
+        return int(free_bytes) if disks else None

@@ -1,0 +1,55 @@
+"""A small disk of its own that a test can fill: a tmpfs, where mounting one is allowed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+MIB = 1 << 20
+
+
+class SmallDisk:
+    """A mounted disk and the file that fills it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._filler = path / "filler"
+
+    @property
+    def free_bytes(self) -> int:
+        """Free now."""
+        return shutil.disk_usage(self.path).free
+
+    def fill(self, leave_bytes: int) -> None:
+        """Take all the room but this; what runs may take the rest."""
+        wanted = self.free_bytes - leave_bytes
+        with self._filler.open("ab") as file:
+            if wanted > 0:
+                os.posix_fallocate(file.fileno(), 0, file.tell() + wanted)
+
+    def free(self) -> None:
+        """Give the room back."""
+        self._filler.unlink(missing_ok=True)
+
+
+@contextmanager
+def small_disk(path: Path, size_mib: int) -> Iterator[SmallDisk]:
+    """Mount a disk of this size, or skip the test where that is not allowed."""
+    path.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tokentide-test", str(path)]
+    try:
+        done = subprocess.run(mount, check=False, capture_output=True, text=True)
+    except OSError as exc:
+        pytest.skip(f"a disk to fill needs the program mount: {exc}")
+    if done.returncode != 0:
+        pytest.skip(f"a disk to fill needs the right to mount one: {done.stderr.strip()}")
+    try:
+        yield SmallDisk(path)
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True, capture_output=True)

@@ -1,0 +1,99 @@
+"""A disk that runs full under load and is freed again: nothing breaks, and all of it goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.live import verified, wait_until
+from tests.chaos.small_disk import MIB, SmallDisk, small_disk
+from tests.chaos.steady_traffic import SteadyTraffic
+from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+
+pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+
+FLOOR = 96 * MIB
+FULL_S = 15.0
+BACK_S = 45.0
+"""Thirty seconds on a machine that has nothing else to do."""
+
+
+class Notes:
+    """A reporter that remembers what was worth a line."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def step(self, what: str) -> None:
+        pass
+
+    def done(self, what: str, took_s: float) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+    def has(self, words: str) -> bool:
+        return any(words in line for line in self.lines)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk", 480) as mounted:
+        yield mounted
+
+
+def running(disk: SmallDisk, notes: Notes) -> Stack:
+    return Stack(
+        disk.path / "data",
+        broker="kafka",
+        workers=1,
+        min_free_bytes=FLOOR,
+        reporter=notes,
+    )
+
+
+def stored_ids(stack: Stack) -> set[str]:
+    with closing(ClickHouse(stack.info.clickhouse_url, "tokentide")) as store:
+        rows = store.rows("SELECT toString(event_id) FROM tokentide.raw_requests")
+    return {str(row[0]) for row in rows}
+
+
+def worker_said(stack: Stack, event: str) -> bool:
+    return f'"event": "{event}"' in (stack.data_dir / "logs" / "worker-1.log").read_text()
+
+
+@pytest.mark.parametrize("left_bytes", [30 * MIB, 0], ids=["nearly-full", "full"])
+def test_a_disk_full_under_load_stops_taking_data_and_goes_on_by_itself_when_it_is_freed(
+    disk: SmallDisk, left_bytes: int
+) -> None:
+    notes = Notes()
+    with running(disk, notes) as stack:
+        with SteadyTraffic(
+            stack.info.kafka, stack.info.events_topic, frames_per_s=60, frame_events=20
+        ) as traffic:
+            wait_until(lambda: len(stored_ids(stack)) > 1000, 60, "rows")
+            disk.fill(left_bytes)
+            wait_until(lambda: worker_said(stack, "disk_low"), 20, "a worker that waits")
+            wait_until(lambda: notes.has("the broker"), 20, "a broker that is stopped, or died")
+            time.sleep(FULL_S)
+            disk.free()
+            before, freed_s = len(traffic.acknowledged), time.monotonic()
+            wait_until(lambda: len(traffic.acknowledged) > before, BACK_S, "traffic goes on")
+            taken = set(traffic.acknowledged)
+            wait_until(lambda: taken <= stored_ids(stack), BACK_S, "rows again")
+            assert time.monotonic() - freed_s < BACK_S
+        report = verified(stack)
+        assert report["ok"], report["mismatches"]
+        assert traffic.acknowledged <= stored_ids(stack)
+        assert not stack.wait(0.0)
+    # What a full disk damages shows when the parts are read anew.
+    with running(disk, notes) as stack:
+        report = verified(stack)
+        assert report["ok"], report["mismatches"]
+        assert traffic.acknowledged <= stored_ids(stack)
