@@ -176,7 +176,7 @@ class Settings:
         return (self.events_topic, *others)
 
     @property
-    def begun_anew(self) -> dict[str, str]:
+    def restarted_logs(self) -> dict[str, str]:
         """The words under which topics are read as new logs, by topic."""
         words = {self.otlp_topic: self.otlp_log_id, self.events_topic: self.log_id}
         return {topic: word for topic, word in words.items() if word}

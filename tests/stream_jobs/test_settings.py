@@ -36,7 +36,7 @@ def test_an_option_beats_the_environment_which_beats_the_running_stack(tmp_path:
     assert settings.group == "option"
     assert settings.kafka_bootstrap == "kafka:9092"
     assert settings.clickhouse_url == "http://127.0.0.1:2222"
-    assert settings.begun_anew == {}  # the stack's log id is for people
+    assert settings.restarted_logs == {}  # the stack's log id is for people
     assert settings.database == "tokentide"
     sources = {item.name: item.source for item in settings.items()}
     assert sources["group"] == "option"

@@ -40,7 +40,7 @@ __all__ = ["demo"]
 _PROBES: Final = 250
 """Calls sent one by one after the bulk, to see how soon an event can be queried."""
 _PROBE_RATE: Final = 100.0
-_INGEST_PATIENCE_S: Final = 90.0
+_INGEST_TIMEOUT_S: Final = 90.0
 
 
 @click.command(short_help="Run everything on real traffic and prove the result.")
@@ -163,17 +163,17 @@ def _wait_for_ingest(
     log_id = asyncio.run(topic_log_id(settings.kafka_bootstrap, settings.events_topic))
     ledger = LedgerStore(store)
     last: dict[int, int] = {}
-    moved_s = time.monotonic()
+    last_progress_s = time.monotonic()
     with events_progress(screen, "ingesting", events) as update:
         while True:
             done = ledger.positions(log_id, settings.events_topic)
             if all(done.get(partition, 0) >= end for partition, end in ends.items()):
                 return
             if done != last:
-                last, moved_s = done, time.monotonic()
-            if time.monotonic() - moved_s > _INGEST_PATIENCE_S:
+                last, last_progress_s = done, time.monotonic()
+            if time.monotonic() - last_progress_s > _INGEST_TIMEOUT_S:
                 raise ServiceUnreachable(
-                    f"ingest has not moved for {_INGEST_PATIENCE_S:g} s: look at "
+                    f"ingest has not moved for {_INGEST_TIMEOUT_S:g} s: look at "
                     f"{settings.data_dir}/logs, and that a worker runs"
                 )
             update(read_pipeline(store, since_us).events)
@@ -193,7 +193,7 @@ def _probe(settings: Settings, store: ClickHouse, seed: int, screen: Console) ->
     probe = Probe(store, begin_us)
     try:
         with screen.status("[dim]one by one …[/]"), probe:
-            send(probe.noting(work.events()), plan, telemetry)
+            send(probe.record_sends(work.events()), plan, telemetry)
             probe.wait(20.0)
     finally:
         telemetry.close()

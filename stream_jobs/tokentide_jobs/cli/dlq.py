@@ -142,7 +142,7 @@ def replay(
         else:
             kafka, topic = settings.kafka_bootstrap, settings.events_topic
             own = {topic: asyncio.run(topic_log_id(kafka, topic))}
-            log_id = log_ids(own, settings.begun_anew)[topic]
+            log_id = log_ids(own, settings.restarted_logs)[topic]
             void_before = datetime.now(UTC) - _CLAIM_HOLDS if interrupted else None
             sent = asyncio.run(
                 letters.replay(chosen, Target(kafka, topic, log_id), void_before=void_before)

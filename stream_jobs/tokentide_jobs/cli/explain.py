@@ -64,16 +64,16 @@ def _explain_row(row: dict[str, Any], cards: CardTable, current: bool) -> bool:
     """Print one row's explanation; tell whether its cards give what is stored."""
     place = f"{row['_topic']} partition {row['_partition']} offset {row['_offset']}"
     click.echo(f"{place} index {row['_idx']}, service {row['service']!r}, status {row['status']}")
-    told = explanation(row, cards)
-    for line in told.lines:
+    explained = explanation(row, cards)
+    for line in explained.lines:
         click.echo(line)
-    differing = [name for name in PRICE_COLUMNS if told.priced[name] != row[name]]
+    differing = [name for name in PRICE_COLUMNS if explained.priced[name] != row[name]]
     if not differing:
         click.echo("the stored cost is the same")
         return True
-    stored, now = row["cost_pico_usd"], told.priced["cost_pico_usd"]
+    stored, now = row["cost_pico_usd"], explained.priced["cost_pico_usd"]
     for name in differing:
-        click.echo(f"stored {name}: {row[name]}, these cards give {told.priced[name]}")
+        click.echo(f"stored {name}: {row[name]}, these cards give {explained.priced[name]}")
     if stored is not None and now is not None and stored != now:
         click.echo(f"difference: {format_usd(now - stored)} USD")
     if not current:

@@ -238,10 +238,10 @@ def _show_rates(cards: CardTable, provider: str, model: str, tenant: str, at_us:
     table.add_column("other", overflow="fold")
     table.add_column("status", no_wrap=True)
     shown = {unit for _, unit in _SHOWN_UNITS}
-    for (seller, listed), price in rows[:_MOST_ROWS]:
+    for (list_provider, listed), price in rows[:_MOST_ROWS]:
         others = {unit: rate for unit, rate in price.rates.items() if unit not in shown}
         cells = [_usd(price.rates.get(unit), unit, 0) for _, unit in _SHOWN_UNITS]
-        table.add_row(f"{seller}/{listed}", *cells, _rates(others), price.status)
+        table.add_row(f"{list_provider}/{listed}", *cells, _rates(others), price.status)
         for above in sorted({a for rate in price.rates.values() for a, _ in rate.tiers}):
             cells = [_usd(price.rates.get(unit), unit, above + 1) for _, unit in _SHOWN_UNITS]
             table.add_row(f"  above {above:,} input tokens", *cells)

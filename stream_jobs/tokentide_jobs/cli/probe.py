@@ -33,7 +33,7 @@ class Probe:
         self._thread = threading.Thread(target=self._look, daemon=True, name="probe")
         self._error: BaseException | None = None
 
-    def noting(
+    def record_sends(
         self, events: Iterable[tuple[float, dict[str, Any]]]
     ) -> Iterator[tuple[float, dict[str, Any]]]:
         """Pass events on; a request is noted when the next event is asked for, after its emit."""

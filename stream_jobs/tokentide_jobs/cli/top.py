@@ -33,41 +33,41 @@ _PIPELINE_MINUTES = 5
     "--every", "every_s", type=click.FloatRange(min=0.2), default=2.0, show_default=True,
     metavar="S", help="Seconds between two looks.",
 )  # fmt: skip
-@click.option("--once", is_flag=True, help="Print one picture and end.")
+@click.option("--once", is_flag=True, help="Print one view and end.")
 @click.option("--models", type=click.IntRange(min=1), default=12, show_default=True,
               help="Models to list.")  # fmt: skip
 @data_dir_option
 def top(minutes: float, every_s: float, once: bool, models: int, data_dir: Path | None) -> None:
     """Watch spend, latency and errors in the terminal, until Ctrl-C.
 
-    Without a terminal (a pipe, a file) it prints one picture, as with --once.
+    Without a terminal (a pipe, a file) it prints one view, as with --once.
     """
     settings = find_target(data_dir, "clickhouse")
     screen = console()
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
-        picture = _picture(store, settings, minutes, models)
+        view = _view(store, settings, minutes, models)
         if once or not screen.is_terminal:
-            screen.print(picture)
+            screen.print(view)
             return
-        live = Live(picture, console=screen, screen=True, auto_refresh=False)
+        live = Live(view, console=screen, screen=True, auto_refresh=False)
         with suppress(KeyboardInterrupt), live:
             while True:
                 time.sleep(every_s)
-                picture = _next(picture, store, settings, minutes, models)
-                live.update(picture, refresh=True)
+                view = _next(view, store, settings, minutes, models)
+                live.update(view, refresh=True)
 
 
 def _next(
     last: RenderableType, store: ClickHouse, settings: Settings, minutes: float, models: int
 ) -> RenderableType:
-    """Return the next picture; while ClickHouse is away, the last one with a note above it."""
+    """Return the next view; while ClickHouse is away, the last one with a note above it."""
     try:
-        return _picture(store, settings, minutes, models)
+        return _view(store, settings, minutes, models)
     except RetriableSinkError as exc:
         return Group(Text(f"no answer, still trying: {exc}"[:200], "yellow"), last)
 
 
-def _picture(store: ClickHouse, settings: Settings, minutes: float, models: int) -> RenderableType:
+def _view(store: ClickHouse, settings: Settings, minutes: float, models: int) -> RenderableType:
     """Read and lay out the last minutes."""
     now_us = time.time_ns() // 1_000
     summary = read_summary(store, now_us - int(minutes * 60e6), now_us + 10_000_000)

@@ -91,7 +91,7 @@ def check(
         settings.kafka_bootstrap,
         settings.events_topic,
         otlp_topic=settings.otlp_topic,
-        begun_anew=settings.begun_anew,
+        restarted_logs=settings.restarted_logs,
     )
     with closing(ClickHouse(settings.clickhouse_url, settings.database, timeout_s=600)) as store:
         if screen is None or not screen.is_terminal:

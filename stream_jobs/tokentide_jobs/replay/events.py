@@ -29,7 +29,7 @@ _OUTPUT_LIMIT: Final = 1_000
 _USERS_PER_TENANT: Final = 250
 _MODEL_CHANGE_AT: Final = 0.75
 _NEW_MODEL: Final = "gemini-4-argon"
-_MISFORTUNES: Final = (
+_ABNORMAL_SHARES: Final = (
     (0.004, "refused"),
     (0.006, "filtered"),
     (0.010, "abandoned"),
@@ -74,7 +74,7 @@ class Events:
         self._span_s = span_s
         # Ids differ between runs: a second replay is new traffic, not a duplicate.
         self._ids = EventIds()
-        self._homes: dict[str, tuple[str, str]] = {}
+        self._user_of_lane: dict[str, tuple[str, str]] = {}
         self._users: dict[str, list[str]] = {}
         self._tags = {
             tenant: {
@@ -175,8 +175,10 @@ class Events:
         if call.kind == "chat":
             event["max_tokens"] = _OUTPUT_LIMIT
         number = self._rng.random()
-        if number < _MISFORTUNES[-1][0]:
-            _misfortune(event, next(status for share, status in _MISFORTUNES if number < share))
+        if number < _ABNORMAL_SHARES[-1][0]:
+            _make_abnormal(
+                event, next(status for share, status in _ABNORMAL_SHARES if number < share)
+            )
         elif call.kind == "chat" and call.output_tokens >= _OUTPUT_LIMIT:
             event["finish_reasons"] = ["length"]
         elif app.has_tools and self._rng.random() < _TOOL_SHARE:
@@ -203,18 +205,18 @@ class Events:
 
     def _home(self, call: Call) -> tuple[str, str]:
         """Return (tenant, user); an agent session and a ServeGen client keep theirs."""
-        home = self._homes.get(call.lane) if call.lane else None
-        if home is None:
+        user = self._user_of_lane.get(call.lane) if call.lane else None
+        if user is None:
             tenant = TENANTS.draw(self._rng.random())
             users = self._users.get(tenant)
             if users is None:
                 users = [_hash(f"{tenant}/{number}") for number in range(_USERS_PER_TENANT)]
                 self._users[tenant] = users
             # Squared: some people call far more often than others.
-            home = (tenant, users[int(self._rng.random() ** 2 * _USERS_PER_TENANT)])
+            user = (tenant, users[int(self._rng.random() ** 2 * _USERS_PER_TENANT)])
             if call.lane:
-                self._homes[call.lane] = home
-        return home
+                self._user_of_lane[call.lane] = user
+        return user
 
     def _judgements(self, call: Call, app: App, request: Event) -> Iterator[tuple[float, Event]]:
         """Yield (delay in s, event) for the evaluation and feedback a request may get."""
@@ -231,8 +233,8 @@ class Events:
             yield 1 + 4 * draw() + request["duration_ms"] / 1e3, event
         if draw() < app.feedback_share:
             event = self._verdict("feedback", "thumbs", request)
-            is_happy = draw() < app.quality[call.at_s >= self._span_s / 2]
-            event["score"], event["label"] = (1.0, "up") if is_happy else (0.0, "down")
+            is_positive = draw() < app.quality[call.at_s >= self._span_s / 2]
+            event["score"], event["label"] = (1.0, "up") if is_positive else (0.0, "down")
             yield 5 + 90 * draw() + request["duration_ms"] / 1e3, event
 
     def _verdict(self, kind: str, name: str, request: Event) -> Event:
@@ -270,7 +272,7 @@ def _fail(event: Event, outcome: Outcome) -> None:
         event["retry_after_ms"] = outcome.retry_after_ms
 
 
-def _misfortune(event: Event, status: str) -> None:
+def _make_abnormal(event: Event, status: str) -> None:
     """Turn an answered call into one that was refused, filtered, broken off or given up."""
     event["status"] = status
     if status in ("refused", "filtered"):

@@ -22,7 +22,7 @@ __all__ = ["Sent", "send"]
 
 _LOOK_EVERY: Final = 256
 """Events between two looks at the queue."""
-_STALL_S: Final = 30.0
+_STALL_TIMEOUT_S: Final = 30.0
 """Give up when the broker has taken nothing for this long."""
 
 
@@ -43,7 +43,7 @@ def send(
     telemetry: Telemetry,
     progress: Callable[[int], None] = lambda _events: None,
     *,
-    patience_s: float = _STALL_S,
+    timeout_s: float = _STALL_TIMEOUT_S,
 ) -> Sent:
     """Emit every event when it is due and wait until the broker has them.
 
@@ -52,7 +52,7 @@ def send(
         plan: Pace and event times.
         telemetry: A producer of its own: its counters tell what was delivered.
         progress: Called now and then with the number of events emitted so far.
-        patience_s: Give up when the broker has taken nothing for so long.
+        timeout_s: Give up when the broker has taken nothing for so long.
 
     Raises:
         ServiceUnreachable: The broker takes nothing; the message says how far the replay got.
@@ -72,8 +72,8 @@ def send(
         requests += event["type"] == "request"
         if emitted % _LOOK_EVERY == 0:
             progress(emitted)
-            _wait_for_room(telemetry, room, emitted, patience_s)
-    _flush(telemetry, emitted, patience_s)
+            _wait_for_room(telemetry, room, emitted, timeout_s)
+    _flush(telemetry, emitted, timeout_s)
     after = telemetry.stats()
     progress(emitted)
     delivered = after.delivered - before.delivered
@@ -91,19 +91,19 @@ def _sleep(wait_s: float, progress: Callable[[int], None], emitted: int) -> None
         progress(emitted)
 
 
-def _wait_for_room(telemetry: Telemetry, room: int, emitted: int, patience_s: float) -> None:
+def _wait_for_room(telemetry: Telemetry, room: int, emitted: int, timeout_s: float) -> None:
     taken, since = -1, time.monotonic()
     while (stats := telemetry.stats()).queued > room:
         if stats.delivered != taken:
             taken, since = stats.delivered, time.monotonic()
-        elif time.monotonic() - since > patience_s:
+        elif time.monotonic() - since > timeout_s:
             raise _stalled(telemetry, emitted)
         time.sleep(0.005)
 
 
-def _flush(telemetry: Telemetry, emitted: int, patience_s: float) -> None:
+def _flush(telemetry: Telemetry, emitted: int, timeout_s: float) -> None:
     taken = -1
-    while not telemetry.flush(patience_s):
+    while not telemetry.flush(timeout_s):
         delivered = telemetry.stats().delivered
         if delivered == taken:
             raise _stalled(telemetry, emitted)

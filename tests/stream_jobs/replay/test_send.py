@@ -110,6 +110,6 @@ def test_a_broker_that_takes_nothing_is_reported_with_how_far_it_got() -> None:
     )
     try:
         with pytest.raises(ServiceUnreachable, match=r"takes no events: 0 of .*nobody home"):
-            send(timed(5_000, 1.0), plan(Pace(), 5_000, 1.0), telemetry, patience_s=0.3)
+            send(timed(5_000, 1.0), plan(Pace(), 5_000, 1.0), telemetry, timeout_s=0.3)
     finally:
         telemetry.close(0)

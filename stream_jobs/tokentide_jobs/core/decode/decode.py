@@ -52,8 +52,8 @@ def decode(records: Sequence[Record], window: AcceptedWindow) -> Decoded:
         Accepted events as frames, and the refused ones with the reason.
     """
     events = event_lines(records)
-    frames, undecided = _accept_fast(events, window)
-    rejections = _judge(events, undecided, window, frames)
+    frames, to_judge = _accept_fast(events, window)
+    rejections = _judge(events, to_judge, window, frames)
     sorted_frames = {}
     for event_type in COLUMNS:
         if parts := frames.get(event_type):
@@ -66,10 +66,10 @@ def decode(records: Sequence[Record], window: AcceptedWindow) -> Decoded:
 def _accept_fast(events: EventLines, window: AcceptedWindow) -> tuple[Frames, Indices]:
     """Return frames of what is certainly valid, and the numbers of all other events."""
     frames: Frames = defaultdict(list)
-    undecided = np.ones(len(events), bool)
+    to_judge = np.ones(len(events), bool)
     parsed = parse(events)
     if parsed is None:
-        return frames, np.flatnonzero(undecided)
+        return frames, np.flatnonzero(to_judge)
     unseen = parsed.frame.height
     for event_type in COLUMNS:
         if not unseen:
@@ -81,16 +81,16 @@ def _accept_fast(events: EventLines, window: AcceptedWindow) -> tuple[Frames, In
         if not of_type.height:
             continue
         unseen -= of_type.height
-        doubts = parsed.suspicious[rows]
-        doubts |= suspicious_rows(of_type, event_type, window).to_numpy()
-        if doubts.any():
-            of_type, rows = of_type.filter(pl.Series(~doubts)), rows[~doubts]
+        is_uncertain = parsed.suspicious[rows]
+        is_uncertain |= suspicious_rows(of_type, event_type, window).to_numpy()
+        if is_uncertain.any():
+            of_type, rows = of_type.filter(pl.Series(~is_uncertain)), rows[~is_uncertain]
         accepted = parsed.indices[rows]
         places = events.places if len(rows) == len(events) else events.places[accepted]
         if of_type.height:
             frames[event_type].append(_to_storage(of_type, event_type, places))
-        undecided[accepted] = False
-    return frames, np.flatnonzero(undecided)
+        to_judge[accepted] = False
+    return frames, np.flatnonzero(to_judge)
 
 
 def _to_storage(parsed: pl.DataFrame, event_type: str, places: pl.DataFrame) -> pl.DataFrame:
@@ -108,15 +108,15 @@ def _to_storage(parsed: pl.DataFrame, event_type: str, places: pl.DataFrame) -> 
 
 
 def _judge(
-    events: EventLines, undecided: Indices, window: AcceptedWindow, frames: Frames
+    events: EventLines, to_judge: Indices, window: AcceptedWindow, frames: Frames
 ) -> list[DeadLetter]:
     """Judge events one by one; accepted ones are added to `frames`."""
     rejections: list[DeadLetter] = []
-    if not len(undecided):
+    if not len(to_judge):
         return rejections
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    places = events.places[undecided].iter_rows()
-    lines = events.lines(undecided)
+    places = events.places[to_judge].iter_rows()
+    lines = events.lines(to_judge)
     for (partition, offset, idx), line in zip(places, lines, strict=True):
         verdict = judge_line(line, window)
         if isinstance(verdict, Refusal):

@@ -96,7 +96,7 @@ def _fits(bounds: Column | None, value: object) -> bool:
     return low <= value and (bounds.le is None or value <= bounds.le)
 
 
-def stands_in(name: str, parsed: str, line: bytes) -> bool:
+def occurs_in(name: str, parsed: str, line: bytes) -> bool:
     """Tell whether a map is in its line what the parser gives back.
 
     The parser writes a map anew and forgets to escape its keys, so that one odd key may read like

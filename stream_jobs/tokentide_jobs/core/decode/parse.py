@@ -15,7 +15,7 @@ import polars as pl
 
 from tokentide_jobs.core.decode.columns import COLUMNS, parse_schema
 from tokentide_jobs.core.decode.lines import EventLines, Flags, Indices
-from tokentide_jobs.core.decode.nested import NESTED_COLUMNS, stands_in, store
+from tokentide_jobs.core.decode.nested import NESTED_COLUMNS, occurs_in, store
 from tokentide_jobs.core.decode.scan import GROUPS, PADDING, Scan, key_ending_at, scan
 from tokentide_jobs.core.decode.wellformed import certainly_parsed
 from tokentide_jobs.core.record.split import BRACE_OPEN
@@ -148,7 +148,7 @@ class _Reading:
         rows = rows[parsed.is_not_null().to_numpy()[rows]]
         lines = self.events.lines(np.flatnonzero(self.kept)[rows])
         texts = zip(rows.tolist(), parsed[rows].to_list(), lines, strict=True)
-        found = [row for row, text, line in texts if not stands_in(parsed.name, text, line)]
+        found = [row for row, text, line in texts if not occurs_in(parsed.name, text, line)]
         return np.array(found, np.int64)
 
     def _hidden_nulls(self, frame: pl.DataFrame) -> Indices:

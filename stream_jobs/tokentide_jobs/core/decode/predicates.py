@@ -28,8 +28,8 @@ def suspicious_rows(frame: pl.DataFrame, event_type: str, window: AcceptedWindow
     """
     rules = [*_field_rules(event_type, tuple(frame.columns)), *_window_rules(window)]
     # One pass asks whether a rule fires at all; masks are made only for those that do.
-    fired = frame.select(rule.any().alias(str(i)) for i, rule in enumerate(rules)).row(0)
-    broken = [rule for rule, any_row in zip(rules, fired, strict=True) if any_row]
+    is_broken = frame.select(rule.any().alias(str(i)) for i, rule in enumerate(rules)).row(0)
+    broken = [rule for rule, any_row in zip(rules, is_broken, strict=True) if any_row]
     if not broken:
         return pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
     mask = frame.select(pl.any_horizontal(rule.fill_null(False) for rule in broken))

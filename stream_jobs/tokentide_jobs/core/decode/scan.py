@@ -170,8 +170,8 @@ def scan(buffer: bytes, with_positions: bool = False) -> Scan:
     seen = np.zeros(len(GROUPS), bool)
     for start in range(0, len(buffer), _CHUNK_BYTES):
         colons = np.flatnonzero(content[start : start + _CHUNK_BYTES] == _COLON) + start
-        quotes, values, strange = _keys_before(content, colons)
-        suspects.append(strange)
+        quotes, values, unusual = _keys_before(content, colons)
+        suspects.append(unusual)
         groups, known = _recognise(buffer, quotes)
         quotes = quotes[known]
         seen[groups] = True
@@ -207,7 +207,7 @@ def _joined(parts: list[Positions]) -> Positions:
 def _keys_before(
     content: NDArray[np.uint8], colons: Positions
 ) -> tuple[Positions, Positions, Positions]:
-    """Return closing quotes of keys, where their values begin, and colons that look strange."""
+    """Return closing quotes of keys, where their values begin, and colons that look unusual."""
     before = content[colons - 1]
     is_key = before == _QUOTE
     if is_key.all():
@@ -220,9 +220,9 @@ def _keys_before(
     # `"key" : 1`, as PostgreSQL writes it, is fine; other whitespace there is left to the judge.
     two_before = content[rest - 2]
     spaced = rest[(content[rest - 1] == _SPACE) & (two_before == _QUOTE)]
-    strange = rest[(content[rest - 1] != _SPACE) | (two_before <= _SPACE)]
+    unusual = rest[(content[rest - 1] != _SPACE) | (two_before <= _SPACE)]
     quotes = np.concatenate((colons - 1, spaced - 2))
-    return quotes, np.concatenate((colons + 1, spaced + 1)), strange
+    return quotes, np.concatenate((colons + 1, spaced + 1)), unusual
 
 
 def _recognise(buffer: bytes, quotes: Positions) -> tuple[Positions, Positions]:

@@ -153,14 +153,14 @@ def _list_price(
     found = find_model(cards, provider, name)
     if found is None:
         return None
-    seller, model = found
-    trace.append(f"model {name!r}: {seller}/{model.model}, matched by {model.match}")
+    list_provider, model = found
+    trace.append(f"model {name!r}: {list_provider}/{model.model}, matched by {model.match}")
     active = [card for card in model.standard if card.is_active(at_us)]
     standard = active[-1] if active else model.standard[0]
-    rule = f"genai-prices:{seller}/{model.model}{_condition(standard)}"
+    rule = f"genai-prices:{list_provider}/{model.model}{_condition(standard)}"
     trace.append(f"standard price{_condition(standard) or ' (no dates)'}")
     # As in genai-prices: a reseller's customers do not get the origin's tiers.
-    own_list = seller == provider
+    own_list = list_provider == provider
     variants, met = _variants(model, call, at_us) if own_list else ([], set())
     rates: dict[str, Rate] = {}
     for card in variants:

@@ -62,11 +62,11 @@ def _search(cards: CardTable, provider: str, name: str) -> _Found:
     own = cards.provider_by_id.get(provider)
     if own is None:
         return None
-    for seller in (own, *(cards.provider_by_id.get(other) for other in own.fallbacks)):
-        if seller is not None:
-            position = _position(_index(cards, seller), name)
+    for candidate in (own, *(cards.provider_by_id.get(other) for other in own.fallbacks)):
+        if candidate is not None:
+            position = _position(_index(cards, candidate), name)
             if position is not None:
-                return seller.provider, seller.models[position]
+                return candidate.provider, candidate.models[position]
     return None
 
 
@@ -81,16 +81,16 @@ def _position(index: _Index, name: str) -> int | None:
     return exact
 
 
-def _index(cards: CardTable, seller: ProviderCards) -> _Index:
+def _index(cards: CardTable, candidate: ProviderCards) -> _Index:
     indexes = cast("dict[str, _Index]", cards.memo.setdefault("indexes", {}))
-    if seller.provider not in indexes:
+    if candidate.provider not in indexes:
         exact: dict[str, int] = {}
         patterns: list[tuple[int, Callable[[str], bool]]] = []
-        for position, model in enumerate(seller.models):
+        for position, model in enumerate(candidate.models):
             names, predicate = split_exact(model.match)
             for known in names:
                 exact.setdefault(known, position)
             if predicate is not None:
                 patterns.append((position, predicate))
-        indexes[seller.provider] = _Index(exact, tuple(patterns))
-    return indexes[seller.provider]
+        indexes[candidate.provider] = _Index(exact, tuple(patterns))
+    return indexes[candidate.provider]

@@ -108,31 +108,31 @@ def _read_request(request: dict[str, Any]) -> OtlpRecord:
     spans = list(_spans(request))
     calls = [_Call(span, event) for span in spans if (event := event_of(span)) is not None]
     ignored["spans"] += len(spans) - len(calls)
-    told = _told_by_a_child(calls, spans)
-    ignored["repeated_calls"] += len(told)
+    repeated = _repeated_by_a_child(calls, spans)
+    ignored["repeated_calls"] += len(repeated)
     lines = [
         orjson.dumps({"service": _DEFAULT_SERVICE, **call.event})
         for at, call in enumerate(calls)
-        if at not in told
+        if at not in repeated
     ]
     return OtlpRecord(lines, {kind: number for kind, number in ignored.items() if number})
 
 
-def _told_by_a_child(calls: list[_Call], spans: list[SpanData]) -> set[int]:
-    """Return the positions of calls that a span below them tells again.
+def _repeated_by_a_child(calls: list[_Call], spans: list[SpanData]) -> set[int]:
+    """Return the positions of calls that a span below them repeats.
 
     A framework and the client it uses may both be instrumented: two spans, one inside the other,
-    for one call. The inner one is kept. They are the same call when they tell of the same tokens,
-    or when only the inner one tells of any.
+    for one call. The inner one is kept. They are the same call when both report the same tokens,
+    or when only the inner one reports any.
     """
     if len(calls) < 2:
         return set()
     parents = {(span.trace_id, span.span_id): span.parent_span_id for span in spans}
     places = {(call.span.trace_id, call.span.span_id): at for at, call in enumerate(calls)}
-    told: set[int] = set()
+    repeated: set[int] = set()
     for position, call in enumerate(calls):
-        # Who was told already tells nothing: spans that are each other's parents leave one.
-        if position in told or call.tokens == (None, None):
+        # A repeated call repeats no other one: of spans that are each other's parents one is kept.
+        if position in repeated or call.tokens == (None, None):
             continue
         trace_id, above = call.span.trace_id, call.span.parent_span_id
         for _step in range(_MAX_ANCESTORS):
@@ -144,9 +144,9 @@ def _told_by_a_child(calls: list[_Call], spans: list[SpanData]) -> set[int]:
                 and at != position
                 and calls[at].tokens in ((None, None), call.tokens)
             ):
-                told.add(at)
+                repeated.add(at)
             above = parents.get((trace_id, above), "")
-    return told
+    return repeated
 
 
 # -- the shape of a request -----------------------------------------------------------------------

@@ -25,7 +25,7 @@ def partition_label(topic: str, partition: int) -> str:
     return f"otlp-{partition}" if is_otlp(topic) else str(partition)
 
 
-def log_ids(topic_ids: Mapping[str, str], begun_anew: Mapping[str, str]) -> dict[str, str]:
+def log_ids(topic_ids: Mapping[str, str], restarted_logs: Mapping[str, str]) -> dict[str, str]:
     """Return the identity of every topic's log: the topic's own id.
 
     Beginning a log anew adds a word to the id and does not replace it: a topic that is made anew
@@ -33,9 +33,9 @@ def log_ids(topic_ids: Mapping[str, str], begun_anew: Mapping[str, str]) -> dict
 
     Args:
         topic_ids: What the broker says, by topic.
-        begun_anew: The words that somebody configured, by topic.
+        restarted_logs: The words that somebody configured, by topic.
     """
-    words = {topic: begun_anew.get(topic, "") for topic in topic_ids}
+    words = {topic: restarted_logs.get(topic, "") for topic in topic_ids}
     return {
         # The id itself as a word is what somebody has read off `up --json`: it begins nothing.
         topic: own if words[topic] in ("", own) else f"{own}+{words[topic]}"

@@ -222,11 +222,11 @@ def _ledger_faults(batches: Sequence[Batch], facts: Facts) -> Iterable[Fault]:
 
 
 def _intent_faults(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> Iterable[Fault]:
-    """Check that one intent promised each batch, and that none overlap or were passed over."""
+    """Check that each batch has its intent, and that no intents overlap or were passed over."""
     intents = sorted(intent for intent in facts.intents if intent.log == log)
-    promised = {(intent.start, intent.end) for intent in intents}
+    intended = {(intent.start, intent.end) for intent in intents}
     for batch in batches:
-        if (batch.start, batch.end) not in promised:
+        if (batch.start, batch.end) not in intended:
             where = _range(log, batch.start, batch.end)
             yield Fault("ledger_intent", where, "an intent for this batch", "none")
     for before, after in pairwise(intents):
@@ -252,8 +252,8 @@ def _edge_faults(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> I
         yield Fault("ledger_ahead_of_log", where, f"at most {state.end}", found)
     if log in facts.beyond:
         rows, low, high = facts.beyond[log]
-        promised = (intent.end for intent in facts.intents if intent.log == log)
-        reach = max(promised, default=position)
+        intended = (intent.end for intent in facts.intents if intent.log == log)
+        reach = max(intended, default=position)
         if low < position or high >= reach:
             found = f"{rows} rows"
             yield Fault("unclaimed", _range(log, low, high + 1), "no rows", found, rows)

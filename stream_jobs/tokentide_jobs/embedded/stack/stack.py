@@ -269,9 +269,9 @@ class Stack:
         if info is None or broker is None or broker.survives_restart or self._clickhouse is None:
             return 0.0
         began_s = time.monotonic()
-        patience_s = _STOP_READ_S if self._worker_count else 0.0
+        timeout_s = _STOP_READ_S if self._worker_count else 0.0
         with ThreadPoolExecutor(max_workers=1) as thread:
-            unread = thread.submit(unread_records, info, patience_s).result()
+            unread = thread.submit(unread_records, info, timeout_s).result()
         if unread:
             self._report.note(
                 f"{_BROKER_NAMES[broker.kind]} keeps its log in memory: {unread} records of "

@@ -26,20 +26,20 @@ _ANSWER_S: Final = 2.0
 """How long broker and ClickHouse may take to answer; both are on this machine."""
 
 
-def unread_records(info: StackInfo, patience_s: float, database: str = "tokentide") -> int | None:
+def unread_records(info: StackInfo, timeout_s: float, database: str = "tokentide") -> int | None:
     """Wait until the ledger has reached the end that the log has now.
 
     Must not be called in a running event loop.
 
     Args:
         info: Addresses of a stack with ClickHouse.
-        patience_s: How long to wait at most; 0 looks once.
+        timeout_s: How long to wait at most; 0 looks once.
         database: Where the ledger is.
 
     Returns:
         How many records no finished batch holds; None when broker or ClickHouse does not answer.
     """
-    give_up_at = time.monotonic() + patience_s
+    give_up_at = time.monotonic() + timeout_s
     try:
         # Records that arrive from now on are not waited for: their senders see the broker go.
         logs = asyncio.run(asyncio.wait_for(_logs(info), _ANSWER_S))

@@ -1,6 +1,6 @@
 """Finds the rows of an insert that a table cannot hold, without writing any of them.
 
-Halves are inserted into a twin of the table that keeps nothing (engine Null, same columns and
+Halves are inserted into a probe table that keeps nothing (engine Null, the same columns and
 defaults), so that looking for the culprit leaves no trace and uses no token.
 """
 
@@ -19,17 +19,17 @@ def find_refused(store: ClickHouse, table: str, rows: pa.Table) -> list[int]:
 
     Raises:
         RetriableSinkError: The store failed for now; ask again.
-        SinkMisconfigured: The twin cannot be created or written.
+        SinkMisconfigured: The probe table cannot be created or written.
     """
-    twin = f"{table}_probe"
+    probe_table = f"{table}_probe"
     store.command(
-        f"CREATE TABLE IF NOT EXISTS `{store.database}`.`{twin}` "
+        f"CREATE TABLE IF NOT EXISTS `{store.database}`.`{probe_table}` "
         f"AS `{store.database}`.`{table}` ENGINE = Null"
     )
 
     def refused_between(start: int, end: int) -> list[int]:
         try:
-            store.insert(twin, rows.slice(start, end - start), f"probe/{table}")
+            store.insert(probe_table, rows.slice(start, end - start), f"probe/{table}")
             return []
         except RowsRefused:
             if end - start == 1:

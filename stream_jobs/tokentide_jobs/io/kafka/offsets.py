@@ -92,9 +92,9 @@ async def _ask_leaders(
             leaders[part["leader"]].append(part["partition"])
     found: dict[int, OffsetRange] = {}
     async with plain_client(bootstrap) as client:
-        for leader, led in leaders.items():
-            starts = await _listed(client, leader, topic, led, _EARLIEST)
-            listed = await _listed(client, leader, topic, led, _LATEST)
+        for leader, led_partitions in leaders.items():
+            starts = await _listed(client, leader, topic, led_partitions, _EARLIEST)
+            listed = await _listed(client, leader, topic, led_partitions, _LATEST)
             ends = await _watermarks(client, leader, topic, listed)
             found |= {
                 partition: OffsetRange(starts[partition], ends[partition])

@@ -136,26 +136,26 @@ def delta_chunks(deltas: pa.Table, partitions: int) -> Iterator[tuple[int, int, 
     dimensions = pl.DataFrame(deltas.select(DIMENSIONS))
     series = dimensions.select(pl.concat_str(pl.all().cast(pl.String), separator="\x1f"))
     crcs = [zlib.crc32(name.encode()) for name in series.to_series().to_list()]
-    homes = np.array(crcs, np.int64) % partitions
+    partition_of = np.array(crcs, np.int64) % partitions
     # Sorted once: a slice of an Arrow table costs nothing, a filter all its columns. Stable, so
     # that a repeated batch has the same rows in the same chunks.
-    rows = deltas.take(np.argsort(homes, kind="stable"))
+    rows = deltas.take(np.argsort(partition_of, kind="stable"))
     start = 0
-    for partition, size in enumerate(np.bincount(homes, minlength=partitions).tolist()):
+    for partition, size in enumerate(np.bincount(partition_of, minlength=partitions).tolist()):
         if size:
-            for chunk, value in enumerate(_fitting(rows.slice(start, size))):
+            for chunk, value in enumerate(_within_limit(rows.slice(start, size))):
                 yield partition, chunk, value
         start += size
 
 
-def _fitting(rows: pa.Table) -> Iterator[bytes]:
+def _within_limit(rows: pa.Table) -> Iterator[bytes]:
     value = to_ipc(rows, compress=True)
     if len(value) <= _CHUNK_BYTES or rows.num_rows == 1:
         yield bytes(value)
         return
     middle = rows.num_rows // 2
-    yield from _fitting(rows.slice(0, middle))
-    yield from _fitting(rows.slice(middle))
+    yield from _within_limit(rows.slice(0, middle))
+    yield from _within_limit(rows.slice(middle))
 
 
 def _coordinates(intent: Intent, schema: str) -> Headers:

@@ -85,7 +85,7 @@ async def prepare_logs(settings: Settings, health: Health) -> tuple[dict[str, st
         return {name: await topic_log_id(bootstrap, name) for name in settings.topics}
 
     topic_ids = await _until_it_works("Kafka", ask, settings.retry_max_s, health)
-    return log_ids(topic_ids, settings.begun_anew), topic_ids
+    return log_ids(topic_ids, settings.restarted_logs), topic_ids
 
 
 async def _until_it_works(

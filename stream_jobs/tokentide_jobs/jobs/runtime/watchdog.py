@@ -26,18 +26,18 @@ class Watchdog:
     """Watches one worker.
 
     Args:
-        patience_s: How long it may make no progress while records wait.
+        stall_timeout_s: How long it may make no progress while records wait.
         clock_s: A monotonic clock.
         give_up: Ends the process; it must not depend on the event loop.
     """
 
     def __init__(
         self,
-        patience_s: float,
+        stall_timeout_s: float,
         clock_s: Callable[[], float] = time.monotonic,
         give_up: Callable[[int], object] = os._exit,
     ) -> None:
-        self._patience_s = patience_s
+        self._stall_timeout_s = stall_timeout_s
         self._clock_s = clock_s
         self._give_up = give_up
         self._beat_s = clock_s()
@@ -64,12 +64,12 @@ class Watchdog:
         """Give up if the worker is stuck."""
         now_s = self._clock_s()
         silent_s, idle_s = now_s - self._beat_s, now_s - self._progress_s
-        if max(silent_s, idle_s) < self._patience_s:
+        if max(silent_s, idle_s) < self._stall_timeout_s:
             return
-        what = "event_loop_stuck" if silent_s >= self._patience_s else "no_progress"
+        what = "event_loop_stuck" if silent_s >= self._stall_timeout_s else "no_progress"
         log_event(_log, logging.CRITICAL, what, silent_s=round(silent_s), idle_s=round(idle_s))
         self._give_up(STUCK_EXIT_CODE)
 
     def _watch(self) -> None:
-        while not self._ended.wait(min(5.0, self._patience_s / 4)):
+        while not self._ended.wait(min(5.0, self._stall_timeout_s / 4)):
             self.check()

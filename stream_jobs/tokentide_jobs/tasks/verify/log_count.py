@@ -79,11 +79,11 @@ async def _read(
     """Fetch until every partition is past its last range."""
     starts = {part: [start for start, _end in ranges] for part, ranges in wanted.items()}
     open_parts = set(wanted)
-    heard_s = time.monotonic()
+    last_record_s = time.monotonic()
     while open_parts:
         fetched = await consumer.getmany(timeout_ms=500)
         for part, messages in fetched.items():
-            heard_s = time.monotonic()
+            last_record_s = time.monotonic()
             ranges = wanted[part]
             for message in messages:
                 place = bisect_right(starts[part], message.offset) - 1
@@ -95,7 +95,7 @@ async def _read(
             if await consumer.position(part) >= wanted[part][-1][1]:
                 open_parts.discard(part)
                 consumer.pause(part)
-        if time.monotonic() - heard_s > _SILENCE_S:
+        if time.monotonic() - last_record_s > _SILENCE_S:
             stuck = ", ".join(str(part.partition) for part in sorted(open_parts))
             raise ServiceUnreachable(
                 f"Kafka sent nothing for {_SILENCE_S:g} s although partitions {stuck} hold records"

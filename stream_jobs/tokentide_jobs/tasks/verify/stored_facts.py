@@ -27,7 +27,7 @@ from tokentide_jobs.core.tables import (
 from tokentide_jobs.core.verify.facts import Batch, Intended, Stored, WindowSums
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["Scope", "StoreReader", "WindowPicture"]
+__all__ = ["Scope", "StoreReader", "WindowSnapshot"]
 
 _SPILLING: Final = "SETTINGS max_bytes_before_external_group_by = 150000000, max_threads = 2"
 """Lets a check of any size run in bounded memory: what does not fit goes to disk."""
@@ -75,7 +75,7 @@ class _LedgerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowPicture:
+class WindowSnapshot:
     """Sums over the windows of a scope, those that differ, and the rollups of whole days."""
 
     total: WindowSums
@@ -196,7 +196,7 @@ class StoreReader:
             for r in rows
         ]
 
-    def windows(self, from_us: int | None, until_us: int | None, now_us: int) -> WindowPicture:
+    def windows(self, from_us: int | None, until_us: int | None, now_us: int) -> WindowSnapshot:
         """Compare raw rows with windows_10s, window by window, and the rollups day by day.
 
         The bounds are widened to whole windows; days that may have left windows_10s are left out.
@@ -208,7 +208,7 @@ class StoreReader:
         rows = self._store.rows(self._windows_query(), bounds)
         *sums, differing_count, differing = rows[0]
         rollups = self._rollups(low_us, high_us) if until_us is None else {}
-        return WindowPicture(
+        return WindowSnapshot(
             _sums(0, sums),
             tuple(_sums(int(window[0]), window[1:]) for window in sorted(differing)),
             int(differing_count),

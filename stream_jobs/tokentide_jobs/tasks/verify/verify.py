@@ -41,13 +41,13 @@ class Log:
         bootstrap: The broker.
         topic: The events topic.
         otlp_topic: The topic of OpenTelemetry Collectors; `off`, or one that is not there: none.
-        begun_anew: The words under which topics are read as new logs, by topic.
+        restarted_logs: The words under which topics are read as new logs, by topic.
     """
 
     bootstrap: str
     topic: str
     otlp_topic: str = "off"
-    begun_anew: Mapping[str, str] = field(default_factory=dict)
+    restarted_logs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ async def _present(log: Log) -> _Logs:
     topic_ids = {log.topic: await topic_log_id(log.bootstrap, log.topic)}
     if log.otlp_topic != "off" and await has_topic(log.bootstrap, log.otlp_topic):
         topic_ids[log.otlp_topic] = await topic_log_id(log.bootstrap, log.otlp_topic)
-    return _Logs(log.bootstrap, log_ids(topic_ids, log.begun_anew), log.topic)
+    return _Logs(log.bootstrap, log_ids(topic_ids, log.restarted_logs), log.topic)
 
 
 def _settled(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:

@@ -207,10 +207,10 @@ def test_a_topic_says_by_its_name_how_it_is_written() -> None:
 def test_a_word_that_begins_one_log_anew_names_no_other_nor_hides_the_topics_own_id() -> None:
     ids = {"events": "E", "otlp": "O"}
     assert log_ids(ids, {}) == log_ids(ids, {"events": "E"}) == log_ids(ids, {"events": ""}) == ids
-    again = Settings(events_topic="events", otlp_topic="otlp", log_id="two").begun_anew
+    again = Settings(events_topic="events", otlp_topic="otlp", log_id="two").restarted_logs
     assert log_ids(ids, again) == {"events": "E+two", "otlp": "O"}
     assert log_ids({"events": "E2", "otlp": "O"}, again) == {"events": "E2+two", "otlp": "O"}
-    other = Settings(events_topic="events", otlp_topic="otlp", otlp_log_id="two").begun_anew
+    other = Settings(events_topic="events", otlp_topic="otlp", otlp_log_id="two").restarted_logs
     assert log_ids(ids, other) == {"events": "E", "otlp": "O+two"}
 
 
