@@ -37,7 +37,7 @@ class Scope:
         self._hashed: tuple[Settings, Fields] | None = None
 
     def fields_for(self, settings: Settings) -> Fields:
-        """Returns the fields, with the user's hash under this producer's key."""
+        """Return the fields, with the user's hash under this producer's key."""
         if self.user is None:
             return self.fields
         hashed = self._hashed
@@ -50,7 +50,7 @@ class Scope:
         return hashed[1]
 
     def fill(self, event: Fields, settings: Settings) -> None:
-        """Gives an event what the block names and the event does not; never raises."""
+        """Give an event what the block names and the event does not; never raises."""
         try:
             for name, value in self.fields_for(settings).items():
                 own = event.get(name)
@@ -143,7 +143,7 @@ class context:
         self.__exit__(kind, error, traceback)
 
     def __call__(self, function: Function) -> Function:
-        """Returns the function, run inside this context: plain, async, or either's generator."""
+        """Return the function, run inside this context: plain, async, or either's generator."""
         return wrapped(
             function,
             plain=self._around_plain,
@@ -154,7 +154,7 @@ class context:
 
     @staticmethod
     def carry(function: Function) -> Function:
-        """Returns the function bound to the context of now, for a thread that runs it later.
+        """Return the function bound to the context of now, for a thread that runs it later.
 
         It carries all context variables, OpenTelemetry's too. The result may run in many threads
         at once: `pool.map(tokentide.context.carry(answer), questions)`. Tasks of asyncio and
@@ -232,7 +232,7 @@ current_scope = _scope.get
 
 
 def fill(event: Fields, settings: Settings) -> None:
-    """Gives an event what the current block names and the event does not; never raises."""
+    """Give an event what the current block names and the event does not; never raises."""
     scope = _scope.get()
     if scope is not None:
         scope.fill(event, settings)

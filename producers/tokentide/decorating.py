@@ -18,7 +18,7 @@ Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 def wrapped(
     function: Function, *, plain: Wrap, coroutine: Wrap, generator: Wrap, async_generator: Wrap
 ) -> Function:
-    """Returns the function inside the wrapper of its kind, under its own name."""
+    """Return the function inside the wrapper of its kind, under its own name."""
     if inspect.iscoroutinefunction(function):
         wrap = coroutine
     elif inspect.isasyncgenfunction(function):

@@ -88,7 +88,7 @@ class Engine:
     # -- caller's side ----------------------------------------------------------------------
 
     def start(self, now_ns: int) -> None:
-        """Starts the background thread, once; a failure is counted, logged and tried again."""
+        """Start the background thread, once; a failure is counted, logged and tried again."""
         if now_ns < self._start_after_ns:
             return
         if must_wait_for_fork() and not self.is_closed:
@@ -118,7 +118,7 @@ class Engine:
         self._may_start.append(None)
 
     def note_internal(self, error: Exception, events: int = 1) -> None:
-        """Tells of an error of our own, and counts the event it cost, if any; never raises."""
+        """Log an error of our own, and count the event it cost, if any; never raises."""
         for _ in range(events):
             self.internal.add()
         self._log.note(
@@ -126,7 +126,7 @@ class Engine:
         )
 
     def flush(self, timeout_s: float) -> bool:
-        """Waits until everything emitted so far is settled, at most `timeout_s`."""
+        """Wait until everything emitted so far is settled, at most `timeout_s`."""
         deadline_s = time.monotonic() + max(0.0, timeout_s)
         # Events first: content may wait for a topic that nobody made.
         is_settled = self._flush_events(timeout_s)
@@ -158,7 +158,7 @@ class Engine:
         return _await_settled(worker, deadline_s, may_be_kept=may_be_kept)
 
     def close(self, timeout_s: float) -> None:
-        """Delivers what is left, as far as `timeout_s` allows, and ends the thread."""
+        """Deliver what is left, as far as `timeout_s` allows, and end the thread."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -221,7 +221,7 @@ class Engine:
         return worker.backlog.spooled_events if worker is not None else 0
 
     def dropped(self) -> dict[str, int]:
-        """Returns events dropped so far, by reason."""
+        """Return events dropped so far, by reason."""
         counts = dict(self._counters.dropped)
         for reason, tally in (
             ("queue_full", self.buffer.refused),
@@ -237,7 +237,7 @@ class Engine:
         return counts
 
     def stats(self) -> ProducerStats:
-        """Returns a snapshot of all counters."""
+        """Return a snapshot of all counters."""
         counters = self._counters
         worker = self._worker
         gate = self.gate
@@ -268,7 +268,7 @@ class Engine:
         )
 
     def put_stats(self) -> None:
-        """Queues a `stats` event with the counters as they are now."""
+        """Queue a `stats` event with the counters as they are now."""
         uptime_ms = (time.monotonic_ns() - self._started_ns) / 1e6
         event = stats_event(
             self.stats(),
@@ -377,7 +377,7 @@ class Engine:
 
 
 def _await_settled(worker: Worker, deadline_s: float, *, may_be_kept: bool = False) -> bool:
-    """Waits until everything a worker was given before is settled, or the deadline passes."""
+    """Wait until everything a worker was given before is settled, or the deadline passes."""
     from tokentide.delivery.worker import FlushRequest
 
     request = FlushRequest(may_be_kept=may_be_kept)

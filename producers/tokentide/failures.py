@@ -86,7 +86,7 @@ _BY_CLASS_NAME = (
 
 
 def status_of(error: BaseException) -> str:
-    """Returns the event status for a call that ended with `error`."""
+    """Return the event status for a call that ended with `error`."""
     if isinstance(error, GeneratorExit):
         return "abandoned"
     if isinstance(error, (KeyboardInterrupt, SystemExit)) or _is_asyncio_cancel(error):
@@ -95,7 +95,7 @@ def status_of(error: BaseException) -> str:
 
 
 def describe_failure(error: BaseException) -> dict[str, object]:
-    """Returns status and, as far as known, error_type, error_code, http_status, retry_after_ms.
+    """Return status and, as far as known, error_type, error_code, http_status, retry_after_ms.
 
     boto3's errors also tell the retry_count. Never raises, whatever the exception's attributes do.
     """
@@ -122,7 +122,7 @@ def describe_failure(error: BaseException) -> dict[str, object]:
 
 
 def error_type_of(code: str, http_status: int | None) -> str | None:
-    """Returns the normalised error type that a code or an HTTP status names, None if neither."""
+    """Return the normalised error type that a code or an HTTP status names, None if neither."""
     lowered = code.lower()
     for part, kind in _BY_CODE:
         if part in lowered:
@@ -135,7 +135,7 @@ def error_type_of(code: str, http_status: int | None) -> str | None:
 
 
 def error_type_of_class(name: str) -> str | None:
-    """Returns the normalised error type that the name of an exception's class suggests."""
+    """Return the normalised error type that the name of an exception's class suggests."""
     return next((kind for part, kind in _BY_CLASS_NAME if part in name), None)
 
 
@@ -182,7 +182,7 @@ def _code(error: BaseException) -> str:
 
 
 def _amazon_metadata(error: BaseException) -> dict[str, object]:
-    """Returns what boto3 says of the exchange, empty for other clients."""
+    """Return what boto3 says of the exchange, empty for other clients."""
     response = _get(error, "response")
     metadata = response.get("ResponseMetadata") if type(response) is dict else None
     return metadata if type(metadata) is dict else {}
@@ -204,7 +204,7 @@ def _retry_after_ms(error: BaseException) -> float | None:
 
 
 def _get(holder: object, name: str) -> object:
-    """Returns an attribute, or None when there is none or its property raises."""
+    """Return an attribute, or None when there is none or its property raises."""
     try:
         return getattr(holder, name, None)
     except Exception:

@@ -21,7 +21,7 @@ _BY_RAW = {raw: reason for reason, raws in _NORMALISED.items() for raw in raws.s
 
 
 def normalise(reasons: Iterable[object]) -> list[str]:
-    """Returns one normalised reason per choice, then the raw words that differ from them."""
+    """Return one normalised reason per choice, then the raw words that differ from them."""
     raw = [reason for reason in reasons if type(reason) is str and reason]
     known = [_BY_RAW.get(reason.lower(), "other") for reason in raw]
     extra = [word for word, reason in zip(raw, known, strict=True) if word != reason]
@@ -29,7 +29,7 @@ def normalise(reasons: Iterable[object]) -> list[str]:
 
 
 def status_from(reasons: Iterable[str]) -> str:
-    """Returns the status of a call that raised nothing and finished for these reasons."""
+    """Return the status of a call that raised nothing and finished for these reasons."""
     found = set(reasons)
     if "refusal" in found:
         return "refused"

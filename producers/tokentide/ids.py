@@ -38,7 +38,7 @@ class EventIds:
         millisecond share it. One object, so that threads never see parts of two."""
 
     def new(self, epoch_ns: int) -> str:
-        """Returns the canonical text of a new UUIDv7 for an event at `epoch_ns`.
+        """Return the canonical text of a new UUIDv7 for an event at `epoch_ns`.
 
         Ids ascend even when the clock steps back: the time part never decreases.
         """

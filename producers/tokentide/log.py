@@ -37,7 +37,7 @@ class RareLog:
         return True
 
     def note(self, kind: str, message: str, *values: object) -> None:
-        """Writes one warning of this kind, unless one was written within the last minute."""
+        """Write one warning of this kind, unless one was written within the last minute."""
         try:
             if not self.admits(kind):
                 return

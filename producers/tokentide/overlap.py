@@ -63,7 +63,7 @@ class Overlap:
         return True
 
     def _error_key(self, error: BaseException) -> str:
-        """Returns a key for a failure: that of a wrapped exception which is known already."""
+        """Return a key for a failure: that of a wrapped exception which is known already."""
         link: BaseException | None = error
         for _depth in range(8):
             if link is None:
@@ -82,7 +82,7 @@ class Overlap:
         return key
 
     def _forget(self, key: str) -> None:
-        """Drops a failure that is gone: its number may be given to another one."""
+        """Drop a failure that is gone: its number may be given to another one."""
         self._errors.pop(key, None)
         self._new.pop(key, None)
         self._old.pop(key, None)
@@ -93,11 +93,11 @@ overlap = Overlap()
 
 
 def response_key(event: Mapping[str, object]) -> str:
-    """Returns what identifies an event's response, "" when nothing does."""
+    """Return what identifies an event's response, "" when nothing does."""
     response_id = event.get("response_id")
     return f"response {response_id}" if type(response_id) is str and response_id else ""
 
 
 def span_key(trace_id: object, span_id: object) -> str:
-    """Returns what identifies a span; a client's call has the span around it as its parent."""
+    """Return what identifies a span; a client's call has the span around it as its parent."""
     return f"span {trace_id} {span_id}" if trace_id and span_id else ""

@@ -66,7 +66,7 @@ class Producer:
     # -- events -----------------------------------------------------------------------------
 
     def put(self, event: dict[str, object], texts: CollectedTexts | None = None) -> None:
-        """Queues an event nobody else holds, without copying it; all events pass here.
+        """Queue an event nobody else holds, without copying it; all events pass here.
 
         Args:
             event: The event.
@@ -94,7 +94,7 @@ class Producer:
             engine.note_internal(exc)
 
     def put_deferred(self, deferred: DeferredEvent) -> None:
-        """Queues an event that the background thread builds, or builds it here and now.
+        """Queue an event that the background thread builds, or build it here and now.
 
         What waits may keep a response alive, so only a few may.
         """
@@ -113,11 +113,11 @@ class Producer:
             engine.note_internal(exc)
 
     def count_invalid(self) -> None:
-        """Counts something that was emitted and is no event."""
+        """Count something that was emitted and is no event."""
         self.engine.invalid.add()
 
     def new_id(self, epoch_ns: int) -> str:
-        """Returns the id of a new event at `epoch_ns`."""
+        """Return the id of a new event at `epoch_ns`."""
         return self.own_engine().ids.new(epoch_ns)
 
     def _start(self, engine: Engine, now_ns: int) -> None:
@@ -134,7 +134,7 @@ class Producer:
     # -- life -------------------------------------------------------------------------------
 
     def flush(self, timeout_s: float) -> bool:
-        """Waits until everything emitted so far is settled; False at the deadline."""
+        """Wait until everything emitted so far is settled; False at the deadline."""
         try:
             return self.own_engine().flush(timeout_s)
         except Exception as exc:
@@ -142,7 +142,7 @@ class Producer:
             return False
 
     def close(self, timeout_s: float) -> None:
-        """Delivers what is left, as far as `timeout_s` allows, and stops."""
+        """Deliver what is left, as far as `timeout_s` allows, and stop."""
         try:
             engine = self.own_engine()
             engine.close(timeout_s)
@@ -151,13 +151,13 @@ class Producer:
             self.engine.note_internal(exc, events=0)
 
     def stats(self) -> ProducerStats:
-        """Returns this process's counters."""
+        """Return this process's counters."""
         return self.own_engine().stats()
 
     # -- processes --------------------------------------------------------------------------
 
     def own_engine(self) -> Engine:
-        """Returns the engine of this process."""
+        """Return the engine of this process."""
         engine = self.engine
         return engine if engine.is_here[0] else self._forked()
 
@@ -166,7 +166,7 @@ class Producer:
         return Engine(self.settings, self._sender, is_orphaned=lambda: ref() is None)
 
     def _forked(self) -> Engine:
-        """Leaves the parent's engine behind; also found out here where fork hooks do not run."""
+        """Leave the parent's engine behind; also found out here where fork hooks do not run."""
         pid = os.getpid()
         # `setdefault` is one step for all threads: they agree on one new engine.
         engine = self._by_pid.setdefault(pid, self._new_engine())
@@ -181,7 +181,7 @@ class Producer:
 
 
 def _hash_user(settings: Settings, event: dict[str, object]) -> None:
-    """Puts the keyed hash of a user in the place of the user."""
+    """Put the keyed hash of a user in the place of the user."""
     from tokentide.privacy import hash_user
 
     user_hash = hash_user(settings, event.pop("user"))
@@ -203,7 +203,7 @@ def _after_fork_in_child() -> None:
 
 
 def _close_all() -> None:
-    """Delivers what is left when the interpreter exits, within one deadline for all."""
+    """Deliver what is left when the interpreter exits, within one deadline for all."""
     engines = [engine for engine in list(_engines) if engine.is_here[0]]
     deadline_s = time.monotonic() + max(
         (engine.settings.exit_timeout_s for engine in engines), default=0.0
@@ -214,7 +214,7 @@ def _close_all() -> None:
 
 
 def _register_with_multiprocessing() -> None:
-    """Makes a child of `multiprocessing` deliver at its end: it ends without `atexit`."""
+    """Make a child of `multiprocessing` deliver at its end: it ends without `atexit`."""
     process = sys.modules.get("multiprocessing.process")
     util = sys.modules.get("multiprocessing.util")
     if process is not None and util is not None and process.parent_process() is not None:

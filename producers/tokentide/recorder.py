@@ -121,7 +121,7 @@ class Recorder:
         return self._event_id
 
     def set(self, **fields: object) -> None:
-        """Sets fields of the event, under the names of the event contract."""
+        """Set fields of the event, under the names of the event contract."""
         if self._event is not None:
             self._event.update(fields)
 
@@ -133,7 +133,7 @@ class Recorder:
         usage_source: str = "provider",
         **details: object,
     ) -> None:
-        """Records what the call consumed.
+        """Record what the call consumed.
 
         Args:
             input_tokens: All input tokens, cached ones included.
@@ -151,12 +151,12 @@ class Recorder:
         event["usage_source"] = usage_source
 
     def first_token(self) -> None:
-        """Marks the moment the first token arrived; later calls change nothing."""
+        """Mark the moment the first token arrived; later calls change nothing."""
         if self._event is not None and self._first_ns == 0:
             self._first_ns = perf_counter_ns()
 
     def chunk(self) -> None:
-        """Marks the arrival of one chunk of a streamed response; the first is the first token."""
+        """Mark the arrival of one chunk of a streamed response; the first is the first token."""
         if self._event is None:
             return
         now_ns = perf_counter_ns()
@@ -169,7 +169,7 @@ class Recorder:
         self._chunks += 1
 
     def record_response(self, response: object, *, flavour: str | None = None) -> None:
-        """Records what a provider's response says: usage, model, finish reasons, tier, refusal.
+        """Record what a provider's response says: usage, model, finish reasons, tier, refusal.
 
         Args:
             response: The SDK's object, a dict, or parsed JSON.
@@ -198,7 +198,7 @@ class Recorder:
             _log.note("response", "a response could not be recorded: %r", exc)
 
     def record_content(self, *, input: object = None, output: object = None) -> None:
-        """Hands over prompt and response for detectors and capture, where the settings ask for it.
+        """Hand over prompt and response for detectors and capture, where the settings ask for it.
 
         Args:
             input: A text, a list of messages, or the keyword arguments of a client's call.
@@ -212,7 +212,7 @@ class Recorder:
             self._texts.add(self._settings, input=input, output=output)
 
     def finish(self, *reasons: str) -> None:
-        """Records why the model stopped, one raw reason of the provider per choice.
+        """Record why the model stopped, one raw reason of the provider per choice.
 
         A refusal or a content filter among them makes the status `refused` or `filtered`.
         """
@@ -222,7 +222,7 @@ class Recorder:
             self._reasons = None
 
     def record_error(self, error: BaseException) -> None:
-        """Records a failure that the host handles itself, inside the block."""
+        """Record a failure that the host handles itself, inside the block."""
         if self._event is not None:
             try:
                 self._event.update(describe_failure(error))
@@ -293,7 +293,7 @@ class Recorder:
     # -- decorator --------------------------------------------------------------------------
 
     def __call__(self, function: Function) -> Function:
-        """Returns the function, recorded: plain, async, generator or async generator."""
+        """Return the function, recorded: plain, async, generator or async generator."""
         return RecordedFunctions(self._fresh, Recorder._begin, Recorder._end).wrap(function)
 
     def _fresh(self) -> Recorder:
@@ -319,7 +319,7 @@ class EnclosingRequest:
 
     @classmethod
     def claim(cls, recorder: Recorder) -> EnclosingRequest | None:
-        """Gives the block's event to a call; None when another call has it already."""
+        """Give the block's event to a call; None when another call has it already."""
         event = recorder._event
         if event is None or recorder._is_claimed:
             return None
@@ -327,7 +327,7 @@ class EnclosingRequest:
         return cls(recorder, event)
 
     def fill(self, fields: Fields, texts: CollectedTexts | None) -> bool:
-        """Adds what the client saw of the call; returns False when the block has ended."""
+        """Add what the client saw of the call; returns False when the block has ended."""
         recorder = self._recorder
         if recorder._event is not self._event:
             return False
@@ -341,7 +341,7 @@ class EnclosingRequest:
 
 
 def current_request() -> Recorder:
-    """Returns the recorder of the innermost call being recorded here.
+    """Return the recorder of the innermost call being recorded here.
 
     Inside a decorated function this is how to report usage. Where nothing is being recorded it
     returns a recorder that ignores everything, so the caller needs no check.
@@ -350,4 +350,4 @@ def current_request() -> Recorder:
 
 
 def _ignore(event: Fields, texts: CollectedTexts | None) -> None:
-    """Takes no notice of an event."""
+    """Take no notice of an event."""

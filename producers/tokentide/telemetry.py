@@ -57,7 +57,7 @@ class Telemetry:
     # -- events -----------------------------------------------------------------------------
 
     def emit(self, event: Mapping[str, object]) -> None:
-        """Queues one event of any type, under the field names of the event contract.
+        """Queue one event of any type, under the field names of the event contract.
 
         A shallow copy is taken, so the caller may go on using its mapping. `event_id` and
         `started_at_us` are filled in when absent (a `started_at_us` that is absent becomes now
@@ -85,7 +85,7 @@ class Telemetry:
         operation: str = "chat",
         **fields: object,
     ) -> Recorder:
-        """Returns a recorder for one LLM call: `with`, `async with`, or a decorator.
+        """Return a recorder for one LLM call: `with`, `async with`, or a decorator.
 
         Args:
             provider: Who serves the call, as in OpenTelemetry's `gen_ai.provider.name`.
@@ -112,7 +112,7 @@ class Telemetry:
         target_event_id: str | None = None,
         **fields: object,
     ) -> None:
-        """Queues the score of a response by a judge, a guardrail, code or a person.
+        """Queue the score of a response by a judge, a guardrail, code or a person.
 
         Args:
             name: What was evaluated: `faithfulness`, `toxicity`, ...
@@ -133,7 +133,7 @@ class Telemetry:
         target_event_id: str | None = None,
         **fields: object,
     ) -> None:
-        """Queues what an end user said of a response; arguments as in `evaluation`."""
+        """Queue what an end user said of a response; arguments as in `evaluation`."""
         self._verdict("feedback", name, score, label, target_event_id, fields)
 
     def _verdict(
@@ -166,7 +166,7 @@ class Telemetry:
         to_version: str | None = None,
         **fields: object,
     ) -> None:
-        """Queues a change that may explain what the other events show.
+        """Queue a change that may explain what the other events show.
 
         Args:
             kind: deploy, prompt, model, price or policy.
@@ -190,7 +190,7 @@ class Telemetry:
     # -- life -------------------------------------------------------------------------------
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Waits until everything emitted so far has left, at most `timeout` seconds.
+        """Wait until everything emitted so far has left, at most `timeout` seconds.
 
         Not for the request path: it waits for the whole process's events. In a coroutine call it
         with `asyncio.to_thread`.
@@ -201,7 +201,7 @@ class Telemetry:
         return self._producer.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Delivers what is left and stops; what is emitted afterwards is dropped and counted.
+        """Deliver what is left and stop; what is emitted afterwards is dropped and counted.
 
         Args:
             timeout: Seconds to wait at most; the setting `exit_timeout_s` when absent. What is not
@@ -211,12 +211,12 @@ class Telemetry:
         self._producer.close(self.settings.exit_timeout_s if timeout is None else timeout)
 
     def stats(self) -> ProducerStats:
-        """Returns this process's counters; emitted = delivered + failed + dropped + queued."""
+        """Return this process's counters; emitted = delivered + failed + dropped + queued."""
         return self._producer.stats()
 
 
 def producer_of(telemetry: Telemetry) -> Producer:
-    """Returns what takes the events of a `Telemetry`, for instrumented calls."""
+    """Return what takes the events of a `Telemetry`, for instrumented calls."""
     return telemetry._producer
 
 
@@ -227,4 +227,4 @@ def _as_mapping(event: object) -> Mapping[str, object]:
 
 
 def _discard(event: dict[str, object], texts: CollectedTexts | None = None) -> None:
-    """Takes the events of a disabled producer."""
+    """Take the events of a disabled producer."""

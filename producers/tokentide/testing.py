@@ -38,23 +38,23 @@ class CaptureSender:
         self._others: dict[str, CaptureSender] = {}
 
     def for_topic(self, topic: str) -> CaptureSender:
-        """Returns the sender of another topic, here for captured content; always the same one."""
+        """Return the sender of another topic, here for captured content; always the same one."""
         return self._others.setdefault(topic, CaptureSender())
 
     async def connect(self) -> None:
-        """Connects, or raises the next failure."""
+        """Connect, or raise the next failure."""
         if self.connect_failures:
             raise self.connect_failures.pop(0)
         self.is_connected = True
 
     async def send(self, frames: Sequence[Frame]) -> None:
-        """Keeps the frames, or raises the next failure."""
+        """Keep the frames, or raise the next failure."""
         if self.failures:
             raise self.failures.pop(0)
         self.frames.extend(frames)
 
     async def close(self) -> None:
-        """Disconnects."""
+        """Disconnect."""
         self.is_connected = False
 
     @property
@@ -73,7 +73,7 @@ class Capture:
         self.sender = sender
 
     def events(self, type: str | None = None) -> list[dict[str, Any]]:
-        """Returns the events emitted so far, in order, of one type or of all."""
+        """Return the events emitted so far, in order, of one type or of all."""
         self.telemetry.flush(5.0)
         return [event for event in self.sender.events if type in (None, event.get("type"))]
 
@@ -91,7 +91,7 @@ class Capture:
 
 @contextmanager
 def captured(**settings: object) -> Iterator[Capture]:
-    """Yields a producer whose frames are kept instead of sent; closes it at the end.
+    """Yield a producer whose frames are kept instead of sent; closes it at the end.
 
     Args:
         settings: As for `Telemetry`.

@@ -10,7 +10,7 @@ import sys
 
 
 def fill_trace(event: dict[str, object]) -> None:
-    """Gives an event the `trace_id` and, as its `parent_span_id`, the current span.
+    """Give an event the `trace_id` and, as its `parent_span_id`, the current span.
 
     The call itself is no span of OpenTelemetry's, so `span_id` stays absent.
     """

@@ -79,63 +79,63 @@ class TokentideCallback(BaseCallbackHandler):
     def on_chat_model_start(
         self, serialized: Any, messages: Any, *, run_id: UUID, **kwargs: Any
     ) -> None:
-        """Called by LangChain before a chat model is called."""
+        """Begin a run: LangChain is about to call a chat model."""
         self._begin("chat", run_id, kwargs)
 
     def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Called by LangChain before a text model is called."""
+        """Begin a run: LangChain is about to call a text model."""
         self._begin("text_completion", run_id, kwargs)
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Called by LangChain for every chunk of a stream."""
+        """Count a chunk of a stream."""
         # The first chunk may only name a role, the last ones only bring usage.
         message = read(kwargs.get("chunk"), "message")
         self._chunk(run_id, bool(token) or bool(items(read(message, "tool_call_chunks"), 1)))
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Called by LangChain for every event of a stream of typed events."""
+        """Count an event of a stream of typed events."""
         self._chunk(run_id, read(event, "event") == "content-block-delta")
 
     def on_retry(self, retry_state: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Called by LangChain before it calls a model again."""
+        """Count a retry: LangChain is about to call the model again."""
         run = self._runs.get(run_id)
         if run is not None:
             run.retries += 1
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
-        """Called by LangChain when a run has succeeded."""
+        """Emit the event of a run that has succeeded."""
         self._end(run_id, response, None)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Called by LangChain when a run has failed, or its stream was left."""
+        """Emit the event of a run that has failed, or whose stream was left."""
         self._end(run_id, kwargs.get("response"), error)
 
     # -- what surrounds them ----------------------------------------------------------------------
 
     def on_chain_start(self, serialized: Any, inputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Remembers which root a chain belongs to."""
+        """Remember which root a chain belongs to."""
         self._enter(run_id, kwargs)
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forgets a chain."""
+        """Forget a chain."""
         self._roots.pop(run_id, None)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forgets a chain."""
+        """Forget a chain."""
         self._roots.pop(run_id, None)
 
     def on_tool_start(
         self, serialized: Any, input_str: Any, *, run_id: UUID, **kwargs: Any
     ) -> None:
-        """Remembers which root a tool belongs to: it may call models."""
+        """Remember which root a tool belongs to: it may call models."""
         self._enter(run_id, kwargs)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forgets a tool."""
+        """Forget a tool."""
         self._roots.pop(run_id, None)
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forgets a tool."""
+        """Forget a tool."""
         self._roots.pop(run_id, None)
 
     # -- inside -----------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ class TokentideCallback(BaseCallbackHandler):
 
 
 def _asked(operation: str, kwargs: dict[str, Any]) -> dict[str, object]:
-    """Returns what is known before the call: LangChain's standard parameters, then the model's."""
+    """Return what is known before the call: LangChain's standard parameters, then the model's."""
     told, params = kwargs.get("metadata"), kwargs.get("invocation_params")
     provider = (
         label(read(told, "ls_provider")) or (label(read(params, "_type")) or "").split("-")[0]
@@ -231,7 +231,7 @@ def _asked(operation: str, kwargs: dict[str, Any]) -> dict[str, object]:
 
 
 def _answered(response: object) -> dict[str, object]:
-    """Returns what a result says; LangChain has normalised the usage, totals are inclusive."""
+    """Return what a result says; LangChain has normalised the usage, totals are inclusive."""
     choices = items(_first(read(response, "generations")), _MAX_CHOICES)
     message = read(_first(choices), "message")
     usage = read(message, "usage_metadata")

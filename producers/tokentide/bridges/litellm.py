@@ -64,25 +64,25 @@ class TokentideLogger(CustomLogger):  # type: ignore[misc, unused-ignore]
     def log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Called by LiteLLM after an attempt that succeeded."""
+        """Emit the event of an attempt that succeeded."""
         self._emit(kwargs, response_obj, start_time, end_time)
 
     def log_failure_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Called by LiteLLM after an attempt that failed."""
+        """Emit the event of an attempt that failed."""
         self._emit(kwargs, None, start_time, end_time)
 
     async def async_log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """The same for coroutines."""
+        """Emit the event of an attempt that succeeded in a coroutine."""
         self._emit(kwargs, response_obj, start_time, end_time)
 
     async def async_log_failure_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """The same for coroutines."""
+        """Emit the event of an attempt that failed in a coroutine."""
         self._emit(kwargs, None, start_time, end_time)
 
     def _emit(self, kwargs: Any, response: Any, start_time: Any, end_time: Any) -> None:
@@ -115,7 +115,7 @@ class TokentideLogger(CustomLogger):  # type: ignore[misc, unused-ignore]
 def attempt_event(
     kwargs: Mapping[str, Any], response: object, start_time: object, end_time: object
 ) -> dict[str, object] | None:
-    """Returns the event of one attempt, None when it is no call of a model.
+    """Return the event of one attempt, None when it is no call of a model.
 
     Args:
         kwargs: What LiteLLM hands to its callbacks.
@@ -159,7 +159,7 @@ def attempt_event(
 
 
 def _read(provider: str, response: object, metadata: Mapping[str, Any]) -> dict[str, object]:
-    """Returns what the response says, with what LiteLLM keeps beside OpenAI's format."""
+    """Return what the response says, with what LiteLLM keeps beside OpenAI's format."""
     fields = dict(for_provider(provider, response).read_response(response))
     usage = read(response, "usage")
     details = read(usage, "prompt_tokens_details")
@@ -187,7 +187,7 @@ def _read(provider: str, response: object, metadata: Mapping[str, Any]) -> dict[
 
 
 def _nothing_consumed(event: dict[str, object]) -> None:
-    """Makes the event of an answer from a cache: its tokens were paid for before."""
+    """Make the event of an answer from a cache: its tokens were paid for before."""
     for name in USAGE_FIELDS:
         event.pop(name, None)
     event.update(input_tokens=0, output_tokens=0, usage_source="provider")
@@ -195,7 +195,7 @@ def _nothing_consumed(event: dict[str, object]) -> None:
 
 
 def _model(kwargs: Mapping[str, Any], provider: str | None) -> str | None:
-    """Returns the model without LiteLLM's `provider/`, which it keeps on some paths."""
+    """Return the model without LiteLLM's `provider/`, which it keeps on some paths."""
     model = label(kwargs.get("model"), MAX_IDENTIFIER)
     return model.removeprefix(f"{provider}/") if model and provider else model
 
@@ -232,7 +232,7 @@ def _timing(event: dict[str, object], kwargs: Mapping[str, Any], start_s: float)
 
 
 def _failure(error: BaseException) -> dict[str, object]:
-    """Returns what a failure says; the provider's own exception below LiteLLM's knows the code."""
+    """Return what a failure says; the provider's own exception below LiteLLM's knows the code."""
     described = describe_failure(error)
     link: BaseException | None = error.__cause__ or error.__context__
     for _depth in range(8):

@@ -46,17 +46,17 @@ class TokentideSpanProcessor(SpanProcessor):
         self._reader = _Reader()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Emits the span's event, if it has one."""
+        """Emit the span's event, if it has one."""
         self._reader.emit(span, self._telemetry)
 
     def shutdown(self) -> None:
-        """Does nothing: the producer belongs to the host, who closes it."""
+        """Do nothing: the producer belongs to the host, who closes it."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Waits until everything emitted so far has left, at most so long."""
+        """Wait until everything emitted so far has left, at most so long."""
         return self._telemetry.flush(timeout_millis / 1000)
 
 
@@ -73,16 +73,16 @@ class TokentideSpanExporter(SpanExporter):
         self._reader = _Reader()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Emits the events of a batch of finished spans."""
+        """Emit the events of a batch of finished spans."""
         for span in spans:
             self._reader.emit(span, self._telemetry)
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
-        """Does nothing: the producer belongs to the host, who closes it."""
+        """Do nothing: the producer belongs to the host, who closes it."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Waits until everything emitted so far has left, at most so long."""
+        """Wait until everything emitted so far has left, at most so long."""
         return self._telemetry.flush(timeout_millis / 1000)
 
 
@@ -95,7 +95,7 @@ class _Reader:
         self._below: dict[tuple[str, str], set[_Tokens]] = {}
 
     def emit(self, span: ReadableSpan, telemetry: Telemetry) -> None:
-        """Emits the event of a span that is a call nobody told of; never raises."""
+        """Emit the event of a span that is a call nobody told of; never raises."""
         try:
             event = self._event(span)
             if event is not None and overlap.is_first(
@@ -130,7 +130,7 @@ class _Reader:
 
 
 def span_data(span: ReadableSpan) -> SpanData:
-    """Returns a span of OpenTelemetry's SDK as the mapping takes it."""
+    """Return a span of OpenTelemetry's SDK as the mapping takes it."""
     context, parent, scope = span.context, span.parent, span.instrumentation_scope
     start_ns = span.start_time or 0
     return SpanData(

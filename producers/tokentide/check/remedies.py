@@ -8,7 +8,7 @@ from tokentide.settings import Settings
 
 
 def remedy_for(error: Exception, settings: Settings) -> str:
-    """Returns one sentence that says what to change.
+    """Return one sentence that says what to change.
 
     Args:
         error: What a step of the check raised; what aiokafka wrote about it is in its text.
@@ -24,7 +24,7 @@ def remedy_for(error: Exception, settings: Settings) -> str:
 
 
 def _remedies(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
-    """Returns (words of an error, remedy), the more telling words first."""
+    """Return (words of an error, remedy), the more telling words first."""
     login = (
         "the token"
         if settings.kafka_sasl == "oauthbearer"

@@ -59,16 +59,16 @@ class Report:
     write: Callable[[str], object]
 
     def step(self, name: str, found: str, began_s: float) -> None:
-        """Says that a step succeeded."""
+        """Say that a step succeeded."""
         took_ms = (time.perf_counter() - began_s) * 1000
         self.write(f"  ok    {name:<{_NAME_WIDTH}} {found}  ({took_ms:.0f} ms)\n")
 
     def note(self, text: str) -> None:
-        """Says something to think about that is no failure."""
+        """Say something to think about that is no failure."""
         self.write(f"  note  {'':<{_NAME_WIDTH}} {text}\n")
 
     def failed(self, error: StepFailed) -> None:
-        """Says that a step failed, and the remedy."""
+        """Say that a step failed, and the remedy."""
         self.write(f"  FAIL  {error.step:<{_NAME_WIDTH}} {error}\n")
         self.write(f"        {'remedy':<{_NAME_WIDTH}} {error.remedy}\n")
 
@@ -80,7 +80,7 @@ def check(
     timeout_s: float = 15.0,
     write: Callable[[str], object] = sys.stdout.write,
 ) -> int:
-    """Sends one test event and says what happened at every step.
+    """Send one test event and say what happened at every step.
 
     Args:
         given: Settings that beat the environment, by field name.
@@ -158,7 +158,7 @@ def _addresses(settings: Settings) -> list[tuple[str, int]]:
 def _first_that_works(
     step: str, report: Report, settings: Settings, attempt: Callable[[str, int], str]
 ) -> str:
-    """Tries each broker; one that works is enough, as it is for the producer."""
+    """Try each broker; one that works is enough, as it is for the producer."""
     found: list[str] = []
     errors: list[tuple[str, Exception]] = []
     for host, port in _addresses(settings):

@@ -57,7 +57,7 @@ class ContentLane:
 
     @property
     def queued(self) -> int:
-        """Records in memory, wherever they are."""
+        """Content records in memory, wherever they are."""
         worker = self._worker
         return len(self.buffer) + (worker.queued if worker is not None else 0)
 
@@ -67,7 +67,7 @@ class ContentLane:
         return self.counters.is_failing
 
     def make_sender(self, given: FrameSender | None, producer_id: str) -> FrameSender:
-        """Returns the lane's own connection; on the background thread.
+        """Return the lane's own connection; on the background thread.
 
         Args:
             given: The host's sender instead of Kafka. It carries content when it has a method
@@ -84,7 +84,7 @@ class ContentLane:
         return _Refusing() if for_topic is None else for_topic(self.settings.topic)
 
     def make_worker(self, sender: FrameSender, encoder: Encoder) -> Worker:
-        """Returns the worker that empties this lane; on the background thread."""
+        """Return the worker that empties this lane; on the background thread."""
         from tokentide.delivery.worker import Worker
 
         self._worker = Worker(
@@ -100,24 +100,24 @@ class ContentLane:
         return self._worker
 
     def flush(self, wait: Callable[[Worker], bool]) -> bool:
-        """Waits until the lane is empty: `wait` asks its worker, once there is one."""
+        """Wait until the lane is empty: `wait` asks its worker, once there is one."""
         worker = self._worker
         return self.queued == 0 if worker is None else wait(worker)
 
     def drop_worker(self, reason: str) -> None:
-        """Counts what the worker held as dropped: its thread has ended."""
+        """Count what the worker held as dropped: its thread has ended."""
         worker, self._worker = self._worker, None
         if worker is not None:
             self.counters.drop(reason, worker.queued)
 
     def write_off(self) -> None:
-        """Counts what is left as dropped: the producer is closed."""
+        """Count what is left as dropped: the producer is closed."""
         left = self.queued
         self.counters.drop("closed", left - self._written_off)
         self._written_off = left
 
     def stats(self) -> dict[str, int]:
-        """Returns the lane's counters: captured = delivered + failed + dropped + queued."""
+        """Return the lane's counters: captured = delivered + failed + dropped + queued."""
         return {
             "captured": self.buffer.offered.value,
             "delivered": self.counters.delivered,
@@ -137,7 +137,7 @@ class _ContentLog(RareLog):
         self._log = log
 
     def note(self, kind: str, message: str, *values: object) -> None:
-        """Writes one warning of this kind about content."""
+        """Write one warning of this kind about content."""
         self._log.note(f"content {kind}", f"captured content: {message}", *values)
 
 
@@ -148,8 +148,8 @@ class _Refusing:
         """Is always ready."""
 
     async def send(self, frames: Sequence[Frame]) -> None:
-        """Refuses."""
+        """Refuse."""
         raise FrameRejected("the sender has no for_topic(topic), so it can not carry content")
 
     async def close(self) -> None:
-        """Has nothing to let go of."""
+        """Have nothing to let go of."""

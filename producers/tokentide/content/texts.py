@@ -109,7 +109,7 @@ def _is_plain(kind: type) -> bool:
 
 
 def input_texts(given: object, max_chars: int) -> tuple[Texts, bool]:
-    """Returns the texts of a call's arguments, and whether some were left out.
+    """Return the texts of a call's arguments, and whether some were left out.
 
     Args:
         given: A text, a list of messages, or the keyword arguments of a client's call.
@@ -132,7 +132,7 @@ def input_texts(given: object, max_chars: int) -> tuple[Texts, bool]:
 
 
 def output_texts(given: object, max_chars: int) -> tuple[Texts, bool]:
-    """Returns the texts of a response, and whether some were left out; as `input_texts`."""
+    """Return the texts of a response, and whether some were left out; as `input_texts`."""
     walk = _Walk(max_chars)
     try:
         if isinstance(given, StreamText):
@@ -146,7 +146,7 @@ def output_texts(given: object, max_chars: int) -> tuple[Texts, bool]:
 
 
 def _unpacked(given: object) -> object:
-    """Returns what is in the `body` of an InvokeModel call, or its response; others as they are."""
+    """Return what is in the `body` of an InvokeModel call, or its response; others as they are."""
     body = given.get("body") if type(given) is dict else None
     if body is None:
         return given
@@ -177,7 +177,7 @@ class StreamText:
         return "".join(self._parts)
 
     def add(self, chunk: object) -> None:
-        """Takes the text of one chunk; never raises."""
+        """Take the text of one chunk; never raises."""
         if self._room <= 0:
             self.is_cut = True
             return

@@ -73,16 +73,16 @@ class Backlog:
         return 0
 
     def tend(self) -> None:
-        """Does what is due, every few milliseconds; nothing where there is no disk."""
+        """Do what is due, every few milliseconds; nothing where there is no disk."""
 
     def save(self) -> None:
-        """Puts everything on the disk, where there is one."""
+        """Put everything on the disk, where there is one."""
 
     def close(self) -> None:
-        """Lets go of the disk."""
+        """Let go of the disk."""
 
     def add(self, frame: Frame) -> None:
-        """Queues one frame behind all others."""
+        """Queue one frame behind all others."""
         is_packed = self.size_bytes >= PACK_BEYOND_BYTES
         if is_packed:
             # The fastest level: text as repetitive as this shrinks to a tenth even so.
@@ -91,7 +91,7 @@ class Backlog:
         self.size_bytes += len(frame.payload)
 
     def drop_excess(self) -> int:
-        """Drops the oldest waiting frames until the backlog is within its bound.
+        """Drop the oldest waiting frames until the backlog is within its bound.
 
         Returns:
             The number of events dropped.
@@ -104,7 +104,7 @@ class Backlog:
         return events
 
     def start_batch(self, max_bytes: int) -> list[Frame]:
-        """Moves the oldest frames in flight: of one topic, at most `max_bytes`, at least one."""
+        """Move the oldest frames in flight: of one topic, at most `max_bytes`, at least one."""
         batch_bytes = 0
         while self._waiting:
             if self.in_flight and self._waiting[0][0].topic != self.in_flight[0].topic:
@@ -118,7 +118,7 @@ class Backlog:
         return list(self.in_flight)
 
     def _unpack_first(self) -> Frame:
-        """Returns the oldest waiting frame, no longer compressed."""
+        """Return the oldest waiting frame, no longer compressed."""
         frame, is_packed = self._waiting[0]
         if is_packed:
             packed_bytes = len(frame.payload)
@@ -128,6 +128,6 @@ class Backlog:
         return frame
 
     def settle(self, frame: Frame) -> None:
-        """Forgets one frame in flight: it was delivered, or refused for good."""
+        """Forget one frame in flight: it was delivered, or refused for good."""
         self.in_flight.remove(frame)
         self.size_bytes -= len(frame.payload)

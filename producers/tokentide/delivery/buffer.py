@@ -17,7 +17,7 @@ class DeferredEvent(Protocol):
     """An event that is built when it is taken out of the queue."""
 
     def build(self) -> dict[str, object]:
-        """Returns the event; called once, on the background thread as a rule. Never raises."""
+        """Return the event; called once, on the background thread as a rule. Never raises."""
 
 
 Entry = tuple[int, int, dict[str, object]]
@@ -62,7 +62,7 @@ class Buffer:
         return len(self._entries)
 
     def put(self, emitted_ns: int, event: dict[str, object] | DeferredEvent) -> None:
-        """Queues one event or counts it as dropped; called from any thread."""
+        """Queue one event or count it as dropped; called from any thread."""
         seq = self._next_seq()
         entries = self._entries
         if len(entries) >= self._capacity:
@@ -78,7 +78,7 @@ class Buffer:
         entries.append((emitted_ns, seq, event))
 
     def put_deferred(self, emitted_ns: int, event: DeferredEvent, limit: int) -> bool:
-        """Queues an event that is built later, unless `limit` or more events wait."""
+        """Queue an event that is built later, unless `limit` or more events wait."""
         entries = self._entries
         waiting = len(entries)
         if waiting >= limit or waiting >= self._capacity:
@@ -87,7 +87,7 @@ class Buffer:
         return True
 
     def take(self, limit: int) -> list[Entry]:
-        """Returns up to `limit` of the oldest events; called from the background thread only.
+        """Return up to `limit` of the oldest events; called from the background thread only.
 
         Deferred events are built here.
         """

@@ -80,12 +80,12 @@ class Counters:
     last_error: str = ""
 
     def drop(self, reason: str, events: int = 1) -> None:
-        """Counts events that will never leave this process."""
+        """Count events that will never leave this process."""
         if events:
             self.dropped[reason] = self.dropped.get(reason, 0) + events
 
     def note_failure(self, error: BaseException | str) -> None:
-        """Counts one attempt that did not succeed and remembers why."""
+        """Count one attempt that did not succeed and remember why."""
         self.retries += 1
         self.connected = False
         self.is_failing = True
@@ -95,7 +95,7 @@ class Counters:
 def stats_event(
     now: ProducerStats, uptime_ms: float, *, has_spool: bool, has_gate: bool
 ) -> dict[str, object]:
-    """Returns the counters as an event of type `stats`; what is on the disk is queued there."""
+    """Return the counters as an event of type `stats`; what is on the disk is queued there."""
     tags = {
         **{f"dropped.{reason}": str(events) for reason, events in now.dropped.items()},
         "fields_dropped": str(now.fields_dropped),
@@ -124,7 +124,7 @@ def stats_event(
 
 
 def describe(error: BaseException | str) -> str:
-    """Returns one line about an error, bounded, whatever the error object does."""
+    """Return one line about an error, bounded, whatever the error object does."""
     if isinstance(error, str):
         return error[:500]
     try:

@@ -42,7 +42,7 @@ class NewIds(Protocol):
     """Makes the identity of an event that came without one."""
 
     def new(self, epoch_ns: int) -> str:
-        """Returns a UUIDv7 for an event at `epoch_ns`."""
+        """Return a UUIDv7 for an event at `epoch_ns`."""
 
 
 class Encoder:
@@ -64,7 +64,7 @@ class Encoder:
         self._written = frozenset((*self._base, "seq", "dropped_before"))
 
     def encode(self, entry: Entry, dropped_before: int) -> bytes | None:
-        """Returns one line without newline, or None when nothing of the event can be encoded.
+        """Return one line without newline, or None when nothing of the event can be encoded.
 
         Args:
             entry: The event; it is not modified.
@@ -82,7 +82,7 @@ class Encoder:
     def _encode_as_it_is(
         self, emitted_ns: int, seq: int, dropped_before: int, event: dict[str, object]
     ) -> bytes | None:
-        """Returns the line of an event of which nothing has to be altered, None for any other.
+        """Return the line of an event of which nothing has to be altered, None for any other.
 
         The fields that every event carries are encoded once and for all, and the event is neither
         merged nor fitted. One function without calls, because it is most of what an event costs.
@@ -137,7 +137,7 @@ class Encoder:
             return self._encode_by_field(event)
 
     def _fit(self, event: dict[str, object]) -> None:
-        """Makes text fields text of bounded length, in place; tags are fitted apart."""
+        """Make text fields text of bounded length, in place; tags are fitted apart."""
         limits = TEXT_LIMITS
         for name, value in event.items():
             kind = type(value)
@@ -179,7 +179,7 @@ class Encoder:
         return fitted
 
     def _encode_by_field(self, event: dict[str, object]) -> bytes | None:
-        """Encodes what can be encoded, field by field; the slow way, for the rare event."""
+        """Encode what can be encoded, field by field; the slow way, for the rare event."""
         sound: dict[str, object] = {}
         left_out: list[str] = []
         for name, value in event.items():
@@ -207,7 +207,7 @@ class Encoder:
 
 
 def as_text(value: object) -> str:
-    """Returns a short text for any value, its type's name when it has no text of its own."""
+    """Return a short text for any value, its type's name when it has no text of its own."""
     try:
         return _text(value)
     except Exception:  # a metaclass or an `__class__` that raises: the host's code, not ours
@@ -236,7 +236,7 @@ def _text(value: object) -> str:
 
 
 def _plain(name: str, value: object) -> object:
-    """Returns the nearest value JSON can hold; the value itself when there is none."""
+    """Return the nearest value JSON can hold; the value itself when there is none."""
     kind = type(value)
     if issubclass(kind, Enum):
         value = vars(value).get("_value_", value)
@@ -265,12 +265,12 @@ def _plain(name: str, value: object) -> object:
 
 
 def _valid_text(text: str) -> str:
-    """Returns the text with lone surrogates, which UTF-8 cannot hold, replaced."""
+    """Return the text with lone surrogates, which UTF-8 cannot hold, replaced."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _start_us(emitted_ns: int, duration_ms: object) -> int:
-    """Returns when a call began that ended when it was emitted."""
+    """Return when a call began that ended when it was emitted."""
     now_us = emitted_ns // 1000
     if type(duration_ms) in (int, float) and 0 <= duration_ms < 1e9:  # type: ignore[operator]
         return now_us - int(duration_ms * 1000)  # type: ignore[operator]

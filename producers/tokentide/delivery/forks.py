@@ -19,7 +19,7 @@ class Mark(Protocol):
     """`mark[0]` is 1 in the process that made it and 0 in those forked from it."""
 
     def __getitem__(self, index: int, /) -> int:
-        """Returns 1 or 0."""
+        """Return 1 or 0."""
 
 
 class _ByProcessId:
@@ -31,7 +31,7 @@ class _ByProcessId:
 
 
 def new_mark() -> Mark:
-    """Returns a mark of this process."""
+    """Return a mark of this process."""
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         page.madvise(_WIPE_ON_FORK)

@@ -47,7 +47,7 @@ class Framer:
         return len(self._lines)
 
     def add(self, line: bytes) -> Frame | None:
-        """Adds one encoded event; returns the frame that was full before it, if any."""
+        """Add one encoded event; returns the frame that was full before it, if any."""
         full = None
         if self._lines and (
             len(self._lines) >= self._max_events
@@ -59,7 +59,7 @@ class Framer:
         return full
 
     def add_all(self, lines: list[bytes]) -> list[Frame]:
-        """Adds encoded events in order; returns the frames that were full before them."""
+        """Add encoded events in order; returns the frames that were full before them."""
         size_bytes = self._size_bytes + sum(map(len, lines)) + len(lines)
         if len(self._lines) + len(lines) <= self._max_events and size_bytes <= self._max_bytes:
             # Together with a newline too many, they fit: no need to look at each.
@@ -69,7 +69,7 @@ class Framer:
         return [frame for line in lines if (frame := self.add(line)) is not None]
 
     def cut(self) -> Frame | None:
-        """Returns what has been collected as a frame, or None when there is nothing."""
+        """Return what has been collected as a frame, or None when there is nothing."""
         if not self._lines:
             return None
         frame = Frame(self.next_number, b"\n".join(self._lines), len(self._lines))

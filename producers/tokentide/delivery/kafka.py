@@ -77,7 +77,7 @@ class KafkaFrameSender:
         self._turn = random.randrange(1 << 16)  # noqa: S311
 
     async def connect(self) -> None:
-        """Opens a producer, idempotent where the broker allows it."""
+        """Open a producer, idempotent where the broker allows it."""
         await self.close()
         for warning in warnings_for(self._settings):
             self._log.note(warning[:40], "%s", warning)
@@ -100,7 +100,7 @@ class KafkaFrameSender:
             self._tell_once(exc)
 
     def _explained(self, error: Exception, reasons: list[str]) -> Exception:
-        """Returns the error with what aiokafka logged about it, and without any secret."""
+        """Return the error with what aiokafka logged about it, and without any secret."""
         text = describe(error)
         if isinstance(error, TimeoutError) and self._settings.kafka_sasl == "oauthbearer":
             # A broker refuses a token by a text that aiokafka does not read, and waits for more.
@@ -156,7 +156,7 @@ class KafkaFrameSender:
         return 0 if self._producer is None else len(self._producer.client.cluster.brokers())
 
     async def partitions(self, topic: str) -> list[int]:
-        """Returns the partitions of a topic.
+        """Return the partitions of a topic.
 
         Raises:
             Exception: There is no such topic, or it may not be seen.
@@ -166,7 +166,7 @@ class KafkaFrameSender:
         return sorted(await self._producer.partitions_for(topic))
 
     async def send(self, frames: Sequence[Frame]) -> None:
-        """Sends frames of one topic as one batch to one partition and waits for all replicas."""
+        """Send frames of one topic as one batch to one partition and wait for all replicas."""
         try:
             await self._send(frames)
         except FrameRejected:
@@ -206,7 +206,7 @@ class KafkaFrameSender:
         self.acknowledged = (topic, metadata.partition, metadata.offset)
 
     async def close(self) -> None:
-        """Drops the producer; what it could not deliver is still in the caller's hands."""
+        """Drop the producer; what it could not deliver is still in the caller's hands."""
         _unquieten_aiokafka()
         producer, self._producer = self._producer, None
         if producer is None:
@@ -241,7 +241,7 @@ class _QuietFilter(logging.Filter):
         self._on_failure = on_failure
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Returns whether the line may be written: not when it is about our own connection."""
+        """Return whether the line may be written: not when it is about our own connection."""
         if (record.process, record.thread) != self.owner:
             return True
         if record.levelno >= logging.WARNING:
@@ -259,7 +259,7 @@ def _quieten_aiokafka(on_failure: Callable[[str], None]) -> None:
 
 
 def _unquieten_aiokafka() -> None:
-    """Removes this thread's filters, and those a forked child inherited: thread ids are reused."""
+    """Remove this thread's filters, and those a forked child inherited: thread ids are reused."""
     pid, thread_id = os.getpid(), threading.get_ident()
     for name in _LOGGERS:
         target = logging.getLogger(name)

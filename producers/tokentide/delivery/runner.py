@@ -28,7 +28,7 @@ class OwnLoop(asyncio.SelectorEventLoop):
         self._lookups: dict[object, asyncio.Future[list[Any]]] = {}
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> list[Any]:
-        """Looks a name up; whoever asks for a name while it is looked up waits with the first."""
+        """Look a name up; whoever asks for a name while it is looked up waits with the first."""
         look_up = partial(find_original("socket", "getaddrinfo"), host, port, **hints)
         key = (host, port, *hints.items())
         pending = self._lookups.get(key)
@@ -59,7 +59,7 @@ class OwnLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """Calls the function here and now: aiokafka computes its answers to a login this way."""
+        """Call the function here and now: aiokafka computes its answers to a login this way."""
         done = self.create_future()
         try:
             done.set_result(func(*args))
@@ -79,7 +79,7 @@ def _settle(pending: asyncio.Future[list[Any]], found: list[Any], error: Excepti
 
 
 def run_worker(worker: Worker, beside: Worker | None = None) -> None:
-    """Runs the worker to its end on a new event loop, and cleans up behind it.
+    """Run the worker to its end on a new event loop, and clean up behind it.
 
     Args:
         worker: The events' worker: when it ends, everything ends.

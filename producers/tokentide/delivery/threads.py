@@ -16,7 +16,7 @@ from typing import Any
 
 
 def start_thread(work: Callable[[], None], name: str = "tokentide") -> None:
-    """Runs `work` in a daemon thread.
+    """Run `work` in a daemon thread.
 
     Raises:
         RuntimeError: The system, or an interpreter that is ending, gives no thread.
@@ -44,13 +44,13 @@ def must_wait_for_fork() -> bool:
 
 
 def make_selector() -> Any:
-    """Returns the selector of an event loop of ours; None for the usual one."""
+    """Return the selector of an event loop of ours; None for the usual one."""
     # gevent's would run a hub of its own in our thread.
     return find_original("selectors", "EpollSelector")() if _is_patched("selectors") else None
 
 
 def find_original(module: str, name: str) -> Any:
-    """Returns an attribute of a module as it was before gevent replaced it, if it did."""
+    """Return an attribute of a module as it was before gevent replaced it, if it did."""
     if _is_patched(module):
         return sys.modules["gevent.monkey"].get_original(module, name)
     return getattr(import_module(module), name)

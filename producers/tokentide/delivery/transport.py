@@ -20,14 +20,14 @@ class FrameSender(Protocol):
     """Carries frames away, in order."""
 
     async def connect(self) -> None:
-        """Becomes ready to send.
+        """Become ready to send.
 
         May take as long as it needs and may raise anything: the caller waits longer and longer and
         calls again. It is called again after every failure.
         """
 
     async def send(self, frames: Sequence[Frame]) -> None:
-        """Returns once all frames, which are of one topic, are stored safely on the other side.
+        """Return once all frames, which are of one topic, are stored safely on the other side.
 
         Raises:
             FrameRejected: The frames are unacceptable as they are; they are dropped and counted.
@@ -36,4 +36,4 @@ class FrameSender(Protocol):
         """
 
     async def close(self) -> None:
-        """Lets go of everything `connect` took. Must be safe to call twice and when never open."""
+        """Let go of everything `connect` took. Must be safe to call twice and when never open."""

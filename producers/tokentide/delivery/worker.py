@@ -108,7 +108,7 @@ class Worker:
         return len(self._framer) + self.backlog.events
 
     def wake(self) -> None:
-        """Makes the collector run now; from any thread."""
+        """Make the collector run now; from any thread."""
         loop = self._loop
         if loop is not None:
             # A loop that was closed meanwhile has nothing left to wake.
@@ -116,7 +116,7 @@ class Worker:
                 loop.call_soon_threadsafe(self._wake.set)
 
     def ask(self, request: FlushRequest) -> None:
-        """Registers a flush and starts on it at once; from any thread."""
+        """Register a flush and start on it at once; from any thread."""
         self._requests.append(request)
         # In this order, and `run` does it the other way round: one of the two sees the other.
         if self._has_ended:
@@ -124,12 +124,12 @@ class Worker:
         self.wake()
 
     def stop(self) -> None:
-        """Makes `run` return soon, whatever is left; from any thread."""
+        """Make `run` return soon, whatever is left; from any thread."""
         self._stopping = True
         self.wake()
 
     async def run(self) -> None:
-        """Works until stopped or orphaned with nothing left to do."""
+        """Work until stopped or orphaned with nothing left to do."""
         self._loop = asyncio.get_running_loop()
         self._wake.set()  # whoever asked before there was a loop to wake
         courier = asyncio.create_task(self._deliver())
@@ -174,7 +174,7 @@ class Worker:
             await self.collect()  # what came in with the stop is saved too
 
     async def collect(self) -> None:
-        """Encodes and frames what is in the buffer, as far as there is room behind it."""
+        """Encode and frame what is in the buffer, as far as there is room behind it."""
         if self._clock() >= self._stats_due_s:
             self._stats_due_s = self._clock() + self._settings.stats_interval_s
             self._put_stats()
@@ -225,7 +225,7 @@ class Worker:
         self._frames.set()
 
     def _answer(self) -> None:
-        """Completes the flushes whose events are all settled."""
+        """Complete the flushes whose events are all settled."""
         first = self.backlog.first_number
         is_kept = self._counters.is_failing and not self.queued
         for request in self._requests.copy():

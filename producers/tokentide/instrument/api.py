@@ -42,17 +42,17 @@ class Instrumentation(Protocol):
     """What each client's module offers."""
 
     def modules(self, telemetry: Telemetry, patches: Patches) -> dict[str, Callable[[Any], None]]:
-        """Returns what to do to which module of the client's package, once it is imported."""
+        """Return what to do to which module of the client's package, once it is imported."""
 
     def following(self, patches: Patches) -> dict[str, Callable[[Any], None]]:
-        """Returns what has to be patched to follow the calls of one client object."""
+        """Return what has to be patched to follow the calls of one client object."""
 
     def one(self, client: Any, telemetry: Telemetry, patches: Patches) -> None:
-        """Records the calls of one client object, of which its own attributes are replaced."""
+        """Record the calls of one client object, of which its own attributes are replaced."""
 
 
 def _load(name: str) -> Instrumentation:
-    """Returns the module of one client."""
+    """Return the module of one client."""
     return cast("Instrumentation", import_module(f"tokentide.instrument.clients.{name}"))
 
 

@@ -50,14 +50,14 @@ and recordings are not."""
 
 
 def any_chunk(_chunk: object) -> bool:
-    """Takes every chunk for output."""
+    """Take every chunk for output."""
     return True
 
 
 def begin(
     producer: Producer, template: Fields, flavour: Flavour, request: Mapping[str, object]
 ) -> Call | None:
-    """Starts a call, or returns None when somebody is recording it already; never raises.
+    """Start a call, or return None when somebody is recording it already; never raises.
 
     Args:
         producer: Where the event will go.
@@ -134,11 +134,11 @@ class Call:
         self._started_ns = perf_counter_ns()
 
     def put_off(self) -> None:
-        """Tells that the request is sent later, or never: without `start` there is no event."""
+        """Tell that the request is sent later, or never: without `start` there is no event."""
         self._is_sent = False
 
     def start(self) -> None:
-        """Starts the clock of a call that was put off."""
+        """Start the clock of a call that was put off."""
         self._is_sent = True
         self._started_us = time_ns() // 1000
         self._started_ns = perf_counter_ns()
@@ -146,20 +146,20 @@ class Call:
     # -- while the client's own code runs ---------------------------------------------------
 
     def hold(self) -> None:
-        """Keeps calls that the client makes to itself from being recorded as well."""
+        """Keep calls that the client makes to itself from being recorded as well."""
         outer = held.get()
         if outer is not None:
             self._outer = outer
         held.set(self)
 
     def release(self) -> None:
-        """Ends what `hold` began."""
+        """End what `hold` began."""
         held.set(self._outer)
 
     # -- ends -------------------------------------------------------------------------------
 
     def returned(self, response: object) -> None:
-        """Ends the call with a whole response."""
+        """End the call with a whole response."""
         if not self._ends():
             return
         ended_ns = self._until_ns or perf_counter_ns()
@@ -174,11 +174,11 @@ class Call:
             self._emit(None)
 
     def failed(self, error: BaseException) -> None:
-        """Ends the call with what the client raised."""
+        """End the call with what the client raised."""
         self._end(error, perf_counter_ns())
 
     def streams(self, progress: Progress) -> StreamReading | None:
-        """Tells that a stream goes on; returns what wants to see its chunks."""
+        """Tell that a stream goes on; returns what wants to see its chunks."""
         self._progress = progress
         self.late = None
         try:
@@ -199,11 +199,11 @@ class Call:
         return self._progress is not None or not self._open
 
     def stopped(self, error: BaseException | None = None) -> None:
-        """Ends a stream that ran to its end, or raised `error`."""
+        """End a stream that ran to its end, or raised `error`."""
         self._end(error, perf_counter_ns())
 
     def closed(self, error: BaseException | None = None) -> None:
-        """Ends what nobody will read further; `error` is what made the host leave it.
+        """End what nobody will read further; `error` is what made the host leave it.
 
         What was read to its last word before it was closed is complete.
         """
@@ -214,7 +214,7 @@ class Call:
             self._end(error or GeneratorExit(), 0)
 
     def wait(self, body: Callable[[], object]) -> None:
-        """Tells that the request is done and its raw response unread; it may never be.
+        """Tell that the request is done and its raw response unread; it may never be.
 
         Args:
             body: Becomes `late`.
@@ -281,7 +281,7 @@ class Call:
         )
 
     def _emit(self, error: BaseException | None) -> None:
-        """Queues the event; put together here and now."""
+        """Queue the event; put together here and now."""
         event = self.build()
         if overlap.is_watched and not _is_first(event, error):
             return  # a bridge has recorded this call
@@ -290,7 +290,7 @@ class Call:
         self._producer.put(event, self._texts)
 
     def build(self) -> Fields:
-        """Returns the event and lets go of request and response; never raises."""
+        """Return the event and let go of request and response; never raises."""
         event = {**self._template, "started_at_us": self._started_us}
         event["duration_ms"] = self._duration_ms
         request, self._request = self._request, None

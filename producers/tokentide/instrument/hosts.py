@@ -48,7 +48,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def describe_server(client: object, address: str, fallback: str) -> dict[str, object]:
-    """Returns provider, server_address, and server_port and region where the address has them.
+    """Return provider, server_address, and server_port and region where the address has them.
 
     Args:
         client: The client object; its class tells what a private address hides.
@@ -90,7 +90,7 @@ def _port(address: str) -> int | None:
 
 
 def _region(host: str) -> str:
-    """Returns the region that clouds put into the names of their servers."""
+    """Return the region that clouds put into the names of their servers."""
     if host.endswith(".amazonaws.com"):
         parts = host.split(".")
         return parts[1] if len(parts) == 4 else ""  # bedrock-runtime.eu-west-1.amazonaws.com

@@ -23,23 +23,23 @@ Follow = Callable[[Call, Any], Any]
 
 
 def whole(call: Call, response: Any) -> Any:
-    """Ends the call with a whole response."""
+    """End the call with a whole response."""
     call.returned(response)
     return response
 
 
 def lazy_stream(call: Call, chunks: Any) -> Any:
-    """Watches a generator that sends its request when it is first advanced."""
+    """Watch a generator that sends its request when it is first advanced."""
     return watch_lazy(chunks, call)
 
 
 def async_stream(call: Call, chunks: Any) -> Any:
-    """Watches an asynchronous generator whose request was sent already."""
+    """Watch an asynchronous generator whose request was sent already."""
     return watch_async(chunks, call)
 
 
 def data_of(call: Call, response: Any) -> Any:
-    """Ends the call with the data that a client's raw response carries."""
+    """End the call with the data that a client's raw response carries."""
     call.returned(response.data)
     return response
 
@@ -81,7 +81,7 @@ class Recording:
         self._patches = patches
 
     def begin(self, owner: Any, request: Mapping[str, object]) -> Call | None:
-        """Returns the call that begins here, None when it is not to be recorded; never raises."""
+        """Return the call that begins here, None when it is not to be recorded; never raises."""
         try:
             if held.get() is not None or not self._patches.is_on:
                 return None
@@ -104,7 +104,7 @@ class Recording:
             return None
 
     def settle(self, call: Call, result: Any) -> Any:
-        """Returns what the host gets; never raises."""
+        """Return what the host gets; never raises."""
         try:
             return self._method.follow(call, result)
         except Exception as exc:
@@ -112,7 +112,7 @@ class Recording:
             return result
 
     def around(self, original: Function) -> Function:
-        """Wraps the method as a plain function or a coroutine function."""
+        """Wrap the method as a plain function or a coroutine function."""
         return self._around_coroutine(original) if self._method.is_async else self._plain(original)
 
     def _plain(self, original: Function) -> Function:
@@ -157,7 +157,7 @@ def record_methods(
     telemetry: Telemetry,
     patches: Patches,
 ) -> None:
-    """Patches the methods of a class that are there."""
+    """Patch the methods of a class that are there."""
     for method in methods:
         patches.wrap(owner, method.name, Recording(method, describe, telemetry, patches).around)
 
@@ -169,7 +169,7 @@ def record_methods_of(
     telemetry: Telemetry,
     patches: Patches,
 ) -> None:
-    """Replaces the methods of one object that it has."""
+    """Replace the methods of one object that it has."""
     for method in methods:
         original = getattr(type(instance), method.name, None)
         if callable(original):

@@ -49,7 +49,7 @@ class Patches:
     def wrap(
         self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
     ) -> bool:
-        """Replaces a function of a class or a module by what `make` makes of it.
+        """Replace a function of a class or a module by what `make` makes of it.
 
         Returns:
             False when the owner has no such function, or one that is wrapped already.
@@ -65,11 +65,11 @@ class Patches:
         return True
 
     def on_undo(self, action: Callable[[], None]) -> None:
-        """Has something else done when the patches are undone."""
+        """Have something else done when the patches are undone."""
         self._also.append(action)
 
     def undo(self) -> None:
-        """Puts back what was replaced, the latest first."""
+        """Put back what was replaced, the latest first."""
         self.is_on = False
         while self._also:
             with contextlib.suppress(Exception):  # the host may have undone it by itself
@@ -96,14 +96,14 @@ class ImportWatch:
         self._searching: set[tuple[int, str]] = set()
 
     def when_imported(self, name: str, action: Action) -> None:
-        """Runs `action(module)` now or after the module's import."""
+        """Run `action(module)` now or after the module's import."""
         self._waiting[name] = action
         self._try(name)
         if name in self._waiting and self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
     def stop(self) -> None:
-        """Waits for nothing any more."""
+        """Wait for nothing any more."""
         self._waiting.clear()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
@@ -111,7 +111,7 @@ class ImportWatch:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Finds a module that is waited for through the other finders; called by `import`."""
+        """Find a module that is waited for through the other finders; called by `import`."""
         if name not in self._waiting:
             return None
         mark = (get_ident(), name)

@@ -72,7 +72,7 @@ class Capture:
         self._by_address: dict[tuple[type, str], dict[str, Target]] = {}
 
     def begin(self, client: Any, options: Any) -> Call | None:
-        """Returns the call that a request opens; None when it is none of ours. Never raises."""
+        """Return the call that a request opens; None when it is none of ours. Never raises."""
         try:
             if options.method != "post" or held.get() is not None or not self._patches.is_on:
                 return None
@@ -101,7 +101,7 @@ class Capture:
             return None
 
     def settle(self, call: Call, response: Any) -> Any:
-        """Ends the call with its response, or hands it to the stream; returns the response."""
+        """End the call with its response, or hand it to the stream; return the response."""
         try:
             kind = type(response)
             form = _forms.get(kind) or _form(kind)
@@ -116,7 +116,7 @@ class Capture:
         return response
 
     def _targets(self, client: Any) -> dict[str, Target]:
-        """Returns what is known of an address; hosts may make a client for every call."""
+        """Return what is known of an address; hosts may make a client for every call."""
         key = (type(client), str(client._base_url))
         known = self._by_address.get(key)
         if known is None:
@@ -146,7 +146,7 @@ _MAX_FORMS = 256
 
 
 def _form(kind: type) -> str:
-    """Returns whether a result is a `stream`, a `raw` response, or the `whole` response."""
+    """Return whether a result is a `stream`, a `raw` response, or the `whole` response."""
     names = {base.__name__ for base in kind.__mro__}
     if names & {"Stream", "AsyncStream"}:
         form = "stream"
@@ -160,7 +160,7 @@ def _form(kind: type) -> str:
 
 
 def _attach(call: Call, stream: Any) -> None:
-    """Makes a stream report its chunks to the call."""
+    """Make a stream report its chunks to the call."""
     chunks = stream._iterator
     passing = watch_async if hasattr(chunks, "__anext__") else watch
     stream._iterator = passing(chunks, call)
@@ -168,7 +168,7 @@ def _attach(call: Call, stream: Any) -> None:
 
 
 def parsed(raw: Any, response: Any) -> None:
-    """Ends the call of a raw response that the host parses now; never raises."""
+    """End the call of a raw response that the host parses now; never raises."""
     try:
         call = raw.__dict__.pop(CALL, None)
         if call is None:
@@ -185,7 +185,7 @@ def parsed(raw: Any, response: Any) -> None:
 
 
 def _wait(call: Call, raw: Any) -> None:
-    """Leaves the call open until the host parses, closes or drops a raw response."""
+    """Leave the call open until the host parses, closes or drops a raw response."""
     http = raw.http_response
 
     def body() -> object:
@@ -207,7 +207,7 @@ def _parsed_or_empty(content: bytes) -> object:
 
 
 def _ask_usage(call: Call, options: Any) -> None:
-    """Asks for the token counts of a stream whose host has not; only parsed chunks are kept back.
+    """Ask for the token counts of a stream whose host has not; only parsed chunks are kept back.
 
     The host's own dictionary is not touched: the client sends a copy.
     """

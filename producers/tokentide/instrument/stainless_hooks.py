@@ -16,7 +16,7 @@ from tokentide.instrument.streams import CALL, Function, ending, ending_async
 
 
 def recording(capture: Capture) -> Callable[[Function], Function]:
-    """Returns what wraps `request` of a synchronous base client."""
+    """Return what wraps `request` of a synchronous base client."""
 
     def make(original: Function) -> Function:
         def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
@@ -39,7 +39,7 @@ def recording(capture: Capture) -> Callable[[Function], Function]:
 
 
 def recording_async(capture: Capture) -> Callable[[Function], Function]:
-    """Returns what wraps `request` of an asynchronous base client."""
+    """Return what wraps `request` of an asynchronous base client."""
 
     def make(original: Function) -> Function:
         async def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
@@ -62,7 +62,7 @@ def recording_async(capture: Capture) -> Callable[[Function], Function]:
 
 
 def counting_retries(original: Function) -> Function:
-    """Wraps the pause before a retry, of either base client: who retries nothing pays nothing."""
+    """Wrap the pause before a retry, of either base client: who retries nothing pays nothing."""
 
     def sleep_for_retry(self: Any, *args: Any, **kwargs: Any) -> Any:
         call = held.get()
@@ -74,7 +74,7 @@ def counting_retries(original: Function) -> Function:
 
 
 def parsing(original: Function) -> Function:
-    """Wraps `parse` of a raw response."""
+    """Wrap `parse` of a raw response."""
 
     def parse(self: Any, *args: Any, **kwargs: Any) -> Any:
         response = original(self, *args, **kwargs)
@@ -86,7 +86,7 @@ def parsing(original: Function) -> Function:
 
 
 def parsing_async(original: Function) -> Function:
-    """Wraps `parse` of a raw response whose body is read asynchronously."""
+    """Wrap `parse` of a raw response whose body is read asynchronously."""
 
     async def parse(self: Any, *args: Any, **kwargs: Any) -> Any:
         response = await original(self, *args, **kwargs)
@@ -101,7 +101,7 @@ def parsing_async(original: Function) -> Function:
 
 
 def observers(package: str, patches: Patches) -> dict[str, Action]:
-    """Returns patches of a package's classes that follow calls which were begun elsewhere.
+    """Return patches of a package's classes that follow calls which were begun elsewhere.
 
     They see streams and raw responses that are closed or parsed later, and the pauses before
     retries; without a call that is recorded they do nothing.
@@ -135,7 +135,7 @@ def observers(package: str, patches: Patches) -> dict[str, Action]:
 
 
 def recorders(package: str, capture: Capture, patches: Patches) -> dict[str, Action]:
-    """Returns patches that record every request of a package, its observers among them."""
+    """Return patches that record every request of a package, its observers among them."""
     found = observers(package, patches)
     observe = found[f"{package}._base_client"]
 
@@ -148,7 +148,7 @@ def recorders(package: str, capture: Capture, patches: Patches) -> dict[str, Act
 
 
 def record_client(client: Any, capture: Capture) -> None:
-    """Records the requests of one client object and of the copies it makes of itself."""
+    """Record the requests of one client object and of the copies it makes of itself."""
     kind = type(client)
     is_async = any(base.__name__ == "AsyncAPIClient" for base in kind.__mro__)
     make = recording_async(capture) if is_async else recording(capture)

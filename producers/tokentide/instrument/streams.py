@@ -24,7 +24,7 @@ _END = object()
 
 
 def watch(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
-    """Returns the chunks, unchanged and as they come; the call ends when they do.
+    """Return the chunks, unchanged and as they come; the call ends when they do.
 
     Args:
         chunks: What the client iterates.
@@ -67,7 +67,7 @@ def watch(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
 
 
 def watch_async(chunks: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
-    """Returns the chunks of an asynchronous stream, as `watch` does those of another."""
+    """Return the chunks of an asynchronous stream, as `watch` does those of another."""
     count = first_ns = last_ns = gap_ns = 0
     chunk: Any = None
     add = _start(call, lambda: (chunk, count, first_ns, last_ns, gap_ns))
@@ -104,7 +104,7 @@ def watch_async(chunks: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
 
 
 def watch_lazy(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
-    """Returns the chunks of a generator that sends its request when it is first advanced.
+    """Return the chunks of a generator that sends its request when it is first advanced.
 
     It runs in whatever context advances it, so the guard against recording twice is held only while
     the first chunk is fetched. A generator that is never advanced was no call and leaves no event.
@@ -168,14 +168,14 @@ def _blind(error: Exception) -> Callable[[Any], None]:
 
 
 def _ignore(chunk: Any) -> None:
-    """Takes no notice of a chunk."""
+    """Take no notice of a chunk."""
 
 
 # -- streams and raw responses that the host closes ----------------------------------------------
 
 
 def ending(original: Function) -> Function:
-    """Wraps `close` of a stream or raw response, whose own result or exception is the host's."""
+    """Wrap `close` of a stream or raw response, whose own result or exception is the host's."""
 
     def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -187,7 +187,7 @@ def ending(original: Function) -> Function:
 
 
 def ending_async(original: Function) -> Function:
-    """Wraps `close` of an asynchronous stream or raw response."""
+    """Wrap `close` of an asynchronous stream or raw response."""
 
     async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -199,7 +199,7 @@ def ending_async(original: Function) -> Function:
 
 
 def end_of(closed: Any) -> None:
-    """Ends the call that an object carries, itself or in a helper around the client's stream."""
+    """End the call that an object carries, itself or in a helper around the client's stream."""
     attributes = closed.__dict__
     call = attributes.get(CALL)
     if call is None:
@@ -209,7 +209,7 @@ def end_of(closed: Any) -> None:
 
 
 def left(call: Call) -> None:
-    """Ends the call of a stream that the host closes; cancelled when that is why it does."""
+    """End the call of a stream that the host closes; cancelled when that is why it does."""
     try:
         error = sys.exc_info()[1]
         call.closed(error if error is not None and status_of(error) == "cancelled" else None)

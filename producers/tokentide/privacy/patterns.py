@@ -105,7 +105,7 @@ def _ibans(text: str) -> Iterator[int]:
 
 
 def _beginnings(text: str) -> Iterator[str]:
-    """Yields the first group, the first two groups, and so on, without what separates them.
+    """Yield the first group, the first two groups, and so on, without what separates them.
 
     The patterns are greedy and may have taken in what follows the number: an expiry date, a word.
     """
@@ -141,7 +141,7 @@ FINDERS: dict[str, Callable[[str], Iterator[int]]] = {
 
 
 def luhn(digits: str) -> bool:
-    """Returns whether the last digit checks the others (ISO/IEC 7812)."""
+    """Return whether the last digit checks the others (ISO/IEC 7812)."""
     total = 0
     for place, digit in enumerate(reversed(digits)):
         number = int(digit) * (1 + place % 2)
@@ -150,7 +150,7 @@ def luhn(digits: str) -> bool:
 
 
 def is_iban(text: str) -> bool:
-    """Returns whether the two check digits are right (ISO 13616, ISO 7064 mod 97-10)."""
+    """Return whether the two check digits are right (ISO 13616, ISO 7064 mod 97-10)."""
     if not 15 <= len(text) <= 34:
         return False
     moved = text[4:] + text[:4]
@@ -158,7 +158,7 @@ def is_iban(text: str) -> bool:
 
 
 def _is_random(text: str) -> bool:
-    """Returns whether the text looks drawn by lot instead of composed of words and numbers."""
+    """Return whether the text looks drawn by lot instead of composed of words and numbers."""
     kinds = [_kind(sign) for sign in text]
     if "digit" not in kinds or not {"small", "capital"} & set(kinds):
         return False

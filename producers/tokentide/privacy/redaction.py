@@ -55,7 +55,7 @@ class Redactor:
         """Events that left without their texts because the hook failed on them."""
 
     def __call__(self, event: Event) -> tuple[Event | None, bool]:
-        """Returns the event to queue, None to drop it, and whether the hook decided so itself."""
+        """Return the event to queue, None to drop it, and whether the hook decided so itself."""
         if _is_inside.get():
             # The hook itself emits; to call it again would never end.
             return self._closed(event, "the hook emitted an event itself")
@@ -82,7 +82,7 @@ class Redactor:
 
 
 def without_texts(event: Event) -> Event:
-    """Returns the event without its optional texts."""
+    """Return the event without its optional texts."""
     kind = event.get("type")
     required = REQUIRED_TEXTS.get(kind, ()) if type(kind) is str else ()
     kept: Event = {}
@@ -118,7 +118,7 @@ def _numbers(units: dict[object, object]) -> dict[object, object]:
 
 
 def _counts(tags: dict[object, object]) -> dict[str, str]:
-    """Returns the tags that are ours and hold a number: classes of sensitive text."""
+    """Return the tags that are ours and hold a number: classes of sensitive text."""
     return {
         key: value
         for key, value in tags.copy().items()
@@ -130,7 +130,7 @@ def _counts(tags: dict[object, object]) -> dict[str, str]:
 
 
 def _discard(found: object) -> None:
-    """Closes a coroutine, which Python would otherwise complain about later."""
+    """Close a coroutine, which Python would otherwise complain about later."""
     try:
         if type(found).__name__ == "coroutine":
             found.close()  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ _told: set[str] = set()
 
 
 def hash_user(settings: Settings, user: object) -> str | None:
-    """Returns what an event carries as `user_hash`, or None when nothing may be sent.
+    """Return what an event carries as `user_hash`, or None when nothing may be sent.
 
     Args:
         settings: Holds the keys; the first one is used.
@@ -43,7 +43,7 @@ def hash_user(settings: Settings, user: object) -> str | None:
 
 
 def hash_user_under_every_key(settings: Settings, user: object) -> list[str]:
-    """Returns the hashes of one user under all keys, newest first.
+    """Return the hashes of one user under all keys, newest first.
 
     Rows of this user are those whose `user_hash` is one of them: what a request for access or
     erasure needs after keys were rotated.

@@ -52,7 +52,7 @@ _READERS: dict[str, Callable[[object], object]] = {
 
 
 def _by_attribute() -> dict[str, tuple[str, int, Callable[[object], object]]]:
-    """Returns field, rank among the field's sources (the lowest is best) and reader."""
+    """Return field, rank among the field's sources (the lowest is best) and reader."""
     table: dict[str, tuple[str, int, Callable[[object], object]]] = {}
     ranks: dict[str, int] = {}
     for names in (*USAGE, *CALL):
@@ -78,7 +78,7 @@ def provider_of(attributes: Attributes) -> str | None:
 
 
 def table_fields(attributes: Attributes) -> dict[str, object]:
-    """Returns the fields that single attributes fill; of several for one field the best counts."""
+    """Return the fields that single attributes fill; of several for one field the best counts."""
     found: dict[str, object] = {}
     ranks: dict[str, int] = {}
     for name, value in attributes.items():

@@ -50,7 +50,7 @@ _MAX_PARAMETERS = 65_536
 
 
 def operation_of(span: SpanData) -> str | None:
-    """Returns the operation of a span that is a call of a model, None for every other span."""
+    """Return the operation of a span that is a call of a model, None for every other span."""
     attributes = span.attributes
     if span.kind in ("server", "producer", "consumer"):
         return None  # a gateway or a model server: its client's span is the call
@@ -73,7 +73,7 @@ def operation_of(span: SpanData) -> str | None:
 
 
 def event_of(span: SpanData) -> dict[str, object] | None:
-    """Returns the `request` event of a span, None when the span is no call of a model.
+    """Return the `request` event of a span, None when the span is no call of a model.
 
     The event satisfies the contract, but for `service` where the resource names none.
     """
@@ -114,7 +114,7 @@ def event_of(span: SpanData) -> dict[str, object] | None:
 
 
 def event_id(span: SpanData) -> str:
-    """Returns the id of a span's event: a UUIDv7 made of its start and its two ids.
+    """Return the id of a span's event: a UUIDv7 made of its start and its two ids.
 
     Sent twice, or mapped in two places, the same span is recognisable by it.
     """
@@ -128,7 +128,7 @@ def event_id(span: SpanData) -> str:
 
 
 def generation_of(attributes: Attributes) -> str:
-    """Returns whose names a span carries, as in the table of names."""
+    """Return whose names a span carries, as in the table of names."""
     if "openinference.span.kind" in attributes or "llm.token_count.prompt" in attributes:
         return OPENINFERENCE
     if "gen_ai.usage.cache_write.input_tokens" in attributes:
@@ -142,7 +142,7 @@ def generation_of(attributes: Attributes) -> str:
 
 
 def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[str, object]:
-    """Returns the token fields of a span, totals inclusive, and `usage_source`.
+    """Return the token fields of a span, totals inclusive, and `usage_source`.
 
     The conventions include cached tokens in the input and reasoning in the output. Some
     instrumentations copy a provider's exclusive counts; they are recognised by a detail that
@@ -169,7 +169,7 @@ def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[s
 
 
 def _parameters(attributes: Attributes) -> dict[str, object]:
-    """Returns what OpenInference's JSON of the request's parameters says."""
+    """Return what OpenInference's JSON of the request's parameters says."""
     text = attributes.get("llm.invocation_parameters")
     if type(text) is not str or len(text) > _MAX_PARAMETERS:
         return {}
@@ -190,7 +190,7 @@ def _parameters(attributes: Attributes) -> dict[str, object]:
 
 
 def _name_models(event: dict[str, object], attributes: Attributes) -> None:
-    """Fills the model names from OpenInference's one name, which is the best it knew at the end."""
+    """Fill the model names from OpenInference's one name, which is the best it knew at the end."""
     known = label(attributes.get("llm.model_name"), MAX_IDENTIFIER) or label(
         attributes.get("embedding.model_name"), MAX_IDENTIFIER
     )

@@ -296,7 +296,7 @@ OpenLLMetry's Bedrock instrumentation copies `inputTokens` of Converse, which ex
 
 
 def provider_name(name: str) -> str:
-    """Returns the conventions' name of a provider that is spelled in any of the known ways."""
+    """Return the conventions' name of a provider that is spelled in any of the known ways."""
     lowered = name.strip().lower()
     if lowered in PROVIDERS:
         return PROVIDERS[lowered]

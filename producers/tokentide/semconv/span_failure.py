@@ -16,7 +16,7 @@ _CANCELS = ("CancelledError", "KeyboardInterrupt", "SystemExit")
 
 
 def failure_of(span: SpanData) -> dict[str, object]:
-    """Returns status, error_type, error_code and http_status of a span that failed."""
+    """Return status, error_type, error_code and http_status of a span that failed."""
     raised = next((e.attributes for e in reversed(span.events) if e.name == "exception"), {})
     stated = label(span.attributes.get("error.type")) or ""
     name = stated or label(raised.get("exception.type")) or ""

@@ -226,5 +226,5 @@ class DeclaredSettings:
 
     @classmethod
     def variables(cls) -> dict[str, str]:
-        """Returns the environment variable of each field."""
+        """Return the environment variable of each field."""
         return {f.name: f.metadata["env"] for f in fields(cls)}

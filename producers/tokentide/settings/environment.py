@@ -25,7 +25,7 @@ _CAPTURING = {"true", "1", "span_only", "event_only", "span_and_event"}
 
 
 def unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> list[tuple[str, str]]:
-    """Returns (variable, nearest known one or "") for each `TOKENTIDE_*` that is no setting."""
+    """Return (variable, nearest known one or "") for each `TOKENTIDE_*` that is no setting."""
     names = sorted(known)
     strange = sorted(
         name
@@ -43,7 +43,7 @@ def unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> list[tupl
 
 
 def log_unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> None:
-    """Logs each unknown variable once in the life of the process."""
+    """Log each unknown variable once in the life of the process."""
     for name, nearest in unknown_variables(env, known):
         if name not in _logged:
             _logged.add(name)
@@ -52,7 +52,7 @@ def log_unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> None:
 
 
 def from_opentelemetry(env: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Returns field name -> (variable, text) for what OpenTelemetry's own variables say."""
+    """Return field name -> (variable, text) for what OpenTelemetry's own variables say."""
     found: dict[str, tuple[str, str]] = {}
     attributes = _resource_attributes(env.get("OTEL_RESOURCE_ATTRIBUTES", ""))
     variable = "OTEL_RESOURCE_ATTRIBUTES"
@@ -80,7 +80,7 @@ def from_opentelemetry(env: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def _resource_attributes(text: str) -> dict[str, str]:
-    """Returns OpenTelemetry's `key=value,key=value` with percent-encoded values."""
+    """Return OpenTelemetry's `key=value,key=value` with percent-encoded values."""
     if not text:
         return {}
     from urllib.parse import unquote  # only here, because it costs a tenth of the import

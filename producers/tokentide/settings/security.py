@@ -19,7 +19,7 @@ _MIN_HIDDEN_CHARS = 4
 
 
 def check_security(settings: DeclaredSettings) -> None:
-    """Raises where the security settings contradict each other or leave something out.
+    """Raise where the security settings contradict each other or leave something out.
 
     Raises:
         SettingsError: Says which setting is missing or too much.
@@ -63,7 +63,7 @@ def uses_tls(settings: DeclaredSettings) -> bool:
 
 
 def tls_context(settings: DeclaredSettings) -> ssl.SSLContext:
-    """Returns what a connection is encrypted with; reads the files, which may have been renewed.
+    """Return what a connection is encrypted with; reads the files, which may have been renewed.
 
     Raises:
         ConnectionError: A file is not there, no PEM, or the key's password is wrong.
@@ -92,7 +92,7 @@ def tls_context(settings: DeclaredSettings) -> ssl.SSLContext:
 
 
 def connection_options(settings: DeclaredSettings) -> dict[str, Any]:
-    """Returns the arguments of an aiokafka client for these settings.
+    """Return the arguments of an aiokafka client for these settings.
 
     Raises:
         ConnectionError: A file cannot be used.
@@ -124,7 +124,7 @@ def _token_provider(settings: DeclaredSettings) -> object:
 
 
 def read_token(settings: DeclaredSettings) -> str:
-    """Returns the token as it is now.
+    """Return the token as it is now.
 
     Raises:
         ConnectionError: There is none; the message holds neither a token nor a provider's own
@@ -154,7 +154,7 @@ def read_token(settings: DeclaredSettings) -> str:
 
 
 def without_secrets(settings: DeclaredSettings, text: str) -> str:
-    """Returns the text with every secret of the settings hidden; a broker may quote one."""
+    """Return the text with every secret of the settings hidden; a broker may quote one."""
     hashes = [part.rpartition(":")[2].strip() for part in settings.user_hash_key.split(",")]
     secrets = [
         settings.kafka_password,
@@ -169,7 +169,7 @@ def without_secrets(settings: DeclaredSettings, text: str) -> str:
 
 
 def _unused(settings: DeclaredSettings) -> list[str]:
-    """Returns the variables of what is set for TLS or a login that does not take place."""
+    """Return the variables of what is set for TLS or a login that does not take place."""
     names = DeclaredSettings.variables()
     for_tls = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file", "kafka_key_password")
     for_login = ("kafka_username", "kafka_password", "kafka_token", "kafka_token_file")
@@ -180,7 +180,7 @@ def _unused(settings: DeclaredSettings) -> list[str]:
 
 
 def warnings_for(settings: DeclaredSettings) -> list[str]:
-    """Returns what is allowed but should be known: it is logged once for each connection."""
+    """Return what is allowed but should be known: it is logged once for each connection."""
     found = []
     unused = _unused(settings)
     if unused:

@@ -20,53 +20,53 @@ class SettingsError(ValueError):
 
 
 def number(env: str, default: float, low: float, high: float, unit: str, doc: str) -> Any:
-    """Declares a number between two bounds; whole when the default is."""
+    """Declare a number between two bounds; whole when the default is."""
     kind = as_int if isinstance(default, int) else as_float
     return _declare(env, default, doc, kind, unit=unit, range=(low, high))
 
 
 def switch(env: str, default: bool, doc: str) -> Any:
-    """Declares a yes or no."""
+    """Declare a yes or no."""
     return _declare(env, default, doc, as_bool, choices=("true", "false"))
 
 
 def choice(env: str, default: str, choices: tuple[str, ...], doc: str) -> Any:
-    """Declares one word out of several."""
+    """Declare one word out of several."""
     return _declare(env, default, doc, as_choice, choices=choices)
 
 
 def several(env: str, choices: tuple[str, ...], doc: str) -> Any:
-    """Declares any number of words out of several, separated by commas; `all` means every one."""
+    """Declare any number of words out of several, separated by commas; `all` means every one."""
     return _declare(env, "", doc, as_several, choices=choices, several=True)
 
 
 def text(env: str, default: str, doc: str, max_length: int = 128) -> Any:
-    """Declares free text; it may be empty only where the default is."""
+    """Declare free text; it may be empty only where the default is."""
     return _declare(env, default, doc, as_text, max_length=max_length)
 
 
 def addresses(env: str, default: str, doc: str) -> Any:
-    """Declares a list of `host:port`."""
+    """Declare a list of `host:port`."""
     return _declare(env, default, doc, as_addresses, max_length=4096)
 
 
 def secret(env: str, doc: str, max_length: int = 4096) -> Any:
-    """Declares text that is never shown."""
+    """Declare text that is never shown."""
     return _declare(env, "", doc, as_text, shown=False, max_length=max_length, secret=True)
 
 
 def file(env: str, doc: str) -> Any:
-    """Declares the path of a file that has to exist."""
+    """Declare the path of a file that has to exist."""
     return _declare(env, "", doc, as_file, max_length=4096)
 
 
 def directory(env: str, doc: str) -> Any:
-    """Declares the path of a directory, which may be made later."""
+    """Declare the path of a directory, which may be made later."""
     return _declare(env, "", doc, as_directory, max_length=4096)
 
 
 def hook(env: str, doc: str) -> Any:
-    """Declares a function of the host: a callable, or `module:function` to import."""
+    """Declare a function of the host: a callable, or `module:function` to import."""
     return _declare(env, "", doc, as_hook, hook=True)
 
 
@@ -78,7 +78,7 @@ def _declare(
 
 
 def checked(label: str, value: object, meta: Meta) -> object:
-    """Returns `value` as the field's type.
+    """Return `value` as the field's type.
 
     Args:
         label: Name of the setting or variable under which the value was given.
@@ -93,7 +93,7 @@ def checked(label: str, value: object, meta: Meta) -> object:
 
 
 def as_bool(label: str, value: object, meta: Meta) -> bool:
-    """Reads true or false, and the usual other words for them."""
+    """Read true or false, and the usual other words for them."""
     if isinstance(value, bool):
         return value
     word = str(value).strip().lower()
@@ -105,7 +105,7 @@ def as_bool(label: str, value: object, meta: Meta) -> bool:
 
 
 def as_choice(label: str, value: object, meta: Meta) -> str:
-    """Reads one word out of the declared ones, in any case."""
+    """Read one word out of the declared ones, in any case."""
     choices: tuple[str, ...] = meta["choices"]
     word = value.strip().lower() if isinstance(value, str) else value
     if word not in choices:
@@ -114,7 +114,7 @@ def as_choice(label: str, value: object, meta: Meta) -> str:
 
 
 def as_several(label: str, value: object, meta: Meta) -> str:
-    """Reads words separated by commas; returns them in the declared order."""
+    """Read words separated by commas; returns them in the declared order."""
     choices: tuple[str, ...] = meta["choices"]
     if not isinstance(value, str):
         raise SettingsError(f"{label}={value!r}: give a string")
@@ -127,7 +127,7 @@ def as_several(label: str, value: object, meta: Meta) -> str:
 
 
 def as_text(label: str, value: object, meta: Meta) -> str:
-    """Reads text of bounded length."""
+    """Read text of bounded length."""
     shown = "(not shown)" if meta.get("secret") else repr(value)
     if not isinstance(value, str):
         raise SettingsError(f"{label}={shown}: give a string")
@@ -139,7 +139,7 @@ def as_text(label: str, value: object, meta: Meta) -> str:
 
 
 def as_addresses(label: str, value: object, meta: Meta) -> str:
-    """Reads addresses separated by commas."""
+    """Read addresses separated by commas."""
     given = as_text(label, value, meta)
     found = [part.strip() for part in given.split(",") if part.strip()]
     for address in found or [given]:
@@ -153,7 +153,7 @@ def as_addresses(label: str, value: object, meta: Meta) -> str:
 
 
 def as_file(label: str, value: object, meta: Meta) -> str:
-    """Reads the path of a file, which has to be there and readable."""
+    """Read the path of a file, which has to be there and readable."""
     from pathlib import Path  # only here: most hosts name no files
 
     path = as_text(label, value, meta)
@@ -167,7 +167,7 @@ def as_file(label: str, value: object, meta: Meta) -> str:
 
 
 def as_directory(label: str, value: object, meta: Meta) -> str:
-    """Reads the path of a directory, made absolute: a service may change its own later."""
+    """Read the path of a directory, made absolute: a service may change its own later."""
     from pathlib import Path  # only here: most hosts name none
 
     path = Path(as_text(label, value, meta)).expanduser().absolute()
@@ -177,7 +177,7 @@ def as_directory(label: str, value: object, meta: Meta) -> str:
 
 
 def as_hook(label: str, value: object, meta: Meta) -> Callable[..., object]:
-    """Returns the host's function, imported when it was named as text."""
+    """Return the host's function, imported when it was named as text."""
     if isinstance(value, str):
         value = _imported(label, value.strip())
     if not callable(value):
@@ -206,7 +206,7 @@ def _imported(label: str, name: str) -> object:
 
 
 def as_int(label: str, value: object, meta: Meta) -> int:
-    """Reads a whole number within the declared bounds."""
+    """Read a whole number within the declared bounds."""
     found = as_float(label, value, meta)
     if found != int(found):
         raise SettingsError(f"{label}={value!r}: give a whole number")
@@ -214,7 +214,7 @@ def as_int(label: str, value: object, meta: Meta) -> int:
 
 
 def as_float(label: str, value: object, meta: Meta) -> float:
-    """Reads a number within the declared bounds."""
+    """Read a number within the declared bounds."""
     low, high = meta["range"]
     unit = f" {meta['unit']}" if meta["unit"] else ""
     try:

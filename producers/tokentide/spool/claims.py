@@ -26,7 +26,7 @@ class Claim:
 
     @classmethod
     def make(cls, path: Path) -> Claim:
-        """Makes a new directory that is owned before anybody can see it.
+        """Make a new directory that is owned before anybody can see it.
 
         Raises:
             OSError: The directory or the lock can not be had.
@@ -51,7 +51,7 @@ class Claim:
 
     @classmethod
     def take(cls, path: Path) -> Claim | None:
-        """Takes over a directory whose owner is gone; None while somebody owns it."""
+        """Take over a directory whose owner is gone; None while somebody owns it."""
         key, mark = (os.getpid(), str(path)), object()
         # One step for all threads: the first of them goes on.
         if _held.setdefault(key, mark) is not mark:
@@ -70,7 +70,7 @@ class Claim:
         return None
 
     def release(self) -> None:
-        """Gives the directory up, and removes it when nothing is left in it."""
+        """Give the directory up, and remove it when nothing is left in it."""
         try:
             if [entry.name for entry in os.scandir(self.path)] == [LOCK]:
                 (self.path / LOCK).unlink()

@@ -92,7 +92,7 @@ class Spool:
     # -- writing ----------------------------------------------------------------------------
 
     def append(self, frame: Frame, *, is_in_flight: bool = False) -> Slot | None:
-        """Writes one frame behind all others of this producer.
+        """Write one frame behind all others of this producer.
 
         Returns:
             Where it lies, or None when it does not fit or the disk refuses.
@@ -175,7 +175,7 @@ class Spool:
         return any(segment.has_unread for segment in self._left)
 
     def start_batch(self, max_bytes: int) -> list[tuple[Frame, Slot]]:
-        """Reads the oldest frames, of one topic and at most `max_bytes`; this producer's first.
+        """Read the oldest frames, of one topic and at most `max_bytes`; this producer's first.
 
         An empty list says that what was there is damaged; it was dropped and counted.
         """
@@ -202,7 +202,7 @@ class Spool:
         return batch
 
     def settle(self, slot: Slot, frame: Frame) -> None:
-        """Forgets the oldest frame that was read: it was delivered, or refused for good."""
+        """Forget the oldest frame that was read: it was delivered, or refused for good."""
         segment = slot.segment
         self.events -= frame.events
         try:
@@ -232,7 +232,7 @@ class Spool:
     # -- life -------------------------------------------------------------------------------
 
     def tend(self) -> None:
-        """Does what is due: flushes to the disk, looks for what dead processes left."""
+        """Do what is due: flushes to the disk, looks for what dead processes left."""
         now_s = self._clock()
         if now_s >= self._look_due_s:
             self._look_due_s = now_s + LOOK_S
@@ -285,7 +285,7 @@ class Spool:
         return None
 
     def close(self) -> None:
-        """Leaves what is not settled to the next process, on the disk."""
+        """Leave what is not settled to the next process, on the disk."""
         self._sync()
         for segment in (*self._own, *self._left):
             if segment.has_unread or segment.is_in_flight:
@@ -299,7 +299,7 @@ class Spool:
         self._left_claims.clear()
 
     def _refused(self, error: OSError) -> None:
-        """Counts what the disk refused; the producer goes on without it for a while."""
+        """Count what the disk refused; the producer goes on without it for a while."""
         self._counters.spool_errors += 1
         self._retry_at_s = self._clock() + RETRY_S
         self._log.note(

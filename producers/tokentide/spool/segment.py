@@ -30,7 +30,7 @@ class DamagedSegment(OSError):
 
 
 def pack(frame: Frame, producer_id: str) -> bytes:
-    """Returns a frame as it is written; `producer_id` says whose it is unless the frame does."""
+    """Return a frame as it is written; `producer_id` says whose it is unless the frame does."""
     topic, producer = frame.topic.encode(), (frame.producer_id or producer_id).encode()
     body = b"".join(
         (
@@ -78,7 +78,7 @@ class Segment:
 
     @classmethod
     def create(cls, path: Path) -> Segment:
-        """Makes an empty file; raises OSError when that is impossible."""
+        """Make an empty file; raises OSError when that is impossible."""
         segment = cls(path)
         segment._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -90,7 +90,7 @@ class Segment:
 
     @classmethod
     def load(cls, path: Path) -> Segment:
-        """Opens a file that another process, or an earlier thread, left behind.
+        """Open a file that another process, or an earlier thread, left behind.
 
         Raises:
             OSError: It can not be opened or read; DamagedSegment: it is no segment.
@@ -104,7 +104,7 @@ class Segment:
         return segment
 
     def _scan(self) -> None:
-        """Finds where whole frames end, which of them are settled, and how many events are not."""
+        """Find where whole frames end, which of them are settled, and how many events are not."""
         fd = self._open()
         file_bytes = os.fstat(fd).st_size
         header = os.pread(fd, _HEADER.size, 0)
@@ -126,7 +126,7 @@ class Segment:
 
     @staticmethod
     def _look(fd: int, start: int, file_bytes: int) -> tuple[int, int, int] | None:
-        """Returns size, number and events of the frame at `start`; None where no whole one is."""
+        """Return size, number and events of the frame at `start`; None where no whole one is."""
         head = os.pread(fd, _PREFIX.size + _BODY.size, start)
         if len(head) < _PREFIX.size + _BODY.size:
             return None
@@ -148,7 +148,7 @@ class Segment:
         return self._done < self.position
 
     def append(self, record: bytes, frame: Frame, *, is_in_flight: bool = False) -> int:
-        """Writes one frame at the end.
+        """Write one frame at the end.
 
         Args:
             record: What `pack` made of the frame.
@@ -178,7 +178,7 @@ class Segment:
         return self.size_bytes
 
     def read(self) -> tuple[Frame, int]:
-        """Returns the next frame and the offset behind it.
+        """Return the next frame and the offset behind it.
 
         Raises:
             OSError: The disk failed; DamagedSegment: what is there is not what was written.
@@ -199,18 +199,18 @@ class Segment:
         return frame, self.position
 
     def unread(self, position: int, number: int) -> None:
-        """Makes `read` go on at `position`, which is that of the frame with this number."""
+        """Make `read` go on at `position`, which is that of the frame with this number."""
         self.position = position
         self.next_number = number
 
     def settle(self, end: int, events: int) -> None:
-        """Remembers, in the file too, that everything before `end` needs no more sending."""
+        """Remember, in the file too, that everything before `end` needs no more sending."""
         self._done = end
         self.events -= events
         os.pwrite(self._open(), end.to_bytes(8, "little"), _DONE_AT)
 
     def sync(self) -> None:
-        """Waits until what was written would survive a power cut."""
+        """Wait until what was written would survive a power cut."""
         if self._fd is not None:
             os.fdatasync(self._fd)
 
@@ -220,12 +220,12 @@ class Segment:
         return self._fd
 
     def rest(self) -> None:
-        """Gives the descriptor back; the next use opens the file again."""
+        """Give the descriptor back; the next use opens the file again."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
 
     def delete(self) -> None:
-        """Removes the file, if it is still there."""
+        """Remove the file, if it is still there."""
         self.rest()
         self.path.unlink(missing_ok=True)

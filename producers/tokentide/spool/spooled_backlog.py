@@ -19,7 +19,7 @@ from tokentide.spool.directory import Slot, Spool
 def make_backlog(
     settings: Settings, producer_id: str, counters: Counters, log: RareLog
 ) -> SpooledBacklog:
-    """Returns a backlog with its disk, as the settings say."""
+    """Return a backlog with its disk, as the settings say."""
     spool = Spool(
         Path(settings.spool_dir),
         settings.spool_max_bytes,
@@ -87,19 +87,19 @@ class SpooledBacklog(Backlog):
         return self._waiting[0][0].number if self._waiting else None
 
     def add(self, frame: Frame) -> None:
-        """Queues one frame behind all others."""
+        """Queue one frame behind all others."""
         super().add(frame)
         if self.is_full or self._counters.is_failing:
             self._spill()
 
     def tend(self) -> None:
-        """Empties memory to the disk while the broker is away, and does what the disk needs."""
+        """Empty memory to the disk while the broker is away, and do what the disk needs."""
         if self._counters.is_failing:
             self._spill()
         self._spool.tend()
 
     def start_batch(self, max_bytes: int) -> list[Frame]:
-        """Moves the oldest frames in flight; what dead processes left goes when all else is gone.
+        """Move the oldest frames in flight; what dead processes left goes when all else is gone.
 
         Returns:
             The frames; none when those on the disk turned out to be damaged.
@@ -112,7 +112,7 @@ class SpooledBacklog(Backlog):
         return list(self.in_flight)
 
     def settle(self, frame: Frame) -> None:
-        """Forgets one frame in flight: it was delivered, or refused for good."""
+        """Forget one frame in flight: it was delivered, or refused for good."""
         slot = self._slots.pop(_key(frame), None)
         if slot is None:
             super().settle(frame)
@@ -122,7 +122,7 @@ class SpooledBacklog(Backlog):
         self._counters.replayed += frame.events
 
     def _spill(self) -> None:
-        """Moves what memory holds to the disk, oldest first, as far as there is room."""
+        """Move what memory holds to the disk, oldest first, as far as there is room."""
         for frame in self.in_flight:
             # A copy: it is being sent from memory, and safe meanwhile should this process die.
             if _key(frame) not in self._slots:
@@ -139,11 +139,11 @@ class SpooledBacklog(Backlog):
             self.size_bytes -= len(frame.payload)
 
     def save(self) -> None:
-        """Puts everything on the disk."""
+        """Put everything on the disk."""
         self._spill()
 
     def close(self) -> None:
-        """Lets go of the disk, where the next process finds what is left."""
+        """Let go of the disk, where the next process finds what is left."""
         self._spool.close()
 
 

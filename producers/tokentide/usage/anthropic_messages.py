@@ -68,7 +68,7 @@ class Iterations:
 
 
 def read_counts(usage: object) -> Fields:
-    """Returns the counts of a usage object as they stand in it; see `inclusive`."""
+    """Return the counts of a usage object as they stand in it; see `inclusive`."""
     get = getter(usage)
     counts: Fields = {}
     take_counts(counts, get, _COUNTS)
@@ -87,7 +87,7 @@ def read_counts(usage: object) -> Fields:
 
 
 def inclusive(counts: Fields) -> Fields:
-    """Returns counts under the event's names, with both caches part of the input."""
+    """Return counts under the event's names, with both caches part of the input."""
     fields = cast("dict[str, int | None]", counts).copy()
     get = fields.get
     uncached = fields.pop(_UNCACHED, None)
@@ -138,7 +138,7 @@ def _usage(counts: Fields, iterations: Iterations | None) -> Fields:
 
 
 def _take_served(fields: Fields, usage: object) -> None:
-    """Adds under what conditions the call was served."""
+    """Add under what conditions the call was served."""
     take_labels(fields, getter(usage), _SERVED)
     if fields.get("service_tier") == "batch":
         fields["processing"] = "batch"
@@ -158,7 +158,7 @@ def _is_call(block: object) -> bool:
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of a `Message`, of the raw or the beta API."""
+    """Return the event fields of a `Message`, of the raw or the beta API."""
     get = getter(_message(response) if type(response) is tuple else response)
     usage = get("usage")
     entries = getter(usage)("iterations")
@@ -186,7 +186,7 @@ _said = itemgetter(*_SAID)
 
 
 def lighten(response: Any) -> object:
-    """Returns what an ordinary `Message` says of itself as a tuple, for `read_response`.
+    """Return what an ordinary `Message` says of itself as a tuple, for `read_response`.
 
     Of its content the types of the blocks. One with more than its class declares, or one that is no
     object of the client's, is returned as it is.
@@ -202,7 +202,7 @@ def lighten(response: Any) -> object:
 
 
 def _message(light: tuple[Any, ...]) -> Fields:
-    """Returns a message that says what a light one does."""
+    """Return a message that says what a light one does."""
     said, usage, kinds = light
     content = [{"type": kind} for kind in kinds]
     return {**dict(zip(_SAID, said, strict=True)), "usage": usage, "content": content}
@@ -232,7 +232,7 @@ class MessageStream:
         self._ended = False
 
     def add(self, chunk: Any) -> None:
-        """Looks at one event; content deltas cost a comparison."""
+        """Look at one event; content deltas cost a comparison."""
         try:
             kind = chunk["type"] if type(chunk) is dict else chunk.type
             if kind == "content_block_delta":
@@ -271,7 +271,7 @@ class MessageStream:
         self._stop.update(_stop(delta("stop_reason"), delta("stop_details")))
 
     def fields(self) -> Fields:
-        """Returns the event fields; without a final count the usage is a lower bound."""
+        """Return the event fields; without a final count the usage is a lower bound."""
         fields = dict(self._fields)
         fields.update(_usage(self._counts, self._iterations))
         if not self._ended:
@@ -289,7 +289,7 @@ class MessageStream:
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of `messages.create` or `.stream`."""
+    """Return the event fields of the keyword arguments of `messages.create` or `.stream`."""
     get = getter(arguments)
     fields = read_common_request(get)
     effort = label(read(get("output_config"), "effort"))

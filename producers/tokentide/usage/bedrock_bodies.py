@@ -31,7 +31,7 @@ _LISTS_OF_ANSWERS = ("results", "outputs", "choices", "generations")
 
 
 def read_body(body: object) -> Fields:
-    """Returns the event fields of a parsed body; the model's name is left out."""
+    """Return the event fields of a parsed body; the model's name is left out."""
     get = getter(body)
     fields = _by_format(get, body)
     fields.pop("response_model", None)
@@ -56,7 +56,7 @@ def _by_format(get: Get, body: object) -> Fields:
 
 
 def _counts(get: Get) -> Fields:
-    """Returns the counts of Titan, Llama, Cohere and of Titan's embeddings, where they are."""
+    """Return the counts of Titan, Llama, Cohere and of Titan's embeddings, where they are."""
     billed = getter(read(get("meta"), "billed_units"))
     titan = total(*(count(read(result, "tokenCount")) for result in items(get("results"), 64)))
     inputs = (get("inputTextTokenCount"), get("prompt_token_count"), billed("input_tokens"))

@@ -34,7 +34,7 @@ _NAMED_IN_ARN = ("foundation-model/", "inference-profile/")
 def add_caches(
     uncached: int | None, cache_read: int | None, cache_write: int | None, output: int | None
 ) -> Fields:
-    """Returns inclusive counts from Bedrock's, which leave the caches out of the input."""
+    """Return inclusive counts from Bedrock's, which leave the caches out of the input."""
     return {
         # Caches without the rest of the input are no total.
         "input_tokens": None if uncached is None else total(uncached, cache_read, cache_write),
@@ -49,7 +49,7 @@ def _first_count(get: Get, *names: str) -> int | None:
 
 
 def read_usage(usage: object) -> Fields:
-    """Returns usage fields of a `TokenUsage`, also of the one in bodies of Amazon Nova."""
+    """Return usage fields of a `TokenUsage`, also of the one in bodies of Amazon Nova."""
     get = getter(usage)
     by_ttl: dict[str, int | None] = {}
     for entry in items(get("cacheDetails"), 16):
@@ -70,14 +70,14 @@ def read_usage(usage: object) -> Fields:
 
 
 def read_envelope(response: object) -> Fields:
-    """Returns what boto3 says of the exchange itself: the request id and its own retries."""
+    """Return what boto3 says of the exchange itself: the request id and its own retries."""
     get = getter(read(response, "ResponseMetadata"))
     retries = small_count(get("RetryAttempts"))
     return kept({"response_id": label(get("RequestId"), MAX_IDENTIFIER), "retry_count": retries})
 
 
 def _served(get: Get) -> Fields:
-    """Returns how the call was served, from a response or from a stream's last event."""
+    """Return how the call was served, from a response or from a stream's last event."""
     router = read(get("trace"), "promptRouter", "invokedModelId")
     return kept(
         {
@@ -89,7 +89,7 @@ def _served(get: Get) -> Fields:
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of the dict that `converse` returns."""
+    """Return the event fields of the dict that `converse` returns."""
     get = getter(response)
     fields = read_envelope(response)
     fields.update(_served(get))
@@ -117,7 +117,7 @@ class ConverseStream:
         self._seen = False
 
     def add(self, chunk: Any) -> None:
-        """Looks at one event, or at the response whose stream follows."""
+        """Look at one event, or at the response whose stream follows."""
         try:
             if type(chunk) is dict and "contentBlockDelta" in chunk:
                 return
@@ -141,7 +141,7 @@ class ConverseStream:
             self._fields.update(read_usage(read(metadata, "usage")))
 
     def fields(self) -> Fields:
-        """Returns the event fields of what has arrived so far."""
+        """Return the event fields of what has arrived so far."""
         fields: Fields = {"usage_source": "missing", **self._fields}
         if self._seen:
             fields["tool_calls_count"] = self._calls
@@ -151,7 +151,7 @@ class ConverseStream:
 
 
 def model_name(identifier: object) -> str | None:
-    """Returns a model id as prices name it: an ARN of a model or of a profile loses its front.
+    """Return a model id as prices name it: an ARN of a model or of a profile loses its front.
 
     An application inference profile has a name of the customer's own, so its ARN stays whole.
     """
@@ -165,7 +165,7 @@ def model_name(identifier: object) -> str | None:
 
 
 def read_identifiers(get: Get) -> Fields:
-    """Returns the model and the region that a `modelId` names."""
+    """Return the model and the region that a `modelId` names."""
     name = label(get("modelId"), 2048) or ""
     is_arn = name.startswith("arn:")
     region = name.split(":", 4)[3:4] if is_arn else []
@@ -178,7 +178,7 @@ def read_identifiers(get: Get) -> Fields:
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of `converse` or `converse_stream`."""
+    """Return the event fields of the keyword arguments of `converse` or `converse_stream`."""
     get = getter(arguments)
     config = getter(get("inferenceConfig"))
     extra = getter(get("additionalModelRequestFields"))

@@ -56,7 +56,7 @@ _LIMIT_IN_BYTES = re.compile(_LIMIT.encode())
 
 
 def parse_json(raw: object, most_bytes: int) -> object:
-    """Returns text as JSON, None when it is too long or not JSON; anything else as it is."""
+    """Return text as JSON, None when it is too long or not JSON; anything else as it is."""
     if type(raw) not in (bytes, bytearray, str):
         return raw
     if len(raw) > most_bytes:  # type: ignore[arg-type]
@@ -68,13 +68,13 @@ def parse_json(raw: object, most_bytes: int) -> object:
 
 
 def _number(text: object) -> int | None:
-    """Returns the count in a header."""
+    """Return the count in a header."""
     word = label(text, 20)
     return count(int(word)) if word is not None and word.isascii() and word.isdigit() else None
 
 
 def _from_headers(response: object) -> Fields:
-    """Returns usage fields of the token count headers, which leave caches out of the input."""
+    """Return usage fields of the token count headers, which leave caches out of the input."""
     headers = getter(read(response, "ResponseMetadata", "HTTPHeaders"))
     return bedrock_converse.add_caches(
         _number(headers(f"{_HEADER}input-token-count")),
@@ -109,7 +109,7 @@ def _served(response: object) -> Fields:
 
 
 def completed(fields: Fields, others: Fields) -> Fields:
-    """Returns the fields with the totals they lack taken from elsewhere; what they have stays.
+    """Return the fields with the totals they lack taken from elsewhere; what they have stays.
 
     Args:
         fields: From the body, which divides the counts most finely.
@@ -127,7 +127,7 @@ def completed(fields: Fields, others: Fields) -> Fields:
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of an InvokeModel response.
+    """Return the event fields of an InvokeModel response.
 
     Args:
         response: What boto3 returns, its body untouched: the headers count. Or the same with
@@ -163,7 +163,7 @@ class InvokeStream:
         self._seen = False
 
     def add(self, chunk: Any) -> None:
-        """Looks at one event; a chunk of text is recognised by its first bytes."""
+        """Look at one event; a chunk of text is recognised by its first bytes."""
         try:
             if self._seen and type(chunk) is dict:
                 data = chunk["chunk"]["bytes"]
@@ -201,7 +201,7 @@ class InvokeStream:
             self._inner.add(event)
 
     def fields(self) -> Fields:
-        """Returns the event fields; running counts of an answer that never ended are no bill."""
+        """Return the event fields; running counts of an answer that never ended are no bill."""
         if self._inner is None:
             fields: Fields = {**self._found, "usage_source": "missing"}
             if self._seen and "finish_reasons" not in fields:
@@ -217,7 +217,7 @@ class InvokeStream:
 
 
 def _inner_stream(get: Get) -> StreamReading | None:
-    """Returns a reading of the format that the first event of a stream shows, None for others."""
+    """Return a reading of the format that the first event of a stream shows, None for others."""
     if label(get("type")) == "message_start":
         return anthropic_messages.FLAVOUR.read_stream()
     if get("messageStart") is not None or get("contentBlockDelta") is not None:
@@ -231,7 +231,7 @@ _OPERATIONS = (("embed", "embeddings"), ("rerank", "rerank"), ("image", "image_g
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of `invoke_model`.
+    """Return the event fields of the keyword arguments of `invoke_model`.
 
     The operation is among them when the name of the model tells it.
     """
@@ -252,7 +252,7 @@ def read_request(arguments: Mapping[str, object]) -> Fields:
 
 
 def _limit_asked(body: object) -> int | None:
-    """Returns the limit on output tokens in a request, without parsing the prompt around it."""
+    """Return the limit on output tokens in a request, without parsing the prompt around it."""
     found: re.Match[str] | re.Match[bytes] | None = None
     if type(body) is str:
         found = _LIMIT_IN_TEXT.search(body, 0, _MAX_REQUEST_BYTES)

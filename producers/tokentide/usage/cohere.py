@@ -34,7 +34,7 @@ _TEXT = frozenset({"content-delta", "text-generation", "tool-plan-delta", "tool-
 
 
 def read_usage(usage: object) -> Fields:
-    """Returns usage fields of `usage` (chat v2) or `meta` (everything else)."""
+    """Return usage fields of `usage` (chat v2) or `meta` (everything else)."""
     get = getter(usage)
     billed = getter(get("billed_units"))
     raw = getter(get("tokens"))
@@ -78,7 +78,7 @@ def _operation(get: Get) -> str | None:
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of an answer of any of these APIs; none of them names its model."""
+    """Return the event fields of an answer of any of these APIs; none of them names its model."""
     get = getter(response)
     usage = get("usage")
     identifier = next(
@@ -107,7 +107,7 @@ class CohereStream:
         self._seen = False
 
     def add(self, chunk: Any) -> None:
-        """Looks at one event."""
+        """Look at one event."""
         try:
             kind = chunk["type"] if type(chunk) is dict else chunk.type
             if kind in _TEXT:
@@ -125,7 +125,7 @@ class CohereStream:
             self._add_v1(getter(chunk))
 
     def _add_v1(self, get: Get) -> None:
-        """Looks at an event of v1, whose kind has another name."""
+        """Look at an event of v1, whose kind has another name."""
         kind = label(get("event_type"))
         self._seen |= kind is not None
         if kind == "stream-end":
@@ -133,7 +133,7 @@ class CohereStream:
             self._calls = len(items(read(get("response"), "tool_calls")))
 
     def fields(self) -> Fields:
-        """Returns the event fields of what has arrived so far."""
+        """Return the event fields of what has arrived so far."""
         fields = {"usage_source": "missing", **self._fields, **self._end}
         if self._seen:
             fields["tool_calls_count"] = self._calls
@@ -144,7 +144,7 @@ class CohereStream:
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of a call of the client."""
+    """Return the event fields of the keyword arguments of a call of the client."""
     get = getter(arguments)
     return read_common_request(get) | kept(
         {

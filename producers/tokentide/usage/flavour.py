@@ -44,10 +44,10 @@ class StreamReading(Protocol):
     """What one stream says of its call, gathered chunk by chunk."""
 
     def add(self, chunk: object) -> None:
-        """Looks at one chunk; the caller has it already. Keeps no content, never raises."""
+        """Look at one chunk; the caller has it already. Keeps no content, never raises."""
 
     def fields(self) -> dict[str, object]:
-        """Returns event fields as `Flavour.read_response` does, of what has arrived so far.
+        """Return event fields as `Flavour.read_response` does, of what has arrived so far.
 
         Without any usage `usage_source` is `missing`: an aborted stream is billed all the same.
         """
@@ -83,7 +83,7 @@ _loaded: dict[str, Flavour] = {}
 
 
 def flavour(name: str) -> Flavour:
-    """Returns a flavour by name, importing its module the first time.
+    """Return a flavour by name, importing its module the first time.
 
     Raises:
         ValueError: There is no flavour of this name.
@@ -104,7 +104,7 @@ def flavour(name: str) -> Flavour:
 def _guarded(
     read_fields: Callable[[Argument], Fields], otherwise: Mapping[str, object]
 ) -> Callable[[Argument], Fields]:
-    """Returns the reader with a net below it, for the host: it raises nothing."""
+    """Return the reader with a net below it, for the host: it raises nothing."""
 
     def guarded(argument: Argument) -> Fields:
         try:
@@ -146,7 +146,7 @@ _BY_PROVIDER = (
 
 
 def for_provider(provider: str, response: object) -> Flavour:
-    """Returns the flavour of a response that nobody named.
+    """Return the flavour of a response that nobody named.
 
     The shape decides, because one provider answers in several formats; the provider decides
     between those that look alike. What is not recognised is read as OpenAI chat.

@@ -37,13 +37,13 @@ _BILLED_BY_PROMPT = ("gemini-1", "gemini-2")
 
 
 def either(get: Get, camel: str, snake: str) -> object:
-    """Returns a value by its JSON name or by the name of the SDK's objects."""
+    """Return a value by its JSON name or by the name of the SDK's objects."""
     found = get(camel)
     return found if found is not None else get(snake)
 
 
 def _modalities(get: Get, camel: str, snake: str) -> dict[str, int]:
-    """Returns the tokens of each modality of one list of details, as the lists state them."""
+    """Return the tokens of each modality of one list of details, as the lists state them."""
     found: dict[str, int] = {}
     for entry in items(either(get, camel, snake), 64):
         of_entry = getter(entry)
@@ -57,7 +57,7 @@ def _modalities(get: Get, camel: str, snake: str) -> dict[str, int]:
 
 
 def read_usage(usage: object) -> Fields:
-    """Returns usage fields of a usage metadata object, also of the Live API's."""
+    """Return usage fields of a usage metadata object, also of the Live API's."""
     get = getter(usage)
     cached = count(either(get, "cachedContentTokenCount", "cached_content_token_count"))
     answer = count(either(get, "candidatesTokenCount", "candidates_token_count"))
@@ -105,7 +105,7 @@ def _identity(get: Get, usage: object) -> Fields:
 
 
 def _blocked(get: Get) -> Fields:
-    """Returns the fields of a prompt that was blocked before anything was generated."""
+    """Return the fields of a prompt that was blocked before anything was generated."""
     feedback = getter(either(get, "promptFeedback", "prompt_feedback"))
     reason = label(either(feedback, "blockReason", "block_reason"))
     if reason is None:
@@ -114,13 +114,13 @@ def _blocked(get: Get) -> Fields:
 
 
 def _calls(candidate: Get) -> int:
-    """Returns how many functions a candidate wants to be called."""
+    """Return how many functions a candidate wants to be called."""
     parts = items(read(candidate("content"), "parts"))
     return sum(either(getter(p), "functionCall", "function_call") is not None for p in parts)
 
 
 def _queries(candidate: Get) -> int:
-    """Returns how many web searches a candidate is grounded on."""
+    """Return how many web searches a candidate is grounded on."""
     grounding = getter(either(candidate, "groundingMetadata", "grounding_metadata"))
     return len(items(either(grounding, "webSearchQueries", "web_search_queries")))
 
@@ -133,7 +133,7 @@ def _searches(queries: int, fields: Fields) -> Fields:
 
 
 def _embedding_tokens(get: Get) -> int | None:
-    """Returns the tokens of an embedding on Vertex, which states them for every text."""
+    """Return the tokens of an embedding on Vertex, which states them for every text."""
     counts = [
         whole(either(getter(read(entry, "statistics")), "tokenCount", "token_count"))
         for entry in items(get("embeddings"))
@@ -142,7 +142,7 @@ def _embedding_tokens(get: Get) -> int | None:
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of a `GenerateContentResponse` or an `EmbedContentResponse`."""
+    """Return the event fields of a `GenerateContentResponse` or an `EmbedContentResponse`."""
     get = getter(response)
     usage = either(get, "usageMetadata", "usage_metadata")
     candidates = [getter(candidate) for candidate in items(get("candidates"), MAX_REASONS)]
@@ -175,7 +175,7 @@ class ContentStream:
         self._has_candidates = False
 
     def add(self, chunk: Any) -> None:
-        """Looks at one chunk; one that only continues a text costs a few attribute reads."""
+        """Look at one chunk; one that only continues a text costs a few attribute reads."""
         try:
             if type(chunk) is not dict and self._has_candidates:
                 self._usage = chunk.usage_metadata or self._usage
@@ -210,7 +210,7 @@ class ContentStream:
             self._queries = max(self._queries, _queries(candidate))
 
     def fields(self) -> Fields:
-        """Returns the event fields; the running totals of an unfinished answer are no bill."""
+        """Return the event fields; the running totals of an unfinished answer are no bill."""
         fields = read_usage(self._usage)
         fields.update(self._fields)
         fields.update(finish_fields(self._reasons[index] for index in sorted(self._reasons)))
@@ -229,7 +229,7 @@ def _blocked_status(fields: Fields) -> Fields:
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of `models.generate_content`."""
+    """Return the event fields of the keyword arguments of `models.generate_content`."""
     get = getter(arguments)
     config = getter(get("config"))
     thinking = getter(either(config, "thinkingConfig", "thinking_config"))

@@ -42,7 +42,7 @@ _MOST_PAGES = 256
 
 
 def read_usage(usage: object) -> Fields:
-    """Returns the counts of a `UsageInfo`, and the tier it names."""
+    """Return the counts of a `UsageInfo`, and the tier it names."""
     get = getter(usage)
     counts = openai_chat.read_usage(usage)
     if "cache_read_tokens" not in counts:
@@ -61,7 +61,7 @@ def read_usage(usage: object) -> Fields:
 
 
 def _connectors(get: Get, connectors: object) -> Fields:
-    """Returns what tools of the server read (tokens beside the prompt's) and searched."""
+    """Return what tools of the server read (tokens beside the prompt's) and searched."""
     uses = getter(connectors)
     searches = (small_count(uses("web_search")), small_count(uses("web_search_premium")))
     return {
@@ -71,7 +71,7 @@ def _connectors(get: Get, connectors: object) -> Fields:
 
 
 def _pages(get: Get) -> Fields:
-    """Returns what an OCR answer is billed for: pages, and those of them with annotations."""
+    """Return what an OCR answer is billed for: pages, and those of them with annotations."""
     processed = amount(read(get("usage_info"), "pages_processed"))
     is_annotated = label(get("document_annotation")) is not None or any(
         label(read(image, "image_annotation")) is not None
@@ -90,7 +90,7 @@ def _is_embedding(get: Get) -> bool:
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of an answer of any of these APIs."""
+    """Return the event fields of an answer of any of these APIs."""
     get = getter(response)
     if get("usage_info") is not None:
         return _pages(get)
@@ -133,7 +133,7 @@ class ConversationStream:
         self._calls = 0
 
     def add(self, data: Any) -> None:
-        """Looks at one event."""
+        """Look at one event."""
         kind = data["type"] if type(data) is dict else data.type
         if kind == "message.output.delta":
             if "response_model" not in self._fields:
@@ -151,7 +151,7 @@ class ConversationStream:
             self._end = error_fields({"code": read(data, "code")})
 
     def fields(self) -> Fields:
-        """Returns the event fields of what has arrived so far."""
+        """Return the event fields of what has arrived so far."""
         fields = {"usage_source": "missing", "tool_calls_count": self._calls, **kept(self._fields)}
         # A stream without its last event was cut off.
         return {**fields, **(self._end or finish_fields(("error",)))}
@@ -166,12 +166,12 @@ class SpeechStream:
         self._end: Fields = {"usage_source": "missing", "operation": "transcription"}
 
     def add(self, data: Any) -> None:
-        """Looks at one event."""
+        """Look at one event."""
         if (data["type"] if type(data) is dict else data.type) == "transcription.done":
             self._end = read_response(data)
 
     def fields(self) -> Fields:
-        """Returns the event fields of what has arrived so far."""
+        """Return the event fields of what has arrived so far."""
         return self._end
 
 
@@ -185,7 +185,7 @@ class MistralStream:
         self._is_known = False
 
     def add(self, chunk: Any) -> None:
-        """Looks at one event, or at the chunk within it."""
+        """Look at one event, or at the chunk within it."""
         try:
             data = chunk.get("data", chunk) if type(chunk) is dict else chunk.data
             if not self._is_known:
@@ -199,12 +199,12 @@ class MistralStream:
             return
 
     def fields(self) -> Fields:
-        """Returns the event fields of what has arrived so far."""
+        """Return the event fields of what has arrived so far."""
         return self._inner.fields()
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of a call of the client."""
+    """Return the event fields of the keyword arguments of a call of the client."""
     get = getter(arguments)
     return read_common_request(get) | kept(
         {

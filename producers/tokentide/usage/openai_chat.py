@@ -61,7 +61,7 @@ _WRITES_ELSEWHERE = (("cache_creation_input_tokens", "cache_write_tokens"),)
 
 
 def read_usage(usage: object) -> Fields:
-    """Returns the counts of OpenAI's `CompletionUsage` and of its imitations."""
+    """Return the counts of OpenAI's `CompletionUsage` and of its imitations."""
     get = getter(usage)
     counts: Fields = {}
     take_counts(counts, get, _TOTALS)
@@ -80,7 +80,7 @@ def read_usage(usage: object) -> Fields:
 
 
 def read_response(response: object, read_usage: UsageReader = read_usage) -> Fields:
-    """Returns the event fields of one answer, streamed or not."""
+    """Return the event fields of one answer, streamed or not."""
     get = getter(_answer(response) if type(response) is tuple else response)
     fields = identity_fields(get)
     fields.update(usage_fields(read_usage(usage_of(get))))
@@ -125,7 +125,7 @@ _of_message = itemgetter(*_MESSAGE)
 
 
 def lighten(response: Any) -> object:
-    """Returns what an ordinary answer says of itself as a tuple, for `read_response`.
+    """Return what an ordinary answer says of itself as a tuple, for `read_response`.
 
     An unusual answer, or one that is no object of the client's, is returned as it is. Declared
     fields are in an object's own dictionary; what else was sent is in another, and is unusual.
@@ -142,7 +142,7 @@ def lighten(response: Any) -> object:
 
 
 def _answer(light: tuple[Any, ...]) -> Fields:
-    """Returns an answer that says what a light one does."""
+    """Return an answer that says what a light one does."""
     said, reason, message, usage = light
     held = dict(zip(_MESSAGE, message, strict=True))
     return {
@@ -153,7 +153,7 @@ def _answer(light: tuple[Any, ...]) -> Fields:
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of a chat completion."""
+    """Return the event fields of the keyword arguments of a chat completion."""
     get = getter(arguments)
     fields = read_common_request(get)
     limit = limit_asked(get, "max_completion_tokens", "max_tokens")
@@ -169,7 +169,7 @@ def read_request(arguments: Mapping[str, object]) -> Fields:
 
 
 def chat_flavour(name: str, read_usage: UsageReader) -> Flavour:
-    """Returns a flavour that differs from OpenAI's in what its counts include."""
+    """Return a flavour that differs from OpenAI's in what its counts include."""
 
     def read_stream() -> StreamReading:
         return ChatStream(read_usage)

@@ -16,7 +16,7 @@ from tokentide.usage.reading import Fields, count, getter, usage_fields
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of one answer; the vectors are not looked at."""
+    """Return the event fields of one answer; the vectors are not looked at."""
     get = getter(response)
     usage = getter(usage_of(get))
     tokens = count(usage("prompt_tokens"))
@@ -27,7 +27,7 @@ def read_response(response: object) -> Fields:
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of `embeddings.create`."""
+    """Return the event fields of the keyword arguments of `embeddings.create`."""
     return read_common_request(getter(arguments))
 
 

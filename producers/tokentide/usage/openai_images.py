@@ -16,7 +16,7 @@ from tokentide.usage.reading import Fields, count, getter, items, kept, usage_fi
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of one answer, or of the last event of a streamed one."""
+    """Return the event fields of one answer, or of the last event of a streamed one."""
     get = getter(response)
     usage = getter(get("usage"))
     inputs = getter(usage("input_tokens_details"))
@@ -41,7 +41,7 @@ def read_response(response: object) -> Fields:
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of `images.generate` and `images.edit`."""
+    """Return the event fields of the keyword arguments of `images.generate` and `images.edit`."""
     get = getter(arguments)
     return read_common_request(get) | kept({"choices": choices_asked(get)})
 

@@ -31,7 +31,7 @@ _ASKED = (("model", "request_model", MAX_IDENTIFIER), *_ASKED_BESIDE)
 
 
 def take_input_details(counts: Fields, details: object, names: Iterable[tuple[str, str]]) -> None:
-    """Adds what an input total consists of, as both of OpenAI's APIs nest it; None adds nothing."""
+    """Add what an input total consists of, as both of OpenAI's APIs nest it; None adds nothing."""
     if details is None:
         return
     get = getter(details)
@@ -42,7 +42,7 @@ def take_input_details(counts: Fields, details: object, names: Iterable[tuple[st
 
 
 def usage_of(get: Get) -> object:
-    """Returns the usage object of a response or chunk, None when it carries none."""
+    """Return the usage object of a response or chunk, None when it carries none."""
     found = get("usage")
     # Groq puts the usage of a stream into an object of its own in the last chunk.
     return found if found is not None else read(get("x_groq"), "usage")
@@ -58,14 +58,14 @@ _IDENTITY = (
 
 
 def identity_fields(get: Get) -> Fields:
-    """Returns who answered: model, id, tier and route, as far as reported."""
+    """Return who answered: model, id, tier and route, as far as reported."""
     fields: Fields = {}
     take_labels(fields, get, _IDENTITY)
     return fields
 
 
 def add_native(fields: Fields, native: list[str]) -> None:
-    """Adds the words of the provider behind a gateway to finish reasons that lack them."""
+    """Add the words of the provider behind a gateway to finish reasons that lack them."""
     found = fields.get("finish_reasons")
     if type(found) is list:
         found.extend(word for word in dict.fromkeys(native) if word not in found)
@@ -73,7 +73,7 @@ def add_native(fields: Fields, native: list[str]) -> None:
 
 
 def error_fields(error: object) -> Fields:
-    """Returns the fields of a failure reported inside an answer of HTTP status 200.
+    """Return the fields of a failure reported inside an answer of HTTP status 200.
 
     Args:
         error: The error object with `code` (text or an HTTP status) and `type`, or None.
@@ -89,7 +89,7 @@ def error_fields(error: object) -> Fields:
 
 
 def read_common_request(get: Get) -> Fields:
-    """Returns the fields that every OpenAI API asks for under the same names."""
+    """Return the fields that every OpenAI API asks for under the same names."""
     fields: Fields = {}
     take_labels(fields, get, _ASKED)
     if get("stream") is True:
@@ -104,12 +104,12 @@ def read_common_request(get: Get) -> Fields:
 
 
 def choices_asked(get: Get) -> int | None:
-    """Returns how many choices were asked for, None when the default of one was left."""
+    """Return how many choices were asked for, None when the default of one was left."""
     return small_count(get("n"))
 
 
 def limit_asked(get: Get, *names: str) -> int | None:
-    """Returns the first limit on output tokens that was given under one of the names."""
+    """Return the first limit on output tokens that was given under one of the names."""
     for name in names:
         limit = count(get(name))
         if limit is not None:

@@ -64,7 +64,7 @@ _OUTPUTS = (
 
 
 def read_usage(usage: object) -> Fields:
-    """Returns the counts of `ResponseUsage`."""
+    """Return the counts of `ResponseUsage`."""
     get = getter(usage)
     counts: Fields = {}
     take_counts(counts, get, _TOTALS)
@@ -102,7 +102,7 @@ class _Output:
             self.code_runs += 1
 
     def fields(self, tool_usage: object) -> Fields:
-        """Returns the usage of tools.
+        """Return the usage of tools.
 
         Args:
             tool_usage: What the response says of it, or None.
@@ -133,7 +133,7 @@ _REASONING = (("effort", "reasoning_level", MAX_LABEL),)
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of one response object in whatever state it is."""
+    """Return the event fields of one response object in whatever state it is."""
     get = getter(response)
     output = _Output()
     for item in items(get("output")):
@@ -155,7 +155,7 @@ def read_response(response: object) -> Fields:
 
 
 def read_fetched(response: object) -> Fields:
-    """Returns the fields of a response that is fetched again: its usage was counted before.
+    """Return the fields of a response that is fetched again: its usage was counted before.
 
     The first fetch that finds a background response finished is the one to read with
     `read_response`; this is for every other.
@@ -191,7 +191,7 @@ def _ending(get: Get, output: _Output) -> Fields:
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of `responses.create`."""
+    """Return the event fields of the keyword arguments of `responses.create`."""
     get = getter(arguments)
     fields = read_common_request(get)
     limit = limit_asked(get, "max_output_tokens")
@@ -218,7 +218,7 @@ class ResponseStream:
         self._output: _Output | None = None
 
     def add(self, event: Any) -> None:
-        """Looks at one event; all but a few kinds say nothing that is kept."""
+        """Look at one event; all but a few kinds say nothing that is kept."""
         try:
             kind = event["type"] if type(event) is dict else event.type
             look = _LOOKS.get(kind)
@@ -228,27 +228,27 @@ class ResponseStream:
             pass
 
     def look_at_start(self, get: Get) -> None:
-        """Keeps who answers, for a stream that is left before its end."""
+        """Keep who answers, for a stream that is left before its end."""
         self._fields.update(identity_fields(getter(get("response"))))
 
     def look_at_item(self, get: Get) -> None:
-        """Counts a finished output item, for a stream that is left before its end."""
+        """Count a finished output item, for a stream that is left before its end."""
         if self._output is None:
             self._output = _Output()
         self._output.add(get("item"))
 
     def look_at_end(self, get: Get) -> None:
-        """Reads the response that the last event carries whole."""
+        """Read the response that the last event carries whole."""
         self._fields = read_response(get("response"))
 
     def look_at_error(self, get: Get) -> None:
-        """Reads an error event, or the error object inside it."""
+        """Read an error event, or the error object inside it."""
         error = get("error")
         inner = error if error is not None else {"code": get("code"), "type": get("error_type")}
         self._fields.update(error_fields(inner) | finish_fields(["error"]))
 
     def fields(self) -> Fields:
-        """Returns the event fields of what has arrived so far."""
+        """Return the event fields of what has arrived so far."""
         fields = dict(self._fields)
         if "usage_source" not in fields:
             fields.update(NOTHING_READ)

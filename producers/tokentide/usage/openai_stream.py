@@ -67,7 +67,7 @@ class ChatStream:
         self._call_indexes: set[tuple[int, int]] = set()
 
     def add(self, chunk: Any) -> None:
-        """Looks at one chunk."""
+        """Look at one chunk."""
         if self._is_known:
             # The way of nearly every chunk. Whatever is unusual raises, or is looked at below.
             try:
@@ -148,7 +148,7 @@ class ChatStream:
             self._call_indexes.add((choice, index))
 
     def fields(self) -> Fields:
-        """Returns the event fields of what has arrived so far."""
+        """Return the event fields of what has arrived so far."""
         try:
             return self._fields()
         except Exception:
@@ -179,7 +179,7 @@ class LastChunk:
         self._fields: Fields = dict(NOTHING_READ)
 
     def add(self, chunk: object) -> None:
-        """Reads a chunk that carries usage and passes over all others."""
+        """Read a chunk that carries usage and pass over all others."""
         try:
             if read(chunk, "usage") is not None or read(chunk, "error") is not None:
                 self._fields = self._read_response(chunk)
@@ -187,5 +187,5 @@ class LastChunk:
             pass
 
     def fields(self) -> Fields:
-        """Returns the event fields of what has arrived so far."""
+        """Return the event fields of what has arrived so far."""
         return dict(self._fields)

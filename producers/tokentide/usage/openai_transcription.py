@@ -20,7 +20,7 @@ from tokentide.usage.reading import Fields, amount, count, getter, usage_fields
 
 
 def read_response(response: object) -> Fields:
-    """Returns the event fields of one answer, or of the last event of a streamed one."""
+    """Return the event fields of one answer, or of the last event of a streamed one."""
     get = getter(response)
     usage = getter(usage_of(get))
     details = getter(usage("input_token_details"))
@@ -39,7 +39,7 @@ def read_response(response: object) -> Fields:
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:
-    """Returns the event fields of the keyword arguments of `transcriptions.create`."""
+    """Return the event fields of the keyword arguments of `transcriptions.create`."""
     return read_common_request(getter(arguments))
 
 

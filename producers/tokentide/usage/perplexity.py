@@ -12,7 +12,7 @@ from tokentide.usage.reading import Fields, count, getter, small_count, total
 
 
 def read_usage(usage: object) -> Fields:
-    """Returns Perplexity's counts, made inclusive."""
+    """Return Perplexity's counts, made inclusive."""
     counts = openai_chat.read_usage(usage)
     get = getter(usage)
     completion = count(get("completion_tokens"))

@@ -30,7 +30,7 @@ Get = Callable[[str], object]
 
 
 def getter(holder: object) -> Get:
-    """Returns a function that reads items of a dict or attributes of an object.
+    """Return a function that reads items of a dict or attributes of an object.
 
     Reads of dicts and of pydantic objects run none of the holder's code. Fields that a pydantic
     model does not declare (what one provider added to another's API) are found as well.
@@ -55,7 +55,7 @@ def getter(holder: object) -> Get:
 
 
 def read(holder: object, *names: str) -> object:
-    """Returns what stands under a path of names, None where the path ends early."""
+    """Return what stands under a path of names, None where the path ends early."""
     for name in names:
         if holder is None:
             return None
@@ -85,30 +85,30 @@ def _attribute(holder: object, name: str) -> object:
 
 
 def count(value: object) -> int | None:
-    """Returns a token count, None for anything that is no whole number in the contract's range."""
+    """Return a token count, None for anything that is no whole number in the contract's range."""
     return value if type(value) is int and 0 <= value <= MAX_COUNT else None
 
 
 def small_count(value: object) -> int | None:
-    """Returns a count of things other than tokens, None when it is none."""
+    """Return a count of things other than tokens, None when it is none."""
     return value if type(value) is int and 0 <= value <= MAX_SMALL_COUNT else None
 
 
 def whole(value: object) -> int | None:
-    """Returns a token count that may come as a float (Cohere's do), rounded to the nearest."""
+    """Return a token count that may come as a float (Cohere's do), rounded to the nearest."""
     number = amount(value)
     return None if number is None else count(round(number))
 
 
 def amount(value: object) -> int | float | None:
-    """Returns an amount of `other_units`, None when it is no finite number in range."""
+    """Return an amount of `other_units`, None when it is no finite number in range."""
     if type(value) is int or type(value) is float:
         return value if 0 <= value <= MAX_AMOUNT else None  # NaN compares false
     return None
 
 
 def label(value: object, limit: int = MAX_LABEL) -> str | None:
-    """Returns a text cut to `limit` characters, None when it is empty or no text.
+    """Return a text cut to `limit` characters, None when it is empty or no text.
 
     Members of string enumerations count as their text. Pass `MAX_IDENTIFIER` for models
     and identifiers.
@@ -121,7 +121,7 @@ def label(value: object, limit: int = MAX_LABEL) -> str | None:
 
 
 def items(value: object, limit: int = MAX_ITEMS) -> Sequence[object]:
-    """Returns at most `limit` first elements of a list or tuple, nothing for anything else."""
+    """Return at most `limit` first elements of a list or tuple, nothing for anything else."""
     kind = type(value)
     if kind is list or kind is tuple:
         found = cast("Sequence[object]", value)
@@ -134,13 +134,13 @@ def items(value: object, limit: int = MAX_ITEMS) -> Sequence[object]:
 
 
 def read_first(value: object) -> object:
-    """Returns the first element of a list or tuple, None when there is none."""
+    """Return the first element of a list or tuple, None when there is none."""
     found = items(value, 1)
     return found[0] if found else None
 
 
 def total(*counts: int | None) -> int | None:
-    """Returns the sum of the counts that were reported, None when none was or it is absurd."""
+    """Return the sum of the counts that were reported, None when none was or it is absurd."""
     reported = [number for number in counts if number is not None]
     return count(sum(reported)) if reported else None
 
@@ -149,12 +149,12 @@ def total(*counts: int | None) -> int | None:
 
 
 def kept(fields: Mapping[str, object]) -> Fields:
-    """Returns the fields without those that are None: absent means not reported."""
+    """Return the fields without those that are None: absent means not reported."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def take_counts(counts: Fields, get: Get, names: Iterable[tuple[str, str]]) -> None:
-    """Adds the token counts that are reported.
+    """Add the token counts that are reported.
 
     Args:
         counts: Where they go; what is there already stays when nothing valid is reported.
@@ -168,7 +168,7 @@ def take_counts(counts: Fields, get: Get, names: Iterable[tuple[str, str]]) -> N
 
 
 def take_labels(fields: Fields, get: Get, names: Iterable[tuple[str, str, int]]) -> None:
-    """Adds the texts that are reported.
+    """Add the texts that are reported.
 
     Args:
         fields: Where they go.
@@ -182,7 +182,7 @@ def take_labels(fields: Fields, get: Get, names: Iterable[tuple[str, str, int]])
 
 
 def usage_fields(counts: Mapping[str, object]) -> Fields:
-    """Returns usage fields that satisfy the event contract, and `usage_source`.
+    """Return usage fields that satisfy the event contract, and `usage_source`.
 
     Args:
         counts: Fields of `tokentide.usage.USAGE_FIELDS`, already in range; None is not reported.
@@ -202,7 +202,7 @@ def usage_fields(counts: Mapping[str, object]) -> Fields:
 
 
 def _is_consistent(counts: Mapping[str, int]) -> bool:
-    """Tells whether no detail exceeds its total: nearly always so, and checked on every call."""
+    """Tell whether no detail exceeds its total: nearly always so, and checked on every call."""
     get = counts.get
     write, audio = get("cache_write_tokens", 0), get("input_audio_tokens", 0)
     read = get("cache_read_tokens", 0)
@@ -232,7 +232,7 @@ def _cut(fields: Fields) -> None:
 
 
 def finish_fields(reasons: Iterable[object]) -> Fields:
-    """Returns `finish_reasons`, and `status` when they say that the call was refused or filtered.
+    """Return `finish_reasons`, and `status` when they say that the call was refused or filtered.
 
     Args:
         reasons: The provider's raw word for each choice; at most `MAX_REASONS` are looked at, and

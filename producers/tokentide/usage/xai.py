@@ -16,7 +16,7 @@ _NATIVE_CACHED = (("cached_prompt_text_tokens", "cache_read_tokens"),)
 
 
 def read_usage(usage: object) -> Fields:
-    """Returns xAI's counts, made inclusive."""
+    """Return xAI's counts, made inclusive."""
     counts = openai_chat.read_usage(usage)
     get = getter(usage)
     prompt, completion = count(get("prompt_tokens")), count(get("completion_tokens"))

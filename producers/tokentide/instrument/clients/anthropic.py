@@ -27,15 +27,15 @@ API = Api(
 
 
 def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
-    """Returns what to do to which module of the package."""
+    """Return what to do to which module of the package."""
     return recorders("anthropic", Capture(API, telemetry, patches), patches)
 
 
 def following(patches: Patches) -> dict[str, Action]:
-    """Returns what has to be patched to follow the calls of one client object."""
+    """Return what has to be patched to follow the calls of one client object."""
     return observers("anthropic", patches)
 
 
 def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
-    """Records the calls of one client object."""
+    """Record the calls of one client object."""
     record_client(client, Capture(API, telemetry, patches))

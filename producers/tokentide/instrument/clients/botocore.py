@@ -24,7 +24,7 @@ _ROOM = "_tokentide_room"
 
 
 def _wait_for_body(call: Call, response: Any) -> Any:
-    """Ends the call when the host has read the body, with what it read if it leaves it before."""
+    """End the call when the host has read the body, with what it read if it leaves it before."""
     body = response["body"]
     head = {name: value for name, value in response.items() if name != "body"}
     pieces: list[bytes] = []
@@ -70,13 +70,13 @@ _OPERATIONS = {
 
 
 def describe(client: Any) -> Fields:
-    """Returns who answers a client of bedrock-runtime."""
+    """Return who answers a client of bedrock-runtime."""
     described = describe_server(None, str(client.meta.endpoint_url), "aws.bedrock")
     return {**described, "provider": "aws.bedrock", "region": str(client.meta.region_name)}
 
 
 def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
-    """Returns what to do to which module of the package."""
+    """Return what to do to which module of the package."""
 
     def clients(module: Any) -> None:
         patches.wrap(
@@ -89,7 +89,7 @@ def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
 
 
 def following(patches: Patches) -> dict[str, Action]:
-    """Returns what has to be patched to follow the calls of one client object."""
+    """Return what has to be patched to follow the calls of one client object."""
 
     def events(module: Any) -> None:
         patches.wrap(module.EventStream, "__iter__", _watching)
@@ -103,7 +103,7 @@ def following(patches: Patches) -> dict[str, Action]:
 
 
 def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
-    """Records the calls of one client object."""
+    """Record the calls of one client object."""
     wrapped = _recording(type(client)._make_api_call, telemetry, patches)
     client._make_api_call = wrapped.__get__(client)
 
@@ -174,7 +174,7 @@ def _noting_failure(original: Function, body: Any, *args: Any, **kwargs: Any) ->
 
 
 def _take(body: Any, data: bytes, *, is_end: bool) -> None:
-    """Keeps what the host has read; ends the call at the end of the body."""
+    """Keep what the host has read; ends the call at the end of the body."""
     try:
         own = body.__dict__
         own[_ROOM] -= len(data)

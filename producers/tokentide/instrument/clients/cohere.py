@@ -48,14 +48,14 @@ _HOOKS = "cohere.aws_client"
 
 
 def describe(raw: Any) -> Fields:
-    """Returns who answers a raw client."""
+    """Return who answers a raw client."""
     wrapper = raw._client_wrapper
     amazon = _describe_amazon(wrapper)
     return amazon or describe_server(None, str(wrapper.get_base_url()), "cohere")
 
 
 def _describe_amazon(wrapper: Any) -> Fields:
-    """Returns service and region of a client for Bedrock or SageMaker, which has no address."""
+    """Return service and region of a client for Bedrock or SageMaker, which has no address."""
     try:
         for hook in wrapper.httpx_client.httpx_client.event_hooks["request"]:
             if hook.__module__ == _HOOKS:
@@ -68,7 +68,7 @@ def _describe_amazon(wrapper: Any) -> Fields:
 
 
 def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
-    """Returns what to do to which module of the package."""
+    """Return what to do to which module of the package."""
 
     def recording(sync: str, asynchronous: str) -> Action:
         def raw_clients(module: Any) -> None:
@@ -90,12 +90,12 @@ def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
 
 
 def following(patches: Patches) -> dict[str, Action]:
-    """Returns what has to be patched to follow the calls of one client object: nothing."""
+    """Return what has to be patched to follow the calls of one client object: nothing."""
     return {}
 
 
 def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
-    """Records the calls of one client object."""
+    """Record the calls of one client object."""
     both = client.with_raw_response
     # `ClientV2` puts two raw clients behind one; `Client` has the second API at `v2`.
     inside = [vars(both)[name] for name in ("_v1", "_v2") if name in vars(both)]
@@ -114,7 +114,7 @@ def _record(raw: Any, telemetry: Telemetry, patches: Patches) -> None:
 
 
 def _streaming(recording: Recording) -> Callable[[Function], Function]:
-    """Wraps a method that is a context manager around a response with a generator of events."""
+    """Wrap a method that is a context manager around a response with a generator of events."""
 
     def make(original: Function) -> Function:
         @contextlib.contextmanager
@@ -139,7 +139,7 @@ def _streaming(recording: Recording) -> Callable[[Function], Function]:
 
 
 def _streaming_async(recording: Recording) -> Callable[[Function], Function]:
-    """Wraps the asynchronous method of the same kind."""
+    """Wrap the asynchronous method of the same kind."""
 
     def make(original: Function) -> Function:
         @contextlib.asynccontextmanager
@@ -165,7 +165,7 @@ def _streaming_async(recording: Recording) -> Callable[[Function], Function]:
 
 @contextlib.contextmanager
 def _opening(call: Call) -> Iterator[None]:
-    """Holds the call while the request is sent."""
+    """Hold the call while the request is sent."""
     call.hold()
     try:
         yield

@@ -51,7 +51,7 @@ _ASYNC = (
 
 
 def describe(models: Any) -> Fields:
-    """Returns who answers a `Models` object."""
+    """Return who answers a `Models` object."""
     api = models._api_client
     fallback = "gcp.vertex_ai" if api.vertexai else "gcp.gemini"
     described = describe_server(None, str(api._http_options.base_url or ""), fallback)
@@ -63,7 +63,7 @@ def describe(models: Any) -> Fields:
 
 
 def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
-    """Returns what to do to which module of the package."""
+    """Return what to do to which module of the package."""
 
     def models(module: Any) -> None:
         record_methods(module.Models, _SYNC, describe, telemetry, patches)
@@ -73,7 +73,7 @@ def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
 
 
 def following(patches: Patches) -> dict[str, Action]:
-    """Returns what has to be patched to follow the calls of one client object."""
+    """Return what has to be patched to follow the calls of one client object."""
 
     def transport(module: Any) -> None:
         patches.wrap(module.BaseApiClient, "_request_once", _counting_attempts)
@@ -83,7 +83,7 @@ def following(patches: Patches) -> dict[str, Action]:
 
 
 def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
-    """Records the calls of one client object."""
+    """Record the calls of one client object."""
     record_methods_of(client.models, _SYNC, describe, telemetry, patches)
     record_methods_of(client.aio.models, _ASYNC, describe, telemetry, patches)
 

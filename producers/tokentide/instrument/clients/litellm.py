@@ -13,7 +13,7 @@ from tokentide.telemetry import Telemetry
 
 
 def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
-    """Returns what to do to which module of the package."""
+    """Return what to do to which module of the package."""
 
     def register(module: Any) -> None:
         from tokentide.bridges.litellm import TokentideLogger
@@ -26,9 +26,9 @@ def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
 
 
 def following(patches: Patches) -> dict[str, Action]:
-    """Returns what has to be patched to follow one client object: there are none."""
+    """Return what has to be patched to follow one client object: there are none."""
     return {}
 
 
 def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
-    """Does nothing: litellm is a module of functions."""
+    """Do nothing: litellm is a module of functions."""

@@ -98,13 +98,13 @@ _LAYOUTS = (
 
 
 def describe(resource: Any) -> Fields:
-    """Returns who answers a resource of the client."""
+    """Return who answers a resource of the client."""
     address, _variables = resource.sdk_configuration.get_server_details()
     return describe_server(None, str(address), "mistral_ai")
 
 
 def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
-    """Returns what to do to which module of the package."""
+    """Return what to do to which module of the package."""
 
     def recording(kind: str, methods: tuple[Method, ...]) -> Action:
         return lambda module: record_methods(
@@ -122,7 +122,7 @@ def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
 
 
 def following(patches: Patches) -> dict[str, Action]:
-    """Returns what has to be patched to follow the calls of one client object."""
+    """Return what has to be patched to follow the calls of one client object."""
 
     def streaming(module: Any) -> None:
         for kind, wrapper in (("EventStream", ending), ("EventStreamAsync", ending_async)):
@@ -136,7 +136,7 @@ def following(patches: Patches) -> dict[str, Action]:
 
 
 def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
-    """Records the calls of one client object."""
+    """Record the calls of one client object."""
     for name, _kind, methods in _RESOURCES:
         group = getattr(client, _GROUPS[name], None) if name in _GROUPS else client
         resource = getattr(group, name, None)

@@ -61,23 +61,23 @@ API = Api(
 
 
 def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
-    """Returns what to do to which module of the package."""
+    """Return what to do to which module of the package."""
     capture = Capture(API, telemetry, patches)
     return {**recorders("openai", capture, patches), **_helpers(patches)}
 
 
 def following(patches: Patches) -> dict[str, Action]:
-    """Returns what has to be patched to follow the calls of one client object."""
+    """Return what has to be patched to follow the calls of one client object."""
     return {**observers("openai", patches), **_helpers(patches)}
 
 
 def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
-    """Records the calls of one client object."""
+    """Record the calls of one client object."""
     record_client(client, Capture(API, telemetry, patches))
 
 
 def _helpers(patches: Patches) -> dict[str, Action]:
-    """Returns patches of the `.stream()` helpers, which close the connection themselves."""
+    """Return patches of the `.stream()` helpers, which close the connection themselves."""
 
     def closing(name: str) -> Action:
         def patch(module: Any) -> None:
