@@ -33,7 +33,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide.finish",
         "tokentide.ids",
         "tokentide.log",
-        "tokentide.overlap",
+        "tokentide.seen_calls",
         "tokentide.trace_context",
     ),
     ("tokentide.failures", "tokentide.recorded_functions", "tokentide.settings"),

@@ -10,6 +10,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from tokentide.privacy import hash_user_under_every_key
+from tokentide.settings import Settings, SettingsError
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
@@ -31,9 +34,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _hash_user(user: str | None) -> int:
-    from tokentide.privacy import hash_user_under_every_key
-    from tokentide.settings import Settings, SettingsError
-
     try:
         settings = Settings.load()
     except SettingsError as exc:

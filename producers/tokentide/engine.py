@@ -17,16 +17,16 @@ from tokentide._contract import SCHEMA_VERSION
 from tokentide._version import __version__
 from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.counters import Counters, ProducerStats, describe, stats_event
-from tokentide.delivery.forks import new_mark
+from tokentide.delivery.forks import new_process_mark
 from tokentide.delivery.tally import Tally
 from tokentide.delivery.threads import must_wait_for_fork, start_thread
 from tokentide.delivery.transport import FrameSender
 from tokentide.ids import EventIds
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
 
 if TYPE_CHECKING:
-    from tokentide.delivery.worker import Worker
+    from tokentide.delivery.dispatcher import Dispatcher
     from tokentide.gate import Gate
 
 START_RETRY_NS = 1_000_000_000
@@ -35,7 +35,7 @@ START_RETRY_NS = 1_000_000_000
 SAVE_S = 0.5
 """Part of the time to close in that is kept for the disk, if the broker used up the rest."""
 
-importing: set[int] = set()
+importing_threads: set[int] = set()
 """Threads that are importing modules for us; a fork in that moment would break those imports."""
 
 
@@ -55,8 +55,8 @@ class Engine:
         is_orphaned: Callable[[], bool] = lambda: False,
     ) -> None:
         self.pid = os.getpid()
-        self.is_here = new_mark()
-        """`is_here[0]` tells whether the process is still the one with this id."""
+        self.is_own_process = new_process_mark()
+        """`is_own_process[0]` is 1 in the process with this id, 0 in those forked from it."""
         self.settings = settings
         self.ids = EventIds()
         self.buffer = Buffer(settings.queue_events, keeps_oldest=settings.drop_policy == "newest")
@@ -69,14 +69,15 @@ class Engine:
         self._counters = Counters()
         self._sender = sender
         self._is_orphaned = is_orphaned
-        self._log = RareLog()
+        self._log = RateLimitedLog()
         self._started_ns = time.monotonic_ns()
-        self._worker: Worker | None = None
+        self._dispatcher: Dispatcher | None = None
         self._ready = threading.Event()
         self._ended = threading.Event()
         self._start_after_ns = 0
         self._written_off = 0
-        # Whoever pops the only element may start the thread: an election without a lock.
+        # The thread that pops the only element starts the background thread: "One winner without
+        # a lock" in docs/producer-internals.md.
         self._may_start: deque[None] = deque([None])
         self.gate: Gate | None = None
         """What every event passes before it is queued; None when no setting asks for it."""
@@ -92,7 +93,7 @@ class Engine:
         if now_ns < self._start_after_ns:
             return
         if must_wait_for_fork() and not self.is_closed:
-            self._log.note(
+            self._log.report(
                 "uwsgi",
                 "events emitted before uwsgi forks are not sent: emit them in a postfork hook, or "
                 "set lazy-apps",
@@ -109,7 +110,7 @@ class Engine:
             start_thread(self._run)
         except Exception as exc:
             self._counters.note_failure(exc)
-            self._log.note("start", "the background thread could not be started: %r", exc)
+            self._log.report("start", "the background thread could not be started: %r", exc)
             self._allow_start(now_ns)
 
     def _allow_start(self, now_ns: int) -> None:
@@ -121,7 +122,7 @@ class Engine:
         """Log an error of our own, and count the event it cost, if any; never raises."""
         for _ in range(events):
             self.internal.add()
-        self._log.note(
+        self._log.report(
             "internal", "%d events lost to an internal error: %s", events, describe(error)
         )
 
@@ -133,15 +134,17 @@ class Engine:
         return self._flush_content(deadline_s) and is_settled
 
     def _flush_content(self, deadline_s: float) -> bool:
-        lane = self.gate.lane if self.gate is not None else None
-        return lane is None or lane.flush(lambda worker: _await_settled(worker, deadline_s))
+        channel = self.gate.channel if self.gate is not None else None
+        return channel is None or channel.flush(
+            lambda dispatcher: _await_settled(dispatcher, deadline_s)
+        )
 
-    def _flush_events(self, timeout_s: float, *, may_be_kept: bool = False) -> bool:
+    def _flush_events(self, timeout_s: float, *, accepts_spooled: bool = False) -> bool:
         """As `flush`, of events alone.
 
         Args:
             timeout_s: Seconds to wait at most.
-            may_be_kept: While the broker is away, on the disk is as good as settled.
+            accepts_spooled: While the broker is away, on the disk is as good as settled.
         """
         deadline_s = time.monotonic() + max(0.0, timeout_s)
         if not self.is_started:
@@ -152,13 +155,13 @@ class Engine:
                 return False
         if not self._ready.wait(max(0.0, deadline_s - time.monotonic())):
             return False
-        worker = self._worker
-        if worker is None or self._ended.is_set():
+        dispatcher = self._dispatcher
+        if dispatcher is None or self._ended.is_set():
             return self.queued == 0
-        return _await_settled(worker, deadline_s, may_be_kept=may_be_kept)
+        return _await_settled(dispatcher, deadline_s, accepts_spooled=accepts_spooled)
 
     def close(self, timeout_s: float) -> None:
-        """Deliver what is left, as far as `timeout_s` allows, and end the thread."""
+        """Deliver what is undelivered, as far as `timeout_s` allows, and end the thread."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -166,42 +169,42 @@ class Engine:
         if self.settings.spool_dir:
             timeout_s -= min(SAVE_S, timeout_s / 2)
         if self.is_started or len(self.buffer):
-            if self._flush_events(timeout_s, may_be_kept=True) and not self.has_ended:
-                # The books are closed with a last set of counters, now that they are final.
+            if self._flush_events(timeout_s, accepts_spooled=True) and not self.has_ended:
+                # A last set of counters, now that they are final.
                 self.put_stats()
-                self._flush_events(deadline_s - time.monotonic(), may_be_kept=True)
+                self._flush_events(deadline_s - time.monotonic(), accepts_spooled=True)
             self._flush_content(deadline_s)
-            if self._worker is not None:
-                self._worker.stop()
+            if self._dispatcher is not None:
+                self._dispatcher.stop()
                 self._ended.wait(max(0.0, deadline_s - time.monotonic()))
         self._report_left_over()
 
     def _report_left_over(self) -> None:
-        left = self.queued
-        if left:
-            self._counters.drop("closed", left)
-            self._log.note(
-                "left",
+        undelivered = self.queued
+        if undelivered:
+            self._counters.drop("closed", undelivered)
+            self._log.report(
+                "undelivered",
                 "closed with %d of %d events not delivered to %s; last error: %s",
-                left,
+                undelivered,
                 self.buffer.offered.value,
                 self.settings.bootstrap,
                 self._counters.last_error or "none",
             )
         # What was counted as dropped must not be counted as queued too.
-        self._written_off = left
-        if self.gate is not None and self.gate.lane is not None:
-            self.gate.lane.write_off()
-        kept = self.spooled
-        if kept:
-            self._log.note(
+        self._written_off = undelivered
+        if self.gate is not None and self.gate.channel is not None:
+            self.gate.channel.write_off()
+        spooled = self.spooled
+        if spooled:
+            self._log.report(
                 "kept",
                 "closed with %d events on the disk in %s, for the next process to deliver",
-                kept,
+                spooled,
                 self.settings.spool_dir,
             )
 
-    # -- books ------------------------------------------------------------------------------
+    # -- counters ---------------------------------------------------------------------------
 
     @property
     def has_ended(self) -> bool:
@@ -211,14 +214,14 @@ class Engine:
     @property
     def queued(self) -> int:
         """Events in memory, wherever they are."""
-        worker = self._worker
-        return len(self.buffer) + (worker.queued if worker is not None else 0)
+        dispatcher = self._dispatcher
+        return len(self.buffer) + (dispatcher.queued if dispatcher is not None else 0)
 
     @property
     def spooled(self) -> int:
         """Events on the disk."""
-        worker = self._worker
-        return worker.backlog.spooled_events if worker is not None else 0
+        dispatcher = self._dispatcher
+        return dispatcher.backlog.spooled_events if dispatcher is not None else 0
 
     def dropped(self) -> dict[str, int]:
         """Return events dropped so far, by reason."""
@@ -239,7 +242,7 @@ class Engine:
     def stats(self) -> ProducerStats:
         """Return a snapshot of all counters."""
         counters = self._counters
-        worker = self._worker
+        dispatcher = self._dispatcher
         gate = self.gate
         unqueued = self.invalid.value + self.after_close.value + self.internal.value
         return ProducerStats(
@@ -257,12 +260,12 @@ class Engine:
             fields_dropped=counters.fields_dropped,
             fields_altered=counters.fields_altered,
             spooled=self.spooled,
-            spool_bytes=worker.backlog.spool_bytes if worker is not None else 0,
+            spool_bytes=dispatcher.backlog.spool_bytes if dispatcher is not None else 0,
             replayed=counters.replayed,
             adopted=counters.adopted,
             spool_errors=counters.spool_errors,
             redact_failures=gate.failures if gate is not None else 0,
-            content=gate.lane.stats() if gate is not None and gate.lane is not None else {},
+            content=gate.channel.stats() if gate is not None and gate.channel is not None else {},
             connected=counters.connected,
             last_error=counters.last_error,
         )
@@ -288,13 +291,13 @@ class Engine:
             # The thread's own end, whatever it was; a host must never see it.
             has_died = True
             self._counters.note_failure(exc)
-            self._log.note("thread", "the background thread ended: %s", describe(exc))
-            worker, self._worker = self._worker, None
-            if worker is not None:
+            self._log.report("thread", "the background thread ended: %s", describe(exc))
+            dispatcher, self._dispatcher = self._dispatcher, None
+            if dispatcher is not None:
                 # Its frames go with it; what is still in the buffer waits for the next thread.
-                self._counters.drop("thread_died", worker.queued)
-            if self.gate is not None and self.gate.lane is not None:
-                self.gate.lane.drop_worker("thread_died")
+                self._counters.drop("thread_died", dispatcher.queued)
+            if self.gate is not None and self.gate.channel is not None:
+                self.gate.channel.drop_dispatcher("thread_died")
         finally:
             self._ended.set()
             self._ready.set()
@@ -302,26 +305,24 @@ class Engine:
                 self._allow_start(time.time_ns())
 
     def _work(self) -> None:
-        importing.add(threading.get_ident())
+        importing_threads.add(threading.get_ident())
         try:
-            from tokentide.delivery.runner import run_worker
+            from tokentide.delivery.runner import run_dispatcher
 
-            self._worker = self._make_worker()
-            beside = self._make_content_worker()
+            self._dispatcher = self._make_dispatcher()
+            content_dispatcher = self._make_content_dispatcher()
         finally:
-            importing.discard(threading.get_ident())
+            importing_threads.discard(threading.get_ident())
         self._ready.set()
-        run_worker(self._worker, beside)
+        run_dispatcher(self._dispatcher, content_dispatcher)
 
-    def _make_worker(self) -> Worker:
+    def _make_dispatcher(self) -> Dispatcher:
+        from tokentide.delivery.dispatcher import Dispatcher
         from tokentide.delivery.encoding import Encoder
-        from tokentide.delivery.worker import Worker
 
         sender = self._sender
         if sender is None:
-            # Imported here, not at the first connection, so that a fork can wait for it to end.
-            import aiokafka  # noqa: F401
-
+            # With aiokafka, before the first connection, so that a fork can wait for it to end.
             from tokentide.delivery.kafka import KafkaFrameSender
 
             sender = KafkaFrameSender(
@@ -332,7 +333,7 @@ class Engine:
             from tokentide.spool.spooled_backlog import make_backlog
 
             backlog = make_backlog(self.settings, self.producer_id, self._counters, self._log)
-        return Worker(
+        return Dispatcher(
             self.settings,
             self.buffer,
             Encoder(self._base_fields(), self.ids, self._counters),
@@ -340,25 +341,29 @@ class Engine:
             self._counters,
             put_stats=self.put_stats,
             total_dropped=lambda: sum(self.dropped().values()),
-            # Whoever closes wants to put in a last word, so the thread does not end by itself then.
-            is_orphaned=lambda: self._is_orphaned() and not self.is_closed and self._is_said(),
+            # `close` still emits a last `stats` event, so the thread does not end by itself then.
+            is_orphaned=lambda: (
+                self._is_orphaned() and not self.is_closed and self._has_no_sendable_content()
+            ),
             backlog=backlog,
             log=self._log,
         )
 
-    def _make_content_worker(self) -> Worker | None:
-        lane = self.gate.lane if self.gate is not None else None
-        if lane is None:
+    def _make_content_dispatcher(self) -> Dispatcher | None:
+        channel = self.gate.channel if self.gate is not None else None
+        if channel is None:
             return None
         from tokentide.delivery.encoding import Encoder
 
-        sender = lane.make_sender(self._sender, self.producer_id)
-        return lane.make_worker(sender, Encoder(self._base_fields(), self.ids, lane.counters))
+        sender = channel.make_sender(self._sender, self.producer_id)
+        return channel.make_dispatcher(
+            sender, Encoder(self._base_fields(), self.ids, channel.counters)
+        )
 
-    def _is_said(self) -> bool:
+    def _has_no_sendable_content(self) -> bool:
         """Whether no content waits that can be expected to leave."""
-        lane = self.gate.lane if self.gate is not None else None
-        return lane is None or lane.is_stuck or not lane.queued
+        channel = self.gate.channel if self.gate is not None else None
+        return channel is None or channel.is_stuck or not channel.queued
 
     def _base_fields(self) -> dict[str, object]:
         settings = self.settings
@@ -376,11 +381,13 @@ class Engine:
         return {name: value for name, value in base.items() if value != ""}
 
 
-def _await_settled(worker: Worker, deadline_s: float, *, may_be_kept: bool = False) -> bool:
-    """Wait until everything a worker was given before is settled, or the deadline passes."""
-    from tokentide.delivery.worker import FlushRequest
+def _await_settled(
+    dispatcher: Dispatcher, deadline_s: float, *, accepts_spooled: bool = False
+) -> bool:
+    """Wait until everything a dispatcher was given before is settled, or the deadline passes."""
+    from tokentide.delivery.dispatcher import FlushRequest
 
-    request = FlushRequest(may_be_kept=may_be_kept)
-    worker.ask(request)
+    request = FlushRequest(accepts_spooled=accepts_spooled)
+    dispatcher.ask(request)
     request.done.wait(max(0.0, deadline_s - time.monotonic()))
-    return request.is_settled or request.is_kept
+    return request.is_settled or request.is_spooled

@@ -97,7 +97,7 @@ def status_of(error: BaseException) -> str:
 def describe_failure(error: BaseException) -> dict[str, object]:
     """Return status and, as far as known, error_type, error_code, http_status, retry_after_ms.
 
-    boto3's errors also tell the retry_count. Never raises, whatever the exception's attributes do.
+    boto3's errors also carry the retry_count. Never raises, whatever the exception's attributes do.
     """
     status = status_of(error)
     if status != "error":

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time_ns
 
+from tokentide.content.channel import ContentChannel
 from tokentide.content.collected import CollectedTexts
-from tokentide.content.lane import ContentLane
 from tokentide.content.pending import take_pending
 from tokentide.content.record import content_record
 from tokentide.delivery.tally import Tally
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.privacy.redaction import Redactor
 from tokentide.settings import Settings
 
@@ -30,13 +30,15 @@ class Gate:
         log: The producer's.
     """
 
-    def __init__(self, settings: Settings, new_id: Callable[[int], str], log: RareLog) -> None:
+    def __init__(
+        self, settings: Settings, new_id: Callable[[int], str], log: RateLimitedLog
+    ) -> None:
         self._settings = settings
         self._new_id = new_id
         self.redactor = Redactor(settings.redact, log) if callable(settings.redact) else None
         self.redacted = Tally()
         """Events that the hook dropped."""
-        self.lane = ContentLane(settings, log) if settings.capture_content != "none" else None
+        self.channel = ContentChannel(settings, log) if settings.capture_content != "none" else None
 
     def __call__(self, event: Event, texts: CollectedTexts | None) -> Event | None:
         """Return the event to queue, or None when the hook dropped it.
@@ -66,8 +68,8 @@ class Gate:
         return content_record(self._settings, event, texts, lambda: self._new_id(time_ns()))
 
     def _send(self, record: Event) -> None:
-        if self.lane is not None:
-            self.lane.put(time_ns(), record)
+        if self.channel is not None:
+            self.channel.put(time_ns(), record)
 
     @property
     def failures(self) -> int:

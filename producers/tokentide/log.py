@@ -1,7 +1,7 @@
-"""Log lines that cannot flood the host: each kind at most once a minute.
+"""Rate-limited log lines: each kind at most once a minute.
 
 Telemetry that fails fails thousands of times a second. The first line of a kind is written at once,
-later ones say how many were held back.
+later ones count those that were suppressed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 logger = logging.getLogger("tokentide")
 
-QUIET_S = 60.0
+MIN_INTERVAL_S = 60.0
 """Shortest time between two lines of one kind."""
 
 
-class RareLog:
-    """Writes each kind of line at most once every `QUIET_S` seconds; never raises."""
+class RateLimitedLog:
+    """Writes each kind of line at most once every `MIN_INTERVAL_S` seconds; never raises."""
 
     __slots__ = ("_clock", "_held_back", "_last_s")
 
@@ -26,20 +26,20 @@ class RareLog:
         self._last_s: dict[str, float] = {}
         self._held_back: dict[str, int] = {}
 
-    def admits(self, kind: str) -> bool:
+    def _admits(self, kind: str) -> bool:
         """Whether a line of this kind may be written now; a refusal is counted."""
         now_s = self._clock()
         last_s = self._last_s.get(kind)
-        if last_s is not None and now_s - last_s < QUIET_S:
+        if last_s is not None and now_s - last_s < MIN_INTERVAL_S:
             self._held_back[kind] = self._held_back.get(kind, 0) + 1
             return False
         self._last_s[kind] = now_s
         return True
 
-    def note(self, kind: str, message: str, *values: object) -> None:
+    def report(self, kind: str, message: str, *values: object) -> None:
         """Write one warning of this kind, unless one was written within the last minute."""
         try:
-            if not self.admits(kind):
+            if not self._admits(kind):
                 return
             held_back = self._held_back.pop(kind, 0)
             if held_back:

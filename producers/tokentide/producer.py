@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tokentide.delivery.buffer import DeferredEvent
 from tokentide.delivery.counters import ProducerStats
 from tokentide.delivery.transport import FrameSender
-from tokentide.engine import Engine, importing
+from tokentide.engine import Engine, importing_threads
 from tokentide.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Producer:
         """
         engine = self.engine
         try:
-            if not engine.is_here[0]:
+            if not engine.is_own_process[0]:
                 engine = self._forked()
             if engine.is_closed:
                 engine.after_close.add()
@@ -102,7 +102,7 @@ class Producer:
         try:
             if not self.is_enabled:
                 return
-            if not engine.is_here[0]:
+            if not engine.is_own_process[0]:
                 engine = self._forked()
             now_ns = time_ns()
             if engine.is_closed or not engine.buffer.put_deferred(now_ns, deferred, MAX_DEFERRED):
@@ -159,7 +159,7 @@ class Producer:
     def own_engine(self) -> Engine:
         """Return the engine of this process."""
         engine = self.engine
-        return engine if engine.is_here[0] else self._forked()
+        return engine if engine.is_own_process[0] else self._forked()
 
     def _new_engine(self) -> Engine:
         ref = weakref.ref(self)
@@ -168,7 +168,7 @@ class Producer:
     def _forked(self) -> Engine:
         """Leave the parent's engine behind; also found out here where fork hooks do not run."""
         pid = os.getpid()
-        # `setdefault` is one step for all threads: they agree on one new engine.
+        # One step for all threads: they agree on one new engine.
         engine = self._by_pid.setdefault(pid, self._new_engine())
         if self.engine is not engine:
             _inherited.append(self.engine)
@@ -192,19 +192,19 @@ def _hash_user(settings: Settings, event: dict[str, object]) -> None:
 def _before_fork() -> None:
     # A child would wait for ever for a module whose import another thread had begun.
     deadline_s = time.monotonic() + 2.0
-    while importing and time.monotonic() < deadline_s:
+    while importing_threads and time.monotonic() < deadline_s:
         time.sleep(0.001)
 
 
 def _after_fork_in_child() -> None:
-    importing.clear()
+    importing_threads.clear()
     for producer in list(_live):
         producer.own_engine()
 
 
 def _close_all() -> None:
     """Deliver what is left when the interpreter exits, within one deadline for all."""
-    engines = [engine for engine in list(_engines) if engine.is_here[0]]
+    engines = [engine for engine in list(_engines) if engine.is_own_process[0]]
     deadline_s = time.monotonic() + max(
         (engine.settings.exit_timeout_s for engine in engines), default=0.0
     )

@@ -65,7 +65,7 @@ class RecordedFunctions(Generic[Block]):
 
         return recorded
 
-    # A generator runs in the context of whoever iterates it, so the two below are not `current`
+    # A generator runs in the context of its consumer, so the two below are not `current`
     # between items: setting the context variable would leak into the consumer.
 
     def _generator(self, function: Callable[..., Any]) -> Callable[..., Any]:

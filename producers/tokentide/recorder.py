@@ -17,7 +17,7 @@ from tokentide.context import fill
 from tokentide.decorating import Function
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise, status_from
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.recorded_functions import RecordedFunctions
 from tokentide.settings import Settings
 from tokentide.trace_context import fill_trace
@@ -31,7 +31,7 @@ Emit = Callable[[Fields, "CollectedTexts | None"], None]
 """Takes a finished event, and beside it the texts of its call."""
 
 _current: ContextVar[Recorder | None] = ContextVar("tokentide_request", default=None)
-_log = RareLog()
+_log = RateLimitedLog()
 _ASKED = ("provider", "request_model")
 """Fields that `Telemetry.request` sets to `unknown` when they are not given."""
 _OF_A_FAILURE = ("status", "error_type", "error_code", "http_status", "retry_after_ms")
@@ -195,7 +195,7 @@ class Recorder:
                 self._reasons = reasons
             event.update(fields)
         except Exception as exc:
-            _log.note("response", "a response could not be recorded: %r", exc)
+            _log.report("response", "a response could not be recorded: %r", exc)
 
     def record_content(self, *, input: object = None, output: object = None) -> None:
         """Hand over prompt and response for detectors and capture, where the settings ask for it.

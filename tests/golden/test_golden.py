@@ -49,28 +49,28 @@ def test_the_client_librarys_own_types_give_the_expected_fields(case: Case) -> N
 
 @pytest.mark.parametrize(
     "case",
-    [case for case in CASES if case.stream is None and flavour(case.flavour).lighten],
+    [case for case in CASES if case.stream is None and flavour(case.flavour).condense],
     ids=lambda case: case.id,
 )
 def test_an_answer_made_light_says_the_same(case: Case) -> None:
     reader, build = flavour(case.flavour), sdk_builder(case.flavour, is_stream=False)
-    assert reader.lighten is not None
+    assert reader.condense is not None
     assert build is not None
     for response in (build(case.response), case.response):
-        assert reader.read_response(reader.lighten(response)) == case.expect
+        assert reader.read_response(reader.condense(response)) == case.expect
 
 
 @pytest.mark.parametrize("name", ["openai_chat", "anthropic_messages"])
 def test_most_documented_answers_can_be_made_light(name: str) -> None:
-    lighten, build = flavour(name).lighten, sdk_builder(name, is_stream=False)
-    assert lighten is not None
+    condense, build = flavour(name).condense, sdk_builder(name, is_stream=False)
+    assert condense is not None
     assert build is not None
     cases = [
         case
         for case in CASES
         if case.flavour == name and case.provider in ("openai", "anthropic") and case.stream is None
     ]
-    light = [case.id for case in cases if type(lighten(build(case.response))) is tuple]
+    light = [case.id for case in cases if type(condense(build(case.response))) is tuple]
     assert len(light) > len(cases) / 2, light
 
 

@@ -14,7 +14,7 @@ import orjson
 PRELUDE = """
 import multiprocessing, os, sys, threading, time
 import tokentide
-from tokentide.engine import importing
+from tokentide.engine import importing_threads
 from tokentide.telemetry import producer_of
 
 class FileSender:

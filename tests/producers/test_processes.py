@@ -32,7 +32,7 @@ def test_a_mark_tells_the_process_that_made_it_from_its_children(script: Script)
     script.run(
         """
         from tokentide.delivery import forks
-        marks = [forks.new_mark(), forks._ByProcessId()]
+        marks = [forks.new_process_mark(), forks._ByProcessId()]
         assert [mark[0] for mark in marks] == [1, 1]
         pid = os.fork()
         if not pid:
@@ -182,7 +182,7 @@ def test_a_fork_waits_while_the_background_thread_imports(script: Script) -> Non
             telemetry.emit({"type": "request"})
             pid = os.fork()
             if pid == 0:
-                assert not importing
+                assert not importing_threads
                 import aiokafka, asyncio
                 telemetry.emit({"type": "request"})
                 deadline = time.monotonic() + 20

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tokentide import Recorder, current_request
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.testing import Capture
 
 
@@ -327,7 +327,9 @@ def test_what_is_recorded_after_the_response_wins(capture: Capture) -> None:
 def test_a_flavour_nobody_knows_is_logged_and_nothing_is_recorded(
     capture: Capture, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tokentide.recorder._log", RareLog())  # one that has written nothing yet
+    monkeypatch.setattr(
+        "tokentide.recorder._log", RateLimitedLog()
+    )  # one that has written nothing yet
     with call(capture) as recorder:
         recorder.record_response(CHAT, flavour="openai-chat")
     assert only(capture)["usage_source"] == "missing"

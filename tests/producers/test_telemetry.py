@@ -264,7 +264,8 @@ def test_failing_to_start_the_thread_is_survived_and_tried_again(
 def test_a_thread_that_dies_is_counted_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tokentide.engine.START_RETRY_NS", 0)
     monkeypatch.setattr(
-        "tokentide.delivery.worker.Worker.collect", lambda self: (_ for _ in ()).throw(SystemExit)
+        "tokentide.delivery.dispatcher.Dispatcher.collect",
+        lambda self: (_ for _ in ()).throw(SystemExit),
     )
     telemetry = Telemetry(sender=CaptureSender(), linger_ms=1)
     telemetry.emit({"type": "request"})

@@ -18,8 +18,8 @@ from langchain_core.outputs import LLMResult
 
 from tokentide._contract import MAX_IDENTIFIER
 from tokentide.failures import describe_failure
-from tokentide.log import RareLog
-from tokentide.overlap import overlap, response_key
+from tokentide.log import RateLimitedLog
+from tokentide.seen_calls import response_key, seen_calls
 from tokentide.semconv.names import provider_name
 from tokentide.telemetry import Telemetry
 from tokentide.trace_context import fill_trace
@@ -39,7 +39,7 @@ CACHE_TAG = "response_cache"
 _MAX_RUNS = 10_000
 """Runs remembered that have begun and not ended; beyond it the oldest are forgotten."""
 _MAX_CHOICES = 64
-_log = RareLog()
+_log = RateLimitedLog()
 
 
 class _Run:
@@ -69,7 +69,7 @@ class TokentideCallback(BaseCallbackHandler):
 
     def __init__(self, telemetry: Telemetry) -> None:
         super().__init__()
-        overlap.is_watched = True
+        seen_calls.is_watched = True
         self._telemetry = telemetry
         self._runs: dict[UUID, _Run] = {}
         self._roots: dict[UUID, UUID] = {}
@@ -147,7 +147,7 @@ class TokentideCallback(BaseCallbackHandler):
             parent = kwargs.get("parent_run_id")
             self._roots[run_id] = self._roots.get(parent, parent) if parent else run_id
         except Exception as exc:
-            _log.note("langchain", "a LangChain run was not followed: %r", exc)
+            _log.report("langchain", "a LangChain run was not followed: %r", exc)
 
     def _begin(self, operation: str, run_id: UUID, kwargs: dict[str, Any]) -> None:
         try:
@@ -162,7 +162,7 @@ class TokentideCallback(BaseCallbackHandler):
                 self._runs.pop(next(iter(self._runs)), None)
             self._runs[run_id] = _Run(event)
         except Exception as exc:
-            _log.note("langchain", "a LangChain run was not recorded: %r", exc)
+            _log.report("langchain", "a LangChain run was not recorded: %r", exc)
 
     def _chunk(self, run_id: UUID, is_token: bool) -> None:
         run = self._runs.get(run_id)
@@ -196,37 +196,37 @@ class TokentideCallback(BaseCallbackHandler):
             if error is not None:
                 event.update(describe_failure(error))
             event.setdefault("status", "ok")
-            if overlap.is_first("langchain", response_key(event), error=error):
+            if seen_calls.is_first("langchain", response_key(event), error=error):
                 known = {name: value for name, value in event.items() if value is not None}
                 self._telemetry.emit(known)
         except Exception as exc:
-            _log.note("langchain", "a LangChain run was not turned into an event: %r", exc)
+            _log.report("langchain", "a LangChain run was not turned into an event: %r", exc)
 
 
 def _asked(operation: str, kwargs: dict[str, Any]) -> dict[str, object]:
     """Return what is known before the call: LangChain's standard parameters, then the model's."""
-    told, params = kwargs.get("metadata"), kwargs.get("invocation_params")
+    metadata, params = kwargs.get("metadata"), kwargs.get("invocation_params")
     provider = (
-        label(read(told, "ls_provider")) or (label(read(params, "_type")) or "").split("-")[0]
+        label(read(metadata, "ls_provider")) or (label(read(params, "_type")) or "").split("-")[0]
     )
-    temperature = read(told, "ls_temperature")
-    model = read(told, "ls_model_name") or read(params, "model") or read(params, "model_name")
+    temperature = read(metadata, "ls_temperature")
+    model = read(metadata, "ls_model_name") or read(params, "model") or read(params, "model_name")
     return {
         "type": "request",
         "operation": operation,
         "provider": provider_name(provider) if provider else "unknown",
         "request_model": label(model, MAX_IDENTIFIER) or "unknown",
-        "max_tokens": count(read(told, "ls_max_tokens")),
+        "max_tokens": count(read(metadata, "ls_max_tokens")),
         "temperature": temperature if type(temperature) in (int, float) else None,
         "stream": read(params, "stream") is True or None,
         "choices": small_count(read(params, "n")),
         "service_tier_requested": label(read(params, "service_tier")),
         # LangGraph's thread, and what applications name themselves.
-        "conversation_id": label(read(told, "thread_id"), MAX_IDENTIFIER)
-        or label(read(told, "session_id"), MAX_IDENTIFIER)
-        or label(read(told, "conversation_id"), MAX_IDENTIFIER),
-        "agent_name": label(read(told, "lc_agent_name")),
-        "workflow_name": label(read(told, "workflow_name")),
+        "conversation_id": label(read(metadata, "thread_id"), MAX_IDENTIFIER)
+        or label(read(metadata, "session_id"), MAX_IDENTIFIER)
+        or label(read(metadata, "conversation_id"), MAX_IDENTIFIER),
+        "agent_name": label(read(metadata, "lc_agent_name")),
+        "workflow_name": label(read(metadata, "workflow_name")),
     }
 
 

@@ -18,8 +18,8 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from tokentide._contract import MAX_IDENTIFIER
 from tokentide.failures import describe_failure
-from tokentide.log import RareLog
-from tokentide.overlap import overlap, response_key
+from tokentide.log import RateLimitedLog
+from tokentide.seen_calls import response_key, seen_calls
 from tokentide.semconv.names import provider_name
 from tokentide.telemetry import Telemetry
 from tokentide.usage import USAGE_FIELDS
@@ -45,7 +45,7 @@ _OWN = (
 )  # fmt: skip
 """Fields that `metadata={"tokentide": {...}}` of a call may fill."""
 
-_log = RareLog()
+_log = RateLimitedLog()
 
 
 class TokentideLogger(CustomLogger):  # type: ignore[misc, unused-ignore]
@@ -57,7 +57,7 @@ class TokentideLogger(CustomLogger):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, telemetry: Telemetry) -> None:
         super().__init__()
-        overlap.is_watched = True
+        seen_calls.is_watched = True
         self._telemetry = telemetry
         self._seen: dict[str, None] = {}
 
@@ -92,13 +92,13 @@ class TokentideLogger(CustomLogger):  # type: ignore[misc, unused-ignore]
                 return
             error = kwargs.get("exception")
             error = error if isinstance(error, BaseException) else None
-            if overlap.is_first("litellm", response_key(event), error=error):
+            if seen_calls.is_first("litellm", response_key(event), error=error):
                 self._telemetry.emit(event)
         except Exception as exc:
-            _log.note("litellm", "a LiteLLM call was not turned into an event: %r", exc)
+            _log.report("litellm", "a LiteLLM call was not turned into an event: %r", exc)
 
     def _is_repeated(self, kwargs: Mapping[str, Any], event: Mapping[str, object]) -> bool:
-        """Whether LiteLLM tells of an attempt again, as it does after some fallbacks."""
+        """Whether LiteLLM reports an attempt again, as it does after some fallbacks."""
         call_id = kwargs.get("litellm_call_id")
         if not isinstance(call_id, str):
             return False

@@ -3,7 +3,7 @@
     provider = TracerProvider()
     provider.add_span_processor(TokentideSpanProcessor(telemetry))
 
-Spans of model calls, whoever instruments them, become events; all other spans are passed by.
+Spans of model calls, by any instrumentation, become events; all other spans are ignored.
 Nothing here raises or waits: the event goes into the producer's queue like any other.
 """
 
@@ -17,12 +17,12 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
-from tokentide.log import RareLog
-from tokentide.overlap import overlap, response_key, span_key
+from tokentide.log import RateLimitedLog
+from tokentide.seen_calls import response_key, seen_calls, span_key
 from tokentide.semconv import SpanData, SpanEvent, event_of
 from tokentide.telemetry import Telemetry
 
-_log = RareLog()
+_log = RateLimitedLog()
 _MAX_EVENTS = 128
 _MAX_OPEN = 4096
 """Spans remembered because a call ended below them and they have not ended yet."""
@@ -41,7 +41,7 @@ class TokentideSpanProcessor(SpanProcessor):
     """
 
     def __init__(self, telemetry: Telemetry) -> None:
-        overlap.is_watched = True
+        seen_calls.is_watched = True
         self._telemetry = telemetry
         self._reader = _Reader()
 
@@ -68,7 +68,7 @@ class TokentideSpanExporter(SpanExporter):
     """
 
     def __init__(self, telemetry: Telemetry) -> None:
-        overlap.is_watched = True
+        seen_calls.is_watched = True
         self._telemetry = telemetry
         self._reader = _Reader()
 
@@ -90,43 +90,43 @@ class _Reader:
     """Turns finished spans into events, each call once, although spans nest."""
 
     def __init__(self) -> None:
-        # What calls that ended inside a span told, by that span: a framework and the client it
-        # uses may both be instrumented, and then two spans tell of one call.
+        # Token counts of calls that ended inside a span, by that span: a framework and the client
+        # it uses may both be instrumented, and then two spans describe one call.
         self._below: dict[tuple[str, str], set[_Tokens]] = {}
 
     def emit(self, span: ReadableSpan, telemetry: Telemetry) -> None:
-        """Emit the event of a span that is a call nobody told of; never raises."""
+        """Emit the event of a span that is a call that nothing else recorded; never raises."""
         try:
             event = self._event(span)
-            if event is not None and overlap.is_first(
+            if event is not None and seen_calls.is_first(
                 "opentelemetry",
                 response_key(event),
                 span_key(event.get("trace_id"), event.get("span_id")),
             ):
                 telemetry.emit(event)
         except Exception as exc:
-            _log.note("opentelemetry", "a span was not turned into an event: %r", exc)
+            _log.report("opentelemetry", "a span was not turned into an event: %r", exc)
 
     def _event(self, span: ReadableSpan) -> dict[str, object] | None:
         data = span_data(span)
         below = self._below.pop((data.trace_id, data.span_id), None)
         event = event_of(data)
-        told: set[_Tokens] = below or set()
+        reported: set[_Tokens] = below or set()
         if event is not None:
             tokens = (event.get("input_tokens"), event.get("output_tokens"))
-            if told and tokens in (told | {_UNKNOWN}):
+            if reported and tokens in (reported | {_UNKNOWN}):
                 event = None
             elif tokens != _UNKNOWN:
-                told = told | {tokens}
-        if told and data.parent_span_id:
-            self._remember((data.trace_id, data.parent_span_id), told)
+                reported = reported | {tokens}
+        if reported and data.parent_span_id:
+            self._remember((data.trace_id, data.parent_span_id), reported)
         return event
 
-    def _remember(self, above: tuple[str, str], told: set[_Tokens]) -> None:
+    def _remember(self, above: tuple[str, str], reported: set[_Tokens]) -> None:
         if len(self._below) >= _MAX_OPEN:
             self._below.clear()  # parents that never end, such as a loop's: forget, do not grow
         known = self._below.get(above)
-        self._below[above] = told if known is None else set(list(known | told)[:64])
+        self._below[above] = reported if known is None else set(list(known | reported)[:64])
 
 
 def span_data(span: ReadableSpan) -> SpanData:

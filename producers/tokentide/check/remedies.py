@@ -31,7 +31,7 @@ def _remedies(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
         else "TOKENTIDE_KAFKA_USERNAME and TOKENTIDE_KAFKA_PASSWORD"
     )
     hung_up = (
-        "it may want a certificate of ours: set TOKENTIDE_KAFKA_CERT_FILE and "
+        "it may want a client certificate: set TOKENTIDE_KAFKA_CERT_FILE and "
         "TOKENTIDE_KAFKA_KEY_FILE; or a login: set TOKENTIDE_KAFKA_SECURITY to sasl_ssl"
         if settings.kafka_security.endswith("ssl")
         else "this port may expect TLS or a login: check TOKENTIDE_KAFKA_SECURITY"
@@ -54,7 +54,7 @@ def _remedies(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
         (
             ("Hostname mismatch", "IP address mismatch", "doesn't match"),
             "give in TOKENTIDE_KAFKA_BOOTSTRAP the name that is in the broker's certificate; or, "
-            "when that can not be, set TOKENTIDE_KAFKA_CHECK_HOSTNAME=false",
+            "when that cannot be, set TOKENTIDE_KAFKA_CHECK_HOSTNAME=false",
         ),
         (
             ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed"),
@@ -67,7 +67,7 @@ def _remedies(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
         ),
         (
             ("CERTIFICATE_REQUIRED", "certificate required", "BAD_CERTIFICATE", "ALERT"),
-            "the broker wants another certificate of ours: check TOKENTIDE_KAFKA_CERT_FILE and "
+            "the broker wants another client certificate: check TOKENTIDE_KAFKA_CERT_FILE and "
             "TOKENTIDE_KAFKA_KEY_FILE",
         ),
         (

@@ -14,19 +14,19 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+
+import orjson
 
 from tokentide._contract import SCHEMA_VERSION
 from tokentide._version import __version__
 from tokentide.check.remedies import remedy_for
 from tokentide.delivery.counters import describe
+from tokentide.delivery.framing import Frame
+from tokentide.delivery.kafka import KafkaFrameSender
 from tokentide.ids import EventIds
 from tokentide.settings import Settings, SettingsError
 from tokentide.settings.environment import unknown_variables
 from tokentide.settings.security import tls_context, uses_tls, warnings_for, without_secrets
-
-if TYPE_CHECKING:
-    from tokentide.delivery.kafka import KafkaFrameSender
 
 EXIT_OK = 0
 EXIT_REFUSED = 1
@@ -89,7 +89,7 @@ def check(
         write: Takes the lines.
 
     Returns:
-        0 acknowledged, 1 Kafka refuses the event, 2 a setting, 3 no connection, 4 an error of ours.
+        0 acknowledged, 1 Kafka refuses the event, 2 a setting, 3 no connection, 4 internal error.
     """
     report = Report(write)
     env = os.environ if env is None else env
@@ -230,8 +230,6 @@ class _Kafka:
         self._producer_id = self._ids.new(time.time_ns())
 
     async def check(self) -> None:
-        from tokentide.delivery.kafka import KafkaFrameSender
-
         failures: list[str] = []
         sender = KafkaFrameSender(self._settings, self._producer_id, failures.append)
         try:
@@ -264,8 +262,6 @@ class _Kafka:
         self._report.step("topic", f"{topic}, partitions: {len(partitions)}", began_s)
 
     async def _send(self, sender: KafkaFrameSender) -> None:
-        from tokentide.delivery.framing import Frame
-
         began_s = time.perf_counter()
         try:
             frame = Frame(0, self._event(), 1)
@@ -278,8 +274,6 @@ class _Kafka:
         self._report.step("send", where, began_s)
 
     def _event(self) -> bytes:
-        import orjson
-
         settings, now_ns = self._settings, time.time_ns()
         event = {
             "type": "stats",

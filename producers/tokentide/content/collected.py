@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokentide.content.texts import StreamText, Texts, input_texts, output_texts
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.privacy.detection import MAX_CHARS
 
 if TYPE_CHECKING:
     from tokentide.settings import Settings
     from tokentide.usage.flavour import StreamReading
 
-_log = RareLog()
+_log = RateLimitedLog()
 
 
 class CollectedTexts:
@@ -53,7 +53,7 @@ class CollectedTexts:
                 self.output += texts
                 self.is_cut |= is_cut
         except Exception as exc:
-            _log.note("content", "content could not be read: %s", type(exc).__name__)
+            _log.report("content", "content could not be read: %s", type(exc).__name__)
 
 
 class StreamWithText:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from tokentide.content.collected import CollectedTexts
 from tokentide.content.texts import Texts
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.privacy.detection import MAX_CHARS, detect
 from tokentide.settings import Settings
 
@@ -19,7 +19,7 @@ Event = dict[str, object]
 
 TAG_PREFIX = "sensitive."
 
-_log = RareLog()
+_log = RateLimitedLog()
 
 
 def content_record(
@@ -42,7 +42,7 @@ def content_record(
             event["event_id"] = new_id()
         return _record(settings, event, texts) if _is_sampled(settings, event) else None
     except Exception as exc:
-        _log.note("content", "content could not be captured: %s", type(exc).__name__)
+        _log.report("content", "content could not be captured: %s", type(exc).__name__)
         return None
 
 
@@ -68,7 +68,7 @@ def _tag(event: Event, counts: dict[str, int]) -> None:
 
 
 def _is_sampled(settings: Settings, event: Event) -> bool:
-    """Decide by the id, so that whoever decides again, anywhere, decides alike."""
+    """Decide by the id, so that the decision is the same wherever it is made."""
     share = zlib.crc32(str(event.get("event_id")).encode()) / (1 << 32)
     return share < settings.content_sample_rate
 

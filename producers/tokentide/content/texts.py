@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from tokentide.usage.bedrock_invoke import MAX_BODY_BYTES, parse_json
 from tokentide.usage.reading import getter, items
 
 Texts = list[tuple[str, str]]
@@ -156,8 +157,6 @@ def _unpacked(given: object) -> object:
 
 
 def _parsed(text: object) -> object:
-    from tokentide.usage.bedrock_invoke import MAX_BODY_BYTES, parse_json
-
     return parse_json(text, MAX_BODY_BYTES)
 
 

@@ -72,7 +72,7 @@ class Backlog:
         """Bytes of the files they are in; from any thread."""
         return 0
 
-    def tend(self) -> None:
+    def maintain(self) -> None:
         """Do what is due, every few milliseconds; nothing where there is no disk."""
 
     def save(self) -> None:

@@ -23,7 +23,7 @@ class DeferredEvent(Protocol):
 Entry = tuple[int, int, dict[str, object]]
 """When it was emitted (epoch ns), its `seq`, and the event as the caller left it.
 
-A plain tuple: a named one takes four times as long to make, which would be a fifth of `emit`.
+A plain tuple, because a named one takes four times as long to make.
 """
 
 

@@ -1,8 +1,7 @@
 """What a producer knows about itself: running counters, never reset.
 
-At rest the books balance: emitted + adopted = delivered + failed + dropped + queued + spooled. The
-`stats` events and the `dropped_before` field carry these numbers into the pipeline, so that it can
-measure its loss.
+At rest they add up: emitted + adopted = delivered + failed + dropped + queued + spooled. With
+`stats` events and the field `dropped_before` they reach the pipeline, which measures its loss.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Tells whether this is still the process that something was made in, without a system call.
+"""Whether this is still the process that something was made in, without a system call.
 
-Forks that pass Python's own hooks by, as uwsgi's do, are only found out by looking on every event;
-asking for the process id takes a sixth of a microsecond, a page that the kernel empties in the
-child a sixth of that. Where there is no such page the process id is asked for.
+A page of memory that the kernel empties in a forked child; where there is none, the process id.
+See "Noticing a fork" in docs/producer-internals.md.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ _WIPE_ON_FORK = 18
 """MADV_WIPEONFORK of Linux 4.14 and later, which the mmap module does not name."""
 
 
-class Mark(Protocol):
+class ProcessMark(Protocol):
     """`mark[0]` is 1 in the process that made it and 0 in those forked from it."""
 
     def __getitem__(self, index: int, /) -> int:
@@ -30,7 +29,7 @@ class _ByProcessId:
         return int(os.getpid() == self._pid)
 
 
-def new_mark() -> Mark:
+def new_process_mark() -> ProcessMark:
     """Return a mark of this process."""
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

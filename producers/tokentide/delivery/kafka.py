@@ -14,18 +14,16 @@ import os
 import random
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaProducer, errors
 
 from tokentide._contract import SCHEMA_VERSION
 from tokentide.delivery.counters import describe
 from tokentide.delivery.framing import Frame
 from tokentide.delivery.transport import FrameRejected
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
 from tokentide.settings.security import connection_options, warnings_for, without_secrets
-
-if TYPE_CHECKING:
-    from aiokafka import AIOKafkaProducer
 
 SCHEMA = b"tokentide.event/%d" % SCHEMA_VERSION
 """Name and version of the contract the events in a record follow."""
@@ -61,16 +59,16 @@ class KafkaFrameSender:
         settings: Settings,
         producer_id: str,
         on_failure: Callable[[str], None],
-        log: RareLog | None = None,
+        log: RateLimitedLog | None = None,
         schema: bytes = SCHEMA,
     ) -> None:
         self._settings = settings
         self._schema_header = ("schema", schema)
         self._producer_id = producer_id.encode()
         self._on_failure = on_failure
-        self._log = log or RareLog()
+        self._log = log or RateLimitedLog()
         self._producer: AIOKafkaProducer | None = None
-        self._has_told = False
+        self._has_warned = False
         self.acknowledged: tuple[str, int, int] | None = None
         """Topic, partition and offset of what was stored last."""
         # Producers start at different partitions so that many of them do not march in step.
@@ -80,7 +78,7 @@ class KafkaFrameSender:
         """Open a producer, idempotent where the broker allows it."""
         await self.close()
         for warning in warnings_for(self._settings):
-            self._log.note(warning[:40], "%s", warning)
+            self._log.report(warning[:40], "%s", warning)
         # What fails here is raised and counted by the caller, but only aiokafka's lines say why.
         reasons: list[str] = []
         _quieten_aiokafka(reasons.append)
@@ -97,7 +95,7 @@ class KafkaFrameSender:
             if not _is_refusal(exc):
                 raise
             self._producer = await self._open(idempotent=False)
-            self._tell_once(exc)
+            self._warn_once(exc)
 
     def _explained(self, error: Exception, reasons: list[str]) -> Exception:
         """Return the error with what aiokafka logged about it, and without any secret."""
@@ -115,10 +113,10 @@ class KafkaFrameSender:
     def _note_failure(self, message: str) -> None:
         self._on_failure(without_secrets(self._settings, message))
 
-    def _tell_once(self, refusal: Exception) -> None:
-        if not self._has_told:
-            self._has_told = True
-            self._log.note(
+    def _warn_once(self, refusal: Exception) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            self._log.report(
                 "idempotence",
                 "the broker at %s gives out no producer ids (%s): going on without idempotence, "
                 "a retried frame may arrive twice",
@@ -127,8 +125,6 @@ class KafkaFrameSender:
             )
 
     async def _open(self, *, idempotent: bool) -> AIOKafkaProducer:
-        from aiokafka import AIOKafkaProducer
-
         codec = self._settings.compression
         producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.bootstrap.split(","),
@@ -152,7 +148,7 @@ class KafkaFrameSender:
 
     @property
     def brokers(self) -> int:
-        """Brokers of the cluster, as far as it was told."""
+        """Brokers of the cluster, as far as its metadata says."""
         return 0 if self._producer is None else len(self._producer.client.cluster.brokers())
 
     async def partitions(self, topic: str) -> list[int]:
@@ -175,8 +171,6 @@ class KafkaFrameSender:
             raise self._explained(exc, []) from None
 
     async def _send(self, frames: Sequence[Frame]) -> None:
-        from aiokafka import errors
-
         producer = self._producer
         if producer is None:
             raise ConnectionError("not connected")
@@ -220,8 +214,6 @@ class KafkaFrameSender:
 
 def _is_refusal(error: Exception) -> bool:
     """Whether the broker answered and does not do idempotence, rather than being away."""
-    from aiokafka import errors
-
     if not isinstance(error, errors.KafkaError):
         return False
     is_away = isinstance(error, (errors.KafkaConnectionError, errors.NodeNotReadyError))
@@ -229,7 +221,7 @@ def _is_refusal(error: Exception) -> bool:
 
 
 class _QuietFilter(logging.Filter):
-    """Holds back what aiokafka logs on our thread, and passes it on as a failed attempt.
+    """Suppresses what aiokafka logs on the background thread, and counts it as a failed attempt.
 
     aiokafka writes a line for every attempt of every second of an outage into loggers it shares
     with the host's own consumers and producers; those keep their lines.
@@ -241,7 +233,7 @@ class _QuietFilter(logging.Filter):
         self._on_failure = on_failure
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the line may be written: not when it is about our own connection."""
+        """Return whether the line may be written: not when it is about this connection."""
         if (record.process, record.thread) != self.owner:
             return True
         if record.levelno >= logging.WARNING:

@@ -12,12 +12,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tokentide.delivery.dispatcher import Dispatcher
 from tokentide.delivery.threads import find_original, make_selector, start_thread
-
-if TYPE_CHECKING:
-    from tokentide.delivery.worker import Worker
 
 
 class OwnLoop(asyncio.SelectorEventLoop):
@@ -28,7 +26,7 @@ class OwnLoop(asyncio.SelectorEventLoop):
         self._lookups: dict[object, asyncio.Future[list[Any]]] = {}
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> list[Any]:
-        """Look a name up; whoever asks for a name while it is looked up waits with the first."""
+        """Look a name up; callers that ask for the same name share one look-up."""
         look_up = partial(find_original("socket", "getaddrinfo"), host, port, **hints)
         key = (host, port, *hints.items())
         pending = self._lookups.get(key)
@@ -75,22 +73,24 @@ def _settle(pending: asyncio.Future[list[Any]], found: list[Any], error: Excepti
         pending.set_result(found)
         return
     pending.set_exception(error)
-    pending.exception()  # whoever asked may have given up, which nobody needs to hear of
+    pending.exception()  # marked as retrieved: the caller may have given up
 
 
-def run_worker(worker: Worker, beside: Worker | None = None) -> None:
-    """Run the worker to its end on a new event loop, and clean up behind it.
+def run_dispatcher(dispatcher: Dispatcher, secondary: Dispatcher | None = None) -> None:
+    """Run the dispatcher to its end on a new event loop, and clean up behind it.
 
     Args:
-        worker: The events' worker: when it ends, everything ends.
-        beside: Another one, whose end or failure changes nothing for the first.
+        dispatcher: The events' dispatcher: when it ends, everything ends.
+        secondary: Another one, whose end or failure changes nothing for the first.
     """
     loop = OwnLoop()
     # What asyncio would log here (futures nobody asked about, after a connection was dropped) is
     # already in the producer's counters; the host's log is not the place for it.
     loop.set_exception_handler(lambda _loop, _context: None)
     try:
-        loop.run_until_complete(worker.run() if beside is None else _run_both(worker, beside))
+        loop.run_until_complete(
+            dispatcher.run() if secondary is None else _run_both(dispatcher, secondary)
+        )
     finally:
         try:
             left = asyncio.all_tasks(loop)
@@ -102,10 +102,10 @@ def run_worker(worker: Worker, beside: Worker | None = None) -> None:
             loop.close()
 
 
-async def _run_both(worker: Worker, beside: Worker) -> None:
-    other = asyncio.ensure_future(beside.run())
+async def _run_both(dispatcher: Dispatcher, secondary: Dispatcher) -> None:
+    other = asyncio.ensure_future(secondary.run())
     try:
-        await worker.run()
+        await dispatcher.run()
     finally:
-        beside.stop()
+        secondary.stop()
         await asyncio.wait([other], timeout=1.0)

@@ -22,6 +22,5 @@ class Tally:
     @property
     def value(self) -> int:
         """Additions so far."""
-        # The repr is the only way to look at a count without advancing it (pickling one, the
-        # other way, is deprecated from Python 3.12 on).
+        # See "Counting without a lock" in docs/producer-internals.md.
         return int(repr(self._count)[6:-1])

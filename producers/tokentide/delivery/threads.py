@@ -44,8 +44,8 @@ def must_wait_for_fork() -> bool:
 
 
 def make_selector() -> Any:
-    """Return the selector of an event loop of ours; None for the usual one."""
-    # gevent's would run a hub of its own in our thread.
+    """Return the selector for the background event loop; None for the default one."""
+    # gevent's would run a hub in the background thread.
     return find_original("selectors", "EpollSelector")() if _is_patched("selectors") else None
 
 

@@ -1,4 +1,4 @@
-"""The seam between the background thread and whatever carries frames away.
+"""The interface between the background thread and what carries frames away.
 
 Kafka is one implementation, the capture of `tokentide.testing` another. A sender is used by one
 task of one event loop, one call at a time, so it needs no locking.

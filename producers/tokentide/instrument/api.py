@@ -41,13 +41,15 @@ CLIENTS_BY_PACKAGE: dict[str, str] = {
 class Instrumentation(Protocol):
     """What each client's module offers."""
 
-    def modules(self, telemetry: Telemetry, patches: Patches) -> dict[str, Callable[[Any], None]]:
+    def patches_by_module(
+        self, telemetry: Telemetry, patches: Patches
+    ) -> dict[str, Callable[[Any], None]]:
         """Return what to do to which module of the client's package, once it is imported."""
 
-    def following(self, patches: Patches) -> dict[str, Callable[[Any], None]]:
+    def following_by_module(self, patches: Patches) -> dict[str, Callable[[Any], None]]:
         """Return what has to be patched to follow the calls of one client object."""
 
-    def one(self, client: Any, telemetry: Telemetry, patches: Patches) -> None:
+    def record_object(self, client: Any, telemetry: Telemetry, patches: Patches) -> None:
         """Record the calls of one client object, of which its own attributes are replaced."""
 
 
@@ -86,7 +88,7 @@ def instrument(telemetry: Telemetry | None) -> Telemetry:
             return chosen
         _state.patches = patches = Patches()
         for client in CLIENTS:
-            for module, action in _load(client).modules(chosen, patches).items():
+            for module, action in _load(client).patches_by_module(chosen, patches).items():
                 _state.imports.when_imported(module, action)
         return chosen
 
@@ -112,9 +114,9 @@ def instrument_client(client: object, telemetry: Telemetry | None) -> None:
         chosen = telemetry or _state.telemetry or _default()
         if not chosen.settings.disabled:
             known = _load(name)
-            for module, action in known.following(_state.single_patches).items():
+            for module, action in known.following_by_module(_state.single_patches).items():
                 _state.single_imports.when_imported(module, action)
-            known.one(client, chosen, _state.single_patches)
+            known.record_object(client, chosen, _state.single_patches)
 
 
 def _default() -> Telemetry:

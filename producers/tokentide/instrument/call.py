@@ -3,7 +3,7 @@
 Runs on the host's thread around the host's own call, so it only takes down what will be needed; the
 event is put together in the background where that is possible. Invariants: exactly one event for
 each call, however it ends (returned, raised, streamed to the end, closed, cancelled, abandoned,
-collected as garbage), and no error of ours in the host's way.
+collected as garbage), and no error of this code reaches the host.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from tokentide.context import Scope, current_scope
 from tokentide.failures import describe_failure
 from tokentide.finish import status_from
-from tokentide.log import RareLog
-from tokentide.overlap import overlap, response_key, span_key
+from tokentide.log import RateLimitedLog
 from tokentide.recorder import EnclosingRequest, current_recorder
+from tokentide.seen_calls import response_key, seen_calls, span_key
 from tokentide.trace_context import fill_trace
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from tokentide.producer import Producer
     from tokentide.usage.flavour import Flavour, StreamReading
 
-log = RareLog()
+log = RateLimitedLog()
 
-held: ContextVar[object | None] = ContextVar("tokentide_held", default=None)
+current_call: ContextVar[object | None] = ContextVar("tokentide_call", default=None)
 """What is recording the call that runs in this task or thread; None when nothing does.
 
 A framework that calls a provider's client, and a client's helper that calls the client's own
-method, are both seen. Who sees the call first holds this until the call has returned; who finds it
-held records nothing.
+method, are both seen. Who sees the call first sets this until the call has returned; who finds it
+set records nothing.
 """
 
 Fields = dict[str, object]
@@ -65,12 +65,12 @@ def begin(
         flavour: How to read this API.
         request: Keyword arguments of the client's call, or the body it makes of them.
     """
-    if held.get() is not None:
+    if current_call.get() is not None:
         return None
     try:
         return Call(producer, template, flavour, request)
     except Exception as exc:
-        log.note("begin", "a call is not recorded: %r", exc)
+        log.report("begin", "a call is not recorded: %r", exc)
         return None
 
 
@@ -83,17 +83,17 @@ class Call:
         opening: What came before the first chunk of a stream and is read with the chunks.
         flavour: How to read this API.
         is_token: Tells which chunk brings output.
-        late: Returns the body of a raw response once the host has read it, else None.
-        swallows_usage: Whether the chunk with the usage was asked for by us and not by the host.
+        read_body: Returns the body of a raw response once the host has read it, else None.
+        hides_usage: Whether the chunk with the usage was asked for by us and not by the host.
     """
 
-    # Defaults of the class, so that a call sets only what differs: most need a third of it.
+    # Defaults of the class, so that a call sets only what differs.
     is_token: IsToken = staticmethod(any_chunk)
-    late: Callable[[], object] | None = None
+    read_body: Callable[[], object] | None = None
     retries = 0
     attempts = 0
     opening: object = None
-    swallows_usage = False
+    hides_usage = False
     _duration_ms = 0.0
     _enclosing: EnclosingRequest | None = None
     _failure: Fields | None = None
@@ -130,15 +130,15 @@ class Call:
         if recorder is not None:
             self._enclosing = EnclosingRequest.claim(recorder)
         self._started_us = time_ns() // 1000
-        self._open = True  # whoever deletes it ends the call
+        self._open = True  # deleting it ends the call, see `_try_to_end`
         self._started_ns = perf_counter_ns()
 
-    def put_off(self) -> None:
+    def postpone(self) -> None:
         """Tell that the request is sent later, or never: without `start` there is no event."""
         self._is_sent = False
 
     def start(self) -> None:
-        """Start the clock of a call that was put off."""
+        """Start the clock of a call that was postponed."""
         self._is_sent = True
         self._started_us = time_ns() // 1000
         self._started_ns = perf_counter_ns()
@@ -147,26 +147,26 @@ class Call:
 
     def hold(self) -> None:
         """Keep calls that the client makes to itself from being recorded as well."""
-        outer = held.get()
+        outer = current_call.get()
         if outer is not None:
             self._outer = outer
-        held.set(self)
+        current_call.set(self)
 
     def release(self) -> None:
         """End what `hold` began."""
-        held.set(self._outer)
+        current_call.set(self._outer)
 
     # -- ends -------------------------------------------------------------------------------
 
     def returned(self, response: object) -> None:
         """End the call with a whole response."""
-        if not self._ends():
+        if not self._try_to_end():
             return
         ended_ns = self._until_ns or perf_counter_ns()
         self._duration_ms = (ended_ns - self._started_ns) / 1e6
-        can_wait, lighten = self._can_wait(), self.flavour.lighten
-        if can_wait and lighten is not None:
-            response = lighten(response)
+        can_wait, condense = self._can_wait(), self.flavour.condense
+        if can_wait and condense is not None:
+            response = condense(response)
         self._response = response
         if can_wait and (type(response) is tuple or self._is_small(response)):
             self._producer.put_deferred(self)
@@ -180,7 +180,7 @@ class Call:
     def streams(self, progress: Progress) -> StreamReading | None:
         """Tell that a stream goes on; returns what wants to see its chunks."""
         self._progress = progress
-        self.late = None
+        self.read_body = None
         try:
             self._reading = self.flavour.read_stream()
             if self._producer.settings.reads_content:
@@ -190,7 +190,7 @@ class Call:
             if self.opening is not None:
                 self._reading.add(self.opening)
         except Exception as exc:
-            log.note("stream", "a stream could not be read: %r", exc)
+            log.report("stream", "a stream could not be read: %r", exc)
         return self._reading
 
     @property
@@ -207,7 +207,7 @@ class Call:
 
         What was read to its last word before it was closed is complete.
         """
-        body = self.late() if self.late is not None else None
+        body = self.read_body() if self.read_body is not None else None
         if body is not None:
             self.returned(body)
         else:
@@ -217,10 +217,10 @@ class Call:
         """Tell that the request is done and its raw response unread; it may never be.
 
         Args:
-            body: Becomes `late`.
+            body: Becomes `read_body`.
         """
         self._until_ns = perf_counter_ns()
-        self.late = body
+        self.read_body = body
 
     def __del__(self) -> None:
         # The host has dropped the stream or response; nothing refers to this call any more.
@@ -228,17 +228,18 @@ class Call:
             if self._open and self._is_sent:
                 self.closed()
         except Exception as exc:
-            log.note("dropped", "a call that was dropped is not recorded: %r", exc)
+            log.report("dropped", "a call that was dropped is not recorded: %r", exc)
 
-    def _ends(self) -> bool:
+    def _try_to_end(self) -> bool:
         try:
-            del self._open  # in one step for all threads
+            # One step for all threads: "One winner without a lock" in docs/producer-internals.md.
+            del self._open
         except AttributeError:
             return False
         return True
 
     def _end(self, error: BaseException | None, ended_ns: int) -> None:
-        if not self._ends():
+        if not self._try_to_end():
             return
         last_ns = 0
         if self._progress is not None:
@@ -260,7 +261,7 @@ class Call:
             if pending is not None and self._reading is not None:
                 self._reading.add(pending)
         except Exception as exc:
-            log.note("chunk", "the last chunk of a stream could not be read: %r", exc)
+            log.report("chunk", "the last chunk of a stream could not be read: %r", exc)
         self._stream = {"stream": True, "chunks": chunks}
         if first_ns:
             self._stream["ttft_ms"] = (first_ns - self._started_ns) / 1e6
@@ -272,7 +273,7 @@ class Call:
 
     def _can_wait(self) -> bool:
         """Whether nobody has to see the event before the background thread does."""
-        return self._enclosing is None and not overlap.is_watched and not self._producer.has_gate
+        return self._enclosing is None and not seen_calls.is_watched and not self._producer.has_gate
 
     def _is_small(self, response: object) -> bool:
         """Whether a response may be kept for the background thread as it is."""
@@ -283,7 +284,7 @@ class Call:
     def _emit(self, error: BaseException | None) -> None:
         """Queue the event; put together here and now."""
         event = self.build()
-        if overlap.is_watched and not _is_first(event, error):
+        if seen_calls.is_watched and not _is_first(event, error):
             return  # a bridge has recorded this call
         if self._enclosing is not None and self._enclosing.fill(event, self._texts):
             return  # the host's own block around this call is its event
@@ -307,11 +308,11 @@ class Call:
             if self._producer.settings.reads_content:
                 self._collect_texts(request, response)
         except Exception as exc:
-            log.note("build", "a call could not be read: %r", exc)
+            log.report("build", "a call could not be read: %r", exc)
         try:
             self._complete(event)
         except Exception as exc:
-            log.note("build", "an event is incomplete: %r", exc)
+            log.report("build", "an event is incomplete: %r", exc)
         return event
 
     def _complete(self, event: Fields) -> None:
@@ -343,9 +344,9 @@ class Call:
 
 
 def _is_first(event: Fields, error: BaseException | None) -> bool:
-    """Whether no bridge has told of this call; a span around it counts as the call's own."""
+    """Whether no bridge has recorded this call; a span around it counts as the call's own."""
     around = span_key(event.get("trace_id"), event.get("parent_span_id"))
-    return overlap.is_first("client", response_key(event), around, error=error)
+    return seen_calls.is_first("client", response_key(event), around, error=error)
 
 
 def _is_complete(reasons: object) -> bool:

@@ -1,7 +1,7 @@
-"""Makes this package callable: `tokentide.instrument()` works whoever imported what first.
+"""Makes this package callable, so that the order of imports does not matter.
 
-The name is both that of the function and that of the package; Python binds it to the package when
-that is first imported.
+`tokentide.instrument` is the name of the function and of the package; Python binds it to the
+package when that is first imported.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, begin, held, log
+from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, begin, current_call, log
 from tokentide.instrument.patching import Patches
 from tokentide.instrument.streams import Function, watch_async, watch_lazy
 from tokentide.telemetry import Telemetry, producer_of
@@ -67,7 +67,7 @@ class Method:
     is_stream: bool = False
 
 
-class Recording:
+class RecordedMethod:
     """Records calls of one method, for one producer."""
 
     __slots__ = ("_describe", "_method", "_patches", "_producer")
@@ -83,7 +83,7 @@ class Recording:
     def begin(self, owner: Any, request: Mapping[str, object]) -> Call | None:
         """Return the call that begins here, None when it is not to be recorded; never raises."""
         try:
-            if held.get() is not None or not self._patches.is_on:
+            if current_call.get() is not None or not self._patches.is_on:
                 return None
             method = self._method
             how = flavour(method.flavour)
@@ -100,7 +100,7 @@ class Recording:
                 call.is_token = method.is_token
             return call
         except Exception as exc:
-            log.note("client", "a call is not recorded: %r", exc)
+            log.report("client", "a call is not recorded: %r", exc)
             return None
 
     def settle(self, call: Call, result: Any) -> Any:
@@ -108,7 +108,7 @@ class Recording:
         try:
             return self._method.follow(call, result)
         except Exception as exc:
-            log.note("settle", "a response could not be followed: %r", exc)
+            log.report("settle", "a response could not be followed: %r", exc)
             return result
 
     def around(self, original: Function) -> Function:
@@ -159,7 +159,9 @@ def record_methods(
 ) -> None:
     """Patch the methods of a class that are there."""
     for method in methods:
-        patches.wrap(owner, method.name, Recording(method, describe, telemetry, patches).around)
+        patches.wrap(
+            owner, method.name, RecordedMethod(method, describe, telemetry, patches).around
+        )
 
 
 def record_methods_of(
@@ -173,5 +175,5 @@ def record_methods_of(
     for method in methods:
         original = getattr(type(instance), method.name, None)
         if callable(original):
-            wrapped = Recording(method, describe, telemetry, patches).around(original)
+            wrapped = RecordedMethod(method, describe, telemetry, patches).around(original)
             setattr(instance, method.name, wrapped.__get__(instance))

@@ -17,12 +17,12 @@ from threading import get_ident
 from types import ModuleType
 from typing import Any
 
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 
 Action = Callable[[Any], None]
 """What to do to a module of a client's package, once it is imported."""
 
-_log = RareLog()
+_log = RateLimitedLog()
 
 _ABSENT = object()
 _MARK = "__tokentide__"
@@ -151,4 +151,4 @@ class ImportWatch:
         try:
             action(module)
         except Exception as exc:
-            _log.note(f"patch.{name}", "calls of %s are not recorded: %r", name, exc)
+            _log.report(f"patch.{name}", "calls of %s are not recorded: %r", name, exc)

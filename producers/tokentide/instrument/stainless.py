@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, held, log
+from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, current_call, log
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.patching import Patches
 from tokentide.instrument.streams import CALL, watch, watch_async
@@ -49,7 +49,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One generated client: who answers when the address does not tell, and its paths."""
+    """One generated client: the provider when its address is unknown, and its paths."""
 
     provider: str
     endpoints: Mapping[str, Endpoint]
@@ -59,7 +59,7 @@ Target = tuple[Fields, Flavour, Endpoint]
 """Template of the event, how to read the API, and where the call goes."""
 
 
-class Capture:
+class CallFactory:
     """Begins calls for one API; what is the same for all calls of a client is worked out once."""
 
     __slots__ = ("_api", "_asks_usage", "_by_address", "_patches", "_producer")
@@ -72,9 +72,13 @@ class Capture:
         self._by_address: dict[tuple[type, str], dict[str, Target]] = {}
 
     def begin(self, client: Any, options: Any) -> Call | None:
-        """Return the call that a request opens; None when it is none of ours. Never raises."""
+        """Return the call that a request begins, None if it is no call of a model; never raises."""
         try:
-            if options.method != "post" or held.get() is not None or not self._patches.is_on:
+            if (
+                options.method != "post"
+                or current_call.get() is not None
+                or not self._patches.is_on
+            ):
                 return None
             known = client.__dict__.get(_TARGETS)
             if known is None or known[0] is not client._base_url:
@@ -97,7 +101,7 @@ class Capture:
                 _ask_usage(call, options)
             return call
         except Exception as exc:
-            log.note("client", "a call is not recorded: %r", exc)
+            log.report("client", "a call is not recorded: %r", exc)
             return None
 
     def settle(self, call: Call, response: Any) -> Any:
@@ -112,7 +116,7 @@ class Capture:
             else:
                 _wait(call, response)
         except Exception as exc:
-            log.note("settle", "a response could not be followed: %r", exc)
+            log.report("settle", "a response could not be followed: %r", exc)
         return response
 
     def _targets(self, client: Any) -> dict[str, Target]:
@@ -179,9 +183,9 @@ def parsed(raw: Any, response: Any) -> None:
         elif hasattr(response, "model_fields_set"):
             call.returned(response)
         else:  # parsed into some type of the host's own
-            call.returned(call.late())
+            call.returned(call.read_body())
     except Exception as exc:
-        log.note("parsed", "a parsed response could not be read: %r", exc)
+        log.report("parsed", "a parsed response could not be read: %r", exc)
 
 
 def _wait(call: Call, raw: Any) -> None:
@@ -221,4 +225,4 @@ def _ask_usage(call: Call, options: Any) -> None:
     if asked is None or (type(asked) is dict and "include_usage" not in asked):
         stream_options = {**(asked or {}), "include_usage": True}
         options.json_data = {**body, "stream_options": stream_options}
-        call.swallows_usage = True
+        call.hides_usage = True

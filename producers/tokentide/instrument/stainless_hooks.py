@@ -9,52 +9,52 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tokentide.instrument.call import Call, held
+from tokentide.instrument.call import Call, current_call
 from tokentide.instrument.patching import Action, Patches
-from tokentide.instrument.stainless import Capture, parsed
-from tokentide.instrument.streams import CALL, Function, ending, ending_async
+from tokentide.instrument.stainless import CallFactory, parsed
+from tokentide.instrument.streams import CALL, Function, ends_on_close, ends_on_close_async
 
 
-def recording(capture: Capture) -> Callable[[Function], Function]:
+def recording(calls: CallFactory) -> Callable[[Function], Function]:
     """Return what wraps `request` of a synchronous base client."""
 
     def make(original: Function) -> Function:
         def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-            call = capture.begin(self, options)
+            call = calls.begin(self, options)
             if call is None:
                 return original(self, cast_to, options, *args, **kwargs)
-            held.set(call)
+            current_call.set(call)
             try:
                 response = original(self, cast_to, options, *args, **kwargs)
             except BaseException as exc:
                 call.failed(exc)
                 raise
             finally:
-                held.set(None)  # as `begin` found it
-            return capture.settle(call, response)
+                current_call.set(None)  # as `begin` found it
+            return calls.settle(call, response)
 
         return request
 
     return make
 
 
-def recording_async(capture: Capture) -> Callable[[Function], Function]:
+def recording_async(calls: CallFactory) -> Callable[[Function], Function]:
     """Return what wraps `request` of an asynchronous base client."""
 
     def make(original: Function) -> Function:
         async def request(self: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-            call = capture.begin(self, options)
+            call = calls.begin(self, options)
             if call is None:
                 return await original(self, cast_to, options, *args, **kwargs)
-            held.set(call)
+            current_call.set(call)
             try:
                 response = await original(self, cast_to, options, *args, **kwargs)
             except BaseException as exc:
                 call.failed(exc)
                 raise
             finally:
-                held.set(None)  # as `begin` found it
-            return capture.settle(call, response)
+                current_call.set(None)  # as `begin` found it
+            return calls.settle(call, response)
 
         return request
 
@@ -65,7 +65,7 @@ def counting_retries(original: Function) -> Function:
     """Wrap the pause before a retry, of either base client: who retries nothing pays nothing."""
 
     def sleep_for_retry(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = held.get()
+        call = current_call.get()
         if isinstance(call, Call):
             call.retries += 1
         return original(self, *args, **kwargs)
@@ -100,7 +100,7 @@ def parsing_async(original: Function) -> Function:
 # -- the classes ----------------------------------------------------------------------------
 
 
-def observers(package: str, patches: Patches) -> dict[str, Action]:
+def following_patches(package: str, patches: Patches) -> dict[str, Action]:
     """Return patches of a package's classes that follow calls which were begun elsewhere.
 
     They see streams and raw responses that are closed or parsed later, and the pauses before
@@ -108,14 +108,14 @@ def observers(package: str, patches: Patches) -> dict[str, Action]:
     """
 
     def streaming(module: Any) -> None:
-        patches.wrap(module.Stream, "close", ending)
-        patches.wrap(module.AsyncStream, "close", ending_async)
+        patches.wrap(module.Stream, "close", ends_on_close)
+        patches.wrap(module.AsyncStream, "close", ends_on_close_async)
 
     def responses(module: Any) -> None:
         patches.wrap(module.APIResponse, "parse", parsing)
-        patches.wrap(module.APIResponse, "close", ending)
+        patches.wrap(module.APIResponse, "close", ends_on_close)
         patches.wrap(module.AsyncAPIResponse, "parse", parsing_async)
-        patches.wrap(module.AsyncAPIResponse, "close", ending_async)
+        patches.wrap(module.AsyncAPIResponse, "close", ends_on_close_async)
 
     def legacy(module: Any) -> None:
         patches.wrap(module.LegacyAPIResponse, "parse", parsing)
@@ -134,30 +134,30 @@ def observers(package: str, patches: Patches) -> dict[str, Action]:
     }
 
 
-def recorders(package: str, capture: Capture, patches: Patches) -> dict[str, Action]:
-    """Return patches that record every request of a package, its observers among them."""
-    found = observers(package, patches)
+def recording_patches(package: str, calls: CallFactory, patches: Patches) -> dict[str, Action]:
+    """Return patches that record every request of a package, its following_patches among them."""
+    found = following_patches(package, patches)
     observe = found[f"{package}._base_client"]
 
     def base_client(module: Any) -> None:
-        patches.wrap(module.SyncAPIClient, "request", recording(capture))
-        patches.wrap(module.AsyncAPIClient, "request", recording_async(capture))
+        patches.wrap(module.SyncAPIClient, "request", recording(calls))
+        patches.wrap(module.AsyncAPIClient, "request", recording_async(calls))
         observe(module)
 
     return {**found, f"{package}._base_client": base_client}
 
 
-def record_client(client: Any, capture: Capture) -> None:
+def record_client(client: Any, calls: CallFactory) -> None:
     """Record the requests of one client object and of the copies it makes of itself."""
     kind = type(client)
     is_async = any(base.__name__ == "AsyncAPIClient" for base in kind.__mro__)
-    make = recording_async(capture) if is_async else recording(capture)
+    make = recording_async(calls) if is_async else recording(calls)
     client.request = make(kind.request).__get__(client)
 
     def copying(original: Function) -> Function:
         def copy(*args: Any, **kwargs: Any) -> Any:
             made = original(*args, **kwargs)
-            record_client(made, capture)
+            record_client(made, calls)
             return made
 
         return copy

@@ -1,9 +1,8 @@
 """Streams of chunks, watched while they pass, and their end when the host closes them.
 
-Generators, because a generator's step costs less than a Python `__next__`, and both loops are
-spelled out, because a function call per chunk would be the largest cost. Invariants: a chunk is
-forwarded before it is looked at and before the next one is pulled; what the host throws in or the
-provider raises passes through; no chunk is kept while the next one is waited for.
+Why these are generators with their loops spelled out: docs/producer-internals.md. Invariants: a
+chunk is forwarded before it is read and before the next one is pulled; what the host throws in or
+the provider raises passes through; no chunk is kept while the next one is waited for.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def watch(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
 
     def passing() -> Iterator[Any]:
         nonlocal chunk, count, first_ns, last_ns, gap_ns
-        look, swallows = add, call.swallows_usage
+        read_chunk, hides_usage = add, call.hides_usage
         error: BaseException | None = None
         try:
             for chunk in chunks:
@@ -49,12 +48,12 @@ def watch(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
                     first_ns = now_ns
                 last_ns = now_ns
                 count += 1
-                if not swallows or not _is_usage_alone(chunk):
+                if not hides_usage or not _is_usage_alone(chunk):
                     yield chunk
                 try:
-                    look(chunk)
+                    read_chunk(chunk)
                 except Exception as exc:
-                    look = _blind(exc)
+                    read_chunk = _stop_reading(exc)
                 chunk = None  # noqa: PLW2901 - its content goes now
         except BaseException as exc:
             error = exc
@@ -74,7 +73,7 @@ def watch_async(chunks: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
 
     async def passing() -> AsyncIterator[Any]:
         nonlocal chunk, count, first_ns, last_ns, gap_ns
-        look, swallows = add, call.swallows_usage
+        read_chunk, hides_usage = add, call.hides_usage
         error: BaseException | None = None
         try:
             async for chunk in chunks:
@@ -86,12 +85,12 @@ def watch_async(chunks: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
                     first_ns = now_ns
                 last_ns = now_ns
                 count += 1
-                if not swallows or not _is_usage_alone(chunk):
+                if not hides_usage or not _is_usage_alone(chunk):
                     yield chunk
                 try:
-                    look(chunk)
+                    read_chunk(chunk)
                 except Exception as exc:
-                    look = _blind(exc)
+                    read_chunk = _stop_reading(exc)
                 chunk = None  # noqa: PLW2901 - its content goes now
         except BaseException as exc:
             error = exc
@@ -109,7 +108,7 @@ def watch_lazy(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
     It runs in whatever context advances it, so the guard against recording twice is held only while
     the first chunk is fetched. A generator that is never advanced was no call and leaves no event.
     """
-    call.put_off()
+    call.postpone()
     return watch(_first_held(chunks, call), call)
 
 
@@ -143,7 +142,7 @@ def _end(call: Call, error: BaseException | None) -> None:
         else:
             call.stopped(error)
     except Exception as exc:
-        log.note("end", "the end of a stream could not be recorded: %r", exc)
+        log.report("end", "the end of a stream could not be recorded: %r", exc)
 
 
 def _brings_output(call: Call, chunk: Any) -> bool:
@@ -162,8 +161,8 @@ def _is_usage_alone(chunk: Any) -> bool:
         return False
 
 
-def _blind(error: Exception) -> Callable[[Any], None]:
-    log.note("chunk", "the chunks of a stream cannot be read: %r", error)
+def _stop_reading(error: Exception) -> Callable[[Any], None]:
+    log.report("chunk", "the chunks of a stream cannot be read: %r", error)
     return _ignore
 
 
@@ -174,44 +173,44 @@ def _ignore(chunk: Any) -> None:
 # -- streams and raw responses that the host closes ----------------------------------------------
 
 
-def ending(original: Function) -> Function:
+def ends_on_close(original: Function) -> Function:
     """Wrap `close` of a stream or raw response, whose own result or exception is the host's."""
 
     def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return original(self, *args, **kwargs)
         finally:
-            end_of(self)
+            _end_call_of(self)
 
     return close
 
 
-def ending_async(original: Function) -> Function:
+def ends_on_close_async(original: Function) -> Function:
     """Wrap `close` of an asynchronous stream or raw response."""
 
     async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return await original(self, *args, **kwargs)
         finally:
-            end_of(self)
+            _end_call_of(self)
 
     return close
 
 
-def end_of(closed: Any) -> None:
+def _end_call_of(closed: Any) -> None:
     """End the call that an object carries, itself or in a helper around the client's stream."""
     attributes = closed.__dict__
     call = attributes.get(CALL)
     if call is None:
         call = getattr(attributes.get("_raw_stream"), "__dict__", {}).get(CALL)
     if call is not None:
-        left(call)
+        close_call(call)
 
 
-def left(call: Call) -> None:
+def close_call(call: Call) -> None:
     """End the call of a stream that the host closes; cancelled when that is why it does."""
     try:
         error = sys.exc_info()[1]
         call.closed(error if error is not None and status_of(error) == "cancelled" else None)
     except Exception as exc:
-        log.note("left", "the end of a stream could not be recorded: %r", exc)
+        log.report("close", "the end of a stream could not be recorded: %r", exc)

@@ -158,7 +158,7 @@ def is_iban(text: str) -> bool:
 
 
 def _is_random(text: str) -> bool:
-    """Return whether the text looks drawn by lot instead of composed of words and numbers."""
+    """Return whether the text looks random instead of composed of words and numbers."""
     kinds = [_kind(sign) for sign in text]
     if "digit" not in kinds or not {"small", "capital"} & set(kinds):
         return False

@@ -14,7 +14,7 @@ from typing import cast
 
 from tokentide._contract import ENUMERATIONS, HEX_IDS, REQUIRED_TEXTS, UUIDS
 from tokentide.delivery.tally import Tally
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 
 Event = dict[str, object]
 
@@ -48,7 +48,7 @@ class Redactor:
             may quote the event.
     """
 
-    def __init__(self, hook: Callable[..., object], log: RareLog) -> None:
+    def __init__(self, hook: Callable[..., object], log: RateLimitedLog) -> None:
         self._hook = hook
         self._log = log
         self.failures = Tally()
@@ -75,7 +75,7 @@ class Redactor:
 
     def _closed(self, event: Event, why: str) -> tuple[Event, bool]:
         self.failures.add()
-        self._log.note(
+        self._log.report(
             "redact", "the redact hook failed, events leave without their texts: %s", why
         )
         return without_texts(event), False

@@ -15,7 +15,7 @@ from tokentide.settings import Settings
 from tokentide.settings.keys import read_keys
 
 HASH_DIGITS = 32
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def hash_user(settings: Settings, user: object) -> str | None:
@@ -35,7 +35,7 @@ def hash_user(settings: Settings, user: object) -> str | None:
         if not text:
             return None
         if not settings.user_hash_key:
-            _tell_once()
+            _warn_once()
             return None
         return _hashed(_keys(settings.user_hash_key)[0], text)
     except Exception:
@@ -76,9 +76,9 @@ def _text(user: object) -> str:
     return ""
 
 
-def _tell_once() -> None:
-    if not _told:
-        _told.add("no key")
+def _warn_once() -> None:
+    if not _warned:
+        _warned.add("no key")
         logger.warning(
             "a user was named but TOKENTIDE_USER_HASH_KEY is not set: no user identifier is sent"
         )

@@ -84,7 +84,7 @@ def event_of(span: SpanData) -> dict[str, object] | None:
     fields = {**table_fields(span.resource), **table_fields(attributes)}
     counts = {name: fields.pop(name) for name in COUNT_FIELDS if name in fields}
     if str(fields.get("service", "")).startswith("unknown_service"):
-        del fields["service"]  # what OpenTelemetry says when nobody said anything
+        del fields["service"]  # OpenTelemetry's default
     duration_ms = min(max(0, span.end_ns - span.start_ns) / 1e6, MAX_DURATION_MS)
     event: dict[str, object] = {
         "type": "request",
@@ -150,18 +150,18 @@ def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[s
     """
     stated = (whole_count(attributes.get(name)) for name in TOTAL_TOKENS)
     total = next((number for number in stated if number is not None), 0)
-    given, made = counts.get("input_tokens"), counts.get("output_tokens")
+    inputs, outputs = counts.get("input_tokens"), counts.get("output_tokens")
     cached = counts.get("cache_read_tokens", 0) + counts.get("cache_write_tokens", 0)
     thought = counts.get("reasoning_tokens", 0)
-    if given is not None and cached:
-        apart = given + cached + (made or 0)
-        if cached > given or scope in EXCLUSIVE_INPUT or total in (apart, apart + thought):
-            counts["input_tokens"] = given + cached
-            total = max(total, apart)  # a sum of what leaves something out says nothing
-    if made is not None and thought:
-        inclusive = counts.get("input_tokens", 0) + made
-        if thought > made or (total and total == inclusive + thought):
-            counts["output_tokens"] = made + thought
+    if inputs is not None and cached:
+        exclusive = inputs + cached + (outputs or 0)
+        if cached > inputs or scope in EXCLUSIVE_INPUT or total in (exclusive, exclusive + thought):
+            counts["input_tokens"] = inputs + cached
+            total = max(total, exclusive)  # it left something out, so it proves nothing
+    if outputs is not None and thought:
+        inclusive = counts.get("input_tokens", 0) + outputs
+        if thought > outputs or (total and total == inclusive + thought):
+            counts["output_tokens"] = outputs + thought
     return usage_fields({name: n for name, n in counts.items() if n <= MAX_COUNT})
 
 
@@ -201,9 +201,9 @@ def _name_models(event: dict[str, object], attributes: Attributes) -> None:
 
 def _first_token(event: dict[str, object], span: SpanData, duration_ms: float) -> None:
     if "ttft_ms" not in event:
-        for happened in span.events[:64]:
-            if happened.name == "First Token Stream Event" and happened.time_ns > span.start_ns:
-                event["ttft_ms"] = (happened.time_ns - span.start_ns) / 1e6
+        for span_event in span.events[:64]:
+            if span_event.name == "First Token Stream Event" and span_event.time_ns > span.start_ns:
+                event["ttft_ms"] = (span_event.time_ns - span.start_ns) / 1e6
                 break
     ttft_ms = event.get("ttft_ms")
     if ttft_ms is not None and cast("float", ttft_ms) > duration_ms:
@@ -227,6 +227,7 @@ def _finish_reasons(span: SpanData) -> Sequence[object]:
     events = span.events[:64]
     return [
         reason
-        for happened in events
-        if happened.name == "gen_ai.choice" and (reason := happened.attributes.get("finish_reason"))
+        for span_event in events
+        if span_event.name == "gen_ai.choice"
+        and (reason := span_event.attributes.get("finish_reason"))
     ]

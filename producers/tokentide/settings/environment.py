@@ -1,7 +1,7 @@
-"""What variables other than our own say, and which of our own nobody knows.
+"""Variables of OpenTelemetry that fill in settings, and `TOKENTIDE_*` variables that are none.
 
-OpenTelemetry's variables fill in what ours leave open. A `TOKENTIDE_*` variable that is no setting
-is most often a typing error, which would otherwise leave a default in force in silence.
+A `TOKENTIDE_*` variable that is no setting is most often a typing error, which would otherwise
+leave a default in force in silence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CAPTURING = {"true", "1", "span_only", "event_only", "span_and_event"}
 def unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> list[tuple[str, str]]:
     """Return (variable, nearest known one or "") for each `TOKENTIDE_*` that is no setting."""
     names = sorted(known)
-    strange = sorted(
+    unknown = sorted(
         name
         for name in env
         if name.startswith("TOKENTIDE_")
@@ -35,11 +35,11 @@ def unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> list[tupl
         and name not in names
         and name not in PIPELINE_VARIABLES
     )
-    if not strange:
+    if not unknown:
         return []
     from difflib import get_close_matches  # only here: nobody else should pay for its import
 
-    return [(name, next(iter(get_close_matches(name, names, 1, 0.8)), "")) for name in strange]
+    return [(name, next(iter(get_close_matches(name, names, 1, 0.8)), "")) for name in unknown]
 
 
 def log_unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> None:

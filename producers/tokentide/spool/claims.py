@@ -29,7 +29,7 @@ class Claim:
         """Make a new directory that is owned before anybody can see it.
 
         Raises:
-            OSError: The directory or the lock can not be had.
+            OSError: The directory or the lock cannot be had.
         """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         hidden = path.with_name(f".{path.name}")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tokentide.delivery.counters import Counters, describe
 from tokentide.delivery.framing import Frame
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.spool.claims import Claim
 from tokentide.spool.segment import Segment, pack
 
@@ -47,12 +47,12 @@ class Spool:
 
     Args:
         root: Directory that all processes of a host may share.
-        max_bytes: Bound of everything below `root`, of all processes together. Each of them looks
-            what the others hold when it begins a segment.
+        max_bytes: Bound of everything below `root`, of all processes together. Each of them
+            measures what the others hold when it begins a segment.
         producer_id: Names the directory of this producer.
         drops_oldest: When full, True drops the oldest segment, False admits nothing new.
         counters: Where drops, damage and refusals of the disk are counted.
-        log: Where they are told.
+        log: Where they are reported.
         clock: Monotonic seconds.
     """
 
@@ -64,7 +64,7 @@ class Spool:
         *,
         drops_oldest: bool,
         counters: Counters,
-        log: RareLog,
+        log: RateLimitedLog,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = root
@@ -76,9 +76,9 @@ class Spool:
         self._log = log
         self._clock = clock
         self._claim: Claim | None = None
-        self._left_claims: list[Claim] = []
+        self._orphaned_claims: list[Claim] = []
         self._own: deque[Segment] = deque()
-        self._left: deque[Segment] = deque()
+        self._orphaned: deque[Segment] = deque()
         self._made = 0
         self._others_bytes = 0
         self._full_at_bytes: int | None = None
@@ -139,7 +139,7 @@ class Spool:
         return segment
 
     def _measure_others(self) -> int:
-        mine = {claim.path for claim in (self._claim, *self._left_claims) if claim is not None}
+        mine = {claim.path for claim in (self._claim, *self._orphaned_claims) if claim is not None}
         return sum(
             _size_of(file)
             for directory in _directories(self._root)
@@ -149,15 +149,15 @@ class Spool:
 
     def _make_room(self, needed_bytes: int) -> bool:
         while self._used_bytes + needed_bytes > self._max_bytes:
-            victim = self._oldest_at_rest() if self._drops_oldest else None
-            if victim is None:
+            oldest = self._oldest_at_rest() if self._drops_oldest else None
+            if oldest is None:
                 return False
-            self._counters.drop("spool_full", victim.events)
-            self._remove(victim)
+            self._counters.drop("spool_full", oldest.events)
+            self._remove(oldest)
         return True
 
     def _oldest_at_rest(self) -> Segment | None:
-        for segment in (*self._left, *list(self._own)[:-1]):
+        for segment in (*self._orphaned, *list(self._own)[:-1]):
             if not segment.is_in_flight:
                 return segment
         return None
@@ -170,16 +170,16 @@ class Spool:
         return next((s.next_number for s in self._own if s.has_unread), None)
 
     @property
-    def has_left(self) -> bool:
+    def has_orphaned(self) -> bool:
         """Whether frames of dead processes are to be read."""
-        return any(segment.has_unread for segment in self._left)
+        return any(segment.has_unread for segment in self._orphaned)
 
     def start_batch(self, max_bytes: int) -> list[tuple[Frame, Slot]]:
         """Read the oldest frames, of one topic and at most `max_bytes`; this producer's first.
 
         An empty list says that what was there is damaged; it was dropped and counted.
         """
-        segment = next(s for s in (*self._own, *self._left) if s.has_unread)
+        segment = next(s for s in (*self._own, *self._orphaned) if s.has_unread)
         batch: list[tuple[Frame, Slot]] = []
         batch_bytes = 0
         try:
@@ -195,7 +195,7 @@ class Spool:
                 batch.append((frame, Slot(segment, end)))
         except (OSError, ValueError, zlib.error) as exc:
             if not batch:  # else what precedes the damage is sent first
-                self._log.note("spool", "%d spooled events are lost: %s", segment.events, exc)
+                self._log.report("spool", "%d spooled events are lost: %s", segment.events, exc)
                 self._counters.spool_errors += 1
                 self._counters.drop("spool_damaged", segment.events)
                 self._remove(segment)
@@ -213,7 +213,7 @@ class Spool:
             self._remove(segment)
 
     def _remove(self, segment: Segment) -> None:
-        queue = self._own if segment in self._own else self._left
+        queue = self._own if segment in self._own else self._orphaned
         queue.remove(segment)
         self.size_bytes -= segment.size_bytes
         self.events -= segment.events
@@ -222,16 +222,16 @@ class Spool:
             segment.delete()
         except OSError as exc:
             self._refused(exc)
-        for claim in self._left_claims.copy():
+        for claim in self._orphaned_claims.copy():
             if claim.path == segment.path.parent and all(
-                other.path.parent != claim.path for other in self._left
+                other.path.parent != claim.path for other in self._orphaned
             ):
-                self._left_claims.remove(claim)
+                self._orphaned_claims.remove(claim)
                 claim.release()
 
     # -- life -------------------------------------------------------------------------------
 
-    def tend(self) -> None:
+    def maintain(self) -> None:
         """Do what is due: flushes to the disk, looks for what dead processes left."""
         now_s = self._clock()
         if now_s >= self._look_due_s:
@@ -259,9 +259,10 @@ class Spool:
                 segment = self._load(path)
                 if segment is None:
                     continue
-                (self._own if is_own else self._left).append(segment)
+                (self._own if is_own else self._orphaned).append(segment)
                 if not is_own:
-                    self._counters.adopted += segment.events  # before `events`, for the books
+                    # Before `events`, so that the counters add up at any moment.
+                    self._counters.adopted += segment.events
                 self.size_bytes += segment.size_bytes
                 self.events += segment.events
                 if not segment.has_unread:
@@ -269,8 +270,8 @@ class Spool:
             if is_own:
                 self._claim = claim
                 self._made = 1 + max((int(s.path.stem) for s in self._own), default=-1)
-            elif any(segment.path.parent == directory for segment in self._left):
-                self._left_claims.append(claim)
+            elif any(segment.path.parent == directory for segment in self._orphaned):
+                self._orphaned_claims.append(claim)
             else:
                 claim.release()
 
@@ -279,7 +280,7 @@ class Spool:
             return Segment.load(path)
         except OSError as exc:
             self._counters.spool_errors += 1
-            self._log.note("spool", "a file of the spool is set aside: %s", exc)
+            self._log.report("spool", "a file of the spool is set aside: %s", exc)
         with contextlib.suppress(OSError):
             path.rename(path.with_suffix(".damaged"))  # or it would be found again every minute
         return None
@@ -287,24 +288,24 @@ class Spool:
     def close(self) -> None:
         """Leave what is not settled to the next process, on the disk."""
         self._sync()
-        for segment in (*self._own, *self._left):
+        for segment in (*self._own, *self._orphaned):
             if segment.has_unread or segment.is_in_flight:
                 segment.rest()
             else:
                 self._remove(segment)
-        for claim in (self._claim, *self._left_claims):
+        for claim in (self._claim, *self._orphaned_claims):
             if claim is not None:
                 claim.release()
         self._claim = None
-        self._left_claims.clear()
+        self._orphaned_claims.clear()
 
     def _refused(self, error: OSError) -> None:
         """Count what the disk refused; the producer goes on without it for a while."""
         self._counters.spool_errors += 1
         self._retry_at_s = self._clock() + RETRY_S
-        self._log.note(
+        self._log.report(
             "spool",
-            "the spool in %s can not be used, going on without: %s",
+            "the spool in %s cannot be used, going on without: %s",
             self._root,
             describe(error),
         )
@@ -316,7 +317,7 @@ def _directories(root: Path) -> list[Path]:
         with os.scandir(root) as entries:
             names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
     except OSError:
-        return []  # not there yet, or not ours to read: writing will say so
+        return []  # absent or unreadable: writing reports it
     return [root / name for name in sorted(names)]
 
 

@@ -20,13 +20,13 @@ _PREFIX = struct.Struct("<II")
 """Bytes of the body, and its CRC-32."""
 _BODY = struct.Struct("<QIHH")
 """Frame number, events, bytes of the topic, bytes of the producer id; both texts, then payload."""
-_LONGEST_BODY = 64 * 1024 * 1024
-_MOST_EVENTS = 1_000_000
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+_MAX_FRAME_EVENTS = 1_000_000
 """More of either in one frame means that what is read is not a frame."""
 
 
 class DamagedSegment(OSError):
-    """The file does not hold what was written to it; the rest of it can not be read."""
+    """The file does not hold what was written to it; the rest of it cannot be read."""
 
 
 def pack(frame: Frame, producer_id: str) -> bytes:
@@ -93,7 +93,7 @@ class Segment:
         """Open a file that another process, or an earlier thread, left behind.
 
         Raises:
-            OSError: It can not be opened or read; DamagedSegment: it is no segment.
+            OSError: It cannot be opened or read; DamagedSegment: it is no segment.
         """
         segment = cls(path)
         segment._fd = os.open(path, os.O_RDWR)
@@ -133,7 +133,11 @@ class Segment:
         body_bytes, _crc = _PREFIX.unpack_from(head)
         number, events, _, _ = _BODY.unpack_from(head, _PREFIX.size)
         is_whole = start + _PREFIX.size + body_bytes <= file_bytes
-        if not is_whole or not _BODY.size <= body_bytes <= _LONGEST_BODY or events > _MOST_EVENTS:
+        if (
+            not is_whole
+            or not _BODY.size <= body_bytes <= _MAX_BODY_BYTES
+            or events > _MAX_FRAME_EVENTS
+        ):
             return None
         return body_bytes, number, events
 
@@ -188,7 +192,7 @@ class Segment:
         if len(prefix) < _PREFIX.size:
             raise DamagedSegment(f"{self.path} ends before {self.size_bytes} bytes")
         body_bytes, crc = _PREFIX.unpack(prefix)
-        if not _BODY.size <= body_bytes <= _LONGEST_BODY:
+        if not _BODY.size <= body_bytes <= _MAX_BODY_BYTES:
             raise DamagedSegment(f"{self.path} holds no frame at {self.position}")
         body = os.pread(fd, body_bytes, self.position + _PREFIX.size)
         if len(body) < body_bytes or zlib.crc32(body) != crc:

@@ -1,4 +1,4 @@
-"""The backlog with a disk behind it: what can not be sent for now leaves memory.
+"""The backlog with a disk behind it: what cannot be sent for now leaves memory.
 
 Invariant: frames of this producer keep their order. Those on the disk are older than those that
 wait in memory, so they are sent first, and memory is emptied to the disk from its oldest frame on.
@@ -11,13 +11,13 @@ from pathlib import Path
 from tokentide.delivery.backlog import Backlog
 from tokentide.delivery.counters import Counters
 from tokentide.delivery.framing import Frame
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
 from tokentide.spool.directory import Slot, Spool
 
 
 def make_backlog(
-    settings: Settings, producer_id: str, counters: Counters, log: RareLog
+    settings: Settings, producer_id: str, counters: Counters, log: RateLimitedLog
 ) -> SpooledBacklog:
     """Return a backlog with its disk, as the settings say."""
     spool = Spool(
@@ -55,15 +55,15 @@ class SpooledBacklog(Backlog):
     def is_empty(self) -> bool:
         """Whether there is nothing to send, from memory or from the disk."""
         spool = self._spool
-        return super().is_empty and spool.first_number is None and not spool.has_left
+        return super().is_empty and spool.first_number is None and not spool.has_orphaned
 
     @property
     def events(self) -> int:
         """Events that wait or are in flight in memory only; from any thread."""
         slots = self._slots
         waiting = sum(frame.events for frame, _ in self._waiting.copy())
-        flying = sum(frame.events for frame in self.in_flight.copy() if _key(frame) not in slots)
-        return waiting + flying
+        in_flight = sum(frame.events for frame in self.in_flight.copy() if _key(frame) not in slots)
+        return waiting + in_flight
 
     @property
     def spooled_events(self) -> int:
@@ -92,11 +92,11 @@ class SpooledBacklog(Backlog):
         if self.is_full or self._counters.is_failing:
             self._spill()
 
-    def tend(self) -> None:
+    def maintain(self) -> None:
         """Empty memory to the disk while the broker is away, and do what the disk needs."""
         if self._counters.is_failing:
             self._spill()
-        self._spool.tend()
+        self._spool.maintain()
 
     def start_batch(self, max_bytes: int) -> list[Frame]:
         """Move the oldest frames in flight; what dead processes left goes when all else is gone.

@@ -181,11 +181,11 @@ def read_response(response: object) -> Fields:
     return fields
 
 
-_SAID = ("id", "model", "type", "stop_reason", "stop_details")
-_said = itemgetter(*_SAID)
+_PLAIN_FIELDS = ("id", "model", "type", "stop_reason", "stop_details")
+_plain_fields = itemgetter(*_PLAIN_FIELDS)
 
 
-def lighten(response: Any) -> object:
+def condense(response: Any) -> object:
     """Return what an ordinary `Message` says of itself as a tuple, for `read_response`.
 
     Of its content the types of the blocks. One with more than its class declares, or one that is no
@@ -196,16 +196,16 @@ def lighten(response: Any) -> object:
         if response.__pydantic_extra__ or message["usage"].__pydantic_extra__:
             return response
         kinds = [cast("Any", block).type for block in items(message["content"])]
-        return _said(message), message["usage"].__dict__, kinds
+        return _plain_fields(message), message["usage"].__dict__, kinds
     except Exception:
         return response
 
 
-def _message(light: tuple[Any, ...]) -> Fields:
-    """Return a message that says what a light one does."""
-    said, usage, kinds = light
+def _message(condensed: tuple[Any, ...]) -> Fields:
+    """Return the parsed message that a condensed one stands for."""
+    values, usage, kinds = condensed
     content = [{"type": kind} for kind in kinds]
-    return {**dict(zip(_SAID, said, strict=True)), "usage": usage, "content": content}
+    return {**dict(zip(_PLAIN_FIELDS, values, strict=True)), "usage": usage, "content": content}
 
 
 class MessageStream:
@@ -275,7 +275,7 @@ class MessageStream:
         fields = dict(self._fields)
         fields.update(_usage(self._counts, self._iterations))
         if not self._ended:
-            # What message_start said of the output is its first token, not what was billed.
+            # What message_start values of the output is its first token, not what was billed.
             fields["usage_source"] = "missing"
         if self._iterations is not None and self._iterations.served_by:
             fields["response_model"] = self._iterations.served_by
@@ -310,5 +310,5 @@ FLAVOUR = Flavour(
     read_request=read_request,
     read_response=read_response,
     read_stream=MessageStream,
-    lighten=lighten,
+    condense=condense,
 )

@@ -63,10 +63,9 @@ class Flavour:
         read_request: From the keyword arguments of the client's call to event fields.
         read_response: From an SDK object, a dict or parsed JSON to event fields.
         read_stream: Returns a new reading for one stream.
-        lighten: From an SDK object to a tuple that `read_response` reads alike, without its
-            content; the object itself where that takes more than a handful of reads. A response
-            that is kept makes the memory of the next one new to the processor, which costs the host
-            more than this. Absent where nobody has taken the trouble.
+        condense: From an SDK object to a tuple that `read_response` reads alike, without its
+            content; the object itself where that takes more than a handful of reads. See "Condensed
+            responses" in docs/producer-internals.md. Absent where it is not worth it.
 
     None of them raises: a response that cannot be read says nothing.
     """
@@ -76,7 +75,7 @@ class Flavour:
     read_request: Callable[[Mapping[str, object]], dict[str, object]]
     read_response: Callable[[object], dict[str, object]]
     read_stream: Callable[[], StreamReading]
-    lighten: Callable[[object], object] | None = None
+    condense: Callable[[object], object] | None = None
 
 
 _loaded: dict[str, Flavour] = {}

@@ -37,7 +37,7 @@ from tokentide.usage.reading import (
     usage_fields,
 )
 
-_MOST_PAGES = 256
+_MAX_PAGES = 256
 """Pages of one OCR answer that are searched for annotations."""
 
 
@@ -75,7 +75,7 @@ def _pages(get: Get) -> Fields:
     processed = amount(read(get("usage_info"), "pages_processed"))
     is_annotated = label(get("document_annotation")) is not None or any(
         label(read(image, "image_annotation")) is not None
-        for page in items(get("pages"), _MOST_PAGES)
+        for page in items(get("pages"), _MAX_PAGES)
         for image in items(read(page, "images"), 8)
     )
     units = kept({"pages": processed, "annotated_pages": processed if is_annotated else None})

@@ -116,15 +116,15 @@ def read_response(response: object, read_usage: UsageReader = read_usage) -> Fie
     return fields
 
 
-_SAID = ("id", "model", "system_fingerprint", "service_tier", "object")
+_PLAIN_FIELDS = ("id", "model", "system_fingerprint", "service_tier", "object")
 _MESSAGE = ("refusal", "function_call", "tool_calls")
-_said = itemgetter(*_SAID)
+_plain_fields = itemgetter(*_PLAIN_FIELDS)
 _of_answer = itemgetter("choices", "usage")
 _of_choice = itemgetter("finish_reason", "message")
 _of_message = itemgetter(*_MESSAGE)
 
 
-def lighten(response: Any) -> object:
+def condense(response: Any) -> object:
     """Return what an ordinary answer says of itself as a tuple, for `read_response`.
 
     An unusual answer, or one that is no object of the client's, is returned as it is. Declared
@@ -136,17 +136,17 @@ def lighten(response: Any) -> object:
         reason, message = _of_choice(choice.__dict__)
         if response.__pydantic_extra__ or choice.__pydantic_extra__ or usage.__pydantic_extra__:
             return response
-        return _said(answer), reason, _of_message(message.__dict__), usage.__dict__
+        return _plain_fields(answer), reason, _of_message(message.__dict__), usage.__dict__
     except Exception:
         return response
 
 
-def _answer(light: tuple[Any, ...]) -> Fields:
-    """Return an answer that says what a light one does."""
-    said, reason, message, usage = light
+def _answer(condensed: tuple[Any, ...]) -> Fields:
+    """Return the parsed answer that a condensed one stands for."""
+    values, reason, message, usage = condensed
     held = dict(zip(_MESSAGE, message, strict=True))
     return {
-        **dict(zip(_SAID, said, strict=True)),
+        **dict(zip(_PLAIN_FIELDS, values, strict=True)),
         "choices": [{"finish_reason": reason, "message": held}],
         "usage": usage,
     }
@@ -183,4 +183,4 @@ def chat_flavour(name: str, read_usage: UsageReader) -> Flavour:
     )
 
 
-FLAVOUR = replace(chat_flavour("openai_chat", read_usage), lighten=lighten)
+FLAVOUR = replace(chat_flavour("openai_chat", read_usage), condense=condense)

@@ -23,7 +23,7 @@ from tokentide.usage.reading import (
 UsageReader = Callable[[object], Fields]
 """Returns counts under the event's names (None: not reported) from a provider's usage object."""
 
-_HIGHEST_TEMPERATURE = 100.0
+_MAX_TEMPERATURE = 100.0
 _ASKED_BESIDE = (("service_tier", "service_tier_requested", MAX_LABEL),)
 # The other lifetime, 30 minutes, is the ordinary one.
 _LIFETIMES = (("ttl_12h_tokens", "cache_write_long_tokens"),)
@@ -95,7 +95,7 @@ def read_common_request(get: Get) -> Fields:
     if get("stream") is True:
         fields["stream"] = True
     temperature = get("temperature")
-    if isinstance(temperature, (float, int)) and 0 <= temperature <= _HIGHEST_TEMPERATURE:
+    if isinstance(temperature, (float, int)) and 0 <= temperature <= _MAX_TEMPERATURE:
         fields["temperature"] = float(temperature)
     extra = get("extra_body")
     if extra is not None:

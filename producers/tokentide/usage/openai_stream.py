@@ -30,9 +30,9 @@ from tokentide.usage.reading import (
     usage_fields,
 )
 
-_MOST_TOOL_CALLS = 4096
+_MAX_TOOL_CALLS = 4096
 """Tool calls told apart in one stream; further ones are not counted."""
-_LONGEST_SEARCH = 8
+_MAX_SEARCHED = 8
 """Chunks searched for the model's name, which Azure leaves out of the first."""
 
 
@@ -106,7 +106,7 @@ class ChatStream:
         if identity:
             self._identity.update(identity)
         self._searched += 1
-        self._is_known = "response_model" in self._identity or self._searched >= _LONGEST_SEARCH
+        self._is_known = "response_model" in self._identity or self._searched >= _MAX_SEARCHED
         usage = usage_of(get)
         if usage is not None:
             self._usage = usage
@@ -142,9 +142,9 @@ class ChatStream:
     def _note_call(self, choice: int, index: object, call_id: str | None) -> None:
         # A call comes in pieces: the first carries its id, the others repeat its index.
         if call_id is not None:
-            if len(self._call_ids) < _MOST_TOOL_CALLS:
+            if len(self._call_ids) < _MAX_TOOL_CALLS:
                 self._call_ids.add(call_id)
-        elif type(index) is int and len(self._call_indexes) < _MOST_TOOL_CALLS:
+        elif type(index) is int and len(self._call_indexes) < _MAX_TOOL_CALLS:
             self._call_indexes.add((choice, index))
 
     def fields(self) -> Fields:

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from tests.golden.pricing import judged, priced
 from tokentide.bridges.langchain import TokentideCallback
-from tokentide.overlap import overlap
+from tokentide.seen_calls import seen_calls
 from tokentide.testing import Capture, captured
 
 USAGE = UsageMetadata(
@@ -99,7 +99,7 @@ class StreamingModel(Model):
 @pytest.fixture(autouse=True)
 def unwatched() -> Iterator[None]:
     yield
-    overlap.__init__()  # type: ignore[misc]
+    seen_calls.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -272,10 +272,10 @@ def test_usage_of_older_integrations_is_read(capture: Capture) -> None:
 def test_a_call_that_the_instrumented_client_told_is_not_told_again(
     capture: Capture, config: Any
 ) -> None:
-    assert overlap.is_first("client", "response msg_1")
+    assert seen_calls.is_first("client", "response msg_1")
     Model().invoke("q", config)
     error = ProviderError("seen")
-    assert overlap.is_first("client", error=error)
+    assert seen_calls.is_first("client", error=error)
     with pytest.raises(ProviderError):
         Model(failures=[error]).invoke("q", config)
     assert capture.requests == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.golden.pricing import judged, priced
-from tokentide.overlap import overlap
+from tokentide.seen_calls import seen_calls
 from tokentide.testing import Capture, captured
 
 START = datetime(2026, 9, 21, 12, tzinfo=UTC)
@@ -70,7 +70,7 @@ class ProviderError(Exception):
 @pytest.fixture(autouse=True)
 def unwatched() -> Iterator[None]:
     yield
-    overlap.__init__()  # type: ignore[misc]
+    seen_calls.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -242,10 +242,10 @@ def test_an_attempt_that_is_told_twice_is_one_event(logger: Any, capture: Captur
 def test_a_call_that_the_instrumented_client_told_is_not_told_again(
     logger: Any, capture: Capture
 ) -> None:
-    assert overlap.is_first("client", "response chatcmpl-1")
+    assert seen_calls.is_first("client", "response chatcmpl-1")
     succeed(logger, told())
     inner = ProviderError("seen")
-    assert overlap.is_first("client", error=inner)
+    assert seen_calls.is_first("client", error=inner)
     outer = RateLimitError("wrapped")
     outer.__context__ = inner
     fail(logger, told(litellm_call_id="call-2"), outer)

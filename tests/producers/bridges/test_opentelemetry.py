@@ -21,7 +21,7 @@ from tests.golden.pricing import judged, priced
 from tests.model_calls import CALLS, REFUSED, Call, clients
 from tests.places import ROOT
 from tokentide.bridges.opentelemetry import TokentideSpanExporter, TokentideSpanProcessor
-from tokentide.overlap import overlap, span_key
+from tokentide.seen_calls import seen_calls, span_key
 from tokentide.testing import Capture, captured
 from tokentide.usage.flavour import flavour
 from tokentide_jobs.core.record.otlp import read_otlp
@@ -38,7 +38,7 @@ CHAT: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def unwatched() -> Iterator[None]:
     yield
-    overlap.__init__()  # type: ignore[misc]
+    seen_calls.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_call_that_the_instrumented_client_told_is_not_told_again(capture: Cap
     span = tracer.start_span("chat", attributes=CHAT)
     context = span.get_span_context()
     key = span_key(f"{context.trace_id:032x}", f"{context.span_id:016x}")
-    assert overlap.is_first("client", "", key)
+    assert seen_calls.is_first("client", "", key)
     span.end()
     assert capture.requests == []
 

@@ -12,9 +12,9 @@ import pytest
 from tests.producers.content.test_texts import MESSAGES
 from tokentide import Telemetry, content
 from tokentide.content import pending
-from tokentide.content.lane import QUEUE_CHARS, ContentLane
+from tokentide.content.channel import QUEUE_CHARS, ContentChannel
 from tokentide.delivery.transport import FrameRejected
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
 from tokentide.telemetry import producer_of
 from tokentide.testing import CaptureSender, captured
@@ -197,7 +197,7 @@ def test_text_that_utf8_can_not_hold_is_sent_with_the_rest_intact() -> None:
 def test_the_memory_that_waiting_content_takes_is_bounded_by_its_length() -> None:
     for chars in (1, 8192, 65_536):
         settings = Settings.load({"content_max_chars": chars, "capture_content": "all"}, {})
-        lane = ContentLane(settings, RareLog())
+        lane = ContentChannel(settings, RateLimitedLog())
         assert lane.settings.queue_events * 2 * chars <= max(QUEUE_CHARS, 16 * chars)
         assert lane.settings.backlog_bytes <= settings.backlog_bytes / 4
         for _ in range(lane.settings.queue_events + 5):
@@ -271,7 +271,7 @@ def test_a_forgotten_producer_sends_its_content_and_does_not_wait_where_it_can_n
 
 def test_content_is_not_kept_on_the_disk(tmp_path: Path) -> None:
     settings = Settings.load({"capture_content": "all", "spool_dir": str(tmp_path)}, {})
-    assert ContentLane(settings, RareLog()).settings.spool_dir == ""
+    assert ContentChannel(settings, RateLimitedLog()).settings.spool_dir == ""
 
 
 def test_the_counters_of_content_are_in_the_stats_event() -> None:

@@ -12,7 +12,7 @@ from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.framing import Frame, Framer
 from tokentide.delivery.tally import Tally
 from tokentide.ids import EventIds
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 
 
 def in_threads(count: int, work: Callable[[], object]) -> None:
@@ -143,10 +143,10 @@ def test_a_kind_of_line_is_logged_once_a_minute_and_says_how_many_were_held_back
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now_s = [0.0]
-    log = RareLog(clock=lambda: now_s[0])
+    log = RateLimitedLog(clock=lambda: now_s[0])
     for now_s[0] in (0.0, 1.0, 59.0, 60.0):
-        log.note("send", "sending fails: %s", "reason")
-    log.note("close", "another kind")
+        log.report("send", "sending fails: %s", "reason")
+    log.report("close", "another kind")
     assert caplog.messages == [
         "sending fails: reason",
         "sending fails: reason (and 2 more like this)",
@@ -164,6 +164,6 @@ def test_a_broken_log_handler_is_survived() -> None:
     handler = Broken()
     logging.getLogger("tokentide").addHandler(handler)
     try:
-        RareLog().note("kind", "message")
+        RateLimitedLog().report("kind", "message")
     finally:
         logging.getLogger("tokentide").removeHandler(handler)

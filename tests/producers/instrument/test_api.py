@@ -19,7 +19,7 @@ from openai._base_client import SyncAPIClient
 import tokentide
 from tests.fakes.openai_http import CHAT, answering, chat_sse, sse
 from tokentide.instrument import api
-from tokentide.instrument.call import held
+from tokentide.instrument.call import current_call
 from tokentide.testing import Capture, captured
 
 httpx2 = importlib.import_module("httpx2")
@@ -158,12 +158,12 @@ def test_an_object_that_is_no_known_client_is_refused_by_name() -> None:
 def test_calls_that_somebody_else_records_are_left_alone(capture: Capture) -> None:
     tokentide.instrument(telemetry=capture.telemetry)
     api_client = client()
-    outer = held.set(object())
+    outer = current_call.set(object())
     try:
         ask(api_client)
         ask(api_client)
     finally:
-        held.reset(outer)
+        current_call.reset(outer)
     assert capture.requests == []
     ask(api_client)
     assert len(capture.requests) == 1

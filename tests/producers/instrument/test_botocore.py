@@ -244,7 +244,7 @@ def test_a_body_that_is_not_read_to_its_end_counts_from_the_headers(
 def test_of_a_long_body_nothing_is_kept(
     capture: Capture, bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tokentide.instrument.clients.botocore._MOST_KEPT", 20)
+    monkeypatch.setattr("tokentide.instrument.clients.botocore._MAX_KEPT", 20)
     body = bedrock.client.invoke_model(**INVOKE)["body"]
     assert b"".join(body.iter_chunks(7)) == BODY
     event = only(capture)

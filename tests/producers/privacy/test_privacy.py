@@ -22,8 +22,8 @@ Event = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
-def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "_told", set())
+def no_warning_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "_warned", set())
 
 
 def settings(**given: object) -> Settings:
@@ -139,7 +139,7 @@ def test_an_event_that_the_hook_drops_is_counted() -> None:
 
 
 def _raise(event: Event) -> Event:
-    raise ValueError(f"can not redact {event}")
+    raise ValueError(f"cannot redact {event}")
 
 
 async def _coroutine(event: Event) -> Event:

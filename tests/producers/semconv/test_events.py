@@ -159,7 +159,7 @@ def test_a_span_from_before_operations_were_named_counts_by_its_tokens() -> None
 @pytest.mark.parametrize(
     ("attributes", "scope", "expected"),
     [
-        # Details that exceed the total can not be part of it.
+        # Details that exceed the total cannot be part of it.
         ({"input": 100, "output": 20, "read": 900, "write": 50}, "", (1050, 20)),
         # A grand total that only adds up with the caches.
         ({"input": 1000, "output": 20, "read": 500, "total": 1520}, "", (1500, 20)),

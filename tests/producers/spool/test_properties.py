@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tokentide.delivery.counters import Counters
 from tokentide.delivery.framing import Frame
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.spool.directory import Spool
 from tokentide.spool.spooled_backlog import SpooledBacklog
 
@@ -20,7 +20,7 @@ STEPS = st.lists(
         st.tuples(st.just("add"), st.integers(1, 40_000)),
         st.tuples(st.just("away"), st.booleans()),
         st.tuples(st.just("send"), st.integers(0, 5)),
-        st.tuples(st.just("tend"), st.none()),
+        st.tuples(st.just("maintain"), st.none()),
         st.tuples(st.just("die"), st.none()),
     ),
     max_size=80,
@@ -51,7 +51,7 @@ class Model:
             self.name,
             drops_oldest=self.drops_oldest,
             counters=self.counters,
-            log=RareLog(),
+            log=RateLimitedLog(),
         )
         self.backlog = SpooledBacklog(100_000, spool, self.counters)
 
@@ -81,14 +81,14 @@ class Model:
             backlog.settle(frame)
             self.settled += 1
 
-    def tend(self, _: None) -> None:
-        self.backlog.tend()
+    def maintain(self, _: None) -> None:
+        self.backlog.maintain()
 
     def die(self, _: None) -> None:
         self.lost_with_memory += self.backlog.events
         self.backlog.close()  # what the death of a process does: nothing is saved
         self.start()
-        self.backlog.tend()
+        self.backlog.maintain()
 
     def check(self) -> None:
         dropped = sum(self.counters.dropped.values())

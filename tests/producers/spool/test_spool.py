@@ -13,7 +13,7 @@ import pytest
 
 from tokentide.delivery.counters import Counters
 from tokentide.delivery.framing import Frame
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.spool import directory as spool_module
 from tokentide.spool.claims import Claim
 from tokentide.spool.directory import LOOK_S, RETRY_S, Spool
@@ -39,7 +39,7 @@ class Disk:
             name,
             drops_oldest=drops_oldest,
             counters=self.counters,
-            log=RareLog(),
+            log=RateLimitedLog(),
             clock=lambda: self.now_s,
         )
         self.spools.append(spool)
@@ -70,7 +70,7 @@ def frame(number: int, events: int = 2, size_bytes: int = 50, topic: str = "") -
 def take(spool: Spool, batch_bytes: int = MIB) -> list[Frame]:
     """Reads and settles everything."""
     taken = []
-    while spool.first_number is not None or spool.has_left:
+    while spool.first_number is not None or spool.has_orphaned:
         for found, slot in spool.start_batch(batch_bytes):
             spool.settle(slot, found)
             taken.append(found)
@@ -119,7 +119,7 @@ def test_a_crash_at_any_moment_repeats_what_was_not_settled_and_nothing_else(
         heir = Disk(tmp_path / f"crash-{step}")
         shutil.copytree(disk.root, heir.root)
         successor = heir.open("b")
-        successor.tend()
+        successor.maintain()
         assert heir.counters.adopted == successor.events == 2 * len(unsettled)
         found = take(successor)
         assert [f.payload for f in found] == [f.payload for f in unsettled]
@@ -241,14 +241,14 @@ def test_what_another_live_producer_holds_is_left_alone(disk: Disk) -> None:
     living = disk.open("a")
     living.append(frame(1))
     other = disk.open("b")
-    other.tend()
-    assert not other.has_left
+    other.maintain()
+    assert not other.has_orphaned
     living.close()
     disk.now_s += LOOK_S - 1
-    other.tend()
-    assert not other.has_left
+    other.maintain()
+    assert not other.has_orphaned
     disk.now_s += 1
-    other.tend()
+    other.maintain()
     assert [f.number for f in take(other)] == [1]
     assert disk.counters.adopted == 2
 
@@ -259,7 +259,7 @@ def test_own_frames_go_before_those_of_the_dead(disk: Disk) -> None:
         dead.append(frame(number))
     dead.close()
     spool = disk.open("b")
-    spool.tend()
+    spool.maintain()
     spool.append(frame(70))
     assert spool.first_number == 70
     assert [(f.number, f.producer_id) for f in take(spool)] == [
@@ -277,7 +277,7 @@ def test_a_thread_that_follows_a_dead_one_of_its_process_goes_on_with_its_frames
     before.append(frame(1))
     before.close()
     after = disk.open()
-    after.tend()
+    after.maintain()
     after.append(frame(2))
     assert disk.counters.adopted == 0, "they were emitted here"
     assert [(f.number, f.producer_id) for f in take(after)] == [(1, ""), (2, "")]
@@ -306,7 +306,7 @@ def test_a_full_disk_is_counted_told_once_and_gone_on_without(
     disk.now_s += RETRY_S
     assert spool.append(frame(9)) is not None
     assert [f.number for f in take(spool)] == [0, 9]
-    (line,) = [message for message in caplog.messages if "can not be used" in message]
+    (line,) = [message for message in caplog.messages if "cannot be used" in message]
     assert str(disk.root) in line
     assert "No space left" in line
 
@@ -316,10 +316,10 @@ def test_a_directory_that_can_not_be_made_is_survived(
 ) -> None:
     disk.root.write_text("a file where the directory should be")
     spool = disk.open()
-    spool.tend()
+    spool.maintain()
     assert spool.append(frame(1)) is None
     assert disk.counters.spool_errors == 1
-    assert "can not be used" in caplog.text
+    assert "cannot be used" in caplog.text
 
 
 def test_a_directory_that_is_removed_under_way_is_made_again(disk: Disk) -> None:
@@ -339,7 +339,7 @@ def test_a_stranger_s_file_is_set_aside(disk: Disk) -> None:
     claim.release()
     spool = disk.open("b")
     for _ in range(3):
-        spool.tend()
+        spool.maintain()
         disk.now_s += LOOK_S
     assert disk.counters.spool_errors == 1
     assert [path.name for path in (disk.root / "a").iterdir() if path.name != "lock"] == [

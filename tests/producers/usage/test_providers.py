@@ -1,4 +1,4 @@
-"""Anthropic, Gemini, Bedrock, Mistral and Cohere: what golden payloads can not say."""
+"""Anthropic, Gemini, Bedrock, Mistral and Cohere: what golden payloads cannot say."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from tokentide.instrument.patching import Action, Patches
-from tokentide.instrument.stainless import Api, Capture, Endpoint
-from tokentide.instrument.stainless_hooks import observers, record_client, recorders
+from tokentide.instrument.stainless import Api, CallFactory, Endpoint
+from tokentide.instrument.stainless_hooks import following_patches, record_client, recording_patches
 from tokentide.telemetry import Telemetry
 
 
@@ -26,16 +26,16 @@ API = Api(
 )
 
 
-def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
-    return recorders("anthropic", Capture(API, telemetry, patches), patches)
+    return recording_patches("anthropic", CallFactory(API, telemetry, patches), patches)
 
 
-def following(patches: Patches) -> dict[str, Action]:
+def following_by_module(patches: Patches) -> dict[str, Action]:
     """Return what has to be patched to follow the calls of one client object."""
-    return observers("anthropic", patches)
+    return following_patches("anthropic", patches)
 
 
-def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Record the calls of one client object."""
-    record_client(client, Capture(API, telemetry, patches))
+    record_client(client, CallFactory(API, telemetry, patches))

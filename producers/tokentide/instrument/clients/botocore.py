@@ -10,12 +10,12 @@ from typing import Any
 
 from tokentide.instrument.call import Call, Fields, log
 from tokentide.instrument.hosts import describe_server
-from tokentide.instrument.methods import Method, Recording
+from tokentide.instrument.methods import Method, RecordedMethod
 from tokentide.instrument.patching import Action, Patches
-from tokentide.instrument.streams import CALL, Function, ending, watch
+from tokentide.instrument.streams import CALL, Function, ends_on_close, watch
 from tokentide.telemetry import Telemetry
 
-_MOST_KEPT = 256 * 1024
+_MAX_KEPT = 256 * 1024
 """Bytes kept of a body; longer ones are not parsed, since their counts are in the headers."""
 _PIECES = "_tokentide_pieces"
 """Attribute of a body: what the host has read of it."""
@@ -29,7 +29,7 @@ def _wait_for_body(call: Call, response: Any) -> Any:
     head = {name: value for name, value in response.items() if name != "body"}
     pieces: list[bytes] = []
     call.wait(lambda: {**head, "body": b"".join(pieces)} if pieces else head)
-    body.__dict__.update({CALL: call, _PIECES: pieces, _ROOM: _MOST_KEPT})
+    body.__dict__.update({CALL: call, _PIECES: pieces, _ROOM: _MAX_KEPT})
     return response
 
 
@@ -75,7 +75,7 @@ def describe(client: Any) -> Fields:
     return {**described, "provider": "aws.bedrock", "region": str(client.meta.region_name)}
 
 
-def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
 
     def clients(module: Any) -> None:
@@ -85,15 +85,15 @@ def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
             lambda original: _recording(original, telemetry, patches),
         )
 
-    return {"botocore.client": clients, **following(patches)}
+    return {"botocore.client": clients, **following_by_module(patches)}
 
 
-def following(patches: Patches) -> dict[str, Action]:
+def following_by_module(patches: Patches) -> dict[str, Action]:
     """Return what has to be patched to follow the calls of one client object."""
 
     def events(module: Any) -> None:
         patches.wrap(module.EventStream, "__iter__", _watching)
-        patches.wrap(module.EventStream, "close", ending)
+        patches.wrap(module.EventStream, "close", ends_on_close)
 
     def bodies(module: Any) -> None:
         patches.wrap(module.StreamingBody, "read", _reading)
@@ -102,7 +102,7 @@ def following(patches: Patches) -> dict[str, Action]:
     return {"botocore.eventstream": events, "botocore.response": bodies}
 
 
-def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Record the calls of one client object."""
     wrapped = _recording(type(client)._make_api_call, telemetry, patches)
     client._make_api_call = wrapped.__get__(client)
@@ -110,7 +110,7 @@ def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
 
 def _recording(original: Function, telemetry: Telemetry, patches: Patches) -> Function:
     recordings = {
-        name: Recording(method, describe, telemetry, patches)
+        name: RecordedMethod(method, describe, telemetry, patches)
         for name, method in _OPERATIONS.items()
     }
 
@@ -187,4 +187,4 @@ def _take(body: Any, data: bytes, *, is_end: bool) -> None:
             call = own.pop(CALL)
             call.closed()
     except Exception as exc:
-        log.note("body", "a body could not be read: %r", exc)
+        log.report("body", "a body could not be read: %r", exc)

@@ -13,13 +13,13 @@ from tokentide.instrument.call import Call, Fields
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.methods import (
     Method,
-    Recording,
+    RecordedMethod,
     data_of,
     record_methods,
     record_methods_of,
 )
 from tokentide.instrument.patching import Action, Patches
-from tokentide.instrument.streams import Function, left, watch, watch_async
+from tokentide.instrument.streams import Function, close_call, watch, watch_async
 from tokentide.telemetry import Telemetry
 
 
@@ -67,12 +67,12 @@ def _describe_amazon(wrapper: Any) -> Fields:
     return {}
 
 
-def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
 
     def recording(sync: str, asynchronous: str) -> Action:
         def raw_clients(module: Any) -> None:
-            stream = Recording(_STREAM, describe, telemetry, patches)
+            stream = RecordedMethod(_STREAM, describe, telemetry, patches)
             for name, methods, make in (
                 (sync, _SYNC, _streaming),
                 (asynchronous, _ASYNC, _streaming_async),
@@ -89,12 +89,12 @@ def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     }
 
 
-def following(patches: Patches) -> dict[str, Action]:
+def following_by_module(patches: Patches) -> dict[str, Action]:
     """Return what has to be patched to follow the calls of one client object: nothing."""
     return {}
 
 
-def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Record the calls of one client object."""
     both = client.with_raw_response
     # `ClientV2` puts two raw clients behind one; `Client` has the second API at `v2`.
@@ -107,13 +107,13 @@ def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
 
 def _record(raw: Any, telemetry: Telemetry, patches: Patches) -> None:
     is_async = type(raw).__name__.startswith("Async")
-    stream = Recording(_STREAM, describe, telemetry, patches)
+    stream = RecordedMethod(_STREAM, describe, telemetry, patches)
     methods, make = (_ASYNC, _streaming_async) if is_async else (_SYNC, _streaming)
     record_methods_of(raw, methods, describe, telemetry, patches)
     raw.chat_stream = make(stream)(type(raw).chat_stream).__get__(raw)
 
 
-def _streaming(recording: Recording) -> Callable[[Function], Function]:
+def _streaming(recording: RecordedMethod) -> Callable[[Function], Function]:
     """Wrap a method that is a context manager around a response with a generator of events."""
 
     def make(original: Function) -> Function:
@@ -130,7 +130,7 @@ def _streaming(recording: Recording) -> Callable[[Function], Function]:
             _replace(response, watch(response.data, call))
             with contextlib.ExitStack() as stack:
                 stack.push(opened.__exit__)
-                stack.callback(left, call)
+                stack.callback(close_call, call)
                 yield response
 
         return chat_stream
@@ -138,7 +138,7 @@ def _streaming(recording: Recording) -> Callable[[Function], Function]:
     return make
 
 
-def _streaming_async(recording: Recording) -> Callable[[Function], Function]:
+def _streaming_async(recording: RecordedMethod) -> Callable[[Function], Function]:
     """Wrap the asynchronous method of the same kind."""
 
     def make(original: Function) -> Function:
@@ -155,7 +155,7 @@ def _streaming_async(recording: Recording) -> Callable[[Function], Function]:
             _replace(response, watch_async(response.data, call))
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_exit(opened.__aexit__)
-                stack.callback(left, call)
+                stack.callback(close_call, call)
                 yield response
 
         return chat_stream

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokentide.instrument.call import Call, Fields, held
+from tokentide.instrument.call import Call, Fields, current_call
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.methods import (
     Method,
@@ -62,17 +62,17 @@ def describe(models: Any) -> Fields:
     return described
 
 
-def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
 
     def models(module: Any) -> None:
         record_methods(module.Models, _SYNC, describe, telemetry, patches)
         record_methods(module.AsyncModels, _ASYNC, describe, telemetry, patches)
 
-    return {"google.genai.models": models, **following(patches)}
+    return {"google.genai.models": models, **following_by_module(patches)}
 
 
-def following(patches: Patches) -> dict[str, Action]:
+def following_by_module(patches: Patches) -> dict[str, Action]:
     """Return what has to be patched to follow the calls of one client object."""
 
     def transport(module: Any) -> None:
@@ -82,7 +82,7 @@ def following(patches: Patches) -> dict[str, Action]:
     return {"google.genai._api_client": transport}
 
 
-def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Record the calls of one client object."""
     record_methods_of(client.models, _SYNC, describe, telemetry, patches)
     record_methods_of(client.aio.models, _ASYNC, describe, telemetry, patches)
@@ -106,6 +106,6 @@ def _counting_async(original: Function) -> Function:
 
 
 def _count_attempt() -> None:
-    call = held.get()
+    call = current_call.get()
     if isinstance(call, Call):
         call.attempts += 1

@@ -1,7 +1,7 @@
 """The litellm package, through the callback it offers: see `tokentide.bridges.litellm`.
 
-What litellm sends through a client that is patched as well is one event all the same: whichever of
-the two tells of a call first is the one.
+What litellm sends through a client that is patched as well is one event all the same: that of the
+layer that reports it first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tokentide.instrument.patching import Action, Patches
 from tokentide.telemetry import Telemetry
 
 
-def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
 
     def register(module: Any) -> None:
@@ -25,10 +25,10 @@ def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     return {"litellm": register}
 
 
-def following(patches: Patches) -> dict[str, Action]:
+def following_by_module(patches: Patches) -> dict[str, Action]:
     """Return what has to be patched to follow one client object: there are none."""
     return {}
 
 
-def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Do nothing: litellm is a module of functions."""

@@ -11,7 +11,13 @@ from tokentide.instrument.call import Call, Fields
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.methods import Method, record_methods, record_methods_of
 from tokentide.instrument.patching import Action, Patches
-from tokentide.instrument.streams import CALL, ending, ending_async, watch, watch_async
+from tokentide.instrument.streams import (
+    CALL,
+    ends_on_close,
+    ends_on_close_async,
+    watch,
+    watch_async,
+)
 from tokentide.telemetry import Telemetry
 
 
@@ -103,7 +109,7 @@ def describe(resource: Any) -> Fields:
     return describe_server(None, str(address), "mistral_ai")
 
 
-def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
 
     def recording(kind: str, methods: tuple[Method, ...]) -> Action:
@@ -117,15 +123,18 @@ def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
             for layout in _LAYOUTS
             for name, kind, methods in _RESOURCES
         },
-        **following(patches),
+        **following_by_module(patches),
     }
 
 
-def following(patches: Patches) -> dict[str, Action]:
+def following_by_module(patches: Patches) -> dict[str, Action]:
     """Return what has to be patched to follow the calls of one client object."""
 
     def streaming(module: Any) -> None:
-        for kind, wrapper in (("EventStream", ending), ("EventStreamAsync", ending_async)):
+        for kind, wrapper in (
+            ("EventStream", ends_on_close),
+            ("EventStreamAsync", ends_on_close_async),
+        ):
             owner = getattr(module, kind)
             # Versions before 2 have no `close`, only the end of a `with` block.
             name = "close" if hasattr(owner, "close") else "__exit__"
@@ -135,7 +144,7 @@ def following(patches: Patches) -> dict[str, Action]:
     return {f"{layout}.utils.eventstreaming": streaming for layout in _LAYOUTS}
 
 
-def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Record the calls of one client object."""
     for name, _kind, methods in _RESOURCES:
         group = getattr(client, _GROUPS[name], None) if name in _GROUPS else client

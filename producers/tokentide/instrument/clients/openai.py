@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from tokentide.instrument.patching import Action, Patches
-from tokentide.instrument.stainless import Api, Capture, Endpoint
-from tokentide.instrument.stainless_hooks import observers, record_client, recorders
-from tokentide.instrument.streams import ending, ending_async
+from tokentide.instrument.stainless import Api, CallFactory, Endpoint
+from tokentide.instrument.stainless_hooks import following_patches, record_client, recording_patches
+from tokentide.instrument.streams import ends_on_close, ends_on_close_async
 from tokentide.telemetry import Telemetry
 
 _OPENING = frozenset({"response.created", "response.in_progress", "response.queued"})
@@ -60,20 +60,20 @@ API = Api(
 )
 
 
-def modules(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
+def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
-    capture = Capture(API, telemetry, patches)
-    return {**recorders("openai", capture, patches), **_helpers(patches)}
+    calls = CallFactory(API, telemetry, patches)
+    return {**recording_patches("openai", calls, patches), **_helpers(patches)}
 
 
-def following(patches: Patches) -> dict[str, Action]:
+def following_by_module(patches: Patches) -> dict[str, Action]:
     """Return what has to be patched to follow the calls of one client object."""
-    return {**observers("openai", patches), **_helpers(patches)}
+    return {**following_patches("openai", patches), **_helpers(patches)}
 
 
-def one(client: Any, telemetry: Telemetry, patches: Patches) -> None:
+def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Record the calls of one client object."""
-    record_client(client, Capture(API, telemetry, patches))
+    record_client(client, CallFactory(API, telemetry, patches))
 
 
 def _helpers(patches: Patches) -> dict[str, Action]:
@@ -81,8 +81,8 @@ def _helpers(patches: Patches) -> dict[str, Action]:
 
     def closing(name: str) -> Action:
         def patch(module: Any) -> None:
-            patches.wrap(getattr(module, name), "close", ending)
-            patches.wrap(getattr(module, f"Async{name}"), "close", ending_async)
+            patches.wrap(getattr(module, name), "close", ends_on_close)
+            patches.wrap(getattr(module, f"Async{name}"), "close", ends_on_close_async)
 
         return patch
 

@@ -1,8 +1,8 @@
 """The background thread's work: collect what was emitted, frame it, hand frames to the sender.
 
-Two tasks of one event loop. The collector runs every `linger_ms` and turns events into frames; the
-courier sends the oldest frames and starts over until they are settled. Invariant: a frame leaves
-memory only when it was acknowledged, refused for good, or dropped and counted.
+Two tasks of one event loop. One runs every `linger_ms` and turns events into frames; the other
+sends the oldest frames and retries until they are settled. Invariant: a frame leaves memory only
+when it was acknowledged, refused for good, or dropped and counted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tokentide.delivery.counters import Counters
 from tokentide.delivery.encoding import Encoder
 from tokentide.delivery.framing import Frame, Framer
 from tokentide.delivery.transport import FrameRejected, FrameSender
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
 
 SLICE_EVENTS = 250
@@ -34,7 +34,7 @@ BATCH_BYTES = 768 * 1024
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
 CLOSE_SENDER_S = 1.0
-"""Longest wait for a sender to let go of a connection; it may be hanging itself."""
+"""Longest wait for a sender to close its connection; it may hang."""
 
 
 @dataclass(slots=True)
@@ -42,24 +42,24 @@ class FlushRequest:
     """Somebody waits until everything emitted before is settled."""
 
     passed: int | None = None
-    """Position in the buffer that has to be reached; set by the worker, who alone takes from it."""
+    """Position in the buffer that has to be reached; set by the dispatcher."""
     done: threading.Event = field(default_factory=threading.Event)
     """Set when there is nothing more to wait for, settled or not."""
     is_settled: bool = False
     last_frame: int | None = None
     """Number of the frame that has to be settled, once the position was reached."""
-    may_be_kept: bool = False
+    accepts_spooled: bool = False
     """While the broker is away, events that are safe on the disk are nothing to wait for."""
-    is_kept: bool = False
+    is_spooled: bool = False
     """Whether that is how it ended."""
 
 
-class Worker:
-    """Moves events from the buffer to the sender until told to stop.
+class Dispatcher:
+    """Moves events from the buffer to the sender until stopped.
 
-    All methods but `wake`, `ask` and `stop` run on the worker's own event loop. `put_stats` queues
-    a `stats` event, `total_dropped` gives the drops of the whole producer, and
-    `is_orphaned` tells that nobody can emit any more, so that the worker may end when it is done.
+    All methods but `wake`, `ask` and `stop` run on the event loop of the background thread.
+    `put_stats` queues a `stats` event, `total_dropped` returns the drops of the whole producer, and
+    `is_orphaned` whether nobody can emit any more, so that this may end when it is done.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Worker:
         total_dropped: Callable[[], int],
         is_orphaned: Callable[[], bool] = lambda: False,
         backlog: Backlog | None = None,
-        log: RareLog | None = None,
+        log: RateLimitedLog | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -86,7 +86,7 @@ class Worker:
         self._put_stats = put_stats
         self._total_dropped = total_dropped
         self._is_orphaned = is_orphaned
-        self._log = log or RareLog()
+        self._log = log or RateLimitedLog()
         self._clock = clock
         self._pause = pause
         self._stats_due_s = clock() + settings.stats_interval_s
@@ -104,7 +104,7 @@ class Worker:
 
     @property
     def queued(self) -> int:
-        """Events this worker holds: being framed, waiting, or in flight."""
+        """Events this dispatcher holds: being framed, waiting, or in flight."""
         return len(self._framer) + self.backlog.events
 
     def wake(self) -> None:
@@ -131,16 +131,16 @@ class Worker:
     async def run(self) -> None:
         """Work until stopped or orphaned with nothing left to do."""
         self._loop = asyncio.get_running_loop()
-        self._wake.set()  # whoever asked before there was a loop to wake
-        courier = asyncio.create_task(self._deliver())
+        self._wake.set()  # for flushes requested before there was a loop
+        sending = asyncio.create_task(self._deliver())
         try:
             await self._collect_until_stopped()
         finally:
-            self._stopping = True  # a courier may miss its cancellation in `wait_for`
+            self._stopping = True  # a sending may miss its cancellation in `wait_for`
             self.backlog.save()
-            courier.cancel()
+            sending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await courier
+                await sending
             await self._close_sender()
             self.backlog.close()
             self._has_ended = True
@@ -160,13 +160,13 @@ class Worker:
             await self._wake.wait()
             timer.cancel()
             self._wake.clear()
-            # Long pauses make full frames and few requests; a queue that fills up can not wait.
+            # Long pauses make full frames and few requests; a queue that fills up cannot wait.
             delay_s = linger_s if len(self._buffer) < busy_events else linger_s / 4
             try:
                 await self.collect()
             except Exception as exc:
                 # Nothing here is expected to fail; if it does, the next round goes on.
-                self._log.note("collect", "events could not be collected: %r", exc)
+                self._log.report("collect", "events could not be collected: %r", exc)
             is_done = self.backlog.first_number is None and not len(self._framer)
             if is_done and not len(self._buffer) and self._is_orphaned():
                 return
@@ -187,7 +187,7 @@ class Worker:
                 await asyncio.sleep(0)
         self._waits_for_room = len(self._buffer) > 0
         self._queue(self._framer.cut())
-        self.backlog.tend()
+        self.backlog.maintain()
         if not self.backlog.is_empty:
             self._frames.set()
         self._answer()
@@ -200,7 +200,7 @@ class Worker:
             try:
                 line = encode(entry, dropped_before)
             except Exception as exc:
-                self._log.note("encode", "an event could not be encoded: %r", exc)
+                self._log.report("encode", "an event could not be encoded: %r", exc)
                 line = None
             if line is None:
                 self._counters.drop("not_encodable")
@@ -227,7 +227,7 @@ class Worker:
     def _answer(self) -> None:
         """Complete the flushes whose events are all settled."""
         first = self.backlog.first_number
-        is_kept = self._counters.is_failing and not self.queued
+        is_spooled = self._counters.is_failing and not self.queued
         for request in self._requests.copy():
             has_position = request.passed is not None and self._buffer.passed >= request.passed
             if request.last_frame is None and has_position and not len(self._framer):
@@ -235,8 +235,8 @@ class Worker:
             if request.last_frame is None:
                 continue
             request.is_settled = first is None or first > request.last_frame
-            request.is_kept = request.may_be_kept and is_kept
-            if request.is_settled or request.is_kept:
+            request.is_spooled = request.accepts_spooled and is_spooled
+            if request.is_settled or request.is_spooled:
                 request.done.set()
                 self._requests.remove(request)
 
@@ -257,7 +257,7 @@ class Worker:
                 backoff_s = FIRST_BACKOFF_S
             except Exception as exc:
                 self._counters.note_failure(exc)
-                self._log.note(
+                self._log.report(
                     "send",
                     "%d events wait, sending to %s fails and is retried: %s",
                     self.queued + len(self._buffer),
@@ -315,7 +315,7 @@ class Worker:
         self.backlog.settle(frame)
         self._counters.failed += frame.events
         self._counters.last_error = str(error)[:500]
-        self._log.note("refused", "the broker refused %d events: %s", frame.events, error)
+        self._log.report("refused", "the broker refused %d events: %s", frame.events, error)
 
     async def _close_sender(self) -> None:
         self._is_open = False
@@ -323,4 +323,4 @@ class Worker:
         try:
             await asyncio.wait_for(self._sender.close(), CLOSE_SENDER_S)
         except Exception as exc:
-            self._log.note("close", "closing the connection failed: %r", exc)
+            self._log.report("close", "closing the connection failed: %r", exc)

@@ -161,7 +161,7 @@ def test_a_spool_that_can_not_be_used_changes_nothing_else(
     assert telemetry.flush(10)
     telemetry.close(5)
     assert seqs(sender) == list(range(500))
-    assert len([m for m in caplog.messages if "can not be used" in m]) == 1
+    assert len([m for m in caplog.messages if "cannot be used" in m]) == 1
 
 
 def test_a_broker_that_never_answers_leaves_time_to_save_what_is_left(tmp_path: Path) -> None:

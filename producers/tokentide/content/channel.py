@@ -1,6 +1,6 @@
-"""The way of prompts and responses to Kafka: beside that of the events, never before them.
+"""Prompts and responses to Kafka, apart from the events and never before them.
 
-A lane has a queue, a backlog, counters and a connection of its own, on the same background thread.
+It has a queue, a backlog, counters and a connection of its own, on the same background thread.
 Invariant: whatever happens to content (a topic that is missing, a quota, a backlog that is full),
 events are not delayed, displaced or miscounted by it.
 """
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.counters import Counters
 from tokentide.delivery.transport import FrameRejected
-from tokentide.log import RareLog
+from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
 
 if TYPE_CHECKING:
+    from tokentide.delivery.dispatcher import Dispatcher
     from tokentide.delivery.encoding import Encoder
     from tokentide.delivery.framing import Frame
     from tokentide.delivery.transport import FrameSender
-    from tokentide.delivery.worker import Worker
 
 QUEUE_CHARS = 4 * 1024 * 1024
 """Characters that may wait to be encoded; the queue is as many of the longest records."""
@@ -30,15 +30,15 @@ BACKLOG_SHARE = 4
 SCHEMA = b"tokentide.content/1"
 
 
-class ContentLane:
+class ContentChannel:
     """Takes content records of one engine and sends them to the content topic.
 
     Args:
-        settings: The producer's; those of the lane are derived from them.
+        settings: The producer's; those of the channel are derived from them.
         log: The producer's.
     """
 
-    def __init__(self, settings: Settings, log: RareLog) -> None:
+    def __init__(self, settings: Settings, log: RateLimitedLog) -> None:
         longest = 2 * settings.content_max_chars
         self.settings = replace(
             settings,
@@ -52,14 +52,14 @@ class ContentLane:
         self.put = self.buffer.put
         self.counters = Counters()
         self._log = _ContentLog(log)
-        self._worker: Worker | None = None
+        self._dispatcher: Dispatcher | None = None
         self._written_off = 0
 
     @property
     def queued(self) -> int:
         """Content records in memory, wherever they are."""
-        worker = self._worker
-        return len(self.buffer) + (worker.queued if worker is not None else 0)
+        dispatcher = self._dispatcher
+        return len(self.buffer) + (dispatcher.queued if dispatcher is not None else 0)
 
     @property
     def is_stuck(self) -> bool:
@@ -67,7 +67,7 @@ class ContentLane:
         return self.counters.is_failing
 
     def make_sender(self, given: FrameSender | None, producer_id: str) -> FrameSender:
-        """Return the lane's own connection; on the background thread.
+        """Return the channel's own connection; on the background thread.
 
         Args:
             given: The host's sender instead of Kafka. It carries content when it has a method
@@ -83,11 +83,11 @@ class ContentLane:
         for_topic: Callable[[str], FrameSender] | None = getattr(given, "for_topic", None)
         return _Refusing() if for_topic is None else for_topic(self.settings.topic)
 
-    def make_worker(self, sender: FrameSender, encoder: Encoder) -> Worker:
-        """Return the worker that empties this lane; on the background thread."""
-        from tokentide.delivery.worker import Worker
+    def make_dispatcher(self, sender: FrameSender, encoder: Encoder) -> Dispatcher:
+        """Return the dispatcher that empties this channel; on the background thread."""
+        from tokentide.delivery.dispatcher import Dispatcher
 
-        self._worker = Worker(
+        self._dispatcher = Dispatcher(
             self.settings,
             self.buffer,
             encoder,
@@ -97,18 +97,18 @@ class ContentLane:
             total_dropped=lambda: self.stats()["dropped"],
             log=self._log,
         )
-        return self._worker
+        return self._dispatcher
 
-    def flush(self, wait: Callable[[Worker], bool]) -> bool:
-        """Wait until the lane is empty: `wait` asks its worker, once there is one."""
-        worker = self._worker
-        return self.queued == 0 if worker is None else wait(worker)
+    def flush(self, wait: Callable[[Dispatcher], bool]) -> bool:
+        """Wait until the channel is empty: `wait` asks its dispatcher, once there is one."""
+        dispatcher = self._dispatcher
+        return self.queued == 0 if dispatcher is None else wait(dispatcher)
 
-    def drop_worker(self, reason: str) -> None:
-        """Count what the worker held as dropped: its thread has ended."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            self.counters.drop(reason, worker.queued)
+    def drop_dispatcher(self, reason: str) -> None:
+        """Count what the dispatcher held as dropped: its thread has ended."""
+        dispatcher, self._dispatcher = self._dispatcher, None
+        if dispatcher is not None:
+            self.counters.drop(reason, dispatcher.queued)
 
     def write_off(self) -> None:
         """Count what is left as dropped: the producer is closed."""
@@ -117,7 +117,7 @@ class ContentLane:
         self._written_off = left
 
     def stats(self) -> dict[str, int]:
-        """Return the lane's counters: captured = delivered + failed + dropped + queued."""
+        """Return the channel's counters: captured = delivered + failed + dropped + queued."""
         return {
             "captured": self.buffer.offered.value,
             "delivered": self.counters.delivered,
@@ -127,18 +127,18 @@ class ContentLane:
         }
 
 
-class _ContentLog(RareLog):
+class _ContentLog(RateLimitedLog):
     """Says of what the lines are, and counts them apart from those about events."""
 
     __slots__ = ("_log",)
 
-    def __init__(self, log: RareLog) -> None:
+    def __init__(self, log: RateLimitedLog) -> None:
         super().__init__()
         self._log = log
 
-    def note(self, kind: str, message: str, *values: object) -> None:
+    def report(self, kind: str, message: str, *values: object) -> None:
         """Write one warning of this kind about content."""
-        self._log.note(f"content {kind}", f"captured content: {message}", *values)
+        self._log.report(f"content {kind}", f"captured content: {message}", *values)
 
 
 class _Refusing:
@@ -149,7 +149,7 @@ class _Refusing:
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Refuse."""
-        raise FrameRejected("the sender has no for_topic(topic), so it can not carry content")
+        raise FrameRejected("the sender has no for_topic(topic), so it cannot carry content")
 
     async def close(self) -> None:
-        """Have nothing to let go of."""
+        """Do nothing: there is no connection."""

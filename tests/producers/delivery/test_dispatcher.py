@@ -9,10 +9,10 @@ import pytest
 
 from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.counters import Counters
+from tokentide.delivery.dispatcher import BATCH_BYTES, MAX_EVENT_BYTES, Dispatcher, FlushRequest
 from tokentide.delivery.encoding import Encoder
 from tokentide.delivery.framing import Frame
 from tokentide.delivery.transport import FrameRejected, FrameSender
-from tokentide.delivery.worker import BATCH_BYTES, MAX_EVENT_BYTES, FlushRequest, Worker
 from tokentide.ids import EventIds
 from tokentide.settings import Settings
 from tokentide.testing import CaptureSender
@@ -30,7 +30,7 @@ class Bench:
         self.pauses: list[float] = []
         self.stats_put = 0
         self.is_orphaned = False
-        self.worker = Worker(
+        self.worker = Dispatcher(
             settings,
             self.buffer,
             Encoder({}, EventIds(), self.counters),

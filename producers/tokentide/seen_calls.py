@@ -19,7 +19,7 @@ _MAX_NOTES = 64
 _Notes = list[set[str]]
 
 
-class Overlap:
+class SeenCalls:
     """What was recorded lately, and by which layers. Safe for threads; bounded.
 
     Attributes:
@@ -88,7 +88,7 @@ class Overlap:
         self._old.pop(key, None)
 
 
-overlap = Overlap()
+seen_calls = SeenCalls()
 """The one of this process."""
 
 
