@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up lint format typecheck bench resolve clean
+.PHONY: help demo test up lint format typecheck mutate-ledger bench resolve clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 # One stamp per set of extras: a second run finds it and needs no network.
 $(VENV)/.installed-stack: pyproject.toml
@@ -47,6 +47,9 @@ format: $(VENV)/.installed-dev ## Apply style
 
 typecheck: $(VENV)/.installed-dev ## Check types
 	$(BIN)/mypy
+
+mutate-ledger: $(VENV)/.installed-dev ## Show that crash schedules miss every protection of the ledger
+	$(BIN)/python -m tests.chaos.mutate_ledger
 
 bench: $(VENV)/.installed-bench ## Measure, beside the references, and write bench/results
 	$(BIN)/python -m bench

@@ -17,6 +17,16 @@ BASE_US = (time.time_ns() // 60_000_000_000 - 60) * 60_000_000
 """An hour ago, at a full minute: event times that no retention has reached yet."""
 
 
+def incarnations(name: str, chance: random.Random, topic: str) -> list[SimulatedLog]:
+    """The logs of one topic: in every third case it is deleted and made anew, from offset 0."""
+    logs = [
+        new_log(f"{name}-{number}", chance, topic) for number in range(chance.choice([1, 1, 2]))
+    ]
+    for log in logs:
+        log.committed = logs[0].committed
+    return logs
+
+
 def new_log(log_id: str, chance: random.Random, topic: str) -> SimulatedLog:
     """One or two partitions of a few records: frames, arrays, single objects and rubbish."""
     new = new_request if topic == OTLP_TOPIC else new_value

@@ -1,35 +1,49 @@
 """Crash schedules: workers that die, return, lose replies and linger, over one real ClickHouse.
 
 Time is a random walk of single steps. At each step the scheduler picks one life (a worker's hold on
-one partition, perhaps lost long ago) and lets it take one effect of the write protocol, or kills it
-before, kills it after, or hides the reply from it. The Kafka log, its committed offsets and the
-group are simulated; planner, ledger, rows, tokens and store are the real ones.
+one partition, perhaps lost long ago) and lets it take one step, or kills it before, kills it after,
+or hides the reply from it. The Kafka log, its committed offsets and the group are simulated, and
+topics are deleted and made anew; lives, planner, ledger, rows and tokens are those that ship.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from tokentide_jobs.core.batch.ledger import Intent, LogPartition, locate
-from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, Verdict
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.batch.life import (
+    Acknowledge,
+    Assignment,
+    Begin,
+    Collect,
+    Effect,
+    Life,
+    Step,
+    partition_life,
+)
+from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, SealedBatch, Verdict
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.errors import InvariantViolation
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.clickhouse.ledger_store import Claim, LedgerStore
-from tokentide_jobs.jobs.ingest.flush import Effect, Flush, FlushTimes
+from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.jobs.ingest.flush import Flush
 
 TOPIC = "tokentide.events.v1"
 
 
 @dataclass
 class SimulatedLog:
-    """One incarnation of a topic: records by partition, and what the group has committed."""
+    """One incarnation of a topic: records by partition, and what the group has committed.
+
+    The group's offsets outlive the incarnation: two of one topic share `committed`.
+    """
 
     log_id: str
     records: dict[int, list[Record]]
@@ -55,13 +69,17 @@ class Worker:
     accepted_until_us: int
     sealed_at_us: int
 
-
-@dataclass
-class Rules:
-    """What the protocol relies on, to be switched off one at a time."""
-
-    uses_ledger: bool = True
-    uses_tokens: bool = True
+    def propose(self, log: LogPartition, start: int, end: int) -> Intent:
+        return Intent(
+            log=log,
+            start=start,
+            end=end,
+            price_version=self.price_version,
+            accepted_from_us=self.accepted_from_us,
+            accepted_until_us=self.accepted_until_us,
+            sealed_at_us=self.sealed_at_us,
+            worker=self.name,
+        )
 
 
 class SlimStore(ClickHouse):
@@ -76,17 +94,6 @@ class SlimStore(ClickHouse):
         super().insert(table, rows.select([c for c in rows.column_names if c in known]), token)
 
 
-class TokenlessStore(SlimStore):
-    """A store whose every insert has a token of its own: nothing is ever recognised."""
-
-    chance = random.Random(0)
-
-    def insert(self, table: str, rows: Any, token: str) -> None:
-        if not token.startswith("intent/"):
-            token = f"{token}/{self.chance.random()}"
-        super().insert(table, rows, token)
-
-
 class SilentPublisher:
     """Stands for Kafka on the way out; remembers what a reader that drops repeats would."""
 
@@ -94,62 +101,100 @@ class SilentPublisher:
         self.deltas: dict[str, int] = {}
         self.letters: set[tuple[str, int, int]] = set()
 
-    def publish_dead_letters(self, letters: pl.DataFrame, intent: Intent) -> None:
-        for offset, idx in letters.select("_offset", "_idx").iter_rows():
+    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
+        for offset, idx in pl.DataFrame(letters).select("_offset", "_idx").iter_rows():
             self.letters.add((f"{intent.log.log_id}/{intent.log.partition}", offset, idx))
 
     def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         self.deltas[intent.write_token("windows")] = sum(deltas["events"].to_pylist())
 
 
-Life = Generator[Effect, Any, None]
+@dataclass
+class Protocol:
+    """The shipped protocol, or, in the mutation test, one that lacks a protection."""
+
+    ledger: Callable[[ClickHouse], LedgerStore] = LedgerStore
+    life: Callable[[Life], Life] = lambda shipped: shipped
+    """Puts another order on the steps of a life."""
+    name_of_log: Callable[[str], str] = lambda log_id: log_id
+
+
+@dataclass
+class _Hold:
+    """One worker's hold on one partition, perhaps lost long ago."""
+
+    log: SimulatedLog
+    partition: int
+    limits: Limits
+    life: Life
+    planner: PartitionPlanner[Record] | None = None
+    next_step: Step | None = None
 
 
 class Schedule:
-    """One random history over one log; `run` plays it to the end."""
+    """One random history over one topic; `run` plays it to the end.
+
+    Args:
+        logs: The incarnations of the topic: each is deleted, read to its end, for the next one.
+        store: The real one.
+        publisher: Hears what is published.
+        cards: Card tables by price version.
+        new_worker: Makes workers that differ.
+        chance: Decides.
+        protocol: What the workers follow.
+    """
 
     def __init__(
         self,
-        log: SimulatedLog,
+        logs: list[SimulatedLog],
         store: ClickHouse,
         publisher: SilentPublisher,
         cards: dict[str, CardTable],
         new_worker: Callable[[random.Random], Worker],
         chance: random.Random,
-        rules: Rules,
+        protocol: Protocol,
     ) -> None:
-        self.log = log
+        self.logs = logs
         self.faults = 0
+        self.broken_promises: set[str] = set()
+        """What went wrong on the way and may not show in the rows at the end."""
         self._store = store
-        self._ledger = LedgerStore(store)
+        self._ledger = protocol.ledger(store)
         self._publisher = publisher
         self._cards = cards
         self._new_worker = new_worker
         self._chance = chance
-        self._rules = rules
-        self._progress: dict[int, int] = {}
-        self._pending: dict[Life, Effect] = {}
+        self._protocol = protocol
+        self._zombies: list[_Hold] = []
+        self._stored: dict[tuple[str, int], int] = {}
 
     def run(self, fault_rate: float) -> None:
         """Play until every record is stored, every fault has healed and every zombie has ended."""
-        owners: dict[int, Life] = {}
-        zombies: list[Life] = []
+        for log in self.logs[:-1]:
+            self._play(log, fault_rate, leave_zombies=True)
+        self._play(self.logs[-1], fault_rate, leave_zombies=False)
+
+    def _play(self, log: SimulatedLog, fault_rate: float, leave_zombies: bool) -> None:
+        owners: dict[int, _Hold] = {}
+        zombies = self._zombies
         for steps in range(5_000):
             if steps > 400:
                 fault_rate = 0.0  # let it come to an end
             unfinished = [
-                partition for partition in self.log.records if not self._is_stored(partition)
+                partition for partition in log.records if not self._is_stored(log, partition)
             ]
-            if not unfinished and not zombies:
+            if not unfinished and (leave_zombies or not zombies):
+                # Whoever holds a partition is not told that its topic was deleted.
+                zombies.extend(owners.values())
                 return
             if zombies and (not unfinished or self._chance.random() < 0.35):
-                life = self._chance.choice(zombies)
-                if not self._step(life, fault_rate):
-                    zombies.remove(life)
+                zombie = self._chance.choice(zombies)
+                if not self._step(zombie, fault_rate):
+                    zombies.remove(zombie)
                 continue
             partition = self._chance.choice(unfinished)
             if partition not in owners:
-                owners[partition] = self._life(partition, self._new_worker(self._chance))
+                owners[partition] = self._assign(log, partition)
             elif self._chance.random() < fault_rate / 2:
                 # The group takes the partition away; its worker has not noticed and goes on.
                 self.faults += 1
@@ -159,35 +204,10 @@ class Schedule:
                 del owners[partition]
         raise AssertionError("the schedule never ends")
 
-    def _is_stored(self, partition: int) -> bool:
-        return self._progress.get(partition, 0) >= self.log.end(partition)
-
-    def _step(self, life: Life, fault_rate: float) -> bool:
-        """Let one effect happen, or not, or seem not to; return whether the life goes on."""
-        try:
-            effect = self._pending.pop(life, None) or next(life)
-            fate = self._chance.random()
-            if fate < fault_rate / 3:
-                self.faults += 1
-                life.close()  # killed before the effect
-                return False
-            result = effect.run()
-            if fate < fault_rate * 2 / 3:
-                self.faults += 1
-                life.close()  # killed after the effect: nobody heard the reply
-                return False
-            if fate < fault_rate:
-                self.faults += 1
-                self._pending[life] = effect  # the reply was lost; the worker tries the same again
-                return True
-            self._pending[life] = life.send(result)
-        except StopIteration:
-            return False
-        return True
-
-    def _life(self, partition: int, worker: Worker) -> Life:
-        """A worker's hold on one partition, from its assignment to the end of the log."""
-        log = LogPartition(self.log.log_id, self.log.topic, partition)
+    def _assign(self, log: SimulatedLog, partition: int) -> _Hold:
+        """Give a partition to a new worker, which lives the life that ships."""
+        worker = self._new_worker(self._chance)
+        place = LogPartition(self._protocol.name_of_log(log.log_id), log.topic, partition)
         flush = Flush(
             self._store,
             self._ledger,
@@ -197,75 +217,105 @@ class Schedule:
             worker.name,
             10**15,
         )
-        done_end, intent = None, None
-        if self._rules.uses_ledger:
-            done_end, intent = yield Effect("position", lambda: self._ledger.position(log))
-        else:
-            done_end = self.log.committed.get(partition)
-        position = locate(
-            done_end, intent, 0, self.log.end(partition), self.log.committed.get(partition)
-        )
-        self._progress[partition] = max(self._progress.get(partition, 0), position.start)
-        planner: PartitionPlanner[Record] = PartitionPlanner(
-            position.start, worker.limits, bound_end=intent.end if intent else None
-        )
-        while planner.start < self.log.end(partition):
-            self._deliver(planner, partition)
-            batch = planner.seal(10**9)
-            if batch is None:
-                continue  # an open intent wants more than was delivered
-            adopted = intent is not None
-            if intent is None:
-                proposal = Intent(
-                    log=log,
-                    start=batch.start,
-                    end=batch.end,
-                    price_version=worker.price_version,
-                    accepted_from_us=worker.accepted_from_us,
-                    accepted_until_us=worker.accepted_until_us,
-                    sealed_at_us=worker.sealed_at_us,
-                    worker=worker.name,
-                )
-                claim: Claim = yield Effect("claim", self._claim(proposal, len(batch.records)))
-                if claim.is_done:
-                    planner.skip(claim.done_end)
-                    continue
-                intent = claim.intent
-                adopted = intent != proposal
-                if intent.end != batch.end:
-                    planner.bind(intent.end)
-                    continue
-            written = yield from flush.write(batch, intent, adopted, FlushTimes())
-            if written is None:
-                planner.skip(intent.end)
-            else:
-                planner.remove(intent.end)
-            self._stored(partition, intent.end)
-            intent = None
+        given = Assignment(place, 0, log.end(partition), log.committed.get(partition))
+        life = partition_life(given, self._ledger, worker.propose, flush.write)
+        return _Hold(log, partition, worker.limits, self._protocol.life(life))
 
-    def _claim(self, proposal: Intent, records: int) -> Callable[[], Claim]:
-        if self._rules.uses_ledger:
-            return lambda: self._ledger.claim(proposal, records)
-        return lambda: Claim(proposal, 0)
+    def _step(self, hold: _Hold, fault_rate: float) -> bool:
+        """Let one step happen, or not, or seem not to; return whether the life goes on."""
+        if hold.next_step is None and not self._go_on(hold, None):
+            return False
+        step, fate = hold.next_step, self._chance.random()
+        assert isinstance(step, Effect | Acknowledge)
+        if fate < fault_rate / 3:
+            self.faults += 1
+            hold.life.close()  # killed before the step
+            return False
+        answer = self._outside(hold, step)
+        if fate < fault_rate * 2 / 3:
+            self.faults += 1
+            hold.life.close()  # killed after the step: nobody heard the reply
+            return False
+        if fate < fault_rate:
+            self.faults += 1  # the reply was lost; the worker tries the same again
+            return True
+        return self._go_on(hold, answer)
 
-    def _deliver(self, planner: PartitionPlanner[Record], partition: int) -> None:
+    def _go_on(self, hold: _Hold, answer: object) -> bool:
+        """Bring a life to its next step that a crash could cut; tell whether there is one."""
+        try:
+            step = hold.life.send(answer)
+            while not isinstance(step, Effect | Acknowledge):
+                batch = self._in_memory(hold, step)
+                if isinstance(step, Collect) and batch is None:
+                    return False  # it has read all there is
+                step = hold.life.send(batch)
+        except InvariantViolation as exc:
+            # The partition stops and waits for a person; its records are never stored.
+            self.broken_promises.add(f"a partition stopped: {str(exc).partition(':')[0]}")
+            self._stored[hold.log.log_id, hold.partition] = hold.log.end(hold.partition)
+            return False
+        hold.next_step = step
+        return True
+
+    def _in_memory(self, hold: _Hold, step: Step) -> SealedBatch[Record] | None:
+        """Do what a step asks of the worker itself: nothing that a crash could cut."""
+        if isinstance(step, Begin):
+            position = step.position
+            hold.planner = PartitionPlanner(
+                position.start, hold.limits, expected=position.read_from
+            )
+            self._look(hold)
+        if not isinstance(step, Collect):
+            return None
+        planner = hold.planner
+        assert planner is not None
+        planner.begin_batch(step.start, step.end)
+        end = hold.log.end(hold.partition)
+        while planner.expected < end or not planner.is_empty:
+            self._deliver(planner, hold)
+            if (batch := planner.seal(10**9)) is not None:
+                return batch
+            if step.end is not None and step.end > end:
+                raise InvariantViolation(f"the intent waits for records before {step.end}")
+        return None
+
+    def _outside(self, hold: _Hold, step: Effect | Acknowledge[Any, Any]) -> Any:
+        """Let a step change the world."""
+        if isinstance(step, Effect):
+            result = step.run()
+            if step.name == "finish":
+                self._look(hold)
+            return result
+        if step.end > self._look(hold):
+            self.broken_promises.add("records were acknowledged before they were stored")
+        fate = self._chance.random()
+        if fate < 0.6:
+            hold.log.committed[hold.partition] = step.end
+        elif fate < 0.8:
+            # Lands in the middle of a batch that somebody else has begun, or far behind.
+            hold.log.committed[hold.partition] = self._chance.randint(0, step.end)
+        return None
+
+    def _is_stored(self, log: SimulatedLog, partition: int) -> bool:
+        return self._stored.get((log.log_id, partition), 0) >= log.end(partition)
+
+    def _look(self, hold: _Hold) -> int:
+        """Ask the ledger how far a partition is stored, and remember it."""
+        log_id = self._protocol.name_of_log(hold.log.log_id)
+        ends = LedgerStore(self._store).positions(log_id, hold.log.topic)
+        self._stored[hold.log.log_id, hold.partition] = ends.get(hold.partition, 0)
+        return ends.get(hold.partition, 0)
+
+    def _deliver(self, planner: PartitionPlanner[Record], hold: _Hold) -> None:
         """Hand over some records, sometimes twice, sometimes with a hole that heals."""
-        records = self.log.read(partition, planner.expected)
+        records = hold.log.read(hold.partition, planner.expected)
         for record in records[: self._chance.randint(1, 6)]:
             if self._chance.random() < 0.1:
                 planner.offer(record._replace(offset=planner.expected - 1), 0)
             if planner.offer(record, 0) is Verdict.GAP:
-                self._deliver(planner, partition)  # read again from where the hole begins
+                self._deliver(planner, hold)  # read again from where the hole begins
                 return
-
-    def _stored(self, partition: int, end: int) -> None:
-        self._progress[partition] = max(self._progress.get(partition, 0), end)
-        fate = self._chance.random()
-        if fate < 0.6:
-            self.log.committed[partition] = end
-        elif fate < 0.8:
-            # Lands in the middle of a batch that somebody else has begun, or far behind.
-            self.log.committed[partition] = self._chance.randint(0, end)
 
 
 def other_limits(chance: random.Random) -> Limits:

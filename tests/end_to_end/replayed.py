@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import orjson
-import polars as pl
+import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.batch.planner import SealedBatch
@@ -18,7 +18,7 @@ from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.files.price_source import compile_cards
-from tokentide_jobs.jobs.ingest.flush import Flush, FlushTimes
+from tokentide_jobs.jobs.ingest.flush import Flush, Written
 from tokentide_jobs.replay.workload import prepare
 
 FRAME_EVENTS = 100
@@ -29,10 +29,10 @@ BATCH_RECORDS = 60
 class NoKafka:
     """What is published besides goes nowhere."""
 
-    def publish_dead_letters(self, letters: pl.DataFrame, intent: Intent) -> None:
-        raise AssertionError(f"a recorded event was refused: {letters.row(0)}")
+    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
+        raise AssertionError(f"a recorded event was refused: {letters.slice(0, 1).to_pylist()}")
 
-    def publish_deltas(self, deltas: pl.DataFrame, intent: Intent) -> None:
+    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         return
 
 
@@ -90,12 +90,12 @@ def _frames(trace: str, end_us: int) -> Iterator[bytes]:
 
 def _write(flush: Flush, intent: Intent, records: tuple[Record, ...]) -> int:
     batch = SealedBatch(intent.start, intent.end, records, 1, "rows", 0)
-    flow = flush.write(batch, intent, False, FlushTimes())
+    flow = flush.write(batch, intent, False)
     effect = next(flow)
     while True:
         result = effect.run()
         try:
             effect = flow.send(result)
         except StopIteration as finished:
-            outcome, _done = finished.value
-            return int(outcome.events)
+            written: Written = finished.value
+            return written.outcome.events

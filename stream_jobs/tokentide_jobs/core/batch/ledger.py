@@ -12,7 +12,7 @@ from typing import Literal
 
 from tokentide_jobs.errors import InvariantViolation
 
-__all__ = ["Finding", "Intent", "LogPartition", "Position", "is_stale", "locate"]
+__all__ = ["Claim", "Finding", "Intent", "LogPartition", "Position", "is_stale", "locate"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +58,21 @@ class Intent:
         """Return the token under which this batch writes to `table`, always."""
         log = self.log
         return f"{table}/{log.log_id}/{log.topic}/{log.partition}/{self.start}-{self.end}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the store says about the batch that begins at some start."""
+
+    intent: Intent
+    """The winner: ours, or the one that came first."""
+    done_end: int
+    """End of the last batch done at or after that start, 0 when there is none."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether somebody has already finished this very batch: we were overtaken."""
+        return self.done_end >= self.intent.end
 
 
 @dataclass(frozen=True, slots=True)

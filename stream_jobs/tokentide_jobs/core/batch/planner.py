@@ -15,20 +15,30 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from tokentide_jobs.errors import InvariantViolation
 
-__all__ = ["Limits", "PartitionPlanner", "SealReason", "SealedBatch", "Verdict", "event_estimate"]
+__all__ = [
+    "Limits",
+    "PartitionPlanner",
+    "SealReason",
+    "SealedBatch",
+    "Stored",
+    "Verdict",
+    "event_estimate",
+]
 
 
-class _Stored(Protocol):
+class Stored(Protocol):
     """What the planner needs to know of a record."""
 
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Its place in the log."""
 
     @property
-    def value(self) -> bytes: ...
+    def value(self) -> bytes:
+        """Its bytes."""
 
 
-R = TypeVar("R", bound=_Stored)
+R = TypeVar("R", bound=Stored)
 
 SealReason = Literal["rows", "bytes", "age", "intent", "drain"]
 
@@ -82,12 +92,9 @@ class PartitionPlanner(Generic[R]):
         start: Where the first batch begins: the ledger's position.
         limits: Seal and pause limits.
         expected: The offset reading begins at, when records before it have expired; else `start`.
-        bound_end: The end that an open intent dictates for the first batch.
     """
 
-    def __init__(
-        self, start: int, limits: Limits, expected: int | None = None, bound_end: int | None = None
-    ) -> None:
+    def __init__(self, start: int, limits: Limits, expected: int | None = None) -> None:
         self.start = start
         self.expected = start if expected is None else max(start, expected)
         self.buffered_bytes = 0
@@ -97,8 +104,6 @@ class PartitionPlanner(Generic[R]):
         self._bound_end: int | None = None
         self._last_discarded: int | None = None
         self._resumed_ms = 0
-        if bound_end is not None:
-            self.bind(bound_end)
 
     def offer(self, record: R, now_ms: int) -> Verdict:
         """Take one record, in the order the log was read.
@@ -125,17 +130,30 @@ class PartitionPlanner(Generic[R]):
         self.expected = offset + 1
         return Verdict.KEPT
 
-    def bind(self, end: int) -> None:
-        """Make the next batch end exactly at `end`, as the intent that won says."""
-        if end <= self.start:
-            raise InvariantViolation(f"an intent [{self.start}, {end}) holds no offset")
+    def begin_batch(self, start: int, end: int | None) -> None:
+        """Forget the records before `start`: they are stored. The next batch begins there.
+
+        Args:
+            start: Not before the start of the batch in hand.
+            end: Where the next batch has to end, as an intent says; None leaves it to the limits.
+        """
+        if start < self.start or (end is not None and end <= start):
+            raise InvariantViolation(
+                f"a batch [{start}, {end}) cannot follow one that begins at {self.start}"
+            )
+        while self._records and self._records[0][0].offset < start:
+            _record, size, events, _arrival = self._records.popleft()
+            self.buffered_bytes -= size
+            self.buffered_events -= events
+        self.start = start
+        self.expected = max(self.expected, start)
         self._bound_end = end
 
     def seal(self, now_ms: int, *, drain: bool = False) -> SealedBatch[R] | None:
         """Return the batch that is due, without removing it; None when nothing is due.
 
         With `drain`, whatever is there is due. A bound batch is due when its last record is here.
-        The same records give the same batch again, or a longer one, until `remove`.
+        The same records give the same batch again, or a longer one, until `begin_batch`.
         """
         if self._bound_end is not None:
             if self.expected < self._bound_end:
@@ -154,26 +172,6 @@ class PartitionPlanner(Generic[R]):
             if bytes_ >= limits.bytes:
                 return self._cut(end, "bytes")
         return self._cut(end, "drain" if drain else "age")
-
-    def remove(self, end: int) -> None:
-        """Forget the records before `end`: they are stored. The next batch starts there."""
-        if not self.start < end <= self.expected:
-            raise InvariantViolation(
-                f"a batch that ends at {end} does not follow [{self.start}, {self.expected})"
-            )
-        if self._bound_end is not None and end != self._bound_end:
-            raise InvariantViolation(f"the open intent ends at {self._bound_end}, not at {end}")
-        self.skip(end)
-
-    def skip(self, end: int) -> None:
-        """Go on from `end`: another worker has stored everything before it."""
-        while self._records and self._records[0][0].offset < end:
-            _record, size, events, _arrival = self._records.popleft()
-            self.buffered_bytes -= size
-            self.buffered_events -= events
-        self.start = end
-        self.expected = max(self.expected, end)
-        self._bound_end = None
 
     @property
     def is_ready(self) -> bool:

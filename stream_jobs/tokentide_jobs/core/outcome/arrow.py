@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.decode.columns import COLUMNS
-from tokentide_jobs.core.tables import RAW_TABLES, WINDOWS
+from tokentide_jobs.core.tables import DEAD_LETTERS, RAW_TABLES, WINDOWS
 from tokentide_jobs.core.window.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
 
 _HIGH_CARDINALITY: Final = frozenset(
@@ -54,15 +54,17 @@ def to_arrow(table: str, rows: pl.DataFrame) -> pa.Table:
     """Return rows as an Arrow table whose columns are columns of a ClickHouse table.
 
     Args:
-        table: A raw table, or `windows_10s`.
-        rows: A decoded frame with its constants (log_id, _topic, ingested_at_us, costs), or deltas
-            as `fold` gives them.
+        table: A raw table, `dead_letters`, or `windows_10s`.
+        rows: A decoded frame with its constants (log_id, _topic, ingested_at_us, costs), letters,
+            or deltas as `fold` gives them.
 
     Raises:
         KeyError: For any other table.
     """
     if table == WINDOWS:
         return _windows(rows)
+    if table == DEAD_LETTERS:
+        return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
     return _events(rows, _TYPE_OF_TABLE[table])
 
 

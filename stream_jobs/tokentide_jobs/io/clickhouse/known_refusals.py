@@ -1,26 +1,18 @@
-"""Dead letters in ClickHouse: how they are written, and which rows a batch already gave up.
+"""Which rows a batch has given up already, as its dead letters say.
 
-The second is what keeps a replay exact: rows that the store refused once are left out by everybody
-who writes that batch again, even when the table could hold them by now.
+It keeps a replay exact: rows that the store refused once are left out by everybody who writes that
+batch again, even when the table could hold them by now.
 """
 
 # ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
 from __future__ import annotations
-
-import polars as pl
-import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.outcome.outcome import REFUSED_BY_STORE, RefusedRow
 from tokentide_jobs.core.tables import DEAD_LETTERS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["known_refusals", "letters_to_arrow"]
-
-
-def letters_to_arrow(letters: pl.DataFrame) -> pa.Table:
-    """Return the Arrow form in which ClickHouse reads `dead_letters`."""
-    return letters.to_arrow(compat_level=pl.CompatLevel.oldest())
+__all__ = ["known_refusals"]
 
 
 def known_refusals(store: ClickHouse, intent: Intent) -> tuple[RefusedRow, ...]:

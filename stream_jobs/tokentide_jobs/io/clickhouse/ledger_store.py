@@ -13,12 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.batch.ledger import Claim, Intent, LogPartition
 from tokentide_jobs.core.tables import INTENTS, POSITIONS
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["Claim", "DoneBatch", "LedgerStore"]
+__all__ = ["DoneBatch", "LedgerStore"]
 
 _INTENT_COLUMNS = (
     "start_offset, end_offset, price_version, accepted_from_us, accepted_until_us, "
@@ -27,21 +27,6 @@ _INTENT_COLUMNS = (
 _OF_PARTITION = "log_id = {log_id:String} AND topic = {topic:String} AND partition = {part:Int32}"
 # On replicated tables a replica that lags must not answer for the ledger.
 _CONSISTENT = "SETTINGS select_sequential_consistency = 1"
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What the store says about the batch that begins at some start."""
-
-    intent: Intent
-    """The winner: ours, or the one that came first."""
-    done_end: int
-    """End of the last batch done at or after that start, 0 when there is none."""
-
-    @property
-    def is_done(self) -> bool:
-        """Whether somebody has already finished this very batch: we were overtaken."""
-        return self.done_end >= self.intent.end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,7 @@ class KafkaPublisher:
         if producer is not None:
             await producer.stop()
 
-    def publish_dead_letters(self, letters: pl.DataFrame, intent: Intent) -> None:
+    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
         """Send refused events, one a record: their bytes, and the reason in the headers.
 
         Raises:
@@ -98,10 +98,10 @@ class KafkaPublisher:
             future.cancel()
             raise RetriableSinkError(f"Kafka: {exc!r}") from exc
 
-    async def _send_letters(self, letters: pl.DataFrame, intent: Intent) -> None:
+    async def _send_letters(self, letters: pa.Table, intent: Intent) -> None:
         log = intent.log
         records: list[tuple[int | None, bytes, bytes, Headers]] = []
-        for row in letters.iter_rows(named=True):
+        for row in pl.DataFrame(letters).iter_rows(named=True):
             key = f"{log.topic}/{log.partition}/{row['_offset']}/{row['_idx']}"
             headers = _coordinates(intent, "deadletter.v1")
             headers += [(name, row[name].encode()) for name in ("reason", "field", "detail")]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,13 +15,13 @@ from typing import Any
 
 from faust.types import TP, EventT, StreamT
 
-from tokentide_jobs.core.batch.ledger import LogPartition, locate
+from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.batch.life import Assignment
 from tokentide_jobs.core.batch.planner import Verdict
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.topics import partition_label
 from tokentide_jobs.errors import InvariantViolation
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
-from tokentide_jobs.jobs.ingest.flush import FlushTimes
 from tokentide_jobs.jobs.ingest.observer import Recorder
 from tokentide_jobs.jobs.ingest.partition import BatchWriter, PartitionWorker
 from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestConsumer
@@ -109,7 +108,7 @@ class IngestJob:
         """Return where to begin with each partition; start those that are new.
 
         Raises:
-            RetriableSinkError: ClickHouse did not answer in time; the worker must leave the group.
+            Abandoned: ClickHouse did not answer in time; the worker must leave the group.
         """
         begin: dict[TP, int] = {
             tp: worker.planner.expected for tp, worker in self.workers.items() if tp in assigned
@@ -162,9 +161,11 @@ class IngestJob:
 
     async def _begin(self, tp: TP, available: OffsetRange, committed: int | None) -> int | None:
         log = LogPartition(self._log_ids[tp.topic], tp.topic, tp.partition)
-        done_end, open_intent = await self._ledger_position(log)
+        given = Assignment(log, available.start, available.end, committed)
         try:
-            position = locate(done_end, open_intent, available.start, available.end, committed)
+            worker, position = await PartitionWorker.begin(
+                given, self._writer, self, self._recorder, _LEDGER_DEADLINE_S
+            )
         except InvariantViolation as exc:
             self.stopped.add(tp)
             label = partition_label(tp.topic, tp.partition)
@@ -183,24 +184,10 @@ class IngestJob:
             start=position.start,
             end=available.end,
         )
-        worker = PartitionWorker(log, position, self._writer, self, self._recorder)
         worker.on_failure(self._fail)
         self.workers[tp] = worker
         self._unacked[tp].clear()
         return position.read_from
-
-    async def _ledger_position(self, log: LogPartition) -> Any:
-        stop = threading.Event()
-        deadline = asyncio.get_running_loop().call_later(_LEDGER_DEADLINE_S, stop.set)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._writer.executor,
-                lambda: self._writer.driver.call(
-                    "position", lambda: self._writer.ledger.position(log), stop, FlushTimes()
-                ),
-            )
-        finally:
-            deadline.cancel()
 
     async def _on_revoked(self, *args: Any, **_kwargs: Any) -> None:
         _app, revoked = args

@@ -1,4 +1,4 @@
-"""Drives the write protocol in a thread: runs each effect until it succeeds, however long it takes.
+"""Drives a life in a thread: runs each effect until it succeeds, however long it takes.
 
 Giving up would leave the store half written, so there are only two ways out: success, or the order
 to stop (the partition was taken away, the worker ends). Whatever was written until then is found
@@ -12,21 +12,17 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
 from tokentide_jobs.backoff import Backoff
-from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.batch.life import Effect, Life, Step
 from tokentide_jobs.errors import ConfigError, PipelineError, RetriableSinkError
 from tokentide_jobs.io.clickhouse.error_codes import RowsRefused
-from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch
-from tokentide_jobs.jobs.ingest.flush import FlushFlow, FlushTimes
 from tokentide_jobs.jobs.runtime.log import log_event
 
 __all__ = ["Abandoned", "Driver", "DriverEvents"]
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class Abandoned(PipelineError):
@@ -44,7 +40,7 @@ class DriverEvents(Protocol):
 
 
 class Driver:
-    """Runs steps with retries. One object may serve several threads.
+    """Runs effects with retries. One object may serve several threads.
 
     Args:
         backoff: How long to pause between tries.
@@ -62,63 +58,46 @@ class Driver:
         self._events = events
         self._chance = chance
 
-    def call(self, step: str, run: Callable[[], T], stop: threading.Event, times: FlushTimes) -> T:
-        """Run one step until it succeeds.
+    def call(self, effect: Effect, stop: threading.Event) -> Any:
+        """Run one effect until it succeeds.
 
         Raises:
             Abandoned: `stop` was set first.
-            RowsRefused: The step can never succeed with these rows.
+            RowsRefused: The effect can never succeed with these rows.
         """
         started = time.monotonic()
         attempt = 0
         while not stop.is_set():
             try:
-                result = run()
+                result = effect.run()
             except (RetriableSinkError, ConfigError) as exc:
                 attempt += 1
-                times.retries += 1
-                self._pause(step, exc, attempt, stop)
+                self._pause(effect.name, exc, attempt, stop)
             else:
-                elapsed_s = time.monotonic() - started
-                times.insert_ms += elapsed_s * 1000
-                self._events.step_succeeded(step, elapsed_s)
+                self._events.step_succeeded(effect.name, time.monotonic() - started)
                 return result
-        raise Abandoned(step)
+        raise Abandoned(effect.name)
 
-    def drive(
-        self, begin: Callable[[FlushTimes], FlushFlow], stop: threading.Event
-    ) -> tuple[Outcome, DoneBatch] | None:
-        """Run a whole flush; a flow that fails for want of a person is begun again.
+    def advance(self, life: Life, answer: Any, stop: threading.Event) -> Step:
+        """Go on with a life until it asks for something other than an effect.
+
+        Args:
+            life: Waits for the answer to its last step.
+            answer: That answer; None begins a life.
+            stop: The order to stop.
 
         Raises:
-            Abandoned: `stop` was set first.
+            Abandoned: `stop` was set first. The life is not to be used any more.
         """
-        attempt = 0
-        while True:
-            times = FlushTimes()
+        step = life.send(answer)
+        while isinstance(step, Effect):
             try:
-                return self._run(begin(times), stop, times)
-            except ConfigError as exc:
-                attempt += 1
-                self._pause("flush", exc, attempt, stop)
-                if stop.is_set():
-                    raise Abandoned("flush") from exc
-
-    def _run(
-        self, flow: FlushFlow, stop: threading.Event, times: FlushTimes
-    ) -> tuple[Outcome, DoneBatch] | None:
-        try:
-            effect = next(flow)
-            while True:
-                try:
-                    result = self.call(effect.name, effect.run, stop, times)
-                except RowsRefused as exc:
-                    effect = flow.throw(exc)
-                else:
-                    effect = flow.send(result)
-        except StopIteration as finished:
-            written: tuple[Outcome, DoneBatch] | None = finished.value
-            return written
+                result = self.call(step, stop)
+            except RowsRefused as exc:
+                step = life.throw(exc)
+            else:
+                step = life.send(result)
+        return step
 
     def _pause(
         self,

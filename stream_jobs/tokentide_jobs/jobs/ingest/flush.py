@@ -1,71 +1,83 @@
 """How one batch gets into the store: the write protocol, step by step.
 
-`Flush.write` is a generator of effects: it decides what happens next, whoever drives it decides
-when, retries, and, in the crash tests, dies between any two steps. The promise: any number of
-drivers, dying anywhere and starting again, leave every row of the batch in the store exactly once,
-because rows and tokens depend on nothing but the records and the intent.
+`Flush.write` is a generator of effects: the outcome says what is inserted, flush carries it out,
+and whoever drives it retries. The promise: any number of drivers, dying anywhere and starting
+again, leave every row of the batch in the store exactly once, because rows and tokens depend on
+nothing but the records and the intent.
 
-Order: dead letters, raw rows, window deltas, deltas to Kafka, done row. The done row moves the
-position, so everything before it is repeated until it is there; acks to Kafka come after.
+Order: dead letters, raw rows, window deltas, each followed by what is published of it, done row.
+The done row moves the position, so everything before it is repeated until it is there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Callable, Generator, Sequence
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent
+from tokentide_jobs.core.batch.life import Effect, Effects
 from tokentide_jobs.core.batch.planner import SealedBatch
-from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.batch_inserts import Insert, inserts_after, inserts_of, letters_for
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow, process
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.tables import DEAD_LETTERS, WINDOWS
+from tokentide_jobs.core.tables import DEAD_LETTERS, RAW_TABLES, WINDOWS
+from tokentide_jobs.errors import ConfigError, RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import RowsRefused, SinkMisconfigured
-from tokentide_jobs.io.clickhouse.known_refusals import known_refusals, letters_to_arrow
+from tokentide_jobs.io.clickhouse.known_refusals import known_refusals
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
 from tokentide_jobs.io.clickhouse.unstorable_rows import find_refused
 from tokentide_jobs.jobs.ingest.stale_guard import StaleGuard
 
-__all__ = ["Effect", "Flush", "FlushFlow", "FlushTimes", "Publisher"]
+__all__ = ["Flush", "Publisher", "Written"]
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """One step that touches the outside world; running it again must be harmless, and is."""
+class Written:
+    """What became of a batch that we have written."""
 
-    name: str
-    run: Callable[[], Any]
-
-
-FlushFlow = Generator[Effect, Any, "tuple[Outcome, DoneBatch] | None"]
-"""Yields effects, receives their results; None: somebody else has finished this batch."""
+    outcome: Outcome
+    done: DoneBatch
 
 
 class Publisher(Protocol):
     """Sends what a batch has to say to Kafka; returns when the broker has it."""
 
-    def publish_dead_letters(self, letters: pl.DataFrame, intent: Intent) -> None:
+    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
         """Send refused events; may send them again after a crash."""
 
     def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         """Send rows of the window table with their batch; readers drop what they know."""
 
 
-@dataclass(slots=True)
-class FlushTimes:
-    """What the driver of one flush measures, for the done row."""
+class _Stopwatch:
+    """Measures the effects of one batch for its done row, however often each is tried."""
 
-    compute_ms: float = 0.0
-    insert_ms: float = 0.0
-    retries: int = 0
+    def __init__(self) -> None:
+        self.insert_ms = 0.0
+        self.retries = 0
+
+    def effect(self, name: str, run: Callable[[], Any]) -> Effect:
+        """Return an effect that is timed from its first try to its success."""
+        started_s: list[float] = []
+
+        def timed() -> Any:
+            started_s.append(time.monotonic())
+            try:
+                result = run()
+            except (RetriableSinkError, ConfigError):
+                self.retries += 1
+                raise
+            self.insert_ms += (time.monotonic() - started_s[0]) * 1000
+            return result
+
+        return Effect(name, timed)
 
 
 class Flush:
@@ -103,97 +115,94 @@ class Flush:
         self._computing = threading.Lock()
 
     def write(
-        self, batch: SealedBatch[Record], intent: Intent, adopted: bool, times: FlushTimes
-    ) -> FlushFlow:
-        """Write `batch`, whose range is that of `intent`.
+        self, batch: SealedBatch[Record], intent: Intent, adopted: bool
+    ) -> Effects[Written | None]:
+        """Write `batch`, whose range is that of `intent`; None: somebody else has finished it.
 
         Args:
             batch: Every record of the range.
             intent: The winner for this start, read back from the store.
             adopted: Somebody, perhaps this worker in an earlier life, may have begun it.
-            times: Filled by the driver while it drives.
         """
         assert (batch.start, batch.end) == (intent.start, intent.end)
-        cards = yield Effect("load_cards", lambda: self._cards_of(intent.price_version))
-        refused: Sequence[RefusedRow] = ()
+        watch = _Stopwatch()
+        cards = yield watch.effect("load_cards", lambda: self._cards_of(intent.price_version))
+        refused: tuple[RefusedRow, ...] = ()
         if adopted:
-            refused = yield Effect("read_refusals", lambda: known_refusals(self._store, intent))
+            refused = yield watch.effect(
+                "read_refusals", lambda: known_refusals(self._store, intent)
+            )
         started_us = self._clock_us()
         with self._computing:
             outcome = process(batch.records, intent, cards).without(refused)
-        times.compute_ms = (self._clock_us() - started_us) / 1000
-        if outcome.letters.height:
-            yield self._insert(DEAD_LETTERS, outcome.letters, intent, "")
-            letters = outcome.letters
-            yield Effect(
-                "publish_dead_letters",
-                lambda: self._publisher.publish_dead_letters(letters, intent),
-            )
-        for table in list(outcome.raw):
-            outcome = yield from self._write_raw(table, outcome, intent)
-        with self._computing:
-            deltas = outcome.fold()
-        if deltas.height:
-            rows = to_arrow(WINDOWS, deltas)
-            yield Effect(
-                f"insert_{WINDOWS}", lambda: self._insert_windows(deltas, rows, outcome, intent)
-            )
-            yield Effect("publish_deltas", lambda: self._publisher.publish_deltas(rows, intent))
-        done = self._done(batch, outcome, deltas.height, adopted, times)
-        is_ours = yield Effect("finish", lambda: self._finish(intent, done))
-        return (outcome, done) if is_ours else None
+            inserts = inserts_of(outcome)
+        compute_ms = (self._clock_us() - started_us) / 1000
+        window_deltas = 0
+        while inserts:
+            insert = inserts.pop(0)
+            found = yield from self._carry_out(insert, intent, watch)
+            if found:
+                outcome = outcome.without(found)
+                # Stored before the rest: whoever adopts this batch leaves out the same rows.
+                yield from self._carry_out(letters_for(outcome, found), intent, watch)
+                inserts = inserts_after(outcome, insert.table)
+            elif insert.table == WINDOWS:
+                window_deltas += insert.rows.num_rows
+        done = self._done(batch, outcome, window_deltas, adopted, compute_ms, watch)
+        is_ours = yield watch.effect("finish", lambda: self._finish(intent, done))
+        return Written(outcome, done) if is_ours else None
 
-    def _write_raw(
-        self, table: str, outcome: Outcome, intent: Intent
-    ) -> Generator[Effect, Any, Outcome]:
-        """Insert one raw table; rows the store refuses become dead letters first."""
-        rows = outcome.raw[table]
-        if rows.height == 0:
-            return outcome
-        known = outcome.refused_of(table)
+    def _carry_out(
+        self, insert: Insert, intent: Intent, watch: _Stopwatch
+    ) -> Generator[Effect, Any, list[RefusedRow]]:
+        """Insert and publish; return the rows that the table refuses, of which none is stored."""
+        table, rows = insert.table, insert.rows
         try:
-            yield self._insert(table, rows, intent, _without_suffix(known))
-            return outcome
+            yield watch.effect(f"insert_{table}", lambda: self._insert(insert, intent))
         except RowsRefused as exc:
-            refusal = exc
-        positions: Sequence[int] = yield Effect(
-            f"find_refused_{table}", lambda: find_refused(self._store, table, to_arrow(table, rows))
-        )
-        if not positions or (len(positions) == rows.height and rows.height > 1):
-            raise SinkMisconfigured(
-                f"{table} refuses every row: its columns are not what this version writes; "
-                f"run `tokentide migrate` ({refusal})",
-                refusal.code,
-            ) from refusal
-        found = [RefusedRow.of(table, row, str(refusal)) for row in rows[positions].to_dicts()]
-        outcome = outcome.without(found)
-        letters = outcome.letters_of(found)
-        # Stored before the rest of the rows: whoever adopts this batch leaves out the same ones.
-        yield self._insert(DEAD_LETTERS, letters, intent, _without_suffix(found))
-        yield Effect(
-            "publish_dead_letters", lambda: self._publisher.publish_dead_letters(letters, intent)
-        )
-        rest = outcome.raw[table]
-        if rest.height:
-            yield self._insert(table, rest, intent, _without_suffix(outcome.refused_of(table)))
-        return outcome
+            refusal = str(exc)
+            positions: list[int] = yield watch.effect(
+                f"find_refused_{table}", lambda: self._find_refused(insert, intent)
+            )
+            if positions:
+                refused = rows.select(["_offset", "_idx"]).take(positions).to_pylist()
+                return [RefusedRow.of(table, row, refusal) for row in refused]
+        if table == DEAD_LETTERS:
+            yield watch.effect(
+                "publish_dead_letters", lambda: self._publisher.publish_dead_letters(rows, intent)
+            )
+        elif table == WINDOWS:
+            yield watch.effect(
+                "publish_deltas", lambda: self._publisher.publish_deltas(rows, intent)
+            )
+        return []
 
-    def _insert(self, table: str, rows: pl.DataFrame, intent: Intent, suffix: str) -> Effect:
-        token = intent.write_token(table) + suffix
-        arrow = _as_arrow(table, rows)
+    def _insert(self, insert: Insert, intent: Intent) -> None:
+        missing = self._guard.missing(insert, intent)
+        if missing.num_rows:
+            self._store.insert(insert.table, missing, insert.token)
 
-        def run() -> None:
-            missing = self._guard.missing(table, arrow, intent)
-            if missing.num_rows:
-                self._store.insert(table, missing, token)
+    def _find_refused(self, insert: Insert, intent: Intent) -> list[int]:
+        """Return the positions of the rows that the table refuses; none once it takes them all.
 
-        return Effect(f"insert_{table}", run)
-
-    def _insert_windows(
-        self, deltas: pl.DataFrame, rows: pa.Table, outcome: Outcome, intent: Intent
-    ) -> None:
-        if not self._guard.windows_are_stored(outcome, deltas, intent):
-            self._store.insert(WINDOWS, rows, intent.write_token(WINDOWS))
+        Raises:
+            SinkMisconfigured: It refuses every row, which is not a matter of data.
+        """
+        table, rows = insert.table, insert.rows
+        try:
+            self._insert(insert, intent)
+        except RowsRefused as exc:
+            positions = (
+                find_refused(self._store, table, rows) if table in RAW_TABLES.values() else []
+            )
+            if not positions or (len(positions) == rows.num_rows and rows.num_rows > 1):
+                raise SinkMisconfigured(
+                    f"{table} refuses every row: its columns are not what this version writes; "
+                    f"run `tokentide migrate` ({exc})",
+                    exc.code,
+                ) from exc
+            return positions
+        return []
 
     def _finish(self, intent: Intent, done: DoneBatch) -> bool:
         if self._guard.is_done(intent):
@@ -207,7 +216,8 @@ class Flush:
         outcome: Outcome,
         window_deltas: int,
         adopted: bool,
-        times: FlushTimes,
+        compute_ms: float,
+        watch: _Stopwatch,
     ) -> DoneBatch:
         stamps = [record.timestamp_ms for record in batch.records] or [0]
         first_us, last_us = outcome.started_range_us()
@@ -228,20 +238,8 @@ class Flush:
             last_record_ms=max(stamps),
             first_started_at_us=first_us,
             last_started_at_us=last_us,
-            compute_ms=times.compute_ms,
-            insert_ms=times.insert_ms,
-            retries=times.retries,
+            compute_ms=compute_ms,
+            insert_ms=watch.insert_ms,
+            retries=watch.retries,
             done_at_us=self._clock_us(),
         )
-
-
-def _as_arrow(table: str, rows: pl.DataFrame) -> pa.Table:
-    return letters_to_arrow(rows) if table == DEAD_LETTERS else to_arrow(table, rows)
-
-
-def _without_suffix(refused: Sequence[RefusedRow]) -> str:
-    """Name an insert that leaves rows out, by which ones: the same ones give the same token."""
-    if not refused:
-        return ""
-    places = ",".join(sorted(f"{row.offset}:{row.idx}" for row in refused))
-    return f"/minus-{hashlib.sha256(places.encode()).hexdigest()[:16]}"

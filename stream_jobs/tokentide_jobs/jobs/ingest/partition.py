@@ -1,7 +1,7 @@
-"""One partition in a worker: collects records, seals batches, has them written, one at a time.
+"""One partition in a worker: lives its life (`core.batch.life`), one batch at a time.
 
-While a batch is written in a thread, the next one collects. The partition ends in one of two ways:
-drained (its last batch is written) or abandoned (the rest is left to the next owner, by the
+Records collect here while the life's effects run in a thread. The partition ends in one of two
+ways: drained (its last batch is written) or abandoned (the rest is left to the next owner, by the
 ledger). Faust appears only as the callbacks in `Reader`.
 """
 
@@ -14,16 +14,26 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from tokentide_jobs.core.batch.breaker import Breaker
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition, Position
+from tokentide_jobs.core.batch.life import (
+    Acknowledge,
+    Assignment,
+    Begin,
+    Claimed,
+    Collect,
+    Life,
+    Step,
+    partition_life,
+)
 from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, SealedBatch, Verdict
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.io.clickhouse.ledger_store import Claim, DoneBatch, LedgerStore
+from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
 from tokentide_jobs.jobs.ingest.driver import Abandoned, Driver
-from tokentide_jobs.jobs.ingest.flush import Flush, FlushTimes
+from tokentide_jobs.jobs.ingest.flush import Flush, Written
 from tokentide_jobs.jobs.runtime.log import log_event
 
 __all__ = ["BatchWriter", "Observer", "PartitionWorker", "Reader"]
@@ -32,8 +42,6 @@ _log = logging.getLogger(__name__)
 
 _ROOM_LOOK_MS = 200
 """Between two looks whether the store has room again."""
-
-T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -90,11 +98,12 @@ class BatchWriter:
 
 
 class PartitionWorker:
-    """The life of one assigned partition. Belongs to one event loop.
+    """One assigned partition whose position is known. Belongs to one event loop.
 
     Args:
         log: Which partition.
         position: Where the ledger says to begin.
+        life: Has just told the position.
         writer: Shared by the worker's partitions.
         reader: Reads the log.
         observer: Counts.
@@ -104,6 +113,7 @@ class PartitionWorker:
         self,
         log: LogPartition,
         position: Position,
+        life: Life,
         writer: BatchWriter,
         reader: Reader,
         observer: Observer,
@@ -111,16 +121,13 @@ class PartitionWorker:
         self.log = log
         self.position = position.start
         self.planner: PartitionPlanner[Record] = PartitionPlanner(
-            position.start,
-            writer.limits,
-            expected=position.read_from,
-            bound_end=position.intent.end if position.intent else None,
+            position.start, writer.limits, expected=position.read_from
         )
         self.breaker = writer.new_breaker()
         self.is_paused = False
         self.is_writing = False
         self.last_record_ms = 0
-        self._open = position.intent
+        self._life = life
         self._writer = writer
         self._reader = reader
         self._observer = observer
@@ -128,7 +135,35 @@ class PartitionWorker:
         self._is_ending = False
         self._wake = asyncio.Event()
         self._stop = threading.Event()
+        self._to_collect = self._next_collect(life.send(None))
         self._task = asyncio.create_task(self._run(), name=f"partition-{log.partition}")
+
+    @classmethod
+    async def begin(
+        cls,
+        given: Assignment,
+        writer: BatchWriter,
+        reader: Reader,
+        observer: Observer,
+        deadline_s: float,
+    ) -> tuple[PartitionWorker, Position]:
+        """Ask the ledger where to begin with a partition, and begin.
+
+        Raises:
+            Abandoned: The ledger did not answer before the deadline.
+            InvariantViolation: Ledger and log contradict each other.
+        """
+        life = partition_life(given, writer.ledger, writer.propose, writer.flush.write)
+        loop, stop = asyncio.get_running_loop(), threading.Event()
+        deadline = loop.call_later(deadline_s, stop.set)
+        try:
+            begin = await loop.run_in_executor(
+                writer.executor, writer.driver.advance, life, None, stop
+            )
+        finally:
+            deadline.cancel()
+        assert isinstance(begin, Begin)
+        return cls(given.log, begin.position, life, writer, reader, observer), begin.position
 
     def oldest_record_ms(self) -> int:
         """Return Kafka's timestamp of the oldest record not stored yet, as far as it is known."""
@@ -190,85 +225,74 @@ class PartitionWorker:
         await asyncio.wait({self._task}, timeout=0.5)
 
     async def _run(self) -> None:
-        while not self._is_ending:
-            batch = self.planner.seal(_now_ms(), drain=self._is_draining)
-            if batch is None:
-                if self._is_draining:
-                    return
-                await self._sleep(self.planner.wait_ms(_now_ms()))
-                continue
-            rest_ms = _ROOM_LOOK_MS if self._writer.must_wait() else 0
-            rest_ms = max(rest_ms, self.breaker.remaining_ms(_now_ms()))
-            if rest_ms and not self._is_draining:
-                await self._sleep(rest_ms)
-                continue
+        while (batch := await self._collect()) is not None:
             self.is_writing = True
             try:
-                await self._write(batch)
+                step = await self._advance(batch)
+                del batch  # the life holds it as long as it is needed
+                while not isinstance(step, Collect):
+                    step = await self._take(step)
             except Abandoned:
                 return
             finally:
                 self.is_writing = False
-            if self.is_paused and self.planner.has_room:
-                self.is_paused = False
-                self.planner.resume(_now_ms())
-                self._reader.resume(self.log)
+            self._to_collect = self._next_collect(step)
 
-    async def _write(self, batch: SealedBatch[Record]) -> None:
-        """Write one sealed batch, or learn that its range must be another one."""
-        adopted = self._open is not None
-        if self._open is None:
-            proposal = self._writer.propose(self.log, batch.start, batch.end)
-            claim = await self._in_thread(lambda: self._claim(proposal, len(batch.records)))
-            if claim.is_done:
-                await self._skip_to(claim.done_end)
-                return
-            self._open = claim.intent
-            adopted = claim.intent != proposal
-            if claim.intent.end != batch.end:
-                self.planner.bind(claim.intent.end)
-                return
-        intent = self._open
-        self._observer.batch_started(self.log)
-        written = await self._in_thread(lambda: self._drive(batch, intent, adopted))
-        self._open = None
-        if written is None:
-            await self._skip_to(intent.end)
-            return
-        outcome, done = written
-        self.planner.remove(intent.end)
-        self.position = intent.end
-        self.last_record_ms = done.last_record_ms
-        self._observer.batch_done(self.log, batch, outcome, done)
-        if self.breaker.record(done.events, done.dead_letters, _now_ms()):
-            self._observer.breaker_opened(self.log, self.breaker.remaining_ms(_now_ms()) / 1000)
-        await self._reader.stored(self.log, intent.end)
+    def _next_collect(self, step: Step) -> Collect:
+        """Begin the batch that the life asks for."""
+        assert isinstance(step, Collect)
+        self.planner.begin_batch(step.start, step.end)
+        self.position = step.start
+        if self.is_paused and self.planner.has_room:
+            self.is_paused = False
+            self.planner.resume(_now_ms())
+            self._reader.resume(self.log)
+        return step
 
-    async def _skip_to(self, end: int) -> None:
-        """Go on after batches that another worker has finished."""
-        self._observer.overtaken(self.log)
-        self._open = None
-        self.planner.skip(end)
-        self.position = end
-        await self._reader.stored(self.log, end)
+    async def _collect(self) -> SealedBatch[Record] | None:
+        """Wait for the next batch; None: there is none, the partition ends."""
+        while not self._is_ending:
+            now_ms = _now_ms()
+            batch = self.planner.seal(now_ms, drain=self._is_draining)
+            if self._is_draining:
+                return batch
+            rest_ms = _ROOM_LOOK_MS if self._writer.must_wait() else 0
+            rest_ms = max(rest_ms, self.breaker.remaining_ms(now_ms))
+            if batch is not None and not rest_ms:
+                return batch
+            wait_ms = rest_ms if batch is not None else self.planner.wait_ms(now_ms)
+            del batch
+            await self._sleep(wait_ms)
+        return None
 
-    def _claim(self, proposal: Intent, records: int) -> Claim:
-        return self._writer.driver.call(
-            "claim",
-            lambda: self._writer.ledger.claim(proposal, records),
-            self._stop,
-            FlushTimes(),
+    async def _take(self, step: Step) -> Step:
+        """Do what the life asks of the event loop; return what it asks next."""
+        if isinstance(step, Claimed):
+            self._observer.batch_started(self.log)
+            return await self._advance(None)
+        assert isinstance(step, Acknowledge)
+        await self._acknowledge(step)
+        # Nothing but the next request follows an acknowledgement: no thread is needed for it.
+        return self._life.send(None)
+
+    async def _acknowledge(self, step: Acknowledge[Record, Written]) -> None:
+        self.position = step.end
+        if step.batch is None or step.written is None:
+            self._observer.overtaken(self.log)
+        else:
+            done = step.written.done
+            self.last_record_ms = done.last_record_ms
+            self._observer.batch_done(self.log, step.batch, step.written.outcome, done)
+            if self.breaker.record(done.events, done.dead_letters, _now_ms()):
+                pause_s = self.breaker.remaining_ms(_now_ms()) / 1000
+                self._observer.breaker_opened(self.log, pause_s)
+        await self._reader.stored(self.log, step.end)
+
+    def _advance(self, answer: SealedBatch[Record] | None) -> Awaitable[Step]:
+        """Go on with the life in a thread, up to its next request to the event loop."""
+        return asyncio.get_running_loop().run_in_executor(
+            self._writer.executor, self._writer.driver.advance, self._life, answer, self._stop
         )
-
-    def _drive(
-        self, batch: SealedBatch[Record], intent: Intent, adopted: bool
-    ) -> tuple[Outcome, DoneBatch] | None:
-        return self._writer.driver.drive(
-            lambda times: self._writer.flush.write(batch, intent, adopted, times), self._stop
-        )
-
-    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._writer.executor, work)
 
     async def _sleep(self, wait_ms: int | None) -> None:
         """Wait for the next record, or at most so long."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent, is_stale
-from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.outcome.batch_inserts import Insert
 from tokentide_jobs.core.tables import RAW_TABLES, WINDOW_S, WINDOWS
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -49,13 +48,20 @@ class StaleGuard:
         """Tell whether a stale batch is finished already; a fresh one is protected by its token."""
         return self._is_stale(intent) and self._ledger.done_end(intent) >= intent.end
 
-    def missing(self, table: str, rows: pa.Table, intent: Intent) -> pa.Table:
-        """Return the rows of one insert that are not in `table` yet: all of them when fresh.
+    def missing(self, insert: Insert, intent: Intent) -> pa.Table:
+        """Return the rows of an insert that are not in its table yet: all of them when fresh.
 
-        An insert may have got half way: it is atomic per day of event time, not as a whole.
+        Raises:
+            RetriableSinkError: It cannot be told for now.
         """
         if not self._is_stale(intent):
-            return rows
+            return insert.rows
+        if insert.table == WINDOWS:
+            return insert.rows.slice(0, 0 if self._are_counted(insert.rows, intent) else None)
+        return self._not_there(insert.table, insert.rows, intent)
+
+    def _not_there(self, table: str, rows: pa.Table, intent: Intent) -> pa.Table:
+        """Look for every row: an insert is atomic per day of event time, not as a whole."""
         stored = self._store.rows(
             f"SELECT _offset, _idx FROM `{self._store.database}`.`{table}` "
             "WHERE log_id = {log_id:String} AND _topic = {topic:String} "
@@ -74,7 +80,7 @@ class StaleGuard:
         is_missing = [place not in there for place in zip(offsets, indexes, strict=True)]
         return rows.filter(pa.array(is_missing))
 
-    def windows_are_stored(self, outcome: Outcome, deltas: pl.DataFrame, intent: Intent) -> bool:
+    def _are_counted(self, deltas: pa.Table, intent: Intent) -> bool:
         """Tell whether the deltas of a stale batch were inserted; its raw rows are in by now.
 
         Window rows carry no offsets, so the sums decide: in the windows that this batch touches,
@@ -84,13 +90,12 @@ class StaleGuard:
             RetriableSinkError: They differ by something else: another batch is under way there.
                 Asked again later, the answer becomes clear.
         """
-        if not self._is_stale(intent):
-            return False
         if self._ledger.done_end(intent) >= intent.end:
             return True
-        starts = deltas.get_column("window_start").unique().to_list()
+        starts = deltas.column("window_start").cast(pa.int64()).unique().to_pylist()
+        events = sum(deltas.column("events").to_pylist())
         database = self._store.database
-        parameters = {"length": WINDOW_S, "starts": [_epoch_s(start) for start in starts]}
+        parameters = {"length": WINDOW_S, "starts": starts}
         counts = " UNION ALL ".join(
             f"SELECT count() AS n FROM `{database}`.`{table}` "
             "WHERE intDiv(toUnixTimestamp(started_at), {length:UInt32}) * {length:UInt32} "
@@ -104,21 +109,12 @@ class StaleGuard:
             parameters,
         )
         surplus = int(row[0]) - int(row[1])
-        if surplus in (0, outcome.events):
+        if surplus in (0, events):
             return surplus == 0
         raise RetriableSinkError(
             f"{intent.write_token(WINDOWS)}: {surplus} raw rows are not in the windows yet, "
-            f"{outcome.events} of them may be of this batch: waiting for the others"
+            f"{events} of them may be of this batch: waiting for the others"
         )
 
     def _is_stale(self, intent: Intent) -> bool:
         return is_stale(intent, self._clock_us(), self._token_window_us)
-
-
-def _epoch_s(value: object) -> int:
-    """Convert a window start, which polars hands out as a datetime or a number, to seconds."""
-    if isinstance(value, int):
-        return value
-    timestamp = getattr(value, "timestamp", None)
-    assert timestamp is not None
-    return int(timestamp())

@@ -50,7 +50,7 @@ def test_after_a_pause_the_buffer_waits_for_company_as_if_it_had_just_arrived() 
     assert planner.wait_ms(1_500) == 400
     batch = sealed(planner, 1_900)
     assert (batch.end, batch.reason) == (1, "age")
-    planner.remove(1)
+    planner.begin_batch(1, None)
     planner.offer(Stored(1, b"x"), 2_000)
     assert planner.age_ms(2_100) == 100
 
@@ -91,23 +91,23 @@ def test_drain_seals_whatever_is_there() -> None:
 def test_sealing_again_gives_the_same_batch_until_it_is_removed() -> None:
     planner = planner_with(0, 1)
     assert sealed(planner, 500) == sealed(planner, 500)
-    planner.remove(2)
+    planner.begin_batch(2, None)
     assert planner.seal(10_000) is None
     assert planner.buffered_bytes == planner.buffered_events == 0
 
 
 def test_a_smaller_intent_cuts_the_batch() -> None:
     planner = planner_with(0, 1, 2)
-    planner.bind(2)
+    planner.begin_batch(0, 2)
     batch = sealed(planner)
     assert (batch.start, batch.end, batch.reason) == (0, 2, "intent")
-    planner.remove(2)
+    planner.begin_batch(2, None)
     assert sealed(planner, 500).start == 2
 
 
 def test_a_larger_intent_waits_for_its_last_record_whatever_the_age() -> None:
     planner = planner_with(0, 1)
-    planner.bind(4)
+    planner.begin_batch(0, 4)
     assert planner.seal(now_ms=1_000_000, drain=True) is None
     assert planner.wait_ms(now_ms=0) is None
     planner.offer(Stored(2), now_ms=0)
@@ -151,14 +151,15 @@ def test_a_full_buffer_pauses_and_resumes_when_half_is_free() -> None:
     for offset in range(4):
         planner.offer(Stored(offset, b"x" * 5000), now_ms=0)
     assert (planner.is_full, planner.has_room) == (True, False)
-    planner.remove(1)
+    planner.begin_batch(1, None)
     assert (planner.is_full, planner.has_room) == (False, False)
-    planner.remove(3)
+    planner.begin_batch(3, None)
     assert (planner.is_full, planner.has_room) == (False, True)
 
 
 def test_an_open_intent_larger_than_the_buffer_does_not_pause_for_ever() -> None:
-    planner: PartitionPlanner[Stored] = PartitionPlanner(0, LIMITS, bound_end=6)
+    planner: PartitionPlanner[Stored] = PartitionPlanner(0, LIMITS)
+    planner.begin_batch(0, 6)
     for offset in range(5):
         planner.offer(Stored(offset, b"x" * 5000), now_ms=0)
     assert (planner.is_full, planner.expected) == (False, 5)
@@ -166,21 +167,22 @@ def test_an_open_intent_larger_than_the_buffer_does_not_pause_for_ever() -> None
     assert (planner.is_full, planner.expected) == (True, 6)
 
 
-def test_removing_what_is_not_buffered_is_refused() -> None:
-    with pytest.raises(InvariantViolation, match="does not follow"):
-        planner_with(0).remove(2)
+def test_a_batch_may_begin_beyond_what_was_read_when_another_worker_has_stored_it() -> None:
+    planner = planner_with(0, 1)
+    planner.begin_batch(5, None)
+    assert (planner.buffered_events, planner.expected) == (0, 5)
+    assert planner.offer(Stored(2), now_ms=0) is Verdict.REPEATED
+    assert planner.offer(Stored(5), now_ms=0) is Verdict.KEPT
 
 
-def test_removing_another_range_than_the_open_intent_is_refused() -> None:
-    planner = planner_with(0, 1, 2)
-    planner.bind(2)
-    with pytest.raises(InvariantViolation, match="ends at 2, not at 3"):
-        planner.remove(3)
+def test_a_batch_never_begins_before_the_one_in_hand() -> None:
+    with pytest.raises(InvariantViolation, match="cannot follow one that begins at 3"):
+        planner_with(start=3).begin_batch(2, None)
 
 
 def test_an_intent_without_offsets_is_refused() -> None:
-    with pytest.raises(InvariantViolation, match="no offset"):
-        planner_with(0, start=0).bind(0)
+    with pytest.raises(InvariantViolation, match=r"\[0, 0\) cannot follow"):
+        planner_with(0, start=0).begin_batch(0, 0)
 
 
 @pytest.mark.parametrize(("value", "events"), [(b"", 1), (b"{}", 1), (b"{}\n", 1), (b"{}\n{}", 2)])
@@ -222,10 +224,10 @@ def test_batches_follow_each_other_and_hold_every_record_once(
         batch = planner.seal(now_ms, drain=not unread)
         if batch is not None:
             if cuts and batch.end - batch.start > cuts[-1] and batch.records:
-                planner.bind(batch.records[0].offset + 1)
+                planner.begin_batch(batch.start, batch.records[0].offset + 1)
                 cuts.pop()
                 batch = sealed(planner, now_ms)
             batches.append(batch)
-            planner.remove(batch.end)
+            planner.begin_batch(batch.end, None)
     assert [record for batch in batches for record in batch.records] == log
     assert [batch.start for batch in batches] == [0, *[batch.end for batch in batches[:-1]]]

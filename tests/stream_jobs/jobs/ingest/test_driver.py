@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import cast
 
 import pytest
 
 from tokentide_jobs.backoff import Backoff
-from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.batch.life import Acknowledge, Collect, Effect, Life
 from tokentide_jobs.errors import InvariantViolation, RetriableSinkError
 from tokentide_jobs.io.clickhouse.error_codes import (
     ErrorKind,
@@ -17,11 +16,8 @@ from tokentide_jobs.io.clickhouse.error_codes import (
     SinkMisconfigured,
     kind_of,
 )
-from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch
 from tokentide_jobs.jobs.ingest.driver import Abandoned, Driver
-from tokentide_jobs.jobs.ingest.flush import Effect, FlushFlow, FlushTimes
 
-WRITTEN = cast("tuple[Outcome, DoneBatch]", ("outcome", "done"))
 AT_ONCE = Backoff(first_s=0.0, longest_s=0.0)
 
 
@@ -50,13 +46,12 @@ def failing(*errors: Exception) -> Callable[[], str]:
     return run
 
 
-def test_a_step_is_tried_until_it_succeeds() -> None:
-    notes, times = Notes(), FlushTimes()
+def test_an_effect_is_tried_until_it_succeeds() -> None:
+    notes = Notes()
     run = failing(RetriableSinkError("busy", 202), SinkMisconfigured("no table", 60))
-    assert Driver(AT_ONCE, notes).call("insert", run, threading.Event(), times) == "done"
+    assert Driver(AT_ONCE, notes).call(Effect("insert", run), threading.Event()) == "done"
     assert notes.failures == [(202, False), (60, True)]
     assert notes.steps == ["insert"]
-    assert times.retries == 2
 
 
 def test_the_order_to_stop_ends_the_retries() -> None:
@@ -67,41 +62,40 @@ def test_the_order_to_stop_ends_the_retries() -> None:
         raise RetriableSinkError("down")
 
     with pytest.raises(Abandoned):
-        Driver(Backoff(first_s=60), Notes()).call("insert", run, stop, FlushTimes())
+        Driver(Backoff(first_s=60), Notes()).call(Effect("insert", run), stop)
 
 
 def test_an_error_that_is_no_outage_is_not_retried() -> None:
     run = failing(InvariantViolation("torn"))
     with pytest.raises(InvariantViolation):
-        Driver(AT_ONCE, Notes()).call("finish", run, threading.Event(), FlushTimes())
+        Driver(AT_ONCE, Notes()).call(Effect("finish", run), threading.Event())
 
 
-def test_refused_rows_are_handed_to_the_flow_which_goes_on() -> None:
-    def flow() -> FlushFlow:
+def test_a_life_goes_on_until_it_asks_for_something_other_than_an_effect() -> None:
+    def life() -> Life:
+        assert (yield Effect("position", lambda: 7)) == 7
+        batch = yield Collect(7, None)
+        yield Effect("insert", failing(RetriableSinkError("busy", 202)))
+        yield Acknowledge(batch)
+
+    notes, living, go_on = Notes(), life(), threading.Event()
+    driver = Driver(AT_ONCE, notes)
+    assert driver.advance(living, None, go_on) == Collect(7, None)
+    assert notes.steps == ["position"]
+    assert driver.advance(living, 9, go_on) == Acknowledge(9)
+    assert notes.steps == ["position", "insert"]
+
+
+def test_refused_rows_are_handed_to_the_life_which_goes_on() -> None:
+    def life() -> Life:
         try:
             yield Effect("insert", failing(RowsRefused("bad row", 53)))
         except RowsRefused:
             found = yield Effect("find", lambda: [1])
-            assert found == [1]
-        return WRITTEN
+            yield Acknowledge(found[0])
 
-    assert Driver(AT_ONCE, Notes()).drive(lambda _times: flow(), threading.Event()) is WRITTEN
-
-
-def test_a_flow_that_needs_a_person_is_begun_again() -> None:
-    begun = []
-
-    def begin(_times: FlushTimes) -> FlushFlow:
-        begun.append(1)
-        yield Effect("insert", lambda: None)
-        if len(begun) < 3:
-            raise SinkMisconfigured("every row refused", 53)
-        return None
-
-    notes = Notes()
-    assert Driver(AT_ONCE, notes).drive(begin, threading.Event()) is None
-    assert len(begun) == 3
-    assert notes.failures == [(53, True)] * 2
+    step = Driver(AT_ONCE, Notes()).advance(life(), None, threading.Event())
+    assert step == Acknowledge(1)
 
 
 @pytest.mark.parametrize(

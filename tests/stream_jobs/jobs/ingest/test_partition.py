@@ -16,15 +16,16 @@ import polars as pl
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.batch.breaker import Breaker
-from tokentide_jobs.core.batch.ledger import Intent, LogPartition, Position
+from tokentide_jobs.core.batch.ledger import Claim, Intent, LogPartition
+from tokentide_jobs.core.batch.life import Assignment, Effect, Effects
 from tokentide_jobs.core.batch.planner import Limits, SealedBatch, Verdict
 from tokentide_jobs.core.outcome.dead_letter_rows import letters
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.errors import InvariantViolation
-from tokentide_jobs.io.clickhouse.ledger_store import Claim, DoneBatch, LedgerStore
+from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
 from tokentide_jobs.jobs.ingest.driver import Driver
-from tokentide_jobs.jobs.ingest.flush import Effect, Flush, FlushFlow, FlushTimes
+from tokentide_jobs.jobs.ingest.flush import Flush, Written
 from tokentide_jobs.jobs.ingest.partition import BatchWriter, PartitionWorker
 
 LOG = LogPartition("log-a", "tokentide.events.v1", 0)
@@ -42,6 +43,9 @@ class MemoryLedger:
         self.intents: dict[int, Intent] = {}
         self.done_end = 0
 
+    def position(self, _log: LogPartition) -> tuple[int | None, Intent | None]:
+        return self.done_end or None, self.intents.get(self.done_end)
+
     def claim(self, proposal: Intent, _records: int) -> Claim:
         return Claim(self.intents.setdefault(proposal.start, proposal), self.done_end)
 
@@ -58,15 +62,14 @@ class MemoryFlush:
         self.is_overtaken = False
 
     def write(
-        self, batch: SealedBatch[Record], of: Intent, adopted: bool, _times: FlushTimes
-    ) -> FlushFlow:
+        self, batch: SealedBatch[Record], of: Intent, adopted: bool
+    ) -> Effects[Written | None]:
         yield Effect("insert", self._insert)
         if self.is_overtaken:
             return None
         self.batches.append((batch.start, batch.end, adopted))
-        return Outcome(of, batch.records, {}, letters([], of, [])), done(
-            len(batch.records), self.bad
-        )
+        outcome = Outcome(of, batch.records, {}, letters([], of, []))
+        return Written(outcome, done(len(batch.records), self.bad))
 
     def _insert(self) -> None:
         self.gate.wait(5)
@@ -99,12 +102,14 @@ class Notes:
 class Room:
     """A partition with everything around it."""
 
-    def __init__(self, position: Position, limits: Limits) -> None:
+    partition: PartitionWorker
+
+    def __init__(self, limits: Limits) -> None:
         self.ledger, self.flush, self.notes = MemoryLedger(), MemoryFlush(), Notes()
         self.failures: list[BaseException] = []
         self.executor = ThreadPoolExecutor(2)
         self.disk_is_low = threading.Event()
-        writer = BatchWriter(
+        self.writer = BatchWriter(
             driver=Driver(Backoff(first_s=0.01, longest_s=0.01), self.notes),
             ledger=cast("LedgerStore", self.ledger),
             flush=cast("Flush", self.flush),
@@ -114,9 +119,12 @@ class Room:
             new_breaker=lambda: Breaker(0.5, 3, 60_000),
             must_wait=self.disk_is_low.is_set,
         )
-        if position.intent is not None:
-            self.ledger.intents[position.intent.start] = position.intent
-        self.partition = PartitionWorker(LOG, position, writer, self.notes, self.notes)
+
+    async def begin(self) -> None:
+        given = Assignment(LOG, 0, 1_000, None)
+        self.partition, _position = await PartitionWorker.begin(
+            given, self.writer, self.notes, self.notes, 5
+        )
         self.partition.on_failure(self.failures.append)
 
     async def offer(self, *offsets: int, value: bytes = b"{}") -> None:
@@ -125,8 +133,12 @@ class Room:
 
 
 @asynccontextmanager
-async def room(position: Position | None = None, limits: Limits = LIMITS) -> AsyncIterator[Room]:
-    made = Room(position or Position(0, 0, None, ()), limits)
+async def room(opened: Intent | None = None, limits: Limits = LIMITS) -> AsyncIterator[Room]:
+    made = Room(limits)
+    if opened is not None:
+        made.ledger.done_end = opened.start
+        made.ledger.intents[opened.start] = opened
+    await made.begin()
     try:
         yield made
     finally:
@@ -188,7 +200,7 @@ async def test_the_winner_of_a_claim_makes_us_wait_for_more() -> None:
 
 async def test_an_open_intent_at_assignment_is_finished_without_a_claim() -> None:
     opened = intent(4, 6, "the dead")
-    async with room(Position(4, 4, opened, ())) as here:
+    async with room(opened) as here:
         here.ledger.intents.clear()
         await here.offer(4, 5)
         await until(lambda: here.notes.acked == 6)

@@ -11,20 +11,19 @@ from dataclasses import replace
 from typing import Any
 
 import clickhouse_connect
-import polars as pl
+import pyarrow as pa
 import pytest
 
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.batch.planner import SealedBatch
-from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import RowsRefused, SinkMisconfigured
-from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
+from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.io.schema.migrations import migrate
-from tokentide_jobs.jobs.ingest.flush import Flush, FlushTimes
+from tokentide_jobs.jobs.ingest.flush import Flush, Written
 
 pytestmark = pytest.mark.embedded
 
@@ -38,10 +37,10 @@ class NoKafka:
     def __init__(self) -> None:
         self.letters: list[str] = []
 
-    def publish_dead_letters(self, letters: pl.DataFrame, intent: Intent) -> None:
-        self.letters += letters["reason"].to_list()
+    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
+        self.letters += letters["reason"].to_pylist()
 
-    def publish_deltas(self, deltas: pl.DataFrame, intent: Intent) -> None:
+    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         return
 
 
@@ -114,9 +113,9 @@ def flush_of(store: ClickHouse, now_us: int, publisher: NoKafka | None = None) -
 
 def drive(
     flush: Flush, batch: SealedBatch[Record], intent: Intent, stop_before: str = ""
-) -> tuple[Outcome, DoneBatch] | None:
+) -> Written | None:
     """Run a flush to its end, or until just before a step."""
-    flow = flush.write(batch, intent, True, FlushTimes())
+    flow = flush.write(batch, intent, True)
     effect = next(flow)
     while True:
         if stop_before and effect.name == stop_before:
@@ -130,7 +129,7 @@ def drive(
         try:
             effect = flow.send(result)
         except StopIteration as finished:
-            written: tuple[Outcome, DoneBatch] | None = finished.value
+            written: Written | None = finished.value
             return written
 
 
@@ -178,7 +177,7 @@ def test_money_of_a_batch_is_in_the_done_row(store: ClickHouse, log: LogPartitio
     intent = intent_of(log, 0, 1)
     written = drive(flush_of(store, NOW_US), batch_of(0, [frame(3, service=log.log_id)]), intent)
     assert written is not None
-    outcome, done = written
+    outcome, done = written.outcome, written.done
     # gpt-4o: 2.50 USD per million tokens in, 10 USD per million out.
     assert done.cost_pico_usd == outcome.cost_pico_usd() == 3 * (100 * 2_500_000 + 10 * 10_000_000)
     (row,) = store.rows(
@@ -270,7 +269,7 @@ def test_a_row_that_the_table_refuses_is_dead_lettered_alone_also_by_an_adopter(
     # The table would take it by now; the adopter leaves it out all the same.
     written = drive(flush_of(store, NOW_US), batch, intent)
     assert written is not None
-    assert (written[1].events, written[1].dead_letters) == (6, 1)
+    assert (written.done.events, written.done.dead_letters) == (6, 1)
     assert counts(store, log) == (6, 6, 1)
     letters = store.rows(
         f"SELECT _offset, _idx, reason, field, value FROM {store.database}.dead_letters "
