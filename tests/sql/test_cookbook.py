@@ -150,7 +150,11 @@ def seeded(sql_client: Client) -> Client:
 
 
 def _ask(client: Client, question: str) -> list[dict[str, Any]]:
-    query = RECIPES[question].replace("now('UTC')", f"toDateTime('{NOW:%F %T}', 'UTC')")
+    return _run(client, RECIPES[question])
+
+
+def _run(client: Client, recipe: str) -> list[dict[str, Any]]:
+    query = recipe.replace("now('UTC')", f"toDateTime('{NOW:%F %T}', 'UTC')")
     assert "now()" not in query and "today()" not in query, "write now('UTC')"
     return list(client.query(query).named_results())
 
@@ -169,6 +173,25 @@ def test_there_are_at_least_two_dozen_questions() -> None:
 @pytest.mark.parametrize("question", RECIPES)
 def test_every_query_answers_its_question(seeded: Client, question: str) -> None:
     assert _ask(seeded, question), "no rows"
+
+
+def test_the_way_from_a_number_back_to_its_record_runs(seeded: Client) -> None:
+    page = (sql_root().parent / "docs" / "architecture.md").read_text("utf-8")
+    spend, calls, batches = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    assert sum(row["usd"] for row in _run(seeded, spend)) > 0
+    (dearest, *_others) = _run(seeded, calls)
+    assert (dearest["log_id"], dearest["_topic"]) == ("log-1", "tokentide.events.v1")
+    start, end = dearest["_offset"], dearest["_offset"] + 1
+    for first, last in ((start, end), (end, end + 9)):
+        seeded.command(
+            "INSERT INTO ingest_intents (log_id, topic, partition, start_offset, end_offset)"
+            f" VALUES ('log-1', 'tokentide.events.v1', {dearest['_partition']}, {first}, {last})"
+        )
+    try:
+        found = {row["event_id"]: row for row in _run(seeded, batches)}
+        assert found[dearest["event_id"]]["start_offset"] == start
+    finally:
+        seeded.command("TRUNCATE TABLE ingest_intents")
 
 
 def test_team_spend_is_compared_up_to_the_same_moment(seeded: Client) -> None:
