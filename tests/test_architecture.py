@@ -40,7 +40,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide.delivery", "tokentide.usage"),
     ("tokentide.check", "tokentide.privacy", "tokentide.semconv", "tokentide.spool"),
     ("tokentide.content", "tokentide.context"),
-    ("tokentide.gate", "tokentide.recorder"),
+    ("tokentide.assembly", "tokentide.gate", "tokentide.recorder"),
     ("tokentide.engine",),
     ("tokentide.producer",),
     ("tokentide.telemetry",),

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tokentide._contract import SCHEMA_VERSION
-from tokentide._version import __version__
 from tokentide.delivery.buffer import Buffer
 from tokentide.delivery.counters import Counters, ProducerStats, describe, stats_event
 from tokentide.delivery.forks import new_process_mark
@@ -136,7 +134,7 @@ class Engine:
     def _flush_content(self, deadline_s: float) -> bool:
         channel = self.gate.channel if self.gate is not None else None
         return channel is None or channel.flush(
-            lambda dispatcher: _await_settled(dispatcher, deadline_s)
+            lambda dispatcher: dispatcher.wait_until_settled(deadline_s)
         )
 
     def _flush_events(self, timeout_s: float, *, accepts_spooled: bool = False) -> bool:
@@ -158,7 +156,7 @@ class Engine:
         dispatcher = self._dispatcher
         if dispatcher is None or self._ended.is_set():
             return self.queued == 0
-        return _await_settled(dispatcher, deadline_s, accepts_spooled=accepts_spooled)
+        return dispatcher.wait_until_settled(deadline_s, accepts_spooled=accepts_spooled)
 
     def close(self, timeout_s: float) -> None:
         """Deliver what is undelivered, as far as `timeout_s` allows, and end the thread."""
@@ -305,89 +303,41 @@ class Engine:
                 self._allow_start(time.time_ns())
 
     def _work(self) -> None:
+        channel = self.gate.channel if self.gate is not None else None
         importing_threads.add(threading.get_ident())
         try:
+            from tokentide import assembly
             from tokentide.delivery.runner import run_dispatcher
 
-            self._dispatcher = self._make_dispatcher()
-            content_dispatcher = self._make_content_dispatcher()
+            self._dispatcher = assembly.event_dispatcher(
+                self.settings,
+                self.buffer,
+                assembly.make_encoder(self.settings, self.ids, self._counters),
+                self._counters,
+                sender=self._sender,
+                producer_id=self.producer_id,
+                put_stats=self.put_stats,
+                total_dropped=lambda: sum(self.dropped().values()),
+                is_orphaned=self._may_end,
+                log=self._log,
+            )
+            content_dispatcher = None
+            if channel is not None:
+                content_dispatcher = channel.make_dispatcher(
+                    channel.make_sender(self._sender, self.producer_id),
+                    assembly.make_encoder(self.settings, self.ids, channel.counters),
+                )
         finally:
             importing_threads.discard(threading.get_ident())
         self._ready.set()
         run_dispatcher(self._dispatcher, content_dispatcher)
 
-    def _make_dispatcher(self) -> Dispatcher:
-        from tokentide.delivery.dispatcher import Dispatcher
-        from tokentide.delivery.encoding import Encoder
-
-        sender = self._sender
-        if sender is None:
-            # With aiokafka, before the first connection, so that a fork can wait for it to end.
-            from tokentide.delivery.kafka import KafkaFrameSender
-
-            sender = KafkaFrameSender(
-                self.settings, self.producer_id, self._counters.note_failure, self._log
-            )
-        backlog = None
-        if self.settings.spool_dir:
-            from tokentide.spool.spooled_backlog import make_backlog
-
-            backlog = make_backlog(self.settings, self.producer_id, self._counters, self._log)
-        return Dispatcher(
-            self.settings,
-            self.buffer,
-            Encoder(self._base_fields(), self.ids, self._counters),
-            sender,
-            self._counters,
-            put_stats=self.put_stats,
-            total_dropped=lambda: sum(self.dropped().values()),
-            # `close` still emits a last `stats` event, so the thread does not end by itself then.
-            is_orphaned=lambda: (
-                self._is_orphaned() and not self.is_closed and self._has_no_sendable_content()
-            ),
-            backlog=backlog,
-            log=self._log,
-        )
-
-    def _make_content_dispatcher(self) -> Dispatcher | None:
-        channel = self.gate.channel if self.gate is not None else None
-        if channel is None:
-            return None
-        from tokentide.delivery.encoding import Encoder
-
-        sender = channel.make_sender(self._sender, self.producer_id)
-        return channel.make_dispatcher(
-            sender, Encoder(self._base_fields(), self.ids, channel.counters)
-        )
+    def _may_end(self) -> bool:
+        """Whether nobody can emit any more and nothing waits that can be expected to leave."""
+        # `close` still emits a last `stats` event, so the thread does not end by itself then.
+        return self._is_orphaned() and not self.is_closed and self._has_no_sendable_content()
 
     def _has_no_sendable_content(self) -> bool:
         """Whether no content waits that can be expected to leave."""
         channel = self.gate.channel if self.gate is not None else None
         return channel is None or channel.is_stuck or not channel.queued
-
-    def _base_fields(self) -> dict[str, object]:
-        settings = self.settings
-        base: dict[str, object] = {
-            "schema_version": SCHEMA_VERSION,
-            "service": settings.service,
-            "environment": settings.environment,
-            "tenant": settings.tenant,
-            "team": settings.team,
-            "sdk_name": "tokentide",
-            "sdk_version": __version__,
-            "host": os.uname().nodename if hasattr(os, "uname") else "",
-            "pid": self.pid,
-        }
-        return {name: value for name, value in base.items() if value != ""}
-
-
-def _await_settled(
-    dispatcher: Dispatcher, deadline_s: float, *, accepts_spooled: bool = False
-) -> bool:
-    """Wait until everything a dispatcher was given before is settled, or the deadline passes."""
-    from tokentide.delivery.dispatcher import FlushRequest
-
-    request = FlushRequest(accepts_spooled=accepts_spooled)
-    dispatcher.ask(request)
-    request.done.wait(max(0.0, deadline_s - time.monotonic()))
-    return request.is_settled or request.is_spooled

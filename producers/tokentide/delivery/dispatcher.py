@@ -123,6 +123,18 @@ class Dispatcher:
             request.done.set()
         self.wake()
 
+    def wait_until_settled(self, deadline_s: float, *, accepts_spooled: bool = False) -> bool:
+        """Wait until all events queued before are settled, or until the deadline; from any thread.
+
+        Args:
+            deadline_s: On the clock of `time.monotonic`.
+            accepts_spooled: While the broker is away, on the disk is as good as settled.
+        """
+        request = FlushRequest(accepts_spooled=accepts_spooled)
+        self.ask(request)
+        request.done.wait(max(0.0, deadline_s - time.monotonic()))
+        return request.is_settled or request.is_spooled
+
     def stop(self) -> None:
         """Make `run` return soon, whatever is left; from any thread."""
         self._stopping = True
