@@ -125,8 +125,8 @@ def check_published(
         log_id = token.removeprefix("windows/").split(f"/{topic}/")[0]
         heard[log_id] = heard.get(log_id, 0) + events
     assert heard == stored
-    letters = f"SELECT count() FROM `{store.database}`.dead_letters"
-    assert len(publisher.letters) == store.rows(letters)[0][0]
+    dead_letters = f"SELECT count() FROM `{store.database}`.dead_letters"
+    assert len(publisher.dead_letters) == store.rows(dead_letters)[0][0]
     assert {log.log_id for log in logs} >= set(stored)
 
 

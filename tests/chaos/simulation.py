@@ -99,11 +99,11 @@ class SilentPublisher:
 
     def __init__(self) -> None:
         self.deltas: dict[str, int] = {}
-        self.letters: set[tuple[str, int, int]] = set()
+        self.dead_letters: set[tuple[str, int, int]] = set()
 
-    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
-        for offset, idx in pl.DataFrame(letters).select("_offset", "_idx").iter_rows():
-            self.letters.add((f"{intent.log.log_id}/{intent.log.partition}", offset, idx))
+    def publish_dead_letters(self, dead_letters: pa.Table, intent: Intent) -> None:
+        for offset, idx in pl.DataFrame(dead_letters).select("_offset", "_idx").iter_rows():
+            self.dead_letters.add((f"{intent.log.log_id}/{intent.log.partition}", offset, idx))
 
     def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         self.deltas[intent.write_token("windows")] = sum(deltas["events"].to_pylist())

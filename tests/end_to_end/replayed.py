@@ -29,8 +29,10 @@ BATCH_RECORDS = 60
 class NoKafka:
     """What is published besides goes nowhere."""
 
-    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
-        raise AssertionError(f"a recorded event was refused: {letters.slice(0, 1).to_pylist()}")
+    def publish_dead_letters(self, dead_letters: pa.Table, intent: Intent) -> None:
+        raise AssertionError(
+            f"a recorded event was refused: {dead_letters.slice(0, 1).to_pylist()}"
+        )
 
     def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         return

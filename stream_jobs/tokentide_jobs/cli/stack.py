@@ -112,9 +112,9 @@ def down(data_dir: Path | None) -> None:
         click.echo(f"no stack runs in {directory}", err=True)
         return
     os.kill(pid, signal.SIGTERM)
-    give_up_at = time.monotonic() + _STOP_DEADLINE_S
+    deadline = time.monotonic() + _STOP_DEADLINE_S
     while holder_pid(directory) == pid:
-        if time.monotonic() > give_up_at:
+        if time.monotonic() > deadline:
             raise StackError(
                 f"process {pid} still holds {directory} {_STOP_DEADLINE_S:g} s after SIGTERM: "
                 f"look at {directory / 'logs'}"

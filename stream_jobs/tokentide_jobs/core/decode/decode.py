@@ -32,7 +32,7 @@ class Decoded:
 
     frames: dict[str, pl.DataFrame]
     """Accepted events per type, in `columns.storage_schema`, sorted by partition, offset, idx."""
-    rejections: list[DeadLetter]
+    dead_letters: list[DeadLetter]
     """Refused events in the same order."""
 
     @property
@@ -53,14 +53,14 @@ def decode(records: Sequence[Record], window: AcceptedWindow) -> Decoded:
     """
     events = event_lines(records)
     frames, to_judge = _accept_fast(events, window)
-    rejections = _judge(events, to_judge, window, frames)
+    dead_letters = _judge(events, to_judge, window, frames)
     sorted_frames = {}
     for event_type in COLUMNS:
         if parts := frames.get(event_type):
             is_sorted = len(parts) == 1 and events.is_ordered
             frame = parts[0] if is_sorted else pl.concat(parts).sort(list(COORDINATES))
             sorted_frames[event_type] = frame
-    return Decoded(sorted_frames, sorted(rejections, key=lambda one: one[:3]))
+    return Decoded(sorted_frames, sorted(dead_letters, key=lambda one: one[:3]))
 
 
 def _accept_fast(events: EventLines, window: AcceptedWindow) -> tuple[Frames, Indices]:
@@ -111,16 +111,16 @@ def _judge(
     events: EventLines, to_judge: Indices, window: AcceptedWindow, frames: Frames
 ) -> list[DeadLetter]:
     """Judge events one by one; accepted ones are added to `frames`."""
-    rejections: list[DeadLetter] = []
+    dead_letters: list[DeadLetter] = []
     if not len(to_judge):
-        return rejections
+        return dead_letters
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     places = events.places[to_judge].iter_rows()
     lines = events.lines(to_judge)
     for (partition, offset, idx), line in zip(places, lines, strict=True):
         verdict = judge_line(line, window)
         if isinstance(verdict, Refusal):
-            rejections.append(DeadLetter(partition, offset, idx, *verdict, line))
+            dead_letters.append(DeadLetter(partition, offset, idx, *verdict, line))
         else:
             verdict |= {"_partition": partition, "_offset": offset, "_idx": idx}
             rows[verdict["type"]].append(verdict)
@@ -128,4 +128,4 @@ def _judge(
         schema = storage_schema(event_type)
         columns = {name: [row[name] for row in accepted] for name in schema}
         frames[event_type].append(pl.DataFrame(columns, schema=schema))
-    return rejections
+    return dead_letters

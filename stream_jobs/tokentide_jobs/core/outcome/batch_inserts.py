@@ -16,7 +16,7 @@ from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow
 from tokentide_jobs.core.tables import DEAD_LETTERS, WINDOWS
 
-__all__ = ["Insert", "inserts_after", "inserts_of", "letters_for"]
+__all__ = ["Insert", "dead_letters_for", "inserts_after", "inserts_of"]
 
 
 class Insert(NamedTuple):
@@ -30,8 +30,8 @@ class Insert(NamedTuple):
 def inserts_of(outcome: Outcome) -> list[Insert]:
     """Return everything that a batch inserts, in order; tables without rows are absent."""
     found = []
-    if outcome.letters.height:
-        rows = to_arrow(DEAD_LETTERS, outcome.letters)
+    if outcome.dead_letters.height:
+        rows = to_arrow(DEAD_LETTERS, outcome.dead_letters)
         found.append(Insert(DEAD_LETTERS, rows, outcome.intent.write_token(DEAD_LETTERS)))
     return found + _inserts_of_events(outcome)
 
@@ -43,9 +43,9 @@ def inserts_after(outcome: Outcome, table: str) -> list[Insert]:
     return [one for one in inserts if order.index(one.table) >= order.index(table)]
 
 
-def letters_for(outcome: Outcome, refused: Sequence[RefusedRow]) -> Insert:
+def dead_letters_for(outcome: Outcome, refused: Sequence[RefusedRow]) -> Insert:
     """Return the dead letters of rows that a table refused; they are stored before the others."""
-    rows = to_arrow(DEAD_LETTERS, outcome.letters_of(refused))
+    rows = to_arrow(DEAD_LETTERS, outcome.dead_letters_of(refused))
     return Insert(DEAD_LETTERS, rows, _token(outcome, DEAD_LETTERS, refused))
 
 

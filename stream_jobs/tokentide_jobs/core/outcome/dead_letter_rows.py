@@ -16,9 +16,9 @@ from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.record.dead_letter import DeadLetter
 from tokentide_jobs.core.record.record import Record
 
-__all__ = ["LETTER_SCHEMA", "letters"]
+__all__ = ["DEAD_LETTER_SCHEMA", "dead_letter_frame"]
 
-LETTER_SCHEMA: Final = {
+DEAD_LETTER_SCHEMA: Final = {
     "log_id": pl.String(),
     "_topic": pl.String(),
     "_partition": pl.Int32(),
@@ -43,35 +43,35 @@ _HINT_LIMIT = 128
 """Characters kept of a hint; a refused event may hold anything."""
 
 
-def letters(
-    rejections: Iterable[DeadLetter], intent: Intent, records: Sequence[Record]
+def dead_letter_frame(
+    dead_letters: Iterable[DeadLetter], intent: Intent, records: Sequence[Record]
 ) -> pl.DataFrame:
-    """Return the rows for `dead_letters`, one a rejection, in the order given."""
+    """Return the rows for `dead_letters`, one a dead letter, in the order given."""
     stamps = {record.offset: record.timestamp_ms for record in records}
-    columns: dict[str, list[Any]] = {name: [] for name in LETTER_SCHEMA}
-    for rejection in rejections:
+    columns: dict[str, list[Any]] = {name: [] for name in DEAD_LETTER_SCHEMA}
+    for dead_letter in dead_letters:
         row: Mapping[str, Any] = {
             "log_id": intent.log.log_id,
             "_topic": intent.log.topic,
-            "_partition": rejection.partition,
-            "_offset": rejection.offset,
-            "_idx": rejection.idx,
-            "reason": rejection.reason,
-            "field": rejection.field,
-            "detail": rejection.detail,
-            "value": rejection.value,
+            "_partition": dead_letter.partition,
+            "_offset": dead_letter.offset,
+            "_idx": dead_letter.idx,
+            "reason": dead_letter.reason,
+            "field": dead_letter.field,
+            "detail": dead_letter.detail,
+            "value": dead_letter.value,
             # A record may carry any timestamp, or -1 for none; the column begins in 1970.
-            "record_at": max(0, min(stamps.get(rejection.offset, 0), 10**13)),
+            "record_at": max(0, min(stamps.get(dead_letter.offset, 0), 10**13)),
             "ingested_at": intent.sealed_at_us,
-            **_hints(rejection.value),
+            **_hints(dead_letter.value),
         }
         for name, cells in columns.items():
             cells.append(row[name])
     physical = {
         name: pl.Int64() if isinstance(dtype, pl.Datetime) else dtype
-        for name, dtype in LETTER_SCHEMA.items()
+        for name, dtype in DEAD_LETTER_SCHEMA.items()
     }
-    return pl.DataFrame(columns, schema=physical).cast(dict(LETTER_SCHEMA))  # type: ignore[arg-type]
+    return pl.DataFrame(columns, schema=physical).cast(dict(DEAD_LETTER_SCHEMA))  # type: ignore[arg-type]
 
 
 def _hints(value: bytes) -> dict[str, str]:

@@ -15,7 +15,7 @@ import polars as pl
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.decode.decode import decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow
-from tokentide_jobs.core.outcome.dead_letter_rows import letters
+from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import price
 from tokentide_jobs.core.record.contents import events_in, readable
@@ -54,7 +54,7 @@ class Outcome:
     records: Sequence[Record]
     raw: Mapping[str, pl.DataFrame]
     """Rows by raw table, each in order of (offset, idx); tables without rows are absent."""
-    letters: pl.DataFrame
+    dead_letters: pl.DataFrame
     """Rows for `dead_letters` of events the judge refused."""
     refused: tuple[RefusedRow, ...] = ()
     """Rows left out of `raw` because the store cannot hold them."""
@@ -67,9 +67,9 @@ class Outcome:
         return sum(rows.height for rows in self.raw.values())
 
     @property
-    def dead_letters(self) -> int:
+    def dead_letter_count(self) -> int:
         """Events that were refused, by the judge or by the store."""
-        return self.letters.height + len(self.refused)
+        return self.dead_letters.height + len(self.refused)
 
     def rows(self, table: str) -> int:
         """Count the rows that go to `table`."""
@@ -96,10 +96,10 @@ class Outcome:
         """Return the rows left out of one table."""
         return tuple(row for row in self.refused if row.table == table)
 
-    def letters_of(self, refused: Iterable[RefusedRow]) -> pl.DataFrame:
+    def dead_letters_of(self, refused: Iterable[RefusedRow]) -> pl.DataFrame:
         """Build the dead letters of the rows that a table refused, with the events' own bytes."""
         values = {record.offset: record.value for record in self.records}
-        rejections = [
+        dead_letters = [
             DeadLetter(
                 self.intent.log.partition,
                 row.offset,
@@ -111,7 +111,7 @@ class Outcome:
             )
             for row in refused
         ]
-        return letters(rejections, self.intent, self.records)
+        return dead_letter_frame(dead_letters, self.intent, self.records)
 
     def fold(self) -> pl.DataFrame:
         """Compute the window deltas of exactly the rows in `raw`."""
@@ -165,6 +165,8 @@ def process(records: Sequence[Record], intent: Intent, cards: CardTable) -> Outc
         intent=intent,
         records=records,
         raw=raw,
-        letters=letters(sorted([*read.rejections, *decoded.rejections]), intent, records),
+        dead_letters=dead_letter_frame(
+            sorted([*read.dead_letters, *decoded.dead_letters]), intent, records
+        ),
         ignored=read.ignored,
     )

@@ -24,12 +24,12 @@ class Readable:
 
     Attributes:
         records: As they came, or rewritten as lines of events; records without events are left out.
-        rejections: Records that hold no events because they are broken.
+        dead_letters: Records that hold no events because they are broken.
         ignored: What was left out, by kind.
     """
 
     records: Sequence[Record]
-    rejections: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     ignored: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -49,14 +49,14 @@ def readable(topic: str, records: Sequence[Record]) -> Readable:
     if not is_otlp(topic):
         return Readable(records)
     rewritten: list[Record] = []
-    rejections: list[DeadLetter] = []
+    dead_letters: list[DeadLetter] = []
     ignored: Counter[str] = Counter()
     for record in records:
         read = read_otlp(record.value)
         ignored.update(read.ignored)
         if read.fault is not None:
             place = (record.partition, record.offset, 0)
-            rejections.append(DeadLetter(*place, *read.fault, record.value))
+            dead_letters.append(DeadLetter(*place, *read.fault, record.value))
         elif read.lines:
             rewritten.append(record._replace(value=b"\n".join(read.lines)))
-    return Readable(rewritten, rejections, ignored)
+    return Readable(rewritten, dead_letters, ignored)

@@ -164,14 +164,14 @@ class KafkaBroker:
     def _train(self, archive: Path) -> None:
         """Start and stop a broker that writes down which classes it loaded and linked."""
         with tempfile.TemporaryDirectory(dir=archive.parent, prefix="training-") as scratch:
-            trainee = KafkaBroker(Path(scratch), port=0, cache_dir=self._cache_dir)
-            trainee._class_path = self._class_path
-            trainee._native_options = self._native_options
+            training_broker = KafkaBroker(Path(scratch), port=0, cache_dir=self._cache_dir)
+            training_broker._class_path = self._class_path
+            training_broker._native_options = self._native_options
             written = Path(scratch) / "archive.aot"
-            trainee._archive_options = writing(written)
+            training_broker._archive_options = writing(written)
             with suppress(StackError):
-                trainee.start()
-                trainee.stop(_TRAINING_DEADLINE_S)
+                training_broker.start()
+                training_broker.stop(_TRAINING_DEADLINE_S)
             if written.exists():
                 written.replace(archive)
             else:
@@ -217,9 +217,9 @@ class KafkaBroker:
 
     def _await_serving(self, child: ChildProcess) -> str:
         """Wait until it takes records; what is the matter at the deadline, or ""."""
-        give_up_at = time.monotonic() + _START_DEADLINE_S
+        deadline = time.monotonic() + _START_DEADLINE_S
         problem = "it does not answer"
-        while time.monotonic() < give_up_at and child.exit_code is None:
+        while time.monotonic() < deadline and child.exit_code is None:
             if is_serving(LOOPBACK, self._port) and not (problem := self.problem()):
                 return ""
             time.sleep(0.05)

@@ -68,8 +68,8 @@ class TansuBroker:
         child = ChildProcess("tansu", self._command(), log_path=self._log_file, env=plain)
         self._child = child  # from here on `stop` and `kill` of another thread reach it
         child.start()
-        give_up_at = time.monotonic() + _START_DEADLINE_S
-        while time.monotonic() < give_up_at and child.exit_code is None:
+        deadline = time.monotonic() + _START_DEADLINE_S
+        while time.monotonic() < deadline and child.exit_code is None:
             if is_serving(LOOPBACK, self._port) and (record := child.record()) is not None:
                 return record
             time.sleep(0.01)

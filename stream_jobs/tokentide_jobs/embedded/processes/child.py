@@ -1,8 +1,8 @@
-"""Child processes of the stack: started on a leash, logged to a file, ended within a deadline.
+"""Child processes of the stack: tied to their owner, logged to a file, ended within a deadline.
 
-A child dies with its owner (`leash.py`), sits in a session of its own (Ctrl-C in the terminal
-reaches only the owner, which then stops everything in order), and is known by pid *and* start
-time, so that a recycled pid is never mistaken for one of ours.
+A child dies with its owner (`die_with_parent.py`) and sits in a session of its own: Ctrl-C in the
+terminal reaches only the owner, which then stops everything in order. It is known by pid *and*
+start time, so that a recycled pid is never mistaken for one of ours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import psutil
 
 __all__ = ["ChildProcess", "ChildRecord", "end_process", "process_started_s"]
 
-_LEASH = Path(__file__).with_name("leash.py")
+_DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _LOG_CEILING_BYTES = 16 * 1024 * 1024
 """A log beyond this is put aside (one generation) when its process is started again."""
 
@@ -77,7 +77,14 @@ class ChildProcess:
             self.log_path.replace(self.log_path.with_suffix(".old.log"))
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
-            leashed = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *self.command]
+            command = [
+                sys.executable,
+                "-I",
+                "-S",
+                str(_DIE_WITH_PARENT),
+                str(os.getpid()),
+                *self.command,
+            ]
             self._was_asked = False
             # The kernel ties a child to the *thread* that made it: all are made by one thread
             # that lives as long as this process, whoever called.
@@ -85,7 +92,7 @@ class ChildProcess:
                 _spawner(os.getpid())
                 .submit(
                     subprocess.Popen,
-                    leashed,
+                    command,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -160,8 +167,8 @@ def end_process(record: ChildRecord, deadline_s: float = 3.0) -> bool:
         return False
     process = psutil.Process(record.pid)
     process.terminate()
-    give_up_at = time.monotonic() + deadline_s
-    while record.is_alive() and time.monotonic() < give_up_at:
+    deadline = time.monotonic() + deadline_s
+    while record.is_alive() and time.monotonic() < deadline:
         time.sleep(0.02)
     if record.is_alive():
         process.kill()

@@ -22,7 +22,7 @@ from tokentide_jobs.errors import StackError
 __all__ = ["LOCK_FILE_NAME", "DataDirLock", "holder_pid"]
 
 LOCK_FILE_NAME = "stack.lock"
-_PATIENCE_S = 1.0
+_LOCK_TIMEOUT_S = 1.0
 """How long to try: somebody who only looks (`holder_pid`) holds the lock for microseconds."""
 
 
@@ -94,12 +94,12 @@ def holder_pid(data_dir: Path) -> int | None:
 
 
 def _lock(descriptor: int) -> bool:
-    give_up_at = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > give_up_at:
+            if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
         else:

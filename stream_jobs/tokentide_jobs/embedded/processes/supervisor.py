@@ -21,7 +21,7 @@ __all__ = ["Service", "Supervisor"]
 _PERIOD_S = 0.2
 _PROBE_EVERY_S = 5.0
 _STOP_S = 10.0
-_PATIENCE_S = 45.0
+_STALL_TIMEOUT_S = 45.0
 """How long a service that runs may do no work before it is ended: on a busy machine a healthy one
 may not answer for seconds."""
 
@@ -67,46 +67,46 @@ class Service(Protocol):
 
 
 class Supervisor:
-    """Watches the services, and the workers through `tend_workers`.
+    """Watches the services, and the workers through `restart_workers`.
 
     Args:
         services: By the name that people read.
-        tend_workers: Called often, from one thread; whether a worker was started.
+        restart_workers: Called often, from one thread; whether a worker was started.
         restarted: Told what was started; calls never overlap.
         notify: Told in one line of every death and every failed start.
         is_full: Whether the disk is nearly full: then what fills it is stopped until there is
             room, and a service that does no work is left alone, because a restart frees nothing.
         probe_every_s: How often a running service is asked to do a piece of its work.
-        patience_s: How long it may do none before it is ended and brought back.
+        stall_timeout_s: How long it may do none before it is ended and brought back.
     """
 
     def __init__(
         self,
         services: Mapping[str, Service],
         *,
-        tend_workers: Callable[[], bool],
+        restart_workers: Callable[[], bool],
         restarted: Callable[[dict[str, ChildRecord]], None],
         notify: Callable[[str], None],
         is_full: Callable[[], bool] = lambda: False,
         probe_every_s: float = _PROBE_EVERY_S,
-        patience_s: float = _PATIENCE_S,
+        stall_timeout_s: float = _STALL_TIMEOUT_S,
     ) -> None:
         self._services = services
-        self._tend_workers = tend_workers
+        self._restart_workers = restart_workers
         self._restarted = restarted
         self._notify = notify
         self._is_full = is_full
         self._probe_every_s = probe_every_s
-        self._patience_s = patience_s
-        self._telling = threading.Lock()
+        self._stall_timeout_s = stall_timeout_s
+        self._report_lock = threading.Lock()
         self._ending = threading.Event()
         self._failure: PipelineError | None = None
         self._threads = [
-            threading.Thread(target=self._watch, args=item, name=f"tend-{item[0]}", daemon=True)
+            threading.Thread(target=self._watch, args=item, name=f"watch-{item[0]}", daemon=True)
             for item in services.items()
         ]
         self._threads.append(
-            threading.Thread(target=self._watch_workers, name="tend-workers", daemon=True)
+            threading.Thread(target=self._watch_workers, name="restart-workers", daemon=True)
         )
 
     def start(self) -> None:
@@ -117,9 +117,9 @@ class Supervisor:
     def end(self) -> None:
         """Stop watching; after this nothing is started again."""
         self._ending.set()
-        give_up_at = time.monotonic() + 1.0
+        deadline = time.monotonic() + 1.0
         for thread in self._threads:
-            thread.join(timeout=max(0.0, give_up_at - time.monotonic()))
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in self._threads):
             # One waits for a service that it brings back: without the process the wait ends.
             for service in self._services.values():
@@ -140,8 +140,8 @@ class Supervisor:
 
     def _watch_workers(self) -> None:
         while not self._ending.wait(_PERIOD_S):
-            if self._tend_workers():
-                self._tell({})
+            if self._restart_workers():
+                self._report_started({})
 
     def _watch(self, name: str, service: Service) -> None:
         schedule = RestartSchedule()
@@ -156,24 +156,24 @@ class Supervisor:
                 if not service.survives_restart:
                     self._fail(name, service)
                     return
-                self._bring_back(name, service, schedule)
+                self._restart(name, service, schedule)
                 worked_s = probed_s = time.monotonic()
             elif time.monotonic() - probed_s >= self._probe_every_s:
                 problem = service.problem()
                 probed_s = time.monotonic()
                 if not problem or self._is_full():
                     worked_s = probed_s
-                elif probed_s - worked_s >= self._patience_s and not self._ending.is_set():
+                elif probed_s - worked_s >= self._stall_timeout_s and not self._ending.is_set():
                     worked_s = probed_s
                     self._notify(f"the {name} runs and does not work: {problem}")
                     if service.survives_restart:
                         service.kill()
 
-    def _bring_back(self, name: str, service: Service, schedule: RestartSchedule) -> None:
+    def _restart(self, name: str, service: Service, schedule: RestartSchedule) -> None:
         """Start a service that has ended when its time has come."""
-        is_news = not schedule.is_waiting
+        is_first_failure = not schedule.is_waiting
         wait_s = schedule.died(time.monotonic())
-        if is_news:
+        if is_first_failure:
             self._notify(f"the {name} ended (exit code {service.exit_code}), starting it again")
         if wait_s > 0.0:
             return
@@ -187,11 +187,11 @@ class Supervisor:
                 self._notify(f"the {name} does not start, again in {pause_s:.1f} s: {exc}")
         else:
             schedule.started(time.monotonic())
-            self._tell({name: record})
+            self._report_started({name: record})
 
-    def _tell(self, started: dict[str, ChildRecord]) -> None:
+    def _report_started(self, started: dict[str, ChildRecord]) -> None:
         try:
-            with self._telling:
+            with self._report_lock:
                 self._restarted(started)
         except OSError as exc:
             # The note is for whoever comes after a crash; a full disk must not end supervision.

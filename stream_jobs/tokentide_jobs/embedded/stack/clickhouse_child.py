@@ -82,9 +82,9 @@ class ClickHouseChild:
             StackError: It ended or is not ready in time; the message shows the end of its log.
         """
         assert self._child is not None
-        give_up_at = time.monotonic() + _START_DEADLINE_S
+        deadline = time.monotonic() + _START_DEADLINE_S
         problem = "it does not answer"
-        while time.monotonic() < give_up_at and self._child.exit_code is None:
+        while time.monotonic() < deadline and self._child.exit_code is None:
             if self._answers():
                 problem, record = self.problem(), self._child.record()
                 if not problem and record is not None:

@@ -294,7 +294,9 @@ class Stack:
             services["ClickHouse"] = self._clickhouse
         supervisor = Supervisor(
             services,
-            tend_workers=self._workers.tend if self._workers is not None else lambda: False,
+            restart_workers=self._workers.restart_due
+            if self._workers is not None
+            else lambda: False,
             restarted=self._note_children,
             notify=self._report.note,
             is_full=DiskRoom(self.data_dir, self._min_free_bytes // 2).is_full,

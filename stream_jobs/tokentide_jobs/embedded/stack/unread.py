@@ -39,7 +39,7 @@ def unread_records(info: StackInfo, timeout_s: float, database: str = "tokentide
     Returns:
         How many records no finished batch holds; None when broker or ClickHouse does not answer.
     """
-    give_up_at = time.monotonic() + timeout_s
+    deadline = time.monotonic() + timeout_s
     try:
         # Records that arrive from now on are not waited for: their senders see the broker go.
         logs = asyncio.run(asyncio.wait_for(_logs(info), _ANSWER_S))
@@ -50,7 +50,7 @@ def unread_records(info: StackInfo, timeout_s: float, database: str = "tokentide
                 for (log_id, topic), ends in logs.items():
                     done = ledger.positions(log_id, topic)
                     unread += sum(max(0, end - done.get(part, 0)) for part, end in ends.items())
-                if not unread or time.monotonic() >= give_up_at:
+                if not unread or time.monotonic() >= deadline:
                     return unread
                 time.sleep(_LOOK_EVERY_S)
     except (PipelineError, TimeoutError):

@@ -17,7 +17,7 @@ __all__ = ["WorkerPool"]
 
 
 class WorkerPool:
-    """Supervised workers; `tend` is called often and from one thread."""
+    """Supervised workers; `restart_due` is called often and from one thread."""
 
     def __init__(
         self,
@@ -46,15 +46,15 @@ class WorkerPool:
             child.start()
             schedule.started(time.monotonic())
 
-    def tend(self) -> bool:
+    def restart_due(self) -> bool:
         """Start again what died and whose turn has come; returns whether anything was started."""
         any_started = False
         for child, schedule in zip(self._children, self._schedules, strict=True):
             if child.exit_code is None:
                 continue
-            is_news = not schedule.is_waiting
+            is_first_failure = not schedule.is_waiting
             wait_s = schedule.died(time.monotonic())
-            if is_news:
+            if is_first_failure:
                 self._notify(
                     f"{child.name} ended ({_reason(child.exit_code)}), starting it again in "
                     f"{wait_s:.1f} s; see {child.log_path}"
@@ -71,11 +71,11 @@ class WorkerPool:
 
     def stop(self, deadline_s: float) -> None:
         """Ask all at once, then wait for each; by force once the common deadline has passed."""
-        give_up_at = time.monotonic() + deadline_s
+        deadline = time.monotonic() + deadline_s
         for child in self._children:
             child.ask_to_stop()
         for child in self._children:
-            child.stop(max(0.0, give_up_at - time.monotonic()))
+            child.stop(max(0.0, deadline - time.monotonic()))
 
 
 def _reason(exit_code: int) -> str:

@@ -55,14 +55,14 @@ async def offset_ranges(
         ServiceUnreachable: No broker answers, or a partition has no leader for ten seconds.
         ConfigError: There is no such topic.
     """
-    give_up_at = time.monotonic() + _DEADLINE_S
+    deadline = time.monotonic() + _DEADLINE_S
     while True:
         partitions, found = await _ask_leaders(bootstrap, topic)
         if partitions and found.keys() == partitions:
             return dict(sorted(found.items()))
         if partitions is None and not is_new:
             raise unreadable_topic(bootstrap, topic, UnknownTopicOrPartitionError.errno)
-        if time.monotonic() > give_up_at:
+        if time.monotonic() > deadline:
             raise ServiceUnreachable(
                 f"partitions {sorted((partitions or set()) - found.keys())} of {topic} have no "
                 f"leader that answers at {bootstrap}: look at the brokers"

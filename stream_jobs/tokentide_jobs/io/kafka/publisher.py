@@ -30,7 +30,7 @@ Headers = list[tuple[str, bytes]]
 _CHUNK_BYTES: Final = 900_000
 """Below the smallest usual limit of a record (1 MB)."""
 
-_LETTER_BYTES: Final = 3_500_000
+_DEAD_LETTER_BYTES: Final = 3_500_000
 """Longer events are cut in the topic; the table keeps every byte."""
 
 _SEND_TIMEOUT_S: Final = 60.0
@@ -73,13 +73,13 @@ class KafkaPublisher:
         if producer is not None:
             await producer.stop()
 
-    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
+    def publish_dead_letters(self, dead_letters: pa.Table, intent: Intent) -> None:
         """Send refused events, one a record: their bytes, and the reason in the headers.
 
         Raises:
             RetriableSinkError: The broker does not have all of them.
         """
-        self._wait(self._send_letters(letters, intent))
+        self._wait(self._send_dead_letters(dead_letters, intent))
 
     def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         """Send window deltas, one record a partition (several when large); raises as above."""
@@ -98,17 +98,17 @@ class KafkaPublisher:
             future.cancel()
             raise RetriableSinkError(f"Kafka: {exc!r}") from exc
 
-    async def _send_letters(self, letters: pa.Table, intent: Intent) -> None:
+    async def _send_dead_letters(self, dead_letters: pa.Table, intent: Intent) -> None:
         log = intent.log
         records: list[tuple[int | None, bytes, bytes, Headers]] = []
-        for row in pl.DataFrame(letters).iter_rows(named=True):
+        for row in pl.DataFrame(dead_letters).iter_rows(named=True):
             key = f"{log.topic}/{log.partition}/{row['_offset']}/{row['_idx']}"
             headers = _coordinates(intent, "deadletter.v1")
             headers += [(name, row[name].encode()) for name in ("reason", "field", "detail")]
             headers += [(name, str(row[f"_{name}"]).encode()) for name in ("offset", "idx")]
-            if len(row["value"]) > _LETTER_BYTES:
+            if len(row["value"]) > _DEAD_LETTER_BYTES:
                 headers.append(("cut", str(len(row["value"])).encode()))
-            records.append((None, key.encode(), row["value"][:_LETTER_BYTES], headers))
+            records.append((None, key.encode(), row["value"][:_DEAD_LETTER_BYTES], headers))
         await self._send_all(DEADLETTER.name, records)
 
     async def _send_all(

@@ -22,8 +22,8 @@ from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.topics import partition_label
 from tokentide_jobs.errors import InvariantViolation
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
-from tokentide_jobs.jobs.ingest.observer import Recorder
-from tokentide_jobs.jobs.ingest.partition import BatchWriter, PartitionWorker
+from tokentide_jobs.jobs.ingest.observer import IngestObserver
+from tokentide_jobs.jobs.ingest.partition import AssignedPartition, BatchWriter
 from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestConsumer
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
@@ -44,7 +44,7 @@ class IngestJob:
         settings: Deadlines and names.
         log_ids: The incarnation of every topic that is read.
         writer: Writes batches.
-        recorder: Observes.
+        observer: Observes.
         health: Shown at `/healthz` and `/readyz`.
     """
 
@@ -53,15 +53,15 @@ class IngestJob:
         settings: Settings,
         log_ids: Mapping[str, str],
         writer: BatchWriter,
-        recorder: Recorder,
+        observer: IngestObserver,
         health: Health,
     ) -> None:
-        self.workers: dict[TP, PartitionWorker] = {}
+        self.partitions: dict[TP, AssignedPartition] = {}
         self.stopped: set[TP] = set()
         self._settings = settings
         self._log_ids = log_ids
         self._writer = writer
-        self._recorder = recorder
+        self._observer = observer
         self._health = health
         self._app: IngestApp | None = None
         self._after_drain: Callable[[], Awaitable[None]] | None = None
@@ -95,13 +95,13 @@ class IngestJob:
         """Hand one Kafka record to its partition."""
         message: Any = event.message
         tp = message.tp
-        worker = self.workers.get(tp)
-        if worker is None:
+        partition = self.partitions.get(tp)
+        if partition is None:
             return  # revoked meanwhile, or stopped: whoever owns it next reads it
         stamp_ms = -1 if message.timestamp is None else round(message.timestamp * 1000)
         value = message.value
         record = Record(tp.partition, message.offset, stamp_ms, b"" if value is None else value)
-        if await worker.offer(record) is Verdict.KEPT:
+        if await partition.offer(record) is Verdict.KEPT:
             self._unacked[tp].append((message.offset, event))
 
     async def positions(self, assigned: set[TP]) -> Mapping[TP, int]:
@@ -111,7 +111,9 @@ class IngestJob:
             Abandoned: ClickHouse did not answer in time; the worker must leave the group.
         """
         begin: dict[TP, int] = {
-            tp: worker.planner.expected for tp, worker in self.workers.items() if tp in assigned
+            tp: partition.planner.expected
+            for tp, partition in self.partitions.items()
+            if tp in assigned
         }
         new = {tp for tp in assigned if tp not in begin and tp.topic in self._log_ids}
         if not new:
@@ -156,15 +158,15 @@ class IngestJob:
             _offset, event = unacked.popleft()
             if self._stream is not None:
                 await self._stream.ack(event)
-        if tp in self.workers:
+        if tp in self.partitions:
             await self._consumer().commit()
 
     async def _begin(self, tp: TP, available: OffsetRange, committed: int | None) -> int | None:
         log = LogPartition(self._log_ids[tp.topic], tp.topic, tp.partition)
         given = Assignment(log, available.start, available.end, committed)
         try:
-            worker, position = await PartitionWorker.begin(
-                given, self._writer, self, self._recorder, _LEDGER_DEADLINE_S
+            partition, position = await AssignedPartition.begin(
+                given, self._writer, self, self._observer, _LEDGER_DEADLINE_S
             )
         except InvariantViolation as exc:
             self.stopped.add(tp)
@@ -173,7 +175,7 @@ class IngestJob:
             log_event(_log, logging.CRITICAL, "partition_stopped", partition=label, error=str(exc))
             return None
         self.stopped.discard(tp)
-        self._recorder.found(log, position.findings)
+        self._observer.found(log, position.findings)
         log_event(
             _log,
             logging.INFO,
@@ -184,20 +186,20 @@ class IngestJob:
             start=position.start,
             end=available.end,
         )
-        worker.on_failure(self._fail)
-        self.workers[tp] = worker
+        partition.on_failure(self._fail)
+        self.partitions[tp] = partition
         self._unacked[tp].clear()
         return position.read_from
 
     async def _on_revoked(self, *args: Any, **_kwargs: Any) -> None:
         _app, revoked = args
-        leaving = {tp: self.workers.pop(tp) for tp in list(self.workers) if tp in revoked}
+        leaving = {tp: self.partitions.pop(tp) for tp in list(self.partitions) if tp in revoked}
         deadline_s = min(self._settings.drain_s, self._settings.session_timeout_ms / 1000 * 0.4)
         started_s = time.monotonic()
-        await asyncio.gather(*(worker.abandon(deadline_s) for worker in leaving.values()))
-        for tp, worker in leaving.items():
+        await asyncio.gather(*(partition.abandon(deadline_s) for partition in leaving.values()))
+        for tp, partition in leaving.items():
             self._unacked.pop(tp, None)
-            self._recorder.released(worker.log)
+            self._observer.released(partition.log)
         self.stopped.difference_update(revoked)
         log_event(
             _log,
@@ -210,7 +212,7 @@ class IngestJob:
     async def _on_shutdown(self, *_args: Any, **_kwargs: Any) -> None:
         self._health.starting("stopping")
         await asyncio.gather(
-            *(worker.drain(self._settings.drain_s) for worker in self.workers.values())
+            *(partition.drain(self._settings.drain_s) for partition in self.partitions.values())
         )
         if self._after_drain is not None:
             await self._after_drain()

@@ -22,7 +22,12 @@ import pyarrow as pa
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.batch.life import Effect, Effects
 from tokentide_jobs.core.batch.planner import SealedBatch
-from tokentide_jobs.core.outcome.batch_inserts import Insert, inserts_after, inserts_of, letters_for
+from tokentide_jobs.core.outcome.batch_inserts import (
+    Insert,
+    dead_letters_for,
+    inserts_after,
+    inserts_of,
+)
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow, process
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
@@ -30,9 +35,9 @@ from tokentide_jobs.core.tables import DEAD_LETTERS, RAW_TABLES, WINDOWS
 from tokentide_jobs.errors import ConfigError, RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import RowsRefused, SinkMisconfigured
-from tokentide_jobs.io.clickhouse.known_refusals import known_refusals
+from tokentide_jobs.io.clickhouse.known_refused_rows import known_refused_rows
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
-from tokentide_jobs.io.clickhouse.unstorable_rows import find_refused
+from tokentide_jobs.io.clickhouse.refused_rows import find_refused_rows
 from tokentide_jobs.jobs.ingest.stale_guard import StaleGuard
 
 __all__ = ["Flush", "Publisher", "Written"]
@@ -49,7 +54,7 @@ class Written:
 class Publisher(Protocol):
     """Sends what a batch has to say to Kafka; returns when the broker has it."""
 
-    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
+    def publish_dead_letters(self, dead_letters: pa.Table, intent: Intent) -> None:
         """Send refused events; may send them again after a crash."""
 
     def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
@@ -130,7 +135,7 @@ class Flush:
         refused: tuple[RefusedRow, ...] = ()
         if adopted:
             refused = yield watch.effect(
-                "read_refusals", lambda: known_refusals(self._store, intent)
+                "read_refusals", lambda: known_refused_rows(self._store, intent)
             )
         started_us = self._clock_us()
         with self._computing:
@@ -144,7 +149,7 @@ class Flush:
             if found:
                 outcome = outcome.without(found)
                 # Stored before the rest: whoever adopts this batch leaves out the same rows.
-                yield from self._carry_out(letters_for(outcome, found), intent, watch)
+                yield from self._carry_out(dead_letters_for(outcome, found), intent, watch)
                 inserts = inserts_after(outcome, insert.table)
             elif insert.table == WINDOWS:
                 window_deltas += insert.rows.num_rows
@@ -193,7 +198,7 @@ class Flush:
             self._insert(insert, intent)
         except RowsRefused as exc:
             positions = (
-                find_refused(self._store, table, rows) if table in RAW_TABLES.values() else []
+                find_refused_rows(self._store, table, rows) if table in RAW_TABLES.values() else []
             )
             if not positions or (len(positions) == rows.num_rows and rows.num_rows > 1):
                 raise SinkMisconfigured(
@@ -230,7 +235,7 @@ class Flush:
             feedback=outcome.rows("raw_feedback"),
             changes=outcome.rows("raw_changes"),
             stats=outcome.rows("raw_stats"),
-            dead_letters=outcome.dead_letters,
+            dead_letters=outcome.dead_letter_count,
             window_deltas=window_deltas,
             cost_pico_usd=outcome.cost_pico_usd(),
             adopted=adopted,

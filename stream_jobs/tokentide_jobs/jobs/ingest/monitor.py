@@ -17,8 +17,8 @@ from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 from tokentide_jobs.io.kafka.admin import topic_log_id
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
 from tokentide_jobs.jobs.ingest.agent import IngestJob
-from tokentide_jobs.jobs.ingest.observer import Recorder
-from tokentide_jobs.jobs.ingest.partition import PartitionWorker
+from tokentide_jobs.jobs.ingest.observer import IngestObserver
+from tokentide_jobs.jobs.ingest.partition import AssignedPartition
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.jobs.runtime.memory import give_back
 from tokentide_jobs.jobs.runtime.registry import Metrics
@@ -43,7 +43,7 @@ class Monitor:
         topic_ids: Identity of every topic when the worker started.
         job: What is watched.
         metrics: Where gauges go.
-        recorder: Refreshed with every look.
+        observer: Refreshed with every look.
         watchdog: Fed.
     """
 
@@ -53,14 +53,14 @@ class Monitor:
         topic_ids: Mapping[str, str],
         job: IngestJob,
         metrics: Metrics,
-        recorder: Recorder,
+        observer: IngestObserver,
         watchdog: Watchdog,
     ) -> None:
         self._settings = settings
         self._topic_ids = topic_ids
         self._job = job
         self._metrics = metrics
-        self._recorder = recorder
+        self._observer = observer
         self._watchdog = watchdog
 
     async def run(self) -> None:
@@ -78,8 +78,8 @@ class Monitor:
 
     async def _look(self) -> bool:
         """Show and feed what is watched; tell whether more waits than the next batches hold."""
-        self._recorder.tick()
-        self._metrics.set("tokentide_ingest_partitions", len(self._job.workers))
+        self._observer.tick()
+        self._metrics.set("tokentide_ingest_partitions", len(self._job.partitions))
         bootstrap, ranges, found = self._settings.kafka_bootstrap, {}, {}
         try:
             async with asyncio.timeout(_EVERY_S):
@@ -97,30 +97,30 @@ class Monitor:
                 log_event(_log, logging.CRITICAL, "topic_recreated", topic=topic, topic_id=topic_id)
                 os._exit(STUCK_EXIT_CODE)
         waiting = 0
-        for worker in self._job.workers.values():
-            waiting += self._show(worker, ranges[worker.log.topic][worker.log.partition])
+        for partition in self._job.partitions.values():
+            waiting += self._show(partition, ranges[partition.log.topic][partition.log.partition])
         if waiting == 0:
             self._watchdog.progress()
-        return any(worker.is_paused for worker in self._job.workers.values())
+        return any(partition.is_paused for partition in self._job.partitions.values())
 
-    def _show(self, worker: PartitionWorker, available: OffsetRange) -> int:
+    def _show(self, partition: AssignedPartition, available: OffsetRange) -> int:
         """Set the gauges of one partition; return its lag where somebody should be working."""
-        label = partition_label(worker.log.topic, worker.log.partition)
+        label = partition_label(partition.log.topic, partition.log.partition)
         now_ms = time.monotonic_ns() // 1_000_000
-        lag = max(0, available.end - max(worker.position, available.start))
-        rest_ms = worker.breaker.remaining_ms(now_ms)
-        oldest_ms = worker.oldest_record_ms()
+        lag = max(0, available.end - max(partition.position, available.start))
+        rest_ms = partition.breaker.remaining_ms(now_ms)
+        oldest_ms = partition.oldest_record_ms()
         lag_s = max(0.0, time.time() - oldest_ms / 1000) if lag and oldest_ms > 0 else 0.0
         show = self._metrics.set
         show("tokentide_ingest_lag_records", lag, partition=label)
         show("tokentide_ingest_lag_seconds", lag_s, partition=label)
-        show("tokentide_ingest_position", worker.position, partition=label)
-        show("tokentide_ingest_buffer_bytes", worker.planner.buffered_bytes, partition=label)
+        show("tokentide_ingest_position", partition.position, partition=label)
+        show("tokentide_ingest_buffer_bytes", partition.planner.buffered_bytes, partition=label)
         show(
             "tokentide_ingest_buffer_age_seconds",
-            worker.planner.age_ms(now_ms) / 1000,
+            partition.planner.age_ms(now_ms) / 1000,
             partition=label,
         )
-        show("tokentide_ingest_paused", int(worker.is_paused), partition=label)
+        show("tokentide_ingest_paused", int(partition.is_paused), partition=label)
         show("tokentide_ingest_breaker_open", int(rest_ms > 0), partition=label)
         return 0 if rest_ms else lag

@@ -24,7 +24,7 @@ from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import Watchdog
 
-__all__ = ["Recorder"]
+__all__ = ["IngestObserver"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _LATENESS_US = 60_000_000
 _IDLE_US = 60_000_000
 
 
-class Recorder:
+class IngestObserver:
     """Observes one worker: every partition's batches and every step of the writer."""
 
     def __init__(self, metrics: Metrics, health: Health, watchdog: Watchdog) -> None:
@@ -183,9 +183,9 @@ class Recorder:
 
 
 def _reasons(outcome: Outcome) -> dict[str, int]:
-    if not outcome.dead_letters:
+    if not outcome.dead_letter_count:
         return {}
-    counts = outcome.letters.group_by("reason").agg(pl.len().alias("n"))
+    counts = outcome.dead_letters.group_by("reason").agg(pl.len().alias("n"))
     reasons = {str(reason): int(number) for reason, number in counts.iter_rows()}
     if outcome.refused:
         reasons["refused_by_store"] = len(outcome.refused)

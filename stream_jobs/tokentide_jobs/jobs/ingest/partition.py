@@ -36,7 +36,7 @@ from tokentide_jobs.jobs.ingest.driver import Abandoned, Driver
 from tokentide_jobs.jobs.ingest.flush import Flush, Written
 from tokentide_jobs.jobs.runtime.log import log_event
 
-__all__ = ["BatchWriter", "Observer", "PartitionWorker", "Reader"]
+__all__ = ["AssignedPartition", "BatchWriter", "Observer", "Reader"]
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class BatchWriter:
     """Whether nothing may be written now because the store's disk is nearly full."""
 
 
-class PartitionWorker:
+class AssignedPartition:
     """One assigned partition whose position is known. Belongs to one event loop.
 
     Args:
@@ -146,7 +146,7 @@ class PartitionWorker:
         reader: Reader,
         observer: Observer,
         deadline_s: float,
-    ) -> tuple[PartitionWorker, Position]:
+    ) -> tuple[AssignedPartition, Position]:
         """Ask the ledger where to begin with a partition, and begin.
 
         Raises:

@@ -41,7 +41,7 @@ from tokentide_jobs.jobs.ingest.driver import Driver
 from tokentide_jobs.jobs.ingest.flush import Flush
 from tokentide_jobs.jobs.ingest.free_space import FreeSpace
 from tokentide_jobs.jobs.ingest.monitor import Monitor
-from tokentide_jobs.jobs.ingest.observer import Recorder
+from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.ingest.partition import BatchWriter
 from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store, worker_name
 from tokentide_jobs.jobs.runtime.faust_app import IngestWorker, build_app
@@ -71,7 +71,7 @@ class _IngestProcess:
         self.metrics = Metrics()
         self.health = Health()
         self.watchdog = Watchdog(settings.watchdog_s)
-        self.recorder = Recorder(self.metrics, self.health, self.watchdog)
+        self.observer = IngestObserver(self.metrics, self.health, self.watchdog)
         self.store = ClickHouse(
             settings.clickhouse_url, settings.database, timeout_s=settings.insert_timeout_s
         )
@@ -83,7 +83,7 @@ class _IngestProcess:
         self._disk_store = ClickHouse(
             settings.clickhouse_url, settings.database, timeout_s=_DISK_ANSWER_S
         )
-        self.space = FreeSpace(self._disk_store, settings.min_free_bytes, self.recorder.free_space)
+        self.space = FreeSpace(self._disk_store, settings.min_free_bytes, self.observer.free_space)
 
     async def prepare(self) -> IngestWorker:
         """Start the web server, wait for the services and return the worker, ready to run."""
@@ -96,10 +96,10 @@ class _IngestProcess:
         log_ids, topic_ids = await prepare_logs(settings, self.health)
         await self.publisher.start()
         self.health.starting("waiting for partitions")
-        job = IngestJob(settings, log_ids, self._writer(cards), self.recorder, self.health)
+        job = IngestJob(settings, log_ids, self._writer(cards), self.observer, self.health)
         app = build_app(settings, job.positions, self._commit_failed, self.loop)
         job.attach(app, self.close)
-        monitor = Monitor(settings, topic_ids, job, self.metrics, self.recorder, self.watchdog)
+        monitor = Monitor(settings, topic_ids, job, self.metrics, self.observer, self.watchdog)
         self._watching = [
             self.loop.create_task(monitor.run(), name="monitor"),
             self.loop.create_task(self.space.run(), name="free-space"),
@@ -148,7 +148,7 @@ class _IngestProcess:
             )
 
         return BatchWriter(
-            driver=Driver(Backoff(longest_s=settings.retry_max_s), self.recorder),
+            driver=Driver(Backoff(longest_s=settings.retry_max_s), self.observer),
             ledger=ledger,
             flush=Flush(
                 self.store,

@@ -55,7 +55,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def accepted(records: Sequence[Record]) -> pl.DataFrame:
     decoded = decode(records, WINDOW)
-    assert decoded.rejections == []
+    assert decoded.dead_letters == []
     return decoded.frames["request"]
 
 
@@ -107,7 +107,7 @@ def test_bad_lines_of_every_kind_do_not_send_their_neighbours_to_the_judge(
         lines += [dump(request(2 * number)), bad[number % len(bad)], dump(request(2 * number + 1))]
     decoded = decode([Record(0, 5, 0, b"\n".join(lines))], WINDOW)
     assert decoded.accepted == 40
-    assert [rejection.idx for rejection in decoded.rejections] == list(range(1, 60, 3))
+    assert [dead_letter.idx for dead_letter in decoded.dead_letters] == list(range(1, 60, 3))
     assert len(judged) == 20
 
 
@@ -121,7 +121,7 @@ def test_rows_keep_their_place_and_come_sorted(judged: list[bytes]) -> None:
     places = decoded.frames["request"].select(*COORDINATES).rows()
     assert places == [(0, 8, 0), (0, 8, 1), (0, 9, 0), (1, 7, 0), (1, 7, 2)]
     assert decoded.frames["request"]["started_at_us"].to_list() == [NOW_US + i for i in range(5)]
-    assert [rejection[:3] for rejection in decoded.rejections] == [(1, 7, 1)]
+    assert [dead_letter[:3] for dead_letter in decoded.dead_letters] == [(1, 7, 1)]
     assert len(judged) == 2
 
 
@@ -138,7 +138,7 @@ def test_types_in_one_frame_land_in_frames_of_their_own() -> None:
 
 def test_no_records_give_nothing() -> None:
     decoded = decode([], WINDOW)
-    assert (decoded.frames, decoded.rejections, decoded.accepted) == ({}, [], 0)
+    assert (decoded.frames, decoded.dead_letters, decoded.accepted) == ({}, [], 0)
 
 
 def test_fields_that_only_some_events_have_are_empty_in_the_others() -> None:

@@ -166,8 +166,8 @@ def assert_same_as_judging(records: list[Record], decoded: Decoded) -> None:
         places = [row[-3:] for row in frame.iter_rows()]
         assert places == sorted(places)
         rows |= {row[-3:]: dict(zip(names, row, strict=False)) for row in frame.iter_rows()}
-    refused = {rejection[:3]: rejection for rejection in decoded.rejections}
-    assert len(refused) == len(decoded.rejections)
+    refused = {dead_letter[:3]: dead_letter for dead_letter in decoded.dead_letters}
+    assert len(refused) == len(decoded.dead_letters)
     expected_count = 0
     for record in records:
         for idx, line in enumerate(split_record(record.value)):

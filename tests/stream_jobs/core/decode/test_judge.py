@@ -47,9 +47,9 @@ def refusal(line: bytes) -> Refusal:
     # Neighbours of a bad event land.
     good = TEXT.encode()
     decoded = decode([Record(0, i, 0, value) for i, value in enumerate([good, line, good])], WINDOW)
-    assert [rejection.offset for rejection in decoded.rejections] == [1]
+    assert [dead_letter.offset for dead_letter in decoded.dead_letters] == [1]
     if not line.startswith(b"[["):  # the element of an array is judged, not the array
-        assert decoded.rejections[0][3:6] == verdict
+        assert decoded.dead_letters[0][3:6] == verdict
     assert decoded.frames["request"]["_offset"].to_list() == [0, 2]
     return verdict
 
@@ -59,7 +59,7 @@ def row(line: bytes) -> dict[str, Any]:
     verdict = judge_line(line, WINDOW)
     assert isinstance(verdict, dict), verdict
     decoded = decode([Record(0, 0, 0, line)], WINDOW)
-    assert decoded.rejections == []
+    assert decoded.dead_letters == []
     assert decoded.frames["request"].to_dicts() == [
         verdict | {"_partition": 0, "_offset": 0, "_idx": 0}
     ]
@@ -168,11 +168,11 @@ def test_hostile_lines_are_refused_with_a_stated_reason(line: bytes, reason: str
 
 def test_the_value_of_a_rejection_is_the_event_as_it_came() -> None:
     decoded = decode([Record(4, 2, 0, b'{"a": 1}\n[2, "x"]')], WINDOW)
-    assert [rejection[:4] for rejection in decoded.rejections] == [
+    assert [dead_letter[:4] for dead_letter in decoded.dead_letters] == [
         (4, 2, 0, "missing_field"),
         (4, 2, 1, "not_an_object"),
     ]
-    assert [rejection.value for rejection in decoded.rejections] == [b'{"a": 1}', b'[2, "x"]']
+    assert [dead_letter.value for dead_letter in decoded.dead_letters] == [b'{"a": 1}', b'[2, "x"]']
 
 
 def test_of_duplicate_keys_the_last_counts() -> None:

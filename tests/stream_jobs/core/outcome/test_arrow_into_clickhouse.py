@@ -92,7 +92,7 @@ def test_every_field_of_an_event_comes_back_from_its_table(
 ) -> None:
     events = [full_event(event_type, number) for number in range(3)]
     decoded = decode([Record(2, 9, 0, json.dumps(events).encode())], WINDOW)
-    assert decoded.rejections == []
+    assert decoded.dead_letters == []
     table = RAW_TABLES[event_type]
     frame = with_constants(decoded.frames[event_type], event_type)
     insert(sql_client, table, to_arrow(table, frame))
@@ -123,7 +123,7 @@ def test_absent_fields_come_back_empty_or_null(sql_client: Client, event_type: s
     if event_type == "request":
         event["status"] = "cancelled"
     decoded = decode([Record(0, 1, 0, json.dumps(event).encode())], WINDOW)
-    assert decoded.rejections == []
+    assert decoded.dead_letters == []
     table = RAW_TABLES[event_type]
     rows = to_arrow(table, with_constants(decoded.frames[event_type], event_type))
     assert "tags_json" not in rows.schema.names

@@ -129,9 +129,9 @@ def test_a_broken_record_is_one_bad_event_with_its_bytes(value: bytes, reason: s
     assert events_in(TOPIC, value) == [value]
     read = readable(TOPIC, [Record(3, 7, 0, value)])
     assert list(read.records) == []
-    [rejection] = read.rejections
-    assert rejection[:4] == (3, 7, 0, reason)
-    assert rejection.value == value
+    [dead_letter] = read.dead_letters
+    assert dead_letter[:4] == (3, 7, 0, reason)
+    assert dead_letter.value == value
 
 
 def test_protobuf_is_recognised_and_the_remedy_named() -> None:
@@ -278,11 +278,11 @@ def test_a_batch_is_the_same_rows_whoever_processes_it(cards: CardTable) -> None
     assert rows["_topic"].unique().to_list() == [TOPIC]
     # 1,000 input tokens at $0.15 and 100 output tokens at $0.60 a million, twice.
     assert one.cost_pico_usd() == 2 * (1000 * 150_000 + 100 * 600_000)
-    letters = one.letters.select("_offset", "_idx", "reason").rows()
+    letters = one.dead_letters.select("_offset", "_idx", "reason").rows()
     assert letters == [(12, 0, "malformed_json"), (13, 0, "too_old")]
-    assert one.letters["value"].to_list() == [b"broken", events_in(TOPIC, late.encode())[0]]
+    assert one.dead_letters["value"].to_list() == [b"broken", events_in(TOPIC, late.encode())[0]]
     assert one.ignored == {"spans": 1}
-    assert one.events + one.dead_letters == sum(
+    assert one.events + one.dead_letter_count == sum(
         len(events_in(TOPIC, record.value)) for record in records
     )
 
@@ -299,6 +299,6 @@ def test_a_batch_without_any_event_is_a_batch(cards: CardTable) -> None:
         worker="w",
     )
     outcome = process([Record(0, 0, 5, b"{}")], intent, cards)
-    assert (outcome.events, outcome.dead_letters, outcome.raw) == (0, 0, {})
+    assert (outcome.events, outcome.dead_letter_count, outcome.raw) == (0, 0, {})
     assert outcome.fold().height == 0
     assert outcome.started_range_us() == (0, 0)

@@ -76,10 +76,10 @@ def lines_of(value: bytes) -> list[bytes]:
     """The events of a record, as verify and ingest see them."""
     read = readable(TOPIC, [Record(0, 0, 0, value)])
     lines = [line for record in read.records for line in record.value.split(b"\n")]
-    assert len(lines) + len(read.rejections) == len(events_in(TOPIC, value))
+    assert len(lines) + len(read.dead_letters) == len(events_in(TOPIC, value))
     assert all(b"\n" not in line for line in lines)
-    for rejection in read.rejections:
-        assert "cannot be read" not in rejection.detail, "an error of our own"
+    for dead_letter in read.dead_letters:
+        assert "cannot be read" not in dead_letter.detail, "an error of our own"
     return lines
 
 

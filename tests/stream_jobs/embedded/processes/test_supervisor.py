@@ -76,7 +76,7 @@ def watching(
     told: list[dict[str, ChildRecord]] = []
     supervisor = Supervisor(
         services,
-        tend_workers=lambda: False,
+        restart_workers=lambda: False,
         restarted=told.append,
         notify=(notes if notes is not None else []).append,
         **options,
@@ -116,7 +116,7 @@ def test_a_service_that_takes_long_to_come_back_holds_up_no_other() -> None:
 def test_a_service_that_runs_and_does_no_work_is_ended_and_brought_back() -> None:
     broker = Scripted()
     notes: list[str] = []
-    with watching({"broker": broker}, notes, probe_every_s=0.05, patience_s=0.5):
+    with watching({"broker": broker}, notes, probe_every_s=0.05, stall_timeout_s=0.5):
         assert eventually(lambda: broker.probes >= 4)
         assert broker.kills == 0
         broker.trouble = "a record is refused: zstd"
@@ -131,7 +131,9 @@ def test_a_service_without_work_is_left_alone_while_the_disk_is_full() -> None:
     store.trouble = "no space"
     is_full = threading.Event()
     is_full.set()
-    with watching({"store": store}, probe_every_s=0.05, patience_s=0.3, is_full=is_full.is_set):
+    with watching(
+        {"store": store}, probe_every_s=0.05, stall_timeout_s=0.3, is_full=is_full.is_set
+    ):
         assert eventually(lambda: store.probes >= 4)
         assert (store.kills, store.stops) == (0, 0)
         is_full.clear()

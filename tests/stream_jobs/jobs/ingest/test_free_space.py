@@ -8,7 +8,7 @@ import pytest
 
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.jobs.ingest.free_space import FreeSpace
-from tokentide_jobs.jobs.ingest.observer import Recorder
+from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import Watchdog
@@ -24,8 +24,8 @@ def test_health_metrics_and_log_say_why_nothing_is_stored_and_that_it_goes_on(
     clock_s = [0.0]
     ended: list[int] = []
     watchdog = Watchdog(60, lambda: clock_s[0], ended.append)
-    recorder = Recorder(metrics, health, watchdog)
-    space = FreeSpace(ClickHouse("http://127.0.0.1:9", "x"), 512 * MIB, recorder.free_space)
+    observer = IngestObserver(metrics, health, watchdog)
+    space = FreeSpace(ClickHouse("http://127.0.0.1:9", "x"), 512 * MIB, observer.free_space)
 
     space.look(600 * MIB)
     assert not space.is_low()

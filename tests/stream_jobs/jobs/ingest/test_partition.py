@@ -19,14 +19,14 @@ from tokentide_jobs.core.batch.breaker import Breaker
 from tokentide_jobs.core.batch.ledger import Claim, Intent, LogPartition
 from tokentide_jobs.core.batch.life import Assignment, Effect, Effects
 from tokentide_jobs.core.batch.planner import Limits, SealedBatch, Verdict
-from tokentide_jobs.core.outcome.dead_letter_rows import letters
+from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.errors import InvariantViolation
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
 from tokentide_jobs.jobs.ingest.driver import Driver
 from tokentide_jobs.jobs.ingest.flush import Flush, Written
-from tokentide_jobs.jobs.ingest.partition import BatchWriter, PartitionWorker
+from tokentide_jobs.jobs.ingest.partition import AssignedPartition, BatchWriter
 
 LOG = LogPartition("log-a", "tokentide.events.v1", 0)
 LIMITS = Limits(rows=3, bytes=10_000, age_ms=50, buffer_bytes=2_000)
@@ -68,7 +68,7 @@ class MemoryFlush:
         if self.is_overtaken:
             return None
         self.batches.append((batch.start, batch.end, adopted))
-        outcome = Outcome(of, batch.records, {}, letters([], of, []))
+        outcome = Outcome(of, batch.records, {}, dead_letter_frame([], of, []))
         return Written(outcome, done(len(batch.records), self.bad))
 
     def _insert(self) -> None:
@@ -102,7 +102,7 @@ class Notes:
 class Room:
     """A partition with everything around it."""
 
-    partition: PartitionWorker
+    partition: AssignedPartition
 
     def __init__(self, limits: Limits) -> None:
         self.ledger, self.flush, self.notes = MemoryLedger(), MemoryFlush(), Notes()
@@ -122,7 +122,7 @@ class Room:
 
     async def begin(self) -> None:
         given = Assignment(LOG, 0, 1_000, None)
-        self.partition, _position = await PartitionWorker.begin(
+        self.partition, _position = await AssignedPartition.begin(
             given, self.writer, self.notes, self.notes, 5
         )
         self.partition.on_failure(self.failures.append)
@@ -298,7 +298,7 @@ async def test_an_error_that_no_retry_mends_is_told() -> None:
 
 
 def test_letters_of_nothing_are_an_empty_frame_with_every_column() -> None:
-    frame = letters([], intent(0, 1), [])
+    frame = dead_letter_frame([], intent(0, 1), [])
     assert frame.height == 0
     assert isinstance(frame, pl.DataFrame)
 

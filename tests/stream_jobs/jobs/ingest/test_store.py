@@ -35,10 +35,10 @@ class NoKafka:
     """A publisher that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.letters: list[str] = []
+        self.dead_letters: list[str] = []
 
-    def publish_dead_letters(self, letters: pa.Table, intent: Intent) -> None:
-        self.letters += letters["reason"].to_pylist()
+    def publish_dead_letters(self, dead_letters: pa.Table, intent: Intent) -> None:
+        self.dead_letters += dead_letters["reason"].to_pylist()
 
     def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         return
@@ -263,7 +263,7 @@ def test_a_row_that_the_table_refuses_is_dead_lettered_alone_also_by_an_adopter(
     batch, intent = batch_of(0, [*values, frame(4, service=service)]), intent_of(log, 0, 3)
     try:
         drive(flush_of(store, NOW_US, publisher), batch, intent, stop_before="insert_windows_10s")
-        assert publisher.letters == ["refused_by_store"]
+        assert publisher.dead_letters == ["refused_by_store"]
     finally:
         store.command(f"ALTER TABLE {store.database}.raw_requests DROP CONSTRAINT no_fumes")
     # The table would take it by now; the adopter leaves it out all the same.
@@ -271,13 +271,13 @@ def test_a_row_that_the_table_refuses_is_dead_lettered_alone_also_by_an_adopter(
     assert written is not None
     assert (written.done.events, written.done.dead_letters) == (6, 1)
     assert counts(store, log) == (6, 6, 1)
-    letters = store.rows(
+    dead_letters = store.rows(
         f"SELECT _offset, _idx, reason, field, value FROM {store.database}.dead_letters "
         "WHERE log_id = {log_id:String}",
         {"log_id": log.log_id},
     )
-    assert [tuple(row[:4]) for row in letters] == [(1, 0, "refused_by_store", "raw_requests")]
-    assert json.loads(letters[0][4])["request_model"] == "fumes"
+    assert [tuple(row[:4]) for row in dead_letters] == [(1, 0, "refused_by_store", "raw_requests")]
+    assert json.loads(dead_letters[0][4])["request_model"] == "fumes"
 
 
 def test_a_table_that_refuses_every_row_is_a_matter_for_a_person(

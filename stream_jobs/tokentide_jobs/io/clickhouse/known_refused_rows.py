@@ -12,10 +12,10 @@ from tokentide_jobs.core.outcome.outcome import REFUSED_BY_STORE, RefusedRow
 from tokentide_jobs.core.tables import DEAD_LETTERS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["known_refusals"]
+__all__ = ["known_refused_rows"]
 
 
-def known_refusals(store: ClickHouse, intent: Intent) -> tuple[RefusedRow, ...]:
+def known_refused_rows(store: ClickHouse, intent: Intent) -> tuple[RefusedRow, ...]:
     """Return the rows of this batch that were given up before, in order of their places."""
     log = intent.log
     rows = store.rows(

@@ -11,10 +11,10 @@ import pyarrow as pa
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import RowsRefused
 
-__all__ = ["find_refused"]
+__all__ = ["find_refused_rows"]
 
 
-def find_refused(store: ClickHouse, table: str, rows: pa.Table) -> list[int]:
+def find_refused_rows(store: ClickHouse, table: str, rows: pa.Table) -> list[int]:
     """Return the positions of the rows that `table` refuses, ascending.
 
     Raises:
