@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.probe import Probe
+from tokentide_jobs.cli.program import program
 from tokentide_jobs.cli.progress import Steps, events_progress
 from tokentide_jobs.cli.replay import replay_producer, run
 from tokentide_jobs.cli.screen import console, count, seconds
@@ -201,16 +202,17 @@ def _probe(settings: Settings, store: ClickHouse, seed: int, screen: Console) ->
 
 
 def _say_what_next(directory: Path, data_dir: Path | None, took_s: float, screen: Console) -> None:
+    called = program()
     option = f" --data-dir {data_dir}" if data_dir is not None else ""
     screen.print(
         f"\n[dim]done in {seconds(took_s)}; everything is kept in {directory}[/]\n",
         soft_wrap=True,
     )
     tries = (
-        (f"tokentide up{option}", "runs it again, with all of this in it"),
-        (f"tokentide replay --live{option}", "beside it: an hour of traffic at its real pace"),
-        (f"tokentide top{option}", "watches it"),
-        (f'tokentide sql{option} "SELECT * FROM spend_by_hour"', "asks"),  # noqa: S608 - shown
+        (f"{called} up{option}", "runs it again, with all of this in it"),
+        (f"{called} replay --live{option}", "beside it: an hour of traffic at its real pace"),
+        (f"{called} top{option}", "watches it"),
+        (f'{called} sql{option} "SELECT * FROM spend_by_hour"', "asks"),  # noqa: S608 - shown
     )
     screen.print("[bold]try next[/]")
     width = max(len(command) for command, _why in tries)

@@ -70,13 +70,7 @@ def run() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; nothing but the code and the output leaves."""
     if importlib.util.find_spec("click") is None or importlib.util.find_spec("rich") is None:
-        print(
-            "tokentide: this is the bare SDK; the commands need the pipeline: "
-            "pip install 'tokentide[pipeline]' (or 'tokentide[pipeline,embedded]' to run "
-            "Kafka and ClickHouse here)",
-            file=sys.stderr,
-        )
-        return EXIT_USAGE
+        return _main_of_the_bare_sdk(arguments)
     import click
 
     from tokentide_jobs.cli.root import cli
@@ -114,6 +108,22 @@ def main(arguments: Sequence[str]) -> int:
         elif code == EXIT_INTERNAL:
             print("tokentide: run `tokentide --debug …` to see the traceback", file=sys.stderr)
         return code
+
+
+def _main_of_the_bare_sdk(arguments: Sequence[str]) -> int:
+    """Run the one command that the SDK alone can, or say what the others need."""
+    if arguments and arguments[0] == "check-producer":
+        from tokentide.__main__ import main as sdk_main
+
+        return sdk_main(["check", *arguments[1:]])
+    print(
+        "tokentide: this is the SDK alone, which has `tokentide check-producer`; the other "
+        "commands need the pipeline: pip install 'tokentide[pipeline]' (or "
+        "'tokentide[pipeline,embedded]' to run Kafka and ClickHouse here; in a checkout "
+        "'.[pipeline,embedded]')",
+        file=sys.stderr,
+    )
+    return EXIT_USAGE
 
 
 def exit_code_of(exc: BaseException) -> int:

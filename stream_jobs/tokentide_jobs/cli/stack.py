@@ -18,6 +18,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from tokentide_jobs.cli.program import program
 from tokentide_jobs.cli.progress import Steps
 from tokentide_jobs.cli.screen import console
 from tokentide_jobs.cli.target import data_dir_option
@@ -70,7 +71,7 @@ def up(
     """Run Kafka, ClickHouse and the ingest workers on this machine until Ctrl-C.
 
     Everything is kept below the data directory and is there again at the next start (with
-    --broker tansu, all but the broker's log). The first start fetches Apache Kafka (43 MB).
+    --broker tansu, all but the broker's log). The first start fetches Apache Kafka (44 MB).
     Ctrl-C or SIGTERM stops all of it in order.
     """
     screen = console(to_stderr=True)
@@ -133,13 +134,14 @@ def _show_ready(
         ("ClickHouse", f"{info.clickhouse_url}  (database tokentide, user default)"),
         ("data, logs", escape(f"{info.data_dir}, {info.data_dir}/logs")),
     ]
+    called = program()
     tries = [
-        (f"tokentide replay{option}", "send a recorded workload"),
-        (f"tokentide top{option}", "watch it arrive"),
-        (f'tokentide sql{option} "SELECT * FROM spend_by_hour"', "ask a question"),  # noqa: S608 - shown, not run
+        (f"{called} replay{option}", "send a recorded workload"),
+        (f"{called} top{option}", "watch it arrive"),
+        (f'{called} sql{option} "SELECT * FROM spend_by_hour"', "ask a question"),  # noqa: S608 - shown, not run
     ]
     if workers == 0:
-        tries.insert(0, (f"tokentide worker ingest{option}", "nothing reads the topic yet"))
+        tries.insert(0, (f"{called} worker ingest{option}", "nothing reads the topic yet"))
     screen.print(f"\n[bold]ready[/bold] in {took_s:.1f} s (pid {info.pid})")
     for name, value in facts:
         screen.print(f"  {name:<11} {value}", soft_wrap=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -148,15 +149,35 @@ def test_every_command_loads_has_help_and_says_what_the_overview_says(
     assert command.get_short_help_str(100) == COMMANDS[name].summary
 
 
-def test_the_bare_sdk_says_what_to_install() -> None:
-    code = (
-        "import importlib.util, sys; real = importlib.util.find_spec; "
-        "importlib.util.find_spec = lambda n, *a: None if n == 'click' else real(n, *a); "
-        "from tokentide_jobs.cli.main import run; run()"
-    )
-    done = run_python(code)
+def run_bare_sdk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program where only what the bare installation brings can be imported."""
+    site = folder / "site"
+    site.mkdir()
+    names = ["aiokafka", "async_timeout", "packaging", "typing_extensions", "orjson", "cramjam"]
+    for name in (*names, "tokentide", "tokentide_jobs", "tokentide_schemas"):
+        found = importlib.util.find_spec(name)
+        assert found is not None and found.origin is not None
+        source = Path(found.origin)
+        source = source.parent if source.name.startswith("__init__.") else source
+        (site / source.name).symlink_to(source)
+    return subprocess.run(
+        [sys.executable, "-S", "-c", "from tokentide_jobs.cli.main import run; run()", *arguments],
+        capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(site)},
+    )  # fmt: skip
+
+
+def test_the_bare_sdk_says_what_to_install(tmp_path: Path) -> None:
+    done = run_bare_sdk(tmp_path, "demo")
     assert done.returncode == 2
     assert "pip install 'tokentide[pipeline]'" in done.stderr
+
+
+def test_the_bare_sdk_has_its_check_under_the_name_that_the_readme_gives(tmp_path: Path) -> None:
+    done = run_bare_sdk(tmp_path, "check-producer", "--bootstrap", "127.0.0.1:9", "--timeout", "2")
+    assert done.returncode == 3, done.stderr
+    assert "settings" in done.stdout
+    assert "FAIL  TCP" in done.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -90,7 +90,7 @@ class KafkaBroker:
         return None if self._child is None else self._child.exit_code
 
     def prepare(self) -> None:
-        """Have jars and Java at hand; the first time on a machine this downloads 43 MB.
+        """Have jars and Java at hand; the first time on a machine this downloads 44 MB.
 
         Raises:
             ArtifactsUnavailable: They cannot be had.

@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,11 @@ ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:
 """What the lock was resolved from; `kafka_lock.py` writes a new lock after a change here."""
 
 LOCK_FILE = Path(__file__).with_name("jars.sha256")
+_LOCKED_MB = 44
+"""Size of all locked jars together, told before they are fetched."""
 _PARALLEL_DOWNLOADS = 8
+_PROGRESS_EVERY_S = 5.0
+"""A slow line needs minutes: say so often enough that nobody takes it for hanging."""
 
 
 class ArtifactsUnavailable(StackError):
@@ -83,7 +87,7 @@ def class_path(cache_dir: Path, notify: Callable[[str], None] = lambda _: None) 
 
     Args:
         cache_dir: Shared between data directories; safe for several processes at once.
-        notify: Told in one line when something takes long.
+        notify: Told in one line when something takes long, and how far it is.
 
     Raises:
         ArtifactsUnavailable: Something is missing and cannot be fetched, or a file that was
@@ -96,8 +100,11 @@ def class_path(cache_dir: Path, notify: Callable[[str], None] = lambda _: None) 
         with exclusive(root.parent):
             missing = [jar for jar in jars if not _is_sound(root, jar)]
             if missing:
-                notify(f"fetching {len(missing)} jars of Apache Kafka {KAFKA_VERSION} (once)")
-                _fetch(root, missing)
+                notify(
+                    f"fetching {len(missing)} of {len(jars)} jars of Apache Kafka {KAFKA_VERSION} "
+                    f"(once; {_LOCKED_MB} MB in all)"
+                )
+                _fetch(root, missing, notify)
             temporary = stamp_file.with_suffix(f".{os.getpid()}")
             temporary.write_text(json.dumps(_stamp(root, jars)), encoding="utf-8")
             temporary.replace(stamp_file)
@@ -134,7 +141,7 @@ def _is_sound(root: Path, jar: LockedJar) -> bool:
     return False
 
 
-def _fetch(root: Path, jars: list[LockedJar]) -> None:
+def _fetch(root: Path, jars: list[LockedJar], notify: Callable[[str], None]) -> None:
     try:
         import requests
         from jgo.config import GlobalSettings
@@ -160,7 +167,14 @@ def _fetch(root: Path, jars: list[LockedJar]) -> None:
     try:
         downloads = ThreadPoolExecutor(_PARALLEL_DOWNLOADS)
         try:
-            list(downloads.map(fetch, jars))
+            pending = {downloads.submit(fetch, jar) for jar in jars}
+            while pending:
+                finished, pending = wait(pending, _PROGRESS_EVERY_S, FIRST_EXCEPTION)
+                for download in finished:
+                    download.result()
+                if pending:
+                    here = len(jars) - len(pending)
+                    notify(f"{here} of {len(jars)} jars are here, {_fetched_mb(root, jars):.0f} MB")
         finally:
             # Where one fails all would: do not wait for a time-out of each.
             downloads.shutdown(cancel_futures=True)
@@ -168,6 +182,12 @@ def _fetch(root: Path, jars: list[LockedJar]) -> None:
         raise ArtifactsUnavailable(
             f"Apache Kafka {KAFKA_VERSION} cannot be fetched from {repositories}: {_in_short(exc)}"
         ) from exc
+
+
+def _fetched_mb(root: Path, jars: Iterable[LockedJar]) -> float:
+    """Measure what has arrived: jgo writes to the final name, so files count while they grow."""
+    paths = [root / jar.path for jar in jars]
+    return sum(path.stat().st_size for path in paths if path.exists()) / 1e6
 
 
 def _in_short(exc: Exception) -> str:

@@ -18,6 +18,7 @@ from tokentide_jobs.embedded.kafka.artifacts import (
     class_path,
     locked_jars,
 )
+from tokentide_jobs.embedded.kafka.cache import default_cache_dir
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.errors import StackError
 
@@ -106,6 +107,43 @@ def test_jars_come_from_the_repository_in_jgo_conf_once_and_then_from_the_cache(
     assert asked >= len(JARS)
     assert len(_Mirror.asked) == asked
     assert len(told) == 1
+    assert "2 of 2 jars" in told[0]
+    assert " MB" in told[0]
+
+
+def test_a_slow_download_says_how_far_it_is(
+    tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_artifacts, "_PROGRESS_EVERY_S", 0.01)
+    may_go_on = threading.Event()
+    serve = _Mirror.do_GET
+
+    def serve_late(handler: _Mirror) -> None:
+        if "two-2.0-rc1.jar" in handler.path:
+            may_go_on.wait(30)
+        serve(handler)
+
+    monkeypatch.setattr(_Mirror, "do_GET", serve_late)
+    told: list[str] = []
+
+    def hear(line: str) -> None:
+        told.append(line)
+        if line.startswith("1 of 2 jars"):
+            may_go_on.set()
+
+    class_path(tmp_path / "cache", hear)
+
+    assert may_go_on.is_set()
+    assert any(line.startswith("1 of 2 jars are here") and line.endswith("MB") for line in told)
+
+
+@pytest.mark.embedded
+def test_the_size_that_is_told_is_that_of_the_locked_jars() -> None:
+    jars = class_path(default_cache_dir())
+
+    megabytes = sum(jar.stat().st_size for jar in jars) / 1e6
+
+    assert abs(megabytes - kafka_artifacts._LOCKED_MB) < 1
 
 
 def test_a_jar_that_was_damaged_in_the_cache_is_fetched_again(tmp_path: Path, mirror: Path) -> None:
