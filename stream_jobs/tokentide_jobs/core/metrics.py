@@ -72,7 +72,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "items",
         ("kind",),
         "What OTLP records held besides calls of a model: `spans` of other kinds, `repeated_calls` "
-        "that a span inside them tells too, `token_metrics` (the spans hold the same tokens), "
+        "that a span inside them reports too, `token_metrics` (the spans hold the same tokens), "
         "other `metrics`, `logs`.",
         "the Collector's pipelines: filter before Kafka what is only left out here",
     ),
@@ -97,7 +97,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "batches",
         (),
-        "Batches somebody had begun before: replays after a crash or a rebalance.",
+        "Batches that were begun before and are finished now, after a crash or a rebalance.",
         "worker restarts, rebalances",
     ),
     MetricSpec(
@@ -105,7 +105,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "batches",
         (),
-        "Batches another worker finished first: this one held partitions it had lost.",
+        "Batches that another worker finished first, because this one had lost the partition.",
         "rebalances, session timeout",
     ),
     MetricSpec(
@@ -222,7 +222,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "rebalances",
         (),
-        "Times partitions were handed out anew.",
+        "Times that partitions were assigned anew.",
         "worker restarts, session timeout",
     ),
     MetricSpec(
@@ -246,7 +246,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "times",
         (),
-        "Readings repeated because offsets were missing.",
+        "Ranges read again because offsets were missing.",
         "rebalances; compacted or transactional topics",
     ),
     MetricSpec(
@@ -262,7 +262,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "gauge",
         "epoch seconds",
         (),
-        "Event time up to which this worker's partitions have come, less the allowed lateness.",
+        "Event time that this worker's partitions have reached, minus the allowed lateness.",
         "lag; clocks of producers",
     ),
     MetricSpec(
