@@ -228,14 +228,7 @@ class context:
 
 
 current_scope = _scope.get
-"""Returns what holds here, None outside of all blocks; an event may be filled from it later."""
-
-
-def fill(event: Fields, settings: Settings) -> None:
-    """Give an event what the current block names and the event does not; never raises."""
-    scope = _scope.get()
-    if scope is not None:
-        scope.fill(event, settings)
+"""Returns what holds here, None outside of all blocks; an event is filled from it, now or later."""
 
 
 def _joined(outer: Fields, inner: Fields) -> Fields:

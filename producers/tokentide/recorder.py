@@ -13,7 +13,7 @@ from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from tokentide.context import fill
+from tokentide.context import current_scope
 from tokentide.decorating import Function
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise, status_from
@@ -239,7 +239,9 @@ class Recorder:
         started_ns = time_ns()
         event: Fields = {"type": "request", **self._template}
         if self._settings is not None:
-            fill(event, self._settings)
+            scope = current_scope()
+            if scope is not None:
+                scope.fill(event, self._settings)
             fill_trace(event)
         event["started_at_us"] = started_ns // 1000
         self._event_id = event["event_id"] = self._new_id(started_ns)

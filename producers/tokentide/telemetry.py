@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from tokentide.context import fill
+from tokentide.context import current_scope
 from tokentide.delivery.counters import ProducerStats
 from tokentide.delivery.transport import FrameSender
 from tokentide.producer import Producer
@@ -74,7 +74,9 @@ class Telemetry:
             self._producer.count_invalid()
             return
         if type(kind) is str and kind in _FILLED:
-            fill(copy, self.settings)
+            scope = current_scope()
+            if scope is not None:
+                scope.fill(copy, self.settings)
         self._producer.put(copy)
 
     def request(
@@ -154,7 +156,9 @@ class Telemetry:
                 "target_event_id": target_event_id,
                 **fields,
             }
-            fill(event, self.settings)
+            scope = current_scope()
+            if scope is not None:
+                scope.fill(event, self.settings)
             self._producer.put(event)
 
     def change(
