@@ -76,7 +76,7 @@ def _stack(directory: Path, broker: BrokerKind | None, screen: Console) -> Itera
     """Give the settings of the stack that runs in the directory, or of one of our own."""
 
     def settings_of(info: StackInfo) -> Settings:
-        # The stack, whatever the environment names: a demo must not write to somebody's cluster.
+        # The stack, whatever the environment names: a demo never writes to the user's own cluster.
         return Settings.from_env(
             {}, directory, kafka_bootstrap=info.kafka, clickhouse_url=info.clickhouse_url,
             events_topic=info.events_topic,

@@ -23,7 +23,7 @@ from tokentide_jobs.tasks.reprice.reprice import Reprice
 __all__ = ["reprice"]
 
 _TIMEOUT_S = 3_600.0
-"""Rewriting the raw rows of a chunk is one statement; on a busy server it may wait its turn."""
+"""Rewriting the raw rows of a chunk is one statement; on a busy server it may have to wait."""
 _SHOWN_MODELS = 30
 
 

@@ -1,7 +1,7 @@
 """What a command talks to: the services named in the environment, or the running embedded stack.
 
-`TOKENTIDE_KAFKA_BOOTSTRAP` and `TOKENTIDE_CLICKHOUSE_URL` beat the stack: whoever names a service
-means it. When neither is there a command says so instead of waiting for a default address.
+`TOKENTIDE_KAFKA_BOOTSTRAP` and `TOKENTIDE_CLICKHOUSE_URL` take precedence over the stack.
+When neither is there a command says so instead of waiting for a default address.
 """
 
 from __future__ import annotations

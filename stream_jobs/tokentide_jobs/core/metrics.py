@@ -158,7 +158,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "tries",
         ("code",),
-        "Steps that failed and were tried again, by ClickHouse error code (`none`: no reply).",
+        "Steps that failed and were retried, by ClickHouse error code (`none`: no reply).",
         "ClickHouse's log; the code's meaning is in docs/exactly-once.md",
     ),
     MetricSpec(
@@ -278,7 +278,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "gauge",
         "0 or 1",
         (),
-        "1 while nothing is stored because that disk is nearly full; it goes on by itself.",
+        "1 while nothing is stored because that disk is nearly full; storing resumes without help.",
         "tokentide_ingest_disk_free_bytes, TOKENTIDE_MIN_FREE_BYTES",
     ),
     MetricSpec(

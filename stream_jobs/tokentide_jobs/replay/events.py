@@ -25,7 +25,7 @@ __all__ = ["Event", "Events"]
 Event = dict[str, Any]
 
 _OUTPUT_LIMIT: Final = 1_000
-"""The most tokens a call of the Azure recording made: whoever made that many was cut off."""
+"""The most tokens a call of the Azure recording made: a call with that many was cut off."""
 _USERS_PER_TENANT: Final = 250
 _MODEL_CHANGE_AT: Final = 0.75
 _NEW_MODEL: Final = "gemini-4-argon"

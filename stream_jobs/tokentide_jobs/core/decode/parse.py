@@ -1,4 +1,4 @@
-"""Parse lines by column, and prove that the parser forgave nothing.
+"""Parse lines by column, and prove that the parser overlooked no error.
 
 One call parses all lines that can be parsed together; the byte scan says what each line holds, so
 that a duplicate key, a number in a text or a name at the wrong depth cannot hide. Rows of which

@@ -62,7 +62,7 @@ def rate_pico_usd(price_usd: Decimal, per: int) -> int:
     """Convert a quoted price to pico-USD per unit, rounding half to even.
 
     1 USD per million tokens is exactly 1,000,000 pico-USD per token. Prices with more than six
-    decimals per million (float debris such as 1.0399999999999998, thirds of a cent) and prices per
+    decimals per million (float noise such as 1.0399999999999998, thirds of a cent) and prices per
     hour do not come out even: they are rounded to the nearest pico-USD, once, here.
     """
     exact = price_usd * PICO_PER_USD / per

@@ -35,7 +35,7 @@ _STATUS_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Lines for people, and what the cards in hand say of the call.
+    """Lines for people, and what the given cards say of the call.
 
     Attributes:
         lines: In the order of the decisions.

@@ -1,6 +1,6 @@
 """What a topic's name says about its records.
 
-The name alone decides, so that whoever finishes somebody else's batch, with whatever settings,
+The name alone decides, so that a worker that finishes another one's batch, whatever its settings,
 reads it the same way.
 """
 
@@ -33,11 +33,11 @@ def log_ids(topic_ids: Mapping[str, str], restarted_logs: Mapping[str, str]) -> 
 
     Args:
         topic_ids: What the broker says, by topic.
-        restarted_logs: The words that somebody configured, by topic.
+        restarted_logs: The configured words, by topic.
     """
     words = {topic: restarted_logs.get(topic, "") for topic in topic_ids}
     return {
-        # The id itself as a word is what somebody has read off `up --json`: it begins nothing.
+        # The id itself as a word was copied from `up --json`: it begins no new log.
         topic: own if words[topic] in ("", own) else f"{own}+{words[topic]}"
         for topic, own in topic_ids.items()
     }

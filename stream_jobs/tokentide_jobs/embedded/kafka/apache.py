@@ -43,7 +43,7 @@ _PROBE_TIMEOUT_S = 10.0
 _TRAINING_DEADLINE_S = 90.0
 
 _PORT_ATTEMPTS = 3
-"""A free port may be taken by somebody else between choosing it and binding it."""
+"""Another process may take a free port between the choice and the bind."""
 
 
 class KafkaBroker:

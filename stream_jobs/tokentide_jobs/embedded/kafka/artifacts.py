@@ -35,7 +35,7 @@ _LOCKED_MB = 44
 """Size of all locked jars together, told before they are fetched."""
 _PARALLEL_DOWNLOADS = 8
 _PROGRESS_EVERY_S = 5.0
-"""A slow line needs minutes: say so often enough that nobody takes it for hanging."""
+"""A slow connection needs minutes: report often enough that it does not look stuck."""
 
 
 class ArtifactsUnavailable(StackError):

@@ -1,6 +1,6 @@
 """Where downloaded and derived files live that every clone and data directory may share.
 
-Several processes may fill the cache at once: whoever adds to it holds `exclusive`.
+Several processes may fill the cache at once: a process that adds to it holds `exclusive`.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def server_properties(port: int, controller_port: int) -> str:
 def java_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the Java process.
 
-    Options meant for somebody's other Java programs would change heap and class path here, and
+    Options meant for the user's other Java programs would change heap and class path here, and
     without a UTF-8 locale Java cannot name files that are not ASCII.
     """
     kept = {name: value for name, value in inherited.items() if name not in _FOREIGN_OPTIONS}

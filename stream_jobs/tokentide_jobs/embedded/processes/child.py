@@ -87,7 +87,7 @@ class ChildProcess:
             ]
             self._was_asked = False
             # The kernel ties a child to the *thread* that made it: all are made by one thread
-            # that lives as long as this process, whoever called.
+            # that lives as long as this process, whatever thread called.
             self._process = (
                 _spawner(os.getpid())
                 .submit(

@@ -23,7 +23,7 @@ __all__ = ["LOCK_FILE_NAME", "DataDirLock", "holder_pid"]
 
 LOCK_FILE_NAME = "stack.lock"
 _LOCK_TIMEOUT_S = 1.0
-"""How long to try: somebody who only looks (`holder_pid`) holds the lock for microseconds."""
+"""How long to try: `holder_pid` only looks, and holds the lock for microseconds."""
 
 
 class DataDirLock:
@@ -61,7 +61,7 @@ class DataDirLock:
         return ended
 
     def note(self, children: Sequence[ChildRecord]) -> None:
-        """Write down what runs now, for whoever comes after a crash of this process."""
+        """Record what runs now, for the next owner after a crash of this process."""
         assert self._descriptor is not None, "the lock is not held"
         text = json.dumps({"pid": os.getpid(), "children": [asdict(child) for child in children]})
         # Grow before shrinking: a reader may see trailing bytes of the former text, never none.

@@ -1,6 +1,6 @@
 """Where the running stack of a data directory is: `stack.json`, written when it is ready.
 
-The file is believed only while the process that wrote it lives and holds the directory's lock; a
+The file is valid only while the process that wrote it lives and holds the directory's lock; a
 stack that was killed leaves the file behind, and nobody connects to what it names.
 """
 

@@ -1,7 +1,7 @@
 """Whether ClickHouse does its work: it stores a row in a table of the stack's own.
 
-A server may answer every ping and store nothing. A refusal that passes by itself (no room on the
-disk, no memory or turn under a heavy query) is work: starting it again would mend nothing.
+A server may answer every ping and store nothing. A temporary refusal (no room on the
+disk, no memory or turn under a heavy query) is work: a restart would not help.
 """
 
 from __future__ import annotations

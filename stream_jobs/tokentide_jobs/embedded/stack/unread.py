@@ -1,7 +1,7 @@
 """Before a broker that keeps its log in memory stops: let the workers read what it holds.
 
-What a producer was told is stored must not vanish with an orderly stop. The wait is bounded: a stop
-must end. What is left by then is counted, so that it can be said.
+Records that a producer knows to be stored must not be lost by a normal stop. The wait is
+bounded, because a stop must end. What is left by then is counted and reported.
 """
 
 from __future__ import annotations

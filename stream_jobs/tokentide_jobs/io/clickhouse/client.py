@@ -1,7 +1,7 @@
 """The pipeline's way into ClickHouse: inserts of Arrow tables under a token, and small queries.
 
-Every insert sets what makes a repetition harmless: no asynchronous inserts, a deduplication token,
-deduplication in dependent materialised views. Nothing here retries: whoever inserts decides.
+Every insert is idempotent: no asynchronous inserts, a deduplication token,
+deduplication in dependent materialised views. Nothing here retries: the caller decides.
 """
 
 from __future__ import annotations

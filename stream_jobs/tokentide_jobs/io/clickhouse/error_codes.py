@@ -1,7 +1,7 @@
 """What a ClickHouse error means for a write: wait, call a person, or blame a row.
 
 One table classifies by numeric code, never by text. Whatever is not listed is treated like a wrong
-configuration: tried again slowly, with the worker's health red, because giving up would lose data
+configuration: retried slowly, with the worker's health red, because giving up would lose data
 and blaming rows would dead-letter good ones.
 """
 
@@ -20,7 +20,7 @@ class ErrorKind(Enum):
     """What to do about an error."""
 
     RETRIABLE = "retriable"
-    """Passes by itself: same insert, same token, growing pauses."""
+    """Temporary: retry the same insert under the same token, with growing pauses."""
     CONFIG = "config"
     """Needs a person: same insert, same token, longest pause, health red."""
     DATA = "data"
@@ -36,7 +36,7 @@ class RowsRefused(PipelineError):
 
 
 class SinkMisconfigured(ConfigError):
-    """The store refuses until somebody changes a setting, a grant or the schema."""
+    """The store refuses until a setting, a grant or the schema is changed."""
 
     def __init__(self, message: str, code: int | None) -> None:
         super().__init__(message)

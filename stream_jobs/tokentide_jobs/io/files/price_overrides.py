@@ -1,7 +1,7 @@
 """The overrides file: negotiated, self-hosted and corrected prices in YAML.
 
 The file is taken whole or refused whole: every bad entry is reported with file, line and reason in
-one error, so that nobody runs on half of his prices. Numbers are read from the text as decimals;
+one error, so that no worker runs on half of the prices. Numbers are read from the text as decimals;
 no price ever passes through a float.
 """
 

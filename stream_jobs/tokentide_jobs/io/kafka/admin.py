@@ -1,6 +1,6 @@
 """What the pipeline asks of Kafka besides records: topics, offsets and the identity of a log.
 
-Topics come from the registry: what is missing is created, what differs on a cluster of somebody's
+Topics come from the registry: what is missing is created, what differs on a cluster of the user's
 own is reported and left alone. Offsets mean something only within one incarnation of a topic;
 `topic_log_id` names that incarnation.
 """
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _MAX_REPLICAS = 3
-"""Copies of a new topic on a cluster of somebody's own, where it has that many brokers."""
+"""Copies of a new topic on a cluster of the user's, where it has that many brokers."""
 
 
 @dataclass(frozen=True, slots=True)

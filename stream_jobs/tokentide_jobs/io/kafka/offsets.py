@@ -133,7 +133,7 @@ async def _watermarks(
 
 
 def _is_answer(topic: str, error_code: int) -> bool:
-    """Tell an answer from what passes by itself: a new leader does not know its log yet."""
+    """Tell an answer from a temporary error: a new leader does not know its log yet."""
     if error_code and not for_code(error_code).retriable:
         raise unreadable_topic("the partition's leader", topic, error_code)
     return not error_code

@@ -1,6 +1,6 @@
 """What ingest sends to Kafka: dead letters and window deltas, acknowledged before a batch is done.
 
-Both may be sent again after a crash, so both carry the coordinates that tell a repetition: a dead
+Both may be sent again after a crash, so both carry coordinates by which readers deduplicate: a dead
 letter those of its event, a delta those of its batch and chunk.
 """
 
@@ -52,7 +52,7 @@ class KafkaPublisher:
 
     async def start(self) -> None:
         """Connect. A lost connection is re-established by the producer itself."""
-        # Without idempotence: readers know repetitions by their coordinates, and not every broker
+        # Without idempotence: readers deduplicate by coordinates, and not every broker
         # offers it.
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,

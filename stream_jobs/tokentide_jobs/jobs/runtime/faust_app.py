@@ -105,7 +105,7 @@ class IngestTransport(driver.Transport):
 
 
 class IngestApp(faust.App):
-    """A Faust app that is told positions by the job instead of by Kafka."""
+    """A Faust app that gets positions from the job instead of from Kafka."""
 
     positions: Positions
     on_commit_failed: Callable[[], None]

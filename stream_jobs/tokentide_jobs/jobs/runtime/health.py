@@ -53,7 +53,7 @@ class Health:
             self._stopped[partition] = reason
 
     def partition_reads(self, partition: int | str) -> None:
-        """Note that a partition is read, or belongs to somebody else."""
+        """Note that a partition is read, or belongs to another worker."""
         with self._lock:
             self._stopped.pop(partition, None)
             self._resting.discard(partition)
