@@ -110,6 +110,12 @@ class IngestApp(faust.App):
     positions: Positions
     on_commit_failed: Callable[[], None]
 
+    def _create_directories(self) -> None:
+        """Make none: Faust's directories hold its tables, and a worker without them needs no disk.
+
+        It runs in an empty directory, as another user and on a read-only file system.
+        """
+
 
 class IngestWorker(Worker):
     """Faust's worker without its logging, console and block detector."""
@@ -164,7 +170,6 @@ def build_app(
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=_FETCH_BYTES,
         cython_optimizations=True,
-        datadir=str(settings.data_dir / "faust"),
         key_serializer="raw",
         stream_buffer_maxsize=_BUFFERED_RECORDS,
         # Waiting for every unacked record has no deadline; the job drains with one.
