@@ -1,19 +1,48 @@
-"""Words that readers would trip over do not come back."""
+"""Words that readers would trip over do not come back, neither in texts nor in names."""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from tests.places import ROOT
 
-FOLDERS = ("bench", "docs", "examples", "schemas", "sql", "stream_jobs", "tests/golden")
+FOLDERS = (
+    "bench",
+    "dashboards",
+    "docs",
+    "examples",
+    "producers",
+    "schemas",
+    "sql",
+    "stream_jobs",
+    "tests",
+)
 SUFFIXES = {".json", ".md", ".py", ".sql"}
 
 PREFERRED = {
     r"\bcan(\s+|\s*#\s*)not\b": "cannot",
 }
+
+NAMED = ("bench", "examples", "producers", "schemas", "stream_jobs")
+RETIRED = {
+    "doubts": "uncertain",
+    "grand": "total",
+    "leash": "parent",
+    "lighten": "reduce",
+    "misfortune": "failure",
+    "patience": "timeout",
+    "rejection": "dead_letter",
+    "rejections": "dead_letters",
+    "tend": "restart or maintain",
+    "told": "reported",
+    "trainee": "training_broker",
+    "twin": "probe_table",
+}
+"""Parts of names that only this house understood, and what the thing is called now."""
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -25,3 +54,27 @@ def test_texts_use_the_preferred_spelling(folder: str) -> None:
         for pattern, preferred in PREFERRED.items():
             found = re.search(pattern, text, re.IGNORECASE)
             assert found is None, f"{path}: {found.group()!r} is spelled {preferred!r}"
+
+
+def names_in(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name, node.lineno
+        elif isinstance(node, ast.Name):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.arg):
+            yield node.arg, node.lineno
+        elif isinstance(node, ast.Attribute):
+            yield node.attr, node.lineno
+
+
+@pytest.mark.parametrize("folder", NAMED)
+def test_names_use_the_words_of_the_field(folder: str) -> None:
+    wrong = [
+        f"{path}:{line}: {name}: say {RETIRED[part]}"
+        for path in (ROOT / folder).rglob("*.py")
+        for name, line in names_in(ast.parse(path.read_text(encoding="utf-8")))
+        for part in name.lower().split("_")
+        if part in RETIRED
+    ]
+    assert wrong == []

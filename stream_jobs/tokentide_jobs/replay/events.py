@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from tokentide.ids import EventIds
 from tokentide_jobs.replay.attempts import Outcome, Outcomes
+from tokentide_jobs.replay.company import AGENTS, APPS, CHANGES, REASONING, TENANTS, App, Endpoint
 from tokentide_jobs.replay.llmperf import Measurements
 from tokentide_jobs.replay.trace import Call
-from tokentide_jobs.replay.world import AGENTS, APPS, CHANGES, REASONING, TENANTS, App, Endpoint
 
 __all__ = ["Event", "Events"]
 

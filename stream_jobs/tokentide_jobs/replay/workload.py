@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.replay import llmperf, world
+from tokentide_jobs.replay import company, llmperf
 from tokentide_jobs.replay.events import Event, Events
 from tokentide_jobs.replay.packaged import DATA, open_trace
 from tokentide_jobs.replay.trace import Call, Source, Trace
@@ -38,7 +38,7 @@ class Workload:
     @property
     def joined(self) -> tuple[str, ...]:
         """What was not recorded together with the calls, one phrase each."""
-        return (*self.trace.joined, *llmperf.JOINED, *world.JOINED)
+        return (*self.trace.joined, *llmperf.JOINED, *company.JOINED)
 
     def events(self) -> Iterator[tuple[float, Event]]:
         """Yield (seconds since the trace began, event) in order of time."""

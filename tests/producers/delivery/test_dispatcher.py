@@ -151,7 +151,7 @@ async def test_a_refused_frame_is_counted_and_its_neighbours_arrive() -> None:
 
 
 class AbsentSender(CaptureSender):
-    """Can not connect until told that the broker is there."""
+    """Cannot connect until told that the broker is there."""
 
     is_there = False
 

@@ -11,12 +11,12 @@ import pytest
 from genai_prices import Usage, calc_price
 
 from tokentide_jobs.replay import llmperf
+from tokentide_jobs.replay.company import APPS, TENANTS, Weighted
 from tokentide_jobs.replay.events import Events
 from tokentide_jobs.replay.llmperf import Bursts, FailureRate
 from tokentide_jobs.replay.packaged import DATA
 from tokentide_jobs.replay.trace import Call
 from tokentide_jobs.replay.workload import Workload, prepare
-from tokentide_jobs.replay.world import APPS, TENANTS, Weighted
 from tokentide_schemas.events import EVENT_ADAPTER
 
 Timed = list[tuple[float, dict[str, Any]]]

@@ -58,7 +58,7 @@ class Driver:
         self._events = events
         self._chance = chance
 
-    def call(self, effect: Effect, stop: threading.Event) -> Any:
+    def run_effect(self, effect: Effect, stop: threading.Event) -> Any:
         """Run one effect until it succeeds.
 
         Raises:
@@ -92,7 +92,7 @@ class Driver:
         step = life.send(answer)
         while isinstance(step, Effect):
             try:
-                result = self.call(step, stop)
+                result = self.run_effect(step, stop)
             except RowsRefused as exc:
                 step = life.throw(exc)
             else:

@@ -49,7 +49,7 @@ def failing(*errors: Exception) -> Callable[[], str]:
 def test_an_effect_is_tried_until_it_succeeds() -> None:
     notes = Notes()
     run = failing(RetriableSinkError("busy", 202), SinkMisconfigured("no table", 60))
-    assert Driver(AT_ONCE, notes).call(Effect("insert", run), threading.Event()) == "done"
+    assert Driver(AT_ONCE, notes).run_effect(Effect("insert", run), threading.Event()) == "done"
     assert notes.failures == [(202, False), (60, True)]
     assert notes.steps == ["insert"]
 
@@ -62,13 +62,13 @@ def test_the_order_to_stop_ends_the_retries() -> None:
         raise RetriableSinkError("down")
 
     with pytest.raises(Abandoned):
-        Driver(Backoff(first_s=60), Notes()).call(Effect("insert", run), stop)
+        Driver(Backoff(first_s=60), Notes()).run_effect(Effect("insert", run), stop)
 
 
 def test_an_error_that_is_no_outage_is_not_retried() -> None:
     run = failing(InvariantViolation("torn"))
     with pytest.raises(InvariantViolation):
-        Driver(AT_ONCE, Notes()).call(Effect("finish", run), threading.Event())
+        Driver(AT_ONCE, Notes()).run_effect(Effect("finish", run), threading.Event())
 
 
 def test_a_life_goes_on_until_it_asks_for_something_other_than_an_effect() -> None:
