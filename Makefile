@@ -6,7 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up lint format typecheck mutate-ledger bench resolve clean
+.PHONY: help demo test unit integration chaos up lint format typecheck mutate-ledger bench resolve clean
+
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+# A worker per core. Tests of one file that start servers stay together, since they share them.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -18,23 +22,31 @@ $(VENV)/.installed-stack: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "python3 -m venv failed: on Debian install the package python3-venv"; exit 1; }
 	@echo "Installing into $(VENV), this once: 375 MB to download, 1.3 GB on the disk (the ClickHouse engine is half of it)."
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[pipeline,embedded]'
+	$(INSTALL) --editable '.[pipeline,embedded]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-stack
 	@echo "Installing what the tests need into $(VENV), this once: 0.3 GB more on the disk."
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[bench]'
+	$(INSTALL) --editable '.[bench]'
 	@touch $@
 
 demo: $(VENV)/.installed-stack ## Start the embedded stack, replay real traffic, print what it cost, prove nothing was lost
 	$(BIN)/tokentide demo
 
-test: $(VENV)/.installed-dev ## Run every test
-	$(BIN)/python -m pytest
+test: unit integration ## Run every test
+
+unit: $(VENV)/.installed-dev ## Run the tests that start no process: under a minute
+	$(PYTEST) --dist worksteal -m 'not integration'
+
+integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafka or another Python
+	$(PYTEST) --dist loadfile -m integration
+
+chaos: $(VENV)/.installed-dev ## Run every crash schedule, not a sample of them
+	TOKENTIDE_TEST_SCHEDULES=300 $(BIN)/python -m pytest tests/chaos
 
 up: $(VENV)/.installed-stack ## Run the embedded stack until Ctrl-C
 	$(BIN)/tokentide up
@@ -58,7 +70,7 @@ bench: $(VENV)/.installed-bench ## Measure, beside the references, and write ben
 
 resolve: $(VENV)/.installed-dev ## Check that every dependency has wheels for all supported Pythons
 	@for version in 3.11 3.12 3.13; do \
-	  $(BIN)/python -m pip install --dry-run --quiet --disable-pip-version-check --ignore-installed \
+	  $(INSTALL) --dry-run --quiet --ignore-installed \
 	    --only-binary=:all: --python-version $$version --target .venv/resolve '.[dev]' \
 	  && echo "Python $$version: every dependency resolves to wheels" || exit 1; \
 	done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,20 @@ from typing import TYPE_CHECKING
 import clickhouse_connect
 import pytest
 
+from tests.confinement import pytest_runtest_protocol, pytest_runtest_teardown
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.io.schema.migrations import migrate
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+__all__ = ["pytest_runtest_protocol", "pytest_runtest_teardown", "sql_client", "sql_server"]
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of later garbage collections, which many tests ask for."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ SCHEDULES = int(os.environ.get("TOKENTIDE_TEST_SCHEDULES", "100"))
 FULL_SCHEDULES = 4
 OTLP_SCHEDULES = 20
 
-pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.chaos.steady_traffic import SteadyTraffic
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 FLOOR = 96 * MIB
 FULL_S = 15.0

@@ -30,6 +30,8 @@ from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_schemas.topics import EVENTS
 
+pytestmark = pytest.mark.integration
+
 REQUESTS = 60
 
 APP = """
@@ -260,7 +262,6 @@ def test_a_child_forked_from_a_greenlet_host_sends_its_own(script: Script) -> No
     assert script.numbers_by_tenant() == {"parent": list(range(100)), "child": list(range(100))}
 
 
-@pytest.mark.embedded
 def test_events_reach_a_real_broker_from_a_greenlet_host(script: Script, tmp_path: Path) -> None:
     broker = choose_broker("tansu", tmp_path / "broker")
     broker.start()

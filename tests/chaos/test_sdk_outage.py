@@ -26,7 +26,7 @@ from tokentide import ProducerStats, Telemetry
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 OUTAGE_S = float(os.environ.get("TOKENTIDE_TEST_OUTAGE_S", "15"))
 EVENTS_PER_S = 1_000

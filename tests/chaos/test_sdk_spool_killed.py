@@ -19,7 +19,7 @@ import pytest
 
 from tests.chaos.live import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 LIVES = 16
 AT_ONCE = 3

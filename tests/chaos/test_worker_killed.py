@@ -18,7 +18,7 @@ from tests.chaos.live import LiveWorker, Traffic, verified, wait_until
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_schemas.topics import EVENTS, OTLP
 
-pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 KILLS = 20
 PARTITIONS = EVENTS.partitions + OTLP.partitions

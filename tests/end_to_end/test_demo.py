@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 
 def tokentide(*arguments: str, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:

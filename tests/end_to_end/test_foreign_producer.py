@@ -17,6 +17,8 @@ from aiokafka import AIOKafkaProducer
 from tests.end_to_end.foreign import Expected, records
 from tokentide_jobs.embedded.stack.stack import Stack
 
+pytestmark = pytest.mark.integration
+
 EVENTS = 100_000
 CODECS = ("gzip", "snappy", "lz4", "zstd", None)
 

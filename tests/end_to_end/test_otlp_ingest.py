@@ -22,6 +22,8 @@ from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_jobs.io.kafka.clients import admin_client
 from tokentide_schemas.topics import OTLP
 
+pytestmark = pytest.mark.integration
+
 RECORDS = 40
 CALLS = 5
 """Calls of a model in each OTLP record."""

@@ -26,7 +26,7 @@ from tests.end_to_end.restarting import (
 from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_jobs.settings import Settings
 
-pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 RESTARTS = 3
 NOWHERE = dict.fromkeys(range(PARTITIONS), 0)

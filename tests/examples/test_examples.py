@@ -30,7 +30,7 @@ from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_schemas import EVENT_ADAPTER
 from tokentide_schemas.topics import EVENTS
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 EXAMPLES = ROOT / "examples"
 

@@ -93,6 +93,7 @@ def test_errors_have_a_remedy_that_names_a_setting_or_a_place() -> None:
         assert words in remedy_for(ConnectionError(text), settings)
 
 
+@pytest.mark.integration
 def test_the_bare_sdk_offers_the_check_and_the_hashes_of_a_user() -> None:
     code = (
         "import sys; sys.modules['click'] = sys.modules['pydantic'] = None\n"

@@ -9,6 +9,8 @@ import pytest
 
 from tests.producers.sdk_script import Script
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def script(tmp_path: Path) -> Script:

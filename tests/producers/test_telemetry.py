@@ -52,6 +52,7 @@ def test_the_public_surface_is_what_is_documented() -> None:
     assert all(hasattr(tokentide, name) for name in tokentide.__all__)
 
 
+@pytest.mark.integration
 def test_importing_the_sdk_imports_nothing_heavy() -> None:
     script = (
         "import sys; before = set(sys.modules); import tokentide;"

@@ -17,7 +17,7 @@ from clickhouse_connect.driver.client import Client
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 
 def _moment(month: int, day: int, hour: int = 0) -> dt.datetime:

@@ -10,7 +10,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 LEVELS = ("windows_10s", "windows_1m", "windows_1h", "windows_1d")
 START = dt.datetime.now(dt.UTC).replace(hour=3, minute=0, second=0, microsecond=0)

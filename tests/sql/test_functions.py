@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 from clickhouse_connect.driver.client import Client
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 GAMMA = 1.01 / 0.99
 ZERO_BUCKET = -32768

@@ -19,7 +19,7 @@ from tokentide_jobs.io.schema.migrations import load_scripts, migrate
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_template import Target
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 DATABASE = "tests_sql_test_retention"
 

@@ -16,7 +16,7 @@ from tokentide_jobs.io.schema.migrations import create_roles, migrate
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 DATABASE = "tests_sql_test_roles"
 REAL_SERVER = os.environ.get("TOKENTIDE_TEST_CLICKHOUSE_URL")

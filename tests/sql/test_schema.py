@@ -11,7 +11,7 @@ from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_schemas import EVENT_MODELS
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 VIEWS = {
     "request": "requests",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from clickhouse_connect.driver.client import Client
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 ROWS = 200_000
 INSERT = 50_000

@@ -11,7 +11,7 @@ from tests.places import ROOT
 from tokentide_jobs.core import tables
 from tokentide_schemas import EVENT_MODELS
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 STATED = {
     tables.INTENTS, tables.POSITIONS, tables.DEAD_LETTERS, tables.DEAD_LETTER_REPLAYS,

@@ -164,6 +164,7 @@ def counted(event: dict[str, Any]) -> dict[str, int]:
     return {name: event[name] for name in COUNTS if event.get(name)}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 def test_instrumentors_spans_become_the_events_of_our_own_extractors(
     recorded: dict[str, dict[str, Any]], call: Call
@@ -195,6 +196,7 @@ def test_instrumentors_spans_become_the_events_of_our_own_extractors(
         assert price["cost_pico_usd"] == priced(ours)["cost_pico_usd"] > 0
 
 
+@pytest.mark.integration
 def test_a_failed_call_is_an_error_event(recorded: dict[str, dict[str, Any]]) -> None:
     [line] = read_otlp(orjson.dumps(recorded["refused"]["otlp"])).lines
     event = orjson.loads(line)

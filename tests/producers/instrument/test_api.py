@@ -48,6 +48,7 @@ def ask(api: openai.OpenAI) -> Any:
 # -- switching on and off -----------------------------------------------------------------------
 
 
+@pytest.mark.integration
 def test_importing_tokentide_loads_no_instrumentation_and_no_client() -> None:
     script = (
         "import sys, tokentide\n"

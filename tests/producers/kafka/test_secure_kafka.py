@@ -29,7 +29,7 @@ from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_schemas import EVENT_ADAPTER
 from tokentide_schemas.topics import TopicSpec
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 TOPIC = "secure.events"
 CONTENT = "secure.content"

@@ -65,6 +65,7 @@ async def test_flushing_from_a_coroutine_leaves_the_loop_running() -> None:
         assert turns > 0
 
 
+@pytest.mark.integration
 def test_a_system_that_gives_no_threads_loses_what_it_must_and_raises_nothing(
     tmp_path: Path,
 ) -> None:

@@ -127,6 +127,7 @@ def test_version_and_help_exit_with_0(capsys: pytest.CaptureFixture[str]) -> Non
     assert all(name in overview for name in COMMANDS)
 
 
+@pytest.mark.integration
 def test_the_overview_imports_no_command_and_nothing_heavy() -> None:
     code = (
         "import sys; from tokentide_jobs.cli.main import main; main(['--help']); "
@@ -137,6 +138,7 @@ def test_the_overview_imports_no_command_and_nothing_heavy() -> None:
     assert run_python(code).stderr.strip() == "[]"
 
 
+@pytest.mark.integration  # Faust's croniter starts `file`
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_loads_has_help_and_says_what_the_overview_says(
     name: str, capsys: pytest.CaptureFixture[str]
@@ -167,12 +169,14 @@ def run_bare_sdk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[s
     )  # fmt: skip
 
 
+@pytest.mark.integration
 def test_the_bare_sdk_says_what_to_install(tmp_path: Path) -> None:
     done = run_bare_sdk(tmp_path, "demo")
     assert done.returncode == 2
     assert "pip install 'tokentide[pipeline]'" in done.stderr
 
 
+@pytest.mark.integration
 def test_the_bare_sdk_has_its_check_under_the_name_that_the_readme_gives(tmp_path: Path) -> None:
     done = run_bare_sdk(tmp_path, "check-producer", "--bootstrap", "127.0.0.1:9", "--timeout", "2")
     assert done.returncode == 3, done.stderr
@@ -180,12 +184,14 @@ def test_the_bare_sdk_has_its_check_under_the_name_that_the_readme_gives(tmp_pat
     assert "FAIL  TCP" in done.stdout
 
 
+@pytest.mark.integration  # click asks bash for its version
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_ask_tokentide(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     assert f"_TOKENTIDE_COMPLETE={shell}_complete" in capsys.readouterr().out
 
 
+@pytest.mark.integration
 def test_completion_knows_commands_and_options() -> None:
     code = "from tokentide_jobs.cli.main import run; run()"
     words = run_python(
@@ -225,6 +231,7 @@ def test_a_bad_setting_is_named_with_its_value(
     assert "TOKENTIDE_BATCH_ROWS is 'lots'" in capsys.readouterr().err
 
 
+@pytest.mark.integration  # Faust's croniter starts `file`
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
 def test_the_documentation_has_what_the_program_says_word_for_word(section: Section) -> None:
     text = (DOCS.parents[1] / section.page).read_text(encoding="utf-8")

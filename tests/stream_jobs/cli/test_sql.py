@@ -8,7 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from tokentide_jobs.cli.main import main
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.tasks.reprice.reprice import Reprice
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 DAY_US = 86_400_000_000
 NOON_US = 1_795_046_400_000_000 + DAY_US // 2

@@ -22,7 +22,7 @@ from tokentide_jobs.core.window.fold import COST_SUMS, fold
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 # Rows older than their table keeps them vanish at once.
 NOW_US = time.time_ns() // 1000 // 10**7 * 10**7 + 123_456

@@ -17,6 +17,8 @@ from tokentide_jobs.embedded.clickhouse.access.accounts import load_accounts
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.errors import ConfigError
 
+pytestmark = pytest.mark.integration
+
 USERS = [
     {"name": "default", "password": "s3cret:with colon"},
     {"name": "analyst", "password": "look", "readonly": True},

@@ -17,6 +17,8 @@ from backports import zstd
 
 from tokentide_jobs.embedded.clickhouse.wire.framing import FrameReader, FrameWriter
 
+pytestmark = pytest.mark.integration
+
 Ask = Callable[..., urllib3.BaseHTTPResponse]
 
 

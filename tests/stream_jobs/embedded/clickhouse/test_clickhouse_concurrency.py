@@ -15,6 +15,8 @@ import pytest
 
 from tokentide_jobs.embedded.clickhouse.__main__ import LANES
 
+pytestmark = pytest.mark.integration
+
 SLOW = "SELECT sum(sipHash64(number)) FROM numbers_mt(1000000000000)"
 ROWS = b"".join(b'{"a":%d,"s":"some text"}\n' % n for n in range(2000))
 
@@ -70,7 +72,6 @@ def tolerated_delay_s() -> float:
     return 0.25 if os.getloadavg()[0] < 2 * (os.cpu_count() or 1) else 1.5
 
 
-@pytest.mark.slow
 async def test_a_heavy_query_delays_no_insert_by_a_quarter_second(
     http: aiohttp.ClientSession, table: str
 ) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 SOURCE = Path(__file__).parent / "goclient"
 
 VALUES = {
@@ -123,7 +125,6 @@ def run(goclient: Path, url: str, user: str, compression: str) -> dict[str, Any]
     return dict(json.loads(done.stdout))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["none", "lz4", "zstd", "gzip", "br"])
 def test_clickhouse_go_reads_every_type_and_inserts_batches(
     goclient: Path, sql_server: str, compression: str
@@ -147,7 +148,6 @@ def test_clickhouse_go_reads_every_type_and_inserts_batches(
     assert seen["setting"] == "1"
 
 
-@pytest.mark.slow
 def test_clickhouse_go_works_for_the_read_only_grafana_user(
     goclient: Path, sql_server: str
 ) -> None:

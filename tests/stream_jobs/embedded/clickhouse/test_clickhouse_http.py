@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 import urllib3
 
+pytestmark = pytest.mark.integration
+
 Ask = Callable[..., urllib3.BaseHTTPResponse]
 
 

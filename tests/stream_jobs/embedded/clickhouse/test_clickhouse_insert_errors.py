@@ -11,6 +11,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def client(sql_server: str) -> Iterator[Client]:

@@ -19,6 +19,8 @@ import urllib3
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.errors import StackError
 
+pytestmark = pytest.mark.integration
+
 TOKEN = {
     "async_insert": 0,
     "insert_deduplication_token": "facts/0-2",

@@ -137,7 +137,7 @@ def test_a_slow_download_says_how_far_it_is(
     assert any(line.startswith("1 of 2 jars are here") and line.endswith("MB") for line in told)
 
 
-@pytest.mark.embedded
+@pytest.mark.integration
 def test_the_size_that_is_told_is_that_of_the_locked_jars() -> None:
     jars = class_path(default_cache_dir())
 

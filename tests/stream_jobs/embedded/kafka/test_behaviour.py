@@ -21,7 +21,7 @@ from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.offsets import end_offsets, offset_ranges
 from tokentide_schemas.topics import EVENTS, TOPICS, TopicSpec
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 CODECS = (None, "gzip", "snappy", "lz4", "zstd")
 

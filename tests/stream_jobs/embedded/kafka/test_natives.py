@@ -48,7 +48,7 @@ async def produce_with_every_codec(bootstrap: str) -> None:
         await producer.stop()
 
 
-@pytest.mark.embedded
+@pytest.mark.integration
 def test_a_broker_loads_its_codecs_from_the_cache_and_unpacks_none(tmp_path: Path) -> None:
     broker = KafkaBroker(tmp_path, port=0, cache_dir=default_cache_dir())
     record = broker.start()

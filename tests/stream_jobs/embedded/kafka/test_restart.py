@@ -14,7 +14,7 @@ from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_schemas.topics import EVENTS
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 GROUP = "restart-test"
 

@@ -27,7 +27,7 @@ from tokentide_jobs.embedded.stack.discovery import STACK_FILE_NAME, find_stack
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.errors import StackError
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 BROKERS: tuple[BrokerKind, ...] = ("kafka", "tansu")
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")

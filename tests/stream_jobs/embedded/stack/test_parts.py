@@ -193,6 +193,7 @@ def test_a_process_is_recognised_by_pid_and_start_time() -> None:
     assert not ChildRecord("recycled", os.getpid(), started_s - 1.0).is_alive()
 
 
+@pytest.mark.integration
 def test_a_child_says_how_it_ended_and_what_it_wrote_in_this_run(tmp_path: Path) -> None:
     log = tmp_path / "child.log"
     log.write_text("from an earlier run\n")

@@ -54,6 +54,7 @@ def test_health_metrics_and_log_say_why_nothing_is_stored_and_that_it_goes_on(
     assert "disk_has_room" in logged[1]
 
 
+@pytest.mark.integration
 async def test_the_store_itself_says_how_much_room_it_has(sql_server: str) -> None:
     found: list[int] = []
     space = FreeSpace(ClickHouse(sql_server, "default"), 1, lambda free, _floor: found.append(free))

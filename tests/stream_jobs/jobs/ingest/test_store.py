@@ -25,7 +25,7 @@ from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.jobs.ingest.flush import Flush, Written
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 NOW_US = time.time_ns() // 1000
 HOUR_US = 3_600_000_000

@@ -23,7 +23,7 @@ from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.tasks.dead_letters import DeadLetters, Letter, Selection, Target
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 GOOD_EVENTS, BAD_EVENTS = 300, 4
 SYNC = {"mutations_sync": 1}
