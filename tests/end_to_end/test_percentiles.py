@@ -12,9 +12,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import clickhouse_connect
 import numpy as np
 import polars as pl
 import pytest
@@ -26,11 +25,12 @@ from tests.stream_jobs.core.window.histogram_reading import representative
 from tokentide_jobs.core.tables import DAY_US, WINDOW_LENGTH_S
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.core.window.histogram import buckets_of
-from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.schema.migrations import migrate
 
-pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+pytestmark = pytest.mark.integration
 
 PERCENTS: Final = (50, 90, 95, 99)
 VALUES: Final = {"latency_hist": "duration_ms", "ttft_hist": "ttft_ms"}
@@ -69,23 +69,21 @@ class Replayed:
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
+def replayed(sql_server: str, sql_client: Client) -> Iterator[Replayed]:
     # Recorded hours and days, ending at a midnight: the same windows whenever this runs.
     today_us = time.time_ns() // 1000 // DAY_US * DAY_US
-    with ClickHouseProcess.start(tmp_path_factory.mktemp("percentiles")) as server:
-        with clickhouse_connect.get_client(dsn=server.url) as admin:
-            migrate(admin)
-        store = ClickHouse(server.url, "tokentide")
-        events = replay_into(store, "sessions", today_us, "sessions")
-        # This hour of dense traffic straddles a midnight.
-        events += replay_into(store, "mixed", today_us - 2 * DAY_US + DAY_US // 48, "mixed")
-        (counts,) = store.rows(
-            "SELECT "
-            + ", ".join(f"(SELECT sum(events) FROM tokentide.{table})" for table in WINDOW_LENGTH_S)
-        )
-        assert set(counts) == {events}
-        yield Replayed(store)
-        store.close()
+    assert sql_client.database is not None
+    store = ClickHouse(sql_server, sql_client.database)
+    events = replay_into(store, "sessions", today_us, "sessions")
+    # This hour of dense traffic straddles a midnight.
+    events += replay_into(store, "mixed", today_us - 2 * DAY_US + DAY_US // 48, "mixed")
+    (counts,) = store.rows(
+        "SELECT "
+        + ", ".join(f"(SELECT sum(events) FROM {store.database}.{t})" for t in WINDOW_LENGTH_S)
+    )
+    assert set(counts) == {events}
+    yield Replayed(store)
+    store.close()
 
 
 @st.composite
