@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Self
 
 from tokentide.settings.declared import DeclaredSettings
@@ -18,9 +18,10 @@ from tokentide.settings.security import check_security
 from tokentide.settings.values import SettingsError, checked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(DeclaredSettings):
     """Everything that can be set for a producer."""
+
+    __slots__ = ()  # no dataclass of its own: generating one takes a third of the package's import
 
     @classmethod
     def load(
