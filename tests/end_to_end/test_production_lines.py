@@ -34,7 +34,7 @@ from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.processes.ports import choose_port
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 BIN = Path(sys.executable).parent
 NOBODY = 65534
