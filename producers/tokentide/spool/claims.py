@@ -63,7 +63,7 @@ class Claim:
             if os.fstat(fd).st_nlink:  # else another process has just emptied and removed it
                 return cls(path, fd)
         except OSError:
-            pass  # alive, being removed, or no directory of ours
+            pass  # alive, being removed, or no directory of the spool
         if fd >= 0:
             os.close(fd)
         _held.pop(key, None)

@@ -161,10 +161,10 @@ def take_counts(counts: Fields, get: Get, names: Iterable[tuple[str, str]]) -> N
         get: Reads the provider's object.
         names: (the provider's name, the event's name) of each.
     """
-    for theirs, ours in names:
-        value = get(theirs)
+    for provider_name, field in names:
+        value = get(provider_name)
         if type(value) is int and 0 <= value <= MAX_COUNT:
-            counts[ours] = value
+            counts[field] = value
 
 
 def take_labels(fields: Fields, get: Get, names: Iterable[tuple[str, str, int]]) -> None:
@@ -175,10 +175,10 @@ def take_labels(fields: Fields, get: Get, names: Iterable[tuple[str, str, int]])
         get: Reads the provider's object.
         names: (the provider's name, the event's name, longest text in characters) of each.
     """
-    for theirs, ours, limit in names:
-        value = get(theirs)
+    for provider_name, field, limit in names:
+        value = get(provider_name)
         if value is not None and (text := label(value, limit)) is not None:
-            fields[ours] = text
+            fields[field] = text
 
 
 def usage_fields(counts: Mapping[str, object]) -> Fields:
