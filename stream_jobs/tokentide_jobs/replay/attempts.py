@@ -12,7 +12,7 @@ from typing import Final
 
 from tokentide_jobs.replay.llmperf import Bursts, Measurements
 
-__all__ = ["Outcome", "Outcomes"]
+__all__ = ["AttemptResult", "AttemptResults"]
 
 _ATTEMPTS: Final = 3
 _BACKOFF_S: Final = (0.5, 1.0)
@@ -31,7 +31,7 @@ _OTHER_FAILURES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptResult:
     """What became of one call; times in seconds."""
 
     duration_s: float
@@ -43,7 +43,7 @@ class Outcome:
     retry_after_ms: float | None = None
 
 
-class Outcomes:
+class AttemptResults:
     """Draws outcomes; one chain of failures for each provider.
 
     Args:
@@ -64,7 +64,7 @@ class Outcomes:
         first_s, per_token_s = measured[int(self._rng.random() * len(measured))]
         return first_s, first_s + per_token_s * max(0, output_tokens - 1)
 
-    def of(self, provider: str, pace_of: str, output_tokens: int) -> Outcome:
+    def of(self, provider: str, pace_of: str, output_tokens: int) -> AttemptResult:
         """Return what became of the next call to a provider."""
         rng = self._rng
         limited, other = self._chain(provider)
@@ -74,7 +74,7 @@ class Outcomes:
         for retry in range(_ATTEMPTS):
             first_s, whole_s = self.pace(pace_of, output_tokens)
             if not any(failure):
-                return Outcome(spent_s + whole_s, spent_s + first_s, retry)
+                return AttemptResult(spent_s + whole_s, spent_s + first_s, retry)
             spent_s += first_s
             if retry < _ATTEMPTS - 1:
                 spent_s += _BACKOFF_S[retry] * (1 - rng.random() / 4)
@@ -82,18 +82,18 @@ class Outcomes:
                 failure = (limited.attempt_after(steps, rng), other.attempt_after(steps, rng))
         return self._failed(failure[0], spent_s)
 
-    def _failed(self, is_rate_limit: bool, spent_s: float) -> Outcome:
+    def _failed(self, is_rate_limit: bool, spent_s: float) -> AttemptResult:
         retries = _ATTEMPTS - 1
         if is_rate_limit:
             wait_ms = 1_000.0 * (1 + int(self._rng.random() * 20))
-            return Outcome(
+            return AttemptResult(
                 spent_s, None, retries, "rate_limit", "rate_limit_exceeded", 429, wait_ms
             )
         number = self._rng.random()
         kind, code, status = next(row[1:] for row in _OTHER_FAILURES if number < row[0])
         if kind == "timeout":
             spent_s += _TIMEOUT_S
-        return Outcome(spent_s, None, retries, kind, code, status)
+        return AttemptResult(spent_s, None, retries, kind, code, status)
 
     def _chain(self, provider: str) -> tuple[Bursts, Bursts]:
         chain = self._chains.get(provider)

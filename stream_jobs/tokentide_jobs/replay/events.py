@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Final
 
 from tokentide.ids import EventIds
-from tokentide_jobs.replay.attempts import Outcome, Outcomes
+from tokentide_jobs.replay.attempts import AttemptResult, AttemptResults
 from tokentide_jobs.replay.company import AGENTS, APPS, CHANGES, REASONING, TENANTS, App, Endpoint
 from tokentide_jobs.replay.llmperf import Measurements
 from tokentide_jobs.replay.trace import Call
@@ -70,7 +70,7 @@ class Events:
         self, seed: int, span_s: float, measured: Measurements, failure_scale: float = 1.0
     ) -> None:
         self._rng = random.Random(f"{seed}:world")  # noqa: S311 - a simulation, not a secret
-        self._outcomes = Outcomes(measured, seed, failure_scale)
+        self._attempts = AttemptResults(measured, seed, failure_scale)
         self._span_s = span_s
         # Ids differ between runs: a second replay is new traffic, not a duplicate.
         self._ids = EventIds()
@@ -187,13 +187,13 @@ class Events:
         else:
             event["finish_reasons"] = ["stop"]
 
-    def _outcome(self, call: Call, endpoint: Endpoint) -> Outcome:
+    def _outcome(self, call: Call, endpoint: Endpoint) -> AttemptResult:
         if call.kind != "agent":
-            return self._outcomes.of(endpoint.provider, endpoint.pace_of, call.output_tokens)
+            return self._attempts.of(endpoint.provider, endpoint.pace_of, call.output_tokens)
         if call.duration_s is not None:
-            return Outcome(call.duration_s, call.ttft_s, 0)
-        first_s, whole_s = self._outcomes.pace(endpoint.pace_of, call.output_tokens)
-        return Outcome(whole_s, first_s, 0)
+            return AttemptResult(call.duration_s, call.ttft_s, 0)
+        first_s, whole_s = self._attempts.pace(endpoint.pace_of, call.output_tokens)
+        return AttemptResult(whole_s, first_s, 0)
 
     def _endpoint(self, call: Call, app: App) -> Endpoint:
         endpoint = app.endpoints.draw(self._rng.random())
@@ -263,7 +263,7 @@ class Events:
         return self._ids.new(time.time_ns())
 
 
-def _fail(event: Event, outcome: Outcome) -> None:
+def _fail(event: Event, outcome: AttemptResult) -> None:
     event["status"] = "error"
     event["error_type"], event["error_code"] = outcome.error_type, outcome.error_code
     if outcome.http_status is not None:

@@ -10,7 +10,7 @@ from typing import Any
 from tokentide_jobs.core.price.cards import CardTable, ModelCards, Rate
 from tokentide_jobs.core.price.lookup import Price, resolve
 from tokentide_jobs.core.price.model_index import find_model
-from tokentide_jobs.core.price.vocabulary import Call
+from tokentide_jobs.core.price.vocabulary import CallTerms
 
 __all__ = ["Difference", "compare", "effective_prices", "list_only", "sample_name"]
 
@@ -48,7 +48,7 @@ def effective_prices(cards: CardTable, tenant: str, at_us: int) -> dict[tuple[st
         for model in provider.models:
             name = sample_name(provider.provider, model, cards)
             if name:
-                call = Call(tenant=tenant, provider=provider.provider, request_model=name)
+                call = CallTerms(tenant=tenant, provider=provider.provider, request_model=name)
                 prices[provider.provider, model.model] = resolve(cards, call, at_us)
     for override in cards.overrides:
         is_listed = override.provider in cards.provider_by_id or "*" in override.provider

@@ -20,7 +20,7 @@ from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.lookup import Price, resolve
 from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN_COLUMNS, price
 from tokentide_jobs.core.price.units import UNIT_DENOMINATORS, price_key
-from tokentide_jobs.core.price.vocabulary import Call
+from tokentide_jobs.core.price.vocabulary import CallTerms
 
 __all__ = ["Explanation", "explanation", "format_usd", "quoted_rate", "request_frame"]
 
@@ -54,7 +54,7 @@ def explanation(event: Mapping[str, Any], cards: CardTable) -> Explanation:
         cards: The price table.
     """
     priced = price(request_frame(event), cards).select(PRICE_COLUMNS).row(0, named=True)
-    call = Call(**{name: str(event.get(name) or "") for name in Call._fields})
+    call = CallTerms(**{name: str(event.get(name) or "") for name in CallTerms._fields})
     trace: list[str] = []
     found = resolve(cards, call, int(event["started_at_us"]), trace)
     lines = [f"price version {cards.price_version}", *trace]
@@ -68,7 +68,7 @@ def request_frame(event: Mapping[str, Any]) -> pl.DataFrame:
     columns: dict[str, pl.Series] = {
         "started_at_us": pl.Series([int(event["started_at_us"])], dtype=pl.Int64)
     }
-    for name in (*Call._fields, "status", "usage_source"):
+    for name in (*CallTerms._fields, "status", "usage_source"):
         columns[name] = pl.Series([str(event.get(name) or "")], dtype=pl.String)
     for name in (*TOKEN_COLUMNS, "chunks"):
         columns[name] = pl.Series([event.get(name)], dtype=pl.Int64)

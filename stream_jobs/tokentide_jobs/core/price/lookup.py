@@ -25,7 +25,7 @@ from tokentide_jobs.core.price.matching import glob_pattern
 from tokentide_jobs.core.price.model_index import find_model, find_provider
 from tokentide_jobs.core.price.vocabulary import (
     PROVIDER_ALIASES,
-    Call,
+    CallTerms,
     price_contexts,
     tier_context,
 )
@@ -54,7 +54,7 @@ class Price:
     minimums: tuple[tuple[str, int], ...] = ()
 
 
-def resolve(cards: CardTable, call: Call, at_us: int, trace: list[str] | None = None) -> Price:
+def resolve(cards: CardTable, call: CallTerms, at_us: int, trace: list[str] | None = None) -> Price:
     """Find the rates of a call started at `at_us`.
 
     Args:
@@ -76,7 +76,7 @@ def resolve(cards: CardTable, call: Call, at_us: int, trace: list[str] | None = 
     return Price({}, "unpriced", f"unpriced: {reason}")
 
 
-def _list_provider(cards: CardTable, call: Call, trace: list[str]) -> str:
+def _list_provider(cards: CardTable, call: CallTerms, trace: list[str]) -> str:
     """Return the provider id prices are listed under, or the event's own name when none is."""
     raw = call.provider.strip().lower()
     own = find_provider(cards, raw)
@@ -96,7 +96,7 @@ def _list_provider(cards: CardTable, call: Call, trace: list[str]) -> str:
 
 
 def _price_of(
-    cards: CardTable, call: Call, provider: str, name: str, at_us: int, trace: list[str]
+    cards: CardTable, call: CallTerms, provider: str, name: str, at_us: int, trace: list[str]
 ) -> Price | None:
     price = _list_price(cards, call, provider, name, at_us, trace)
     for tenant in ("*", call.tenant):
@@ -111,7 +111,7 @@ def _price_of(
     return price
 
 
-def _applies(override: Override, call: Call, provider: str, name: str, at_us: int) -> bool:
+def _applies(override: Override, call: CallTerms, provider: str, name: str, at_us: int) -> bool:
     if not override.is_active(at_us) or not glob_pattern(override.model)(name):
         return False
     wanted = override.provider.lower()
@@ -145,7 +145,7 @@ def _apply(override: Override, price: Price | None, trace: list[str]) -> Price |
 
 
 def _list_price(
-    cards: CardTable, call: Call, provider: str, name: str, at_us: int, trace: list[str]
+    cards: CardTable, call: CallTerms, provider: str, name: str, at_us: int, trace: list[str]
 ) -> Price | None:
     if call.provider.strip().lower() == "litellm" and "/" in name:
         prefix, rest = name.split("/", 1)
@@ -181,7 +181,9 @@ def _list_price(
     return Price(rates, status, rule, model.minimums)
 
 
-def _variants(model: ModelCards, call: Call, at_us: int) -> tuple[list[Card], set[tuple[str, str]]]:
+def _variants(
+    model: ModelCards, call: CallTerms, at_us: int
+) -> tuple[list[Card], set[tuple[str, str]]]:
     """Return the variants that hold, in order, and the conditions they answer."""
     context = price_contexts(call)
     holding = [

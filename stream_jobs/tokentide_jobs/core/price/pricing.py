@@ -17,7 +17,7 @@ from tokentide_jobs.core.price.cards import DAY_US, CardTable
 from tokentide_jobs.core.price.lookup import resolve
 from tokentide_jobs.core.price.rate_rows import NO_RATE_ROWS, STATUS_CODES, RateRows, rate_column
 from tokentide_jobs.core.price.units import COST_CLASSES, LEAVES
-from tokentide_jobs.core.price.vocabulary import Call
+from tokentide_jobs.core.price.vocabulary import CallTerms
 
 __all__ = ["COST_COLUMNS", "PRICE_COLUMNS", "TOKEN_COLUMNS", "price"]
 
@@ -91,7 +91,7 @@ def _text(requests: pl.DataFrame, name: str) -> pl.Expr:
 
 def _rate_rows(requests: pl.DataFrame, cards: CardTable) -> tuple[RateRows, pl.Series]:
     """Return the rate rows of the batch and the first of them for every call."""
-    keyed = requests.select(_text(requests, name) for name in Call._fields)
+    keyed = requests.select(_text(requests, name) for name in CallTerms._fields)
     known = pl.col("tenant").is_in(sorted(cards.tenants)) if cards.tenants else pl.lit(False)
     started = requests["started_at_us"]
     keyed = keyed.with_columns(
@@ -109,7 +109,7 @@ def _rate_rows(requests: pl.DataFrame, cards: CardTable) -> tuple[RateRows, pl.S
     keys = keyed[distinct].rows()
     instants = started.gather(distinct)
     memory = cast(RateRows, cards.memo.get("rate_rows", NO_RATE_ROWS))
-    rows = memory.extended(keys, lambda i: resolve(cards, Call(*keys[i][:-2]), instants[i]))
+    rows = memory.extended(keys, lambda i: resolve(cards, CallTerms(*keys[i][:-2]), instants[i]))
     cards.memo["rate_rows"] = rows
     starts = pl.Series([rows.starts[key] for key in keys], dtype=pl.Int64)
     return rows, first.replace_strict(distinct, starts, return_dtype=pl.Int64)

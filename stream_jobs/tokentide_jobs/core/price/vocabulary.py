@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["PROVIDER_ALIASES", "Call", "price_contexts", "tier_context"]
+__all__ = ["PROVIDER_ALIASES", "CallTerms", "price_contexts", "tier_context"]
 
 PROVIDER_ALIASES: dict[str, str] = {
     "aws.bedrock": "aws",
@@ -47,7 +47,7 @@ _STANDARD_SPEEDS = frozenset({"", "default", "normal", "standard"})
 _STANDARD_GEOS = frozenset({"", "default", "global", "not_available"})
 
 
-class Call(NamedTuple):
+class CallTerms(NamedTuple):
     """What decides the price of a call, as the event reports it; the empty string is absent."""
 
     tenant: str = ""
@@ -67,7 +67,7 @@ class Call(NamedTuple):
         return tuple(dict.fromkeys(name for name in (served, asked) if name))
 
 
-def tier_context(call: Call) -> tuple[tuple[str, str], ...]:
+def tier_context(call: CallTerms) -> tuple[tuple[str, str], ...]:
     """Return the non-standard conditions of service as sorted (key, value) pairs.
 
     The tier as served decides; only when the provider did not report it, the tier asked for does.
@@ -86,7 +86,7 @@ def tier_context(call: Call) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(context.items()))
 
 
-def price_contexts(call: Call) -> dict[str, str]:
+def price_contexts(call: CallTerms) -> dict[str, str]:
     """Return every condition a card variant may ask for, including a gateway's route."""
     context = dict(tier_context(call))
     if call.upstream_provider:

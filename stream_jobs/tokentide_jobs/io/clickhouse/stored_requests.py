@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, TOKEN_COLUMNS
-from tokentide_jobs.core.price.vocabulary import Call
+from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = ["COORDINATES", "PRICED_FIELDS", "find_requests"]
@@ -19,7 +19,7 @@ COORDINATES: tuple[str, ...] = ("log_id", "_topic", "_partition", "_offset", "_i
 """The identity of a row: its place in the log."""
 
 PRICED_FIELDS: tuple[str, ...] = (
-    *Call._fields,
+    *CallTerms._fields,
     "status",
     "usage_source",
     *TOKEN_COLUMNS,

@@ -18,7 +18,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from tokentide_jobs.core.price.bill import UNITS_IN_OTHER
 from tokentide_jobs.core.price.cards import DAY_US, MAX_RATE_PICO_USD, Override, Rate, rate_pico_usd
 from tokentide_jobs.core.price.units import LEAVES, UNIT_DENOMINATORS
-from tokentide_jobs.core.price.vocabulary import Call, tier_context
+from tokentide_jobs.core.price.vocabulary import CallTerms, tier_context
 from tokentide_jobs.errors import ConfigError
 
 __all__ = ["parse_overrides"]
@@ -165,7 +165,9 @@ def _override(node: Node, problems: _Problems) -> Override | None:
     multiplier = _multiplier(fields["multiplier"], problems) if "multiplier" in fields else ""
     if len(problems.found) > before:
         return None
-    context = tier_context(Call(**{key: texts[key] for key in _CONTEXT_FIELDS if key in texts}))
+    context = tier_context(
+        CallTerms(**{key: texts[key] for key in _CONTEXT_FIELDS if key in texts})
+    )
     return Override(
         line=node.start_mark.line + 1,
         provider=texts["provider"].lower(),
@@ -184,7 +186,7 @@ def _text(key: str, node: Node, problems: _Problems) -> str:
     if not isinstance(node, ScalarNode) or not node.value.strip() or len(node.value) > 512:
         problems.add(node, f"{key}: expected a text of 1 to 512 characters")
         return ""
-    standard = key in _CONTEXT_FIELDS and not tier_context(Call(**{key: node.value}))
+    standard = key in _CONTEXT_FIELDS and not tier_context(CallTerms(**{key: node.value}))
     if standard:
         problems.add(
             node,

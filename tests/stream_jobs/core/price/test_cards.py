@@ -12,7 +12,7 @@ import pytest
 from tokentide_jobs.core.price.card_rows import from_rows, to_rows
 from tokentide_jobs.core.price.cards import rate_pico_usd, scale_rates
 from tokentide_jobs.core.price.lookup import Price, resolve
-from tokentide_jobs.core.price.vocabulary import Call
+from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.io.files.price_source import COMPILER_REVISION, compile_cards
 
 MTOK = 1_000_000
@@ -23,7 +23,7 @@ def us(text: str) -> int:
 
 
 def found(at: str = "2026-11-19", **call: str) -> Price:
-    return resolve(compile_cards(), Call(**call), us(at))
+    return resolve(compile_cards(), CallTerms(**call), us(at))
 
 
 def rates(price: Price, input_tokens: int = 0) -> dict[str, int]:
@@ -104,13 +104,16 @@ def test_names_of_opentelemetry_and_gateways_find_their_list(
 @pytest.mark.parametrize(
     ("call", "rule"),
     [
-        (Call(provider="vllm", request_model="gpt-4o"), "unpriced: unknown provider"),
-        (Call(provider="openai", request_model="gpt-99"), "unpriced: unknown model"),
-        (Call(provider="openai", request_model="ft:gpt-4o-mini:org::x"), "unpriced: unknown model"),
-        (Call(provider="github-copilot", request_model="gpt-4.1"), "unpriced: listed without"),
+        (CallTerms(provider="vllm", request_model="gpt-4o"), "unpriced: unknown provider"),
+        (CallTerms(provider="openai", request_model="gpt-99"), "unpriced: unknown model"),
+        (
+            CallTerms(provider="openai", request_model="ft:gpt-4o-mini:org::x"),
+            "unpriced: unknown model",
+        ),
+        (CallTerms(provider="github-copilot", request_model="gpt-4.1"), "unpriced: listed without"),
     ],
 )
-def test_what_has_no_price_says_why(call: Call, rule: str) -> None:
+def test_what_has_no_price_says_why(call: CallTerms, rule: str) -> None:
     price = resolve(compile_cards(), call, us("2026-11-19"))
     assert price.status == "unpriced"
     assert price.rule.startswith(rule)

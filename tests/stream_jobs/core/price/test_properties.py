@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.lookup import resolve
 from tokentide_jobs.core.price.pricing import COST_COLUMNS, TOKEN_COLUMNS, price
-from tokentide_jobs.core.price.vocabulary import Call
+from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.io.files.price_overrides import parse_overrides
 from tokentide_jobs.io.files.price_source import compile_cards
 
@@ -47,7 +47,7 @@ def table() -> CardTable:
 
 
 def frame(events: list[dict[str, Any]]) -> pl.DataFrame:
-    texts = [*Call._fields, "status", "usage_source"]
+    texts = [*CallTerms._fields, "status", "usage_source"]
     columns: dict[str, Any] = {"started_at_us": [e.get("started_at_us", NOW_US) for e in events]}
     columns |= {n: pl.Series([e.get(n, "") for e in events], dtype=pl.String) for n in texts}
     columns["other_units"] = [json.dumps(e.get("other_units", {})) for e in events]
@@ -119,8 +119,8 @@ def events(draw: st.DrawFn, most: int = 1 << 22) -> dict[str, Any]:
 
 def by_hand(event: dict[str, Any]) -> dict[str, int]:
     """The bill in plain Python, written from docs/prices.md and sharing nothing with `pricing`."""
-    fields = {name: event[name] for name in Call._fields if name in event}
-    found = resolve(table(), Call(**fields), event["started_at_us"])
+    fields = {name: event[name] for name in CallTerms._fields if name in event}
+    found = resolve(table(), CallTerms(**fields), event["started_at_us"])
     rates, total = found.rates, event["input_tokens"]
 
     def rate(*chain: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.lookup import Price, resolve
-from tokentide_jobs.core.price.vocabulary import Call
+from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.price_overrides import parse_overrides
 from tokentide_jobs.io.files.price_source import compile_cards
@@ -23,7 +23,7 @@ def table(text: str) -> CardTable:
 
 def found(text: str, at: str = "2026-11-19", **call: str) -> Price:
     instant = int(datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()) * 1_000_000
-    return resolve(table(text), Call(**call), instant)
+    return resolve(table(text), CallTerms(**call), instant)
 
 
 GLOBAL_AND_TENANT = """
