@@ -61,7 +61,12 @@ def test_a_damaged_stack_file_is_named(tmp_path: Path) -> None:
     [
         ("TOKENTIDE_BATCH_ROWS", "many", "TOKENTIDE_BATCH_ROWS is 'many': expected a whole number"),
         ("TOKENTIDE_BATCH_ROWS", "0", "TOKENTIDE_BATCH_ROWS is 0: expected 1 to 1e"),
-        ("TOKENTIDE_DRAIN_S", "soon", "expected a number"),
+        ("TOKENTIDE_DRAIN_S", "soon", "TOKENTIDE_DRAIN_S is 'soon': expected a number"),
+        ("TOKENTIDE_DRAIN_S", "nan", "TOKENTIDE_DRAIN_S is nan: expected 0 to 600 s"),
+        ("TOKENTIDE_DRAIN_S", "inf", "TOKENTIDE_DRAIN_S is inf: expected 0 to 600 s"),
+        ("TOKENTIDE_HTTP_PORT", "65536", "TOKENTIDE_HTTP_PORT is 65536: expected 0 to 65535"),
+        ("TOKENTIDE_EVENTS_TOPIC", "a.otlp.v1", "no part of the name may be `otlp`"),
+        ("TOKENTIDE_OTLP_TOPIC", "events", "must be `otlp`; `off` reads none"),
         ("TOKENTIDE_KAFKA_BOOTSTRAP", "localhost", "expected host:port"),
         ("TOKENTIDE_CLICKHOUSE_URL", "localhost:8123", "expected http://user:password@host:port"),
         ("TOKENTIDE_DATABASE", "a;b", "use letters, digits and _"),
@@ -96,3 +101,42 @@ def test_every_setting_says_what_it_does_and_numbers_have_a_range() -> None:
         assert item.variable == "TOKENTIDE_" + item.name.upper()
         value = getattr(Settings(), item.name)
         assert bool(item.allowed) == isinstance(value, int | float)
+
+
+def test_every_wrong_value_is_told_not_only_the_first() -> None:
+    environ = {"TOKENTIDE_BATCH_ROWS": "0", "TOKENTIDE_DRAIN_S": "soon"}
+    with pytest.raises(ConfigError) as refused:
+        Settings.from_env(environ)
+    assert len(str(refused.value).splitlines()) == 2
+
+
+def test_a_refused_url_does_not_show_its_password() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Settings.from_env({"TOKENTIDE_CLICKHOUSE_URL": "ftp://ingest:s3cret@ch:8123/"})
+    assert "s3cret" not in str(refused.value)
+
+
+def test_only_the_given_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKENTIDE_GROUP", "of-this-process")
+    assert Settings.from_env({}).group == Settings().group == "tokentide-ingest"
+
+
+def test_a_setting_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().group = "other"  # type: ignore[misc]
+
+
+def test_a_variable_that_is_no_setting_is_named_once_with_the_nearest_one(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokentide_jobs.settings.loading._logged", set())
+    environ = {
+        "TOKENTIDE_BATCH_ROW": "5", "TOKENTIDE_XYZZY": "1", "TOKENTIDE_SERVICE": "of the SDK",
+        "TOKENTIDE_TEST_ANYTHING": "1", "PATH": "/bin",
+    }  # fmt: skip
+    for _ in range(3):
+        Settings.from_env(environ)
+    assert [record.getMessage() for record in caplog.records] == [
+        "TOKENTIDE_BATCH_ROW is no setting and does nothing; TOKENTIDE_BATCH_ROWS was meant?",
+        "TOKENTIDE_XYZZY is no setting and does nothing",
+    ]

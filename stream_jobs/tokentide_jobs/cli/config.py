@@ -40,7 +40,7 @@ def config(data_dir: Path | None, as_json: bool, show_all: bool) -> None:
     for item in items:
         is_default = item.source == "default"
         value = f"{item.value} {item.unit}".strip() if item.value else "-"
-        cells = [Text(item.variable), Text(value), Text("" if is_default else item.source)]
+        cells = [Text(item.variable), Text(value), Text(item.source)]
         style = "dim" if is_default and not show_all else ""
         doc = item.doc + (f" ({item.allowed})" if item.allowed else "")
         table.add_row(*cells, *([Text(doc)] if show_all else []), style=style)

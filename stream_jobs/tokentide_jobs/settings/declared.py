@@ -1,0 +1,215 @@
+"""What can be set: every setting with its type, default, unit, range and meaning.
+
+One field is one `TOKENTIDE_*` variable. pydantic reads and bounds the values; what cannot be said
+by a range is a validator here. Where values come from is decided in `loading.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import Field, PrivateAttr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tokentide_jobs.core.record.topics import is_otlp
+
+__all__ = ["PREFIX", "DeclaredSettings"]
+
+PREFIX: Final = "TOKENTIDE_"
+"""Of the variable of every setting."""
+_MIB = 1024 * 1024
+
+
+def _setting(
+    default: Any, doc: str, *, unit: str = "", low: float | None = None, high: float | None = None
+) -> Any:
+    """Declare a field: its default, what it does, its unit and its closed range."""
+    return Field(
+        default=default, description=doc, ge=low, le=high, json_schema_extra={"unit": unit}
+    )
+
+
+class DeclaredSettings(BaseSettings):
+    """The settings of one process. Immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    kafka_bootstrap: str = _setting(
+        "127.0.0.1:9092", "Kafka brokers, `host:port` separated by commas"
+    )
+    clickhouse_url: str = _setting(
+        "http://127.0.0.1:8123", "ClickHouse's HTTP interface: http(s)://user:password@host:port"
+    )
+    database: str = _setting("tokentide", "ClickHouse database that holds every table")
+    events_topic: str = _setting("tokentide.events.v1", "Kafka topic that producers write to")
+    otlp_topic: str = _setting(
+        "tokentide.otlp.v1",
+        "Kafka topic that OpenTelemetry Collectors write to; `off`: not read",
+    )
+    group: str = _setting("tokentide-ingest", "Kafka consumer group of the ingest workers")
+    data_dir: Path = _setting(Path(".tokentide"), "directory of the embedded stack")
+    prices_file: Path | None = _setting(None, "YAML file of price overrides; none: list prices")
+    log_id: str = _setting(
+        "", "any new word: read the events topic again from its beginning, as another log"
+    )
+    otlp_log_id: str = _setting("", "the same for the topic of OpenTelemetry Collectors")
+    batch_rows: int = _setting(
+        50_000, "seal a batch at about this many events", unit="events", low=1, high=1_000_000
+    )
+    batch_bytes: int = _setting(
+        16 * _MIB, "seal a batch at this many record bytes", unit="bytes", low=1, high=1024 * _MIB
+    )
+    batch_age_ms: int = _setting(
+        500, "seal a batch this long after its first record", unit="ms", low=1, high=600_000
+    )
+    buffer_bytes: int = _setting(
+        36 * _MIB,  # two batches: one is written while the next fills up
+        "stop reading a partition while this much of it waits in memory",
+        unit="bytes",
+        low=1,
+        high=4096 * _MIB,
+    )
+    max_event_age_s: int = _setting(
+        604_800, "older events are dead letters", unit="s", low=1, high=10 * 366 * 86_400
+    )
+    max_event_ahead_s: int = _setting(
+        3_600, "events further in the future are dead letters", unit="s", low=0, high=366 * 86_400
+    )
+    http_host: str = _setting(
+        "127.0.0.1", "address the worker's health and metrics listen on; 0.0.0.0 in a container"
+    )
+    http_port: int = _setting(
+        0, "worker's health and metrics port; 0: any free one", low=0, high=65_535
+    )
+    insert_timeout_s: float = _setting(
+        60.0, "give up waiting for one ClickHouse reply, then retry", unit="s", low=0.1, high=3600
+    )
+    retry_max_s: float = _setting(
+        15.0, "longest pause between two tries of one insert", unit="s", low=0.01, high=600
+    )
+    min_free_bytes: int = _setting(
+        512 * _MIB,
+        "store nothing while ClickHouse's disk has less than this free; at half of it the embedded "
+        "stack stops its broker and ClickHouse refuses inserts; 0: fill the disk",
+        unit="bytes",
+        low=0,
+        high=1 << 50,
+    )
+    token_window_s: int = _setting(
+        600,
+        "trust insert tokens this long; after that, rows are counted before inserting again",
+        unit="s",
+        low=1,
+        high=604_800,
+    )
+    session_timeout_ms: int = _setting(
+        30_000, "Kafka takes a silent worker's partitions after this", unit="ms", low=1_000,
+        high=600_000,
+    )  # fmt: skip
+    drain_s: float = _setting(
+        20.0, "at SIGTERM, finish batches in flight within this", unit="s", low=0, high=600
+    )
+    watchdog_s: float = _setting(
+        120.0, "exit (to be restarted) when records wait and none is done this long", unit="s",
+        low=1, high=86_400,
+    )  # fmt: skip
+    breaker_ratio: float = _setting(
+        0.9, "pause a partition when more than this share of recent events is bad", unit="share",
+        low=0.01, high=1.0,
+    )  # fmt: skip
+    breaker_events: int = _setting(
+        5_000, "how many recent events the breaker judges", unit="events", low=1, high=10_000_000
+    )
+    breaker_pause_s: float = _setting(
+        30.0, "how long the breaker pauses a partition", unit="s", low=0, high=86_400
+    )
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("data_dir", "prices_file")
+    @classmethod
+    def _expanded(cls, path: Path | None) -> Path | None:
+        return path if path is None else path.expanduser()
+
+    @field_validator("database", "events_topic", "otlp_topic", "group", "kafka_bootstrap")
+    @classmethod
+    def _not_empty(cls, text: str) -> str:
+        if not text:
+            raise ValueError("expected some text: give it a value or unset it")
+        return text
+
+    @field_validator("database")
+    @classmethod
+    def _identifier(cls, name: str) -> str:
+        if not name.replace("_", "").isalnum():
+            raise ValueError("use letters, digits and _")
+        return name
+
+    @field_validator("clickhouse_url")
+    @classmethod
+    def _http_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected http://user:password@host:port")
+        return url
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _addresses(cls, servers: str) -> str:
+        for server in servers.split(","):
+            _host, colon, port = server.strip().rpartition(":")
+            if not colon or not port.isdigit():
+                raise ValueError("expected host:port, several separated by commas")
+        return servers
+
+    @field_validator("otlp_topic")
+    @classmethod
+    def _named_as_otlp(cls, topic: str) -> str:
+        """Topic names say how records are written, so neither may look like the other."""
+        if topic != "off" and not is_otlp(topic):
+            raise ValueError(
+                "one part of the name, between dots or dashes, must be `otlp`; `off` reads none"
+            )
+        return topic
+
+    @field_validator("events_topic")
+    @classmethod
+    def _not_named_as_otlp(cls, topic: str) -> str:
+        if is_otlp(topic):
+            raise ValueError(
+                "no part of the name may be `otlp`, which marks topics of OpenTelemetry Collectors"
+            )
+        return topic
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing by itself: `loading.py` is given the environment."""
+        return (init_settings,)
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Where each value that is not a default came from."""
+        return self._sources
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Topics that ingest reads, the events topic first."""
+        others = () if self.otlp_topic == "off" else (self.otlp_topic,)
+        return (self.events_topic, *others)
+
+    @property
+    def restarted_logs(self) -> dict[str, str]:
+        """The words under which topics are read as new logs, by topic."""
+        words = {self.otlp_topic: self.otlp_log_id, self.events_topic: self.log_id}
+        return {topic: word for topic, word in words.items() if word}

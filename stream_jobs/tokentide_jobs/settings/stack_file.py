@@ -1,0 +1,43 @@
+"""The addresses of the embedded stack that runs in a data directory, from its `stack.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from tokentide_jobs.errors import ConfigError
+
+__all__ = ["running_stack"]
+
+
+def running_stack(directory: Path) -> dict[str, str]:
+    """Return the addresses in `stack.json` when the process that wrote it lives, else nothing."""
+    path = directory / "stack.json"
+    try:
+        stack = json.loads(path.read_text())
+        if not _is_alive(int(stack["pid"])):
+            return {}
+        found = {
+            "kafka_bootstrap": str(stack["kafka"]),
+            "clickhouse_url": str(stack["clickhouse_url"]),
+            "events_topic": str(stack["events_topic"]),
+        }
+        return {name: value for name, value in found.items() if value}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (ValueError, KeyError, TypeError) as exc:
+        raise ConfigError(
+            f"{path} is not readable as the state of a running stack ({exc!r}): "
+            "stop the stack and remove the file"
+        ) from exc
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it runs, as another user
+    return True
