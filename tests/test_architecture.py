@@ -59,13 +59,9 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide_jobs.core.batch",),
     ("tokentide_jobs.core.outcome", "tokentide_jobs.core.verify", "tokentide_jobs.core.reprice"),
     ("tokentide_jobs.settings",),
-    # io: a room an outside system
-    (
-        "tokentide_jobs.io.clickhouse",
-        "tokentide_jobs.io.kafka",
-        "tokentide_jobs.io.schema",
-        "tokentide_jobs.io.files",
-    ),
+    # io: a room an outside system; the SQL that ClickHouse runs is below the client that runs it
+    ("tokentide_jobs.io.kafka", "tokentide_jobs.io.schema", "tokentide_jobs.io.files"),
+    ("tokentide_jobs.io.clickhouse",),
     ("tokentide_jobs.jobs.runtime",),
     ("tokentide_jobs.jobs.ingest", "tokentide_jobs.tasks"),
     ("tokentide_jobs.embedded.processes",),

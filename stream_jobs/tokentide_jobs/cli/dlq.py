@@ -166,14 +166,14 @@ def _selection(
     places: tuple[str, ...],
     states: tuple[str, ...],
 ) -> Selection:
-    parsed: list[tuple[bool, int, int, int]] = []
+    parsed: list[str] = []
     for place in places:
         match = _PLACE.fullmatch(place)
         if match is None:
             raise ConfigError(
                 f"{place!r} names no dead letter: expected PARTITION:OFFSET:INDEX, such as 0:1234:7"
             )
-        parsed.append((bool(match[1]), int(match[2]), int(match[3]), int(match[4])))
+        parsed.append(f"{match[1] or ''}{int(match[2])}:{int(match[3])}:{int(match[4])}")
     return Selection(
         reason=reason,
         since_us=utc_us(from_text, "--from") if from_text else None,

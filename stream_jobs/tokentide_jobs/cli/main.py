@@ -2,7 +2,7 @@
 
 Nothing heavier than the standard library is imported here, so that the bare installation (the SDK
 alone) can still say what to install. Codes: 0 ok, 1 a check failed, 2 usage or configuration,
-3 a service is unreachable, 4 internal error, 130 interrupted.
+3 a service is unreachable, 4 internal error, 5 nothing to check, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tokentide_jobs import errors
 __all__ = [
     "EXIT_CHECK_FAILED",
     "EXIT_INTERNAL",
+    "EXIT_NOTHING_PROVEN",
     "EXIT_OK",
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
@@ -31,6 +32,8 @@ EXIT_CHECK_FAILED: Final = 1
 """The command did its work and found something wrong: `verify` found a fault, an event was lost."""
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
+EXIT_NOTHING_PROVEN: Final = 5
+"""There was nothing to check: neither a fault nor a proof."""
 EXIT_INTERNAL: Final = 4
 EXIT_INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""

@@ -121,7 +121,7 @@ def _notes(summary: Summary) -> list[Text]:
         saved = dollars(total.saved_pico_usd)
         notes.append(("caching", f"saved {saved}: {read} of input tokens came from a cache"))
     if total.errors:
-        kinds = [f"{count(n)} {kind}" for kind, n in summary.errors_by_type.items() if n]
+        kinds = [f"{count(n)} {kind}" for kind, n in total.errors_by_type.items() if n]
         notes.append(
             ("errors", f"{count(total.errors)}: {', '.join(kinds)}; {count(total.retries)} retries")
         )
@@ -132,13 +132,13 @@ def _notes(summary: Summary) -> list[Text]:
     ]
     if said := [f"{count(number)} {what}" for number, what in others if number]:
         notes.append(("requests", ", ".join(said)))
-    if summary.evaluations or summary.feedback:
-        quality = f"{count(summary.evaluations)} evaluations"
-        if summary.evaluation_mean is not None:
-            quality += f", mean {summary.evaluation_mean:.2f}"
-        quality += f"; {count(summary.feedback)} ratings by users"
-        if summary.feedback_mean is not None:
-            quality += f", {100 * summary.feedback_mean:.0f}% happy"
+    if total.evaluations or total.feedback:
+        quality = f"{count(total.evaluations)} evaluations"
+        if total.evaluation_mean is not None:
+            quality += f", mean {total.evaluation_mean:.2f}"
+        quality += f"; {count(total.feedback)} ratings by users"
+        if total.feedback_mean is not None:
+            quality += f", {100 * total.feedback_mean:.0f}% happy"
         notes.append(("quality", quality))
     return [Text.assemble((f"{label:<10}", "dim"), text) for label, text in notes]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentide_jobs.cli.arguments import offset_ranges, utc_us
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.screen import console, count
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.verify.report import Report, usd
@@ -64,7 +65,8 @@ def verify(
 
     Counts the events in Kafka again, and compares them with the ledger, the raw rows, the dead
     letters and the window sums; money to the last pico-dollar. Events that ingest has not read yet
-    are pending, not lost. Exits with 1 when anything is off.
+    are pending, not lost; windows that a batch in flight touches are left out, and counted. Exits
+    with 1 when anything is off, and with 5 when there was nothing to compare.
     """
     scope = _scope(from_text, to_text, offsets)
     settings = find_target(data_dir, "kafka", "clickhouse")
@@ -75,7 +77,8 @@ def verify(
     else:
         _show(report, screen)
     if not report.ok:
-        raise click.exceptions.Exit(EXIT_CHECK_FAILED)
+        code = EXIT_NOTHING_PROVEN if report.proves_nothing else EXIT_CHECK_FAILED
+        raise click.exceptions.Exit(code)
 
 
 def check(
@@ -104,21 +107,53 @@ def check(
 
 
 def proof_line(report: Report) -> str:
-    """Return the verdict in a line, and a second one about money when all is well (markup)."""
+    """Return the verdict in a line, and further ones about money and what was left out (markup)."""
+    windows = report.windows
+    if report.proves_nothing:
+        waiting = f"; {count(report.pending)} events are pending" if report.pending else ""
+        in_flight = f", {count(windows.left_out)} windows are in flight" if windows.left_out else ""
+        return (
+            "[bold yellow]nothing proven[/]  there is no finished batch and no finished window to "
+            f"compare{in_flight}{waiting}"
+        )
     if not report.ok:
         kinds = sorted({fault.kind.replace("_", " ") for fault in report.faults})
         return (
             f"[bold red]NOT OK[/]  {count(report.lost)} lost, {count(report.duplicated)} "
             f"duplicated; {len(report.faults)} faults: {', '.join(kinds)}"
         )
+    return "\n          ".join(_proof(report))
+
+
+def _proof(report: Report) -> Iterator[str]:
+    """Yield the lines of a proof; what is called equal was compared, and is."""
+    windows = report.windows
     dead = f" + {count(report.dead_letters)} dead letters" if report.dead_letters else ""
     pending = f" + {count(report.pending)} pending" if report.pending else ""
-    windows = report.windows
-    return (
+    yield (
         f"[bold green]verified[/]  {count(report.kafka_events)} events in Kafka = "
-        f"{count(report.raw_events)} rows{dead}{pending}; 0 lost, 0 duplicated\n"
-        f"          windows hold {count(windows.window_events)} events and "
-        f"${_money(windows.raw_cost_pico_usd)}, to the pico-dollar as the rows"
+        f"{count(report.raw_events)} rows{dead}{pending}; 0 lost, 0 duplicated"
+    )
+    if windows.compared:
+        yield (
+            f"{count(windows.compared)} windows hold {count(windows.windows.events)} events and "
+            f"${usd(windows.windows.cost_pico_usd)}, to the pico-dollar as the rows"
+        )
+    if windows.left_out:
+        yield f"{_left_out(report)}: not compared"
+
+
+def _left_out(report: Report) -> str:
+    """Say which windows were not compared, and why."""
+    windows = report.windows
+    causes = []
+    if windows.in_flight.events:
+        causes.append(f"{count(windows.in_flight.events)} events are in flight")
+    if windows.repricing:
+        causes.append(f"repricing {', '.join(windows.repricing)} is not finished")
+    return (
+        f"left out {count(windows.left_out)} windows with {count(windows.left_out_rows.events)} "
+        f"events ({'; '.join(causes) or 'they change at this moment'})"
     )
 
 
@@ -138,12 +173,14 @@ def _show(report: Report, screen: Console) -> None:
     )  # fmt: skip
     table.add_row("raw rows", count(report.raw_events), "")
     table.add_row("dead letters", count(report.dead_letters), "`tokentide dlq list`")
-    table.add_row("pending", count(report.pending), "not read by ingest yet")
+    table.add_row("pending", count(report.pending), "beyond the finished batches")
     table.add_row("lost", count(report.lost), "")
     table.add_row("duplicated", count(report.duplicated), "")
-    table.add_row("in windows", count(windows.window_events), "")
-    table.add_row("money, raw rows", f"${_money(windows.raw_cost_pico_usd)}", "")
-    table.add_row("money, windows", f"${_money(windows.window_cost_pico_usd)}", "")
+    table.add_row("in windows", count(windows.windows.events), f"{count(windows.compared)} windows")
+    table.add_row("money, raw rows", f"${usd(windows.rows.cost_pico_usd)}", "of these windows")
+    table.add_row("money, windows", f"${usd(windows.windows.cost_pico_usd)}", "")
+    if windows.left_out:
+        table.add_row("left out", count(windows.left_out_rows.events), _left_out(report))
     if report.repeated_event_ids:
         table.add_row(
             "repeated ids", count(report.repeated_event_ids),
@@ -162,10 +199,6 @@ def _show(report: Report, screen: Console) -> None:
     if len(report.faults) > _SHOWN_FAULTS:
         screen.print(f"  and {len(report.faults) - _SHOWN_FAULTS} more: --json lists all")
     screen.print(proof_line(report))
-
-
-def _money(pico_usd: int) -> str:
-    return usd(pico_usd)
 
 
 def _scope(from_text: str | None, to_text: str | None, offsets: tuple[str, ...]) -> Scope:

@@ -7,7 +7,6 @@ was never followed by `replayed` shows as `interrupted`: a person decides. The n
 is noted too (`copy`): if it is refused again it shows as `again`, and no run picks it up by itself.
 """
 
-# ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
 from __future__ import annotations
 
 import asyncio
@@ -17,7 +16,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from tokentide_jobs.core.record.topics import is_otlp, partition_label
+from tokentide_jobs.core.tables import DEAD_LETTER_REPLAYS
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_schemas.topics import EVENTS
@@ -37,6 +37,8 @@ REPLAYED: Final = "replayed"
 COPY: Final = "copy"
 _CHUNK: Final = 500
 """Letters claimed, sent and marked together."""
+_END_OF_TIME_US: Final = 1 << 52
+"""The year 2112: later than any letter."""
 _SEND_TIMEOUT_S: Final = 60.0
 _CONNECT_TIMEOUT_S: Final = 15.0
 
@@ -97,7 +99,7 @@ class Selection:
         field: Exact field at fault.
         since_us: Ingested from this time (epoch µs).
         until_us: Ingested before this time (epoch µs).
-        places: Only these, as (whether of a Collector's topic, partition, offset, idx).
+        places: Only these, as `str(Place)` gives them.
         states: Only letters in one of these states; none given: in any.
     """
 
@@ -105,8 +107,19 @@ class Selection:
     field: str | None = None
     since_us: int | None = None
     until_us: int | None = None
-    places: Sequence[tuple[bool, int, int, int]] = ()
+    places: Sequence[str] = ()
     states: Sequence[str] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of the queries: an empty one is no bound."""
+        return {
+            "reason": self.reason or "",
+            "field": self.field or "",
+            "since_us": self.since_us or 0,
+            "until_us": _END_OF_TIME_US if self.until_us is None else self.until_us,
+            "places": list(self.places),
+            "states": list(self.states),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,36 +140,19 @@ class DeadLetters:
 
     def __init__(self, store: ClickHouse) -> None:
         self._store = store
-        self._db = f"`{store.database}`"
 
     def reasons(self, selection: Selection) -> list[Reason]:
         """Count letters by reason and field, the most frequent first."""
-        where, parameters = _where(selection)
-        rows = self._store.rows(
-            "SELECT reason, field, count(), countIf(state = 'open'), min(ingested_at), "
-            f"max(ingested_at), any(detail) FROM ({self._letters()}) WHERE {where} "
-            "GROUP BY reason, field ORDER BY count() DESC, reason, field",
-            parameters,
-        )
-        return [
-            Reason(str(r[0]), str(r[1]), int(r[2]), int(r[3]), r[4], r[5], str(r[6])) for r in rows
-        ]
+        rows = self._store.select("dead_letters/reasons", selection.parameters())
+        return [Reason(**row) for row in rows]
 
     def letters(
         self, selection: Selection, limit: int, *, oldest_first: bool = False
     ) -> list[Letter]:
         """Return letters, the newest first or the oldest first."""
-        where, parameters = _where(selection)
-        order = "ASC" if oldest_first else "DESC"
-        rows = self._store.rows(
-            "SELECT log_id, _topic, _partition, _offset, _idx, reason, field, detail, "
-            "base64Encode(value), record_at, ingested_at, type, event_id, tenant, service, "
-            f"sdk_name, state FROM ({self._letters()}) WHERE {where} "
-            f"ORDER BY ingested_at {order}, _partition {order}, _offset {order}, _idx {order} "
-            "LIMIT {limit:UInt64}",
-            {**parameters, "limit": limit},
-        )
-        return [_letter(row) for row in rows]
+        sign = 1 if oldest_first else -1
+        parameters = {**selection.parameters(), "limit": limit, "sign": sign}
+        return [_letter(row) for row in self._store.select("dead_letters/letters", parameters)]
 
     async def replay(
         self,
@@ -194,18 +190,6 @@ class DeadLetters:
                 sent += len(won)
         return sent
 
-    def _letters(self) -> str:
-        """Return a subquery of letters with what became of them."""
-        key = "log_id, _topic, _partition, _offset, _idx"
-        return (
-            "SELECT l.*, multiIf(r.actions = [], 'open', has(r.actions, 'replayed'), 'replayed', "
-            "has(r.actions, 'discarded'), 'discarded', r.actions = ['copy'], 'again', "
-            "'interrupted') AS state "
-            f"FROM {self._db}.dead_letters AS l LEFT JOIN ("
-            f"SELECT {key}, groupUniqArray(toString(action)) AS actions "
-            f"FROM {self._db}.dead_letter_replays GROUP BY {key}) AS r USING ({key})"
-        )
-
     def _mark(self, places: Sequence[Place], run_id: str, action: str, at: int) -> None:
         if not places:
             return
@@ -221,8 +205,8 @@ class DeadLetters:
                 "acted_by": pa.array([_who()] * len(places), pa.string()),
             }
         )
-        token = f"dead_letter_replays/{run_id}/{action}/{at}"
-        self._store.insert("dead_letter_replays", rows, token)
+        token = f"{DEAD_LETTER_REPLAYS}/{run_id}/{action}/{at}"
+        self._store.insert(DEAD_LETTER_REPLAYS, rows, token)
 
     def _won(
         self, places: Sequence[Place], run_id: str, void_before: datetime | None
@@ -232,61 +216,21 @@ class DeadLetters:
         A tie in time between two runs is won by neither: sending never happens twice, and the
         letter stays visible as interrupted.
         """
-        others = "run_id != {run:String} AND acted_at >= {void:DateTime64(3, 'UTC')}"
-        rows = self._store.rows(
-            "SELECT log_id, _topic, _partition, _offset, _idx FROM "
-            f"{self._db}.dead_letter_replays "
-            "WHERE _offset BETWEEN {low:Int64} AND {high:Int64} AND action != 'copy' "
-            "GROUP BY log_id, _topic, _partition, _offset, _idx "
-            f"HAVING minIf(acted_at, run_id = {{run:String}}) < minIf(acted_at, {others}) "
-            f"OR countIf({others}) = 0 "
-            "SETTINGS select_sequential_consistency = 1",
+        rows = self._store.select(
+            "dead_letters/claims_won",
             {
                 "low": min(place.offset for place in places),
                 "high": max(place.offset for place in places),
-                "run": run_id,
-                "void": void_before or datetime(1970, 1, 1, tzinfo=UTC),
+                "run_id": run_id,
+                "void_before": void_before or datetime(1970, 1, 1, tzinfo=UTC),
             },
         )
-        return {Place(str(r[0]), str(r[1]), int(r[2]), int(r[3]), int(r[4])) for r in rows}
+        return {Place(**row) for row in rows}
 
 
-def _where(selection: Selection) -> tuple[str, dict[str, Any]]:
-    terms, parameters = ["1"], dict[str, Any]()
-    if selection.reason is not None:
-        terms.append("reason = {reason:String}")
-        parameters["reason"] = selection.reason
-    if selection.field is not None:
-        terms.append("field = {field:String}")
-        parameters["field"] = selection.field
-    for name, bound, sign in (
-        ("since", selection.since_us, ">="),
-        ("until", selection.until_us, "<"),
-    ):
-        if bound is not None:
-            terms.append(f"ingested_at {sign} fromUnixTimestamp64Micro({{{name}:Int64}}, 'UTC')")
-            parameters[name] = bound
-    if selection.places:
-        # Numbers only: they were parsed as such. The first says what `is_otlp` says of the topic.
-        places = ", ".join(
-            f"({int(is_otlp)}, {int(partition)}, {int(offset)}, {int(idx)})"
-            for is_otlp, partition, offset, idx in selection.places
-        )
-        of_otlp = "has(splitByRegexp('[._-]', lower(_topic)), 'otlp')"
-        terms.append(f"({of_otlp}, _partition, _offset, _idx) IN ({places})")
-    if selection.states:
-        terms.append("state IN {states:Array(String)}")
-        parameters["states"] = list(selection.states)
-    return " AND ".join(terms), parameters
-
-
-def _letter(row: Sequence[Any]) -> Letter:
-    place = Place(str(row[0]), str(row[1]), int(row[2]), int(row[3]), int(row[4]))
-    text = [str(value) for value in row[11:17]]
-    return Letter(
-        place, str(row[5]), str(row[6]), str(row[7]), base64.b64decode(row[8]), row[9], row[10],
-        *text,
-    )  # fmt: skip
+def _letter(row: dict[str, Any]) -> Letter:
+    place = Place(**{spec.name: row.pop(spec.name) for spec in fields(Place)})
+    return Letter(place=place, value=base64.b64decode(row.pop("value_base64")), **row)
 
 
 async def _send(producer: Any, letters: Sequence[Letter], target: Target) -> list[Place]:

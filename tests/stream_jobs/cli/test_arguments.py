@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from tokentide_jobs.cli.arguments import offset_ranges, utc_us
 from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share
 from tokentide_jobs.cli.target import find_target
 from tokentide_jobs.cli.verify import proof_line
-from tokentide_jobs.core.verify.facts import Facts, WindowSums
+from tokentide_jobs.core.verify.facts import Facts
 from tokentide_jobs.core.verify.report import Report, compare
+from tokentide_jobs.core.verify.windows import Sums, WindowComparison, WindowDifference, WindowRows
 from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 
 
@@ -104,16 +104,42 @@ def test_the_environment_beats_the_stack_and_the_stacks_log_id_is_never_taken(
     assert other.clickhouse_url == "http://127.0.0.1:2222"
 
 
-def empty_report() -> Report:
-    windows = WindowSums(0, 0, 0, 10, 0, 0, 10)
+def report_of(windows: WindowComparison) -> Report:
     return compare(Facts([], [], {}, {}, {}, {}, windows))
 
 
 def test_the_verdict_says_ok_or_what_is_wrong() -> None:
-    assert "verified" in proof_line(empty_report())
-    assert "$0.000000000010" in proof_line(empty_report())
-    broken = compare(
-        replace(Facts([], [], {}, {}, {}, {}, WindowSums(0, 1, 0, 0, 1, 0, 0)), differing_count=1)
-    )
-    assert "NOT OK" in proof_line(broken)
-    assert "window events" in proof_line(broken)
+    ten = Sums(1, 2, 10)
+    equal = proof_line(report_of(WindowComparison(compared=1, rows=ten, windows=ten)))
+    assert "verified" in equal
+    assert "1 windows hold 1 events and $0.000000000010" in equal
+    difference = WindowDifference("windows_10s", 0, WindowRows(ten), Sums())
+    broken = proof_line(report_of(WindowComparison(1, ten, Sums(), differences=(difference,))))
+    assert "NOT OK" in broken
+    assert "window events" in broken
+
+
+def test_sums_are_called_equal_only_when_they_are() -> None:
+    unequal = report_of(WindowComparison(compared=1, rows=Sums(1, 2, 10), windows=Sums(1, 2, 11)))
+    assert not unequal.ok
+    assert "verified" not in proof_line(unequal)
+
+
+def test_what_is_left_out_is_said_with_its_cause() -> None:
+    ten = Sums(1, 2, 10)
+    comparison = WindowComparison(
+        compared=1, rows=ten, windows=ten, left_out=3, left_out_rows=Sums(70, 0, 0),
+        in_flight=Sums(50, 0, 0), repricing=("run-7",),
+    )  # fmt: skip
+    said = proof_line(report_of(comparison))
+    assert "left out 3 windows with 70 events" in said
+    assert "50 events are in flight" in said
+    assert "run-7" in said
+
+
+def test_a_check_of_nothing_proves_nothing() -> None:
+    report = report_of(WindowComparison(left_out=2, left_out_rows=Sums(9, 0, 0)))
+    assert (report.ok, report.verdict) == (False, "nothing")
+    said = proof_line(report)
+    assert "nothing proven" in said
+    assert "2 windows are in flight" in said

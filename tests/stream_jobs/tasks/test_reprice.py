@@ -96,7 +96,7 @@ def ingest(store: ClickHouse, cards: CardTable) -> None:
             NOON_US, NOON_US + 2 * DAY_US, NOON_US + 2 * DAY_US, "test",
         )  # fmt: skip
         outcome = process(records, intent, cards)
-        assert outcome.dead_letters == 0, outcome.dead_letters["detail"].to_list()
+        assert outcome.dead_letter_count == 0, outcome.dead_letters["detail"].to_list()
         for table, rows in outcome.raw.items():
             store.insert(table, to_arrow(table, rows), intent.write_token(table))
         deltas = to_arrow("windows_10s", outcome.fold())

@@ -6,12 +6,13 @@ Values only: where they come from is `io/`, what they must satisfy is `verify_re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.verify.windows import WindowComparison
 
-__all__ = ["Batch", "Facts", "Intended", "LogState", "Stored", "WindowSums"]
+__all__ = ["Batch", "Facts", "Intended", "LogState", "Stored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +74,6 @@ class LogState:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowSums:
-    """One ten-second window: (events, tokens, pico-USD) of the raw rows, and of the window."""
-
-    window_start_us: int
-    raw_events: int
-    raw_tokens: int
-    raw_cost_pico_usd: int
-    window_events: int
-    window_tokens: int
-    window_cost_pico_usd: int
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that was read, in one picture.
 
@@ -96,10 +84,7 @@ class Facts:
         beyond: Rows with no finished batch around them, by log: (rows, smallest, largest offset).
         logs: The partitions that exist now; earlier incarnations are known by the ledger alone.
         recounted: Events by (log, start of batch), read from Kafka again; absent: not readable.
-        windows: Sums over all windows in scope (`window_start_us` is 0).
-        differing: The windows that differ, the earliest first.
-        differing_count: How many there are; more than are listed.
-        rollups: By table: (events, pico-USD) of the same whole days in windows_10s and in it.
+        windows: The windows in scope against their raw rows.
         repeated_event_ids: Rows beyond the first of each event id.
         checks_chain: The scope holds whole logs, so ranges must follow each other from 0 on.
         ledger_horizon_us: Batches sealed before may have left the ledger by its retention.
@@ -112,10 +97,7 @@ class Facts:
     beyond: Mapping[LogPartition, tuple[int, int, int]]
     logs: Mapping[LogPartition, LogState]
     recounted: Mapping[tuple[LogPartition, int], int]
-    windows: WindowSums
-    differing: Sequence[WindowSums] = ()
-    differing_count: int = 0
-    rollups: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=dict)
+    windows: WindowComparison
     repeated_event_ids: int = 0
     checks_chain: bool = True
     ledger_horizon_us: int = 0

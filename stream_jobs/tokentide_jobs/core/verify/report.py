@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from tokentide_jobs.core.batch.ledger import LogPartition
-from tokentide_jobs.core.verify.facts import Batch, Facts, Stored, WindowSums
+from tokentide_jobs.core.tables import WINDOWS
+from tokentide_jobs.core.verify.facts import Batch, Facts, Stored
+from tokentide_jobs.core.verify.windows import WindowComparison, WindowDifference
 
 __all__ = [
     "Fault",
@@ -41,8 +43,15 @@ FaultKind = Literal[
     "window_tokens",
     "window_money",
     "rollup",
+    "sums",
     "pending",
 ]
+
+
+Verdict = Literal["ok", "not_ok", "nothing"]
+
+_LISTED_WINDOWS: Final = 20
+"""Differing windows that are named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answer. `ok` means: no fault; pending events are one only where they were waited for."""
+    """The answer. Pending events are a fault only where they were waited for."""
 
     kafka_events: int
     raw_events: int
@@ -77,29 +86,49 @@ class Report:
     """Offsets that held no record: transaction markers, compaction, or records that expired."""
     expired_batches: int
     """Batches too old to compare: retention may have deleted some of their rows."""
-    windows: WindowSums
+    windows: WindowComparison
     faults: tuple[Fault, ...]
     per_partition: tuple[Mapping[str, Any], ...]
 
     @property
+    def proves_nothing(self) -> bool:
+        """Whether there was nothing to compare: no finished batch, and no settled window."""
+        is_empty = not (self.kafka_events - self.pending or self.raw_events or self.dead_letters)
+        return not self.faults and is_empty and not self.windows.compared
+
+    @property
     def ok(self) -> bool:
-        """Whether everything is where it must be, once."""
-        return not self.faults
+        """Whether there was something to compare, and everything is where it must be, once."""
+        return not self.faults and not self.proves_nothing
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the verdict in a word."""
+        if self.proves_nothing:
+            return "nothing"
+        return "ok" if self.ok else "not_ok"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; money as decimal strings, exact."""
+        windows = self.windows
         return {
             "ok": self.ok,
+            "verdict": self.verdict,
             "kafka_events": self.kafka_events,
             "raw_events": self.raw_events,
             "dead_letters": self.dead_letters,
             "pending": self.pending,
             "lost": self.lost,
             "duplicated": self.duplicated,
-            "window_events": self.windows.window_events,
-            "window_raw_events": self.windows.raw_events,
-            "raw_cost_usd": usd(self.windows.raw_cost_pico_usd),
-            "window_cost_usd": usd(self.windows.window_cost_pico_usd),
+            "windows_compared": windows.compared,
+            "window_events": windows.windows.events,
+            "window_raw_events": windows.rows.events,
+            "raw_cost_usd": usd(windows.rows.cost_pico_usd),
+            "window_cost_usd": usd(windows.windows.cost_pico_usd),
+            "windows_left_out": windows.left_out,
+            "left_out_events": windows.left_out_rows.events,
+            "in_flight_events": windows.in_flight.events,
+            "repricing": list(windows.repricing),
             "recounted_events": self.recounted_events,
             "repeated_event_ids": self.repeated_event_ids,
             "offsets_without_record": self.offsets_without_record,
@@ -140,7 +169,7 @@ def compare(facts: Facts) -> Report:
                 faults += _batch_faults(batch, facts)
         faults += _edge_faults(log, batches, facts)
         per_partition.append(_partition(log, batches, facts))
-    faults += _window_faults(facts)
+    faults += _window_faults(facts.windows)
     pending = sum(state.pending or 0 for state in facts.logs.values())
     if pending and facts.waited_s is not None:
         waited = f"{pending} not ingested after {facts.waited_s:g} s"
@@ -259,33 +288,43 @@ def _edge_faults(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> I
             yield Fault("unclaimed", _range(log, low, high + 1), "no rows", found, rows)
 
 
-def _window_faults(facts: Facts) -> Iterable[Fault]:
-    for window in facts.differing:
-        where = f"window {_time(window.window_start_us)}"
-        if window.raw_events != window.window_events:
-            difference = abs(window.raw_events - window.window_events)
-            yield Fault(
-                "window_events", where, f"{window.raw_events} events in raw rows",
-                f"{window.window_events}", difference,
-            )  # fmt: skip
-        if window.raw_tokens != window.window_tokens:
-            yield Fault(
-                "window_tokens", where, f"{window.raw_tokens} tokens", f"{window.window_tokens}"
-            )
-        if window.raw_cost_pico_usd != window.window_cost_pico_usd:
-            yield Fault(
-                "window_money", where, f"{usd(window.raw_cost_pico_usd)} USD in raw rows",
-                usd(window.window_cost_pico_usd),
-            )  # fmt: skip
-    if facts.differing_count > len(facts.differing):
-        rest = facts.differing_count - len(facts.differing)
+def _window_faults(windows: WindowComparison) -> Iterable[Fault]:
+    """Windows and rollups must hold what their raw rows say, and so must their sums."""
+    single = [found for found in windows.differences if found.table == WINDOWS]
+    for found in single[:_LISTED_WINDOWS]:
+        yield from _window_fault(found)
+    if len(single) > _LISTED_WINDOWS:
+        rest = len(single) - _LISTED_WINDOWS
         yield Fault("window_events", f"{rest} further windows", "the sums of raw rows", "others")
-    for table, (base, rolled) in facts.rollups.items():
-        if base != rolled:
+    for found in windows.differences:
+        if found.table != WINDOWS:
+            done, stored = found.rows.done, found.stored
             yield Fault(
-                "rollup", table, f"{base[0]} events, {usd(base[1])} USD as in windows_10s",
-                f"{rolled[0]} events, {usd(rolled[1])} USD",
+                "rollup", f"{found.table}, day of {_time(found.start_s)}",
+                f"{done.events} events, {usd(done.cost_pico_usd)} USD as in raw rows",
+                f"{stored.events} events, {usd(stored.cost_pico_usd)} USD",
             )  # fmt: skip
+    if not single and windows.rows != windows.windows:
+        # Cannot be, since no window differs; but no sum is called equal that is not.
+        yield Fault("sums", "all windows", str(windows.rows), str(windows.windows))
+
+
+def _window_fault(found: WindowDifference) -> Iterable[Fault]:
+    where = f"window {_time(found.start_s)}"
+    rows, stored = found.rows.done, found.stored
+    most = rows.plus(found.rows.in_flight)
+    if not rows.events <= stored.events <= most.events:
+        yield Fault(
+            "window_events", where, f"{rows.events} events in raw rows", f"{stored.events}",
+            abs(rows.events - stored.events),
+        )  # fmt: skip
+    if not rows.tokens <= stored.tokens <= most.tokens:
+        yield Fault("window_tokens", where, f"{rows.tokens} tokens", f"{stored.tokens}")
+    if not rows.cost_pico_usd <= stored.cost_pico_usd <= most.cost_pico_usd:
+        yield Fault(
+            "window_money", where, f"{usd(rows.cost_pico_usd)} USD in raw rows",
+            usd(stored.cost_pico_usd),
+        )  # fmt: skip
 
 
 def _partition(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> dict[str, Any]:
@@ -312,5 +351,5 @@ def _range(log: LogPartition, start: int, end: int) -> str:
     return f"{log.topic}/{log.partition} [{start}, {end}) of log {log.log_id}"
 
 
-def _time(epoch_us: int) -> str:
-    return datetime.fromtimestamp(epoch_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
+def _time(epoch_s: int) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -4,13 +4,13 @@ A row's `price_version` is worth something only while its cards can be found aga
 stored before anything is priced with it, and `price_versions` lists only complete ones.
 """
 
-# ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
 from __future__ import annotations
 
 import pyarrow as pa
 
 from tokentide_jobs.core.price.card_rows import CARD_COLUMNS, CardRow, from_rows, to_rows
 from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.tables import PRICE_CARDS, PRICE_VERSIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import SinkMisconfigured
 
@@ -49,7 +49,7 @@ def write_cards(store: ClickHouse, cards: CardTable, worker: str) -> bool:
     if version in stored_versions(store):
         return False
     rows = to_rows(cards)
-    store.insert("price_cards", pa.Table.from_pylist(rows, _SCHEMA), f"price_cards/{version}")
+    store.insert(PRICE_CARDS, pa.Table.from_pylist(rows, _SCHEMA), f"{PRICE_CARDS}/{version}")
     summary = {
         "price_version": [version],
         "cards": pa.array([len(rows)], pa.uint32()),
@@ -57,18 +57,13 @@ def write_cards(store: ClickHouse, cards: CardTable, worker: str) -> bool:
         "overrides": pa.array([len(cards.overrides)], pa.uint32()),
         "worker": [worker],
     }
-    store.insert("price_versions", pa.table(summary), f"price_versions/{version}")
+    store.insert(PRICE_VERSIONS, pa.table(summary), f"{PRICE_VERSIONS}/{version}")
     return True
 
 
 def stored_versions(store: ClickHouse) -> list[str]:
     """Return the complete versions, the latest first."""
-    rows = store.rows(
-        "SELECT price_version FROM "
-        f"(SELECT price_version, min(written_at) AS first FROM `{store.database}`.price_versions "
-        "GROUP BY price_version) ORDER BY first DESC, price_version"
-    )
-    return [str(row[0]) for row in rows]
+    return [row["price_version"] for row in store.select("prices/versions")]
 
 
 def load_cards(store: ClickHouse, price_version: str) -> CardTable:
@@ -78,15 +73,11 @@ def load_cards(store: ClickHouse, price_version: str) -> CardTable:
         SinkMisconfigured: The version is not stored: an intent or row names cards that are gone.
         InvariantViolation: Its rows are damaged.
     """
-    found = store.arrow(
-        f"SELECT {', '.join(CARD_COLUMNS)} FROM `{store.database}`.price_cards "
-        "WHERE price_version = {version:String} ORDER BY position LIMIT 1 BY position",
-        {"version": price_version},
-    )
+    found = store.select_arrow("prices/cards", {"price_version": price_version})
     if found.num_rows == 0:
         known = ", ".join(stored_versions(store)[:5]) or "none"
         raise SinkMisconfigured(
-            f"price version {price_version!r} is not in {store.database}.price_cards "
+            f"price version {price_version!r} is not in {store.database}.{PRICE_CARDS} "
             f"(stored: {known}): restore its rows from a backup",
             None,
         )

@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from tokentide_jobs.core.outcome.arrow import to_ipc
 from tokentide_jobs.io.clickhouse.error_codes import translate
+from tokentide_jobs.io.schema.sql_queries import load_query
 
 __all__ = ["ClickHouse", "insert_settings"]
 
@@ -70,6 +71,50 @@ class ClickHouse:
         except _TRANSPORT_ERRORS as exc:
             raise translate(exc, f"insert into {table}") from exc
 
+    def select(
+        self, name: str, parameters: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Run a query of `sql/queries/` and return its rows by the names of their columns.
+
+        Args:
+            name: Path below `sql/queries/`, without the ending: `verify/batches`.
+            parameters: A value for each typed parameter of the file.
+
+        Raises:
+            RetriableSinkError: ClickHouse does not answer, or cannot now.
+            SinkMisconfigured: A person has to act.
+        """
+        try:
+            result = self._connected().query(*self._bound(name, parameters, {}))
+        except _TRANSPORT_ERRORS as exc:
+            raise translate(exc, name) from exc
+        return list(result.named_results())
+
+    def select_arrow(self, name: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run a query of `sql/queries/` and return an Arrow table; as `select` otherwise."""
+        try:
+            return self._connected().query_arrow(*self._bound(name, parameters, {}))
+        except _TRANSPORT_ERRORS as exc:
+            raise translate(exc, name) from exc
+
+    def run(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run a statement of `sql/queries/` that returns nothing.
+
+        Args:
+            name: As in `select`.
+            parameters: As in `select`.
+            names: Identifiers that the file asks for, besides the database.
+        """
+        try:
+            self._connected().command(*self._bound(name, parameters, names or {}))
+        except _TRANSPORT_ERRORS as exc:
+            raise translate(exc, name) from exc
+
     def rows(
         self, query: str, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Sequence[Any]]:
@@ -101,6 +146,12 @@ class ClickHouse:
         if client is not None:
             client.close()
         self._pool.clear()
+
+    def _bound(
+        self, name: str, parameters: Mapping[str, Any] | None, names: Mapping[str, str]
+    ) -> tuple[str, dict[str, Any]]:
+        query, values = load_query(name), dict(parameters or {})
+        return query.bound({"database": self.database, **names}, values), values
 
     def _connected(self) -> Client:
         with self._lock:

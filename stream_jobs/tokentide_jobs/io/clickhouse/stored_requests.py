@@ -4,12 +4,11 @@ What ingest priced from the event and what is priced again from the stored row i
 so the same cards give the same cost.
 """
 
-# ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
 from __future__ import annotations
 
 from typing import Any
 
-from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, TOKEN_COLUMNS
+from tokentide_jobs.core.price.pricing import TOKEN_COLUMNS
 from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
@@ -35,18 +34,4 @@ def find_requests(store: ClickHouse, event_id: str) -> list[dict[str, Any]]:
         store: Where to look.
         event_id: A UUID; a producer may have sent it more than once.
     """
-    columns = [
-        "toUnixTimestamp64Micro(started_at) AS started_at_us",
-        *PRICED_FIELDS,
-        "other_units",
-        *PRICE_COLUMNS,
-        "service",
-        *COORDINATES,
-    ]
-    names = [column.split(" AS ")[-1] for column in columns]
-    rows = store.rows(
-        f"SELECT {', '.join(columns)} FROM `{store.database}`.raw_requests "
-        f"WHERE event_id = {{event_id:UUID}} ORDER BY {', '.join(COORDINATES)}",
-        {"event_id": event_id},
-    )
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return store.select("prices/request", {"event_id": event_id})

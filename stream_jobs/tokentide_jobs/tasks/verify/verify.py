@@ -1,7 +1,8 @@
-"""`tokentide verify`: reads log, ledger, rows and windows until the picture holds still.
+"""`tokentide verify`: reads log, ledger, rows and windows, and looks again at what differs.
 
-Ingest may be running meanwhile, so raw rows and windows of a batch in flight differ for some
-milliseconds. A difference counts as a fault only when it is still the same at a second look.
+Ingest may be running meanwhile: everything is compared up to the positions of the ledger, and what
+is in flight beyond them is left out and counted. A difference counts as a fault only when it is the
+same at a second look.
 """
 
 from __future__ import annotations
@@ -58,6 +59,15 @@ class _Logs:
     ids: Mapping[str, str]
     topic: str
     """The events topic: offsets that a person names are its."""
+    partitions: tuple[LogPartition, ...]
+
+    def positions(self, batches: Sequence[Batch]) -> dict[LogPartition, int]:
+        """Return where each partition that exists now is finished, by these finished batches."""
+        found = dict.fromkeys(self.partitions, 0)
+        for batch in batches:
+            if batch.log in found:
+                found[batch.log] = max(found[batch.log], batch.end)
+        return found
 
 
 def verify(
@@ -105,44 +115,33 @@ async def _present(log: Log) -> _Logs:
     topic_ids = {log.topic: await topic_log_id(log.bootstrap, log.topic)}
     if log.otlp_topic != "off" and await has_topic(log.bootstrap, log.otlp_topic):
         topic_ids[log.otlp_topic] = await topic_log_id(log.bootstrap, log.otlp_topic)
-    return _Logs(log.bootstrap, log_ids(topic_ids, log.restarted_logs), log.topic)
+    ids = log_ids(topic_ids, log.restarted_logs)
+    partitions = [
+        LogPartition(log_id, topic, partition)
+        for topic, log_id in ids.items()
+        for partition in await offset_ranges(log.bootstrap, topic)
+    ]
+    return _Logs(log.bootstrap, ids, log.topic, tuple(partitions))
 
 
 def _settled(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     """Look until nothing differs, or until what differs has been the same twice."""
     facts = _look(reader, log, scope)
     until_s = time.monotonic() + _SETTLE_S
-    while not compare(facts).ok:
+    while compare(facts).faults:
         time.sleep(_LOOK_AGAIN_S)
         before, facts = facts, _look(reader, log, scope)
-        still = _held_still(before, facts)
+        still = replace(facts, windows=facts.windows.confirmed(before.windows))
         if compare(still).faults == compare(facts).faults or time.monotonic() > until_s:
             return still
     return facts
 
 
-def _held_still(before: Facts, now: Facts) -> Facts:
-    """Return `now` with only those differences of windows that were the same `before`.
-
-    A batch in flight shows in its raw rows a moment before its windows; only these two can
-    disagree for that reason, everything else is read in an order that rules it out.
-    """
-    differing = tuple(window for window in now.differing if window in before.differing)
-    unlisted = now.differing_count - len(now.differing)
-    return replace(
-        now,
-        differing=differing,
-        differing_count=len(differing) + unlisted,
-        rollups={
-            table: sums for table, sums in now.rollups.items() if before.rollups.get(table) == sums
-        },
-    )
-
-
 def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     """Read everything but the records. The order of reading is what makes the facts agree."""
     now_us = time.time_ns() // 1_000
-    batches = reader.batches(scope, (log.ids[log.topic], log.topic), now_us)
+    finished = reader.batches(now_us)
+    batches = [batch for batch in finished if scope.holds(batch, (log.ids[log.topic], log.topic))]
     alive = [batch for batch in batches if not batch.has_expired]
     if scope.is_everything:
         bounds = (0, 1 << 52)
@@ -153,7 +152,7 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     windows_from_us, windows_until_us = scope.from_us, scope.until_us
     if scope.offsets is not None:
         windows_from_us, windows_until_us = bounds[0], bounds[1] + 1
-    windows = reader.windows(windows_from_us, windows_until_us, now_us)
+    windows = reader.windows(windows_from_us, windows_until_us, now_us, log.positions(finished))
     intents = reader.intents()
     states = _log_states(log, {batch.log for batch in batches})
     wanted = {(batch.log, batch.start) for batch in batches}
@@ -164,10 +163,7 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
         beyond=beyond if scope.is_everything else {},
         logs=states,
         recounted={},
-        windows=windows.total,
-        differing=windows.differing,
-        differing_count=windows.differing_count,
-        rollups=windows.rollups,
+        windows=windows,
         checks_chain=scope.is_everything,
         ledger_horizon_us=now_us - _LEDGER_KEPT_US,
     )

@@ -6,8 +6,14 @@ from dataclasses import replace
 import pytest
 
 from tokentide_jobs.core.batch.ledger import LogPartition
-from tokentide_jobs.core.verify.facts import Batch, Facts, Intended, LogState, Stored, WindowSums
+from tokentide_jobs.core.verify.facts import Batch, Facts, Intended, LogState, Stored
 from tokentide_jobs.core.verify.report import compare, usd
+from tokentide_jobs.core.verify.windows import (
+    Sums,
+    WindowComparison,
+    WindowDifference,
+    WindowRows,
+)
 
 LOG = LogPartition("log-a", "tokentide.events.v1", 0)
 OTHER = LogPartition("log-a", "tokentide.events.v1", 1)
@@ -24,8 +30,13 @@ def stored(accepted: int = 100, dead: int = 2) -> Stored:
     return Stored(accepted, accepted, dead, dead, accepted + dead, COST)
 
 
-def sums(events: int = 300, cost: int = 3 * COST) -> WindowSums:
-    return WindowSums(0, events, 5_000, cost, events, 5_000, cost)
+def sums(events: int = 300, cost: int = 3 * COST) -> WindowComparison:
+    both = Sums(events, 5_000, cost)
+    return WindowComparison(compared=7, rows=both, windows=both)
+
+
+def differing(*found: WindowDifference) -> WindowComparison:
+    return replace(sums(), differences=found)
 
 
 GOOD = Facts(
@@ -113,8 +124,9 @@ def test_repriced_rows_may_differ_from_the_ledger() -> None:
 
 
 def test_one_pico_dollar_between_rows_and_a_window_is_reported() -> None:
-    window = WindowSums(1_700_000_000_000_000, 10, 50, 700, 10, 50, 701)
-    report = compare(replace(GOOD, differing=[window], differing_count=1))
+    rows = WindowRows(Sums(10, 50, 700))
+    window = WindowDifference("windows_10s", 1_700_000_000, rows, Sums(10, 50, 701))
+    report = compare(replace(GOOD, windows=differing(window)))
     (fault,) = report.faults
     assert fault.kind == "window_money"
     assert fault.where == "window 2023-11-14 22:13:20"
@@ -123,18 +135,31 @@ def test_one_pico_dollar_between_rows_and_a_window_is_reported() -> None:
 
 
 def test_a_missing_window_is_reported_as_events_tokens_and_money() -> None:
-    window = WindowSums(1_700_000_000_000_000, 10, 50, 700, 0, 0, 0)
-    facts = replace(GOOD, differing=[window], differing_count=1)
+    window = WindowDifference("windows_10s", 0, WindowRows(Sums(10, 50, 700)), Sums())
+    facts = replace(GOOD, windows=differing(window))
     assert kinds(facts) == {"window_events", "window_tokens", "window_money"}
 
 
 def test_windows_beyond_the_listed_ones_are_still_a_fault() -> None:
-    assert kinds(replace(GOOD, differing=[], differing_count=3)) == {"window_events"}
+    many = [WindowDifference("windows_10s", 10 * n, WindowRows(Sums(1)), Sums()) for n in range(23)]
+    faults = compare(replace(GOOD, windows=differing(*many))).faults
+    assert len(faults) == 21
+    assert "3 further windows" in faults[-1].where
 
 
-def test_a_rollup_that_strays_from_the_windows_is_reported() -> None:
-    assert kinds(replace(GOOD, rollups={"windows_1h": ((5, 10), (5, 11))})) == {"rollup"}
-    assert compare(replace(GOOD, rollups={"windows_1h": ((5, 10), (5, 10))})).ok
+def test_a_rollup_that_strays_from_the_rows_is_reported_with_its_day() -> None:
+    day = WindowDifference("windows_1h", 86_400, WindowRows(Sums(5, 0, 10)), Sums(5, 0, 11))
+    (fault,) = compare(replace(GOOD, windows=differing(day))).faults
+    assert fault.kind == "rollup"
+    assert "windows_1h" in fault.where
+    assert "1970-01-02" in fault.where
+
+
+def test_sums_that_are_not_equal_are_never_ok() -> None:
+    strange = replace(sums(), windows=Sums(300, 5_000, 3 * COST + 1))
+    report = compare(replace(GOOD, windows=strange))
+    assert {fault.kind for fault in report.faults} == {"sums"}
+    assert report.to_dict()["ok"] is False
 
 
 def test_a_gap_in_the_ledger_is_reported() -> None:

@@ -209,7 +209,12 @@ def test_a_range_of_time_and_a_range_of_offsets_are_verified_by_themselves(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, nothing = report_of(pipeline, capsys, "--from", "2020-01-01", "--to", "2020-01-02")
-    assert (code, nothing["kafka_events"], nothing["window_events"]) == (0, 0, 0)
+    assert (code, nothing["kafka_events"], nothing["window_events"]) == (5, 0, 0)
+    assert (nothing["ok"], nothing["verdict"]) == (False, "nothing")
+    assert pipeline.run("verify", "--from", "2020-01-01", "--to", "2020-01-02") == 5
+    said = capsys.readouterr().out
+    assert "nothing proven" in said
+    assert "verified" not in said
     code, recent = report_of(pipeline, capsys, "--from", "1h")
     assert code == 0
     assert recent["kafka_events"] >= GOOD_EVENTS

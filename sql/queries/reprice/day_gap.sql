@@ -1,0 +1,19 @@
+-- Raw rows less windows of the day that begins at day_start_us: money, and requests without a cost.
+SELECT
+    raw.1 - windows.1 AS cost_pico_usd,
+    raw.2 - windows.2 AS unpriced
+FROM
+(
+    SELECT
+    (
+        SELECT (sum(toInt128(ifNull(cost_pico_usd, 0))), toInt64(countIf(cost_pico_usd IS NULL)))
+        FROM ${database}.raw_requests
+        WHERE started_at >= fromUnixTimestamp64Micro({day_start_us:Int64}, 'UTC')
+            AND started_at < fromUnixTimestamp64Micro({day_start_us:Int64}, 'UTC') + INTERVAL 1 DAY
+    ) AS raw,
+    (
+        SELECT (sum(cost_pico_usd), toInt64(sum(unpriced)))
+        FROM ${database}.windows_1d
+        WHERE window_start = fromUnixTimestamp64Micro({day_start_us:Int64}, 'UTC')
+    ) AS windows
+)

@@ -1,0 +1,2 @@
+-- Drop a lookup table.
+DROP TABLE IF EXISTS ${database}.${lookup} SYNC

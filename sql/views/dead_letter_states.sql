@@ -1,0 +1,29 @@
+-- Grain: one refused event with what became of it. Key: (log_id, _topic, _partition, _offset, _idx).
+-- Reads: dead_letters (the ingest job) and dead_letter_replays (`tokentide dlq replay`); 30 days.
+-- `place` is the letter's name in the program: PARTITION:OFFSET:INDEX, with `otlp-` in front where the
+-- topic is one of OpenTelemetry Collectors.
+
+CREATE OR REPLACE VIEW ${database}.dead_letter_states ${on_cluster} AS
+SELECT
+    l.*,
+    concat(
+        if(has(splitByRegexp('[._-]', lower(l._topic)), 'otlp'), 'otlp-', ''),
+        toString(l._partition), ':', toString(l._offset), ':', toString(l._idx)
+    ) AS place,
+    multiIf(
+        r.actions = [], 'open',
+        has(r.actions, 'replayed'), 'replayed',
+        has(r.actions, 'discarded'), 'discarded',
+        r.actions = ['copy'], 'again', -- the copy that a replay sent was refused too
+        'interrupted' -- claimed by a replay that never said whether it sent it
+    ) AS state
+FROM ${database}.dead_letters AS l
+LEFT JOIN
+(
+    SELECT
+        log_id, _topic, _partition, _offset, _idx,
+        groupUniqArray(toString(action)) AS actions
+    FROM ${database}.dead_letter_replays
+    GROUP BY log_id, _topic, _partition, _offset, _idx
+) AS r USING (log_id, _topic, _partition, _offset, _idx)
+COMMENT 'Dead letters with their state: open, again, replayed, discarded, interrupted. Kept 30 days.';
