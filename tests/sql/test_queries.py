@@ -23,7 +23,7 @@ from tokentide_jobs.io.schema.sql_queries import load_query
 from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
 from tokentide_jobs.tasks.summary import Group, Pipeline
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.integration
 
 FOLDER = sql_root() / "queries"
 NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.sql"))

@@ -1,0 +1,100 @@
+"""`tokentide verify` while events arrive: no sum is called equal that is not, and none is missed.
+
+`TOKENTIDE_TEST_VERIFY_RUNS` says how often it is run; CI takes a sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from tokentide_jobs.cli.main import main
+from tokentide_jobs.embedded.stack.discovery import StackInfo
+from tokentide_jobs.embedded.stack.stack import Stack
+
+pytestmark = pytest.mark.integration
+
+RUNS = int(os.environ.get("TOKENTIDE_TEST_VERIFY_RUNS", "4"))
+FRAME = 40
+
+
+def event(rng: random.Random) -> bytes:
+    """Make a call of this moment, or one late by up to an hour: windows of all ages move."""
+    late_us = rng.randrange(3_600_000_000) if rng.random() < 0.02 else 0
+    return json.dumps(
+        {
+            "type": "request", "event_id": str(uuid.uuid4()), "service": f"s{rng.randrange(20)}",
+            "provider": "openai", "started_at_us": time.time_ns() // 1_000 - late_us,
+            "operation": "chat", "status": "ok", "request_model": "gpt-5.4-mini",
+            "duration_ms": 10.0, "input_tokens": rng.randrange(10_000),
+            "output_tokens": rng.randrange(1_000),
+        }
+    ).encode()  # fmt: skip
+
+
+async def send_until(info: StackInfo, ending: threading.Event) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=info.kafka, acks="all", linger_ms=5)
+    rng = random.Random(7)
+    await producer.start()
+    try:
+        while not ending.is_set():
+            frame = b"\n".join(event(rng) for _ in range(FRAME))
+            await producer.send_and_wait(info.events_topic, frame, partition=rng.randrange(4))
+            await asyncio.sleep(0.01)
+    finally:
+        await producer.stop()
+
+
+@contextmanager
+def traffic(info: StackInfo) -> Iterator[None]:
+    ending = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(send_until(info, ending)))
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
+
+
+def test_no_unequal_sum_is_ever_called_ok_under_live_traffic(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {**os.environ, "TOKENTIDE_BATCH_AGE_MS": "100"}
+    with Stack(tmp_path, broker="tansu", workers=1, environ=environ) as stack:
+        with traffic(stack.info):
+            time.sleep(12)  # at least one window of ten seconds is over
+            left_out = 0
+            for run in range(RUNS):
+                capsys.readouterr()
+                code = main(["verify", "--json", "--data-dir", str(tmp_path)])
+                report = json.loads(capsys.readouterr().out)
+                assert (code, report["ok"], report["mismatches"]) == (0, True, []), run
+                assert report["raw_cost_usd"] == report["window_cost_usd"]
+                assert report["window_raw_events"] == report["window_events"] > 0
+                assert report["windows_compared"] > 0
+                left_out += report["windows_left_out"]
+                code = main(["verify", "--data-dir", str(tmp_path)])
+                said = capsys.readouterr().out
+                assert code == 0, said
+                amounts = set(re.findall(r"money, \S+(?: rows)? +\$([\d.]+)", said))
+                assert len(amounts) == 1, said
+                assert f"${amounts.pop()}, to the pico-dollar as the rows" in said
+            assert left_out > 0, "nothing was in flight: this proves nothing"
+        capsys.readouterr()
+        assert main(["verify", "--wait", "60", "--json", "--data-dir", str(tmp_path)]) == 0
+        at_rest = json.loads(capsys.readouterr().out)
+        assert at_rest["windows_left_out"] == at_rest["in_flight_events"] == 0
+        assert at_rest["window_events"] == at_rest["raw_events"] == at_rest["kafka_events"]
