@@ -37,7 +37,7 @@ LATEST = {"high_us", "high", "to_us", "until_us", "last_us"}
 MUST_ANSWER = {
     "verify/batches", "verify/intents", "verify/stored", "verify/windows", "verify/rollups",
     "verify/rows_by_window", "verify/repeated_event_ids", "verify/shortest_retention",
-    "summary/spend", "summary/pipeline", "dead_letters/reasons", "dead_letters/letters",
+    "summary/spend", "summary/pipeline", "dead_letters/reasons", "dead_letters/list",
     "reprice/requests", "reprice/requests_by_window", "reprice/day_gap",
     "reprice/table_engine",
 }  # fmt: skip

@@ -2,7 +2,7 @@
 SELECT
     reason,
     field,
-    count() AS letters,
+    count() AS dead_letters,
     countIf(state = 'open') AS open,
     min(ingested_at) AS first_at,
     max(ingested_at) AS last_at,
@@ -15,4 +15,4 @@ WHERE ({reason:String} = '' OR reason = {reason:String})
     AND (empty({places:Array(String)}) OR place IN {places:Array(String)})
     AND (empty({states:Array(String)}) OR state IN {states:Array(String)})
 GROUP BY reason, field
-ORDER BY letters DESC, reason, field
+ORDER BY dead_letters DESC, reason, field

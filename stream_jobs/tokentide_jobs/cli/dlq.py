@@ -24,7 +24,13 @@ from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.kafka.admin import topic_log_id
 from tokentide_jobs.settings import Settings
-from tokentide_jobs.tasks.dead_letters import DeadLetters, Letter, Reason, Selection, Target
+from tokentide_jobs.tasks.dead_letters import (
+    DeadLetterStore,
+    Reason,
+    Selection,
+    StoredDeadLetter,
+    Target,
+)
 
 __all__ = ["dlq"]
 
@@ -46,12 +52,12 @@ def dlq() -> None:
 @click.option("--reason", help="Only this reason.")
 @click.option("--from", "from_text", metavar="TIME", help="Refused from this time (UTC, or 24h).")
 @click.option("--to", "to_text", metavar="TIME", help="Refused before this time.")
-@click.option("--state", type=click.Choice(_STATES), help="Only letters in this state.")
+@click.option("--state", type=click.Choice(_STATES), help="Only dead letters in this state.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True,
-              help="Letters listed one by one, the newest first.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per letter.")
+              help="Dead letters listed one by one, the newest first.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per dead letter.")
 @data_dir_option
-def list_letters(
+def list_dead_letters(
     reason: str | None,
     from_text: str | None,
     to_text: str | None,
@@ -62,13 +68,13 @@ def list_letters(
 ) -> None:
     """List dead letters: totals by reason, then the newest ones."""
     selection = _selection(reason, from_text, to_text, (), (state,) if state else ())
-    with _open(data_dir) as (_settings, letters):
-        newest = letters.letters(selection, limit)
+    with _open(data_dir) as (_settings, store):
+        newest = store.find(selection, limit)
         if as_json:
-            for letter in newest:
-                click.echo(json.dumps(_as_dict(letter)))
+            for dead_letter in newest:
+                click.echo(json.dumps(_as_dict(dead_letter)))
             return
-        reasons = letters.reasons(selection)
+        reasons = store.reasons(selection)
     screen = console()
     if not reasons:
         is_filtered = any((reason, from_text, to_text, state))
@@ -76,7 +82,7 @@ def list_letters(
         return
     _show_reasons(reasons, screen)
     screen.print()
-    _show_letters(newest, screen)
+    _show_dead_letters(newest, screen)
 
 
 @dlq.command(short_help="Show one dead letter with its original bytes.")
@@ -85,28 +91,28 @@ def list_letters(
 @data_dir_option
 def show(place: str, raw: bool, data_dir: Path | None) -> None:
     """Show the dead letter at PLACE with the reason and its original bytes."""
-    with _open(data_dir) as (_settings, letters):
-        found = letters.letters(_selection(None, None, None, (place,), ()), 10)
+    with _open(data_dir) as (_settings, store):
+        found = store.find(_selection(None, None, None, (place,), ()), 10)
     if not found:
         raise ConfigError(f"there is no dead letter at {place}: `tokentide dlq list` shows them")
     if raw:
         sys.stdout.buffer.write(found[0].value)
         return
     screen = console()
-    for letter in found:
-        _show_letter(letter, screen)
+    for dead_letter in found:
+        _show_dead_letter(dead_letter, screen)
 
 
 @dlq.command(short_help="Send dead letters again, each once.")
 @click.argument("places", nargs=-1)
-@click.option("--reason", help="All open letters of this reason.")
-@click.option("--all", "everything", is_flag=True, help="All open letters.")
+@click.option("--reason", help="All open dead letters of this reason.")
+@click.option("--all", "everything", is_flag=True, help="All open dead letters.")
 @click.option("--from", "from_text", metavar="TIME", help="Refused from this time (UTC, or 24h).")
 @click.option("--to", "to_text", metavar="TIME", help="Refused before this time.")
 @click.option("--max", "limit", type=click.IntRange(min=1), default=1_000, show_default=True,
               help="At most so many, the oldest first.")  # fmt: skip
 @click.option("--interrupted", is_flag=True,
-              help="Also letters whose run died while sending; Kafka may have them.")  # fmt: skip
+              help="Also those whose run ended while sending; Kafka may have them.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
 @data_dir_option
 def replay(
@@ -122,9 +128,9 @@ def replay(
 ) -> None:
     """Send the original bytes of dead letters to the topic of events again.
 
-    Name letters by place, or take --reason or --all. A letter is sent once: what was replayed
-    before, also by somebody else at this moment, is left alone. What is still bad comes back as a
-    new dead letter in the state `again`, which is sent once more only when it is named.
+    Name dead letters by place, or take --reason or --all. Each is sent once: what was replayed
+    before, also by another run at this moment, is left alone. What is refused again comes back as
+    a new dead letter in the state `again`, which is sent only when its place is named.
     """
     if not (places or reason or everything):
         raise ConfigError("name what to replay: PARTITION:OFFSET:INDEX, --reason or --all")
@@ -132,12 +138,12 @@ def replay(
     # A copy that was refused again is sent only by name: else every run would send it once more.
     states = ("open", *(["again"] if places else []), *(["interrupted"] if interrupted else []))
     selection = _selection(reason, from_text, to_text, places, states)
-    with _open(data_dir, "kafka") as (settings, letters):
-        waiting = sum(found.letters for found in letters.reasons(selection))
-        chosen = letters.letters(selection, limit, oldest_first=True)
+    with _open(data_dir, "kafka") as (settings, store):
+        waiting = sum(found.dead_letters for found in store.reasons(selection))
+        chosen = store.find(selection, limit, oldest_first=True)
         if dry_run or not chosen:
             if chosen:
-                _show_letters(chosen[:20], screen)
+                _show_dead_letters(chosen[:20], screen)
             screen.print(f"{count(len(chosen))} open dead letters would be sent; nothing was")
         else:
             kafka, topic = settings.kafka_bootstrap, settings.events_topic
@@ -145,7 +151,7 @@ def replay(
             log_id = log_ids(own, settings.restarted_logs)[topic]
             void_before = datetime.now(UTC) - _CLAIM_HOLDS if interrupted else None
             sent = asyncio.run(
-                letters.replay(chosen, Target(kafka, topic, log_id), void_before=void_before)
+                store.replay(chosen, Target(kafka, topic, log_id), void_before=void_before)
             )
             screen.print(f"sent {count(sent)} events again to {settings.events_topic}")
     if waiting > len(chosen):
@@ -153,10 +159,10 @@ def replay(
 
 
 @contextmanager
-def _open(data_dir: Path | None, *needs: str) -> Iterator[tuple[Settings, DeadLetters]]:
+def _open(data_dir: Path | None, *needs: str) -> Iterator[tuple[Settings, DeadLetterStore]]:
     settings = find_target(data_dir, "clickhouse", *needs)
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
-        yield settings, DeadLetters(store)
+        yield settings, DeadLetterStore(store)
 
 
 def _selection(
@@ -185,69 +191,74 @@ def _selection(
 
 def _show_reasons(reasons: list[Reason], screen: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
-    for heading, side in (("letters", "right"), ("open", "right"), ("reason", "left")):
+    for heading, side in (("dead letters", "right"), ("open", "right"), ("reason", "left")):
         table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
     table.add_column("field", no_wrap=True)
     table.add_column("newest (UTC)", no_wrap=True)
     table.add_column("for example", overflow="fold")
     for found in reasons:
         table.add_row(
-            count(found.letters), count(found.open), found.reason, found.field,
+            count(found.dead_letters), count(found.open), found.reason, found.field,
             f"{found.last_at:%m-%d %H:%M:%S}", Text(found.example),
         )  # fmt: skip
     screen.print(table)
 
 
-def _show_letters(letters: list[Letter], screen: Console) -> None:
+def _show_dead_letters(dead_letters: list[StoredDeadLetter], screen: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
     for heading in ("place", "refused (UTC)", "state", "service", "reason"):
         table.add_column(heading, no_wrap=True, max_width=24)
     table.add_column("detail", overflow="fold")
-    for letter in letters:
+    for dead_letter in dead_letters:
         table.add_row(
-            str(letter.place), f"{letter.ingested_at:%m-%d %H:%M:%S}", letter.state,
-            letter.service or "-", letter.reason, Text(letter.detail),
+            str(dead_letter.place), f"{dead_letter.ingested_at:%m-%d %H:%M:%S}", dead_letter.state,
+            dead_letter.service or "-", dead_letter.reason, Text(dead_letter.detail),
         )  # fmt: skip
     screen.print(table)
 
 
-def _show_letter(letter: Letter, screen: Console) -> None:
+def _show_dead_letter(dead_letter: StoredDeadLetter, screen: Console) -> None:
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    where = letter.place
+    where = dead_letter.place
     for label, value in (
         ("place", f"{where}   (partition:offset:index, topic {where.topic}, log {where.log_id})"),
-        ("reason", letter.reason + (f" in {letter.field}" if letter.field else "")),
-        ("detail", letter.detail),
-        ("state", letter.state),
-        ("recorded", f"{letter.record_at:%Y-%m-%d %H:%M:%S} UTC by Kafka"),
-        ("refused", f"{letter.ingested_at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("event", " ".join(part for part in (letter.type, letter.event_id) if part)),
-        ("from", ", ".join(p for p in (letter.service, letter.tenant, letter.sdk_name) if p)),
+        ("reason", dead_letter.reason + (f" in {dead_letter.field}" if dead_letter.field else "")),
+        ("detail", dead_letter.detail),
+        ("state", dead_letter.state),
+        ("recorded", f"{dead_letter.record_at:%Y-%m-%d %H:%M:%S} UTC by Kafka"),
+        ("refused", f"{dead_letter.ingested_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("event", " ".join(part for part in (dead_letter.type, dead_letter.event_id) if part)),
+        (
+            "from",
+            ", ".join(
+                p for p in (dead_letter.service, dead_letter.tenant, dead_letter.sdk_name) if p
+            ),
+        ),
     ):
         if value:
             facts.add_row(label, Text(value))
     screen.print(facts)
-    screen.print(Text(f"{len(letter.value)} bytes", "dim"))
-    screen.print(_body(letter))
+    screen.print(Text(f"{len(dead_letter.value)} bytes", "dim"))
+    screen.print(_body(dead_letter))
 
 
-def _body(letter: Letter) -> Text:
+def _body(dead_letter: StoredDeadLetter) -> Text:
     """Return the bytes as a person can read them: JSON indented, anything else escaped."""
     try:
-        parsed = json.loads(letter.value)
+        parsed = json.loads(dead_letter.value)
         text = Text(json.dumps(parsed, indent=2, ensure_ascii=False))
     except (ValueError, RecursionError):
-        return Text(letter.value[:4_000].decode("utf-8", "backslashreplace"))
-    if letter.field:
+        return Text(dead_letter.value[:4_000].decode("utf-8", "backslashreplace"))
+    if dead_letter.field:
         # The last part of a path such as `tags.plan` is the key to look for.
-        text.highlight_regex(rf'"{re.escape(letter.field.split(".")[0])}":.*', "bold red")
+        text.highlight_regex(rf'"{re.escape(dead_letter.field.split(".")[0])}":.*', "bold red")
     return text
 
 
-def _as_dict(letter: Letter) -> dict[str, object]:
-    where = letter.place
+def _as_dict(dead_letter: StoredDeadLetter) -> dict[str, object]:
+    where = dead_letter.place
     return {
         "place": str(where),
         "log_id": where.log_id,
@@ -255,14 +266,14 @@ def _as_dict(letter: Letter) -> dict[str, object]:
         "partition": where.partition,
         "offset": where.offset,
         "idx": where.idx,
-        "reason": letter.reason,
-        "field": letter.field,
-        "detail": letter.detail,
-        "state": letter.state,
-        "ingested_at": letter.ingested_at.isoformat(),
-        "type": letter.type,
-        "event_id": letter.event_id,
-        "tenant": letter.tenant,
-        "service": letter.service,
-        "value": letter.value.decode("utf-8", "backslashreplace"),
+        "reason": dead_letter.reason,
+        "field": dead_letter.field,
+        "detail": dead_letter.detail,
+        "state": dead_letter.state,
+        "ingested_at": dead_letter.ingested_at.isoformat(),
+        "type": dead_letter.type,
+        "event_id": dead_letter.event_id,
+        "tenant": dead_letter.tenant,
+        "service": dead_letter.service,
+        "value": dead_letter.value.decode("utf-8", "backslashreplace"),
     }

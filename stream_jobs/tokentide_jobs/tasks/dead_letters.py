@@ -1,10 +1,11 @@
 """Reading dead letters and sending them again, each at most once.
 
-A letter is claimed in ClickHouse (`sending`) before its bytes go to Kafka and marked `replayed`
-after; both are inserts, nothing is changed. Whoever finds an earlier claim leaves the letter alone,
-so neither a second run, nor two at once, nor a crash in between sends anything twice. A claim that
-was never followed by `replayed` shows as `interrupted`: a person decides. The new place of a letter
-is noted too (`copy`): if it is refused again it shows as `again`, and no run picks it up by itself.
+A dead letter is claimed in ClickHouse (`sending`) before its bytes go to Kafka, and marked
+`replayed` after. Both are inserts; nothing is changed. A run that finds an earlier claim leaves the
+dead letter alone, so neither a second run, nor two at once, nor a crash in between sends anything
+twice. A claim without `replayed` shows as `interrupted`: a person decides. The new place of a dead
+letter is stored too (`copy`): if it is refused again it shows as `again`, and no run sends it
+unless its place is named.
 """
 
 from __future__ import annotations
@@ -30,15 +31,23 @@ from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_schemas.topics import EVENTS
 
-__all__ = ["DeadLetters", "Letter", "Place", "Reason", "Selection", "Target", "log_of"]
+__all__ = [
+    "DeadLetterStore",
+    "Place",
+    "Reason",
+    "Selection",
+    "StoredDeadLetter",
+    "Target",
+    "log_of",
+]
 
 SENDING: Final = "sending"
 REPLAYED: Final = "replayed"
 COPY: Final = "copy"
 _CHUNK: Final = 500
-"""Letters claimed, sent and marked together."""
+"""Dead letters claimed, sent and marked together."""
 _END_OF_TIME_US: Final = 1 << 52
-"""The year 2112: later than any letter."""
+"""The year 2112: later than any dead letter."""
 _SEND_TIMEOUT_S: Final = 60.0
 _CONNECT_TIMEOUT_S: Final = 15.0
 
@@ -58,7 +67,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class StoredDeadLetter:
     """One dead letter. `value` holds the bytes as they came."""
 
     place: Place
@@ -79,11 +88,11 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """How many letters share a reason and a field."""
+    """How many dead letters share a reason and a field."""
 
     reason: str
     field: str
-    letters: int
+    dead_letters: int
     open: int
     first_at: datetime
     last_at: datetime
@@ -92,7 +101,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which letters are meant; every bound that is set must hold.
+    """Which dead letters are meant; every bound that is set must hold.
 
     Attributes:
         reason: Exact reason.
@@ -100,7 +109,7 @@ class Selection:
         since_us: Ingested from this time (epoch µs).
         until_us: Ingested before this time (epoch µs).
         places: Only these, as `str(Place)` gives them.
-        states: Only letters in one of these states; none given: in any.
+        states: Only dead letters in one of these states; none given: in any.
     """
 
     reason: str | None = None
@@ -124,7 +133,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where letters are sent again: the broker, the topic of events, and its incarnation.
+    """Where dead letters are sent again: the broker, the topic of events, and its incarnation.
 
     A record of a Collector that could not be read at all is no event: it goes back to its own
     topic. An event made of one of its spans goes to the topic of events, as all others do.
@@ -135,36 +144,36 @@ class Target:
     log_id: str
 
 
-class DeadLetters:
+class DeadLetterStore:
     """The dead letters of one database."""
 
     def __init__(self, store: ClickHouse) -> None:
         self._store = store
 
     def reasons(self, selection: Selection) -> list[Reason]:
-        """Count letters by reason and field, the most frequent first."""
+        """Count dead letters by reason and field, the most frequent first."""
         rows = self._store.select("dead_letters/reasons", selection.parameters())
         return [Reason(**row) for row in rows]
 
-    def letters(
+    def find(
         self, selection: Selection, limit: int, *, oldest_first: bool = False
-    ) -> list[Letter]:
-        """Return letters, the newest first or the oldest first."""
+    ) -> list[StoredDeadLetter]:
+        """Return dead letters, the newest first or the oldest first."""
         sign = 1 if oldest_first else -1
         parameters = {**selection.parameters(), "limit": limit, "sign": sign}
-        return [_letter(row) for row in self._store.select("dead_letters/letters", parameters)]
+        return [_stored(row) for row in self._store.select("dead_letters/list", parameters)]
 
     async def replay(
         self,
-        letters: Sequence[Letter],
+        dead_letters: Sequence[StoredDeadLetter],
         target: Target,
         *,
         void_before: datetime | None = None,
     ) -> int:
-        """Send the bytes of letters that nobody has handled yet, each as a record of its own.
+        """Send the bytes of dead letters that nobody has handled yet, each as a record of its own.
 
         Args:
-            letters: Which ones; those that somebody claimed meanwhile are left out.
+            dead_letters: Which ones; those that somebody claimed meanwhile are left out.
             target: Where they go.
             void_before: Claims before this time that were never followed by a mark do not count:
                 sends what an interrupted run may have sent.
@@ -174,18 +183,18 @@ class DeadLetters:
 
         Raises:
             ServiceUnreachable: Kafka does not answer, and nothing was claimed; or it failed in
-                between, and the letters of one chunk show as interrupted.
+                between, and the dead letters of one chunk show as interrupted.
         """
         run_id = str(uuid.uuid4())
         sent = 0
         async with _producer(target.bootstrap) as producer:
-            for at in range(0, len(letters), _CHUNK):
-                chunk = letters[at : at + _CHUNK]
-                self._mark([letter.place for letter in chunk], run_id, SENDING, at)
-                mine = self._won([letter.place for letter in chunk], run_id, void_before)
-                won = [letter for letter in chunk if letter.place in mine]
+            for at in range(0, len(dead_letters), _CHUNK):
+                chunk = dead_letters[at : at + _CHUNK]
+                self._mark([dead_letter.place for dead_letter in chunk], run_id, SENDING, at)
+                mine = self._won([dead_letter.place for dead_letter in chunk], run_id, void_before)
+                won = [dead_letter for dead_letter in chunk if dead_letter.place in mine]
                 copies = await _send(producer, won, target)
-                self._mark([letter.place for letter in won], run_id, REPLAYED, at)
+                self._mark([dead_letter.place for dead_letter in won], run_id, REPLAYED, at)
                 self._mark(copies, run_id, COPY, at)
                 sent += len(won)
         return sent
@@ -214,7 +223,7 @@ class DeadLetters:
         """Return the places whose first claim is this run's.
 
         A tie in time between two runs is won by neither: sending never happens twice, and the
-        letter stays visible as interrupted.
+        dead letter stays visible as interrupted.
         """
         rows = self._store.select(
             "dead_letters/claims_won",
@@ -228,28 +237,31 @@ class DeadLetters:
         return {Place(**row) for row in rows}
 
 
-def _letter(row: dict[str, Any]) -> Letter:
+def _stored(row: dict[str, Any]) -> StoredDeadLetter:
     place = Place(**{spec.name: row.pop(spec.name) for spec in fields(Place)})
-    return Letter(place=place, value=base64.b64decode(row.pop("value_base64")), **row)
+    return StoredDeadLetter(place=place, value=base64.b64decode(row.pop("value_base64")), **row)
 
 
-async def _send(producer: Any, letters: Sequence[Letter], target: Target) -> list[Place]:
-    """Send one record a letter, wait for all, and return the place of each copy."""
-    logs = [log_of(letter, target) for letter in letters]
+async def _send(
+    producer: Any, dead_letters: Sequence[StoredDeadLetter], target: Target
+) -> list[Place]:
+    """Send one record a dead letter, wait for all, and return the place of each copy."""
+    logs = [log_of(dead_letter, target) for dead_letter in dead_letters]
     try:
         pending = [
             await producer.send(
                 topic,
-                value=letter.value,
-                headers=[("replay_of", f"{letter.place.log_id}/{letter.place}".encode())],
+                value=dead_letter.value,
+                headers=[("replay_of", f"{dead_letter.place.log_id}/{dead_letter.place}".encode())],
             )
-            for letter, (_log_id, topic) in zip(letters, logs, strict=True)
+            for dead_letter, (_log_id, topic) in zip(dead_letters, logs, strict=True)
         ]
         stored = await asyncio.wait_for(asyncio.gather(*pending), _SEND_TIMEOUT_S)
     except (KafkaError, TimeoutError) as exc:
         raise ServiceUnreachable(
-            f"Kafka did not take every record: {type(exc).__name__} {exc}. The {len(letters)} "
-            "letters of this chunk are now interrupted: `tokentide dlq list --state interrupted`"
+            f"Kafka did not take every record: {type(exc).__name__} {exc}. "
+            f"The {len(dead_letters)} dead letters "
+            "of this chunk are interrupted now: `tokentide dlq list --state interrupted`"
         ) from exc
     return [
         Place(log_id, topic, copy.partition, copy.offset, 0)
@@ -257,10 +269,10 @@ async def _send(producer: Any, letters: Sequence[Letter], target: Target) -> lis
     ]
 
 
-def log_of(letter: Letter, target: Target) -> tuple[str, str]:
-    """Return (log id, topic) of the log that a letter is sent to."""
-    is_unread_record = is_otlp(letter.place.topic) and not letter.event_id
-    own = (letter.place.log_id, letter.place.topic)
+def log_of(dead_letter: StoredDeadLetter, target: Target) -> tuple[str, str]:
+    """Return (log id, topic) of the log that a dead letter is sent to."""
+    is_unread_record = is_otlp(dead_letter.place.topic) and not dead_letter.event_id
+    own = (dead_letter.place.log_id, dead_letter.place.topic)
     return own if is_unread_record else (target.log_id, target.topic)
 
 

@@ -21,7 +21,7 @@ from tokentide_jobs.core.record.topics import is_otlp, log_ids, partition_label
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.settings import Settings
-from tokentide_jobs.tasks.dead_letters import Letter, Place, Target, log_of
+from tokentide_jobs.tasks.dead_letters import Place, StoredDeadLetter, Target, log_of
 
 TOPIC = "tokentide.otlp.v1"
 START_NS = 1_790_000_000_000_000_000
@@ -232,18 +232,18 @@ def test_the_topic_of_collectors_can_be_left_unread() -> None:
     assert Settings.from_env({}, data_dir="/nonexistent").topics[1] == TOPIC
 
 
-def letter(topic: str, event_id: str) -> Letter:
+def dead_letter(topic: str, event_id: str) -> StoredDeadLetter:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     place = Place("old-log", topic, 2, 7, 0)
     texts = ("request", event_id, "", "svc", "")
-    return Letter(place, "not_otlp", "", "", b"x", at, at, *texts, "open")
+    return StoredDeadLetter(place, "not_otlp", "", "", b"x", at, at, *texts, "open")
 
 
 def test_a_record_that_was_not_read_is_replayed_into_its_own_topic() -> None:
     target = Target("kafka:9092", "tokentide.events.v1", "now")
-    assert log_of(letter(TOPIC, ""), target) == ("old-log", TOPIC)
-    assert log_of(letter(TOPIC, "an id"), target) == ("now", "tokentide.events.v1")
-    assert log_of(letter("old.events", ""), target) == ("now", "tokentide.events.v1")
+    assert log_of(dead_letter(TOPIC, ""), target) == ("old-log", TOPIC)
+    assert log_of(dead_letter(TOPIC, "an id"), target) == ("now", "tokentide.events.v1")
+    assert log_of(dead_letter("old.events", ""), target) == ("now", "tokentide.events.v1")
 
 
 @pytest.fixture(scope="module")
@@ -278,8 +278,8 @@ def test_a_batch_is_the_same_rows_whoever_processes_it(cards: CardTable) -> None
     assert rows["_topic"].unique().to_list() == [TOPIC]
     # 1,000 input tokens at $0.15 and 100 output tokens at $0.60 a million, twice.
     assert one.cost_pico_usd() == 2 * (1000 * 150_000 + 100 * 600_000)
-    letters = one.dead_letters.select("_offset", "_idx", "reason").rows()
-    assert letters == [(12, 0, "malformed_json"), (13, 0, "too_old")]
+    dead_letters = one.dead_letters.select("_offset", "_idx", "reason").rows()
+    assert dead_letters == [(12, 0, "malformed_json"), (13, 0, "too_old")]
     assert one.dead_letters["value"].to_list() == [b"broken", events_in(TOPIC, late.encode())[0]]
     assert one.ignored == {"spans": 1}
     assert one.events + one.dead_letter_count == sum(

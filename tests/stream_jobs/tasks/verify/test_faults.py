@@ -21,7 +21,7 @@ from clickhouse_connect.driver.client import Client
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.tasks.dead_letters import DeadLetters, Letter, Selection, Target
+from tokentide_jobs.tasks.dead_letters import DeadLetterStore, Selection, StoredDeadLetter, Target
 
 pytestmark = pytest.mark.integration
 
@@ -228,15 +228,15 @@ def test_dead_letters_are_listed_by_reason_and_shown_with_their_bytes(
     pipeline: Pipeline, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert pipeline.run("dlq", "list", "--json") == 0
-    letters = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
-    assert len(letters) == BAD_EVENTS
-    assert pipeline.run("dlq", "list", "--reason", letters[0]["reason"]) == 0
-    assert letters[0]["reason"].encode() in capfdbinary.readouterr().out
+    dead_letters = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert len(dead_letters) == BAD_EVENTS
+    assert pipeline.run("dlq", "list", "--reason", dead_letters[0]["reason"]) == 0
+    assert dead_letters[0]["reason"].encode() in capfdbinary.readouterr().out
     raw = set()
-    for letter in letters:
-        assert pipeline.run("dlq", "show", letter["place"]) == 0
-        assert letter["reason"].encode() in capfdbinary.readouterr().out
-        assert pipeline.run("dlq", "show", letter["place"], "--raw") == 0
+    for dead_letter in dead_letters:
+        assert pipeline.run("dlq", "show", dead_letter["place"]) == 0
+        assert dead_letter["reason"].encode() in capfdbinary.readouterr().out
+        assert pipeline.run("dlq", "show", dead_letter["place"], "--raw") == 0
         raw.add(capfdbinary.readouterr().out)
     assert raw == set(BAD)
     assert pipeline.run("dlq", "show", "0:99999:0") == 2
@@ -267,25 +267,25 @@ def test_dead_letters_are_sent_again_once(
     assert states == 0
 
 
-def fresh_letters(pipeline: Pipeline) -> list[Letter]:
-    """Have four new letters, none of them handled."""
+def fresh_dead_letters(pipeline: Pipeline) -> list[StoredDeadLetter]:
+    """Have four new dead letters, none of them handled."""
     info = pipeline.stack.info
     asyncio.run(send(info.kafka, info.events_topic, BAD))
     assert pipeline.run("verify", "--wait", "30", "--json") == 0
     with closing(ClickHouse(info.clickhouse_url, "tokentide")) as store:
-        found = DeadLetters(store).letters(Selection(states=("open",)), 100)
+        found = DeadLetterStore(store).find(Selection(states=("open",)), 100)
     assert len(found) == BAD_EVENTS
     return found
 
 
 def test_two_runs_at_once_send_every_letter_once(pipeline: Pipeline) -> None:
-    letters = fresh_letters(pipeline)
+    dead_letters = fresh_dead_letters(pipeline)
     info = pipeline.stack.info
     target = Target(info.kafka, info.events_topic, info.log_id)
 
     def run_once(_number: int) -> int:
         with closing(ClickHouse(info.clickhouse_url, "tokentide")) as store:
-            return asyncio.run(DeadLetters(store).replay(letters, target))
+            return asyncio.run(DeadLetterStore(store).replay(dead_letters, target))
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(run_once, range(4))) <= BAD_EVENTS
@@ -299,8 +299,8 @@ def test_two_runs_at_once_send_every_letter_once(pipeline: Pipeline) -> None:
 def test_letters_of_a_run_that_died_are_shown_and_sent_only_when_that_is_asked_for(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for letter in fresh_letters(pipeline):
-        place = letter.place
+    for dead_letter in fresh_dead_letters(pipeline):
+        place = dead_letter.place
         pipeline.client.command(
             "INSERT INTO dead_letter_replays (log_id, _topic, _partition, _offset, _idx, run_id, "
             f"action, acted_at) VALUES ('{place.log_id}', '{place.topic}', {place.partition}, "
@@ -312,7 +312,7 @@ def test_letters_of_a_run_that_died_are_shown_and_sent_only_when_that_is_asked_f
     assert pipeline.run("dlq", "replay", "--all") == 0
     assert "0 open dead letters" in capsys.readouterr().out
     assert pipeline.run("dlq", "replay", "--all", "--interrupted") == 0
-    # Letters that none of the runs at once has won count as interrupted after a minute.
+    # Dead letters that none of the runs at once has won count as interrupted after a minute.
     sent = re.search(r"sent (\d+) events again", capsys.readouterr().out)
     assert sent is not None
     assert int(sent[1]) >= BAD_EVENTS
@@ -323,7 +323,7 @@ def test_letters_of_a_run_that_died_are_shown_and_sent_only_when_that_is_asked_f
 def test_where_kafka_is_away_no_letter_is_claimed(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh_letters(pipeline)
+    fresh_dead_letters(pipeline)
     with monkeypatch.context() as patch:
         patch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "127.0.0.1:9")
         assert pipeline.run("dlq", "replay", "--all") == 3
