@@ -15,7 +15,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tokentide_jobs.io.schema.sql_files import sql_root
-from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 
 pytestmark = pytest.mark.integration
 
@@ -144,7 +144,7 @@ def seeded(sql_client: Client) -> Client:
     for table in tables:
         # The seed has fixed dates: retention would drop it one day.
         sql_client.command(f"ALTER TABLE {table} REMOVE TTL")
-    for statement in split_statements(render(SEED.read_text("utf-8"), Target(database))):
+    for statement in split_statements(render(SEED.read_text("utf-8"), SqlTarget(database))):
         sql_client.command(statement, settings={"max_partitions_per_insert_block": 0})
     return sql_client
 

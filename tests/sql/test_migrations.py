@@ -17,7 +17,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.migrations import load_scripts, migrate
 from tokentide_jobs.io.schema.sql_files import sql_root
-from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 
 pytestmark = pytest.mark.integration
 
@@ -186,7 +186,7 @@ def test_two_migrations_with_one_number_are_refused(small_root: Path) -> None:
 
 
 def test_every_statement_for_a_cluster_is_valid_sql(admin: Client) -> None:
-    target = Target("tokentide", "main")
+    target = SqlTarget("tokentide", "main")
     texts = [(s.name, s.text) for s in load_scripts()]
     for path in (sql_root() / "bootstrap.sql", *sorted((sql_root() / "roles").glob("*.sql"))):
         texts.append((path.name, path.read_text("utf-8")))

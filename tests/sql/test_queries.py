@@ -20,7 +20,7 @@ from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.stored_requests import COORDINATES, PRICED_FIELDS
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_queries import load_query
-from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 from tokentide_jobs.tasks.summary import Group, Pipeline
 
 pytestmark = pytest.mark.integration
@@ -53,7 +53,7 @@ def seeded(sql_client: Client) -> Client:
     ).result_columns[0]
     for table in tables:
         sql_client.command(f"ALTER TABLE {table} REMOVE TTL")
-    for statement in split_statements(render(SEED.read_text("utf-8"), Target(database))):
+    for statement in split_statements(render(SEED.read_text("utf-8"), SqlTarget(database))):
         sql_client.command(statement, settings={"max_partitions_per_insert_block": 0})
     return sql_client
 

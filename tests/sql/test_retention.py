@@ -8,7 +8,7 @@ from tokentide_jobs.core.tables import KEPT_DAYS, TENANT_TABLES
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.io.schema.retention import retention_statements
-from tokentide_jobs.io.schema.sql_template import Target
+from tokentide_jobs.io.schema.sql_template import SqlTarget
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +48,7 @@ def test_the_declared_retention_is_that_of_the_table(sql_client: Client, table: 
 def test_a_tenant_may_keep_less_or_more_than_the_others_and_change_its_mind(
     sql_server: str, sql_client: Client
 ) -> None:
-    assert retention_statements(sql_client, Target(DATABASE)) == []
+    assert retention_statements(sql_client, SqlTarget(DATABASE)) == []
     _keep(sql_client, short=7, long=365)
     with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
         assert len(migrate(admin, DATABASE)) == len(TENANT_TABLES)
@@ -68,6 +68,6 @@ def test_a_tenant_whose_name_does_not_fit_a_ttl_is_refused_by_name(sql_client: C
     _keep(sql_client, **{"o'brien": 5})
     try:
         with pytest.raises(ConfigError, match="o'brien"):
-            retention_statements(sql_client, Target(DATABASE))
+            retention_statements(sql_client, SqlTarget(DATABASE))
     finally:
         _keep(sql_client, **{"o'brien": 0})

@@ -14,7 +14,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tokentide_jobs.io.schema.migrations import create_roles, migrate
 from tokentide_jobs.io.schema.sql_files import sql_root
-from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +26,7 @@ def _policies() -> dict[str, str]:
     """Table -> condition of the row policy."""
     text = (sql_root() / "roles/analyst.sql").read_text("utf-8")
     found = {}
-    for statement in split_statements(render(text, Target(DATABASE))):
+    for statement in split_statements(render(text, SqlTarget(DATABASE))):
         match = re.search(r"ROW POLICY .* ON \w+\.(\w+)\s+USING (.*)\s+TO ", statement, re.DOTALL)
         if match:
             found[match[1]] = match[2]

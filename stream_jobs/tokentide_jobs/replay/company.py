@@ -20,7 +20,7 @@ __all__ = [
     "REASONING",
     "TENANTS",
     "App",
-    "Endpoint",
+    "ModelEndpoint",
     "Weighted",
 ]
 
@@ -50,7 +50,7 @@ class Weighted(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ModelEndpoint:
     """A model at a provider, and the llmperf provider whose measured pace it is given."""
 
     provider: str
@@ -69,7 +69,7 @@ class App:
     prompt: str
     versions: tuple[str, str]
     """Prompt version before and after its change."""
-    endpoints: Weighted[Endpoint]
+    endpoints: Weighted[ModelEndpoint]
     stream_share: float
     temperature: float | None
     judge: str = ""
@@ -87,9 +87,9 @@ APPS: Final = Weighted(
             App(
                 "support-chat", "customer-care", "answer", "support-answer", ("v12", "v13"),
                 Weighted([
-                    (Endpoint("openai", "gpt-6.1-terra", "together"), 0.66),
-                    (Endpoint("openai", "gpt-6.1-terra", "together", "priority"), 0.04),
-                    (Endpoint("anthropic", "claude-sonnet-5-5", "perplexity"), 0.30),
+                    (ModelEndpoint("openai", "gpt-6.1-terra", "together"), 0.66),
+                    (ModelEndpoint("openai", "gpt-6.1-terra", "together", "priority"), 0.04),
+                    (ModelEndpoint("anthropic", "claude-sonnet-5-5", "perplexity"), 0.30),
                 ]),
                 0.85, 0.3, "faithfulness", 0.04, (0.91, 0.84), 0.03, has_tools=True,
             ),
@@ -99,8 +99,8 @@ APPS: Final = Weighted(
             App(
                 "search-answers", "search", "summarise", "search-summary", ("v7", "v8"),
                 Weighted([
-                    (Endpoint("google", "gemini-3.8-flash", "groq"), 0.8),
-                    (Endpoint("google", "gemini-4-argon", "fireworks"), 0.2),
+                    (ModelEndpoint("google", "gemini-3.8-flash", "groq"), 0.8),
+                    (ModelEndpoint("google", "gemini-4-argon", "fireworks"), 0.2),
                 ]),
                 0.6, 0.1, "relevance", 0.03, (0.82, 0.86), 0.01,
             ),
@@ -110,8 +110,8 @@ APPS: Final = Weighted(
             App(
                 "mail-writer", "growth", "draft", "mail-draft", ("v3", "v4"),
                 Weighted([
-                    (Endpoint("mistral", "mistral-medium-3-5", "fireworks"), 0.7),
-                    (Endpoint("mistral", "mistral-small-2603", "anyscale"), 0.3),
+                    (ModelEndpoint("mistral", "mistral-medium-3-5", "fireworks"), 0.7),
+                    (ModelEndpoint("mistral", "mistral-small-2603", "anyscale"), 0.3),
                 ]),
                 0.0, 0.8, feedback_share=0.05,
             ),
@@ -121,8 +121,8 @@ APPS: Final = Weighted(
             App(
                 "content-guard", "trust-safety", "classify", "guard-classify", ("v21", "v21"),
                 Weighted([
-                    (Endpoint("openai", "gpt-6-luna", "anyscale"), 0.75),
-                    (Endpoint("anthropic", "claude-haiku-5-5", "anyscale"), 0.25),
+                    (ModelEndpoint("openai", "gpt-6-luna", "anyscale"), 0.75),
+                    (ModelEndpoint("anthropic", "claude-haiku-5-5", "anyscale"), 0.25),
                 ]),
                 0.0, 0.0, "policy", 0.10, (0.97, 0.97),
             ),
@@ -132,8 +132,8 @@ APPS: Final = Weighted(
             App(
                 "doc-assistant", "documents", "extract", "doc-extract", ("v5", "v6"),
                 Weighted([
-                    (Endpoint("openai", "gpt-5.4-mini", "bedrock"), 0.5),
-                    (Endpoint("anthropic", "claude-sonnet-5-5", "perplexity"), 0.5),
+                    (ModelEndpoint("openai", "gpt-5.4-mini", "bedrock"), 0.5),
+                    (ModelEndpoint("anthropic", "claude-sonnet-5-5", "perplexity"), 0.5),
                 ]),
                 0.3, 0.0, "schema_valid", 0.05, (0.95, 0.98), has_tools=True,
             ),
@@ -145,14 +145,14 @@ APPS: Final = Weighted(
 
 AGENTS: Final = App(
     "code-assistant", "developer-tools", "agent", "coding-agent", ("v31", "v32"),
-    Weighted([(Endpoint("anthropic", "", "perplexity"), 1.0)]),
+    Weighted([(ModelEndpoint("anthropic", "", "perplexity"), 1.0)]),
     0.0, None, feedback_share=0.01, has_tools=True,
 )  # fmt: skip
 """The service of recorded agent sessions; models are the recorded ones."""
 
 REASONING: Final = App(
     "research-desk", "research", "analyse", "research-plan", ("v2", "v2"),
-    Weighted([(Endpoint("vllm", "deepseek-r1", "replicate"), 1.0)]),
+    Weighted([(ModelEndpoint("vllm", "deepseek-r1", "replicate"), 1.0)]),
     1.0, 0.6,
 )  # fmt: skip
 """The service of reasoning calls: a self-hosted model that no price list knows."""

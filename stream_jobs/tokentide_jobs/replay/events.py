@@ -16,9 +16,17 @@ from typing import Any, Final
 
 from tokentide.ids import EventIds
 from tokentide_jobs.replay.attempts import AttemptResult, AttemptResults
-from tokentide_jobs.replay.company import AGENTS, APPS, CHANGES, REASONING, TENANTS, App, Endpoint
+from tokentide_jobs.replay.company import (
+    AGENTS,
+    APPS,
+    CHANGES,
+    REASONING,
+    TENANTS,
+    App,
+    ModelEndpoint,
+)
 from tokentide_jobs.replay.llmperf import Measurements
-from tokentide_jobs.replay.trace import Call
+from tokentide_jobs.replay.trace import RecordedCall
 
 __all__ = ["Event", "Events"]
 
@@ -84,7 +92,7 @@ class Events:
             for place, tenant in enumerate(TENANTS.items)
         }
 
-    def of(self, calls: Iterable[Call]) -> Iterator[tuple[float, Event]]:
+    def of(self, calls: Iterable[RecordedCall]) -> Iterator[tuple[float, Event]]:
         """Yield the events of `calls`: requests, and the judgements and changes around them."""
         later: list[tuple[float, int, Event]] = []
         for place, (share, service, kind, subject, before, after) in enumerate(CHANGES):
@@ -106,12 +114,12 @@ class Events:
             at_s, _, event = heapq.heappop(later)
             yield at_s, event
 
-    def _app(self, call: Call) -> App:
+    def _app(self, call: RecordedCall) -> App:
         if call.kind == "agent":
             return AGENTS
         return REASONING if call.kind == "reasoning" else APPS.draw(self._rng.random())
 
-    def _request(self, call: Call, app: App) -> Event:
+    def _request(self, call: RecordedCall, app: App) -> Event:
         rng = self._rng
         draw = rng.random
         is_late = call.at_s >= self._span_s / 2
@@ -158,7 +166,7 @@ class Events:
         self._finish(event, call, app)
         return event
 
-    def _finish(self, event: Event, call: Call, app: App) -> None:
+    def _finish(self, event: Event, call: RecordedCall, app: App) -> None:
         """Set usage, status and finish reason of a call that was answered."""
         event["input_tokens"], event["output_tokens"] = call.input_tokens, call.output_tokens
         event["usage_source"] = "provider"
@@ -187,7 +195,7 @@ class Events:
         else:
             event["finish_reasons"] = ["stop"]
 
-    def _outcome(self, call: Call, endpoint: Endpoint) -> AttemptResult:
+    def _outcome(self, call: RecordedCall, endpoint: ModelEndpoint) -> AttemptResult:
         if call.kind != "agent":
             return self._attempts.of(endpoint.provider, endpoint.pace_of, call.output_tokens)
         if call.duration_s is not None:
@@ -195,15 +203,15 @@ class Events:
         first_s, whole_s = self._attempts.pace(endpoint.pace_of, call.output_tokens)
         return AttemptResult(whole_s, first_s, 0)
 
-    def _endpoint(self, call: Call, app: App) -> Endpoint:
+    def _endpoint(self, call: RecordedCall, app: App) -> ModelEndpoint:
         endpoint = app.endpoints.draw(self._rng.random())
         if call.model:
-            return Endpoint(endpoint.provider, call.model, endpoint.pace_of)
+            return ModelEndpoint(endpoint.provider, call.model, endpoint.pace_of)
         if endpoint.model == _NEW_MODEL and call.at_s < _MODEL_CHANGE_AT * self._span_s:
             return app.endpoints.items[0]
         return endpoint
 
-    def _home(self, call: Call) -> tuple[str, str]:
+    def _home(self, call: RecordedCall) -> tuple[str, str]:
         """Return (tenant, user); an agent session and a ServeGen client keep theirs."""
         user = self._user_of_lane.get(call.lane) if call.lane else None
         if user is None:
@@ -218,7 +226,9 @@ class Events:
                 self._user_of_lane[call.lane] = user
         return user
 
-    def _judgements(self, call: Call, app: App, request: Event) -> Iterator[tuple[float, Event]]:
+    def _judgements(
+        self, call: RecordedCall, app: App, request: Event
+    ) -> Iterator[tuple[float, Event]]:
         """Yield (delay in s, event) for the evaluation and feedback a request may get."""
         draw = self._rng.random
         if request["status"] != "ok":

@@ -14,7 +14,7 @@ from typing import Final
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.replay.formats import azure, claude_code, servegen
-from tokentide_jobs.replay.trace import Call, Trace, open_text
+from tokentide_jobs.replay.trace import RecordedCall, Trace, open_text
 
 __all__ = ["DATA", "PACKAGED", "open_trace"]
 
@@ -105,7 +105,7 @@ def _servegen(name: str, path: Path, seed: int) -> Trace:
 def _mixed(seed: int) -> Trace:
     clients = servegen.load(_SERVEGEN)
 
-    def calls() -> Iterator[Call]:
+    def calls() -> Iterator[RecordedCall]:
         return heapq.merge(
             azure.read(_AZURE),
             claude_code.read(_SESSIONS, seed, _MIXED_SPAN_S),

@@ -1,7 +1,7 @@
 """The form every recorded workload takes: calls in order of time, and where each part came from.
 
-A `Call` holds what was recorded and nothing else: what a file does not say stays None and is joined
-later, where it is declared. A `Trace` can be read again and again and gives the same calls.
+A `RecordedCall` holds what was recorded and nothing else: what a file does not say stays None and
+is joined later, where it is declared. A `Trace` can be read many times and gives the same calls.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import IO, Literal, cast
 
 from tokentide_jobs.errors import ConfigError
 
-__all__ = ["Call", "Source", "Trace", "bad_line", "number_of", "open_text"]
+__all__ = ["RecordedCall", "Source", "Trace", "bad_line", "number_of", "open_text"]
 
 Kind = Literal["chat", "agent", "reasoning"]
 
 
 @dataclass(slots=True)
-class Call:
+class RecordedCall:
     """One recorded call; times count from the first call of the trace."""
 
     at_s: float
@@ -66,7 +66,7 @@ class Trace:
     sources: tuple[Source, ...]
     recorded: tuple[str, ...]
     joined: tuple[str, ...]
-    calls: Callable[[], Iterator[Call]]
+    calls: Callable[[], Iterator[RecordedCall]]
 
 
 def open_text(path: Path) -> IO[str]:

@@ -14,7 +14,7 @@ from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.replay import company, llmperf
 from tokentide_jobs.replay.events import Event, Events
 from tokentide_jobs.replay.packaged import DATA, open_trace
-from tokentide_jobs.replay.trace import Call, Source, Trace
+from tokentide_jobs.replay.trace import RecordedCall, Source, Trace
 
 __all__ = ["Workload", "prepare"]
 
@@ -71,5 +71,5 @@ def prepare(
     return Workload(trace, seed, requests, span_s, limit, failure_scale)
 
 
-def _calls(trace: Trace, limit: int | None) -> Iterator[Call]:
+def _calls(trace: Trace, limit: int | None) -> Iterator[RecordedCall]:
     return islice(trace.calls(), limit)

@@ -15,7 +15,7 @@ from tokentide_jobs.replay.company import APPS, TENANTS, Weighted
 from tokentide_jobs.replay.events import Events
 from tokentide_jobs.replay.llmperf import Bursts, FailureRate
 from tokentide_jobs.replay.packaged import DATA
-from tokentide_jobs.replay.trace import Call
+from tokentide_jobs.replay.trace import RecordedCall
 from tokentide_jobs.replay.workload import Workload, prepare
 from tokentide_schemas.events import EVENT_ADAPTER
 
@@ -99,7 +99,7 @@ def test_judgements_point_at_requests_that_went_before() -> None:
 
 
 def test_recorded_values_of_agent_calls_are_sent_as_recorded() -> None:
-    call = Call(
+    call = RecordedCall(
         1.0, "agent", 1_000, 50, lane="s1", model="claude-opus-4-6", cache_read_tokens=900,
         cache_write_tokens=50, duration_s=7.5, ttft_s=1.25, is_stream=True, stop="tool_use",
         tool_calls=2,

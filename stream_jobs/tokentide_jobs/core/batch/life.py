@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from tokentide_jobs.core.batch.ledger import Claim, Intent, LogPartition, Position, locate
-from tokentide_jobs.core.batch.planner import SealedBatch, Stored
+from tokentide_jobs.core.batch.planner import LogRecord, SealedBatch
 
 __all__ = [
     "Acknowledge",
@@ -28,7 +28,7 @@ __all__ = [
     "partition_life",
 ]
 
-R = TypeVar("R", bound=Stored)
+R = TypeVar("R", bound=LogRecord)
 W = TypeVar("W")
 
 

@@ -17,16 +17,16 @@ from tokentide_jobs.errors import InvariantViolation
 
 __all__ = [
     "Limits",
+    "LogRecord",
     "PartitionPlanner",
     "SealReason",
     "SealedBatch",
-    "Stored",
     "Verdict",
     "event_estimate",
 ]
 
 
-class Stored(Protocol):
+class LogRecord(Protocol):
     """What the planner needs to know of a record."""
 
     @property
@@ -38,7 +38,7 @@ class Stored(Protocol):
         """Its bytes."""
 
 
-R = TypeVar("R", bound=Stored)
+R = TypeVar("R", bound=LogRecord)
 
 SealReason = Literal["rows", "bytes", "age", "intent", "drain"]
 

@@ -29,7 +29,7 @@ NESTED_COLUMNS: Mapping[str, Column] = {
 """Every map and list of the contract by name; its bounds are the same in every event type."""
 
 
-class Stored(NamedTuple):
+class StoredColumn(NamedTuple):
     """A column in storage form."""
 
     values: pl.Series
@@ -40,7 +40,7 @@ class Stored(NamedTuple):
     """Keys inside each map that the byte scan takes for known fields."""
 
 
-def store(column: Column, parsed: pl.Series) -> Stored:
+def store(column: Column, parsed: pl.Series) -> StoredColumn:
     """Bring a column of parsed JSON texts (null = absent) into storage form."""
     height = len(parsed)
     refused = np.zeros(height, bool)
@@ -57,7 +57,7 @@ def store(column: Column, parsed: pl.Series) -> Stored:
         known_keys = np.append(counts, 0)[places.fill_null(len(forms)).to_numpy()]
     if values.null_count():
         refused = (stored.is_null() & parsed.is_not_null()).to_numpy()
-    return Stored(stored, refused, known_keys)
+    return StoredColumn(stored, refused, known_keys)
 
 
 def _storage_form(column: Column, text: str) -> tuple[Any, int]:

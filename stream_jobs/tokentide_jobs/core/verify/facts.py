@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.verify.windows import WindowComparison
 
-__all__ = ["Batch", "Facts", "Intended", "LogState", "Stored"]
+__all__ = ["Batch", "Facts", "Intended", "LogState", "StoredCounts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Intended(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredCounts:
     """What ClickHouse holds of one range of offsets."""
 
     raw_rows: int
@@ -93,7 +93,7 @@ class Facts:
 
     batches: Sequence[Batch]
     intents: Sequence[Intended]
-    stored: Mapping[tuple[LogPartition, int], Stored]
+    stored: Mapping[tuple[LogPartition, int], StoredCounts]
     beyond: Mapping[LogPartition, tuple[int, int, int]]
     logs: Mapping[LogPartition, LogState]
     recounted: Mapping[tuple[LogPartition, int], int]

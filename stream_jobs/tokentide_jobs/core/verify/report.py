@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.tables import WINDOWS
-from tokentide_jobs.core.verify.facts import Batch, Facts, Stored
+from tokentide_jobs.core.verify.facts import Batch, Facts, StoredCounts
 from tokentide_jobs.core.verify.windows import WindowComparison, WindowDifference
 
 __all__ = [
@@ -194,7 +194,7 @@ def compare(facts: Facts) -> Report:
     )
 
 
-_NOTHING = Stored(0, 0, 0, 0, 0, 0)
+_NOTHING = StoredCounts(0, 0, 0, 0, 0, 0)
 
 
 def _expected(batch: Batch, facts: Facts) -> int:

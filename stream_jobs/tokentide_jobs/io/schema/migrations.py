@@ -25,7 +25,7 @@ from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_files import sql_root
-from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 
 __all__ = ["Applied", "Script", "create_roles", "load_scripts", "migrate"]
 
@@ -122,7 +122,7 @@ def migrate(
         ConfigError: An applied migration was changed, or a name or placeholder is wrong.
         clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
     """
-    target = Target(database, cluster)
+    target = SqlTarget(database, cluster)
     root = root or sql_root()
     scripts = load_scripts(root)
     bootstrap = Script("bootstrap.sql", (root / "bootstrap.sql").read_text("utf-8"), once=False)
@@ -177,7 +177,7 @@ def create_roles(
     Raises:
         clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
     """
-    target = Target(database, cluster)
+    target = SqlTarget(database, cluster)
     done = []
     for path in sorted(((root or sql_root()) / "roles").glob("*.sql")):
         script = Script(f"roles/{path.name}", path.read_text("utf-8"), once=False)
@@ -204,7 +204,7 @@ def _is_due(script: Script, known: Mapping[str, list[str]]) -> bool:
     return True
 
 
-def _statements(text: str, target: Target, source: str) -> tuple[str, ...]:
+def _statements(text: str, target: SqlTarget, source: str) -> tuple[str, ...]:
     return tuple(split_statements(render(text, target, source)))
 
 

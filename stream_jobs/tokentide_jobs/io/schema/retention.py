@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tokentide_jobs.core.tables import KEPT_DAYS, TENANT_TABLES
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.schema.sql_template import Target
+from tokentide_jobs.io.schema.sql_template import SqlTarget
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -42,7 +42,7 @@ class Rule:
         return f"{age} DELETE WHERE tenant {'NOT ' if self.is_rest else ''}IN ({names})"
 
 
-def retention_statements(client: Client, target: Target) -> list[str]:
+def retention_statements(client: Client, target: SqlTarget) -> list[str]:
     """Return the ALTER statements that bring every raw table in line with tenant_retention.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Final
 
 from tokentide_jobs.errors import ConfigError
 
-__all__ = ["Target", "render", "split_statements"]
+__all__ = ["SqlTarget", "render", "split_statements"]
 
 DEDUP_INSERTS: Final = 10_000
 """Inserts a table remembers by token on a single node. It counts every insert into the table, so at
@@ -34,7 +34,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class SqlTarget:
     """Where statements run.
 
     Attributes:
@@ -57,7 +57,7 @@ class Target:
             )
 
 
-def render(text: str, target: Target, source: str = "SQL") -> str:
+def render(text: str, target: SqlTarget, source: str = "SQL") -> str:
     """Return `text` with every placeholder filled for `target`.
 
     Args:
@@ -103,7 +103,7 @@ def _statement(piece: str) -> Iterator[str]:
         yield piece.strip()
 
 
-def _value(name: str, argument: str, target: Target) -> str | None:
+def _value(name: str, argument: str, target: SqlTarget) -> str | None:
     replicated = target.cluster is not None
     if name == "database" and not argument:
         return target.database

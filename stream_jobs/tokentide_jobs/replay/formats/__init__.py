@@ -1,1 +1,1 @@
-"""Readers of recorded workloads: one format a module, every one yields `Call`s in order of time."""
+"""Readers of recorded workloads: one format a module, each yields calls in order of time."""

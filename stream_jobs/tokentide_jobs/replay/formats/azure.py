@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tokentide_jobs.replay.trace import Call, Source, bad_line, number_of, open_text
+from tokentide_jobs.replay.trace import RecordedCall, Source, bad_line, number_of, open_text
 
 __all__ = ["COLUMNS", "RECORDED", "SOURCE", "read"]
 
@@ -24,7 +24,7 @@ SOURCE = Source(
 RECORDED = ("arrival times and input and output tokens of chat calls (Azure 2023)",)
 
 
-def read(path: Path) -> Iterator[Call]:
+def read(path: Path) -> Iterator[RecordedCall]:
     """Yield the calls of a file in order of time.
 
     Raises:
@@ -45,7 +45,7 @@ def read(path: Path) -> Iterator[Call]:
                 raise bad_line(name, line, f"TIMESTAMP {row[0]!r} is before that of the line above")
             last_us = now_us
             first_us = now_us if first_us < 0 else first_us
-            yield Call(
+            yield RecordedCall(
                 at_s=(now_us - first_us) / 1e6,
                 kind="chat",
                 input_tokens=int(number_of(row[1], COLUMNS[1], name, line)),

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from tokentide_jobs.replay.trace import Call, Source, bad_line, number_of, open_text
+from tokentide_jobs.replay.trace import RecordedCall, Source, bad_line, number_of, open_text
 
 __all__ = ["COLUMNS", "JOINED", "RECORDED", "SOURCE", "read"]
 
@@ -53,7 +53,7 @@ _SPAN_S = 24 * 3600.0
 """Starts are spread over a day when the file is replayed alone: 28 sessions an hour."""
 
 
-def read(path: Path, seed: int, span_s: float | None = None) -> Iterator[Call]:
+def read(path: Path, seed: int, span_s: float | None = None) -> Iterator[RecordedCall]:
     """Yield the calls of all sessions in order of time.
 
     Args:
@@ -66,7 +66,7 @@ def read(path: Path, seed: int, span_s: float | None = None) -> Iterator[Call]:
         ConfigError: A line cannot be read; file and line are named.
     """
     draw = random.Random(f"{seed}:session-starts")  # noqa: S311 - a simulation, not a secret
-    sessions: dict[str, list[Call]] = {}
+    sessions: dict[str, list[RecordedCall]] = {}
     name = str(path)
     with open_text(path) as file:
         rows = csv.reader(file)
@@ -74,7 +74,7 @@ def read(path: Path, seed: int, span_s: float | None = None) -> Iterator[Call]:
         for row in rows:
             call = _call_of(row, name, rows.line_num)
             sessions.setdefault(call.lane, []).append(call)
-    calls: list[Call] = []
+    calls: list[RecordedCall] = []
     for session in sessions.values():
         _derive_cache_writes(session)
         start_s = draw.random() * (span_s or _SPAN_S)
@@ -86,7 +86,7 @@ def read(path: Path, seed: int, span_s: float | None = None) -> Iterator[Call]:
     return iter(calls)
 
 
-def _call_of(row: list[str], name: str, line: int) -> Call:
+def _call_of(row: list[str], name: str, line: int) -> RecordedCall:
     if len(row) != len(COLUMNS):
         raise bad_line(name, line, f"{len(row)} columns: expected {len(COLUMNS)}")
     cell = dict(zip(COLUMNS, row, strict=True))
@@ -104,7 +104,7 @@ def _call_of(row: list[str], name: str, line: int) -> Call:
     if cache_read > input_tokens:
         problem = f"cache_read_tokens_sim {cache_read} exceeds input_tokens {input_tokens}"
         raise bad_line(name, line, problem)
-    return Call(
+    return RecordedCall(
         at_s=number_of(cell["t_s"], "t_s", name, line),
         kind="agent",
         input_tokens=input_tokens,
@@ -121,7 +121,7 @@ def _call_of(row: list[str], name: str, line: int) -> Call:
     )
 
 
-def _derive_cache_writes(session: list[Call]) -> None:
+def _derive_cache_writes(session: list[RecordedCall]) -> None:
     """Set what each call wrote: the prefix that the next one reads and this one did not."""
     following = [call.cache_read_tokens or 0 for call in session[1:]] + [0]
     for call, next_read in zip(session, following, strict=True):

@@ -24,7 +24,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.replay.trace import Call, Source, bad_line, number_of
+from tokentide_jobs.replay.trace import RecordedCall, Source, bad_line, number_of
 
 __all__ = ["JOINED", "RECORDED", "SOURCE", "Client", "load", "sample"]
 
@@ -104,7 +104,7 @@ def sample(
     from_s: float = 0.0,
     span_s: float | None = None,
     fallback: list[tuple[int, int]] | None = None,
-) -> Iterator[Call]:
+) -> Iterator[RecordedCall]:
     """Draw the calls of all clients, merged in order of time.
 
     Args:
@@ -125,7 +125,7 @@ def _draw_client(
     from_s: float,
     until_s: float,
     fallback: list[tuple[int, int]] | None,
-) -> Iterator[Call]:
+) -> Iterator[RecordedCall]:
     rng = random.Random(f"{seed}:{client.name}")  # noqa: S311 - a simulation, not a secret
     begins = [start for start, _ in client.tokens]
     for window in client.windows:
@@ -152,14 +152,14 @@ def _draw_call(
     fallback: list[tuple[int, int]] | None,
     at_s: float,
     client: str,
-) -> Call:
+) -> RecordedCall:
     if not hists:
         assert fallback
         given, made = fallback[int(rng.random() * len(fallback))]
-        return Call(at_s, "chat", given, made, lane=client)
+        return RecordedCall(at_s, "chat", given, made, lane=client)
     made = int(hists["output_tokens"].draw(rng.random()))
     ratio = hists["reason_ratio"].draw(rng.random()) if "reason_ratio" in hists else None
-    return Call(
+    return RecordedCall(
         at_s,
         "chat" if ratio is None else "reasoning",
         int(hists["input_tokens"].draw(rng.random())),

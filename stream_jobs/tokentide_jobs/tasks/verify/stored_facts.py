@@ -19,7 +19,7 @@ from tokentide_jobs.core.tables import (
     WINDOW_US,
     WINDOWS_KEPT_DAYS,
 )
-from tokentide_jobs.core.verify.facts import Batch, Intended, Stored
+from tokentide_jobs.core.verify.facts import Batch, Intended, StoredCounts
 from tokentide_jobs.core.verify.windows import (
     Rollup,
     Sums,
@@ -97,14 +97,16 @@ class StoreReader:
 
     def stored(
         self, first_us: int, last_us: int
-    ) -> tuple[dict[tuple[LogPartition, int], Stored], dict[LogPartition, tuple[int, int, int]]]:
+    ) -> tuple[
+        dict[tuple[LogPartition, int], StoredCounts], dict[LogPartition, tuple[int, int, int]]
+    ]:
         """Count rows by batch, for events that began in [first_us, last_us].
 
         Returns:
             Rows by (log, start of batch), and by log those that no finished batch holds: (rows,
             smallest, largest offset).
         """
-        stored: dict[tuple[LogPartition, int], Stored] = {}
+        stored: dict[tuple[LogPartition, int], StoredCounts] = {}
         beyond: dict[LogPartition, tuple[int, int, int]] = {}
         bounds = {"first_us": first_us, "last_us": last_us}
         for row in self._store.select("verify/stored", bounds):
@@ -115,7 +117,7 @@ class StoreReader:
                 rows += row["raw_rows"] + row["dead_rows"]
                 beyond[log] = (rows, min(first, low), max(last, high))
             else:
-                stored[log, row["start_offset"]] = Stored(
+                stored[log, row["start_offset"]] = StoredCounts(
                     raw_rows=row["raw_rows"],
                     raw_distinct=row["raw_distinct"],
                     dead_rows=row["dead_rows"],

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tokentide_jobs.core.batch.ledger import LogPartition
-from tokentide_jobs.core.verify.facts import Batch, Facts, Intended, LogState, Stored
+from tokentide_jobs.core.verify.facts import Batch, Facts, Intended, LogState, StoredCounts
 from tokentide_jobs.core.verify.report import compare, usd
 from tokentide_jobs.core.verify.windows import (
     Sums,
@@ -26,8 +26,8 @@ def batch(
     return Batch(log, start, end, accepted, dead, COST, end - start, sealed_at_us=1_000)
 
 
-def stored(accepted: int = 100, dead: int = 2) -> Stored:
-    return Stored(accepted, accepted, dead, dead, accepted + dead, COST)
+def stored(accepted: int = 100, dead: int = 2) -> StoredCounts:
+    return StoredCounts(accepted, accepted, dead, dead, accepted + dead, COST)
 
 
 def sums(events: int = 300, cost: int = 3 * COST) -> WindowComparison:
@@ -54,7 +54,7 @@ def kinds(facts: Facts) -> set[str]:
     return {fault.kind for fault in compare(facts).faults}
 
 
-def with_stored(changed: Stored) -> Facts:
+def with_stored(changed: StoredCounts) -> Facts:
     return replace(GOOD, stored={**GOOD.stored, (LOG, 10): changed})
 
 
@@ -67,7 +67,7 @@ def test_a_whole_pipeline_is_ok_and_its_numbers_add_up() -> None:
 
 
 def test_a_lost_row_is_reported_with_its_range() -> None:
-    report = compare(with_stored(Stored(99, 99, 2, 2, 101, COST - 5)))
+    report = compare(with_stored(StoredCounts(99, 99, 2, 2, 101, COST - 5)))
     assert report.lost == 1
     assert report.duplicated == 0
     (fault,) = report.faults
@@ -76,28 +76,28 @@ def test_a_lost_row_is_reported_with_its_range() -> None:
 
 
 def test_a_doubled_row_is_reported() -> None:
-    report = compare(with_stored(Stored(101, 100, 2, 2, 102, COST)))
+    report = compare(with_stored(StoredCounts(101, 100, 2, 2, 102, COST)))
     assert (report.lost, report.duplicated) == (0, 1)
     assert {fault.kind for fault in report.faults} == {"duplicated"}
 
 
 def test_a_loss_and_a_double_in_one_batch_do_not_cancel_out() -> None:
-    report = compare(with_stored(Stored(100, 99, 2, 2, 101, COST)))
+    report = compare(with_stored(StoredCounts(100, 99, 2, 2, 101, COST)))
     assert (report.lost, report.duplicated) == (1, 1)
 
 
 def test_a_lost_dead_letter_is_lost() -> None:
-    assert compare(with_stored(Stored(100, 100, 1, 1, 101, COST))).lost == 1
+    assert compare(with_stored(StoredCounts(100, 100, 1, 1, 101, COST))).lost == 1
 
 
 def test_an_event_that_is_both_row_and_dead_letter_is_reported() -> None:
-    report = compare(with_stored(Stored(100, 100, 3, 3, 102, COST)))
+    report = compare(with_stored(StoredCounts(100, 100, 3, 3, 102, COST)))
     assert {fault.kind for fault in report.faults} == {"raw_and_dead"}
     assert report.duplicated == 1
 
 
 def test_rows_the_log_does_not_have_are_reported() -> None:
-    assert kinds(with_stored(Stored(101, 101, 2, 2, 103, COST))) == {"surplus"}
+    assert kinds(with_stored(StoredCounts(101, 101, 2, 2, 103, COST))) == {"surplus"}
 
 
 def test_a_ledger_that_miscounts_is_caught_by_counting_kafka_again() -> None:

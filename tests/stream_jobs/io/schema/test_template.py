@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.migrations import load_scripts
 from tokentide_jobs.io.schema.sql_files import sql_root
-from tokentide_jobs.io.schema.sql_template import Target, render, split_statements
+from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 
-SINGLE = Target("analytics")
-CLUSTER = Target("analytics", "main")
+SINGLE = SqlTarget("analytics")
+CLUSTER = SqlTarget("analytics", "main")
 
 
 def test_a_single_node_gets_plain_engines_and_no_cluster_clause() -> None:
@@ -46,13 +46,13 @@ def test_an_unknown_placeholder_is_refused_with_file_and_placeholder(bad: str) -
 @pytest.mark.parametrize("name", ["", "a b", "a;b", "1a", "a`", "a.b"])
 def test_a_database_name_that_would_need_quoting_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="TOKENTIDE_DATABASE"):
-        Target(name)
+        SqlTarget(name)
 
 
 @pytest.mark.parametrize("name", ["", "a'b", "a b"])
 def test_a_cluster_name_that_would_need_escaping_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="is no cluster name"):
-        Target("tokentide", name)
+        SqlTarget("tokentide", name)
 
 
 def test_semicolons_in_quotes_and_comments_do_not_end_a_statement() -> None:
