@@ -77,13 +77,13 @@ MAX_TAG_VALUE = 256
 
 MAX_FINISH_REASONS = 128
 
-MAX_COUNT = 1099511627776
-"""Largest count of tokens or chunks."""
+MAX_TOKENS = 100000000
+"""Largest count of tokens of one call."""
 
 MAX_SMALL_COUNT = 1000000
 """Largest count of choices, retries, tool calls or searches."""
 
-MAX_AMOUNT = 1000000000000.0
+MAX_AMOUNT = 1000000000.0
 """Largest amount of a unit that is not a token."""
 
 MAX_DURATION_MS = 604800000.0

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from tokentide_schemas.fields import (
+    WHOLE,
     Count,
     DurationMs,
     EpochUs,
@@ -30,6 +31,7 @@ from tokentide_schemas.fields import (
     SmallCount,
     SpanId,
     Tags,
+    TokenCount,
     TraceId,
 )
 
@@ -72,7 +74,7 @@ class BaseEvent(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
-    schema_version: Annotated[int, Field(ge=1, le=1_000)] = SCHEMA_VERSION
+    schema_version: Annotated[int, Field(ge=1, le=1_000), WHOLE] = SCHEMA_VERSION
     event_id: EventId
     started_at_us: EpochUs
     service: Name
@@ -84,7 +86,7 @@ class BaseEvent(BaseModel):
     sdk_name: Label | None = None
     sdk_version: Label | None = None
     host: Identifier | None = None
-    pid: Annotated[int, Field(ge=0, le=1 << 32)] | None = None
+    pid: Annotated[int, Field(ge=0, le=1 << 32), WHOLE] | None = None
     trace_id: TraceId | None = None
     span_id: SpanId | None = None
     parent_span_id: SpanId | None = None
@@ -132,19 +134,19 @@ class RequestEvent(BaseEvent):
     temperature: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     reasoning_level: Label | None = None
 
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    cache_read_tokens: Count | None = None
-    cache_write_tokens: Count | None = None
-    cache_write_1h_tokens: Count | None = None
-    cache_write_long_tokens: Count | None = None
-    reasoning_tokens: Count | None = None
-    input_audio_tokens: Count | None = None
-    input_image_tokens: Count | None = None
-    input_video_tokens: Count | None = None
-    output_audio_tokens: Count | None = None
-    output_image_tokens: Count | None = None
-    cache_read_audio_tokens: Count | None = None
+    input_tokens: TokenCount | None = None
+    output_tokens: TokenCount | None = None
+    cache_read_tokens: TokenCount | None = None
+    cache_write_tokens: TokenCount | None = None
+    cache_write_1h_tokens: TokenCount | None = None
+    cache_write_long_tokens: TokenCount | None = None
+    reasoning_tokens: TokenCount | None = None
+    input_audio_tokens: TokenCount | None = None
+    input_image_tokens: TokenCount | None = None
+    input_video_tokens: TokenCount | None = None
+    output_audio_tokens: TokenCount | None = None
+    output_image_tokens: TokenCount | None = None
+    cache_read_audio_tokens: TokenCount | None = None
     web_searches: SmallCount | None = None
     other_units: OtherUnits | None = None
     usage_source: UsageSource | None = None
@@ -158,7 +160,7 @@ class RequestEvent(BaseEvent):
 
     error_type: Label | None = None
     error_code: Label | None = None
-    http_status: Annotated[int, Field(ge=100, le=599)] | None = None
+    http_status: Annotated[int, Field(ge=100, le=599), WHOLE] | None = None
     retry_count: SmallCount | None = None
     retry_after_ms: DurationMs | None = None
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 MAX_EVENT_BYTES = 65_536
 """Longest event as JSON; every field at its limit stays well below it in practice."""
 MAX_TAGS = 32
 """Tags of one event."""
 MAX_COUNT = 1 << 40
-"""Largest token, chunk or unit count: beyond any model, and sums stay far from 64-bit overflow."""
+"""Largest running counter or sequence number: sums stay far from 64-bit overflow."""
+MAX_TOKENS = 100_000_000
+"""Largest token count of one call: ten times the largest context there is, so that a count in the
+wrong unit or a wrong sign cannot become money."""
 MAX_DURATION_MS = 7 * 24 * 3600 * 1000.0
 """Longest duration: a week, the default age at which events stop being accepted."""
 MAX_EPOCH_US = 4_102_444_800_000_000
@@ -43,14 +46,24 @@ ShortText = Annotated[str, StringConstraints(max_length=2048)]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TagValue = Annotated[str, StringConstraints(max_length=256)]
 
-EpochUs = Annotated[int, Field(ge=0, le=MAX_EPOCH_US)]
+
+def _whole(value: object) -> object:
+    """Read 5.0 as 5: JSON has one kind of number, and some writers give every one a point."""
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) <= 1 << 53
+    return int(value) if is_whole and isinstance(value, float) else value
+
+
+WHOLE = BeforeValidator(_whole)
+"""Stands last in an annotation, so that the bounds before it are those of the JSON Schema too."""
+EpochUs = Annotated[int, Field(ge=0, le=MAX_EPOCH_US), WHOLE]
 """Microseconds since 1970-01-01 UTC."""
 DurationMs = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
-SmallCount = Annotated[int, Field(ge=0, le=1_000_000)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT), WHOLE]
+TokenCount = Annotated[int, Field(ge=0, le=MAX_TOKENS), WHOLE]
+SmallCount = Annotated[int, Field(ge=0, le=1_000_000), WHOLE]
+Port = Annotated[int, Field(ge=0, le=65_535), WHOLE]
 Ratio = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-UnitAmount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+UnitAmount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Score = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 
 Tags = Annotated[dict[TagKey, TagValue], Field(max_length=MAX_TAGS)]

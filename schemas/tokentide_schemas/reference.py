@@ -22,21 +22,28 @@ _HEAD = f"""\
 Generated from the models by `python -m tokentide_schemas.reference docs/events.md`; do not edit.
 
 A producer needs a Kafka client and JSON. A record value is one event, or many separated by newlines
-(a frame), or a JSON array of events. `type` tells the kinds apart. Unknown fields are ignored, so a
-newer producer can talk to an older pipeline. An event is at most {MAX_EVENT_BYTES:,} bytes long.
+(a frame), or a JSON array of events; objects that follow each other on one line are events too. A
+record holds at most 100,000 events and 32 MiB. `type` tells the kinds apart. Unknown fields are
+ignored, so a newer producer can talk to an older pipeline. An event is at most
+{MAX_EVENT_BYTES:,} bytes long.
 JSON Schemas are in `schemas/tokentide_schemas/json/`, examples beside them in `examples/`.
 
 - Absent and null mean *not reported*, 0 means *reported zero*. Empty text is the same as absent.
 - Times are integer microseconds since 1970-01-01 UTC, durations are milliseconds.
 - `input_tokens` and `output_tokens` are inclusive totals; other token counts are parts of them.
 - Of duplicate keys the last one counts, as in JavaScript and Python.
-- Numbers are JSON numbers: `5.0` is not an integer, `"5"` is not a number, `NaN` is not JSON.
+- Numbers are JSON numbers: `5.0` is read as the integer 5, `5.5` and `"5"` are not.
+- Text is UTF-8, with or without a byte order mark. What is none (other bytes, half a surrogate
+  pair) becomes U+FFFD, is counted (`tokentide_ingest_mended_texts_total`) and costs nothing else.
+- `NaN` and `Infinity` are borne where nobody reads them, and out of range where a number is.
 
 What is refused goes to the dead letters with one of these reasons: `empty`, `not_utf8`,
 `malformed_json`, `not_an_object`, `not_otlp` (a record of an OTLP topic that is no export request),
-`too_large`, `unknown_type`, `missing_field`, `wrong_type`,
+`too_large`, `too_many_events` (what follows the first events of a record), `unreadable` (an error
+of the reader itself), `unknown_type`, `missing_field`, `wrong_type`,
 `out_of_range`, `too_long`, `bad_value`, `inconsistent` (a rule between fields), `too_old`,
 `too_far_ahead` (`started_at_us` outside the accepted window). Its neighbours in the record land.
+A line that is not JSON is refused alone, wherever it stands.
 """
 
 

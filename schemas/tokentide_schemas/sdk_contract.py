@@ -55,7 +55,7 @@ def text() -> str:
         _constant("MAX_TAG_KEY", _max_length(kinds.TagKey)),
         _constant("MAX_TAG_VALUE", _max_length(kinds.TagValue)),
         _constant("MAX_FINISH_REASONS", _max_length(kinds.FinishReasons)),
-        _constant("MAX_COUNT", kinds.MAX_COUNT, "Largest count of tokens or chunks."),
+        _constant("MAX_TOKENS", kinds.MAX_TOKENS, "Largest count of tokens of one call."),
         _constant(
             "MAX_SMALL_COUNT",
             _bound(kinds.SmallCount),

@@ -11,6 +11,7 @@ SELECT
         toString(l._partition), ':', toString(l._offset), ':', toString(l._idx)
     ) AS place,
     multiIf(
+        endsWith(l.detail, 'of which the beginning is kept'), 'cut', -- cannot be sent again
         r.actions = [], 'open',
         has(r.actions, 'replayed'), 'replayed',
         has(r.actions, 'discarded'), 'discarded',
@@ -26,4 +27,4 @@ LEFT JOIN
     FROM ${database}.dead_letter_replays
     GROUP BY log_id, _topic, _partition, _offset, _idx
 ) AS r USING (log_id, _topic, _partition, _offset, _idx)
-COMMENT 'Dead letters with their state: open, again, replayed, discarded, interrupted. Kept 30 days.';
+COMMENT 'Dead letters with their state: open, again, replayed, discarded, interrupted, cut. Kept 30 days.';

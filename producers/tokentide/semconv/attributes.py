@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from tokentide._contract import MAX_COUNT, MAX_DURATION_MS, MAX_IDENTIFIER, MAX_SMALL_COUNT
+from tokentide._contract import MAX_DURATION_MS, MAX_IDENTIFIER, MAX_SMALL_COUNT, MAX_TOKENS
 from tokentide.semconv.names import CALL, PROVIDER, USAGE, provider_name
 from tokentide.semconv.span import Attributes
 from tokentide.usage.reading import label
@@ -17,7 +17,7 @@ from tokentide.usage.reading import label
 def whole_count(value: object) -> int | None:
     """Return a count in the contract's range, None for anything else; whole floats are counts."""
     number = int(value) if type(value) is float and value.is_integer() else value
-    return number if type(number) is int and 0 <= number <= MAX_COUNT else None
+    return number if type(number) is int and 0 <= number <= MAX_TOKENS else None
 
 
 def bounded(value: object, low: int, high: int) -> int | None:

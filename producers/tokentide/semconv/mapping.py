@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import cast
 
 from tokentide._contract import (
-    MAX_COUNT,
     MAX_DURATION_MS,
     MAX_EPOCH_US,
     MAX_IDENTIFIER,
+    MAX_TOKENS,
 )
 from tokentide.semconv.attributes import (
     BY_ATTRIBUTE,
@@ -162,7 +162,7 @@ def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[s
         inclusive = counts.get("input_tokens", 0) + outputs
         if thought > outputs or (total and total == inclusive + thought):
             counts["output_tokens"] = outputs + thought
-    return usage_fields({name: n for name, n in counts.items() if n <= MAX_COUNT})
+    return usage_fields({name: n for name, n in counts.items() if n <= MAX_TOKENS})
 
 
 # -- single fields --------------------------------------------------------------------------------

@@ -13,7 +13,13 @@ from itertools import islice
 from types import MappingProxyType
 from typing import cast
 
-from tokentide._contract import DETAILS_OF_TOTALS, MAX_AMOUNT, MAX_COUNT, MAX_LABEL, MAX_SMALL_COUNT
+from tokentide._contract import (
+    DETAILS_OF_TOTALS,
+    MAX_AMOUNT,
+    MAX_LABEL,
+    MAX_SMALL_COUNT,
+    MAX_TOKENS,
+)
 from tokentide.finish import normalise, status_from
 
 MAX_ITEMS = 1024
@@ -86,7 +92,7 @@ def _attribute(holder: object, name: str) -> object:
 
 def count(value: object) -> int | None:
     """Return a token count, None for anything that is no whole number in the contract's range."""
-    return value if type(value) is int and 0 <= value <= MAX_COUNT else None
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else None
 
 
 def small_count(value: object) -> int | None:
@@ -163,7 +169,7 @@ def take_counts(counts: Fields, get: Get, names: Iterable[tuple[str, str]]) -> N
     """
     for provider_name, field in names:
         value = get(provider_name)
-        if type(value) is int and 0 <= value <= MAX_COUNT:
+        if type(value) is int and 0 <= value <= MAX_TOKENS:
             counts[field] = value
 
 

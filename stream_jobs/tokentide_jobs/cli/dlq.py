@@ -37,7 +37,7 @@ __all__ = ["dlq"]
 _PLACE = re.compile(r"(otlp-)?(\d+):(\d+):(\d+)")
 _CLAIM_HOLDS = timedelta(seconds=60)
 """A claim without a mark is given up after this: no run takes so long for one chunk."""
-_STATES = ("open", "again", "replayed", "discarded", "interrupted")
+_STATES = ("open", "again", "replayed", "discarded", "interrupted", "cut")
 
 
 @click.group(short_help="List, show and replay dead letters.")

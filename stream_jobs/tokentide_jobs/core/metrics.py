@@ -77,6 +77,15 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "the Collector's pipelines: filter before Kafka what is only left out here",
     ),
     MetricSpec(
+        "tokentide_ingest_mended_texts_total",
+        "counter",
+        "texts",
+        (),
+        "Texts of events that hold a character which cannot be encoded (bytes that are not UTF-8, "
+        "half a surrogate pair): it was replaced by U+FFFD.",
+        "who writes them: some program cuts or encodes text wrongly",
+    ),
+    MetricSpec(
         "tokentide_ingest_batches_total",
         "counter",
         "batches",

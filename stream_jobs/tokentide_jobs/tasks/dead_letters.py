@@ -83,7 +83,8 @@ class StoredDeadLetter:
     service: str
     sdk_name: str
     state: str
-    """open, again (the copy sent by a replay was refused too), replayed, discarded, interrupted."""
+    """open, again (the copy sent by a replay was refused too), replayed, discarded, interrupted, or
+    cut (only its beginning is kept, so it cannot be sent again)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 
 import tokentide.usage
 from tests.golden.cases import load_cases
-from tokentide._contract import MAX_COUNT
+from tokentide._contract import MAX_TOKENS
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour, for_provider
 from tokentide.usage.openai_responses import read_fetched
 from tokentide.usage.reading import (
@@ -67,8 +67,8 @@ def test_a_path_goes_through_dicts_and_objects_alike(holder: Any) -> None:
 
 
 def test_a_count_is_a_whole_number_in_range_and_nothing_else() -> None:
-    assert [count(value) for value in (0, 7, MAX_COUNT)] == [0, 7, MAX_COUNT]
-    for value in (-1, MAX_COUNT + 1, 1.0, True, "7", None, [7]):
+    assert [count(value) for value in (0, 7, MAX_TOKENS)] == [0, 7, MAX_TOKENS]
+    for value in (-1, MAX_TOKENS + 1, 1.0, True, "7", None, [7]):
         assert count(value) is None
     assert small_count(1_000_000) == 1_000_000
     assert small_count(1_000_001) is None
@@ -82,7 +82,7 @@ def test_counts_that_come_as_floats_are_rounded() -> None:
 
 def test_a_total_needs_something_reported() -> None:
     assert (total(1, None, 2), total(None, None), total(0)) == (3, None, 0)
-    assert total(MAX_COUNT, 1) is None
+    assert total(MAX_TOKENS, 1) is None
 
 
 def test_a_label_is_text_of_bounded_length() -> None:

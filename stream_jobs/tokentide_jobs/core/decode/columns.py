@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
 from tokentide_schemas import EVENT_MODELS
@@ -130,6 +130,9 @@ def _bounds(name: str, metadata: list[Any]) -> Iterator[tuple[str, Any]]:
                 yield "min_length", entry.min_length or 0
                 yield "max_length", entry.max_length
                 yield "pattern", entry.pattern
+            case BeforeValidator():
+                # It reads what the column parser refuses, so the judge decides about it.
+                continue
             case _ if getattr(entry, "allow_inf_nan", None) is False:
                 # JSON cannot write them, so a column never holds them.
                 continue

@@ -22,6 +22,8 @@ from tokentide_jobs.core.decode.parse import parse
 from tokentide_jobs.core.decode.predicates import suspicious_rows
 from tokentide_jobs.core.record.dead_letter import DeadLetter, Refusal
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.split import split_line
+from tokentide_jobs.core.record.stand_in import read_stand_in
 
 Frames = dict[str, list[pl.DataFrame]]
 
@@ -34,6 +36,8 @@ class Decoded:
     """Accepted events per type, in `columns.storage_schema`, sorted by partition, offset, idx."""
     dead_letters: list[DeadLetter]
     """Refused events in the same order."""
+    mended_texts: int = 0
+    """Texts of which a character could not be encoded and was replaced."""
 
     @property
     def accepted(self) -> int:
@@ -53,14 +57,18 @@ def decode(records: Sequence[Record], window: AcceptedWindow) -> Decoded:
     """
     events = event_lines(records)
     frames, to_judge = _accept_fast(events, window)
-    dead_letters = _judge(events, to_judge, window, frames)
+    if events.is_plain and any(len(split_line(line)) > 1 for line in events.lines(to_judge)):
+        # The parser refuses a line of several objects; only then is it looked for.
+        events = event_lines(records, closely=True)
+        frames, to_judge = _accept_fast(events, window)
+    dead_letters, mended_texts = _judge(events, to_judge, window, frames)
     sorted_frames = {}
     for event_type in COLUMNS:
         if parts := frames.get(event_type):
             is_sorted = len(parts) == 1 and events.is_ordered
             frame = parts[0] if is_sorted else pl.concat(parts).sort(list(COORDINATES))
             sorted_frames[event_type] = frame
-    return Decoded(sorted_frames, sorted(dead_letters, key=lambda one: one[:3]))
+    return Decoded(sorted_frames, sorted(dead_letters, key=lambda one: one[:3]), mended_texts)
 
 
 def _accept_fast(events: EventLines, window: AcceptedWindow) -> tuple[Frames, Indices]:
@@ -109,18 +117,25 @@ def _to_storage(parsed: pl.DataFrame, event_type: str, places: pl.DataFrame) -> 
 
 def _judge(
     events: EventLines, to_judge: Indices, window: AcceptedWindow, frames: Frames
-) -> list[DeadLetter]:
-    """Judge events one by one; accepted ones are added to `frames`."""
+) -> tuple[list[DeadLetter], int]:
+    """Judge events one by one; accepted ones are added to `frames`.
+
+    Returns:
+        The refused ones, and how many texts were mended.
+    """
     dead_letters: list[DeadLetter] = []
+    mended: list[int] = []
     if not len(to_judge):
-        return dead_letters
+        return dead_letters, 0
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     places = events.places[to_judge].iter_rows()
     lines = events.lines(to_judge)
     for (partition, offset, idx), line in zip(places, lines, strict=True):
-        verdict = judge_line(line, window)
+        verdict = judge_line(line, window, mended.append)
         if isinstance(verdict, Refusal):
-            dead_letters.append(DeadLetter(partition, offset, idx, *verdict, line))
+            found = read_stand_in(line)
+            value = line if found is None else found[1]
+            dead_letters.append(DeadLetter(partition, offset, idx, *verdict, value))
         else:
             verdict |= {"_partition": partition, "_offset": offset, "_idx": idx}
             rows[verdict["type"]].append(verdict)
@@ -128,4 +143,4 @@ def _judge(
         schema = storage_schema(event_type)
         columns = {name: [row[name] for row in accepted] for name in schema}
         frames[event_type].append(pl.DataFrame(columns, schema=schema))
-    return dead_letters
+    return dead_letters, sum(mended)

@@ -6,6 +6,7 @@ producer can send makes the judge raise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ from pydantic_core import ErrorDetails
 
 from tokentide_jobs.core.decode.columns import COLUMNS, EMPTY_MAP, Column
 from tokentide_jobs.core.record.dead_letter import Refusal
-from tokentide_jobs.core.record.split import BRACKET_OPEN, JSON_WHITESPACE
+from tokentide_jobs.core.record.lenient import mended
+from tokentide_jobs.core.record.split import BOM, BRACKET_OPEN, JSON_WHITESPACE
+from tokentide_jobs.core.record.stand_in import read_stand_in
 from tokentide_schemas import EVENT_MODELS
 from tokentide_schemas.fields import MAX_EVENT_BYTES
 
@@ -26,6 +29,7 @@ REASONS: Final = (
     "not_an_object",
     "not_otlp",
     "too_large",
+    "too_many_events",
     "unknown_type",
     "missing_field",
     "wrong_type",
@@ -49,6 +53,7 @@ _REASON_OF_ERROR: Final = {
     "greater_than_equal": "out_of_range",
     "less_than": "out_of_range",
     "less_than_equal": "out_of_range",
+    "finite_number": "out_of_range",
     "value_error": "inconsistent",
 }
 """pydantic's error types; whatever is not listed is a value of the wrong type."""
@@ -73,9 +78,19 @@ class AcceptedWindow:
     until_us: int
 
 
-def judge_line(line: bytes, window: AcceptedWindow) -> dict[str, Any] | Refusal:
-    """Decide about one event: a row in storage form (`row["type"]` tells which), or the refusal."""
-    body = line.strip(JSON_WHITESPACE)
+def judge_line(
+    line: bytes, window: AcceptedWindow, on_mended: Callable[[int], None] = lambda _texts: None
+) -> dict[str, Any] | Refusal:
+    """Decide about one event: a row in storage form (`row["type"]` tells which), or the refusal.
+
+    Args:
+        line: The event, or what stands for it.
+        window: Event times that are accepted.
+        on_mended: Told how many texts hold a character that had to be replaced.
+    """
+    if (stand_in := read_stand_in(line)) is not None:
+        return stand_in[0]
+    body = line.removeprefix(BOM).strip(JSON_WHITESPACE)
     if not body or body == b"[]":
         return Refusal("empty", "", "an empty record or array holds no event")
     if len(line) > MAX_EVENT_BYTES and body[0] != BRACKET_OPEN:
@@ -84,7 +99,11 @@ def judge_line(line: bytes, window: AcceptedWindow) -> dict[str, Any] | Refusal:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        return _unreadable(body, error)
+        lenient = mended(body)
+        if lenient is None:
+            return _unreadable(body, error)
+        content = lenient.content
+        on_mended(lenient.texts)
     if not isinstance(content, dict):
         return Refusal("not_an_object", "", f"an event is a JSON object, not {_kind(content)}")
     return _judge_object(content, window)

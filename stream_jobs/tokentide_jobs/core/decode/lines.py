@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from tokentide_jobs.core.decode.columns import COORDINATES
 from tokentide_jobs.core.decode.scan import PADDING
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.record.split import BRACE_CLOSE, BRACE_OPEN, split_record
+from tokentide_jobs.core.record.split import (
+    BRACE_CLOSE,
+    BRACE_OPEN,
+    MAX_RECORD_BYTES,
+    MAX_RECORD_EVENTS,
+    split_record,
+)
 
 Indices = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -60,25 +66,17 @@ class EventLines:
         return found
 
 
-def event_lines(records: Sequence[Record]) -> EventLines:
-    """Split records into events."""
+def event_lines(records: Sequence[Record], *, closely: bool = False) -> EventLines:
+    """Split records into events.
+
+    Args:
+        records: In any order.
+        closely: Look for lines that hold several objects too. Without, such a line is one event,
+            which no parser takes.
+    """
     values = [record.value for record in records]
-    buffer = b"\n".join((_EDGE, *values, _EDGE))
-    ends = _plain_ends(buffer) if values else None
-    is_plain = ends is not None
-    if ends is None:
-        split = [split_record(value) for value in values]
-        lines = [line for part in split for line in part]
-        counts = np.fromiter(map(len, split), np.int64, len(split))
-        buffer = b"\n".join((_EDGE, *lines, _EDGE))
-        lengths = np.fromiter(map(len, lines), np.int64, len(lines))
-        ends = np.cumsum(lengths + 1) + len(PADDING) - 1
-        starts = ends - lengths
-    else:
-        starts = np.concatenate(([len(PADDING)], ends[:-1] + 1))
-        lengths = np.fromiter(map(len, values), np.int64, len(values))
-        lasts = np.searchsorted(ends, np.cumsum(lengths + 1) + len(PADDING) - 1)
-        counts = np.diff(lasts, prepend=-1)
+    plain = None if closely or not values else _plain(values)
+    buffer, starts, ends, counts = _split(values) if plain is None else plain
     coordinates = [record[:2] for record in records]
     return EventLines(
         buffer=buffer,
@@ -86,16 +84,31 @@ def event_lines(records: Sequence[Record]) -> EventLines:
         ends=ends,
         places=_places(records, counts),
         is_ordered=all(map(le, coordinates, coordinates[1:])),
-        is_plain=is_plain,
+        is_plain=plain is not None,
     )
 
 
-def _plain_ends(buffer: bytes) -> Indices | None:
-    """Return where the lines end, if all are `{…}`; None when a record needs a closer look.
+_Found = tuple[bytes, Indices, Indices, Indices]
+"""Buffer, starts and ends of the events, and how many each record holds."""
+
+
+def _split(values: Sequence[bytes]) -> _Found:
+    """Find the events of records of any kind."""
+    split = [split_record(value) for value in values]
+    lines = [line for part in split for line in part]
+    counts = np.fromiter(map(len, split), np.int64, len(split))
+    lengths = np.fromiter(map(len, lines), np.int64, len(lines))
+    ends = np.cumsum(lengths + 1) + len(PADDING) - 1
+    return b"\n".join((_EDGE, *lines, _EDGE)), ends - lengths, ends, counts
+
+
+def _plain(values: Sequence[bytes]) -> _Found | None:
+    """Find the events if all are `{…}` on a line; None when a record needs a closer look.
 
     A frame of such lines cannot be one object on several lines, since no JSON text has `}`
     directly before `{`; nor does it hold blank lines or arrays.
     """
+    buffer = b"\n".join((_EDGE, *values, _EDGE))
     content = np.frombuffer(buffer, np.uint8)
     first, end = len(PADDING), len(buffer) - len(PADDING)
     if end <= first or content[first] != BRACE_OPEN or content[end - 1] != BRACE_CLOSE:
@@ -104,7 +117,14 @@ def _plain_ends(buffer: bytes) -> Indices | None:
     is_plain = (content[newlines - 1] == BRACE_CLOSE) & (content[newlines + 1] == BRACE_OPEN)
     if not is_plain.all():
         return None
-    return np.append(newlines, end)
+    ends = np.append(newlines, end)
+    starts = np.concatenate(([first], newlines + 1))
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    lasts = np.searchsorted(ends, np.cumsum(lengths + 1) + first - 1)
+    counts = np.diff(lasts, prepend=-1)
+    if counts.max() > MAX_RECORD_EVENTS or lengths.max() > MAX_RECORD_BYTES:
+        return None
+    return buffer, starts, ends, counts
 
 
 def _places(records: Sequence[Record], counts: Indices) -> pl.DataFrame:

@@ -7,16 +7,21 @@ from the outcome alone, so whoever writes the batch again makes the same list. P
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow
 from tokentide_jobs.core.tables import DEAD_LETTERS, WINDOWS
 
 __all__ = ["Insert", "dead_letters_for", "inserts_after", "inserts_of"]
+
+_CHUNK_ROWS: Final = 10_000
+_CHUNK_BYTES: Final = 8 * 1024 * 1024
+"""Dead letters that are stored and published together."""
 
 
 class Insert(NamedTuple):
@@ -25,15 +30,22 @@ class Insert(NamedTuple):
     table: str
     rows: pa.Table
     token: str
+    is_part: bool = False
+    """It is a part of an insert that was too large as a whole."""
+
+    def halves(self) -> Iterator[Insert]:
+        """Yield the insert in two parts, each under a token of its own."""
+        middle = self.rows.num_rows // 2
+        for start, end in ((0, middle), (middle, self.rows.num_rows)):
+            token = f"{self.token}/{start}-{end}"
+            yield Insert(self.table, self.rows.slice(start, end - start), token, is_part=True)
 
 
 def inserts_of(outcome: Outcome) -> list[Insert]:
     """Return everything that a batch inserts, in order; tables without rows are absent."""
-    found = []
-    if outcome.dead_letters.height:
-        rows = to_arrow(DEAD_LETTERS, outcome.dead_letters)
-        found.append(Insert(DEAD_LETTERS, rows, outcome.intent.write_token(DEAD_LETTERS)))
-    return found + _inserts_of_events(outcome)
+    rows = to_arrow(DEAD_LETTERS, outcome.dead_letters)
+    letters = Insert(DEAD_LETTERS, rows, outcome.intent.write_token(DEAD_LETTERS))
+    return [*_in_chunks(letters), *_inserts_of_events(outcome)]
 
 
 def inserts_after(outcome: Outcome, table: str) -> list[Insert]:
@@ -43,10 +55,31 @@ def inserts_after(outcome: Outcome, table: str) -> list[Insert]:
     return [one for one in inserts if order.index(one.table) >= order.index(table)]
 
 
-def dead_letters_for(outcome: Outcome, refused: Sequence[RefusedRow]) -> Insert:
+def dead_letters_for(outcome: Outcome, refused: Sequence[RefusedRow]) -> list[Insert]:
     """Return the dead letters of rows that a table refused; they are stored before the others."""
     rows = to_arrow(DEAD_LETTERS, outcome.dead_letters_of(refused))
-    return Insert(DEAD_LETTERS, rows, _token(outcome, DEAD_LETTERS, refused))
+    return list(_in_chunks(Insert(DEAD_LETTERS, rows, _token(outcome, DEAD_LETTERS, refused))))
+
+
+def _in_chunks(letters: Insert) -> Iterator[Insert]:
+    """Cut dead letters, which may be many and long, into inserts that any store has room for.
+
+    The first one keeps the token, the others are numbered.
+    """
+    sizes = pc.binary_length(letters.rows.column("value")).to_pylist()
+    start = bytes_ = number = 0
+    for end, size in enumerate(sizes):
+        if end > start and (end - start == _CHUNK_ROWS or bytes_ + size > _CHUNK_BYTES):
+            yield _chunk(letters, number, start, end)
+            start, bytes_, number = end, 0, number + 1
+        bytes_ += size
+    if start < len(sizes):
+        yield _chunk(letters, number, start, len(sizes))
+
+
+def _chunk(letters: Insert, number: int, start: int, end: int) -> Insert:
+    token = f"{letters.token}/{number}" if number else letters.token
+    return letters._replace(rows=letters.rows.slice(start, end - start), token=token)
 
 
 def _inserts_of_events(outcome: Outcome) -> list[Insert]:

@@ -6,6 +6,8 @@ and what cannot be read is left empty.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +17,8 @@ import polars as pl
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.record.dead_letter import DeadLetter
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.stand_in import size_and_digest
+from tokentide_schemas.fields import MAX_EVENT_BYTES
 
 __all__ = ["DEAD_LETTER_SCHEMA", "dead_letter_frame"]
 
@@ -38,6 +42,9 @@ DEAD_LETTER_SCHEMA: Final = {
 }
 """Columns of the table `dead_letters`."""
 
+MAX_VALUE_BYTES: Final = 1024 * 1024
+"""So much is kept of the bytes of a dead letter; of longer ones the digest is kept too."""
+
 _HINTS = ("type", "event_id", "tenant", "service", "sdk_name")
 _HINT_LIMIT = 128
 """Characters kept of a hint; a refused event may hold anything."""
@@ -58,8 +65,8 @@ def dead_letter_frame(
             "_idx": dead_letter.idx,
             "reason": dead_letter.reason,
             "field": dead_letter.field,
-            "detail": dead_letter.detail,
-            "value": dead_letter.value,
+            "detail": _detail(dead_letter),
+            "value": dead_letter.value[:MAX_VALUE_BYTES],
             # A record may carry any timestamp, or -1 for none; the column begins in 1970.
             "record_at": max(0, min(stamps.get(dead_letter.offset, 0), 10**13)),
             "ingested_at": intent.sealed_at_us,
@@ -74,11 +81,19 @@ def dead_letter_frame(
     return pl.DataFrame(columns, schema=physical).cast(dict(DEAD_LETTER_SCHEMA))  # type: ignore[arg-type]
 
 
+def _detail(dead_letter: DeadLetter) -> str:
+    value = dead_letter.value
+    if len(value) <= MAX_VALUE_BYTES:
+        return dead_letter.detail
+    digest = hashlib.sha256(value).hexdigest()
+    return f"{dead_letter.detail}; {size_and_digest('the event', len(value), digest)}"
+
+
 def _hints(value: bytes) -> dict[str, str]:
-    try:
-        event = orjson.loads(value)
-    except (orjson.JSONDecodeError, RecursionError):
-        event = None
+    event = None
+    if len(value) <= MAX_EVENT_BYTES:  # in longer ones a hint is not worth the reading
+        with contextlib.suppress(orjson.JSONDecodeError, RecursionError):
+            event = orjson.loads(value)
     if not isinstance(event, dict):
         event = {}
     found = {name: event.get(name) for name in _HINTS}

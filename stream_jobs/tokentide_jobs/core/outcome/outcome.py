@@ -28,6 +28,9 @@ __all__ = ["REFUSED_BY_STORE", "Outcome", "RefusedRow", "process"]
 
 REFUSED_BY_STORE: Final = "refused_by_store"
 """Reason of a dead letter that the judge accepted and the table could not hold."""
+UNREADABLE: Final = "unreadable"
+"""Reason of a dead letter on whose record the program itself failed."""
+_DETAIL_LIMIT: Final = 300
 
 _TYPE_OF_TABLE: Final[Mapping[str, str]] = {table: name for name, table in RAW_TABLES.items()}
 
@@ -60,6 +63,8 @@ class Outcome:
     """Rows left out of `raw` because the store cannot hold them."""
     ignored: Mapping[str, int] = field(default_factory=dict)
     """What the records hold besides events, by kind; it is counted and goes nowhere."""
+    mended_texts: int = 0
+    """Texts of which a character could not be encoded and was replaced."""
 
     @property
     def events(self) -> int:
@@ -140,14 +145,53 @@ class Outcome:
 def process(records: Sequence[Record], intent: Intent, cards: CardTable) -> Outcome:
     """Decode, judge, price and place every event of a batch.
 
+    A record that makes the program itself fail ends as dead letters (`unreadable`): met again at
+    every try, it would stop its partition for ever.
+
     Args:
         records: All records of the intent's range, in offset order.
         intent: Gives the accepted window, the price version and the time of the rows.
         cards: The table of the intent's price version.
     """
     assert cards.price_version == intent.price_version
+    try:
+        return _process(records, intent, cards, [])
+    except MemoryError:
+        raise
+    except (Exception, pl.exceptions.PanicException):
+        unreadable = _unreadable(records, intent, cards)
+        if not unreadable:
+            raise
+        return _process(records, intent, cards, unreadable)
+
+
+def _unreadable(records: Sequence[Record], intent: Intent, cards: CardTable) -> list[DeadLetter]:
+    """Try every record alone; return the events of those that cannot be processed."""
+    unreadable: list[DeadLetter] = []
+    for record in records:
+        try:
+            _process([record], intent, cards, [])
+        except MemoryError:
+            raise
+        except (Exception, pl.exceptions.PanicException) as exc:
+            detail = f"the program failed on this record: {exc!r}"[:_DETAIL_LIMIT]
+            unreadable += [
+                DeadLetter(record.partition, record.offset, idx, UNREADABLE, "", detail, line)
+                for idx, line in enumerate(events_in(intent.log.topic, record.value))
+            ]
+    return unreadable
+
+
+def _process(
+    records: Sequence[Record],
+    intent: Intent,
+    cards: CardTable,
+    unreadable: Sequence[DeadLetter],
+) -> Outcome:
     window = AcceptedWindow(intent.accepted_from_us, intent.accepted_until_us)
-    read = readable(intent.log.topic, records)
+    left_out = {letter.offset for letter in unreadable}
+    sound = [record for record in records if record.offset not in left_out]
+    read = readable(intent.log.topic, sound)
     decoded = decode(read.records, window)
     raw: dict[str, pl.DataFrame] = {}
     for event_type, table in RAW_TABLES.items():
@@ -166,7 +210,8 @@ def process(records: Sequence[Record], intent: Intent, cards: CardTable) -> Outc
         records=records,
         raw=raw,
         dead_letters=dead_letter_frame(
-            sorted([*read.dead_letters, *decoded.dead_letters]), intent, records
+            sorted([*read.dead_letters, *decoded.dead_letters, *unreadable]), intent, records
         ),
         ignored=read.ignored,
+        mended_texts=read.mended_texts + decoded.mended_texts,
     )

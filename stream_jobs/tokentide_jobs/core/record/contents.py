@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from tokentide_jobs.core.record.dead_letter import DeadLetter
 from tokentide_jobs.core.record.otlp import read_otlp
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.record.split import split_record
+from tokentide_jobs.core.record.split import MAX_RECORD_BYTES, split_record
+from tokentide_jobs.core.record.stand_in import is_stand_in
 from tokentide_jobs.core.record.topics import is_otlp
 
 __all__ = ["Readable", "events_in", "readable"]
@@ -26,11 +27,13 @@ class Readable:
         records: As they came, or rewritten as lines of events; records without events are left out.
         dead_letters: Records that hold no events because they are broken.
         ignored: What was left out, by kind.
+        mended_texts: Texts of which a character could not be encoded and was replaced.
     """
 
     records: Sequence[Record]
     dead_letters: list[DeadLetter] = field(default_factory=list)
     ignored: Mapping[str, int] = field(default_factory=dict)
+    mended_texts: int = 0
 
 
 def events_in(topic: str, value: bytes) -> list[bytes]:
@@ -40,8 +43,12 @@ def events_in(topic: str, value: bytes) -> list[bytes]:
     """
     if not is_otlp(topic):
         return split_record(value)
+    if _is_left_out(value):
+        return split_record(value)
     read = read_otlp(value)
-    return [value] if read.fault is not None else read.lines
+    if read.fault is not None:
+        return [value]
+    return split_record(b"\n".join(read.lines)) if read.lines else []
 
 
 def readable(topic: str, records: Sequence[Record]) -> Readable:
@@ -51,12 +58,22 @@ def readable(topic: str, records: Sequence[Record]) -> Readable:
     rewritten: list[Record] = []
     dead_letters: list[DeadLetter] = []
     ignored: Counter[str] = Counter()
+    mended_texts = 0
     for record in records:
+        if _is_left_out(record.value):
+            rewritten.append(record)
+            continue
         read = read_otlp(record.value)
         ignored.update(read.ignored)
+        mended_texts += read.mended_texts
         if read.fault is not None:
             place = (record.partition, record.offset, 0)
             dead_letters.append(DeadLetter(*place, *read.fault, record.value))
         elif read.lines:
             rewritten.append(record._replace(value=b"\n".join(read.lines)))
-    return Readable(rewritten, dead_letters, ignored)
+    return Readable(rewritten, dead_letters, ignored, mended_texts)
+
+
+def _is_left_out(value: bytes) -> bool:
+    """Tell whether a record is too large to be read, or stands for one that was."""
+    return len(value) > MAX_RECORD_BYTES or is_stand_in(value)

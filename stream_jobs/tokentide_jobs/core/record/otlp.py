@@ -11,14 +11,15 @@ import base64
 import binascii
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
 
 from tokentide.semconv import SpanData, SpanEvent, event_of
 from tokentide_jobs.core.record.dead_letter import Refusal
-from tokentide_jobs.core.record.split import JSON_WHITESPACE
+from tokentide_jobs.core.record.lenient import mended
+from tokentide_jobs.core.record.split import BOM, JSON_WHITESPACE
 
 __all__ = ["IGNORED", "OtlpRecord", "read_otlp"]
 
@@ -48,11 +49,13 @@ class OtlpRecord:
         lines: One event each, as JSON.
         ignored: How much was left out, by the words of `IGNORED`.
         fault: Why the record is no export request; then there are no lines.
+        mended_texts: Texts of the record of which a character could not be encoded.
     """
 
     lines: list[bytes] = field(default_factory=list)
     ignored: Mapping[str, int] = field(default_factory=dict)
     fault: Refusal | None = None
+    mended_texts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,21 @@ class _Call:
 
 def read_otlp(value: bytes) -> OtlpRecord:
     """Read the value of one record; never raises, whatever it holds."""
-    if not value.strip(JSON_WHITESPACE):
+    body, mended_texts = value.removeprefix(BOM), 0
+    if not body.strip(JSON_WHITESPACE):
         return OtlpRecord(fault=Refusal("empty", "", "an empty record holds no export request"))
     try:
-        request = orjson.loads(value)
+        request = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        return OtlpRecord(fault=_unreadable(value, error))
+        lenient = mended(body)
+        if lenient is None:
+            return OtlpRecord(fault=_unreadable(value, error))
+        request, mended_texts = lenient
     if not isinstance(request, dict):
         detail = "an export request is a JSON object"
         return OtlpRecord(fault=Refusal("not_an_object", "", detail))
     try:
-        return _read_request(request)
+        return replace(_read_request(request), mended_texts=mended_texts)
     except _NotOtlp as error:
         return OtlpRecord(fault=Refusal("not_otlp", "", str(error)))
     except Exception as error:

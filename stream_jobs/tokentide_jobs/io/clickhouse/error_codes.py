@@ -13,7 +13,17 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, InterfaceError
 
 from tokentide_jobs.errors import ConfigError, PipelineError, RetriableSinkError
 
-__all__ = ["ErrorKind", "RowsRefused", "SinkMisconfigured", "kind_of", "translate"]
+__all__ = [
+    "MEMORY_LIMIT_EXCEEDED",
+    "ErrorKind",
+    "InsertTooLarge",
+    "RowsRefused",
+    "SinkMisconfigured",
+    "kind_of",
+    "translate",
+]
+
+MEMORY_LIMIT_EXCEEDED = 241
 
 
 class ErrorKind(Enum):
@@ -35,6 +45,10 @@ class RowsRefused(PipelineError):
         self.code = code
 
 
+class InsertTooLarge(RowsRefused):
+    """The store keeps refusing an insert for its size; fewer rows at a time may be stored."""
+
+
 class SinkMisconfigured(ConfigError):
     """The store refuses until a setting, a grant or the schema is changed."""
 
@@ -54,7 +68,7 @@ _RETRIABLE = {
     209: "SOCKET_TIMEOUT",
     210: "NETWORK_ERROR",
     236: "ABORTED",
-    241: "MEMORY_LIMIT_EXCEEDED",
+    MEMORY_LIMIT_EXCEEDED: "MEMORY_LIMIT_EXCEEDED",
     242: "TABLE_IS_READ_ONLY",
     243: "NOT_ENOUGH_SPACE",
     252: "TOO_MANY_PARTS",

@@ -12,15 +12,14 @@ The done row moves the position, so everything before it is repeated until it is
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent
-from tokentide_jobs.core.batch.life import Effect, Effects
+from tokentide_jobs.core.batch.life import Effects
 from tokentide_jobs.core.batch.planner import SealedBatch
 from tokentide_jobs.core.outcome.batch_inserts import (
     Insert,
@@ -31,13 +30,11 @@ from tokentide_jobs.core.outcome.batch_inserts import (
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow, process
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.tables import DEAD_LETTERS, RAW_TABLES, WINDOWS
-from tokentide_jobs.errors import ConfigError, RetriableSinkError
+from tokentide_jobs.core.tables import DEAD_LETTERS, WINDOWS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.clickhouse.error_codes import RowsRefused, SinkMisconfigured
 from tokentide_jobs.io.clickhouse.known_refused_rows import known_refused_rows
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
-from tokentide_jobs.io.clickhouse.refused_rows import find_refused_rows
+from tokentide_jobs.jobs.ingest.insertion import Insertion, Stopwatch
 from tokentide_jobs.jobs.ingest.stale_guard import StaleGuard
 
 __all__ = ["Flush", "Publisher", "Written"]
@@ -59,30 +56,6 @@ class Publisher(Protocol):
 
     def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
         """Send rows of the window table with their batch; readers drop what they know."""
-
-
-class _Stopwatch:
-    """Measures the effects of one batch for its done row, however often each is tried."""
-
-    def __init__(self) -> None:
-        self.insert_ms = 0.0
-        self.retries = 0
-
-    def effect(self, name: str, run: Callable[[], Any]) -> Effect:
-        """Return an effect that is timed from its first try to its success."""
-        started_s: list[float] = []
-
-        def timed() -> Any:
-            started_s.append(time.monotonic())
-            try:
-                result = run()
-            except (RetriableSinkError, ConfigError):
-                self.retries += 1
-                raise
-            self.insert_ms += (time.monotonic() - started_s[0]) * 1000
-            return result
-
-        return Effect(name, timed)
 
 
 class Flush:
@@ -130,7 +103,7 @@ class Flush:
             adopted: Somebody, perhaps this worker in an earlier life, may have begun it.
         """
         assert (batch.start, batch.end) == (intent.start, intent.end)
-        watch = _Stopwatch()
+        watch = Stopwatch()
         cards = yield watch.effect("load_cards", lambda: self._cards_of(intent.price_version))
         refused: tuple[RefusedRow, ...] = ()
         if adopted:
@@ -142,72 +115,36 @@ class Flush:
             outcome = process(batch.records, intent, cards).without(refused)
             inserts = inserts_of(outcome)
         compute_ms = (self._clock_us() - started_us) / 1000
+        insertion = Insertion(self._store, self._guard, intent, adopted, watch)
         window_deltas = 0
         while inserts:
             insert = inserts.pop(0)
-            found = yield from self._carry_out(insert, intent, watch)
+            found = yield from insertion.carry_out(insert)
             if found:
                 outcome = outcome.without(found)
                 # Stored before the rest: whoever adopts this batch leaves out the same rows.
-                yield from self._carry_out(dead_letters_for(outcome, found), intent, watch)
+                for letters in dead_letters_for(outcome, found):
+                    yield from insertion.carry_out(letters)
+                    yield from self._publish(letters, intent, watch)
                 inserts = inserts_after(outcome, insert.table)
-            elif insert.table == WINDOWS:
-                window_deltas += insert.rows.num_rows
+                continue
+            yield from self._publish(insert, intent, watch)
+            window_deltas += insert.rows.num_rows if insert.table == WINDOWS else 0
         done = self._done(batch, outcome, window_deltas, adopted, compute_ms, watch)
         is_ours = yield watch.effect("finish", lambda: self._finish(intent, done))
         return Written(outcome, done) if is_ours else None
 
-    def _carry_out(
-        self, insert: Insert, intent: Intent, watch: _Stopwatch
-    ) -> Generator[Effect, Any, list[RefusedRow]]:
-        """Insert and publish; return the rows that the table refuses, of which none is stored."""
-        table, rows = insert.table, insert.rows
-        try:
-            yield watch.effect(f"insert_{table}", lambda: self._insert(insert, intent))
-        except RowsRefused as exc:
-            refusal = str(exc)
-            positions: list[int] = yield watch.effect(
-                f"find_refused_{table}", lambda: self._find_refused(insert, intent)
-            )
-            if positions:
-                refused = rows.select(["_offset", "_idx"]).take(positions).to_pylist()
-                return [RefusedRow.of(table, row, refusal) for row in refused]
-        if table == DEAD_LETTERS:
+    def _publish(self, insert: Insert, intent: Intent, watch: Stopwatch) -> Effects[None]:
+        """Send to Kafka what readers of a topic want to know of an insert."""
+        rows = insert.rows
+        if insert.table == DEAD_LETTERS:
             yield watch.effect(
                 "publish_dead_letters", lambda: self._publisher.publish_dead_letters(rows, intent)
             )
-        elif table == WINDOWS:
+        elif insert.table == WINDOWS:
             yield watch.effect(
                 "publish_deltas", lambda: self._publisher.publish_deltas(rows, intent)
             )
-        return []
-
-    def _insert(self, insert: Insert, intent: Intent) -> None:
-        missing = self._guard.missing(insert, intent)
-        if missing.num_rows:
-            self._store.insert(insert.table, missing, insert.token)
-
-    def _find_refused(self, insert: Insert, intent: Intent) -> list[int]:
-        """Return the positions of the rows that the table refuses; none once it takes them all.
-
-        Raises:
-            SinkMisconfigured: It refuses every row, which is not a matter of data.
-        """
-        table, rows = insert.table, insert.rows
-        try:
-            self._insert(insert, intent)
-        except RowsRefused as exc:
-            positions = (
-                find_refused_rows(self._store, table, rows) if table in RAW_TABLES.values() else []
-            )
-            if not positions or (len(positions) == rows.num_rows and rows.num_rows > 1):
-                raise SinkMisconfigured(
-                    f"{table} refuses every row: its columns are not what this version writes; "
-                    f"run `tokentide migrate` ({exc})",
-                    exc.code,
-                ) from exc
-            return positions
-        return []
 
     def _finish(self, intent: Intent, done: DoneBatch) -> bool:
         if self._guard.is_done(intent):
@@ -222,7 +159,7 @@ class Flush:
         window_deltas: int,
         adopted: bool,
         compute_ms: float,
-        watch: _Stopwatch,
+        watch: Stopwatch,
     ) -> DoneBatch:
         stamps = [record.timestamp_ms for record in batch.records] or [0]
         first_us, last_us = outcome.started_range_us()

@@ -48,13 +48,18 @@ class StaleGuard:
         """Tell whether a stale batch is finished already; a fresh one is protected by its token."""
         return self._is_stale(intent) and self._ledger.done_end(intent) >= intent.end
 
-    def missing(self, insert: Insert, intent: Intent) -> pa.Table:
+    def missing(self, insert: Insert, intent: Intent, *, look: bool = False) -> pa.Table:
         """Return the rows of an insert that are not in its table yet: all of them when fresh.
+
+        Args:
+            insert: Rows and where they go.
+            intent: Of their batch.
+            look: Rows of it may be there under another token, however fresh the batch is.
 
         Raises:
             RetriableSinkError: It cannot be told for now.
         """
-        if not self._is_stale(intent):
+        if not (look or self._is_stale(intent)):
             return insert.rows
         if insert.table == WINDOWS:
             return insert.rows.slice(0, 0 if self._are_counted(insert.rows, intent) else None)

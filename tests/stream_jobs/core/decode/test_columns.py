@@ -33,7 +33,7 @@ def test_bounds_are_read_from_the_annotations() -> None:
     assert service.is_required
     assert not service.is_nullable
     tokens = column("request", "input_tokens")
-    assert (tokens.kind, tokens.ge, tokens.le, tokens.is_nullable) == ("int", 0, 1 << 40, True)
+    assert (tokens.kind, tokens.ge, tokens.le, tokens.is_nullable) == ("int", 0, 100_000_000, True)
     assert column("request", "sample_rate").gt == 0
     assert column("request", "status").choices is not None
     tags = column("stats", "tags")

@@ -45,9 +45,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Lines that went to the judge, who still decides."""
     lines: list[bytes] = []
 
-    def watched(line: bytes, window: AcceptedWindow) -> dict[str, Any] | Refusal:
+    def watched(line: bytes, window: AcceptedWindow, on_mended: Any) -> dict[str, Any] | Refusal:
         lines.append(line)
-        return judge_line(line, window)
+        return judge_line(line, window, on_mended)
 
     monkeypatch.setattr(module, "judge_line", watched)
     return lines
@@ -91,7 +91,7 @@ def test_bad_lines_of_every_kind_do_not_send_their_neighbours_to_the_judge(
         b'{"type": "request"',
         b"[1, 2",
         b"\xff",
-        dump(request(0, input_tokens=1.0)),
+        dump(request(0, input_tokens=1.5)),
         dump(request(0, input_tokens=1 << 70)),
         dump(request(0, input_tokens="5")),
         dump(request(0, service=5)),

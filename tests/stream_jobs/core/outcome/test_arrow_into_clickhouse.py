@@ -52,7 +52,7 @@ def full_event(event_type: str, number: int) -> dict[str, Any]:
     event |= {"started_at_us": NOW_US + number, "type": event_type}
     if event_type == "request":
         tokens = [name for name in event if name.endswith("_tokens")]
-        event |= dict.fromkeys(tokens, 1) | {"input_tokens": 2**40, "output_tokens": 900}
+        event |= dict.fromkeys(tokens, 1) | {"input_tokens": 10**8, "output_tokens": 900}
         event |= {"cache_write_1h_tokens": 0, "http_status": 500, "status": "error", "ttft_ms": 1.0}
     if "sample_rate" in event:
         event["sample_rate"] = 0.25
@@ -153,7 +153,7 @@ def test_window_deltas_keep_money_and_histograms_exact(sql_client: Client) -> No
     ).result_rows
     delta = deltas.to_dicts()[0]
     assert row[0] == NOW_US // 10**7 * 10
-    assert row[1:4] == (5, 5, 5 * 2**40)
+    assert row[1:4] == (5, 5, 5 * 10**8)
     assert row[4] == row[5] == str(5 << 62)
     for place, name in ((6, "latency_hist"), (7, "cost_hist")):
         assert row[place] == {entry["key"]: entry["value"] for entry in delta[name]}

@@ -14,9 +14,11 @@ from tokentide.semconv import SpanData, event_id
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.outcome.outcome import process
 from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.record import contents, split
 from tokentide_jobs.core.record.contents import events_in, readable
 from tokentide_jobs.core.record.otlp import read_otlp
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.stand_in import read_stand_in
 from tokentide_jobs.core.record.topics import is_otlp, log_ids, partition_label
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.price_source import compile_cards
@@ -302,3 +304,47 @@ def test_a_batch_without_any_event_is_a_batch(cards: CardTable) -> None:
     assert (outcome.events, outcome.dead_letter_count, outcome.raw) == (0, 0, {})
     assert outcome.fold().height == 0
     assert outcome.started_range_us() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("broken", "read_as", "texts"),
+    [
+        (b"\\ud800", "\ufffd", 1),
+        (b"a\xffb", "a\ufffdb", 1),
+        (b"\xed\xa0\xbd\xed\xb8\x80", "😀", 0),
+    ],
+)
+def test_a_text_that_cannot_be_encoded_costs_itself_and_none_of_the_other_spans(
+    broken: bytes, read_as: str, texts: int
+) -> None:
+    made = request(*(("chat", chat(**{"tokentide.tenant": f"t{n}"}), "") for n in range(5)))
+    value = made.encode().replace(b'"t2"', b'"' + broken + b'"')
+    read = read_otlp(value)
+    assert [event["tenant"] for event in events(value)] == ["t0", "t1", read_as, "t3", "t4"]
+    assert read.mended_texts == texts
+    assert len(events_in(TOPIC, value)) == 5
+    assert readable(TOPIC, [Record(0, 0, 0, value)]).mended_texts == texts
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999"])
+def test_what_no_number_can_be_is_borne_in_an_attribute_that_nobody_reads(number: bytes) -> None:
+    made = request(("chat", chat(odd=0.5), ""), ("chat", chat(), ""))
+    value = made.encode().replace(b"0.5", number)
+    assert len(events(value)) == 2
+
+
+def test_a_byte_order_mark_is_read_over() -> None:
+    assert len(events(b"\xef\xbb\xbf" + request(("chat", chat(), "")).encode())) == 1
+
+
+def test_a_record_that_is_too_long_is_one_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = request(*(("chat", chat(), "") for _ in range(20))).encode()
+    for module in (contents, split):
+        monkeypatch.setattr(module, "MAX_RECORD_BYTES", len(made) - 1)
+    [stand_in] = events_in(TOPIC, made)
+    found = read_stand_in(stand_in)
+    assert found is not None
+    assert found[0].reason == "too_large"
+    [record] = readable(TOPIC, [Record(0, 0, 0, made)]).records
+    assert record.value == made
+    assert events_in(TOPIC, stand_in) == [stand_in]

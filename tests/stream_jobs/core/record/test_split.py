@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tokentide_jobs.core.record import split
 from tokentide_jobs.core.record.split import split_record
+from tokentide_jobs.core.record.stand_in import KEPT_BYTES, read_stand_in
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,7 @@ def test_a_record_without_content_is_one_bad_event(value: bytes) -> None:
     assert split_record(value) == [value]
 
 
-@pytest.mark.parametrize("value", [b"[]", b"[ ]", b"[1", b'[{"a":1},]', b"[NaN]", b"[" * 5000])
+@pytest.mark.parametrize("value", [b"[]", b"[ ]", b"[1", b'[{"a":1},]', b"[" * 5000])
 def test_an_empty_or_broken_array_is_one_bad_event(value: bytes) -> None:
     assert split_record(value) == [value]
 
@@ -47,3 +49,82 @@ def test_an_array_nested_deeper_than_can_be_written_is_one_bad_event() -> None:
 def test_a_value_that_is_one_object_on_one_line_is_not_parsed_to_find_out() -> None:
     broken = b'{"a":' * 100_000
     assert split_record(broken) == [broken]
+
+
+GOOD = [b'{"n":%d}' % number for number in range(5)]
+
+
+@pytest.mark.parametrize("bad", [b"[1,2,3]", b"[oops", b"[", b"]", b"x", b'{"a":', b"NaN", b"\xff"])
+@pytest.mark.parametrize("place", [0, 2, 5])
+def test_a_line_that_is_no_event_costs_itself_wherever_it_stands(bad: bytes, place: int) -> None:
+    lines = [*GOOD[:place], bad, *GOOD[place:]]
+    assert split_record(b"\n".join(lines)) == lines
+    assert split_record(b"\n".join(lines) + b"\n") == lines
+
+
+@pytest.mark.parametrize("between", [b"", b" ", b"\t\r "])
+def test_objects_that_follow_each_other_on_a_line_are_events_of_their_own(between: bytes) -> None:
+    line = between.join(GOOD)
+    assert [event.strip() for event in split_record(line)] == GOOD
+    found = split_record(b"\n".join([line, b'{"a":"}{"}', line]))
+    assert [event.strip() for event in found] == [*GOOD, b'{"a":"}{"}', *GOOD]
+
+
+def test_what_follows_an_object_on_its_line_costs_only_itself_when_it_begins_like_one() -> None:
+    assert split_record(b'{"a":1}{"b":') == [b'{"a":1}', b'{"b":']
+    assert split_record(b'{"a":1}{"b":{}}x') == [b'{"a":1}', b'{"b":{}}x']
+    assert split_record(b'{"a":1} x {}') == [b'{"a":1} x {}']
+
+
+def test_a_byte_order_mark_changes_nothing() -> None:
+    bom = b"\xef\xbb\xbf"
+    assert split_record(bom + b"\n".join(GOOD)) == GOOD
+    assert split_record(bom + b"[" + b",".join(GOOD) + b"]") == GOOD
+    assert split_record(bom + GOOD[0]) == [bom + GOOD[0]]  # as it came; whoever judges reads over
+    assert split_record(bom + b'{\n"a": 1\n}') == [b'{\n"a": 1\n}']
+
+
+def test_an_array_with_a_text_that_cannot_be_encoded_keeps_its_other_events() -> None:
+    events = split_record(b'[{"a":1},{"b":"\\ud800\xff"},{"c":NaN}]')
+    assert len(events) == 3
+    assert events[0] == b'{"a":1}'
+    assert events[2] == b'{"c":NaN}'
+
+
+def test_a_record_holds_so_many_events_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split, "MAX_RECORD_EVENTS", 3)
+    for value in (b"\n".join(GOOD), b"[" + b",".join(GOOD) + b"]"):
+        *first, rest = split_record(value)
+        assert first == GOOD[:2]
+        found = read_stand_in(rest)
+        assert found is not None
+        refusal, beginning = found
+        assert refusal.reason == "too_many_events"
+        assert refusal.detail.startswith("3 more lines")
+        assert beginning == b"\n".join(GOOD[2:])
+    *first, rest = split_record(b"".join(GOOD))
+    assert first == GOOD[:2]
+    assert read_stand_in(rest) is not None
+    assert split_record(b"\n".join(GOOD[:3])) == GOOD[:3]
+
+
+def test_a_record_that_is_too_long_is_one_bad_event_of_which_the_beginning_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(split, "MAX_RECORD_BYTES", 200_000)
+    value = b"\n".join([GOOD[0]] * 40_000)
+    [only] = split_record(value)
+    found = read_stand_in(only)
+    assert found is not None
+    assert found[0].reason == "too_large"
+    assert str(len(value)) in found[0].detail
+    assert found[1] == value[:KEPT_BYTES]
+    assert split_record(only) == [only]
+
+
+def test_two_million_lines_of_nothing_are_a_bounded_number_of_events() -> None:
+    events = split_record(b"0\n" * 2_000_000)
+    assert len(events) == split.MAX_RECORD_EVENTS
+    found = read_stand_in(events[-1])
+    assert found is not None
+    assert "1900001 more lines" in found[0].detail

@@ -1,0 +1,66 @@
+"""What stands for bytes that are too many to be carried on: why, and the beginning of them.
+
+A stand-in takes the place of one event, so that places and counts stay what they are; it ends as
+its dead letter. It begins with a byte that no JSON begins with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import orjson
+
+from tokentide_jobs.core.record.dead_letter import Refusal
+
+__all__ = [
+    "BEGINNING_KEPT",
+    "KEPT_BYTES",
+    "is_stand_in",
+    "read_stand_in",
+    "size_and_digest",
+    "stand_in",
+    "too_large",
+]
+
+KEPT_BYTES: Final = 65_536
+"""Of what is too large, so much is kept: as much as the longest event that is accepted."""
+
+BEGINNING_KEPT: Final = "of which the beginning is kept"
+"""Ends the detail of every dead letter whose bytes are cut: it cannot be sent again."""
+
+_MARK: Final = b"\x00tokentide:"
+
+
+def stand_in(reason: str, detail: str, beginning: bytes) -> bytes:
+    """Return a stand-in for one event."""
+    header = orjson.dumps([reason, detail])
+    return b"".join((_MARK, header, b"\n", beginning[:KEPT_BYTES]))
+
+
+def too_large(value: bytes) -> bytes:
+    """Return the stand-in for a record that is too long; its digest tells it from others."""
+    digest = hashlib.sha256(value).hexdigest()
+    return stand_in("too_large", size_and_digest("the record", len(value), digest), value)
+
+
+def size_and_digest(what: str, size: int, sha256: str) -> str:
+    """Say how long something is of which only the beginning is kept."""
+    return f"{what} is {size} bytes long (sha256 {sha256}), {BEGINNING_KEPT}"
+
+
+def is_stand_in(value: bytes) -> bool:
+    """Tell whether a value is a stand-in."""
+    return value.startswith(_MARK)
+
+
+def read_stand_in(value: bytes) -> tuple[Refusal, bytes] | None:
+    """Return why something was left out and the beginning of it; None for all other bytes."""
+    if not is_stand_in(value):
+        return None
+    header, _newline, beginning = value[len(_MARK) :].partition(b"\n")
+    try:
+        reason, detail = orjson.loads(header)
+        return Refusal(str(reason), "", str(detail)), beginning
+    except (orjson.JSONDecodeError, TypeError, ValueError):
+        return None
