@@ -169,7 +169,7 @@ class DeclaredSettings(BaseSettings):
     @field_validator("otlp_topic")
     @classmethod
     def _named_as_otlp(cls, topic: str) -> str:
-        """Topic names say how records are written, so neither may look like the other."""
+        """Refuse topic names that contradict how their records are written."""
         if topic != "off" and not is_otlp(topic):
             raise ValueError(
                 "one part of the name, between dots or dashes, must be `otlp`; `off` reads none"

@@ -1,6 +1,6 @@
 """The ledger's rules: what an intent promises, how tokens are named, where a worker begins.
 
-The promise: whoever writes the batch that begins at `start`, now or after any number of crashes,
+The promise: every worker that writes the batch beginning at `start`, also after crashes,
 writes the same rows under the same tokens, because the first intent stored for that start decides
 everything besides the records themselves. Pure: the store is elsewhere, so is the clock.
 """
@@ -71,7 +71,7 @@ class Claim:
 
     @property
     def is_done(self) -> bool:
-        """Whether somebody has already finished this very batch: we were overtaken."""
+        """Whether another worker has already finished this very batch."""
         return self.done_end >= self.intent.end
 
 

@@ -62,7 +62,7 @@ class Collect:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The intent of the batch in hand is stored; its rows are written from here on."""
+    """The intent of this batch is stored; its rows are written from here on."""
 
     intent: Intent
 
@@ -109,7 +109,7 @@ class Ledger(Protocol):
 Propose = Callable[[LogPartition, int, int], Intent]
 """Makes an intent for `[start, end)` with a worker's own clock, prices and window."""
 Write = Callable[[SealedBatch[R], Intent, bool], "Effects[W | None]"]
-"""Writes a batch under its intent, up to its done row. The flag: somebody may have begun it.
+"""Writes a batch under its intent, up to its done row. The flag: another worker may have begun it.
 
 Returns None when somebody else has finished it.
 """

@@ -1,4 +1,4 @@
-"""Where a batch begins and ends: one planner a partition, told what arrived and what time it is.
+"""Where a batch begins and ends: one planner a partition, given what arrived and the time.
 
 It protects three promises: a record is never split and never skipped, a batch is the half-open
 offset range `[start, end)` that follows the previous one without a hole, and memory is bounded
@@ -57,7 +57,7 @@ class Verdict(Enum):
     GAP = "gap"
     """Offsets are missing before it: read again from `expected`, it is not kept yet."""
     DISCARDED = "discarded"
-    """It was on its way before that second reading began; it will come again."""
+    """It was in flight before that second reading began; it will come again."""
 
 
 @dataclass(frozen=True, slots=True)

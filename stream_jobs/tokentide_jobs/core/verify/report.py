@@ -289,7 +289,7 @@ def _edge_faults(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> I
 
 
 def _window_faults(windows: WindowComparison) -> Iterable[Fault]:
-    """Windows and rollups must hold what their raw rows say, and so must their sums."""
+    """Check that windows, rollups and their sums hold what their raw rows say."""
     single = [found for found in windows.differences if found.table == WINDOWS]
     for found in single[:_LISTED_WINDOWS]:
         yield from _window_fault(found)

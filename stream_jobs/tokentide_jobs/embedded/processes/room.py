@@ -25,11 +25,11 @@ class DiskRoom:
         self._looking = threading.Lock()
 
     def is_full(self) -> bool:
-        """Look: whether it counts as full now."""
+        """Tell whether it counts as full now."""
         with self._looking:
             self._floor.look(self.free_bytes())
             return self._floor.is_low
 
     def free_bytes(self) -> int:
-        """Free bytes now."""
+        """Return the free bytes now."""
         return shutil.disk_usage(self._directory).free

@@ -1,4 +1,4 @@
-"""The ingest job: a Faust agent that hands records to partitions, and the life around it.
+"""The ingest job: a Faust agent that hands records to partitions, and the life cycle around it.
 
 Wiring only. What happens to a batch is in `flush`, when it happens in `partition`, where reading
 begins in `core.batch.ledger`. Nothing is acknowledged to Kafka before its rows are stored.
@@ -97,7 +97,7 @@ class IngestJob:
         tp = message.tp
         partition = self.partitions.get(tp)
         if partition is None:
-            return  # revoked meanwhile, or stopped: whoever owns it next reads it
+            return  # revoked meanwhile, or stopped: the next owner reads it
         stamp_ms = -1 if message.timestamp is None else round(message.timestamp * 1000)
         value = message.value
         record = Record(tp.partition, message.offset, stamp_ms, b"" if value is None else value)
@@ -136,7 +136,7 @@ class IngestJob:
         await self._consumer().seek_partitions({TP(log.topic, log.partition): offset})
 
     def pause(self, log: LogPartition) -> None:
-        """Fetch no more of this partition; what is under way is still delivered.
+        """Fetch no more of this partition; what is in flight is still delivered.
 
         Faust's `pause_partitions` would drop records it has fetched; a full buffer does not.
         """

@@ -1,4 +1,4 @@
-"""Stops a worker from storing while ClickHouse's disk is nearly full, and lets it go on by itself.
+"""Stops a worker from storing while ClickHouse's disk is nearly full, and lets it resume later.
 
 A full disk damages what is stored (a part without its marks was seen), so batches wait, unsealed,
 while there is still room. ClickHouse itself is asked, so it holds for one on another machine too.
@@ -56,7 +56,7 @@ class FreeSpace:
             await asyncio.sleep(_EVERY_S)
 
     def look(self, free_bytes: int) -> None:
-        """Take note of the free space and tell."""
+        """Read the free space and report it."""
         floor = self._floor
         if floor.look(free_bytes):
             log_event(

@@ -93,7 +93,7 @@ class Monitor:
             return False
         for topic, topic_id in found.items():
             if topic_id != self._topic_ids[topic]:
-                # Its offsets begin anew: nothing this process believes about them holds any more.
+                # Its offsets begin anew: what this process knows about them is no longer true.
                 log_event(_log, logging.CRITICAL, "topic_recreated", topic=topic, topic_id=topic_id)
                 os._exit(STUCK_EXIT_CODE)
         waiting = 0
@@ -104,7 +104,7 @@ class Monitor:
         return any(partition.is_paused for partition in self._job.partitions.values())
 
     def _show(self, partition: AssignedPartition, available: OffsetRange) -> int:
-        """Set the gauges of one partition; return its lag where somebody should be working."""
+        """Set the gauges of one partition; return its lag where records should be read."""
         label = partition_label(partition.log.topic, partition.log.partition)
         now_ms = time.monotonic_ns() // 1_000_000
         lag = max(0, available.end - max(partition.position, available.start))

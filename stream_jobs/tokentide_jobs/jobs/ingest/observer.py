@@ -42,7 +42,7 @@ class IngestObserver:
         self._watermark = Watermark(_LATENESS_US, _IDLE_US)
         metrics.set("tokentide_ingest_sink_healthy", 1)
 
-    # Steps of the writer, told from its threads.
+    # Steps of the writer, called from its threads.
 
     def step_failed(self, code: int | None, message: str, needs_a_person: bool) -> None:
         """Note a failed step that will be retried: a known reason not to make progress."""
@@ -60,10 +60,10 @@ class IngestObserver:
             self._metrics.set("tokentide_ingest_sink_healthy", 1)
         self._metrics.observe("tokentide_ingest_step_seconds", seconds, step=step)
 
-    # The store's disk, told from the event loop.
+    # The store's disk, called from the event loop.
 
     def free_space(self, free_bytes: int, floor: DiskFloor) -> None:
-        """Somebody looked at how much room the store has."""
+        """Note how much room the disk of the store has."""
         self._metrics.set("tokentide_ingest_disk_free_bytes", free_bytes)
         self._metrics.set("tokentide_ingest_disk_low", int(floor.is_low))
         words = ""
@@ -76,7 +76,7 @@ class IngestObserver:
             )
         self._health.disk_low(words)
 
-    # Batches of the partitions, told from the event loop.
+    # Batches of the partitions, called from the event loop.
 
     def batch_started(self, log: LogPartition) -> None:
         """Count a batch that is sealed and has its intent stored."""
@@ -153,7 +153,7 @@ class IngestObserver:
             pause_s=pause_s,
         )
 
-    # Assignments, told from the event loop.
+    # Assignments, called from the event loop.
 
     def found(self, log: LogPartition, findings: tuple[Finding, ...]) -> None:
         """Report how ledger, log and committed offset differ at assignment."""
@@ -171,7 +171,7 @@ class IngestObserver:
             )
 
     def released(self, log: LogPartition) -> None:
-        """Forget a partition that belongs to somebody else now."""
+        """Forget a partition that belongs to another worker now."""
         partition = partition_label(log.topic, log.partition)
         self._metrics.forget(partition)
         self._health.partition_reads(partition)

@@ -64,7 +64,7 @@ class Health:
             self._resting.add(partition)
 
     def disk_low(self, words: str) -> None:
-        """Nothing is stored because the store's disk is nearly full; empty: it has room."""
+        """Note why nothing is stored while the store's disk is nearly full; empty: it has room."""
         with self._lock:
             self._disk_low = words
 
