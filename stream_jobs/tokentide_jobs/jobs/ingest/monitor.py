@@ -69,14 +69,14 @@ class Monitor:
         while True:
             self._watchdog.beat()
             if beats % int(_EVERY_S / _BEAT_S) == 0:
-                is_behind = await self._look()
+                is_behind = await self.look()
                 # While a backlog is drained the next batch would fault all of it in again.
                 if not is_behind or beats % int(_TRIM_S / _BEAT_S) == 0:
                     await asyncio.to_thread(give_back)
             beats += 1
             await asyncio.sleep(_BEAT_S)
 
-    async def _look(self) -> bool:
+    async def look(self) -> bool:
         """Show and feed what is watched; tell whether more waits than the next batches hold."""
         self._observer.tick()
         self._metrics.set("tokentide_ingest_partitions", len(self._job.partitions))
