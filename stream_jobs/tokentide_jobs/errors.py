@@ -6,6 +6,7 @@ PipelineError
 ├── ServiceUnreachable        Kafka or ClickHouse does not answer at the named address
 ├── RetriableSinkError        the store refused for now: retry under the same token
 ├── RowsRefused               the store refuses a row, however often it is tried
+│   └── InsertTooLarge        the store refuses an insert for its size: split it
 ├── Abandoned                 the partition was taken away before a step of its batch succeeded
 ├── StackError                the embedded stack cannot start or stop
 │   └── ArtifactsUnavailable  Kafka's jars or a Java runtime are missing; Tansu may serve instead
