@@ -30,6 +30,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide._contract",
         "tokentide._version",
         "tokentide.decorating",
+        "tokentide.event_identity",
         "tokentide.finish",
         "tokentide.ids",
         "tokentide.log",

@@ -18,6 +18,7 @@ from tokentide._version import __version__
 from tokentide.automatic import instrument, instrument_client, uninstrument
 from tokentide.context import context
 from tokentide.delivery.counters import ProducerStats
+from tokentide.event_identity import last_event_id
 from tokentide.recorder import Recorder, current_request
 from tokentide.settings import Settings, SettingsError
 from tokentide.telemetry import Telemetry
@@ -33,5 +34,6 @@ __all__ = [
     "current_request",
     "instrument",
     "instrument_client",
+    "last_event_id",
     "uninstrument",
 ]

@@ -48,15 +48,18 @@ class Producer:
         engine: That of this process, unless a fork was not noticed yet; see `own_engine`.
         has_gate: Whether events are looked at when they are emitted (redaction, content), so that
             none may be built later.
+        reference: A weak reference, for what must not keep the producer alive.
     """
 
     __slots__ = (
-        "__weakref__", "_by_pid", "_sender", "engine", "has_gate", "is_enabled", "settings",
+        "__weakref__", "_by_pid", "_sender", "engine", "has_gate", "is_enabled", "reference",
+        "settings",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, sender: FrameSender | None) -> None:
         self.settings = settings
         self.is_enabled = not settings.disabled
+        self.reference = weakref.ref(self)
         self._sender = sender
         self.engine = self._new_engine()
         self.has_gate = self.engine.gate is not None
@@ -162,8 +165,8 @@ class Producer:
         return engine if engine.is_own_process[0] else self._forked()
 
     def _new_engine(self) -> Engine:
-        ref = weakref.ref(self)
-        return Engine(self.settings, self._sender, is_orphaned=lambda: ref() is None)
+        reference = self.reference
+        return Engine(self.settings, self._sender, is_orphaned=lambda: reference() is None)
 
     def _forked(self) -> Engine:
         """Leave the parent's engine behind; also found out here where fork hooks do not run."""

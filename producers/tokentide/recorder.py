@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from tokentide.context import current_scope
 from tokentide.decorating import Function
+from tokentide.event_identity import note_latest
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise, status_from
 from tokentide.log import RateLimitedLog
@@ -245,6 +246,7 @@ class Recorder:
             fill_trace(event)
         event["started_at_us"] = started_ns // 1000
         self._event_id = event["event_id"] = self._new_id(started_ns)
+        note_latest(self._event_id)
         self._event = event
         self._started_ns = perf_counter_ns()
         return self

@@ -47,6 +47,7 @@ def test_the_public_surface_is_what_is_documented() -> None:
         "current_request",
         "instrument",
         "instrument_client",
+        "last_event_id",
         "uninstrument",
     ]
     assert all(hasattr(tokentide, name) for name in tokentide.__all__)

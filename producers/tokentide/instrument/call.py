@@ -15,6 +15,7 @@ from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 from tokentide.context import Scope, current_scope
+from tokentide.event_identity import EventIdentity, note_latest, resolve, withdraw
 from tokentide.failures import describe_failure
 from tokentide.finish import status_from
 from tokentide.log import RateLimitedLog
@@ -97,6 +98,7 @@ class Call:
     _duration_ms = 0.0
     _enclosing: EnclosingRequest | None = None
     _failure: Fields | None = None
+    _identity: EventIdentity | None = None
     _is_sent = True
     _open = False
     _outer: object | None = None
@@ -130,6 +132,9 @@ class Call:
         if recorder is not None:
             self._enclosing = EnclosingRequest.claim(recorder)
         self._started_us = time_ns() // 1000
+        if self._enclosing is None:  # else its event is the block's
+            identity = self._identity = (producer.reference, self._started_us, {})
+            note_latest(identity)
         self._open = True  # deleting it ends the call, see `_try_to_end`
         self._started_ns = perf_counter_ns()
 
@@ -285,6 +290,8 @@ class Call:
         """Queue the event; put together here and now."""
         event = self.build()
         if seen_calls.is_watched and not _is_first(event, error):
+            if self._identity is not None:
+                withdraw(self._identity)
             return  # a bridge has recorded this call
         if self._enclosing is not None and self._enclosing.fill(event, self._texts):
             return  # the host's own block around this call is its event
@@ -316,6 +323,8 @@ class Call:
         return event
 
     def _complete(self, event: Fields) -> None:
+        if self._identity is not None:
+            event["event_id"] = resolve(self._identity)
         failure = self._failure
         if failure is not None and (
             failure["status"] == "error" or not _is_complete(event.get("finish_reasons"))
