@@ -24,10 +24,13 @@ from tokentide_jobs.errors import ConfigError, StackError
 
 from .access.accounts import Accounts, load_accounts
 from .endpoint import Endpoint
-from .engine.engine_config import MIN_FREE_BYTES, EngineLimits, write_config
+from .engine.default_database import settle_default_database
+from .engine.engine_config import CONFIG_FILE, MIN_FREE_BYTES, EngineLimits, write_config
+from .engine.memory_budget import MemoryBudget
 from .engine.ownership import DirectoryLock, port_in_use
 from .engine.pool import CLOSE_WAIT_S, Engine, Lane
 from .run.inserts import SPOOL_PREFIX
+from .run.queries import RESULT_PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,7 @@ LANES: dict[Lane, int] = {"read": 32, "write": 32, "control": 1}
 """Threads for each kind of request; they start when first used, and the last used is used first."""
 
 _SHUTDOWN_S = 2.0
+_MIN_RESULTS_BYTES = 64_000_000
 _OWNER_POLL_S = 1.0
 _MAX_LINE_BYTES = 1 << 20
 """Longest request line and header: queries travel in URLs (the server's http_max_uri_size)."""
@@ -46,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
     # The engine takes its time zone from the process; analysts and tests expect UTC everywhere.
+    os.umask(0o077)  # what is stored is its owner's
     os.environ["TZ"] = "UTC"
     time.tzset()
     try:
@@ -88,6 +93,9 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         default=MIN_FREE_BYTES,
         help="refuse inserts while the disk has less than this free",
     )
+    parser.add_argument(
+        "--body-timeout-s", type=float, default=30.0, help="longest pause in a request's body"
+    )
     return parser.parse_args(argv)
 
 
@@ -100,8 +108,9 @@ async def _serve(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     engine = _open_engine(data_dir, limits)
+    endpoint = Endpoint(engine, accounts, body_timeout_s=options.body_timeout_s)
     runner = web.AppRunner(
-        Endpoint(engine, accounts).application(),
+        endpoint.application(),
         handler_cancellation=True,
         access_log=None,
         shutdown_timeout=_SHUTDOWN_S,
@@ -120,7 +129,8 @@ async def _serve(
             if exc.errno == errno.EADDRINUSE:
                 raise port_in_use(HOST, port) from exc
             raise StackError(f"cannot listen on {HOST}:{port}: {exc.strerror}") from exc
-        url = f"http://{HOST}:{runner.addresses[0][1]}"
+        endpoint.port = runner.addresses[0][1]
+        url = f"http://{HOST}:{endpoint.port}"
         _announce(url, options.ready_file)
         watch = loop.create_task(_watch(options.owner_pid, stop))
         await stop.wait()
@@ -153,10 +163,13 @@ def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
     # The engine reads paths from a URL-like string; relative names keep odd characters out of it.
     os.chdir(data_dir)
     write_config(data_dir, limits)
-    for left_over in data_dir.glob(f"{SPOOL_PREFIX}*"):
-        left_over.unlink()  # bodies of inserts that a crash cut short
+    settle_default_database(data_dir / "store")
+    for prefix in (SPOOL_PREFIX, RESULT_PREFIX):
+        for left_over in data_dir.glob(f"{prefix}*"):
+            left_over.unlink()  # of requests that a crash cut short
+    budget = MemoryBudget(max(_MIN_RESULTS_BYTES, limits.memory_bytes // 4))
     try:
-        return Engine(Path("store"), Path("config.xml"), LANES)
+        return Engine(Path("store"), Path(CONFIG_FILE), LANES, budget)
     except RuntimeError as exc:
         raise StackError(f"the engine cannot open {data_dir}: {exc}") from exc
 

@@ -3,58 +3,95 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import IO, Final, TypeVar
 
 from aiohttp import web
 
+from tokentide_jobs.web_guard import refusal
+
 from .access.accounts import Accounts
-from .access.policy import check
-from .access.sql_text import Statement, parse
+from .access.inspector import MAX_SQL_BYTES, Inspector
+from .access.policy import check, is_quick_write
+from .access.seam import Seam, find_seam
+from .access.statement import Statement
 from .engine.pool import Call, Engine, Lane
 from .exceptions import ClickHouseError
-from .request.bodies import pieces, whole
+from .request.bodies import pieces
 from .request.query_request import QueryRequest, read_request, take_field
 from .response.reply import Reply, error_response
-from .run.client_sessions import Session, Sessions, leaves_state, snapshot
-from .run.inserts import run_insert
+from .run.client_sessions import Session, Sessions, snapshot
+from .run.inserts import run_insert, short_values, spool_body, spool_file
 from .run.kill import RunningQueries
+from .run.prologue import prepare
 from .run.queries import run_query
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _SESSION_SWEEP_S: Final = 5.0
 _BUSY_SESSION_WAIT_S: Final = 2.0
 _BUSY_SESSION_POLL_S: Final = 0.005
 """A client may send its next request while the thread still closes the one before."""
 
-_LONG_SQL_BYTES: Final = 1 << 16
-"""Longer statements are read on a thread: the event loop must stay free for inserts."""
+_INSPECTORS: Final = 2
+_MAX_REQUESTS: Final = 256
+"""Requests in progress, half-sent ones among them; more are refused with code 202."""
 
-_QUICK_WRITES: Final = frozenset(
-    {b"INSERT", b"CREATE", b"ALTER", b"DROP", b"TRUNCATE", b"RENAME", b"DELETE", b"UPDATE"}
-    | {b"SYSTEM", b"ATTACH", b"DETACH", b"EXCHANGE", b"KILL", b"SET", b"USE"}
-)
-"""Statements that must not wait behind readers. OPTIMIZE may take long and shares their lanes."""
+_FORM_BYTES: Final = 4 << 20
 
 
 class Endpoint:
-    """Handlers over one engine."""
+    """Handlers over one engine.
 
-    def __init__(self, engine: Engine, accounts: Accounts) -> None:
+    Attributes:
+        port: Where it listens, known once it does; requests must name it.
+    """
+
+    def __init__(self, engine: Engine, accounts: Accounts, *, body_timeout_s: float) -> None:
+        self.port = 0
         self._engine = engine
         self._accounts = accounts
+        self._body_timeout_s = body_timeout_s
+        self._inspector = Inspector(engine.open)
+        self._inspecting = ThreadPoolExecutor(_INSPECTORS, "inspect")
         self._running = RunningQueries()
         self._sessions = Sessions()
+        self._requests = 0
 
     def application(self) -> web.Application:
         """Build the aiohttp application with every route."""
-        app = web.Application(client_max_size=1 << 40)
+        app = web.Application(client_max_size=_FORM_BYTES, middlewares=[self._guard])
         app.router.add_get("/ping", self.ping)
         app.router.add_get("/replicas_status", self.ping)
         for method in ("GET", "POST"):
             app.router.add_route(method, "/", self.query)
         app.cleanup_ctx.append(self._sweep_sessions)
         return app
+
+    @web.middleware
+    async def _guard(
+        self,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        """Keep pages of other origins out, and bound the requests in progress."""
+        refused = refusal(request.headers, self.port)
+        if refused is not None:
+            return web.Response(status=403, text=f"{refused}\n")
+        if self._requests >= _MAX_REQUESTS:
+            error = ClickHouseError(202, f"Too many simultaneous requests: {_MAX_REQUESTS}")
+            return error_response(error, request, self._engine)
+        self._requests += 1
+        try:
+            return await handler(request)
+        finally:
+            self._requests -= 1
 
     async def ping(self, request: web.Request) -> web.Response:
         """`Ok.` while the process lives: it has no replicas that could lag."""
@@ -67,38 +104,63 @@ class Endpoint:
         try:
             asked = read_request(request, self._accounts)
         except ClickHouseError as error:
-            query_id = request.query.get("query_id", "")
-            return error_response(error, query_id, self._engine)
+            return error_response(error, request, self._engine)
         reply = Reply(request, asked, self._engine)
         try:
             statement, body = await self._statement(request, asked)
-            # A session's connection cannot be read-only for one GET, so its statement is judged.
-            only_reads = asked.is_get and bool(asked.session_id)
-            asked.literal_settings.update(check(statement, asked.user, only_reads=only_reads))
+            check(statement, asked.user, only_reads=asked.readonly > 0)
             with self._running.entered(asked.query_id) as marker:
-                return await self._run(asked, statement, body, reply, marker)
+                if not statement.takes_data:
+                    return await self._run(asked, statement, reply, marker, None)
+                # The body is read before anything is held: a slow client costs nobody a lane.
+                with spool_file() as spool:
+                    await spool_body(statement, body, spool)
+                    values = short_values(statement, spool)
+                    if statement.insert_format == "Values" and not (
+                        values is not None
+                        and await self._inspect(self._inspector.values_are_checked, values)
+                    ):
+                        asked.forced_settings["input_format_values_interpret_expressions"] = "0"
+                    return await self._run(asked, statement, reply, marker, spool)
         except ClickHouseError as error:
             return await reply.fail(error)
+        except OSError as error:
+            if request.transport is None or request.transport.is_closing():
+                raise
+            log.exception("a request failed")
+            what = error.strerror or type(error).__name__
+            return await reply.fail(ClickHouseError(1002, f"The endpoint failed: {what}"))
+
+    async def _inspect(self, work: Callable[..., T], *arguments: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._inspecting, partial(work, *arguments))
 
     async def _run(
         self,
         asked: QueryRequest,
         statement: Statement,
-        body: AsyncIterator[bytes],
         reply: Reply,
         marker: str,
+        spool: IO[bytes] | None,
     ) -> web.StreamResponse:
-        lane: Lane = "write" if statement.keyword in _QUICK_WRITES else "read"
+        lane: Lane = "write" if is_quick_write(statement) else "read"
         async with self._engine.request(lane, marker) as call:
             # A read-only connection cannot take back its settings: readers' sessions hold nothing.
             if asked.session_id and not asked.user.readonly:
                 await self._enter_session(call, asked, statement)
-            if statement.takes_data:
-                return await run_insert(call, asked, statement, body, reply)
-            if statement.keyword == b"KILL":
+            ready = partial(
+                prepare,
+                request=asked,
+                statement=statement,
+                marker=marker,
+                inspector=self._inspector,
+            )
+            if spool is not None:
+                return await run_insert(call, statement, spool, reply, ready)
+            if statement.kind == "KillQueryQuery":
                 running = self._running
                 statement.sql = await call.run(lambda c: running.translate_kill(statement, c))
-            return await run_query(call, asked, statement, reply)
+            return await run_query(call, asked, statement, reply, ready)
 
     async def _enter_session(self, call: Call, asked: QueryRequest, statement: Statement) -> None:
         give_up_s = time.monotonic() + _BUSY_SESSION_WAIT_S
@@ -111,12 +173,13 @@ class Endpoint:
                     raise
             await asyncio.sleep(_BUSY_SESSION_POLL_S)
         call.after_close(lambda: self._leave_session(asked, session))
-        if session.connection is None and leaves_state(statement):
+        if session.connection is None and statement.leaves_state:
             session.connection = self._engine.open()
         if session.connection is not None:
-            asked.in_session = True
+            # Read-only for one request would be read-only for good; its kind has been checked.
+            asked.readonly = 0
             call.adopt(session.connection)
-            call.at_close(await call.run(lambda connection: snapshot(connection, asked)))
+            call.at_close(await call.run(lambda c: snapshot(c, asked, statement)))
 
     def _leave_session(self, asked: QueryRequest, session: Session) -> None:
         connection = self._sessions.release(asked, session)
@@ -139,45 +202,56 @@ class Endpoint:
     ) -> tuple[Statement, AsyncIterator[bytes]]:
         """Return the statement, and the part of the body that is insert data."""
         if request.content_type == "multipart/form-data":
-            return await _parse(await _read_form(request, asked)), _nothing()
-        if asked.sql_in_url.strip():
-            statement = await _parse(asked.sql_in_url)
-            if statement.takes_data:
-                return statement, pieces(request, framed=asked.framed_body)
-            rest = await whole(request, framed=asked.framed_body)
-            if rest:
-                statement = await _parse(asked.sql_in_url + b"\n" + rest)
-            return statement, _nothing()
+            sql = await self._read_form(request, asked)
+            return await self._read(sql, find_seam(sql), asked), _nothing()
+        body = pieces(request, asked, self._body_timeout_s)
+        sql = asked.sql_in_url
+        if sql.strip():
+            if (seam := find_seam(sql)) is not None:
+                return await self._read(sql, seam, asked), body
+            rest = await _bounded(body, MAX_SQL_BYTES)
+            sql = sql + b"\n" + rest if rest else sql
+            return await self._read(sql, find_seam(sql), asked), _nothing()
         # The SQL is in the body, where an INSERT's data follows it: read on until that is clear.
-        body = pieces(request, framed=asked.framed_body)
         first = await anext(body, b"")
-        statement = await _parse(first)
-        if statement.takes_data:
-            return statement, body
-        rest = b"".join([piece async for piece in body])
-        return (await _parse(first + rest) if rest else statement), _nothing()
+        if (seam := find_seam(first)) is not None:
+            return await self._read(first, seam, asked), body
+        sql = first + await _bounded(body, MAX_SQL_BYTES)
+        return await self._read(sql, find_seam(sql), asked), _nothing()
+
+    async def _read(self, sql: bytes, seam: Seam | None, asked: QueryRequest) -> Statement:
+        if not sql.strip():
+            raise ClickHouseError(62, "Syntax error: Empty query")
+        if seam is not None:
+            return await self._inspect(self._inspector.read_insert, seam, asked.parameters)
+        return await self._inspect(self._inspector.read, sql, asked.parameters)
+
+    async def _read_form(self, request: web.Request, asked: QueryRequest) -> bytes:
+        """Query and parameters as form fields, as clickhouse-connect sends them when asked to."""
+        sql = asked.sql_in_url
+        async with asyncio.timeout(self._body_timeout_s):
+            fields = await request.post()
+        for name, value in fields.items():
+            if isinstance(value, web.FileField):
+                raise ClickHouseError(
+                    48, f"External data ({name}) is not supported by the embedded ClickHouse"
+                )
+            text = value if isinstance(value, str) else bytes(value).decode()
+            if name == "query":
+                sql = sql + b"\n" + text.encode() if sql else text.encode()
+            else:
+                take_field(asked, name, text)
+        return sql
 
 
-async def _parse(sql: bytes) -> Statement:
-    if len(sql) <= _LONG_SQL_BYTES:
-        return parse(sql)
-    return await asyncio.to_thread(parse, sql)
-
-
-async def _read_form(request: web.Request, asked: QueryRequest) -> bytes:
-    """Query and parameters as form fields, as clickhouse-connect sends them when asked to."""
-    sql = asked.sql_in_url
-    for name, value in (await request.post()).items():
-        if isinstance(value, web.FileField):
-            raise ClickHouseError(
-                48, f"External data ({name}) is not supported by the embedded ClickHouse"
-            )
-        text = value if isinstance(value, str) else bytes(value).decode()
-        if name == "query":
-            sql = sql + b"\n" + text.encode() if sql else text.encode()
-        else:
-            take_field(asked, name, text)
-    return sql
+async def _bounded(body: AsyncIterator[bytes], limit: int) -> bytes:
+    """Join a body that is SQL; what is too long for that is not read to its end."""
+    held = b""
+    async for piece in body:
+        held += piece
+        if len(held) > limit:
+            break
+    return held
 
 
 async def _nothing() -> AsyncIterator[bytes]:

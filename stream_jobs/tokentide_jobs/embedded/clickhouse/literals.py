@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Final
-
-_ESCAPE = re.compile(r"(?:\\(.)|'('))", re.DOTALL)
-_PLAIN: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
 
 
 def quote(text: str) -> str:
@@ -16,9 +11,10 @@ def quote(text: str) -> str:
     return f"'{escaped}'"
 
 
-def unquote(literal: str) -> str:
-    """Read a string literal, its quotes included; the reverse of quote()."""
-    return _ESCAPE.sub(lambda match: _PLAIN.get(match[1], match[1] or match[2]), literal[1:-1])
+def quote_bytes(text: bytes) -> bytes:
+    """Write a ClickHouse string literal of any bytes."""
+    escaped = text.replace(b"\\", b"\\\\").replace(b"'", b"\\'").replace(b"\0", b"\\0")
+    return b"'" + escaped + b"'"
 
 
 def quote_name(name: str) -> str:
@@ -27,13 +23,6 @@ def quote_name(name: str) -> str:
     return f"`{escaped}`"
 
 
-def set_statement(values: Mapping[str, str], literals: Mapping[str, str] | None = None) -> str:
-    """`SET a = 'x', b = {'y': 'z'}`.
-
-    Args:
-        values: Settings in text form, which the engine reads for settings of every type.
-        literals: Settings whose values are SQL literals already.
-    """
-    parts = [f"{name} = {quote(value)}" for name, value in values.items()]
-    parts += [f"{name} = {literal}" for name, literal in (literals or {}).items()]
-    return "SET " + ", ".join(parts)
+def set_statement(values: Mapping[str, str]) -> str:
+    """Write `SET a = 'x', b = 'y'`; the engine reads text for settings of every type."""
+    return "SET " + ", ".join(f"{name} = {quote(value)}" for name, value in values.items())

@@ -132,7 +132,7 @@ def test_the_database_of_a_request_is_its_own(ask: Ask) -> None:
         ("SELECT 1 INTO OUTFILE '/tmp/never'", 400, 62, "SYNTAX_ERROR"),
         ("INSERT INTO no_such_table FORMAT CSV", 404, 60, "UNKNOWN_TABLE"),
         ("INSERT INTO no_such_table FROM INFILE '/etc/passwd' FORMAT CSV", 400, 62, "SYNTAX_ERROR"),
-        ("SYSTEM SHUTDOWN", 501, 48, "NOT_IMPLEMENTED"),
+        ("SYSTEM SHUTDOWN", 403, 497, "ACCESS_DENIED"),
     ],
 )
 def test_exceptions_have_the_servers_status_code_and_wording(

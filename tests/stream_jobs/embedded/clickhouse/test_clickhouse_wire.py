@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentide_jobs.embedded.clickhouse.access.sql_text import parse
+from tokentide_jobs.embedded.clickhouse.access.outline import outline, split_tail, unescape
+from tokentide_jobs.embedded.clickhouse.access.seam import find_seam
 from tokentide_jobs.embedded.clickhouse.exceptions import ClickHouseError, from_engine
-from tokentide_jobs.embedded.clickhouse.literals import quote, unquote
+from tokentide_jobs.embedded.clickhouse.literals import quote, quote_name
 from tokentide_jobs.embedded.clickhouse.wire.codecs import choose_coding
 from tokentide_jobs.embedded.clickhouse.wire.framing import FrameReader, FrameWriter, checksum
 from tokentide_jobs.embedded.clickhouse.wire.native import BLOCK_INFO, upgrade
@@ -80,71 +81,70 @@ def test_checksums_are_those_clients_verify(length: int, low: int, high: int) ->
 def test_insert_data_is_told_from_the_statement(
     sql: bytes, sent: bytes, insert_format: str, data: bytes
 ) -> None:
-    statement = parse(sql)
-    assert statement.takes_data
-    assert statement.sql == sent
-    assert (statement.insert_format, statement.inline_data.strip(b" ")) == (
-        insert_format,
-        data.strip(b" "),
-    )
+    seam = find_seam(sql)
+    assert seam is not None
+    assert seam.head.split() == [*sent.split(), b"FORMAT", insert_format.encode()]
+    assert (seam.insert_format, seam.data.strip(b" ")) == (insert_format, data.strip(b" "))
 
 
 @pytest.mark.parametrize(
-    ("sql", "keyword", "output_format", "statements"),
+    "sql",
     [
-        (b"SELECT 1", b"SELECT", None, 1),
-        (b"  -- c\n# c\n/* c */ (SELECT 1) FORMAT JSON ;", b"SELECT", "JSON", 1),
-        (b"SELECT 'FORMAT x', \"FORMAT y\", `FORMAT z` -- FORMAT w", b"SELECT", None, 1),
-        (b"SELECT format FROM t FORMAT CSV SETTINGS a = 1", b"SELECT", "CSV", 1),
-        (b"SELECT (SELECT 1 FORMAT) FORMAT", b"SELECT", None, 1),
-        (b"SELECT 1; SELECT 2", b"SELECT", None, 2),
-        (b"SELECT ';' ; ; ", b"SELECT", None, 1),
-        (b"INSERT INTO t SELECT 1 FORMAT CSV", b"INSERT", None, 1),
-        (b"INSERT INTO t SELECT 1; SELECT 2", b"INSERT", None, 2),
-        (b"INSERT INTO t WITH 1 AS x SELECT x", b"INSERT", None, 1),
-        (b"", b"", None, 0),
-        (b"/* unclosed", b"", None, 0),
-        (b"SELECT 'unclosed", b"SELECT", None, 1),
+        b"SELECT 1 FORMAT JSON",
+        b"  -- c\n# c\n/* c */ (SELECT 1) FORMAT JSON ;",
+        b"INSERT INTO t SELECT 1 FORMAT CSV",
+        b"INSERT INTO t SELECT 1; SELECT 2",
+        b"INSERT INTO t WITH 1 AS x SELECT x",
+        b"",
+        b"/* unclosed",
+        b"SELECT 'unclosed",
     ],
 )
-def test_statements_are_described(
-    sql: bytes, keyword: bytes, output_format: str | None, statements: int
-) -> None:
-    statement = parse(sql)
-    assert not statement.takes_data
-    assert (statement.keyword, statement.output_format, statement.statements) == (
-        keyword,
-        output_format,
-        statements,
-    )
+def test_what_carries_no_data_has_no_seam(sql: bytes) -> None:
+    assert find_seam(sql) is None
 
 
 @pytest.mark.parametrize(
-    ("sql", "values"),
+    ("sql", "body", "output_format", "settings"),
     [
-        (b"SELECT 1 SETTINGS a = 1", {"a": "1"}),
+        ("SELECT 1", "SELECT 1", None, {}),
+        ("SELECT 1 FORMAT CSV", "SELECT 1", "CSV", {}),
+        ("SELECT 1 SETTINGS a = 1", "SELECT 1", None, {"a": "1"}),
         (
-            b"SELECT 1 SETTINGS a = {'x': 'y, z'}, b = 'FORMAT' FORMAT CSV",
-            {"a": "{'x': 'y, z'}", "b": "'FORMAT'"},
+            "SELECT 1 SETTINGS a = {'x':'y, z'}, b = 'FORMAT' FORMAT CSV",
+            "SELECT 1",
+            "CSV",
+            {"a": "{'x':'y, z'}", "b": "'FORMAT'"},
         ),
-        (b"SELECT 1 FORMAT CSV SETTINGS a = -1.5;", {"a": "-1.5"}),
-        (b"SELECT (SELECT 1 SETTINGS a = 1)", None),
-        (b"SELECT 1 AS settings", None),
-        (b"SELECT 1 SETTINGS a", None),
-        (b"SELECT 1 SETTINGS a = 1, ", None),
-        (b"SELECT 1", None),
+        ("SELECT 1 SETTINGS a = 1 FORMAT CSV SETTINGS b = [-1.5, 2]", "SELECT 1", "CSV", None),
+        ("SELECT (SELECT 1 SETTINGS a = 1)", "SELECT (SELECT 1 SETTINGS a = 1)", None, {}),
+        ("SELECT ' SETTINGS a = 1'", "SELECT ' SETTINGS a = 1'", None, {}),
+        ("SELECT ` FORMAT CSV`", "SELECT ` FORMAT CSV`", None, {}),
+        (
+            "INSERT INTO t SETTINGS a = 1 SELECT 1",
+            "INSERT INTO t SETTINGS a = 1 SELECT 1",
+            None,
+            {},
+        ),
     ],
 )
-def test_the_settings_clause_is_found_only_at_the_end(
-    sql: bytes, values: dict[str, str] | None
+def test_the_clauses_at_the_end_are_taken_off(
+    sql: str, body: str, output_format: str | None, settings: dict[str, str] | None
 ) -> None:
-    found = parse(sql).settings
-    assert (found[2] if found else None) == values
+    tail = split_tail(sql, outline(sql), with_settings=True)
+    expected = {"a": "1", "b": "[-1.5, 2]"} if settings is None else settings
+    assert (tail.body, tail.output_format, tail.settings) == (body, output_format, expected)
+
+
+@pytest.mark.parametrize("text", ["SELECT 'a", "SELECT `a", 'SELECT "a"', "SELECT 1 -- c"])
+def test_a_text_that_is_not_canonical_is_refused(text: str) -> None:
+    with pytest.raises(ClickHouseError, match="canonical"):
+        outline(text)
 
 
 @pytest.mark.parametrize("text", ["", "it's", "a\\b", "tab\t\n\0", "ü '' \\' "])
-def test_literals_are_quoted_and_unquoted(text: str) -> None:
-    assert unquote(quote(text)) == text
+def test_literals_are_quoted_and_read_back(text: str) -> None:
+    assert unescape(quote(text)) == text
 
 
 def test_nested_engine_messages_are_unwrapped() -> None:
@@ -183,43 +183,28 @@ def test_several_native_blocks_are_each_upgraded() -> None:
         upgrade(b"\x01\x01\x01a\x04JSON\0", 54460)
 
 
-SQL_PIECES = [b"SELECT ", b"INSERT INTO t ", b"FORMAT ", b"VALUES ", b"SETTINGS a = 1", b"'", b'"']
-SQL_PIECES += [
-    b"`",
-    b"(",
-    b")",
-    b"--",
-    b"/*",
-    b"*/",
-    b"$$",
-    b"\\",
-    b";",
-    b"\n",
-    b"x",
-    b",",
-    b"\xff",
-]
-
-
-@given(st.lists(st.sampled_from(SQL_PIECES), max_size=25).map(b"".join))
-def test_no_text_breaks_the_reader(sql: bytes) -> None:
-    statement = parse(sql)
-    assert statement.sql.rstrip() in sql
-    assert statement.inline_data in sql
-
-
 @given(st.binary(max_size=200))
 def test_insert_data_is_passed_on_byte_by_byte(data: bytes) -> None:
-    statement = parse(b"INSERT INTO t FORMAT Native\n" + data)
-    assert statement.inline_data == data
-    assert statement.sql == b"INSERT INTO t\n"
+    seam = find_seam(b"INSERT INTO t FORMAT Native\n" + data)
+    assert seam is not None
+    assert (seam.data, seam.head.split()) == (data, b"INSERT INTO t FORMAT Native".split())
+
+
+@given(st.text(alphabet="ab'`\\\n ", max_size=30))
+def test_what_stands_in_quotes_is_blanked_whatever_it_is(text: str) -> None:
+    sql = f"SELECT {quote(text)}, {quote_name(text)} FROM t"
+    blanked = outline(sql)
+    assert len(blanked) == len(sql)
+    assert blanked.replace("\0", "") == "SELECT '', `` FROM t"
+    literal = sql[blanked.index("'") : blanked.rindex("'") + 1]
+    assert unescape(literal) == text
 
 
 @given(st.binary(max_size=3000), st.sampled_from(["LZ4", "ZSTD"]), st.integers(1, 200))
 def test_frames_survive_any_cut(data: bytes, method: str, cut: int) -> None:
     framed = FrameWriter(method).feed(data)
     reader = FrameReader()
-    pieces = [reader.feed(framed[at : at + cut]) for at in range(0, len(framed), cut)]
+    pieces = [b"".join(reader.feed(framed[at : at + cut])) for at in range(0, len(framed), cut)]
     reader.finish()
     assert b"".join(pieces) == data
 
@@ -228,5 +213,5 @@ def test_a_frame_with_one_changed_bit_is_refused() -> None:
     framed = bytearray(FrameWriter("LZ4").feed(b"five good rows" * 20))
     framed[-1] ^= 1
     with pytest.raises(ClickHouseError, match="corrupted") as refused:
-        FrameReader().feed(bytes(framed))
+        list(FrameReader().feed(bytes(framed)))
     assert refused.value.code == 40

@@ -1,9 +1,7 @@
-"""What is refused before the engine sees it.
+"""What a statement may do, by the kind the engine sees in it and by who asks.
 
-The engine was made for one trusted process: it runs clauses the server keeps to its command line,
-and its read-only mode leaves a few doors open (stopping other people's queries, reading any file
-with the scalar function `file`). Those are closed here; everything else is the engine's own
-enforcement.
+A kind that is not named here is refused to everybody. What a statement calls has been checked by
+then (`inspector`), and the engine enforces its own part: privileges, and read-only connections.
 """
 
 from __future__ import annotations
@@ -12,74 +10,79 @@ from typing import Final
 
 from ..exceptions import ClickHouseError
 from .accounts import User
-from .sql_text import Statement
+from .statement import Statement
 
-_READING: Final = frozenset(
-    {b"SELECT", b"WITH", b"FROM", b"SHOW", b"DESCRIBE", b"DESC", b"EXPLAIN", b"EXISTS"}
-    | {b"SET", b"USE", b"VALUES"}
+READING: Final = frozenset(
+    {"SelectWithUnionQuery", "Explain", "DescribeQuery", "Set", "UseQuery"}
+    | {f"Exists{what}Query" for what in ("Table", "Database", "View", "Dictionary")}
+    | {f"ShowCreate{what}Query" for what in ("Table", "Database", "View", "Dictionary")}
+    | {"ShowTables", "ShowColumns", "ShowIndexes", "ShowFunctions", "ShowSetting"}
+    | {"ShowProcesslistQuery", "ShowGrantsQuery", "ShowEngines"}
 )
-"""First words a read-only user may begin a statement with."""
+"""Kinds that change nothing but their own session."""
 
-_FILE_READERS: Final = frozenset({b"FILE", b"CATBOOSTEVALUATE"})
-"""Scalar functions that read files; the engine allows them in read-only mode."""
+WRITING: Final = frozenset(
+    {"InsertQuery", "CreateQuery", "AttachQuery", "DetachQuery", "DropQuery", "UndropQuery"}
+    | {"TruncateQuery", "AlterQuery", "DeleteQuery", "UpdateQuery", "Rename", "OptimizeQuery"}
+    | {"CreateSQLFunctionQuery", "DropFunctionQuery", "KillQueryQuery", "SYSTEM", "CheckQuery"}
+)
+"""Kinds that only accounts with the right to write may run."""
 
-_OF_THE_WHEEL: Final = b"PYTHON"
-"""A table function that reads variables of this process; no server has it."""
+_SLOW: Final = frozenset({"OptimizeQuery", "CheckQuery", "InsertQuery"})
+"""Writing kinds that may take long; an INSERT is slow only when it selects."""
 
-_STOPS_THE_SERVER: Final = frozenset({b"SHUTDOWN", b"KILL", b"SUSPEND"})
+_REFUSED_ALTERS: Final = ("FETCH", "FREEZE", "UNFREEZE", "EXPORT", "MOVE", "MODIFY_SQL_SECURITY")
+"""Beginnings of ALTER commands that reach other servers, disks or a directory of copies."""
+
+_SENTENCE_OF_SQL: Final = ("additional_table_filters", "additional_result_filter")
+"""Settings whose values are expressions; they are checked where they end the statement."""
 
 
-def check(statement: Statement, user: User, *, only_reads: bool) -> dict[str, str]:
-    """Refuse what neither a server nor this endpoint runs for this user.
+def check(statement: Statement, user: User, *, only_reads: bool) -> None:
+    """Refuse what this user may not do.
 
     Args:
-        statement: What is to run; a SETTINGS clause the user may use is taken out of it.
+        statement: What is to run.
         user: Who asks.
         only_reads: True when the request may only read, whoever asks.
 
-    Returns:
-        The settings taken out, values as SQL literals.
-
     Raises:
-        ClickHouseError: 62 for what is no statement of the HTTP interface, 164 for what a read-only
-            user may not do, 48 for what would end the process.
+        ClickHouseError: 497 for what nobody may do over HTTP, 164 for what may not be done by a
+            read-only user or request.
     """
-    if statement.statements == 0:
-        raise ClickHouseError(62, "Syntax error: Empty query")
-    if statement.statements > 1:
-        raise ClickHouseError(62, "Syntax error (Multi-statements are not allowed)")
-    for first, second in ((b"INTO", b"OUTFILE"), (b"FROM", b"INFILE")):
-        if (first, second) in statement.pairs:
-            clause = f"{first.decode()} {second.decode()}"
-            raise ClickHouseError(62, f"{clause} is a clause of the command-line client only")
-    if statement.keyword == b"SYSTEM" and statement.words & _STOPS_THE_SERVER:
+    kind = statement.kind
+    if kind not in READING | WRITING:
+        raise ClickHouseError(497, f"Not enough privileges: {kind} is refused over HTTP")
+    if (user.readonly or only_reads) and kind not in READING:
+        raise ClickHouseError(164, f"{user.name}: Cannot execute query in readonly mode.")
+    refused = [alter for alter in statement.alters if alter.startswith(_REFUSED_ALTERS)]
+    if refused:
         raise ClickHouseError(
-            48, "The embedded ClickHouse is stopped by ending its process, not by a statement"
+            497, f"Not enough privileges: ALTER {refused[0]} is refused over HTTP"
         )
-    if _OF_THE_WHEEL in statement.calls:
-        raise ClickHouseError(46, "Unknown table function Python")
-    if user.readonly or only_reads:
-        _check_readonly(statement, user.name)
-    return _lift_settings(statement, user) if user.readonly else {}
+    if kind == "AttachQuery" and not all(node.startswith("Identifier ") for node in statement.top):
+        raise ClickHouseError(
+            497, "Not enough privileges: only what was detached can be attached over HTTP"
+        )
+    if kind == "AttachQuery" and " FROM " in statement.outline:
+        raise ClickHouseError(497, "Not enough privileges: ATTACH FROM is refused over HTTP")
+    for name in _SENTENCE_OF_SQL:
+        if name in statement.outline:
+            raise ClickHouseError(
+                164, f"The setting '{name}' is accepted in a SETTINGS clause at the end only"
+            )
+    for name in statement.settings:
+        if not user.may_set(name):
+            raise ClickHouseError(164, f"Cannot modify '{name}' setting in readonly mode")
 
 
-def _check_readonly(statement: Statement, user: str) -> None:
-    reads_files = statement.calls & _FILE_READERS
-    describes_source = statement.keyword in (b"DESCRIBE", b"DESC") and statement.calls
-    if statement.keyword not in _READING or reads_files or describes_source:
-        raise ClickHouseError(164, f"{user}: Cannot execute query in readonly mode.")
+def carries_expressions(name: str) -> bool:
+    """Tell whether the value of a setting is SQL that has to be checked."""
+    return name in _SENTENCE_OF_SQL
 
 
-def _lift_settings(statement: Statement, user: User) -> dict[str, str]:
-    """Move a SETTINGS clause a read-only user may use out of the SQL.
-
-    The engine refuses every setting on a read-only connection; those that bound the user's own
-    query are therefore set before it becomes read-only (on a server: CHANGEABLE_IN_READONLY).
-    """
-    if statement.settings is None:
-        return {}
-    start, end, values = statement.settings
-    if not all(user.may_set(name) for name in values):
-        return {}
-    statement.sql = statement.sql[:start] + statement.sql[end:]
-    return values
+def is_quick_write(statement: Statement) -> bool:
+    """Tell whether a statement must not wait behind readers."""
+    if statement.kind in READING:
+        return statement.kind in ("Set", "UseQuery")
+    return statement.kind not in _SLOW or statement.takes_data or statement.kind == "InsertQuery"

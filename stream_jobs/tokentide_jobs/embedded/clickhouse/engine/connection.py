@@ -12,6 +12,10 @@ class EngineResult(Protocol):
         """Return the formatted data; empty at a stream's end or when there is no result."""
         ...
 
+    def size(self) -> int:
+        """Return the length of the formatted data without copying it."""
+        ...
+
     def rows_read(self) -> int:
         """Rows of the result (the engine's name for it notwithstanding)."""
         ...

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from xml.sax.saxutils import escape
 
-MIN_FREE_BYTES = 256 * 1024 * 1024
+from .default_database import FILE_OVERLAY
+from .privileges import constraints_xml, grants_xml
+
+CONFIG_FILE: Final = "engine.xml"
+MIN_FREE_BYTES: Final = 256 * 1024 * 1024
 """Free disk below which inserts are refused, unless the command line says otherwise."""
 
 
@@ -34,10 +39,13 @@ class EngineLimits:
 
 
 def write_config(directory: Path, limits: EngineLimits) -> Path:
-    """Write config.xml and users.xml into ``directory`` and return the path of the first."""
-    users = directory / "users.xml"
+    """Write the engine's configuration into ``directory`` and return its path."""
+    for name in ("config.xml", "users.xml"):
+        # Names of older versions. Importing chdb opens an engine that would find them here.
+        (directory / name).unlink(missing_ok=True)
+    users = directory / "engine-users.xml"
     users.write_text(_users_xml(limits), encoding="utf-8")
-    config = directory / "config.xml"
+    config = directory / CONFIG_FILE
     config.write_text(_config_xml(users, limits), encoding="utf-8")
     return config
 
@@ -50,6 +58,7 @@ def _config_xml(users: Path, limits: EngineLimits) -> str:
     return f"""<clickhouse>
   <logger><level>none</level></logger>
   <display_name>tokentide</display_name>
+  <default_database>{FILE_OVERLAY}</default_database>
   <user_directories><users_xml><path>{escape(str(users))}</path></users_xml></user_directories>
   <max_server_memory_usage>{limits.memory_bytes}</max_server_memory_usage>
   <mark_cache_size>67108864</mark_cache_size>
@@ -101,13 +110,14 @@ def _users_xml(limits: EngineLimits) -> str:
     <max_threads>{limits.max_threads}</max_threads>
     <max_memory_usage>{limits.query_memory_bytes}</max_memory_usage>
     <log_queries_min_type>QUERY_FINISH</log_queries_min_type>
+    {constraints_xml()}
   </default></profiles>
   <users><default>
     <password></password>
     <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
     <profile>default</profile>
     <quota>default</quota>
-    <access_management>1</access_management>
+    {grants_xml()}
   </default></users>
   <quotas><default></default></quotas>
 </clickhouse>

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 from ..exceptions import ClickHouseError, from_engine
 from ..literals import quote
 from .connection import EngineConnection
+from .memory_budget import MemoryBudget
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +45,20 @@ CLOSE_WAIT_S = 10.0
 
 
 class Engine:
-    """Owner of the data directory: opens connections, runs them on lanes, kills by marker."""
+    """Owner of the data directory: opens connections, runs them on lanes, kills by marker.
 
-    def __init__(self, data_dir: Path, config_file: Path, lanes: dict[Lane, int]) -> None:
+    Attributes:
+        home: The directory that file names of the engine and of inserts are relative to.
+    """
+
+    def __init__(
+        self, data_dir: Path, config_file: Path, lanes: dict[Lane, int], budget: MemoryBudget
+    ) -> None:
         from chdb import _chdb
 
         self._connect: Any = vars(_chdb)["connect"]
+        self._budget = budget
+        self.home = str(Path.cwd())
         self._dsn = f"file:{data_dir}?config-file={config_file}&implicit_select=0&log_queries=0"
         # While this connection is open the engine stays up; without it, it would stop and start
         # again between any two requests.
@@ -94,7 +103,7 @@ class Engine:
             raise ClickHouseError(
                 202, f"Too many simultaneous queries: no {lane} lane came free in {QUEUE_WAIT_S} s"
             ) from None
-        call = Call(self.open, executor, marker)
+        call = Call(self.open, executor, marker, self._budget)
         try:
             yield call
         finally:
@@ -176,6 +185,7 @@ class Call:
 
     Attributes:
         killable: True when the query may be stopped because nobody waits for it any more.
+        budget: What results of all requests may hold together.
     """
 
     def __init__(
@@ -183,8 +193,10 @@ class Call:
         open_connection: Callable[[], EngineConnection],
         executor: ThreadPoolExecutor,
         marker: str,
+        budget: MemoryBudget,
     ) -> None:
         self.executor = executor
+        self.budget = budget
         self.marker = marker
         self.killable = True
         self._open = open_connection

@@ -20,7 +20,7 @@ from ..access.accounts import Accounts, User
 from ..exceptions import ClickHouseError
 from ..wire.codecs import choose_coding
 
-_SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 _INTERFACE: Final = frozenset(
     {
@@ -70,15 +70,15 @@ class QueryRequest:
     Attributes:
         sql_in_url: The `query` parameter; the body follows it after a line feed.
         settings: Engine settings of this query only.
-        literal_settings: Settings taken from the SQL's own SETTINGS clause, values as SQL.
+        forced_settings: Settings of the endpoint, which the request's own cannot change.
         parameters: Query parameters without their `param_` prefix, escaped as TSV.
+        readonly: Value of the engine's setting; 0 when the request may write.
         default_format: Format when the SQL names none; empty for the server's default.
         revision: The client's protocol revision; 0 when it named none.
         coding: Content coding of the response, or None.
         framed_response: Answer in ClickHouse's own compressed frames (`compress=1`).
         framed_body: The body comes in such frames (`decompress=1`).
         is_get: GET requests may only read.
-        in_session: It runs on a session's connection, whose access must not change for good.
     """
 
     user: User
@@ -86,7 +86,7 @@ class QueryRequest:
     sql_in_url: bytes = b""
     database: str = ""
     settings: dict[str, str] = field(default_factory=dict)
-    literal_settings: dict[str, str] = field(default_factory=dict)
+    forced_settings: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     default_format: str = ""
     revision: int = 0
@@ -96,11 +96,11 @@ class QueryRequest:
     frame_method: str = "LZ4"
     wait_end_of_query: bool = False
     is_get: bool = False
+    readonly: int = 0
     session_id: str = ""
     session_timeout_s: float = 60.0
     session_check: bool = False
     close_session: bool = False
-    in_session: bool = False
 
 
 def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
@@ -115,19 +115,20 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
     found = QueryRequest(
         user=user,
         query_id=url.get("query_id") or str(uuid.uuid4()),
-        sql_in_url=url.get("query", "").encode(),
+        sql_in_url=url.get("query", "").encode(errors="surrogateescape"),
         database=url.get("database") or headers.get("X-ClickHouse-Database") or "",
         default_format=url.get("default_format") or headers.get("X-ClickHouse-Format") or "",
         revision=_integer(url.get("client_protocol_version", "0"), "client_protocol_version"),
-        framed_response=_flag(url.get("compress", "")),
-        framed_body=_flag(url.get("decompress", "")),
+        framed_response=flag(url.get("compress", "")),
+        framed_body=flag(url.get("decompress", "")),
         frame_method=url.get("network_compression_method", "LZ4"),
-        wait_end_of_query=_flag(url.get("wait_end_of_query", ""))
-        or _flag(url.get("http_wait_end_of_query", "")),
-        is_get=request.method in ("GET", "HEAD"),
+        wait_end_of_query=flag(url.get("wait_end_of_query", ""))
+        or flag(url.get("http_wait_end_of_query", "")),
+        is_get=request.method != "POST",
+        readonly=1 if user.readonly else 2 if request.method != "POST" else 0,
         session_id=url.get("session_id", ""),
-        session_check=_flag(url.get("session_check", "")),
-        close_session=_flag(url.get("close_session", "")),
+        session_check=flag(url.get("session_check", "")),
+        close_session=flag(url.get("close_session", "")),
     )
     timeout = url.get("session_timeout", "60")
     found.session_timeout_s = float(_integer(timeout, "session_timeout"))
@@ -135,7 +136,7 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
         raise ClickHouseError(
             511, f"There is no role `{url['role']}`: the embedded ClickHouse has none"
         )
-    if _flag(url.get("enable_http_compression", "")):
+    if flag(url.get("enable_http_compression", "")):
         found.coding = choose_coding(headers.get("Accept-Encoding", ""))
     for name, value in url.items():
         take_field(found, name, value)
@@ -144,13 +145,18 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
 
 def take_field(found: QueryRequest, name: str, value: str) -> None:
     """Add one URL or form field as a parameter or setting; names of the interface are skipped."""
+    if name in _INTERFACE or name in _TRANSPORT_SETTINGS:
+        return
+    if not _NAME.match(name):
+        raise ClickHouseError(115, f"Unknown setting {name!r}")
     if name.startswith("param_"):
         found.parameters[name.removeprefix("param_")] = value
         return
-    if name in _INTERFACE or name in _TRANSPORT_SETTINGS:
+    if name == "readonly" and not found.user.readonly:
+        # It may tighten what the method allows and never loosen it; it is set alone, at the end.
+        asked = _integer(value, "readonly")
+        found.readonly = asked if asked in (1, 2) and found.readonly != 1 else found.readonly
         return
-    if not _SETTING_NAME.match(name):
-        raise ClickHouseError(115, f"Unknown setting {name!r}")
     if not found.user.may_set(name):
         raise ClickHouseError(164, f"Cannot modify '{name}' setting in readonly mode")
     found.settings[name] = value
@@ -173,7 +179,8 @@ def _authenticate(request: web.Request, accounts: Accounts) -> User:
     return accounts.authenticate(name or "default", password)
 
 
-def _flag(text: str) -> bool:
+def flag(text: str) -> bool:
+    """Read a switch of the URL."""
     return text.lower() in ("1", "true")
 
 

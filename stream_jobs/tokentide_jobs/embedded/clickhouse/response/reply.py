@@ -7,15 +7,17 @@ connection is closed so that the truncated result cannot be taken for a whole on
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from ..exceptions import ClickHouseError
+from ..request.query_request import flag
 from ..wire.codecs import Encoder, encoder
 from ..wire.framing import FrameWriter
 from ..wire.output_formats import content_type
@@ -23,6 +25,9 @@ from ..wire.output_formats import content_type
 if TYPE_CHECKING:
     from ..engine.pool import Engine
     from ..request.query_request import QueryRequest
+
+_SEND_TIMEOUT_S: Final = 300.0
+"""How long a client may not read while its result waits (the server's send_timeout)."""
 
 
 @dataclass(slots=True)
@@ -102,8 +107,15 @@ class Reply:
         assert self._response is not None
         if self._encoder is not None:
             data = self._encoder.feed(data)
-        if len(data):
-            await self._response.write(data)
+        if not len(data):
+            return
+        try:
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
+                await self._response.write(data)
+        except TimeoutError as exc:
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ConnectionResetError("the client does not read its result") from exc
 
     async def end(self) -> web.StreamResponse:
         """Finish the result started with start()."""
@@ -116,13 +128,13 @@ class Reply:
     async def fail(self, error: ClickHouseError) -> web.StreamResponse:
         """Report ``error``: as the response, or at the end of what was already sent."""
         if self._response is None:
-            return error_response(error, self._asked.query_id, self._engine)
-        text = error.body(self._engine.version)
+            return error_response(error, self._request, self._engine)
+        text = _words(error, self._engine)
         block = (
             f"\r\n__exception__\r\n{self._tag}\r\n{text}{len(text.encode())} {self._tag}"
             "\r\n__exception__\r\n"
         )
-        await self.write(block.encode())
+        await self.write(block.encode(errors="replace"))
         if self._encoder is not None and (tail := self._encoder.finish()):
             await self._response.write(tail)
         if self._request.transport is not None:
@@ -131,13 +143,22 @@ class Reply:
         return self._response
 
 
-def error_response(error: ClickHouseError, query_id: str, engine: Engine) -> web.Response:
-    """Answer a query that failed before its result began."""
+def error_response(error: ClickHouseError, request: web.Request, engine: Engine) -> web.Response:
+    """Answer a query that failed before its result began, in frames if the client reads frames."""
+    body = _words(error, engine).encode(errors="replace")
+    if flag(request.query.get("compress", "")):
+        writer = FrameWriter(request.query.get("network_compression_method", "LZ4"))
+        body = writer.feed(body) + writer.finish()
     headers = {
         "Content-Type": "text/plain; charset=UTF-8",
         "X-ClickHouse-Server-Display-Name": engine.display_name,
-        "X-ClickHouse-Query-Id": query_id,
+        "X-ClickHouse-Query-Id": request.query.get("query_id", ""),
         "X-ClickHouse-Timezone": engine.timezone,
         "X-ClickHouse-Exception-Code": str(error.code),
     }
-    return web.Response(status=error.http_status, text=error.body(engine.version), headers=headers)
+    return web.Response(status=error.http_status, body=body, headers=headers)
+
+
+def _words(error: ClickHouseError, engine: Engine) -> str:
+    """Return the text of an error without the place of the data on this machine."""
+    return error.body(engine.version).replace(f"{engine.home}/", "").replace(engine.home, "")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..access.sql_text import Statement
+from ..access.statement import Statement
 from ..engine.connection import EngineConnection
 from ..exceptions import ClickHouseError
 from ..literals import quote, quote_name, set_statement
@@ -90,23 +90,15 @@ class Sessions:
         return [s.connection for s in sessions if s.connection is not None]
 
 
-def leaves_state(statement: Statement) -> bool:
-    """Return True for a statement that changes what later statements of its session see."""
-    if statement.keyword in (b"SET", b"USE"):
-        return True
-    return statement.keyword in (b"CREATE", b"REPLACE", b"DROP") and bool(
-        statement.words & {b"TEMPORARY", b"TEMP"}
-    )
-
-
 def snapshot(
-    connection: EngineConnection, asked: QueryRequest
+    connection: EngineConnection, asked: QueryRequest, statement: Statement
 ) -> Callable[[EngineConnection], None]:
     """Note the settings and database the request will change; returns what puts them back."""
     # The endpoint's own marker and log switch are set anew by every request and need no undoing.
     rows: list[tuple[str, str, bool]] = []
-    if asked.settings:
-        names = ", ".join(quote(name) for name in asked.settings)
+    changing = {*asked.settings, *asked.forced_settings, *statement.settings}
+    if changing:
+        names = ", ".join(quote(name) for name in sorted(changing))
         data = connection.query(f"{_CURRENT} ({names})", "JSONCompactEachRow").bytes()
         rows = [tuple(json.loads(line)) for line in data.splitlines()]
     database = bytes(connection.query("SELECT currentDatabase()", "TSVRaw").bytes()).decode()[:-1]

@@ -2,76 +2,86 @@
 
 The engine's streaming insert hides every error of the write stage (a full memory limit, a throwing
 view, a constraint) and reports success for rows that were dropped; `FROM INFILE` raises them as the
-server does. Deduplication, views and parts are the server's; a cut-off body inserts nothing.
+server does. Deduplication, views and parts are the server's; a cut-off body inserts nothing, and a
+slow one holds nothing but its file.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
 
-from ..access.sql_text import tokens
+from ..access.inspector import MAX_SQL_BYTES
 from ..exceptions import ClickHouseError
 from ..literals import quote
-from .prologue import prepare
-
-SPOOL_PREFIX: Final = "insert-"
-"""Beginning of the names of the files that bodies wait in; left-overs of a crash carry it too."""
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from ..access.sql_text import Statement
+    from ..access.statement import Statement
     from ..engine.connection import EngineConnection, EngineResult
     from ..engine.pool import Call
-    from ..request.query_request import QueryRequest
     from ..response.reply import Reply
+
+SPOOL_PREFIX: Final = "insert-"
+"""Beginning of the names of the files that bodies wait in; left-overs of a crash carry it too."""
+
+
+@contextmanager
+def spool_file() -> Iterator[IO[bytes]]:
+    """Open a file in the data directory for the data of one INSERT; it is gone afterwards."""
+    with tempfile.NamedTemporaryFile(prefix=SPOOL_PREFIX, dir=".") as spool:
+        yield spool
+
+
+async def spool_body(statement: Statement, body: AsyncIterator[bytes], spool: IO[bytes]) -> None:
+    """Write the statement's own data and then the body to ``spool``.
+
+    Raises:
+        ClickHouseError: 210 when the body ends early.
+    """
+    try:
+        spool.write(statement.inline_data)
+        async for piece in body:
+            spool.write(piece)
+    except (ConnectionError, OSError) as exc:
+        what = exc.strerror or type(exc).__name__ if isinstance(exc, OSError) else str(exc)
+        raise ClickHouseError(
+            210, f"The request body ended early: {what}; nothing was inserted"
+        ) from exc
+    spool.flush()
+
+
+def short_values(statement: Statement, spool: IO[bytes]) -> bytes | None:
+    """Return the data of an INSERT in VALUES if it is as short as a statement may be."""
+    if statement.insert_format != "Values":
+        return None
+    data = Path(spool.name)
+    return data.read_bytes() if data.stat().st_size <= MAX_SQL_BYTES else None
 
 
 async def run_insert(
     call: Call,
-    asked: QueryRequest,
     statement: Statement,
-    body: AsyncIterator[bytes],
+    spool: IO[bytes],
     reply: Reply,
+    prepare: Callable[[EngineConnection], None],
 ) -> web.StreamResponse:
-    """Insert the statement's own data and then the body; answers when the rows are stored."""
+    """Insert what was spooled; answers when the rows are stored."""
     call.killable = False
-    with tempfile.NamedTemporaryFile(prefix=SPOOL_PREFIX, dir=".") as spool:
-        try:
-            spool.write(statement.inline_data)
-            async for piece in body:
-                spool.write(piece)
-        except (ConnectionError, OSError) as exc:
-            raise ClickHouseError(
-                210, f"The request body ended early: {exc}; nothing was inserted"
-            ) from exc
-        spool.flush()
-        sql = _from_file(statement, spool.name)
+    sql = f"{statement.sql} FROM INFILE {quote(spool.name)} COMPRESSION 'none'"
+    sql = f"{sql} FORMAT {statement.insert_format}"
 
-        def work(connection: EngineConnection) -> EngineResult:
-            prepare(connection, asked, call.marker)
-            return connection.query(sql, "Null")
+    def work(connection: EngineConnection) -> EngineResult:
+        prepare(connection)
+        return connection.query(sql.encode(errors="surrogateescape"), "Null")
 
-        result = await call.run(work)
+    result = await call.run(work)
     summary = reply.summary
     summary.written_rows = summary.result_rows = result.rows_written()
     summary.written_bytes = summary.result_bytes = result.bytes_written()
     summary.read_rows, summary.read_bytes = summary.written_rows, summary.written_bytes
     return await reply.send_whole(b"", statement.insert_format or "")
-
-
-def _from_file(statement: Statement, path: str) -> bytes:
-    """Put the data in `path` into the INSERT; the clause stands before SETTINGS and FORMAT."""
-    if statement.input_call is not None:
-        start, end = statement.input_call
-        source = f"file({quote(path)}, {quote(statement.insert_format or '')}, "
-        return statement.sql[:start] + source.encode() + statement.sql[end:]
-    at = len(statement.sql)
-    for token in tokens(statement.sql):
-        if token.keyword == b"SETTINGS" and token.depth == 0:
-            at = token.start
-    source = f" FROM INFILE {quote(path)} COMPRESSION 'none' "
-    ending = f" FORMAT {statement.insert_format}"
-    return statement.sql[:at] + source.encode() + statement.sql[at:] + ending.encode()

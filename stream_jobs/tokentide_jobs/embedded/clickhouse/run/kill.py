@@ -8,17 +8,21 @@ before it runs.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from ..access.sql_text import Statement
+from ..access.outline import unescape
+from ..access.statement import Statement
 from ..engine.connection import EngineConnection
 from ..engine.pool import MARKER_SETTING
 from ..exceptions import ClickHouseError
-from ..literals import quote, unquote
+from ..literals import quote
 
 _ENGINE_ID: Final = f"SELECT query_id FROM system.processes WHERE Settings['{MARKER_SETTING}'] = "  # noqa: S608  # a constant of this program, completed by a quoted literal
+
+_STRING = re.compile(r"'\0*'")
 
 
 class RunningQueries:
@@ -46,16 +50,15 @@ class RunningQueries:
         finally:
             del self._markers[query_id]
 
-    def translate_kill(self, statement: Statement, connection: EngineConnection) -> bytes:
+    def translate_kill(self, statement: Statement, connection: EngineConnection) -> str:
         """Replace the ids of running queries in a KILL statement by the engine's."""
-        sql = statement.sql
-        for start, end in reversed(statement.strings):
-            query_id = unquote(sql[start:end].decode(errors="replace"))
-            marker = self._markers.get(query_id)
+        sql, blanked = statement.sql, statement.outline
+        for literal in reversed(list(_STRING.finditer(blanked))):
+            marker = self._markers.get(unescape(sql[literal.start() : literal.end()]))
             if marker is None:
                 continue
             lookup = _ENGINE_ID + quote(marker)
             found = connection.query(lookup, "TSVRaw").bytes().decode().strip()
             if found:
-                sql = sql[:start] + quote(found).encode() + sql[end:]
+                sql = sql[: literal.start()] + quote(found) + sql[literal.end() :]
         return sql

@@ -1,20 +1,25 @@
-"""Statements that give a result: in pieces where the format allows, else formatted whole."""
+"""Statements that give a result: in pieces where the format allows, else from a file."""
 
 from __future__ import annotations
 
+import os
+import secrets
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from ..exceptions import ClickHouseError
+from ..literals import quote
 from ..wire import native
 from ..wire.output_formats import ARROW_STREAM_END, DEFAULT_FORMAT, joiner
-from .prologue import prepare
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from ..access.sql_text import Statement
+    from ..access.statement import Statement
     from ..engine.connection import EngineConnection, EngineResult
+    from ..engine.memory_budget import MemoryBudget
     from ..engine.pool import Call
     from ..request.query_request import QueryRequest
     from ..response.reply import Reply
@@ -22,27 +27,41 @@ if TYPE_CHECKING:
 HELD_BYTES: Final = 1 << 20
 """How much of a result is held back before the headers go out (the server's buffer_size)."""
 
-_SPOOL_MEMORY_BYTES: Final = 16 << 20
+RESULT_PREFIX: Final = "result-"
+"""Beginning of the names of the files that whole results wait in; a crash may leave one."""
 
-_NOT_STREAMED: Final = frozenset({b"TOTALS", b"EXTREMES", b"OUTPUT_FORMAT_JSON_ARRAY_OF_ROWS"})
-"""Words that give a result parts besides its rows, which only the whole document shows right."""
+_SPOOL_MEMORY_BYTES: Final = 4 << 20
+_NATIVE_WHOLE_BYTES: Final = 64 << 20
+_COPIES: Final = 3
+"""How often a piece exists in this process while it is converted, joined and compressed."""
+
+_NOT_STREAMED: Final = ("extremes", "output_format_json_array_of_rows")
+"""Settings that give a result parts besides its rows, which only the whole document shows right."""
+
+Prepare = Callable[["EngineConnection"], None]
 
 
 async def run_query(
-    call: Call, asked: QueryRequest, statement: Statement, reply: Reply
+    call: Call,
+    asked: QueryRequest,
+    statement: Statement,
+    reply: Reply,
+    prepare: Prepare,
 ) -> web.StreamResponse:
     """Run any statement but an INSERT with data, and answer with its result."""
     output_format = statement.output_format or asked.default_format or DEFAULT_FORMAT
-    sql = statement.sql
-    call.killable = statement.keyword in (b"SELECT", b"WITH", b"FROM")
+    call.killable = statement.is_select
+    if not statement.is_select:
+        return await _run_small(call, asked, statement, output_format, reply, prepare)
     join = joiner(output_format) if _streams(statement, asked) else None
     if join is None:
-        return await _run_whole(call, asked, sql, output_format, reply)
-    pieces = _Pieces(sql, output_format, asked.revision, join, reply)
+        return await _run_whole(call, asked, statement, output_format, reply, prepare)
+    pieces = _Pieces(statement.sql_bytes, output_format, asked.revision, join, reply, call.budget)
+    call.at_close(lambda _: pieces.let_go())
 
     def begin(connection: EngineConnection) -> tuple[bytes, bool]:
         # One hop to the thread for all of it: most results are one piece.
-        prepare(connection, asked, call.marker)
+        prepare(connection)
         pieces.begin(connection)
         return pieces.fetch(connection)
 
@@ -60,48 +79,97 @@ async def run_query(
 
 
 def _streams(statement: Statement, asked: QueryRequest) -> bool:
-    if statement.keyword not in (b"SELECT", b"WITH", b"FROM"):
+    if " WITH TOTALS" in statement.outline:
         return False
-    if statement.words & _NOT_STREAMED or b"INSERT" in statement.words:
-        return False
-    return not {name.upper().encode() for name in asked.settings} & _NOT_STREAMED
+    return not any(name in asked.settings or name in statement.settings for name in _NOT_STREAMED)
 
 
-async def _run_whole(
-    call: Call, asked: QueryRequest, sql: bytes, output_format: str, reply: Reply
+async def _run_small(
+    call: Call,
+    asked: QueryRequest,
+    statement: Statement,
+    output_format: str,
+    reply: Reply,
+    prepare: Prepare,
 ) -> web.StreamResponse:
+    """Run a statement whose result describes tables, settings or what was written."""
+
     def work(connection: EngineConnection) -> bytes:
-        prepare(connection, asked, call.marker)
-        result = connection.query(sql, output_format)
-        summary = reply.summary
-        summary.read_rows, summary.read_bytes = _storage_read(result)
-        summary.result_rows = result.rows_read()
-        summary.result_bytes = result.bytes_read()
-        summary.written_rows = result.rows_written()
-        summary.written_bytes = result.bytes_written()
+        prepare(connection)
+        result = connection.query(statement.sql_bytes, output_format)
+        _count(reply, result)
         data = bytes(result.bytes())
         if output_format == "Native" and asked.revision:
             data = native.upgrade(data, asked.revision)
         return data
 
-    body = await call.run(work)
-    return await reply.send_whole(body, output_format)
+    return await reply.send_whole(await call.run(work), output_format)
+
+
+async def _run_whole(
+    call: Call,
+    asked: QueryRequest,
+    statement: Statement,
+    output_format: str,
+    reply: Reply,
+    prepare: Prepare,
+) -> web.StreamResponse:
+    """Let the engine write the document to a file, in constant memory, and send that."""
+    path = Path(f"{RESULT_PREFIX}{secrets.token_hex(8)}")
+    sql = f"{statement.sql} INTO OUTFILE {quote(str(path))} FORMAT {output_format}"
+
+    def work(connection: EngineConnection) -> IO[bytes]:
+        prepare(connection)
+        try:
+            result = connection.query(sql.encode(errors="surrogateescape"), "Null")
+            _count(reply, result)
+            return path.open("rb")
+        finally:
+            path.unlink(missing_ok=True)  # what is open stays readable
+
+    with await call.run(work) as document:
+        size = document.seek(0, os.SEEK_END)
+        document.seek(0)
+        if output_format != "Native" or not asked.revision:
+            return await _send_file(document, size, output_format, reply)
+        if size > _NATIVE_WHOLE_BYTES:
+            raise ClickHouseError(
+                241, f"A Native result with totals has {size} bytes: ask without WITH TOTALS"
+            )
+        return await reply.send_whole(
+            native.upgrade(document.read(), asked.revision), output_format
+        )
+
+
+async def _send_file(
+    document: IO[bytes], size: int, output_format: str, reply: Reply
+) -> web.StreamResponse:
+    if size <= _SPOOL_MEMORY_BYTES:
+        return await reply.send_whole(document.read(), output_format)
+    await reply.start(output_format)
+    while block := document.read(HELD_BYTES):
+        await reply.write(block)
+    return await reply.end()
 
 
 async def _send_spooled(
     call: Call, pieces: _Pieces, block: bytes, output_format: str, reply: Reply
 ) -> web.StreamResponse:
     """`wait_end_of_query=1`: hold the result, on disk beyond a few megabytes, until it is whole."""
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY_BYTES) as spool:
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY_BYTES, dir=".") as spool:
         spool.write(block)
         size = len(block) + await call.run(lambda connection: pieces.drain(connection, spool))
         spool.seek(0)
-        if size <= _SPOOL_MEMORY_BYTES:
-            return await reply.send_whole(spool.read(), output_format)
-        await reply.start(output_format)
-        while block := spool.read(HELD_BYTES):
-            await reply.write(block)
-        return await reply.end()
+        return await _send_file(spool, size, output_format, reply)
+
+
+def _count(reply: Reply, result: EngineResult) -> None:
+    summary = reply.summary
+    summary.read_rows, summary.read_bytes = _storage_read(result)
+    summary.result_rows = result.rows_read()
+    summary.result_bytes = result.bytes_read()
+    summary.written_rows = result.rows_written()
+    summary.written_bytes = result.bytes_written()
 
 
 class _Pieces:
@@ -114,12 +182,15 @@ class _Pieces:
         revision: int,
         join: Callable[[memoryview], memoryview],
         reply: Reply,
+        budget: MemoryBudget,
     ) -> None:
         self._sql = sql
         self._format = output_format
         self._revision = revision if output_format == "Native" else 0
         self._join = join
         self._summary = reply.summary
+        self._budget = budget
+        self._taken_bytes = 0
         self._stream: Any = None
         self._sent_any = False
 
@@ -129,6 +200,7 @@ class _Pieces:
 
     def fetch(self, connection: EngineConnection) -> tuple[bytes, bool]:
         """Fetch the next megabyte or so of the result, and whether it was the last."""
+        self.let_go()
         held: list[bytes | memoryview] = []
         size = 0
         while size < HELD_BYTES:
@@ -150,10 +222,18 @@ class _Pieces:
             size += len(block)
         return size
 
+    def let_go(self) -> None:
+        """Give the memory of the pieces back that were sent."""
+        taken, self._taken_bytes = self._taken_bytes, 0
+        self._budget.give_back(taken)
+
     def _next(self, connection: EngineConnection) -> bytes | memoryview | None:
         result = connection.streaming_fetch_result(self._stream)
         if result is None:
             return None
+        needed = result.size() * _COPIES
+        self._budget.take(needed)
+        self._taken_bytes += needed
         rows = result.rows_read()
         read_rows, read_bytes = _storage_read(result)
         self._summary.read_rows += read_rows

@@ -7,6 +7,7 @@ block by itself); a decoder that stops after the first would lose rows without a
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 import cramjam
@@ -15,17 +16,20 @@ from backports import zstd
 
 from ..exceptions import ClickHouseError
 
+PIECE_BYTES: Final = 1 << 20
+"""Most that one step of a decoder gives, however well the body was compressed."""
+
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 
 
 class Decoder(Protocol):
     """Turns body bytes into data, piece by piece."""
 
-    def feed(self, data: bytes) -> bytes:
-        """Return what ``data`` completes; may be empty."""
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield what ``data`` completes, in pieces of at most PIECE_BYTES."""
         ...
 
-    def finish(self) -> bytes | None:
+    def finish(self) -> bytes:
         """Return what is left; raises ClickHouseError 271 when the body ended too early."""
         ...
 
@@ -42,6 +46,43 @@ class Encoder(Protocol):
         ...
 
 
+class _Codec(Protocol):
+    """What the decompressors of lz4 and zstd have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Zlib:
+    """zlib's decompressor with the members the others have."""
+
+    def __init__(self) -> None:
+        self._codec = zlib.decompressobj(_GZIP_OR_ZLIB)
+
+    @property
+    def eof(self) -> bool:
+        return self._codec.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._codec.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._codec.unconsumed_tail
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._codec.decompress(self._codec.unconsumed_tail + data, max_length)
+
+
 class _FrameDecoder:
     """Any codec whose decompressor reports the end of a frame and the bytes after it."""
 
@@ -50,27 +91,31 @@ class _FrameDecoder:
         self._codec = self._new()
         self._open = False
 
-    def _new(self) -> lz4.frame.LZ4FrameDecompressor | zstd.ZstdDecompressor | zlib._Decompress:
+    def _new(self) -> _Codec:
         if self._coding == "lz4":
-            return lz4.frame.LZ4FrameDecompressor()
+            return lz4.frame.LZ4FrameDecompressor()  # type: ignore[no-any-return]  # untyped
         if self._coding == "zstd":
             return zstd.ZstdDecompressor()
-        return zlib.decompressobj(_GZIP_OR_ZLIB)
+        return _Zlib()
 
-    def feed(self, data: bytes) -> bytes:
-        out: list[bytes] = []
-        while data:
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while True:
             if self._codec.eof:
+                if not data:
+                    return
                 self._codec = self._new()
             try:
-                out.append(self._codec.decompress(data))
+                piece = self._codec.decompress(data, PIECE_BYTES)
             except (RuntimeError, zstd.ZstdError, zlib.error, EOFError) as exc:
                 raise ClickHouseError(
                     271, f"Cannot decompress the request body ({self._coding}): {exc}"
                 ) from exc
             self._open = not self._codec.eof
+            if piece:
+                yield piece
             data = (self._codec.unused_data or b"") if self._codec.eof else b""
-        return b"".join(out)
+            if not data and (self._codec.eof or (self._codec.needs_input and not piece)):
+                return
 
     def finish(self) -> bytes:
         if self._open:
@@ -85,9 +130,9 @@ class _WholeDecoder:
         self._coding = coding
         self._parts: list[bytes] = []
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> Iterator[bytes]:
         self._parts.append(data)
-        return b""
+        return iter(())
 
     def finish(self) -> bytes:
         body = b"".join(self._parts)
@@ -101,8 +146,13 @@ class _WholeDecoder:
             ) from exc
 
 
-def decoder(coding: str) -> Decoder | None:
+def decoder(coding: str, *, trusted: bool = True) -> Decoder | None:
     """Return the decoder of a Content-Encoding; None when the body is as it is.
+
+    Args:
+        coding: Value of the header.
+        trusted: False when the body may be made to fill the memory: codings that can only be
+            decoded whole are refused then.
 
     Raises:
         ClickHouseError: 89 for a coding the endpoint does not know.
@@ -112,7 +162,7 @@ def decoder(coding: str) -> Decoder | None:
         return None
     if name in ("lz4", "zstd", "gzip", "x-gzip", "deflate"):
         return _FrameDecoder(name)
-    if name in ("br", "snappy"):
+    if name in ("br", "snappy") and trusted:
         return _WholeDecoder(name)
     raise ClickHouseError(89, f"Unknown content encoding {coding!r} of the request body")
 

@@ -7,6 +7,7 @@ little-endian uint32, the first counting its own nine bytes of header), then the
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 import cramjam
@@ -21,8 +22,9 @@ _METHOD_NONE: Final = 0x02
 _METHOD_LZ4: Final = 0x82
 _METHOD_ZSTD: Final = 0x90
 
-MAX_FRAME_BYTES: Final = 1 << 30
-"""Refuse sizes beyond this before allocating: the header is not trustworthy (ClickHouse: 1 GiB)."""
+MAX_FRAME_BYTES: Final = 64 << 20
+"""Refuse sizes beyond this before allocating: the header is not trustworthy. Clients write a
+megabyte (clickhouse-go at most ten)."""
 
 FRAME_BYTES: Final = 1 << 20
 """Decompressed size of the frames written, the server's own default buffer."""
@@ -37,30 +39,26 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the data of all frames completed by ``data``."""
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the data of every frame completed by ``data``."""
         self._buffer += data
-        view = memoryview(self._buffer)
-        out: list[bytes] = []
         at = 0
         prefix = _CHECKSUM.size + _HEADER.size
-        while len(view) - at >= prefix:
-            method, size, raw_size = _HEADER.unpack_from(view, at + _CHECKSUM.size)
+        while len(self._buffer) - at >= prefix:
+            method, size, raw_size = _HEADER.unpack_from(self._buffer, at + _CHECKSUM.size)
             if not _HEADER.size <= size <= MAX_FRAME_BYTES or raw_size > MAX_FRAME_BYTES:
                 raise ClickHouseError(
                     271, f"compressed frame claims {size} bytes ({raw_size} decompressed)"
                 )
             end = at + _CHECKSUM.size + size
-            if end > len(view):
+            if end > len(self._buffer):
                 break
-            frame = bytes(view[at + _CHECKSUM.size : end])
-            if checksum(frame) != view[at : at + _CHECKSUM.size]:
+            frame = bytes(self._buffer[at + _CHECKSUM.size : end])
+            if checksum(frame) != self._buffer[at : at + _CHECKSUM.size]:
                 raise ClickHouseError(40, "Checksum doesn't match: a compressed frame is corrupted")
-            out.append(_decompress(method, frame[_HEADER.size :], raw_size))
+            yield _decompress(method, frame[_HEADER.size :], raw_size)
             at = end
-        view.release()
         del self._buffer[:at]
-        return b"".join(out)
 
     def finish(self) -> None:
         """Raise when the last frame is incomplete."""
@@ -111,7 +109,7 @@ def _decompress(method: int, payload: bytes, raw_size: int) -> bytes:
                 return b""
             raw = bytes(cramjam.lz4.decompress_block(payload, output_len=raw_size))
         elif method == _METHOD_ZSTD:
-            raw = zstd.decompress(payload)
+            raw = zstd.ZstdDecompressor().decompress(payload, raw_size + 1)
         elif method == _METHOD_NONE:
             raw = payload
         else:

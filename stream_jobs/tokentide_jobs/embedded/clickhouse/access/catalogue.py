@@ -1,0 +1,111 @@
+"""Which names a statement may call: an allow-list, read against the engine's own lists.
+
+`allowed.txt` holds what somebody has looked at. The engine says which names are aliases, which may
+be written in any case, and which are data types, codecs and index types; those reach nothing. What
+neither list knows is refused, so a function of a new version is refused until it is added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from ..exceptions import ClickHouseError
+
+if TYPE_CHECKING:
+    from ..engine.connection import EngineConnection
+
+_WORDS_OF_SYNTAX: Final = frozenset({"lambda", "CODEC", "Default", "COLUMNS", "exists"})
+"""What stands before a bracket in canonical text, or is a function of the tree, and is no name."""
+
+_HARMLESS: Final = (
+    "SELECT name FROM system.data_type_families UNION ALL SELECT name FROM system.codecs "
+    "UNION ALL SELECT name FROM system.data_skipping_index_types"
+)
+_FUNCTIONS: Final = "SELECT name, alias_to, case_insensitive, origin FROM system.functions"
+_OUTSIDE: Final = (
+    "SELECT name FROM system.functions UNION ALL SELECT name FROM system.table_functions "
+    "UNION ALL SELECT name FROM system.table_engines "
+    "UNION ALL SELECT name FROM system.database_engines"
+)
+
+
+def allowed_names() -> frozenset[str]:
+    """Return the names in allowed.txt."""
+    text = files(__package__).joinpath("allowed.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith(("#", "["))]
+    return frozenset(" ".join(lines).split())
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The names of one engine.
+
+    Attributes:
+        allowed: Names that may be called, aliases included.
+        known: Every name of a function, table function or engine that the engine has.
+        aliases: What every alias stands for.
+        any_case: Names that may be written in any case, by their lower case.
+        combinator: Matches the end of an aggregate function's name that a combinator added.
+    """
+
+    allowed: frozenset[str]
+    known: frozenset[str]
+    aliases: dict[str, str]
+    any_case: dict[str, str]
+    combinator: re.Pattern[str]
+
+    @classmethod
+    def read(cls, connection: EngineConnection) -> Catalogue:
+        """Read the engine's lists."""
+        allowed = allowed_names() | _WORDS_OF_SYNTAX | set(_column(connection, _HARMLESS))
+        aliases: dict[str, str] = {}
+        any_case: dict[str, str] = {}
+        for row in _column(connection, _FUNCTIONS):
+            name, alias_to, is_any_case, origin = row.split("\t")
+            if origin != "System":
+                continue
+            if alias_to:
+                aliases[name] = alias_to
+            if is_any_case == "1":
+                any_case[name.lower()] = name
+        combinators = _column(connection, "SELECT name FROM system.aggregate_function_combinators")
+        ending = "|".join(sorted(combinators, key=len, reverse=True))
+        known = frozenset(_column(connection, _OUTSIDE))
+        return cls(allowed, known, aliases, any_case, re.compile(rf"(?:{ending})\Z"))
+
+    def refused(self, names: Iterable[str]) -> set[str]:
+        """Return those of ``names`` that are not allowed."""
+        return {name for name in names if not self._allows(name)}
+
+    def _allows(self, name: str) -> bool:
+        name = name if name in self.known else self.any_case.get(name.lower(), name)
+        if name in self.allowed:
+            return True
+        if name in self.aliases:
+            return self._allows(self.aliases[name])
+        if name in self.known:
+            return False
+        shorter = self.combinator.sub("", name)
+        return shorter not in (name, "") and self._allows(shorter)
+
+    def refusal(self, name: str) -> ClickHouseError:
+        """Word the error for one name that is not allowed."""
+        if name == "input":
+            return ClickHouseError(
+                48, "input() is not supported by the embedded ClickHouse: insert into a table first"
+            )
+        if name in self.known or name.lower() in self.any_case:
+            return ClickHouseError(
+                497,
+                f"Not enough privileges: {name} may reach files, networks or processes "
+                "and cannot be used over HTTP",
+            )
+        return ClickHouseError(46, f"Unknown function {name}")
+
+
+def _column(connection: EngineConnection, sql: str) -> list[str]:
+    return bytes(connection.query(sql, "TSVRaw").bytes()).decode().splitlines()

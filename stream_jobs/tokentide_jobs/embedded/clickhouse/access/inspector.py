@@ -1,0 +1,195 @@
+"""Asks the engine what a statement is: its canonical text, its syntax tree, what it calls.
+
+Every inspection has a connection of its own in the state the engine starts with, so nothing that a
+request sets can change how its text is read. Texts are remembered: the same inserts and panels come
+again and again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from threading import Lock
+from typing import Final
+
+from ..engine.connection import EngineConnection
+from ..exceptions import ClickHouseError, from_engine
+from ..literals import quote, quote_bytes, set_statement
+from .catalogue import Catalogue
+from .outline import calls, outline, split_tail
+from .seam import Seam
+from .statement import Statement
+from .syntax_tree import SyntaxTree, read_tree
+
+MAX_SQL_BYTES: Final = 262_144
+"""Longest statement without its insert data: the server's max_query_size."""
+
+_REMEMBERED: Final = 500
+_REMEMBERED_BYTES: Final = 1 << 15
+_CLIENT_CLAUSES: Final = ("INTO OUTFILE", "FROM INFILE")
+_KEEPS_SETTINGS: Final = ("CREATE ", "ATTACH ", "REPLACE ", "ALTER ", "SET ")
+_USER_FUNCTIONS: Final = (
+    "SELECT name, create_query FROM system.functions WHERE origin = 'SQLUserDefined' AND name IN "
+)
+
+
+class Inspector:
+    """Reads statements; its methods may run on any thread."""
+
+    def __init__(self, open_connection: Callable[[], EngineConnection]) -> None:
+        self._open = open_connection
+        connection = open_connection()
+        try:
+            self.catalogue = Catalogue.read(connection)
+        finally:
+            connection.close()
+        self._known: OrderedDict[bytes, Statement] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, sql: bytes, parameters: Mapping[str, str]) -> Statement:
+        """Describe a statement that carries no data.
+
+        Raises:
+            ClickHouseError: What the engine says about the text, 62 for a clause of the
+                command-line client and for a statement that waits for data, 46 and 497 for what
+                may not be called.
+        """
+        statement = self._read(sql, parameters)
+        if statement.kind == "InsertQuery" and statement.output_format is not None:
+            raise ClickHouseError(
+                62, "Syntax error: cannot tell where the data of this INSERT begins"
+            )
+        return statement
+
+    def read_insert(self, seam: Seam, parameters: Mapping[str, str]) -> Statement:
+        """Describe an INSERT up to its data; the engine must see the same format in it.
+
+        Raises:
+            ClickHouseError: As `read`, and 62 when the engine sees the data begin elsewhere.
+        """
+        statement = self._read(seam.head, parameters)
+        is_insert = statement.kind == "InsertQuery" and not _has_select(statement)
+        if not is_insert or (statement.output_format or "").upper() != seam.insert_format.upper():
+            raise ClickHouseError(
+                62, "Syntax error: cannot tell where the data of this INSERT begins"
+            )
+        return replace(
+            statement,
+            output_format=None,
+            settings=dict(statement.settings),
+            insert_format=seam.insert_format,
+            inline_data=seam.data,
+        )
+
+    def check_expression(self, expression: str) -> None:
+        """Refuse an expression in the value of a setting that calls what may not be called.
+
+        Raises:
+            ClickHouseError: As `read`.
+        """
+        self._read(b"SELECT " + expression.encode(), {}, remember=False)
+
+    def values_are_checked(self, data: bytes) -> bool:
+        """Tell whether the rows of VALUES may be evaluated: short, readable and allowed.
+
+        Raises:
+            ClickHouseError: 46 and 497 for what may not be called.
+        """
+        if len(data) > MAX_SQL_BYTES - 7:
+            return False
+        try:
+            self._read(b"SELECT " + data, {}, remember=False)
+        except ClickHouseError as error:
+            if error.code in (46, 497):
+                raise
+            return False
+        return True
+
+    def _read(
+        self, sql: bytes, parameters: Mapping[str, str], *, remember: bool = True
+    ) -> Statement:
+        if len(sql) > MAX_SQL_BYTES:
+            raise ClickHouseError(
+                62,
+                f"Max query size exceeded: the statement has {len(sql)} bytes, "
+                f"{MAX_SQL_BYTES} are allowed",
+            )
+        remember = remember and not parameters and len(sql) <= _REMEMBERED_BYTES
+        if remember:
+            with self._lock:
+                if (known := self._known.get(sql)) is not None:
+                    self._known.move_to_end(sql)
+                    return replace(known, settings=dict(known.settings))
+        connection = self._open()
+        try:
+            statement = self._ask(connection, sql, parameters)
+        except RuntimeError as exc:
+            raise from_engine(exc) from exc
+        finally:
+            connection.close()
+        if remember:
+            with self._lock:
+                self._known[sql] = replace(statement, settings=dict(statement.settings))
+                if len(self._known) > _REMEMBERED:
+                    self._known.popitem(last=False)
+        return statement
+
+    def _ask(
+        self, connection: EngineConnection, sql: bytes, parameters: Mapping[str, str]
+    ) -> Statement:
+        values = {f"param_{name}": value for name, value in parameters.items()}
+        connection.query(set_statement({"max_threads": "1", **values}), "Null")
+        text = _canonical(connection, sql)
+        blanked = outline(text)
+        for clause in _CLIENT_CLAUSES:
+            if clause in blanked:
+                raise ClickHouseError(62, f"{clause} is a clause of the command-line client only")
+        lifts = not text.startswith(_KEEPS_SETTINGS)
+        tail = split_tail(text, blanked, with_settings=lifts)
+        tree = _tree(
+            connection, tail.body + (f" FORMAT {tail.output_format}" if tail.output_format else "")
+        )
+        names = tree.functions | calls(tail.body, blanked[: len(tail.body)])
+        self._check_names(connection, names)
+        return Statement(
+            tree.kind, tail.body, names, tail.output_format, tail.settings, tree.alters, tree.top
+        )
+
+    def _check_names(
+        self,
+        connection: EngineConnection,
+        names: frozenset[str],
+        seen: frozenset[str] = frozenset(),
+    ) -> None:
+        refused = self.catalogue.refused(names - seen)
+        if not refused:
+            return
+        listed = ", ".join(quote(name) for name in sorted(refused))
+        rows = connection.query(f"{_USER_FUNCTIONS}({listed})", "JSONCompactEachRow").bytes()
+        for row in bytes(rows).splitlines():
+            name, create = json.loads(row)
+            refused.discard(name)
+            # A function is only as harmless as what it calls, whoever made it and when.
+            body = _canonical(connection, create.encode())
+            inner = _tree(connection, body).functions | calls(body, outline(body))
+            self._check_names(connection, inner, seen | names)
+        for name in sorted(refused):
+            raise self.catalogue.refusal(name)
+
+
+def _canonical(connection: EngineConnection, sql: bytes) -> str:
+    asked = b"SELECT formatQuerySingleLine(" + quote_bytes(sql) + b")"
+    found = bytes(connection.query(asked, "RawBLOB").bytes())
+    return found.decode(errors="surrogateescape")
+
+
+def _tree(connection: EngineConnection, text: str) -> SyntaxTree:
+    asked = f"EXPLAIN AST {text}".encode(errors="surrogateescape")
+    lines = bytes(connection.query(asked, "TSVRaw").bytes())
+    return read_tree(lines.decode(errors="surrogateescape"))
+
+
+def _has_select(statement: Statement) -> bool:
+    return "SelectWithUnionQuery" in {node.split(" ")[0] for node in statement.top}

@@ -1,0 +1,61 @@
+"""A statement as the engine reads it: what the endpoint decides on, and what it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .outline import outline
+
+
+@dataclass(slots=True)
+class Statement:
+    """One statement in the engine's canonical text.
+
+    Attributes:
+        kind: Root of its syntax tree, such as `SelectWithUnionQuery`.
+        sql: Canonical text, without the FORMAT and SETTINGS clauses at its end.
+        names: Everything it calls: functions, table functions, engines, codecs, types.
+        output_format: Name in the FORMAT clause of a query, or None.
+        settings: The SETTINGS clause at the end; values as SQL literals.
+        alters: Commands of an ALTER.
+        top: Text of the nodes right below the root of the tree.
+        insert_format: Input format when insert data follows, else None.
+        inline_data: Insert data that came in the same text.
+    """
+
+    kind: str
+    sql: str
+    names: frozenset[str] = frozenset()
+    output_format: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    alters: frozenset[str] = frozenset()
+    top: tuple[str, ...] = ()
+    insert_format: str | None = None
+    inline_data: bytes = b""
+
+    @property
+    def outline(self) -> str:
+        """The text with everything inside quotes blanked out, of the same length."""
+        return outline(self.sql)
+
+    @property
+    def sql_bytes(self) -> bytes:
+        """The text as it goes to the engine; it need not be UTF-8."""
+        return self.sql.encode(errors="surrogateescape")
+
+    @property
+    def is_select(self) -> bool:
+        """True for a query whose rows come in blocks."""
+        return self.kind == "SelectWithUnionQuery"
+
+    @property
+    def takes_data(self) -> bool:
+        """True for an INSERT whose rows come as data rather than from a SELECT."""
+        return self.insert_format is not None
+
+    @property
+    def leaves_state(self) -> bool:
+        """True for a statement that changes what later statements of its session see."""
+        if self.kind in ("Set", "UseQuery"):
+            return True
+        return self.kind in ("CreateQuery", "DropQuery") and " TEMPORARY " in self.outline

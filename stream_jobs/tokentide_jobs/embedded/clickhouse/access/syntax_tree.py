@@ -1,0 +1,63 @@
+"""The engine's syntax tree of a statement, from the lines of EXPLAIN AST.
+
+Every line is a node: its depth in blanks, its kind and text, the number of its children. The sum
+of the children must be the number of lines, so a tree that a setting cut short, or to which a name
+with a line break added a line, is refused and never half read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..exceptions import ClickHouseError
+
+_CHILDREN = re.compile(r" \(children (\d+)\)\Z")
+_FUNCTION = re.compile(r"Function(?:WithKeyValueArguments)? +(.*?)(?: \(alias .*)?\Z", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxTree:
+    """What the endpoint reads from a tree.
+
+    Attributes:
+        kind: First word of the root, such as `SelectWithUnionQuery`.
+        functions: Names of functions, table functions, engines and codecs.
+        top: Text of the nodes right below the root.
+        alters: Commands of an ALTER, such as `ADD_COLUMN`.
+    """
+
+    kind: str
+    functions: frozenset[str]
+    top: tuple[str, ...]
+    alters: frozenset[str]
+
+
+def read_tree(lines: str) -> SyntaxTree:
+    """Read the output of EXPLAIN AST.
+
+    Raises:
+        ClickHouseError: 62 when the tree is not whole.
+    """
+    nodes = lines.rstrip("\n").split("\n")
+    children = 0
+    functions: set[str] = set()
+    top: list[str] = []
+    alters: set[str] = set()
+    for line in nodes:
+        counted = _CHILDREN.search(line)
+        if counted is not None:
+            children += int(counted[1])
+        text = line[: counted.start() if counted else None].lstrip(" ")
+        if (function := _FUNCTION.match(text)) is not None:
+            functions.add(function[1])
+        if line.startswith(" ") and not line.startswith("  "):
+            top.append(text)
+        if text.startswith("AlterCommand "):
+            alters.add(text.split(" ")[1])
+    if children != len(nodes) - 1:
+        raise ClickHouseError(
+            62, "Syntax error: the syntax tree cannot be read as a whole (a line break in a name?)"
+        )
+    kind = nodes[0].lstrip(" ").split(" ")[0]
+    return SyntaxTree(kind, frozenset(functions), tuple(top), frozenset(alters))
