@@ -72,10 +72,10 @@ def running() -> Iterator[Pipeline]:
     try:
         broker.start()
         with ClickHouseProcess.start(root / "clickhouse") as store:
-            client = clickhouse_connect.get_client(dsn=store.url, autogenerate_session_id=False)
+            client = clickhouse_connect.get_client(dsn=store.dsn, autogenerate_session_id=False)
             migrate(client)
             client.close()
-            yield Pipeline(root, broker.bootstrap, store.url, store.pid)
+            yield Pipeline(root, broker.bootstrap, store.dsn, store.pid)
     finally:
         broker.stop()
         shutil.rmtree(root, ignore_errors=True)

@@ -32,7 +32,7 @@ def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     data_dir: Path = tmp_path_factory.mktemp("clickhouse")
     server = ClickHouseProcess.start(data_dir)
     try:
-        yield server.url
+        yield server.dsn
     finally:
         server.stop()
 

@@ -53,6 +53,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.backoff",
         "tokentide_jobs.disk_floor",
         "tokentide_jobs.core.tables",
+        "tokentide_jobs.urls",
+        "tokentide_jobs.web_guard",
     ),
     # core: a room a stage, in the order in which an event passes them
     ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics"),

@@ -84,10 +84,10 @@ def running_engine(directory: Path) -> Iterator[Engine]:
     """Start an engine with one full database; it ends with the block."""
     cards = {name: price_list(directory, name) for name in RATES}
     with ClickHouseProcess.start(directory / "clickhouse") as server:
-        with clickhouse_connect.get_client(dsn=server.url) as admin:
+        with clickhouse_connect.get_client(dsn=server.dsn) as admin:
             migrate(admin, FULL_DATABASE)
         yield Engine(
-            server.url,
+            server.dsn,
             {table.price_version: table for table in cards.values()},
             {cards[name].price_version: rates for name, rates in RATES.items()},
         )

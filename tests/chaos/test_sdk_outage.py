@@ -109,7 +109,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 def rows(stack: Stack, service: str) -> dict[str, Any]:
     """What ClickHouse knows of one service."""
-    with closing(ClickHouse(stack.info.clickhouse_url, "tokentide")) as database:
+    with closing(ClickHouse(stack.info.clickhouse_dsn, "tokentide")) as database:
         (found,) = database.rows(
             "SELECT count(), uniqExact(event_id), min(seq), max(seq) FROM tokentide.requests "
             f"WHERE service = '{service}'"

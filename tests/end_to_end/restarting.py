@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from tokentide import Telemetry
 from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.urls import with_credentials
 
 PROGRAM = (sys.executable, "-m", "tokentide_jobs")
 PARTITIONS = 4
@@ -53,7 +54,9 @@ class Up:
         self.kafka: str = ready["kafka"]
         self.topic: str = ready["events_topic"]
         self.log_id: str = ready["log_id"]
-        self._clickhouse_url: str = ready["clickhouse_url"]
+        self._clickhouse_url = with_credentials(
+            ready["clickhouse_url"], ready["user"], ready["password"]
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -70,7 +70,7 @@ def test_every_event_of_a_stranger_is_a_row_or_a_dead_letter_and_money_is_exact(
     assert Decimal(report["raw_cost_usd"]) == Decimal(report["window_cost_usd"])
     assert Decimal(report["raw_cost_usd"]) == expected.cost_usd
 
-    client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_url, database="tokentide")
+    client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_dsn, database="tokentide")
     with client:
         totals = client.query(
             "SELECT sum(input_tokens), sum(output_tokens), toString(sum(cost_usd)),"

@@ -137,7 +137,7 @@ def test_spans_become_rows_beside_events_and_broken_records_dead_letters(stack: 
     assert report["raw_events"] == report["window_events"] == RECORDS * CALLS + 50
     assert (report["lost"], report["duplicated"], report["repeated_event_ids"]) == (0, 0, 0)
 
-    client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_url, database="tokentide")
+    client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_dsn, database="tokentide")
     with client:
         rows = client.query(
             "SELECT count(), sum(input_tokens), sum(cache_read_tokens), sum(output_tokens),"
@@ -209,7 +209,7 @@ def test_an_events_topic_made_anew_under_a_running_stack_restarts_no_other_log(
 
     report = verified(stack)
     assert report["raw_events"] == RECORDS * CALLS + 50 + 30
-    client = clickhouse_connect.get_client(dsn=info.clickhouse_url, database="tokentide")
+    client = clickhouse_connect.get_client(dsn=info.clickhouse_dsn, database="tokentide")
     with client:
         rows = client.query(
             "SELECT _topic, count(), uniqExact(log_id) FROM raw_requests GROUP BY _topic ORDER BY 1"

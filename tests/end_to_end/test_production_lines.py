@@ -84,7 +84,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     broker.start()
     try:
         with ClickHouseProcess.start(tmp_path_factory.mktemp("clickhouse")) as server:
-            yield Servers(broker.bootstrap, server.url)
+            yield Servers(broker.bootstrap, server.dsn)
     finally:
         broker.stop()
 

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.settings import Settings, redact_url
+from tokentide_jobs.settings import Settings
+from tokentide_jobs.urls import redact_url
 
 
 def stack_file(directory: Path, **changes: Any) -> Path:
     stack = {
         "kafka": "127.0.0.1:1111",
         "clickhouse_url": "http://127.0.0.1:2222",
+        "user": "default",
+        "password": "a/b",
         "events_topic": "tokentide.events.v1",
         "pid": os.getpid(),
         "broker": "kafka",
@@ -35,7 +38,7 @@ def test_an_option_beats_the_environment_which_beats_the_running_stack(tmp_path:
     settings = Settings.from_env(environ, tmp_path, group="option", database=None)
     assert settings.group == "option"
     assert settings.kafka_bootstrap == "kafka:9092"
-    assert settings.clickhouse_url == "http://127.0.0.1:2222"
+    assert settings.clickhouse_url == "http://default:a%2Fb@127.0.0.1:2222"
     assert settings.restarted_logs == {}  # the stack's log id is for people
     assert settings.database == "tokentide"
     sources = {item.name: item.source for item in settings.items()}

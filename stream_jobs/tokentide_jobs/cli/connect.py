@@ -10,7 +10,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tokentide_jobs.errors import ServiceUnreachable
-from tokentide_jobs.settings import Settings, redact_url
+from tokentide_jobs.settings import Settings
+from tokentide_jobs.urls import redact_url
 
 __all__ = ["connect_clickhouse"]
 

@@ -78,7 +78,7 @@ def _stack(directory: Path, broker: BrokerKind | None, screen: Console) -> Itera
     def settings_of(info: StackInfo) -> Settings:
         # The stack, whatever the environment names: a demo never writes to the user's own cluster.
         return Settings.from_env(
-            {}, directory, kafka_bootstrap=info.kafka, clickhouse_url=info.clickhouse_url,
+            {}, directory, kafka_bootstrap=info.kafka, clickhouse_url=info.clickhouse_dsn,
             events_topic=info.events_topic,
         )  # fmt: skip
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from annotated_types import Ge, Le
 from pydantic import ValidationError
@@ -27,8 +26,9 @@ from tokentide.settings import Settings as ProducerSettings
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.settings.declared import PREFIX, DeclaredSettings
 from tokentide_jobs.settings.stack_file import running_stack
+from tokentide_jobs.urls import redact_url
 
-__all__ = ["Setting", "Settings", "redact_url"]
+__all__ = ["Setting", "Settings"]
 
 _log = logging.getLogger(__name__)
 _TEST_PREFIX: Final = "TOKENTIDE_TEST_"
@@ -120,15 +120,6 @@ class _Environment(EnvSettingsSource):
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         return parse_env_vars(self._environ, self.case_sensitive, self.env_ignore_empty)
-
-
-def redact_url(url: str) -> str:
-    """Return `url` with its password replaced by three stars."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    _credentials, _at, address = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{address}"))
 
 
 def _variable(name: str) -> str:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.urls import with_credentials
 
 __all__ = ["running_stack"]
 
@@ -20,7 +21,9 @@ def running_stack(directory: Path) -> dict[str, str]:
             return {}
         found = {
             "kafka_bootstrap": str(stack["kafka"]),
-            "clickhouse_url": str(stack["clickhouse_url"]),
+            "clickhouse_url": with_credentials(
+                str(stack["clickhouse_url"]), str(stack["user"]), str(stack["password"])
+            ),
             "events_topic": str(stack["events_topic"]),
         }
         return {name: value for name, value in found.items() if value}

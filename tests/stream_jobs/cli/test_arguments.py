@@ -90,6 +90,7 @@ def test_the_environment_beats_the_stack_and_the_stacks_log_id_is_never_taken(
 ) -> None:
     stack = {
         "kafka": "127.0.0.1:1111", "clickhouse_url": "http://127.0.0.1:2222",
+        "user": "default", "password": "secret",
         "events_topic": "tokentide.events.v1", "pid": os.getpid(), "broker": "kafka",
         "log_id": "stack-log", "data_dir": str(tmp_path),
     }  # fmt: skip
@@ -101,7 +102,7 @@ def test_the_environment_beats_the_stack_and_the_stacks_log_id_is_never_taken(
     monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "other:9092")
     other = find_target(tmp_path, "kafka", "clickhouse")
     assert (other.kafka_bootstrap, other.log_id) == ("other:9092", "")
-    assert other.clickhouse_url == "http://127.0.0.1:2222"
+    assert other.clickhouse_url == "http://default:secret@127.0.0.1:2222"
 
 
 def report_of(windows: WindowComparison) -> Report:

@@ -22,7 +22,8 @@ from aiohttp import web
 
 from tokentide_jobs.errors import ConfigError, StackError
 
-from .access.accounts import Accounts, load_accounts
+from .access.accounts import Accounts, default_accounts, load_accounts
+from .access.password import settle_password
 from .endpoint import Endpoint
 from .engine.default_database import settle_default_database
 from .engine.engine_config import CONFIG_FILE, MIN_FREE_BYTES, EngineLimits, write_config
@@ -49,12 +50,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run the server; returns the exit code."""
     options = _options(argv)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
-    # The engine takes its time zone from the process; analysts and tests expect UTC everywhere.
     os.umask(0o077)  # what is stored is its owner's
+    # The engine takes its time zone from the process; analysts and tests expect UTC everywhere.
     os.environ["TZ"] = "UTC"
     time.tzset()
     try:
-        accounts = load_accounts(options.users_file)
+        users_file: Path | None = options.users_file
+        accounts = None if users_file is None else load_accounts(users_file)
         limits = EngineLimits(
             memory_bytes=options.memory_mb * 1_000_000,
             query_memory_bytes=options.memory_mb * 700_000,
@@ -63,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
         )
         data_dir = options.data_dir.resolve()
         with DirectoryLock(data_dir):
+            if accounts is None:
+                accounts = default_accounts(settle_password(data_dir))
             asyncio.run(_serve(data_dir, options, accounts, limits))
     except ConfigError as exc:
         print(f"error: {exc}", file=sys.stderr)

@@ -19,6 +19,9 @@ from pathlib import Path
 from types import TracebackType
 
 from tokentide_jobs.errors import StackError
+from tokentide_jobs.urls import with_credentials
+
+from .access.password import OWNER_NAME, read_password
 
 READY_TIMEOUT_S = 60.0
 """A cold start maps a 550 MB library; on a busy two-core machine that has taken 15 s."""
@@ -32,13 +35,17 @@ class ClickHouseProcess:
 
     Attributes:
         url: Base URL of its HTTP interface.
+        password: Of the account `default`; empty when a users file says who may connect.
         pid: Process id.
         log_path: Where its standard error goes.
     """
 
-    def __init__(self, child: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
+    def __init__(
+        self, child: subprocess.Popen[bytes], url: str, log_path: Path, password: str
+    ) -> None:
         self._child = child
         self.url = url
+        self.password = password
         self.pid = child.pid
         self.log_path = log_path
 
@@ -89,7 +96,13 @@ class ClickHouseProcess:
             raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        return cls(child, url, log_path)
+        password = "" if "--users-file" in options else read_password(data_dir)
+        return cls(child, url, log_path, password)
+
+    @property
+    def dsn(self) -> str:
+        """The URL with the credentials of the account that may write."""
+        return with_credentials(self.url, OWNER_NAME, self.password)
 
     @property
     def is_running(self) -> bool:

@@ -8,11 +8,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from tokentide_jobs.embedded.clickhouse.access.password import OWNER_NAME, read_password
 from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
 from tokentide_jobs.embedded.stack.insert_probe import insert_problem
 from tokentide_jobs.errors import StackError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.urls import with_credentials
 
 __all__ = ["ClickHouseChild"]
 
@@ -25,6 +27,7 @@ class ClickHouseChild:
 
     survives_restart = True
     fills_disk = False  # it refuses inserts by itself
+    user = OWNER_NAME
 
     def __init__(self, data_dir: Path, *, port: int, min_free_bytes: int = 0) -> None:
         self._home = data_dir.absolute() / "clickhouse"
@@ -38,6 +41,11 @@ class ClickHouseChild:
     def url(self) -> str:
         """`http://127.0.0.1:PORT`, valid once started."""
         return f"http://{LOOPBACK}:{self._port}"
+
+    @property
+    def password(self) -> str:
+        """Of the account `default`, valid once started."""
+        return read_password(self._home)
 
     @property
     def port(self) -> int:
@@ -98,7 +106,8 @@ class ClickHouseChild:
 
     def problem(self) -> str:
         """Store a row; why that fails, or "" when it does not."""
-        with closing(ClickHouse(self.url, "default", timeout_s=_PROBE_TIMEOUT_S)) as store:
+        dsn = with_credentials(self.url, self.user, self.password)
+        with closing(ClickHouse(dsn, "default", timeout_s=_PROBE_TIMEOUT_S)) as store:
             return insert_problem(store)
 
     def stop(self, deadline_s: float) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tokentide_jobs.embedded.processes.locks import holder_pid
+from tokentide_jobs.urls import with_credentials
 
 __all__ = ["STACK_FILE_NAME", "StackInfo", "find_stack", "publish", "withdraw"]
 
@@ -25,6 +26,8 @@ class StackInfo:
     Attributes:
         kafka: Bootstrap address, `127.0.0.1:PORT`.
         clickhouse_url: `http://127.0.0.1:PORT`; empty when only the broker was started.
+        user: The account of ClickHouse that may write.
+        password: Its password. Only the owner of the data directory may read it.
         events_topic: Where producers write.
         pid: The owner of the process tree: SIGTERM to it stops everything.
         broker: `kafka` or `tansu`.
@@ -35,11 +38,18 @@ class StackInfo:
 
     kafka: str
     clickhouse_url: str
+    user: str
+    password: str
     events_topic: str
     pid: int
     broker: str
     log_id: str
     data_dir: str
+
+    @property
+    def clickhouse_dsn(self) -> str:
+        """The URL with the account that may write, for clients; never shown to people."""
+        return with_credentials(self.clickhouse_url, self.user, self.password)
 
     def to_json(self) -> str:
         """Return one line, the form of `stack.json` and of `tokentide up --json`."""
@@ -59,7 +69,10 @@ def find_stack(data_dir: Path) -> StackInfo | None:
 def publish(data_dir: Path, info: StackInfo) -> None:
     """Write `stack.json`; a reader sees the whole file or none."""
     temporary = data_dir / f"{STACK_FILE_NAME}.{os.getpid()}"
-    temporary.write_text(info.to_json() + "\n", encoding="utf-8")
+    temporary.unlink(missing_ok=True)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(info.to_json() + "\n")
     temporary.replace(data_dir / STACK_FILE_NAME)
 
 

@@ -214,6 +214,8 @@ class Stack:
         info = StackInfo(
             kafka=self._broker.bootstrap,
             clickhouse_url=self._clickhouse.url if self._clickhouse else "",
+            user=self._clickhouse.user if self._clickhouse else "",
+            password=self._clickhouse.password if self._clickhouse else "",
             events_topic=EVENTS.name,
             pid=os.getpid(),
             broker=self._broker.kind,
@@ -243,7 +245,7 @@ class Stack:
             self._note_children({"ClickHouse": self._clickhouse.finish()})
             self._report.done("ClickHouse", time.monotonic() - began_s)
             with self._step("schema"):
-                _migrate(self._clickhouse.port)
+                _migrate(self._clickhouse)
         with self._step("topics"):
             return _run(_prepare_topics(self._broker.bootstrap, self._report))
 
@@ -322,7 +324,7 @@ def worker_environment(info: StackInfo) -> dict[str, str]:
     """Return what a worker, or any other command, needs to use this stack."""
     return {
         "TOKENTIDE_KAFKA_BOOTSTRAP": info.kafka,
-        "TOKENTIDE_CLICKHOUSE_URL": info.clickhouse_url,
+        "TOKENTIDE_CLICKHOUSE_URL": info.clickhouse_dsn,
         "TOKENTIDE_EVENTS_TOPIC": info.events_topic,
         "TOKENTIDE_DATA_DIR": info.data_dir,
         # Several workers cannot share one port; each says in its log which one it took.
@@ -330,8 +332,10 @@ def worker_environment(info: StackInfo) -> dict[str, str]:
     }
 
 
-def _migrate(port: int) -> None:
-    client = clickhouse_connect.get_client(host=LOOPBACK, port=port)
+def _migrate(server: ClickHouseChild) -> None:
+    client = clickhouse_connect.get_client(
+        host=LOOPBACK, port=server.port, username=server.user, password=server.password
+    )
     try:
         migrate(client)
     finally:

@@ -43,7 +43,7 @@ def unread_records(info: StackInfo, timeout_s: float, database: str = "tokentide
     try:
         # Records that arrive from now on are not waited for: their senders see the broker go.
         logs = asyncio.run(asyncio.wait_for(_logs(info), _ANSWER_S))
-        with closing(ClickHouse(info.clickhouse_url, database, timeout_s=_ANSWER_S)) as store:
+        with closing(ClickHouse(info.clickhouse_dsn, database, timeout_s=_ANSWER_S)) as store:
             ledger = LedgerStore(store)
             while True:
                 unread = 0

@@ -1,11 +1,12 @@
-"""The worker's own little web server: `/healthz`, `/readyz` and `/metrics`, on loopback.
+"""The worker's own little web server: `/healthz`, `/readyz` and `/metrics`.
 
-Faust's is off: it answers "OK" whatever happens.
+Faust's is off: it answers "OK" whatever happens. Pages of other origins are refused; on loopback
+the request must name this server too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.jobs.runtime.health import Health
+from tokentide_jobs.web_guard import is_loopback, refusal
 
 __all__ = ["start_web"]
 
@@ -41,7 +43,15 @@ async def start_web(
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app = web.Application()
+    @web.middleware
+    async def guard(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        any_host = not is_loopback(host)
+        refused = refusal(request.headers, runner.addresses[0][1], any_host=any_host)
+        return await handler(request) if refused is None else web.Response(status=403, text=refused)
+
+    app = web.Application(middlewares=[guard])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +17,13 @@ from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
 @pytest.fixture(scope="session")
 def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of an embedded ClickHouse that lives as long as the session."""
-    data_dir: Path = tmp_path_factory.mktemp("clickhouse")
-    with ClickHouseProcess.start(data_dir) as server:
+    """Base URL of an embedded ClickHouse whose accounts need no password, for the session."""
+    directory: Path = tmp_path_factory.mktemp("clickhouse")
+    users_file = directory / "users.json"
+    readers = [{"name": name, "readonly": True} for name in ("grafana", "analyst")]
+    users_file.write_text(json.dumps([{"name": "default"}, *readers]))
+    options = ["--users-file", str(users_file)]
+    with ClickHouseProcess.start(directory / "data", options=options) as server:
         yield server.url
 
 

@@ -29,7 +29,9 @@ TOKEN = {
 
 
 def sql(server: ClickHouseProcess, text: str) -> str:
-    response = urllib3.request("POST", server.url, body=text.encode())
+    response = urllib3.request(
+        "POST", server.url, body=text.encode(), headers={"X-ClickHouse-Key": server.password}
+    )
     assert response.status == 200, response.data
     return response.data.decode().strip()
 
@@ -47,7 +49,7 @@ def create(server: ClickHouseProcess) -> None:
 
 
 def insert(server: ClickHouseProcess) -> None:
-    with clickhouse_connect.get_client(dsn=server.url, database="tide") as client:
+    with clickhouse_connect.get_client(dsn=server.dsn, database="tide") as client:
         client.insert("facts", [[1], [2]], column_names=["a"], settings=TOKEN)
 
 
@@ -112,7 +114,9 @@ def test_a_signal_stops_it_cleanly_even_amid_a_query(tmp_path: Path, how: signal
     def ask() -> None:
         body = b"SELECT sum(sipHash64(number)) FROM numbers_mt(1000000000000)"
         try:
-            answers.append(urllib3.request("POST", server.url, body=body, retries=False).status)
+            key = {"X-ClickHouse-Key": server.password}
+            response = urllib3.request("POST", server.url, body=body, headers=key, retries=False)
+            answers.append(response.status)
         except urllib3.exceptions.HTTPError:
             answers.append(0)
 

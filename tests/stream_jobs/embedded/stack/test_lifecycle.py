@@ -247,7 +247,7 @@ def test_kafka_and_clickhouse_come_back_on_their_ports_when_they_are_killed(
             lambda: all(children_of(tmp_path)[name] != first[name] for name in first), 60.0
         )
         assert not stack.wait(timeout_s=0.0)
-        client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_url)
+        client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_dsn)
         assert client.query("SELECT count() FROM tokentide.raw_requests").first_row == (0,)
         client.close()
         host, _colon, port = stack.info.kafka.partition(":")

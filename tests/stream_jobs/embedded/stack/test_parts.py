@@ -25,6 +25,8 @@ def info(data_dir: Path) -> StackInfo:
     return StackInfo(
         kafka="127.0.0.1:1",
         clickhouse_url="http://127.0.0.1:2",
+        user="default",
+        password="p:w",
         events_topic="events",
         pid=os.getpid(),
         broker="kafka",
@@ -149,7 +151,7 @@ def test_java_options_of_the_user_do_not_reach_kafka() -> None:
 def test_workers_are_told_where_everything_is(tmp_path: Path) -> None:
     assert worker_environment(info(tmp_path)) == {
         "TOKENTIDE_KAFKA_BOOTSTRAP": "127.0.0.1:1",
-        "TOKENTIDE_CLICKHOUSE_URL": "http://127.0.0.1:2",
+        "TOKENTIDE_CLICKHOUSE_URL": "http://default:p%3Aw@127.0.0.1:2",
         "TOKENTIDE_EVENTS_TOPIC": "events",
         "TOKENTIDE_DATA_DIR": str(tmp_path),
         "TOKENTIDE_HTTP_PORT": "0",

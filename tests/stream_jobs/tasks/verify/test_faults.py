@@ -70,7 +70,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with Stack(tmp_path_factory.mktemp("verify"), broker="tansu", workers=1) as stack:
         asyncio.run(send(stack.info.kafka, stack.info.events_topic, [*frames, *BAD]))
         client = clickhouse_connect.get_client(
-            dsn=stack.info.clickhouse_url, database="tokentide", autogenerate_session_id=False
+            dsn=stack.info.clickhouse_dsn, database="tokentide", autogenerate_session_id=False
         )
         with client:
             running = Pipeline(stack, client)
@@ -272,7 +272,7 @@ def fresh_dead_letters(pipeline: Pipeline) -> list[StoredDeadLetter]:
     info = pipeline.stack.info
     asyncio.run(send(info.kafka, info.events_topic, BAD))
     assert pipeline.run("verify", "--wait", "30", "--json") == 0
-    with closing(ClickHouse(info.clickhouse_url, "tokentide")) as store:
+    with closing(ClickHouse(info.clickhouse_dsn, "tokentide")) as store:
         found = DeadLetterStore(store).find(Selection(states=("open",)), 100)
     assert len(found) == BAD_EVENTS
     return found
@@ -284,7 +284,7 @@ def test_two_runs_at_once_send_every_letter_once(pipeline: Pipeline) -> None:
     target = Target(info.kafka, info.events_topic, info.log_id)
 
     def run_once(_number: int) -> int:
-        with closing(ClickHouse(info.clickhouse_url, "tokentide")) as store:
+        with closing(ClickHouse(info.clickhouse_dsn, "tokentide")) as store:
             return asyncio.run(DeadLetterStore(store).replay(dead_letters, target))
 
     with ThreadPoolExecutor(4) as pool:

@@ -11,13 +11,14 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tokentide_jobs.errors import ConfigError
 
 from ..exceptions import ClickHouseError
+from .password import OWNER_NAME
 
 CHANGEABLE_IN_READONLY: Final = frozenset(
     {
@@ -44,6 +45,7 @@ CHANGEABLE_IN_READONLY: Final = frozenset(
 """Settings a read-only request may carry: they bound or format its own query and nothing else."""
 
 _CHANGEABLE_PREFIXES: Final = ("output_format_", "format_", "date_time_output_", "http_")
+"""What of these names files is fixed for everybody (`engine.privileges`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,7 @@ class User:
         """Tell whether ``password`` is right; compares in constant time."""
         if not self.password_sha256:
             return True
-        digest = hashlib.sha256(password.encode()).hexdigest()
-        return hmac.compare_digest(digest, self.password_sha256)
+        return hmac.compare_digest(_digest(password), self.password_sha256)
 
     def may_set(self, setting: str) -> bool:
         """Tell whether a request of this user may carry ``setting``."""
@@ -74,21 +75,15 @@ class User:
         return setting in CHANGEABLE_IN_READONLY or setting.startswith(_CHANGEABLE_PREFIXES)
 
 
-DEFAULT_USERS: Final = (
-    User("default"),
-    User("grafana", readonly=True),
-    User("analyst", readonly=True),
-)
-"""Accounts without a users file: nobody needs a password on the loopback interface."""
+_READERS: Final = ("grafana", "analyst")
+"""Accounts without a users file that only read, and need no password on the loopback interface."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """All accounts by name."""
 
-    by_name: Mapping[str, User] = field(
-        default_factory=lambda: {user.name: user for user in DEFAULT_USERS}
-    )
+    by_name: Mapping[str, User]
 
     def authenticate(self, name: str, password: str) -> User:
         """Find the account behind the credentials.
@@ -106,14 +101,18 @@ class Accounts:
         return user
 
 
-def load_accounts(path: Path | None) -> Accounts:
+def default_accounts(password: str) -> Accounts:
+    """Return the accounts without a users file: one that may write, and readers."""
+    owner = User(OWNER_NAME, _digest(password))
+    return Accounts({user.name: user for user in (owner, *(User(n, "", True) for n in _READERS))})
+
+
+def load_accounts(path: Path) -> Accounts:
     """Read accounts from a JSON list of {name, password | password_sha256, readonly}.
 
     Raises:
         ConfigError: The file, entry and field at fault and what is expected there.
     """
-    if path is None:
-        return Accounts()
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
@@ -140,5 +139,9 @@ def _user(entry: object, where: str) -> User:
         )
     digest = str(entry.get("password_sha256", "")).lower()
     if entry.get("password"):
-        digest = hashlib.sha256(str(entry["password"]).encode()).hexdigest()
+        digest = _digest(str(entry["password"]))
     return User(entry["name"], digest, bool(entry.get("readonly", False)))
+
+
+def _digest(password: str) -> str:
+    return hashlib.sha256(password.encode(errors="surrogateescape")).hexdigest()

@@ -48,12 +48,14 @@ class Catalogue:
         allowed: Names that may be called, aliases included.
         known: Every name of a function, table function or engine that the engine has.
         aliases: What every alias stands for.
+        lower: The same names in lower case.
         any_case: Names that may be written in any case, by their lower case.
         combinator: Matches the end of an aggregate function's name that a combinator added.
     """
 
     allowed: frozenset[str]
     known: frozenset[str]
+    lower: frozenset[str]
     aliases: dict[str, str]
     any_case: dict[str, str]
     combinator: re.Pattern[str]
@@ -75,7 +77,8 @@ class Catalogue:
         combinators = _column(connection, "SELECT name FROM system.aggregate_function_combinators")
         ending = "|".join(sorted(combinators, key=len, reverse=True))
         known = frozenset(_column(connection, _OUTSIDE))
-        return cls(allowed, known, aliases, any_case, re.compile(rf"(?:{ending})\Z"))
+        lower = frozenset(name.lower() for name in known)
+        return cls(allowed, known, lower, aliases, any_case, re.compile(rf"(?:{ending})\Z"))
 
     def refused(self, names: Iterable[str]) -> set[str]:
         """Return those of ``names`` that are not allowed."""
@@ -92,13 +95,17 @@ class Catalogue:
         shorter = self.combinator.sub("", name)
         return shorter not in (name, "") and self._allows(shorter)
 
+    def unknown(self, names: Iterable[str]) -> set[str]:
+        """Return those of ``names`` that mean nothing to the engine, in any case."""
+        return {name for name in names if name not in self.known and name.lower() not in self.lower}
+
     def refusal(self, name: str) -> ClickHouseError:
         """Word the error for one name that is not allowed."""
         if name == "input":
             return ClickHouseError(
                 48, "input() is not supported by the embedded ClickHouse: insert into a table first"
             )
-        if name in self.known or name.lower() in self.any_case:
+        if name.lower() in self.lower:
             return ClickHouseError(
                 497,
                 f"Not enough privileges: {name} may reach files, networks or processes "

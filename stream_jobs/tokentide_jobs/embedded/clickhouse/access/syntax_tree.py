@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..exceptions import ClickHouseError
 
 _CHILDREN = re.compile(r" \(children (\d+)\)\Z")
+_LAMBDA = re.compile(r"Function lambda \(alias (.*)\)\Z", re.DOTALL)
 _FUNCTION = re.compile(r"Function(?:WithKeyValueArguments)? +(.*?)(?: \(alias .*)?\Z", re.DOTALL)
 
 
@@ -23,12 +24,14 @@ class SyntaxTree:
     Attributes:
         kind: First word of the root, such as `SelectWithUnionQuery`.
         functions: Names of functions, table functions, engines and codecs.
+        lambdas: Names that the statement itself gives to lambdas and may call.
         top: Text of the nodes right below the root.
         alters: Commands of an ALTER, such as `ADD_COLUMN`.
     """
 
     kind: str
     functions: frozenset[str]
+    lambdas: frozenset[str]
     top: tuple[str, ...]
     alters: frozenset[str]
 
@@ -42,6 +45,7 @@ def read_tree(lines: str) -> SyntaxTree:
     nodes = lines.rstrip("\n").split("\n")
     children = 0
     functions: set[str] = set()
+    lambdas: set[str] = set()
     top: list[str] = []
     alters: set[str] = set()
     for line in nodes:
@@ -51,6 +55,8 @@ def read_tree(lines: str) -> SyntaxTree:
         text = line[: counted.start() if counted else None].lstrip(" ")
         if (function := _FUNCTION.match(text)) is not None:
             functions.add(function[1])
+        if (named := _LAMBDA.match(text)) is not None:
+            lambdas.add(named[1])
         if line.startswith(" ") and not line.startswith("  "):
             top.append(text)
         if text.startswith("AlterCommand "):
@@ -60,4 +66,4 @@ def read_tree(lines: str) -> SyntaxTree:
             62, "Syntax error: the syntax tree cannot be read as a whole (a line break in a name?)"
         )
     kind = nodes[0].lstrip(" ").split(" ")[0]
-    return SyntaxTree(kind, frozenset(functions), tuple(top), frozenset(alters))
+    return SyntaxTree(kind, frozenset(functions), frozenset(lambdas), tuple(top), frozenset(alters))

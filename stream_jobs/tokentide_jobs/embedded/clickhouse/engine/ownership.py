@@ -26,7 +26,8 @@ class DirectoryLock:
 
     def __enter__(self) -> DirectoryLock:
         self._directory.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._directory.chmod(0o700)  # whatever is in it, it is its owner's
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

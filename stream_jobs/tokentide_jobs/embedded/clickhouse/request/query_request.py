@@ -164,8 +164,8 @@ def take_field(found: QueryRequest, name: str, value: str) -> None:
 
 def _authenticate(request: web.Request, accounts: Accounts) -> User:
     headers = request.headers
-    name = headers.get("X-ClickHouse-User")
     password = headers.get("X-ClickHouse-Key", "")
+    name = headers.get("X-ClickHouse-User", "default" if password else None)
     authorization = headers.get("Authorization", "")
     if name is None and authorization.lower().startswith("basic "):
         try:
