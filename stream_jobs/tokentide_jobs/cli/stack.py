@@ -131,7 +131,8 @@ def _show_ready(
     broker = "Apache Kafka" if info.broker == "kafka" else "Tansu, log in memory"
     facts = [
         ("Kafka", f"{info.kafka}  ({broker}; topic {info.events_topic})"),
-        ("ClickHouse", f"{info.clickhouse_url}  (database tokentide, user default)"),
+        ("ClickHouse", f"{info.clickhouse_url}  (database tokentide; user analyst only reads)"),
+        ("", escape(f"user default writes; its password: {info.data_dir}/clickhouse/password")),
         ("data, logs", escape(f"{info.data_dir}, {info.data_dir}/logs")),
     ]
     called = program()

@@ -15,12 +15,13 @@ from aiohttp import web
 from tokentide_jobs.web_guard import refusal
 
 from .access.accounts import Accounts
-from .access.inspector import MAX_SQL_BYTES, Inspector
+from .access.inspector import EXPRESSION_SETTINGS, MAX_SQL_BYTES, Inspector
 from .access.policy import check, is_quick_write
 from .access.seam import Seam, find_seam
 from .access.statement import Statement
 from .engine.pool import Call, Engine, Lane
 from .exceptions import ClickHouseError
+from .literals import quote
 from .request.bodies import pieces
 from .request.query_request import QueryRequest, read_request, take_field
 from .response.reply import Reply, error_response
@@ -109,6 +110,7 @@ class Endpoint:
         try:
             statement, body = await self._statement(request, asked)
             check(statement, asked.user, only_reads=asked.readonly > 0)
+            await self._settle_expressions(asked, statement)
             with self._running.entered(asked.query_id) as marker:
                 if not statement.takes_data:
                     return await self._run(asked, statement, reply, marker, None)
@@ -130,6 +132,16 @@ class Endpoint:
             log.exception("a request failed")
             what = error.strerror or type(error).__name__
             return await reply.fail(ClickHouseError(1002, f"The endpoint failed: {what}"))
+
+    async def _settle_expressions(self, asked: QueryRequest, statement: Statement) -> None:
+        for name in EXPRESSION_SETTINGS:
+            literal = statement.settings.get(name)
+            if literal is None and name in asked.settings:
+                literal = quote(asked.settings[name])
+            asked.settings.pop(name, None)
+            if literal is not None:
+                settled = await self._inspect(self._inspector.settle_expressions, name, literal)
+                statement.settings[name] = settled
 
     async def _inspect(self, work: Callable[..., T], *arguments: object) -> T:
         loop = asyncio.get_running_loop()
@@ -153,7 +165,6 @@ class Endpoint:
                 request=asked,
                 statement=statement,
                 marker=marker,
-                inspector=self._inspector,
             )
             if spool is not None:
                 return await run_insert(call, statement, spool, reply, ready)

@@ -18,7 +18,7 @@ from ..engine.connection import EngineConnection
 from ..exceptions import ClickHouseError, from_engine
 from ..literals import quote, quote_bytes, set_statement
 from .catalogue import Catalogue
-from .outline import calls, outline, split_tail
+from .outline import calls, outline, split_tail, unescape
 from .seam import Seam
 from .statement import Statement
 from .syntax_tree import SyntaxTree, read_tree
@@ -26,6 +26,10 @@ from .syntax_tree import SyntaxTree, read_tree
 MAX_SQL_BYTES: Final = 262_144
 """Longest statement without its insert data: the server's max_query_size."""
 
+EXPRESSION_SETTINGS: Final = ("additional_table_filters", "additional_result_filter")
+"""Settings whose values are SQL that runs with the query."""
+
+_MAPS_OF_EXPRESSIONS: Final = ("additional_table_filters",)
 _REMEMBERED: Final = 500
 _REMEMBERED_BYTES: Final = 1 << 15
 _CLIENT_CLAUSES: Final = ("INTO OUTFILE", "FROM INFILE")
@@ -83,13 +87,36 @@ class Inspector:
             inline_data=seam.data,
         )
 
-    def check_expression(self, expression: str) -> None:
-        """Refuse an expression in the value of a setting that calls what may not be called.
+    def settle_expressions(self, name: str, literal: str) -> str:
+        """Check the SQL in the value of a setting, and quote the value anew.
+
+        Args:
+            name: One of EXPRESSION_SETTINGS.
+            literal: Its value as a literal of canonical text.
 
         Raises:
             ClickHouseError: As `read`.
         """
-        self._read(b"SELECT " + expression.encode(), {}, remember=False)
+        if name not in _MAPS_OF_EXPRESSIONS:
+            expression = unescape(literal)
+            self._check_expression(expression)
+            return quote(expression)
+        connection = self._open()
+        try:
+            value = _map_value(connection, literal)
+        except RuntimeError as exc:
+            raise from_engine(exc) from exc
+        finally:
+            connection.close()
+        for expression in value.values():
+            self._check_expression(expression)
+        pairs = ", ".join(f"{quote(key)}: {quote(text)}" for key, text in value.items())
+        return "{" + pairs + "}"
+
+    def _check_expression(self, expression: str) -> None:
+        if expression:
+            sql = f"SELECT {expression}".encode(errors="surrogateescape")
+            self._read(sql, {}, remember=False)
 
     def values_are_checked(self, data: bytes) -> bool:
         """Tell whether the rows of VALUES may be evaluated: short, readable and allowed.
@@ -181,6 +208,18 @@ class Inspector:
             self._check_names(connection, inner, seen | names)
         for name in sorted(refused):
             raise self.catalogue.refusal(name)
+
+
+def _map_value(connection: EngineConnection, literal: str) -> dict[str, str]:
+    """Let the engine read a setting that is a map; its text is the same quoted or not."""
+    text = literal if literal.startswith("{") else unescape(literal)
+    asked = (
+        f"SELECT m FROM format('Values', 'm Map(String, String)', {quote(f'({text})')}) "  # noqa: S608  # a quoted literal
+        "SETTINGS input_format_values_interpret_expressions = 0"
+    )
+    row = connection.query(asked.encode(errors="surrogateescape"), "JSONCompactEachRow")
+    (value,) = json.loads(bytes(row.bytes()))
+    return dict(value)
 
 
 def _canonical(connection: EngineConnection, sql: bytes) -> str:

@@ -6,10 +6,13 @@ then (`inspector`), and the engine enforces its own part: privileges, and read-o
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from ..engine.privileges import FIXED_SETTINGS
 from ..exceptions import ClickHouseError
 from .accounts import User
+from .inspector import EXPRESSION_SETTINGS
 from .statement import Statement
 
 READING: Final = frozenset(
@@ -33,9 +36,8 @@ _SLOW: Final = frozenset({"OptimizeQuery", "CheckQuery", "InsertQuery"})
 
 _REFUSED_ALTERS: Final = ("FETCH", "FREEZE", "UNFREEZE", "EXPORT", "MOVE", "MODIFY_SQL_SECURITY")
 """Beginnings of ALTER commands that reach other servers, disks or a directory of copies."""
-
-_SENTENCE_OF_SQL: Final = ("additional_table_filters", "additional_result_filter")
-"""Settings whose values are expressions; they are checked where they end the statement."""
+_CLAUSE: Final = " SETTINGS "
+_SETTING = re.compile(r"\b(\w+) = ")
 
 
 def check(statement: Statement, user: User, *, only_reads: bool) -> None:
@@ -66,19 +68,23 @@ def check(statement: Statement, user: User, *, only_reads: bool) -> None:
         )
     if kind == "AttachQuery" and " FROM " in statement.outline:
         raise ClickHouseError(497, "Not enough privileges: ATTACH FROM is refused over HTTP")
-    for name in _SENTENCE_OF_SQL:
-        if name in statement.outline:
-            raise ClickHouseError(
-                164, f"The setting '{name}' is accepted in a SETTINGS clause at the end only"
-            )
+    if _CLAUSE in statement.outline or kind == "Set":
+        _check_inner_settings(statement, user)
     for name in statement.settings:
         if not user.may_set(name):
             raise ClickHouseError(164, f"Cannot modify '{name}' setting in readonly mode")
 
 
-def carries_expressions(name: str) -> bool:
-    """Tell whether the value of a setting is SQL that has to be checked."""
-    return name in _SENTENCE_OF_SQL
+def _check_inner_settings(statement: Statement, user: User) -> None:
+    """Refuse what nobody may set there: the engine does not check settings of a subquery."""
+    if user.readonly:
+        raise ClickHouseError(
+            164, "Cannot modify settings in readonly mode but at the end of a query"
+        )
+    words = set(_SETTING.findall(statement.outline))
+    for name in (*FIXED_SETTINGS, *EXPRESSION_SETTINGS, "readonly"):
+        if name in words:
+            raise ClickHouseError(452, f"Setting {name} should not be changed here")
 
 
 def is_quick_write(statement: Statement) -> bool:

@@ -1,0 +1,246 @@
+"""Nothing gets past the endpoint: a table of attempts, and every name of the engine's own lists."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import clickhouse_connect
+import pytest
+import urllib3
+
+from tests.stream_jobs.embedded.clickhouse.bypasses import (
+    PARAMETER_NAMES,
+    READONLY,
+    outside,
+    readonly,
+)
+from tokentide_jobs.embedded.clickhouse.access.catalogue import allowed_names
+from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
+
+SECRET = "the-content-of-a-file-nobody-may-read"
+OLD_FACTS = "2\t3\n"
+
+Ask = Callable[..., urllib3.BaseHTTPResponse]
+
+
+class Listener:
+    """A port on loopback that counts who calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.calls += 1
+            connection.close()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(5)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseProcess]:
+    with ClickHouseProcess.start(tmp_path_factory.mktemp("guarded")) as process:
+        with clickhouse_connect.get_client(dsn=process.dsn) as admin:
+            for table in ("facts", "other"):
+                admin.command(f"CREATE TABLE {table} (a UInt8) ENGINE = MergeTree ORDER BY a")
+            admin.command("INSERT INTO facts VALUES (1), (2)")
+        yield process
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    found = Listener()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def ask(server: ClickHouseProcess) -> Iterator[Ask]:
+    """Send SQL: ask(sql, user, method=..., in_url=..., **url_parameters)."""
+    with urllib3.PoolManager() as pool:
+
+        def send(
+            sql: str, user: str = "default", *, method: str = "POST", **parameters: str
+        ) -> urllib3.BaseHTTPResponse:
+            headers = {"X-ClickHouse-User": user}
+            if user == "default":
+                headers["X-ClickHouse-Key"] = server.password
+            body = sql.encode() if method == "POST" else None
+            query = parameters if body else {"query": sql, **parameters}
+            url = f"{server.url}/?{urlencode(query)}"
+            return pool.request(method, url, body=body, headers=headers, retries=False)
+
+        yield send
+
+
+def facts(ask: Ask) -> str:
+    return ask("SELECT count(), sum(a) FROM facts").data.decode()
+
+
+def test_no_attempt_reaches_a_file_the_network_a_process_or_python(
+    ask: Ask, listener: Listener, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text(SECRET)
+    out = tmp_path / "written"
+    attempts = list(outside(str(secret), str(out), listener.port))
+    assert len(attempts) > 200
+    passed = []
+    for attempt in attempts:
+        for user, method in (("default", "POST"), ("analyst", "POST"), ("default", "GET")):
+            response = ask(attempt, user, method=method)
+            if response.status < 400 or SECRET.encode() in response.data:
+                passed.append((user, method, attempt, response.data[:100]))
+    assert passed == []
+    assert listener.calls == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.txt"]
+    assert facts(ask) == OLD_FACTS
+
+
+def test_no_reader_writes_or_lifts_its_limits(ask: Ask) -> None:
+    passed = [
+        (method, attempt)
+        for attempt in readonly()
+        for method in ("POST", "GET")
+        if ask(attempt, "analyst", method=method).status < 400
+    ]
+    assert passed == []
+    assert facts(ask) == OLD_FACTS
+
+
+@pytest.mark.parametrize("session", [{}, {"session_id": "one"}])
+def test_a_get_request_writes_nothing_whoever_sends_it(ask: Ask, session: dict[str, str]) -> None:
+    only_settings = (
+        "SET",
+        "SELECT 1 SETTINGS",
+        "SELECT 1 FORMAT",
+        "SELECT * FROM (",
+        "SELECT 1 IN",
+    )
+    attempts = [sql for sql in READONLY if not sql.startswith(only_settings)]
+    assert len(attempts) > 20
+    passed = [sql for sql in attempts if ask(sql, method="GET", **session).status < 400]
+    assert passed == []
+    assert facts(ask) == OLD_FACTS
+
+
+@pytest.mark.parametrize("name", PARAMETER_NAMES)
+@pytest.mark.parametrize("user", ["default", "analyst"])
+def test_the_name_of_a_parameter_is_never_sql(ask: Ask, user: str, name: str) -> None:
+    for sql in ("INSERT INTO facts SELECT 7", "SELECT 1"):
+        assert ask(sql, user, **{name: "0"}).status >= 400
+    assert facts(ask) == OLD_FACTS
+
+
+def test_the_value_of_a_parameter_or_setting_is_never_sql(ask: Ask) -> None:
+    for value in ("1', readonly = 0 -- ", "\u2018, readonly = 0", "\\", "'", "\\'", "1\0"):
+        ask("INSERT INTO facts SELECT 7", "analyst", log_comment=value)
+        shown = ask("SELECT hex({x:String})", "analyst", param_x=value.replace("\\", "\\\\"))
+        assert shown.data.decode().strip() == value.encode().hex().upper()
+    assert facts(ask) == OLD_FACTS
+
+
+def test_a_filter_in_a_setting_is_checked_wherever_it_stands(ask: Ask, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text(SECRET)
+    reading = f"file('{secret}') = 'x'"
+    escaped = reading.replace("'", "\\'")
+    for settings in (
+        {"additional_result_filter": reading},
+        {"additional_table_filters": f"{{'facts': '{escaped}'}}"},
+    ):
+        for user in ("default", "analyst"):
+            refused = ask("SELECT a FROM facts", user, **settings)
+            assert refused.headers["X-ClickHouse-Exception-Code"] == "497", refused.data
+    for settings in (
+        {"additional_result_filter": "a = 2"},
+        {"additional_table_filters": "{'facts': 'a = 2'}"},
+    ):
+        assert ask("SELECT a FROM facts", "analyst", **settings).data == b"2\n"
+
+
+def names(ask: Ask, table: str, where: str = "1") -> list[str]:
+    return ask(f"SELECT name FROM system.{table} WHERE {where} ORDER BY name").data.decode().split()
+
+
+def test_every_name_of_the_engine_that_nobody_allowed_is_refused(ask: Ask) -> None:
+    """A function of a new version is one of these until somebody adds it to allowed.txt."""
+    allowed = allowed_names()
+    listed = {
+        "SELECT {}(1)": names(ask, "functions", "alias_to = ''"),
+        "SELECT * FROM {}('x')": names(ask, "table_functions"),
+        "CREATE TABLE o (a UInt8) ENGINE = {}": names(ask, "table_engines"),
+        "CREATE DATABASE o ENGINE = {}": names(ask, "database_engines"),
+    }
+    tried, passed = 0, []
+    for form, found in listed.items():
+        for name in found:
+            if name in allowed:
+                continue
+            tried += 1
+            code = ask(form.format(name)).headers["X-ClickHouse-Exception-Code"]
+            if code not in ("497", "48"):
+                passed.append((form.format(name), code))
+    assert tried > 200
+    assert passed == []
+
+
+def test_what_is_allowed_is_known_to_the_engine(ask: Ask) -> None:
+    known = {
+        name
+        for table in ("functions", "table_functions", "table_engines", "database_engines")
+        for name in names(ask, table)
+    }
+    assert allowed_names() <= known
+
+
+def test_a_function_of_an_older_directory_is_judged_by_what_it_calls(ask: Ask) -> None:
+    for sql in (
+        "CREATE FUNCTION safe_one AS x -> upper(x)",
+        "CREATE FUNCTION safe_two AS x -> safe_one(x)",
+    ):
+        assert ask(sql).status == 200
+    assert ask("SELECT safe_two('a'), arrayMap(x -> safe_two(x), ['b'])").data == b"A\t['B']\n"
+    for name in ("safe_two", "safe_one"):
+        ask(f"DROP FUNCTION {name}")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 'INTO OUTFILE', ' SETTINGS a = 1', 'FORMAT CSV' AS `file (x)`",
+        "SELECT file FROM (SELECT 1 AS file)",
+        "SELECT * FROM (SELECT 'x' AS a) WHERE a = 'file(1)'",
+        "SELECT count() FROM facts SETTINGS additional_table_filters = {'facts':'a = 1'}",
+        "SELECT 1 SETTINGS max_execution_time = 5, log_comment = 'it''s'",
+        "WITH (x -> x + 1) AS next SELECT next(1)",
+        "SELECT * APPLY(sum) FROM facts",
+        "SELECT sumIf(a, 1), quantileTDigestIf(0.5)(a, 1), uniqOrNull(a) FROM facts",
+        "SELECT dateDiff('day', today(), today()), DATE_TRUNC('day', now()), SUM(1)",
+        "SELECT CASE WHEN 1 THEN 'a' ELSE 'b' END, 1 BETWEEN 0 AND 2, [1][1], (1, 2).1",
+        "SELECT toDecimal64('1.5', 2)::Decimal(18, 4), INTERVAL 1 DAY, DATE '2026-01-01'",
+        "SELECT sum(a) OVER (ORDER BY a ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM facts",
+        "EXPLAIN SELECT 1",
+        "SHOW CREATE TABLE facts",
+        "SELECT name FROM system.tables LIMIT 1",
+    ],
+)
+def test_what_an_analyst_needs_is_let_through(ask: Ask, sql: str) -> None:
+    response = ask(sql, "analyst")
+    assert response.status == 200, response.data
