@@ -59,7 +59,7 @@ def running(disk: SmallDisk, notes: Notes) -> Stack:
 
 
 def stored_ids(stack: Stack) -> set[str]:
-    with closing(ClickHouse(stack.info.clickhouse_url, "tokentide")) as store:
+    with closing(ClickHouse(stack.info.clickhouse_dsn, "tokentide")) as store:
         rows = store.rows("SELECT toString(event_id) FROM tokentide.raw_requests")
     return {str(row[0]) for row in rows}
 
