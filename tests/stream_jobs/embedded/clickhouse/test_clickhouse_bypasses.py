@@ -21,6 +21,8 @@ from tests.stream_jobs.embedded.clickhouse.bypasses import (
 from tokentide_jobs.embedded.clickhouse.access.catalogue import allowed_names
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
+pytestmark = pytest.mark.integration
+
 SECRET = "the-content-of-a-file-nobody-may-read"
 OLD_FACTS = "2\t3\n"
 

@@ -179,12 +179,12 @@ class Inspector:
             connection, tail.body + (f" FORMAT {tail.output_format}" if tail.output_format else "")
         )
         names = tree.functions | calls(tail.body, blanked[: len(tail.body)])
-        is_only_parsed = text.startswith("EXPLAIN AST ") and "Set" not in tree.top
-        if not is_only_parsed:
-            self._check_names(connection, names - self.catalogue.unknown(tree.lambdas))
-        return Statement(
+        statement = Statement(
             tree.kind, tail.body, names, tail.output_format, tail.settings, tree.alters, tree.top
         )
+        if not statement.is_only_parsed:
+            self._check_names(connection, names - self.catalogue.unknown(tree.lambdas))
+        return statement
 
     def _check_names(
         self,

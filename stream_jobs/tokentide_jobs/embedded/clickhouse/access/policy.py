@@ -68,7 +68,7 @@ def check(statement: Statement, user: User, *, only_reads: bool) -> None:
         )
     if kind == "AttachQuery" and " FROM " in statement.outline:
         raise ClickHouseError(497, "Not enough privileges: ATTACH FROM is refused over HTTP")
-    if _CLAUSE in statement.outline or kind == "Set":
+    if (_CLAUSE in statement.outline and not statement.is_only_parsed) or kind == "Set":
         _check_inner_settings(statement, user)
     for name in statement.settings:
         if not user.may_set(name):

@@ -54,6 +54,12 @@ class Statement:
         return self.insert_format is not None
 
     @property
+    def is_only_parsed(self) -> bool:
+        """True for EXPLAIN AST without options: the statement in it is parsed and never run."""
+        is_ast = self.kind == "Explain" and self.sql.startswith("EXPLAIN AST ")
+        return is_ast and "Set" not in self.top
+
+    @property
     def leaves_state(self) -> bool:
         """True for a statement that changes what later statements of its session see."""
         if self.kind in ("Set", "UseQuery"):
