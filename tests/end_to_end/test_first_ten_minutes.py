@@ -1,0 +1,130 @@
+"""docs/first-ten-minutes.md, line by line, as its reader runs it.
+
+Two things differ: the provider is one on this machine, and the stack takes free ports, so the
+programs are told the broker's address. `make up` is run as what it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.examples.upstream import provider
+from tests.places import ROOT
+from tokentide_jobs.embedded.stack.discovery import find_stack
+
+pytestmark = pytest.mark.integration
+
+PAGE = (ROOT / "docs" / "first-ten-minutes.md").read_text(encoding="utf-8")
+Run = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+UP, PREPARE, RUN_SERVICE, RUN_BY_HAND, ROW, FEEDBACK, EXPLAIN, VERIFY = blocks("sh")
+SERVICE, BY_HAND = blocks("python")
+ROW_SHOWN, EXPLAIN_SHOWN = blocks("text")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with `.venv`, and the pipeline running as the page starts it."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "service.py").write_text(SERVICE, encoding="utf-8")
+    (folder / "by_hand.py").write_text(BY_HAND, encoding="utf-8")
+    assert UP == "make up\n"
+    made = re.search(r"^up:.*\n\t\$\(BIN\)/(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert made is not None
+    command = [*made[1].split(), "--kafka-port", "0", "--clickhouse-port", "0"]
+    assert command[:2] == ["tokentide", "up"]
+    up = subprocess.Popen([folder / ".venv/bin/tokentide", *command[1:]], cwd=folder)
+    try:
+        give_up_at = time.monotonic() + 90
+        while find_stack(folder / ".tokentide") is None:
+            assert up.poll() is None
+            assert time.monotonic() < give_up_at, "not ready within 90 s"
+            time.sleep(0.1)
+        yield folder
+    finally:
+        up.send_signal(signal.SIGINT)
+        up.wait(60)
+
+
+@pytest.fixture(scope="module")
+def run(checkout: Path) -> Iterator[Run]:
+    """Run lines of the page in the second terminal."""
+    stack = find_stack(checkout / ".tokentide")
+    assert stack is not None
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOKENTIDE_")}
+    with provider() as upstream:
+
+        def run(lines: str) -> subprocess.CompletedProcess[str]:
+            told = {"OPENAI_BASE_URL": f"{upstream}/v1"}
+            if "python " in lines:
+                told["TOKENTIDE_KAFKA_BOOTSTRAP"] = stack.kafka
+            return subprocess.run(
+                ["bash", "-euc", f". .venv/bin/activate\n{lines}"],
+                cwd=checkout, env={**kept, **told}, capture_output=True, text=True, timeout=120,
+                check=False,
+            )  # fmt: skip
+
+        yield run
+
+
+def until(run: Run, lines: str, found: str) -> str:
+    give_up_at = time.monotonic() + 30
+    while True:
+        done = run(lines)
+        assert done.returncode == 0, done.stderr
+        if found in done.stdout:
+            return done.stdout
+        assert time.monotonic() < give_up_at, f"{found!r} is not in {done.stdout!r}"
+        time.sleep(0.3)
+
+
+def words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_the_pip_line_and_the_check_work_in_the_same_environment(run: Run) -> None:
+    done = run(PREPARE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The producer works with these settings." in done.stdout
+    assert "FAIL" not in done.stdout
+
+
+@pytest.mark.parametrize("lines", [RUN_SERVICE, RUN_BY_HAND], ids=["service", "by_hand"])
+def test_a_call_becomes_a_row_with_the_price_that_explain_gives(run: Run, lines: str) -> None:
+    made = run(lines)
+    assert made.returncode == 0, made.stderr
+    event_id = made.stdout.split()[-1]
+    tell = re.sub(r"explain \S+", f"explain {event_id}", EXPLAIN)
+    assert tell != EXPLAIN
+
+    shown = until(run, FEEDBACK, event_id)
+    assert [line for line in words(shown) if line[-1] == event_id] == [["thumb", "up", event_id]]
+    head, row = words(ROW_SHOWN)
+    rows = words(until(run, ROW, "exact"))
+    assert rows[0] == head
+    assert row in rows[1:]
+    told = run(tell)
+    assert told.returncode == 0, told.stderr
+    for line in EXPLAIN_SHOWN.splitlines():
+        assert line in told.stdout
+
+
+def test_the_proof_holds(run: Run) -> None:
+    done = run(VERIFY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 lost, 0 duplicated" in done.stdout
