@@ -12,8 +12,8 @@ import polars as pl
 
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, price
-from tokentide_jobs.core.window.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS, fold
-from tokentide_jobs.core.window.histogram import HISTOGRAM
+from tokentide_jobs.core.window.difference import minus
+from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS, fold
 
 __all__ = ["CORRECTION_COLUMNS", "changes", "corrections", "window_corrections"]
 
@@ -29,7 +29,6 @@ CORRECTION_COLUMNS: Final = (
 )
 """Columns of a correction, as in the table price_corrections."""
 
-_SERIES: Final = ("window_start", *DIMENSIONS)
 _FOLDED_DEFAULTS: Final = {
     "error_type": pl.lit(""),
     "usage_source": pl.lit(""),
@@ -66,31 +65,12 @@ def corrections(rows: pl.DataFrame, cards: CardTable) -> pl.DataFrame:
 
 
 def window_corrections(corrected: pl.DataFrame) -> pl.DataFrame:
-    """Return what corrections add to the windows, in the schema of `fold`; often negative.
-
-    Counts below zero stand in Int64; histogram counts are UInt64 and wrap around, as sums of the
-    window tables do, so that adding them takes an observation away.
-    """
+    """Return what corrections add to the windows, in the schema of `fold`; often negative."""
     changed = pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for new, old in _OLD.items())
     rows = corrected.filter(changed)
     new = _fold(rows.select(*_context(), *PRICE_COLUMNS))
     old = _fold(rows.select(*_context(), *(pl.col(o).alias(n) for n, o in _OLD.items())))
-    sums = [n for n in DELTA_SCHEMA if n not in (*_SERIES, *HISTOGRAMS)]
-    negated = old.with_columns(-pl.col(name) for name in sums)
-    deltas = (
-        pl.concat([new, negated])
-        .group_by(_SERIES)
-        .agg(pl.col(sums).sum())
-        .with_columns(pl.col(COST_SUMS).cast(pl.Decimal(38, 0)))
-    )
-    for name in HISTOGRAMS:
-        deltas = deltas.join(_histogram_difference(new, old, name), on=_SERIES, how="left")
-    empty = pl.lit([], dtype=HISTOGRAM)
-    deltas = deltas.with_columns(pl.col(name).fill_null(empty) for name in HISTOGRAMS)
-    nothing = pl.all_horizontal(
-        *(pl.col(name) == 0 for name in sums), *(pl.col(h).list.len() == 0 for h in HISTOGRAMS)
-    )
-    return deltas.filter(~nothing).select(list(DELTA_SCHEMA)).sort(_SERIES)
+    return minus(new, old)
 
 
 def changes(corrected: pl.DataFrame) -> pl.DataFrame:
@@ -135,16 +115,3 @@ def _context() -> list[pl.Expr]:
 
 def _fold(rows: pl.DataFrame) -> pl.DataFrame:
     return fold({"request": rows}) if rows.height else pl.DataFrame(schema=dict(DELTA_SCHEMA))
-
-
-def _histogram_difference(new: pl.DataFrame, old: pl.DataFrame, name: str) -> pl.DataFrame:
-    counts = []
-    for frame, sign in ((new, 1), (old, -1)):
-        exploded = frame.select(*_SERIES, name).explode(name).drop_nulls(name).unnest(name)
-        counts.append(exploded.with_columns(pl.col("value").cast(pl.Int64) * sign))
-    merged = pl.concat(counts).group_by(*_SERIES, "key").agg(pl.col("value").sum())
-    wrapped = merged.filter(pl.col("value") != 0).with_columns(
-        pl.col("value").cast(pl.UInt64, wrap_numerical=True)
-    )
-    entries = pl.struct("key", "value").alias(name)
-    return wrapped.sort("key").group_by(_SERIES, maintain_order=True).agg(entries)
