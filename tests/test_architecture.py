@@ -257,6 +257,7 @@ SAME_IDEA = {
     "cohere.py": "Cohere's API, its client recorded and its answers read",
     "explain.py": "how a cost came about, computed and shown",
     "litellm.py": "litellm's callback, registered and answered",
+    "repair.py": "repairing, done and asked for",
     "reprice.py": "repricing, done and asked for",
     "stack.py": "the embedded stack, run and asked for",
     "summary.py": "spend and latency, read and shown",

@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "explain": LazyCommand("explain:explain", "Show how the cost of one event came about."),
     "prices": LazyCommand("prices:prices", "Look at the prices in force."),
     "reprice": LazyCommand("reprice:reprice", "Price stored requests again."),
+    "repair": LazyCommand("repair:repair", "Correct windows and rollups from the raw rows."),
     "dlq": LazyCommand("dlq:dlq", "List, show and replay dead letters."),
     "check-producer": LazyCommand(
         "producer:check_producer", "Send one test event with the SDK and say what happened."

@@ -13,6 +13,7 @@ __all__ = [
     "DAY_US",
     "DEAD_LETTERS",
     "DEAD_LETTER_REPLAYS",
+    "HOLDS",
     "INTENTS",
     "KEPT_DAYS",
     "LEDGER_KEPT_DAYS",
@@ -31,6 +32,7 @@ __all__ = [
     "WINDOWS",
     "WINDOWS_KEPT_DAYS",
     "WINDOW_LENGTH_S",
+    "WINDOW_REPAIRS",
     "WINDOW_S",
     "WINDOW_US",
 ]
@@ -66,6 +68,8 @@ DEAD_LETTER_REPLAYS: Final = "dead_letter_replays"
 PRICE_CARDS: Final = "price_cards"
 PRICE_VERSIONS: Final = "price_versions"
 PRICE_CORRECTIONS: Final = "price_corrections"
+HOLDS: Final = "ingest_holds"
+WINDOW_REPAIRS: Final = "window_repairs"
 REPRICE_RUNS: Final = "reprice_runs"
 REPRICE_CHUNKS: Final = "reprice_chunks"
 TENANT_RETENTION: Final = "tenant_retention"
@@ -86,6 +90,7 @@ KEPT_DAYS: Final[Mapping[str, int]] = {
     DEAD_LETTERS: 30,
     DEAD_LETTER_REPLAYS: 30,
     PRICE_CORRECTIONS: 90,
+    HOLDS: 30,
 }
 """Days after which a table drops a row; a table that is not here keeps its rows for ever."""
 

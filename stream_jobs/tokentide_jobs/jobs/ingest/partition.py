@@ -94,7 +94,7 @@ class BatchWriter:
     limits: Limits
     new_breaker: Callable[[], Breaker]
     must_wait: Callable[[], bool] = lambda: False
-    """Whether nothing may be written now because the store's disk is nearly full."""
+    """Whether no batch may be begun now: the store's disk is nearly full, or a repair looks."""
 
 
 class AssignedPartition:

@@ -40,6 +40,7 @@ from tokentide_jobs.jobs.ingest.card_cache import Prices
 from tokentide_jobs.jobs.ingest.driver import Driver
 from tokentide_jobs.jobs.ingest.flush import Flush
 from tokentide_jobs.jobs.ingest.free_space import FreeSpace
+from tokentide_jobs.jobs.ingest.hold import Hold
 from tokentide_jobs.jobs.ingest.monitor import Monitor
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.ingest.partition import BatchWriter
@@ -57,7 +58,7 @@ __all__ = ["run_ingest"]
 
 _log = logging.getLogger(__name__)
 
-_DISK_ANSWER_S = 5.0
+_WATCH_ANSWER_S = 5.0
 _WRITERS = 3
 """Batches written at a time: one computes while the others wait for the store."""
 
@@ -79,11 +80,12 @@ class _IngestProcess:
         self.executor = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._web: web.AppRunner | None = None
         self._watching: list[asyncio.Task[None]] = []
-        # One of its own: its question must not wait as long as an insert may.
-        self._disk_store = ClickHouse(
-            settings.clickhouse_url, settings.database, timeout_s=_DISK_ANSWER_S
+        # One of its own: these questions must not wait as long as an insert may.
+        self._watch_store = ClickHouse(
+            settings.clickhouse_url, settings.database, timeout_s=_WATCH_ANSWER_S
         )
-        self.space = FreeSpace(self._disk_store, settings.min_free_bytes, self.observer.free_space)
+        self.space = FreeSpace(self._watch_store, settings.min_free_bytes, self.observer.free_space)
+        self.hold = Hold(self._watch_store, self.watchdog.progress)
 
     async def prepare(self) -> IngestWorker:
         """Start the web server, wait for the services and return the worker, ready to run."""
@@ -103,6 +105,7 @@ class _IngestProcess:
         self._watching = [
             self.loop.create_task(monitor.run(), name="monitor"),
             self.loop.create_task(self.space.run(), name="free-space"),
+            self.loop.create_task(self.hold.run(), name="hold"),
         ]
         self.watchdog.start()
         # What is here stays; the collector, which every few frames set going, need not see it.
@@ -167,7 +170,7 @@ class _IngestProcess:
                 age_ms=settings.batch_age_ms,
                 buffer_bytes=max(settings.buffer_bytes, settings.batch_bytes),
             ),
-            must_wait=self.space.is_low,
+            must_wait=lambda: self.space.is_low() or self.hold.is_on(),
             new_breaker=lambda: Breaker(
                 settings.breaker_ratio,
                 settings.breaker_events,

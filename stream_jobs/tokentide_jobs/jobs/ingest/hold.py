@@ -1,0 +1,65 @@
+"""Lets a worker rest for seconds when a repair asks for it: no batch is begun, open ones finish.
+
+A repair can look at windows only while none is half written. The rest ends by itself when nobody
+renews it, so a repair that dies stops nothing for long.
+"""
+
+# ruff: noqa: S608 -- the database name is validated by the settings
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from tokentide_jobs.core.tables import HOLDS
+from tokentide_jobs.errors import PipelineError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.jobs.runtime.log import log_event
+
+__all__ = ["Hold"]
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S: Final = 1.0
+
+
+class Hold:
+    """Whether somebody asks ingest to rest; runs on the worker's loop.
+
+    Args:
+        store: Asked; give it a short timeout.
+        tell: Called after every look that finds a hold.
+    """
+
+    def __init__(self, store: ClickHouse, tell: Callable[[], None]) -> None:
+        self._store = store
+        self._tell = tell
+        self._query = (
+            f"SELECT argMax(held_until, written_at) > now64(3), argMax(held_by, written_at) "
+            f"FROM `{store.database}`.{HOLDS}"
+        )
+        self._is_on = False
+
+    def is_on(self) -> bool:
+        """Whether no batch may be begun now."""
+        return self._is_on
+
+    async def run(self) -> None:
+        """Look every second, until cancelled; a store that does not answer holds nothing."""
+        while True:
+            is_on, held_by = await asyncio.to_thread(self._ask)
+            if is_on != self._is_on:
+                event = "held_for_repair" if is_on else "goes_on_after_repair"
+                log_event(_log, logging.WARNING, event, held_by=held_by)
+            self._is_on = is_on
+            if is_on:
+                self._tell()  # a wait that is explained is no standstill
+            await asyncio.sleep(_EVERY_S)
+
+    def _ask(self) -> tuple[bool, str]:
+        try:
+            is_on, held_by = self._store.rows(self._query)[0]
+        except PipelineError:
+            return False, ""
+        return bool(is_on), str(held_by)

@@ -1,0 +1,1 @@
+"""Repair: windows and rollups become again the sums of the raw rows."""

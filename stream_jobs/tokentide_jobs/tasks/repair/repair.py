@@ -1,0 +1,202 @@
+"""Repairing windows and rollups: every sum that differs from its raw rows gets the difference.
+
+Nothing is swapped: a table rebuilt beside the live one would miss what ingest adds between the
+building and the swap, a difference stays right whatever is added meanwhile. And nothing is
+remembered: each step looks at what differs *now*, so a run that died is simply run again.
+
+Raw rows are what everything is made from, so they are counted against the ledger first: a repair
+must not make windows follow rows that are lost.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from tokentide_jobs.core.tables import (
+    DAY_US,
+    ROLLUPS,
+    WINDOW_LENGTH_S,
+    WINDOWS,
+    WINDOWS_KEPT_DAYS,
+)
+from tokentide_jobs.core.window.difference import minus, rolled
+from tokentide_jobs.errors import RetriableSinkError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.tasks.repair.quiet import OpenBatch, Quiet
+from tokentide_jobs.tasks.repair.records import RepairRecords
+from tokentide_jobs.tasks.repair.sums import Span, WindowSums, money_and_events
+
+__all__ = ["TABLES", "Correction", "Progress", "Repair"]
+
+TABLES = (WINDOWS, *ROLLUPS)
+"""What can be repaired, the finest first."""
+SPAN_ROWS = 100_000
+"""Raw rows folded, or windows compared, at a time: some 500 MB at most in this process."""
+_HOUR_US = 3_600_000_000
+_ATTEMPTS = 5
+
+Progress = Callable[[str], None]
+"""Called before each step with what it does and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What one table lacked, or held too much, in one span."""
+
+    table: str
+    span: Span
+    rows: int
+    events: int
+    cost_pico_usd: int
+
+
+@dataclass
+class Repair:
+    """Corrects the window tables of one database.
+
+    Attributes:
+        store: The database; give it a long timeout.
+        worker: `host:pid`, for the records.
+        token_window_us: How long inserts of unfinished batches may be repeated by their workers.
+        tables: Which tables to correct; coarser ones than the first always follow.
+        dry_run: Look and tell; write nothing.
+        span_rows: Raw rows folded, or windows compared, at a time.
+        progress: Told of every step before it is taken.
+        clock_us: Epoch microseconds, for what retention has not touched yet.
+    """
+
+    store: ClickHouse
+    worker: str
+    token_window_us: int
+    tables: Sequence[str] = TABLES
+    dry_run: bool = False
+    span_rows: int = SPAN_ROWS
+    progress: Progress = lambda _step: None
+    clock_us: Callable[[], int] = lambda: time.time_ns() // 1000
+    quiet: Quiet = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sums = WindowSums(self.store)
+        self._records = RepairRecords(self.store, self.worker)
+        self._run_id = secrets.token_hex(8)
+        self.quiet = Quiet(self.store, self.worker, self.token_window_us, may_hold=not self.dry_run)
+
+    def run(self, from_us: int | None = None, to_us: int | None = None) -> Iterator[Correction]:
+        """Correct what differs between two times, yielding each correction when it is in.
+
+        Args:
+            from_us: First event time; None, or older than retention leaves raw rows: that far.
+            to_us: Exclusive; None: no bound. Both are widened to whole UTC days.
+
+        Raises:
+            ConfigError: The tables are missing, raw rows are missing, or a repricing is unfinished.
+            NotQuiet: A batch stays half written.
+            RetriableSinkError: ClickHouse does not answer, or a sum does not hold still.
+        """
+        today_us = self.clock_us() // DAY_US * DAY_US
+        self._records.check()
+        oldest_us = today_us - (self._records.rows_kept_days() - 1) * DAY_US
+        low_us = max(oldest_us, (from_us or 0) // DAY_US * DAY_US)
+        high_us = -(-(to_us if to_us is not None else today_us + 30 * DAY_US) // DAY_US) * DAY_US
+        if low_us >= high_us:
+            return
+        self.progress("count the raw rows against the ledger")
+        self.quiet.look(low_us, high_us, lambda _old: self._records.check_rows(low_us, high_us))
+        windows_from_us = today_us - (WINDOWS_KEPT_DAYS - 1) * DAY_US
+        with self.quiet.session():
+            for day_us in self._sums.days(Span(low_us, high_us)):
+                day = Span(day_us, day_us + DAY_US)
+                yield from self._repair_day(day, has_windows=day_us >= windows_from_us)
+
+    def _repair_day(self, day: Span, *, has_windows: bool) -> Iterator[Correction]:
+        # Where the ten-second windows are gone by retention, minutes are made from the rows.
+        base = WINDOWS if has_windows else ROLLUPS[0]
+        wanted = TABLES[min(TABLES.index(table) for table in self.tables) :]
+        for table in TABLES[TABLES.index(base) :]:
+            for span in self._spans(table, base, day):
+                found = self._repair_span(table, base, span, is_wanted=table in wanted)
+                if found is not None:
+                    yield found
+            self.quiet.release()
+
+    def _spans(self, table: str, base: str, day: Span) -> list[Span]:
+        """Cut a day into spans of whole windows that a look can hold in memory."""
+        if table == base:
+            grain_us = WINDOW_LENGTH_S[base] * 1_000_000
+            rows = self._sums.raw_rows(day, grain_us)
+        elif table == ROLLUPS[0]:
+            grain_us = _HOUR_US
+            rows = [
+                *self._sums.window_rows(WINDOWS, day, grain_us),
+                *self._sums.window_rows(table, day, grain_us),
+            ]
+        else:
+            return [day]
+        spans: list[Span] = []
+        held = 0
+        for start, count in sorted(rows):
+            if spans and (start < spans[-1].to_us or held + count <= self.span_rows):
+                spans[-1] = Span(spans[-1].from_us, max(spans[-1].to_us, start + grain_us))
+                held += count
+            else:
+                spans.append(Span(start, start + grain_us))
+                held = count
+        return spans
+
+    def _repair_span(
+        self, table: str, base: str, span: Span, *, is_wanted: bool
+    ) -> Correction | None:
+        """Bring one table to its source in one span; None when it was right."""
+        first: Correction | None = None
+        # Damage may come again just as it was, and its correction then needs a new token. Asked
+        # before looking: who sees what another repair is correcting now must use the same one.
+        earlier = self._records.corrections(table, span)
+        for attempt in range(_ATTEMPTS):
+            self.progress(f"look at {table} {span}")
+            deltas = self._difference(table, base, span)
+            if deltas.is_empty():
+                if first is not None and not self.dry_run:
+                    self.progress(f"record {table} {span}")
+                    self._records.write(self._run_id, first.table, span, money_of(first))
+                return first
+            if first is None:
+                first = Correction(table, span, **money_and_events(deltas))
+            if self.dry_run:
+                return first
+            if not is_wanted:
+                self._records.refuse_finer(table, self.tables)
+            self.progress(f"correct {table} {span}")
+            self._sums.insert(table, span, deltas, f"{earlier}.{attempt}")
+        raise RetriableSinkError(
+            f"{table} {span} differs again after {_ATTEMPTS} corrections: is another repair "
+            "or a repricing running? Repair again when it has ended"
+        )
+
+    def _difference(self, table: str, base: str, span: Span) -> pl.DataFrame:
+        if table != base:
+            finer = TABLES[TABLES.index(table) - 1]
+            return self.quiet.look(
+                span.from_us, span.to_us, lambda _old: self._sums.gap(table, finer, span)
+            )
+
+        def compare(old: Sequence[OpenBatch]) -> pl.DataFrame:
+            expected = self._sums.expected(span, old)
+            if base != WINDOWS:
+                expected = rolled(expected, WINDOW_LENGTH_S[base])
+            return minus(expected, self._sums.present(table, span))
+
+        return self.quiet.look(span.from_us, span.to_us, compare)
+
+
+def money_of(correction: Correction) -> dict[str, int]:
+    """Return the measures of a correction by the columns of window_repairs."""
+    return {
+        "rows": correction.rows,
+        "events": correction.events,
+        "cost_pico_usd": correction.cost_pico_usd,
+    }

@@ -1,0 +1,386 @@
+"""Damaged windows become the sums of their raw rows again, wherever repair was killed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+
+from tokentide_jobs.cli.main import main
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.outcome import Outcome, process
+from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.tables import DAY_US, HOLDS
+from tokentide_jobs.core.window.difference import SERIES, SUMS
+from tokentide_jobs.core.window.fold import HISTOGRAMS
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
+from tokentide_jobs.io.files.price_source import compile_cards
+from tokentide_jobs.io.schema.migrations import migrate
+from tokentide_jobs.tasks.repair.quiet import NotQuiet
+from tokentide_jobs.tasks.repair.repair import TABLES, Correction, Repair
+
+pytestmark = pytest.mark.integration
+
+CARDS = compile_cards()
+NOW_US = time.time_ns() // 1000
+TODAY_US = NOW_US // DAY_US * DAY_US
+OLD_US = TODAY_US - 20 * DAY_US
+"""A day without ten-second windows: retention has dropped them, or will any moment."""
+TOKEN_WINDOW_US = 600_000_000
+
+
+def event(chance: random.Random, day_us: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "event_id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
+        "started_at_us": day_us + chance.randrange(min(DAY_US, NOW_US - day_us)),
+        "service": chance.choice(["chat", "search"]),
+        "tenant": chance.choice(["acme", "beta"]),
+    }
+    kind = chance.random()
+    if kind < 0.1:
+        judged = {"score": chance.random(), "passed": chance.random() < 0.5, "response_id": "r1"}
+        return found | judged | {"type": "evaluation", "name": "safe", "evaluator": "guardrail"}
+    if kind < 0.15:
+        return found | {"type": "feedback", "name": "thumbs", "score": 1.0, "response_id": "r1"}
+    return found | {
+        "type": "request",
+        "provider": "openai",
+        "operation": "chat",
+        "request_model": chance.choice(["gpt-4o", "gpt-4o-mini", "gpt-99"]),
+        "duration_ms": chance.randrange(10, 50_000) / 10,
+        "ttft_ms": chance.randrange(1, 10) / 11,
+        "status": chance.choice(["ok", "ok", "error"]),
+        "error_type": chance.choice(["timeout", "rate_limit"]),
+        "finish_reasons": chance.choice([["length"], ["stop"]]),
+        "stream": chance.random() < 0.5,
+        "input_tokens": chance.randrange(300_000),
+        "output_tokens": chance.randrange(3_000),
+    }
+
+
+class Ingest:
+    """Batches of one partition, written as ingest writes them, in whole or in part."""
+
+    def __init__(self, store: ClickHouse, seed: int = 1, log: str = "log") -> None:
+        self.store = store
+        self.ledger = LedgerStore(store)
+        self._log = LogPartition(log, "events", 0)
+        self._chance = random.Random(seed)
+        self._next = 0
+
+    def begin(self, events: int, day_us: int = TODAY_US, sealed_at_us: int = NOW_US) -> Outcome:
+        """Write the intent and the raw rows."""
+        records = [
+            Record(0, self._next + n, 0, json.dumps(event(self._chance, day_us)).encode())
+            for n in range(events)
+        ]
+        intent = Intent(
+            self._log, self._next, self._next + events, CARDS.price_version,
+            0, NOW_US + DAY_US, sealed_at_us, "test",
+        )  # fmt: skip
+        self._next += events
+        self.ledger.claim(intent, events)
+        outcome = process(records, intent, CARDS)
+        assert outcome.dead_letter_count == 0, outcome.dead_letters["detail"].to_list()
+        for table, rows in outcome.raw.items():
+            self.store.insert(table, to_arrow(table, rows), intent.write_token(table))
+        return outcome
+
+    def end(self, outcome: Outcome) -> None:
+        """Write the windows and the done row."""
+        intent = outcome.intent
+        deltas = to_arrow("windows_10s", outcome.fold())
+        self.store.insert("windows_10s", deltas, intent.write_token("windows_10s"))
+        first_us, last_us = outcome.started_range_us()
+        values: dict[str, Any] = dict.fromkeys(DoneBatch.__dataclass_fields__, 0)
+        values |= {"events": outcome.events, "adopted": False}
+        values |= {"first_started_at_us": first_us, "last_started_at_us": last_us}
+        self.ledger.finish(intent, DoneBatch(**values), "test")
+
+    def batch(self, events: int, day_us: int = TODAY_US) -> None:
+        self.end(self.begin(events, day_us))
+
+
+@pytest.fixture
+def store(sql_server: str, request: pytest.FixtureRequest) -> Iterator[ClickHouse]:
+    name = f"repair_{abs(hash(request.node.name)) % 10**8}"
+    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
+        migrate(admin, name)
+        made = ClickHouse(sql_server, name)
+        yield made
+        made.close()
+        admin.command(f"DROP DATABASE {name} SYNC")
+
+
+def repair_of(store: ClickHouse, **options: Any) -> Repair:
+    return Repair(store, "test:1", TOKEN_WINDOW_US, **options)
+
+
+def sums(store: ClickHouse, table: str) -> list[Any]:
+    measures = [f"toString(sum({name}))" for name in SUMS]
+    measures += [f"mapSort(mapFilter((k, v) -> v != 0, sumMap({name})))" for name in HISTOGRAMS]
+    series = ", ".join(SERIES)
+    rows = store.rows(
+        f"SELECT {series}, {', '.join(measures)} FROM {store.database}.{table} "
+        f"GROUP BY {series} HAVING sum(events) != 0 ORDER BY {series}"
+    )
+    return [tuple(row) for row in rows]
+
+
+def everything(store: ClickHouse) -> dict[str, list[Any]]:
+    return {table: sums(store, table) for table in TABLES}
+
+
+def damage(store: ClickHouse, table: str, where: str) -> None:
+    store.command(
+        f"ALTER TABLE {store.database}.{table} DELETE WHERE {where} SETTINGS mutations_sync = 1"
+    )
+
+
+DAMAGES = {
+    "a rollup has lost a part": [("windows_1h", "service = 'chat'")],
+    "the windows have lost a part": [("windows_10s", "tenant = 'acme'")],
+    "all of them have lost something": [
+        ("windows_10s", "tenant = 'acme'"), ("windows_1m", "service = 'chat'"),
+        ("windows_1h", "tenant = 'beta'"), ("windows_1d", "1"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_every_sum_is_as_it_was_and_a_second_run_finds_nothing(
+    store: ClickHouse, kind: str
+) -> None:
+    ingest = Ingest(store)
+    for day_us in (TODAY_US - DAY_US, TODAY_US):
+        ingest.batch(120, day_us)
+    right = everything(store)
+    for table, where in DAMAGES[kind]:
+        damage(store, table, where)
+    assert everything(store) != right
+
+    looked = list(repair_of(store, dry_run=True).run())
+    assert looked
+    assert everything(store) != right
+
+    found = list(repair_of(store, span_rows=70).run())
+    assert everything(store) == right
+    assert list(repair_of(store).run()) == []
+    recorded = store.rows(
+        f"SELECT table, from_us, rows, events, toString(cost_pico_usd) "
+        f"FROM {store.database}.window_repairs"
+    )
+    assert sorted(map(tuple, recorded)) == sorted(
+        (c.table, c.span.from_us, c.rows, c.events, str(c.cost_pico_usd)) for c in found
+    )
+
+
+def test_what_is_too_much_is_taken_away(store: ClickHouse) -> None:
+    Ingest(store).batch(100)
+    right = everything(store)
+    store.command(
+        f"INSERT INTO {store.database}.windows_10s SELECT * FROM {store.database}.windows_10s"
+    )
+    found = list(repair_of(store).run())
+    assert {c.table for c in found} == {"windows_10s"}
+    assert sum(c.events for c in found) == -100
+    assert everything(store) == right
+
+
+def test_days_whose_ten_second_windows_have_expired_are_made_from_the_rows_by_minutes(
+    store: ClickHouse,
+) -> None:
+    Ingest(store).batch(150, OLD_US)
+    right = everything(store)
+    damage(store, "windows_10s", "1")  # as retention will
+    damage(store, "windows_1m", "service = 'chat'")
+    damage(store, "windows_1d", "1")
+    assert {c.table for c in repair_of(store).run()} == {"windows_1m", "windows_1h", "windows_1d"}
+    assert everything(store) | {"windows_10s": right["windows_10s"]} == right
+
+
+def test_repair_killed_before_any_of_its_steps_is_run_again_and_right(store: ClickHouse) -> None:
+    ingest = Ingest(store)
+    ingest.batch(60)
+    right = everything(store)
+
+    class Killed(Exception):
+        pass
+
+    def dying_at(step: int) -> Any:
+        steps = itertools.count()
+
+        def progress(_what: str) -> None:
+            if next(steps) == step:
+                raise Killed
+
+        return progress
+
+    def lose_everything() -> None:
+        for table in TABLES:
+            store.command(f"TRUNCATE TABLE {store.database}.{table}")
+
+    # Looking changes nothing: only what comes before and after a correction needs its own death.
+    names: list[str] = []
+    lose_everything()
+    list(repair_of(store, progress=names.append).run())
+    assert everything(store) == right
+    deaths = [at for at, name in enumerate(names) if name.startswith("correct ")]
+    assert len(deaths) == 1  # the views carry it to the rollups
+    for death in itertools.count(deaths[0]):
+        lose_everything()
+        store.command(
+            f"INSERT INTO {store.database}.windows_1h (window_start, service, events) "
+            f"VALUES (toDateTime({TODAY_US // 1_000_000}, 'UTC'), 'no such', 7)"
+        )
+        try:
+            list(repair_of(store, progress=dying_at(death)).run())
+        except Killed:
+            list(repair_of(store).run())
+            assert everything(store) == right, death
+        else:
+            break
+    assert death - deaths[0] >= 6
+
+
+def test_two_repairs_at_once_correct_once(store: ClickHouse) -> None:
+    Ingest(store).batch(200)
+    right = everything(store)
+    for table, where in DAMAGES["all of them have lost something"]:
+        damage(store, table, where)
+    barrier = threading.Barrier(2)
+
+    def run(_number: int) -> list[Correction]:
+        barrier.wait()
+        return list(repair_of(store).run())
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, range(2)))
+    assert everything(store) == right
+
+
+def test_ingest_that_goes_on_meanwhile_is_never_counted_twice(
+    store: ClickHouse, sql_server: str
+) -> None:
+    """Batches of events of this very moment, half written most of the time."""
+    Ingest(store).batch(200)
+    writer = ClickHouse(sql_server, store.database)
+    is_ended = threading.Event()
+    written = [200]
+
+    def is_held() -> bool:
+        query = f"SELECT argMax(held_until, written_at) > now64(3) FROM {store.database}.{HOLDS}"
+        return bool(writer.rows(query)[0][0])
+
+    def ingest_on() -> None:
+        live = Ingest(writer, seed=2, log="live")
+        while not is_ended.is_set():
+            if is_held():
+                time.sleep(0.05)
+                continue
+            outcome = live.begin(20)
+            time.sleep(0.02)
+            live.end(outcome)
+            written[0] += 20
+
+    thread = threading.Thread(target=ingest_on)
+    thread.start()
+    try:
+        for table, where in DAMAGES["all of them have lost something"]:
+            damage(store, table, where)
+        assert list(repair_of(store).run())
+    finally:
+        is_ended.set()
+        thread.join()
+    assert list(repair_of(store).run()) == []
+    for table in TABLES:
+        total = store.rows(f"SELECT sum(events) FROM {store.database}.{table}")[0][0]
+        assert total == written[0], table
+    holds = store.rows(f"SELECT count() FROM {store.database}.{HOLDS}")[0][0]
+    ended = store.rows(
+        f"SELECT argMax(held_until, written_at) < now() FROM {store.database}.{HOLDS}"
+    )
+    assert holds >= 2
+    assert ended[0][0]
+
+
+def test_windows_never_follow_raw_rows_that_are_lost(store: ClickHouse) -> None:
+    Ingest(store).batch(100)
+    right = everything(store)
+    damage(store, "raw_requests", "service = 'chat'")
+    with pytest.raises(ConfigError, match=r"1 batches do not have their raw rows .*of 100 rows"):
+        list(repair_of(store).run())
+    assert everything(store) == right
+
+
+def test_a_batch_begun_a_moment_ago_is_waited_for_and_an_old_one_left_to_its_heir(
+    store: ClickHouse,
+) -> None:
+    ingest = Ingest(store)
+    ingest.batch(100)
+    open_batch = ingest.begin(30)
+    damage(store, "windows_1d", "1")
+    hasty = repair_of(store)
+    hasty.quiet._patience_s = 0.5
+    with pytest.raises(NotQuiet, match=r"events/0 \[100, 130\) of log log .*not finished"):
+        list(hasty.run())
+    ingest.end(open_batch)
+    assert list(repair_of(store).run())
+
+    # Nobody knows whether its windows are in: repair takes them out, and whoever takes the batch
+    # up, so late, finds that they are not.
+    right = everything(store)
+    old = ingest.begin(40, sealed_at_us=NOW_US - 2 * TOKEN_WINDOW_US)
+    deltas = to_arrow("windows_10s", old.fold())
+    store.insert("windows_10s", deltas, "old")
+    assert sum(c.events for c in repair_of(store).run()) == -40
+    assert everything(store) == right
+
+
+def test_an_unfinished_repricing_is_finished_first(store: ClickHouse) -> None:
+    store.command(
+        f"INSERT INTO {store.database}.reprice_runs (run_id, state) VALUES ('r1', 'planned')"
+    )
+    with pytest.raises(ConfigError, match="repricing r1 is unfinished"):
+        list(repair_of(store).run())
+
+
+def test_a_coarse_table_is_not_made_from_a_finer_one_that_is_wrong(store: ClickHouse) -> None:
+    Ingest(store).batch(100)
+    right = everything(store)
+    damage(store, "windows_1h", "1")
+    list(repair_of(store, tables=["windows_1h"]).run())
+    assert everything(store) == right
+    damage(store, "windows_1m", "1")
+    with pytest.raises(ConfigError, match="windows_1m is wrong too, and windows_1h would be"):
+        list(repair_of(store, tables=["windows_1h"]).run())
+
+
+def test_the_command_says_what_it_found_and_did(
+    store: ClickHouse, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, sql_server: str,
+) -> None:  # fmt: skip
+    Ingest(store).batch(100)
+    monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", sql_server)
+    monkeypatch.setenv("TOKENTIDE_DATABASE", store.database)
+    assert main(["repair", "--data-dir", str(tmp_path)]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    damage(store, "windows_1d", "1")
+    assert main(["repair", "--dry-run", "--data-dir", str(tmp_path)]) == 1
+    assert "windows_1d [" in capsys.readouterr().out
+    assert main(["repair", "--from", "1d", "--data-dir", str(tmp_path)]) == 0
+    assert "+100 events" in capsys.readouterr().out
+    assert main(["repair", "--from", "1d", "--to", "2d", "--data-dir", str(tmp_path)]) == 2
