@@ -1,8 +1,7 @@
-"""Fixtures of the producer's tests: its threads end with the test, its events keep the contract."""
+"""Fixtures of tests that instrument real clients."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,17 +9,6 @@ import pytest
 import tokentide
 from tokentide.testing import Capture, captured
 from tokentide_schemas import EVENT_ADAPTER
-
-
-@pytest.fixture(autouse=True)
-def end_of_threads() -> Iterator[None]:
-    """Wait for the background threads that a test has started: the next one may count its own."""
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        if thread.name.startswith("tokentide"):
-            thread.join(5)
-            assert not thread.is_alive(), f"{thread.name} outlives the test: close its producer"
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.migrations import load_scripts, migrate
 from tokentide_jobs.io.schema.sql_files import sql_root
+from tokentide_jobs.io.schema.sql_objects import objects_of
 from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 
 pytestmark = pytest.mark.integration
@@ -49,6 +50,70 @@ def test_a_second_run_applies_nothing(admin: Client) -> None:
     first = migrate(admin, "mig_twice")
     assert [a.name for a in first] == ["bootstrap.sql", *(s.name for s in load_scripts())]
     assert migrate(admin, "mig_twice") == []
+
+
+def test_what_the_files_make_is_what_the_engine_then_has(admin: Client) -> None:
+    migrate(admin, "mig_objects")
+    target = SqlTarget("mig_objects")
+    made = objects_of(
+        statement
+        for script in load_scripts()
+        for statement in split_statements(render(script.text, target))
+    )
+    rows = admin.query(
+        "SELECT t.name, t.engine, groupArray(c.name) FROM system.tables AS t "
+        "JOIN system.columns AS c ON c.database = t.database AND c.table = t.name "
+        "WHERE t.database = 'mig_objects' AND t.name != 'schema_migrations' GROUP BY ALL"
+    ).result_rows
+    tables = {name: set(columns) for name, engine, columns in rows if "View" not in engine}
+    assert made.columns == tables
+    assert made.views == {name for name, engine, _columns in rows if "View" in engine}
+    functions = admin.query("SELECT name FROM system.functions WHERE origin = 'SQLUserDefined'")
+    assert made.functions <= set(functions.result_columns[0])
+    assert "p95_from_hist" in made.functions
+
+
+@pytest.mark.parametrize(
+    ("drop", "name", "file"),
+    [
+        ("DROP TABLE mig_gone.windows_1h SYNC", "windows_1h", "migrations/0004_rollups.sql"),
+        ("DROP VIEW mig_gone.windows_1d_mv", "windows_1d_mv", "migrations/0004_rollups.sql"),
+        ("DROP VIEW mig_gone.requests", "requests", "views/requests.sql"),
+        ("DROP TABLE mig_gone.dead_letters SYNC", "dead_letters", "migrations/0001_ledger.sql"),
+    ],
+)
+def test_what_was_recorded_and_is_gone_is_made_again(
+    admin: Client, drop: str, name: str, file: str
+) -> None:
+    migrate(admin, "mig_gone")
+    admin.command(drop)
+    (planned,) = migrate(admin, "mig_gone", dry_run=True)
+    assert (planned.name, planned.missing) == (file, (name,))
+    assert admin.command(f"EXISTS TABLE mig_gone.{name}") == 0
+    (mended,) = migrate(admin, "mig_gone")
+    assert (mended.name, mended.missing) == (file, (name,))
+    assert admin.command(f"EXISTS TABLE mig_gone.{name}") == 1
+    assert migrate(admin, "mig_gone") == []
+    rows = admin.query(f"SELECT count() FROM mig_gone.schema_migrations WHERE name = '{file}'")
+    assert rows.result_rows[0][0] == 1, "a file that is run again is not recorded again"
+
+
+def test_a_function_that_is_gone_is_made_again(admin: Client) -> None:
+    migrate(admin, "mig_function")
+    admin.command("DROP FUNCTION p90_from_hist")
+    (mended,) = migrate(admin, "mig_function")
+    assert mended.missing == ("p90_from_hist",)
+    answer = admin.query("SELECT p90_from_hist(map(toInt16(0), toUInt64(1)))").result_rows[0][0]
+    assert answer > 0
+
+
+def test_a_column_that_is_gone_is_named_and_nothing_is_changed(admin: Client) -> None:
+    migrate(admin, "mig_column")
+    admin.command("ALTER TABLE mig_column.raw_changes DROP COLUMN actor")
+    admin.command("DROP VIEW mig_column.requests")
+    with pytest.raises(ConfigError, match=r"raw_changes\.actor.*0002_raw_events\.sql"):
+        migrate(admin, "mig_column")
+    assert admin.command("EXISTS TABLE mig_column.requests") == 0
 
 
 def test_a_dry_run_returns_the_sql_and_changes_nothing(admin: Client) -> None:

@@ -2,13 +2,7 @@
 -- (dimension and name empty) and by model, team, tenant and service. One query, hence one snapshot.
 SELECT
     arrayJoin(if(of = 'model', ['', 'model'], [of])) AS dimension,
-    multiIf(
-        dimension = 'model', model,
-        dimension = 'team', team,
-        dimension = 'tenant', tenant,
-        dimension = 'service', service,
-        ''
-    ) AS name,
+    multiIf(dimension = '', '', dimension = 'model', model, part) AS name,
     sum(s_events) AS events,
     sum(s_requests) AS requests,
     sum(s_errors) AS errors,
@@ -42,15 +36,10 @@ SELECT
 FROM
 (
     SELECT
-        multiIf(
-            grouping(team) = 0, 'team', grouping(tenant) = 0, 'tenant',
-            grouping(service) = 0, 'service', 'model'
-        ) AS of,
+        arrayJoin(['model', 'team', 'tenant', 'service']) AS of,
         model,
         provider,
-        team,
-        tenant,
-        service,
+        multiIf(of = 'team', team, of = 'tenant', tenant, of = 'service', service, '') AS part,
         sum(events) AS s_events,
         sum(requests) AS s_requests,
         sum(errors) AS s_errors,
@@ -93,10 +82,7 @@ FROM
     FROM ${database}.windows_10s
     WHERE window_start >= fromUnixTimestamp64Micro({low_us:Int64}, 'UTC')
         AND window_start < fromUnixTimestamp64Micro({high_us:Int64}, 'UTC')
-    GROUP BY GROUPING SETS (
-        (model, provider), (model, provider, team), (model, provider, tenant),
-        (model, provider, service)
-    )
+    GROUP BY of, model, provider, part
 )
 GROUP BY dimension, name
 ORDER BY dimension, cost_pico_usd DESC, requests DESC, name

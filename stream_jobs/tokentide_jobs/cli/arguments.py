@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tokentide_jobs.errors import ConfigError
 
@@ -13,6 +13,9 @@ __all__ = ["offset_ranges", "utc_us"]
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END_US = int(datetime(2106, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+"""A window begins at a number of seconds that ClickHouse keeps in 32 bits; beyond, it wraps."""
 _OFFSETS = re.compile(r"(?:(\d+):)?(\d+)-(\d+)")
 
 
@@ -28,17 +31,23 @@ def utc_us(text: str, option: str) -> int:
         ConfigError: It is none of these.
     """
     if ago := _AGO.fullmatch(text.strip()):
-        return int((time.time() - float(ago[1]) * _SECONDS[ago[2]]) * 1e6)
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        at_us = int((time.time() - float(ago[1]) * _SECONDS[ago[2]]) * 1e6)
+    else:
+        try:
+            moment = datetime.fromisoformat(text.strip())
+        except ValueError:
+            raise ConfigError(
+                f"{option} is {text!r}: expected a UTC time such as 2026-11-22T10:00, "
+                "or a time ago such as 15m, 24h, 7d"
+            ) from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        at_us = int((moment - _EPOCH) // timedelta(microseconds=1))
+    if not 0 <= at_us < _END_US:
         raise ConfigError(
-            f"{option} is {text!r}: expected a UTC time such as 2026-11-22T10:00, "
-            "or a time ago such as 15m, 24h, 7d"
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1e6)
+            f"{option} is {text!r}, which lies outside of 1970 to 2105: events have no such time"
+        )
+    return at_us
 
 
 def offset_ranges(texts: Sequence[str]) -> dict[int | None, tuple[int, int]]:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 from rich.table import Table
-from rich.text import Text
 
-from tokentide_jobs.cli.screen import console
+from tokentide_jobs.cli.screen import console, shown
 from tokentide_jobs.cli.target import data_dir_option
 from tokentide_jobs.settings import Settings
 
@@ -40,8 +39,8 @@ def config(data_dir: Path | None, as_json: bool, show_all: bool) -> None:
     for item in items:
         is_default = item.source == "default"
         value = f"{item.value} {item.unit}".strip() if item.value else "-"
-        cells = [Text(item.variable), Text(value), Text(item.source)]
+        cells = [shown(item.variable), shown(value), shown(item.source)]
         style = "dim" if is_default and not show_all else ""
         doc = item.doc + (f" ({item.allowed})" if item.allowed else "")
-        table.add_row(*cells, *([Text(doc)] if show_all else []), style=style)
+        table.add_row(*cells, *([shown(doc)] if show_all else []), style=style)
     console().print(table)

@@ -9,7 +9,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.io.clickhouse.error_codes import translate
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.urls import redact_url
 
@@ -20,10 +20,9 @@ def connect_clickhouse(settings: Settings, *, database: str | None = None) -> Cl
     """Return a connected ClickHouse client.
 
     Raises:
-        ServiceUnreachable: Nobody answers at the address, or it refuses the credentials.
+        RetriableSinkError: Nobody answers at the address.
+        SinkMisconfigured: The server refuses the credentials.
     """
-    where = f"ClickHouse at {redact_url(settings.clickhouse_url)}"
-    source = settings.sources.get("clickhouse_url", "default")
     try:
         return clickhouse_connect.get_client(
             dsn=settings.clickhouse_url,
@@ -33,5 +32,4 @@ def connect_clickhouse(settings: Settings, *, database: str | None = None) -> Cl
             query_retries=0,
         )
     except (ClickHouseError, OSError) as exc:
-        reason = " ".join(str(exc).split())[:200]
-        raise ServiceUnreachable(f"{where} (from {source}) does not answer: {reason}") from exc
+        raise translate(exc, "connect", redact_url(settings.clickhouse_url)) from exc

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentide_jobs.cli.arguments import utc_us
-from tokentide_jobs.cli.screen import console, count
+from tokentide_jobs.cli.printable import printable
+from tokentide_jobs.cli.screen import console, count, shown, write_bytes
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.record.topics import log_ids
 from tokentide_jobs.errors import ConfigError
@@ -37,6 +37,7 @@ __all__ = ["dlq"]
 _PLACE = re.compile(r"(otlp-)?(\d+):(\d+):(\d+)")
 _CLAIM_HOLDS = timedelta(seconds=60)
 """A claim without a mark is given up after this: no run takes so long for one chunk."""
+_SHOWN_BYTES = 4_000
 _STATES = ("open", "again", "replayed", "discarded", "interrupted", "cut")
 
 
@@ -87,16 +88,24 @@ def list_dead_letters(
 
 @dlq.command(short_help="Show one dead letter with its original bytes.")
 @click.argument("place")
-@click.option("--raw", is_flag=True, help="Write the original bytes and nothing else.")
+@click.option(
+    "--raw", is_flag=True,
+    help="Write the original bytes and nothing else (a terminal gets them escaped).",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per dead letter.")
 @data_dir_option
-def show(place: str, raw: bool, data_dir: Path | None) -> None:
+def show(place: str, raw: bool, as_json: bool, data_dir: Path | None) -> None:
     """Show the dead letter at PLACE with the reason and its original bytes."""
     with _open(data_dir) as (_settings, store):
         found = store.find(_selection(None, None, None, (place,), ()), 10)
     if not found:
         raise ConfigError(f"there is no dead letter at {place}: `tokentide dlq list` shows them")
     if raw:
-        sys.stdout.buffer.write(found[0].value)
+        write_bytes(found[0].value)
+        return
+    if as_json:
+        for dead_letter in found:
+            click.echo(json.dumps(_as_dict(dead_letter)))
         return
     screen = console()
     for dead_letter in found:
@@ -114,6 +123,7 @@ def show(place: str, raw: bool, data_dir: Path | None) -> None:
 @click.option("--interrupted", is_flag=True,
               help="Also those whose run ended while sending; Kafka may have them.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @data_dir_option
 def replay(
     places: tuple[str, ...],
@@ -124,6 +134,7 @@ def replay(
     limit: int,
     interrupted: bool,
     dry_run: bool,
+    as_json: bool,
     data_dir: Path | None,
 ) -> None:
     """Send the original bytes of dead letters to the topic of events again.
@@ -134,7 +145,8 @@ def replay(
     """
     if not (places or reason or everything):
         raise ConfigError("name what to replay: PARTITION:OFFSET:INDEX, --reason or --all")
-    screen = console()
+    screen = console(to_stderr=as_json)
+    sent = 0
     # A copy that was refused again is sent only by name: else every run would send it once more.
     states = ("open", *(["again"] if places else []), *(["interrupted"] if interrupted else []))
     selection = _selection(reason, from_text, to_text, places, states)
@@ -154,6 +166,9 @@ def replay(
                 store.replay(chosen, Target(kafka, topic, log_id), void_before=void_before)
             )
             screen.print(f"sent {count(sent)} events again to {settings.events_topic}")
+    if as_json:
+        answer = {"chosen": len(chosen), "sent": sent, "left": waiting - len(chosen)}
+        click.echo(json.dumps({**answer, "dry_run": dry_run}))
     if waiting > len(chosen):
         screen.print(f"{count(waiting - len(chosen))} more are open: repeat, or raise --max")
 
@@ -198,8 +213,8 @@ def _show_reasons(reasons: list[Reason], screen: Console) -> None:
     table.add_column("for example", overflow="fold")
     for found in reasons:
         table.add_row(
-            count(found.dead_letters), count(found.open), found.reason, found.field,
-            f"{found.last_at:%m-%d %H:%M:%S}", Text(found.example),
+            count(found.dead_letters), count(found.open), shown(found.reason), shown(found.field),
+            f"{found.last_at:%m-%d %H:%M:%S}", shown(found.example),
         )  # fmt: skip
     screen.print(table)
 
@@ -212,7 +227,7 @@ def _show_dead_letters(dead_letters: list[StoredDeadLetter], screen: Console) ->
     for dead_letter in dead_letters:
         table.add_row(
             str(dead_letter.place), f"{dead_letter.ingested_at:%m-%d %H:%M:%S}", dead_letter.state,
-            dead_letter.service or "-", dead_letter.reason, Text(dead_letter.detail),
+            shown(dead_letter.service or "-"), shown(dead_letter.reason), shown(dead_letter.detail),
         )  # fmt: skip
     screen.print(table)
 
@@ -238,7 +253,7 @@ def _show_dead_letter(dead_letter: StoredDeadLetter, screen: Console) -> None:
         ),
     ):
         if value:
-            facts.add_row(label, Text(value))
+            facts.add_row(label, shown(value))
     screen.print(facts)
     screen.print(Text(f"{len(dead_letter.value)} bytes", "dim"))
     screen.print(_body(dead_letter))
@@ -248,9 +263,10 @@ def _body(dead_letter: StoredDeadLetter) -> Text:
     """Return the bytes as a person can read them: JSON indented, anything else escaped."""
     try:
         parsed = json.loads(dead_letter.value)
-        text = Text(json.dumps(parsed, indent=2, ensure_ascii=False))
     except (ValueError, RecursionError):
-        return Text(dead_letter.value[:4_000].decode("utf-8", "backslashreplace"))
+        return shown(dead_letter.value[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"))
+    indented = json.dumps(parsed, indent=2, ensure_ascii=False)
+    text = Text(printable(indented, keep="\n"))
     if dead_letter.field:
         # The last part of a path such as `tags.plan` is the key to look for.
         text.highlight_regex(rf'"{re.escape(dead_letter.field.split(".")[0])}":.*', "bold red")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from uuid import UUID
 import click
 
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.screen import say
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.price.cards import CardTable
-from tokentide_jobs.core.price.explain import explanation, format_usd
+from tokentide_jobs.core.price.explain import Explanation, explanation, format_usd
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.card_store import load_cards
@@ -28,7 +30,8 @@ __all__ = ["explain"]
 @data_dir_option
 @click.argument("event_id")
 @click.option("--current", is_flag=True, help="Price it with today's cards instead of its own.")
-def explain(data_dir: Path | None, event_id: str, current: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per row.")
+def explain(data_dir: Path | None, event_id: str, current: bool, as_json: bool) -> int:
     """Show how the cost of the request EVENT_ID came about, line by line.
 
     Uses the cards of the row's own price version and says whether they give the stored cost; the
@@ -48,10 +51,16 @@ def explain(data_dir: Path | None, event_id: str, current: bool) -> int:
             )
         all_equal = True
         for row in found:
-            if len(found) > 1:
-                click.echo(f"one of {len(found)} rows with this id:")
+            if len(found) > 1 and not as_json:
+                say(f"one of {len(found)} rows with this id:")
             version = "" if current else row["price_version"]
-            all_equal &= _explain_row(row, _cards(store, settings, version), current)
+            explained = explanation(row, _cards(store, settings, version))
+            differing = [name for name in PRICE_COLUMNS if explained.priced[name] != row[name]]
+            all_equal &= not differing
+            if as_json:
+                click.echo(json.dumps(_as_dict(row, explained, differing)))
+            else:
+                _show(row, explained, differing, current)
     return 0 if all_equal or current else EXIT_CHECK_FAILED
 
 
@@ -60,22 +69,34 @@ def _cards(store: ClickHouse, settings: Settings, version: str) -> CardTable:
     return cards if version in ("", cards.price_version) else load_cards(store, version)
 
 
-def _explain_row(row: dict[str, Any], cards: CardTable, current: bool) -> bool:
-    """Print one row's explanation; tell whether its cards give what is stored."""
+def _as_dict(row: dict[str, Any], explained: Explanation, differing: list[str]) -> dict[str, Any]:
+    return {
+        "topic": row["_topic"],
+        "partition": row["_partition"],
+        "offset": row["_offset"],
+        "idx": row["_idx"],
+        "service": row["service"],
+        "status": row["status"],
+        "lines": explained.lines,
+        "stored": {name: row[name] for name in PRICE_COLUMNS},
+        "priced": {name: explained.priced[name] for name in PRICE_COLUMNS},
+        "differing": differing,
+    }
+
+
+def _show(row: dict[str, Any], explained: Explanation, differing: list[str], current: bool) -> None:
+    """Print one row's explanation, and whether its cards give what is stored."""
     place = f"{row['_topic']} partition {row['_partition']} offset {row['_offset']}"
-    click.echo(f"{place} index {row['_idx']}, service {row['service']!r}, status {row['status']}")
-    explained = explanation(row, cards)
+    say(f"{place} index {row['_idx']}, service {row['service']!r}, status {row['status']}")
     for line in explained.lines:
-        click.echo(line)
-    differing = [name for name in PRICE_COLUMNS if explained.priced[name] != row[name]]
+        say(line)
     if not differing:
-        click.echo("the stored cost is the same")
-        return True
+        say("the stored cost is the same")
+        return
     stored, now = row["cost_pico_usd"], explained.priced["cost_pico_usd"]
     for name in differing:
-        click.echo(f"stored {name}: {row[name]}, these cards give {explained.priced[name]}")
+        say(f"stored {name}: {row[name]}, these cards give {explained.priced[name]}")
     if stored is not None and now is not None and stored != now:
-        click.echo(f"difference: {format_usd(now - stored)} USD")
+        say(f"difference: {format_usd(now - stored)} USD")
     if not current:
-        click.echo("the stored cost is NOT what its cards give", err=True)
-    return False
+        say("the stored cost is NOT what its cards give", to_stderr=True)

@@ -8,12 +8,14 @@ alone) can still say what to install. Codes: 0 ok, 1 a check failed, 2 usage or 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 from tokentide_jobs import errors
+from tokentide_jobs.cli.printable import escape_what_cannot_be_encoded, printable
 
 __all__ = [
     "EXIT_CHECK_FAILED",
@@ -61,6 +63,8 @@ _UNREACHABLE_ERRORS: Final = {
 
 def run() -> None:
     """Run the command in `sys.argv` and leave the process with its exit code."""
+    escape_what_cannot_be_encoded()
+    _log_our_own_words()
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -68,6 +72,18 @@ def run() -> None:
         # The reader (`head`, a closed pager) has all it wants; the interpreter would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _log_our_own_words() -> None:
+    """Show warnings of this project as lines of its own, and leave those of libraries out.
+
+    What a library has to say about a lost connection is said by the error that follows. `tokentide
+    worker` sets up a log of its own afterwards.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("tokentide: %(message)s"))
+    handler.addFilter(lambda record: record.name.split(".")[0] in {"tokentide", "tokentide_jobs"})
+    logging.getLogger().addHandler(handler)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -103,7 +119,7 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_OK
     except Exception as exc:
         code = exit_code_of(exc)
-        print(f"tokentide: {message_of(exc)}", file=sys.stderr)
+        print(printable(f"tokentide: {message_of(exc)}", keep="\n"), file=sys.stderr)
         if wants_traceback:
             import traceback
 

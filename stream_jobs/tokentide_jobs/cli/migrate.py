@@ -5,11 +5,13 @@ Safe to run at any time and from several machines at once.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from tokentide_jobs.cli.connect import connect_clickhouse
+from tokentide_jobs.cli.screen import say
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.io.schema.migrations import create_roles
 from tokentide_jobs.io.schema.migrations import migrate as apply_migrations
@@ -26,16 +28,21 @@ __all__ = ["migrate"]
     default=None,
     help="Run ON CLUSTER NAME with replicated tables.  [default: a single node]",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--roles",
     is_flag=True,
     help="Also create roles, quotas and row policies (a server with access control).",
 )
-def migrate(data_dir: Path | None, dry_run: bool, cluster: str | None, roles: bool) -> None:
+def migrate(
+    data_dir: Path | None, dry_run: bool, cluster: str | None, as_json: bool, roles: bool
+) -> None:
     """Create or update tables, views and functions in ClickHouse.
 
     Applied migrations are remembered with their checksum; running this again does nothing, and a
-    migration that was edited after it was applied is an error that names the file.
+    migration that was edited after it was applied is an error that names the file. What was
+    recorded is compared with what exists: a table, view or function that is gone is made again (a
+    table is empty then), a column that is gone is an error that names it.
     """
     settings = find_target(data_dir, "clickhouse")
     client = connect_clickhouse(settings, database="default")
@@ -45,13 +52,18 @@ def migrate(data_dir: Path | None, dry_run: bool, cluster: str | None, roles: bo
             applied += create_roles(client, settings.database, cluster=cluster, dry_run=dry_run)
     finally:
         client.close()
+    if as_json:
+        rows = [{"name": each.name, "missing": each.missing} for each in applied]
+        click.echo(json.dumps({"database": settings.database, "dry_run": dry_run, "applied": rows}))
+        return
     if dry_run:
         for script in applied:
-            click.echo(f"-- sql/{script.name}\n")
+            say(f"-- sql/{script.name}\n")
             for statement in script.statements:
-                click.echo(f"{statement};\n")
+                say(f"{statement};\n")
         return
     for script in applied:
-        click.echo(f"applied {script.name}")
+        gone = f" again: {', '.join(script.missing)} was missing" if script.missing else ""
+        say(f"applied {script.name}{gone}")
     if not applied:
-        click.echo(f"database {settings.database} is up to date")
+        say(f"database {settings.database} is up to date")

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from tokentide_jobs.cli.arguments import utc_us
-from tokentide_jobs.cli.screen import console
+from tokentide_jobs.cli.screen import console, say, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.price.cards import CardTable, Rate
 from tokentide_jobs.core.price.compare import Difference, compare, effective_prices, list_only
@@ -67,11 +66,11 @@ def show(data_dir: Path | None, provider: str, model: str, tenant: str, at: str 
     Without --provider and --model: the price lists, and every override.
     """
     cards = _compiled(data_dir)
-    click.echo(f"price version {cards.price_version}")
+    say(f"price version {cards.price_version}")
     if not provider and not model:
         _show_lists(cards)
         _show_overrides(cards)
-        click.echo("name --provider or --model (patterns with *) to see rates")
+        say("name --provider or --model (patterns with *) to see rates")
         return
     _show_rates(cards, provider or "*", model or "*", tenant, _moment(at))
 
@@ -103,7 +102,7 @@ def explain(data_dir: Path | None, model: str, at: str | None, **fields: Any) ->
     _check_usage(usage)
     event = {"request_model": model, "started_at_us": _moment(at), "status": "ok", **fields}
     for line in explanation(event, cards).lines:
-        click.echo(line)
+        say(line)
 
 
 @prices.command(short_help="Compare prices: overrides against the list, or two versions.")
@@ -120,14 +119,14 @@ def diff(data_dir: Path | None, old: str | None, new: str | None, at: str | None
     current = _compiled(data_dir)
     if old is None:
         before, after = list_only(current), current
-        click.echo(f"list prices -> {current.price_version}")
+        say(f"list prices -> {current.price_version}")
     else:
         before = _stored(data_dir, old)
         after = current if new is None else _stored(data_dir, new)
-        click.echo(f"{before.price_version} -> {after.price_version}")
+        say(f"{before.price_version} -> {after.price_version}")
     differences = compare(before, after, _moment(at))
     if not differences:
-        click.echo("no rate differs")
+        say("no rate differs")
         return
     _draw_differences(differences)
 
@@ -167,8 +166,8 @@ def _maker(cards: CardTable, model: str) -> str:
         raise ConfigError(f"no price list has a model {model!r}: name --provider, or see `show`")
     others = [name for name in found[1:] if name in ids]
     if others:
-        shown = ", ".join(others[:6]) + (", …" if len(others) > 6 else "")
-        click.echo(f"also listed by {shown} (--provider)")
+        listed = ", ".join(others[:6]) + (", …" if len(others) > 6 else "")
+        say(f"also listed by {listed} (--provider)")
     return found[0]
 
 
@@ -190,13 +189,15 @@ def _show_lists(cards: CardTable) -> None:
         table.add_column(name, justify="left" if name == "provider" else "right")
     for listed in cards.providers:
         tiered = sum(1 for model in listed.models if model.variants)
-        table.add_row(listed.provider, f"{len(listed.models):,}", str(tiered) if tiered else "")
+        table.add_row(
+            shown(listed.provider), f"{len(listed.models):,}", str(tiered) if tiered else ""
+        )
     console().print(table)
 
 
 def _show_overrides(cards: CardTable) -> None:
     if not cards.overrides:
-        click.echo("no overrides (TOKENTIDE_PRICES_FILE)")
+        say("no overrides (TOKENTIDE_PRICES_FILE)")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("line", "tenant", "provider", "model", "price", "from", "to", "reason"):
@@ -214,7 +215,7 @@ def _show_overrides(cards: CardTable) -> None:
             _day(override.valid_to_us),
             override.reason,
         )
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(shown, cells))
     console().print(table)
 
 
@@ -237,17 +238,17 @@ def _show_rates(cards: CardTable, provider: str, model: str, tenant: str, at_us:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("other", overflow="fold")
     table.add_column("status", no_wrap=True)
-    shown = {unit for _, unit in _SHOWN_UNITS}
+    columns = {unit for _, unit in _SHOWN_UNITS}
     for (list_provider, listed), price in rows[:_MOST_ROWS]:
-        others = {unit: rate for unit, rate in price.rates.items() if unit not in shown}
+        others = {unit: rate for unit, rate in price.rates.items() if unit not in columns}
         cells = [_usd(price.rates.get(unit), unit, 0) for _, unit in _SHOWN_UNITS]
-        table.add_row(f"{list_provider}/{listed}", *cells, _rates(others), price.status)
+        table.add_row(shown(f"{list_provider}/{listed}"), *cells, _rates(others), price.status)
         for above in sorted({a for rate in price.rates.values() for a, _ in rate.tiers}):
             cells = [_usd(price.rates.get(unit), unit, above + 1) for _, unit in _SHOWN_UNITS]
             table.add_row(f"  above {above:,} input tokens", *cells)
     console().print(table)
     if len(rows) > _MOST_ROWS:
-        click.echo(f"first {_MOST_ROWS} of {len(rows):,} models; narrow the patterns", err=True)
+        say(f"first {_MOST_ROWS} of {len(rows):,} models; narrow the patterns", to_stderr=True)
 
 
 def _draw_differences(differences: list[Difference]) -> None:
@@ -261,10 +262,10 @@ def _draw_differences(differences: list[Difference]) -> None:
             change = f"{(found.new.base - found.old.base) / found.old.base:+.1%}"
         old, new = _usd(found.old, found.unit), _usd(found.new, found.unit)
         names = (found.tenant or "*", found.provider, found.model)
-        table.add_row(*map(Text, (*names, found.unit, old or "-", new or "-", change)))
+        table.add_row(*map(shown, (*names, found.unit, old or "-", new or "-", change)))
     console().print(table)
     models = {(found.provider, found.model) for found in differences}
-    click.echo(f"{len(differences):,} rates of {len(models):,} models differ")
+    say(f"{len(differences):,} rates of {len(models):,} models differ")
 
 
 def _rates(rates: Any) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 import polars as pl
 from rich.table import Table
-from rich.text import Text
 
 from tokentide_jobs.cli.arguments import utc_us
-from tokentide_jobs.cli.screen import console, count, dollars
+from tokentide_jobs.cli.screen import console, count, dollars, say, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.price.explain import format_usd
 from tokentide_jobs.errors import ConfigError
@@ -32,7 +33,10 @@ _SHOWN_MODELS = 30
 @click.option("--from", "from_text", required=True, metavar="TIME", help="First start (UTC).")
 @click.option("--to", "to_text", required=True, metavar="TIME", help="End of starts, exclusive.")
 @click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
-def reprice(data_dir: Path | None, from_text: str, to_text: str, dry_run: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def reprice(
+    data_dir: Path | None, from_text: str, to_text: str, dry_run: bool, as_json: bool
+) -> None:
     """Price the requests that started in [from, to) with the cards in force here.
 
     TIME is a UTC date or time, or a time ago such as 7d. Raw rows and windows change together;
@@ -44,23 +48,35 @@ def reprice(data_dir: Path | None, from_text: str, to_text: str, dry_run: bool) 
         raise ConfigError(f"--from {from_text} is not before --to {to_text} (which is exclusive)")
     settings = find_target(data_dir, "clickhouse")
     cards = compile_cards(settings.prices_file)
-    click.echo(f"price version {cards.price_version}")
+    say(f"price version {cards.price_version}", to_stderr=as_json)
     with closing(
         ClickHouse(settings.clickhouse_url, settings.database, timeout_s=_TIMEOUT_S)
     ) as store:
         work = Reprice(store, cards, worker_name(), progress=_show_progress)
         table = work.preview(from_us, to_us) if dry_run else work.run(from_us, to_us)
-    _report(table, dry_run)
+    if as_json:
+        click.echo(json.dumps(_as_dict(table, cards.price_version, dry_run)))
+    else:
+        _report(table, dry_run)
+
+
+def _as_dict(table: pl.DataFrame, price_version: str, dry_run: bool) -> dict[str, Any]:
+    """Return the JSON form: totals by model; money in integer pico-USD."""
+    models = [
+        {name: value if isinstance(value, str) else int(value) for name, value in row.items()}
+        for row in table.iter_rows(named=True)
+    ]
+    return {"price_version": price_version, "dry_run": dry_run, "models": models}
 
 
 def _show_progress(step: str, chunk: int, chunks: int) -> None:
     if step in ("price", "apply", "windows"):
-        click.echo(f"chunk {chunk + 1} of {chunks}: {step}", err=True)
+        say(f"chunk {chunk + 1} of {chunks}: {step}", to_stderr=True)
 
 
 def _report(table: pl.DataFrame, dry_run: bool) -> None:
     if table.is_empty():
-        click.echo("no request of another price version in that time: nothing to do")
+        say("no request of another price version in that time: nothing to do")
         return
     _draw(table)
     totals = {
@@ -69,15 +85,15 @@ def _report(table: pl.DataFrame, dry_run: bool) -> None:
     }
     delta = totals["new_pico_usd"] - totals["old_pico_usd"]
     would = "would cost" if dry_run else "cost"
-    click.echo(
+    say(
         f"{totals['requests']:,} requests, {totals['changed']:,} with another cost: they {would} "
         f"{format_usd(totals['new_pico_usd'])} USD instead of "
         f"{format_usd(totals['old_pico_usd'])} USD, a difference of {format_usd(delta)} USD"
     )
     if totals["new_unknown"]:
-        click.echo(f"{totals['new_unknown']:,} requests stay without a cost (unpriced or no usage)")
+        say(f"{totals['new_unknown']:,} requests stay without a cost (unpriced or no usage)")
     if dry_run:
-        click.echo("dry run: nothing was written")
+        say("dry run: nothing was written")
 
 
 def _draw(table: pl.DataFrame) -> None:
@@ -89,8 +105,8 @@ def _draw(table: pl.DataFrame) -> None:
     for row in table.head(_SHOWN_MODELS).iter_rows(named=True):
         old, new = int(row["old_pico_usd"]), int(row["new_pico_usd"])
         drawn.add_row(
-            Text(row["provider"]),
-            Text(row["model"]),
+            shown(row["provider"]),
+            shown(row["model"]),
             count(row["requests"]),
             count(row["changed"]),
             dollars(old),
@@ -100,7 +116,7 @@ def _draw(table: pl.DataFrame) -> None:
         )
     console().print(drawn)
     if table.height > _SHOWN_MODELS:
-        click.echo(f"and {table.height - _SHOWN_MODELS} more models")
+        say(f"and {table.height - _SHOWN_MODELS} more models")
 
 
 def _unknown(old: int, new: int) -> str:

@@ -1,25 +1,99 @@
-"""How commands draw: one console, and the few forms in which numbers are shown to people.
+"""How commands draw: one console, one way to show data, and the forms of numbers for people.
 
 Widths adapt to the terminal; output that goes to a file or a pipe is plain text of 100 columns.
+Data is shown by `shown` (and plain lines are written by `say`): it is neither markup nor control.
 """
 
 from __future__ import annotations
 
 import sys
 
-from rich.console import Console
+import click
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    ConsoleRenderable,
+    RenderHook,
+    RenderResult,
+)
+from rich.measure import Measurement
+from rich.segment import Segment
+from rich.text import Text
 
-__all__ = ["console", "count", "dollars", "duration_ms", "seconds", "share"]
+from tokentide_jobs.cli.printable import printable
+
+__all__ = [
+    "console",
+    "count",
+    "dollars",
+    "duration_ms",
+    "say",
+    "seconds",
+    "share",
+    "shown",
+    "write_bytes",
+]
 
 _PICO_PER_DOLLAR = 1_000_000_000_000
 _PIPE_WIDTH = 100
 
 
-def console(*, to_stderr: bool = False) -> Console:
-    """Return a console on stdout, or on stderr for progress beside machine-readable output."""
+class _Escaping(RenderHook):
+    """Lets no character through that a terminal would obey, whoever forgot to escape it."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Wrap what is printed."""
+        return [_Escaped(renderable) for renderable in renderables]
+
+
+class _Escaped:
+    """A renderable whose texts are printable; its styles, and what rich itself asks for, stay."""
+
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in screen.render(self._inner, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(printable(segment.text, keep="\n"), segment.style)
+
+    def __rich_measure__(self, screen: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(screen, options, self._inner)
+
+
+def console(*, to_stderr: bool = False, width: int | None = None) -> Console:
+    """Return a console on stdout, or on stderr for progress beside machine-readable output.
+
+    Args:
+        to_stderr: Write to standard error.
+        width: Columns; None: those of the terminal, or 100 where there is none.
+    """
     stream = sys.stderr if to_stderr else sys.stdout
-    width = None if stream.isatty() else _PIPE_WIDTH
-    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    width = width or (None if stream.isatty() else _PIPE_WIDTH)
+    screen = Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    screen.push_render_hook(_Escaping())
+    return screen
+
+
+def shown(data: object, style: str = "") -> Text:
+    """Return data as a cell or a line: what it says, and nothing that it could do."""
+    return Text(printable(str(data)), style)
+
+
+def say(line: str, *, to_stderr: bool = False) -> None:
+    """Write a plain line, or several; data in it is shown, not obeyed."""
+    click.echo(printable(line, keep="\n"), err=to_stderr)
+
+
+def write_bytes(data: bytes) -> None:
+    """Write data byte for byte; to a terminal, as text in which nothing is left to obey."""
+    if sys.stdout.isatty():
+        text = data.decode("utf-8", "backslashreplace")
+        sys.stdout.write(printable(text, keep="\n\t"))
+    else:
+        sys.stdout.buffer.write(data)
 
 
 def count(number: int) -> str:

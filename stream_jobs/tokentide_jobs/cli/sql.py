@@ -1,6 +1,7 @@
 """`tokentide sql "…"`: one question to ClickHouse, answered as a table or in any of its formats.
 
-A table stops after `--max-rows`; a format streams everything, byte for byte as the server wrote it.
+It only reads, unless `--write` is given: the server itself is told to refuse everything else. A
+table stops after `--max-rows`; a format streams everything, byte for byte as the server wrote it.
 """
 
 from __future__ import annotations
@@ -8,23 +9,28 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import click
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from rich.table import Table
-from rich.text import Text
 
 from tokentide_jobs.cli.connect import connect_clickhouse
-from tokentide_jobs.cli.screen import console
+from tokentide_jobs.cli.result_table import show_rows
+from tokentide_jobs.cli.screen import console, say, write_bytes
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.clickhouse.error_codes import server_words
 
 __all__ = ["sql"]
+
+_READ_ONLY: Final = {"readonly": 2}
+"""What the server enforces; with 2, a query may still bound itself by settings."""
+_REFUSED_TO_READERS: Final = 164
+_NUMERIC: Final = ("Int", "UInt", "Float", "Decimal")
 
 _OWN_FORMAT = re.compile(r"\bFORMAT\s+\w+\s*(SETTINGS\b.*)?;?\s*\Z", re.IGNORECASE | re.DOTALL)
 _NO_ROWS = re.compile(
@@ -51,8 +57,14 @@ _NO_ROWS = re.compile(
     show_default=True,
     help="Rows of a table; a format prints them all.",
 )
-def sql(data_dir: Path | None, query: str, format_name: str | None, max_rows: int) -> None:
+@click.option("--write", is_flag=True, help="Allow statements that change data or tables.")
+def sql(
+    data_dir: Path | None, query: str, format_name: str | None, max_rows: int, write: bool
+) -> None:
     """Run QUERY (`-` reads it from standard input) in the database of Tokentide.
+
+    It may only read, unless --write is given. A table that does not fit the terminal is shown
+    vertically, one column a line.
 
     Start from the views: requests, spend_by_hour, spend_by_model_day, latency_by_minute,
     errors_by_minute, unpriced, pipeline_health. `SHOW CREATE VIEW requests` explains one.
@@ -64,79 +76,51 @@ def sql(data_dir: Path | None, query: str, format_name: str | None, max_rows: in
         )
     settings = find_target(data_dir, "clickhouse")
     client = connect_clickhouse(settings)
+    settings_of_query = {} if write else _READ_ONLY
     try:
         if format_name is not None or _OWN_FORMAT.search(text):
-            _stream(client, text, format_name)
-        elif _NO_ROWS.match(_without_comments(text)):
+            _stream(client, text, format_name, settings_of_query)
+        elif write and _NO_ROWS.match(_without_comments(text)):
             client.command(text)
-            click.echo("ok", err=True)
+            say("ok", to_stderr=True)
         else:
-            _draw(client, text, max_rows)
+            _draw(client, text, max_rows, settings_of_query)
     except ClickHouseError as exc:
-        raise ConfigError(f"ClickHouse refused the query: {_reason(exc)}") from exc
+        if getattr(exc, "code", None) == _REFUSED_TO_READERS and not write:
+            raise ConfigError(
+                f"`tokentide sql` only reads, and this would change something: {server_words(exc)} "
+                "Repeat it with --write if you mean it"
+            ) from exc
+        raise ConfigError(f"ClickHouse refused the query: {server_words(exc)}") from exc
     finally:
         client.close()
 
 
-def _stream(client: Client, query: str, format_name: str | None) -> None:
-    stdout = sys.stdout.buffer
-    with client.raw_stream(query, fmt=format_name) as stream:
+def _stream(
+    client: Client, query: str, format_name: str | None, settings: Mapping[str, int]
+) -> None:
+    with client.raw_stream(query, fmt=format_name, settings=dict(settings)) as stream:
         while chunk := stream.read(1 << 20):
-            stdout.write(chunk)
-    stdout.flush()
+            write_bytes(chunk)
+    sys.stdout.flush()
 
 
-def _draw(client: Client, query: str, max_rows: int) -> None:
+def _draw(client: Client, query: str, max_rows: int, settings: Mapping[str, int]) -> None:
     started = time.monotonic()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    shown = 0
-    has_more = False
-    with client.query_rows_stream(query) as rows:
-        source = rows.source
-        for name, kind in zip(source.column_names, source.column_types, strict=True):
-            right = kind.base_type.startswith(("Int", "UInt", "Float", "Decimal"))
-            table.add_column(name, justify="right" if right else "left", overflow="fold")
-        for row in rows:
-            if shown == max_rows:
-                has_more = True
-                break
-            table.add_row(*(Text(cell, style=style) for cell, style in _cells(row)))
-            shown += 1
-    console().print(table)
-    note = f"first {shown:,} rows, see --max-rows" if has_more else f"{shown:,} rows"
-    click.echo(f"{note}, {time.monotonic() - started:.2f} s", err=True)
-
-
-def _cells(row: Sequence[object]) -> Iterable[tuple[str, str]]:
-    for value in row:
-        yield _cell(value), "dim" if value is None else ""
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=None).isoformat(sep=" ")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return str(value)
+    rows: list[Sequence[object]] = []
+    with client.query_rows_stream(query, settings=dict(settings)) as stream:
+        source = stream.source
+        names = source.column_names
+        numeric = [kind.base_type.startswith(_NUMERIC) for kind in source.column_types]
+        # One more than is shown tells whether there are more.
+        rows.extend(islice(stream, max_rows + 1))
+    screen = console()
+    width = screen.width if screen.is_terminal else None
+    show_rows(screen, names, rows[:max_rows], numeric, width=width)
+    number = min(len(rows), max_rows)
+    note = f"first {number:,} rows, see --max-rows" if len(rows) > max_rows else f"{number:,} rows"
+    say(f"{note}, {time.monotonic() - started:.2f} s", to_stderr=True)
 
 
 def _without_comments(query: str) -> str:
     return re.sub(r"--[^\n]*|/\*.*?\*/", "", query, flags=re.DOTALL)
-
-
-def _reason(exc: Exception) -> str:
-    """Return the server's own words, without the client's and without the stack."""
-    text = " ".join(str(exc).split())
-    text = text.partition("DB::Exception: ")[2] or text
-    text = text.partition(" Expected one of:")[0].partition(" (version ")[0]
-    return text.replace(" FORMAT Native", "")[:1000]

@@ -8,7 +8,7 @@ from rich.console import Group as Stack
 from rich.table import Table
 from rich.text import Text
 
-from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share
+from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def _models(summary: Summary, rows: int) -> Table:
     for group in groups[:rows]:
         is_unpriced = group.unpriced > 0 and group.cost_pico_usd == 0
         table.add_row(
-            group.name,
+            shown(group.name),
             count(group.requests),
             Text("no price", "yellow") if is_unpriced else dollars(group.cost_pico_usd),
             _bar(group.cost_pico_usd, most),
@@ -105,7 +105,7 @@ def _spend(dimension: str, summary: Summary) -> Table:
     for group in groups[:8]:
         is_unpriced = group.unpriced > 0 and group.cost_pico_usd == 0
         spend = "-" if is_unpriced else dollars(group.cost_pico_usd)
-        name = group.name or Text("(none)", "dim")
+        name = shown(group.name) if group.name else Text("(none)", "dim")
         table.add_row(
             name, count(group.requests), spend,
             _bar(group.cost_pico_usd, most),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,13 +13,13 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from tokentide_jobs.cli.screen import console
+from tokentide_jobs.cli.screen import console, shown
 from tokentide_jobs.cli.summary import pipeline_line, summary_view
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.settings import Settings
-from tokentide_jobs.tasks.summary import read_pipeline, read_summary
+from tokentide_jobs.tasks.summary import Pipeline, Summary, read_pipeline, read_summary
 
 __all__ = ["top"]
 
@@ -34,10 +36,13 @@ _PIPELINE_MINUTES = 5
     metavar="S", help="Seconds between two looks.",
 )  # fmt: skip
 @click.option("--once", is_flag=True, help="Print one view and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print one view as a JSON object and end.")
 @click.option("--models", type=click.IntRange(min=1), default=12, show_default=True,
               help="Models to list.")  # fmt: skip
 @data_dir_option
-def top(minutes: float, every_s: float, once: bool, models: int, data_dir: Path | None) -> None:
+def top(
+    minutes: float, every_s: float, once: bool, as_json: bool, models: int, data_dir: Path | None
+) -> None:
     """Watch spend, latency and errors in the terminal, until Ctrl-C.
 
     Without a terminal (a pipe, a file) it prints one view, as with --once.
@@ -45,6 +50,10 @@ def top(minutes: float, every_s: float, once: bool, models: int, data_dir: Path 
     settings = find_target(data_dir, "clickhouse")
     screen = console()
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
+        if as_json:
+            summary, pipeline = _read(store, minutes)
+            click.echo(json.dumps({**summary.to_dict(), "pipeline": asdict(pipeline)}))
+            return
         view = _view(store, settings, minutes, models)
         if once or not screen.is_terminal:
             screen.print(view)
@@ -64,17 +73,21 @@ def _next(
     try:
         return _view(store, settings, minutes, models)
     except RetriableSinkError as exc:
-        return Group(Text(f"no answer, still trying: {exc}"[:200], "yellow"), last)
+        return Group(shown(f"no answer, still trying: {exc}"[:200], "yellow"), last)
 
 
 def _view(store: ClickHouse, settings: Settings, minutes: float, models: int) -> RenderableType:
     """Read and lay out the last minutes."""
-    now_us = time.time_ns() // 1_000
-    summary = read_summary(store, now_us - int(minutes * 60e6), now_us + 10_000_000)
-    pipeline = read_pipeline(store, now_us - _PIPELINE_MINUTES * 60_000_000)
-    clock = time.strftime("%H:%M:%S", time.gmtime(now_us / 1e6))
+    summary, pipeline = _read(store, minutes)
+    clock = time.strftime("%H:%M:%S", time.gmtime(summary.until_us / 1e6))
     title = Text.assemble(
         ("tokentide", "bold"), f"  last {minutes:g} minutes at {clock} UTC  ",
         (settings.database, "dim"),
     )  # fmt: skip
     return Group(title, Text(), summary_view(summary, rows=models), Text(), pipeline_line(pipeline))
+
+
+def _read(store: ClickHouse, minutes: float) -> tuple[Summary, Pipeline]:
+    now_us = time.time_ns() // 1_000
+    summary = read_summary(store, now_us - int(minutes * 60e6), now_us)
+    return summary, read_pipeline(store, now_us - _PIPELINE_MINUTES * 60_000_000)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from tokentide_jobs.cli.arguments import offset_ranges, utc_us
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
-from tokentide_jobs.cli.screen import console, count
+from tokentide_jobs.cli.screen import console, count, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.verify.report import Report, usd
 from tokentide_jobs.errors import ConfigError
@@ -150,7 +151,7 @@ def _left_out(report: Report) -> str:
     if windows.in_flight.events:
         causes.append(f"{count(windows.in_flight.events)} events are in flight")
     if windows.repricing:
-        causes.append(f"repricing {', '.join(windows.repricing)} is not finished")
+        causes.append(f"repricing {escape(', '.join(windows.repricing))} is not finished")
     return (
         f"left out {count(windows.left_out)} windows with {count(windows.left_out_rows.events)} "
         f"events ({'; '.join(causes) or 'they change at this moment'})"
@@ -195,7 +196,7 @@ def _show(report: Report, screen: Console) -> None:
         table.add_row("old batches", count(report.expired_batches), "past retention, not compared")
     screen.print(table)
     for fault in report.faults[:_SHOWN_FAULTS]:
-        screen.print(Text.assemble(("  ✗ ", "red"), str(fault)))
+        screen.print(Text.assemble(("  ✗ ", "red"), shown(fault)))
     if len(report.faults) > _SHOWN_FAULTS:
         screen.print(f"  and {len(report.faults) - _SHOWN_FAULTS} more: --json lists all")
     screen.print(proof_line(report))

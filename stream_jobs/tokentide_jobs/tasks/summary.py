@@ -8,10 +8,11 @@ until it is printed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
 
 from tokentide_jobs.core.tables import WINDOW_US
+from tokentide_jobs.core.verify.report import usd
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = [
@@ -73,6 +74,13 @@ class Group:
     feedback_scored: int = 0
     feedback_score_micro_sum: int = 0
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; money as decimal strings of USD, exact."""
+        return {
+            name.replace("_pico_usd", "_usd"): usd(value) if name.endswith("_pico_usd") else value
+            for name, value in asdict(self).items()
+        }
+
     @property
     def errors_by_type(self) -> dict[str, int]:
         """Return the number of failed calls by kind."""
@@ -97,6 +105,18 @@ class Summary:
     until_us: int
     total: Group
     by: Mapping[Dimension, list[Group]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; money as decimal strings of USD, exact."""
+        return {
+            "from_us": self.from_us,
+            "until_us": self.until_us,
+            "total": self.total.to_dict(),
+            **{
+                f"by_{dimension}": [group.to_dict() for group in groups]
+                for dimension, groups in self.by.items()
+            },
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,3 +144,20 @@ def test_a_check_of_nothing_proves_nothing() -> None:
     said = proof_line(report)
     assert "nothing proven" in said
     assert "2 windows are in flight" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1969-12-31",
+        "0001-01-01",
+        "2106-01-01",
+        "9999-12-31T23:59:59",
+        "99999d",
+        "-1h",
+        "2026-02-30",
+    ],
+)
+def test_a_time_that_no_event_can_have_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--from is "):
+        utc_us(text, "--from")

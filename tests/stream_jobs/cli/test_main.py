@@ -102,6 +102,44 @@ def test_an_address_where_nobody_answers_is_named(
     assert "secret" not in said
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify"], ["top", "--once"], ["sql", "SELECT 1"], ["dlq", "list"], ["migrate"],
+        ["explain", "00000000-0000-0000-0000-000000000000"],
+        ["reprice", "--from", "1h", "--to", "1m"],
+    ],
+    ids=lambda arguments: arguments[0],
+)  # fmt: skip
+def test_a_lost_connection_is_one_plain_line(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tokentide_jobs", *arguments], capture_output=True, text=True,
+        check=False, timeout=60,
+        env={**os.environ, "TOKENTIDE_CLICKHOUSE_URL": "http://user:secret@127.0.0.1:9",
+             "TOKENTIDE_KAFKA_BOOTSTRAP": "127.0.0.1:9"},
+    )  # fmt: skip
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert re.match(r"tokentide: (Kafka|ClickHouse) does not answer at .*127\.0\.0\.1:9", line)
+    assert "secret" not in line
+    assert not re.search("HTTPConnectionPool|Errno|Exception", line)
+
+
+@pytest.mark.integration
+def test_an_unknown_variable_is_a_line_of_the_program_itself() -> None:
+    done = run_python(
+        "import sys; sys.argv = ['tokentide', 'config']; "
+        "from tokentide_jobs.cli.main import run; run()",
+        TOKENTIDE_BATCH_ROW="5",
+    )
+    assert done.stderr == (
+        "tokentide: TOKENTIDE_BATCH_ROW is no setting and does nothing; "
+        "TOKENTIDE_BATCH_ROWS was meant?\n"
+    )
+    assert re.search(r"TOKENTIDE_BATCH_ROWS +50000 events +default", done.stdout)
+
+
 def test_a_traceback_is_shown_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify"]) == 3
     assert "Traceback" not in capsys.readouterr().err
@@ -138,6 +176,7 @@ def test_the_overview_imports_no_command_and_nothing_heavy() -> None:
     assert run_python(code).stderr.strip() == "[]"
 
 
+@pytest.mark.integration  # Faust's croniter starts `file`
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_loads_has_help_and_says_what_the_overview_says(
     name: str, capsys: pytest.CaptureFixture[str]
@@ -230,6 +269,7 @@ def test_a_bad_setting_is_named_with_its_value(
     assert "TOKENTIDE_BATCH_ROWS is 'lots'" in capsys.readouterr().err
 
 
+@pytest.mark.integration  # Faust's croniter starts `file`
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
 def test_the_documentation_has_what_the_program_says_word_for_word(section: Section) -> None:
     text = (DOCS.parents[1] / section.page).read_text(encoding="utf-8")

@@ -63,9 +63,58 @@ def test_a_format_gives_the_servers_own_bytes(
 
 def test_a_statement_without_rows_says_ok(capsys: Output, sql_client: Client) -> None:
     insert = "INSERT INTO tenant_access (user_name, tenant) VALUES ('dana', 'acme')"
-    assert main(["sql", f"/* rights */ {insert}"]) == 0
+    assert main(["sql", "--write", f"/* rights */ {insert}"]) == 0
     assert capsys.readouterr().err == "ok\n"
     assert sql_client.command("SELECT tenant FROM tenant_access") == "acme"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO tenant_access (user_name, tenant) VALUES ('eve', '*')",
+        "INSERT INTO tenant_access (user_name, tenant) SELECT 'eve', '*'",
+        "CREATE TABLE mine (a Int8) ENGINE = Memory",
+        "DROP TABLE tenant_access",
+        "ALTER TABLE tenant_access DELETE WHERE 1",
+        "TRUNCATE TABLE tenant_access",
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--format", "CSV"]])
+def test_without_write_nothing_is_changed(
+    statement: str, options: list[str], capsys: Output, sql_client: Client
+) -> None:
+    before = sql_client.query("SELECT count() FROM tenant_access").result_rows
+    assert main(["sql", *options, statement]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert options or "--write" in err
+    assert len(err.splitlines()) == 1
+    assert sql_client.query("SELECT count() FROM tenant_access").result_rows == before
+    assert sql_client.command("EXISTS TABLE mine") == 0
+
+
+def test_a_query_may_still_bound_itself_by_settings(capsys: Output) -> None:
+    assert main(["sql", "SELECT 1 AS one SETTINGS max_threads = 1"]) == 0
+    assert capsys.readouterr().out.split() == ["one", "1"]
+
+
+def test_no_setting_of_a_query_gives_the_right_to_write_back(
+    capsys: Output, sql_client: Client
+) -> None:
+    insert = "INSERT INTO tenant_access (user_name, tenant) SETTINGS readonly = 0 SELECT 'eve', '*'"
+    for query in (insert, "SET readonly = 0", f"SET readonly = 0; {insert}"):
+        assert main(["sql", query]) == 2, query
+    capsys.readouterr()
+    eves = sql_client.query("SELECT count() FROM tenant_access WHERE user_name = 'eve'")
+    assert eves.result_rows[0][0] == 0
+
+
+def test_cells_hold_no_control_characters_and_stay_whole(capsys: Output) -> None:
+    query = "SELECT concat('a', char(27), '[2J', char(10), 'b') AS x, repeat('y', 300) AS y"
+    assert main(["sql", query]) == 0
+    _heading, row = capsys.readouterr().out.splitlines()
+    assert r"a\x1b[2J\nb" in row
+    assert "y" * 300 in row
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 from tokentide_jobs.core.outcome.arrow import to_ipc
 from tokentide_jobs.io.clickhouse.error_codes import translate
 from tokentide_jobs.io.schema.sql_queries import load_query
+from tokentide_jobs.urls import redact_url
 
 __all__ = ["ClickHouse", "insert_settings"]
 
@@ -42,6 +43,7 @@ class ClickHouse:
 
     def __init__(self, url: str, database: str, *, timeout_s: float = 60.0) -> None:
         self.database = database
+        self.address = redact_url(url)
         self._url = url
         self._timeout_s = timeout_s
         # Over loopback there is no wire to save: packing took a tenth of a flush's CPU.
@@ -69,7 +71,7 @@ class ClickHouse:
                 fmt="ArrowStream",
             )
         except _TRANSPORT_ERRORS as exc:
-            raise translate(exc, f"insert into {table}") from exc
+            raise translate(exc, f"insert into {table}", self.address) from exc
 
     def select(
         self, name: str, parameters: Mapping[str, Any] | None = None
@@ -87,7 +89,7 @@ class ClickHouse:
         try:
             result = self._connected().query(*self._bound(name, parameters, {}))
         except _TRANSPORT_ERRORS as exc:
-            raise translate(exc, name) from exc
+            raise translate(exc, name, self.address) from exc
         return list(result.named_results())
 
     def select_arrow(self, name: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
@@ -95,7 +97,7 @@ class ClickHouse:
         try:
             return self._connected().query_arrow(*self._bound(name, parameters, {}))
         except _TRANSPORT_ERRORS as exc:
-            raise translate(exc, name) from exc
+            raise translate(exc, name, self.address) from exc
 
     def run(
         self,
@@ -113,7 +115,7 @@ class ClickHouse:
         try:
             self._connected().command(*self._bound(name, parameters, names or {}))
         except _TRANSPORT_ERRORS as exc:
-            raise translate(exc, name) from exc
+            raise translate(exc, name, self.address) from exc
 
     def rows(
         self, query: str, parameters: Mapping[str, Any] | None = None
@@ -122,7 +124,7 @@ class ClickHouse:
         try:
             result = self._connected().query(query, parameters=dict(parameters or {}))
         except _TRANSPORT_ERRORS as exc:
-            raise translate(exc, "query") from exc
+            raise translate(exc, "query", self.address) from exc
         return result.result_rows
 
     def arrow(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
@@ -130,14 +132,14 @@ class ClickHouse:
         try:
             return self._connected().query_arrow(query, parameters=dict(parameters or {}))
         except _TRANSPORT_ERRORS as exc:
-            raise translate(exc, "query") from exc
+            raise translate(exc, "query", self.address) from exc
 
     def command(self, statement: str) -> None:
         """Run a statement that returns nothing; raises as `insert` does."""
         try:
             self._connected().command(statement)
         except _TRANSPORT_ERRORS as exc:
-            raise translate(exc, "statement") from exc
+            raise translate(exc, "statement", self.address) from exc
 
     def close(self) -> None:
         """Drop the connections; the object connects again if it is used again."""

@@ -20,6 +20,7 @@ __all__ = [
     "RowsRefused",
     "SinkMisconfigured",
     "kind_of",
+    "server_words",
     "translate",
 ]
 
@@ -104,6 +105,8 @@ _DATA = {
     676: "CANNOT_PARSE_IPV6",
 }
 
+_LONGEST_WORDS = 600
+
 _CONFIG_HINTS = {
     16: "a column is missing: run `tokentide migrate`",
     60: "a table is missing: run `tokentide migrate`",
@@ -123,17 +126,49 @@ def kind_of(code: int | None) -> ErrorKind:
     return ErrorKind.DATA if code in _DATA else ErrorKind.CONFIG
 
 
-def translate(exc: BaseException, what: str) -> PipelineError:
-    """Turn a client library's error into ours; `what` names the statement for the message."""
+def translate(exc: BaseException, what: str, address: str) -> PipelineError:
+    """Turn a client library's error into ours, in one plain line.
+
+    Args:
+        exc: What the library raised.
+        what: Names the statement.
+        address: Of the server, without a password.
+    """
     code = exc.code if isinstance(exc, ClickHouseError) and hasattr(exc, "code") else None
-    first_line = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:400]
-    message = f"{what}: {first_line}"
     if code is None and isinstance(exc, InterfaceError):
-        return SinkMisconfigured(message, None)
+        return SinkMisconfigured(f"{what}: {server_words(exc)}", None)
+    if code is None:
+        reason = _why_no_answer(exc)
+        return RetriableSinkError(
+            f"ClickHouse does not answer at {address} (TOKENTIDE_CLICKHOUSE_URL): {reason} ({what})"
+        )
+    message = f"{what}: {server_words(exc)}"
     kind = kind_of(code)
-    if kind is ErrorKind.RETRIABLE or code is None:
+    if kind is ErrorKind.RETRIABLE:
         return RetriableSinkError(message, code)
     if kind is ErrorKind.DATA:
         return RowsRefused(message, code)
     hint = _CONFIG_HINTS.get(code)
     return SinkMisconfigured(f"{message} ({hint})" if hint else message, code)
+
+
+def server_words(exc: BaseException) -> str:
+    """Return what the server said, without the client's words around it and without its stack."""
+    text = " ".join(str(exc).split()) or type(exc).__name__
+    text = text.partition("DB::Exception: ")[2] or text
+    text = text.partition(" Expected one of:")[0].partition(" (version ")[0]
+    return text.replace(" FORMAT Native", "")[:_LONGEST_WORDS]
+
+
+def _why_no_answer(exc: BaseException) -> str:
+    """Return the reason at the bottom of a failed request: `connection refused`."""
+    found: BaseException | None = exc
+    reason = ""
+    while found is not None:
+        if isinstance(found, TimeoutError):
+            reason = "no answer in time"
+        elif isinstance(found, OSError) and found.strerror:
+            reason = found.strerror.lower()
+        inner = getattr(found, "reason", None)
+        found = found.__cause__ or (inner if isinstance(inner, BaseException) else None)
+    return reason or server_words(exc)

@@ -23,8 +23,10 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.schema.drift import find_drift
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_files import sql_root
+from tokentide_jobs.io.schema.sql_objects import objects_of
 from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 
 __all__ = ["Applied", "Script", "create_roles", "load_scripts", "migrate"]
@@ -66,12 +68,14 @@ class Applied:
         checksum: SHA-256 of the file.
         statements: As sent to the server, placeholders filled.
         duration_ms: Time they took, 0 for a dry run.
+        missing: Objects for whose sake a file was run again: recorded, and gone all the same.
     """
 
     name: str
     checksum: str
     statements: tuple[str, ...]
     duration_ms: int
+    missing: tuple[str, ...] = ()
 
 
 def load_scripts(root: Path | None = None) -> list[Script]:
@@ -107,6 +111,9 @@ def migrate(
 ) -> list[Applied]:
     """Apply what the database lacks and return it; an empty list means it was up to date.
 
+    What is recorded is compared with what exists: a file whose table, view or function is gone is
+    run again (a table comes back empty), a column that is gone is an error that names it.
+
     Blocks until done; safe to call again and from several workers at once. A file that the
     database knows and this installation lacks is left alone, so that older workers keep running
     while newer ones are rolled out.
@@ -119,12 +126,14 @@ def migrate(
         root: Folder with the SQL files, default the packaged one.
 
     Raises:
-        ConfigError: An applied migration was changed, or a name or placeholder is wrong.
+        ConfigError: An applied migration was changed, a name or placeholder is wrong, or a table
+            lacks a column.
         clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
     """
     target = SqlTarget(database, cluster)
     root = root or sql_root()
     scripts = load_scripts(root)
+    made_by = {s.name: _statements(s.text, target, s.name) for s in scripts}
     bootstrap = Script("bootstrap.sql", (root / "bootstrap.sql").read_text("utf-8"), once=False)
     known = _known(client, database)
     done: list[Applied] = []
@@ -135,17 +144,20 @@ def migrate(
                 _execute(client, statement, bootstrap.name)
         done.append(Applied(bootstrap.name, bootstrap.checksum, statements, 0))
         known = {}
+    missing = _missing(client, database, {name: made_by[name] for name in made_by if name in known})
     for script in scripts:
-        if not _is_due(script, known):
+        statements = made_by[script.name]
+        is_due = _is_due(script, known)
+        again = tuple(sorted(objects_of(statements).names & missing))
+        if not is_due and not again:
             continue
-        statements = _statements(script.text, target, script.name)
         started = time.monotonic()
         if not dry_run:
             for statement in statements:
                 _execute(client, statement, script.name)
         duration_ms = 0 if dry_run else round((time.monotonic() - started) * 1000)
-        applied = Applied(script.name, script.checksum, statements, duration_ms)
-        if not dry_run:
+        applied = Applied(script.name, script.checksum, statements, duration_ms, again)
+        if not dry_run and is_due:
             _record(client, database, applied, position=len(known.get(script.name, ())))
         done.append(applied)
     if not dry_run and "migrations/0007_tenant_retention.sql" in {s.name for s in scripts}:
@@ -187,6 +199,28 @@ def create_roles(
                 _execute(client, statement, script.name)
         done.append(Applied(script.name, script.checksum, statements, 0))
     return done
+
+
+def _missing(
+    client: Client, database: str, recorded: Mapping[str, tuple[str, ...]]
+) -> frozenset[str]:
+    """Return the objects that recorded files made and that are gone.
+
+    Raises:
+        ConfigError: A table that exists lacks a column; nobody but a person knows what was in it.
+    """
+    drift = find_drift(client, database, [each for made in recorded.values() for each in made])
+    if drift.columns:
+        tables = {column.split(".")[0] for column in drift.columns}
+        files = [
+            name for name, made in recorded.items() if tables & objects_of(made).columns.keys()
+        ]
+        raise ConfigError(
+            f"database {database} lacks columns that were made before: {', '.join(drift.columns)}. "
+            f"Restore them (ALTER TABLE … ADD COLUMN …, as defined in sql/{', sql/'.join(files)}), "
+            "or restore the tables from a backup"
+        )
+    return drift.objects
 
 
 def _is_due(script: Script, known: Mapping[str, list[str]]) -> bool:
