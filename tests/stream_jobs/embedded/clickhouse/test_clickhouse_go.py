@@ -143,6 +143,7 @@ def test_clickhouse_go_reads_every_type_and_inserts_batches(
     }
     assert seen["inserted"] == {"count": 50_000, "sum": 49_999 * 50_000 // 2}
     assert seen["error_code"]["unknown_table"] == 60
+    assert "no_such_table" in seen["error_text"]
     assert seen["error_code"]["mid_stream"] == 395
     assert seen["error_code"]["max_execution_time"] == 159
     assert seen["setting"] == "1"

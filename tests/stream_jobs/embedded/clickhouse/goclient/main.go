@@ -21,6 +21,7 @@ type report struct {
 	Streamed   map[string]uint64   `json:"streamed"`
 	Inserted   map[string]uint64   `json:"inserted"`
 	ErrorCode  map[string]int32    `json:"error_code"`
+	ErrorText  string              `json:"error_text"`
 	Setting    string              `json:"setting"`
 }
 
@@ -47,7 +48,9 @@ func main() {
 	if user == "default" {
 		insertBatch(ctx, conn, out.Inserted)
 	}
-	out.ErrorCode["unknown_table"] = codeOf(conn.Exec(ctx, "SELECT * FROM no_such_table"))
+	unknown := conn.Exec(ctx, "SELECT * FROM no_such_table")
+	out.ErrorCode["unknown_table"] = codeOf(unknown)
+	out.ErrorText = unknown.Error()
 	out.ErrorCode["create"] = codeOf(conn.Exec(ctx, "CREATE TABLE made_by_go (a Int8) ENGINE = Memory"))
 	out.ErrorCode["mid_stream"] = midStream(ctx, conn)
 	limited := clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_execution_time": 1}))
