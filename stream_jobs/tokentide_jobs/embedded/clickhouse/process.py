@@ -79,7 +79,8 @@ class ClickHouseProcess:
         command = [sys.executable, "-m", __package__, "--data-dir", str(data_dir)]
         command += ["--port", str(port), "--ready-file", str(ready_file)]
         command += ["--owner-pid", str(os.getpid()), *options]
-        with log_path.open("ab") as log:
+        fd = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "ab") as log:
             start = log.tell()
             # A session of its own: Ctrl-C reaches the owner, which stops it in its turn.
             child = subprocess.Popen(

@@ -99,6 +99,7 @@ class ChildProcess:
                     env=self._env,
                     cwd=self._cwd,
                     start_new_session=True,
+                    umask=0o077,  # what a stack stores is its owner's
                 )
                 .result()
             )

@@ -1,0 +1,161 @@
+"""What one client sends or asks for does not take the endpoint from the others."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psutil
+import pytest
+import urllib3
+from backports import zstd
+
+from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
+from tokentide_jobs.errors import ConfigError, StackError
+
+pytestmark = pytest.mark.integration
+
+BODY_TIMEOUT_S = 2.0
+READER = {"X-ClickHouse-User": "analyst"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseProcess]:
+    options = ["--body-timeout-s", str(BODY_TIMEOUT_S), "--memory-mb", "400"]
+    with ClickHouseProcess.start(tmp_path_factory.mktemp("bounds") / "d", options=options) as found:
+        yield found
+
+
+def owner(server: ClickHouseProcess) -> dict[str, str]:
+    return {"X-ClickHouse-User": "default", "X-ClickHouse-Key": server.password}
+
+
+def test_a_statement_has_a_longest_length(server: ClickHouseProcess) -> None:
+    for headers in (READER, owner(server)):
+        sql = b"SELECT " + b"1," * 500_000 + b"1"
+        refused = urllib3.request("POST", server.url, body=sql, headers=headers)
+        assert refused.headers["X-ClickHouse-Exception-Code"] == "62"
+        assert b"Max query size exceeded" in refused.data
+
+
+def test_a_body_that_unpacks_to_much_is_not_unpacked(server: ClickHouseProcess) -> None:
+    process = psutil.Process(server.pid)
+    before = process.memory_info().rss
+    bomb = zstd.compress(b"SELECT " + b" " * 1_000_000_000, 1)
+    headers = {**READER, "Content-Encoding": "zstd"}
+    refused = urllib3.request("POST", server.url, body=bomb, headers=headers)
+    assert refused.headers["X-ClickHouse-Exception-Code"] == "62"
+    assert process.memory_info().rss - before < 100_000_000
+    for coding in ("br", "snappy"):
+        headers = {**READER, "Content-Encoding": coding}
+        unknown = urllib3.request("POST", server.url, body=b"x", headers=headers)
+        assert unknown.headers["X-ClickHouse-Exception-Code"] == "89"
+
+
+def test_half_sent_inserts_hold_nobody_up_and_are_given_up(server: ClickHouseProcess) -> None:
+    for sql in ("DROP TABLE IF EXISTS t", "CREATE TABLE t (a UInt8) ENGINE = Memory"):
+        assert urllib3.request("POST", server.url, body=sql, headers=owner(server)).status == 200
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with ExitStack() as stack:
+        halves = [
+            stack.enter_context(socket.create_connection((host, int(port)), 30)) for _ in range(80)
+        ]
+        for half in halves:
+            half.sendall(
+                f"POST /?query=INSERT+INTO+t+FORMAT+CSV HTTP/1.1\r\nHost: {host}:{port}\r\n"
+                f"X-ClickHouse-Key: {server.password}\r\nContent-Length: 1000\r\n\r\n1\n".encode()
+            )
+        # There are 32 threads for inserts: none of the eighty may have taken one.
+        insert = urllib3.request(
+            "POST", server.url, body="INSERT INTO t VALUES (2)", headers=owner(server), timeout=1.5
+        )
+        assert insert.status == 200, insert.data
+        for half in halves:
+            assert b"Code: 209" in half.recv(4096)
+    stored = urllib3.request("POST", server.url, body="SELECT count() FROM t", headers=READER)
+    assert stored.data == b"1\n"
+
+
+def test_results_of_all_requests_share_one_bound(server: ClickHouseProcess) -> None:
+    process = psutil.Process(server.pid)
+    peak = 0
+
+    def ask(output_format: str) -> str:
+        nonlocal peak
+        # 50 to 60 MB each, in blocks of 13 MB.
+        sql = "SELECT repeat('x', 200) AS s FROM numbers(250000) SETTINGS max_threads = 1"
+        url = f"{server.url}/?{urlencode({'query': f'{sql} FORMAT {output_format}'})}"
+        response = pool.request("GET", url, headers=READER, preload_content=False)
+        while response.read(1 << 20):
+            peak = max(peak, process.memory_info().rss)
+        response.release_conn()
+        return response.headers.get("X-ClickHouse-Exception-Code", "")
+
+    with urllib3.PoolManager(maxsize=12) as pool, ThreadPoolExecutor(12) as threads:
+        codes = list(threads.map(ask, ["JSON", "TSV", "Parquet"] * 4))
+    # Some may be refused for memory; none may make the process grow without end.
+    assert set(codes) <= {"", "241"}
+    assert codes.count("") >= 3
+    assert peak < 1_200_000_000
+    assert not list(Path(f"/proc/{server.pid}/cwd").glob("result-*"))
+
+
+def test_errors_name_no_place_on_the_machine(server: ClickHouseProcess) -> None:
+    home = str(Path(f"/proc/{server.pid}/cwd").resolve())
+    create = "CREATE TABLE IF NOT EXISTS e (a UInt8) ENGINE = MergeTree ORDER BY a"
+    urllib3.request("POST", server.url, body=create, headers=owner(server))
+    for sql in (
+        "INSERT INTO e FORMAT CSV\nnot a number",
+        "INSERT INTO e FORMAT Parquet\nnonsense",
+        "INSERT INTO e FORMAT NoSuchFormat\n1",
+        "ATTACH TABLE no_such_table",
+        "SELECT 1 FORMAT Template",
+        "SELECT throwIf(1) FORMAT JSON",
+        "SELECT * FROM nowhere.nothing",
+    ):
+        response = urllib3.request("POST", server.url, body=sql.encode(), headers=owner(server))
+        assert response.status >= 400, sql
+        text = response.data.decode()
+        assert home not in text, text
+        assert str(Path(home).parent) not in text, text
+
+
+def test_readers_are_read_only_in_the_engines_eyes(server: ClickHouseProcess) -> None:
+    ask = "SELECT getSetting('readonly')"
+    by_reader = urllib3.request("POST", server.url, body=ask, headers=READER)
+    assert by_reader.data == b"1\n"
+    get = f"{server.url}/?{urlencode({'query': ask})}"
+    assert urllib3.request("GET", get, headers=owner(server)).data == b"2\n"
+    assert urllib3.request("POST", get, headers=owner(server)).data == b"0\n"
+
+
+def test_what_is_stored_is_its_owners_alone(server: ClickHouseProcess) -> None:
+    home = Path(f"/proc/{server.pid}/cwd").resolve()
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert stat.S_IMODE((home / "password").stat().st_mode) == 0o600
+    for path in home.rglob("*"):
+        if not path.is_symlink():
+            assert not path.stat().st_mode & 0o077, path
+
+
+def test_the_password_is_made_once_and_a_new_one_when_the_file_is_gone(tmp_path: Path) -> None:
+    passwords = []
+    for _ in range(2):
+        with ClickHouseProcess.start(tmp_path / "data") as process:
+            passwords.append(process.password)
+            assert urllib3.request("POST", process.url, body="SELECT 1").status == 403
+            key = {"X-ClickHouse-Key": process.password}
+            assert urllib3.request("POST", process.url, body="SELECT 1", headers=key).status == 200
+    assert passwords[0] == passwords[1]
+    assert len(passwords[0]) >= 32
+    (tmp_path / "data" / "password").unlink()
+    with ClickHouseProcess.start(tmp_path / "data") as process:
+        assert process.password not in passwords
+    (tmp_path / "data" / "password").write_text("\n")
+    with pytest.raises((ConfigError, StackError), match="it is empty; remove it"):
+        ClickHouseProcess.start(tmp_path / "data")

@@ -1,0 +1,51 @@
+"""The worker's web server answers clients of this machine and no pages of other origins."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import aiohttp
+import pytest
+
+from tokentide_jobs.jobs.runtime.health import Health
+from tokentide_jobs.jobs.runtime.web import start_web
+
+pytestmark = pytest.mark.integration
+
+HEALTH = cast(Health, SimpleNamespace(live=lambda: (True, {}), ready=lambda: (False, {"why": "x"})))
+
+
+@pytest.mark.parametrize(("path", "status"), [("healthz", 200), ("readyz", 503), ("metrics", 200)])
+async def test_its_pages_are_for_clients_and_not_for_foreign_pages(path: str, status: int) -> None:
+    runner, port = await start_web("127.0.0.1", 0, HEALTH, lambda: b"metric 1\n")
+    url = f"http://127.0.0.1:{port}/{path}"
+    try:
+        async with aiohttp.ClientSession() as session:
+            for headers, expected in (
+                ({}, status),
+                ({"Host": f"localhost:{port}"}, status),
+                ({"Host": f"evil.example:{port}"}, 403),
+                ({"Origin": "http://evil.example"}, 403),
+                ({"Sec-Fetch-Site": "cross-site"}, 403),
+            ):
+                async with session.get(url, headers=headers) as answer:
+                    assert answer.status == expected, headers
+                    assert "Access-Control-Allow-Origin" not in answer.headers
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_server_for_other_machines_answers_under_any_name() -> None:
+    runner, port = await start_web("0.0.0.0", 0, HEALTH, lambda: b"metric 1\n")
+    url = f"http://127.0.0.1:{port}/metrics"
+    try:
+        async with aiohttp.ClientSession() as session:
+            for headers, expected in (
+                ({"Host": "worker-1:9464"}, 200),
+                ({"Host": "worker-1:9464", "Origin": "http://evil.example"}, 403),
+            ):
+                async with session.get(url, headers=headers) as answer:
+                    assert answer.status == expected, headers
+    finally:
+        await runner.cleanup()
