@@ -187,6 +187,11 @@ def test_greenlets_emit_and_the_rest_leaves_at_exit(script: Script) -> None:
     }
 
 
+def test_where_there_is_no_epoll_another_selector_serves_the_background(script: Script) -> None:
+    script.run("emit('green')", prelude="import select\ndel select.epoll\n" + GEVENT)
+    assert script.numbers_by_tenant() == {"green": list(range(100))}
+
+
 def test_a_hub_that_never_yields_keeps_nothing_from_being_sent(script: Script) -> None:
     script.run(
         """

@@ -7,12 +7,16 @@ asked back from it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+
+_SELECTORS = ("EpollSelector", "KqueueSelector", "PollSelector", "SelectSelector")
+"""Of Linux, of macOS, and of everybody else; the best first."""
 
 
 def start_thread(work: Callable[[], None], name: str = "tokentide") -> None:
@@ -45,8 +49,13 @@ def must_wait_for_fork() -> bool:
 
 def make_selector() -> Any:
     """Return the selector for the background event loop; None for the default one."""
+    if not _is_patched("selectors"):
+        return None
     # gevent's would run a hub in the background thread.
-    return find_original("selectors", "EpollSelector")() if _is_patched("selectors") else None
+    for name in _SELECTORS:
+        with contextlib.suppress(AttributeError):  # each system has some of them
+            return find_original("selectors", name)()
+    return None
 
 
 def find_original(module: str, name: str) -> Any:

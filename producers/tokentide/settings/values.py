@@ -7,9 +7,11 @@ Invariant: the value of a secret is in no message.
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from importlib.util import find_spec
 from typing import Any
 
 Meta = Mapping[str, Any]
@@ -61,7 +63,7 @@ def file(env: str, doc: str) -> Any:
 
 
 def directory(env: str, doc: str) -> Any:
-    """Declare the path of a directory, which may be made later."""
+    """Declare the path of the disk spool's directory, which may be made later."""
     return _declare(env, "", doc, as_directory, max_length=4096)
 
 
@@ -170,7 +172,15 @@ def as_directory(label: str, value: object, meta: Meta) -> str:
     """Read the path of a directory, made absolute: a service may change its own later."""
     from pathlib import Path  # only here: most hosts name none
 
-    path = Path(as_text(label, value, meta)).expanduser().absolute()
+    given = as_text(label, value, meta)
+    if not given:
+        return ""
+    if find_spec("fcntl") is None or not hasattr(os, "pwrite"):
+        raise SettingsError(
+            f"{label}={value!r}: this system (Windows?) lacks fcntl or pwrite, by which the disk "
+            "spool is locked and written; leave it unset: events then wait in memory only"
+        )
+    path = Path(given).expanduser().absolute()
     if path.exists() and not path.is_dir():
         raise SettingsError(f"{label}={value!r}: is a file; give a directory, or one to be made")
     return str(path)

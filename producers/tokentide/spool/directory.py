@@ -109,7 +109,7 @@ class Spool:
                 return None
             end = segment.append(record, frame, is_in_flight=is_in_flight)
         except OSError as exc:
-            self._refused(exc)
+            self.refused(exc)
             return None
         self._full_at_bytes = None
         self._is_unsynced = True
@@ -208,7 +208,7 @@ class Spool:
         try:
             segment.settle(slot.end, frame.events)
         except OSError as exc:
-            self._refused(exc)
+            self.refused(exc)
         if not segment.has_unread and not segment.is_in_flight:
             self._remove(segment)
 
@@ -221,7 +221,7 @@ class Spool:
         try:
             segment.delete()
         except OSError as exc:
-            self._refused(exc)
+            self.refused(exc)
         for claim in self._orphaned_claims.copy():
             if claim.path == segment.path.parent and all(
                 other.path.parent != claim.path for other in self._orphaned
@@ -247,7 +247,7 @@ class Spool:
             if self._own:
                 self._own[-1].sync()
         except OSError as exc:
-            self._refused(exc)
+            self.refused(exc)
 
     def _adopt(self) -> None:
         for directory in _directories(self._root):
@@ -299,7 +299,7 @@ class Spool:
         self._claim = None
         self._orphaned_claims.clear()
 
-    def _refused(self, error: OSError) -> None:
+    def refused(self, error: Exception) -> None:
         """Count what the disk refused; the producer goes on without it for a while."""
         self._counters.spool_errors += 1
         self._retry_at_s = self._clock() + RETRY_S

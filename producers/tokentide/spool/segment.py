@@ -6,6 +6,7 @@ read back exactly as it was written or not at all; a tail that was torn by a cra
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import zlib
@@ -216,7 +217,7 @@ class Segment:
     def sync(self) -> None:
         """Wait until what was written would survive a power cut."""
         if self._fd is not None:
-            os.fdatasync(self._fd)
+            _flush_to_disk(self._fd)
 
     def _open(self) -> int:
         if self._fd is None:
@@ -233,3 +234,15 @@ class Segment:
         """Remove the file, if it is still there."""
         self.rest()
         self.path.unlink(missing_ok=True)
+
+
+def _flush_to_disk(fd: int) -> None:
+    """Wait until a file's data is on the disk itself; macOS has no `fdatasync`."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(fd)
+        return
+    try:
+        # There `fsync` leaves the data in the drive's own cache, which a power cut empties.
+        fcntl.fcntl(fd, getattr(fcntl, "F_FULLFSYNC"))  # noqa: B009 - not on every system
+    except (AttributeError, OSError):  # no such command here, or on this file system
+        os.fsync(fd)

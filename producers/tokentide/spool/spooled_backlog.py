@@ -123,6 +123,14 @@ class SpooledBacklog(Backlog):
 
     def _spill(self) -> None:
         """Move what memory holds to the disk, oldest first, as far as there is room."""
+        try:
+            self._move_to_disk()
+        except Exception as exc:
+            # Not a refusal of the disk, which `append` survives. Whatever it is: a frame that is
+            # not on the disk is still in memory, and the frames behind it must come in too.
+            self._spool.refused(exc)
+
+    def _move_to_disk(self) -> None:
         for frame in self.in_flight:
             # A copy: it is being sent from memory, and safe meanwhile should this process die.
             if _key(frame) not in self._slots:
