@@ -14,7 +14,15 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import decode_fold, footprint, latency, producer, producer_emit, throughput
+from bench import (
+    decode_fold,
+    footprint,
+    latency,
+    producer,
+    producer_emit,
+    serverless,
+    throughput,
+)
 from bench.progress import say
 from bench.report import markdown
 
@@ -24,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "footprint": footprint.measure,
     "producer": producer.measure,
     "producer_emit": producer_emit.measure,
+    "serverless": serverless.measure,
     "decode_fold": decode_fold.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"

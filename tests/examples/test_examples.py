@@ -248,6 +248,27 @@ def test_the_batch_job_emits_every_line_under_an_id_that_stays(
     assert len(ids) == 2 * len(set(ids)), "the second run repeats the ids of the first"
 
 
+LAMBDA_HOST = """
+import lambda_function, os, sys, types
+
+lambda_function.FLUSH_S = 20.0  # a busy machine may need longer than a platform would allow
+context = types.SimpleNamespace(aws_request_id=sys.argv[1])
+reply = lambda_function.handler({"tenant": "acme", "question": "Why?"}, context)
+print(reply["body"], flush=True)
+os._exit(0)  # as a platform ends a function it has no more use for
+"""
+
+
+def test_the_serverless_function_has_sent_its_event_when_it_answers(stage: Stage) -> None:
+    answers = [json.loads(stage.run("lambda", "-c", LAMBDA_HOST, f"r-{n}")) for n in range(2)]
+    events = {event["event_id"]: event for event in stage.events("lambda")}
+    assert [answer["answer"] for answer in answers] == ["hi", "hi"]
+    for number, answer in enumerate(answers):
+        event = events[answer["event"]]
+        assert fields(event, *USED) == USED
+        assert (event["tenant"], event["tags"]) == ("acme", {"invocation": f"r-{number}"})
+
+
 class Gateway:
     """The gateway as a process of its own."""
 
@@ -316,7 +337,7 @@ def test_the_gateway_forwards_unchanged_and_tells_what_was_used(stage: Stage) ->
 
 def test_examples_stay_short_and_say_how_they_are_run() -> None:
     examples = sorted(EXAMPLES.glob("*.py"))
-    assert len(examples) == 5
+    assert len(examples) == 6
     for example in examples:
         text = example.read_text()
         assert len(text.splitlines()) <= 90, example
