@@ -70,6 +70,7 @@ class Engine:
         self._log = RateLimitedLog()
         self._started_ns = time.monotonic_ns()
         self._dispatcher: Dispatcher | None = None
+        self._must_end = False
         self._ready = threading.Event()
         self._ended = threading.Event()
         self._start_after_ns = 0
@@ -172,6 +173,7 @@ class Engine:
                 self.put_stats()
                 self._flush_events(deadline_s - time.monotonic(), accepts_spooled=True)
             self._flush_content(deadline_s)
+            self._must_end = True
             if self._dispatcher is not None:
                 self._dispatcher.stop()
                 self._ended.wait(max(0.0, deadline_s - time.monotonic()))
@@ -330,6 +332,8 @@ class Engine:
         finally:
             importing_threads.discard(threading.get_ident())
         self._ready.set()
+        if self._must_end:  # `close` has given up before there was a dispatcher to stop
+            self._dispatcher.stop()
         run_dispatcher(self._dispatcher, content_dispatcher)
 
     def _may_end(self) -> bool:

@@ -1,7 +1,8 @@
-"""Fixtures of tests that instrument real clients."""
+"""Fixtures of the producer's tests: its threads end with the test, its events keep the contract."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,17 @@ import pytest
 import tokentide
 from tokentide.testing import Capture, captured
 from tokentide_schemas import EVENT_ADAPTER
+
+
+@pytest.fixture(autouse=True)
+def end_of_threads() -> Iterator[None]:
+    """Wait for the background threads that a test has started: the next one may count its own."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("tokentide"):
+            thread.join(5)
+            assert not thread.is_alive(), f"{thread.name} outlives the test: close its producer"
 
 
 @pytest.fixture

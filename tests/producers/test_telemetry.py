@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import tokentide
-from tokentide import Telemetry
+from tokentide import Telemetry, assembly
 from tokentide.delivery.framing import Frame
 from tokentide.testing import CaptureSender, captured
 from tokentide_schemas import EVENT_ADAPTER
@@ -219,8 +219,26 @@ def background_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "tokentide"}
 
 
+def test_a_producer_closed_while_its_thread_begins_leaves_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_closed, make = threading.Event(), assembly.event_dispatcher
+
+    def make_late(*args: Any, **given: Any) -> Any:
+        assert is_closed.wait(10)
+        return make(*args, **given)
+
+    monkeypatch.setattr(assembly, "event_dispatcher", make_late)
+    telemetry = Telemetry(sender=StuckSender())
+    telemetry.emit({"type": "request"})
+    telemetry.close(0.01)
+    is_closed.set()
+    until(lambda: not background_threads())
+    assert telemetry.stats().dropped == {"closed": 1}
+
+
 def test_many_threads_that_emit_first_start_one_thread() -> None:
-    before = background_threads()  # another test's may still be ending
+    before = background_threads()
     telemetry = Telemetry(sender=CaptureSender())
     barrier = threading.Barrier(16)
 

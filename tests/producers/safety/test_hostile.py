@@ -106,6 +106,7 @@ FIELDS = ["tenant", "tags", "finish_reasons", "input_tokens", "status", "type", 
 @pytest.fixture(scope="module")
 def capture() -> Iterator[Capture]:
     with captured(linger_ms=1) as capture:
+        capture.telemetry.emit({"type": "request"})  # its thread is the module's, not a test's
         yield capture
 
 
