@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import clickhouse_connect
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.confinement import pytest_runtest_protocol, pytest_runtest_teardown
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 __all__ = ["pytest_runtest_protocol", "pytest_runtest_teardown", "sql_client", "sql_server"]
+
+# How long a machine takes is no property of what is tested.
+settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any")
 
 
 def pytest_collection_finish() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.golden.cases import Case, load_cases
 from tests.golden.forms import as_attributes
 from tests.golden.pricing import event_of, judged
+from tests.sampling import examples
 from tokentide.usage import USAGE_FIELDS
 from tokentide.usage.flavour import Flavour
 from tokentide.usage.reading import usage_fields
@@ -147,7 +148,7 @@ def test_junk_arguments_raise_nothing_and_give_valid_events(name: str, data: st.
     judged(event_of(cases_of(name)[0], {"usage_source": "missing", **fields}))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(130), deadline=None)
 @given(st.dictionaries(st.sampled_from(USAGE_FIELDS[:-2]), st.integers(0, 30), max_size=13))
 def test_counts_are_cut_to_what_the_contract_allows_and_no_further(counts: dict[str, int]) -> None:
     fields = usage_fields(counts)

@@ -176,7 +176,6 @@ def test_the_overview_imports_no_command_and_nothing_heavy() -> None:
     assert run_python(code).stderr.strip() == "[]"
 
 
-@pytest.mark.integration  # Faust's croniter starts `file`
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_loads_has_help_and_says_what_the_overview_says(
     name: str, capsys: pytest.CaptureFixture[str]
@@ -269,7 +268,6 @@ def test_a_bad_setting_is_named_with_its_value(
     assert "TOKENTIDE_BATCH_ROWS is 'lots'" in capsys.readouterr().err
 
 
-@pytest.mark.integration  # Faust's croniter starts `file`
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
 def test_the_documentation_has_what_the_program_says_word_for_word(section: Section) -> None:
     text = (DOCS.parents[1] / section.page).read_text(encoding="utf-8")

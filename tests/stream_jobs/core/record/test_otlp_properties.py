@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.otlp_requests import Request
+from tests.sampling import examples
 from tokentide.semconv import SpanData, SpanEvent, event_of
 from tokentide.semconv.names import CALL, FINISH_REASONS, PROVIDER, TOTAL_TOKENS, USAGE
 from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
@@ -83,7 +84,7 @@ def lines_of(value: bytes) -> list[bytes]:
     return lines
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(CALLS, min_size=1, max_size=4), JSON, JSON)
 def test_every_call_becomes_an_event_that_is_accepted(
     calls: list[Any], times: Any, status: Any
@@ -97,7 +98,7 @@ def test_every_call_becomes_an_event_that_is_accepted(
         assert not isinstance(verdict, Refusal), verdict
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(JSON, JSON, JSON)
 def test_no_record_of_any_shape_stops_reading(spans: Any, scopes: Any, resource: Any) -> None:
     for request in (
@@ -116,7 +117,7 @@ def test_no_record_of_any_shape_stops_reading(spans: Any, scopes: Any, resource:
         assert read_otlp(value) == read_otlp(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(70), deadline=None)
 @given(
     st.dictionaries(st.sampled_from(KNOWN), JSON, max_size=12),
     st.dictionaries(st.sampled_from(KNOWN), JSON, max_size=6),

@@ -13,6 +13,7 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.sampling import examples
 from tests.stream_jobs.core.window.histogram_reading import quantile
 from tokentide_jobs.core.decode.columns import COLUMNS, storage_schema
 from tokentide_jobs.core.window.fold import (
@@ -117,7 +118,7 @@ def totals(*deltas: pl.DataFrame) -> Totals:
     return {key: Counter({k: v for k, v in one.items() if v}) for key, one in result.items()}
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS, EVENTS)
 def test_folding_together_is_folding_apart_and_adding_up(
     left: list[dict[str, Any]], right: list[dict[str, Any]]
@@ -126,7 +127,7 @@ def test_folding_together_is_folding_apart_and_adding_up(
     assert totals(together) == totals(fold(frames(left)), fold(frames(right)))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_any_order_and_any_partition_give_the_same_rows(
     rows: list[dict[str, Any]], rng: random.Random
@@ -139,7 +140,7 @@ def test_any_order_and_any_partition_give_the_same_rows(
     assert totals(*(fold(frames(part)) for part in parts if part)) == totals(expected)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS)
 def test_the_measures_are_those_of_a_count_by_hand(rows: list[dict[str, Any]]) -> None:
     expected: Totals = defaultdict(Counter)
@@ -187,7 +188,7 @@ def test_the_measures_are_those_of_a_count_by_hand(rows: list[dict[str, Any]]) -
         }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.lists(st.floats(1e-6, 6e8), min_size=1, max_size=60),
     st.sampled_from([0.0, 0.5, 0.9, 0.95, 0.99, 1.0]),
