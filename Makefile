@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration chaos up lint format typecheck mutate-ledger bench resolve clean
+.PHONY: help demo test unit integration thorough coverage up lint format typecheck mutate-ledger bench resolve constraints clean
 
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+# Exactly the versions that were tested, whatever has been published since.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 # A worker per core. Tests of one file that start servers stay together, since they share them.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto
 
@@ -16,7 +17,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 # One stamp per set of extras: a second run finds it and needs no network.
-$(VENV)/.installed-stack: pyproject.toml
+$(VENV)/.installed-stack: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Tokentide needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
@@ -45,8 +46,15 @@ unit: $(VENV)/.installed-dev ## Run the tests that start no process: under a min
 integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafka or another Python
 	$(PYTEST) --dist loadfile -m integration
 
-chaos: $(VENV)/.installed-dev ## Run every crash schedule, not a sample of them
-	TOKENTIDE_TEST_SCHEDULES=300 $(BIN)/python -m pytest tests/chaos
+thorough: export TOKENTIDE_TEST_EXAMPLES := 3
+thorough: export TOKENTIDE_TEST_OUTAGE_S := 60
+thorough: export TOKENTIDE_TEST_SCHEDULES := 300
+thorough: export TOKENTIDE_TEST_VERIFY_RUNS := 50
+thorough: test ## Run every test, and all of those of which others run a sample
+
+coverage: $(VENV)/.installed-dev ## Run the unit tests, and refuse less coverage of core and SDK than there was
+	$(PYTEST) --dist worksteal -m 'not integration' --cov --cov-report=
+	$(BIN)/coverage report
 
 up: $(VENV)/.installed-stack ## Run the embedded stack until Ctrl-C
 	$(BIN)/tokentide up
@@ -68,12 +76,20 @@ mutate-ledger: $(VENV)/.installed-dev ## Show that crash schedules miss every pr
 bench: $(VENV)/.installed-bench ## Measure, beside the references, and write bench/results
 	$(BIN)/python -m bench
 
-resolve: $(VENV)/.installed-dev ## Check that every dependency has wheels for all supported Pythons
-	@for version in 3.11 3.12 3.13; do \
-	  $(INSTALL) --dry-run --quiet --ignore-installed \
-	    --only-binary=:all: --python-version $$version --target .venv/resolve '.[dev]' \
-	  && echo "Python $$version: every dependency resolves to wheels" || exit 1; \
-	done
+resolve: resolve-3.11 resolve-3.12 resolve-3.13 ## Check that every dependency has wheels for all supported Pythons
+
+resolve-3.%: $(VENV)/.installed-dev
+	$(INSTALL) --dry-run --quiet --ignore-installed \
+	  --only-binary=:all: --python-version 3.$* --target $(VENV)/resolve '.[dev]'
+	@echo "Python 3.$*: every dependency resolves to wheels"
+
+constraints: ## Pin the newest versions that pyproject.toml allows, for everyone who installs by this file
+	rm -rf $(VENV)/constraints
+	$(PYTHON) -m venv $(VENV)/constraints
+	$(VENV)/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[bench]'
+	{ echo "# What CI and make install; written by 'make constraints'."; \
+	  $(VENV)/constraints/bin/python -m pip freeze --exclude tokentide; } > constraints.txt
+	rm -rf $(VENV)/constraints
 
 clean: ## Remove the environment and the embedded stack's data
 	rm -rf $(VENV) .tokentide
