@@ -29,7 +29,7 @@ FOLDER = sql_root() / "queries"
 NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.sql"))
 STATEMENTS = {name for name in NAMES if not load_query(name).text.startswith(("SELECT", "WITH"))}
 VALUES: dict[str, Any] = {
-    "String": "", "UUID": "00000000-0000-0000-0000-000000000000", "Int8": 1, "Int64": 0,
+    "String": "", "UUID": "00000000-0000-0000-0000-000000000000", "Int8": 1, "Int32": 0, "Int64": 0,
     "UInt32": 10, "UInt64": 10, "Array(String)": [], "Array(Int64)": [],
     "DateTime64(3, 'UTC')": dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
 }  # fmt: skip
@@ -39,7 +39,8 @@ MUST_ANSWER = {
     "verify/rows_by_window", "verify/repeated_event_ids", "verify/shortest_retention",
     "summary/spend", "summary/pipeline", "dead_letters/reasons", "dead_letters/list",
     "reprice/requests", "reprice/requests_by_window", "reprice/day_gap",
-    "reprice/table_engine",
+    "reprice/table_engine", "repair/days", "repair/raw_rows", "repair/window_rows",
+    "repair/open_batches", "repair/finished_since",
 }  # fmt: skip
 """Queries that the seed gives something to find."""
 
@@ -61,7 +62,7 @@ def seeded(sql_client: Client) -> Client:
 def sample(name: str) -> dict[str, Any]:
     query = load_query(name)
     values = {key: VALUES[kind] for key, kind in query.parameters.items()} | (
-        {"window_us": 10_000_000} if "window_us" in query.parameters else {}
+        {key: 10_000_000 for key in ("window_us", "grain_us") if key in query.parameters}
     )
     return {key: (1 << 51) if key in LATEST else value for key, value in values.items()}
 

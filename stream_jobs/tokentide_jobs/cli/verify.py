@@ -199,6 +199,8 @@ def _show(report: Report, screen: Console) -> None:
         screen.print(Text.assemble(("  ✗ ", "red"), shown(fault)))
     if len(report.faults) > _SHOWN_FAULTS:
         screen.print(f"  and {len(report.faults) - _SHOWN_FAULTS} more: --json lists all")
+    if report.remedy:
+        screen.print(f"to correct windows and rollups: [bold]{report.remedy}[/]", soft_wrap=True)
     screen.print(proof_line(report))
 
 

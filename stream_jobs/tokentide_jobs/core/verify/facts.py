@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.verify.windows import WindowComparison
 
-__all__ = ["Batch", "Facts", "Intended", "LogState", "StoredCounts"]
+__all__ = ["Batch", "Facts", "Intended", "LogState", "ReadTwice", "StoredCounts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,18 @@ class LogState:
     pending: int | None = None
 
 
+class ReadTwice(NamedTuple):
+    """Events of one topic stored under two identities, at the same place of the log.
+
+    No producer can do that: the pipeline has read a log twice, or the topic was made anew and
+    filled with the same records.
+    """
+
+    topic: str
+    log_ids: tuple[str, ...]
+    events: int
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that was read, in one picture.
@@ -86,6 +98,7 @@ class Facts:
         recounted: Events by (log, start of batch), read from Kafka again; absent: not readable.
         windows: The windows in scope against their raw rows.
         repeated_event_ids: Rows beyond the first of each event id.
+        read_twice: Those of them that are no producer's.
         checks_chain: The scope holds whole logs, so ranges must follow each other from 0 on.
         ledger_horizon_us: Batches sealed before may have left the ledger by its retention.
         waited_s: How long it was waited for pending events; None: not at all.
@@ -99,6 +112,7 @@ class Facts:
     recounted: Mapping[tuple[LogPartition, int], int]
     windows: WindowComparison
     repeated_event_ids: int = 0
+    read_twice: Sequence[ReadTwice] = ()
     checks_chain: bool = True
     ledger_horizon_us: int = 0
     waited_s: float | None = None

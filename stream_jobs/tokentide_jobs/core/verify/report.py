@@ -16,8 +16,8 @@ from itertools import pairwise
 from typing import Any, Final, Literal
 
 from tokentide_jobs.core.batch.ledger import LogPartition
-from tokentide_jobs.core.tables import WINDOWS
-from tokentide_jobs.core.verify.facts import Batch, Facts, StoredCounts
+from tokentide_jobs.core.tables import DAY_US, WINDOWS
+from tokentide_jobs.core.verify.facts import Batch, Facts, ReadTwice, StoredCounts
 from tokentide_jobs.core.verify.windows import WindowComparison, WindowDifference
 
 __all__ = [
@@ -44,12 +44,15 @@ FaultKind = Literal[
     "window_money",
     "rollup",
     "sums",
+    "read_twice",
     "pending",
 ]
 
 
 Verdict = Literal["ok", "not_ok", "nothing"]
 
+_ROW_FAULTS: Final = frozenset({"lost", "duplicated", "raw_and_dead", "surplus", "unclaimed"})
+_DAY_S: Final = DAY_US // 1_000_000
 _LISTED_WINDOWS: Final = 20
 """Differing windows that are named one by one."""
 
@@ -82,6 +85,7 @@ class Report:
     duplicated: int
     recounted_events: int
     repeated_event_ids: int
+    """Rows that a producer sent again; what the pipeline read twice is a fault, and not in here."""
     offsets_without_record: int
     """Offsets that held no record: transaction markers, compaction, or records that expired."""
     expired_batches: int
@@ -100,6 +104,17 @@ class Report:
     def ok(self) -> bool:
         """Whether there was something to compare, and everything is where it must be, once."""
         return not self.faults and not self.proves_nothing
+
+    @property
+    def remedy(self) -> str:
+        """Return the command that corrects the windows and rollups that differ, or ""."""
+        starts_s = [found.start_s for found in self.windows.differences]
+        rows_are_wrong = any(fault.kind in _ROW_FAULTS for fault in self.faults)
+        if not starts_s or rows_are_wrong:
+            return ""  # windows are not made from rows that are wrong themselves
+        first, last = (start // _DAY_S * _DAY_S for start in (min(starts_s), max(starts_s)))
+        days = (datetime.fromtimestamp(day_s, UTC).date() for day_s in (first, last + _DAY_S))
+        return "tokentide repair --from {} --to {}".format(*days)
 
     @property
     def verdict(self) -> Verdict:
@@ -133,6 +148,7 @@ class Report:
             "repeated_event_ids": self.repeated_event_ids,
             "offsets_without_record": self.offsets_without_record,
             "expired_batches": self.expired_batches,
+            "remedy": self.remedy,
             "log_ids": sorted({str(part["log_id"]) for part in self.per_partition}),
             "per_partition": list(self.per_partition),
             "mismatches": [
@@ -170,6 +186,7 @@ def compare(facts: Facts) -> Report:
         faults += _edge_faults(log, batches, facts)
         per_partition.append(_partition(log, batches, facts))
     faults += _window_faults(facts.windows)
+    faults += _identity_faults(facts.read_twice)
     pending = sum(state.pending or 0 for state in facts.logs.values())
     if pending and facts.waited_s is not None:
         waited = f"{pending} not ingested after {facts.waited_s:g} s"
@@ -185,7 +202,7 @@ def compare(facts: Facts) -> Report:
         lost=sum(fault.events for fault in faults if fault.kind == "lost"),
         duplicated=sum(fault.events for fault in faults if fault.kind in doubled),
         recounted_events=sum(facts.recounted.values()),
-        repeated_event_ids=facts.repeated_event_ids,
+        repeated_event_ids=facts.repeated_event_ids - sum(t.events for t in facts.read_twice),
         offsets_without_record=sum(b.end - b.start - b.records for b in alive),
         expired_batches=len(facts.batches) - len(alive),
         windows=facts.windows,
@@ -286,6 +303,16 @@ def _edge_faults(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> I
         if low < position or high >= reach:
             found = f"{rows} rows"
             yield Fault("unclaimed", _range(log, low, high + 1), "no rows", found, rows)
+
+
+def _identity_faults(read_twice: Iterable[ReadTwice]) -> Iterable[Fault]:
+    for topic, log_ids, events in read_twice:
+        yield Fault(
+            "read_twice", f"{topic} as logs {' and '.join(log_ids)}",
+            "each place of a log under one identity",
+            f"{events} events stored under two, with their money: not a producer's repetition",
+            events,
+        )  # fmt: skip
 
 
 def _window_faults(windows: WindowComparison) -> Iterable[Fault]:

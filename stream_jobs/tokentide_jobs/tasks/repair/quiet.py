@@ -6,23 +6,23 @@ events in the span that was looked at. A span that is written to all the time ge
 workers finish what they have begun and rest, for seconds, at most until the hold ends by itself.
 """
 
-# ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 import pyarrow as pa
 
-from tokentide_jobs.core.tables import HOLDS, INTENTS, POSITIONS, RAW_TABLES
+from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.tables import HOLDS
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.window_sums import OpenBatch
 
-__all__ = ["NotQuiet", "OpenBatch", "Quiet"]
+__all__ = ["NotQuiet", "Quiet"]
 
 T = TypeVar("T")
 
@@ -37,21 +37,6 @@ _UNHELD_LOOKS: Final = 2
 
 class NotQuiet(RetriableSinkError):
     """A batch stays half written where somebody wants to look."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenBatch:
-    """A batch with an intent and no done row: offsets [start, end) of one partition."""
-
-    log_id: str
-    topic: str
-    partition: int
-    start: int
-    end: int
-    sealed_at_us: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}/{self.partition} [{self.start}, {self.end}) of log {self.log_id}"
 
 
 class Quiet:
@@ -80,7 +65,6 @@ class Quiet:
         self._token_window_us = token_window_us
         self._may_hold = may_hold
         self._patience_s = patience_s
-        self._db = f"`{store.database}`"
         self._is_held = False
 
     def look(self, from_us: int, to_us: int, read: Callable[[Sequence[OpenBatch]], T]) -> T:
@@ -135,8 +119,8 @@ class Quiet:
         until = datetime.fromtimestamp(0, UTC)
         if seconds:
             self._is_held = True
-            until = datetime.fromtimestamp(self._server_now_us() / 1e6, UTC)
-            until += timedelta(seconds=seconds)
+            now_us, _open = self._ledger()
+            until = datetime.fromtimestamp(now_us / 1e6, UTC) + timedelta(seconds=seconds)
         row = {
             "held_until": pa.array([until], pa.timestamp("ms", "UTC")),
             "held_by": [self._worker],
@@ -144,64 +128,44 @@ class Quiet:
         }
         self._store.insert(HOLDS, pa.table(row), f"hold/{self._worker}/{time.time_ns()}")
 
-    def _server_now_us(self) -> int:
-        return int(self._store.rows("SELECT toUnixTimestamp64Micro(now64(6))")[0][0])
-
     def _is_abandoned(self, batch: OpenBatch, now_us: int) -> bool:
         return now_us - batch.sealed_at_us >= self._token_window_us
 
     def _ledger(self) -> tuple[int, list[OpenBatch]]:
-        """Return the server's time and the batches that are begun and not done.
-
-        Those are the intents beyond the ledger's positions.
-        """
-        rows = self._store.rows(
-            "SELECT i.log_id, i.topic, i.partition, i.start_offset, i.end_offset, i.sealed_at_us, "
-            f"toUnixTimestamp64Micro(now64(6)) FROM {self._db}.{INTENTS} AS i LEFT JOIN ("
-            "SELECT log_id, topic, partition, max(end_offset) AS done "
-            f"FROM {self._db}.{POSITIONS} GROUP BY log_id, topic, partition) AS p "
-            "ON i.log_id = p.log_id AND i.topic = p.topic AND i.partition = p.partition "
-            "WHERE i.start_offset >= p.done "
-            # One row more, so that the time is told when no batch is open.
-            "UNION ALL SELECT '', '', -1, 0, 0, 0, toUnixTimestamp64Micro(now64(6))"
-        )
-        found = [
-            OpenBatch(str(r[0]), str(r[1]), int(r[2]), int(r[3]), int(r[4]), int(r[5]))
-            for r in rows
-            if r[2] >= 0
+        """Return the server's time and the batches that are begun and not done."""
+        rows = self._store.select("repair/open_batches")
+        batches = [
+            OpenBatch(
+                LogPartition(str(row["log_id"]), str(row["topic"]), int(row["partition"])),
+                int(row["start"]),
+                int(row["end"]),
+                int(row["sealed_at_us"]),
+            )
+            for row in rows
+            if row["partition"] >= 0
         ]
-        return min(int(row[6]) for row in rows), found
+        return min(int(row["now_us"]) for row in rows), batches
 
     def _has_rows(self, batch: OpenBatch, from_us: int, to_us: int) -> bool:
         """Whether a batch has written raw rows of [from, to): they come before its windows."""
-        sources = " UNION ALL ".join(
-            f"SELECT 1 FROM {self._db}.{table} WHERE log_id = {{log_id:String}} "
-            "AND _topic = {topic:String} AND _partition = {part:Int32} "
-            "AND _offset >= {start:Int64} AND _offset < {end:Int64} "
-            "AND started_at >= fromUnixTimestamp64Micro({low:Int64}, 'UTC') "
-            "AND started_at < fromUnixTimestamp64Micro({high:Int64}, 'UTC') LIMIT 1"
-            for table in RAW_TABLES.values()
+        (row,) = self._store.select(
+            "repair/rows_of_batch",
+            {
+                "log_id": batch.log.log_id,
+                "topic": batch.log.topic,
+                "partition": batch.log.partition,
+                "start": batch.start,
+                "end": batch.end,
+                "from_us": from_us,
+                "to_us": to_us,
+            },
         )
-        parameters = {
-            "log_id": batch.log_id,
-            "topic": batch.topic,
-            "part": batch.partition,
-            "start": batch.start,
-            "end": batch.end,
-            "low": from_us,
-            "high": to_us,
-        }
-        return bool(self._store.rows(f"SELECT 1 FROM ({sources}) LIMIT 1", parameters))
+        return bool(row["found"])
 
     def _finished_since(self, since_us: int, from_us: int, to_us: int) -> bool:
-        rows = self._store.rows(
-            f"SELECT count() FROM {self._db}.{POSITIONS} "
-            "WHERE written_at >= fromUnixTimestamp64Micro({since:Int64}, 'UTC') "
-            "AND events > 0 AND first_started_at_us < {high:Int64} "
-            "AND last_started_at_us >= {low:Int64}",
-            {"since": since_us - _SLACK_US, "low": from_us, "high": to_us},
-        )
-        return bool(rows[0][0])
+        bounds = {"since_us": since_us - _SLACK_US, "from_us": from_us, "to_us": to_us}
+        (row,) = self._store.select("repair/finished_since", bounds)
+        return bool(row["batches"])
 
     def _why(self, busy: list[OpenBatch], from_us: int, to_us: int, now_us: int) -> str:
         where = f"events between {_time(from_us)} and {_time(to_us)}"

@@ -27,9 +27,14 @@ from tokentide_jobs.core.tables import (
 from tokentide_jobs.core.window.difference import minus, rolled
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.tasks.repair.quiet import OpenBatch, Quiet
+from tokentide_jobs.io.clickhouse.window_sums import (
+    OpenBatch,
+    Span,
+    WindowSums,
+    money_and_events,
+)
+from tokentide_jobs.tasks.repair.quiet import Quiet
 from tokentide_jobs.tasks.repair.records import RepairRecords
-from tokentide_jobs.tasks.repair.sums import Span, WindowSums, money_and_events
 
 __all__ = ["TABLES", "Correction", "Progress", "Repair"]
 
@@ -106,10 +111,11 @@ class Repair:
         if low_us >= high_us:
             return
         self.progress("count the raw rows against the ledger")
-        self.quiet.look(low_us, high_us, lambda _old: self._records.check_rows(low_us, high_us))
+        span = Span(low_us, high_us)
+        self.quiet.look(low_us, high_us, lambda _old: self._records.check_rows(span))
         windows_from_us = today_us - (WINDOWS_KEPT_DAYS - 1) * DAY_US
         with self.quiet.session():
-            for day_us in self._sums.days(Span(low_us, high_us)):
+            for day_us in self._records.days(span):
                 day = Span(day_us, day_us + DAY_US)
                 yield from self._repair_day(day, has_windows=day_us >= windows_from_us)
 
@@ -128,20 +134,17 @@ class Repair:
         """Cut a day into spans of whole windows that a look can hold in memory."""
         if table == base:
             grain_us = WINDOW_LENGTH_S[base] * 1_000_000
-            rows = self._sums.raw_rows(day, grain_us)
+            rows = self._records.raw_rows(day, grain_us)
         elif table == ROLLUPS[0]:
             grain_us = _HOUR_US
-            rows = [
-                *self._sums.window_rows(WINDOWS, day, grain_us),
-                *self._sums.window_rows(table, day, grain_us),
-            ]
+            rows = self._records.window_rows(day, grain_us)
         else:
             return [day]
         spans: list[Span] = []
         held = 0
-        for start, count in sorted(rows):
-            if spans and (start < spans[-1].to_us or held + count <= self.span_rows):
-                spans[-1] = Span(spans[-1].from_us, max(spans[-1].to_us, start + grain_us))
+        for start, count in rows:
+            if spans and held + count <= self.span_rows:
+                spans[-1] = Span(spans[-1].from_us, start + grain_us)
                 held += count
             else:
                 spans.append(Span(start, start + grain_us))

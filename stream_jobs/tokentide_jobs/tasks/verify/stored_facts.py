@@ -19,7 +19,7 @@ from tokentide_jobs.core.tables import (
     WINDOW_US,
     WINDOWS_KEPT_DAYS,
 )
-from tokentide_jobs.core.verify.facts import Batch, Intended, StoredCounts
+from tokentide_jobs.core.verify.facts import Batch, Intended, ReadTwice, StoredCounts
 from tokentide_jobs.core.verify.windows import (
     Rollup,
     Sums,
@@ -187,6 +187,13 @@ class StoreReader:
         """Count rows beyond the first of each event id, over all types."""
         (row,) = self._store.select("verify/repeated_event_ids")
         return int(row["repeated"])
+
+    def read_twice(self) -> list[ReadTwice]:
+        """Return events stored under two identities of one topic, by topic."""
+        return [
+            ReadTwice(str(row["topic"]), tuple(map(str, row["log_ids"])), int(row["events"]))
+            for row in self._store.select("verify/read_twice")
+        ]
 
     def _rows_by_window(
         self, low_us: int, high_us: int, positions: Positions

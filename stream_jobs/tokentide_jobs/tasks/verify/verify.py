@@ -106,8 +106,12 @@ def verify(
     say("counting the events in Kafka")
     facts = _recounted(facts, logs, scope, everything=recount)
     repeated = reader.repeated_event_ids() if scope.is_everything else 0
+    # A search through all rows, for what without any repeated id cannot be.
+    read_twice = reader.read_twice() if repeated else ()
     waited_s = wait_s if wait_s > 0 else None
-    return compare(replace(facts, repeated_event_ids=repeated, waited_s=waited_s))
+    return compare(
+        replace(facts, repeated_event_ids=repeated, read_twice=read_twice, waited_s=waited_s)
+    )
 
 
 async def _present(log: Log) -> _Logs:

@@ -163,6 +163,23 @@ def test_a_doubled_row_is_found_even_when_another_one_is_missing(
         assert "duplicated" in kinds(report)
 
 
+def test_what_the_pipeline_stored_under_two_identities_is_not_blamed_on_a_producer(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = one_place(pipeline.client)
+    with saved(pipeline.client, "raw_requests", where):
+        pipeline.client.command(
+            "INSERT INTO raw_requests "
+            "SELECT * REPLACE ('another' AS log_id) FROM saved_raw_requests",
+            settings={"insert_deduplication_token": str(uuid.uuid4())},
+        )
+        code, report = report_of(pipeline, capsys)
+        assert (code, report["repeated_event_ids"]) == (1, 0)
+        [found] = [fault for fault in report["mismatches"] if fault["kind"] == "read_twice"]
+        assert found["events"] == 1
+        assert "another" in found["where"]
+
+
 def test_a_missing_dead_letter_is_lost(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -340,3 +357,7 @@ def test_a_window_that_holds_too_much_is_found(
     code, report = report_of(pipeline, capsys)
     assert (code, kinds(report)) == (1, {"window_events"})
     assert report["window_events"] == report["window_raw_events"] + 1
+    # `verify` names what corrects it, and that does.
+    command = report["remedy"].removeprefix("tokentide ").split()
+    assert pipeline.run(*command) == 0
+    assert report_of(pipeline, capsys)[0] == 0

@@ -1,6 +1,7 @@
-"""What repair reads and writes: raw rows, the sums of the window tables, and what corrects them.
+"""Window tables as sums that can be compared: what raw rows make, what is there, what is missing.
 
-A correction is inserted under a token made of its own content: sent twice, by whomever, it counts
+The statements are made from the list of measures, so that a new measure cannot be forgotten. A
+correction is inserted under a token made of its own content: sent twice, by whomever, it counts
 once. Inserted into one table it reaches the coarser ones by their views, as every delta does.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, Final, cast
 
 import polars as pl
 
+from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.decode.columns import COLUMNS, STORAGE_DTYPES
 from tokentide_jobs.core.outcome.arrow import to_arrow, to_ipc
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
@@ -29,9 +31,8 @@ from tokentide_jobs.core.window.fold import (
 )
 from tokentide_jobs.core.window.histogram import HISTOGRAM
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.tasks.repair.quiet import OpenBatch
 
-__all__ = ["Span", "WindowSums"]
+__all__ = ["OpenBatch", "Span", "WindowSums"]
 
 _SPILLING: Final = "SETTINGS max_bytes_before_external_group_by = 150000000, max_threads = 2"
 _READ_BY_FOLD: Final = frozenset(
@@ -58,6 +59,20 @@ class Span:
         return f"[{_time(self.from_us)}, {_time(self.to_us)})"
 
 
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """A batch with an intent and no done row: offsets [start, end) of one partition."""
+
+    log: LogPartition
+    start: int
+    end: int
+    sealed_at_us: int
+
+    def __str__(self) -> str:
+        log = self.log
+        return f"{log.topic}/{log.partition} [{self.start}, {self.end}) of log {log.log_id}"
+
+
 class WindowSums:
     """The window tables of one database and the raw rows below them. Keeps no state.
 
@@ -68,50 +83,6 @@ class WindowSums:
     def __init__(self, store: ClickHouse) -> None:
         self._store = store
         self._db = f"`{store.database}`"
-
-    def raw_rows(self, span: Span, grain_us: int) -> list[tuple[int, int]]:
-        """Return (start of a grain in µs, raw rows and ten-second windows in it), in order."""
-        sources = [
-            f"SELECT toUnixTimestamp64Micro(started_at) AS us FROM {self._db}.{table} "
-            f"WHERE {_started_in(span)}"
-            for table in RAW_TABLES.values()
-        ]
-        return self._rows_by_grain([*sources, self._window_starts(WINDOWS, span)], grain_us)
-
-    def window_rows(self, table: str, span: Span, grain_us: int) -> list[tuple[int, int]]:
-        """Return (start of a grain in µs, rows of a window table in it), in order."""
-        return self._rows_by_grain([self._window_starts(table, span)], grain_us)
-
-    def _window_starts(self, table: str, span: Span) -> str:
-        return (
-            f"SELECT toInt64(toUnixTimestamp(window_start)) * 1000000 AS us "
-            f"FROM {self._db}.{table} WHERE {_window_in(span)}"
-        )
-
-    def _rows_by_grain(self, sources: Sequence[str], grain_us: int) -> list[tuple[int, int]]:
-        rows = self._store.rows(
-            f"SELECT intDiv(us, {grain_us}) * {grain_us} AS start, count() "
-            f"FROM ({' UNION ALL '.join(sources)}) GROUP BY start ORDER BY start"
-        )
-        return [(int(start), int(count)) for start, count in rows]
-
-    def days(self, span: Span) -> list[int]:
-        """Return the starts (µs) of the UTC days with raw rows or windows, in order."""
-        sources = [
-            f"SELECT DISTINCT toDate(started_at) AS d FROM {self._db}.{table} "
-            f"WHERE {_started_in(span)}"
-            for table in RAW_TABLES.values()
-        ]
-        sources += [
-            f"SELECT DISTINCT toDate(window_start) AS d FROM {self._db}.{table} "
-            f"WHERE {_window_in(span)}"
-            for table in WINDOW_LENGTH_S
-        ]
-        rows = self._store.rows(
-            f"SELECT DISTINCT toUnixTimestamp(toDateTime(d, 'UTC')) AS s "
-            f"FROM ({' UNION ALL '.join(sources)}) ORDER BY s"
-        )
-        return [int(row[0]) * 1_000_000 for row in rows]
 
     def expected(self, span: Span, without: Sequence[OpenBatch]) -> pl.DataFrame:
         """Fold the raw rows of a span as ingest did.
@@ -162,13 +133,17 @@ class WindowSums:
         if event_type == "request":
             dtypes |= dict.fromkeys(_COSTS, pl.Int64())
         excluded = "".join(
-            f" AND NOT (log_id = '{batch.log_id}' AND _topic = '{batch.topic}' AND _partition = "
-            f"{batch.partition} AND _offset >= {batch.start} AND _offset < {batch.end})"
-            for batch in without
+            f" AND NOT (log_id = {{log{n}:String}} AND _topic = {{topic{n}:String}} "
+            f"AND _partition = {batch.log.partition} "
+            f"AND _offset >= {batch.start} AND _offset < {batch.end})"
+            for n, batch in enumerate(without)
         )
+        parameters = {f"log{n}": batch.log.log_id for n, batch in enumerate(without)}
+        parameters |= {f"topic{n}": batch.log.topic for n, batch in enumerate(without)}
         frame = self._frame(
             f"SELECT toUnixTimestamp64Micro(started_at) AS started_at_us, {', '.join(dtypes)} "
-            f"FROM {self._db}.{RAW_TABLES[event_type]} WHERE {_started_in(span)}{excluded}"
+            f"FROM {self._db}.{RAW_TABLES[event_type]} WHERE {_started_in(span)}{excluded}",
+            parameters,
         )
         return frame.with_columns(
             pl.col("started_at_us").cast(pl.Int64),
@@ -187,8 +162,8 @@ class WindowSums:
             *(pl.col(name).cast(HISTOGRAM) for name in HISTOGRAMS),
         ).select(list(DELTA_SCHEMA))
 
-    def _frame(self, query: str) -> pl.DataFrame:
-        return cast(pl.DataFrame, pl.from_arrow(self._store.arrow(query)))
+    def _frame(self, query: str, parameters: dict[str, str] | None = None) -> pl.DataFrame:
+        return cast(pl.DataFrame, pl.from_arrow(self._store.arrow(query, parameters)))
 
 
 def _summed(sign: str) -> str:
