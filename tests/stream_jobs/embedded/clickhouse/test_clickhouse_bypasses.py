@@ -19,6 +19,8 @@ from tests.stream_jobs.embedded.clickhouse.bypasses import (
     readonly,
 )
 from tokentide_jobs.embedded.clickhouse.access.catalogue import allowed_names
+from tokentide_jobs.embedded.clickhouse.access.inspector import EXPRESSION_SETTINGS
+from tokentide_jobs.embedded.clickhouse.engine.privileges import FIXED_SETTINGS
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
 pytestmark = pytest.mark.integration
@@ -246,3 +248,39 @@ def test_a_function_of_an_older_directory_is_judged_by_what_it_calls(ask: Ask) -
 def test_what_an_analyst_needs_is_let_through(ask: Ask, sql: str) -> None:
     response = ask(sql, "analyst")
     assert response.status == 200, response.data
+
+
+HARMLESS_TEXT_SETTINGS = """
+bool_false_representation bool_true_representation chdb_client_name
+column_names_for_schema_inference compatibility compression count_distinct_implementation database
+default_format default_view_definer distributed_cache_client_id distributed_cache_file_cache_name
+distributed_plan_force_exchange_kind errors_output_format
+exclude_materialize_skip_indexes_on_insert force_data_skipping_indices
+force_optimize_projection_name format format_csv_null_representation format_custom_field_delimiter
+format_custom_result_after_delimiter format_custom_result_before_delimiter
+format_custom_row_after_delimiter format_custom_row_before_delimiter
+format_custom_row_between_delimiter format_json_object_each_row_column_for_object_name
+format_regexp format_schema_message_name format_template_resultset_format
+format_template_row_format format_template_rows_between_delimiter format_tsv_null_representation
+framing_output_format function_implementation http_response_headers
+iceberg_metadata_compression_method ignore_data_skipping_indices input_format
+input_format_mysql_dump_table_name input_format_orc_reader_time_zone_name
+insert_deduplication_token local_filesystem_read_method log_comment metrics_perf_events_list
+network_compression_method output_format output_format_avro_codec
+output_format_avro_confluent_subject output_format_avro_string_column_pattern
+output_format_image_terminal_mode output_format_orc_writer_time_zone_name
+output_format_pretty_grid_charset output_format_sql_insert_table_name
+preferred_optimize_projection_name promql_database promql_table query_cache_tag
+remote_filesystem_read_method s3_upload_checksum_algorithm schema_inference_hints
+send_logs_source_regexp stream_like_engine_insert_queue temporary_files_codec
+trace_profile_events_list workload
+"""
+"""Settings of text that hold neither SQL that runs nor the name of a file, server or credential."""
+
+
+def test_every_setting_of_text_has_been_looked_at(ask: Ask) -> None:
+    """One that a new version brings is either fixed for everybody or named as harmless."""
+    found = names(ask, "settings", "type IN ('String', 'Map', 'URI') AND alias_for = ''")
+    harmless = set(HARMLESS_TEXT_SETTINGS.split())
+    assert set(found) - {*FIXED_SETTINGS, *EXPRESSION_SETTINGS, *harmless} == set()
+    assert harmless <= set(found)
