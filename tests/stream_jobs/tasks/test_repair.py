@@ -334,7 +334,7 @@ def test_a_batch_begun_a_moment_ago_is_waited_for_and_an_old_one_left_to_its_hei
     open_batch = ingest.begin(30)
     damage(store, "windows_1d", "1")
     hasty = repair_of(store)
-    hasty.quiet._patience_s = 0.5
+    hasty.quiet._timeout_s = 0.5
     with pytest.raises(NotQuiet, match=r"events/0 \[100, 130\) of log log .*not finished"):
         list(hasty.run())
     ingest.end(open_batch)

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _HOLD_S: Final = 20.0
 """How long one request holds ingest when nobody ends it: a repair that was killed costs this."""
-_PATIENCE_S: Final = 60.0
+_TIMEOUT_S: Final = 60.0
 _PAUSE_S: Final = 0.3
 _SLACK_US: Final = 100_000
 """Clock of the ledger's rows: milliseconds, and taken a little before a row can be seen."""
@@ -48,7 +48,7 @@ class Quiet:
         token_window_us: A batch older than this is finished by comparing rows and windows; until
             then whoever takes it up repeats its inserts.
         may_hold: Whether ingest may be asked to rest.
-        patience_s: How long to try one look.
+        timeout_s: How long to try one look.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Quiet:
         token_window_us: int,
         *,
         may_hold: bool = True,
-        patience_s: float = _PATIENCE_S,
+        timeout_s: float = _TIMEOUT_S,
     ) -> None:
         self._store = store
         self._worker = worker
         self._token_window_us = token_window_us
         self._may_hold = may_hold
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._is_held = False
 
     def look(self, from_us: int, to_us: int, read: Callable[[Sequence[OpenBatch]], T]) -> T:
@@ -78,7 +78,7 @@ class Quiet:
         Raises:
             NotQuiet: No such moment came.
         """
-        give_up_at = time.monotonic() + self._patience_s
+        give_up_at = time.monotonic() + self._timeout_s
         looks = 0
         while True:
             since_us, open_before = self._ledger()
