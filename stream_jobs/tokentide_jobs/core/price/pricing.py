@@ -164,7 +164,7 @@ def _is_failure(requests: pl.DataFrame, missing: pl.Expr) -> pl.Expr:
 def _with_leaves(work: pl.DataFrame) -> pl.DataFrame:
     """Split the counts into `leaf_<n>` columns; unused leaves have none.
 
-    Same rules as `price_usage.leaf_counts`, a column at a time.
+    Same rules as `core.price.bill.leaf_counts`, a column at a time.
     """
     present = set(work.columns)
 

@@ -1,6 +1,6 @@
 """What `tokentide verify` reads, in the form in which it is compared.
 
-Values only: where they come from is `io/`, what they must satisfy is `verify_report`.
+Values only: `tasks/verify/` reads them, `core/verify/report.py` says what they must satisfy.
 """
 
 from __future__ import annotations

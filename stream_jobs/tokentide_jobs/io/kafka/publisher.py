@@ -30,9 +30,6 @@ Headers = list[tuple[str, bytes]]
 _CHUNK_BYTES: Final = 900_000
 """Below the smallest usual limit of a record (1 MB)."""
 
-_DEAD_LETTER_BYTES: Final = 3_500_000
-"""Longer events are cut in the topic; the table keeps every byte."""
-
 _SEND_TIMEOUT_S: Final = 60.0
 
 
@@ -106,9 +103,7 @@ class KafkaPublisher:
             headers = _coordinates(intent, "deadletter.v1")
             headers += [(name, row[name].encode()) for name in ("reason", "field", "detail")]
             headers += [(name, str(row[f"_{name}"]).encode()) for name in ("offset", "idx")]
-            if len(row["value"]) > _DEAD_LETTER_BYTES:
-                headers.append(("cut", str(len(row["value"])).encode()))
-            records.append((None, key.encode(), row["value"][:_DEAD_LETTER_BYTES], headers))
+            records.append((None, key.encode(), row["value"], headers))
         await self._send_all(DEADLETTER.name, records)
 
     async def _send_all(
