@@ -43,6 +43,8 @@ RETIRED = {
     "twin": "probe_table",
 }
 """Parts of names that only this house understood, and what the thing is called now."""
+BARE = re.compile(r"(?:^|_)(?<!dead_)(?<!ascii_)letters?(?:_|$)")
+"""A dead letter is one; a letter alone is a character."""
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -76,5 +78,16 @@ def test_names_use_the_words_of_the_field(folder: str) -> None:
         for name, line in names_in(ast.parse(path.read_text(encoding="utf-8")))
         for part in name.lower().split("_")
         if part in RETIRED
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("folder", ("stream_jobs", "tests"))
+def test_a_dead_letter_is_called_by_both_words(folder: str) -> None:
+    wrong = [
+        f"{path}:{line}: {name}"
+        for path in (ROOT / folder).rglob("*.py")
+        for name, line in names_in(ast.parse(path.read_text(encoding="utf-8")))
+        if BARE.search(name.lower())
     ]
     assert wrong == []

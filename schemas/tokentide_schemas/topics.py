@@ -41,7 +41,7 @@ OTLP = TopicSpec(
     schema="-",
     purpose="export requests as OTLP JSON; their spans that are calls of a model become events",
 )
-WINDOWS = TopicSpec(
+WINDOWS_TOPIC = TopicSpec(
     name="tokentide.windows.v1",
     key="series (hash of the dimensions)",
     schema="-",
@@ -80,4 +80,4 @@ CONTENT = TopicSpec(
     "nothing of the pipeline reads it",
 )
 
-TOPICS: tuple[TopicSpec, ...] = (EVENTS, OTLP, WINDOWS, DEADLETTER, ALERTS, CONTROL, CONTENT)
+TOPICS: tuple[TopicSpec, ...] = (EVENTS, OTLP, WINDOWS_TOPIC, DEADLETTER, ALERTS, CONTROL, CONTENT)

@@ -148,8 +148,8 @@ def stored(up: Up) -> tuple[int, ...]:
     (events,) = up.rows(f"SELECT count(), uniqExact(event_id) FROM ({ids})")
     (requests,) = up.rows(f"SELECT count(), {sums} FROM tokentide.raw_requests")
     (windows,) = up.rows(f"SELECT sum(events), sum(requests), {sums} FROM tokentide.windows_10s")
-    (letters,) = up.rows("SELECT count() FROM tokentide.dead_letters")
-    return (*map(int, events), *map(int, requests), *map(int, windows), *map(int, letters))
+    (dead_letters,) = up.rows("SELECT count() FROM tokentide.dead_letters")
+    return (*map(int, events), *map(int, requests), *map(int, windows), *map(int, dead_letters))
 
 
 def send_by_sdk(up: Up, sent: Sent, calls: int, seed: int) -> None:

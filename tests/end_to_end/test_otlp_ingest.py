@@ -183,14 +183,14 @@ def test_a_dead_letter_is_named_by_its_topic_too(stack: Stack) -> None:
         [*command, "list", "--reason", "not_otlp", "--json", *where],
         check=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    [letter] = [json.loads(line) for line in listed.stdout.splitlines()]
-    assert letter["place"].startswith("otlp-")
+    [dead_letter] = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert dead_letter["place"].startswith("otlp-")
     shown = subprocess.run(
-        [*command, "show", letter["place"], "--raw", *where],
+        [*command, "show", dead_letter["place"], "--raw", *where],
         check=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert json.loads(shown.stdout)["service"] == "chat-api"
-    of_events = [*command, "show", letter["place"].removeprefix("otlp-"), *where]
+    of_events = [*command, "show", dead_letter["place"].removeprefix("otlp-"), *where]
     assert subprocess.run(of_events, check=False, capture_output=True, timeout=60).returncode == 2
 
 

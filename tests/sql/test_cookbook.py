@@ -320,8 +320,8 @@ def test_a_new_prompt_version_shows_in_cost_length_and_quality(seeded: Client) -
 
 def test_refused_events_are_counted_by_reason_without_the_replayed(seeded: Client) -> None:
     rows = _ask(seeded, "What is refused, and why?")
-    letters = {(row["reason"], row["field"]): row["letters"] for row in rows}
-    assert letters == {("malformed_json", ""): 20, ("missing_field", "service"): 9}
+    dead_letters = {(row["reason"], row["field"]): row["dead_letters"] for row in rows}
+    assert dead_letters == {("malformed_json", ""): 20, ("missing_field", "service"): 9}
 
 
 def test_producer_loss_is_read_from_the_last_report_of_each(seeded: Client) -> None:

@@ -1,4 +1,4 @@
--- Letters with an offset in [low, high] whose first claim is of this run. A tie in time between two
+-- Dead letters with an offset in [low, high] whose first claim is of this run. A tie in time between two
 -- runs is won by neither. Claims before `void_before` that were never followed by a mark do not count.
 SELECT log_id, _topic AS topic, _partition AS partition, _offset AS offset, _idx AS idx
 FROM ${database}.dead_letter_replays

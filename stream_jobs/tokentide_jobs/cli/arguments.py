@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from tokentide_jobs.errors import ConfigError
 
-__all__ = ["offset_ranges", "utc_us"]
+__all__ = ["parse_offsets", "utc_us"]
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -50,7 +50,7 @@ def utc_us(text: str, option: str) -> int:
     return at_us
 
 
-def offset_ranges(texts: Sequence[str]) -> dict[int | None, tuple[int, int]]:
+def parse_offsets(texts: Sequence[str]) -> dict[int | None, tuple[int, int]]:
     """Return ranges of offsets by partition; None stands for every partition.
 
     Raises:

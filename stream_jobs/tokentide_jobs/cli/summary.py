@@ -156,8 +156,8 @@ def _rate(part: int, whole: int) -> Text:
 
 
 def _short(number: float) -> str:
-    """Return a number of three digits and a letter: `1.23 M`."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    """Return a number of three digits and its prefix: `1.23 M`."""
+    for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= size:
-            return f"{number / size:.3g} {letter}"
+            return f"{number / size:.3g} {prefix}"
     return f"{number:.0f}"

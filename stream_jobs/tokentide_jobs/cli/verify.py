@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tokentide_jobs.cli.arguments import offset_ranges, utc_us
+from tokentide_jobs.cli.arguments import parse_offsets, utc_us
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.screen import console, count, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
@@ -211,4 +211,4 @@ def _scope(from_text: str | None, to_text: str | None, offsets: tuple[str, ...])
         raise ConfigError("--offsets excludes --from and --to: give one or the other")
     if from_us is not None and until_us is not None and from_us >= until_us:
         raise ConfigError(f"--from {from_text} is not before --to {to_text}")
-    return Scope(from_us, until_us, offset_ranges(offsets) if offsets else None)
+    return Scope(from_us, until_us, parse_offsets(offsets) if offsets else None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tokentide_jobs.cli.arguments import offset_ranges, utc_us
+from tokentide_jobs.cli.arguments import parse_offsets, utc_us
 from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share
 from tokentide_jobs.cli.target import find_target
 from tokentide_jobs.cli.verify import proof_line
@@ -42,13 +42,13 @@ def test_a_time_that_is_none_names_the_option_and_the_value() -> None:
 
 
 def test_offset_ranges_are_half_open_and_by_partition() -> None:
-    assert offset_ranges(["3:10-20", "0-5"]) == {3: (10, 20), None: (0, 5)}
+    assert parse_offsets(["3:10-20", "0-5"]) == {3: (10, 20), None: (0, 5)}
 
 
 @pytest.mark.parametrize("texts", [["5"], ["9-9"], ["9-3"], ["a:1-2"], ["1:1-2", "1:3-4"]])
 def test_impossible_offset_ranges_are_refused(texts: list[str]) -> None:
     with pytest.raises(ConfigError, match="--offsets"):
-        offset_ranges(texts)
+        parse_offsets(texts)
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def to_arrow(table: str, rows: pl.DataFrame) -> pa.Table:
 
     Args:
         table: A raw table, `dead_letters`, or `windows_10s`.
-        rows: A decoded frame with its constants (log_id, _topic, ingested_at_us, costs), letters,
-            or deltas as `fold` gives them.
+        rows: A decoded frame with its constants (log_id, _topic, ingested_at_us, costs), dead
+            letters, or deltas as `fold` gives them.
 
     Raises:
         KeyError: For any other table.

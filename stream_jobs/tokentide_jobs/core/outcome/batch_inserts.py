@@ -44,8 +44,8 @@ class Insert(NamedTuple):
 def inserts_of(outcome: Outcome) -> list[Insert]:
     """Return everything that a batch inserts, in order; tables without rows are absent."""
     rows = to_arrow(DEAD_LETTERS, outcome.dead_letters)
-    letters = Insert(DEAD_LETTERS, rows, outcome.intent.write_token(DEAD_LETTERS))
-    return [*_in_chunks(letters), *_inserts_of_events(outcome)]
+    dead_letters = Insert(DEAD_LETTERS, rows, outcome.intent.write_token(DEAD_LETTERS))
+    return [*_in_chunks(dead_letters), *_inserts_of_events(outcome)]
 
 
 def inserts_after(outcome: Outcome, table: str) -> list[Insert]:
@@ -61,25 +61,25 @@ def dead_letters_for(outcome: Outcome, refused: Sequence[RefusedRow]) -> list[In
     return list(_in_chunks(Insert(DEAD_LETTERS, rows, _token(outcome, DEAD_LETTERS, refused))))
 
 
-def _in_chunks(letters: Insert) -> Iterator[Insert]:
+def _in_chunks(dead_letters: Insert) -> Iterator[Insert]:
     """Cut dead letters, which may be many and long, into inserts that any store has room for.
 
     The first one keeps the token, the others are numbered.
     """
-    sizes = pc.binary_length(letters.rows.column("value")).to_pylist()
+    sizes = pc.binary_length(dead_letters.rows.column("value")).to_pylist()
     start = bytes_ = number = 0
     for end, size in enumerate(sizes):
         if end > start and (end - start == _CHUNK_ROWS or bytes_ + size > _CHUNK_BYTES):
-            yield _chunk(letters, number, start, end)
+            yield _chunk(dead_letters, number, start, end)
             start, bytes_, number = end, 0, number + 1
         bytes_ += size
     if start < len(sizes):
-        yield _chunk(letters, number, start, len(sizes))
+        yield _chunk(dead_letters, number, start, len(sizes))
 
 
-def _chunk(letters: Insert, number: int, start: int, end: int) -> Insert:
-    token = f"{letters.token}/{number}" if number else letters.token
-    return letters._replace(rows=letters.rows.slice(start, end - start), token=token)
+def _chunk(dead_letters: Insert, number: int, start: int, end: int) -> Insert:
+    token = f"{dead_letters.token}/{number}" if number else dead_letters.token
+    return dead_letters._replace(rows=dead_letters.rows.slice(start, end - start), token=token)
 
 
 def _inserts_of_events(outcome: Outcome) -> list[Insert]:

@@ -1,7 +1,7 @@
 """Dead letters as rows: where a refused event was, why it was refused, and its bytes as they came.
 
-Building a letter never fails: whatever of the event can still be read helps to find its producer,
-and what cannot be read is left empty.
+Building a dead letter never fails: whatever of the event can still be read helps to find its
+producer, and what cannot be read is left empty.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def _process(
     unreadable: Sequence[DeadLetter],
 ) -> Outcome:
     window = AcceptedWindow(intent.accepted_from_us, intent.accepted_until_us)
-    left_out = {letter.offset for letter in unreadable}
+    left_out = {dead_letter.offset for dead_letter in unreadable}
     sound = [record for record in records if record.offset not in left_out]
     read = readable(intent.log.topic, sound)
     decoded = decode(read.records, window)

@@ -19,7 +19,7 @@ from .access.inspector import EXPRESSION_SETTINGS, MAX_SQL_BYTES, Inspector
 from .access.policy import check, is_quick_write
 from .access.seam import Seam, find_seam
 from .access.statement import Statement
-from .engine.pool import Call, Engine, Lane
+from .engine.pool import Engine, EngineJob, Lane
 from .exceptions import ClickHouseError
 from .literals import quote
 from .request.bodies import pieces
@@ -156,10 +156,10 @@ class Endpoint:
         spool: IO[bytes] | None,
     ) -> web.StreamResponse:
         lane: Lane = "write" if is_quick_write(statement) else "read"
-        async with self._engine.request(lane, marker) as call:
+        async with self._engine.request(lane, marker) as job:
             # A read-only connection cannot take back its settings: readers' sessions hold nothing.
             if asked.session_id and not asked.user.readonly:
-                await self._enter_session(call, asked, statement)
+                await self._enter_session(job, asked, statement)
             ready = partial(
                 prepare,
                 request=asked,
@@ -167,13 +167,15 @@ class Endpoint:
                 marker=marker,
             )
             if spool is not None:
-                return await run_insert(call, statement, spool, reply, ready)
+                return await run_insert(job, statement, spool, reply, ready)
             if statement.kind == "KillQueryQuery":
                 running = self._running
-                statement.sql = await call.run(lambda c: running.translate_kill(statement, c))
-            return await run_query(call, asked, statement, reply, ready)
+                statement.sql = await job.run(lambda c: running.translate_kill(statement, c))
+            return await run_query(job, asked, statement, reply, ready)
 
-    async def _enter_session(self, call: Call, asked: QueryRequest, statement: Statement) -> None:
+    async def _enter_session(
+        self, job: EngineJob, asked: QueryRequest, statement: Statement
+    ) -> None:
         give_up_s = time.monotonic() + _BUSY_SESSION_WAIT_S
         while True:
             try:
@@ -183,14 +185,14 @@ class Endpoint:
                 if error.code != 373 or time.monotonic() > give_up_s:
                     raise
             await asyncio.sleep(_BUSY_SESSION_POLL_S)
-        call.after_close(lambda: self._leave_session(asked, session))
+        job.after_close(lambda: self._leave_session(asked, session))
         if session.connection is None and statement.leaves_state:
             session.connection = self._engine.open()
         if session.connection is not None:
             # Read-only for one request would be read-only for good; its kind has been checked.
             asked.readonly = 0
-            call.adopt(session.connection)
-            call.at_close(await call.run(lambda c: snapshot(c, asked, statement)))
+            job.adopt(session.connection)
+            job.at_close(await job.run(lambda c: snapshot(c, asked, statement)))
 
     def _leave_session(self, asked: QueryRequest, session: Session) -> None:
         connection = self._sessions.release(asked, session)

@@ -21,7 +21,7 @@ from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.outcome.arrow import to_ipc
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import RetriableSinkError
-from tokentide_schemas.topics import DEADLETTER, WINDOWS
+from tokentide_schemas.topics import DEADLETTER, WINDOWS_TOPIC
 
 __all__ = ["KafkaPublisher", "delta_chunks"]
 
@@ -61,7 +61,7 @@ class KafkaPublisher:
             linger_ms=2,
         )
         await producer.start()
-        self._partitions = sorted(await producer.partitions_for(WINDOWS.name))
+        self._partitions = sorted(await producer.partitions_for(WINDOWS_TOPIC.name))
         self._producer = producer
 
     async def stop(self) -> None:
@@ -85,7 +85,7 @@ class KafkaPublisher:
         for place, chunk, value in delta_chunks(deltas, len(self._partitions)):
             headers = [*_coordinates(intent, "windows.v1"), ("chunk", str(chunk).encode())]
             records.append((self._partitions[place], key, value, headers))
-        self._wait(self._send_all(WINDOWS.name, records))
+        self._wait(self._send_all(WINDOWS_TOPIC.name, records))
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -11,10 +11,10 @@ from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.io.clickhouse.card_store import load_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["Prices"]
+__all__ = ["CardCache"]
 
 
-class Prices:
+class CardCache:
     """Looks card tables up, and remembers them. Safe to share by threads.
 
     Args:

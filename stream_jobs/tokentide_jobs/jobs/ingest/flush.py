@@ -123,9 +123,9 @@ class Flush:
             if found:
                 outcome = outcome.without(found)
                 # Stored before the rest: whoever adopts this batch leaves out the same rows.
-                for letters in dead_letters_for(outcome, found):
-                    yield from insertion.carry_out(letters)
-                    yield from self._publish(letters, intent, watch)
+                for dead_letters in dead_letters_for(outcome, found):
+                    yield from insertion.carry_out(dead_letters)
+                    yield from self._publish(dead_letters, intent, watch)
                 inserts = inserts_after(outcome, insert.table)
                 continue
             yield from self._publish(insert, intent, watch)

@@ -34,15 +34,15 @@ class FreeSpace:
     Args:
         store: Asked; give it a short timeout.
         floor_bytes: Below this nothing is stored.
-        tell: Called after every look with the free bytes and the floor.
+        on_look: Called after every look with the free bytes and the floor.
     """
 
     def __init__(
-        self, store: ClickHouse, floor_bytes: int, tell: Callable[[int, DiskFloor], None]
+        self, store: ClickHouse, floor_bytes: int, on_look: Callable[[int, DiskFloor], None]
     ) -> None:
         self._store = store
         self._floor = DiskFloor(floor_bytes)
-        self._tell = tell
+        self._on_look = on_look
 
     def is_low(self) -> bool:
         """Whether batches have to wait."""
@@ -67,7 +67,7 @@ class FreeSpace:
                 floor_bytes=floor.floor_bytes,
                 resumes_at_bytes=floor.resume_bytes,
             )
-        self._tell(free_bytes, floor)
+        self._on_look(free_bytes, floor)
 
     def _ask(self) -> int | None:
         try:

@@ -29,12 +29,12 @@ class Hold:
 
     Args:
         store: Asked; give it a short timeout.
-        tell: Called after every look that finds a hold.
+        on_held: Called after every look that finds a hold.
     """
 
-    def __init__(self, store: ClickHouse, tell: Callable[[], None]) -> None:
+    def __init__(self, store: ClickHouse, on_held: Callable[[], None]) -> None:
         self._store = store
-        self._tell = tell
+        self._on_held = on_held
         self._query = (
             f"SELECT argMax(held_until, written_at) > now64(3), argMax(held_by, written_at) "
             f"FROM `{store.database}`.{HOLDS}"
@@ -54,7 +54,7 @@ class Hold:
                 log_event(_log, logging.WARNING, event, held_by=held_by)
             self._is_on = is_on
             if is_on:
-                self._tell()  # a wait that is explained is no standstill
+                self._on_held()  # a wait that is explained is no standstill
             await asyncio.sleep(_EVERY_S)
 
     def _ask(self) -> tuple[bool, str]:

@@ -170,12 +170,12 @@ class AssignedPartition:
         waiting = self.planner.oldest
         return self.last_record_ms if waiting is None else waiting.timestamp_ms
 
-    def on_failure(self, tell: Callable[[BaseException], None]) -> None:
-        """Tell when the partition ends by an error that no retry can mend."""
+    def on_failure(self, handle: Callable[[BaseException], None]) -> None:
+        """Have `handle` called when the partition ends by an error that no retry can mend."""
 
         def look(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (exc := task.exception()) is not None:
-                tell(exc)
+                handle(exc)
 
         self._task.add_done_callback(look)
 

@@ -27,7 +27,7 @@ from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.settings import Settings
-from tokentide_schemas.topics import DEADLETTER, EVENTS, OTLP, WINDOWS
+from tokentide_schemas.topics import DEADLETTER, EVENTS, OTLP, WINDOWS_TOPIC
 
 __all__ = ["prepare_logs", "prepare_store", "worker_name"]
 
@@ -74,7 +74,7 @@ async def prepare_logs(settings: Settings, health: Health) -> tuple[dict[str, st
     """
     bootstrap = settings.kafka_bootstrap
     read = [replace(OTLP if is_otlp(name) else EVENTS, name=name) for name in settings.topics]
-    topics = [*read, WINDOWS, DEADLETTER]
+    topics = [*read, WINDOWS_TOPIC, DEADLETTER]
     report = await _until_it_works(
         "Kafka", lambda: ensure_topics(bootstrap, topics), settings.retry_max_s, health
     )

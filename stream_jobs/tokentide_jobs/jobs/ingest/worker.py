@@ -36,7 +36,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.kafka.publisher import KafkaPublisher
 from tokentide_jobs.jobs.ingest.agent import IngestJob
-from tokentide_jobs.jobs.ingest.card_cache import Prices
+from tokentide_jobs.jobs.ingest.card_cache import CardCache
 from tokentide_jobs.jobs.ingest.driver import Driver
 from tokentide_jobs.jobs.ingest.flush import Flush
 from tokentide_jobs.jobs.ingest.free_space import FreeSpace
@@ -134,7 +134,7 @@ class _IngestProcess:
 
     def _writer(self, cards: CardTable) -> BatchWriter:
         settings, ledger = self.settings, LedgerStore(self.store)
-        prices = Prices(self.store, cards)
+        card_cache = CardCache(self.store, cards)
         worker = worker_name()
 
         def propose(log: LogPartition, start: int, end: int) -> Intent:
@@ -157,7 +157,7 @@ class _IngestProcess:
                 self.store,
                 ledger,
                 self.publisher,
-                prices.of_version,
+                card_cache.of_version,
                 _now_us,
                 worker,
                 settings.token_window_s * 1_000_000,

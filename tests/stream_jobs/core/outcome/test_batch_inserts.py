@@ -127,13 +127,13 @@ def test_a_record_on_which_the_program_fails_costs_only_its_own_events(
     poison = b"\n".join([event(), event(request_model="poison")])
     found = processed(cards, event(), poison, event(), b"bad")
     assert found.raw["raw_requests"]["_offset"].to_list() == [0, 2]
-    letters = found.dead_letters.select("_offset", "_idx", "reason", "value").rows()
-    assert [letter[:3] for letter in letters] == [
+    dead_letters = found.dead_letters.select("_offset", "_idx", "reason", "value").rows()
+    assert [dead_letter[:3] for dead_letter in dead_letters] == [
         (1, 0, "unreadable"),
         (1, 1, "unreadable"),
         (3, 0, "malformed_json"),
     ]
-    assert b"\n".join(letter[3] for letter in letters[:2]) == poison
+    assert b"\n".join(dead_letter[3] for dead_letter in dead_letters[:2]) == poison
     assert "a defect of ours" in found.dead_letters["detail"][0]
 
 

@@ -297,7 +297,7 @@ async def test_an_error_that_no_retry_mends_is_told() -> None:
         assert isinstance(here.failures[0], InvariantViolation)
 
 
-def test_letters_of_nothing_are_an_empty_frame_with_every_column() -> None:
+def test_dead_letters_of_nothing_are_an_empty_frame_with_every_column() -> None:
     frame = dead_letter_frame([], intent(0, 1), [])
     assert frame.height == 0
     assert isinstance(frame, pl.DataFrame)

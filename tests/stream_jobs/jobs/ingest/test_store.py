@@ -356,7 +356,7 @@ def test_a_batch_that_is_too_large_for_the_store_is_stored_in_parts(
     assert counts(store, log) == (1_800, 1_800, 1)
     assert (written.done.events, written.done.dead_letters) == (1_800, 700)
     assert sorted(small.sizes) == [350, 350, 450, 450, 450, 450]
-    assert letters_of(store, log) == 700
+    assert dead_letters_of(store, log) == 700
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4])
@@ -370,7 +370,7 @@ def test_whoever_adopts_a_batch_that_was_stored_in_part_adds_the_rest_alone(
         drive_patiently(flush_of(dying, NOW_US), batch, intent, adopted=False)
     for heir in (ForgetfulStore(store), SmallStore(store, 600)):
         drive_patiently(flush_of(heir, NOW_US), batch, intent, adopted=True)
-        assert (counts(store, log)[0], letters_of(store, log)) == (1_800, 700)
+        assert (counts(store, log)[0], dead_letters_of(store, log)) == (1_800, 700)
 
 
 def test_a_store_without_memory_for_few_rows_is_waited_for(
@@ -386,7 +386,7 @@ def test_a_store_without_memory_for_few_rows_is_waited_for(
             insert.run()
 
 
-def letters_of(store: ClickHouse, log: LogPartition) -> int:
+def dead_letters_of(store: ClickHouse, log: LogPartition) -> int:
     (row,) = store.rows(
         f"SELECT count() FROM {store.database}.dead_letters WHERE log_id = {{log_id:String}}",
         {"log_id": log.log_id},

@@ -295,7 +295,7 @@ def fresh_dead_letters(pipeline: Pipeline) -> list[StoredDeadLetter]:
     return found
 
 
-def test_two_runs_at_once_send_every_letter_once(pipeline: Pipeline) -> None:
+def test_two_runs_at_once_send_every_dead_letter_once(pipeline: Pipeline) -> None:
     dead_letters = fresh_dead_letters(pipeline)
     info = pipeline.stack.info
     target = Target(info.kafka, info.events_topic, info.log_id)
@@ -313,7 +313,7 @@ def test_two_runs_at_once_send_every_letter_once(pipeline: Pipeline) -> None:
     assert rows == places
 
 
-def test_letters_of_a_run_that_died_are_shown_and_sent_only_when_that_is_asked_for(
+def test_dead_letters_of_a_run_that_died_are_shown_and_sent_only_when_that_is_asked_for(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for dead_letter in fresh_dead_letters(pipeline):
@@ -337,7 +337,7 @@ def test_letters_of_a_run_that_died_are_shown_and_sent_only_when_that_is_asked_f
     assert "0 open dead letters" in capsys.readouterr().out
 
 
-def test_where_kafka_is_away_no_letter_is_claimed(
+def test_where_kafka_is_away_no_dead_letter_is_claimed(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh_dead_letters(pipeline)

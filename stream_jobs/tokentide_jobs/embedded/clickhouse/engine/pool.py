@@ -86,7 +86,7 @@ class Engine:
         return bytes(self._anchor.query(sql, "TSVRaw").bytes()).decode().rstrip("\n")
 
     @asynccontextmanager
-    async def request(self, lane: Lane, marker: str) -> AsyncIterator[Call]:
+    async def request(self, lane: Lane, marker: str) -> AsyncIterator[EngineJob]:
         """Lend a connection and a thread to one request until the block ends.
 
         Args:
@@ -103,17 +103,17 @@ class Engine:
             raise ClickHouseError(
                 202, f"Too many simultaneous queries: no {lane} lane came free in {QUEUE_WAIT_S} s"
             ) from None
-        call = Call(self.open, executor, marker, self._budget)
+        job = EngineJob(self.open, executor, marker, self._budget)
         try:
-            yield call
+            yield job
         finally:
-            if call.is_idle:
+            if job.is_idle:
                 # The common case: closing takes microseconds, and the next request of this client
                 # must not find its session or query id still in use.
-                call.close_soon()
+                job.close_soon()
                 free.put_nowait(executor)
             else:
-                self.spawn(self._retire(call, free))
+                self.spawn(self._retire(job, free))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` in the background; close() waits for it."""
@@ -121,17 +121,17 @@ class Engine:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _retire(self, call: Call, free: asyncio.LifoQueue[ThreadPoolExecutor]) -> None:
+    async def _retire(self, job: EngineJob, free: asyncio.LifoQueue[ThreadPoolExecutor]) -> None:
         """Give the lane back once its thread is idle; a query nobody waits for is killed first."""
         try:
-            while not call.is_idle:
-                if call.killable:
-                    await self.kill(call.marker)
+            while not job.is_idle:
+                if job.killable:
+                    await self.kill(job.marker)
                 # A query killed before it was registered is missed: look again.
-                await call.settled(KILL_RETRY_S if call.killable else None)
-            call.close_soon()
+                await job.settled(KILL_RETRY_S if job.killable else None)
+            job.close_soon()
         finally:
-            free.put_nowait(call.executor)
+            free.put_nowait(job.executor)
 
     async def kill(self, marker: str) -> None:
         """Cancel the running query that carries ``marker``; nothing happens when there is none."""
@@ -180,7 +180,7 @@ async def _wait(free: asyncio.LifoQueue[ThreadPoolExecutor]) -> ThreadPoolExecut
     return await asyncio.wait_for(free.get(), QUEUE_WAIT_S)
 
 
-class Call:
+class EngineJob:
     """One request's connection; its methods run on the request's own thread, in order.
 
     Attributes:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..access.statement import Statement
     from ..engine.connection import EngineConnection, EngineResult
-    from ..engine.pool import Call
+    from ..engine.pool import EngineJob
     from ..response.reply import Reply
 
 SPOOL_PREFIX: Final = "insert-"
@@ -64,14 +64,14 @@ def short_values(statement: Statement, spool: IO[bytes]) -> bytes | None:
 
 
 async def run_insert(
-    call: Call,
+    job: EngineJob,
     statement: Statement,
     spool: IO[bytes],
     reply: Reply,
     prepare: Callable[[EngineConnection], None],
 ) -> web.StreamResponse:
     """Insert what was spooled; answers when the rows are stored."""
-    call.killable = False
+    job.killable = False
     sql = f"{statement.sql} FROM INFILE {quote(spool.name)} COMPRESSION 'none'"
     sql = f"{sql} FORMAT {statement.insert_format}"
 
@@ -79,7 +79,7 @@ async def run_insert(
         prepare(connection)
         return connection.query(sql.encode(errors="surrogateescape"), "Null")
 
-    result = await call.run(work)
+    result = await job.run(work)
     summary = reply.summary
     summary.written_rows = summary.result_rows = result.rows_written()
     summary.written_bytes = summary.result_bytes = result.bytes_written()

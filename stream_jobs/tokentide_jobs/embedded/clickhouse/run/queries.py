@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..access.statement import Statement
     from ..engine.connection import EngineConnection, EngineResult
     from ..engine.memory_budget import MemoryBudget
-    from ..engine.pool import Call
+    from ..engine.pool import EngineJob
     from ..request.query_request import QueryRequest
     from ..response.reply import Reply
 
@@ -42,7 +42,7 @@ Prepare = Callable[["EngineConnection"], None]
 
 
 async def run_query(
-    call: Call,
+    job: EngineJob,
     asked: QueryRequest,
     statement: Statement,
     reply: Reply,
@@ -50,14 +50,14 @@ async def run_query(
 ) -> web.StreamResponse:
     """Run any statement but an INSERT with data, and answer with its result."""
     output_format = statement.output_format or asked.default_format or DEFAULT_FORMAT
-    call.killable = statement.is_select
+    job.killable = statement.is_select
     if not statement.is_select:
-        return await _run_small(call, asked, statement, output_format, reply, prepare)
+        return await _run_small(job, asked, statement, output_format, reply, prepare)
     join = joiner(output_format) if _streams(statement, asked) else None
     if join is None:
-        return await _run_whole(call, asked, statement, output_format, reply, prepare)
-    pieces = _Pieces(statement.sql_bytes, output_format, asked.revision, join, reply, call.budget)
-    call.at_close(lambda _: pieces.let_go())
+        return await _run_whole(job, asked, statement, output_format, reply, prepare)
+    pieces = _Pieces(statement.sql_bytes, output_format, asked.revision, join, reply, job.budget)
+    job.at_close(lambda _: pieces.let_go())
 
     def begin(connection: EngineConnection) -> tuple[bytes, bool]:
         # One hop to the thread for all of it: most results are one piece.
@@ -65,15 +65,15 @@ async def run_query(
         pieces.begin(connection)
         return pieces.fetch(connection)
 
-    block, ended = await call.run(begin)
+    block, ended = await job.run(begin)
     if ended:
         return await reply.send_whole(block, output_format)
     if asked.wait_end_of_query:
-        return await _send_spooled(call, pieces, block, output_format, reply)
+        return await _send_spooled(job, pieces, block, output_format, reply)
     await reply.start(output_format)
     await reply.write(block)
     while not ended:
-        block, ended = await call.run(pieces.fetch)
+        block, ended = await job.run(pieces.fetch)
         await reply.write(block)
     return await reply.end()
 
@@ -85,7 +85,7 @@ def _streams(statement: Statement, asked: QueryRequest) -> bool:
 
 
 async def _run_small(
-    call: Call,
+    job: EngineJob,
     asked: QueryRequest,
     statement: Statement,
     output_format: str,
@@ -103,11 +103,11 @@ async def _run_small(
             data = native.upgrade(data, asked.revision)
         return data
 
-    return await reply.send_whole(await call.run(work), output_format)
+    return await reply.send_whole(await job.run(work), output_format)
 
 
 async def _run_whole(
-    call: Call,
+    job: EngineJob,
     asked: QueryRequest,
     statement: Statement,
     output_format: str,
@@ -127,7 +127,7 @@ async def _run_whole(
         finally:
             path.unlink(missing_ok=True)  # what is open stays readable
 
-    with await call.run(work) as document:
+    with await job.run(work) as document:
         size = document.seek(0, os.SEEK_END)
         document.seek(0)
         if output_format != "Native" or not asked.revision:
@@ -153,12 +153,12 @@ async def _send_file(
 
 
 async def _send_spooled(
-    call: Call, pieces: _Pieces, block: bytes, output_format: str, reply: Reply
+    job: EngineJob, pieces: _Pieces, block: bytes, output_format: str, reply: Reply
 ) -> web.StreamResponse:
     """`wait_end_of_query=1`: hold the result, on disk beyond a few megabytes, until it is whole."""
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY_BYTES, dir=".") as spool:
         spool.write(block)
-        size = len(block) + await call.run(lambda connection: pieces.drain(connection, spool))
+        size = len(block) + await job.run(lambda connection: pieces.drain(connection, spool))
         spool.seek(0)
         return await _send_file(spool, size, output_format, reply)
 
