@@ -25,9 +25,9 @@ import clickhouse_connect
 from tokentide_jobs.embedded.kafka.broker import Broker, BrokerKind
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.processes.child import ChildRecord
+from tokentide_jobs.embedded.processes.local_disk_space import LocalDiskSpace
 from tokentide_jobs.embedded.processes.locks import DataDirLock
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
-from tokentide_jobs.embedded.processes.room import DiskRoom
 from tokentide_jobs.embedded.processes.supervisor import Service, Supervisor
 from tokentide_jobs.embedded.stack.clickhouse_child import ClickHouseChild
 from tokentide_jobs.embedded.stack.discovery import StackInfo, publish, withdraw
@@ -301,7 +301,7 @@ class Stack:
             else lambda: False,
             restarted=self._note_children,
             notify=self._report.note,
-            is_full=DiskRoom(self.data_dir, self._min_free_bytes // 2).is_full,
+            is_full=LocalDiskSpace(self.data_dir, self._min_free_bytes // 2).is_full,
         )
         supervisor.start()
         return supervisor

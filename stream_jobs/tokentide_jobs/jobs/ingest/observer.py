@@ -17,7 +17,7 @@ from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.topics import partition_label
 from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.core.window.watermark import Watermark
-from tokentide_jobs.disk_floor import DiskFloor
+from tokentide_jobs.disk_space import DiskSpaceFloor
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
@@ -62,7 +62,7 @@ class IngestObserver:
 
     # The store's disk, called from the event loop.
 
-    def free_space(self, free_bytes: int, floor: DiskFloor) -> None:
+    def free_space(self, free_bytes: int, floor: DiskSpaceFloor) -> None:
         """Note how much room the disk of the store has."""
         self._metrics.set("tokentide_ingest_disk_free_bytes", free_bytes)
         self._metrics.set("tokentide_ingest_disk_low", int(floor.is_low))

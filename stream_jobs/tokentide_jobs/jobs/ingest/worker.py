@@ -39,12 +39,12 @@ from tokentide_jobs.jobs.ingest.agent import IngestJob
 from tokentide_jobs.jobs.ingest.card_cache import CardCache
 from tokentide_jobs.jobs.ingest.driver import Driver
 from tokentide_jobs.jobs.ingest.flush import Flush
-from tokentide_jobs.jobs.ingest.free_space import FreeSpace
 from tokentide_jobs.jobs.ingest.hold import Hold
 from tokentide_jobs.jobs.ingest.monitor import Monitor
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.ingest.partition import BatchWriter
 from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store, worker_name
+from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
 from tokentide_jobs.jobs.runtime.faust_app import IngestWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
@@ -84,7 +84,9 @@ class _IngestProcess:
         self._watch_store = ClickHouse(
             settings.clickhouse_url, settings.database, timeout_s=_WATCH_ANSWER_S
         )
-        self.space = FreeSpace(self._watch_store, settings.min_free_bytes, self.observer.free_space)
+        self.space = StoreDiskSpace(
+            self._watch_store, settings.min_free_bytes, self.observer.free_space
+        )
         self.hold = Hold(self._watch_store, self.watchdog.progress)
 
     async def prepare(self) -> IngestWorker:

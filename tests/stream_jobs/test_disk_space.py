@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tokentide_jobs.disk_floor import DiskFloor
-from tokentide_jobs.embedded.processes.room import DiskRoom
+from tokentide_jobs.disk_space import DiskSpaceFloor
+from tokentide_jobs.embedded.processes.local_disk_space import LocalDiskSpace
 
 
 def test_full_below_the_floor_and_usable_only_a_quarter_above_it() -> None:
-    floor = DiskFloor(1000)
+    floor = DiskSpaceFloor(1000)
     seen = [(free, floor.look(free), floor.is_low) for free in (1000, 999, 1000, 1249, 1250, 1000)]
     assert seen == [
         (1000, False, False),
@@ -24,7 +24,7 @@ def test_full_below_the_floor_and_usable_only_a_quarter_above_it() -> None:
 
 
 def test_a_floor_of_zero_is_never_reached() -> None:
-    floor = DiskFloor(0)
+    floor = DiskSpaceFloor(0)
     assert not floor.look(0)
     assert not floor.is_low
 
@@ -33,6 +33,6 @@ def test_a_floor_of_zero_is_never_reached() -> None:
 def test_the_disk_of_a_directory_is_looked_at(
     tmp_path: Path, floor_bytes: int, is_full: bool
 ) -> None:
-    room = DiskRoom(tmp_path, floor_bytes)
+    room = LocalDiskSpace(tmp_path, floor_bytes)
     assert room.is_full() is is_full
     assert 0 < room.free_bytes() < 1 << 60

@@ -11,12 +11,12 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from tokentide_jobs.disk_floor import DiskFloor
+from tokentide_jobs.disk_space import DiskSpaceFloor
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.jobs.runtime.log import log_event
 
-__all__ = ["FreeSpace"]
+__all__ = ["StoreDiskSpace"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _FREE: Final = (
 """An insert goes to any disk that has room; object stores are never full."""
 
 
-class FreeSpace:
+class StoreDiskSpace:
     """Looks at the store's disk; runs on the worker's loop.
 
     Args:
@@ -38,10 +38,10 @@ class FreeSpace:
     """
 
     def __init__(
-        self, store: ClickHouse, floor_bytes: int, on_look: Callable[[int, DiskFloor], None]
+        self, store: ClickHouse, floor_bytes: int, on_look: Callable[[int, DiskSpaceFloor], None]
     ) -> None:
         self._store = store
-        self._floor = DiskFloor(floor_bytes)
+        self._floor = DiskSpaceFloor(floor_bytes)
         self._on_look = on_look
 
     def is_low(self) -> bool:

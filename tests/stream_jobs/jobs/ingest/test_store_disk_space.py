@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.jobs.ingest.free_space import FreeSpace
+from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.registry import Metrics
@@ -25,7 +25,7 @@ def test_health_metrics_and_log_say_why_nothing_is_stored_and_that_it_goes_on(
     ended: list[int] = []
     watchdog = Watchdog(60, lambda: clock_s[0], ended.append)
     observer = IngestObserver(metrics, health, watchdog)
-    space = FreeSpace(ClickHouse("http://127.0.0.1:9", "x"), 512 * MIB, observer.free_space)
+    space = StoreDiskSpace(ClickHouse("http://127.0.0.1:9", "x"), 512 * MIB, observer.free_space)
 
     space.look(600 * MIB)
     assert not space.is_low()
@@ -57,7 +57,10 @@ def test_health_metrics_and_log_say_why_nothing_is_stored_and_that_it_goes_on(
 @pytest.mark.integration
 async def test_the_store_itself_says_how_much_room_it_has(sql_server: str) -> None:
     found: list[int] = []
-    space = FreeSpace(ClickHouse(sql_server, "default"), 1, lambda free, _floor: found.append(free))
+    store = ClickHouse(sql_server, "default")
+    space = StoreDiskSpace(store, 1, lambda free, _floor: found.append(free))
+        ClickHouse(sql_server, "default"), 1, lambda free, _floor: found.append(free)
+    )
     looking = asyncio.ensure_future(space.run())
     async with asyncio.timeout(10):
         while not found:  # noqa: ASYNC110 -- what is awaited sets no event

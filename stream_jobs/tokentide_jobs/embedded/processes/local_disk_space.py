@@ -6,12 +6,12 @@ import shutil
 import threading
 from pathlib import Path
 
-from tokentide_jobs.disk_floor import DiskFloor
+from tokentide_jobs.disk_space import DiskSpaceFloor
 
-__all__ = ["DiskRoom"]
+__all__ = ["LocalDiskSpace"]
 
 
-class DiskRoom:
+class LocalDiskSpace:
     """Looks at a disk; safe to share by threads.
 
     Args:
@@ -21,7 +21,7 @@ class DiskRoom:
 
     def __init__(self, directory: Path, floor_bytes: int) -> None:
         self._directory = directory
-        self._floor = DiskFloor(floor_bytes)
+        self._floor = DiskSpaceFloor(floor_bytes)
         self._looking = threading.Lock()
 
     def is_full(self) -> bool:

@@ -7,10 +7,10 @@ the pause itself, does not switch back and forth. Pure: the caller looks at the 
 
 from __future__ import annotations
 
-__all__ = ["DiskFloor"]
+__all__ = ["DiskSpaceFloor"]
 
 
-class DiskFloor:
+class DiskSpaceFloor:
     """Whether free space is below a floor.
 
     Args:
