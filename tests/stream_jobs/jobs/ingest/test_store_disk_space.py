@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
+from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import Watchdog
@@ -59,8 +59,6 @@ async def test_the_store_itself_says_how_much_room_it_has(sql_server: str) -> No
     found: list[int] = []
     store = ClickHouse(sql_server, "default")
     space = StoreDiskSpace(store, 1, lambda free, _floor: found.append(free))
-        ClickHouse(sql_server, "default"), 1, lambda free, _floor: found.append(free)
-    )
     looking = asyncio.ensure_future(space.run())
     async with asyncio.timeout(10):
         while not found:  # noqa: ASYNC110 -- what is awaited sets no event
