@@ -38,7 +38,7 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 demo: $(VENV)/.installed-stack ## Start the embedded stack, replay real traffic, print what it cost, prove nothing was lost
 	$(BIN)/tokentide demo
 
-test: unit integration ## Run every test
+test: coverage integration ## Run every test, and refuse less coverage of core and SDK than there was
 
 unit: $(VENV)/.installed-dev ## Run the tests that start no process: under a minute
 	$(PYTEST) --dist worksteal -m 'not integration'
