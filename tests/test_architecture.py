@@ -30,6 +30,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide._contract",
         "tokentide._version",
         "tokentide.decorating",
+        "tokentide.error_codes",
         "tokentide.event_identity",
         "tokentide.finish",
         "tokentide.ids",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from tokentide._contract import MAX_LABEL, MAX_SMALL_COUNT
+from tokentide._contract import MAX_SMALL_COUNT
+from tokentide.error_codes import known_code
 
 _BY_HTTP_STATUS = {
     400: "bad_request",
@@ -108,8 +109,8 @@ def describe_failure(error: BaseException) -> dict[str, object]:
         "status": "error",
         "error_type": _error_type(error, http_status, code),
     }
-    if code:
-        described["error_code"] = code[:MAX_LABEL]
+    if known := known_code(code):
+        described["error_code"] = known
     if http_status is not None:
         described["http_status"] = http_status
     retry_after_ms = _retry_after_ms(error)

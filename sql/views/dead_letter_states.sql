@@ -11,7 +11,8 @@ SELECT
         toString(l._partition), ':', toString(l._offset), ':', toString(l._idx)
     ) AS place,
     multiIf(
-        endsWith(l.detail, 'of which the beginning is kept'), 'cut', -- cannot be sent again
+        endsWith(l.detail, 'of which the beginning is kept')
+            OR endsWith(l.detail, 'of which nothing is kept'), 'cut', -- cannot be sent again
         r.actions = [], 'open',
         has(r.actions, 'replayed'), 'replayed',
         has(r.actions, 'discarded'), 'discarded',

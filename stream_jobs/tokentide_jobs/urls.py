@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
-__all__ = ["redact_url", "with_credentials"]
+__all__ = ["redact_text", "redact_url", "with_credentials"]
+
+
+_HIDDEN: Final = "***"
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:?/+|/*")
+_SECRET_PARAMETER: Final = re.compile(
+    r"(?i)([?&;][^=&;]*(?:password|passwd|secret|token|key)[^=&;]*=)[^&;#\s]*"
+)
+_URL_IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
 
 def redact_url(url: str) -> str:
-    """Return `url` with its password replaced by three stars."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    _credentials, _at, address = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{address}"))
+    """Return `url` with every password in it replaced by three stars.
+
+    It need not be a URL that anybody can use: a mistyped one is what error messages quote, and
+    then too much is hidden rather than too little.
+    """
+    credentials, at, address = url.rpartition("@")
+    if at:
+        scheme = _SCHEME.match(credentials)
+        begin = scheme.end() if scheme else 0
+        user, colon, _password = credentials[begin:].partition(":")
+        if colon:
+            url = f"{credentials[:begin]}{user}:{_HIDDEN}@{address}"
+    return _SECRET_PARAMETER.sub(rf"\1{_HIDDEN}", url)
+
+
+def redact_text(text: str) -> str:
+    """Return a message with the passwords of every URL in it hidden."""
+    return _URL_IN_TEXT.sub(lambda match: redact_url(match[0]), text)
 
 
 def with_credentials(url: str, user: str, password: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tokentide.error_codes import known_code
 from tokentide.failures import error_type_of, error_type_of_class
 from tokentide.semconv.attributes import bounded
 from tokentide.semconv.span import SpanData
@@ -43,8 +44,8 @@ def failure_of(span: SpanData) -> dict[str, object]:
         or error_type_of_class(name.rpartition(".")[2])
         or "unknown",
     }
-    if code:
-        failure["error_code"] = code
+    if known := known_code(code):
+        failure["error_code"] = known
     if http_status is not None:
         failure["http_status"] = http_status
     return failure

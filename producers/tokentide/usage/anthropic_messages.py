@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any, cast
 
 from tokentide._contract import MAX_IDENTIFIER, MAX_LABEL
+from tokentide.error_codes import known_code
 from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import error_fields, read_common_request
 from tokentide.usage.reading import (
@@ -147,8 +148,8 @@ def _take_served(fields: Fields, usage: object) -> None:
 def _stop(reason: object, details: object) -> Fields:
     fields = finish_fields((reason,))
     if details is not None and fields.get("status") == "refused":
-        category = label(read(details, "category"))
-        if category is not None:
+        category = known_code(label(read(details, "category")) or "")
+        if category:
             fields["error_code"] = category
     return fields
 

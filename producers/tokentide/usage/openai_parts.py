@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tokentide._contract import MAX_IDENTIFIER, MAX_LABEL
+from tokentide.error_codes import known_code
 from tokentide.failures import error_type_of
 from tokentide.usage.reading import (
     MAX_REASONS,
@@ -85,7 +86,8 @@ def error_fields(error: object) -> Fields:
     http_status = code if type(code) is int and 100 <= code <= 599 else None
     name = label(code) or label(get("type")) or (str(http_status) if http_status else None)
     kind = error_type_of(name or "", http_status)
-    return kept({"status": "error", "error_type": kind or "unknown", "error_code": name})
+    shown = known_code(name or "") or None
+    return kept({"status": "error", "error_type": kind or "unknown", "error_code": shown})
 
 
 def read_common_request(get: Get) -> Fields:

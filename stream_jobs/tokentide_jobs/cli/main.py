@@ -16,6 +16,7 @@ from typing import Final
 
 from tokentide_jobs import errors
 from tokentide_jobs.cli.printable import escape_what_cannot_be_encoded, printable
+from tokentide_jobs.urls import redact_text
 
 __all__ = [
     "EXIT_CHECK_FAILED",
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_OK
     except Exception as exc:
         code = exit_code_of(exc)
-        print(printable(f"tokentide: {message_of(exc)}", keep="\n"), file=sys.stderr)
+        print(printable(f"tokentide: {redact_text(message_of(exc))}", keep="\n"), file=sys.stderr)
         if wants_traceback:
             import traceback
 

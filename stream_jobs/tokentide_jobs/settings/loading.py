@@ -182,4 +182,4 @@ def _warn_of_unknown_variables(environ: Mapping[str, str], known: Iterable[str])
 def _printable(value: object) -> str:
     if value is None:
         return ""
-    return redact_url(value) if isinstance(value, str) and "://" in value else str(value)
+    return redact_url(value) if isinstance(value, str) else str(value)

@@ -9,11 +9,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tokentide_jobs.core.record.dead_letter import DeadLetter
+from tokentide_jobs.core.record.dead_letter import DeadLetter, Refusal
 from tokentide_jobs.core.record.otlp import read_otlp
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.split import MAX_RECORD_BYTES, split_record
-from tokentide_jobs.core.record.stand_in import is_stand_in
+from tokentide_jobs.core.record.stand_in import (
+    BEGINNING_KEPT,
+    NOTHING_KEPT,
+    is_stand_in,
+    read_stand_in,
+    too_large,
+    without_contents,
+)
 from tokentide_jobs.core.record.topics import is_otlp
 
 __all__ = ["Readable", "events_in", "readable"]
@@ -60,18 +67,30 @@ def readable(topic: str, records: Sequence[Record]) -> Readable:
     ignored: Counter[str] = Counter()
     mended_texts = 0
     for record in records:
+        place = (record.partition, record.offset, 0)
         if _is_left_out(record.value):
-            rewritten.append(record)
+            dead_letters.append(DeadLetter(*place, *_left_out(record.value), b""))
             continue
         read = read_otlp(record.value)
         ignored.update(read.ignored)
         mended_texts += read.mended_texts
         if read.fault is not None:
-            place = (record.partition, record.offset, 0)
-            dead_letters.append(DeadLetter(*place, *read.fault, record.value))
+            # An export request that cannot be read may hold prompts: its bytes stay in Kafka alone.
+            reason, field_at_fault, detail = read.fault
+            told = without_contents(detail, record.value)
+            dead_letters.append(DeadLetter(*place, reason, field_at_fault, told, b""))
         elif read.lines:
             rewritten.append(record._replace(value=b"\n".join(read.lines)))
     return Readable(rewritten, dead_letters, ignored, mended_texts)
+
+
+def _left_out(value: bytes) -> Refusal:
+    """Say why an export request was not read; none of it is kept."""
+    found = read_stand_in(value if is_stand_in(value) else too_large(value))
+    if found is None:  # a producer's, that begins as ours do
+        return Refusal("not_otlp", "", without_contents("no export request", value))
+    refusal, _beginning = found
+    return refusal._replace(detail=refusal.detail.replace(BEGINNING_KEPT, NOTHING_KEPT))
 
 
 def _is_left_out(value: bytes) -> bool:

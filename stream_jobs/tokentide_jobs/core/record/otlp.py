@@ -89,7 +89,7 @@ def read_otlp(value: bytes) -> OtlpRecord:
         return OtlpRecord(fault=Refusal("not_otlp", "", str(error)))
     except Exception as error:
         # An error of our own must cost this record, not the job: it would meet it again for ever.
-        return OtlpRecord(fault=Refusal("not_otlp", "", f"cannot be read: {error!r}"[:300]))
+        return OtlpRecord(fault=Refusal("not_otlp", "", f"cannot be read: {type(error).__name__}"))
 
 
 def _unreadable(value: bytes, error: Exception) -> Refusal:

@@ -16,11 +16,13 @@ from tokentide_jobs.core.record.dead_letter import Refusal
 __all__ = [
     "BEGINNING_KEPT",
     "KEPT_BYTES",
+    "NOTHING_KEPT",
     "is_stand_in",
     "read_stand_in",
     "size_and_digest",
     "stand_in",
     "too_large",
+    "without_contents",
 ]
 
 KEPT_BYTES: Final = 65_536
@@ -28,6 +30,9 @@ KEPT_BYTES: Final = 65_536
 
 BEGINNING_KEPT: Final = "of which the beginning is kept"
 """Ends the detail of every dead letter whose bytes are cut: it cannot be sent again."""
+
+NOTHING_KEPT: Final = "of which nothing is kept"
+"""Ends the detail of a dead letter without its bytes, which may hold what a client wrote."""
 
 _MARK: Final = b"\x00tokentide:"
 
@@ -47,6 +52,12 @@ def too_large(value: bytes) -> bytes:
 def size_and_digest(what: str, size: int, sha256: str) -> str:
     """Say how long something is of which only the beginning is kept."""
     return f"{what} is {size} bytes long (sha256 {sha256}), {BEGINNING_KEPT}"
+
+
+def without_contents(detail: str, value: bytes) -> str:
+    """Say what is to be known of a record whose bytes are not kept."""
+    digest = hashlib.sha256(value).hexdigest()
+    return f"{detail}; the record is {len(value)} bytes long (sha256 {digest}), {NOTHING_KEPT}"
 
 
 def is_stand_in(value: bytes) -> bool:

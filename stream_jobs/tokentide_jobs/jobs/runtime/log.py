@@ -12,6 +12,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from tokentide_jobs.urls import redact_text
+
 __all__ = ["log_event", "setup_logging"]
 
 _FIELDS = "tokentide_fields"
@@ -51,4 +53,4 @@ class _JsonLines(logging.Formatter):
         entry.update(getattr(record, _FIELDS, {}))
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)
+        return redact_text(json.dumps(entry, default=str))

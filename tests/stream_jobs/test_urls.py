@@ -1,0 +1,83 @@
+"""No message, log line or table shows the password of a URL, however the URL is written."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+
+from tokentide_jobs.cli.main import main
+from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
+from tokentide_jobs.settings import Settings
+from tokentide_jobs.urls import redact_text, redact_url
+
+SECRET = "s3cr:t/p@ss"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://ingest:{}@ch:8123/", "http://ingest:***@ch:8123/"),
+        ("http://:{}@ch", "http://:***@ch"),
+        ("ingest:{}@ch:8123", "ingest:***@ch:8123"),
+        ("http//ingest:{}@ch", "http//ingest:***@ch"),
+        ("http:/ingest:{}@ch", "http:/ingest:***@ch"),
+        ("kafka://a:{}@b:9092,c:9092", "kafka://a:***@b:9092,c:9092"),
+        ("http://ch:8123/?user=a&password={}", "http://ch:8123/?user=a&password=***"),
+        ("http://ch/?X-ClickHouse-Key={}&x=1", "http://ch/?X-ClickHouse-Key=***&x=1"),
+    ],
+)
+def test_a_password_is_hidden_wherever_it_stands_in_a_url(url: str, shown: str) -> None:
+    secret = "s3cr3t" if "=" in url else SECRET
+    assert redact_url(url.format(secret)) == shown
+
+
+@pytest.mark.parametrize("text", ["http://ch:8123", "host:9092,other:9092", "team@acme", ""])
+def test_what_holds_no_password_is_left_as_it_is(text: str) -> None:
+    assert redact_url(text) == redact_text(text) == text
+
+
+def test_a_message_keeps_everything_but_the_password() -> None:
+    text = "no answer from http://u:s3cret@ch:8123 (see http://docs/x@y), code 3"
+    assert redact_text(text) == "no answer from http://u:***@ch:8123 (see http://docs/x@y), code 3"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TOKENTIDE_CLICKHOUSE_URL", "http//ingest:s3cret@ch:8123"),
+        ("TOKENTIDE_KAFKA_BOOTSTRAP", "user:s3cret@kafka"),
+        ("TOKENTIDE_CLICKHOUSE_URL", "http://127.0.0.1:9/?password=s3cret"),
+    ],
+)
+def test_neither_settings_nor_errors_show_it(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    main(["config"])
+    main(["sql", "SELECT 1"])
+    shown = capsys.readouterr()
+    assert shown.out + shown.err
+    assert "s3cret" not in shown.out + shown.err
+
+
+def test_the_log_does_not_show_it() -> None:
+    settings = Settings.from_env({"TOKENTIDE_CLICKHOUSE_URL": "http://a:s3cret@ch:8123"})
+    stream = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        setup_logging(stream=stream)
+        log = logging.getLogger("tokentide_jobs.test")
+        log_event(
+            log, logging.ERROR, "step_failed", error=f"no answer at {settings.clickhouse_url}"
+        )
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    assert json.loads(stream.getvalue())["error"] == "no answer at http://a:***@ch:8123"
