@@ -61,7 +61,12 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics"),
     ("tokentide_jobs.core.decode", "tokentide_jobs.core.price", "tokentide_jobs.core.window"),
     ("tokentide_jobs.core.batch",),
-    ("tokentide_jobs.core.outcome", "tokentide_jobs.core.verify", "tokentide_jobs.core.reprice"),
+    (
+        "tokentide_jobs.core.outcome",
+        "tokentide_jobs.core.status",
+        "tokentide_jobs.core.verify",
+        "tokentide_jobs.core.reprice",
+    ),
     ("tokentide_jobs.settings",),
     # io: a room an outside system; the SQL that ClickHouse runs is below the client that runs it
     ("tokentide_jobs.io.kafka", "tokentide_jobs.io.schema", "tokentide_jobs.io.files"),
@@ -260,6 +265,7 @@ SAME_IDEA = {
     "litellm.py": "litellm's callback, registered and answered",
     "repair.py": "repairing, done and asked for",
     "reprice.py": "repricing, done and asked for",
+    "status.py": "the state of the pipeline, judged, read and shown",
     "stack.py": "the embedded stack, run and asked for",
     "summary.py": "spend and latency, read and shown",
     "verify.py": "the proof, made and asked for",

@@ -67,10 +67,16 @@ def sample(name: str) -> dict[str, Any]:
     return {key: (1 << 51) if key in LATEST else value for key, value in values.items()}
 
 
+def bound(name: str, database: str, parameters: dict[str, Any]) -> str:
+    query = load_query(name)
+    names = {"database": database} if "database" in query.names else {}
+    return query.bound(names, parameters)
+
+
 def ask(client: Client, name: str, **values: Any) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
     parameters = {**sample(name), **values}
     database = str(client.command("SELECT currentDatabase()"))
-    result = client.query(load_query(name).bound({"database": database}, parameters), parameters)
+    result = client.query(bound(name, database, parameters), parameters)
     return tuple(result.column_names), list(result.named_results())
 
 
@@ -78,7 +84,7 @@ def columns(client: Client, name: str) -> tuple[str, ...]:
     """Describe a query: the answer of one that finds nothing has no names."""
     database = str(client.command("SELECT currentDatabase()"))
     parameters = sample(name)
-    text = load_query(name).bound({"database": database}, parameters)
+    text = bound(name, database, parameters)
     return tuple(client.query(f"DESCRIBE ({text})", parameters).result_columns[0])
 
 

@@ -21,6 +21,7 @@ from rich.markup import escape
 from tokentide_jobs.cli.program import program
 from tokentide_jobs.cli.progress import Steps
 from tokentide_jobs.cli.screen import console
+from tokentide_jobs.cli.status import read_settings_status, status_line
 from tokentide_jobs.cli.target import data_dir_option
 from tokentide_jobs.embedded.processes.locks import holder_pid
 from tokentide_jobs.embedded.stack.discovery import StackInfo
@@ -31,6 +32,8 @@ from tokentide_jobs.settings import Settings
 __all__ = ["down", "up"]
 
 _STOP_DEADLINE_S = 20.0
+_SETTLE_S = 20.0
+"""How long workers may take before `up` calls what they wait for a problem."""
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -92,8 +95,10 @@ def up(
             if as_json:
                 click.echo(info.to_json())
             _show_ready(screen, info, time.monotonic() - began_s, data_dir, workers)
+            _show_status(screen, data_dir, workers)
             stack.wait()
         except _StopRequested:
+            _show_status(screen, data_dir, 0)
             screen.print("stopping …")
         finally:
             stack.stop()
@@ -151,6 +156,17 @@ def _show_ready(
     for command, why in tries:
         screen.print(f"  {command:<{width}}  [dim]{why}[/dim]", soft_wrap=True)
     screen.print("\nCtrl-C stops it\n", style="dim")
+
+
+def _show_status(screen: Console, data_dir: Path | None, workers: int) -> None:
+    """Say in one line whether everything works, once so many workers are ready or it takes long."""
+    settings = Settings.from_env(os.environ, data_dir)
+    deadline = time.monotonic() + _SETTLE_S
+    found = read_settings_status(settings)
+    while sum(w.is_ready for w in found.workers) < workers and time.monotonic() < deadline:
+        time.sleep(0.5)
+        found = read_settings_status(settings)
+    screen.print(status_line(found), soft_wrap=True)
 
 
 @contextmanager

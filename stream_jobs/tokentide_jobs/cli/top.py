@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tokentide_jobs.cli.screen import console, shown
+from tokentide_jobs.cli.status import StatusLine
 from tokentide_jobs.cli.summary import pipeline_line, summary_view
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.errors import RetriableSinkError
@@ -49,12 +50,14 @@ def top(
     """
     settings = find_target(data_dir, "clickhouse")
     screen = console()
+    health = StatusLine(settings)
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
         if as_json:
             summary, pipeline = _read(store, minutes)
             click.echo(json.dumps({**summary.to_dict(), "pipeline": asdict(pipeline)}))
             return
-        view = _view(store, settings, minutes, models)
+        health(wait=True)
+        view = _view(store, settings, minutes, models, health)
         if once or not screen.is_terminal:
             screen.print(view)
             return
@@ -62,21 +65,28 @@ def top(
         with suppress(KeyboardInterrupt), live:
             while True:
                 time.sleep(every_s)
-                view = _next(view, store, settings, minutes, models)
+                view = _next(view, store, settings, minutes, models, health)
                 live.update(view, refresh=True)
 
 
 def _next(
-    last: RenderableType, store: ClickHouse, settings: Settings, minutes: float, models: int
+    last: RenderableType,
+    store: ClickHouse,
+    settings: Settings,
+    minutes: float,
+    models: int,
+    health: StatusLine,
 ) -> RenderableType:
     """Return the next view; while ClickHouse is away, the last one with a note above it."""
     try:
-        return _view(store, settings, minutes, models)
+        return _view(store, settings, minutes, models, health)
     except RetriableSinkError as exc:
         return Group(shown(f"no answer, still trying: {exc}"[:200], "yellow"), last)
 
 
-def _view(store: ClickHouse, settings: Settings, minutes: float, models: int) -> RenderableType:
+def _view(
+    store: ClickHouse, settings: Settings, minutes: float, models: int, health: StatusLine
+) -> RenderableType:
     """Read and lay out the last minutes."""
     summary, pipeline = _read(store, minutes)
     clock = time.strftime("%H:%M:%S", time.gmtime(summary.until_us / 1e6))
@@ -84,7 +94,8 @@ def _view(store: ClickHouse, settings: Settings, minutes: float, models: int) ->
         ("tokentide", "bold"), f"  last {minutes:g} minutes at {clock} UTC  ",
         (settings.database, "dim"),
     )  # fmt: skip
-    return Group(title, Text(), summary_view(summary, rows=models), Text(), pipeline_line(pipeline))
+    spend = summary_view(summary, rows=models)
+    return Group(title, health(), Text(), spend, Text(), pipeline_line(pipeline))
 
 
 def _read(store: ClickHouse, minutes: float) -> tuple[Summary, Pipeline]:

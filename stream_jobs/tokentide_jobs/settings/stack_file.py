@@ -9,7 +9,7 @@ from pathlib import Path
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.urls import with_credentials
 
-__all__ = ["running_stack"]
+__all__ = ["is_alive", "running_stack"]
 
 
 def running_stack(directory: Path) -> dict[str, str]:
@@ -17,7 +17,7 @@ def running_stack(directory: Path) -> dict[str, str]:
     path = directory / "stack.json"
     try:
         stack = json.loads(path.read_text())
-        if not _is_alive(int(stack["pid"])):
+        if not is_alive(int(stack["pid"])):
             return {}
         found = {
             "kafka_bootstrap": str(stack["kafka"]),
@@ -36,7 +36,8 @@ def running_stack(directory: Path) -> dict[str, str]:
         ) from exc
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether a process with this id runs, whoever owns it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

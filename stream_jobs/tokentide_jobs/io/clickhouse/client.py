@@ -153,7 +153,8 @@ class ClickHouse:
         self, name: str, parameters: Mapping[str, Any] | None, names: Mapping[str, str]
     ) -> tuple[str, dict[str, Any]]:
         query, values = load_query(name), dict(parameters or {})
-        return query.bound({"database": self.database, **names}, values), values
+        own = {"database": self.database} if "database" in query.names else {}
+        return query.bound({**own, **names}, values), values
 
     def _connected(self) -> Client:
         with self._lock:

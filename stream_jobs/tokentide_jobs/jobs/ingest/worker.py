@@ -53,6 +53,7 @@ from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import Watchdog
 from tokentide_jobs.jobs.runtime.web import start_web
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.settings.worker_files import announce_worker, withdraw_worker
 
 __all__ = ["run_ingest"]
 
@@ -96,6 +97,7 @@ class _IngestProcess:
             settings.http_host, settings.http_port, self.health, self.metrics.exposition
         )
         log_event(_log, logging.INFO, "http_listening", port=port)
+        announce_worker(settings.data_dir, f"http://{settings.http_host}:{port}")
         cards = await prepare_store(settings, self.store, self.health)
         log_ids, topic_ids = await prepare_logs(settings, self.health)
         await self.publisher.start()
@@ -124,6 +126,7 @@ class _IngestProcess:
 
     async def close(self) -> None:
         """Let go of everything; nothing here decides about data. Safe to call twice."""
+        withdraw_worker(self.settings.data_dir)
         self.watchdog.end()
         for task in self._watching:
             task.cancel()

@@ -1,0 +1,153 @@
+"""`tokentide status`: whether everything works, in one picture with one verdict."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_UNREACHABLE
+from tokentide_jobs.cli.screen import console, count, seconds, shown
+from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.core.status import Status, Verdict
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.settings import Settings
+from tokentide_jobs.tasks.status.status import read_status
+
+__all__ = ["StatusLine", "read_settings_status", "status", "status_line"]
+
+_ANSWER_S: Final = 10.0
+_STYLES: Final[dict[Verdict, str]] = {
+    "ok": "bold green", "attention": "bold yellow", "bad": "bold red",
+}  # fmt: skip
+
+
+@click.command(short_help="Say whether everything works, and what does not.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--worker", "workers", multiple=True, metavar="URL",
+    help="Health page of a worker elsewhere, http://host:port; may be repeated. Workers of this "
+    "machine are found in the data directory.",
+)  # fmt: skip
+@data_dir_option
+def status(as_json: bool, workers: tuple[str, ...], data_dir: Path | None) -> None:
+    """Say whether everything works, and what does not.
+
+    Broker and ClickHouse, what every worker says of itself, how far the ledger is behind the
+    topics, the last finished batch, dead letters and dropping producers of the last hour, free
+    disk space.
+    Works without workers and with servers of your own. Exits with 0 when all is stored (ok, or
+    attention: somebody should look), with 1 when it is not, with 3 when Kafka or ClickHouse does
+    not answer.
+    """
+    found = read_settings_status(find_target(data_dir, "kafka", "clickhouse"), workers)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        _show(found, console())
+    if not found.is_reachable:
+        raise click.exceptions.Exit(EXIT_UNREACHABLE)
+    if found.verdict == "bad":
+        raise click.exceptions.Exit(EXIT_CHECK_FAILED)
+
+
+def status_line(found: Status) -> Text:
+    """Return the verdict and its first reason as one line."""
+    line = Text.assemble((found.verdict, _STYLES[found.verdict]), "  ")
+    if found.problems:
+        rest = len(found.problems) - 1
+        more = f" (and {rest} more: `tokentide status`)" if rest else ""
+        style = "red" if found.verdict == "bad" else ""
+        return line.append_text(shown(f"{found.problems[0].words}{more}", style))
+    age_s = found.last_batch_age_s
+    last = f"the last batch {seconds(age_s)} ago" if age_s is not None else "no batch yet"
+    return line.append_text(Text(f"{count(found.lag_records)} records wait, {last}", "dim"))
+
+
+class StatusLine:
+    """The line for a screen that is drawn again and again: read anew now and then, in a thread.
+
+    Args:
+        settings: Whose state it is; without an address of Kafka there is no line.
+        every_s: How old a line may become.
+    """
+
+    def __init__(self, settings: Settings, every_s: float = 5.0) -> None:
+        self._settings = settings
+        self._every_s = every_s
+        self._began_s = 0.0
+        self._line = Text()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="status")
+        self._reading: Future[Status] | None = None
+
+    def __call__(self, *, wait: bool = False) -> Text:
+        """Return the last line that was read; with `wait`, the one that is being read."""
+        if "kafka_bootstrap" not in self._settings.sources:
+            return Text()
+        is_old = time.monotonic() - self._began_s > self._every_s
+        if self._reading is None and (is_old or not self._line):
+            self._began_s = time.monotonic()
+            self._reading = self._pool.submit(read_settings_status, self._settings)
+        if self._reading is not None and (wait or self._reading.done()):
+            self._line = status_line(self._reading.result())
+            self._reading = None
+        return self._line
+
+
+def read_settings_status(settings: Settings, workers: tuple[str, ...] = ()) -> Status:
+    """Read the state of the pipeline that the settings name."""
+    with closing(
+        ClickHouse(settings.clickhouse_url, settings.database, timeout_s=_ANSWER_S)
+    ) as store:
+        return read_status(settings, store, workers)
+
+
+def _show(found: Status, screen: Console) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    ended = "" if found.log_end is None else f"; {count(found.log_end)} records so far"
+    table.add_row("Kafka", "does not answer" if found.kafka_problem else f"answers{ended}")
+    store = "does not answer" if found.clickhouse_problem else f"answers; {_space(found)}"
+    table.add_row("ClickHouse", store)
+    table.add_row("workers", shown(_workers(found)))
+    table.add_row("lag", _lag(found))
+    age_s = found.last_batch_age_s
+    table.add_row("last batch", "-" if age_s is None else f"{seconds(age_s)} ago")
+    letters = ", ".join(f"{count(n)} {reason}" for reason, n in found.dead_letters.items())
+    table.add_row("dead letters", shown(f"{letters or 'none'} in the last hour"))
+    dropped = sum(producer.dropped for producer in found.dropping)
+    table.add_row("dropped", f"{count(dropped)} events by producers in the last hour")
+    screen.print(table)
+    for problem in found.problems:
+        style = "red" if problem.verdict == "bad" else "yellow"
+        screen.print(Text.assemble(("  ✗ ", style), shown(problem.words)), soft_wrap=True)
+    screen.print(Text(found.verdict, _STYLES[found.verdict]))
+
+
+def _space(found: Status) -> str:
+    if found.free_bytes is None:
+        return "free space unknown"
+    return f"{found.free_bytes / 2**30:,.1f} GiB free"
+
+
+def _workers(found: Status) -> str:
+    ready = sum(worker.is_ready for worker in found.workers)
+    asked = f"{ready} of {len(found.workers)} ready" if found.workers else "none could be asked"
+    group = "" if found.group_members is None else f"; {found.group_members} in the consumer group"
+    return asked + group
+
+
+def _lag(found: Status) -> str:
+    lag_s = found.lag_s
+    waited = "" if lag_s is None else f", the oldest for {seconds(lag_s)}"
+    unknown = found.log_end is None or not found.lags
+    return "unknown" if unknown else f"{count(found.lag_records)} records{waited}"

@@ -1,0 +1,196 @@
+"""The state of the pipeline in one picture, and the one verdict on it.
+
+What was read comes in, problems go out, each naming what to look at. `bad` means that events are
+not being stored, or will not be soon; `attention` that somebody should look, while all is stored.
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+
+__all__ = ["DroppingProducer", "PartitionLag", "Problem", "Status", "Verdict", "WorkerState"]
+
+Verdict = Literal["ok", "attention", "bad"]
+
+_LAG_ATTENTION_S: Final = 15.0
+_LAG_BAD_S: Final = 60.0
+"""Ingest stores within a second; what waits this long waits for something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not as it must be."""
+
+    verdict: Verdict
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLag:
+    """How far ingest is behind in one partition.
+
+    Attributes:
+        topic: Name of the topic.
+        partition: Its number.
+        position: End of the last finished batch.
+        end: Offset of the next record.
+        oldest_ms: Age of the oldest record that is not stored yet; None: there is none, or unknown.
+    """
+
+    topic: str
+    partition: int
+    position: int
+    end: int
+    oldest_ms: float | None = None
+
+    @property
+    def records(self) -> int:
+        """Records that are not stored yet."""
+        return max(0, self.end - self.position)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """What one worker says about itself."""
+
+    name: str
+    is_ready: bool
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DroppingProducer:
+    """A producer that dropped events."""
+
+    service: str
+    producer_id: str
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Everything that was read. What could not be read is None, and its cause a problem.
+
+    Attributes:
+        kafka_problem: Why the broker did not answer; "" if it did.
+        clickhouse_problem: Why ClickHouse did not answer as it must; "" if it did.
+        log_end: Records that the topics have had so far; None: not known.
+        lags: By partition of every topic that is read; none where the ledger could not be read.
+        workers: Those that could be asked.
+        group_members: Workers in the consumer group; None: not known.
+        last_batch_age_s: Since the last finished batch; None: there is none.
+        dead_letters: Of the last hour, by reason.
+        dropping: Producers that dropped events in the last hour.
+        free_bytes: Of ClickHouse's disk.
+        min_free_bytes: Below this nothing is stored.
+    """
+
+    kafka_problem: str = ""
+    clickhouse_problem: str = ""
+    log_end: int | None = None
+    lags: Sequence[PartitionLag] = ()
+    workers: Sequence[WorkerState] = ()
+    group_members: int | None = None
+    last_batch_age_s: float | None = None
+    dead_letters: Mapping[str, int] = field(default_factory=dict)
+    dropping: Sequence[DroppingProducer] = ()
+    free_bytes: int | None = None
+    min_free_bytes: int = 0
+
+    @property
+    def lag_records(self) -> int:
+        """Records that are not stored yet."""
+        return sum(lag.records for lag in self.lags)
+
+    @property
+    def lag_s(self) -> float | None:
+        """Age of the oldest record that is not stored yet, None if there is none."""
+        ages = [lag.oldest_ms for lag in self.lags if lag.records and lag.oldest_ms is not None]
+        return max(ages) / 1000 if ages else None
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether both services answered."""
+        return not self.kafka_problem and not self.clickhouse_problem
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong, the worst first."""
+        return tuple(sorted(self._problems(), key=lambda problem: problem.verdict != "bad"))
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst of all problems."""
+        found = {problem.verdict for problem in self.problems}
+        return "bad" if "bad" in found else "attention" if found else "ok"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "verdict": self.verdict,
+            "problems": [asdict(problem) for problem in self.problems],
+            "kafka": {"answers": not self.kafka_problem, "problem": self.kafka_problem},
+            "clickhouse": {
+                "answers": not self.clickhouse_problem,
+                "problem": self.clickhouse_problem,
+                "free_bytes": self.free_bytes,
+                "min_free_bytes": self.min_free_bytes,
+            },
+            "workers": [asdict(worker) for worker in self.workers],
+            "group_members": self.group_members,
+            "lag_records": self.lag_records,
+            "lag_s": self.lag_s,
+            "partitions": [{**asdict(lag), "records": lag.records} for lag in self.lags],
+            "last_batch_age_s": self.last_batch_age_s,
+            "dead_letters_last_hour": dict(self.dead_letters),
+            "dropping_producers": [asdict(producer) for producer in self.dropping],
+        }
+
+    def _problems(self) -> Iterator[Problem]:
+        if self.kafka_problem:
+            yield Problem("bad", self.kafka_problem)
+        if self.clickhouse_problem:
+            yield Problem("bad", self.clickhouse_problem)
+        if self.free_bytes is not None and self.free_bytes < self.min_free_bytes:
+            yield Problem(
+                "bad",
+                f"ClickHouse's disk has {self.free_bytes // 2**20} MiB free and nothing is stored "
+                f"below {self.min_free_bytes // 2**20} (TOKENTIDE_MIN_FREE_BYTES): free some",
+            )
+        for worker in self.workers:
+            if not worker.is_ready:
+                words = "; ".join(worker.problems) or "it does not answer"
+                yield Problem("bad", f"worker {worker.name} is not ready: {words}")
+        yield from self._lag_problems()
+        if self.dead_letters:
+            total = sum(self.dead_letters.values())
+            reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.dead_letters.items())
+            yield Problem(
+                "attention",
+                f"{total:,} dead letters in the last hour ({reasons}): `tokentide dlq list`",
+            )
+        for producer in self.dropping:
+            yield Problem(
+                "attention",
+                f"producer {producer.producer_id} of {producer.service} dropped "
+                f"{producer.dropped:,} events in the last hour: its queue is too small, or the "
+                "broker too far away",
+            )
+
+    def _lag_problems(self) -> Iterator[Problem]:
+        has_workers = bool(self.workers) or self.group_members != 0
+        if not has_workers and not self.kafka_problem:
+            verdict: Verdict = "bad" if self.lag_records else "attention"
+            waiting = f", and {self.lag_records:,} records wait" if self.lag_records else ""
+            yield Problem(
+                verdict, f"no worker reads the topics{waiting}: start `tokentide worker ingest`"
+            )
+        elif self.lag_s is not None and self.lag_s > _LAG_ATTENTION_S:
+            yield Problem(
+                "bad" if self.lag_s > _LAG_BAD_S else "attention",
+                f"the oldest of {self.lag_records:,} records has waited {self.lag_s:.0f} s: too "
+                "few workers, or a worker that waits for something",
+            )

@@ -1,0 +1,54 @@
+"""How long the oldest records have waited: the timestamps of the records at given offsets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from tokentide_jobs.errors import ServiceUnreachable
+
+__all__ = ["record_times_ms"]
+
+_DEADLINE_S: Final = 5.0
+_FETCH_BYTES: Final = 64 * 1024
+
+
+async def record_times_ms(
+    bootstrap: str, offsets: Mapping[tuple[str, int], int]
+) -> dict[tuple[str, int], int]:
+    """Return the timestamp (epoch ms) of the first record at or after an offset, by partition.
+
+    Partitions whose record does not come within some seconds are left out.
+
+    Raises:
+        ServiceUnreachable: No broker answers.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_FETCH_BYTES,
+    )
+    found: dict[tuple[str, int], int] = {}
+    try:
+        await consumer.start()
+        consumer.assign([TopicPartition(*place) for place in offsets])
+        for place, offset in offsets.items():
+            consumer.seek(TopicPartition(*place), offset)
+        deadline = time.monotonic() + _DEADLINE_S
+        while found.keys() != offsets.keys() and time.monotonic() < deadline:
+            for part, messages in (await consumer.getmany(timeout_ms=200)).items():
+                if messages:
+                    found.setdefault((part.topic, part.partition), messages[0].timestamp)
+                    consumer.pause(part)
+    except KafkaConnectionError as exc:
+        raise ServiceUnreachable(
+            f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP)"
+        ) from exc
+    finally:
+        await consumer.stop()
+    return found

@@ -1,0 +1,1 @@
+"""Status: ask broker, ledger and workers, and judge what they say."""

@@ -1,0 +1,41 @@
+"""`tokentide up` says whether everything works when it begins and when it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+VERDICT = re.compile(r"(ok|attention|bad)  ")
+
+
+def test_up_says_its_verdict_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if "TOKENTIDE" not in name}
+    command = [
+        sys.executable, "-m", "tokentide_jobs", "up", "--broker", "tansu", "--kafka-port", "0",
+        "--clickhouse-port", "0", "--data-dir", str(tmp_path),
+    ]  # fmt: skip
+    said: list[str] = []
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environ
+    ) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                said.append(line.rstrip())
+                if VERDICT.match(line) and len(list(filter(VERDICT.match, said))) == 1:
+                    time.sleep(0.5)  # it has begun to wait
+                    process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    verdicts = list(filter(VERDICT.match, said))
+    assert verdicts == ["ok  0 records wait, no batch yet"] * 2, said

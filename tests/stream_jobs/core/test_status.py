@@ -1,0 +1,75 @@
+"""One verdict on the state of the pipeline: what makes it bad, and what only wants a look."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tokentide_jobs.core.status import DroppingProducer, PartitionLag, Status, WorkerState
+
+READY = WorkerState("4711 on this machine", True)
+WORKING = Status(
+    log_end=70, lags=(PartitionLag("events", 0, 40, 40), PartitionLag("events", 1, 30, 30)),
+    workers=(READY,), group_members=1, last_batch_age_s=2.0, free_bytes=1 << 30,
+    min_free_bytes=1 << 29,
+)  # fmt: skip
+
+
+def changed(**fields: object) -> Status:
+    return Status(**{**{name: getattr(WORKING, name) for name in WORKING.__slots__}, **fields})
+
+
+def test_a_pipeline_that_works_is_ok() -> None:
+    assert (WORKING.verdict, WORKING.problems) == ("ok", ())
+    assert (WORKING.lag_records, WORKING.lag_s) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "words"),
+    [
+        (changed(kafka_problem="Kafka does not answer"), "bad", "Kafka does not answer"),
+        (changed(clickhouse_problem="ClickHouse is away"), "bad", "ClickHouse is away"),
+        (changed(free_bytes=100 << 20), "bad", "100 MiB free"),
+        (changed(workers=(WorkerState("w", False, ("away",)),)), "bad", "w is not ready: away"),
+        (changed(workers=(WorkerState("w", False),)), "bad", "it does not answer"),
+        (changed(workers=(), group_members=0), "attention", "no worker reads the topics"),
+        (
+            changed(workers=(), group_members=0, lags=(PartitionLag("events", 0, 3, 10, 1.0),)),
+            "bad", "7 records wait",
+        ),
+        (changed(lags=(PartitionLag("events", 0, 3, 10, 20_000.0),)), "attention", "waited 20 s"),
+        (changed(lags=(PartitionLag("events", 0, 3, 10, 90_000.0),)), "bad", "waited 90 s"),
+        (changed(dead_letters={"malformed_json": 3, "missing_field": 1}), "attention",
+         "4 dead letters in the last hour (3 malformed_json, 1 missing_field)"),
+        (changed(dropping=(DroppingProducer("shop", "p-1", 12),)), "attention",
+         "producer p-1 of shop dropped 12 events"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_verdict(found: Status, verdict: str, words: str) -> None:
+    assert found.verdict == verdict
+    assert words in found.problems[0].words
+
+
+def test_what_waits_only_a_moment_is_no_problem() -> None:
+    assert changed(lags=(PartitionLag("events", 0, 3, 10, 900.0),)).verdict == "ok"
+
+
+def test_workers_elsewhere_count_by_their_group() -> None:
+    assert changed(workers=(), group_members=2).verdict == "ok"
+    assert changed(workers=(), group_members=None).verdict == "ok"
+
+
+def test_the_worst_problem_comes_first_and_decides() -> None:
+    found = changed(dead_letters={"x": 1}, kafka_problem="Kafka does not answer")
+    assert [problem.verdict for problem in found.problems] == ["bad", "attention"]
+    assert found.verdict == "bad"
+
+
+def test_the_json_form_says_everything() -> None:
+    found = changed(lags=(PartitionLag("events", 1, 3, 10, 1_500.0),))
+    form = json.loads(json.dumps(found.to_dict()))
+    assert (form["verdict"], form["lag_records"], form["lag_s"]) == ("ok", 7, 1.5)
+    assert form["partitions"][0]["records"] == 7
+    assert form["workers"][0]["is_ready"] is True
+    assert form["clickhouse"]["free_bytes"] == 1 << 30
