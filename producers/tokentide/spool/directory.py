@@ -83,7 +83,8 @@ class Spool:
         self._others_bytes = 0
         self._full_at_bytes: int | None = None
         self._is_unsynced = False
-        self._sync_due_s = self._look_due_s = self._retry_at_s = 0.0
+        self._sync_due_s = self._look_due_s = self._retry_at_s = self._loss_due_s = 0.0
+        self._lost: set[Segment] = set()
         self.events = 0
         """Events on disk that are not settled, of this producer and of dead ones."""
         self.size_bytes = 0
@@ -122,15 +123,18 @@ class Spool:
         return self.size_bytes + self._others_bytes
 
     def _writable(self) -> Segment:
-        if self._own and self._own[-1].size_bytes < self._segment_bytes:
-            return self._own[-1]
+        last = self._own[-1] if self._own else None
+        if last is not None and self._look_for_loss(last):
+            last = None
+        if last is not None and last.size_bytes < self._segment_bytes:
+            return last
         if self._claim is None or not self._claim.path.is_dir():
             if self._claim is not None:  # somebody removed it
                 self._claim.release()
             self._claim = Claim.make(self._root / self._producer_id)
-        if self._own:
-            self._own[-1].sync()
-            self._own[-1].rest()
+        if last is not None:
+            last.sync()
+            last.rest()
         self._others_bytes = self._measure_others()
         segment = Segment.create(self._claim.path / f"{self._made:08d}{SUFFIX}")
         self._made += 1
@@ -213,13 +217,18 @@ class Spool:
             self._remove(segment)
 
     def _remove(self, segment: Segment) -> None:
+        is_lost = segment in self._lost
+        self._lost.discard(segment)
         queue = self._own if segment in self._own else self._orphaned
         queue.remove(segment)
         self.size_bytes -= segment.size_bytes
         self.events -= segment.events
         self._full_at_bytes = None
         try:
-            segment.delete()
+            if is_lost:
+                segment.rest()  # what stands under its name is somebody else's
+            else:
+                segment.delete()
         except OSError as exc:
             self.refused(exc)
         for claim in self._orphaned_claims.copy():
@@ -237,9 +246,39 @@ class Spool:
         if now_s >= self._look_due_s:
             self._look_due_s = now_s + LOOK_S
             self._adopt()
+        if now_s >= self._loss_due_s:
+            self._loss_due_s = now_s + SYNC_S
+            for segment in (*self._own, *self._orphaned):
+                self._look_for_loss(segment)
         if self._is_unsynced and now_s >= self._sync_due_s:
             self._sync_due_s = now_s + SYNC_S
             self._sync()
+
+    def _look_for_loss(self, segment: Segment) -> bool:
+        """Tell whether a file is not where it was written; the first time, say and count it.
+
+        It is read on as long as it is open. What is in it when this process ends is dropped.
+        """
+        if segment in self._lost:
+            return True
+        if not segment.is_lost:
+            return False
+        self._lost.add(segment)
+        self._counters.spool_errors += 1
+        self._log.report(
+            "spool",
+            "%s was removed or moved by somebody else: its %d events are %s",
+            segment.path,
+            segment.events,
+            "sent while this process lives, and lost with it" if segment.is_open else "lost",
+        )
+        if not segment.is_open:
+            self._drop_lost(segment)
+        return True
+
+    def _drop_lost(self, segment: Segment) -> None:
+        self._counters.drop("spool_lost", segment.events)
+        self._remove(segment)
 
     def _sync(self) -> None:
         self._is_unsynced = False
@@ -289,7 +328,10 @@ class Spool:
         """Leave what is not settled to the next process, on the disk."""
         self._sync()
         for segment in (*self._own, *self._orphaned):
-            if segment.has_unread or segment.is_in_flight:
+            if self._look_for_loss(segment):
+                if segment in self._lost:  # else it is dropped already
+                    self._drop_lost(segment)
+            elif segment.has_unread or segment.is_in_flight:
                 segment.rest()
             else:
                 self._remove(segment)

@@ -214,6 +214,26 @@ class Segment:
         self.events -= events
         os.pwrite(self._open(), end.to_bytes(8, "little"), _DONE_AT)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is held open, and can be read wherever it is."""
+        return self._fd is not None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody has removed, moved or replaced the file since it was opened here.
+
+        What is in it may still be read while it is open; no later process would find it.
+        """
+        try:
+            there = self.path.stat()
+            if self._fd is None:
+                return False
+            mine = os.fstat(self._fd)
+        except OSError:
+            return True
+        return (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino)
+
     def sync(self) -> None:
         """Wait until what was written would survive a power cut."""
         if self._fd is not None:

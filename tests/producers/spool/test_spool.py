@@ -328,8 +328,55 @@ def test_a_directory_that_is_removed_under_way_is_made_again(disk: Disk) -> None
     shutil.rmtree(disk.root)
     for number in range(1, 4):
         assert spool.append(frame(number, size_bytes=200_000)) is not None
-    assert [f.number for f in take(spool)] == [1, 2, 3]
-    assert disk.counters.dropped == {"spool_damaged": 2}
+    # The removed file is still open, so what is in it is sent as well.
+    assert [f.number for f in take(spool)] == [0, 1, 2, 3]
+    assert disk.counters.dropped == {}
+    assert disk.counters.spool_errors == 1
+
+
+@pytest.mark.parametrize("what", ["removed", "moved", "replaced"])
+def test_what_was_taken_away_is_lost_with_the_process_and_counted(
+    disk: Disk, tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = disk.open()
+    spool.append(frame(0, events=3))
+    (path,) = disk.files
+    if what == "moved":
+        disk.root.rename(tmp_path / "elsewhere")
+    else:
+        path.unlink()
+    if what == "replaced":
+        path.write_bytes(b"a stranger's")
+    spool.maintain()
+    assert disk.counters.spool_errors == 1
+    assert "was removed or moved by somebody else: its 3 events" in caplog.text
+    disk.now_s += 10
+    assert spool.append(frame(1, events=2)) is not None  # into a file that is there
+    spool.close()
+    assert disk.counters.dropped == {"spool_lost": 3}
+    assert spool.events == 2
+    assert disk.counters.spool_errors == 1
+    if what == "replaced":
+        assert path.read_bytes() == b"a stranger's"
+    if what == "moved":
+        assert list((tmp_path / "elsewhere").rglob("*.seg"))
+    heir = disk.open("heir")
+    heir.maintain()
+    assert [f.number for f in take(heir)] == [1]
+
+
+def test_a_file_at_rest_that_was_taken_away_is_counted_at_once(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "SEGMENT_BYTES", 500)
+    spool = disk.open()
+    for number in range(8):
+        spool.append(frame(number, size_bytes=400))
+    disk.files[0].unlink()
+    spool.maintain()
+    assert disk.counters.dropped == {"spool_lost": 4}
+    assert [f.number for f in take(spool)] == list(range(2, 8))
+    assert (spool.events, spool.size_bytes) == (0, 0)
 
 
 def test_a_stranger_s_file_is_set_aside(disk: Disk) -> None:
