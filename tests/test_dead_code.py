@@ -4,15 +4,63 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Iterator
+
+import pytest
 
 from tests.places import ROOT
 
 FOLDERS = ("stream_jobs", "schemas", "bench", "dashboards", "examples", "producers")
-CHECKED = ("stream_jobs/tokentide_jobs", "schemas/tokentide_schemas", "bench")
+CHECKED = (
+    "stream_jobs/tokentide_jobs",
+    "schemas/tokentide_schemas",
+    "bench",
+    "producers/tokentide",
+)
 
 FOR_OTHERS = {
     "load_examples": "the examples of events are published for other producers' tests",
+    "beyond_json_schema": "says to the readers of the examples what the models alone refuse",
+    "EVENT_ADAPTER": "validates one event in other producers' tests",
+    "REASONS": "the reference of events is held against it",
+    "purpose": "says what a topic is for, where it is declared",
+    "first_started_at_us": "a column of the ledger, read by queries",
+    "capabilities": "tests ask for the ability and not for the name of a broker",
+    "persistent": "likewise",
+    "idempotent_producer": "likewise",
+    "retention": "likewise",
+    "API_KEY": "the wire protocol's name, which aiokafka reads",
+    # Words of the SDK that hosts use.
+    "carry": "context for threads of the host's",
+    "first_token": "hosts record streams of their own",
+    "record_response": "likewise",
+    "record_content": "likewise",
+    "record_error": "likewise",
+    "current_request": "likewise",
+    "TokentideSpanProcessor": "hosts add it to their tracer",
+    "TokentideSpanExporter": "likewise",
+    "read_fetched": "reads answers that a host fetched later",
+    "capture": "texts beside an event that a host builds itself",
 }
+OVERRIDES = frozenset(
+    {
+        "faust.App",
+        "Worker",
+        "driver.AIOKafkaConsumerThread",
+        "driver.Consumer",
+        "EnvSettingsSource",
+        "click.Group",
+        "SpanExporter",
+        "SpanProcessor",
+        "BaseCallbackHandler",
+        "CustomLogger",
+        "httpx2.BaseTransport",
+        "RenderHook",
+    }
+)
+"""Classes of others whose methods they call by themselves."""
+BY_NAME = frozenset({"BaseModel", "BaseEvent", "_Judgement", "TypedDict"})
+"""Classes whose fields are read by their names, as columns or keys."""
 
 
 def trees() -> dict[str, ast.Module]:
@@ -30,7 +78,7 @@ def uses(found: dict[str, ast.Module]) -> Counter[str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 counts[node.id] += 1
-            elif isinstance(node, ast.Attribute):
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 counts[node.attr] += 1
             elif isinstance(node, ast.ImportFrom):
                 # `import a as b`: b is what is counted above.
@@ -38,23 +86,91 @@ def uses(found: dict[str, ast.Module]) -> Counter[str]:
     return counts
 
 
+def texts(found: dict[str, ast.Module]) -> frozenset[str]:
+    """Return every text constant: fields of rows are read as columns and keys, too."""
+    return frozenset(
+        node.value
+        for tree in found.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
 def is_registered(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
-    """Tell whether a decorator of click hands the function to the program."""
+    """Tell whether a decorator hands the function to click or pydantic."""
     decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
-    return any(".command(" in text or ".group(" in text for text in decorators)
+    registering = (".command(", ".group(", "field_validator(", "model_validator(")
+    return any(word in text for text in decorators for word in registering)
 
 
-def test_every_function_and_class_is_used_outside_the_tests() -> None:
-    found = trees()
+def defined_at_the_top(tree: ast.Module) -> Iterator[str]:
+    """Yield functions, classes and constants of a module."""
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                if not is_registered(node):
+                    yield node.name
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield name
+
+
+def defined_in_classes(tree: ast.Module, words: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield (class, method or field), but for those that are called or read by their names."""
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        bases = {ast.unparse(base) for base in node.bases}
+        for member in node.body:
+            match member:
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    is_called = is_registered(member) or bool(bases & OVERRIDES)
+                    if not is_called and member.name != "settings_customise_sources":
+                        yield node.name, member.name
+                case ast.AnnAssign(target=ast.Name(id=name)) if not bases & BY_NAME | (
+                    words & {name}
+                ):
+                    yield node.name, name
+
+
+def is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, ast.Module]:
+    return trees()
+
+
+def test_every_function_class_and_constant_is_used_outside_the_tests(
+    found: dict[str, ast.Module],
+) -> None:
     counts = uses(found)
     unused = [
-        f"{path}: {node.name}"
+        f"{path}: {name}"
         for path, tree in found.items()
         if path.startswith(CHECKED)
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        and not is_registered(node)
-        and not counts[node.name]
-        and node.name not in FOR_OTHERS
+        for name in defined_at_the_top(tree)
+        if not counts[name] and name not in FOR_OTHERS and not is_special(name)
     ]
     assert unused == []
+
+
+def test_every_method_and_field_is_used_outside_the_tests(found: dict[str, ast.Module]) -> None:
+    counts, words = uses(found), texts(found)
+    unused = [
+        f"{path}: {owner}.{name}"
+        for path, tree in found.items()
+        if path.startswith(CHECKED)
+        for owner, name in defined_in_classes(tree, words)
+        if not counts[name] and name not in FOR_OTHERS and not is_special(name)
+    ]
+    assert unused == []
+
+
+def test_what_is_allowed_is_there_and_needs_it(found: dict[str, ast.Module]) -> None:
+    counts = uses(found)
+    names = {name for tree in found.values() for name in defined_at_the_top(tree)}
+    names |= {
+        name for tree in found.values() for _owner, name in defined_in_classes(tree, frozenset())
+    }
+    assert {name for name in FOR_OTHERS if name not in names or counts[name]} == set()

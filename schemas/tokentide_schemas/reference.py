@@ -42,7 +42,8 @@ What is refused goes to the dead letters with one of these reasons: `empty`, `no
 `too_large`, `too_many_events` (what follows the first events of a record), `unreadable` (an error
 of the reader itself), `unknown_type`, `missing_field`, `wrong_type`,
 `out_of_range`, `too_long`, `bad_value`, `inconsistent` (a rule between fields), `too_old`,
-`too_far_ahead` (`started_at_us` outside the accepted window). Its neighbours in the record land.
+`too_far_ahead` (`started_at_us` outside the accepted window), `refused_by_store` (an accepted event
+whose row the table cannot hold). Its neighbours in the record land.
 A line that is not JSON is refused alone, wherever it stands.
 """
 

@@ -13,11 +13,12 @@ from clickhouse_connect.driver.client import Client
 from tests.places import ROOT
 from tests.sql.test_cookbook import SEED
 from tokentide_jobs.core.price.card_rows import CARD_COLUMNS
-from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
+from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, TOKEN_COLUMNS
+from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.core.reprice.corrections import CORRECTION_COLUMNS
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.clickhouse.stored_requests import COORDINATES, PRICED_FIELDS
+from tokentide_jobs.io.clickhouse.stored_requests import COORDINATES
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_queries import load_query
 from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
@@ -33,6 +34,8 @@ VALUES: dict[str, Any] = {
     "UInt32": 10, "UInt64": 10, "Array(String)": [], "Array(Int64)": [],
     "DateTime64(3, 'UTC')": dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
 }  # fmt: skip
+PRICED_FIELDS = (*CallTerms._fields, "status", "usage_source", *TOKEN_COLUMNS, "chunks")
+"""Columns of raw_requests that decide a price, besides started_at and other_units."""
 LATEST = {"high_us", "high", "to_us", "until_us", "last_us"}
 MUST_ANSWER = {
     "verify/batches", "verify/intents", "verify/stored", "verify/windows", "verify/rollups",

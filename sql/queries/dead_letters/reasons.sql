@@ -4,7 +4,6 @@ SELECT
     field,
     count() AS dead_letters,
     countIf(state = 'open') AS open,
-    min(ingested_at) AS first_at,
     max(ingested_at) AS last_at,
     any(detail) AS example
 FROM ${database}.dead_letter_states

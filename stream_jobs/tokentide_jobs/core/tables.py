@@ -29,6 +29,7 @@ __all__ = [
     "ROWS_KEPT_DAYS",
     "TENANT_RETENTION",
     "TENANT_TABLES",
+    "TYPE_OF_TABLE",
     "WINDOWS",
     "WINDOWS_KEPT_DAYS",
     "WINDOW_LENGTH_S",
@@ -45,6 +46,7 @@ RAW_TABLES: Final[Mapping[str, str]] = {
     "stats": "raw_stats",
 }
 """The table of every event type."""
+TYPE_OF_TABLE: Final[Mapping[str, str]] = {table: name for name, table in RAW_TABLES.items()}
 RAW_REQUESTS: Final = RAW_TABLES["request"]
 
 WINDOWS: Final = "windows_10s"

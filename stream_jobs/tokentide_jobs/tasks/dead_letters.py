@@ -95,7 +95,6 @@ class Reason:
     field: str
     dead_letters: int
     open: int
-    first_at: datetime
     last_at: datetime
     example: str
 

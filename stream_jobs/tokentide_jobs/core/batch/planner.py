@@ -79,8 +79,6 @@ class SealedBatch(Generic[R]):
     records: tuple[R, ...]
     bytes: int
     reason: SealReason
-    first_at_ms: int
-    """When the first of them arrived, on the clock given to `offer`."""
 
 
 class PartitionPlanner(Generic[R]):
@@ -231,7 +229,6 @@ class PartitionPlanner(Generic[R]):
             records=tuple(record for record, _size, _events, _arrival in taken),
             bytes=sum(size for _record, size, _events, _arrival in taken),
             reason=reason,
-            first_at_ms=taken[0][3] if taken else 0,
         )
 
     def _before(self, end: int) -> Iterator[tuple[R, int, int, int]]:

@@ -39,11 +39,6 @@ class Decoded:
     mended_texts: int = 0
     """Texts of which a character could not be encoded and was replaced."""
 
-    @property
-    def accepted(self) -> int:
-        """Return the number of accepted events."""
-        return sum(frame.height for frame in self.frames.values())
-
 
 def decode(records: Sequence[Record], window: AcceptedWindow) -> Decoded:
     """Decode the records of a batch; never raises, whatever a producer sent.

@@ -15,32 +15,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tokentide_jobs.core.decode.columns import COLUMNS, EMPTY_MAP, Column
-from tokentide_jobs.core.record.dead_letter import Refusal
+from tokentide_jobs.core.record.dead_letter import DETAIL_CHARACTERS, Refusal
 from tokentide_jobs.core.record.lenient import mended
 from tokentide_jobs.core.record.split import BOM, BRACKET_OPEN, JSON_WHITESPACE
 from tokentide_jobs.core.record.stand_in import read_stand_in
 from tokentide_schemas import EVENT_MODELS
 from tokentide_schemas.fields import MAX_EVENT_BYTES
-
-REASONS: Final = (
-    "empty",
-    "not_utf8",
-    "malformed_json",
-    "not_an_object",
-    "not_otlp",
-    "too_large",
-    "too_many_events",
-    "unknown_type",
-    "missing_field",
-    "wrong_type",
-    "out_of_range",
-    "too_long",
-    "bad_value",
-    "inconsistent",
-    "too_old",
-    "too_far_ahead",
-)
-"""Every reason there is: stable words for counters, dead letters and alerts."""
 
 _REASON_OF_ERROR: Final = {
     "missing": "missing_field",
@@ -57,8 +37,6 @@ _REASON_OF_ERROR: Final = {
     "value_error": "inconsistent",
 }
 """pydantic's error types; whatever is not listed is a value of the wrong type."""
-
-_DETAIL_LIMIT: Final = 300
 
 _EMPTY: Final = {
     event_type: [(column.name, column.empty) for column in columns]
@@ -114,7 +92,7 @@ def _unreadable(body: bytes, error: Exception) -> Refusal:
         body.decode()
     except UnicodeDecodeError as wrong:
         return Refusal("not_utf8", "", f"byte {wrong.start} is not UTF-8: {wrong.reason}")
-    return Refusal("malformed_json", "", str(error)[:_DETAIL_LIMIT])
+    return Refusal("malformed_json", "", str(error)[:DETAIL_CHARACTERS])
 
 
 def _judge_object(content: dict[str, Any], window: AcceptedWindow) -> dict[str, Any] | Refusal:
@@ -170,7 +148,7 @@ def _explain(error: ErrorDetails) -> Refusal:
         reason = "out_of_range"
     field = str(error["loc"][0]) if error["loc"] else ""
     shown = "" if isinstance(value, dict) else f", got {str(value)[:64]!r}"
-    return Refusal(reason, field, f"{error['msg']}{shown}"[:_DETAIL_LIMIT])
+    return Refusal(reason, field, f"{error['msg']}{shown}"[:DETAIL_CHARACTERS])
 
 
 def _kind(value: object) -> str:

@@ -51,10 +51,6 @@ class EventLines:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def line(self, index: int) -> bytes:
-        """Return one event as it came."""
-        return self.buffer[self.starts[index] : self.ends[index]]
-
     def lines(self, indices: Indices) -> list[bytes]:
         """Return some events as they came."""
         bounds = zip(self.starts[indices].tolist(), self.ends[indices].tolist(), strict=True)

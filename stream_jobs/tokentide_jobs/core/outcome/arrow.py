@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.decode.columns import COLUMNS
-from tokentide_jobs.core.tables import DEAD_LETTERS, RAW_TABLES, WINDOWS
+from tokentide_jobs.core.tables import DEAD_LETTERS, TYPE_OF_TABLE, WINDOWS
 from tokentide_jobs.core.window.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
 
 _HIGH_CARDINALITY: Final = frozenset(
@@ -44,7 +44,6 @@ _HIGH_CARDINALITY: Final = frozenset(
 
 _TIMES: Final = {"started_at_us": "started_at", "ingested_at_us": "ingested_at"}
 _MAPS: Final = {"tags": "tags_json", "other_units": "other_units_json"}
-_TYPE_OF_TABLE: Final = {table: event_type for event_type, table in RAW_TABLES.items()}
 _ALWAYS_SENT: Final = frozenset({"_partition", "_offset", "_idx", "log_id", "_topic"})
 _INT8_VALUES: Final = 128
 """Distinct texts that indices of one byte can number."""
@@ -65,7 +64,7 @@ def to_arrow(table: str, rows: pl.DataFrame) -> pa.Table:
         return _windows(rows)
     if table == DEAD_LETTERS:
         return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return _events(rows, _TYPE_OF_TABLE[table])
+    return _events(rows, TYPE_OF_TABLE[table])
 
 
 def _events(rows: pl.DataFrame, event_type: str) -> pa.Table:

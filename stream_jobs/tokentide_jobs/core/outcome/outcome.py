@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -19,20 +19,17 @@ from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import price
 from tokentide_jobs.core.record.contents import events_in, readable
-from tokentide_jobs.core.record.dead_letter import DeadLetter
+from tokentide_jobs.core.record.dead_letter import (
+    DETAIL_CHARACTERS,
+    REFUSED_BY_STORE,
+    UNREADABLE,
+    DeadLetter,
+)
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.tables import RAW_TABLES
+from tokentide_jobs.core.tables import RAW_TABLES, TYPE_OF_TABLE
 from tokentide_jobs.core.window.fold import fold
 
-__all__ = ["REFUSED_BY_STORE", "Outcome", "RefusedRow", "process"]
-
-REFUSED_BY_STORE: Final = "refused_by_store"
-"""Reason of a dead letter that the judge accepted and the table could not hold."""
-UNREADABLE: Final = "unreadable"
-"""Reason of a dead letter on whose record the program itself failed."""
-_DETAIL_LIMIT: Final = 300
-
-_TYPE_OF_TABLE: Final[Mapping[str, str]] = {table: name for name, table in RAW_TABLES.items()}
+__all__ = ["Outcome", "RefusedRow", "process"]
 
 
 class RefusedRow(NamedTuple):
@@ -120,7 +117,7 @@ class Outcome:
 
     def fold(self) -> pl.DataFrame:
         """Compute the window deltas of exactly the rows in `raw`."""
-        return fold({_TYPE_OF_TABLE[table]: rows for table, rows in self.raw.items()})
+        return fold({TYPE_OF_TABLE[table]: rows for table, rows in self.raw.items()})
 
     def cost_pico_usd(self) -> int:
         """Sum over the priced requests."""
@@ -174,7 +171,7 @@ def _unreadable(records: Sequence[Record], intent: Intent, cards: CardTable) -> 
         except MemoryError:
             raise
         except (Exception, pl.exceptions.PanicException) as exc:
-            detail = f"the program failed on this record: {exc!r}"[:_DETAIL_LIMIT]
+            detail = f"the program failed on this record: {exc!r}"[:DETAIL_CHARACTERS]
             unreadable += [
                 DeadLetter(record.partition, record.offset, idx, UNREADABLE, "", detail, line)
                 for idx, line in enumerate(events_in(intent.log.topic, record.value))

@@ -5,9 +5,45 @@ Every event that is not stored as a row ends as one, so that nothing is lost wit
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["DeadLetter", "Refusal"]
+__all__ = [
+    "DETAIL_CHARACTERS",
+    "REASONS",
+    "REFUSED_BY_STORE",
+    "UNREADABLE",
+    "DeadLetter",
+    "Refusal",
+]
+
+REFUSED_BY_STORE: Final = "refused_by_store"
+"""The event was accepted and the table could not hold its row."""
+UNREADABLE: Final = "unreadable"
+"""The program itself failed on the record."""
+REASONS: Final = (
+    "empty",
+    "not_utf8",
+    "malformed_json",
+    "not_an_object",
+    "not_otlp",
+    "too_large",
+    "too_many_events",
+    "unknown_type",
+    "missing_field",
+    "wrong_type",
+    "out_of_range",
+    "too_long",
+    "bad_value",
+    "inconsistent",
+    "too_old",
+    "too_far_ahead",
+    REFUSED_BY_STORE,
+    UNREADABLE,
+)
+"""Every reason there is: stable words for counters, dead letters and alerts."""
+
+DETAIL_CHARACTERS: Final = 300
+"""So much is kept of an error's own words."""
 
 
 class Refusal(NamedTuple):

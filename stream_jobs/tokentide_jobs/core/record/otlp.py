@@ -17,16 +17,11 @@ from typing import Any, Final
 import orjson
 
 from tokentide.semconv import SpanData, SpanEvent, event_of
-from tokentide_jobs.core.record.dead_letter import Refusal
+from tokentide_jobs.core.record.dead_letter import DETAIL_CHARACTERS, Refusal
 from tokentide_jobs.core.record.lenient import mended
 from tokentide_jobs.core.record.split import BOM, JSON_WHITESPACE
 
-__all__ = ["IGNORED", "OtlpRecord", "read_otlp"]
-
-IGNORED: Final = ("spans", "repeated_calls", "token_metrics", "metrics", "logs")
-"""What may be left out of a record: spans that are no call of a model, calls that another span of
-the record tells better, data points of token metrics (the spans hold the same tokens) and of other
-metrics, and log records."""
+__all__ = ["OtlpRecord", "read_otlp"]
 
 _DEFAULT_SERVICE: Final = "unknown_service"
 _KINDS: Final = ("", "internal", "server", "client", "producer", "consumer")
@@ -47,7 +42,9 @@ class OtlpRecord:
 
     Attributes:
         lines: One event each, as JSON.
-        ignored: How much was left out, by the words of `IGNORED`.
+        ignored: How much was left out, by kind: `spans` that are no call of a model,
+            `repeated_calls` that another span of the record tells better, data points of
+            `token_metrics` (the spans hold the same tokens) and of other `metrics`, and `logs`.
         fault: Why the record is no export request; then there are no lines.
         mended_texts: Texts of the record of which a character could not be encoded.
     """
@@ -100,7 +97,7 @@ def _unreadable(value: bytes, error: Exception) -> Refusal:
         value.decode()
     except UnicodeDecodeError as wrong:
         return Refusal("not_utf8", "", f"byte {wrong.start} is not UTF-8: {wrong.reason}")
-    return Refusal("malformed_json", "", str(error)[:300])
+    return Refusal("malformed_json", "", str(error)[:DETAIL_CHARACTERS])
 
 
 def _read_request(request: dict[str, Any]) -> OtlpRecord:

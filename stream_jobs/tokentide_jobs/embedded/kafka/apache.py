@@ -53,7 +53,6 @@ class KafkaBroker:
     capabilities = Capabilities(
         persistent=True,
         idempotent_producer=True,
-        transactions=True,
         retention=True,
     )
 

@@ -26,13 +26,11 @@ class Capabilities:
     Attributes:
         persistent: Records and committed offsets survive a restart on the same data directory.
         idempotent_producer: InitProducerId is answered (needed for `enable_idempotence`).
-        transactions: Transactional producers and read_committed consumers work.
         retention: Old records are deleted by time; without it memory grows with every record.
     """
 
     persistent: bool
     idempotent_producer: bool
-    transactions: bool
     retention: bool
 
 

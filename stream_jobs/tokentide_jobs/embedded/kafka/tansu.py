@@ -31,7 +31,6 @@ class TansuBroker:
     capabilities = Capabilities(
         persistent=False,
         idempotent_producer=False,
-        transactions=False,
         retention=False,
     )
 

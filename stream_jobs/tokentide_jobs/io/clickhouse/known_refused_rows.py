@@ -8,7 +8,8 @@ batch again, even when the table could hold them by now.
 from __future__ import annotations
 
 from tokentide_jobs.core.batch.ledger import Intent
-from tokentide_jobs.core.outcome.outcome import REFUSED_BY_STORE, RefusedRow
+from tokentide_jobs.core.outcome.outcome import RefusedRow
+from tokentide_jobs.core.record.dead_letter import REFUSED_BY_STORE
 from tokentide_jobs.core.tables import DEAD_LETTERS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 

@@ -57,7 +57,6 @@ class TopicReport:
     """What `ensure_topics` did and saw."""
 
     created: tuple[str, ...]
-    existing: tuple[str, ...]
     differing: tuple[TopicDifference, ...]
 
 
@@ -86,7 +85,6 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec] = TOPICS) -> 
         differing = await _differences(admin, existing) if existing else ()
     return TopicReport(
         created=tuple(spec.name for spec in missing),
-        existing=tuple(spec.name for spec in existing),
         differing=differing,
     )
 

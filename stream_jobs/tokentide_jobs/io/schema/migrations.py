@@ -160,10 +160,10 @@ def migrate(
         if not dry_run and is_due:
             _record(client, database, applied, position=len(known.get(script.name, ())))
         done.append(applied)
-    if not dry_run and "migrations/0007_tenant_retention.sql" in {s.name for s in scripts}:
+    if not dry_run:
         for statement in retention_statements(client, target):
-            _execute(client, statement, "migrations/0007_tenant_retention.sql")
-            done.append(Applied("tenant_retention", "", (statement,), 0))
+            _execute(client, statement, TENANT_RETENTION)
+            done.append(Applied(TENANT_RETENTION, "", (statement,), 0))
     return done
 
 

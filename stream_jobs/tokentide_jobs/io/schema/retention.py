@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokentide_jobs.core.tables import KEPT_DAYS, TENANT_TABLES
+from tokentide_jobs.core.tables import KEPT_DAYS, TENANT_RETENTION, TENANT_TABLES
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.sql_template import SqlTarget
 
@@ -45,9 +45,13 @@ class Rule:
 def retention_statements(client: Client, target: SqlTarget) -> list[str]:
     """Return the ALTER statements that bring every raw table in line with tenant_retention.
 
+    Where that table is not there yet, nothing is to be done.
+
     Raises:
         ConfigError: A tenant's name holds characters that a TTL clause cannot.
     """
+    if not int(str(client.command(f"EXISTS TABLE {target.database}.{TENANT_RETENTION}"))):
+        return []
     days_of = _wanted(client, target.database)
     on_cluster = f" ON CLUSTER '{target.cluster}'" if target.cluster else ""
     statements = []
@@ -64,12 +68,12 @@ def retention_statements(client: Client, target: SqlTarget) -> list[str]:
 def _wanted(client: Client, database: str) -> dict[str, int]:
     rows = client.query(
         "SELECT tenant, argMax(days, set_at) AS wanted"  # noqa: S608
-        f" FROM {database}.tenant_retention GROUP BY tenant HAVING wanted > 0"
+        f" FROM {database}.{TENANT_RETENTION} GROUP BY tenant HAVING wanted > 0"
     ).result_rows
     for tenant, _days in rows:
         if not _TENANT.fullmatch(tenant):
             raise ConfigError(
-                f"tenant_retention: tenant {tenant!r} cannot have a retention of its own:"
+                f"{TENANT_RETENTION}: tenant {tenant!r} cannot have a retention of its own:"
                 " only letters, digits, blanks and _ . : @ / + - are possible; set its days to 0"
             )
     return {str(tenant): int(days) for tenant, days in rows}

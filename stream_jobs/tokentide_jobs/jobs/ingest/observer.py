@@ -13,6 +13,7 @@ import polars as pl
 from tokentide_jobs.core.batch.ledger import Finding, LogPartition
 from tokentide_jobs.core.batch.planner import SealedBatch
 from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.record.dead_letter import REFUSED_BY_STORE
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.topics import partition_label
 from tokentide_jobs.core.tables import RAW_TABLES
@@ -190,7 +191,7 @@ def _reasons(outcome: Outcome) -> dict[str, int]:
     counts = outcome.dead_letters.group_by("reason").agg(pl.len().alias("n"))
     reasons = {str(reason): int(number) for reason, number in counts.iter_rows()}
     if outcome.refused:
-        reasons["refused_by_store"] = len(outcome.refused)
+        reasons[REFUSED_BY_STORE] = len(outcome.refused)
     return reasons
 
 

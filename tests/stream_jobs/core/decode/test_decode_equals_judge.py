@@ -7,6 +7,7 @@ import random
 import re
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -155,7 +156,7 @@ def test_the_events_of_a_batch_are_those_of_its_records(closely: bool, values: l
     # Lines of several objects are looked for only closely, or where no frame is plain.
     if events.is_plain and any(len(split_line(line)) > 1 for _, line in split_plainly(values)):
         return
-    assert [events.line(i) for i in range(len(events))] == [line for _, line in split]
+    assert events.lines(np.arange(len(events))) == [line for _, line in split]
     assert events.places.rows() == [place for place, _ in split]
 
 

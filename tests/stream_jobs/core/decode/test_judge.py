@@ -9,8 +9,8 @@ import pytest
 
 from tokentide_jobs.core.decode.columns import COLUMNS
 from tokentide_jobs.core.decode.decode import decode
-from tokentide_jobs.core.decode.judge import REASONS, AcceptedWindow, judge_line
-from tokentide_jobs.core.record.dead_letter import Refusal
+from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
+from tokentide_jobs.core.record.dead_letter import REASONS, Refusal
 from tokentide_jobs.core.record.record import Record
 from tokentide_schemas import reference
 from tokentide_schemas.fields import MAX_EVENT_BYTES
@@ -172,7 +172,8 @@ def mended(line: bytes) -> tuple[dict[str, Any], int]:
     verdict = judge_line(line, WINDOW, counted.append)
     assert isinstance(verdict, dict), verdict
     decoded = decode([Record(0, 0, 0, b"\n".join([TEXT.encode(), line]))], WINDOW)
-    assert (decoded.accepted, decoded.mended_texts) == (2, sum(counted))
+    accepted = sum(frame.height for frame in decoded.frames.values())
+    assert (accepted, decoded.mended_texts) == (2, sum(counted))
     return row(line), sum(counted)
 
 

@@ -78,7 +78,6 @@ class QueryRequest:
         coding: Content coding of the response, or None.
         framed_response: Answer in ClickHouse's own compressed frames (`compress=1`).
         framed_body: The body comes in such frames (`decompress=1`).
-        is_get: GET requests may only read.
     """
 
     user: User
@@ -95,7 +94,6 @@ class QueryRequest:
     framed_body: bool = False
     frame_method: str = "LZ4"
     wait_end_of_query: bool = False
-    is_get: bool = False
     readonly: int = 0
     session_id: str = ""
     session_timeout_s: float = 60.0
@@ -124,7 +122,6 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
         frame_method=url.get("network_compression_method", "LZ4"),
         wait_end_of_query=flag(url.get("wait_end_of_query", ""))
         or flag(url.get("http_wait_end_of_query", "")),
-        is_get=request.method != "POST",
         readonly=1 if user.readonly else 2 if request.method != "POST" else 0,
         session_id=url.get("session_id", ""),
         session_check=flag(url.get("session_check", "")),
