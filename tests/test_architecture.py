@@ -53,6 +53,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.errors",
         "tokentide_jobs.backoff",
         "tokentide_jobs.disk_space",
+        "tokentide_jobs.process_name",
         "tokentide_jobs.core.tables",
         "tokentide_jobs.urls",
         "tokentide_jobs.web_guard",

@@ -91,7 +91,7 @@ def _frames(trace: str, end_us: int) -> Iterator[bytes]:
 
 
 def _write(flush: Flush, intent: Intent, records: tuple[Record, ...]) -> int:
-    batch = SealedBatch(intent.start, intent.end, records, 1, "rows", 0)
+    batch = SealedBatch(intent.start, intent.end, records, 1, "rows")
     flow = flush.write(batch, intent, False)
     effect = next(flow)
     while True:

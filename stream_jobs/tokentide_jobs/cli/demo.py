@@ -14,7 +14,6 @@ import click
 from rich.console import Console
 
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
-from tokentide_jobs.cli.probe import Probe
 from tokentide_jobs.cli.program import program
 from tokentide_jobs.cli.progress import Steps, events_progress
 from tokentide_jobs.cli.replay import replay_producer, run
@@ -34,6 +33,7 @@ from tokentide_jobs.replay.pace import Pace, Plan
 from tokentide_jobs.replay.send import send
 from tokentide_jobs.replay.workload import Workload, prepare
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.tasks.probe import Probe
 from tokentide_jobs.tasks.summary import read_pipeline, read_summary
 
 __all__ = ["demo"]

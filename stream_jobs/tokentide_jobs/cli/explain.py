@@ -16,6 +16,7 @@ from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.explain import Explanation, explanation, format_usd
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
+from tokentide_jobs.core.tables import RAW_REQUESTS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.card_store import load_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -46,7 +47,7 @@ def explain(data_dir: Path | None, event_id: str, current: bool, as_json: bool) 
         found = find_requests(store, wanted)
         if not found:
             raise ConfigError(
-                f"no request {wanted} in {settings.database}.raw_requests: it may be another type"
+                f"no request {wanted} in {settings.database}.{RAW_REQUESTS}: it may be another type"
                 " of event, a dead letter, not ingested yet, or older than the retention"
             )
         all_equal = True

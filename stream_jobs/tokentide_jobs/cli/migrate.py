@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from tokentide_jobs.cli.connect import connect_clickhouse
 from tokentide_jobs.cli.screen import say
 from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.io.clickhouse.connect import connect_clickhouse
 from tokentide_jobs.io.schema.migrations import create_roles
 from tokentide_jobs.io.schema.migrations import migrate as apply_migrations
 

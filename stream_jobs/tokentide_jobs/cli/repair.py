@@ -13,7 +13,7 @@ from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.price.explain import format_usd
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.jobs.ingest.startup import worker_name
+from tokentide_jobs.process_name import process_name
 from tokentide_jobs.tasks.repair.repair import TABLES, Repair
 
 __all__ = ["repair"]
@@ -59,7 +59,7 @@ def repair(
     ) as store:
         work = Repair(
             store,
-            worker_name(),
+            process_name(),
             settings.token_window_s * 1_000_000,
             tables=tables or TABLES,
             dry_run=dry_run,

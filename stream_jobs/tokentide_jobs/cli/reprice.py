@@ -18,7 +18,7 @@ from tokentide_jobs.core.price.explain import format_usd
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.price_source import compile_cards
-from tokentide_jobs.jobs.ingest.startup import worker_name
+from tokentide_jobs.process_name import process_name
 from tokentide_jobs.tasks.reprice.reprice import Reprice
 
 __all__ = ["reprice"]
@@ -52,7 +52,7 @@ def reprice(
     with closing(
         ClickHouse(settings.clickhouse_url, settings.database, timeout_s=_TIMEOUT_S)
     ) as store:
-        work = Reprice(store, cards, worker_name(), progress=_show_progress)
+        work = Reprice(store, cards, process_name(), progress=_show_progress)
         table = work.preview(from_us, to_us) if dry_run else work.run(from_us, to_us)
     if as_json:
         click.echo(json.dumps(_as_dict(table, cards.price_version, dry_run)))

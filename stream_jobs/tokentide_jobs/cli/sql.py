@@ -18,11 +18,11 @@ import click
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tokentide_jobs.cli.connect import connect_clickhouse
 from tokentide_jobs.cli.result_table import show_rows
 from tokentide_jobs.cli.screen import console, say, write_bytes
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.clickhouse.connect import connect_clickhouse
 from tokentide_jobs.io.clickhouse.error_codes import server_words
 
 __all__ = ["sql"]

@@ -6,6 +6,7 @@ other module states a table's name, the length of a window or how long rows are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,7 +14,9 @@ __all__ = [
     "DAY_US",
     "DEAD_LETTERS",
     "DEAD_LETTER_REPLAYS",
+    "END_OF_TIME_US",
     "HOLDS",
+    "IDENTIFIER",
     "INTENTS",
     "KEPT_DAYS",
     "LEDGER_KEPT_DAYS",
@@ -27,6 +30,7 @@ __all__ = [
     "REPRICE_RUNS",
     "ROLLUPS",
     "ROWS_KEPT_DAYS",
+    "SCHEMA_MIGRATIONS",
     "TENANT_RETENTION",
     "TENANT_TABLES",
     "TYPE_OF_TABLE",
@@ -37,6 +41,9 @@ __all__ = [
     "WINDOW_S",
     "WINDOW_US",
 ]
+
+IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Names of databases and tables that need no quotes anywhere: match it with `fullmatch`."""
 
 RAW_TABLES: Final[Mapping[str, str]] = {
     "request": "raw_requests",
@@ -62,6 +69,8 @@ WINDOW_S: Final = WINDOW_LENGTH_S[WINDOWS]
 """Length of a tumbling window: [start, start + 10 s) by the start of the event."""
 WINDOW_US: Final = WINDOW_S * 1_000_000
 DAY_US: Final = 86_400 * 1_000_000
+END_OF_TIME_US: Final = 1 << 52
+"""The year 2112: later than any event."""
 
 INTENTS: Final = "ingest_intents"
 POSITIONS: Final = "ingest_positions"
@@ -75,6 +84,7 @@ WINDOW_REPAIRS: Final = "window_repairs"
 REPRICE_RUNS: Final = "reprice_runs"
 REPRICE_CHUNKS: Final = "reprice_chunks"
 TENANT_RETENTION: Final = "tenant_retention"
+SCHEMA_MIGRATIONS: Final = "schema_migrations"
 
 KEPT_DAYS: Final[Mapping[str, int]] = {
     "raw_requests": 90,

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tokentide_jobs.core.record.topics import is_otlp
+from tokentide_jobs.core.tables import IDENTIFIER
 
 __all__ = ["PREFIX", "DeclaredSettings"]
 
@@ -145,8 +146,8 @@ class DeclaredSettings(BaseSettings):
     @field_validator("database")
     @classmethod
     def _identifier(cls, name: str) -> str:
-        if not name.replace("_", "").isalnum():
-            raise ValueError("use letters, digits and _")
+        if not IDENTIFIER.fullmatch(name):
+            raise ValueError("use letters, digits and _, not starting with a digit")
         return name
 
     @field_validator("clickhouse_url")

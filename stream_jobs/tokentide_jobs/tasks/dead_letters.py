@@ -26,7 +26,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from tokentide_jobs.core.record.topics import is_otlp, partition_label
-from tokentide_jobs.core.tables import DEAD_LETTER_REPLAYS
+from tokentide_jobs.core.tables import DEAD_LETTER_REPLAYS, END_OF_TIME_US
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_schemas.topics import EVENTS
@@ -46,8 +46,6 @@ REPLAYED: Final = "replayed"
 COPY: Final = "copy"
 _CHUNK: Final = 500
 """Dead letters claimed, sent and marked together."""
-_END_OF_TIME_US: Final = 1 << 52
-"""The year 2112: later than any dead letter."""
 _SEND_TIMEOUT_S: Final = 60.0
 _CONNECT_TIMEOUT_S: Final = 15.0
 
@@ -125,7 +123,7 @@ class Selection:
             "reason": self.reason or "",
             "field": self.field or "",
             "since_us": self.since_us or 0,
-            "until_us": _END_OF_TIME_US if self.until_us is None else self.until_us,
+            "until_us": END_OF_TIME_US if self.until_us is None else self.until_us,
             "places": list(self.places),
             "states": list(self.states),
         }

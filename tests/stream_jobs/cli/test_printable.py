@@ -85,7 +85,7 @@ def test_dead_letters_are_shown_without_obeying_them(monkeypatch: pytest.MonkeyP
             Place("log", HOSTILE, 0, 7, 0), HOSTILE, "tags.x", HOSTILE, value, at, at, HOSTILE,
             HOSTILE, HOSTILE, HOSTILE, HOSTILE, "open",
         )  # fmt: skip
-        reason = Reason(HOSTILE, HOSTILE, 3, 2, at, at, HOSTILE)
+        reason = Reason(HOSTILE, HOSTILE, 3, 2, at, HOSTILE)
         for draw in (
             lambda terminal, found=letter: dlq._show_dead_letter(found, terminal),
             lambda terminal, found=letter: dlq._show_dead_letters([found], terminal),

@@ -26,7 +26,7 @@ from tokentide_jobs.core.record.dead_letter import (
     DeadLetter,
 )
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.tables import RAW_TABLES, TYPE_OF_TABLE
+from tokentide_jobs.core.tables import RAW_REQUESTS, RAW_TABLES, TYPE_OF_TABLE
 from tokentide_jobs.core.window.fold import fold
 
 __all__ = ["Outcome", "RefusedRow", "process"]
@@ -121,7 +121,7 @@ class Outcome:
 
     def cost_pico_usd(self) -> int:
         """Sum over the priced requests."""
-        requests = self.raw.get("raw_requests")
+        requests = self.raw.get(RAW_REQUESTS)
         if requests is None:
             return 0
         # Int64 per event, but a batch may hold a million of them.

@@ -22,6 +22,7 @@ from tokentide_jobs.core.price.cards import (
     Rate,
     Rates,
 )
+from tokentide_jobs.core.tables import PRICE_CARDS
 from tokentide_jobs.errors import InvariantViolation
 
 __all__ = ["CARD_COLUMNS", "CardRow", "from_rows", "to_rows"]
@@ -143,7 +144,7 @@ def from_rows(rows: Iterable[CardRow]) -> CardTable:
     if len(versions) != 1 or [row["position"] for row in ordered] != list(range(len(ordered))):
         raise InvariantViolation(
             f"price cards of {', '.join(versions) or 'an unknown version'} are incomplete or mixed"
-            f" ({len(ordered)} rows): restore the rows of price_cards from a backup"
+            f" ({len(ordered)} rows): restore the rows of {PRICE_CARDS} from a backup"
         )
     heads: list[CardRow] = []
     models: list[list[ModelCards]] = []

@@ -8,10 +8,8 @@ statement is idempotent, a lost race is retried, and the version row is written 
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import re
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +20,14 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tokentide_jobs.backoff import Backoff
+from tokentide_jobs.core.tables import SCHEMA_MIGRATIONS, TENANT_RETENTION
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.drift import find_drift
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_objects import objects_of
 from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
+from tokentide_jobs.process_name import process_name
 
 __all__ = ["Applied", "Script", "create_roles", "load_scripts", "migrate"]
 
@@ -141,7 +141,7 @@ def migrate(
         statements = _statements(bootstrap.text, target, bootstrap.name)
         if not dry_run:
             for statement in statements:
-                _execute(client, statement, bootstrap.name)
+                _execute(client, statement, f"sql/{bootstrap.name}")
         done.append(Applied(bootstrap.name, bootstrap.checksum, statements, 0))
         known = {}
     missing = _missing(client, database, {name: made_by[name] for name in made_by if name in known})
@@ -154,7 +154,7 @@ def migrate(
         started = time.monotonic()
         if not dry_run:
             for statement in statements:
-                _execute(client, statement, script.name)
+                _execute(client, statement, f"sql/{script.name}")
         duration_ms = 0 if dry_run else round((time.monotonic() - started) * 1000)
         applied = Applied(script.name, script.checksum, statements, duration_ms, again)
         if not dry_run and is_due:
@@ -196,7 +196,7 @@ def create_roles(
         statements = _statements(script.text, target, script.name)
         if not dry_run:
             for statement in statements:
-                _execute(client, statement, script.name)
+                _execute(client, statement, f"sql/{script.name}")
         done.append(Applied(script.name, script.checksum, statements, 0))
     return done
 
@@ -244,10 +244,10 @@ def _statements(text: str, target: SqlTarget, source: str) -> tuple[str, ...]:
 
 def _known(client: Client, database: str) -> dict[str, list[str]] | None:
     """Read checksums by file name, oldest first; None when there is no version table yet."""
-    if not int(str(client.command(f"EXISTS TABLE {database}.schema_migrations"))):
+    if not int(str(client.command(f"EXISTS TABLE {database}.{SCHEMA_MIGRATIONS}"))):
         return None
     rows = client.query(
-        f"SELECT name, checksum FROM {database}.schema_migrations"  # noqa: S608
+        f"SELECT name, checksum FROM {database}.{SCHEMA_MIGRATIONS}"  # noqa: S608
         " ORDER BY name, applied_at"
     ).result_rows
     known: dict[str, list[str]] = {}
@@ -264,7 +264,7 @@ def _execute(client: Client, statement: str, source: str) -> None:
             return
         except DatabaseError as exc:
             if getattr(exc, "code", None) not in _RACE_CODES or attempt == _RACE_ATTEMPTS:
-                exc.add_note(f"in sql/{source}: {statement[:200]}")
+                exc.add_note(f"in {source}: {statement[:200]}")
                 raise
             time.sleep(pause_s)
 
@@ -273,12 +273,12 @@ def _record(client: Client, database: str, applied: Applied, position: int) -> N
     # The position keeps a view that returns to an earlier text from being taken for its old row.
     token = f"migration/{database}/{applied.name}/{position}/{applied.checksum}"
     client.insert(
-        "schema_migrations",
+        SCHEMA_MIGRATIONS,
         [
             [
                 applied.name,
                 applied.checksum,
-                f"{socket.gethostname()}:{os.getpid()}",
+                process_name(),
                 len(applied.statements),
                 applied.duration_ms,
             ]

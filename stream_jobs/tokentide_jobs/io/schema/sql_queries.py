@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from tokentide_jobs.core.tables import IDENTIFIER
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.sql_files import sql_root
 
@@ -20,7 +21,6 @@ __all__ = ["SqlQuery", "load_query"]
 _COMMENT = re.compile(r"[ \t]*--[^\n]*\n")
 _PARAMETER = re.compile(r"\{(\w+):([^{}]+)\}")
 _NAME = re.compile(r"\$\{(\w+)\}")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class SqlQuery:
                     f"not {sorted(given)}"
                 )
         for name, value in names.items():
-            if not _IDENTIFIER.fullmatch(value):
+            if not IDENTIFIER.fullmatch(value):
                 raise ConfigError(
                     f"{name} is {value!r}, which is no name in SQL: use letters, digits and _, "
                     "not starting with a digit"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tokentide_jobs.core.tables import IDENTIFIER
 from tokentide_jobs.errors import ConfigError
 
 __all__ = ["SqlTarget", "render", "split_statements"]
@@ -23,7 +24,6 @@ DEDUP_SECONDS_REPLICATED: Final = 7 * 24 * 3600
 """Keeper remembers longer: the default of an hour is shorter than an outage."""
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CLUSTER = re.compile(r"[A-Za-z0-9_.{}-]+")
 _ENGINE = re.compile(r"((?:[A-Z][a-z]+)*MergeTree)(\(.*\))?")
 # One token of SQL as far as splitting cares; unclosed quotes and comments run to the end.
@@ -46,7 +46,7 @@ class SqlTarget:
     cluster: str | None = None
 
     def __post_init__(self) -> None:
-        if not _IDENTIFIER.fullmatch(self.database):
+        if not IDENTIFIER.fullmatch(self.database):
             raise ConfigError(
                 f"TOKENTIDE_DATABASE={self.database!r} is no database name:"
                 " use letters, digits and _, not starting with a digit"

@@ -30,7 +30,7 @@ from tokentide_jobs.core.outcome.batch_inserts import (
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow, process
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.tables import DEAD_LETTERS, WINDOWS
+from tokentide_jobs.core.tables import DEAD_LETTERS, RAW_TABLES, WINDOWS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.known_refused_rows import known_refused_rows
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
@@ -167,11 +167,11 @@ class Flush:
             records=len(batch.records),
             bytes=sum(len(record.value) for record in batch.records),
             events=outcome.events,
-            requests=outcome.rows("raw_requests"),
-            evaluations=outcome.rows("raw_evaluations"),
-            feedback=outcome.rows("raw_feedback"),
-            changes=outcome.rows("raw_changes"),
-            stats=outcome.rows("raw_stats"),
+            requests=outcome.rows(RAW_TABLES["request"]),
+            evaluations=outcome.rows(RAW_TABLES["evaluation"]),
+            feedback=outcome.rows(RAW_TABLES["feedback"]),
+            changes=outcome.rows(RAW_TABLES["change"]),
+            stats=outcome.rows(RAW_TABLES["stats"]),
             dead_letters=outcome.dead_letter_count,
             window_deltas=window_deltas,
             cost_pico_usd=outcome.cost_pico_usd(),

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -26,21 +24,17 @@ from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
+from tokentide_jobs.process_name import process_name
 from tokentide_jobs.settings import Settings
 from tokentide_schemas.topics import DEADLETTER, EVENTS, OTLP, WINDOWS_TOPIC
 
-__all__ = ["prepare_logs", "prepare_store", "worker_name"]
+__all__ = ["prepare_logs", "prepare_store"]
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 10.0
 
 T = TypeVar("T")
-
-
-def worker_name() -> str:
-    """Return `host:pid`, the name of this process in the ledger."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 async def prepare_store(settings: Settings, store: ClickHouse, health: Health) -> CardTable:
@@ -56,7 +50,7 @@ async def prepare_store(settings: Settings, store: ClickHouse, health: Health) -
     )
     await _until_it_works(
         "ClickHouse",
-        lambda: asyncio.to_thread(write_cards, store, cards, worker_name()),
+        lambda: asyncio.to_thread(write_cards, store, cards, process_name()),
         settings.retry_max_s,
         health,
     )

@@ -43,7 +43,7 @@ from tokentide_jobs.jobs.ingest.hold import Hold
 from tokentide_jobs.jobs.ingest.monitor import Monitor
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.ingest.partition import BatchWriter
-from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store, worker_name
+from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store
 from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
 from tokentide_jobs.jobs.runtime.faust_app import IngestWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
@@ -52,6 +52,7 @@ from tokentide_jobs.jobs.runtime.memory import share_heaps
 from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import Watchdog
 from tokentide_jobs.jobs.runtime.web import start_web
+from tokentide_jobs.process_name import process_name
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.settings.worker_files import announce_worker, withdraw_worker
 
@@ -140,7 +141,7 @@ class _IngestProcess:
     def _writer(self, cards: CardTable) -> BatchWriter:
         settings, ledger = self.settings, LedgerStore(self.store)
         card_cache = CardCache(self.store, cards)
-        worker = worker_name()
+        worker = process_name()
 
         def propose(log: LogPartition, start: int, end: int) -> Intent:
             now_us = _now_us()

@@ -16,6 +16,7 @@ import polars as pl
 
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.reprice.corrections import changes, corrections, window_corrections
+from tokentide_jobs.core.tables import PRICE_CORRECTIONS
 from tokentide_jobs.errors import InvariantViolation, RetriableSinkError
 from tokentide_jobs.io.clickhouse.card_store import load_cards, write_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -119,7 +120,7 @@ class Reprice:
         if corrected.height != chunk.rows:
             raise InvariantViolation(
                 f"chunk {chunk.number} of repricing {run.run_id} had {chunk.rows} corrections and"
-                f" has {corrected.height}: restore price_corrections from a backup"
+                f" has {corrected.height}: restore {PRICE_CORRECTIONS} from a backup"
             )
         if chunk.state < APPLIED:
             self.progress("apply", chunk.number, run.chunks)

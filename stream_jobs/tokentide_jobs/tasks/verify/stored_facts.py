@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.tables import (
     DAY_US,
+    END_OF_TIME_US,
     ROWS_KEPT_DAYS,
     WINDOW_S,
     WINDOW_US,
@@ -30,9 +31,6 @@ from tokentide_jobs.core.verify.windows import (
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = ["Positions", "Scope", "StoreReader"]
-
-_END_US = 1 << 52
-"""The year 2112: later than any event."""
 
 Positions = Mapping[LogPartition, int]
 """Where each partition of the present logs is finished: the end of its last finished batch."""
@@ -65,7 +63,7 @@ class Scope:
             if bounds is None or (batch.log.log_id, batch.log.topic) != current:
                 return False
             return batch.start < bounds[1] and bounds[0] < batch.end
-        until_us = self.until_us if self.until_us is not None else _END_US
+        until_us = self.until_us if self.until_us is not None else END_OF_TIME_US
         return batch.first_us < until_us and batch.last_us >= (self.from_us or 0)
 
 
@@ -156,7 +154,7 @@ class StoreReader:
         kept_days = min(WINDOWS_KEPT_DAYS, self._kept_days())
         kept_from_us = (now_us // DAY_US - (kept_days - 1)) * DAY_US
         low_us = max(from_us or 0, kept_from_us) // WINDOW_US * WINDOW_US
-        high_us = -(-(_END_US if until_us is None else until_us) // WINDOW_US) * WINDOW_US
+        high_us = -(-(END_OF_TIME_US if until_us is None else until_us) // WINDOW_US) * WINDOW_US
         bounds = {"low_us": low_us, "high_us": high_us}
         whole_days = {"low_us": -(-low_us // DAY_US) * DAY_US, "high_us": high_us}
         repricing = [

@@ -15,7 +15,7 @@ from typing import Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.record.topics import log_ids
-from tokentide_jobs.core.tables import DAY_US, LEDGER_KEPT_DAYS
+from tokentide_jobs.core.tables import DAY_US, END_OF_TIME_US, LEDGER_KEPT_DAYS
 from tokentide_jobs.core.verify.facts import Batch, Facts, LogState
 from tokentide_jobs.core.verify.report import Report, compare
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -148,7 +148,7 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     batches = [batch for batch in finished if scope.holds(batch, (log.ids[log.topic], log.topic))]
     alive = [batch for batch in batches if not batch.has_expired]
     if scope.is_everything:
-        bounds = (0, 1 << 52)
+        bounds = (0, END_OF_TIME_US)
     else:
         first_us = min((batch.first_us for batch in alive), default=0)
         bounds = (first_us, max((batch.last_us for batch in alive), default=0))

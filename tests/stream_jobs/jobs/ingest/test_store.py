@@ -96,7 +96,7 @@ def batch_of(start: int, values: list[bytes]) -> SealedBatch[Record]:
     records = tuple(
         Record(0, start + number, NOW_US // 1000, value) for number, value in enumerate(values)
     )
-    return SealedBatch(start, start + len(values), records, 1, "age", 0)
+    return SealedBatch(start, start + len(values), records, 1, "age")
 
 
 def frame(count: int, **changes: Any) -> bytes:

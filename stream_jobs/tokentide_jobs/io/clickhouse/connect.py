@@ -1,6 +1,6 @@
-"""Connects the commands that speak SQL to ClickHouse with the client library's own class.
+"""Connects to ClickHouse with the client library's own class, for statements that a person wrote.
 
-Apart from `target`, which every command needs and which stays quick to import.
+Apart from `client.py`, which the pipeline's own inserts and queries need.
 """
 
 from __future__ import annotations

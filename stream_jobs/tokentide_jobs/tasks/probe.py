@@ -76,16 +76,12 @@ class Probe:
         self._thread.join(10.0)
 
     def _look(self) -> None:
-        query = (
-            f"SELECT toString(event_id) FROM `{self._store.database}`.raw_requests "  # noqa: S608
-            "WHERE started_at >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')"
-        )
         try:
             while not self._is_over.is_set():
-                rows = self._store.rows(query, {"since": self._since_us})
+                rows = self._store.select("probe/event_ids", {"since_us": self._since_us})
                 now_s = time.monotonic()
-                for (event_id,) in rows:
-                    self._seen_s.setdefault(str(event_id), now_s)
+                for row in rows:
+                    self._seen_s.setdefault(row["event_id"], now_s)
                 time.sleep(_LOOK_EVERY_S)
         except Exception as exc:
             self._error = exc

@@ -1,0 +1,72 @@
+"""Names of tables stand in `core/tables.py` alone, besides the SQL; one rule says what a name is."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.places import ROOT
+from tokentide_jobs.core import tables
+from tokentide_jobs.core.tables import IDENTIFIER
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.schema.sql_queries import load_query
+from tokentide_jobs.io.schema.sql_template import SqlTarget
+from tokentide_jobs.settings import Settings
+
+NAMES = {*tables.KEPT_DAYS, *tables.WINDOW_LENGTH_S, *tables.RAW_TABLES.values()} | {
+    value for name, value in vars(tables).items() if name.isupper() and isinstance(value, str)
+}
+ORDINARY_WORDS = {tables.DEAD_LETTERS}
+"""Texts count dead letters, too, and queries about them lie in a folder of that name."""
+NAMED = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(NAMES - ORDINARY_WORDS))})(?!\w)")
+
+
+def constants(tree: ast.Module) -> list[ast.Constant]:
+    """Return the texts of a module without its docstrings."""
+    explained = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if id(node) not in explained
+    ]
+
+
+def test_no_other_module_states_the_name_of_a_table() -> None:
+    assert "raw_requests" in NAMES
+    assert "windows_1d" in NAMES
+    package = ROOT / "stream_jobs" / "tokentide_jobs"
+    stated = [
+        f"{path.relative_to(package)}:{node.lineno}: {found.group()}"
+        for path in package.rglob("*.py")
+        if path != package / "core" / "tables.py"
+        for node in constants(ast.parse(path.read_text("utf-8")))
+        if (found := NAMED.search(str(node.value)))
+    ]
+    assert stated == []
+
+
+def by_setting(name: str) -> None:
+    Settings.from_env({"TOKENTIDE_DATABASE": name})
+
+
+def by_query(name: str) -> None:
+    load_query("probe/event_ids").bound({"database": name}, {"since_us": 0})
+
+
+@pytest.mark.parametrize("check", [by_setting, by_query, SqlTarget])
+@pytest.mark.parametrize("name", ["1x", "ä", "a-b", "a.b", "a`b", " a", "a\n"])
+def test_a_name_that_sql_would_have_to_quote_is_refused_everywhere(
+    check: Callable[[str], object], name: str
+) -> None:
+    assert not IDENTIFIER.fullmatch(name)
+    with pytest.raises(ConfigError, match="not starting with a digit"):
+        check(name)
+
+
+@pytest.mark.parametrize("check", [by_setting, by_query, SqlTarget])
+def test_a_plain_name_is_taken_everywhere(check: Callable[[str], object]) -> None:
+    check("_team_7")
