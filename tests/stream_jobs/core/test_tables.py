@@ -1,4 +1,4 @@
-"""Names of tables stand in `core/tables.py` alone, besides the SQL; one rule says what a name is."""
+"""Names of tables stand in `core/tables.py` alone, besides SQL; one rule says what a name is."""
 
 from __future__ import annotations
 
