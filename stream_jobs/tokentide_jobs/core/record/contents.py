@@ -77,8 +77,8 @@ def readable(topic: str, records: Sequence[Record]) -> Readable:
         if read.fault is not None:
             # An export request that cannot be read may hold prompts: its bytes stay in Kafka alone.
             reason, field_at_fault, detail = read.fault
-            told = without_contents(detail, record.value)
-            dead_letters.append(DeadLetter(*place, reason, field_at_fault, told, b""))
+            reported = without_contents(detail, record.value)
+            dead_letters.append(DeadLetter(*place, reason, field_at_fault, reported, b""))
         elif read.lines:
             rewritten.append(record._replace(value=b"\n".join(read.lines)))
     return Readable(rewritten, dead_letters, ignored, mended_texts)
