@@ -49,6 +49,11 @@ class LiveWorker:
     def __exit__(self, *_exc: object) -> None:
         self.kill()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._child.pid
+
     def kill(self) -> None:
         self._child.kill()
         self._child.wait()

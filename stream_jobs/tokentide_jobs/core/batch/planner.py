@@ -100,25 +100,33 @@ class PartitionPlanner(Generic[R]):
         self._limits = limits
         self._records: deque[tuple[R, int, int, int]] = deque()  # record, bytes, events, arrival
         self._bound_end: int | None = None
-        self._last_discarded: int | None = None
+        self._seen_beyond_gap: deque[int] = deque()
+        self._is_second_reading = False
         self._resumed_ms = 0
 
     def offer(self, record: R, now_ms: int) -> Verdict:
         """Take one record, in the order the log was read.
 
         A hole in the offsets is believed only after a second reading from `expected`: the first
-        sight of it may be a delivery that was cut short by a rebalance.
+        sight of it may be a delivery that was cut short by a rebalance. What the first reading saw
+        beyond the hole is remembered: holes that both readings show are believed at once, of which
+        a log with transactions has one after each.
         """
         offset = record.offset
         if offset < self.expected:
             return Verdict.REPEATED
-        if self._last_discarded is not None:
-            if offset > self._last_discarded:
-                self._last_discarded = offset
+        seen = self._seen_beyond_gap
+        if seen and not self._is_second_reading:
+            if offset > seen[-1]:
+                seen.append(offset)
                 return Verdict.DISCARDED
-            self._last_discarded = None  # offsets went back: this is the second reading
-        elif offset > self.expected:
-            self._last_discarded = offset
+            self._is_second_reading = True  # offsets went back
+        while seen and seen[0] < self.expected:
+            seen.popleft()
+        if offset > self.expected and not (seen and seen[0] == offset):
+            seen.clear()
+            seen.append(offset)
+            self._is_second_reading = False
             return Verdict.GAP
         size = len(record.value) + _RECORD_OVERHEAD_BYTES
         events = event_estimate(record.value)

@@ -1,8 +1,8 @@
 """Where the log of a topic begins and ends, the same on every broker.
 
-The end is the high watermark of a Fetch answer and not what ListOffsets says: Tansu answers
-ListOffsets with the *first* offset of the last batch plus one, which would hide every record of a
-batch but its first from `verify` and from lag.
+The end is the last stable offset of a Fetch answer: what comes after it belongs to transactions
+that are still open, and no reader gets it yet. ListOffsets is not asked: Tansu answers it with the
+*first* offset of the last batch plus one, which would hide every record of a batch but its first.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ async def _ask_leaders(
         for leader, led_partitions in leaders.items():
             starts = await _listed(client, leader, topic, led_partitions, _EARLIEST)
             listed = await _listed(client, leader, topic, led_partitions, _LATEST)
-            ends = await _watermarks(client, leader, topic, listed)
+            ends = await _stable_ends(client, leader, topic, listed)
             found |= {
                 partition: OffsetRange(starts[partition], ends[partition])
                 for partition in starts.keys() & ends.keys()
@@ -116,7 +116,7 @@ async def _listed(
     }
 
 
-async def _watermarks(
+async def _stable_ends(
     client: Any, leader: int, topic: str, listed: dict[int, int]
 ) -> dict[int, int]:
     if not listed:
@@ -125,11 +125,18 @@ async def _watermarks(
     request = FetchRequest(_FETCH_WAIT_MS, 0, 1, _READ_UNCOMMITTED, wanted)
     answer = await client.send(leader, request)
     return {
-        partition: watermark
+        row[0]: _stable_end(row)
         for _topic, rows in answer.topics
-        for partition, error_code, watermark, *_rest in rows
-        if _is_answer(topic, error_code)
+        for row in rows
+        if _is_answer(topic, row[1])
     }
+
+
+def _stable_end(row: tuple[Any, ...]) -> int:
+    """Return the end of what is committed; brokers older than transactions know only one end."""
+    _partition, _error_code, high_watermark, stable_end, *_rest = row
+    is_known = isinstance(stable_end, int) and stable_end >= 0
+    return min(high_watermark, stable_end) if is_known else int(high_watermark)
 
 
 def _is_answer(topic: str, error_code: int) -> bool:

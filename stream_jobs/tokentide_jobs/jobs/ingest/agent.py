@@ -147,10 +147,9 @@ class IngestJob:
         self._consumer().on_buffer_drop(TP(log.topic, log.partition))
 
     async def stored(self, log: LogPartition, end: int) -> None:
-        """Acknowledge everything before `end`, in order and without a pause in between.
+        """Acknowledge everything before `end`, and commit it.
 
-        Acks are only notes in memory until a commit reads them, on this same loop: as nothing here
-        waits, no commit can see half a batch.
+        What is committed is the end of a batch, also where offsets before it hold no record.
         """
         tp = TP(log.topic, log.partition)
         unacked = self._unacked[tp]
@@ -159,6 +158,7 @@ class IngestJob:
             if self._stream is not None:
                 await self._stream.ack(event)
         if tp in self.partitions:
+            self._consumer().stored(tp, end)
             await self._consumer().commit()
 
     async def _begin(self, tp: TP, available: OffsetRange, committed: int | None) -> int | None:

@@ -12,10 +12,12 @@ import os
 import time
 from collections.abc import Mapping
 
+from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.record.topics import partition_label
 from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 from tokentide_jobs.io.kafka.admin import topic_log_id
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
+from tokentide_jobs.io.kafka.tail import partitions_with_records
 from tokentide_jobs.jobs.ingest.agent import IngestJob
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.ingest.partition import AssignedPartition
@@ -62,6 +64,9 @@ class Monitor:
         self._metrics = metrics
         self._observer = observer
         self._watchdog = watchdog
+        self._idle_spans: dict[LogPartition, tuple[int, int]] = {}
+        self._markers: dict[LogPartition, tuple[int, int]] = {}
+        """Ranges at the ends of logs that hold no record."""
 
     async def run(self) -> None:
         """Look every few seconds, until cancelled."""
@@ -97,11 +102,36 @@ class Monitor:
                 log_event(_log, logging.CRITICAL, "topic_recreated", topic=topic, topic_id=topic_id)
                 os._exit(STUCK_EXIT_CODE)
         waiting = 0
-        for partition in self._job.partitions.values():
-            waiting += self._show(partition, ranges[partition.log.topic][partition.log.partition])
+        for partition in list(self._job.partitions.values()):
+            available = ranges[partition.log.topic][partition.log.partition]
+            waiting += self._show(partition, await self._without_markers(partition, available))
         if waiting == 0:
             self._watchdog.progress()
         return any(partition.is_paused for partition in self._job.partitions.values())
+
+    async def _without_markers(
+        self, partition: AssignedPartition, available: OffsetRange
+    ) -> OffsetRange:
+        """End a range where its last record ends, as far as that is known.
+
+        A log may end in markers of transactions: offsets that nobody ever stores. Only where
+        nothing moves between two looks is it worth asking.
+        """
+        log, span = partition.log, (partition.position, available.end)
+        if span[0] >= span[1] or not partition.is_idle:
+            return available
+        before, self._idle_spans[log] = self._idle_spans.get(log), span
+        if before == span and self._markers.get(log) != span:
+            try:
+                found = await partitions_with_records(
+                    self._settings.kafka_bootstrap, log.topic, {log.partition: span}
+                )
+            except ServiceUnreachable:
+                return available
+            if not found:
+                self._markers[log] = span
+        is_empty = self._markers.get(log) == span
+        return OffsetRange(available.start, span[0]) if is_empty else available
 
     def _show(self, partition: AssignedPartition, available: OffsetRange) -> int:
         """Set the gauges of one partition; return its lag where records should be read."""

@@ -170,6 +170,11 @@ class AssignedPartition:
         waiting = self.planner.oldest
         return self.last_record_ms if waiting is None else waiting.timestamp_ms
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is buffered and nothing is being written."""
+        return self.planner.is_empty and not self.is_writing
+
     def on_failure(self, handle: Callable[[BaseException], None]) -> None:
         """Have `handle` called when the partition ends by an error that no retry can mend."""
 

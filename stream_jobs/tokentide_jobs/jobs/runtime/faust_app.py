@@ -18,6 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.worker import Worker
 
+from tokentide_jobs.io.kafka.bounded_fetch import bound_fetches, records_per_poll
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.settings import Settings
 
@@ -38,7 +39,29 @@ _REQUEST_TIMEOUT_S = 90.0
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread, less its habit of crashing the worker when a commit fails."""
+    """Faust's consumer thread; it reads committed records and survives a failed commit."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        """Read committed records only: what a transaction took back is not to become money."""
+        consumer = super()._create_worker_consumer(transport)
+        # Faust asks for it only where it writes in transactions itself.
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: Any,
+        timeout: float | None = None,  # noqa: ASYNC109 -- Faust's own signature
+        max_records: int | None = None,
+    ) -> Any:
+        """Hand on what was fetched, one record at a time while records may be large."""
+        return await super()._fetch_records(
+            consumer,
+            active_partitions,
+            timeout=timeout,
+            max_records=records_per_poll(consumer, max_records),
+        )
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
@@ -67,10 +90,40 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         return offset
 
 
+class _NoOffsets(dict[TP, int | None]):
+    """Answers None for every partition: nothing that is delivered counts as read before.
+
+    Faust notes the offset of each record it hands on, and drops records before it. When reading
+    begins again in the middle of a fetch, the rest of that fetch moves the note on, and the
+    records of the second reading would be dropped: a hole that both readings show.
+    """
+
+    def __getitem__(self, _tp: TP) -> None:
+        return None
+
+
 class IngestConsumer(driver.Consumer):
-    """Faust's consumer, seeking to the positions that the app's `positions` gives."""
+    """Faust's consumer, less its own idea of where reading is and what may be committed.
+
+    It seeks to the positions that the app's `positions` gives, hands on whatever arrives, and
+    commits what it is told is stored: offsets without a record are no reason to stay behind.
+    """
 
     _thread: _ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read_offset = _NoOffsets()
+        self._stored_ends: dict[TP, int] = {}
+
+    def stored(self, tp: TP, end: int) -> None:
+        """Let the next commit say that everything before `end` is done."""
+        self._stored_ends[tp] = end
+
+    def _new_offset(self, tp: TP) -> int | None:
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self._stored_ends.get(tp)
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -151,6 +204,7 @@ def build_app(
         on_commit_failed: Told about commits that Kafka refused.
         loop: The loop everything runs on.
     """
+    bound_fetches()
     session_s = settings.session_timeout_ms / 1000
     app = IngestApp(
         settings.group,

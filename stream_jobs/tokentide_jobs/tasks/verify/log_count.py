@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from tokentide_jobs.core.record.contents import events_in
 from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.io.kafka.bounded_fetch import bound_fetches, records_per_poll
 
 __all__ = ["Span", "count_events"]
 
@@ -52,10 +53,12 @@ async def count_events(
     wanted = {part: ranges for part, ranges in wanted.items() if ranges}
     if not wanted:
         return counts
+    bound_fetches()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         max_partition_fetch_bytes=8 * 1024 * 1024,
     )
     try:
@@ -81,7 +84,8 @@ async def _read(
     open_parts = set(wanted)
     last_record_s = time.monotonic()
     while open_parts:
-        fetched = await consumer.getmany(timeout_ms=500)
+        most = records_per_poll(consumer, None)
+        fetched = await consumer.getmany(timeout_ms=500, max_records=most)
         for part, messages in fetched.items():
             last_record_s = time.monotonic()
             ranges = wanted[part]

@@ -22,6 +22,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.kafka.admin import has_topic, topic_log_id
 from tokentide_jobs.io.kafka.offsets import offset_ranges
+from tokentide_jobs.io.kafka.tail import partitions_with_records
 from tokentide_jobs.tasks.verify.log_count import Span, count_events
 from tokentide_jobs.tasks.verify.stored_facts import Scope, StoreReader
 
@@ -32,6 +33,12 @@ _LEDGER_KEPT_US: Final = (LEDGER_KEPT_DAYS - 10) * DAY_US
 _SETTLE_S: Final = 5.0
 """How long to look for a picture without differences while they go on changing."""
 _LOOK_AGAIN_S: Final = 0.4
+_STANDSTILL_S: Final = 2.0
+"""When ingest has not moved for so long, look whether there is anything left to read."""
+
+
+_Pending = dict[str, dict[int, Span]]
+"""Offsets that ingest has not stored yet, by topic and partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,14 @@ def verify(
     logs = asyncio.run(_present(log))
     begin_s = time.monotonic()
     say("waiting for ingest")
-    while _pending_offsets(LedgerStore(store), logs) and time.monotonic() - begin_s < wait_s:
+    before, moved_s = _Pending(), begin_s
+    while (pending := _pending(LedgerStore(store), logs)) and time.monotonic() - begin_s < wait_s:
+        if pending != before:
+            before, moved_s = pending, time.monotonic()
+        elif time.monotonic() - moved_s > _STANDSTILL_S:
+            if not _holds_records(logs, pending):
+                break
+            moved_s = time.monotonic()
         time.sleep(_LOOK_AGAIN_S)
     say("comparing rows and windows")
     facts = _settled(reader, logs, scope)
@@ -188,14 +202,25 @@ def _log_states(log: _Logs, known: Set[LogPartition]) -> dict[LogPartition, LogS
     return states
 
 
-def _pending_offsets(ledger: LedgerStore, log: _Logs) -> int:
-    """Return how many offsets lie between the ledger's positions and the ends of the logs."""
-    pending = 0
+def _pending(ledger: LedgerStore, log: _Logs) -> _Pending:
+    """Return the offsets between the ledger's positions and the ends of the logs, by topic."""
+    pending: _Pending = {}
     for topic, log_id in log.ids.items():
         ranges = asyncio.run(offset_ranges(log.bootstrap, topic))
         done = ledger.positions(log_id, topic)
-        pending += sum(max(0, held.end - done.get(part, 0)) for part, held in ranges.items())
+        for part, held in ranges.items():
+            start = max(done.get(part, 0), held.start)
+            if start < held.end:
+                pending.setdefault(topic, {})[part] = (start, held.end)
     return pending
+
+
+def _holds_records(log: _Logs, pending: _Pending) -> bool:
+    """Tell whether ingest has anything left to read: a log may end in markers of transactions."""
+    return any(
+        asyncio.run(partitions_with_records(log.bootstrap, topic, spans))
+        for topic, spans in pending.items()
+    )
 
 
 def _recounted(facts: Facts, log: _Logs, scope: Scope, *, everything: bool) -> Facts:

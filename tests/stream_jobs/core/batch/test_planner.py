@@ -146,6 +146,36 @@ def test_records_lost_on_their_way_are_found_by_the_second_reading() -> None:
     assert sealed(planner, 500).end == 4
 
 
+def test_holes_that_two_readings_show_are_believed_at_once() -> None:
+    """A log of transactions: every one is followed by a marker, which no reader gets."""
+    planner, offsets = planner_with(0), [2, 4, 5, 8, 11]
+    verdicts = [planner.offer(Stored(offset), now_ms=0) for offset in offsets]
+    assert verdicts == [Verdict.GAP, *[Verdict.DISCARDED] * 4]
+    for offset in offsets:
+        assert planner.offer(Stored(offset), now_ms=0) is Verdict.KEPT
+    assert planner.offer(Stored(13), now_ms=0) is Verdict.GAP
+
+
+def test_a_hole_that_only_the_second_reading_shows_is_not_believed() -> None:
+    planner = planner_with(0)
+    for offset in (2, 3, 4, 5):
+        planner.offer(Stored(offset), now_ms=0)
+    assert planner.offer(Stored(2), now_ms=0) is Verdict.KEPT
+    assert planner.offer(Stored(5), now_ms=0) is Verdict.GAP
+    assert planner.expected == 3
+    for offset in (3, 4, 5):
+        assert planner.offer(Stored(offset), now_ms=0) is Verdict.KEPT
+
+
+def test_a_hole_that_only_the_first_reading_showed_heals() -> None:
+    planner = planner_with(0)
+    for offset in (2, 5):
+        planner.offer(Stored(offset), now_ms=0)
+    for offset in (1, 2, 3, 4, 5):
+        assert planner.offer(Stored(offset), now_ms=0) is Verdict.KEPT
+    assert planner.expected == 6
+
+
 def test_a_full_buffer_pauses_and_resumes_when_half_is_free() -> None:
     planner: PartitionPlanner[Stored] = PartitionPlanner(0, LIMITS)
     for offset in range(4):

@@ -1,0 +1,221 @@
+"""Fetched record batches, read without ever holding more than one large record.
+
+aiokafka decompresses a batch as a whole: 6 KB on the wire can become gigabytes. Batches that can
+get large are read piece by piece instead; a record that is too long is replaced by a stand-in with
+its length and digest, which ingest and verify count as one bad event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from typing import Any, Final
+
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecord
+from aiokafka.record.memory_records import MemoryRecords
+
+from tokentide_jobs.core.record.split import MAX_RECORD_BYTES
+from tokentide_jobs.core.record.stand_in import (
+    BEGINNING_KEPT,
+    KEPT_BYTES,
+    size_and_digest,
+    stand_in,
+)
+from tokentide_jobs.io.kafka.decompressing import largest_size, pieces
+
+__all__ = ["BoundedRecords", "bound_fetches", "records_per_poll"]
+
+_LARGE_BYTES: Final = 16 * 1024 * 1024
+"""Batches that cannot get larger are left to aiokafka."""
+_HEAVY_BYTES: Final = 64 * 1024 * 1024
+"""Of a fetch that can get larger, one record is handed on at a time."""
+_MOST_READ_BYTES: Final = 256 * 1024 * 1024
+"""A batch is read so far, within a second or two; its remaining records are not even measured."""
+_LONGEST_KEY_BYTES: Final = 64 * 1024
+
+_HEADER: Final = struct.Struct(">qiibIhiqqqhii")
+_CODEC, _TIME_OF_APPEND = 0x07, 0x08
+_LOG_OVERHEAD: Final = 12
+_MAGIC_AT: Final = 16
+
+
+def bound_fetches() -> None:
+    """Make every consumer of this process read large batches piece by piece."""
+    fetcher.MemoryRecords = BoundedRecords
+
+
+def records_per_poll(consumer: Any, usual: int | None) -> int | None:
+    """Return how many fetched records may be handed on at once: one when they may be large."""
+    results = consumer._fetcher._records.values()
+    held = [getattr(result, "_partition_records", None) for result in results]
+    is_heavy = any(getattr(getattr(part, "_records", None), "is_heavy", False) for part in held)
+    return 1 if is_heavy else usual
+
+
+class BoundedRecords:
+    """The record batches of one partition in one fetch; stands for aiokafka's `MemoryRecords`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._records = MemoryRecords(data)
+        self._batches = list(_slices(data))
+        self._next = 0
+        sizes = [_largest(batch) for batch in self._batches]
+        self._is_large = [size > _LARGE_BYTES for size in sizes]
+        self.is_heavy = sum(sizes) > _HEAVY_BYTES
+
+    def size_in_bytes(self) -> int:
+        """Return the bytes of the fetch."""
+        return int(self._records.size_in_bytes())
+
+    def has_next(self) -> bool:
+        """Tell whether there is another batch."""
+        return bool(self._records.has_next())
+
+    def next_batch(self) -> Any:
+        """Return the next batch."""
+        batch, number = self._records.next_batch(), self._next
+        self._next += 1
+        if number < len(self._batches) and self._is_large[number]:
+            return _LargeBatch(batch, self._batches[number])
+        return batch
+
+
+class _LargeBatch:
+    """A batch whose records are read one by one, whatever it may decompress to."""
+
+    def __init__(self, batch: Any, data: memoryview) -> None:
+        self._batch = batch
+        self._header = _HEADER.unpack_from(data)
+        self._payload = data[_HEADER.size :]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        base_offset, attributes, count = self._header[0], self._header[5], self._header[12]
+        last_offset = base_offset + self._header[6]
+        content = _Content(pieces(attributes & _CODEC, self._payload))
+        offset = base_offset - 1
+        try:
+            for _number in range(count):
+                if content.read_bytes >= _MOST_READ_BYTES:
+                    break
+                record = self._record(content)
+                offset = record.offset
+                yield record
+        except (ValueError, EOFError) as exc:
+            raise CorruptRecordException(f"offset {offset + 1}: {exc}") from exc
+        # What is left out has places all the same: each is an event that ends as a dead letter.
+        detail = f"more than {_MOST_READ_BYTES} bytes come before it in its batch, {BEGINNING_KEPT}"
+        for left_out in range(offset + 1, last_offset + 1):
+            yield self._made(left_out, self._header[8], None, stand_in("too_large", detail, b""))
+
+    def _record(self, content: _Content) -> Any:
+        length = content.varint()
+        end = content.read_bytes + length
+        content.take(1)  # attributes, of which there are none
+        time_delta, offset_delta = content.varint(), content.varint()
+        is_time_of_append = self._header[5] & _TIME_OF_APPEND
+        timestamp = self._header[8] if is_time_of_append else self._header[7] + time_delta
+        key = _key(content, content.varint())
+        value = _value(content, content.varint())
+        if content.read_bytes < _MOST_READ_BYTES:
+            content.skip(end - content.read_bytes)  # headers
+        return self._made(self._header[0] + offset_delta, timestamp, key, value)
+
+    def _made(self, offset: int, timestamp: int, key: bytes | None, value: bytes | None) -> Any:
+        kind = int(bool(self._header[5] & _TIME_OF_APPEND))
+        return DefaultRecord(offset, timestamp, kind, key, value, [])
+
+
+class _Content:
+    """Reads numbers and bytes from the pieces of a decompressed batch."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._part = b""
+        self._at = 0
+        self.read_bytes = 0
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the next `size` bytes in chunks."""
+        if size < 0:
+            raise ValueError(f"a length of {size}")
+        while size:
+            if self._at == len(self._part):
+                self._part, self._at = next(self._parts, b""), 0
+                if not self._part:
+                    raise EOFError("the batch ends in the middle of a record")
+            chunk = self._part[self._at : self._at + size]
+            self._at += len(chunk)
+            self.read_bytes += len(chunk)
+            size -= len(chunk)
+            yield chunk
+
+    def take(self, size: int) -> bytes:
+        """Return the next bytes."""
+        return b"".join(self.chunks(size))
+
+    def skip(self, size: int) -> None:
+        """Go on behind the next bytes."""
+        for _chunk in self.chunks(size):
+            pass
+
+    def varint(self) -> int:
+        """Return the next number, in zigzag encoding."""
+        value = shift = 0
+        while True:
+            (byte,) = self.take(1)
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return (value >> 1) ^ -(value & 1)
+            shift += 7
+            if shift > 63:
+                raise ValueError("a number of more than 64 bits")
+
+
+def _key(content: _Content, size: int) -> bytes | None:
+    if size < 0:
+        return None
+    if size > _LONGEST_KEY_BYTES:
+        content.skip(size)
+        return None
+    return content.take(size)
+
+
+def _value(content: _Content, size: int) -> bytes | None:
+    if size < 0:
+        return None
+    if size <= MAX_RECORD_BYTES:
+        return content.take(size)
+    seen = min(size, _MOST_READ_BYTES)
+    digest, beginning = hashlib.sha256(), bytearray()
+    for chunk in content.chunks(seen):
+        digest.update(chunk)
+        beginning += chunk[: KEPT_BYTES - len(beginning)]
+    of = "" if seen == size else f" of the first {seen} bytes"
+    detail = size_and_digest("the record", size, digest.hexdigest() + of)
+    return stand_in("too_large", detail, bytes(beginning))
+
+
+def _slices(data: bytes) -> Iterator[memoryview]:
+    """Yield the bytes of each whole batch, as aiokafka cuts them."""
+    view, at = memoryview(data), 0
+    while len(data) - at >= _LOG_OVERHEAD:
+        end = at + _LOG_OVERHEAD + int.from_bytes(view[at + 8 : at + 12], "big", signed=True)
+        if end > len(data) or end <= at:
+            return
+        yield view[at:end]
+        at = end
+
+
+def _largest(batch: memoryview) -> int:
+    """Return what a batch can get to at most; those of old clients are taken as they are."""
+    if len(batch) < _HEADER.size or batch[_MAGIC_AT] < 2:
+        return len(batch)
+    codec = _HEADER.unpack_from(batch)[5] & _CODEC
+    payload = batch[_HEADER.size :]
+    return largest_size(codec, payload) if codec else len(payload)

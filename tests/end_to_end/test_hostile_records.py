@@ -1,0 +1,255 @@
+"""No record stops a partition, whatever it holds; what was taken back never becomes money.
+
+TOKENTIDE_TEST_HOSTILE_RECORDS=100000 sends more mutated records than a usual run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from tests.chaos.live import LiveWorker, verified
+from tests.hostile_records import good_event, hostile_record, hostile_request
+from tests.places import ROOT
+from tokentide_jobs.cli.main import main
+from tokentide_jobs.core.record.contents import events_in
+from tokentide_jobs.core.tables import ROLLUPS, WINDOWS
+from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_schemas.topics import EVENTS, OTLP
+
+pytestmark = pytest.mark.integration
+
+RECORDS = int(os.environ.get("TOKENTIDE_TEST_HOSTILE_RECORDS", "3000"))
+CODECS = (None, "gzip", "snappy", "lz4", "zstd")
+PATIENT = {"TOKENTIDE_BREAKER_RATIO": "1", "TOKENTIDE_SESSION_TIMEOUT_MS": "10000"}
+"""Most of what is sent here is bad on purpose, and the group waits as long as it usually does."""
+STEADY_BYTES = 650_000_000
+"""What a worker takes while it drains a backlog of ordinary frames (README, Measured)."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    directory = tmp_path_factory.mktemp("hostile")
+    with Stack(directory, broker="kafka") as running:
+        with LiveWorker(running, directory / "w.log"), producing(running) as send:
+            send([(EVENTS.name, 0, frame(random.Random(0), 3))])
+            assert verified(running)["raw_events"] == 3
+        yield running
+
+
+@contextmanager
+def producing(stack: Stack, codec: str | None = None, **settings: Any) -> Iterator[Any]:
+    """Yield a function that sends records (topic, partition, value) in one batch a partition."""
+
+    async def send(records: Sequence[tuple[str, int, bytes]]) -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=stack.info.kafka,
+            compression_type=codec,
+            max_request_size=1 << 30,
+            max_batch_size=1 << 30,
+            linger_ms=50,
+            **settings,
+        )
+        await producer.start()
+        try:
+            sent = [
+                await producer.send(topic, value, partition=part) for topic, part, value in records
+            ]
+            await asyncio.gather(*sent)
+        finally:
+            await producer.stop()
+
+    yield lambda records: asyncio.run(send(records))
+
+
+def frame(chance: random.Random, events: int) -> bytes:
+    return b"\n".join(json.dumps(good_event(chance)).encode() for _ in range(events))
+
+
+@contextmanager
+def watched_memory(worker: LiveWorker) -> Iterator[list[int]]:
+    """Yield the resident bytes of a worker, looked at ten times a second."""
+    seen: list[int] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        process = psutil.Process(worker.pid)
+        while not ended.wait(0.1):
+            seen.append(process.memory_info().rss)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+
+
+async def committed_ends(stack: Stack) -> dict[int, int]:
+    """What the group has committed, by partition of the events topic."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.info.kafka, group_id="tokentide-ingest")
+    await consumer.start()
+    try:
+        parts = [TopicPartition(EVENTS.name, part) for part in range(EVENTS.partitions)]
+        return {part.partition: await consumer.committed(part) for part in parts}
+    finally:
+        await consumer.stop()
+
+
+def test_a_frame_with_a_bad_line_anywhere_keeps_its_good_events(
+    stack: Stack, tmp_path: Path
+) -> None:
+    chance = random.Random(1)
+    good = [json.dumps(good_event(chance)).encode() for _ in range(5)]
+    with LiveWorker(stack, tmp_path / "w.log", **PATIENT), producing(stack) as send:
+        before = verified(stack)
+        send([(EVENTS.name, 0, b"\n".join([b"[1,2,3]", *good]))])
+        report = verified(stack)
+    assert report["ok"], report
+    assert report["raw_events"] - before["raw_events"] == 5
+    assert report["dead_letters"] - before["dead_letters"] == 1
+
+
+def test_what_a_transaction_took_back_never_becomes_money(stack: Stack, tmp_path: Path) -> None:
+    chance = random.Random(2)
+
+    async def send() -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=stack.info.kafka, transactional_id="hostile-records"
+        )
+        await producer.start()
+        for number in range(20):
+            await producer.begin_transaction()
+            for part in range(EVENTS.partitions):
+                await producer.send_and_wait(EVENTS.name, frame(chance, 3), partition=part)
+            await (producer.abort_transaction() if number % 2 else producer.commit_transaction())
+        await producer.stop()
+
+    settings = {**PATIENT, "TOKENTIDE_WATCHDOG_S": "20"}
+    with LiveWorker(stack, tmp_path / "w.log", **settings) as worker:
+        before = verified(stack)
+        asyncio.run(send())
+        begin_s = time.monotonic()
+        report = verified(stack)
+        assert time.monotonic() - begin_s < 40, "verify waited for records that nobody can read"
+        assert report["ok"], report
+        assert report["kafka_events"] - before["kafka_events"] == 10 * EVENTS.partitions * 3
+        assert report["raw_events"] - before["raw_events"] == 10 * EVENTS.partitions * 3
+        assert asyncio.run(committed_ends(stack)) == {
+            batch["partition"]: batch["end"] for batch in worker.events("batch_done")
+        }
+        # The log ends in markers: a standstill there is no reason to start the worker again.
+        time.sleep(25)
+        assert worker.stop() == 0
+
+
+def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
+    stack: Stack, tmp_path: Path
+) -> None:
+    chance = random.Random(3)
+    with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
+        before = verified(stack)
+        with watched_memory(worker) as seen:
+            for codec in ("zstd", "lz4"):
+                with producing(stack, codec) as send:
+                    send([(EVENTS.name, 0, bytes(200_000_000)), (EVENTS.name, 0, frame(chance, 3))])
+                    send([(EVENTS.name, 1, bytes(4_000_000))] * 50)
+                    send([(OTLP.name, 0, b"[" * 100_000_000)])
+            with producing(stack, None) as send:
+                send([(EVENTS.name, 2, b"0\n" * 2_000_000)])
+            with producing(stack, "zstd") as send:
+                send([(EVENTS.name, 3, b"{}" * 8_000_000)])
+                send([(EVENTS.name, part, frame(chance, 5)) for part in range(EVENTS.partitions)])
+            report = verified(stack, 240)
+    assert report["ok"], report
+    assert report["raw_events"] - before["raw_events"] == 2 * 3 + 5 * EVENTS.partitions
+    expected = 2 * (1 + 50 + 1) + 100_000 + 100_000
+    assert report["dead_letters"] - before["dead_letters"] == expected
+    assert max(seen) < 2 * STEADY_BYTES, f"{max(seen) / 1e6:.0f} MB"
+    with clickhouse_connect.get_client(
+        dsn=stack.info.clickhouse_url, username=stack.info.user, password=stack.info.password,
+        database="tokentide",
+    ) as client:  # fmt: skip
+        rows = client.query(
+            "SELECT state, reason, count(), max(length(value)) FROM dead_letter_states "
+            "WHERE endsWith(detail, 'of which the beginning is kept') GROUP BY ALL"
+        ).result_rows
+    assert {row[0] for row in rows} == {"cut"}, "what is cut can be sent again by nobody"
+    assert {row[1] for row in rows} >= {"too_large", "too_many_events"}
+    assert max(row[3] for row in rows) <= 1024 * 1024
+
+
+def test_mutated_records_end_as_rows_and_dead_letters_and_every_partition_moves_on(
+    stack: Stack, tmp_path: Path
+) -> None:
+    chance = random.Random(4)
+    sent = 0
+    with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
+        before = verified(stack)
+        with watched_memory(worker) as seen:
+            for start in range(0, RECORDS, 500):
+                records = []
+                for _ in range(min(500, RECORDS - start)):
+                    topic, new = (
+                        (OTLP, hostile_request)
+                        if chance.random() < 0.25
+                        else (EVENTS, hostile_record)
+                    )
+                    value = new(chance)
+                    sent += len(events_in(topic.name, value))
+                    records.append((topic.name, chance.randrange(topic.partitions), value))
+                with producing(stack, chance.choice(CODECS)) as send:
+                    send(records)
+            report = verified(stack, 120 + RECORDS // 100)
+    assert report["ok"], report
+    assert report["kafka_events"] - before["kafka_events"] == sent
+    stored = report["raw_events"] + report["dead_letters"]
+    assert stored - before["raw_events"] - before["dead_letters"] == sent
+    assert report["raw_events"] - before["raw_events"] > sent / 3, "hardly any event was good"
+    assert (report["pending"], report["lost"], report["duplicated"]) == (0, 0, 0)
+    first, last = seen[len(seen) // 4], seen[-1]
+    assert last < 1.5 * first + 100_000_000, f"grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB"
+
+
+def test_a_wrong_row_is_taken_out_of_rows_windows_and_rollups_as_the_docs_say(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = good_event(random.Random(5)) | {"input_tokens": 99_000_000, "tenant": "wrong"}
+    with LiveWorker(stack, tmp_path / "w.log", **PATIENT), producing(stack) as send:
+        send([(EVENTS.name, 0, json.dumps(wrong).encode())])
+        assert verified(stack)["ok"]
+        with clickhouse_connect.get_client(
+            dsn=stack.info.clickhouse_url, username=stack.info.user,
+            password=stack.info.password, database="tokentide",
+        ) as client:  # fmt: skip
+            sums = [
+                f"SELECT sum(input_tokens), sum(cost_pico_usd) FROM {table} WHERE tenant = 'wrong'"
+                for table in ("raw_requests", WINDOWS, *ROLLUPS)
+            ]
+            assert [client.query(one).result_rows[0][0] for one in sums] == [99_000_000] * len(sums)
+            client.command(wrong_row_statement(), parameters={"event_id": wrong["event_id"]})
+            assert main(["repair", "--data-dir", str(stack.data_dir)]) == 0, capsys.readouterr()
+            assert [client.query(one).result_rows[0] for one in sums[1:]] == [(0, 0)] * (
+                len(sums) - 1
+            )
+        assert verified(stack)["ok"]
+
+
+def wrong_row_statement() -> str:
+    docs = (ROOT / "docs" / "operations.md").read_text()
+    block = docs.partition("<!-- wrong row: begin -->")[2].partition("<!-- wrong row: end -->")[0]
+    return block.partition("```sql")[2].partition("```")[0].strip()
