@@ -24,6 +24,47 @@ def number(pattern: str, text: str) -> int:
     return int(match[1].replace(",", ""))
 
 
+def dollars(text: str) -> float:
+    if text in ("-", "no price"):
+        return 0.0
+    return float(text.lstrip("<").replace("$", "").replace(",", ""))
+
+
+AMOUNT = r"(<?\$[\d,.]+|no price|-)"
+
+
+def assert_the_blocks_add_up(shown: str) -> None:
+    """Every block of the screen is about the same requests, errors and money.
+
+    Amounts are rounded to cents, so sums of n of them differ by at most n half cents.
+    """
+    spent, requests = re.search(r"\$([\d,.]+) +spent on ([\d,]+) requests", shown).groups()  # type: ignore[union-attr]
+    total, total_usd = int(requests.replace(",", "")), dollars(spent)
+    errors = number(r"errors ([\d,]+), [\d.]+%", shown)
+
+    models, _, below = shown.partition("\nmodel ")[2].partition("\nteam ")
+    row = re.compile(rf"^(\S.*?) +([\d,]+) +{AMOUNT} ", re.MULTILINE)
+    rows = [(found[2], found[3]) for found in row.finditer(models)]
+    assert len(rows) >= 5
+    assert sum(int(n.replace(",", "")) for n, _usd in rows) == total
+    assert sum(dollars(usd) for _n, usd in rows) == pytest.approx(total_usd, abs=0.005 * len(rows))
+
+    sides = below.partition("\n\n")[0].splitlines()[1:]
+    middle = shown.partition("\nteam ")[2].partition("\n")[0].index("tenant") + len("team ")
+    for column in (slice(0, middle), slice(middle, None)):
+        cells = [re.search(rf" ([\d,]+) +{AMOUNT}", " " + line[column]) for line in sides]
+        found = [(cell[1], cell[2]) for cell in cells if cell is not None]
+        assert sum(int(n.replace(",", "")) for n, _usd in found) == total
+        spent_usd = sum(dollars(usd) for _n, usd in found)
+        assert spent_usd == pytest.approx(total_usd, abs=0.005 * len(found))
+
+    kinds = re.search(r"^errors +([\d,]+): (.*); [\d,]+ retries", shown, re.MULTILINE)
+    if errors:
+        assert kinds is not None
+        assert int(kinds[1].replace(",", "")) == errors
+        assert sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]*\d) ", kinds[2])) == errors
+
+
 def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
     tmp_path: Path,
 ) -> None:
@@ -41,6 +82,8 @@ def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
     ):  # fmt: skip
         assert word in shown, word
     assert "Traceback" not in done.stderr
+    assert_the_blocks_add_up(shown)
+    assert "No latency or error rate here is a provider's." in " ".join(shown.split())
     assert not (tmp_path / "stack.json").exists()
     tables = [line for line in shown.splitlines() if "replaying" not in line]
     assert max(len(line) for line in tables if str(tmp_path) not in line) <= 100
@@ -51,6 +94,7 @@ def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
         number(r"verified +([\d,]+) events in Kafka", text) for text in (shown, again.stdout)
     )
     assert both >= first + 400
+    assert_the_blocks_add_up(again.stdout)
 
 
 def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> None:

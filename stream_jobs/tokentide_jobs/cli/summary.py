@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["headline", "pipeline_line", "summary_view"]
 
 _BAR_CELLS = 6
+_LISTED_GROUPS = 8
 _CELL = (0, 2, 0, 0)
 _TIGHT = (0, 1, 0, 0)
 
@@ -48,7 +49,7 @@ def headline(summary: Summary) -> Text:
         (dollars(total.cost_pico_usd), "bold green"), ("   spent on ", "dim"),
         (count(total.requests), "bold"), (" requests in ", "dim"), seconds(span_s),
         ("   tokens ", "dim"), f"{_short(tokens)}, {_short(tokens / span_s)}/s",
-        ("   errors ", "dim"), share(total.errors, total.requests),
+        ("   errors ", "dim"), f"{count(total.errors)}, {share(total.errors, total.requests)}",
         ("\nlatency ", "dim"), f"p50 {duration_ms(total.p50_ms)}, p95 {duration_ms(total.p95_ms)}",
         ("   first token ", "dim"),
         f"p50 {duration_ms(total.ttft_p50_ms)}, p95 {duration_ms(total.ttft_p95_ms)}",
@@ -89,9 +90,17 @@ def _models(summary: Summary, rows: int) -> Table:
             "-" if group.output_tps is None else f"{group.output_tps:.0f}",
             _rate(group.errors, group.requests),
         )
-    if len(groups) > rows:
-        table.add_row(Text(f"and {len(groups) - rows} more", "dim"))
+    if rest := groups[rows:]:
+        errors, requests = _sum(rest, "errors"), _sum(rest, "requests")
+        table.add_row(
+            Text(f"and {len(rest)} more", "dim"), count(requests),
+            dollars(_sum(rest, "cost_pico_usd")), "", "", "", "", "", "", _rate(errors, requests),
+        )  # fmt: skip
     return table
+
+
+def _sum(groups: Sequence[Group], name: str) -> int:
+    return sum(getattr(group, name) for group in groups)
 
 
 def _spend(dimension: str, summary: Summary) -> Table:
@@ -102,13 +111,18 @@ def _spend(dimension: str, summary: Summary) -> Table:
     table.add_column("spend", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     most = max((group.cost_pico_usd for group in groups), default=0)
-    for group in groups[:8]:
+    for group in groups[:_LISTED_GROUPS]:
         is_unpriced = group.unpriced > 0 and group.cost_pico_usd == 0
         spend = "-" if is_unpriced else dollars(group.cost_pico_usd)
         name = shown(group.name) if group.name else Text("(none)", "dim")
         table.add_row(
             name, count(group.requests), spend,
             _bar(group.cost_pico_usd, most),
+        )  # fmt: skip
+    if rest := groups[_LISTED_GROUPS:]:
+        table.add_row(
+            Text(f"and {len(rest)} more", "dim"), count(_sum(rest, "requests")),
+            dollars(_sum(rest, "cost_pico_usd")), "",
         )  # fmt: skip
     return table
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tokentide_jobs.cli.arguments import parse_offsets, utc_us
+from tokentide_jobs.cli.demo import delay_line
 from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share
 from tokentide_jobs.cli.target import find_target
 from tokentide_jobs.cli.verify import proof_line
@@ -161,3 +162,17 @@ def test_a_check_of_nothing_proves_nothing() -> None:
 def test_a_time_that_no_event_can_have_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--from is "):
         utc_us(text, "--from")
+
+
+def test_a_busy_machine_is_called_that_instead_of_a_success() -> None:
+    quick = delay_line([0.4] * 250, 250, load=0.5, cores=2)
+    assert "✓" in quick and "busy" not in quick
+    slow = delay_line([18.0] * 250, 250, load=15.2, cores=2)
+    assert "✓" not in slow
+    assert "p50 18.00 s" in slow
+    assert "this machine is busy (load 15.2 on 2 cores)" in slow
+    strange = delay_line([18.0] * 250, 250, load=0.5, cores=2)
+    assert "✓" not in strange and "busy" not in strange and "slower than it should be" in strange
+    missing = delay_line([0.4] * 100, 250, load=0.5, cores=2)
+    assert "✓" not in missing and "100 seen in time of 250" in missing
+    assert "no event could be queried in time" in delay_line([], 250, load=0.5, cores=2)
