@@ -27,8 +27,7 @@ from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
-from tokentide_jobs.io.kafka.admin import topic_log_id
-from tokentide_jobs.io.kafka.offsets import end_offsets
+from tokentide_jobs.io.clickhouse.unread import ends_of_logs, unread_offsets
 from tokentide_jobs.replay.pace import Pace, Plan
 from tokentide_jobs.replay.send import send
 from tokentide_jobs.replay.workload import Workload, prepare
@@ -197,18 +196,19 @@ def _wait_for_ingest(
     Raises:
         ServiceUnreachable: It has not moved for a long time.
     """
-    ends = asyncio.run(end_offsets(settings.kafka_bootstrap, settings.events_topic))
-    log_id = asyncio.run(topic_log_id(settings.kafka_bootstrap, settings.events_topic))
+    ends = asyncio.run(
+        ends_of_logs(settings.kafka_bootstrap, [settings.events_topic], settings.restarted_logs)
+    )
     ledger = LedgerStore(store)
-    last: dict[int, int] = {}
+    last: int | None = None
     last_progress_s = time.monotonic()
     with events_progress(screen, "ingesting", events) as update:
         while True:
-            done = ledger.positions(log_id, settings.events_topic)
-            if all(done.get(partition, 0) >= end for partition, end in ends.items()):
+            unread = unread_offsets(ledger, ends)
+            if not unread:
                 return
-            if done != last:
-                last, last_progress_s = done, time.monotonic()
+            if unread != last:
+                last, last_progress_s = unread, time.monotonic()
             if time.monotonic() - last_progress_s > _INGEST_TIMEOUT_S:
                 raise ServiceUnreachable(
                     f"ingest has not moved for {_INGEST_TIMEOUT_S:g} s: look at "

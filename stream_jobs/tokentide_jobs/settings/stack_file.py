@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.urls import with_credentials
+from tokentide_schemas.topics import OTLP
 
 __all__ = ["is_alive", "running_stack"]
 
@@ -19,17 +20,20 @@ def running_stack(directory: Path) -> dict[str, str]:
         stack = json.loads(path.read_text())
         if not is_alive(int(stack["pid"])):
             return {}
+        words = stack.get("restarted_logs", {})
         found = {
             "kafka_bootstrap": str(stack["kafka"]),
             "clickhouse_url": with_credentials(
                 str(stack["clickhouse_url"]), str(stack["user"]), str(stack["password"])
             ),
             "events_topic": str(stack["events_topic"]),
+            "log_id": str(words.get(stack["events_topic"], "")),
+            "otlp_log_id": str(words.get(OTLP.name, "")),
         }
         return {name: value for name, value in found.items() if value}
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ConfigError(
             f"{path} is not readable as the state of a running stack ({exc!r}): "
             "stop the stack and remove the file"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tokentide_jobs.embedded.processes.locks import holder_pid
@@ -34,6 +34,7 @@ class StackInfo:
         log_id: Identity of the events topic when the stack became ready; for people. Whoever reads
             the topic asks the broker, because it may have been made anew since.
         data_dir: Absolute path.
+        restarted_logs: The words under which its workers read topics as new logs, by topic.
     """
 
     kafka: str
@@ -45,6 +46,7 @@ class StackInfo:
     broker: str
     log_id: str
     data_dir: str
+    restarted_logs: dict[str, str] = field(default_factory=dict)
 
     @property
     def clickhouse_dsn(self) -> str:
@@ -60,7 +62,7 @@ def find_stack(data_dir: Path) -> StackInfo | None:
     """Return the stack that runs in a data directory and is ready, None if there is none."""
     try:
         found = json.loads((data_dir / STACK_FILE_NAME).read_text(encoding="utf-8"))
-        info = StackInfo(**{name: found[name] for name in StackInfo.__slots__})
+        info = StackInfo(**{name: found[name] for name in StackInfo.__slots__ if name in found})
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return info if holder_pid(data_dir) == info.pid else None

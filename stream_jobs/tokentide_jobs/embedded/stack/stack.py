@@ -37,7 +37,7 @@ from tokentide_jobs.embedded.stack.workers import WorkerPool
 from tokentide_jobs.errors import StackError
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.schema.migrations import migrate
-from tokentide_schemas.topics import EVENTS
+from tokentide_schemas.topics import EVENTS, OTLP
 
 __all__ = ["Stack", "worker_environment"]
 
@@ -221,6 +221,7 @@ class Stack:
             broker=self._broker.kind,
             log_id=log_id,
             data_dir=str(self.data_dir),
+            restarted_logs=_restarted_logs(self._environ),
         )
         if self._worker_count:
             plural = "" if self._worker_count == 1 else "s"
@@ -318,6 +319,12 @@ class Stack:
         self._report.step(what)
         yield
         self._report.done(what, time.monotonic() - began_s)
+
+
+def _restarted_logs(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the words under which workers with this environment read topics as new logs."""
+    variables = {EVENTS.name: "TOKENTIDE_LOG_ID", OTLP.name: "TOKENTIDE_OTLP_LOG_ID"}
+    return {topic: word for topic, name in variables.items() if (word := environ.get(name))}
 
 
 def worker_environment(info: StackInfo) -> dict[str, str]:

@@ -15,8 +15,7 @@ from tokentide_jobs.embedded.stack.discovery import StackInfo
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
-from tokentide_jobs.io.kafka.admin import topic_log_id
-from tokentide_jobs.io.kafka.offsets import end_offsets
+from tokentide_jobs.io.clickhouse.unread import ends_of_logs, unread_offsets
 from tokentide_schemas.topics import OTLP
 
 __all__ = ["unread_records"]
@@ -42,24 +41,15 @@ def unread_records(info: StackInfo, timeout_s: float, database: str = "tokentide
     deadline = time.monotonic() + timeout_s
     try:
         # Records that arrive from now on are not waited for: their senders see the broker go.
-        logs = asyncio.run(asyncio.wait_for(_logs(info), _ANSWER_S))
+        topics = (info.events_topic, OTLP.name)
+        asked = ends_of_logs(info.kafka, topics, info.restarted_logs)
+        ends = asyncio.run(asyncio.wait_for(asked, _ANSWER_S))
         with closing(ClickHouse(info.clickhouse_dsn, database, timeout_s=_ANSWER_S)) as store:
             ledger = LedgerStore(store)
             while True:
-                unread = 0
-                for (log_id, topic), ends in logs.items():
-                    done = ledger.positions(log_id, topic)
-                    unread += sum(max(0, end - done.get(part, 0)) for part, end in ends.items())
+                unread = unread_offsets(ledger, ends)
                 if not unread or time.monotonic() >= deadline:
                     return unread
                 time.sleep(_LOOK_EVERY_S)
     except (PipelineError, TimeoutError):
         return None
-
-
-async def _logs(info: StackInfo) -> dict[tuple[str, str], dict[int, int]]:
-    """Return where every log that workers read ends now: by (log id, topic), by partition."""
-    return {
-        (await topic_log_id(info.kafka, topic), topic): await end_offsets(info.kafka, topic)
-        for topic in (info.events_topic, OTLP.name)
-    }

@@ -25,7 +25,9 @@ from tokentide_jobs.embedded.processes.child import ChildRecord
 from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME, holder_pid
 from tokentide_jobs.embedded.stack.discovery import STACK_FILE_NAME, find_stack
 from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_jobs.embedded.stack.unread import unread_records
 from tokentide_jobs.errors import StackError
+from tokentide_jobs.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -275,6 +277,27 @@ def test_a_stop_says_how_many_records_end_unread_with_a_broker_in_memory(tmp_pat
         asyncio.run(send(stack.info.kafka, stack.info.events_topic))
 
     assert [line for line in notes.lines if "3 records of tokentide.events.v1" in line]
+
+
+def test_a_log_that_was_begun_anew_is_known_to_be_read_when_the_stack_stops(
+    tmp_path: Path,
+) -> None:
+    async def send(bootstrap: str, topic: str) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+        await producer.start()
+        await producer.send_and_wait(topic, b"{}")
+        await producer.stop()
+
+    notes = Notes()
+    environ = {**os.environ, "TOKENTIDE_LOG_ID": "second"}
+    with Stack(tmp_path, broker="tansu", workers=1, environ=environ, reporter=notes) as stack:
+        asyncio.run(send(stack.info.kafka, stack.info.events_topic))
+        found = Settings.from_env({}, tmp_path)
+        assert found.restarted_logs == {stack.info.events_topic: "second"}
+        # A worker that was about to start may be ended before it reads: here it shall read.
+        assert unread_records(stack.info, timeout_s=60.0) == 0
+
+    assert not [line for line in notes.lines if "that no worker has read" in line]
 
 
 def test_processes_of_a_killed_owner_are_ended_only_when_they_are_provably_ours(
