@@ -26,8 +26,8 @@ from tokentide_jobs.embedded.stack.discovery import StackInfo, find_stack
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_lag import ends_of_logs, unread_offsets
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
-from tokentide_jobs.io.clickhouse.unread import ends_of_logs, unread_offsets
 from tokentide_jobs.replay.pace import Pace, Plan
 from tokentide_jobs.replay.send import send
 from tokentide_jobs.replay.workload import Workload, prepare

@@ -122,8 +122,8 @@ def _show(found: Status, screen: Console) -> None:
     table.add_row("lag", _lag(found))
     age_s = found.last_batch_age_s
     table.add_row("last batch", "-" if age_s is None else f"{seconds(age_s)} ago")
-    letters = ", ".join(f"{count(n)} {reason}" for reason, n in found.dead_letters.items())
-    table.add_row("dead letters", shown(f"{letters or 'none'} in the last hour"))
+    dead_letters = ", ".join(f"{count(n)} {reason}" for reason, n in found.dead_letters.items())
+    table.add_row("dead letters", shown(f"{dead_letters or 'none'} in the last hour"))
     dropped = sum(producer.dropped for producer in found.dropping)
     table.add_row("dropped", f"{count(dropped)} events by producers in the last hour")
     screen.print(table)

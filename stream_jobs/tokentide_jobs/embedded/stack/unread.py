@@ -14,8 +14,8 @@ from typing import Final
 from tokentide_jobs.embedded.stack.discovery import StackInfo
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.ledger_lag import ends_of_logs, unread_offsets
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
-from tokentide_jobs.io.clickhouse.unread import ends_of_logs, unread_offsets
 from tokentide_schemas.topics import OTLP
 
 __all__ = ["unread_records"]

@@ -79,11 +79,11 @@ def _read_store(store: ClickHouse) -> Mapping[str, Any]:
     (space,) = store.select("status/free_space")
     (last,) = store.select("status/last_batch", {"since_us": now_us - _LAST_BATCH_US})
     done_at_us = last["done_at_us"]
-    letters = store.select("status/dead_letters", recent)
+    dead_letters = store.select("status/dead_letters", recent)
     return {
         "free_bytes": space["free_bytes"] if space["disks"] else None,
         "last_batch_age_s": (now_us - done_at_us) / 1e6 if done_at_us else None,
-        "dead_letters": {row["reason"]: row["dead_letters"] for row in letters},
+        "dead_letters": {row["reason"]: row["dead_letters"] for row in dead_letters},
         "dropping": tuple(
             DroppingProducer(**row) for row in store.select("status/dropping_producers", recent)
         ),
