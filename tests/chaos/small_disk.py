@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -28,10 +29,15 @@ class SmallDisk:
 
     def fill(self, leave_bytes: int) -> None:
         """Take all the room but this; what runs may take the rest."""
-        wanted = self.free_bytes - leave_bytes
         with self._filler.open("ab") as file:
-            if wanted > 0:
-                os.posix_fallocate(file.fileno(), 0, file.tell() + wanted)
+            while (wanted := self.free_bytes - leave_bytes) > 0:
+                try:
+                    os.posix_fallocate(file.fileno(), 0, file.tell() + wanted)
+                except OSError as exc:
+                    if exc.errno != errno.ENOSPC:
+                        raise
+                    continue  # somebody else took some of it since it was counted
+                file.seek(0, os.SEEK_END)
 
     def free(self) -> None:
         """Give the room back."""

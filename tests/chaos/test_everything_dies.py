@@ -1,0 +1,160 @@
+"""Every process killed and stopped at random under load, the disk filled: all of it is back.
+
+A sample of half a minute runs with the other tests; `TOKENTIDE_TEST_CHAOS_S=600` runs ten minutes.
+`TOKENTIDE_TEST_CHAOS_SEED` repeats a run's choices.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.chaos.live import verified, wait_until
+from tests.chaos.small_disk import MIB, SmallDisk, small_disk
+from tests.chaos.steady_traffic import SteadyTraffic
+from tests.chaos.test_full_disk import FLOOR, Notes, stored_ids
+from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME
+from tokentide_jobs.embedded.stack.stack import Stack
+
+pytestmark = pytest.mark.integration
+
+FAULTS_S = float(os.environ.get("TOKENTIDE_TEST_CHAOS_S", "30"))
+SEED = int(os.environ.get("TOKENTIDE_TEST_CHAOS_SEED", "7"))
+BACK_S = 30.0 if FAULTS_S >= 300 else 60.0
+"""Half a minute on a machine that does nothing else; beside other tests it may be slower."""
+LARGEST_RSS = {"worker-1": 900 * MIB, "worker-2": 900 * MIB, "clickhouse": 1_400 * MIB,
+               "kafka": 700 * MIB}  # fmt: skip
+
+
+class Faults:
+    """Does harm to a running stack, and says what it did."""
+
+    def __init__(self, stack: Stack, disk: SmallDisk, chance: random.Random) -> None:
+        self.done: list[str] = []
+        self._stack = stack
+        self._disk = disk
+        self._chance = chance
+
+    def children(self) -> dict[str, psutil.Process]:
+        """The live processes of the stack by name."""
+        noted = json.loads((self._stack.data_dir / LOCK_FILE_NAME).read_text())["children"]
+        found = {}
+        for child in noted:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(child["pid"])
+                if process.create_time() == child["started_s"]:
+                    found[child["name"]] = process
+        return found
+
+    def one(self) -> None:
+        """Do one harm, and undo what does not undo itself."""
+        harm = self._chance.choice([self._kill, self._kill, self._kill, self._freeze, self._fill])
+        harm()
+
+    def _victims(self, most: int) -> list[tuple[str, psutil.Process]]:
+        children = sorted(self.children().items())
+        return self._chance.sample(children, min(len(children), self._chance.randint(1, most)))
+
+    def _kill(self) -> None:
+        for name, process in self._victims(2):
+            self._say(f"kill {name}")
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+
+    def _freeze(self) -> None:
+        for name, process in self._victims(1):
+            self._say(f"freeze {name}")
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(self._chance.uniform(0.5, 8.0))
+                process.send_signal(signal.SIGCONT)
+
+    def _fill(self) -> None:
+        left = self._chance.choice([0, 20, 60]) * MIB
+        self._say(f"fill the disk up to {left >> 20} MiB")
+        self._disk.fill(left)
+        time.sleep(self._chance.uniform(2.0, 6.0))
+        if self._chance.random() < 0.5:
+            self._kill()
+        self._disk.free()
+
+    def _say(self, what: str) -> None:
+        self.done.append(what)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk", 1_200 if FAULTS_S < 300 else 6_000) as mounted:
+        yield mounted
+
+
+def own_size() -> tuple[int, int, int]:
+    process = psutil.Process()
+    return process.num_fds(), threading.active_count(), process.memory_info().rss
+
+
+def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
+    disk: SmallDisk,
+) -> None:
+    chance, notes = random.Random(SEED), Notes()
+    stack = Stack(
+        disk.path / "data", broker="kafka", workers=2, min_free_bytes=FLOOR, reporter=notes
+    )
+    with (
+        stack,
+        SteadyTraffic(stack.info.kafka, stack.info.events_topic, frames_per_s=30) as traffic,
+    ):
+        faults = Faults(stack, disk, chance)
+        wait_until(lambda: len(stored_ids(stack)) > 500, 120, "rows before the first fault")
+        began = own_size()
+        until_s = time.monotonic() + FAULTS_S
+        while time.monotonic() < until_s:
+            faults.one()
+            time.sleep(chance.uniform(0.2, 4.0))
+        last_fault_s = time.monotonic()
+        told = f"seed {SEED}: {faults.done}; {notes.lines[-10:]}"
+        before = len(traffic.acknowledged)
+        wait_until(lambda: len(traffic.acknowledged) > before + 20, BACK_S, f"traffic; {told}")
+        taken = set(traffic.acknowledged)
+        rest_s = BACK_S - (time.monotonic() - last_fault_s)
+        wait_until(quietly(lambda: taken <= stored_ids(stack)), rest_s, f"rows; {told}")
+        back_s = time.monotonic() - last_fault_s
+        assert not stack.wait(0.0), told
+        wait_until(lambda: len(faults.children()) == 4, BACK_S, f"four processes; {told}")
+        for name, process in faults.children().items():
+            assert process.memory_info().rss < LARGEST_RSS[name], name
+        ended = own_size()
+        # The traffic opens and closes connections meanwhile: some descriptors more or less.
+        assert ended[0] <= began[0] + 15, (began, ended)
+        assert ended[1] <= began[1] + 5, (began, ended)
+        assert ended[2] <= began[2] + 150 * MIB, (began, ended)
+        print(f"{len(faults.done)} faults in {FAULTS_S:g} s, back after {back_s:.1f} s; "
+              f"descriptors, threads, bytes of the owner {began} -> {ended}")  # fmt: skip
+    # Without traffic, on parts that are read anew.
+    with Stack(disk.path / "data", broker="kafka", workers=1, min_free_bytes=FLOOR) as again:
+        report = verified(again, wait_s=90)
+        assert report["ok"], (report["mismatches"], told)
+        assert traffic.acknowledged <= stored_ids(again), told
+        assert report["kafka_events"] == report["raw_events"] + report["dead_letters"]
+
+
+def quietly(claim: Callable[[], bool]) -> Callable[[], bool]:
+    """A claim that is not true while nobody answers."""
+
+    def asked() -> bool:
+        try:
+            return claim()
+        except Exception:
+            return False
+
+    return asked
