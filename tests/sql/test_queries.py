@@ -16,9 +16,9 @@ from tokentide_jobs.core.price.card_rows import CARD_COLUMNS
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, TOKEN_COLUMNS
 from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.core.reprice.corrections import CORRECTION_COLUMNS
+from tokentide_jobs.core.tables import PLACE_COLUMNS
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.clickhouse.stored_requests import COORDINATES
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_queries import load_query
 from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
@@ -126,12 +126,12 @@ def test_the_tasks_hold_no_sql_of_their_own() -> None:
 def test_columns_are_what_the_program_reads(seeded: Client) -> None:
     expected = {
         "reprice/requests": {
-            *COORDINATES, "started_at_us", *PRICED_FIELDS, "other_units", "model", *DIMENSIONS,
+            *PLACE_COLUMNS, "started_at_us", *PRICED_FIELDS, "other_units", "model", *DIMENSIONS,
             *PRICE_COLUMNS,
         },
         "reprice/corrections": set(CORRECTION_COLUMNS),
         "prices/request": {
-            *COORDINATES, "started_at_us", *PRICED_FIELDS, "other_units", "service",
+            *PLACE_COLUMNS, "started_at_us", *PRICED_FIELDS, "other_units", "service",
             *PRICE_COLUMNS,
         },
         "prices/cards": set(CARD_COLUMNS),

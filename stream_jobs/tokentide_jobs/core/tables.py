@@ -20,6 +20,7 @@ __all__ = [
     "INTENTS",
     "KEPT_DAYS",
     "LEDGER_KEPT_DAYS",
+    "PLACE_COLUMNS",
     "POSITIONS",
     "PRICE_CARDS",
     "PRICE_CORRECTIONS",
@@ -71,6 +72,9 @@ WINDOW_US: Final = WINDOW_S * 1_000_000
 DAY_US: Final = 86_400 * 1_000_000
 END_OF_TIME_US: Final = 1 << 52
 """The year 2112: later than any event."""
+
+PLACE_COLUMNS: Final = ("log_id", "_topic", "_partition", "_offset", "_idx")
+"""The identity of a row: the place of its event in the log."""
 
 INTENTS: Final = "ingest_intents"
 POSITIONS: Final = "ingest_positions"

@@ -21,10 +21,11 @@ from tokentide_jobs.core.outcome.outcome import process
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.tables import PLACE_COLUMNS
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
 from tokentide_jobs.io.clickhouse.card_store import load_cards, stored_versions, write_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.clickhouse.stored_requests import COORDINATES, find_requests
+from tokentide_jobs.io.clickhouse.stored_requests import find_requests
 from tokentide_jobs.io.files.price_overrides import parse_overrides
 from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.io.schema.migrations import migrate
@@ -135,7 +136,7 @@ def raw_rows(store: ClickHouse, *, version: bool = True) -> list[Any]:
     return list(
         store.rows(
             f"SELECT event_id, {', '.join(columns)} FROM {store.database}.raw_requests "
-            f"ORDER BY {', '.join(COORDINATES)}"
+            f"ORDER BY {', '.join(PLACE_COLUMNS)}"
         )
     )
 

@@ -32,12 +32,12 @@ STORAGE_DTYPES: dict[Kind, pl.DataType] = {
     "number_map": pl.String(),
 }
 
-COORDINATES: dict[str, pl.DataType] = {
+PLACE_TYPES: dict[str, pl.DataType] = {
     "_partition": pl.Int32(),
     "_offset": pl.Int64(),
     "_idx": pl.Int32(),
 }
-"""Where an event was in the log; appended to every frame."""
+"""Types of the columns that place an event in its batch; appended to every frame."""
 
 EMPTY_MAP = "{}"
 
@@ -158,7 +158,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {name: _columns_of(name) for name in
 @cache
 def storage_schema(event_type: str) -> dict[str, pl.DataType]:
     """Return names and dtypes of a decoded frame: the model's fields, then the coordinates."""
-    return {column.name: column.dtype for column in COLUMNS[event_type]} | COORDINATES
+    return {column.name: column.dtype for column in COLUMNS[event_type]} | PLACE_TYPES
 
 
 @cache

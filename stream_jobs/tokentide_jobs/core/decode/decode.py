@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tokentide_jobs.core.decode.columns import COLUMNS, COORDINATES, storage_schema
+from tokentide_jobs.core.decode.columns import COLUMNS, PLACE_TYPES, storage_schema
 from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
 from tokentide_jobs.core.decode.lines import EventLines, Indices, event_lines
 from tokentide_jobs.core.decode.parse import parse
@@ -61,7 +61,7 @@ def decode(records: Sequence[Record], window: AcceptedWindow) -> Decoded:
     for event_type in COLUMNS:
         if parts := frames.get(event_type):
             is_sorted = len(parts) == 1 and events.is_ordered
-            frame = parts[0] if is_sorted else pl.concat(parts).sort(list(COORDINATES))
+            frame = parts[0] if is_sorted else pl.concat(parts).sort(list(PLACE_TYPES))
             sorted_frames[event_type] = frame
     return Decoded(sorted_frames, sorted(dead_letters, key=lambda one: one[:3]), mended_texts)
 

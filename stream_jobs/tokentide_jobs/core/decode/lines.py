@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tokentide_jobs.core.decode.columns import COORDINATES
+from tokentide_jobs.core.decode.columns import PLACE_TYPES
 from tokentide_jobs.core.decode.scan import PADDING
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.split import (
@@ -130,4 +130,4 @@ def _places(records: Sequence[Record], counts: Indices) -> pl.DataFrame:
         "_offset": np.repeat(np.array([one.offset for one in records], int), counts),
         "_idx": np.arange(len(firsts)) - firsts,
     }
-    return pl.DataFrame(columns).select(pl.col(n).cast(t) for n, t in COORDINATES.items())
+    return pl.DataFrame(columns).select(pl.col(n).cast(t) for n, t in PLACE_TYPES.items())

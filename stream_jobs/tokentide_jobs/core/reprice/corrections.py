@@ -12,15 +12,15 @@ import polars as pl
 
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, price
+from tokentide_jobs.core.tables import PLACE_COLUMNS
 from tokentide_jobs.core.window.difference import minus
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS, fold
 
 __all__ = ["CORRECTION_COLUMNS", "changes", "corrections", "window_corrections"]
 
-_IDENTITY: Final = ("log_id", "_topic", "_partition", "_offset", "_idx")
 _OLD: Final = {name: f"old_{name}" for name in PRICE_COLUMNS}
 CORRECTION_COLUMNS: Final = (
-    *_IDENTITY,
+    *PLACE_COLUMNS,
     "started_at_us",
     *DIMENSIONS,
     "status",

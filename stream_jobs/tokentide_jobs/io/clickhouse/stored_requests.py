@@ -10,10 +10,7 @@ from typing import Any
 
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["COORDINATES", "find_requests"]
-
-COORDINATES: tuple[str, ...] = ("log_id", "_topic", "_partition", "_offset", "_idx")
-"""The identity of a row: its place in the log."""
+__all__ = ["find_requests"]
 
 
 def find_requests(store: ClickHouse, event_id: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tokentide_jobs.core.decode import decode as module
-from tokentide_jobs.core.decode.columns import COORDINATES, storage_schema
+from tokentide_jobs.core.decode.columns import PLACE_TYPES, storage_schema
 from tokentide_jobs.core.decode.decode import Decoded, decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
 from tokentide_jobs.core.record.dead_letter import Refusal
@@ -122,7 +122,7 @@ def test_rows_keep_their_place_and_come_sorted(judged: list[bytes]) -> None:
         (0, 8): [b"[" + dump(request(0)) + b"," + dump(request(1)) + b"]"],
     }
     decoded = decode([Record(*at, 0, b"\n".join(lines)) for at, lines in frames.items()], WINDOW)
-    places = decoded.frames["request"].select(*COORDINATES).rows()
+    places = decoded.frames["request"].select(*PLACE_TYPES).rows()
     assert places == [(0, 8, 0), (0, 8, 1), (0, 9, 0), (1, 7, 0), (1, 7, 2)]
     assert decoded.frames["request"]["started_at_us"].to_list() == [NOW_US + i for i in range(5)]
     assert [dead_letter[:3] for dead_letter in decoded.dead_letters] == [(1, 7, 1)]
