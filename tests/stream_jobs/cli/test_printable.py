@@ -81,14 +81,14 @@ def test_dead_letters_are_shown_without_obeying_them(monkeypatch: pytest.MonkeyP
     at = datetime(2026, 11, 18, tzinfo=UTC)
     hostile_json = json.dumps({"tags": {"x": HOSTILE}}).encode()
     for value in (HOSTILE.encode(), hostile_json, b"\xff\x1b[2J"):
-        letter = StoredDeadLetter(
+        refused = StoredDeadLetter(
             Place("log", HOSTILE, 0, 7, 0), HOSTILE, "tags.x", HOSTILE, value, at, at, HOSTILE,
             HOSTILE, HOSTILE, HOSTILE, HOSTILE, "open",
         )  # fmt: skip
         reason = Reason(HOSTILE, HOSTILE, 3, 2, at, HOSTILE)
         for draw in (
-            lambda terminal, found=letter: dlq._show_dead_letter(found, terminal),
-            lambda terminal, found=letter: dlq._show_dead_letters([found], terminal),
+            lambda terminal, found=refused: dlq._show_dead_letter(found, terminal),
+            lambda terminal, found=refused: dlq._show_dead_letters([found], terminal),
             lambda terminal, found=reason: dlq._show_reasons([found], terminal),
         ):
             text = drawn(draw, monkeypatch)
