@@ -79,7 +79,9 @@ def split_record(value: bytes) -> list[bytes]:
     lines = _lines(body if b"\n" in value else value)
     if len(lines) > 1 and _is_one_object(body, lines):
         return [body]
-    return _pieces(lines) or [value]
+    # One look at the whole costs less than one at each line.
+    is_plain = _BETWEEN_OBJECTS.search(value) is None
+    return (_capped(lines) if is_plain else _pieces(lines)) or [value]
 
 
 def split_line(line: bytes) -> list[bytes]:
