@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 
 # Exactly the versions that were tested, whatever has been published since.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
-# A worker per core. Tests of one file that start servers stay together, since they share them.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto
+# A worker per processor. Tests of one file that start servers stay together, since they share them.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
