@@ -5,6 +5,8 @@ Generated from the event models by `python -m tokentide_schemas.sdk_contract`; d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 SCHEMA_VERSION = 1
 """Version of the contract."""
 
@@ -119,6 +121,29 @@ DETAILS_OF_TOTALS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("output_audio_tokens", "output_image_tokens"), "output_tokens"),
 )
 """(details that share a total, the total), totals before what is part of them."""
+
+
+def details_fit(counts: Mapping[str, int]) -> bool:
+    """Tell whether no detail exceeds its total; an absent count is 0."""
+    get = counts.get
+    cache_read_tokens = get("cache_read_tokens", 0)
+    cache_write_tokens = get("cache_write_tokens", 0)
+    input_tokens = get("input_tokens", 0)
+    input_audio_tokens = get("input_audio_tokens", 0)
+    cache_read_audio_tokens = get("cache_read_audio_tokens", 0)
+    output_tokens = get("output_tokens", 0)
+    return (
+        cache_read_tokens + cache_write_tokens <= input_tokens
+        and get("cache_write_1h_tokens", 0) + get("cache_write_long_tokens", 0)
+        <= cache_write_tokens
+        and input_audio_tokens + get("input_image_tokens", 0) + get("input_video_tokens", 0)
+        <= input_tokens
+        and cache_read_audio_tokens <= cache_read_tokens
+        and cache_read_audio_tokens <= input_audio_tokens
+        and get("reasoning_tokens", 0) <= output_tokens
+        and get("output_audio_tokens", 0) + get("output_image_tokens", 0) <= output_tokens
+    )
+
 
 REQUIRED_TEXTS: dict[str, tuple[str, ...]] = {
     "request": ("service", "operation", "provider", "request_model"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
@@ -37,6 +38,8 @@ Generated from the event models by `python -m tokentide_schemas.sdk_contract`; d
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 '''
 
 
@@ -68,6 +71,7 @@ def text() -> str:
         _constant("MAX_EPOCH_US", kinds.MAX_EPOCH_US),
         _names("USAGE_FIELDS", USAGE_FIELDS, "Fields that say what a call consumed."),
         _detail_groups(),
+        _details_fit(),
         _required_texts(),
         _names("ENUMERATIONS", _enumerations(fields), "Fields whose texts are words of a list."),
         _names("UUIDS", _of_pattern(fields, kinds.UUID_PATTERN)),
@@ -140,14 +144,41 @@ def _bound(kind: Any) -> int | float:
 
 def _detail_groups() -> str:
     """Return the groups of details that share a total, in the order of the subset rules."""
+    lines = [f"    ({_tuple(parts)}, {_quoted(total)}),\n" for parts, total in _groups()]
+    return _documented(
+        f"DETAILS_OF_TOTALS: tuple[tuple[tuple[str, ...], str], ...] = (\n{''.join(lines)})\n",
+        "(details that share a total, the total), totals before what is part of them.",
+    )
+
+
+def _groups() -> list[tuple[tuple[str, ...], str]]:
     groups: dict[tuple[tuple[str, ...], str], None] = {}
     for detail, total in SUBSETS:
         shared = (parts for parts, whole in DISJOINT if whole == total and detail in parts)
         groups[next(shared, (detail,)), total] = None
-    lines = [f"    ({_tuple(parts)}, {_quoted(total)}),\n" for parts, total in groups]
-    return _documented(
-        f"DETAILS_OF_TOTALS: tuple[tuple[tuple[str, ...], str], ...] = (\n{''.join(lines)})\n",
-        "(details that share a total, the total), totals before what is part of them.",
+    return list(groups)
+
+
+def _details_fit() -> str:
+    """Return the subset rules as one expression: it runs on every call, a loop costs five times."""
+    uses = Counter(name for parts, total in _groups() for name in (*parts, total))
+    often = [name for name, times in uses.items() if times > 1]
+
+    def value(name: str) -> str:
+        return name if name in often else f"get({_quoted(name)}, 0)"
+
+    def rule(parts: Sequence[str], total: str) -> str:
+        left, right = " + ".join(map(value, parts)), value(total)
+        is_long = len(f"        and {left} <= {right}") > 100
+        return f"{left}\n        <= {right}" if is_long else f"{left} <= {right}"
+
+    rules = [rule(parts, total) for parts, total in _groups()]
+    reads = "".join(f"    {name} = get({_quoted(name)}, 0)\n" for name in often)
+    return (
+        "\ndef details_fit(counts: Mapping[str, int]) -> bool:\n"
+        '    """Tell whether no detail exceeds its total; an absent count is 0."""\n'
+        f"    get = counts.get\n{reads}"
+        f"    return (\n        {f'{chr(10)}        and '.join(rules)}\n    )\n\n"
     )
 
 

@@ -19,6 +19,7 @@ from tokentide._contract import (
     MAX_LABEL,
     MAX_SMALL_COUNT,
     MAX_TOKENS,
+    details_fit,
 )
 from tokentide.finish import normalise, status_from
 
@@ -196,7 +197,7 @@ def usage_fields(counts: Mapping[str, object]) -> Fields:
             details that share a total are cut in the order of the contract.
     """
     fields: Fields = {name: value for name, value in counts.items() if value is not None}
-    if not _is_consistent(cast("dict[str, int]", fields)):
+    if not details_fit(cast("dict[str, int]", fields)):  # nearly always they fit
         _cut(fields)
     if "other_units" in fields:
         units = cast("Fields", fields.pop("other_units"))
@@ -205,22 +206,6 @@ def usage_fields(counts: Mapping[str, object]) -> Fields:
     is_reported = "input_tokens" in fields or "output_tokens" in fields or "other_units" in fields
     fields["usage_source"] = "provider" if is_reported else "missing"
     return fields
-
-
-def _is_consistent(counts: Mapping[str, int]) -> bool:
-    """Tell whether no detail exceeds its total: nearly always so, and checked on every call."""
-    get = counts.get
-    write, audio = get("cache_write_tokens", 0), get("input_audio_tokens", 0)
-    read = get("cache_read_tokens", 0)
-    inputs, outputs = get("input_tokens", 0), get("output_tokens", 0)
-    return (
-        read + write <= inputs
-        and get("cache_write_1h_tokens", 0) + get("cache_write_long_tokens", 0) <= write
-        and audio + get("input_image_tokens", 0) + get("input_video_tokens", 0) <= inputs
-        and get("cache_read_audio_tokens", 0) <= min(read, audio)
-        and get("reasoning_tokens", 0) <= outputs
-        and get("output_audio_tokens", 0) + get("output_image_tokens", 0) <= outputs
-    )
 
 
 def _cut(fields: Fields) -> None:
