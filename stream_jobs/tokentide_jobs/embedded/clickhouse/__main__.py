@@ -27,6 +27,7 @@ from .access.password import settle_password
 from .endpoint import Endpoint
 from .engine.default_database import settle_default_database
 from .engine.engine_config import CONFIG_FILE, MIN_FREE_BYTES, EngineLimits, write_config
+from .engine.insert_tokens import forget_tokens_without_rows
 from .engine.memory_budget import MemoryBudget
 from .engine.ownership import DirectoryLock, port_in_use
 from .engine.pool import CLOSE_WAIT_S, Engine, Lane
@@ -168,6 +169,8 @@ def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
     os.chdir(data_dir)
     write_config(data_dir, limits)
     settle_default_database(data_dir / "store")
+    if forgotten := forget_tokens_without_rows(data_dir / "store" / "store"):
+        log.warning("%d inserts were cut short by a kill and may be repeated", forgotten)
     for prefix in (SPOOL_PREFIX, RESULT_PREFIX):
         for left_over in data_dir.glob(f"{prefix}*"):
             left_over.unlink()  # of requests that a crash cut short
