@@ -5,6 +5,7 @@ PipelineError
 │   └── SinkMisconfigured     ClickHouse needs a person: schema, grants, password, address
 ├── ServiceUnreachable        Kafka or ClickHouse does not answer at the named address
 ├── RetriableSinkError        the store refused for now: retry under the same token
+│   └── NotQuiet              a batch stays half written where `repair` wants to compare
 ├── RowsRefused               the store refuses a row, however often it is tried
 │   └── InsertTooLarge        the store refuses an insert for its size: split it
 ├── Abandoned                 the partition was taken away before a step of its batch succeeded
