@@ -304,6 +304,7 @@ def test_a_dropped_client_is_not_kept_alive(capture: Capture) -> None:
     tokentide.instrument(telemetry=capture.telemetry)
     one = client()
     ask(one)
+    assert len(capture.requests) == 1  # the background thread has done with it
     gone = weakref.ref(one)
     del one
     gc.collect()
