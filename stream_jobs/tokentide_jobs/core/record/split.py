@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 import orjson
@@ -119,7 +121,7 @@ def _split_brackets(body: bytes) -> list[bytes]:
     if elements is None:
         lines = _lines(body)
         return _pieces(lines) if any(map(_is_object, lines)) else [body]
-    return _capped(elements) if elements else [body]
+    return elements or [body]
 
 
 def _elements(body: bytes) -> list[bytes] | None:
@@ -129,19 +131,36 @@ def _elements(body: bytes) -> list[bytes] | None:
     """
     try:
         content = orjson.loads(body)
-        return [orjson.dumps(element) for element in content] if _is_list(content) else None
+        return _written(content, orjson.dumps)
     except orjson.JSONDecodeError:
         content = read_unmended(body)
     except (orjson.JSONEncodeError, RecursionError):
         return None
     try:
-        return [write_unmended(element) for element in content] if _is_list(content) else None
+        return _written(content, write_unmended)
     except RecursionError:
         return None
 
 
-def _is_list(content: object) -> bool:
-    return isinstance(content, list)
+def _written(content: object, write: Callable[[object], bytes]) -> list[bytes] | None:
+    """Serialise the elements of a list; of too many, only what is kept of the rest."""
+    if not isinstance(content, list):
+        return None
+    is_long = len(content) > MAX_RECORD_EVENTS
+    kept = content[: MAX_RECORD_EVENTS - 1] if is_long else content
+    # orjson leaves a buffer of a kilobyte behind even one byte: a copy takes what it needs.
+    events = [bytes(memoryview(write(element))) for element in kept]
+    if is_long:
+        rest = len(content) - len(kept)
+        beginning: list[bytes] = []
+        size = 0
+        for element in islice(content, len(kept), None):
+            beginning.append(bytes(memoryview(write(element))))
+            size += len(beginning[-1]) + 1
+            if size > KEPT_BYTES:
+                break
+        events.append(_rest(rest, b"\n".join(beginning)))
+    return events
 
 
 def _is_object(line: bytes) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
+
 import pytest
 
 from tokentide_jobs.core.record import split
-from tokentide_jobs.core.record.split import split_record
+from tokentide_jobs.core.record.split import MAX_RECORD_EVENTS, split_record
 from tokentide_jobs.core.record.stand_in import KEPT_BYTES, read_stand_in
 
 
@@ -128,3 +131,15 @@ def test_two_million_lines_of_nothing_are_a_bounded_number_of_events() -> None:
     found = read_stand_in(events[-1])
     assert found is not None
     assert "1900001 more lines" in found[0].detail
+
+
+def test_a_long_array_costs_little_more_memory_than_what_is_kept_of_it() -> None:
+    value = b"[" + b"1," * 400_000 + b"1]"
+    tracemalloc.start()
+    found = split_record(value)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == MAX_RECORD_EVENTS
+    assert sum(map(sys.getsizeof, found)) < 10_000_000  # not a buffer of a kilobyte an element
+    assert peak < 60_000_000
+    assert b"300002 more lines" in found[-1]
