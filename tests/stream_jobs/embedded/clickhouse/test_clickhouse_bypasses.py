@@ -144,6 +144,32 @@ def test_a_get_request_writes_nothing_whoever_sends_it(ask: Ask, session: dict[s
     assert facts(ask) == OLD_FACTS
 
 
+def test_the_name_of_a_format_is_never_sql(ask: Ask, tmp_path: Path) -> None:
+    out = tmp_path / "written"
+    for tail in (f"; SELECT 1 INTO OUTFILE '{out}'", "; INSERT INTO facts SELECT 7", " SETTINGS a"):
+        for user, method in (("analyst", "POST"), ("default", "GET")):
+            response = ask("SELECT 1", user, method=method, default_format=f"CSV{tail}")
+            assert response.headers["X-ClickHouse-Exception-Code"] == "73"
+    assert not out.exists()
+    assert facts(ask) == OLD_FACTS
+
+
+def test_a_parameter_that_names_a_function_is_refused_like_the_function(ask: Ask) -> None:
+    refused = ask("SELECT arrayMap({f:Identifier}, ['/etc/hostname'])", "analyst", param_f="file")
+    assert refused.headers["X-ClickHouse-Exception-Code"] == "497"
+
+
+def test_every_function_that_nobody_allowed_is_refused_by_its_bare_name_too(ask: Ask) -> None:
+    """`arrayMap(f, …)` calls `f`; the syntax tree shows it as a column."""
+    refused = set(names(ask, "functions", "alias_to = ''")) - allowed_names()
+    assert len(refused) > 20
+    codes = {
+        name: ask(f"SELECT arrayMap(`{name}`, ['x'])").headers["X-ClickHouse-Exception-Code"]
+        for name in refused
+    }
+    assert {name: code for name, code in codes.items() if code not in ("497", "48")} == {}
+
+
 @pytest.mark.parametrize("name", PARAMETER_NAMES)
 @pytest.mark.parametrize("user", ["default", "analyst"])
 def test_the_name_of_a_parameter_is_never_sql(ask: Ask, user: str, name: str) -> None:

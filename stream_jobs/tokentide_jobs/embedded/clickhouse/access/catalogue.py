@@ -46,6 +46,7 @@ class Catalogue:
 
     Attributes:
         allowed: Names that may be called, aliases included.
+        scalars: Every name of a scalar or aggregate function that the engine has.
         known: Every name of a function, table function or engine that the engine has.
         aliases: What every alias stands for.
         lower: The same names in lower case.
@@ -54,6 +55,7 @@ class Catalogue:
     """
 
     allowed: frozenset[str]
+    scalars: frozenset[str]
     known: frozenset[str]
     lower: frozenset[str]
     aliases: dict[str, str]
@@ -64,12 +66,14 @@ class Catalogue:
     def read(cls, connection: EngineConnection) -> Catalogue:
         """Read the engine's lists."""
         allowed = allowed_names() | _WORDS_OF_SYNTAX | set(_column(connection, _HARMLESS))
+        scalars: set[str] = set()
         aliases: dict[str, str] = {}
         any_case: dict[str, str] = {}
         for row in _column(connection, _FUNCTIONS):
             name, alias_to, is_any_case, origin = row.split("\t")
             if origin != "System":
                 continue
+            scalars.add(name)
             if alias_to:
                 aliases[name] = alias_to
             if is_any_case == "1":
@@ -78,11 +82,25 @@ class Catalogue:
         ending = "|".join(sorted(combinators, key=len, reverse=True))
         known = frozenset(_column(connection, _OUTSIDE))
         lower = frozenset(name.lower() for name in known)
-        return cls(allowed, known, lower, aliases, any_case, re.compile(rf"(?:{ending})\Z"))
+        return cls(
+            allowed,
+            frozenset(scalars),
+            known,
+            lower,
+            aliases,
+            any_case,
+            re.compile(rf"(?:{ending})\Z"),
+        )
 
     def refused(self, names: Iterable[str]) -> set[str]:
         """Return those of ``names`` that are not allowed."""
         return {name for name in names if not self._allows(name)}
+
+    def functions_of(self, identifiers: Iterable[str]) -> set[str]:
+        """Return those of ``identifiers`` that the engine could take for a function's name."""
+        return {
+            name for name in identifiers if name in self.scalars or name.lower() in self.any_case
+        }
 
     def _allows(self, name: str) -> bool:
         name = name if name in self.known else self.any_case.get(name.lower(), name)

@@ -178,7 +178,8 @@ class Inspector:
         tree = _tree(
             connection, tail.body + (f" FORMAT {tail.output_format}" if tail.output_format else "")
         )
-        names = tree.functions | calls(tail.body, blanked[: len(tail.body)])
+        named = self.catalogue.functions_of(tree.arguments)
+        names = tree.functions | named | calls(tail.body, blanked[: len(tail.body)])
         statement = Statement(
             tree.kind, tail.body, names, tail.output_format, tail.settings, tree.alters, tree.top
         )
@@ -203,7 +204,8 @@ class Inspector:
             # A function is only as harmless as what it calls, whoever made it and when.
             body = _canonical(connection, create.encode())
             tree = _tree(connection, body)
-            inner = tree.functions | calls(body, outline(body))
+            named = self.catalogue.functions_of(tree.arguments)
+            inner = tree.functions | named | calls(body, outline(body))
             inner -= self.catalogue.unknown(tree.lambdas)
             self._check_names(connection, inner, seen | names)
         for name in sorted(refused):

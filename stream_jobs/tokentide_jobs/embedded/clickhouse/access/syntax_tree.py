@@ -14,6 +14,7 @@ from ..exceptions import ClickHouseError
 
 _CHILDREN = re.compile(r" \(children (\d+)\)\Z")
 _LAMBDA = re.compile(r"Function lambda \(alias (.*)\)\Z", re.DOTALL)
+_IDENTIFIER = re.compile(r"Identifier (.*?)(?: \(alias .*)?\Z", re.DOTALL)
 _FUNCTION = re.compile(r"Function(?:WithKeyValueArguments)? +(.*?)(?: \(alias .*)?\Z", re.DOTALL)
 
 
@@ -24,6 +25,8 @@ class SyntaxTree:
     Attributes:
         kind: First word of the root, such as `SelectWithUnionQuery`.
         functions: Names of functions, table functions, engines and codecs.
+        arguments: Names that stand as arguments of a function, `f(name)`: columns, but where `f`
+            expects a function the engine takes one for the function of that name.
         lambdas: Names that the statement itself gives to lambdas and may call.
         top: Text of the nodes right below the root.
         alters: Commands of an ALTER, such as `ADD_COLUMN`.
@@ -31,6 +34,7 @@ class SyntaxTree:
 
     kind: str
     functions: frozenset[str]
+    arguments: frozenset[str]
     lambdas: frozenset[str]
     top: tuple[str, ...]
     alters: frozenset[str]
@@ -45,6 +49,8 @@ def read_tree(lines: str) -> SyntaxTree:
     nodes = lines.rstrip("\n").split("\n")
     children = 0
     functions: set[str] = set()
+    arguments: set[str] = set()
+    path: list[str] = []
     lambdas: set[str] = set()
     top: list[str] = []
     alters: set[str] = set()
@@ -55,6 +61,11 @@ def read_tree(lines: str) -> SyntaxTree:
         text = line[: counted.start() if counted else None].lstrip(" ")
         if (function := _FUNCTION.match(text)) is not None:
             functions.add(function[1])
+        depth = len(line) - len(line.lstrip(" "))
+        path[depth:] = [text]
+        is_argument = [node.split(" ")[0] for node in path[-3:-1]] == ["Function", "ExpressionList"]
+        if is_argument and (identifier := _IDENTIFIER.match(text)) is not None:
+            arguments.add(identifier[1])
         if (named := _LAMBDA.match(text)) is not None:
             lambdas.add(named[1])
         if line.startswith(" ") and not line.startswith("  "):
@@ -66,4 +77,11 @@ def read_tree(lines: str) -> SyntaxTree:
             62, "Syntax error: the syntax tree cannot be read as a whole (a line break in a name?)"
         )
     kind = nodes[0].lstrip(" ").split(" ")[0]
-    return SyntaxTree(kind, frozenset(functions), frozenset(lambdas), tuple(top), frozenset(alters))
+    return SyntaxTree(
+        kind,
+        frozenset(functions),
+        frozenset(arguments),
+        frozenset(lambdas),
+        tuple(top),
+        frozenset(alters),
+    )

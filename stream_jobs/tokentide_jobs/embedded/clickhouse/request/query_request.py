@@ -115,7 +115,7 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
         query_id=url.get("query_id") or str(uuid.uuid4()),
         sql_in_url=url.get("query", "").encode(errors="surrogateescape"),
         database=url.get("database") or headers.get("X-ClickHouse-Database") or "",
-        default_format=url.get("default_format") or headers.get("X-ClickHouse-Format") or "",
+        default_format=_format(url.get("default_format") or headers.get("X-ClickHouse-Format")),
         revision=_integer(url.get("client_protocol_version", "0"), "client_protocol_version"),
         framed_response=flag(url.get("compress", "")),
         framed_body=flag(url.get("decompress", "")),
@@ -179,6 +179,13 @@ def _authenticate(request: web.Request, accounts: Accounts) -> User:
 def flag(text: str) -> bool:
     """Read a switch of the URL."""
     return text.lower() in ("1", "true")
+
+
+def _format(name: str | None) -> str:
+    """Return the name of a format: it becomes part of a statement that is not inspected again."""
+    if name and not (name.isascii() and name.isidentifier()):
+        raise ClickHouseError(73, f"Unknown format {name}")
+    return name or ""
 
 
 def _integer(text: str, name: str) -> int:
