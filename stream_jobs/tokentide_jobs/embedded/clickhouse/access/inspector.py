@@ -178,14 +178,18 @@ class Inspector:
         tree = _tree(
             connection, tail.body + (f" FORMAT {tail.output_format}" if tail.output_format else "")
         )
-        named = self.catalogue.functions_of(tree.arguments)
-        names = tree.functions | named | calls(tail.body, blanked[: len(tail.body)])
+        names = self._called(tree, tail.body, blanked[: len(tail.body)])
         statement = Statement(
             tree.kind, tail.body, names, tail.output_format, tail.settings, tree.alters, tree.top
         )
         if not statement.is_only_parsed:
             self._check_names(connection, names - self.catalogue.unknown(tree.lambdas))
         return statement
+
+    def _called(self, tree: SyntaxTree, text: str, blanked: str) -> frozenset[str]:
+        """Return every name that a statement may call, however it is written."""
+        named = self.catalogue.functions_of(tree.arguments)
+        return tree.functions | named | calls(text, blanked)
 
     def _check_names(
         self,
@@ -204,8 +208,7 @@ class Inspector:
             # A function is only as harmless as what it calls, whoever made it and when.
             body = _canonical(connection, create.encode())
             tree = _tree(connection, body)
-            named = self.catalogue.functions_of(tree.arguments)
-            inner = tree.functions | named | calls(body, outline(body))
+            inner = self._called(tree, body, outline(body))
             inner -= self.catalogue.unknown(tree.lambdas)
             self._check_names(connection, inner, seen | names)
         for name in sorted(refused):
