@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from tokentide_jobs.embedded.processes.child import ChildRecord
+from tokentide_jobs.embedded.processes.supervisor import Service
 
 __all__ = ["Broker", "BrokerKind", "Capabilities", "Notify"]
 
@@ -34,8 +34,8 @@ class Capabilities:
     retention: bool
 
 
-class Broker(Protocol):
-    """An embedded broker on 127.0.0.1."""
+class Broker(Service, Protocol):
+    """An embedded broker on 127.0.0.1: a service that says what kind it is and where."""
 
     @property
     def kind(self) -> BrokerKind:
@@ -52,42 +52,6 @@ class Broker(Protocol):
         """`127.0.0.1:PORT`, valid once started."""
         ...
 
-    @property
-    def is_running(self) -> bool:
-        """Whether its process is there."""
-        ...
-
-    @property
-    def exit_code(self) -> int | None:
-        """None while it runs; else how its process ended."""
-        ...
-
-    @property
-    def survives_restart(self) -> bool:
-        """Same as `capabilities.persistent`: supervision asks every service this."""
-        ...
-
-    @property
-    def fills_disk(self) -> bool:
-        """Whether it takes records until the disk is full: supervision stops it before."""
-        ...
-
-    def start(self) -> ChildRecord:
-        """Start and wait until it serves.
-
-        Raises:
-            StackError: It cannot start; the message says why and shows the end of its log.
-        """
-        ...
-
-    def problem(self) -> str:
-        """Take a record as producers send it; why that fails, or "" when it does not."""
-        ...
-
     def stop(self, deadline_s: float = 10.0) -> None:
         """Stop it in order, by force once the deadline has passed."""
-        ...
-
-    def kill(self) -> None:
-        """End it without asking, as a crash would."""
         ...

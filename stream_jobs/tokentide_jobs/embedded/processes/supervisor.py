@@ -50,7 +50,11 @@ class Service(Protocol):
         ...
 
     def start(self) -> ChildRecord:
-        """Start it where it was, and wait until it works."""
+        """Start it where it was, and wait until it works.
+
+        Raises:
+            StackError: It cannot start; the message says why and shows the end of its log.
+        """
         ...
 
     def problem(self) -> str:
@@ -58,11 +62,11 @@ class Service(Protocol):
         ...
 
     def stop(self, deadline_s: float) -> None:
-        """Stop it in order."""
+        """Stop it in order, by force once the deadline has passed."""
         ...
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once, as a crash would."""
         ...
 
 
