@@ -1,21 +1,32 @@
 """Which requests a page of another origin sent: nothing served on loopback answers them.
 
 A browser lets any page send requests to 127.0.0.1, and names of foreign sites can be made to lead
-there. What such a request cannot change is its Host, Origin and Sec-Fetch-Site headers.
+there. What such a request cannot change is its Host, Origin and Sec-Fetch-Site headers. A header
+that comes twice is believed only where each of them may be.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 __all__ = ["is_loopback", "refusal"]
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?\Z")
+_TARGET = re.compile(r"(?:https?://([^/?#]*))?(?:[/?#]|\Z)", re.IGNORECASE)
+"""A request's target: a path, or a URL as proxies are asked for one."""
 _HTTP_PORT: Final = 80
 _OWN_SITES: Final = ("same-origin", "none")
+
+
+class Headers(Protocol):
+    """Headers of a request, by names in any case; each may come several times."""
+
+    def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
+        """Return every value of one header."""
+        ...
 
 
 def is_loopback(host: str) -> bool:
@@ -23,26 +34,32 @@ def is_loopback(host: str) -> bool:
     return host.lower() in _LOOPBACK or host == "::1"
 
 
-def refusal(headers: Mapping[str, str], port: int, *, any_host: bool = False) -> str | None:
+def refusal(headers: Headers, target: str, port: int, *, any_host: bool = False) -> str | None:
     """Say why a request is refused; None when it may be answered.
 
     Args:
-        headers: Of the request; names in any case, as HTTP libraries give them.
+        headers: Of the request.
+        target: What the request line asks for, as it came: a path or a whole URL.
         port: Where this server listens.
         any_host: True for a server that other machines reach by names it does not know; pages of
             other origins are refused all the same.
     """
-    host = headers.get("Host", "")
+    hosts = headers.getall("Host", ())
+    if len(hosts) > 1:
+        return f"a request has one Host, this one has {len(hosts)}"
+    host = hosts[0] if hosts else ""
     authority = _AUTHORITY.match(host)
     if authority is None:
         return f"Host {host[:100]!r} is not a name of this server"
     if not any_host and not _is_ours(authority, port):
         return f"Host {host[:100]!r} is not a name of this server: use 127.0.0.1:{port}"
-    origin = headers.get("Origin")
-    if origin is not None and origin.lower() != f"http://{host.lower()}":
-        return f"Origin {origin[:100]!r} may not use this server"
-    site = headers.get("Sec-Fetch-Site")
-    if site is not None and site.lower() not in _OWN_SITES:
+    asked = _TARGET.match(target)
+    if asked is None or (asked[1] is not None and asked[1].lower() != host.lower()):
+        return f"the request asks for {target[:100]!r}, which is not on the server that Host names"
+    for origin in headers.getall("Origin", ()):
+        if origin.lower() != f"http://{host.lower()}":
+            return f"Origin {origin[:100]!r} may not use this server"
+    if any(site.lower() not in _OWN_SITES for site in headers.getall("Sec-Fetch-Site", ())):
         return "pages of other sites may not use this server"
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import cast
 
@@ -47,5 +48,27 @@ async def test_a_server_for_other_machines_answers_under_any_name() -> None:
             ):
                 async with session.get(url, headers=headers) as answer:
                     assert answer.status == expected, headers
+    finally:
+        await runner.cleanup()
+
+
+async def test_whole_urls_and_doubled_headers_of_other_origins_are_refused() -> None:
+    runner, port = await start_web("127.0.0.1", 0, HEALTH, lambda: b"metric 1\n")
+    own = f"127.0.0.1:{port}"
+    try:
+        for target, lines, is_answered in (
+            (f"http://{own}/metrics", (), True),
+            ("http://evil.example/metrics", (), False),
+            ("/metrics", (f"Origin: http://{own}",), True),
+            ("/metrics", (f"Origin: http://{own}", "Origin: http://evil.example"), False),
+            ("/metrics", ("Sec-Fetch-Site: none", "Sec-Fetch-Site: cross-site"), False),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            request = (f"GET {target} HTTP/1.1", f"Host: {own}", "Connection: close", *lines)
+            writer.write("\r\n".join((*request, "", "")).encode())
+            answer = await asyncio.wait_for(reader.read(), 30)
+            writer.close()
+            assert (b"metric 1" in answer) is is_answered, answer
+            assert (b" 403 " in answer) is not is_answered, answer
     finally:
         await runner.cleanup()

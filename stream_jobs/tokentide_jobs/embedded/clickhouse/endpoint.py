@@ -82,7 +82,7 @@ class Endpoint:
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
         """Keep pages of other origins out, and bound the requests in progress."""
-        refused = refusal(request.headers, self.port)
+        refused = refusal(request.headers, request.raw_path, self.port)
         if refused is not None:
             return web.Response(status=403, text=f"{refused}\n")
         if self._requests >= _MAX_REQUESTS:
@@ -102,36 +102,42 @@ class Endpoint:
         """Run whatever the request asks for."""
         if request.method == "GET" and not request.query_string:
             return await self.ping(request)
+        reply: Reply | None = None
         try:
             asked = read_request(request, self._accounts)
-        except ClickHouseError as error:
-            return error_response(error, request, self._engine)
-        reply = Reply(request, asked, self._engine)
-        try:
-            statement, body = await self._statement(request, asked)
-            check(statement, asked.user, only_reads=asked.readonly > 0)
-            await self._settle_expressions(asked, statement)
-            with self._running.entered(asked.query_id) as marker:
-                if not statement.takes_data:
-                    return await self._run(asked, statement, reply, marker, None)
-                # The body is read before anything is held: a slow client costs nobody a lane.
-                with spool_file() as spool:
-                    await spool_body(statement, body, spool)
-                    values = short_values(statement, spool)
-                    if statement.insert_format == "Values" and not (
-                        values is not None
-                        and await self._inspect(self._inspector.values_are_checked, values)
-                    ):
-                        asked.forced_settings["input_format_values_interpret_expressions"] = "0"
-                    return await self._run(asked, statement, reply, marker, spool)
-        except ClickHouseError as error:
-            return await reply.fail(error)
-        except OSError as error:
-            if request.transport is None or request.transport.is_closing():
-                raise
-            log.exception("a request failed")
-            what = error.strerror or type(error).__name__
-            return await reply.fail(ClickHouseError(1002, f"The endpoint failed: {what}"))
+            reply = Reply(request, asked, self._engine)
+            return await self._answer(request, asked, reply)
+        except web.HTTPException:
+            raise
+        except Exception as error:
+            if not isinstance(error, ClickHouseError):
+                if request.transport is None or request.transport.is_closing():
+                    raise
+                log.exception("a request failed")
+            reported = _as_clickhouse_error(error)
+            if reply is None:
+                return error_response(reported, request, self._engine)
+            return await reply.fail(reported)
+
+    async def _answer(
+        self, request: web.Request, asked: QueryRequest, reply: Reply
+    ) -> web.StreamResponse:
+        statement, body = await self._statement(request, asked)
+        check(statement, asked.user, only_reads=asked.readonly > 0)
+        await self._settle_expressions(asked, statement)
+        with self._running.entered(asked.query_id) as marker:
+            if not statement.takes_data:
+                return await self._run(asked, statement, reply, marker, None)
+            # The body is read before anything is held: a slow client costs nobody a lane.
+            with spool_file() as spool:
+                await spool_body(statement, body, spool)
+                values = short_values(statement, spool)
+                if statement.insert_format == "Values" and not (
+                    values is not None
+                    and await self._inspect(self._inspector.values_are_checked, values)
+                ):
+                    asked.forced_settings["input_format_values_interpret_expressions"] = "0"
+                return await self._run(asked, statement, reply, marker, spool)
 
     async def _settle_expressions(self, asked: QueryRequest, statement: Statement) -> None:
         for name in EXPRESSION_SETTINGS:
@@ -255,6 +261,14 @@ class Endpoint:
             else:
                 take_field(asked, name, text)
         return sql
+
+
+def _as_clickhouse_error(error: Exception) -> ClickHouseError:
+    """Word what the endpoint did not expect; a text of ours may name what nobody should see."""
+    if isinstance(error, ClickHouseError):
+        return error
+    what = error.strerror if isinstance(error, OSError) else None
+    return ClickHouseError(1002, f"The endpoint failed: {what or type(error).__name__}")
 
 
 async def _bounded(body: AsyncIterator[bytes], limit: int) -> bytes:

@@ -80,6 +80,9 @@ _STATUS_BY_CODES: Final = {
 
 _HTTP_STATUS: Final = {code: status for status, codes in _STATUS_BY_CODES.items() for code in codes}
 
+ENGINE_ERRORS: Final = (RuntimeError, UnicodeDecodeError)
+"""What a call of the engine raises; the latter when its message is not UTF-8."""
+
 _MESSAGE = re.compile(r"\A(?:.*?)Code: (\d+)\. DB::Exception: (.*)\Z", re.DOTALL)
 _TAIL = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\s*(?:\(version [^)]*\)?\)?)?\.?\s*\Z")
 
@@ -111,6 +114,9 @@ def http_status(code: int) -> int:
 def from_engine(error: BaseException | str) -> ClickHouseError:
     """Read the exception from the engine's message; nested prefixes and suffixes are unwrapped."""
     text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        # The binding could not make a text of the message; it holds the message itself.
+        text = error.object.decode(errors="replace")
     match = _MESSAGE.match(text)
     if match is None:
         return ClickHouseError(1002, text or "the engine gave no message")

@@ -48,7 +48,8 @@ async def start_web(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         any_host = not is_loopback(host)
-        refused = refusal(request.headers, runner.addresses[0][1], any_host=any_host)
+        port = runner.addresses[0][1]
+        refused = refusal(request.headers, request.raw_path, port, any_host=any_host)
         return await handler(request) if refused is None else web.Response(status=403, text=refused)
 
     app = web.Application(middlewares=[guard])

@@ -129,6 +129,7 @@ def test_the_database_of_a_request_is_its_own(ask: Ask) -> None:
         ("SELECT 1 FORMAT NoSuchFormat", 404, 73, "UNKNOWN_FORMAT"),
         ("SELECT toUInt8('x')", 400, 6, "CANNOT_PARSE_TEXT"),
         ("SELECT throwIf(1)", 500, 395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"),
+        ("SELECT throwIf(1, unhex('ff'))", 500, 395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"),
         ("SELECT 1 INTO OUTFILE '/tmp/never'", 400, 62, "SYNTAX_ERROR"),
         ("INSERT INTO no_such_table FORMAT CSV", 404, 60, "UNKNOWN_TABLE"),
         ("INSERT INTO no_such_table FROM INFILE '/etc/passwd' FORMAT CSV", 400, 62, "SYNTAX_ERROR"),

@@ -157,6 +157,13 @@ def test_nested_engine_messages_are_unwrapped() -> None:
     assert from_engine("something else").code == 1002
 
 
+def test_an_engine_message_that_is_not_utf8_is_read_with_its_bytes_replaced() -> None:
+    message = b"Code: 395. DB::Exception: \xff: while executing. (FUNCTION_THROW_IF)"
+    error = from_engine(UnicodeDecodeError("utf-8", message, 26, 27, "invalid start byte"))
+    assert (error.code, error.name) == (395, "FUNCTION_THROW_IF")
+    assert error.message == "\ufffd: while executing."
+
+
 @pytest.mark.parametrize(
     ("accepted", "chosen"),
     [

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from threading import Lock
 from typing import Final
 
 from ..engine.connection import EngineConnection
-from ..exceptions import ClickHouseError, from_engine
+from ..exceptions import ENGINE_ERRORS, ClickHouseError, from_engine
 from ..literals import quote, quote_bytes, set_statement
 from .catalogue import Catalogue
 from .outline import calls, outline, split_tail, unescape
@@ -101,17 +102,21 @@ class Inspector:
             expression = unescape(literal)
             self._check_expression(expression)
             return quote(expression)
-        connection = self._open()
-        try:
+        with self._connection() as connection:
             value = _map_value(connection, literal)
-        except RuntimeError as exc:
-            raise from_engine(exc) from exc
-        finally:
-            connection.close()
         for expression in value.values():
             self._check_expression(expression)
         pairs = ", ".join(f"{quote(key)}: {quote(text)}" for key, text in value.items())
         return "{" + pairs + "}"
+
+    @contextmanager
+    def _connection(self) -> Iterator[EngineConnection]:
+        """Lend a connection; opening one fails too when the engine is out of memory."""
+        try:
+            with closing(self._open()) as connection:
+                yield connection
+        except ENGINE_ERRORS as exc:
+            raise from_engine(exc) from exc
 
     def _check_expression(self, expression: str) -> None:
         if expression:
@@ -149,13 +154,8 @@ class Inspector:
                 if (known := self._known.get(sql)) is not None:
                     self._known.move_to_end(sql)
                     return replace(known, settings=dict(known.settings))
-        connection = self._open()
-        try:
+        with self._connection() as connection:
             statement = self._ask(connection, sql, parameters)
-        except RuntimeError as exc:
-            raise from_engine(exc) from exc
-        finally:
-            connection.close()
         if remember:
             with self._lock:
                 self._known[sql] = replace(statement, settings=dict(statement.settings))

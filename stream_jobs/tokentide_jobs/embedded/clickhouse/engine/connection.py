@@ -42,7 +42,7 @@ class EngineResult(Protocol):
 
 
 class EngineConnection(Protocol):
-    """A connection; one statement at a time; raises RuntimeError with the engine's message."""
+    """A connection; one statement at a time; raises ENGINE_ERRORS with the engine's message."""
 
     def query(self, query_str: str | bytes, format: str) -> EngineResult:
         """Run a statement and format its whole result."""

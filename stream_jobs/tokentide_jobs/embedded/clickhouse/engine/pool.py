@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from ..exceptions import ClickHouseError, from_engine
+from ..exceptions import ENGINE_ERRORS, ClickHouseError, from_engine
 from ..literals import quote
 from .connection import EngineConnection
 from .memory_budget import MemoryBudget
@@ -151,7 +151,7 @@ class Engine:
         connection = self.open()
         try:
             connection.query(sql, "Null")
-        except RuntimeError as exc:
+        except ENGINE_ERRORS as exc:
             log.warning("control query failed: %s", exc)
         finally:
             connection.close()
@@ -248,7 +248,7 @@ class EngineJob:
             if self._connection is None:
                 self._connection = self._open()
             return work(self._connection)
-        except RuntimeError as exc:
+        except ENGINE_ERRORS as exc:
             raise from_engine(exc) from exc
 
     def close_soon(self) -> None:
@@ -268,7 +268,7 @@ class EngineJob:
         for undo in self._undo:
             try:
                 undo(connection)
-            except RuntimeError as exc:
+            except ENGINE_ERRORS as exc:
                 log.debug("undo at the end of a request: %s", exc)
         if not self._keep_open:
             connection.close()

@@ -73,7 +73,7 @@ class Reply:
         headers = {
             "Content-Type": content_type(output_format),
             "X-ClickHouse-Server-Display-Name": self._engine.display_name,
-            "X-ClickHouse-Query-Id": self._asked.query_id,
+            "X-ClickHouse-Query-Id": _header(self._asked.query_id),
             "X-ClickHouse-Format": output_format,
             "X-ClickHouse-Timezone": self._engine.timezone,
             "X-ClickHouse-Exception-Tag": self._tag,
@@ -152,11 +152,16 @@ def error_response(error: ClickHouseError, request: web.Request, engine: Engine)
     headers = {
         "Content-Type": "text/plain; charset=UTF-8",
         "X-ClickHouse-Server-Display-Name": engine.display_name,
-        "X-ClickHouse-Query-Id": request.query.get("query_id", ""),
+        "X-ClickHouse-Query-Id": _header(request.query.get("query_id", "")),
         "X-ClickHouse-Timezone": engine.timezone,
         "X-ClickHouse-Exception-Code": str(error.code),
     }
     return web.Response(status=error.http_status, body=body, headers=headers)
+
+
+def _header(text: str) -> str:
+    """Return a client's text as the value of a header, which holds no control characters."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _words(error: ClickHouseError, engine: Engine) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..engine.pool import MARKER_SETTING
-from ..exceptions import ClickHouseError, from_engine
+from ..exceptions import ENGINE_ERRORS, ClickHouseError, from_engine
 from ..literals import quote_name, set_statement
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def prepare(
     """Give ``connection`` the request's database, settings, parameters and access.
 
     Raises:
-        RuntimeError: The engine's words on an unknown database, setting or value.
+        ENGINE_ERRORS: The engine's words on an unknown database, setting or value.
         ClickHouseError: 497 when the connection is not as read-only as it must be.
     """
     if request.database:
@@ -53,7 +53,7 @@ def _check_readonly(connection: EngineConnection) -> None:
     """See the engine refuse to take `readonly` back: a SELECT of it could be filtered away."""
     try:
         connection.query("SET readonly = 0", "Null")
-    except RuntimeError as exc:
+    except ENGINE_ERRORS as exc:
         if from_engine(exc).code == _READONLY:
             return
         raise
