@@ -38,7 +38,12 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide.seen_calls",
         "tokentide.trace_context",
     ),
-    ("tokentide.failures", "tokentide.recorded_functions", "tokentide.settings"),
+    (
+        "tokentide.failures",
+        "tokentide.key_ids",
+        "tokentide.recorded_functions",
+        "tokentide.settings",
+    ),
     ("tokentide.delivery", "tokentide.usage"),
     ("tokentide.check", "tokentide.privacy", "tokentide.semconv", "tokentide.spool"),
     ("tokentide.content", "tokentide.context"),

@@ -37,12 +37,19 @@ TEXT_LIMITS: dict[str, int] = {
     "conversation_id": 256,
     "agent_id": 256,
     "agent_name": 128,
+    "agent_version": 128,
+    "parent_agent_name": 128,
+    "run_id": 256,
+    "parent_run_id": 256,
     "workflow_name": 128,
+    "skill": 128,
     "prompt_name": 128,
     "prompt_version": 128,
     "tool_call_id": 256,
     "tool_name": 128,
     "tool_type": 128,
+    "mcp_server": 128,
+    "key_id": 128,
     "reasoning_level": 128,
     "usage_raw": 2048,
     "service_tier_requested": 128,
@@ -87,6 +94,9 @@ MAX_SMALL_COUNT = 1000000
 
 MAX_AMOUNT = 1000000000.0
 """Largest amount of a unit that is not a token."""
+
+KEY_PATTERN = "^(sk|gsk|xai|hf|pplx|nvapi|ghp|xoxb)[-_]|^AIza|^eyJ|^Bearer |[A-Za-z0-9]{32}"
+"""What looks like a credential itself, where only its id belongs."""
 
 MAX_DURATION_MS = 604800000.0
 

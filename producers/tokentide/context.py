@@ -19,6 +19,10 @@ from tokentide.settings import Settings
 
 Fields = dict[str, object]
 
+_VERSIONS = (("prompt_name", "prompt_version"), ("agent_name", "agent_version"))
+_PARENTS = (("run_id", "parent_run_id"), ("agent_name", "parent_agent_name"))
+"""(what an inner block names anew, where the outer block's one is named then)."""
+
 _scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
     "tokentide_context", default=None
 )
@@ -77,8 +81,11 @@ class context:
         session: Conversation the calls belong to: `conversation_id` of the event.
         user: End user; only a keyed hash of it ever leaves the process, as `user_hash`.
         prompt: Name of the prompt, or name and version: `("answer", "v12")`.
+        run_id: One execution of an agent or job. A run inside another one's block names it as its
+            `parent_run_id`, an agent inside another one's block as its `parent_agent_name`.
         tags: Labels of your own.
-        fields: Further fields of the event contract: `agent_name`, `workflow_name`, ...
+        fields: Further fields of the event contract: `agent_name`, `agent_version`, `tool_name`,
+            `mcp_server`, `skill`, `key_id` (the id of an API key, never the key), ...
     """
 
     __slots__ = ("_fields", "_user")
@@ -92,6 +99,7 @@ class context:
         session: str | None = None,
         user: object = None,
         prompt: str | tuple[str, str] | None = None,
+        run_id: str | None = None,
         tags: dict[str, str] | None = None,
         **fields: object,
     ) -> None:
@@ -104,6 +112,7 @@ class context:
             "conversation_id": session,
             "prompt_name": name,
             "prompt_version": version,
+            "run_id": run_id,
             "tags": dict(tags) if isinstance(tags, dict) else None,
         }
         self._fields: Fields = {name: value for name, value in given.items() if value is not None}
@@ -238,8 +247,12 @@ def _joined(outer: Fields, inner: Fields) -> Fields:
             **cast("dict[str, str]", outer["tags"]),
             **cast("dict[str, str]", inner["tags"]),
         }
-    if "prompt_name" in inner and "prompt_version" not in inner:
-        joined.pop("prompt_version", None)  # the version belongs to the outer prompt
+    for name, version in _VERSIONS:
+        if name in inner and version not in inner:
+            joined.pop(version, None)  # it belongs to the outer prompt or agent
+    for name, parent in _PARENTS:
+        if name in inner and name in outer and parent not in inner and inner[name] != outer[name]:
+            joined[parent] = outer[name]
     return joined
 
 

@@ -19,6 +19,7 @@ from tokentide_schemas.fields import (
     EventId,
     FinishReasons,
     Identifier,
+    KeyId,
     Label,
     ModelLabel,
     ModelName,
@@ -119,7 +120,12 @@ class RequestEvent(BaseEvent):
     conversation_id: Identifier | None = None
     agent_id: Identifier | None = None
     agent_name: Label | None = None
+    agent_version: Label | None = None
+    parent_agent_name: Label | None = None
+    run_id: Identifier | None = None
+    parent_run_id: Identifier | None = None
     workflow_name: Label | None = None
+    skill: Label | None = None
     prompt_name: Label | None = None
     prompt_version: Label | None = None
 
@@ -127,6 +133,8 @@ class RequestEvent(BaseEvent):
     tool_name: Label | None = None
     tool_type: Label | None = None
     tool_calls_count: SmallCount | None = None
+    mcp_server: Label | None = None
+    key_id: KeyId | None = None
 
     stream: bool | None = None
     choices: SmallCount | None = None

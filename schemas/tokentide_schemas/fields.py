@@ -7,9 +7,11 @@ the three cannot disagree.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 MAX_EVENT_BYTES = 65_536
 """Longest event as JSON; every field at its limit stays well below it in practice."""
@@ -28,6 +30,10 @@ MAX_EPOCH_US = 4_102_444_800_000_000
 UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 HEX32_PATTERN = r"^[0-9a-f]{32}$"
 HEX16_PATTERN = r"^[0-9a-f]{16}$"
+KEY_PATTERN = r"^(sk|gsk|xai|hf|pplx|nvapi|ghp|xoxb)[-_]|^AIza|^eyJ|^Bearer |[A-Za-z0-9]{32}"
+"""What looks like a credential itself: the prefixes that providers give their keys, or 32 letters
+and digits in a row. Ids of keys are shorter (`key_abc123`, `apikey_01Rj2N8SVvo6BePZj99NhmiT`), or
+have hyphens, as UUIDs have. One pattern for Python, Rust and JSON Schema: no look-ahead."""
 
 EventId = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 """A UUID in its canonical form with hyphens; version 7 recommended (it sorts by time)."""
@@ -42,6 +48,26 @@ ModelLabel = Annotated[str, StringConstraints(max_length=256)]
 """A model id; deployment paths and Bedrock ARNs are longer than other names."""
 Identifier = Annotated[str, StringConstraints(max_length=256)]
 """An identifier somebody else made: response ids, conversation ids."""
+
+
+def _refuse_key(value: str) -> str:
+    if re.search(KEY_PATTERN, value):
+        raise PydanticCustomError(
+            "looks_like_a_key",
+            "this looks like a key itself: give the id of the key, or 16 characters of a digest",
+        )
+    return value
+
+
+REFUSE_KEY = AfterValidator(_refuse_key)
+"""Refuses a text that looks like a credential."""
+KeyId = Annotated[
+    str,
+    StringConstraints(max_length=128),
+    REFUSE_KEY,
+    Field(json_schema_extra={"not": {"pattern": KEY_PATTERN}}),
+]
+"""Which API key or credential was used: its id, never the key."""
 ShortText = Annotated[str, StringConstraints(max_length=2048)]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TagValue = Annotated[str, StringConstraints(max_length=256)]

@@ -31,6 +31,10 @@ JSON Schemas are in `schemas/tokentide_schemas/json/`, examples beside them in `
 - Absent and null mean *not reported*, 0 means *reported zero*. Empty text is the same as absent.
 - Times are integer microseconds since 1970-01-01 UTC, durations are milliseconds.
 - `input_tokens` and `output_tokens` are inclusive totals; other token counts are parts of them.
+- A call belongs to one *run*: `run_id`, else `conversation_id`, else `trace_id`.
+- `key_id` is the id of a key. A key itself is refused (`bad_value`): one of the prefixes that
+  providers give their keys (`sk-`, `gsk_`, `AIza`, …), or 32 letters and digits in a row. Cut a
+  digest to 16 characters.
 - Of duplicate keys the last one counts, as in JavaScript and Python.
 - Numbers are JSON numbers: `5.0` is read as the integer 5, `5.5` and `"5"` are not.
 - Text is UTF-8, with or without a byte order mark. What is none (other bytes, half a surrogate

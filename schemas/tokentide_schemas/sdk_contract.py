@@ -67,6 +67,11 @@ def text() -> str:
         _constant(
             "MAX_AMOUNT", _bound(kinds.UnitAmount), "Largest amount of a unit that is not a token."
         ),
+        _constant(
+            "KEY_PATTERN",
+            kinds.KEY_PATTERN,
+            "What looks like a credential itself, where only its id belongs.",
+        ),
         _constant("MAX_DURATION_MS", kinds.MAX_DURATION_MS),
         _constant("MAX_EPOCH_US", kinds.MAX_EPOCH_US),
         _names("USAGE_FIELDS", USAGE_FIELDS, "Fields that say what a call consumed."),

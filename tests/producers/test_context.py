@@ -80,6 +80,25 @@ def test_inner_blocks_win_and_join_their_tags_and_leaving_restores(capture: Capt
     assert "tenant" not in outside
 
 
+def test_a_run_or_agent_inside_another_names_it_as_its_parent(capture: Capture) -> None:
+    with tokentide.context(run_id="r-1", agent_name="planner", agent_version="7"):
+        record(capture)
+        with tokentide.context(run_id="r-2", agent_name="researcher", skill="web"):
+            record(capture)
+            with tokentide.context(feature="f", run_id="r-2"):
+                record(capture)
+        with tokentide.context(run_id="r-3", parent_run_id="elsewhere"):
+            record(capture)
+    outer, inner, same, named = capture.requests
+    assert (outer["run_id"], outer["agent_version"]) == ("r-1", "7")
+    assert "parent_run_id" not in outer
+    assert (inner["run_id"], inner["parent_run_id"], inner["skill"]) == ("r-2", "r-1", "web")
+    assert (inner["agent_name"], inner["parent_agent_name"]) == ("researcher", "planner")
+    assert "agent_version" not in inner, "the version belongs to the outer agent"
+    assert (same["run_id"], same["parent_run_id"]) == ("r-2", "r-1"), "the same run goes on"
+    assert (named["run_id"], named["parent_run_id"]) == ("r-3", "elsewhere")
+
+
 def test_emit_and_verdicts_are_filled_and_changes_are_not(capture: Capture) -> None:
     with tokentide.context(tenant="acme", session="c-1"):
         capture.telemetry.emit(

@@ -49,7 +49,7 @@ def test_a_raw_table_holds_every_field_of_its_event_and_nothing_unknown(
     sql_client: Client, event_type: str
 ) -> None:
     fields = set(EVENT_MODELS[event_type].model_fields) - {"started_at_us"} | {"started_at"}
-    expected = fields | COORDINATES | (COSTS if event_type == "request" else set())
+    expected = fields | COORDINATES | (COSTS | {"run"} if event_type == "request" else set())
     assert set(_columns(sql_client, RAW_TABLES[event_type])) == expected
 
 
@@ -60,7 +60,7 @@ def test_a_view_shows_every_field_of_its_event_under_its_own_name(
     shown = set(_columns(sql_client, VIEWS[event_type]))
     expected = set(EVENT_MODELS[event_type].model_fields) | {"started_at"} | COORDINATES
     if event_type == "request":
-        expected |= COSTS | {"cost_usd"}
+        expected |= COSTS | {"cost_usd", "run"}
     if event_type in ("request", "evaluation", "feedback"):
         expected |= {"model"}
     assert shown == expected
@@ -100,6 +100,19 @@ def test_money_in_the_view_is_exact_decimal_and_null_stays_null(sql_client: Clie
     costs = [r[0] for r in rows]
     assert costs == [None, "-1000000", "0", "0.000000000001", "123.456789012345"]
     assert all(r[1:] == (None, None, {"cell": "eu-1"}, {"pages": 2.5}) for r in rows)
+
+
+def test_a_call_belongs_to_its_run_else_its_conversation_else_its_trace(sql_client: Client) -> None:
+    names = ["event_id", "started_at", "run_id", "conversation_id", "trace_id"]
+    now = dt.datetime.now(dt.UTC)
+    for number, ids in enumerate([("r", "c", "t"), ("", "c", "t"), ("", "", "t"), ("", "", "")]):
+        event_id = f"018f0000-0000-7000-8000-0000000001{number:02}"
+        sql_client.insert("raw_requests", [[event_id, now, *ids]], column_names=names)
+    runs = sql_client.query(
+        "SELECT run FROM requests WHERE event_id >= '018f0000-0000-7000-8000-000000000100'"
+        " ORDER BY event_id"
+    ).result_columns[0]
+    assert list(runs) == ["r", "c", "t", ""]
 
 
 def test_every_table_and_view_says_what_it_is(sql_client: Client) -> None:

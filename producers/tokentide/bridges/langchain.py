@@ -2,8 +2,9 @@
 
     model.invoke(question, config={"callbacks": [TokentideCallback(telemetry)]})
 
-Chains, agents and tools are no spend; they only give a run its place: without a trace of
-OpenTelemetry's, all runs below one root share the root run's id as their trace. An answer from
+Chains, agents and tools are no spend; they only give a run its place: all runs below one root share
+the root run's id as their `run_id`, unless the host names one, and without OpenTelemetry as their
+trace. An answer from
 LangChain's own cache is an event that consumed nothing. Nothing here raises into the host.
 """
 
@@ -17,6 +18,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 
 from tokentide._contract import MAX_IDENTIFIER
+from tokentide.context import current_scope
 from tokentide.failures import describe_failure
 from tokentide.log import RateLimitedLog
 from tokentide.seen_calls import response_key, seen_calls
@@ -154,10 +156,13 @@ class TokentideCallback(BaseCallbackHandler):
             event = _asked(operation, kwargs)
             event["started_at_us"] = time_ns() // 1000
             fill_trace(event)
+            parent = kwargs.get("parent_run_id")
+            root = self._roots.get(parent, parent) if parent else run_id
             if "trace_id" not in event:
-                parent = kwargs.get("parent_run_id")
-                root = self._roots.get(parent, parent) if parent else run_id
                 event["trace_id"] = root.hex
+            scope = current_scope()
+            if parent and (scope is None or "run_id" not in scope.fields):
+                event["run_id"] = str(root)
             if len(self._runs) >= _MAX_RUNS:
                 self._runs.pop(next(iter(self._runs)), None)
             self._runs[run_id] = _Run(event)

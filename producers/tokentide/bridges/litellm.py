@@ -41,7 +41,8 @@ _NOT_A_CALL = ("rerank", "moderation", "file", "batch", "vector_store", "health"
 _MAX_SEEN = 4096
 _OWN = (
     "tenant", "team", "feature", "user_hash", "conversation_id", "prompt_name", "prompt_version",
-    "agent_name", "agent_id", "workflow_name", "environment", "service", "tags",
+    "agent_name", "agent_id", "agent_version", "parent_agent_name", "run_id", "parent_run_id",
+    "workflow_name", "skill", "tool_name", "mcp_server", "key_id", "environment", "service", "tags",
 )  # fmt: skip
 """Fields that `metadata={"tokentide": {...}}` of a call may fill."""
 
@@ -258,6 +259,10 @@ def _context(
     if retries:
         event["retry_count"] = retries
     event["team"] = label(metadata.get("user_api_key_team_alias"))
+    # The proxy's virtual key: as it was named, else the beginning of its digest.
+    event["key_id"] = label(metadata.get("user_api_key_alias")) or label(
+        metadata.get("user_api_key_hash"), 16
+    )
     event["conversation_id"] = label(metadata.get("session_id"), MAX_IDENTIFIER) or label(
         params.get("litellm_session_id"), MAX_IDENTIFIER
     )

@@ -24,11 +24,14 @@ from tokentide._contract import (
 )
 from tokentide.delivery.buffer import Entry
 from tokentide.delivery.counters import Counters
+from tokentide.key_ids import looks_like_a_key
+from tokentide.log import RateLimitedLog
 
 _SHORT = min(TEXT_LIMITS.values())
 """Text no longer than this fits into every field."""
 
 _UNLIMITED = 1 << 62
+_log = RateLimitedLog()
 
 LEFT_OUT_TAG = "tokentide.left_out"
 """Tag that names the fields an event lost because no JSON can hold their values."""
@@ -73,6 +76,8 @@ class Encoder:
         given = entry[2]
         if "tags" in given:
             given = {**given, "tags": self._tags(given["tags"])}
+        if "key_id" in given and looks_like_a_key(as_text(given["key_id"])):
+            given = self._without_key(given)
         if given and self._written.isdisjoint(given):
             line = self._encode_as_it_is(entry[0], entry[1], dropped_before, given)
             if line is not None:
@@ -177,6 +182,14 @@ class Encoder:
         except RuntimeError:  # the host changes its dict while it is read here
             self._counters.fields_dropped += 1
         return fitted
+
+    def _without_key(self, given: Mapping[str, object]) -> dict[str, object]:
+        """Leave out a key that was given as the id of a key, and name the field in the tags."""
+        self._counters.fields_dropped += 1
+        _log.report("key_id", "key_id looks like a key itself and was left out: give the key's id")
+        tags = given.get("tags")
+        named = {**(tags if isinstance(tags, dict) else {}), LEFT_OUT_TAG: "key_id"}
+        return {**given, "key_id": None, "tags": named}
 
     def _encode_by_field(self, event: dict[str, object]) -> bytes | None:
         """Encode what can be encoded, field by field; the slow way, for the rare event."""

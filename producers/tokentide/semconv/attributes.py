@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 from tokentide._contract import MAX_DURATION_MS, MAX_IDENTIFIER, MAX_SMALL_COUNT, MAX_TOKENS
+from tokentide.key_ids import looks_like_a_key
 from tokentide.semconv.names import CALL, PROVIDER, USAGE, provider_name
 from tokentide.semconv.span import Attributes
 from tokentide.usage.reading import label
@@ -37,9 +38,16 @@ def _milliseconds(value: object, scale: float = 1.0) -> float | None:
     return None if number is None else number * scale
 
 
+def _key_id(value: object) -> str | None:
+    """Return the id of a key; what looks like the key itself is not reported."""
+    text = label(value)
+    return None if text is None or looks_like_a_key(text) else text
+
+
 _READERS: dict[str, Callable[[object], object]] = {
     "text": label,
     "identifier": lambda value: label(value, MAX_IDENTIFIER),
+    "key_id": _key_id,
     "count": whole_count,
     "small_count": lambda value: bounded(value, 0, MAX_SMALL_COUNT),
     "port": lambda value: bounded(value, 0, 65_535),

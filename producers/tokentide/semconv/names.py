@@ -31,8 +31,8 @@ class FieldNames(NamedTuple):
 
     Attributes:
         field: Name in the event contract.
-        kind: How the value is read: text, identifier, count, small_count, number, flag, port,
-            http_status, seconds, milliseconds.
+        kind: How the value is read: text, identifier, key_id, count, small_count, number, flag,
+            port, http_status, seconds, milliseconds.
         sources: Attributes in the order they are asked.
     """
 
@@ -170,6 +170,14 @@ CALL: tuple[FieldNames, ...] = (
     ),
     _field("agent_id", "identifier", v141="gen_ai.agent.id"),
     _field("agent_name", "text", v141="gen_ai.agent.name", openinference="agent.name"),
+    _field("agent_version", "text", v141="gen_ai.agent.version"),
+    _field("parent_agent_name", "text", own="tokentide.parent_agent_name"),
+    _field("run_id", "identifier", own="tokentide.run_id"),
+    _field("parent_run_id", "identifier", own="tokentide.parent_run_id"),
+    _field("skill", "text", own="tokentide.skill"),
+    _field("tool_name", "text", own="tokentide.tool_name"),
+    _field("mcp_server", "text", own="tokentide.mcp_server"),
+    _field("key_id", "key_id", own="tokentide.key_id"),
     _field(
         "workflow_name", "text",
         genai="gen_ai.workflow.name", openllmetry="traceloop.workflow.name",

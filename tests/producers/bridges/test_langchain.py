@@ -19,6 +19,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from pydantic import Field
 
+import tokentide
 from tests.golden.pricing import judged, priced
 from tokentide.bridges.langchain import TokentideCallback
 from tokentide.seen_calls import seen_calls
@@ -243,9 +244,21 @@ def test_runs_below_one_chain_share_a_trace_and_chains_and_tools_are_no_events(
     one, other, alone = capture.requests
     assert one["trace_id"] == other["trace_id"] != alone["trace_id"]
     assert UUID(one["trace_id"])
+    assert one["run_id"] == other["run_id"] == str(UUID(one["trace_id"]))
+    assert "run_id" not in alone, "a call of its own belongs to its conversation"
     assert one["conversation_id"] == other["conversation_id"] == "thread-7"
     [handler] = config["callbacks"]
     assert (handler._runs, handler._roots) == ({}, {})
+
+
+def test_a_run_that_the_host_names_is_the_run(capture: Capture, config: Any) -> None:
+    def ask(text: str) -> str:
+        return str(Model().invoke(text).content)
+
+    with tokentide.context(run_id="job-7"):
+        RunnableLambda(ask).invoke("q", config)
+    [event] = capture.requests
+    assert event["run_id"] == "job-7"
 
 
 def test_every_prompt_of_a_text_model_is_an_event(capture: Capture, config: Any) -> None:

@@ -254,10 +254,17 @@ def test_a_call_that_the_instrumented_client_told_is_not_told_again(
 
 def test_fields_that_a_call_gives_itself_arrive(logger: Any, capture: Capture) -> None:
     own = {"tenant": "acme", "feature": "answer", "tags": {"k": "v"}, "input_tokens": 5}
-    params = {"metadata": {"tokentide": own, "user_api_key_team_alias": "search"}}
+    params = {
+        "metadata": {
+            "tokentide": own,
+            "user_api_key_team_alias": "search",
+            "user_api_key_hash": "d" * 64,
+        }
+    }
     succeed(logger, told(litellm_params=params))
     [event] = capture.requests
     assert (event["tenant"], event["feature"], event["team"]) == ("acme", "answer", "search")
+    assert event["key_id"] == "d" * 16, "an id of the proxy's key, not its digest"
     assert (event["tags"], event["input_tokens"]) == ({"k": "v"}, 1000)
 
 

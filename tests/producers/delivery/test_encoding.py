@@ -32,6 +32,18 @@ from tokentide_schemas import fields as schema_fields
 NOW_NS = 1_795_384_739_964_688_123
 
 
+SECRETS = (
+    "sk-proj-abc",
+    "sk-ant-api03-abc",
+    "gsk_abc",
+    "AIzaSyA-abc",
+    "Bearer abc",
+    "eyJhbGciOi.abc.def",
+    "f" * 32,
+)
+KEY_IDS = ("key_abc123", "apikey_01Rj2N8SVvo6BePZj99NhmiT", str(uuid.UUID(int=1)), "team-7/batch")
+
+
 class Fixture:
     def __init__(self) -> None:
         self.counters = Counters()
@@ -331,3 +343,22 @@ def test_the_short_way_and_the_general_way_write_the_same_event(fields: dict[str
     # An event that names a field of its own that all events carry has to be merged.
     assert general(service="s", **fields) == shorter
     assert general.counters == short.counters
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, SECRETS[0].encode()])
+def test_a_key_in_the_place_of_its_id_does_not_leave_the_process(
+    secret: str | bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode = Fixture()
+    event = encode.request(key_id=secret, tags={"plan": "pro"})
+    assert event["key_id"] is None
+    assert event["tags"] == {"plan": "pro", LEFT_OUT_TAG: "key_id"}
+    assert encode.counters.fields_dropped == 1
+    assert "sk-proj" not in caplog.text
+
+
+@pytest.mark.parametrize("key_id", KEY_IDS)
+def test_the_id_of_a_key_is_sent_as_it_is(key_id: str) -> None:
+    encode = Fixture()
+    assert encode.request(key_id=key_id)["key_id"] == key_id
+    assert encode.counters.fields_dropped == 0

@@ -227,6 +227,13 @@ def test_modalities_and_request_fields_are_read() -> None:
             "gen_ai.response.time_to_first_chunk": 0.4,
             "gen_ai.conversation.id": "c-1",
             "gen_ai.agent.name": "planner",
+            "gen_ai.agent.version": "3",
+            "tokentide.parent_agent_name": "root",
+            "tokentide.run_id": "r-1",
+            "tokentide.parent_run_id": "r-0",
+            "tokentide.skill": "web",
+            "tokentide.mcp_server": "search",
+            "tokentide.key_id": "key_7",
             "gen_ai.prompt.name": "answer",
             "gen_ai.prompt.version": "v12",
             "openai.response.service_tier": "priority",
@@ -240,6 +247,9 @@ def test_modalities_and_request_fields_are_read() -> None:
     assert (found["choices"], found["reasoning_level"]) == (2, "high")
     assert (found["response_id"], found["ttft_ms"]) == ("msg_1", 400.0)
     assert (found["conversation_id"], found["agent_name"]) == ("c-1", "planner")
+    assert (found["agent_version"], found["parent_agent_name"]) == ("3", "root")
+    assert (found["run_id"], found["parent_run_id"], found["skill"]) == ("r-1", "r-0", "web")
+    assert (found["mcp_server"], found["key_id"]) == ("search", "key_7")
     assert (found["prompt_name"], found["prompt_version"]) == ("answer", "v12")
     assert (found["service_tier"], found["tenant"]) == ("priority", "acme")
     assert (found["server_address"], found["server_port"]) == ("api.anthropic.com", 443)
@@ -394,3 +404,7 @@ def test_absurd_times_give_an_event_that_ingest_can_judge(start_ns: int, end_ns:
 
 def test_a_first_chunk_after_the_end_is_not_reported() -> None:
     assert "ttft_ms" not in event({**LATEST, "gen_ai.response.time_to_first_chunk": 99.0})
+
+
+def test_a_key_in_the_place_of_its_id_is_not_reported() -> None:
+    assert "key_id" not in event({**LATEST, "tokentide.key_id": "sk-proj-abc"})

@@ -15,10 +15,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
 from tokentide_schemas import EVENT_MODELS
+from tokentide_schemas.fields import KEY_PATTERN, REFUSE_KEY
 
 Kind = Literal["text", "int", "float", "bool", "texts", "text_map", "number_map"]
 
@@ -58,6 +59,8 @@ class Column:
     min_length: int = 0
     max_length: int | None = None
     pattern: str | None = None
+    forbidden: str | None = None
+    """Texts that hold a match of this pattern are refused."""
     choices: tuple[str, ...] | None = None
     item: Column | None = None
     """Bounds of the elements of a list, or of the values of a map."""
@@ -130,6 +133,8 @@ def _bounds(name: str, metadata: list[Any]) -> Iterator[tuple[str, Any]]:
                 yield "min_length", entry.min_length or 0
                 yield "max_length", entry.max_length
                 yield "pattern", entry.pattern
+            case AfterValidator() if entry is REFUSE_KEY:
+                yield "forbidden", KEY_PATTERN
             case BeforeValidator():
                 # It reads what the column parser refuses, so the judge decides about it.
                 continue

@@ -22,6 +22,7 @@ from tokentide_jobs.core.record.stand_in import read_stand_in
 from tokentide_schemas import EVENT_MODELS
 from tokentide_schemas.fields import MAX_EVENT_BYTES
 
+_KEY_ITSELF: Final = "looks_like_a_key"
 _REASON_OF_ERROR: Final = {
     "missing": "missing_field",
     "string_too_long": "too_long",
@@ -35,6 +36,7 @@ _REASON_OF_ERROR: Final = {
     "less_than_equal": "out_of_range",
     "finite_number": "out_of_range",
     "value_error": "inconsistent",
+    _KEY_ITSELF: "bad_value",
 }
 """pydantic's error types; whatever is not listed is a value of the wrong type."""
 
@@ -147,7 +149,8 @@ def _explain(error: ErrorDetails) -> Refusal:
         # The parser gives integers beyond 64 bits as floats.
         reason = "out_of_range"
     field = str(error["loc"][0]) if error["loc"] else ""
-    shown = "" if isinstance(value, dict) else f", got {str(value)[:64]!r}"
+    is_hidden = isinstance(value, dict) or error["type"] == _KEY_ITSELF
+    shown = "" if is_hidden else f", got {str(value)[:64]!r}"
     return Refusal(reason, field, f"{error['msg']}{shown}"[:DETAIL_CHARACTERS])
 
 

@@ -74,6 +74,8 @@ def _bounds(column: Column) -> Rules:
         yield ~value.is_in(column.choices)
     if column.pattern:
         yield ~value.str.contains(column.pattern)
+    if column.forbidden:
+        yield value.str.contains(column.forbidden)
     # A text has at most as many characters as bytes; the judge counts the characters.
     if column.max_length is not None:
         yield value.str.len_bytes() > column.max_length

@@ -29,6 +29,8 @@ _HIGH_CARDINALITY: Final = frozenset(
         "previous_response_id",
         "conversation_id",
         "agent_id",
+        "run_id",
+        "parent_run_id",
         "tool_call_id",
         "target_event_id",
         "usage_raw",

@@ -291,3 +291,16 @@ def test_every_reason_is_documented() -> None:
 def test_the_accepted_window_is_half_open() -> None:
     row(json.dumps(EVENT | {"started_at_us": WINDOW.from_us}).encode())
     row(json.dumps(EVENT | {"started_at_us": WINDOW.until_us - 1}).encode())
+
+
+@pytest.mark.parametrize("secret", ["sk-proj-abc", "gsk_abc", "AIzaSy-abc", "x-" + "a1" * 16])
+def test_a_key_in_the_place_of_its_id_is_refused_and_not_shown(secret: str) -> None:
+    found = refusal(with_raw("key_id", json.dumps(secret)))
+    assert (found.reason, found.field) == ("bad_value", "key_id")
+    assert "give the id of the key" in found.detail
+    assert secret not in found.detail
+
+
+@pytest.mark.parametrize("key_id", ["", "key_abc", "apikey_01Rj2N8SVvo6BePZj99NhmiT", "a" * 31])
+def test_the_id_of_a_key_is_accepted(key_id: str) -> None:
+    assert row(with_raw("key_id", json.dumps(key_id)))["key_id"] == key_id
