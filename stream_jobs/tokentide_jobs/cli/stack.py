@@ -9,10 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.console import Console
@@ -22,6 +19,7 @@ from tokentide_jobs.cli.program import program
 from tokentide_jobs.cli.progress import Steps
 from tokentide_jobs.cli.screen import console
 from tokentide_jobs.cli.status import read_settings_status, status_line
+from tokentide_jobs.cli.stop_signals import StopRequested, signals_raise
 from tokentide_jobs.cli.target import data_dir_option
 from tokentide_jobs.embedded.processes.locks import holder_pid
 from tokentide_jobs.embedded.stack.discovery import StackInfo
@@ -34,11 +32,6 @@ __all__ = ["down", "up"]
 _STOP_DEADLINE_S = 20.0
 _SETTLE_S = 20.0
 """How long workers may take before `up` calls what they wait for a problem."""
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class _StopRequested(BaseException):
-    """A signal asked the stack to stop; no `except Exception` on the way may swallow it."""
 
 
 @click.command(short_help="Run Kafka, ClickHouse and the ingest workers until Ctrl-C.")
@@ -80,7 +73,7 @@ def up(
     screen = console(to_stderr=True)
     settings = Settings.from_env(os.environ, data_dir)
     began_s = time.monotonic()
-    with _signals_raise():
+    with signals_raise():
         stack = Stack(
             settings.data_dir,
             broker=None if broker is None else "kafka" if broker == "kafka" else "tansu",
@@ -97,7 +90,7 @@ def up(
             _show_ready(screen, info, time.monotonic() - began_s, data_dir, workers)
             _show_status(screen, data_dir, workers)
             stack.wait()
-        except _StopRequested:
+        except StopRequested:
             _show_status(screen, data_dir, 0)
             screen.print("stopping …")
         finally:
@@ -167,26 +160,3 @@ def _show_status(screen: Console, data_dir: Path | None, workers: int) -> None:
         time.sleep(0.5)
         found = read_settings_status(settings)
     screen.print(status_line(found), soft_wrap=True)
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into one exception, whatever is going on."""
-    stop_asked = False
-
-    def request_stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stop_asked
-        # A second Ctrl-C must not interrupt the orderly stop, which has its own deadline.
-        if not stop_asked:
-            stop_asked = True
-            raise _StopRequested
-
-    # `nohup tokentide up` means it: a hang-up that is ignored stays ignored.
-    is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    wanted = [which for which in _STOP_SIGNALS if not (is_nohup and which is signal.SIGHUP)]
-    former = {which: signal.signal(which, request_stop) for which in wanted}
-    try:
-        yield
-    finally:
-        for which, handler in former.items():
-            signal.signal(which, handler)

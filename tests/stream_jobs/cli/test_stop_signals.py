@@ -1,0 +1,40 @@
+"""A request to stop arrives wherever the main thread is, and once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from tokentide_jobs.cli.stop_signals import StopRequested, signals_raise
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_stop_is_not_lost_in_a_callback_of_an_event_loop(which: signal.Signals) -> None:
+    async def ask() -> None:
+        asyncio.get_running_loop().call_soon(signal.raise_signal, which)
+        await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    with signals_raise(), pytest.raises(StopRequested):
+        asyncio.run(asyncio.wait_for(ask(), 5))
+
+
+def test_nor_in_a_task() -> None:
+    async def ask() -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    async def main() -> None:
+        await asyncio.gather(ask(), return_exceptions=True)
+
+    with signals_raise(), pytest.raises(StopRequested):
+        asyncio.run(main())
+
+
+def test_a_second_request_does_not_interrupt_the_stop() -> None:
+    with signals_raise():
+        with pytest.raises(StopRequested):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
