@@ -11,7 +11,7 @@ from tokentide_jobs.cli.stop_signals import StopRequested, signals_raise
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_request_to_stop_is_not_lost_in_a_callback_of_an_event_loop(which: signal.Signals) -> None:
+def test_a_request_to_stop_is_not_lost_in_a_callback_of_a_loop(which: signal.Signals) -> None:
     async def ask() -> None:
         asyncio.get_running_loop().call_soon(signal.raise_signal, which)
         await asyncio.sleep(0)
