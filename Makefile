@@ -46,8 +46,11 @@ unit: $(VENV)/.installed-dev ## Run the tests that start no process: under a min
 integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafka or another Python
 	$(PYTEST) --dist loadfile -m integration
 
-thorough: export TOKENTIDE_TEST_EXAMPLES := 3
+thorough: export TOKENTIDE_TEST_CHAOS_S := 60
+thorough: export TOKENTIDE_TEST_EXAMPLES := 6
+thorough: export TOKENTIDE_TEST_KILLS := 20
 thorough: export TOKENTIDE_TEST_OUTAGE_S := 60
+thorough: export TOKENTIDE_TEST_RESTARTS := 3
 thorough: export TOKENTIDE_TEST_SCHEDULES := 300
 thorough: export TOKENTIDE_TEST_VERIFY_RUNS := 50
 thorough: test ## Run every test, and all of those of which others run a sample

@@ -1,6 +1,6 @@
 """How many examples a property test draws: few in a usual run, since every run draws others.
 
-`TOKENTIDE_TEST_EXAMPLES=3` draws three times as many.
+`TOKENTIDE_TEST_EXAMPLES=6` draws six times as many.
 """
 
 from __future__ import annotations

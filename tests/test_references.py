@@ -54,9 +54,15 @@ def tree() -> tuple[str, ...]:
     return (*files, *sorted(folders))
 
 
+@cache
+def endings() -> frozenset[str]:
+    """Return every name of a file or folder that a text may use: whole, or from some folder on."""
+    parts = [name.split("/") for name in tree()]
+    return frozenset("/".join(part[start:]) for part in parts for start in range(len(part)))
+
+
 def exists(path: str) -> bool:
-    path = path.removeprefix("./").removeprefix("../")
-    return any(name == path or name.endswith(f"/{path}") for name in tree())
+    return path.removeprefix("./").removeprefix("../") in endings()
 
 
 @cache

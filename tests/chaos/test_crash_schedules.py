@@ -27,9 +27,9 @@ from tests.chaos.mutations import MUTATIONS, Mutation
 from tests.chaos.simulation import TOPIC, Schedule, SilentPublisher
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-SCHEDULES = int(os.environ.get("TOKENTIDE_TEST_SCHEDULES", "100"))
+SCHEDULES = int(os.environ.get("TOKENTIDE_TEST_SCHEDULES", "30"))
 FULL_SCHEDULES = 4
-OTLP_SCHEDULES = 20
+OTLP_SCHEDULES = max(6, SCHEDULES // 10)
 
 pytestmark = pytest.mark.integration
 

@@ -20,7 +20,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 pytestmark = pytest.mark.integration
 
 FLOOR = 96 * MIB
-FULL_S = 15.0
+FULL_S = 6.0
 BACK_S = 90.0
 """Thirty seconds on a machine that has nothing else to do."""
 

@@ -1,6 +1,6 @@
 """The broker goes away under load: with a spool nothing is lost, without one the loss is known.
 
-TOKENTIDE_TEST_OUTAGE_S=60 makes the outage longer than the 15 s of a usual run; the figures of a
+TOKENTIDE_TEST_OUTAGE_S=60 makes the outage longer than the 8 s of a usual run; the figures of a
 run are printed (`pytest -s`).
 """
 
@@ -28,7 +28,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 pytestmark = pytest.mark.integration
 
-OUTAGE_S = float(os.environ.get("TOKENTIDE_TEST_OUTAGE_S", "15"))
+OUTAGE_S = float(os.environ.get("TOKENTIDE_TEST_OUTAGE_S", "8"))
 EVENTS_PER_S = 1_000
 TICK_S = 0.01
 

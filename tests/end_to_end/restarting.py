@@ -65,14 +65,14 @@ class Up:
         if self._process.poll() is None:
             self._process.terminate()
         try:
-            self._process.communicate(timeout=30)
+            self._process.communicate(timeout=60)
         finally:
             self._process.kill()
 
     def stop(self) -> None:
         """Send SIGTERM, as a service manager does, and expect an orderly end."""
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=60)
         assert self._process.returncode == 0, self._log_path.read_text()
 
     def kill(self) -> None:

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.end_to_end.replayed import replay_into
+from tests.sampling import examples
 from tests.stream_jobs.core.window.histogram_reading import representative
 from tokentide_jobs.core.tables import DAY_US, WINDOW_LENGTH_S
 from tokentide_jobs.core.window.fold import DIMENSIONS
@@ -173,7 +174,7 @@ def test_percentiles_are_within_one_per_cent_of_exact_ones_for_any_range_and_dim
     asked, compared = [], []
 
     @settings(
-        max_examples=60,
+        max_examples=examples(20),
         derandomize=True,
         database=None,
         deadline=None,
@@ -207,8 +208,8 @@ def test_percentiles_are_within_one_per_cent_of_exact_ones_for_any_range_and_dim
         asked.append(exact["requests"].sum())
 
     check()
-    assert len(asked) >= 50
-    # The draw reaches from single calls to the whole of the traces.
-    assert min(asked) < 1_000
+    assert len(asked) >= 15
+    # The draw reaches from parts of the traces to the most of them.
+    assert min(asked) * 4 < replayed.rows.height
     assert max(asked) > replayed.rows.height / 2
-    assert sum(compared) > 5_000
+    assert sum(compared) > 1_500

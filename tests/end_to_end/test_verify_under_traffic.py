@@ -26,7 +26,7 @@ from tokentide_jobs.embedded.stack.stack import Stack
 
 pytestmark = pytest.mark.integration
 
-RUNS = int(os.environ.get("TOKENTIDE_TEST_VERIFY_RUNS", "4"))
+RUNS = int(os.environ.get("TOKENTIDE_TEST_VERIFY_RUNS", "2"))
 FRAME = 40
 
 

@@ -143,7 +143,7 @@ SEPARATORS = st.sampled_from([b"\n", b"\r\n", b"\n\n", b"", b" \n\t\n", b"[", b"
 
 
 @pytest.mark.parametrize("closely", [False, True])
-@settings(max_examples=examples(70), deadline=None)
+@settings(max_examples=examples(35), deadline=None)
 @given(values=st.lists(st.lists(GARBAGE | structured() | SEPARATORS, max_size=5).map(b"".join)))
 def test_the_events_of_a_batch_are_those_of_its_records(closely: bool, values: list[bytes]) -> None:
     records = [Record(0, 10 + 2 * i, 0, value) for i, value in enumerate(values)]
@@ -195,21 +195,21 @@ def assert_same_as_judging(records: list[Record], decoded: Decoded) -> None:
     assert len(rows) + len(refused) == expected_count
 
 
-@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(LINES, max_size=4), min_size=1, max_size=6))
 def test_decoding_a_batch_equals_judging_every_event_alone(frames: list[list[bytes]]) -> None:
     records = [Record(0, 10 + i, 0, b"\n".join(lines)) for i, lines in enumerate(frames)]
     assert_same_as_judging(records, decode(records, WINDOW))
 
 
-@settings(max_examples=examples(130), deadline=None)
+@settings(max_examples=examples(65), deadline=None)
 @given(LINES)
 def test_an_event_alone_in_its_batch_gets_the_verdict_of_the_judge(line: bytes) -> None:
     records = [Record(3, 7, 0, line)]
     assert_same_as_judging(records, decode(records, WINDOW))
 
 
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(structured(), min_size=1, max_size=4), st.sampled_from([b", ", b",", b"\n,"]))
 def test_arrays_of_events_decode_like_their_elements(lines: list[bytes], comma: bytes) -> None:
     records = [Record(0, 1, 0, b"[" + comma.join(lines) + b"]")]
@@ -232,7 +232,7 @@ def test_every_field_with_every_odd_value_decodes_as_judged(event_type: str, val
     assert_same_as_judging(alone, decode(alone, WINDOW))
 
 
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(st.floats(0, 6e8, allow_nan=False), min_size=1, max_size=50))
 def test_numbers_survive_to_the_last_bit(durations: list[float]) -> None:
     sample = {k: v for k, v in SAMPLES["request"].items() if k != "ttft_ms"}

@@ -192,19 +192,19 @@ def check_against_hand(batch: list[dict[str, Any]]) -> None:
             assert row["cost_pico_usd"] == sum(expected.values())
 
 
-@settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(events(), min_size=1, max_size=12))
 def test_columns_equal_the_bill_by_hand(batch: list[dict[str, Any]]) -> None:
     check_against_hand(batch)
 
 
-@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(events(most=1 << 40), min_size=1, max_size=6))
 def test_counts_up_to_the_contract_limit_never_wrap(batch: list[dict[str, Any]]) -> None:
     check_against_hand(batch)
 
 
-@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(events(), min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_order_and_neighbours_change_nothing(
     batch: list[dict[str, Any]], rng: random.Random

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.hostile_records import BASE_US, good_event, hostile_record
+from tests.sampling import examples
 from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
 from tokentide_jobs.core.record.dead_letter import Refusal
 from tokentide_jobs.core.record.split import BOM, split_record
@@ -59,7 +60,7 @@ def is_fine(events: list[bytes]) -> bool:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     separator=st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n\t\n"]),
@@ -86,7 +87,7 @@ def test_records_of_good_events_are_split_as_ever(
         assert split_record(value) == before
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_was_fine_before_keeps_its_places(seed: int) -> None:
     value = hostile_record(random.Random(seed))

@@ -118,7 +118,7 @@ def totals(*deltas: pl.DataFrame) -> Totals:
     return {key: Counter({k: v for k, v in one.items() if v}) for key, one in result.items()}
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS, EVENTS)
 def test_folding_together_is_folding_apart_and_adding_up(
     left: list[dict[str, Any]], right: list[dict[str, Any]]
@@ -127,7 +127,7 @@ def test_folding_together_is_folding_apart_and_adding_up(
     assert totals(together) == totals(fold(frames(left)), fold(frames(right)))
 
 
-@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_any_order_and_any_partition_give_the_same_rows(
     rows: list[dict[str, Any]], rng: random.Random
@@ -140,7 +140,7 @@ def test_any_order_and_any_partition_give_the_same_rows(
     assert totals(*(fold(frames(part)) for part in parts if part)) == totals(expected)
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS)
 def test_the_measures_are_those_of_a_count_by_hand(rows: list[dict[str, Any]]) -> None:
     expected: Totals = defaultdict(Counter)
@@ -188,7 +188,7 @@ def test_the_measures_are_those_of_a_count_by_hand(rows: list[dict[str, Any]]) -
         }
 
 
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     st.lists(st.floats(1e-6, 6e8), min_size=1, max_size=60),
     st.sampled_from([0.0, 0.5, 0.9, 0.95, 0.99, 1.0]),

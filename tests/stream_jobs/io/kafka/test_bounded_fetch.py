@@ -15,6 +15,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sampling import examples
 from tokentide_jobs.core.record.split import MAX_RECORD_BYTES
 from tokentide_jobs.core.record.stand_in import KEPT_BYTES, read_stand_in
 from tokentide_jobs.io.kafka import bounded_fetch
@@ -57,7 +58,7 @@ def read(records: Any) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(
     records=st.lists(
         st.tuples(
@@ -79,7 +80,7 @@ def test_records_read_piece_by_piece_are_those_that_aiokafka_reads(
 
 
 @pytest.mark.parametrize("codec", CODECS[1:])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 2**32), size=st.integers(0, 400_000), alphabet=st.integers(1, 256))
 def test_no_payload_decompresses_to_more_than_its_headers_allow(
     codec: int, seed: int, size: int, alphabet: int
