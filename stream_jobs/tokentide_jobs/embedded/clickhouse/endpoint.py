@@ -6,19 +6,20 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import IO, Final, TypeVar
+from typing import IO, Final
 
 from aiohttp import web
 
 from tokentide_jobs.web_guard import refusal
 
 from .access.accounts import Accounts
-from .access.inspector import EXPRESSION_SETTINGS, MAX_SQL_BYTES, Inspector
+from .access.inspection import Inspection
+from .access.inspector import EXPRESSION_SETTINGS, Inspector
 from .access.policy import check, is_quick_write
-from .access.seam import Seam, find_seam
+from .access.seam import Seam
 from .access.statement import Statement
+from .access.system_tables import hides_columns
 from .engine.pool import Engine, EngineJob, Lane
 from .exceptions import ClickHouseError
 from .literals import quote
@@ -30,17 +31,15 @@ from .run.inserts import run_insert, short_values, spool_body, spool_file
 from .run.kill import RunningQueries
 from .run.prologue import prepare
 from .run.queries import run_query
+from .run.tree_budget import TreeBudget
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _SESSION_SWEEP_S: Final = 5.0
 _BUSY_SESSION_WAIT_S: Final = 2.0
 _BUSY_SESSION_POLL_S: Final = 0.005
 """A client may send its next request while the thread still closes the one before."""
 
-_INSPECTORS: Final = 2
 _MAX_REQUESTS: Final = 256
 """Requests in progress, half-sent ones among them; more are refused with code 202."""
 
@@ -59,9 +58,9 @@ class Endpoint:
         self._engine = engine
         self._accounts = accounts
         self._body_timeout_s = body_timeout_s
-        self._inspector = Inspector(engine.open)
-        self._inspecting = ThreadPoolExecutor(_INSPECTORS, "inspect")
+        self._inspection = Inspection(engine.open)
         self._running = RunningQueries()
+        self._readers_trees = TreeBudget()
         self._sessions = Sessions()
         self._requests = 0
 
@@ -133,8 +132,7 @@ class Endpoint:
                 await spool_body(statement, body, spool)
                 values = short_values(statement, spool)
                 if statement.insert_format == "Values" and not (
-                    values is not None
-                    and await self._inspect(self._inspector.values_are_checked, values)
+                    values is not None and await self._values_are_checked(asked, values)
                 ):
                     asked.forced_settings["input_format_values_interpret_expressions"] = "0"
                 return await self._run(asked, statement, reply, marker, spool)
@@ -146,12 +144,17 @@ class Endpoint:
                 literal = quote(asked.settings[name])
             asked.settings.pop(name, None)
             if literal is not None:
-                settled = await self._inspect(self._inspector.settle_expressions, name, literal)
-                statement.settings[name] = settled
+                if asked.user.readonly and hides_columns(statement):
+                    raise ClickHouseError(497, f"Not enough privileges: {name} on system tables")
+                statement.settings[name] = await self._settled(asked, name, literal)
 
-    async def _inspect(self, work: Callable[..., T], *arguments: object) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._inspecting, partial(work, *arguments))
+    async def _settled(self, asked: QueryRequest, name: str, literal: str) -> str:
+        return await self._inspection.run(
+            asked.user, lambda one: one.settle_expressions(name, literal)
+        )
+
+    async def _values_are_checked(self, asked: QueryRequest, values: bytes) -> bool:
+        return await self._inspection.run(asked.user, lambda one: one.values_are_checked(values))
 
     async def _run(
         self,
@@ -162,7 +165,10 @@ class Endpoint:
         spool: IO[bytes] | None,
     ) -> web.StreamResponse:
         lane: Lane = "write" if is_quick_write(statement) else "read"
-        async with self._engine.request(lane, marker) as job:
+        async with (
+            self._readers_trees.held(statement.nodes if asked.user.readonly else 0),
+            self._engine.request(lane, marker) as job,
+        ):
             # A read-only connection cannot take back its settings: readers' sessions hold nothing.
             if asked.session_id and not asked.user.readonly:
                 await self._enter_session(job, asked, statement)
@@ -221,29 +227,35 @@ class Endpoint:
     ) -> tuple[Statement, AsyncIterator[bytes]]:
         """Return the statement, and the part of the body that is insert data."""
         if request.content_type == "multipart/form-data":
-            sql = await self._read_form(request, asked)
-            return await self._read(sql, find_seam(sql), asked), _nothing()
+            return await self._read(await self._read_form(request, asked), asked), _nothing()
         body = pieces(request, asked, self._body_timeout_s)
-        sql = asked.sql_in_url
-        if sql.strip():
-            if (seam := find_seam(sql)) is not None:
-                return await self._read(sql, seam, asked), body
-            rest = await _bounded(body, MAX_SQL_BYTES)
-            sql = sql + b"\n" + rest if rest else sql
-            return await self._read(sql, find_seam(sql), asked), _nothing()
-        # The SQL is in the body, where an INSERT's data follows it: read on until that is clear.
-        first = await anext(body, b"")
-        if (seam := find_seam(first)) is not None:
-            return await self._read(first, seam, asked), body
-        sql = first + await _bounded(body, MAX_SQL_BYTES)
-        return await self._read(sql, find_seam(sql), asked), _nothing()
+        # Without SQL in the URL it is in the body, where an INSERT's data follows it.
+        is_in_url = bool(asked.sql_in_url.strip())
+        begun = asked.sql_in_url if is_in_url else await anext(body, b"")
+        seam = await self._inspection.run(asked.user, lambda one: one.find_seam(begun))
+        if seam is not None:
+            return await self._read_insert(seam, asked), body
+        rest = await _bounded(body, asked.user.limits.size_bytes)
+        between = b"\n" if is_in_url and rest else b""
+        return await self._read(begun + between + rest, asked), _nothing()
 
-    async def _read(self, sql: bytes, seam: Seam | None, asked: QueryRequest) -> Statement:
+    async def _read(self, sql: bytes, asked: QueryRequest) -> Statement:
+        """Read SQL that is whole; an INSERT in it may carry its data."""
         if not sql.strip():
             raise ClickHouseError(62, "Syntax error: Empty query")
-        if seam is not None:
-            return await self._inspect(self._inspector.read_insert, seam, asked.parameters)
-        return await self._inspect(self._inspector.read, sql, asked.parameters)
+
+        def read(inspector: Inspector) -> Statement:
+            seam = inspector.find_seam(sql)
+            if seam is not None:
+                return inspector.read_insert(seam, asked.parameters)
+            return inspector.read(sql, asked.parameters)
+
+        return await self._inspection.run(asked.user, read)
+
+    async def _read_insert(self, seam: Seam, asked: QueryRequest) -> Statement:
+        return await self._inspection.run(
+            asked.user, lambda one: one.read_insert(seam, asked.parameters)
+        )
 
     async def _read_form(self, request: web.Request, asked: QueryRequest) -> bytes:
         """Query and parameters as form fields, as clickhouse-connect sends them when asked to."""

@@ -15,6 +15,11 @@ import pytest
 import urllib3
 from backports import zstd
 
+from tokentide_jobs.embedded.clickhouse.access.statement_limits import (
+    READER_LIMITS,
+    WRITER_LIMITS,
+    StatementLimits,
+)
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.errors import ConfigError, StackError
 
@@ -35,12 +40,28 @@ def owner(server: ClickHouseProcess) -> dict[str, str]:
     return {"X-ClickHouse-User": "default", "X-ClickHouse-Key": server.password}
 
 
-def test_a_statement_has_a_longest_length(server: ClickHouseProcess) -> None:
-    for headers in (READER, owner(server)):
-        sql = b"SELECT " + b"1," * 500_000 + b"1"
-        refused = urllib3.request("POST", server.url, body=sql, headers=headers)
-        assert refused.headers["X-ClickHouse-Exception-Code"] == "62"
-        assert b"Max query size exceeded" in refused.data
+@pytest.mark.parametrize("limits", [READER_LIMITS, WRITER_LIMITS])
+def test_a_statement_has_a_longest_length_and_a_largest_tree(
+    server: ClickHouseProcess, limits: StatementLimits
+) -> None:
+    headers = READER if limits is READER_LIMITS else owner(server)
+
+    def code(sql: bytes, *, in_url: bool = False) -> str:
+        url = f"{server.url}/?{urlencode({'query': sql})}" if in_url else server.url
+        body = None if in_url else sql
+        answer = urllib3.request("POST", url, body=body, headers=headers)
+        return answer.headers.get("X-ClickHouse-Exception-Code", "")
+
+    longest = b"SELECT 1".ljust(limits.size_bytes)
+    for in_url in (False, True):
+        assert code(longest, in_url=in_url) == ""
+        assert code(longest + b" ", in_url=in_url) == "62"
+    assert code(b"SELECT " + b"1," * 500_000 + b"1") == "62"
+    # Three nodes each.
+    selects = [b"SELECT 1"] * (READER_LIMITS.nodes // 3)
+    assert code(b" UNION ALL ".join(selects[: len(selects) // 2])) == ""
+    expected = "168" if limits is READER_LIMITS else ""
+    assert code(b" UNION ALL ".join([*selects, b"SELECT 1"])) == expected
 
 
 def test_a_body_that_unpacks_to_much_is_not_unpacked(server: ClickHouseProcess) -> None:

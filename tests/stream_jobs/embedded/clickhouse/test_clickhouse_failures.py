@@ -12,7 +12,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from tokentide_jobs.embedded.clickhouse.access.accounts import default_accounts
+from tokentide_jobs.embedded.clickhouse.access.catalogue import Catalogue
 from tokentide_jobs.embedded.clickhouse.access.inspector import Inspector
+from tokentide_jobs.embedded.clickhouse.access.statement_limits import READER_LIMITS
 from tokentide_jobs.embedded.clickhouse.endpoint import Endpoint
 from tokentide_jobs.embedded.clickhouse.engine.pool import Engine
 from tokentide_jobs.embedded.clickhouse.exceptions import ClickHouseError
@@ -64,7 +66,8 @@ async def test_a_connection_refused_for_memory_is_the_engines_own_error() -> Non
 
 
 def test_a_filter_is_refused_likewise_when_there_is_no_memory_to_read_it() -> None:
-    inspector = Inspector(cast(Engine, FaultyEngine(NO_MEMORY)).open)
+    engine = cast(Engine, FaultyEngine(NO_MEMORY))
+    inspector = Inspector(engine.open, Catalogue.of(engine.open), READER_LIMITS)
     with pytest.raises(ClickHouseError) as refused:
         inspector.settle_expressions("additional_table_filters", "{'t': 'a = 1'}")
     assert refused.value.code == 241

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,8 @@ from tokentide_jobs.embedded.clickhouse.literals import quote, quote_name
 from tokentide_jobs.embedded.clickhouse.wire.codecs import choose_coding
 from tokentide_jobs.embedded.clickhouse.wire.framing import FrameReader, FrameWriter, checksum
 from tokentide_jobs.embedded.clickhouse.wire.native import BLOCK_INFO, upgrade
+
+LONGEST = 100_000
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_checksums_are_those_clients_verify(length: int, low: int, high: int) ->
 def test_insert_data_is_told_from_the_statement(
     sql: bytes, sent: bytes, insert_format: str, data: bytes
 ) -> None:
-    seam = find_seam(sql)
+    seam = find_seam(sql, LONGEST)
     assert seam is not None
     assert seam.head.split() == [*sent.split(), b"FORMAT", insert_format.encode()]
     assert (seam.insert_format, seam.data.strip(b" ")) == (insert_format, data.strip(b" "))
@@ -101,7 +105,22 @@ def test_insert_data_is_told_from_the_statement(
     ],
 )
 def test_what_carries_no_data_has_no_seam(sql: bytes) -> None:
-    assert find_seam(sql) is None
+    assert find_seam(sql, LONGEST) is None
+
+
+def test_data_is_looked_for_no_further_than_a_statement_may_reach() -> None:
+    assert find_seam(b"INSERT INTO t FORMAT CSV\n1", 24) is None  # CSVWithNames, perhaps
+    found = find_seam(b"INSERT INTO t FORMAT CSV\n1", 25)
+    assert found is not None
+    assert (found.insert_format, found.data) == ("CSV", b"1")
+    assert find_seam(b"INSERT INTO t " + b"(" * 1_000_000, 100) is None
+
+
+@pytest.mark.parametrize("quote", [b"'", b"`", b'"'])
+def test_quotes_that_never_end_are_read_once(quote: bytes) -> None:
+    started_s = time.process_time()
+    find_seam(b"INSERT INTO t " + (quote + b"\\") * 40_000, LONGEST)
+    assert time.process_time() - started_s < 1
 
 
 @pytest.mark.parametrize(
@@ -192,7 +211,7 @@ def test_several_native_blocks_are_each_upgraded() -> None:
 
 @given(st.binary(max_size=200))
 def test_insert_data_is_passed_on_byte_by_byte(data: bytes) -> None:
-    seam = find_seam(b"INSERT INTO t FORMAT Native\n" + data)
+    seam = find_seam(b"INSERT INTO t FORMAT Native\n" + data, LONGEST)
     assert seam is not None
     assert (seam.data, seam.head.split()) == (data, b"INSERT INTO t FORMAT Native".split())
 

@@ -19,6 +19,7 @@ from tokentide_jobs.errors import ConfigError
 
 from ..exceptions import ClickHouseError
 from .password import OWNER_NAME
+from .statement_limits import READER_LIMITS, WRITER_LIMITS, StatementLimits
 
 CHANGEABLE_IN_READONLY: Final = frozenset(
     {
@@ -61,6 +62,11 @@ class User:
     name: str
     password_sha256: str = ""
     readonly: bool = False
+
+    @property
+    def limits(self) -> StatementLimits:
+        """How large a statement of this user may be."""
+        return READER_LIMITS if self.readonly else WRITER_LIMITS
 
     def accepts(self, password: str) -> bool:
         """Tell whether ``password`` is right; compares in constant time."""

@@ -8,7 +8,8 @@ neither list knows is refused, so a function of a new version is refused until i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -63,8 +64,13 @@ class Catalogue:
     combinator: re.Pattern[str]
 
     @classmethod
-    def read(cls, connection: EngineConnection) -> Catalogue:
-        """Read the engine's lists."""
+    def of(cls, open_connection: Callable[[], EngineConnection]) -> Catalogue:
+        """Read the engine's lists on a connection of their own."""
+        with closing(open_connection()) as connection:
+            return cls._read(connection)
+
+    @classmethod
+    def _read(cls, connection: EngineConnection) -> Catalogue:
         allowed = allowed_names() | _WORDS_OF_SYNTAX | set(_column(connection, _HARMLESS))
         scalars: set[str] = set()
         aliases: dict[str, str] = {}

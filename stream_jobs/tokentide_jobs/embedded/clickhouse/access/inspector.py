@@ -20,12 +20,10 @@ from ..exceptions import ENGINE_ERRORS, ClickHouseError, from_engine
 from ..literals import quote, quote_bytes, set_statement
 from .catalogue import Catalogue
 from .outline import calls, outline, split_tail, unescape
-from .seam import Seam
+from .seam import Seam, find_seam
 from .statement import Statement
+from .statement_limits import StatementLimits
 from .syntax_tree import SyntaxTree, read_tree
-
-MAX_SQL_BYTES: Final = 262_144
-"""Longest statement without its insert data: the server's max_query_size."""
 
 EXPRESSION_SETTINGS: Final = ("additional_table_filters", "additional_result_filter")
 """Settings whose values are SQL that runs with the query."""
@@ -40,26 +38,45 @@ _USER_FUNCTIONS: Final = (
 )
 
 
-class Inspector:
-    """Reads statements; its methods may run on any thread."""
+def _accept(_: Statement) -> None:
+    """Accept every statement."""
 
-    def __init__(self, open_connection: Callable[[], EngineConnection]) -> None:
+
+class Inspector:
+    """Reads statements; its methods may run on any thread.
+
+    Args:
+        open_connection: Opens a connection in the engine's default state.
+        catalogue: What may be called.
+        limits: How large a statement may be.
+        check: Raises for a statement, or an expression in a setting, that is refused.
+    """
+
+    def __init__(
+        self,
+        open_connection: Callable[[], EngineConnection],
+        catalogue: Catalogue,
+        limits: StatementLimits,
+        check: Callable[[Statement], None] = _accept,
+    ) -> None:
+        self.limits = limits
+        self._check = check
         self._open = open_connection
-        connection = open_connection()
-        try:
-            self.catalogue = Catalogue.read(connection)
-        finally:
-            connection.close()
+        self._catalogue = catalogue
         self._known: OrderedDict[bytes, Statement] = OrderedDict()
         self._lock = Lock()
+
+    def find_seam(self, sql: bytes) -> Seam | None:
+        """Propose where the data of an INSERT begins, as far as a statement may reach."""
+        return find_seam(sql, self.limits.size_bytes)
 
     def read(self, sql: bytes, parameters: Mapping[str, str]) -> Statement:
         """Describe a statement that carries no data.
 
         Raises:
-            ClickHouseError: What the engine says about the text, 62 for a clause of the
-                command-line client and for a statement that waits for data, 46 and 497 for what
-                may not be called.
+            ClickHouseError: What the engine says about the text, 62 for one that is too long, for
+                a clause of the command-line client and for a statement that waits for data, 46
+                and 497 for what may not be called.
         """
         statement = self._read(sql, parameters)
         if statement.kind == "InsertQuery" and statement.output_format is not None:
@@ -129,7 +146,7 @@ class Inspector:
         Raises:
             ClickHouseError: 46 and 497 for what may not be called.
         """
-        if len(data) > MAX_SQL_BYTES - 7:
+        if len(data) > self.limits.size_bytes - 7:
             return False
         try:
             self._read(b"SELECT " + data, {}, remember=False)
@@ -142,11 +159,11 @@ class Inspector:
     def _read(
         self, sql: bytes, parameters: Mapping[str, str], *, remember: bool = True
     ) -> Statement:
-        if len(sql) > MAX_SQL_BYTES:
+        if len(sql) > self.limits.size_bytes:
             raise ClickHouseError(
                 62,
-                f"Max query size exceeded: the statement has {len(sql)} bytes, "
-                f"{MAX_SQL_BYTES} are allowed",
+                f"Max query size exceeded: the statement has {len(sql)} bytes or more, "
+                f"{self.limits.size_bytes} are allowed to this account",
             )
         remember = remember and not parameters and len(sql) <= _REMEMBERED_BYTES
         if remember:
@@ -156,6 +173,7 @@ class Inspector:
                     return replace(known, settings=dict(known.settings))
         with self._connection() as connection:
             statement = self._ask(connection, sql, parameters)
+        self._check(statement)
         if remember:
             with self._lock:
                 self._known[sql] = replace(statement, settings=dict(statement.settings))
@@ -166,8 +184,14 @@ class Inspector:
     def _ask(
         self, connection: EngineConnection, sql: bytes, parameters: Mapping[str, str]
     ) -> Statement:
-        values = {f"param_{name}": value for name, value in parameters.items()}
-        connection.query(set_statement({"max_threads": "1", **values}), "Null")
+        values = {
+            "max_threads": "1",
+            "max_ast_elements": str(self.limits.nodes),
+            # Quoting may double the text, which is inspected as a literal.
+            "max_query_size": str(3 * self.limits.size_bytes),
+        }
+        values.update({f"param_{name}": value for name, value in parameters.items()})
+        connection.query(set_statement(values), "Null")
         text = _canonical(connection, sql)
         blanked = outline(text)
         for clause in _CLIENT_CLAUSES:
@@ -180,15 +204,25 @@ class Inspector:
         )
         names = self._called(tree, tail.body, blanked[: len(tail.body)])
         statement = Statement(
-            tree.kind, tail.body, names, tail.output_format, tail.settings, tree.alters, tree.top
+            tree.kind,
+            tail.body,
+            names,
+            tail.output_format,
+            tail.settings,
+            tree.alters,
+            tree.top,
+            tree.identifiers,
+            tree.tables,
+            tree.takes_all_columns,
+            tree.nodes,
         )
         if not statement.is_only_parsed:
-            self._check_names(connection, names - self.catalogue.unknown(tree.lambdas))
+            self._check_names(connection, names - self._catalogue.unknown(tree.lambdas))
         return statement
 
     def _called(self, tree: SyntaxTree, text: str, blanked: str) -> frozenset[str]:
         """Return every name that a statement may call, however it is written."""
-        named = self.catalogue.functions_of(tree.arguments)
+        named = self._catalogue.functions_of(tree.arguments)
         return tree.functions | named | calls(text, blanked)
 
     def _check_names(
@@ -197,7 +231,7 @@ class Inspector:
         names: frozenset[str],
         seen: frozenset[str] = frozenset(),
     ) -> None:
-        refused = self.catalogue.refused(names - seen)
+        refused = self._catalogue.refused(names - seen)
         if not refused:
             return
         listed = ", ".join(quote(name) for name in sorted(refused))
@@ -209,10 +243,10 @@ class Inspector:
             body = _canonical(connection, create.encode())
             tree = _tree(connection, body)
             inner = self._called(tree, body, outline(body))
-            inner -= self.catalogue.unknown(tree.lambdas)
+            inner -= self._catalogue.unknown(tree.lambdas)
             self._check_names(connection, inner, seen | names)
         for name in sorted(refused):
-            raise self.catalogue.refusal(name)
+            raise self._catalogue.refusal(name)
 
 
 def _map_value(connection: EngineConnection, literal: str) -> dict[str, str]:

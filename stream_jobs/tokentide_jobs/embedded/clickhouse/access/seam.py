@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 _TOKEN = re.compile(
     rb"""(?P<space>(?:\s+|--[^\n]*|\#[\ !][^\n]*|/\*.*?(?:\*/|\Z))+)
-    |(?P<quoted>'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")
+    |(?P<quoted>'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)
+        |`(?:[^`\\]|\\.|``)*(?:`|\\?\Z)
+        |"(?:[^"\\]|\\.|"")*(?:"|\\?\Z))
     |(?P<word>[A-Za-z_\x80-\xff][\w\x80-\xff]*|\d[\w.]*)
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
@@ -34,10 +36,17 @@ class Seam:
     data: bytes
 
 
-def find_seam(sql: bytes) -> Seam | None:
-    """Propose where data begins; None when ``sql`` is no INSERT or carries no data."""
+def find_seam(sql: bytes, size_bytes: int) -> Seam | None:
+    """Propose where data begins; None when ``sql`` is no INSERT or carries no data.
+
+    Args:
+        sql: Statement, and perhaps data.
+        size_bytes: How far to look: the longest statement there may be.
+    """
     depth, first, before, before_start = 0, True, b"", 0
-    for match in _TOKEN.finditer(sql):
+    for match in _TOKEN.finditer(sql, 0, size_bytes):
+        if match.end() == size_bytes < len(sql):
+            return None  # the rest of this token is out of sight
         if match.lastgroup == "space":
             continue
         text = match.group()

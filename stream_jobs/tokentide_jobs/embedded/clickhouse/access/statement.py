@@ -19,6 +19,10 @@ class Statement:
         settings: The SETTINGS clause at the end; values as SQL literals.
         alters: Commands of an ALTER.
         top: Text of the nodes right below the root of the tree.
+        identifiers: Names of columns, and of tables that stand where a value may.
+        tables: Names of tables, as they are written.
+        takes_all_columns: True when columns are taken without their names, by `*` or a pattern.
+        nodes: Size of its syntax tree.
         insert_format: Input format when insert data follows, else None.
         inline_data: Insert data that came in the same text.
     """
@@ -30,6 +34,10 @@ class Statement:
     settings: dict[str, str] = field(default_factory=dict)
     alters: frozenset[str] = frozenset()
     top: tuple[str, ...] = ()
+    identifiers: frozenset[str] = frozenset()
+    tables: frozenset[str] = frozenset()
+    takes_all_columns: bool = False
+    nodes: int = 0
     insert_format: str | None = None
     inline_data: bytes = b""
 

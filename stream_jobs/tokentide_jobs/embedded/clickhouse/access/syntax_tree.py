@@ -14,6 +14,8 @@ from ..exceptions import ClickHouseError
 
 _CHILDREN = re.compile(r" \(children (\d+)\)\Z")
 _LAMBDA = re.compile(r"Function lambda \(alias (.*)\)\Z", re.DOTALL)
+_TABLE = re.compile(r"TableIdentifier (.*?)(?: \(alias .*)?\Z", re.DOTALL)
+_ALL_COLUMNS = re.compile(r"(?:Qualified)?(?:Asterisk|Columns\w*Matcher)\b")
 _IDENTIFIER = re.compile(r"Identifier (.*?)(?: \(alias .*)?\Z", re.DOTALL)
 _FUNCTION = re.compile(r"Function(?:WithKeyValueArguments)? +(.*?)(?: \(alias .*)?\Z", re.DOTALL)
 
@@ -23,18 +25,26 @@ class SyntaxTree:
     """What the endpoint reads from a tree.
 
     Attributes:
+        nodes: How many there are.
         kind: First word of the root, such as `SelectWithUnionQuery`.
         functions: Names of functions, table functions, engines and codecs.
         arguments: Names that stand as arguments of a function, `f(name)`: columns, but where `f`
             expects a function the engine takes one for the function of that name.
+        identifiers: Names of columns, and of tables that stand where a value may.
+        tables: Names of tables, as they are written.
+        takes_all_columns: True when columns are taken without their names, by `*` or a pattern.
         lambdas: Names that the statement itself gives to lambdas and may call.
         top: Text of the nodes right below the root.
         alters: Commands of an ALTER, such as `ADD_COLUMN`.
     """
 
+    nodes: int
     kind: str
     functions: frozenset[str]
     arguments: frozenset[str]
+    identifiers: frozenset[str]
+    tables: frozenset[str]
+    takes_all_columns: bool
     lambdas: frozenset[str]
     top: tuple[str, ...]
     alters: frozenset[str]
@@ -50,6 +60,9 @@ def read_tree(lines: str) -> SyntaxTree:
     children = 0
     functions: set[str] = set()
     arguments: set[str] = set()
+    identifiers: set[str] = set()
+    tables: set[str] = set()
+    takes_all_columns = False
     path: list[str] = []
     lambdas: set[str] = set()
     top: list[str] = []
@@ -64,8 +77,14 @@ def read_tree(lines: str) -> SyntaxTree:
         depth = len(line) - len(line.lstrip(" "))
         path[depth:] = [text]
         is_argument = [node.split(" ")[0] for node in path[-3:-1]] == ["Function", "ExpressionList"]
-        if is_argument and (identifier := _IDENTIFIER.match(text)) is not None:
-            arguments.add(identifier[1])
+        if (identifier := _IDENTIFIER.match(text)) is not None:
+            identifiers.add(identifier[1])
+            if is_argument:
+                arguments.add(identifier[1])
+        elif (table := _TABLE.match(text)) is not None:
+            tables.add(table[1])
+        elif _ALL_COLUMNS.match(text) is not None:
+            takes_all_columns = True
         if (named := _LAMBDA.match(text)) is not None:
             lambdas.add(named[1])
         if line.startswith(" ") and not line.startswith("  "):
@@ -78,9 +97,13 @@ def read_tree(lines: str) -> SyntaxTree:
         )
     kind = nodes[0].lstrip(" ").split(" ")[0]
     return SyntaxTree(
+        len(nodes),
         kind,
         frozenset(functions),
         frozenset(arguments),
+        frozenset(identifiers),
+        frozenset(tables),
+        takes_all_columns,
         frozenset(lambdas),
         tuple(top),
         frozenset(alters),

@@ -17,6 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from ..access.accounts import Accounts, User
+from ..access.system_tables import DATABASE
 from ..exceptions import ClickHouseError
 from ..wire.codecs import choose_coding
 
@@ -135,6 +136,11 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
         )
     if flag(url.get("enable_http_compression", "")):
         found.coding = choose_coding(headers.get("Accept-Encoding", ""))
+    if user.readonly and found.database == DATABASE:
+        # What an account that only reads may see there is told by the names it writes.
+        raise ClickHouseError(
+            497, f"Not enough privileges: database={DATABASE}: write system.tables and the like"
+        )
     for name, value in url.items():
         take_field(found, name, value)
     return found

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from ..access.inspector import MAX_SQL_BYTES
+from ..access.statement_limits import WRITER_LIMITS
 from ..exceptions import ClickHouseError
 from ..literals import quote
 
@@ -60,7 +60,7 @@ def short_values(statement: Statement, spool: IO[bytes]) -> bytes | None:
     if statement.insert_format != "Values":
         return None
     data = Path(spool.name)
-    return data.read_bytes() if data.stat().st_size <= MAX_SQL_BYTES else None
+    return data.read_bytes() if data.stat().st_size <= WRITER_LIMITS.size_bytes else None
 
 
 async def run_insert(
