@@ -1,3 +1,5 @@
+"""`check-producer`: every step, and what it says when one fails."""
+
 from __future__ import annotations
 
 import socket

@@ -1,3 +1,5 @@
+"""Who a call is made for: nested contexts, threads, tasks."""
+
 from __future__ import annotations
 
 import asyncio

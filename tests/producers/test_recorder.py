@@ -1,3 +1,5 @@
+"""One call recorded by hand: times, usage, errors, streams; it never harms the host."""
+
 from __future__ import annotations
 
 import asyncio

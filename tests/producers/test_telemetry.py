@@ -1,3 +1,5 @@
+"""The producer as a host sees it: emit, flush, close, counters, and an outage."""
+
 from __future__ import annotations
 
 import asyncio

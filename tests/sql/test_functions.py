@@ -1,3 +1,5 @@
+"""The SQL functions give what they say: money as text, percentiles of histograms."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Migrations: once each, in order, by several at a time, and never in an unknown state."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""How long each table keeps its rows, also by tenant."""
+
 from __future__ import annotations
 
 import clickhouse_connect

@@ -1,3 +1,5 @@
+"""Tables hold every field of the contract under its name, and nothing unknown."""
+
 from __future__ import annotations
 
 import datetime as dt

@@ -1,3 +1,5 @@
+"""What a row takes on the disk."""
+
 from __future__ import annotations
 
 import pytest

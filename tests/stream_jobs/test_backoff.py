@@ -1,3 +1,5 @@
+"""Pauses between tries: growing, bounded, spread by chance."""
+
 from __future__ import annotations
 
 import re

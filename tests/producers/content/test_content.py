@@ -1,3 +1,5 @@
+"""Captured prompts and responses: what is kept, redacted, bounded and sent beside the event."""
+
 from __future__ import annotations
 
 import gc

@@ -1,3 +1,5 @@
+"""The background thread: batches, flush, shutdown, and what becomes of events it cannot send."""
+
 from __future__ import annotations
 
 import asyncio

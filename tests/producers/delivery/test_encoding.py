@@ -1,3 +1,5 @@
+"""Events to JSON lines: whatever a host passes in becomes a valid event or a counted drop."""
+
 from __future__ import annotations
 
 import enum

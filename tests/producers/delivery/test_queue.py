@@ -1,3 +1,5 @@
+"""The bounded queue between the host's threads and the sender: order, bound, drop policy."""
+
 from __future__ import annotations
 
 import re

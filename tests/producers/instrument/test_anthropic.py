@@ -1,3 +1,5 @@
+"""Calls of an instrumented Anthropic client become events, and behave as before."""
+
 from __future__ import annotations
 
 import gc

@@ -1,3 +1,5 @@
+"""Instrumenting and taking it back: which clients, in any order, any number of times."""
+
 from __future__ import annotations
 
 import asyncio

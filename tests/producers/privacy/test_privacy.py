@@ -1,3 +1,5 @@
+"""Hashed users, the redact hook, and what it may change of an event."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,3 +1,5 @@
+"""Detectors of sensitive text: what they count, and what they leave alone."""
+
 from __future__ import annotations
 
 import random

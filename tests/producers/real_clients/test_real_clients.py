@@ -1,3 +1,5 @@
+"""The clients' own packages, over a transport in memory, instrumented."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Settings of the producer: sources, types, bounds, and errors that name the setting."""
+
 from __future__ import annotations
 
 import re

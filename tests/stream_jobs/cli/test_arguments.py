@@ -1,3 +1,5 @@
+"""Values of options: what is accepted, and what an error says."""
+
 from __future__ import annotations
 
 import json

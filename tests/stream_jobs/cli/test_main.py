@@ -1,3 +1,5 @@
+"""The command as a whole: help, errors in one line, exit codes, nothing heavy imported."""
+
 from __future__ import annotations
 
 import importlib.util

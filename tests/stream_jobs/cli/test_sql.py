@@ -1,3 +1,5 @@
+"""`tokentide sql`: formats, limits, and that it only reads."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The events that recorded workloads become: valid, ordered, varied, and true to the record."""
+
 from __future__ import annotations
 
 import random

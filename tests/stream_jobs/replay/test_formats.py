@@ -1,3 +1,5 @@
+"""Recorded workloads are read as they were published, and bad files are named."""
+
 from __future__ import annotations
 
 import gzip

@@ -1,3 +1,5 @@
+"""Replay sends everything, in its pace, and says what was not acknowledged."""
+
 from __future__ import annotations
 
 import time

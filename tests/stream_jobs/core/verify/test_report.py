@@ -1,3 +1,5 @@
+"""What `verify` concludes from facts: every fault is named, and nothing proves nothing."""
+
 from __future__ import annotations
 
 import json

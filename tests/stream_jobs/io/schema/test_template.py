@@ -1,3 +1,5 @@
+"""Placeholders of SQL files, for one node and for a cluster."""
+
 from __future__ import annotations
 
 import re
