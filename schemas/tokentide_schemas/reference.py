@@ -48,7 +48,8 @@ of the reader itself), `unknown_type`, `missing_field`, `wrong_type`,
 `out_of_range`, `too_long`, `bad_value`, `inconsistent` (a rule between fields), `too_old`,
 `too_far_ahead` (`started_at_us` outside the accepted window), `refused_by_store` (an accepted event
 whose row the table cannot hold). Its neighbours in the record land.
-A line that is not JSON is refused alone, wherever it stands.
+A line that is not JSON is refused alone, wherever it stands; so is what follows several objects on
+their line.
 """
 
 

@@ -59,7 +59,8 @@ def split_record(value: bytes) -> list[bytes]:
     """Return the events of one record value, in order, as the bytes to be judged.
 
     - newline-delimited JSON gives one event a line; lines of whitespace are not events;
-    - objects that follow each other on one line are events of their own;
+    - objects that follow each other on one line are events of their own, and so is what follows
+      them there;
     - a JSON array gives its elements, serialised anew; an empty array is one bad event, and so is a
       broken one, unless one of its lines is an object: then it is lines, of which some are bad;
     - a value that as a whole is one JSON object, however it is laid out, is one event;
@@ -89,7 +90,8 @@ def split_record(value: bytes) -> list[bytes]:
 def split_line(line: bytes) -> list[bytes]:
     """Return the objects that follow each other on one line; most lines are one.
 
-    What comes after an object and begins like one is an event too, even when it is none.
+    What comes after such objects is one event too, even when it is none. A line that begins with
+    one object and goes on with something else is no JSON, and stays whole.
     """
     if _BETWEEN_OBJECTS.search(line) is None:
         return [line]
@@ -100,6 +102,9 @@ def split_line(line: bytes) -> list[bytes]:
     while len(found) < MAX_RECORD_EVENTS and (end := _end_of_value(text, at)) is not None:
         between = _BETWEEN_OBJECTS.match(line, end - 1)
         if between is None:
+            is_followed = bool(line[end:].strip(JSON_WHITESPACE))
+            if is_followed and 0 < len(found) < MAX_RECORD_EVENTS - 1:
+                return [*found, line[start:end], line[end:]]
             break
         found.append(line[start:end])
         start = at = between.end() - 1

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 import tracemalloc
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokentide_jobs.core.record import split
 from tokentide_jobs.core.record.split import MAX_RECORD_EVENTS, split_record
@@ -73,10 +76,31 @@ def test_objects_that_follow_each_other_on_a_line_are_events_of_their_own(betwee
     assert [event.strip() for event in found] == [*GOOD, b'{"a":"}{"}', *GOOD]
 
 
-def test_what_follows_an_object_on_its_line_costs_only_itself_when_it_begins_like_one() -> None:
+def test_what_follows_objects_on_their_line_costs_only_itself() -> None:
     assert split_record(b'{"a":1}{"b":') == [b'{"a":1}', b'{"b":']
-    assert split_record(b'{"a":1}{"b":{}}x') == [b'{"a":1}', b'{"b":{}}x']
-    assert split_record(b'{"a":1} x {}') == [b'{"a":1} x {}']
+    assert split_record(b'{"a":1}{"b":{}}x') == [b'{"a":1}', b'{"b":{}}', b"x"]
+    assert split_record(b'{"a":1} {"b":2} x {"c":3}') == [b'{"a":1}', b'{"b":2}', b' x {"c":3}']
+    assert split_record(b'0\n{"a":1} {"b":2}]\r\n0') == [b"0", b'{"a":1}', b'{"b":2}', b"]\r", b"0"]
+    assert split_record(b'{"a":1} {"b":2} \r') == [b'{"a":1}', b'{"b":2} \r']
+
+
+def test_one_object_with_something_else_is_a_line_that_is_no_json() -> None:
+    for line in (b'{"a":1} x {}', b'{"a":1} x', b'{"a":1}}', b'x {"a":1}'):
+        assert split_record(line) == [line]
+
+
+@given(
+    st.lists(st.dictionaries(st.text(max_size=3), st.text(max_size=5), max_size=2), min_size=2),
+    st.sampled_from(["", " ", "\t\r "]),
+    st.from_regex(r"\A[^\s{][^\n]{0,9}\Z"),
+)
+def test_objects_on_one_line_survive_whatever_follows_them(
+    objects: list[dict[str, str]], between: str, rubbish: str
+) -> None:
+    lines = [orjson.dumps(one) for one in objects]
+    found = split_record(between.encode().join([*lines, rubbish.encode(errors="replace")]))
+    assert [event.strip() for event in found[: len(lines)]] == lines
+    assert found[len(lines) :] == [between.encode() + rubbish.encode(errors="replace")]
 
 
 def test_a_byte_order_mark_changes_nothing() -> None:
@@ -105,6 +129,7 @@ def test_a_record_holds_so_many_events_and_no_more(monkeypatch: pytest.MonkeyPat
         assert refusal.reason == "too_many_events"
         assert refusal.detail.startswith("3 more lines")
         assert beginning == b"\n".join(GOOD[2:])
+    assert split_record(b"".join(GOOD[:3]) + b"x") == [*GOOD[:2], GOOD[2] + b"x"]
     *first, rest = split_record(b"".join(GOOD))
     assert first == GOOD[:2]
     assert read_stand_in(rest) is not None

@@ -119,7 +119,7 @@ def test_data_is_looked_for_no_further_than_a_statement_may_reach() -> None:
 @pytest.mark.parametrize("quote", [b"'", b"`", b'"'])
 def test_quotes_that_never_end_are_read_once(quote: bytes) -> None:
     started_s = time.process_time()
-    find_seam(b"INSERT INTO t " + (quote + b"\\") * 40_000, LONGEST)
+    find_seam(b"INSERT INTO t " + (quote + b"\\") * 20_000, LONGEST)
     assert time.process_time() - started_s < 1
 
 
