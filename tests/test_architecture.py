@@ -57,6 +57,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     (
         "tokentide_jobs.errors",
         "tokentide_jobs.backoff",
+        "tokentide_jobs.counted",
         "tokentide_jobs.disk_space",
         "tokentide_jobs.process_name",
         "tokentide_jobs.core.tables",
