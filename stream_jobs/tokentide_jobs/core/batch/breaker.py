@@ -1,15 +1,21 @@
 """Pauses a partition when most of what arrives is bad, so that a broken producer is noticed.
 
 Dead letters are for the odd bad event. When nearly everything is refused, the contract itself is
-broken, and turning the whole log into dead letters would bury the cause. The pause ends by itself:
-no event waits for ever, and nothing is refused that would otherwise be accepted. Pure.
+broken, and turning the whole log into dead letters would bury the cause. One record is bounded
+evidence, however many bad lines it holds: it takes several to open the breaker. The pause ends by
+itself: no event waits for ever, and nothing is refused that would otherwise be accepted. Pure.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from typing import Final
 
 __all__ = ["Breaker"]
+
+_SHARE_OF_A_RECORD: Final = 10
+"""One record counts for at most a tenth of the events that are judged."""
 
 
 class Breaker:
@@ -24,14 +30,22 @@ class Breaker:
     def __init__(self, ratio: float, events: int, pause_ms: int) -> None:
         self._ratio = ratio
         self._events = events
+        self._most_of_a_record = max(1, events // _SHARE_OF_A_RECORD)
         self._pause_ms = pause_ms
         self._batches: deque[tuple[int, int]] = deque()  # good, bad
         self._good = 0
         self._bad = 0
         self._open_until_ms = 0
 
-    def record(self, good: int, bad: int, now_ms: int) -> bool:
-        """Note a stored batch; return whether this opened the breaker."""
+    def record(self, good: int, bad_by_record: Iterable[int], now_ms: int) -> bool:
+        """Note a stored batch; return whether this opened the breaker.
+
+        Args:
+            good: Its events that were accepted.
+            bad_by_record: How many were refused of each record that holds such.
+            now_ms: A monotonic clock.
+        """
+        bad = sum(min(found, self._most_of_a_record) for found in bad_by_record)
         self._batches.append((good, bad))
         self._good += good
         self._bad += bad

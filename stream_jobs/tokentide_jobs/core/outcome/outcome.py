@@ -6,6 +6,7 @@ order; that is what lets a replay repeat an insert under the same token. Pure.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -72,6 +73,12 @@ class Outcome:
     def dead_letter_count(self) -> int:
         """Events that were refused, by the judge or by the store."""
         return self.dead_letters.height + len(self.refused)
+
+    def refused_by_record(self) -> list[int]:
+        """Count the refused events of each record that holds such."""
+        counts = Counter(self.dead_letters["_offset"].to_list())
+        counts.update(row.offset for row in self.refused)
+        return list(counts.values())
 
     def rows(self, table: str) -> int:
         """Count the rows that go to `table`."""

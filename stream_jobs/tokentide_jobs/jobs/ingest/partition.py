@@ -288,7 +288,8 @@ class AssignedPartition:
             done = step.written.done
             self.last_record_ms = done.last_record_ms
             self._observer.batch_done(self.log, step.batch, step.written.outcome, done)
-            if self.breaker.record(done.events, done.dead_letters, _now_ms()):
+            bad = step.written.outcome.refused_by_record()
+            if self.breaker.record(done.events, bad, _now_ms()):
                 pause_s = self.breaker.remaining_ms(_now_ms()) / 1000
                 self._observer.breaker_opened(self.log, pause_s)
         await self._reader.stored(self.log, step.end)

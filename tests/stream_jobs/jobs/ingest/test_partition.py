@@ -21,6 +21,7 @@ from tokentide_jobs.core.batch.life import Assignment, Effect, Effects
 from tokentide_jobs.core.batch.planner import Limits, SealedBatch, Verdict
 from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.record.dead_letter import UNREADABLE, DeadLetter
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.errors import InvariantViolation
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
@@ -68,8 +69,12 @@ class MemoryFlush:
         if self.is_overtaken:
             return None
         self.batches.append((batch.start, batch.end, adopted))
-        outcome = Outcome(of, batch.records, {}, dead_letter_frame([], of, []))
-        return Written(outcome, done(len(batch.records), self.bad))
+        bad = [
+            DeadLetter(0, batch.records[n % len(batch.records)].offset, n, UNREADABLE, "", "", b"")
+            for n in range(self.bad)
+        ]
+        outcome = Outcome(of, batch.records, {}, dead_letter_frame(bad, of, []))
+        return Written(outcome, done(0 if self.bad else len(batch.records), self.bad))
 
     def _insert(self) -> None:
         self.gate.wait(5)
