@@ -6,6 +6,7 @@ standard error.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -21,17 +22,19 @@ from tokentide_jobs.cli.screen import console
 from tokentide_jobs.cli.status import read_settings_status, status_line
 from tokentide_jobs.cli.stop_signals import StopRequested, signals_raise
 from tokentide_jobs.cli.target import data_dir_option
+from tokentide_jobs.counted import counted
 from tokentide_jobs.embedded.processes.locks import holder_pid
 from tokentide_jobs.embedded.stack.discovery import StackInfo
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.errors import StackError
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.tasks.status.worker_pages import ask_workers
 
 __all__ = ["down", "up"]
 
 _STOP_DEADLINE_S = 20.0
-_SETTLE_S = 20.0
-"""How long workers may take before `up` calls what they wait for a problem."""
+_SETTLE_S = 30.0
+"""How long workers may take before `up` says that it is ready without them."""
 
 
 @click.command(short_help="Run Kafka, ClickHouse and the ingest workers until Ctrl-C.")
@@ -85,13 +88,16 @@ def up(
         )
         try:
             info = stack.start()
+            still_starting = _wait_for_workers(screen, settings.data_dir, workers)
             if as_json:
                 click.echo(info.to_json())
             _show_ready(screen, info, time.monotonic() - began_s, data_dir, workers)
-            _show_status(screen, data_dir, workers)
+            if still_starting:
+                screen.print(still_starting, style="yellow", soft_wrap=True)
+            _show_status(screen, data_dir)
             stack.wait()
         except StopRequested:
-            _show_status(screen, data_dir, 0)
+            _show_status(screen, data_dir)
             screen.print("stopping …")
         finally:
             stack.stop()
@@ -99,17 +105,26 @@ def up(
 
 
 @click.command(short_help="Stop the stack that runs in a data directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @data_dir_option
-def down(data_dir: Path | None) -> None:
+def down(as_json: bool, data_dir: Path | None) -> None:
     """Stop the embedded stack that runs in a data directory, and wait until it is gone.
 
     Nothing to stop is not an error.
     """
     directory = Settings.from_env(os.environ, data_dir).data_dir
     pid = holder_pid(directory)
-    if pid is None:
+    if pid is not None:
+        _stop(pid, directory)
+        click.echo(f"stopped the stack of process {pid}", err=True)
+    else:
         click.echo(f"no stack runs in {directory}", err=True)
-        return
+    if as_json:
+        answer = {"stopped": pid is not None, "pid": pid, "data_dir": str(directory.absolute())}
+        click.echo(json.dumps(answer))
+
+
+def _stop(pid: int, directory: Path) -> None:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_DEADLINE_S
     while holder_pid(directory) == pid:
@@ -119,7 +134,6 @@ def down(data_dir: Path | None) -> None:
                 f"look at {directory / 'logs'}"
             )
         time.sleep(0.05)
-    click.echo(f"stopped the stack of process {pid}", err=True)
 
 
 def _show_ready(
@@ -151,12 +165,24 @@ def _show_ready(
     screen.print("\nCtrl-C stops it\n", style="dim")
 
 
-def _show_status(screen: Console, data_dir: Path | None, workers: int) -> None:
-    """Say in one line whether everything works, once so many workers are ready or it takes long."""
-    settings = Settings.from_env(os.environ, data_dir)
-    deadline = time.monotonic() + _SETTLE_S
-    found = read_settings_status(settings)
-    while sum(w.is_ready for w in found.workers) < workers and time.monotonic() < deadline:
-        time.sleep(0.5)
-        found = read_settings_status(settings)
-    screen.print(status_line(found), soft_wrap=True)
+def _wait_for_workers(screen: Console, directory: Path, workers: int) -> str:
+    """Wait until so many workers read; what to say when some still do not after a long time."""
+    if not workers:
+        return ""
+    steps, began_s = Steps(screen), time.monotonic()
+    steps.step(f"{counted(workers, 'ingest worker joins', 'ingest workers join')} the group")
+    while (ready := sum(w.is_ready for w in ask_workers(directory, ()))) < workers:
+        if time.monotonic() - began_s > _SETTLE_S:
+            starting = counted(workers - ready, "ingest worker is", "ingest workers are")
+            return f"{starting} still starting: `{program()} status` says what it waits for"
+        time.sleep(0.2)
+    reads = counted(workers, "ingest worker reads", "ingest workers read")
+    steps.done(reads, time.monotonic() - began_s)
+    return ""
+
+
+def _show_status(screen: Console, data_dir: Path | None) -> None:
+    """Say in one line whether everything works."""
+    screen.print(
+        status_line(read_settings_status(Settings.from_env(os.environ, data_dir))), soft_wrap=True
+    )

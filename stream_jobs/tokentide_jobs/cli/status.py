@@ -18,6 +18,7 @@ from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_UNREACHABLE
 from tokentide_jobs.cli.screen import console, count, seconds, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.status import Status, Verdict
+from tokentide_jobs.counted import counted
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.tasks.status.status import read_status
@@ -27,6 +28,10 @@ __all__ = ["StatusLine", "read_settings_status", "status", "status_line"]
 _ANSWER_S: Final = 10.0
 _STYLES: Final[dict[Verdict, str]] = {
     "ok": "bold green", "attention": "bold yellow", "bad": "bold red",
+}  # fmt: skip
+
+_MARKS: Final[dict[Verdict, tuple[str, str]]] = {
+    "ok": ("  ✓", "green"), "attention": ("  !", "yellow"), "bad": ("  ✗", "red"),
 }  # fmt: skip
 
 
@@ -69,7 +74,8 @@ def status_line(found: Status) -> Text:
         return line.append_text(shown(f"{found.problems[0].words}{more}", style))
     age_s = found.last_batch_age_s
     last = f"the last batch {seconds(age_s)} ago" if age_s is not None else "no batch yet"
-    return line.append_text(Text(f"{count(found.lag_records)} records wait, {last}", "dim"))
+    wait = counted(found.lag_records, "record waits", "records wait")
+    return line.append_text(Text(f"{wait}, {last}", "dim"))
 
 
 class StatusLine:
@@ -114,7 +120,7 @@ def _show(found: Status, screen: Console) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    ended = "" if found.log_end is None else f"; {count(found.log_end)} records so far"
+    ended = "" if found.log_end is None else f"; {counted(found.log_end, 'record')} so far"
     table.add_row("Kafka", "does not answer" if found.kafka_problem else f"answers{ended}")
     store = "does not answer" if found.clickhouse_problem else f"answers; {_space(found)}"
     table.add_row("ClickHouse", store)
@@ -125,11 +131,12 @@ def _show(found: Status, screen: Console) -> None:
     dead_letters = ", ".join(f"{count(n)} {reason}" for reason, n in found.dead_letters.items())
     table.add_row("dead letters", shown(f"{dead_letters or 'none'} in the last hour"))
     dropped = sum(producer.dropped for producer in found.dropping)
-    table.add_row("dropped", f"{count(dropped)} events by producers in the last hour")
+    table.add_row("dropped", f"{counted(dropped, 'event')} by producers in the last hour")
     screen.print(table)
     for problem in found.problems:
-        style = "red" if problem.verdict == "bad" else "yellow"
-        screen.print(Text.assemble(("  ✗ ", style), shown(problem.words)), soft_wrap=True)
+        screen.print(
+            Text.assemble(_MARKS[problem.verdict], " ", shown(problem.words)), soft_wrap=True
+        )
     screen.print(Text(found.verdict, _STYLES[found.verdict]))
 
 
@@ -141,7 +148,8 @@ def _space(found: Status) -> str:
 
 def _workers(found: Status) -> str:
     ready = sum(worker.is_ready for worker in found.workers)
-    asked = f"{ready} of {len(found.workers)} ready" if found.workers else "none could be asked"
+    known = max(len(found.workers), found.stack_workers)
+    asked = f"{ready} of {known} ready" if known else "none could be asked"
     group = "" if found.group_members is None else f"; {found.group_members} in the consumer group"
     return asked + group
 
@@ -150,4 +158,4 @@ def _lag(found: Status) -> str:
     lag_s = found.lag_s
     waited = "" if lag_s is None else f", the oldest for {seconds(lag_s)}"
     unknown = found.log_end is None or not found.lags
-    return "unknown" if unknown else f"{count(found.lag_records)} records{waited}"
+    return "unknown" if unknown else f"{counted(found.lag_records, 'record')}{waited}"

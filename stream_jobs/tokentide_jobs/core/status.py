@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from tokentide_jobs.counted import counted
+
 __all__ = ["DroppingProducer", "PartitionLag", "Problem", "Status", "Verdict", "WorkerState"]
 
 Verdict = Literal["ok", "attention", "bad"]
@@ -18,6 +20,8 @@ Verdict = Literal["ok", "attention", "bad"]
 _LAG_ATTENTION_S: Final = 15.0
 _LAG_BAD_S: Final = 60.0
 """Ingest stores within a second; what waits this long waits for something."""
+_START_S: Final = 60.0
+"""A stack that is older than this does not start any more: its workers should be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,23 @@ class PartitionLag:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """What one worker says about itself."""
+    """What one worker says about itself.
+
+    Attributes:
+        name: For people.
+        is_ready: Whether it reads and stores.
+        problems: Why not.
+        is_starting: It is not ready yet, and has begun only a moment ago.
+        resting: Partitions that its breaker pauses, each with the end of the pause.
+        min_free_bytes: With less free disk it stores nothing; None: it does not say.
+    """
 
     name: str
     is_ready: bool
     problems: tuple[str, ...] = ()
+    is_starting: bool = False
+    resting: tuple[str, ...] = ()
+    min_free_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +96,15 @@ class Status:
         log_end: Records that the topics have had so far; None: not known.
         lags: By partition of every topic that is read; none where the ledger could not be read.
         workers: Those that could be asked.
+        stack_workers: How many the running stack keeps.
+        stack_age_s: For how long the stack has been running.
         group_members: Workers in the consumer group; None: not known.
         last_batch_age_s: Since the last finished batch; None: there is none.
         dead_letters: Of the last hour, by reason.
         dropping: Producers that dropped events in the last hour.
         free_bytes: Of ClickHouse's disk.
-        min_free_bytes: Below this nothing is stored.
+        min_free_bytes: Below this nothing is stored, by the settings of whoever asks; what a worker
+            says of itself comes first.
     """
 
     kafka_problem: str = ""
@@ -93,6 +112,8 @@ class Status:
     log_end: int | None = None
     lags: Sequence[PartitionLag] = ()
     workers: Sequence[WorkerState] = ()
+    stack_workers: int = 0
+    stack_age_s: float = 0.0
     group_members: int | None = None
     last_batch_age_s: float | None = None
     dead_letters: Mapping[str, int] = field(default_factory=dict)
@@ -110,6 +131,17 @@ class Status:
         """Age of the oldest record that is not stored yet, None if there is none."""
         ages = [lag.oldest_ms for lag in self.lags if lag.records and lag.oldest_ms is not None]
         return max(ages) / 1000 if ages else None
+
+    @property
+    def floor_bytes(self) -> int:
+        """Below this nothing is stored: the floor of the workers, if they say one."""
+        said = [w.min_free_bytes for w in self.workers if w.min_free_bytes is not None]
+        return max(said, default=self.min_free_bytes)
+
+    @property
+    def missing_workers(self) -> int:
+        """Workers that the stack keeps and that cannot be asked."""
+        return max(0, self.stack_workers - len(self.workers))
 
     @property
     def is_reachable(self) -> bool:
@@ -137,9 +169,10 @@ class Status:
                 "answers": not self.clickhouse_problem,
                 "problem": self.clickhouse_problem,
                 "free_bytes": self.free_bytes,
-                "min_free_bytes": self.min_free_bytes,
+                "min_free_bytes": self.floor_bytes,
             },
             "workers": [asdict(worker) for worker in self.workers],
+            "stack_workers": self.stack_workers,
             "group_members": self.group_members,
             "lag_records": self.lag_records,
             "lag_s": self.lag_s,
@@ -154,43 +187,67 @@ class Status:
             yield Problem("bad", self.kafka_problem)
         if self.clickhouse_problem:
             yield Problem("bad", self.clickhouse_problem)
-        if self.free_bytes is not None and self.free_bytes < self.min_free_bytes:
+        if self.free_bytes is not None and self.free_bytes < self.floor_bytes:
             yield Problem(
                 "bad",
                 f"ClickHouse's disk has {self.free_bytes // 2**20} MiB free and nothing is stored "
-                f"below {self.min_free_bytes // 2**20} (TOKENTIDE_MIN_FREE_BYTES): free some",
+                f"below {self.floor_bytes // 2**20} (TOKENTIDE_MIN_FREE_BYTES): free some",
             )
-        for worker in self.workers:
-            if not worker.is_ready:
-                words = "; ".join(worker.problems) or "it does not answer"
-                yield Problem("bad", f"worker {worker.name} is not ready: {words}")
+        yield from self._worker_problems()
         yield from self._lag_problems()
         if self.dead_letters:
-            total = sum(self.dead_letters.values())
+            total = counted(sum(self.dead_letters.values()), "dead letter")
             reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.dead_letters.items())
             yield Problem(
                 "attention",
-                f"{total:,} dead letters in the last hour ({reasons}): `tokentide dlq list`",
+                f"{total} in the last hour ({reasons}): `tokentide dlq list`",
             )
         for producer in self.dropping:
             yield Problem(
                 "attention",
                 f"producer {producer.producer_id} of {producer.service} dropped "
-                f"{producer.dropped:,} events in the last hour: its queue is too small, or the "
-                "broker too far away",
+                f"{counted(producer.dropped, 'event')} in the last hour: its queue is too small, "
+                "or the broker too far away",
+            )
+
+    def _worker_problems(self) -> Iterator[Problem]:
+        for worker in self.workers:
+            words = "; ".join(worker.problems) or "it does not answer"
+            if worker.is_starting:
+                yield Problem("attention", f"worker {worker.name} is starting: {words}")
+            elif not worker.is_ready:
+                yield Problem("bad", f"worker {worker.name} is not ready: {words}")
+            for partition in worker.resting:
+                yield Problem(
+                    "attention",
+                    f"partition {partition}: most of its recent events are bad, so it rests; "
+                    "`tokentide dlq list` shows them",
+                )
+        if self.missing_workers:
+            workers = counted(
+                self.missing_workers, "worker of the stack is", "workers of the stack are"
+            )
+            is_young = self.stack_age_s < _START_S
+            # A member that died is counted until its session ends: only then nobody reads.
+            is_down = not is_young and self.group_members == 0
+            why = "" if is_young else " again: `logs/worker-*.log` in the data directory say why"
+            yield Problem(
+                "bad" if is_down else "attention",
+                f"{workers} starting{why}",
             )
 
     def _lag_problems(self) -> Iterator[Problem]:
-        has_workers = bool(self.workers) or self.group_members != 0
+        has_workers = bool(self.workers or self.stack_workers) or self.group_members != 0
         if not has_workers and not self.kafka_problem:
             verdict: Verdict = "bad" if self.lag_records else "attention"
-            waiting = f", and {self.lag_records:,} records wait" if self.lag_records else ""
+            wait = counted(self.lag_records, "record waits", "records wait")
+            waiting = f", and {wait}" if self.lag_records else ""
             yield Problem(
                 verdict, f"no worker reads the topics{waiting}: start `tokentide worker ingest`"
             )
         elif self.lag_s is not None and self.lag_s > _LAG_ATTENTION_S:
             yield Problem(
                 "bad" if self.lag_s > _LAG_BAD_S else "attention",
-                f"the oldest of {self.lag_records:,} records has waited {self.lag_s:.0f} s: too "
-                "few workers, or a worker that waits for something",
+                f"the oldest of {counted(self.lag_records, 'record')} has waited "
+                f"{self.lag_s:.0f} s: too few workers, or a worker that waits for something",
             )

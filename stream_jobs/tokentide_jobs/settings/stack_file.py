@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.urls import with_credentials
 from tokentide_schemas.topics import OTLP
 
-__all__ = ["is_alive", "running_stack"]
+__all__ = ["StackWorkers", "is_alive", "running_stack", "workers_of_stack"]
+
+
+@dataclass(frozen=True, slots=True)
+class StackWorkers:
+    """The workers that a running stack keeps."""
+
+    number: int = 0
+    age_s: float = 0.0
+    """Since the stack became ready."""
 
 
 def running_stack(directory: Path) -> dict[str, str]:
@@ -38,6 +49,18 @@ def running_stack(directory: Path) -> dict[str, str]:
             f"{path} is not readable as the state of a running stack ({exc!r}): "
             "stop the stack and remove the file"
         ) from exc
+
+
+def workers_of_stack(directory: Path) -> StackWorkers:
+    """Return how many workers the stack that runs there keeps, and since when."""
+    path = directory / "stack.json"
+    try:
+        age_s = max(0.0, time.time() - path.stat().st_mtime)
+        stack = json.loads(path.read_text())
+        number = int(stack["workers"]) if is_alive(int(stack["pid"])) else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return StackWorkers()  # an unreadable file is an error of `running_stack`
+    return StackWorkers(number, age_s)
 
 
 def is_alive(pid: int) -> bool:

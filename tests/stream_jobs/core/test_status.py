@@ -33,6 +33,26 @@ def test_a_pipeline_that_works_is_ok() -> None:
         (changed(free_bytes=100 << 20), "bad", "100 MiB free"),
         (changed(workers=(WorkerState("w", False, ("away",)),)), "bad", "w is not ready: away"),
         (changed(workers=(WorkerState("w", False),)), "bad", "it does not answer"),
+        (
+            changed(workers=(WorkerState("w", False, ("waiting for partitions",), True),)),
+            "attention", "w is starting: waiting for partitions",
+        ),
+        (
+            changed(workers=(WorkerState("w", True, resting=("2 until 12:00",)),)),
+            "attention", "partition 2 until 12:00: most of its recent events are bad",
+        ),
+        (
+            changed(workers=(), group_members=0, stack_workers=1, stack_age_s=3.0),
+            "attention", "1 worker of the stack is starting",
+        ),
+        (
+            changed(workers=(), group_members=0, stack_workers=2, stack_age_s=300.0),
+            "bad", "2 workers of the stack are starting again",
+        ),
+        (
+            changed(workers=(WorkerState("w", True, min_free_bytes=2 << 30),)),
+            "bad", "below 2048 (TOKENTIDE_MIN_FREE_BYTES)",
+        ),
         (changed(workers=(), group_members=0), "attention", "no worker reads the topics"),
         (
             changed(workers=(), group_members=0, lags=(PartitionLag("events", 0, 3, 10, 1.0),)),

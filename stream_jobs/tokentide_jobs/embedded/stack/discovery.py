@@ -34,6 +34,7 @@ class StackInfo:
         log_id: Identity of the events topic when the stack became ready; for people. Whoever reads
             the topic asks the broker, because it may have been made anew since.
         data_dir: Absolute path.
+        workers: How many ingest workers it keeps running.
         restarted_logs: The words under which its workers read topics as new logs, by topic.
     """
 
@@ -46,6 +47,7 @@ class StackInfo:
     broker: str
     log_id: str
     data_dir: str
+    workers: int = 0
     restarted_logs: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 import clickhouse_connect
 
+from tokentide_jobs.counted import counted
 from tokentide_jobs.embedded.kafka.broker import Broker, BrokerKind
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.processes.child import ChildRecord
@@ -221,11 +222,11 @@ class Stack:
             broker=self._broker.kind,
             log_id=log_id,
             data_dir=str(self.data_dir),
+            workers=self._worker_count,
             restarted_logs=_restarted_logs(self._environ),
         )
         if self._worker_count:
-            plural = "" if self._worker_count == 1 else "s"
-            with self._step(f"{self._worker_count} ingest worker{plural}"):
+            with self._step(f"{counted(self._worker_count, 'ingest worker')} started"):
                 self._workers = self._start_workers(info)
         self._note_children()
         publish(self.data_dir, info)
@@ -277,8 +278,9 @@ class Stack:
             unread = thread.submit(unread_records, info, timeout_s).result()
         if unread:
             self._report.note(
-                f"{_BROKER_NAMES[broker.kind]} keeps its log in memory: {unread} records of "
-                f"{info.events_topic} that no worker has read are gone"
+                f"{_BROKER_NAMES[broker.kind]} keeps its log in memory: "
+                f"{counted(unread, 'record')} of {info.events_topic} that no worker has read "
+                f"{'is' if unread == 1 else 'are'} gone"
             )
         return time.monotonic() - began_s
 

@@ -88,6 +88,7 @@ class IngestJob:
             async for event in unacknowledged.noack().events():
                 await self.take(event)
 
+        app.on_partitions_assigned.connect(self._on_assigned, weak=False)
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
         app.on_before_shutdown.connect(self._on_shutdown, weak=False)
 
@@ -191,6 +192,11 @@ class IngestJob:
         self._unacked[tp].clear()
         return position.read_from
 
+    async def _on_assigned(self, *args: Any, **_kwargs: Any) -> None:
+        _app, assigned = args
+        if not assigned:
+            self._health.starting("")  # more workers than partitions: it stands by
+
     async def _on_revoked(self, *args: Any, **_kwargs: Any) -> None:
         _app, revoked = args
         leaving = {tp: self.partitions.pop(tp) for tp in list(self.partitions) if tp in revoked}
@@ -210,7 +216,7 @@ class IngestJob:
         )
 
     async def _on_shutdown(self, *_args: Any, **_kwargs: Any) -> None:
-        self._health.starting("stopping")
+        self._health.stopping()
         await asyncio.gather(
             *(partition.drain(self._settings.drain_s) for partition in self.partitions.values())
         )

@@ -92,10 +92,9 @@ class Monitor:
                     ranges[topic] = await offset_ranges(bootstrap, topic)
                     found[topic] = await topic_log_id(bootstrap, topic)
         except (ServiceUnreachable, ConfigError, TimeoutError, OSError) as exc:
-            # A broker that is away explains a standstill; a hung consumer would not look like this.
-            self._watchdog.progress()
-            log_event(_log, logging.WARNING, "kafka_not_answering", error=repr(exc))
+            self._observer.kafka_silent(exc)
             return False
+        self._observer.kafka_answers()
         for topic, topic_id in found.items():
             if topic_id != self._topic_ids[topic]:
                 # Its offsets begin anew: what this process knows about them is no longer true.

@@ -77,6 +77,20 @@ class IngestObserver:
             )
         self._health.disk_low(words)
 
+    # The broker, called from the event loop.
+
+    def kafka_answers(self) -> None:
+        """Note that the broker said where the log ends."""
+        self._health.kafka_answers()
+
+    def kafka_silent(self, error: BaseException) -> None:
+        """Note that it did not: a known reason not to make progress."""
+        # A hung consumer would not look like this.
+        self._watchdog.progress()
+        is_late = isinstance(error, TimeoutError)
+        self._health.kafka_silent("no answer in time" if is_late else str(error))
+        log_event(_log, logging.WARNING, "kafka_not_answering", error=repr(error))
+
     # Batches of the partitions, called from the event loop.
 
     def batch_started(self, log: LogPartition) -> None:
@@ -144,7 +158,7 @@ class IngestObserver:
 
     def breaker_opened(self, log: LogPartition, pause_s: float) -> None:
         """Note that most recent events were bad and the partition rests."""
-        self._health.partition_rests(partition_label(log.topic, log.partition))
+        self._health.partition_rests(partition_label(log.topic, log.partition), pause_s)
         log_event(
             _log,
             logging.ERROR,

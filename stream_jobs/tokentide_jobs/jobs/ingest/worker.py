@@ -72,7 +72,7 @@ class _IngestProcess:
         self.settings = settings
         self.loop = loop
         self.metrics = Metrics()
-        self.health = Health()
+        self.health = Health(settings.min_free_bytes)
         self.watchdog = Watchdog(settings.watchdog_s)
         self.observer = IngestObserver(self.metrics, self.health, self.watchdog)
         self.store = ClickHouse(

@@ -7,10 +7,19 @@ is stopped because a promise was broken. An outage that passes leaves it green a
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 __all__ = ["Health"]
+
+_START_S: Final = 60.0
+"""What a worker waits for after so long is no start any more, but something to look at."""
+_KAFKA_SILENT_S: Final = 15.0
+"""A leader that moves, or a broker that is started again, is silent for less; rebalances do not
+matter, because the ends of the log are asked for without the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +30,44 @@ class _SinkFailure:
 
 
 class Health:
-    """The state of one worker. Safe to write from any thread."""
+    """The state of one worker. Safe to write from any thread.
 
-    def __init__(self) -> None:
+    Args:
+        min_free_bytes: With less free disk the worker stores nothing; for `tokentide status`.
+        clock_s: Epoch seconds.
+    """
+
+    def __init__(self, min_free_bytes: int = 0, clock_s: Callable[[], float] = time.time) -> None:
         self._lock = threading.Lock()
+        self._min_free_bytes = min_free_bytes
+        self._clock_s = clock_s
         self._starting = "not started"
+        self._began_s = self._kafka_answered_s = clock_s()
+        self._kafka_silent = ""
         self._sink: _SinkFailure | None = None
         self._stopped: dict[int | str, str] = {}
-        self._resting: set[int | str] = set()
+        self._resting: dict[int | str, float] = {}
         self._disk_low = ""
 
     def starting(self, waits_for: str) -> None:
         """Note what the worker waits for before it reads; empty: it reads."""
         with self._lock:
             self._starting = waits_for
+
+    def stopping(self) -> None:
+        """Note that the worker ends."""
+        with self._lock:
+            self._starting, self._began_s = "stopping", -_START_S
+
+    def kafka_answers(self) -> None:
+        """Note that the broker said where the log ends."""
+        with self._lock:
+            self._kafka_answered_s, self._kafka_silent = self._clock_s(), ""
+
+    def kafka_silent(self, words: str) -> None:
+        """Note that the broker did not say where the log ends, and how that showed."""
+        with self._lock:
+            self._kafka_silent = words
 
     def sink_failed(self, code: int | None, message: str, needs_a_person: bool) -> None:
         """Note that a write failed and is retried."""
@@ -56,12 +89,12 @@ class Health:
         """Note that a partition is read, or belongs to another worker."""
         with self._lock:
             self._stopped.pop(partition, None)
-            self._resting.discard(partition)
+            self._resting.pop(partition, None)
 
-    def partition_rests(self, partition: int | str) -> None:
-        """Note that the breaker pauses a partition."""
+    def partition_rests(self, partition: int | str, pause_s: float) -> None:
+        """Note that the breaker pauses a partition for so long."""
         with self._lock:
-            self._resting.add(partition)
+            self._resting[partition] = self._clock_s() + pause_s
 
     def disk_low(self, words: str) -> None:
         """Note why nothing is stored while the store's disk is nearly full; empty: it has room."""
@@ -86,17 +119,34 @@ class Health:
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Tell whether the worker takes records now, with what it waits for when it does not."""
         is_live, report = self.live()
+        now_s = self._clock_s()
         with self._lock:
-            waits = [self._starting] if self._starting else []
+            waits = []
+            silent_s = now_s - self._kafka_answered_s
+            if self._kafka_silent and silent_s >= _KAFKA_SILENT_S:
+                waits.append(f"Kafka has not answered for {silent_s:.0f} s: {self._kafka_silent}")
             if self._sink is not None and not self._sink.needs_a_person:
                 waits.append(f"trying again: {self._sink.message}")
             if self._disk_low:
                 waits.append(self._disk_low)
-            resting = sorted(self._resting, key=str)
+            is_starting = bool(self._starting) and is_live and not waits
+            if self._starting:
+                waits.insert(0, self._starting)
+            resting = [
+                {"partition": partition, "until": _utc(until_s)}
+                for partition, until_s in sorted(self._resting.items(), key=str)
+                if until_s > now_s
+            ]
         is_ready = is_live and not waits
+        is_starting = is_starting and now_s - self._began_s < _START_S
         return is_ready, {
             **report,
-            "status": "ready" if is_ready else "not ready",
+            "status": "ready" if is_ready else "starting" if is_starting else "not ready",
             "waits_for": waits,
             "resting_partitions": resting,
+            "min_free_bytes": self._min_free_bytes,
         }
+
+
+def _utc(epoch_s: float) -> str:
+    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -21,6 +21,7 @@ from tokentide_jobs.io.kafka.group import group_members
 from tokentide_jobs.io.kafka.lag import record_times_ms
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.settings.stack_file import workers_of_stack
 from tokentide_jobs.tasks.status.worker_pages import ask_workers
 
 __all__ = ["read_status"]
@@ -41,6 +42,8 @@ def read_status(settings: Settings, store: ClickHouse, worker_urls: Sequence[str
     """
     found: dict[str, Any] = {"min_free_bytes": settings.min_free_bytes}
     found["workers"] = ask_workers(settings.data_dir, worker_urls)
+    kept = workers_of_stack(settings.data_dir)
+    found["stack_workers"], found["stack_age_s"] = kept.number, kept.age_s
     logs: dict[str, tuple[str, dict[int, OffsetRange]]] = {}
     try:
         logs, found["group_members"] = asyncio.run(_read_kafka(settings))

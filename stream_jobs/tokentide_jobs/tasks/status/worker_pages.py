@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -69,13 +69,23 @@ def _ask(page: tuple[str, str]) -> WorkerState:
 
 
 def _state(name: str, report: dict[str, object]) -> WorkerState:
-    return WorkerState(name, report.get("status") == "ready", tuple(_words(report)))
+    floor = report.get("min_free_bytes")
+    return WorkerState(
+        name,
+        report.get("status") == "ready",
+        tuple(str(words) for key in ("problems", "waits_for") for words in _list(report, key)),
+        is_starting=report.get("status") == "starting",
+        resting=tuple(_rest(found) for found in _list(report, "resting_partitions")),
+        min_free_bytes=floor if isinstance(floor, int) else None,
+    )
 
 
-def _words(report: dict[str, object]) -> Iterator[str]:
-    for key in ("problems", "waits_for"):
-        words = report.get(key)
-        yield from map(str, words if isinstance(words, list) else ())
-    resting = report.get("resting_partitions")
-    if isinstance(resting, list) and resting:
-        yield f"most events are bad, so these partitions rest: {', '.join(map(str, resting))}"
+def _list(report: dict[str, object], key: str) -> list[object]:
+    found = report.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _rest(found: object) -> str:
+    if isinstance(found, dict):
+        return f"{found.get('partition')} until {found.get('until')}"
+    return str(found)  # a worker of an older version names the partition alone

@@ -20,29 +20,36 @@ def breaker() -> Breaker:
 
 def test_the_breaker_judges_only_when_it_has_seen_enough() -> None:
     judge = breaker()
-    assert not judge.record(good=0, bad=99, now_ms=0)
-    assert judge.record(good=0, bad=1, now_ms=0)
+    assert not judge.record(0, [1] * 99, now_ms=0)
+    assert judge.record(0, [1] * 1, now_ms=0)
     assert judge.remaining_ms(now_ms=400) == 600
 
 
 def test_a_share_of_bad_events_up_to_the_ratio_is_borne() -> None:
     judge = breaker()
-    assert not judge.record(good=50, bad=50, now_ms=0)
+    assert not judge.record(50, [1] * 50, now_ms=0)
     assert judge.remaining_ms(now_ms=0) == 0
 
 
 def test_old_batches_are_forgotten() -> None:
     judge = breaker()
-    judge.record(good=100, bad=0, now_ms=0)
-    assert not judge.record(good=30, bad=60, now_ms=0)
-    assert judge.record(good=10, bad=60, now_ms=0)
+    judge.record(100, [1] * 0, now_ms=0)
+    assert not judge.record(30, [1] * 60, now_ms=0)
+    assert judge.record(10, [1] * 60, now_ms=0)
+
+
+def test_one_record_cannot_open_the_breaker_however_many_bad_lines_it_holds() -> None:
+    judge = breaker()
+    assert not judge.record(0, [60_000], now_ms=0)
+    assert not judge.record(0, [60_000] * 8, now_ms=0)
+    assert judge.record(0, [60_000], now_ms=0), "a tenth each: ten of them are most of the log"
 
 
 def test_after_a_pause_the_breaker_judges_afresh() -> None:
     judge = breaker()
-    assert judge.record(good=0, bad=100, now_ms=0)
+    assert judge.record(0, [1] * 100, now_ms=0)
     assert judge.remaining_ms(now_ms=1_000) == 0
-    assert not judge.record(good=0, bad=10, now_ms=1_000)
+    assert not judge.record(0, [1] * 10, now_ms=1_000)
 
 
 class Clock:
@@ -86,13 +93,16 @@ def test_the_watchdog_gives_up_when_the_loop_stands_still() -> None:
 
 
 def test_an_outage_makes_a_worker_unready_but_not_unhealthy() -> None:
-    health = Health()
+    health = Health(min_free_bytes=7)
     assert health.ready()[0] is False
     health.starting("")
     assert health.ready() == (
         True,
-        {"status": "ready", "problems": [], "waits_for": [], "resting_partitions": []},
-    )
+        {
+            "status": "ready", "problems": [], "waits_for": [], "resting_partitions": [],
+            "min_free_bytes": 7,
+        },
+    )  # fmt: skip
     health.sink_failed(210, "no reply", needs_a_person=False)
     assert health.live()[0] is True
     assert health.ready()[1]["waits_for"] == ["trying again: no reply"]
@@ -116,12 +126,54 @@ def test_what_only_a_person_can_mend_is_unhealthy() -> None:
     assert health.live()[0] is True
 
 
-def test_a_resting_partition_is_shown() -> None:
-    health = Health()
-    health.partition_rests(1)
-    assert health.ready()[1]["resting_partitions"] == [1]
+def test_a_resting_partition_is_shown_with_the_end_of_its_pause_and_no_longer() -> None:
+    clock = Clock()
+    health = Health(clock_s=clock)
+    health.partition_rests(1, 30.0)
+    [resting] = health.ready()[1]["resting_partitions"]
+    assert resting == {"partition": 1, "until": "1970-01-01T00:00:30Z"}
+    clock.now_s = 30
+    assert health.ready()[1]["resting_partitions"] == []
+    health.partition_rests(1, 30.0)
     health.partition_reads(1)
     assert health.ready()[1]["resting_partitions"] == []
+
+
+def test_a_worker_says_that_it_starts_and_not_for_ever() -> None:
+    clock = Clock()
+    health = Health(clock_s=clock)
+    health.starting("waiting for partitions")
+    is_ready, report = health.ready()
+    assert (is_ready, report["status"]) == (False, "starting")
+    assert report["waits_for"] == ["waiting for partitions"]
+    health.sink_failed(210, "no reply", needs_a_person=False)
+    assert health.ready()[1]["status"] == "not ready", "a store that fails is more than a start"
+    health.sink_works()
+    clock.now_s = 60
+    assert health.ready()[1]["status"] == "not ready"
+    health.stopping()
+    assert health.ready()[1] | {"min_free_bytes": 0} == {
+        "status": "not ready", "problems": [], "waits_for": ["stopping"],
+        "resting_partitions": [], "min_free_bytes": 0,
+    }  # fmt: skip
+
+
+def test_a_worker_whose_broker_is_silent_for_long_is_not_ready_and_says_for_how_long() -> None:
+    clock = Clock()
+    health = Health(clock_s=clock)
+    health.starting("")
+    clock.now_s = 100
+    health.kafka_answers()
+    clock.now_s = 105
+    health.kafka_silent("no route")
+    assert health.ready()[0] is True, "a broker that is started again is silent for a moment"
+    clock.now_s = 115
+    is_ready, report = health.ready()
+    assert (is_ready, report["status"]) == (False, "not ready")
+    assert report["waits_for"] == ["Kafka has not answered for 15 s: no route"]
+    assert health.live()[0] is True, "it comes back without anybody's help"
+    health.kafka_answers()
+    assert health.ready()[0] is True
 
 
 def test_every_metric_is_declared_once_with_unit_and_advice() -> None:

@@ -41,8 +41,10 @@ class Watched:
         self.metrics = Metrics()
         self.watchdog = Watchdog(10, lambda: self.now_s, self.exit_codes.append)
         settings = Settings.from_env({"TOKENTIDE_KAFKA_BOOTSTRAP": bootstrap})
-        observer = IngestObserver(self.metrics, Health(), self.watchdog)
-        job = IngestJob(settings, {}, around.writer, observer, Health())
+        self.health = Health(clock_s=lambda: self.now_s)
+        self.health.starting("")
+        observer = IngestObserver(self.metrics, self.health, self.watchdog)
+        job = IngestJob(settings, {}, around.writer, observer, self.health)
         log = around.partition.log
         job.partitions[TP(log.topic, log.partition)] = around.partition
         self.monitor = Monitor(settings, topic_ids, job, self.metrics, observer, self.watchdog)
@@ -138,7 +140,11 @@ async def test_waiting_records_are_no_progress_and_an_empty_log_is(broker: Broke
         await offer(around, range(2), age_s=0)
         await until(lambda: around.notes.acked == 2)
         seen.exit_codes.clear()
+        seen.health.kafka_silent("no route")
+        seen.now_s += 60
+        assert seen.health.ready()[0] is False
         await seen.monitor.look()
+        assert seen.health.ready()[0] is True
         assert not seen.is_stuck()
 
 
@@ -171,3 +177,16 @@ async def test_a_broker_that_is_away_explains_a_standstill(
         assert await seen.monitor.look() is False
         assert not seen.is_stuck()
         assert "kafka_not_answering" in caplog.text
+
+
+async def test_a_broker_that_stays_away_makes_the_worker_unready_until_it_is_back() -> None:
+    async with room() as around:
+        seen = Watched(NOBODY, {around.partition.log.topic: "an id"}, around)
+        await seen.monitor.look()
+        assert seen.health.ready()[0] is True
+        seen.now_s = 20.0
+        await seen.monitor.look()
+        is_ready, report = seen.health.ready()
+        assert is_ready is False
+        assert "Kafka has not answered for 20 s: " in report["waits_for"][0]
+        assert NOBODY in report["waits_for"][0]

@@ -147,11 +147,18 @@ def test_what_a_worker_waits_for_is_shown(
     url, answer = page
     code, report = ask(stack, capsys, "--worker", url)
     assert (code, report["workers"][0]["is_ready"]) == (0, True)
-    answer.update(status="not ready", waits_for=["ClickHouse: away"], resting_partitions=[2])
+    rest = {"partition": 2, "until": "2026-11-29T12:00:00Z"}
+    answer.update(status="ready", resting_partitions=[rest], min_free_bytes=1 << 60)
+    code, report = ask(stack, capsys, "--worker", url)
+    assert "partition 2 until 2026-11-29T12:00:00Z: most of its recent events" in words(report)
+    assert f"nothing is stored below {1 << 40} (TOKENTIDE_MIN_FREE_BYTES)" in words(report)
+    answer.update(status="starting", waits_for=["ClickHouse: away"], min_free_bytes=1)
+    code, report = ask(stack, capsys, "--worker", url)
+    assert (code, report["verdict"]) == (0, "attention")
+    answer.update(status="not ready")
     code, report = ask(stack, capsys, "--worker", url)
     assert (code, report["verdict"]) == (1, "bad")
-    assert "is not ready: ClickHouse: away; most events are bad" in words(report)
-    assert "2" in words(report)
+    assert "is not ready: ClickHouse: away" in words(report)
     assert main(["status", "--worker", "nonsense", "--data-dir", str(stack.data_dir)]) == 2
 
 
