@@ -25,12 +25,24 @@ def number(pattern: str, text: str) -> int:
 
 
 def dollars(text: str) -> float:
-    if text in ("-", "no price"):
+    if text == "no cost":
         return 0.0
     return float(text.lstrip("<").replace("$", "").replace(",", ""))
 
 
-AMOUNT = r"(<?\$[\d,.]+|no price|-)"
+AMOUNT = r"(<?\$[\d,.]+|no cost)"
+
+
+def assert_parts_add_up(pattern: str, shown: str, total: int) -> None:
+    """A line `total = part + part …` is there, and right."""
+    found = re.search(pattern, shown, re.DOTALL)
+    assert found is not None, f"{pattern} is not in:\n{shown}"
+    parts = [
+        int(n.replace(",", ""))
+        for n in re.findall(r"(?:^|\+ )([\d,]+)", " ".join(found[2].split()))
+    ]
+    assert len(parts) >= 2
+    assert sum(parts) == int(found[1].replace(",", "")) == total
 
 
 def assert_the_blocks_add_up(shown: str) -> None:
@@ -58,6 +70,21 @@ def assert_the_blocks_add_up(shown: str) -> None:
         spent_usd = sum(dollars(usd) for _n, usd in found)
         assert spent_usd == pytest.approx(total_usd, abs=0.005 * len(found))
 
+    assert_parts_add_up(r"([\d,]+) requests = (.*?)\n *\n", shown, total)
+    assert_parts_add_up(
+        r"([\d,]+) events = (\d.*? replayed.*?)\n *\n",
+        shown,
+        number(r"verified +([\d,]+) ev", shown),
+    )
+    sent = re.search(r"sent ([\d,]+) events .*: ([\d,]+) calls, ([\d,]+) evaluations", shown)
+    assert sent is not None
+    events, calls, others = (int(text.replace(",", "")) for text in sent.groups())
+    assert events == calls + others
+
+    if without := re.search(r"([\d,]+) without a cost \((.*?)\)", " ".join(shown.split())):
+        causes = [int(n.replace(",", "")) for n in re.findall(r"([\d,]*\d) no ", without[2])]
+        assert sum(causes) == int(without[1].replace(",", ""))
+
     kinds = re.search(r"^errors +([\d,]+): (.*); [\d,]+ retries", shown, re.MULTILINE)
     if errors:
         assert kinds is not None
@@ -77,13 +104,15 @@ def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
     assert "to the pico-dollar as the rows" in " ".join(shown.split())
     for word in (
         "claude-opus-4-5-20251101", "gpt-6.1-terra", "gemini-3.8-flash", "mistral-medium-3-5",
-        "no price", "developer-tools", "aurora-health", "p50", "p95", "ttft", "caching   saved",
+        "no cost", "developer-tools", "aurora-health", "p50", "p95", "ttft", "caching   saved",
         "errors", "tok/s", "events/s, end to end", "event to queryable row", "try next",
     ):  # fmt: skip
         assert word in shown, word
     assert "Traceback" not in done.stderr
     assert_the_blocks_add_up(shown)
     assert "No latency or error rate here is a provider's." in " ".join(shown.split())
+    assert re.search(r"[\d,]+ without a cost \([\d,]+ no price, [\d,]+ no usage reported\)",
+                     " ".join(shown.split()))  # fmt: skip
     assert not (tmp_path / "stack.json").exists()
     tables = [line for line in shown.splitlines() if "replaying" not in line]
     assert max(len(line) for line in tables if str(tmp_path) not in line) <= 100
@@ -115,12 +144,18 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
         assert "joined" in sent.stdout
         assert "Azure LLM inference trace 2023" in sent.stdout
         assert "Kafka has acknowledged all of them" in " ".join(sent.stdout.split())
+        more = tokentide("replay", "azure", "--limit", "5", "--flat-out", "--json", *where)
+        answer = json.loads(more.stdout)
+        assert (answer["requests"], answer["lost"], answer["bootstrap"]) == (5, 0, ready["kafka"])
+        status = tokentide("status", *where)
+        assert status.returncode == 0, status.stdout
+        assert "1 of 1 ready; 1 in the consumer group" in status.stdout
         verified = tokentide("verify", "--json", "--wait", "60", *where)
         assert verified.returncode == 0, verified.stdout
         assert json.loads(verified.stdout)["raw_events"] >= 300
         top = tokentide("top", "--once", "--minutes", "5", *where)
         assert top.returncode == 0, top.stderr
-        assert "300 requests" in top.stdout
+        assert "305 requests" in top.stdout
         assert "support-chat" not in top.stderr
         demo = tokentide("demo", "--limit", "200", *where)
         assert demo.returncode == 0, demo.stdout + demo.stderr

@@ -1,4 +1,4 @@
-"""`tokentide demo`: the whole pipeline on real traffic, from an empty machine to a proof."""
+"""`tokentide demo`: the whole pipeline on recorded workloads, from an empty machine to a proof."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from typing import Final
 
 import click
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.program import program
-from tokentide_jobs.cli.progress import Steps, events_progress
+from tokentide_jobs.cli.progress import Steps, counting_progress
 from tokentide_jobs.cli.replay import replay_producer, run
 from tokentide_jobs.cli.screen import console, count, seconds
 from tokentide_jobs.cli.summary import summary_view
 from tokentide_jobs.cli.target import data_dir_option
 from tokentide_jobs.cli.verify import check, proof_line
+from tokentide_jobs.counted import counted
 from tokentide_jobs.embedded.kafka.broker import BrokerKind
 from tokentide_jobs.embedded.stack.discovery import StackInfo, find_stack
 from tokentide_jobs.embedded.stack.stack import Stack
@@ -29,7 +32,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_lag import ends_of_logs, unread_offsets
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.replay.pace import Pace, Plan
-from tokentide_jobs.replay.send import send
+from tokentide_jobs.replay.send import Sent, send
 from tokentide_jobs.replay.workload import Workload, prepare
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.tasks.probe import Probe
@@ -48,25 +51,26 @@ _SLOW_S: Final = 3.0
 _BUSY_LOAD: Final = 1.0
 """Load a processor above which others wait for it."""
 _ORIGINS: Final = (
-    "[bold]What this says, and what not.[/] [dim]Recorded: when calls came, and their tokens; "
-    "model, latency and outcome of agents. Joined by seed: provider, model, team and tenant of "
-    "chats; latency and failures of chats and reasoning calls, drawn at rates that LLMPerf "
-    "measured in 2023. Made up: refusals, evaluations, feedback. No latency or error rate here is "
-    "a provider's.[/]"
+    "[bold]What this says, and what not.[/] [dim]Recorded: times and tokens of chats; tokens, "
+    "model, latency (of nine in ten calls) and outcome of agents. Derived: cache tokens. Drawn by "
+    "seed from recorded distributions: reasoning calls (ServeGen), and latency and failures of "
+    "chats and reasoning calls (LLMPerf 2023). Made up: who calls, when agent sessions start, "
+    "provider and model of chats, refusals, evaluations, feedback. No latency or error rate here "
+    "is a provider's. Column by column: docs/replay.md[/]"
 )
 
 
-@click.command(short_help="Run everything on real traffic and prove the result.")
+@click.command(short_help="Run everything on recorded workloads and prove the result.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Replay only N calls.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides all that is drawn.")
 @click.option("--broker", type=click.Choice(["kafka", "tansu"]), default=None,
               help="As for `tokentide up`.")  # fmt: skip
 @data_dir_option
 def demo(limit: int | None, seed: int, broker: BrokerKind | None, data_dir: Path | None) -> None:
-    """Run everything on real traffic and prove the result.
+    """Run everything on recorded workloads and prove the result.
 
     Starts Kafka, ClickHouse and an ingest worker in the data directory (or uses the stack that
-    runs there), replays an hour of recorded traffic through the SDK, and prints what it cost, how
+    runs there), replays an hour of recorded workloads through the SDK, and prints what it cost, how
     quick it was, and the proof that nothing was lost, doubled or mispriced. What it stored stays:
     `tokentide up` brings it back.
     """
@@ -116,10 +120,8 @@ def _environment() -> dict[str, str]:
 def _introduce(work: Workload, screen: Console) -> None:
     screen.print(
         f"\nreplaying [bold]{count(work.requests)}[/] calls, {seconds(work.span_s)} of recorded "
-        "traffic:\nchats (Azure), coding agents (Claude Code sessions), reasoning clients "
-        "(ServeGen).\n[dim]Recorded: times, tokens, agents' models and latency. Joined by seed: "
-        "who calls; latency and\nfailures of chats, at measured rates (LLMPerf). Column by "
-        "column: docs/replay.md[/]\n",
+        "workloads:\nchats (Azure), coding agents (Claude Code sessions), reasoning clients "
+        "(ServeGen)\n",
         soft_wrap=True,
     )
 
@@ -133,7 +135,9 @@ def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool
         is_live=False, screen=screen,
     )  # fmt: skip
     screen.print(
-        f"  [green]✓[/] sent {count(sent.events)} events through the SDK "
+        f"  [green]✓[/] sent {count(sent.events)} events through the SDK: "
+        f"{count(sent.requests)} calls, {count(sent.events - sent.requests)} evaluations, "
+        f"ratings and changes\n    "
         f"[dim]{seconds(sent.took_s)}, {count(round(sent.events / sent.took_s))}/s[/]"
     )
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
@@ -144,7 +148,7 @@ def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool
             f"[dim]{seconds(took_s)} from first to last: "
             f"{count(round(sent.events / took_s))} events/s, end to end[/]"
         )
-        delays = _probe(settings, store, seed, screen)
+        delays, probed = _probe(settings, store, seed, screen)
         screen.print(delay_line(delays, _PROBES, os.getloadavg()[0], os.cpu_count() or 1))
         # The blocks below are one reading of a ledger that has caught up, and so is the proof.
         _wait_for_ingest(settings, store, begin_us, sent.events, screen)
@@ -153,13 +157,42 @@ def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool
         summary = read_summary(store, from_us, until_us)
     screen.print()
     screen.print(summary_view(summary, rows=16))
+    screen.print(_aside(_parts_of_calls(summary.total.requests, sent, probed)))
+    screen.print()
     screen.print(_ORIGINS)
-    if (earlier := summary.total.requests - sent.requests - len(delays)) > 0:
-        screen.print(f"[dim]the hour also holds {count(earlier)} requests of earlier runs[/]")
     screen.print()
     report = check(settings, wait_s=30.0, screen=screen)
     screen.print(proof_line(report))
-    return report.ok and not sent.lost
+    with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
+        stats = store.select("summary/stats_events")[0]["events"]
+    screen.print(_aside(_parts_of_events(report.kafka_events, sent, probed, stats)))
+    return report.ok and not sent.lost and not probed.lost
+
+
+def _aside(words: str) -> Padding:
+    return Padding(Text(words, "dim"), (0, 0, 0, 10))
+
+
+def _parts_of_calls(total: int, sent: Sent, probed: Sent) -> str:
+    """Say which calls the blocks above are about."""
+    parts = [f"{count(sent.requests)} replayed", f"{count(probed.requests)} sent one by one"]
+    if (others := total - sent.requests - probed.requests) > 0:
+        parts.append(f"{count(others)} of other runs and services")
+    return f"{counted(total, 'request')} = {' + '.join(parts)}"
+
+
+def _parts_of_events(total: int, sent: Sent, probed: Sent, stats: int) -> str:
+    """Say which events the proof is about."""
+    others = max(0, total - sent.events - probed.events)
+    stats = min(stats, others)
+    parts = [
+        f"{count(sent.events)} replayed",
+        f"{count(probed.events)} sent one by one",
+        f"{count(stats)} of producers about themselves",
+    ]
+    if others > stats:
+        parts.append(f"{count(others - stats)} of other runs and services")
+    return f"{counted(total, 'event')} = {' + '.join(parts)}"
 
 
 def delay_line(delays: Sequence[float], sent: int, load: float, cores: int) -> str:
@@ -202,7 +235,7 @@ def _wait_for_ingest(
     ledger = LedgerStore(store)
     last: int | None = None
     last_progress_s = time.monotonic()
-    with events_progress(screen, "ingesting", events) as update:
+    with counting_progress(screen, "ingesting", events, "events") as update:
         while True:
             unread = unread_offsets(ledger, ends)
             if not unread:
@@ -218,11 +251,13 @@ def _wait_for_ingest(
             time.sleep(0.1)
 
 
-def _probe(settings: Settings, store: ClickHouse, seed: int, screen: Console) -> list[float]:
+def _probe(
+    settings: Settings, store: ClickHouse, seed: int, screen: Console
+) -> tuple[list[float], Sent]:
     """Send calls one by one at a steady rate and measure when each can be queried.
 
     Returns:
-        Seconds from emit to the first query that found the row, ascending.
+        Seconds from emit to the first query that found the row, ascending; what was sent.
     """
     work = prepare("azure", seed=seed + 1, limit=_PROBES)
     begin_us = time.time_ns() // 1_000
@@ -231,11 +266,11 @@ def _probe(settings: Settings, store: ClickHouse, seed: int, screen: Console) ->
     probe = Probe(store, begin_us)
     try:
         with screen.status("[dim]one by one …[/]"), probe:
-            send(probe.record_sends(work.events()), plan, telemetry)
+            sent = send(probe.record_sends(work.events()), plan, telemetry)
             probe.wait(20.0)
     finally:
         telemetry.close()
-    return probe.delays()
+    return probe.delays(), sent
 
 
 def _say_what_next(directory: Path, data_dir: Path | None, took_s: float, screen: Console) -> None:
@@ -247,7 +282,10 @@ def _say_what_next(directory: Path, data_dir: Path | None, took_s: float, screen
     )
     tries = (
         (f"{called} up{option}", "runs it again, with all of this in it"),
-        (f"{called} replay --live{option}", "beside it: an hour of traffic at its real pace"),
+        (
+            f"{called} replay --live{option}",
+            "beside it: recorded workloads at their pace",
+        ),
         (f"{called} top{option}", "watches it"),
         (f'{called} sql{option} "SELECT * FROM spend_by_hour"', "asks"),  # noqa: S608 - shown
     )

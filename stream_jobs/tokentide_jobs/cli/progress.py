@@ -1,20 +1,30 @@
-"""Progress that people see: a bar of events, and the steps by which the stack starts."""
+"""Progress that people see: a bar of things counted, and the steps by which the stack starts."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-__all__ = ["Steps", "events_progress"]
+from tokentide_jobs.cli.screen import say as write_line
+
+__all__ = ["Steps", "counting_progress", "narration"]
+
+_FIRST_LINE_S: Final = 2.0
+_NEXT_LINE_S: Final = 10.0
+"""A log, unlike a terminal, keeps every line: it gets one only of work that takes long."""
 
 
 @contextmanager
-def events_progress(screen: Console, label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar while the body runs; the function it gives sets the count so far.
+def counting_progress(
+    screen: Console, label: str, total: int, what: str
+) -> Iterator[Callable[[int], None]]:
+    """Show a bar while the body runs; the function it gives sets the count of `what` so far.
 
     On a file or a pipe nothing is drawn: a bar there is only noise.
     """
@@ -24,19 +34,55 @@ def events_progress(screen: Console, label: str, total: int) -> Iterator[Callabl
     columns = (
         TextColumn("{task.description:<9}"),
         BarColumn(bar_width=40),
-        TextColumn("{task.completed:>9,} events"),
+        TextColumn(f"{{task.completed:>9,}} of {total:,} {what}"),
         TextColumn("{task.fields[rate]:>7,}/s"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=screen, transient=True) as progress:
         task = progress.add_task(label, total=total, rate=0)
 
-        def update(events: int) -> None:
+        def update(done: int) -> None:
             elapsed = progress.tasks[task].elapsed or 0.0
-            rate = round(events / elapsed) if elapsed else 0
-            progress.update(task, completed=min(events, total), rate=rate)
+            rate = round(done / elapsed) if elapsed else 0
+            progress.update(task, completed=min(done, total), rate=rate)
 
         yield update
+
+
+@contextmanager
+def narration(screen: Console, what: str) -> Iterator[Callable[[str], None]]:
+    """Show which step a work is at while the body runs; the function it gives sets the step.
+
+    A terminal shows it at once, in one line that is gone in the end. Elsewhere it is a line on
+    standard error now and then, so that nobody takes a long work for one that hangs.
+
+    Args:
+        screen: Where the result is going to be.
+        what: The work, in a word.
+    """
+    if screen.is_terminal:
+        with screen.status(f"[dim]{what} …[/]") as status:
+            yield lambda step: status.update(f"[dim]{what}: {escape(step)} …[/]")
+        return
+    step_now, is_over = "", threading.Event()
+
+    def say(step: str) -> None:
+        nonlocal step_now
+        step_now = step
+
+    def tell() -> None:
+        pause_s = _FIRST_LINE_S
+        while not is_over.wait(pause_s):
+            write_line(f"tokentide: {what}: {step_now} …", to_stderr=True)
+            pause_s = _NEXT_LINE_S
+
+    thread = threading.Thread(target=tell, name="narration", daemon=True)
+    thread.start()
+    try:
+        yield say
+    finally:
+        is_over.set()
+        thread.join()
 
 
 class Steps:

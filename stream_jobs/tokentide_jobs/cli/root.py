@@ -26,7 +26,7 @@ class LazyCommand:
 
 
 COMMANDS: Final[dict[str, LazyCommand]] = {
-    "demo": LazyCommand("demo:demo", "Run everything on real traffic and prove the result."),
+    "demo": LazyCommand("demo:demo", "Run everything on recorded workloads and prove the result."),
     "up": LazyCommand("stack:up", "Run Kafka, ClickHouse and the ingest workers until Ctrl-C."),
     "down": LazyCommand("stack:down", "Stop the stack that runs in a data directory."),
     "worker": LazyCommand("worker:worker", "Run one worker of the pipeline."),

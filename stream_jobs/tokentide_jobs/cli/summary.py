@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share, shown
+from tokentide_jobs.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,8 @@ def headline(summary: Summary) -> Text:
     tokens = total.input_tokens + total.output_tokens
     return Text.assemble(
         (dollars(total.cost_pico_usd), "bold green"), ("   spent on ", "dim"),
-        (count(total.requests), "bold"), (" requests in ", "dim"), seconds(span_s),
+        (count(total.requests), "bold"),
+        (" request in " if total.requests == 1 else " requests in ", "dim"), seconds(span_s),
         ("   tokens ", "dim"), f"{_short(tokens)}, {_short(tokens / span_s)}/s",
         ("   errors ", "dim"), f"{count(total.errors)}, {share(total.errors, total.requests)}",
         ("\nlatency ", "dim"), f"p50 {duration_ms(total.p50_ms)}, p95 {duration_ms(total.p95_ms)}",
@@ -60,12 +62,12 @@ def pipeline_line(pipeline: Pipeline) -> Text:
     """Return how ingest is doing, as one line."""
     pace = count(round(pipeline.events / pipeline.busy_s)) if pipeline.busy_s else "-"
     text = Text.assemble(
-        ("pipeline  ", "dim"), f"{count(pipeline.events)} events in {count(pipeline.batches)} "
-        f"batches, {pace}/s; record to row p50 {duration_ms(pipeline.delay_p50_ms)}, "
-        f"p95 {duration_ms(pipeline.delay_p95_ms)}",
+        ("pipeline  ", "dim"), f"{counted(pipeline.events, 'event')} in "
+        f"{counted(pipeline.batches, 'batch', 'batches')}, {pace}/s; record to row "
+        f"p50 {duration_ms(pipeline.delay_p50_ms)}, p95 {duration_ms(pipeline.delay_p95_ms)}",
     )  # fmt: skip
     if pipeline.dead_letters:
-        text.append(f"; {count(pipeline.dead_letters)} dead letters", "yellow")
+        text.append(f"; {counted(pipeline.dead_letters, 'dead letter')}", "yellow")
     return text
 
 
@@ -77,11 +79,10 @@ def _models(summary: Summary, rows: int) -> Table:
     groups = summary.by["model"]
     most = max((group.cost_pico_usd for group in groups), default=0)
     for group in groups[:rows]:
-        is_unpriced = group.unpriced > 0 and group.cost_pico_usd == 0
         table.add_row(
             shown(group.name),
             count(group.requests),
-            Text("no price", "yellow") if is_unpriced else dollars(group.cost_pico_usd),
+            _amount(group),
             _bar(group.cost_pico_usd, most),
             duration_ms(group.p50_ms),
             duration_ms(group.p95_ms),
@@ -112,11 +113,9 @@ def _spend(dimension: str, summary: Summary) -> Table:
     table.add_column("", no_wrap=True)
     most = max((group.cost_pico_usd for group in groups), default=0)
     for group in groups[:_LISTED_GROUPS]:
-        is_unpriced = group.unpriced > 0 and group.cost_pico_usd == 0
-        spend = "-" if is_unpriced else dollars(group.cost_pico_usd)
         name = shown(group.name) if group.name else Text("(none)", "dim")
         table.add_row(
-            name, count(group.requests), spend,
+            name, count(group.requests), _amount(group),
             _bar(group.cost_pico_usd, most),
         )  # fmt: skip
     if rest := groups[_LISTED_GROUPS:]:
@@ -125,6 +124,12 @@ def _spend(dimension: str, summary: Summary) -> Table:
             dollars(_sum(rest, "cost_pico_usd")), "",
         )  # fmt: skip
     return table
+
+
+def _amount(group: Group) -> Text:
+    """Return what a group cost; where none of its calls has a cost, that is not 0."""
+    has_none = group.unpriced > 0 and group.cost_pico_usd == 0
+    return Text("no cost", "yellow") if has_none else Text(dollars(group.cost_pico_usd))
 
 
 def _notes(summary: Summary) -> list[Text]:
@@ -137,20 +142,26 @@ def _notes(summary: Summary) -> list[Text]:
     if total.errors:
         kinds = [f"{count(n)} {kind}" for kind, n in total.errors_by_type.items() if n]
         notes.append(
-            ("errors", f"{count(total.errors)}: {', '.join(kinds)}; {count(total.retries)} retries")
+            (
+                "errors",
+                f"{count(total.errors)}: {', '.join(kinds)}; "
+                f"{counted(total.retries, 'retry', 'retries')}",
+            )
         )
+    causes = [f"{count(n)} {cause}" for cause, n in summary.without_cost.items() if n]
+    why = ", ".join(causes) or "no price or no usage reported, see the view `unpriced`"
     others = [
         (total.refused, "refused or filtered"),
         (total.truncated, "cut off at the token limit"),
-        (total.unpriced, "without a price"),
+        (total.unpriced, f"without a cost ({why})"),
     ]
     if said := [f"{count(number)} {what}" for number, what in others if number]:
         notes.append(("requests", ", ".join(said)))
     if total.evaluations or total.feedback:
-        quality = f"{count(total.evaluations)} evaluations"
+        quality = counted(total.evaluations, "evaluation")
         if total.evaluation_mean is not None:
             quality += f", mean {total.evaluation_mean:.2f}"
-        quality += f"; {count(total.feedback)} ratings by users"
+        quality += f"; {counted(total.feedback, 'rating by a user', 'ratings by users')}"
         if total.feedback_mean is not None:
             quality += f", {100 * total.feedback_mean:.0f}% happy"
         notes.append(("quality", quality))

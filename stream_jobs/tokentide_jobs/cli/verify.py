@@ -15,9 +15,11 @@ from rich.text import Text
 
 from tokentide_jobs.cli.arguments import parse_offsets, utc_us
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
+from tokentide_jobs.cli.progress import narration
 from tokentide_jobs.cli.screen import console, count, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.verify.report import Report, usd
+from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.settings import Settings
@@ -90,7 +92,7 @@ def check(
     recount: bool = True,
     screen: Console | None = None,
 ) -> Report:
-    """Verify the pipeline that `settings` name; a terminal shows what is being done."""
+    """Verify the pipeline that `settings` name, and say what is being done where it takes long."""
     log = Log(
         settings.kafka_bootstrap,
         settings.events_topic,
@@ -98,21 +100,20 @@ def check(
         restarted_logs=settings.restarted_logs,
     )
     with closing(ClickHouse(settings.clickhouse_url, settings.database, timeout_s=600)) as store:
-        if screen is None or not screen.is_terminal:
+        if screen is None:
             return prove(store, log, scope, wait_s=wait_s, recount=recount)
-        with screen.status("verifying") as status:
-            return prove(
-                store, log, scope, wait_s=wait_s, recount=recount,
-                say=lambda step: status.update(f"[dim]verify: {step} …[/]"),
-            )  # fmt: skip
+        with narration(screen, "verify") as say:
+            return prove(store, log, scope, wait_s=wait_s, recount=recount, say=say)
 
 
 def proof_line(report: Report) -> str:
     """Return the verdict in a line, and further ones about money and what was left out (markup)."""
     windows = report.windows
     if report.proves_nothing:
-        waiting = f"; {count(report.pending)} events are pending" if report.pending else ""
-        in_flight = f", {count(windows.left_out)} windows are in flight" if windows.left_out else ""
+        pending = counted(report.pending, "event is", "events are")
+        waiting = f"; {pending} pending" if report.pending else ""
+        left_out = counted(windows.left_out, "window is", "windows are")
+        in_flight = f", {left_out} in flight" if windows.left_out else ""
         return (
             "[bold yellow]nothing proven[/]  there is no finished batch and no finished window to "
             f"compare{in_flight}{waiting}"
@@ -121,7 +122,7 @@ def proof_line(report: Report) -> str:
         kinds = sorted({fault.kind.replace("_", " ") for fault in report.faults})
         return (
             f"[bold red]NOT OK[/]  {count(report.lost)} lost, {count(report.duplicated)} "
-            f"duplicated; {len(report.faults)} faults: {', '.join(kinds)}"
+            f"duplicated; {counted(len(report.faults), 'fault')}: {', '.join(kinds)}"
         )
     return "\n          ".join(_proof(report))
 
@@ -129,15 +130,16 @@ def proof_line(report: Report) -> str:
 def _proof(report: Report) -> Iterator[str]:
     """Yield the lines of a proof; what is called equal was compared, and is."""
     windows = report.windows
-    dead = f" + {count(report.dead_letters)} dead letters" if report.dead_letters else ""
+    dead = f" + {counted(report.dead_letters, 'dead letter')}" if report.dead_letters else ""
     pending = f" + {count(report.pending)} pending" if report.pending else ""
     yield (
-        f"[bold green]verified[/]  {count(report.kafka_events)} events in Kafka = "
-        f"{count(report.raw_events)} rows{dead}{pending}; 0 lost, 0 duplicated"
+        f"[bold green]verified[/]  {counted(report.kafka_events, 'event')} in Kafka = "
+        f"{counted(report.raw_events, 'row')}{dead}{pending}; 0 lost, 0 duplicated"
     )
     if windows.compared:
         yield (
-            f"{count(windows.compared)} windows hold {count(windows.windows.events)} events and "
+            f"{counted(windows.compared, 'window holds', 'windows hold')} "
+            f"{counted(windows.windows.events, 'event')} and "
             f"${usd(windows.windows.cost_pico_usd)}, to the pico-dollar as the rows"
         )
     if windows.left_out:
@@ -149,12 +151,13 @@ def _left_out(report: Report) -> str:
     windows = report.windows
     causes = []
     if windows.in_flight.events:
-        causes.append(f"{count(windows.in_flight.events)} events are in flight")
+        causes.append(f"{counted(windows.in_flight.events, 'event is', 'events are')} in flight")
     if windows.repricing:
         causes.append(f"repricing {escape(', '.join(windows.repricing))} is not finished")
     return (
-        f"left out {count(windows.left_out)} windows with {count(windows.left_out_rows.events)} "
-        f"events ({'; '.join(causes) or 'they change at this moment'})"
+        f"left out {counted(windows.left_out, 'window')} with "
+        f"{counted(windows.left_out_rows.events, 'event')} "
+        f"({'; '.join(causes) or 'they change at this moment'})"
     )
 
 
@@ -170,14 +173,15 @@ def _show(report: Report, screen: Console) -> None:
     everything = recounted + report.pending >= report.kafka_events
     table.add_row(
         "events", count(report.kafka_events),
-        f"{'counted again in Kafka' if everything else note}; {len(logs)} log(s)",
+        f"{'counted again in Kafka' if everything else note}; {counted(len(logs), 'log')}",
     )  # fmt: skip
     table.add_row("raw rows", count(report.raw_events), "")
     table.add_row("dead letters", count(report.dead_letters), "`tokentide dlq list`")
     table.add_row("pending", count(report.pending), "beyond the finished batches")
     table.add_row("lost", count(report.lost), "")
     table.add_row("duplicated", count(report.duplicated), "")
-    table.add_row("in windows", count(windows.windows.events), f"{count(windows.compared)} windows")
+    table.add_row("in windows", count(windows.windows.events),
+                  counted(windows.compared, "window"))  # fmt: skip
     table.add_row("money, raw rows", f"${usd(windows.rows.cost_pico_usd)}", "of these windows")
     table.add_row("money, windows", f"${usd(windows.windows.cost_pico_usd)}", "")
     if windows.left_out:

@@ -24,8 +24,8 @@ SOURCE = Source(
     "https://github.com/ray-project/llmperf-leaderboard",
 )
 JOINED = (
-    "latency of chat and reasoning calls: time to first token and pace of one llmperf "
-    "measurement each, times the recorded output tokens",
+    "latency of chat and reasoning calls, and of agent calls that recorded none: time to first "
+    "token and pace of one llmperf measurement each, times the output tokens",
     "failures of chat and reasoning calls: attempts fail at llmperf's rates and in runs of its "
     "length, clients retry twice with back-off; agent calls keep their recorded outcome",
 )

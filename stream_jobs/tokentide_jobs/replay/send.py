@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING, Final
 from tokentide_jobs.errors import ServiceUnreachable
 
 if TYPE_CHECKING:
-    from tokentide import Telemetry
+    from tokentide import ProducerStats, Telemetry
     from tokentide_jobs.replay.events import Event
     from tokentide_jobs.replay.pace import Plan
 
-__all__ = ["Sent", "send"]
+__all__ = ["Interrupted", "Sent", "send"]
 
 _LOOK_EVERY: Final = 256
 """Events between two looks at the queue."""
-_STALL_TIMEOUT_S: Final = 30.0
+_NOTICE_S: Final = 3.0
+"""Say that the broker takes nothing after so long."""
+_STALL_TIMEOUT_S: Final = 15.0
 """Give up when the broker has taken nothing for this long."""
+_LAST_FLUSH_S: Final = 2.0
+"""How long a replay that is interrupted waits for what is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,29 @@ class Sent:
     took_s: float
 
 
+class Interrupted(KeyboardInterrupt):
+    """Somebody ended a replay; it says how far it got.
+
+    Attributes:
+        sent: Events handed to the producer.
+        delivered: Those of them that the broker has acknowledged.
+    """
+
+    def __init__(self, sent: int, delivered: int) -> None:
+        super().__init__()
+        self.sent = sent
+        self.delivered = min(sent, delivered)
+
+
 def send(
     events: Iterator[tuple[float, Event]],
     plan: Plan,
     telemetry: Telemetry,
-    progress: Callable[[int], None] = lambda _events: None,
+    progress: Callable[[int], None] = lambda _calls: None,
     *,
     timeout_s: float = _STALL_TIMEOUT_S,
+    notice_s: float = _NOTICE_S,
+    notice: Callable[[str], None] = lambda _words: None,
 ) -> Sent:
     """Emit every event when it is due and wait until the broker has them.
 
@@ -51,31 +71,42 @@ def send(
         events: As `Workload.events` gives them; `started_at_us` is set here.
         plan: Pace and event times.
         telemetry: A producer of its own: its counters tell what was delivered.
-        progress: Called now and then with the number of events emitted so far.
+        progress: Called now and then with the number of calls emitted so far; the evaluations,
+            ratings and changes between them are not counted.
         timeout_s: Give up when the broker has taken nothing for so long.
+        notice_s: Call `notice` when it has taken nothing for so long.
+        notice: Told, once, that the broker takes nothing, and why.
 
     Raises:
         ServiceUnreachable: The broker takes nothing; the message says how far the replay got.
+        Interrupted: By Ctrl-C; what was on its way was given a moment to arrive.
     """
     room = telemetry.settings.queue_events // 2
     before = telemetry.stats()
+    watch = _Watch(telemetry, timeout_s, notice_s, notice)
     begin = time.monotonic()
     emitted = requests = 0
-    for at_s, event in events:
-        wait_s = plan.pace.due_s(emitted, at_s) - (time.monotonic() - begin)
-        if wait_s > 0.002:
-            progress(emitted)
-            _sleep(wait_s, progress, emitted)
-        event["started_at_us"] = plan.started_at_us(at_s, time.time_ns() // 1_000)
-        telemetry.emit(event)
-        emitted += 1
-        requests += event["type"] == "request"
-        if emitted % _LOOK_EVERY == 0:
-            progress(emitted)
-            _wait_for_room(telemetry, room, emitted, timeout_s)
-    _flush(telemetry, emitted, timeout_s)
+    try:
+        for at_s, event in events:
+            wait_s = plan.pace.due_s(emitted, at_s) - (time.monotonic() - begin)
+            if wait_s > 0.002:
+                progress(requests)
+                _sleep(wait_s, watch, emitted)
+            event["started_at_us"] = plan.started_at_us(at_s, time.time_ns() // 1_000)
+            telemetry.emit(event)
+            emitted += 1
+            requests += event["type"] == "request"
+            if emitted % _LOOK_EVERY == 0:
+                progress(requests)
+                while watch.look(emitted).queued > room:
+                    time.sleep(0.005)
+        while not telemetry.flush(min(0.5, timeout_s / 4)):
+            watch.look(emitted)
+    except KeyboardInterrupt:
+        telemetry.flush(_LAST_FLUSH_S)
+        raise Interrupted(emitted, telemetry.stats().delivered - before.delivered) from None
     after = telemetry.stats()
-    progress(emitted)
+    progress(requests)
     delivered = after.delivered - before.delivered
     refused = (after.dropped_total - before.dropped_total) + (after.failed - before.failed)
     # The producer's own stats events are delivered too, so the difference alone could hide a loss.
@@ -83,36 +114,53 @@ def send(
     return Sent(emitted, requests, delivered, lost, time.monotonic() - begin)
 
 
-def _sleep(wait_s: float, progress: Callable[[int], None], emitted: int) -> None:
-    """Sleep in slices, so that progress stays alive and Ctrl-C is quick."""
+def _sleep(wait_s: float, watch: _Watch, emitted: int) -> None:
+    """Sleep in slices, so that a broker that goes away is noticed and Ctrl-C is quick."""
     until = time.monotonic() + wait_s
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(left, 0.2))
-        progress(emitted)
+        watch.look(emitted)
 
 
-def _wait_for_room(telemetry: Telemetry, room: int, emitted: int, timeout_s: float) -> None:
-    taken, since = -1, time.monotonic()
-    while (stats := telemetry.stats()).queued > room:
-        if stats.delivered != taken:
-            taken, since = stats.delivered, time.monotonic()
-        elif time.monotonic() - since > timeout_s:
-            raise _stalled(telemetry, emitted)
-        time.sleep(0.005)
+class _Watch:
+    """Notices when the broker takes nothing although events wait for it."""
 
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        timeout_s: float,
+        notice_s: float,
+        notice: Callable[[str], None],
+    ) -> None:
+        self._telemetry = telemetry
+        self._timeout_s = timeout_s
+        self._notice_s = notice_s
+        self._notice = notice
+        self._taken = -1
+        self._since_s = time.monotonic()
+        self._has_said = False
 
-def _flush(telemetry: Telemetry, emitted: int, timeout_s: float) -> None:
-    taken = -1
-    while not telemetry.flush(timeout_s):
-        delivered = telemetry.stats().delivered
-        if delivered == taken:
-            raise _stalled(telemetry, emitted)
-        taken = delivered
+    def look(self, emitted: int) -> ProducerStats:
+        """Return the counters of now.
 
+        Raises:
+            ServiceUnreachable: Nothing was taken for too long.
+        """
+        stats = self._telemetry.stats()
+        now_s = time.monotonic()
+        if stats.delivered != self._taken or not stats.queued:
+            self._taken, self._since_s, self._has_said = stats.delivered, now_s, False
+        silent_s = now_s - self._since_s
+        if silent_s > self._timeout_s:
+            raise ServiceUnreachable(
+                f"{self._words(stats)}: gave up after {silent_s:.0f} s, {stats.delivered:,} of "
+                f"{emitted:,} events delivered"
+            )
+        if silent_s > self._notice_s and not self._has_said:
+            self._has_said = True
+            self._notice(f"{self._words(stats)}: still trying")
+        return stats
 
-def _stalled(telemetry: Telemetry, emitted: int) -> ServiceUnreachable:
-    stats = telemetry.stats()
-    return ServiceUnreachable(
-        f"Kafka at {telemetry.settings.bootstrap} takes no events: {stats.delivered:,} of "
-        f"{emitted:,} delivered; last error: {stats.last_error or 'none'}"
-    )
+    def _words(self, stats: ProducerStats) -> str:
+        cause = f" ({stats.last_error})" if stats.last_error else ""
+        return f"Kafka at {self._telemetry.settings.bootstrap} takes no events{cause}"

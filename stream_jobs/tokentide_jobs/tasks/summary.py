@@ -8,7 +8,7 @@ until it is printed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from tokentide_jobs.core.tables import WINDOW_US
@@ -28,6 +28,8 @@ __all__ = [
 Dimension = Literal["model", "team", "tenant", "service"]
 DIMENSIONS: Final[tuple[Dimension, ...]] = ("model", "team", "tenant", "service")
 
+_MOST_RAW_ROWS: Final = 1_000_000
+"""Looking through more rows for causes takes longer than a person at a screen wants to wait."""
 _ERROR_KINDS: Final = {
     "rate limit": "errors_rate_limit",
     "timeout": "errors_timeout",
@@ -105,6 +107,8 @@ class Summary:
     until_us: int
     total: Group
     by: Mapping[Dimension, list[Group]]
+    without_cost: Mapping[str, int] = field(default_factory=dict)
+    """Calls without a cost by cause, together `total.unpriced`; empty where that is not known."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; money as decimal strings of USD, exact."""
@@ -112,6 +116,7 @@ class Summary:
             "from_us": self.from_us,
             "until_us": self.until_us,
             "total": self.total.to_dict(),
+            "without_cost": dict(self.without_cost),
             **{
                 f"by_{dimension}": [group.to_dict() for group in groups]
                 for dimension, groups in self.by.items()
@@ -149,7 +154,19 @@ def read_summary(store: ClickHouse, from_us: int, until_us: int) -> Summary:
             total = group
         elif group.requests:
             by[dimension].append(group)
-    return Summary(from_us, until_us, total, by)
+    return Summary(from_us, until_us, total, by, _causes(store, total, **bounds))
+
+
+def _causes(store: ClickHouse, total: Group, low_us: int, high_us: int) -> dict[str, int]:
+    """Return why calls have no cost, where the raw rows are few and hold the same calls."""
+    if not total.unpriced or total.requests > _MOST_RAW_ROWS:
+        return {}
+    # The last window that begins before the end of the range ends after it.
+    whole_us = -(-high_us // WINDOW_US) * WINDOW_US
+    (row,) = store.select("summary/without_cost", {"low_us": low_us, "high_us": whole_us})
+    causes = {"no price": row["no_price"], "no usage reported": row["no_usage"]}
+    # Ingest runs meanwhile, and rows expire before windows: what does not add up is not shown.
+    return causes if sum(causes.values()) == total.unpriced else {}
 
 
 def read_pipeline(store: ClickHouse, since_us: int) -> Pipeline:

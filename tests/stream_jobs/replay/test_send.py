@@ -12,7 +12,7 @@ from tokentide import Telemetry
 from tokentide.testing import CaptureSender
 from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 from tokentide_jobs.replay.pace import Pace, Plan
-from tokentide_jobs.replay.send import send
+from tokentide_jobs.replay.send import Interrupted, send
 from tokentide_jobs.replay.workload import prepare
 
 NOW_US = 1_700_000_000_000_000
@@ -78,7 +78,7 @@ def test_everything_sent_arrives_once_through_a_queue_that_is_much_smaller(
     assert sent.delivered >= sent.events
     arrived = [event for event in sender.events if event["type"] != "stats"]
     assert len({event["event_id"] for event in arrived}) == len(arrived) == sent.events
-    assert seen[-1] == sent.events
+    assert seen[-1] == sent.requests
 
 
 def test_events_that_a_producer_swallows_are_lost() -> None:
@@ -111,7 +111,71 @@ def test_a_broker_that_takes_nothing_is_reported_with_how_far_it_got() -> None:
         sender=sender, service="test", queue_events=100, linger_ms=1, exit_timeout_s=0
     )
     try:
-        with pytest.raises(ServiceUnreachable, match=r"takes no events: 0 of .*nobody home"):
+        with pytest.raises(ServiceUnreachable, match=r"no events .*nobody home.* 0 of 256 "):
             send(timed(5_000, 1.0), plan(Pace(), 5_000, 1.0), telemetry, timeout_s=0.3)
     finally:
         telemetry.close(0)
+
+
+def test_a_broker_that_takes_nothing_is_named_before_the_replay_gives_up() -> None:
+    sender = CaptureSender()
+    sender.connect_failures = [ConnectionError("nobody home")] * 1_000
+    telemetry = Telemetry(sender=sender, service="test", linger_ms=1, exit_timeout_s=0)
+    said: list[str] = []
+    begin_s = time.monotonic()
+    try:
+        # At the recorded pace few events wait, and the last of them is due in an hour.
+        with pytest.raises(ServiceUnreachable, match="gave up after"):
+            send(
+                timed(5_000, 3_600.0), plan(Pace(speed=1.0), 5_000, 3_600.0), telemetry,
+                timeout_s=1.0, notice_s=0.2, notice=said.append,
+            )  # fmt: skip
+    finally:
+        telemetry.close(0)
+    assert time.monotonic() - begin_s < 30
+    assert len(said) == 1
+    assert "takes no events" in said[0] and "nobody home" in said[0] and "still trying" in said[0]
+
+
+def test_the_end_of_a_replay_that_cannot_be_flushed_takes_no_longer_than_the_timeout() -> None:
+    sender = CaptureSender()
+    sender.connect_failures = [ConnectionError("nobody home")] * 1_000
+    telemetry = Telemetry(sender=sender, service="test", linger_ms=1, exit_timeout_s=0)
+    begin_s = time.monotonic()
+    try:
+        with pytest.raises(ServiceUnreachable, match="0 of 10 events delivered"):
+            send(timed(10, 1.0), plan(Pace(), 10, 1.0), telemetry, timeout_s=2.0)
+    finally:
+        telemetry.close(0)
+    assert 2.0 <= time.monotonic() - begin_s < 4.0
+
+
+def test_an_interrupted_replay_says_how_many_events_were_sent_and_confirmed(
+    captured: tuple[Telemetry, CaptureSender],
+) -> None:
+    telemetry, _sender = captured
+
+    def interrupted() -> Iterator[tuple[float, dict[str, Any]]]:
+        yield from timed(30, 1.0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as ended:
+        send(interrupted(), plan(Pace(), 100, 1.0), telemetry)
+    assert (ended.value.sent, ended.value.delivered) == (30, 30)
+
+
+def test_an_interrupted_replay_counts_only_what_kafka_has_confirmed() -> None:
+    sender = CaptureSender()
+    sender.connect_failures = [ConnectionError("nobody home")] * 1_000
+    telemetry = Telemetry(sender=sender, service="test", linger_ms=1, exit_timeout_s=0)
+
+    def interrupted() -> Iterator[tuple[float, dict[str, Any]]]:
+        yield from timed(30, 1.0)
+        raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(Interrupted) as ended:
+            send(interrupted(), plan(Pace(), 100, 1.0), telemetry)
+    finally:
+        telemetry.close(0)
+    assert (ended.value.sent, ended.value.delivered) == (30, 0)

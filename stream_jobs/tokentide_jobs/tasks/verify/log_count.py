@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -29,7 +29,10 @@ _SILENCE_S: Final = 20.0
 
 
 async def count_events(
-    bootstrap: str, topic: str, spans: Mapping[int, Sequence[Span]]
+    bootstrap: str,
+    topic: str,
+    spans: Mapping[int, Sequence[Span]],
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[tuple[int, int], int]:
     """Read ranges of offsets and count their events.
 
@@ -38,6 +41,7 @@ async def count_events(
         topic: The topic.
         spans: By partition, ranges in ascending order that do not overlap and end no later than
             the log.
+        progress: Told, after every fetch, how many offsets are behind and how many there are.
 
     Returns:
         Events by (partition, start of range).
@@ -66,7 +70,7 @@ async def count_events(
         consumer.assign(list(wanted))
         for part, ranges in wanted.items():
             consumer.seek(part, ranges[0][0])
-        await _read(consumer, wanted, counts)
+        await _read(consumer, wanted, counts, progress)
     except KafkaConnectionError as exc:
         raise ServiceUnreachable(
             f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP)"
@@ -77,9 +81,15 @@ async def count_events(
 
 
 async def _read(
-    consumer: Any, wanted: Mapping[Any, Sequence[Span]], counts: dict[tuple[int, int], int]
+    consumer: Any,
+    wanted: Mapping[Any, Sequence[Span]],
+    counts: dict[tuple[int, int], int],
+    progress: Callable[[int, int], None],
 ) -> None:
     """Fetch until every partition is past its last range."""
+    left = {part: ranges[-1][1] - ranges[0][0] for part, ranges in wanted.items()}
+    total = sum(left.values())
+    progress(0, total)
     starts = {part: [start for start, _end in ranges] for part, ranges in wanted.items()}
     open_parts = set(wanted)
     last_record_s = time.monotonic()
@@ -96,9 +106,12 @@ async def _read(
                     counts[key] += len(events_in(part.topic, message.value or b""))
         for part in sorted(open_parts):
             # The position also moves over what is no record: markers of transactions.
-            if await consumer.position(part) >= wanted[part][-1][1]:
+            position = await consumer.position(part)
+            left[part] = max(0, wanted[part][-1][1] - position)
+            if not left[part]:
                 open_parts.discard(part)
                 consumer.pause(part)
+        progress(total - sum(left.values()), total)
         if time.monotonic() - last_record_s > _SILENCE_S:
             stuck = ", ".join(str(part.partition) for part in sorted(open_parts))
             raise ServiceUnreachable(

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
@@ -18,6 +19,7 @@ from tokentide_jobs.core.record.topics import log_ids
 from tokentide_jobs.core.tables import DAY_US, END_OF_TIME_US, LEDGER_KEPT_DAYS
 from tokentide_jobs.core.verify.facts import Batch, Facts, LogState
 from tokentide_jobs.core.verify.report import Report, compare
+from tokentide_jobs.counted import counted
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.kafka.admin import has_topic, topic_log_id
@@ -108,6 +110,8 @@ def verify(
     say("waiting for ingest")
     before, moved_s = _Pending(), begin_s
     while (pending := _pending(LedgerStore(store), logs)) and time.monotonic() - begin_s < wait_s:
+        unread = sum(end - start for spans in pending.values() for start, end in spans.values())
+        say(f"waiting for ingest: {counted(unread, 'record is', 'records are')} not stored yet")
         if pending != before:
             before, moved_s = pending, time.monotonic()
         elif time.monotonic() - moved_s > _STANDSTILL_S:
@@ -118,7 +122,8 @@ def verify(
     say("comparing rows and windows")
     facts = _settled(reader, logs, scope)
     say("counting the events in Kafka")
-    facts = _recounted(facts, logs, scope, everything=recount)
+    facts = _recounted(facts, logs, scope, say, everything=recount)
+    say("looking for repeated event ids")
     repeated = reader.repeated_event_ids() if scope.is_everything else 0
     # A search through all rows, for what without any repeated id cannot be.
     read_twice = reader.read_twice() if repeated else ()
@@ -223,7 +228,9 @@ def _holds_records(log: _Logs, pending: _Pending) -> bool:
     )
 
 
-def _recounted(facts: Facts, log: _Logs, scope: Scope, *, everything: bool) -> Facts:
+def _recounted(
+    facts: Facts, log: _Logs, scope: Scope, say: Callable[[str], None], *, everything: bool
+) -> Facts:
     """Add the events counted in Kafka: of the batches in scope, and beyond the position."""
     spans: dict[LogPartition, list[Span]] = {}
     for where, state in facts.logs.items():
@@ -238,7 +245,7 @@ def _recounted(facts: Facts, log: _Logs, scope: Scope, *, everything: bool) -> F
             if (not ranges or start >= ranges[-1][1]) and end <= state.end:
                 ranges.append((start, end))
         spans[where] = ranges + _tail(where, state, facts.batches, scope)
-    counts = asyncio.run(_counted(log, spans))
+    counts = asyncio.run(_counted(log, spans, say))
     recounted: dict[tuple[LogPartition, int], int] = {}
     logs = dict(facts.logs)
     for where, state in facts.logs.items():
@@ -253,16 +260,20 @@ def _recounted(facts: Facts, log: _Logs, scope: Scope, *, everything: bool) -> F
 
 
 async def _counted(
-    log: _Logs, spans: Mapping[LogPartition, Sequence[Span]]
+    log: _Logs, spans: Mapping[LogPartition, Sequence[Span]], say: Callable[[str], None]
 ) -> dict[tuple[LogPartition, int], int]:
     """Count the events of ranges of every topic, by (partition, start of range)."""
     counts: dict[tuple[LogPartition, int], int] = {}
     for topic in log.ids:
         own = {where.partition: where for where in spans if where.topic == topic}
         wanted = {partition: spans[where] for partition, where in own.items()}
-        found = await count_events(log.bootstrap, topic, wanted)
+        found = await count_events(log.bootstrap, topic, wanted, partial(_say_count, say, topic))
         counts |= {(own[partition], start): n for (partition, start), n in found.items()}
     return counts
+
+
+def _say_count(say: Callable[[str], None], topic: str, done: int, total: int) -> None:
+    say(f"counting the events in Kafka: {done:,} of {counted(total, 'record')} of {topic}")
 
 
 def _tail(

@@ -1,0 +1,3 @@
+-- Events that producers sent about themselves.
+SELECT count() AS events
+FROM ${database}.raw_stats

@@ -1,0 +1,36 @@
+"""Who waits for a long work without a terminal is told what it does, and not too often."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tokentide_jobs.cli import progress, screen
+from tokentide_jobs.cli.progress import narration
+from tokentide_jobs.cli.screen import console
+
+
+def test_a_long_work_says_its_step_beside_the_output(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = threading.Event()
+
+    def write_and_tell(line: str, *, to_stderr: bool) -> None:
+        screen.say(line, to_stderr=to_stderr)
+        told.set()
+
+    monkeypatch.setattr(progress, "_FIRST_LINE_S", 0.01)
+    monkeypatch.setattr(progress, "write_line", write_and_tell)
+    with narration(console(), "verify") as say:
+        say("counting [1] of 2")
+        assert told.wait(60)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "tokentide: verify: counting [1] of 2 …\n"
+
+
+def test_a_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with narration(console(), "verify") as say:
+        say("comparing")
+    assert capsys.readouterr().err == ""
