@@ -1,1 +1,1 @@
-"""Dashboards as code."""
+"""Nothing yet: Grafana dashboards as code will be here."""

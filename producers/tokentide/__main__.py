@@ -22,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     check.add_argument("--bootstrap", help="instead of TOKENTIDE_KAFKA_BOOTSTRAP")
     check.add_argument("--topic", help="instead of TOKENTIDE_EVENTS_TOPIC")
     check.add_argument("--timeout", type=float, default=15.0, help="seconds for each step")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
     users = commands.add_parser("hash-user", help="print a user's hashes under every key")
     users.add_argument("user", nargs="?", help="the id; read from standard input when absent")
     given = parser.parse_args(arguments)
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         from tokentide.check import check as run_check
 
         chosen = {"bootstrap": given.bootstrap, "topic": given.topic}
-        return run_check(chosen, timeout_s=given.timeout)
+        return run_check(chosen, timeout_s=given.timeout, as_json=given.json)
     return _hash_user(given.user)
 
 

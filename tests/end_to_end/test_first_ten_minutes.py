@@ -24,6 +24,8 @@ from tokentide_jobs.embedded.stack.discovery import find_stack
 pytestmark = pytest.mark.integration
 
 PAGE = (ROOT / "docs" / "first-ten-minutes.md").read_text(encoding="utf-8")
+EXPORTED = {"TOKENTIDE_SERVICE": "first-service"}
+"""Set by the page before the check, in the terminal where everything else is typed."""
 Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 
@@ -70,7 +72,7 @@ def run(checkout: Path) -> Iterator[Run]:
     with provider() as upstream:
 
         def run(lines: str) -> subprocess.CompletedProcess[str]:
-            told = {"OPENAI_BASE_URL": f"{upstream}/v1"}
+            told = {"OPENAI_BASE_URL": f"{upstream}/v1", **EXPORTED}
             if "python " in lines:
                 told["TOKENTIDE_KAFKA_BOOTSTRAP"] = stack.kafka
             return subprocess.run(
@@ -97,11 +99,18 @@ def words(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
-def test_the_pip_line_and_the_check_work_in_the_same_environment(run: Run) -> None:
+def test_the_pip_line_and_the_check_work_in_the_same_environment(run: Run, checkout: Path) -> None:
     done = run(PREPARE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The producer works with these settings." in done.stdout
     assert "FAIL" not in done.stdout
+    assert "service first-service" in done.stdout
+    exported = PREPARE.index("export TOKENTIDE_SERVICE=first-service\n")
+    assert exported < PREPARE.index("tokentide check-producer")
+    # The stack of this test does not listen where a service looks.
+    stack = find_stack(checkout / ".tokentide")
+    assert stack is not None
+    assert f"export TOKENTIDE_KAFKA_BOOTSTRAP={stack.kafka}\n" in done.stdout
 
 
 @pytest.mark.parametrize("lines", [RUN_SERVICE, RUN_BY_HAND], ids=["service", "by_hand"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -56,6 +57,18 @@ def test_one_broker_of_several_is_enough_and_the_others_are_named(silent_port: i
     assert f"ok    TCP        127.0.0.1:{silent_port} accepts" in said
     assert "note             127.0.0.1:9 does not work" in said
     assert "FAIL  TLS" in said
+
+
+def test_with_json_there_is_one_object_and_no_line_beside_it() -> None:
+    lines: list[str] = []
+    given = {"bootstrap": "127.0.0.1:9"}
+    env = {"TOKENTIDE_KAFKA_SAASL": "plain"}
+    code = check(given, env, timeout_s=0.3, as_json=True, write=lines.append)
+    [line] = lines
+    answer = json.loads(line)
+    assert (answer["ok"], answer["exit_code"]) == (False, code)
+    assert [step["ok"] for step in answer["steps"]] == [True, True, False]
+    assert "TOKENTIDE_KAFKA_SAASL is no setting" in answer["notes"][0]
 
 
 def test_what_is_set_is_shown_and_secrets_are_not() -> None:

@@ -12,8 +12,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 import orjson
 
@@ -54,23 +54,34 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Writes the steps, one line each, as they happen."""
+    """Keeps the steps, and writes them, one line each, as they happen."""
 
     write: Callable[[str], object]
+    steps: list[dict[str, object]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def step(self, name: str, found: str, began_s: float) -> None:
         """Say that a step succeeded."""
         took_ms = (time.perf_counter() - began_s) * 1000
+        self.steps.append({"step": name, "ok": True, "found": found, "took_ms": round(took_ms, 1)})
         self.write(f"  ok    {name:<{_NAME_WIDTH}} {found}  ({took_ms:.0f} ms)\n")
 
     def note(self, text: str) -> None:
         """Say something to think about that is no failure."""
+        self.notes.append(text)
         self.write(f"  note  {'':<{_NAME_WIDTH}} {text}\n")
 
     def failed(self, error: StepFailed) -> None:
         """Say that a step failed, and the remedy."""
+        failure = {"ok": False, "found": str(error), "remedy": error.remedy}
+        self.steps.append({"step": error.step, **failure})
         self.write(f"  FAIL  {error.step:<{_NAME_WIDTH}} {error}\n")
         self.write(f"        {'remedy':<{_NAME_WIDTH}} {error.remedy}\n")
+
+    def to_json(self, code: int) -> str:
+        """Return one line with all of it."""
+        found = {"ok": code == EXIT_OK, "exit_code": code, "steps": self.steps, "notes": self.notes}
+        return orjson.dumps(found).decode() + "\n"
 
 
 def check(
@@ -78,6 +89,8 @@ def check(
     env: Mapping[str, str] | None = None,
     *,
     timeout_s: float = 15.0,
+    as_json: bool = False,
+    notes: Sequence[str] = (),
     write: Callable[[str], object] = sys.stdout.write,
 ) -> int:
     """Send one test event and say what happened at every step.
@@ -86,13 +99,27 @@ def check(
         given: Settings that beat the environment, by field name.
         env: Environment to read; the process's own when absent.
         timeout_s: Longest wait for each step.
+        as_json: Write one JSON object at the end instead of lines.
+        notes: What else to say once everything has worked.
         write: Takes the lines.
 
     Returns:
         0 acknowledged, 1 Kafka refuses the event, 2 a setting, 3 no connection, 4 internal error.
     """
-    report = Report(write)
-    env = os.environ if env is None else env
+    report = Report((lambda _text: None) if as_json else write)
+    code = _run(report, given, os.environ if env is None else env, timeout_s)
+    if code == EXIT_OK:
+        for text in notes:
+            report.note(text)
+        report.write("\nThe producer works with these settings.\n")
+    if as_json:
+        write(report.to_json(code))
+    return code
+
+
+def _run(
+    report: Report, given: Mapping[str, object] | None, env: Mapping[str, str], timeout_s: float
+) -> int:
     settings: Settings | None = None
     try:
         settings = _settings(report, given, env)
@@ -108,7 +135,6 @@ def check(
         remedy = "an error of the producer itself: report it with this line"
         report.failed(StepFailed("check", what, remedy, EXIT_INTERNAL))
         return EXIT_INTERNAL
-    write("\nThe producer works with these settings.\n")
     return EXIT_OK
 
 
@@ -129,11 +155,11 @@ def _settings(
         f"service {settings.service}, {settings.kafka_security} to {settings.bootstrap}{login}",
         began_s,
     )
-    for field in fields(Settings):
-        value = getattr(settings, field.name)
-        if value != field.default and field.name not in ("service", "bootstrap"):
-            shown = "(set, not shown)" if field.metadata.get("secret") else _shown(value)
-            report.write(f"        {'':<{_NAME_WIDTH}} {field.metadata['env']} = {shown}\n")
+    for declared in fields(Settings):
+        value = getattr(settings, declared.name)
+        if value != declared.default and declared.name not in ("service", "bootstrap"):
+            shown = "(set, not shown)" if declared.metadata.get("secret") else _shown(value)
+            report.write(f"        {'':<{_NAME_WIDTH}} {declared.metadata['env']} = {shown}\n")
     for variable, nearest in unknown_variables(env, Settings.variables().values()):
         meant = f"; {nearest} was meant?" if nearest else ""
         report.note(f"{variable} is no setting and does nothing{meant}")

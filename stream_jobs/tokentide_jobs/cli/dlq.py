@@ -20,6 +20,7 @@ from tokentide_jobs.cli.printable import printable
 from tokentide_jobs.cli.screen import console, count, shown, write_bytes
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.record.topics import log_ids
+from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.kafka.admin import topic_log_id
@@ -156,7 +157,7 @@ def replay(
         if dry_run or not chosen:
             if chosen:
                 _show_dead_letters(chosen[:20], screen)
-            screen.print(f"{count(len(chosen))} open dead letters would be sent; nothing was")
+            screen.print(f"{counted(len(chosen), 'open dead letter')} would be sent; nothing was")
         else:
             kafka, topic = settings.kafka_bootstrap, settings.events_topic
             own = {topic: asyncio.run(topic_log_id(kafka, topic))}
@@ -165,12 +166,13 @@ def replay(
             sent = asyncio.run(
                 store.replay(chosen, Target(kafka, topic, log_id), void_before=void_before)
             )
-            screen.print(f"sent {count(sent)} events again to {settings.events_topic}")
+            screen.print(f"sent {counted(sent, 'event')} again to {settings.events_topic}")
     if as_json:
         answer = {"chosen": len(chosen), "sent": sent, "left": waiting - len(chosen)}
         click.echo(json.dumps({**answer, "dry_run": dry_run}))
     if waiting > len(chosen):
-        screen.print(f"{count(waiting - len(chosen))} more are open: repeat, or raise --max")
+        more = counted(waiting - len(chosen), "more is", "more are")
+        screen.print(f"{more} open: repeat, or raise --max")
 
 
 @contextmanager
@@ -255,7 +257,7 @@ def _show_dead_letter(dead_letter: StoredDeadLetter, screen: Console) -> None:
         if value:
             facts.add_row(label, shown(value))
     screen.print(facts)
-    screen.print(Text(f"{len(dead_letter.value)} bytes", "dim"))
+    screen.print(Text(counted(len(dead_letter.value), "byte"), "dim"))
     screen.print(_body(dead_letter))
 
 

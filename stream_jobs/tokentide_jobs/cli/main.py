@@ -110,6 +110,10 @@ def main(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         print("tokentide: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as exc:
+        # A group without a command asks what there is: the answer is no error.
+        print(exc.format_message())
+        return EXIT_OK
     except click.UsageError as exc:
         _show_usage_error(exc)
         return EXIT_USAGE

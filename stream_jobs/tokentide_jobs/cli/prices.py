@@ -19,6 +19,7 @@ from tokentide_jobs.core.price.compare import Difference, compare, effective_pri
 from tokentide_jobs.core.price.explain import explanation, quoted_rate
 from tokentide_jobs.core.price.matching import glob_pattern
 from tokentide_jobs.core.price.model_index import find_model, find_provider
+from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.card_store import load_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -265,7 +266,8 @@ def _draw_differences(differences: list[Difference]) -> None:
         table.add_row(*map(shown, (*names, found.unit, old or "-", new or "-", change)))
     console().print(table)
     models = {(found.provider, found.model) for found in differences}
-    say(f"{len(differences):,} rates of {len(models):,} models differ")
+    rates, of = counted(len(differences), "rate"), counted(len(models), "model")
+    say(f"{rates} of {of} {'differs' if len(differences) == 1 else 'differ'}")
 
 
 def _rates(rates: Any) -> str:

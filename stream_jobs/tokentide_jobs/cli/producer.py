@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tokentide.check import check
+from tokentide.settings import Settings as ProducerSettings
 from tokentide_jobs.cli.target import data_dir_option
 from tokentide_jobs.settings import Settings
 
@@ -24,19 +25,37 @@ __all__ = ["check_producer"]
     "--timeout", type=click.FloatRange(0.1, 600), default=15.0, show_default=True, metavar="S",
     help="Longest wait for each step.",
 )  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check_producer(
-    data_dir: Path | None, bootstrap: str | None, topic: str | None, timeout: float
+    data_dir: Path | None, bootstrap: str | None, topic: str | None, timeout: float, as_json: bool
 ) -> int:
     """Send one test event with the SDK and say what happened at every step.
 
     Settings are those of a service that embeds the SDK: TOKENTIDE_KAFKA_BOOTSTRAP and the others.
-    Where no brokers are named, the embedded stack that runs here is meant. Without this program
-    the same is `python -m tokentide check`. Exits with 1 when Kafka refuses the event, 2 when a
-    setting is wrong, 3 when there is no connection.
+    Where no brokers are named, the embedded stack that runs here is meant, and where a service
+    would look elsewhere that is said. Without this program the same is `python -m tokentide check`.
+    Exits with 1 when Kafka refuses the event, 2 when a setting is wrong, 3 when there is no
+    connection.
     """
     given: dict[str, object] = {"bootstrap": bootstrap, "topic": topic}
+    notes = []
     if bootstrap is None and not os.environ.get("TOKENTIDE_KAFKA_BOOTSTRAP"):
         running = Settings.from_env({}, data_dir)
         if running.sources.get("kafka_bootstrap"):
             given["bootstrap"] = running.kafka_bootstrap
-    return check(given, timeout_s=timeout, write=lambda text: click.echo(text, nl=False))
+            notes = _elsewhere(running.kafka_bootstrap)
+    return check(
+        given, timeout_s=timeout, as_json=as_json, notes=notes,
+        write=lambda text: click.echo(text, nl=False),
+    )  # fmt: skip
+
+
+def _elsewhere(checked: str) -> list[str]:
+    """Say what a service needs whose own default leads to other brokers than those checked."""
+    default = ProducerSettings.load({}, {}).bootstrap
+    if default == checked:
+        return []
+    return [
+        f"these brokers are those of the stack that runs here; a service looks at {default} unless "
+        f"it is told: export TOKENTIDE_KAFKA_BOOTSTRAP={checked}"
+    ]

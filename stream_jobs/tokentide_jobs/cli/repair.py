@@ -11,6 +11,7 @@ from tokentide_jobs.cli.arguments import utc_us
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.price.explain import format_usd
+from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.process_name import process_name
@@ -69,7 +70,8 @@ def repair(
             corrections += 1
             verb = "differs by" if dry_run else "corrected by"
             click.echo(
-                f"{found.table} {found.span}: {verb} {found.rows:,} sums, {found.events:+,} events,"
+                f"{found.table} {found.span}: {verb} {counted(found.rows, 'sum')}, "
+                f"{found.events:+,} {'event' if abs(found.events) == 1 else 'events'},"
                 f" {format_usd(found.cost_pico_usd)} USD"
             )
     if not corrections:

@@ -15,6 +15,7 @@ from tokentide_jobs.cli.arguments import utc_us
 from tokentide_jobs.cli.screen import console, count, dollars, say, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.price.explain import format_usd
+from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.price_source import compile_cards
@@ -86,12 +87,13 @@ def _report(table: pl.DataFrame, dry_run: bool) -> None:
     delta = totals["new_pico_usd"] - totals["old_pico_usd"]
     would = "would cost" if dry_run else "cost"
     say(
-        f"{totals['requests']:,} requests, {totals['changed']:,} with another cost: they {would} "
-        f"{format_usd(totals['new_pico_usd'])} USD instead of "
+        f"{counted(totals['requests'], 'request')}, {totals['changed']:,} with another cost: "
+        f"they {would} {format_usd(totals['new_pico_usd'])} USD instead of "
         f"{format_usd(totals['old_pico_usd'])} USD, a difference of {format_usd(delta)} USD"
     )
     if totals["new_unknown"]:
-        say(f"{totals['new_unknown']:,} requests stay without a cost (unpriced or no usage)")
+        stay = counted(totals["new_unknown"], "request stays", "requests stay")
+        say(f"{stay} without a cost (no price, or no usage reported)")
     if dry_run:
         say("dry run: nothing was written")
 
@@ -116,7 +118,7 @@ def _draw(table: pl.DataFrame) -> None:
         )
     console().print(drawn)
     if table.height > _SHOWN_MODELS:
-        say(f"and {table.height - _SHOWN_MODELS} more models")
+        say(f"and {counted(table.height - _SHOWN_MODELS, 'more model')}")
 
 
 def _unknown(old: int, new: int) -> str:

@@ -21,6 +21,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from tokentide_jobs.cli.result_table import show_rows
 from tokentide_jobs.cli.screen import console, say, write_bytes
 from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.connect import connect_clickhouse
 from tokentide_jobs.io.clickhouse.error_codes import server_words
@@ -118,7 +119,8 @@ def _draw(client: Client, query: str, max_rows: int, settings: Mapping[str, int]
     width = screen.width if screen.is_terminal else None
     show_rows(screen, names, rows[:max_rows], numeric, width=width)
     number = min(len(rows), max_rows)
-    note = f"first {number:,} rows, see --max-rows" if len(rows) > max_rows else f"{number:,} rows"
+    shown = counted(number, "row")
+    note = f"first {shown}, see --max-rows" if len(rows) > max_rows else shown
     say(f"{note}, {time.monotonic() - started:.2f} s", to_stderr=True)
 
 

@@ -27,6 +27,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from tokentide_jobs.core.record.topics import is_otlp, partition_label
 from tokentide_jobs.core.tables import DEAD_LETTER_REPLAYS, END_OF_TIME_US
+from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_schemas.topics import EVENTS
@@ -258,7 +259,7 @@ async def _send(
     except (KafkaError, TimeoutError) as exc:
         raise ServiceUnreachable(
             f"Kafka did not take every record: {type(exc).__name__} {exc}. "
-            f"The {len(dead_letters)} dead letters "
+            f"The {counted(len(dead_letters), 'dead letter')} "
             "of this chunk are interrupted now: `tokentide dlq list --state interrupted`"
         ) from exc
     return [

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ from tokentide_jobs import errors
 from tokentide_jobs.cli.main import exit_code_of, main, message_of
 from tokentide_jobs.cli.reference import SECTIONS, Section
 from tokentide_jobs.cli.root import COMMANDS, LazyCommand, cli
+from tokentide_jobs.replay.send import send
 
 DOCS = ROOT / "docs" / "cli.md"
 
@@ -80,6 +82,55 @@ def test_usage_errors_exit_with_2_and_point_to_help(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().err
     assert "No such command 'nonsense'" in said
     assert "Try `tokentide verify --help`." in said
+
+
+@pytest.mark.parametrize("arguments", [[], ["dlq"], ["prices"], ["worker"]], ids=str)
+def test_a_group_without_a_command_answers_with_its_help(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.startswith("Usage: tokentide")
+    assert "Commands:" in said.out
+    assert main([*arguments, "--help"]) == 0
+    assert capsys.readouterr().out == said.out
+
+
+def test_nothing_to_stop_is_no_error_and_says_so_to_scripts_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["down", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "no stack runs in .tokentide" in said.err
+    answer = json.loads(said.out)
+    assert (answer["stopped"], answer["pid"]) == (False, None)
+
+
+def test_a_replay_to_nobody_names_the_address_at_once_and_ends_with_an_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tokentide_jobs.cli.replay.send", partial(send, timeout_s=1.0, notice_s=0.2)
+    )
+    monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "127.0.0.1:9")
+    assert main(["replay", "azure", "--limit", "5", "--quiet"]) == 3
+    said = capsys.readouterr().err
+    assert "Kafka at 127.0.0.1:9 takes no events" in said
+    assert "still trying" in said
+    assert "gave up after 1 s, 0 of" in said
+
+
+def test_the_check_of_a_producer_answers_scripts_in_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check-producer", "--bootstrap", "127.0.0.1:9", "--timeout", "2", "--json"]) == 3
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["ok"], answer["exit_code"]) == (False, 3)
+    assert [(step["step"], step["ok"]) for step in answer["steps"]] == [
+        ("settings", True), ("names", True), ("TCP", False),
+    ]  # fmt: skip
+    assert "firewall" in answer["steps"][-1]["remedy"]
 
 
 def test_nothing_to_talk_to_is_said_at_once_with_the_ways_out(

@@ -38,7 +38,7 @@ def test_an_answer_is_a_table_with_null_dimmed_and_decimals_whole(capsys: Output
     assert " ".join(row.split()) == (
         "x 0.000000000001 NULL 0.333333 2026-11-18 12:00:00 true [1, 2]"
     )
-    assert err.startswith("1 rows")
+    assert err.startswith("1 row,")
 
 
 def test_a_table_stops_after_max_rows_and_says_so(capsys: Output) -> None:
