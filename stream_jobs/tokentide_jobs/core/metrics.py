@@ -86,6 +86,15 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "who writes them: some program cuts or encodes text wrongly",
     ),
     MetricSpec(
+        "tokentide_ingest_cleared_codes_total",
+        "counter",
+        "codes",
+        (),
+        "Error codes of requests that were not stored, because they are no codes: at most 64 "
+        "letters, digits and `_ . : -`.",
+        "producers other than the SDK: they send a provider's message where its code belongs",
+    ),
+    MetricSpec(
         "tokentide_ingest_batches_total",
         "counter",
         "batches",

@@ -16,6 +16,7 @@ import polars as pl
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.decode.decode import decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow
+from tokentide_jobs.core.outcome.codes import without_texts
 from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import price
@@ -63,6 +64,8 @@ class Outcome:
     """What the records hold besides events, by kind; it is counted and goes nowhere."""
     mended_texts: int = 0
     """Texts of which a character could not be encoded and was replaced."""
+    cleared_codes: int = 0
+    """Error codes that are not stored, because they have no code's shape."""
 
     @property
     def events(self) -> int:
@@ -198,11 +201,13 @@ def _process(
     read = readable(intent.log.topic, sound)
     decoded = decode(read.records, window)
     raw: dict[str, pl.DataFrame] = {}
+    cleared_codes = 0
     for event_type, table in RAW_TABLES.items():
         rows = decoded.frames.get(event_type)
         if rows is None or rows.height == 0:
             continue
         if event_type == "request":
+            rows, cleared_codes = without_texts(rows)
             rows = price(rows, cards)
         raw[table] = rows.with_columns(
             pl.lit(intent.log.log_id).alias("log_id"),
@@ -218,4 +223,5 @@ def _process(
         ),
         ignored=read.ignored,
         mended_texts=read.mended_texts + decoded.mended_texts,
+        cleared_codes=cleared_codes,
     )

@@ -114,6 +114,8 @@ class IngestObserver:
             count("tokentide_ingest_otlp_ignored_total", number, kind=kind)
         if outcome.mended_texts:
             count("tokentide_ingest_mended_texts_total", outcome.mended_texts)
+        if outcome.cleared_codes:
+            count("tokentide_ingest_cleared_codes_total", outcome.cleared_codes)
         count("tokentide_ingest_records_total", done.records)
         count("tokentide_ingest_bytes_total", done.bytes)
         count("tokentide_ingest_batches_total", reason=batch.reason)

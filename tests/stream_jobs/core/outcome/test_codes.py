@@ -1,0 +1,50 @@
+"""What stands where an error code is expected is stored only if it is one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stream_jobs.core.outcome.test_batch_inserts import event, processed
+from tokentide import error_codes
+from tokentide_jobs.core.outcome.outcome import Outcome
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.tables import RAW_REQUESTS
+from tokentide_jobs.io.files.price_source import compile_cards
+
+TEXTS = (
+    "The patient Anna Weber asked", "no spaces\n", "rate limit", "https://host/path", "schlüssel",
+    "a" * 65, "{code}", " ",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cards() -> CardTable:
+    return compile_cards()
+
+
+def codes(outcome: Outcome) -> list[str]:
+    return outcome.raw[RAW_REQUESTS]["error_code"].to_list()
+
+
+@pytest.mark.parametrize("spare", [{}, {"input_tokens": 5.0}], ids=["columns", "judge"])
+def test_a_text_in_the_place_of_a_code_is_cleared_and_counted_and_the_event_stays(
+    cards: CardTable, spare: dict[str, float]
+) -> None:
+    values = [event(status="error", error_code=text, **spare) for text in TEXTS]
+    outcome = processed(cards, *values, event(status="error", error_code="429"), event())
+    assert codes(outcome) == [*[""] * len(TEXTS), "429", ""]
+    assert outcome.cleared_codes == len(TEXTS)
+    assert outcome.dead_letter_count == 0
+
+
+def test_every_code_that_the_sdk_passes_on_is_stored(cards: CardTable) -> None:
+    known = sorted(error_codes._KNOWN)
+    assert len(known) > 100
+    outcome = processed(cards, *(event(status="error", error_code=code) for code in known))
+    assert (codes(outcome), outcome.cleared_codes) == (known, 0)
+
+
+def test_codes_with_every_character_that_codes_have_are_stored(cards: CardTable) -> None:
+    given = ["a:b", "E-1.2_x", "Z" * 64, "0"]
+    outcome = processed(cards, *(event(status="error", error_code=code) for code in given))
+    assert (codes(outcome), outcome.cleared_codes) == (given, 0)
