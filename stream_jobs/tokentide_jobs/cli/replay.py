@@ -164,8 +164,8 @@ def _summary(sent: Sent) -> str:
     rate = count(round(sent.events / sent.took_s)) if sent.took_s else "-"
     others = sent.events - sent.requests
     line = (
-        f"sent {counted(sent.events, 'event')} ({counted(sent.requests, 'call')}, "
-        f"{counted(others, 'other')}) in {seconds(sent.took_s)}, {rate}/s"
+        f"sent {counted(sent.events, 'event')} ({counted(sent.requests, 'call')}, {count(others)} "
+        f"evaluations, ratings and changes) in {seconds(sent.took_s)}, {rate}/s"
     )
     if sent.lost:
         return f"{line}; [red]{count(sent.lost)} did not arrive[/]: Kafka refused or dropped them"

@@ -174,7 +174,7 @@ def _wait_for_workers(screen: Console, directory: Path, workers: int) -> str:
     while (ready := sum(w.is_ready for w in ask_workers(directory, ()))) < workers:
         if time.monotonic() - began_s > _SETTLE_S:
             starting = counted(workers - ready, "ingest worker is", "ingest workers are")
-            return f"{starting} still starting: `{program()} status` says what it waits for"
+            return f"{starting} still starting: `{program()} status` says what holds them up"
         time.sleep(0.2)
     reads = counted(workers, "ingest worker reads", "ingest workers read")
     steps.done(reads, time.monotonic() - began_s)

@@ -58,16 +58,19 @@ def headline(summary: Summary) -> Text:
     )  # fmt: skip
 
 
-def pipeline_line(pipeline: Pipeline) -> Text:
-    """Return how ingest is doing, as one line."""
+def pipeline_line(pipeline: Pipeline, minutes: int) -> Text:
+    """Return how ingest did in the last minutes of processing time, in a line or two."""
+    since = f"last {counted(minutes, 'minute')}: "
+    if not pipeline.batches:
+        return Text.assemble(("pipeline  ", "dim"), f"{since}no batch")
     pace = count(round(pipeline.events / pipeline.busy_s)) if pipeline.busy_s else "-"
     text = Text.assemble(
-        ("pipeline  ", "dim"), f"{counted(pipeline.events, 'event')} in "
+        ("pipeline  ", "dim"), f"{since}{counted(pipeline.events, 'event')} in "
         f"{counted(pipeline.batches, 'batch', 'batches')}, {pace}/s; record to row "
         f"p50 {duration_ms(pipeline.delay_p50_ms)}, p95 {duration_ms(pipeline.delay_p95_ms)}",
     )  # fmt: skip
     if pipeline.dead_letters:
-        text.append(f"; {counted(pipeline.dead_letters, 'dead letter')}", "yellow")
+        text.append(f"\n          {counted(pipeline.dead_letters, 'dead letter')}", "yellow")
     return text
 
 

@@ -95,7 +95,7 @@ def _view(
         (settings.database, "dim"),
     )  # fmt: skip
     spend = summary_view(summary, rows=models)
-    return Group(title, health(), Text(), spend, Text(), pipeline_line(pipeline))
+    return Group(title, health(), Text(), spend, Text(), pipeline_line(pipeline, _PIPELINE_MINUTES))
 
 
 def _read(store: ClickHouse, minutes: float) -> tuple[Summary, Pipeline]:

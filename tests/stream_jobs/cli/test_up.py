@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tokentide_jobs.cli import stack
+from tokentide_jobs.cli.screen import console
+from tokentide_jobs.core.status import WorkerState
+
 pytestmark = pytest.mark.integration
 
 VERDICT = re.compile(r"(ok|attention|bad)  ")
@@ -39,3 +43,20 @@ def test_up_says_its_verdict_when_it_begins_and_when_it_ends(tmp_path: Path) -> 
             process.kill()
     verdicts = list(filter(VERDICT.match, said))
     assert verdicts == ["ok  0 records wait, no batch yet"] * 2, said
+    reads, ready = (
+        next(place for place, line in enumerate(said) if words in line)
+        for words in ("1 ingest worker reads", "ready in ")
+    )
+    assert reads < ready, said
+
+
+def test_up_does_not_wait_for_ever_for_workers_and_says_which_do_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = (WorkerState("1", True), WorkerState("2", False, ("waiting for partitions",), True))
+    monkeypatch.setattr(stack, "ask_workers", lambda _directory, _urls: states)
+    assert stack._wait_for_workers(console(to_stderr=True), tmp_path, 1) == ""
+    monkeypatch.setattr(stack, "_SETTLE_S", 0.0)
+    said = stack._wait_for_workers(console(to_stderr=True), tmp_path, 3)
+    assert said.startswith("2 ingest workers are still starting: `")
+    assert said.endswith("status` says what holds them up")
