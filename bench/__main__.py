@@ -20,6 +20,7 @@ from bench import (
     latency,
     producer,
     producer_emit,
+    run_guard,
     serverless,
     throughput,
 )
@@ -34,6 +35,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "producer_emit": producer_emit.measure,
     "serverless": serverless.measure,
     "decode_fold": decode_fold.measure,
+    "run_guard": run_guard.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

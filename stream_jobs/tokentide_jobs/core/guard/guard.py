@@ -1,0 +1,163 @@
+"""The guard: steps of runs in, verdicts out, bounded memory, no clock and no watermark.
+
+The result of the same calls is the same everywhere, bit for bit. The guard does not know a step
+that is given twice: whoever calls it skips what it gave before, by the coordinates of its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokentide_jobs.core.guard.levels import WHOLE, Figures, Levels
+from tokentide_jobs.core.guard.rules import RATE_WINDOWS_US, GuardRules
+from tokentide_jobs.core.guard.run_state import RunState
+from tokentide_jobs.core.guard.steps import RunKey, Step
+from tokentide_jobs.core.guard.verdict import Rule, Verdict
+
+__all__ = ["RunGuard"]
+
+_SWEEPS_PER_IDLE = 20
+_EVICTED_SHARE = 20
+"""One in this many live runs makes room at once, so that it is sorted for seldom."""
+
+
+class RunGuard:
+    """Guards the runs of all tenants.
+
+    Args:
+        rules: Floors, factors and bounds.
+
+    Attributes:
+        levels: What is normal.
+        live: Runs that are not finished.
+        swept_us: When finished runs were last looked for.
+        evicted: Runs that made room before they were finished; nothing was learned of them.
+    """
+
+    def __init__(self, rules: GuardRules) -> None:
+        self.rules = rules
+        self.levels = Levels(rules)
+        self.live: dict[RunKey, RunState] = {}
+        self.swept_us = 0
+        self.evicted = 0
+
+    def observe(self, steps: Iterable[Step]) -> list[Verdict]:
+        """Add steps, best in order of event time, and return the rules that they broke."""
+        verdicts: list[Verdict] = []
+        for step in steps:
+            run = self.live.get(step.key)
+            if run is None:
+                run = self.live[step.key] = RunState(step.at_us, step.at_us)
+                if len(self.live) > self.rules.live_runs:
+                    self._evict()
+            highest = run.add(step)
+            verdicts += self._judged(step, run, highest)
+        return verdicts
+
+    def finish_idle(self, now_us: int) -> int:
+        """Finish and learn runs without a step for `idle_us`.
+
+        Args:
+            now_us: The time, in event time as the caller knows it; looking is cheap most times.
+
+        Returns:
+            Runs that were finished. A later step of such a run begins a new one.
+        """
+        idle_us = self.rules.idle_us
+        if now_us - self.swept_us < idle_us // _SWEEPS_PER_IDLE:
+            return 0
+        self.swept_us = now_us
+        finished = sorted(
+            (run.last_us, key) for key, run in self.live.items() if run.last_us <= now_us - idle_us
+        )
+        for _, key in finished:
+            run = self.live.pop(key)
+            self.learn(key.tenant, run.agent, run.figures)
+        return len(finished)
+
+    def learn(self, tenant: str, agent: str, figures: Figures) -> None:
+        """Learn one finished run, from history or from here.
+
+        Args:
+            tenant: Whose run it was.
+            agent: Who ran.
+            figures: Peak spend of each rate window, then the spend of the whole run, in pico-USD.
+        """
+        self.levels.learn(tenant, agent, figures)
+
+    def _judged(self, step: Step, run: RunState, highest: tuple[int, ...]) -> list[Verdict]:
+        """Return a verdict for every rule that this step broke first."""
+        rules, found = self.rules, []
+        tenant, agent = step.key.tenant, run.agent
+        if "spend_rate" not in run.broken and max(highest) > rules.rate_floor_pico_usd:
+            for place, window_us in enumerate(RATE_WINDOWS_US):
+                limit = self.levels.limit(tenant, agent, place)
+                if highest[place] > limit.pico_usd:
+                    found.append(
+                        self._verdict(
+                            step, run, highest, "spend_rate", highest[place], limit.pico_usd,
+                            limit=limit, window_us=window_us,
+                        )
+                    )  # fmt: skip
+                    break
+        if "budget" not in run.broken:
+            limit = self.levels.limit(tenant, agent, WHOLE)
+            if run.spend_pico_usd > limit.pico_usd:
+                found.append(
+                    self._verdict(
+                        step, run, highest, "budget", run.spend_pico_usd, limit.pico_usd,
+                        limit=limit,
+                    )
+                )  # fmt: skip
+        if "repeats" not in run.broken:
+            count, spend, cycle = run.streak.longest()
+            is_costly = count >= rules.repeats and spend >= rules.repeats_pico_usd
+            if is_costly or count >= rules.repeats_free:
+                found.append(
+                    self._verdict(
+                        step, run, highest, "repeats", count,
+                        rules.repeats if is_costly else rules.repeats_free,
+                        cycle=cycle, repeats_pico_usd=spend,
+                    )
+                )  # fmt: skip
+        return found
+
+    def _verdict(
+        self,
+        step: Step,
+        run: RunState,
+        highest: tuple[int, ...],
+        rule: Rule,
+        value: int,
+        allowed: int,
+        **evidence: object,
+    ) -> Verdict:
+        run.broken = (*run.broken, rule)
+        return Verdict(
+            key=step.key,
+            agent=run.agent,
+            user=run.user,
+            rule=rule,
+            at_us=step.at_us,
+            value=value,
+            allowed=allowed,
+            spend_pico_usd=run.spend_pico_usd,
+            per_minute_pico_usd=run.per_minute_pico_usd(highest[-1]),
+            calls=run.calls,
+            recent_calls=run.ring.recent_calls(),
+            tools=tuple(tool for _, tool in reversed(run.tools)),
+            **evidence,  # type: ignore[arg-type]
+        )
+
+    def _evict(self) -> None:
+        """Let the runs that spent least make room: what a runaway costs is never forgotten."""
+        number = max(1, self.rules.live_runs // _EVICTED_SHARE)
+        newest = next(reversed(self.live))
+        order = sorted(
+            (run.spend_pico_usd, run.last_us, key)
+            for key, run in self.live.items()
+            if key != newest
+        )
+        for _, _, key in order[:number]:
+            del self.live[key]
+        self.evicted += min(number, len(order))

@@ -1,0 +1,147 @@
+"""What is normal for an agent: exact 99th percentiles over its latest finished runs.
+
+An agent with few runs borrows the level of all agents of its tenant, and a tenant with few runs has
+the start values of the rules. A run is learned as if it had stopped at its limit, so that one
+runaway cannot teach the guard that runaways are normal, while a lasting change is learned.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
+
+from tokentide_jobs.core.guard.ring import MAX_INT64
+from tokentide_jobs.core.guard.rules import RATE_WINDOWS_US, GuardRules
+
+__all__ = ["KEPT_RUNS", "LEVELS", "WHOLE", "Basis", "Figures", "Level", "Levels", "Limit"]
+
+_Name = TypeVar("_Name", str, tuple[str, str])
+
+KEPT_RUNS: Final = 500
+"""Latest finished runs of a level: five of them spent more than the 99th percentile."""
+LEVELS: Final = 2_000
+"""Agents, and tenants, whose levels are kept; the one that learned nothing longest makes room."""
+Basis = Literal["agent", "tenant", "start", "floor", "budget"]
+Figures = tuple[int, ...]
+"""Of one run: its peak spend of every rate window, then the spend of the whole run."""
+WHOLE: Final = len(RATE_WINDOWS_US)
+"""Where a run's whole spend stands in its figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a run may spend, and why.
+
+    Attributes:
+        pico_usd: Spend above it is a verdict.
+        basis: What it comes from: a learned level, the start value, the floor, or the set budget.
+        runs: Finished runs of the level that was asked.
+        p99_pico_usd: Their 99th percentile; 0 where the level knows too few.
+    """
+
+    pico_usd: int
+    basis: Basis
+    runs: int
+    p99_pico_usd: int = 0
+
+
+class Level:
+    """Figures of the latest finished runs of one agent or tenant.
+
+    Attributes:
+        figures: Figures of runs, one run after the other.
+        next_place: Where the next run is written once there are `KEPT_RUNS`.
+    """
+
+    __slots__ = ("_p99", "figures", "next_place")
+
+    def __init__(self, figures: Iterable[int] = (), next_place: int = 0) -> None:
+        self.figures = array("q", figures)
+        self.next_place = next_place
+        self._p99: Figures = ()
+
+    @property
+    def runs(self) -> int:
+        """Return how many runs are known."""
+        return len(self.figures) // (WHOLE + 1)
+
+    def learn(self, figures: Figures) -> None:
+        """Add a finished run; the oldest one of a full level makes room."""
+        width = WHOLE + 1
+        at = self.next_place * width
+        self.figures[at : at + width] = array("q", (min(MAX_INT64, f) for f in figures))
+        self.next_place = (self.next_place + 1) % KEPT_RUNS
+        self._p99 = ()
+
+    def p99(self) -> Figures:
+        """Return the 99th percentile of each figure by nearest rank: one that a run really had."""
+        if not self._p99:
+            rank = -(-99 * self.runs // 100)
+            self._p99 = tuple(
+                sorted(self.figures[place :: WHOLE + 1])[rank - 1] for place in range(WHOLE + 1)
+            )
+        return self._p99
+
+
+class Levels:
+    """Levels of all agents and tenants.
+
+    Args:
+        rules: Floors, factors and how many runs make a level.
+    """
+
+    def __init__(self, rules: GuardRules) -> None:
+        self._rules = rules
+        self.agents: dict[tuple[str, str], Level] = {}
+        self.tenants: dict[str, Level] = {}
+
+    def learn(self, tenant: str, agent: str, figures: Figures) -> None:
+        """Learn a finished run for its agent and its tenant.
+
+        Args:
+            tenant: Whose run it was.
+            agent: Who ran.
+            figures: Peaks of the rate windows, and the spend of the whole run.
+        """
+        limits = (self.limit(tenant, agent, place).pico_usd for place in range(WHOLE + 1))
+        figures = tuple(map(min, figures, limits))
+        _learn(self.agents, (tenant, agent), figures)
+        _learn(self.tenants, tenant, figures)
+
+    def limit(self, tenant: str, agent: str, place: int) -> Limit:
+        """Return the limit of one figure for a run of an agent.
+
+        Args:
+            tenant: Whose run it is.
+            agent: Who runs.
+            place: A rate window by its number, or `WHOLE`.
+        """
+        rules = self._rules
+        is_whole = place == WHOLE
+        own = self.agents.get((tenant, agent))
+        if is_whole and rules.budget_pico_usd is not None:
+            return Limit(rules.budget_pico_usd, "budget", own.runs if own else 0)
+        basis: Basis = "agent"
+        level = own
+        if level is None or level.runs < rules.min_runs:
+            basis, level = "tenant", self.tenants.get(tenant)
+        if level is None or level.runs < rules.min_runs:
+            start = rules.budget_start_pico_usd if is_whole else rules.rate_start_pico_usd
+            return Limit(start, "start", level.runs if level else 0)
+        p99 = level.p99()[place]
+        factor = rules.budget_factor_milli if is_whole else rules.rate_factor_milli
+        floor = rules.budget_floor_pico_usd if is_whole else rules.rate_floor_pico_usd
+        learned = p99 * factor // 1_000
+        if learned < floor:
+            return Limit(floor, "floor", level.runs, p99)
+        return Limit(learned, basis, level.runs, p99)
+
+
+def _learn(levels: dict[_Name, Level], name: _Name, figures: Figures) -> None:
+    level = levels.pop(name, None) or Level()
+    level.learn(figures)
+    levels[name] = level  # the latest to learn is the last
+    if len(levels) > LEVELS:
+        del levels[next(iter(levels))]

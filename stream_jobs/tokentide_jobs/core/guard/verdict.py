@@ -1,0 +1,109 @@
+"""What the guard says of a run: one sentence, and the same in fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tokentide_jobs.core.guard.levels import Limit
+from tokentide_jobs.core.guard.steps import RunKey
+
+__all__ = ["Rule", "Verdict"]
+
+Rule = Literal["spend_rate", "budget", "repeats"]
+
+_PICO_PER_CENT = 10_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A run that broke a rule, at the step that broke it. A run breaks each rule once.
+
+    Attributes:
+        key: The run.
+        agent: Who runs: the agent of its earliest named step.
+        user: Hashed user, or empty.
+        rule: Which rule.
+        at_us: Event time of the step.
+        value: Pico-USD spent (`spend_rate`, `budget`) or repeated steps (`repeats`).
+        limit: The limit in pico-USD and where it comes from; None for `repeats`.
+        allowed: The limit as a number in the unit of `value`.
+        window_us: Span of the spend for `spend_rate`, else 0.
+        cycle: Steps of the repeated cycle for `repeats`, else 0.
+        repeats_pico_usd: What the repeated steps cost for `repeats`, else 0.
+        spend_pico_usd: Spend of the run so far.
+        per_minute_pico_usd: Spend a minute over the last ten, or since the run began.
+        calls: Calls of the run so far.
+        recent_calls: Calls of the last ten minutes.
+        tools: Its last tools, the latest first.
+    """
+
+    key: RunKey
+    agent: str
+    user: str
+    rule: Rule
+    at_us: int
+    value: int
+    limit: Limit | None = None
+    allowed: int
+    window_us: int = 0
+    cycle: int = 0
+    repeats_pico_usd: int = 0
+    spend_pico_usd: int
+    per_minute_pico_usd: int
+    calls: int
+    recent_calls: int
+    tools: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """Return what happened, why it is too much, and what the run did so far."""
+        so_far = (
+            f"{_usd(self.spend_pico_usd)} in {self.calls:,} calls so far, "
+            f"{_usd(self.per_minute_pico_usd)} a minute"
+        )
+        tools = f"; last tools: {', '.join(self.tools)}" if self.tools else ""
+        return f"{self._who} {self._what}; {so_far}{tools}"
+
+    @property
+    def _who(self) -> str:
+        of = [
+            f"agent {self.agent}" if self.agent else "an agent without a name",
+            *([f"tenant {self.key.tenant}"] if self.key.tenant else []),
+            *([f"user {self.user}"] if self.user else []),
+        ]
+        return f"run {self.key.run} ({', '.join(of)})"
+
+    @property
+    def _what(self) -> str:
+        if self.rule == "repeats":
+            what = "one step" if self.cycle == 1 else f"a cycle of {self.cycle} steps"
+            return (
+                f"repeats {what}: {self.value:,} repeated steps in a row for "
+                f"{_usd(self.repeats_pico_usd)}, {self.allowed:,} are too many"
+            )
+        minutes = f" in {self.window_us // 60_000_000} minutes" if self.window_us else " in all"
+        return f"spent {_usd(self.value)}{minutes}, more than {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        """Return the limit and where it comes from; empty for `repeats`."""
+        limit = self.limit
+        if limit is None:
+            return ""
+        amount = _usd(limit.pico_usd)
+        if limit.basis == "budget":
+            return f"the budget of {amount} a run"
+        if limit.basis == "start":
+            return f"the start value of {amount} ({limit.runs:,} finished runs known)"
+        whose = f"runs of agent {self.agent}" if limit.basis == "agent" else "runs of the tenant"
+        p99 = f"99% of the last {limit.runs:,} {whose} stayed at or below"
+        if limit.basis == "floor":
+            return f"the floor of {amount} (99% of the last {limit.runs:,} runs stayed below)"
+        times = limit.pico_usd / limit.p99_pico_usd
+        return f"{amount} ({times:.3g} times {_usd(limit.p99_pico_usd)}: {p99} that)"
+
+
+def _usd(pico_usd: int) -> str:
+    cents = (pico_usd + _PICO_PER_CENT // 2) // _PICO_PER_CENT
+    return f"${cents // 100:,}.{cents % 100:02d}"

@@ -1,0 +1,53 @@
+"""The guard on recorded agent sessions: learned on one half, right about the other half.
+
+`python -m bench run_guard` measures the same over more splits, with costs.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.agent_sessions import LOOPS, Loop, Session
+from bench.run_guard import delay_s, false_alarms, learned, split
+
+SEED = 11
+
+
+@pytest.fixture(scope="module")
+def held_out() -> list[Session]:
+    return split(SEED)[1]
+
+
+@pytest.fixture(scope="module")
+def state() -> bytes:
+    return learned(split(SEED)[0], SEED)
+
+
+def test_no_run_of_the_other_half_is_named(state: bytes, held_out: list[Session]) -> None:
+    assert len(held_out) >= 300
+    assert false_alarms(state, held_out) == []
+
+
+@pytest.mark.parametrize(
+    ("loop", "is_recognised", "within_s", "rule"),
+    [
+        (LOOPS[0], True, 120, "repeats"),
+        (LOOPS[0], False, 120, "spend_rate"),
+        (LOOPS[1], True, 120, "repeats"),
+        (LOOPS[1], False, 300, "spend_rate"),
+        (LOOPS[2], True, 600, "repeats"),
+        (LOOPS[2], False, 5_400, "budget"),
+    ],
+)
+def test_a_published_loop_is_named_beside_200_live_runs_and_nothing_else_is(
+    state: bytes,
+    held_out: list[Session],
+    loop: Loop,
+    is_recognised: bool,
+    within_s: int,
+    rule: str,
+) -> None:
+    delay, named_by, others = delay_s(state, held_out, loop, SEED, is_recognised=is_recognised)
+    assert delay is not None
+    assert delay <= within_s
+    assert (named_by, others) == (rule, 0)
