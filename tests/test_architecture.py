@@ -67,12 +67,13 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     # core: a room a stage, in the order in which an event passes them
     ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics"),
     ("tokentide_jobs.core.decode", "tokentide_jobs.core.price", "tokentide_jobs.core.window"),
-    ("tokentide_jobs.core.batch", "tokentide_jobs.core.guard"),
+    ("tokentide_jobs.core.batch", "tokentide_jobs.core.detect", "tokentide_jobs.core.guard"),
     (
         "tokentide_jobs.core.outcome",
         "tokentide_jobs.core.status",
         "tokentide_jobs.core.verify",
         "tokentide_jobs.core.reprice",
+        "tokentide_jobs.core.simulate",
     ),
     ("tokentide_jobs.settings",),
     # io: a room an outside system; the SQL that ClickHouse runs is below the client that runs it

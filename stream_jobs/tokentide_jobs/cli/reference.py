@@ -22,6 +22,7 @@ from tokentide.semconv.names import (
     FieldNames,
 )
 from tokentide_jobs.cli.root import cli
+from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.metrics import METRICS
 from tokentide_jobs.settings import Settings
 
@@ -146,10 +147,27 @@ def span_operations() -> str:
     )
 
 
+def detection_levels() -> str:
+    """Return the parameters of the tests of levels as a Markdown table."""
+    rows = [
+        "| metric | dead zone | least effect | alarm | put together until n is | gate |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, level in Parameters().levels.items():
+        pool = f"{level.pool_n:g}" if level.pool_n else "-"
+        gate = f"{level.gate_effect:g}" if level.gate_effect else "-"
+        rows.append(
+            f"| `{name}` | {level.dead_zone:g} | {level.least_effect:g} | {level.direction} "
+            f"| {pool} | {gate} |"
+        )
+    return "\n".join(rows)
+
+
 SECTIONS = (
     Section("docs/cli.md", "help of every command", commands),
     Section("docs/operations.md", "settings", settings),
     Section("docs/operations.md", "metrics", metrics),
+    Section("docs/detection.md", "parameters of levels", detection_levels),
     Section("docs/opentelemetry.md", "which spans are calls", span_operations),
     Section("docs/opentelemetry.md", "span attributes", span_attributes),
 )

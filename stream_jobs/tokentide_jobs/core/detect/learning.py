@@ -1,0 +1,140 @@
+"""What a window teaches once it is judged: seasons, hours, sigmas and ratios.
+
+Surprises are bounded, an open alarm teaches a tenth, and an alarm that lasted a day teaches that
+its level is the new normal.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokentide_jobs.core.detect.llr import usual_requests
+from tokentide_jobs.core.detect.parameter_columns import Columns
+from tokentide_jobs.core.detect.parameters import Parameters
+from tokentide_jobs.core.detect.seasonal import learn
+from tokentide_jobs.core.detect.sight import Sight
+from tokentide_jobs.core.detect.spread import learn_sigma
+from tokentide_jobs.core.detect.state import DetectorState
+from tokentide_jobs.core.detect.window_metrics import LEVELS, METRICS, RATIOS, REQUESTS, to_value
+
+__all__ = ["adopt", "learn_window"]
+
+Floats = NDArray[np.float32]
+
+_COUNTS: Final = slice(RATIOS.start, REQUESTS + 1)
+"""Ratios, and requests last."""
+
+
+def learn_window(
+    state: DetectorState, sight: Sight, columns: Columns, parameters: Parameters
+) -> None:
+    """Learn one window, in place."""
+    is_open = state.array("is_open").any(axis=0)
+    taught = np.where(is_open, np.float32(parameters.open_learning), np.float32(1))
+    gain = taught * sight.present
+    _learn_levels(state, sight, taught[LEVELS], columns, parameters)
+    _learn_counts(state, sight, gain[_COUNTS], parameters)
+    hours = state.array("hours")[sight.moment.hour]
+    learn(
+        hours,
+        state.array("hours_seen")[sight.moment.hour],
+        sight.shrunk - hours,
+        gain,
+        parameters.per_window(parameters.hour_rate),
+    )
+    _learn_ratios(state, sight, gain[RATIOS], parameters.ratio_memory_n)
+    updates = state.array("updates")[0]
+    updates += sight.present
+
+
+def _learn_levels(
+    state: DetectorState, sight: Sight, taught: Floats, columns: Columns, parameters: Parameters
+) -> None:
+    """Learn seasons and sigmas of levels.
+
+    Small windows are put together here, too, but never across the end of an hour: what an hour's
+    windows show belongs to its own bucket. Learned from a pool of several hours, errors of one
+    bucket would move into the next and grow from day to day.
+    """
+    n, residual = state.array("hour_n")[0, LEVELS], state.array("hour_residual")[0, LEVELS]
+    most = np.float32(parameters.winsor_sigmas) * sight.sigma
+    is_alone = columns.pool_n == 0
+    pool_n = np.where(is_alone, np.float32(1), columns.pool_n)
+    rate = parameters.per_window(parameters.season_rate)
+    means, seen = state.array("season")[:, LEVELS], state.array("season_seen")[:, LEVELS]
+
+    def empty(bucket: int, is_due: NDArray[np.bool_]) -> None:
+        mean = residual / np.maximum(n, np.float32(1e-9))
+        share = np.minimum(n / pool_n, np.float32(1)) * taught * is_due
+        learn(means[bucket], seen[bucket], np.clip(mean, -most, most), share, rate)
+        np.copyto(n, np.float32(0), where=is_due)
+        np.copyto(residual, np.float32(0), where=is_due)
+
+    if sight.last_moment.bucket != sight.moment.bucket:
+        empty(sight.last_moment.bucket, n > 0)
+    weight = np.where(is_alone, np.float32(1), sight.n[LEVELS]) * sight.present[LEVELS]
+    n += weight
+    residual += weight * sight.residual[LEVELS]
+    empty(sight.moment.bucket, (n > 0) & (is_alone | (n >= pool_n)))
+    learn_sigma(
+        state.array("sigmas")[:, LEVELS],
+        state.array("sigmas_seen")[:, LEVELS],
+        sight.levels.classes,
+        sight.levels.residual,
+        taught * sight.levels.present,
+        parameters.per_window(parameters.sigma_rate),
+    )
+
+
+def _learn_counts(state: DetectorState, sight: Sight, gain: Floats, parameters: Parameters) -> None:
+    """Learn seasons of ratios and requests; a burst of requests counts as five times the usual."""
+    surprise = sight.drawn[_COUNTS].copy()
+    floor = METRICS[REQUESTS].floor
+    per_minute = usual_requests(sight.usual[REQUESTS], floor)
+    ceiling = np.log(5 * per_minute + np.float32(5 + floor)) - sight.usual[REQUESTS]
+    surprise[-1] = np.minimum(sight.residual[REQUESTS], ceiling)
+    bucket = sight.moment.bucket
+    learn(
+        state.array("season")[bucket, _COUNTS],
+        state.array("season_seen")[bucket, _COUNTS],
+        surprise,
+        gain,
+        parameters.per_window(parameters.season_rate),
+    )
+
+
+def _learn_ratios(state: DetectorState, sight: Sight, gain: Floats, memory_n: float) -> None:
+    hits, observed = state.array("hits")[0, RATIOS], state.array("observed")[0, RATIOS]
+    n = gain * sight.n[RATIOS]
+    hits += n * np.nan_to_num(sight.values[RATIOS]).astype(np.float32)
+    observed += n
+    kept = np.minimum(np.float32(memory_n) / np.maximum(observed, 1), np.float32(1))
+    hits *= kept
+    observed *= kept
+
+
+def adopt(state: DetectorState, sight: Sight, adopted: NDArray[np.bool_], prior_n: Floats) -> None:
+    """Take the present level of metrics whose alarm has lasted a day for the new normal, in place.
+
+    Args:
+        state: What is learned.
+        sight: The window.
+        adopted: Test, metric, key.
+        prior_n: Observations that an adopted ratio is worth.
+    """
+    for place, key in {(int(m), int(k)) for _test, m, k in np.argwhere(adopted)}:
+        level = state.array("level")[0, place, key]
+        shift = level - sight.usual[place, key]
+        state.array("season")[:, place, key] += shift
+        state.array("hours")[:, place, key] += shift
+        state.array("evidence")[:, place, key] = 0
+        for bound in ("low", "high"):
+            wider = state.array(f"wider_{bound}")[:, place, key]
+            state.array(f"gate_{bound}")[:, place, key] = wider
+        if RATIOS.start <= place < RATIOS.stop:
+            n = prior_n[place - RATIOS.start, 0]
+            state.array("observed")[0, place, key] = n
+            state.array("hits")[0, place, key] = n * to_value(place, float(level))

@@ -1,0 +1,138 @@
+"""Run simulated windows through the detectors, and hold what they found against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from tokentide_jobs.core.detect.alarms import AlarmChange, Extreme
+from tokentide_jobs.core.detect.detectors import Detectors
+from tokentide_jobs.core.detect.parameters import Parameters
+from tokentide_jobs.core.detect.sight import ClosedWindow
+from tokentide_jobs.core.detect.window_metrics import observe
+from tokentide_jobs.core.simulate.conditions import MINUTES, days_of
+from tokentide_jobs.core.simulate.draws import draw
+from tokentide_jobs.core.simulate.faults import Fault, Incident, inject, place
+from tokentide_jobs.core.simulate.population import Group, Population, populate
+
+__all__ = ["AFTERMATH_MINUTES", "Found", "closed_windows", "run"]
+
+_MINUTE_US: Final = 60_000_000
+_DAY_US: Final = MINUTES * _MINUTE_US
+AFTERMATH_MINUTES: Final = 60
+"""An alarm this soon after an incident belongs to it: recovery is a change, too."""
+_GAPS_PER_DAY: Final = 1 / 3
+_LONGEST_GAP: Final = 30
+_INCOMPLETE: Final = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a run came to."""
+
+    population: Population
+    incidents: tuple[Incident, ...]
+    begin_us: int
+    end_us: int
+    alarms: tuple[AlarmChange, ...]
+    extremes: tuple[Extreme, ...]
+    metric_key_windows: int
+    """Values that were judged: present ones, after the learning time."""
+
+    def minute_of(self, at_us: int) -> int:
+        """Return the minute of the run."""
+        return (at_us - self.begin_us) // _MINUTE_US
+
+    def of_incident(self, incident: Incident) -> list[AlarmChange]:
+        """Return the alarms that opened in an incident or soon after it, the first first."""
+        return [
+            alarm
+            for alarm in self.alarms
+            if alarm.change == "opened"
+            and alarm.key == incident.key
+            and incident.begin
+            <= self.minute_of(alarm.window_start_us)
+            < incident.end + AFTERMATH_MINUTES
+        ]
+
+    def false_alarms(self) -> list[AlarmChange]:
+        """Return the alarms, of grown baselines, that opened where nothing had happened."""
+        explained = {
+            id(alarm) for incident in self.incidents for alarm in self.of_incident(incident)
+        }
+        return [
+            alarm
+            for alarm in self.alarms
+            if alarm.change == "opened" and not alarm.is_young and id(alarm) not in explained
+        ]
+
+
+def closed_windows(
+    population: Population,
+    incidents: Sequence[Incident],
+    days: int,
+    random: np.random.Generator,
+) -> Iterator[ClosedWindow]:
+    """Yield the windows of a run, minute by minute; gaps are missing, some are incomplete."""
+    for place_of_day, conditions in enumerate(days_of(population, days, random)):
+        inject(incidents, conditions, place_of_day * MINUTES)
+        values, counts = observe(*draw(population, conditions, random), 60)
+        is_complete = random.uniform(0, 1, MINUTES) >= _INCOMPLETE
+        gap = range(0)
+        if random.uniform() < _GAPS_PER_DAY:
+            begin = int(random.integers(0, MINUTES))
+            gap = range(begin, begin + int(random.integers(1, _LONGEST_GAP + 1)))
+        for minute in range(MINUTES):
+            if minute not in gap:
+                yield ClosedWindow(
+                    start_us=conditions.day * _DAY_US + minute * _MINUTE_US,
+                    keys=population.keys,
+                    values=values[:, minute],
+                    counts=counts[:, minute],
+                    is_complete=bool(is_complete[minute]),
+                )
+
+
+def run(
+    groups: Sequence[Group],
+    faults: Sequence[Fault],
+    days: int,
+    seed: int,
+    parameters: Parameters,
+    moved: Callable[[int], None] = lambda _minutes: None,
+) -> Found:
+    """Simulate, detect, and return both the findings and the truth.
+
+    Args:
+        groups: Who is there.
+        faults: What happens to whom.
+        days: Length of the run, which ends with them.
+        seed: Of everything that is drawn.
+        parameters: Of the detectors.
+        moved: Is called now and then with the minutes that are done.
+    """
+    random = np.random.default_rng(seed)
+    population = populate(groups, random)
+    incidents = place(faults, population, days, random)
+    detectors = Detectors(parameters)
+    alarms: list[AlarmChange] = []
+    extremes: list[Extreme] = []
+    begin_us, start_us, judged_values = -1, 0, 0
+    for window in closed_windows(population, incidents, days, random):
+        start_us = window.start_us
+        begin_us = start_us // _DAY_US * _DAY_US if begin_us < 0 else begin_us
+        minutes = (start_us - begin_us) // _MINUTE_US
+        if minutes % 60 == 0:
+            moved(minutes)
+        judged = detectors.judge(window)
+        alarms += judged.alarms
+        extremes += judged.extremes
+        if start_us - begin_us >= parameters.learning_s * 1_000_000:
+            judged_values += int(np.count_nonzero(~np.isnan(window.values)))
+    return Found(
+        population, tuple(incidents), begin_us, start_us + _MINUTE_US, tuple(alarms),
+        tuple(extremes), judged_values,
+    )  # fmt: skip
