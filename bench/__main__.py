@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench import (
     decode_fold,
+    detection,
     footprint,
     latency,
     producer,
@@ -36,6 +37,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "serverless": serverless.measure,
     "decode_fold": decode_fold.measure,
     "run_guard": run_guard.measure,
+    "detection": detection.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 
