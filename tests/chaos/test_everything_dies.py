@@ -10,10 +10,14 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -103,8 +107,25 @@ def own_size() -> tuple[int, int, int]:
     return process.num_fds(), threading.active_count(), process.memory_info().rss
 
 
+@contextmanager
+def explained(stack: Stack, expected: set[str], keep: Path) -> Iterator[None]:
+    """Add to a failure what is missing and what the stack says of itself; keep its logs."""
+    try:
+        yield
+    except AssertionError as exc:
+        shutil.copytree(stack.data_dir / "logs", keep / "logs")
+        missing = expected - stored_ids(stack)
+        status = subprocess.run(
+            [sys.executable, "-m", "tokentide_jobs", "status", "--data-dir", str(stack.data_dir)],
+            check=False, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        exc.add_note(f"{len(missing)} of {len(expected)} are missing: {sorted(missing)[:5]}")
+        exc.add_note(f"{status.stdout}\nlogs: {keep / 'logs'}")
+        raise
+
+
 def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
-    disk: SmallDisk,
+    disk: SmallDisk, tmp_path: Path
 ) -> None:
     chance, notes = random.Random(SEED), Notes()
     stack = Stack(
@@ -127,7 +148,8 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
         wait_until(lambda: len(traffic.acknowledged) > before + 20, BACK_S, f"traffic; {told}")
         taken = set(traffic.acknowledged)
         rest_s = BACK_S - (time.monotonic() - last_fault_s)
-        wait_until(quietly(lambda: taken <= stored_ids(stack)), rest_s, f"rows; {told}")
+        with explained(stack, taken, tmp_path):
+            wait_until(quietly(lambda: taken <= stored_ids(stack)), rest_s, f"rows; {told}")
         back_s = time.monotonic() - last_fault_s
         assert not stack.wait(0.0), told
         wait_until(lambda: len(faults.children()) == 4, BACK_S, f"four processes; {told}")
