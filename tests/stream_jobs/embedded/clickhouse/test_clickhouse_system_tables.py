@@ -126,6 +126,16 @@ def test_no_way_around_is_left_to_readers(ask: Ask, sql: str) -> None:
             "query": "SELECT 1",
             "additional_result_filter": "1 IN (SELECT 1 FROM system.query_log)",
         },
+        *(
+            {"query": sql, "additional_table_filters": f"{{'system.{where}'}}"}
+            for sql in ("SHOW DATABASES", "SHOW TABLES", "SELECT 1 FROM information_schema.tables")
+            for where in (
+                "tables':'length(data_paths) = 1",
+                "databases':'data_path > metadata_path",
+                "databases':'length(databases.data_path) > 1",
+                "databases':'length(toString(tuple(*))) > 1",
+            )
+        ),
     ],
 )
 def test_no_parameter_setting_or_database_leads_around_it(
@@ -148,6 +158,7 @@ def test_readers_find_tables_columns_functions_and_free_space(ask: Ask, table: s
         "SELECT max(free_space + keep_free_space) FROM system.disks WHERE type = 'Local'",
         "SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active",
         "SHOW DATABASES",
+        "SHOW ENGINES",
         "SHOW TABLES LIKE '%t%' LIMIT 5",
         f"SHOW COLUMNS FROM {table}",
         f"DESCRIBE TABLE {table}",
@@ -155,6 +166,10 @@ def test_readers_find_tables_columns_functions_and_free_space(ask: Ask, table: s
         f"SELECT path FROM (SELECT s AS path FROM {table})",
     ):
         answer = ask(sql, headers=ANALYST)
+        assert answer.status == 200, (sql, answer.data)
+    filters = f"{{'{table}':'s > a', 'system.tables':'name > engine'}}"
+    for sql in (f"SELECT s FROM {table}", "SELECT name FROM system.tables", "SHOW TABLES"):
+        answer = ask(sql, headers=ANALYST, additional_table_filters=filters)
         assert answer.status == 200, (sql, answer.data)
 
 

@@ -15,7 +15,7 @@ from .accounts import User
 from .catalogue import Catalogue
 from .inspector import Inspector
 from .statement_limits import READER_LIMITS, WRITER_LIMITS
-from .system_tables import check_system_tables
+from .system_tables import check_filter, check_system_tables
 
 T = TypeVar("T")
 
@@ -25,7 +25,9 @@ class Inspection:
 
     def __init__(self, open_connection: Callable[[], EngineConnection]) -> None:
         catalogue = Catalogue.of(open_connection)
-        self._of_readers = Inspector(open_connection, catalogue, READER_LIMITS, check_system_tables)
+        self._of_readers = Inspector(
+            open_connection, catalogue, READER_LIMITS, check_system_tables, check_filter
+        )
         self._of_writers = Inspector(open_connection, catalogue, WRITER_LIMITS)
         self._reader_thread = ThreadPoolExecutor(1, "inspect-reader")
         self._writer_thread = ThreadPoolExecutor(1, "inspect-writer")

@@ -50,6 +50,7 @@ class Inspector:
         catalogue: What may be called.
         limits: How large a statement may be.
         check: Raises for a statement, or an expression in a setting, that is refused.
+        check_filter: Raises for an expression in a setting that is refused only there.
     """
 
     def __init__(
@@ -58,9 +59,11 @@ class Inspector:
         catalogue: Catalogue,
         limits: StatementLimits,
         check: Callable[[Statement], None] = _accept,
+        check_filter: Callable[[Statement], None] = _accept,
     ) -> None:
         self.limits = limits
         self._check = check
+        self._check_filter = check_filter
         self._open = open_connection
         self._catalogue = catalogue
         self._known: OrderedDict[bytes, Statement] = OrderedDict()
@@ -138,7 +141,7 @@ class Inspector:
     def _check_expression(self, expression: str) -> None:
         if expression:
             sql = f"SELECT {expression}".encode(errors="surrogateescape")
-            self._read(sql, {}, remember=False)
+            self._check_filter(self._read(sql, {}, remember=False))
 
     def values_are_checked(self, data: bytes) -> bool:
         """Tell whether the rows of VALUES may be evaluated: short, readable and allowed.

@@ -20,7 +20,7 @@ READING: Final = frozenset(
     | {f"Exists{what}Query" for what in ("Table", "Database", "View", "Dictionary")}
     | {f"ShowCreate{what}Query" for what in ("Table", "Database", "View", "Dictionary")}
     | {"ShowTables", "ShowColumns", "ShowIndexes", "ShowFunctions", "ShowSetting"}
-    | {"ShowProcesslistQuery", "ShowGrantsQuery", "ShowEngines"}
+    | {"ShowProcesslistQuery", "ShowGrantsQuery", "ShowEngineQuery"}
 )
 """Kinds that change nothing but their own session."""
 

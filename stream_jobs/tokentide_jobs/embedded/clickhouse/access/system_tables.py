@@ -67,19 +67,31 @@ def check_system_tables(statement: Statement) -> None:
         hidden |= READABLE[table]
     if not hidden:
         return
-    named = {part for name in statement.identifiers for part in name.split(".")}
     is_whole = any(_table_of(name) in READABLE for name in statement.identifiers)
     # A natural join compares columns that nobody names.
     is_whole = is_whole or statement.takes_all_columns or " NATURAL " in outlined
-    if is_whole or named & hidden:
+    if is_whole or _named(statement) & hidden:
         raise _refused(
             f"{', '.join(sorted(hidden))} show paths of the server: name the columns to read"
         )
 
 
-def hides_columns(statement: Statement) -> bool:
-    """Tell whether columns of what a statement reads are hidden, from filters too."""
-    return any(READABLE.get(table) for table in _system_tables(statement))
+def check_filter(statement: Statement) -> None:
+    """Refuse a filter in a setting that could read a hidden column.
+
+    It runs wherever its table is read: in a view, or in the query that SHOW becomes, neither of
+    which names the table. So its own names decide.
+
+    Raises:
+        ClickHouseError: 497.
+    """
+    hidden = frozenset[str]().union(*READABLE.values())
+    if statement.takes_all_columns or _named(statement) & hidden:
+        raise _refused(f"a filter in a setting may name neither {', '.join(sorted(hidden))} nor *")
+
+
+def _named(statement: Statement) -> set[str]:
+    return {part for name in statement.identifiers for part in name.split(".")}
 
 
 def _system_tables(statement: Statement) -> set[str]:
