@@ -37,7 +37,7 @@ from .run.queries import RESULT_PREFIX
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-LANES: dict[Lane, int] = {"read": 32, "write": 32, "control": 1}
+LANES: dict[Lane, int] = {"reader": 32, "read": 32, "write": 32, "control": 1}
 """Threads for each kind of request; they start when first used, and the last used is used first."""
 
 _SHUTDOWN_S = 2.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import IO, Final
 
@@ -13,7 +15,7 @@ from aiohttp import web
 
 from tokentide_jobs.web_guard import refusal
 
-from .access.accounts import Accounts
+from .access.accounts import Accounts, User
 from .access.inspection import Inspection
 from .access.inspector import EXPRESSION_SETTINGS, Inspector
 from .access.policy import check, is_quick_write
@@ -39,8 +41,9 @@ _BUSY_SESSION_WAIT_S: Final = 2.0
 _BUSY_SESSION_POLL_S: Final = 0.005
 """A client may send its next request while the thread still closes the one before."""
 
-_MAX_REQUESTS: Final = 256
-"""Requests in progress, half-sent ones among them; more are refused with code 202."""
+MAX_REQUESTS: Final = 256
+"""Requests in progress of accounts that only read, and of the others; half-sent ones are among
+them. More are refused with code 202."""
 
 _FORM_BYTES: Final = 4 << 20
 
@@ -61,7 +64,7 @@ class Endpoint:
         self._running = RunningQueries()
         self._readers_trees = TreeBudget()
         self._sessions = Sessions()
-        self._requests = 0
+        self._requests = Counter[bool]()
 
     def application(self) -> web.Application:
         """Build the aiohttp application with every route."""
@@ -79,18 +82,11 @@ class Endpoint:
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
-        """Keep pages of other origins out, and bound the requests in progress."""
+        """Keep pages of other origins out."""
         refused = refusal(request.headers, request.raw_path, self.port)
         if refused is not None:
             return web.Response(status=403, text=f"{refused}\n")
-        if self._requests >= _MAX_REQUESTS:
-            error = ClickHouseError(202, f"Too many simultaneous requests: {_MAX_REQUESTS}")
-            return error_response(error, request, self._engine)
-        self._requests += 1
-        try:
-            return await handler(request)
-        finally:
-            self._requests -= 1
+        return await handler(request)
 
     async def ping(self, request: web.Request) -> web.Response:
         """`Ok.` while the process lives: it has no replicas that could lag."""
@@ -104,7 +100,8 @@ class Endpoint:
         try:
             asked = read_request(request, self._accounts)
             reply = Reply(request, asked, self._engine)
-            return await self._answer(request, asked, reply)
+            with self._in_progress(asked.user):
+                return await self._answer(request, asked, reply)
         except web.HTTPException:
             raise
         except Exception as error:
@@ -116,6 +113,17 @@ class Endpoint:
             if reply is None:
                 return error_response(reported, request, self._engine)
             return await reply.fail(reported)
+
+    @contextmanager
+    def _in_progress(self, user: User) -> Iterator[None]:
+        """Bound the requests in progress: those of readers take no place of a writer."""
+        if self._requests[user.readonly] >= MAX_REQUESTS:
+            raise ClickHouseError(202, f"Too many simultaneous requests: {MAX_REQUESTS}")
+        self._requests[user.readonly] += 1
+        try:
+            yield
+        finally:
+            self._requests[user.readonly] -= 1
 
     async def _answer(
         self, request: web.Request, asked: QueryRequest, reply: Reply
@@ -162,6 +170,8 @@ class Endpoint:
         spool: IO[bytes] | None,
     ) -> web.StreamResponse:
         lane: Lane = "write" if is_quick_write(statement) else "read"
+        if asked.user.readonly:
+            lane = "reader"
         async with (
             self._readers_trees.held(statement.nodes if asked.user.readonly else 0),
             self._engine.request(lane, marker) as job,

@@ -20,6 +20,7 @@ from tokentide_jobs.embedded.clickhouse.access.statement_limits import (
     WRITER_LIMITS,
     StatementLimits,
 )
+from tokentide_jobs.embedded.clickhouse.endpoint import MAX_REQUESTS
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.errors import ConfigError, StackError
 
@@ -100,6 +101,25 @@ def test_half_sent_inserts_hold_nobody_up_and_are_given_up(server: ClickHousePro
             assert b"Code: 209" in half.recv(4096)
     stored = urllib3.request("POST", server.url, body="SELECT count() FROM t", headers=READER)
     assert stored.data == b"1\n"
+
+
+def test_half_sent_requests_of_readers_take_no_place_of_a_writer(tmp_path: Path) -> None:
+    # Not the shared server: a busy machine may take longer than its short patience with bodies.
+    with ClickHouseProcess.start(tmp_path / "d") as server, ExitStack() as stack:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        for _ in range(MAX_REQUESTS):
+            half = stack.enter_context(socket.create_connection((host, int(port)), 30))
+            half.sendall(
+                f"POST /?user=analyst HTTP/1.1\r\nHost: {host}:{port}\r\n"
+                "Content-Length: 1000\r\n\r\nSELECT 1".encode()
+            )
+        sql = b"SELECT 1"
+        while urllib3.request("POST", server.url, body=sql, headers=READER).status == 200:
+            pass  # the last of the halves has not been seen yet
+        refused = urllib3.request("POST", server.url, body=sql, headers=READER)
+        assert refused.headers["X-ClickHouse-Exception-Code"] == "202"
+        answer = urllib3.request("POST", server.url, body=sql, headers=owner(server))
+        assert answer.data == b"1\n"
 
 
 def test_results_of_all_requests_share_one_bound(server: ClickHouseProcess) -> None:

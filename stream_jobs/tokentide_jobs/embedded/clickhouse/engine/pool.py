@@ -2,8 +2,9 @@
 
 A chDB connection runs one query at a time and keeps `SET` state, so sharing one would let a slow
 reader hold up inserts and let settings leak. A connection costs a tenth of a millisecond: it is
-opened for one request and closed after it. Lanes are single threads; readers, writers and control
-have their own, so that no number of readers can take the thread an insert needs.
+opened for one request and closed after it. Lanes are single threads: accounts that only read,
+queries of those that may write, inserts and control have their own, so that no number of readers
+can take the thread that a worker or the watch over this process needs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .memory_budget import MemoryBudget
 
 log = logging.getLogger(__name__)
 
-Lane = Literal["read", "write", "control"]
+Lane = Literal["reader", "read", "write", "control"]
 T = TypeVar("T")
 
 MARKER_SETTING = "promql_table"
