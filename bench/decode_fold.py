@@ -13,6 +13,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 import argparse
 import json
+import random
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.split import split_record
 from tokentide_jobs.core.window.fold import COST_SUMS, fold
+from tokentide_jobs.core.window.subjects import SUBJECT_KINDS, fold_subjects
 
 START_US = 1_790_000_000_000_000
 WINDOW = AcceptedWindow(START_US - 10**12, START_US + 10**12)
@@ -74,6 +76,28 @@ def priced(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def run_by_agents(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give requests a subject of every kind: runs of some twenty calls, users, keys, tools."""
+    chance = random.Random(5)
+
+    def drawn(name: str, prefix: str, of: int) -> pl.Series:
+        return pl.Series(name, [f"{prefix}{chance.randrange(of)}" for _ in range(frame.height)])
+
+    return frame.with_columns(
+        drawn("run_id", "run_", frame.height // 20 + 1),
+        drawn("user_hash", "d41d8cd98f00b204e9800998ecf8", 2_000),
+        drawn("key_id", "key_", 20),
+        drawn("agent_name", "agent_", 10),
+        drawn("tool_name", "tool_", 30),
+        drawn("mcp_server", "server_", 5),
+    )
+
+
+def by_subject(frame: pl.DataFrame) -> pl.DataFrame:
+    """Fold requests by subject, as the default settings do."""
+    return fold_subjects(frame, SUBJECT_KINDS, 10_000)
+
+
 def measure(events: int = 50_000, batch: int = 10_000, rounds: int = 5) -> dict[str, object]:
     """Measure every stage over batches of `batch` events."""
     good = lines(events, START_US, 1_000)
@@ -84,6 +108,7 @@ def measure(events: int = 50_000, batch: int = 10_000, rounds: int = 5) -> dict[
     schema = {k: v for k, v in parse_schema().items() if f'"{k}":'.encode() in good[0]}
     decoded = [priced(decode(part, WINDOW).frames["request"]) for part in records]
     deltas = [fold({"request": frame}) for frame in decoded]
+    agents = [run_by_agents(frame) for frame in decoded]
 
     def run(work: Callable[[Any], Any], parts: Sequence[Any]) -> float:
         return cpu_us_per_event(lambda: [work(part) for part in parts], events, rounds)
@@ -98,8 +123,13 @@ def measure(events: int = 50_000, batch: int = 10_000, rounds: int = 5) -> dict[
         "decode_us": run(lambda part: decode(part, WINDOW), records),
         "decode_5_percent_bad_us": run(lambda part: decode(part, WINDOW), bad_records),
         "fold_us": run(lambda frame: fold({"request": frame}), decoded),
+        "subjects_of_plain_calls_us": run(by_subject, decoded),
+        "subjects_of_agents_us": run(by_subject, agents),
         "arrow_events_us": run(lambda frame: to_arrow("raw_requests", frame), decoded),
         "arrow_windows_us": run(lambda delta: to_arrow("windows_10s", delta), deltas),
+        "arrow_subjects_us": run(
+            lambda delta: to_arrow("subjects_1h", delta), [by_subject(part) for part in agents]
+        ),
         "deltas_per_event": round(sum(delta.height for delta in deltas) / events, 4),
     }
 

@@ -34,7 +34,11 @@ REFERENCES = {
 }
 """Reference, the topic it reads and how many events: enough for seconds of work each."""
 
-FLOORS = {"limit": 0.5, "faust_idiomatic": 35.0}
+WITHOUT_SUBJECTS = "worker_without_subjects"
+"""The same worker with `TOKENTIDE_SUBJECTS=off`. Every event of the workload has its own trace, so
+that each is a run: this is the price of the most runs there can be."""
+
+FLOORS = {"limit": 0.5, "faust_idiomatic": 35.0, WITHOUT_SUBJECTS: 0.9}
 """A worker below this many times the reference has lost speed."""
 GOALS = {"limit": 0.6}
 """What is worth working for. The other references are shown for comparison."""
@@ -48,10 +52,15 @@ def measure(rounds: int = 3) -> dict[str, object]:
         encoded = lines(WORKER_EVENTS, now_us - 60_000_000, SPACING_US)
         asyncio.run(fill(pipeline.bootstrap, "frames", frames(encoded, FRAME_EVENTS)))
         asyncio.run(fill(pipeline.bootstrap, "singles", encoded[:200_000], keyed=True))
-        results: dict[str, list[float]] = {"worker": [], **{name: [] for name in REFERENCES}}
+        results: dict[str, list[float]] = {
+            "worker": [], WITHOUT_SUBJECTS: [], **{name: [] for name in REFERENCES}
+        }  # fmt: skip
         for number in range(rounds):
             say(f"round {number + 1} of {rounds}")
-            results["worker"].append(worker_rate(pipeline, number))
+            results["worker"].append(worker_rate(pipeline, f"round-{number}"))
+            results[WITHOUT_SUBJECTS].append(
+                worker_rate(pipeline, f"plain-{number}", subjects="off")
+            )
             for name, (topic, events) in REFERENCES.items():
                 results[name].append(reference_rate(pipeline.bootstrap, name, topic, events))
     medians = {name: round(statistics.median(rates)) for name, rates in results.items()}
@@ -72,12 +81,18 @@ def measure(rounds: int = 3) -> dict[str, object]:
     }
 
 
-def worker_rate(pipeline: Pipeline, number: int) -> float:
-    """Return events per CPU second of the worker between a tenth of the rows and the last."""
+def worker_rate(pipeline: Pipeline, name: str, **given: str) -> float:
+    """Return events per CPU second of the worker between a tenth of the rows and the last.
+
+    Args:
+        pipeline: Where it runs.
+        name: New for every call: the topic is read from its beginning again.
+        given: Settings to try.
+    """
     client = pipeline.client()
     before = int(client.query("SELECT count() FROM raw_requests").result_rows[0][0])
     client.close()
-    settings = {"events_topic": "frames", "group": f"bench-{number}", "log_id": f"round-{number}"}
+    settings = {"events_topic": "frames", "group": f"bench-{name}", "log_id": name, **given}
     with pipeline.worker(**settings) as process:
         first = wait_for_rows(pipeline, before + WORKER_EVENTS // 10, 120)
         cpu_before = cpu_s(process)

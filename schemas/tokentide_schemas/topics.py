@@ -45,7 +45,8 @@ WINDOWS_TOPIC = TopicSpec(
     name="tokentide.windows.v1",
     key="series (hash of the dimensions)",
     schema="-",
-    purpose="window deltas, one record per sealed batch and detect partition",
+    purpose="deltas of windows and of subjects in ten seconds, one record of each per sealed batch "
+    "and partition, told apart by the header `schema`",
 )
 DEADLETTER = TopicSpec(
     name="tokentide.deadletter.v1",

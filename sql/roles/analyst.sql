@@ -63,6 +63,11 @@ CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.win
         OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
     TO ${database}_analyst;
 
+CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.subjects_1h
+    USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+        OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+    TO ${database}_analyst;
+
 CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.users_1d
     USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
         OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())

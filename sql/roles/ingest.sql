@@ -15,6 +15,7 @@ GRANT ${on_cluster} INSERT ON ${database}.raw_feedback TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.raw_changes TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.raw_stats TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.windows_10s TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.subjects_1h TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.ingest_intents TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.ingest_positions TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.log_incarnations TO ${database}_ingest;

@@ -61,6 +61,10 @@ SLIM_COLUMNS: dict[str, tuple[str, ...]] = {
         "input_tokens",
         "output_tokens",
         "cost_pico_usd",
+        "user_hash",
+        "run_id",
+        "trace_id",
+        "subject_kinds",
     ),
     "raw_evaluations": _IDENTITY,
     "raw_feedback": _IDENTITY,
@@ -68,8 +72,14 @@ SLIM_COLUMNS: dict[str, tuple[str, ...]] = {
     "raw_stats": _IDENTITY,
     "windows_10s": _WINDOW,
     "windows_1m": _WINDOW,
+    "subjects_1h": (
+        *("window_start", "kind", "subject", "tenant"),
+        *("requests", "input_tokens", "cost_pico_usd"),
+    ),
 }
 """Columns by table; none means all."""
+SUMS_BY = {"windows": "(tenant, window_start)", "subjects": "(kind, tenant, subject, window_start)"}
+"""Beginning of the name of a table of sums -> what they are by."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +146,9 @@ def slim_database(engine: Engine, name: str, kind: type[SlimStore] = SlimStore) 
         )
         kept = [(column, kind_) for column, kind_ in found if not wanted or column in wanted]
         columns[table] = [column for column, _kind in kept]
-        is_window = table.startswith("windows")
-        engine_name = "AggregatingMergeTree" if is_window else "MergeTree"
-        order = "(tenant, window_start)" if is_window else "tuple()"
+        order = next((key for name, key in SUMS_BY.items() if table.startswith(name)), "")
+        engine_name = "AggregatingMergeTree" if order else "MergeTree"
+        order = order or "tuple()"
         body = ", ".join(f"`{column}` {kind_}" for column, kind_ in kept)
         full.command(
             f"CREATE TABLE {name}.{table} ({body}) ENGINE = {engine_name} ORDER BY {order} "
@@ -165,6 +175,8 @@ def worker_factory(engine: Engine) -> Callable[[random.Random], Worker]:
             accepted_from_us=BASE_US + late_us,
             accepted_until_us=BASE_US + 60_000_000,
             sealed_at_us=BASE_US + chance.randrange(10**6),
+            subject_kinds=chance.choice([("user", "run"), ("run",), ("user", "run"), ()]),
+            max_subjects=chance.choice([1, 2, 100]),
         )
 
     return new_worker

@@ -33,13 +33,18 @@ def wrong_schedules(
         stored[schedule_name(log_id)][tuple(place)] += 1
     windows = window_sums(store, "windows_10s", prefix)
     rollups = window_sums(store, "windows_1m", prefix)
-    expected = raw_sums(engine, store, prefix)
+    subjects = subject_sums(store, prefix)
+    expected, by_subject = raw_sums(engine, store, prefix), raw_subject_sums(store, prefix)
     faults: dict[str, list[str]] = {}
     for schedule in schedules:
         name = schedule_name(schedule.logs[0].log_id)
         found = [*wrong_events(stored[name], schedule.logs), *sorted(schedule.broken_promises)]
-        for sums, what in ((windows, "windows"), (rollups, "rollups")):
-            if any(sums.get(log.log_id) != expected.get(log.log_id) for log in schedule.logs):
+        for sums, rows, what in (
+            (windows, expected, "windows"),
+            (rollups, expected, "rollups"),
+            (subjects, by_subject, "sums by subject"),
+        ):
+            if any(sums.get(log.log_id) != rows.get(log.log_id) for log in schedule.logs):
                 found.append(f"{what} differ from the rows")
         if found:
             faults[name] = found
@@ -85,6 +90,43 @@ def window_sums(store: ClickHouse, table: str, prefix: str) -> Sums:
     return {row[0]: tuple(row[1:]) for row in rows}
 
 
+def subject_sums(store: ClickHouse, prefix: str) -> Sums:
+    """What is stored by kind: requests, tokens and money by tenant."""
+    rows = store.rows(
+        "SELECT tenant, kind, sum(requests), sum(input_tokens), toString(sum(cost_pico_usd)) "
+        f"FROM `{store.database}`.subjects_1h WHERE startsWith(tenant, {{prefix:String}}) "
+        "GROUP BY tenant, kind ORDER BY tenant, kind",
+        {"prefix": prefix},
+    )
+    found: dict[str, list[Any]] = defaultdict(list)
+    for tenant, *sums in rows:
+        found[tenant].append(tuple(sums))
+    return {tenant: tuple(sums) for tenant, sums in found.items()}
+
+
+def raw_subject_sums(store: ClickHouse, prefix: str) -> Sums:
+    """The same, from the raw rows and the kinds that they say they are counted under."""
+    rows = store.rows(
+        "SELECT tenant, subject_kinds, user_hash, run_id, trace_id, input_tokens, cost_pico_usd "
+        f"FROM `{store.database}`.raw_requests WHERE startsWith(tenant, {{prefix:String}})",
+        {"prefix": prefix},
+    )
+    sums: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
+    for tenant, kinds, user_hash, run_id, trace_id, tokens, cost in rows:
+        named = {"user": user_hash, "run": run_id or trace_id}
+        for kind in kinds.split(","):
+            if kind and named[kind]:
+                total = sums[tenant][kind]
+                sums[tenant][kind] = [total[0] + 1, total[1] + tokens, total[2] + cost]
+    return {
+        tenant: tuple(
+            (kind, requests, tokens, str(cost))
+            for kind, (requests, tokens, cost) in sorted(kinds.items())
+        )
+        for tenant, kinds in sums.items()
+    }
+
+
 def raw_sums(engine: Engine, store: ClickHouse, prefix: str) -> Sums:
     """What the windows must say, from raw rows priced once more in plain integers."""
     sums: dict[str, list[int]] = {}
@@ -118,13 +160,21 @@ def check_published(
     """Check that a reader of the deltas who drops repeats counts exactly the stored events."""
     query = f"SELECT log_id, sum(n) FROM ({events_by_log(store)}) GROUP BY log_id"
     stored = {log_id: events for log_id, events in store.rows(query)}
-    heard: dict[str, int] = {}
+    heard: dict[str, int] = defaultdict(int)
+    heard_by_subject: dict[str, int] = defaultdict(int)
     logs = [log for schedule in schedules for log in schedule.logs]
     [topic] = {log.topic for log in logs}
-    for token, events in publisher.deltas.items():
-        log_id = token.removeprefix("windows/").split(f"/{topic}/")[0]
-        heard[log_id] = heard.get(log_id, 0) + events
+    for token, count in publisher.deltas.items():
+        table, _, place = token.partition("/")
+        by_log = heard if table == "windows_10s" else heard_by_subject
+        by_log[place.split(f"/{topic}/")[0]] += count
     assert heard == stored
+    prefix = schedules[0].logs[0].log_id[:1]
+    assert heard_by_subject == {
+        log_id: sum(requests for _kind, requests, *_sums in kinds)
+        for log_id, kinds in raw_subject_sums(store, prefix).items()
+    }
+    assert heard_by_subject, "no batch was counted by subject"
     dead_letters = f"SELECT count() FROM `{store.database}`.dead_letters"
     assert len(publisher.dead_letters) == store.rows(dead_letters)[0][0]
     assert {log.log_id for log in logs} >= set(stored)

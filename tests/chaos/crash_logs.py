@@ -105,4 +105,6 @@ def new_event(tenant: str, chance: random.Random) -> dict[str, Any]:
         "input_tokens": chance.randrange(1, 5_000),
         "output_tokens": chance.randrange(1, 900),
         "usage_source": "provider",
+        "user_hash": chance.choice(["", "ann", "bob", "cyd"]),
+        "run_id": chance.choice(["", "r-1", "r-2"]),
     }

@@ -30,6 +30,7 @@ from tokentide_jobs.core.batch.life import (
 from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, SealedBatch, Verdict
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.tables import WINDOWS
 from tokentide_jobs.errors import InvariantViolation
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
@@ -60,7 +61,7 @@ class SimulatedLog:
 
 @dataclass(frozen=True)
 class Worker:
-    """What differs between workers: limits, prices, accepted window, clock."""
+    """What differs between workers: limits, prices, accepted window, subjects, clock."""
 
     name: str
     limits: Limits
@@ -68,6 +69,8 @@ class Worker:
     accepted_from_us: int
     accepted_until_us: int
     sealed_at_us: int
+    subject_kinds: tuple[str, ...]
+    max_subjects: int
 
     def propose(self, log: LogPartition, start: int, end: int) -> Intent:
         return Intent(
@@ -79,6 +82,8 @@ class Worker:
             accepted_until_us=self.accepted_until_us,
             sealed_at_us=self.sealed_at_us,
             worker=self.name,
+            subject_kinds=self.subject_kinds,
+            max_subjects=self.max_subjects,
         )
 
 
@@ -105,8 +110,9 @@ class SilentPublisher:
         for offset, idx in pl.DataFrame(dead_letters).select("_offset", "_idx").iter_rows():
             self.dead_letters.add((f"{intent.log.log_id}/{intent.log.partition}", offset, idx))
 
-    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
-        self.deltas[intent.write_token("windows")] = sum(deltas["events"].to_pylist())
+    def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
+        counted = deltas["events" if table == WINDOWS else "requests"].to_pylist()
+        self.deltas[intent.write_token(table)] = sum(counted)
 
 
 @dataclass

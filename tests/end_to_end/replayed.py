@@ -34,7 +34,7 @@ class NoKafka:
             f"a recorded event was refused: {dead_letters.slice(0, 1).to_pylist()}"
         )
 
-    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
+    def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
         return
 
 

@@ -18,6 +18,7 @@ from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.core.reprice.corrections import CORRECTION_COLUMNS
 from tokentide_jobs.core.tables import PLACE_COLUMNS
 from tokentide_jobs.core.window.fold import DIMENSIONS
+from tokentide_jobs.core.window.subjects import SUBJECT_KINDS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_queries import load_query
@@ -32,6 +33,7 @@ STATEMENTS = {name for name in NAMES if not load_query(name).text.startswith(("S
 VALUES: dict[str, Any] = {
     "String": "", "UUID": "00000000-0000-0000-0000-000000000000", "Int8": 1, "Int32": 0, "Int64": 0,
     "UInt32": 10, "UInt64": 10, "Array(String)": [], "Array(Int64)": [],
+    "Array(UInt32)": [],
     "DateTime64(3, 'UTC')": dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
 }  # fmt: skip
 PRICED_FIELDS = (*CallTerms._fields, "status", "usage_source", *TOKEN_COLUMNS, "chunks")
@@ -43,7 +45,8 @@ MUST_ANSWER = {
     "summary/spend", "summary/pipeline", "dead_letters/reasons", "dead_letters/list",
     "reprice/requests", "reprice/requests_by_window", "reprice/day_gap",
     "reprice/table_engine", "repair/days", "repair/raw_rows", "repair/window_rows",
-    "repair/open_batches", "repair/finished_since",
+    "repair/open_batches", "repair/finished_since", "repair/subject_rows",
+    "verify/subjects", "verify/subject_rows",
 }  # fmt: skip
 """Queries that the seed gives something to find."""
 
@@ -127,7 +130,8 @@ def test_columns_are_what_the_program_reads(seeded: Client) -> None:
     expected = {
         "reprice/requests": {
             *PLACE_COLUMNS, "started_at_us", *PRICED_FIELDS, "other_units", "model", *DIMENSIONS,
-            *PRICE_COLUMNS,
+            *PRICE_COLUMNS, "subject_kinds",
+                *(f"subject_{kind}" for kind in SUBJECT_KINDS),
         },
         "reprice/corrections": set(CORRECTION_COLUMNS),
         "prices/request": {

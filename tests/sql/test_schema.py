@@ -35,6 +35,9 @@ COSTS = {
     "price_rule",
 }
 
+COUNTED = {"run", "subject_kinds"}
+"""Under which subjects a request is counted."""
+
 
 def _columns(client: Client, table: str) -> dict[str, str]:
     rows = client.query(
@@ -51,7 +54,7 @@ def test_a_raw_table_holds_every_field_of_its_event_and_nothing_unknown(
     sql_client: Client, event_type: str
 ) -> None:
     fields = set(EVENT_MODELS[event_type].model_fields) - {"started_at_us"} | {"started_at"}
-    expected = fields | COORDINATES | (COSTS | {"run"} if event_type == "request" else set())
+    expected = fields | COORDINATES | (COSTS | COUNTED if event_type == "request" else set())
     assert set(_columns(sql_client, RAW_TABLES[event_type])) == expected
 
 

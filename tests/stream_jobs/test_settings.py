@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tokentide_jobs.core.window.subjects import SUBJECT_KINDS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.urls import redact_url
@@ -143,3 +144,13 @@ def test_a_variable_that_is_no_setting_is_named_once_with_the_nearest_one(
         "TOKENTIDE_BATCH_ROW is no setting and does nothing; TOKENTIDE_BATCH_ROWS was meant?",
         "TOKENTIDE_XYZZY is no setting and does nothing",
     ]
+
+
+def test_kinds_of_subjects_are_chosen_by_name_and_a_wrong_one_is_named() -> None:
+    assert Settings.from_env({}).subject_kinds == tuple(SUBJECT_KINDS)
+    chosen = Settings.from_env({"TOKENTIDE_SUBJECTS": "run, user"})
+    assert chosen.subject_kinds == ("user", "run")
+    assert Settings.from_env({"TOKENTIDE_SUBJECTS": "off"}).subject_kinds == ()
+    for wrong in ("runs", ",", "user;run"):
+        with pytest.raises(ConfigError, match=r"TOKENTIDE_SUBJECTS.*use user, key"):
+            Settings.from_env({"TOKENTIDE_SUBJECTS": wrong})

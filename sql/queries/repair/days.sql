@@ -32,6 +32,11 @@ FROM
     WHERE window_start >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')
         AND window_start < fromUnixTimestamp64Micro({to_us:Int64}, 'UTC')
     UNION ALL
+    SELECT DISTINCT toDate(hour) AS day
+    FROM ${database}.subjects_1h
+    WHERE hour >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')
+        AND hour < fromUnixTimestamp64Micro({to_us:Int64}, 'UTC')
+    UNION ALL
     SELECT DISTINCT toDate(window_start) AS day
     FROM ${database}.windows_1m
     WHERE window_start >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')

@@ -2,6 +2,7 @@
 SELECT
     log_id, _topic, _partition, _offset, _idx, started_at_us, tenant, service, environment,
     operation, provider, model, prompt_name, prompt_version, feature, team, status,
+    subject_user, subject_key, subject_agent, subject_run, subject_tool, subject_mcp_server, subject_kinds,
     old_cost_pico_usd, old_cost_input_pico_usd, old_cost_cache_read_pico_usd,
     old_cost_cache_write_pico_usd, old_cost_output_pico_usd, old_cost_other_pico_usd,
     old_price_status, old_price_version, old_price_rule, cost_pico_usd, cost_input_pico_usd,

@@ -12,6 +12,8 @@ SELECT
     toJSONString(other_units) AS other_units,
     if(response_model = '', request_model, response_model) AS model,
     service, environment, operation, prompt_name, prompt_version, feature, team,
+    user_hash AS subject_user, key_id AS subject_key, if(agent_name != '', agent_name, agent_id) AS subject_agent,
+    run AS subject_run, tool_name AS subject_tool, mcp_server AS subject_mcp_server, subject_kinds,
     cost_pico_usd, cost_input_pico_usd, cost_cache_read_pico_usd, cost_cache_write_pico_usd,
     cost_output_pico_usd, cost_other_pico_usd, price_status, price_version, price_rule
 FROM ${database}.raw_requests

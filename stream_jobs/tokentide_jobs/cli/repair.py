@@ -1,4 +1,4 @@
-"""`tokentide repair`: windows and rollups become again the sums of the raw rows."""
+"""`tokentide repair`: windows, rollups and sums by subject become again those of the raw rows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def repair(
     tables: tuple[str, ...],
     dry_run: bool,
 ) -> None:
-    """Correct windows and rollups from the raw rows, whole UTC days at a time.
+    """Correct windows, rollups and sums by subject from the raw rows, whole UTC days at a time.
 
     TIME is a UTC date or time, or a time ago such as 7d. Every sum that differs gets the
     difference; what is right is not touched, and ingest may run (it rests for seconds where it is
@@ -75,7 +75,7 @@ def repair(
                 f" {format_usd(found.cost_pico_usd)} USD"
             )
     if not corrections:
-        click.echo("every window and rollup is the sum of its raw rows: nothing to do")
+        click.echo("every window, rollup and sum by subject is that of its raw rows: nothing to do")
     elif dry_run:
         click.echo("dry run: nothing was written")
         raise click.exceptions.Exit(EXIT_CHECK_FAILED)

@@ -14,6 +14,7 @@ __all__ = [
     "DAY_US",
     "DEAD_LETTERS",
     "DEAD_LETTER_REPLAYS",
+    "DELTA_TABLES",
     "END_OF_TIME_US",
     "HOLDS",
     "IDENTIFIER",
@@ -32,6 +33,8 @@ __all__ = [
     "ROLLUPS",
     "ROWS_KEPT_DAYS",
     "SCHEMA_MIGRATIONS",
+    "SUBJECTS",
+    "SUBJECTS_S",
     "TENANT_RETENTION",
     "TENANT_TABLES",
     "TYPE_OF_TABLE",
@@ -69,6 +72,12 @@ WINDOW_LENGTH_S: Final[Mapping[str, int]] = {
 WINDOW_S: Final = WINDOW_LENGTH_S[WINDOWS]
 """Length of a tumbling window: [start, start + 10 s) by the start of the event."""
 WINDOW_US: Final = WINDOW_S * 1_000_000
+SUBJECTS: Final = "subjects_1h"
+"""Sums of requests by subject, which ingest writes beside the windows."""
+SUBJECTS_S: Final = 3_600
+"""Length of the time that a row of SUBJECTS sums."""
+DELTA_TABLES: Final = (WINDOWS, SUBJECTS)
+"""Tables of sums: their rows carry no offsets, and a batch adds all of them or none."""
 DAY_US: Final = 86_400 * 1_000_000
 END_OF_TIME_US: Final = 1 << 52
 """The year 2112: later than any event."""
@@ -101,6 +110,7 @@ KEPT_DAYS: Final[Mapping[str, int]] = {
     "windows_1h": 730,
     "windows_1d": 3_650,
     "users_1d": 730,
+    SUBJECTS: 90,
     INTENTS: 400,
     POSITIONS: 400,
     DEAD_LETTERS: 30,

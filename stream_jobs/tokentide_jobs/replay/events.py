@@ -36,6 +36,9 @@ _OUTPUT_LIMIT: Final = 1_000
 """The most tokens a call of the Azure recording made: a call with that many was cut off."""
 _USERS_PER_TENANT: Final = 250
 _MODEL_CHANGE_AT: Final = 0.75
+_MAIN_AGENT: Final = "main"
+_AGENT_VERSIONS: Final = ("1.4", "1.5")
+"""Before and after half of the trace, as the prompts change."""
 _NEW_MODEL: Final = "gemini-4-argon"
 _ABNORMAL_SHARES: Final = (
     (0.004, "refused"),
@@ -134,6 +137,7 @@ class Events:
             "team": app.team,
             "feature": app.feature,
             "user_hash": user,
+            "key_id": f"key_{app.team}",
             "host": f"{app.service}-{int(draw() * 3)}",
             "tags": self._tags[tenant],
             "operation": "chat",
@@ -149,7 +153,12 @@ class Events:
             event["service_tier_requested"] = event["service_tier"] = endpoint.service_tier
         if call.kind == "agent":
             event["conversation_id"] = call.lane
-            event["agent_name"] = call.agent or "main"
+            event["agent_name"] = call.agent or _MAIN_AGENT
+            event["agent_version"] = _AGENT_VERSIONS[is_late]
+            event["run_id"] = call.run or call.lane
+            if call.parent_run:
+                event["parent_run_id"] = call.parent_run
+                event["parent_agent_name"] = _MAIN_AGENT
         outcome = self._outcome(call, endpoint)
         is_stream = draw() < app.stream_share if call.is_stream is None else call.is_stream
         event["stream"] = is_stream

@@ -31,6 +31,9 @@ class RecordedCall:
     """What groups calls in the file: a session, a client; empty where there is no group."""
     model: str = ""
     agent: str = ""
+    run: str = ""
+    """One execution of an agent; a sub-agent's is `<session>/<agent>`."""
+    parent_run: str = ""
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tokentide_jobs.core.record.topics import is_otlp
 from tokentide_jobs.core.tables import IDENTIFIER
+from tokentide_jobs.core.window.subjects import SUBJECT_KINDS, kinds_of, kinds_text
 
 __all__ = ["PREFIX", "DeclaredSettings"]
 
@@ -80,6 +81,17 @@ class DeclaredSettings(BaseSettings):
     )
     max_event_ahead_s: int = _setting(
         3_600, "events further in the future are dead letters", unit="s", low=0, high=366 * 86_400
+    )
+    subjects: str = _setting(
+        kinds_text(SUBJECT_KINDS),
+        "kinds of subjects whose spend is summed, separated by commas; `off`: none",
+    )
+    max_subjects: int = _setting(
+        10_000,
+        "subjects of one kind that a batch names: those that spend most; the rest is `(other)`",
+        unit="subjects",
+        low=1,
+        high=1_000_000,
     )
     http_host: str = _setting(
         "127.0.0.1", "address the worker's health and metrics listen on; 0.0.0.0 in a container"
@@ -177,6 +189,15 @@ class DeclaredSettings(BaseSettings):
             )
         return topic
 
+    @field_validator("subjects")
+    @classmethod
+    def _known_kinds(cls, text: str) -> str:
+        kinds = kinds_of(text.replace(" ", ""))
+        unknown = [kind for kind in kinds if kind not in SUBJECT_KINDS]
+        if text != "off" and (unknown or not kinds):
+            raise ValueError(f"use {', '.join(SUBJECT_KINDS)}, separated by commas; `off`: none")
+        return text
+
     @field_validator("events_topic")
     @classmethod
     def _not_named_as_otlp(cls, topic: str) -> str:
@@ -208,6 +229,12 @@ class DeclaredSettings(BaseSettings):
         """Topics that ingest reads, the events topic first."""
         others = () if self.otlp_topic == "off" else (self.otlp_topic,)
         return (self.events_topic, *others)
+
+    @property
+    def subject_kinds(self) -> tuple[str, ...]:
+        """Kinds of subjects that are summed, in the order of the table."""
+        chosen = kinds_of(self.subjects.replace(" ", ""))
+        return tuple(kind for kind in SUBJECT_KINDS if kind in chosen)
 
     @property
     def restarted_logs(self) -> dict[str, str]:

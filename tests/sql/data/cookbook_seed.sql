@@ -9,7 +9,8 @@ INSERT INTO ${database}.raw_requests
      duration_ms, ttft_ms, max_chunk_gap_ms, tags_json,
      cost_pico_usd, cost_input_pico_usd, cost_cache_read_pico_usd, cost_cache_write_pico_usd,
      cost_output_pico_usd, cost_other_pico_usd, price_version, price_status, price_rule,
-     log_id, _topic, _partition, _offset, _idx, ingested_at)
+     run_id, parent_run_id, agent_name, agent_version, key_id, tool_name, mcp_server, tool_calls_count,
+     subject_kinds, log_id, _topic, _partition, _offset, _idx, ingested_at)
 WITH
     number AS n,
     toDateTime64('2026-10-01 00:00:00', 6, 'UTC') + toIntervalSecond(350 * n) AS at,
@@ -74,6 +75,15 @@ SELECT
     if(at < toDateTime64('2026-11-01 00:00:00', 6, 'UTC'), '2026-09-30', '2026-10-31'),
     if(no_cost, 'unpriced', 'exact'),
     if(no_cost, '', concat('card/', model_name)),
+    concat('r', toString(intDiv(n, 12)), '-', toString(n % 3)),
+    if(intDiv(n, 12) % 2 = 1, concat('r', toString(intDiv(n, 12) - 1), '-', toString(n % 3)), ''),
+    ['planner', 'researcher'][intDiv(n, 12) % 2 + 1],
+    '1.0',
+    concat('key_', toString(n % 2)),
+    if(n % 3 = 0, 'search', ''),
+    if(n % 3 = 0, 'web', ''),
+    if(n % 5 = 0, 2, NULL),
+    'user,key,agent,run,tool,mcp_server',
     'log-1', 'tokentide.events.v1', n % 4, intDiv(n, 8), intDiv(n, 4) % 2,
     at + toIntervalMillisecond(500 + n % 1000)
 FROM numbers(11972)
@@ -205,4 +215,18 @@ SELECT
     toStartOfInterval(started_at, toIntervalSecond(10)), tenant, service, environment, operation, provider, model,
     prompt_name, prompt_version, team, count(), count(), count(score), sum(toInt64(round(ifNull(score, 0) * 1e6)))
 FROM ${database}.feedback
+GROUP BY ALL;
+
+-- The sums by subject, from the raw rows, as the ingest job folds them.
+INSERT INTO ${database}.subjects_1h
+    (hour, kind, subject, tenant, service, requests, errors, unpriced, tool_calls, input_tokens, output_tokens,
+     cost_pico_usd, first_started_at, last_started_at, last_ended_at, agent, agent_version, user_hash, parent)
+SELECT
+    toStartOfHour(started_at, 'UTC'), kind, subject, tenant, service, count(), countIf(status = 'error'),
+    countIf(cost_pico_usd IS NULL), sum(ifNull(tool_calls_count, 0)), sum(ifNull(input_tokens, 0)),
+    sum(ifNull(output_tokens, 0)), sum(toInt128(ifNull(cost_pico_usd, 0))), min(started_at), max(started_at),
+    max(started_at + toIntervalMillisecond(duration_ms)), if(kind = 'run', max(agent_name), ''),
+    if(kind IN ('run', 'agent'), max(agent_version), ''), if(kind = 'run', max(user_hash), ''),
+    if(kind = 'run', max(parent_run_id), '')
+FROM ${database}.request_subjects
 GROUP BY ALL;

@@ -104,7 +104,7 @@ def test_recorded_values_of_agent_calls_are_sent_as_recorded() -> None:
     call = RecordedCall(
         1.0, "agent", 1_000, 50, lane="s1", model="claude-opus-4-6", cache_read_tokens=900,
         cache_write_tokens=50, duration_s=7.5, ttft_s=1.25, is_stream=True, stop="tool_use",
-        tool_calls=2,
+        tool_calls=2, agent="Explore", run="s1/agent_001", parent_run="s1",
     )  # fmt: skip
     measured = llmperf.load(DATA / "llmperf_2023.csv.gz")
     (event,) = [e for _, e in Events(1, 10.0, measured).of([call]) if e["type"] == "request"]
@@ -114,6 +114,8 @@ def test_recorded_values_of_agent_calls_are_sent_as_recorded() -> None:
     assert (event["input_tokens"], event["cache_read_tokens"]) == (1_000, 900)
     assert (event["finish_reasons"], event["tool_calls_count"]) == (["tool_call"], 2)
     assert event["status"] == "ok"
+    assert (event["run_id"], event["parent_run_id"]) == ("s1/agent_001", "s1")
+    assert (event["agent_name"], event["parent_agent_name"]) == ("Explore", "main")
 
 
 def test_an_agent_session_stays_with_its_tenant_and_user() -> None:

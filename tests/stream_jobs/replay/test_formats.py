@@ -80,6 +80,15 @@ def test_session_calls_keep_what_was_recorded(tmp_path: Path) -> None:
     assert (call.duration_s, call.ttft_s, call.is_stream, call.tool_calls) == (7.5, None, False, 1)
 
 
+def test_a_sub_agent_is_a_run_inside_the_run_of_its_session() -> None:
+    calls = list(claude_code.read(DATA / "claude_code_sessions.csv.gz", 1))
+    nested = [call for call in calls if call.parent_run]
+    assert {call.parent_run for call in nested} <= {call.lane for call in calls}
+    assert all(call.run.startswith(f"{call.lane}/agent_") and call.agent for call in nested)
+    assert len({call.run for call in nested}) > 10
+    assert all(call.run == call.lane for call in calls if not call.parent_run)
+
+
 def test_cache_writes_are_what_the_next_call_reads_and_never_exceed_the_input() -> None:
     calls = list(claude_code.read(DATA / "claude_code_sessions.csv.gz", 1))
     assert any(call.cache_write_tokens for call in calls)

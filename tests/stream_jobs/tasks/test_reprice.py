@@ -74,6 +74,8 @@ def event(rng: random.Random) -> dict[str, Any]:
         written |= {"cache_read_tokens": total // 2, "web_searches": rng.choice([None, 2])}
     if provider == "vllm" and rng.random() < 0.3:
         written["other_units"] = {"seconds": 12.5}
+    started_us = written["started_at_us"]
+    written |= {"user_hash": f"u{started_us % 5}", "run_id": f"r{started_us % 7}"}
     return {name: value for name, value in written.items() if value not in (None, "")}
 
 
@@ -94,14 +96,17 @@ def ingest(store: ClickHouse, cards: CardTable) -> None:
         start = records[0].offset
         intent = Intent(
             LogPartition("log", "events", 0), start, start + len(records), cards.price_version,
-            NOON_US, NOON_US + 2 * DAY_US, NOON_US + 2 * DAY_US, "test",
+            NOON_US, NOON_US + 2 * DAY_US, NOON_US + 2 * DAY_US, "test", ("user", "run"), 99,
         )  # fmt: skip
         outcome = process(records, intent, cards)
         assert outcome.dead_letter_count == 0, outcome.dead_letters["detail"].to_list()
         for table, rows in outcome.raw.items():
             store.insert(table, to_arrow(table, rows), intent.write_token(table))
-        deltas = to_arrow("windows_10s", outcome.fold())
-        store.insert("windows_10s", deltas, intent.write_token("windows_10s"))
+        for table, deltas in (
+            ("windows_10s", outcome.fold()),
+            ("subjects_1h", outcome.fold_subjects()),
+        ):
+            store.insert(table, to_arrow(table, deltas), intent.write_token(table))
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +136,17 @@ def window_rows(store: ClickHouse, table: str) -> list[Any]:
     )
 
 
+def subject_rows(store: ClickHouse) -> list[Any]:
+    return list(
+        store.rows(
+            "SELECT hour, kind, subject, tenant, service, sum(requests), sum(errors), "
+            "sum(unpriced), sum(input_tokens), toString(sum(cost_pico_usd)), "
+            "min(first_started_at), max(last_ended_at) "
+            f"FROM {store.database}.subjects_1h GROUP BY ALL ORDER BY ALL"
+        )
+    )
+
+
 def raw_rows(store: ClickHouse, *, version: bool = True) -> list[Any]:
     columns = [c for c in PRICE_COLUMNS if version or c != "price_version"]
     return list(
@@ -145,6 +161,7 @@ def assert_equal_history(store: ClickHouse, expected: ClickHouse) -> None:
     assert raw_rows(store) == raw_rows(expected)
     for table in WINDOW_TABLES:
         assert window_rows(store, table) == window_rows(expected, table), table
+    assert subject_rows(store) == subject_rows(expected)
 
 
 class _Killed(Exception):
@@ -204,14 +221,14 @@ def test_repricing_killed_at_any_step_is_finished_by_running_it_again(
     names = {LIST.price_version: "list", "negotiated": "negotiated"}
     reprice(work, other)
     died_at: list[str] = []
-    for die_at in (*range(8), 15):
+    for die_at in (*range(9), 17):
         died_at.append(reprice(work, cards, die_at)[-1])
         if die_at == 3:
             reprice(work, cards, 1)
         reprice(work, cards)
         assert_equal_history(work, stores[names[cards.price_version]])
         cards, other = other, cards
-    chunk = ["price", "correct", "mark 1", "apply", "mark 2", "windows", "mark 3"]
+    chunk = ["price", "correct", "mark 1", "apply", "mark 2", "windows", "subjects", "mark 3"]
     assert died_at == ["plan", *chunk, "finish"]
     left = work.rows(
         "SELECT count() FROM system.tables WHERE database = 'reprice_work' AND engine = 'Join'"
@@ -225,7 +242,7 @@ def test_windows_corrected_before_the_crash_are_not_corrected_again(
     """Even when the windows have long forgotten the token of the insert."""
     work = stores["work"]
     reprice(work, LIST)
-    steps = reprice(work, NEGOTIATED, die_at=7)
+    steps = reprice(work, NEGOTIATED, die_at=8)
     assert steps[-1] == "mark 3"
     resumed = reprice(work, NEGOTIATED)
     assert resumed[0] == "mark 3"

@@ -43,6 +43,10 @@ class Intent:
     sealed_at_us: int
     """When it was decided; also `ingested_at` of its rows."""
     worker: str
+    subject_kinds: tuple[str, ...] = ()
+    """Kinds of subjects that the batch is counted under."""
+    max_subjects: int = 0
+    """Subjects of one kind that the batch names."""
 
     def __post_init__(self) -> None:
         """Refuse an empty range: it would be its own successor for ever."""

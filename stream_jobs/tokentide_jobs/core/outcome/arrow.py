@@ -15,8 +15,9 @@ import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.decode.columns import COLUMNS
-from tokentide_jobs.core.tables import DEAD_LETTERS, TYPE_OF_TABLE, WINDOWS
+from tokentide_jobs.core.tables import DEAD_LETTERS, SUBJECTS, TYPE_OF_TABLE, WINDOWS
 from tokentide_jobs.core.window.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
+from tokentide_jobs.core.window.subjects import SUBJECT_SCHEMA
 
 _HIGH_CARDINALITY: Final = frozenset(
     {
@@ -55,15 +56,17 @@ def to_arrow(table: str, rows: pl.DataFrame) -> pa.Table:
     """Return rows as an Arrow table whose columns are columns of a ClickHouse table.
 
     Args:
-        table: A raw table, `dead_letters`, or `windows_10s`.
+        table: A raw table, `dead_letters`, `windows_10s`, or `subjects_1h`.
         rows: A decoded frame with its constants (log_id, _topic, ingested_at_us, costs), dead
-            letters, or deltas as `fold` gives them.
+            letters, or deltas as `fold` and `fold_subjects` give them.
 
     Raises:
         KeyError: For any other table.
     """
     if table == WINDOWS:
         return _windows(rows)
+    if table == SUBJECTS:
+        return _subjects(rows)
     if table == DEAD_LETTERS:
         return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
     return _events(rows, TYPE_OF_TABLE[table])
@@ -144,6 +147,20 @@ def _windows(deltas: pl.DataFrame) -> pa.Table:
         elif name in HISTOGRAMS:
             array = _maps(array)
         elif name in COST_SUMS:
+            array = array.cast(pa.decimal128(38, 0))
+        columns[name] = array
+    return pa.table(columns)
+
+
+def _subjects(deltas: pl.DataFrame) -> pa.Table:
+    columns: dict[str, pa.Array] = {}
+    for name in SUBJECT_SCHEMA:
+        array = deltas[name].to_arrow(compat_level=pl.CompatLevel.oldest())
+        if name in ("kind", "tenant", "service", "agent", "agent_version"):
+            array = _narrow(array.dictionary_encode())
+        elif name == "window_start":
+            array = array.cast(pa.timestamp("s", "UTC"))
+        elif name == "cost_pico_usd":
             array = array.cast(pa.decimal128(38, 0))
         columns[name] = array
     return pa.table(columns)

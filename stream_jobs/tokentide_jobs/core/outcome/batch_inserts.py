@@ -1,7 +1,7 @@
 """What a batch inserts: an ordered list of tables, rows and tokens, ready to be carried out.
 
-The order is part of the protocol: dead letters, raw rows, window deltas. Rows and tokens follow
-from the outcome alone, so whoever writes the batch again makes the same list. Pure.
+The order is part of the protocol: dead letters, raw rows, window deltas, subject deltas. Rows and
+tokens follow from the outcome alone, so whoever writes the batch again makes the same list. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow
-from tokentide_jobs.core.tables import DEAD_LETTERS, WINDOWS
+from tokentide_jobs.core.tables import DEAD_LETTERS, DELTA_TABLES, SUBJECTS, WINDOWS
 
 __all__ = ["Insert", "dead_letters_for", "inserts_after", "inserts_of"]
 
@@ -51,7 +51,7 @@ def inserts_of(outcome: Outcome) -> list[Insert]:
 def inserts_after(outcome: Outcome, table: str) -> list[Insert]:
     """Return the inserts from the raw table `table` on, once rows of it have been refused."""
     inserts = _inserts_of_events(outcome)
-    order = [*outcome.raw, WINDOWS]
+    order = [*outcome.raw, *DELTA_TABLES]
     return [one for one in inserts if order.index(one.table) >= order.index(table)]
 
 
@@ -88,9 +88,9 @@ def _inserts_of_events(outcome: Outcome) -> list[Insert]:
         for table, rows in outcome.raw.items()
         if rows.height
     ]
-    deltas = outcome.fold()
-    if deltas.height:
-        found.append(Insert(WINDOWS, to_arrow(WINDOWS, deltas), _token(outcome, WINDOWS, ())))
+    for table, deltas in ((WINDOWS, outcome.fold()), (SUBJECTS, outcome.fold_subjects())):
+        if deltas.height:
+            found.append(Insert(table, to_arrow(table, deltas), _token(outcome, table, ())))
     return found
 
 

@@ -30,6 +30,7 @@ from tokentide_jobs.core.record.dead_letter import (
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.tables import RAW_REQUESTS, RAW_TABLES, TYPE_OF_TABLE
 from tokentide_jobs.core.window.fold import fold
+from tokentide_jobs.core.window.subjects import fold_subjects, kinds_text
 
 __all__ = ["Outcome", "RefusedRow", "process"]
 
@@ -129,6 +130,11 @@ class Outcome:
         """Compute the window deltas of exactly the rows in `raw`."""
         return fold({TYPE_OF_TABLE[table]: rows for table, rows in self.raw.items()})
 
+    def fold_subjects(self) -> pl.DataFrame:
+        """Compute the subject deltas of exactly the requests in `raw`."""
+        requests = self.raw.get(RAW_REQUESTS, pl.DataFrame())
+        return fold_subjects(requests, self.intent.subject_kinds, self.intent.max_subjects)
+
     def cost_pico_usd(self) -> int:
         """Sum over the priced requests."""
         requests = self.raw.get(RAW_REQUESTS)
@@ -208,7 +214,8 @@ def _process(
             continue
         if event_type == "request":
             rows, cleared_codes = without_texts(rows)
-            rows = price(rows, cards)
+            counted_under = pl.lit(kinds_text(intent.subject_kinds)).alias("subject_kinds")
+            rows = price(rows, cards).with_columns(counted_under)
         raw[table] = rows.with_columns(
             pl.lit(intent.log.log_id).alias("log_id"),
             pl.lit(intent.log.topic).alias("_topic"),

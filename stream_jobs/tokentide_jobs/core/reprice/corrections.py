@@ -1,7 +1,7 @@
 """Pricing stored requests again: what each row costs now, and what that changes in the windows.
 
-Pure: rows and cards in, corrections and window deltas out. The deltas are the fold of the new
-prices less the fold of the old ones, so windows stay the sums of their rows whatever is folded.
+Pure: rows and cards in, corrections and deltas of windows and subjects out. The deltas are the fold
+of the new prices less the fold of the old ones, so sums stay those of their rows in any case.
 """
 
 from __future__ import annotations
@@ -15,15 +15,32 @@ from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, price
 from tokentide_jobs.core.tables import PLACE_COLUMNS
 from tokentide_jobs.core.window.difference import minus
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS, fold
+from tokentide_jobs.core.window.subjects import (
+    SUBJECT_KINDS,
+    SUBJECT_SCHEMA,
+    fold_subjects,
+    kinds_of,
+    minus_subjects,
+)
 
-__all__ = ["CORRECTION_COLUMNS", "changes", "corrections", "window_corrections"]
+__all__ = [
+    "CORRECTION_COLUMNS",
+    "changes",
+    "corrections",
+    "subject_corrections",
+    "window_corrections",
+]
 
 _OLD: Final = {name: f"old_{name}" for name in PRICE_COLUMNS}
+_SUBJECTS: Final = {f"subject_{kind}": fields[0] for kind, fields in SUBJECT_KINDS.items()}
+"""The subject of each kind, as a correction has it -> the field that `fold_subjects` reads."""
 CORRECTION_COLUMNS: Final = (
     *PLACE_COLUMNS,
     "started_at_us",
     *DIMENSIONS,
     "status",
+    *_SUBJECTS,
+    "subject_kinds",
     *_OLD.values(),
     *PRICE_COLUMNS,
 )
@@ -40,6 +57,7 @@ _FOLDED_DEFAULTS: Final = {
         name: pl.lit(None, dtype=pl.Int64)
         for name in (
             "retry_count",
+            "tool_calls_count",
             "input_tokens",
             "output_tokens",
             "cache_read_tokens",
@@ -66,11 +84,32 @@ def corrections(rows: pl.DataFrame, cards: CardTable) -> pl.DataFrame:
 
 def window_corrections(corrected: pl.DataFrame) -> pl.DataFrame:
     """Return what corrections add to the windows, in the schema of `fold`; often negative."""
-    changed = pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for new, old in _OLD.items())
-    rows = corrected.filter(changed)
-    new = _fold(rows.select(*_context(), *PRICE_COLUMNS))
-    old = _fold(rows.select(*_context(), *(pl.col(o).alias(n) for n, o in _OLD.items())))
-    return minus(new, old)
+    rows = _changed(corrected)
+    return minus(_fold(_newly_priced(rows)), _fold(_formerly_priced(rows)))
+
+
+def subject_corrections(corrected: pl.DataFrame) -> pl.DataFrame:
+    """Return what corrections add to the sums by subject, in the schema of `fold_subjects`.
+
+    A subject that its batch had put under `(other)` gets its difference under its own name: the
+    sums of the kind stay exact.
+    """
+    rows = _changed(corrected)
+    new, old = (
+        pl.concat(
+            [
+                pl.DataFrame(schema=dict(SUBJECT_SCHEMA)),
+                *(
+                    fold_subjects(counted, kinds_of(str(kinds)), counted.height)
+                    for (kinds,), counted in priced.partition_by(
+                        "subject_kinds", as_dict=True
+                    ).items()
+                ),
+            ]
+        )
+        for priced in (_newly_priced(rows), _formerly_priced(rows))
+    )
+    return minus_subjects(new, old)
 
 
 def changes(corrected: pl.DataFrame) -> pl.DataFrame:
@@ -101,14 +140,28 @@ def changes(corrected: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _changed(corrected: pl.DataFrame) -> pl.DataFrame:
+    changed = pl.any_horizontal(pl.col(old).ne_missing(pl.col(new)) for new, old in _OLD.items())
+    return corrected.filter(changed)
+
+
+def _newly_priced(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(*_context(), *PRICE_COLUMNS)
+
+
+def _formerly_priced(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(*_context(), *(pl.col(old).alias(new) for new, old in _OLD.items()))
+
+
 def _context() -> list[pl.Expr]:
-    names = ("started_at_us", *DIMENSIONS, "status")
+    names = ("started_at_us", *DIMENSIONS, "status", "subject_kinds")
     plain = [pl.col(name) for name in names if name != "model"]
     # `fold` takes the model from the event's two fields; a correction has the result.
     return [
         *plain,
         pl.col("model").alias("response_model"),
         pl.col("model").alias("request_model"),
+        *(pl.col(subject).alias(field) for subject, field in _SUBJECTS.items()),
         *(value.alias(name) for name, value in _FOLDED_DEFAULTS.items()),
     ]
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any, Final, Literal
 
 from tokentide_jobs.core.batch.ledger import LogPartition
-from tokentide_jobs.core.tables import DAY_US, WINDOWS
+from tokentide_jobs.core.tables import DAY_US, ROLLUPS, WINDOWS
 from tokentide_jobs.core.verify.facts import Batch, Facts, ReadTwice, StoredCounts
 from tokentide_jobs.core.verify.windows import WindowComparison, WindowDifference
 
@@ -43,6 +43,7 @@ FaultKind = Literal[
     "window_tokens",
     "window_money",
     "rollup",
+    "subjects",
     "sums",
     "read_twice",
     "pending",
@@ -326,8 +327,10 @@ def _window_faults(windows: WindowComparison) -> Iterable[Fault]:
     for found in windows.differences:
         if found.table != WINDOWS:
             done, stored = found.rows.done, found.stored
+            is_rollup = found.table in ROLLUPS
             yield Fault(
-                "rollup", f"{found.table}, day of {_time(found.start_s)}",
+                "rollup" if is_rollup else "subjects",
+                f"{found.table}, {'day' if is_rollup else 'hour'} of {_time(found.start_s)}",
                 f"{done.events} events, {usd(done.cost_pico_usd)} USD as in raw rows",
                 f"{stored.events} events, {usd(stored.cost_pico_usd)} USD",
             )  # fmt: skip

@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tokentide_jobs.core.tables import WINDOW_US
+from tokentide_jobs.core.window.exact import MONEY, exact_money
 from tokentide_jobs.core.window.histogram import HISTOGRAM, buckets_of, histograms_of
 
 DIMENSIONS: Final = (
@@ -59,7 +60,6 @@ _SERVER_ERRORS: Final = ("server_error", "overloaded")
 _TRUNCATED: Final = ("length", "max_tokens")
 """Finish reasons of an answer cut at its token limit."""
 
-_MONEY: Final = pl.Decimal(38, 0)
 _SHORTEST_GENERATION_MS: Final = 0.001
 
 
@@ -134,7 +134,7 @@ DELTA_SCHEMA: Final[Mapping[str, pl.DataType]] = {
     "window_start": pl.Datetime("us", "UTC"),
     **dict.fromkeys(DIMENSIONS, pl.String()),
     **dict.fromkeys(_COUNTS, pl.Int64()),
-    **dict.fromkeys(COST_SUMS, _MONEY),
+    **dict.fromkeys(COST_SUMS, MONEY),
     **dict.fromkeys(HISTOGRAMS, HISTOGRAM),
 }
 """Columns of the window deltas."""
@@ -223,16 +223,14 @@ def _dimensions(frame: pl.DataFrame) -> list[pl.Expr]:
 
 
 def _money_sums(frame: pl.DataFrame) -> list[pl.Expr]:
-    """Return exact sums: in 64 bits where they cannot overflow, else in 128."""
-    largest = frame.select(pl.col(COST_SUMS[:-1]).abs().max()).row(0)
-    is_safe = max((value or 0 for value in largest), default=0) * frame.height < 1 << 63
-    sums = []
-    for name in COST_SUMS[:-1]:
-        values = pl.col(name) if is_safe else pl.col(name).cast(_MONEY)
-        sums.append(values.sum().cast(_MONEY).alias(name))
-    cost = pl.col("cost_pico_usd") if is_safe else pl.col("cost_pico_usd").cast(_MONEY)
-    failed = cost.filter(pl.col("status") == "error").sum()
-    return [*sums, failed.cast(_MONEY).alias("cost_errors_pico_usd")]
+    """Return exact sums of every class of cost, and of what failed calls cost."""
+    columns = exact_money(frame, COST_SUMS[:-1])
+    sums = [
+        values.sum().cast(MONEY).alias(name)
+        for name, values in zip(COST_SUMS[:-1], columns, strict=True)
+    ]
+    failed = columns[0].filter(pl.col("status") == "error").sum()
+    return [*sums, failed.cast(MONEY).alias("cost_errors_pico_usd")]
 
 
 def _histograms(frame: pl.DataFrame, groups: NDArray[np.int64], count: int) -> list[pl.Series]:

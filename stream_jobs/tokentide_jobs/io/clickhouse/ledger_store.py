@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Claim, Intent, LogPartition
 from tokentide_jobs.core.tables import INTENTS, POSITIONS
+from tokentide_jobs.core.window.subjects import kinds_of, kinds_text
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
@@ -22,7 +23,7 @@ __all__ = ["DoneBatch", "LedgerStore"]
 
 _INTENT_COLUMNS = (
     "start_offset, end_offset, price_version, accepted_from_us, accepted_until_us, "
-    "sealed_at_us, worker"
+    "sealed_at_us, worker, subject_kinds, max_subjects"
 )
 _OF_PARTITION = "log_id = {log_id:String} AND topic = {topic:String} AND partition = {part:Int32}"
 # On replicated tables a replica that lags must not answer for the ledger.
@@ -162,6 +163,8 @@ def _intent_row(intent: Intent, records: int) -> pa.Table:
             "accepted_until_us": intent.accepted_until_us,
             "sealed_at_us": intent.sealed_at_us,
             "worker": intent.worker,
+            "subject_kinds": kinds_text(intent.subject_kinds),
+            "max_subjects": intent.max_subjects,
         }
     )
 
@@ -176,7 +179,7 @@ def _one_row(values: dict[str, Any]) -> pa.Table:
 
 
 def _intent(log: LogPartition, columns: Iterable[Any]) -> Intent:
-    start, end, price_version, from_us, until_us, sealed_at_us, worker = columns
+    start, end, price_version, from_us, until_us, sealed_at_us, worker, kinds, most = columns
     return Intent(
         log=log,
         start=int(start),
@@ -186,4 +189,6 @@ def _intent(log: LogPartition, columns: Iterable[Any]) -> Intent:
         accepted_until_us=int(until_us),
         sealed_at_us=int(sealed_at_us),
         worker=str(worker),
+        subject_kinds=kinds_of(str(kinds)),
+        max_subjects=int(most),
     )

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import polars as pl
+import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.decode.columns import COLUMNS, STORAGE_DTYPES
@@ -32,7 +33,15 @@ from tokentide_jobs.core.window.fold import (
 from tokentide_jobs.core.window.histogram import HISTOGRAM
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["OpenBatch", "Span", "WindowSums"]
+__all__ = [
+    "OpenBatch",
+    "Span",
+    "WindowSums",
+    "insert_correction",
+    "money_and_events",
+    "started_in",
+    "without_batches",
+]
 
 _SPILLING: Final = "SETTINGS max_bytes_before_external_group_by = 150000000, max_threads = 2"
 _READ_BY_FOLD: Final = frozenset(
@@ -119,9 +128,7 @@ class WindowSums:
     def insert(self, table: str, span: Span, deltas: pl.DataFrame, nth: str) -> None:
         """Add a correction to a table; the same one under the same `nth` counts once."""
         rows = to_arrow(WINDOWS, deltas)  # all window tables have the same columns
-        digest = hashlib.sha256(to_ipc(rows, compress=False)).hexdigest()[:32]
-        token = f"repair/{table}/{span.from_us}-{span.to_us}/{digest}/{nth}"
-        self._store.insert(table, rows, token)
+        insert_correction(self._store, table, span, rows, nth)
 
     def _events(self, event_type: str, span: Span, without: Sequence[OpenBatch]) -> pl.DataFrame:
         """Read the rows of one type as the frame that `fold` takes."""
@@ -132,17 +139,10 @@ class WindowSums:
         }
         if event_type == "request":
             dtypes |= dict.fromkeys(_COSTS, pl.Int64())
-        excluded = "".join(
-            f" AND NOT (log_id = {{log{n}:String}} AND _topic = {{topic{n}:String}} "
-            f"AND _partition = {batch.log.partition} "
-            f"AND _offset >= {batch.start} AND _offset < {batch.end})"
-            for n, batch in enumerate(without)
-        )
-        parameters = {f"log{n}": batch.log.log_id for n, batch in enumerate(without)}
-        parameters |= {f"topic{n}": batch.log.topic for n, batch in enumerate(without)}
+        excluded, parameters = without_batches(without)
         frame = self._frame(
             f"SELECT toUnixTimestamp64Micro(started_at) AS started_at_us, {', '.join(dtypes)} "
-            f"FROM {self._db}.{RAW_TABLES[event_type]} WHERE {_started_in(span)}{excluded}",
+            f"FROM {self._db}.{RAW_TABLES[event_type]} WHERE {started_in(span)}{excluded}",
             parameters,
         )
         return frame.with_columns(
@@ -180,7 +180,26 @@ def _summed(sign: str) -> str:
     return ", ".join(columns)
 
 
-def _started_in(span: Span) -> str:
+def insert_correction(store: ClickHouse, table: str, span: Span, rows: pa.Table, nth: str) -> None:
+    """Add rows to a table of sums under a token made of their content and of `nth`."""
+    digest = hashlib.sha256(to_ipc(rows, compress=False)).hexdigest()[:32]
+    store.insert(table, rows, f"repair/{table}/{span.from_us}-{span.to_us}/{digest}/{nth}")
+
+
+def without_batches(batches: Sequence[OpenBatch]) -> tuple[str, dict[str, str]]:
+    """Return a condition on raw rows that leaves out some batches, and its parameters."""
+    excluded = "".join(
+        f" AND NOT (log_id = {{log{n}:String}} AND _topic = {{topic{n}:String}} "
+        f"AND _partition = {batch.log.partition} "
+        f"AND _offset >= {batch.start} AND _offset < {batch.end})"
+        for n, batch in enumerate(batches)
+    )
+    parameters = {f"log{n}": batch.log.log_id for n, batch in enumerate(batches)}
+    return excluded, parameters | {f"topic{n}": batch.log.topic for n, batch in enumerate(batches)}
+
+
+def started_in(span: Span) -> str:
+    """Return the condition that a raw row began in a span."""
     return (
         f"started_at >= fromUnixTimestamp64Micro(toInt64({span.from_us}), 'UTC') "
         f"AND started_at < fromUnixTimestamp64Micro(toInt64({span.to_us}), 'UTC')"
@@ -198,10 +217,10 @@ def _time(epoch_us: int) -> str:
     return datetime.fromtimestamp(epoch_us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def money_and_events(deltas: pl.DataFrame) -> dict[str, Any]:
-    """Return what a correction adds: rows, events, cost_pico_usd."""
+def money_and_events(deltas: pl.DataFrame, counted: str = "events") -> dict[str, Any]:
+    """Return what a correction adds: rows, events (of subjects requests), cost_pico_usd."""
     return {
         "rows": deltas.height,
-        "events": int(deltas["events"].sum() or 0),
+        "events": int(deltas[counted].sum() or 0),
         "cost_pico_usd": int(deltas["cost_pico_usd"].sum() or 0),
     }

@@ -1,4 +1,4 @@
-"""What ingest sends to Kafka: dead letters and window deltas, acknowledged before a batch is done.
+"""What ingest sends to Kafka: dead letters and deltas, acknowledged before a batch is done.
 
 Both may be sent again after a crash, so both carry coordinates by which readers deduplicate: a dead
 letter those of its event, a delta those of its batch and chunk.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.outcome.arrow import to_ipc
+from tokentide_jobs.core.tables import SUBJECTS, WINDOWS
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_schemas.topics import DEADLETTER, WINDOWS_TOPIC
@@ -29,6 +30,12 @@ Headers = list[tuple[str, bytes]]
 
 _CHUNK_BYTES: Final = 900_000
 """Below the smallest usual limit of a record (1 MB)."""
+
+_PUBLISHED: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+    WINDOWS: ("windows.v1", DIMENSIONS),
+    SUBJECTS: ("subjects.v1", ("kind", "subject")),
+}
+"""Table -> name of the schema, and the columns that make a series."""
 
 _SEND_TIMEOUT_S: Final = 60.0
 
@@ -78,12 +85,17 @@ class KafkaPublisher:
         """
         self._wait(self._send_dead_letters(dead_letters, intent))
 
-    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
-        """Send window deltas, one record a partition (several when large); raises as above."""
+    def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
+        """Send deltas, one record a partition (several when large); raises as above.
+
+        Both kinds go to one topic, told apart by the header `schema`: a reader has one position,
+        and hears the windows of a batch before its subjects.
+        """
         records: list[tuple[int | None, bytes, bytes, Headers]] = []
-        key = intent.write_token("windows").encode()
-        for place, chunk, value in delta_chunks(deltas, len(self._partitions)):
-            headers = [*_coordinates(intent, "windows.v1"), ("chunk", str(chunk).encode())]
+        schema, series = _PUBLISHED[table]
+        key = intent.write_token(schema.partition(".")[0]).encode()
+        for place, chunk, value in delta_chunks(deltas, len(self._partitions), series):
+            headers = [*_coordinates(intent, schema), ("chunk", str(chunk).encode())]
             records.append((self._partitions[place], key, value, headers))
         self._wait(self._send_all(WINDOWS_TOPIC.name, records))
 
@@ -122,15 +134,17 @@ class KafkaPublisher:
         return self._producer
 
 
-def delta_chunks(deltas: pa.Table, partitions: int) -> Iterator[tuple[int, int, bytes]]:
-    """Cut rows of `windows_10s` into records: yields (partition, chunk number, Arrow stream).
+def delta_chunks(
+    deltas: pa.Table, partitions: int, series: Sequence[str] = DIMENSIONS
+) -> Iterator[tuple[int, int, bytes]]:
+    """Cut deltas into records: yields (partition, chunk number, Arrow stream).
 
     A series always goes to the same partition, whatever the version of any library: its number is
-    the CRC-32 of the dimensions, modulo the number of partitions.
+    the CRC-32 of the columns that make it, modulo the number of partitions.
     """
-    dimensions = pl.DataFrame(deltas.select(DIMENSIONS))
-    series = dimensions.select(pl.concat_str(pl.all().cast(pl.String), separator="\x1f"))
-    crcs = [zlib.crc32(name.encode()) for name in series.to_series().to_list()]
+    named = pl.DataFrame(deltas.select(series))
+    names = named.select(pl.concat_str(pl.all().cast(pl.String), separator="\x1f")).to_series()
+    crcs = [zlib.crc32(name.encode()) for name in names.to_list()]
     partition_of = np.array(crcs, np.int64) % partitions
     # Sorted once: a slice of an Arrow table costs nothing, a filter all its columns. Stable, so
     # that a repeated batch has the same rows in the same chunks.

@@ -5,8 +5,8 @@ and whoever drives it retries. The promise: any number of drivers, dying anywher
 again, leave every row of the batch in the store exactly once, because rows and tokens depend on
 nothing but the records and the intent.
 
-Order: dead letters, raw rows, window deltas, each followed by what is published of it, done row.
-The done row moves the position, so everything before it is repeated until it is there.
+Order: dead letters, raw rows, window deltas, subject deltas, each followed by what is published of
+it, then the done row, which moves the position: everything before it is repeated until it is there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tokentide_jobs.core.outcome.batch_inserts import (
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow, process
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.tables import DEAD_LETTERS, RAW_TABLES, WINDOWS
+from tokentide_jobs.core.tables import DEAD_LETTERS, DELTA_TABLES, RAW_TABLES, WINDOWS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.known_refused_rows import known_refused_rows
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
@@ -54,8 +54,8 @@ class Publisher(Protocol):
     def publish_dead_letters(self, dead_letters: pa.Table, intent: Intent) -> None:
         """Send refused events; may send them again after a crash."""
 
-    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
-        """Send rows of the window table with their batch; readers drop what they know."""
+    def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
+        """Send deltas of windows or subjects with their batch; readers drop what they know."""
 
 
 class Flush:
@@ -141,9 +141,10 @@ class Flush:
             yield watch.effect(
                 "publish_dead_letters", lambda: self._publisher.publish_dead_letters(rows, intent)
             )
-        elif insert.table == WINDOWS:
+        elif insert.table in DELTA_TABLES:
             yield watch.effect(
-                "publish_deltas", lambda: self._publisher.publish_deltas(rows, intent)
+                f"publish_{insert.table}",
+                lambda: self._publisher.publish_deltas(insert.table, rows, intent),
             )
 
     def _finish(self, intent: Intent, done: DoneBatch) -> bool:

@@ -15,7 +15,7 @@ from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.batch.life import Effect, Effects
 from tokentide_jobs.core.outcome.batch_inserts import Insert
 from tokentide_jobs.core.outcome.outcome import RefusedRow
-from tokentide_jobs.core.tables import RAW_TABLES, WINDOWS
+from tokentide_jobs.core.tables import DELTA_TABLES, RAW_TABLES
 from tokentide_jobs.errors import ConfigError, RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import (
@@ -105,7 +105,8 @@ class Insertion:
 
     def _trying(self, insert: Insert) -> Callable[[], None]:
         """Return what inserts, and after some tries takes a memory limit for one that stays."""
-        can_be_split = insert.table != WINDOWS and insert.rows.num_rows > _SMALLEST_SPLIT_ROWS
+        is_large = insert.rows.num_rows > _SMALLEST_SPLIT_ROWS
+        can_be_split = is_large and insert.table not in DELTA_TABLES
         refusals: list[RetriableSinkError] = []
 
         def run() -> None:
@@ -121,7 +122,7 @@ class Insertion:
         return run
 
     def _insert(self, insert: Insert) -> None:
-        is_whole_or_nothing = insert.table == WINDOWS or (
+        is_whole_or_nothing = insert.table in DELTA_TABLES or (
             insert.rows.num_rows <= _SMALLEST_SPLIT_ROWS and not insert.is_part
         )
         look = self._may_be_split and not is_whole_or_nothing

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent, is_stale
 from tokentide_jobs.core.outcome.batch_inserts import Insert
-from tokentide_jobs.core.tables import RAW_TABLES, WINDOW_S, WINDOWS
+from tokentide_jobs.core.tables import DELTA_TABLES, RAW_TABLES, SUBJECTS_S, WINDOW_S, WINDOWS
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
@@ -61,8 +61,8 @@ class StaleGuard:
         """
         if not (look or self._is_stale(intent)):
             return insert.rows
-        if insert.table == WINDOWS:
-            return insert.rows.slice(0, 0 if self._are_counted(insert.rows, intent) else None)
+        if insert.table in DELTA_TABLES:
+            return insert.rows.slice(0, 0 if self._are_counted(insert, intent) else None)
         return self._not_there(insert.table, insert.rows, intent)
 
     def _not_there(self, table: str, rows: pa.Table, intent: Intent) -> pa.Table:
@@ -85,11 +85,11 @@ class StaleGuard:
         is_missing = [place not in there for place in zip(offsets, indexes, strict=True)]
         return rows.filter(pa.array(is_missing))
 
-    def _are_counted(self, deltas: pa.Table, intent: Intent) -> bool:
+    def _are_counted(self, insert: Insert, intent: Intent) -> bool:
         """Tell whether the deltas of a stale batch were inserted; its raw rows are in by now.
 
-        Window rows carry no offsets, so the sums decide: in the windows that this batch touches,
-        all raw rows and all counted events differ by nothing, or by exactly this batch.
+        Deltas carry no offsets, so the sums decide: in the time that this batch touches, all raw
+        rows and all that is counted of them differ by nothing, or by exactly this batch.
 
         Raises:
             RetriableSinkError: They differ by something else: another batch is under way there.
@@ -97,10 +97,21 @@ class StaleGuard:
         """
         if self._ledger.done_end(intent) >= intent.end:
             return True
+        if insert.table == WINDOWS:
+            own, surplus = self._beyond_windows(insert.rows)
+        else:
+            own, surplus = self._beyond_subjects(insert.rows)
+        if surplus in (0, own):
+            return surplus == 0
+        raise RetriableSinkError(
+            f"{insert.token}: {surplus} raw rows are not counted there yet, "
+            f"{own} of them may be of this batch: waiting for the others"
+        )
+
+    def _beyond_windows(self, deltas: pa.Table) -> tuple[int, int]:
+        """Return the events of some deltas, and the raw rows of their windows not counted yet."""
         starts = deltas.column("window_start").cast(pa.int64()).unique().to_pylist()
-        events = sum(deltas.column("events").to_pylist())
         database = self._store.database
-        parameters = {"length": WINDOW_S, "starts": starts}
         counts = " UNION ALL ".join(
             f"SELECT count() AS n FROM `{database}`.`{table}` "
             "WHERE intDiv(toUnixTimestamp(started_at), {length:UInt32}) * {length:UInt32} "
@@ -111,15 +122,20 @@ class StaleGuard:
             f"SELECT (SELECT sum(n) FROM ({counts})), (SELECT sum(events) "
             f"FROM `{database}`.{WINDOWS} "
             "WHERE toUnixTimestamp(window_start) IN {starts:Array(UInt32)})",
-            parameters,
+            {"length": WINDOW_S, "starts": starts},
         )
-        surplus = int(row[0]) - int(row[1])
-        if surplus in (0, events):
-            return surplus == 0
-        raise RetriableSinkError(
-            f"{intent.write_token(WINDOWS)}: {surplus} raw rows are not in the windows yet, "
-            f"{events} of them may be of this batch: waiting for the others"
-        )
+        return sum(deltas.column("events").to_pylist()), int(row[0]) - int(row[1])
+
+    def _beyond_subjects(self, deltas: pa.Table) -> tuple[int, int]:
+        """Return the same of the requests under one kind of subject, that of the first row."""
+        kinds = deltas.column("kind").to_pylist()
+        starts = deltas.column("window_start").cast(pa.int64()).to_pylist()
+        requests = deltas.column("requests").to_pylist()
+        rows = zip(kinds, starts, requests, strict=True)
+        of_kind = [(start, count) for kind, start, count in rows if kind == kinds[0]]
+        hours = sorted({start // SUBJECTS_S * SUBJECTS_S for start, _count in of_kind})
+        (row,) = self._store.select("repair/uncounted", {"kind": kinds[0], "hours": hours})
+        return sum(count for _start, count in of_kind), int(row["uncounted"])
 
     def _is_stale(self, intent: Intent) -> bool:
         return is_stale(intent, self._clock_us(), self._token_window_us)

@@ -154,6 +154,8 @@ class _IngestProcess:
                 accepted_until_us=now_us + settings.max_event_ahead_s * 1_000_000,
                 sealed_at_us=now_us,
                 worker=worker,
+                subject_kinds=settings.subject_kinds,
+                max_subjects=settings.max_subjects,
             )
 
         return BatchWriter(

@@ -104,14 +104,17 @@ def _call_of(row: list[str], name: str, line: int) -> RecordedCall:
     if cache_read > input_tokens:
         problem = f"cache_read_tokens_sim {cache_read} exceeds input_tokens {input_tokens}"
         raise bad_line(name, line, problem)
+    session, agent = cell["session"], cell["agent"]
     return RecordedCall(
         at_s=number_of(cell["t_s"], "t_s", name, line),
         kind="agent",
         input_tokens=input_tokens,
         output_tokens=whole("output_tokens"),
-        lane=cell["session"],
+        lane=session,
         model=cell["model"],
         agent=cell["subagent_type"],
+        run=f"{session}/{agent}" if agent else session,
+        parent_run=session if agent else "",
         cache_read_tokens=cache_read,
         duration_s=optional("api_time_s"),
         ttft_s=optional("ttft_s"),

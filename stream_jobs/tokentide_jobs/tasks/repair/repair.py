@@ -1,4 +1,4 @@
-"""Repairing windows and rollups: every sum that differs from its raw rows gets the difference.
+"""Repairing sums of windows and subjects: what differs from its raw rows gets the difference.
 
 Nothing is swapped: a table rebuilt beside the live one would miss what ingest adds between the
 building and the swap, a difference stays right whatever is added meanwhile. And nothing is
@@ -20,13 +20,16 @@ import polars as pl
 from tokentide_jobs.core.tables import (
     DAY_US,
     ROLLUPS,
+    SUBJECTS,
     WINDOW_LENGTH_S,
+    WINDOW_US,
     WINDOWS,
     WINDOWS_KEPT_DAYS,
 )
 from tokentide_jobs.core.window.difference import minus, rolled
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.subject_sums import SubjectSums
 from tokentide_jobs.io.clickhouse.window_sums import (
     OpenBatch,
     Span,
@@ -38,8 +41,9 @@ from tokentide_jobs.tasks.repair.records import RepairRecords
 
 __all__ = ["TABLES", "Correction", "Progress", "Repair"]
 
-TABLES = (WINDOWS, *ROLLUPS)
-"""What can be repaired, the finest first."""
+_WINDOWS = (WINDOWS, *ROLLUPS)
+TABLES = (*_WINDOWS, SUBJECTS)
+"""What can be repaired: windows, the finest first, and the sums by subject."""
 SPAN_ROWS = 100_000
 """Raw rows folded, or windows compared, at a time: some 500 MB at most in this process."""
 _HOUR_US = 3_600_000_000
@@ -87,6 +91,7 @@ class Repair:
 
     def __post_init__(self) -> None:
         self._sums = WindowSums(self.store)
+        self._subjects = SubjectSums(self.store)
         self._records = RepairRecords(self.store, self.worker)
         self._run_id = secrets.token_hex(8)
         self.quiet = Quiet(self.store, self.worker, self.token_window_us, may_hold=not self.dry_run)
@@ -117,29 +122,42 @@ class Repair:
         with self.quiet.session():
             for day_us in self._records.days(span):
                 day = Span(day_us, day_us + DAY_US)
-                yield from self._repair_day(day, has_windows=day_us >= windows_from_us)
+                if any(table in _WINDOWS for table in self.tables):
+                    yield from self._repair_day(day, has_windows=day_us >= windows_from_us)
+                if SUBJECTS in self.tables:
+                    yield from self._repair_subjects(day)
 
     def _repair_day(self, day: Span, *, has_windows: bool) -> Iterator[Correction]:
         # Where the ten-second windows are gone by retention, minutes are made from the rows.
         base = WINDOWS if has_windows else ROLLUPS[0]
-        wanted = TABLES[min(TABLES.index(table) for table in self.tables) :]
-        for table in TABLES[TABLES.index(base) :]:
+        asked = [_WINDOWS.index(table) for table in self.tables if table in _WINDOWS]
+        wanted = _WINDOWS[min(asked) :]
+        for table in _WINDOWS[_WINDOWS.index(base) :]:
             for span in self._spans(table, base, day):
                 found = self._repair_span(table, base, span, is_wanted=table in wanted)
                 if found is not None:
                     yield found
             self.quiet.release()
 
+    def _repair_subjects(self, day: Span) -> Iterator[Correction]:
+        for span in self._cut(self._subjects.rows(day), _HOUR_US):
+            found = self._repair_span(SUBJECTS, SUBJECTS, span, is_wanted=True)
+            if found is not None:
+                yield found
+        self.quiet.release()
+
     def _spans(self, table: str, base: str, day: Span) -> list[Span]:
         """Cut a day into spans of whole windows that a look can hold in memory."""
         if table == base:
-            grain_us = WINDOW_LENGTH_S[base] * 1_000_000
-            rows = self._records.raw_rows(day, grain_us)
-        elif table == ROLLUPS[0]:
-            grain_us = _HOUR_US
-            rows = self._records.window_rows(day, grain_us)
-        else:
-            return [day]
+            return self._pieces(day, WINDOW_LENGTH_S[base] * 1_000_000)
+        if table == ROLLUPS[0]:
+            return self._cut(self._records.window_rows(day, _HOUR_US), _HOUR_US)
+        return [day]
+
+    def _pieces(self, span: Span, grain_us: int = WINDOW_US) -> list[Span]:
+        return self._cut(self._records.raw_rows(span, grain_us), grain_us)
+
+    def _cut(self, rows: Sequence[tuple[int, int]], grain_us: int) -> list[Span]:
         spans: list[Span] = []
         held = 0
         for start, count in rows:
@@ -168,21 +186,34 @@ class Repair:
                     self._records.write(self._run_id, first.table, span, money_of(first))
                 return first
             if first is None:
-                first = Correction(table, span, **money_and_events(deltas))
+                counted = "requests" if table == SUBJECTS else "events"
+                first = Correction(table, span, **money_and_events(deltas, counted))
             if self.dry_run:
                 return first
             if not is_wanted:
                 self._records.refuse_finer(table, self.tables)
             self.progress(f"correct {table} {span}")
-            self._sums.insert(table, span, deltas, f"{earlier}.{attempt}")
+            self._insert(table, span, deltas, f"{earlier}.{attempt}")
         raise RetriableSinkError(
             f"{table} {span} differs again after {_ATTEMPTS} corrections: is another repair "
             "or a repricing running? Repair again when it has ended"
         )
 
+    def _insert(self, table: str, span: Span, deltas: pl.DataFrame, nth: str) -> None:
+        if table == SUBJECTS:
+            self._subjects.insert(span, deltas, nth)
+        else:
+            self._sums.insert(table, span, deltas, nth)
+
     def _difference(self, table: str, base: str, span: Span) -> pl.DataFrame:
+        if table == SUBJECTS:
+            return self.quiet.look(
+                span.from_us,
+                span.to_us,
+                lambda old: self._subjects.difference(span, self._pieces(span), old),
+            )
         if table != base:
-            finer = TABLES[TABLES.index(table) - 1]
+            finer = _WINDOWS[_WINDOWS.index(table) - 1]
             return self.quiet.look(
                 span.from_us, span.to_us, lambda _old: self._sums.gap(table, finer, span)
             )

@@ -15,8 +15,13 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from tokentide_jobs.core.price.cards import CardTable
-from tokentide_jobs.core.reprice.corrections import changes, corrections, window_corrections
-from tokentide_jobs.core.tables import PRICE_CORRECTIONS
+from tokentide_jobs.core.reprice.corrections import (
+    changes,
+    corrections,
+    subject_corrections,
+    window_corrections,
+)
+from tokentide_jobs.core.tables import PRICE_CORRECTIONS, SUBJECTS, WINDOWS
 from tokentide_jobs.errors import InvariantViolation, RetriableSinkError
 from tokentide_jobs.io.clickhouse.card_store import load_cards, write_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -128,11 +133,14 @@ class Reprice:
                 self._tables.apply(run, chunk)
             chunk = self._reach(run, chunk, APPLIED, corrected.height)
         if chunk.state < DONE:
-            deltas = window_corrections(corrected)
-            # The token would do, had not the windows forgotten it after 10,000 other inserts.
-            if not (is_resumed and self._deltas_are_in(chunk, deltas)):
-                self.progress("windows", chunk.number, run.chunks)
-                self._tables.insert_deltas(run, chunk, deltas)
+            for step, table, deltas in (
+                ("windows", WINDOWS, window_corrections(corrected)),
+                ("subjects", SUBJECTS, subject_corrections(corrected)),
+            ):
+                # The token would do, had not the table forgotten it after 10,000 other inserts.
+                if not (is_resumed and self._deltas_are_in(chunk, table, deltas)):
+                    self.progress(step, chunk.number, run.chunks)
+                    self._tables.insert_deltas(run, chunk, table, deltas)
             self._reach(run, chunk, DONE, corrected.height)
         return corrected
 
@@ -141,8 +149,8 @@ class Reprice:
         self._tables.mark(run, chunk, state, rows)
         return replace(chunk, state=state, rows=rows)
 
-    def _deltas_are_in(self, chunk: Chunk, deltas: pl.DataFrame) -> bool:
-        """Tell whether the windows hold a chunk's deltas: its day then equals its raw rows.
+    def _deltas_are_in(self, chunk: Chunk, table: str, deltas: pl.DataFrame) -> bool:
+        """Tell whether a table holds a chunk's deltas: its day then equals its raw rows.
 
         Chunks before it are done and those after it not begun, so the day is off by these deltas
         or not at all, batches in flight apart.
@@ -154,12 +162,12 @@ class Reprice:
             return False
         deadline = time.monotonic() + _SETTLE_S
         while True:
-            gap = self._tables.day_gap(chunk)
+            gap = self._tables.day_gap(chunk, table)
             if gap in ((0, 0), expected):
                 return gap == (0, 0)
             if time.monotonic() > deadline:
                 raise RetriableSinkError(
-                    f"raw rows and windows of the day of chunk {chunk.number} differ by {gap}"
+                    f"raw rows and {table} of the day of chunk {chunk.number} differ by {gap}"
                     f" (pico-USD, calls without cost), not by {expected}: let ingest come to rest,"
                     " see `tokentide verify`, then reprice again"
                 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import polars as pl
 import pyarrow as pa
@@ -21,6 +21,7 @@ from tokentide_jobs.core.tables import (
     RAW_REQUESTS,
     REPRICE_CHUNKS,
     REPRICE_RUNS,
+    SUBJECTS,
     WINDOW_US,
     WINDOWS,
 )
@@ -31,6 +32,9 @@ __all__ = ["APPLIED", "CORRECTED", "DONE", "PLANNED", "Chunk", "RepriceStore", "
 
 PLANNED, CORRECTED, APPLIED, DONE = 0, 1, 2, 3
 """States of a chunk, in order."""
+
+
+_GAPS: Final = {WINDOWS: "reprice/day_gap", SUBJECTS: "reprice/subject_gap"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +196,16 @@ class RepriceStore:
         self._store.run("reprice/apply", {**bounds, "price_version": run.price_version}, lookup)
         self._store.run("reprice/drop_lookup", names=lookup)
 
-    def insert_deltas(self, run: Run, chunk: Chunk, deltas: pl.DataFrame) -> None:
-        """Add window corrections to windows_10s, and by its views to every rollup."""
+    def insert_deltas(self, run: Run, chunk: Chunk, table: str, deltas: pl.DataFrame) -> None:
+        """Add corrections to a table of sums; those of windows reach every rollup by its views."""
         if deltas.height:
-            token = f"reprice/{run.run_id}/{chunk.number}/{WINDOWS}"
-            self._store.insert(WINDOWS, to_arrow(WINDOWS, deltas), token)
+            token = f"reprice/{run.run_id}/{chunk.number}/{table}"
+            self._store.insert(table, to_arrow(table, deltas), token)
 
-    def day_gap(self, chunk: Chunk) -> tuple[int, int]:
-        """Return raw rows less windows of a chunk's day: (pico-USD, requests without a cost)."""
+    def day_gap(self, chunk: Chunk, table: str) -> tuple[int, int]:
+        """Return raw rows less the sums of a chunk's day: (pico-USD, requests without a cost)."""
         day_start_us = chunk.from_us // DAY_US * DAY_US
-        (row,) = self._store.select("reprice/day_gap", {"day_start_us": day_start_us})
+        (row,) = self._store.select(_GAPS[table], {"day_start_us": day_start_us})
         return row["cost_pico_usd"], row["unpriced"]
 
     def drop_lookups(self, run: Run) -> None:

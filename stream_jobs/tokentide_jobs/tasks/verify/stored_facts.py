@@ -9,18 +9,21 @@ the windows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.tables import (
     DAY_US,
     END_OF_TIME_US,
     ROWS_KEPT_DAYS,
+    SUBJECTS_S,
     WINDOW_S,
     WINDOW_US,
     WINDOWS_KEPT_DAYS,
 )
 from tokentide_jobs.core.verify.facts import Batch, Intended, ReadTwice, StoredCounts
+from tokentide_jobs.core.verify.subjects import KindHour, subject_differences
 from tokentide_jobs.core.verify.windows import (
     Rollup,
     Sums,
@@ -31,6 +34,8 @@ from tokentide_jobs.core.verify.windows import (
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = ["Positions", "Scope", "StoreReader"]
+
+_HOUR_US: Final = SUBJECTS_S * 1_000_000
 
 Positions = Mapping[LogPartition, int]
 """Where each partition of the present logs is finished: the end of its last finished batch."""
@@ -173,13 +178,26 @@ class StoreReader:
             row["window_start_s"]: Sums(row["events"], row["tokens"], row["cost_pico_usd"])
             for row in self._store.select("verify/windows", bounds)
         }
-        return compare_windows(
+        hours = {
+            "low_us": low_us // _HOUR_US * _HOUR_US,
+            "high_us": -(-high_us // _HOUR_US) * _HOUR_US,
+        }
+        subjects = {
+            KindHour(row["kind"], row["hour_s"]): Sums(
+                row["requests"], row["tokens"], row["cost_pico_usd"]
+            )
+            for row in self._store.select("verify/subjects", hours)
+        }
+        compared = compare_windows(
             self._rows_by_window(low_us, high_us, positions),
             windows,
             rollups=rollups,
             whole_days_from_s=whole_days["low_us"] // 1_000_000,
             repricing=repricing,
         )
+        subject_rows = self._rows_by_kind(hours, positions)
+        differing = subject_differences(subject_rows, subjects, repricing)
+        return replace(compared, differences=(*compared.differences, *differing))
 
     def repeated_event_ids(self) -> int:
         """Count rows beyond the first of each event id, over all types."""
@@ -198,27 +216,33 @@ class StoreReader:
     ) -> dict[int, WindowRows]:
         rows = self._store.select(
             "verify/rows_by_window",
-            {
-                "low_us": low_us,
-                "high_us": high_us,
-                "window_s": WINDOW_S,
-                "partitions": [f"{p.log_id} {p.topic} {p.partition}" for p in positions],
-                "positions": list(positions.values()),
-            },
+            {"low_us": low_us, "high_us": high_us, "window_s": WINDOW_S, **_given(positions)},
         )
-        return {
-            row["window_start_s"]: WindowRows(
-                Sums(row["done_events"], row["done_tokens"], row["done_cost_pico_usd"]),
-                Sums(
-                    row["in_flight_events"],
-                    row["in_flight_tokens"],
-                    row["in_flight_cost_pico_usd"],
-                ),
-            )
-            for row in rows
-        }
+        return {row["window_start_s"]: _window_rows(row) for row in rows}
+
+    def _rows_by_kind(
+        self, hours: Mapping[str, int], positions: Positions
+    ) -> dict[KindHour, WindowRows]:
+        rows = self._store.select("verify/subject_rows", {**hours, **_given(positions)})
+        return {KindHour(row["kind"], row["hour_s"]): _window_rows(row) for row in rows}
 
     def _kept_days(self) -> int:
         """Return the shortest retention in force: of the tables, or of any tenant."""
         (row,) = self._store.select("verify/shortest_retention")
         return min(ROWS_KEPT_DAYS, row["kept_days"] or ROWS_KEPT_DAYS)
+
+
+def _given(positions: Positions) -> dict[str, list[str] | list[int]]:
+    """Return positions as the parameters of a query."""
+    return {
+        "partitions": [f"{p.log_id} {p.topic} {p.partition}" for p in positions],
+        "positions": list(positions.values()),
+    }
+
+
+def _window_rows(row: Mapping[str, Any]) -> WindowRows:
+    done, in_flight = (
+        Sums(*(row[f"{state}_{what}"] for what in ("events", "tokens", "cost_pico_usd")))
+        for state in ("done", "in_flight")
+    )
+    return WindowRows(done, in_flight)

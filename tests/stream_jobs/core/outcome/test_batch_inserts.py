@@ -57,23 +57,26 @@ def processed(cards: CardTable, *values: bytes, topic: str = "tokentide.events.v
         accepted_until_us=NOW_US + 1,
         sealed_at_us=NOW_US,
         worker="w",
+        subject_kinds=("user", "run"),
+        max_subjects=9,
     )
     return process(records, intent, cards)
 
 
 def test_a_batch_hands_over_its_inserts_in_the_order_of_the_protocol(cards: CardTable) -> None:
     change = event(type="change", kind="deploy", subject="release")
-    inserts = inserts_of(processed(cards, event(), b"bad", change))
+    inserts = inserts_of(processed(cards, event(user_hash="u", run_id="r"), b"bad", change))
     assert [insert.table for insert in inserts] == [
         "dead_letters",
         "raw_requests",
         "raw_changes",
         "windows_10s",
+        "subjects_1h",
     ]
     assert [insert.token for insert in inserts] == [
         f"{insert.table}/log/tokentide.events.v1/0/0-3" for insert in inserts
     ]
-    assert [insert.rows.num_rows for insert in inserts] == [1, 1, 1, 2]
+    assert [insert.rows.num_rows for insert in inserts] == [1, 1, 1, 2, 2]
 
 
 def test_many_dead_letters_are_stored_in_chunks_under_numbered_tokens(

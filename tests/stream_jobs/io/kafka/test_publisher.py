@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import zlib
+from datetime import UTC, datetime
 
 import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA
+from tokentide_jobs.core.window.subjects import SUBJECT_SCHEMA
 from tokentide_jobs.io.kafka import publisher as kafka
 from tokentide_jobs.io.kafka.publisher import delta_chunks
 
@@ -53,3 +55,20 @@ def test_large_deltas_are_cut_into_chunks() -> None:
     assert len(found) > 1
     assert all(len(value) <= limit for _partition, _chunk, value in found)
     assert sum(len(read(value)) for _partition, _chunk, value in found) == 60_000
+
+
+def test_all_deltas_of_a_subject_go_home_too_whatever_else_they_say() -> None:
+    names = ["window_start", "kind", "subject", "tenant", "service"]
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    rows = [(start, "run", f"r{number % 9}", f"t{number}", "s") for number in range(90)]
+    schema = {name: SUBJECT_SCHEMA[name] for name in names}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    empty = pl.DataFrame(schema=dict(SUBJECT_SCHEMA))
+    table = to_arrow("subjects_1h", pl.concat([empty, frame], how="diagonal"))
+    homes: dict[str, set[int]] = {}
+    for partition, _chunk, value in delta_chunks(table, 4, ("kind", "subject")):
+        for subject in pa.ipc.open_stream(value).read_all().column("subject").to_pylist():
+            homes.setdefault(subject, set()).add(partition)
+    assert len(homes) == 9
+    assert all(len(partitions) == 1 for partitions in homes.values())
+    assert homes["r0"] == {zlib.crc32(b"run\x1fr0") % 4}

@@ -31,7 +31,7 @@ class NoKafka:
     def publish_dead_letters(self, dead_letters: pa.Table, intent: Intent) -> None:
         self.dead_letters += dead_letters["reason"].to_pylist()
 
-    def publish_deltas(self, deltas: pa.Table, intent: Intent) -> None:
+    def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
         return
 
 
@@ -45,6 +45,8 @@ def intent_of(log: LogPartition, start: int, end: int, worker: str = "w", at_us:
         accepted_until_us=NOW_US + HOUR_US,
         sealed_at_us=at_us or NOW_US,
         worker=worker,
+        subject_kinds=("user", "run"),
+        max_subjects=100,
     )
 
 
@@ -61,6 +63,7 @@ def event(**changes: Any) -> dict[str, Any]:
         "duration_ms": 12.5,
         "input_tokens": 100,
         "output_tokens": 10,
+        "run_id": f"run of {changes.get('service')}",
         **changes,
     }
 

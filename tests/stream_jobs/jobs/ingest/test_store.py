@@ -27,6 +27,16 @@ from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 pytestmark = pytest.mark.integration
 
 
+def by_subject(store: ClickHouse, log: LogPartition) -> int:
+    """Requests that are counted under the run of a log's service."""
+    (row,) = store.rows(
+        f"SELECT sum(requests) FROM {store.database}.subjects_1h "
+        "WHERE kind = 'run' AND service = {log_id:String}",
+        {"log_id": log.log_id},
+    )
+    return int(row[0])
+
+
 def test_of_many_rival_intents_one_wins_and_all_read_it_back(
     store: ClickHouse, log: LogPartition
 ) -> None:
@@ -69,7 +79,9 @@ def test_money_of_a_batch_is_in_the_done_row(store: ClickHouse, log: LogPartitio
     assert tuple(row) == (done.cost_pico_usd, 3)
 
 
-@pytest.mark.parametrize("step", ["insert_raw_requests", "insert_windows_10s", "finish"])
+@pytest.mark.parametrize(
+    "step", ["insert_raw_requests", "insert_windows_10s", "insert_subjects_1h", "finish"]
+)
 def test_a_stale_batch_is_completed_by_what_is_missing_even_when_tokens_are_forgotten(
     store: ClickHouse, log: LogPartition, step: str
 ) -> None:
@@ -83,9 +95,11 @@ def test_a_stale_batch_is_completed_by_what_is_missing_even_when_tokens_are_forg
     written = drive(flush_of(forgetful, NOW_US + 120_000_000), batch, intent)
     assert written is not None
     assert counts(store, log) == (6, 6, 1)
+    assert by_subject(store, log) == 6
     again = drive(flush_of(forgetful, NOW_US + 120_000_000), batch, intent)
     assert again is None
     assert counts(store, log) == (6, 6, 1)
+    assert by_subject(store, log) == 6
 
 
 def test_a_stale_batch_that_got_half_way_gets_the_other_half(

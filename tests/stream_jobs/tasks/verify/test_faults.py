@@ -43,7 +43,7 @@ def good(number: int) -> bytes:
         "type": "request", "event_id": str(uuid.uuid4()), "service": "shop", "provider": "openai",
         "started_at_us": time.time_ns() // 1_000 - number * 100_000, "operation": "chat",
         "status": "ok", "request_model": "gpt-5.4-mini", "duration_ms": 10.0 + number,
-        "input_tokens": 100 + number, "output_tokens": 7,
+        "input_tokens": 100 + number, "output_tokens": 7, "run_id": f"run-{number % 9}",
     }  # fmt: skip
     return json.dumps(event).encode()
 
@@ -200,7 +200,7 @@ def test_money_that_is_off_by_one_pico_dollar_is_found(
         pipeline.client.command(change, settings=SYNC)
         code, report = report_of(pipeline, capsys)
         assert (code, report["lost"], report["duplicated"]) == (1, 0, 0)
-        assert kinds(report) == {"batch_money", "window_money"}
+        assert kinds(report) == {"batch_money", "window_money", "subjects"}
         assert report["raw_cost_usd"] != report["window_cost_usd"]
 
 
@@ -361,3 +361,20 @@ def test_a_window_that_holds_too_much_is_found(
     command = report["remedy"].removeprefix("tokentide ").split()
     assert pipeline.run(*command) == 0
     assert report_of(pipeline, capsys)[0] == 0
+
+
+def test_sums_by_subject_that_lack_a_run_are_found_and_repaired(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.client.command(
+        "ALTER TABLE subjects_1h DELETE WHERE kind = 'run' AND subject = 'run-3'", settings=SYNC
+    )
+    code, report = report_of(pipeline, capsys)
+    assert (code, kinds(report)) == (1, {"subjects"})
+    assert "of kind run, hour of" in report["mismatches"][0]["where"]
+    assert pipeline.run(*report["remedy"].removeprefix("tokentide ").split()) == 0
+    assert report_of(pipeline, capsys)[0] == 0
+    (row,) = pipeline.client.query(
+        "SELECT requests, cost_usd > 0 FROM runs WHERE run = 'run-3'"
+    ).result_rows
+    assert tuple(row) == (len(range(3, GOOD_EVENTS, 9)), True)
