@@ -11,7 +11,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from tests.places import ROOT
-from tests.sql.test_cookbook import SEED
+from tests.sql.cookbook_calls import seed
 from tokentide_jobs.core.price.card_rows import CARD_COLUMNS
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, TOKEN_COLUMNS
 from tokentide_jobs.core.price.vocabulary import CallTerms
@@ -22,7 +22,6 @@ from tokentide_jobs.core.window.subjects import SUBJECT_KINDS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_queries import load_query
-from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 from tokentide_jobs.tasks.summary import Group, Pipeline
 
 pytestmark = pytest.mark.integration
@@ -53,15 +52,7 @@ MUST_ANSWER = {
 
 @pytest.fixture(scope="module")
 def seeded(sql_client: Client) -> Client:
-    database = str(sql_client.command("SELECT currentDatabase()"))
-    tables = sql_client.query(
-        "SELECT name FROM system.tables WHERE database = currentDatabase()"
-        " AND engine_full LIKE '% TTL %'"
-    ).result_columns[0]
-    for table in tables:
-        sql_client.command(f"ALTER TABLE {table} REMOVE TTL")
-    for statement in split_statements(render(SEED.read_text("utf-8"), SqlTarget(database))):
-        sql_client.command(statement, settings={"max_partitions_per_insert_block": 0})
+    seed(sql_client)
     return sql_client
 
 

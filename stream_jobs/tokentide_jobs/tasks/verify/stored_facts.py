@@ -23,7 +23,7 @@ from tokentide_jobs.core.tables import (
     WINDOWS_KEPT_DAYS,
 )
 from tokentide_jobs.core.verify.facts import Batch, Intended, ReadTwice, StoredCounts
-from tokentide_jobs.core.verify.subjects import KindHour, subject_differences
+from tokentide_jobs.core.verify.subject_hours import KindHour, subject_differences
 from tokentide_jobs.core.verify.windows import (
     Rollup,
     Sums,
