@@ -18,7 +18,8 @@ from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.progress import narration
 from tokentide_jobs.cli.screen import console, count, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
-from tokentide_jobs.core.verify.report import Report, usd
+from tokentide_jobs.core.money import usd
+from tokentide_jobs.core.verify.report import Report
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from tokentide_jobs.core.money import usd
 from tokentide_jobs.core.tables import WINDOW_US
-from tokentide_jobs.core.verify.report import usd
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = [

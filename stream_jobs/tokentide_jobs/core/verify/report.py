@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final, Literal
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.money import usd
 from tokentide_jobs.core.tables import DAY_US, ROLLUPS, WINDOWS
 from tokentide_jobs.core.verify.facts import Batch, Facts, ReadTwice, StoredCounts
 from tokentide_jobs.core.verify.windows import WindowComparison, WindowDifference
@@ -24,7 +24,6 @@ __all__ = [
     "Fault",
     "Report",
     "compare",
-    "usd",
 ]
 
 FaultKind = Literal[
@@ -163,11 +162,6 @@ class Report:
                 for fault in self.faults
             ],
         }
-
-
-def usd(pico_usd: int) -> str:
-    """Return pico-USD as a decimal number of dollars, exact: `12.000000000001`."""
-    return format(Decimal(pico_usd).scaleb(-12), "f")
 
 
 def compare(facts: Facts) -> Report:

@@ -8,18 +8,16 @@ no price ever passes through a float.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
-import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import MappingNode, Node, ScalarNode
 
 from tokentide_jobs.core.price.bill import UNITS_IN_OTHER
 from tokentide_jobs.core.price.cards import DAY_US, MAX_RATE_PICO_USD, Override, Rate, rate_pico_usd
 from tokentide_jobs.core.price.units import LEAVES, UNIT_DENOMINATORS
 from tokentide_jobs.core.price.vocabulary import CallTerms, tier_context
-from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.files.yaml_entries import Problems, entries, mapping, value_text
 
 __all__ = ["parse_overrides"]
 
@@ -37,7 +35,6 @@ _FIELDS = (
 )
 _DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?([eE]-?\d{1,2})?")
 _MAX_MULTIPLIER = Decimal(1_000)
-_MAX_BYTES = 4 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _BILLED_UNITS = UNITS_IN_OTHER.union(*(leaf.chain for leaf in LEAVES))
@@ -51,27 +48,6 @@ _RATE_KEYS: dict[str, tuple[str, int]] = (
 """`input_mtok` as genai-prices writes it; `input` and `input_tokens` mean the same."""
 
 
-@dataclass
-class _Problems:
-    """Everything wrong with one file."""
-
-    name: str
-    found: list[tuple[int, str]] = field(default_factory=list)
-
-    def add(self, node: Node, reason: str) -> None:
-        self.found.append((node.start_mark.line + 1, reason))
-
-    def raise_if_any(self) -> None:
-        if self.found:
-            raise _refused([f"{self.name}:{line}: {why}" for line, why in sorted(self.found)])
-
-
-def _refused(problems: list[str]) -> ConfigError:
-    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    summary = f"price overrides refused, {count}; no entry of the file is used:"
-    return ConfigError("\n".join((summary, *problems)))
-
-
 def parse_overrides(content: bytes, name: str) -> tuple[Override, ...]:
     """Read an overrides file.
 
@@ -82,70 +58,18 @@ def parse_overrides(content: bytes, name: str) -> tuple[Override, ...]:
     Raises:
         ConfigError: At least one entry is bad; the message lists every problem with its line.
     """
-    problems = _Problems(name)
-    root = _compose(content, name)
-    if root is None:
-        return ()
-    entries = _entries(root, problems)
+    problems = Problems(name, "price overrides")
+    found = entries(content, "overrides", problems)
     overrides = tuple(
-        override for entry in entries if (override := _override(entry, problems)) is not None
+        override for entry in found if (override := _override(entry, problems)) is not None
     )
     problems.raise_if_any()
     return overrides
 
 
-def _compose(content: bytes, name: str) -> Node | None:
-    if len(content) > _MAX_BYTES:
-        raise _refused([f"{name}:1: larger than {_MAX_BYTES:,} bytes"])
-    try:
-        return yaml.compose(content, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise _refused([f"{name}:{line}: not valid YAML: {reason}"]) from error
-
-
-def _entries(root: Node, problems: _Problems) -> list[Node]:
-    """Accept a list of entries, or a mapping with one key, `overrides`."""
-    if isinstance(root, SequenceNode):
-        return list(root.value)
-    if isinstance(root, MappingNode):
-        fields = _mapping(root, ("overrides",), "the file", problems)
-        listed = fields.get("overrides")
-        if isinstance(listed, SequenceNode):
-            return list(listed.value)
-        if listed is None or (isinstance(listed, ScalarNode) and listed.value in ("", "null")):
-            return []
-        problems.add(listed, "overrides: expected a list of entries")
-        return []
-    if isinstance(root, ScalarNode) and root.value in ("", "null"):
-        return []
-    problems.add(root, "expected `overrides:` with a list of entries")
-    return []
-
-
-def _mapping(
-    node: Node, known: tuple[str, ...], where: str, problems: _Problems
-) -> dict[str, Node]:
-    if not isinstance(node, MappingNode):
-        problems.add(node, f"{where}: expected fields `name: value`")
-        return {}
-    fields: dict[str, Node] = {}
-    for key_node, value in node.value:
-        key = str(key_node.value)
-        if key not in known:
-            problems.add(key_node, f"{key}: unknown in {where}; known: {', '.join(known)}")
-        elif key in fields:
-            problems.add(key_node, f"{key}: given twice")
-        else:
-            fields[key] = value
-    return fields
-
-
-def _override(node: Node, problems: _Problems) -> Override | None:
+def _override(node: Node, problems: Problems) -> Override | None:
     before = len(problems.found)
-    fields = _mapping(node, _FIELDS, "an entry", problems)
+    fields = mapping(node, _FIELDS, "an entry", problems)
     texts = {
         key: _text(key, fields[key], problems)
         for key in ("provider", "model", "tenant", "reason", *_CONTEXT_FIELDS)
@@ -182,21 +106,18 @@ def _override(node: Node, problems: _Problems) -> Override | None:
     )
 
 
-def _text(key: str, node: Node, problems: _Problems) -> str:
-    if not isinstance(node, ScalarNode) or not node.value.strip() or len(node.value) > 512:
-        problems.add(node, f"{key}: expected a text of 1 to 512 characters")
-        return ""
-    standard = key in _CONTEXT_FIELDS and not tier_context(CallTerms(**{key: node.value}))
-    if standard:
+def _text(key: str, node: Node, problems: Problems) -> str:
+    found = value_text(key, node, problems)
+    if found and key in _CONTEXT_FIELDS and not tier_context(CallTerms(**{key: found})):
         problems.add(
             node,
-            f"{key}: {node.value!r} is the standard service; leave {key} out and the entry "
+            f"{key}: {found!r} is the standard service; leave {key} out and the entry "
             "holds for every tier",
         )
-    return str(node.value).strip()
+    return found
 
 
-def _instant(key: str, fields: dict[str, Node], problems: _Problems) -> int | None:
+def _instant(key: str, fields: dict[str, Node], problems: Problems) -> int | None:
     """Read a UTC date or a timestamp as epoch microseconds."""
     node = fields.get(key)
     if node is None or (isinstance(node, ScalarNode) and node.value in ("", "null", "~")):
@@ -216,7 +137,7 @@ def _instant(key: str, fields: dict[str, Node], problems: _Problems) -> int | No
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _rates(node: Node, problems: _Problems) -> dict[str, Rate]:
+def _rates(node: Node, problems: Problems) -> dict[str, Rate]:
     if not isinstance(node, MappingNode) or not node.value:
         problems.add(node, "rates: expected at least one `input_mtok: USD per million tokens`")
         return {}
@@ -237,12 +158,12 @@ def _rates(node: Node, problems: _Problems) -> dict[str, Rate]:
     return rates
 
 
-def _rate(key: str, node: Node, per: int, problems: _Problems) -> Rate | None:
+def _rate(key: str, node: Node, per: int, problems: Problems) -> Rate | None:
     """Read one rate: a number, or `{base: 3, above: {200000: 6}}` for long-context prices."""
     if not isinstance(node, MappingNode):
         base = _pico_usd(f"rates.{key}", node, per, problems)
         return None if base is None else Rate(base)
-    fields = _mapping(node, ("base", "above"), f"rates.{key}", problems)
+    fields = mapping(node, ("base", "above"), f"rates.{key}", problems)
     if set(fields) != {"base", "above"} or not isinstance(fields["above"], MappingNode):
         problems.add(node, f"rates.{key}: expected {{base: RATE, above: {{INPUT_TOKENS: RATE}}}}")
         return None
@@ -258,7 +179,7 @@ def _rate(key: str, node: Node, per: int, problems: _Problems) -> Rate | None:
     return None if base is None else Rate(base, tuple(sorted(tiers.items())))
 
 
-def _pico_usd(where: str, node: Node, per: int, problems: _Problems) -> int | None:
+def _pico_usd(where: str, node: Node, per: int, problems: Problems) -> int | None:
     number = _decimal(where, node, problems)
     if number is None:
         return None
@@ -272,7 +193,7 @@ def _pico_usd(where: str, node: Node, per: int, problems: _Problems) -> int | No
     return rate_pico_usd(number, per)
 
 
-def _multiplier(node: Node, problems: _Problems) -> str:
+def _multiplier(node: Node, problems: Problems) -> str:
     number = _decimal("multiplier", node, problems)
     if number is not None and number > _MAX_MULTIPLIER:
         problems.add(node, f"multiplier: {number} is more than {_MAX_MULTIPLIER}")
@@ -280,7 +201,7 @@ def _multiplier(node: Node, problems: _Problems) -> str:
     return "" if number is None else str(number)
 
 
-def _decimal(where: str, node: Node, problems: _Problems) -> Decimal | None:
+def _decimal(where: str, node: Node, problems: Problems) -> Decimal | None:
     text = node.value.strip() if isinstance(node, ScalarNode) else "a list or mapping"
     try:
         if _DECIMAL.fullmatch(text):

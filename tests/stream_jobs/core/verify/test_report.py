@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.money import usd
 from tokentide_jobs.core.verify.facts import (
     Batch,
     Facts,
@@ -16,7 +17,7 @@ from tokentide_jobs.core.verify.facts import (
     ReadTwice,
     StoredCounts,
 )
-from tokentide_jobs.core.verify.report import compare, usd
+from tokentide_jobs.core.verify.report import compare
 from tokentide_jobs.core.verify.windows import (
     Sums,
     WindowComparison,

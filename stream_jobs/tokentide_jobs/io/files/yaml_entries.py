@@ -1,0 +1,124 @@
+"""A YAML file with a list of entries: nodes with line numbers, taken whole or refused whole.
+
+Every bad entry is reported with file, line and reason in one error, so that nothing runs on half
+of a file. Values stay the text that was written: what it means is up to the reader of an entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from tokentide_jobs.errors import ConfigError
+
+__all__ = ["Problems", "entries", "mapping", "value_text"]
+
+_MAX_BYTES: Final = 4 << 20
+_MAX_TEXT: Final = 512
+
+
+@dataclass
+class Problems:
+    """Everything wrong with one file.
+
+    Attributes:
+        name: Of the file.
+        what: What the file holds, for the first line of the error: `price overrides`.
+    """
+
+    name: str
+    what: str
+    found: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, node: Node, reason: str) -> None:
+        """Note what is wrong with a node."""
+        self.found.append((node.start_mark.line + 1, reason))
+
+    def raise_if_any(self) -> None:
+        """Refuse the file, naming every problem in the order of its lines.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        if self.found:
+            count = f"{len(self.found)} problem{'s' if len(self.found) > 1 else ''}"
+            summary = f"{self.what} refused, {count}; no entry of the file is used:"
+            lines = [f"{self.name}:{line}: {why}" for line, why in sorted(self.found)]
+            raise ConfigError("\n".join((summary, *lines)))
+
+
+def entries(content: bytes, key: str, problems: Problems) -> list[Node]:
+    """Return the nodes of a file that is a list, or a mapping whose one key holds a list.
+
+    Args:
+        content: The file's bytes.
+        key: The one key.
+        problems: Where to note what is wrong.
+
+    Raises:
+        ConfigError: The file is too large or is not YAML.
+    """
+    root = _compose(content, problems)
+    if root is None:
+        return []
+    if isinstance(root, SequenceNode):
+        return list(root.value)
+    if isinstance(root, MappingNode):
+        listed = mapping(root, (key,), "the file", problems).get(key)
+        if isinstance(listed, SequenceNode):
+            return list(listed.value)
+        if listed is not None and not _is_null(listed):
+            problems.add(listed, f"{key}: expected a list of entries")
+        return []
+    if not _is_null(root):
+        problems.add(root, f"expected `{key}:` with a list of entries")
+    return []
+
+
+def mapping(node: Node, known: tuple[str, ...], where: str, problems: Problems) -> dict[str, Node]:
+    """Return the values of a mapping by their keys, each of them known and given once."""
+    if not isinstance(node, MappingNode):
+        problems.add(node, f"{where}: expected fields `name: value`")
+        return {}
+    fields: dict[str, Node] = {}
+    for key_node, value in node.value:
+        key = str(key_node.value)
+        if key not in known:
+            problems.add(key_node, f"{key}: unknown in {where}; known: {', '.join(known)}")
+        elif key in fields:
+            problems.add(key_node, f"{key}: given twice")
+        else:
+            fields[key] = value
+    return fields
+
+
+def value_text(key: str, node: Node, problems: Problems) -> str:
+    """Return a value as the text it is written as, without blanks around it."""
+    if not isinstance(node, ScalarNode) or not node.value.strip() or len(node.value) > _MAX_TEXT:
+        problems.add(node, f"{key}: expected a text of 1 to {_MAX_TEXT} characters")
+        return ""
+    return str(node.value).strip()
+
+
+def _compose(content: bytes, problems: Problems) -> Node | None:
+    reason, line = "", 1
+    if len(content) > _MAX_BYTES:
+        reason = f"larger than {_MAX_BYTES:,} bytes"
+    else:
+        try:
+            return yaml.compose(content, Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            mark = getattr(error, "problem_mark", None)
+            line = mark.line + 1 if mark is not None else 1
+            reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+            reason = f"not valid YAML: {reason}"
+    problems.found.append((line, reason))
+    problems.raise_if_any()
+    return None
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.value in ("", "null")
