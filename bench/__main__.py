@@ -18,6 +18,7 @@ from bench import (
     decode_fold,
     detection,
     footprint,
+    forecast,
     latency,
     producer,
     producer_emit,
@@ -38,6 +39,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "decode_fold": decode_fold.measure,
     "run_guard": run_guard.measure,
     "detection": detection.measure,
+    "forecast": forecast.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 
