@@ -60,12 +60,13 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.counted",
         "tokentide_jobs.disk_space",
         "tokentide_jobs.process_name",
+        "tokentide_jobs.core.money",
         "tokentide_jobs.core.tables",
         "tokentide_jobs.urls",
         "tokentide_jobs.web_guard",
     ),
     # core: a room a stage, in the order in which an event passes them
-    ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics"),
+    ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics", "tokentide_jobs.core.forecast"),
     ("tokentide_jobs.core.decode", "tokentide_jobs.core.price", "tokentide_jobs.core.window"),
     ("tokentide_jobs.core.batch", "tokentide_jobs.core.detect", "tokentide_jobs.core.guard"),
     (
@@ -74,6 +75,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.core.verify",
         "tokentide_jobs.core.reprice",
         "tokentide_jobs.core.simulate",
+        "tokentide_jobs.core.budget",
     ),
     ("tokentide_jobs.settings",),
     # io: a room an outside system; the SQL that ClickHouse runs is below the client that runs it

@@ -34,7 +34,9 @@ VALUES: dict[str, Any] = {
     "UInt32": 10, "UInt64": 10, "Array(String)": [], "Array(Int64)": [],
     "Array(UInt32)": [],
     "DateTime64(3, 'UTC')": dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
+    "Array(Tuple(Int64, Int64))": [(0, 1 << 32)],
 }  # fmt: skip
+SPEND = {"start_s", "length_s", "cost_pico_usd", "requests", "unpriced"}
 PRICED_FIELDS = (*CallTerms._fields, "status", "usage_source", *TOKEN_COLUMNS, "chunks")
 """Columns of raw_requests that decide a price, besides started_at and other_units."""
 LATEST = {"high_us", "high", "to_us", "until_us", "last_us"}
@@ -45,7 +47,7 @@ MUST_ANSWER = {
     "reprice/requests", "reprice/requests_by_window", "reprice/day_gap",
     "reprice/table_engine", "repair/days", "repair/raw_rows", "repair/window_rows",
     "repair/open_batches", "repair/finished_since", "repair/subject_rows",
-    "verify/subjects", "verify/subject_rows",
+    "verify/subjects", "verify/subject_rows", "budgets/windows", "budgets/subject",
 }  # fmt: skip
 """Queries that the seed gives something to find."""
 
@@ -112,7 +114,7 @@ def test_every_file_says_what_it_answers_and_is_asked_for_by_the_program() -> No
 def test_the_tasks_hold_no_sql_of_their_own() -> None:
     tasks = ROOT / "stream_jobs" / "tokentide_jobs" / "tasks"
     modules = [*(tasks / "verify").glob("*.py"), *(tasks / "reprice").glob("*.py")]
-    for path in [*modules, tasks / "summary.py", tasks / "dead_letters.py"]:
+    for path in [*modules, *tasks.glob("*.py")]:
         text = path.read_text("utf-8")
         assert not re.search(r"\b(SELECT|INSERT INTO|ALTER TABLE|GROUP BY)\b", text), path
 
@@ -131,6 +133,8 @@ def test_columns_are_what_the_program_reads(seeded: Client) -> None:
         },
         "prices/cards": set(CARD_COLUMNS),
         "summary/spend": {"dimension", *(field.name for field in fields(Group))},
+        "budgets/windows": SPEND,
+        "budgets/subject": SPEND,
         "summary/pipeline": {field.name for field in fields(Pipeline)},
     }  # fmt: skip
     assert columns(seeded, "reprice/corrections") == CORRECTION_COLUMNS

@@ -2,7 +2,8 @@
 
 Nothing heavier than the standard library is imported here, so that the bare installation (the SDK
 alone) can still say what to install. Codes: 0 ok, 1 a check failed, 2 usage or configuration,
-3 a service is unreachable, 4 internal error, 5 nothing to check, 130 interrupted.
+3 a service is unreachable, 4 internal error, 5 nothing to check, 6 a soft budget is over,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "EXIT_INTERNAL",
     "EXIT_NOTHING_PROVEN",
     "EXIT_OK",
+    "EXIT_SOFT_BUDGET",
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
     "exit_code_of",
@@ -38,6 +40,8 @@ EXIT_UNREACHABLE: Final = 3
 EXIT_NOTHING_PROVEN: Final = 5
 """There was nothing to check: neither a fault nor a proof."""
 EXIT_INTERNAL: Final = 4
+EXIT_SOFT_BUDGET: Final = 6
+"""A budget is over that is there to tell, not to stop."""
 EXIT_INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""
 

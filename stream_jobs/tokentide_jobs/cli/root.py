@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "prices": LazyCommand("prices:prices", "Look at the prices in force."),
     "reprice": LazyCommand("reprice:reprice", "Price stored requests again."),
     "repair": LazyCommand("repair:repair", "Correct windows and rollups from the raw rows."),
+    "budgets": LazyCommand("budgets:budgets", "See what was spent of every budget."),
     "dlq": LazyCommand("dlq:dlq", "List, show and replay dead letters."),
     "check-producer": LazyCommand(
         "producer:check_producer", "Send one test event with the SDK and say what happened."
@@ -87,7 +88,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 ok, 1 a check failed, 2 usage or configuration, "
-    "3 a service is unreachable, 4 internal error, 5 nothing to check.",
+    "3 a service is unreachable, 4 internal error, 5 nothing to check, 6 a soft budget is over.",
 )
 @click.option("--debug", is_flag=True, help="Print the traceback of an error.")
 @click.version_option(package_name="tokentide", message="tokentide %(version)s")

@@ -56,6 +56,9 @@ class DeclaredSettings(BaseSettings):
     group: str = _setting("tokentide-ingest", "Kafka consumer group of the ingest workers")
     data_dir: Path = _setting(Path(".tokentide"), "directory of the embedded stack")
     prices_file: Path | None = _setting(None, "YAML file of price overrides; none: list prices")
+    budgets_file: Path | None = _setting(
+        None, "YAML file of budgets, which `tokentide budgets` reads; none: no budgets"
+    )
     log_id: str = _setting(
         "", "any new word: read the events topic again from its beginning, as another log"
     )
@@ -143,7 +146,7 @@ class DeclaredSettings(BaseSettings):
     )
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    @field_validator("data_dir", "prices_file")
+    @field_validator("data_dir", "prices_file", "budgets_file")
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
         return path if path is None else path.expanduser()

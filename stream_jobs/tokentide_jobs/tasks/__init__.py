@@ -1,1 +1,1 @@
-"""Work that runs once and ends: verify, reprice, dead letters, summary."""
+"""Work that runs once and ends: verify, reprice, dead letters, summary, budgets."""

@@ -1,1 +1,1 @@
-"""Files that people write: prices in YAML, with line numbers in every error."""
+"""Files that people write: prices and budgets in YAML, with line numbers in every error."""

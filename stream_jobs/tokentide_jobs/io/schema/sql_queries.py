@@ -1,4 +1,4 @@
-"""The queries of verify, summary, dead letters, prices and repricing: files below `sql/queries/`.
+"""The queries that tasks run: files below `sql/queries/`.
 
 A query is known by its path, `verify/batches`. Its values are ClickHouse's typed parameters
 `{name:Type}`; `${database}` and other names in `${…}` are identifiers, checked before they are
