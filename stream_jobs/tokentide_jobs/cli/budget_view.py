@@ -15,6 +15,7 @@ from tokentide_jobs.core.budget.burn import BurnRate
 from tokentide_jobs.core.budget.period import instant
 from tokentide_jobs.core.budget.status import BudgetStatus, BudgetVerdict
 from tokentide_jobs.core.money import usd
+from tokentide_jobs.counted import counted
 
 __all__ = ["budget_lines", "budget_view", "remarks"]
 
@@ -52,8 +53,8 @@ def remarks(one: BudgetStatus) -> Iterator[Text]:
     if one.current.unpriced:
         yield _remark(
             "!", "yellow",
-            f"{count(one.current.unpriced)} of {count(one.current.requests)} requests have no "
-            "price: more was spent than is shown",
+            f"no price for {count(one.current.unpriced)} of "
+            f"{counted(one.current.requests, 'request')}: more was spent than is shown",
         )  # fmt: skip
 
 

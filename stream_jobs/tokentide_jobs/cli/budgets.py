@@ -16,6 +16,7 @@ from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN, EXIT
 from tokentide_jobs.cli.screen import console, say, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.budget.status import BudgetStatus
+from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.budget_file import load_budgets
@@ -73,7 +74,11 @@ def check(as_json: bool, data_dir: Path | None) -> None:
                 screen.print(shown(one.budget.name, "bold"))
                 for line in remarks(one):
                     screen.print(line, soft_wrap=True)
-        say(f"{len(found)} budgets, {len(over)} over" if found else "the file holds no budget")
+        say(
+            f"{counted(len(found), 'budget')}, {len(over)} over"
+            if found
+            else "the file holds no budget"
+        )
     if not found:
         raise click.exceptions.Exit(EXIT_NOTHING_PROVEN)
     if over:

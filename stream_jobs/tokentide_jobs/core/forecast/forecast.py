@@ -13,6 +13,7 @@ import numpy as np
 
 from tokentide_jobs.core.forecast.backtest import back_test, chosen_method, conformal_quantile
 from tokentide_jobs.core.forecast.methods import WEEK_HOURS, Hours, Method, predict
+from tokentide_jobs.counted import counted
 
 __all__ = ["COVERAGE", "HOUR_US", "Forecast", "even_rate", "forecast"]
 
@@ -76,7 +77,7 @@ def forecast(spent: int, history: Hours, hours_left: float, elapsed: int) -> For
     hours = max(1, int(np.ceil(hours_left)))
     test = back_test(history, hours, elapsed)
     if len(test) < _LEAST_BACK_TESTS:
-        return Forecast(rests_on=f"{len(test)} back-tests, too little spend to judge by")
+        return Forecast(rests_on=f"{counted(len(test), 'back-test')}, too little spend to judge by")
     method = chosen_method(test)
     coming = predict(method, history, hours, elapsed)
     to_come = float(coming.sum() - coming[0] * (hours - hours_left))
@@ -90,7 +91,7 @@ def forecast(spent: int, history: Hours, hours_left: float, elapsed: int) -> For
         low_pico_usd=spent + round(max(0.0, to_come - margin)),
         high_pico_usd=spent + round(to_come + margin),
         method=method,
-        rests_on=f"{len(test)} back-tests in {_days(len(history))} of history{reach}",
+        rests_on=f"{counted(len(test), 'back-test')} in {_days(len(history))} of history{reach}",
     )
 
 
