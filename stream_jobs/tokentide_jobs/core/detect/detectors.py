@@ -70,7 +70,7 @@ class Detectors:
             tuple(alarm_changes(state, sight, changes, columns, parameters)),
             tuple(new_extremes(state, sight, scores)),
         )
-        adopt(state, sight, changes.adopted, columns.prior_n)
+        adopt(state, sight, changes.adopted, columns)
         learn_window(state, sight, columns, parameters)
         return judged
 

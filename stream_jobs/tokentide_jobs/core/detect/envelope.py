@@ -20,14 +20,14 @@ _HIGHEST: Final = np.float32(30.0)
 _WEARINESS: Final = np.float32(0.1)
 
 
-def excess(streams: Floats, low: Floats, high: Floats, sensitivity: float) -> Floats:
+def excess(streams: Floats, low: Floats, high: Floats, sensitivity: float | Floats) -> Floats:
     """Return how far streams lie outside of their bounds; 1 is `sensitivity` times their width.
 
     Args:
         streams: Stream, metric, key; NaN where a stream is absent.
         low: Lower bounds; NaN before the first value.
         high: Upper bounds.
-        sensitivity: Share of the width that counts as 1.
+        sensitivity: Share of the width that counts as 1, of all metrics or by metric.
 
     Returns:
         The largest excess over the streams of each metric and key; 0 inside.
@@ -36,7 +36,7 @@ def excess(streams: Floats, low: Floats, high: Floats, sensitivity: float) -> Fl
     beyond = np.maximum(streams - high, low - streams)
     with np.errstate(invalid="ignore", divide="ignore"):
         score = np.where((beyond > 0) & (width > 0), beyond / width, np.float32(0))
-    largest: Floats = score.max(axis=0) / np.float32(sensitivity)
+    largest: Floats = score.max(axis=0) / np.asarray(sensitivity, np.float32)
     return largest
 
 

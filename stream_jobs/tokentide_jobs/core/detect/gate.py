@@ -32,8 +32,8 @@ class Gate:
     """The gates of all gated metrics.
 
     Args:
-        parameters: Sensitivity and memory.
-        columns: The effect that a hit needs.
+        parameters: Half-lives and memory.
+        columns: The effect and the margin that a hit needs.
     """
 
     def __init__(self, parameters: Parameters, columns: Columns) -> None:
@@ -41,7 +41,7 @@ class Gate:
         fast = parameters.keep(parameters.level_half_life_s)
         self._keep = np.array([slow, fast, slow, fast], np.float32).reshape(-1, 1, 1)
         self._effects = columns.gate_effect
-        self._sensitivity = parameters.gate_sensitivity
+        self._margin = columns.gate_margin
         self._memory = parameters.gate_memory
 
     def judge(self, state: DetectorState, sight: Sight) -> Flags:
@@ -61,7 +61,7 @@ class Gate:
         streams = np.stack([residual, averaged, level - slow, level])
         streams[:, ~present] = np.nan
         low, high = state.array("gate_low")[:, GATED], state.array("gate_high")[:, GATED]
-        score = excess(streams, low, high, self._sensitivity)
+        score = excess(streams, low, high, self._margin)
         is_hit = sight.ripe[GATED] & (score >= 1) & (np.abs(residual) >= self._effects)
         since = state.array("since_hit")[0, GATED]
         aged = np.minimum(since.astype(np.int64) + sight.elapsed, NEVER)

@@ -15,7 +15,7 @@ from tokentide_jobs.core.detect.llr import usual_requests
 from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.seasonal import learn
-from tokentide_jobs.core.detect.sight import Sight
+from tokentide_jobs.core.detect.sight import Sight, recent
 from tokentide_jobs.core.detect.spread import learn_sigma
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import LEVELS, METRICS, RATIOS, REQUESTS, to_value
@@ -24,6 +24,8 @@ __all__ = ["adopt", "learn_window"]
 
 Floats = NDArray[np.float32]
 
+MEMORY_POOLS: Final = np.float32(10)
+"""Pools of observations that the running mean of a level remembers."""
 _COUNTS: Final = slice(RATIOS.start, REQUESTS + 1)
 """Ratios, and requests last."""
 
@@ -45,7 +47,9 @@ def learn_window(
         gain,
         parameters.per_window(parameters.hour_rate),
     )
-    _learn_ratios(state, sight, gain[RATIOS], parameters.ratio_memory_n)
+    ratios = np.nan_to_num(sight.values[RATIOS]).astype(np.float32)
+    n = gain[RATIOS] * sight.n[RATIOS]
+    _follow(state, RATIOS, n, ratios, np.float32(parameters.ratio_memory_n))
     updates = state.array("updates")[0]
     updates += sight.present
 
@@ -67,14 +71,18 @@ def _learn_levels(
     means, seen = state.array("season")[:, LEVELS], state.array("season_seen")[:, LEVELS]
 
     def empty(bucket: int, is_due: NDArray[np.bool_]) -> None:
-        mean = residual / np.maximum(n, np.float32(1e-9))
-        share = np.minimum(n / pool_n, np.float32(1)) * taught * is_due
-        learn(means[bucket], seen[bucket], np.clip(mean, -most, most), share, rate)
+        # Few observations stray further, and a mean cut too soon is biased.
+        fewer = np.sqrt(np.maximum(pool_n / np.maximum(n, np.float32(1)), np.float32(1)))
+        mean = residual / np.maximum(n, np.float32(1))
+        surprise = np.clip(mean, -most * fewer, most * fewer)
+        learn(means[bucket], seen[bucket], surprise, taught * is_due, rate)
         np.copyto(n, np.float32(0), where=is_due)
         np.copyto(residual, np.float32(0), where=is_due)
 
     if sight.last_moment.bucket != sight.moment.bucket:
         empty(sight.last_moment.bucket, n > 0)
+    observed = sight.n[LEVELS] * sight.present[LEVELS]
+    _follow(state, LEVELS, observed, (sight.usual + sight.residual)[LEVELS], MEMORY_POOLS * pool_n)
     weight = np.where(is_alone, np.float32(1), sight.n[LEVELS]) * sight.present[LEVELS]
     n += weight
     residual += weight * sight.residual[LEVELS]
@@ -106,27 +114,29 @@ def _learn_counts(state: DetectorState, sight: Sight, gain: Floats, parameters: 
     )
 
 
-def _learn_ratios(state: DetectorState, sight: Sight, gain: Floats, memory_n: float) -> None:
-    hits, observed = state.array("hits")[0, RATIOS], state.array("observed")[0, RATIOS]
-    n = gain * sight.n[RATIOS]
-    hits += n * np.nan_to_num(sight.values[RATIOS]).astype(np.float32)
+def _follow(
+    state: DetectorState, rows: slice, n: Floats, values: Floats, memory_n: Floats | np.float32
+) -> None:
+    """Keep the sums behind a running mean, in place, over the last `memory_n` observations."""
+    total, observed = state.array("total")[0, rows], state.array("observed")[0, rows]
+    total += n * values
     observed += n
-    kept = np.minimum(np.float32(memory_n) / np.maximum(observed, 1), np.float32(1))
-    hits *= kept
+    kept = np.minimum(memory_n / np.maximum(observed, 1), np.float32(1))
+    total *= kept
     observed *= kept
 
 
-def adopt(state: DetectorState, sight: Sight, adopted: NDArray[np.bool_], prior_n: Floats) -> None:
+def adopt(state: DetectorState, sight: Sight, adopted: NDArray[np.bool_], columns: Columns) -> None:
     """Take the present level of metrics whose alarm has lasted a day for the new normal, in place.
 
     Args:
         state: What is learned.
         sight: The window.
         adopted: Test, metric, key.
-        prior_n: Observations that an adopted ratio is worth.
+        columns: Observations that an adopted ratio is worth.
     """
     for place, key in {(int(m), int(k)) for _test, m, k in np.argwhere(adopted)}:
-        level = state.array("level")[0, place, key]
+        level = recent(state, sight.n, columns)[place, key]
         shift = level - sight.usual[place, key]
         state.array("season")[:, place, key] += shift
         state.array("hours")[:, place, key] += shift
@@ -135,6 +145,6 @@ def adopt(state: DetectorState, sight: Sight, adopted: NDArray[np.bool_], prior_
             wider = state.array(f"wider_{bound}")[:, place, key]
             state.array(f"gate_{bound}")[:, place, key] = wider
         if RATIOS.start <= place < RATIOS.stop:
-            n = prior_n[place - RATIOS.start, 0]
+            n = columns.prior_n[place - RATIOS.start, 0]
             state.array("observed")[0, place, key] = n
-            state.array("hits")[0, place, key] = n * to_value(place, float(level))
+            state.array("total")[0, place, key] = n * to_value(place, float(level))

@@ -27,6 +27,7 @@ class Columns:
         self.pool_n = _column(level.pool_n for level in levels)
         self.gate_effect = _column(level.gate_effect for level in levels if level.gate_effect)
         shrink_n = [*(one.shrink_n for one in levels), *(one.shrink_n for one in ratios), 0]
+        self.gate_margin = _column(level.gate_margin for level in levels if level.gate_effect)
         self.shrink_n = _column(shrink_n)
         """Of every metric; 0: not drawn to the expectation."""
         self.prior_n = _column(ratio.prior_n for ratio in ratios)

@@ -32,6 +32,8 @@ class LevelParameters:
     """Windows are put together until they hold so many observations; 0: each stands alone."""
     gate_effect: float = 0.0
     """The difference that a hit of the gate needs; 0: alarms need no gate."""
+    gate_margin: float = 0.05
+    """How far beyond its extremes a hit lies, as a share of their distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ def _levels() -> Mapping[str, LevelParameters]:
             "latency_p95_ms": LevelParameters(0.22, 0.25, "up", 20, pool_n=40, gate_effect=0.25),
             "ttft_p50_ms": LevelParameters(0.18, 0.20, "up", 20, pool_n=10, gate_effect=0.20),
             "output_tps_p50": LevelParameters(0.22, 0.25, "down", 20, pool_n=10, gate_effect=0.20),
-            "cost_usd_per_minute": LevelParameters(0.35, 0.40, "up", 0, gate_effect=0.40),
+            "cost_usd_per_minute": LevelParameters(
+                0.35, 0.40, "up", 0, gate_effect=0.40, gate_margin=0.10
+            ),
             "unit_price": LevelParameters(0.06, 0.08, "both", 30, pool_n=3),
             "tokens_per_request": LevelParameters(0.14, 0.20, "up", 30, pool_n=20),
             "quality_score": LevelParameters(0.025, 0.03, "down", 20, pool_n=30),
@@ -101,7 +105,6 @@ class Parameters:
     """Values of a stream before it is judged."""
 
     # the gate
-    gate_sensitivity: float = 0.05
     gate_bound_half_life_s: int = 69 * _DAY_S
     gate_memory: int = 15
     """Windows for which a hit opens the gate."""

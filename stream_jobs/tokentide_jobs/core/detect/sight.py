@@ -27,7 +27,7 @@ from tokentide_jobs.core.detect.window_metrics import (
     to_scale,
 )
 
-__all__ = ["ClosedWindow", "Sight", "look"]
+__all__ = ["ClosedWindow", "Sight", "look", "recent"]
 
 _SEED_WORTH: Final = np.uint8(12)
 """Windows that the level, for want of better, is worth as the expectation of a new hour: a fault
@@ -105,7 +105,7 @@ def look(
     scaled = to_scale(np.where(present, values, 0.0)).astype(np.float32)
     length_us = parameters.window_s * 1_000_000
     moment = moment_of(window.start_us, length_us)
-    usual, is_seeded = _usual(state, scaled, present, moment)
+    usual, is_seeded = _usual(state, scaled, n, present, moment, columns)
     residual = np.where(present, scaled - usual, np.float32(0))
     share = n / np.maximum(n + columns.shrink_n, 1)
     drawn = residual * np.where(columns.shrink_n > 0, share, np.float32(1))
@@ -122,7 +122,7 @@ def look(
         levels.present,
         parameters.sigma_learned_n,
     )
-    hits, observed = state.array("hits")[0, RATIOS], state.array("observed")[0, RATIOS]
+    hits, observed = state.array("total")[0, RATIOS], state.array("observed")[0, RATIOS]
     ratio = (hits + columns.prior_hits) / (observed + columns.prior_n)
     return Sight(
         number=number,
@@ -145,6 +145,21 @@ def look(
     )
 
 
+def recent(state: DetectorState, n: Floats, columns: Columns) -> Floats:
+    """Return where each metric stands: its running level, or over many small windows its mean.
+
+    Args:
+        state: What was learned.
+        n: Of this window.
+        columns: How many observations a window must hold to stand for itself.
+    """
+    standing: Floats = state.array("level")[0].copy()
+    total, observed = state.array("total")[0, LEVELS], state.array("observed")[0, LEVELS]
+    mean = total / np.maximum(observed, np.float32(1e-9))
+    standing[LEVELS] = np.where(n[LEVELS] >= columns.pool_n, standing[LEVELS], mean)
+    return standing
+
+
 def _dense(state: DetectorState, window: ClosedWindow) -> tuple[NDArray[np.float64], Floats]:
     """Return values and n for every key that is known now, absent ones as NaN and 0."""
     places = state.places_of(window.keys)
@@ -159,7 +174,12 @@ def _dense(state: DetectorState, window: ClosedWindow) -> tuple[NDArray[np.float
 
 
 def _usual(
-    state: DetectorState, scaled: Floats, present: Flags, moment: Moment
+    state: DetectorState,
+    scaled: Floats,
+    n: Floats,
+    present: Flags,
+    moment: Moment,
+    columns: Columns,
 ) -> tuple[Floats, Flags]:
     """Return what is expected now; a bucket seen for the first time begins at the level."""
     means, seen = state.array("season"), state.array("season_seen")
@@ -167,8 +187,11 @@ def _usual(
     is_seeded = present & ~is_known
     if is_seeded.any():
         has_level = state.array("updates")[0] > 0
-        start = np.where(has_level, state.array("level")[0], scaled)
+        start = np.where(has_level, recent(state, n, columns), scaled)
+        worth = np.full(start.shape, _SEED_WORTH)
+        observed = state.array("observed")[0, LEVELS]
+        worth[LEVELS] = np.clip(observed / np.maximum(columns.pool_n, 1), 1, _SEED_WORTH)
         np.copyto(means[moment.bucket], start, where=is_seeded)
-        np.copyto(seen[moment.bucket], _SEED_WORTH, where=is_seeded)
+        np.copyto(seen[moment.bucket], worth, where=is_seeded)
         usual = np.where(is_seeded, start, usual)
     return usual, is_seeded

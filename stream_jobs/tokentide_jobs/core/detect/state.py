@@ -63,14 +63,14 @@ FIELDS: Final = (
     Field("wider_low", "<f4", STREAMS, np.nan),
     Field("wider_high", "<f4", STREAMS, np.nan),
     Field("since_hit", "u1", 1, NEVER),
-    # levels: what waits for more observations, and the spread by class of n; ratios
+    # levels: what waits for more observations, and the spread by class of n; running means
     Field("pooled_n", "<f4", 1),
     Field("pooled_residual", "<f4", 1),
     Field("hour_n", "<f4", 1),
     Field("hour_residual", "<f4", 1),
     Field("sigmas", "<f4", CLASSES),
     Field("sigmas_seen", "u1", CLASSES),
-    Field("hits", "<f4", 1),
+    Field("total", "<f4", 1),
     Field("observed", "<f4", 1),
     # the two tests of each metric
     Field("evidence", "<f4", 2),

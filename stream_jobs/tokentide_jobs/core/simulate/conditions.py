@@ -44,6 +44,8 @@ _BLIPS_PER_DAY: Final = 0.5
 _BLIPPED: Final = ("requests", "tokens", "latency", "ttft", "errors")
 _DAY_TO_DAY: Final = 0.06
 """Sigma of a whole day's traffic, as a logarithm."""
+_TURN_MINUTES: Final = 360
+"""Traffic turns from one day's to the next one's within the first hours, not at a stroke."""
 _JOB_JITTER_MINUTES: Final = 5.0
 
 
@@ -76,9 +78,19 @@ def days_of(population: Population, days: int, random: np.random.Generator) -> I
     size = len(population.keys)
     first = _FIRST_MONDAY + int(random.integers(0, 7))
     states = random.standard_normal((len(_NOISE), size))
+    before = _size_of_day(population, first - 1, random)
     for day in range(first, first + days):
         noise = _noise(states, random)
-        yield _day(population, day, noise, random)
+        now = _size_of_day(population, day, random)
+        turn = np.minimum(np.arange(MINUTES) / _TURN_MINUTES, 1.0)[:, None]
+        yield _day(population, day, np.exp(before + turn * (now - before)), noise, random)
+        before = now
+
+
+def _size_of_day(population: Population, day: int, random: np.random.Generator) -> Floats:
+    """Return the logarithm of a day's traffic, as a share of a usual weekday's."""
+    weekend = np.log(population.weekend) if (day + 3) % 7 >= 5 else 0.0
+    return weekend + _DAY_TO_DAY * random.standard_normal(len(population.keys))
 
 
 def _noise(states: Floats, random: np.random.Generator) -> dict[str, Floats]:
@@ -98,20 +110,22 @@ def _noise(states: Floats, random: np.random.Generator) -> dict[str, Floats]:
 
 
 def _day(
-    population: Population, day: int, noise: dict[str, Floats], random: np.random.Generator
+    population: Population,
+    day: int,
+    size_of_day: Floats,
+    noise: dict[str, Floats],
+    random: np.random.Generator,
 ) -> Conditions:
     p, size = population, len(population.keys)
     minutes = np.arange(MINUTES)[:, None]
     angle = 2 * np.pi * (minutes / 60 - p.peak_hour) / 24
-    weekend = p.weekend if (day + 3) % 7 >= 5 else np.ones(size)
-    of_day = np.exp(_DAY_TO_DAY * random.standard_normal(size))
     blips = _blips(size, random)
     job = _daily_job(p, minutes, random)
 
     def level(base: Floats, channel: str) -> Floats:
         return base * np.exp(noise[channel]) * blips.get(channel, 1.0)
 
-    traffic = p.requests_per_minute * weekend * of_day * np.exp(p.swing * np.cos(angle))
+    traffic = p.requests_per_minute * size_of_day * np.exp(p.swing * np.cos(angle))
     errors = np.exp(noise["errors"])
     return Conditions(
         day=day,

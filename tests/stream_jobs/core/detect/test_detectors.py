@@ -233,7 +233,7 @@ def test_keys_do_not_touch_each_other() -> None:
     judged(together, both)
     single = Detectors(QUICK)
     judged(single, alone)
-    for name in ("season", "low", "evidence", "sigmas", "gate_high", "hits"):
+    for name in ("season", "low", "evidence", "sigmas", "gate_high", "total"):
         assert (
             together.state.array(name)[:, :, 1].tobytes()
             == single.state.array(name)[:, :, 0].tobytes()

