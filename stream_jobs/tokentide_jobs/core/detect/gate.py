@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tokentide_jobs.core.detect.envelope import excess, widen
 from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
+from tokentide_jobs.core.detect.running import move
 from tokentide_jobs.core.detect.sight import Sight
 from tokentide_jobs.core.detect.state import NEVER, DetectorState
 from tokentide_jobs.core.detect.window_metrics import GATED
@@ -56,8 +57,8 @@ class Gate:
         level = state.array("level")[0, GATED]
         is_first = state.array("updates")[0, GATED] == 0
         slow_rate = np.where(is_first, np.float32(1), _SLOW_RATE)
-        averaged += np.where(present, _RESIDUAL_RATE * (residual - averaged), np.float32(0))
-        slow += np.where(present, slow_rate * (sight.shrunk[GATED] - slow), np.float32(0))
+        move(averaged, residual - averaged, _RESIDUAL_RATE * present)
+        move(slow, sight.shrunk[GATED] - slow, slow_rate * present)
         streams = np.stack([residual, averaged, level - slow, level])
         streams[:, ~present] = np.nan
         low, high = state.array("gate_low")[:, GATED], state.array("gate_high")[:, GATED]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tokentide_jobs.core.detect.llr import usual_requests
 from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
+from tokentide_jobs.core.detect.running import SMALLEST
 from tokentide_jobs.core.detect.seasonal import learn
 from tokentide_jobs.core.detect.sight import Sight, recent
 from tokentide_jobs.core.detect.spread import learn_sigma
@@ -123,6 +124,7 @@ def _follow(
     observed += n
     kept = np.minimum(memory_n / np.maximum(observed, 1), np.float32(1))
     total *= kept
+    np.copyto(total, np.float32(0), where=np.abs(total) < SMALLEST)
     observed *= kept
 
 

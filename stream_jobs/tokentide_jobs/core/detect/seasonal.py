@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tokentide_jobs.core.detect.running import move
+
 __all__ = ["Moment", "expected", "learn", "moment_of"]
 
 Floats = NDArray[np.float32]
@@ -76,4 +78,4 @@ def learn(means: Floats, counts: Counts, surprise: Floats, gain: Floats, rate: f
     np.add(counts, 1, out=counts, where=(gain > 0) & (counts < _MOST), casting="unsafe")
     share = np.float32(1) / np.maximum(counts, 1).astype(np.float32)
     share = np.where(counts < _MOST, np.maximum(share, np.float32(rate)), np.float32(rate))
-    means += share * gain * surprise
+    move(means, surprise, share * gain)

@@ -21,6 +21,7 @@ from tokentide_jobs.core.detect.llr import (
 )
 from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
+from tokentide_jobs.core.detect.running import SMALLEST, move
 from tokentide_jobs.core.detect.sight import Sight
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import GATED, LEVELS, METRICS, RATIOS, REQUESTS
@@ -45,8 +46,7 @@ def follow_levels(state: DetectorState, sight: Sight) -> None:
     share = np.float32(1) / (state.array("updates")[0] + np.float32(1))
     for name, rate in _RATES:
         level = state.array(name)[0]
-        step = np.maximum(share, rate) * (sight.shrunk - level)
-        level += np.where(sight.present, step, np.float32(0))
+        move(level, sight.shrunk - level, np.maximum(share, rate) * sight.present)
 
 
 def extremes(state: DetectorState, sight: Sight, keep: Floats, parameters: Parameters) -> Floats:
@@ -70,6 +70,8 @@ def extremes(state: DetectorState, sight: Sight, keep: Floats, parameters: Param
     throttle, refractory = state.array("throttle")[0], state.array("refractory")[0]
     throttle *= np.float32(parameters.keep(parameters.throttle_half_life_s) ** sight.elapsed)
     refractory *= np.float32(parameters.keep(parameters.refractory_half_life_s) ** sight.elapsed)
+    for fading in (throttle, refractory):
+        np.copyto(fading, np.float32(0), where=fading < SMALLEST)
     return announce(score, throttle, refractory)
 
 
