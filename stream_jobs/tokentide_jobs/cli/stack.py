@@ -86,8 +86,10 @@ def up(
             min_free_bytes=settings.min_free_bytes,
             reporter=Steps(screen),
         )
+        is_up = False
         try:
             info = stack.start()
+            is_up = True
             still_starting = _wait_for_workers(screen, settings.data_dir, workers)
             if as_json:
                 click.echo(info.to_json())
@@ -97,7 +99,8 @@ def up(
             _show_status(screen, data_dir)
             stack.wait()
         except StopRequested:
-            _show_status(screen, data_dir)
+            if is_up:  # before that, nothing names the stack: it would be another's status
+                _show_status(screen, data_dir)
             screen.print("stopping …")
         finally:
             stack.stop()

@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 
 from tokentide_jobs.cli import stack
+from tokentide_jobs.cli.main import main
 from tokentide_jobs.cli.screen import console
+from tokentide_jobs.cli.stop_signals import StopRequested
 from tokentide_jobs.core.status import WorkerState
+from tokentide_jobs.embedded.stack.discovery import StackInfo
+from tokentide_jobs.embedded.stack.stack import Stack
 
 pytestmark = pytest.mark.integration
 
@@ -48,6 +52,18 @@ def test_up_says_its_verdict_when_it_begins_and_when_it_ends(tmp_path: Path) -> 
         for words in ("1 ingest worker reads", "ready in ")
     )
     assert reads < ready, said
+
+
+def test_up_that_is_ended_while_it_starts_gives_no_verdict_on_services_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_stack: Stack) -> StackInfo:
+        raise StopRequested
+
+    monkeypatch.setattr(Stack, "start", interrupted)
+    assert main(["up", "--broker", "tansu", "--data-dir", str(tmp_path)]) == 0
+    said = capfd.readouterr().err
+    assert said.startswith("stopping …"), said
 
 
 def test_up_does_not_wait_for_ever_for_workers_and_says_which_do_not_read(
