@@ -275,6 +275,7 @@ SAME_IDEA = {
     "litellm.py": "litellm's callback, registered and answered",
     "repair.py": "repairing, done and asked for",
     "reprice.py": "repricing, done and asked for",
+    "runs.py": "runs of agents, read and shown",
     "status.py": "the state of the pipeline, judged, read and shown",
     "stack.py": "the embedded stack, run and asked for",
     "summary.py": "spend and latency, read and shown",

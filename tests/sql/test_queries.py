@@ -22,6 +22,7 @@ from tokentide_jobs.core.window.subjects import SUBJECT_KINDS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_queries import load_query
+from tokentide_jobs.tasks.runs import RunRow
 from tokentide_jobs.tasks.summary import Group, Pipeline
 
 pytestmark = pytest.mark.integration
@@ -136,6 +137,10 @@ def test_columns_are_what_the_program_reads(seeded: Client) -> None:
         "budgets/windows": SPEND,
         "budgets/subject": SPEND,
         "summary/pipeline": {field.name for field in fields(Pipeline)},
+        "runs/list": {
+            *(field.name for field in fields(RunRow) if field.name != "verdicts"),
+            "found_runs", "found_agents", "found_cost_pico_usd",
+        },
     }  # fmt: skip
     assert columns(seeded, "reprice/corrections") == CORRECTION_COLUMNS
     for name, wanted in expected.items():

@@ -28,6 +28,7 @@ __all__ = [
     "dollars",
     "duration_ms",
     "say",
+    "scaled",
     "seconds",
     "share",
     "shown",
@@ -99,6 +100,14 @@ def write_bytes(data: bytes) -> None:
 def count(number: int) -> str:
     """Return a count with thousands separated: `12,345`."""
     return f"{number:,}"
+
+
+def scaled(number: float) -> str:
+    """Return a number of three digits and its prefix: `1.23 M`."""
+    for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g} {prefix}"
+    return f"{number:.0f}"
 
 
 def dollars(pico_usd: int | None) -> str:

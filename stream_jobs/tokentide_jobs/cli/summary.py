@@ -8,7 +8,7 @@ from rich.console import Group as Stack
 from rich.table import Table
 from rich.text import Text
 
-from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share, shown
+from tokentide_jobs.cli.screen import count, dollars, duration_ms, scaled, seconds, share, shown
 from tokentide_jobs.counted import counted
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def headline(summary: Summary) -> Text:
         (dollars(total.cost_pico_usd), "bold green"), ("   spent on ", "dim"),
         (count(total.requests), "bold"),
         (" request in " if total.requests == 1 else " requests in ", "dim"), seconds(span_s),
-        ("   tokens ", "dim"), f"{_short(tokens)}, {_short(tokens / span_s)}/s",
+        ("   tokens ", "dim"), f"{scaled(tokens)}, {scaled(tokens / span_s)}/s",
         ("   errors ", "dim"), f"{count(total.errors)}, {share(total.errors, total.requests)}",
         ("\nlatency ", "dim"), f"p50 {duration_ms(total.p50_ms)}, p95 {duration_ms(total.p95_ms)}",
         ("   first token ", "dim"),
@@ -181,11 +181,3 @@ def _bar(part: int, whole: int) -> Text:
 def _rate(part: int, whole: int) -> Text:
     is_high = whole > 0 and part / whole >= 0.05
     return Text(share(part, whole) if part else "-", "red" if is_high else "")
-
-
-def _short(number: float) -> str:
-    """Return a number of three digits and its prefix: `1.23 M`."""
-    for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g} {prefix}"
-    return f"{number:.0f}"

@@ -52,3 +52,15 @@ class GuardRules:
     min_runs: int = 100
     idle_us: int = 2 * 3_600_000_000
     live_runs: int = 20_000
+
+    @property
+    def least_limit_pico_usd(self) -> int:
+        """Return what a run must spend at least before its spend can break any rule."""
+        limits = (
+            self.rate_floor_pico_usd,
+            self.rate_start_pico_usd,
+            self.budget_floor_pico_usd,
+            self.budget_start_pico_usd,
+            self.budget_pico_usd,
+        )
+        return min(limit for limit in limits if limit is not None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from itertools import groupby
+from typing import Any, Literal
 
 from tokentide_jobs.core.guard.levels import Limit
 from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.money import usd
 
 __all__ = ["Rule", "Verdict"]
 
@@ -55,14 +57,41 @@ class Verdict:
     recent_calls: int
     tools: tuple[str, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sentence and every field in the form of JSON; money as exact USD texts."""
+        is_money = self.rule != "repeats"
+        limit = self.limit
+        return {
+            "sentence": self.sentence,
+            "tenant": self.key.tenant,
+            "run": self.key.run,
+            "agent": self.agent,
+            "user": self.user,
+            "rule": self.rule,
+            "at_us": self.at_us,
+            "value": usd(self.value) if is_money else self.value,
+            "allowed": usd(self.allowed) if is_money else self.allowed,
+            "learned_from": limit.basis if limit else "",
+            "learned_runs": limit.runs if limit else 0,
+            "learned_p99_usd": usd(limit.p99_pico_usd) if limit else usd(0),
+            "window_s": self.window_us // 1_000_000,
+            "cycle": self.cycle,
+            "repeats_usd": usd(self.repeats_pico_usd),
+            "spend_usd": usd(self.spend_pico_usd),
+            "per_minute_usd": usd(self.per_minute_pico_usd),
+            "calls": self.calls,
+            "recent_calls": self.recent_calls,
+            "tools": list(self.tools),
+        }
+
     @property
     def sentence(self) -> str:
         """Return what happened, why it is too much, and what the run did so far."""
         so_far = (
-            f"{_usd(self.spend_pico_usd)} in {self.calls:,} calls so far, "
-            f"{_usd(self.per_minute_pico_usd)} a minute"
+            f"{_dollars(self.spend_pico_usd)} in {self.calls:,} calls so far, "
+            f"{_dollars(self.per_minute_pico_usd)} a minute"
         )
-        tools = f"; last tools: {', '.join(self.tools)}" if self.tools else ""
+        tools = f"; last tools: {_listed(self.tools)}" if self.tools else ""
         return f"{self._who} {self._what}; {so_far}{tools}"
 
     @property
@@ -80,10 +109,10 @@ class Verdict:
             what = "one step" if self.cycle == 1 else f"a cycle of {self.cycle} steps"
             return (
                 f"repeats {what}: {self.value:,} repeated steps in a row for "
-                f"{_usd(self.repeats_pico_usd)}, {self.allowed:,} are too many"
+                f"{_dollars(self.repeats_pico_usd)}, and {self.allowed:,} are too many"
             )
         minutes = f" in {self.window_us // 60_000_000} minutes" if self.window_us else " in all"
-        return f"spent {_usd(self.value)}{minutes}, more than {self.reason}"
+        return f"spent {_dollars(self.value)}{minutes}, more than {self.reason}"
 
     @property
     def reason(self) -> str:
@@ -91,7 +120,7 @@ class Verdict:
         limit = self.limit
         if limit is None:
             return ""
-        amount = _usd(limit.pico_usd)
+        amount = _dollars(limit.pico_usd)
         if limit.basis == "budget":
             return f"the budget of {amount} a run"
         if limit.basis == "start":
@@ -101,9 +130,15 @@ class Verdict:
         if limit.basis == "floor":
             return f"the floor of {amount} (99% of the last {limit.runs:,} runs stayed below)"
         times = limit.pico_usd / limit.p99_pico_usd
-        return f"{amount} ({times:.3g} times {_usd(limit.p99_pico_usd)}: {p99} that)"
+        return f"{amount} ({times:.3g} times {_dollars(limit.p99_pico_usd)}: {p99} that)"
 
 
-def _usd(pico_usd: int) -> str:
+def _listed(names: tuple[str, ...]) -> str:
+    """Return names separated by commas, one in a row many times once: `search x4, read`."""
+    groups = ((name, len(list(same))) for name, same in groupby(names))
+    return ", ".join(f"{name} x{times}" if times > 1 else name for name, times in groups)
+
+
+def _dollars(pico_usd: int) -> str:
     cents = (pico_usd + _PICO_PER_CENT // 2) // _PICO_PER_CENT
     return f"${cents // 100:,}.{cents % 100:02d}"

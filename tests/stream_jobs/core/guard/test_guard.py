@@ -63,7 +63,7 @@ def test_spend_faster_than_the_agents_runs_is_named_with_its_evidence() -> None:
     assert found.sentence == (
         "run r1 (agent coder, tenant acme, user u1) spent $6.50 in 10 minutes, more than $6.00 "
         "(1.5 times $4.00: 99% of the last 20 runs of agent coder stayed at or below that); "
-        "$6.50 in 13 calls so far, $1.04 a minute; last tools: run, run, write, search, read"
+        "$6.50 in 13 calls so far, $1.04 a minute; last tools: run x2, write, search, read"
     )
 
 
@@ -91,7 +91,10 @@ def test_repeated_steps_are_named_once_they_cost_something() -> None:
     (found,) = experienced().observe(loop(20, 60, 0.2, fingerprint=9))
     assert (found.rule, found.value, found.allowed, found.cycle) == ("repeats", 8, 8, 1)
     assert found.repeats_pico_usd == 16 * DOLLAR // 10
-    assert "repeats one step: 8 repeated steps in a row for $1.60" in found.sentence
+    assert (
+        "repeats one step: 8 repeated steps in a row for $1.60, and 8 are too many"
+        in found.sentence
+    )
     cheap = experienced().observe(loop(50, 60, 0.0, fingerprint=9))
     assert cheap == []
     (free,) = experienced().observe(loop(51, 60, 0.0, fingerprint=9))

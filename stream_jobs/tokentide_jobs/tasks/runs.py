@@ -1,0 +1,215 @@
+"""The runs of a range of time as `tokentide runs` lists them, with what the guard says of each.
+
+The guard is the one that watches the stream: it learns from runs that finished before the range, is
+given the stored calls of the range in order, and learns nothing from them. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from tokentide_jobs.core.guard.guard import RunGuard
+from tokentide_jobs.core.guard.rules import GuardRules
+from tokentide_jobs.core.guard.steps import RunKey, Step, fingerprint
+from tokentide_jobs.core.guard.verdict import Verdict
+from tokentide_jobs.core.money import usd
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+
+__all__ = ["RunRow", "Runs", "read_runs"]
+
+_LEARNED_US: Final = 14 * 86_400_000_000
+"""History before the range that is learned from."""
+_BEFORE_US: Final = 86_400_000_000
+"""A run that is in the range counts from its beginning, if that is not longer before the range."""
+_LIVE_US: Final = 600_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """One run.
+
+    Attributes:
+        tenant: Whose run it is; may be empty.
+        run: The run that was named, else the conversation, else the trace.
+        agent: Agent of its earliest call that names one.
+        agents: Every agent that called in it, at most eight.
+        user: Hashed user, or empty.
+        service: Of its earliest call.
+        parent_run: Run that started it, or empty.
+        calls: Calls in it.
+        errors: Failed ones.
+        unpriced: Calls whose model has no price: they are not in the spend.
+        tool_calls: Tools that the model asked for.
+        tools: Tools that led to a call, at most eight.
+        input_tokens: Reported input.
+        output_tokens: Reported output.
+        cost_pico_usd: Exact spend.
+        first_us: Start of the first call.
+        last_us: Start of the last call.
+        ended_us: End of the last call.
+        verdicts: What the guard says; empty for a run that broke no rule.
+    """
+
+    tenant: str
+    run: str
+    agent: str
+    agents: Sequence[str]
+    user: str
+    service: str
+    parent_run: str
+    calls: int
+    errors: int
+    unpriced: int
+    tool_calls: int
+    tools: Sequence[str]
+    input_tokens: int
+    output_tokens: int
+    cost_pico_usd: int
+    first_us: int
+    last_us: int
+    ended_us: int
+    verdicts: Sequence[Verdict] = ()
+
+    def state(self, now_us: int, idle_us: int) -> str:
+        """Return `live` (a call in the last ten minutes), `idle` or `finished`."""
+        quiet_us = now_us - self.ended_us
+        return "live" if quiet_us < _LIVE_US else "idle" if quiet_us < idle_us else "finished"
+
+    def to_dict(self, now_us: int, idle_us: int) -> dict[str, Any]:
+        """Return the JSON form; money as decimal strings of USD, exact."""
+        fields = asdict(self)
+        del fields["cost_pico_usd"], fields["verdicts"]
+        return {
+            **fields,
+            "cost_usd": usd(self.cost_pico_usd),
+            "duration_s": (self.ended_us - self.first_us) / 1e6,
+            "state": self.state(now_us, idle_us),
+            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs of a range.
+
+    Attributes:
+        listed: Flagged ones first, then by falling spend.
+        found: How many there are, listed or not.
+        agents: How many agents ran them.
+        cost_pico_usd: What they spent together.
+        flagged: How many broke a rule.
+        learned: Finished runs that the limits were learned from.
+    """
+
+    listed: list[RunRow]
+    found: int
+    agents: int
+    cost_pico_usd: int
+    flagged: int
+    learned: int
+
+
+def read_runs(
+    store: ClickHouse,
+    rules: GuardRules,
+    from_us: int,
+    until_us: int,
+    *,
+    tenant: str = "",
+    agent: str = "",
+    only_flagged: bool = False,
+    limit: int = 20,
+) -> Runs:
+    """Read the runs with a call in [from_us, until_us) and judge them.
+
+    Args:
+        store: Where they are stored.
+        rules: What the guard holds them to.
+        from_us: Begin of the range, epoch µs of event time.
+        until_us: Its end.
+        tenant: Only this tenant; empty: all.
+        agent: Only runs of this agent; empty: all.
+        only_flagged: Only runs that broke a rule.
+        limit: Runs that are listed at most.
+
+    Raises:
+        RetriableSinkError: ClickHouse does not answer.
+    """
+    guard = RunGuard(rules)
+    history = store.select(
+        "runs/history", {"low_us": from_us - _LEARNED_US, "high_us": from_us, "tenant": tenant}
+    )
+    for row in reversed(history):
+        figures = (row["peak_2_minutes"], row["peak_10_minutes"], row["whole"])
+        guard.learn(row["tenant"], row["agent"], figures)
+    said: dict[RunKey, list[Verdict]] = defaultdict(list)
+    for verdict in guard.observe(_steps(store, rules, from_us, until_us, tenant)):
+        if agent in ("", guard.live[verdict.key].agent):
+            said[verdict.key].append(verdict)
+    rows = store.select(
+        "runs/list",
+        {
+            "low_us": from_us,
+            "since_us": from_us - _BEFORE_US,
+            "high_us": until_us,
+            "tenant": tenant,
+            "agent": agent,
+            "only_flagged": int(only_flagged),
+            "flagged_tenants": [key.tenant for key in said],
+            "flagged_runs": [key.run for key in said],
+            "most": limit,
+        },
+    )
+    whole = rows[0] if rows else {"found_runs": 0, "found_agents": 0, "found_cost_pico_usd": 0}
+    return Runs(
+        [_row(row, said) for row in rows],
+        whole["found_runs"],
+        whole["found_agents"],
+        whole["found_cost_pico_usd"],
+        len(said),
+        len(history),
+    )
+
+
+def _row(row: Mapping[str, Any], said: Mapping[RunKey, list[Verdict]]) -> RunRow:
+    fields = {name: value for name, value in row.items() if not name.startswith("found_")}
+    return RunRow(**fields, verdicts=tuple(said.get(RunKey(row["tenant"], row["run"]), ())))
+
+
+def _steps(
+    store: ClickHouse, rules: GuardRules, from_us: int, until_us: int, tenant: str
+) -> Iterator[Step]:
+    """Yield the calls of every run that can break a rule."""
+    table = store.select_arrow(
+        "runs/steps",
+        {
+            "low_us": from_us,
+            "since_us": from_us - _BEFORE_US,
+            "high_us": until_us,
+            "tenant": tenant,
+            "min_calls": min(rules.repeats, rules.repeats_free),
+            "min_spend": rules.least_limit_pico_usd,
+        },
+    )
+    for batch in table.to_batches():
+        yield from _steps_of(batch)
+
+
+def _steps_of(batch: pa.RecordBatch) -> Iterator[Step]:
+    for row in batch.to_pylist():
+        yield Step(
+            RunKey(row["tenant"], row["run"]),
+            row["at_us"],
+            row["agent"],
+            row["user"],
+            row["cost_pico_usd"],
+            row["tokens"],
+            errors=row["errors"],
+            tool=row["tool"],
+            fingerprint=fingerprint(row["agent"], row["prompt"], row["tool"], row["input_tokens"]),
+        )
