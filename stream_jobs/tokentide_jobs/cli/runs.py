@@ -16,6 +16,7 @@ from tokentide_jobs.cli.screen import console, count, dollars, scaled, seconds, 
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.files.detect_file import load_guard_rules
 from tokentide_jobs.tasks.runs import RunRow, Runs, read_runs
 
 __all__ = ["runs", "show"]
@@ -48,10 +49,11 @@ def runs(
 
     A run is what its calls name: the run, else the conversation, else the trace. A run breaks a
     rule when it spends faster, or more in all, than finished runs of its agent did, or when it
-    repeats one step, or a short cycle of steps. docs/runs.md has the rules.
+    repeats one step, or a short cycle of steps. docs/runs.md has the rules, which the file that
+    TOKENTIDE_DETECT_FILE names can change.
     """
     settings = find_target(data_dir, "clickhouse")
-    rules = GuardRules()
+    rules = load_guard_rules(settings.detect_file)
     now_us = time.time_ns() // 1_000
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
         found = read_runs(

@@ -59,6 +59,9 @@ class DeclaredSettings(BaseSettings):
     budgets_file: Path | None = _setting(
         None, "YAML file of budgets, which `tokentide budgets` reads; none: no budgets"
     )
+    detect_file: Path | None = _setting(
+        None, "YAML file of the rules of detection, which `tokentide runs` reads; none: defaults"
+    )
     log_id: str = _setting(
         "", "any new word: read the events topic again from its beginning, as another log"
     )
@@ -146,7 +149,7 @@ class DeclaredSettings(BaseSettings):
     )
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    @field_validator("data_dir", "prices_file", "budgets_file")
+    @field_validator("data_dir", "prices_file", "budgets_file", "detect_file")
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
         return path if path is None else path.expanduser()

@@ -1,4 +1,4 @@
-"""A YAML file with a list of entries: nodes with line numbers, taken whole or refused whole.
+"""A YAML file of entries or of sections: nodes with lines, taken whole or refused whole.
 
 Every bad entry is reported with file, line and reason in one error, so that nothing runs on half
 of a file. Values stay the text that was written: what it means is up to the reader of an entry.
@@ -14,7 +14,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tokentide_jobs.errors import ConfigError
 
-__all__ = ["Problems", "entries", "mapping", "value_text"]
+__all__ = ["Problems", "entries", "mapping", "section", "value_text"]
 
 _MAX_BYTES: Final = 4 << 20
 _MAX_TEXT: Final = 512
@@ -76,6 +76,27 @@ def entries(content: bytes, key: str, problems: Problems) -> list[Node]:
     if not _is_null(root):
         problems.add(root, f"expected `{key}:` with a list of entries")
     return []
+
+
+def section(
+    content: bytes, name: str, known: tuple[str, ...], problems: Problems
+) -> dict[str, Node]:
+    """Return the fields of one section of a file that is a mapping of sections.
+
+    Args:
+        content: The file's bytes.
+        name: The section; it may be missing or empty.
+        known: Its fields.
+        problems: Where to note what is wrong.
+
+    Raises:
+        ConfigError: The file is too large or is not YAML.
+    """
+    root = _compose(content, problems)
+    if root is None or _is_null(root):
+        return {}
+    found = mapping(root, (name,), "the file", problems).get(name)
+    return {} if found is None or _is_null(found) else mapping(found, known, name, problems)
 
 
 def mapping(node: Node, known: tuple[str, ...], where: str, problems: Problems) -> dict[str, Node]:

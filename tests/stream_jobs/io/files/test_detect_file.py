@@ -1,0 +1,136 @@
+"""detect.yaml: exact numbers, every problem with its line, and the whole file or nothing of it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from tests.places import ROOT
+from tokentide_jobs.core.guard.rules import GuardRules
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.files.detect_file import load_guard_rules, parse_guard_rules
+
+EVERYTHING = """\
+run_guard:
+  rate_floor_usd: 0.000000000001
+  rate_factor: 1.25
+  rate_start_usd: 7
+  budget_usd: 50.5
+  budget_floor_usd: 3
+  budget_factor: 2.125
+  budget_start_usd: 4
+  repeats: 12
+  repeats_usd: 0
+  repeats_free: 90
+  min_runs: 20
+  idle_minutes: 30.5
+  live_runs: 5000
+"""
+
+
+def test_every_field_is_read_exactly() -> None:
+    assert parse_guard_rules(EVERYTHING.encode(), "detect.yaml") == GuardRules(
+        rate_floor_pico_usd=1,
+        rate_factor_milli=1_250,
+        rate_start_pico_usd=7 * 10**12,
+        budget_pico_usd=50_500_000_000_000,
+        budget_floor_pico_usd=3 * 10**12,
+        budget_factor_milli=2_125,
+        budget_start_pico_usd=4 * 10**12,
+        repeats=12,
+        repeats_pico_usd=0,
+        repeats_free=90,
+        min_runs=20,
+        idle_us=1_830_000_000,
+        live_runs=5_000,
+    )
+    assert EVERYTHING.count("\n") - 1 == len(fields(GuardRules))
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "run_guard:\n", "run_guard: {}\n", "null"])
+def test_an_empty_file_leaves_every_default(text: str) -> None:
+    assert parse_guard_rules(text.encode(), "detect.yaml") == GuardRules()
+
+
+def test_every_problem_is_told_with_its_line() -> None:
+    text = """\
+run_guard:
+  rate_floor_usd: -1
+  rate_factor: 0.9
+  rate_start_usd: 1e3
+  budget_usd: 2000000
+  budgets: 3
+  repeats: 2.5
+  repeats_usd: [1]
+  min_runs: 501
+  idle_minutes: ~
+  live_runs: 99
+  repeats: 3
+alerts: {}
+"""
+    with pytest.raises(ConfigError) as caught:
+        parse_guard_rules(text.encode(), "/etc/detect.yaml")
+    summary, *problems = str(caught.value).splitlines()
+    assert summary.startswith("rules of detection refused, 12 problems")
+    found = [problem.removeprefix("/etc/detect.yaml:").split(": ", 2)[:2] for problem in problems]
+    assert [(int(line), key) for line, key in found] == [
+        (2, "rate_floor_usd"),
+        (3, "rate_factor"),
+        (4, "rate_start_usd"),
+        (5, "budget_usd"),
+        (6, "budgets"),
+        (7, "repeats"),
+        (8, "repeats_usd"),
+        (9, "min_runs"),
+        (10, "idle_minutes"),
+        (11, "live_runs"),
+        (12, "repeats"),
+        (13, "alerts"),
+    ]
+    assert problems[0].endswith("rate_floor_usd: '-1' is no number from 0 to 1,000,000")
+    assert problems[5].endswith("repeats: '2.5' is no whole number")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("run_guard: 3", "detect.yaml:1: run_guard: expected fields"),
+        ("- 1", "detect.yaml:1: the file: expected fields"),
+        ("run_guard: [", "detect.yaml:1: not valid YAML"),
+        (
+            "run_guard:\n  rate_factor: 1.0005",
+            "detect.yaml:2: rate_factor: '1.0005' is no multiple of 1/1,000",
+        ),
+        (
+            "run_guard:\n  rate_floor_usd: 30",
+            "detect.yaml:2: rate_floor_usd: more than rate_start_usd, which is 25",
+        ),
+        (
+            "run_guard:\n  min_runs: 50\n  budget_start_usd: 9.5",
+            "detect.yaml:3: budget_floor_usd: more than budget_start_usd, which is 9.5",
+        ),
+        (
+            "run_guard:\n  repeats: 60",
+            "detect.yaml:2: repeats: more than repeats_free, which is 50",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_line(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_guard_rules(text.encode(), "detect.yaml")
+    assert reason in str(caught.value)
+
+
+def test_a_file_that_is_not_there_names_the_setting(tmp_path: Path) -> None:
+    assert load_guard_rules(None) == GuardRules()
+    with pytest.raises(ConfigError, match="TOKENTIDE_DETECT_FILE"):
+        load_guard_rules(tmp_path / "absent.yaml")
+
+
+def test_the_example_of_the_documentation_states_the_defaults() -> None:
+    path = ROOT / "docs" / "detect.example.yaml"
+    assert load_guard_rules(path) == GuardRules()
+    text = path.read_text("utf-8")
+    assert all(f"{line.strip().split(':')[0]}:" in text for line in EVERYTHING.splitlines())
