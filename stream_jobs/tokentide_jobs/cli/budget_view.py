@@ -50,6 +50,8 @@ def remarks(one: BudgetStatus) -> Iterator[Text]:
     expected = one.forecast.pico_usd or 0
     if one.left_pico_usd >= 0 and expected > one.budget.amount_pico_usd:
         yield _remark("!", "yellow", "more than the amount is expected at the end of the period")
+    if not one.current.requests and not one.before.requests:
+        yield _remark("!", "yellow", "no request of this scope, now or in the period before")
     if one.current.unpriced:
         yield _remark(
             "!", "yellow",
@@ -83,7 +85,7 @@ def budget_view(one: BudgetStatus) -> RenderableType:
     for rate in one.burn:
         style = "yellow" if rate.is_burning else ""
         table.add_row("burn", Text(f"{_rates(rate)}: {rate.rule.severity}", style))
-    table.add_row("ends at", _expected(one))
+    table.add_row("forecast", _end(one))
     if one.forecast.method:
         table.add_row("", Text(f"{one.forecast.method}; {one.forecast.rests_on}", "dim"))
     before = one.before
@@ -102,7 +104,7 @@ def _figures(one: BudgetStatus) -> tuple[Text, Text, Text, Text]:
         Text(f"{spent} of {dollars(one.budget.amount_pico_usd)}"),
         Text(f"{bar} {_percent(one)}", style),
         Text(f"burns {_times(rate.long)} in {_stretch(rate.rule.long_s)}"),
-        Text(f"ends at {_expected(one)}"),
+        Text(_end(one)),
     )
 
 
@@ -126,14 +128,14 @@ def _rates(rate: BurnRate) -> str:
     )
 
 
-def _expected(one: BudgetStatus) -> str:
+def _end(one: BudgetStatus) -> str:
     found = one.forecast
     if found.pico_usd is None:
-        return f"an unknown sum: {found.rests_on}"
+        return f"no forecast: {found.rests_on}"
     if found.low_pico_usd is None:
-        return f"{dollars(found.pico_usd)} at an even rate"
+        return f"ends at {dollars(found.pico_usd)} at an even rate"
     low, high = dollars(found.low_pico_usd), dollars(found.high_pico_usd)
-    return f"{dollars(found.pico_usd)} (80%: {low} to {high})"
+    return f"ends at {dollars(found.pico_usd)} (80%: {low} to {high})"
 
 
 def _exact(pico_usd: int) -> str:

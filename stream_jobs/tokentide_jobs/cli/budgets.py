@@ -70,9 +70,9 @@ def check(as_json: bool, data_dir: Path | None) -> None:
     else:
         screen = console()
         for one in found:
-            if one.verdict != "ok" or one.current.unpriced:
+            if lines := list(remarks(one)):
                 screen.print(shown(one.budget.name, "bold"))
-                for line in remarks(one):
+                for line in lines:
                     screen.print(line, soft_wrap=True)
         say(
             f"{counted(len(found), 'budget')}, {len(over)} over"

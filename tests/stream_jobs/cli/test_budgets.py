@@ -203,6 +203,9 @@ def test_list_shows_what_is_spent_and_what_is_wrong(run: Run) -> None:
     assert "over its hard limit by $" in out
     assert ": more was spent than is shown" in out
     assert run(text, "list")[1] == out
+    typo = "- {name: t, scope: {team: serach}, period: day, amount_usd: 1}"
+    assert "no request of this scope" in run(typo)[1]
+    assert "no request of this scope" in run(typo, "check")[1]
 
 
 def test_show_names_sums_thresholds_burn_and_what_the_forecast_rests_on(run: Run) -> None:

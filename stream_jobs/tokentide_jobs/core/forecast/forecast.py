@@ -73,7 +73,7 @@ def forecast(spent: int, history: Hours, hours_left: float, elapsed: int) -> For
         elapsed: Full hours since the period began, at least one.
     """
     if len(history) < WEEK_HOURS:
-        return Forecast(rests_on=f"{_days(len(history))} of history are less than a week")
+        return Forecast(rests_on=f"{_span(len(history))} of history, a week is needed")
     hours = max(1, int(np.ceil(hours_left)))
     test = back_test(history, hours, elapsed)
     if len(test) < _LEAST_BACK_TESTS:
@@ -85,15 +85,17 @@ def forecast(spent: int, history: Hours, hours_left: float, elapsed: int) -> For
     margin = error * float(history[-WEEK_HOURS:].mean()) * hours_left
     reach = ""
     if test.longest_hours < hours:
-        reach = f", none longer than {_days(test.longest_hours)} of the {_days(hours)} left"
+        reach = f", none longer than {_span(test.longest_hours)} of the {_span(hours)} left"
     return Forecast(
         pico_usd=spent + round(to_come),
         low_pico_usd=spent + round(max(0.0, to_come - margin)),
         high_pico_usd=spent + round(to_come + margin),
         method=method,
-        rests_on=f"{counted(len(test), 'back-test')} in {_days(len(history))} of history{reach}",
+        rests_on=f"{counted(len(test), 'back-test')} in {_span(len(history))} of history{reach}",
     )
 
 
-def _days(hours: int) -> str:
+def _span(hours: int) -> str:
+    if hours < 48:
+        return counted(hours, "hour")
     return f"{hours * 10 // 24 / 10} days"

@@ -45,7 +45,7 @@ def test_a_part_of_the_present_hour_is_over() -> None:
 def test_less_than_a_week_is_refused_with_the_reason() -> None:
     found = forecast(5, np.full(WEEK_HOURS - 1, USD), 72.0, 96)
     assert (found.pico_usd, found.low_pico_usd, found.method) == (None, None, "")
-    assert "6.9 days of history are less than a week" in found.rests_on
+    assert "6.9 days of history, a week is needed" in found.rests_on
     assert forecast(5, np.full(WEEK_HOURS, USD), 72.0, 96).pico_usd is not None
 
 
@@ -76,6 +76,13 @@ def test_predictions_use_nothing_that_comes_later() -> None:
         predict("weekday-seasonal", history[:400], 9, 5),
         predict("weekday-seasonal", later[:400], 9, 5),
     )
+
+
+def test_a_back_test_knows_nothing_of_what_it_predicts() -> None:
+    history = np.full(240, USD)
+    history[-12:] *= 10
+    newest = {name: found[0] for name, found in back_test(history, 72, 100).errors.items()}
+    assert newest == pytest.approx(dict.fromkeys(newest, 9.0))
 
 
 def test_noise_does_not_replace_the_first_method() -> None:
