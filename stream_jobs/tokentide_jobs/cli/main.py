@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -70,7 +71,14 @@ def run() -> None:
     """Run the command in `sys.argv` and leave the process with its exit code."""
     escape_what_cannot_be_encoded()
     _log_our_own_words()
-    code = main(sys.argv[1:])
+    for which in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C does: what was begun is ended in order, and said. One that is ignored stays so.
+        if signal.getsignal(which) is signal.SIG_DFL:
+            signal.signal(which, signal.default_int_handler)
+    try:
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
     try:
         sys.stdout.flush()
     except BrokenPipeError:

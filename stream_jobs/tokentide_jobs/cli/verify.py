@@ -134,8 +134,9 @@ def _proof(report: Report) -> Iterator[str]:
     dead = f" + {counted(report.dead_letters, 'dead letter')}" if report.dead_letters else ""
     pending = f" + {count(report.pending)} pending" if report.pending else ""
     yield (
-        f"[bold green]verified[/]  {counted(report.kafka_events, 'event')} in Kafka = "
-        f"{counted(report.raw_events, 'row')}{dead}{pending}; 0 lost, 0 duplicated"
+        f"[bold green]verified[/]  {counted(report.kafka_events, 'event')} "
+        f"{_counted_where(report)} = {counted(report.raw_events, 'row')}{dead}{pending}; "
+        "0 lost, 0 duplicated"
     )
     if windows.compared:
         yield (
@@ -145,6 +146,16 @@ def _proof(report: Report) -> Iterator[str]:
         )
     if windows.left_out:
         yield f"{_left_out(report)}: not compared"
+
+
+def _counted_where(report: Report) -> str:
+    """Say who counted the events: Kafka's records were read again, or the ledger is believed."""
+    recounted = report.recounted_events + report.pending
+    if recounted >= report.kafka_events:
+        return "in Kafka"
+    if not recounted:
+        return "by the ledger, none counted again in Kafka,"
+    return f"({count(recounted)} counted again in Kafka, the others by the ledger)"
 
 
 def _left_out(report: Report) -> str:
@@ -169,12 +180,9 @@ def _show(report: Report, screen: Console) -> None:
     table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim", overflow="fold")
     logs = {part["log_id"] for part in report.per_partition}
-    recounted = report.recounted_events
-    note = f"{count(recounted)} counted again in Kafka, the others are in the ledger"
-    everything = recounted + report.pending >= report.kafka_events
     table.add_row(
         "events", count(report.kafka_events),
-        f"{'counted again in Kafka' if everything else note}; {counted(len(logs), 'log')}",
+        f"{_counted_where(report).strip('(),')}; {counted(len(logs), 'log')}",
     )  # fmt: skip
     table.add_row("raw rows", count(report.raw_events), "")
     table.add_row("dead letters", count(report.dead_letters), "`tokentide dlq list`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,11 +117,28 @@ def test_the_verdict_says_ok_or_what_is_wrong() -> None:
     ten = Sums(1, 2, 10)
     equal = proof_line(report_of(WindowComparison(compared=1, rows=ten, windows=ten)))
     assert "verified" in equal
-    assert "1 windows hold 1 events and $0.000000000010" in equal
+    assert "1 window holds 1 event and $0.000000000010" in equal
     difference = WindowDifference("windows_10s", 0, WindowRows(ten), Sums())
     broken = proof_line(report_of(WindowComparison(1, ten, Sums(), differences=(difference,))))
     assert "NOT OK" in broken
     assert "window events" in broken
+
+
+@pytest.mark.parametrize(
+    ("recounted", "said"),
+    [
+        (10, "10 events in Kafka = "),
+        (4, "10 events (4 counted again in Kafka, the others by the ledger) = "),
+        (0, "10 events by the ledger, none counted again in Kafka, = "),
+    ],
+)
+def test_events_that_the_ledger_alone_counted_are_not_said_to_be_in_kafka(
+    recounted: int, said: str
+) -> None:
+    ten = Sums(10, 2, 10)
+    report = report_of(WindowComparison(compared=1, rows=ten, windows=ten))
+    counted = replace(report, kafka_events=10, raw_events=10, recounted_events=recounted)
+    assert said in proof_line(counted)
 
 
 def test_sums_are_called_equal_only_when_they_are() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
 
 import pytest
 
+from tokentide_jobs.cli import main as program
 from tokentide_jobs.cli.stop_signals import StopRequested, signals_raise
 
 
@@ -38,3 +40,33 @@ def test_a_second_request_does_not_interrupt_the_stop() -> None:
             signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def handlers_are_put_back() -> Iterator[None]:
+    former = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for which, handler in former.items():
+        signal.signal(which, handler)
+
+
+@pytest.mark.usefixtures("handlers_are_put_back")
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGHUP])
+def test_any_command_ends_as_after_ctrl_c(
+    which: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = []
+
+    def command(_arguments: object) -> int:
+        try:
+            signal.raise_signal(which)
+        finally:
+            ended.append("in order")
+        return 0
+
+    signal.signal(which, signal.SIG_DFL)
+    monkeypatch.setattr(program, "main", command)
+    with pytest.raises(SystemExit) as left:
+        program.run()
+    assert left.value.code == program.EXIT_INTERRUPTED
+    assert ended == ["in order"]
