@@ -1,5 +1,6 @@
--- What finished runs spent: peaks of the guard's rate windows and the whole, pico-USD, oldest first.
--- Runs with a step in [low_us, high_us) and none after it; the latest 500 of each agent.
+-- What runs spent: peaks of the guard's rate windows and the whole, pico-USD, the latest first.
+-- Runs with a call in [low_us, high_us), of which only those calls count. The latest 500 of each agent: of
+-- those that end before from_us, and of each grain_us from there on.
 -- A bucket is 15 s, a window its last 8 or 40 buckets: as core/guard/rules.py has them.
 WITH
     buckets AS
@@ -16,12 +17,6 @@ WITH
             AND started_at < fromUnixTimestamp64Micro({high_us:Int64})
             AND run != ''
             AND ({tenant:String} = '' OR tenant = {tenant:String})
-            AND (tenant, run) NOT IN
-            (
-                SELECT DISTINCT tenant, run
-                FROM ${database}.raw_requests
-                WHERE started_at >= fromUnixTimestamp64Micro({high_us:Int64}) AND run != ''
-            )
         GROUP BY tenant, run, bucket
     ),
     windows AS
@@ -46,5 +41,5 @@ SELECT
     sum(spend) AS whole
 FROM windows
 GROUP BY tenant, run
-ORDER BY last_us DESC, tenant, run
-LIMIT 500 BY tenant, agent
+ORDER BY last_us DESC, tenant DESC, run DESC
+LIMIT 500 BY tenant, agent, if(last_us < {from_us:Int64}, -1, intDiv(last_us - {from_us:Int64}, {grain_us:Int64}))

@@ -160,9 +160,10 @@ def _number(number: int, what: str) -> str:
 
 def _footnote(found: Runs, rules: GuardRules) -> str:
     if found.learned >= rules.min_runs:
-        return f"Limits learned from {count(found.learned)} runs that finished before this range."
+        return f"Limits are learned from runs that are finished: {count(found.learned)} by now."
     return (
-        f"Start values hold until {count(rules.min_runs)} runs have finished before the range "
-        f"({count(found.learned)} so far): {dollars(rules.rate_start_pico_usd)} in ten minutes, "
+        f"Start values hold until {count(rules.min_runs)} runs are finished, which takes "
+        f"{seconds(rules.idle_us / 1e6)} without a call ({count(found.learned)} so far): "
+        f"{dollars(rules.rate_start_pico_usd)} in ten minutes, "
         f"{dollars(rules.budget_pico_usd or rules.budget_start_pico_usd)} in all."
     )

@@ -1,7 +1,7 @@
 """The runs of a range of time as `tokentide runs` lists them, with what the guard says of each.
 
-The guard is the one that watches the stream: it learns from runs that finished before the range, is
-given the stored calls of the range in order, and learns nothing from them. Reads only.
+The guard is the one that is to watch the stream, and is given the stored calls in order of event
+time: it judges each by the runs that were finished by then. Reads only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 __all__ = ["RunRow", "Runs", "read_runs"]
 
 _LEARNED_US: Final = 14 * 86_400_000_000
-"""History before the range that is learned from."""
+"""How far before the range runs are learned from."""
+_SLOTS: Final = 8
+"""Parts of the range; of each agent the latest 500 runs of each part are learned."""
 _BEFORE_US: Final = 86_400_000_000
 """A run that is in the range counts from its beginning, if that is not longer before the range."""
 _LIVE_US: Final = 600_000_000
@@ -103,7 +105,7 @@ class Runs:
         agents: How many agents ran them.
         cost_pico_usd: What they spent together.
         flagged: How many broke a rule.
-        learned: Finished runs that the limits were learned from.
+        learned: Runs that were finished at the end of the range, and learned from.
     """
 
     listed: list[RunRow]
@@ -141,16 +143,25 @@ def read_runs(
         RetriableSinkError: ClickHouse does not answer.
     """
     guard = RunGuard(rules)
-    history = store.select(
-        "runs/history", {"low_us": from_us - _LEARNED_US, "high_us": from_us, "tenant": tenant}
-    )
-    for row in reversed(history):
-        figures = (row["peak_2_minutes"], row["peak_10_minutes"], row["whole"])
-        guard.learn(row["tenant"], row["agent"], figures)
     said: dict[RunKey, list[Verdict]] = defaultdict(list)
-    for verdict in guard.observe(_steps(store, rules, from_us, until_us, tenant)):
-        if agent in ("", guard.live[verdict.key].agent):
+    history = store.select(
+        "runs/history",
+        {
+            "low_us": from_us - _LEARNED_US,
+            "from_us": from_us,
+            "high_us": until_us,
+            "grain_us": max(1, (until_us - from_us) // _SLOTS),
+            "tenant": tenant,
+        },
+    )
+    finished = _Finished(history[::-1], rules.idle_us)
+    for step in _steps(store, rules, from_us, until_us, tenant):
+        finished.teach(guard, step.at_us)
+        for verdict in guard.observe((step,)):
             said[verdict.key].append(verdict)
+    finished.teach(guard, until_us)
+    if agent:
+        said = {key: found for key, found in said.items() if guard.live[key].agent == agent}
     rows = store.select(
         "runs/list",
         {
@@ -172,8 +183,27 @@ def read_runs(
         whole["found_agents"],
         whole["found_cost_pico_usd"],
         len(said),
-        len(history),
+        finished.taught,
     )
+
+
+class _Finished:
+    """Runs in the order of their ends, each learned once it has been idle for long enough."""
+
+    def __init__(self, history: Sequence[Mapping[str, Any]], idle_us: int) -> None:
+        self._history = history
+        self._idle_us = idle_us
+        self.taught = 0
+
+    def teach(self, guard: RunGuard, now_us: int) -> None:
+        """Let the guard learn the runs that are finished at a time."""
+        while self.taught < len(self._history):
+            row = self._history[self.taught]
+            if row["last_us"] + self._idle_us > now_us:
+                return
+            figures = (row["peak_2_minutes"], row["peak_10_minutes"], row["whole"])
+            guard.learn(row["tenant"], row["agent"], figures)
+            self.taught += 1
 
 
 def _row(row: Mapping[str, Any], said: Mapping[RunKey, list[Verdict]]) -> RunRow:

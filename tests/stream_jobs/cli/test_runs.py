@@ -50,7 +50,7 @@ def test_what_ran_away_comes_first_with_reason_and_what_it_cost_since(
     assert text.index("repeats a cycle") < text.index("spend calls")
     assert "and 39 more" in text
     assert "$37.00" in text
-    assert "Limits learned from 300 runs that finished before this range." in joined
+    assert "Limits are learned from runs that are finished: 300 by now." in joined
 
 
 def test_a_row_says_who_how_much_and_whether_it_still_runs(
@@ -62,7 +62,8 @@ def test_a_row_says_who_how_much_and_whether_it_still_runs(
     assert cells[1:5] == ["coder", "+1", "acme", "9f3c9f"]
     assert cells[5:] == ["$13.00", "1,200", "-", "4", "M", "3", "25", "min", "live"]
     assert "none broke a rule" in text
-    assert "Start values hold until 100 runs have finished before the range (4 so far)" in text
+    assert "Start values hold until 100 runs are finished" in text
+    assert "(4 so far)" in text
     assert "\x1b" not in text
 
 

@@ -91,10 +91,21 @@ def test_history_is_what_the_guard_itself_would_have_learned(store: ClickHouse) 
     for run, at_us, agent, cost in sorted(map(tuple, stored)):
         state = states.setdefault(run, RunState(at_us, at_us))
         state.add(Step(RunKey("acme", run), at_us, agent, "", cost))
-    values = {"low_us": FROM_US - 48 * HOUR_US, "high_us": FROM_US, "tenant": ""}
-    rows = store.select("runs/history", values)
-    assert len(rows) == 30
+    rows = store.select(
+        "runs/history",
+        {
+            "low_us": FROM_US - 48 * HOUR_US,
+            "from_us": FROM_US,
+            "high_us": FROM_US,
+            "grain_us": HOUR_US,
+            "tenant": "",
+        },
+    )[::-1]
+    assert {row["run"] for row in rows} == {*states, "old, goes on"}
+    assert [row["last_us"] for row in rows] == sorted(row["last_us"] for row in rows)
     for row in rows:
+        if row["run"] not in states:
+            continue
         state = states[row["run"]]
         found = (row["peak_2_minutes"], row["peak_10_minutes"], row["whole"])
         assert (found, row["agent"], row["last_us"]) == (state.figures, state.agent, state.last_us)
@@ -103,7 +114,7 @@ def test_history_is_what_the_guard_itself_would_have_learned(store: ClickHouse) 
 def test_the_run_that_repeats_itself_comes_first_and_says_why(store: ClickHouse) -> None:
     found = read_runs(store, RULES, FROM_US, NOW_US)
     assert [row.run for row in found.listed] == ["loop", "old, goes on", "quiet"]
-    assert (found.found, found.agents, found.flagged, found.learned) == (3, 1, 1, 30)
+    assert (found.found, found.agents, found.flagged, found.learned) == (3, 1, 1, 32)
     loop = found.listed[0]
     assert (loop.calls, loop.errors, loop.tool_calls, loop.tools) == (20, 1, 40, ["search"])
     assert (loop.agent, loop.user, loop.tenant) == ("researcher", "u7", "acme")
@@ -116,14 +127,21 @@ def test_the_run_that_repeats_itself_comes_first_and_says_why(store: ClickHouse)
     assert loop.to_dict(NOW_US, RULES.idle_us)["state"] == "idle"
 
 
-def test_limits_come_from_finished_runs_before_the_range(store: ClickHouse) -> None:
+def test_a_run_is_judged_by_the_runs_that_were_finished_by_then(store: ClickHouse) -> None:
     strict = GuardRules(
         min_runs=10, rate_floor_pico_usd=1, rate_factor_milli=1, budget_start_pico_usd=10**15
     )
-    by_rule = {v.rule: v for v in read_runs(store, strict, FROM_US, NOW_US).listed[0].verdicts}
-    assert by_rule["spend_rate"].limit is not None
-    assert by_rule["spend_rate"].limit.basis == "agent"
-    assert by_rule["spend_rate"].limit.runs >= 20
+    limits = {
+        row.run: verdict.limit
+        for row in read_runs(store, strict, FROM_US, NOW_US).listed
+        for verdict in row.verdicts
+        if verdict.rule == "spend_rate"
+    }
+    quiet, loop = limits["quiet"], limits["loop"]
+    assert quiet is not None
+    assert loop is not None
+    assert quiet.basis == loop.basis == "agent"
+    assert loop.runs == quiet.runs + 1  # quiet itself
 
 
 def test_a_run_counts_from_its_beginning_before_the_range(store: ClickHouse) -> None:

@@ -1,8 +1,8 @@
 """What is normal for an agent: exact 99th percentiles over its latest finished runs.
 
-An agent with few runs borrows the level of all agents of its tenant, and a tenant with few runs has
-the start values of the rules. A run is learned as if it had stopped at its limit, so that one
-runaway cannot teach the guard that runaways are normal, while a lasting change is learned.
+An agent with few runs has the start values of the rules, or what is normal in its tenant where that
+is more: that others are cheap says nothing of it. A run is learned as if it had stopped at its
+limit: one runaway does not make runaways normal, and a lasting change is learned.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar, cast
 
 from tokentide_jobs.core.guard.ring import MAX_INT64
 from tokentide_jobs.core.guard.rules import RATE_WINDOWS_US, GuardRules
@@ -37,7 +37,7 @@ class Limit:
     Attributes:
         pico_usd: Spend above it is a verdict.
         basis: What it comes from: a learned level, the start value, the floor, or the set budget.
-        runs: Finished runs of the level that was asked.
+        runs: Finished runs of that level; for the start value, those of the agent.
         p99_pico_usd: Their 99th percentile; 0 where the level knows too few.
     """
 
@@ -123,20 +123,22 @@ class Levels:
         own = self.agents.get((tenant, agent))
         if is_whole and rules.budget_pico_usd is not None:
             return Limit(rules.budget_pico_usd, "budget", own.runs if own else 0)
-        basis: Basis = "agent"
-        level = own
-        if level is None or level.runs < rules.min_runs:
-            basis, level = "tenant", self.tenants.get(tenant)
-        if level is None or level.runs < rules.min_runs:
-            start = rules.budget_start_pico_usd if is_whole else rules.rate_start_pico_usd
-            return Limit(start, "start", level.runs if level else 0)
-        p99 = level.p99()[place]
-        factor = rules.budget_factor_milli if is_whole else rules.rate_factor_milli
+        start = rules.budget_start_pico_usd if is_whole else rules.rate_start_pico_usd
         floor = rules.budget_floor_pico_usd if is_whole else rules.rate_floor_pico_usd
-        learned = p99 * factor // 1_000
-        if learned < floor:
-            return Limit(floor, "floor", level.runs, p99)
-        return Limit(learned, basis, level.runs, p99)
+        factor = rules.budget_factor_milli if is_whole else rules.rate_factor_milli
+        for basis, level, least in (
+            ("agent", own, floor),
+            ("tenant", self.tenants.get(tenant), start),
+        ):
+            if level is None or level.runs < rules.min_runs:
+                continue
+            p99 = level.p99()[place]
+            learned = p99 * factor // 1_000
+            if learned >= least:
+                return Limit(learned, cast("Basis", basis), level.runs, p99)
+            if level is own:
+                return Limit(floor, "floor", level.runs, p99)
+        return Limit(start, "start", own.runs if own else 0)
 
 
 def _learn(levels: dict[_Name, Level], name: _Name, figures: Figures) -> None:

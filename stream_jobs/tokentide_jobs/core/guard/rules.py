@@ -26,11 +26,11 @@ class GuardRules:
     Attributes:
         rate_floor_pico_usd: Spend in any rate window that is never too fast.
         rate_factor_milli: Thousandths of the 99th percentile of runs' peaks that are still normal.
-        rate_start_pico_usd: Limit of a rate window while too few runs are known.
+        rate_start_pico_usd: Least limit of a rate window while too few runs of the agent are known.
         budget_pico_usd: Budget of every run; None: learned.
         budget_floor_pico_usd: Spend of a whole run that is never too much, where it is learned.
         budget_factor_milli: Thousandths of the 99th percentile of whole runs that are normal.
-        budget_start_pico_usd: Limit of a whole run while too few runs are known.
+        budget_start_pico_usd: Least limit of a whole run while too few runs of the agent are known.
         repeats: Steps in a row that repeat an earlier one, if they cost `repeats_pico_usd`.
         repeats_pico_usd: What repeated steps must have cost.
         repeats_free: Repeated steps in a row that are too many whatever they cost.

@@ -88,7 +88,8 @@ class Verdict:
     def sentence(self) -> str:
         """Return what happened, why it is too much, and what the run did so far."""
         so_far = (
-            f"{_dollars(self.spend_pico_usd)} in {self.calls:,} calls so far, "
+            f"{_dollars(self.spend_pico_usd)} in {self.calls:,} "
+            f"call{'' if self.calls == 1 else 's'} so far, "
             f"{_dollars(self.per_minute_pico_usd)} a minute"
         )
         tools = f"; last tools: {_listed(self.tools)}" if self.tools else ""
@@ -124,7 +125,7 @@ class Verdict:
         if limit.basis == "budget":
             return f"the budget of {amount} a run"
         if limit.basis == "start":
-            return f"the start value of {amount} ({limit.runs:,} finished runs known)"
+            return f"the start value of {amount} ({limit.runs:,} finished runs of the agent known)"
         whose = f"runs of agent {self.agent}" if limit.basis == "agent" else "runs of the tenant"
         p99 = f"99% of the last {limit.runs:,} {whose} stayed at or below"
         if limit.basis == "floor":

@@ -122,7 +122,7 @@ def test_before_anything_is_learned_the_start_values_hold() -> None:
     guard = RunGuard(RULES)
     assert guard.observe(loop(50, 5, 0.5)) == []
     (found,) = guard.observe([step(at_s=250, usd=0.5)])
-    assert found.reason == "the start value of $25.00 (0 finished runs known)"
+    assert found.reason == "the start value of $25.00 (0 finished runs of the agent known)"
 
 
 def test_a_run_that_goes_on_after_it_was_idle_is_a_new_run() -> None:

@@ -11,14 +11,14 @@ RULES = GuardRules(
     min_runs=10,
     rate_floor_pico_usd=100,
     rate_factor_milli=1_500,
-    rate_start_pico_usd=5_000,
+    rate_start_pico_usd=250,
     budget_floor_pico_usd=100,
     budget_factor_milli=2_000,
-    budget_start_pico_usd=9_000,
+    budget_start_pico_usd=1_500,
 )
 
 
-def taught(runs: int, figures: tuple[int, ...] = (200, 400, 1_000), agent: str = "a") -> Levels:
+def taught(runs: int, figures: tuple[int, ...] = (200, 240, 1_000), agent: str = "a") -> Levels:
     levels = Levels(RULES)
     for _ in range(runs):
         levels.learn("t", agent, figures)
@@ -46,16 +46,22 @@ def test_the_oldest_runs_make_room() -> None:
 def test_an_agent_with_few_runs_borrows_from_its_tenant_and_a_new_tenant_starts() -> None:
     levels = taught(9)
     start = levels.limit("t", "a", 0)
-    assert (start.pico_usd, start.basis, start.runs) == (5_000, "start", 9)
-    assert levels.limit("t", "a", WHOLE).pico_usd == 9_000
-    levels.learn("t", "b", (200, 400, 1_000))
+    assert (start.pico_usd, start.basis, start.runs) == (250, "start", 9)
+    assert levels.limit("t", "a", WHOLE).pico_usd == 1_500
+    levels.learn("t", "b", (200, 240, 1_000))
     borrowed = levels.limit("t", "new", 0)
     assert (borrowed.pico_usd, borrowed.basis, borrowed.runs) == (300, "tenant", 10)
-    levels.learn("t", "a", (200, 400, 1_000))
+    levels.learn("t", "a", (200, 240, 1_000))
     assert levels.limit("t", "a", 1).basis == "agent"
-    assert levels.limit("t", "a", 1).pico_usd == 600
+    assert levels.limit("t", "a", 1).pico_usd == 360
     assert levels.limit("t", "a", WHOLE).pico_usd == 2_000
     assert levels.limit("other", "a", 0).basis == "start"
+
+
+def test_a_new_agent_of_a_tenant_with_cheap_agents_has_the_start_values() -> None:
+    levels = taught(10, (10, 20, 30))
+    limit = levels.limit("t", "new", 0)
+    assert (limit.pico_usd, limit.basis, limit.runs) == (250, "start", 0)
 
 
 def test_the_floor_holds_where_the_learned_limit_is_lower() -> None:
