@@ -1,4 +1,4 @@
--- What one user, key, agent or run spent, in one snapshot, from the rows themselves: by hour in `hours`, by
+-- What one user, key, agent or run spent, in one statement, from the rows themselves: by hour in `hours`, by
 -- minute in `minutes`; both are half-open ranges of epoch seconds on full minutes.
 SELECT
     if(arrayExists(r -> second >= r.1 AND second < r.2, {minutes:Array(Tuple(Int64, Int64))}), 60, 3600) AS length_s,

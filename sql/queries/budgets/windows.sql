@@ -1,4 +1,4 @@
--- What one scope spent, window by window, in one snapshot: hours from windows_1h in `hours`, minutes from
+-- What one scope spent, window by window, in one statement: hours from windows_1h in `hours`, minutes from
 -- windows_1m in `minutes`; both are half-open ranges of epoch seconds that begin and end with a window.
 -- Of each dimension the values that count; none: all of them.
 SELECT

@@ -50,6 +50,11 @@ def remarks(one: BudgetStatus) -> Iterator[Text]:
     expected = one.forecast.pico_usd or 0
     if one.left_pico_usd >= 0 and expected > one.budget.amount_pico_usd:
         yield _remark("!", "yellow", "more than the amount is expected at the end of the period")
+    if one.has_expired_rows:
+        yield _remark(
+            "!", "yellow",
+            "rows of the period may have expired (tenant_retention): more may have been spent",
+        )  # fmt: skip
     if not one.current.requests and not one.before.requests:
         yield _remark("!", "yellow", "no request of this scope, now or in the period before")
     if one.current.unpriced:
@@ -95,7 +100,7 @@ def budget_view(one: BudgetStatus) -> RenderableType:
 
 def _figures(one: BudgetStatus) -> tuple[Text, Text, Text, Text]:
     style = _STYLES[one.verdict]
-    spent = f"{'≥ ' if one.current.unpriced else ''}{dollars(one.current.pico_usd)}"
+    spent = f"{'≥ ' if one.is_lower_bound else ''}{dollars(one.current.pico_usd)}"
     filled = min(_BAR_CELLS, max(0, int(one.share * _BAR_CELLS)))
     bar = "█" * filled + "░" * (_BAR_CELLS - filled)
     # The rate that is too fast, or else the calmest view: that of the longest stretch.

@@ -1,4 +1,4 @@
-"""What budgets spent, from ClickHouse: one statement a budget, hence one snapshot, exact.
+"""What budgets spent, from ClickHouse: one statement a budget, to the pico-dollar as the raw rows.
 
 Scopes of dimensions are summed from the rollups, which hold the money of the raw rows to the
 pico-dollar; scopes of a subject from the raw rows themselves.
@@ -12,6 +12,7 @@ from typing import Any
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.reads import WindowSpend, reads_of
 from tokentide_jobs.core.budget.status import BudgetStatus, budget_status
+from tokentide_jobs.core.tables import DAY_US
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
@@ -26,7 +27,20 @@ def read_budgets(store: ClickHouse, budgets: Sequence[Budget], now_us: int) -> l
     Raises:
         RetriableSinkError: ClickHouse does not answer.
     """
-    return [budget_status(one, _windows(store, one, now_us), now_us) for one in budgets]
+    kept_from_us = _rows_kept_from_us(store, now_us)
+    return [
+        budget_status(
+            one, _windows(store, one, now_us), now_us, kept_from_us if one.scope.subject else 0
+        )
+        for one in budgets
+    ]
+
+
+def _rows_kept_from_us(store: ClickHouse, now_us: int) -> int:
+    """Return from when on no tenant's rows have expired; they expire by whole days."""
+    (row,) = store.select("verify/shortest_retention")
+    days = row["kept_days"]
+    return now_us - (days - 1) * DAY_US if days else 0
 
 
 def _windows(store: ClickHouse, budget: Budget, now_us: int) -> list[WindowSpend]:

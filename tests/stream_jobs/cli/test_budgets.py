@@ -223,6 +223,25 @@ def test_show_names_sums_thresholds_burn_and_what_the_forecast_rests_on(run: Run
     assert (code, "there is no budget 'serach team'" in out) == (2, True)
 
 
+def test_a_subject_whose_rows_may_have_expired_is_a_lower_bound(
+    run: Run, store: ClickHouse
+) -> None:
+    text = "".join(
+        f"- {{name: {name}, scope: {{{name}: x}}, period: month, amount_usd: 1}}\n"
+        for name in ("user", "team")
+    )
+    table = f"{DATABASE}.tenant_retention"
+    store.command(f"INSERT INTO {table} (tenant, days) VALUES ('acme', 2)")
+    try:
+        found = json.loads(run(text, "--json")[1])["budgets"]
+        assert [one["has_expired_rows"] for one in found] == [True, False]
+        assert "rows of the period may have expired" in run(text)[1]
+    finally:
+        store.command(f"TRUNCATE TABLE {table}")
+    found = json.loads(run(text, "--json")[1])["budgets"]
+    assert [one["has_expired_rows"] for one in found] == [False, False]
+
+
 def test_the_example_of_the_documentation_is_valid(run: Run) -> None:
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
     code, out = run(example, "list", "--json")

@@ -81,6 +81,7 @@ class BudgetSpend:
         self._periods: dict[int, PeriodSpend] = {}
         self._covered: dict[str, _Ranges] = {}
         self._resets: set[int] = set()
+        self._last = Period(0, 0, "")
 
     def of(self, period: Period) -> PeriodSpend:
         """Return the sums of a period, zero where nothing was added."""
@@ -134,8 +135,10 @@ class BudgetSpend:
         return notices
 
     def _period_of(self, at_us: int) -> PeriodSpend:
-        period = self.budget.at(at_us)
-        return self._periods.setdefault(period.start_us, PeriodSpend(period))
+        # Nearly everything that arrives is of one period: no calendar is asked for it again.
+        if not self._last.start_us <= at_us < self._last.end_us:
+            self._last = self.budget.at(at_us)
+        return self._periods.setdefault(self._last.start_us, PeriodSpend(self._last))
 
     def _reached(self, state: PeriodSpend, at_us: int) -> list[Notice]:
         reached = []

@@ -41,6 +41,7 @@ class BudgetStatus:
         resets: The notice that this period began after one that had reached a threshold.
         burn: The rates of every rule, the fastest first.
         forecast: Of the period's end.
+        has_expired_rows: Rows of the present period may be gone, and with them what they cost.
     """
 
     budget: Budget
@@ -50,6 +51,12 @@ class BudgetStatus:
     resets: Sequence[Notice]
     burn: tuple[BurnRate, ...]
     forecast: Forecast
+    has_expired_rows: bool
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Tell whether more may have been spent than is known."""
+        return self.current.unpriced > 0 or self.has_expired_rows
 
     @property
     def left_pico_usd(self) -> int:
@@ -90,7 +97,8 @@ class BudgetStatus:
             "share": round(self.share, 6),
             "requests": self.current.requests,
             "unpriced": self.current.unpriced,
-            "is_lower_bound": self.current.unpriced > 0,
+            "has_expired_rows": self.has_expired_rows,
+            "is_lower_bound": self.is_lower_bound,
             "thresholds": [self._threshold(percent) for percent in self.budget.thresholds],
             "resets": [_notice(notice, zone) for notice in self.resets],
             "period_before": {
@@ -125,13 +133,16 @@ class BudgetStatus:
         return {"percent": percent, "reached": reached}
 
 
-def budget_status(budget: Budget, windows: Sequence[WindowSpend], now_us: int) -> BudgetStatus:
+def budget_status(
+    budget: Budget, windows: Sequence[WindowSpend], now_us: int, kept_from_us: int = 0
+) -> BudgetStatus:
     """Compute the state of a budget.
 
     Args:
         budget: Which.
         windows: What `reads_of` asks for, in the order of time.
         now_us: The present.
+        kept_from_us: What they were summed from may have expired before.
     """
     spend = BudgetSpend(budget)
     for one in windows:
@@ -148,6 +159,7 @@ def budget_status(budget: Budget, windows: Sequence[WindowSpend], now_us: int) -
         resets=spend.advance(now_us, before.start_us),
         burn=burn_rates(budget, windows, now_us),
         forecast=_forecast(budget, windows, current.pico_usd, now_us),
+        has_expired_rows=period.start_us < kept_from_us,
     )
 
 

@@ -75,6 +75,13 @@ def test_requests_without_a_price_make_it_a_lower_bound() -> None:
     assert "2.0 days of history" in form["forecast"]["rests_on"]
 
 
+def test_rows_that_may_have_expired_make_it_a_lower_bound() -> None:
+    begin_us = NOW_US - 27 * DAY_US - DAY_US // 2
+    for kept_from_us, is_lower_bound in ((0, False), (begin_us, False), (begin_us + 1, True)):
+        status = budget_status(budget(1_000), hourly(2), NOW_US, kept_from_us)
+        assert status.is_lower_bound is is_lower_bound
+
+
 def test_the_month_of_a_zone_begins_when_its_clocks_say() -> None:
     starts = [NOW_US - HOUR_US * (at + 1) for at in reversed(range(40 * 24))]
     edge = next(at for at in starts if at == NOW_US - 27 * DAY_US - 13 * HOUR_US)
