@@ -95,7 +95,7 @@ def run_by_agents(frame: pl.DataFrame) -> pl.DataFrame:
 
 def by_subject(frame: pl.DataFrame) -> pl.DataFrame:
     """Fold requests by subject, as the default settings do."""
-    return fold_subjects(frame, SUBJECT_KINDS, 10_000)
+    return fold_subjects(frame, SUBJECT_KINDS, 2_000)
 
 
 def measure(events: int = 50_000, batch: int = 10_000, rounds: int = 5) -> dict[str, object]:

@@ -39,7 +39,8 @@ def event(rng: random.Random) -> bytes:
             "provider": "openai", "started_at_us": time.time_ns() // 1_000 - late_us,
             "operation": "chat", "status": "ok", "request_model": "gpt-5.4-mini",
             "duration_ms": 10.0, "input_tokens": rng.randrange(10_000),
-            "output_tokens": rng.randrange(1_000),
+            "output_tokens": rng.randrange(1_000), "run_id": f"run-{rng.randrange(50)}",
+            "user_hash": rng.choice(["", "ann", "bob"]),
         }
     ).encode()  # fmt: skip
 

@@ -93,7 +93,7 @@ class DeclaredSettings(BaseSettings):
         "kinds of subjects whose spend is summed, separated by commas; `off`: none",
     )
     max_subjects: int = _setting(
-        10_000,
+        2_000,
         "subjects of one kind that a batch names: those that spend most; the rest is `(other)`",
         unit="subjects",
         low=1,

@@ -107,12 +107,20 @@ def fold_subjects(requests: pl.DataFrame, kinds: Iterable[str], most: int) -> pl
     if not requests.height:
         return pl.DataFrame(schema=dict(SUBJECT_SCHEMA))
     [money] = exact_money(requests, ["cost_pico_usd"])
-    parts = []
-    for kind in kinds:
-        fields = [name for name in SUBJECT_KINDS[kind] if name in requests.columns]
-        named = requests.select(pl.any_horizontal((pl.col(name) != "").any() for name in fields))
-        if fields and named.item():
-            parts.append(_fold_kind(requests, kind, fields, money, most))
+    fields_of = {
+        kind: [name for name in SUBJECT_KINDS[kind] if name in requests.columns] for kind in kinds
+    }
+    is_named = requests.select(
+        pl.any_horizontal(pl.lit(False), *((pl.col(name) != "").any() for name in fields)).alias(
+            kind
+        )
+        for kind, fields in fields_of.items()
+    )
+    parts = [
+        _fold_kind(requests, kind, fields, money, most)
+        for kind, fields in fields_of.items()
+        if is_named[kind].any()
+    ]
     if not parts:
         return pl.DataFrame(schema=dict(SUBJECT_SCHEMA))
     return pl.concat(parts).sort(SUBJECT_KEY)
@@ -171,11 +179,11 @@ def _fold_kind(
     }
     start, started = pl.col("started_at_us") // WINDOW_US * WINDOW_US, pl.col("started_at_us")
     ended = started + (pl.col("duration_ms") * 1000).round().cast(pl.Int64)
+    named = requests.select(
+        *_READ, *texts.values(), subject.alias("subject"), start.alias("window_start")
+    ).filter(pl.col("subject").is_not_null())
     deltas = (
-        requests.select(
-            *_READ, *texts.values(), subject.alias("subject"), start.alias("window_start")
-        )
-        .filter(pl.col("subject").is_not_null())
+        _capped(named, money, most)
         .group_by("window_start", "subject", "tenant", "service")
         .agg(
             pl.len().alias("requests"),
@@ -191,32 +199,30 @@ def _fold_kind(
             *(pl.col(field).max().alias(f"of_{name}") for name, field in texts.items()),
         )
     )
-    absent = [
-        (pl.col(f"of_{name}") if name in texts else pl.lit("")).alias(name) for name in _TEXTS
+    is_one = pl.col("subject") != OTHER
+    known = [
+        (
+            pl.when(is_one).then(f"of_{name}").otherwise(pl.lit(""))
+            if name in texts
+            else pl.lit("")
+        ).alias(name)
+        for name in _TEXTS
     ]
-    named = deltas.with_columns(pl.lit(kind).alias("kind"), *absent).select(list(SUBJECT_SCHEMA))
-    return _capped(named.cast(dict(SUBJECT_SCHEMA)), most)  # type: ignore[arg-type]
+    complete = deltas.with_columns(pl.lit(kind).alias("kind"), *known)
+    return complete.select(list(SUBJECT_SCHEMA)).cast(dict(SUBJECT_SCHEMA))  # type: ignore[arg-type]
 
 
-def _capped(deltas: pl.DataFrame, most: int) -> pl.DataFrame:
-    """Fold all subjects but the first `most` under OTHER, whose texts say nothing."""
+def _capped(named: pl.DataFrame, money: pl.Expr, most: int) -> pl.DataFrame:
+    """Call all subjects but the first `most` OTHER."""
+    if named.height <= most:
+        return named
     # Exact sums, compared as floats: which subjects are named need not be right to the pico-dollar,
     # but the same for whoever folds the batch again.
-    spent = pl.col("cost_pico_usd").sum().cast(pl.Float64).alias("spent")
-    totals = deltas.group_by("subject").agg(spent, pl.col("requests").sum())
+    spent = money.sum().cast(pl.Float64).alias("spent")
+    totals = named.group_by("subject").agg(spent, pl.len().alias("requests"))
     if totals.height <= most:
-        return deltas
-    kept = totals.top_k(most, by=["spent", "requests", "subject"]).select("subject")
-    rest = (
-        deltas.join(kept, on="subject", how="anti")
-        .with_columns(pl.lit(OTHER).alias("subject"))
-        .group_by("window_start", "subject", "tenant", "service", "kind")
-        .agg(
-            pl.col(SUBJECT_SUMS).sum(),
-            pl.col("first_started_at").min(),
-            pl.col("last_started_at", "last_ended_at").max(),
-            *(pl.lit("").alias(name) for name in _TEXTS),
-        )
-    )
-    named = deltas.join(kept, on="subject", how="semi")
-    return pl.concat([named, rest.select(deltas.columns)])
+        return named
+    kept = totals.top_k(most, by=["spent", "requests", "subject"])
+    return named.join(
+        kept.select("subject", pl.col("subject").alias("kept")), on="subject", how="left"
+    ).with_columns(pl.col("kept").fill_null(OTHER).alias("subject"))
