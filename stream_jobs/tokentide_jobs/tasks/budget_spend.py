@@ -27,17 +27,19 @@ def read_budgets(store: ClickHouse, budgets: Sequence[Budget], now_us: int) -> l
     Raises:
         RetriableSinkError: ClickHouse does not answer.
     """
-    kept_from_us = _rows_kept_from_us(store, now_us)
     return [
-        budget_status(
-            one, _windows(store, one, now_us), now_us, kept_from_us if one.scope.subject else 0
-        )
+        budget_status(one, _windows(store, one, now_us), now_us, _kept_from_us(store, one, now_us))
         for one in budgets
     ]
 
 
-def _rows_kept_from_us(store: ClickHouse, now_us: int) -> int:
-    """Return from when on no tenant's rows have expired; they expire by whole days."""
+def _kept_from_us(store: ClickHouse, budget: Budget, now_us: int) -> int:
+    """Return from when on nothing has expired that is summed; rows expire by whole days.
+
+    Windows are kept longer than any period and its history.
+    """
+    if budget.scope.subject is None:
+        return 0
     (row,) = store.select("verify/shortest_retention")
     days = row["kept_days"]
     return now_us - (days - 1) * DAY_US if days else 0
