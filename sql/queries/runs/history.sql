@@ -1,14 +1,14 @@
 -- What runs spent: peaks of the guard's rate windows and the whole, pico-USD, the latest first.
 -- Runs with a call in [low_us, high_us), of which only those calls count. The latest 500 of each agent: of
 -- those that end before from_us, and of each grain_us from there on.
--- A bucket is 15 s, a window its last 8 or 40 buckets: as core/guard/rules.py has them.
+-- A bucket is 10 s, a window its last 12 or 60 buckets: as core/guard/rules.py has them.
 WITH
     buckets AS
     (
         SELECT
             tenant,
             run,
-            intDiv(toUnixTimestamp64Micro(started_at), 15000000) AS bucket,
+            intDiv(toUnixTimestamp64Micro(started_at), 10000000) AS bucket,
             argMinIf((agent_name, started_at), started_at, agent_name != '') AS named,
             max(started_at) AS last_at,
             sum(toInt128(ifNull(cost_pico_usd, 0))) AS spend
@@ -27,8 +27,8 @@ WITH
             named,
             last_at,
             spend,
-            sum(spend) OVER (PARTITION BY tenant, run ORDER BY bucket RANGE BETWEEN 7 PRECEDING AND CURRENT ROW) AS in_2_minutes,
-            sum(spend) OVER (PARTITION BY tenant, run ORDER BY bucket RANGE BETWEEN 39 PRECEDING AND CURRENT ROW) AS in_10_minutes
+            sum(spend) OVER (PARTITION BY tenant, run ORDER BY bucket RANGE BETWEEN 11 PRECEDING AND CURRENT ROW) AS in_2_minutes,
+            sum(spend) OVER (PARTITION BY tenant, run ORDER BY bucket RANGE BETWEEN 59 PRECEDING AND CURRENT ROW) AS in_10_minutes
         FROM buckets
     )
 SELECT

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from tokentide_jobs.core.tables import WINDOW_US
+
 __all__ = ["BUCKET_US", "RATE_WINDOWS_US", "RING_US", "GuardRules"]
 
-BUCKET_US: Final = 15_000_000
-"""Spend is kept in buckets of this much event time."""
+BUCKET_US: Final = WINDOW_US
+"""Spend is kept in buckets of this much event time: those of the deltas that ingest publishes."""
 RATE_WINDOWS_US: Final = (120_000_000, 600_000_000)
 """Spans whose spend is compared: a loop of many calls shows in the first, a steady one later."""
 RING_US: Final = 1_200_000_000

@@ -63,7 +63,7 @@ def test_spend_faster_than_the_agents_runs_is_named_with_its_evidence() -> None:
     assert found.sentence == (
         "run r1 (agent coder, tenant acme, user u1) spent $6.50 in 10 minutes, more than $6.00 "
         "(1.5 times $4.00: 99% of the last 20 runs of agent coder stayed at or below that); "
-        "$6.50 in 13 calls so far, $1.04 a minute; last tools: run x2, write, search, read"
+        "$6.50 in 13 calls so far, $1.05 a minute; last tools: run x2, write, search, read"
     )
 
 
