@@ -15,6 +15,7 @@ from tokentide_jobs.core.budget.burn import BurnRate
 from tokentide_jobs.core.budget.period import instant
 from tokentide_jobs.core.budget.status import BudgetStatus, BudgetVerdict
 from tokentide_jobs.core.money import usd
+from tokentide_jobs.core.tables import TENANT_RETENTION
 from tokentide_jobs.counted import counted
 
 __all__ = ["budget_lines", "budget_view", "remarks"]
@@ -53,7 +54,7 @@ def remarks(one: BudgetStatus) -> Iterator[Text]:
     if one.has_expired_rows:
         yield _remark(
             "!", "yellow",
-            "rows of the period may have expired (tenant_retention): more may have been spent",
+            f"rows of the period may have expired ({TENANT_RETENTION}): more may have been spent",
         )  # fmt: skip
     if not one.current.requests and not one.before.requests:
         yield _remark("!", "yellow", "no request of this scope, now or in the period before")
