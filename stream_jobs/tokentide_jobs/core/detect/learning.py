@@ -68,7 +68,7 @@ def _learn_levels(
     most = np.float32(parameters.winsor_sigmas) * sight.sigma
     is_alone = columns.pool_n == 0
     pool_n = np.where(is_alone, np.float32(1), columns.pool_n)
-    rate = parameters.per_window(parameters.season_rate)
+    rate = np.float32(parameters.per_window(parameters.season_rate)) * columns.learning
     means, seen = state.array("season")[:, LEVELS], state.array("season_seen")[:, LEVELS]
 
     def empty(bucket: int, is_due: NDArray[np.bool_]) -> None:

@@ -24,6 +24,7 @@ class Columns:
         ratios = [parameters.ratios[metric.name] for metric in METRICS[RATIOS]]
         self.dead_zone = _column(level.dead_zone for level in levels)
         self.least_effect = _column(level.least_effect for level in levels)
+        self.learning = _column(level.learning for level in levels)
         self.pool_n = _column(level.pool_n for level in levels)
         self.gate_effect = _column(level.gate_effect for level in levels if level.gate_effect)
         shrink_n = [*(one.shrink_n for one in levels), *(one.shrink_n for one in ratios), 0]

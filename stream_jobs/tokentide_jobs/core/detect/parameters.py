@@ -32,8 +32,10 @@ class LevelParameters:
     """Windows are put together until they hold so many observations; 0: each stands alone."""
     gate_effect: float = 0.0
     """The difference that a hit of the gate needs; 0: alarms need no gate."""
-    gate_margin: float = 0.05
+    gate_margin: float = 0.0
     """How far beyond its extremes a hit lies, as a share of their distance."""
+    learning: float = 1.0
+    """Share of the usual rate at which its season is learned: prices have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,19 @@ class RatioParameters:
 def _levels() -> Mapping[str, LevelParameters]:
     return MappingProxyType(
         {
-            "latency_p95_ms": LevelParameters(0.22, 0.25, "up", 20, pool_n=40, gate_effect=0.25),
-            "ttft_p50_ms": LevelParameters(0.18, 0.20, "up", 20, pool_n=10, gate_effect=0.20),
-            "output_tps_p50": LevelParameters(0.22, 0.25, "down", 20, pool_n=10, gate_effect=0.20),
+            "latency_p95_ms": LevelParameters(
+                0.22, 0.25, "up", 20, pool_n=40, gate_effect=0.25, gate_margin=0.03
+            ),
+            "ttft_p50_ms": LevelParameters(
+                0.18, 0.20, "up", 20, pool_n=10, gate_effect=0.15, gate_margin=0.01
+            ),
+            "output_tps_p50": LevelParameters(
+                0.22, 0.25, "down", 20, pool_n=10, gate_effect=0.20, gate_margin=0.03
+            ),
             "cost_usd_per_minute": LevelParameters(
                 0.35, 0.40, "up", 0, gate_effect=0.40, gate_margin=0.10
             ),
-            "unit_price": LevelParameters(0.06, 0.08, "both", 30, pool_n=3),
+            "unit_price": LevelParameters(0.06, 0.08, "both", 30, pool_n=3, learning=0.25),
             "tokens_per_request": LevelParameters(0.14, 0.20, "up", 30, pool_n=20),
             "quality_score": LevelParameters(0.025, 0.03, "down", 20, pool_n=30),
             "feedback_score": LevelParameters(0.05, 0.06, "down", 20, pool_n=50),

@@ -65,7 +65,9 @@ def expected(means: Floats, counts: Counts, moment: Moment) -> tuple[Floats, NDA
     )
 
 
-def learn(means: Floats, counts: Counts, surprise: Floats, gain: Floats, rate: float) -> None:
+def learn(
+    means: Floats, counts: Counts, surprise: Floats, gain: Floats, rate: float | Floats
+) -> None:
     """Move means, in place, by a share of the surprise: 1/count at first, `rate` later.
 
     Args:
@@ -77,5 +79,6 @@ def learn(means: Floats, counts: Counts, surprise: Floats, gain: Floats, rate: f
     """
     np.add(counts, 1, out=counts, where=(gain > 0) & (counts < _MOST), casting="unsafe")
     share = np.float32(1) / np.maximum(counts, 1).astype(np.float32)
-    share = np.where(counts < _MOST, np.maximum(share, np.float32(rate)), np.float32(rate))
+    slow = np.asarray(rate, np.float32)
+    share = np.where(counts < _MOST, np.maximum(share, slow), slow)
     move(means, surprise, share * gain)
