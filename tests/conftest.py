@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.confinement import pytest_runtest_protocol, pytest_runtest_teardown
+from tests.databases import migrated
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
-from tokentide_jobs.io.schema.migrations import migrate
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -60,9 +60,10 @@ def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def sql_client(sql_server: str, request: pytest.FixtureRequest) -> Iterator[Client]:
     """A client whose default database is fresh, migrated and named after the test module."""
     database = request.module.__name__.replace(".", "_")
-    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
-        migrate(admin, database)
-    with clickhouse_connect.get_client(
-        dsn=sql_server, database=database, autogenerate_session_id=False
-    ) as client:
+    with (
+        migrated(sql_server, database),
+        clickhouse_connect.get_client(
+            dsn=sql_server, database=database, autogenerate_session_id=False
+        ) as client,
+    ):
         yield client

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import clickhouse_connect
 import pytest
 
+from tests.databases import migrated
 from tests.places import ROOT
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
@@ -28,7 +28,6 @@ from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.tables import ROLLUPS, WINDOWS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.price_source import compile_cards
-from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.tasks.budget_spend import read_budgets
 
 pytestmark = pytest.mark.integration
@@ -78,11 +77,7 @@ def events() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def store(sql_server: str) -> Iterator[ClickHouse]:
     """A database with five weeks of requests, ingested as a worker does."""
-    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
-        migrate(admin, DATABASE)
-        for table in ("raw_requests", WINDOWS, *ROLLUPS):
-            admin.command(f"ALTER TABLE {DATABASE}.{table} REMOVE TTL")
-    found, cards = ClickHouse(sql_server, DATABASE), compile_cards()
+    cards = compile_cards()
     written = [json.dumps(event).encode() for event in events()]
     records = [Record(0, at, NOW_US // 1_000, line) for at, line in enumerate(written)]
     intent = Intent(
@@ -91,11 +86,13 @@ def store(sql_server: str) -> Iterator[ClickHouse]:
     )  # fmt: skip
     outcome = process(records, intent, cards)
     assert outcome.dead_letter_count == 0, outcome.dead_letters["detail"].to_list()[:3]
-    for table, rows in outcome.raw.items():
-        found.insert(table, to_arrow(table, rows), intent.write_token(table))
-    found.insert(WINDOWS, to_arrow(WINDOWS, outcome.fold()), intent.write_token(WINDOWS))
-    yield found
-    found.close()
+    with migrated(sql_server, DATABASE) as found:
+        for table in ("raw_requests", WINDOWS, *ROLLUPS):
+            found.command(f"ALTER TABLE {DATABASE}.{table} REMOVE TTL")
+        for table, rows in outcome.raw.items():
+            found.insert(table, to_arrow(table, rows), intent.write_token(table))
+        found.insert(WINDOWS, to_arrow(WINDOWS, outcome.fold()), intent.write_token(WINDOWS))
+        yield found
 
 
 SCOPES: Final = {

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
 import pytest
 
+from tests.databases import migrated
 from tests.stream_jobs.tasks.damaged import (
     NOW_US,
     OLD_US,
@@ -27,7 +27,6 @@ from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.tables import DAY_US, HOLDS, SUBJECTS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.tasks.repair.quiet import NotQuiet
 from tokentide_jobs.tasks.repair.repair import TABLES, Correction, Repair
 
@@ -39,12 +38,8 @@ TOKEN_WINDOW_US = 600_000_000
 @pytest.fixture
 def store(sql_server: str, request: pytest.FixtureRequest) -> Iterator[ClickHouse]:
     name = f"repair_{abs(hash(request.node.name)) % 10**8}"
-    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
-        migrate(admin, name)
-        made = ClickHouse(sql_server, name)
+    with migrated(sql_server, name) as made:
         yield made
-        made.close()
-        admin.command(f"DROP DATABASE {name} SYNC")
 
 
 def repair_of(store: ClickHouse, **options: Any) -> Repair:

@@ -7,13 +7,14 @@ import json
 import random
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
 import pytest
 
+from tests.databases import migrated
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.outcome.arrow import to_arrow
@@ -28,7 +29,6 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.stored_requests import find_requests
 from tokentide_jobs.io.files.price_overrides import parse_overrides
 from tokentide_jobs.io.files.price_source import compile_cards
-from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.tasks.reprice.reprice import Reprice
 
 pytestmark = pytest.mark.integration
@@ -113,14 +113,11 @@ def ingest(store: ClickHouse, cards: CardTable) -> None:
 def stores(sql_server: str) -> Iterator[dict[str, ClickHouse]]:
     """One store whose history is repriced, and one per card table, ingested under it."""
     found: dict[str, ClickHouse] = {}
-    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
+    with ExitStack() as databases:
         for name, cards in (("work", LIST), ("list", LIST), ("negotiated", NEGOTIATED)):
-            migrate(admin, f"reprice_{name}")
-            found[name] = ClickHouse(sql_server, f"reprice_{name}")
+            found[name] = databases.enter_context(migrated(sql_server, f"reprice_{name}"))
             ingest(found[name], cards)
-    yield found
-    for store in found.values():
-        store.close()
+        yield found
 
 
 def window_rows(store: ClickHouse, table: str) -> list[Any]:

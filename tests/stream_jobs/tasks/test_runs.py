@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-import clickhouse_connect
 import pytest
 
+from tests.databases import migrated
 from tokentide.ids import EventIds
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.guard.rules import GuardRules
@@ -20,7 +20,6 @@ from tokentide_jobs.core.outcome.outcome import process
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.price_source import compile_cards
-from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.tasks.runs import read_runs
 
 pytestmark = pytest.mark.integration
@@ -62,9 +61,6 @@ def traffic() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def store(sql_server: str) -> Iterator[ClickHouse]:
-    name = "tests_of_runs"
-    with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
-        migrate(admin, name)
     ids = EventIds()
     records = [
         Record(0, place, 0, json.dumps(event | {"event_id": ids.new(place)}).encode())
@@ -75,11 +71,10 @@ def store(sql_server: str) -> Iterator[ClickHouse]:
     intent = Intent(log, 0, len(records), cards.price_version, 0, NOW_US, NOW_US, "test")
     outcome = process(records, intent, cards)
     assert outcome.dead_letter_count == 0, outcome.dead_letters["detail"].to_list()
-    made = ClickHouse(sql_server, name)
-    for table, rows in outcome.raw.items():
-        made.insert(table, to_arrow(table, rows), intent.write_token(table))
-    yield made
-    made.close()
+    with migrated(sql_server, "tests_of_runs") as made:
+        for table, rows in outcome.raw.items():
+            made.insert(table, to_arrow(table, rows), intent.write_token(table))
+        yield made
 
 
 def test_history_is_what_the_guard_itself_would_have_learned(store: ClickHouse) -> None:

@@ -5,21 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
-import clickhouse_connect
 import pytest
 
+from tests.databases import migrated
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.schema.migrations import migrate
 
 
 @pytest.fixture(scope="module")
 def store(sql_server: str) -> Iterator[ClickHouse]:
-    with clickhouse_connect.get_client(dsn=sql_server) as admin:
-        migrate(admin, "ingest_store")
-    connected = ClickHouse(sql_server, "ingest_store")
-    yield connected
-    connected.close()
+    with migrated(sql_server, "ingest_store") as connected:
+        yield connected
 
 
 @pytest.fixture

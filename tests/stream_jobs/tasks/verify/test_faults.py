@@ -270,9 +270,9 @@ def test_dead_letters_are_sent_again_once(
     assert pipeline.run("dlq", "replay", "--all", "--max", "3") == 0
     said = capsys.readouterr().out
     assert "sent 3 events again" in said
-    assert "1 more are open" in said
+    assert "1 more is open" in said
     assert pipeline.run("dlq", "replay", "--all") == 0
-    assert "sent 1 events again" in capsys.readouterr().out
+    assert "sent 1 event again" in capsys.readouterr().out
     code, report = report_of(pipeline, capsys, "--wait", "30")
     assert (code, report["dead_letters"]) == (0, 2 * BAD_EVENTS)
     # They are still bad and come back; another run sends neither them nor the first ones.
