@@ -129,6 +129,9 @@ def explained(stack: Stack, expected: set[str], keep: Path) -> Iterator[None]:
             check=False, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         exc.add_note(f"{len(missing)} of {len(expected)} are missing: {sorted(missing)[:5]}")
+        # What the engine found broken when it started, and set aside.
+        broken = sorted(path.name for path in stack.data_dir.rglob("detached/*"))
+        exc.add_note(f"{len(broken)} detached parts: {broken[:20]}")
         exc.add_note(f"{status.stdout}\nlogs: {keep / 'logs'}")
         raise
 
