@@ -2,16 +2,26 @@
 -- windows_1m in `minutes`; both are half-open ranges of epoch seconds that begin and end with a window.
 -- Of each dimension the values that count; none: all of them.
 SELECT
-    toInt64(toUnixTimestamp(window_start)) AS start_s,
-    toInt64(3600) AS length_s,
+    start_s,
+    length_s,
     sum(windows.cost_pico_usd) AS cost_pico_usd,
     sum(windows.requests) AS requests,
     sum(windows.unpriced) AS unpriced
-FROM ${database}.windows_1h AS windows
-WHERE window_start >= toDateTime(arrayMin(r -> r.1, {hours:Array(Tuple(Int64, Int64))}), 'UTC')
-    AND window_start < toDateTime(arrayMax(r -> r.2, {hours:Array(Tuple(Int64, Int64))}), 'UTC')
-    AND arrayExists(r -> start_s >= r.1 AND start_s < r.2, {hours:Array(Tuple(Int64, Int64))})
-    AND (empty({tenant:Array(String)}) OR tenant IN {tenant:Array(String)})
+FROM
+(
+    SELECT *, toInt64(toUnixTimestamp(window_start)) AS start_s, toInt64(3600) AS length_s
+    FROM ${database}.windows_1h
+    WHERE window_start >= toDateTime(arrayMin(r -> r.1, {hours:Array(Tuple(Int64, Int64))}), 'UTC')
+        AND window_start < toDateTime(arrayMax(r -> r.2, {hours:Array(Tuple(Int64, Int64))}), 'UTC')
+        AND arrayExists(r -> start_s >= r.1 AND start_s < r.2, {hours:Array(Tuple(Int64, Int64))})
+    UNION ALL
+    SELECT *, toInt64(toUnixTimestamp(window_start)) AS start_s, toInt64(60) AS length_s
+    FROM ${database}.windows_1m
+    WHERE window_start >= toDateTime(arrayMin(r -> r.1, {minutes:Array(Tuple(Int64, Int64))}), 'UTC')
+        AND window_start < toDateTime(arrayMax(r -> r.2, {minutes:Array(Tuple(Int64, Int64))}), 'UTC')
+        AND arrayExists(r -> start_s >= r.1 AND start_s < r.2, {minutes:Array(Tuple(Int64, Int64))})
+) AS windows
+WHERE (empty({tenant:Array(String)}) OR tenant IN {tenant:Array(String)})
     AND (empty({service:Array(String)}) OR service IN {service:Array(String)})
     AND (empty({environment:Array(String)}) OR environment IN {environment:Array(String)})
     AND (empty({operation:Array(String)}) OR operation IN {operation:Array(String)})
@@ -21,26 +31,4 @@ WHERE window_start >= toDateTime(arrayMin(r -> r.1, {hours:Array(Tuple(Int64, In
     AND (empty({prompt_version:Array(String)}) OR prompt_version IN {prompt_version:Array(String)})
     AND (empty({feature:Array(String)}) OR feature IN {feature:Array(String)})
     AND (empty({team:Array(String)}) OR team IN {team:Array(String)})
-GROUP BY start_s
-UNION ALL
-SELECT
-    toInt64(toUnixTimestamp(window_start)) AS start_s,
-    toInt64(60) AS length_s,
-    sum(windows.cost_pico_usd) AS cost_pico_usd,
-    sum(windows.requests) AS requests,
-    sum(windows.unpriced) AS unpriced
-FROM ${database}.windows_1m AS windows
-WHERE window_start >= toDateTime(arrayMin(r -> r.1, {minutes:Array(Tuple(Int64, Int64))}), 'UTC')
-    AND window_start < toDateTime(arrayMax(r -> r.2, {minutes:Array(Tuple(Int64, Int64))}), 'UTC')
-    AND arrayExists(r -> start_s >= r.1 AND start_s < r.2, {minutes:Array(Tuple(Int64, Int64))})
-    AND (empty({tenant:Array(String)}) OR tenant IN {tenant:Array(String)})
-    AND (empty({service:Array(String)}) OR service IN {service:Array(String)})
-    AND (empty({environment:Array(String)}) OR environment IN {environment:Array(String)})
-    AND (empty({operation:Array(String)}) OR operation IN {operation:Array(String)})
-    AND (empty({provider:Array(String)}) OR provider IN {provider:Array(String)})
-    AND (empty({model:Array(String)}) OR model IN {model:Array(String)})
-    AND (empty({prompt_name:Array(String)}) OR prompt_name IN {prompt_name:Array(String)})
-    AND (empty({prompt_version:Array(String)}) OR prompt_version IN {prompt_version:Array(String)})
-    AND (empty({feature:Array(String)}) OR feature IN {feature:Array(String)})
-    AND (empty({team:Array(String)}) OR team IN {team:Array(String)})
-GROUP BY start_s
+GROUP BY start_s, length_s
