@@ -13,8 +13,9 @@ import click
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.screen import say
 from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.core.money import format_usd
 from tokentide_jobs.core.price.cards import CardTable
-from tokentide_jobs.core.price.explain import Explanation, explanation, format_usd
+from tokentide_jobs.core.price.explain import Explanation, explanation
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
 from tokentide_jobs.core.tables import RAW_REQUESTS
 from tokentide_jobs.errors import ConfigError

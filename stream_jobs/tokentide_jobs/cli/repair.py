@@ -10,7 +10,7 @@ import click
 from tokentide_jobs.cli.arguments import utc_us
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.target import data_dir_option, find_target
-from tokentide_jobs.core.price.explain import format_usd
+from tokentide_jobs.core.money import format_usd
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse

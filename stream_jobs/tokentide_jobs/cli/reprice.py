@@ -14,7 +14,7 @@ from rich.table import Table
 from tokentide_jobs.cli.arguments import utc_us
 from tokentide_jobs.cli.screen import console, count, dollars, say, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
-from tokentide_jobs.core.price.explain import format_usd
+from tokentide_jobs.core.money import format_usd
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tokentide_jobs.cli.main import main
+from tokentide_jobs.core.money import format_usd
 from tokentide_jobs.core.price.compare import compare, list_only, sample_name
-from tokentide_jobs.core.price.explain import explanation, format_usd, quoted_rate
+from tokentide_jobs.core.price.explain import explanation, quoted_rate
 from tokentide_jobs.io.files.price_source import compile_cards
 
 OVERRIDES = """\

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from tokentide_jobs.core.money import format_usd
 from tokentide_jobs.core.price.bill import Line, bill
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.lookup import Price, resolve
@@ -22,7 +23,7 @@ from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN
 from tokentide_jobs.core.price.units import UNIT_DENOMINATORS, price_key
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
-__all__ = ["Explanation", "explanation", "format_usd", "quoted_rate", "request_frame"]
+__all__ = ["Explanation", "explanation", "quoted_rate", "request_frame"]
 
 _STATUS_WORDS = {
     "exact": "every unit has a price of its own",
@@ -138,13 +139,6 @@ def _total_lines(priced: Mapping[str, Any]) -> list[str]:
     lines.append(f"status {status}: {_STATUS_WORDS[status]}")
     lines.append(f"rule {priced['price_rule']}")
     return lines
-
-
-def format_usd(pico_usd: int) -> str:
-    """Write pico-USD as dollars, exactly, with twelve decimals less trailing zeros."""
-    sign, digits = "-" if pico_usd < 0 else "", f"{abs(pico_usd):013d}"
-    whole, fraction = digits[:-12], digits[-12:].rstrip("0")
-    return f"{sign}{int(whole):,}.{fraction or '0'}"
 
 
 def quoted_rate(unit: str, rate: int) -> str:
