@@ -1,7 +1,8 @@
 """`python -m tokentide_jobs.embedded.clickhouse`: serve one data directory until told to stop.
 
 SIGTERM and Ctrl-C end it cleanly: no new requests, running ones are cancelled, the engine writes
-what it holds. Exit codes: 0 stopped, 2 wrong option, 3 port or directory in use, 4 internal.
+what it holds. Exit codes: 0 stopped, 2 wrong option, 3 port or directory in use, 4 internal,
+5 the engine could not write.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .engine.insert_tokens import forget_tokens_without_rows
 from .engine.memory_budget import MemoryBudget
 from .engine.ownership import DirectoryLock, port_in_use
 from .engine.pool import CLOSE_WAIT_S, Engine, Lane
+from .engine.set_aside import set_aside_unfinished_parts
 from .run.inserts import SPOOL_PREFIX
 from .run.queries import RESULT_PREFIX
 
@@ -137,9 +139,13 @@ async def _serve(
         endpoint.port = runner.addresses[0][1]
         url = f"http://{HOST}:{endpoint.port}"
         _announce(url, options.ready_file)
-        watch = loop.create_task(_watch(options.owner_pid, stop))
+        watches = [
+            loop.create_task(_watch(options.owner_pid, stop)),
+            loop.create_task(engine.watch_writes()),
+        ]
         await stop.wait()
-        watch.cancel()
+        for watch in watches:
+            watch.cancel()
         await engine.interrupt()
     finally:
         await runner.cleanup()
@@ -169,8 +175,10 @@ def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
     os.chdir(data_dir)
     write_config(data_dir, limits)
     settle_default_database(data_dir / "store")
-    if forgotten := forget_tokens_without_rows(data_dir / "store" / "store"):
-        log.warning("%d inserts were cut short by a kill and may be repeated", forgotten)
+    for part in set_aside_unfinished_parts(data_dir / "store"):
+        log.warning("%s was not written to its end: set aside", part.relative_to(data_dir))
+    if forgotten := forget_tokens_without_rows(data_dir / "store"):
+        log.warning("%d inserts were cut short and may be repeated", forgotten)
     for prefix in (SPOOL_PREFIX, RESULT_PREFIX):
         for left_over in data_dir.glob(f"{prefix}*"):
             left_over.unlink()  # of requests that a crash cut short

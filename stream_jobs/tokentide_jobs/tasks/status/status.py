@@ -85,7 +85,8 @@ def _read_store(store: ClickHouse) -> Mapping[str, Any]:
     dead_letters = store.select("status/dead_letters", recent)
     return {
         "free_bytes": space["free_bytes"] if space["disks"] else None,
-        "last_batch_age_s": (now_us - done_at_us) / 1e6 if done_at_us else None,
+        # A batch may end between the look at the clock and the answer.
+        "last_batch_age_s": max(0, now_us - done_at_us) / 1e6 if done_at_us else None,
         "dead_letters": {row["reason"]: row["dead_letters"] for row in dead_letters},
         "dropping": tuple(
             DroppingProducer(**row) for row in store.select("status/dropping_producers", recent)

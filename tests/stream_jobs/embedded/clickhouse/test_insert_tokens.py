@@ -14,9 +14,9 @@ from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 WINDOW = "SETTINGS non_replicated_deduplication_window = 10000"
 
 
-def logs_of(store: Path, *parts: str) -> Path:
+def logs_of(root: Path, *parts: str) -> Path:
     """A table as the engine leaves it on the disk."""
-    logs = store / "abc" / "abc-def" / "deduplication_logs"
+    logs = root / "store" / "abc" / "abc-def" / "deduplication_logs"
     logs.mkdir(parents=True)
     for part in parts:
         (logs.parent / part).mkdir()

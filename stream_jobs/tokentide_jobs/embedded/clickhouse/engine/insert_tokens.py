@@ -8,59 +8,61 @@ it would take the repeated insert for a repetition, and those rows would be lost
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-__all__ = ["forget_tokens_without_rows"]
+from .parts_on_disk import Blocks, blocks_of, parts
 
+__all__ = ["blocks_with_tokens", "forget_tokens_without_rows", "is_cut", "token_logs"]
+
+_LOGS: Final = "deduplication_logs"
 _LOOKED_AT: Final = 256
 """Newest records of each table that are looked at; inserts under way at a kill are fewer."""
 _ADDED, _DROPPED = b"1", b"2"
 
 
-class _Blocks(NamedTuple):
-    """What a part's name says: a range of blocks within a partition."""
-
-    partition: str
-    first: int
-    last: int
+def forget_tokens_without_rows(root: Path) -> int:
+    """Strike out tokens without rows in every table below the engine's root; count them."""
+    return sum(_mend(path.parent) for path in root.glob(f"store/*/*/{_LOGS}"))
 
 
-def forget_tokens_without_rows(store: Path) -> int:
-    """Strike out tokens without rows in every table of a store; return how many there were."""
-    return sum(_mend(logs) for logs in store.glob("*/*/deduplication_logs"))
+def token_logs(table: Path) -> list[Path]:
+    """Return the logs of the tokens of a table, the oldest first; none when it keeps none."""
+    return sorted((table / _LOGS).glob("deduplication_log_*.txt"), key=_number)
 
 
-def _mend(logs: Path) -> int:
-    files = sorted(logs.glob("deduplication_log_*.txt"), key=_number)
-    if not files:
+def blocks_with_tokens(logs: Sequence[Path]) -> Iterator[Blocks]:
+    """Yield the blocks that the newest records of the logs name."""
+    for _operation, part, _token in _newest_records(logs):
+        if (blocks := blocks_of(part.decode(errors="replace"))) is not None:
+            yield blocks
+
+
+def is_cut(log: Path) -> bool:
+    """Tell whether the last line of a log is no whole line."""
+    return not (b"\n" + log.read_bytes()).endswith(b"\n")
+
+
+def _mend(table: Path) -> int:
+    logs = token_logs(table)
+    if not logs:
         return 0
-    newest = files[-1]
-    present = [blocks for name in os.listdir(logs.parent) if (blocks := _blocks(name))]  # noqa: PTH208
+    present = parts(table).values()
     forgotten = [
         b"\t".join((_DROPPED, part, token))
-        for token, part in _newest_tokens(files).items()
+        for token, part in _newest_tokens(logs).items()
         if not _is_covered(part.decode(), present)
     ]
-    if forgotten:
-        _append(newest, forgotten)
+    if forgotten or is_cut(logs[-1]):
+        _append(logs[-1], forgotten)
     return len(forgotten)
 
 
-def _newest_tokens(files: Iterable[Path]) -> dict[bytes, bytes]:
+def _newest_tokens(logs: Sequence[Path]) -> dict[bytes, bytes]:
     """Return the parts of the newest tokens, by token."""
-    lines: list[bytes] = []
-    for file in reversed(list(files)):
-        # A line that a kill cut off is no record.
-        whole = file.read_bytes().rpartition(b"\n")[0].split(b"\n")
-        lines = whole + lines
-        if len(lines) >= _LOOKED_AT:
-            break
     tokens: dict[bytes, bytes] = {}
-    for line in lines[-_LOOKED_AT:]:
-        operation, _tab, rest = line.partition(b"\t")
-        part, _tab, token = rest.partition(b"\t")
+    for operation, part, token in _newest_records(logs):
         if operation == _ADDED and token:
             tokens[token] = part
         elif operation == _DROPPED:
@@ -68,25 +70,28 @@ def _newest_tokens(files: Iterable[Path]) -> dict[bytes, bytes]:
     return tokens
 
 
-def _is_covered(name: str, present: Iterable[_Blocks]) -> bool:
+def _newest_records(logs: Sequence[Path]) -> list[tuple[bytes, bytes, bytes]]:
+    """Read operation, part and token of the newest records, in their order."""
+    lines: list[bytes] = []
+    for log in reversed(logs):
+        # A line that a kill cut off is no record.
+        lines = log.read_bytes().rpartition(b"\n")[0].split(b"\n") + lines
+        if len(lines) >= _LOOKED_AT:
+            break
+    records: list[tuple[bytes, bytes, bytes]] = []
+    for line in lines[-_LOOKED_AT:]:
+        operation, _tab, rest = line.partition(b"\t")
+        part, _tab, token = rest.partition(b"\t")
+        records.append((operation, part, token))
+    return records
+
+
+def _is_covered(name: str, present: Iterable[Blocks]) -> bool:
     """Tell whether a part is there, or one that it was merged into."""
-    wanted = _blocks(name)
+    wanted = blocks_of(name)
     if wanted is None:
         return True  # not a name that is understood: leave it alone
-    return any(
-        found.partition == wanted.partition
-        and found.first <= wanted.first
-        and wanted.last <= found.last
-        for found in present
-    )
-
-
-def _blocks(name: str) -> _Blocks | None:
-    """Read `partition_first_last_level` or `partition_first_last_level_mutation`."""
-    partition, *numbers = name.split("_")
-    if len(numbers) not in (3, 4) or not all(number.isdecimal() for number in numbers):
-        return None
-    return _Blocks(partition, int(numbers[0]), int(numbers[1]))
+    return any(found.cover(wanted) for found in present)
 
 
 def _append(file: Path, lines: list[bytes]) -> None:

@@ -21,6 +21,7 @@ from ..exceptions import ENGINE_ERRORS, ClickHouseError, from_engine
 from ..literals import quote
 from .connection import EngineConnection
 from .memory_budget import MemoryBudget
+from .write_failures import end_if_writes_failed
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,9 @@ QUEUE_WAIT_S = 30.0
 KILL_RETRY_S = 0.5
 """Pause between two attempts to stop a query whose client is gone."""
 
+
+WRITES_PERIOD_S = 1.0
+"""Pause between two looks at failed writes. The engine keeps what it merged for eight minutes."""
 
 CLOSE_WAIT_S = 10.0
 """How long close() waits for queries that were told to stop."""
@@ -64,6 +68,7 @@ class Engine:
         # While this connection is open the engine stays up; without it, it would stop and start
         # again between any two requests.
         self._anchor = self.open()
+        self._watching = self.open()
         self.version = self._text("SELECT version()")
         self.timezone = self._text("SELECT timezone()")
         self.display_name = self._text("SELECT displayName()")
@@ -148,6 +153,20 @@ class Engine:
         for connection in connections:
             await loop.run_in_executor(executor, connection.close)
 
+    async def watch_writes(self) -> None:
+        """Look every second whether merges or the query log failed to write; never returns."""
+        loop = asyncio.get_running_loop()
+        executor = self._executors["control"][0]
+        while True:
+            await asyncio.sleep(WRITES_PERIOD_S)
+            await loop.run_in_executor(executor, self._look_at_writes)
+
+    def _look_at_writes(self) -> None:
+        try:
+            end_if_writes_failed(self._watching)
+        except ENGINE_ERRORS as exc:
+            log.warning("cannot see whether writes failed: %s", exc)
+
     def _control(self, sql: str) -> None:
         connection = self.open()
         try:
@@ -173,6 +192,7 @@ class Engine:
         for executors in self._executors.values():
             for executor in executors:
                 executor.shutdown(wait=True, cancel_futures=True)
+        self._watching.close()
         self._anchor.close()
         return True
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from ..access.statement_limits import WRITER_LIMITS
+from ..engine.write_failures import end_if_writes_failed
 from ..exceptions import ClickHouseError
 from ..literals import quote
 
@@ -77,7 +78,9 @@ async def run_insert(
 
     def work(connection: EngineConnection) -> EngineResult:
         prepare(connection)
-        return connection.query(sql.encode(errors="surrogateescape"), "Null")
+        result = connection.query(sql.encode(errors="surrogateescape"), "Null")
+        end_if_writes_failed(connection)
+        return result
 
     result = await job.run(work)
     summary = reply.summary

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from ..engine.write_failures import end_if_writes_failed
 from ..exceptions import ClickHouseError
 from ..literals import quote
 from ..wire import native
@@ -97,6 +98,7 @@ async def _run_small(
     def work(connection: EngineConnection) -> bytes:
         prepare(connection)
         result = connection.query(statement.sql_bytes, output_format)
+        end_if_writes_failed(connection)
         _count(reply, result)
         data = bytes(result.bytes())
         if output_format == "Native" and asked.revision:
@@ -122,6 +124,7 @@ async def _run_whole(
         prepare(connection)
         try:
             result = connection.query(sql.encode(errors="surrogateescape"), "Null")
+            end_if_writes_failed(connection)
             _count(reply, result)
             return path.open("rb")
         finally:
