@@ -8,6 +8,7 @@ PipelineError
 │   └── NotQuiet              a batch stays half written where `repair` wants to compare
 ├── RowsRefused               the store refuses a row, however often it is tried
 │   └── InsertTooLarge        the store refuses an insert for its size: split it
+├── LogReplaced               a topic was made anew under the worker that reads it: begin again
 ├── Abandoned                 the partition was taken away before a step of its batch succeeded
 ├── StackError                the embedded stack cannot start or stop
 │   └── ArtifactsUnavailable  Kafka's jars or a Java runtime are missing; Tansu may serve instead
@@ -19,6 +20,7 @@ from __future__ import annotations
 __all__ = [
     "ConfigError",
     "InvariantViolation",
+    "LogReplaced",
     "PipelineError",
     "RetriableSinkError",
     "ServiceUnreachable",
@@ -44,6 +46,10 @@ class RetriableSinkError(PipelineError):
     def __init__(self, message: str, code: int | None = None) -> None:
         super().__init__(message)
         self.code = code
+
+
+class LogReplaced(PipelineError):
+    """A topic was deleted and made anew: what this process knows of its log is no longer true."""
 
 
 class StackError(PipelineError):

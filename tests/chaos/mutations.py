@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.chaos.simulation import Protocol, SlimStore
 from tokentide_jobs.core.batch.ledger import Claim, Intent
-from tokentide_jobs.core.batch.life import Acknowledge, Claimed, Life
+from tokentide_jobs.core.batch.life import Acknowledge, Claimed, Effect, Life
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
 
@@ -81,6 +81,16 @@ def acknowledges_first(shipped: Life) -> Life:
             answer = yield step
 
 
+def confirms_nothing(shipped: Life) -> Life:
+    """Take whatever was read for records of the log that the worker began with."""
+    answer = None
+    while True:
+        step = shipped.send(answer)
+        answer = None
+        if not (isinstance(step, Effect) and step.name == "confirm_log"):
+            answer = yield step
+
+
 MUTATIONS = (
     Mutation(
         "intent first",
@@ -102,5 +112,10 @@ MUTATIONS = (
         "log id",
         "a topic that is made anew keeps its name in the ledger",
         Protocol(name_of_log=lambda log_id: f"{log_id.partition('-')[0]}-"),
+    ),
+    Mutation(
+        "confirmed log",
+        "a batch is stored without asking whether its topic was made anew",
+        Protocol(life=confirms_nothing),
     ),
 )

@@ -3,7 +3,8 @@
 Time is a random walk of single steps. At each step the scheduler picks one life (a worker's hold on
 one partition, perhaps lost long ago) and lets it take one step, or kills it before, kills it after,
 or hides the reply from it. The Kafka log, its committed offsets and the group are simulated, and
-topics are deleted and made anew; lives, planner, ledger, rows and tokens are those that ship.
+topics are deleted and made anew, while those who read the old log go on over the new one; lives,
+planner, ledger, rows and tokens are those that ship.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, SealedBa
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.tables import WINDOWS
-from tokentide_jobs.errors import InvariantViolation
+from tokentide_jobs.errors import InvariantViolation, LogReplaced
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.jobs.ingest.flush import Flush
@@ -52,11 +53,11 @@ class SimulatedLog:
     topic: str = TOPIC
 
     def end(self, partition: int) -> int:
-        records = self.records[partition]
+        records = self.records.get(partition)
         return records[-1].offset + 1 if records else 0
 
     def read(self, partition: int, offset: int) -> list[Record]:
-        return [record for record in self.records[partition] if record.offset >= offset]
+        return [record for record in self.records.get(partition, []) if record.offset >= offset]
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,8 @@ class Schedule:
     ) -> None:
         self.logs = logs
         self.faults = 0
+        self.replaced = 0
+        """How often a batch came to nothing because its topic had been made anew."""
         self.broken_promises: set[str] = set()
         """What went wrong on the way and may not show in the rows at the end."""
         self._store = store
@@ -172,6 +175,8 @@ class Schedule:
         self._chance = chance
         self._protocol = protocol
         self._zombies: list[_Hold] = []
+        self._present = logs[0]
+        """What a broker serves under the name of the topic, whoever asks."""
         self._stored: dict[tuple[str, int], int] = {}
 
     def run(self, fault_rate: float) -> None:
@@ -181,6 +186,7 @@ class Schedule:
         self._play(self.logs[-1], fault_rate, leave_zombies=False)
 
     def _play(self, log: SimulatedLog, fault_rate: float, leave_zombies: bool) -> None:
+        self._present = log
         owners: dict[int, _Hold] = {}
         zombies = self._zombies
         for steps in range(5_000):
@@ -224,7 +230,7 @@ class Schedule:
             10**15,
         )
         given = Assignment(place, 0, log.end(partition), log.committed.get(partition))
-        life = partition_life(given, self._ledger, worker.propose, flush.write)
+        life = partition_life(given, self._ledger, self._confirm, worker.propose, flush.write)
         return _Hold(log, partition, worker.limits, self._protocol.life(life))
 
     def _step(self, hold: _Hold, fault_rate: float) -> bool:
@@ -237,7 +243,12 @@ class Schedule:
             self.faults += 1
             hold.life.close()  # killed before the step
             return False
-        answer = self._outside(hold, step)
+        try:
+            answer = self._outside(hold, step)
+        except LogReplaced:
+            self.replaced += 1
+            hold.life.close()
+            return False
         if fate < fault_rate * 2 / 3:
             self.faults += 1
             hold.life.close()  # killed after the step: nobody heard the reply
@@ -277,12 +288,14 @@ class Schedule:
         planner = hold.planner
         assert planner is not None
         planner.begin_batch(step.start, step.end)
-        end = hold.log.end(hold.partition)
+        end = self._present.end(hold.partition)
         while planner.expected < end or not planner.is_empty:
             self._deliver(planner, hold)
             if (batch := planner.seal(10**9)) is not None:
                 return batch
             if step.end is not None and step.end > end:
+                if hold.log is not self._present:
+                    return None  # the records it waits for are gone with their topic
                 raise InvariantViolation(f"the intent waits for records before {step.end}")
         return None
 
@@ -303,6 +316,11 @@ class Schedule:
             hold.log.committed[hold.partition] = self._chance.randint(0, step.end)
         return None
 
+    def _confirm(self, log: LogPartition) -> None:
+        """Answer as a broker does: by the id of the topic as it is now."""
+        if self._protocol.name_of_log(self._present.log_id) != log.log_id:
+            raise LogReplaced(log.log_id)
+
     def _is_stored(self, log: SimulatedLog, partition: int) -> bool:
         return self._stored.get((log.log_id, partition), 0) >= log.end(partition)
 
@@ -315,7 +333,7 @@ class Schedule:
 
     def _deliver(self, planner: PartitionPlanner[Record], hold: _Hold) -> None:
         """Hand over some records, sometimes twice, sometimes with a hole that heals."""
-        records = hold.log.read(hold.partition, planner.expected)
+        records = self._present.read(hold.partition, planner.expected)
         for record in records[: self._chance.randint(1, 6)]:
             if self._chance.random() < 0.1:
                 planner.offer(record._replace(offset=planner.expected - 1), 0)

@@ -20,13 +20,14 @@ from tests.otlp_requests import Request, attributes
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_jobs.io.kafka.clients import admin_client
-from tokentide_schemas.topics import OTLP
+from tokentide_schemas.topics import EVENTS, OTLP
 
 pytestmark = pytest.mark.integration
 
 RECORDS = 40
 CALLS = 5
 """Calls of a model in each OTLP record."""
+EVENTS_SENT = 50
 
 
 @pytest.fixture(scope="module")
@@ -100,23 +101,30 @@ METRICS = json.dumps(
 BROKEN = (b'{"resourceSpans": [', b"\n\x05proto", b"", plain_event(7))
 
 
-async def send(bootstrap: str, topic: str, values: list[bytes]) -> None:
+async def send(
+    bootstrap: str, topic: str, values: list[bytes], partitions: int | None = None
+) -> None:
+    """Send to partitions by turns; None: as the producer likes."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=False)
     await producer.start()
     try:
-        await asyncio.gather(*[await producer.send(topic, value) for value in values])
+        sent = [
+            await producer.send(topic, value, partition=partitions and number % partitions)
+            for number, value in enumerate(values)
+        ]
+        await asyncio.gather(*sent)
     finally:
         await producer.stop()
 
 
 def verified(stack: Stack) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tokentide_jobs", "verify", "--json", "--wait", "30"]
+    command = [sys.executable, "-m", "tokentide_jobs", "verify", "--json", "--wait", "120"]
     done = subprocess.run(
         [*command, "--data-dir", str(stack.data_dir)],
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     report: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -127,14 +135,16 @@ def test_spans_become_rows_beside_events_and_broken_records_dead_letters(stack: 
     requests = [export_request(number) for number in range(RECORDS)]
     asyncio.run(send(stack.info.kafka, OTLP.name, [*requests, METRICS, *BROKEN]))
     asyncio.run(
-        send(stack.info.kafka, stack.info.events_topic, [plain_event(n) for n in range(50)])
+        send(
+            stack.info.kafka, stack.info.events_topic, [plain_event(n) for n in range(EVENTS_SENT)]
+        )
     )
 
     report = verified(stack)
     assert report["ok"] is True
-    assert report["kafka_events"] == RECORDS * CALLS + len(BROKEN) + 50
+    assert report["kafka_events"] == RECORDS * CALLS + len(BROKEN) + EVENTS_SENT
     assert report["dead_letters"] == len(BROKEN)
-    assert report["raw_events"] == report["window_events"] == RECORDS * CALLS + 50
+    assert report["raw_events"] == report["window_events"] == RECORDS * CALLS + EVENTS_SENT
     assert (report["lost"], report["duplicated"], report["repeated_event_ids"]) == (0, 0, 0)
 
     client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_dsn, database="tokentide")
@@ -206,13 +216,19 @@ def test_an_events_topic_made_anew_under_a_running_stack_restarts_no_other_log(
 ) -> None:
     info = stack.info
     asyncio.run(make_anew(info.kafka, info.events_topic))
-    asyncio.run(send(info.kafka, info.events_topic, [plain_event(n) for n in range(50, 80)]))
+    # Beyond the old positions of every partition: a worker that has not noticed could read on.
+    numbers = range(EVENTS_SENT, EVENTS_SENT + EVENTS.partitions * (EVENTS_SENT + 10))
+    values = [plain_event(number) for number in numbers]
+    asyncio.run(send(info.kafka, info.events_topic, values, EVENTS.partitions))
 
     report = verified(stack)
-    assert report["raw_events"] == RECORDS * CALLS + 50 + 30
+    assert report["raw_events"] == RECORDS * CALLS + EVENTS_SENT + len(numbers)
     client = clickhouse_connect.get_client(dsn=info.clickhouse_dsn, database="tokentide")
     with client:
         rows = client.query(
             "SELECT _topic, count(), uniqExact(log_id) FROM raw_requests GROUP BY _topic ORDER BY 1"
         ).result_rows
-    assert rows == [(info.events_topic, 80, 2), (OTLP.name, RECORDS * CALLS, 1)]
+    assert rows == [
+        (info.events_topic, EVENTS_SENT + len(numbers), 2),
+        (OTLP.name, RECORDS * CALLS, 1),
+    ]

@@ -2,7 +2,8 @@
 
 `partition_life` is a generator of steps. It decides *what* happens next and touches nothing;
 whoever drives it decides *when*, retries, and, in the crash schedules, dies between any two steps.
-The order is the promise: position, intent, rows, done row, acknowledgement. Pure.
+The order is the promise: position, identity of the log, intent, rows, done row, acknowledgement.
+Pure.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ class Ledger(Protocol):
         """Store `intent` unless another one exists for its start; return the winner."""
 
 
+Confirm = Callable[[LogPartition], None]
+"""Makes sure that what was read until now is of this log, and raises where it cannot be."""
 Propose = Callable[[LogPartition, int, int], Intent]
 """Makes an intent for `[start, end)` with a worker's own clock, prices and window."""
 Write = Callable[[SealedBatch[R], Intent, bool], "Effects[W | None]"]
@@ -115,7 +118,9 @@ Returns None when somebody else has finished it.
 """
 
 
-def partition_life(given: Assignment, ledger: Ledger, propose: Propose, write: Write[R, W]) -> Life:
+def partition_life(
+    given: Assignment, ledger: Ledger, confirm: Confirm, propose: Propose, write: Write[R, W]
+) -> Life:
     """Yield every step of one worker's hold on one partition; it has no end of its own.
 
     Raises:
@@ -127,7 +132,8 @@ def partition_life(given: Assignment, ledger: Ledger, propose: Propose, write: W
     start, opened = position.start, position.intent
     while True:
         # A generator of its own for each batch: nothing holds it while the next one is collected.
-        start, opened = yield from _next_batch(given.log, start, opened, ledger, propose, write)
+        begun = yield from _next_batch(given.log, start, opened, ledger, confirm, propose, write)
+        start, opened = begun
 
 
 def _next_batch(
@@ -135,6 +141,7 @@ def _next_batch(
     start: int,
     opened: Intent | None,
     ledger: Ledger,
+    confirm: Confirm,
     propose: Propose,
     write: Write[R, W],
 ) -> Generator[Step, Any, tuple[int, Intent | None]]:
@@ -144,6 +151,8 @@ def _next_batch(
         Where the next batch begins, and the intent that has decided it already.
     """
     batch: SealedBatch[R] = yield Collect(start, opened.end if opened is not None else None)
+    # After the records were read and before anything is stored under the log's name.
+    yield Effect("confirm_log", lambda: confirm(log))
     adopted = opened is not None
     if opened is None:
         proposal = propose(log, batch.start, batch.end)

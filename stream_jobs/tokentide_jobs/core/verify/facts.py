@@ -76,8 +76,8 @@ class LogState:
 class ReadTwice(NamedTuple):
     """Events of one topic stored under two identities, at the same place of the log.
 
-    No producer can do that: the pipeline has read a log twice, or the topic was made anew and
-    filled with the same records.
+    A log was read again under another name, or a topic was made anew and got the same records: from
+    a backup, or from producers that had not heard the old one's acknowledgement.
     """
 
     topic: str
@@ -98,7 +98,7 @@ class Facts:
         recounted: Events by (log, start of batch), read from Kafka again; absent: not readable.
         windows: The windows in scope against their raw rows.
         repeated_event_ids: Rows beyond the first of each event id.
-        read_twice: Those of them that are no producer's.
+        read_twice: Those of them that are the same place of two incarnations.
         checks_chain: The scope holds whole logs, so ranges must follow each other from 0 on.
         ledger_horizon_us: Batches sealed before may have left the ledger by its retention.
         waited_s: How long it was waited for pending events; None: not at all.

@@ -85,7 +85,7 @@ class Report:
     duplicated: int
     recounted_events: int
     repeated_event_ids: int
-    """Rows that a producer sent again; what the pipeline read twice is a fault, and not in here."""
+    """Rows that a producer sent again; what stands under two identities is a fault instead."""
     offsets_without_record: int
     """Offsets that held no record: transaction markers, compaction, or records that expired."""
     expired_batches: int
@@ -305,7 +305,8 @@ def _identity_faults(read_twice: Iterable[ReadTwice]) -> Iterable[Fault]:
         yield Fault(
             "read_twice", f"{topic} as logs {' and '.join(log_ids)}",
             "each place of a log under one identity",
-            f"{events} events stored under two, with their money: not a producer's repetition",
+            f"{events} events stored under two, with their money: a log was read again under "
+            "another name, or its topic was made anew with the same records",
             events,
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ from tokentide_jobs.core.batch.life import Assignment
 from tokentide_jobs.core.batch.planner import Verdict
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.topics import partition_label
-from tokentide_jobs.errors import InvariantViolation
+from tokentide_jobs.errors import InvariantViolation, LogReplaced
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.ingest.partition import AssignedPartition, BatchWriter
@@ -225,7 +225,8 @@ class IngestJob:
 
     def _fail(self, exc: BaseException) -> None:
         """End the worker, loudly: a partition failed by an error that is no outage."""
-        log_event(_log, logging.CRITICAL, "partition_failed", error=repr(exc))
+        what = "topic_recreated" if isinstance(exc, LogReplaced) else "partition_failed"
+        log_event(_log, logging.CRITICAL, what, error=repr(exc))
         assert self._app is not None
         self._crash = asyncio.ensure_future(self._app.crash(exc))
 

@@ -88,6 +88,8 @@ class BatchWriter:
     driver: Driver
     ledger: LedgerStore
     flush: Flush
+    confirm: Callable[[LogPartition], None]
+    """Makes sure that what was read until now is of this log, and raises where it cannot be."""
     propose: Callable[[LogPartition, int, int], Intent]
     """Makes an intent for `[start, end)` with this worker's clock, prices and window."""
     executor: Executor
@@ -153,7 +155,9 @@ class AssignedPartition:
             Abandoned: The ledger did not answer before the deadline.
             InvariantViolation: Ledger and log contradict each other.
         """
-        life = partition_life(given, writer.ledger, writer.propose, writer.flush.write)
+        life = partition_life(
+            given, writer.ledger, writer.confirm, writer.propose, writer.flush.write
+        )
         loop, stop = asyncio.get_running_loop(), threading.Event()
         deadline = loop.call_later(deadline_s, stop.set)
         try:

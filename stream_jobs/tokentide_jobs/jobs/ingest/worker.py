@@ -22,6 +22,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
@@ -34,6 +35,7 @@ from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.io.kafka.log_identity import LogIdentity
 from tokentide_jobs.io.kafka.publisher import KafkaPublisher
 from tokentide_jobs.jobs.ingest.agent import IngestJob
 from tokentide_jobs.jobs.ingest.card_cache import CardCache
@@ -81,6 +83,7 @@ class _IngestProcess:
         self.publisher = KafkaPublisher(settings.kafka_bootstrap, loop)
         self.executor = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._web: web.AppRunner | None = None
+        self._identity: LogIdentity | None = None
         self._watching: list[asyncio.Task[None]] = []
         # One of its own: these questions must not wait as long as an insert may.
         self._watch_store = ClickHouse(
@@ -103,7 +106,9 @@ class _IngestProcess:
         log_ids, topic_ids = await prepare_logs(settings, self.health)
         await self.publisher.start()
         self.health.starting("waiting for partitions")
-        job = IngestJob(settings, log_ids, self._writer(cards), self.observer, self.health)
+        self._identity = LogIdentity(settings.kafka_bootstrap, topic_ids, self.loop)
+        writer = self._writer(cards, self._identity.confirm)
+        job = IngestJob(settings, log_ids, writer, self.observer, self.health)
         app = build_app(settings, job.positions, self._commit_failed, self.loop)
         job.attach(app, self.close)
         monitor = Monitor(settings, topic_ids, job, self.metrics, self.observer, self.watchdog)
@@ -133,12 +138,14 @@ class _IngestProcess:
             task.cancel()
         with contextlib.suppress(Exception):  # the broker may be gone, and nothing is left to send
             await asyncio.wait_for(self.publisher.stop(), 5)
+        if self._identity is not None:
+            await self._identity.close()
         web_runner, self._web = self._web, None
         if web_runner is not None:
             await web_runner.cleanup()
         self.executor.shutdown(wait=False, cancel_futures=True)
 
-    def _writer(self, cards: CardTable) -> BatchWriter:
+    def _writer(self, cards: CardTable, confirm: Callable[[LogPartition], None]) -> BatchWriter:
         settings, ledger = self.settings, LedgerStore(self.store)
         card_cache = CardCache(self.store, cards)
         worker = process_name()
@@ -170,6 +177,7 @@ class _IngestProcess:
                 worker,
                 settings.token_window_s * 1_000_000,
             ),
+            confirm=confirm,
             propose=propose,
             executor=self.executor,
             limits=Limits(

@@ -14,10 +14,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
 
+from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.embedded.kafka.broker import Broker
 from tokentide_jobs.embedded.kafka.choice import choose_broker
-from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.errors import ConfigError, LogReplaced
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
+from tokentide_jobs.io.kafka.log_identity import LogIdentity
 from tokentide_jobs.io.kafka.offsets import end_offsets, offset_ranges
 from tokentide_schemas.topics import EVENTS, TOPICS, TopicSpec
 
@@ -204,6 +206,9 @@ async def test_a_topic_made_anew_is_another_log(broker: Broker) -> None:
     await ensure_topics(broker.bootstrap, [topic])
     first = await topic_log_id(broker.bootstrap, topic.name)
     assert await topic_log_id(broker.bootstrap, topic.name) == first
+    identity = LogIdentity(broker.bootstrap, {topic.name: first}, asyncio.get_running_loop())
+    log = LogPartition(first, topic.name, 0)
+    await asyncio.to_thread(identity.confirm, log)
 
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
     await admin.start()
@@ -214,7 +219,11 @@ async def test_a_topic_made_anew_is_another_log(broker: Broker) -> None:
         while topic.name not in (await ensure_topics(broker.bootstrap, [topic])).created:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
-    assert await topic_log_id(broker.bootstrap, topic.name) != first
+    second = await topic_log_id(broker.bootstrap, topic.name)
+    assert second != first
+    with pytest.raises(LogReplaced, match=f"its id was {first} and is {second}"):
+        await asyncio.to_thread(identity.confirm, log)
+    await identity.close()
 
 
 async def test_an_unknown_topic_is_named_and_not_created_by_asking(broker: Broker) -> None:

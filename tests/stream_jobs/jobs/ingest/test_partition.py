@@ -23,7 +23,7 @@ from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.dead_letter import UNREADABLE, DeadLetter
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.errors import InvariantViolation
+from tokentide_jobs.errors import InvariantViolation, LogReplaced
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
 from tokentide_jobs.jobs.ingest.driver import Driver
 from tokentide_jobs.jobs.ingest.flush import Flush, Written
@@ -114,16 +114,22 @@ class Room:
         self.failures: list[BaseException] = []
         self.executor = ThreadPoolExecutor(2)
         self.disk_is_low = threading.Event()
+        self.topic_is_new = threading.Event()
         self.writer = BatchWriter(
             driver=Driver(Backoff(first_s=0.01, longest_s=0.01), self.notes),
             ledger=cast("LedgerStore", self.ledger),
             flush=cast("Flush", self.flush),
+            confirm=self.confirm,
             propose=lambda _log, start, end: intent(start, end),
             executor=self.executor,
             limits=limits,
             new_breaker=lambda: Breaker(0.5, 3, 60_000),
             must_wait=self.disk_is_low.is_set,
         )
+
+    def confirm(self, log: LogPartition) -> None:
+        if self.topic_is_new.is_set():
+            raise LogReplaced(f"{log.topic} was made anew")
 
     async def begin(self) -> None:
         given = Assignment(LOG, 0, 1_000, None)
@@ -164,6 +170,24 @@ async def test_a_full_batch_is_written_then_acknowledged() -> None:
         await until(lambda: here.notes.acked == 3)
         assert here.flush.batches == [(0, 3, False)]
         assert here.partition.position == 3
+
+
+async def test_of_a_topic_that_was_made_anew_nothing_is_claimed_or_written() -> None:
+    async with room() as here:
+        await here.offer(0, 1)
+        here.topic_is_new.set()  # the third record may be of the old topic, or of the new one
+        await here.offer(2)
+        await until(lambda: bool(here.failures))
+        assert isinstance(here.failures[0], LogReplaced)
+        assert (here.ledger.intents, here.flush.batches, here.notes.acked) == ({}, [], 0)
+
+
+async def test_nor_is_an_open_intent_of_the_old_log_filled_with_records_of_the_new() -> None:
+    async with room(intent(4, 6, "the dead")) as here:
+        here.topic_is_new.set()
+        await here.offer(4, 5)
+        await until(lambda: bool(here.failures))
+        assert (here.flush.batches, here.notes.acked) == ([], 0)
 
 
 async def test_age_alone_seals_a_small_batch() -> None:
