@@ -30,6 +30,10 @@ FOR_OTHERS = {
     "idempotent_producer": "likewise",
     "retention": "likewise",
     "API_KEY": "the wire protocol's name, which aiokafka reads",
+    # What detection reads and says: take out what its job uses by now.
+    "from_json": "the detect job reads marks of progress",
+    "ControlPublisher": "the detect job says what the state of runs and budgets is",
+    "CONTROL_ADAPTER": "validates one state in tests of services",
     # Words of the SDK that hosts use.
     "carry": "context for threads of the host's",
     "first_token": "hosts record streams of their own",
@@ -59,7 +63,7 @@ OVERRIDES = frozenset(
     }
 )
 """Classes of others whose methods they call by themselves."""
-BY_NAME = frozenset({"BaseModel", "BaseEvent", "_Judgement", "TypedDict"})
+BY_NAME = frozenset({"BaseModel", "BaseEvent", "_Judgement", "_State", "TypedDict"})
 """Classes whose fields are read by their names, as columns or keys."""
 
 

@@ -1,4 +1,4 @@
-"""The contract as JSON Schemas (draft 2020-12), for producers in other languages.
+"""The contract as JSON Schemas (draft 2020-12), for services in other languages.
 
 Run `python -m tokentide_schemas.export` to write `json/`, with `--check` to fail when the files are
 not what the models say. What JSON Schema can express of the rules between fields is in the schemas;
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from tokentide_schemas.control import CONTROL_MODELS
 from tokentide_schemas.descriptions import DESCRIPTIONS
 from tokentide_schemas.events import DISJOINT, EVENT_MODELS, SCHEMA_VERSION, SUBSETS
 
@@ -82,6 +83,17 @@ def _beyond_json_schema() -> str:
     return "Checked besides this schema: " + "; ".join([*subsets, *sums, "ttft_ms <= duration_ms"])
 
 
+def control_schema_of(name: str) -> Schema:
+    """Return the JSON Schema of one state of the control topic."""
+    schema = CONTROL_MODELS[name].model_json_schema(mode="validation")
+    return {
+        "$schema": _DIALECT,
+        "$id": f"urn:tokentide:control:{name}:v1",
+        **schema,
+        "additionalProperties": True,
+    }
+
+
 def event_schema() -> Schema:
     """Return the JSON Schema of any event: the one of its type."""
     return {
@@ -105,6 +117,7 @@ def event_schema() -> Schema:
 def files() -> dict[str, str]:
     """Return the name and the text of every schema file."""
     schemas = {name: schema_of(name) for name in EVENT_MODELS} | {"event": event_schema()}
+    schemas |= {name: control_schema_of(name) for name in CONTROL_MODELS}
     return {
         f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in schemas.items()

@@ -43,10 +43,12 @@ OTLP = TopicSpec(
 )
 WINDOWS_TOPIC = TopicSpec(
     name="tokentide.windows.v1",
-    key="series (hash of the dimensions)",
+    key="batch, or source partition",
     schema="-",
-    purpose="deltas of windows and of subjects in ten seconds, one record of each per sealed batch "
-    "and partition, told apart by the header `schema`",
+    # One: all of a batch is in one order, and Kafka's group protocol elects the one reader.
+    partitions=1,
+    purpose="what detection reads: deltas of windows and of subjects in ten seconds, steps of runs "
+    "and marks of progress, told apart by the header `schema`",
 )
 DEADLETTER = TopicSpec(
     name="tokentide.deadletter.v1",
@@ -66,11 +68,11 @@ ALERTS = TopicSpec(
 )
 CONTROL = TopicSpec(
     name="tokentide.control.v1",
-    key="tenant and scope",
+    key="`run/<tenant>/<run>` or `budget/<name>`",
     schema="-",
     partitions=1,
     cleanup_policy="compact",
-    purpose="budget state and advice that services read back",
+    purpose="state of runs and budgets, which services read back",
 )
 CONTENT = TopicSpec(
     name="tokentide.content.v1",

@@ -162,19 +162,27 @@ def check_published(
     stored = {log_id: events for log_id, events in store.rows(query)}
     heard: dict[str, int] = defaultdict(int)
     heard_by_subject: dict[str, int] = defaultdict(int)
+    heard_by_run: dict[str, int] = defaultdict(int)
     logs = [log for schedule in schedules for log in schedule.logs]
     [topic] = {log.topic for log in logs}
     for token, count in publisher.deltas.items():
         table, _, place = token.partition("/")
-        by_log = heard if table == "windows_10s" else heard_by_subject
+        by_log = {"windows_10s": heard, "steps": heard_by_run}.get(table, heard_by_subject)
         by_log[place.split(f"/{topic}/")[0]] += count
     assert heard == stored
-    prefix = schedules[0].logs[0].log_id[:1]
+    by_subject = raw_subject_sums(store, schedules[0].logs[0].log_id[:1])
     assert heard_by_subject == {
         log_id: sum(requests for _kind, requests, *_sums in kinds)
-        for log_id, kinds in raw_subject_sums(store, prefix).items()
+        for log_id, kinds in by_subject.items()
     }
     assert heard_by_subject, "no batch was counted by subject"
+    assert heard_by_run == {
+        log_id: requests
+        for log_id, kinds in by_subject.items()
+        for kind, requests, *_sums in kinds
+        if kind == "run"
+    }
+    assert heard_by_run, "no batch was counted by run"
     dead_letters = f"SELECT count() FROM `{store.database}`.dead_letters"
     assert len(publisher.dead_letters) == store.rows(dead_letters)[0][0]
     assert {log.log_id for log in logs} >= set(stored)

@@ -31,7 +31,7 @@ from tokentide_jobs.core.batch.life import (
 from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, SealedBatch, Verdict
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.tables import WINDOWS
+from tokentide_jobs.core.tables import SUBJECTS, WINDOWS
 from tokentide_jobs.errors import InvariantViolation, LogReplaced
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
@@ -112,8 +112,9 @@ class SilentPublisher:
             self.dead_letters.add((f"{intent.log.log_id}/{intent.log.partition}", offset, idx))
 
     def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
-        counted = deltas["events" if table == WINDOWS else "requests"].to_pylist()
-        self.deltas[intent.write_token(table)] = sum(counted)
+        counted = {WINDOWS: "events", SUBJECTS: "requests"}.get(table)
+        sums = [1] * deltas.num_rows if counted is None else deltas[counted].to_pylist()
+        self.deltas[intent.write_token(table)] = sum(sums)
 
 
 @dataclass

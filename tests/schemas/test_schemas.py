@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 from referencing import Registry, Resource
 
 from tests.places import ROOT
 from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
 from tokentide_jobs.core.record.dead_letter import Refusal
 from tokentide_schemas import EVENT_MODELS, compatibility, export, reference
+from tokentide_schemas.control import CONTROL_ADAPTER, CONTROL_MODELS, budget_key, run_key
 from tokentide_schemas.descriptions import DESCRIPTIONS
 from tokentide_schemas.examples import Example, load_examples
 from tokentide_schemas.fields import MAX_EPOCH_US
@@ -70,6 +72,34 @@ def test_json_schemas_agree_with_the_models(event_type: str, example: Example) -
 @pytest.mark.parametrize("name", [*EVENT_MODELS, "event"])
 def test_json_schemas_are_schemas(name: str) -> None:
     Draft202012Validator.check_schema(schema_file(name))
+
+
+@pytest.mark.parametrize("name", sorted(CONTROL_MODELS))
+def test_states_are_taken_and_refused_by_models_and_json_schemas_alike(name: str) -> None:
+    validator = Draft202012Validator(schema_file(name))
+    Draft202012Validator.check_schema(schema_file(name))
+    examples = load_examples(name)
+    assert {example.reason is None for example in examples} == {True, False}
+    for example in examples:
+        value = json.dumps(example.event).encode()
+        assert validator.is_valid(example.event) is (example.reason is None), example.name
+        if example.reason is None:
+            state = CONTROL_ADAPTER.validate_json(value)
+            assert type(state) is CONTROL_MODELS[name]
+            again = state.model_dump_json(by_alias=True, exclude_unset=True)
+            known = {key: found for key, found in example.event.items() if key != "mood"}
+            assert json.loads(again) | {"schema": example.event["schema"]} == known
+        else:
+            with pytest.raises(ValidationError) as refused:
+                CONTROL_ADAPTER.validate_json(value)
+            assert refused.value.errors()[0]["loc"][-1] == example.field
+
+
+def test_keys_of_states_never_meet() -> None:
+    assert run_key("acme", "nightly-7") == "run/acme/nightly-7"
+    assert run_key("a/b", "c") != run_key("a", "b/c")
+    assert run_key("", "Zürich 1") == "run//Z%C3%BCrich%201"
+    assert budget_key("search team") == "budget/search%20team"
 
 
 def test_committed_json_schemas_are_what_the_models_say() -> None:

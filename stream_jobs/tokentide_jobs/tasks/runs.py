@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import pyarrow as pa
-
 from tokentide_jobs.core.guard.guard import RunGuard
 from tokentide_jobs.core.guard.rules import GuardRules
-from tokentide_jobs.core.guard.steps import RunKey, Step, fingerprint
+from tokentide_jobs.core.guard.step_rows import steps_of
+from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.money import usd
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -227,19 +226,4 @@ def _steps(
         },
     )
     for batch in table.to_batches():
-        yield from _steps_of(batch)
-
-
-def _steps_of(batch: pa.RecordBatch) -> Iterator[Step]:
-    for row in batch.to_pylist():
-        yield Step(
-            RunKey(row["tenant"], row["run"]),
-            row["at_us"],
-            row["agent"],
-            row["user"],
-            row["cost_pico_usd"],
-            row["tokens"],
-            errors=row["errors"],
-            tool=row["tool"],
-            fingerprint=fingerprint(row["agent"], row["prompt"], row["tool"], row["input_tokens"]),
-        )
+        yield from steps_of(batch)

@@ -16,6 +16,7 @@ import polars as pl
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.decode.decode import decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow
+from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA, step_rows
 from tokentide_jobs.core.outcome.codes import without_texts
 from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.price.cards import CardTable
@@ -134,6 +135,13 @@ class Outcome:
         """Compute the subject deltas of exactly the requests in `raw`."""
         requests = self.raw.get(RAW_REQUESTS, pl.DataFrame())
         return fold_subjects(requests, self.intent.subject_kinds, self.intent.max_subjects)
+
+    def steps(self) -> pl.DataFrame:
+        """Return the steps of runs, where the batch is counted by run; else none."""
+        requests = self.raw.get(RAW_REQUESTS)
+        if requests is None or "run" not in self.intent.subject_kinds:
+            return pl.DataFrame(schema=dict(STEPS_SCHEMA))
+        return step_rows(requests)
 
     def cost_pico_usd(self) -> int:
         """Sum over the priced requests."""

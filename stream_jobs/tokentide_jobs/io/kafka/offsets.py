@@ -21,7 +21,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.kafka.clients import admin_client, plain_client, unreadable_topic
 
-__all__ = ["OffsetRange", "end_offsets", "offset_ranges"]
+__all__ = ["OffsetRange", "end_offsets", "offset_ranges", "stable_ends"]
 
 _EARLIEST, _LATEST = -2, -1
 _CONSUMER = -1
@@ -94,8 +94,7 @@ async def _ask_leaders(
     async with plain_client(bootstrap) as client:
         for leader, led_partitions in leaders.items():
             starts = await _listed(client, leader, topic, led_partitions, _EARLIEST)
-            listed = await _listed(client, leader, topic, led_partitions, _LATEST)
-            ends = await _stable_ends(client, leader, topic, listed)
+            ends = await stable_ends(client, leader, topic, led_partitions)
             found |= {
                 partition: OffsetRange(starts[partition], ends[partition])
                 for partition in starts.keys() & ends.keys()
@@ -116,9 +115,11 @@ async def _listed(
     }
 
 
-async def _stable_ends(
-    client: Any, leader: int, topic: str, listed: dict[int, int]
+async def stable_ends(
+    client: Any, leader: int, topic: str, partitions: Iterable[int]
 ) -> dict[int, int]:
+    """Ask a leader where its partitions end; those that it cannot tell now are left out."""
+    listed = await _listed(client, leader, topic, partitions, _LATEST)
     if not listed:
         return {}
     wanted = [(topic, [(partition, offset, 1) for partition, offset in listed.items()])]

@@ -1,14 +1,15 @@
-"""What ingest sends to Kafka: dead letters and deltas, acknowledged before a batch is done.
+"""What ingest sends to Kafka: dead letters, deltas and steps, acknowledged before a batch is done.
 
-Both may be sent again after a crash, so both carry coordinates by which readers deduplicate: a dead
-letter those of its event, a delta those of its batch and chunk.
+They may be sent again after a crash, so they carry coordinates by which readers deduplicate: a dead
+letter those of its event, the others those of their batch and chunk. Marks of progress follow what
+they speak of, in every partition of the topic.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,9 @@ import pyarrow as pa
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from tokentide_jobs.core.batch.ledger import Intent
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
+from tokentide_jobs.core.guard.step_rows import STEPS
 from tokentide_jobs.core.outcome.arrow import to_ipc
 from tokentide_jobs.core.tables import SUBJECTS, WINDOWS
 from tokentide_jobs.core.window.fold import DIMENSIONS
@@ -34,8 +37,9 @@ _CHUNK_BYTES: Final = 900_000
 _PUBLISHED: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     WINDOWS: ("windows.v1", DIMENSIONS),
     SUBJECTS: ("subjects.v1", ("kind", "subject")),
+    STEPS: ("steps.v1", ("tenant", "run")),
 }
-"""Table -> name of the schema, and the columns that make a series."""
+"""Table, or STEPS -> name of the schema, and the columns that make a series."""
 
 _SEND_TIMEOUT_S: Final = 60.0
 
@@ -86,10 +90,10 @@ class KafkaPublisher:
         self._wait(self._send_dead_letters(dead_letters, intent))
 
     def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
-        """Send deltas, one record a partition (several when large); raises as above.
+        """Send deltas or steps, one record a partition (several when large); raises as above.
 
-        Both kinds go to one topic, told apart by the header `schema`: a reader has one position,
-        and hears the windows of a batch before its subjects.
+        All go to one topic, told apart by the header `schema`: a reader has one position, and
+        hears the windows of a batch before its subjects.
         """
         records: list[tuple[int | None, bytes, bytes, Headers]] = []
         schema, series = _PUBLISHED[table]
@@ -98,6 +102,21 @@ class KafkaPublisher:
             headers = [*_coordinates(intent, schema), ("chunk", str(chunk).encode())]
             records.append((self._partitions[place], key, value, headers))
         self._wait(self._send_all(WINDOWS_TOPIC.name, records))
+
+    async def publish_marks(self, marks: Iterable[ProgressMark]) -> None:
+        """Send marks to every partition of the topic of deltas; for the loop of the producer.
+
+        Raises:
+            RetriableSinkError: The producer is not connected.
+            KafkaError: The broker does not have all of them.
+        """
+        records: list[tuple[int | None, bytes, bytes, Headers]] = []
+        for mark in marks:
+            log, value = mark.log, mark.to_json()
+            key = f"progress/{log.log_id}/{log.topic}/{log.partition}".encode()
+            headers = _source(log, PROGRESS_SCHEMA)
+            records += [(partition, key, value, headers) for partition in self._partitions]
+        await self._send_all(WINDOWS_TOPIC.name, records)
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -142,6 +161,9 @@ def delta_chunks(
     A series always goes to the same partition, whatever the version of any library: its number is
     the CRC-32 of the columns that make it, modulo the number of partitions.
     """
+    if partitions == 1:
+        yield from ((0, chunk, value) for chunk, value in enumerate(_within_limit(deltas)))
+        return
     named = pl.DataFrame(deltas.select(series))
     names = named.select(pl.concat_str(pl.all().cast(pl.String), separator="\x1f")).to_series()
     crcs = [zlib.crc32(name.encode()) for name in names.to_list()]
@@ -168,13 +190,15 @@ def _within_limit(rows: pa.Table) -> Iterator[bytes]:
 
 
 def _coordinates(intent: Intent, schema: str) -> Headers:
-    log = intent.log
+    ends = (("start", intent.start), ("end", intent.end))
+    return _source(intent.log, schema) + [(name, str(at).encode()) for name, at in ends]
+
+
+def _source(log: LogPartition, schema: str) -> Headers:
     fields = {
         "schema": schema,
         "log_id": log.log_id,
         "topic": log.topic,
         "partition": log.partition,
-        "start": intent.start,
-        "end": intent.end,
     }
     return [(name, str(value).encode()) for name, value in fields.items()]

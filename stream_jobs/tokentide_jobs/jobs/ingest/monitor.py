@@ -108,6 +108,11 @@ class Monitor:
             self._watchdog.progress()
         return any(partition.is_paused for partition in self._job.partitions.values())
 
+    def end_of_records(self, partition: AssignedPartition, log_end: int) -> int:
+        """Return where a partition's records end: before markers that nobody ever stores."""
+        is_empty = self._markers.get(partition.log) == (partition.position, log_end)
+        return partition.position if is_empty else log_end
+
     async def _without_markers(
         self, partition: AssignedPartition, available: OffsetRange
     ) -> OffsetRange:
@@ -129,8 +134,7 @@ class Monitor:
                 return available
             if not found:
                 self._markers[log] = span
-        is_empty = self._markers.get(log) == span
-        return OffsetRange(available.start, span[0]) if is_empty else available
+        return OffsetRange(available.start, self.end_of_records(partition, available.end))
 
     def _show(self, partition: AssignedPartition, available: OffsetRange) -> int:
         """Set the gauges of one partition; return its lag where records should be read."""

@@ -12,6 +12,7 @@ import polars as pl
 
 from tokentide_jobs.core.batch.ledger import Finding, LogPartition
 from tokentide_jobs.core.batch.planner import SealedBatch
+from tokentide_jobs.core.batch.progress_mark import LATENESS_US
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.dead_letter import REFUSED_BY_STORE
 from tokentide_jobs.core.record.record import Record
@@ -29,7 +30,6 @@ __all__ = ["IngestObserver"]
 
 _log = logging.getLogger(__name__)
 
-_LATENESS_US = 60_000_000
 _IDLE_US = 60_000_000
 
 
@@ -40,7 +40,7 @@ class IngestObserver:
         self._metrics = metrics
         self._health = health
         self._watchdog = watchdog
-        self._watermark = Watermark(_LATENESS_US, _IDLE_US)
+        self._watermark = Watermark(LATENESS_US, _IDLE_US)
         metrics.set("tokentide_ingest_sink_healthy", 1)
 
     # Steps of the writer, called from its threads.

@@ -129,6 +129,8 @@ class AssignedPartition:
         self.is_paused = False
         self.is_writing = False
         self.last_record_ms = 0
+        self.max_event_us: int | None = None
+        """Greatest event time that was stored here, at most the clock of that moment."""
         self._life = life
         self._writer = writer
         self._reader = reader
@@ -291,6 +293,9 @@ class AssignedPartition:
         else:
             done = step.written.done
             self.last_record_ms = done.last_record_ms
+            if done.events:
+                newest_us = min(done.last_started_at_us, done.done_at_us)
+                self.max_event_us = max(self.max_event_us or 0, newest_us)
             self._observer.batch_done(self.log, step.batch, step.written.outcome, done)
             bad = step.written.outcome.refused_by_record()
             if self.breaker.record(done.events, bad, _now_ms()):

@@ -35,6 +35,7 @@ from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.io.kafka.log_ends import LogEnds
 from tokentide_jobs.io.kafka.log_identity import LogIdentity
 from tokentide_jobs.io.kafka.publisher import KafkaPublisher
 from tokentide_jobs.jobs.ingest.agent import IngestJob
@@ -45,6 +46,7 @@ from tokentide_jobs.jobs.ingest.hold import Hold
 from tokentide_jobs.jobs.ingest.monitor import Monitor
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.ingest.partition import BatchWriter
+from tokentide_jobs.jobs.ingest.progress_marks import Progress
 from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store
 from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
 from tokentide_jobs.jobs.runtime.faust_app import IngestWorker, build_app
@@ -81,6 +83,7 @@ class _IngestProcess:
             settings.clickhouse_url, settings.database, timeout_s=settings.insert_timeout_s
         )
         self.publisher = KafkaPublisher(settings.kafka_bootstrap, loop)
+        self.log_ends = LogEnds(settings.kafka_bootstrap, settings.topics)
         self.executor = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._web: web.AppRunner | None = None
         self._identity: LogIdentity | None = None
@@ -105,6 +108,7 @@ class _IngestProcess:
         cards = await prepare_store(settings, self.store, self.health)
         log_ids, topic_ids = await prepare_logs(settings, self.health)
         await self.publisher.start()
+        await self.log_ends.start()
         self.health.starting("waiting for partitions")
         self._identity = LogIdentity(settings.kafka_bootstrap, topic_ids, self.loop)
         writer = self._writer(cards, self._identity.confirm)
@@ -112,8 +116,16 @@ class _IngestProcess:
         app = build_app(settings, job.positions, self._commit_failed, self.loop)
         job.attach(app, self.close)
         monitor = Monitor(settings, topic_ids, job, self.metrics, self.observer, self.watchdog)
+        progress = Progress(
+            job.partitions.values,
+            self.log_ends,
+            monitor.end_of_records,
+            self.publisher.publish_marks,
+            _now_us,
+        )
         self._watching = [
             self.loop.create_task(monitor.run(), name="monitor"),
+            self.loop.create_task(progress.run(), name="progress"),
             self.loop.create_task(self.space.run(), name="free-space"),
             self.loop.create_task(self.hold.run(), name="hold"),
         ]
@@ -138,6 +150,7 @@ class _IngestProcess:
             task.cancel()
         with contextlib.suppress(Exception):  # the broker may be gone, and nothing is left to send
             await asyncio.wait_for(self.publisher.stop(), 5)
+            await asyncio.wait_for(self.log_ends.stop(), 1)
         if self._identity is not None:
             await self._identity.close()
         web_runner, self._web = self._web, None
