@@ -25,7 +25,7 @@ _LOOK_S = 0.2
 _ASK_S = 1.0
 _ASK_IDLE_S = 5.0
 """Between two questions where logs end, while something moves and while nothing does."""
-_STILL_S = 60.0
+_STILL_S = 10.0
 """Nothing moved for so long: idle."""
 _ANSWER_S = 5.0
 
