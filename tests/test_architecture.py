@@ -58,6 +58,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.errors",
         "tokentide_jobs.backoff",
         "tokentide_jobs.counted",
+        "tokentide_jobs.core.digest",
         "tokentide_jobs.disk_space",
         "tokentide_jobs.process_name",
         "tokentide_jobs.core.money",
@@ -77,6 +78,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.core.simulate",
         "tokentide_jobs.core.budget",
     ),
+    ("tokentide_jobs.core.alert",),
     ("tokentide_jobs.settings",),
     # io: a room an outside system; the SQL that ClickHouse runs is below the client that runs it
     ("tokentide_jobs.io.kafka", "tokentide_jobs.io.schema", "tokentide_jobs.io.files"),

@@ -34,6 +34,15 @@ FOR_OTHERS = {
     "from_json": "the detect job reads marks of progress",
     "ControlPublisher": "the detect job says what the state of runs and budgets is",
     "CONTROL_ADAPTER": "validates one state in tests of services",
+    # The detect job, the sender of notifications and `tokentide alerts` call these.
+    "rank_tickets": "findings of alerts, for the job that feeds them",
+    "is_announced": "likewise",
+    "first_action": "likewise",
+    "anomaly_finding": "likewise",
+    "budget_finding": "likewise",
+    "pipeline_finding": "likewise",
+    "run_end": "likewise",
+    "run_finding": "likewise",
     # Words of the SDK that hosts use.
     "carry": "context for threads of the host's",
     "first_token": "hosts record streams of their own",

@@ -6,13 +6,12 @@ that another amount or scope under the same name is another budget.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from tokentide_jobs.core.budget.period import Period, PeriodKind, period_at, period_before
+from tokentide_jobs.core.digest import digest
 
 __all__ = ["SUBJECTS", "THRESHOLDS", "Budget", "BudgetKind", "Scope"]
 
@@ -82,9 +81,3 @@ class Budget:
         return digest(
             self.name, self.scope.to_dict(), self.period, self.zone_name, self.amount_pico_usd
         )
-
-
-def digest(*parts: Any) -> str:
-    """Return a short name that depends on the parts alone, on every machine and for ever."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

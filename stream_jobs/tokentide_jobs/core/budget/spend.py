@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tokentide_jobs.core.budget.budget import Budget, digest
+from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.period import Period
+from tokentide_jobs.core.digest import digest
 from tokentide_jobs.errors import InvariantViolation
 
 __all__ = ["BudgetSpend", "Notice", "PeriodSpend", "Spent"]

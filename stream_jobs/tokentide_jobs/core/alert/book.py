@@ -1,0 +1,302 @@
+"""The lifecycle of all alerts: findings and what people did go in, transitions come out.
+
+There is no clock in it: time is that of the stream, so that a replay makes the same transitions
+under the same names. The wall clock only tells what is history, and what was decided of a stored
+transition is taken from there (`known`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+from tokentide_jobs.core.alert.alert import NEVER_OPENED, Action, Alert
+from tokentide_jobs.core.alert.alert_rules import AlertRules
+from tokentide_jobs.core.alert.finding import SEVERITIES, Finding
+from tokentide_jobs.core.alert.kin import Kin
+from tokentide_jobs.core.alert.silence import Silence
+from tokentide_jobs.core.alert.storm import Storm
+from tokentide_jobs.core.alert.transition import State, Transition
+from tokentide_jobs.counted import counted
+
+__all__ = ["AlertBook"]
+
+_DAY_US: Final = 86_400_000_000
+_BY_CLOCK: Final = ("pipeline", "slo", "test")
+"""Kinds that are found beside the stream."""
+_OUTSIDE: Final = ("history", "silence ")
+_NO_MORE: Final = "it is no longer so"
+
+
+class AlertBook:
+    """All alerts.
+
+    Args:
+        rules: What decides.
+
+    Attributes:
+        rules: May be replaced at any time.
+        silences: What is not announced; may be replaced at any time.
+        now_us: How far the time of the stream has come.
+        alerts: By identity: pending, open, acknowledged, and closed ones in their cooldown.
+        waiting: Actions of people whose time has not come, or whose alert is not there yet.
+        storm: Who counts openings.
+        known: Of stored transitions, by name: why each was held back, and when it was. A replay
+            decides alike, whatever its clock and the silences of today say.
+        refused: Findings that were dropped since too many alerts are held.
+    """
+
+    def __init__(self, rules: AlertRules) -> None:
+        self.rules = rules
+        self.silences: Sequence[Silence] = ()
+        self.now_us = 0
+        self.alerts: dict[str, Alert] = {}
+        self.waiting: list[Action] = []
+        self.storm = Storm()
+        self.known: dict[str, tuple[str, int]] = {}
+        self.refused = 0
+        self._kin = Kin(self.alerts)
+        self._clock_us = 0
+        self._made: list[Transition] = []
+
+    def index(self) -> None:
+        """Look up anew what belongs together, after `alerts` was filled from a snapshot."""
+        self._kin = Kin(self.alerts)
+
+    def observe(
+        self,
+        findings: Iterable[Finding],
+        now_us: int,
+        clock_us: int,
+        actions: Iterable[Action] = (),
+    ) -> list[Transition]:
+        """Take in findings and what people did, and let time pass.
+
+        Args:
+            findings: In any order; earlier times first, and wider keys before narrower ones.
+            now_us: How far the stream is complete; time never goes back, and a finding of later
+                moves it no further.
+            clock_us: The wall clock; also the time of what is not found in the stream.
+            actions: New ones.
+
+        Returns:
+            The transitions, in the order in which they happened.
+        """
+        self._made, self._clock_us = [], clock_us
+        self.waiting += actions
+        ordered = sorted(findings, key=self._order)
+        for at_us, group in groupby(ordered, attrgetter("at_us")):
+            if self.now_us < min(at_us, now_us):
+                self._pass_time(min(at_us, now_us))
+            for finding in group:
+                if finding.change == "fires":
+                    self._fires(finding)
+                else:
+                    self._ends(finding)
+        self._pass_time(max(self.now_us, now_us))
+        return self._made
+
+    def _order(self, finding: Finding) -> tuple[int, int, int, str]:
+        """Earlier before later, wide keys before narrow ones, and then the worst first."""
+        severity = SEVERITIES.index(self.rules.severity(finding))
+        return finding.at_us, len(finding.dimensions), -severity, finding.identity
+
+    def _fires(self, finding: Finding) -> None:
+        identity, at_us = finding.identity, finding.at_us
+        alert = self.alerts.get(identity)
+        if alert is None:
+            if len(self.alerts) >= self.rules.most_alerts:
+                self.refused += 1
+                return
+            alert = self.alerts[identity] = Alert(finding, at_us)
+            self._kin.add(identity, finding)
+        severity, wait_us = self.rules.severity(finding), self.rules.pending_us.get(finding.kind, 0)
+        alert.due_us = alert.due_us if alert.state == "pending" else 0
+        if alert.state is None and wait_us:
+            alert.severity, alert.due_us = severity, at_us + wait_us
+            self._enter(alert, "pending", at_us, "it fired", "pending")
+        elif alert.state is None:
+            alert.severity = severity
+            self._open(identity, alert, at_us, "it fired")
+        elif alert.state == "closed":
+            worse = (SEVERITIES.index(severity), finding.level) > alert.rank
+            if alert.is_dismissed and not worse:
+                return
+            away = max(0, at_us - alert.changed_us) / 60e6
+            self._replace(identity, alert, finding)
+            alert.severity, alert.recorded, alert.leader = severity, NEVER_OPENED, ""
+            alert.is_dismissed, alert.flaps = False, alert.flaps + 1
+            alert.members.clear()
+            self._open(identity, alert, at_us, f"it is back after {away:.0f} min")
+        else:
+            self._replace(identity, alert, finding)
+            alert.severity = max(alert.severity, severity, key=SEVERITIES.index)
+            if alert.is_live and alert.rank > alert.recorded:
+                self._open(identity, alert, at_us, "it got worse")
+
+    def _ends(self, finding: Finding) -> None:
+        identity = finding.identity
+        alert = self.alerts.get(identity)
+        if alert is None:
+            return
+        why = finding.sentence or _NO_MORE
+        if alert.state == "pending":
+            self._enter(alert, "closed", finding.at_us, "it went away before it opened", "pending")
+            self._forget(identity)
+        elif alert.state == "closed":
+            alert.is_dismissed = False
+        elif alert.flaps < self.rules.flaps:
+            self._close(alert, finding.at_us, why)
+        elif not alert.due_us:
+            alert.due_us, alert.ending = finding.at_us + self.rules.cooldown_us, why
+
+    def _pass_time(self, now_us: int) -> None:
+        """Do what is due until `now_us`, in the order of time."""
+        self.now_us = now_us
+        due = [
+            (alert.due_us, identity)
+            for identity, alert in self.alerts.items()
+            if 0 < alert.due_us <= self._time_of(alert)
+        ]
+        for due_us, identity in sorted(due):
+            alert, self.alerts[identity].due_us = self.alerts[identity], 0
+            if alert.state == "pending":
+                lasted = counted(
+                    self.rules.pending_us.get(alert.finding.kind, 0) // 10**6, "second"
+                )
+                self._open(identity, alert, due_us, f"it lasted {lasted}")
+            else:
+                self._close(alert, due_us, alert.ending)
+        self._act()
+        for identity, alert in list(self.alerts.items()):
+            if alert.state == "open" and alert.held and not alert.held.startswith("storm "):
+                self._announce_late(identity, alert, now_us)
+            elif alert.state == "closed":
+                kept_us = _DAY_US if alert.is_dismissed else self.rules.cooldown_us
+                if now_us - alert.changed_us >= kept_us:
+                    self._forget(identity)
+        if (storm := self.storm.over(self.alerts, now_us, self.rules)) is not None:
+            self._close(storm, now_us, "the alerts that it stands for are closed")
+
+    def _time_of(self, alert: Alert) -> int:
+        """Return the time of whoever found it: a pipeline that stands still has a clock beside."""
+        return self._clock_us if alert.finding.kind in _BY_CLOCK else self.now_us
+
+    def _act(self) -> None:
+        """Do what people asked for, when its time has come; wait a day for an unknown alert."""
+        if not self.waiting:
+            return
+        by_id = {alert.id: alert for alert in self.alerts.values()}
+        due = sorted(self.waiting, key=attrgetter("at_us", "verb"))
+        self.waiting = []
+        for action in due:
+            alert = by_id.get(action.alert_id)
+            if (
+                alert is None
+                or alert.state in (None, "pending")
+                or self._time_of(alert) < action.at_us
+            ):
+                if self.now_us - action.at_us < _DAY_US:
+                    self.waiting.append(action)
+            elif action.verb == "close" and alert.is_live:
+                alert.is_dismissed = True
+                self._close(alert, action.at_us, action.reason, action.author)
+            elif action.verb == "ack" and alert.state == "open":
+                held = "" if alert.is_reported else "unannounced"
+                self._enter(alert, "acknowledged", action.at_us, action.reason, held, action.author)
+
+    def _open(self, identity: str, alert: Alert, at_us: int, why: str) -> None:
+        held = self._reason_to_hold(identity, alert, at_us)
+        if not held:
+            held = self._swallowed_by(identity, alert)
+        for child, other in self._kin.children(identity):
+            if other.is_live:
+                alert.members[child] = other.finding.key
+        self._enter(alert, "open", at_us, why, held)
+
+    def _announce_late(self, identity: str, alert: Alert, now_us: int) -> None:
+        """Announce what was held back and is still open, once nothing holds it back any more."""
+        reason = self._reason_to_hold(identity, alert, now_us)  # which also notes who leads
+        _held, stored_us = self.known.get(alert.next_id("open"), ("", 0))
+        if reason or stored_us > now_us:
+            return
+        why = f"it is still open; it was held back by {alert.held}"
+        self._enter(alert, "open", now_us, why, self._swallowed_by(identity, alert))
+
+    def _reason_to_hold(self, identity: str, alert: Alert, at_us: int) -> str:
+        """Return why an opening is not announced; empty: it is."""
+        if reason := self._reason_outside(alert, at_us):
+            return reason
+        for what, leader, other in self._leaders(identity, alert, at_us):
+            if SEVERITIES.index(other.severity) >= SEVERITIES.index(alert.severity):
+                alert.leader = leader
+                other.members[identity] = (
+                    alert.finding.key if what == "parent" else alert.finding.metric
+                )
+                return f"{what} {other.id}"
+        return ""
+
+    def _reason_outside(self, alert: Alert, at_us: int) -> str:
+        """Return what the clock or a silence has against it, now or when it was stored."""
+        if (stored := self.known.get(alert.next_id("open"))) is not None:
+            return stored[0] if stored[0].startswith(_OUTSIDE) else ""
+        if alert.finding.is_history or at_us < self._clock_us - self.rules.history_lag_us:
+            return "history"
+        fields = {**alert.finding.fields, "severity": alert.severity}
+        silences = (one.id for one in self.silences if one.covers(fields, at_us))
+        silence = next(silences, "")
+        return f"silence {silence}" if silence else ""
+
+    def _leaders(self, identity: str, alert: Alert, at_us: int) -> Iterable[tuple[str, str, Alert]]:
+        """Yield the alerts that may speak for one: parents, and the first metric of its key."""
+        reach_us = self.rules.incident_us
+
+        def speaks(name: str, other: Alert) -> bool:
+            was = alert.leader == name and other.state == "closed"
+            return other.is_live or (was and at_us - other.changed_us < reach_us)
+
+        for name, other in self._kin.parents(alert):
+            if speaks(name, other):
+                yield "parent", name, other
+        for name, other in self._kin.others_of_key(identity, alert):
+            is_first = other.held.partition(" ")[0] != "incident"
+            is_near = alert.leader == name or abs(at_us - other.changed_us) < reach_us
+            if is_first and is_near and speaks(name, other):
+                yield "incident", name, other
+
+    def _swallowed_by(self, identity: str, alert: Alert) -> str:
+        """Count an announced opening; return the storm that swallows it, if there is one."""
+        now_us = self.now_us
+        is_calm = self.storm.count(identity, now_us, self.rules) <= self.rules.storm_opens
+        if is_calm or self.known.get(alert.next_id("open"), ("storm", 0))[0] == "":
+            return ""
+        storm = self.storm.alert(self.alerts, now_us, self.rules)
+        if not storm.is_live or storm.rank > storm.recorded:
+            storm.flaps += storm.state == "closed"
+            held = self._reason_outside(storm, now_us)
+            self._enter(storm, "open", now_us, "more and more alerts opened", held)
+        alert.leader = storm.finding.identity
+        return f"storm {storm.id}"
+
+    def _close(self, alert: Alert, at_us: int, why: str, author: str = "") -> None:
+        alert.due_us = 0
+        held = "" if alert.is_reported else "unannounced"
+        self._enter(alert, "closed", at_us, why, held, author)
+
+    def _enter(
+        self, alert: Alert, state: State, at_us: int, why: str, held: str = "", author: str = ""
+    ) -> None:
+        self.known.pop(alert.next_id(state), None)
+        self._made.append(alert.enter(state, at_us, why, held, author))
+
+    def _replace(self, identity: str, alert: Alert, finding: Finding) -> None:
+        """Take the newest finding for what an alert is about."""
+        self._kin.remove(identity, alert.finding)
+        alert.finding = finding
+        self._kin.add(identity, finding)
+
+    def _forget(self, identity: str) -> None:
+        alert = self.alerts.pop(identity)
+        self._kin.remove(identity, alert.finding)

@@ -1,0 +1,240 @@
+"""Findings of everyone who finds something: detectors, the run guard, budgets, the pipeline.
+
+Each function turns what its part of the core says into a finding, with what it costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from tokentide_jobs.core.alert.cause import Change, likely_causes
+from tokentide_jobs.core.alert.finding import Dimensions, Evidence, Finding, Impact, Severity
+from tokentide_jobs.core.budget.budget import Budget
+from tokentide_jobs.core.budget.spend import Notice
+from tokentide_jobs.core.detect.alarms import AlarmChange, reason
+from tokentide_jobs.core.detect.window_metrics import METRICS, metric_at
+from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.guard.verdict import Rule, Verdict
+from tokentide_jobs.core.money import usd
+
+__all__ = [
+    "Traffic",
+    "anomaly_finding",
+    "budget_finding",
+    "pipeline_finding",
+    "run_end",
+    "run_finding",
+]
+
+_PICO: Final = 10**12
+_FAILURES: Final = ("error_ratio", "rate_limit_ratio", "refused_ratio")
+_PRICES: Final = ("unit_price", "tokens_per_request")
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a key does in a minute, in the window of an alarm: from it follows what it costs."""
+
+    cost_usd_per_minute: float
+    requests_per_minute: float
+
+
+def anomaly_finding(
+    alarm: AlarmChange,
+    dimensions: Dimensions,
+    window_s: int,
+    traffic: Traffic,
+    *,
+    carriers: tuple[Dimensions, ...] = (),
+    contributors: tuple[str, ...] = (),
+    changes: Iterable[Change] = (),
+    tests: int = 0,
+) -> Finding:
+    """Return what an alarm of the detectors says.
+
+    Args:
+        alarm: Opened, closed or adopted.
+        dimensions: Its key.
+        window_s: Length of its window.
+        traffic: Of the key in that window.
+        carriers: Wider keys that carried most of the key's requests.
+        contributors: Narrower keys with a large share of the difference.
+        changes: Of the last hours.
+        tests: Metrics of keys that were watched.
+    """
+    metric = METRICS[metric_at(alarm.metric)]
+    opened = alarm.change == "opened"
+    is_drop = alarm.value < alarm.expected if opened else alarm.test in ("down", "drop")
+    since_us = alarm.onset_us if opened else alarm.opened_us
+    return Finding(
+        change="fires" if opened else "ends",
+        kind="anomaly",
+        dimensions=dimensions,
+        metric=alarm.metric,
+        direction="down" if alarm.test in ("down", "drop") else "up",
+        at_us=alarm.window_start_us + window_s * 1_000_000,
+        sentence=reason(alarm) if opened else _end_of(alarm),
+        evidence=Evidence(
+            value=_finite(alarm.value),
+            expected=_finite(alarm.expected),
+            lower=_finite(alarm.lower),
+            upper=_finite(alarm.upper),
+            unit=metric.unit,
+            n=_finite(alarm.n),
+            evidence=_finite(alarm.evidence),
+            threshold=_finite(alarm.threshold),
+            since_us=since_us,
+        ),
+        impact=_impact(alarm, traffic, is_drop=is_drop) if opened else Impact(),
+        at_most="ticket" if alarm.is_young else "page",
+        carriers=carriers,
+        contributors=contributors,
+        causes=likely_causes(changes, dict(dimensions), since_us) if opened else (),
+        tests=tests,
+    )
+
+
+def run_finding(verdict: Verdict) -> Finding:
+    """Return what the run guard says of a run."""
+    is_money = verdict.rule != "repeats"
+    hourly = verdict.per_minute_pico_usd * 60
+    return Finding(
+        change="fires",
+        kind="run",
+        dimensions=_run(verdict.key),
+        metric=verdict.rule,
+        direction="up",
+        at_us=verdict.at_us,
+        sentence=verdict.sentence,
+        evidence=Evidence(
+            value=verdict.value / _PICO if is_money else verdict.value,
+            expected=verdict.allowed / _PICO if is_money else verdict.allowed,
+            unit="USD" if is_money else "repeated steps",
+            n=verdict.calls,
+        ),
+        impact=Impact(pico_usd_per_hour=hourly),
+        contributors=tuple(dict.fromkeys(verdict.tools)),
+    )
+
+
+def run_end(key: RunKey, rule: Rule, at_us: int) -> Finding:
+    """Return that a run which broke a rule has ended.
+
+    Args:
+        key: The run.
+        rule: Which it broke.
+        at_us: When it counts as ended.
+    """
+    return Finding(
+        change="ends",
+        kind="run",
+        dimensions=_run(key),
+        metric=rule,
+        direction="up",
+        at_us=at_us,
+        sentence="the run makes no more calls",
+    )
+
+
+def budget_finding(budget: Budget, notice: Notice) -> Finding:
+    """Return what a notice of a budget says: a threshold is reached, or a new period began.
+
+    All thresholds of one period are one alert, whose level is the percentage: each is announced.
+    """
+    is_reset = notice.what == "reset"
+    period = budget.before(notice.period) if is_reset else notice.period
+    amount = f"${_cents(budget.amount_pico_usd)}"
+    spent = f"${_cents(notice.spent_pico_usd)}"
+    sentence = (
+        f"a new period began, {notice.period.label}; {spent} of {amount} were spent before"
+        if is_reset
+        else f"budget {budget.name} ({budget.scope}) has reached {notice.percent} % in "
+        f"{notice.period.label}: {spent} of {amount}"
+    )
+    return Finding(
+        change="ends" if is_reset else "fires",
+        kind="budget",
+        dimensions=(("budget", budget.name), *sorted(budget.scope.to_dict().items())),
+        metric="spend",
+        direction="up",
+        period=f"{budget.revision}/{period.start_us}",
+        at_us=notice.at_us,
+        sentence=sentence,
+        evidence=Evidence(
+            value=notice.spent_pico_usd / _PICO,
+            expected=budget.amount_pico_usd * notice.percent / 100 / _PICO,
+            unit="USD",
+            since_us=period.start_us,
+        ),
+        severity=_budget_severity(budget, notice.percent),
+        level=notice.percent,
+    )
+
+
+def pipeline_finding(
+    check: str, sentence: str, at_us: int, *, is_wrong: bool, severity: Severity = "page"
+) -> Finding:
+    """Return what a check of the pipeline itself says.
+
+    Args:
+        check: Its name.
+        sentence: What is wrong, or why it no longer is.
+        at_us: By the wall clock.
+        is_wrong: It is.
+        severity: How urgent.
+    """
+    return Finding(
+        change="fires" if is_wrong else "ends",
+        kind="pipeline",
+        dimensions=(("check", check),),
+        metric=check,
+        at_us=at_us,
+        sentence=sentence,
+        severity=severity,
+    )
+
+
+def _impact(alarm: AlarmChange, traffic: Traffic, *, is_drop: bool) -> Impact:
+    """Return what it costs: dollars beyond the expected, requests that fail or are missing."""
+    share = 1 - alarm.expected / alarm.value if alarm.value > 0 else 0.0
+    hourly = traffic.cost_usd_per_minute * 60
+    dollars, failed = 0.0, 0.0
+    if alarm.metric == "cost_usd_per_minute":
+        dollars = (alarm.value - alarm.expected) * 60
+    elif alarm.metric in _PRICES or (alarm.metric == "requests" and not is_drop):
+        dollars = hourly * share
+    elif alarm.metric == "requests":
+        failed = alarm.expected - alarm.value
+    elif alarm.metric in _FAILURES:
+        failed = (alarm.value - alarm.expected) * traffic.requests_per_minute
+    return Impact(
+        pico_usd_per_hour=round(max(0.0, _finite(dollars) or 0.0) * _PICO),
+        failed_per_minute=round(max(0.0, _finite(failed) or 0.0), 3),
+    )
+
+
+def _end_of(alarm: AlarmChange) -> str:
+    if alarm.change == "adopted":
+        return "it has lasted for a day and is the new normal"
+    return "it is back to usual"
+
+
+def _run(key: RunKey) -> Dimensions:
+    return (("tenant", key.tenant), ("run", key.run)) if key.tenant else (("run", key.run),)
+
+
+def _budget_severity(budget: Budget, percent: int) -> Severity:
+    if percent < 80:
+        return "info"
+    return "page" if percent >= 100 and budget.kind == "hard" else "ticket"
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _cents(pico_usd: int) -> str:
+    return f"{float(usd(pico_usd)):,.2f}"

@@ -1,0 +1,385 @@
+"""The lifecycle of alerts: what opens, what is announced, what is one, and what a replay says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Literal
+
+import pytest
+
+from tests.stream_jobs.core.alert.histories import (
+    MINUTE_US,
+    MODEL,
+    NOW_US,
+    PROVIDER,
+    RULES,
+    SEEDS,
+    TENANT,
+    dollars_an_hour,
+    finding,
+    history,
+)
+from tokentide_jobs.core.alert.alert import Action, Alert
+from tokentide_jobs.core.alert.alert_rules import AlertRules
+from tokentide_jobs.core.alert.book import AlertBook
+from tokentide_jobs.core.alert.book_state import from_bytes, to_bytes
+from tokentide_jobs.core.alert.finding import Finding, Impact
+from tokentide_jobs.core.alert.silence import Silence
+from tokentide_jobs.core.alert.transition import NEXT_STATES, State, Transition
+from tokentide_jobs.errors import InvariantViolation
+
+
+def play(book: AlertBook, steps: list[tuple[int, list[Finding]]]) -> list[Transition]:
+    """Let a book live through a history whose stream is never late."""
+    return [one for now_us, step in steps for one in book.observe(step, now_us, now_us)]
+
+
+def states(transitions: list[Transition]) -> list[tuple[State, str]]:
+    """Return states, and the first words of why they are not announced."""
+    return [(one.state, one.held.partition(" ")[0]) for one in transitions]
+
+
+@pytest.fixture
+def book() -> AlertBook:
+    return AlertBook(AlertRules())
+
+
+class TestOneAlert:
+    def test_it_opens_at_once_and_closes_with_the_reason(self, book: AlertBook) -> None:
+        (opened,) = book.observe([finding()], NOW_US, NOW_US)
+        end_us = NOW_US + 12 * MINUTE_US
+        ends = finding(change="ends", at_us=end_us, sentence="it is back to usual")
+        (closed,) = book.observe([ends], end_us, end_us)
+        assert states([opened, closed]) == [("open", ""), ("closed", "")]
+        assert opened.sentence.startswith("error_ratio of provider openai is 40 %")
+        assert closed.sentence == (
+            "error_ratio of provider openai: closed after 12 min, it is back to usual"
+        )
+
+    def test_what_still_fires_says_nothing_new(self, book: AlertBook) -> None:
+        book.observe([finding()], NOW_US, NOW_US)
+        later = NOW_US + MINUTE_US
+        assert book.observe([finding(at_us=later)], later, later) == []
+
+    def test_it_is_announced_again_when_it_gets_worse(self, book: AlertBook) -> None:
+        book.observe([finding()], NOW_US, NOW_US)
+        later = NOW_US + MINUTE_US
+        worse = finding(at_us=later, impact=dollars_an_hour(100))
+        (raised,) = book.observe([worse], later, later)
+        assert (raised.state, raised.severity, raised.held) == ("open", "page", "")
+
+    @pytest.mark.parametrize(
+        ("impact", "severity"),
+        [
+            (Impact(pico_usd_per_hour=50 * 10**12), "page"),
+            (Impact(pico_usd_per_hour=50 * 10**12 - 1), "ticket"),
+            (Impact(failed_per_minute=10.0), "page"),
+            (Impact(failed_per_minute=9.9), "ticket"),
+        ],
+    )
+    def test_impact_decides_how_urgent_it_is(
+        self, book: AlertBook, impact: Impact, severity: str
+    ) -> None:
+        (opened,) = book.observe([finding(impact=impact)], NOW_US, NOW_US)
+        assert opened.severity == severity
+
+    def test_a_young_baseline_makes_a_ticket_at_most(self, book: AlertBook) -> None:
+        young = finding(impact=dollars_an_hour(1_000), at_most="ticket")
+        (opened,) = book.observe([young], NOW_US, NOW_US)
+        assert opened.severity == "ticket"
+
+    def test_a_kind_that_has_to_last_opens_when_it_did(self, book: AlertBook) -> None:
+        slow = finding(kind="slo")
+        (pending,) = book.observe([slow], NOW_US, NOW_US)
+        later = NOW_US + 5 * MINUTE_US
+        (opened,) = book.observe([], later, later)
+        assert states([pending, opened]) == [("pending", "pending"), ("open", "")]
+        assert opened.at_us == NOW_US + 2 * MINUTE_US
+
+    def test_what_does_not_last_is_never_announced(self, book: AlertBook) -> None:
+        book.observe([finding(kind="slo")], NOW_US, NOW_US)
+        later = NOW_US + MINUTE_US
+        ends = finding(kind="slo", change="ends", at_us=later)
+        assert states(book.observe([ends], later, later)) == [("closed", "pending")]
+
+    def test_levels_are_announced_each_and_once(self, book: AlertBook) -> None:
+        made: list[Transition] = []
+        for number, percent in enumerate((50, 80, 80, 50, 95)):
+            at_us = NOW_US + number * MINUTE_US
+            one = finding(kind="budget", severity="ticket", level=percent, at_us=at_us)
+            made += book.observe([one], at_us, at_us)
+        assert [one.finding.level for one in made if one.is_announced] == [50, 80, 95]
+
+
+class TestFlapping:
+    def at(self, book: AlertBook, minute: int, change: str) -> list[Transition]:
+        at_us = NOW_US + minute * MINUTE_US
+        return book.observe([finding(change=change, at_us=at_us)], at_us, at_us)
+
+    def test_within_the_cooldown_it_is_the_same_alert(self, book: AlertBook) -> None:
+        first = self.at(book, 0, "fires") + self.at(book, 5, "ends")
+        (again,) = self.at(book, 20, "fires")
+        assert again.alert_id == first[0].alert_id
+        assert (again.sequence, again.flaps) == (2, 1)
+
+    def test_after_the_cooldown_it_is_another_alert(self, book: AlertBook) -> None:
+        first = self.at(book, 0, "fires") + self.at(book, 5, "ends")
+        (again,) = self.at(book, 36, "fires")
+        assert again.alert_id != first[0].alert_id
+        assert (again.sequence, again.flaps) == (0, 0)
+
+    def test_after_some_returns_it_stays_open_until_it_was_quiet_for_long(
+        self, book: AlertBook
+    ) -> None:
+        made: list[Transition] = []
+        for minute in range(0, 120, 10):
+            made += self.at(book, minute, "fires") + self.at(book, minute + 5, "ends")
+        end_us = NOW_US + 200 * MINUTE_US
+        made += book.observe([], end_us, end_us)
+        assert [one.state for one in made] == ["open", "closed", "open", "closed", "open", "closed"]
+        assert made[-1].at_us == NOW_US + (115 + 30) * MINUTE_US
+
+
+class TestWhoSpeaksForWhom:
+    def test_a_provider_absorbs_its_models_and_the_tenants_it_carries(
+        self, book: AlertBook
+    ) -> None:
+        carried = finding(dimensions=TENANT, carriers=(PROVIDER,))
+        other = finding(dimensions=(("tenant", "globex"),), carriers=((("provider", "groq"),),))
+        made = book.observe([carried, finding(dimensions=MODEL), finding(), other], NOW_US, NOW_US)
+        held = {one.finding.key: one.held.partition(" ")[0] for one in made}
+        assert held == {
+            "provider openai": "",
+            "provider openai, model gpt-5": "parent",
+            "tenant acme": "parent",
+            "tenant globex": "",
+        }
+
+    def test_a_parent_of_another_direction_absorbs_nothing(self, book: AlertBook) -> None:
+        down = finding(dimensions=MODEL, metric="requests", direction="down")
+        up = finding(metric="requests", direction="up")
+        assert states(book.observe([down, up], NOW_US, NOW_US)) == [("open", ""), ("open", "")]
+
+    def test_a_child_that_is_worse_than_its_parent_speaks_for_itself(self, book: AlertBook) -> None:
+        page = finding(dimensions=MODEL, impact=dollars_an_hour(100))
+        made = book.observe([finding(), page], NOW_US, NOW_US)
+        assert [one.severity for one in made if one.is_announced] == ["ticket", "page"]
+
+    def test_a_child_that_outlives_its_parent_is_announced_then(self, book: AlertBook) -> None:
+        book.observe([finding(), finding(dimensions=MODEL)], NOW_US, NOW_US)
+        end_us = NOW_US + MINUTE_US
+        book.observe([finding(change="ends", at_us=end_us)], end_us, end_us)
+        assert book.observe([], end_us + 9 * MINUTE_US, end_us + 9 * MINUTE_US) == []
+        later = end_us + 10 * MINUTE_US
+        (opened,) = book.observe([], later, later)
+        assert (opened.finding.dimensions, opened.held) == (MODEL, "")
+
+    def test_metrics_of_one_key_are_one_incident(self, book: AlertBook) -> None:
+        book.observe([finding()], NOW_US, NOW_US)
+        soon, late = NOW_US + 9 * MINUTE_US, NOW_US + 11 * MINUTE_US
+        second = finding(metric="latency_p95_ms", at_us=soon)
+        third = finding(metric="ttft_p50_ms", at_us=late)
+        made = book.observe([second], soon, soon) + book.observe([third], late, late)
+        assert states(made) == [("open", "incident"), ("open", "")]
+
+    def test_many_at_once_are_one_storm_that_lists_them(self, book: AlertBook) -> None:
+        many = [finding(dimensions=(("tenant", f"t{number}"),)) for number in range(40)]
+        made = book.observe(many, NOW_US, NOW_US)
+        announced = [one for one in made if one.is_announced]
+        assert [one.finding.kind for one in announced] == ["anomaly"] * 5 + ["storm"]
+        assert announced[-1].sentence.startswith("6 alerts opened, most of them within 10 minutes")
+        end_us = NOW_US + 20 * MINUTE_US
+        ends = [finding(change="ends", dimensions=one.dimensions, at_us=end_us) for one in many]
+        closed = [one for one in book.observe(ends, end_us, end_us) if one.is_announced]
+        assert [one.finding.kind for one in closed] == ["anomaly"] * 5 + ["storm"]
+        assert len(closed[-1].members) == 40
+
+    def test_a_page_in_a_storm_of_tickets_makes_the_storm_a_page(self, book: AlertBook) -> None:
+        tickets = [finding(dimensions=(("tenant", f"t{number}"),)) for number in range(7)]
+        book.observe(tickets, NOW_US, NOW_US)
+        later = NOW_US + MINUTE_US
+        page = finding(dimensions=TENANT, at_us=later, impact=dollars_an_hour(100))
+        announced = [one for one in book.observe([page], later, later) if one.is_announced]
+        assert [(one.finding.kind, one.severity) for one in announced] == [("storm", "page")]
+
+
+class TestPeople:
+    def act(
+        self, book: AlertBook, verb: Literal["ack", "close"], name: str, minute: int
+    ) -> list[Transition]:
+        at_us = NOW_US + minute * MINUTE_US
+        action = Action(alert_id=name, verb=verb, author="dana", reason="on it", at_us=at_us)
+        return book.observe([], at_us, at_us, [action])
+
+    def test_an_acknowledged_alert_opens_again_only_when_it_gets_worse(
+        self, book: AlertBook
+    ) -> None:
+        (opened,) = book.observe([finding()], NOW_US, NOW_US)
+        (acknowledged,) = self.act(book, "ack", opened.alert_id, 1)
+        assert (acknowledged.state, acknowledged.author) == ("acknowledged", "dana")
+        assert self.act(book, "ack", opened.alert_id, 2) == []
+        later = NOW_US + 3 * MINUTE_US
+        assert book.observe([finding(at_us=later)], later, later) == []
+        worse = finding(at_us=later, impact=dollars_an_hour(100))
+        assert states(book.observe([worse], later, later)) == [("open", "")]
+
+    def test_what_a_person_closed_does_not_come_back_while_it_goes_on(
+        self, book: AlertBook
+    ) -> None:
+        (opened,) = book.observe([finding()], NOW_US, NOW_US)
+        (closed,) = self.act(book, "close", opened.alert_id, 1)
+        assert closed.sentence.endswith("closed by dana after 1 min, on it")
+        for minute in (2, 40, 80):
+            at_us = NOW_US + minute * MINUTE_US
+            assert book.observe([finding(at_us=at_us)], at_us, at_us) == []
+        at_us = NOW_US + 90 * MINUTE_US
+        assert book.observe([finding(change="ends", at_us=at_us)], at_us, at_us) == []
+        at_us += 40 * MINUTE_US
+        (again,) = book.observe([finding(at_us=at_us)], at_us, at_us)
+        assert again.alert_id != opened.alert_id
+
+    def test_an_action_counts_from_its_time_on_even_if_it_is_read_early(
+        self, book: AlertBook
+    ) -> None:
+        name = Alert(finding(), NOW_US).id
+        at_us = NOW_US + 2 * MINUTE_US
+        ack = Action(alert_id=name, verb="ack", author="dana", reason="seen", at_us=at_us)
+        assert states(book.observe([finding()], NOW_US, NOW_US, [ack])) == [("open", "")]
+        assert states(book.observe([], at_us, at_us)) == [("acknowledged", "")]
+
+
+class TestHeldBack:
+    def test_history_is_recorded_and_never_announced(self, book: AlertBook) -> None:
+        old, now = finding(is_history=True), NOW_US + MINUTE_US
+        ends = finding(change="ends", at_us=now)
+        made = book.observe([old], NOW_US, NOW_US) + book.observe([ends], now, now)
+        assert states(made) == [("open", "history"), ("closed", "unannounced")]
+
+    def test_what_came_and_went_in_an_outage_is_never_announced(self, book: AlertBook) -> None:
+        hour = 60 * MINUTE_US
+        ends = finding(change="ends", at_us=NOW_US + MINUTE_US)
+        made = book.observe([finding(), ends], NOW_US + 2 * MINUTE_US, NOW_US + hour)
+        made += book.observe([], NOW_US + hour, NOW_US + hour)
+        assert states(made) == [("open", "history"), ("closed", "unannounced")]
+
+    def test_what_is_still_open_after_an_outage_is_announced_once(self, book: AlertBook) -> None:
+        hour = 60 * MINUTE_US
+        made = book.observe([finding()], NOW_US, NOW_US + hour)
+        for minute in (44, 45, 46, 60):
+            made += book.observe([], NOW_US + minute * MINUTE_US, NOW_US + hour)
+        assert states(made) == [("open", "history"), ("open", "")]
+        assert made[-1].at_us == NOW_US + 45 * MINUTE_US
+
+    def silence(self, pattern: str) -> Silence:
+        return Silence(
+            id="s1",
+            matchers=(("provider", pattern), ("kind", "anomaly")),
+            start_us=NOW_US,
+            end_us=NOW_US + 10 * MINUTE_US,
+            author="dana",
+            reason="maintenance",
+        )
+
+    def test_a_silence_holds_back_and_what_outlasts_it_is_announced(self, book: AlertBook) -> None:
+        book.silences = [self.silence("open*")]
+        made = book.observe([finding()], NOW_US, NOW_US)
+        for minute in (9, 10, 11):
+            at_us = NOW_US + minute * MINUTE_US
+            made += book.observe([], at_us, at_us)
+        assert states(made) == [("open", "silence"), ("open", "")]
+        assert made[-1].at_us == NOW_US + 10 * MINUTE_US
+
+    def test_a_silence_of_others_holds_nothing_back(self, book: AlertBook) -> None:
+        book.silences = [self.silence("groq")]
+        assert states(book.observe([finding()], NOW_US, NOW_US)) == [("open", "")]
+
+    def test_the_end_of_an_announced_alert_is_announced_in_a_silence(self, book: AlertBook) -> None:
+        book.observe([finding()], NOW_US, NOW_US)
+        book.silences = [self.silence("*")]
+        at_us = NOW_US + MINUTE_US
+        ends = finding(change="ends", at_us=at_us)
+        assert states(book.observe([ends], at_us, at_us)) == [("closed", "")]
+
+
+def test_no_state_follows_but_the_ones_that_may() -> None:
+    alert = Alert(finding(), NOW_US)
+    with pytest.raises(InvariantViolation, match="from None to closed"):
+        alert.enter("closed", NOW_US, "")
+
+
+def test_too_many_alerts_are_counted_and_dropped() -> None:
+    book = AlertBook(AlertRules(most_alerts=3))
+    many = [finding(dimensions=(("tenant", f"t{number}"),)) for number in range(5)]
+    assert len(book.observe(many, NOW_US, NOW_US)) == 3
+    assert book.refused == 2
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+class TestRandomHistories:
+    def test_every_transition_is_valid_and_named_once(self, seed: int) -> None:
+        by_alert: dict[str, list[Transition]] = defaultdict(list)
+        made = play(AlertBook(RULES), history(seed))
+        for one in made:
+            by_alert[one.alert_id].append(one)
+        assert made
+        assert len({one.id for one in made}) == len(made)
+        for life in by_alert.values():
+            assert [one.sequence for one in life] == list(range(len(life)))
+            last: State | None = None
+            for one in life:
+                assert one.state in NEXT_STATES[last]
+                last = one.state
+
+    def test_receivers_hear_of_an_end_where_they_heard_of_the_beginning(self, seed: int) -> None:
+        heard: dict[str, bool] = defaultdict(bool)
+        for one in play(AlertBook(RULES), history(seed)):
+            if one.state == "closed":
+                assert one.is_announced == heard[one.alert_id]
+                heard[one.alert_id] = False
+            elif one.is_announced:
+                heard[one.alert_id] = True
+
+    def test_no_more_openings_are_announced_than_make_a_storm(self, seed: int) -> None:
+        book = AlertBook(RULES)
+        opens = [
+            now_us
+            for now_us, step in history(seed)
+            for one in book.observe(step, now_us, now_us)
+            if one.state == "open" and one.is_announced and one.finding.kind != "storm"
+        ]
+        for begin_us in opens:
+            within = [at_us for at_us in opens if begin_us <= at_us < begin_us + RULES.storm_us]
+            assert len(within) <= RULES.storm_opens
+
+    def test_who_is_spoken_for_has_a_leader_that_is_no_less_urgent(self, seed: int) -> None:
+        known: dict[str, str] = {}
+        order = ("info", "ticket", "page")
+        for one in play(AlertBook(RULES), history(seed)):
+            what, _, leader = one.held.partition(" ")
+            if one.state == "open" and what in ("parent", "incident", "storm"):
+                assert order.index(known[leader]) >= order.index(one.severity)
+            known[one.alert_id] = one.severity
+
+    def test_a_book_from_a_snapshot_goes_on_alike(self, seed: int) -> None:
+        steps = history(seed)
+        whole = play(AlertBook(RULES), steps)
+        for cut in (1, 20, 39):
+            book = AlertBook(RULES)
+            before = play(book, steps[:cut])
+            restored = from_bytes(to_bytes(book), RULES)
+            assert restored is not None
+            assert before + play(restored, steps[cut:]) == whole
+
+    def test_a_late_replay_decides_as_it_was_stored(self, seed: int) -> None:
+        steps = history(seed)
+        first = play(AlertBook(RULES), steps)
+        book = AlertBook(RULES)
+        book.known = {one.id: (one.held, one.at_us) for one in first}
+        late_us = steps[-1][0] + 24 * 60 * MINUTE_US
+        again = [one for now_us, step in steps for one in book.observe(step, now_us, late_us)]
+        assert {(one.id, one.held) for one in again} == {(one.id, one.held) for one in first}
+        assert book.known == {}
+
+
+def test_bytes_of_another_version_give_no_book() -> None:
+    assert from_bytes(b"\x02{}", AlertRules()) is None

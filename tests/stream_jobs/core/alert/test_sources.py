@@ -1,0 +1,129 @@
+"""What detectors, run guard and budgets say becomes findings with the right identity and impact."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from tests.stream_jobs.core.alert.histories import MINUTE_US, NOW_US, TENANT
+from tokentide_jobs.core.alert.cause import Change
+from tokentide_jobs.core.alert.finding import Finding
+from tokentide_jobs.core.alert.runbook import FIRST_ACTIONS, first_action, slug_of
+from tokentide_jobs.core.alert.sources import (
+    Traffic,
+    anomaly_finding,
+    budget_finding,
+    pipeline_finding,
+    run_end,
+    run_finding,
+)
+from tokentide_jobs.core.budget.budget import Budget, Scope
+from tokentide_jobs.core.budget.spend import BudgetSpend, Spent
+from tokentide_jobs.core.detect.alarms import AlarmChange
+from tokentide_jobs.core.detect.window_metrics import METRICS
+from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.guard.verdict import Verdict
+
+USD = 10**12
+TRAFFIC = Traffic(cost_usd_per_minute=2.0, requests_per_minute=100.0)
+
+
+def alarm(**changed: Any) -> AlarmChange:
+    fields: dict[str, Any] = {
+        "change": "opened", "key": "tenant acme", "metric": "error_ratio", "test": "rise",
+        "window_start_us": NOW_US, "value": 0.4, "expected": 0.02, "lower": 0.0,
+        "upper": float("inf"), "n": 412.0, "evidence": 21.4, "threshold": 18.0,
+        "onset_us": NOW_US - 5 * MINUTE_US, "opened_us": NOW_US, "is_young": False,
+    }  # fmt: skip
+    return AlarmChange(**{**fields, **changed})
+
+
+def of(found: AlarmChange, **more: Any) -> Finding:
+    return anomaly_finding(found, TENANT, 60, TRAFFIC, **more)
+
+
+@pytest.mark.parametrize(
+    ("metric", "test", "value", "expected", "dollars", "failed"),
+    [
+        ("error_ratio", "rise", 0.4, 0.02, 0, 38.0),
+        ("cost_usd_per_minute", "up", 3.0, 1.0, 120, 0.0),
+        ("unit_price", "up", 0.04, 0.01, 90, 0.0),
+        ("requests", "drop", 10.0, 110.0, 0, 100.0),
+        ("requests", "rise", 400.0, 100.0, 90, 0.0),
+        ("latency_p95_ms", "up", 900.0, 300.0, 0, 0.0),
+        ("unit_price", "down", 0.01, 0.04, 0, 0.0),
+    ],
+)
+def test_an_anomaly_costs_what_its_metric_costs(
+    metric: str, test: str, value: float, expected: float, dollars: int, failed: float
+) -> None:
+    found = of(alarm(metric=metric, test=test, value=value, expected=expected)).impact
+    assert (found.pico_usd_per_hour, found.failed_per_minute) == (dollars * USD, failed)
+
+
+def test_opening_and_end_of_an_alarm_are_one_identity_and_the_other_direction_is_not() -> None:
+    rise = of(alarm(metric="requests", test="rise"))
+    ended = alarm(metric="requests", test="rise", change="closed", value=float("nan"))
+    drop = of(alarm(metric="requests", test="drop"))
+    assert of(ended).identity == rise.identity != drop.identity
+    assert (of(ended).change, of(ended).sentence) == ("ends", "it is back to usual")
+    assert of(alarm(change="adopted")).sentence.endswith("the new normal")
+
+
+def test_a_finding_says_all_in_json_and_names_its_likely_cause() -> None:
+    deploy = Change(
+        kind="deploy", subject="search", at_us=NOW_US - 6 * MINUTE_US, dimensions={"tenant": "acme"}
+    )
+    said = of(alarm(), changes=[deploy], tests=700).to_dict()
+    assert said["sentence"].startswith("error_ratio of tenant acme is 40 %, 20.00 times")
+    assert (said["value"], said["upper"], said["n"], said["unit"]) == (
+        0.4,
+        None,
+        412,
+        "of requests",
+    )
+    assert [cause["subject"] for cause in said["causes"]] == ["search"]
+
+
+def test_an_alarm_of_a_young_baseline_is_a_ticket_at_most() -> None:
+    assert of(alarm(is_young=True)).at_most == "ticket"
+
+
+def test_a_run_that_breaks_a_rule_costs_what_it_spends_and_ends() -> None:
+    key = RunKey("acme", "r1")
+    verdict = Verdict(
+        key=key, agent="critic", user="", rule="repeats", at_us=NOW_US, value=8, allowed=8,
+        spend_pico_usd=2 * USD, per_minute_pico_usd=USD, calls=10, recent_calls=10,
+    )  # fmt: skip
+    found = run_finding(verdict)
+    assert found.key == "tenant acme, run r1"
+    assert found.impact.pico_usd_per_hour == 60 * USD
+    assert run_end(key, "repeats", NOW_US).identity == found.identity
+
+
+def test_thresholds_of_a_period_are_levels_of_one_alert_which_the_reset_ends() -> None:
+    day_us = 86_400_000_000
+    budget = Budget(
+        name="search", scope=Scope((("team", "search"),)), period="day", zone=UTC, zone_name="UTC",
+        amount_pico_usd=100 * USD, kind="hard",
+    )  # fmt: skip
+    spend = BudgetSpend(budget)
+    notices = spend.add("log/0", 0, 1, [Spent(20_000 * day_us, 120 * USD)])
+    found = [budget_finding(budget, one) for one in notices]
+    assert [one.level for one in found] == [50, 80, 95, 100]
+    assert [one.severity for one in found] == ["info", "ticket", "ticket", "page"]
+    (reset,) = spend.advance(20_001 * day_us, 0)
+    end = budget_finding(budget, reset)
+    assert {one.identity for one in found} == {end.identity}
+    assert end.change == "ends"
+    (tomorrow, *_) = spend.add("log/0", 1, 2, [Spent(20_001 * day_us, 60 * USD)])
+    assert budget_finding(budget, tomorrow).identity != end.identity
+
+
+def test_everything_that_is_found_has_a_first_action() -> None:
+    for metric in METRICS:
+        assert slug_of(of(alarm(metric=metric.name))) in FIRST_ACTIONS
+    wrong = pipeline_finding("lag", "ingest is 4 min behind", NOW_US, is_wrong=True)
+    assert first_action(wrong).startswith("Run `tokentide status`")
