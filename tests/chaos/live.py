@@ -64,7 +64,7 @@ class LiveWorker:
     def thaw(self) -> None:
         self._child.send_signal(signal.SIGCONT)
 
-    def stop(self, timeout_s: float = 30) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """Send SIGTERM and return the exit code."""
         self._child.terminate()
         return self._child.wait(timeout_s)
@@ -77,7 +77,7 @@ class LiveWorker:
                 found.append(json.loads(line))
         return found
 
-    def wait_for(self, name: str, count: int = 1, timeout_s: float = 60) -> dict[str, Any]:
+    def wait_for(self, name: str, count: int = 1, timeout_s: float = 120) -> dict[str, Any]:
         """Wait until an event was logged `count` times; return the last of them."""
         wait_until(lambda: len(self.events(name)) >= count, timeout_s, f"{name} in {self.log_path}")
         return self.events(name)[count - 1]
@@ -187,7 +187,7 @@ def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None
         time.sleep(0.05)
 
 
-def verified(stack: Stack, wait_s: int = 60) -> dict[str, Any]:
+def verified(stack: Stack, wait_s: int = 120) -> dict[str, Any]:
     """The report of `tokentide verify`, once ingest has come to the end of the log."""
     command = [sys.executable, "-m", "tokentide_jobs", "verify", "--json", "--wait", str(wait_s)]
     done = subprocess.run(

@@ -70,7 +70,7 @@ class Server:
 
     def ask(self, number: int) -> int:
         """Sends one request, once the server is up; returns the process that served it."""
-        deadline_s = time.monotonic() + 30
+        deadline_s = time.monotonic() + 90
         while True:
             try:
                 with urllib.request.urlopen(f"{self.url}?{number}", timeout=10) as reply:
@@ -82,7 +82,7 @@ class Server:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(30) == 0, self.log.read_text()
+        assert self.process.wait(60) == 0, self.log.read_text()
 
     def events(self) -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in self.out.read_bytes().splitlines()]

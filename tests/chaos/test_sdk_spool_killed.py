@@ -63,7 +63,7 @@ import os, sys, time
 sys.argv[4] = "heir"
 exec(open("producer.py").read().split("said = os.open")[0])
 telemetry.emit({"type": "request", "tenant": "heir", "n": 0})
-deadline = time.monotonic() + 40
+deadline = time.monotonic() + 90
 while os.listdir(os.environ["TOKENTIDE_SPOOL_DIR"]):
     assert time.monotonic() < deadline, os.listdir(os.environ["TOKENTIDE_SPOOL_DIR"])
     time.sleep(0.01)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 import urllib.error
 import urllib.request
@@ -80,11 +81,13 @@ def test_sigterm_finishes_the_batches_in_hand_and_exits_with_zero(
     stack: Stack, tmp_path: Path
 ) -> None:
     with (
-        LiveWorker(stack, tmp_path / "w.log", TOKENTIDE_BATCH_AGE_MS="60000") as worker,
+        LiveWorker(stack, tmp_path / "w.log", TOKENTIDE_BATCH_AGE_MS="600000") as worker,
         Traffic(stack, records_per_s=40, seed=2),
     ):
         worker.wait_for("partition_assigned", PARTITIONS)
-        time.sleep(1.5)  # records wait in memory: no batch is due for a minute
+        port = worker.wait_for("http_listening")["port"]
+        # Records wait in memory: no batch is due for ten minutes.
+        wait_until(lambda: buffered_bytes(port) > 0, 60, "a record in memory")
         assert worker.stop() == 0
     drained = [event for event in worker.events("batch_done") if event["reason"] == "drain"]
     assert drained
@@ -109,10 +112,10 @@ def test_a_worker_shows_its_health_and_its_metrics(stack: Stack, tmp_path: Path)
         port = worker.wait_for("http_listening")["port"]
         with Traffic(stack, records_per_s=40, seed=4):
             worker.wait_for("batch_done", 5)
-            wait_until(lambda: answer(port, "readyz")[0] == 200, 20, "ready")
+            wait_until(lambda: answer(port, "readyz")[0] == 200, 60, "ready")
             assert answer(port, "healthz") == (200, '{"status": "ok", "problems": []}')
             wait_until(
-                lambda: "tokentide_ingest_lag_records{" in answer(port, "metrics")[1], 20, "lag"
+                lambda: "tokentide_ingest_lag_records{" in answer(port, "metrics")[1], 60, "lag"
             )
         text = answer(port, "metrics")[1]
     for name in (
@@ -124,6 +127,13 @@ def test_a_worker_shows_its_health_and_its_metrics(stack: Stack, tmp_path: Path)
         'tokentide_ingest_position{partition="0"}',
     ):
         assert name in text, name
+
+
+def buffered_bytes(port: int) -> float:
+    found = re.findall(
+        r"^tokentide_ingest_buffer_bytes{.*} (.+)$", answer(port, "metrics")[1], re.MULTILINE
+    )
+    return sum(map(float, found))
 
 
 def answer(port: int, path: str) -> tuple[int, str]:

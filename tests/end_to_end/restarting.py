@@ -80,7 +80,7 @@ class Up:
         self._process.kill()
         self._process.communicate()
 
-    def verified(self, wait_s: int = 60) -> dict[str, Any]:
+    def verified(self, wait_s: int = 120) -> dict[str, Any]:
         """The report of `tokentide verify`, which must be all right."""
         done = subprocess.run(
             [

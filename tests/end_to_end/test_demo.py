@@ -150,7 +150,7 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
         status = tokentide("status", *where)
         assert status.returncode == 0, status.stdout
         assert "1 of 1 ready; 1 in the consumer group" in status.stdout
-        verified = tokentide("verify", "--json", "--wait", "60", *where)
+        verified = tokentide("verify", "--json", "--wait", "120", *where)
         assert verified.returncode == 0, verified.stdout
         assert json.loads(verified.stdout)["raw_events"] >= 300
         top = tokentide("top", "--once", "--minutes", "5", *where)
@@ -167,4 +167,4 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
         assert source["source"].endswith("stack.json")
     finally:
         up.terminate()
-        up.communicate(timeout=30)
+        up.communicate(timeout=60)

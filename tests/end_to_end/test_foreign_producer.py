@@ -49,7 +49,7 @@ async def send(bootstrap: str, topic: str, made: list[tuple[bytes | None, bytes]
 
 def tokentide(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tokentide_jobs", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
 
 
 def test_every_event_of_a_stranger_is_a_row_or_a_dead_letter_and_money_is_exact(
@@ -59,7 +59,7 @@ def test_every_event_of_a_stranger_is_a_row_or_a_dead_letter_and_money_is_exact(
     made = records(EVENTS, time.time_ns() // 1000, seed=11, expected=expected)
     asyncio.run(send(stack.info.kafka, stack.info.events_topic, made))
 
-    done = tokentide("verify", "--json", "--wait", "90", "--data-dir", str(stack.data_dir))
+    done = tokentide("verify", "--json", "--wait", "120", "--data-dir", str(stack.data_dir))
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["ok"] is True

@@ -144,8 +144,8 @@ def test_what_a_transaction_took_back_never_becomes_money(stack: Stack, tmp_path
         before = verified(stack)
         asyncio.run(send())
         begin_s = time.monotonic()
-        report = verified(stack)
-        assert time.monotonic() - begin_s < 40, "verify waited for records that nobody can read"
+        report = verified(stack, wait_s=600)
+        assert time.monotonic() - begin_s < 300, "verify waited for records that nobody can read"
         assert report["ok"], report
         assert report["kafka_events"] - before["kafka_events"] == 10 * EVENTS.partitions * 3
         assert report["raw_events"] - before["raw_events"] == 10 * EVENTS.partitions * 3

@@ -104,7 +104,7 @@ def test_no_unequal_sum_is_ever_called_ok_under_live_traffic(
                 assert f"${amounts.pop()}, to the pico-dollar as the rows" in said
             assert left_out > 0, "nothing was in flight: this proves nothing"
         capsys.readouterr()
-        assert main(["verify", "--wait", "60", "--json", "--data-dir", str(tmp_path)]) == 0
+        assert main(["verify", "--wait", "120", "--json", "--data-dir", str(tmp_path)]) == 0
         at_rest = json.loads(capsys.readouterr().out)
         assert at_rest["windows_left_out"] == at_rest["in_flight_events"] == 0
         assert at_rest["window_events"] == at_rest["raw_events"] == at_rest["kafka_events"]

@@ -66,7 +66,7 @@ async def running(http: aiohttp.ClientSession, query_id: str) -> bool:
 async def wait_until(http: aiohttp.ClientSession, query_id: str, *, runs: bool) -> float:
     started = time.monotonic()
     while await running(http, query_id) is not runs:
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
         await asyncio.sleep(0.01)
     return time.monotonic() - started
 
@@ -127,7 +127,7 @@ async def test_max_execution_time_stops_a_query(http: aiohttp.ClientSession) -> 
     status, text = await ask(http, SLOW, max_execution_time="0.5")
     assert status == 408
     assert "Code: 159. DB::Exception: Timeout exceeded" in text
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 60  # the whole query takes many minutes
 
 
 async def test_a_client_that_leaves_before_the_result_cancels_its_query(

@@ -122,13 +122,13 @@ def test_a_signal_stops_it_cleanly_even_amid_a_query(tmp_path: Path, how: signal
 
     thread = threading.Thread(target=ask)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while sql(server, "SELECT count() FROM system.processes") != "2":
         assert time.monotonic() < deadline
     os.kill(server.pid, how)
     started = time.monotonic()
     assert server.stop() == 0
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     thread.join()
     assert answers in ([0], [500])
 
@@ -163,7 +163,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, str(tmp_path)]
     owner = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert owner.returncode == -signal.SIGKILL
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while psutil.pid_exists(int(owner.stdout)):
         assert time.monotonic() < deadline
         time.sleep(0.05)

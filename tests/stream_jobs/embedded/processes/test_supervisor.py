@@ -62,7 +62,7 @@ class Scripted:
         self.is_running, self.exit_code = False, -9
 
 
-def eventually(claim: Callable[[], bool], within_s: float = 10.0) -> bool:
+def eventually(claim: Callable[[], bool], within_s: float = 60.0) -> bool:
     give_up_at = time.monotonic() + within_s
     while not claim() and time.monotonic() < give_up_at:
         time.sleep(0.01)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 
 async def until(is_true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not is_true():  # noqa: ASYNC110 -- what is awaited sets no event
             await asyncio.sleep(0.02)
 

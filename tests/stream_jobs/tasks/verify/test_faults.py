@@ -74,7 +74,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         )
         with client:
             running = Pipeline(stack, client)
-            assert running.run("verify", "--wait", "60", "--json") == 0
+            assert running.run("verify", "--wait", "120", "--json") == 0
             yield running
 
 
@@ -273,12 +273,12 @@ def test_dead_letters_are_sent_again_once(
     assert "1 more is open" in said
     assert pipeline.run("dlq", "replay", "--all") == 0
     assert "sent 1 event again" in capsys.readouterr().out
-    code, report = report_of(pipeline, capsys, "--wait", "30")
+    code, report = report_of(pipeline, capsys, "--wait", "120")
     assert (code, report["dead_letters"]) == (0, 2 * BAD_EVENTS)
     # They are still bad and come back; another run sends neither them nor the first ones.
     assert pipeline.run("dlq", "replay", "--all") == 0
     assert "0 open dead letters" in capsys.readouterr().out
-    stats = report_of(pipeline, capsys, "--wait", "30")[1]
+    stats = report_of(pipeline, capsys, "--wait", "120")[1]
     assert stats["kafka_events"] == before + BAD_EVENTS
     states = pipeline.client.query("SELECT count() FROM dead_letters_open").result_rows[0][0]
     assert states == 0
@@ -288,7 +288,7 @@ def fresh_dead_letters(pipeline: Pipeline) -> list[StoredDeadLetter]:
     """Have four new dead letters, none of them handled."""
     info = pipeline.stack.info
     asyncio.run(send(info.kafka, info.events_topic, BAD))
-    assert pipeline.run("verify", "--wait", "30", "--json") == 0
+    assert pipeline.run("verify", "--wait", "120", "--json") == 0
     with closing(ClickHouse(info.clickhouse_dsn, "tokentide")) as store:
         found = DeadLetterStore(store).find(Selection(states=("open",)), 100)
     assert len(found) == BAD_EVENTS
@@ -347,7 +347,7 @@ def test_where_kafka_is_away_no_dead_letter_is_claimed(
     open_now = pipeline.client.query("SELECT count() FROM dead_letters_open").result_rows[0][0]
     assert open_now == BAD_EVENTS
     assert pipeline.run("dlq", "replay", "--all") == 0
-    assert pipeline.run("verify", "--wait", "30", "--json") == 0
+    assert pipeline.run("verify", "--wait", "120", "--json") == 0
 
 
 def test_a_window_that_holds_too_much_is_found(
