@@ -80,15 +80,20 @@ def test_a_frozen_worker_that_wakes_up_after_losing_its_partitions_does_no_harm(
 def test_sigterm_finishes_the_batches_in_hand_and_exits_with_zero(
     stack: Stack, tmp_path: Path
 ) -> None:
+    patient = {
+        "TOKENTIDE_BATCH_AGE_MS": "600000",
+        "TOKENTIDE_DRAIN_S": "60",
+        "TOKENTIDE_SESSION_TIMEOUT_MS": "30000",
+    }
     with (
-        LiveWorker(stack, tmp_path / "w.log", TOKENTIDE_BATCH_AGE_MS="600000") as worker,
+        LiveWorker(stack, tmp_path / "w.log", **patient) as worker,
         Traffic(stack, records_per_s=40, seed=2),
     ):
         worker.wait_for("partition_assigned", PARTITIONS)
         port = worker.wait_for("http_listening")["port"]
         # Records wait in memory: no batch is due for ten minutes.
         wait_until(lambda: buffered_bytes(port) > 0, 60, "a record in memory")
-        assert worker.stop() == 0
+        assert worker.stop(timeout_s=120) == 0
     drained = [event for event in worker.events("batch_done") if event["reason"] == "drain"]
     assert drained
     with LiveWorker(stack, tmp_path / "next.log"):
