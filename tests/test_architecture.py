@@ -46,7 +46,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ),
     ("tokentide.delivery", "tokentide.usage"),
     ("tokentide.check", "tokentide.privacy", "tokentide.semconv", "tokentide.spool"),
-    ("tokentide.content", "tokentide.context"),
+    ("tokentide.content", "tokentide.context", "tokentide.control"),
     ("tokentide.assembly", "tokentide.gate", "tokentide.recorder"),
     ("tokentide.engine",),
     ("tokentide.producer",),

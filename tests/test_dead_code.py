@@ -50,6 +50,8 @@ FOR_OTHERS = {
     "record_content": "likewise",
     "record_error": "likewise",
     "current_request": "likewise",
+    "must_stop": "hosts ask before they go on",
+    "spend_usd": "likewise",
     "TokentideSpanProcessor": "hosts add it to their tracer",
     "TokentideSpanExporter": "likewise",
     "read_fetched": "reads answers that a host fetched later",

@@ -15,7 +15,7 @@ Importing this package imports the standard library and orjson only.
 """
 
 from tokentide._version import __version__
-from tokentide.automatic import instrument, instrument_client, uninstrument
+from tokentide.automatic import current_run_state, instrument, instrument_client, uninstrument
 from tokentide.context import context
 from tokentide.delivery.counters import ProducerStats
 from tokentide.event_identity import last_event_id
@@ -32,6 +32,7 @@ __all__ = [
     "__version__",
     "context",
     "current_request",
+    "current_run_state",
     "instrument",
     "instrument_client",
     "last_event_id",

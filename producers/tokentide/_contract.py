@@ -14,6 +14,8 @@ EVENTS_TOPIC = "tokentide.events.v1"
 
 CONTENT_TOPIC = "tokentide.content.v1"
 
+CONTROL_TOPIC = "tokentide.control.v1"
+
 TEXT_LIMITS: dict[str, int] = {
     "service": 128,
     "environment": 128,

@@ -1,4 +1,4 @@
-"""Automatic recording, switched on and off: the three functions a host calls.
+"""Automatic recording, switched on and off and asked: the functions a host calls.
 
 What they do is in `tokentide.instrument`, which is loaded by the first call, so that importing this
 package stays light.
@@ -6,9 +6,12 @@ package stays light.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tokentide.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from tokentide.control.states import RunState
 
 Client = TypeVar("Client")
 
@@ -38,6 +41,16 @@ def uninstrument() -> None:
     from tokentide.instrument import api
 
     api.uninstrument()
+
+
+def current_run_state() -> RunState:
+    """Return what the pipeline says of the run of this block of `tokentide.context`.
+
+    It asks the producer of `instrument`: `Telemetry.run_state` says more.
+    """
+    from tokentide.instrument import api
+
+    return api.current_run_state()
 
 
 def instrument_client(client: Client, *, telemetry: Telemetry | None = None) -> Client:

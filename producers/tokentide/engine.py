@@ -24,7 +24,9 @@ from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
 
 if TYPE_CHECKING:
+    from tokentide.control.table import StateTable
     from tokentide.delivery.dispatcher import Dispatcher
+    from tokentide.delivery.runner import Companion
     from tokentide.gate import Gate
 
 START_RETRY_NS = 1_000_000_000
@@ -80,6 +82,12 @@ class Engine:
         self._may_start: deque[None] = deque([None])
         self.gate: Gate | None = None
         """What every event passes before it is queued; None when no setting asks for it."""
+        self.control: StateTable | None = None
+        """States that are read back; None when no setting asks for them."""
+        if settings.read_control:
+            from tokentide.control.table import StateTable
+
+            self.control = StateTable(settings.control_bytes)
         if settings.redact or settings.detect or settings.capture_content != "none":
             from tokentide.gate import Gate
 
@@ -266,6 +274,7 @@ class Engine:
             spool_errors=counters.spool_errors,
             redact_failures=gate.failures if gate is not None else 0,
             content=gate.channel.stats() if gate is not None and gate.channel is not None else {},
+            control=self.control.stats() if self.control is not None else {},
             connected=counters.connected,
             last_error=counters.last_error,
         )
@@ -323,18 +332,23 @@ class Engine:
                 is_orphaned=self._may_end,
                 log=self._log,
             )
-            content_dispatcher = None
+            companions: list[Companion] = []
             if channel is not None:
                 content_dispatcher = channel.make_dispatcher(
                     channel.make_sender(self._sender, self.producer_id),
                     assembly.make_encoder(self.settings, self.ids, channel.counters),
                 )
+                companions.append(content_dispatcher)
+            if self.control is not None:
+                from tokentide.control.reader import ControlReader
+
+                companions.append(ControlReader(self.settings, self.control, self._log))
         finally:
             importing_threads.discard(threading.get_ident())
         self._ready.set()
         if self._must_end:  # `close` has given up before there was a dispatcher to stop
             self._dispatcher.stop()
-        run_dispatcher(self._dispatcher, content_dispatcher)
+        run_dispatcher(self._dispatcher, *companions)
 
     def _may_end(self) -> bool:
         """Whether nobody can emit any more and nothing waits that can be expected to leave."""

@@ -23,6 +23,7 @@ from tokentide.settings import Settings
 
 if TYPE_CHECKING:
     from tokentide.content.collected import CollectedTexts
+    from tokentide.control.table import StateTable
 
 _live: weakref.WeakSet[Producer] = weakref.WeakSet()
 _engines: set[Engine] = set()
@@ -133,6 +134,17 @@ class Producer:
             engine.start(now_ns)
         except Exception as exc:  # the event is in the queue; only its sending is delayed
             engine.note_internal(exc, events=0)
+
+    # -- states that are read back ----------------------------------------------------------
+
+    def states(self) -> StateTable | None:
+        """Return the states that were read back; None where the settings do not ask for them."""
+        engine = self.own_engine()
+        if engine.control is None or not self.is_enabled:
+            return None
+        if not engine.is_started and not engine.is_closed:
+            self._start(engine, time_ns())
+        return engine.control
 
     # -- life -------------------------------------------------------------------------------
 

@@ -21,9 +21,11 @@ from tokentide.settings.environment import log_unknown_variables
 
 if TYPE_CHECKING:
     from tokentide.content.collected import CollectedTexts
+    from tokentide.control.states import BudgetState, RunState
 
 _FILLED = ("request", "evaluation", "feedback")
 """Events that a block of `tokentide.context` speaks of; the others concern the whole service."""
+_OFF = "nothing is read back: TOKENTIDE_READ_CONTROL is off, or the producer is disabled"
 
 
 class Telemetry:
@@ -190,6 +192,50 @@ class Telemetry:
                     **fields,
                 }
             )
+
+    # -- states that are read back ----------------------------------------------------------
+
+    def run_state(self, run_id: str | None = None, *, tenant: str | None = None) -> RunState:
+        """Return what the pipeline says of a run, as far as it was read; costs microseconds.
+
+        It is `unknown` where nothing is known of the run, and before the first read, which the
+        first question begins. Needs the setting `read_control`.
+
+        Args:
+            run_id: The run; that of the block of `tokentide.context` (`run_id`, else `session`)
+                when absent.
+            tenant: Whose run it is; as the block says, else as the settings say, when absent.
+        """
+        from tokentide.control.states import RunState
+
+        run = ""
+        try:
+            scope = current_scope()
+            fields = {} if scope is None else scope.fields
+            run = str(run_id or fields.get("run_id") or fields.get("conversation_id") or "")
+            owner = str(tenant or fields.get("tenant") or self.settings.tenant)
+            if not run:
+                return RunState(run="", reason="no run: give run_id, or ask inside its context")
+            table = self._producer.states()
+            return RunState(run=run, reason=_OFF) if table is None else table.run_state(owner, run)
+        except Exception as exc:
+            return RunState(run=run, reason=f"asking failed: {type(exc).__name__}")
+
+    def budget(self, name: str) -> BudgetState:
+        """Return what the pipeline says of a budget; as `run_state`.
+
+        Args:
+            name: Its name in `budgets.yaml`.
+        """
+        from tokentide.control.states import BudgetState
+
+        try:
+            table = self._producer.states()
+            if table is None:
+                return BudgetState(budget=name, reason=_OFF)
+            return table.budget_state(name)
+        except Exception as exc:
+            return BudgetState(budget=name, reason=f"asking failed: {type(exc).__name__}")
 
     # -- life -------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from tokentide_schemas.events import (
     USAGE_FIELDS,
     BaseEvent,
 )
-from tokentide_schemas.topics import CONTENT, EVENTS
+from tokentide_schemas.topics import CONTENT, CONTROL, EVENTS
 
 SDK_FILE: Final = Path(__file__).parents[2] / "producers" / "tokentide" / "_contract.py"
 
@@ -51,6 +51,7 @@ def text() -> str:
         _constant("SCHEMA_VERSION", SCHEMA_VERSION, "Version of the contract."),
         _constant("EVENTS_TOPIC", EVENTS.name),
         _constant("CONTENT_TOPIC", CONTENT.name),
+        _constant("CONTROL_TOPIC", CONTROL.name),
         _mapping("TEXT_LIMITS", limits, "Longest text of each text field, in characters."),
         _constant("MAX_LABEL", _max_length(kinds.Label), "Longest name or label, in characters."),
         _constant("MAX_IDENTIFIER", _max_length(kinds.Identifier)),

@@ -47,6 +47,7 @@ def test_the_public_surface_is_what_is_documented() -> None:
         "__version__",
         "context",
         "current_request",
+        "current_run_state",
         "instrument",
         "instrument_client",
         "last_event_id",

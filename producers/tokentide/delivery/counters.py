@@ -48,6 +48,8 @@ class ProducerStats:
     """Events that left without their texts because the redact hook failed on them."""
     content: Mapping[str, int]
     """Records of captured content: captured, delivered, failed, dropped, queued; else empty."""
+    control: Mapping[str, int]
+    """States that are read back: held, evicted, unreadable, failures to read; else empty."""
     connected: bool
     last_error: str
     """The latest failure in words, empty when there was none."""

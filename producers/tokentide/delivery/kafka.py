@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import os
 import random
-import threading
 from collections.abc import Callable, Sequence
 
 from aiokafka import AIOKafkaProducer, errors
@@ -20,6 +17,7 @@ from aiokafka import AIOKafkaProducer, errors
 from tokentide._contract import SCHEMA_VERSION
 from tokentide.delivery.counters import describe
 from tokentide.delivery.framing import Frame
+from tokentide.delivery.quiet import quieten, unquieten
 from tokentide.delivery.transport import FrameRejected
 from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
@@ -81,12 +79,12 @@ class KafkaFrameSender:
             self._log.report(warning[:40], "%s", warning)
         # What fails here is raised and counted by the caller, but only aiokafka's lines say why.
         reasons: list[str] = []
-        _quieten_aiokafka(reasons.append)
+        quieten(reasons.append)
         try:
             await self._open_at_best()
         except Exception as exc:
             raise self._explained(exc, reasons) from None
-        _quieten_aiokafka(self._note_failure)
+        quieten(self._note_failure)
 
     async def _open_at_best(self) -> None:
         try:
@@ -201,7 +199,7 @@ class KafkaFrameSender:
 
     async def close(self) -> None:
         """Drop the producer; what it could not deliver is still in the caller's hands."""
-        _unquieten_aiokafka()
+        unquieten()
         producer, self._producer = self._producer, None
         if producer is None:
             return
@@ -218,43 +216,3 @@ def _is_refusal(error: Exception) -> bool:
         return False
     is_away = isinstance(error, (errors.KafkaConnectionError, errors.NodeNotReadyError))
     return not (is_away or error.retriable)
-
-
-class _QuietFilter(logging.Filter):
-    """Suppresses what aiokafka logs on the background thread, and counts it as a failed attempt.
-
-    aiokafka writes a line for every attempt of every second of an outage into loggers it shares
-    with the host's own consumers and producers; those keep their lines.
-    """
-
-    def __init__(self, on_failure: Callable[[str], None]) -> None:
-        super().__init__()
-        self.owner = (os.getpid(), threading.get_ident())
-        self._on_failure = on_failure
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the line may be written: not when it is about this connection."""
-        if (record.process, record.thread) != self.owner:
-            return True
-        if record.levelno >= logging.WARNING:
-            self._on_failure(record.getMessage())
-        return False
-
-
-_LOGGERS = ("aiokafka", "aiokafka.conn", "aiokafka.cluster", "aiokafka.producer.sender")
-
-
-def _quieten_aiokafka(on_failure: Callable[[str], None]) -> None:
-    _unquieten_aiokafka()
-    for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_QuietFilter(on_failure))
-
-
-def _unquieten_aiokafka() -> None:
-    """Remove this thread's filters, and those a forked child inherited: thread ids are reused."""
-    pid, thread_id = os.getpid(), threading.get_ident()
-    for name in _LOGGERS:
-        target = logging.getLogger(name)
-        for old in [f for f in target.filters if isinstance(f, _QuietFilter)]:
-            if old.owner[0] != pid or old.owner[1] == thread_id:
-                target.removeFilter(old)

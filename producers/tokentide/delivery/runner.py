@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from tokentide.delivery.dispatcher import Dispatcher
 from tokentide.delivery.threads import find_original, make_selector, start_thread
@@ -76,21 +76,29 @@ def _settle(pending: asyncio.Future[list[Any]], found: list[Any], error: Excepti
     pending.exception()  # marked as retrieved: the caller may have given up
 
 
-def run_dispatcher(dispatcher: Dispatcher, secondary: Dispatcher | None = None) -> None:
+class Companion(Protocol):
+    """What runs beside the events' dispatcher."""
+
+    async def run(self) -> None:
+        """Work until stopped."""
+
+    def stop(self) -> None:
+        """Make `run` return soon."""
+
+
+def run_dispatcher(dispatcher: Dispatcher, *companions: Companion) -> None:
     """Run the dispatcher to its end on a new event loop, and clean up behind it.
 
     Args:
         dispatcher: The events' dispatcher: when it ends, everything ends.
-        secondary: Another one, whose end or failure changes nothing for the first.
+        companions: What runs beside it; their end or failure changes nothing for it.
     """
     loop = OwnLoop()
     # What asyncio would log here (futures nobody asked about, after a connection was dropped) is
     # already in the producer's counters; the host's log is not the place for it.
     loop.set_exception_handler(lambda _loop, _context: None)
     try:
-        loop.run_until_complete(
-            dispatcher.run() if secondary is None else _run_both(dispatcher, secondary)
-        )
+        loop.run_until_complete(_run_all(dispatcher, companions))
     finally:
         try:
             left = asyncio.all_tasks(loop)
@@ -102,10 +110,12 @@ def run_dispatcher(dispatcher: Dispatcher, secondary: Dispatcher | None = None) 
             loop.close()
 
 
-async def _run_both(dispatcher: Dispatcher, secondary: Dispatcher) -> None:
-    other = asyncio.ensure_future(secondary.run())
+async def _run_all(dispatcher: Dispatcher, companions: Sequence[Companion]) -> None:
+    others = [asyncio.ensure_future(companion.run()) for companion in companions]
     try:
         await dispatcher.run()
     finally:
-        secondary.stop()
-        await asyncio.wait([other], timeout=1.0)
+        for companion in companions:
+            companion.stop()
+        if others:
+            await asyncio.wait(others, timeout=1.0)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from tokentide.control.states import RunState
 from tokentide.instrument.patching import ImportWatch, Patches
 from tokentide.log import logger
 from tokentide.telemetry import Telemetry
@@ -73,6 +74,14 @@ class _State:
 
 _state = _State()
 _lock = threading.Lock()
+
+
+def current_run_state() -> RunState:
+    """Do what `tokentide.current_run_state` says."""
+    telemetry = _state.telemetry or _state.default
+    if telemetry is None:
+        return RunState(run="", reason="call tokentide.instrument() first, or ask a Telemetry")
+    return telemetry.run_state()
 
 
 def instrument(telemetry: Telemetry | None) -> Telemetry:

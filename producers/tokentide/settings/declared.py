@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from tokentide._contract import CONTENT_TOPIC, EVENTS_TOPIC
+from tokentide._contract import CONTENT_TOPIC, CONTROL_TOPIC, EVENTS_TOPIC
 from tokentide.settings.values import (
     addresses,
     choice,
@@ -173,6 +173,26 @@ class DeclaredSettings:
     )
     content_sample_rate: float = number(
         "TOKENTIDE_CONTENT_SAMPLE_RATE", 1.0, 0, 1, "", "share of calls whose content is captured"
+    )
+
+    read_control: bool = switch(
+        "TOKENTIDE_READ_CONTROL",
+        False,
+        "read the state of runs and budgets, so that the service can ask for it and stop itself",
+    )
+    control_topic: str = text(
+        "TOKENTIDE_CONTROL_TOPIC",
+        CONTROL_TOPIC,
+        "topic the state of runs and budgets is read from",
+        max_length=249,
+    )
+    control_bytes: int = number(
+        "TOKENTIDE_CONTROL_BYTES",
+        4 * _MIB,
+        65_536,
+        1024 * _MIB,
+        "bytes",
+        "memory for these states; beyond it the ones that changed longest ago are forgotten",
     )
 
     kafka_security: str = choice(

@@ -9,15 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tokentide import Telemetry
-from tokentide_jobs.embedded.kafka.broker import Broker, BrokerKind
-from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.embedded.kafka.broker import Broker
 from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_schemas import EVENT_ADAPTER
 from tokentide_schemas.topics import TopicSpec
@@ -90,17 +89,6 @@ def arrived(record: Any) -> Arrived:
         record.key,
         [orjson.loads(line) for line in lines],
     )
-
-
-@pytest.fixture(scope="module", params=["tansu", "kafka"])
-def broker(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Broker]:
-    kind = cast("BrokerKind", request.param)
-    broker = choose_broker(kind, tmp_path_factory.mktemp(kind))
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture

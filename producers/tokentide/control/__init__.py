@@ -1,0 +1,5 @@
+"""What the pipeline says back: the state of runs and budgets, for services that stop themselves."""
+
+from tokentide.control.states import BudgetState, RunState
+
+__all__ = ["BudgetState", "RunState"]
