@@ -160,7 +160,7 @@ class IngestJob:
                 await self._stream.ack(event)
         if tp in self.partitions:
             self._consumer().stored(tp, end)
-            await self._consumer().commit()
+            await self._consumer().commit_soon()
 
     async def _begin(self, tp: TP, available: OffsetRange, committed: int | None) -> int | None:
         log = LogPartition(self._log_ids[tp.topic], tp.topic, tp.partition)

@@ -49,7 +49,7 @@ from tokentide_jobs.jobs.ingest.partition import BatchWriter
 from tokentide_jobs.jobs.ingest.progress_marks import Progress
 from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store
 from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
-from tokentide_jobs.jobs.runtime.faust_app import IngestWorker, build_app
+from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
 from tokentide_jobs.jobs.runtime.memory import share_heaps
@@ -65,6 +65,8 @@ __all__ = ["run_ingest"]
 _log = logging.getLogger(__name__)
 
 _WATCH_ANSWER_S = 5.0
+_LEAVE_S = 10.0
+"""How long Faust may take to leave the group and let go of Kafka."""
 _WRITERS = 3
 """Batches written at a time: one computes while the others wait for the store."""
 
@@ -87,6 +89,7 @@ class _IngestProcess:
         self.executor = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._web: web.AppRunner | None = None
         self._identity: LogIdentity | None = None
+        self._app: IngestApp | None = None
         self._watching: list[asyncio.Task[None]] = []
         # One of its own: these questions must not wait as long as an insert may.
         self._watch_store = ClickHouse(
@@ -114,6 +117,7 @@ class _IngestProcess:
         writer = self._writer(cards, self._identity.confirm)
         job = IngestJob(settings, log_ids, writer, self.observer, self.health)
         app = build_app(settings, job.positions, self._commit_failed, self.loop)
+        self._app = app
         job.attach(app, self.close)
         monitor = Monitor(settings, topic_ids, job, self.metrics, self.observer, self.watchdog)
         progress = Progress(
@@ -145,7 +149,10 @@ class _IngestProcess:
     async def close(self) -> None:
         """Let go of everything; nothing here decides about data. Safe to call twice."""
         withdraw_worker(self.settings.data_dir)
-        self.watchdog.end()
+        # Nothing is left to store. Faust may wait for its consumer for ever, as when the session of
+        # the group was lost a moment ago.
+        has_crashed = self._app is not None and self._app.crashed
+        self.watchdog.end(_LEAVE_S, 1 if has_crashed else 0)
         for task in self._watching:
             task.cancel()
         with contextlib.suppress(Exception):  # the broker may be gone, and nothing is left to send

@@ -22,7 +22,7 @@ from tokentide_jobs.io.kafka.bounded_fetch import bound_fetches, records_per_pol
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.settings import Settings
 
-__all__ = ["IngestConsumer", "IngestWorker", "Positions", "build_app"]
+__all__ = ["IngestApp", "IngestConsumer", "IngestWorker", "Positions", "build_app"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ _FETCH_BYTES = 1024 * 1024
 """Per partition and fetch, compressed; several times that in memory. Larger records come too."""
 
 _REQUEST_TIMEOUT_S = 90.0
+_COMMIT_S = 10.0
+"""The ledger knows the position; no batch waits longer for a commit that only shows it."""
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -119,6 +121,14 @@ class IngestConsumer(driver.Consumer):
     def stored(self, tp: TP, end: int) -> None:
         """Let the next commit say that everything before `end` is done."""
         self._stored_ends[tp] = end
+
+    async def commit_soon(self) -> None:
+        """Commit what is stored; a consumer that is busy losing its group is not waited for."""
+        try:
+            await asyncio.wait_for(self.commit(), _COMMIT_S)
+        except TimeoutError as exc:
+            log_event(_log, logging.WARNING, "commit_failed", error=repr(exc))
+            _ingest_app(self.app).on_commit_failed()
 
     def _new_offset(self, tp: TP) -> int | None:
         self._acked[tp].clear()

@@ -1,7 +1,8 @@
 """Ends a worker that looks alive and does nothing, so that its supervisor starts a fresh one.
 
 Group coordinators, consumers and event loops can hang without an error. A thread of its own, which
-needs none of them, watches two facts: the loop turns, and waiting records are being stored.
+needs none of them, watches two facts: the loop turns, and waiting records are being stored. Another
+one sees to it that a worker which has done its work is gone soon.
 """
 
 from __future__ import annotations
@@ -48,9 +49,17 @@ class Watchdog:
         """Watch from a thread until `end`."""
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
-    def end(self) -> None:
-        """Stop watching."""
+    def end(self, within_s: float, exit_code: int) -> None:
+        """Stop watching: the process ends by itself, or is ended when it is still there then.
+
+        Args:
+            within_s: How long it may take.
+            exit_code: What a process says that had to be ended.
+        """
         self._ended.set()
+        timer = threading.Timer(within_s, self._end_late, (within_s, exit_code))
+        timer.daemon = True
+        timer.start()
 
     def beat(self) -> None:
         """Note that the event loop turns."""
@@ -69,6 +78,10 @@ class Watchdog:
         what = "event_loop_stuck" if silent_s >= self._stall_timeout_s else "no_progress"
         log_event(_log, logging.CRITICAL, what, silent_s=round(silent_s), idle_s=round(idle_s))
         self._give_up(STUCK_EXIT_CODE)
+
+    def _end_late(self, within_s: float, exit_code: int) -> None:
+        log_event(_log, logging.WARNING, "ended_by_force", after_s=within_s, exit_code=exit_code)
+        self._give_up(exit_code)
 
     def _watch(self) -> None:
         while not self._ended.wait(min(5.0, self._stall_timeout_s / 4)):

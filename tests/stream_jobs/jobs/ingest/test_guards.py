@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 
 from tokentide_jobs.core.batch.breaker import Breaker
 from tokentide_jobs.core.metrics import METRICS
@@ -90,6 +91,19 @@ def test_the_watchdog_gives_up_when_the_loop_stands_still() -> None:
     dog.progress()
     dog.check()
     assert codes == [STUCK_EXIT_CODE]
+
+
+def test_a_process_that_is_still_there_after_its_end_is_ended_with_its_own_code() -> None:
+    codes = list[int]()
+    gone = threading.Event()
+
+    def exits(code: int) -> None:
+        codes.append(code)
+        gone.set()
+
+    Watchdog(10, Clock(), exits).end(0.01, 7)
+    assert gone.wait(60)
+    assert codes == [7]
 
 
 def test_an_outage_makes_a_worker_unready_but_not_unhealthy() -> None:

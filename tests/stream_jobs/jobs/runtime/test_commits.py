@@ -12,6 +12,7 @@ from aiokafka.errors import CommitFailedError, KafkaError, RequestTimedOutError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
+from tokentide_jobs.jobs.runtime import faust_app
 from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestConsumer, build_app
 from tokentide_jobs.settings import Settings
 
@@ -44,6 +45,7 @@ class Committing:
         self.app: IngestApp = build_app(Settings.from_env({}), self._nowhere, self._count, loop)
         consumer = self.app._new_consumer()
         assert isinstance(consumer, IngestConsumer)
+        self.consumer = consumer
         self._thread: Any = consumer._thread
         self._thread._consumer = self.coordinator
 
@@ -92,3 +94,16 @@ async def test_a_refused_commit_is_counted_and_logged_and_ends_nothing(
         assert not here.app.crashed
         here.coordinator.error = None
         assert await here.commit({OURS: 8}) is True
+
+
+async def test_a_consumer_thread_that_does_not_answer_holds_no_batch_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(faust_app, "_COMMIT_S", 0.01)
+    with Committing() as here:
+        here.consumer._acked[OURS] = [6]
+        here.consumer.stored(OURS, 7)
+        async with asyncio.timeout(30):
+            await here.consumer.commit_soon()
+        assert here.failures == 1
+        assert "commit_failed" in caplog.text
