@@ -187,7 +187,7 @@ def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None
         time.sleep(0.05)
 
 
-def verified(stack: Stack, wait_s: int = 120) -> dict[str, Any]:
+def verified(stack: Stack, wait_s: int = 300) -> dict[str, Any]:
     """The report of `tokentide verify`, once ingest has come to the end of the log."""
     command = [sys.executable, "-m", "tokentide_jobs", "verify", "--json", "--wait", str(wait_s)]
     done = subprocess.run(
