@@ -26,7 +26,7 @@ from tokentide_jobs.errors import ConfigError, StackError
 
 pytestmark = pytest.mark.integration
 
-BODY_TIMEOUT_S = 2.0
+BODY_TIMEOUT_S = 5.0
 READER = {"X-ClickHouse-User": "analyst"}
 
 
@@ -94,7 +94,7 @@ def test_half_sent_inserts_hold_nobody_up_and_are_given_up(server: ClickHousePro
             )
         # There are 32 threads for inserts: none of the eighty may have taken one.
         insert = urllib3.request(
-            "POST", server.url, body="INSERT INTO t VALUES (2)", headers=owner(server), timeout=1.5
+            "POST", server.url, body="INSERT INTO t VALUES (2)", headers=owner(server), timeout=4
         )
         assert insert.status == 200, insert.data
         for half in halves:
