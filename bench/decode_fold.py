@@ -25,11 +25,13 @@ from bench.workload import frames, lines
 from tokentide_jobs.core.decode.columns import parse_schema
 from tokentide_jobs.core.decode.decode import decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow
+from tokentide_jobs.core.guard.step_rows import step_rows
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.split import split_record
 from tokentide_jobs.core.window.fold import COST_SUMS, fold
 from tokentide_jobs.core.window.subjects import SUBJECT_KINDS, fold_subjects
+from tokentide_jobs.io.kafka.publisher import delta_chunks
 
 START_US = 1_790_000_000_000_000
 WINDOW = AcceptedWindow(START_US - 10**12, START_US + 10**12)
@@ -98,6 +100,12 @@ def by_subject(frame: pl.DataFrame) -> pl.DataFrame:
     return fold_subjects(frame, SUBJECT_KINDS, 2_000)
 
 
+def published_steps(frame: pl.DataFrame) -> list[bytes]:
+    """Make the records that say the steps of runs, for a topic of one partition."""
+    rows = step_rows(frame).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return [value for _partition, _chunk, value in delta_chunks(rows, 1, ("tenant", "run"))]
+
+
 def measure(events: int = 50_000, batch: int = 10_000, rounds: int = 5) -> dict[str, object]:
     """Measure every stage over batches of `batch` events."""
     good = lines(events, START_US, 1_000)
@@ -125,6 +133,11 @@ def measure(events: int = 50_000, batch: int = 10_000, rounds: int = 5) -> dict[
         "fold_us": run(lambda frame: fold({"request": frame}), decoded),
         "subjects_of_plain_calls_us": run(by_subject, decoded),
         "subjects_of_agents_us": run(by_subject, agents),
+        "steps_of_plain_calls_us": run(published_steps, decoded),
+        "steps_of_agents_us": run(published_steps, agents),
+        "steps_bytes_per_event": round(
+            sum(len(value) for part in agents for value in published_steps(part)) / events, 1
+        ),
         "arrow_events_us": run(lambda frame: to_arrow("raw_requests", frame), decoded),
         "arrow_windows_us": run(lambda delta: to_arrow("windows_10s", delta), deltas),
         "arrow_subjects_us": run(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from tests.databases import migrated
@@ -14,12 +17,14 @@ from tokentide.ids import EventIds
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.guard.run_state import RunState
+from tokentide_jobs.core.guard.step_rows import steps_of
 from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.outcome.arrow import to_arrow
-from tokentide_jobs.core.outcome.outcome import process
+from tokentide_jobs.core.outcome.outcome import Outcome, process
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.price_source import compile_cards
+from tokentide_jobs.io.kafka.publisher import delta_chunks
 from tokentide_jobs.tasks.runs import read_runs
 
 pytestmark = pytest.mark.integration
@@ -60,7 +65,7 @@ def traffic() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def store(sql_server: str) -> Iterator[ClickHouse]:
+def outcome() -> Outcome:
     ids = EventIds()
     records = [
         Record(0, place, 0, json.dumps(event | {"event_id": ids.new(place)}).encode())
@@ -68,13 +73,37 @@ def store(sql_server: str) -> Iterator[ClickHouse]:
     ]
     cards = compile_cards()
     log = LogPartition("log", "events", 0)
-    intent = Intent(log, 0, len(records), cards.price_version, 0, NOW_US, NOW_US, "test")
+    intent = Intent(
+        log, 0, len(records), cards.price_version, 0, NOW_US, NOW_US, "test", ("run",), 1_000
+    )
     outcome = process(records, intent, cards)
     assert outcome.dead_letter_count == 0, outcome.dead_letters["detail"].to_list()
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def store(sql_server: str, outcome: Outcome) -> Iterator[ClickHouse]:
     with migrated(sql_server, "tests_of_runs") as made:
         for table, rows in outcome.raw.items():
-            made.insert(table, to_arrow(table, rows), intent.write_token(table))
+            made.insert(table, to_arrow(table, rows), outcome.intent.write_token(table))
         yield made
+
+
+def test_the_stream_says_the_same_steps_as_the_store(store: ClickHouse, outcome: Outcome) -> None:
+    stored = store.select_arrow(
+        "runs/steps",
+        {
+            "low_us": 0, "since_us": 0, "high_us": NOW_US, "tenant": "", "min_calls": 0,
+            "min_spend": 0,
+        },
+    )  # fmt: skip
+    streamed = outcome.steps().to_arrow(compat_level=pl.CompatLevel.oldest())
+    [published] = [value for _partition, _chunk, value in delta_chunks(streamed, 1)]
+    read = pa.ipc.open_stream(published).read_all()
+    assert sorted(steps_of(read)) == sorted(steps_of(stored))
+    assert read.num_rows == outcome.rows("raw_requests") > 300
+    uncounted = replace(outcome, intent=replace(outcome.intent, subject_kinds=("user",)))
+    assert uncounted.steps().height == 0
 
 
 def test_history_is_what_the_guard_itself_would_have_learned(store: ClickHouse) -> None:
