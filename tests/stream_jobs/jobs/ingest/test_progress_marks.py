@@ -29,7 +29,7 @@ class Worker:
         ]
         self.records_end: dict[int, int] = {}
         self.marks: list[ProgressMark] = []
-        self.asked = 0
+        self.answer_s = 0.0
         self.fails = False
         self.progress = Progress(
             lambda: cast("list[AssignedPartition]", self.held),
@@ -41,7 +41,7 @@ class Worker:
         )
 
     async def ask(self, wanted: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-        self.asked += 1
+        self.now_s += self.answer_s
         return {key: self.ends[key] for key in wanted}
 
     def partitions(self) -> Mapping[str, int]:
@@ -95,6 +95,13 @@ async def test_a_lagging_partition_stands_still_however_long_it_lags() -> None:
     worker.held[0].position = 200
     [mark] = await worker.after(0.2)
     assert mark.arrived_us == 1_200_000_000
+
+
+async def test_a_slow_answer_speaks_of_the_time_before_it_was_asked() -> None:
+    worker = Worker()
+    worker.answer_s = 3.0
+    [mark] = await worker.after(0)
+    assert (mark.arrived_us, mark.at_us) == (1_000_000_000, 1_003_000_000)
 
 
 async def test_markers_of_transactions_at_the_end_count_as_nothing() -> None:
