@@ -64,6 +64,7 @@ def event(rng: random.Random, now_us: int) -> dict[str, object]:
         "operation": "chat",
         "status": "ok",
         "request_model": model,
+        "conversation_id": f"talk-{rng.randrange(500)}" if rng.random() < 0.5 else "",
         "duration_ms": rng.randrange(1, 30_000_000) / 1000,
         "input_tokens": input_tokens,
         "output_tokens": rng.randrange(0, 4_000),

@@ -7,15 +7,21 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
 import clickhouse_connect
+import polars as pl
+import pyarrow as pa
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from tests.end_to_end.foreign import Expected, records
+from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.batch.progress_mark import ProgressMark
 from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_schemas.topics import OTLP, WINDOWS_TOPIC
 
 pytestmark = pytest.mark.integration
 
@@ -83,3 +89,71 @@ def test_every_event_of_a_stranger_is_a_row_or_a_dead_letter_and_money_is_exact(
     assert Decimal(totals[2]) == expected.cost_usd
     assert totals[3] == expected.unpriced
     assert windows == (expected.input_tokens, expected.output_tokens, expected.unpriced)
+
+
+class Detector:
+    """Reads the topic of deltas as the docs say: drops repetitions, and believes marks."""
+
+    def __init__(self) -> None:
+        self.sums: Counter[str] = Counter()
+        self.marks: dict[tuple[str, int], ProgressMark] = {}
+        self.after_their_mark: list[dict[str, str]] = []
+        self._seen: set[tuple[str, ...]] = set()
+
+    def take(self, headers: dict[str, str], value: bytes) -> None:
+        source = LogPartition(headers["log_id"], headers["topic"], int(headers["partition"]))
+        place = source.topic, source.partition
+        if headers["schema"] == "progress.v1":
+            self.marks[place] = ProgressMark.from_json(source, value)
+            return
+        names = ("schema", "log_id", "topic", "partition", "start", "chunk")
+        coordinates = tuple(headers[name] for name in names)
+        if coordinates in self._seen:
+            return
+        self._seen.add(coordinates)
+        if place in self.marks and int(headers["start"]) < self.marks[place].position:
+            self.after_their_mark.append(headers)
+        rows = pl.DataFrame(pa.ipc.open_stream(value).read_all())
+        kind = headers["schema"].partition(".")[0]
+        self.sums[f"{kind} rows"] += rows.height
+        self.sums[f"{kind} cost"] += int(rows["cost_pico_usd"].cast(pl.Int128).sum())
+        if kind == "windows":
+            self.sums["events"] += rows["events"].sum()
+
+    def is_complete(self, until_us: int) -> bool:
+        """Whether every partition of every source has said that all up to an instant is here."""
+        sources = next(iter(self.marks.values())).sources if self.marks else {}
+        wanted = [(topic, number) for topic, width in sources.items() for number in range(width)]
+        reached = [self.marks[place].arrived_us for place in wanted if place in self.marks]
+        is_known = len(reached) == len(wanted) > 0
+        return is_known and all(at_us is not None and at_us >= until_us for at_us in reached)
+
+
+async def detect(bootstrap: str, until_us: int) -> Detector:
+    detector = Detector()
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer, asyncio.timeout(240):
+        consumer.assign([TopicPartition(WINDOWS_TOPIC.name, 0)])
+        await consumer.seek_to_beginning()
+        while not detector.is_complete(until_us):
+            record = await consumer.getone()
+            detector.take({name: text.decode() for name, text in record.headers}, record.value)
+    return detector
+
+
+def test_a_reader_of_the_deltas_hears_all_of_it_and_knows_when_it_has(stack: Stack) -> None:
+    heard = asyncio.run(detect(stack.info.kafka, time.time_ns() // 1000))
+    client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_dsn, database="tokentide")
+    with client:
+        windows, runs = (
+            client.query(query).result_rows[0]
+            for query in (
+                "SELECT sum(events), toInt64(sum(cost_pico_usd)) FROM windows_10s",
+                "SELECT count(), toInt64(sum(cost_pico_usd)) FROM raw_requests WHERE run != ''",
+            )
+        )
+    assert (heard.sums["events"], heard.sums["windows cost"]) == windows
+    assert (heard.sums["steps rows"], heard.sums["steps cost"]) == runs
+    assert runs[0] > 1_000
+    assert heard.after_their_mark == []
+    assert {topic for topic, _number in heard.marks} == {stack.info.events_topic, OTLP.name}
+    assert all(mark.lag_records == 0 for mark in heard.marks.values())
