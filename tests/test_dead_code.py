@@ -34,11 +34,10 @@ FOR_OTHERS = {
     "from_json": "the detect job reads marks of progress",
     "ControlPublisher": "the detect job says what the state of runs and budgets is",
     "CONTROL_ADAPTER": "validates one state in tests of services",
-    # The detect job, the sender of notifications and `tokentide alerts` call these.
-    "rank_tickets": "findings of alerts, for the job that feeds them",
-    "is_announced": "likewise",
-    "first_action": "likewise",
-    "anomaly_finding": "likewise",
+    # Findings of alerts, and who takes them: take out what the detect job uses by now.
+    "anomaly_finding": "the detect job makes findings of what it finds",
+    "AlertDesk": "likewise",
+    "Outbox": "likewise",
     "budget_finding": "likewise",
     "pipeline_finding": "likewise",
     "run_end": "likewise",

@@ -98,3 +98,14 @@ CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.ten
     USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
         OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
     TO ${database}_analyst;
+
+CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.alert_events
+    USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+        OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+    TO ${database}_analyst;
+
+CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.slo_status
+    USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+        OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+    TO ${database}_analyst;
+

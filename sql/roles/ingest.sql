@@ -23,3 +23,10 @@ GRANT ${on_cluster} INSERT ON ${database}.dead_letters TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.dead_letter_replays TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.price_cards TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.price_versions TO ${database}_ingest;
+
+-- What the detect job and people write about alerts.
+GRANT ${on_cluster} INSERT ON ${database}.alert_events TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.alert_actions TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.silences TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.notifications TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.slo_status TO ${database}_ingest;

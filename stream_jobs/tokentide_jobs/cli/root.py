@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "replay": LazyCommand("replay:replay", "Send a recorded workload through the SDK."),
     "top": LazyCommand("top:top", "Watch spend, latency and errors in the terminal."),
     "runs": LazyCommand("runs:runs", "List runs of agents, and name those that run away."),
+    "alerts": LazyCommand("alerts:alerts", "See open alerts, acknowledge and silence them."),
     "status": LazyCommand("status:status", "Say whether everything works, and what does not."),
     "sql": LazyCommand("sql:sql", "Ask ClickHouse a question."),
     "verify": LazyCommand("verify:verify", "Prove that nothing was lost, doubled or mispriced."),

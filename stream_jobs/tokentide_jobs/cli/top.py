@@ -13,11 +13,14 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from tokentide_jobs.cli.alert_view import alerts_line
 from tokentide_jobs.cli.screen import console, shown
 from tokentide_jobs.cli.status import StatusLine
 from tokentide_jobs.cli.summary import pipeline_line, summary_view
 from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.core.alert.ticket_order import in_order
 from tokentide_jobs.errors import RetriableSinkError
+from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.tasks.summary import Pipeline, Summary, read_pipeline, read_summary
@@ -95,7 +98,16 @@ def _view(
         (settings.database, "dim"),
     )  # fmt: skip
     spend = summary_view(summary, rows=models)
-    return Group(title, health(), Text(), spend, Text(), pipeline_line(pipeline, _PIPELINE_MINUTES))
+    found = in_order(AlertStore(store).listed(summary.until_us))
+    return Group(
+        title,
+        health(),
+        alerts_line(found),
+        Text(),
+        spend,
+        Text(),
+        pipeline_line(pipeline, _PIPELINE_MINUTES),
+    )
 
 
 def _read(store: ClickHouse, minutes: float) -> tuple[Summary, Pipeline]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 __all__ = [
+    "ALERT_ACTIONS",
+    "ALERT_EVENTS",
     "DAY_US",
     "DEAD_LETTERS",
     "DEAD_LETTER_REPLAYS",
@@ -21,6 +23,7 @@ __all__ = [
     "INTENTS",
     "KEPT_DAYS",
     "LEDGER_KEPT_DAYS",
+    "NOTIFICATIONS",
     "PLACE_COLUMNS",
     "POSITIONS",
     "PRICE_CARDS",
@@ -33,6 +36,8 @@ __all__ = [
     "ROLLUPS",
     "ROWS_KEPT_DAYS",
     "SCHEMA_MIGRATIONS",
+    "SILENCES",
+    "SLO_STATUS",
     "SUBJECTS",
     "SUBJECTS_S",
     "TENANT_RETENTION",
@@ -98,6 +103,11 @@ REPRICE_RUNS: Final = "reprice_runs"
 REPRICE_CHUNKS: Final = "reprice_chunks"
 TENANT_RETENTION: Final = "tenant_retention"
 SCHEMA_MIGRATIONS: Final = "schema_migrations"
+ALERT_EVENTS: Final = "alert_events"
+ALERT_ACTIONS: Final = "alert_actions"
+NOTIFICATIONS: Final = "notifications"
+SILENCES: Final = "silences"
+SLO_STATUS: Final = "slo_status"
 
 KEPT_DAYS: Final[Mapping[str, int]] = {
     "raw_requests": 90,
@@ -117,6 +127,10 @@ KEPT_DAYS: Final[Mapping[str, int]] = {
     DEAD_LETTER_REPLAYS: 30,
     PRICE_CORRECTIONS: 90,
     HOLDS: 30,
+    ALERT_EVENTS: 400,
+    ALERT_ACTIONS: 400,
+    NOTIFICATIONS: 90,
+    SLO_STATUS: 400,
 }
 """Days after which a table drops a row; a table that is not here keeps its rows for ever."""
 

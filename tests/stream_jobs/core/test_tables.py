@@ -19,8 +19,8 @@ from tokentide_jobs.settings import Settings
 NAMES = {*tables.KEPT_DAYS, *tables.WINDOW_LENGTH_S, *tables.RAW_TABLES.values()} | {
     value for name, value in vars(tables).items() if name.isupper() and isinstance(value, str)
 }
-ORDINARY_WORDS = {tables.DEAD_LETTERS}
-"""Texts count dead letters, too, and queries about them lie in a folder of that name."""
+ORDINARY_WORDS = {tables.DEAD_LETTERS, tables.SILENCES, tables.NOTIFICATIONS}
+"""Texts count them, too, and queries about them have that name."""
 NAMED = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(NAMES - ORDINARY_WORDS))})(?!\w)")
 
 

@@ -49,6 +49,8 @@ class Alert:
         severity: The highest so far.
         opened_us: When it opened first; 0: not yet.
         changed_us: When it came into its state.
+        entered_us: Time of its last transition.
+        last_us: Time of the last finding about it: what is not newer says nothing.
         due_us: When a pending one opens, or a flapping one closes; 0: nothing is due.
         flaps: Returns from closed.
         recorded: The rank of its last opening.
@@ -67,6 +69,8 @@ class Alert:
     severity: Severity = "info"
     opened_us: int = 0
     changed_us: int = 0
+    entered_us: int = 0
+    last_us: int = 0
     due_us: int = 0
     flaps: int = 0
     recorded: Rank = NEVER_OPENED
@@ -92,10 +96,6 @@ class Alert:
         """Return how bad it is by now."""
         return SEVERITIES.index(self.severity), self.finding.level
 
-    def next_id(self, state: State) -> str:
-        """Return the name of the transition into a state, if it comes next."""
-        return digest(self.id, self.sequence, state)
-
     def enter(
         self, state: State, at_us: int, why: str, held: str = "", author: str = ""
     ) -> Transition:
@@ -106,14 +106,14 @@ class Alert:
         """
         if state not in NEXT_STATES[self.state]:
             raise InvariantViolation(f"an alert may not go from {self.state} to {state}")
-        name = self.next_id(state)
+        name = digest(self.id, self.sequence, state)
         is_live = state in ("open", "acknowledged")
         if is_live and not self.opened_us:
             self.opened_us = at_us
         if not (self.state == state == "open"):
             self.changed_us = at_us
-        self.state = state
-        if state == "open":
+        self.state, self.entered_us = state, at_us
+        if state == "open" and held != "flapping":
             self.held, self.recorded = held, self.rank
             self.is_reported = self.is_reported or not held
         elif state == "closed":

@@ -1,18 +1,21 @@
 """The lifecycle of all alerts: findings and what people did go in, transitions come out.
 
-There is no clock in it: time is that of the stream, so that a replay makes the same transitions
-under the same names. The wall clock only tells what is history, and what was decided of a stored
-transition is taken from there (`known`).
+Time is that of the stream, so that a replay makes the same transitions under the same names; the
+wall clock only tells what is history. The stored transitions are the state: a book that goes on
+from them takes findings it had taken before for what they are, and says nothing twice.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
 from tokentide_jobs.core.alert.alert import NEVER_OPENED, Action, Alert
+from tokentide_jobs.core.alert.alert_memory import remember
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.finding import SEVERITIES, Finding
 from tokentide_jobs.core.alert.kin import Kin
@@ -24,9 +27,12 @@ from tokentide_jobs.counted import counted
 __all__ = ["AlertBook"]
 
 _DAY_US: Final = 86_400_000_000
+_REPEATED_US: Final = 6 * 3_600_000_000
+"""Ended alerts are remembered for so much longer: findings that are given again are recognised."""
 _BY_CLOCK: Final = ("pipeline", "slo", "test")
 """Kinds that are found beside the stream."""
-_OUTSIDE: Final = ("history", "silence ")
+_MAY_END: Final = ("history", "silence ", "parent ", "incident ")
+"""Why something is held back that may be announced later; a storm speaks for its own to the end."""
 _NO_MORE: Final = "it is no longer so"
 
 
@@ -43,8 +49,6 @@ class AlertBook:
         alerts: By identity: pending, open, acknowledged, and closed ones in their cooldown.
         waiting: Actions of people whose time has not come, or whose alert is not there yet.
         storm: Who counts openings.
-        known: Of stored transitions, by name: why each was held back, and when it was. A replay
-            decides alike, whatever its clock and the silences of today say.
         refused: Findings that were dropped since too many alerts are held.
     """
 
@@ -55,14 +59,21 @@ class AlertBook:
         self.alerts: dict[str, Alert] = {}
         self.waiting: list[Action] = []
         self.storm = Storm()
-        self.known: dict[str, tuple[str, int]] = {}
         self.refused = 0
         self._kin = Kin(self.alerts)
         self._clock_us = 0
         self._made: list[Transition] = []
 
-    def index(self) -> None:
-        """Look up anew what belongs together, after `alerts` was filled from a snapshot."""
+    def restore(self, alerts: Iterable[Alert], opens: Iterable[tuple[int, str]]) -> None:
+        """Go on from what is stored, instead of what is held.
+
+        Args:
+            alerts: Each as its last transition left it, those that ended long ago left out.
+            opens: Time and identity of the latest announced openings, for storms.
+        """
+        self.alerts = {alert.finding.identity: alert for alert in alerts}
+        self.storm.opens = deque(sorted(opens))
+        self.now_us = max((alert.entered_us for alert in self.alerts.values()), default=0)
         self._kin = Kin(self.alerts)
 
     def observe(
@@ -106,14 +117,19 @@ class AlertBook:
     def _fires(self, finding: Finding) -> None:
         identity, at_us = finding.identity, finding.at_us
         alert = self.alerts.get(identity)
+        if alert is not None and self._is_over(alert, at_us):
+            self._forget(identity)
+            alert = None
         if alert is None:
             if len(self.alerts) >= self.rules.most_alerts:
                 self.refused += 1
                 return
             alert = self.alerts[identity] = Alert(finding, at_us)
             self._kin.add(identity, finding)
+        elif at_us < alert.last_us or (alert.state == "closed" and at_us == alert.last_us):
+            return
+        alert.last_us = at_us
         severity, wait_us = self.rules.severity(finding), self.rules.pending_us.get(finding.kind, 0)
-        alert.due_us = alert.due_us if alert.state == "pending" else 0
         if alert.state is None and wait_us:
             alert.severity, alert.due_us = severity, at_us + wait_us
             self._enter(alert, "pending", at_us, "it fired", "pending")
@@ -133,24 +149,30 @@ class AlertBook:
         else:
             self._replace(identity, alert, finding)
             alert.severity = max(alert.severity, severity, key=SEVERITIES.index)
+            if alert.is_live and alert.due_us:
+                alert.due_us = 0
+                self._enter(alert, "open", at_us, "it is back", "flapping")
             if alert.is_live and alert.rank > alert.recorded:
                 self._open(identity, alert, at_us, "it got worse")
 
     def _ends(self, finding: Finding) -> None:
         identity = finding.identity
         alert = self.alerts.get(identity)
-        if alert is None:
+        if alert is None or finding.at_us < alert.last_us:
             return
+        alert.last_us = finding.at_us
         why = finding.sentence or _NO_MORE
         if alert.state == "pending":
+            alert.due_us = 0
             self._enter(alert, "closed", finding.at_us, "it went away before it opened", "pending")
-            self._forget(identity)
         elif alert.state == "closed":
             alert.is_dismissed = False
         elif alert.flaps < self.rules.flaps:
             self._close(alert, finding.at_us, why)
         elif not alert.due_us:
             alert.due_us, alert.ending = finding.at_us + self.rules.cooldown_us, why
+            waits = "it ended, and came back too often to be believed at once"
+            self._enter(alert, "open", finding.at_us, waits, "flapping")
 
     def _pass_time(self, now_us: int) -> None:
         """Do what is due until `now_us`, in the order of time."""
@@ -171,14 +193,25 @@ class AlertBook:
                 self._close(alert, due_us, alert.ending)
         self._act()
         for identity, alert in list(self.alerts.items()):
-            if alert.state == "open" and alert.held and not alert.held.startswith("storm "):
+            if alert.state == "open" and alert.held.startswith(_MAY_END):
                 self._announce_late(identity, alert, now_us)
-            elif alert.state == "closed":
-                kept_us = _DAY_US if alert.is_dismissed else self.rules.cooldown_us
-                if now_us - alert.changed_us >= kept_us:
-                    self._forget(identity)
+            elif alert.state == "closed" and now_us - alert.changed_us >= (
+                self._kept_us(alert) + _REPEATED_US
+            ):
+                self._forget(identity)
         if (storm := self.storm.over(self.alerts, now_us, self.rules)) is not None:
             self._close(storm, now_us, "the alerts that it stands for are closed")
+
+    def _kept_us(self, alert: Alert) -> int:
+        """Return how long after its end what fires again is the same alert."""
+        return _DAY_US if alert.is_dismissed else self.rules.cooldown_us
+
+    def _is_over(self, alert: Alert, at_us: int) -> bool:
+        """Tell whether an alert has ended so long ago that what fires now is another one."""
+        if alert.state != "closed" or at_us <= alert.last_us:
+            return False
+        was_open = alert.opened_us > 0
+        return not was_open or at_us - alert.changed_us >= self._kept_us(alert)
 
     def _time_of(self, alert: Alert) -> int:
         """Return the time of whoever found it: a pipeline that stands still has a clock beside."""
@@ -200,6 +233,8 @@ class AlertBook:
             ):
                 if self.now_us - action.at_us < _DAY_US:
                     self.waiting.append(action)
+            elif action.at_us < alert.entered_us:
+                continue  # done before, or about what was there before it got worse
             elif action.verb == "close" and alert.is_live:
                 alert.is_dismissed = True
                 self._close(alert, action.at_us, action.reason, action.author)
@@ -218,9 +253,7 @@ class AlertBook:
 
     def _announce_late(self, identity: str, alert: Alert, now_us: int) -> None:
         """Announce what was held back and is still open, once nothing holds it back any more."""
-        reason = self._reason_to_hold(identity, alert, now_us)  # which also notes who leads
-        _held, stored_us = self.known.get(alert.next_id("open"), ("", 0))
-        if reason or stored_us > now_us:
+        if self._reason_to_hold(identity, alert, now_us):
             return
         why = f"it is still open; it was held back by {alert.held}"
         self._enter(alert, "open", now_us, why, self._swallowed_by(identity, alert))
@@ -239,9 +272,7 @@ class AlertBook:
         return ""
 
     def _reason_outside(self, alert: Alert, at_us: int) -> str:
-        """Return what the clock or a silence has against it, now or when it was stored."""
-        if (stored := self.known.get(alert.next_id("open"))) is not None:
-            return stored[0] if stored[0].startswith(_OUTSIDE) else ""
+        """Return what the clock or a silence has against it."""
         if alert.finding.is_history or at_us < self._clock_us - self.rules.history_lag_us:
             return "history"
         fields = {**alert.finding.fields, "severity": alert.severity}
@@ -269,8 +300,7 @@ class AlertBook:
     def _swallowed_by(self, identity: str, alert: Alert) -> str:
         """Count an announced opening; return the storm that swallows it, if there is one."""
         now_us = self.now_us
-        is_calm = self.storm.count(identity, now_us, self.rules) <= self.rules.storm_opens
-        if is_calm or self.known.get(alert.next_id("open"), ("storm", 0))[0] == "":
+        if self.storm.count(identity, now_us, self.rules) <= self.rules.storm_opens:
             return ""
         storm = self.storm.alert(self.alerts, now_us, self.rules)
         if not storm.is_live or storm.rank > storm.recorded:
@@ -288,8 +318,8 @@ class AlertBook:
     def _enter(
         self, alert: Alert, state: State, at_us: int, why: str, held: str = "", author: str = ""
     ) -> None:
-        self.known.pop(alert.next_id(state), None)
-        self._made.append(alert.enter(state, at_us, why, held, author))
+        made = alert.enter(state, at_us, why, held, author)
+        self._made.append(replace(made, memory=remember(alert)))
 
     def _replace(self, identity: str, alert: Alert, finding: Finding) -> None:
         """Take the newest finding for what an alert is about."""

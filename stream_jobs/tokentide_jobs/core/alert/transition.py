@@ -1,7 +1,7 @@
 """One step in the life of an alert, under a name that a replay gives it again.
 
 A transition is written before anybody hears of it. `held` says why nobody shall: then it is a
-record and no more.
+record and no more. With it stands what the book remembers of the alert, so that it can go on.
 """
 
 from __future__ import annotations
@@ -40,12 +40,13 @@ class Transition:
         severity: How urgent it is by now.
         why: What led to it, in words.
         held: Why it is not announced: `pending`, `history`, `silence …`, `parent …`, `incident …`,
-            `storm …`, `unannounced` for the end of what never was; empty: it is.
+            `storm …`, `flapping`, `unannounced` for the end of what never was; empty: it is.
         author: The person who did it; empty: nobody.
         opened_us: When this alert opened first; 0: it did not yet.
         flaps: How often it has come back.
         finding: What is wrong, in full.
         members: Keys of other alerts that this one stands for.
+        memory: The alert as `alert_memory.recall` reads it.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Transition:
     flaps: int
     finding: Finding
     members: tuple[str, ...]
+    memory: str = ""
 
     @property
     def sentence(self) -> str:
@@ -73,11 +75,6 @@ class Transition:
         if self.state == "acknowledged":
             return f"{self.finding.sentence} (acknowledged by {self.author}: {self.why})"
         return self.finding.sentence
-
-    @property
-    def is_announced(self) -> bool:
-        """Tell whether receivers are told."""
-        return not self.held
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form of JSON, without what depends on who receives it."""

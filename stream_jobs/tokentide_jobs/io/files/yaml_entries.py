@@ -14,10 +14,12 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tokentide_jobs.errors import ConfigError
 
-__all__ = ["Problems", "entries", "mapping", "section", "value_text"]
+__all__ = ["Problems", "entries", "mapping", "section", "sections", "value_text"]
 
 _MAX_BYTES: Final = 4 << 20
 _MAX_TEXT: Final = 512
+_SECTIONS: Final = ("run_guard", "alerts", "notify")
+"""Of detect.yaml: each is read by whom it concerns."""
 
 
 @dataclass
@@ -92,11 +94,21 @@ def section(
     Raises:
         ConfigError: The file is too large or is not YAML.
     """
+    found = sections(content, problems).get(name)
+    return {} if found is None else mapping(found, known, name, problems)
+
+
+def sections(content: bytes, problems: Problems) -> dict[str, Node]:
+    """Return the sections of a detect.yaml that are there and not empty.
+
+    Raises:
+        ConfigError: The file is too large or is not YAML.
+    """
     root = _compose(content, problems)
     if root is None or _is_null(root):
         return {}
-    found = mapping(root, (name,), "the file", problems).get(name)
-    return {} if found is None or _is_null(found) else mapping(found, known, name, problems)
+    found = mapping(root, _SECTIONS, "the file", problems)
+    return {name: node for name, node in found.items() if not _is_null(node)}
 
 
 def mapping(node: Node, known: tuple[str, ...], where: str, problems: Problems) -> dict[str, Node]:

@@ -68,7 +68,7 @@ run_guard:
   idle_minutes: ~
   live_runs: 99
   repeats: 3
-alerts: {}
+alarms: {}
 """
     with pytest.raises(ConfigError) as caught:
         parse_guard_rules(text.encode(), "/etc/detect.yaml")
@@ -87,7 +87,7 @@ alerts: {}
         (10, "idle_minutes"),
         (11, "live_runs"),
         (12, "repeats"),
-        (13, "alerts"),
+        (13, "alarms"),
     ]
     assert problems[0].endswith("rate_floor_usd: '-1' is no number from 0 to 1,000,000")
     assert problems[5].endswith("repeats: '2.5' is no whole number")

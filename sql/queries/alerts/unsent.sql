@@ -1,0 +1,21 @@
+-- Transitions that a receiver is to be told of and has no final result for, in the order of their alerts.
+SELECT
+    toString(id) AS id,
+    toString(alert_id) AS alert_id,
+    toUnixTimestamp64Micro(written_at) AS written_us,
+    severity,
+    payload
+FROM ${database}.alert_events FINAL
+WHERE held = ''
+    AND written_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC')
+    AND severity IN {severities:Array(String)}
+    AND id NOT IN
+    (
+        SELECT transition_id
+        FROM ${database}.notifications
+        WHERE receiver = {receiver:String} AND outcome != 'retry'
+            AND at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC') - INTERVAL 1 DAY
+    )
+ORDER BY written_at, alert_id, sequence
+LIMIT 200
+SETTINGS select_sequential_consistency = 1

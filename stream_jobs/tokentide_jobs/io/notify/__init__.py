@@ -1,0 +1,1 @@
+"""Notifications: webhooks by the Standard Webhooks convention, and bodies that Slack takes."""

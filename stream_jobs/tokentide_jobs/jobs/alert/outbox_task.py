@@ -1,0 +1,89 @@
+"""Drives the lives of receivers: one task each, so that a dead one holds nothing else up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from tokentide_jobs.backoff import Backoff
+from tokentide_jobs.core.alert.outbox import EXPIRES_US, Look, Record, Send, Wait, life
+from tokentide_jobs.errors import PipelineError
+from tokentide_jobs.io.clickhouse.alert_store import AlertStore
+from tokentide_jobs.io.notify.receiver import Receiver
+from tokentide_jobs.io.notify.sending import Sender
+from tokentide_jobs.jobs.runtime.log import log_event
+
+__all__ = ["Outbox"]
+
+_log = logging.getLogger(__name__)
+
+_SENDING: Final = Backoff(first_s=1.0, longest_s=60.0)
+_STORING: Final = Backoff(first_s=0.5, longest_s=15.0)
+
+
+class Outbox:
+    """Sends stored transitions to receivers.
+
+    Args:
+        store: Where they are, and where results go.
+        pauses: Between failed attempts.
+    """
+
+    def __init__(self, store: AlertStore, pauses: Backoff = _SENDING) -> None:
+        self._store = store
+        self._pauses = pauses
+
+    async def run(self, receivers: Sequence[Receiver]) -> None:
+        """Send until cancelled."""
+        async with Sender() as sender, asyncio.TaskGroup() as tasks:
+            for receiver in receivers:
+                tasks.create_task(self._live(receiver, sender), name=f"notify-{receiver.name}")
+
+    async def _live(self, receiver: Receiver, sender: Sender) -> None:
+        """Live the life of a receiver."""
+        steps = life(
+            receiver.name,
+            _clock_us,
+            lambda failures: self._pauses.pause_s(failures, random.random()),  # noqa: S311 -- jitter
+        )
+        answer: object = None
+        while True:
+            step = steps.send(answer)
+            answer = None
+            match step:
+                case Look():
+                    answer = await self._stored(receiver, step)
+                case Send(message=message):
+                    answer = result = await sender.send(receiver, message)
+                    if result.outcome != "delivered":
+                        log_event(
+                            _log, logging.WARNING, "not_notified", receiver=receiver.name,
+                            outcome=result.outcome, status=result.status, detail=result.detail,
+                        )  # fmt: skip
+                case Record():
+                    await self._stored(receiver, step)
+                case Wait(seconds=seconds):
+                    await asyncio.sleep(seconds)
+
+    async def _stored(self, receiver: Receiver, step: Look | Record) -> object:
+        """Do a step at the store until it succeeds."""
+        for pause_s in _STORING.pauses_s(random.random):
+            try:
+                if isinstance(step, Record):
+                    return await asyncio.to_thread(self._store.record, step.attempt)
+                since_us = _clock_us() - 2 * EXPIRES_US
+                return await asyncio.to_thread(
+                    self._store.unsent, receiver.name, receiver.severities, since_us
+                )
+            except PipelineError as exc:
+                log_event(_log, logging.WARNING, "outbox_waits", error=str(exc))
+                await asyncio.sleep(pause_s)
+        raise AssertionError("pauses never end")
+
+
+def _clock_us() -> int:
+    return time.time_ns() // 1_000

@@ -1,0 +1,173 @@
+"""Alerts over a real ClickHouse: stored, then sent, once, whoever died in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+from aiohttp import web
+
+from tests.databases import migrated
+from tests.stream_jobs.core.alert.histories import (
+    MINUTE_US,
+    MODEL,
+    PROVIDER,
+    TENANT,
+    dollars_an_hour,
+    finding,
+)
+from tests.stream_jobs.io.notify.test_notify import receiver, served
+from tokentide_jobs.backoff import Backoff
+from tokentide_jobs.core.alert.alert import Action
+from tokentide_jobs.core.alert.alert_rules import AlertRules
+from tokentide_jobs.core.alert.finding import Finding
+from tokentide_jobs.core.alert.silence import Silence, Weekly
+from tokentide_jobs.io.clickhouse.alert_store import AlertStore
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.jobs.alert.desk import AlertDesk
+from tokentide_jobs.jobs.alert.outbox_task import Outbox
+
+pytestmark = pytest.mark.integration
+
+T = TypeVar("T")
+STORM = AlertRules(storm_opens=100)
+
+
+@pytest.fixture(scope="module")
+def database(sql_server: str) -> Iterator[ClickHouse]:
+    with migrated(sql_server, "tests_alert_desk") as store:
+        yield store
+
+
+@pytest.fixture
+def store(database: ClickHouse) -> AlertStore:
+    for table in ("alert_events", "alert_actions", "silences", "notifications"):
+        database.command(f"TRUNCATE TABLE {database.database}.{table}")
+    return AlertStore(database)
+
+
+def at_once(name: str, work: Callable[[], T]) -> T:
+    assert name
+    return work()
+
+
+@pytest.fixture
+def now_us(database: ClickHouse) -> int:
+    """Return the clock of the server, on which rows are written."""
+    return int(database.rows("SELECT toUnixTimestamp64Micro(now64(6))")[0][0])
+
+
+def desk_at(store: AlertStore, clock_us: int, rules: AlertRules = STORM) -> AlertDesk:
+    desk = AlertDesk(store, rules, at_once, lambda: clock_us)
+    desk.begin()
+    return desk
+
+
+def shown(database: ClickHouse, columns: str, view: str = "alerts") -> list[tuple[Any, ...]]:
+    rows = database.rows(f"SELECT {columns} FROM {database.database}.{view} ORDER BY ALL")
+    return [tuple(row) for row in rows]
+
+
+def test_the_views_show_what_is_open_with_a_zero_for_each_kind(
+    database: ClickHouse, store: AlertStore, now_us: int
+) -> None:
+    page = finding(at_us=now_us, impact=dollars_an_hour(1234.5), dimensions=TENANT)
+    desk_at(store, now_us).observe([page, finding(at_us=now_us, dimensions=MODEL)], now_us)
+    assert shown(database, "key, state, severity, toString(impact_usd_per_hour)") == [
+        ("provider openai, model gpt-5", "open", "ticket", "0"),
+        ("tenant acme", "open", "page", "1234.5"),
+    ]
+    rows = shown(database, "*", "alerts_open")
+    assert len(rows) == 8
+    assert sum(row[-1] for row in rows) == 2
+    assert all(isinstance(value, str) for row in rows for value in row[:-1])
+    assert {row[0] for row in rows if row[-1] == 0} == {
+        "anomaly", "run", "budget", "slo", "pipeline", "storm",
+    }  # fmt: skip
+
+
+def test_a_desk_that_died_goes_on_and_stores_nothing_twice(
+    database: ClickHouse, store: AlertStore, now_us: int
+) -> None:
+    findings = [finding(at_us=now_us), finding(at_us=now_us, dimensions=MODEL)]
+    first = desk_at(store, now_us).observe(findings, now_us)
+    later = now_us + MINUTE_US
+    again = desk_at(store, later)
+    assert again.observe(findings, now_us) == []
+    ends = [replace(one, change="ends", at_us=later) for one in findings]
+    closed = again.observe(ends, later)
+    assert [one.sequence for one in closed] == [1, 1]
+    assert {one.alert_id for one in closed} == {one.alert_id for one in first}
+    assert desk_at(store, later).observe([*findings, *ends], later) == []
+    assert shown(database, "count()", "alert_events") == [(4,)]
+
+
+def test_people_and_silences_are_heard(store: AlertStore, now_us: int) -> None:
+    (opened,) = desk_at(store, now_us).observe([finding(at_us=now_us)], now_us)
+    ack = Action(alert_id=opened.alert_id, verb="ack", author="dana", reason="on it", at_us=now_us)
+    store.act(ack)
+    weekly = Weekly(days=("mon", "sun"), begin_minute=60, length_minutes=90, zone="Europe/Berlin")
+    silence = Silence(
+        id="s1", matchers=(("model", "gpt-5"), ("tenant", "*")), start_us=now_us - 10,
+        end_us=now_us + MINUTE_US, author="dana", reason="upgrade",
+    )  # fmt: skip
+    for one in (silence, replace(silence, id="s2", weekly=weekly)):
+        store.silence(one)
+    desk = desk_at(store, now_us)
+    silenced = finding(at_us=now_us, dimensions=(("model", "gpt-5"),))
+    made = desk.observe([silenced], now_us)
+    assert [(one.state, one.held, one.author) for one in made] == [
+        ("open", "silence s1", ""), ("acknowledged", "", "dana"),
+    ]  # fmt: skip
+    assert desk.book.silences == [silence, replace(silence, id="s2", weekly=weekly)]
+    store.silence(replace(silence, end_us=now_us - 1))
+    assert [one.id for one in store.silences(now_us)] == ["s2"]
+    (announced,) = desk_at(store, now_us).observe([], now_us)  # and the action counts once
+    assert (announced.finding.key, announced.held) == ("model gpt-5", "")
+
+
+async def test_a_receiver_that_fails_gets_everything_in_order_and_a_dead_one_holds_up_nothing(
+    database: ClickHouse, store: AlertStore, now_us: int
+) -> None:
+    heard: list[tuple[str, str]] = []
+    attempts = 0
+
+    async def take(request: web.Request) -> web.Response:
+        nonlocal attempts
+        attempts += 1
+        if attempts % 2:
+            return web.Response(status=500)
+        said = json.loads(await request.read())["data"]
+        heard.append((said["key"], said["state"]))
+        return web.Response()
+
+    def minute(number: int, *findings: Finding) -> None:
+        at_us = now_us + number * MINUTE_US
+        desk.observe([replace(one, at_us=at_us) for one in findings], at_us)
+
+    desk = desk_at(store, now_us + 3 * MINUTE_US)
+    alerts = [finding(dimensions=PROVIDER), finding(dimensions=TENANT)]
+    minute(0, *alerts)
+    minute(1, *(replace(one, impact=dollars_an_hour(100)) for one in alerts))
+    minute(2, *(replace(one, change="ends") for one in alerts))
+    outbox = Outbox(store, Backoff(first_s=0.001, longest_s=0.01))
+    async with served(take) as url:
+        receivers = [receiver("http://127.0.0.1:9/", name="dead"), receiver(url)]
+        sending = asyncio.create_task(outbox.run(receivers))
+        async with asyncio.timeout(60):
+            while len(heard) < 6 or store.unsent("oncall", ["ticket", "page"], 0):  # noqa: ASYNC110 -- a row sets no event
+                await asyncio.sleep(0.01)
+        sending.cancel()
+        await asyncio.wait([sending])
+    for key in ("provider openai", "tenant acme"):
+        assert [state for one, state in heard if one == key] == ["open", "open", "closed"]
+    assert len(store.unsent("dead", ["ticket", "page"], 0)) == 6
+    delivered = database.rows(
+        f"SELECT count() FROM {database.database}.notifications "
+        "WHERE receiver = 'oncall' AND outcome = 'delivered'"
+    )
+    assert delivered[0][0] == 6
