@@ -118,7 +118,7 @@ class Detector:
         self.sums[f"{kind} rows"] += rows.height
         self.sums[f"{kind} cost"] += int(rows["cost_pico_usd"].cast(pl.Int128).sum())
         if kind == "windows":
-            self.sums["events"] += rows["events"].sum()
+            self.sums["events"] += int(rows["events"].sum())
 
     def is_complete(self, until_us: int) -> bool:
         """Whether every partition of every source has said that all up to an instant is here."""
