@@ -41,6 +41,16 @@ class OwnLoop(asyncio.SelectorEventLoop):
         # The next attempt waits for the same answer, so that threads do not pile up.
         return await asyncio.shield(pending)
 
+    def end(self) -> None:
+        """Close the loop, and every connection that takes its time to say goodbye.
+
+        TLS waits for the other side's goodbye, up to half a minute.
+        """
+        for transport in list(getattr(self, "_transports", {}).values()):
+            transport.abort()
+        self.run_until_complete(asyncio.sleep(0))
+        self.close()
+
     def _look_up(
         self, look_up: Callable[[], list[Any]], pending: asyncio.Future[list[Any]]
     ) -> None:
@@ -107,7 +117,7 @@ def run_dispatcher(dispatcher: Dispatcher, *companions: Companion) -> None:
             if left:
                 loop.run_until_complete(asyncio.wait(left, timeout=1.0))
         finally:
-            loop.close()
+            loop.end()
 
 
 async def _run_all(dispatcher: Dispatcher, companions: Sequence[Companion]) -> None:

@@ -26,13 +26,16 @@ from tokentide import Telemetry
 from tokentide.check import check
 from tokentide.delivery import kafka
 from tokentide_jobs.io.kafka.admin import ensure_topics
+from tokentide_jobs.io.kafka.control import ControlPublisher
 from tokentide_schemas import EVENT_ADAPTER
+from tokentide_schemas.control import RunState
 from tokentide_schemas.topics import TopicSpec
 
 pytestmark = pytest.mark.integration
 
 TOPIC = "secure.events"
 CONTENT = "secure.content"
+STATES = "secure.states"
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,43 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     broker = SecureKafka(folder, authority)
     broker.start()
     try:
-        topics = [TopicSpec(name, "none", "event", partitions=1) for name in (TOPIC, CONTENT)]
+        topics = [
+            TopicSpec(name, "none", "event", partitions=1) for name in (TOPIC, CONTENT, STATES)
+        ]
         asyncio.run(ensure_topics(broker.bootstrap, topics))
         yield Secure(broker, authority)
     finally:
         broker.stop()
+
+
+async def say_stop(bootstrap: str) -> None:
+    publisher = ControlPublisher(bootstrap, STATES)
+    await publisher.start()
+    try:
+        said = RunState(tenant="", run="r", state="stop", spend_pico_usd=1, at_us=1)
+        await publisher.publish([said])
+    finally:
+        await publisher.stop()
+
+
+def test_states_are_read_back_by_the_same_login_and_no_error_tells_it(secure: Secure) -> None:
+    asyncio.run(say_stop(secure.broker.bootstrap))
+    reads: dict[str, Any] = {
+        "read_control": True, "control_topic": STATES, "exit_timeout_s": 1.0,
+    }  # fmt: skip
+    with Telemetry(**secure.settings("scram-sha-256", **reads)) as telemetry:
+        deadline_s = time.monotonic() + 90
+        while not telemetry.run_state("r").must_stop:
+            assert time.monotonic() < deadline_s, telemetry.run_state("r")
+            time.sleep(0.02)
+    wrong = secure.settings("plain", **reads, kafka_password="not-the-password")
+    with Telemetry(**wrong) as telemetry:
+        while telemetry.run_state("r").reason.endswith("just begun"):
+            assert time.monotonic() < deadline_s + 90
+            time.sleep(0.02)
+        state = telemetry.run_state("r")
+    assert (state.state, state.must_stop) == ("unknown", False)
+    assert "not-the-password" not in state.reason
 
 
 def delivered(secure: Secure, feature: str) -> int:
