@@ -77,6 +77,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.core.reprice",
         "tokentide_jobs.core.simulate",
         "tokentide_jobs.core.budget",
+        "tokentide_jobs.core.slo",
     ),
     ("tokentide_jobs.core.alert",),
     ("tokentide_jobs.settings",),

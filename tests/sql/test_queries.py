@@ -33,7 +33,7 @@ STATEMENTS = {name for name in NAMES if not load_query(name).text.startswith(("S
 VALUES: dict[str, Any] = {
     "String": "", "UUID": "00000000-0000-0000-0000-000000000000", "Int8": 1, "Int32": 0, "Int64": 0,
     "UInt32": 10, "UInt64": 10, "Array(String)": [], "Array(Int64)": [],
-    "Array(UInt32)": [],
+    "Array(UInt32)": [], "Bool": False,
     "DateTime64(3, 'UTC')": dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
     "Array(Tuple(Int64, Int64))": [(0, 1 << 32)],
 }  # fmt: skip
@@ -49,6 +49,7 @@ MUST_ANSWER = {
     "reprice/table_engine", "repair/days", "repair/raw_rows", "repair/window_rows",
     "repair/open_batches", "repair/finished_since", "repair/subject_rows",
     "verify/subjects", "verify/subject_rows", "budgets/windows", "budgets/subject",
+    "slos/windows",
 }  # fmt: skip
 """Queries that the seed gives something to find."""
 

@@ -42,6 +42,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "reprice": LazyCommand("reprice:reprice", "Price stored requests again."),
     "repair": LazyCommand("repair:repair", "Correct windows and rollups from the raw rows."),
     "budgets": LazyCommand("budgets:budgets", "See what was spent of every budget."),
+    "slos": LazyCommand("slos:slos", "See what is left of every error budget."),
     "dlq": LazyCommand("dlq:dlq", "List, show and replay dead letters."),
     "check-producer": LazyCommand(
         "producer:check_producer", "Send one test event with the SDK and say what happened."

@@ -59,6 +59,9 @@ class DeclaredSettings(BaseSettings):
     budgets_file: Path | None = _setting(
         None, "YAML file of budgets, which `tokentide budgets` reads; none: no budgets"
     )
+    slos_file: Path | None = _setting(
+        None, "YAML file of SLOs, which `tokentide slos` reads; none: no SLOs"
+    )
     detect_file: Path | None = _setting(
         None, "YAML file of the rules of detection, which `tokentide runs` reads; none: defaults"
     )
@@ -149,7 +152,7 @@ class DeclaredSettings(BaseSettings):
     )
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    @field_validator("data_dir", "prices_file", "budgets_file", "detect_file")
+    @field_validator("data_dir", "prices_file", "budgets_file", "slos_file", "detect_file")
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
         return path if path is None else path.expanduser()

@@ -21,7 +21,7 @@ from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.yaml_entries import Problems, entries, mapping, value_text
 
-__all__ = ["load_budgets", "parse_budgets"]
+__all__ = ["load_budgets", "parse_budgets", "scope_value"]
 
 _REQUIRED: Final = ("name", "scope", "period", "amount_usd")
 _FIELDS: Final = (*_REQUIRED, "time_zone", "thresholds", "kind")
@@ -110,7 +110,7 @@ def _budget(node: Node, problems: Problems) -> Budget | None:
 def _scope(node: Node, problems: Problems) -> Scope:
     """Read dimensions with their values, or one subject; `{}` is everything."""
     fields = mapping(node, (*DIMENSIONS, *SUBJECTS), "scope", problems)
-    values = {key: _scope_value(key, value, problems) for key, value in fields.items()}
+    values = {key: scope_value(key, value, problems) for key, value in fields.items()}
     subjects = [key for key in values if key in SUBJECTS]
     if subjects and len(values) > 1:
         problems.add(
@@ -123,7 +123,7 @@ def _scope(node: Node, problems: Problems) -> Scope:
     return Scope(tuple((name, values[name]) for name in DIMENSIONS if name in values))
 
 
-def _scope_value(key: str, node: Node, problems: Problems) -> str:
+def scope_value(key: str, node: Node, problems: Problems) -> str:
     """Read an exact value; of a dimension also "", which calls have that name none."""
     is_empty = isinstance(node, ScalarNode) and node.style in ('"', "'") and node.value == ""
     if is_empty and key in DIMENSIONS:

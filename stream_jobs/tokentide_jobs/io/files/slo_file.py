@@ -1,0 +1,171 @@
+"""slos.yaml: which events are to be good, how many of them, over how many days.
+
+The file is taken whole or refused whole, with file, line and reason of every problem. An objective
+whose rules could never fire is refused: an alert that cannot come is worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from tokentide_jobs.core.slo.slo import FACTORS, Good, Slo, unreachable
+from tokentide_jobs.core.window.fold import DIMENSIONS
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.files.budget_file import scope_value
+from tokentide_jobs.io.files.yaml_entries import Problems, entries, mapping, value_text
+
+__all__ = ["load_slos", "parse_slos"]
+
+_REQUIRED: Final = ("name", "good", "objective", "window_days")
+_FIELDS: Final = (*_REQUIRED, "scope", "burn", "least_events")
+_LIMITS: Final = ("latency_ms", "ttft_ms", "quality")
+_GOOD: Final = ("errors", *_LIMITS, "rate_limit")
+_NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,6})?")
+_MOST_DAYS: Final = 90
+
+
+def load_slos(path: Path | None) -> tuple[Slo, ...]:
+    """Read the SLOs of this installation.
+
+    Args:
+        path: The file that `TOKENTIDE_SLOS_FILE` names.
+
+    Raises:
+        ConfigError: None is named, it cannot be read, or at least one entry is bad.
+    """
+    if path is None:
+        raise ConfigError(
+            "TOKENTIDE_SLOS_FILE is not set: write a slos.yaml (docs/slos.md has one) "
+            "and name it there"
+        )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"SLOs {path}: {error.strerror or error}; correct TOKENTIDE_SLOS_FILE"
+        ) from error
+    return parse_slos(content, str(path))
+
+
+def parse_slos(content: bytes, name: str) -> tuple[Slo, ...]:
+    """Read the text of a file of SLOs.
+
+    Args:
+        content: The file's bytes.
+        name: Its name, for messages.
+
+    Raises:
+        ConfigError: At least one entry is bad; the message lists every problem with its line.
+    """
+    problems = Problems(name, "SLOs")
+    lines: dict[str, int] = {}
+    slos = []
+    for node in entries(content, "slos", problems):
+        slo = _slo(node, problems)
+        if slo is None:
+            continue
+        if slo.name in lines:
+            problems.add(node, f"name: {slo.name!r} is the SLO of line {lines[slo.name]}")
+        lines[slo.name] = node.start_mark.line + 1
+        slos.append(slo)
+    problems.raise_if_any()
+    return tuple(slos)
+
+
+def _slo(node: Node, problems: Problems) -> Slo | None:
+    before = len(problems.found)
+    fields = mapping(node, _FIELDS, "an SLO", problems)
+    if isinstance(node, MappingNode):
+        for required in _REQUIRED:
+            if required not in fields:
+                problems.add(node, f"{required}: missing")
+    if len(problems.found) > before:
+        return None
+    percent = _number("objective", fields["objective"], 1, 99.9999, problems)
+    least = _number("least_events", fields["least_events"], 1, 1_000_000, problems) if (
+        "least_events" in fields
+    ) else 50  # fmt: skip
+    slo = Slo(
+        name=value_text("name", fields["name"], problems),
+        scope=_scope(fields["scope"], problems) if "scope" in fields else (),
+        good=_good(fields["good"], problems),
+        objective=percent / 100,
+        window_days=int(_number("window_days", fields["window_days"], 1, _MOST_DAYS, problems)),
+        factors=_factors(fields["burn"], problems) if "burn" in fields else FACTORS,
+        least_events=int(least),
+    )
+    if len(problems.found) > before:
+        return None
+    if never := unreachable(slo):
+        written = ", ".join(f"{factor:g}" for factor in never)
+        least_percent = 100 * (1 - 1 / max(never))
+        problems.add(
+            fields["objective"],
+            f"objective: at {percent:g} % burn is at most {1 / slo.allowed:.3g}x, so "
+            f"that {written} could never fire; give more than {least_percent:.4g} %, "
+            "or leave it out of `burn`",
+        )
+        return None
+    return slo
+
+
+def _good(node: Node, problems: Problems) -> Good:
+    fields = mapping(node, _GOOD, "good", problems)
+    named = [key for key in fields if key != "rate_limit"]
+    if len(named) != 1:
+        problems.add(node, f"good: give exactly one of {', '.join(_GOOD[:-1])}")
+        return Good(what="errors")
+    (what,) = named
+    if what == "errors":
+        if value_text("errors", fields["errors"], problems) != "none":
+            problems.add(fields["errors"], "errors: expected none")
+        counts = _choice("rate_limit", fields, ("bad", "apart"), problems) != "apart"
+        return Good(what="errors", counts_rate_limit=counts)
+    if "rate_limit" in fields:
+        problems.add(fields["rate_limit"], f"rate_limit: {what} does not look at errors")
+    low = 0.0 if what == "quality" else 1.0
+    limit = _number(what, fields[what], low, 86_400_000, problems)
+    return Good(what=cast('Literal["latency_ms", "ttft_ms", "quality"]', what), limit=limit)
+
+
+def _choice(
+    key: str, fields: Mapping[str, Node], known: tuple[str, ...], problems: Problems
+) -> str:
+    if key not in fields:
+        return known[0]
+    written = value_text(key, fields[key], problems)
+    if written not in known:
+        problems.add(fields[key], f"{key}: {written!r} is none of {', '.join(known)}")
+    return written
+
+
+def _scope(node: Node, problems: Problems) -> tuple[tuple[str, str], ...]:
+    fields = mapping(node, DIMENSIONS, "scope", problems)
+    values = {key: scope_value(key, value, problems) for key, value in fields.items()}
+    return tuple((name, values[name]) for name in DIMENSIONS if name in values)
+
+
+def _factors(node: Node, problems: Problems) -> tuple[float, ...]:
+    listed = node.value if isinstance(node, SequenceNode) else []
+    written = [str(one.value) for one in listed if isinstance(one, ScalarNode)]
+    known = {f"{factor:g}": factor for factor in FACTORS}
+    if not written or len(set(written)) != len(listed) or not set(written) <= set(known):
+        problems.add(node, f"burn: expected some of {', '.join(known)}, each once")
+        return FACTORS
+    return tuple(sorted((known[one] for one in written), reverse=True))
+
+
+def _number(key: str, node: Node, low: float, high: float, problems: Problems) -> float:
+    written = node.value.strip() if isinstance(node, ScalarNode) else "a list or mapping"
+    is_whole = key in ("window_days", "least_events")
+    is_number = _NUMBER.fullmatch(written) and low <= float(written) <= high
+    if not is_number or (is_whole and "." in written):
+        kind = "whole number" if is_whole else "number"
+        problems.add(node, f"{key}: {written!r} is no {kind} from {low:g} to {high:,g}")
+        return high
+    return float(written)
