@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench import (
     decode_fold,
+    detect_job,
     detection,
     footprint,
     forecast,
@@ -40,6 +41,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "run_guard": run_guard.measure,
     "detection": detection.measure,
     "forecast": forecast.measure,
+    "detect_job": detect_job.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

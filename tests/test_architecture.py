@@ -79,7 +79,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.core.budget",
         "tokentide_jobs.core.slo",
     ),
-    ("tokentide_jobs.core.alert",),
+    ("tokentide_jobs.core.alert", "tokentide_jobs.core.merge"),
+    ("tokentide_jobs.core.decide",),
     ("tokentide_jobs.settings",),
     # io: a room an outside system; the SQL that ClickHouse runs is below the client that runs it
     ("tokentide_jobs.io.kafka", "tokentide_jobs.io.schema", "tokentide_jobs.io.notify"),
@@ -87,7 +88,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide_jobs.io.clickhouse",),
     ("tokentide_jobs.jobs.runtime",),
     ("tokentide_jobs.jobs.alert",),
-    ("tokentide_jobs.jobs.ingest", "tokentide_jobs.tasks"),
+    ("tokentide_jobs.jobs.ingest", "tokentide_jobs.jobs.detect", "tokentide_jobs.tasks"),
     ("tokentide_jobs.embedded.processes",),
     ("tokentide_jobs.embedded.kafka", "tokentide_jobs.embedded.clickhouse"),
     ("tokentide_jobs.embedded.stack",),

@@ -31,8 +31,6 @@ FOR_OTHERS = {
     "retention": "likewise",
     "API_KEY": "the wire protocol's name, which aiokafka reads",
     # What detection reads and says: take out what its job uses by now.
-    "from_json": "the detect job reads marks of progress",
-    "ControlPublisher": "the detect job says what the state of runs and budgets is",
     "CONTROL_ADAPTER": "validates one state in tests of services",
     # Findings of alerts, and who takes them: take out what the detect job uses by now.
     "anomaly_finding": "the detect job makes findings of what it finds",

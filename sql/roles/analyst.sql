@@ -89,6 +89,26 @@ CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.pri
         OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
     TO ${database}_analyst;
 
+CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.anomaly_points
+    USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+        OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+    TO ${database}_analyst;
+
+CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.run_status
+    USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+        OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+    TO ${database}_analyst;
+
+CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.budget_status
+    USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+        OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+    TO ${database}_analyst;
+
+CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.forecasts
+    USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+        OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+    TO ${database}_analyst;
+
 -- Everybody sees their own rights and nobody else's.
 CREATE ROW POLICY OR REPLACE ${database}_own_rights ${on_cluster} ON ${database}.tenant_access
     USING user_name = currentUser()

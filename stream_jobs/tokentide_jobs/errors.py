@@ -10,6 +10,7 @@ PipelineError
 │   └── InsertTooLarge        the store refuses an insert for its size: split it
 ├── LogReplaced               a topic was made anew under the worker that reads it: begin again
 ├── Abandoned                 the partition was taken away before a step of its batch succeeded
+├── UnreadableDelta           a record of the delta topic that no version of ingest has written
 ├── StackError                the embedded stack cannot start or stop
 │   └── ArtifactsUnavailable  Kafka's jars or a Java runtime are missing; Tansu may serve instead
 └── InvariantViolation        a promise of the pipeline is broken: stop the partition, loudly

@@ -130,7 +130,7 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
     up = subprocess.Popen(
         [
             sys.executable, "-m", "tokentide_jobs", "up", "--json", "--data-dir", str(tmp_path),
-            "--broker", "tansu", "--kafka-port", "0", "--clickhouse-port", "0",
+            "--broker", "tansu", "--kafka-port", "0", "--clickhouse-port", "0", "--no-detect",
         ],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -18,9 +18,9 @@ from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.budget.status import BudgetStatus
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.budget_file import load_budgets
-from tokentide_jobs.tasks.budget_spend import read_budgets
 
 __all__ = ["budgets"]
 

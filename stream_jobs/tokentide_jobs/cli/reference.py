@@ -23,7 +23,7 @@ from tokentide.semconv.names import (
 )
 from tokentide_jobs.cli.root import cli
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.metrics import METRICS
+from tokentide_jobs.core.metrics import DETECT_METRICS, METRICS
 from tokentide_jobs.settings import Settings
 
 __all__ = ["SECTIONS", "Section"]
@@ -108,7 +108,7 @@ def metrics() -> str:
         "| metric | kind | labels | meaning | when it moves, look at |",
         "|---|---|---|---|---|",
     ]
-    for spec in METRICS:
+    for spec in (*METRICS, *DETECT_METRICS):
         labels = ", ".join(f"`{label}`" for label in spec.labels)
         rows.append(f"| `{spec.name}` | {spec.kind} | {labels} | {spec.doc} | {spec.look_at} |")
     return "\n".join(rows)

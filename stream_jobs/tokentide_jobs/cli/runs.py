@@ -16,7 +16,7 @@ from tokentide_jobs.cli.screen import console, count, dollars, scaled, seconds, 
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.files.detect_file import load_guard_rules
+from tokentide_jobs.io.files.detect_file import load_detect_rules
 from tokentide_jobs.tasks.runs import RunRow, Runs, read_runs
 
 __all__ = ["runs", "show"]
@@ -53,7 +53,7 @@ def runs(
     TOKENTIDE_DETECT_FILE names can change.
     """
     settings = find_target(data_dir, "clickhouse")
-    rules = load_guard_rules(settings.detect_file)
+    rules = load_detect_rules(settings.detect_file).guard
     now_us = time.time_ns() // 1_000
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
         found = read_runs(

@@ -58,6 +58,10 @@ _SETTLE_S = 30.0
     "--workers", type=click.IntRange(0, 64), default=1, show_default=True,
     help="Ingest workers; 0: none, start your own with `tokentide worker ingest`.",
 )  # fmt: skip
+@click.option(
+    "--detect/--no-detect", default=True, show_default=True,
+    help="Run a detect worker: anomalies, the guard over runs, budgets.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line once ready.")
 def up(
     data_dir: Path | None,
@@ -65,9 +69,10 @@ def up(
     kafka_port: int,
     clickhouse_port: int,
     workers: int,
+    detect: bool,
     as_json: bool,
 ) -> None:
-    """Run Kafka, ClickHouse and the ingest workers on this machine until Ctrl-C.
+    """Run Kafka, ClickHouse, the ingest workers and a detect worker on this machine until Ctrl-C.
 
     Everything is kept below the data directory and is there again at the next start (with
     --broker tansu, all but the broker's log). The first start fetches Apache Kafka (44 MB).
@@ -81,6 +86,7 @@ def up(
             settings.data_dir,
             broker=None if broker is None else "kafka" if broker == "kafka" else "tansu",
             workers=workers,
+            detect=detect,
             kafka_port=kafka_port,
             clickhouse_port=clickhouse_port,
             min_free_bytes=settings.min_free_bytes,
@@ -90,7 +96,7 @@ def up(
         try:
             info = stack.start()
             is_up = True
-            still_starting = _wait_for_workers(screen, settings.data_dir, workers)
+            still_starting = _wait_for_workers(screen, settings.data_dir, workers, int(detect))
             if as_json:
                 click.echo(info.to_json())
             _show_ready(screen, info, time.monotonic() - began_s, data_dir, workers)
@@ -168,20 +174,27 @@ def _show_ready(
     screen.print("\nCtrl-C stops it\n", style="dim")
 
 
-def _wait_for_workers(screen: Console, directory: Path, workers: int) -> str:
+def _wait_for_workers(screen: Console, directory: Path, workers: int, detectors: int = 0) -> str:
     """Wait until so many workers read; what to say when some still do not after a long time."""
-    if not workers:
-        return ""
     steps, began_s = Steps(screen), time.monotonic()
-    steps.step(f"{counted(workers, 'ingest worker joins', 'ingest workers join')} the group")
-    while (ready := sum(w.is_ready for w in ask_workers(directory, ()))) < workers:
-        if time.monotonic() - began_s > _SETTLE_S:
-            starting = counted(workers - ready, "ingest worker is", "ingest workers are")
-            return f"{starting} still starting: `{program()} status` says what holds them up"
-        time.sleep(0.2)
-    reads = counted(workers, "ingest worker reads", "ingest workers read")
-    steps.done(reads, time.monotonic() - began_s)
+    for role, wanted in (("ingest", workers), ("detect", detectors)):
+        if not wanted:
+            continue
+        name, names = f"{role} worker", f"{role} workers"
+        steps.step(f"{counted(wanted, f'{name} joins', f'{names} join')} the group")
+        while (ready := _ready_workers(directory, role)) < wanted:
+            if time.monotonic() - began_s > _SETTLE_S:
+                starting = counted(wanted - ready, f"{name} is", f"{names} are")
+                return f"{starting} still starting: `{program()} status` says what holds them up"
+            time.sleep(0.2)
+        reads = counted(wanted, f"{name} reads", f"{names} read")
+        steps.done(reads, time.monotonic() - began_s)
     return ""
+
+
+def _ready_workers(directory: Path, role: str) -> int:
+    """Return how many workers of a role are ready."""
+    return sum(worker.is_ready for worker in ask_workers(directory, ()) if worker.role == role)
 
 
 def _show_status(screen: Console, data_dir: Path | None) -> None:

@@ -125,6 +125,11 @@ def _show(found: Status, screen: Console) -> None:
     store = "does not answer" if found.clickhouse_problem else f"answers; {_space(found)}"
     table.add_row("ClickHouse", store)
     table.add_row("workers", shown(_workers(found)))
+    detecting = [worker for worker in found.workers if worker.role == "detect"]
+    if detecting or found.stack_detectors:
+        known = max(len(detecting), found.stack_detectors)
+        ready = sum(worker.is_ready for worker in detecting)
+        table.add_row("detection", f"{ready} of {counted(known, 'worker')} ready")
     table.add_row("lag", _lag(found))
     age_s = found.last_batch_age_s
     table.add_row("last batch", "-" if age_s is None else f"{seconds(age_s)} ago")
@@ -147,8 +152,8 @@ def _space(found: Status) -> str:
 
 
 def _workers(found: Status) -> str:
-    ready = sum(worker.is_ready for worker in found.workers)
-    known = max(len(found.workers), found.stack_workers)
+    ready = sum(worker.is_ready for worker in found.ingest_workers)
+    known = max(len(found.ingest_workers), found.stack_workers)
     asked = f"{ready} of {known} ready" if known else "none could be asked"
     group = "" if found.group_members is None else f"; {found.group_members} in the consumer group"
     return asked + group

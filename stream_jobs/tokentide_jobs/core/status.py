@@ -67,6 +67,8 @@ class WorkerState:
         is_starting: It is not ready yet, and has begun only a moment ago.
         resting: Partitions that its breaker pauses, each with the end of the pause.
         min_free_bytes: With less free disk it stores nothing; None: it does not say.
+        role: `ingest`, or `detect`, which decides and stores no event.
+        notes: What somebody should look at although it works.
     """
 
     name: str
@@ -75,6 +77,8 @@ class WorkerState:
     is_starting: bool = False
     resting: tuple[str, ...] = ()
     min_free_bytes: int | None = None
+    role: str = "ingest"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ class Status:
         log_end: Records that the topics have had so far; None: not known.
         lags: By partition of every topic that is read; none where the ledger could not be read.
         workers: Those that could be asked.
-        stack_workers: How many the running stack keeps.
+        stack_workers: How many ingest workers the running stack keeps.
+        stack_detectors: How many detect workers it keeps.
         stack_age_s: For how long the stack has been running.
         group_members: Workers in the consumer group; None: not known.
         last_batch_age_s: Since the last finished batch; None: there is none.
@@ -113,6 +118,7 @@ class Status:
     lags: Sequence[PartitionLag] = ()
     workers: Sequence[WorkerState] = ()
     stack_workers: int = 0
+    stack_detectors: int = 0
     stack_age_s: float = 0.0
     group_members: int | None = None
     last_batch_age_s: float | None = None
@@ -135,13 +141,24 @@ class Status:
     @property
     def floor_bytes(self) -> int:
         """Below this nothing is stored: the floor of the workers, if they say one."""
-        said = [w.min_free_bytes for w in self.workers if w.min_free_bytes is not None]
+        said = [w.min_free_bytes for w in self.ingest_workers if w.min_free_bytes is not None]
         return max(said, default=self.min_free_bytes)
 
     @property
+    def ingest_workers(self) -> tuple[WorkerState, ...]:
+        """Workers that store events."""
+        return tuple(worker for worker in self.workers if worker.role == "ingest")
+
+    @property
     def missing_workers(self) -> int:
-        """Workers that the stack keeps and that cannot be asked."""
-        return max(0, self.stack_workers - len(self.workers))
+        """Ingest workers that the stack keeps and that cannot be asked."""
+        return max(0, self.stack_workers - len(self.ingest_workers))
+
+    @property
+    def missing_detectors(self) -> int:
+        """Detect workers that the stack keeps and that cannot be asked."""
+        others = len(self.workers) - len(self.ingest_workers)
+        return max(0, self.stack_detectors - others)
 
     @property
     def is_reachable(self) -> bool:
@@ -173,6 +190,7 @@ class Status:
             },
             "workers": [asdict(worker) for worker in self.workers],
             "stack_workers": self.stack_workers,
+            "stack_detectors": self.stack_detectors,
             "group_members": self.group_members,
             "lag_records": self.lag_records,
             "lag_s": self.lag_s,
@@ -213,10 +231,15 @@ class Status:
     def _worker_problems(self) -> Iterator[Problem]:
         for worker in self.workers:
             words = "; ".join(worker.problems) or "it does not answer"
+            # Without detection events are stored all the same.
+            is_ingest = worker.role == "ingest"
+            name = f"worker {worker.name}" if is_ingest else f"{worker.role} worker {worker.name}"
             if worker.is_starting:
-                yield Problem("attention", f"worker {worker.name} is starting: {words}")
+                yield Problem("attention", f"{name} is starting: {words}")
             elif not worker.is_ready:
-                yield Problem("bad", f"worker {worker.name} is not ready: {words}")
+                yield Problem("bad" if is_ingest else "attention", f"{name} is not ready: {words}")
+            for note in worker.notes:
+                yield Problem("attention", f"{name}: {note}")
             for partition in worker.resting:
                 yield Problem(
                     "attention",
@@ -236,8 +259,12 @@ class Status:
                 f"{workers} starting{why}",
             )
 
+        if self.missing_detectors:
+            again = "" if self.stack_age_s < _START_S else " again: `logs/detect.log` says why"
+            yield Problem("attention", f"the detect worker of the stack is starting{again}")
+
     def _lag_problems(self) -> Iterator[Problem]:
-        has_workers = bool(self.workers or self.stack_workers) or self.group_members != 0
+        has_workers = bool(self.ingest_workers or self.stack_workers) or self.group_members != 0
         if not has_workers and not self.kafka_problem:
             verdict: Verdict = "bad" if self.lag_records else "attention"
             wait = counted(self.lag_records, "record waits", "records wait")

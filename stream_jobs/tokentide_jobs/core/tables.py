@@ -13,11 +13,15 @@ from typing import Final
 __all__ = [
     "ALERT_ACTIONS",
     "ALERT_EVENTS",
+    "ANOMALY_POINTS",
+    "BUDGET_STATUS",
     "DAY_US",
     "DEAD_LETTERS",
     "DEAD_LETTER_REPLAYS",
     "DELTA_TABLES",
+    "DETECTOR_STATE",
     "END_OF_TIME_US",
+    "FORECASTS",
     "HOLDS",
     "IDENTIFIER",
     "INTENTS",
@@ -35,6 +39,7 @@ __all__ = [
     "REPRICE_RUNS",
     "ROLLUPS",
     "ROWS_KEPT_DAYS",
+    "RUN_STATUS",
     "SCHEMA_MIGRATIONS",
     "SILENCES",
     "SLO_STATUS",
@@ -101,6 +106,11 @@ HOLDS: Final = "ingest_holds"
 WINDOW_REPAIRS: Final = "window_repairs"
 REPRICE_RUNS: Final = "reprice_runs"
 REPRICE_CHUNKS: Final = "reprice_chunks"
+ANOMALY_POINTS: Final = "anomaly_points"
+RUN_STATUS: Final = "run_status"
+BUDGET_STATUS: Final = "budget_status"
+FORECASTS: Final = "forecasts"
+DETECTOR_STATE: Final = "detector_state"
 TENANT_RETENTION: Final = "tenant_retention"
 SCHEMA_MIGRATIONS: Final = "schema_migrations"
 ALERT_EVENTS: Final = "alert_events"
@@ -131,6 +141,10 @@ KEPT_DAYS: Final[Mapping[str, int]] = {
     ALERT_ACTIONS: 400,
     NOTIFICATIONS: 90,
     SLO_STATUS: 400,
+    ANOMALY_POINTS: 90,
+    RUN_STATUS: 90,
+    BUDGET_STATUS: 730,
+    FORECASTS: 730,
 }
 """Days after which a table drops a row; a table that is not here keeps its rows for ever."""
 

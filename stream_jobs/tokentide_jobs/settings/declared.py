@@ -54,17 +54,14 @@ class DeclaredSettings(BaseSettings):
         "Kafka topic that OpenTelemetry Collectors write to; `off`: not read",
     )
     group: str = _setting("tokentide-ingest", "Kafka consumer group of the ingest workers")
+    detect_group: str = _setting("tokentide-detect", "Kafka consumer group of the detect workers")
     data_dir: Path = _setting(Path(".tokentide"), "directory of the embedded stack")
     prices_file: Path | None = _setting(None, "YAML file of price overrides; none: list prices")
-    budgets_file: Path | None = _setting(
-        None, "YAML file of budgets, which `tokentide budgets` reads; none: no budgets"
-    )
+    budgets_file: Path | None = _setting(None, "YAML file of budgets; none: no budgets")
     slos_file: Path | None = _setting(
         None, "YAML file of SLOs, which `tokentide slos` reads; none: no SLOs"
     )
-    detect_file: Path | None = _setting(
-        None, "YAML file of the rules of detection, which `tokentide runs` reads; none: defaults"
-    )
+    detect_file: Path | None = _setting(None, "YAML file of the rules of detection; none: defaults")
     log_id: str = _setting(
         "", "any new word: read the events topic again from its beginning, as another log"
     )
@@ -129,6 +126,9 @@ class DeclaredSettings(BaseSettings):
         low=1,
         high=604_800,
     )
+    snapshot_s: int = _setting(
+        300, "save the state of detection this often", unit="s", low=5, high=86_400
+    )
     session_timeout_ms: int = _setting(
         30_000, "Kafka takes a silent worker's partitions after this", unit="ms", low=1_000,
         high=600_000,
@@ -157,7 +157,9 @@ class DeclaredSettings(BaseSettings):
     def _expanded(cls, path: Path | None) -> Path | None:
         return path if path is None else path.expanduser()
 
-    @field_validator("database", "events_topic", "otlp_topic", "group", "kafka_bootstrap")
+    @field_validator(
+        "database", "events_topic", "otlp_topic", "group", "detect_group", "kafka_bootstrap"
+    )
     @classmethod
     def _not_empty(cls, text: str) -> str:
         if not text:

@@ -20,8 +20,11 @@ class StackWorkers:
     """The workers that a running stack keeps."""
 
     number: int = 0
+    """That ingest."""
     age_s: float = 0.0
     """Since the stack became ready."""
+    detectors: int = 0
+    """That detect."""
 
 
 def running_stack(directory: Path) -> dict[str, str]:
@@ -57,10 +60,11 @@ def workers_of_stack(directory: Path) -> StackWorkers:
     try:
         age_s = max(0.0, time.time() - path.stat().st_mtime)
         stack = json.loads(path.read_text())
-        number = int(stack["workers"]) if is_alive(int(stack["pid"])) else 0
+        lives = is_alive(int(stack["pid"]))
+        number, detectors = int(stack["workers"]), int(stack.get("detectors", 0))
     except (OSError, ValueError, KeyError, TypeError):
         return StackWorkers()  # an unreadable file is an error of `running_stack`
-    return StackWorkers(number, age_s)
+    return StackWorkers(number, age_s, detectors) if lives else StackWorkers(age_s=age_s)
 
 
 def is_alive(pid: int) -> bool:

@@ -26,9 +26,9 @@ from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.outcome.outcome import process
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.tables import ROLLUPS, WINDOWS
+from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.price_source import compile_cards
-from tokentide_jobs.tasks.budget_spend import read_budgets
 
 pytestmark = pytest.mark.integration
 

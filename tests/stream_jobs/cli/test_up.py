@@ -29,7 +29,7 @@ def test_up_says_its_verdict_when_it_begins_and_when_it_ends(tmp_path: Path) -> 
     environ = {name: value for name, value in os.environ.items() if "TOKENTIDE" not in name}
     command = [
         sys.executable, "-m", "tokentide_jobs", "up", "--broker", "tansu", "--kafka-port", "0",
-        "--clickhouse-port", "0", "--data-dir", str(tmp_path),
+        "--clickhouse-port", "0", "--data-dir", str(tmp_path), "--no-detect",
     ]  # fmt: skip
     said: list[str] = []
     with subprocess.Popen(

@@ -53,6 +53,22 @@ def test_a_pipeline_that_works_is_ok() -> None:
             changed(workers=(WorkerState("w", True, min_free_bytes=2 << 30),)),
             "bad", "below 2048 (TOKENTIDE_MIN_FREE_BYTES)",
         ),
+        (
+            changed(workers=(READY, WorkerState("d", False, ("40 s behind",), role="detect"))),
+            "attention", "detect worker d is not ready: 40 s behind",
+        ),
+        (
+            changed(workers=(READY, WorkerState("d", True, role="detect", notes=("refused",)))),
+            "attention", "detect worker d: refused",
+        ),
+        (
+            changed(stack_workers=1, stack_detectors=1, stack_age_s=300.0),
+            "attention", "the detect worker of the stack is starting again",
+        ),
+        (
+            changed(workers=(WorkerState("d", True, role="detect"),), group_members=0),
+            "attention", "no worker reads the topics",
+        ),
         (changed(workers=(), group_members=0), "attention", "no worker reads the topics"),
         (
             changed(workers=(), group_members=0, lags=(PartitionLag("events", 0, 3, 10, 1.0),)),

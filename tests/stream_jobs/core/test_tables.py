@@ -19,8 +19,8 @@ from tokentide_jobs.settings import Settings
 NAMES = {*tables.KEPT_DAYS, *tables.WINDOW_LENGTH_S, *tables.RAW_TABLES.values()} | {
     value for name, value in vars(tables).items() if name.isupper() and isinstance(value, str)
 }
-ORDINARY_WORDS = {tables.DEAD_LETTERS, tables.SILENCES, tables.NOTIFICATIONS}
-"""Texts count them, too, and queries about them have that name."""
+ORDINARY_WORDS = {tables.DEAD_LETTERS, tables.SILENCES, tables.NOTIFICATIONS, tables.BUDGET_STATUS}
+"""Texts count them, too, and queries about them and functions have that name."""
 NAMED = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(NAMES - ORDINARY_WORDS))})(?!\w)")
 
 

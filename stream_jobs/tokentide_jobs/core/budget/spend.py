@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, astuple, dataclass, field
+from typing import Any, Literal
 
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.period import Period
@@ -135,6 +135,33 @@ class BudgetSpend:
         self._resets = {start_us for start_us in self._resets if start_us >= keeps_from_us}
         return notices
 
+    def to_rows(self) -> list[Any]:
+        """Return everything but the budget as plain values, the same for the same additions."""
+        periods = [
+            [
+                *astuple(one.period), one.pico_usd, one.requests, one.unpriced,
+                [_plain(notice) for _percent, notice in sorted(one.crossed.items())],
+            ]
+            for _start_us, one in sorted(self._periods.items())
+        ]  # fmt: skip
+        covered = {source: ranges.to_rows() for source, ranges in sorted(self._covered.items())}
+        return [periods, covered, sorted(self._resets)]
+
+    @classmethod
+    def from_rows(cls, budget: Budget, rows: list[Any]) -> BudgetSpend:
+        """Return the spend of a budget whose `to_rows` these are."""
+        periods, covered, resets = rows
+        spend = cls(budget)
+        for start_us, end_us, label, pico_usd, requests, unpriced, crossed in periods:
+            notices = [Notice(**{**one, "period": Period(*one["period"])}) for one in crossed]
+            spend._periods[start_us] = PeriodSpend(
+                Period(start_us, end_us, label), pico_usd, requests, unpriced,
+                {notice.percent: notice for notice in notices},
+            )  # fmt: skip
+        spend._covered = {source: _Ranges(*ranges) for source, ranges in covered.items()}
+        spend._resets = set(resets)
+        return spend
+
     def _period_of(self, at_us: int) -> PeriodSpend:
         # Nearly everything that arrives is of one period: no calendar is asked for it again.
         if not self._last.start_us <= at_us < self._last.end_us:
@@ -163,12 +190,20 @@ class BudgetSpend:
         return Notice(name, what, period, percent, at_us, spent)
 
 
+def _plain(notice: Notice) -> dict[str, Any]:
+    return {**asdict(notice), "period": list(astuple(notice.period))}
+
+
 class _Ranges:
     """Disjoint half-open ranges, joined where they touch: one range for a source without gaps."""
 
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+    def __init__(self, starts: Sequence[int] = (), ends: Sequence[int] = ()) -> None:
+        self._starts = list(starts)
+        self._ends = list(ends)
+
+    def to_rows(self) -> list[list[int]]:
+        """Return starts and ends."""
+        return [self._starts, self._ends]
 
     def add(self, start: int, end: int) -> bool:
         """Cover [start, end); tell whether it was not covered before."""

@@ -70,6 +70,10 @@ class SpendRing:
             calls += entries[at + 2]
         return calls
 
+    def recent_pico_usd(self) -> int:
+        """Return the spend of the longest window that ends with the newest bucket."""
+        return self._spend(self.entries[-_WIDTH], _SPANS[-1]) if self.entries else 0
+
     def _spend(self, end: int, span: int) -> int:
         """Return the spend of the `span` buckets that end with `end`."""
         entries, total = self.entries, 0

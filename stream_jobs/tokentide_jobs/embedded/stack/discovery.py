@@ -35,6 +35,7 @@ class StackInfo:
             the topic asks the broker, because it may have been made anew since.
         data_dir: Absolute path.
         workers: How many ingest workers it keeps running.
+        detectors: How many detect workers it keeps running.
         restarted_logs: The words under which its workers read topics as new logs, by topic.
     """
 
@@ -48,6 +49,7 @@ class StackInfo:
     log_id: str
     data_dir: str
     workers: int = 0
+    detectors: int = 0
     restarted_logs: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -63,6 +63,8 @@ _WORKER_DEFAULTS: dict[BrokerKind, dict[str, str]] = {
 
 _BROKER_NAMES = {"kafka": "Apache Kafka", "tansu": "Tansu"}
 
+DETECT_COMMAND = (sys.executable, "-m", "tokentide_jobs", "worker", "detect")
+"""`tokentide worker detect`, likewise."""
 WORKER_COMMAND = (sys.executable, "-m", "tokentide_jobs", "worker", "ingest")
 """`tokentide worker ingest`, by this interpreter, whatever PATH says."""
 
@@ -74,6 +76,7 @@ class Stack:
         data_dir: Everything is kept below it.
         broker: None: Kafka, or Tansu where Kafka's artifacts cannot be had.
         workers: How many ingest workers to run; 0 for none.
+        detect: Run a detect worker, too.
         kafka_port: 0 takes any free port.
         clickhouse_port: 0 takes any free port.
         clickhouse: False starts only the broker and its topics.
@@ -90,6 +93,7 @@ class Stack:
         *,
         broker: BrokerKind | None = None,
         workers: int = 0,
+        detect: bool = False,
         kafka_port: int = 0,
         clickhouse_port: int = 0,
         clickhouse: bool = True,
@@ -99,11 +103,12 @@ class Stack:
         min_free_bytes: int = MIN_FREE_BYTES,
         reporter: Reporter | None = None,
     ) -> None:
-        if workers and not clickhouse:
+        if (workers or detect) and not clickhouse:
             raise StackError("workers need ClickHouse: start it, or use 0 workers")
         self.data_dir = data_dir.absolute()
         self._broker_kind = broker
         self._worker_count = workers
+        self._has_detect = detect
         self._kafka_port = kafka_port
         self._cache_dir = cache_dir
         self._environ = dict(os.environ if environ is None else environ)
@@ -223,10 +228,13 @@ class Stack:
             log_id=log_id,
             data_dir=str(self.data_dir),
             workers=self._worker_count,
+            detectors=int(self._has_detect),
             restarted_logs=_restarted_logs(self._environ),
         )
-        if self._worker_count:
-            with self._step(f"{counted(self._worker_count, 'ingest worker')} started"):
+        if self._worker_count or self._has_detect:
+            started = [counted(self._worker_count, "ingest worker")] if self._worker_count else []
+            started += ["detect worker"] if self._has_detect else []
+            with self._step(f"{' and '.join(started)} started"):
                 self._workers = self._start_workers(info)
         self._note_children()
         publish(self.data_dir, info)
@@ -252,9 +260,11 @@ class Stack:
             return _run(_prepare_topics(self._broker.bootstrap, self._report))
 
     def _start_workers(self, info: StackInfo) -> WorkerPool:
+        commands = {f"worker-{n + 1}": self._worker_command for n in range(self._worker_count)}
+        if self._has_detect:
+            commands["detect"] = DETECT_COMMAND
         workers = WorkerPool(
-            self._worker_count,
-            self._worker_command,
+            commands,
             log_dir=self.data_dir / "logs",
             env={
                 **_WORKER_DEFAULTS[self.broker.kind],

@@ -1,7 +1,7 @@
-"""The ingest workers of the stack: N copies of one command, brought back when they die.
+"""The workers of the stack, brought back when they die.
 
-A worker may be killed at any instruction without harm (the ledger sees to that), so bringing it
-back is all that supervision has to do; how a worker is made is the caller's business.
+A worker may be killed at any instruction without harm (the ledger and the snapshots see to that),
+so bringing it back is all that supervision has to do; how one is made is the caller's business.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ __all__ = ["WorkerPool"]
 
 
 class WorkerPool:
-    """Supervised workers; `restart_due` is called often and from one thread."""
+    """Supervised workers; `restart_due` is called often and from one thread.
+
+    Args:
+        commands: What each worker is, by its name.
+        log_dir: Each writes `NAME.log` there.
+        env: Environment of all.
+        notify: Told when one died.
+    """
 
     def __init__(
         self,
-        count: int,
-        command: Sequence[str],
+        commands: Mapping[str, Sequence[str]],
         *,
         log_dir: Path,
         env: Mapping[str, str],
         notify: Callable[[str], None],
     ) -> None:
         self._children = [
-            ChildProcess(
-                f"worker-{number}",
-                command,
-                log_path=log_dir / f"worker-{number}.log",
-                env=env,
-            )
-            for number in range(1, count + 1)
+            ChildProcess(name, command, log_path=log_dir / f"{name}.log", env=env)
+            for name, command in commands.items()
         ]
         self._schedules = [RestartSchedule() for _ in self._children]
         self._notify = notify

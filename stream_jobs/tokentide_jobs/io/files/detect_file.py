@@ -1,4 +1,4 @@
-"""detect.yaml: what the run guard holds runs to, in the section `run_guard`.
+"""detect.yaml: what detection decides by, in the sections `run_guard` and `anomalies`.
 
 The file is taken whole or refused whole, with file, line and reason of every problem. What it does
 not name keeps its default. Amounts are read as decimals; none ever passes through a float.
@@ -7,20 +7,26 @@ not name keeps its default. Amounts are read as decimals; none ever passes throu
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from yaml.nodes import Node, ScalarNode
+from yaml.nodes import Node, ScalarNode, SequenceNode
 
+from tokentide_jobs.core.decide.detect_rules import DetectRules
+from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.guard.rules import GuardRules
+from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
+from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.files.yaml_entries import Problems, section
+from tokentide_jobs.io.files.yaml_entries import Problems, mapping, sections
 
-__all__ = ["load_guard_rules", "parse_guard_rules"]
+__all__ = ["load_detect_rules", "parse_detect_rules"]
 
-_SECTION: Final = "run_guard"
+_DAY_S: Final = 86_400
+_MOST_LEVELS: Final = 16
 _DOLLAR: Final = 10**12
 _MOST_USD: Final = 1_000_000
 _NUMBER: Final = re.compile(r"\d{1,12}(\.\d{1,12})?")
@@ -31,7 +37,7 @@ class _Field:
     """How a number of the file becomes a field of the rules.
 
     Attributes:
-        name: Of the field in `GuardRules`.
+        name: Of the field in the rules.
         scale: The field counts this many to one of the file.
         low: Least number of the file.
         high: Greatest.
@@ -47,7 +53,7 @@ def _usd(name: str) -> _Field:
     return _Field(f"{name}_pico_usd", _DOLLAR, Decimal(0), Decimal(_MOST_USD))
 
 
-_FIELDS: Final = {
+_GUARD: Final = {
     "rate_floor_usd": _usd("rate_floor"),
     "rate_factor": _Field("rate_factor_milli", 1_000, Decimal(1), Decimal(100)),
     "rate_start_usd": _usd("rate_start"),
@@ -62,6 +68,16 @@ _FIELDS: Final = {
     "idle_minutes": _Field("idle_us", 60_000_000, Decimal(10), Decimal(7 * 1_440)),
     "live_runs": _Field("live_runs", 1, Decimal(100), Decimal(1_000_000)),
 }
+_ANOMALIES: Final = {
+    "settle_seconds": _Field("settle_us", 1_000_000, Decimal(0), Decimal(600)),
+    "level_threshold": _Field("level_threshold", 1, Decimal(4), Decimal(100)),
+    "ratio_threshold": _Field("ratio_threshold", 1, Decimal(8), Decimal(200)),
+    "severe_threshold": _Field("severe_threshold", 1, Decimal(5), Decimal(200)),
+    "silent_days": _Field("silent_s", _DAY_S, Decimal(1), Decimal(30)),
+    "learning_days": _Field("learning_s", _DAY_S, Decimal(1), Decimal(60)),
+}
+_SECTIONS: Final = {"run_guard": tuple(_GUARD), "anomalies": (*_ANOMALIES, "levels")}
+"""Sections that are read here, with their fields."""
 _ORDERED: Final = (
     ("rate_floor_usd", "rate_start_usd"),
     ("budget_floor_usd", "budget_start_usd"),
@@ -70,7 +86,7 @@ _ORDERED: Final = (
 """Pairs of which the first may not be more than the second."""
 
 
-def load_guard_rules(path: Path | None) -> GuardRules:
+def load_detect_rules(path: Path | None) -> DetectRules:
     """Read the rules of this installation.
 
     Args:
@@ -80,7 +96,7 @@ def load_guard_rules(path: Path | None) -> GuardRules:
         ConfigError: The file cannot be read, or something in it is wrong.
     """
     if path is None:
-        return GuardRules()
+        return DetectRules()
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -88,10 +104,10 @@ def load_guard_rules(path: Path | None) -> GuardRules:
             f"rules of detection {path}: {error.strerror or error}; "
             "correct TOKENTIDE_DETECT_FILE or remove it"
         ) from error
-    return parse_guard_rules(content, str(path))
+    return parse_detect_rules(content, str(path))
 
 
-def parse_guard_rules(content: bytes, name: str) -> GuardRules:
+def parse_detect_rules(content: bytes, name: str) -> DetectRules:
     """Read the text of a detect.yaml.
 
     Args:
@@ -102,23 +118,63 @@ def parse_guard_rules(content: bytes, name: str) -> GuardRules:
         ConfigError: Something is wrong; the message lists every problem with its line.
     """
     problems = Problems(name, "rules of detection")
-    fields = section(content, _SECTION, tuple(_FIELDS), problems)
-    read = {key: _number(key, node, problems) for key, node in fields.items()}
-    values = {_FIELDS[key].name: value for key, value in read.items() if value is not None}
-    rules = GuardRules(**values)
+    nodes = sections(content, problems)
+    found = {
+        section: mapping(nodes[section], fields, section, problems) if section in nodes else {}
+        for section, fields in _SECTIONS.items()
+    }
+    guard = _guard(found["run_guard"], problems)
+    fields = found["anomalies"]
+    levels = fields.pop("levels", None)
+    values = _numbers(_ANOMALIES, fields, problems)
+    settle_us = values.pop("settle_us", DetectRules().settle_us)
+    parameters = Parameters(**values)  # type: ignore[arg-type]
+    if parameters.silent_s > parameters.learning_s:
+        node = fields["silent_days" if "silent_days" in fields else "learning_days"]
+        problems.add(node, "silent_days: more than learning_days, which it is a part of")
+    chosen = DEFAULT_LEVELS if levels is None else _levels(levels, problems)
+    problems.raise_if_any()
+    return DetectRules(guard=guard, levels=chosen, settle_us=settle_us, parameters=parameters)
+
+
+def _guard(fields: dict[str, Node], problems: Problems) -> GuardRules:
+    rules = GuardRules(**_numbers(_GUARD, fields, problems))
     for low, high in _ORDERED:
-        least, most = (getattr(rules, _FIELDS[key].name) for key in (low, high))
+        least, most = (getattr(rules, _GUARD[key].name) for key in (low, high))
         if least > most:
             node = fields[low if low in fields else high]
             problems.add(node, f"{low}: more than {high}, which is {_written(high, most)}")
-    problems.raise_if_any()
     return rules
 
 
-def _number(key: str, node: Node, problems: Problems) -> int | None:
+def _levels(node: Node, problems: Problems) -> tuple[KeyLevel, ...]:
+    """Read lists of dimensions, each of them a level."""
+    listed = node.value if isinstance(node, SequenceNode) else []
+    levels, before = [], len(problems.found)
+    for one in listed:
+        names = [part.value for part in one.value] if isinstance(one, SequenceNode) else []
+        if not names or len(set(names)) < len(names) or not set(names) <= set(DIMENSIONS):
+            problems.add(
+                one, f"levels: expected a list of dimensions, of {', '.join(DIMENSIONS)}, each once"
+            )
+        levels.append(tuple(name for name in DIMENSIONS if name in names))
+    is_known = len(problems.found) == before
+    if not 0 < len(levels) <= _MOST_LEVELS or (is_known and len(set(levels)) < len(levels)):
+        problems.add(node, f"levels: expected 1 to {_MOST_LEVELS} different lists of dimensions")
+    return tuple(levels)
+
+
+def _numbers(
+    known: Mapping[str, _Field], fields: Mapping[str, Node], problems: Problems
+) -> dict[str, int]:
+    """Read the numbers of a section by the names of the rules."""
+    read = {key: _number(key, known[key], node, problems) for key, node in fields.items()}
+    return {known[key].name: value for key, value in read.items() if value is not None}
+
+
+def _number(key: str, field: _Field, node: Node, problems: Problems) -> int | None:
     """Read a number of the file as what its field counts."""
     written = node.value.strip() if isinstance(node, ScalarNode) else "a list or mapping"
-    field = _FIELDS[key]
     if not _NUMBER.fullmatch(written) or not field.low <= Decimal(written) <= field.high:
         problems.add(node, f"{key}: {written!r} is no number from {field.low:,} to {field.high:,}")
         return None
@@ -131,4 +187,4 @@ def _number(key: str, node: Node, problems: Problems) -> int | None:
 
 
 def _written(key: str, value: int) -> str:
-    return f"{(Decimal(value) / _FIELDS[key].scale).normalize():f}"
+    return f"{(Decimal(value) / _GUARD[key].scale).normalize():f}"

@@ -14,11 +14,11 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tokentide_jobs.errors import ConfigError
 
-__all__ = ["Problems", "entries", "mapping", "section", "sections", "value_text"]
+__all__ = ["Problems", "entries", "mapping", "sections", "value_text"]
 
 _MAX_BYTES: Final = 4 << 20
 _MAX_TEXT: Final = 512
-_SECTIONS: Final = ("run_guard", "alerts", "notify")
+_SECTIONS: Final = ("run_guard", "anomalies", "alerts", "notify")
 """Of detect.yaml: each is read by whom it concerns."""
 
 
@@ -78,24 +78,6 @@ def entries(content: bytes, key: str, problems: Problems) -> list[Node]:
     if not _is_null(root):
         problems.add(root, f"expected `{key}:` with a list of entries")
     return []
-
-
-def section(
-    content: bytes, name: str, known: tuple[str, ...], problems: Problems
-) -> dict[str, Node]:
-    """Return the fields of one section of a file that is a mapping of sections.
-
-    Args:
-        content: The file's bytes.
-        name: The section; it may be missing or empty.
-        known: Its fields.
-        problems: Where to note what is wrong.
-
-    Raises:
-        ConfigError: The file is too large or is not YAML.
-    """
-    found = sections(content, problems).get(name)
-    return {} if found is None else mapping(found, known, name, problems)
 
 
 def sections(content: bytes, problems: Problems) -> dict[str, Node]:

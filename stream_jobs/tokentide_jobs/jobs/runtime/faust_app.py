@@ -14,6 +14,7 @@ from typing import Any
 
 import faust
 from aiokafka.structs import OffsetAndMetadata
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.worker import Worker
@@ -205,19 +206,24 @@ def build_app(
     positions: Positions,
     on_commit_failed: Callable[[], None],
     loop: asyncio.AbstractEventLoop,
+    group: str = "",
+    assignor: type[PartitionAssignor] = PartitionAssignor,
 ) -> IngestApp:
-    """Return the app of an ingest worker, with no agent yet.
+    """Return the app of a worker, with no agent yet.
 
     Args:
         settings: Brokers, group, timeouts.
         positions: Asked for the first offset to read of every assigned partition.
         on_commit_failed: Told about commits that Kafka refused.
         loop: The loop everything runs on.
+        group: Consumer group; empty: that of ingest.
+        assignor: Says which worker of the group gets which partitions.
     """
     bound_fetches()
     session_s = settings.session_timeout_ms / 1000
     app = IngestApp(
-        settings.group,
+        group or settings.group,
+        PartitionAssignor=assignor,
         broker=";".join(
             f"kafka://{server.strip()}" for server in settings.kafka_bootstrap.split(",")
         ),

@@ -35,9 +35,16 @@ class Health:
     Args:
         min_free_bytes: With less free disk the worker stores nothing; for `tokentide status`.
         clock_s: Epoch seconds.
+        role: What the worker does; for `tokentide status`.
     """
 
-    def __init__(self, min_free_bytes: int = 0, clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        min_free_bytes: int = 0,
+        clock_s: Callable[[], float] = time.time,
+        role: str = "ingest",
+    ) -> None:
+        self._role = role
         self._lock = threading.Lock()
         self._min_free_bytes = min_free_bytes
         self._clock_s = clock_s
@@ -48,6 +55,8 @@ class Health:
         self._stopped: dict[int | str, str] = {}
         self._resting: dict[int | str, float] = {}
         self._disk_low = ""
+        self._behind = ""
+        self._refused = ""
 
     def starting(self, waits_for: str) -> None:
         """Note what the worker waits for before it reads; empty: it reads."""
@@ -101,6 +110,16 @@ class Health:
         with self._lock:
             self._disk_low = words
 
+    def behind(self, words: str) -> None:
+        """Note how far decisions lag behind the stream; empty: they do not."""
+        with self._lock:
+            self._behind = words
+
+    def refused_rules(self, words: str) -> None:
+        """Note why a file of rules that is there is not in force; empty: all are."""
+        with self._lock:
+            self._refused = words
+
     @property
     def is_retrying(self) -> bool:
         """Whether lack of progress is explained by a store that fails."""
@@ -127,8 +146,7 @@ class Health:
                 waits.append(f"Kafka has not answered for {silent_s:.0f} s: {self._kafka_silent}")
             if self._sink is not None and not self._sink.needs_a_person:
                 waits.append(f"trying again: {self._sink.message}")
-            if self._disk_low:
-                waits.append(self._disk_low)
+            waits += [words for words in (self._disk_low, self._behind) if words]
             is_starting = bool(self._starting) and is_live and not waits
             if self._starting:
                 waits.insert(0, self._starting)
@@ -144,6 +162,8 @@ class Health:
             "status": "ready" if is_ready else "starting" if is_starting else "not ready",
             "waits_for": waits,
             "resting_partitions": resting,
+            "role": self._role,
+            "notes": [self._refused] if self._refused else [],
             "min_free_bytes": self._min_free_bytes,
         }
 

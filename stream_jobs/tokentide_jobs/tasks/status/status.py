@@ -44,6 +44,7 @@ def read_status(settings: Settings, store: ClickHouse, worker_urls: Sequence[str
     found["workers"] = ask_workers(settings.data_dir, worker_urls)
     kept = workers_of_stack(settings.data_dir)
     found["stack_workers"], found["stack_age_s"] = kept.number, kept.age_s
+    found["stack_detectors"] = kept.detectors
     logs: dict[str, tuple[str, dict[int, OffsetRange]]] = {}
     try:
         logs, found["group_members"] = asyncio.run(_read_kafka(settings))

@@ -77,6 +77,8 @@ def _state(name: str, report: dict[str, object]) -> WorkerState:
         is_starting=report.get("status") == "starting",
         resting=tuple(_rest(found) for found in _list(report, "resting_partitions")),
         min_free_bytes=floor if isinstance(floor, int) else None,
+        role=str(report.get("role", "ingest")),
+        notes=tuple(str(words) for words in _list(report, "notes")),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.alert_file import load_alert_file, parse_alert_file
-from tokentide_jobs.io.files.detect_file import parse_guard_rules
+from tokentide_jobs.io.files.detect_file import parse_detect_rules
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRONMENT = {"HOOK_SECRET": SECRET, "SLACK_URL": "https://hooks.slack.com/services/T/B/hush"}
@@ -42,7 +42,7 @@ def test_rules_and_receivers_are_read_and_other_sections_are_left_to_others() ->
     assert (chat.kind, chat.url, chat.place) == (
         "slack", ENVIRONMENT["SLACK_URL"], "https://hooks.slack.com",
     )  # fmt: skip
-    assert parse_guard_rules(WHOLE.encode(), "detect.yaml").repeats == 9
+    assert parse_detect_rules(WHOLE.encode(), "detect.yaml").guard.repeats == 9
 
 
 def test_without_a_file_defaults_hold_and_nobody_is_notified() -> None:
@@ -59,7 +59,7 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("alert: {}", "f:1: alert: unknown in the file; known: run_guard, alerts, notify"),
+        ("alert: {}", "f:1: alert: unknown in the file; known: run_guard, anomalies, alerts, not"),
         ("alerts: {page_usd_per_hour: lots}", "'lots' is no number from 0 to 1,000,000"),
         ("alerts: {storm_opens: 1.5}", "storm_opens: '1.5' is no number from 1 to 10,000"),
         ("alerts: {ticket_usd_per_hour: 60}", "ticket_usd_per_hour: more than that of a page"),

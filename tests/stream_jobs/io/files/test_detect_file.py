@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.places import ROOT
+from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.files.detect_file import load_guard_rules, parse_guard_rules
+from tokentide_jobs.io.files.detect_file import load_detect_rules, parse_detect_rules
 
 EVERYTHING = """\
 run_guard:
@@ -31,7 +32,7 @@ run_guard:
 
 
 def test_every_field_is_read_exactly() -> None:
-    assert parse_guard_rules(EVERYTHING.encode(), "detect.yaml") == GuardRules(
+    assert parse_detect_rules(EVERYTHING.encode(), "detect.yaml").guard == GuardRules(
         rate_floor_pico_usd=1,
         rate_factor_milli=1_250,
         rate_start_pico_usd=7 * 10**12,
@@ -51,7 +52,7 @@ def test_every_field_is_read_exactly() -> None:
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "run_guard:\n", "run_guard: {}\n", "null"])
 def test_an_empty_file_leaves_every_default(text: str) -> None:
-    assert parse_guard_rules(text.encode(), "detect.yaml") == GuardRules()
+    assert parse_detect_rules(text.encode(), "detect.yaml") == DetectRules()
 
 
 def test_every_problem_is_told_with_its_line() -> None:
@@ -71,7 +72,7 @@ run_guard:
 alarms: {}
 """
     with pytest.raises(ConfigError) as caught:
-        parse_guard_rules(text.encode(), "/etc/detect.yaml")
+        parse_detect_rules(text.encode(), "/etc/detect.yaml")
     summary, *problems = str(caught.value).splitlines()
     assert summary.startswith("rules of detection refused, 12 problems")
     found = [problem.removeprefix("/etc/detect.yaml:").split(": ", 2)[:2] for problem in problems]
@@ -119,18 +120,53 @@ alarms: {}
 )
 def test_what_cannot_be_is_refused_with_a_line(text: str, reason: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse_guard_rules(text.encode(), "detect.yaml")
+        parse_detect_rules(text.encode(), "detect.yaml")
     assert reason in str(caught.value)
 
 
 def test_a_file_that_is_not_there_names_the_setting(tmp_path: Path) -> None:
-    assert load_guard_rules(None) == GuardRules()
+    assert load_detect_rules(None) == DetectRules()
     with pytest.raises(ConfigError, match="TOKENTIDE_DETECT_FILE"):
-        load_guard_rules(tmp_path / "absent.yaml")
+        load_detect_rules(tmp_path / "absent.yaml")
 
 
 def test_the_example_of_the_documentation_states_the_defaults() -> None:
     path = ROOT / "docs" / "detect.example.yaml"
-    assert load_guard_rules(path) == GuardRules()
+    assert load_detect_rules(path) == DetectRules()
     text = path.read_text("utf-8")
     assert all(f"{line.strip().split(':')[0]}:" in text for line in EVERYTHING.splitlines())
+
+
+def test_levels_and_thresholds_of_anomalies_are_read() -> None:
+    text = """anomalies:
+      levels: [[model, tenant], [feature]]
+      settle_seconds: 5
+      level_threshold: 12
+      silent_days: 2
+      learning_days: 4
+    """
+    rules = parse_detect_rules(text.encode(), "detect.yaml")
+    assert rules.levels == (("tenant", "model"), ("feature",))
+    assert rules.settle_us == 5_000_000
+    assert rules.parameters.level_threshold == 12
+    assert (rules.parameters.silent_s, rules.parameters.learning_s) == (172_800, 345_600)
+    assert rules.guard == GuardRules()
+
+
+def test_levels_that_are_none_are_refused_with_their_lines() -> None:
+    text = "anomalies:\n  levels:\n    - [planet]\n    - [tenant, tenant]\n    - tenant\n"
+    with pytest.raises(ConfigError) as refused:
+        parse_detect_rules(text.encode(), "d.yaml")
+    lines = [line.partition(" ")[0] for line in str(refused.value).splitlines()[1:]]
+    assert lines == ["d.yaml:3:", "d.yaml:4:", "d.yaml:5:"]
+
+
+@pytest.mark.parametrize("levels", ["[]", "[[model], [model]]"])
+def test_no_level_and_two_equal_ones_are_refused(levels: str) -> None:
+    with pytest.raises(ConfigError, match="2: levels: expected 1 to 16 different lists"):
+        parse_detect_rules(f"anomalies:\n  levels: {levels}\n".encode(), "d.yaml")
+
+
+def test_a_silence_longer_than_learning_is_refused() -> None:
+    with pytest.raises(ConfigError, match="2: silent_days: more than learning_days"):
+        parse_detect_rules(b"anomalies:\n  silent_days: 9\n", "d.yaml")

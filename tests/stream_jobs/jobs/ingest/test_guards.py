@@ -114,6 +114,7 @@ def test_an_outage_makes_a_worker_unready_but_not_unhealthy() -> None:
         True,
         {
             "status": "ready", "problems": [], "waits_for": [], "resting_partitions": [],
+            "role": "ingest", "notes": [],
             "min_free_bytes": 7,
         },
     )  # fmt: skip
@@ -153,6 +154,20 @@ def test_a_resting_partition_is_shown_with_the_end_of_its_pause_and_no_longer() 
     assert health.ready()[1]["resting_partitions"] == []
 
 
+def test_decisions_that_are_behind_and_files_that_are_refused_are_shown() -> None:
+    health = Health(role="detect")
+    health.starting("")
+    health.behind("decisions are 40 s behind")
+    health.refused_rules("budgets.yaml:3: period: wrong")
+    is_ready, report = health.ready()
+    assert (is_ready, report["waits_for"]) == (False, ["decisions are 40 s behind"])
+    assert (report["role"], report["notes"]) == ("detect", ["budgets.yaml:3: period: wrong"])
+    health.behind("")
+    assert health.ready()[0] is True, "a refused file leaves the one before in force"
+    health.refused_rules("")
+    assert health.ready()[1]["notes"] == []
+
+
 def test_a_worker_says_that_it_starts_and_not_for_ever() -> None:
     clock = Clock()
     health = Health(clock_s=clock)
@@ -168,7 +183,7 @@ def test_a_worker_says_that_it_starts_and_not_for_ever() -> None:
     health.stopping()
     assert health.ready()[1] | {"min_free_bytes": 0} == {
         "status": "not ready", "problems": [], "waits_for": ["stopping"],
-        "resting_partitions": [], "min_free_bytes": 0,
+        "resting_partitions": [], "min_free_bytes": 0, "role": "ingest", "notes": [],
     }  # fmt: skip
 
 

@@ -1,0 +1,156 @@
+"""Question: what does the detect job cost: a closing window, a stream of deltas, memory, bytes?
+
+The pure state that the job keeps, without Kafka and ClickHouse: windows of 50,000 keys, the records
+that ingest publishes of 5,000 events a second, and 20,000 live runs.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from bench.progress import say
+from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
+from tokentide_jobs.core.decide.decider import STEPS_TAG, WINDOWS_SCHEMA, Decider
+from tokentide_jobs.core.decide.detect_rules import DetectRules
+from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA
+from tokentide_jobs.core.merge.delta_record import DeltaRecord
+from tokentide_jobs.core.outcome.arrow import to_arrow, to_ipc
+from tokentide_jobs.core.tables import WINDOWS
+from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS
+from tokentide_jobs.io.clickhouse.detector_store import packed_state
+
+WINDOW_KEYS: Final = 50_000
+STREAM_KEYS: Final = 5_000
+LIVE_RUNS: Final = 20_000
+EVENTS_PER_S: Final = 5_000
+BATCHES_PER_S: Final = 8
+STREAM_S: Final = 15
+_SOURCE: Final = LogPartition("bench", "tokentide.events.v1", 0)
+_BEGIN_US: Final = 1_795_000_020_000_000
+
+
+def measure() -> dict[str, object]:
+    """Return what a window, a stream and a snapshot cost."""
+    return {"window": window(), "stream": stream()}
+
+
+def window() -> dict[str, object]:
+    """Close one window of many keys, judge it, and save the state."""
+    decider = Decider(DetectRules(levels=(("tenant", "model"),), settle_us=0), ())
+    took: list[float] = []
+    for minute in range(4):
+        start_us = _BEGIN_US + minute * 60_000_000
+        decider.take([_mark(start_us, minute)])
+        decider.take([_windows(_rows(WINDOW_KEYS, start_us, 20), minute)])
+        began = time.process_time()
+        found = decider.take([_mark(start_us + 60_000_000, minute + 1)])
+        took.append(time.process_time() - began)
+        say(f"window {minute}: {len(found.windows)} closed, {took[-1]:.2f} s of CPU")
+    began = time.process_time()
+    state = decider.to_bytes()
+    packed = packed_state(state)
+    return {
+        "keys": len(decider.detectors.state.keys),
+        "close_and_judge_cpu_s": round(min(took[1:]), 3),
+        "target_cpu_s": 1.0,
+        "state_bytes": len(state),
+        "packed_bytes": len(packed),
+        "snapshot_cpu_s": round(time.process_time() - began, 2),
+    }
+
+
+def stream() -> dict[str, object]:
+    """Take what ingest publishes of some minutes of traffic."""
+    decider, chance = Decider(DetectRules(), ()), random.Random(1)
+    per_batch = EVENTS_PER_S // BATCHES_PER_S
+    records = []
+    for offset in range(STREAM_S * BATCHES_PER_S):
+        now_us = _BEGIN_US + offset * 1_000_000 // BATCHES_PER_S
+        start_us = now_us // 10_000_000 * 10_000_000
+        series = sorted(chance.sample(range(STREAM_KEYS), per_batch))
+        records.append(_windows(_rows(per_batch, start_us, 1, series), offset, now_us))
+        records.append(_steps(per_batch, now_us, chance, offset))
+        records.append(_mark(now_us, offset + 1))
+    began = time.process_time()
+    for at in range(0, len(records), 24):
+        decider.take(records[at : at + 24])
+    cpu_s = time.process_time() - began
+    events = STREAM_S * BATCHES_PER_S * per_batch
+    return {
+        "events": events,
+        "series": STREAM_KEYS,
+        "cpu_s": round(cpu_s, 2),
+        "events_per_cpu_s": round(events / cpu_s),
+        "cores_at_5000_events_per_s": round(cpu_s / STREAM_S, 3),
+        "keys": len(decider.detectors.state.keys),
+        "live_runs": len(decider.guard.live),
+    }
+
+
+def _rows(
+    count: int, start_us: int, requests: int, series: list[int] | None = None
+) -> pl.DataFrame:
+    numbers = series or list(range(count))
+    names: dict[str, list[str]] = {
+        name: [f"{name[:2]}{n % 7}" for n in numbers] for name in DIMENSIONS
+    }
+    names |= {"tenant": [f"t{n // 10}" for n in numbers], "model": [f"m{n % 10}" for n in numbers]}
+    hist = [[{"key": 350 + n % 9, "value": requests}] for n in numbers]
+    columns: dict[str, Any] = {}
+    for name, dtype in DELTA_SCHEMA.items():
+        if name in names:
+            columns[name] = names[name]
+        elif name == "window_start":
+            columns[name] = [datetime.fromtimestamp(start_us / 1e6, UTC)] * len(numbers)
+        elif isinstance(dtype, pl.List):
+            columns[name] = hist
+        elif name.startswith("cost"):
+            columns[name] = [10**9] * len(numbers)
+        else:
+            columns[name] = [requests if name in ("requests", "events") else 0] * len(numbers)
+    return pl.DataFrame(columns, schema=dict(DELTA_SCHEMA))
+
+
+def _steps(count: int, now_us: int, chance: random.Random, offset: int) -> DeltaRecord:
+    runs = [f"run-{chance.randrange(LIVE_RUNS)}" for _ in range(count)]
+    columns: dict[str, Any] = {
+        "tenant": [f"t{len(run)}" for run in runs], "run": runs, "at_us": [now_us] * count,
+        "agent": ["critic"] * count, "user": ["u"] * count, "cost_pico_usd": [10**9] * count,
+        "tokens": [1_000] * count, "errors": [0] * count, "tool": ["search"] * count,
+        "prompt": ["p 1"] * count, "input_tokens": [chance.randrange(9_000) for _ in runs],
+    }  # fmt: skip
+    frame = pl.DataFrame(columns, schema=dict(STEPS_SCHEMA))
+    return _record(STEPS_TAG, frame.to_arrow(compat_level=pl.CompatLevel.oldest()), now_us, offset)
+
+
+def _windows(rows: pl.DataFrame, offset: int, now_us: int = 0) -> DeltaRecord:
+    return _record(WINDOWS_SCHEMA, to_arrow(WINDOWS, rows), now_us, offset)
+
+
+def _record(schema: str, rows: pa.Table, now_us: int, offset: int) -> DeltaRecord:
+    return DeltaRecord(
+        0, offset, now_us, _headers(schema, offset), bytes(to_ipc(rows, compress=True))
+    )
+
+
+def _mark(arrived_us: int, position: int) -> DeltaRecord:
+    said = ProgressMark(
+        log=_SOURCE, position=position, log_end=position, arrived_us=arrived_us,
+        max_event_us=None, at_us=arrived_us, sources={_SOURCE.topic: 1},
+    )  # fmt: skip
+    return DeltaRecord(0, position, arrived_us, _headers(PROGRESS_SCHEMA, position), said.to_json())
+
+
+def _headers(schema: str, offset: int) -> tuple[tuple[str, bytes], ...]:
+    fields = {
+        "schema": schema, "log_id": _SOURCE.log_id, "topic": _SOURCE.topic, "partition": 0,
+        "start": offset, "end": offset + 1, "chunk": 0,
+    }  # fmt: skip
+    return tuple((name, str(text).encode()) for name, text in fields.items())

@@ -1,0 +1,253 @@
+"""The state behind every decision: records of the delta topic in, findings out.
+
+What comes out depends on the records alone, in their order, and on the rules: it has no clock of
+its own. A state that was saved and restored goes on bit for bit as the one that never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from typing import Final
+
+import polars as pl
+
+from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
+from tokentide_jobs.core.budget.budget import Budget
+from tokentide_jobs.core.decide.budget_book import SUBJECT_SPEND, BudgetBook
+from tokentide_jobs.core.decide.detect_rules import DetectRules
+from tokentide_jobs.core.decide.findings import (
+    Findings,
+    JudgedWindow,
+    RunNow,
+    RunVerdict,
+    verdict_id,
+)
+from tokentide_jobs.core.detect.detectors import Detectors
+from tokentide_jobs.core.detect.sight import ClosedWindow
+from tokentide_jobs.core.detect.state import DetectorState
+from tokentide_jobs.core.guard import snapshot as guard_snapshot
+from tokentide_jobs.core.guard.guard import RunGuard
+from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA, steps_of
+from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.merge.completeness import Progress
+from tokentide_jobs.core.merge.delta_record import DeltaRecord, Origin, UnreadableDelta, origin_of
+from tokentide_jobs.core.merge.deltas import read_rows
+from tokentide_jobs.core.merge.open_windows import WANTED
+from tokentide_jobs.core.merge.packing import pack, unpack
+from tokentide_jobs.core.merge.seen import SeenParts
+from tokentide_jobs.core.merge.window_merge import WindowMerge
+from tokentide_jobs.core.window.subjects import OTHER
+
+WINDOWS_SCHEMA: Final = "windows.v1"
+SUBJECTS_SCHEMA: Final = "subjects.v1"
+STEPS_TAG: Final = "steps.v1"
+"""What the header `schema` of deltas and of steps says."""
+
+__all__ = ["STATE_VERSION", "Decider"]
+
+STATE_VERSION: Final = 1
+"""Of the layout of a saved state; another one is learned anew."""
+_HISTORY_US: Final = 900_000_000
+"""A step that is so much older than the stream is history: a backfill, or a replay."""
+_REPORT_US: Final = 5_000_000
+"""States of runs and budgets that go on are reported this often."""
+
+
+@dataclass(slots=True)
+class _Flagged:
+    """A run that broke a rule: when its state was reported, its calls by then, and why."""
+
+    reported_us: int
+    calls: int
+    is_to_stop: bool
+    sentence: str
+
+
+class Decider:
+    """One installation's detectors, guard and budgets.
+
+    Args:
+        rules: What is decided by.
+        budgets: Those of the installation.
+
+    Attributes:
+        seen: Which deltas were taken.
+        unreadable: Records that were passed over.
+    """
+
+    def __init__(self, rules: DetectRules, budgets: Sequence[Budget]) -> None:
+        self.seen = SeenParts()
+        self.progress = Progress(rules.settle_us)
+        self.merge = WindowMerge(rules.levels, rules.parameters.window_s * 1_000_000)
+        self.detectors = Detectors(rules.parameters)
+        self.guard = RunGuard(rules.guard)
+        self.budgets = BudgetBook()
+        self.budgets.replace(budgets)
+        self.unreadable = 0
+        self._flagged: dict[RunKey, _Flagged] = {}
+        self._frames: list[pl.DataFrame] = []
+
+    def set_rules(self, rules: DetectRules) -> None:
+        """Go on under other rules; what was learned stays."""
+        self.progress.settle_us = rules.settle_us
+        self.merge.set_levels(rules.levels)
+        self.detectors = Detectors(rules.parameters, self.detectors.state)
+        self._restore_guard(guard_snapshot.to_bytes(self.guard), rules)
+
+    def take(self, records: Iterable[DeltaRecord]) -> Findings:
+        """Take records in their order and return what they gave rise to."""
+        findings = Findings()
+        for record in records:
+            self.progress.clock(record.stamp_us)
+            try:
+                self._take(record, findings)
+            except UnreadableDelta:
+                self.unreadable += 1
+        return findings
+
+    def to_bytes(self) -> bytes:
+        """Return the whole state."""
+        self._add_windows()
+        head = {
+            "version": STATE_VERSION,
+            "seen": self.seen.to_rows(),
+            "progress": self.progress.to_rows(),
+            "unreadable": self.unreadable,
+            "flagged": [[*key, *astuple(one)] for key, one in self._flagged.items()],
+            "budgets": self.budgets.to_rows(),
+        }
+        parts = {
+            "head": json.dumps(head, separators=(",", ":")).encode(),
+            "merge": self.merge.to_bytes(),
+            "guard": guard_snapshot.to_bytes(self.guard),
+            "detectors": self.detectors.state.to_bytes(),
+        }
+        return pack(parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, rules: DetectRules, budgets: Sequence[Budget]) -> Decider:
+        """Return the decider whose state this is, under these rules and budgets.
+
+        Raises:
+            ValueError: The bytes are of another version, or not whole.
+        """
+        parts = unpack(data)
+        head = json.loads(parts["head"])
+        if head["version"] != STATE_VERSION:
+            raise ValueError(f"a state of version {head['version']}, expected {STATE_VERSION}")
+        decider = cls(rules, budgets)
+        decider.seen = SeenParts.from_rows(head["seen"])
+        decider.progress.restore(head["progress"])
+        decider.unreadable = head["unreadable"]
+        decider._flagged = {
+            RunKey(tenant, run): _Flagged(*reported) for tenant, run, *reported in head["flagged"]
+        }
+        decider.budgets.restore(head["budgets"])
+        decider.merge.restore(parts["merge"])
+        decider._restore_guard(parts["guard"], rules)
+        state = DetectorState.from_bytes(parts["detectors"])
+        decider.detectors = Detectors(rules.parameters, state)
+        return decider
+
+    def _take(self, record: DeltaRecord, findings: Findings) -> None:
+        origin = origin_of(record.headers)
+        if origin.schema == PROGRESS_SCHEMA:
+            self._mark(record, origin, findings)
+            return
+        takes = {
+            WINDOWS_SCHEMA: self._windows,
+            SUBJECTS_SCHEMA: self._subjects,
+            STEPS_TAG: self._steps,
+        }.get(origin.schema)
+        if takes is not None and self.seen.take(record.partition, origin):
+            takes(record, origin, findings)
+
+    def _windows(self, record: DeltaRecord, origin: Origin, findings: Findings) -> None:
+        rows = read_rows(record.value, WANTED)
+        self._frames.append(rows)
+        self._count(origin, rows, findings)
+
+    def _subjects(self, record: DeltaRecord, origin: Origin, findings: Findings) -> None:
+        if any(one.spend.budget.scope.subject for one in self.budgets.counted.values()):
+            self._count(origin, read_rows(record.value, SUBJECT_SPEND), findings)
+
+    def _count(self, origin: Origin, rows: pl.DataFrame, findings: Findings) -> None:
+        now_us = self.progress.now_us
+        notices = self.budgets.add(origin, rows, now_us)
+        if notices:
+            findings.notices += notices
+            findings.budgets += self.budgets.reported(now_us, 0)
+
+    def _steps(self, record: DeltaRecord, _origin: Origin, findings: Findings) -> None:
+        rows = read_rows(record.value, STEPS_SCHEMA).to_arrow()
+        steps = (step for step in steps_of(rows) if step.key.run not in ("", OTHER))
+        now_us = self.progress.now_us
+        for verdict in self.guard.observe(steps):
+            is_history = now_us - verdict.at_us > _HISTORY_US
+            findings.verdicts.append(RunVerdict(verdict_id(verdict), verdict, is_history, now_us))
+            if not is_history:
+                is_set = verdict.limit is not None and verdict.limit.basis == "budget"
+                known = self._flagged.get(verdict.key)
+                is_to_stop = is_set or (known is not None and known.is_to_stop)
+                self._flagged[verdict.key] = _Flagged(0, 0, is_to_stop, verdict.sentence)
+                findings.runs.append(self._reported(verdict.key, now_us))
+
+    def _mark(self, record: DeltaRecord, origin: Origin, findings: Findings) -> None:
+        try:
+            mark = ProgressMark.from_json(origin.source, record.value)
+        except ValueError as exc:
+            raise UnreadableDelta(str(exc)) from None
+        self.seen.settle(origin.source, record.partition, mark.position)
+        self.progress.note(record.partition, mark)
+        self._add_windows()
+        for window in self.merge.close(self.progress):
+            sums = window.sums
+            judged = self.detectors.judge(
+                ClosedWindow(window.start_us, sums.keys, sums.values, sums.counts, True)
+            )
+            findings.windows.append(JudgedWindow(window.start_us, sums, judged))
+        reached_us = self.progress.complete_us()
+        self.guard.finish_idle(reached_us if reached_us >= 0 else self.progress.now_us)
+        now_us = self.progress.now_us
+        findings.notices += self.budgets.advance(now_us)
+        findings.budgets += self.budgets.reported(now_us, _REPORT_US)
+        for key, flagged in list(self._flagged.items()):
+            run = self.guard.live.get(key)
+            is_due = now_us - flagged.reported_us >= _REPORT_US
+            if run is None or (is_due and run.calls != flagged.calls):
+                findings.runs.append(self._reported(key, now_us))
+
+    def _add_windows(self) -> None:
+        """Add the rows of several records at once: each addition has a price of its own."""
+        if self._frames:
+            self.merge.add(pl.concat(self._frames))
+            self._frames.clear()
+
+    def _reported(self, key: RunKey, now_us: int) -> RunNow:
+        """Return how a flagged run stands now, and remember that it was reported."""
+        run = self.guard.live.get(key)
+        if run is None:
+            del self._flagged[key]
+            return RunNow(key=key, at_us=now_us, is_over=True)
+        flagged = self._flagged[key]
+        flagged.reported_us, flagged.calls = now_us, run.calls
+        return RunNow(
+            key=key,
+            at_us=now_us,
+            is_over=False,
+            agent=run.agent,
+            user=run.user,
+            rules=run.broken,
+            is_to_stop=flagged.is_to_stop,
+            reason=flagged.sentence,
+            spend_pico_usd=run.spend_pico_usd,
+            per_minute_pico_usd=run.per_minute_pico_usd(run.ring.recent_pico_usd()),
+            calls=run.calls,
+            last_step_us=run.last_us,
+        )
+
+    def _restore_guard(self, data: bytes, rules: DetectRules) -> None:
+        guard = guard_snapshot.from_bytes(data, rules.guard)
+        self.guard = RunGuard(rules.guard) if guard is None else guard

@@ -1,0 +1,28 @@
+"""Everything that is decided by, of one installation: detect.yaml as one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tokentide_jobs.core.detect.parameters import Parameters
+from tokentide_jobs.core.guard.rules import GuardRules
+from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
+
+__all__ = ["DetectRules"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectRules:
+    """The rules of detection.
+
+    Attributes:
+        guard: What runs are held to.
+        levels: What windows are summed by.
+        settle_us: How long after its end a window waits for calls that are still going on.
+        parameters: What detectors decide by.
+    """
+
+    guard: GuardRules = field(default_factory=GuardRules)
+    levels: tuple[KeyLevel, ...] = DEFAULT_LEVELS
+    settle_us: int = 20_000_000
+    parameters: Parameters = field(default_factory=Parameters)

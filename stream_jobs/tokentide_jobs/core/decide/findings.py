@@ -1,0 +1,144 @@
+"""What a stretch of the stream gave rise to, and the ids by which it is the same when repeated.
+
+An id is made of what it names and of nothing else, so a replay finds the same decisions under the
+same ids: whoever stores or sends them once by id does so once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tokentide_jobs.core.budget.budget import Budget
+from tokentide_jobs.core.budget.spend import Notice, PeriodSpend
+from tokentide_jobs.core.detect.alarms import AlarmChange, Extreme, Judged
+from tokentide_jobs.core.digest import digest
+from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.guard.verdict import Verdict
+from tokentide_jobs.core.merge.open_windows import WindowSums
+
+__all__ = [
+    "BudgetNotice",
+    "BudgetNow",
+    "Findings",
+    "JudgedWindow",
+    "RunNow",
+    "RunVerdict",
+    "alarm_id",
+    "extreme_id",
+    "verdict_id",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedWindow:
+    """One closed window with what was found in it."""
+
+    start_us: int
+    sums: WindowSums
+    judged: Judged
+
+
+@dataclass(frozen=True, slots=True)
+class RunVerdict:
+    """A rule that a run broke.
+
+    Attributes:
+        id: Of run, rule and step.
+        verdict: What the guard says.
+        is_history: The step lies so far back that nobody can stop the run by it any more.
+        seen_us: Time of the record that reported it.
+    """
+
+    id: str
+    verdict: Verdict
+    is_history: bool
+    seen_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetNotice:
+    """A threshold that was reached, or a new period after one in which one had been.
+
+    Attributes:
+        budget: Of which budget.
+        notice: What is to be said; its id is that of budget, period and threshold.
+        is_history: It was reached before anybody watched, or in a period that is over.
+    """
+
+    budget: Budget
+    notice: Notice
+    is_history: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunNow:
+    """A run that broke a rule, as it stands now.
+
+    Attributes:
+        key: The run.
+        at_us: Time of the stream.
+        is_over: It is finished, or others took its place in memory: its state is to be taken back.
+        agent: Who runs.
+        user: Hashed user, or empty.
+        rules: Rules that it broke.
+        is_to_stop: It spent more than the budget that somebody set for runs.
+        reason: What was said of the last one, in one sentence.
+        spend_pico_usd: So far.
+        per_minute_pico_usd: Over the last ten minutes.
+        calls: So far.
+        last_step_us: Event time of its newest step.
+    """
+
+    key: RunKey
+    at_us: int
+    is_over: bool
+    agent: str = ""
+    user: str = ""
+    rules: tuple[str, ...] = ()
+    is_to_stop: bool = False
+    reason: str = ""
+    spend_pico_usd: int = 0
+    per_minute_pico_usd: int = 0
+    calls: int = 0
+    last_step_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetNow:
+    """What is spent of a budget in the period that runs now.
+
+    Attributes:
+        budget: Of which.
+        at_us: Time of the stream.
+        spend: Sums of the period and the thresholds that were reached in it.
+    """
+
+    budget: Budget
+    at_us: int
+    spend: PeriodSpend
+
+
+@dataclass(slots=True)
+class Findings:
+    """Everything that some records gave rise to, each kind in the order of the stream."""
+
+    windows: list[JudgedWindow] = field(default_factory=list)
+    verdicts: list[RunVerdict] = field(default_factory=list)
+    notices: list[BudgetNotice] = field(default_factory=list)
+    runs: list[RunNow] = field(default_factory=list)
+    budgets: list[BudgetNow] = field(default_factory=list)
+
+
+def alarm_id(alarm: AlarmChange) -> str:
+    """Return the id of an alarm's change."""
+    return digest("alarm", alarm.key, alarm.metric, alarm.test, alarm.change, alarm.window_start_us)
+
+
+def extreme_id(extreme: Extreme) -> str:
+    """Return the id of an extreme."""
+    return digest("extreme", extreme.key, extreme.metric, extreme.window_start_us)
+
+
+def verdict_id(verdict: Verdict) -> str:
+    """Return the id of a verdict: a run breaks a rule at one step."""
+    return digest("run", verdict.key.tenant, verdict.key.run, verdict.rule, verdict.at_us)

@@ -1,0 +1,117 @@
+"""How far event time is complete over all sources, by the marks that they put beside their deltas.
+
+A source says in band up to when its events have arrived. The slowest one counts: one that lags,
+rests or is silent holds time back, and after a stated time windows are given up as incomplete. The
+only clock is the time of the records, so that reading them again decides the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any, Final, TypeAlias
+
+from tokentide_jobs.core.batch.progress_mark import ProgressMark
+
+__all__ = ["GIVEN_UP_US", "Progress"]
+
+_SECOND_US: Final = 1_000_000
+_UNKNOWN: Final = -1
+GIVEN_UP_US: Final = 180 * _SECOND_US
+"""A window is given up when it is not complete so long after its end."""
+_FORGOTTEN_US: Final = 900 * _SECOND_US
+"""A source that says nothing for so long is gone: its topic was deleted, or nobody reads it."""
+_GAP_US: Final = 60 * _SECOND_US
+"""Marks further apart than this tell nothing of the time between them."""
+_AFTER_GAP_US: Final = 120 * _SECOND_US
+"""After such a gap producers send what they have kept, and only then everything is there."""
+
+_Stream: TypeAlias = "tuple[str, int, int]"
+"""Topic and partition of a source, and the partition of the delta topic through which it came."""
+
+
+@dataclass(slots=True)
+class _Reached:
+    complete_us: int
+    said_us: int
+    log_id: str
+    unsure_until_us: int
+    """Windows that begin before this are not known whole, whatever is said later."""
+
+
+class Progress:
+    """The newest marks of every source in every partition of the delta topic.
+
+    Args:
+        settle_us: How long after its end a window waits for calls that are still going on.
+    """
+
+    def __init__(self, settle_us: int) -> None:
+        self.settle_us = settle_us
+        self.now_us = 0
+        self._reached: dict[_Stream, _Reached] = {}
+        self._partitions: dict[str, int] = {}
+
+    def clock(self, stamp_us: int) -> None:
+        """Note the time of a record; time never goes back."""
+        self.now_us = max(self.now_us, stamp_us)
+
+    def note(self, partition: int, mark: ProgressMark) -> None:
+        """Note a mark that came through a partition of the delta topic, at the present."""
+        self._partitions = dict(sorted(mark.sources.items()))
+        stream = mark.log.topic, mark.log.partition, partition
+        complete_us = _UNKNOWN if mark.arrived_us is None else mark.arrived_us
+        known = self._reached.get(stream)
+        if known is None or known.log_id != mark.log.log_id:
+            # A topic that was made anew begins anew.
+            known = _Reached(_UNKNOWN, self.now_us, mark.log.log_id, _UNKNOWN)
+            self._reached[stream] = known
+        elif self.now_us - known.said_us > _GAP_US:
+            known.unsure_until_us = self.now_us + _AFTER_GAP_US
+        if known.complete_us == _UNKNOWN:
+            # What came before was not watched from here.
+            known.unsure_until_us = max(known.unsure_until_us, complete_us)
+        known.said_us = self.now_us
+        known.complete_us = max(known.complete_us, complete_us)
+        # By a mark and not by the clock: after an outage of everybody, everybody had a gap.
+        self._reached = {
+            one: reached
+            for one, reached in self._reached.items()
+            if self.now_us - reached.said_us <= _FORGOTTEN_US
+        }
+
+    def complete_us(self) -> int:
+        """Return before which event time every source is complete; -1: somebody does not say."""
+        said = {(topic, number) for topic, number, _partition in self._reached}
+        if not said >= _wanted(self._partitions):
+            return _UNKNOWN
+        return min((one.complete_us for one in self._reached.values()), default=_UNKNOWN)
+
+    def closes(self, end_us: int) -> bool:
+        """Tell whether a window that ends then waits for nothing any more."""
+        return self.is_complete(end_us) or self.now_us >= end_us + self.settle_us + GIVEN_UP_US
+
+    def is_complete(self, end_us: int) -> bool:
+        """Tell whether everything before an instant has arrived, and calls had time to end."""
+        return self.complete_us() >= end_us + self.settle_us
+
+    def is_sure(self, start_us: int) -> bool:
+        """Tell whether a window that begins then was watched from its beginning."""
+        return all(start_us >= one.unsure_until_us for one in self._reached.values())
+
+    def to_rows(self) -> list[Any]:
+        """Return everything as plain values."""
+        reached = [[*stream, *astuple(one)] for stream, one in sorted(self._reached.items())]
+        return [self.now_us, self._partitions, reached]
+
+    def restore(self, rows: list[Any]) -> None:
+        """Take up what `to_rows` returned."""
+        self.now_us, self._partitions, streams = rows
+        self._reached = {
+            (topic, number, partition): _Reached(*reached)
+            for topic, number, partition, *reached in streams
+        }
+
+
+def _wanted(partitions: Mapping[str, int]) -> set[tuple[str, int]]:
+    return {(topic, number) for topic, count in partitions.items() for number in range(count)}

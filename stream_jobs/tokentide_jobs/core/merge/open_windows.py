@@ -1,0 +1,223 @@
+"""Sums of windows that are still open, by series; what a window comes to is summed by key.
+
+Everything that is added is an integer, so the order of deltas does not matter: floats are made of
+the sums of a window once it is closed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tokentide_jobs.core.detect.quantiles import quantile
+from tokentide_jobs.core.detect.window_metrics import METRICS, observe
+from tokentide_jobs.core.merge.key_levels import KeyLevel, key_name
+from tokentide_jobs.core.merge.packing import pack, unpack
+from tokentide_jobs.core.window.exact import MONEY
+from tokentide_jobs.core.window.fold import COST_SUMS, DIMENSIONS
+from tokentide_jobs.core.window.histogram import HISTOGRAM
+
+__all__ = ["WANTED", "OpenWindows", "WindowSums"]
+
+_QUANTILES: Final = {m.name: (m.histogram, m.quantile) for m in METRICS if m.histogram}
+_HISTOGRAMS: Final = tuple(sorted({name for name, _q in _QUANTILES.values()}))
+_BLENDED: Final = ("cost_input_pico_usd", "cost_output_pico_usd", "input_tokens")
+_TERMS: Final = (term for m in METRICS for term in (*m.of, *m.per, *m.counted))
+_SUMS: Final = tuple(
+    sorted(
+        {term.removeprefix("-") for term in _TERMS}
+        | {*_BLENDED, "cache_read_tokens", "cache_write_tokens", "output_tokens"}
+    )
+)
+_MONEY: Final = tuple(name for name in _SUMS if name in COST_SUMS)
+
+WANTED: Final[Mapping[str, pl.DataType]] = {
+    "window_start": pl.Datetime("us", "UTC"),
+    **dict.fromkeys(DIMENSIONS, pl.String()),
+    **{name: MONEY if name in _MONEY else pl.Int64() for name in _SUMS},
+    **dict.fromkeys(_HISTOGRAMS, HISTOGRAM),
+}
+"""Columns of a window delta that are read."""
+
+_ENTRY: Final = {"series": pl.UInt32(), "key": pl.Int16(), "value": pl.Int64()}
+_MOST_PARTS: Final = 64
+_FEWEST_PRUNED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSums:
+    """What one window comes to."""
+
+    keys: Sequence[str]
+    """In the order of their names."""
+    values: NDArray[np.float64]
+    """Metric, key; NaN: absent."""
+    counts: NDArray[np.float64]
+    cost_usd: NDArray[np.float64]
+    """By key."""
+
+
+class OpenWindows:
+    """The windows of one length that are not closed.
+
+    Args:
+        levels: What windows are summed by once they are closed.
+        length_us: Of a window; a multiple of ten seconds.
+    """
+
+    def __init__(self, levels: Sequence[KeyLevel], length_us: int) -> None:
+        self.length_us = length_us
+        self.levels = tuple(levels)
+        self._series = pl.DataFrame(schema=dict.fromkeys(DIMENSIONS, pl.String()))
+        self._kept_series = 0
+        self._parts: dict[int, list[dict[str, pl.DataFrame]]] = {}
+
+    @property
+    def starts(self) -> list[int]:
+        """Return the windows that hold something, oldest first."""
+        return sorted(self._parts)
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add the rows of deltas, in the columns of WANTED."""
+        start = pl.col("window_start").dt.epoch("us") // self.length_us * self.length_us
+        numbered = rows.with_columns(start.alias("start"), self._numbers(rows).alias("series"))
+        for (at,), frame in numbered.group_by("start", maintain_order=True):
+            part = {"sums": frame.group_by("series").agg(pl.col(_SUMS).sum())}
+            for name in _HISTOGRAMS:
+                part[name] = _summed(_entries(frame, name))
+            parts = self._parts.setdefault(int(str(at)), [])
+            parts.append(part)
+            if len(parts) > _MOST_PARTS:
+                parts[:] = [_joined(parts)]
+
+    def close(self, start_us: int) -> WindowSums:
+        """Return what a window comes to, by the keys of every level, and forget it."""
+        parts = self._parts.pop(start_us, [])
+        whole = _joined(parts) if parts else _nothing()
+        closed = [self._level(level, whole) for level in self.levels]
+        self._prune()
+        keys = [key for one in closed for key in one.keys]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        shape = (len(METRICS), 0)
+        return WindowSums(
+            [keys[at] for at in order],
+            np.concatenate([np.zeros(shape), *(one.values for one in closed)], axis=1)[:, order],
+            np.concatenate([np.zeros(shape), *(one.counts for one in closed)], axis=1)[:, order],
+            np.concatenate([np.zeros(0), *(one.cost_usd for one in closed)])[order],
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return everything; the same sums give the same bytes, however they came."""
+        order = self._series.with_row_index("series").sort(DIMENSIONS)
+        moved = order.select("series").with_row_index("new")
+        parts = {
+            "series": _to_ipc(order.select(DIMENSIONS)),
+            "kept": str(self._kept_series).encode(),
+        }
+        for start_us in self.starts:
+            for name, frame in _joined(self._parts[start_us]).items():
+                parts[f"{start_us}/{name}"] = _to_ipc(_moved(frame, moved))
+        return pack(parts)
+
+    def restore(self, data: bytes) -> None:
+        """Take up what `to_bytes` returned."""
+        parts = unpack(data)
+        self._series = _from_ipc(parts.pop("series"))
+        self._kept_series = int(parts.pop("kept"))
+        windows: dict[int, dict[str, pl.DataFrame]] = {}
+        for place, frame in parts.items():
+            start_us, _slash, name = place.partition("/")
+            windows.setdefault(int(start_us), {})[name] = _from_ipc(frame)
+        self._parts = {start_us: [part] for start_us, part in windows.items()}
+
+    def _numbers(self, rows: pl.DataFrame) -> pl.Series:
+        """Return the number of the series of every row; new ones get the next numbers."""
+        found = rows.select(DIMENSIONS)
+        new = found.unique(maintain_order=True).join(self._series, on=DIMENSIONS, how="anti")
+        if new.height:
+            self._series = pl.concat([self._series, new.sort(DIMENSIONS)])
+        numbered = self._series.with_row_index("series")
+        joined = found.join(numbered, on=DIMENSIONS, how="left", maintain_order="left")
+        return joined["series"]
+
+    def _level(self, level: KeyLevel, whole: Mapping[str, pl.DataFrame]) -> WindowSums:
+        """Sum a window by one level."""
+        named = self._series.with_row_index("series").filter(pl.col(name) != "" for name in level)
+        sums = whole["sums"].join(named.select("series", *level), on="series")
+        by_key = sums.group_by(level).agg(pl.col(_SUMS).sum()).sort(level)
+        place = by_key.select(level).with_row_index("place")
+        place_of = named.select("series", *level).join(place, on=level).select("series", "place")
+        columns = {name: by_key[name].cast(pl.Float64).to_numpy() for name in _SUMS}
+        size, quantiles = by_key.height, {}
+        for metric, (name, q) in _QUANTILES.items():
+            entries = whole[name].join(place_of, on="series")
+            rows, buckets, counts = (
+                entries[column].cast(pl.Int64).to_numpy() for column in ("place", "key", "value")
+            )
+            quantiles[metric] = quantile(rows, buckets, counts, size, q)
+        values, counts = observe(columns, quantiles, self.length_us // 1_000_000)
+        keys = [key_name(row) for row in place.select(level).iter_rows(named=True)]
+        return WindowSums(keys, values, counts, columns["cost_pico_usd"] * 1e-12)
+
+    def _prune(self) -> None:
+        """Forget series that no open window holds, when they have become twice as many."""
+        if self._series.height <= max(_FEWEST_PRUNED, 2 * self._kept_series):
+            return
+        held = [part["sums"]["series"] for parts in self._parts.values() for part in parts]
+        numbers = pl.concat([pl.Series("series", [], pl.UInt32), *held]).unique().sort()
+        moved = numbers.to_frame().with_row_index("new")
+        self._series = self._series[numbers]
+        self._kept_series = self._series.height
+        for parts in self._parts.values():
+            for part in parts:
+                part.update({name: _moved(frame, moved) for name, frame in part.items()})
+
+
+def _moved(frame: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame with new numbers of series, in their order."""
+    joined = frame.join(moved, on="series")
+    renamed = joined.select(pl.col("new").alias("series"), *frame.columns[1:])
+    return renamed.sort("series", *frame.columns[1:2])
+
+
+def _entries(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Return the entries of a histogram, one a row."""
+    listed = frame.select("series", name).filter(pl.col(name).list.len() > 0)
+    if not listed.height:
+        return pl.DataFrame(schema=_ENTRY)
+    return listed.explode(name).unnest(name).cast(_ENTRY)  # type: ignore[arg-type]
+
+
+def _summed(entries: pl.DataFrame) -> pl.DataFrame:
+    return entries.group_by("series", "key").agg(pl.col("value").sum())
+
+
+def _joined(parts: Sequence[Mapping[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
+    """Return several parts of a window as one, in the order of series."""
+    sums = pl.concat([part["sums"] for part in parts])
+    joined = {"sums": sums.group_by("series").agg(pl.col(_SUMS).sum()).sort("series")}
+    for name in _HISTOGRAMS:
+        joined[name] = _summed(pl.concat([p[name] for p in parts])).sort("series", "key")
+    return joined
+
+
+def _nothing() -> dict[str, pl.DataFrame]:
+    sums = {name: WANTED[name] for name in _SUMS}
+    empty = {"sums": pl.DataFrame(schema={"series": pl.UInt32(), **sums})}
+    return empty | {name: pl.DataFrame(schema=_ENTRY) for name in _HISTOGRAMS}
+
+
+def _to_ipc(frame: pl.DataFrame) -> bytes:
+    sink = io.BytesIO()
+    frame.write_ipc(sink)
+    return sink.getvalue()
+
+
+def _from_ipc(data: bytes) -> pl.DataFrame:
+    return pl.read_ipc(io.BytesIO(data))

@@ -1,0 +1,1 @@
+"""The detect job: the delta topic in, decisions and their state out."""

@@ -1,0 +1,77 @@
+"""The files that detection is configured by, read anew when they change.
+
+A file that is refused changes nothing: what was in force stays, and the reason is shown until the
+file is right again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokentide_jobs.core.budget.budget import Budget
+from tokentide_jobs.core.decide.detect_rules import DetectRules
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.files.budget_file import load_budgets
+from tokentide_jobs.io.files.detect_file import load_detect_rules
+
+__all__ = ["InForce", "RuleFiles"]
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What is decided by now."""
+
+    rules: DetectRules
+    budgets: tuple[Budget, ...]
+
+
+class RuleFiles:
+    """detect.yaml and budgets.yaml of this installation; read when created.
+
+    Args:
+        detect_file: None: every default holds.
+        budgets_file: None: there are no budgets.
+
+    Attributes:
+        in_force: The newest that was whole.
+        problem: Why a file that is there now is not in force; empty: it is.
+
+    Raises:
+        ConfigError: A file is wrong, and nothing is in force yet.
+    """
+
+    def __init__(self, detect_file: Path | None, budgets_file: Path | None) -> None:
+        self._detect_file = detect_file
+        self._budgets_file = budgets_file
+        self._stamps = self._looked_at()
+        self.in_force = self._read()
+        self.problem = ""
+
+    def changed(self) -> bool:
+        """Look whether a file changed; tell whether something else is in force now."""
+        stamps = self._looked_at()
+        if stamps == self._stamps:
+            return False
+        self._stamps = stamps
+        before = self.in_force
+        try:
+            self.in_force, self.problem = self._read(), ""
+        except ConfigError as exc:
+            self.problem = f"what was in force before stays in force: {exc}"
+        return self.in_force != before
+
+    def _read(self) -> InForce:
+        budgets = load_budgets(self._budgets_file) if self._budgets_file else ()
+        return InForce(load_detect_rules(self._detect_file), budgets)
+
+    def _looked_at(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_stamp(path) for path in (self._detect_file, self._budgets_file))
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if found else None

@@ -1,0 +1,225 @@
+"""One worker's hold on the delta topic: its state, what it writes, and where it goes on.
+
+Every decision is stored before the position moves beyond it, and a snapshot is taken only of what
+is stored. So whoever goes on from a snapshot repeats decisions at most, under the same ids. Runs in
+one thread; nothing here knows Kafka.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+import pyarrow as pa
+
+from tokentide_jobs.core.decide.decider import STATE_VERSION, Decider
+from tokentide_jobs.core.decide.finding_rows import forecast_rows, rows_of
+from tokentide_jobs.core.decide.findings import Findings
+from tokentide_jobs.core.decide.states import ended_keys, keys_of, states_of
+from tokentide_jobs.core.forecast.forecast import Forecast
+from tokentide_jobs.core.merge.delta_record import DeltaRecord
+from tokentide_jobs.core.outcome.arrow import to_ipc
+from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
+from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, stored_spend
+from tokentide_jobs.jobs.detect.rule_files import RuleFiles
+from tokentide_jobs.jobs.runtime.log import log_event
+from tokentide_schemas.control import ControlState
+
+__all__ = ["DetectSession", "Reported"]
+
+_log = logging.getLogger(__name__)
+
+_HOUR_US: Final = 3_600_000_000
+_LEAST_SHARE: Final = 20
+"""A snapshot waits at least so many times as long as the last one took."""
+
+T = TypeVar("T")
+
+
+class _Storing(Protocol):
+    def __call__(self, name: str, work: Callable[[], T]) -> T: ...
+
+
+@dataclass(slots=True)
+class Reported:
+    """What services are to be reported."""
+
+    states: list[ControlState] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    """Keys whose state is taken back."""
+
+
+class DetectSession:
+    """The state of the detect job while this worker holds the topic.
+
+    Args:
+        store: Where decisions and snapshots go.
+        files: What is decided by.
+        worker: `host:pid`.
+        storing: Runs a step until the store takes it.
+        snapshot_us: Between two snapshots, at least.
+        clock_us: Wall clock; decides nothing but when something is done.
+
+    Attributes:
+        decider: The state.
+        positions: Offset of the next record, by partition of the topic.
+    """
+
+    def __init__(
+        self,
+        store: ClickHouse,
+        files: RuleFiles,
+        worker: str,
+        storing: _Storing,
+        snapshot_us: int,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._snapshots = DetectorStore(store, STATE_VERSION, worker)
+        self._storing = storing
+        self._snapshot_us = snapshot_us
+        self._clock_us = clock_us
+        self.decider = self._fresh()
+        self.positions: dict[int, int] = {}
+        self._topic_id = ""
+        self._snapshot_due_us = 0
+        self._saved: dict[int, int] = {}
+        self._forecasts: dict[str, Forecast] = {}
+        self._forecast_hour = -1
+
+    def begin(self, topic_id: str, held: Mapping[int, tuple[int, int]]) -> None:
+        """Take up the newest snapshot, or begin anew where there is none that fits.
+
+        Args:
+            topic_id: Incarnation of the topic of deltas.
+            held: Offsets [start, end) that each of its partitions holds now.
+        """
+        self._topic_id = topic_id
+        head = self._storing("read_state", self._snapshots.newest)
+        in_force = self._files.in_force
+        goes_on = head is not None and head.topic_id == topic_id
+        goes_on = goes_on and head is not None and all(
+            held[number][0] <= head.offsets.get(number, 0) <= held[number][1] for number in held
+        )  # fmt: skip
+        self.decider = self._fresh()
+        if head is not None:
+            read = partial(self._snapshots.read, head)
+            try:
+                data = self._storing("read_state", read)
+                self.decider = Decider.from_bytes(data, in_force.rules, in_force.budgets)
+            except ValueError as exc:
+                log_event(_log, logging.ERROR, "state_unreadable", error=str(exc))
+                head, goes_on = None, False
+        if not goes_on:
+            # Deltas are missing between the state and the topic: what is stored tells the spend.
+            self.decider.budgets.forget()
+        if head is None:
+            finished = self._storing("positions", lambda: finished_offsets(self._store))
+            for source, end in finished.items():
+                for number in held:
+                    self.decider.seen.settle(source, number, end)
+        offsets = head.offsets if head is not None and goes_on else {}
+        self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
+        self._saved = dict(self.positions) if goes_on else {}
+        self._snapshot_due_us = self._clock_us() + self._snapshot_us
+        self.snapshot()  # one that begins anew: whoever follows begins where this one did
+        log_event(
+            _log,
+            logging.INFO,
+            "detection_begins",
+            snapshot=head.snapshot_id if head else "none",
+            goes_on=goes_on,
+            positions=self.positions,
+            keys=len(self.decider.detectors.state.keys),
+            runs=len(self.decider.guard.live),
+        )
+
+    def take(self, records: Sequence[DeltaRecord]) -> tuple[Findings, Reported]:
+        """Take records, store what they gave rise to, and return it with what is to be reported."""
+        reported = self._reload()
+        self._seed()
+        findings = self.decider.take(records)
+        window_s = self._files.in_force.rules.parameters.window_s
+        for table, rows in rows_of(findings, window_s):
+            self._insert(table, rows)
+        self._forecast()
+        for record in records:
+            self.positions[record.partition] = record.offset + 1
+        reported.states += states_of(findings, self._forecasts)
+        reported.ended += ended_keys(findings)
+        return findings, reported
+
+    def snapshot_if_due(self) -> int:
+        """Take a snapshot when it is time; return its packed size, 0 for none."""
+        return self.snapshot() if self._clock_us() >= self._snapshot_due_us else 0
+
+    def snapshot(self) -> int:
+        """Take a snapshot unless nothing has come since the last; return its packed size."""
+        now_us = self._clock_us()
+        self._snapshot_due_us = now_us + self._snapshot_us
+        if self.positions == self._saved:
+            return 0
+        state, offsets = self.decider.to_bytes(), dict(self.positions)
+        began_s = time.monotonic()
+        size = self._storing(
+            "write_state", lambda: self._snapshots.write(state, self._topic_id, offsets, now_us)
+        )
+        took_us = round((time.monotonic() - began_s) * 1e6)
+        self._snapshot_due_us = now_us + max(self._snapshot_us, _LEAST_SHARE * took_us)
+        self._saved = offsets
+        return size
+
+    def _fresh(self) -> Decider:
+        return Decider(self._files.in_force.rules, self._files.in_force.budgets)
+
+    def _reload(self) -> Reported:
+        """Take over what the files say now."""
+        reported = Reported()
+        before = self._files.in_force
+        if self._files.changed():
+            after = self._files.in_force
+            if after.rules != before.rules:
+                self.decider.set_rules(after.rules)
+            self.decider.budgets.replace(after.budgets)
+            reported.ended = sorted(keys_of(before.budgets) - keys_of(after.budgets))
+            log_event(_log, logging.INFO, "rules_changed", budgets=len(after.budgets))
+        return reported
+
+    def _seed(self) -> None:
+        """Give new budgets what is stored already."""
+        unseeded = self.decider.budgets.unseeded()
+        if not unseeded:
+            return
+        floors = self._storing("positions", lambda: finished_offsets(self._store))
+        for source, end in self.decider.seen.ends().items():
+            floors[source] = max(end, floors.get(source, 0))
+        for budget in unseeded:
+            ask = partial(stored_spend, self._store, budget, floors, self._clock_us())
+            spent = self._storing("stored_spend", ask)
+            self.decider.budgets.seed(budget.name, floors, spent)
+        # What is reached from here on is news, also for whoever goes on after a crash.
+        self._saved = {}
+        self.snapshot()
+
+    def _forecast(self) -> None:
+        """Store where the periods of budgets end, once an hour."""
+        now_us, budgets = self._clock_us(), self._files.in_force.budgets
+        if not budgets or now_us // _HOUR_US == self._forecast_hour:
+            return
+        statuses = self._storing("forecast", lambda: read_budgets(self._store, budgets, now_us))
+        self._insert(*forecast_rows(statuses))
+        self._forecasts = {one.budget.revision: one.forecast for one in statuses}
+        self._forecast_hour = now_us // _HOUR_US
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        digest = hashlib.sha256(to_ipc(rows, compress=False)).hexdigest()[:32]
+        token = f"detect/{table}/{digest}"
+        self._storing(f"insert_{table}", lambda: self._store.insert(table, rows, token))

@@ -1,0 +1,155 @@
+"""A runaway run and a budget through the real pipeline: named, counted exactly, and once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from tokentide_jobs.core.status import WorkerState
+from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.kafka.offsets import end_offsets
+from tokentide_jobs.tasks.status.worker_pages import ask_workers
+from tokentide_schemas.control import CONTROL_ADAPTER, BudgetState, RunState
+from tokentide_schemas.topics import CONTROL
+
+pytestmark = pytest.mark.integration
+
+T = TypeVar("T")
+
+CALLS = 20
+DEADLINE_S = 120.0
+BUDGETS = """budgets:
+  - {name: acme, scope: {tenant: acme}, period: month, amount_usd: 12}
+  - {name: the key, scope: {key: key-7}, period: month, amount_usd: 1000, kind: hard}
+"""
+
+
+def call(run: str, number: int) -> bytes:
+    """Make a call that costs some forty cents; those of the wild run are all alike."""
+    size = 100_000 if run == "wild" else 100_000 + number
+    fields = {
+        "type": "request", "event_id": str(uuid.uuid4()), "service": "agents", "tenant": "acme",
+        "provider": "openai", "operation": "chat", "request_model": "gpt-4o", "status": "ok",
+        "started_at_us": time.time_ns() // 1_000, "duration_ms": 900.0, "input_tokens": size,
+        "output_tokens": 15_000, "run_id": run, "agent_name": "critic", "key_id": "key-7",
+    }  # fmt: skip
+    return json.dumps(fields).encode()
+
+
+def send(stack: Stack) -> None:
+    async def sending() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=stack.info.kafka)
+        await producer.start()
+        try:
+            for number in range(CALLS):
+                frame = b"\n".join(call(run, number) for run in ("wild", "calm"))
+                await producer.send_and_wait(stack.info.events_topic, frame, partition=0)
+        finally:
+            await producer.stop()
+
+    asyncio.run(sending())
+
+
+def eventually(what: str, look: Callable[[], T | None]) -> T:
+    give_up_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < give_up_s:
+        if (found := look()) is not None:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"not in {DEADLINE_S:.0f} s: {what}")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    directory: Path = tmp_path_factory.mktemp("detection")
+    budgets = directory / "budgets.yaml"
+    budgets.write_text(BUDGETS)
+    environ = {**os.environ, "TOKENTIDE_BUDGETS_FILE": str(budgets), "TOKENTIDE_SNAPSHOT_S": "5"}
+    with Stack(
+        directory / "stack", broker="tansu", workers=1, detect=True, environ=environ
+    ) as running:
+        yield running
+
+
+def detector(stack: Stack) -> WorkerState | None:
+    """Return the detect worker once it decides."""
+    found = [one for one in ask_workers(stack.data_dir, ()) if one.role == "detect"]
+    return found[0] if found and found[0].is_ready else None
+
+
+def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
+    stack: Stack,
+) -> None:
+    store = ClickHouse(stack.info.clickhouse_dsn, "tokentide")
+    first = eventually("detection is ready", lambda: detector(stack))
+    send(stack)
+    rows = eventually(
+        "the run is named", lambda: store.rows("SELECT * FROM tokentide.run_status") or None
+    )
+    assert rows
+
+    os.kill(int(first.name.partition(" ")[0]), signal.SIGKILL)
+    send(stack)
+    eventually("all is stored", lambda: True if _requests(store) == 4 * CALLS else None)
+    spent = eventually("every call is counted", lambda: _spent(store))
+    (exact,) = store.rows("SELECT sum(toInt128(cost_pico_usd)) FROM tokentide.raw_requests")
+    assert spent == {"acme": exact[0], "the key": exact[0]}
+    named = store.rows(
+        "SELECT tenant, run, rule, is_history FROM tokentide.run_status FINAL ORDER BY rule"
+    )
+    assert ("acme", "wild", "repeats", False) in named
+    assert len({row[:3] for row in named}) == len(named), "a rule that was broken twice"
+    (reached,) = store.rows("SELECT reached FROM tokentide.budget_status FINAL WHERE budget='acme'")
+    assert list(reached[0]) == [50, 80, 95, 100]
+
+    reported = asyncio.run(_reported(stack.info.kafka))
+    run, budget = reported["run/acme/wild"], reported["budget/acme"]
+    assert isinstance(run, RunState)
+    assert (run.state, "repeats" in run.rules) == ("flagged", True)
+    assert isinstance(budget, BudgetState)
+    assert (budget.reached, budget.kind) == ([50, 80, 95, 100], "soft")
+
+
+def _requests(store: ClickHouse) -> int:
+    return int(store.rows("SELECT count() FROM tokentide.raw_requests")[0][0])
+
+
+def _spent(store: ClickHouse) -> dict[str, int] | None:
+    """Return what each budget spent, once it has counted every call."""
+    rows = store.rows(
+        "SELECT budget, spent_pico_usd, requests FROM tokentide.budget_status FINAL ORDER BY budget"
+    )
+    counted = len(rows) == 2 and all(requests == 4 * CALLS for _name, _spent, requests in rows)
+    return {name: int(spent) for name, spent, _requests in rows} if counted else None
+
+
+async def _reported(bootstrap: str) -> dict[str, Any]:
+    """Return the newest state of every key of the control topic."""
+    ends = await end_offsets(bootstrap, CONTROL.name)
+    consumer = AIOKafkaConsumer(
+        CONTROL.name, bootstrap_servers=bootstrap, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    states: dict[str, Any] = {}
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                message = await consumer.getone()
+                assert message.key is not None
+                assert message.value is not None
+                states[message.key.decode()] = CONTROL_ADAPTER.validate_json(message.value)
+                if message.offset + 1 >= ends[message.partition]:
+                    return states
+    finally:
+        await consumer.stop()

@@ -1,0 +1,177 @@
+"""A decider finds what happened, once, and a restart changes nothing of it, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from tests.stream_jobs.core.decide.recorded_stream import (
+    BUDGETS,
+    MINUTES,
+    RULES,
+    TICKS,
+    recorded,
+)
+from tests.stream_jobs.core.merge.delta_records import DOLLAR, MINUTE_US, NOON_US, log
+from tokentide_jobs.core.budget.spend import Spent
+from tokentide_jobs.core.decide.decider import Decider
+from tokentide_jobs.core.decide.findings import Findings, alarm_id
+from tokentide_jobs.core.merge.delta_record import DeltaRecord
+
+
+def fresh() -> Decider:
+    decider = Decider(RULES, BUDGETS)
+    for budget in decider.budgets.unseeded():
+        decider.budgets.seed(budget.name, {}, [])
+    return decider
+
+
+def words(findings: Findings) -> list[object]:
+    """Return findings as values that can be compared."""
+    return [
+        *((w.start_us, w.judged, w.sums.values.tobytes()) for w in findings.windows),
+        *findings.verdicts,
+        *findings.notices,
+        *findings.runs,
+        *findings.budgets,
+    ]
+
+
+def joined(parts: Sequence[Findings]) -> list[object]:
+    whole = Findings()
+    for part in parts:
+        for kind in dataclasses.fields(Findings):
+            getattr(whole, kind.name).extend(getattr(part, kind.name))
+    return words(whole)
+
+
+def test_what_happened_is_found_once() -> None:
+    found = fresh().take(recorded())
+    assert [window.start_us for window in found.windows] == [
+        NOON_US + minute * MINUTE_US for minute in range(1, MINUTES - 1)
+    ]
+    assert [(v.verdict.key.run, v.verdict.rule, v.is_history) for v in found.verdicts] == [
+        ("wild", "spend_rate", False)
+    ]
+    reported = [(one.budget.name, one.notice.percent) for one in found.notices]
+    assert sorted(reported) == [
+        ("acme", 50), ("one key", 50), ("one key", 80), ("one key", 95), ("one key", 100),
+    ]  # fmt: skip
+    opened = {
+        (alarm.key, alarm.metric)
+        for window in found.windows
+        for alarm in window.judged.alarms
+        if alarm.change == "opened"
+    }
+    assert ("provider=p", "error_ratio") in opened
+
+
+def test_spend_is_that_of_every_delta_once() -> None:
+    decider = fresh()
+    decider.take(recorded())
+    spent = {
+        name: one.spend.of(one.spend.budget.at(NOON_US)).pico_usd
+        for name, one in decider.budgets.counted.items()
+    }
+    of_a_tenant = sum(10**11 * (tick % 3 + 1) + 7 for tick in range(TICKS))
+    assert spent == {
+        "everything": 2 * of_a_tenant, "acme": of_a_tenant, "one key": TICKS * 10**11
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 5, 37])
+def test_the_size_of_a_stretch_changes_nothing(size: int) -> None:
+    records, whole, split = recorded(), fresh(), fresh()
+    found = words(whole.take(records))
+    parts = [split.take(records[at : at + size]) for at in range(0, len(records), size)]
+    assert joined(parts) == found
+    assert split.to_bytes() == whole.to_bytes()
+
+
+def test_a_restart_at_any_step_is_bit_equal_and_repeats_nothing() -> None:
+    records, whole = recorded(), fresh()
+    found, final = words(whole.take(records)), None
+    decider, parts = fresh(), []
+    for at in range(0, len(records), 3):
+        parts.append(decider.take(records[at : at + 3]))
+        decider = Decider.from_bytes(decider.to_bytes(), RULES, BUDGETS)
+        final = decider.to_bytes()
+    assert joined(parts) == found
+    assert final == whole.to_bytes()
+
+
+def test_a_replay_from_an_old_snapshot_makes_the_same_decisions_under_the_same_ids() -> None:
+    records, whole = recorded(), fresh()
+    cuts = (0, 50, 91, len(records))
+    snapshots = [whole.to_bytes()]
+    parts = []
+    for begin, end in pairwise(cuts):
+        parts.append(whole.take(records[begin:end]))
+        snapshots.append(whole.to_bytes())
+    again = Decider.from_bytes(snapshots[1], RULES, BUDGETS)
+    replayed = [again.take(records[begin:end]) for begin, end in pairwise(cuts[1:])]
+    assert joined(replayed) == joined(parts[1:])
+    assert again.to_bytes() == snapshots[-1]
+    ids = [alarm_id(alarm) for one in parts for w in one.windows for alarm in w.judged.alarms]
+    ids += [one.id for part in parts for one in part.verdicts]
+    ids += [one.notice.id for part in parts for one in part.notices]
+    assert len(set(ids)) == len(ids)
+
+
+def test_records_that_nobody_can_read_are_counted_and_passed_over() -> None:
+    records = list(recorded())
+    broken = [
+        dataclasses.replace(records[0], value=b"no arrow"),
+        DeltaRecord(0, 2, NOON_US, (("schema", b"windows.v1"),), b""),
+        DeltaRecord(0, 3, NOON_US, (), b""),
+    ]
+    decider = fresh()
+    found = decider.take([*broken, *records[3:]])
+    assert decider.unreadable == 3
+    assert len(found.windows) == MINUTES - 2
+
+
+def test_records_of_a_schema_that_comes_later_are_passed_over() -> None:
+    headers = tuple(
+        (name, b"steps.v9" if name == "schema" else text) for name, text in recorded()[0].headers
+    )
+    decider = fresh()
+    decider.take([dataclasses.replace(recorded()[0], headers=headers)])
+    assert decider.unreadable == 0
+
+
+def test_a_state_of_another_version_is_refused() -> None:
+    data = fresh().to_bytes()
+    with pytest.raises(ValueError, match="version 9"):
+        Decider.from_bytes(data.replace(b'"version":1', b'"version":9'), RULES, BUDGETS)
+    with pytest.raises(ValueError, match="end at"):
+        Decider.from_bytes(data[:-1], RULES, BUDGETS)
+
+
+def test_a_budget_counts_what_was_stored_and_then_what_comes_after() -> None:
+    decider = Decider(RULES, BUDGETS)
+    halves = recorded()[:60], recorded()[60:]
+    decider.take(halves[0])
+    floor = max(int(dict(one.headers).get("end", b"0")) for one in halves[0])
+    stored = [Spent(NOON_US, 5 * DOLLAR, requests=5)]
+    reported = decider.budgets.seed("acme", {log(): floor}, stored)
+    assert [(one.notice.percent, one.is_history) for one in reported] == [(50, True)]
+    decider.take(halves[1])
+    counted = decider.budgets.counted["acme"].spend
+    later = sum(10**11 * (tick % 3 + 1) + 7 for tick in range(floor // 10, TICKS))
+    assert counted.of(counted.budget.at(NOON_US)).pico_usd == 5 * DOLLAR + later
+    assert decider.budgets.unseeded() == [BUDGETS[0], BUDGETS[2]]
+
+
+def test_other_rules_leave_what_was_learned() -> None:
+    decider = fresh()
+    decider.take(recorded()[:80])
+    keys, live = list(decider.detectors.state.keys), dict(decider.guard.live)
+    decider.set_rules(dataclasses.replace(RULES, levels=(("tenant",),), settle_us=0))
+    assert decider.detectors.state.keys == keys
+    assert decider.guard.live.keys() == live.keys()
+    found = decider.take(recorded()[80:])
+    assert found.windows[-1].sums.keys == ["tenant=acme", "tenant=globex"]

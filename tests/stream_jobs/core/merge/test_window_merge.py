@@ -1,0 +1,275 @@
+"""Windows close once, whole, and the same for every order, split and repetition of their deltas."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.stream_jobs.core.merge.delta_records import (
+    MINUTE_US,
+    NOON_US,
+    TOPIC,
+    at,
+    log,
+    window_rows,
+)
+from tokentide_jobs.core.batch.progress_mark import ProgressMark
+from tokentide_jobs.core.detect.window_metrics import metric_at
+from tokentide_jobs.core.merge.completeness import GIVEN_UP_US, Progress
+from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS
+from tokentide_jobs.core.merge.open_windows import WANTED
+from tokentide_jobs.core.merge.window_merge import MergedWindow, WindowMerge
+
+SETTLE_US = 20_000_000
+REQUESTS, COST, P95 = map(metric_at, ("requests", "cost_usd_per_minute", "latency_p95_ms"))
+
+
+class Stream:
+    """One merge with its progress, and what it closed."""
+
+    def __init__(self, sources: int = 1) -> None:
+        self.progress = Progress(SETTLE_US)
+        self.merge = WindowMerge(DEFAULT_LEVELS, MINUTE_US)
+        self.closed: list[MergedWindow] = []
+        self._sources = {TOPIC: sources}
+
+    def add(self, rows: pl.DataFrame) -> None:
+        self.merge.add(rows.select(list(WANTED)))
+
+    def mark(
+        self,
+        arrived_us: int | None,
+        *,
+        now_us: int | None = None,
+        source: int = 0,
+        log_id: str = "log-1",
+    ) -> None:
+        now_us = now_us if now_us is not None else arrived_us or 0
+        self.progress.clock(now_us)
+        said = ProgressMark(
+            log=log(source, log_id), position=0, log_end=0, arrived_us=arrived_us,
+            max_event_us=None, at_us=now_us, sources=self._sources,
+        )  # fmt: skip
+        self.progress.note(0, said)
+        self.closed += self.merge.close(self.progress)
+
+    def marks(self, from_us: int, until_us: int, **source: Any) -> None:
+        """Mark every ten seconds, as ingest does while nothing is behind."""
+        for now_us in range(from_us, until_us + 1, 10_000_000):
+            self.mark(now_us, **source)
+
+    @property
+    def starts(self) -> list[int]:
+        return [(window.start_us - NOON_US) // MINUTE_US for window in self.closed]
+
+
+def row(minute: float = 0, tenant: str = "acme", requests: int = 1, **sums: Any) -> dict[str, Any]:
+    start_us = NOON_US + int(minute * 6) * 10_000_000
+    return {
+        "window_start": at(start_us), "tenant": tenant, "model": "m", "requests": requests, **sums,
+    }  # fmt: skip
+
+
+def values(window: MergedWindow, key: str) -> np.ndarray[Any, Any]:
+    found: np.ndarray[Any, Any] = window.sums.values[:, window.sums.keys.index(key)]
+    return found
+
+
+def same(left: Iterable[MergedWindow], right: Iterable[MergedWindow]) -> bool:
+    return all(
+        one.start_us == other.start_us
+        and one.sums.keys == other.sums.keys
+        and np.array_equal(one.sums.values, other.sums.values, equal_nan=True)
+        and np.array_equal(one.sums.counts, other.sums.counts)
+        for one, other in zip(left, right, strict=True)
+    )
+
+
+ROWS = st.lists(
+    st.builds(
+        row,
+        minute=st.integers(0, 17).map(lambda n: n / 6),
+        tenant=st.sampled_from(["acme", "globex", ""]),
+        requests=st.integers(1, 1_000),
+        cost_pico_usd=st.integers(0, 10**17),
+        input_tokens=st.integers(0, 10**6),
+        errors=st.integers(0, 3),
+        latency_hist=st.lists(
+            st.fixed_dictionaries({"key": st.integers(-5, 5), "value": st.integers(1, 9)}),
+            max_size=4,
+        ),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=10)
+@given(ROWS, st.randoms(use_true_random=False))
+def test_any_order_and_split_of_deltas_closes_the_same_windows(
+    rows: list[dict[str, Any]], chance: random.Random
+) -> None:
+    whole, split = Stream(), Stream()
+    for stream in (whole, split):
+        stream.mark(NOON_US)
+    whole.add(window_rows(rows))
+    shuffled = rows[:]
+    chance.shuffle(shuffled)
+    while shuffled:
+        size = chance.randint(1, len(shuffled))
+        split.add(window_rows(shuffled[:size]))
+        shuffled = shuffled[size:]
+        if chance.random() < 0.3:
+            restored = Stream()
+            restored.merge.restore(split.merge.to_bytes())
+            split.merge = restored.merge
+    for stream in (whole, split):
+        stream.marks(NOON_US, NOON_US + 4 * MINUTE_US)
+    assert whole.starts == [0, 1, 2]
+    assert same(whole.closed, split.closed)
+    requests = sum(
+        values(one, "tenant=acme")[REQUESTS]
+        for one in whole.closed
+        if "tenant=acme" in one.sums.keys
+    )
+    assert requests == sum(one["requests"] for one in rows if one["tenant"] == "acme")
+
+
+@settings(max_examples=6)
+@given(ROWS)
+def test_what_comes_later_changes_no_window_that_has_closed(rows: list[dict[str, Any]]) -> None:
+    short, long = Stream(), Stream()
+    for stream, minutes in ((short, 2), (long, 4)):
+        stream.mark(NOON_US)
+        stream.add(window_rows(rows))
+        stream.marks(NOON_US, NOON_US + minutes * MINUTE_US)
+        stream.add(window_rows([row(0, requests=5), row(3)]))
+    assert same(short.closed, long.closed[: len(short.closed)])
+    assert len(short.closed) < len(long.closed)
+
+
+def test_a_window_is_the_sum_of_its_deltas_by_every_level() -> None:
+    stream = Stream()
+    stream.mark(NOON_US)
+    hist = [{"key": 250, "value": 19}, {"key": 400, "value": 1}]
+    stream.add(window_rows([row(0, requests=20, cost_pico_usd=3 * 10**12, latency_hist=hist)]))
+    stream.add(window_rows([row(0.5, "globex", 4, cost_pico_usd=10**12), row(1, requests=9)]))
+    stream.marks(NOON_US, NOON_US + 2 * MINUTE_US)
+    window = stream.closed[0]
+    assert window.sums.keys == [
+        "tenant=acme", "tenant=acme, model=m", "tenant=globex", "tenant=globex, model=m",
+    ]  # fmt: skip
+    assert values(window, "tenant=acme")[REQUESTS] == 20
+    assert values(window, "tenant=acme")[COST] == 3
+    assert values(window, "tenant=acme")[P95] == pytest.approx(1.02**250, rel=0.2)
+    assert values(window, "tenant=globex, model=m")[REQUESTS] == 4
+
+
+def test_a_window_without_an_event_closes_as_an_observed_zero() -> None:
+    stream = Stream()
+    stream.marks(NOON_US, NOON_US + 3 * MINUTE_US)
+    assert stream.starts == [0, 1]
+    assert stream.closed[0].sums.keys == []
+
+
+def test_calls_have_time_to_end() -> None:
+    stream = Stream()
+    stream.marks(NOON_US, NOON_US + MINUTE_US + SETTLE_US - 10_000_000)
+    assert stream.starts == []
+    stream.mark(NOON_US + MINUTE_US + SETTLE_US)
+    assert stream.starts == [0]
+
+
+def test_a_source_that_lags_holds_windows_back_and_its_events_still_count() -> None:
+    stream = Stream(2)
+    for now_us in range(NOON_US, NOON_US + 2 * MINUTE_US, 10_000_000):
+        stream.mark(now_us, source=0)
+        stream.mark(NOON_US, now_us=now_us, source=1)
+    assert stream.starts == []
+    stream.add(window_rows([row(0, requests=7)]))
+    stream.mark(NOON_US + 2 * MINUTE_US, source=1)
+    assert stream.starts == [0]
+    assert values(stream.closed[0], "tenant=acme")[REQUESTS] == 7
+
+
+def test_a_source_that_was_never_heard_of_is_waited_for() -> None:
+    stream = Stream(2)
+    stream.marks(NOON_US, NOON_US + 3 * MINUTE_US, source=0)
+    assert stream.starts == []
+    assert stream.merge.closed_until_us == -1
+
+
+def test_a_window_that_is_never_complete_is_given_up_and_not_judged() -> None:
+    stream = Stream(2)
+    for source in (0, 1):
+        stream.mark(NOON_US, source=source)
+    stream.add(window_rows([row(0)]))
+    last_us = NOON_US + MINUTE_US + SETTLE_US + GIVEN_UP_US
+    for now_us in range(NOON_US, last_us + 1, 10_000_000):
+        stream.mark(now_us, source=0)
+        stream.mark(NOON_US, now_us=now_us, source=1)
+    assert stream.starts == []
+    assert stream.merge.given_up == 1
+    assert stream.merge.closed_until_us == NOON_US + MINUTE_US
+    stream.add(window_rows([row(0, requests=3)]))
+    assert stream.merge.late_requests == 3
+
+
+def test_a_source_that_is_gone_for_good_is_no_longer_waited_for() -> None:
+    stream = Stream(2)
+    for source in (0, 1):
+        stream.mark(NOON_US, source=source)
+    stream._sources = {TOPIC: 1}
+    stream.marks(NOON_US, NOON_US + 20 * MINUTE_US, source=0)
+    assert stream.starts[-1] == 18
+
+
+def test_an_outage_of_the_pipeline_is_no_lost_traffic() -> None:
+    stream = Stream()
+    stream.marks(NOON_US, NOON_US + 2 * MINUTE_US)
+    back_us = NOON_US + 30 * MINUTE_US
+    stream.add(window_rows([row(28, requests=2)]))
+    stream.marks(back_us, back_us + 6 * MINUTE_US)
+    judged = stream.starts
+    assert judged[0] == 0
+    assert not [minute for minute in judged if 1 < minute < 32], judged
+    assert judged[-1] == 34
+
+
+def test_a_topic_that_was_made_anew_begins_anew() -> None:
+    stream = Stream()
+    stream.marks(NOON_US, NOON_US + 2 * MINUTE_US)
+    stream.mark(None, now_us=NOON_US + 2 * MINUTE_US, log_id="log-2")
+    assert stream.progress.complete_us() == -1
+    stream.mark(NOON_US + 3 * MINUTE_US, log_id="log-2")
+    assert stream.progress.complete_us() == NOON_US + 3 * MINUTE_US
+
+
+def test_windows_before_the_first_mark_were_not_watched() -> None:
+    stream = Stream()
+    stream.add(window_rows([row(0), row(1)]))
+    stream.marks(NOON_US + MINUTE_US // 2, NOON_US + 4 * MINUTE_US)
+    assert stream.starts == [1, 2]
+
+
+def test_series_that_no_window_holds_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tokentide_jobs.core.merge.open_windows._FEWEST_PRUNED", 4)
+    stream, kept = Stream(), Stream()
+    minutes: Sequence[int] = range(12)
+    for one in (stream, kept):
+        one.mark(NOON_US)
+        for minute in minutes:
+            one.add(window_rows([row(minute, f"t{minute}-{n}", minute + n + 1) for n in range(3)]))
+            if one is kept:
+                monkeypatch.setattr("tokentide_jobs.core.merge.open_windows._FEWEST_PRUNED", 10**6)
+            one.marks(NOON_US + minute * MINUTE_US, NOON_US + (minute + 1) * MINUTE_US)
+    assert len(stream.merge.to_bytes()) < len(kept.merge.to_bytes())
+    assert same(stream.closed, kept.closed)
+    assert len(stream.closed) == 11

@@ -1,0 +1,222 @@
+"""Crash schedules of detection over a real ClickHouse: what is stored is as if nothing died."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+import yaml
+
+from tests.stream_jobs.core.decide.recorded_stream import RULES, TICKS, recorded
+from tests.stream_jobs.core.merge.delta_records import DOLLAR, NOON_US
+from tokentide_jobs.core.guard.rules import GuardRules
+from tokentide_jobs.core.tables import ANOMALY_POINTS, BUDGET_STATUS, DETECTOR_STATE, RUN_STATUS
+from tokentide_jobs.io.clickhouse import detector_store
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
+from tokentide_jobs.jobs.detect.rule_files import InForce, RuleFiles
+from tokentide_jobs.jobs.detect.session import DetectSession
+from tokentide_schemas.control import BudgetState, RunState
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+pytestmark = pytest.mark.integration
+
+T = TypeVar("T")
+
+BUDGETS = {
+    "budgets": [
+        {"name": "acme", "scope": {"tenant": "acme"}, "period": "day", "amount_usd": 10},
+        {"name": "one key", "scope": {"key": "key-7"}, "period": "day", "amount_usd": 3},
+    ]
+}
+AT_ONCE = 30
+CLOCK_US = count(NOON_US + 10**9)
+
+
+class Died(Exception):
+    """The worker was killed here."""
+
+
+@dataclass
+class Worker:
+    """Runs steps of the store, and dies before or after some of them."""
+
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    dies: float = 0.0
+
+    def __call__(self, name: str, work: Callable[[], T]) -> T:
+        is_last = self.chance.random() < self.dies
+        if is_last and self.chance.random() < 0.5:
+            raise Died(f"before {name}")
+        result = work()
+        if is_last:
+            raise Died(f"after {name}")
+        return result
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> RuleFiles:
+    path = tmp_path / "budgets.yaml"
+    path.write_text(yaml.safe_dump(BUDGETS))
+    found = RuleFiles(None, path)
+    found.in_force = InForce(RULES, found.in_force.budgets)
+    return found
+
+
+@pytest.fixture
+def store(sql_server: str, sql_client: Client) -> Iterator[ClickHouse]:
+    assert sql_client.database is not None
+    for table in (ANOMALY_POINTS, RUN_STATUS, BUDGET_STATUS, DETECTOR_STATE, "raw_requests",
+                  "ingest_positions"):  # fmt: skip
+        sql_client.command(f"TRUNCATE TABLE {table}")
+    opened = ClickHouse(sql_server, sql_client.database)
+    yield opened
+    opened.close()
+
+
+def session(
+    store: ClickHouse, files: RuleFiles, worker: Worker, snapshot_us: int = 0
+) -> DetectSession:
+    clock_us = partial(next, CLOCK_US)
+    return DetectSession(store, files, "test", worker, snapshot_us, clock_us)
+
+
+def run(store: ClickHouse, files: RuleFiles, worker: Worker) -> int:
+    """Let workers take the whole stream, one after the other; return how many it took."""
+    records, lives = recorded(), 0
+    while True:
+        lives += 1
+        one = session(store, files, worker)
+        try:
+            one.begin("topic-1", {0: (0, len(records))})
+            while (at := one.positions[0]) < len(records):
+                one.take(records[at : at + AT_ONCE])
+                one.snapshot_if_due()
+        except Died:
+            continue
+        return lives
+
+
+def stored(client: Client) -> dict[str, Sequence[Any]]:
+    return {
+        table: client.query(
+            f"SELECT * EXCEPT written_at FROM {table} FINAL ORDER BY ALL"
+        ).result_rows
+        for table in (ANOMALY_POINTS, RUN_STATUS, BUDGET_STATUS)
+    }
+
+
+def test_workers_that_die_at_any_step_leave_what_one_that_lives_leaves(
+    store: ClickHouse, files: RuleFiles, sql_client: Client
+) -> None:
+    assert run(store, files, Worker()) == 1
+    whole = stored(sql_client)
+    assert [len(rows) for rows in whole.values()] == [len(whole[ANOMALY_POINTS]), 1, 2]
+    assert whole[ANOMALY_POINTS]
+    for table in (*whole, DETECTOR_STATE):
+        sql_client.command(f"TRUNCATE TABLE {table}")
+    lives = run(store, files, Worker(random.Random(3), dies=0.2))
+    assert str(stored(sql_client)) == str(whole)
+    assert lives > 3, "the schedule killed nobody"
+
+
+def test_a_snapshot_that_was_cut_short_is_as_if_it_had_never_been_begun(
+    store: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector_store, "_CHUNK_BYTES", 16)
+    writer = DetectorStore(store, 1, "test")
+    states = [bytes(random.Random(n).randbytes(100)) for n in range(6)]
+    for n in range(5):
+        writer.write(states[n], "topic-1", {0: n}, n)
+        head = writer.newest()
+        assert head is not None
+        assert (writer.read(head), dict(head.offsets)) == (states[n], {0: n})
+
+    def cut(table: str, rows: Any, token: str, whole: Any = store.insert) -> None:
+        if token.endswith("/3"):
+            raise Died
+        whole(table, rows, token)
+
+    monkeypatch.setattr(store, "insert", cut)
+    with pytest.raises(Died):
+        writer.write(states[5], "topic-1", {0: 5}, 5)
+    head = DetectorStore(store, 1, "test").newest()
+    assert head is not None
+    assert DetectorStore(store, 1, "test").read(head) == states[4]
+    assert DetectorStore(store, 2, "test").newest() is None, "a state of another version"
+
+
+def test_what_was_spent_before_is_counted_once_to_the_pico_dollar(
+    store: ClickHouse, files: RuleFiles, sql_client: Client
+) -> None:
+    # Ten requests are stored; ingest has finished the first five, the others come as deltas.
+    sql_client.command(
+        "INSERT INTO raw_requests (log_id, _topic, _partition, _offset, _idx, tenant, started_at, "
+        "cost_pico_usd) SELECT 'log-1', 'tokentide.events.v1', 0, number, 0, 'acme', "
+        f"fromUnixTimestamp64Micro(toInt64({NOON_US}) + number), 1000000000001 FROM numbers(10)"
+    )
+    sql_client.command(
+        "INSERT INTO ingest_positions (log_id, topic, partition, start_offset, end_offset) "
+        "VALUES ('log-1', 'tokentide.events.v1', 0, 0, 5)"
+    )
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, 4)})
+    one.take(recorded()[3:4])  # a mark: deltas of offsets below 5 are dropped, none are here
+    counted = one.decider.budgets.counted["acme"].spend
+    assert counted.of(counted.budget.at(NOON_US)).pico_usd == 5 * 1_000_000_000_001
+    one.take(recorded()[4:])
+    later = sum(10**11 * (tick % 3 + 1) + 7 for tick in range(1, TICKS))
+    assert counted.of(counted.budget.at(NOON_US)).pico_usd == 5 * 1_000_000_000_001 + later
+
+
+def test_a_topic_that_was_made_anew_keeps_what_was_learned_and_sums_budgets_anew(
+    store: ClickHouse, files: RuleFiles
+) -> None:
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, len(recorded()))})
+    one.take(recorded())
+    one.snapshot()
+    other = session(store, files, Worker())
+    other.begin("topic-2", {0: (0, 3)})
+    assert other.positions == {0: 0}
+    assert other.decider.detectors.state.keys == one.decider.detectors.state.keys
+    assert other.decider.guard.live.keys() == one.decider.guard.live.keys()
+    assert len(other.decider.budgets.unseeded()) == 2
+
+
+def test_services_are_told_how_runs_and_budgets_stand(store: ClickHouse, files: RuleFiles) -> None:
+    files.in_force = InForce(
+        # A budget that somebody set for runs: whoever exceeds it is to stop.
+        type(RULES)(guard=GuardRules(budget_pico_usd=2 * DOLLAR), parameters=RULES.parameters),
+        files.in_force.budgets,
+    )
+    one = session(store, files, Worker(), snapshot_us=10**12)
+    one.begin("topic-1", {0: (0, len(recorded()))})
+    _findings, reported = one.take(recorded())
+    runs = [state for state in reported.states if isinstance(state, RunState)]
+    assert [(state.run, state.state) for state in runs] == [("wild", "stop")]
+    assert runs[0].key == "run/acme/wild"
+    budgets = {state.budget: state for state in reported.states if isinstance(state, BudgetState)}
+    assert budgets["one key"].reached == [50, 80, 95, 100]
+    assert budgets["one key"].spent_pico_usd == TICKS * 10**11
+    assert reported.ended == []
+
+
+def test_a_budget_that_is_taken_out_of_the_file_is_taken_back(
+    store: ClickHouse, files: RuleFiles, tmp_path: Path
+) -> None:
+    one = session(store, files, Worker(), snapshot_us=10**12)
+    one.begin("topic-1", {0: (0, len(recorded()))})
+    one.take(recorded()[:8])
+    (tmp_path / "budgets.yaml").write_text(yaml.safe_dump({"budgets": BUDGETS["budgets"][:1]}))
+    _findings, reported = one.take(recorded()[8:12])
+    assert reported.ended == ["budget/one%20key"]
+    assert list(one.decider.budgets.counted) == ["acme"]
