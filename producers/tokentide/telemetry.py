@@ -196,7 +196,7 @@ class Telemetry:
     # -- states that are read back ----------------------------------------------------------
 
     def run_state(self, run_id: str | None = None, *, tenant: str | None = None) -> RunState:
-        """Return what the pipeline says of a run, as far as it was read; costs microseconds.
+        """Return what the pipeline says of a run, as far as it was read: a look into memory.
 
         It is `unknown` where nothing is known of the run, and before the first read, which the
         first question begins. Needs the setting `read_control`.
