@@ -30,7 +30,8 @@ from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.split import split_record
 from tokentide_jobs.core.window.fold import COST_SUMS, fold
-from tokentide_jobs.core.window.subjects import SUBJECT_KINDS, fold_subjects
+from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
+from tokentide_jobs.core.window.subjects import fold_subjects
 from tokentide_jobs.io.kafka.publisher import delta_chunks
 
 START_US = 1_790_000_000_000_000

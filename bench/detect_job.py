@@ -21,7 +21,8 @@ from tokentide_jobs.core.decide.decider import STEPS_TAG, WINDOWS_SCHEMA, Decide
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
-from tokentide_jobs.core.outcome.arrow import to_arrow, to_ipc
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.core.tables import WINDOWS
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS
 from tokentide_jobs.io.clickhouse.detector_store import packed_state

@@ -18,7 +18,7 @@ from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.core.reprice.corrections import CORRECTION_COLUMNS
 from tokentide_jobs.core.tables import PLACE_COLUMNS
 from tokentide_jobs.core.window.fold import DIMENSIONS
-from tokentide_jobs.core.window.subjects import SUBJECT_KINDS
+from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_queries import load_query

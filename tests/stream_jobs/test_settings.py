@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tokentide_jobs.core.window.subjects import SUBJECT_KINDS
+from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.urls import redact_url

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tokentide_jobs.core.record.topics import is_otlp
 from tokentide_jobs.core.tables import IDENTIFIER
-from tokentide_jobs.core.window.subjects import SUBJECT_KINDS, kinds_of, kinds_text
+from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS, kinds_of, kinds_text
 
 __all__ = ["PREFIX", "DeclaredSettings"]
 

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.guard.steps import RunKey, Step, fingerprint
-from tokentide_jobs.core.window.subjects import SUBJECT_KINDS
+from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 
 __all__ = ["STEPS", "STEPS_SCHEMA", "step_rows", "steps_of"]
 

@@ -171,16 +171,3 @@ def _maps(lists: pa.LargeListArray) -> pa.MapArray:
     offsets = lists.offsets.cast(pa.int32())
     entries = lists.values
     return pa.MapArray.from_arrays(offsets, entries.field("key"), entries.field("value"))
-
-
-def to_ipc(rows: pa.Table, *, compress: bool) -> memoryview:
-    """Serialise as one Arrow stream; `compress` packs every buffer with LZ4.
-
-    Each buffer is packed by itself: for a wide table of few rows that costs milliseconds. A view,
-    because bytes would be a copy, and the client copies bytes once more to put its statement first.
-    """
-    sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="lz4" if compress else None, use_threads=False)
-    with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
-        writer.write_table(rows)
-    return memoryview(sink.getvalue())

@@ -31,7 +31,8 @@ from tokentide_jobs.core.record.dead_letter import (
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.tables import RAW_REQUESTS, RAW_TABLES, TYPE_OF_TABLE
 from tokentide_jobs.core.window.fold import fold
-from tokentide_jobs.core.window.subjects import fold_subjects, kinds_text
+from tokentide_jobs.core.window.subject_kinds import kinds_text
+from tokentide_jobs.core.window.subjects import fold_subjects
 
 __all__ = ["Outcome", "RefusedRow", "process"]
 

@@ -15,13 +15,8 @@ from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, price
 from tokentide_jobs.core.tables import PLACE_COLUMNS
 from tokentide_jobs.core.window.difference import minus
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS, fold
-from tokentide_jobs.core.window.subjects import (
-    SUBJECT_KINDS,
-    SUBJECT_SCHEMA,
-    fold_subjects,
-    kinds_of,
-    minus_subjects,
-)
+from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS, kinds_of
+from tokentide_jobs.core.window.subjects import SUBJECT_SCHEMA, fold_subjects, minus_subjects
 
 __all__ = [
     "CORRECTION_COLUMNS",

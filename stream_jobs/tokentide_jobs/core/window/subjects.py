@@ -14,32 +14,18 @@ import polars as pl
 
 from tokentide_jobs.core.tables import SUBJECTS_S, WINDOW_US
 from tokentide_jobs.core.window.exact import MONEY, exact_money
+from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 
 __all__ = [
     "OTHER",
-    "SUBJECT_FIELDS",
     "SUBJECT_KEY",
-    "SUBJECT_KINDS",
     "SUBJECT_SCHEMA",
     "SUBJECT_SUMS",
     "fold_subjects",
     "hourly",
-    "kinds_of",
-    "kinds_text",
     "minus_subjects",
 ]
 
-SUBJECT_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "user": ("user_hash",),
-    "key": ("key_id",),
-    "agent": ("agent_name", "agent_id"),
-    "run": ("run_id", "conversation_id", "trace_id"),
-    "tool": ("tool_name",),
-    "mcp_server": ("mcp_server",),
-}
-"""Kind -> fields that name the subject: the first that is not empty. A call names one tool at most,
-the one whose result led to it, and its spend is that tool's."""
-SUBJECT_FIELDS: Final = tuple(field for fields in SUBJECT_KINDS.values() for field in fields)
 OTHER: Final = "(other)"
 """Stands for all subjects of a kind beyond those that a batch may name."""
 
@@ -79,16 +65,6 @@ SUBJECT_SCHEMA: Final[Mapping[str, pl.DataType]] = {
     **dict.fromkeys(_TEXTS, pl.String()),
 }
 """Columns of the subject deltas."""
-
-
-def kinds_text(kinds: Iterable[str]) -> str:
-    """Return kinds as settings, intents and rows hold them: `user,run`."""
-    return ",".join(kinds)
-
-
-def kinds_of(text: str) -> tuple[str, ...]:
-    """Return the kinds that a text holds: the other way around."""
-    return tuple(kind for kind in text.split(",") if kind)
 
 
 def fold_subjects(requests: pl.DataFrame, kinds: Iterable[str], most: int) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.exceptions import HTTPError
 
-from tokentide_jobs.core.outcome.arrow import to_ipc
+from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.io.clickhouse.error_codes import translate
 from tokentide_jobs.io.schema.sql_queries import load_query
 from tokentide_jobs.urls import redact_url

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Claim, Intent, LogPartition
 from tokentide_jobs.core.tables import INTENTS, POSITIONS
-from tokentide_jobs.core.window.subjects import kinds_of, kinds_text
+from tokentide_jobs.core.window.subject_kinds import kinds_of, kinds_text
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 

@@ -14,14 +14,13 @@ import polars as pl
 
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.tables import RAW_REQUESTS, SUBJECTS
+from tokentide_jobs.core.window.subject_kinds import SUBJECT_FIELDS, kinds_of
 from tokentide_jobs.core.window.subjects import (
-    SUBJECT_FIELDS,
     SUBJECT_KEY,
     SUBJECT_SCHEMA,
     SUBJECT_SUMS,
     fold_subjects,
     hourly,
-    kinds_of,
     minus_subjects,
 )
 from tokentide_jobs.io.clickhouse.client import ClickHouse

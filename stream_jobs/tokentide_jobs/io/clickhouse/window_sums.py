@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.decode.columns import COLUMNS, STORAGE_DTYPES
-from tokentide_jobs.core.outcome.arrow import to_arrow, to_ipc
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
 from tokentide_jobs.core.tables import RAW_TABLES, WINDOW_LENGTH_S, WINDOWS
 from tokentide_jobs.core.window.difference import SERIES, SUMS

@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
 from tokentide_jobs.core.guard.step_rows import STEPS
-from tokentide_jobs.core.outcome.arrow import to_ipc
+from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.core.tables import SUBJECTS, WINDOWS
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import RetriableSinkError

@@ -23,7 +23,7 @@ from tokentide_jobs.core.decide.findings import Findings
 from tokentide_jobs.core.decide.states import ended_keys, keys_of, states_of
 from tokentide_jobs.core.forecast.forecast import Forecast
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
-from tokentide_jobs.core.outcome.arrow import to_ipc
+from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore

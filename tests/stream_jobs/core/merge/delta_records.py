@@ -12,7 +12,8 @@ from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
 from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
-from tokentide_jobs.core.outcome.arrow import to_arrow, to_ipc
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.core.tables import SUBJECTS, WINDOWS
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA
 from tokentide_jobs.core.window.subjects import SUBJECT_SCHEMA

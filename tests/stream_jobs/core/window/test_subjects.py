@@ -12,17 +12,19 @@ from hypothesis import strategies as st
 
 from tests.sampling import examples
 from tokentide_jobs.core.decode.columns import COLUMNS, storage_schema
+from tokentide_jobs.core.window.subject_kinds import (
+    SUBJECT_FIELDS,
+    SUBJECT_KINDS,
+    kinds_of,
+    kinds_text,
+)
 from tokentide_jobs.core.window.subjects import (
     OTHER,
-    SUBJECT_FIELDS,
     SUBJECT_KEY,
-    SUBJECT_KINDS,
     SUBJECT_SCHEMA,
     SUBJECT_SUMS,
     fold_subjects,
     hourly,
-    kinds_of,
-    kinds_text,
     minus_subjects,
 )
 
