@@ -13,12 +13,20 @@ from hypothesis import HealthCheck, settings
 
 from tests.confinement import pytest_runtest_protocol, pytest_runtest_teardown
 from tests.databases import migrated
+from tests.selection import pytest_collection_modifyitems, pytest_ignore_collect
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-__all__ = ["pytest_runtest_protocol", "pytest_runtest_teardown", "sql_client", "sql_server"]
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_ignore_collect",
+    "pytest_runtest_protocol",
+    "pytest_runtest_teardown",
+    "sql_client",
+    "sql_server",
+]
 
 # How long a machine takes is no property of what is tested.
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -20,6 +20,9 @@ from tokentide.usage import USAGE_FIELDS
 from tokentide.usage.flavour import Flavour
 from tokentide.usage.reading import usage_fields
 
+# The golden cases run the same lines, and once: tracing them here shows nothing new.
+pytestmark = pytest.mark.no_cover
+
 FLAVOURS = sorted({case.flavour for case in load_cases()})
 every_flavour = pytest.mark.parametrize("name", FLAVOURS)
 often = settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
