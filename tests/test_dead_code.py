@@ -32,14 +32,6 @@ FOR_OTHERS = {
     "API_KEY": "the wire protocol's name, which aiokafka reads",
     # What detection reads and says: take out what its job uses by now.
     "CONTROL_ADAPTER": "validates one state in tests of services",
-    # Findings of alerts, and who takes them: take out what the detect job uses by now.
-    "anomaly_finding": "the detect job makes findings of what it finds",
-    "AlertDesk": "likewise",
-    "Outbox": "likewise",
-    "budget_finding": "likewise",
-    "pipeline_finding": "likewise",
-    "run_end": "likewise",
-    "run_finding": "likewise",
     # Words of the SDK that hosts use.
     "carry": "context for threads of the host's",
     "first_token": "hosts record streams of their own",

@@ -9,7 +9,9 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 import pytest
@@ -33,6 +35,27 @@ BUDGETS = """budgets:
   - {name: acme, scope: {tenant: acme}, period: month, amount_usd: 12}
   - {name: the key, scope: {key: key-7}, period: month, amount_usd: 1000, kind: hard}
 """
+
+
+DETECT = """notify:
+- {{name: hook, kind: webhook, url: 'http://127.0.0.1:{port}/', secret_env: HOOK_SECRET}}
+"""
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+HEARD: dict[str, dict[str, Any]] = {}
+"""What the receiver was told, by webhook-id: a repeated one is dropped."""
+
+
+class Hook(BaseHTTPRequestHandler):
+    """Receives notifications."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        HEARD.setdefault(self.headers["webhook-id"], body["data"])
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
 
 
 def call(run: str, number: int) -> bytes:
@@ -75,11 +98,24 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory: Path = tmp_path_factory.mktemp("detection")
     budgets = directory / "budgets.yaml"
     budgets.write_text(BUDGETS)
-    environ = {**os.environ, "TOKENTIDE_BUDGETS_FILE": str(budgets), "TOKENTIDE_SNAPSHOT_S": "5"}
-    with Stack(
-        directory / "stack", broker="tansu", workers=1, detect=True, environ=environ
-    ) as running:
-        yield running
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    rules = directory / "detect.yaml"
+    rules.write_text(DETECT.format(port=server.server_port))
+    environ = {
+        **os.environ, "TOKENTIDE_BUDGETS_FILE": str(budgets), "TOKENTIDE_SNAPSHOT_S": "5",
+        "TOKENTIDE_DETECT_FILE": str(rules), "HOOK_SECRET": SECRET,
+    }  # fmt: skip
+    try:
+        with Stack(
+            directory / "stack", broker="tansu", workers=1, detect=True, environ=environ
+        ) as running:
+            yield running
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def detector(stack: Stack) -> WorkerState | None:
@@ -119,6 +155,21 @@ def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
     assert (run.state, "repeats" in run.rules) == ("flagged", True)
     assert isinstance(budget, BudgetState)
     assert (budget.reached, budget.kind) == ([50, 80, 95, 100], "soft")
+
+    wanted = {("budget", 80), ("budget", 95), ("budget", 100), ("run", 0)}
+    told = eventually("the receiver is notified", lambda: _told(wanted))
+    assert set(told) == wanted
+    assert len(told) == len(wanted), "a transition that was announced twice"
+
+
+def _told(wanted: set[tuple[str, int]]) -> list[tuple[str, int]] | None:
+    """Return kind and level of every opening the receiver was told, once all wanted are there."""
+    found = [
+        (said["kind"], said["level"] if said["kind"] == "budget" else 0)
+        for said in list(HEARD.values())
+        if said["state"] == "open" and "the key" not in said["key"]
+    ]
+    return found if set(found) >= wanted else None
 
 
 def _requests(store: ClickHouse) -> int:

@@ -154,6 +154,7 @@ class Finding:
             "metric": self.metric,
             "direction": self.direction,
             "period": self.period,
+            "level": self.level,
             "sentence": self.sentence,
             **asdict(self.evidence),
             "impact_usd_per_hour": usd(self.impact.pico_usd_per_hour),

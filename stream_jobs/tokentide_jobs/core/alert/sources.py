@@ -1,4 +1,4 @@
-"""Findings of everyone who finds something: detectors, the run guard, budgets, the pipeline.
+"""Findings of everyone who finds something: detectors, the run guard, budgets.
 
 Each function turns what its part of the core says into a finding, with what it costs.
 """
@@ -24,7 +24,6 @@ __all__ = [
     "Traffic",
     "anomaly_finding",
     "budget_finding",
-    "pipeline_finding",
     "run_end",
     "run_finding",
 ]
@@ -171,29 +170,6 @@ def budget_finding(budget: Budget, notice: Notice) -> Finding:
         ),
         severity=_budget_severity(budget, notice.percent),
         level=notice.percent,
-    )
-
-
-def pipeline_finding(
-    check: str, sentence: str, at_us: int, *, is_wrong: bool, severity: Severity = "page"
-) -> Finding:
-    """Return what a check of the pipeline itself says.
-
-    Args:
-        check: Its name.
-        sentence: What is wrong, or why it no longer is.
-        at_us: By the wall clock.
-        is_wrong: It is.
-        severity: How urgent.
-    """
-    return Finding(
-        change="fires" if is_wrong else "ends",
-        kind="pipeline",
-        dimensions=(("check", check),),
-        metric=check,
-        at_us=at_us,
-        sentence=sentence,
-        severity=severity,
     )
 
 

@@ -26,10 +26,13 @@ class Storm:
         self.opens: deque[tuple[int, str]] = deque()
 
     def count(self, identity: str, at_us: int, rules: AlertRules) -> int:
-        """Count an opening, and return how many there were within `storm_us`."""
+        """Count an opening, and return how many alerts opened within `storm_us`.
+
+        One that got worse meanwhile is one: all thresholds of a budget are no storm.
+        """
         self._drop(at_us, rules)
         self.opens.append((at_us, identity))
-        return len(self.opens)
+        return len({opened for _, opened in self.opens})
 
     def alert(self, alerts: dict[str, Alert], now_us: int, rules: AlertRules) -> Alert:
         """Return the alert of the storm, with everything that has opened among its members."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tokentide_jobs.backoff import Backoff
@@ -21,6 +21,7 @@ __all__ = ["Outbox"]
 
 _log = logging.getLogger(__name__)
 
+_LOOK_S: Final = 1.0
 _SENDING: Final = Backoff(first_s=1.0, longest_s=60.0)
 _STORING: Final = Backoff(first_s=0.5, longest_s=15.0)
 
@@ -36,6 +37,25 @@ class Outbox:
     def __init__(self, store: AlertStore, pauses: Backoff = _SENDING) -> None:
         self._store = store
         self._pauses = pauses
+
+    async def follow(self, receivers: Callable[[], tuple[Receiver, ...]]) -> None:
+        """Send to whoever is a receiver by now, until cancelled.
+
+        Args:
+            receivers: Asked every second; none while another worker sends.
+        """
+        while True:
+            current = receivers()
+            sending = asyncio.create_task(self.run(current), name="sending")
+            try:
+                while receivers() == current:
+                    await asyncio.sleep(_LOOK_S)
+                    if sending.done() and current:
+                        log_event(_log, logging.ERROR, "outbox_failed", error=repr(sending))
+                        break
+            finally:
+                sending.cancel()
+                await asyncio.wait([sending])
 
     async def run(self, receivers: Sequence[Receiver]) -> None:
         """Send until cancelled."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.files.alert_file import AlertFile, load_alert_file
 from tokentide_jobs.io.files.budget_file import load_budgets
 from tokentide_jobs.io.files.detect_file import load_detect_rules
 
@@ -24,6 +25,7 @@ class InForce:
 
     rules: DetectRules
     budgets: tuple[Budget, ...]
+    alerts: AlertFile
 
 
 class RuleFiles:
@@ -63,7 +65,8 @@ class RuleFiles:
 
     def _read(self) -> InForce:
         budgets = load_budgets(self._budgets_file) if self._budgets_file else ()
-        return InForce(load_detect_rules(self._detect_file), budgets)
+        rules = load_detect_rules(self._detect_file)
+        return InForce(rules, budgets, load_alert_file(self._detect_file))
 
     def _looked_at(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stamp(path) for path in (self._detect_file, self._budgets_file))

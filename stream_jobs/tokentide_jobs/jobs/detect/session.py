@@ -17,6 +17,7 @@ from typing import Final, Protocol, TypeVar
 
 import pyarrow as pa
 
+from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.decider import STATE_VERSION, Decider
 from tokentide_jobs.core.decide.finding_rows import forecast_rows, rows_of
 from tokentide_jobs.core.decide.findings import Findings
@@ -28,6 +29,7 @@ from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
 from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, stored_spend
+from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_schemas.control import ControlState
@@ -65,6 +67,7 @@ class DetectSession:
         worker: `host:pid`.
         storing: Runs a step until the store takes it.
         snapshot_us: Between two snapshots, at least.
+        alerts: Who is told of findings, once they are stored.
         clock_us: Wall clock; decides nothing but when something is done.
 
     Attributes:
@@ -79,6 +82,7 @@ class DetectSession:
         worker: str,
         storing: _Storing,
         snapshot_us: int,
+        alerts: AlertDesk,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
         self._store = store
@@ -86,6 +90,7 @@ class DetectSession:
         self._snapshots = DetectorStore(store, STATE_VERSION, worker)
         self._storing = storing
         self._snapshot_us = snapshot_us
+        self._alerts = alerts
         self._clock_us = clock_us
         self.decider = self._fresh()
         self.positions: dict[int, int] = {}
@@ -130,6 +135,7 @@ class DetectSession:
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
         self._saved = dict(self.positions) if goes_on else {}
         self._snapshot_due_us = self._clock_us() + self._snapshot_us
+        self._alerts.begin()
         self.snapshot()  # one that begins anew: whoever follows begins where this one did
         log_event(
             _log,
@@ -150,6 +156,7 @@ class DetectSession:
         window_s = self._files.in_force.rules.parameters.window_s
         for table, rows in rows_of(findings, window_s):
             self._insert(table, rows)
+        self._alerts.observe(alert_findings(findings, window_s), self.decider.progress.now_us)
         self._forecast()
         for record in records:
             self.positions[record.partition] = record.offset + 1
@@ -189,6 +196,7 @@ class DetectSession:
             if after.rules != before.rules:
                 self.decider.set_rules(after.rules)
             self.decider.budgets.replace(after.budgets)
+            self._alerts.book.rules = after.alerts.rules
             reported.ended = sorted(keys_of(before.budgets) - keys_of(after.budgets))
             log_event(_log, logging.INFO, "rules_changed", budgets=len(after.budgets))
         return reported

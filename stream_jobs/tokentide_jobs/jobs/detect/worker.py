@@ -24,9 +24,12 @@ from aiokafka.errors import KafkaError
 from tokentide_jobs.core.metrics import DETECT_METRICS
 from tokentide_jobs.core.tables import DETECTOR_STATE
 from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.control import ControlPublisher
+from tokentide_jobs.jobs.alert.desk import AlertDesk
+from tokentide_jobs.jobs.alert.outbox_task import Outbox
 from tokentide_jobs.jobs.detect.job import DetectJob
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession
@@ -71,6 +74,7 @@ class _DetectProcess:
         self._web: web.AppRunner | None = None
         self._app: IngestApp | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
 
     async def prepare(self) -> IngestWorker:
         """Start the web server, wait for the services and return the worker, ready to run."""
@@ -84,9 +88,12 @@ class _DetectProcess:
         await wait("ClickHouse", lambda: asyncio.to_thread(self._check_store))
         topic_id = await wait("Kafka", self._check_broker)
         self.health.starting("waiting for the topic of deltas")
+        alerts = AlertStore(self.store)
+        desk = AlertDesk(alerts, self.files.in_force.alerts.rules, self._storing)
         session = DetectSession(
-            self.store, self.files, process_name(), self._storing, settings.snapshot_s * 1_000_000
-        )
+            self.store, self.files, process_name(), self._storing,
+            settings.snapshot_s * 1_000_000, desk,
+        )  # fmt: skip
         watch = DetectWatch(
             settings, topic_id, self.files, self.metrics, self.health, self.watchdog
         )
@@ -97,6 +104,12 @@ class _DetectProcess:
         self._app = app
         job.attach(app, self.close)
         self._watching = self.loop.create_task(watch.run(job), name="watch")
+        self._sending = self.loop.create_task(
+            Outbox(alerts).follow(
+                lambda: self.files.in_force.alerts.receivers if job.is_active else ()
+            ),
+            name="outbox",
+        )
         self.watchdog.start()
         gc.freeze()
         log_event(_log, logging.INFO, "worker_started", job="detect")
@@ -109,8 +122,9 @@ class _DetectProcess:
         # Nothing is left to store, and Faust may wait for its consumer for ever.
         has_crashed = self._app is not None and self._app.crashed
         self.watchdog.end(_LEAVE_S, 1 if has_crashed else 0)
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in (self._watching, self._sending):
+            if task is not None:
+                task.cancel()
         with contextlib.suppress(Exception):  # the broker may be gone, and nothing is left to send
             await asyncio.wait_for(self.control.stop(), 5)
         web_runner, self._web = self._web, None

@@ -49,13 +49,14 @@ class TestRandomHistories:
     def test_no_more_openings_are_announced_than_make_a_storm(self, seed: int) -> None:
         book = AlertBook(RULES)
         opens = [
-            now_us
+            (now_us, one.alert_id)
             for now_us, step in history(seed)
             for one in book.observe(step, now_us, now_us)
             if one.state == "open" and (not one.held) and one.finding.kind != "storm"
         ]
-        for begin_us in opens:
-            within = [at_us for at_us in opens if begin_us <= at_us < begin_us + RULES.storm_us]
+        for begin_us, _ in opens:
+            end_us = begin_us + RULES.storm_us
+            within = {alert for at_us, alert in opens if begin_us <= at_us < end_us}
             assert len(within) <= RULES.storm_opens
 
     def test_who_is_spoken_for_has_a_leader_that_is_no_less_urgent(self, seed: int) -> None:

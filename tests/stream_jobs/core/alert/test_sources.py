@@ -10,12 +10,11 @@ import pytest
 from tests.stream_jobs.core.alert.histories import MINUTE_US, NOW_US, TENANT
 from tokentide_jobs.core.alert.cause import Change
 from tokentide_jobs.core.alert.finding import Finding
-from tokentide_jobs.core.alert.runbook import FIRST_ACTIONS, first_action, slug_of
+from tokentide_jobs.core.alert.runbook import FIRST_ACTIONS, slug_of
 from tokentide_jobs.core.alert.sources import (
     Traffic,
     anomaly_finding,
     budget_finding,
-    pipeline_finding,
     run_end,
     run_finding,
 )
@@ -125,5 +124,3 @@ def test_thresholds_of_a_period_are_levels_of_one_alert_which_the_reset_ends() -
 def test_everything_that_is_found_has_a_first_action() -> None:
     for metric in METRICS:
         assert slug_of(of(alarm(metric=metric.name))) in FIRST_ACTIONS
-    wrong = pipeline_finding("lag", "ingest is 4 min behind", NOW_US, is_wrong=True)
-    assert first_action(wrong).startswith("Run `tokentide status`")

@@ -15,11 +15,20 @@ import yaml
 
 from tests.stream_jobs.core.decide.recorded_stream import RULES, TICKS, recorded
 from tests.stream_jobs.core.merge.delta_records import DOLLAR, NOON_US
+from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.guard.rules import GuardRules
-from tokentide_jobs.core.tables import ANOMALY_POINTS, BUDGET_STATUS, DETECTOR_STATE, RUN_STATUS
+from tokentide_jobs.core.tables import (
+    ALERT_EVENTS,
+    ANOMALY_POINTS,
+    BUDGET_STATUS,
+    DETECTOR_STATE,
+    RUN_STATUS,
+)
 from tokentide_jobs.io.clickhouse import detector_store
+from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
+from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import InForce, RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession
 from tokentide_schemas.control import BudgetState, RunState
@@ -67,15 +76,15 @@ def files(tmp_path: Path) -> RuleFiles:
     path = tmp_path / "budgets.yaml"
     path.write_text(yaml.safe_dump(BUDGETS))
     found = RuleFiles(None, path)
-    found.in_force = InForce(RULES, found.in_force.budgets)
+    found.in_force = InForce(RULES, found.in_force.budgets, found.in_force.alerts)
     return found
 
 
 @pytest.fixture
 def store(sql_server: str, sql_client: Client) -> Iterator[ClickHouse]:
     assert sql_client.database is not None
-    for table in (ANOMALY_POINTS, RUN_STATUS, BUDGET_STATUS, DETECTOR_STATE, "raw_requests",
-                  "ingest_positions"):  # fmt: skip
+    for table in (ANOMALY_POINTS, RUN_STATUS, BUDGET_STATUS, DETECTOR_STATE, ALERT_EVENTS,
+                  "raw_requests", "ingest_positions"):  # fmt: skip
         sql_client.command(f"TRUNCATE TABLE {table}")
     opened = ClickHouse(sql_server, sql_client.database)
     yield opened
@@ -86,7 +95,9 @@ def session(
     store: ClickHouse, files: RuleFiles, worker: Worker, snapshot_us: int = 0
 ) -> DetectSession:
     clock_us = partial(next, CLOCK_US)
-    return DetectSession(store, files, "test", worker, snapshot_us, clock_us)
+    # A clock at which nothing of the stream is so old that it is history.
+    desk = AlertDesk(AlertStore(store), AlertRules(), worker, lambda: NOON_US + 840 * 10**6)
+    return DetectSession(store, files, "test", worker, snapshot_us, desk, clock_us)
 
 
 def run(store: ClickHouse, files: RuleFiles, worker: Worker) -> int:
@@ -114,6 +125,15 @@ def stored(client: Client) -> dict[str, Sequence[Any]]:
     }
 
 
+def alerts_of(client: Client) -> list[tuple[Any, ...]]:
+    """Return what receivers are told of: what they do not hear may differ after a death."""
+    rows = client.query(
+        "SELECT kind, metric, key, state, severity, toString(id) FROM alert_events FINAL "
+        "WHERE held = '' ORDER BY ALL"
+    ).result_rows
+    return [tuple(row) for row in rows]
+
+
 def test_workers_that_die_at_any_step_leave_what_one_that_lives_leaves(
     store: ClickHouse, files: RuleFiles, sql_client: Client
 ) -> None:
@@ -121,10 +141,13 @@ def test_workers_that_die_at_any_step_leave_what_one_that_lives_leaves(
     whole = stored(sql_client)
     assert [len(rows) for rows in whole.values()] == [len(whole[ANOMALY_POINTS]), 1, 2]
     assert whole[ANOMALY_POINTS]
-    for table in (*whole, DETECTOR_STATE):
+    announced = alerts_of(sql_client)
+    assert {kind for kind, *_ in announced} >= {"anomaly", "budget", "run"}
+    for table in (*whole, DETECTOR_STATE, ALERT_EVENTS):
         sql_client.command(f"TRUNCATE TABLE {table}")
     lives = run(store, files, Worker(random.Random(3), dies=0.2))
     assert str(stored(sql_client)) == str(whole)
+    assert alerts_of(sql_client) == announced
     assert lives > 3, "the schedule killed nobody"
 
 
@@ -197,6 +220,7 @@ def test_services_are_told_how_runs_and_budgets_stand(store: ClickHouse, files: 
         # A budget that somebody set for runs: whoever exceeds it is to stop.
         type(RULES)(guard=GuardRules(budget_pico_usd=2 * DOLLAR), parameters=RULES.parameters),
         files.in_force.budgets,
+        files.in_force.alerts,
     )
     one = session(store, files, Worker(), snapshot_us=10**12)
     one.begin("topic-1", {0: (0, len(recorded()))})

@@ -1,0 +1,116 @@
+"""What was decided on the stream, as findings that alerts are made of."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from tokentide_jobs.core.alert.finding import Dimensions, Finding
+from tokentide_jobs.core.alert.sources import (
+    Traffic,
+    anomaly_finding,
+    budget_finding,
+    run_end,
+    run_finding,
+)
+from tokentide_jobs.core.decide.findings import Findings, JudgedWindow
+from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS
+from tokentide_jobs.core.guard.verdict import Rule
+from tokentide_jobs.core.merge.key_levels import dimensions_of
+from tokentide_jobs.core.merge.open_windows import WindowSums
+
+__all__ = ["alert_findings"]
+
+_RULES: Final[tuple[Rule, ...]] = ("spend_rate", "budget", "repeats")
+_MOST: Final = 0.5
+"""What carried at least this share of a key's requests is its carrier."""
+
+
+def alert_findings(found: Findings, window_s: int) -> Iterator[Finding]:
+    """Yield a finding for everything that somebody may have to know.
+
+    Args:
+        found: What some records gave rise to.
+        window_s: Length of a window.
+    """
+    for window in found.windows:
+        if window.judged.alarms:
+            yield from _of_window(window, window_s)
+    for one in found.verdicts:
+        yield replace(run_finding(one.verdict), is_history=one.is_history)
+    for run in found.runs:
+        if run.is_over:
+            yield from (run_end(run.key, rule, run.at_us) for rule in _RULES)
+    for noted in found.notices:
+        yield replace(budget_finding(noted.budget, noted.notice), is_history=noted.is_history)
+
+
+def _of_window(window: JudgedWindow, window_s: int) -> Iterator[Finding]:
+    sums = window.sums
+    places = {key: place for place, key in enumerate(sums.keys)}
+    carried = _Carriers(sums)
+    for alarm in window.judged.alarms:
+        dimensions = tuple(dimensions_of(alarm.key).items())
+        traffic = Traffic(0.0, 0.0)
+        if (place := places.get(alarm.key)) is not None:
+            requests = float(sums.values[REQUESTS, place])
+            traffic = Traffic(
+                float(sums.cost_usd[place]) * 60 / window_s,
+                0.0 if math.isnan(requests) else requests,
+            )
+        yield anomaly_finding(
+            alarm,
+            dimensions,
+            window_s,
+            traffic,
+            carriers=carried.of(dict(dimensions)) if alarm.change == "opened" else (),
+            tests=len(sums.keys) * len(METRICS),
+        )
+
+
+class _Carriers:
+    """Which providers and models carried the requests of tenants, by the keys of one window.
+
+    Args:
+        sums: Of the window; what it lacks (a level that is not watched) carries nothing.
+    """
+
+    def __init__(self, sums: WindowSums) -> None:
+        self._sums = sums
+        self._by_tenant: dict[str, dict[str, float]] | None = None
+        self._provider_of: dict[str, tuple[float, str]] = {}
+
+    def of(self, dimensions: dict[str, str]) -> tuple[Dimensions, ...]:
+        """Return the wider keys that carried most of a tenant's requests; of other keys none."""
+        if "tenant" not in dimensions or "provider" in dimensions:
+            return ()
+        if self._by_tenant is None:
+            self._by_tenant = self._read()
+        models = self._by_tenant.get(dimensions["tenant"], {})
+        if "model" in dimensions:
+            models = {dimensions["model"]: 1.0}
+        shares: dict[Dimensions, float] = defaultdict(float)
+        for model, requests in models.items():
+            if model in self._provider_of:
+                provider = self._provider_of[model][1]
+                shares[("provider", provider),] += requests
+                shares[("provider", provider), ("model", model)] += requests
+        least = _MOST * sum(models.values())
+        return tuple(key for key, requests in shares.items() if requests >= least > 0)
+
+    def _read(self) -> dict[str, dict[str, float]]:
+        found: dict[str, dict[str, float]] = defaultdict(dict)
+        requests = self._sums.values[REQUESTS].tolist()
+        for key, number in zip(self._sums.keys, requests, strict=True):
+            named = dimensions_of(key)
+            if math.isnan(number) or "model" not in named:
+                continue
+            if named.keys() == {"tenant", "model"}:
+                found[named["tenant"]][named["model"]] = number
+            elif named.keys() == {"provider", "model"}:
+                best = self._provider_of.get(named["model"], (0.0, ""))
+                self._provider_of[named["model"]] = max(best, (number, named["provider"]))
+        return found

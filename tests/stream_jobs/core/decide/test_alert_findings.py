@@ -1,0 +1,64 @@
+"""What the stream gave rise to becomes findings: with what a key does, and what carried it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.stream_jobs.core.alert.test_sources import alarm
+from tests.stream_jobs.core.decide.recorded_stream import BUDGETS, RULES, recorded
+from tokentide_jobs.core.alert.finding import Finding
+from tokentide_jobs.core.decide.alert_findings import alert_findings
+from tokentide_jobs.core.decide.decider import Decider
+from tokentide_jobs.core.decide.findings import Findings, JudgedWindow
+from tokentide_jobs.core.detect.alarms import Judged
+from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS
+from tokentide_jobs.core.merge.open_windows import WindowSums
+
+REQUESTS_OF = {
+    "provider=azure, model=gpt-5": 20.0,
+    "provider=openai, model=gpt-5": 80.0,
+    "provider=anthropic, model=opus": 50.0,
+    "tenant=acme": 60.0,
+    "tenant=acme, model=gpt-5": 50.0,
+    "tenant=acme, model=opus": 10.0,
+}
+
+
+def of(key: str) -> Finding:
+    values = np.full((len(METRICS), len(REQUESTS_OF)), np.nan)
+    values[REQUESTS] = list(REQUESTS_OF.values())
+    cost_usd = np.arange(len(REQUESTS_OF), dtype=float)
+    sums = WindowSums(list(REQUESTS_OF), values, np.zeros_like(values), cost_usd)
+    window = JudgedWindow(0, sums, Judged((alarm(key=key),), ()))
+    (found,) = alert_findings(Findings(windows=[window]), 60)
+    return found
+
+
+def test_an_alarm_costs_what_its_key_does_in_that_window() -> None:
+    found = of("tenant=acme")
+    assert found.dimensions == (("tenant", "acme"),)
+    assert found.impact.failed_per_minute == 60 * 0.38
+    assert found.tests == len(METRICS) * len(REQUESTS_OF)
+
+
+def test_a_key_without_requests_in_the_window_costs_nothing_more() -> None:
+    assert of("tenant=gone").impact.failed_per_minute == 0
+
+
+def test_the_provider_and_model_of_most_requests_carry_a_tenant() -> None:
+    gpt = (("provider", "openai"), ("model", "gpt-5"))
+    assert set(of("tenant=acme").carriers) == {gpt[:1], gpt}
+    assert set(of("tenant=acme, model=gpt-5").carriers) == {gpt[:1], gpt}
+    assert of("provider=openai, model=gpt-5").carriers == ()
+
+
+def test_runs_and_budgets_of_a_stream_become_findings() -> None:
+    decider = Decider(RULES, BUDGETS)
+    for budget in decider.budgets.unseeded():
+        decider.budgets.seed(budget.name, {}, [])
+    found = list(alert_findings(decider.take(recorded()), 60))
+    runs = [one for one in found if one.kind == "run" and one.change == "fires"]
+    assert [(one.key, one.metric, one.is_history) for one in runs] == [
+        ("tenant acme, run wild", "spend_rate", False)
+    ]
+    assert {one.kind for one in found} >= {"run", "budget", "anomaly"}
