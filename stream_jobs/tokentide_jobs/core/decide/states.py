@@ -62,6 +62,8 @@ def _run(now: RunNow) -> RunState:
 def _budget(now: BudgetNow, expected: Forecast | None) -> BudgetState:
     budget, spend = now.budget, now.spend
     spent = max(0, spend.pico_usd)  # corrections may take away more than a period has
+    if expected is not None and (expected.pico_usd or 0) < spent:
+        expected = None  # more was spent since it was made
     return BudgetState(
         schema="budget_state.v1",
         at_us=now.at_us,

@@ -1,0 +1,43 @@
+"""What services read back of a budget: exact, and no forecast that the present has overtaken."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+import pytest
+
+from tokentide_jobs.core.budget.budget import Budget, Scope
+from tokentide_jobs.core.budget.spend import PeriodSpend
+from tokentide_jobs.core.decide.findings import BudgetNow, Findings
+from tokentide_jobs.core.decide.states import states_of
+from tokentide_jobs.core.forecast.forecast import Forecast
+from tokentide_schemas.control import BudgetState
+
+NOW_US = 1_795_000_000_000_000
+BUDGET = Budget(
+    name="search", scope=Scope((("team", "search"),)), period="day", zone=UTC, zone_name="UTC",
+    amount_pico_usd=100,
+)  # fmt: skip
+
+
+def state(spent: int, forecast: Forecast | None) -> BudgetState:
+    now = BudgetNow(BUDGET, NOW_US, PeriodSpend(BUDGET.at(NOW_US), spent))
+    forecasts = {} if forecast is None else {BUDGET.revision: forecast}
+    [found] = states_of(Findings(budgets=[now]), forecasts)
+    assert isinstance(found, BudgetState)
+    return found
+
+
+@pytest.mark.parametrize(("spent", "said"), [(0, 90), (90, 90), (91, None), (1 << 80, None)])
+def test_a_forecast_below_what_is_spent_is_not_said(spent: int, said: int | None) -> None:
+    forecast = Forecast(
+        pico_usd=90, low_pico_usd=80, high_pico_usd=95, method="even rate", rests_on=""
+    )
+    found = state(spent, forecast)
+    assert (found.spent_pico_usd, found.forecast_pico_usd) == (spent, said)
+    assert (found.forecast_low_pico_usd is None) is (said is None)
+
+
+def test_what_was_refused_or_never_made_is_no_forecast() -> None:
+    for forecast in (None, Forecast(rests_on="the period has only begun")):
+        assert state(0, forecast).forecast_pico_usd is None
