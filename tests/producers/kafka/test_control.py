@@ -129,6 +129,8 @@ def test_a_topic_that_comes_later_is_found_and_not_made_by_asking(
 def test_what_was_read_outlives_the_broker_and_asking_takes_no_time(
     topics: Topics, telemetry: Telemetry
 ) -> None:
+    if not topics.broker.capabilities.persistent:
+        pytest.skip("Tansu forgets what it held")
     topics.create()
     topics.publish(run("stop"))
     until(lambda: telemetry.run_state("r").must_stop)
@@ -137,9 +139,6 @@ def test_what_was_read_outlives_the_broker_and_asking_takes_no_time(
     until(lambda: (telemetry.run_state("r").heard_s or 0) > heard_s + 1)
     assert telemetry.run_state("r").must_stop
     topics.broker.start()
-    if not topics.broker.capabilities.persistent:
-        topics.create()
-        topics.publish(run("stop"))
     topics.publish(run("flagged"))
     until(lambda: telemetry.run_state("r").state == "flagged")
 
