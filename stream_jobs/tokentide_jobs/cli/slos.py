@@ -19,8 +19,8 @@ from tokentide_jobs.core.slo.slo_status import SloBurn, SloStatus
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.slo_reads import read_slos, store_slos
 from tokentide_jobs.io.files.slo_file import load_slos
-from tokentide_jobs.tasks.slo_reads import read_slos, store_slos
 
 __all__ = ["slos"]
 

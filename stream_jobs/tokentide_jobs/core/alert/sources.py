@@ -1,4 +1,4 @@
-"""Findings of everyone who finds something: detectors, the run guard, budgets.
+"""Findings of everyone who finds something: detectors, the run guard, budgets, SLOs.
 
 Each function turns what its part of the core says into a finding, with what it costs.
 """
@@ -19,6 +19,7 @@ from tokentide_jobs.core.detect.window_metrics import METRICS, metric_at
 from tokentide_jobs.core.guard.steps import RunKey
 from tokentide_jobs.core.guard.verdict import Rule, Verdict
 from tokentide_jobs.core.money import usd
+from tokentide_jobs.core.slo.slo_status import SloStatus
 
 __all__ = [
     "Traffic",
@@ -26,6 +27,7 @@ __all__ = [
     "budget_finding",
     "run_end",
     "run_finding",
+    "slo_finding",
 ]
 
 _PICO: Final = 10**12
@@ -170,6 +172,30 @@ def budget_finding(budget: Budget, notice: Notice) -> Finding:
         ),
         severity=_budget_severity(budget, notice.percent),
         level=notice.percent,
+    )
+
+
+def slo_finding(status: SloStatus) -> Finding:
+    """Return how an SLO stands: its error budget burns, or it does not."""
+    burn = status.burning
+    shown = burn or status.burns[-1]
+    return Finding(
+        change="fires" if burn else "ends",
+        kind="slo",
+        dimensions=(("slo", status.slo.name), *status.slo.scope),
+        metric="burn",
+        direction="up",
+        at_us=status.at_us,
+        sentence=status.sentence if burn else "its error budget burns slowly enough",
+        evidence=Evidence(
+            value=shown.long,
+            expected=1.0,
+            upper=shown.rule.factor,
+            unit="times",
+            n=float(status.total),
+            since_us=status.at_us - shown.rule.short_s * 1_000_000,
+        ),
+        severity=shown.rule.severity,
     )
 
 

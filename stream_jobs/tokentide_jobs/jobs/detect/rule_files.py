@@ -11,10 +11,12 @@ from pathlib import Path
 
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.decide.detect_rules import DetectRules
+from tokentide_jobs.core.slo.slo import Slo
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.alert_file import AlertFile, load_alert_file
 from tokentide_jobs.io.files.budget_file import load_budgets
 from tokentide_jobs.io.files.detect_file import load_detect_rules
+from tokentide_jobs.io.files.slo_file import load_slos
 
 __all__ = ["InForce", "RuleFiles"]
 
@@ -26,14 +28,16 @@ class InForce:
     rules: DetectRules
     budgets: tuple[Budget, ...]
     alerts: AlertFile
+    slos: tuple[Slo, ...] = ()
 
 
 class RuleFiles:
-    """detect.yaml and budgets.yaml of this installation; read when created.
+    """detect.yaml, budgets.yaml and slos.yaml of this installation; read when created.
 
     Args:
         detect_file: None: every default holds.
         budgets_file: None: there are no budgets.
+        slos_file: None: there are no SLOs.
 
     Attributes:
         in_force: The newest that was whole.
@@ -43,9 +47,12 @@ class RuleFiles:
         ConfigError: A file is wrong, and nothing is in force yet.
     """
 
-    def __init__(self, detect_file: Path | None, budgets_file: Path | None) -> None:
+    def __init__(
+        self, detect_file: Path | None, budgets_file: Path | None, slos_file: Path | None = None
+    ) -> None:
         self._detect_file = detect_file
         self._budgets_file = budgets_file
+        self._slos_file = slos_file
         self._stamps = self._looked_at()
         self.in_force = self._read()
         self.problem = ""
@@ -66,10 +73,13 @@ class RuleFiles:
     def _read(self) -> InForce:
         budgets = load_budgets(self._budgets_file) if self._budgets_file else ()
         rules = load_detect_rules(self._detect_file)
-        return InForce(rules, budgets, load_alert_file(self._detect_file))
+        slos = load_slos(self._slos_file) if self._slos_file else ()
+        return InForce(rules, budgets, load_alert_file(self._detect_file), slos)
 
     def _looked_at(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_stamp(path) for path in (self._detect_file, self._budgets_file))
+        return tuple(
+            _stamp(path) for path in (self._detect_file, self._budgets_file, self._slos_file)
+        )
 
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:

@@ -17,6 +17,8 @@ from typing import Final, Protocol, TypeVar
 
 import pyarrow as pa
 
+from tokentide_jobs.core.alert.finding import Finding
+from tokentide_jobs.core.alert.sources import slo_finding
 from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.decider import STATE_VERSION, Decider
 from tokentide_jobs.core.decide.finding_rows import forecast_rows, rows_of
@@ -28,6 +30,7 @@ from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
+from tokentide_jobs.io.clickhouse.slo_reads import read_slos, store_slos
 from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, stored_spend
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
@@ -39,6 +42,7 @@ __all__ = ["DetectSession", "Reported"]
 _log = logging.getLogger(__name__)
 
 _HOUR_US: Final = 3_600_000_000
+_MINUTE_US: Final = 60_000_000
 _LEAST_SHARE: Final = 20
 """A snapshot waits at least so many times as long as the last one took."""
 
@@ -99,6 +103,7 @@ class DetectSession:
         self._saved: dict[int, int] = {}
         self._forecasts: dict[str, Forecast] = {}
         self._forecast_hour = -1
+        self._slo_minute = -1
 
     def begin(self, topic_id: str, held: Mapping[int, tuple[int, int]]) -> None:
         """Take up the newest snapshot, or begin anew where there is none that fits.
@@ -156,7 +161,8 @@ class DetectSession:
         window_s = self._files.in_force.rules.parameters.window_s
         for table, rows in rows_of(findings, window_s):
             self._insert(table, rows)
-        self._alerts.observe(alert_findings(findings, window_s), self.decider.progress.now_us)
+        news = [*alert_findings(findings, window_s), *self._slos()]
+        self._alerts.observe(news, self.decider.progress.now_us)
         self._forecast()
         for record in records:
             self.positions[record.partition] = record.offset + 1
@@ -226,6 +232,16 @@ class DetectSession:
         self._insert(*forecast_rows(statuses))
         self._forecasts = {one.budget.revision: one.forecast for one in statuses}
         self._forecast_hour = now_us // _HOUR_US
+
+    def _slos(self) -> list[Finding]:
+        """Judge SLOs by what is stored, once a minute, keep how they stand, and return it."""
+        now_us, slos = self._clock_us(), self._files.in_force.slos
+        if not slos or now_us // _MINUTE_US == self._slo_minute:
+            return []
+        statuses = self._storing("slos", lambda: read_slos(self._store, slos, now_us))
+        self._storing("slos", lambda: store_slos(self._store, statuses))
+        self._slo_minute = now_us // _MINUTE_US
+        return [slo_finding(one) for one in statuses]
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         digest = hashlib.sha256(to_ipc(rows, compress=False)).hexdigest()[:32]

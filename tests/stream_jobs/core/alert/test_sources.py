@@ -17,6 +17,7 @@ from tokentide_jobs.core.alert.sources import (
     budget_finding,
     run_end,
     run_finding,
+    slo_finding,
 )
 from tokentide_jobs.core.budget.budget import Budget, Scope
 from tokentide_jobs.core.budget.spend import BudgetSpend, Spent
@@ -24,6 +25,8 @@ from tokentide_jobs.core.detect.alarms import AlarmChange
 from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.guard.steps import RunKey
 from tokentide_jobs.core.guard.verdict import Verdict
+from tokentide_jobs.core.slo.slo import Good, Slo
+from tokentide_jobs.core.slo.slo_status import WindowCounts, status_of
 
 USD = 10**12
 TRAFFIC = Traffic(cost_usd_per_minute=2.0, requests_per_minute=100.0)
@@ -124,3 +127,19 @@ def test_thresholds_of_a_period_are_levels_of_one_alert_which_the_reset_ends() -
 def test_everything_that_is_found_has_a_first_action() -> None:
     for metric in METRICS:
         assert slug_of(of(alarm(metric=metric.name))) in FIRST_ACTIONS
+
+
+def test_an_slo_that_burns_is_a_page_until_it_no_longer_does() -> None:
+    slo = Slo(
+        name="api", scope=TENANT, good=Good(what="errors"), objective=0.99, window_days=30
+    )  # fmt: skip
+    minute_us = NOW_US // MINUTE_US * MINUTE_US
+    windows = [
+        WindowCounts(minute_us - at * MINUTE_US, minute_us - (at - 1) * MINUTE_US, 100, 20)
+        for at in range(1, 61)
+    ]
+    fires = slo_finding(status_of(slo, windows, minute_us))
+    assert (fires.change, fires.severity, fires.key) == ("fires", "page", "slo api, tenant acme")
+    assert fires.sentence.endswith("it burns 20x over 1 h and 20x now")
+    calm = slo_finding(status_of(slo, windows, minute_us + 6 * 60 * MINUTE_US))
+    assert (calm.change, calm.identity) == ("ends", fires.identity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.stream_jobs.core.decide.recorded_stream import RULES, TICKS, recorded
 from tests.stream_jobs.core.merge.delta_records import DOLLAR, NOON_US
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.guard.rules import GuardRules
+from tokentide_jobs.core.slo.slo import Good, Slo
 from tokentide_jobs.core.tables import (
     ALERT_EVENTS,
     ANOMALY_POINTS,
@@ -232,6 +233,24 @@ def test_services_are_told_how_runs_and_budgets_stand(store: ClickHouse, files: 
     assert budgets["one key"].reached == [50, 80, 95, 100]
     assert budgets["one key"].spent_pico_usd == TICKS * 10**11
     assert reported.ended == []
+
+
+def test_an_slo_that_burns_is_an_alert_and_is_kept(
+    store: ClickHouse, files: RuleFiles, sql_client: Client
+) -> None:
+    slo = Slo(name="api", scope=(), good=Good(what="errors"), objective=0.99, window_days=1)
+    files.in_force = replace(files.in_force, budgets=(), slos=(slo,))
+    sql_client.command(
+        "INSERT INTO windows_10s (window_start, requests, errors) SELECT "
+        f"toDateTime({NOON_US // 10**6 + 1_000}) - number * 60, 100, 50 FROM numbers(400)"
+    )
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, len(recorded()))})
+    one.take(recorded()[:1])
+    rows = sql_client.query("SELECT kind, key, state, severity FROM alert_events FINAL").result_rows
+    assert [tuple(row) for row in rows] == [("slo", "slo api", "pending", "page")]
+    kept = sql_client.query("SELECT slo, severity, bad / total FROM slo_status").result_rows
+    assert [tuple(row) for row in kept] == [("api", "page", 0.5)]
 
 
 def test_a_budget_that_is_taken_out_of_the_file_is_taken_back(
