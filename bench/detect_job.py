@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -19,6 +20,10 @@ from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
 from tokentide_jobs.core.decide.decider import STEPS_TAG, WINDOWS_SCHEMA, Decider
 from tokentide_jobs.core.decide.detect_rules import DetectRules
+from tokentide_jobs.core.detect.detectors import Detectors
+from tokentide_jobs.core.detect.parameters import Parameters
+from tokentide_jobs.core.detect.sight import ClosedWindow
+from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.outcome.arrow import to_arrow
@@ -30,6 +35,8 @@ from tokentide_jobs.io.clickhouse.detector_store import packed_state
 WINDOW_KEYS: Final = 50_000
 STREAM_KEYS: Final = 5_000
 LIVE_RUNS: Final = 20_000
+GROWN_KEYS: Final = 150
+GROWN_MINUTES: Final = 2_160
 EVENTS_PER_S: Final = 5_000
 BATCHES_PER_S: Final = 8
 STREAM_S: Final = 15
@@ -39,11 +46,11 @@ _BEGIN_US: Final = 1_795_000_020_000_000
 
 def measure() -> dict[str, object]:
     """Return what a window, a stream and a snapshot cost."""
-    return {"window": window(), "stream": stream()}
+    return {"window": window(), "stream": stream(), "snapshot": snapshot()}
 
 
 def window() -> dict[str, object]:
-    """Close one window of many keys, judge it, and save the state."""
+    """Close one window of many keys and judge it."""
     decider = Decider(DetectRules(levels=(("tenant", "model"),), settle_us=0), ())
     took: list[float] = []
     for minute in range(4):
@@ -54,16 +61,34 @@ def window() -> dict[str, object]:
         found = decider.take([_mark(start_us + 60_000_000, minute + 1)])
         took.append(time.process_time() - began)
         say(f"window {minute}: {len(found.windows)} closed, {took[-1]:.2f} s of CPU")
-    began = time.process_time()
-    state = decider.to_bytes()
-    packed = packed_state(state)
     return {
         "keys": len(decider.detectors.state.keys),
         "close_and_judge_cpu_s": round(min(took[1:]), 3),
         "target_cpu_s": 1.0,
+        "state_bytes": len(decider.detectors.state.to_bytes()),
+    }
+
+
+def snapshot() -> dict[str, object]:
+    """Pack the state of detectors that have seen a day and a half of noise."""
+    chance, detectors = np.random.default_rng(1), Detectors(Parameters())
+    keys = [f"tenant=t{n}, model=m{n % 7}" for n in range(GROWN_KEYS)]
+    shape = (len(METRICS), GROWN_KEYS)
+    usual = chance.uniform(0.01, 0.9, shape)
+    for minute in range(GROWN_MINUTES):
+        values = usual * np.exp(0.05 * chance.standard_normal(shape))
+        counts = chance.poisson(80, shape).astype(float)
+        start_us = _BEGIN_US + minute * 60_000_000
+        detectors.judge(ClosedWindow(start_us, keys, values, counts, True))
+    state = detectors.state.to_bytes()
+    began = time.process_time()
+    share = len(packed_state(state)) / len(state)
+    return {
+        "keys": GROWN_KEYS,
+        "windows": GROWN_MINUTES,
         "state_bytes": len(state),
-        "packed_bytes": len(packed),
-        "snapshot_cpu_s": round(time.process_time() - began, 2),
+        "packed_share": round(share, 3),
+        "cpu_s_per_100_mb": round((time.process_time() - began) / len(state) * 1e8, 2),
     }
 
 
@@ -90,7 +115,6 @@ def stream() -> dict[str, object]:
         "cpu_s": round(cpu_s, 2),
         "events_per_cpu_s": round(events / cpu_s),
         "cores_at_5000_events_per_s": round(cpu_s / STREAM_S, 3),
-        "keys": len(decider.detectors.state.keys),
         "live_runs": len(decider.guard.live),
     }
 
