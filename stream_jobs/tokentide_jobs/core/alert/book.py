@@ -7,7 +7,6 @@ from them takes findings it had taken before for what they are, and says nothing
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -72,7 +71,7 @@ class AlertBook:
             opens: Time and identity of the latest announced openings, for storms.
         """
         self.alerts = {alert.finding.identity: alert for alert in alerts}
-        self.storm.opens = deque(sorted(opens))
+        self.storm = Storm(opens)
         self.now_us = max((alert.entered_us for alert in self.alerts.values()), default=0)
         self._kin = Kin(self.alerts)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Final
 
 from tokentide_jobs.core.alert.alert import NEVER_OPENED, Alert
@@ -18,12 +19,13 @@ _NAMED: Final = 5
 class Storm:
     """Counts announced openings, and keeps the one alert that stands for too many.
 
-    Attributes:
+    Args:
         opens: Time and identity of each within the last `storm_us`.
     """
 
-    def __init__(self) -> None:
-        self.opens: deque[tuple[int, str]] = deque()
+    def __init__(self, opens: Iterable[tuple[int, str]] = ()) -> None:
+        self._opens = deque(sorted(opens))
+        self._times = Counter(identity for _, identity in self._opens)
 
     def count(self, identity: str, at_us: int, rules: AlertRules) -> int:
         """Count an opening, and return how many alerts opened within `storm_us`.
@@ -31,38 +33,45 @@ class Storm:
         One that got worse meanwhile is one: all thresholds of a budget are no storm.
         """
         self._drop(at_us, rules)
-        self.opens.append((at_us, identity))
-        return len({opened for _, opened in self.opens})
+        self._opens.append((at_us, identity))
+        self._times[identity] += 1
+        return len(self._times)
 
     def alert(self, alerts: dict[str, Alert], now_us: int, rules: AlertRules) -> Alert:
         """Return the alert of the storm, with everything that has opened among its members."""
         if STORM not in alerts:
             alerts[STORM] = Alert(_finding(now_us, {}, rules), now_us)
         storm = alerts[STORM]
+        newest = [self._opens[-1][1]]
         if not storm.is_live:
             storm.severity, storm.recorded, storm.is_dismissed = "info", NEVER_OPENED, False
             storm.members.clear()
-        for _, member in self.opens:
-            if member in alerts and member not in storm.members:
-                found = alerts[member].finding
-                storm.members[member] = f"{found.metric} of {found.key}"
-        severities = [alerts[name].severity for name in storm.members if name in alerts]
-        storm.severity = max(storm.severity, *severities, key=SEVERITIES.index)
-        storm.finding = _finding(now_us, storm.members, rules)
+            newest = [identity for _, identity in self._opens]
+        for member in newest:
+            if member in alerts:
+                alert = alerts[member]
+                about = f"{alert.finding.metric} of {alert.finding.key}"
+                storm.members.setdefault(member, about)
+                storm.severity = max(storm.severity, alert.severity, key=SEVERITIES.index)
+        if storm.rank > storm.recorded:
+            storm.finding = _finding(now_us, storm.members, rules)
         return storm
 
     def over(self, alerts: dict[str, Alert], now_us: int, rules: AlertRules) -> Alert | None:
         """Return the alert of a storm that has ended: it is calm, and no member is open."""
         self._drop(now_us, rules)
         storm = alerts.get(STORM)
-        if storm is None or not storm.is_live or self.opens:
+        if storm is None or not storm.is_live or self._opens:
             return None
         is_busy = any(name in alerts and alerts[name].is_live for name in storm.members)
         return None if is_busy else storm
 
     def _drop(self, now_us: int, rules: AlertRules) -> None:
-        while self.opens and self.opens[0][0] <= now_us - rules.storm_us:
-            self.opens.popleft()
+        while self._opens and self._opens[0][0] <= now_us - rules.storm_us:
+            _, identity = self._opens.popleft()
+            self._times[identity] -= 1
+            if not self._times[identity]:
+                del self._times[identity]
 
 
 def _finding(at_us: int, members: dict[str, str], rules: AlertRules) -> Finding:

@@ -19,7 +19,7 @@ from tokentide_jobs.core.budget.period import KINDS, PeriodKind
 from tokentide_jobs.core.money import exact_pico_usd
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.files.yaml_entries import Problems, entries, mapping, value_text
+from tokentide_jobs.io.files.yaml_entries import Problems, mapping, named_entries, value_text
 
 __all__ = ["load_budgets", "parse_budgets", "scope_value"]
 
@@ -64,18 +64,7 @@ def parse_budgets(content: bytes, name: str) -> tuple[Budget, ...]:
         ConfigError: At least one entry is bad; the message lists every problem with its line.
     """
     problems = Problems(name, "budgets")
-    lines: dict[str, int] = {}
-    budgets = []
-    for node in entries(content, "budgets", problems):
-        budget = _budget(node, problems)
-        if budget is None:
-            continue
-        if budget.name in lines:
-            problems.add(node, f"name: {budget.name!r} is the budget of line {lines[budget.name]}")
-        lines[budget.name] = node.start_mark.line + 1
-        budgets.append(budget)
-    problems.raise_if_any()
-    return tuple(budgets)
+    return named_entries(content, "budgets", "budget", _budget, problems)
 
 
 def _budget(node: Node, problems: Problems) -> Budget | None:

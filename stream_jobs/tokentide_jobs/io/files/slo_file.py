@@ -17,7 +17,7 @@ from tokentide_jobs.core.slo.slo import FACTORS, Good, Slo, unreachable
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.budget_file import scope_value
-from tokentide_jobs.io.files.yaml_entries import Problems, entries, mapping, value_text
+from tokentide_jobs.io.files.yaml_entries import Problems, mapping, named_entries, value_text
 
 __all__ = ["load_slos", "parse_slos"]
 
@@ -63,18 +63,7 @@ def parse_slos(content: bytes, name: str) -> tuple[Slo, ...]:
         ConfigError: At least one entry is bad; the message lists every problem with its line.
     """
     problems = Problems(name, "SLOs")
-    lines: dict[str, int] = {}
-    slos = []
-    for node in entries(content, "slos", problems):
-        slo = _slo(node, problems)
-        if slo is None:
-            continue
-        if slo.name in lines:
-            problems.add(node, f"name: {slo.name!r} is the SLO of line {lines[slo.name]}")
-        lines[slo.name] = node.start_mark.line + 1
-        slos.append(slo)
-    problems.raise_if_any()
-    return tuple(slos)
+    return named_entries(content, "slos", "SLO", _slo, problems)
 
 
 def _slo(node: Node, problems: Problems) -> Slo | None:

@@ -6,15 +6,16 @@ of a file. Values stay the text that was written: what it means is up to the rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tokentide_jobs.errors import ConfigError
 
-__all__ = ["Problems", "entries", "mapping", "sections", "value_text"]
+__all__ = ["Problems", "entries", "mapping", "named_entries", "sections", "value_text"]
 
 _MAX_BYTES: Final = 4 << 20
 _MAX_TEXT: Final = 512
@@ -78,6 +79,47 @@ def entries(content: bytes, key: str, problems: Problems) -> list[Node]:
     if not _is_null(root):
         problems.add(root, f"expected `{key}:` with a list of entries")
     return []
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Entry = TypeVar("_Entry", bound=_Named)
+
+
+def named_entries(
+    content: bytes,
+    key: str,
+    noun: str,
+    read: Callable[[Node, Problems], _Entry | None],
+    problems: Problems,
+) -> tuple[_Entry, ...]:
+    """Return the entries of a file, whose names are unique in it.
+
+    Args:
+        content: The file's bytes.
+        key: The one key that holds the list.
+        noun: What an entry is called.
+        read: Reads one, or notes what is wrong with it.
+        problems: Where to note what is wrong.
+
+    Raises:
+        ConfigError: At least one entry is bad; the message lists every problem with its line.
+    """
+    lines: dict[str, int] = {}
+    found = []
+    for node in entries(content, key, problems):
+        entry = read(node, problems)
+        if entry is None:
+            continue
+        if entry.name in lines:
+            problems.add(node, f"name: {entry.name!r} is the {noun} of line {lines[entry.name]}")
+        lines[entry.name] = node.start_mark.line + 1
+        found.append(entry)
+    problems.raise_if_any()
+    return tuple(found)
 
 
 def sections(content: bytes, problems: Problems) -> dict[str, Node]:

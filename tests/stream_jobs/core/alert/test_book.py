@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -98,7 +99,7 @@ class TestOneAlert:
             at_us = NOW_US + number * MINUTE_US
             one = finding(kind="budget", severity="ticket", level=percent, at_us=at_us)
             made += book.observe([one], at_us, at_us)
-        assert [one.finding.level for one in made if (not one.held)] == [50, 80, 95]
+        assert [one.finding.level for one in made if not one.held] == [50, 80, 95]
 
 
 class TestFlapping:
@@ -126,7 +127,7 @@ class TestFlapping:
             made += self.at(book, minute, "fires") + self.at(book, minute + 5, "ends")
         end_us = NOW_US + 200 * MINUTE_US
         made += book.observe([], end_us, end_us)
-        heard = [one.state for one in made if (not one.held)]
+        heard = [one.state for one in made if not one.held]
         assert heard == ["open", "closed", "open", "closed", "open", "closed"]
         assert made[-1].at_us == NOW_US + (115 + 30) * MINUTE_US
 
@@ -154,7 +155,7 @@ class TestWhoSpeaksForWhom:
     def test_a_child_that_is_worse_than_its_parent_speaks_for_itself(self, book: AlertBook) -> None:
         page = finding(dimensions=MODEL, impact=dollars_an_hour(100))
         made = book.observe([finding(), page], NOW_US, NOW_US)
-        assert [one.severity for one in made if (not one.held)] == ["ticket", "page"]
+        assert [one.severity for one in made if not one.held] == ["ticket", "page"]
 
     def test_a_child_that_outlives_its_parent_is_announced_then(self, book: AlertBook) -> None:
         book.observe([finding(), finding(dimensions=MODEL)], NOW_US, NOW_US)
@@ -176,12 +177,12 @@ class TestWhoSpeaksForWhom:
     def test_many_at_once_are_one_storm_that_lists_them(self, book: AlertBook) -> None:
         many = [finding(dimensions=(("tenant", f"t{number}"),)) for number in range(40)]
         made = book.observe(many, NOW_US, NOW_US)
-        announced = [one for one in made if (not one.held)]
+        announced = [one for one in made if not one.held]
         assert [one.finding.kind for one in announced] == ["anomaly"] * 5 + ["storm"]
         assert announced[-1].sentence.startswith("6 alerts opened, most of them within 10 minutes")
         end_us = NOW_US + 20 * MINUTE_US
         ends = [finding(change="ends", dimensions=one.dimensions, at_us=end_us) for one in many]
-        closed = [one for one in book.observe(ends, end_us, end_us) if (not one.held)]
+        closed = [one for one in book.observe(ends, end_us, end_us) if not one.held]
         assert [one.finding.kind for one in closed] == ["anomaly"] * 5 + ["storm"]
         assert len(closed[-1].members) == 40
 
@@ -190,7 +191,15 @@ class TestWhoSpeaksForWhom:
         book.observe(tickets, NOW_US, NOW_US)
         later = NOW_US + MINUTE_US
         page = finding(dimensions=TENANT, at_us=later, impact=dollars_an_hour(100))
-        announced = [one for one in book.observe([page], later, later) if (not one.held)]
+        announced = [one for one in book.observe([page], later, later) if not one.held]
+        assert [(one.finding.kind, one.severity) for one in announced] == [("storm", "page")]
+
+    def test_a_member_that_becomes_a_page_makes_the_storm_a_page(self, book: AlertBook) -> None:
+        tickets = [finding(dimensions=(("tenant", f"t{number}"),)) for number in range(7)]
+        swallowed = book.observe(tickets, NOW_US, NOW_US)[-1].finding
+        later = NOW_US + MINUTE_US
+        worse = replace(swallowed, at_us=later, impact=dollars_an_hour(100))
+        announced = [one for one in book.observe([worse], later, later) if not one.held]
         assert [(one.finding.kind, one.severity) for one in announced] == [("storm", "page")]
 
 
