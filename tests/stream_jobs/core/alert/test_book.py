@@ -113,6 +113,13 @@ class TestFlapping:
         assert again.alert_id == first[0].alert_id
         assert (again.sequence, again.flaps) == (2, 1)
 
+    def test_a_finding_that_is_given_again_is_no_return(self, book: AlertBook) -> None:
+        first = self.at(book, 0, "fires") + self.at(book, 5, "ends")
+        assert len(first) == 2
+        now_us = NOW_US + 6 * MINUTE_US
+        again = [finding(), finding(change="ends", at_us=NOW_US + 5 * MINUTE_US)]
+        assert book.observe(again, now_us, now_us) == []
+
     def test_after_the_cooldown_it_is_another_alert(self, book: AlertBook) -> None:
         first = self.at(book, 0, "fires") + self.at(book, 5, "ends")
         (again,) = self.at(book, 36, "fires")
