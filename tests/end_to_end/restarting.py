@@ -237,7 +237,10 @@ class Hammering:
         self._thread.start()
         return self
 
-    def __exit__(self, *_exc: object) -> None:
+    def __exit__(self, error: object, *_exc: object) -> None:
+        if error is None:
+            # Until the broker is gone: asked to end before, it would leave nothing unanswered.
+            self._thread.join(60)
         self._ended.set()
         self._thread.join()
 
