@@ -12,6 +12,17 @@ from tokentide_jobs.cli import main as program
 from tokentide_jobs.cli.stop_signals import StopRequested, signals_raise
 
 
+@pytest.fixture
+def default_handlers() -> Iterator[None]:
+    former = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGHUP)}
+    for which in former:  # SIGHUP is ignored under nohup, and stays so
+        signal.signal(which, signal.SIG_DFL)
+    yield
+    for which, handler in former.items():
+        signal.signal(which, handler)
+
+
+@pytest.mark.usefixtures("default_handlers")
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_request_to_stop_is_not_lost_in_a_callback_of_a_loop(which: signal.Signals) -> None:
     async def ask() -> None:
@@ -42,15 +53,7 @@ def test_a_second_request_does_not_interrupt_the_stop() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
-@pytest.fixture
-def handlers_are_put_back() -> Iterator[None]:
-    former = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for which, handler in former.items():
-        signal.signal(which, handler)
-
-
-@pytest.mark.usefixtures("handlers_are_put_back")
+@pytest.mark.usefixtures("default_handlers")
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGHUP])
 def test_any_command_ends_as_after_ctrl_c(
     which: signal.Signals, monkeypatch: pytest.MonkeyPatch
@@ -64,7 +67,6 @@ def test_any_command_ends_as_after_ctrl_c(
             ended.append("in order")
         return 0
 
-    signal.signal(which, signal.SIG_DFL)
     monkeypatch.setattr(program, "main", command)
     with pytest.raises(SystemExit) as left:
         program.run()
