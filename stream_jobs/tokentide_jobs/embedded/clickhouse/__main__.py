@@ -32,7 +32,7 @@ from .engine.insert_tokens import forget_tokens_without_rows
 from .engine.memory_budget import MemoryBudget
 from .engine.ownership import DirectoryLock, port_in_use
 from .engine.pool import CLOSE_WAIT_S, Engine, Lane
-from .engine.set_aside import set_aside_unfinished_parts
+from .engine.set_aside import set_aside_unfinished_parts, settle_last_good
 from .run.inserts import SPOOL_PREFIX
 from .run.queries import RESULT_PREFIX
 
@@ -141,7 +141,7 @@ async def _serve(
         _announce(url, options.ready_file)
         watches = [
             loop.create_task(_watch(options.owner_pid, stop)),
-            loop.create_task(engine.watch_writes()),
+            loop.create_task(engine.write_failures.watch()),
         ]
         await stop.wait()
         for watch in watches:
@@ -175,10 +175,11 @@ def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
     os.chdir(data_dir)
     write_config(data_dir, limits)
     settle_default_database(data_dir / "store")
-    for part in set_aside_unfinished_parts(data_dir / "store"):
+    for part in set_aside_unfinished_parts(data_dir):
         log.warning("%s was not written to its end: set aside", part.relative_to(data_dir))
     if forgotten := forget_tokens_without_rows(data_dir / "store"):
         log.warning("%d inserts were cut short and may be repeated", forgotten)
+    settle_last_good(data_dir)
     for prefix in (SPOOL_PREFIX, RESULT_PREFIX):
         for left_over in data_dir.glob(f"{prefix}*"):
             left_over.unlink()  # of requests that a crash cut short

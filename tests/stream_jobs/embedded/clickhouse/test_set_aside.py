@@ -14,7 +14,11 @@ import pytest
 
 from tests.chaos.small_disk import SmallDisk, small_disk
 from tokentide_jobs.embedded.clickhouse.engine.parts_on_disk import blocks_of, cut_parts
-from tokentide_jobs.embedded.clickhouse.engine.set_aside import set_aside_unfinished_parts
+from tokentide_jobs.embedded.clickhouse.engine.set_aside import (
+    LAST_GOOD_WRITES,
+    set_aside_unfinished_parts,
+    settle_last_good,
+)
 from tokentide_jobs.embedded.clickhouse.engine.write_failures import EXIT_CODE
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
@@ -23,6 +27,7 @@ pytestmark = pytest.mark.integration
 COLUMNS = "(a UInt64, b String, c Map(String, String), PROJECTION p (SELECT a, count() GROUP BY a))"
 WINDOW = "non_replicated_deduplication_window = 100, old_parts_lifetime = 3600"
 KINDS = {"compact": "min_rows_for_wide_part = 1000000", "wide": "min_bytes_for_wide_part = 0"}
+SOME_ROWS = "SELECT number, repeat('x', number), map('k', toString(number)) FROM numbers(50)"
 
 
 def run(server: ClickHouseProcess, *statements: str, token: str = "") -> None:
@@ -45,14 +50,13 @@ def filled(server: ClickHouseProcess, kind: str) -> None:
         f"SETTINGS {WINDOW}, {KINDS[kind]}",
     )
     for number in range(3):
-        rows = "SELECT number, repeat('x', number), map('k', toString(number)) FROM numbers(50)"
-        run(server, f"INSERT INTO {kind} {rows}", token=str(number))
+        run(server, f"INSERT INTO {kind} {SOME_ROWS}", token=str(number))
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What an engine that was killed left: tables of both kinds of parts."""
-    home = tmp_path_factory.mktemp("store")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an engine that was killed left: parts of all kinds, with and without a token."""
+    home = tmp_path_factory.mktemp("killed")
     with ClickHouseProcess.start(home) as server:
         for kind in KINDS:
             filled(server, kind)
@@ -60,62 +64,93 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             server,
             "OPTIMIZE TABLE wide FINAL",
             "ALTER TABLE compact DELETE WHERE a = 3 SETTINGS mutations_sync = 1",
+            f"INSERT INTO wide {SOME_ROWS}",
         )
         server.kill()
-    return home / "store"
+    return home
 
 
 @pytest.fixture
-def root(store: Path, tmp_path: Path) -> Path:
-    """A copy of it with its times."""
-    return Path(shutil.copytree(store, tmp_path / "store", symlinks=True))
+def home(killed: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(killed, tmp_path / "home", symlinks=True))
 
 
-def tables(root: Path) -> list[Path]:
-    return [path.parent for path in root.glob("store/*/*/deduplication_logs")]
+def tables(home: Path) -> list[Path]:
+    return [path.parent for path in home.glob("store/store/*/*/deduplication_logs")]
 
 
-def test_no_part_of_an_engine_that_could_write_is_set_aside(root: Path) -> None:
-    parts = [path for path in root.glob("store/*/*/*_*_*_*") if blocks_of(path.name)]
-    assert len(parts) >= 8  # inserted, merged and mutated ones of two tables
-    assert set_aside_unfinished_parts(root) == []
+def wide(home: Path) -> Path:
+    (table,) = (path for path in tables(home) if list(path.glob("all_1_3_1")))
+    return table
 
 
-def test_a_part_with_any_file_cut_short_is_found(root: Path) -> None:
-    for table in tables(root):
+def say_good_until(home: Path, time_s: float) -> None:
+    """Let all writes until then have been good."""
+    settle_last_good(home)
+    os.utime(home / LAST_GOOD_WRITES, (time_s, time_s))
+
+
+def test_no_part_of_an_engine_that_could_write_is_set_aside(killed: Path) -> None:
+    parts = [path for path in killed.glob("store/store/*/*/*_*_*_*") if blocks_of(path.name)]
+    assert len(parts) >= 9  # inserted, merged and mutated ones of two tables
+    assert set_aside_unfinished_parts(killed) == []
+
+
+def shorter(file: Path) -> list[bytes]:
+    """The beginnings of a file that a full disk may leave."""
+    whole = file.read_bytes()
+    if file.name in {"columns.txt", "columns_substreams.txt"}:
+        return [b"", whole[:10], whole[: len(whole) // 2], whole[: whole.rindex(b"\n", 0, -1) + 1]]
+    # What is written after the checksums is short: nothing of it arrives, or all.
+    is_short = file.name in {"metadata_version.txt", "default_compression_codec.txt"}
+    return [b""] if is_short else [b"", whole[:-1]]
+
+
+def test_a_part_with_any_file_cut_short_is_found(home: Path) -> None:
+    for table in tables(home):
         for part in [path for path in table.iterdir() if blocks_of(path.name)]:
             for file in [path for path in part.iterdir() if path.is_file()]:
                 whole = file.read_bytes()
-                is_listed = b"compress" not in file.name.encode() and file.name not in {
-                    "columns.txt", "metadata_version.txt", "columns_substreams.txt",
-                }  # fmt: skip
-                # What is written after the checksums is short: nothing of it arrives, or all.
-                file.write_bytes(whole[:-1] if is_listed else b"")
-                assert list(cut_parts(table)) == [part], file
+                for arrived in shorter(file):
+                    file.write_bytes(arrived)
+                    assert list(cut_parts(table)) == [part], (file, arrived)
                 file.write_bytes(whole)
         assert list(cut_parts(table)) == []
 
 
-@pytest.mark.parametrize("arrived", [b"", b"1\tall_3"], ids=["nothing", "half"])
-def test_a_part_whose_token_could_not_be_written_is_set_aside(root: Path, arrived: bytes) -> None:
-    (table,) = (path for path in tables(root) if list(path.glob("all_1_3_1")))
+def test_lists_of_a_version_that_is_not_known_are_left_to_the_engine(home: Path) -> None:
+    for name in ("columns.txt", "columns_substreams.txt", "checksums.txt"):
+        for file in home.glob(f"store/store/*/*/all_*/{name}"):
+            file.write_bytes(file.read_bytes().replace(b"version: ", b"version: 9", 1)[:60])
+    assert [part for table in tables(home) for part in cut_parts(table)] == []
+
+
+@pytest.mark.parametrize("arrived", [b"", b"1\tall_3", b"1\tall_31\tall_9_9_0\tx\n"])
+def test_a_part_whose_token_could_not_be_written_is_set_aside_if_nobody_was_told(
+    home: Path, arrived: bytes
+) -> None:
+    table = wide(home)
     log = max((table / "deduplication_logs").iterdir())
     lines = log.read_bytes().splitlines(keepends=True)
-    written_ns = (table / ("all_3_3_0" if arrived else "all_2_2_0")).stat().st_mtime_ns
     log.write_bytes(b"".join(lines[:-1]) + arrived)
-    os.utime(log, ns=(written_ns, written_ns))
 
-    (moved,) = set_aside_unfinished_parts(root)
-    assert moved == table / "detached" / "broken-on-start_all_3_3_0"
-    assert set_aside_unfinished_parts(root) == []
+    assert set_aside_unfinished_parts(home) == []  # a copy: nothing is known of its writes
+    say_good_until(home, time.time() + 1)
+    assert set_aside_unfinished_parts(home) == []
+    say_good_until(home, 0)
+    moved = {path.name for path in set_aside_unfinished_parts(home) if path.parents[1] == table}
+    # The fourth was inserted without one.
+    assert moved == {"broken-on-start_all_3_3_0", "broken-on-start_all_4_4_0"}
+    assert set_aside_unfinished_parts(home) == []
 
 
-def test_two_parts_of_one_name_are_both_kept_aside(root: Path) -> None:
-    (table,) = (path for path in tables(root) if list(path.glob("all_1_3_1")))
+def test_two_parts_of_one_name_are_both_kept_aside(home: Path) -> None:
+    table = wide(home)
     for expected in ("broken-on-start_all_2_2_0", "broken-on-start_all_2_2_0_try1"):
         (table / "all_2_2_0").mkdir(exist_ok=True)
         (table / "all_2_2_0" / "checksums.txt").write_bytes(b"")
-        assert [path.name for path in set_aside_unfinished_parts(root)] == [expected]
+        assert [path.name for path in set_aside_unfinished_parts(home)] == [expected]
 
 
 @pytest.fixture

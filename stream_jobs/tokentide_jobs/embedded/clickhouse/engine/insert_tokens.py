@@ -14,7 +14,7 @@ from typing import Final
 
 from .parts_on_disk import Blocks, blocks_of, parts
 
-__all__ = ["blocks_with_tokens", "forget_tokens_without_rows", "is_cut", "token_logs"]
+__all__ = ["blocks_with_tokens", "forget_tokens_without_rows", "token_logs"]
 
 _LOGS: Final = "deduplication_logs"
 _LOOKED_AT: Final = 256
@@ -39,11 +39,6 @@ def blocks_with_tokens(logs: Sequence[Path]) -> Iterator[Blocks]:
             yield blocks
 
 
-def is_cut(log: Path) -> bool:
-    """Tell whether the last line of a log is no whole line."""
-    return not (b"\n" + log.read_bytes()).endswith(b"\n")
-
-
 def _mend(table: Path) -> int:
     logs = token_logs(table)
     if not logs:
@@ -54,7 +49,7 @@ def _mend(table: Path) -> int:
         for token, part in _newest_tokens(logs).items()
         if not _is_covered(part.decode(), present)
     ]
-    if forgotten or is_cut(logs[-1]):
+    if forgotten or not (b"\n" + logs[-1].read_bytes()).endswith(b"\n"):
         _append(logs[-1], forgotten)
     return len(forgotten)
 
@@ -82,7 +77,8 @@ def _newest_records(logs: Sequence[Path]) -> list[tuple[bytes, bytes, bytes]]:
     for line in lines[-_LOOKED_AT:]:
         operation, _tab, rest = line.partition(b"\t")
         part, _tab, token = rest.partition(b"\t")
-        records.append((operation, part, token))
+        if b"\t1\t" not in rest:  # else a line was cut, and the next one follows in it
+            records.append((operation, part, token))
     return records
 
 

@@ -18,10 +18,13 @@ __all__ = ["Blocks", "blocks_of", "cut_parts", "parts"]
 
 _CHECKSUMS: Final = "checksums.txt"
 _VERSION: Final = b"checksums format version: 4\n"
+_LISTS: Final = ("columns.txt", "columns_substreams.txt")
+_LIST_VERSIONS: Final = (b"columns format version: 1", b"columns substreams version: 1")
 _HASH_BYTES: Final = 16
 _PROJECTION: Final = ".proj"
 """Ending of a directory in a part, which is listed with the files and has a list of its own."""
 _MAX_SHIFT: Final = 63
+_UNKNOWN_CODEC: Final = 89
 
 
 class Blocks(NamedTuple):
@@ -86,13 +89,31 @@ def _is_cut(part: Path) -> bool:
         return not data or _VERSION.startswith(data)
     try:
         lengths = _lengths(b"".join(_unpacked(data[len(_VERSION) :])))
-    except (ClickHouseError, IndexError):
+    except ClickHouseError as error:
+        return error.code != _UNKNOWN_CODEC
+    except IndexError:
         return True
     listed = ((name, size) for name, size in lengths.items() if not name.endswith(_PROJECTION))
     if any(found.get(name, 0) < size for name, size in listed):
         return True
     # Files that are written after the checksums stand in no list; none of them is empty.
-    return any(size == 0 and name not in lengths for name, size in found.items())
+    if any(size == 0 and name not in lengths for name, size in found.items()):
+        return True
+    return any(_is_cut_list(part / name) for name in _LISTS if name in found)
+
+
+def _is_cut_list(file: Path) -> bool:
+    """Tell whether a list is shorter than it announces: `3 columns:`, `2 substreams for …:`."""
+    version, *lines = file.read_bytes().split(b"\n")
+    if version not in _LIST_VERSIONS:
+        return any(known.startswith(version) for known in _LIST_VERSIONS)
+    announced = 0
+    for line in lines:
+        count, _space, what = line.partition(b" ")
+        if count.isdigit() and what.startswith((b"columns:", b"substreams for column ")):
+            announced += int(count)
+    # Besides what it announces: the count of columns, and nothing after the last end of a line.
+    return lines[-1:] != [b""] or len(lines) < announced + 2
 
 
 def _unpacked(frames: bytes) -> Iterator[bytes]:

@@ -21,7 +21,8 @@ from ..exceptions import ENGINE_ERRORS, ClickHouseError, from_engine
 from ..literals import quote
 from .connection import EngineConnection
 from .memory_budget import MemoryBudget
-from .write_failures import end_if_writes_failed
+from .set_aside import LAST_GOOD_WRITES
+from .write_failures import WriteFailures
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,6 @@ KILL_RETRY_S = 0.5
 """Pause between two attempts to stop a query whose client is gone."""
 
 
-WRITES_PERIOD_S = 1.0
-"""Pause between two looks at failed writes. The engine keeps what it merged for eight minutes."""
-
 CLOSE_WAIT_S = 10.0
 """How long close() waits for queries that were told to stop."""
 
@@ -54,6 +52,7 @@ class Engine:
 
     Attributes:
         home: The directory that file names of the engine and of inserts are relative to.
+        write_failures: Ends the process when the engine could not write.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Engine:
         # While this connection is open the engine stays up; without it, it would stop and start
         # again between any two requests.
         self._anchor = self.open()
-        self._watching = self.open()
+        self.write_failures = WriteFailures(self.open, LAST_GOOD_WRITES)
         self.version = self._text("SELECT version()")
         self.timezone = self._text("SELECT timezone()")
         self.display_name = self._text("SELECT displayName()")
@@ -109,7 +108,7 @@ class Engine:
             raise ClickHouseError(
                 202, f"Too many simultaneous queries: no {lane} lane came free in {QUEUE_WAIT_S} s"
             ) from None
-        job = EngineJob(self.open, executor, marker, self._budget)
+        job = EngineJob(self.open, executor, marker, self._budget, self.write_failures)
         try:
             yield job
         finally:
@@ -153,20 +152,6 @@ class Engine:
         for connection in connections:
             await loop.run_in_executor(executor, connection.close)
 
-    async def watch_writes(self) -> None:
-        """Look every second whether merges or the query log failed to write; never returns."""
-        loop = asyncio.get_running_loop()
-        executor = self._executors["control"][0]
-        while True:
-            await asyncio.sleep(WRITES_PERIOD_S)
-            await loop.run_in_executor(executor, self._look_at_writes)
-
-    def _look_at_writes(self) -> None:
-        try:
-            end_if_writes_failed(self._watching)
-        except ENGINE_ERRORS as exc:
-            log.warning("cannot see whether writes failed: %s", exc)
-
     def _control(self, sql: str) -> None:
         connection = self.open()
         try:
@@ -192,7 +177,7 @@ class Engine:
         for executors in self._executors.values():
             for executor in executors:
                 executor.shutdown(wait=True, cancel_futures=True)
-        self._watching.close()
+        self.write_failures.close()
         self._anchor.close()
         return True
 
@@ -207,6 +192,7 @@ class EngineJob:
     Attributes:
         killable: True when the query may be stopped because nobody waits for it any more.
         budget: What results of all requests may hold together.
+        write_failures: To be asked before a statement that writes is answered.
     """
 
     def __init__(
@@ -215,8 +201,10 @@ class EngineJob:
         executor: ThreadPoolExecutor,
         marker: str,
         budget: MemoryBudget,
+        write_failures: WriteFailures,
     ) -> None:
         self.executor = executor
+        self.write_failures = write_failures
         self.budget = budget
         self.marker = marker
         self.killable = True

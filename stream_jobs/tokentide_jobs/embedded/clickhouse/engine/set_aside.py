@@ -1,58 +1,76 @@
 """Sets aside, before the engine starts, parts that no insert was ever acknowledged for.
 
-Two kinds: a part of which some write failed, and a part whose token was not written down, so that
-the repeated insert would store its rows twice. Both stay in `detached/` of their table. A merge
-that was cut loses nothing: the parts it was made of are still there.
+Two kinds: a part of which some write failed, and a part whose token could not be written down, so
+that the repeated insert would store its rows twice. Both stay in `detached/` of their table. A
+merge that was cut loses nothing: the parts it was made of are still there.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .insert_tokens import blocks_with_tokens, is_cut, token_logs
+from .insert_tokens import blocks_with_tokens, token_logs
 from .parts_on_disk import cut_parts, parts
 
-__all__ = ["set_aside_unfinished_parts"]
+__all__ = ["LAST_GOOD_WRITES", "set_aside_unfinished_parts", "settle_last_good"]
+
+LAST_GOOD_WRITES: Final = Path("last-good-writes")
+"""Beside the store. Until its time of change no write had failed; it holds its own inode number."""
 
 _PREFIX: Final = "broken-on-start_"
 """As the engine names what it sets aside itself, so that `system.detached_parts` gives a reason."""
 
 
-def set_aside_unfinished_parts(root: Path) -> list[Path]:
-    """Move unfinished parts of every table below the engine's root; return where they are now."""
+def settle_last_good(home: Path) -> None:
+    """Make the file anew, for the engine that opens the store now."""
+    path = home / LAST_GOOD_WRITES
+    with contextlib.suppress(OSError):  # on a full disk there is none, and nothing is known
+        path.touch()
+        path.write_text(str(path.stat().st_ino))
+
+
+def set_aside_unfinished_parts(home: Path) -> list[Path]:
+    """Move unfinished parts of every table of ``home / "store"``; return where they are now."""
+    good_ns = _last_good_ns(home)
     moved: list[Path] = []
-    for table in _tables(root):
+    for table in _tables(home / "store"):
         moved += [_move(part) for part in cut_parts(table)]
-        moved += [_move(part) for part in _parts_without_token(table)]
+        if good_ns is not None:
+            moved += [_move(part) for part in _parts_without_token(table, good_ns)]
     return moved
 
 
+def _last_good_ns(home: Path) -> int | None:
+    """Return until when writes were good; None: not known, for instance of a copied store."""
+    path = home / LAST_GOOD_WRITES
+    if not path.exists() or path.read_text() != str(path.stat().st_ino):
+        return None
+    return path.stat().st_mtime_ns
+
+
 def _tables(root: Path) -> list[Path]:
-    found = (
-        path.parent for kind in ("store", "data") for path in root.glob(f"{kind}/*/*/detached")
-    )
-    return sorted({table.resolve() for table in found})
+    # Databases below `data` are links into `store`, but for those of the engine itself.
+    kinds = ("store/*/*/detached", "data/*/*/detached")
+    found = (detached for kind in kinds for detached in root.glob(kind))
+    return sorted({detached.parent.resolve() for detached in found})
 
 
-def _parts_without_token(table: Path) -> Iterator[Path]:
-    """Find inserted parts that should have a token and have none.
+def _parts_without_token(table: Path, good_ns: int) -> Iterator[Path]:
+    """Find inserted parts of a table that notes tokens which no token stands for.
 
-    The token is written after the files of its part. A part with a higher block than every part in
-    the logs, and newer than the newest log or beside one that was cut, was named although its token
-    could not be written. A part that somebody attached is older than that log.
+    An insert without a token is an ordinary one. But before it is acknowledged it is made sure that
+    no write has failed, so a part that got its name later was acknowledged to nobody.
     """
     logs = token_logs(table)
     if not logs:
         return
-    newest_block = max((blocks.last for blocks in blocks_with_tokens(logs)), default=0)
-    newest_ns = 0 if is_cut(logs[-1]) else logs[-1].stat().st_mtime_ns
+    noted = set(blocks_with_tokens(logs))
     for part, blocks in parts(table).items():
-        if blocks.is_inserted and blocks.first > newest_block:
-            checksums = part / "checksums.txt"
-            if checksums.exists() and checksums.stat().st_mtime_ns > newest_ns:
-                yield part
+        if blocks.is_inserted and blocks not in noted and part.stat().st_ctime_ns > good_ns:
+            yield part
 
 
 def _move(part: Path) -> Path:

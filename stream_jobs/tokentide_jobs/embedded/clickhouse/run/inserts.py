@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from ..access.statement_limits import WRITER_LIMITS
-from ..engine.write_failures import end_if_writes_failed
 from ..exceptions import ClickHouseError
 from ..literals import quote
 
@@ -79,7 +78,7 @@ async def run_insert(
     def work(connection: EngineConnection) -> EngineResult:
         prepare(connection)
         result = connection.query(sql.encode(errors="surrogateescape"), "Null")
-        end_if_writes_failed(connection)
+        job.write_failures.end_if_any()
         return result
 
     result = await job.run(work)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from ..engine.write_failures import end_if_writes_failed
 from ..exceptions import ClickHouseError
 from ..literals import quote
 from ..wire import native
@@ -98,7 +97,7 @@ async def _run_small(
     def work(connection: EngineConnection) -> bytes:
         prepare(connection)
         result = connection.query(statement.sql_bytes, output_format)
-        end_if_writes_failed(connection)
+        job.write_failures.end_if_any()
         _count(reply, result)
         data = bytes(result.bytes())
         if output_format == "Native" and asked.revision:
@@ -124,7 +123,7 @@ async def _run_whole(
         prepare(connection)
         try:
             result = connection.query(sql.encode(errors="surrogateescape"), "Null")
-            end_if_writes_failed(connection)
+            job.write_failures.end_if_any()
             _count(reply, result)
             return path.open("rb")
         finally:
