@@ -22,6 +22,7 @@ from tokentide_jobs.io.kafka.wire import TopicIdsRequest
 __all__ = ["LogIdentity"]
 
 _ANSWER_S: Final = 30.0
+_LEADER_S: Final = 20.0
 _MOST_LEADERS: Final = 3
 """How often an answer may name another leader than the broker that gave it."""
 
@@ -71,8 +72,9 @@ class LogIdentity:
     async def _confirm(self, log: LogPartition) -> None:
         client = await self._connected()
         try:
-            await self._ask_leader(client, log)
-        except (KafkaError, OSError):
+            async with asyncio.timeout(_LEADER_S):  # it may be silent without closing
+                await self._ask_leader(client, log)
+        except (KafkaError, OSError):  # of which TimeoutError is one
             if self._client is client:
                 await self.close()  # the leader may be another one now, at another address
             raise

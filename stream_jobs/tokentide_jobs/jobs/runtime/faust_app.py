@@ -118,6 +118,7 @@ class IngestConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._read_offset = _NoOffsets()
         self._stored_ends: dict[TP, int] = {}
+        self._hanging_commit: asyncio.Future[bool] | None = None
 
     def stored(self, tp: TP, end: int) -> None:
         """Let the next commit say that everything before `end` is done."""
@@ -125,10 +126,17 @@ class IngestConsumer(driver.Consumer):
 
     async def commit_soon(self) -> None:
         """Commit what is stored; a consumer that is busy losing its group is not waited for."""
-        try:
-            await asyncio.wait_for(self.commit(), _COMMIT_S)
-        except TimeoutError as exc:
-            log_event(_log, logging.WARNING, "commit_failed", error=repr(exc))
+        # Faust's commit swallows cancellation where it waits for an earlier one that hangs, so it
+        # is never cancelled, and no other is begun beside it.
+        commit = self._hanging_commit
+        if commit is None or commit.done():
+            commit, self._hanging_commit = asyncio.ensure_future(self.commit()), None
+        done, _ = await asyncio.wait({commit}, timeout=_COMMIT_S)
+        if done:
+            commit.result()
+        else:
+            self._hanging_commit = commit
+            log_event(_log, logging.WARNING, "commit_failed", error=f"no answer in {_COMMIT_S} s")
             _ingest_app(self.app).on_commit_failed()
 
     def _new_offset(self, tp: TP) -> int | None:

@@ -32,6 +32,7 @@ class Cluster:
         self.error_code = 0
         self.is_away = False
         self.dead = 0
+        self.silent = 0
         self.asked: list[int] = []
         self.connections = 0
 
@@ -48,6 +49,8 @@ class Cluster:
     async def send(self, node: int, _request: object) -> SimpleNamespace:
         if self.is_away or node == self.dead:
             raise KafkaConnectionError
+        if node == self.silent:
+            await asyncio.Event().wait()
         self.asked.append(node)
         partitions = [(0, 0, 3), (0, 1, self.leader[node])]
         no_tags: dict[int, bytes] = {}
@@ -107,6 +110,19 @@ async def test_a_leader_that_died_is_not_asked_for_ever(cluster: Cluster) -> Non
             await confirm(identity)
         await confirm(identity)
     assert cluster.asked == [1, 2, 1, 3]
+
+
+async def test_a_leader_that_is_silent_is_not_asked_for_ever(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_identity, "_LEADER_S", 0.05)
+    async with asking() as identity:
+        await confirm(identity)
+        cluster.silent, cluster.leader = 2, dict.fromkeys(cluster.leader, 3)
+        with pytest.raises(RetriableSinkError):
+            await confirm(identity)
+        await confirm(identity)
+    assert cluster.connections == 2
 
 
 @pytest.mark.parametrize("leader", [{1: 2, 2: 3, 3: 1}, {1: -1, 2: 2, 3: 2}])

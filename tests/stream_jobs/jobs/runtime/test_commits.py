@@ -96,14 +96,22 @@ async def test_a_refused_commit_is_counted_and_logged_and_ends_nothing(
         assert await here.commit({OURS: 8}) is True
 
 
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "behind the periodic one"])
 async def test_a_consumer_thread_that_does_not_answer_holds_no_batch_up(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    is_first: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(faust_app, "_COMMIT_S", 0.01)
     with Committing() as here:
         here.consumer._acked[OURS] = [6]
         here.consumer.stored(OURS, 7)
+        periodic = None if is_first else asyncio.ensure_future(here.consumer.commit())
+        await asyncio.sleep(0)
+        hanging = []
         async with asyncio.timeout(30):
-            await here.consumer.commit_soon()
-        assert here.failures == 1
+            for _ in range(3):
+                await here.consumer.commit_soon()
+                hanging.append(len(asyncio.all_tasks()))
+        assert here.failures == 3
         assert "commit_failed" in caplog.text
+        assert len(set(hanging)) == 1  # no other commit is begun beside one that hangs
+        assert periodic is None or not periodic.done()
