@@ -73,8 +73,9 @@ class Ingest:
         self._next = 0
         self._most_subjects = most_subjects
 
-    def begin(self, events: int, day_us: int = TODAY_US, sealed_at_us: int = NOW_US) -> Outcome:
-        """Write the intent and the raw rows."""
+    def begin(self, events: int, day_us: int = TODAY_US, sealed_at_us: int = 0) -> Outcome:
+        """Write the intent, by default one of this moment, and the raw rows."""
+        sealed_at_us = sealed_at_us or time.time_ns() // 1000
         records = [
             Record(0, self._next + n, 0, json.dumps(event(self._chance, day_us)).encode())
             for n in range(events)
