@@ -52,7 +52,7 @@ demo: $(VENV)/.installed-stack ## Start the embedded stack, replay real traffic,
 
 test: coverage integration ## Run every test, and refuse less coverage of core and SDK than there was
 
-unit: $(VENV)/.installed-dev ## Run the tests that start no process: under a minute
+unit: $(VENV)/.installed-dev ## Run the tests that start no process: one to three minutes
 	$(PYTEST) --dist worksteal -m 'not integration'
 
 integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafka or another Python
