@@ -19,7 +19,13 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.finding import SEVERITIES, Severity
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.files.yaml_entries import Problems, mapping, sections, value_text
+from tokentide_jobs.io.files.yaml_entries import (
+    Problems,
+    content_of,
+    mapping,
+    sections,
+    value_text,
+)
 from tokentide_jobs.io.notify.receiver import Receiver, checked_url, secret_bytes
 
 __all__ = ["AlertFile", "load_alert_file", "parse_alert_file"]
@@ -68,13 +74,7 @@ def load_alert_file(path: Path | None, environment: Mapping[str, str] = os.envir
     """
     if path is None:
         return AlertFile(AlertRules(), ())
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"rules of detection {path}: {error.strerror or error}; "
-            "correct TOKENTIDE_DETECT_FILE or remove it"
-        ) from error
+    content = content_of(path, "rules of detection", "correct TOKENTIDE_DETECT_FILE or remove it")
     return parse_alert_file(content, str(path), environment)
 
 

@@ -12,19 +12,26 @@ from pathlib import Path
 from typing import Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from tokentide_jobs.core.budget.budget import SUBJECTS, THRESHOLDS, Budget, BudgetKind, Scope
 from tokentide_jobs.core.budget.period import KINDS, PeriodKind
 from tokentide_jobs.core.money import exact_pico_usd
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.files.yaml_entries import Problems, mapping, named_entries, value_text
+from tokentide_jobs.io.files.yaml_entries import (
+    Problems,
+    content_of,
+    entry_fields,
+    mapping,
+    named_entries,
+    value_text,
+)
 
 __all__ = ["load_budgets", "parse_budgets", "scope_value"]
 
 _REQUIRED: Final = ("name", "scope", "period", "amount_usd")
-_FIELDS: Final = (*_REQUIRED, "time_zone", "thresholds", "kind")
+_OPTIONAL: Final = ("time_zone", "thresholds", "kind")
 _AMOUNT: Final = re.compile(r"\d{1,12}(\.\d{1,15})?")
 _MOST_PERCENT: Final = 1_000
 _NULL: Final = "tag:yaml.org,2002:null"
@@ -44,13 +51,7 @@ def load_budgets(path: Path | None) -> tuple[Budget, ...]:
             "TOKENTIDE_BUDGETS_FILE is not set: write a budgets.yaml (docs/budgets.md has one) "
             "and name it there"
         )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"budgets {path}: {error.strerror or error}; correct TOKENTIDE_BUDGETS_FILE"
-        ) from error
-    return parse_budgets(content, str(path))
+    return parse_budgets(content_of(path, "budgets", "correct TOKENTIDE_BUDGETS_FILE"), str(path))
 
 
 def parse_budgets(content: bytes, name: str) -> tuple[Budget, ...]:
@@ -69,12 +70,8 @@ def parse_budgets(content: bytes, name: str) -> tuple[Budget, ...]:
 
 def _budget(node: Node, problems: Problems) -> Budget | None:
     before = len(problems.found)
-    fields = mapping(node, _FIELDS, "a budget", problems)
-    if isinstance(node, MappingNode):
-        for required in _REQUIRED:
-            if required not in fields:
-                problems.add(node, f"{required}: missing")
-    if len(problems.found) > before:
+    fields = entry_fields(node, _REQUIRED, _OPTIONAL, "a budget", problems)
+    if fields is None:
         return None
     zone_name = (
         value_text("time_zone", fields["time_zone"], problems) if "time_zone" in fields else "UTC"

@@ -20,8 +20,7 @@ from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
 from tokentide_jobs.core.window.fold import DIMENSIONS
-from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.files.yaml_entries import Problems, mapping, sections
+from tokentide_jobs.io.files.yaml_entries import Problems, content_of, mapping, sections
 
 __all__ = ["load_detect_rules", "parse_detect_rules"]
 
@@ -97,13 +96,7 @@ def load_detect_rules(path: Path | None) -> DetectRules:
     """
     if path is None:
         return DetectRules()
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"rules of detection {path}: {error.strerror or error}; "
-            "correct TOKENTIDE_DETECT_FILE or remove it"
-        ) from error
+    content = content_of(path, "rules of detection", "correct TOKENTIDE_DETECT_FILE or remove it")
     return parse_detect_rules(content, str(path))
 
 

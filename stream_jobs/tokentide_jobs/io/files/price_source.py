@@ -31,8 +31,8 @@ from tokentide_jobs.core.price.cards import (
 )
 from tokentide_jobs.core.price.matching import compile_clause
 from tokentide_jobs.core.price.units import UNIT_DENOMINATORS
-from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.price_overrides import parse_overrides
+from tokentide_jobs.io.files.yaml_entries import content_of
 
 __all__ = ["COMPILER_REVISION", "compile_cards"]
 
@@ -59,13 +59,9 @@ def compile_cards(overrides_path: Path | None = None) -> CardTable:
     """
     if overrides_path is None:
         return _compile(b"", "")
-    try:
-        content = overrides_path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"price overrides {overrides_path}: {error.strerror or error}; "
-            "correct TOKENTIDE_PRICES_FILE or remove it"
-        ) from error
+    content = content_of(
+        overrides_path, "price overrides", "correct TOKENTIDE_PRICES_FILE or remove it"
+    )
     return _compile(content, str(overrides_path))
 
 

@@ -11,18 +11,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from tokentide_jobs.core.slo.slo import FACTORS, Good, Slo, unreachable
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.budget_file import scope_value
-from tokentide_jobs.io.files.yaml_entries import Problems, mapping, named_entries, value_text
+from tokentide_jobs.io.files.yaml_entries import (
+    Problems,
+    content_of,
+    entry_fields,
+    mapping,
+    named_entries,
+    value_text,
+)
 
 __all__ = ["load_slos", "parse_slos"]
 
 _REQUIRED: Final = ("name", "good", "objective", "window_days")
-_FIELDS: Final = (*_REQUIRED, "scope", "burn", "least_events")
+_OPTIONAL: Final = ("scope", "burn", "least_events")
 _LIMITS: Final = ("latency_ms", "ttft_ms", "quality")
 _GOOD: Final = ("errors", *_LIMITS, "rate_limit")
 _NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,6})?")
@@ -43,13 +50,7 @@ def load_slos(path: Path | None) -> tuple[Slo, ...]:
             "TOKENTIDE_SLOS_FILE is not set: write a slos.yaml (docs/slos.md has one) "
             "and name it there"
         )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"SLOs {path}: {error.strerror or error}; correct TOKENTIDE_SLOS_FILE"
-        ) from error
-    return parse_slos(content, str(path))
+    return parse_slos(content_of(path, "SLOs", "correct TOKENTIDE_SLOS_FILE"), str(path))
 
 
 def parse_slos(content: bytes, name: str) -> tuple[Slo, ...]:
@@ -68,12 +69,8 @@ def parse_slos(content: bytes, name: str) -> tuple[Slo, ...]:
 
 def _slo(node: Node, problems: Problems) -> Slo | None:
     before = len(problems.found)
-    fields = mapping(node, _FIELDS, "an SLO", problems)
-    if isinstance(node, MappingNode):
-        for required in _REQUIRED:
-            if required not in fields:
-                problems.add(node, f"{required}: missing")
-    if len(problems.found) > before:
+    fields = entry_fields(node, _REQUIRED, _OPTIONAL, "an SLO", problems)
+    if fields is None:
         return None
     percent = _number("objective", fields["objective"], 1, 99.9999, problems)
     least = _number("least_events", fields["least_events"], 1, 1_000_000, problems) if (

@@ -1,4 +1,4 @@
-"""A YAML file of entries or of sections: nodes with lines, taken whole or refused whole.
+"""A YAML file of entries or of sections: its nodes with lines, taken whole or refused whole.
 
 Every bad entry is reported with file, line and reason in one error, so that nothing runs on half
 of a file. Values stay the text that was written: what it means is up to the reader of an entry.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 import yaml
@@ -15,7 +16,16 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tokentide_jobs.errors import ConfigError
 
-__all__ = ["Problems", "entries", "mapping", "named_entries", "sections", "value_text"]
+__all__ = [
+    "Problems",
+    "content_of",
+    "entries",
+    "entry_fields",
+    "mapping",
+    "named_entries",
+    "sections",
+    "value_text",
+]
 
 _MAX_BYTES: Final = 4 << 20
 _MAX_TEXT: Final = 512
@@ -51,6 +61,23 @@ class Problems:
             summary = f"{self.what} refused, {count}; no entry of the file is used:"
             lines = [f"{self.name}:{line}: {why}" for line, why in sorted(self.found)]
             raise ConfigError("\n".join((summary, *lines)))
+
+
+def content_of(path: Path, what: str, remedy: str) -> bytes:
+    """Return the bytes of a file that a setting names.
+
+    Args:
+        path: The file.
+        what: What it holds, for the error.
+        remedy: What to do when it cannot be read, for the error.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{what} {path}: {error.strerror or error}; {remedy}") from error
 
 
 def entries(content: bytes, key: str, problems: Problems) -> list[Node]:
@@ -150,6 +177,23 @@ def mapping(node: Node, known: tuple[str, ...], where: str, problems: Problems) 
         else:
             fields[key] = value
     return fields
+
+
+def entry_fields(
+    node: Node,
+    required: tuple[str, ...],
+    optional: tuple[str, ...],
+    where: str,
+    problems: Problems,
+) -> dict[str, Node] | None:
+    """Return the values of an entry by their keys; None when a key is unknown, twice or missing."""
+    before = len(problems.found)
+    fields = mapping(node, (*required, *optional), where, problems)
+    if isinstance(node, MappingNode):
+        for name in required:
+            if name not in fields:
+                problems.add(node, f"{name}: missing")
+    return None if len(problems.found) > before else fields
 
 
 def value_text(key: str, node: Node, problems: Problems) -> str:
