@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import signal
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -37,12 +36,12 @@ from tokentide_jobs.jobs.detect.watch import DetectWatch
 from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
-from tokentide_jobs.jobs.runtime.memory import share_heaps
 from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.sole_owner import SoleOwner
 from tokentide_jobs.jobs.runtime.waiting import until_it_answers, until_stored
 from tokentide_jobs.jobs.runtime.watchdog import Watchdog
 from tokentide_jobs.jobs.runtime.web import start_web
+from tokentide_jobs.jobs.runtime.worker_process import run_worker
 from tokentide_jobs.process_name import process_name
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.settings.worker_files import announce_worker, withdraw_worker
@@ -155,29 +154,4 @@ def run_detect(settings: Settings) -> int:
     Raises:
         ConfigError: A setting, detect.yaml or budgets.yaml is wrong; nothing was read.
     """
-    share_heaps()
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    process = _DetectProcess(settings, loop)
-    code = 1
-    try:
-        code = _serve(process, loop)
-    finally:
-        if not loop.is_closed():  # Faust closes it, after the app's own shutdown closed the rest
-            loop.run_until_complete(process.close())
-        log_event(_log, logging.INFO, "worker_stopped", exit_code=code)
-    return code
-
-
-def _serve(process: _DetectProcess, loop: asyncio.AbstractEventLoop) -> int:
-    preparing = loop.create_task(process.prepare())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, preparing.cancel)
-    try:
-        worker = loop.run_until_complete(preparing)
-    except asyncio.CancelledError:
-        return 0  # asked to stop while waiting for the services
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as exc:
-        return exc.code if isinstance(exc.code, int) else 1
+    return run_worker(partial(_DetectProcess, settings))

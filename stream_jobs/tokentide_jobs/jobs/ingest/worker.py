@@ -19,11 +19,11 @@ import asyncio
 import contextlib
 import gc
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from aiohttp import web
 
@@ -52,10 +52,10 @@ from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
 from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
-from tokentide_jobs.jobs.runtime.memory import share_heaps
 from tokentide_jobs.jobs.runtime.registry import Metrics
 from tokentide_jobs.jobs.runtime.watchdog import Watchdog
 from tokentide_jobs.jobs.runtime.web import start_web
+from tokentide_jobs.jobs.runtime.worker_process import run_worker
 from tokentide_jobs.process_name import process_name
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.settings.worker_files import announce_worker, withdraw_worker
@@ -224,32 +224,7 @@ def run_ingest(settings: Settings) -> int:
     Raises:
         ConfigError: A setting is wrong; nothing was read.
     """
-    share_heaps()
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    process = _IngestProcess(settings, loop)
-    code = 1
-    try:
-        code = _serve(process, loop)
-    finally:
-        if not loop.is_closed():  # Faust closes it, after the app's own shutdown closed the rest
-            loop.run_until_complete(process.close())
-        log_event(_log, logging.INFO, "worker_stopped", exit_code=code)
-    return code
-
-
-def _serve(process: _IngestProcess, loop: asyncio.AbstractEventLoop) -> int:
-    preparing = loop.create_task(process.prepare())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, preparing.cancel)
-    try:
-        worker = loop.run_until_complete(preparing)
-    except asyncio.CancelledError:
-        return 0  # asked to stop while waiting for the services
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as exc:
-        return exc.code if isinstance(exc.code, int) else 1
+    return run_worker(partial(_IngestProcess, settings))
 
 
 def _now_us() -> int:
