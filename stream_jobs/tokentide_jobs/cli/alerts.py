@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from tokentide_jobs.cli.alert_view import alert_lines, alert_view, silence_line
-from tokentide_jobs.cli.arguments import utc_us
+from tokentide_jobs.cli.arguments import json_option, utc_us
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.screen import console, say
 from tokentide_jobs.cli.target import data_dir_option, find_target
@@ -44,10 +44,6 @@ _MOST_TEXT: Final = 500
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _json_option(command: _Command) -> _Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
-
-
 def _reason_options(command: _Command) -> _Command:
     command = click.option("--reason", required=True, metavar="TEXT", help="Why.")(command)
     return click.option(
@@ -68,7 +64,7 @@ def alerts() -> None:
     "--hours", type=click.FloatRange(min=0, max=24 * 400), default=24.0, show_default=True,
     metavar="N", help="Closed ones that changed in the last N hours.",
 )  # fmt: skip
-@_json_option
+@json_option
 @data_dir_option
 def list_alerts(hours: float, as_json: bool, data_dir: Path | None) -> None:
     """List alerts: pages first, then tickets by their evidence, then what is closed.
@@ -88,7 +84,7 @@ def list_alerts(hours: float, as_json: bool, data_dir: Path | None) -> None:
 
 @alerts.command(short_help="Show one alert in full.")
 @click.argument("alert_id")
-@_json_option
+@json_option
 @data_dir_option
 def show(alert_id: str, as_json: bool, data_dir: Path | None) -> None:
     """Show one alert in full: what, against what, since when, perhaps why, what to do first."""
@@ -104,7 +100,7 @@ def show(alert_id: str, as_json: bool, data_dir: Path | None) -> None:
 @alerts.command(short_help="Say that somebody looks after an alert.")
 @click.argument("alert_id")
 @_reason_options
-@_json_option
+@json_option
 @data_dir_option
 def ack(
     alert_id: str, author: str | None, reason: str, as_json: bool, data_dir: Path | None
@@ -116,7 +112,7 @@ def ack(
 @alerts.command(short_help="Close an alert.")
 @click.argument("alert_id")
 @_reason_options
-@_json_option
+@json_option
 @data_dir_option
 def close(
     alert_id: str, author: str | None, reason: str, as_json: bool, data_dir: Path | None
@@ -135,7 +131,7 @@ def close(
 @click.option("--end", "ended", metavar="ID", help="End this silence now.")
 @click.option("--reason", default="", metavar="TEXT", help="Why.")
 @click.option("--author", default=None, metavar="NAME", help="Who.  [default: this user]")
-@_json_option
+@json_option
 @data_dir_option
 def silence(
     matchers: tuple[str, ...],
@@ -181,7 +177,7 @@ def silence(
 
 @alerts.command(short_help="Send a test to the receivers.")
 @click.option("--receiver", "name", metavar="NAME", help="Only to this one.")
-@_json_option
+@json_option
 @data_dir_option
 def test(name: str | None, as_json: bool, data_dir: Path | None) -> None:
     """Send a test message to the receivers of detect.yaml, once each, and say what they answered.

@@ -1,15 +1,19 @@
-"""What people type for times and offsets, as the numbers the pipeline uses."""
+"""What people type, as the pipeline uses it: times, offsets, names, and the option `--json`."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
 
 from tokentide_jobs.errors import ConfigError
 
-__all__ = ["parse_offsets", "utc_us"]
+__all__ = ["json_option", "only_named", "parse_offsets", "utc_us"]
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -69,3 +73,42 @@ def parse_offsets(texts: Sequence[str]) -> dict[int | None, tuple[int, int]]:
             raise ConfigError(f"--offsets {text}: this partition has a range already")
         ranges[partition] = (int(match[2]), int(match[3]))
     return ranges
+
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def json_option(command: _Command) -> _Command:
+    """Give a command the option `--json`, as its argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Entry = TypeVar("_Entry", bound=_Named)
+
+
+def only_named(
+    entries: tuple[_Entry, ...], name: str | None, noun: str, file: Path | None
+) -> tuple[_Entry, ...]:
+    """Return the entry of that name; all of them where none is given.
+
+    Args:
+        entries: Of a file.
+        name: Typed by a person.
+        noun: What an entry is called.
+        file: Named in the error.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    if name is None:
+        return entries
+    found = tuple(one for one in entries if one.name == name)
+    if not found:
+        known = ", ".join(one.name for one in entries) or "none"
+        raise ConfigError(f"there is no {noun} {name!r} in {file}: {known}")
+    return found

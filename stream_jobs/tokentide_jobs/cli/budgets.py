@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 
+from tokentide_jobs.cli.arguments import json_option, only_named
 from tokentide_jobs.cli.budget_view import budget_lines, budget_view, remarks
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN, EXIT_SOFT_BUDGET
 from tokentide_jobs.cli.screen import console, say, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.budget.status import BudgetStatus
 from tokentide_jobs.counted import counted
-from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.budget_file import load_budgets
@@ -25,15 +24,10 @@ from tokentide_jobs.io.files.budget_file import load_budgets
 __all__ = ["budgets"]
 
 _TIMEOUT_S: Final = 120.0
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def _json_option(command: _Command) -> _Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
 @click.group(short_help="See what was spent of every budget.", invoke_without_command=True)
-@_json_option
+@json_option
 @data_dir_option
 @click.pass_context
 def budgets(context: click.Context, as_json: bool, data_dir: Path | None) -> None:
@@ -46,7 +40,7 @@ def budgets(context: click.Context, as_json: bool, data_dir: Path | None) -> Non
 
 
 @budgets.command("list", short_help="List all budgets.")
-@_json_option
+@json_option
 @data_dir_option
 def list_budgets(as_json: bool, data_dir: Path | None) -> None:
     """List all budgets: spent of the amount, burn, and the forecast of the period's end."""
@@ -54,7 +48,7 @@ def list_budgets(as_json: bool, data_dir: Path | None) -> None:
 
 
 @budgets.command(short_help="Exit with a code that says whether a budget is over.")
-@_json_option
+@json_option
 @data_dir_option
 def check(as_json: bool, data_dir: Path | None) -> None:
     """Say which budgets are over, for cron and CI.
@@ -87,7 +81,7 @@ def check(as_json: bool, data_dir: Path | None) -> None:
 
 @budgets.command(short_help="Show one budget in full.")
 @click.argument("name")
-@_json_option
+@json_option
 @data_dir_option
 def show(name: str, as_json: bool, data_dir: Path | None) -> None:
     """Show one budget in full: exact sums, reached thresholds, burn rates and the forecast."""
@@ -118,12 +112,7 @@ def _print_json(found: list[BudgetStatus]) -> None:
 def _read(data_dir: Path | None, name: str | None = None) -> list[BudgetStatus]:
     """Read all budgets, or the one of a name; the file is checked before anybody is asked."""
     settings = find_target(data_dir)
-    wanted = load_budgets(settings.budgets_file)
-    if name is not None:
-        known = ", ".join(one.name for one in wanted) or "none"
-        wanted = tuple(one for one in wanted if one.name == name)
-        if not wanted:
-            raise ConfigError(f"there is no budget {name!r} in {settings.budgets_file}: {known}")
+    wanted = only_named(load_budgets(settings.budgets_file), name, "budget", settings.budgets_file)
     settings = find_target(data_dir, "clickhouse")
     with closing(
         ClickHouse(settings.clickhouse_url, settings.database, timeout_s=_TIMEOUT_S)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 from rich.text import Text
 
+from tokentide_jobs.cli.arguments import json_option, only_named
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.screen import console, say, seconds, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.slo.slo_status import SloBurn, SloStatus
 from tokentide_jobs.counted import counted
-from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.slo_reads import read_slos, store_slos
 from tokentide_jobs.io.files.slo_file import load_slos
@@ -26,11 +26,6 @@ __all__ = ["slos"]
 
 _TIMEOUT_S: Final = 120.0
 _STYLES: Final = {"ok": "green", "no events": "dim", "burning": "bold red", "missed": "yellow"}
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def _json_option(command: _Command) -> _Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
 @click.group(short_help="See what is left of every error budget.")
@@ -42,7 +37,7 @@ def slos() -> None:
 
 
 @slos.command("list", short_help="List all SLOs.")
-@_json_option
+@json_option
 @data_dir_option
 def list_slos(as_json: bool, data_dir: Path | None) -> None:
     """List all SLOs: good events, what is left of the error budget, and how fast it goes."""
@@ -50,7 +45,7 @@ def list_slos(as_json: bool, data_dir: Path | None) -> None:
 
 
 @slos.command(short_help="Exit with a code that says whether an error budget burns.")
-@_json_option
+@json_option
 @data_dir_option
 def check(as_json: bool, data_dir: Path | None) -> None:
     """Say which SLOs burn or were missed, for cron and CI, and keep a row of each in slo_status.
@@ -68,7 +63,7 @@ def check(as_json: bool, data_dir: Path | None) -> None:
 
 @slos.command(short_help="Show one SLO in full.")
 @click.argument("name")
-@_json_option
+@json_option
 @data_dir_option
 def show(name: str, as_json: bool, data_dir: Path | None) -> None:
     """Show one SLO in full: the burn of every rule over its long and its short stretch."""
@@ -116,12 +111,7 @@ def _burn(burn: SloBurn) -> str:
 def _read(data_dir: Path | None, name: str | None = None, *, keep: bool = False) -> list[SloStatus]:
     """Read all SLOs, or the one of a name; the file is checked before anybody is asked."""
     settings = find_target(data_dir)
-    wanted = load_slos(settings.slos_file)
-    if name is not None:
-        known = ", ".join(one.name for one in wanted) or "none"
-        wanted = tuple(one for one in wanted if one.name == name)
-        if not wanted:
-            raise ConfigError(f"there is no SLO {name!r} in {settings.slos_file}: {known}")
+    wanted = only_named(load_slos(settings.slos_file), name, "SLO", settings.slos_file)
     settings = find_target(data_dir, "clickhouse")
     with closing(
         ClickHouse(settings.clickhouse_url, settings.database, timeout_s=_TIMEOUT_S)
