@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, field_validator
@@ -60,6 +60,11 @@ class DeclaredSettings(BaseSettings):
     budgets_file: Path | None = _setting(None, "YAML file of budgets; none: no budgets")
     slos_file: Path | None = _setting(
         None, "YAML file of SLOs, which `tokentide slos` reads; none: no SLOs"
+    )
+    detect_time: Literal["clock", "recorded"] = _setting(
+        "clock",
+        "what closes the windows of detection; recorded: times of events, for simulations that are "
+        "sent faster than life",
     )
     detect_file: Path | None = _setting(None, "YAML file of the rules of detection; none: defaults")
     log_id: str = _setting(

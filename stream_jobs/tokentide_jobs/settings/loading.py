@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 from annotated_types import Ge, Le
 from pydantic import ValidationError
@@ -138,7 +138,9 @@ def _unit(field: FieldInfo) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    """Return the range of a number, `1 to 1e+06`; "" for anything else."""
+    """Return the range of a number, `1 to 1e+06`, or the words to choose from; else ""."""
+    if get_origin(field.annotation) is Literal:
+        return " or ".join(get_args(field.annotation))
     bounds = {type(bound): bound for bound in field.metadata}
     low, high = bounds.get(Ge), bounds.get(Le)
     if low is None or high is None:
@@ -156,6 +158,8 @@ def _refusal(
     cause = error.get("ctx", {}).get("error")
     if error["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
         shown, expected = str(value), f"expected {_allowed(field)} {_unit(field)}".rstrip()
+    elif error["type"] == "literal_error":
+        expected = f"expected {_allowed(field)}"
     elif isinstance(cause, ValueError):
         expected = str(cause)
     elif field.annotation is int:

@@ -36,6 +36,7 @@ from tokentide_jobs.core.merge.delta_record import DeltaRecord, Origin, Unreadab
 from tokentide_jobs.core.merge.deltas import read_rows
 from tokentide_jobs.core.merge.open_windows import WANTED
 from tokentide_jobs.core.merge.packing import pack, unpack
+from tokentide_jobs.core.merge.recorded_time import RecordedProgress
 from tokentide_jobs.core.merge.seen import SeenParts
 from tokentide_jobs.core.merge.window_merge import WindowMerge
 from tokentide_jobs.core.window.subjects import OTHER
@@ -79,13 +80,14 @@ class Decider:
 
     def __init__(self, rules: DetectRules, budgets: Sequence[Budget]) -> None:
         self.seen = SeenParts()
-        self.progress = Progress(rules.settle_us)
+        self.progress = _progress(rules)
         self.merge = WindowMerge(rules.levels, rules.parameters.window_s * 1_000_000)
         self.detectors = Detectors(rules.parameters)
         self.guard = RunGuard(rules.guard)
         self.budgets = BudgetBook()
         self.budgets.replace(budgets)
         self.unreadable = 0
+        self._time = rules.time
         self._flagged: dict[RunKey, _Flagged] = {}
         self._frames: list[pl.DataFrame] = []
 
@@ -112,6 +114,7 @@ class Decider:
         self._add_windows()
         head = {
             "version": STATE_VERSION,
+            "time": self._time,
             "seen": self.seen.to_rows(),
             "progress": self.progress.to_rows(),
             "unreadable": self.unreadable,
@@ -137,6 +140,8 @@ class Decider:
         head = json.loads(parts["head"])
         if head["version"] != STATE_VERSION:
             raise ValueError(f"a state of version {head['version']}, expected {STATE_VERSION}")
+        if head.get("time", "clock") != rules.time:
+            raise ValueError(f"a state by {head['time']} time, expected {rules.time}")
         decider = cls(rules, budgets)
         decider.seen = SeenParts.from_rows(head["seen"])
         decider.progress.restore(head["progress"])
@@ -186,7 +191,8 @@ class Decider:
         now_us = self.progress.now_us
         for verdict in self.guard.observe(steps):
             is_history = now_us - verdict.at_us > _HISTORY_US
-            findings.verdicts.append(RunVerdict(verdict_id(verdict), verdict, is_history, now_us))
+            seen_us = self.progress.stamp_us
+            findings.verdicts.append(RunVerdict(verdict_id(verdict), verdict, is_history, seen_us))
             if not is_history:
                 is_set = verdict.limit is not None and verdict.limit.basis == "budget"
                 known = self._flagged.get(verdict.key)
@@ -208,9 +214,11 @@ class Decider:
                 ClosedWindow(window.start_us, sums.keys, sums.values, sums.counts, True)
             )
             findings.windows.append(JudgedWindow(window.start_us, sums, judged))
-        reached_us = self.progress.complete_us()
-        self.guard.finish_idle(reached_us if reached_us >= 0 else self.progress.now_us)
         now_us = self.progress.now_us
+        if not now_us:
+            return  # recorded time has not begun
+        reached_us = self.progress.complete_us()
+        self.guard.finish_idle(reached_us if reached_us >= 0 else now_us)
         findings.notices += self.budgets.advance(now_us)
         findings.budgets += self.budgets.reported(now_us, _REPORT_US)
         for key, flagged in list(self._flagged.items()):
@@ -251,3 +259,8 @@ class Decider:
     def _restore_guard(self, data: bytes, rules: DetectRules) -> None:
         guard = guard_snapshot.from_bytes(data, rules.guard)
         self.guard = RunGuard(rules.guard) if guard is None else guard
+
+
+def _progress(rules: DetectRules) -> Progress:
+    kind = RecordedProgress if rules.time == "recorded" else Progress
+    return kind(rules.settle_us)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.guard.rules import GuardRules
@@ -20,9 +21,12 @@ class DetectRules:
         levels: What windows are summed by.
         settle_us: How long after its end a window waits for calls that are still going on.
         parameters: What detectors decide by.
+        time: What closes windows: the clock of whoever stores events, or, where recorded traffic is
+            sent faster than life, the times of events. Fixed while a worker runs.
     """
 
     guard: GuardRules = field(default_factory=GuardRules)
     levels: tuple[KeyLevel, ...] = DEFAULT_LEVELS
     settle_us: int = 20_000_000
     parameters: Parameters = field(default_factory=Parameters)
+    time: Literal["clock", "recorded"] = "clock"

@@ -13,10 +13,11 @@ from typing import Any, Final, TypeAlias
 
 from tokentide_jobs.core.batch.progress_mark import ProgressMark
 
-__all__ = ["GIVEN_UP_US", "Progress"]
+__all__ = ["GIVEN_UP_US", "UNKNOWN", "Progress", "wanted_sources"]
 
 _SECOND_US: Final = 1_000_000
-_UNKNOWN: Final = -1
+UNKNOWN: Final = -1
+"""A time that nobody can say yet."""
 GIVEN_UP_US: Final = 180 * _SECOND_US
 """A window is given up when it is not complete so long after its end."""
 _FORGOTTEN_US: Final = 900 * _SECOND_US
@@ -52,6 +53,11 @@ class Progress:
         self._reached: dict[_Stream, _Reached] = {}
         self._partitions: dict[str, int] = {}
 
+    @property
+    def stamp_us(self) -> int:
+        """Return the time of the newest record."""
+        return self.now_us
+
     def clock(self, stamp_us: int) -> None:
         """Note the time of a record; time never goes back."""
         self.now_us = max(self.now_us, stamp_us)
@@ -60,15 +66,15 @@ class Progress:
         """Note a mark that came through a partition of the delta topic, at the present."""
         self._partitions = dict(sorted(mark.sources.items()))
         stream = mark.log.topic, mark.log.partition, partition
-        complete_us = _UNKNOWN if mark.arrived_us is None else mark.arrived_us
+        complete_us = UNKNOWN if mark.arrived_us is None else mark.arrived_us
         known = self._reached.get(stream)
         if known is None or known.log_id != mark.log.log_id:
             # A topic that was made anew begins anew.
-            known = _Reached(_UNKNOWN, self.now_us, mark.log.log_id, _UNKNOWN)
+            known = _Reached(UNKNOWN, self.now_us, mark.log.log_id, UNKNOWN)
             self._reached[stream] = known
         elif self.now_us - known.said_us > _GAP_US:
             known.unsure_until_us = self.now_us + _AFTER_GAP_US
-        if known.complete_us == _UNKNOWN:
+        if known.complete_us == UNKNOWN:
             # What came before was not watched from here.
             known.unsure_until_us = max(known.unsure_until_us, complete_us)
         known.said_us = self.now_us
@@ -83,9 +89,17 @@ class Progress:
     def complete_us(self) -> int:
         """Return before which event time every source is complete; -1: somebody does not say."""
         said = {(topic, number) for topic, number, _partition in self._reached}
-        if not said >= _wanted(self._partitions):
-            return _UNKNOWN
-        return min((one.complete_us for one in self._reached.values()), default=_UNKNOWN)
+        if not said >= wanted_sources(self._partitions):
+            return UNKNOWN
+        return min((one.complete_us for one in self._reached.values()), default=UNKNOWN)
+
+    def begin_us(self, _oldest_us: int) -> int:
+        """Return where watching begins; what lies before it was not watched from here.
+
+        Args:
+            _oldest_us: Start of the oldest window that holds something.
+        """
+        return self.complete_us()
 
     def closes(self, end_us: int) -> bool:
         """Tell whether a window that ends then waits for nothing any more."""
@@ -113,5 +127,6 @@ class Progress:
         }
 
 
-def _wanted(partitions: Mapping[str, int]) -> set[tuple[str, int]]:
+def wanted_sources(partitions: Mapping[str, int]) -> set[tuple[str, int]]:
+    """Return every source, by topic and partition, of which marks have to come."""
     return {(topic, number) for topic, count in partitions.items() for number in range(count)}

@@ -72,9 +72,9 @@ class WindowMerge:
         if self.closed_until_us < 0:
             if progress.complete_us() < 0:
                 return
-            # Whatever began before the first mark of the last source was not watched from here.
-            reached_us = progress.complete_us() // self.length_us * self.length_us
-            self._give_up(reached_us)
+            oldest_us = min(self._open.starts, default=progress.complete_us())
+            begin_us = progress.begin_us(oldest_us)
+            self._give_up(begin_us // self.length_us * self.length_us)
         while progress.closes(self.closed_until_us + self.length_us):
             start_us, end_us = self.closed_until_us, self.closed_until_us + self.length_us
             if progress.is_complete(end_us) and progress.is_sure(start_us):

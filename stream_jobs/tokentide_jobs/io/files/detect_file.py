@@ -72,8 +72,8 @@ _ANOMALIES: Final = {
     "level_threshold": _Field("level_threshold", 1, Decimal(4), Decimal(100)),
     "ratio_threshold": _Field("ratio_threshold", 1, Decimal(8), Decimal(200)),
     "severe_threshold": _Field("severe_threshold", 1, Decimal(5), Decimal(200)),
-    "silent_days": _Field("silent_s", _DAY_S, Decimal(1), Decimal(30)),
-    "learning_days": _Field("learning_s", _DAY_S, Decimal(1), Decimal(60)),
+    "silent_days": _Field("silent_s", _DAY_S, Decimal("0.125"), Decimal(30)),
+    "learning_days": _Field("learning_s", _DAY_S, Decimal("0.125"), Decimal(60)),
 }
 _SECTIONS: Final = {"run_guard": tuple(_GUARD), "anomalies": (*_ANOMALIES, "levels")}
 """Sections that are read here, with their fields."""

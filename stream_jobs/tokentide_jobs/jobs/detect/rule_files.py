@@ -6,8 +6,9 @@ file is right again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.decide.detect_rules import DetectRules
@@ -38,6 +39,7 @@ class RuleFiles:
         detect_file: None: every default holds.
         budgets_file: None: there are no budgets.
         slos_file: None: there are no SLOs.
+        time: What closes windows; no file says it.
 
     Attributes:
         in_force: The newest that was whole.
@@ -48,8 +50,14 @@ class RuleFiles:
     """
 
     def __init__(
-        self, detect_file: Path | None, budgets_file: Path | None, slos_file: Path | None = None
+        self,
+        detect_file: Path | None,
+        budgets_file: Path | None,
+        slos_file: Path | None = None,
+        *,
+        time: Literal["clock", "recorded"] = "clock",
     ) -> None:
+        self._time = time
         self._detect_file = detect_file
         self._budgets_file = budgets_file
         self._slos_file = slos_file
@@ -72,7 +80,7 @@ class RuleFiles:
 
     def _read(self) -> InForce:
         budgets = load_budgets(self._budgets_file) if self._budgets_file else ()
-        rules = load_detect_rules(self._detect_file)
+        rules = replace(load_detect_rules(self._detect_file), time=self._time)
         slos = load_slos(self._slos_file) if self._slos_file else ()
         return InForce(rules, budgets, load_alert_file(self._detect_file), slos)
 

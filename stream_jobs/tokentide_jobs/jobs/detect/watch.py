@@ -119,7 +119,7 @@ class DetectWatch:
         positions = job.session.positions if job.is_active else {}
         lag = sum(max(0, ranges[n].end - at) for n, at in positions.items() if n in ranges)
         self._metrics.set("tokentide_detect_lag_records", lag)
-        now_us = job.session.decider.progress.now_us
+        now_us = job.session.decider.progress.stamp_us
         behind_s = max(0.0, time.time() - now_us / 1e6) if now_us and job.is_active else 0.0
         self._metrics.set("tokentide_detect_behind_seconds", behind_s)
         is_behind = lag > 0 and behind_s > _BEHIND_S

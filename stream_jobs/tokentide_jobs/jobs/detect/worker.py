@@ -61,7 +61,12 @@ class _DetectProcess:
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
         self.settings = settings
         self.loop = loop
-        self.files = RuleFiles(settings.detect_file, settings.budgets_file, settings.slos_file)
+        self.files = RuleFiles(
+            settings.detect_file,
+            settings.budgets_file,
+            settings.slos_file,
+            time=settings.detect_time,
+        )
         self.metrics = Metrics(DETECT_METRICS)
         self.health = Health(role="detect")
         self.watchdog = Watchdog(settings.watchdog_s)

@@ -1,0 +1,118 @@
+"""Recorded traffic closes its windows by its own times, as fast as it comes, and misses none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stream_jobs.core.merge.delta_records import (
+    MINUTE_US,
+    NOON_US,
+    TOPIC,
+    at,
+    log,
+    window_rows,
+)
+from tokentide_jobs.core.batch.progress_mark import ProgressMark
+from tokentide_jobs.core.decide.decider import Decider
+from tokentide_jobs.core.decide.detect_rules import DetectRules
+from tokentide_jobs.core.merge.open_windows import WANTED
+from tokentide_jobs.core.merge.recorded_time import RecordedProgress
+from tokentide_jobs.core.merge.window_merge import WindowMerge
+
+SETTLE_US = 20_000_000
+SECOND_US = 1_000_000
+
+
+class Recording:
+    """Two sources, heard of within moments; minutes count from noon."""
+
+    def __init__(self) -> None:
+        self.progress = RecordedProgress(SETTLE_US)
+        self.merge = WindowMerge((("tenant",),), MINUTE_US)
+        self.closed: list[int] = []
+
+    def add(self, *minutes: int) -> None:
+        rows = [
+            {"window_start": at(NOON_US + m * MINUTE_US), "tenant": "acme", "requests": 1}
+            for m in minutes
+        ]
+        self.merge.add(window_rows(rows).select(list(WANTED)))
+
+    def mark(
+        self, source: int, reached: int | None, *, after_s: float = 0, unread: int = 0
+    ) -> None:
+        """Say that a source is stored up to a minute, and close what that completes."""
+        self.progress.clock(NOON_US + 10**12 + round(after_s * SECOND_US))
+        said = ProgressMark(
+            log=log(source), position=5, log_end=5 + unread, arrived_us=None,
+            max_event_us=None if reached is None else NOON_US + reached * MINUTE_US,
+            at_us=0, sources={TOPIC: 2},
+        )  # fmt: skip
+        self.progress.note(0, said)
+        closed = self.merge.close(self.progress)
+        self.closed += [(one.start_us - NOON_US) // MINUTE_US for one in closed]
+
+
+def test_hours_close_at_once_from_the_first_event_on_and_an_empty_minute_is_one_of_them() -> None:
+    stream = Recording()
+    stream.add(0, 1, 3, 500)
+    stream.mark(0, 500)
+    assert stream.closed == [], "the other source has said nothing yet"
+    stream.mark(1, 500)
+    assert stream.closed == list(range(499))
+    assert stream.progress.now_us == NOON_US + 500 * MINUTE_US
+
+
+def test_a_source_that_lags_holds_windows_back_and_what_it_brings_counts() -> None:
+    stream = Recording()
+    stream.add(0, 60)
+    stream.mark(0, 60)
+    stream.mark(1, 10)
+    assert stream.closed == list(range(9))
+    stream.add(*range(11, 61))
+    stream.mark(1, 60)
+    assert stream.closed == list(range(59))
+    assert (stream.merge.late_requests, stream.merge.given_up) == (0, 0)
+
+
+@pytest.mark.parametrize(("reached", "rests_s"), [(None, 5), (10, 30)])
+def test_a_source_at_its_end_holds_nobody_back_but_one_with_unread_records_does(
+    reached: int | None, rests_s: float
+) -> None:
+    stream = Recording()
+    stream.add(0, 60)
+    stream.mark(1, reached)
+    stream.mark(0, 60, after_s=rests_s - 1)
+    before = list(stream.closed)
+    stream.mark(1, reached, after_s=rests_s, unread=3)
+    assert stream.closed == before
+    stream.mark(1, reached, after_s=rests_s)
+    assert stream.closed == list(range(59))
+
+
+def test_a_topic_that_was_made_anew_is_waited_for_again() -> None:
+    stream = Recording()
+    stream.add(0, 60)
+    stream.mark(0, 60)
+    stream.mark(1, 20)
+    said = ProgressMark(
+        log=log(1, "log-2"), position=0, log_end=4, arrived_us=None, max_event_us=None, at_us=0,
+        sources={TOPIC: 2},
+    )  # fmt: skip
+    stream.progress.note(0, said)
+    stream.mark(0, 61)
+    assert stream.closed == list(range(19))
+
+
+def test_a_saved_state_goes_on_alike_and_one_by_another_time_is_not_taken_up() -> None:
+    rules = DetectRules(time="recorded")
+    stream, decider = Recording(), Decider(rules, ())
+    stream.mark(0, 60)
+    stream.mark(1, 10)
+    decider.progress = stream.progress
+    saved = decider.to_bytes()
+    restored = Decider.from_bytes(saved, rules, ())
+    assert restored.progress.to_rows() == stream.progress.to_rows()
+    assert restored.progress.complete_us() == NOON_US + 10 * MINUTE_US
+    with pytest.raises(ValueError, match="by recorded time, expected clock"):
+        Decider.from_bytes(saved, DetectRules(), ())
