@@ -53,15 +53,25 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         gc.enable()
 
 
+def _databases(admin: Client) -> set[str]:
+    return set(admin.query("SELECT name FROM system.databases").result_columns[0])
+
+
 @pytest.fixture(scope="session")
 def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of an embedded ClickHouse that lives as long as the session."""
+    """Base URL of an embedded ClickHouse that lives as long as the session.
+
+    Each table keeps a megabyte of buffer: databases that tests leave behind fill its memory, and
+    then another test fails for them.
+    """
     data_dir: Path = tmp_path_factory.mktemp("clickhouse")
-    server = ClickHouseProcess.start(data_dir)
-    try:
+    with ClickHouseProcess.start(data_dir) as server:
+        with clickhouse_connect.get_client(dsn=server.dsn) as admin:
+            before = _databases(admin)
         yield server.dsn
-    finally:
-        server.stop()
+        with clickhouse_connect.get_client(dsn=server.dsn) as admin:
+            left = _databases(admin) - before
+        assert not left, f"tests left databases behind: {', '.join(sorted(left))}"
 
 
 @pytest.fixture(scope="module")

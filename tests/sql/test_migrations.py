@@ -27,8 +27,12 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def admin(sql_server: str) -> Iterator[Client]:
+    """A client without a database; what a test makes, each named `mig_…`, goes with it."""
     with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as client:
         yield client
+        made = client.query("SELECT name FROM system.databases WHERE startsWith(name, 'mig_')")
+        for (name,) in made.result_rows:
+            client.command(f"DROP DATABASE {name} SYNC")
 
 
 @pytest.fixture
