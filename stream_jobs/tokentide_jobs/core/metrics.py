@@ -346,9 +346,9 @@ DETECT_METRICS: Final[tuple[MetricSpec, ...]] = (
         "tokentide_detect_late_requests_total",
         "counter",
         "requests",
-        (),
-        "Requests that came after their window had closed: budgets count them, detectors do not.",
-        "`settle_seconds` of detect.yaml; calls that last long; backfills",
+        ("outcome",),
+        "After their window had closed: `carried` to the open one, `passed_over` as too old.",
+        "how long calls last; `longest_call_seconds` of detect.yaml; backfills",
     ),
     MetricSpec(
         "tokentide_detect_unreadable_records_total",

@@ -48,7 +48,7 @@ STEPS_TAG: Final = "steps.v1"
 
 __all__ = ["STATE_VERSION", "Decider"]
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
 """Of the layout of a saved state; another one is learned anew."""
 _HISTORY_US: Final = 900_000_000
 """A step that is so much older than the stream is history: a backfill, or a replay."""
@@ -81,7 +81,9 @@ class Decider:
     def __init__(self, rules: DetectRules, budgets: Sequence[Budget]) -> None:
         self.seen = SeenParts()
         self.progress = _progress(rules)
-        self.merge = WindowMerge(rules.levels, rules.parameters.window_s * 1_000_000)
+        self.merge = WindowMerge(
+            rules.levels, rules.parameters.window_s * 1_000_000, rules.longest_call_us
+        )
         self.detectors = Detectors(rules.parameters)
         self.guard = RunGuard(rules.guard)
         self.budgets = BudgetBook()
@@ -95,6 +97,7 @@ class Decider:
         """Go on under other rules; what was learned stays."""
         self.progress.settle_us = rules.settle_us
         self.merge.set_levels(rules.levels)
+        self.merge.longest_call_us = rules.longest_call_us
         self.detectors = Detectors(rules.parameters, self.detectors.state)
         self._restore_guard(guard_snapshot.to_bytes(self.guard), rules)
 
@@ -206,8 +209,9 @@ class Decider:
         except ValueError as exc:
             raise UnreadableDelta(str(exc)) from None
         self.seen.settle(origin.source, record.partition, mark.position)
-        self.progress.note(record.partition, mark)
+        # By what was known before this mark: a snapshot before it would have added them, too.
         self._add_windows()
+        self.progress.note(record.partition, mark)
         for window in self.merge.close(self.progress):
             sums = window.sums
             judged = self.detectors.judge(
@@ -230,7 +234,7 @@ class Decider:
     def _add_windows(self) -> None:
         """Add the rows of several records at once: each addition has a price of its own."""
         if self._frames:
-            self.merge.add(pl.concat(self._frames))
+            self.merge.add(pl.concat(self._frames), self.progress.complete_us())
             self._frames.clear()
 
     def _reported(self, key: RunKey, now_us: int) -> RunNow:

@@ -19,7 +19,8 @@ class DetectRules:
     Attributes:
         guard: What runs are held to.
         levels: What windows are summed by.
-        settle_us: How long after its end a window waits for calls that are still going on.
+        settle_us: How long after its end a window waits for events that are under way.
+        longest_call_us: Calls that began longer ago than this count in no window.
         parameters: What detectors decide by.
         time: What closes windows: the clock of whoever stores events, or, where recorded traffic is
             sent faster than life, the times of events. Fixed while a worker runs.
@@ -27,6 +28,7 @@ class DetectRules:
 
     guard: GuardRules = field(default_factory=GuardRules)
     levels: tuple[KeyLevel, ...] = DEFAULT_LEVELS
-    settle_us: int = 20_000_000
+    settle_us: int = 1_000_000
+    longest_call_us: int = 300_000_000
     parameters: Parameters = field(default_factory=Parameters)
     time: Literal["clock", "recorded"] = "clock"

@@ -1,8 +1,9 @@
 """How far event time is complete over all sources, by the marks that they put beside their deltas.
 
-A source says in band up to when its events have arrived. The slowest one counts: one that lags,
-rests or is silent holds time back, and after a stated time windows are given up as incomplete. The
-only clock is the time of the records, so that reading them again decides the same.
+A source says in band up to when its events have arrived, an idle one up to now. The slowest one
+counts: one that lags, rests or is silent holds time back, and after a stated time windows are given
+up as incomplete. The only clock is the time of the records, so that reading them again decides the
+same.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ GIVEN_UP_US: Final = 180 * _SECOND_US
 """A window is given up when it is not complete so long after its end."""
 _FORGOTTEN_US: Final = 900 * _SECOND_US
 """A source that says nothing for so long is gone: its topic was deleted, or nobody reads it."""
+_SILENCE_US: Final = 20 * _SECOND_US
+"""Marks come every five seconds at least: after a longer pause something was away."""
+_AFTER_SILENCE_US: Final = 20 * _SECOND_US
+"""After such a pause no window closes for so long: producers may only now find the broker again."""
 _GAP_US: Final = 60 * _SECOND_US
 """Marks further apart than this tell nothing of the time between them."""
 _AFTER_GAP_US: Final = 120 * _SECOND_US
@@ -38,13 +43,15 @@ class _Reached:
     log_id: str
     unsure_until_us: int
     """Windows that begin before this are not known whole, whatever is said later."""
+    waits_until_us: int
+    """No window closes as complete before this."""
 
 
 class Progress:
     """The newest marks of every source in every partition of the delta topic.
 
     Args:
-        settle_us: How long after its end a window waits for calls that are still going on.
+        settle_us: How long after its end a window waits for events that are under way.
     """
 
     def __init__(self, settle_us: int) -> None:
@@ -70,9 +77,12 @@ class Progress:
         known = self._reached.get(stream)
         if known is None or known.log_id != mark.log.log_id:
             # A topic that was made anew begins anew.
-            known = _Reached(UNKNOWN, self.now_us, mark.log.log_id, UNKNOWN)
+            known = _Reached(UNKNOWN, self.now_us, mark.log.log_id, UNKNOWN, UNKNOWN)
             self._reached[stream] = known
-        elif self.now_us - known.said_us > _GAP_US:
+        silent_us = self.now_us - known.said_us
+        if silent_us > _SILENCE_US:
+            known.waits_until_us = self.now_us + _AFTER_SILENCE_US
+        if silent_us > _GAP_US:
             known.unsure_until_us = self.now_us + _AFTER_GAP_US
         if known.complete_us == UNKNOWN:
             # What came before was not watched from here.
@@ -106,8 +116,9 @@ class Progress:
         return self.is_complete(end_us) or self.now_us >= end_us + self.settle_us + GIVEN_UP_US
 
     def is_complete(self, end_us: int) -> bool:
-        """Tell whether everything before an instant has arrived, and calls had time to end."""
-        return self.complete_us() >= end_us + self.settle_us
+        """Tell whether all that arrived before an instant, and soon after, is there."""
+        waits_until_us = max((one.waits_until_us for one in self._reached.values()), default=0)
+        return self.now_us >= waits_until_us and self.complete_us() >= end_us + self.settle_us
 
     def is_sure(self, start_us: int) -> bool:
         """Tell whether a window that begins then was watched from its beginning."""

@@ -35,7 +35,7 @@ class RecordedProgress(Progress):
     """The newest marks of every source; `now_us` is how far events are complete, 0 before that.
 
     Args:
-        settle_us: How long after its end a window waits for calls that are still going on.
+        settle_us: How long after its end a window waits for events that are under way.
     """
 
     def __init__(self, settle_us: int) -> None:

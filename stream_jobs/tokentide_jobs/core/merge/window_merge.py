@@ -1,8 +1,9 @@
 """Deltas in, closed windows out: each delta once, each window once, in the order of time.
 
-A window that closes complete holds everything; one without an event is then an observed zero. What
-cannot be known whole is given up, and what comes after its window has closed is counted: nobody
-judges either. The outcome is the same for any split of the deltas and for any repetition.
+A call counts in the window in which it began; one that ends after that has closed, in the window
+that is open then, so that every call counts once. A window that closes complete and without an
+event is an observed zero; what cannot be known whole is given up, and nobody judges it. The outcome
+is the same for any split of the deltas and for any repetition.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import polars as pl
 
@@ -19,6 +21,10 @@ from tokentide_jobs.core.merge.open_windows import OpenWindows, WindowSums
 from tokentide_jobs.core.merge.packing import pack, unpack
 
 __all__ = ["MergedWindow", "WindowMerge"]
+
+_COUNTS: Final = (
+    *("closed_until_us", "judged_from_us", "carried_requests", "late_requests", "given_up"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +42,20 @@ class WindowMerge:
     Attributes:
         levels: What windows are summed by.
         length_us: Of a window.
+        longest_call_us: What began longer ago than this is history: no window counts it any more.
         closed_until_us: Windows before it are closed; -1 before anything is known.
-        late_requests: Requests that came after their window had closed.
+        judged_from_us: Since then no window was given up.
+        carried_requests: Requests that count in a later window than that in which they began.
+        late_requests: Requests that came after their window had closed, and count in none.
         given_up: Windows with events that were not known whole.
     """
 
     levels: Sequence[KeyLevel]
     length_us: int
+    longest_call_us: int
     closed_until_us: int = -1
+    judged_from_us: int = -1
+    carried_requests: int = 0
     late_requests: int = 0
     given_up: int = 0
     _open: OpenWindows = field(init=False)
@@ -57,13 +69,19 @@ class WindowMerge:
         self.levels = levels
         self._open.levels = tuple(levels)
 
-    def add(self, rows: pl.DataFrame) -> None:
-        """Add the rows of deltas that were not added before, in the columns of WANTED."""
+    def add(self, rows: pl.DataFrame, reached_us: int) -> None:
+        """Add the rows of deltas that were not added before.
+
+        Args:
+            rows: In the columns of WANTED.
+            reached_us: What arrived before this is known; rows came about then.
+        """
         start_us = pl.col("window_start").dt.epoch("us")
         late = rows.filter(start_us < self.closed_until_us)
-        self.late_requests += int(late["requests"].sum() or 0)
         if late.height:
-            rows = rows.filter(start_us >= self.closed_until_us)
+            rows = pl.concat(
+                [rows.filter(start_us >= self.closed_until_us), self._carried(late, reached_us)]
+            )
         if rows.height:
             self._open.add(rows)
 
@@ -85,18 +103,31 @@ class WindowMerge:
 
     def to_bytes(self) -> bytes:
         """Return everything; `restore` takes it up, bit for bit."""
-        counts = [self.closed_until_us, self.late_requests, self.given_up]
+        counts = [getattr(self, name) for name in _COUNTS]
         return pack({"counts": json.dumps(counts).encode(), "open": self._open.to_bytes()})
 
     def restore(self, data: bytes) -> None:
         """Take up what `to_bytes` returned."""
         parts = unpack(data)
-        self.closed_until_us, self.late_requests, self.given_up = json.loads(parts["counts"])
+        for name, value in zip(_COUNTS, json.loads(parts["counts"]), strict=True):
+            setattr(self, name, value)
         self._open.restore(parts["open"])
+
+    def _carried(self, late: pl.DataFrame, reached_us: int) -> pl.DataFrame:
+        """Return the late rows that count in the first open window, as rows of that."""
+        # Of a window that was given up nobody knows how much is still to come: none of it counts.
+        since_us = max(reached_us, self.closed_until_us) - self.longest_call_us
+        begins_us = max(since_us, self.judged_from_us)
+        carried = late.filter(pl.col("window_start").dt.epoch("us") >= begins_us)
+        requests = int(carried["requests"].sum() or 0)
+        self.carried_requests += requests
+        self.late_requests += int(late["requests"].sum() or 0) - requests
+        opens = pl.from_epoch(pl.lit(self.closed_until_us), "us").dt.replace_time_zone("UTC")
+        return carried.with_columns(opens.alias("window_start"))
 
     def _give_up(self, until_us: int) -> None:
         for start_us in self._open.starts:
             if start_us < until_us:
                 self._open.close(start_us)
                 self.given_up += 1
-        self.closed_until_us = until_us
+        self.closed_until_us = self.judged_from_us = until_us

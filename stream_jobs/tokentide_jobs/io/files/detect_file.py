@@ -69,6 +69,7 @@ _GUARD: Final = {
 }
 _ANOMALIES: Final = {
     "settle_seconds": _Field("settle_us", 1_000_000, Decimal(0), Decimal(600)),
+    "longest_call_seconds": _Field("longest_call_us", 1_000_000, Decimal(0), Decimal(3_600)),
     "level_threshold": _Field("level_threshold", 1, Decimal(4), Decimal(100)),
     "ratio_threshold": _Field("ratio_threshold", 1, Decimal(8), Decimal(200)),
     "severe_threshold": _Field("severe_threshold", 1, Decimal(5), Decimal(200)),
@@ -120,14 +121,19 @@ def parse_detect_rules(content: bytes, name: str) -> DetectRules:
     fields = found["anomalies"]
     levels = fields.pop("levels", None)
     values = _numbers(_ANOMALIES, fields, problems)
-    settle_us = values.pop("settle_us", DetectRules().settle_us)
+    default = DetectRules()
+    settle_us = values.pop("settle_us", default.settle_us)
+    longest_call_us = values.pop("longest_call_us", default.longest_call_us)
     parameters = Parameters(**values)  # type: ignore[arg-type]
     if parameters.silent_s > parameters.learning_s:
         node = fields["silent_days" if "silent_days" in fields else "learning_days"]
         problems.add(node, "silent_days: more than learning_days, which it is a part of")
     chosen = DEFAULT_LEVELS if levels is None else _levels(levels, problems)
     problems.raise_if_any()
-    return DetectRules(guard=guard, levels=chosen, settle_us=settle_us, parameters=parameters)
+    return DetectRules(
+        guard=guard, levels=chosen, settle_us=settle_us, longest_call_us=longest_call_us,
+        parameters=parameters,
+    )  # fmt: skip
 
 
 def _guard(fields: dict[str, Node], problems: Problems) -> GuardRules:

@@ -59,7 +59,7 @@ class DetectWatch:
         self._metrics = metrics
         self._health = health
         self._watchdog = watchdog
-        self._counted: dict[str, int] = {}
+        self._counted: dict[tuple[str, ...], int] = {}
         self._problem = ""
 
     def found(self, findings: Findings, records: int) -> None:
@@ -134,7 +134,9 @@ class DetectWatch:
         show("tokentide_detect_active", int(job.is_active))
         show("tokentide_detect_keys", len(decider.detectors.state.keys))
         show("tokentide_detect_live_runs", len(decider.guard.live))
-        self._count("tokentide_detect_late_requests_total", decider.merge.late_requests)
+        late = "tokentide_detect_late_requests_total"
+        self._count(late, decider.merge.carried_requests, outcome="carried")
+        self._count(late, decider.merge.late_requests, outcome="passed_over")
         self._count("tokentide_detect_unreadable_records_total", decider.unreadable)
         self._count("tokentide_detect_windows_total", decider.merge.given_up, outcome="given_up")
         problem = self._files.problem
@@ -146,7 +148,8 @@ class DetectWatch:
 
     def _count(self, name: str, total: int, **labels: str) -> None:
         """Count what a total has grown by; after a restart it may be less."""
-        grown = total - self._counted.get(name, 0)
-        self._counted[name] = total
+        counted = name, *labels.values()
+        grown = total - self._counted.get(counted, 0)
+        self._counted[counted] = total
         if grown > 0:
             self._metrics.count(name, grown, **labels)

@@ -24,7 +24,10 @@ _LOOK_S = 0.2
 """Between two looks whether a batch was stored."""
 _ASK_S = 1.0
 _ASK_IDLE_S = 5.0
-"""Between two questions where logs end, while something moves and while nothing does."""
+"""Between two questions where logs end, while something moves and while nothing does. The clock's
+seconds decide when: windows end at full ones, and readers wait for what is asked after that."""
+_AFTER_S = 1.0
+"""So long after a multiple of _ASK_IDLE_S: what a reader waits for after the end of a window."""
 _STILL_S = 10.0
 """Nothing moved for so long: idle."""
 _ANSWER_S = 5.0
@@ -94,7 +97,8 @@ class Progress:
         if now_s >= self._ask_at_s:
             await self._ask(present)
             is_idle = now_s - self._moved_s >= _STILL_S
-            self._ask_at_s = now_s + (_ASK_IDLE_S if is_idle else _ASK_S)
+            every_s = _ASK_IDLE_S if is_idle else _ASK_S
+            self._ask_at_s = now_s + every_s - (self._clock_us() / 1e6 - _AFTER_S) % every_s
         else:
             due = {log: p for log, p in present.items() if p.position != self._marked.get(log)}
         if due:

@@ -15,7 +15,15 @@ from tests.stream_jobs.core.decide.recorded_stream import (
     TICKS,
     recorded,
 )
-from tests.stream_jobs.core.merge.delta_records import DOLLAR, MINUTE_US, NOON_US, log
+from tests.stream_jobs.core.merge.delta_records import (
+    DOLLAR,
+    MINUTE_US,
+    NOON_US,
+    at,
+    log,
+    window_rows,
+    windows,
+)
 from tokentide_jobs.core.budget.spend import Spent
 from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.findings import Findings, alarm_id
@@ -86,7 +94,7 @@ def test_spend_is_that_of_every_delta_once() -> None:
 def test_the_size_of_a_stretch_changes_nothing(size: int) -> None:
     records, whole, split = recorded(), fresh(), fresh()
     found = words(whole.take(records))
-    parts = [split.take(records[at : at + size]) for at in range(0, len(records), size)]
+    parts = [split.take(records[n : n + size]) for n in range(0, len(records), size)]
     assert joined(parts) == found
     assert split.to_bytes() == whole.to_bytes()
 
@@ -95,12 +103,34 @@ def test_a_restart_at_any_step_is_bit_equal_and_repeats_nothing() -> None:
     records, whole = recorded(), fresh()
     found, final = words(whole.take(records)), None
     decider, parts = fresh(), []
-    for at in range(0, len(records), 3):
-        parts.append(decider.take(records[at : at + 3]))
+    for begin in range(0, len(records), 3):
+        parts.append(decider.take(records[begin : begin + 3]))
         decider = Decider.from_bytes(decider.to_bytes(), RULES, BUDGETS)
         final = decider.to_bytes()
     assert joined(parts) == found
     assert final == whole.to_bytes()
+
+
+def test_a_snapshot_between_a_late_delta_and_the_next_mark_changes_nothing() -> None:
+    at_mark = next(
+        n for n, one in enumerate(recorded())
+        if n > 130 and ("schema", b"progress.v1") in one.headers
+    )  # fmt: skip
+    before, after = recorded()[:at_mark], recorded()[at_mark : at_mark + 1]
+    whole, saved = fresh(), fresh()
+    for decider in (whole, saved):
+        decider.take(before)
+    # At the edge of what counts: the next mark comes from 20 seconds later.
+    start_us = whole.progress.complete_us() - RULES.longest_call_us + 10**7
+    rows = window_rows([{"window_start": at(start_us), "tenant": "acme", "requests": 5}])
+    late = windows(rows, 5_000, 5_001, stamp_us=whole.progress.now_us)
+    for decider in (whole, saved):
+        decider.take([late])
+    saved = Decider.from_bytes(saved.to_bytes(), RULES, BUDGETS)
+    for decider in (whole, saved):
+        decider.take(after)
+    assert whole.merge.carried_requests == saved.merge.carried_requests == 5
+    assert whole.to_bytes() == saved.to_bytes()
 
 
 def test_a_replay_from_an_old_snapshot_makes_the_same_decisions_under_the_same_ids() -> None:
@@ -146,7 +176,7 @@ def test_records_of_a_schema_that_comes_later_are_passed_over() -> None:
 def test_a_state_of_another_version_is_refused() -> None:
     data = fresh().to_bytes()
     with pytest.raises(ValueError, match="version 9"):
-        Decider.from_bytes(data.replace(b'"version":1', b'"version":9'), RULES, BUDGETS)
+        Decider.from_bytes(data.replace(b'"version":2', b'"version":9'), RULES, BUDGETS)
     with pytest.raises(ValueError, match="end at"):
         Decider.from_bytes(data[:-1], RULES, BUDGETS)
 

@@ -28,7 +28,7 @@ class Recording:
 
     def __init__(self) -> None:
         self.progress = RecordedProgress(SETTLE_US)
-        self.merge = WindowMerge((("tenant",),), MINUTE_US)
+        self.merge = WindowMerge((("tenant",),), MINUTE_US, 5 * MINUTE_US)
         self.closed: list[int] = []
 
     def add(self, *minutes: int) -> None:
@@ -36,7 +36,7 @@ class Recording:
             {"window_start": at(NOON_US + m * MINUTE_US), "tenant": "acme", "requests": 1}
             for m in minutes
         ]
-        self.merge.add(window_rows(rows).select(list(WANTED)))
+        self.merge.add(window_rows(rows).select(list(WANTED)), self.progress.complete_us())
 
     def mark(
         self, source: int, reached: int | None, *, after_s: float = 0, unread: int = 0

@@ -27,7 +27,9 @@ from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS
 from tokentide_jobs.core.merge.open_windows import WANTED
 from tokentide_jobs.core.merge.window_merge import MergedWindow, WindowMerge
 
-SETTLE_US = 20_000_000
+SECOND_US = 1_000_000
+SETTLE_US = SECOND_US
+LONGEST_US = 300 * SECOND_US
 REQUESTS, COST, P95 = map(metric_at, ("requests", "cost_usd_per_minute", "latency_p95_ms"))
 
 
@@ -36,12 +38,12 @@ class Stream:
 
     def __init__(self, sources: int = 1) -> None:
         self.progress = Progress(SETTLE_US)
-        self.merge = WindowMerge(DEFAULT_LEVELS, MINUTE_US)
+        self.merge = WindowMerge(DEFAULT_LEVELS, MINUTE_US, LONGEST_US)
         self.closed: list[MergedWindow] = []
         self._sources = {TOPIC: sources}
 
     def add(self, rows: pl.DataFrame) -> None:
-        self.merge.add(rows.select(list(WANTED)))
+        self.merge.add(rows.select(list(WANTED)), self.progress.complete_us())
 
     def mark(
         self,
@@ -179,12 +181,88 @@ def test_a_window_without_an_event_closes_as_an_observed_zero() -> None:
     assert stream.closed[0].sums.keys == []
 
 
-def test_calls_have_time_to_end() -> None:
+def test_a_window_closes_with_the_mark_that_passes_its_end_and_what_was_under_way() -> None:
     stream = Stream()
-    stream.marks(NOON_US, NOON_US + MINUTE_US + SETTLE_US - 10_000_000)
+    stream.marks(NOON_US, NOON_US + MINUTE_US)
+    stream.mark(NOON_US + MINUTE_US + SETTLE_US - 1)
     assert stream.starts == []
     stream.mark(NOON_US + MINUTE_US + SETTLE_US)
     assert stream.starts == [0]
+
+
+def test_an_idle_source_holds_nothing_back() -> None:
+    stream = Stream(2)
+    stream.mark(NOON_US, source=1)
+    for now_us in range(NOON_US, NOON_US + MINUTE_US + SETTLE_US + 1, SECOND_US):
+        # Nothing arrives at source 1: its marks come every five seconds, and say so.
+        if now_us % (5 * SECOND_US) == SETTLE_US:
+            stream.mark(now_us, source=1)
+        stream.mark(now_us, source=0)
+    assert stream.starts == [0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_call_counts_once_however_long_it_lasts(seed: int) -> None:
+    chance = random.Random(seed)
+    stream, calls = Stream(), []
+    for _ in range(60):
+        began_us = NOON_US + chance.randrange(5 * MINUTE_US)
+        seconds = chance.choice([1, 15, 70, 290, 400])
+        calls.append((began_us + seconds * SECOND_US, began_us, seconds))
+    stream.mark(NOON_US)
+    for now_us in range(NOON_US, NOON_US + 14 * MINUTE_US, 5 * SECOND_US):
+        ended = [row((began_us - NOON_US) / MINUTE_US) for end_us, began_us, _seconds in calls
+                 if now_us <= end_us < now_us + 5 * SECOND_US]  # fmt: skip
+        if ended:
+            stream.add(window_rows(ended))
+        if chance.random() < 0.2:
+            restored = Stream()
+            restored.merge.restore(stream.merge.to_bytes())
+            stream.merge = restored.merge
+        stream.mark(now_us + 5 * SECOND_US)
+    counted = [
+        values(window, "tenant=acme")[REQUESTS] if window.sums.keys else 0
+        for window in stream.closed
+    ]
+    assert sum(counted) == sum(seconds < 300 for _end, _began, seconds in calls)
+    assert stream.merge.late_requests == sum(seconds > 300 for _end, _began, seconds in calls)
+    assert stream.merge.carried_requests > 10
+    assert stream.merge.given_up == 0
+
+
+def test_a_call_counts_where_it_began_while_that_window_is_open_and_else_in_the_next() -> None:
+    stream = Stream()
+    stream.marks(NOON_US, NOON_US + MINUTE_US)
+    stream.add(window_rows([row(0.5, requests=3)]))
+    stream.mark(NOON_US + MINUTE_US + SETTLE_US)
+    hist = [{"key": 500, "value": 2}]
+    stream.add(window_rows([row(0.5, requests=2, cost_pico_usd=10**12, latency_hist=hist)]))
+    stream.marks(NOON_US + MINUTE_US + 10 * SECOND_US, NOON_US + 2 * MINUTE_US + 10 * SECOND_US)
+    first, second = (values(window, "tenant=acme") for window in stream.closed)
+    assert (first[REQUESTS], second[REQUESTS]) == (3, 2)
+    assert (second[COST], second[P95]) == (1, pytest.approx(1.02**500, rel=0.2))
+    assert (stream.merge.carried_requests, stream.merge.late_requests) == (2, 0)
+
+
+def test_a_backfill_counts_in_no_window() -> None:
+    stream = Stream()
+    stream.marks(NOON_US, NOON_US + 8 * MINUTE_US)
+    stream.add(window_rows([row(2, requests=9)]))
+    stream.marks(NOON_US + 8 * MINUTE_US, NOON_US + 10 * MINUTE_US)
+    assert all(window.sums.keys == [] for window in stream.closed)
+    assert (stream.merge.carried_requests, stream.merge.late_requests) == (0, 9)
+
+
+def test_after_a_short_silence_windows_wait_for_what_producers_have_kept() -> None:
+    stream = Stream()
+    stream.marks(NOON_US, NOON_US + 30 * SECOND_US)
+    back_us = NOON_US + MINUTE_US + SECOND_US
+    stream.mark(back_us)
+    assert stream.starts == [], "half of this window may be in producers still"
+    stream.add(window_rows([row(0.5, requests=4)]))
+    stream.marks(back_us, back_us + 20 * SECOND_US)
+    assert stream.starts == [0]
+    assert values(stream.closed[0], "tenant=acme")[REQUESTS] == 4
 
 
 def test_a_source_that_lags_holds_windows_back_and_its_events_still_count() -> None:
@@ -212,7 +290,7 @@ def test_a_window_that_is_never_complete_is_given_up_and_not_judged() -> None:
         stream.mark(NOON_US, source=source)
     stream.add(window_rows([row(0)]))
     last_us = NOON_US + MINUTE_US + SETTLE_US + GIVEN_UP_US
-    for now_us in range(NOON_US, last_us + 1, 10_000_000):
+    for now_us in range(NOON_US, last_us + 10_000_000, 10_000_000):
         stream.mark(now_us, source=0)
         stream.mark(NOON_US, now_us=now_us, source=1)
     assert stream.starts == []

@@ -84,6 +84,15 @@ async def test_an_idle_partition_advances_and_asks_less_often() -> None:
     assert len(busy) >= 6
 
 
+async def test_marks_say_soon_after_full_seconds_what_had_arrived_by_then() -> None:
+    worker = Worker()
+    worker.now_s = 1_003.57
+    busy = [mark.at_us for _ in range(20) for mark in await worker.after(0.2)][1:]
+    assert busy and all(at_us % 1_000_000 < 250_000 for at_us in busy)
+    idle = [mark.at_us for _ in range(200) for mark in await worker.after(0.2)][-4:]
+    assert all(1_000_000 <= at_us % 5_000_000 < 1_250_000 for at_us in idle)
+
+
 async def test_a_lagging_partition_stands_still_however_long_it_lags() -> None:
     worker = Worker()
     await worker.after(0)
