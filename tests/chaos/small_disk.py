@@ -18,11 +18,13 @@ _ATTEMPTS = 20
 
 
 class SmallDisk:
-    """A mounted disk and the file that fills it."""
+    """A mounted disk and what fills it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: int) -> None:
         self.path = path
+        self.files = files
         self._filler = path / "filler"
+        self._names = path / "names"
 
     @property
     def free_bytes(self) -> int:
@@ -44,16 +46,29 @@ class SmallDisk:
                     continue  # somebody else has taken some of it since it was counted
                 file.seek(0, os.SEEK_END)
 
+    def fill_with_files(self) -> None:
+        """Make empty files until the disk takes no new one; what is there may still grow."""
+        self._names.mkdir()
+        for number in range(self.files):
+            try:
+                (self._names / str(number)).touch()
+            except OSError as exc:
+                if exc.errno != errno.ENOSPC:
+                    raise
+                return
+
     def free(self) -> None:
         """Give the room back."""
         self._filler.unlink(missing_ok=True)
+        shutil.rmtree(self._names, ignore_errors=True)
 
 
 @contextmanager
-def small_disk(path: Path, size_mib: int) -> Iterator[SmallDisk]:
-    """Mount a disk of this size, or skip the test where that is not allowed."""
+def small_disk(path: Path, size_mib: int, files: int = 100_000) -> Iterator[SmallDisk]:
+    """Mount a disk for so much and so many files, or skip the test where that is not allowed."""
     path.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tokentide-test", str(path)]
+    options = f"size={size_mib}m,nr_inodes={files}"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tokentide-test", str(path)]
     try:
         done = subprocess.run(mount, check=False, capture_output=True, text=True)
     except OSError as exc:
@@ -61,6 +76,6 @@ def small_disk(path: Path, size_mib: int) -> Iterator[SmallDisk]:
     if done.returncode != 0:
         pytest.skip(f"a disk to fill needs the right to mount one: {done.stderr.strip()}")
     try:
-        yield SmallDisk(path)
+        yield SmallDisk(path, files)
     finally:
         subprocess.run(["umount", "--lazy", str(path)], check=True, capture_output=True)

@@ -7,6 +7,7 @@ start.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from tokentide_jobs.embedded.kafka.archive import archive_path, reading, writing
 from tokentide_jobs.embedded.kafka.artifacts import KAFKA_VERSION, class_path, java
 from tokentide_jobs.embedded.kafka.broker import BrokerKind, Capabilities, Notify
 from tokentide_jobs.embedded.kafka.cache import exclusive
+from tokentide_jobs.embedded.kafka.correction import correction_jar
+from tokentide_jobs.embedded.kafka.forgotten_topics import forgotten_topics
 from tokentide_jobs.embedded.kafka.natives import native_options
 from tokentide_jobs.embedded.kafka.produce_probe import produce_problem
 from tokentide_jobs.embedded.kafka.properties import (
@@ -31,6 +35,7 @@ from tokentide_jobs.embedded.kafka.properties import (
 from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
 from tokentide_jobs.errors import StackError
+from tokentide_jobs.io.kafka.admin import topic_names
 from tokentide_jobs.io.kafka.wire import is_serving
 
 __all__ = ["KafkaBroker"]
@@ -96,10 +101,9 @@ class KafkaBroker:
         """
         java()
         jars = class_path(self._cache_dir, self._notify)
-        self._class_path = ":".join(map(str, jars))
-        self._native_options = native_options(
-            jars, self._cache_dir / f"kafka-{KAFKA_VERSION}" / "native"
-        )
+        home = self._cache_dir / f"kafka-{KAFKA_VERSION}"
+        self._class_path = ":".join(map(str, [correction_jar(jars, home), *jars]))
+        self._native_options = native_options(jars, home / "native")
         archive = archive_path(self._cache_dir, [*JAVA_OPTIONS, self._class_path])
         if not archive.exists():
             with exclusive(archive.parent):
@@ -137,6 +141,7 @@ class KafkaBroker:
             child.start()
             problem = self._await_serving(child)
             if not problem and (record := child.record()) is not None:
+                self._check_topics(child)
                 return record
             child.kill()
             if "Address already in use" not in child.log_tail(50):
@@ -145,6 +150,19 @@ class KafkaBroker:
             f"Kafka did not start ({problem}; exit code {child.exit_code}, log "
             f"{self._log_file}): {child.log_tail()}"
         )
+
+    def _check_topics(self, child: ChildProcess) -> None:
+        with ThreadPoolExecutor(max_workers=1) as thread:  # the caller may sit in an event loop
+            known = thread.submit(asyncio.run, topic_names(self.bootstrap)).result()
+        forgotten = forgotten_topics(self._home / "log", known)
+        if forgotten:
+            child.kill()
+            directories = [str(path) for paths in forgotten.values() for path in paths]
+            raise StackError(
+                f"Kafka does not know {', '.join(forgotten)} any more, and the records are still "
+                f"in {', '.join(directories)}. Put a copy of {self._home} back, or move these "
+                "directories away to begin with empty topics: what no worker has read is not stored"
+            )
 
     def problem(self) -> str:
         """Take a record; why that fails, or "" when it does not."""

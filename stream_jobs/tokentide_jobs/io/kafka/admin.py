@@ -31,6 +31,7 @@ __all__ = [
     "ensure_topics",
     "has_topic",
     "topic_log_id",
+    "topic_names",
 ]
 
 _MAX_REPLICAS = 3
@@ -89,14 +90,23 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec] = TOPICS) -> 
     )
 
 
+async def topic_names(bootstrap: str) -> set[str]:
+    """Return the names of all topics.
+
+    Raises:
+        ServiceUnreachable: No broker answers.
+    """
+    async with admin_client(bootstrap) as admin:
+        return set(await admin.list_topics())
+
+
 async def has_topic(bootstrap: str, topic: str) -> bool:
     """Tell whether a topic exists; asking does not create it.
 
     Raises:
         ServiceUnreachable: No broker answers.
     """
-    async with admin_client(bootstrap) as admin:
-        return topic in await admin.list_topics()
+    return topic in await topic_names(bootstrap)
 
 
 async def topic_log_id(bootstrap: str, topic: str) -> str:
