@@ -149,6 +149,7 @@ def test_migrate_prints_or_applies_and_then_has_nothing_to_do(
     assert "applied views/requests.sql" in capsys.readouterr().out
     assert main(["migrate"]) == 0
     assert capsys.readouterr().out == "database test_sql_command_new is up to date\n"
+    sql_client.command("DROP DATABASE test_sql_command_new SYNC")
 
 
 def test_a_dry_run_for_a_cluster_shows_the_roles_when_asked(capsys: Output) -> None:
