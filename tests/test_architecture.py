@@ -69,7 +69,12 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     # core: a room a stage, in the order in which an event passes them
     ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics", "tokentide_jobs.core.forecast"),
     ("tokentide_jobs.core.decode", "tokentide_jobs.core.price", "tokentide_jobs.core.window"),
-    ("tokentide_jobs.core.batch", "tokentide_jobs.core.detect", "tokentide_jobs.core.guard"),
+    (
+        "tokentide_jobs.core.batch",
+        "tokentide_jobs.core.change",
+        "tokentide_jobs.core.detect",
+        "tokentide_jobs.core.guard",
+    ),
     (
         "tokentide_jobs.core.outcome",
         "tokentide_jobs.core.status",

@@ -163,11 +163,13 @@ def check_published(
     heard: dict[str, int] = defaultdict(int)
     heard_by_subject: dict[str, int] = defaultdict(int)
     heard_by_run: dict[str, int] = defaultdict(int)
+    heard_changes: dict[str, int] = defaultdict(int)
+    places = {"windows_10s": heard, "steps": heard_by_run, "changes": heard_changes}
     logs = [log for schedule in schedules for log in schedule.logs]
     [topic] = {log.topic for log in logs}
     for token, count in publisher.deltas.items():
         table, _, place = token.partition("/")
-        by_log = {"windows_10s": heard, "steps": heard_by_run}.get(table, heard_by_subject)
+        by_log = places.get(table, heard_by_subject)
         by_log[place.split(f"/{topic}/")[0]] += count
     assert heard == stored
     by_subject = raw_subject_sums(store, schedules[0].logs[0].log_id[:1])
@@ -183,6 +185,8 @@ def check_published(
         if kind == "run"
     }
     assert heard_by_run, "no batch was counted by run"
+    changes = f"SELECT log_id, count() FROM `{store.database}`.raw_changes GROUP BY log_id"
+    assert heard_changes == dict(store.rows(changes))
     dead_letters = f"SELECT count() FROM `{store.database}`.dead_letters"
     assert len(publisher.dead_letters) == store.rows(dead_letters)[0][0]
     assert {log.log_id for log in logs} >= set(stored)

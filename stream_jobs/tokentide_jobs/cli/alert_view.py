@@ -44,8 +44,6 @@ def alert_lines(found: Sequence[Mapping[str, Any]], now_us: int) -> Iterator[Tex
             remarks.append("weak: below the cut of the day")
         if one["members"]:
             remarks.append(f"stands for {', '.join(one['members'][:5])}")
-        if is_live and one["causes"]:
-            remarks.append(f"perhaps {one['causes'][0]}")
         for remark in remarks:
             yield Text.assemble(" " * 4, shown(remark, "dim"))
 

@@ -17,8 +17,8 @@ from tests.stream_jobs.core.alert.histories import MODEL, TENANT, dollars_an_hou
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.book import AlertBook
-from tokentide_jobs.core.alert.cause import Change, likely_causes
 from tokentide_jobs.core.alert.finding import Evidence
+from tokentide_jobs.core.change.cause import Change, likely_causes
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 

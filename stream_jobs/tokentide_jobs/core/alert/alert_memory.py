@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from tokentide_jobs.core.alert.alert import Alert
-from tokentide_jobs.core.alert.cause import Cause
 from tokentide_jobs.core.alert.finding import Dimensions, Evidence, Finding, Impact
+from tokentide_jobs.core.change.cause import Cause
 
 __all__ = ["recall", "remember"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
-from tokentide_jobs.core.alert.cause import Cause
+from tokentide_jobs.core.change.cause import Cause
 from tokentide_jobs.core.digest import digest
 from tokentide_jobs.core.money import usd
 
@@ -101,7 +101,7 @@ class Finding:
         is_history: Of a backfill or an import: recorded and never announced.
         carriers: Wider keys that carried most of it: the provider and model of a tenant's requests.
             Their alert of the same metric absorbs this one, as that of part of its dimensions does.
-        contributors: Narrower keys with a large share of it.
+        contributors: Narrower keys with a large share of it; of a run its last tools.
         causes: Changes that may explain it, the likeliest first.
         tests: Metrics of keys that were watched when it was found, 0: unknown.
     """
@@ -129,6 +129,16 @@ class Finding:
     def key(self) -> str:
         """Return the key as people read it."""
         return key_text(self.dimensions)
+
+    @property
+    def explained(self) -> str:
+        """Return the sentence with what made it up, and what may have led to it."""
+        explained = self.sentence
+        if self.contributors and self.kind == "anomaly":
+            explained += f"; most of it in {' and in '.join(self.contributors)}"
+        if self.causes:
+            explained += f"; perhaps {self.causes[0]}"
+        return explained
 
     @property
     def identity(self) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tokentide_jobs.core.alert.cause import Change, likely_causes
 from tokentide_jobs.core.alert.finding import Dimensions, Evidence, Finding, Impact, Severity
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.spend import Notice
+from tokentide_jobs.core.change.cause import Change, likely_causes
 from tokentide_jobs.core.detect.alarms import AlarmChange, reason
 from tokentide_jobs.core.detect.window_metrics import METRICS, metric_at
 from tokentide_jobs.core.guard.steps import RunKey
@@ -175,10 +175,16 @@ def budget_finding(budget: Budget, notice: Notice) -> Finding:
     )
 
 
-def slo_finding(status: SloStatus) -> Finding:
-    """Return how an SLO stands: its error budget burns, or it does not."""
+def slo_finding(status: SloStatus, changes: Iterable[Change] = ()) -> Finding:
+    """Return how an SLO stands: its error budget burns, or it does not.
+
+    Args:
+        status: How it stands.
+        changes: Of the last hours.
+    """
     burn = status.burning
     shown = burn or status.burns[-1]
+    since_us = status.at_us - shown.rule.short_s * 1_000_000
     return Finding(
         change="fires" if burn else "ends",
         kind="slo",
@@ -193,9 +199,10 @@ def slo_finding(status: SloStatus) -> Finding:
             upper=shown.rule.factor,
             unit="times",
             n=float(status.total),
-            since_us=status.at_us - shown.rule.short_s * 1_000_000,
+            since_us=since_us,
         ),
         severity=shown.rule.severity,
+        causes=likely_causes(changes, dict(status.slo.scope), since_us) if burn else (),
     )
 
 

@@ -74,7 +74,7 @@ class Transition:
             return f"{about}: closed{by} after {lasted:.0f} min, {self.why}"
         if self.state == "acknowledged":
             return f"{self.finding.sentence} (acknowledged by {self.author}: {self.why})"
-        return self.finding.sentence
+        return self.finding.explained
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form of JSON, without what depends on who receives it."""

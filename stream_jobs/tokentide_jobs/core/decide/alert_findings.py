@@ -16,6 +16,7 @@ from tokentide_jobs.core.alert.sources import (
     run_end,
     run_finding,
 )
+from tokentide_jobs.core.decide.contributors import providers_of_models
 from tokentide_jobs.core.decide.findings import Findings, JudgedWindow
 from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS
 from tokentide_jobs.core.guard.verdict import Rule
@@ -67,6 +68,8 @@ def _of_window(window: JudgedWindow, window_s: int) -> Iterator[Finding]:
             window_s,
             traffic,
             carriers=carried.of(dict(dimensions)) if alarm.change == "opened" else (),
+            contributors=window.contributors.get((alarm.key, alarm.metric), ()),
+            changes=window.changes,
             tests=len(sums.keys) * len(METRICS),
         )
 
@@ -81,7 +84,7 @@ class _Carriers:
     def __init__(self, sums: WindowSums) -> None:
         self._sums = sums
         self._by_tenant: dict[str, dict[str, float]] | None = None
-        self._provider_of: dict[str, tuple[float, str]] = {}
+        self._provider_of: dict[str, str] = {}
 
     def of(self, dimensions: dict[str, str]) -> tuple[Dimensions, ...]:
         """Return the wider keys that carried most of a tenant's requests; of other keys none."""
@@ -89,13 +92,14 @@ class _Carriers:
             return ()
         if self._by_tenant is None:
             self._by_tenant = self._read()
+            self._provider_of = providers_of_models(self._sums)
         models = self._by_tenant.get(dimensions["tenant"], {})
         if "model" in dimensions:
             models = {dimensions["model"]: 1.0}
         shares: dict[Dimensions, float] = defaultdict(float)
         for model, requests in models.items():
             if model in self._provider_of:
-                provider = self._provider_of[model][1]
+                provider = self._provider_of[model]
                 shares[("provider", provider),] += requests
                 shares[("provider", provider), ("model", model)] += requests
         least = _MOST * sum(models.values())
@@ -106,11 +110,6 @@ class _Carriers:
         requests = self._sums.values[REQUESTS].tolist()
         for key, number in zip(self._sums.keys, requests, strict=True):
             named = dimensions_of(key)
-            if math.isnan(number) or "model" not in named:
-                continue
-            if named.keys() == {"tenant", "model"}:
+            if named.keys() == {"tenant", "model"} and not math.isnan(number):
                 found[named["tenant"]][named["model"]] = number
-            elif named.keys() == {"provider", "model"}:
-                best = self._provider_of.get(named["model"], (0.0, ""))
-                self._provider_of[named["model"]] = max(best, (number, named["provider"]))
         return found

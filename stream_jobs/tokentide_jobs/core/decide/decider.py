@@ -15,7 +15,10 @@ import polars as pl
 
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
 from tokentide_jobs.core.budget.budget import Budget
+from tokentide_jobs.core.change.change_rows import CHANGES_SCHEMA, changes_of
+from tokentide_jobs.core.change.recent_changes import RecentChanges
 from tokentide_jobs.core.decide.budget_book import SUBJECT_SPEND, BudgetBook
+from tokentide_jobs.core.decide.contributors import Contributors, providers_of_models
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.decide.findings import (
     Findings,
@@ -38,13 +41,14 @@ from tokentide_jobs.core.merge.open_windows import WANTED
 from tokentide_jobs.core.merge.packing import pack, unpack
 from tokentide_jobs.core.merge.recorded_time import RecordedProgress
 from tokentide_jobs.core.merge.seen import SeenParts
-from tokentide_jobs.core.merge.window_merge import WindowMerge
+from tokentide_jobs.core.merge.window_merge import MergedWindow, WindowMerge
 from tokentide_jobs.core.window.subjects import OTHER
 
 WINDOWS_SCHEMA: Final = "windows.v1"
 SUBJECTS_SCHEMA: Final = "subjects.v1"
 STEPS_TAG: Final = "steps.v1"
-"""What the header `schema` of deltas and of steps says."""
+CHANGES_TAG: Final = "changes.v1"
+"""What the header `schema` of deltas, steps and changes says."""
 
 __all__ = ["STATE_VERSION", "Decider"]
 
@@ -75,6 +79,7 @@ class Decider:
 
     Attributes:
         seen: Which deltas were taken.
+        changes: What people changed in the last hours.
         unreadable: Records that were passed over.
     """
 
@@ -88,6 +93,7 @@ class Decider:
         self.guard = RunGuard(rules.guard)
         self.budgets = BudgetBook()
         self.budgets.replace(budgets)
+        self.changes = RecentChanges()
         self.unreadable = 0
         self._time = rules.time
         self._flagged: dict[RunKey, _Flagged] = {}
@@ -123,6 +129,7 @@ class Decider:
             "unreadable": self.unreadable,
             "flagged": [[*key, *astuple(one)] for key, one in self._flagged.items()],
             "budgets": self.budgets.to_rows(),
+            "changes": self.changes.to_rows(),
         }
         parts = {
             "head": json.dumps(head, separators=(",", ":")).encode(),
@@ -153,6 +160,7 @@ class Decider:
             RunKey(tenant, run): _Flagged(*reported) for tenant, run, *reported in head["flagged"]
         }
         decider.budgets.restore(head["budgets"])
+        decider.changes = RecentChanges.from_rows(head.get("changes", []))
         decider.merge.restore(parts["merge"])
         decider._restore_guard(parts["guard"], rules)
         state = DetectorState.from_bytes(parts["detectors"])
@@ -168,6 +176,7 @@ class Decider:
             WINDOWS_SCHEMA: self._windows,
             SUBJECTS_SCHEMA: self._subjects,
             STEPS_TAG: self._steps,
+            CHANGES_TAG: self._note_changes,
         }.get(origin.schema)
         if takes is not None and self.seen.take(record.partition, origin):
             takes(record, origin, findings)
@@ -203,6 +212,10 @@ class Decider:
                 self._flagged[verdict.key] = _Flagged(0, 0, is_to_stop, verdict.sentence)
                 findings.runs.append(self._reported(verdict.key, now_us))
 
+    def _note_changes(self, record: DeltaRecord, _origin: Origin, _findings: Findings) -> None:
+        rows = read_rows(record.value, CHANGES_SCHEMA)
+        self.changes.add(changes_of(rows), self.progress.now_us)
+
     def _mark(self, record: DeltaRecord, origin: Origin, findings: Findings) -> None:
         try:
             mark = ProgressMark.from_json(origin.source, record.value)
@@ -213,11 +226,7 @@ class Decider:
         self._add_windows()
         self.progress.note(record.partition, mark)
         for window in self.merge.close(self.progress):
-            sums = window.sums
-            judged = self.detectors.judge(
-                ClosedWindow(window.start_us, sums.keys, sums.values, sums.counts, True)
-            )
-            findings.windows.append(JudgedWindow(window.start_us, sums, judged))
+            findings.windows.append(self._judged(window))
         now_us = self.progress.now_us
         if not now_us:
             return  # recorded time has not begun
@@ -230,6 +239,21 @@ class Decider:
             is_due = now_us - flagged.reported_us >= _REPORT_US
             if run is None or (is_due and run.calls != flagged.calls):
                 findings.runs.append(self._reported(key, now_us))
+
+    def _judged(self, window: MergedWindow) -> JudgedWindow:
+        """Judge a window; what may explain an alarm is known only now."""
+        sums = window.sums
+        judged = self.detectors.judge(
+            ClosedWindow(window.start_us, sums.keys, sums.values, sums.counts, True)
+        )
+        opened = [alarm for alarm in judged.alarms if alarm.change == "opened"]
+        if not opened or self.detectors.sight is None:
+            return JudgedWindow(window.start_us, sums, judged)
+        providers = providers_of_models(sums)
+        parts = Contributors(self.detectors.state, self.detectors.sight, providers)
+        length_us = self.merge.length_us
+        contributors = {(one.key, one.metric): parts.of(one, length_us) for one in opened}
+        return JudgedWindow(window.start_us, sums, judged, contributors, self.changes.all())
 
     def _add_windows(self) -> None:
         """Add the rows of several records at once: each addition has a price of its own."""

@@ -6,10 +6,12 @@ same ids: whoever stores or sends them once by id does so once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.spend import Notice, PeriodSpend
+from tokentide_jobs.core.change.cause import Change
 from tokentide_jobs.core.detect.alarms import AlarmChange, Extreme, Judged
 from tokentide_jobs.core.digest import digest
 from tokentide_jobs.core.guard.steps import RunKey
@@ -31,11 +33,21 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class JudgedWindow:
-    """One closed window with what was found in it."""
+    """One closed window with what was found in it.
+
+    Attributes:
+        start_us: Of the window.
+        sums: What it comes to by key.
+        judged: What was found.
+        contributors: Of each alarm that opened, by key and metric: narrower keys with their shares.
+        changes: Of the hours before, where an alarm opened: candidate causes.
+    """
 
     start_us: int
     sums: WindowSums
     judged: Judged
+    contributors: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

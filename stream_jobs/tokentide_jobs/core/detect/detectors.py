@@ -15,7 +15,7 @@ from tokentide_jobs.core.detect.learning import adopt, learn_window
 from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.rows import alarm_changes, new_extremes
-from tokentide_jobs.core.detect.sight import ClosedWindow, look
+from tokentide_jobs.core.detect.sight import ClosedWindow, Sight, look
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.tiers import add_evidence, allowed, extremes, follow_levels
 from tokentide_jobs.core.detect.window_metrics import GATED
@@ -29,10 +29,14 @@ class Detectors:
     Args:
         parameters: What they decide by.
         state: What they remember; None: nothing yet.
+
+    Attributes:
+        sight: What was seen of the last window that was judged, by the places of the state.
     """
 
     def __init__(self, parameters: Parameters, state: DetectorState | None = None) -> None:
         self.state = state or DetectorState()
+        self.sight: Sight | None = None
         self._parameters = parameters
         self._columns = Columns(parameters)
         self._gate = Gate(parameters, self._columns)
@@ -55,7 +59,7 @@ class Detectors:
         self._forget_the_silent(number)
         state.last_window = number
 
-        sight = look(state, window, number, elapsed, columns, parameters)
+        self.sight = sight = look(state, window, number, elapsed, columns, parameters)
         follow_levels(state, sight)
         scores = extremes(state, sight, self._keep, parameters)
         gate = self._gate.judge(state, sight)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tokentide_jobs.core.batch.ledger import Intent
+from tokentide_jobs.core.change.change_rows import change_rows
 from tokentide_jobs.core.decode.decode import decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow
 from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA, step_rows
@@ -143,6 +144,10 @@ class Outcome:
         if requests is None or "run" not in self.intent.subject_kinds:
             return pl.DataFrame(schema=dict(STEPS_SCHEMA))
         return step_rows(requests)
+
+    def changes(self) -> pl.DataFrame:
+        """Return what people changed: what may explain the other events."""
+        return change_rows(self.raw.get(RAW_TABLES["change"], pl.DataFrame()))
 
     def cost_pico_usd(self) -> int:
         """Sum over the priced requests."""

@@ -1,8 +1,9 @@
-"""What ingest sends to Kafka: dead letters, deltas and steps, acknowledged before a batch is done.
+"""What ingest sends to Kafka, acknowledged before a batch is done.
 
-They may be sent again after a crash, so they carry coordinates by which readers deduplicate: a dead
-letter those of its event, the others those of their batch and chunk. Marks of progress follow what
-they speak of, in every partition of the topic.
+Dead letters, and for detection deltas, steps and changes. They may be sent again after a crash, so
+they carry coordinates by which readers deduplicate: a dead letter those of its event, the others
+those of their batch and chunk. Marks of progress follow what they speak of, in every partition of
+the topic.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from aiokafka.errors import KafkaError
 
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
+from tokentide_jobs.core.change.change_rows import CHANGES
 from tokentide_jobs.core.guard.step_rows import STEPS
 from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.core.tables import SUBJECTS, WINDOWS
@@ -38,8 +40,9 @@ _PUBLISHED: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     WINDOWS: ("windows.v1", DIMENSIONS),
     SUBJECTS: ("subjects.v1", ("kind", "subject")),
     STEPS: ("steps.v1", ("tenant", "run")),
+    CHANGES: ("changes.v1", ("kind", "subject")),
 }
-"""Table, or STEPS -> name of the schema, and the columns that make a series."""
+"""Table, STEPS or CHANGES -> name of the schema, and the columns that make a series."""
 
 _SEND_TIMEOUT_S: Final = 60.0
 
@@ -90,7 +93,7 @@ class KafkaPublisher:
         self._wait(self._send_dead_letters(dead_letters, intent))
 
     def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
-        """Send deltas or steps, one record a partition (several when large); raises as above.
+        """Send deltas, steps or changes, one record a partition or several; raises as above.
 
         All go to one topic, told apart by the header `schema`: a reader has one position, and
         hears the windows of a batch before its subjects.

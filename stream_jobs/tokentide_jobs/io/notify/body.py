@@ -54,7 +54,7 @@ def _slack(said: Mapping[str, Any]) -> dict[str, Any]:
     mark = "✅" if is_closed else _MARKS[said["severity"]]
     lines = [f"{mark} *{said['severity']}, {said['state']}*: {_plain(said['sentence'])}"]
     if not is_closed:
-        lines += [f"• perhaps: {_plain(_cause(one))}" for one in said["causes"]]
+        lines += [f"• or perhaps: {_plain(_cause(one))}" for one in said["causes"][1:]]
         if said["members"]:
             lines.append(f"• stands for: {_plain(', '.join(said['members'][:10]))}")
         lines.append(f"• first: {_plain(said['first_action'])}")

@@ -241,7 +241,8 @@ class DetectSession:
         statuses = self._storing("slos", lambda: read_slos(self._store, slos, now_us))
         self._storing("slos", lambda: store_slos(self._store, statuses))
         self._slo_minute = now_us // _MINUTE_US
-        return [slo_finding(one) for one in statuses]
+        changes = self.decider.changes.all()
+        return [slo_finding(one, changes) for one in statuses]
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         digest = hashlib.sha256(to_ipc(rows, compress=False)).hexdigest()[:32]

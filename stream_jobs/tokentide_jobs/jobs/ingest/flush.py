@@ -6,8 +6,8 @@ again, leave every row of the batch in the store exactly once, because rows and 
 nothing but the records and the intent.
 
 Order: dead letters, raw rows, window deltas, subject deltas, each followed by what is published of
-it, the steps of runs, which are published only, then the done row, which moves the position:
-everything before it is repeated until it is there.
+it, steps of runs and changes, which are published only, then the done row, which moves the
+position: everything before it is repeated until it is there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import polars as pl
@@ -23,6 +24,7 @@ import pyarrow as pa
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.batch.life import Effects
 from tokentide_jobs.core.batch.planner import SealedBatch
+from tokentide_jobs.core.change.change_rows import CHANGES
 from tokentide_jobs.core.guard.step_rows import STEPS
 from tokentide_jobs.core.outcome.batch_inserts import (
     Insert,
@@ -58,7 +60,7 @@ class Publisher(Protocol):
         """Send refused events; may send them again after a crash."""
 
     def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
-        """Send deltas of windows or subjects, or STEPS, with their batch; readers drop repeats."""
+        """Send deltas of windows or subjects, STEPS or CHANGES; readers drop repeats."""
 
 
 class Flush:
@@ -133,7 +135,7 @@ class Flush:
                 continue
             yield from self._publish(insert, intent, watch)
             window_deltas += insert.rows.num_rows if insert.table == WINDOWS else 0
-        yield from self._publish_steps(outcome, intent, watch)
+        yield from self._publish_only(outcome, intent, watch)
         done = self._done(batch, outcome, window_deltas, adopted, compute_ms, watch)
         is_ours = yield watch.effect("finish", lambda: self._finish(intent, done))
         return Written(outcome, done) if is_ours else None
@@ -151,15 +153,15 @@ class Flush:
                 lambda: self._publisher.publish_deltas(insert.table, rows, intent),
             )
 
-    def _publish_steps(self, outcome: Outcome, intent: Intent, watch: Stopwatch) -> Effects[None]:
-        """Send what the guard over runs wants to know of the rows that are stored."""
+    def _publish_only(self, outcome: Outcome, intent: Intent, watch: Stopwatch) -> Effects[None]:
+        """Send what detection wants to know of rows that are stored, beside their deltas."""
         with self._computing:
-            steps = outcome.steps()
-        if steps.height:
-            rows = steps.to_arrow(compat_level=pl.CompatLevel.oldest())
-            yield watch.effect(
-                "publish_steps", lambda: self._publisher.publish_deltas(STEPS, rows, intent)
-            )
+            published = ((STEPS, outcome.steps()), (CHANGES, outcome.changes()))
+        for what, frame in published:
+            if frame.height:
+                rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+                send = partial(self._publisher.publish_deltas, what, rows, intent)
+                yield watch.effect(f"publish_{what}", send)
 
     def _finish(self, intent: Intent, done: DoneBatch) -> bool:
         if self._guard.is_done(intent):

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.stream_jobs.core.alert.histories import MINUTE_US, NOW_US, TENANT
-from tokentide_jobs.core.alert.cause import Change
 from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.alert.runbook import FIRST_ACTIONS, slug_of
 from tokentide_jobs.core.alert.sources import (
@@ -21,6 +20,7 @@ from tokentide_jobs.core.alert.sources import (
 )
 from tokentide_jobs.core.budget.budget import Budget, Scope
 from tokentide_jobs.core.budget.spend import BudgetSpend, Spent
+from tokentide_jobs.core.change.cause import Change
 from tokentide_jobs.core.detect.alarms import AlarmChange
 from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.guard.steps import RunKey

@@ -1,4 +1,5 @@
-"""Twelve minutes of the delta topic: plain traffic, a runaway run, a budget that is used up."""
+"""Twelve minutes of the delta topic: plain traffic, a runaway run, a deploy and what it broke,
+a budget that is used up."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from tests.stream_jobs.core.merge.delta_records import (
     DOLLAR,
     NOON_US,
     at,
+    changes,
     mark,
     steps,
     subjects,
@@ -83,6 +85,10 @@ def recorded() -> tuple[DeltaRecord, ...]:
                 first, end, stamp_us=now_us,
             ),
         ]  # fmt: skip
+        if tick == 17:
+            deploy = {"at_us": now_us, "kind": "deploy", "subject": "chat", "to_version": "42",
+                      "service": "chat"}  # fmt: skip
+            batch.append(changes([deploy], first, end, stamp_us=now_us))
         records += batch
         if tick % 7 == 3:
             records += batch[: 1 + tick % 3]

@@ -62,3 +62,26 @@ def test_runs_and_budgets_of_a_stream_become_findings() -> None:
         ("tenant acme, run wild", "spend_rate", False)
     ]
     assert {one.kind for one in found} >= {"run", "budget", "anomaly"}
+
+
+def test_an_anomaly_of_a_stream_names_the_deploy_before_it_and_what_makes_it_up() -> None:
+    found = alert_findings(Decider(RULES, ()).take(recorded()), 60)
+    of_key = {
+        (one.key, one.metric): one
+        for one in found
+        if one.kind == "anomaly" and one.change == "fires"
+    }
+    service = of_key["service chat", "error_ratio"]
+    assert [(one.subject, one.to_version, one.shared) for one in service.causes] == [
+        ("chat", "42", ("service",))
+    ]
+    provider = of_key["provider p", "error_ratio"]
+    assert provider.contributors == (
+        "model m (100 %)",
+        "tenant acme, model m (50 %)",
+        "tenant globex, model m (50 %)",
+    )
+    assert provider.explained == (
+        f"{provider.sentence}; most of it in model m (100 %) and in tenant acme, model m (50 %) "
+        "and in tenant globex, model m (50 %); perhaps deploy of chat to 42, 0 min before it began"
+    )

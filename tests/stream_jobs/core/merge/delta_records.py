@@ -10,6 +10,7 @@ import polars as pl
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
+from tokentide_jobs.core.change.change_rows import CHANGES_SCHEMA
 from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.outcome.arrow import to_arrow
@@ -90,6 +91,14 @@ def steps(
     frame = _frame(rows, dict(STEPS_SCHEMA))
     value = bytes(to_ipc(frame.to_arrow(compat_level=pl.CompatLevel.oldest()), compress=True))
     return _record("steps.v1", value, log(), stamp_us, start=start, end=end, chunk=0)
+
+
+def changes(
+    rows: Sequence[dict[str, Any]], start: int, end: int, stamp_us: int = NOON_US
+) -> DeltaRecord:
+    frame = _frame(rows, dict(CHANGES_SCHEMA))
+    value = bytes(to_ipc(frame.to_arrow(compat_level=pl.CompatLevel.oldest()), compress=True))
+    return _record("changes.v1", value, log(), stamp_us, start=start, end=end, chunk=0)
 
 
 def mark(

@@ -144,6 +144,13 @@ def test_workers_that_die_at_any_step_leave_what_one_that_lives_leaves(
     assert whole[ANOMALY_POINTS]
     announced = alerts_of(sql_client)
     assert {kind for kind, *_ in announced} >= {"anomaly", "budget", "run"}
+    ((causes, sentence, sent), *_) = sql_client.query(
+        "SELECT causes, sentence, JSONExtractString(payload, 'sentence') FROM alert_events "
+        "WHERE key = 'service chat' AND metric = 'error_ratio' AND state = 'open'"
+    ).result_rows
+    assert causes == ["deploy of chat to 42, 0 min before it began"]
+    assert sentence.endswith(f"; perhaps {causes[0]}")
+    assert sent == sentence
     for table in (*whole, DETECTOR_STATE, ALERT_EVENTS):
         sql_client.command(f"TRUNCATE TABLE {table}")
     lives = run(store, files, Worker(random.Random(3), dies=0.2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.stream_jobs.core.alert.histories import MINUTE_US, NOW_US
-from tokentide_jobs.core.alert.cause import Change, likely_causes
+from tokentide_jobs.core.change.cause import Change, likely_causes
 
 DIMENSIONS = {"prompt_name": "summarise", "prompt_version": "7", "service": "search"}
 
