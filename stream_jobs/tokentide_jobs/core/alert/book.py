@@ -108,10 +108,11 @@ class AlertBook:
         self._pass_time(max(self.now_us, now_us))
         return self._made
 
-    def _order(self, finding: Finding) -> tuple[int, int, int, str]:
-        """Earlier before later, wide keys before narrow ones, and then the worst first."""
+    def _order(self, finding: Finding) -> tuple[int, int, bool, int, str]:
+        """Earlier before later, wide keys and carriers first, and then the worst first."""
         severity = SEVERITIES.index(self.rules.severity(finding))
-        return finding.at_us, len(finding.dimensions), -severity, finding.identity
+        width, is_carried = len(finding.dimensions), bool(finding.carriers)
+        return finding.at_us, width, is_carried, -severity, finding.identity
 
     def _fires(self, finding: Finding) -> None:
         identity, at_us = finding.identity, finding.at_us

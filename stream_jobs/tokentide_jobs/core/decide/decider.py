@@ -33,7 +33,8 @@ from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.guard import snapshot as guard_snapshot
 from tokentide_jobs.core.guard.guard import RunGuard
 from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA, steps_of
-from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.guard.steps import RunKey, Step
+from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.merge.completeness import Progress
 from tokentide_jobs.core.merge.delta_record import DeltaRecord, Origin, UnreadableDelta, origin_of
 from tokentide_jobs.core.merge.deltas import read_rows
@@ -201,7 +202,7 @@ class Decider:
         rows = read_rows(record.value, STEPS_SCHEMA).to_arrow()
         steps = (step for step in steps_of(rows) if step.key.run not in ("", OTHER))
         now_us = self.progress.now_us
-        for verdict in self.guard.observe(steps):
+        for verdict in self._observed(steps):
             is_history = now_us - verdict.at_us > _HISTORY_US
             seen_us = self.progress.stamp_us
             findings.verdicts.append(RunVerdict(verdict_id(verdict), verdict, is_history, seen_us))
@@ -215,6 +216,16 @@ class Decider:
     def _note_changes(self, record: DeltaRecord, _origin: Origin, _findings: Findings) -> None:
         rows = read_rows(record.value, CHANGES_SCHEMA)
         self.changes.add(changes_of(rows), self.progress.now_us)
+
+    def _observed(self, steps: Iterable[Step]) -> list[Verdict]:
+        if self._time == "clock":
+            return self.guard.observe(steps)
+        found = []
+        for step in steps:
+            # Between two recorded steps of one batch hours may pass, in which runs end.
+            self.guard.finish_idle(step.at_us)
+            found += self.guard.observe((step,))
+        return found
 
     def _mark(self, record: DeltaRecord, origin: Origin, findings: Findings) -> None:
         try:

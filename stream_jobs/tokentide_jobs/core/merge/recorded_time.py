@@ -1,34 +1,28 @@
 """Time as recorded events tell it, for traffic that is sent faster than life: simulations, replays.
 
 A source is complete up to the greatest event time that is stored of it, so that a week passes in
-seconds. That is true only where every source gets its events in the order of time. A source that
-rests holds nobody back; how long it has rested is told by the records' own time.
+seconds. That is true only where events are sent in the order of time. A source that had nothing
+unread when another one got somewhere is as far as that one, so whoever rests holds nobody back.
 """
 
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import Any, Final
+from typing import Any
 
 from tokentide_jobs.core.batch.progress_mark import ProgressMark
 from tokentide_jobs.core.merge.completeness import UNKNOWN, Progress, wanted_sources
 
 __all__ = ["RecordedProgress"]
 
-_RESTS_US: Final = 30_000_000
-"""A source without a new event for so long, and with none unread, is at its end."""
-_EMPTY_US: Final = 5_000_000
-"""The same of one that never had an event."""
-
 
 @dataclass(slots=True)
 class _Heard:
     log_id: str
-    reached_us: int
-    moved_us: int
-    """Time of the record that first said so."""
-    is_read: bool
-    """Nothing was unread by then."""
+    reached_us: int = UNKNOWN
+    """Greatest event time that is stored."""
+    arrived_us: int = UNKNOWN
+    """What had arrived by then is stored."""
 
 
 class RecordedProgress(Progress):
@@ -42,6 +36,8 @@ class RecordedProgress(Progress):
         super().__init__(settle_us)
         self._stamp_us = 0
         self._heard: dict[tuple[str, int, int], _Heard] = {}
+        self._steps: list[tuple[int, int]] = []
+        """When the first source had got to an event time: clock of ingest, event time."""
 
     @property
     def stamp_us(self) -> int:
@@ -49,7 +45,7 @@ class RecordedProgress(Progress):
         return self._stamp_us
 
     def clock(self, stamp_us: int) -> None:
-        """Note the time of a record: it only tells how long a source has rested."""
+        """Note the time of a record; nothing is decided by it."""
         self._stamp_us = max(self._stamp_us, stamp_us)
 
     def note(self, partition: int, mark: ProgressMark) -> None:
@@ -58,12 +54,15 @@ class RecordedProgress(Progress):
         stream = mark.log.topic, mark.log.partition, partition
         known = self._heard.get(stream)
         if known is None or known.log_id != mark.log.log_id:
-            known = _Heard(mark.log.log_id, UNKNOWN, self._stamp_us, False)
-            self._heard[stream] = known
-        if mark.max_event_us is not None and mark.max_event_us > known.reached_us:
-            known.reached_us, known.moved_us = mark.max_event_us, self._stamp_us
-        known.is_read = mark.lag_records == 0
+            known = self._heard[stream] = _Heard(mark.log.log_id)
+        if mark.arrived_us is not None:
+            known.arrived_us = max(known.arrived_us, mark.arrived_us)
+        if mark.max_event_us is not None:
+            known.reached_us = max(known.reached_us, mark.max_event_us)
+            if mark.max_event_us > (self._steps[-1][1] if self._steps else self.now_us):
+                self._steps.append((mark.at_us, mark.max_event_us))
         self.now_us = max(self.now_us, self._complete_us())
+        self._steps = [step for step in self._steps if step[1] > self.now_us]
 
     def complete_us(self) -> int:
         """Return before which event time every source is complete; -1: nobody can say yet."""
@@ -77,6 +76,10 @@ class RecordedProgress(Progress):
         """Tell whether a window that ends then waits for nothing any more."""
         return self.is_complete(end_us)
 
+    def is_complete(self, end_us: int) -> bool:
+        """Tell whether everything before an instant is there, and calls had time to end."""
+        return self.complete_us() >= end_us + self.settle_us
+
     def is_sure(self, _start_us: int) -> bool:
         """Tell whether a window was watched from its beginning: nothing recorded is missed."""
         return True
@@ -84,25 +87,24 @@ class RecordedProgress(Progress):
     def to_rows(self) -> list[Any]:
         """Return everything as plain values."""
         heard = [[*stream, *astuple(one)] for stream, one in sorted(self._heard.items())]
-        return [self.now_us, self._partitions, heard, self._stamp_us]
+        steps = [list(step) for step in self._steps]
+        return [self.now_us, self._partitions, heard, steps, self._stamp_us]
 
     def restore(self, rows: list[Any]) -> None:
         """Take up what `to_rows` returned."""
-        self.now_us, self._partitions, heard, self._stamp_us = rows
+        self.now_us, self._partitions, heard, steps, self._stamp_us = rows
         self._heard = {
             (topic, number, partition): _Heard(*one) for topic, number, partition, *one in heard
         }
+        self._steps = [(at_us, reached_us) for at_us, reached_us in steps]
 
     def _complete_us(self) -> int:
-        heard = self._heard.values()
         said = {(topic, number) for topic, number, _partition in self._heard}
         if not said >= wanted_sources(self._partitions):
             return UNKNOWN
-        under_way = [one.reached_us for one in heard if not self._rests(one)]
-        if under_way:
-            return min(under_way)
-        return max((one.reached_us for one in heard), default=UNKNOWN)
+        return min(max(one.reached_us, self._passed_us(one)) for one in self._heard.values())
 
-    def _rests(self, one: _Heard) -> bool:
-        rests_us = _EMPTY_US if one.reached_us == UNKNOWN else _RESTS_US
-        return one.is_read and self._stamp_us - one.moved_us >= rests_us
+    def _passed_us(self, one: _Heard) -> int:
+        """Return the event time that others had got to when this one had nothing unread."""
+        passed = (reached_us for at_us, reached_us in self._steps if at_us <= one.arrived_us)
+        return max(passed, default=UNKNOWN)

@@ -154,6 +154,16 @@ class TestWhoSpeaksForWhom:
             "tenant globex": "",
         }
 
+    def test_whoever_is_carried_comes_after_its_provider_whatever_its_name(
+        self, book: AlertBook
+    ) -> None:
+        tenants = [
+            finding(dimensions=(("tenant", f"t{number}"),), carriers=(PROVIDER,))
+            for number in range(5)
+        ]
+        made = book.observe([*tenants, finding()], NOW_US, NOW_US)
+        assert [one.finding.key for one in made if not one.held] == ["provider openai"]
+
     def test_a_parent_of_another_direction_absorbs_nothing(self, book: AlertBook) -> None:
         down = finding(dimensions=MODEL, metric="requests", direction="down")
         up = finding(metric="requests", direction="up")

@@ -38,15 +38,19 @@ class Recording:
         ]
         self.merge.add(window_rows(rows).select(list(WANTED)), self.progress.complete_us())
 
-    def mark(
-        self, source: int, reached: int | None, *, after_s: float = 0, unread: int = 0
-    ) -> None:
-        """Say that a source is stored up to a minute, and close what that completes."""
-        self.progress.clock(NOON_US + 10**12 + round(after_s * SECOND_US))
+    def mark(self, source: int, reached: int | None, *, at_s: int = 0, read_s: int = 0) -> None:
+        """Say how far a source is stored, and close what that completes.
+
+        Args:
+            source: Which of the two.
+            reached: Minute of its latest event.
+            at_s: When that is said.
+            read_s: What had arrived by then is read.
+        """
         said = ProgressMark(
-            log=log(source), position=5, log_end=5 + unread, arrived_us=None,
+            log=log(source), position=5, log_end=5, arrived_us=read_s * SECOND_US,
             max_event_us=None if reached is None else NOON_US + reached * MINUTE_US,
-            at_us=0, sources={TOPIC: 2},
+            at_us=at_s * SECOND_US, sources={TOPIC: 2},
         )  # fmt: skip
         self.progress.note(0, said)
         closed = self.merge.close(self.progress)
@@ -56,7 +60,7 @@ class Recording:
 def test_hours_close_at_once_from_the_first_event_on_and_an_empty_minute_is_one_of_them() -> None:
     stream = Recording()
     stream.add(0, 1, 3, 500)
-    stream.mark(0, 500)
+    stream.mark(0, 500, at_s=1)
     assert stream.closed == [], "the other source has said nothing yet"
     stream.mark(1, 500)
     assert stream.closed == list(range(499))
@@ -66,7 +70,7 @@ def test_hours_close_at_once_from_the_first_event_on_and_an_empty_minute_is_one_
 def test_a_source_that_lags_holds_windows_back_and_what_it_brings_counts() -> None:
     stream = Recording()
     stream.add(0, 60)
-    stream.mark(0, 60)
+    stream.mark(0, 60, at_s=1)
     stream.mark(1, 10)
     assert stream.closed == list(range(9))
     stream.add(*range(11, 61))
@@ -75,39 +79,39 @@ def test_a_source_that_lags_holds_windows_back_and_what_it_brings_counts() -> No
     assert (stream.merge.late_requests, stream.merge.given_up) == (0, 0)
 
 
-@pytest.mark.parametrize(("reached", "rests_s"), [(None, 5), (10, 30)])
-def test_a_source_at_its_end_holds_nobody_back_but_one_with_unread_records_does(
-    reached: int | None, rests_s: float
+@pytest.mark.parametrize("reached", [None, 10])
+def test_a_source_that_was_read_to_its_end_after_another_got_somewhere_holds_nobody_back(
+    reached: int | None,
 ) -> None:
     stream = Recording()
     stream.add(0, 60)
-    stream.mark(1, reached)
-    stream.mark(0, 60, after_s=rests_s - 1)
+    stream.mark(1, reached, at_s=100, read_s=99)
+    stream.mark(0, 60, at_s=100)
     before = list(stream.closed)
-    stream.mark(1, reached, after_s=rests_s, unread=3)
-    assert stream.closed == before
-    stream.mark(1, reached, after_s=rests_s)
+    stream.mark(1, reached, at_s=101, read_s=99)
+    assert stream.closed == before, "what came to it since may lie before the minute 60"
+    stream.mark(1, reached, at_s=102, read_s=101)
     assert stream.closed == list(range(59))
 
 
 def test_a_topic_that_was_made_anew_is_waited_for_again() -> None:
     stream = Recording()
     stream.add(0, 60)
-    stream.mark(0, 60)
+    stream.mark(0, 60, at_s=1)
     stream.mark(1, 20)
     said = ProgressMark(
         log=log(1, "log-2"), position=0, log_end=4, arrived_us=None, max_event_us=None, at_us=0,
         sources={TOPIC: 2},
     )  # fmt: skip
     stream.progress.note(0, said)
-    stream.mark(0, 61)
+    stream.mark(0, 61, at_s=1)
     assert stream.closed == list(range(19))
 
 
 def test_a_saved_state_goes_on_alike_and_one_by_another_time_is_not_taken_up() -> None:
     rules = DetectRules(time="recorded")
     stream, decider = Recording(), Decider(rules, ())
-    stream.mark(0, 60)
+    stream.mark(0, 60, at_s=1)
     stream.mark(1, 10)
     decider.progress = stream.progress
     saved = decider.to_bytes()
