@@ -7,7 +7,7 @@ same ids: whoever stores or sends them once by id does so once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.spend import Notice, PeriodSpend
@@ -139,6 +139,11 @@ class Findings:
     notices: list[BudgetNotice] = field(default_factory=list)
     runs: list[RunNow] = field(default_factory=list)
     budgets: list[BudgetNow] = field(default_factory=list)
+
+    def extend(self, later: Findings) -> None:
+        """Add what came after."""
+        for kind in fields(self):
+            getattr(self, kind.name).extend(getattr(later, kind.name))
 
 
 def alarm_id(alarm: AlarmChange) -> str:

@@ -131,6 +131,13 @@ class DetectorState:
         self._keys = [key for key, is_kept in zip(self._keys, kept, strict=True) if is_kept]
         self._places = {key: place for place, key in enumerate(self._keys)}
 
+    def take_over(self, other: DetectorState) -> None:
+        """Take over every key of another state as it is there; none of them may be known here."""
+        places = self.places_of(other.keys)
+        for field in FIELDS:
+            self.array(field.name)[:, :, places] = other.array(field.name)
+        self.last_window = max(self.last_window, other.last_window)
+
     def to_bytes(self) -> bytes:
         """Return everything as bytes that `from_bytes` reads back, bit for bit."""
         head = json.dumps(

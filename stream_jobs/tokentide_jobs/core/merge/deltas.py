@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tokentide_jobs.core.merge.delta_record import UnreadableDelta
 
-__all__ = ["read_rows"]
+__all__ = ["chosen_columns", "read_rows"]
 
 
 def read_rows(value: bytes, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -25,12 +25,15 @@ def read_rows(value: bytes, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """
     try:
         with pa.ipc.open_stream(value) as reader:
-            table = reader.read_all()
-        chosen = table.select(list(wanted))
-        frame = cast(pl.DataFrame, pl.from_arrow(_plain(chosen)))
-        return frame.select(pl.col(name).cast(dtype) for name, dtype in wanted.items())
+            return chosen_columns(reader.read_all(), wanted)
     except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError, pl.exceptions.PolarsError) as exc:
         raise UnreadableDelta(f"the rows of a delta cannot be read: {exc}") from None
+
+
+def chosen_columns(table: pa.Table, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return some columns of a table as a frame, in the types that are asked for."""
+    frame = cast(pl.DataFrame, pl.from_arrow(_plain(table.select(list(wanted)))))
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in wanted.items())
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tokentide_jobs.core.detect.quantiles import quantile
-from tokentide_jobs.core.detect.window_metrics import METRICS, observe
+from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.merge.key_levels import KeyLevel, key_name
+from tokentide_jobs.core.merge.key_sums import ENTRY, HISTOGRAMS, SUMS, entries_of, sum_by_key
 from tokentide_jobs.core.merge.packing import pack, unpack
 from tokentide_jobs.core.window.exact import MONEY
 from tokentide_jobs.core.window.fold import COST_SUMS, DIMENSIONS
@@ -25,27 +25,14 @@ from tokentide_jobs.core.window.histogram import HISTOGRAM
 
 __all__ = ["WANTED", "OpenWindows", "WindowSums"]
 
-_QUANTILES: Final = {m.name: (m.histogram, m.quantile) for m in METRICS if m.histogram}
-_HISTOGRAMS: Final = tuple(sorted({name for name, _q in _QUANTILES.values()}))
-_BLENDED: Final = ("cost_input_pico_usd", "cost_output_pico_usd", "input_tokens")
-_TERMS: Final = (term for m in METRICS for term in (*m.of, *m.per, *m.counted))
-_SUMS: Final = tuple(
-    sorted(
-        {term.removeprefix("-") for term in _TERMS}
-        | {*_BLENDED, "cache_read_tokens", "cache_write_tokens", "output_tokens"}
-    )
-)
-_MONEY: Final = tuple(name for name in _SUMS if name in COST_SUMS)
-
 WANTED: Final[Mapping[str, pl.DataType]] = {
     "window_start": pl.Datetime("us", "UTC"),
     **dict.fromkeys(DIMENSIONS, pl.String()),
-    **{name: MONEY if name in _MONEY else pl.Int64() for name in _SUMS},
-    **dict.fromkeys(_HISTOGRAMS, HISTOGRAM),
+    **{name: MONEY if name in COST_SUMS else pl.Int64() for name in SUMS},
+    **dict.fromkeys(HISTOGRAMS, HISTOGRAM),
 }
 """Columns of a window delta that are read."""
 
-_ENTRY: Final = {"series": pl.UInt32(), "key": pl.Int16(), "value": pl.Int64()}
 _MOST_PARTS: Final = 64
 _FEWEST_PRUNED: Final = 10_000
 
@@ -88,9 +75,9 @@ class OpenWindows:
         start = pl.col("window_start").dt.epoch("us") // self.length_us * self.length_us
         numbered = rows.with_columns(start.alias("start"), self._numbers(rows).alias("series"))
         for (at,), frame in numbered.group_by("start", maintain_order=True):
-            part = {"sums": frame.group_by("series").agg(pl.col(_SUMS).sum())}
-            for name in _HISTOGRAMS:
-                part[name] = _summed(_entries(frame, name))
+            part = {"sums": frame.group_by("series").agg(pl.col(SUMS).sum())}
+            for name in HISTOGRAMS:
+                part[name] = _summed(entries_of(frame, name))
             parts = self._parts.setdefault(int(str(at)), [])
             parts.append(part)
             if len(parts) > _MOST_PARTS:
@@ -149,21 +136,9 @@ class OpenWindows:
     def _level(self, level: KeyLevel, whole: Mapping[str, pl.DataFrame]) -> WindowSums:
         """Sum a window by one level."""
         named = self._series.with_row_index("series").filter(pl.col(name) != "" for name in level)
-        sums = whole["sums"].join(named.select("series", *level), on="series")
-        by_key = sums.group_by(level).agg(pl.col(_SUMS).sum()).sort(level)
-        place = by_key.select(level).with_row_index("place")
-        place_of = named.select("series", *level).join(place, on=level).select("series", "place")
-        columns = {name: by_key[name].cast(pl.Float64).to_numpy() for name in _SUMS}
-        size, quantiles = by_key.height, {}
-        for metric, (name, q) in _QUANTILES.items():
-            entries = whole[name].join(place_of, on="series")
-            rows, buckets, counts = (
-                entries[column].cast(pl.Int64).to_numpy() for column in ("place", "key", "value")
-            )
-            quantiles[metric] = quantile(rows, buckets, counts, size, q)
-        values, counts = observe(columns, quantiles, self.length_us // 1_000_000)
-        keys = [key_name(row) for row in place.select(level).iter_rows(named=True)]
-        return WindowSums(keys, values, counts, columns["cost_pico_usd"] * 1e-12)
+        sums = sum_by_key(level, named, whole, self.length_us)
+        keys = [key_name(row) for row in sums.groups.iter_rows(named=True)]
+        return WindowSums(keys, sums.values, sums.counts, sums.cost_usd)
 
     def _prune(self) -> None:
         """Forget series that no open window holds, when they have become twice as many."""
@@ -186,14 +161,6 @@ def _moved(frame: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
     return renamed.sort("series", *frame.columns[1:2])
 
 
-def _entries(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Return the entries of a histogram, one a row."""
-    listed = frame.select("series", name).filter(pl.col(name).list.len() > 0)
-    if not listed.height:
-        return pl.DataFrame(schema=_ENTRY)
-    return listed.explode(name).unnest(name).cast(_ENTRY)  # type: ignore[arg-type]
-
-
 def _summed(entries: pl.DataFrame) -> pl.DataFrame:
     return entries.group_by("series", "key").agg(pl.col("value").sum())
 
@@ -201,16 +168,16 @@ def _summed(entries: pl.DataFrame) -> pl.DataFrame:
 def _joined(parts: Sequence[Mapping[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
     """Return several parts of a window as one, in the order of series."""
     sums = pl.concat([part["sums"] for part in parts])
-    joined = {"sums": sums.group_by("series").agg(pl.col(_SUMS).sum()).sort("series")}
-    for name in _HISTOGRAMS:
+    joined = {"sums": sums.group_by("series").agg(pl.col(SUMS).sum()).sort("series")}
+    for name in HISTOGRAMS:
         joined[name] = _summed(pl.concat([p[name] for p in parts])).sort("series", "key")
     return joined
 
 
 def _nothing() -> dict[str, pl.DataFrame]:
-    sums = {name: WANTED[name] for name in _SUMS}
+    sums = {name: WANTED[name] for name in SUMS}
     empty = {"sums": pl.DataFrame(schema={"series": pl.UInt32(), **sums})}
-    return empty | {name: pl.DataFrame(schema=_ENTRY) for name in _HISTOGRAMS}
+    return empty | {name: pl.DataFrame(schema=ENTRY) for name in HISTOGRAMS}
 
 
 def _to_ipc(frame: pl.DataFrame) -> bytes:

@@ -31,12 +31,19 @@ class SeenParts:
         self._floors: dict[_Stream, int] = {}
         self._lanes: dict[_Stream, dict[_Lane, list[tuple[int, int]]]] = {}
 
-    def settle(self, source: LogPartition, partition: int, end: int) -> None:
-        """Count everything of a source before `end` as taken, in one partition of the topic."""
+    def settle(self, source: LogPartition, partition: int, end: int) -> bool:
+        """Count everything of a source before `end` as taken, in one partition of the topic.
+
+        Returns:
+            Whether that says anything; not, where more was known to be taken.
+        """
         stream = source, partition
-        self._floors[stream] = end = max(end, self._floors.get(stream, 0))
+        if end < self._floors.get(stream, 0):
+            return False
+        self._floors[stream] = end
         for ranges in self._lanes.get(stream, {}).values():
             ranges[:] = [one for one in ranges if one[1] > end]
+        return True
 
     def take(self, partition: int, origin: Origin) -> bool:
         """Take a part; tell whether it is new.

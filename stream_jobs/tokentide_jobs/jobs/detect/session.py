@@ -34,6 +34,7 @@ from tokentide_jobs.io.clickhouse.slo_reads import read_slos, store_slos
 from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, stored_spend
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
+from tokentide_jobs.jobs.detect.warm_up import learn_stored, until_watched
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_schemas.control import ControlState
 
@@ -104,6 +105,7 @@ class DetectSession:
         self._forecasts: dict[str, Forecast] = {}
         self._forecast_hour = -1
         self._slo_minute = -1
+        self._has_learned = False
 
     def begin(self, topic_id: str, held: Mapping[int, tuple[int, int]]) -> None:
         """Take up the newest snapshot, or begin anew where there is none that fits.
@@ -139,6 +141,7 @@ class DetectSession:
         offsets = head.offsets if head is not None and goes_on else {}
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
         self._saved = dict(self.positions) if goes_on else {}
+        self._has_learned = in_force.rules.time == "recorded"  # all of it is in the stream
         self._snapshot_due_us = self._clock_us() + self._snapshot_us
         self._alerts.begin()
         self.snapshot()  # one that begins anew: whoever follows begins where this one did
@@ -157,7 +160,7 @@ class DetectSession:
         """Take records, store what they gave rise to, and return it with what is to be reported."""
         reported = self._reload()
         self._seed()
-        findings = self.decider.take(records)
+        findings = self._take(records)
         window_s = self._files.in_force.rules.parameters.window_s
         for table, rows in rows_of(findings, window_s):
             self._insert(table, rows)
@@ -169,6 +172,21 @@ class DetectSession:
         reported.states += states_of(findings, self._forecasts)
         reported.ended += ended_keys(findings)
         return findings, reported
+
+    def _take(self, records: Sequence[DeltaRecord]) -> Findings:
+        """Decide on records; once the stream is watched, first learn what is stored before it."""
+        left = iter(records)
+        findings = Findings()
+        if not self._has_learned:
+            findings.extend(self.decider.take(until_watched(self.decider, left)))
+            if self.decider.merge.closed_until_us >= 0:
+                self._has_learned = True
+                parameters = self._files.in_force.rules.parameters
+                if learn_stored(self.decider, parameters, self._store, self._storing):
+                    # Whoever follows goes on from what was learned, and soon.
+                    self._saved, self._snapshot_due_us = {}, 0
+        findings.extend(self.decider.take(left))
+        return findings
 
     def snapshot_if_due(self) -> int:
         """Take a snapshot when it is time; return its packed size, 0 for none."""
@@ -201,6 +219,7 @@ class DetectSession:
             after = self._files.in_force
             if after.rules != before.rules:
                 self.decider.set_rules(after.rules)
+                self._has_learned &= set(after.rules.levels) <= set(before.rules.levels)
             self.decider.budgets.replace(after.budgets)
             self._alerts.book.rules = after.alerts.rules
             reported.ended = sorted(keys_of(before.budgets) - keys_of(after.budgets))

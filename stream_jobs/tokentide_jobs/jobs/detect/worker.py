@@ -136,7 +136,9 @@ class _DetectProcess:
             await web_runner.cleanup()
 
     def _storing(self, name: str, work: Callable[[], Any]) -> Any:
-        return until_stored(name, work, self.settings.retry_max_s, self.health, self._stop)
+        result = until_stored(name, work, self.settings.retry_max_s, self.health, self._stop)
+        self.watchdog.progress()  # what is learned on a first start takes many steps
+        return result
 
     def _check_store(self) -> None:
         """Return when the tables are there."""

@@ -14,9 +14,15 @@ import pytest
 import yaml
 
 from tests.stream_jobs.core.decide.recorded_stream import RULES, TICKS, recorded
-from tests.stream_jobs.core.merge.delta_records import DOLLAR, NOON_US
+from tests.stream_jobs.core.decide.test_history import minute_rows
+from tests.stream_jobs.core.decide.test_history import stored as stored_rows
+from tests.stream_jobs.core.merge.delta_records import DOLLAR, NOON_US, window_rows
 from tokentide_jobs.core.alert.alert_rules import AlertRules
+from tokentide_jobs.core.decide.history import learn_history
+from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.guard.rules import GuardRules
+from tokentide_jobs.core.merge.stored_windows import stored_windows
+from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.slo.slo import Good, Slo
 from tokentide_jobs.core.tables import (
     ALERT_EVENTS,
@@ -24,8 +30,9 @@ from tokentide_jobs.core.tables import (
     BUDGET_STATUS,
     DETECTOR_STATE,
     RUN_STATUS,
+    WINDOWS,
 )
-from tokentide_jobs.io.clickhouse import detector_store
+from tokentide_jobs.io.clickhouse import detector_store, stored_history
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
@@ -85,7 +92,7 @@ def files(tmp_path: Path) -> RuleFiles:
 def store(sql_server: str, sql_client: Client) -> Iterator[ClickHouse]:
     assert sql_client.database is not None
     for table in (ANOMALY_POINTS, RUN_STATUS, BUDGET_STATUS, DETECTOR_STATE, ALERT_EVENTS,
-                  "raw_requests", "ingest_positions"):  # fmt: skip
+                  "raw_requests", "ingest_positions", WINDOWS, "windows_1m"):  # fmt: skip
         sql_client.command(f"TRUNCATE TABLE {table}")
     opened = ClickHouse(sql_server, sql_client.database)
     yield opened
@@ -221,6 +228,31 @@ def test_a_topic_that_was_made_anew_keeps_what_was_learned_and_sums_budgets_anew
     assert other.decider.detectors.state.keys == one.decider.detectors.state.keys
     assert other.decider.guard.live.keys() == one.decider.guard.live.keys()
     assert len(other.decider.budgets.unseeded()) == 2
+
+
+def test_a_first_start_learns_what_is_stored_before_the_stream_and_says_nothing_of_it(
+    store: ClickHouse, files: RuleFiles, sql_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = range(-90, 0)
+    monkeypatch.setattr(stored_history, "_ROWS_AT_ONCE", 40)
+    rows = [row for minute in (*minutes, 0) for row in minute_rows(minute)]
+    store.insert(WINDOWS, to_arrow(WINDOWS, window_rows(rows)), "history")
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, len(recorded()))})
+    findings, _reported = one.take(recorded()[:4])  # with the first mark, at noon
+    expected = DetectorState()
+    history = stored_windows(stored_rows(minutes), RULES.levels, 60_000_000)
+    assert learn_history(expected, RULES.levels, history, RULES.parameters) == len(minutes)
+    assert one.decider.detectors.state.to_bytes() == expected.to_bytes()
+    assert findings.windows == []
+    assert sql_client.query(f"SELECT count() FROM {ANOMALY_POINTS}").result_rows == [(0,)]
+    one.snapshot_if_due()
+    follower = session(store, files, Worker())
+    follower.begin("topic-1", {0: (0, len(recorded()))})
+    assert follower.decider.detectors.state.to_bytes() == expected.to_bytes()
+    for worker in (one, follower):
+        worker.take(recorded()[4:40])
+    assert follower.decider.to_bytes() == one.decider.to_bytes()
 
 
 def test_services_are_told_how_runs_and_budgets_stand(store: ClickHouse, files: RuleFiles) -> None:

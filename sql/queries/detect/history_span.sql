@@ -1,0 +1,20 @@
+-- How much of [begin_us, end_us) is stored as windows of a minute, since when, and which dimensions have a
+-- value anywhere. No row: nothing.
+SELECT
+    toInt64(toUnixTimestamp(min(w.window_start))) * 1000000 AS oldest_us,
+    uniqExact(w.window_start) AS windows,
+    count() AS stored,
+    max(w.tenant != '') AS tenant,
+    max(w.service != '') AS service,
+    max(w.environment != '') AS environment,
+    max(w.operation != '') AS operation,
+    max(w.provider != '') AS provider,
+    max(w.model != '') AS model,
+    max(w.prompt_name != '') AS prompt_name,
+    max(w.prompt_version != '') AS prompt_version,
+    max(w.feature != '') AS feature,
+    max(w.team != '') AS team
+FROM ${database}.windows_1m AS w
+WHERE w.window_start >= toDateTime(intDiv({begin_us:Int64}, 1000000), 'UTC')
+    AND w.window_start < toDateTime(intDiv({end_us:Int64}, 1000000), 'UTC')
+HAVING stored > 0

@@ -1,0 +1,70 @@
+"""Stored windows for detectors to learn from: which there are, and their rows in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from tokentide_jobs.core.merge.deltas import chosen_columns
+from tokentide_jobs.core.merge.open_windows import WANTED
+from tokentide_jobs.core.window.fold import DIMENSIONS
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+
+__all__ = ["HISTORY_US", "HistorySpan", "history_span", "pieces", "read_history"]
+
+_MINUTE_US: Final = 60_000_000
+HISTORY_US: Final = 14 * 86_400 * 1_000_000
+"""How far back is learned from."""
+_ROWS_AT_ONCE: Final = 50_000
+"""That memory does not grow with the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySpan:
+    """What is stored of the last two weeks.
+
+    Attributes:
+        oldest_us: Start of the oldest window.
+        windows: Windows of a minute that hold something.
+        rows: Of all of them.
+        dimensions: Those that have a value somewhere.
+    """
+
+    oldest_us: int
+    windows: int
+    rows: int
+    dimensions: frozenset[str]
+
+
+def history_span(store: ClickHouse, until_us: int) -> HistorySpan | None:
+    """Return what is stored of the two weeks before a time; None: nothing. Raises as `select`."""
+    span = {"begin_us": until_us - HISTORY_US, "end_us": until_us}
+    rows = store.select("detect/history_span", span)
+    if not rows:
+        return None
+    row = rows[0]
+    named = frozenset(name for name in DIMENSIONS if row[name])
+    return HistorySpan(row["oldest_us"], row["windows"], row["stored"], named)
+
+
+def pieces(span: HistorySpan, until_us: int, stride: int) -> Iterator[tuple[int, int]]:
+    """Yield half-open stretches of time, oldest first, that hold some thousand rows each.
+
+    Args:
+        span: What there is.
+        until_us: Where it ends.
+        stride: One window of so many is read.
+    """
+    windows = max(1, _ROWS_AT_ONCE * span.windows // span.rows)
+    length_us = windows * stride * _MINUTE_US
+    for begin_us in range(span.oldest_us, until_us, length_us):
+        yield begin_us, min(begin_us + length_us, until_us)
+
+
+def read_history(store: ClickHouse, begin_us: int, end_us: int, stride: int) -> pl.DataFrame:
+    """Return the rows of windows in a stretch of time, as deltas have them; raises as `select`."""
+    span = {"begin_us": begin_us, "end_us": end_us, "stride": stride}
+    return chosen_columns(store.select_arrow("detect/history", span), WANTED)
