@@ -186,7 +186,7 @@ def check_published(
     }
     assert heard_by_run, "no batch was counted by run"
     changes = f"SELECT log_id, count() FROM `{store.database}`.raw_changes GROUP BY log_id"
-    assert heard_changes == dict(store.rows(changes))
+    assert heard_changes == {row[0]: row[1] for row in store.rows(changes)}
     dead_letters = f"SELECT count() FROM `{store.database}`.dead_letters"
     assert len(publisher.dead_letters) == store.rows(dead_letters)[0][0]
     assert {log.log_id for log in logs} >= set(stored)

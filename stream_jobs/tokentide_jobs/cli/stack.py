@@ -34,6 +34,7 @@ __all__ = ["down", "up"]
 
 _STOP_DEADLINE_S = 20.0
 _SETTLE_S = 30.0
+_LOOK_FOR_SIGNALS_S = 1.0
 """How long workers may take before `up` says that it is ready without them."""
 
 
@@ -59,8 +60,8 @@ _SETTLE_S = 30.0
     help="Ingest workers; 0: none, start your own with `tokentide worker ingest`.",
 )  # fmt: skip
 @click.option(
-    "--detect/--no-detect", default=True, show_default=True,
-    help="Run a detect worker: anomalies, the guard over runs, budgets.",
+    "--detect/--no-detect", default=None,
+    help="Run a detect worker: anomalies, the guard over runs, budgets.  [default: with workers]",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line once ready.")
 def up(
@@ -69,7 +70,7 @@ def up(
     kafka_port: int,
     clickhouse_port: int,
     workers: int,
-    detect: bool,
+    detect: bool | None,
     as_json: bool,
 ) -> None:
     """Run Kafka, ClickHouse, the ingest workers and a detect worker on this machine until Ctrl-C.
@@ -80,13 +81,14 @@ def up(
     """
     screen = console(to_stderr=True)
     settings = Settings.from_env(os.environ, data_dir)
+    has_detect = workers > 0 if detect is None else detect
     began_s = time.monotonic()
-    with signals_raise():
+    with signals_raise() as stop:
         stack = Stack(
             settings.data_dir,
             broker=None if broker is None else "kafka" if broker == "kafka" else "tansu",
             workers=workers,
-            detect=detect,
+            detect=has_detect,
             kafka_port=kafka_port,
             clickhouse_port=clickhouse_port,
             min_free_bytes=settings.min_free_bytes,
@@ -96,14 +98,15 @@ def up(
         try:
             info = stack.start()
             is_up = True
-            still_starting = _wait_for_workers(screen, settings.data_dir, workers, int(detect))
+            still_starting = _wait_for_workers(screen, settings.data_dir, workers, int(has_detect))
             if as_json:
                 click.echo(info.to_json())
             _show_ready(screen, info, time.monotonic() - began_s, data_dir, workers)
             if still_starting:
                 screen.print(still_starting, style="yellow", soft_wrap=True)
             _show_status(screen, data_dir)
-            stack.wait()
+            while not stack.wait(_LOOK_FOR_SIGNALS_S):
+                stop.check()
         except StopRequested:
             if is_up:  # before that, nothing names the stack: it would be another's status
                 _show_status(screen, data_dir)

@@ -45,6 +45,19 @@ def test_nor_in_a_task() -> None:
         asyncio.run(main())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_request_that_python_drops_in_a_finalizer_is_raised_at_the_next_look() -> None:
+    class Asks:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with signals_raise() as stop:
+        stop.check()
+        Asks()
+        with pytest.raises(StopRequested):
+            stop.check()
+
+
 def test_a_second_request_does_not_interrupt_the_stop() -> None:
     with signals_raise():
         with pytest.raises(StopRequested):

@@ -54,6 +54,29 @@ def test_up_says_its_verdict_when_it_begins_and_when_it_ends(tmp_path: Path) -> 
     assert reads < ready, said
 
 
+@pytest.mark.parametrize(
+    ("options", "has_detect"),
+    [
+        ([], True),
+        (["--workers", "0"], False),
+        (["--workers", "0", "--detect"], True),
+        (["--workers", "2", "--no-detect"], False),
+    ],
+)
+def test_up_without_ingest_workers_starts_a_detect_worker_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], has_detect: bool
+) -> None:
+    made = []
+
+    def interrupted(stack: Stack) -> StackInfo:
+        made.append(stack._has_detect)
+        raise StopRequested
+
+    monkeypatch.setattr(Stack, "start", interrupted)
+    assert main(["up", "--data-dir", str(tmp_path), *options]) == 0
+    assert made == [has_detect]
+
+
 def test_up_that_is_ended_while_it_starts_gives_no_verdict_on_services_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

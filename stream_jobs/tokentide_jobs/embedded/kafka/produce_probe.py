@@ -7,11 +7,12 @@ could not unpack the codec. The record goes to a topic of the stack's own that n
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.kafka.admin import ensure_topics, has_topic
@@ -29,13 +30,23 @@ PROBE: Final = TopicSpec(
 )
 _RECORD: Final = b"tokentide up: does the broker take records? " * 4
 _CODEC: Final = "zstd"
+_LOOK_EVERY_S: Final = 0.1
+_REQUEST_TIMEOUT_MS: Final = 5_000
+"""Closing a producer waits so long for a record that was not answered."""
 
 
-def produce_problem(bootstrap: str, timeout_s: float) -> str:
-    """Send one record; why the broker did not take it, or "" when it did."""
+def produce_problem(bootstrap: str, timeout_s: float, is_there: Callable[[], bool]) -> str:
+    """Send one record; why the broker did not take it, or "" when it did.
+
+    Args:
+        bootstrap: `host:port`.
+        timeout_s: How long it may take.
+        is_there: Whether the broker's process runs: of one that does not, no answer is waited for.
+    """
     try:
         with ThreadPoolExecutor(max_workers=1) as thread:  # the caller may sit in an event loop
-            thread.submit(asyncio.run, asyncio.wait_for(_produce(bootstrap), timeout_s)).result()
+            asked = _produce_while(bootstrap, timeout_s, is_there)
+            thread.submit(asyncio.run, asked).result()
     except TimeoutError:
         return f"no answer to a record within {timeout_s:g} s"
     except (KafkaError, PipelineError, OSError) as exc:
@@ -43,11 +54,28 @@ def produce_problem(bootstrap: str, timeout_s: float) -> str:
     return ""
 
 
+async def _produce_while(bootstrap: str, timeout_s: float, is_there: Callable[[], bool]) -> None:
+    sending = asyncio.create_task(_produce(bootstrap))
+    async with asyncio.timeout(timeout_s):
+        while is_there() and not sending.done():
+            await asyncio.wait([sending], timeout=_LOOK_EVERY_S)
+        if not sending.done():
+            sending.cancel()
+            # aiokafka goes on to send what it has not sent; leaving the loop ends that.
+            await asyncio.wait([sending], timeout=_LOOK_EVERY_S)
+            raise KafkaConnectionError("the broker ended")
+        await sending
+
+
 async def _produce(bootstrap: str) -> None:
     if not await has_topic(bootstrap, PROBE.name):
         await ensure_topics(bootstrap, [PROBE])
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks=1, compression_type=_CODEC, enable_idempotence=False
+        bootstrap_servers=bootstrap,
+        acks=1,
+        compression_type=_CODEC,
+        enable_idempotence=False,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
     )
     await producer.start()
     try:

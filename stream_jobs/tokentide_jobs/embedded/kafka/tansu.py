@@ -80,7 +80,7 @@ class TansuBroker:
 
     def problem(self) -> str:
         """Take a record; why that fails, or "" when it does not."""
-        return produce_problem(self.bootstrap, _PROBE_TIMEOUT_S)
+        return produce_problem(self.bootstrap, _PROBE_TIMEOUT_S, lambda: self.is_running)
 
     def stop(self, deadline_s: float = 10.0) -> None:
         """Stop it; its log is gone with it."""

@@ -105,31 +105,34 @@ class Supervisor:
         self._report_lock = threading.Lock()
         self._ending = threading.Event()
         self._failure: PipelineError | None = None
-        self._threads = [
-            threading.Thread(target=self._watch, args=item, name=f"watch-{item[0]}", daemon=True)
-            for item in services.items()
-        ]
-        self._threads.append(
-            threading.Thread(target=self._watch_workers, name="restart-workers", daemon=True)
+        self._starting_lock = threading.Lock()
+        self._starting: set[str] = set()
+        self._watchers = {
+            name: threading.Thread(
+                target=self._watch, args=(name, service), name=f"watch-{name}", daemon=True
+            )
+            for name, service in services.items()
+        }
+        self._worker_watcher = threading.Thread(
+            target=self._watch_workers, name="restart-workers", daemon=True
         )
 
     def start(self) -> None:
         """Begin to watch; everything runs at this moment."""
-        for thread in self._threads:
+        for thread in (*self._watchers.values(), self._worker_watcher):
             thread.start()
 
     def end(self) -> None:
         """Stop watching; after this nothing is started again."""
-        self._ending.set()
-        deadline = time.monotonic() + 1.0
-        for thread in self._threads:
-            thread.join(timeout=max(0.0, deadline - time.monotonic()))
-        if any(thread.is_alive() for thread in self._threads):
-            # One waits for a service that it brings back: without the process the wait ends.
-            for service in self._services.values():
-                service.kill()
-            for thread in self._threads:
-                thread.join()
+        with self._starting_lock:
+            self._ending.set()
+        self._worker_watcher.join()
+        for name in tuple(self._starting):
+            # Its watcher waits until it works: without the process the wait ends.
+            while self._watchers[name].is_alive():
+                self._services[name].kill()
+                self._watchers[name].join(_PERIOD_S)
+        # Another one may still wait for an answer; after that it does nothing more.
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until supervision ends; returns False when the time is up first.
@@ -181,6 +184,10 @@ class Supervisor:
             self._notify(f"the {name} ended (exit code {service.exit_code}), starting it again")
         if wait_s > 0.0:
             return
+        with self._starting_lock:
+            if self._ending.is_set():
+                return
+            self._starting.add(name)
         try:
             record = service.start()
         except (PipelineError, OSError) as exc:
@@ -192,6 +199,9 @@ class Supervisor:
         else:
             schedule.started(time.monotonic())
             self._report_started({name: record})
+        finally:
+            with self._starting_lock:
+                self._starting.discard(name)
 
     def _report_started(self, started: dict[str, ChildRecord]) -> None:
         try:

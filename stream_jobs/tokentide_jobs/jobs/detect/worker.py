@@ -124,8 +124,8 @@ class _DetectProcess:
         withdraw_worker(self.settings.data_dir)
         self._stop.set()
         # Nothing is left to store, and Faust may wait for its consumer for ever.
-        has_crashed = self._app is not None and self._app.crashed
-        self.watchdog.end(_LEAVE_S, 1 if has_crashed else 0)
+        if self._app is not None:  # a preparation that failed has an exit code of its own
+            self.watchdog.end(_LEAVE_S, 1 if self._app.crashed else 0)
         for task in (self._watching, self._sending):
             if task is not None:
                 task.cancel()

@@ -151,8 +151,8 @@ class _IngestProcess:
         withdraw_worker(self.settings.data_dir)
         # Nothing is left to store. Faust may wait for its consumer for ever, as when the session of
         # the group was lost a moment ago.
-        has_crashed = self._app is not None and self._app.crashed
-        self.watchdog.end(_LEAVE_S, 1 if has_crashed else 0)
+        if self._app is not None:  # a preparation that failed has an exit code of its own
+            self.watchdog.end(_LEAVE_S, 1 if self._app.crashed else 0)
         for task in self._watching:
             task.cancel()
         with contextlib.suppress(Exception):  # the broker may be gone, and nothing is left to send

@@ -35,6 +35,8 @@ class Scripted:
         self.trouble = ""
         self.hold = threading.Event()
         self.hold.set()
+        self.answer = threading.Event()
+        self.answer.set()
         self._failures = list(failures)
 
     def start(self) -> ChildRecord:
@@ -47,6 +49,7 @@ class Scripted:
 
     def problem(self) -> str:
         self.probes += 1
+        self.answer.wait()
         return self.trouble
 
     def kill(self) -> None:
@@ -124,6 +127,25 @@ def test_a_service_that_runs_and_does_no_work_is_ended_and_brought_back() -> Non
         broker.trouble = ""
         assert eventually(lambda: broker.is_running and broker.starts == 1)
     assert [line for line in notes if "the broker runs and does not work: a record is" in line]
+
+
+def test_the_end_of_supervision_waits_for_no_answer_and_ends_no_service_that_runs() -> None:
+    broker, store = Scripted(), Scripted()
+    broker.answer.clear()
+    with watching({"broker": broker, "ClickHouse": store}, probe_every_s=0.01):
+        assert eventually(lambda: broker.probes == 1)
+    assert (broker.kills, store.kills) == (0, 0)
+    broker.answer.set()
+
+
+def test_the_end_of_supervision_ends_a_start() -> None:
+    broker, store = Scripted(), Scripted()
+    broker.hold.clear()
+    with watching({"broker": broker, "ClickHouse": store}):
+        broker.die()
+        assert eventually(lambda: broker.starts == 1)
+    assert broker.kills >= 1
+    assert store.kills == 0
 
 
 def test_a_service_without_work_is_left_alone_while_the_disk_is_full() -> None:

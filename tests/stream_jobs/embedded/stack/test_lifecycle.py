@@ -137,10 +137,10 @@ def test_up_prints_one_line_and_sigterm_ends_everything_with_code_0(
     assert info is not None
     assert json.loads(info.to_json()) == ready
     children = children_of(tmp_path)
-    assert set(children) == {kind, "clickhouse", "detect"}
+    assert set(children) == {kind, "clickhouse"}
 
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=120)
 
     assert process.returncode == 0, errors
     assert output == ""
@@ -162,7 +162,7 @@ def test_down_stops_the_stack_of_a_directory_and_is_content_with_none(
         assert done.returncode == 0, done.stderr
         assert said in done.stderr
 
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == 0
 
 
@@ -185,7 +185,7 @@ def test_kill_9_of_the_owner_leaves_no_orphan_and_the_next_start_recovers(
     assert after["log_id"] == before["log_id"]
     assert after["kafka"] != before["kafka"]
     again.send_signal(signal.SIGINT)
-    again.communicate(timeout=60)
+    again.communicate(timeout=120)
     assert again.returncode == 0
 
 
