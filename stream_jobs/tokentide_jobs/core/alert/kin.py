@@ -17,7 +17,7 @@ from tokentide_jobs.core.digest import digest
 
 __all__ = ["Kin"]
 
-_IN_INCIDENTS: Final = ("anomaly", "run")
+_IN_INCIDENTS: Final = ("anomaly", "run", "pipeline")
 """Kinds of which several metrics of one key are one incident."""
 _MOST_DIMENSIONS: Final = 6
 """Of a key whose parts are looked for."""

@@ -31,15 +31,26 @@ FIRST_ACTIONS: Final[Mapping[str, str]] = {
     "run": "Look at the run (`tokentide runs --flagged`) and stop it if nobody wants it.",
     "budget": "See what spends: `tokentide budgets show NAME`; raise the budget or cut the use.",
     "slo": "See what fails: `tokentide slos show NAME`.",
-    "pipeline": "Run `tokentide status`: it says what is wrong and what to do.",
+    "pipeline_late": "Run `tokentide status`: it says what is wrong and what to do.",
+    "pipeline_lag": "Run `tokentide status`: see whether workers run, and whether the store takes "
+    "their rows.",
+    "pipeline_dead_letters": "See why events are refused: `tokentide dlq list`.",
+    "pipeline_unpriced": "See which models have no price (view unpriced), and add them to "
+    "prices.yaml.",
+    "pipeline_lost": "See what producers say (view producer_stats): the broker was away, or the "
+    "queue is too small.",
+    "pipeline_silent": "See whether the service runs, and whether it reaches Kafka: `python -m "
+    "tokentide check`.",
     "storm": "Look for what the alerts have in common: `tokentide alerts list`.",
     "test": "Nothing: this is a test.",
 }
-"""By slug: the metric of an anomaly, the kind of everything else."""
+"""By slug: the metric of an anomaly, kind and metric of the pipeline, else the kind."""
 
 
 def slug_of(finding: Finding) -> str:
     """Return the section of docs/alerts.md that a finding is explained in."""
+    if finding.kind == "pipeline":
+        return f"{finding.kind}_{finding.metric}"
     return finding.metric if finding.kind == "anomaly" else finding.kind
 
 

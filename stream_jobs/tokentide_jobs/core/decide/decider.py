@@ -27,6 +27,7 @@ from tokentide_jobs.core.decide.findings import (
     RunVerdict,
     verdict_id,
 )
+from tokentide_jobs.core.decide.source_states import SourceStates
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.state import DetectorState
@@ -81,6 +82,7 @@ class Decider:
     Attributes:
         seen: Which deltas were taken.
         changes: What people changed in the last hours.
+        sources: How far ingest has come, by what was read since this was made.
         unreadable: Records that were passed over.
     """
 
@@ -95,6 +97,7 @@ class Decider:
         self.budgets = BudgetBook()
         self.budgets.replace(budgets)
         self.changes = RecentChanges()
+        self.sources = SourceStates()
         self.unreadable = 0
         self._time = rules.time
         self._flagged: dict[RunKey, _Flagged] = {}
@@ -232,6 +235,7 @@ class Decider:
             mark = ProgressMark.from_json(origin.source, record.value)
         except ValueError as exc:
             raise UnreadableDelta(str(exc)) from None
+        self.sources.note(mark)
         if not self.seen.settle(origin.source, record.partition, mark.position):
             return  # of a time whose deltas are passed over: it must not look like no traffic
         # By what was known before this mark: a snapshot before it would have added them, too.

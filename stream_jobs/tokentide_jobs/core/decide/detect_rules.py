@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tokentide_jobs.core.alert.pipeline_rules import PipelineRules
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
@@ -22,6 +23,7 @@ class DetectRules:
         settle_us: How long after its end a window waits for events that are under way.
         longest_call_us: Calls that began longer ago than this count in no window.
         parameters: What detectors decide by.
+        pipeline: What is expected of the pipeline itself.
         time: What closes windows: the clock of whoever stores events, or, where recorded traffic is
             sent faster than life, the times of events. Fixed while a worker runs.
     """
@@ -31,4 +33,5 @@ class DetectRules:
     settle_us: int = 1_000_000
     longest_call_us: int = 300_000_000
     parameters: Parameters = field(default_factory=Parameters)
+    pipeline: PipelineRules = field(default_factory=PipelineRules)
     time: Literal["clock", "recorded"] = "clock"

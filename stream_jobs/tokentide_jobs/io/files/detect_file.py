@@ -1,4 +1,4 @@
-"""detect.yaml: what detection decides by, in the sections `run_guard` and `anomalies`.
+"""detect.yaml: what detection decides by, in `run_guard`, `anomalies` and `pipeline`.
 
 The file is taken whole or refused whole, with file, line and reason of every problem. What it does
 not name keeps its default. Amounts are read as decimals; none ever passes through a float.
@@ -15,6 +15,7 @@ from typing import Final
 
 from yaml.nodes import Node, ScalarNode, SequenceNode
 
+from tokentide_jobs.core.alert.pipeline_rules import PipelineRules
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.guard.rules import GuardRules
@@ -76,7 +77,22 @@ _ANOMALIES: Final = {
     "silent_days": _Field("silent_s", _DAY_S, Decimal("0.125"), Decimal(30)),
     "learning_days": _Field("learning_s", _DAY_S, Decimal("0.125"), Decimal(60)),
 }
-_SECTIONS: Final = {"run_guard": tuple(_GUARD), "anomalies": (*_ANOMALIES, "levels")}
+_PIPELINE: Final = {
+    "late_seconds": _Field("late_us", 1_000_000, Decimal(30), Decimal(86_400)),
+    "lag_records": _Field("lag_records", 1, Decimal(1), Decimal(10**12)),
+    "dead_letter_percent": _Field("dead_letters_ppm", 10_000, Decimal(0), Decimal(100)),
+    "dead_letters": _Field("dead_letters", 1, Decimal(1), Decimal(10**9)),
+    "unpriced_percent": _Field("unpriced_ppm", 10_000, Decimal(0), Decimal(100)),
+    "unpriced_requests": _Field("unpriced", 1, Decimal(1), Decimal(10**9)),
+    "lost_percent": _Field("lost_ppm", 10_000, Decimal(0), Decimal(100)),
+    "lost_events": _Field("lost", 1, Decimal(1), Decimal(10**9)),
+    "silent_minutes": _Field("silent_us", 60_000_000, Decimal(0), Decimal(1_080)),
+}
+_SECTIONS: Final = {
+    "run_guard": tuple(_GUARD),
+    "anomalies": (*_ANOMALIES, "levels"),
+    "pipeline": tuple(_PIPELINE),
+}
 """Sections that are read here, with their fields."""
 _ORDERED: Final = (
     ("rate_floor_usd", "rate_start_usd"),
@@ -128,11 +144,12 @@ def parse_detect_rules(content: bytes, name: str) -> DetectRules:
     if parameters.silent_s > parameters.learning_s:
         node = fields["silent_days" if "silent_days" in fields else "learning_days"]
         problems.add(node, "silent_days: more than learning_days, which it is a part of")
+    pipeline = PipelineRules(**_numbers(_PIPELINE, found["pipeline"], problems))
     chosen = DEFAULT_LEVELS if levels is None else _levels(levels, problems)
     problems.raise_if_any()
     return DetectRules(
         guard=guard, levels=chosen, settle_us=settle_us, longest_call_us=longest_call_us,
-        parameters=parameters,
+        parameters=parameters, pipeline=pipeline,
     )  # fmt: skip
 
 

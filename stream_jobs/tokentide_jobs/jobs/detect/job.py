@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from faust.types import TP, EventT, StreamT
@@ -150,19 +150,14 @@ class DetectJob:
                     async with asyncio.timeout(_IDLE_LOOK_S):
                         await self._changed.wait()
                 except TimeoutError:
-                    await asyncio.to_thread(self.session.snapshot_if_due)
+                    await _whole(asyncio.to_thread(self.session.idle))
                     continue
             records = [
                 self._waiting.popleft() for _ in range(min(len(self._waiting), _TAKEN_AT_ONCE))
             ]
             self._waiting_bytes = sum(len(record.value) for record in self._waiting)
             self._room.set()
-            step = asyncio.create_task(self._step(records))
-            try:
-                await asyncio.shield(step)
-            except asyncio.CancelledError:
-                await step
-                raise
+            await _whole(self._step(records))
 
     async def _step(self, records: list[DeltaRecord]) -> None:
         findings, reported = await asyncio.to_thread(self.session.take, records)
@@ -239,3 +234,13 @@ class DetectJob:
         self._stop.set()
         if self._after is not None:
             await self._after()
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Do something to its end, also when whoever asked for it is cancelled meanwhile."""
+    step = asyncio.create_task(work)
+    try:
+        await asyncio.shield(step)
+    except asyncio.CancelledError:
+        await step
+        raise

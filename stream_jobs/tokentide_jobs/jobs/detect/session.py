@@ -18,6 +18,11 @@ from typing import Final, Protocol, TypeVar
 import pyarrow as pa
 
 from tokentide_jobs.core.alert.finding import Finding
+from tokentide_jobs.core.alert.pipeline import (
+    share_findings,
+    silence_finding,
+    source_findings,
+)
 from tokentide_jobs.core.alert.sources import slo_finding
 from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.decider import STATE_VERSION, Decider
@@ -30,6 +35,7 @@ from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
+from tokentide_jobs.io.clickhouse.pipeline_reads import read_shares, read_silent
 from tokentide_jobs.io.clickhouse.slo_reads import read_slos, store_slos
 from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, stored_spend
 from tokentide_jobs.jobs.alert.desk import AlertDesk
@@ -44,6 +50,7 @@ _log = logging.getLogger(__name__)
 
 _HOUR_US: Final = 3_600_000_000
 _MINUTE_US: Final = 60_000_000
+_PIPELINE_US: Final = 10_000_000
 _LEAST_SHARE: Final = 20
 """A snapshot waits at least so many times as long as the last one took."""
 
@@ -106,6 +113,9 @@ class DetectSession:
         self._forecast_hour = -1
         self._slo_minute = -1
         self._has_learned = False
+        self._began_us = 0
+        self._pipeline_due_us = 0
+        self._shares_minute = -1
 
     def begin(self, topic_id: str, held: Mapping[int, tuple[int, int]]) -> None:
         """Take up the newest snapshot, or begin anew where there is none that fits.
@@ -142,7 +152,8 @@ class DetectSession:
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
         self._saved = dict(self.positions) if goes_on else {}
         self._has_learned = in_force.rules.time == "recorded"  # all of it is in the stream
-        self._snapshot_due_us = self._clock_us() + self._snapshot_us
+        self._began_us = self._clock_us()
+        self._snapshot_due_us = self._began_us + self._snapshot_us
         self._alerts.begin()
         self.snapshot()  # one that begins anew: whoever follows begins where this one did
         log_event(
@@ -164,7 +175,7 @@ class DetectSession:
         window_s = self._files.in_force.rules.parameters.window_s
         for table, rows in rows_of(findings, window_s):
             self._insert(table, rows)
-        news = [*alert_findings(findings, window_s), *self._slos()]
+        news = [*alert_findings(findings, window_s), *self._slos(), *self._pipeline()]
         self._alerts.observe(news, self.decider.progress.now_us)
         self._forecast()
         for record in records:
@@ -187,6 +198,11 @@ class DetectSession:
                     self._saved, self._snapshot_due_us = {}, 0
         findings.extend(self.decider.take(left))
         return findings
+
+    def idle(self) -> None:
+        """Do what is due while no record comes: look at the pipeline, hear people, save."""
+        self._alerts.observe(self._pipeline(), self.decider.progress.now_us)
+        self.snapshot_if_due()
 
     def snapshot_if_due(self) -> int:
         """Take a snapshot when it is time; return its packed size, 0 for none."""
@@ -262,6 +278,29 @@ class DetectSession:
         self._slo_minute = now_us // _MINUTE_US
         changes = self.decider.changes.all()
         return [slo_finding(one, changes) for one in statuses]
+
+    def _pipeline(self) -> list[Finding]:
+        """Look at the pipeline itself: at its marks every ten seconds, at its rows every minute."""
+        now_us, rules = self._clock_us(), self._files.in_force.rules.pipeline
+        if now_us < self._pipeline_due_us:
+            return []
+        self._pipeline_due_us = now_us + _PIPELINE_US
+        sources = self.decider.sources.all()
+        found = list(source_findings(sources, self._began_us, now_us, rules))
+        is_late = found[0].change == "fires"
+        stored_until_us = min((one.arrived_us or 0 for one in sources), default=0)
+        if is_late or not stored_until_us or now_us // _MINUTE_US == self._shares_minute:
+            return found  # what is stored is not the present
+        self._shares_minute = now_us // _MINUTE_US
+        shares = self._storing("pipeline", lambda: read_shares(self._store, now_us))
+        found += share_findings(shares, now_us, rules)
+        silent = self._storing("pipeline", lambda: self._silent(stored_until_us))
+        found.append(silence_finding(silent, stored_until_us, now_us, rules))
+        return found
+
+    def _silent(self, stored_until_us: int) -> list[tuple[str, int]]:
+        silent_us = self._files.in_force.rules.pipeline.silent_us
+        return read_silent(self._store, stored_until_us, silent_us) if silent_us else []
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         digest = hashlib.sha256(to_ipc(rows, compress=False)).hexdigest()[:32]

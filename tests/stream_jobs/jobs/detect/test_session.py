@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +19,7 @@ from tests.stream_jobs.core.decide.test_history import minute_rows
 from tests.stream_jobs.core.decide.test_history import stored as stored_rows
 from tests.stream_jobs.core.merge.delta_records import DOLLAR, NOON_US, window_rows
 from tokentide_jobs.core.alert.alert_rules import AlertRules
+from tokentide_jobs.core.alert.pipeline import Share
 from tokentide_jobs.core.decide.history import learn_history
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.guard.rules import GuardRules
@@ -36,6 +38,7 @@ from tokentide_jobs.io.clickhouse import detector_store, stored_history
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
+from tokentide_jobs.io.clickhouse.pipeline_reads import read_shares, read_silent
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import InForce, RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession
@@ -92,7 +95,8 @@ def files(tmp_path: Path) -> RuleFiles:
 def store(sql_server: str, sql_client: Client) -> Iterator[ClickHouse]:
     assert sql_client.database is not None
     for table in (ANOMALY_POINTS, RUN_STATUS, BUDGET_STATUS, DETECTOR_STATE, ALERT_EVENTS,
-                  "raw_requests", "ingest_positions", WINDOWS, "windows_1m"):  # fmt: skip
+                  "raw_requests", "ingest_positions", WINDOWS, "windows_1m",
+                  "raw_stats"):  # fmt: skip
         sql_client.command(f"TRUNCATE TABLE {table}")
     opened = ClickHouse(sql_server, sql_client.database)
     yield opened
@@ -302,3 +306,59 @@ def test_a_budget_that_is_taken_out_of_the_file_is_taken_back(
     _findings, reported = one.take(recorded()[8:12])
     assert reported.ended == ["budget/one%20key"]
     assert list(one.decider.budgets.counted) == ["acme"]
+
+
+def test_too_many_refused_events_are_an_alert_of_the_pipeline(
+    store: ClickHouse, files: RuleFiles, sql_client: Client
+) -> None:
+    sql_client.command(
+        "INSERT INTO ingest_positions (log_id, topic, partition, end_offset, events, dead_letters) "
+        "VALUES ('log-1', 'tokentide.events.v1', 0, 10, 700, 300)"
+    )
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, len(recorded()))})
+    one.idle()  # before ingest said anything, what is stored may not be the present
+    assert sql_client.query("SELECT count() FROM alert_events").result_rows == [(0,)]
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, len(recorded()))})
+    one.take(recorded()[3:4])
+    one.idle()
+    rows = sql_client.query("SELECT kind, metric, state, sentence FROM alert_events").result_rows
+    assert [tuple(row) for row in rows] == [
+        ("pipeline", "dead_letters", "pending", "300 of 1,000 events were refused and are dead "
+         "letters (30 %) in 10 min; 1 % are allowed"),
+    ]  # fmt: skip
+
+
+def test_what_is_unpriced_lost_and_silent_is_read_from_what_is_stored(
+    store: ClickHouse, sql_client: Client
+) -> None:
+    now_s = int(time.time())
+    sql_client.command(
+        "INSERT INTO windows_1m (window_start, requests, unpriced) "
+        f"SELECT toDateTime({now_s}) - 600, 100, 30"
+    )
+    # Two producers: one lost 40 of 1,000 events long ago and 200 since, the other began since.
+    sql_client.command(
+        "INSERT INTO raw_stats (producer_id, service, started_at, ingested_at, uptime_ms, emitted, "
+        f"dropped, failed) SELECT producer, 'chat', toDateTime({now_s}) - ago, "
+        f"toDateTime({now_s}) - ago, uptime, emitted, dropped, failed FROM values("
+        "'producer String, ago UInt32, uptime Float64, emitted UInt64, dropped UInt64, "
+        "failed UInt64', "
+        "('a', 600, 1e8, 1000, 40, 0), ('a', 30, 1e8, 3000, 140, 100), ('b', 30, 6e5, 500, 0, 50))"
+    )
+    # A service that reported every half minute for ten hours, until half an hour ago; and others
+    # that report still, that are young, or that report now and then.
+    for service, begin, end, every in (
+        ("gone", 39_000, 1_980, 30), ("here", 39_000, 60, 30), ("young", 9_000, 1_980, 30),
+        ("rare", 39_000, 1_980, 1_200),
+    ):  # fmt: skip
+        sql_client.command(
+            "INSERT INTO raw_stats (producer_id, service, started_at, ingested_at) SELECT "
+            f"'{service}', '{service}', toDateTime({now_s - begin} + number * {every}) AS at, at "
+            f"FROM numbers({(begin - end) // every})"
+        )
+    shares = read_shares(store, now_s * 10**6)
+    assert (shares["unpriced"], shares["lost"]) == (Share(30, 100), Share(250, 2_500))
+    silent = read_silent(store, now_s * 10**6, 900 * 10**6)
+    assert silent == [("gone", (now_s - 2_010) * 10**6)]
