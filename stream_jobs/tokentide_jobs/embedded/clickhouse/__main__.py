@@ -98,7 +98,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         "--min-free-bytes",
         type=int,
         default=MIN_FREE_BYTES,
-        help="refuse inserts while the disk has less than this free",
+        help="refuse writes while the disk has less than this free",
     )
     parser.add_argument(
         "--body-timeout-s", type=float, default=30.0, help="longest pause in a request's body"
@@ -115,7 +115,12 @@ async def _serve(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     engine = _open_engine(data_dir, limits)
-    endpoint = Endpoint(engine, accounts, body_timeout_s=options.body_timeout_s)
+    endpoint = Endpoint(
+        engine,
+        accounts,
+        body_timeout_s=options.body_timeout_s,
+        min_free_bytes=options.min_free_bytes,
+    )
     runner = web.AppRunner(
         endpoint.application(),
         handler_cancellation=True,

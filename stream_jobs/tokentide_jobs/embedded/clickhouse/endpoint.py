@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import IO, Final
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from .access.accounts import Accounts, User
 from .access.inspection import Inspection
 from .access.inspector import EXPRESSION_SETTINGS, Inspector
 from .access.policy import check, is_quick_write
+from .access.room import check_room
 from .access.seam import Seam
 from .access.statement import Statement
 from .engine.pool import Engine, EngineJob, Lane
@@ -55,8 +57,11 @@ class Endpoint:
         port: Where it listens, known once it does; requests must name it.
     """
 
-    def __init__(self, engine: Engine, accounts: Accounts, *, body_timeout_s: float) -> None:
+    def __init__(
+        self, engine: Engine, accounts: Accounts, *, body_timeout_s: float, min_free_bytes: int = 0
+    ) -> None:
         self.port = 0
+        self._min_free_bytes = min_free_bytes
         self._engine = engine
         self._accounts = accounts
         self._body_timeout_s = body_timeout_s
@@ -130,6 +135,7 @@ class Endpoint:
     ) -> web.StreamResponse:
         statement, body = await self._statement(request, asked)
         check(statement, asked.user, only_reads=asked.readonly > 0)
+        check_room(statement, Path(), self._min_free_bytes)
         await self._settle_expressions(asked, statement)
         with self._running.entered(asked.query_id) as marker:
             if not statement.takes_data:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import clickhouse_connect
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.chaos.small_disk import SmallDisk, small_disk
 from tokentide_jobs.embedded.clickhouse.engine.parts_on_disk import blocks_of, cut_parts
@@ -212,3 +213,33 @@ def test_what_the_disk_cut_short_is_never_acknowledged_and_costs_no_row(
             assert answer(server, DISTINCT) == rows
         return
     pytest.fail("the disk was never full in time")
+
+
+ENDLESS = ["--min-free-bytes", str(1 << 60)]
+
+
+def test_with_less_free_than_is_kept_nothing_is_written_and_a_drop_makes_room(home: Path) -> None:
+    with ClickHouseProcess.start(home, options=ENDLESS) as server:
+        for refused in (
+            "CREATE TABLE t (a UInt8) ENGINE = Log",
+            "CREATE FUNCTION plus_one AS x -> x + 1",
+            "ALTER TABLE wide ADD COLUMN z UInt8",
+            "ALTER TABLE wide DELETE WHERE a = 1",
+            "DELETE FROM wide WHERE a = 1",
+            "ALTER TABLE wide ADD COLUMN z UInt8, DROP PARTITION tuple()",
+            "RENAME TABLE wide TO wider",
+            "INSERT INTO wide (a) VALUES (1)",
+            "INSERT INTO wide (a) SELECT 1",
+            "OPTIMIZE TABLE compact FINAL",
+        ):
+            with pytest.raises(DatabaseError, match=r"Code: 243\. DB::Exception: Could not perf"):
+                run(server, refused)
+        for of_the_engine in ("TRUNCATE TABLE wide", "ALTER TABLE wide DROP PARTITION tuple()"):
+            with pytest.raises(DatabaseError, match=r"Code: 243\. DB::Exception: Cannot reserve"):
+                run(server, of_the_engine)
+        assert answer(server, "SELECT count() > 0 FROM wide") == "1"
+        run(
+            server,
+            "ALTER TABLE wide DROP DETACHED PARTITION ALL SETTINGS allow_drop_detached = 1",
+            "DROP TABLE wide",
+        )
