@@ -11,9 +11,10 @@ import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_schemas.fields import MAX_EPOCH_US
 
 __all__ = ["LATENESS_US", "PROGRESS_SCHEMA", "Arrivals", "ProgressMark"]
 
@@ -22,6 +23,9 @@ PROGRESS_SCHEMA: Final = "progress.v1"
 LATENESS_US: Final = 60_000_000
 """How long after its start an event may arrive and still find its window unsettled."""
 _KEPT: Final = 512
+_MOST_OFFSET: Final = 2**63 - 1
+_MOST_SOURCES: Final = 10_000
+"""Partitions that ingest reads, over all topics: a reader keeps something of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +90,35 @@ class ProgressMark:
             fields = json.loads(value)
             return cls(
                 log=log,
-                **{
-                    name: fields[name]
-                    for name in (
-                        *("position", "log_end", "arrived_us", "max_event_us"),
-                        *("at_us", "sources"),
-                    )
-                },
+                position=_whole(fields["position"], _MOST_OFFSET),
+                log_end=_whole(fields["log_end"], _MOST_OFFSET),
+                arrived_us=_time_or_none(fields["arrived_us"]),
+                max_event_us=_time_or_none(fields["max_event_us"]),
+                at_us=_whole(fields["at_us"], MAX_EPOCH_US),
+                sources=_sources(fields["sources"]),
             )
-        except (KeyError, TypeError) as exc:
+        except (KeyError, TypeError, ValueError, RecursionError) as exc:
             raise ValueError(f"a mark of {log} cannot be read: {exc!r} in {value[:200]!r}") from exc
+
+
+def _whole(value: object, most: int) -> int:
+    """Return a whole number that is one: a mark comes from whoever may write to the topic."""
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"no whole number from 0 to {most}")
+    return value
+
+
+def _time_or_none(value: object) -> int | None:
+    return None if value is None else _whole(value, MAX_EPOCH_US)
+
+
+def _sources(value: Any) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise TypeError("sources are no mapping of topics to partitions")
+    found = {topic: _whole(count, _MOST_SOURCES) for topic, count in value.items()}
+    if sum(found.values()) > _MOST_SOURCES:
+        raise ValueError(f"sources of more than {_MOST_SOURCES:,} partitions")
+    return found
 
 
 class Arrivals:

@@ -33,7 +33,7 @@ from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.guard import snapshot as guard_snapshot
 from tokentide_jobs.core.guard.guard import RunGuard
-from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA, steps_of
+from tokentide_jobs.core.guard.step_rows import NO_VALUE, STEPS_SCHEMA, steps_of
 from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.merge.completeness import Progress
@@ -118,8 +118,10 @@ class Decider:
             self.progress.clock(record.stamp_us)
             try:
                 self._take(record, findings)
-            except UnreadableDelta:
+            except UnreadableDelta as exc:
                 self.unreadable += 1
+                place = f"partition {record.partition}, offset {record.offset}"
+                findings.unreadable.append(f"{place}: {exc}")
         return findings
 
     def to_bytes(self) -> bytes:
@@ -202,7 +204,7 @@ class Decider:
             findings.budgets += self.budgets.reported(now_us, 0)
 
     def _steps(self, record: DeltaRecord, _origin: Origin, findings: Findings) -> None:
-        rows = read_rows(record.value, STEPS_SCHEMA).to_arrow()
+        rows = read_rows(record.value, STEPS_SCHEMA, NO_VALUE).to_arrow()
         steps = (step for step in steps_of(rows) if step.key.run not in ("", OTHER))
         now_us = self.progress.now_us
         for verdict in self._observed(steps):

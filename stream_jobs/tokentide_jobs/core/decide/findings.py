@@ -139,6 +139,8 @@ class Findings:
     notices: list[BudgetNotice] = field(default_factory=list)
     runs: list[RunNow] = field(default_factory=list)
     budgets: list[BudgetNow] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    """Records that were passed over: place and reason."""
 
     def extend(self, later: Findings) -> None:
         """Add what came after."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 from tokentide_jobs.core.guard.steps import RunKey, Step, fingerprint
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 
-__all__ = ["STEPS", "STEPS_SCHEMA", "step_rows", "steps_of"]
+__all__ = ["NO_VALUE", "STEPS", "STEPS_SCHEMA", "step_rows", "steps_of"]
 
 STEPS: Final = "steps"
 """Stands for these rows where others are named by their table: they are published, not stored."""
@@ -34,6 +34,8 @@ STEPS_SCHEMA: Final[Mapping[str, pl.DataType]] = {
     "input_tokens": pl.Int64(),
 }
 """Columns of the rows."""
+NO_VALUE: Final = ("input_tokens",)
+"""Columns of which a row may have no value."""
 
 
 def step_rows(requests: pl.DataFrame) -> pl.DataFrame:

@@ -16,6 +16,7 @@ __all__ = ["DeltaRecord", "Origin", "UnreadableDelta", "origin_of"]
 
 _TEXTS: Final = ("schema", "log_id", "topic")
 _NUMBERS: Final = ("partition", "start", "end", "chunk")
+_MOST: Final = 2**63 - 1
 
 
 class UnreadableDelta(PipelineError):
@@ -31,7 +32,8 @@ class DeltaRecord:
     offset: int
     stamp_us: int
     """Time of the record: the only clock of everything that is decided by it."""
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
+    """Kafka allows a header without a value."""
     value: bytes
 
 
@@ -46,16 +48,26 @@ class Origin:
     chunk: int
 
 
-def origin_of(headers: Iterable[tuple[str, bytes]]) -> Origin:
+def origin_of(headers: Iterable[tuple[str, bytes | None]]) -> Origin:
     """Read the coordinates of a record.
 
     Raises:
-        UnreadableDelta: A header is missing, or is no number where one belongs.
+        UnreadableDelta: A header is missing or empty, or is no number where one belongs.
     """
     found = dict(headers)
     try:
-        schema, log_id, topic = (found[name].decode() for name in _TEXTS)
-        partition, start, end, chunk = (int(found.get(name, b"0")) for name in _NUMBERS)
+        schema, log_id, topic = (_given(found[name]).decode() for name in _TEXTS)
+        numbers = [int(_given(found.get(name, b"0"))) for name in _NUMBERS]
     except (KeyError, ValueError) as exc:
         raise UnreadableDelta(f"the headers of a delta cannot be read: {exc!r}") from None
+    partition, start, end, chunk = numbers
+    if min(numbers) < 0 or max(numbers) > _MOST or end < start:
+        said = dict(zip(_NUMBERS, numbers, strict=True))
+        raise UnreadableDelta(f"the headers of a delta name no part of a batch: {said}")
     return Origin(schema, LogPartition(log_id, topic, partition), start, end, chunk)
+
+
+def _given(value: bytes | None) -> bytes:
+    if value is None:
+        raise ValueError("a header without a value")
+    return value

@@ -51,6 +51,8 @@ _log = logging.getLogger(__name__)
 _HOUR_US: Final = 3_600_000_000
 _MINUTE_US: Final = 60_000_000
 _PIPELINE_US: Final = 10_000_000
+_LOGGED_AT_ONCE: Final = 10
+"""Of records that cannot be read; all are counted."""
 _LEAST_SHARE: Final = 20
 """A snapshot waits at least so many times as long as the last one took."""
 
@@ -172,6 +174,8 @@ class DetectSession:
         reported = self._reload()
         self._seed()
         findings = self._take(records)
+        for reason in findings.unreadable[:_LOGGED_AT_ONCE]:
+            log_event(_log, logging.WARNING, "delta_unreadable", reason=reason)
         window_s = self._files.in_force.rules.parameters.window_s
         for table, rows in rows_of(findings, window_s):
             self._insert(table, rows)

@@ -185,7 +185,7 @@ def test_a_budget_counts_what_was_stored_and_then_what_comes_after() -> None:
     decider = Decider(RULES, BUDGETS)
     halves = recorded()[:60], recorded()[60:]
     decider.take(halves[0])
-    floor = max(int(dict(one.headers).get("end", b"0")) for one in halves[0])
+    floor = max(int(dict(one.headers).get("end") or b"0") for one in halves[0])
     stored = [Spent(NOON_US, 5 * DOLLAR, requests=5)]
     reported = decider.budgets.seed("acme", {log(): floor}, stored)
     assert [(one.notice.percent, one.is_history) for one in reported] == [(50, True)]
