@@ -84,6 +84,18 @@ class BudgetSpend:
         self._resets: set[int] = set()
         self._last = Period(0, 0, "")
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing was ever added."""
+        return not self._covered
+
+    def keep_notices(self, other: BudgetSpend) -> None:
+        """Take over what was said of another count of the same budget: it is not said again."""
+        self._resets |= other._resets
+        for start_us, known in other._periods.items():
+            state = self._periods.setdefault(start_us, PeriodSpend(known.period))
+            state.crossed.update(known.crossed)
+
     def of(self, period: Period) -> PeriodSpend:
         """Return the sums of a period, zero where nothing was added."""
         return self._periods.get(period.start_us) or PeriodSpend(period)

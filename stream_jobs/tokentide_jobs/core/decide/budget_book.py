@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import and_
 from typing import Any, Final
@@ -72,10 +72,16 @@ class CountedBudget:
 
 
 class BudgetBook:
-    """The budgets of an installation."""
+    """The budgets of an installation.
+
+    Attributes:
+        counted: By name.
+        money_version: Of what was stored when sums were given; empty: none was.
+    """
 
     def __init__(self) -> None:
         self.counted: dict[str, CountedBudget] = {}
+        self.money_version = ""
 
     def replace(self, budgets: Sequence[Budget]) -> None:
         """Take other budgets; those that count the same as before keep their sums."""
@@ -96,25 +102,48 @@ class BudgetBook:
         for name, counted in self.counted.items():
             self.counted[name] = CountedBudget(BudgetSpend(counted.spend.budget))
 
+    def outdate(self, money_version: str) -> None:
+        """Ask for every sum anew: what is stored has other prices than the deltas had.
+
+        Args:
+            money_version: Of what is stored now.
+        """
+        self.money_version = money_version
+        for counted in self.counted.values():
+            counted.floors = None
+
     def unseeded(self) -> list[Budget]:
         """Return the budgets whose stored sum is not given yet."""
         return [one.spend.budget for one in self.counted.values() if one.floors is None]
 
     def seed(
-        self, name: str, floors: Mapping[LogPartition, int], spent: Sequence[Spent]
+        self, name: str, floors: Mapping[LogPartition, int], spent: Sequence[Spent], now_us: int = 0
     ) -> list[BudgetNotice]:
-        """Give the sum of what is stored; what was reached by it is history.
+        """Give the sum of what is stored, instead of what was counted.
+
+        What was reached by the first sum is history; what a later one reaches is news of now.
 
         Args:
             name: Of the budget.
             floors: By source, the offset up to which `spent` reaches.
             spent: By period, at any instant of it.
+            now_us: Time of the stream.
         """
         counted = self.counted[name]
+        before, budget = counted.spend, counted.spend.budget
+        counted.spend, counted.added = BudgetSpend(budget), 0
+        counted.spend.keep_notices(before)
         counted.floors = dict(floors)
         counted.is_changed = True
         notices = counted.spend.add("stored", 0, 1, spent)
-        return [BudgetNotice(counted.spend.budget, notice, True) for notice in notices]
+        if before.is_empty:
+            return [BudgetNotice(budget, notice, True) for notice in notices]
+        found = []
+        for notice in notices:
+            noticed = replace(notice, at_us=max(notice.at_us, now_us))
+            counted.spend.of(notice.period).crossed[notice.percent] = noticed
+            found.append(BudgetNotice(budget, noticed, notice.period.end_us <= now_us))
+        return found
 
     def add(self, origin: Origin, rows: pl.DataFrame, now_us: int) -> list[BudgetNotice]:
         """Add the rows of a delta that was not added before."""

@@ -135,6 +135,7 @@ class Decider:
             "unreadable": self.unreadable,
             "flagged": [[*key, *astuple(one)] for key, one in self._flagged.items()],
             "budgets": self.budgets.to_rows(),
+            "money_version": self.budgets.money_version,
             "changes": self.changes.to_rows(),
         }
         parts = {
@@ -166,6 +167,7 @@ class Decider:
             RunKey(tenant, run): _Flagged(*reported) for tenant, run, *reported in head["flagged"]
         }
         decider.budgets.restore(head["budgets"])
+        decider.budgets.money_version = head.get("money_version", "")
         decider.changes = RecentChanges.from_rows(head.get("changes", []))
         decider.merge.restore(parts["merge"])
         decider._restore_guard(parts["guard"], rules)

@@ -15,18 +15,23 @@ __all__ = ["ended_keys", "keys_of", "states_of"]
 _LONGEST_TEXT: Final = 2_048
 
 
-def states_of(findings: Findings, forecasts: Mapping[str, Forecast]) -> list[ControlState]:
+def states_of(
+    findings: Findings, forecasts: Mapping[tuple[str, int], Forecast]
+) -> list[ControlState]:
     """Return the states to be reported, the newest of each run and budget.
 
     Args:
         findings: What was found.
-        forecasts: The newest forecast by the revision of its budget.
+        forecasts: The newest by the revision of its budget and the start of the period.
     """
     runs = {one.key: one for one in findings.runs}
     budgets = {one.budget.name: one for one in findings.budgets}
     return [
         *(_run(one) for one in runs.values() if not one.is_over),
-        *(_budget(one, forecasts.get(one.budget.revision)) for one in budgets.values()),
+        *(
+            _budget(one, forecasts.get((one.budget.revision, one.spend.period.start_us)))
+            for one in budgets.values()
+        ),
     ]
 
 

@@ -14,7 +14,13 @@ from tokentide_jobs.core.budget.spend import Spent
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["finished_offsets", "stored_spend"]
+__all__ = ["finished_offsets", "money_version", "stored_spend"]
+
+
+def money_version(store: ClickHouse) -> str:
+    """Return a text that changes when stored money was repriced or repaired; raises as `select`."""
+    (row,) = store.select("detect/money_version")
+    return str(row["version"])
 
 
 def finished_offsets(store: ClickHouse) -> dict[LogPartition, int]:

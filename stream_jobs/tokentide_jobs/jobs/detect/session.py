@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, TypeVar
@@ -37,7 +37,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
 from tokentide_jobs.io.clickhouse.pipeline_reads import read_shares, read_silent
 from tokentide_jobs.io.clickhouse.slo_reads import read_slos, store_slos
-from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, stored_spend
+from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, money_version, stored_spend
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.warm_up import learn_stored, until_watched
@@ -53,6 +53,9 @@ _MINUTE_US: Final = 60_000_000
 _PIPELINE_US: Final = 10_000_000
 _LOGGED_AT_ONCE: Final = 10
 """Of records that cannot be read; all are counted."""
+_MONEY_US: Final = 5_000_000
+_SHORT_US: Final = 300_000_000
+"""Forecasts of budgets by the hour are made anew so often, all others every hour."""
 _LEAST_SHARE: Final = 20
 """A snapshot waits at least so many times as long as the last one took."""
 
@@ -111,8 +114,9 @@ class DetectSession:
         self._topic_id = ""
         self._snapshot_due_us = 0
         self._saved: dict[int, int] = {}
-        self._forecasts: dict[str, Forecast] = {}
-        self._forecast_hour = -1
+        self._forecasts: dict[tuple[str, int], Forecast] = {}
+        self._forecast_made: dict[str, tuple[int, int]] = {}
+        self._money_due_us = 0
         self._slo_minute = -1
         self._has_learned = False
         self._began_us = 0
@@ -172,21 +176,26 @@ class DetectSession:
     def take(self, records: Sequence[DeltaRecord]) -> tuple[Findings, Reported]:
         """Take records, store what they gave rise to, and return it with what is to be reported."""
         reported = self._reload()
-        self._seed()
+        seeded = self._seed()
+        reported.states += states_of(seeded, self._forecasts)
         findings = self._take(records)
         for reason in findings.unreadable[:_LOGGED_AT_ONCE]:
             log_event(_log, logging.WARNING, "delta_unreadable", reason=reason)
-        window_s = self._files.in_force.rules.parameters.window_s
-        for table, rows in rows_of(findings, window_s):
-            self._insert(table, rows)
-        news = [*alert_findings(findings, window_s), *self._slos(), *self._pipeline()]
-        self._alerts.observe(news, self.decider.progress.now_us)
-        self._forecast()
+        self._write(findings, [*self._slos(), *self._pipeline()])
+        self._forecast(findings)
         for record in records:
             self.positions[record.partition] = record.offset + 1
         reported.states += states_of(findings, self._forecasts)
         reported.ended += ended_keys(findings)
         return findings, reported
+
+    def _write(self, findings: Findings, news: Iterable[Finding] = ()) -> None:
+        """Store what was found, and what somebody may have to know of it and of the news."""
+        window_s = self._files.in_force.rules.parameters.window_s
+        for table, rows in rows_of(findings, window_s):
+            self._insert(table, rows)
+        found = [*alert_findings(findings, window_s), *news]
+        self._alerts.observe(found, self.decider.progress.now_us)
 
     def _take(self, records: Sequence[DeltaRecord]) -> Findings:
         """Decide on records; once the stream is watched, first learn what is stored before it."""
@@ -246,31 +255,60 @@ class DetectSession:
             log_event(_log, logging.INFO, "rules_changed", budgets=len(after.budgets))
         return reported
 
-    def _seed(self) -> None:
-        """Give new budgets what is stored already."""
-        unseeded = self.decider.budgets.unseeded()
+    def _seed(self) -> Findings:
+        """Give budgets what is stored: new ones, and all of them once stored money has changed."""
+        found, budgets, clock_us = Findings(), self.decider.budgets, self._clock_us()
+        if budgets.counted and clock_us >= self._money_due_us:
+            self._money_due_us = clock_us + _MONEY_US
+            version = self._storing("money_version", lambda: money_version(self._store))
+            if version != budgets.money_version:
+                budgets.outdate(version)
+        unseeded = budgets.unseeded()
         if not unseeded:
-            return
+            return found
         floors = self._storing("positions", lambda: finished_offsets(self._store))
         for source, end in self.decider.seen.ends().items():
             floors[source] = max(end, floors.get(source, 0))
+        now_us = self.decider.progress.now_us
         for budget in unseeded:
-            ask = partial(stored_spend, self._store, budget, floors, self._clock_us())
+            ask = partial(stored_spend, self._store, budget, floors, clock_us)
             spent = self._storing("stored_spend", ask)
-            self.decider.budgets.seed(budget.name, floors, spent)
+            notices = budgets.seed(budget.name, floors, spent, now_us)
+            found.notices += [one for one in notices if not one.is_history]
+        if found.notices:
+            found.budgets += budgets.reported(now_us, 0)
+            self._write(found)
         # What is reached from here on is news, also for whoever goes on after a crash.
         self._saved = {}
         self.snapshot()
+        return found
 
-    def _forecast(self) -> None:
-        """Store where the periods of budgets end, once an hour."""
-        now_us, budgets = self._clock_us(), self._files.in_force.budgets
-        if not budgets or now_us // _HOUR_US == self._forecast_hour:
+    def _forecast(self, findings: Findings) -> None:
+        """Store where the periods of budgets end: every hour, and once a period has begun."""
+        now_us = self._clock_us()
+        begun = {
+            (one.budget.revision, one.spend.period.start_us)
+            for one in findings.budgets
+            if one.spend.requests
+        }
+        due = {}
+        for budget in self._files.in_force.budgets:
+            made = self._forecast_made.get(budget.revision, (-1, -1))
+            start_us = budget.at(now_us).start_us
+            has_begun = (budget.revision, start_us) in begun
+            turn = now_us // (_SHORT_US if budget.period == "hour" else _HOUR_US)
+            due[budget.revision] = turn, start_us if has_begun else made[1]
+            if due[budget.revision] == made:
+                del due[budget.revision]
+        budgets = [one for one in self._files.in_force.budgets if one.revision in due]
+        if not budgets:
             return
         statuses = self._storing("forecast", lambda: read_budgets(self._store, budgets, now_us))
         self._insert(*forecast_rows(statuses))
-        self._forecasts = {one.budget.revision: one.forecast for one in statuses}
-        self._forecast_hour = now_us // _HOUR_US
+        self._forecast_made |= due
+        self._forecasts = {
+            (one.budget.revision, one.current.period.start_us): one.forecast for one in statuses
+        } | {key: known for key, known in self._forecasts.items() if key[0] not in due}
 
     def _slos(self) -> list[Finding]:
         """Judge SLOs by what is stored, once a minute, keep how they stand, and return it."""

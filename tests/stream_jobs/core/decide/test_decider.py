@@ -196,6 +196,25 @@ def test_a_budget_counts_what_was_stored_and_then_what_comes_after() -> None:
     assert decider.budgets.unseeded() == [BUDGETS[0], BUDGETS[2]]
 
 
+def test_sums_that_are_given_anew_replace_what_was_counted_and_repeat_no_notice() -> None:
+    decider = fresh()
+    decider.take(recorded()[:-1])
+    decider.budgets.outdate("1/0")
+    decider = Decider.from_bytes(decider.to_bytes(), RULES, BUDGETS)
+    assert (decider.budgets.money_version, len(decider.budgets.unseeded())) == ("1/0", 3)
+    now_us = decider.progress.now_us
+    for name, dollars, percents in (("acme", 9, [80]), ("one key", 4, []), ("everything", 1, [])):
+        spent = [Spent(NOON_US, dollars * DOLLAR, requests=5)]
+        found = decider.budgets.seed(name, {log(): 10 * TICKS}, spent, now_us)
+        assert [(one.notice.percent, one.is_history) for one in found] == [
+            (percent, False) for percent in percents
+        ], name
+        assert all(one.notice.at_us == now_us for one in found)
+        counted = decider.budgets.counted[name].spend
+        assert counted.of(counted.budget.at(NOON_US)).pico_usd == dollars * DOLLAR
+    assert decider.take(recorded()).notices == []
+
+
 def test_other_rules_leave_what_was_learned() -> None:
     decider = fresh()
     decider.take(recorded()[:80])

@@ -22,7 +22,8 @@ BUDGET = Budget(
 
 def state(spent: int, forecast: Forecast | None) -> BudgetState:
     now = BudgetNow(BUDGET, NOW_US, PeriodSpend(BUDGET.at(NOW_US), spent))
-    forecasts = {} if forecast is None else {BUDGET.revision: forecast}
+    period_us = BUDGET.at(NOW_US).start_us
+    forecasts = {} if forecast is None else {(BUDGET.revision, period_us): forecast}
     [found] = states_of(Findings(budgets=[now]), forecasts)
     assert isinstance(found, BudgetState)
     return found
@@ -41,3 +42,13 @@ def test_a_forecast_below_what_is_spent_is_not_said(spent: int, said: int | None
 def test_what_was_refused_or_never_made_is_no_forecast() -> None:
     for forecast in (None, Forecast(rests_on="the period has only begun")):
         assert state(0, forecast).forecast_pico_usd is None
+
+
+def test_a_forecast_of_the_period_before_says_nothing_of_this_one() -> None:
+    before = BUDGET.before(BUDGET.at(NOW_US))
+    forecast = Forecast(pico_usd=90, method="even rate", rests_on="")
+    now = BudgetNow(BUDGET, NOW_US, PeriodSpend(BUDGET.at(NOW_US), 1))
+    forecasts = {(BUDGET.revision, before.start_us): forecast}
+    [found] = states_of(Findings(budgets=[now]), forecasts)
+    assert isinstance(found, BudgetState)
+    assert found.forecast_pico_usd is None

@@ -96,7 +96,7 @@ def store(sql_server: str, sql_client: Client) -> Iterator[ClickHouse]:
     assert sql_client.database is not None
     for table in (ANOMALY_POINTS, RUN_STATUS, BUDGET_STATUS, DETECTOR_STATE, ALERT_EVENTS,
                   "raw_requests", "ingest_positions", WINDOWS, "windows_1m",
-                  "raw_stats"):  # fmt: skip
+                  "raw_stats", "reprice_chunks"):  # fmt: skip
         sql_client.command(f"TRUNCATE TABLE {table}")
     opened = ClickHouse(sql_server, sql_client.database)
     yield opened
@@ -217,6 +217,37 @@ def test_what_was_spent_before_is_counted_once_to_the_pico_dollar(
     one.take(recorded()[4:])
     later = sum(10**11 * (tick % 3 + 1) + 7 for tick in range(1, TICKS))
     assert counted.of(counted.budget.at(NOON_US)).pico_usd == 5 * 1_000_000_000_001 + later
+
+
+def test_budgets_are_exact_again_once_stored_requests_were_repriced(
+    store: ClickHouse, files: RuleFiles, sql_client: Client
+) -> None:
+    held = {0: (0, len(recorded()))}
+    one = session(store, files, Worker())
+    one.begin("topic-1", held)
+    one.take(recorded())
+    one.snapshot()
+    # What the stream counted is stored at other prices now: 9.6 dollars in all.
+    sql_client.command(
+        "INSERT INTO raw_requests (log_id, _topic, _partition, _offset, _idx, tenant, started_at, "
+        "cost_pico_usd) SELECT 'log-1', 'tokentide.events.v1', 0, number, 0, 'acme', "
+        f"fromUnixTimestamp64Micro(toInt64({NOON_US}) + number), 800000000001 FROM numbers(12)"
+    )
+    sql_client.command("INSERT INTO reprice_chunks (run_id, chunk, state) VALUES ('r', 0, 2)")
+    for number in range(2):  # and a restart says nothing again
+        again = session(store, files, Worker())
+        again.begin("topic-1", held)
+        _findings, reported = again.take([])
+        states = [state for state in reported.states if isinstance(state, BudgetState)]
+        assert [(state.budget, state.spent_pico_usd, state.reached) for state in states] == [
+            ("acme", 12 * 800_000_000_001, [50, 80, 95]), ("one key", 0, [50, 80, 95, 100]),
+        ][: 2 - 2 * number]  # fmt: skip
+    spent = sql_client.query(
+        "SELECT spent_pico_usd, reached FROM budget_status FINAL WHERE budget = 'acme'"
+    ).result_rows
+    assert [tuple(row) for row in spent] == [(12 * 800_000_000_001, [50, 80, 95])]
+    announced = [row[:4] for row in alerts_of(sql_client) if row[2].startswith("budget acme")]
+    assert [state for _kind, _metric, _key, state in announced] == ["open"] * 3
 
 
 def test_a_topic_that_was_made_anew_keeps_what_was_learned_and_sums_budgets_anew(
