@@ -16,7 +16,9 @@ from pathlib import Path
 
 from bench import (
     decode_fold,
+    detect_history,
     detect_job,
+    detect_latency,
     detection,
     footprint,
     forecast,
@@ -42,6 +44,8 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "detection": detection.measure,
     "forecast": forecast.measure,
     "detect_job": detect_job.measure,
+    "detect_history": detect_history.measure,
+    "detect_latency": detect_latency.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

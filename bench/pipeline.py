@@ -42,15 +42,15 @@ class Pipeline:
         )
 
     @contextmanager
-    def worker(self, **settings: str) -> Iterator[psutil.Process]:
-        """Run one ingest worker; `settings` are TOKENTIDE_* variables without the prefix."""
+    def worker(self, job: str = "ingest", **settings: str) -> Iterator[psutil.Process]:
+        """Run one worker; `settings` are TOKENTIDE_* variables without the prefix."""
         env = dict(os.environ)
         env["TOKENTIDE_KAFKA_BOOTSTRAP"] = self.bootstrap
         env["TOKENTIDE_CLICKHOUSE_URL"] = self.clickhouse_url
         env["TOKENTIDE_DATA_DIR"] = str(self.root)
         env.update({f"TOKENTIDE_{name.upper()}": value for name, value in settings.items()})
-        log = (self.root / "worker.log").open("ab")
-        command = [sys.executable, "-m", "tokentide_jobs", "worker", "ingest"]
+        log = (self.root / f"{job}.log").open("ab")
+        command = [sys.executable, "-m", "tokentide_jobs", "worker", job]
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         try:
             yield psutil.Process(process.pid)
@@ -101,7 +101,7 @@ def wait_for_rows(pipeline: Pipeline, at_least: int, deadline_s: float) -> int:
             if rows >= at_least:
                 return rows
             if time.monotonic() > give_up:
-                tail = (pipeline.root / "worker.log").read_text(errors="replace")[-2000:]
+                tail = (pipeline.root / "ingest.log").read_text(errors="replace")[-2000:]
                 raise TimeoutError(f"{rows} of {at_least} rows after {deadline_s} s:\n{tail}")
             time.sleep(0.1)
     finally:

@@ -1,9 +1,11 @@
--- How much of [begin_us, end_us) is stored as windows of a minute, since when, and which dimensions have a
--- value anywhere. No row: nothing.
+-- How much of [begin_us, end_us) is stored as windows of a minute, since when, of about how many series, and
+-- which dimensions have a value anywhere. No row: nothing.
 SELECT
     toInt64(toUnixTimestamp(min(w.window_start))) * 1000000 AS oldest_us,
     uniqExact(w.window_start) AS windows,
     count() AS stored,
+    uniqCombined(w.tenant, w.service, w.environment, w.operation, w.provider, w.model, w.prompt_name, w.prompt_version,
+                 w.feature, w.team) AS series,
     max(w.tenant != '') AS tenant,
     max(w.service != '') AS service,
     max(w.environment != '') AS environment,

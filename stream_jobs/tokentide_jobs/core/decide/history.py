@@ -22,24 +22,25 @@ __all__ = ["learn_history", "stride_for", "unlearned_levels"]
 
 _STRIDES: Final = (1, 7, 13, 29, 59)
 """One of so many windows is learned. None divides an hour, so that every minute has its turn."""
-_MOST_WINDOWS: Final = 3_000
+_MOST_WINDOWS: Final = 2_000
 _MOST_ROWS: Final = 2_000_000
+_MOST_UPDATES: Final = 4_000_000
+"""Windows times series: every key is updated in every window."""
 
 _DAY_S: Final = 86_400
 """Stored windows have to reach back so much further than what was watched to be worth it."""
 
 
-def stride_for(windows: int, rows: int) -> int:
+def stride_for(windows: int, rows: int, series: int) -> int:
     """Return of how many stored windows one is learned, so that it takes seconds.
 
     Args:
         windows: How many are stored.
         rows: Of all of them.
+        series: How many different ones there are.
     """
-    for stride in _STRIDES:
-        if windows <= stride * _MOST_WINDOWS and rows <= stride * _MOST_ROWS:
-            return stride
-    return _STRIDES[-1]
+    least = max(windows / _MOST_WINDOWS, rows / _MOST_ROWS, windows * series / _MOST_UPDATES)
+    return next((stride for stride in _STRIDES if stride >= least), _STRIDES[-1])
 
 
 def unlearned_levels(

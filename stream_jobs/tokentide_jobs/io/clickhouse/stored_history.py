@@ -30,12 +30,14 @@ class HistorySpan:
         oldest_us: Start of the oldest window.
         windows: Windows of a minute that hold something.
         rows: Of all of them.
+        series: About how many different ones there are.
         dimensions: Those that have a value somewhere.
     """
 
     oldest_us: int
     windows: int
     rows: int
+    series: int
     dimensions: frozenset[str]
 
 
@@ -47,7 +49,7 @@ def history_span(store: ClickHouse, until_us: int) -> HistorySpan | None:
         return None
     row = rows[0]
     named = frozenset(name for name in DIMENSIONS if row[name])
-    return HistorySpan(row["oldest_us"], row["windows"], row["stored"], named)
+    return HistorySpan(row["oldest_us"], row["windows"], row["stored"], row["series"], named)
 
 
 def pieces(span: HistorySpan, until_us: int, stride: int) -> Iterator[tuple[int, int]]:

@@ -62,7 +62,7 @@ def learn_stored(
     levels = unlearned_levels(state, stored, span.oldest_us, until_us, parameters)
     if not levels:
         return 0
-    began_s, stride = time.monotonic(), stride_for(span.windows, span.rows)
+    began_s, stride = time.monotonic(), stride_for(span.windows, span.rows, span.series)
 
     def windows() -> Iterator[MergedWindow]:
         for begin_us, end_us in pieces(span, until_us, stride):

@@ -147,17 +147,16 @@ def test_nothing_stored_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("windows", "rows", "stride"),
+    ("windows", "rows", "series", "stride"),
     [
-        (1, 1, 1),
-        (3_000, 10**6, 1),
-        (20_160, 10**6, 7),
-        (20_160, 10**8, 59),
-        (20_160, 2 * 10**7, 13),
+        (1, 1, 1, 1), (2_000, 10**6, 100, 1), (20_160, 10**6, 60, 13), (20_160, 2 * 10**7, 60, 13),
+        (20_160, 4 * 10**7, 60, 29), (20_160, 10**6, 5_000, 29), (20_160, 10**9, 9, 59),
     ],
-)
-def test_so_many_windows_are_learned_as_take_seconds(windows: int, rows: int, stride: int) -> None:
-    assert stride_for(windows, rows) == stride
+)  # fmt: skip
+def test_so_many_windows_are_learned_as_take_seconds(
+    windows: int, rows: int, series: int, stride: int
+) -> None:
+    assert stride_for(windows, rows, series) == stride
 
 
 def test_marks_of_a_time_whose_deltas_are_passed_over_complete_no_window() -> None:

@@ -1,0 +1,212 @@
+"""Question: how long from an event to the alert row, and to the budget state that a service reads?
+
+The embedded stack with everything on this machine: Kafka, ClickHouse, an ingest and a detect
+worker, the sender, and a service that asks. 4,500 series learn four hours of stored windows; then
+some tenants begin to fail. A row is late by its time of writing less the end of its window; a state
+by the first answer that knows of a call less the end of that call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import statistics
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import psutil
+import yaml
+from aiokafka import AIOKafkaProducer
+
+import tokentide
+from bench.detect_history import MODELS, fill
+from bench.pipeline import Pipeline, cpu_s, running
+from bench.progress import say
+from tokentide_jobs.io.kafka.admin import ensure_topics
+
+EVENTS_PER_S: Final = int(os.environ.get("TOKENTIDE_BENCH_EVENTS_PER_S", "5000"))
+SECONDS: Final = 390
+TENANTS: Final = 500
+FAILING: Final = 30
+FAILS_AFTER_S: Final = 90
+PROBES: Final = 100
+_HISTORY_S: Final = 4 * 3_600
+_FRAME: Final = 200
+_SETTLE_S: Final = 30.0
+_IDLE_S: Final = 90.0
+_LONGEST_S: Final = 30.0
+_DETECT: Final = {"anomalies": {"silent_days": 0.125, "learning_days": 0.125}}
+_ROWS: Final = (
+    "SELECT toUnixTimestamp64Milli(written_at) / 1000 - toUnixTimestamp(window_start) - 60, what"
+    " FROM anomaly_points"
+)
+_ALERTS: Final = (
+    "SELECT toUnixTimestamp64Micro(written_at) / 1e6 - toUnixTimestamp64Micro(at) / 1e6"
+    " FROM alert_events WHERE kind = 'anomaly'"
+)
+
+
+def measure() -> dict[str, object]:
+    """Return percentiles of both delays, what it took meanwhile, and what it takes at rest."""
+    return {"idle": idle(), **busy()}
+
+
+def busy() -> dict[str, object]:
+    """Return percentiles of both delays in seconds, and what the processes took meanwhile."""
+    with running() as pipeline:
+        files = _files(pipeline.root)
+        client = pipeline.client()
+        until_s = int(time.time()) // 60 * 60
+        # Half of the minutes are enough: others are passed over.
+        fill(client, until_s - _HISTORY_S, until_s, TENANTS, 1, 0, every_minutes=2)
+        asyncio.run(ensure_topics(pipeline.bootstrap))
+        waits: list[float] = []
+        with pipeline.worker() as ingest, pipeline.worker("detect", **files) as detect:
+            store = psutil.Process(pipeline.clickhouse_pid)
+            before = {name: cpu_s(one) for name, one in _named(ingest, detect, store).items()}
+            began_s = time.monotonic()
+            asking = threading.Thread(target=_ask, args=(pipeline, waits))
+            asking.start()
+            sent = asyncio.run(_send(pipeline.bootstrap))
+            asking.join()
+            seconds = time.monotonic() - began_s
+            time.sleep(10)
+            used = {
+                f"{name}_cores": round((cpu_s(one) - before[name]) / seconds, 2)
+                for name, one in _named(ingest, detect, store).items()
+            }
+            rss_mb = {
+                f"{name}_rss_mb": one.memory_info().rss // 1_000_000
+                for name, one in _named(ingest, detect, store).items()
+            }
+            rows = [(float(late), what) for late, what in client.query(_ROWS).result_rows]
+            alerts = [float(late) for (late,) in client.query(_ALERTS).result_rows]
+            stored = client.query("SELECT count() FROM raw_requests").result_rows[0][0]
+        client.close()
+    return {
+        "events_per_s_asked": EVENTS_PER_S,
+        "events_per_s_sent": round(sent / seconds),
+        "events_stored_ten_seconds_later": stored,
+        "window_end_to_anomaly_row": _percentiles([late for late, _what in rows]),
+        "alarms_opened": sum(what == "opened" for _late, what in rows),
+        "window_end_to_alert_row": _percentiles(alerts),
+        "call_to_budget_state_in_the_sdk": _percentiles(waits),
+        "target_p99_s": 5.0,
+        **used,
+        **rss_mb,
+    }
+
+
+def idle() -> dict[str, object]:
+    """Return what a detect worker takes at rest: no event, four source partitions."""
+    with running() as pipeline:
+        asyncio.run(ensure_topics(pipeline.bootstrap))
+        with pipeline.worker(), pipeline.worker("detect") as detect:
+            time.sleep(_SETTLE_S)
+            before_s = cpu_s(detect)
+            time.sleep(_IDLE_S)
+            return {
+                "cores": round((cpu_s(detect) - before_s) / _IDLE_S, 4),
+                "rss_mb": detect.memory_info().rss // 1_000_000,
+                "target_rss_mb": 250,
+            }
+
+
+def _named(*processes: psutil.Process) -> dict[str, psutil.Process]:
+    return dict(zip(("ingest", "detect", "clickhouse"), processes, strict=True))
+
+
+def _files(root: Path) -> dict[str, str]:
+    """Write the rules: detectors that are ripe after three hours, and one budget a probe."""
+    budgets = [
+        {"name": f"probe {n}", "scope": {"tenant": f"probe-{n}"}, "period": "day",
+         "amount_usd": "0.001"}
+        for n in range(PROBES)
+    ]  # fmt: skip
+    (root / "detect.yaml").write_text(yaml.safe_dump(_DETECT))
+    (root / "budgets.yaml").write_text(yaml.safe_dump({"budgets": budgets}))
+    return {
+        "detect_file": str(root / "detect.yaml"), "budgets_file": str(root / "budgets.yaml"),
+    }  # fmt: skip
+
+
+async def _send(bootstrap: str) -> int:
+    """Send events at the pace, as frames; return how many."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type="lz4")
+    await producer.start()
+    chance, sent = random.Random(3), 0
+    begun = time.perf_counter()
+    try:
+        for number in range(SECONDS * EVENTS_PER_S // _FRAME):
+            due = begun + number * _FRAME / EVENTS_PER_S
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            fails = time.perf_counter() - begun > FAILS_AFTER_S
+            frame = b"\n".join(_event(chance, fails) for _ in range(_FRAME))
+            await producer.send("tokentide.events.v1", frame, partition=number % 4)
+            sent += _FRAME
+            if number % (60 * EVENTS_PER_S // _FRAME) == 0:
+                say(f"{sent:,} events in {time.perf_counter() - begun:.0f} s")
+    finally:
+        await producer.stop()
+    return sent
+
+
+def _event(chance: random.Random, fails: bool) -> bytes:
+    """Return a call that ended now and lasted as in the history, one of 4,500 series."""
+    place = chance.randrange(TENANTS * MODELS)
+    tenant, model = divmod(place, MODELS)
+    is_error = chance.random() < (0.6 if fails and tenant < FAILING else 0.015)
+    now_us = time.time_ns() // 1_000
+    low, high = chance.getrandbits(62), now_us // 1_000 << 16 | 7 << 12 | chance.getrandbits(12)
+    text = f"{high:016x}{1 << 63 | low:016x}"
+    event_id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    duration_ms = chance.uniform(680, 760) if chance.random() < 0.97 else 1_150.0
+    status = '"error","error_type":"server"' if is_error else '"ok"'
+    return (
+        f'{{"type":"request","schema_version":1,"event_id":"{event_id}",'
+        f'"started_at_us":{now_us - round(duration_ms * 1_000)},"duration_ms":{duration_ms:.3f},'
+        f'"service":"chat","environment":"production","tenant":"t{tenant}","operation":"chat",'
+        f'"provider":"p{model % 3}","request_model":"m{model}","response_model":"m{model}",'
+        f'"status":{status},"input_tokens":900,"output_tokens":200,"usage_source":"provider",'
+        f'"trace_id":"{low:032x}"}}'
+    ).encode()
+
+
+def _ask(pipeline: Pipeline, waits: list[float]) -> None:
+    """Make a call that uses up a budget, now and then, and ask until the answer says so."""
+    telemetry = tokentide.Telemetry(
+        service="bench", bootstrap=pipeline.bootstrap, read_control=True
+    )
+    telemetry.budget("probe 0")  # begins the reading
+    time.sleep(60)  # groups are joined, and the history is learned
+    for n in range(PROBES):
+        call = telemetry.request(
+            provider="openai", request_model="gpt-4o", tenant=f"probe-{n}", input_tokens=10_000,
+            output_tokens=10, usage_source="provider",
+        )  # fmt: skip
+        with call:
+            pass
+        ended_s = time.monotonic()
+        while telemetry.budget(f"probe {n}").spent_pico_usd == 0:
+            if time.monotonic() - ended_s > _LONGEST_S:
+                say(f"probe {n}: {telemetry.budget(f'probe {n}')}")
+                break
+            time.sleep(0.02)
+        waits.append(time.monotonic() - ended_s)
+        time.sleep(max(0.0, (SECONDS - 90) / PROBES - waits[-1]))
+    telemetry.close()
+
+
+def _percentiles(seconds: list[float]) -> dict[str, object]:
+    if len(seconds) < 2:
+        return {"rows": len(seconds)}
+    cuts = statistics.quantiles(seconds, n=100)
+    return {
+        "rows": len(seconds),
+        "p50_s": round(cuts[49], 2),
+        "p99_s": round(cuts[98], 2),
+        "longest_s": round(max(seconds), 2),
+    }
