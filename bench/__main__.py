@@ -19,6 +19,8 @@ from bench import (
     detect_history,
     detect_job,
     detect_latency,
+    detect_ten_seconds,
+    detect_thinning,
     detection,
     footprint,
     forecast,
@@ -46,6 +48,8 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "detect_job": detect_job.measure,
     "detect_history": detect_history.measure,
     "detect_latency": detect_latency.measure,
+    "detect_ten_seconds": detect_ten_seconds.measure,
+    "detect_thinning": detect_thinning.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

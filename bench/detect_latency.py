@@ -27,7 +27,7 @@ from bench.pipeline import Pipeline, cpu_s, running
 from bench.progress import say
 from tokentide_jobs.io.kafka.admin import ensure_topics
 
-EVENTS_PER_S: Final = int(os.environ.get("TOKENTIDE_BENCH_EVENTS_PER_S", "5000"))
+EVENTS_PER_S: Final = int(os.environ.get("BENCH_EVENTS_PER_S", "5000"))
 SECONDS: Final = 390
 TENANTS: Final = 500
 FAILING: Final = 30
