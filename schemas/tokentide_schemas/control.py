@@ -17,6 +17,8 @@ from tokentide_schemas.fields import EpochUs, Label
 __all__ = [
     "CONTROL_ADAPTER",
     "CONTROL_MODELS",
+    "LONGEST_NAME",
+    "MOST_THRESHOLDS",
     "BudgetState",
     "ControlState",
     "RunLimit",
@@ -24,6 +26,11 @@ __all__ = [
     "budget_key",
     "run_key",
 ]
+
+LONGEST_NAME: Final = 256
+"""Characters of a budget's name, and of a value of its scope."""
+MOST_THRESHOLDS: Final = 64
+"""Of one budget."""
 
 RunWord = Literal["ok", "flagged", "stop"]
 PicoUsd = Annotated[int, Field(ge=0)]
@@ -94,9 +101,9 @@ class BudgetState(_State):
     """How much of one budget is spent in the period that runs now."""
 
     schema_: Literal["budget_state.v1"] = Field("budget_state.v1", alias="schema")
-    budget: Annotated[str, Field(min_length=1, max_length=256)]
+    budget: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
     """Its name."""
-    scope: dict[Label, Annotated[str, Field(max_length=256)]] = {}
+    scope: dict[Label, Annotated[str, Field(max_length=LONGEST_NAME)]] = {}
     """Dimensions or the subject that it is about; empty: everything."""
     period: Literal["hour", "day", "week", "month"]
     """Length of its periods."""
@@ -110,9 +117,9 @@ class BudgetState(_State):
     """What was."""
     share: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Spent of the amount: 0.5 is half of it."""
-    thresholds: Annotated[list[Percent], Field(max_length=64)] = []
+    thresholds: Annotated[list[Percent], Field(max_length=MOST_THRESHOLDS)] = []
     """Percentages of the amount that are watched."""
-    reached: Annotated[list[Percent], Field(max_length=64)] = []
+    reached: Annotated[list[Percent], Field(max_length=MOST_THRESHOLDS)] = []
     """Those that were reached."""
     kind: Literal["soft", "hard"]
     """`hard`: services are to stop when more than the amount is spent."""

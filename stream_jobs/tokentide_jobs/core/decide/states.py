@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
+
+from pydantic import ValidationError
 
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.decide.findings import BudgetNow, Findings, RunNow
@@ -16,23 +19,33 @@ _LONGEST_TEXT: Final = 2_048
 
 
 def states_of(
-    findings: Findings, forecasts: Mapping[tuple[str, int], Forecast]
+    findings: Findings,
+    forecasts: Mapping[tuple[str, int], Forecast],
+    refuse: Callable[[str], None],
 ) -> list[ControlState]:
     """Return the states to be reported, the newest of each run and budget.
 
     Args:
         findings: What was found.
         forecasts: The newest by the revision of its budget and the start of the period.
+        refuse: Told of each state that cannot be said in the terms of the contract; it is left out.
     """
     runs = {one.key: one for one in findings.runs}
     budgets = {one.budget.name: one for one in findings.budgets}
-    return [
-        *(_run(one) for one in runs.values() if not one.is_over),
+    makers: list[Callable[[], ControlState]] = [
+        *(partial(_run, one) for one in runs.values() if not one.is_over),
         *(
-            _budget(one, forecasts.get((one.budget.revision, one.spend.period.start_us)))
+            partial(_budget, one, forecasts.get((one.budget.revision, one.spend.period.start_us)))
             for one in budgets.values()
         ),
     ]
+    states = []
+    for make in makers:
+        try:
+            states.append(make())
+        except ValidationError as exc:
+            refuse(str(exc))
+    return states
 
 
 def ended_keys(findings: Findings) -> list[str]:

@@ -199,8 +199,11 @@ def _secret(
             problems.add(fields[key], f"{key}: the environment has no {written}")
         return environment.get(written, "")
     try:
-        return Path(written).expanduser().read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
+        found = Path(written).expanduser().read_text("utf-8").strip()
+    except (OSError, ValueError, RuntimeError) as error:  # no text; ~ of nobody
+        why = getattr(error, "strerror", None) or "it is no text, or no such path"
         problems.add(fields[key], f"{key}: {written}: {why}")
         return ""
+    if not found:
+        problems.add(fields[key], f"{key}: {written} is empty")
+    return found

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from yaml.nodes import Node, ScalarNode, SequenceNode
+from yaml.nodes import Node, ScalarNode
 
 from tokentide_jobs.core.budget.budget import SUBJECTS, THRESHOLDS, Budget, BudgetKind, Scope
 from tokentide_jobs.core.budget.period import KINDS, PeriodKind
@@ -25,8 +25,10 @@ from tokentide_jobs.io.files.yaml_entries import (
     entry_fields,
     mapping,
     named_entries,
+    texts,
     value_text,
 )
+from tokentide_schemas.control import LONGEST_NAME, MOST_THRESHOLDS
 
 __all__ = ["load_budgets", "parse_budgets", "scope_value"]
 
@@ -77,7 +79,7 @@ def _budget(node: Node, problems: Problems) -> Budget | None:
         value_text("time_zone", fields["time_zone"], problems) if "time_zone" in fields else "UTC"
     )
     budget = Budget(
-        name=value_text("name", fields["name"], problems),
+        name=value_text("name", fields["name"], problems, LONGEST_NAME),
         scope=_scope(fields["scope"], problems),
         period=cast("PeriodKind", _one_of("period", fields["period"], KINDS, problems)),
         zone=_zone(zone_name, fields.get("time_zone", node), problems),
@@ -117,7 +119,7 @@ def scope_value(key: str, node: Node, problems: Problems) -> str:
     if isinstance(node, ScalarNode) and node.tag == _NULL:
         problems.add(node, f'scope.{key}: has no value; "" means calls without one')
         return ""
-    found = value_text(f"scope.{key}", node, problems)
+    found = value_text(f"scope.{key}", node, problems, LONGEST_NAME)
     if "*" in found:
         problems.add(node, f"scope.{key}: {found!r} is a pattern; give the exact value")
     return found
@@ -159,18 +161,16 @@ def _amount(node: Node, problems: Problems) -> int:
 
 
 def _thresholds(node: Node, problems: Problems) -> tuple[int, ...]:
-    listed = node.value if isinstance(node, SequenceNode) else []
+    written = texts(node)
     percents = [
-        int(one.value)
-        for one in listed
-        if isinstance(one, ScalarNode)
-        and re.fullmatch(r"\d{1,4}", one.value)
-        and 1 <= int(one.value) <= _MOST_PERCENT
+        int(one)
+        for one in written
+        if re.fullmatch(r"\d{1,4}", one) and 1 <= int(one) <= _MOST_PERCENT
     ]
-    if not listed or len(set(percents)) != len(listed):
+    if not 0 < len(written) <= MOST_THRESHOLDS or len(set(percents)) != len(written):
         problems.add(
             node,
-            "thresholds: expected different whole percentages from 1 to "
+            f"thresholds: expected 1 to {MOST_THRESHOLDS} different whole percentages from 1 to "
             f"{_MOST_PERCENT:,}, such as [50, 80, 95, 100]",
         )
     return tuple(sorted(percents))

@@ -21,7 +21,7 @@ from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
 from tokentide_jobs.core.window.fold import DIMENSIONS
-from tokentide_jobs.io.files.yaml_entries import Problems, content_of, mapping, sections
+from tokentide_jobs.io.files.yaml_entries import Problems, content_of, mapping, sections, texts
 
 __all__ = ["load_detect_rules", "parse_detect_rules"]
 
@@ -168,7 +168,7 @@ def _levels(node: Node, problems: Problems) -> tuple[KeyLevel, ...]:
     listed = node.value if isinstance(node, SequenceNode) else []
     levels, before = [], len(problems.found)
     for one in listed:
-        names = [part.value for part in one.value] if isinstance(one, SequenceNode) else []
+        names = texts(one)
         if not names or len(set(names)) < len(names) or not set(names) <= set(DIMENSIONS):
             problems.add(
                 one, f"levels: expected a list of dimensions, of {', '.join(DIMENSIONS)}, each once"

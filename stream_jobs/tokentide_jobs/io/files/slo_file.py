@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from yaml.nodes import Node, ScalarNode, SequenceNode
+from yaml.nodes import Node, ScalarNode
 
 from tokentide_jobs.core.slo.slo import FACTORS, Good, Slo, unreachable
 from tokentide_jobs.core.window.fold import DIMENSIONS
@@ -23,6 +23,7 @@ from tokentide_jobs.io.files.yaml_entries import (
     entry_fields,
     mapping,
     named_entries,
+    texts,
     value_text,
 )
 
@@ -137,10 +138,9 @@ def _scope(node: Node, problems: Problems) -> tuple[tuple[str, str], ...]:
 
 
 def _factors(node: Node, problems: Problems) -> tuple[float, ...]:
-    listed = node.value if isinstance(node, SequenceNode) else []
-    written = [str(one.value) for one in listed if isinstance(one, ScalarNode)]
+    written = texts(node)
     known = {f"{factor:g}": factor for factor in FACTORS}
-    if not written or len(set(written)) != len(listed) or not set(written) <= set(known):
+    if not written or len(set(written)) != len(written) or not set(written) <= set(known):
         problems.add(node, f"burn: expected some of {', '.join(known)}, each once")
         return FACTORS
     return tuple(sorted((known[one] for one in written), reverse=True))

@@ -24,6 +24,7 @@ __all__ = [
     "mapping",
     "named_entries",
     "sections",
+    "texts",
     "value_text",
 ]
 
@@ -196,12 +197,20 @@ def entry_fields(
     return None if len(problems.found) > before else fields
 
 
-def value_text(key: str, node: Node, problems: Problems) -> str:
+def value_text(key: str, node: Node, problems: Problems, most: int = _MAX_TEXT) -> str:
     """Return a value as the text it is written as, without blanks around it."""
-    if not isinstance(node, ScalarNode) or not node.value.strip() or len(node.value) > _MAX_TEXT:
-        problems.add(node, f"{key}: expected a text of 1 to {_MAX_TEXT} characters")
+    if not isinstance(node, ScalarNode) or not node.value.strip() or len(node.value) > most:
+        problems.add(node, f"{key}: expected a text of 1 to {most} characters")
         return ""
     return str(node.value).strip()
+
+
+def texts(node: Node) -> list[str]:
+    """Return the texts of a list as they are written; none where it is not a list of texts."""
+    listed = node.value if isinstance(node, SequenceNode) else []
+    if not all(isinstance(one, ScalarNode) for one in listed):
+        return []
+    return [str(one.value) for one in listed]
 
 
 def _compose(content: bytes, problems: Problems) -> Node | None:
@@ -210,15 +219,41 @@ def _compose(content: bytes, problems: Problems) -> Node | None:
         reason = f"larger than {_MAX_BYTES:,} bytes"
     else:
         try:
-            return yaml.compose(content, Loader=yaml.SafeLoader)
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            root: Node | None = yaml.compose(content, Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+            # Not every escape that the grammar allows is a character.
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark is not None else 1
-            reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+            reason = getattr(error, "problem", None) or f"{error} ".splitlines()[0]
             reason = f"not valid YAML: {reason}"
+        else:
+            _check_texts(root, problems)
+            return root
     problems.found.append((line, reason))
     problems.raise_if_any()
     return None
+
+
+def _check_texts(root: Node | None, problems: Problems) -> None:
+    """Refuse texts that cannot be stored, or handed to the system.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    seen: set[int] = set()
+    left = [root]
+    while left:
+        node = left.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, MappingNode):
+            left += [one for pair in node.value for one in pair]
+        elif isinstance(node, SequenceNode):
+            left += node.value
+        elif any(one == "\0" or "\ud800" <= one <= "\udfff" for one in node.value):
+            problems.add(node, f"{node.value[:80]!a}: a character that no text may have")
+    problems.raise_if_any()
 
 
 def _is_null(node: Node) -> bool:

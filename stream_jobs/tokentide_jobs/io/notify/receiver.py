@@ -57,14 +57,16 @@ def checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
+        if parts.hostname:
+            parts.hostname.encode("idna")  # as whoever resolves it does
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ConfigError("expected an address http(s)://host[:port]/path")
     if parts.username or parts.password:
         raise ConfigError("an address with an account in it; webhooks are signed instead")
-    if any(character.isspace() for character in url):
-        raise ConfigError("an address with blanks in it")
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise ConfigError("an address with blanks or control characters in it")
     return url
 
 

@@ -44,9 +44,9 @@ class Sender:
     async def send(self, receiver: Receiver, message: Message) -> Result:
         """Try once; whatever happens is in the result, without the address."""
         assert self._session is not None
-        body, headers = request_of(receiver, message, int(time.time()))
         begun_s = time.monotonic()
         try:
+            body, headers = request_of(receiver, message, int(time.time()))
             async with self._session.post(
                 receiver.url, data=body, headers=headers, allow_redirects=False
             ) as answer:
@@ -56,6 +56,8 @@ class Sender:
             return _result("retry", 0, "no answer in time", begun_s)
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as exc:
             return _result("retry", 0, f"no connection: {type(exc).__name__}", begun_s)
+        except Exception as exc:  # of an address that nobody can connect to, for one
+            return _result("retry", 0, f"not sent: {type(exc).__name__}", begun_s)
         if 200 <= status < 300:
             return _result("delivered", status, "", begun_s)
         detail = said.decode("utf-8", "replace").strip()[:200]

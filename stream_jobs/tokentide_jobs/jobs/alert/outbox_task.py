@@ -61,7 +61,20 @@ class Outbox:
         """Send until cancelled."""
         async with Sender() as sender, asyncio.TaskGroup() as tasks:
             for receiver in receivers:
-                tasks.create_task(self._live(receiver, sender), name=f"notify-{receiver.name}")
+                tasks.create_task(
+                    self._keep_alive(receiver, sender), name=f"notify-{receiver.name}"
+                )
+
+    async def _keep_alive(self, receiver: Receiver, sender: Sender) -> None:
+        """Begin a life anew when it fails, so that no receiver ends the lives of the others."""
+        for pause_s in self._pauses.pauses_s(random.random):
+            try:
+                await self._live(receiver, sender)
+            except Exception as exc:
+                log_event(
+                    _log, logging.ERROR, "outbox_failed", receiver=receiver.name, error=repr(exc)
+                )
+            await asyncio.sleep(pause_s)
 
     async def _live(self, receiver: Receiver, sender: Sender) -> None:
         """Live the life of a receiver."""

@@ -76,6 +76,8 @@ class RuleFiles:
             self.in_force, self.problem = self._read(), ""
         except ConfigError as exc:
             self.problem = f"what was in force before stays in force: {exc}"
+        except Exception as exc:  # whatever is in a file, it ends no worker that runs
+            self.problem = f"what was in force before stays in force, a defect: {exc!r}"
         return self.in_force != before
 
     def _read(self) -> InForce:

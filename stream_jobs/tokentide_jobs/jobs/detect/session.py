@@ -185,7 +185,7 @@ class DetectSession:
         self._forecast(findings)
         for record in records:
             self.positions[record.partition] = record.offset + 1
-        reported.states += states_of(findings, self._forecasts)
+        reported.states += states_of(findings, self._forecasts, _not_reported)
         reported.ended += ended_keys(findings)
         return findings, reported
 
@@ -348,3 +348,7 @@ class DetectSession:
         digest = hashlib.sha256(to_ipc(rows, compress=False)).hexdigest()[:32]
         token = f"detect/{table}/{digest}"
         self._storing(f"insert_{table}", lambda: self._store.insert(table, rows, token))
+
+
+def _not_reported(reason: str) -> None:
+    log_event(_log, logging.ERROR, "state_not_reported", reason=reason)

@@ -95,7 +95,7 @@ class Job:
             findings.extend(self.decider.take([closing]))
         list(rows_of(findings, 60))
         list(alert_findings(findings, 60))
-        states_of(findings, {})
+        states_of(findings, {}, lambda _reason: None)
         assert len(findings.unreadable) == self.decider.unreadable - before
         return self.decider.unreadable == before
 

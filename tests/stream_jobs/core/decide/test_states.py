@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -24,7 +25,7 @@ def state(spent: int, forecast: Forecast | None) -> BudgetState:
     now = BudgetNow(BUDGET, NOW_US, PeriodSpend(BUDGET.at(NOW_US), spent))
     period_us = BUDGET.at(NOW_US).start_us
     forecasts = {} if forecast is None else {(BUDGET.revision, period_us): forecast}
-    [found] = states_of(Findings(budgets=[now]), forecasts)
+    [found] = states_of(Findings(budgets=[now]), forecasts, pytest.fail)
     assert isinstance(found, BudgetState)
     return found
 
@@ -49,6 +50,17 @@ def test_a_forecast_of_the_period_before_says_nothing_of_this_one() -> None:
     forecast = Forecast(pico_usd=90, method="even rate", rests_on="")
     now = BudgetNow(BUDGET, NOW_US, PeriodSpend(BUDGET.at(NOW_US), 1))
     forecasts = {(BUDGET.revision, before.start_us): forecast}
-    [found] = states_of(Findings(budgets=[now]), forecasts)
+    [found] = states_of(Findings(budgets=[now]), forecasts, pytest.fail)
     assert isinstance(found, BudgetState)
     assert found.forecast_pico_usd is None
+
+
+def test_a_state_that_the_contract_does_not_know_is_left_out_and_told() -> None:
+    budgets = [replace(BUDGET, name="n" * 300), BUDGET]
+    found = [BudgetNow(one, NOW_US, PeriodSpend(one.at(NOW_US), 1)) for one in budgets]
+    refused: list[str] = []
+    [said] = states_of(Findings(budgets=found), {}, refused.append)
+    assert isinstance(said, BudgetState)
+    assert said.budget == "search"
+    assert len(refused) == 1
+    assert "256 characters" in refused[0]

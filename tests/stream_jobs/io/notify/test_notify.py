@@ -138,6 +138,14 @@ async def test_a_dead_receiver_is_tried_again_and_its_address_is_not_repeated() 
     assert "hush" not in repr(receiver(url))
 
 
+@pytest.mark.parametrize("url", ["http://a..b/x", f"http://{'a' * 64}.example/x", "http://["])
+async def test_an_address_that_nobody_can_connect_to_is_a_result_and_no_error(url: str) -> None:
+    async with Sender() as sender:
+        result = await sender.send(receiver(url), message())
+    assert (result.outcome, result.status) == ("retry", 0)
+    assert url not in result.detail
+
+
 def test_slack_gets_text_without_links_or_mentions() -> None:
     body, headers = request_of(
         receiver("http://h/", kind="slack"), message(sentence="cost of <!channel> & more"), 0
@@ -158,6 +166,9 @@ def test_slack_gets_text_without_links_or_mentions() -> None:
         "http://h:0/",
         "http://h:99999/",
         "http://h/ x",
+        "http://a..b/x",
+        f"http://{'a' * 64}.example/x",
+        "http://h/\x7f",
     ],
 )
 def test_an_address_that_cannot_be_sent_to_is_refused_without_repeating_it(url: str) -> None:

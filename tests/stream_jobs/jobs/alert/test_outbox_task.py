@@ -1,0 +1,45 @@
+"""Receivers live side by side: the failure of one is logged and holds no other one up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import cast
+
+import pytest
+
+from tokentide_jobs.backoff import Backoff
+from tokentide_jobs.core.alert.outbox import Message
+from tokentide_jobs.io.clickhouse.alert_store import AlertStore
+from tokentide_jobs.io.notify.receiver import Receiver
+from tokentide_jobs.jobs.alert.outbox_task import Outbox
+
+
+class Store:
+    """Has nothing for anybody, and fails by a defect where it is asked for one receiver."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def unsent(self, receiver: str, _severities: Iterable[str], _since_us: int) -> list[Message]:
+        self.asked.append(receiver)
+        if receiver == "bad":
+            raise TypeError("a defect")
+        return []
+
+
+async def test_a_receiver_whose_life_fails_begins_anew_and_ends_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = Store()
+    outbox = Outbox(cast(AlertStore, store), Backoff(first_s=0.001, longest_s=0.001))
+    receivers = [Receiver(name=name, kind="slack", url="http://h/") for name in ("bad", "good")]
+    running = asyncio.create_task(outbox.run(receivers))
+    async with asyncio.timeout(60):
+        while store.asked.count("bad") < 5 or store.asked.count("good") < 1:
+            assert not running.done()
+            await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert "outbox_failed" in caplog.messages
