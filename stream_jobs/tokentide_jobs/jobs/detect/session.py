@@ -177,7 +177,7 @@ class DetectSession:
         """Take records, store what they gave rise to, and return it with what is to be reported."""
         reported = self._reload()
         seeded = self._seed()
-        reported.states += states_of(seeded, self._forecasts)
+        reported.states += states_of(seeded, self._forecasts, _not_reported)
         findings = self._take(records)
         for reason in findings.unreadable[:_LOGGED_AT_ONCE]:
             log_event(_log, logging.WARNING, "delta_unreadable", reason=reason)
