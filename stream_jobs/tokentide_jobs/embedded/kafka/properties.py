@@ -62,6 +62,9 @@ _SETTINGS = {
     # Retention deletes whole segments: smaller ones leave sooner.
     "log.segment.bytes": "134217728",
     "log.index.size.max.bytes": "1048576",
+    # An index grows in memory that the disk backs: without a free page the entry is lost after the
+    # record was written, and the offset may be given away twice. So let it need few pages.
+    "log.index.interval.bytes": "65536",
 }
 
 

@@ -68,7 +68,7 @@ def test_a_start_that_a_full_disk_refuses_cuts_no_log_and_the_next_one_finds_all
     crashed.start()
 
     asyncio.run(topic_log_id(crashed.bootstrap, EVENTS.name))  # the topic is known
-    wait_until(lambda: asyncio.run(read(crashed.bootstrap)) == RECORDS, 60, "all records")
+    wait_until(lambda: asyncio.run(read(crashed.bootstrap)) == RECORDS, 120, "all records")
 
 
 def test_a_broker_that_has_forgotten_its_topics_does_not_start(
