@@ -38,7 +38,8 @@ SELECT
     runbook,
     why,
     held,
-    author
+    author,
+    written_at
 FROM ${database}.alert_events FINAL
 ORDER BY alert_id, sequence DESC
 LIMIT 1 BY alert_id

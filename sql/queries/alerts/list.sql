@@ -1,14 +1,32 @@
--- Alerts as they are: all that are open, and those that changed since a moment.
-SELECT
-    toString(alert_id) AS alert_id, state, severity, kind, key, dimensions, metric, direction, sentence, held, why, author,
-    toUnixTimestamp64Micro(since) AS since_us,
-    toUnixTimestamp64Micro(opened_at) AS opened_us,
-    toUnixTimestamp64Micro(changed_at) AS changed_us,
-    flaps, value, expected, lower, upper, unit, n, evidence, threshold, tests,
-    toString(impact_usd_per_hour) AS impact_usd_per_hour, impact_failed_per_minute,
-    contributors, members, causes, first_action, runbook
-FROM ${database}.alerts
-WHERE (state IN ('open', 'acknowledged') OR changed_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC'))
-    AND startsWith(alert_id, {alert_id:String})
-ORDER BY changed_at DESC, alert_id
+-- Alerts as they are: all that are open, and those that changed since a moment. What a person did counts at
+-- once, before the job that finds alerts has read it.
+SELECT * EXCEPT is_said
+FROM
+(
+    SELECT
+        alert_id,
+        if(is_said, if(said.verb = 'ack', 'acknowledged', 'closed'), stored.state) AS state,
+        severity, kind, key, dimensions, metric, direction, sentence, held,
+        if(is_said, said.reason, stored.why) AS why,
+        if(is_said, said.author, stored.author) AS author,
+        toUnixTimestamp64Micro(since) AS since_us,
+        toUnixTimestamp64Micro(opened_at) AS opened_us,
+        toUnixTimestamp64Micro(if(is_said, said.at, stored.changed_at)) AS changed_us,
+        flaps, value, expected, lower, upper, unit, n, evidence, threshold, tests,
+        toString(impact_usd_per_hour) AS impact_usd_per_hour, impact_failed_per_minute,
+        contributors, members, causes, first_action, runbook,
+        said.written_at > stored.written_at AND said.at >= stored.changed_at
+            AND (stored.state = 'open' OR (stored.state = 'acknowledged' AND said.verb = 'close')) AS is_said
+    FROM (SELECT * REPLACE toString(alert_id) AS alert_id FROM ${database}.alerts) AS stored
+    LEFT JOIN
+    (
+        SELECT alert_id, verb, author, reason, at, written_at
+        FROM ${database}.alert_actions
+        ORDER BY at DESC
+        LIMIT 1 BY alert_id
+    ) AS said USING alert_id
+    WHERE (stored.state IN ('open', 'acknowledged') OR stored.changed_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC'))
+        AND startsWith(alert_id, {alert_id:String})
+)
+ORDER BY changed_us DESC, alert_id
 LIMIT {most:UInt32}

@@ -40,6 +40,8 @@ def alert_lines(found: Sequence[Mapping[str, Any]], now_us: int) -> Iterator[Tex
         remarks = []
         if is_live and one["held"]:
             remarks.append(f"not announced: {one['held']}")
+        if is_live and one["silenced_by"] and one["silenced_by"] not in one["held"]:
+            remarks.append(f"silenced by {one['silenced_by']}")
         if is_live and not one["is_kept"]:
             remarks.append("weak: below the cut of the day")
         if one["members"]:

@@ -23,7 +23,7 @@ from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.alert.alert import Action, Alert
 from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.alert.outbox import Message, Result
-from tokentide_jobs.core.alert.silence import WEEKDAYS, Silence, Weekly
+from tokentide_jobs.core.alert.silence import WEEKDAYS, Silence, Weekly, silenced_by
 from tokentide_jobs.core.alert.ticket_order import in_order
 from tokentide_jobs.core.digest import digest
 from tokentide_jobs.errors import ConfigError
@@ -72,13 +72,17 @@ def list_alerts(hours: float, as_json: bool, data_dir: Path | None) -> None:
     Of many tickets those above the cut are worth reading: at most a tenth of them is false, on
     average. The others are marked as weak.
     """
+    now_us = _now_us()
     with _opened(data_dir) as store:
-        found = in_order(store.listed(_now_us() - int(hours * 3.6e9)))
+        found = in_order(store.listed(now_us - int(hours * 3.6e9)))
+        silences = store.silences(now_us)
+    for one in found:
+        one["silenced_by"] = silenced_by(one, silences, now_us)
     if as_json:
         click.echo(json.dumps({"alerts": found}, indent=2))
         return
     screen = console()
-    for line in alert_lines(found, _now_us()):
+    for line in alert_lines(found, now_us):
         screen.print(line, soft_wrap=True)
 
 
@@ -241,7 +245,7 @@ def _act(
         click.echo(json.dumps({name: getattr(action, name) for name in fields}))
     else:
         done = "acknowledged" if verb == "ack" else "closed"
-        say(f"{done} by {action.author} as soon as the detect job reads it: {found['sentence']}")
+        say(f"{done} by {action.author}: {found['sentence']}")
 
 
 def _one(store: AlertStore, alert_id: str) -> dict[str, Any]:

@@ -121,13 +121,21 @@ def test_what_cannot_be_done_is_said(
     assert said in run(capsys, *arguments, code=2)
 
 
-def test_an_acknowledgement_is_a_row_that_the_job_reads(
+def test_what_a_person_did_is_shown_at_once_and_is_a_row_that_the_job_reads(
     capsys: pytest.CaptureFixture[str], store: ClickHouse
 ) -> None:
     name = str(listed(capsys)[0]["alert_id"])
     said = run(capsys, "ack", name[:8], "--reason", "looking", "--author", "dana")
-    assert said.startswith("acknowledged by dana as soon as")
+    assert said.startswith("acknowledged by dana: costs")
+
+    def shown() -> tuple[object, ...]:
+        (one,) = [one for one in listed(capsys) if one["alert_id"] == name]
+        return one["state"], one["author"], one["why"]
+
+    assert shown() == ("acknowledged", "dana", "looking")
     run(capsys, "close", name, "--reason", "done", "--author", "dana", "--json")
+    assert shown() == ("closed", "dana", "done")
+    assert "is closed already" in run(capsys, "ack", name, "--reason", "again", code=2)
     actions, _ = AlertStore(store).actions(0)
     assert [(one.alert_id, one.verb, one.author, one.reason) for one in actions] == [
         (name, "ack", "dana", "looking"), (name, "close", "dana", "done"),
@@ -140,6 +148,8 @@ def test_silences_are_made_listed_and_ended(
     assert run(capsys, "silence") == "no silences\n"
     run(capsys, "silence", "tenant=acme*", "kind=anomaly", "--for", "2h", "--reason", "load test")
     weekly = ("--weekly", "sat,sun", "--at", "23:00", "--zone", "Europe/Berlin", "--for", "90m")
+    silenced = [one for one in listed(capsys) if one["silenced_by"]]
+    assert [one["key"] for one in silenced] == ["tenant acme"]
     text = run(capsys, "silence", "model=gpt-5", *weekly, "--reason", "upgrades")
     assert "sat,sun from 23:00 Europe/Berlin for 90 min" in text
     found = json.loads(run(capsys, "silence", "--json"))["silences"]

@@ -27,7 +27,7 @@ class Action:
         verb: What.
         author: Who.
         reason: Why.
-        at_us: When; it counts from then on.
+        at_us: When, by the clock.
     """
 
     alert_id: str
@@ -51,6 +51,7 @@ class Alert:
         changed_us: When it came into its state.
         entered_us: Time of its last transition.
         last_us: Time of the last finding about it: what is not newer says nothing.
+        acted_us: Time of the last action that was done: what is not newer is a repetition.
         due_us: When a pending one opens, or a flapping one closes; 0: nothing is due.
         flaps: Returns from closed.
         recorded: The rank of its last opening.
@@ -71,6 +72,7 @@ class Alert:
     changed_us: int = 0
     entered_us: int = 0
     last_us: int = 0
+    acted_us: int = 0
     due_us: int = 0
     flaps: int = 0
     recorded: Rank = NEVER_OPENED

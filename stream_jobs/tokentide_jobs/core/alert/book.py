@@ -46,7 +46,7 @@ class AlertBook:
         silences: What is not announced; may be replaced at any time.
         now_us: How far the time of the stream has come.
         alerts: By identity: pending, open, acknowledged, and closed ones in their cooldown.
-        waiting: Actions of people whose time has not come, or whose alert is not there yet.
+        waiting: Actions of people whose alert is not there yet, or whose clock is ahead.
         storm: Who counts openings.
         refused: Findings that were dropped since too many alerts are held.
     """
@@ -218,7 +218,7 @@ class AlertBook:
         return self._clock_us if alert.finding.kind in _BY_CLOCK else self.now_us
 
     def _act(self) -> None:
-        """Do what people asked for, when its time has come; wait a day for an unknown alert."""
+        """Do what people asked for at once, wherever the stream is; wait a day for its alert."""
         if not self.waiting:
             return
         by_id = {alert.id: alert for alert in self.alerts.values()}
@@ -226,20 +226,18 @@ class AlertBook:
         self.waiting = []
         for action in due:
             alert = by_id.get(action.alert_id)
-            if (
-                alert is None
-                or alert.state in (None, "pending")
-                or self._time_of(alert) < action.at_us
-            ):
+            is_early = action.at_us > max(self.now_us, self._clock_us)
+            if alert is None or alert.state in (None, "pending") or is_early:
                 if self.now_us - action.at_us < _DAY_US:
                     self.waiting.append(action)
-            elif action.at_us < alert.entered_us:
+            elif action.at_us <= alert.acted_us or action.at_us < alert.entered_us:
                 continue  # done before, or about what was there before it got worse
             elif action.verb == "close" and alert.is_live:
-                alert.is_dismissed = True
+                alert.is_dismissed, alert.acted_us = True, action.at_us
                 self._close(alert, action.at_us, action.reason, action.author)
             elif action.verb == "ack" and alert.state == "open":
                 held = "" if alert.is_reported else "unannounced"
+                alert.acted_us = action.at_us
                 self._enter(alert, "acknowledged", action.at_us, action.reason, held, action.author)
 
     def _open(self, identity: str, alert: Alert, at_us: int, why: str) -> None:

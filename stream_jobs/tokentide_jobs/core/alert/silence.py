@@ -6,14 +6,14 @@ that range. It holds back announcements; alerts are recorded as ever.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-__all__ = ["WEEKDAYS", "Silence", "Weekly"]
+__all__ = ["WEEKDAYS", "Silence", "Weekly", "silenced_by"]
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -85,3 +85,16 @@ class Silence:
         return self.holds(at_us) and all(
             fnmatchcase(fields.get(name, ""), pattern) for name, pattern in self.matchers
         )
+
+
+def silenced_by(row: Mapping[str, Any], silences: Iterable[Silence], now_us: int) -> str:
+    """Return the id of a silence that holds back a stored alert now; empty: none does.
+
+    Args:
+        row: With its kind, key, metric, severity and dimensions.
+        silences: Those that are not over.
+        now_us: The present.
+    """
+    own = {name: str(row[name]) for name in ("kind", "key", "metric", "severity")}
+    fields = {**row["dimensions"], **own}
+    return next((one.id for one in silences if one.covers(fields, now_us)), "")

@@ -264,6 +264,22 @@ class TestPeople:
         assert states(book.observe([finding()], NOW_US, NOW_US, [ack])) == [("open", "")]
         assert states(book.observe([], at_us, at_us)) == [("acknowledged", "")]
 
+    def test_an_action_is_done_at_once_while_the_stream_stands_still_and_once(
+        self, book: AlertBook
+    ) -> None:
+        (opened,) = book.observe([finding()], NOW_US, NOW_US)
+        clock_us = NOW_US + 5 * MINUTE_US
+        ack = Action(
+            alert_id=opened.alert_id, verb="ack", author="dana", reason="seen", at_us=clock_us
+        )
+        (acknowledged,) = book.observe([], NOW_US, clock_us, [ack])
+        assert (acknowledged.state, acknowledged.at_us) == ("acknowledged", clock_us)
+        # What the stream says later of earlier times is newer than the action: it got worse.
+        worse = finding(at_us=NOW_US + MINUTE_US, impact=dollars_an_hour(100))
+        (raised,) = book.observe([worse], NOW_US + MINUTE_US, clock_us + MINUTE_US, [ack])
+        assert (raised.state, raised.severity) == ("open", "page")
+        assert book.observe([], NOW_US + MINUTE_US, clock_us + 2 * MINUTE_US, [ack]) == []
+
 
 class TestHeldBack:
     def test_history_is_recorded_and_never_announced(self, book: AlertBook) -> None:
