@@ -1,7 +1,20 @@
--- The last transition of every alert that is not over for good: what the detect job goes on from.
+-- Of everything that alerts were about the newest alert, as its last transition left it, without those that closed long
+-- ago: what the detect job goes on from.
+WITH lasts AS
+(
+    SELECT identity, memory, state, at
+    FROM ${database}.alert_events FINAL
+    WHERE at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC')
+    ORDER BY alert_id, sequence DESC
+    LIMIT 1 BY alert_id
+), newest AS
+(
+    SELECT identity, memory, state, at
+    FROM lasts
+    ORDER BY JSONExtractInt(memory, 'began_us') DESC
+    LIMIT 1 BY identity
+)
 SELECT identity, memory, state, at
-FROM ${database}.alert_events FINAL
-WHERE at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC')
-ORDER BY alert_id, sequence DESC
-LIMIT 1 BY alert_id
+FROM newest
+WHERE state != 'closed' OR at >= fromUnixTimestamp64Micro({ended_since_us:Int64}, 'UTC')
 SETTINGS select_sequential_consistency = 1

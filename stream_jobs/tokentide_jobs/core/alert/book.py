@@ -67,10 +67,12 @@ class AlertBook:
         """Go on from what is stored, instead of what is held.
 
         Args:
-            alerts: Each as its last transition left it, those that ended long ago left out.
+            alerts: Each as its last transition left it, in any order; of several of one identity
+                the newest goes on.
             opens: Time and identity of the latest announced openings, for storms.
         """
-        self.alerts = {alert.finding.identity: alert for alert in alerts}
+        in_order = sorted(alerts, key=attrgetter("began_us"))
+        self.alerts = {alert.finding.identity: alert for alert in in_order}
         self.storm = Storm(opens)
         self.now_us = max((alert.entered_us for alert in self.alerts.values()), default=0)
         self._kin = Kin(self.alerts)

@@ -106,15 +106,17 @@ class AlertStore:
             token = digest(*(one.id for one in transitions))
             self._store.insert(ALERT_EVENTS, rows, f"{ALERT_EVENTS}/{token}")
 
-    def stored(self, since_us: int, storm_us: int) -> Stored:
-        """Return what a book goes on from.
+    def stored(self, since_us: int, ended_since_us: int, storm_us: int) -> Stored:
+        """Return what a book goes on from: of everything the newest alert.
 
         Args:
             since_us: Alerts without a transition since then are over.
+            ended_since_us: Those that closed before are of no use any more.
             storm_us: Openings this long before the last one count towards a storm.
         """
         alerts, unreadable = [], 0
-        for row in self._store.select("alerts/memories", {"since_us": since_us}):
+        times = {"since_us": since_us, "ended_since_us": ended_since_us}
+        for row in self._store.select("alerts/memories", times):
             try:
                 alerts.append(recall(row["memory"]))
             except ValueError:

@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _LOOK_US: Final = 5_000_000
 _OPEN_FOR_US: Final = 30 * DAY_US
 """An alert without a transition for so long is over."""
+_ENDED_US: Final = 7 * DAY_US
+"""One that closed is of use for so long at most, also to a stream that is days behind."""
 _OVERLAP_US: Final = 2_000_000
 """Rows become visible a little after the time they carry."""
 
@@ -67,8 +69,10 @@ class AlertDesk:
     def begin(self) -> None:
         """Go on from what is stored: at the beginning, and whenever others may have written."""
         now_us, rules = self._clock_us(), self.book.rules
-        since_us = now_us - _OPEN_FOR_US
-        found = self._storing("read_alerts", lambda: self._store.stored(since_us, rules.storm_us))
+        found = self._storing(
+            "read_alerts",
+            lambda: self._store.stored(now_us - _OPEN_FOR_US, now_us - _ENDED_US, rules.storm_us),
+        )
         self.book = AlertBook(rules)
         self.book.restore(found.alerts, found.opens)
         self._looked_us, self._acted_us = 0, now_us - DAY_US

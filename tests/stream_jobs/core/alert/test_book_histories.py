@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import permutations
 from operator import attrgetter
 from random import Random
 
 import pytest
 
-from tests.stream_jobs.core.alert.histories import RULES, SEEDS, history
+from tests.stream_jobs.core.alert.histories import (
+    MINUTE_US,
+    NOW_US,
+    RULES,
+    SEEDS,
+    finding,
+    history,
+)
 from tokentide_jobs.core.alert.alert_memory import recall
 from tokentide_jobs.core.alert.book import AlertBook
 from tokentide_jobs.core.alert.finding import Finding
@@ -91,6 +99,30 @@ class TestRandomHistories:
                 assert (not one.held) == heard[one.alert_id]
             heard[one.alert_id] |= not one.held
             heard[one.alert_id] &= one.state != "closed"
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_of_several_alerts_about_one_thing_the_newest_goes_on(order: tuple[int, ...]) -> None:
+    """Each came after the cooldown of the one before; only the last one is still open."""
+    book, stored = AlertBook(RULES), []
+    for number in range(3):
+        at_us = NOW_US + number * 60 * MINUTE_US
+        stored += book.observe([finding(at_us=at_us)], at_us, at_us)
+        end_us = at_us + 10 * MINUTE_US
+        if number < 2:
+            ends = finding(change="ends", at_us=end_us)
+            stored += book.observe([ends], end_us, end_us)
+    lasts = [[one for one in stored if one.alert_id == name][-1] for name in names_of(stored)]
+    assert [one.state for one in lasts] == ["closed", "closed", "open"]
+    after = AlertBook(RULES)
+    after.restore([recall(lasts[place].memory) for place in order], [])
+    (closed,) = after.observe([finding(change="ends", at_us=end_us)], end_us, end_us)
+    assert (closed.alert_id, closed.state) == (lasts[-1].alert_id, "closed")
+
+
+def names_of(made: Iterable[Transition]) -> list[str]:
+    """Return the alerts of transitions, in the order in which they began."""
+    return list(dict.fromkeys(one.alert_id for one in made))
 
 
 def restore(book: AlertBook, stored: Iterable[Transition]) -> None:

@@ -110,6 +110,24 @@ def test_a_desk_that_died_goes_on_and_stores_nothing_twice(
     assert shown(database, "count()", "alert_events") == [(4,)]
 
 
+def test_a_desk_goes_on_from_the_newest_alert_of_each_thing_that_is_of_use(
+    store: AlertStore, now_us: int
+) -> None:
+    days_ago, ended = now_us - 12 * DAY_US, finding(dimensions=TENANT)
+    before = desk_at(store, days_ago)
+    for at_us in (days_ago, days_ago + 2 * DAY_US):  # closed, and open for a week
+        before.observe([finding(at_us=at_us), replace(ended, at_us=at_us)], at_us)
+        ends = [] if at_us > days_ago else [finding()]
+        end_us = at_us + MINUTE_US
+        over = [replace(one, change="ends", at_us=end_us) for one in (*ends, ended)]
+        made = before.observe(over, end_us)
+    assert [(one.finding.key, one.state) for one in made] == [("tenant acme", "closed")]
+    goes_on = desk_at(store, now_us).book.alerts.values()
+    assert [(one.finding.key, one.began_us) for one in goes_on] == [
+        ("provider openai", days_ago + 2 * DAY_US)
+    ]
+
+
 def test_people_and_silences_are_heard(store: AlertStore, now_us: int) -> None:
     (opened,) = desk_at(store, now_us).observe([finding(at_us=now_us)], now_us)
     ack = Action(alert_id=opened.alert_id, verb="ack", author="dana", reason="on it", at_us=now_us)
