@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from tokentide_jobs.core.alert.alert import NEVER_OPENED, Action, Alert
+from tokentide_jobs.core.alert.alert import NEVER_OPENED, Action, Alert, Rank
 from tokentide_jobs.core.alert.alert_memory import remember
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.finding import SEVERITIES, Finding
@@ -110,11 +110,14 @@ class AlertBook:
         self._pass_time(max(self.now_us, now_us))
         return self._made
 
-    def _order(self, finding: Finding) -> tuple[int, int, bool, int, str]:
+    def _order(self, finding: Finding) -> tuple[int, int, bool, int, int, str]:
         """Earlier before later, wide keys and carriers first, and then the worst first."""
-        severity = SEVERITIES.index(self.rules.severity(finding))
+        severity, level = self._rank(finding)
         width, is_carried = len(finding.dimensions), bool(finding.carriers)
-        return finding.at_us, width, is_carried, -severity, finding.identity
+        return finding.at_us, width, is_carried, -severity, -level, finding.identity
+
+    def _rank(self, finding: Finding) -> Rank:
+        return SEVERITIES.index(self.rules.severity(finding)), finding.level
 
     def _fires(self, finding: Finding) -> None:
         identity, at_us = finding.identity, finding.at_us
@@ -129,7 +132,9 @@ class AlertBook:
             alert = self.alerts[identity] = Alert(finding, at_us)
             self._kin.add(identity, finding)
         elif at_us < alert.last_us or (alert.state == "closed" and at_us == alert.last_us):
-            return
+            if not self._goes_on(alert) or finding.level <= alert.finding.level:
+                return
+            at_us = alert.last_us  # it got worse by what came late: the rest of an earlier window
         alert.last_us = at_us
         severity, wait_us = self.rules.severity(finding), self.rules.pending_us.get(finding.kind, 0)
         if alert.state is None and wait_us:
@@ -139,8 +144,7 @@ class AlertBook:
             alert.severity = severity
             self._open(identity, alert, at_us, "it fired")
         elif alert.state == "closed":
-            worse = (SEVERITIES.index(severity), finding.level) > alert.rank
-            if alert.is_dismissed and not worse:
+            if alert.is_dismissed and self._rank(finding) <= alert.rank:
                 return
             away = max(0, at_us - alert.changed_us) / 60e6
             self._replace(identity, alert, finding)
@@ -149,7 +153,8 @@ class AlertBook:
             alert.members.clear()
             self._open(identity, alert, at_us, f"it is back after {away:.0f} min")
         else:
-            self._replace(identity, alert, finding)
+            if finding.level >= alert.finding.level:
+                self._replace(identity, alert, finding)
             alert.severity = max(alert.severity, severity, key=SEVERITIES.index)
             if alert.is_live and alert.due_us:
                 alert.due_us = 0
@@ -203,6 +208,10 @@ class AlertBook:
                 self._forget(identity)
         if (storm := self.storm.over(self.alerts, now_us, self.rules)) is not None:
             self._close(storm, now_us, "the alerts that it stands for are closed")
+
+    def _goes_on(self, alert: Alert) -> bool:
+        """Tell whether what an alert is about goes on, for all that was said."""
+        return alert.state != "closed" or alert.is_dismissed
 
     def _kept_us(self, alert: Alert) -> int:
         """Return how long after its end what fires again is the same alert."""
@@ -322,7 +331,7 @@ class AlertBook:
         self._made.append(replace(made, memory=remember(alert)))
 
     def _replace(self, identity: str, alert: Alert, finding: Finding) -> None:
-        """Take the newest finding for what an alert is about."""
+        """Take another finding for what an alert is about."""
         self._kin.remove(identity, alert.finding)
         alert.finding = finding
         self._kin.add(identity, finding)

@@ -19,7 +19,7 @@ from tests.stream_jobs.core.alert.histories import (
 from tokentide_jobs.core.alert.alert import Action, Alert
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.book import AlertBook
-from tokentide_jobs.core.alert.finding import Impact
+from tokentide_jobs.core.alert.finding import Impact, Severity
 from tokentide_jobs.core.alert.silence import Silence
 from tokentide_jobs.core.alert.transition import State, Transition
 from tokentide_jobs.errors import InvariantViolation
@@ -100,6 +100,46 @@ class TestOneAlert:
             one = finding(kind="budget", severity="ticket", level=percent, at_us=at_us)
             made += book.observe([one], at_us, at_us)
         assert [one.finding.level for one in made if not one.held] == [50, 80, 95]
+
+    @pytest.mark.parametrize("later_level", [80, 100])
+    def test_a_level_that_is_reached_by_an_earlier_window_is_announced(
+        self, book: AlertBook, later_level: int
+    ) -> None:
+        """One partition lags behind the other; what is given again says nothing."""
+        first = finding(kind="budget", severity="ticket", level=50)
+        book.observe([first], NOW_US, NOW_US)
+        earlier = replace(first, at_us=NOW_US - MINUTE_US, level=later_level, severity="page")
+        now_us = NOW_US + MINUTE_US
+        (worse,) = book.observe([earlier], now_us, now_us)
+        assert (worse.finding.level, worse.severity, worse.held) == (later_level, "page", "")
+        assert book.observe([first, earlier], now_us, now_us) == []
+
+    def test_what_a_person_closed_comes_back_by_the_level_of_an_earlier_window(
+        self, book: AlertBook
+    ) -> None:
+        first = finding(kind="budget", severity="ticket", level=80)
+        (opened,) = book.observe([first], NOW_US, NOW_US)
+        now_us = NOW_US + MINUTE_US
+        close = Action(
+            alert_id=opened.alert_id, verb="close", author="dana", reason="ok", at_us=now_us
+        )
+        book.observe([], now_us, now_us, [close])
+        earlier = replace(first, at_us=NOW_US - MINUTE_US, level=100)
+        (again,) = book.observe([earlier], now_us, now_us)
+        assert (again.state, again.finding.level, again.held) == ("open", 100, "")
+
+    @pytest.mark.parametrize("severities", [("info", "ticket", "page"), ("ticket",) * 3])
+    def test_levels_that_are_reached_at_once_are_one_announcement_of_the_highest(
+        self, book: AlertBook, severities: tuple[Severity, ...]
+    ) -> None:
+        levels = zip((50, 80, 100), severities, strict=True)
+        at_once = [finding(kind="budget", level=level, severity=said) for level, said in levels]
+        (opened,) = book.observe(at_once, NOW_US, NOW_US)
+        assert opened.finding.level == 100
+        now_us = NOW_US + MINUTE_US
+        ack = Action(alert_id=opened.alert_id, verb="ack", author="dana", reason="", at_us=now_us)
+        (acknowledged,) = book.observe([], now_us, now_us, [ack])
+        assert acknowledged.finding.level == 100
 
 
 class TestFlapping:
