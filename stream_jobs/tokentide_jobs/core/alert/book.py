@@ -19,7 +19,7 @@ from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.finding import SEVERITIES, Finding
 from tokentide_jobs.core.alert.kin import Kin
 from tokentide_jobs.core.alert.silence import Silence
-from tokentide_jobs.core.alert.storm import Storm
+from tokentide_jobs.core.alert.storm import STORM, Storm
 from tokentide_jobs.core.alert.transition import State, Transition
 from tokentide_jobs.counted import counted
 
@@ -30,8 +30,8 @@ _REPEATED_US: Final = 6 * 3_600_000_000
 """Ended alerts are remembered for so much longer: findings that are given again are recognised."""
 _BY_CLOCK: Final = ("pipeline", "slo", "test")
 """Kinds that are found beside the stream."""
-_MAY_END: Final = ("history", "silence ", "parent ", "incident ")
-"""Why something is held back that may be announced later; a storm speaks for its own to the end."""
+_MAY_END: Final = ("history", "silence ", "parent ", "incident ", "storm ")
+"""Why something is held back that may be announced later."""
 _NO_MORE: Final = "it is no longer so"
 
 
@@ -173,7 +173,10 @@ class AlertBook:
             alert.due_us = 0
             self._enter(alert, "closed", finding.at_us, "it went away before it opened", "pending")
         elif alert.state == "closed":
-            alert.is_dismissed = False
+            if alert.is_dismissed:
+                alert.is_dismissed = False
+                why = f"a person had closed it; now {why}"
+                self._enter(alert, "closed", finding.at_us, why, "unannounced")
         elif alert.flaps < self.rules.flaps:
             self._close(alert, finding.at_us, why)
         elif not alert.due_us:
@@ -262,7 +265,7 @@ class AlertBook:
 
     def _announce_late(self, identity: str, alert: Alert, now_us: int) -> None:
         """Announce what was held back and is still open, once nothing holds it back any more."""
-        if self._reason_to_hold(identity, alert, now_us):
+        if self._is_in_storm(alert, now_us) or self._reason_to_hold(identity, alert, now_us):
             return
         why = f"it is still open; it was held back by {alert.held}"
         self._enter(alert, "open", now_us, why, self._swallowed_by(identity, alert))
@@ -305,6 +308,13 @@ class AlertBook:
             is_near = alert.leader == name or abs(at_us - other.changed_us) < reach_us
             if is_first and is_near and speaks(name, other):
                 yield "incident", name, other
+
+    def _is_in_storm(self, alert: Alert, now_us: int) -> bool:
+        """Tell whether an alert is held by a storm that speaks for it, or did until now."""
+        storm = self.alerts.get(STORM)
+        if storm is None or not alert.held.startswith("storm "):
+            return False
+        return storm.is_live or now_us - storm.changed_us < self.rules.incident_us
 
     def _swallowed_by(self, identity: str, alert: Alert) -> str:
         """Count an announced opening; return the storm that swallows it, if there is one."""

@@ -11,7 +11,7 @@ from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.finding import SEVERITIES, Evidence, Finding
 from tokentide_jobs.counted import counted
 
-__all__ = ["Storm"]
+__all__ = ["STORM", "Storm"]
 
 _NAMED: Final = 5
 

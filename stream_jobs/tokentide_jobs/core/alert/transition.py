@@ -21,10 +21,11 @@ NEXT_STATES: Final[Mapping[State | None, frozenset[State]]] = {
     "pending": frozenset({"open", "closed"}),
     "open": frozenset({"open", "acknowledged", "closed"}),
     "acknowledged": frozenset({"open", "closed"}),
-    "closed": frozenset({"open"}),
+    "closed": frozenset({"open", "closed"}),
 }
 """What may follow what; None is no alert at all. `open` again: it got worse, or is announced late;
-`open` after `closed`: within the cooldown it is the same alert."""
+`open` after `closed`: within the cooldown it is the same alert; `closed` again: what a person closed
+has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

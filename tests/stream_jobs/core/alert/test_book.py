@@ -17,6 +17,7 @@ from tests.stream_jobs.core.alert.histories import (
     finding,
 )
 from tokentide_jobs.core.alert.alert import Action, Alert
+from tokentide_jobs.core.alert.alert_memory import recall
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.book import AlertBook
 from tokentide_jobs.core.alert.finding import Impact, Severity
@@ -290,10 +291,44 @@ class TestPeople:
             at_us = NOW_US + minute * MINUTE_US
             assert book.observe([finding(at_us=at_us)], at_us, at_us) == []
         at_us = NOW_US + 90 * MINUTE_US
-        assert book.observe([finding(change="ends", at_us=at_us)], at_us, at_us) == []
+        ends = finding(change="ends", at_us=at_us)
+        assert states(book.observe([ends], at_us, at_us)) == [("closed", "unannounced")]
+        assert book.observe([replace(ends, at_us=at_us + 1)], at_us + 1, at_us + 1) == []
         at_us += 40 * MINUTE_US
         (again,) = book.observe([finding(at_us=at_us)], at_us, at_us)
         assert again.alert_id != opened.alert_id
+
+    def test_what_a_person_closed_and_what_then_ended_comes_back_also_after_a_restart(
+        self, book: AlertBook
+    ) -> None:
+        (opened,) = book.observe([finding()], NOW_US, NOW_US)
+        self.act(book, "close", opened.alert_id, 1)
+        end_us = NOW_US + 10 * MINUTE_US
+        (ended,) = book.observe([finding(change="ends", at_us=end_us)], end_us, end_us)
+        for minute, name in ((20, opened.alert_id), (300, "")):
+            one = AlertBook(AlertRules())
+            one.restore([recall(ended.memory)], [])
+            at_us = NOW_US + minute * MINUTE_US
+            (again,) = one.observe([finding(at_us=at_us)], at_us, at_us)
+            assert (again.state, again.held) == ("open", "")
+            assert (again.alert_id == name) == bool(name)
+
+    def test_members_of_a_storm_that_a_person_closed_are_announced_ten_minutes_later(
+        self, book: AlertBook
+    ) -> None:
+        many = [finding(dimensions=(("tenant", f"t{number}"),)) for number in range(8)]
+        made = book.observe(many, NOW_US, NOW_US)
+        held = {one.alert_id for one in made if one.held}
+        (storm,) = (one for one in made if one.finding.kind == "storm")
+        self.act(book, "close", storm.alert_id, 15)
+        at_us = NOW_US + 24 * MINUTE_US
+        assert book.observe([], at_us, at_us) == []
+        at_us = NOW_US + 25 * MINUTE_US
+        late = book.observe([], at_us, at_us)
+        assert {one.alert_id for one in late if not one.held} == held
+        assert len(held) == 3
+        at_us += MINUTE_US
+        assert book.observe([], at_us, at_us) == []
 
     def test_an_action_counts_from_its_time_on_even_if_it_is_read_early(
         self, book: AlertBook
