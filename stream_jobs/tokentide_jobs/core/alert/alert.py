@@ -49,7 +49,7 @@ class Alert:
         severity: The highest so far.
         opened_us: When it opened first; 0: not yet.
         changed_us: When it came into its state.
-        entered_us: Time of its last transition.
+        entered_us: Time of its last transition, no later than the clock said.
         last_us: Time of the last finding about it: what is not newer says nothing.
         acted_us: Time of the last action that was done: what is not newer is a repetition.
         due_us: When a pending one opens, or a flapping one closes; 0: nothing is due.

@@ -338,6 +338,8 @@ class AlertBook:
         self, alert: Alert, state: State, at_us: int, why: str, held: str = "", author: str = ""
     ) -> None:
         made = alert.enter(state, at_us, why, held, author)
+        # By a clock that is ahead it happens later than now, and what people do then was before.
+        alert.entered_us = min(at_us, self._clock_us)
         self._made.append(replace(made, memory=remember(alert)))
 
     def _replace(self, identity: str, alert: Alert, finding: Finding) -> None:

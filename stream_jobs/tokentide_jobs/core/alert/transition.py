@@ -24,8 +24,8 @@ NEXT_STATES: Final[Mapping[State | None, frozenset[State]]] = {
     "closed": frozenset({"open", "closed"}),
 }
 """What may follow what; None is no alert at all. `open` again: it got worse, or is announced late;
-`open` after `closed`: within the cooldown it is the same alert; `closed` again: what a person closed
-has ended."""
+`open` after `closed`: within the cooldown it is the same alert; `closed` again: what a person
+closed has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -207,7 +207,12 @@ class Decider:
 
     def _steps(self, record: DeltaRecord, _origin: Origin, findings: Findings) -> None:
         rows = read_rows(record.value, STEPS_SCHEMA, NO_VALUE).to_arrow()
-        steps = (step for step in steps_of(rows) if step.key.run not in ("", OTHER))
+        # By a clock that is ahead, all later steps of its run would be of the past and count less.
+        steps = (
+            step._replace(at_us=min(step.at_us, record.stamp_us))
+            for step in steps_of(rows)
+            if step.key.run not in ("", OTHER)
+        )
         now_us = self.progress.now_us
         for verdict in self._observed(steps):
             is_history = now_us - verdict.at_us > _HISTORY_US

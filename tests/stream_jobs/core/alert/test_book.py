@@ -330,6 +330,17 @@ class TestPeople:
         at_us += MINUTE_US
         assert book.observe([], at_us, at_us) == []
 
+    @pytest.mark.parametrize("verb", ["ack", "close"])
+    def test_an_action_on_what_a_clock_that_is_ahead_reported_counts(
+        self, book: AlertBook, verb: Literal["ack", "close"]
+    ) -> None:
+        ahead = finding(kind="run", at_us=NOW_US + 50 * MINUTE_US)
+        (opened,) = book.observe([ahead], NOW_US, NOW_US)
+        (acted,) = self.act(book, verb, opened.alert_id, 1)
+        assert (acted.state, acted.author) == (
+            "acknowledged" if verb == "ack" else "closed", "dana",
+        )  # fmt: skip
+
     def test_an_action_counts_from_its_time_on_even_if_it_is_read_early(
         self, book: AlertBook
     ) -> None:

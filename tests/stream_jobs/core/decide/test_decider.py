@@ -21,6 +21,7 @@ from tests.stream_jobs.core.merge.delta_records import (
     NOON_US,
     at,
     log,
+    steps,
     window_rows,
     windows,
 )
@@ -75,6 +76,22 @@ def test_what_happened_is_found_once() -> None:
         if alarm.change == "opened"
     }
     assert ("provider=p", "error_ratio") in opened
+
+
+@pytest.mark.parametrize("ahead_us", [0, 50 * MINUTE_US])
+def test_one_step_of_a_clock_that_is_ahead_does_not_hide_its_run(ahead_us: int) -> None:
+    decider, found = fresh(), []
+    for number in range(60):
+        at_us = NOON_US + number * 2_000_000
+        step = {
+            "tenant": "acme", "run": "wild", "at_us": at_us + (0 if number else ahead_us),
+            "agent": "critic", "cost_pico_usd": DOLLAR, "tool": "search",
+            "input_tokens": 800 if number else 1,
+        }  # fmt: skip
+        records = [steps([step], number, number + 1, stamp_us=at_us + 500_000)]
+        found += decider.take(records).verdicts
+    broken = [(one.verdict.rule, one.verdict.calls) for one in found]
+    assert broken == [("spend_rate", 6), ("repeats", 10)]
 
 
 def test_spend_is_that_of_every_delta_once() -> None:
