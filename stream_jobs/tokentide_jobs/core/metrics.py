@@ -1,4 +1,4 @@
-"""Specifies every metric of the workers: name, kind, unit, labels and where to look next.
+"""Specifies every metric of the ingest workers: name, kind, unit, labels and where to look next.
 
 The registry that creates metrics, the documentation and the dashboards all read this table, so
 they agree. Each metric is updated once a batch or slower; none is touched per event.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["DETECT_METRICS", "METRICS", "MetricSpec"]
+__all__ = ["METRICS", "MetricSpec"]
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -308,87 +308,3 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "`/healthz`, the worker's log",
     ),
 )
-
-DETECT_METRICS: Final[tuple[MetricSpec, ...]] = (
-    MetricSpec(
-        "tokentide_detect_records_total",
-        "counter",
-        "records",
-        (),
-        "Records of the delta topic that were decided on.",
-        "tokentide_detect_lag_records",
-    ),
-    MetricSpec(
-        "tokentide_detect_lag_records",
-        "gauge",
-        "records",
-        (),
-        "Records of the delta topic that are not decided on yet.",
-        "the worker's log; CPU of this process",
-    ),
-    MetricSpec(
-        "tokentide_detect_behind_seconds",
-        "gauge",
-        "seconds",
-        (),
-        "Age of the newest record that was decided on; marks come every five seconds.",
-        "tokentide_detect_lag_records; whether ingest runs",
-    ),
-    MetricSpec(
-        "tokentide_detect_windows_total",
-        "counter",
-        "windows",
-        ("outcome",),
-        "Windows that closed: `judged`, or `given_up` since a source lagged or was silent.",
-        "lag of ingest",
-    ),
-    MetricSpec(
-        "tokentide_detect_late_requests_total",
-        "counter",
-        "requests",
-        ("outcome",),
-        "After their window had closed: `carried` to the open one, `passed_over` as too old.",
-        "how long calls last; `longest_call_seconds` of detect.yaml; backfills",
-    ),
-    MetricSpec(
-        "tokentide_detect_unreadable_records_total",
-        "counter",
-        "records",
-        (),
-        "Records that no version of ingest has written; they were passed over.",
-        "who else writes to the topic",
-    ),
-    MetricSpec(
-        "tokentide_detect_findings_total",
-        "counter",
-        "findings",
-        ("kind",),
-        "What was found: `alarm` (opened), `extreme`, `run`, `budget`.",
-        "what was found: `docs/detect.md` says where",
-    ),
-    MetricSpec(
-        "tokentide_detect_keys",
-        "gauge",
-        "keys",
-        (),
-        "Keys whose windows are judged; each takes 8.4 kB.",
-        "`levels` of detect.yaml",
-    ),
-    MetricSpec(
-        "tokentide_detect_live_runs",
-        "gauge",
-        "runs",
-        (),
-        "Runs that the guard holds.",
-        "`live_runs` of detect.yaml",
-    ),
-    MetricSpec(
-        "tokentide_detect_active",
-        "gauge",
-        "0 or 1",
-        (),
-        "1 on the one worker that decides; the others stand by.",
-        "the consumer group",
-    ),
-)
-"""Metrics of the detect worker."""

@@ -37,7 +37,7 @@ class AlertRules:
         storm_us: See there.
         history_lag_us: A finding older than this is history: it is recorded, and announced only if
             it is still open when the stream has caught up.
-        most_alerts: Alerts that are held at once; more are counted and dropped.
+        most_alerts: Alerts that are held at once; of more, the least urgent make room.
     """
 
     page_pico_usd_per_hour: int = 50 * _DOLLAR

@@ -16,7 +16,8 @@ from typing import Final
 from tokentide_jobs.core.alert.alert import NEVER_OPENED, Action, Alert, Rank
 from tokentide_jobs.core.alert.alert_memory import remember
 from tokentide_jobs.core.alert.alert_rules import AlertRules
-from tokentide_jobs.core.alert.finding import SEVERITIES, Finding
+from tokentide_jobs.core.alert.crowding import UNBOUNDED, least_urgent
+from tokentide_jobs.core.alert.finding import SEVERITIES, Finding, Severity
 from tokentide_jobs.core.alert.kin import Kin
 from tokentide_jobs.core.alert.silence import Silence
 from tokentide_jobs.core.alert.storm import STORM, Storm
@@ -33,6 +34,7 @@ _BY_CLOCK: Final = ("pipeline", "slo", "test")
 _MAY_END: Final = ("history", "silence ", "parent ", "incident ", "storm ")
 """Why something is held back that may be announced later."""
 _NO_MORE: Final = "it is no longer so"
+_ROOM: Final = "it made room: too many alerts are open"
 
 
 class AlertBook:
@@ -48,7 +50,7 @@ class AlertBook:
         alerts: By identity: pending, open, acknowledged, and closed ones in their cooldown.
         waiting: Actions of people whose alert is not there yet, or whose clock is ahead.
         storm: Who counts openings.
-        refused: Findings that were dropped since too many alerts are held.
+        refused: Findings that were dropped since too many alerts are held, all of them as urgent.
     """
 
     def __init__(self, rules: AlertRules) -> None:
@@ -60,8 +62,14 @@ class AlertBook:
         self.storm = Storm()
         self.refused = 0
         self._kin = Kin(self.alerts)
+        self._is_full_for: set[Severity] = set()
         self._clock_us = 0
         self._made: list[Transition] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether as many alerts are held as may be."""
+        return len(self.alerts) >= self.rules.most_alerts
 
     def restore(self, alerts: Iterable[Alert], opens: Iterable[tuple[int, str]]) -> None:
         """Go on from what is stored, instead of what is held.
@@ -97,6 +105,7 @@ class AlertBook:
             The transitions, in the order in which they happened.
         """
         self._made, self._clock_us = [], clock_us
+        self._is_full_for.clear()
         self.waiting += actions
         ordered = sorted(findings, key=self._order)
         for at_us, group in groupby(ordered, attrgetter("at_us")):
@@ -125,8 +134,11 @@ class AlertBook:
         if alert is not None and self._is_over(alert, at_us):
             self._forget(identity)
             alert = None
+        if finding.is_over and (alert is None or alert.state == "closed"):
+            self._record(finding)
+            return
         if alert is None:
-            if len(self.alerts) >= self.rules.most_alerts:
+            if not self._has_room(finding):
                 self.refused += 1
                 return
             alert = self.alerts[identity] = Alert(finding, at_us)
@@ -161,6 +173,28 @@ class AlertBook:
                 self._enter(alert, "open", at_us, "it is back", "flapping")
             if alert.is_live and alert.rank > alert.recorded:
                 self._open(identity, alert, at_us, "it got worse")
+
+    def _record(self, finding: Finding) -> None:
+        """Make an alert that was over when it was found: it is held by nobody."""
+        alert = Alert(finding, finding.at_us, severity=self.rules.severity(finding))
+        self._enter(alert, "open", finding.at_us, "it fired", "history")
+        self._close(alert, finding.at_us, "it was over when it was found")
+
+    def _has_room(self, finding: Finding) -> bool:
+        """Tell whether there is room for an alert about a finding; less urgent ones make some."""
+        severity = self.rules.severity(finding)
+        if not self.is_full or finding.kind not in UNBOUNDED:
+            return True
+        if severity in self._is_full_for:
+            return False
+        for identity in least_urgent(self.alerts, severity):
+            alert = self.alerts[identity]
+            if alert.state != "closed":
+                self._close(alert, max(alert.entered_us, self.now_us), _ROOM)
+            self._forget(identity)
+        if self.is_full:
+            self._is_full_for.add(severity)
+        return not self.is_full
 
     def _ends(self, finding: Finding) -> None:
         identity = finding.identity

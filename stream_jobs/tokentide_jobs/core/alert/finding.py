@@ -99,6 +99,7 @@ class Finding:
         at_most: A ceiling of the severity, such as `ticket` for a young baseline.
         level: Grows with how bad it is; a level above the one announced is announced again.
         is_history: Of a backfill or an import: recorded and never announced.
+        is_over: It was over when it was found, and nobody will say so: one record, no live alert.
         carriers: Wider keys that carried most of it: the provider and model of a tenant's requests.
             Their alert of the same metric absorbs this one, as that of part of its dimensions does.
         contributors: Narrower keys with a large share of it; of a run its last tools.
@@ -120,6 +121,7 @@ class Finding:
     at_most: Severity = "page"
     level: int = 0
     is_history: bool = False
+    is_over: bool = False
     carriers: tuple[Dimensions, ...] = ()
     contributors: tuple[str, ...] = ()
     causes: tuple[Cause, ...] = field(default=())

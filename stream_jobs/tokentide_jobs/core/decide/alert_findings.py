@@ -41,7 +41,9 @@ def alert_findings(found: Findings, window_s: int) -> Iterator[Finding]:
         if window.judged.alarms:
             yield from _of_window(window, window_s)
     for one in found.verdicts:
-        yield replace(run_finding(one.verdict), is_history=one.is_history)
+        # Nobody follows a run of long ago, so nobody says when it ends.
+        found_now = run_finding(one.verdict)
+        yield replace(found_now, is_history=one.is_history, is_over=one.is_history)
     for run in found.runs:
         if run.is_over:
             yield from (run_end(run.key, rule, run.at_us) for rule in _RULES)

@@ -17,6 +17,7 @@ from typing import Final, Protocol, TypeVar
 
 import pyarrow as pa
 
+from tokentide_jobs.core.alert.book import AlertBook
 from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.alert.pipeline import (
     share_findings,
@@ -122,6 +123,11 @@ class DetectSession:
         self._began_us = 0
         self._pipeline_due_us = 0
         self._shares_minute = -1
+
+    @property
+    def book(self) -> AlertBook:
+        """Return the alerts."""
+        return self._alerts.book
 
     def begin(self, topic_id: str, held: Mapping[int, tuple[int, int]]) -> None:
         """Take up the newest snapshot, or begin anew where there is none that fits.

@@ -139,6 +139,13 @@ class DetectWatch:
         self._count(late, decider.merge.late_requests, outcome="passed_over")
         self._count("tokentide_detect_unreadable_records_total", decider.unreadable)
         self._count("tokentide_detect_windows_total", decider.merge.given_up, outcome="given_up")
+        book = job.session.book
+        self._count("tokentide_detect_refused_findings_total", book.refused)
+        is_full = book.refused > 0 and book.is_full
+        self._health.full(
+            f"{len(book.alerts):,} alerts are open: {book.refused:,} findings became none; "
+            "see `tokentide alerts list`" if is_full else ""
+        )  # fmt: skip
         problem = self._files.problem
         self._health.refused_rules(problem)
         if problem != self._problem:

@@ -20,7 +20,6 @@ from typing import Any
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
-from tokentide_jobs.core.metrics import DETECT_METRICS
 from tokentide_jobs.core.tables import DETECTOR_STATE
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
@@ -29,6 +28,7 @@ from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.control import ControlPublisher
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.alert.outbox_task import Outbox
+from tokentide_jobs.jobs.detect.detect_metrics import DETECT_METRICS
 from tokentide_jobs.jobs.detect.job import DetectJob
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession

@@ -57,6 +57,7 @@ class Health:
         self._disk_low = ""
         self._behind = ""
         self._refused = ""
+        self._full = ""
 
     def starting(self, waits_for: str) -> None:
         """Note what the worker waits for before it reads; empty: it reads."""
@@ -120,6 +121,11 @@ class Health:
         with self._lock:
             self._refused = words
 
+    def full(self, words: str) -> None:
+        """Note what is passed over since too much is held already; empty: nothing is."""
+        with self._lock:
+            self._full = words
+
     @property
     def is_retrying(self) -> bool:
         """Whether lack of progress is explained by a store that fails."""
@@ -163,7 +169,7 @@ class Health:
             "waits_for": waits,
             "resting_partitions": resting,
             "role": self._role,
-            "notes": [self._refused] if self._refused else [],
+            "notes": [words for words in (self._refused, self._full) if words],
             "min_free_bytes": self._min_free_bytes,
         }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tests.stream_jobs.core.alert.test_sources import alarm
@@ -62,6 +64,15 @@ def test_runs_and_budgets_of_a_stream_become_findings() -> None:
         ("tenant acme, run wild", "spend_rate", False)
     ]
     assert {one.kind for one in found} >= {"run", "budget", "anomaly"}
+
+
+def test_a_run_of_long_ago_is_over_and_a_run_of_now_is_not() -> None:
+    found = Decider(RULES, BUDGETS).take(recorded())
+    (live,) = found.verdicts
+    old = Findings(verdicts=[live, replace(live, is_history=True)])
+    assert [(one.is_history, one.is_over) for one in alert_findings(old, 60)] == [
+        (False, False), (True, True),
+    ]  # fmt: skip
 
 
 def test_an_anomaly_of_a_stream_names_the_deploy_before_it_and_what_makes_it_up() -> None:

@@ -154,7 +154,7 @@ def test_a_resting_partition_is_shown_with_the_end_of_its_pause_and_no_longer() 
     assert health.ready()[1]["resting_partitions"] == []
 
 
-def test_decisions_that_are_behind_and_files_that_are_refused_are_shown() -> None:
+def test_decisions_that_are_behind_files_that_are_refused_and_a_full_book_are_shown() -> None:
     health = Health(role="detect")
     health.starting("")
     health.behind("decisions are 40 s behind")
@@ -164,7 +164,10 @@ def test_decisions_that_are_behind_and_files_that_are_refused_are_shown() -> Non
     assert (report["role"], report["notes"]) == ("detect", ["budgets.yaml:3: period: wrong"])
     health.behind("")
     assert health.ready()[0] is True, "a refused file leaves the one before in force"
+    health.full("10,000 alerts are open")
+    assert health.ready()[1]["notes"][1:] == ["10,000 alerts are open"]
     health.refused_rules("")
+    health.full("")
     assert health.ready()[1]["notes"] == []
 
 
