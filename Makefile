@@ -47,7 +47,7 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(COMPILE)
 	@touch $@
 
-demo: $(VENV)/.installed-stack ## Start the embedded stack, replay real traffic, print what it cost, prove nothing was lost
+demo: $(VENV)/.installed-stack ## Start the embedded stack, replay real traffic, print what it cost, prove nothing was lost, show what was noticed
 	$(BIN)/tokentide demo
 
 test: coverage integration ## Run every test, and refuse less coverage of core and SDK than there was

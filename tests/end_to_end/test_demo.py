@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 
-def tokentide(*arguments: str, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
+def tokentide(*arguments: str, timeout_s: float = 900) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tokentide_jobs", *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout_s)
 
@@ -92,6 +92,24 @@ def assert_the_blocks_add_up(shown: str) -> None:
         assert sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]*\d) ", kinds[2])) == errors
 
 
+def assert_every_fault_was_noticed(shown: str) -> None:
+    """Below each fault stands the alert that speaks of it, soon enough, and what it costs."""
+    assert number(r"a week of ([\d,]+) calls sent and stored", shown) >= 50_000
+    assert number(r"an hour of ([\d,]+) calls judged", shown) >= 500
+    for fault, words, within_s in (
+        ("prompt v14 of support-chat", "tokens_per_request of", 3_480),
+        ("provider google", "google", 600),
+        ("run triage-4711", "run triage-4711 .* repeats one step", 120),
+    ):
+        below = " ".join(shown.partition(f"injected: {fault}")[2].split())
+        found = re.search(r"\+([\d,]+) s (.*?) a (page|ticket)", below)
+        assert found is not None, shown
+        assert 0 < int(found[1].replace(",", "")) <= within_s
+        assert re.search(words, found[2]) or re.search("search-answers", found[2])
+    assert "not found" not in shown
+    assert "Injected: the three faults; nothing else fails." in " ".join(shown.split())
+
+
 def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
     tmp_path: Path,
 ) -> None:
@@ -114,10 +132,13 @@ def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
     assert re.search(r"[\d,]+ without a cost \([\d,]+ no price, [\d,]+ no usage reported\)",
                      " ".join(shown.split()))  # fmt: skip
     assert not (tmp_path / "stack.json").exists()
+    assert_every_fault_was_noticed(shown.partition("What is noticed")[2])
     tables = [line for line in shown.splitlines() if "replaying" not in line]
     assert max(len(line) for line in tables if str(tmp_path) not in line) <= 100
 
-    again = tokentide("demo", "--data-dir", str(tmp_path), "--limit", "400", "--seed", "2")
+    again = tokentide(
+        "demo", "--data-dir", str(tmp_path), "--limit", "400", "--seed", "2", "--no-incidents"
+    )
     assert again.returncode == 0, again.stdout + again.stderr
     first, both = (
         number(r"verified +([\d,]+) events in Kafka", text) for text in (shown, again.stdout)
@@ -157,7 +178,7 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
         assert top.returncode == 0, top.stderr
         assert "305 requests" in top.stdout
         assert "support-chat" not in top.stderr
-        demo = tokentide("demo", "--limit", "200", *where)
+        demo = tokentide("demo", "--limit", "200", "--no-incidents", *where)
         assert demo.returncode == 0, demo.stdout + demo.stderr
         assert f"(pid {ready['pid']})" in demo.stdout
         assert up.poll() is None, "a demo must not stop a stack that it did not start"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -15,9 +14,11 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from tokentide_jobs.cli.demo_incidents import show_incidents
+from tokentide_jobs.cli.ingest_wait import wait_for_ingest
 from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.program import program
-from tokentide_jobs.cli.progress import Steps, counting_progress
+from tokentide_jobs.cli.progress import Steps
 from tokentide_jobs.cli.replay import replay_producer, run
 from tokentide_jobs.cli.screen import console, count, seconds
 from tokentide_jobs.cli.summary import summary_view
@@ -27,23 +28,19 @@ from tokentide_jobs.counted import counted
 from tokentide_jobs.embedded.kafka.broker import BrokerKind
 from tokentide_jobs.embedded.stack.discovery import StackInfo, find_stack
 from tokentide_jobs.embedded.stack.stack import Stack
-from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.clickhouse.ledger_lag import ends_of_logs, unread_offsets
-from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.replay.pace import Pace, Plan
 from tokentide_jobs.replay.send import Sent, send
 from tokentide_jobs.replay.workload import Workload, prepare
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.tasks.probe import Probe
-from tokentide_jobs.tasks.summary import read_pipeline, read_summary
+from tokentide_jobs.tasks.summary import read_summary
 
 __all__ = ["demo"]
 
 _PROBES: Final = 250
 """Calls sent one by one after the bulk, to see how soon an event can be queried."""
 _PROBE_RATE: Final = 100.0
-_INGEST_TIMEOUT_S: Final = 90.0
 
 
 _SLOW_S: Final = 3.0
@@ -65,14 +62,22 @@ _ORIGINS: Final = (
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides all that is drawn.")
 @click.option("--broker", type=click.Choice(["kafka", "tansu"]), default=None,
               help="As for `tokentide up`.")  # fmt: skip
+@click.option("--no-incidents", is_flag=True, help="Leave out the week with its faults.")
 @data_dir_option
-def demo(limit: int | None, seed: int, broker: BrokerKind | None, data_dir: Path | None) -> None:
+def demo(
+    limit: int | None,
+    seed: int,
+    broker: BrokerKind | None,
+    no_incidents: bool,
+    data_dir: Path | None,
+) -> None:
     """Run everything on recorded workloads and prove the result.
 
     Starts Kafka, ClickHouse and an ingest worker in the data directory (or uses the stack that
     runs there), replays an hour of recorded workloads through the SDK, and prints what it cost, how
-    quick it was, and the proof that nothing was lost, doubled or mispriced. What it stored stays:
-    `tokentide up` brings it back.
+    quick it was, and the proof that nothing was lost, doubled or mispriced. Then a recorded week
+    with an hour of declared faults, in a stack of its own in the folder `incidents`, and what was
+    noticed of them. What it stored stays: `tokentide up` brings it back.
     """
     began_s = time.monotonic()
     screen = console()
@@ -82,6 +87,9 @@ def demo(limit: int | None, seed: int, broker: BrokerKind | None, data_dir: Path
         work = prepare("mixed", seed=seed, limit=limit)
         _introduce(work, screen)
         is_ok = _run(settings, work, seed, screen)
+    if not no_incidents:
+        screen.print()
+        is_ok &= show_incidents(directory / "incidents", broker, seed, _environment(), screen)
     _say_what_next(directory, data_dir, time.monotonic() - began_s, screen)
     if not is_ok:
         raise click.exceptions.Exit(EXIT_CHECK_FAILED)
@@ -141,7 +149,7 @@ def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool
         f"[dim]{seconds(sent.took_s)}, {count(round(sent.events / sent.took_s))}/s[/]"
     )
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
-        _wait_for_ingest(settings, store, begin_us, sent.events, screen)
+        wait_for_ingest(settings, store, begin_us, sent.events, screen)
         took_s = time.monotonic() - begin_s
         screen.print(
             f"  [green]✓[/] priced, folded into windows and stored "
@@ -151,7 +159,7 @@ def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool
         delays, probed = _probe(settings, store, seed, screen)
         screen.print(delay_line(delays, _PROBES, os.getloadavg()[0], os.cpu_count() or 1))
         # The blocks below are one reading of a ledger that has caught up, and so is the proof.
-        _wait_for_ingest(settings, store, begin_us, sent.events, screen)
+        wait_for_ingest(settings, store, begin_us, sent.events, screen)
         until_us = time.time_ns() // 1_000
         from_us = begin_us - int(work.span_s * 1e6)
         summary = read_summary(store, from_us, until_us)
@@ -219,36 +227,6 @@ def delay_line(delays: Sequence[float], sent: int, load: float, cores: int) -> s
         else "slower than it should be: see `tokentide status` while a stack runs"
     )
     return f"  [yellow]![/] event to queryable row [dim]{figures}[/]\n    {why}"
-
-
-def _wait_for_ingest(
-    settings: Settings, store: ClickHouse, since_us: int, events: int, screen: Console
-) -> None:
-    """Wait until the ledger has reached the present end of the log.
-
-    Raises:
-        ServiceUnreachable: It has not moved for a long time.
-    """
-    ends = asyncio.run(
-        ends_of_logs(settings.kafka_bootstrap, [settings.events_topic], settings.restarted_logs)
-    )
-    ledger = LedgerStore(store)
-    last: int | None = None
-    last_progress_s = time.monotonic()
-    with counting_progress(screen, "ingesting", events, "events") as update:
-        while True:
-            unread = unread_offsets(ledger, ends)
-            if not unread:
-                return
-            if unread != last:
-                last, last_progress_s = unread, time.monotonic()
-            if time.monotonic() - last_progress_s > _INGEST_TIMEOUT_S:
-                raise ServiceUnreachable(
-                    f"ingest has not moved for {_INGEST_TIMEOUT_S:g} s: look at "
-                    f"{settings.data_dir}/logs, and that a worker runs"
-                )
-            update(read_pipeline(store, since_us).events)
-            time.sleep(0.1)
 
 
 def _probe(

@@ -24,6 +24,7 @@ from tokentide_jobs.replay.company import (
     TENANTS,
     App,
     ModelEndpoint,
+    Weighted,
 )
 from tokentide_jobs.replay.llmperf import Measurements
 from tokentide_jobs.replay.trace import RecordedCall
@@ -75,11 +76,18 @@ class Events:
         span_s: Length of the trace: prompts, models and releases change at shares of it.
         measured: Latency and failures to join.
         failure_scale: Multiplies the measured failure rates.
+        apps: Services that chat calls are given to.
     """
 
     def __init__(
-        self, seed: int, span_s: float, measured: Measurements, failure_scale: float = 1.0
+        self,
+        seed: int,
+        span_s: float,
+        measured: Measurements,
+        failure_scale: float = 1.0,
+        apps: Weighted[App] = APPS,
     ) -> None:
+        self._apps = apps
         self._rng = random.Random(f"{seed}:world")  # noqa: S311 - a simulation, not a secret
         self._attempts = AttemptResults(measured, seed, failure_scale)
         self._span_s = span_s
@@ -120,7 +128,7 @@ class Events:
     def _app(self, call: RecordedCall) -> App:
         if call.kind == "agent":
             return AGENTS
-        return REASONING if call.kind == "reasoning" else APPS.draw(self._rng.random())
+        return REASONING if call.kind == "reasoning" else self._apps.draw(self._rng.random())
 
     def _request(self, call: RecordedCall, app: App) -> Event:
         rng = self._rng

@@ -16,7 +16,7 @@ from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.replay.formats import azure, claude_code, servegen
 from tokentide_jobs.replay.trace import RecordedCall, Trace, open_text
 
-__all__ = ["DATA", "PACKAGED", "open_trace"]
+__all__ = ["AZURE", "DATA", "PACKAGED", "open_trace"]
 
 DATA: Final = Path(__file__).resolve().parent / "data"
 
@@ -28,7 +28,7 @@ PACKAGED: Final[dict[str, str]] = {
 }
 """Names that `tokentide replay` takes instead of a path."""
 
-_AZURE = DATA / "azure_2023_conv.csv.gz"
+AZURE = DATA / "azure_2023_conv.csv.gz"
 _SESSIONS = DATA / "claude_code_sessions.csv.gz"
 _SERVEGEN = DATA / "servegen_deepseek_r1_8_clients.tar.gz"
 _SERVEGEN_HOUR: Final = 13
@@ -49,7 +49,7 @@ def open_trace(name: str, seed: int) -> Trace:
     """
     if name == "mixed":
         return _mixed(seed)
-    packaged = {"azure": _AZURE, "sessions": _SESSIONS, "servegen": _SERVEGEN}.get(name)
+    packaged = {"azure": AZURE, "sessions": _SESSIONS, "servegen": _SERVEGEN}.get(name)
     path = packaged or Path(name)
     if not path.exists():
         raise ConfigError(
@@ -90,7 +90,7 @@ def _servegen(name: str, path: Path, seed: int) -> Trace:
     fallback: list[tuple[int, int]] = []
     sources = [servegen.SOURCE]
     if not all(client.tokens for client in clients):
-        fallback = [(call.input_tokens, call.output_tokens) for call in azure.read(_AZURE)]
+        fallback = [(call.input_tokens, call.output_tokens) for call in azure.read(AZURE)]
         sources.append(azure.SOURCE)
         joined = (*joined, "tokens of clients recorded without any: drawn from Azure 2023")
     return Trace(
@@ -107,7 +107,7 @@ def _mixed(seed: int) -> Trace:
 
     def calls() -> Iterator[RecordedCall]:
         return heapq.merge(
-            azure.read(_AZURE),
+            azure.read(AZURE),
             claude_code.read(_SESSIONS, seed, _MIXED_SPAN_S),
             servegen.sample(clients, seed, from_s=_SERVEGEN_HOUR * 3600.0, span_s=_MIXED_SPAN_S),
             key=lambda call: call.at_s,

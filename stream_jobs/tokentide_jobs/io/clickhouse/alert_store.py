@@ -201,6 +201,10 @@ class AlertStore:
         values = {"since_us": since_us, "alert_id": alert_id, "most": most}
         return self._store.select("alerts/list", values)
 
+    def openings(self, since_us: int) -> list[dict[str, Any]]:
+        """Return alerts that opened since then, each as it was when it did, by time."""
+        return self._store.select("alerts/openings", {"since_us": since_us})
+
     def notified(self, alert_id: str) -> list[dict[str, Any]]:
         """Return the attempts to notify receivers of an alert."""
         return self._store.select("alerts/notified", {"alert_id": alert_id})

@@ -163,7 +163,7 @@ class DetectSession:
         offsets = head.offsets if head is not None and goes_on else {}
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
         self._saved = dict(self.positions) if goes_on else {}
-        self._has_learned = in_force.rules.time == "recorded"  # all of it is in the stream
+        self._has_learned = False
         self._began_us = self._clock_us()
         self._snapshot_due_us = self._began_us + self._snapshot_us
         self._alerts.begin()

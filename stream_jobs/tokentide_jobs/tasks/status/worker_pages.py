@@ -14,7 +14,7 @@ from tokentide_jobs.core.status import WorkerState
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.settings.worker_files import announced_workers
 
-__all__ = ["ask_workers"]
+__all__ = ["ask_metric", "ask_workers"]
 
 _ANSWER_S: Final = 3.0
 _ASKED_AT_ONCE: Final = 16
@@ -46,6 +46,28 @@ def ask_workers(data_dir: Path, urls: Sequence[str]) -> tuple[WorkerState, ...]:
             state for (name, _url), state in asked if state.problems != _GONE or name not in known
         ]
     return tuple(sorted(found, key=lambda worker: worker.name))
+
+
+def ask_metric(data_dir: Path, series: str) -> float:
+    """Return the sum of one series over the workers announced in a data directory.
+
+    Args:
+        data_dir: Of the embedded stack.
+        series: As an exposition names it: `tokentide_detect_windows_total{outcome="judged"}`. A
+            worker that does not have it, or does not answer, counts nothing.
+    """
+    total = 0.0
+    for _name, url in announced_workers(data_dir):
+        try:
+            with build_opener(ProxyHandler({})).open(f"{url}/metrics", timeout=_ANSWER_S) as page:
+                lines = page.read().decode().splitlines()
+        except OSError:
+            continue
+        values = (
+            line.removeprefix(f"{series} ") for line in lines if line.startswith(f"{series} ")
+        )
+        total += sum(map(float, values))
+    return total
 
 
 def _ask(page: tuple[str, str]) -> WorkerState:
