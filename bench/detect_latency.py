@@ -37,7 +37,7 @@ _HISTORY_S: Final = 4 * 3_600
 _FRAME: Final = 200
 _SETTLE_S: Final = 30.0
 _IDLE_S: Final = 90.0
-_LONGEST_S: Final = 30.0
+_LONGEST_S: Final = 120.0
 _DETECT: Final = {"anomalies": {"silent_days": 0.125, "learning_days": 0.125}}
 _ROWS: Final = (
     "SELECT toUnixTimestamp64Milli(written_at) / 1000 - toUnixTimestamp(window_start) - 60, what"
