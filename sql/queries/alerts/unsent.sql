@@ -17,5 +17,6 @@ WHERE held = ''
             AND at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC') - INTERVAL 1 DAY
     )
 ORDER BY written_at, alert_id, sequence
-LIMIT 200
+LIMIT 10 BY alert_id
+LIMIT 1000
 SETTINGS select_sequential_consistency = 1

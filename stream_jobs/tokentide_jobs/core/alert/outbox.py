@@ -2,13 +2,14 @@
 
 The life of a receiver is a generator of steps; the sender and the crash schedules both drive it. A
 transition without a final result is sent again, under the same id, so that a receiver which drops
-repeated ids has it once. Until one is through, no later one of its alert is sent.
+repeated ids has it once. Until one is through, no later one of its alert is sent. One that its
+receiver cannot take holds up its own alert only, and none is given up without a try.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 __all__ = [
@@ -106,6 +107,15 @@ OutboxStep = Look | Send | Record | Wait
 Life = Generator[OutboxStep, object, None]
 
 
+@dataclass(slots=True)
+class _Alert:
+    """An alert whose next transition did not get through."""
+
+    failures: int = 0
+    until_us: int = 0
+    """It is left alone until then, since others got through."""
+
+
 def life(receiver: str, clock_us: Callable[[], int], pause_s: Callable[[int], float]) -> Life:
     """Return the life of a receiver: it looks, sends, records, waits, and never ends.
 
@@ -115,26 +125,49 @@ def life(receiver: str, clock_us: Callable[[], int], pause_s: Callable[[int], fl
         pause_s: How long to wait after so many failures in a row.
     """
     failures = 0
+    failing: dict[str, _Alert] = {}
     while True:
         unsent = yield Look()
         assert isinstance(unsent, Sequence)
-        waiting: set[str] = set()
-        failed = False
-        for message in unsent:
-            if message.alert_id in waiting:
+        failing = {one.alert_id: failing.get(one.alert_id, _Alert()) for one in unsent}
+        # Whoever failed least goes first: what cannot be taken never stands before what can.
+        ordered = sorted(unsent, key=lambda one: failing[one.alert_id].failures)
+        failed: set[str] = set()
+        suspicions, is_through, is_down = 0, False, False
+        for message in ordered:
+            alert = failing[message.alert_id]
+            if message.alert_id in failed or clock_us() < alert.until_us:
                 continue
-            if clock_us() - message.written_us > EXPIRES_US:
-                result = Result("expired", detail="it could not be delivered for a day")
-            else:
-                answer = yield Send(message)
-                assert isinstance(answer, Result)
-                result = answer
+            answer = yield Send(message)
+            assert isinstance(answer, Result)
+            result = _final(answer, clock_us() - message.written_us)
             yield Record(Attempt(message, receiver, clock_us(), result))
+            if answer.outcome != "retry":
+                is_through, suspicions = True, 0
+                alert.failures = 0
+                continue
+            alert.failures += 1
             if result.outcome == "retry":
-                waiting.add(message.alert_id)
-                failed = True
-                if result.status == 0 or result.status >= 500 or result.status == 429:
-                    break  # it is the receiver that fails, not this message
-        failures = failures + 1 if failed else 0
-        if failed or not unsent:
-            yield Wait(pause_s(failures) if failed else _POLL_S)
+                failed.add(message.alert_id)
+            # One failure may be that of the message; a second one of another alert, with nothing
+            # between them that got through, is the receiver's.
+            suspicions += answer.status == 0 or answer.status >= 500
+            is_down = answer.status == 429 or suspicions > 1
+            if is_down:
+                break
+        is_down = is_down or (suspicions > 0 and not is_through)
+        failures = failures + 1 if is_down else 0
+        if not is_down:
+            for name in failed:
+                alert = failing[name]
+                alert.until_us = clock_us() + round(1e6 * pause_s(alert.failures))
+        if is_down or not is_through:
+            yield Wait(pause_s(failures) if is_down else _POLL_S)
+
+
+def _final(result: Result, age_us: int) -> Result:
+    """Return a result; the failure of what is too old is final."""
+    if result.outcome != "retry" or age_us <= EXPIRES_US:
+        return result
+    why = f"it could not be delivered for a day: {result.detail}"
+    return replace(result, outcome="expired", detail=why)

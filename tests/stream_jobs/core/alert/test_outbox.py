@@ -128,14 +128,53 @@ def told(store: Store, answers: dict[str, Result], steps: Life, most: int) -> li
 
 def test_a_message_that_waits_holds_up_its_own_alert_and_no_other() -> None:
     store = Store(messages(alerts=2, each=2))
-    said = told(store, {"0/0": Result("retry", 408)}, begin(), 8)
+    said = told(store, {"0/0": Result("retry", 408)}, begin(), 9)
     assert said == ["0/0", "1/0", "1/1", "wait 1"]
 
 
+@pytest.mark.parametrize("answer", [BROKEN, DOWN])
+def test_a_message_that_its_receiver_breaks_on_holds_up_no_other_alert(answer: Result) -> None:
+    store = Store(messages(alerts=4, each=2))
+    now_us, delivered_us = 0, dict[str, int]()
+    steps = life("oncall", lambda: now_us, lambda failures: min(60.0, 2.0**failures))
+    poison = {"0/0", "1/0"}
+    reply: object = None
+    tries = 0
+    while now_us < EXPIRES_US // 2:
+        step = steps.send(reply)
+        reply = None
+        match step:
+            case Look():
+                reply = store.unsent()
+            case Send(message=message):
+                reply = answer if message.id in poison else DELIVERED
+                tries += message.id in poison
+            case Record(attempt=attempt):
+                store.attempts.append(attempt)
+                if attempt.result.outcome == "delivered":
+                    delivered_us[attempt.message.id] = now_us
+            case Wait(seconds=seconds):
+                now_us += round(seconds * 1e6)
+                if now_us > EXPIRES_US // 4 and len(store.messages) == 8:
+                    store.messages += [Message("9/0", "9", now_us, "{}")]
+                    said_us = now_us
+    assert sorted(delivered_us) == ["2/0", "2/1", "3/0", "3/1", "9/0"]
+    assert max(us for name, us in delivered_us.items() if name != "9/0") <= 2_000_000
+    assert delivered_us["9/0"] - said_us <= 61_000_000
+    assert 600 < tries < 4_000  # each of them about once a minute
+
+
 def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer() -> None:
-    store = Store(messages(alerts=2, each=1))
-    said = told(store, {"0/0": DOWN}, begin(), 12)
-    assert said == ["0/0", "wait 1", "0/0", "wait 2", "0/0", "wait 3"]
+    store = Store(messages(alerts=3, each=1))
+    said = told(store, dict.fromkeys(("0/0", "1/0", "2/0"), DOWN), begin(), 18)
+    # Whoever was tried least goes first.
+    assert said == ["0/0", "1/0", "wait 1", "2/0", "0/0", "wait 2", "1/0", "2/0", "wait 3"]
+
+
+def test_a_receiver_that_asks_for_time_is_given_it_at_once() -> None:
+    store = Store(messages(alerts=3, each=1))
+    said = told(store, dict.fromkeys(("0/0", "1/0"), Result("retry", 429)), begin(), 8)
+    assert said == ["0/0", "wait 1", "1/0", "wait 2"]
 
 
 def test_a_message_that_is_refused_is_final_and_the_next_one_is_sent() -> None:
@@ -145,7 +184,7 @@ def test_a_message_that_is_refused_is_final_and_the_next_one_is_sent() -> None:
     assert [one.result.outcome for one in store.attempts] == ["refused", "delivered"]
 
 
-def test_what_could_not_be_delivered_for_a_day_is_given_up() -> None:
-    store = Store(messages(alerts=1, each=1))
-    told(store, {}, life("oncall", lambda: EXPIRES_US + 1, float), 3)
-    assert [one.result.outcome for one in store.attempts] == ["expired"]
+def test_what_could_not_be_delivered_for_a_day_is_given_up_after_a_try() -> None:
+    store = Store(messages(alerts=1, each=2))
+    told(store, {"0/0": BROKEN}, life("oncall", lambda: EXPIRES_US + 1, float), 8)
+    assert [one.result.outcome for one in store.attempts] == ["expired", "delivered"]
