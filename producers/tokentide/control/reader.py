@@ -129,10 +129,11 @@ class ControlReader:
             elif time.monotonic() - heard_at_s > SILENT_S:
                 raise TimeoutError(f"the broker has not answered for {SILENT_S:.0f} s")
             if not is_at_end:
-                # The last offsets may be markers of transactions, which no reader is given: an
-                # answer without records is an end too.
-                is_at_end = (heard_ms > 0 and not fetched) or all(
-                    [await consumer.position(place) >= end for place, end in ends.items()]
+                # Never by an empty poll, which a slow answer makes too: states that are not read
+                # again yet would be forgotten. Markers of transactions, which no reader is given,
+                # move the position.
+                is_at_end = all(
+                    [await _is_read(consumer, place, end) for place, end in ends.items()]
                 )
                 if is_at_end:
                     self._table.reach_end()
@@ -147,3 +148,10 @@ class ControlReader:
             self._settings.control_topic,
             text,
         )
+
+
+async def _is_read(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> bool:
+    """Tell whether a partition is read to where it ended, or ends by the newest answer."""
+    position = await consumer.position(place)
+    newest = consumer.highwater(place)
+    return bool(position >= end or (newest is not None and position >= newest))

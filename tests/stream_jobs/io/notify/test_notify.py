@@ -152,8 +152,24 @@ def test_slack_gets_text_without_links_or_mentions() -> None:
     )
     text = json.loads(body)["text"]
     assert text.splitlines()[0] == "🟠 *ticket, open*: cost of &lt;!channel&gt; &amp; more"
-    assert "first: look &lt;@here&gt; &amp; act" in text
+    assert "first: look &lt;@\u200bhere&gt; &amp; act" in text
     assert "webhook-signature" not in headers
+
+
+def test_a_name_forges_no_line_no_mention_no_link_and_no_mark_in_slack() -> None:
+    forged = (
+        "run x\n✅ *page, closed*: `all` is _well_ ~not~ @channel @here\r\u2028\x1b[31m "
+        "http://evil.example/login \u202egnp.exe, error_ratio of a"
+    )
+    body, _headers = request_of(receiver("http://h/", kind="slack"), message(sentence=forged), 0)
+    plain = request_of(receiver("http://h/", kind="slack"), message(sentence="x"), 0)[0]
+    text, harmless = json.loads(body)["text"], json.loads(plain)["text"]
+    assert len(text.splitlines()) == len(harmless.splitlines())
+    first = text.splitlines()[0].removeprefix("🟠 *ticket, open*: ")
+    assert not set(first) & set("*~`\n\r\x1b\u2028\u202e")
+    for word in ("@channel", "@here", "://", "_well_"):
+        assert word not in first
+    assert first.endswith("error_ratio of a")
 
 
 @pytest.mark.parametrize(
