@@ -69,6 +69,34 @@ def hostile_request(chance: random.Random) -> bytes:
     return _damaged(value, chance) if chance.random() < 0.3 else value
 
 
+class RawName(str):
+    """A name of a header as clients in other languages may write it: any bytes."""
+
+    raw: bytes
+
+    def __new__(cls, raw: bytes) -> RawName:
+        made = super().__new__(cls, raw.decode(errors="replace"))
+        made.raw = raw
+        return made
+
+    def encode(self, *_args: Any, **_options: Any) -> bytes:
+        """The bytes that go on the wire."""
+        return self.raw
+
+
+NAMES = [b"", b"cl\xe9", b"\xff" * 5, b"\xed\xa0\xbd", b"\x00", b"traceparent", b"x" * 2_000]
+
+
+def hostile_headers(chance: random.Random) -> list[tuple[str, bytes | None]]:
+    """The headers of a record; most have none."""
+    kind = chance.random()
+    if kind < 0.9:
+        return []
+    count = 3_000 if kind > 0.998 else chance.randint(1, 4)
+    values = [None, b"", b"\xff\xfe", bytes(100_000 if kind > 0.99 and count < 5 else 10)]
+    return [(RawName(chance.choice(NAMES)), chance.choice(values)) for _ in range(count)]
+
+
 def good_event(chance: random.Random) -> dict[str, Any]:
     """An event with nothing wrong about it."""
     return {

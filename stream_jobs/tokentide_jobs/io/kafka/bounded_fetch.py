@@ -1,23 +1,25 @@
-"""Fetched record batches, read without ever holding more than one large record.
+"""Fetched record batches, read without holding more than one large record, or stopping at one.
 
-aiokafka decompresses a batch as a whole: 6 KB on the wire can become gigabytes. Batches that can
-get large are read piece by piece instead; a record that is too long is replaced by a stand-in with
+aiokafka decompresses a batch as a whole: 6 KB on the wire can become gigabytes. And it gives up a
+batch at a record that it cannot read, for example a header name that is not UTF-8. Such batches are
+read piece by piece instead; a record that is too long or unreadable is replaced by a stand-in with
 its length and digest, which ingest and verify count as one bad event.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import struct
 from collections.abc import Iterator
 from typing import Any, Final
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecord
 from aiokafka.record.memory_records import MemoryRecords
 
-from tokentide_jobs.core.record.split import MAX_RECORD_BYTES
+from tokentide_jobs.core.record.split import MAX_RECORD_BYTES, MAX_RECORD_EVENTS
 from tokentide_jobs.core.record.stand_in import (
     BEGINNING_KEPT,
     KEPT_BYTES,
@@ -26,25 +28,41 @@ from tokentide_jobs.core.record.stand_in import (
 )
 from tokentide_jobs.io.kafka.decompressing import largest_size, pieces
 
-__all__ = ["BoundedRecords", "bound_fetches", "records_per_poll"]
+__all__ = ["BoundedRecords", "bound_fetches", "bounded_consumer", "records_per_poll"]
 
 _LARGE_BYTES: Final = 16 * 1024 * 1024
 """Batches that cannot get larger are left to aiokafka."""
+_SMALL_BYTES: Final = 1024 * 1024
+"""Batches that cannot get larger are not even asked how they are compressed."""
 _HEAVY_BYTES: Final = 64 * 1024 * 1024
 """Of a fetch that can get larger, one record is handed on at a time."""
 _MOST_READ_BYTES: Final = 256 * 1024 * 1024
 """A batch is read so far, within a second or two; its remaining records are not even measured."""
 _LONGEST_KEY_BYTES: Final = 64 * 1024
+_LONGEST_HEADERS_BYTES: Final = 64 * 1024
+_MOST_EXPANSION: Final = 100
+"""What gets larger than that may be millions of empty headers, each of them an object in memory."""
+
+Headers = list[tuple[str, bytes | None]]
 
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")
 _CODEC, _TIME_OF_APPEND = 0x07, 0x08
 _LOG_OVERHEAD: Final = 12
 _MAGIC_AT: Final = 16
+_MARKER_BYTES: Final = 4
+_NO_MARKER: Final = b"\xff" * _MARKER_BYTES
+"""Says of no transaction that it was taken back."""
 
 
 def bound_fetches() -> None:
     """Make every consumer of this process read large batches piece by piece."""
     fetcher.MemoryRecords = BoundedRecords
+
+
+def bounded_consumer(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
+    """Return a consumer that no record can stop; positions are its caller's business."""
+    bound_fetches()
+    return AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **options)
 
 
 def records_per_poll(consumer: Any, usual: int | None) -> int | None:
@@ -63,7 +81,10 @@ class BoundedRecords:
         self._batches = list(_slices(data))
         self._next = 0
         sizes = [_largest(batch) for batch in self._batches]
-        self._is_large = [size > _LARGE_BYTES for size in sizes]
+        self._is_large = [
+            size > _LARGE_BYTES or (size > _SMALL_BYTES and size > _MOST_EXPANSION * len(batch))
+            for size, batch in zip(sizes, self._batches, strict=True)
+        ]
         self.is_heavy = sum(sizes) > _HEAVY_BYTES
 
     def size_in_bytes(self) -> int:
@@ -78,40 +99,72 @@ class BoundedRecords:
         """Return the next batch."""
         batch, number = self._records.next_batch(), self._next
         self._next += 1
-        if number < len(self._batches) and self._is_large[number]:
-            return _LargeBatch(batch, self._batches[number])
-        return batch
+        if number >= len(self._batches) or not _has_header(self._batches[number]):
+            return batch
+        return _Batch(batch, self._batches[number], self._is_large[number])
 
 
-class _LargeBatch:
-    """A batch whose records are read one by one, whatever it may decompress to."""
+class _Batch:
+    """A batch that is read by aiokafka, and record by record where that cannot or must not be."""
 
-    def __init__(self, batch: Any, data: memoryview) -> None:
+    def __init__(self, batch: Any, data: memoryview, is_large: bool) -> None:
         self._batch = batch
+        self._is_large = is_large
         self._header = _HEADER.unpack_from(data)
         self._payload = data[_HEADER.size :]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
+    @property
+    def next_offset(self) -> int:
+        """The offset to read on from: behind the batch, whatever its header says."""
+        return int(self._header[0]) + max(0, int(self._header[6])) + 1
+
+    def __next__(self) -> Any:
+        """Return the marker of a transaction; aiokafka asks for it so, of control batches only."""
+        marker = next(iter(self), None)
+        if marker is not None and len(marker.key or b"") >= _MARKER_BYTES:
+            return marker
+        return self._made(self._header[0], self._header[8], _NO_MARKER, None)
+
     def __iter__(self) -> Iterator[Any]:
-        base_offset, attributes, count = self._header[0], self._header[5], self._header[12]
-        last_offset = base_offset + self._header[6]
+        offset = self._header[0] - 1
+        if not self._is_large:
+            # Whatever aiokafka trips over, it has not consumed: the rest is read from there.
+            with contextlib.suppress(Exception):
+                for record in self._batch:
+                    offset = record.offset
+                    yield record
+                return
+        yield from self._one_by_one(offset)
+
+    def _one_by_one(self, offset: int) -> Iterator[Any]:
+        """Yield the records behind an offset, and a stand-in for each that cannot be reached."""
+        attributes, count = self._header[5], self._header[12]
+        last_offset = self.next_offset - 1
         content = _Content(pieces(attributes & _CODEC, self._payload))
-        offset = base_offset - 1
+        reason, detail = (
+            "too_large",
+            f"more than {_MOST_READ_BYTES} bytes come before it in its batch",
+        )
         try:
             for _number in range(count):
                 if content.read_bytes >= _MOST_READ_BYTES:
                     break
                 record = self._record(content)
-                offset = record.offset
-                yield record
+                if record.offset > offset:
+                    offset = record.offset
+                    yield record
         except (ValueError, EOFError) as exc:
-            raise CorruptRecordException(f"offset {offset + 1}: {exc}") from exc
+            digest = hashlib.sha256(self._payload).hexdigest()
+            reason = "unreadable"
+            detail = f"its record batch cannot be read to the end ({exc}; sha256 {digest})"
         # What is left out has places all the same: each is an event that ends as a dead letter.
-        detail = f"more than {_MOST_READ_BYTES} bytes come before it in its batch, {BEGINNING_KEPT}"
-        for left_out in range(offset + 1, last_offset + 1):
-            yield self._made(left_out, self._header[8], None, stand_in("too_large", detail, b""))
+        left_out = range(offset + 1, last_offset + 1)[:MAX_RECORD_EVENTS]
+        for place in left_out:
+            value = stand_in(reason, f"{detail}, {BEGINNING_KEPT}", b"")
+            yield self._made(place, self._header[8], None, value)
 
     def _record(self, content: _Content) -> Any:
         length = content.varint()
@@ -122,13 +175,21 @@ class _LargeBatch:
         timestamp = self._header[8] if is_time_of_append else self._header[7] + time_delta
         key = _key(content, content.varint())
         value = _value(content, content.varint())
+        headers: Headers = []
         if content.read_bytes < _MOST_READ_BYTES:
-            content.skip(end - content.read_bytes)  # headers
-        return self._made(self._header[0] + offset_delta, timestamp, key, value)
+            headers = _headers(content, end - content.read_bytes)
+        return self._made(self._header[0] + offset_delta, timestamp, key, value, headers)
 
-    def _made(self, offset: int, timestamp: int, key: bytes | None, value: bytes | None) -> Any:
+    def _made(
+        self,
+        offset: int,
+        timestamp: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+    ) -> Any:
         kind = int(bool(self._header[5] & _TIME_OF_APPEND))
-        return DefaultRecord(offset, timestamp, kind, key, value, [])
+        return DefaultRecord(offset, timestamp, kind, key, value, headers or [])
 
 
 class _Content:
@@ -186,6 +247,21 @@ def _key(content: _Content, size: int) -> bytes | None:
     return content.take(size)
 
 
+def _headers(content: _Content, size: int) -> Headers:
+    """Return the headers of a record; none if they are long, or not what they should be."""
+    if size > _LONGEST_HEADERS_BYTES:
+        content.skip(size)
+        return []
+    held = _Content(iter([content.take(size)]))
+    headers: Headers = []
+    with contextlib.suppress(ValueError, EOFError):
+        for _number in range(held.varint()):
+            name = held.take(held.varint()).decode(errors="backslashreplace")
+            length = held.varint()
+            headers.append((name, None if length < 0 else held.take(length)))
+    return headers
+
+
 def _value(content: _Content, size: int) -> bytes | None:
     if size < 0:
         return None
@@ -212,9 +288,14 @@ def _slices(data: bytes) -> Iterator[memoryview]:
         at = end
 
 
+def _has_header(batch: memoryview) -> bool:
+    """Tell batches from the messages of clients of ten years ago."""
+    return len(batch) >= _HEADER.size and batch[_MAGIC_AT] >= 2
+
+
 def _largest(batch: memoryview) -> int:
     """Return what a batch can get to at most; those of old clients are taken as they are."""
-    if len(batch) < _HEADER.size or batch[_MAGIC_AT] < 2:
+    if not _has_header(batch):
         return len(batch)
     codec = _HEADER.unpack_from(batch)[5] & _CODEC
     payload = batch[_HEADER.size :]

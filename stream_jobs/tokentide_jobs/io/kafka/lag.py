@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.io.kafka.bounded_fetch import bounded_consumer, records_per_poll
 
 __all__ = ["record_times_ms"]
 
@@ -27,11 +28,8 @@ async def record_times_ms(
     Raises:
         ServiceUnreachable: No broker answers.
     """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=_FETCH_BYTES,
+    consumer = bounded_consumer(
+        bootstrap, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES
     )
     found: dict[tuple[str, int], int] = {}
     try:
@@ -41,7 +39,9 @@ async def record_times_ms(
             consumer.seek(TopicPartition(*place), offset)
         deadline = time.monotonic() + _DEADLINE_S
         while found.keys() != offsets.keys() and time.monotonic() < deadline:
-            for part, messages in (await consumer.getmany(timeout_ms=200)).items():
+            most = records_per_poll(consumer, None)
+            fetched = await consumer.getmany(timeout_ms=200, max_records=most)
+            for part, messages in fetched.items():
                 if messages:
                     found.setdefault((part.topic, part.partition), messages[0].timestamp)
                     consumer.pause(part)

@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from tokentide_jobs.errors import ServiceUnreachable
-from tokentide_jobs.io.kafka.bounded_fetch import bound_fetches
+from tokentide_jobs.io.kafka.bounded_fetch import bounded_consumer
 
 __all__ = ["partitions_with_records"]
 
@@ -34,14 +34,8 @@ async def partitions_with_records(
     Raises:
         ServiceUnreachable: The broker does not answer.
     """
-    bound_fetches()
     parts = {TopicPartition(topic, part): span for part, span in spans.items()}
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        max_poll_records=1,
-    )
+    consumer = bounded_consumer(bootstrap, isolation_level="read_committed", max_poll_records=1)
     found: set[int] = set()
     undecided = set(parts)
     give_up_at = time.monotonic() + _DEADLINE_S

@@ -17,6 +17,7 @@ from faust.types import TP, EventT, StreamT
 
 from tokentide_jobs.core.decide.findings import Findings
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
+from tokentide_jobs.core.record.record import record_ms
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.kafka.admin import topic_log_id
 from tokentide_jobs.io.kafka.control import ControlPublisher
@@ -112,7 +113,7 @@ class DetectJob:
         value = message.value or b""
         headers = message.headers or ()
         named = tuple(headers.items() if isinstance(headers, Mapping) else headers)
-        stamp_us = round((message.timestamp or 0.0) * 1e6)
+        stamp_us = max(0, record_ms(message.timestamp)) * 1000
         self._waiting.append(DeltaRecord(number, offset, stamp_us, named, value))
         self._waiting_bytes += len(value)
         self._changed.set()

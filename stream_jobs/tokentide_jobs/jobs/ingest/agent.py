@@ -18,7 +18,7 @@ from faust.types import TP, EventT, StreamT
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.life import Assignment
 from tokentide_jobs.core.batch.planner import Verdict
-from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.record import Record, record_ms
 from tokentide_jobs.core.record.topics import partition_label
 from tokentide_jobs.errors import InvariantViolation, LogReplaced
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
@@ -99,8 +99,7 @@ class IngestJob:
         partition = self.partitions.get(tp)
         if partition is None:
             return  # revoked meanwhile, or stopped: the next owner reads it
-        stamp_ms = -1 if message.timestamp is None else round(message.timestamp * 1000)
-        value = message.value
+        stamp_ms, value = record_ms(message.timestamp), message.value
         record = Record(tp.partition, message.offset, stamp_ms, b"" if value is None else value)
         if await partition.offer(record) is Verdict.KEPT:
             self._unacked[tp].append((message.offset, event))

@@ -12,12 +12,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from tokentide_jobs.core.record.contents import events_in
 from tokentide_jobs.errors import ServiceUnreachable
-from tokentide_jobs.io.kafka.bounded_fetch import bound_fetches, records_per_poll
+from tokentide_jobs.io.kafka.bounded_fetch import bounded_consumer, records_per_poll
 
 __all__ = ["Span", "count_events"]
 
@@ -57,10 +57,8 @@ async def count_events(
     wanted = {part: ranges for part, ranges in wanted.items() if ranges}
     if not wanted:
         return counts
-    bound_fetches()
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
+    consumer = bounded_consumer(
+        bootstrap,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         max_partition_fetch_bytes=8 * 1024 * 1024,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import random
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from aiokafka.errors import CorruptRecordException
+from aiokafka import TopicPartition
+from aiokafka import codec as codecs
+from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.places import ROOT
 from tests.sampling import examples
 from tokentide_jobs.core.record.split import MAX_RECORD_BYTES
 from tokentide_jobs.core.record.stand_in import KEPT_BYTES, read_stand_in
@@ -26,11 +30,17 @@ CODECS = (0, GZIP, SNAPPY, LZ4, ZSTD)
 Records = Sequence[tuple[bytes | None, bytes | None]]
 
 
-def batch(codec: int, records: Records, base_offset: int = 0) -> bytes:
-    """One record batch as a broker sends it."""
+def batch(
+    codec: int,
+    records: Records,
+    base_offset: int = 0,
+    damage: Callable[[bytes], bytes] = bytes,
+    value_of_header: bytes = b"x",
+) -> bytes:
+    """One record batch as a broker sends it; `damage` changes what is compressed."""
     builder = DefaultRecordBatchBuilder(
         magic=2,
-        compression_type=codec,
+        compression_type=0,
         is_transactional=False,
         producer_id=-1,
         producer_epoch=-1,
@@ -38,10 +48,38 @@ def batch(codec: int, records: Records, base_offset: int = 0) -> bytes:
         batch_size=1 << 30,
     )
     for number, (key, value) in enumerate(records):
-        builder.append(number, 1_000 + number, key, value, [("header", b"x")])
+        name = "second" if number == 1 else "header"
+        builder.append(number, 1_000 + number, key, value, [(name, value_of_header)])
     made = bytearray(builder.build())
     made[:8] = base_offset.to_bytes(8, "big")
+    made[61:] = compressed(codec, damage(bytes(made[61:])))
+    made[22] |= codec
+    return sealed(made)
+
+
+def compressed(codec: int, raw: bytes) -> bytes:
+    """The records of a batch as a producer sends them."""
+    encoders: dict[int, Callable[[bytes], bytes]] = {
+        0: bytes,
+        GZIP: codecs.gzip_encode,
+        SNAPPY: codecs.snappy_encode,
+        LZ4: codecs.lz4_encode,
+        ZSTD: codecs.zstd_encode,
+    }
+    return bytes(encoders[codec](raw))
+
+
+def sealed(made: bytearray) -> bytes:
+    """A batch with its length and checksum set right."""
+    made[8:12] = (len(made) - 12).to_bytes(4, "big")
+    made[17:21] = calc_crc32c(bytes(made[21:])).to_bytes(4, "big")
     return bytes(made)
+
+
+def taken(data: bytes) -> list[Any]:
+    """What a consumer hands on."""
+    place = TopicPartition("t", 0)
+    return list(fetcher.PartitionRecords(place, BoundedRecords(data), [], 0, None, None, True, 1))
 
 
 def read(records: Any) -> list[tuple[Any, ...]]:
@@ -147,9 +185,90 @@ def test_of_a_record_without_end_only_so_much_is_read(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("codec", [GZIP, LZ4, ZSTD])
-def test_a_large_batch_that_is_broken_is_a_corrupt_one(codec: int) -> None:
-    data = bytearray(batch(codec, [(None, bytes(100_000_000))]))
-    data[80:120] = b"\xff" * 40
-    with pytest.raises(CorruptRecordException):
-        for one in iter(BoundedRecords(bytes(data)).next_batch()):
-            assert one
+@pytest.mark.parametrize("size", [1_000, 20_000_000])
+def test_a_batch_that_cannot_be_decompressed_is_one_bad_event_a_record(
+    codec: int, size: int
+) -> None:
+    data = bytearray(batch(codec, [(None, bytes(size)), (None, b"{}")], 5))
+    data[61 + 16 :] = b"\xff" * (len(data) - 61 - 16)
+    found = read(BoundedRecords(sealed(data)))
+    assert [row[0] for row in found] == [5, 6]
+    for row in found:
+        refusal, _beginning = read_stand_in(row[4]) or pytest.fail("not a stand-in")
+        assert refusal.reason == "unreadable"
+        assert hashlib.sha256(bytes(data[61:])).hexdigest() in refusal.detail
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("name", [b"cl\xe9", b"\xff" * 4, b"\xed\xa0\xbd"])
+def test_a_header_name_that_is_not_utf_8_costs_nothing(codec: int, name: bytes) -> None:
+    values = [b'{"a":1}', b'{"b":2}', b'{"c":3}']
+    data = batch(
+        codec,
+        [(b"k", value) for value in values],
+        40,
+        lambda raw: raw.replace(b"second", name.rjust(6)),
+    )
+    records = taken(data)
+    assert [(one.offset, one.key, one.value) for one in records] == [
+        (40 + number, b"k", value) for number, value in enumerate(values)
+    ]
+    assert records[0].headers == (("header", b"x"),), "the other records keep theirs"
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_records_of_a_batch_whose_lengths_lie_keep_their_places(codec: int) -> None:
+    # The second record says that its value goes on behind the end of the batch.
+    values = [b'{"a":1}', b'{"b":2}', b'{"c":3}']
+    data = batch(
+        codec,
+        [(b"k", one) for one in values],
+        40,
+        lambda raw: raw.replace(b"\x0e" + values[1], b"\x7e" + values[1]),
+    )
+    found = read(BoundedRecords(data))
+    assert [row[0] for row in found] == [40, 41, 42]
+    assert found[0][4] == values[0]
+    refusals = [read_stand_in(row[4]) for row in found[1:]]
+    assert [one and one[0].reason for one in refusals] == ["unreadable"] * 2
+
+
+def test_a_reader_never_goes_back_whatever_a_batch_says_of_its_end() -> None:
+    data = bytearray(batch(0, [(None, b"{}")], 40))
+    data[23:27] = (-7).to_bytes(4, "big", signed=True)
+    part = fetcher.PartitionRecords(
+        TopicPartition("t", 0), BoundedRecords(sealed(data)), [], 40, None, None, True, 1
+    )
+    assert len(list(part)) == 1
+    assert part.next_fetch_offset == 41
+
+
+@pytest.mark.parametrize("key", [None, b"", b"\x00", b"\x00\x07\x00\x09"])
+def test_a_marker_of_an_unknown_kind_is_read_over(key: bytes | None) -> None:
+    data = bytearray(batch(0, [(key, b"")], 40))
+    data[21:23] = (0x30).to_bytes(2, "big")  # a control batch of a transaction
+    part = fetcher.PartitionRecords(
+        TopicPartition("t", 0), BoundedRecords(sealed(data)), [(-1, 0)], 40, None, None, True, 1
+    )
+    assert list(part) == []
+    assert part.next_fetch_offset == 41
+
+
+def test_headers_that_are_small_on_the_wire_and_huge_in_memory_take_none() -> None:
+    raw = b"\x00" * 6_000_000
+    data = batch(ZSTD, [(b"k", b'{"a":1}'), (b"k", b'{"b":2}')], 7, value_of_header=raw)
+    tracemalloc.start()
+    found = read(BoundedRecords(data))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [row[4] for row in found] == [b'{"a":1}', b'{"b":2}']
+    assert peak < 10_000_000
+
+
+def test_no_consumer_reads_without_a_bound() -> None:
+    reading = [
+        path.name
+        for path in (ROOT / "stream_jobs" / "tokentide_jobs").rglob("*.py")
+        if "AIOKafkaConsumer(" in path.read_text()
+    ]
+    assert reading == ["bounded_fetch.py"]
