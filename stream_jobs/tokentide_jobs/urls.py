@@ -6,7 +6,7 @@ import re
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
-__all__ = ["redact_text", "redact_url", "with_credentials"]
+__all__ = ["is_http_url", "redact_text", "redact_url", "with_credentials"]
 
 
 _HIDDEN: Final = "***"
@@ -15,6 +15,18 @@ _SECRET_PARAMETER: Final = re.compile(
     r"(?i)([?&;][^=&;]*(?:password|passwd|secret|token|key)[^=&;]*=)[^&;#\s]*"
 )
 _URL_IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+
+
+def is_http_url(url: str) -> bool:
+    """Tell whether this is the address of a server, and nothing of an account is taken for it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    rest = f"{parts.path}{parts.query}{parts.fragment}"
+    is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    return is_web and port != 0 and "@" not in rest
 
 
 def redact_url(url: str) -> str:

@@ -9,6 +9,7 @@ import logging
 import pytest
 
 from tokentide_jobs.cli.main import main
+from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.urls import redact_text, redact_url
@@ -64,6 +65,38 @@ def test_neither_settings_nor_errors_show_it(
     shown = capsys.readouterr()
     assert shown.out + shown.err
     assert "s3cret" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:sec/ret@127.0.0.1:8123",
+        "http://u:sec?ret@127.0.0.1:8123",
+        "http://u:sec#ret@127.0.0.1:8123",
+        "http://u:12/ret@127.0.0.1:8123",
+        "http://u:[sec@127.0.0.1:8123",
+        "http://u:sec\u2100ret@127.0.0.1:8123",
+        "http://u:sec@127.0.0.1:notaport",
+        "http://u:sec@127.0.0.1:99999",
+        "http://u:sec@127.0.0.1:0",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_without_a_part_of_its_password(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", url)
+    assert main(["sql", "SELECT 1"]) == 2
+    shown = capsys.readouterr()
+    assert "TOKENTIDE_CLICKHOUSE_URL is 'http://u:***@127.0.0.1:" in shown.err
+    assert "write / as %2F" in shown.err
+    for part in ("sec", "ret", "12/"):
+        assert part not in shown.out + shown.err
+
+
+@pytest.mark.parametrize("servers", ["kafka:99999", "kafka:0", "kafka:\u00b2", ":9092", "kafka"])
+def test_a_broker_that_no_port_can_reach_is_refused(servers: str) -> None:
+    with pytest.raises(ConfigError, match="expected host:port"):
+        Settings.from_env({"TOKENTIDE_KAFKA_BOOTSTRAP": servers})
 
 
 def test_the_log_does_not_show_it() -> None:

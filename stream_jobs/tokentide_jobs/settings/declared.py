@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -17,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tokentide_jobs.core.record.topics import is_otlp
 from tokentide_jobs.core.tables import IDENTIFIER
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS, kinds_of, kinds_text
+from tokentide_jobs.urls import is_http_url
 
 __all__ = ["PREFIX", "DeclaredSettings"]
 
@@ -181,17 +181,21 @@ class DeclaredSettings(BaseSettings):
     @field_validator("clickhouse_url")
     @classmethod
     def _http_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("expected http://user:password@host:port")
+        # The words of urllib's own errors are parts of the URL, and so of its password.
+        if not is_http_url(url):
+            raise ValueError(
+                "expected http://user:password@host:port with a port of 1 to 65535; "
+                "in a password, write / as %2F, ? as %3F, # as %23, @ as %40, [ as %5B and % as %25"
+            )
         return url
 
     @field_validator("kafka_bootstrap")
     @classmethod
     def _addresses(cls, servers: str) -> str:
         for server in servers.split(","):
-            _host, colon, port = server.strip().rpartition(":")
-            if not colon or not port.isdigit():
+            host, _colon, port = server.strip().rpartition(":")
+            is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65_536
+            if not host or not is_port:
                 raise ValueError("expected host:port, several separated by commas")
         return servers
 

@@ -252,3 +252,9 @@ def test_what_is_set_for_tls_or_a_login_that_does_not_take_place_is_named() -> N
     assert warning.startswith("TOKENTIDE_KAFKA_USERNAME and TOKENTIDE_KAFKA_PASSWORD without")
     assert "open-sesame" not in warning
     assert warnings_for(Settings.load({}, {})) == []
+
+
+def test_an_account_among_the_addresses_is_refused_without_showing_it() -> None:
+    with pytest.raises(SettingsError, match="TOKENTIDE_KAFKA_PASSWORD") as refused:
+        Settings.load({"bootstrap": "user:s3cret@kafka"}, {})
+    assert "s3cret" not in str(refused.value)
