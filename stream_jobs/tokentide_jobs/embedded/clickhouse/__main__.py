@@ -32,6 +32,7 @@ from .engine.insert_tokens import forget_tokens_without_rows
 from .engine.memory_budget import MemoryBudget
 from .engine.ownership import DirectoryLock, port_in_use
 from .engine.pool import CLOSE_WAIT_S, Engine, Lane
+from .engine.result_space import ResultSpace
 from .engine.set_aside import set_aside_unfinished_parts, settle_last_good
 from .run.inserts import SPOOL_PREFIX
 from .run.queries import RESULT_PREFIX
@@ -101,6 +102,12 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         help="refuse writes while the disk has less than this free",
     )
     parser.add_argument(
+        "--max-result-mb",
+        type=int,
+        default=512,
+        help="longest result that is held until it is whole",
+    )
+    parser.add_argument(
         "--body-timeout-s", type=float, default=30.0, help="longest pause in a request's body"
     )
     return parser.parse_args(argv)
@@ -114,7 +121,8 @@ async def _serve(
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    engine = _open_engine(data_dir, limits)
+    space = ResultSpace(options.max_result_mb * 1_000_000, limits.min_free_bytes, data_dir)
+    engine = _open_engine(data_dir, limits, space)
     endpoint = Endpoint(
         engine,
         accounts,
@@ -175,7 +183,7 @@ async def _watch(owner_pid: int | None, stop: asyncio.Event) -> None:
                 stop.set()
 
 
-def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
+def _open_engine(data_dir: Path, limits: EngineLimits, space: ResultSpace) -> Engine:
     # The engine reads paths from a URL-like string; relative names keep odd characters out of it.
     os.chdir(data_dir)
     write_config(data_dir, limits)
@@ -190,7 +198,7 @@ def _open_engine(data_dir: Path, limits: EngineLimits) -> Engine:
             left_over.unlink()  # of requests that a crash cut short
     budget = MemoryBudget(max(_MIN_RESULTS_BYTES, limits.memory_bytes // 4))
     try:
-        return Engine(Path("store"), Path(CONFIG_FILE), LANES, budget)
+        return Engine(Path("store"), Path(CONFIG_FILE), LANES, budget, space)
     except RuntimeError as exc:
         raise StackError(f"the engine cannot open {data_dir}: {exc}") from exc
 

@@ -21,6 +21,7 @@ from ..exceptions import ENGINE_ERRORS, ClickHouseError, from_engine
 from ..literals import quote
 from .connection import EngineConnection
 from .memory_budget import MemoryBudget
+from .result_space import ResultSpace
 from .set_aside import LAST_GOOD_WRITES
 from .write_failures import WriteFailures
 
@@ -56,12 +57,18 @@ class Engine:
     """
 
     def __init__(
-        self, data_dir: Path, config_file: Path, lanes: dict[Lane, int], budget: MemoryBudget
+        self,
+        data_dir: Path,
+        config_file: Path,
+        lanes: dict[Lane, int],
+        budget: MemoryBudget,
+        space: ResultSpace,
     ) -> None:
         from chdb import _chdb
 
         self._connect: Any = vars(_chdb)["connect"]
         self._budget = budget
+        self._space = space
         self.home = str(Path.cwd())
         self._dsn = f"file:{data_dir}?config-file={config_file}&implicit_select=0&log_queries=0"
         # While this connection is open the engine stays up; without it, it would stop and start
@@ -108,7 +115,7 @@ class Engine:
             raise ClickHouseError(
                 202, f"Too many simultaneous queries: no {lane} lane came free in {QUEUE_WAIT_S} s"
             ) from None
-        job = EngineJob(self.open, executor, marker, self._budget, self.write_failures)
+        job = EngineJob(self.open, executor, marker, self._budget, self._space, self.write_failures)
         try:
             yield job
         finally:
@@ -192,6 +199,7 @@ class EngineJob:
     Attributes:
         killable: True when the query may be stopped because nobody waits for it any more.
         budget: What results of all requests may hold together.
+        space: What results of all requests may take on disk.
         write_failures: To be asked before a statement that writes is answered.
     """
 
@@ -201,11 +209,13 @@ class EngineJob:
         executor: ThreadPoolExecutor,
         marker: str,
         budget: MemoryBudget,
+        space: ResultSpace,
         write_failures: WriteFailures,
     ) -> None:
         self.executor = executor
         self.write_failures = write_failures
         self.budget = budget
+        self.space = space
         self.marker = marker
         self.killable = True
         self._open = open_connection

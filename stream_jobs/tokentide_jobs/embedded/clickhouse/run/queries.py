@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from ..engine.result_space import HELD_IN_MEMORY_BYTES
 from ..exceptions import ClickHouseError
 from ..literals import quote
 from ..wire import native
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ..engine.connection import EngineConnection, EngineResult
     from ..engine.memory_budget import MemoryBudget
     from ..engine.pool import EngineJob
+    from ..engine.result_space import SpaceClaim
     from ..request.query_request import QueryRequest
     from ..response.reply import Reply
 
@@ -30,7 +33,8 @@ HELD_BYTES: Final = 1 << 20
 RESULT_PREFIX: Final = "result-"
 """Beginning of the names of the files that whole results wait in; a crash may leave one."""
 
-_SPOOL_MEMORY_BYTES: Final = 4 << 20
+_LOOK_S: Final = 0.05
+"""Pause between two looks at how long a result has become."""
 _NATIVE_WHOLE_BYTES: Final = 64 << 20
 _COPIES: Final = 3
 """How often a piece exists in this process while it is converted, joined and compressed."""
@@ -129,8 +133,9 @@ async def _run_whole(
         finally:
             path.unlink(missing_ok=True)  # what is open stays readable
 
-    with await job.run(work) as document:
+    with job.space.claimed() as claim, await _watched(job, work, path, claim) as document:
         size = document.seek(0, os.SEEK_END)
+        claim.grow_to(size)
         document.seek(0)
         if output_format != "Native" or not asked.revision:
             return await _send_file(document, size, output_format, reply)
@@ -143,10 +148,31 @@ async def _run_whole(
         )
 
 
+async def _watched(
+    job: EngineJob, work: Callable[[EngineConnection], IO[bytes]], path: Path, claim: SpaceClaim
+) -> IO[bytes]:
+    """Run `work`, which writes a file, while that is not too long; else its query is stopped."""
+    running = asyncio.ensure_future(job.run(work))
+    try:
+        while not running.done():
+            await asyncio.wait({running}, timeout=_LOOK_S)
+            claim.grow_to(_size(path))
+        return running.result()
+    finally:
+        running.cancel()  # the engine stops a query that nobody waits for
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # not begun yet, or opened and unlinked
+        return 0
+
+
 async def _send_file(
     document: IO[bytes], size: int, output_format: str, reply: Reply
 ) -> web.StreamResponse:
-    if size <= _SPOOL_MEMORY_BYTES:
+    if size <= HELD_IN_MEMORY_BYTES:
         return await reply.send_whole(document.read(), output_format)
     await reply.start(output_format)
     while block := document.read(HELD_BYTES):
@@ -158,9 +184,12 @@ async def _send_spooled(
     job: EngineJob, pieces: _Pieces, block: bytes, output_format: str, reply: Reply
 ) -> web.StreamResponse:
     """`wait_end_of_query=1`: hold the result, on disk beyond a few megabytes, until it is whole."""
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY_BYTES, dir=".") as spool:
+    with (
+        job.space.claimed() as claim,
+        tempfile.SpooledTemporaryFile(max_size=HELD_IN_MEMORY_BYTES, dir=".") as spool,
+    ):
         spool.write(block)
-        size = len(block) + await job.run(lambda connection: pieces.drain(connection, spool))
+        size = await job.run(lambda connection: pieces.drain(connection, spool, claim))
         spool.seek(0)
         return await _send_file(spool, size, output_format, reply)
 
@@ -215,13 +244,14 @@ class _Pieces:
             size += len(piece)
         return b"".join(held), False
 
-    def drain(self, connection: EngineConnection, spool: IO[bytes]) -> int:
-        """Write the whole result to ``spool``; returns its size in bytes."""
-        size, ended = 0, False
+    def drain(self, connection: EngineConnection, spool: IO[bytes], claim: SpaceClaim) -> int:
+        """Write the rest of the result behind what is in ``spool``; returns the size of all."""
+        size, ended = spool.tell(), False
         while not ended:
             block, ended = self.fetch(connection)
-            spool.write(block)
             size += len(block)
+            claim.grow_to(size)
+            spool.write(block)
         return size
 
     def let_go(self) -> None:
