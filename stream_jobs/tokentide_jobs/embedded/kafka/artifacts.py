@@ -28,7 +28,8 @@ __all__ = ["KAFKA_VERSION", "ArtifactsUnavailable", "class_path", "java", "locke
 
 KAFKA_VERSION = "4.1.1"
 ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
-"""What the lock was resolved from; after a change here `jar_lock.py` writes a new one."""
+"""What the lock was resolved from; after a change here `jar_lock.py` writes a new one, and
+`correction.py` refuses it until somebody has looked at that code again."""
 
 LOCK_FILE = Path(__file__).with_name("jars.sha256")
 _LOCKED_MB = 44
