@@ -118,13 +118,31 @@ def assert_ingests(servers: Servers, command: list[str], port: int, **how: Any) 
         while servers.requests_of(service) == 0:
             assert time.monotonic() < give_up_at, "no row within 120 s"
             time.sleep(0.1)
-        os.killpg(worker.pid, signal.SIGTERM)
-        _, log = worker.communicate(timeout=60)
-        assert re.search(r'"worker_stopped".*"exit_code": ?0', log), log
+        stop(worker)
     finally:
         if worker.poll() is None:
             os.killpg(worker.pid, signal.SIGKILL)
             worker.communicate()
+
+
+def assert_detects(command: list[str], port: int, **how: Any) -> None:
+    """Start a documented detect worker, see it ready, stop it."""
+    worker = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, **how
+    )
+    try:
+        await_ready(worker, port)
+        stop(worker)
+    finally:
+        if worker.poll() is None:
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.communicate()
+
+
+def stop(worker: subprocess.Popen[str]) -> None:
+    os.killpg(worker.pid, signal.SIGTERM)
+    _, log = worker.communicate(timeout=60)
+    assert re.search(r'"worker_stopped".*"exit_code": ?0', log), log
 
 
 def await_ready(worker: subprocess.Popen[str], port: int) -> None:
@@ -199,6 +217,10 @@ def test_the_services_of_compose_run_where_they_can_write_nothing(
         capture_output=True, text=True, timeout=120, check=False, **arguments("migrate"),
     )  # fmt: skip
     assert migrated.returncode == 0, migrated.stderr
-    command = shlex.split(replaced(shlex.join(services["ingest"]["command"]), {"6066": str(port)}))
 
-    assert_ingests(servers, [*confined, *command], port, **arguments("ingest"))
+    def command(name: str, given: str) -> list[str]:
+        line = replaced(shlex.join(services[name]["command"]), {given: str(port)})
+        return [*confined, *shlex.split(line)]
+
+    assert_ingests(servers, command("ingest", "6066"), port, **arguments("ingest"))
+    assert_detects(command("detect", "6067"), port, **arguments("detect"))

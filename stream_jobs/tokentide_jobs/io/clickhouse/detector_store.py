@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import pyarrow as pa
@@ -23,6 +24,8 @@ _CHUNK_BYTES: Final = 8 * 1024 * 1024
 _PART_BYTES: Final = 64 * 1024 * 1024
 """Packed by itself: so much more than the state is needed to pack it."""
 _LENGTH: Final = 8
+_GONE_US: Final = 900_000_000
+"""A snapshot is taken every five minutes; who has taken none for so long is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,33 @@ class DetectorStore:
         store: Where they are.
         version: Of the layout of a state: snapshots of others are not seen.
         worker: `host:pid`.
+        group: Consumer group of the worker.
     """
 
-    def __init__(self, store: ClickHouse, version: int, worker: str) -> None:
+    def __init__(self, store: ClickHouse, version: int, worker: str, group: str) -> None:
         self._store = store
         self._version = version
         self._worker = worker
+        self._group = group
         self._next_slot = 0
+
+    def other_group(self, now_us: int) -> str:
+        """Return what is wrong when another group decides on this database; empty: none does.
+
+        Args:
+            now_us: Wall clock; who has taken no snapshot for a quarter of an hour is gone.
+        """
+        values = {"group": self._group, "since_us": now_us - _GONE_US}
+        rows = self._store.select("detect/other_groups", values)
+        if not rows:
+            return ""
+        gone_at = datetime.fromtimestamp((rows[0]["last_us"] + _GONE_US) / 1e6, UTC)
+        return (
+            f"TOKENTIDE_DETECT_GROUP is {self._group!r}, and the group "
+            f"{rows[0]['detect_group']!r} decides on database {self._store.database}: both would "
+            "notify of everything. Use the same group, or another database; if the other one was "
+            f"stopped for good, it counts as gone from {gone_at:%H:%M:%S} UTC on"
+        )
 
     def newest(self) -> SnapshotHead | None:
         """Return the newest snapshot that is whole; None: there is none of this version."""
@@ -113,6 +136,7 @@ class DetectorStore:
                 "partitions": pa.array([list(offsets)], pa.list_(pa.int32())),
                 "offsets": pa.array([list(offsets.values())], pa.list_(pa.int64())),
                 "worker": [self._worker],
+                "detect_group": [self._group],
                 "bytes": pa.array([len(state)], pa.uint64()),
                 "data": pa.array([packed[begin : begin + _CHUNK_BYTES]], pa.binary()),
             }

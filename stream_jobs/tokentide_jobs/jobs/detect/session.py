@@ -26,13 +26,14 @@ from tokentide_jobs.core.alert.pipeline import (
 )
 from tokentide_jobs.core.alert.sources import slo_finding
 from tokentide_jobs.core.decide.alert_findings import alert_findings
-from tokentide_jobs.core.decide.decider import STATE_VERSION, Decider
+from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.finding_rows import forecast_rows, rows_of
 from tokentide_jobs.core.decide.findings import Findings
 from tokentide_jobs.core.decide.states import ended_keys, keys_of, states_of
 from tokentide_jobs.core.forecast.forecast import Forecast
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.outcome.ipc import to_ipc
+from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
@@ -82,7 +83,7 @@ class DetectSession:
     Args:
         store: Where decisions and snapshots go.
         files: What is decided by.
-        worker: `host:pid`.
+        snapshots: Where its state goes.
         storing: Runs a step until the store takes it.
         snapshot_us: Between two snapshots, at least.
         alerts: Who is told of findings, once they are stored.
@@ -97,7 +98,7 @@ class DetectSession:
         self,
         store: ClickHouse,
         files: RuleFiles,
-        worker: str,
+        snapshots: DetectorStore,
         storing: _Storing,
         snapshot_us: int,
         alerts: AlertDesk,
@@ -105,7 +106,7 @@ class DetectSession:
     ) -> None:
         self._store = store
         self._files = files
-        self._snapshots = DetectorStore(store, STATE_VERSION, worker)
+        self._snapshots = snapshots
         self._storing = storing
         self._snapshot_us = snapshot_us
         self._alerts = alerts
@@ -135,7 +136,11 @@ class DetectSession:
         Args:
             topic_id: Incarnation of the topic of deltas.
             held: Offsets [start, end) that each of its partitions holds now.
+
+        Raises:
+            ConfigError: A worker of another group decides on this database.
         """
+        self._refuse_other_group(self._clock_us())
         self._topic_id = topic_id
         head = self._storing("read_state", self._snapshots.newest)
         in_force = self._files.in_force
@@ -228,11 +233,16 @@ class DetectSession:
         return self.snapshot() if self._clock_us() >= self._snapshot_due_us else 0
 
     def snapshot(self) -> int:
-        """Take a snapshot unless nothing has come since the last; return its packed size."""
+        """Take a snapshot unless nothing has come since the last; return its packed size.
+
+        Raises:
+            ConfigError: A worker of another group takes them, too.
+        """
         now_us = self._clock_us()
         self._snapshot_due_us = now_us + self._snapshot_us
         if self.positions == self._saved:
             return 0
+        self._refuse_other_group(now_us)
         state, offsets = self.decider.to_bytes(), dict(self.positions)
         began_s = time.monotonic()
         size = self._storing(
@@ -242,6 +252,11 @@ class DetectSession:
         self._snapshot_due_us = now_us + max(self._snapshot_us, _LEAST_SHARE * took_us)
         self._saved = offsets
         return size
+
+    def _refuse_other_group(self, now_us: int) -> None:
+        wrong = self._storing("other_group", lambda: self._snapshots.other_group(now_us))
+        if wrong:
+            raise ConfigError(wrong)
 
     def _fresh(self) -> Decider:
         return Decider(self._files.in_force.rules, self._files.in_force.budgets)

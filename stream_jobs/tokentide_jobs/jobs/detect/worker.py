@@ -13,6 +13,7 @@ import contextlib
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,10 +21,12 @@ from typing import Any
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
+from tokentide_jobs.core.decide.decider import STATE_VERSION
 from tokentide_jobs.core.tables import DETECTOR_STATE
-from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.control import ControlPublisher
 from tokentide_jobs.jobs.alert.desk import AlertDesk
@@ -73,6 +76,9 @@ class _DetectProcess:
         self.store = ClickHouse(
             settings.clickhouse_url, settings.database, timeout_s=settings.insert_timeout_s
         )
+        self.snapshots = DetectorStore(
+            self.store, STATE_VERSION, process_name(), settings.detect_group
+        )
         self.control = ControlPublisher(settings.kafka_bootstrap)
         self._stop = threading.Event()
         self._web: web.AppRunner | None = None
@@ -95,7 +101,7 @@ class _DetectProcess:
         alerts = AlertStore(self.store)
         desk = AlertDesk(alerts, self.files.in_force.alerts.rules, self._storing)
         session = DetectSession(
-            self.store, self.files, process_name(), self._storing,
+            self.store, self.files, self.snapshots, self._storing,
             settings.snapshot_s * 1_000_000, desk,
         )  # fmt: skip
         watch = DetectWatch(
@@ -141,8 +147,14 @@ class _DetectProcess:
         return result
 
     def _check_store(self) -> None:
-        """Return when the tables are there."""
+        """Return when the tables are there.
+
+        Raises:
+            ConfigError: A worker of another group decides on this database.
+        """
         self.store.rows(f"SELECT 1 FROM `{self.store.database}`.{DETECTOR_STATE} LIMIT 1")  # noqa: S608 -- a constant and a validated name
+        if wrong := self.snapshots.other_group(time.time_ns() // 1_000):
+            raise ConfigError(wrong)
 
     async def _check_broker(self) -> str:
         """Return the incarnation of the delta topic once Kafka answers and the topics are there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +18,7 @@ from tests.stream_jobs.core.decide.test_history import minute_rows
 from tests.stream_jobs.core.decide.test_history import stored as stored_rows
 from tests.stream_jobs.core.merge.delta_records import DOLLAR, NOON_US, window_rows
 from tokentide_jobs.core.alert.alert_rules import AlertRules
-from tokentide_jobs.core.alert.pipeline import Share
+from tokentide_jobs.core.decide.decider import STATE_VERSION
 from tokentide_jobs.core.decide.history import learn_history
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.guard.rules import GuardRules
@@ -34,11 +33,11 @@ from tokentide_jobs.core.tables import (
     RUN_STATUS,
     WINDOWS,
 )
+from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse import detector_store, stored_history
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
-from tokentide_jobs.io.clickhouse.pipeline_reads import read_shares, read_silent
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import InForce, RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession
@@ -96,7 +95,7 @@ def store(sql_server: str, sql_client: Client) -> Iterator[ClickHouse]:
     assert sql_client.database is not None
     for table in (ANOMALY_POINTS, RUN_STATUS, BUDGET_STATUS, DETECTOR_STATE, ALERT_EVENTS,
                   "raw_requests", "ingest_positions", WINDOWS, "windows_1m",
-                  "raw_stats", "reprice_chunks"):  # fmt: skip
+                  "reprice_chunks"):  # fmt: skip
         sql_client.command(f"TRUNCATE TABLE {table}")
     opened = ClickHouse(sql_server, sql_client.database)
     yield opened
@@ -104,12 +103,13 @@ def store(sql_server: str, sql_client: Client) -> Iterator[ClickHouse]:
 
 
 def session(
-    store: ClickHouse, files: RuleFiles, worker: Worker, snapshot_us: int = 0
+    store: ClickHouse, files: RuleFiles, worker: Worker, snapshot_us: int = 0, group: str = "one"
 ) -> DetectSession:
     clock_us = partial(next, CLOCK_US)
     # A clock at which nothing of the stream is so old that it is history.
     desk = AlertDesk(AlertStore(store), AlertRules(), worker, lambda: NOON_US + 840 * 10**6)
-    return DetectSession(store, files, "test", worker, snapshot_us, desk, clock_us)
+    snapshots = DetectorStore(store, STATE_VERSION, "test", group)
+    return DetectSession(store, files, snapshots, worker, snapshot_us, desk, clock_us)
 
 
 def run(store: ClickHouse, files: RuleFiles, worker: Worker) -> int:
@@ -174,7 +174,7 @@ def test_a_snapshot_that_was_cut_short_is_as_if_it_had_never_been_begun(
     store: ClickHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(detector_store, "_CHUNK_BYTES", 16)
-    writer = DetectorStore(store, 1, "test")
+    writer = DetectorStore(store, 1, "test", "one")
     states = [bytes(random.Random(n).randbytes(100)) for n in range(6)]
     for n in range(5):
         writer.write(states[n], "topic-1", {0: n}, n)
@@ -190,10 +190,10 @@ def test_a_snapshot_that_was_cut_short_is_as_if_it_had_never_been_begun(
     monkeypatch.setattr(store, "insert", cut)
     with pytest.raises(Died):
         writer.write(states[5], "topic-1", {0: 5}, 5)
-    head = DetectorStore(store, 1, "test").newest()
+    head = DetectorStore(store, 1, "test", "one").newest()
     assert head is not None
-    assert DetectorStore(store, 1, "test").read(head) == states[4]
-    assert DetectorStore(store, 2, "test").newest() is None, "a state of another version"
+    assert DetectorStore(store, 1, "test", "one").read(head) == states[4]
+    assert DetectorStore(store, 2, "test", "one").newest() is None, "a state of another version"
 
 
 def test_what_was_spent_before_is_counted_once_to_the_pico_dollar(
@@ -217,6 +217,18 @@ def test_what_was_spent_before_is_counted_once_to_the_pico_dollar(
     one.take(recorded()[4:])
     later = sum(10**11 * (tick % 3 + 1) + 7 for tick in range(1, TICKS))
     assert counted.of(counted.budget.at(NOON_US)).pico_usd == 5 * 1_000_000_000_001 + later
+
+
+def test_a_second_group_on_one_database_is_refused_until_the_first_is_gone(
+    store: ClickHouse, files: RuleFiles
+) -> None:
+    held = {0: (0, len(recorded()))}
+    session(store, files, Worker()).begin("topic-1", held)
+    session(store, files, Worker()).begin("topic-1", held)  # its standby takes over
+    with pytest.raises(ConfigError, match="DETECT_GROUP is 'two', and the group 'one' decides on"):
+        session(store, files, Worker(), group="two").begin("topic-1", held)
+    later_us = next(CLOCK_US) + 900 * 10**6
+    assert DetectorStore(store, 1, "test", "two").other_group(later_us) == ""
 
 
 def test_budgets_are_exact_again_once_stored_requests_were_repriced(
@@ -360,37 +372,3 @@ def test_too_many_refused_events_are_an_alert_of_the_pipeline(
         ("pipeline", "dead_letters", "pending", "300 of 1,000 events were refused and are dead "
          "letters (30 %) in 10 min; 1 % are allowed"),
     ]  # fmt: skip
-
-
-def test_what_is_unpriced_lost_and_silent_is_read_from_what_is_stored(
-    store: ClickHouse, sql_client: Client
-) -> None:
-    now_s = int(time.time())
-    sql_client.command(
-        "INSERT INTO windows_1m (window_start, requests, unpriced) "
-        f"SELECT toDateTime({now_s}) - 600, 100, 30"
-    )
-    # Two producers: one lost 40 of 1,000 events long ago and 200 since, the other began since.
-    sql_client.command(
-        "INSERT INTO raw_stats (producer_id, service, started_at, ingested_at, uptime_ms, emitted, "
-        f"dropped, failed) SELECT producer, 'chat', toDateTime({now_s}) - ago, "
-        f"toDateTime({now_s}) - ago, uptime, emitted, dropped, failed FROM values("
-        "'producer String, ago UInt32, uptime Float64, emitted UInt64, dropped UInt64, "
-        "failed UInt64', "
-        "('a', 600, 1e8, 1000, 40, 0), ('a', 30, 1e8, 3000, 140, 100), ('b', 30, 6e5, 500, 0, 50))"
-    )
-    # A service that reported every half minute for ten hours, until half an hour ago; and others
-    # that report still, that are young, or that report now and then.
-    for service, begin, end, every in (
-        ("gone", 39_000, 1_980, 30), ("here", 39_000, 60, 30), ("young", 9_000, 1_980, 30),
-        ("rare", 39_000, 1_980, 1_200),
-    ):  # fmt: skip
-        sql_client.command(
-            "INSERT INTO raw_stats (producer_id, service, started_at, ingested_at) SELECT "
-            f"'{service}', '{service}', toDateTime({now_s - begin} + number * {every}) AS at, at "
-            f"FROM numbers({(begin - end) // every})"
-        )
-    shares = read_shares(store, now_s * 10**6)
-    assert (shares["unpriced"], shares["lost"]) == (Share(30, 100), Share(250, 2_500))
-    silent = read_silent(store, now_s * 10**6, 900 * 10**6)
-    assert silent == [("gone", (now_s - 2_010) * 10**6)]
