@@ -4,7 +4,7 @@
 CREATE DATABASE IF NOT EXISTS ${database} ${on_cluster};
 
 -- Grain: one row per applied file and checksum. Key: name, applied_at.
--- Written by: `tokentide migrate`, first writer wins (token `migration/<database>/<name>/<checksum>`).
+-- Written by: `tokentide migrate`, first writer wins (token `migration/<database>/<checksum of all files of a run>`).
 -- Retention: for ever.
 CREATE TABLE IF NOT EXISTS ${database}.schema_migrations ${on_cluster}
 (

@@ -2,7 +2,8 @@
 
 Numbered migrations run once, in order, and never change afterwards; functions and views are
 replaced whenever their file changes. Several workers may do this at the same moment: every
-statement is idempotent, a lost race is retried, and the version row is written by the first only.
+statement is idempotent, a lost race is retried, and the version rows are written by the first only.
+What was run is recorded in one insert at the end: a run that is killed is repeated.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -145,21 +146,27 @@ def migrate(
         done.append(Applied(bootstrap.name, bootstrap.checksum, statements, 0))
         known = {}
     missing = _missing(client, database, {name: made_by[name] for name in made_by if name in known})
-    for script in scripts:
-        statements = made_by[script.name]
-        is_due = _is_due(script, known)
-        again = tuple(sorted(objects_of(statements).names & missing))
-        if not is_due and not again:
-            continue
-        started = time.monotonic()
-        if not dry_run:
-            for statement in statements:
-                _execute(client, statement, f"sql/{script.name}")
-        duration_ms = 0 if dry_run else round((time.monotonic() - started) * 1000)
-        applied = Applied(script.name, script.checksum, statements, duration_ms, again)
-        if not dry_run and is_due:
-            _record(client, database, applied, position=len(known.get(script.name, ())))
-        done.append(applied)
+    recorded: list[Applied] = []
+    try:
+        for script in scripts:
+            statements = made_by[script.name]
+            is_due = _is_due(script, known)
+            again = tuple(sorted(objects_of(statements).names & missing))
+            if not is_due and not again:
+                continue
+            started = time.monotonic()
+            if not dry_run:
+                for statement in statements:
+                    _execute(client, statement, f"sql/{script.name}")
+            duration_ms = 0 if dry_run else round((time.monotonic() - started) * 1000)
+            applied = Applied(script.name, script.checksum, statements, duration_ms, again)
+            done.append(applied)
+            if is_due:
+                recorded.append(applied)
+    finally:
+        # Also what was run before a file that failed.
+        if recorded and not dry_run:
+            _record(client, database, recorded, known)
     if not dry_run:
         for statement in retention_statements(client, target):
             _execute(client, statement, TENANT_RETENTION)
@@ -269,19 +276,18 @@ def _execute(client: Client, statement: str, source: str) -> None:
             time.sleep(pause_s)
 
 
-def _record(client: Client, database: str, applied: Applied, position: int) -> None:
+def _record(
+    client: Client, database: str, applied: Sequence[Applied], known: Mapping[str, list[str]]
+) -> None:
     # The position keeps a view that returns to an earlier text from being taken for its old row.
-    token = f"migration/{database}/{applied.name}/{position}/{applied.checksum}"
+    files = [f"{one.name}/{len(known.get(one.name, ()))}/{one.checksum}" for one in applied]
+    digest = hashlib.sha256("\n".join(files).encode()).hexdigest()
+    token = f"migration/{database}/{digest}"
     client.insert(
         SCHEMA_MIGRATIONS,
         [
-            [
-                applied.name,
-                applied.checksum,
-                process_name(),
-                len(applied.statements),
-                applied.duration_ms,
-            ]
+            [one.name, one.checksum, process_name(), len(one.statements), one.duration_ms]
+            for one in applied
         ],
         column_names=["name", "checksum", "applied_by", "statements", "duration_ms"],
         database=database,
