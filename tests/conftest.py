@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.confinement import pytest_runtest_protocol, pytest_runtest_teardown
-from tests.databases import migrated
+from tests.databases import drop_waiting_database, migrated
 from tests.selection import pytest_collection_modifyitems, pytest_ignore_collect
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
@@ -69,19 +69,19 @@ def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         with clickhouse_connect.get_client(dsn=server.dsn) as admin:
             before = _databases(admin)
         yield server.dsn
+        drop_waiting_database(server.dsn)
         with clickhouse_connect.get_client(dsn=server.dsn) as admin:
             left = _databases(admin) - before
         assert not left, f"tests left databases behind: {', '.join(sorted(left))}"
 
 
 @pytest.fixture(scope="module")
-def sql_client(sql_server: str, request: pytest.FixtureRequest) -> Iterator[Client]:
-    """A client whose default database is fresh, migrated and named after the test module."""
-    database = request.module.__name__.replace(".", "_")
+def sql_client(sql_server: str) -> Iterator[Client]:
+    """A client whose default database is migrated, and without rows when a module begins."""
     with (
-        migrated(sql_server, database),
+        migrated(sql_server) as store,
         clickhouse_connect.get_client(
-            dsn=sql_server, database=database, autogenerate_session_id=False
+            dsn=sql_server, database=store.database, autogenerate_session_id=False
         ) as client,
     ):
         yield client

@@ -16,6 +16,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from tests.databases import migrated
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.migrations import load_scripts, migrate
 from tokentide_jobs.io.schema.sql_files import sql_root
@@ -33,6 +34,13 @@ def admin(sql_server: str) -> Iterator[Client]:
         made = client.query("SELECT name FROM system.databases WHERE startsWith(name, 'mig_')")
         for (name,) in made.result_rows:
             client.command(f"DROP DATABASE {name} SYNC")
+
+
+@pytest.fixture
+def lent(sql_server: str) -> Iterator[str]:
+    """The name of a database to which all files were applied."""
+    with migrated(sql_server) as store:
+        yield store.database
 
 
 @pytest.fixture
@@ -58,9 +66,8 @@ def test_a_second_run_applies_nothing(admin: Client) -> None:
     assert migrate(admin, "mig_twice") == []
 
 
-def test_what_the_files_make_is_what_the_engine_then_has(admin: Client) -> None:
-    migrate(admin, "mig_objects")
-    target = SqlTarget("mig_objects")
+def test_what_the_files_make_is_what_the_engine_then_has(admin: Client, lent: str) -> None:
+    target = SqlTarget(lent)
     made = objects_of(
         statement
         for script in load_scripts()
@@ -69,7 +76,7 @@ def test_what_the_files_make_is_what_the_engine_then_has(admin: Client) -> None:
     rows = admin.query(
         "SELECT t.name, t.engine, groupArray(c.name) FROM system.tables AS t "
         "JOIN system.columns AS c ON c.database = t.database AND c.table = t.name "
-        "WHERE t.database = 'mig_objects' AND t.name != 'schema_migrations' GROUP BY ALL"
+        f"WHERE t.database = '{lent}' AND t.name != 'schema_migrations' GROUP BY ALL"
     ).result_rows
     tables = {name: set(columns) for name, engine, columns in rows if "View" not in engine}
     assert made.columns == tables
@@ -80,46 +87,43 @@ def test_what_the_files_make_is_what_the_engine_then_has(admin: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("drop", "name", "file"),
+    ("kind", "name", "file"),
     [
-        ("DROP TABLE mig_gone.windows_1h SYNC", "windows_1h", "migrations/0004_rollups.sql"),
-        ("DROP VIEW mig_gone.windows_1d_mv", "windows_1d_mv", "migrations/0004_rollups.sql"),
-        ("DROP VIEW mig_gone.requests", "requests", "views/requests.sql"),
-        ("DROP TABLE mig_gone.dead_letters SYNC", "dead_letters", "migrations/0001_ledger.sql"),
+        ("TABLE", "windows_1h", "migrations/0004_rollups.sql"),
+        ("VIEW", "windows_1d_mv", "migrations/0004_rollups.sql"),
+        ("VIEW", "requests", "views/requests.sql"),
+        ("TABLE", "dead_letters", "migrations/0001_ledger.sql"),
     ],
 )
 def test_what_was_recorded_and_is_gone_is_made_again(
-    admin: Client, drop: str, name: str, file: str
+    admin: Client, lent: str, kind: str, name: str, file: str
 ) -> None:
-    migrate(admin, "mig_gone")
-    admin.command(drop)
-    (planned,) = migrate(admin, "mig_gone", dry_run=True)
+    admin.command(f"DROP {kind} {lent}.{name} SYNC")
+    (planned,) = migrate(admin, lent, dry_run=True)
     assert (planned.name, planned.missing) == (file, (name,))
-    assert admin.command(f"EXISTS TABLE mig_gone.{name}") == 0
-    (mended,) = migrate(admin, "mig_gone")
+    assert admin.command(f"EXISTS TABLE {lent}.{name}") == 0
+    (mended,) = migrate(admin, lent)
     assert (mended.name, mended.missing) == (file, (name,))
-    assert admin.command(f"EXISTS TABLE mig_gone.{name}") == 1
-    assert migrate(admin, "mig_gone") == []
-    rows = admin.query(f"SELECT count() FROM mig_gone.schema_migrations WHERE name = '{file}'")
+    assert admin.command(f"EXISTS TABLE {lent}.{name}") == 1
+    assert migrate(admin, lent) == []
+    rows = admin.query(f"SELECT count() FROM {lent}.schema_migrations WHERE name = '{file}'")
     assert rows.result_rows[0][0] == 1, "a file that is run again is not recorded again"
 
 
-def test_a_function_that_is_gone_is_made_again(admin: Client) -> None:
-    migrate(admin, "mig_function")
+def test_a_function_that_is_gone_is_made_again(admin: Client, lent: str) -> None:
     admin.command("DROP FUNCTION p90_from_hist")
-    (mended,) = migrate(admin, "mig_function")
+    (mended,) = migrate(admin, lent)
     assert mended.missing == ("p90_from_hist",)
     answer = admin.query("SELECT p90_from_hist(map(toInt16(0), toUInt64(1)))").result_rows[0][0]
     assert answer > 0
 
 
-def test_a_column_that_is_gone_is_named_and_nothing_is_changed(admin: Client) -> None:
-    migrate(admin, "mig_column")
-    admin.command("ALTER TABLE mig_column.raw_changes DROP COLUMN actor")
-    admin.command("DROP VIEW mig_column.requests")
+def test_a_column_that_is_gone_is_named_and_nothing_is_changed(admin: Client, lent: str) -> None:
+    admin.command(f"ALTER TABLE {lent}.raw_changes DROP COLUMN actor")
+    admin.command(f"DROP VIEW {lent}.requests")
     with pytest.raises(ConfigError, match=r"raw_changes\.actor.*0002_raw_events\.sql"):
-        migrate(admin, "mig_column")
-    assert admin.command("EXISTS TABLE mig_column.requests") == 0
+        migrate(admin, lent)
+    assert admin.command(f"EXISTS TABLE {lent}.requests") == 0
 
 
 def test_a_dry_run_returns_the_sql_and_changes_nothing(admin: Client) -> None:
@@ -231,6 +235,12 @@ def test_a_migration_that_stopped_half_way_is_finished_by_the_next_run(
     second.write_text(good)
     applied = [a.name for a in migrate(admin, "mig_half", root=small_root)]
     assert applied == ["migrations/0002_second.sql", "views/v.sql"]
+
+
+def test_a_run_that_was_killed_before_it_was_recorded_is_repeated(admin: Client, lent: str) -> None:
+    admin.command(f"TRUNCATE TABLE {lent}.schema_migrations")
+    assert [a.name for a in migrate(admin, lent)] == [s.name for s in load_scripts()]
+    assert migrate(admin, lent) == []
 
 
 def test_a_database_ahead_of_this_installation_is_left_alone(

@@ -14,8 +14,6 @@ from tokentide_jobs.io.schema.sql_template import SqlTarget
 
 pytestmark = pytest.mark.integration
 
-DATABASE = "tests_sql_test_retention"
-
 
 def _keep(client: Client, **days: int) -> None:
     client.insert("tenant_retention", list(days.items()), column_names=["tenant", "days"])
@@ -42,7 +40,8 @@ def _ages(client: Client, table: str) -> dict[str, int]:
 @pytest.mark.parametrize("table", TENANT_TABLES)
 def test_the_declared_retention_is_that_of_the_table(sql_client: Client, table: str) -> None:
     full = sql_client.query(
-        f"SELECT engine_full FROM system.tables WHERE database = '{DATABASE}' AND name = '{table}'"
+        "SELECT engine_full FROM system.tables "
+        f"WHERE database = currentDatabase() AND name = '{table}'"
     ).result_rows[0][0]
     assert f"toIntervalDay({KEPT_DAYS[table]})" in full
 
@@ -50,18 +49,19 @@ def test_the_declared_retention_is_that_of_the_table(sql_client: Client, table: 
 def test_a_tenant_may_keep_less_or_more_than_the_others_and_change_its_mind(
     sql_server: str, sql_client: Client
 ) -> None:
-    assert retention_statements(sql_client, SqlTarget(DATABASE)) == []
+    database = str(sql_client.database)
+    assert retention_statements(sql_client, SqlTarget(database)) == []
     _keep(sql_client, short=7, long=365)
     with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as admin:
-        assert len(migrate(admin, DATABASE)) == len(TENANT_TABLES)
-        assert migrate(admin, DATABASE) == []
+        assert len(migrate(admin, database)) == len(TENANT_TABLES)
+        assert migrate(admin, database) == []
         for table in ("raw_requests", "raw_evaluations"):
             _insert_calls(sql_client, table)
         assert _ages(sql_client, "raw_requests") == {"short": 1, "long": 300, "other": 80}
         assert _ages(sql_client, "raw_evaluations") == {"short": 1, "long": 300, "other": 300}
         _keep(sql_client, short=0, long=0)
-        migrate(admin, DATABASE)
-        assert migrate(admin, DATABASE) == []
+        migrate(admin, database)
+        assert migrate(admin, database) == []
     _insert_calls(sql_client, "raw_requests")
     assert _ages(sql_client, "raw_requests") == {"short": 80, "long": 80, "other": 80}
 
@@ -70,6 +70,6 @@ def test_a_tenant_whose_name_does_not_fit_a_ttl_is_refused_by_name(sql_client: C
     _keep(sql_client, **{"o'brien": 5})
     try:
         with pytest.raises(ConfigError, match="o'brien"):
-            retention_statements(sql_client, SqlTarget(DATABASE))
+            retention_statements(sql_client, SqlTarget(str(sql_client.database)))
     finally:
         _keep(sql_client, **{"o'brien": 0})

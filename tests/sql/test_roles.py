@@ -18,15 +18,14 @@ from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_state
 
 pytestmark = pytest.mark.integration
 
-DATABASE = "tests_sql_test_roles"
 REAL_SERVER = os.environ.get("TOKENTIDE_TEST_CLICKHOUSE_URL")
 
 
-def _policies() -> dict[str, str]:
+def _policies(database: str = "tokentide") -> dict[str, str]:
     """Table -> condition of the row policy."""
     text = (sql_root() / "roles/analyst.sql").read_text("utf-8")
     found = {}
-    for statement in split_statements(render(text, SqlTarget(DATABASE))):
+    for statement in split_statements(render(text, SqlTarget(database))):
         match = re.search(r"ROW POLICY .* ON \w+\.(\w+)\s+USING (.*)\s+TO ", statement, re.DOTALL)
         if match:
             found[match[1]] = match[2]
@@ -57,14 +56,16 @@ def test_a_policy_shows_the_tenants_granted_to_the_user_and_no_others(
 def _forget_retention(client: Client, table: str) -> None:
     """Let rows without a time stay."""
     full = client.command(
-        f"SELECT engine_full FROM system.tables WHERE database = '{DATABASE}' AND name = '{table}'"
+        "SELECT engine_full FROM system.tables "
+        f"WHERE database = currentDatabase() AND name = '{table}'"
     )
     if " TTL " in str(full):
         client.command(f"ALTER TABLE {table} REMOVE TTL")
 
 
 def _visible(client: Client, table: str) -> list[str]:
-    sql = f"SELECT DISTINCT tenant FROM {table} WHERE {_policies()[table]} ORDER BY tenant"
+    condition = _policies(str(client.database))[table]
+    sql = f"SELECT DISTINCT tenant FROM {table} WHERE {condition} ORDER BY tenant"
     return [str(tenant) for (tenant,) in client.query(sql).result_rows]
 
 

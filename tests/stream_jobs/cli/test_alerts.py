@@ -24,7 +24,6 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 pytestmark = pytest.mark.integration
 
-DATABASE = "tests_alerts_command"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -43,7 +42,7 @@ def store(sql_server: str) -> Iterator[ClickHouse]:
     )  # fmt: skip
     weak = replace(strong, metric="latency_p95_ms", evidence=Evidence(evidence=9.5))
     weak = replace(weak, dimensions=(("service", "chat"),))
-    with migrated(sql_server, DATABASE) as store:
+    with migrated(sql_server) as store:
         book = AlertBook(AlertRules())
         AlertStore(store).append(book.observe([page, strong, weak], now_us, now_us))
         yield store

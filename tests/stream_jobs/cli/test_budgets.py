@@ -32,7 +32,6 @@ from tokentide_jobs.io.files.price_source import compile_cards
 
 pytestmark = pytest.mark.integration
 
-DATABASE: Final = "budgets_command"
 DAY_US: Final = 86_400_000_000
 NOW_US: Final = int(datetime(2026, 11, 2, 10, 17, 23, tzinfo=UTC).timestamp()) * 1_000_000
 """A Monday; New York's clocks were set back on the day before."""
@@ -86,9 +85,9 @@ def store(sql_server: str) -> Iterator[ClickHouse]:
     )  # fmt: skip
     outcome = process(records, intent, cards)
     assert outcome.dead_letter_count == 0, outcome.dead_letters["detail"].to_list()[:3]
-    with migrated(sql_server, DATABASE) as found:
+    with migrated(sql_server) as found:
         for table in ("raw_requests", WINDOWS, *ROLLUPS):
-            found.command(f"ALTER TABLE {DATABASE}.{table} REMOVE TTL")
+            found.command(f"ALTER TABLE {found.database}.{table} REMOVE TTL")
         for table, rows in outcome.raw.items():
             found.insert(table, to_arrow(table, rows), intent.write_token(table))
         found.insert(WINDOWS, to_arrow(WINDOWS, outcome.fold()), intent.write_token(WINDOWS))
@@ -129,7 +128,7 @@ def test_spend_equals_the_raw_rows_to_the_pico_dollar(
         for spend in (status.current, status.before):
             ((pico, requests, unpriced),) = store.rows(
                 "SELECT sum(toInt128(ifNull(cost_pico_usd, 0))), count(),"
-                f" countIf(cost_pico_usd IS NULL) FROM {DATABASE}.raw_requests"
+                f" countIf(cost_pico_usd IS NULL) FROM {store.database}.raw_requests"
                 " WHERE toUnixTimestamp64Micro(started_at) >= {low:Int64}"
                 f" AND toUnixTimestamp64Micro(started_at) < {{high:Int64}} AND {condition}",
                 {"low": spend.period.start_us, "high": spend.period.end_us}
@@ -153,7 +152,7 @@ def run(
 ) -> Run:
     """Runs `tokentide budgets …` on a file with the given text, at NOW_US."""
     monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", sql_server)
-    monkeypatch.setenv("TOKENTIDE_DATABASE", DATABASE)
+    monkeypatch.setenv("TOKENTIDE_DATABASE", store.database)
     monkeypatch.setenv("TOKENTIDE_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("TOKENTIDE_BUDGETS_FILE", str(tmp_path / "budgets.yaml"))
     clock = SimpleNamespace(time_ns=lambda: NOW_US * 1_000)
@@ -227,7 +226,7 @@ def test_a_subject_whose_rows_may_have_expired_is_a_lower_bound(
         f"- {{name: {name}, scope: {{{name}: x}}, period: month, amount_usd: 1}}\n"
         for name in ("user", "team")
     )
-    table = f"{DATABASE}.tenant_retention"
+    table = f"{store.database}.tenant_retention"
     store.command(f"INSERT INTO {table} (tenant, days) VALUES ('acme', 2)")
     try:
         found = json.loads(run(text, "--json")[1])["budgets"]

@@ -36,7 +36,7 @@ slos:
 def store(sql_server: str) -> Iterator[ClickHouse]:
     """Ten days of 100 requests an hour; in the last two hours a third of acme's fails."""
     fast, slow, first = (int(b) for b in buckets_of(np.array([1_900.0, 2_100.0, 400.0])))
-    with migrated(sql_server, "tests_slos_command") as store:
+    with migrated(sql_server) as store:
         store.command(
             f"INSERT INTO {store.database}.windows_10s (window_start, tenant, requests, errors, "
             "ttft_count, evaluations_scored, evaluation_score_micro_sum, latency_hist, ttft_hist) "

@@ -152,13 +152,13 @@ def test_migrate_prints_or_applies_and_then_has_nothing_to_do(
     sql_client.command("DROP DATABASE test_sql_command_new SYNC")
 
 
-def test_a_dry_run_for_a_cluster_shows_the_roles_when_asked(capsys: Output) -> None:
+def test_a_dry_run_for_a_cluster_shows_the_roles_when_asked(
+    capsys: Output, sql_client: Client
+) -> None:
     assert main(["migrate", "--dry-run", "--roles", "--cluster", "main"]) == 0
     printed = capsys.readouterr().out
-    assert (
-        "CREATE ROLE IF NOT EXISTS tests_stream_jobs_cli_test_sql_analyst ON CLUSTER 'main'"
-        in printed
-    )
+    role = f"{sql_client.database}_analyst"
+    assert f"CREATE ROLE IF NOT EXISTS {role} ON CLUSTER 'main'" in printed
     assert "ON CLUSTER 'main' SELECT" in printed
 
 

@@ -36,9 +36,8 @@ TOKEN_WINDOW_US = 600_000_000
 
 
 @pytest.fixture
-def store(sql_server: str, request: pytest.FixtureRequest) -> Iterator[ClickHouse]:
-    name = f"repair_{abs(hash(request.node.name)) % 10**8}"
-    with migrated(sql_server, name) as made:
+def store(sql_server: str) -> Iterator[ClickHouse]:
+    with migrated(sql_server) as made:
         yield made
 
 

@@ -115,7 +115,7 @@ def stores(sql_server: str) -> Iterator[dict[str, ClickHouse]]:
     found: dict[str, ClickHouse] = {}
     with ExitStack() as databases:
         for name, cards in (("work", LIST), ("list", LIST), ("negotiated", NEGOTIATED)):
-            found[name] = databases.enter_context(migrated(sql_server, f"reprice_{name}"))
+            found[name] = databases.enter_context(migrated(sql_server))
             ingest(found[name], cards)
         yield found
 
@@ -228,7 +228,8 @@ def test_repricing_killed_at_any_step_is_finished_by_running_it_again(
     chunk = ["price", "correct", "mark 1", "apply", "mark 2", "windows", "subjects", "mark 3"]
     assert died_at == ["plan", *chunk, "finish"]
     left = work.rows(
-        "SELECT count() FROM system.tables WHERE database = 'reprice_work' AND engine = 'Join'"
+        "SELECT count() FROM system.tables WHERE database = {database:String} AND engine = 'Join'",
+        {"database": work.database},
     )
     assert left[0][0] == 0
 
@@ -254,13 +255,13 @@ def test_a_range_is_half_open_and_leaves_the_rest_alone(stores: dict[str, ClickH
     Reprice(work, replace(NEGOTIATED, price_version="narrow"), "t").run(moment, moment + 1)
     versions = work.rows(
         "SELECT price_version, count(), min(toUnixTimestamp64Micro(started_at)) "
-        "FROM reprice_work.raw_requests GROUP BY price_version ORDER BY count()"
+        f"FROM {work.database}.raw_requests GROUP BY price_version ORDER BY count()"
     )
     assert tuple(versions[0]) == ("narrow", 1, moment)
     assert versions[1][0] == LIST.price_version
     gap = work.rows(
-        "SELECT (SELECT sum(cost_pico_usd) FROM reprice_work.raw_requests) = "
-        "(SELECT sum(cost_pico_usd) FROM reprice_work.windows_10s)"
+        f"SELECT (SELECT sum(cost_pico_usd) FROM {work.database}.raw_requests) = "
+        f"(SELECT sum(cost_pico_usd) FROM {work.database}.windows_10s)"
     )
     assert gap[0][0] == 1
 
@@ -282,6 +283,7 @@ def test_a_stored_request_is_found_by_its_event_id(stores: dict[str, ClickHouse]
 
 @pytest.fixture
 def run(
+    stores: dict[str, ClickHouse],
     sql_server: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -290,7 +292,7 @@ def run(
     """Runs a command against the history that is repriced; the overrides are those above."""
     (tmp_path / "prices.yaml").write_bytes(OVERRIDES)
     monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", sql_server)
-    monkeypatch.setenv("TOKENTIDE_DATABASE", "reprice_work")
+    monkeypatch.setenv("TOKENTIDE_DATABASE", stores["work"].database)
     monkeypatch.setenv("TOKENTIDE_DATA_DIR", str(tmp_path / "data"))
 
     def invoke(*arguments: str, overrides: bool = False) -> tuple[int, str]:
@@ -349,7 +351,7 @@ def test_explain_notices_a_cost_that_its_cards_do_not_give(
     reprice(work, LIST)
     wanted = json.loads(batches()[0][0].value)["event_id"]
     work.command(
-        "ALTER TABLE reprice_work.raw_requests UPDATE cost_pico_usd = 42, price_rule = 'x' "
+        f"ALTER TABLE {work.database}.raw_requests UPDATE cost_pico_usd = 42, price_rule = 'x' "
         f"WHERE event_id = '{wanted}' SETTINGS mutations_sync = 1"
     )
     code, out = run("explain", wanted)

@@ -83,7 +83,7 @@ def outcome() -> Outcome:
 
 @pytest.fixture(scope="module")
 def store(sql_server: str, outcome: Outcome) -> Iterator[ClickHouse]:
-    with migrated(sql_server, "tests_of_runs") as made:
+    with migrated(sql_server) as made:
         for table, rows in outcome.raw.items():
             made.insert(table, to_arrow(table, rows), outcome.intent.write_token(table))
         yield made

@@ -39,7 +39,7 @@ STORM = AlertRules(storm_opens=100)
 
 @pytest.fixture(scope="module")
 def database(sql_server: str) -> Iterator[ClickHouse]:
-    with migrated(sql_server, "tests_alert_desk") as store:
+    with migrated(sql_server) as store:
         yield store
 
 

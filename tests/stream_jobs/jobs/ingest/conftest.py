@@ -14,7 +14,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 @pytest.fixture(scope="module")
 def store(sql_server: str) -> Iterator[ClickHouse]:
-    with migrated(sql_server, "ingest_store") as connected:
+    with migrated(sql_server) as connected:
         yield connected
 
 
