@@ -11,9 +11,8 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -24,13 +23,13 @@ from tokentide_jobs.core.alert.silence import Silence
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.settings.worker_files import announced_workers
+from tokentide_jobs.tasks.status.worker_pages import ask_metric
 
 pytestmark = pytest.mark.integration
 
 DEADLINE_S = 400.0 if scene.IS_SHORT else 1_800.0
 HOUR_US = 3_600_000_000
-JUDGED = re.compile(r"tokentide_detect_windows_total\{[^}]*judged[^}]*\} (\S+)")
+JUDGED = 'tokentide_detect_windows_total{outcome="judged"}'
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         )
         asyncio.run(_send(stack, played))
         _wait(stack)
-        yield Found(played, _openings(store))
+        yield Found(played, _openings(store, played.at_us(-60 * scene.HISTORY_H)))
         store.close()
 
 
@@ -154,27 +153,12 @@ async def _send(stack: Stack, played: Scene) -> None:
 def _wait(stack: Stack) -> None:
     """Wait until all but the last minute is judged."""
     give_up_s = time.monotonic() + DEADLINE_S
-    while _judged(stack) < scene.MINUTES - 2:
-        assert time.monotonic() < give_up_s, f"{_judged(stack)} of {scene.MINUTES} minutes judged"
+    while (judged := ask_metric(stack.data_dir, JUDGED)) < scene.MINUTES - 2:
+        assert time.monotonic() < give_up_s, f"{judged:g} of {scene.MINUTES} minutes"
         time.sleep(0.3)
 
 
-def _judged(stack: Stack) -> int:
-    """Return the windows that the detect worker has judged, with all that came of them stored."""
-    pages = [page for name, page in announced_workers(stack.data_dir)]
-    for page in pages:
-        with build_opener(ProxyHandler({})).open(f"{page}/metrics", timeout=60) as answer:
-            found = JUDGED.search(answer.read().decode())
-        if found is not None:
-            return int(float(found[1]))
-    return 0
-
-
-def _openings(store: ClickHouse) -> list[Opening]:
-    rows = store.rows(
-        "SELECT toString(alert_id), kind, key, metric, "
-        "argMin(toUnixTimestamp64Micro(at), sequence), argMin(held, sequence), "
-        "argMin(sentence, sequence) FROM tokentide.alert_events FINAL WHERE state = 'open' "
-        "GROUP BY alert_id, kind, key, metric ORDER BY 5, 3, 4"
-    )
-    return [Opening(*row) for row in rows]
+def _openings(store: ClickHouse, since_us: int) -> list[Opening]:
+    names = [one.name for one in fields(Opening)]
+    rows = AlertStore(store).openings(since_us)
+    return [Opening(**{name: row[name] for name in names}) for row in rows]
