@@ -130,7 +130,9 @@ def test_a_frame_with_a_bad_line_anywhere_keeps_its_good_events(
     assert report["dead_letters"] - before["dead_letters"] == 1
 
 
-def test_what_a_transaction_took_back_never_becomes_money(stack: Stack, tmp_path: Path) -> None:
+def test_what_a_transaction_took_back_never_becomes_money(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     chance = random.Random(2)
 
     async def send() -> None:
@@ -158,6 +160,8 @@ def test_what_a_transaction_took_back_never_becomes_money(stack: Stack, tmp_path
         assert asyncio.run(committed_ends(stack)) == {
             batch["partition"]: batch["end"] for batch in worker.events("batch_done")
         }
+        main(["status", "--json", "--data-dir", str(stack.data_dir)])
+        assert json.loads(capsys.readouterr().out)["lag_records"] == 0, "markers do not wait"
         # The log ends in markers: a standstill there is no reason to start the worker again.
         time.sleep(25)
         assert worker.stop() == 0

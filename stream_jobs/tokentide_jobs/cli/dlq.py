@@ -24,6 +24,7 @@ from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.kafka.admin import topic_log_id
+from tokentide_jobs.io.kafka.answer import kafka_answer
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.tasks.dead_letters import (
     DeadLetterStore,
@@ -160,7 +161,7 @@ def replay(
             screen.print(f"{counted(len(chosen), 'open dead letter')} would be sent; nothing was")
         else:
             kafka, topic = settings.kafka_bootstrap, settings.events_topic
-            own = {topic: asyncio.run(topic_log_id(kafka, topic))}
+            own = {topic: kafka_answer(kafka, topic_log_id(kafka, topic))}
             log_id = log_ids(own, settings.restarted_logs)[topic]
             void_before = datetime.now(UTC) - _CLAIM_HOLDS if interrupted else None
             sent = asyncio.run(

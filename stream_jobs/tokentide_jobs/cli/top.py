@@ -59,9 +59,10 @@ def top(
             summary, pipeline = _read(store, minutes)
             click.echo(json.dumps({**summary.to_dict(), "pipeline": asdict(pipeline)}))
             return
-        health(wait=True)
+        is_one_view = once or not screen.is_terminal
+        health(wait=is_one_view)  # a broker that does not answer delays no first view
         view = _view(store, settings, minutes, models, health)
-        if once or not screen.is_terminal:
+        if is_one_view:
             screen.print(view)
             return
         live = Live(view, console=screen, screen=True, auto_refresh=False)

@@ -20,6 +20,8 @@ Verdict = Literal["ok", "attention", "bad"]
 _LAG_ATTENTION_S: Final = 15.0
 _LAG_BAD_S: Final = 60.0
 """Ingest stores within a second; what waits this long waits for something."""
+_QUIET_BAD_S: Final = 60.0
+"""Without a batch for so long, records of unknown age wait for something too."""
 _START_S: Final = 60.0
 """A stack that is older than this does not start any more: its workers should be there."""
 
@@ -137,6 +139,11 @@ class Status:
         """Age of the oldest record that is not stored yet, None if there is none."""
         ages = [lag.oldest_ms for lag in self.lags if lag.records and lag.oldest_ms is not None]
         return max(ages) / 1000 if ages else None
+
+    @property
+    def unaged_records(self) -> int:
+        """Records that are not stored yet, of partitions that do not say since when."""
+        return sum(lag.records for lag in self.lags if lag.oldest_ms is None)
 
     @property
     def floor_bytes(self) -> int:
@@ -277,4 +284,13 @@ class Status:
                 "bad" if self.lag_s > _LAG_BAD_S else "attention",
                 f"the oldest of {counted(self.lag_records, 'record')} has waited "
                 f"{self.lag_s:.0f} s: too few workers, or a worker that waits for something",
+            )
+        elif self.unaged_records:
+            quiet_s = self.last_batch_age_s
+            is_quiet = quiet_s is None or quiet_s > _QUIET_BAD_S
+            last = "none is known" if quiet_s is None else f"the last one ended {quiet_s:.0f} s ago"
+            yield Problem(
+                "bad" if is_quiet else "attention",
+                f"{counted(self.unaged_records, 'record waits', 'records wait')}, nobody can say "
+                f"since when: the broker did not send them in time. Of batches, {last}",
             )

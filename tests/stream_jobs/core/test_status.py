@@ -76,6 +76,21 @@ def test_a_pipeline_that_works_is_ok() -> None:
         ),
         (changed(lags=(PartitionLag("events", 0, 3, 10, 20_000.0),)), "attention", "waited 20 s"),
         (changed(lags=(PartitionLag("events", 0, 3, 10, 90_000.0),)), "bad", "waited 90 s"),
+        (
+            changed(lags=(PartitionLag("events", 0, 3, 10),), last_batch_age_s=7_200.0),
+            "bad",
+            "7 records wait, nobody can say since when",
+        ),
+        (
+            changed(lags=(PartitionLag("events", 0, 3, 10),), last_batch_age_s=None),
+            "bad",
+            "Of batches, none is known",
+        ),
+        (
+            changed(lags=(PartitionLag("events", 0, 3, 10),), last_batch_age_s=3.0),
+            "attention",
+            "the last one ended 3 s ago",
+        ),
         (changed(dead_letters={"malformed_json": 3, "missing_field": 1}), "attention",
          "4 dead letters in the last hour (3 malformed_json, 1 missing_field)"),
         (changed(dropping=(DroppingProducer("shop", "p-1", 12),)), "attention",

@@ -19,32 +19,43 @@ _FETCH_BYTES: Final = 64 * 1024
 
 
 async def record_times_ms(
-    bootstrap: str, offsets: Mapping[tuple[str, int], int]
-) -> dict[tuple[str, int], int]:
-    """Return the timestamp (epoch ms) of the first record at or after an offset, by partition.
+    bootstrap: str, spans: Mapping[tuple[str, int], tuple[int, int]]
+) -> dict[tuple[str, int], int | None]:
+    """Return the timestamp (epoch ms) of the first record in a range of offsets, by partition.
 
-    Partitions whose record does not come within some seconds are left out.
+    None: there is none that anybody is given, only markers of transactions and what these took
+    back. Partitions whose record has no time or does not come within some seconds are left out.
+
+    Args:
+        bootstrap: `host:port`, several separated by commas.
+        spans: Offsets [start, end), by topic and partition.
 
     Raises:
         ServiceUnreachable: No broker answers.
     """
     consumer = bounded_consumer(
-        bootstrap, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES
+        bootstrap,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=_FETCH_BYTES,
     )
-    found: dict[tuple[str, int], int] = {}
+    found: dict[tuple[str, int], int | None] = {}
     try:
         await consumer.start()
-        consumer.assign([TopicPartition(*place) for place in offsets])
-        for place, offset in offsets.items():
-            consumer.seek(TopicPartition(*place), offset)
+        consumer.assign([TopicPartition(*place) for place in spans])
+        for place, (start, _end) in spans.items():
+            consumer.seek(TopicPartition(*place), start)
         deadline = time.monotonic() + _DEADLINE_S
-        while found.keys() != offsets.keys() and time.monotonic() < deadline:
+        while found.keys() != spans.keys() and time.monotonic() < deadline:
             most = records_per_poll(consumer, None)
             fetched = await consumer.getmany(timeout_ms=200, max_records=most)
             for part, messages in fetched.items():
-                if messages:
+                if messages and messages[0].timestamp >= 0:
                     found.setdefault((part.topic, part.partition), messages[0].timestamp)
                     consumer.pause(part)
+            for place in spans.keys() - found.keys():
+                if await consumer.position(TopicPartition(*place)) >= spans[place][1]:
+                    found[place] = None
     except KafkaConnectionError as exc:
         raise ServiceUnreachable(
             f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP)"

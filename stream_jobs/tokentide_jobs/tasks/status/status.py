@@ -6,9 +6,9 @@ ledger's positions. What does not answer is said, and the rest is read all the s
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from tokentide_jobs.core.record.topics import log_ids
@@ -17,6 +17,7 @@ from tokentide_jobs.core.tables import DAY_US
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.kafka.admin import has_topic, topic_log_id
+from tokentide_jobs.io.kafka.answer import kafka_answer
 from tokentide_jobs.io.kafka.group import group_members
 from tokentide_jobs.io.kafka.lag import record_times_ms
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
@@ -47,7 +48,7 @@ def read_status(settings: Settings, store: ClickHouse, worker_urls: Sequence[str
     found["stack_detectors"] = kept.detectors
     logs: dict[str, tuple[str, dict[int, OffsetRange]]] = {}
     try:
-        logs, found["group_members"] = asyncio.run(_read_kafka(settings))
+        logs, found["group_members"] = kafka_answer(settings.kafka_bootstrap, _read_kafka(settings))
         ends = [held.end for _log_id, ranges in logs.values() for held in ranges.values()]
         found["log_end"] = sum(ends)
     except (ServiceUnreachable, ConfigError) as exc:
@@ -112,14 +113,21 @@ def _lags(
         for topic, (log_id, ranges) in logs.items()
         for partition, held in ranges.items()
     ]
-    behind = {(lag.topic, lag.partition): lag.position for lag in lags if lag.records}
-    times = asyncio.run(record_times_ms(settings.kafka_bootstrap, behind)) if behind else {}
+    behind = {(lag.topic, lag.partition): (lag.position, lag.end) for lag in lags if lag.records}
+    bootstrap = settings.kafka_bootstrap
+    times = kafka_answer(bootstrap, record_times_ms(bootstrap, behind)) if behind else {}
     now_ms = time.time_ns() / 1e6
-    return tuple(
-        PartitionLag(
-            lag.topic, lag.partition, lag.position, lag.end,
-            max(0.0, now_ms - times[lag.topic, lag.partition])
-            if (lag.topic, lag.partition) in times else None,
-        )
-        for lag in lags
-    )  # fmt: skip
+    return tuple(_aged(lag, times, now_ms) for lag in lags)
+
+
+def _aged(
+    lag: PartitionLag, times: Mapping[tuple[str, int], int | None], now_ms: float
+) -> PartitionLag:
+    """Say how long the oldest record has waited; of what nobody can read none waits."""
+    place = (lag.topic, lag.partition)
+    if place not in times:
+        return lag
+    stamp_ms = times[place]
+    if stamp_ms is None:
+        return replace(lag, position=lag.end)
+    return replace(lag, oldest_ms=max(0.0, now_ms - stamp_ms))

@@ -23,6 +23,7 @@ from tokentide_jobs.counted import counted
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.kafka.admin import has_topic, topic_log_id
+from tokentide_jobs.io.kafka.answer import kafka_answer
 from tokentide_jobs.io.kafka.offsets import offset_ranges
 from tokentide_jobs.io.kafka.tail import partitions_with_records
 from tokentide_jobs.tasks.verify.log_count import Span, count_events
@@ -105,7 +106,7 @@ def verify(
     """
     scope = scope or Scope()
     reader = StoreReader(store)
-    logs = asyncio.run(_present(log))
+    logs = kafka_answer(log.bootstrap, _present(log))
     begin_s = time.monotonic()
     say("waiting for ingest")
     before, moved_s = _Pending(), begin_s
@@ -200,7 +201,8 @@ def _log_states(log: _Logs, known: Set[LogPartition]) -> dict[LogPartition, LogS
     """
     states = {}
     for topic, log_id in log.ids.items():
-        for partition, held in asyncio.run(offset_ranges(log.bootstrap, topic)).items():
+        ranges = kafka_answer(log.bootstrap, offset_ranges(log.bootstrap, topic))
+        for partition, held in ranges.items():
             where = LogPartition(log_id, topic, partition)
             if held.end or topic == log.topic or where in known:
                 states[where] = LogState(held.start, held.end)
@@ -211,7 +213,7 @@ def _pending(ledger: LedgerStore, log: _Logs) -> _Pending:
     """Return the offsets between the ledger's positions and the ends of the logs, by topic."""
     pending: _Pending = {}
     for topic, log_id in log.ids.items():
-        ranges = asyncio.run(offset_ranges(log.bootstrap, topic))
+        ranges = kafka_answer(log.bootstrap, offset_ranges(log.bootstrap, topic))
         done = ledger.positions(log_id, topic)
         for part, held in ranges.items():
             start = max(done.get(part, 0), held.start)
