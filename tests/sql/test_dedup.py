@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
+
+from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +45,17 @@ def _deltas(batch: int, windows: int = 500) -> list[dict[str, Any]]:
         }
         for i in range(windows)
     ]
+
+
+def test_a_batch_of_any_number_of_days_is_one_insert(sql_server: str, sql_client: Client) -> None:
+    sql_client.command(
+        "CREATE TABLE many_days (day Date) ENGINE = MergeTree PARTITION BY day ORDER BY day"
+    )
+    days = [dt.date(2026, 1, 1) + dt.timedelta(days=number) for number in range(150)]
+    with closing(ClickHouse(sql_server, "tests_sql_test_dedup")) as store:
+        store.insert("many_days", pa.table({"day": pa.array(days, pa.date32())}), "many-days")
+    assert sql_client.query("SELECT uniqExact(day) FROM many_days").result_rows == [(150,)]
+    sql_client.command("DROP TABLE many_days")
 
 
 @pytest.fixture(autouse=True)

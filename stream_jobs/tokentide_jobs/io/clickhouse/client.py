@@ -181,6 +181,9 @@ def insert_settings(token: str) -> dict[str, Any]:
         "insert_deduplication_token": token,
         "deduplicate_blocks_in_dependent_materialized_views": 1,
         "log_comment": token,
+        # A batch may span more days than the server's 100 partitions: refused (252), it would be
+        # repeated for ever. Splitting it would give its rows other tokens.
+        "max_partitions_per_insert_block": 0,
         # A small insert into a wide table costs a third less without threads to feed.
         "max_insert_threads": 1,
         "max_threads": 1,
