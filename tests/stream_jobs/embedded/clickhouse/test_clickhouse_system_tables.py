@@ -99,6 +99,18 @@ def test_every_other_table_of_the_engine_is_refused_to_readers(ask: Ask) -> None
         assert f"system.{table} shows" in answer.data.decode()
 
 
+def test_no_table_function_that_finds_tables_by_name_is_left_to_readers(ask: Ask) -> None:
+    found = ask(
+        "SELECT name FROM system.table_functions "
+        "WHERE match(name, '(?i)^(mergetree|timeseries|prometheus)')"
+    )
+    names = found.data.decode().split()
+    assert {"mergeTreeAnalyzeIndexes", "prometheusQuery", "timeSeriesSelector"} <= set(names)
+    for name in names:
+        answer = ask(f"SELECT * FROM {name}('system', 'query_log')", headers=ANALYST)
+        assert answer.headers.get("X-ClickHouse-Exception-Code") == "497", (name, answer.data)
+
+
 @pytest.mark.parametrize("sql", REFUSED)
 def test_no_way_around_is_left_to_readers(ask: Ask, sql: str) -> None:
     answer = ask(body=sql.encode(), headers=ANALYST)

@@ -36,8 +36,16 @@ READABLE: Final[Mapping[str, frozenset[str]]] = {
 }
 """Tables that may be read, and the columns of each that may not: they hold paths."""
 
-_BY_NAME: Final = frozenset({"merge", "loop", "mergetreeindex"})
+_BY_NAME: Final = frozenset(
+    {
+        *("merge", "loop"),
+        *("timeseriesdata", "timeseriesmetricfamilies", "timeseriesmetrics"),
+        *("timeseriessamples", "timeseriesselector", "timeseriestags"),
+    }
+)
 """Table functions that find tables by a text, which no syntax tree tells."""
+_BY_NAME_FAMILIES: Final = ("mergetree", "prometheus")
+"""So do all whose names begin so, those of later engines too."""
 
 _SHOW: Final = "Show"
 _OTHERS_QUERIES: Final = "ShowProcesslistQuery"
@@ -58,7 +66,8 @@ def check_system_tables(statement: Statement) -> None:
         # The engine rewrites it to a query of its own, which the tree does not hold.
         raise _refused("SHOW may not carry an expression: use LIKE, or SELECT from system.tables")
     for name in statement.names:
-        if name.lower() in _BY_NAME:
+        lowered = name.lower()
+        if lowered in _BY_NAME or lowered.startswith(_BY_NAME_FAMILIES):
             raise _refused(f"{name}() may reach tables of the engine: name the tables")
     hidden: set[str] = set()
     for table in _system_tables(statement):
