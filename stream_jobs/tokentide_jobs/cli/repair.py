@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
 
@@ -34,12 +35,14 @@ _TIMEOUT_S = 600.0
     help="Only this table and the coarser ones, which are made from it.  [default: all]",
 )
 @click.option("--dry-run", is_flag=True, help="Say what is wrong; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def repair(
     data_dir: Path | None,
     from_text: str | None,
     to_text: str | None,
     tables: tuple[str, ...],
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Correct windows, rollups and sums by subject from the raw rows, whole UTC days at a time.
 
@@ -54,7 +57,7 @@ def repair(
     if from_us is not None and to_us is not None and from_us >= to_us:
         raise ConfigError(f"--from {from_text} is not before --to {to_text} (which is exclusive)")
     settings = find_target(data_dir, "clickhouse")
-    corrections = 0
+    corrections = []
     with closing(
         ClickHouse(settings.clickhouse_url, settings.database, timeout_s=_TIMEOUT_S)
     ) as store:
@@ -67,14 +70,30 @@ def repair(
             progress=lambda step: click.echo(step, err=True),
         )
         for found in work.run(from_us, to_us):
-            corrections += 1
+            corrections.append(found)
+            if as_json:
+                continue
             verb = "differs by" if dry_run else "corrected by"
             click.echo(
                 f"{found.table} {found.span}: {verb} {counted(found.rows, 'sum')}, "
                 f"{found.events:+,} {'event' if abs(found.events) == 1 else 'events'},"
                 f" {format_usd(found.cost_pico_usd)} USD"
             )
-    if not corrections:
+    if as_json:
+        rows = [
+            {
+                "table": found.table,
+                "span": str(found.span),
+                "rows": found.rows,
+                "events": found.events,
+                "cost_pico_usd": found.cost_pico_usd,
+            }
+            for found in corrections
+        ]
+        click.echo(json.dumps({"dry_run": dry_run, "corrections": rows}))
+        if corrections and dry_run:
+            raise click.exceptions.Exit(EXIT_CHECK_FAILED)
+    elif not corrections:
         click.echo("every window, rollup and sum by subject is that of its raw rows: nothing to do")
     elif dry_run:
         click.echo("dry run: nothing was written")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -310,6 +311,12 @@ def test_the_command_says_what_it_found_and_did(
     damage(store, "windows_1d", "1")
     assert main(["repair", "--dry-run", "--data-dir", str(tmp_path)]) == 1
     assert "windows_1d [" in capsys.readouterr().out
+    assert main(["repair", "--dry-run", "--json", "--data-dir", str(tmp_path)]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["dry_run"]
+    assert [(each["table"], each["events"]) for each in report["corrections"]] == [
+        ("windows_1d", 100)
+    ]
     assert main(["repair", "--from", "1d", "--data-dir", str(tmp_path)]) == 0
     assert "+100 events" in capsys.readouterr().out
     assert main(["repair", "--from", "1d", "--to", "2d", "--data-dir", str(tmp_path)]) == 2
