@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Final
 
 import click
 
 from tokentide_jobs.cli.screen import say
 from tokentide_jobs.cli.target import data_dir_option, find_target
+from tokentide_jobs.core.tables import ROLLUPS, SUBJECTS, WINDOWS
 from tokentide_jobs.io.clickhouse.connect import connect_clickhouse
 from tokentide_jobs.io.schema.migrations import create_roles
 from tokentide_jobs.io.schema.migrations import migrate as apply_migrations
 
 __all__ = ["migrate"]
+
+_FROM_RAW_ROWS: Final = frozenset({WINDOWS, *ROLLUPS, SUBJECTS})
+"""What `tokentide repair` can make again."""
 
 
 @click.command(short_help="Create or update the ClickHouse schema.")
@@ -41,8 +46,9 @@ def migrate(
 
     Applied migrations are remembered with their checksum; running this again does nothing, and a
     migration that was edited after it was applied is an error that names the file. What was
-    recorded is compared with what exists: a table, view or function that is gone is made again (a
-    table is empty then), a column that is gone is an error that names it.
+    recorded is compared with what exists, by name: a table, view or function that is gone is made
+    again (a table is empty then), a column that is gone is an error that names it. Types of
+    columns, sorting keys and the text of views and functions are not compared.
     """
     settings = find_target(data_dir, "clickhouse")
     client = connect_clickhouse(settings, database="default")
@@ -65,5 +71,11 @@ def migrate(
     for script in applied:
         gone = f" again: {', '.join(script.missing)} was missing" if script.missing else ""
         say(f"applied {script.name}{gone}")
+    rollups = sorted({name for script in applied for name in script.missing} & _FROM_RAW_ROWS)
+    if rollups and not dry_run:
+        say(
+            f"{', '.join(rollups)}: made again and empty of what was before; "
+            "`tokentide repair` makes it again from the raw rows"
+        )
     if not applied:
         say(f"database {settings.database} is up to date")

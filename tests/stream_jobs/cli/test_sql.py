@@ -149,6 +149,11 @@ def test_migrate_prints_or_applies_and_then_has_nothing_to_do(
     assert "applied views/requests.sql" in capsys.readouterr().out
     assert main(["migrate"]) == 0
     assert capsys.readouterr().out == "database test_sql_command_new is up to date\n"
+    sql_client.command("DROP TABLE test_sql_command_new.windows_1h SYNC")
+    assert main(["migrate"]) == 0
+    assert "windows_1h: made again and empty of what was before; `tokentide repair`" in (
+        capsys.readouterr().out
+    )
     sql_client.command("DROP DATABASE test_sql_command_new SYNC")
 
 
