@@ -9,7 +9,7 @@ is the same for any split of the deltas and for any repetition.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -89,6 +89,8 @@ class WindowMerge:
         """Yield the windows that are complete now, oldest first; give up those that never are."""
         if self.closed_until_us < 0:
             if progress.complete_us() < 0:
+                # Some source does not speak: what has waited too long for it is never whole.
+                self._drop(lambda start_us: progress.closes(start_us + self.length_us))
                 return
             oldest_us = min(self._open.starts, default=progress.complete_us())
             begin_us = progress.begin_us(oldest_us)
@@ -125,9 +127,13 @@ class WindowMerge:
         opens = pl.from_epoch(pl.lit(self.closed_until_us), "us").dt.replace_time_zone("UTC")
         return carried.with_columns(opens.alias("window_start"))
 
-    def _give_up(self, until_us: int) -> None:
+    def _drop(self, is_lost: Callable[[int], bool]) -> None:
+        """Give up the open windows whose start says so."""
         for start_us in self._open.starts:
-            if start_us < until_us:
+            if is_lost(start_us):
                 self._open.close(start_us)
                 self.given_up += 1
+
+    def _give_up(self, until_us: int) -> None:
+        self._drop(lambda start_us: start_us < until_us)
         self.closed_until_us = self.judged_from_us = until_us

@@ -351,3 +351,15 @@ def test_series_that_no_window_holds_are_forgotten(monkeypatch: pytest.MonkeyPat
     assert len(stream.merge.to_bytes()) < len(kept.merge.to_bytes())
     assert same(stream.closed, kept.closed)
     assert len(stream.closed) == 11
+
+
+def test_windows_do_not_pile_up_while_a_source_says_nothing() -> None:
+    stream = Stream(sources=2)
+    for minute in range(30):
+        stream.add(window_rows([row(minute)]))
+        stream.mark(NOON_US + (minute + 1) * MINUTE_US)
+    assert stream.closed == []
+    assert stream.merge.given_up == 30 - 4, "those that end three minutes before the present"
+    for source in (0, 1):
+        stream.mark(NOON_US + 31 * MINUTE_US, source=source)
+    assert stream.merge.closed_until_us == NOON_US + 31 * MINUTE_US
