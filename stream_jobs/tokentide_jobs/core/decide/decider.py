@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
@@ -31,6 +32,7 @@ from tokentide_jobs.core.decide.source_states import SourceStates
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.state import DetectorState
+from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.guard import snapshot as guard_snapshot
 from tokentide_jobs.core.guard.guard import RunGuard
 from tokentide_jobs.core.guard.step_rows import NO_VALUE, STEPS_SCHEMA, steps_of
@@ -39,6 +41,7 @@ from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.merge.completeness import Progress
 from tokentide_jobs.core.merge.delta_record import DeltaRecord, Origin, UnreadableDelta, origin_of
 from tokentide_jobs.core.merge.deltas import read_rows
+from tokentide_jobs.core.merge.key_levels import dimensions_of
 from tokentide_jobs.core.merge.open_windows import WANTED
 from tokentide_jobs.core.merge.packing import pack, unpack
 from tokentide_jobs.core.merge.recorded_time import RecordedProgress
@@ -84,6 +87,8 @@ class Decider:
         changes: What people changed in the last hours.
         sources: How far ingest has come, by what was read since this was made.
         unreadable: Records that were passed over.
+        has_gap: Deltas were missed before this state, so open alerts may be about what it does not
+            know. Whoever has ended those takes it back.
     """
 
     def __init__(self, rules: DetectRules, budgets: Sequence[Budget]) -> None:
@@ -99,6 +104,7 @@ class Decider:
         self.changes = RecentChanges()
         self.sources = SourceStates()
         self.unreadable = 0
+        self.has_gap = False
         self._time = rules.time
         self._flagged: dict[RunKey, _Flagged] = {}
         self._frames: list[pl.DataFrame] = []
@@ -110,6 +116,19 @@ class Decider:
         self.merge.longest_call_us = rules.longest_call_us
         self.detectors = Detectors(rules.parameters, self.detectors.state)
         self._restore_guard(guard_snapshot.to_bytes(self.guard), rules)
+
+    def is_flagged(self, key: RunKey) -> bool:
+        """Tell whether a run broke a rule and is not over."""
+        return key in self._flagged
+
+    def open_alarms(self) -> set[tuple[frozenset[tuple[str, str]], str]]:
+        """Return dimensions and metric of every alarm that is open."""
+        state = self.detectors.state
+        places = np.argwhere(np.any(state.array("is_open"), axis=0)).tolist()
+        return {
+            (frozenset(dimensions_of(state.keys[key]).items()), METRICS[metric].name)
+            for metric, key in places
+        }
 
     def take(self, records: Iterable[DeltaRecord]) -> Findings:
         """Take records in their order and return what they gave rise to."""
@@ -133,6 +152,7 @@ class Decider:
             "seen": self.seen.to_rows(),
             "progress": self.progress.to_rows(),
             "unreadable": self.unreadable,
+            "has_gap": self.has_gap,
             "flagged": [[*key, *astuple(one)] for key, one in self._flagged.items()],
             "budgets": self.budgets.to_rows(),
             "money_version": self.budgets.money_version,
@@ -163,6 +183,7 @@ class Decider:
         decider.seen = SeenParts.from_rows(head["seen"])
         decider.progress.restore(head["progress"])
         decider.unreadable = head["unreadable"]
+        decider.has_gap = head.get("has_gap", False)
         decider._flagged = {
             RunKey(tenant, run): _Flagged(*reported) for tenant, run, *reported in head["flagged"]
         }

@@ -14,7 +14,7 @@ from tokentide_jobs.core.budget.spend import Spent
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["finished_offsets", "money_version", "stored_spend"]
+__all__ = ["finished_offsets", "money_version", "reported_budgets", "stored_spend"]
 
 
 def money_version(store: ClickHouse) -> str:
@@ -29,6 +29,11 @@ def finished_offsets(store: ClickHouse) -> dict[LogPartition, int]:
         LogPartition(row["log_id"], row["topic"], row["partition"]): row["position"]
         for row in store.select("detect/positions")
     }
+
+
+def reported_budgets(store: ClickHouse) -> list[str]:
+    """Return the names of all budgets that were ever reported; raises as `select`."""
+    return [row["budget"] for row in store.select("detect/reported_budgets")]
 
 
 def stored_spend(

@@ -30,6 +30,7 @@ from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.finding_rows import forecast_rows, rows_of
 from tokentide_jobs.core.decide.findings import Findings
 from tokentide_jobs.core.decide.states import ended_keys, keys_of, states_of
+from tokentide_jobs.core.decide.unwatched import lost, run_of, unwatched
 from tokentide_jobs.core.forecast.forecast import Forecast
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.outcome.ipc import to_ipc
@@ -39,12 +40,17 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
 from tokentide_jobs.io.clickhouse.pipeline_reads import read_shares, read_silent
 from tokentide_jobs.io.clickhouse.slo_reads import read_slos, store_slos
-from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, money_version, stored_spend
+from tokentide_jobs.io.clickhouse.stored_spend import (
+    finished_offsets,
+    money_version,
+    reported_budgets,
+    stored_spend,
+)
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.warm_up import learn_stored, until_watched
 from tokentide_jobs.jobs.runtime.log import log_event
-from tokentide_schemas.control import ControlState
+from tokentide_schemas.control import ControlState, budget_key, run_key
 
 __all__ = ["DetectSession", "Reported"]
 
@@ -121,6 +127,7 @@ class DetectSession:
         self._money_due_us = 0
         self._slo_minute = -1
         self._has_learned = False
+        self._gone: list[str] = []
         self._began_us = 0
         self._pipeline_due_us = 0
         self._shares_minute = -1
@@ -160,6 +167,7 @@ class DetectSession:
         if not goes_on:
             # Deltas are missing between the state and the topic: what is stored tells the spend.
             self.decider.budgets.forget()
+            self.decider.has_gap = True
         if head is None:
             finished = self._storing("positions", lambda: finished_offsets(self._store))
             for source, end in finished.items():
@@ -172,6 +180,9 @@ class DetectSession:
         self._began_us = self._clock_us()
         self._snapshot_due_us = self._began_us + self._snapshot_us
         self._alerts.begin()
+        reported = self._storing("read_budgets", lambda: reported_budgets(self._store))
+        watched = {budget.name for budget in in_force.budgets}
+        self._gone = [budget_key(name) for name in reported if name not in watched]
         self.snapshot()  # one that begins anew: whoever follows begins where this one did
         log_event(
             _log,
@@ -187,18 +198,33 @@ class DetectSession:
     def take(self, records: Sequence[DeltaRecord]) -> tuple[Findings, Reported]:
         """Take records, store what they gave rise to, and return it with what is to be reported."""
         reported = self._reload()
+        reported.ended += self._gone
         seeded = self._seed()
         reported.states += states_of(seeded, self._forecasts, _not_reported)
         findings = self._take(records)
         for reason in findings.unreadable[:_LOGGED_AT_ONCE]:
             log_event(_log, logging.WARNING, "delta_unreadable", reason=reason)
-        self._write(findings, [*self._slos(), *self._pipeline()])
+        ends = self._ends()
+        self._write(findings, [*self._slos(), *self._pipeline(), *ends])
         self._forecast(findings)
         for record in records:
             self.positions[record.partition] = record.offset + 1
         reported.states += states_of(findings, self._forecasts, _not_reported)
         reported.ended += ended_keys(findings)
+        reported.ended += (run_key(*run_of(one)) for one in ends if one.kind == "run")
+        self._gone = []
         return findings, reported
+
+    def _ends(self) -> list[Finding]:
+        """Return the end of alerts about what is not watched any more."""
+        in_force, decider = self._files.in_force, self.decider
+        alerts = self.book.alerts.values()
+        now_us = decider.progress.now_us
+        ends = list(unwatched(alerts, in_force.budgets, in_force.slos, now_us))
+        if decider.has_gap and self._has_learned:  # what was learned knows what goes on
+            ends += lost(alerts, decider)
+            decider.has_gap = False
+        return ends
 
     def _write(self, findings: Findings, news: Iterable[Finding] = ()) -> None:
         """Store what was found, and what somebody may have to know of it and of the news."""

@@ -1,0 +1,81 @@
+"""The end of alerts that nobody else would end, since nobody watches any more what they are about.
+
+What is open is held beside what is watched, so it does not matter how a budget or a run was lost:
+by an edit of a file, by a pause of the stream over several periods, or with the detector's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from tokentide_jobs.core.alert.alert import Alert
+from tokentide_jobs.core.alert.finding import Finding
+from tokentide_jobs.core.budget.budget import Budget
+from tokentide_jobs.core.decide.decider import Decider
+from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.slo.slo import Slo
+
+__all__ = ["lost", "run_of", "unwatched"]
+
+_LOST: Final = "what was known of it is lost; if it goes on, it is found anew"
+
+
+def unwatched(
+    alerts: Iterable[Alert], budgets: Sequence[Budget], slos: Sequence[Slo], now_us: int
+) -> Iterator[Finding]:
+    """Yield the end of alerts about budgets and SLOs that are no more, or periods that are over.
+
+    Args:
+        alerts: Of any kind.
+        budgets: Those in force.
+        slos: Likewise.
+        now_us: Time of the stream.
+    """
+    by_revision = {budget.revision: budget for budget in budgets}
+    names = {slo.name for slo in slos}
+    for alert in alerts:
+        finding = alert.finding
+        if alert.state == "closed":
+            continue
+        if finding.kind == "budget":
+            revision, _slash, start_us = finding.period.partition("/")
+            budget = by_revision.get(revision)
+            if budget is None:
+                yield _end(alert, now_us, "the budget was changed, or is watched no more")
+            elif budget.at(now_us).start_us > int(start_us):
+                yield _end(alert, now_us, "its period is over")
+        elif finding.kind == "slo" and dict(finding.dimensions)["slo"] not in names:
+            yield _end(alert, now_us, "the SLO is watched no more")
+
+
+def lost(alerts: Iterable[Alert], decider: Decider) -> Iterator[Finding]:
+    """Yield the end of alerts about runs and alarms that the decider does not know.
+
+    Only where its state was lost or is torn: else it may just have to read on to know them.
+    """
+    known = decider.open_alarms()
+    for alert in alerts:
+        finding = alert.finding
+        if alert.state == "closed":
+            continue
+        is_lost = (
+            finding.kind == "run" and not decider.is_flagged(run_of(finding))
+        ) or (
+            finding.kind == "anomaly"
+            and (frozenset(finding.dimensions), finding.metric) not in known
+        )  # fmt: skip
+        if is_lost:
+            yield _end(alert, decider.progress.now_us, _LOST)
+
+
+def run_of(finding: Finding) -> RunKey:
+    """Return the run that a finding is about."""
+    named = dict(finding.dimensions)
+    return RunKey(named.get("tenant", ""), named["run"])
+
+
+def _end(alert: Alert, now_us: int, why: str) -> Finding:
+    at_us = max(now_us, alert.last_us)
+    return replace(alert.finding, change="ends", at_us=at_us, sentence=why)
