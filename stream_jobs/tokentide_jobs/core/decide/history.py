@@ -7,6 +7,7 @@ past. Keys of a level that was watched for long enough keep what the stream taug
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -92,16 +93,16 @@ def learn_history(
     Returns:
         How many windows there were; after none, nothing has changed.
     """
-    detectors, count = Detectors(parameters), 0
+    learned = set(levels)
+    kept = np.array([tuple(dimensions_of(key)) not in learned for key in state.keys], bool)
+    room = max(1, parameters.most_keys - int(kept.sum()))
+    detectors, count = Detectors(replace(parameters, most_keys=room)), 0
     for window in windows:
         sums = window.sums
         detectors.judge(ClosedWindow(window.start_us, sums.keys, sums.values, sums.counts, True))
         count += 1
     if count:
-        learned = set(levels)
-        state.keep_only(
-            np.array([tuple(dimensions_of(key)) not in learned for key in state.keys], bool)
-        )
+        state.keep_only(kept)
         state.take_over(detectors.state)
     return count
 

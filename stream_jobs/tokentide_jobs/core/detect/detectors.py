@@ -6,6 +6,8 @@ ignored, so a replay changes nothing; a gap is passed over without learning.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tokentide_jobs.core.detect.alarms import Judged
@@ -18,7 +20,7 @@ from tokentide_jobs.core.detect.rows import alarm_changes, new_extremes
 from tokentide_jobs.core.detect.sight import ClosedWindow, Sight, look
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.tiers import add_evidence, allowed, extremes, follow_levels
-from tokentide_jobs.core.detect.window_metrics import GATED
+from tokentide_jobs.core.detect.window_metrics import GATED, REQUESTS
 
 __all__ = ["Detectors"]
 
@@ -32,11 +34,13 @@ class Detectors:
 
     Attributes:
         sight: What was seen of the last window that was judged, by the places of the state.
+        refused_keys: Keys of that window that were passed over since too many are held.
     """
 
     def __init__(self, parameters: Parameters, state: DetectorState | None = None) -> None:
         self.state = state or DetectorState()
         self.sight: Sight | None = None
+        self.refused_keys = 0
         self._parameters = parameters
         self._columns = Columns(parameters)
         self._gate = Gate(parameters, self._columns)
@@ -58,6 +62,7 @@ class Detectors:
         elapsed = number - state.last_window if state.last_window >= 0 else 1
         self._forget_the_silent(number)
         state.last_window = number
+        window = self._admitted(window)
 
         self.sight = sight = look(state, window, number, elapsed, columns, parameters)
         follow_levels(state, sight)
@@ -77,6 +82,23 @@ class Detectors:
         adopt(state, sight, changes.adopted, columns)
         learn_window(state, sight, columns, parameters)
         return judged
+
+    def _admitted(self, window: ClosedWindow) -> ClosedWindow:
+        """Return a window without the new keys that find no room; the busiest come first."""
+        state, most = self.state, self._parameters.most_keys
+        self.refused_keys = 0
+        if len(state.keys) + len(window.keys) <= most:
+            return window
+        is_known = state.holds(window.keys)
+        new, room = np.flatnonzero(~is_known), max(0, most - len(state.keys))
+        if new.size <= room:
+            return window
+        self.refused_keys = new.size - room
+        order = np.argsort(-np.nan_to_num(window.values[REQUESTS, new]), kind="stable")
+        kept = np.sort(np.concatenate([np.flatnonzero(is_known), new[order[:room]]]))
+        keys = [window.keys[place] for place in kept]
+        values, counts = window.values[:, kept], window.counts[:, kept]
+        return replace(window, keys=keys, values=values, counts=counts)
 
     def _forget_the_silent(self, number: int) -> None:
         """Drop, once a day, the keys that had no observation for long."""

@@ -139,6 +139,8 @@ class Parameters:
     """An alarm that stays open this long is the new normal."""
     forget_after_s: int = 21 * _DAY_S
     """A key without an observation for this long is forgotten."""
+    most_keys: int = 50_000
+    """Keys that are held; beyond, new ones are passed over until others are forgotten."""
 
     def per_window(self, rate: float) -> float:
         """Return a rate of learning, stated for a minute, for one window."""

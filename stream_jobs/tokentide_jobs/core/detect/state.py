@@ -113,6 +113,11 @@ class DetectorState:
         """
         return self._arrays[name][:, :, : len(self._keys)]
 
+    def holds(self, keys: Sequence[str]) -> NDArray[np.bool_]:
+        """Tell of each key whether it is known."""
+        known = self._places
+        return np.fromiter((key in known for key in keys), np.bool_, len(keys))
+
     def places_of(self, keys: Sequence[str]) -> NDArray[np.int64]:
         """Return the place of each key; keys that are new get one."""
         known = self._places

@@ -76,6 +76,7 @@ _ANOMALIES: Final = {
     "severe_threshold": _Field("severe_threshold", 1, Decimal(5), Decimal(200)),
     "silent_days": _Field("silent_s", _DAY_S, Decimal("0.125"), Decimal(30)),
     "learning_days": _Field("learning_s", _DAY_S, Decimal("0.125"), Decimal(60)),
+    "most_keys": _Field("most_keys", 1, Decimal(100), Decimal(1_000_000)),
 }
 _PIPELINE: Final = {
     "late_seconds": _Field("late_us", 1_000_000, Decimal(30), Decimal(86_400)),

@@ -85,6 +85,14 @@ DETECT_METRICS: Final[tuple[MetricSpec, ...]] = (
         "`levels` of detect.yaml",
     ),
     MetricSpec(
+        "tokentide_detect_refused_keys",
+        "gauge",
+        "keys",
+        (),
+        "New keys of the last window that are not watched: there are `most_keys` already.",
+        "`most_keys` and `levels` of detect.yaml; a feature or tenant that names every request",
+    ),
+    MetricSpec(
         "tokentide_detect_live_runs",
         "gauge",
         "runs",

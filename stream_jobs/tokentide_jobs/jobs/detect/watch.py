@@ -139,13 +139,18 @@ class DetectWatch:
         self._count(late, decider.merge.late_requests, outcome="passed_over")
         self._count("tokentide_detect_unreadable_records_total", decider.unreadable)
         self._count("tokentide_detect_windows_total", decider.merge.given_up, outcome="given_up")
-        book = job.session.book
+        book, refused_keys = job.session.book, decider.detectors.refused_keys
         self._count("tokentide_detect_refused_findings_total", book.refused)
-        is_full = book.refused > 0 and book.is_full
-        self._health.full(
-            f"{len(book.alerts):,} alerts are open: {book.refused:,} findings became none; "
-            "see `tokentide alerts list`" if is_full else ""
-        )  # fmt: skip
+        show("tokentide_detect_refused_keys", refused_keys)
+        full = []
+        if book.refused and book.is_full:
+            full.append(
+                f"{len(book.alerts):,} alerts are open, and {book.refused:,} findings became none: "
+                "close what is known (`tokentide alerts list`)"
+            )
+        if refused_keys:
+            full.append(f"{refused_keys:,} new keys are not watched: most_keys of detect.yaml are")
+        self._health.full("; ".join(full))
         problem = self._files.problem
         self._health.refused_rules(problem)
         if problem != self._problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -258,3 +259,17 @@ def test_a_new_extreme_is_recorded_once_and_never_alarms_by_itself() -> None:
         ("a", "latency_p95_ms")
     ]
     assert [alarm for result in found for alarm in result.alarms] == []
+
+
+def test_no_more_keys_are_held_than_may_be_and_the_busiest_come_first() -> None:
+    """One-off features come with every window, in which some that are known are silent."""
+    detectors = Detectors(replace(QUICK, most_keys=4))
+    for number, names in enumerate((["a", "b", "c"], ["a", "x1", "x2", "x3"], ["b", "x1", "y"])):
+        values = np.full((len(METRICS), len(names)), np.nan)
+        values[metric_at("requests")] = [1.0, 2.0, 5.0, 3.0][: len(names)]
+        start_us = MONDAY_US + number * MINUTE_US
+        detectors.judge(ClosedWindow(start_us, names, values, np.zeros_like(values), True))
+        assert detectors.refused_keys == (0, 2, 2)[number]
+    assert detectors.state.keys == ["a", "b", "c", "x2"]
+    assert detectors.sight is not None
+    assert detectors.sight.values[metric_at("requests")].tolist() == [0, 1, 0, 0]
