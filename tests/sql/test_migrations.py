@@ -110,6 +110,18 @@ def test_what_was_recorded_and_is_gone_is_made_again(
     assert rows.result_rows[0][0] == 1, "a file that is run again is not recorded again"
 
 
+def test_a_function_with_another_body_is_made_again(admin: Client) -> None:
+    migrate(admin, "mig_body")
+    admin.command("CREATE OR REPLACE FUNCTION usd_from_pico AS (pico) -> pico / 2")
+    (planned,) = migrate(admin, "mig_body", dry_run=True)
+    assert planned.missing == ("usd_from_pico",)
+    assert admin.query("SELECT toFloat64(usd_from_pico(8))").result_rows == [(4.0,)]
+    (mended,) = migrate(admin, "mig_body")
+    assert mended.missing == ("usd_from_pico",)
+    assert str(admin.query("SELECT usd_from_pico(8)").result_rows[0][0]) == "8E-12"
+    assert migrate(admin, "mig_body") == []
+
+
 def test_a_function_that_is_gone_is_made_again(admin: Client, lent: str) -> None:
     admin.command("DROP FUNCTION p90_from_hist")
     (mended,) = migrate(admin, lent)

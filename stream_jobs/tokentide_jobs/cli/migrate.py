@@ -47,8 +47,8 @@ def migrate(
     Applied migrations are remembered with their checksum; running this again does nothing, and a
     migration that was edited after it was applied is an error that names the file. What was
     recorded is compared with what exists, by name: a table, view or function that is gone is made
-    again (a table is empty then), a column that is gone is an error that names it. Types of
-    columns, sorting keys and the text of views and functions are not compared.
+    again (a table is empty then), and so is a function with another body; a column that is gone is
+    an error that names it. Types of columns, sorting keys and the text of views are not compared.
     """
     settings = find_target(data_dir, "clickhouse")
     client = connect_clickhouse(settings, database="default")
@@ -69,7 +69,9 @@ def migrate(
                 say(f"{statement};\n")
         return
     for script in applied:
-        gone = f" again: {', '.join(script.missing)} was missing" if script.missing else ""
+        gone = (
+            f" again: {', '.join(script.missing)} was missing or changed" if script.missing else ""
+        )
         say(f"applied {script.name}{gone}")
     rollups = sorted({name for script in applied for name in script.missing} & _FROM_RAW_ROWS)
     if rollups and not dry_run:

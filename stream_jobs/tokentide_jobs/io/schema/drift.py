@@ -19,16 +19,21 @@ __all__ = ["Drift", "find_drift"]
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What is missing."""
+    """What is missing, or something else."""
 
     objects: frozenset[str]
-    """Tables, views and functions."""
+    """Tables, views and functions that are gone, and functions with another body."""
     columns: tuple[str, ...]
     """Of tables that exist, as `table.column`."""
 
 
 def find_drift(client: Client, database: str, statements: Iterable[str]) -> Drift:
-    """Compare what statements make with what exists; what exists besides is nobody's business."""
+    """Compare what statements make with what exists; what exists besides is nobody's business.
+
+    Bodies of functions are compared in the words of the server, which keeps them as they were
+    written. Of tables and views it does not: functions in a view are replaced by their bodies.
+    """
+    statements = tuple(statements)
     expected = objects_of(statements)
     existing = _existing(client, database)
     present = existing.names
@@ -38,7 +43,29 @@ def find_drift(client: Client, database: str, statements: Iterable[str]) -> Drif
         if table in existing.columns
         for column in wanted - existing.columns[table]
     )
-    return Drift(frozenset(expected.names - present), tuple(columns))
+    changed = _changed_functions(client, statements)
+    return Drift(frozenset(expected.names - present | changed), tuple(columns))
+
+
+def _changed_functions(client: Client, statements: Iterable[str]) -> set[str]:
+    wanted = {
+        name: _body(
+            _rows(client, "SELECT formatQuerySingleLine({statement:String})", statement=one)
+        )
+        for one in statements
+        for name in objects_of([one]).functions
+    }
+    query = (
+        "SELECT formatQuerySingleLine(create_query) FROM system.functions "
+        "WHERE origin = 'SQLUserDefined' AND name = {name:String}"
+    )
+    found = {name: _rows(client, query, name=name) for name in wanted}
+    return {name for name, rows in found.items() if rows and _body(rows) != wanted[name]}
+
+
+def _body(rows: Sequence[Sequence[Any]]) -> str:
+    """Return what follows `CREATE … FUNCTION name … AS`."""
+    return str(rows[0][0]).partition(" AS ")[2]
 
 
 def _existing(client: Client, database: str) -> SqlObjects:
@@ -47,17 +74,14 @@ def _existing(client: Client, database: str) -> SqlObjects:
         "SELECT t.name, groupArray(c.name) FROM system.tables AS t LEFT JOIN system.columns AS c "
         "ON c.database = t.database AND c.table = t.name "
         "WHERE t.database = {database:String} GROUP BY t.name",
-        database,
+        database=database,
     )
-    functions = _rows(
-        client, "SELECT name FROM system.functions WHERE origin = 'SQLUserDefined'", None
-    )
+    functions = _rows(client, "SELECT name FROM system.functions WHERE origin = 'SQLUserDefined'")
     return SqlObjects(
         columns={str(name): set(columns) for name, columns in rows},
         functions={str(name) for (name,) in functions},
     )
 
 
-def _rows(client: Client, query: str, database: str | None) -> Sequence[Sequence[Any]]:
-    parameters = None if database is None else {"database": database}
-    return client.query(query, parameters=parameters).result_rows
+def _rows(client: Client, query: str, **parameters: str) -> Sequence[Sequence[Any]]:
+    return client.query(query, parameters=parameters or None).result_rows

@@ -69,7 +69,8 @@ class Applied:
         checksum: SHA-256 of the file.
         statements: As sent to the server, placeholders filled.
         duration_ms: Time they took, 0 for a dry run.
-        missing: Objects for whose sake a file was run again: recorded, and gone all the same.
+        missing: Objects for whose sake a file was run again: recorded, and all the same gone, or
+            functions with another body.
     """
 
     name: str
@@ -211,7 +212,7 @@ def create_roles(
 def _missing(
     client: Client, database: str, recorded: Mapping[str, tuple[str, ...]]
 ) -> frozenset[str]:
-    """Return the objects that recorded files made and that are gone.
+    """Return the objects that recorded files made and that are gone or have another body.
 
     Raises:
         ConfigError: A table that exists lacks a column; nobody but a person knows what was in it.
