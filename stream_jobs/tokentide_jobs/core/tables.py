@@ -35,6 +35,7 @@ __all__ = [
     "PRICE_VERSIONS",
     "RAW_REQUESTS",
     "RAW_TABLES",
+    "RECEIVERS_TOLD",
     "REPRICE_CHUNKS",
     "REPRICE_RUNS",
     "ROLLUPS",
@@ -116,6 +117,7 @@ SCHEMA_MIGRATIONS: Final = "schema_migrations"
 ALERT_EVENTS: Final = "alert_events"
 ALERT_ACTIONS: Final = "alert_actions"
 NOTIFICATIONS: Final = "notifications"
+RECEIVERS_TOLD: Final = "receivers_told"
 SILENCES: Final = "silences"
 SLO_STATUS: Final = "slo_status"
 

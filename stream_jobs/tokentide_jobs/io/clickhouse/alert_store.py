@@ -6,7 +6,7 @@ Nothing here retries. Every insert has a token made of what it holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +20,13 @@ from tokentide_jobs.core.alert.runbook import first_action, slug_of
 from tokentide_jobs.core.alert.silence import Silence, Weekly
 from tokentide_jobs.core.alert.transition import Transition
 from tokentide_jobs.core.digest import digest
-from tokentide_jobs.core.tables import ALERT_ACTIONS, ALERT_EVENTS, NOTIFICATIONS, SILENCES
+from tokentide_jobs.core.tables import (
+    ALERT_ACTIONS,
+    ALERT_EVENTS,
+    NOTIFICATIONS,
+    RECEIVERS_TOLD,
+    SILENCES,
+)
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = ["AlertStore", "Stored", "payload_of"]
@@ -59,6 +65,7 @@ _NOTIFICATIONS: Final = pa.schema(
 _ACTIONS: Final = pa.schema(
     {**dict.fromkeys(("id", "alert_id", "verb", "author", "reason"), pa.string()), "at": _TIME}
 )
+_TOLD: Final = pa.schema({"at": _TIME, "since": pa.map_(pa.string(), _TIME)})
 _SILENCES: Final = pa.schema(
     {
         "id": pa.string(),
@@ -170,9 +177,29 @@ class AlertStore:
         rows = pa.Table.from_pylist([row], schema=_SILENCES)
         self._store.insert(SILENCES, rows, f"{SILENCES}/{silence.id}/{silence.end_us}")
 
-    def unsent(self, receiver: str, severities: Iterable[str], since_us: int) -> list[Message]:
-        """Return what a receiver is still to be told, each alert in its order."""
-        values = {"receiver": receiver, "severities": list(severities), "since_us": since_us}
+    def told(self) -> dict[str, int] | None:
+        """Return since when receivers are told of severities; None: nobody ever was."""
+        rows = self._store.select("alerts/told")
+        return dict(rows[0]["since"]) if rows else None
+
+    def tell(self, since: Mapping[str, int], at_us: int) -> None:
+        """Store since when receivers are told of severities."""
+        rows = pa.Table.from_pylist([{"at": at_us, "since": sorted(since.items())}], schema=_TOLD)
+        token = digest(at_us, *(f"{key} {since_us}" for key, since_us in sorted(since.items())))
+        self._store.insert(RECEIVERS_TOLD, rows, f"{RECEIVERS_TOLD}/{token}")
+
+    def unsent(self, receiver: str, sinces: Mapping[str, int], since_us: int) -> list[Message]:
+        """Return what a receiver is still to be told, each alert in its order.
+
+        Args:
+            receiver: Its name.
+            sinces: By severity that it is told, since when.
+            since_us: Older transitions are left out in any case.
+        """
+        values = {
+            "receiver": receiver, "severities": list(sinces), "sinces": list(sinces.values()),
+            "since_us": since_us,
+        }  # fmt: skip
         return [
             Message(row["id"], row["alert_id"], row["written_us"], row["payload"])
             for row in self._store.select("alerts/unsent", values)

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.alert.outbox import EXPIRES_US, Look, Record, Send, Wait, life
+from tokentide_jobs.core.alert.told_since import told_key, told_since
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.notify.receiver import Receiver
@@ -25,6 +27,8 @@ _LOOK_S: Final = 1.0
 _SENDING: Final = Backoff(first_s=1.0, longest_s=60.0)
 _STORING: Final = Backoff(first_s=0.5, longest_s=15.0)
 
+T = TypeVar("T")
+
 
 class Outbox:
     """Sends stored transitions to receivers.
@@ -38,15 +42,16 @@ class Outbox:
         self._store = store
         self._pauses = pauses
 
-    async def follow(self, receivers: Callable[[], tuple[Receiver, ...]]) -> None:
+    async def follow(self, receivers: Callable[[], tuple[Receiver, ...] | None]) -> None:
         """Send to whoever is a receiver by now, until cancelled.
 
         Args:
-            receivers: Asked every second; none while another worker sends.
+            receivers: Asked every second; None while another worker sends.
         """
         while True:
             current = receivers()
-            sending = asyncio.create_task(self.run(current), name="sending")
+            work = asyncio.sleep(0) if current is None else self.run(current)
+            sending = asyncio.create_task(work, name="sending")
             try:
                 while receivers() == current:
                     await asyncio.sleep(_LOOK_S)
@@ -58,26 +63,32 @@ class Outbox:
                 await asyncio.wait([sending])
 
     async def run(self, receivers: Sequence[Receiver]) -> None:
-        """Send until cancelled."""
+        """Send until cancelled; each of them is told of what comes since it is a receiver."""
+        sinces = await self._stored(lambda: self.told_since(receivers))
         async with Sender() as sender, asyncio.TaskGroup() as tasks:
             for receiver in receivers:
                 tasks.create_task(
-                    self._keep_alive(receiver, sender), name=f"notify-{receiver.name}"
+                    self._keep_alive(receiver, sinces, sender), name=f"notify-{receiver.name}"
                 )
 
-    async def _keep_alive(self, receiver: Receiver, sender: Sender) -> None:
+    async def _keep_alive(
+        self, receiver: Receiver, sinces: Mapping[str, int], sender: Sender
+    ) -> None:
         """Begin a life anew when it fails, so that no receiver ends the lives of the others."""
         for pause_s in self._pauses.pauses_s(random.random):
             try:
-                await self._live(receiver, sender)
+                await self._live(receiver, sinces, sender)
             except Exception as exc:
                 log_event(
                     _log, logging.ERROR, "outbox_failed", receiver=receiver.name, error=repr(exc)
                 )
             await asyncio.sleep(pause_s)
 
-    async def _live(self, receiver: Receiver, sender: Sender) -> None:
+    async def _live(self, receiver: Receiver, sinces: Mapping[str, int], sender: Sender) -> None:
         """Live the life of a receiver."""
+        told: dict[str, int] = {
+            one: sinces[told_key(receiver.name, one)] for one in receiver.severities
+        }
         steps = life(
             receiver.name,
             _clock_us,
@@ -89,7 +100,11 @@ class Outbox:
             answer = None
             match step:
                 case Look():
-                    answer = await self._stored(receiver, step)
+                    answer = await self._stored(
+                        lambda: self._store.unsent(
+                            receiver.name, told, _clock_us() - 2 * EXPIRES_US
+                        )
+                    )
                 case Send(message=message):
                     answer = result = await sender.send(receiver, message)
                     if result.outcome != "delivered":
@@ -97,21 +112,24 @@ class Outbox:
                             _log, logging.WARNING, "not_notified", receiver=receiver.name,
                             outcome=result.outcome, status=result.status, detail=result.detail,
                         )  # fmt: skip
-                case Record():
-                    await self._stored(receiver, step)
+                case Record(attempt=attempt):
+                    await self._stored(partial(self._store.record, attempt))
                 case Wait(seconds=seconds):
                     await asyncio.sleep(seconds)
 
-    async def _stored(self, receiver: Receiver, step: Look | Record) -> object:
+    def told_since(self, receivers: Sequence[Receiver]) -> dict[str, int]:
+        """Return since when receivers are told of severities, and keep it where it is news."""
+        before, now_us = self._store.told(), _clock_us()
+        sinces = told_since(before, [(one.name, one.severities) for one in receivers], now_us)
+        if sinces != before:
+            self._store.tell(sinces, now_us)
+        return sinces
+
+    async def _stored(self, step: Callable[[], T]) -> T:
         """Do a step at the store until it succeeds."""
         for pause_s in _STORING.pauses_s(random.random):
             try:
-                if isinstance(step, Record):
-                    return await asyncio.to_thread(self._store.record, step.attempt)
-                since_us = _clock_us() - 2 * EXPIRES_US
-                return await asyncio.to_thread(
-                    self._store.unsent, receiver.name, receiver.severities, since_us
-                )
+                return await asyncio.to_thread(step)
             except PipelineError as exc:
                 log_event(_log, logging.WARNING, "outbox_waits", error=str(exc))
                 await asyncio.sleep(pause_s)

@@ -34,6 +34,7 @@ from tokentide_jobs.jobs.alert.outbox_task import Outbox
 pytestmark = pytest.mark.integration
 
 T = TypeVar("T")
+ALL = {"ticket": 0, "page": 0}
 STORM = AlertRules(storm_opens=100)
 
 
@@ -45,7 +46,7 @@ def database(sql_server: str) -> Iterator[ClickHouse]:
 
 @pytest.fixture
 def store(database: ClickHouse) -> AlertStore:
-    for table in ("alert_events", "alert_actions", "silences", "notifications"):
+    for table in ("alert_events", "alert_actions", "silences", "notifications", "receivers_told"):
         database.command(f"TRUNCATE TABLE {database.database}.{table}")
     return AlertStore(database)
 
@@ -185,15 +186,27 @@ async def test_a_receiver_that_fails_gets_everything_in_order_and_a_dead_one_hol
         receivers = [receiver("http://127.0.0.1:9/", name="dead"), receiver(url)]
         sending = asyncio.create_task(outbox.run(receivers))
         async with asyncio.timeout(60):
-            while len(heard) < 6 or store.unsent("oncall", ["ticket", "page"], 0):  # noqa: ASYNC110 -- a row sets no event
+            while len(heard) < 6 or store.unsent("oncall", ALL, 0):  # noqa: ASYNC110 -- a row sets no event
                 await asyncio.sleep(0.01)
         sending.cancel()
         await asyncio.wait([sending])
     for key in ("provider openai", "tenant acme"):
         assert [state for one, state in heard if one == key] == ["open", "open", "closed"]
-    assert len(store.unsent("dead", ["ticket", "page"], 0)) == 6
+    assert len(store.unsent("dead", ALL, 0)) == 6
     delivered = database.rows(
         f"SELECT count() FROM {database.database}.notifications "
         "WHERE receiver = 'oncall' AND outcome = 'delivered'"
     )
     assert delivered[0][0] == 6
+    # One that is new, or asks for lower severities, is told of what comes from now on.
+    assert store.told() == dict.fromkeys(
+        ("dead/ticket", "dead/page", "oncall/ticket", "oncall/page"), 0
+    )
+    later = [receiver(url), receiver(url, name="late")]
+    sinces = outbox.told_since(later)
+    assert store.told() == sinces
+    late = {"ticket": sinces["late/ticket"], "page": sinces["late/page"]}
+    assert store.unsent("late", late, 0) == []
+    minute(3, finding(dimensions=MODEL))
+    assert len(store.unsent("late", late, 0)) == 1
+    assert store.unsent("late", {**late, "ticket": late["ticket"] + DAY_US}, 0) == []

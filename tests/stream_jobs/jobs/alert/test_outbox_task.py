@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import cast
 
 import pytest
@@ -20,8 +20,16 @@ class Store:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.kept: dict[str, int] | None = None
 
-    def unsent(self, receiver: str, _severities: Iterable[str], _since_us: int) -> list[Message]:
+    def told(self) -> dict[str, int] | None:
+        return self.kept
+
+    def tell(self, since: Mapping[str, int], _at_us: int) -> None:
+        self.kept = dict(since)
+
+    def unsent(self, receiver: str, sinces: Mapping[str, int], _since_us: int) -> list[Message]:
+        assert sinces == {"ticket": 0, "page": 0}
         self.asked.append(receiver)
         if receiver == "bad":
             raise TypeError("a defect")

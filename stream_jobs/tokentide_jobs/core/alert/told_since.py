@@ -1,0 +1,35 @@
+"""Since when a receiver is told of a severity: what was stored before that concerned others.
+
+A receiver that is new, was renamed, or whose least severity was lowered hears of what comes from
+then on, not of pages that closed long ago. Whoever stays hears everything, restarts or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tokentide_jobs.core.alert.finding import Severity
+
+__all__ = ["told_key", "told_since"]
+
+
+def told_key(receiver: str, severity: str) -> str:
+    """Return what a receiver and a severity are kept under; no name has a slash."""
+    return f"{receiver}/{severity}"
+
+
+def told_since(
+    before: Mapping[str, int] | None,
+    receivers: Iterable[tuple[str, Iterable[Severity]]],
+    now_us: int,
+) -> dict[str, int]:
+    """Return since when each receiver is told of each of its severities, in microseconds.
+
+    Args:
+        before: What this returned last; None: never, so that nothing was told and all of it is due.
+        receivers: Names with the severities that they are told.
+        now_us: When this list was found.
+    """
+    begin_us = 0 if before is None else now_us
+    keys = [told_key(name, severity) for name, told in receivers for severity in told]
+    return {key: (before or {}).get(key, begin_us) for key in keys}
