@@ -29,7 +29,7 @@ GRANT ${on_cluster} INSERT ON ${database}.alert_events TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.alert_actions TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.silences TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.notifications TO ${database}_ingest;
-GRANT ${on_cluster} INSERT ON ${database}.receivers_told TO ${database}_ingest;
+GRANT ${on_cluster} INSERT ON ${database}.notified_since TO ${database}_ingest;
 GRANT ${on_cluster} INSERT ON ${database}.slo_status TO ${database}_ingest;
 -- The detect job: what it found, and the state it goes on from.
 GRANT ${on_cluster} INSERT ON ${database}.anomaly_points TO ${database}_ingest;

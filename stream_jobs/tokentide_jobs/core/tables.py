@@ -28,6 +28,7 @@ __all__ = [
     "KEPT_DAYS",
     "LEDGER_KEPT_DAYS",
     "NOTIFICATIONS",
+    "NOTIFIED_SINCE",
     "PLACE_COLUMNS",
     "POSITIONS",
     "PRICE_CARDS",
@@ -35,7 +36,6 @@ __all__ = [
     "PRICE_VERSIONS",
     "RAW_REQUESTS",
     "RAW_TABLES",
-    "RECEIVERS_TOLD",
     "REPRICE_CHUNKS",
     "REPRICE_RUNS",
     "ROLLUPS",
@@ -117,7 +117,7 @@ SCHEMA_MIGRATIONS: Final = "schema_migrations"
 ALERT_EVENTS: Final = "alert_events"
 ALERT_ACTIONS: Final = "alert_actions"
 NOTIFICATIONS: Final = "notifications"
-RECEIVERS_TOLD: Final = "receivers_told"
+NOTIFIED_SINCE: Final = "notified_since"
 SILENCES: Final = "silences"
 SLO_STATUS: Final = "slo_status"
 

@@ -24,7 +24,7 @@ from tokentide_jobs.core.tables import (
     ALERT_ACTIONS,
     ALERT_EVENTS,
     NOTIFICATIONS,
-    RECEIVERS_TOLD,
+    NOTIFIED_SINCE,
     SILENCES,
 )
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -65,7 +65,7 @@ _NOTIFICATIONS: Final = pa.schema(
 _ACTIONS: Final = pa.schema(
     {**dict.fromkeys(("id", "alert_id", "verb", "author", "reason"), pa.string()), "at": _TIME}
 )
-_TOLD: Final = pa.schema({"at": _TIME, "since": pa.map_(pa.string(), _TIME)})
+_SINCES: Final = pa.schema({"at": _TIME, "since": pa.map_(pa.string(), _TIME)})
 _SILENCES: Final = pa.schema(
     {
         "id": pa.string(),
@@ -177,16 +177,16 @@ class AlertStore:
         rows = pa.Table.from_pylist([row], schema=_SILENCES)
         self._store.insert(SILENCES, rows, f"{SILENCES}/{silence.id}/{silence.end_us}")
 
-    def told(self) -> dict[str, int] | None:
+    def read_sinces(self) -> dict[str, int] | None:
         """Return since when receivers are told of severities; None: nobody ever was."""
-        rows = self._store.select("alerts/told")
+        rows = self._store.select("alerts/notified_since")
         return dict(rows[0]["since"]) if rows else None
 
-    def tell(self, since: Mapping[str, int], at_us: int) -> None:
+    def write_sinces(self, since: Mapping[str, int], at_us: int) -> None:
         """Store since when receivers are told of severities."""
-        rows = pa.Table.from_pylist([{"at": at_us, "since": sorted(since.items())}], schema=_TOLD)
+        rows = pa.Table.from_pylist([{"at": at_us, "since": sorted(since.items())}], schema=_SINCES)
         token = digest(at_us, *(f"{key} {since_us}" for key, since_us in sorted(since.items())))
-        self._store.insert(RECEIVERS_TOLD, rows, f"{RECEIVERS_TOLD}/{token}")
+        self._store.insert(NOTIFIED_SINCE, rows, f"{NOTIFIED_SINCE}/{token}")
 
     def unsent(self, receiver: str, sinces: Mapping[str, int], since_us: int) -> list[Message]:
         """Return what a receiver is still to be told, each alert in its order.

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Final, TypeVar
 
 from tokentide_jobs.backoff import Backoff
+from tokentide_jobs.core.alert.notified_since import notified_since, since_key
 from tokentide_jobs.core.alert.outbox import EXPIRES_US, Look, Record, Send, Wait, life
-from tokentide_jobs.core.alert.told_since import told_key, told_since
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.notify.receiver import Receiver
@@ -64,7 +64,7 @@ class Outbox:
 
     async def run(self, receivers: Sequence[Receiver]) -> None:
         """Send until cancelled; each of them is told of what comes since it is a receiver."""
-        sinces = await self._stored(lambda: self.told_since(receivers))
+        sinces = await self._stored(lambda: self.notified_since(receivers))
         async with Sender() as sender, asyncio.TaskGroup() as tasks:
             for receiver in receivers:
                 tasks.create_task(
@@ -86,8 +86,8 @@ class Outbox:
 
     async def _live(self, receiver: Receiver, sinces: Mapping[str, int], sender: Sender) -> None:
         """Live the life of a receiver."""
-        told: dict[str, int] = {
-            one: sinces[told_key(receiver.name, one)] for one in receiver.severities
+        mine: dict[str, int] = {
+            one: sinces[since_key(receiver.name, one)] for one in receiver.severities
         }
         steps = life(
             receiver.name,
@@ -102,7 +102,7 @@ class Outbox:
                 case Look():
                     answer = await self._stored(
                         lambda: self._store.unsent(
-                            receiver.name, told, _clock_us() - 2 * EXPIRES_US
+                            receiver.name, mine, _clock_us() - 2 * EXPIRES_US
                         )
                     )
                 case Send(message=message):
@@ -117,12 +117,12 @@ class Outbox:
                 case Wait(seconds=seconds):
                     await asyncio.sleep(seconds)
 
-    def told_since(self, receivers: Sequence[Receiver]) -> dict[str, int]:
+    def notified_since(self, receivers: Sequence[Receiver]) -> dict[str, int]:
         """Return since when receivers are told of severities, and keep it where it is news."""
-        before, now_us = self._store.told(), _clock_us()
-        sinces = told_since(before, [(one.name, one.severities) for one in receivers], now_us)
+        before, now_us = self._store.read_sinces(), _clock_us()
+        sinces = notified_since(before, [(one.name, one.severities) for one in receivers], now_us)
         if sinces != before:
-            self._store.tell(sinces, now_us)
+            self._store.write_sinces(sinces, now_us)
         return sinces
 
     async def _stored(self, step: Callable[[], T]) -> T:

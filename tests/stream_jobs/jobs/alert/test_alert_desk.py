@@ -46,7 +46,7 @@ def database(sql_server: str) -> Iterator[ClickHouse]:
 
 @pytest.fixture
 def store(database: ClickHouse) -> AlertStore:
-    for table in ("alert_events", "alert_actions", "silences", "notifications", "receivers_told"):
+    for table in ("alert_events", "alert_actions", "silences", "notifications", "notified_since"):
         database.command(f"TRUNCATE TABLE {database.database}.{table}")
     return AlertStore(database)
 
@@ -199,12 +199,12 @@ async def test_a_receiver_that_fails_gets_everything_in_order_and_a_dead_one_hol
     )
     assert delivered[0][0] == 6
     # One that is new, or asks for lower severities, is told of what comes from now on.
-    assert store.told() == dict.fromkeys(
+    assert store.read_sinces() == dict.fromkeys(
         ("dead/ticket", "dead/page", "oncall/ticket", "oncall/page"), 0
     )
     later = [receiver(url), receiver(url, name="late")]
-    sinces = outbox.told_since(later)
-    assert store.told() == sinces
+    sinces = outbox.notified_since(later)
+    assert store.read_sinces() == sinces
     late = {"ticket": sinces["late/ticket"], "page": sinces["late/page"]}
     assert store.unsent("late", late, 0) == []
     minute(3, finding(dimensions=MODEL))

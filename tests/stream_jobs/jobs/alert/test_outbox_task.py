@@ -22,10 +22,10 @@ class Store:
         self.asked: list[str] = []
         self.kept: dict[str, int] | None = None
 
-    def told(self) -> dict[str, int] | None:
+    def read_sinces(self) -> dict[str, int] | None:
         return self.kept
 
-    def tell(self, since: Mapping[str, int], _at_us: int) -> None:
+    def write_sinces(self, since: Mapping[str, int], _at_us: int) -> None:
         self.kept = dict(since)
 
     def unsent(self, receiver: str, sinces: Mapping[str, int], _since_us: int) -> list[Message]:

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 
 from tokentide_jobs.core.alert.finding import Severity
 
-__all__ = ["told_key", "told_since"]
+__all__ = ["notified_since", "since_key"]
 
 
-def told_key(receiver: str, severity: str) -> str:
+def since_key(receiver: str, severity: str) -> str:
     """Return what a receiver and a severity are kept under; no name has a slash."""
     return f"{receiver}/{severity}"
 
 
-def told_since(
+def notified_since(
     before: Mapping[str, int] | None,
     receivers: Iterable[tuple[str, Iterable[Severity]]],
     now_us: int,
@@ -31,5 +31,5 @@ def told_since(
         now_us: When this list was found.
     """
     begin_us = 0 if before is None else now_us
-    keys = [told_key(name, severity) for name, told in receivers for severity in told]
+    keys = [since_key(name, severity) for name, severities in receivers for severity in severities]
     return {key: (before or {}).get(key, begin_us) for key in keys}
