@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from tokentide_jobs.core.alert.finding import Severity
 
-__all__ = ["notified_since", "since_key"]
+__all__ = ["since_key", "sinces_of"]
 
 
 def since_key(receiver: str, severity: str) -> str:
@@ -18,7 +18,7 @@ def since_key(receiver: str, severity: str) -> str:
     return f"{receiver}/{severity}"
 
 
-def notified_since(
+def sinces_of(
     before: Mapping[str, int] | None,
     receivers: Iterable[tuple[str, Iterable[Severity]]],
     now_us: int,

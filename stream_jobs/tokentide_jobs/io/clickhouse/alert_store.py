@@ -179,7 +179,7 @@ class AlertStore:
 
     def read_sinces(self) -> dict[str, int] | None:
         """Return since when receivers are told of severities; None: nobody ever was."""
-        rows = self._store.select("alerts/notified_since")
+        rows = self._store.select("alerts/sinces")
         return dict(rows[0]["since"]) if rows else None
 
     def write_sinces(self, since: Mapping[str, int], at_us: int) -> None:

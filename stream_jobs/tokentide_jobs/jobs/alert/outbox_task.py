@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from tokentide_jobs.backoff import Backoff
-from tokentide_jobs.core.alert.notified_since import notified_since, since_key
+from tokentide_jobs.core.alert.notified_since import since_key, sinces_of
 from tokentide_jobs.core.alert.outbox import EXPIRES_US, Look, Record, Send, Wait, life
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
@@ -64,7 +64,7 @@ class Outbox:
 
     async def run(self, receivers: Sequence[Receiver]) -> None:
         """Send until cancelled; each of them is told of what comes since it is a receiver."""
-        sinces = await self._stored(lambda: self.notified_since(receivers))
+        sinces = await self._stored(lambda: self.sinces_of(receivers))
         async with Sender() as sender, asyncio.TaskGroup() as tasks:
             for receiver in receivers:
                 tasks.create_task(
@@ -117,10 +117,10 @@ class Outbox:
                 case Wait(seconds=seconds):
                     await asyncio.sleep(seconds)
 
-    def notified_since(self, receivers: Sequence[Receiver]) -> dict[str, int]:
+    def sinces_of(self, receivers: Sequence[Receiver]) -> dict[str, int]:
         """Return since when receivers are told of severities, and keep it where it is news."""
         before, now_us = self._store.read_sinces(), _clock_us()
-        sinces = notified_since(before, [(one.name, one.severities) for one in receivers], now_us)
+        sinces = sinces_of(before, [(one.name, one.severities) for one in receivers], now_us)
         if sinces != before:
             self._store.write_sinces(sinces, now_us)
         return sinces

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from tokentide_jobs.core.alert.finding import Severity
-from tokentide_jobs.core.alert.notified_since import notified_since
+from tokentide_jobs.core.alert.notified_since import sinces_of
 
 PAGES: tuple[Severity, ...] = ("page",)
 TICKETS: tuple[Severity, ...] = ("ticket", "page")
 
 
 def test_the_first_receivers_of_an_installation_are_told_everything() -> None:
-    assert notified_since(None, [("a", TICKETS)], 5) == {"a/ticket": 0, "a/page": 0}
+    assert sinces_of(None, [("a", TICKETS)], 5) == {"a/ticket": 0, "a/page": 0}
 
 
 def test_whoever_stays_is_told_on_and_whoever_is_new_from_now_on() -> None:
-    before = notified_since(None, [("a", PAGES)], 5)
-    assert notified_since(before, [("a", PAGES), ("b", PAGES)], 9) == {"a/page": 0, "b/page": 9}
+    before = sinces_of(None, [("a", PAGES)], 5)
+    assert sinces_of(before, [("a", PAGES), ("b", PAGES)], 9) == {"a/page": 0, "b/page": 9}
 
 
 def test_a_lower_severity_begins_when_it_is_asked_for() -> None:
-    before = notified_since({}, [("a", PAGES)], 5)
-    lowered = notified_since(before, [("a", TICKETS)], 9)
+    before = sinces_of({}, [("a", PAGES)], 5)
+    lowered = sinces_of(before, [("a", TICKETS)], 9)
     assert lowered == {"a/page": 5, "a/ticket": 9}
-    raised = notified_since(lowered, [("a", PAGES)], 11)
-    assert notified_since(raised, [("a", TICKETS)], 13) == {"a/page": 5, "a/ticket": 13}
+    raised = sinces_of(lowered, [("a", PAGES)], 11)
+    assert sinces_of(raised, [("a", TICKETS)], 13) == {"a/page": 5, "a/ticket": 13}
 
 
 def test_a_receiver_that_was_left_out_begins_anew() -> None:
-    before = notified_since(notified_since({}, [("a", PAGES)], 5), [], 7)
+    before = sinces_of(sinces_of({}, [("a", PAGES)], 5), [], 7)
     assert before == {}
-    assert notified_since(before, [("a", PAGES)], 9) == {"a/page": 9}
+    assert sinces_of(before, [("a", PAGES)], 9) == {"a/page": 9}

@@ -46,7 +46,7 @@ def database(sql_server: str) -> Iterator[ClickHouse]:
 
 @pytest.fixture
 def store(database: ClickHouse) -> AlertStore:
-    for table in ("alert_events", "alert_actions", "silences", "notifications", "notified_since"):
+    for table in ("alert_events", "alert_actions", "silences", "notifications", "sinces_of"):
         database.command(f"TRUNCATE TABLE {database.database}.{table}")
     return AlertStore(database)
 
@@ -203,7 +203,7 @@ async def test_a_receiver_that_fails_gets_everything_in_order_and_a_dead_one_hol
         ("dead/ticket", "dead/page", "oncall/ticket", "oncall/page"), 0
     )
     later = [receiver(url), receiver(url, name="late")]
-    sinces = outbox.notified_since(later)
+    sinces = outbox.sinces_of(later)
     assert store.read_sinces() == sinces
     late = {"ticket": sinces["late/ticket"], "page": sinces["late/page"]}
     assert store.unsent("late", late, 0) == []
