@@ -46,7 +46,7 @@ def database(sql_server: str) -> Iterator[ClickHouse]:
 
 @pytest.fixture
 def store(database: ClickHouse) -> AlertStore:
-    for table in ("alert_events", "alert_actions", "silences", "notifications", "sinces_of"):
+    for table in ("alert_events", "alert_actions", "silences", "notifications", "notified_since"):
         database.command(f"TRUNCATE TABLE {database.database}.{table}")
     return AlertStore(database)
 
