@@ -13,6 +13,7 @@ import time
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tokentide.control.poll import Poll
 from tokentide.control.table import StateTable
 from tokentide.delivery.counters import describe
 from tokentide.delivery.quiet import IS_ASIDE, is_quiet, quieten, unquieten
@@ -117,8 +118,9 @@ class ControlReader:
 
     async def _follow(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
         heard_at_s, heard_ms, is_at_end = time.monotonic(), 0, False
+        poll = Poll(consumer, POLL_MS)
         while True:
-            fetched = await consumer.getmany(timeout_ms=POLL_MS)
+            fetched = await poll.records(ends)
             for records in fetched.values():
                 for record in records:
                     self._table.apply(record.key, record.value)

@@ -99,3 +99,46 @@ async def test_before_any_answer_nothing_counts_as_read() -> None:
     table = StateTable(100_000)
     await read(table, 2, ([], 0, None), ([], 0, None))
     assert not table.is_read
+
+
+class BrokenBatch:
+    """Gives up, as aiokafka does, at the third of five records of a batch; a sixth follows.
+
+    Whoever asks for all records of a batch gets none of it; whoever asks for one gets one.
+    """
+
+    def __init__(self) -> None:
+        self.at = 0
+
+    async def getmany(
+        self, *_places: TopicPartition, max_records: int | None = None, **_options: Any
+    ) -> dict[TopicPartition, Sequence[Record]]:
+        if self.at < 5 and (max_records is None or self.at >= 2):
+            raise UnicodeDecodeError("utf-8", b"cl\xe9", 2, 3, "unexpected end of data")
+        if self.at > 5:
+            raise Done
+        self.at += 1
+        return {PLACE: [state_of(f"run-{self.at - 1}")]}
+
+    def seek(self, _place: TopicPartition, offset: int) -> None:
+        self.at = offset
+
+    async def position(self, _place: TopicPartition) -> int:
+        return self.at
+
+    def last_poll_timestamp(self, _place: TopicPartition) -> int:
+        return 1_000
+
+    def highwater(self, _place: TopicPartition) -> int | None:
+        return 6
+
+
+async def test_a_header_name_that_is_not_utf_8_stops_no_reader() -> None:
+    table = StateTable(100_000)
+    table.begin()
+    reader = ControlReader(cast(Any, None), table, cast(Any, None))
+    with pytest.raises(Done):
+        await reader._follow(cast(Any, BrokenBatch()), {PLACE: 6})
+    assert table.is_read
+    known = [table.run_state("acme", f"run-{number}").state for number in range(6)]
+    assert [state == "stop" for state in known] == [True, True, False, False, False, True]
