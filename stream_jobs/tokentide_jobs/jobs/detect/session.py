@@ -1,8 +1,7 @@
 """One worker's hold on the delta topic: its state, what it writes, and where it goes on.
 
 Every decision is stored before the position moves beyond it, and a snapshot is taken only of what
-is stored. So whoever goes on from a snapshot repeats decisions at most, under the same ids. Runs in
-one thread; nothing here knows Kafka.
+is stored. So whoever goes on from a snapshot repeats decisions at most, under the same ids.
 """
 
 from __future__ import annotations
