@@ -167,3 +167,13 @@ def test_marks_of_a_time_whose_deltas_are_passed_over_complete_no_window() -> No
     assert decider.merge.closed_until_us == -1
     decider.take([mark(NOON_US + 60 * MINUTE_US, position=1_000)])
     assert decider.merge.closed_until_us == NOON_US + 60 * MINUTE_US
+
+
+def test_history_teaches_no_more_keys_than_there_is_room_for() -> None:
+    state, levels = DetectorState(), (("tenant",),)
+    state.places_of(["feature=a", "feature=b"])
+    history = list(stored_windows(stored(range(5)), levels, MINUTE_US))
+    assert len({key for window in history for key in window.sums.keys}) == 3
+    learn_history(state, levels, history, dataclasses.replace(QUICK, most_keys=4))
+    assert len(state.keys) == 4
+    assert state.keys[:2] == ["feature=a", "feature=b"]

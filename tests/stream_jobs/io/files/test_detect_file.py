@@ -145,11 +145,12 @@ def test_levels_and_thresholds_of_anomalies_are_read() -> None:
       level_threshold: 12
       silent_days: 2
       learning_days: 4
+      most_keys: 700
     """
     rules = parse_detect_rules(text.encode(), "detect.yaml")
     assert rules.levels == (("tenant", "model"), ("feature",))
     assert (rules.settle_us, rules.longest_call_us) == (5_000_000, 90_000_000)
-    assert rules.parameters.level_threshold == 12
+    assert (rules.parameters.level_threshold, rules.parameters.most_keys) == (12, 700)
     assert (rules.parameters.silent_s, rules.parameters.learning_s) == (172_800, 345_600)
     assert rules.guard == GuardRules()
 
