@@ -180,8 +180,7 @@ class DetectSession:
         self._snapshot_due_us = self._began_us + self._snapshot_us
         self._alerts.begin()
         reported = self._storing("read_budgets", lambda: reported_budgets(self._store))
-        watched = {budget.name for budget in in_force.budgets}
-        self._gone = [budget_key(name) for name in reported if name not in watched]
+        self._gone = sorted(set(map(budget_key, reported)) - keys_of(in_force.budgets))
         self.snapshot()  # one that begins anew: whoever follows begins where this one did
         log_event(
             _log,
@@ -217,8 +216,7 @@ class DetectSession:
     def _ends(self) -> list[Finding]:
         """Return the end of alerts about what is not watched any more."""
         in_force, decider = self._files.in_force, self.decider
-        alerts = self.book.alerts.values()
-        now_us = decider.progress.now_us
+        alerts, now_us = self.book.alerts.values(), decider.progress.now_us
         ends = list(unwatched(alerts, in_force.budgets, in_force.slos, now_us))
         if decider.has_gap and self._has_learned:  # what was learned knows what goes on
             ends += lost(alerts, decider)
