@@ -52,7 +52,8 @@ def test_a_batch_of_any_number_of_days_is_one_insert(sql_server: str, sql_client
         "CREATE TABLE many_days (day Date) ENGINE = MergeTree PARTITION BY day ORDER BY day"
     )
     days = [dt.date(2026, 1, 1) + dt.timedelta(days=number) for number in range(150)]
-    with closing(ClickHouse(sql_server, "tests_sql_test_dedup")) as store:
+    database = str(sql_client.command("SELECT currentDatabase()"))
+    with closing(ClickHouse(sql_server, database)) as store:
         store.insert("many_days", pa.table({"day": pa.array(days, pa.date32())}), "many-days")
     assert sql_client.query("SELECT uniqExact(day) FROM many_days").result_rows == [(150,)]
     sql_client.command("DROP TABLE many_days")
