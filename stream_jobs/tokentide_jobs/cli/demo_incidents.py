@@ -1,7 +1,6 @@
 """The demo's incidents: a recorded week, an hour with declared faults, and what was noticed of it.
 
-Runs on a stack of its own beside the demo's, since time is recorded time there. What is shown was
-read from the tables of alerts at once; nothing is computed here but differences of times.
+Runs on a stack of its own beside the demo's, since time is recorded time there.
 """
 
 from __future__ import annotations
@@ -9,20 +8,17 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from tokentide import Telemetry
+from tokentide_jobs.cli.incident_view import alerts_of, incidents_view
 from tokentide_jobs.cli.ingest_wait import wait_for_ingest
-from tokentide_jobs.cli.screen import count, dollars, seconds, shown
-from tokentide_jobs.counted import counted
+from tokentide_jobs.cli.screen import count, seconds
 from tokentide_jobs.embedded.kafka.broker import BrokerKind
 from tokentide_jobs.embedded.stack.discovery import find_stack
 from tokentide_jobs.embedded.stack.stack import DETECT_COMMAND, Stack, worker_environment
@@ -31,20 +27,18 @@ from tokentide_jobs.errors import ServiceUnreachable, StackError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.replay.events import Event
-from tokentide_jobs.replay.incidents import INCIDENTS, Incident, injected
+from tokentide_jobs.replay.incidents import INCIDENTS, injected
 from tokentide_jobs.replay.pace import Pace, Plan
 from tokentide_jobs.replay.send import send
 from tokentide_jobs.replay.week import HISTORY_S, SPAN_S, THINNED, week
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.tasks.status.worker_pages import ask_metric
 
-__all__ = ["incidents_view", "show_incidents"]
+__all__ = ["show_incidents"]
 
 _MINUTE_US: Final = 60_000_000
 _WATCHED: Final = 59
 """Whole minutes of the hour: the last one is not over."""
-_AFTER_US: Final = 10 * _MINUTE_US
-"""An alert so soon after the end of a fault still speaks of it."""
 _TIMEOUT_S: Final = 300.0
 _STOP_S: Final = 5.0
 _ACTIVE: Final = "tokentide_detect_active"
@@ -108,7 +102,7 @@ def show_incidents(
     screen.print(incidents_view(openings, end_us))
     screen.print()
     screen.print(_PARTS)
-    return all(_alerts_of(one, openings, end_us) for one in INCIDENTS)
+    return all(alerts_of(one, openings, end_us) for one in INCIDENTS)
 
 
 def _play(
@@ -189,67 +183,6 @@ def _wait(data_dir: Path, what: str, is_so: Callable[[], bool]) -> None:
                 f"detection has not {what} in {_TIMEOUT_S:g} s: look at {data_dir}/logs/detect.log"
             )
         time.sleep(0.1)
-
-
-def incidents_view(openings: Sequence[Mapping[str, Any]], end_us: int) -> Table:
-    """Return every fault with what was announced of it, and what else was announced.
-
-    Args:
-        openings: Alerts as they opened, by time.
-        end_us: When the hour ended.
-    """
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, justify="right", style="dim")
-    table.add_column(overflow="fold")
-    known: set[str] = set()
-    for incident in INCIDENTS:
-        begin_us = end_us - round(incident.begin_s * 1e6)
-        at = time.strftime("%H:%M", time.gmtime(begin_us / 1e6))
-        table.add_row(f"{at} UTC", Text(f"injected: {incident.title}", "bold"))
-        found = _alerts_of(incident, openings, end_us)
-        known |= {one["alert_id"] for one in found}
-        if not found:
-            table.add_row("", Text("not found", "red"))
-        else:
-            first, *more = found
-            table.add_row(f"+{(first['at_us'] - begin_us) / 1e6:,.0f} s", shown(first["sentence"]))
-            rest = f"; {counted(len(more), 'alert')} more of it" if more else ""
-            table.add_row("", Text(f"{_costs(first)}{rest}", "yellow"))
-        table.add_row()
-    others = [one for one in openings if not one["held"] and one["alert_id"] not in known]
-    held = sum(bool(one["held"]) for one in openings)
-    table.add_row(
-        "besides",
-        f"{counted(len(others), 'other alert')} announced; {count(held)} absorbed by those above",
-    )
-    for one in others:
-        table.add_row("", shown(one["sentence"]))
-    return table
-
-
-def _alerts_of(
-    incident: Incident, openings: Sequence[Mapping[str, Any]], end_us: int
-) -> list[Mapping[str, Any]]:
-    """Return what was announced of a fault, the first first."""
-    begin_us = end_us - round(incident.begin_s * 1e6)
-    until_us = end_us - round(incident.end_s * 1e6) + _AFTER_US
-    return [
-        one
-        for one in openings
-        if not one["held"]
-        and begin_us <= one["at_us"] < until_us
-        and incident.concerns(one["dimensions"])
-    ]
-
-
-def _costs(one: Mapping[str, Any]) -> str:
-    """Say how urgent an alert is, and what it is about costs."""
-    parts = [f"a {one['severity']}" if one["severity"] != "info" else "information"]
-    if hourly := int(Decimal(one["impact_usd_per_hour"]) * 10**12):
-        parts.append(f"{dollars(hourly)} an hour more")
-    if one["impact_failed_per_minute"]:
-        parts.append(f"{one['impact_failed_per_minute']:.1f} failed requests a minute")
-    return "; ".join(parts)
 
 
 def _say_if_busy(screen: Console) -> None:

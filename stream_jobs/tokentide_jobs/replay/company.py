@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final, Generic, TypeVar
 
@@ -22,6 +22,7 @@ __all__ = [
     "App",
     "ModelEndpoint",
     "Weighted",
+    "app_of_one_model",
 ]
 
 T = TypeVar("T")
@@ -182,3 +183,12 @@ CHANGES: Final = (
     (0.75, "search-answers", "model", "gemini-4-argon", "", "gemini-4-argon"),
 )
 """(place in the trace from 0 to 1, service, kind, subject, from, to)."""
+
+
+def app_of_one_model(service: str, model: str) -> App:
+    """Return the app of a service, with all its calls at one model and the default tier."""
+    (app,) = (one for one in APPS.items if one.service == service)
+    (endpoint,) = (
+        one for one in app.endpoints.items if one.model == model and not one.service_tier
+    )
+    return replace(app, endpoints=Weighted([(endpoint, 1.0)]))

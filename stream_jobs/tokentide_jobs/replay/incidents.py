@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tokentide.ids import EventIds
+from tokentide_jobs.replay.company import AGENTS
 from tokentide_jobs.replay.events import Event
+from tokentide_jobs.replay.week import SEARCH, SUPPORT
 
 __all__ = ["INCIDENTS", "Incident", "injected"]
 
@@ -22,6 +24,9 @@ _MINUTE_S: Final = 60.0
 _RUN: Final = "triage-4711"
 _CALLS_PER_MINUTE: Final = 45
 _FAILING_SHARE: Final = 0.3
+_PROMPT_VERSION: Final = "v14"
+(_SUPPORTED,) = SUPPORT.endpoints.items
+(_SEARCHED,) = SEARCH.endpoints.items
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,18 @@ class Incident:
 
 
 _PROMPT: Final = Incident(
-    "prompt v14 of support-chat has twice the tokens", 58 * _MINUTE_S, 0.0,
-    (("service", "support-chat"), ("provider", "openai")),
+    f"prompt {_PROMPT_VERSION} of {SUPPORT.service} has twice the tokens", 58 * _MINUTE_S, 0.0,
+    (("service", SUPPORT.service), ("provider", _SUPPORTED.provider)),
 )  # fmt: skip
 _BROWNOUT: Final = Incident(
-    f"provider google: calls take three times as long, {_FAILING_SHARE:.0%} fail",
-    35 * _MINUTE_S, 15 * _MINUTE_S, (("provider", "google"), ("service", "search-answers")),
+    f"provider {_SEARCHED.provider}: calls take three times as long, {_FAILING_SHARE:.0%} fail",
+    35 * _MINUTE_S, 15 * _MINUTE_S,
+    (("provider", _SEARCHED.provider), ("service", SEARCH.service)),
 )  # fmt: skip
 _RUNAWAY: Final = Incident(
     f"run {_RUN} of an agent repeats one call of 48,000 tokens, {_CALLS_PER_MINUTE} times a minute",
     8 * _MINUTE_S, 2 * _MINUTE_S,
-    (("run", _RUN), ("service", "code-assistant"), ("provider", "anthropic")),
+    (("run", _RUN), ("service", AGENTS.service), ("provider", "anthropic")),
 )  # fmt: skip
 INCIDENTS: Final = (_PROMPT, _BROWNOUT, _RUNAWAY)
 """In the order in which they begin."""
@@ -82,12 +88,12 @@ def injected(
 def _changed(event: Event, left_s: float, chance: random.Random) -> Event:
     if event["type"] != "request":
         return event
-    if _holds(_PROMPT, left_s) and event["service"] == "support-chat":
-        event["prompt_version"] = "v14"
+    if _holds(_PROMPT, left_s) and event["service"] == SUPPORT.service:
+        event["prompt_version"] = _PROMPT_VERSION
         for name in ("input_tokens", "output_tokens"):
             if name in event:
                 event[name] *= 2
-    if _holds(_BROWNOUT, left_s) and event["provider"] == "google":
+    if _holds(_BROWNOUT, left_s) and event["provider"] == _SEARCHED.provider:
         for name in ("duration_ms", "ttft_ms"):
             if name in event:
                 event[name] = round(event[name] * 3, 3)
@@ -107,9 +113,9 @@ def _holds(incident: Incident, left_s: float) -> bool:
 
 def _released(ids: EventIds, span_s: float) -> Iterator[tuple[float, Event]]:
     yield span_s - _PROMPT.begin_s, {
-        "type": "change", "event_id": ids.new(time.time_ns()), "service": "support-chat",
-        "environment": "production", "kind": "prompt", "subject": "support-answer",
-        "from_version": "v13", "to_version": "v14", "actor": "release-bot",
+        "type": "change", "event_id": ids.new(time.time_ns()), "service": SUPPORT.service,
+        "environment": "production", "kind": "prompt", "subject": SUPPORT.prompt,
+        "from_version": SUPPORT.versions[1], "to_version": _PROMPT_VERSION, "actor": "release-bot",
     }  # fmt: skip
 
 
@@ -118,9 +124,9 @@ def _looping(ids: EventIds, span_s: float) -> Iterator[tuple[float, Event]]:
     calls = round((_RUNAWAY.begin_s - _RUNAWAY.end_s) / every_s)
     for number in range(calls):
         event: dict[str, Any] = {
-            "type": "request", "event_id": ids.new(time.time_ns()), "service": "code-assistant",
-            "environment": "production", "tenant": "granite-law", "team": "developer-tools",
-            "feature": "agent", "key_id": "key_developer-tools", "operation": "chat",
+            "type": "request", "event_id": ids.new(time.time_ns()), "service": AGENTS.service,
+            "environment": "production", "tenant": "granite-law", "team": AGENTS.team,
+            "feature": AGENTS.feature, "key_id": f"key_{AGENTS.team}", "operation": "chat",
             "provider": "anthropic", "request_model": "claude-sonnet-5-5",
             "response_model": "claude-sonnet-5-5", "agent_name": "triage", "run_id": _RUN,
             "prompt_name": "triage", "prompt_version": "1", "status": "ok", "http_status": 200,

@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import Final
 
 from tokentide_jobs.replay import llmperf
-from tokentide_jobs.replay.company import APPS, App, Weighted
+from tokentide_jobs.replay.company import Weighted, app_of_one_model
 from tokentide_jobs.replay.events import Event, Events
 from tokentide_jobs.replay.formats import azure
 from tokentide_jobs.replay.packaged import AZURE, DATA
 from tokentide_jobs.replay.trace import RecordedCall
 
-__all__ = ["HISTORY_S", "SPAN_S", "THINNED", "week"]
+__all__ = ["HISTORY_S", "SEARCH", "SPAN_S", "SUPPORT", "THINNED", "week"]
 
 _HOUR_S: Final = 3_600.0
 HISTORY_S: Final = 7 * 24 * _HOUR_S
@@ -26,13 +26,9 @@ SPAN_S: Final = HISTORY_S + _HOUR_S
 THINNED: Final = 50
 """One in so many chats is kept, so that a week is sent in seconds."""
 
-
-def _of_one_model(app: App) -> App:
-    return replace(app, endpoints=Weighted([(app.endpoints.items[0], 1.0)]))
-
-
-_SUPPORT, _SEARCH = (_of_one_model(app) for app in APPS.items[:2])
-_APPS: Final = Weighted([(_SUPPORT, 0.75), (_SEARCH, 0.25)])
+SUPPORT: Final = app_of_one_model("support-chat", "gpt-6.1-terra")
+SEARCH: Final = app_of_one_model("search-answers", "gemini-3.8-flash")
+_APPS: Final = Weighted([(SUPPORT, 0.75), (SEARCH, 0.25)])
 """Two services of one model each, with some calls every minute, instead of five that whisper."""
 
 
@@ -40,7 +36,7 @@ def week(seed: int) -> Iterator[tuple[float, Event]]:
     """Yield (seconds since the week began, event) in order of time; no call fails."""
     measured = llmperf.load(DATA / "llmperf_2023.csv.gz")
     maker = Events(seed, SPAN_S, measured, failure_scale=0.0, apps=_APPS)
-    named = {_SUPPORT.service, _SEARCH.service}
+    named = {SUPPORT.service, SEARCH.service}
     # The deploys of other services say nothing here.
     return (timed for timed in maker.of(_chats()) if timed[1]["service"] in named)
 
