@@ -12,9 +12,11 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import yaml
 
 HISTORY_H = int(os.environ.get("TOKENTIDE_TEST_HISTORY_H", "4"))
 LASTS = 50
@@ -22,19 +24,20 @@ LASTS = 50
 MINUTES = 60 * HISTORY_H + LASTS
 MINUTE_US = 60_000_000
 IS_SHORT = HISTORY_H < 73
-RULES = """anomalies:
-  levels: [[provider], [provider, model], [tenant], [tenant, model]]
-run_guard: {idle_minutes: 10}
-alerts: {storm_opens: 100, history_minutes: 1440}
-"""
-LEARNS_SOON = "  silent_days: 0.125\n  learning_days: 0.125\n"
+RULES: dict[str, dict[str, Any]] = {
+    "anomalies": {"levels": [["provider"], ["provider", "model"], ["tenant"], ["tenant", "model"]]},
+    "run_guard": {"idle_minutes": 10},
+    "alerts": {"storm_opens": 100, "history_minutes": 1440},
+}
+LEARNS_SOON = {"silent_days": 0.125, "learning_days": 0.125}
 BUDGETS = "budgets: [{name: monthly, scope: {tenant: spender}, period: month, amount_usd: 1}]\n"
 TENANTS_OF_MISTRAL = 40
 
 
 def rules() -> str:
-    anomalies, _, others = RULES.partition("run_guard:")
-    return anomalies + (LEARNS_SOON if IS_SHORT else "") + "run_guard:" + others
+    """Return the rules as a file: as they are shipped, or learning soon from a short history."""
+    anomalies = RULES["anomalies"] | (LEARNS_SOON if IS_SHORT else {})
+    return yaml.safe_dump(RULES | {"anomalies": anomalies})
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,12 @@ class Scene:
 
     end_us: int
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(11))
-    events: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
-    """Minute, partition, event."""
+    events: list[tuple[float, int, dict[str, Any]]] = field(init=False, default_factory=list)
+    """Minute, partition, event; in the order of time."""
+
+    def __post_init__(self) -> None:
+        self._write()
+        self.events.sort(key=lambda one: one[0])
 
     def at_us(self, minute: float) -> int:
         """Return the event time of a minute after the history."""
@@ -79,22 +86,17 @@ class Scene:
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
         """Yield partition and frame, in the order of time."""
-        self._write()
-        self.events.sort(key=lambda one: one[0])
-        for begin in range(0, MINUTES, 5):
+        minutes = [minute for minute, _partition, _event in self.events]
+        bounds = np.searchsorted(minutes, range(0, MINUTES + 1, 5))
+        for begin, end in pairwise(bounds):
             for partition in (0, 1):
                 lines = [
                     json.dumps(event, separators=(",", ":")).encode()
-                    for minute, number, event in self._between(begin, begin + 5)
+                    for _minute, number, event in self.events[begin:end]
                     if number == partition
                 ]
                 for first in range(0, len(lines), 1_000):
                     yield partition, b"\n".join(lines[first : first + 1_000])
-
-    def _between(self, begin: int, end: int) -> list[tuple[float, int, dict[str, Any]]]:
-        minutes = [one[0] for one in self.events]
-        first, after = np.searchsorted(minutes, [begin, end])
-        return self.events[first:after]
 
     def _write(self) -> None:
         for minute in range(MINUTES):
