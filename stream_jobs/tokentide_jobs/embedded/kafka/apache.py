@@ -19,10 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from tokentide_jobs.embedded.kafka.archive import archive_path, reading, writing
+from tokentide_jobs.embedded.kafka.archive import archive_path, have, reading, writing
 from tokentide_jobs.embedded.kafka.artifacts import KAFKA_VERSION, class_path, java
 from tokentide_jobs.embedded.kafka.broker import BrokerKind, Capabilities, Notify
-from tokentide_jobs.embedded.kafka.cache import exclusive
 from tokentide_jobs.embedded.kafka.correction import correction_jar
 from tokentide_jobs.embedded.kafka.forgotten_topics import forgotten_topics
 from tokentide_jobs.embedded.kafka.natives import native_options
@@ -105,11 +104,7 @@ class KafkaBroker:
         self._class_path = ":".join(map(str, [correction_jar(jars, home), *jars]))
         self._native_options = native_options(jars, home / "native")
         archive = archive_path(self._cache_dir, [*JAVA_OPTIONS, self._class_path])
-        if not archive.exists():
-            with exclusive(archive.parent):
-                if not archive.exists():
-                    self._notify("preparing Apache Kafka for quick starts (once, ten seconds)")
-                    self._train(archive)
+        have(archive, self._train)
         self._archive_options = reading(archive)
 
     def has_log(self) -> bool:
@@ -180,6 +175,7 @@ class KafkaBroker:
 
     def _train(self, archive: Path) -> None:
         """Start and stop a broker that writes down which classes it loaded and linked."""
+        self._notify("preparing Apache Kafka for quick starts (once, ten seconds)")
         with tempfile.TemporaryDirectory(dir=archive.parent, prefix="training-") as scratch:
             training_broker = KafkaBroker(Path(scratch), port=0, cache_dir=self._cache_dir)
             training_broker._class_path = self._class_path
