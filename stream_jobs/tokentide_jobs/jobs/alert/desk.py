@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from tokentide_jobs.core.alert.alert import Action
 from tokentide_jobs.core.alert.alert_rules import AlertRules
@@ -19,6 +19,7 @@ from tokentide_jobs.core.alert.transition import Transition
 from tokentide_jobs.core.tables import DAY_US
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.jobs.runtime.log import log_event
+from tokentide_jobs.jobs.runtime.waiting import Storing
 
 __all__ = ["AlertDesk"]
 
@@ -31,12 +32,6 @@ _ENDED_US: Final = 7 * DAY_US
 """One that closed is of use for so long at most, also to a stream that is days behind."""
 _OVERLAP_US: Final = 2_000_000
 """Rows become visible a little after the time they carry."""
-
-T = TypeVar("T")
-
-
-class _Storing(Protocol):
-    def __call__(self, name: str, work: Callable[[], T]) -> T: ...
 
 
 class AlertDesk:
@@ -56,7 +51,7 @@ class AlertDesk:
         self,
         store: AlertStore,
         rules: AlertRules,
-        storing: _Storing,
+        storing: Storing,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
         self.book = AlertBook(rules)

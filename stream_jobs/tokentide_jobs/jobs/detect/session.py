@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 import pyarrow as pa
 
@@ -49,6 +49,7 @@ from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.warm_up import learn_stored, until_watched
 from tokentide_jobs.jobs.runtime.log import log_event
+from tokentide_jobs.jobs.runtime.waiting import Storing
 from tokentide_schemas.control import ControlState, budget_key, run_key
 
 __all__ = ["DetectSession", "Reported"]
@@ -65,12 +66,6 @@ _SHORT_US: Final = 300_000_000
 """Forecasts of budgets by the hour are made anew so often, all others every hour."""
 _LEAST_SHARE: Final = 20
 """A snapshot waits at least so many times as long as the last one took."""
-
-T = TypeVar("T")
-
-
-class _Storing(Protocol):
-    def __call__(self, name: str, work: Callable[[], T]) -> T: ...
 
 
 @dataclass(slots=True)
@@ -104,7 +99,7 @@ class DetectSession:
         store: ClickHouse,
         files: RuleFiles,
         snapshots: DetectorStore,
-        storing: _Storing,
+        storing: Storing,
         snapshot_us: int,
         alerts: AlertDesk,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Protocol, TypeVar
 
 from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.history import learn_history, stride_for, unlearned_levels
@@ -21,16 +20,11 @@ from tokentide_jobs.core.merge.window_merge import MergedWindow
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.stored_history import history_span, pieces, read_history
 from tokentide_jobs.jobs.runtime.log import log_event
+from tokentide_jobs.jobs.runtime.waiting import Storing
 
 __all__ = ["learn_stored", "until_watched"]
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-class _Storing(Protocol):
-    def __call__(self, name: str, work: Callable[[], T]) -> T: ...
 
 
 def until_watched(decider: Decider, records: Iterator[DeltaRecord]) -> Iterator[DeltaRecord]:
@@ -43,7 +37,7 @@ def until_watched(decider: Decider, records: Iterator[DeltaRecord]) -> Iterator[
 
 
 def learn_stored(
-    decider: Decider, parameters: Parameters, store: ClickHouse, storing: _Storing
+    decider: Decider, parameters: Parameters, store: ClickHouse, storing: Storing
 ) -> int:
     """Learn the windows that are stored before those that are watched; return how many.
 

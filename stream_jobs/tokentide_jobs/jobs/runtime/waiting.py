@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, ServiceUnreachable
@@ -15,7 +15,7 @@ from tokentide_jobs.io.clickhouse.error_codes import RowsRefused, SinkMisconfigu
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
 
-__all__ = ["Stopped", "until_it_answers", "until_stored"]
+__all__ = ["Stopped", "Storing", "until_it_answers", "until_stored"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,13 @@ T = TypeVar("T")
 
 class Stopped(Exception):
     """The order to stop came first."""
+
+
+class Storing(Protocol):
+    """Runs a step of the store until it succeeds: `until_stored` with all but the step given."""
+
+    def __call__(self, name: str, work: Callable[[], T]) -> T:
+        """Return what `work` returns; `name` is for the log."""
 
 
 async def until_it_answers(
