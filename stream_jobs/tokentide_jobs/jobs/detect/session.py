@@ -18,35 +18,22 @@ import pyarrow as pa
 
 from tokentide_jobs.core.alert.book import AlertBook
 from tokentide_jobs.core.alert.finding import Finding
-from tokentide_jobs.core.alert.pipeline import (
-    share_findings,
-    silence_finding,
-    source_findings,
-)
-from tokentide_jobs.core.alert.sources import slo_finding
 from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.decider import Decider
-from tokentide_jobs.core.decide.finding_rows import forecast_rows, rows_of
+from tokentide_jobs.core.decide.finding_rows import rows_of
 from tokentide_jobs.core.decide.findings import Findings
 from tokentide_jobs.core.decide.states import ended_keys, keys_of, states_of
 from tokentide_jobs.core.decide.unwatched import lost, run_of, unwatched
-from tokentide_jobs.core.forecast.forecast import Forecast
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
-from tokentide_jobs.io.clickhouse.pipeline_reads import read_shares, read_silent
-from tokentide_jobs.io.clickhouse.slo_reads import read_slos, store_slos
-from tokentide_jobs.io.clickhouse.stored_spend import (
-    finished_offsets,
-    money_version,
-    reported_budgets,
-    stored_spend,
-)
+from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, reported_budgets
 from tokentide_jobs.jobs.alert.desk import AlertDesk
+from tokentide_jobs.jobs.detect.due_by_clock import DueByClock
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
+from tokentide_jobs.jobs.detect.seeding import Seeding
 from tokentide_jobs.jobs.detect.warm_up import learn_stored, until_watched
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.jobs.runtime.waiting import Storing
@@ -56,14 +43,8 @@ __all__ = ["DetectSession", "Reported"]
 
 _log = logging.getLogger(__name__)
 
-_HOUR_US: Final = 3_600_000_000
-_MINUTE_US: Final = 60_000_000
-_PIPELINE_US: Final = 10_000_000
 _LOGGED_AT_ONCE: Final = 10
 """Of records that cannot be read; all are counted."""
-_MONEY_US: Final = 5_000_000
-_SHORT_US: Final = 300_000_000
-"""Forecasts of budgets by the hour are made anew so often, all others every hour."""
 _LEAST_SHARE: Final = 20
 """A snapshot waits at least so many times as long as the last one took."""
 
@@ -111,20 +92,15 @@ class DetectSession:
         self._snapshot_us = snapshot_us
         self._alerts = alerts
         self._clock_us = clock_us
+        self._seeding = Seeding(store, storing, clock_us)
+        self._due = DueByClock(store, files, storing, self._insert, clock_us)
         self.decider = self._fresh()
         self.positions: dict[int, int] = {}
         self._topic_id = ""
         self._snapshot_due_us = 0
         self._saved: dict[int, int] = {}
-        self._forecasts: dict[tuple[str, int], Forecast] = {}
-        self._forecast_made: dict[str, tuple[int, int]] = {}
-        self._money_due_us = 0
-        self._slo_minute = -1
         self._has_learned = False
         self._gone: list[str] = []
-        self._began_us = 0
-        self._pipeline_due_us = 0
-        self._shares_minute = -1
 
     @property
     def book(self) -> AlertBook:
@@ -171,8 +147,8 @@ class DetectSession:
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
         self._saved = dict(self.positions) if goes_on else {}
         self._has_learned = False
-        self._began_us = self._clock_us()
-        self._snapshot_due_us = self._began_us + self._snapshot_us
+        self._due.begin()
+        self._snapshot_due_us = self._clock_us() + self._snapshot_us
         self._alerts.begin()
         reported = self._storing("read_budgets", lambda: reported_budgets(self._store))
         self._gone = sorted(set(map(budget_key, reported)) - keys_of(in_force.budgets))
@@ -193,16 +169,16 @@ class DetectSession:
         reported = self._reload()
         reported.ended += self._gone
         seeded = self._seed()
-        reported.states += states_of(seeded, self._forecasts, _not_reported)
+        reported.states += states_of(seeded, self._due.forecasts, _not_reported)
         findings = self._take(records)
         for reason in findings.unreadable[:_LOGGED_AT_ONCE]:
             log_event(_log, logging.WARNING, "delta_unreadable", reason=reason)
         ends = self._ends()
-        self._write(findings, [*self._slos(), *self._pipeline(), *ends])
-        self._forecast(findings)
+        self._write(findings, [*self._due.findings(self.decider), *ends])
+        self._due.forecast(findings)
         for record in records:
             self.positions[record.partition] = record.offset + 1
-        reported.states += states_of(findings, self._forecasts, _not_reported)
+        reported.states += states_of(findings, self._due.forecasts, _not_reported)
         reported.ended += ended_keys(findings)
         reported.ended += (run_key(*run_of(one)) for one in ends if one.kind == "run")
         self._gone = []
@@ -243,7 +219,7 @@ class DetectSession:
 
     def idle(self) -> None:
         """Do what is due while no record comes: look at the pipeline, hear people, save."""
-        self._alerts.observe(self._pipeline(), self.decider.progress.now_us)
+        self._alerts.observe(self._due.pipeline(self.decider), self.decider.progress.now_us)
         self.snapshot_if_due()
 
     def snapshot_if_due(self) -> int:
@@ -295,93 +271,16 @@ class DetectSession:
         return reported
 
     def _seed(self) -> Findings:
-        """Give budgets what is stored: new ones, and all of them once stored money has changed."""
-        found, budgets, clock_us = Findings(), self.decider.budgets, self._clock_us()
-        if budgets.counted and clock_us >= self._money_due_us:
-            self._money_due_us = clock_us + _MONEY_US
-            version = self._storing("money_version", lambda: money_version(self._store))
-            if version != budgets.money_version:
-                budgets.outdate(version)
-        unseeded = budgets.unseeded()
-        if not unseeded:
-            return found
-        floors = self._storing("positions", lambda: finished_offsets(self._store))
-        for source, end in self.decider.seen.ends().items():
-            floors[source] = max(end, floors.get(source, 0))
-        now_us = self.decider.progress.now_us
-        for budget in unseeded:
-            ask = partial(stored_spend, self._store, budget, floors, clock_us)
-            spent = self._storing("stored_spend", ask)
-            notices = budgets.seed(budget.name, floors, spent, now_us)
-            found.notices += [one for one in notices if not one.is_history]
+        """Give budgets what is stored, where they lack it, and store what that gave rise to."""
+        found = self._seeding.seed(self.decider)
+        if found is None:
+            return Findings()
         if found.notices:
-            found.budgets += budgets.reported(now_us, 0)
             self._write(found)
         # What is reached from here on is news, also for whoever goes on after a crash.
         self._saved = {}
         self.snapshot()
         return found
-
-    def _forecast(self, findings: Findings) -> None:
-        """Store where the periods of budgets end: every hour, and once a period has begun."""
-        now_us = self._clock_us()
-        begun = {
-            (one.budget.revision, one.spend.period.start_us)
-            for one in findings.budgets
-            if one.spend.requests
-        }
-        due = {}
-        for budget in self._files.in_force.budgets:
-            made = self._forecast_made.get(budget.revision, (-1, -1))
-            start_us = budget.at(now_us).start_us
-            has_begun = (budget.revision, start_us) in begun
-            turn = now_us // (_SHORT_US if budget.period == "hour" else _HOUR_US)
-            due[budget.revision] = turn, start_us if has_begun else made[1]
-            if due[budget.revision] == made:
-                del due[budget.revision]
-        budgets = [one for one in self._files.in_force.budgets if one.revision in due]
-        if not budgets:
-            return
-        statuses = self._storing("forecast", lambda: read_budgets(self._store, budgets, now_us))
-        self._insert(*forecast_rows(statuses))
-        self._forecast_made |= due
-        self._forecasts = {
-            (one.budget.revision, one.current.period.start_us): one.forecast for one in statuses
-        } | {key: known for key, known in self._forecasts.items() if key[0] not in due}
-
-    def _slos(self) -> list[Finding]:
-        """Judge SLOs by what is stored, once a minute, keep how they stand, and return it."""
-        now_us, slos = self._clock_us(), self._files.in_force.slos
-        if not slos or now_us // _MINUTE_US == self._slo_minute:
-            return []
-        statuses = self._storing("slos", lambda: read_slos(self._store, slos, now_us))
-        self._storing("slos", lambda: store_slos(self._store, statuses))
-        self._slo_minute = now_us // _MINUTE_US
-        changes = self.decider.changes.all()
-        return [slo_finding(one, changes) for one in statuses]
-
-    def _pipeline(self) -> list[Finding]:
-        """Look at the pipeline itself: at its marks every ten seconds, at its rows every minute."""
-        now_us, rules = self._clock_us(), self._files.in_force.rules.pipeline
-        if now_us < self._pipeline_due_us:
-            return []
-        self._pipeline_due_us = now_us + _PIPELINE_US
-        sources = self.decider.sources.all()
-        found = list(source_findings(sources, self._began_us, now_us, rules))
-        is_late = found[0].change == "fires"
-        stored_until_us = min((one.arrived_us or 0 for one in sources), default=0)
-        if is_late or not stored_until_us or now_us // _MINUTE_US == self._shares_minute:
-            return found  # what is stored is not the present
-        self._shares_minute = now_us // _MINUTE_US
-        shares = self._storing("pipeline", lambda: read_shares(self._store, now_us))
-        found += share_findings(shares, now_us, rules)
-        silent = self._storing("pipeline", lambda: self._silent(stored_until_us))
-        found.append(silence_finding(silent, stored_until_us, now_us, rules))
-        return found
-
-    def _silent(self, stored_until_us: int) -> list[tuple[str, int]]:
-        silent_us = self._files.in_force.rules.pipeline.silent_us
-        return read_silent(self._store, stored_until_us, silent_us) if silent_us else []
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         digest = hashlib.sha256(to_ipc(rows, compress=False)).hexdigest()[:32]

@@ -1,0 +1,138 @@
+"""What the detect job does because the clock says so: SLOs, the pipeline itself, forecasts.
+
+Nothing here decides on records, so nothing of it is part of a snapshot: whoever takes over asks
+anew what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import pyarrow as pa
+
+from tokentide_jobs.core.alert.finding import Finding
+from tokentide_jobs.core.alert.pipeline import share_findings, silence_finding, source_findings
+from tokentide_jobs.core.alert.sources import slo_finding
+from tokentide_jobs.core.decide.decider import Decider
+from tokentide_jobs.core.decide.finding_rows import forecast_rows
+from tokentide_jobs.core.decide.findings import Findings
+from tokentide_jobs.core.forecast.forecast import Forecast
+from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.pipeline_reads import read_shares, read_silent
+from tokentide_jobs.io.clickhouse.slo_reads import read_slos, store_slos
+from tokentide_jobs.jobs.detect.rule_files import RuleFiles
+from tokentide_jobs.jobs.runtime.waiting import Storing
+
+__all__ = ["DueByClock"]
+
+_HOUR_US: Final = 3_600_000_000
+_MINUTE_US: Final = 60_000_000
+_MARKS_US: Final = 10_000_000
+_SHORT_US: Final = 300_000_000
+"""Forecasts of budgets by the hour are made anew so often, all others every hour."""
+
+
+class DueByClock:
+    """What was done when, and what came of it that is still of use.
+
+    Args:
+        store: What is asked.
+        files: What is expected.
+        storing: Runs a step until the store takes it.
+        insert: Stores rows of a table.
+        clock_us: Wall clock.
+
+    Attributes:
+        forecasts: The newest, by revision of a budget and start of its period.
+    """
+
+    def __init__(
+        self,
+        store: ClickHouse,
+        files: RuleFiles,
+        storing: Storing,
+        insert: Callable[[str, pa.Table], None],
+        clock_us: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._storing = storing
+        self._insert = insert
+        self._clock_us = clock_us
+        self.forecasts: dict[tuple[str, int], Forecast] = {}
+        self._forecast_made: dict[str, tuple[int, int]] = {}
+        self._slo_minute = -1
+        self._began_us = 0
+        self._marks_due_us = 0
+        self._shares_minute = -1
+
+    def begin(self) -> None:
+        """Listen from now on: nothing of the pipeline is later than that."""
+        self._began_us = self._clock_us()
+
+    def findings(self, decider: Decider) -> list[Finding]:
+        """Return what is found about SLOs and the pipeline, of what is due."""
+        return [*self._slos(decider), *self.pipeline(decider)]
+
+    def _slos(self, decider: Decider) -> list[Finding]:
+        """Judge SLOs by what is stored, once a minute, keep how they stand, and return it."""
+        now_us, slos = self._clock_us(), self._files.in_force.slos
+        if not slos or now_us // _MINUTE_US == self._slo_minute:
+            return []
+        statuses = self._storing("slos", lambda: read_slos(self._store, slos, now_us))
+        self._storing("slos", lambda: store_slos(self._store, statuses))
+        self._slo_minute = now_us // _MINUTE_US
+        changes = decider.changes.all()
+        return [slo_finding(one, changes) for one in statuses]
+
+    def pipeline(self, decider: Decider) -> list[Finding]:
+        """Look at the pipeline itself: at its marks every ten seconds, at its rows every minute."""
+        now_us, rules = self._clock_us(), self._files.in_force.rules.pipeline
+        if now_us < self._marks_due_us:
+            return []
+        self._marks_due_us = now_us + _MARKS_US
+        sources = decider.sources.all()
+        found = list(source_findings(sources, self._began_us, now_us, rules))
+        is_late = any(one.metric == "late" and one.change == "fires" for one in found)
+        stored_until_us = min((one.arrived_us or 0 for one in sources), default=0)
+        if is_late or not stored_until_us or now_us // _MINUTE_US == self._shares_minute:
+            return found  # what is stored is not the present
+        self._shares_minute = now_us // _MINUTE_US
+        shares = self._storing("pipeline", lambda: read_shares(self._store, now_us))
+        found += share_findings(shares, now_us, rules)
+        silent = self._storing("pipeline", lambda: self._silent(stored_until_us))
+        found.append(silence_finding(silent, stored_until_us, now_us, rules))
+        return found
+
+    def forecast(self, findings: Findings) -> None:
+        """Store where the periods of budgets end: every hour, and once a period has begun."""
+        now_us = self._clock_us()
+        begun = {
+            (one.budget.revision, one.spend.period.start_us)
+            for one in findings.budgets
+            if one.spend.requests
+        }
+        due = {}
+        for budget in self._files.in_force.budgets:
+            made = self._forecast_made.get(budget.revision, (-1, -1))
+            start_us = budget.at(now_us).start_us
+            has_begun = (budget.revision, start_us) in begun
+            turn = now_us // (_SHORT_US if budget.period == "hour" else _HOUR_US)
+            due[budget.revision] = turn, start_us if has_begun else made[1]
+            if due[budget.revision] == made:
+                del due[budget.revision]
+        budgets = [one for one in self._files.in_force.budgets if one.revision in due]
+        if not budgets:
+            return
+        statuses = self._storing("forecast", lambda: read_budgets(self._store, budgets, now_us))
+        self._insert(*forecast_rows(statuses))
+        self._forecast_made |= due
+        self.forecasts = {
+            (one.budget.revision, one.current.period.start_us): one.forecast for one in statuses
+        } | {key: known for key, known in self.forecasts.items() if key[0] not in due}
+
+    def _silent(self, stored_until_us: int) -> list[tuple[str, int]]:
+        silent_us = self._files.in_force.rules.pipeline.silent_us
+        return read_silent(self._store, stored_until_us, silent_us) if silent_us else []
