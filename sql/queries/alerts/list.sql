@@ -1,5 +1,6 @@
 -- Alerts as they are: all that are open, and those that changed since a moment. What a person did counts at
--- once, before the job that finds alerts has read it.
+-- once, before the job that finds alerts has read it. `members` are those of the last transition, and of an open
+-- alert also those that it absorbed since: their own rows say so.
 SELECT * EXCEPT is_said
 FROM
 (
@@ -14,7 +15,11 @@ FROM
         toUnixTimestamp64Micro(if(is_said, said.at, stored.changed_at)) AS changed_us,
         flaps, value, expected, lower, upper, unit, n, evidence, threshold, tests,
         toString(impact_usd_per_hour) AS impact_usd_per_hour, impact_failed_per_minute,
-        contributors, members, causes, first_action, runbook,
+        contributors,
+        if(stored.state IN ('open', 'acknowledged') AND notEmpty(absorbed.names),
+            arrayDistinct(arrayConcat(arrayFilter(name -> NOT match(name, '^and [0-9]+ more$'), members), absorbed.names)),
+            members) AS members,
+        causes, first_action, runbook,
         said.written_at > stored.written_at AND said.at >= stored.changed_at
             AND (stored.state = 'open' OR (stored.state = 'acknowledged' AND said.verb = 'close')) AS is_said
     FROM (SELECT * REPLACE toString(alert_id) AS alert_id FROM ${database}.alerts) AS stored
@@ -25,6 +30,13 @@ FROM
         ORDER BY at DESC
         LIMIT 1 BY alert_id
     ) AS said USING alert_id
+    LEFT JOIN
+    (
+        SELECT splitByChar(' ', held)[2] AS alert_id, arraySort(groupUniqArray(if(startsWith(held, 'parent '), key, metric))) AS names
+        FROM ${database}.alerts
+        WHERE state = 'open' AND match(held, '^(parent|incident) ')
+        GROUP BY alert_id
+    ) AS absorbed USING alert_id
     WHERE (stored.state IN ('open', 'acknowledged') OR stored.changed_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC'))
         AND startsWith(alert_id, {alert_id:String})
 )

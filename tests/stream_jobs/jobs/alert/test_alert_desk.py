@@ -95,6 +95,31 @@ def test_the_views_show_what_is_open_with_a_zero_for_each_kind(
     }  # fmt: skip
 
 
+def test_an_open_alert_lists_what_it_absorbed_since_it_was_stored(
+    store: AlertStore, now_us: int
+) -> None:
+    desk = desk_at(store, now_us)
+    before = finding(at_us=now_us, dimensions=MODEL)
+    desk.observe([before], now_us)
+    (leader,) = desk.observe([finding(at_us=now_us)], now_us)
+    tenants = [
+        finding(at_us=now_us, dimensions=(("tenant", f"t{number:02d}"),), carriers=(PROVIDER,))
+        for number in range(60)
+    ]
+    desk.observe([*tenants, finding(at_us=now_us, metric="latency_p95_ms")], now_us)
+
+    def members() -> list[str]:
+        (found,) = store.listed(0, leader.alert_id)
+        return list(found["members"])
+
+    wanted = {before.key, "latency_p95_ms", *(one.key for one in tenants)}
+    assert set(members()) == wanted
+    assert len(members()) == len(wanted)
+    worse = finding(at_us=now_us, impact=dollars_an_hour(100))
+    assert [one.members[-1] for one in desk.observe([worse], now_us)] == ["and 12 more"]
+    assert set(members()) == wanted, "also when the transition names no more than fifty"
+
+
 def test_a_desk_that_died_goes_on_and_stores_nothing_twice(
     database: ClickHouse, store: AlertStore, now_us: int
 ) -> None:
