@@ -59,7 +59,7 @@ class DeclaredSettings(BaseSettings):
     prices_file: Path | None = _setting(None, "YAML file of price overrides; none: list prices")
     budgets_file: Path | None = _setting(None, "YAML file of budgets; none: no budgets")
     slos_file: Path | None = _setting(
-        None, "YAML file of SLOs, which `tokentide slos` reads; none: no SLOs"
+        None, "YAML file of SLOs, for the detect job and `tokentide slos`; none: no SLOs"
     )
     detect_time: Literal["clock", "recorded"] = _setting(
         "clock",
