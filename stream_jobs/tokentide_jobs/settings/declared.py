@@ -132,7 +132,7 @@ class DeclaredSettings(BaseSettings):
         high=604_800,
     )
     snapshot_s: int = _setting(
-        300, "save the state of detection this often", unit="s", low=5, high=86_400
+        300, "save the state of detection this often", unit="s", low=5, high=600
     )
     session_timeout_ms: int = _setting(
         30_000, "Kafka takes a silent worker's partitions after this", unit="ms", low=1_000,

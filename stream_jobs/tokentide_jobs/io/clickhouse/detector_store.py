@@ -17,15 +17,17 @@ import pyarrow as pa
 from tokentide_jobs.core.tables import DETECTOR_STATE
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["DetectorStore", "SnapshotHead", "packed_state"]
+__all__ = ["LONGEST_PAUSE_US", "DetectorStore", "SnapshotHead", "packed_state"]
 
 _SLOTS: Final = 3
 _CHUNK_BYTES: Final = 8 * 1024 * 1024
 _PART_BYTES: Final = 64 * 1024 * 1024
 """Packed by itself: so much more than the state is needed to pack it."""
 _LENGTH: Final = 8
+LONGEST_PAUSE_US: Final = 600_000_000
+"""Between two snapshots, whatever the setting and however long one takes."""
 _GONE_US: Final = 900_000_000
-"""A snapshot is taken every five minutes; who has taken none for so long is gone."""
+"""Who has taken no snapshot for so long is gone: the longest pause, and time to take one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
+from tokentide_jobs.io.clickhouse.detector_store import LONGEST_PAUSE_US, DetectorStore
 from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, reported_budgets
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.due_by_clock import DueByClock
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 _LOGGED_AT_ONCE: Final = 10
 """Of records that cannot be read; all are counted."""
 _LEAST_SHARE: Final = 20
-"""A snapshot waits at least so many times as long as the last one took."""
+"""A snapshot waits so many times as long as the last one took, unless others took us for gone."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class DetectSession:
         files: What is decided by.
         snapshots: Where its state goes.
         storing: Runs a step until the store takes it.
-        snapshot_us: Between two snapshots, at least.
+        snapshot_us: Between two snapshots, at least; at most LONGEST_PAUSE_US.
         alerts: Who is told of findings, once they are stored.
         clock_us: Wall clock; decides nothing but when something is done.
 
@@ -98,7 +98,6 @@ class DetectSession:
         self.positions: dict[int, int] = {}
         self._topic_id = ""
         self._snapshot_due_us = 0
-        self._saved: dict[int, int] = {}
         self._has_learned = False
         self._gone: list[str] = []
 
@@ -145,14 +144,15 @@ class DetectSession:
                     self.decider.seen.settle(source, number, end)
         offsets = head.offsets if head is not None and goes_on else {}
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
-        self._saved = dict(self.positions) if goes_on else {}
         self._has_learned = False
         self._due.begin()
-        self._snapshot_due_us = self._clock_us() + self._snapshot_us
         self._alerts.begin()
         reported = self._storing("read_budgets", lambda: reported_budgets(self._store))
         self._gone = sorted(set(map(budget_key, reported)) - keys_of(in_force.budgets))
-        self.snapshot()  # one that begins anew: whoever follows begins where this one did
+        if head is not None and goes_on:  # it may be old: the next one is due when it would be
+            self._snapshot_due_us = min(head.taken_at_us, self._clock_us()) + self._snapshot_us
+        else:
+            self.snapshot()  # whoever follows begins where this one did
         log_event(
             _log,
             logging.INFO,
@@ -213,7 +213,7 @@ class DetectSession:
                 parameters = self._files.in_force.rules.parameters
                 if learn_stored(self.decider, parameters, self._store, self._storing):
                     # Whoever follows goes on from what was learned, and soon.
-                    self._saved, self._snapshot_due_us = {}, 0
+                    self._snapshot_due_us = 0
         findings.extend(self.decider.take(left))
         return findings
 
@@ -227,15 +227,15 @@ class DetectSession:
         return self.snapshot() if self._clock_us() >= self._snapshot_due_us else 0
 
     def snapshot(self) -> int:
-        """Take a snapshot unless nothing has come since the last; return its packed size.
+        """Take a snapshot; return its packed size.
+
+        It is taken also when nothing has come since the last one: it tells other groups that this
+        one lives.
 
         Raises:
             ConfigError: A worker of another group takes them, too.
         """
         now_us = self._clock_us()
-        self._snapshot_due_us = now_us + self._snapshot_us
-        if self.positions == self._saved:
-            return 0
         self._refuse_other_group(now_us)
         state, offsets = self.decider.to_bytes(), dict(self.positions)
         began_s = time.monotonic()
@@ -243,8 +243,8 @@ class DetectSession:
             "write_state", lambda: self._snapshots.write(state, self._topic_id, offsets, now_us)
         )
         took_us = round((time.monotonic() - began_s) * 1e6)
-        self._snapshot_due_us = now_us + max(self._snapshot_us, _LEAST_SHARE * took_us)
-        self._saved = offsets
+        pause_us = min(_LEAST_SHARE * took_us, LONGEST_PAUSE_US)
+        self._snapshot_due_us = now_us + max(self._snapshot_us, pause_us)
         return size
 
     def _refuse_other_group(self, now_us: int) -> None:
@@ -278,7 +278,6 @@ class DetectSession:
         if found.notices:
             self._write(found)
         # What is reached from here on is news, also for whoever goes on after a crash.
-        self._saved = {}
         self.snapshot()
         return found
 

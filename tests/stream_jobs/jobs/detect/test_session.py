@@ -37,7 +37,7 @@ from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse import detector_store, stored_history
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
+from tokentide_jobs.io.clickhouse.detector_store import LONGEST_PAUSE_US, DetectorStore
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.rule_files import InForce, RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession
@@ -58,6 +58,7 @@ BUDGETS = {
 }
 AT_ONCE = 30
 CLOCK_US = count(NOON_US + 10**9)
+PASSES = partial(next, CLOCK_US)
 
 
 class Died(Exception):
@@ -103,9 +104,13 @@ def store(sql_server: str, sql_client: Client) -> Iterator[ClickHouse]:
 
 
 def session(
-    store: ClickHouse, files: RuleFiles, worker: Worker, snapshot_us: int = 0, group: str = "one"
+    store: ClickHouse,
+    files: RuleFiles,
+    worker: Worker,
+    snapshot_us: int = 0,
+    group: str = "one",
+    clock_us: Callable[[], int] = PASSES,
 ) -> DetectSession:
-    clock_us = partial(next, CLOCK_US)
     # A clock at which nothing of the stream is so old that it is history.
     desk = AlertDesk(AlertStore(store), AlertRules(), worker, lambda: NOON_US + 840 * 10**6)
     snapshots = DetectorStore(store, STATE_VERSION, "test", group)
@@ -229,6 +234,29 @@ def test_a_second_group_on_one_database_is_refused_until_the_first_is_gone(
         session(store, files, Worker(), group="two").begin("topic-1", held)
     later_us = next(CLOCK_US) + 900 * 10**6
     assert DetectorStore(store, 1, "test", "two").other_group(later_us) == ""
+
+
+def test_a_group_to_which_nothing_comes_for_an_hour_is_not_taken_for_gone(
+    store: ClickHouse, files: RuleFiles
+) -> None:
+    held = {0: (0, len(recorded()))}
+    now_us = next(CLOCK_US)
+    one = session(
+        store, files, Worker(), snapshot_us=LONGEST_PAUSE_US, clock_us=lambda: now_us
+    )  # fmt: skip
+    one.begin("topic-1", held)
+    for _ in range(6):
+        now_us += LONGEST_PAUSE_US
+        one.idle()
+        later_us = now_us + LONGEST_PAUSE_US
+        late = session(store, files, Worker(), group="two", clock_us=partial(int, later_us))
+        with pytest.raises(ConfigError, match="the group 'one' decides on"):
+            late.begin("topic-1", held)
+    # One that got in all the same, by a clock that was wrong, ends the other one.
+    DetectorStore(store, STATE_VERSION, "test", "two").write(b"", "topic-1", {}, now_us)
+    now_us += LONGEST_PAUSE_US
+    with pytest.raises(ConfigError, match="the group 'two' decides on"):
+        one.idle()
 
 
 def test_budgets_are_exact_again_once_stored_requests_were_repriced(
