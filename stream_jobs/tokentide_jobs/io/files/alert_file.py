@@ -19,16 +19,16 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.finding import SEVERITIES, Severity
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.files.detect_file import detect_content
 from tokentide_jobs.io.files.yaml_entries import (
     Problems,
-    content_of,
     mapping,
     sections,
     value_text,
 )
 from tokentide_jobs.io.notify.receiver import Receiver, checked_url, secret_bytes
 
-__all__ = ["AlertFile", "load_alert_file", "parse_alert_file"]
+__all__ = ["AlertFile", "alerts_of", "load_alert_file", "parse_alert_file"]
 
 _NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,6})?")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -74,8 +74,7 @@ def load_alert_file(path: Path | None, environment: Mapping[str, str] = os.envir
     """
     if path is None:
         return AlertFile(AlertRules(), ())
-    content = content_of(path, "rules of detection", "correct TOKENTIDE_DETECT_FILE or remove it")
-    return parse_alert_file(content, str(path), environment)
+    return parse_alert_file(detect_content(path), str(path), environment)
 
 
 def parse_alert_file(content: bytes, name: str, environment: Mapping[str, str]) -> AlertFile:
@@ -90,11 +89,23 @@ def parse_alert_file(content: bytes, name: str, environment: Mapping[str, str]) 
         ConfigError: Something is wrong; the message lists every problem with its line.
     """
     problems = Problems(name, "rules of detection")
-    found = sections(content, problems)
-    rules = _rules(found.get("alerts"), problems)
-    receivers = _receivers(found.get("notify"), environment, problems)
+    alerts = alerts_of(sections(content, problems), environment, problems)
     problems.raise_if_any()
-    return AlertFile(rules, receivers)
+    return alerts
+
+
+def alerts_of(
+    nodes: Mapping[str, Node], environment: Mapping[str, str], problems: Problems
+) -> AlertFile:
+    """Read the sections that are read here; of no use once there is a problem.
+
+    Args:
+        nodes: Sections of the file.
+        environment: Where secrets are looked up.
+        problems: Where to note what is wrong.
+    """
+    rules = _rules(nodes.get("alerts"), problems)
+    return AlertFile(rules, _receivers(nodes.get("notify"), environment, problems))
 
 
 def _rules(node: Node | None, problems: Problems) -> AlertRules:

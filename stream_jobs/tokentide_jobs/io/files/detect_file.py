@@ -23,7 +23,7 @@ from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.files.yaml_entries import Problems, content_of, mapping, sections, texts
 
-__all__ = ["load_detect_rules", "parse_detect_rules"]
+__all__ = ["detect_content", "detect_rules", "load_detect_rules", "parse_detect_rules"]
 
 _DAY_S: Final = 86_400
 _MOST_LEVELS: Final = 16
@@ -114,8 +114,16 @@ def load_detect_rules(path: Path | None) -> DetectRules:
     """
     if path is None:
         return DetectRules()
-    content = content_of(path, "rules of detection", "correct TOKENTIDE_DETECT_FILE or remove it")
-    return parse_detect_rules(content, str(path))
+    return parse_detect_rules(detect_content(path), str(path))
+
+
+def detect_content(path: Path) -> bytes:
+    """Return the bytes of the file that `TOKENTIDE_DETECT_FILE` names.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    return content_of(path, "rules of detection", "correct TOKENTIDE_DETECT_FILE or remove it")
 
 
 def parse_detect_rules(content: bytes, name: str) -> DetectRules:
@@ -129,7 +137,18 @@ def parse_detect_rules(content: bytes, name: str) -> DetectRules:
         ConfigError: Something is wrong; the message lists every problem with its line.
     """
     problems = Problems(name, "rules of detection")
-    nodes = sections(content, problems)
+    rules = detect_rules(sections(content, problems), problems)
+    problems.raise_if_any()
+    return rules
+
+
+def detect_rules(nodes: Mapping[str, Node], problems: Problems) -> DetectRules:
+    """Read the sections that are read here; of no use once there is a problem.
+
+    Args:
+        nodes: Sections of the file.
+        problems: Where to note what is wrong.
+    """
     found = {
         section: mapping(nodes[section], fields, section, problems) if section in nodes else {}
         for section, fields in _SECTIONS.items()
@@ -147,7 +166,6 @@ def parse_detect_rules(content: bytes, name: str) -> DetectRules:
         problems.add(node, "silent_days: more than learning_days, which it is a part of")
     pipeline = PipelineRules(**_numbers(_PIPELINE, found["pipeline"], problems))
     chosen = DEFAULT_LEVELS if levels is None else _levels(levels, problems)
-    problems.raise_if_any()
     return DetectRules(
         guard=guard, levels=chosen, settle_us=settle_us, longest_call_us=longest_call_us,
         parameters=parameters, pipeline=pipeline,

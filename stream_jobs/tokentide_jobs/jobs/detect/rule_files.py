@@ -14,10 +14,10 @@ from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.slo.slo import Slo
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.files.alert_file import AlertFile, load_alert_file
+from tokentide_jobs.io.files.alert_file import AlertFile
 from tokentide_jobs.io.files.budget_file import load_budgets
-from tokentide_jobs.io.files.detect_file import load_detect_rules
 from tokentide_jobs.io.files.slo_file import load_slos
+from tokentide_jobs.io.files.whole_detect_file import load_detect_file
 
 __all__ = ["InForce", "RuleFiles"]
 
@@ -82,9 +82,9 @@ class RuleFiles:
 
     def _read(self) -> InForce:
         budgets = load_budgets(self._budgets_file) if self._budgets_file else ()
-        rules = replace(load_detect_rules(self._detect_file), time=self._time)
+        rules, alerts = load_detect_file(self._detect_file)
         slos = load_slos(self._slos_file) if self._slos_file else ()
-        return InForce(rules, budgets, load_alert_file(self._detect_file), slos)
+        return InForce(replace(rules, time=self._time), budgets, alerts, slos)
 
     def _looked_at(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(

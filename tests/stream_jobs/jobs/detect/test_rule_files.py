@@ -50,6 +50,35 @@ def test_a_refused_file_leaves_the_old_one_in_force_and_says_why_until_it_is_rig
     assert files.problem == ""
 
 
+def test_everything_that_is_wrong_with_detect_yaml_is_said_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "detect.yaml"
+    path.write_text("run_guard: {repeats: many}\nnotify: [{name: a b, kind: slack, url: x}]\n")
+    with pytest.raises(ConfigError) as refused:
+        RuleFiles(path, None)
+    assert "rules of detection refused, 3 problems;" in str(refused.value)
+    assert ":1: repeats: 'many' is no number" in str(refused.value)
+    assert ":2: name: 'a b' is no name" in str(refused.value)
+
+
+def test_detect_yaml_is_read_once_so_all_of_it_is_of_one_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "detect.yaml"
+    path.write_text("run_guard: {repeats: 9}\nalerts: {flaps: 9}\n")
+    read = Path.read_bytes
+
+    def edited_right_after(self: Path) -> bytes:
+        content = read(self)
+        self.write_text("run_guard: {repeats: 10}\nalerts: {flaps: 10}\n")
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", edited_right_after)
+    files = RuleFiles(path, None)
+    assert (files.in_force.rules.guard.repeats, files.in_force.alerts.rules.flaps) == (9, 9)
+    assert files.changed()
+    assert (files.in_force.rules.guard.repeats, files.in_force.alerts.rules.flaps) == (10, 10)
+
+
 def test_a_wrong_file_is_an_error_when_nothing_is_in_force_yet(tmp_path: Path) -> None:
     path = tmp_path / "detect.yaml"
     path.write_text("run_guard: {repeats: many}\n")

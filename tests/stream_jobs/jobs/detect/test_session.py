@@ -241,9 +241,7 @@ def test_a_group_to_which_nothing_comes_for_an_hour_is_not_taken_for_gone(
 ) -> None:
     held = {0: (0, len(recorded()))}
     now_us = next(CLOCK_US)
-    one = session(
-        store, files, Worker(), snapshot_us=LONGEST_PAUSE_US, clock_us=lambda: now_us
-    )  # fmt: skip
+    one = session(store, files, Worker(), LONGEST_PAUSE_US, clock_us=lambda: now_us)
     one.begin("topic-1", held)
     for _ in range(6):
         now_us += LONGEST_PAUSE_US
