@@ -17,7 +17,7 @@ from tokentide_jobs.core.alert.sources import (
     run_finding,
 )
 from tokentide_jobs.core.decide.contributors import providers_of_models
-from tokentide_jobs.core.decide.findings import Findings, JudgedWindow
+from tokentide_jobs.core.decide.decisions import Decisions, JudgedWindow
 from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS
 from tokentide_jobs.core.guard.verdict import Rule
 from tokentide_jobs.core.merge.key_levels import dimensions_of
@@ -30,7 +30,7 @@ _MOST: Final = 0.5
 """What carried at least this share of a key's requests is its carrier."""
 
 
-def alert_findings(found: Findings, window_s: int) -> Iterator[Finding]:
+def alert_findings(found: Decisions, window_s: int) -> Iterator[Finding]:
     """Yield a finding for everything that somebody may have to know.
 
     Args:

@@ -19,7 +19,7 @@ import polars as pl
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.spend import BudgetSpend, Spent
-from tokentide_jobs.core.decide.findings import BudgetNotice, BudgetNow
+from tokentide_jobs.core.decide.decisions import BudgetNotice, BudgetNow
 from tokentide_jobs.core.merge.delta_record import Origin
 from tokentide_jobs.core.tables import DAY_US
 from tokentide_jobs.core.window.exact import MONEY

@@ -1,4 +1,4 @@
-"""The state behind every decision: records of the delta topic in, findings out.
+"""The state behind every decision: records of the delta topic in, decisions out.
 
 What comes out depends on the records alone, in their order, and on the rules: it has no clock of
 its own. A state that was saved and restored goes on bit for bit as the one that never stopped.
@@ -20,14 +20,14 @@ from tokentide_jobs.core.change.change_rows import CHANGES_SCHEMA, changes_of
 from tokentide_jobs.core.change.recent_changes import RecentChanges
 from tokentide_jobs.core.decide.budget_book import SUBJECT_SPEND, BudgetBook
 from tokentide_jobs.core.decide.contributors import Contributors, providers_of_models
-from tokentide_jobs.core.decide.detect_rules import DetectRules
-from tokentide_jobs.core.decide.findings import (
-    Findings,
+from tokentide_jobs.core.decide.decisions import (
+    Decisions,
     JudgedWindow,
     RunNow,
     RunVerdict,
     verdict_id,
 )
+from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.decide.source_states import SourceStates
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.sight import ClosedWindow
@@ -130,18 +130,18 @@ class Decider:
             for metric, key in places
         }
 
-    def take(self, records: Iterable[DeltaRecord]) -> Findings:
+    def take(self, records: Iterable[DeltaRecord]) -> Decisions:
         """Take records in their order and return what they gave rise to."""
-        findings = Findings()
+        decisions = Decisions()
         for record in records:
             self.progress.clock(record.stamp_us)
             try:
-                self._take(record, findings)
+                self._take(record, decisions)
             except UnreadableDelta as exc:
                 self.unreadable += 1
                 place = f"partition {record.partition}, offset {record.offset}"
-                findings.unreadable.append(f"{place}: {exc}")
-        return findings
+                decisions.unreadable.append(f"{place}: {exc}")
+        return decisions
 
     def to_bytes(self) -> bytes:
         """Return the whole state."""
@@ -196,10 +196,10 @@ class Decider:
         decider.detectors = Detectors(rules.parameters, state)
         return decider
 
-    def _take(self, record: DeltaRecord, findings: Findings) -> None:
+    def _take(self, record: DeltaRecord, decisions: Decisions) -> None:
         origin = origin_of(record.headers)
         if origin.schema == PROGRESS_SCHEMA:
-            self._mark(record, origin, findings)
+            self._mark(record, origin, decisions)
             return
         takes = {
             WINDOWS_SCHEMA: self._windows,
@@ -208,25 +208,25 @@ class Decider:
             CHANGES_TAG: self._note_changes,
         }.get(origin.schema)
         if takes is not None and self.seen.take(record.partition, origin):
-            takes(record, origin, findings)
+            takes(record, origin, decisions)
 
-    def _windows(self, record: DeltaRecord, origin: Origin, findings: Findings) -> None:
+    def _windows(self, record: DeltaRecord, origin: Origin, decisions: Decisions) -> None:
         rows = read_rows(record.value, WANTED)
         self._frames.append(rows)
-        self._count(origin, rows, findings)
+        self._count(origin, rows, decisions)
 
-    def _subjects(self, record: DeltaRecord, origin: Origin, findings: Findings) -> None:
+    def _subjects(self, record: DeltaRecord, origin: Origin, decisions: Decisions) -> None:
         if any(one.spend.budget.scope.subject for one in self.budgets.counted.values()):
-            self._count(origin, read_rows(record.value, SUBJECT_SPEND), findings)
+            self._count(origin, read_rows(record.value, SUBJECT_SPEND), decisions)
 
-    def _count(self, origin: Origin, rows: pl.DataFrame, findings: Findings) -> None:
+    def _count(self, origin: Origin, rows: pl.DataFrame, decisions: Decisions) -> None:
         now_us = self.progress.now_us
         notices = self.budgets.add(origin, rows, now_us)
         if notices:
-            findings.notices += notices
-            findings.budgets += self.budgets.reported(now_us, 0)
+            decisions.notices += notices
+            decisions.budgets += self.budgets.reported(now_us, 0)
 
-    def _steps(self, record: DeltaRecord, _origin: Origin, findings: Findings) -> None:
+    def _steps(self, record: DeltaRecord, _origin: Origin, decisions: Decisions) -> None:
         rows = read_rows(record.value, STEPS_SCHEMA, NO_VALUE).to_arrow()
         # By a clock that is ahead, all later steps of its run would be of the past and count less.
         steps = (
@@ -238,15 +238,15 @@ class Decider:
         for verdict in self._observed(steps):
             is_history = now_us - verdict.at_us > _HISTORY_US
             seen_us = self.progress.stamp_us
-            findings.verdicts.append(RunVerdict(verdict_id(verdict), verdict, is_history, seen_us))
+            decisions.verdicts.append(RunVerdict(verdict_id(verdict), verdict, is_history, seen_us))
             if not is_history:
                 is_set = verdict.limit is not None and verdict.limit.basis == "budget"
                 known = self._flagged.get(verdict.key)
                 is_to_stop = is_set or (known is not None and known.is_to_stop)
                 self._flagged[verdict.key] = _Flagged(0, 0, is_to_stop, verdict.sentence)
-                findings.runs.append(self._reported(verdict.key, now_us))
+                decisions.runs.append(self._reported(verdict.key, now_us))
 
-    def _note_changes(self, record: DeltaRecord, _origin: Origin, _findings: Findings) -> None:
+    def _note_changes(self, record: DeltaRecord, _origin: Origin, _decisions: Decisions) -> None:
         rows = read_rows(record.value, CHANGES_SCHEMA)
         self.changes.add(changes_of(rows), self.progress.now_us)
 
@@ -260,7 +260,7 @@ class Decider:
             found += self.guard.observe((step,))
         return found
 
-    def _mark(self, record: DeltaRecord, origin: Origin, findings: Findings) -> None:
+    def _mark(self, record: DeltaRecord, origin: Origin, decisions: Decisions) -> None:
         try:
             mark = ProgressMark.from_json(origin.source, record.value)
         except ValueError as exc:
@@ -272,19 +272,19 @@ class Decider:
         self._add_windows()
         self.progress.note(record.partition, mark)
         for window in self.merge.close(self.progress):
-            findings.windows.append(self._judged(window))
+            decisions.windows.append(self._judged(window))
         now_us = self.progress.now_us
         if not now_us:
             return  # recorded time has not begun
         reached_us = self.progress.complete_us()
         self.guard.finish_idle(reached_us if reached_us >= 0 else now_us)
-        findings.notices += self.budgets.advance(now_us)
-        findings.budgets += self.budgets.reported(now_us, _REPORT_US)
+        decisions.notices += self.budgets.advance(now_us)
+        decisions.budgets += self.budgets.reported(now_us, _REPORT_US)
         for key, flagged in list(self._flagged.items()):
             run = self.guard.live.get(key)
             is_due = now_us - flagged.reported_us >= _REPORT_US
             if run is None or (is_due and run.calls != flagged.calls):
-                findings.runs.append(self._reported(key, now_us))
+                decisions.runs.append(self._reported(key, now_us))
 
     def _judged(self, window: MergedWindow) -> JudgedWindow:
         """Judge a window; what may explain an alarm is known only now."""

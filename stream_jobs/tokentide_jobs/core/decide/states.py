@@ -1,4 +1,4 @@
-"""Findings as the states that services read back: how flagged runs and budgets stand now."""
+"""Decisions as the states that services read back: how flagged runs and budgets stand now."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from tokentide_jobs.core.budget.budget import Budget
-from tokentide_jobs.core.decide.findings import BudgetNow, Findings, RunNow
+from tokentide_jobs.core.decide.decisions import BudgetNow, Decisions, RunNow
 from tokentide_jobs.core.forecast.forecast import Forecast
 from tokentide_schemas.control import BudgetState, ControlState, RunState, budget_key, run_key
 
@@ -19,19 +19,19 @@ _LONGEST_TEXT: Final = 2_048
 
 
 def states_of(
-    findings: Findings,
+    decisions: Decisions,
     forecasts: Mapping[tuple[str, int], Forecast],
     refuse: Callable[[str], None],
 ) -> list[ControlState]:
     """Return the states to be reported, the newest of each run and budget.
 
     Args:
-        findings: What was found.
+        decisions: What was found.
         forecasts: The newest by the revision of its budget and the start of the period.
         refuse: Told of each state that cannot be said in the terms of the contract; it is left out.
     """
-    runs = {one.key: one for one in findings.runs}
-    budgets = {one.budget.name: one for one in findings.budgets}
+    runs = {one.key: one for one in decisions.runs}
+    budgets = {one.budget.name: one for one in decisions.budgets}
     makers: list[Callable[[], ControlState]] = [
         *(partial(_run, one) for one in runs.values() if not one.is_over),
         *(
@@ -48,9 +48,9 @@ def states_of(
     return states
 
 
-def ended_keys(findings: Findings) -> list[str]:
+def ended_keys(decisions: Decisions) -> list[str]:
     """Return the keys of runs whose state is to be taken back."""
-    runs = {one.key: one for one in findings.runs}
+    runs = {one.key: one for one in decisions.runs}
     return [run_key(key.tenant, key.run) for key, one in runs.items() if one.is_over]
 
 

@@ -65,7 +65,7 @@ DETECT_METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "findings",
         ("kind",),
-        "What was found: `alarm` (opened), `extreme`, `run`, `budget`.",
+        "What was decided on records, new or not: `alarm` (opened), `extreme`, `run`, `budget`.",
         "what was found: `docs/detect.md` says where",
     ),
     MetricSpec(
@@ -73,7 +73,7 @@ DETECT_METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "findings",
         (),
-        "Findings that became no alert: too many alerts are open, all of them as urgent.",
+        "What was found for alerts and became none: too many are open, all of them as urgent.",
         "`tokentide alerts list`; close what is known, or make detect.yaml less sensitive",
     ),
     MetricSpec(

@@ -15,8 +15,8 @@ from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.alert.pipeline import share_findings, silence_finding, source_findings
 from tokentide_jobs.core.alert.sources import slo_finding
 from tokentide_jobs.core.decide.decider import Decider
-from tokentide_jobs.core.decide.finding_rows import forecast_rows
-from tokentide_jobs.core.decide.findings import Findings
+from tokentide_jobs.core.decide.decision_rows import forecast_rows
+from tokentide_jobs.core.decide.decisions import Decisions
 from tokentide_jobs.core.forecast.forecast import Forecast
 from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -106,12 +106,12 @@ class DueByClock:
         found.append(silence_finding(silent, stored_until_us, now_us, rules))
         return found
 
-    def forecast(self, findings: Findings) -> None:
+    def forecast(self, decisions: Decisions) -> None:
         """Store where the periods of budgets end: every hour, and once a period has begun."""
         now_us = self._clock_us()
         begun = {
             (one.budget.revision, one.spend.period.start_us)
-            for one in findings.budgets
+            for one in decisions.budgets
             if one.spend.requests
         }
         due = {}

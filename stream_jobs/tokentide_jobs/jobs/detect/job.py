@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from faust.types import TP, EventT, StreamT
 
-from tokentide_jobs.core.decide.findings import Findings
+from tokentide_jobs.core.decide.decisions import Decisions
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.record.record import record_ms
 from tokentide_jobs.errors import RetriableSinkError
@@ -41,7 +41,7 @@ _ANSWER_S: Final = 60.0
 _REPORT_AGAIN_S: Final = 1.0
 _IDLE_LOOK_S: Final = 5.0
 
-Found = Callable[[Findings, int], None]
+Found = Callable[[Decisions, int], None]
 
 
 class DetectJob:
@@ -52,7 +52,7 @@ class DetectJob:
         session: The state and the store.
         control: Where states are reported.
         health: Shown at `/healthz` and `/readyz`.
-        found: Reported about findings, with the number of records they come from.
+        found: Reported about decisions, with the number of records they come from.
         stop: Set to end what the session waits for.
     """
 
@@ -161,9 +161,9 @@ class DetectJob:
             await _whole(self._step(records))
 
     async def _step(self, records: list[DeltaRecord]) -> None:
-        findings, reported = await asyncio.to_thread(self.session.take, records)
+        decisions, reported = await asyncio.to_thread(self.session.take, records)
         await self._report(reported)
-        self._found(findings, len(records))
+        self._found(decisions, len(records))
         await asyncio.to_thread(self.session.snapshot_if_due)
         if self._app is not None:
             consumer = self._app.consumer

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from tokentide_jobs.core.decide.decider import Decider
-from tokentide_jobs.core.decide.findings import Findings
+from tokentide_jobs.core.decide.decisions import Decisions
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.stored_spend import (
     finished_offsets,
@@ -40,7 +40,7 @@ class Seeding:
         self._clock_us = clock_us
         self._money_due_us = 0
 
-    def seed(self, decider: Decider) -> Findings | None:
+    def seed(self, decider: Decider) -> Decisions | None:
         """Give its budgets what they lack, and return what they reached; None: they lack nothing.
 
         Args:
@@ -58,7 +58,7 @@ class Seeding:
         floors = self._storing("positions", lambda: finished_offsets(self._store))
         for source, end in decider.seen.ends().items():
             floors[source] = max(end, floors.get(source, 0))
-        found, now_us = Findings(), decider.progress.now_us
+        found, now_us = Decisions(), decider.progress.now_us
         for budget in unseeded:
             ask = partial(stored_spend, self._store, budget, floors, clock_us)
             spent = self._storing("stored_spend", ask)

@@ -20,8 +20,8 @@ from tokentide_jobs.core.alert.book import AlertBook
 from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.decider import Decider
-from tokentide_jobs.core.decide.finding_rows import rows_of
-from tokentide_jobs.core.decide.findings import Findings
+from tokentide_jobs.core.decide.decision_rows import rows_of
+from tokentide_jobs.core.decide.decisions import Decisions
 from tokentide_jobs.core.decide.states import ended_keys, keys_of, states_of
 from tokentide_jobs.core.decide.unwatched import lost, run_of, unwatched
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
@@ -164,25 +164,25 @@ class DetectSession:
             runs=len(self.decider.guard.live),
         )
 
-    def take(self, records: Sequence[DeltaRecord]) -> tuple[Findings, Reported]:
+    def take(self, records: Sequence[DeltaRecord]) -> tuple[Decisions, Reported]:
         """Take records, store what they gave rise to, and return it with what is to be reported."""
         reported = self._reload()
         reported.ended += self._gone
         seeded = self._seed()
         reported.states += states_of(seeded, self._due.forecasts, _not_reported)
-        findings = self._take(records)
-        for reason in findings.unreadable[:_LOGGED_AT_ONCE]:
+        decisions = self._take(records)
+        for reason in decisions.unreadable[:_LOGGED_AT_ONCE]:
             log_event(_log, logging.WARNING, "delta_unreadable", reason=reason)
         ends = self._ends()
-        self._write(findings, [*self._due.findings(self.decider), *ends])
-        self._due.forecast(findings)
+        self._write(decisions, [*self._due.findings(self.decider), *ends])
+        self._due.forecast(decisions)
         for record in records:
             self.positions[record.partition] = record.offset + 1
-        reported.states += states_of(findings, self._due.forecasts, _not_reported)
-        reported.ended += ended_keys(findings)
+        reported.states += states_of(decisions, self._due.forecasts, _not_reported)
+        reported.ended += ended_keys(decisions)
         reported.ended += (run_key(*run_of(one)) for one in ends if one.kind == "run")
         self._gone = []
-        return findings, reported
+        return decisions, reported
 
     def _ends(self) -> list[Finding]:
         """Return the end of alerts about what is not watched any more."""
@@ -194,28 +194,28 @@ class DetectSession:
             decider.has_gap = False
         return ends
 
-    def _write(self, findings: Findings, news: Iterable[Finding] = ()) -> None:
+    def _write(self, decisions: Decisions, news: Iterable[Finding] = ()) -> None:
         """Store what was found, and what somebody may have to know of it and of the news."""
         window_s = self._files.in_force.rules.parameters.window_s
-        for table, rows in rows_of(findings, window_s):
+        for table, rows in rows_of(decisions, window_s):
             self._insert(table, rows)
-        found = [*alert_findings(findings, window_s), *news]
+        found = [*alert_findings(decisions, window_s), *news]
         self._alerts.observe(found, self.decider.progress.now_us)
 
-    def _take(self, records: Sequence[DeltaRecord]) -> Findings:
+    def _take(self, records: Sequence[DeltaRecord]) -> Decisions:
         """Decide on records; once the stream is watched, first learn what is stored before it."""
         left = iter(records)
-        findings = Findings()
+        decisions = Decisions()
         if not self._has_learned:
-            findings.extend(self.decider.take(until_watched(self.decider, left)))
+            decisions.extend(self.decider.take(until_watched(self.decider, left)))
             if self.decider.merge.closed_until_us >= 0:
                 self._has_learned = True
                 parameters = self._files.in_force.rules.parameters
                 if learn_stored(self.decider, parameters, self._store, self._storing):
                     # Whoever follows goes on from what was learned, and soon.
                     self._snapshot_due_us = 0
-        findings.extend(self.decider.take(left))
-        return findings
+        decisions.extend(self.decider.take(left))
+        return decisions
 
     def idle(self) -> None:
         """Do what is due while no record comes: look at the pipeline, hear people, save."""
@@ -270,11 +270,11 @@ class DetectSession:
             log_event(_log, logging.INFO, "rules_changed", budgets=len(after.budgets))
         return reported
 
-    def _seed(self) -> Findings:
+    def _seed(self) -> Decisions:
         """Give budgets what is stored, where they lack it, and store what that gave rise to."""
         found = self._seeding.seed(self.decider)
         if found is None:
-            return Findings()
+            return Decisions()
         if found.notices:
             self._write(found)
         # What is reached from here on is news, also for whoever goes on after a crash.

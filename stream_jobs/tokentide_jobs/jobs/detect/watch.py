@@ -8,7 +8,7 @@ import os
 import time
 from typing import Final
 
-from tokentide_jobs.core.decide.findings import Findings
+from tokentide_jobs.core.decide.decisions import Decisions
 from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 from tokentide_jobs.io.kafka.admin import topic_log_id
 from tokentide_jobs.io.kafka.offsets import offset_ranges
@@ -62,26 +62,26 @@ class DetectWatch:
         self._counted: dict[tuple[str, ...], int] = {}
         self._problem = ""
 
-    def found(self, findings: Findings, records: int) -> None:
+    def found(self, decisions: Decisions, records: int) -> None:
         """Count what was found."""
         count = self._metrics.count
         count("tokentide_detect_records_total", records)
         kinds = {
             "alarm": sum(
-                alarm.change == "opened" for one in findings.windows for alarm in one.judged.alarms
+                alarm.change == "opened" for one in decisions.windows for alarm in one.judged.alarms
             ),
-            "extreme": sum(len(one.judged.extremes) for one in findings.windows),
-            "run": len(findings.verdicts),
-            "budget": len(findings.notices),
+            "extreme": sum(len(one.judged.extremes) for one in decisions.windows),
+            "run": len(decisions.verdicts),
+            "budget": len(decisions.notices),
         }
         for kind, number in kinds.items():
             if number:
                 count("tokentide_detect_findings_total", number, kind=kind)
-        if findings.windows:
-            count("tokentide_detect_windows_total", len(findings.windows), outcome="judged")
-        for verdict in findings.verdicts:
+        if decisions.windows:
+            count("tokentide_detect_windows_total", len(decisions.windows), outcome="judged")
+        for verdict in decisions.verdicts:
             log_event(_log, logging.INFO, "run_broke_rule", sentence=verdict.verdict.sentence)
-        for one in findings.notices:
+        for one in decisions.notices:
             log_event(
                 _log, logging.INFO, "budget_notice", budget=one.budget.name, what=one.notice.what,
                 percent=one.notice.percent, period=one.notice.period.label,

@@ -11,7 +11,7 @@ from tests.stream_jobs.core.decide.recorded_stream import BUDGETS, RULES, record
 from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.decider import Decider
-from tokentide_jobs.core.decide.findings import Findings, JudgedWindow
+from tokentide_jobs.core.decide.decisions import Decisions, JudgedWindow
 from tokentide_jobs.core.detect.alarms import Judged
 from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS
 from tokentide_jobs.core.merge.open_windows import WindowSums
@@ -32,7 +32,7 @@ def of(key: str) -> Finding:
     cost_usd = np.arange(len(REQUESTS_OF), dtype=float)
     sums = WindowSums(list(REQUESTS_OF), values, np.zeros_like(values), cost_usd)
     window = JudgedWindow(0, sums, Judged((alarm(key=key),), ()))
-    (found,) = alert_findings(Findings(windows=[window]), 60)
+    (found,) = alert_findings(Decisions(windows=[window]), 60)
     return found
 
 
@@ -69,7 +69,7 @@ def test_runs_and_budgets_of_a_stream_become_findings() -> None:
 def test_a_run_of_long_ago_is_over_and_a_run_of_now_is_not() -> None:
     found = Decider(RULES, BUDGETS).take(recorded())
     (live,) = found.verdicts
-    old = Findings(verdicts=[live, replace(live, is_history=True)])
+    old = Decisions(verdicts=[live, replace(live, is_history=True)])
     assert [(one.is_history, one.is_over) for one in alert_findings(old, 60)] == [
         (False, False), (True, True),
     ]  # fmt: skip

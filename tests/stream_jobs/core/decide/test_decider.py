@@ -27,7 +27,7 @@ from tests.stream_jobs.core.merge.delta_records import (
 )
 from tokentide_jobs.core.budget.spend import Spent
 from tokentide_jobs.core.decide.decider import Decider
-from tokentide_jobs.core.decide.findings import Findings, alarm_id
+from tokentide_jobs.core.decide.decisions import Decisions, alarm_id
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 
 
@@ -38,7 +38,7 @@ def fresh() -> Decider:
     return decider
 
 
-def words(findings: Findings) -> list[object]:
+def words(findings: Decisions) -> list[object]:
     """Return findings as values that can be compared."""
     return [
         *((w.start_us, w.judged, w.sums.values.tobytes()) for w in findings.windows),
@@ -49,10 +49,10 @@ def words(findings: Findings) -> list[object]:
     ]
 
 
-def joined(parts: Sequence[Findings]) -> list[object]:
-    whole = Findings()
+def joined(parts: Sequence[Decisions]) -> list[object]:
+    whole = Decisions()
     for part in parts:
-        for kind in dataclasses.fields(Findings):
+        for kind in dataclasses.fields(Decisions):
             getattr(whole, kind.name).extend(getattr(part, kind.name))
     return words(whole)
 

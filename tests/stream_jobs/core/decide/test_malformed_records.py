@@ -35,7 +35,7 @@ from tokentide_jobs.core.change.change_rows import CHANGES_SCHEMA
 from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.budget_book import SUBJECT_SPEND
 from tokentide_jobs.core.decide.decider import Decider
-from tokentide_jobs.core.decide.finding_rows import rows_of
+from tokentide_jobs.core.decide.decision_rows import rows_of
 from tokentide_jobs.core.decide.states import states_of
 from tokentide_jobs.core.guard.step_rows import NO_VALUE, STEPS_SCHEMA
 from tokentide_jobs.core.merge import deltas

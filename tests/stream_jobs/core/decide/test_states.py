@@ -9,7 +9,7 @@ import pytest
 
 from tokentide_jobs.core.budget.budget import Budget, Scope
 from tokentide_jobs.core.budget.spend import PeriodSpend
-from tokentide_jobs.core.decide.findings import BudgetNow, Findings
+from tokentide_jobs.core.decide.decisions import BudgetNow, Decisions
 from tokentide_jobs.core.decide.states import states_of
 from tokentide_jobs.core.forecast.forecast import Forecast
 from tokentide_schemas.control import BudgetState
@@ -25,7 +25,7 @@ def state(spent: int, forecast: Forecast | None) -> BudgetState:
     now = BudgetNow(BUDGET, NOW_US, PeriodSpend(BUDGET.at(NOW_US), spent))
     period_us = BUDGET.at(NOW_US).start_us
     forecasts = {} if forecast is None else {(BUDGET.revision, period_us): forecast}
-    [found] = states_of(Findings(budgets=[now]), forecasts, pytest.fail)
+    [found] = states_of(Decisions(budgets=[now]), forecasts, pytest.fail)
     assert isinstance(found, BudgetState)
     return found
 
@@ -50,7 +50,7 @@ def test_a_forecast_of_the_period_before_says_nothing_of_this_one() -> None:
     forecast = Forecast(pico_usd=90, method="even rate", rests_on="")
     now = BudgetNow(BUDGET, NOW_US, PeriodSpend(BUDGET.at(NOW_US), 1))
     forecasts = {(BUDGET.revision, before.start_us): forecast}
-    [found] = states_of(Findings(budgets=[now]), forecasts, pytest.fail)
+    [found] = states_of(Decisions(budgets=[now]), forecasts, pytest.fail)
     assert isinstance(found, BudgetState)
     assert found.forecast_pico_usd is None
 
@@ -59,7 +59,7 @@ def test_a_state_that_the_contract_does_not_know_is_left_out_and_told() -> None:
     budgets = [replace(BUDGET, name="n" * 300), BUDGET]
     found = [BudgetNow(one, NOW_US, PeriodSpend(one.at(NOW_US), 1)) for one in budgets]
     refused: list[str] = []
-    [said] = states_of(Findings(budgets=found), {}, refused.append)
+    [said] = states_of(Decisions(budgets=found), {}, refused.append)
     assert isinstance(said, BudgetState)
     assert said.budget == "search"
     assert len(refused) == 1

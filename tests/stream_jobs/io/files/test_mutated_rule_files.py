@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tokentide_jobs.core.decide.budget_book import BudgetBook
-from tokentide_jobs.core.decide.findings import Findings
+from tokentide_jobs.core.decide.decisions import Decisions
 from tokentide_jobs.core.decide.states import states_of
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files import budget_file
@@ -132,7 +132,7 @@ def test_a_budget_that_is_taken_has_a_state_that_can_be_said(changed: tuple[str,
     book.replace(budgets)
     for budget in budgets:
         book.seed(budget.name, {}, [])
-    states = states_of(Findings(budgets=book.reported(NOW_US, 0)), {}, refused.append)
+    states = states_of(Decisions(budgets=book.reported(NOW_US, 0)), {}, refused.append)
     assert (len(states), refused) == (2, [])
 
 

@@ -1,4 +1,4 @@
-"""Findings as rows of the tables that hold them, in the types of Arrow that ClickHouse takes.
+"""Decisions as rows of the tables that hold them, in the types of Arrow that ClickHouse takes.
 
 A row depends on the finding alone, so a replay makes the same rows.
 """
@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.status import BudgetStatus
-from tokentide_jobs.core.decide.findings import (
+from tokentide_jobs.core.decide.decisions import (
     BudgetNow,
-    Findings,
+    Decisions,
     JudgedWindow,
     RunVerdict,
     alarm_id,
@@ -66,17 +66,17 @@ _COLUMNS: Final[Mapping[str, Mapping[str, pa.DataType]]] = {
 _HOUR_US: Final = 3_600_000_000
 
 
-def rows_of(findings: Findings, window_s: int) -> Iterator[tuple[str, pa.Table]]:
+def rows_of(decisions: Decisions, window_s: int) -> Iterator[tuple[str, pa.Table]]:
     """Yield the table and the rows of everything that was found; only tables with rows.
 
     Args:
-        findings: What was found.
+        decisions: What was found.
         window_s: Length of a window.
     """
-    points = [row for window in findings.windows for row in _points(window, window_s)]
-    runs = [_run(one) for one in findings.verdicts]
+    points = [row for window in decisions.windows for row in _points(window, window_s)]
+    runs = [_run(one) for one in decisions.verdicts]
     # Of several states in one stretch the last one counts.
-    newest = {(one.budget.name, one.spend.period): one for one in findings.budgets}
+    newest = {(one.budget.name, one.spend.period): one for one in decisions.budgets}
     budgets = [_budget(one) for one in newest.values()]
     for table, rows in ((ANOMALY_POINTS, points), (RUN_STATUS, runs), (BUDGET_STATUS, budgets)):
         if rows:

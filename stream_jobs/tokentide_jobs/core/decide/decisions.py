@@ -21,7 +21,7 @@ from tokentide_jobs.core.merge.open_windows import WindowSums
 __all__ = [
     "BudgetNotice",
     "BudgetNow",
-    "Findings",
+    "Decisions",
     "JudgedWindow",
     "RunNow",
     "RunVerdict",
@@ -131,7 +131,7 @@ class BudgetNow:
 
 
 @dataclass(slots=True)
-class Findings:
+class Decisions:
     """Everything that some records gave rise to, each kind in the order of the stream."""
 
     windows: list[JudgedWindow] = field(default_factory=list)
@@ -142,7 +142,7 @@ class Findings:
     unreadable: list[str] = field(default_factory=list)
     """Records that were passed over: place and reason."""
 
-    def extend(self, later: Findings) -> None:
+    def extend(self, later: Decisions) -> None:
         """Add what came after."""
         for kind in fields(self):
             getattr(self, kind.name).extend(getattr(later, kind.name))
