@@ -96,16 +96,17 @@ def assert_every_fault_was_noticed(shown: str) -> None:
     """Below each fault stands the alert that speaks of it, soon enough, and what it costs."""
     assert number(r"a week of ([\d,]+) calls sent and stored", shown) >= 50_000
     assert number(r"an hour of ([\d,]+) calls judged", shown) >= 500
-    for fault, words, within_s in (
-        ("prompt v14 of support-chat", "tokens_per_request of", 3_480),
-        ("provider google", "google", 600),
-        ("run triage-4711", "run triage-4711 .* repeats one step", 120),
-    ):
-        below = " ".join(shown.partition(f"injected: {fault}")[2].split())
+    for fault, words, within_s in (  # twice what was measured, in the time of the events
+        ("prompt v14 of support-chat", "tokens_per_request of (service=support|provider=)", 2_400),
+        ("provider google", " of (provider=google|service=search-answers) ", 600),
+        ("run triage-4711", "run triage-4711 .* repeats one step", 30),
+    ):  # fmt: skip
+        below = shown.partition(f"injected: {fault}")[2]
+        below = " ".join(re.split("injected: |besides ", below)[0].split())
         found = re.search(r"\+([\d,]+) s (.*?) a (page|ticket)", below)
         assert found is not None, shown
-        assert 0 < int(found[1].replace(",", "")) <= within_s
-        assert re.search(words, found[2]) or re.search("search-answers", found[2])
+        assert 0 < int(found[1].replace(",", "")) <= within_s, below
+        assert re.search(words, found[2]), below
     assert "not found" not in shown
     assert "Injected: the three faults; nothing else fails." in " ".join(shown.split())
 
