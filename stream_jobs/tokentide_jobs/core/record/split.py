@@ -62,7 +62,8 @@ def split_record(value: bytes) -> list[bytes]:
     - objects that follow each other on one line are events of their own, and so is what follows
       them there;
     - a JSON array gives its elements, serialised anew; an empty array is one bad event, and so is a
-      broken one, unless one of its lines is an object: then it is lines, of which some are bad;
+      broken one, unless one of its lines is an object, with a comma behind it or not, or an array
+      of objects: then it is lines, of which some are bad;
     - a value that as a whole is one JSON object, however it is laid out, is one event;
     - an empty value is one bad event, so that every record accounts for at least one;
     - so is one of more than `MAX_RECORD_BYTES`, and so is what follows the first
@@ -123,10 +124,27 @@ def _end_of_value(text: str, start: int) -> int | None:
 def _split_brackets(body: bytes) -> list[bytes]:
     """Split what begins like an array."""
     elements = _elements(body)
-    if elements is None:
-        lines = _lines(body)
-        return _pieces(lines) if any(map(_is_object, lines)) else [body]
-    return elements or [body]
+    if elements is not None:
+        return elements or [body]
+    events: list[bytes] = []
+    for line in _lines(body):
+        # What is beyond the limit is not taken apart any more.
+        events += _objects(line) if len(events) < MAX_RECORD_EVENTS else [line]
+    return _capped(events) if _has_objects(events) else [body]
+
+
+def _objects(line: bytes) -> list[bytes]:
+    """Return what one line of what begins like an array holds: objects, or itself."""
+    value = line.strip(JSON_WHITESPACE)
+    if value[:1] == b"[":
+        elements = _elements(value) or []
+        return elements if _has_objects(elements) else [line]
+    without_comma = value.removesuffix(b",").rstrip(JSON_WHITESPACE)
+    return [without_comma] if _is_object(without_comma) else split_line(line)
+
+
+def _has_objects(events: list[bytes]) -> bool:
+    return any(map(_is_object, events))
 
 
 def _elements(body: bytes) -> list[bytes] | None:

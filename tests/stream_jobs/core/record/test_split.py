@@ -60,6 +60,21 @@ def test_a_value_that_is_one_object_on_one_line_is_not_parsed_to_find_out() -> N
 GOOD = [b'{"n":%d}' % number for number in range(5)]
 
 
+@pytest.mark.parametrize(
+    ("value", "events"),
+    [
+        (b'[{"n":0}]\n[{"n":1},{"n":2}]\n[ {"n":3}, 7, {"n":4}]', [*GOOD[:4], b"7", GOOD[4]]),
+        (b'[1,2,3]\n[{"n":0}]\n[]', [b"[1,2,3]", GOOD[0], b"[]"]),
+        (b'[\n{"n":0},\n{"n":1} , \n{"n":\n]', [b"[", *GOOD[:2], b'{"n":', b"]"]),
+        (b'[{"n":0},\n{"n":1},\r\n  {"n":2},', [b'[{"n":0},', *GOOD[1:3]]),
+    ],
+)
+def test_lines_that_are_arrays_or_end_in_commas_cost_nobody_else(
+    value: bytes, events: list[bytes]
+) -> None:
+    assert split_record(value) == events
+
+
 @pytest.mark.parametrize("bad", [b"[1,2,3]", b"[oops", b"[", b"]", b"x", b'{"a":', b"NaN", b"\xff"])
 @pytest.mark.parametrize("place", [0, 2, 5])
 def test_a_line_that_is_no_event_costs_itself_wherever_it_stands(bad: bytes, place: int) -> None:
