@@ -21,7 +21,7 @@ __all__ = ["LATENESS_US", "PROGRESS_SCHEMA", "Arrivals", "ProgressMark"]
 PROGRESS_SCHEMA: Final = "progress.v1"
 """What the header `schema` of a mark says."""
 LATENESS_US: Final = 60_000_000
-"""How long after its start an event may arrive and still find its window unsettled."""
+"""What `watermark_us` grants events that are under way. Detection waits by `settle_seconds`."""
 _KEPT: Final = 512
 _MOST_OFFSET: Final = 2**63 - 1
 _MOST_SOURCES: Final = 10_000
@@ -58,7 +58,7 @@ class ProgressMark:
 
     @property
     def watermark_us(self) -> int | None:
-        """Windows that end at or before it lack only events that are later than accepted."""
+        """For readers without a lateness of their own; nothing of Tokentide reads it."""
         return None if self.arrived_us is None else self.arrived_us - LATENESS_US
 
     def to_json(self) -> bytes:

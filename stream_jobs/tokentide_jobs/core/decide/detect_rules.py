@@ -20,7 +20,8 @@ class DetectRules:
     Attributes:
         guard: What runs are held to.
         levels: What windows are summed by.
-        settle_us: How long after its end a window waits for events that are under way.
+        settle_us: How long after its end a window waits for events that are under way. Ingest asks
+            where logs end at just that time (`progress_marks._AFTER_S`): change both defaults.
         longest_call_us: Calls that began longer ago than this count in no window.
         parameters: What detectors decide by.
         pipeline: What is expected of the pipeline itself.

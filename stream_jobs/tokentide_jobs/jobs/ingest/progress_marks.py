@@ -27,7 +27,8 @@ _ASK_IDLE_S = 5.0
 """Between two questions where logs end, while something moves and while nothing does. The clock's
 seconds decide when: windows end at full ones, and readers wait for what is asked after that."""
 _AFTER_S = 1.0
-"""So long after a multiple of _ASK_IDLE_S: what a reader waits for after the end of a window."""
+"""So long after a multiple of _ASK_IDLE_S: the default of `settle_seconds`, by which the detect job
+waits after the end of a window. Where that is longer, it waits for the next marks."""
 _STILL_S = 10.0
 """Nothing moved for so long: idle."""
 _ANSWER_S = 5.0

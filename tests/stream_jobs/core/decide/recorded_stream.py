@@ -32,7 +32,6 @@ TICKS = 3 * MINUTES
 QUICK = dataclasses.replace(Parameters(), silent_s=120, learning_s=180, least_values=2)
 RULES = DetectRules(
     guard=GuardRules(rate_start_pico_usd=5 * DOLLAR, idle_us=600_000_000),
-    settle_us=20_000_000,
     parameters=QUICK,
 )
 
