@@ -1,8 +1,9 @@
 """The lifecycle of all alerts: findings and what people did go in, transitions come out.
 
-Time is that of the stream, so that a replay makes the same transitions under the same names; the
-wall clock only tells what is history. The stored transitions are the state: a book that goes on
-from them takes findings it had taken before for what they are, and says nothing twice.
+Time is that of the stream, so that a replay makes the same transitions under the same names. The
+wall clock tells what is history, and when the pipeline and SLOs were found as they are. The stored
+transitions are the state: a book that goes on from them takes findings that it had taken before for
+what they are, and says nothing twice.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class AlertBook:
     Attributes:
         rules: May be replaced at any time.
         silences: What is not announced; may be replaced at any time.
-        now_us: How far the time of the stream has come.
+        now_us: Time of the stream: of its newest record, or, in recorded time, of its events.
         alerts: By identity: pending, open, acknowledged, and closed ones in their cooldown.
         waiting: Actions of people whose alert is not there yet, or whose clock is ahead.
         storm: Who counts openings.
@@ -96,8 +97,8 @@ class AlertBook:
 
         Args:
             findings: In any order; earlier times first, and wider keys before narrower ones.
-            now_us: How far the stream is complete; time never goes back, and a finding of later
-                moves it no further.
+            now_us: Time of the stream, which never goes back; a finding of later moves it no
+                further.
             clock_us: The wall clock; also the time of what is not found in the stream.
             actions: New ones.
 

@@ -84,7 +84,8 @@ class AlertDesk:
 
         Args:
             findings: In any order.
-            now_us: How far the stream is complete.
+            now_us: Time of the stream: of its newest record, or, in recorded time, up to which its
+                events are complete.
 
         Returns:
             The transitions; all of them are stored.

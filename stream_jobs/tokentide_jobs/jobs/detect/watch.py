@@ -149,7 +149,10 @@ class DetectWatch:
                 "close what is known (`tokentide alerts list`)"
             )
         if refused_keys:
-            full.append(f"{refused_keys:,} new keys are not watched: most_keys of detect.yaml are")
+            full.append(
+                f"{refused_keys:,} new keys are not watched, since as many are as `most_keys` of "
+                "detect.yaml allows"
+            )
         self._health.full("; ".join(full))
         problem = self._files.problem
         self._health.refused_rules(problem)
