@@ -25,7 +25,7 @@ __all__ = ["AlertDesk"]
 
 _log = logging.getLogger(__name__)
 
-_LOOK_US: Final = 5_000_000
+_LOOK_US: Final = 2_000_000
 _OPEN_FOR_US: Final = 30 * DAY_US
 """An alert without a transition for so long is over."""
 _ENDED_US: Final = 7 * DAY_US

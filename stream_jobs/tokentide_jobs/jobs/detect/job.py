@@ -39,7 +39,7 @@ _TAKEN_AT_ONCE: Final = 256
 _ANSWER_S: Final = 60.0
 """Below Faust's own limit of 90 s, after which it would never look for positions again."""
 _REPORT_AGAIN_S: Final = 1.0
-_IDLE_LOOK_S: Final = 5.0
+_IDLE_LOOK_S: Final = 2.0
 
 Found = Callable[[Decisions, int], None]
 
@@ -151,7 +151,7 @@ class DetectJob:
                     async with asyncio.timeout(_IDLE_LOOK_S):
                         await self._changed.wait()
                 except TimeoutError:
-                    await _whole(asyncio.to_thread(self.session.idle))
+                    await _whole(self._idle())
                     continue
             records = [
                 self._waiting.popleft() for _ in range(min(len(self._waiting), _TAKEN_AT_ONCE))
@@ -159,6 +159,9 @@ class DetectJob:
             self._waiting_bytes = sum(len(record.value) for record in self._waiting)
             self._room.set()
             await _whole(self._step(records))
+
+    async def _idle(self) -> None:
+        await self._report(await asyncio.to_thread(self.session.idle))
 
     async def _step(self, records: list[DeltaRecord]) -> None:
         decisions, reported = await asyncio.to_thread(self.session.take, records)

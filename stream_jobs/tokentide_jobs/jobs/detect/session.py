@@ -167,9 +167,6 @@ class DetectSession:
     def take(self, records: Sequence[DeltaRecord]) -> tuple[Decisions, Reported]:
         """Take records, store what they gave rise to, and return it with what is to be reported."""
         reported = self._reload()
-        reported.ended += self._gone
-        seeded = self._seed()
-        reported.states += states_of(seeded, self._due.forecasts, _not_reported)
         decisions = self._take(records)
         for reason in decisions.unreadable[:_LOGGED_AT_ONCE]:
             log_event(_log, logging.WARNING, "delta_unreadable", reason=reason)
@@ -181,7 +178,6 @@ class DetectSession:
         reported.states += states_of(decisions, self._due.forecasts, _not_reported)
         reported.ended += ended_keys(decisions)
         reported.ended += (run_key(*run_of(one)) for one in ends if one.kind == "run")
-        self._gone = []
         return decisions, reported
 
     def _ends(self) -> list[Finding]:
@@ -217,10 +213,16 @@ class DetectSession:
         decisions.extend(self.decider.take(left))
         return decisions
 
-    def idle(self) -> None:
-        """Do what is due while no record comes: look at the pipeline, hear people, save."""
+    def idle(self) -> Reported:
+        """Do what is due while no record comes: look at files and the pipeline, hear people, save.
+
+        Returns:
+            What is to be reported since a file changed, or what is stored.
+        """
+        reported = self._reload()
         self._alerts.observe(self._due.pipeline(self.decider), self.decider.progress.now_us)
         self.snapshot_if_due()
+        return reported
 
     def snapshot_if_due(self) -> int:
         """Take a snapshot when it is time; return its packed size, 0 for none."""
@@ -256,8 +258,8 @@ class DetectSession:
         return Decider(self._files.in_force.rules, self._files.in_force.budgets)
 
     def _reload(self) -> Reported:
-        """Take over what the files say now."""
-        reported = Reported()
+        """Take over what the files say now, and give budgets what they lack by it."""
+        reported, self._gone = Reported(ended=self._gone), []
         before = self._files.in_force
         if self._files.changed():
             after = self._files.in_force
@@ -266,8 +268,9 @@ class DetectSession:
                 self._has_learned &= set(after.rules.levels) <= set(before.rules.levels)
             self.decider.budgets.replace(after.budgets)
             self._alerts.book.rules = after.alerts.rules
-            reported.ended = sorted(keys_of(before.budgets) - keys_of(after.budgets))
+            reported.ended += sorted(keys_of(before.budgets) - keys_of(after.budgets))
             log_event(_log, logging.INFO, "rules_changed", budgets=len(after.budgets))
+        reported.states += states_of(self._seed(), self._due.forecasts, _not_reported)
         return reported
 
     def _seed(self) -> Decisions:

@@ -11,6 +11,7 @@ import pytest
 
 import tokentide_jobs.jobs.detect.job as job_module
 from tokentide_jobs.jobs.detect.job import DetectJob
+from tokentide_jobs.jobs.detect.session import Reported
 
 
 class IdleSession:
@@ -20,20 +21,32 @@ class IdleSession:
         self.has_begun, self.may_end = threading.Event(), threading.Event()
         self.is_saving = False
 
-    def idle(self) -> None:
+    def idle(self) -> Reported:
         self.is_saving = True
         self.has_begun.set()
         self.may_end.wait()
         self.is_saving = False
+        return Reported(ended=["budget/a"])
 
 
-async def test_what_is_saved_while_nothing_comes_is_saved_before_others_go_on(
+class Control:
+    """Keeps what services are told."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    async def end(self, keys: list[str]) -> None:
+        self.ended += keys
+
+
+async def test_what_is_saved_while_nothing_comes_is_saved_and_told_before_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(job_module, "_IDLE_LOOK_S", 0.001)
     session = IdleSession()
-    given: dict[str, Any] = dict.fromkeys(("control", "health", "found"))
-    given |= {"settings": SimpleNamespace(drain_s=120.0), "session": session}
+    control = Control()
+    given: dict[str, Any] = dict.fromkeys(("health", "found"))
+    given |= {"control": control, "settings": SimpleNamespace(drain_s=120.0), "session": session}
     job = DetectJob(**given, stop=threading.Event())
     job._work = asyncio.create_task(job._take_all())
     await asyncio.to_thread(session.has_begun.wait)
@@ -46,4 +59,5 @@ async def test_what_is_saved_while_nothing_comes_is_saved_before_others_go_on(
     finally:
         session.may_end.set()
     await pause
+    assert control.ended == ["budget/a"]
     assert not session.is_saving
