@@ -51,7 +51,8 @@ of the reader itself), `unknown_type`, `missing_field`, `wrong_type`,
 `too_far_ahead` (`started_at_us` outside the accepted window), `refused_by_store` (an accepted event
 whose row the table cannot hold). Its neighbours in the record land.
 A line that is not JSON is refused alone, wherever it stands; so is what follows several objects on
-their line.
+their line. An array that is broken as a whole is read by its lines: an object with a comma behind
+it and an array of objects are taken.
 """
 
 
