@@ -10,11 +10,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import MappingNode, Node, SequenceNode
 
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.finding import SEVERITIES, Severity
@@ -26,11 +25,11 @@ from tokentide_jobs.io.files.yaml_entries import (
     sections,
     value_text,
 )
+from tokentide_jobs.io.files.yaml_numbers import number
 from tokentide_jobs.io.notify.receiver import Receiver, checked_url, secret_bytes
 
 __all__ = ["AlertFile", "alerts_of", "load_alert_file", "parse_alert_file"]
 
-_NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,6})?")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _DOLLAR: Final = 10**12
 _MINUTE_US: Final = 60_000_000
@@ -114,13 +113,9 @@ def _rules(node: Node | None, problems: Problems) -> AlertRules:
     values: dict[str, int | float] = {}
     for key, value in mapping(node, tuple(_RULES), "alerts", problems).items():
         field, scale, low, high = _RULES[key]
-        written = value.value.strip() if isinstance(value, ScalarNode) else "a list or mapping"
-        is_number = _NUMBER.fullmatch(written) and low <= Decimal(written) <= high
-        if not is_number or (key in _WHOLE and "." in written):
-            problems.add(value, f"{key}: {written!r} is no number from {low:,} to {high:,}")
-        else:
-            number = Decimal(written) * scale
-            values[field] = float(number) if "failed" in key else int(number)
+        written = number(key, value, (low, high), problems, is_whole=key in _WHOLE)
+        if written is not None:
+            values[field] = float(written) if "failed" in key else int(written * scale)
     rules = AlertRules(**values)  # type: ignore[arg-type]  # each field as _RULES says
     for what in ("pico_usd_per_hour", "failed_per_minute"):
         if getattr(rules, f"ticket_{what}") > getattr(rules, f"page_{what}"):

@@ -6,14 +6,13 @@ not name keeps its default. Amounts are read as decimals; none ever passes throu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from yaml.nodes import Node, ScalarNode, SequenceNode
+from yaml.nodes import Node, SequenceNode
 
 from tokentide_jobs.core.alert.pipeline_rules import PipelineRules
 from tokentide_jobs.core.decide.detect_rules import DetectRules
@@ -22,6 +21,7 @@ from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.files.yaml_entries import Problems, content_of, mapping, sections, texts
+from tokentide_jobs.io.files.yaml_numbers import number
 
 __all__ = ["detect_content", "detect_rules", "load_detect_rules", "parse_detect_rules"]
 
@@ -29,7 +29,6 @@ _DAY_S: Final = 86_400
 _MOST_LEVELS: Final = 16
 _DOLLAR: Final = 10**12
 _MOST_USD: Final = 1_000_000
-_NUMBER: Final = re.compile(r"\d{1,12}(\.\d{1,12})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +208,13 @@ def _numbers(
 
 def _number(key: str, field: _Field, node: Node, problems: Problems) -> int | None:
     """Read a number of the file as what its field counts."""
-    written = node.value.strip() if isinstance(node, ScalarNode) else "a list or mapping"
-    if not _NUMBER.fullmatch(written) or not field.low <= Decimal(written) <= field.high:
-        problems.add(node, f"{key}: {written!r} is no number from {field.low:,} to {field.high:,}")
+    written = number(key, node, (field.low, field.high), problems)
+    if written is None:
         return None
-    exact = Decimal(written) * field.scale
+    exact = written * field.scale
     if exact != exact.to_integral_value():
         steps = "whole number" if field.scale == 1 else f"multiple of 1/{field.scale:,}"
-        problems.add(node, f"{key}: {written!r} is no {steps}")
+        problems.add(node, f"{key}: '{written:f}' is no {steps}")
         return None
     return int(exact)
 

@@ -6,12 +6,12 @@ whose rules could never fire is refused: an alert that cannot come is worse than
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from yaml.nodes import Node, ScalarNode
+from yaml.nodes import Node
 
 from tokentide_jobs.core.slo.slo import FACTORS, Good, Slo, unreachable
 from tokentide_jobs.core.window.fold import DIMENSIONS
@@ -26,6 +26,7 @@ from tokentide_jobs.io.files.yaml_entries import (
     texts,
     value_text,
 )
+from tokentide_jobs.io.files.yaml_numbers import number
 
 __all__ = ["load_slos", "parse_slos"]
 
@@ -33,8 +34,8 @@ _REQUIRED: Final = ("name", "good", "objective", "window_days")
 _OPTIONAL: Final = ("scope", "burn", "least_events")
 _LIMITS: Final = ("latency_ms", "ttft_ms", "quality")
 _GOOD: Final = ("errors", *_LIMITS, "rate_limit")
-_NUMBER: Final = re.compile(r"\d{1,9}(\.\d{1,6})?")
 _MOST_DAYS: Final = 90
+_MOST_PERCENT: Final = Decimal("99.9999")
 
 
 def load_slos(path: Path | None) -> tuple[Slo, ...]:
@@ -73,7 +74,7 @@ def _slo(node: Node, problems: Problems) -> Slo | None:
     fields = entry_fields(node, _REQUIRED, _OPTIONAL, "an SLO", problems)
     if fields is None:
         return None
-    percent = _number("objective", fields["objective"], 1, 99.9999, problems)
+    percent = _number("objective", fields["objective"], 1, _MOST_PERCENT, problems)
     least = _number("least_events", fields["least_events"], 1, 1_000_000, problems) if (
         "least_events" in fields
     ) else 50  # fmt: skip
@@ -115,7 +116,7 @@ def _good(node: Node, problems: Problems) -> Good:
         return Good(what="errors", counts_rate_limit=counts)
     if "rate_limit" in fields:
         problems.add(fields["rate_limit"], f"rate_limit: {what} does not look at errors")
-    low = 0.0 if what == "quality" else 1.0
+    low = 0 if what == "quality" else 1
     limit = _number(what, fields[what], low, 86_400_000, problems)
     return Good(what=cast('Literal["latency_ms", "ttft_ms", "quality"]', what), limit=limit)
 
@@ -146,12 +147,7 @@ def _factors(node: Node, problems: Problems) -> tuple[float, ...]:
     return tuple(sorted((known[one] for one in written), reverse=True))
 
 
-def _number(key: str, node: Node, low: float, high: float, problems: Problems) -> float:
-    written = node.value.strip() if isinstance(node, ScalarNode) else "a list or mapping"
+def _number(key: str, node: Node, low: int, high: int | Decimal, problems: Problems) -> float:
     is_whole = key in ("window_days", "least_events")
-    is_number = _NUMBER.fullmatch(written) and low <= float(written) <= high
-    if not is_number or (is_whole and "." in written):
-        kind = "whole number" if is_whole else "number"
-        problems.add(node, f"{key}: {written!r} is no {kind} from {low:g} to {high:,g}")
-        return high
-    return float(written)
+    written = number(key, node, (low, high), problems, is_whole=is_whole)
+    return float(high if written is None else written)

@@ -61,7 +61,7 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     [
         ("alert: {}", "f:1: alert: unknown in the file; known: run_guard, anomalies, pipeline,"),
         ("alerts: {page_usd_per_hour: lots}", "'lots' is no number from 0 to 1,000,000"),
-        ("alerts: {storm_opens: 1.5}", "storm_opens: '1.5' is no number from 1 to 10,000"),
+        ("alerts: {storm_opens: 1.5}", "storm_opens: '1.5' is no whole number from 1 to 10,000"),
         ("alerts: {ticket_usd_per_hour: 60}", "ticket_usd_per_hour: more than that of a page"),
         ("notify: {name: a}", "notify: expected a list of receivers"),
         ("notify: [{name: a b, kind: slack, url: 'http://h/'}]", "name: 'a b' is no name"),
