@@ -132,7 +132,11 @@ class DeclaredSettings(BaseSettings):
         high=604_800,
     )
     snapshot_s: int = _setting(
-        300, "save the state of detection this often", unit="s", low=5, high=600
+        300,
+        "save the state of detection this often",
+        unit="s",
+        low=5,
+        high=600,  # detector_store.LONGEST_PAUSE_US
     )
     session_timeout_ms: int = _setting(
         30_000, "Kafka takes a silent worker's partitions after this", unit="ms", low=1_000,

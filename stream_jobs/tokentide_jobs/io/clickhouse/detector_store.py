@@ -25,7 +25,7 @@ _PART_BYTES: Final = 64 * 1024 * 1024
 """Packed by itself: so much more than the state is needed to pack it."""
 _LENGTH: Final = 8
 LONGEST_PAUSE_US: Final = 600_000_000
-"""Between two snapshots, whatever the setting and however long one takes."""
+"""Between two snapshots: the most of TOKENTIDE_SNAPSHOT_S, and however long one takes."""
 _GONE_US: Final = 900_000_000
 """Who has taken no snapshot for so long is gone: the longest pause, and time to take one."""
 
