@@ -149,17 +149,18 @@ def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
     (reached,) = store.rows("SELECT reached FROM tokentide.budget_status FINAL WHERE budget='acme'")
     assert list(reached[0]) == [50, 80, 95, 100]
 
-    reported = asyncio.run(_reported(stack.info.kafka))
+    reported = eventually("services are told", lambda: _told_in_full(stack.info.kafka))
     run, budget = reported["run/acme/wild"], reported["budget/acme"]
     assert isinstance(run, RunState)
     assert (run.state, "repeats" in run.rules) == ("flagged", True)
     assert isinstance(budget, BudgetState)
     assert (budget.reached, budget.kind) == ([50, 80, 95, 100], "soft")
 
-    wanted = {("budget", 80), ("budget", 95), ("budget", 100), ("run", 0)}
+    # Levels that are reached at once are one announcement, of the highest.
+    wanted, others = {("budget", 100), ("run", 0)}, {("budget", 80), ("budget", 95)}
     told = eventually("the receiver is notified", lambda: _told(wanted))
-    assert set(told) == wanted
-    assert len(told) == len(wanted), "a transition that was announced twice"
+    assert set(told) <= wanted | others
+    assert len(told) == len(set(told)), "a transition that was announced twice"
 
 
 def _told(wanted: set[tuple[str, int]]) -> list[tuple[str, int]] | None:
@@ -183,6 +184,17 @@ def _spent(store: ClickHouse) -> dict[str, int] | None:
     )
     counted = len(rows) == 2 and all(requests == 4 * CALLS for _name, _spent, requests in rows)
     return {name: int(spent) for name, spent, _requests in rows} if counted else None
+
+
+def _told_in_full(bootstrap: str) -> dict[str, Any] | None:
+    """Return the states of the control topic once they are those of all calls.
+
+    What is stored is reported after that; whoever goes on for a killed worker decides again from
+    the last snapshot, and reports the states in between once more.
+    """
+    states = asyncio.run(_reported(bootstrap))
+    budget = states.get("budget/acme")
+    return states if budget is not None and budget.share > 2 else None
 
 
 async def _reported(bootstrap: str) -> dict[str, Any]:
