@@ -31,6 +31,7 @@ pytestmark = pytest.mark.integration
 BODY_TIMEOUT_S = 5.0
 ANSWER_S = 120.0
 READER = {"X-ClickHouse-User": "analyst"}
+FORMATS = ["JSON", "TSV", "Parquet"]
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +148,14 @@ def test_results_of_all_requests_share_one_bound(server: ClickHouseProcess) -> N
         return response.headers.get("X-ClickHouse-Exception-Code", "")
 
     with urllib3.PoolManager(maxsize=12) as pool, ThreadPoolExecutor(12) as threads:
-        codes = list(threads.map(ask, ["JSON", "TSV", "Parquet"] * 4))
-    # Some may be refused for memory or space; none may make the process grow without end.
-    assert set(codes) <= {"", "241", "243"}
-    assert codes.count("") >= 3
-    assert peak < 1_200_000_000
+        codes = list(threads.map(ask, FORMATS * 4))
+        # How many are refused for memory or space depends on which of them meet; none may make the
+        # process grow without end, and once they have gone there is room for each again.
+        assert set(codes) <= {"", "241", "243"}
+        assert peak < 1_200_000_000
+        give_up_s = time.monotonic() + ANSWER_S
+        while refused := [name for name in FORMATS if ask(name)]:
+            assert time.monotonic() < give_up_s, refused
     assert not list(Path(f"/proc/{server.pid}/cwd").glob("result-*"))
 
 
