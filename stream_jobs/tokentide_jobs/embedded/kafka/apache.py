@@ -7,7 +7,6 @@ start.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import shutil
@@ -15,7 +14,6 @@ import subprocess
 import tempfile
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,6 +33,7 @@ from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
 from tokentide_jobs.errors import StackError
 from tokentide_jobs.io.kafka.admin import topic_names
+from tokentide_jobs.io.kafka.own_loop import run_on_own_loop
 from tokentide_jobs.io.kafka.wire import is_serving
 
 __all__ = ["KafkaBroker"]
@@ -147,8 +146,7 @@ class KafkaBroker:
         )
 
     def _check_topics(self, child: ChildProcess) -> None:
-        with ThreadPoolExecutor(max_workers=1) as thread:  # the caller may sit in an event loop
-            known = thread.submit(asyncio.run, topic_names(self.bootstrap)).result()
+        known = run_on_own_loop(topic_names(self.bootstrap))
         forgotten = forgotten_topics(self._home / "log", known)
         if forgotten:
             child.kill()

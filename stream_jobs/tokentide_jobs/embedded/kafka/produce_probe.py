@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -16,6 +15,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.kafka.admin import ensure_topics, has_topic
+from tokentide_jobs.io.kafka.own_loop import run_on_own_loop
 from tokentide_schemas.topics import TopicSpec
 
 __all__ = ["PROBE", "produce_problem"]
@@ -44,9 +44,7 @@ def produce_problem(bootstrap: str, timeout_s: float, is_there: Callable[[], boo
         is_there: Whether the broker's process runs: of one that does not, no answer is waited for.
     """
     try:
-        with ThreadPoolExecutor(max_workers=1) as thread:  # the caller may sit in an event loop
-            asked = _produce_while(bootstrap, timeout_s, is_there)
-            thread.submit(asyncio.run, asked).result()
+        run_on_own_loop(_produce_while(bootstrap, timeout_s, is_there))
     except TimeoutError:
         return f"no answer to a record within {timeout_s:g} s"
     except (KafkaError, PipelineError, OSError) as exc:

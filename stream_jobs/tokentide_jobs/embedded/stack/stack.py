@@ -8,17 +8,16 @@ cannot be, because what it held is gone.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Self
 
 import clickhouse_connect
 
@@ -37,6 +36,7 @@ from tokentide_jobs.embedded.stack.unread import unread_records
 from tokentide_jobs.embedded.stack.workers import WorkerPool
 from tokentide_jobs.errors import StackError
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
+from tokentide_jobs.io.kafka.own_loop import run_on_own_loop
 from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_schemas.topics import EVENTS, OTLP
 
@@ -257,7 +257,7 @@ class Stack:
             with self._step("schema"):
                 _migrate(self._clickhouse)
         with self._step("topics"):
-            return _run(_prepare_topics(self._broker.bootstrap, self._report))
+            return run_on_own_loop(_prepare_topics(self._broker.bootstrap, self._report))
 
     def _start_workers(self, info: StackInfo) -> WorkerPool:
         commands = {f"worker-{n + 1}": self._worker_command for n in range(self._worker_count)}
@@ -366,9 +366,3 @@ async def _prepare_topics(bootstrap: str, report: Reporter) -> str:
     for difference in outcome.differing:
         report.note(str(difference))
     return await topic_log_id(bootstrap, EVENTS.name)
-
-
-def _run(work: Coroutine[Any, Any, str]) -> str:
-    """Run it on an event loop of its own, also when the caller sits in one."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(asyncio.run, work).result()
