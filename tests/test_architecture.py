@@ -98,8 +98,13 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide_jobs.embedded.kafka", "tokentide_jobs.embedded.clickhouse"),
     ("tokentide_jobs.embedded.stack",),
     ("tokentide_jobs.replay",),
+    # boards and alert rules as code: below the cli, which serves them
+    ("tokentide_dashboards.kit",),
+    ("tokentide_dashboards.boards",),
+    ("tokentide_dashboards.generated",),
+    ("tokentide_dashboards.__main__",),
     ("tokentide_jobs.cli",),
-    ("tokentide_jobs.__main__", "tokentide_dashboards"),
+    ("tokentide_jobs.__main__",),
     ("bench",),
 )
 

@@ -1,1 +1,1 @@
-"""Nothing yet: Grafana dashboards as code will be here."""
+"""Grafana as code: boards, alert rules, the check of their queries, and a local viewer."""

@@ -1,0 +1,1 @@
+"""The boards, a module each, and the list of them."""

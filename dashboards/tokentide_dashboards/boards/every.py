@@ -1,0 +1,10 @@
+"""Every board, in the order in which they are linked."""
+
+from __future__ import annotations
+
+from tokentide_dashboards.boards.overview import OVERVIEW
+from tokentide_dashboards.kit.board import Board
+
+__all__ = ["BOARDS"]
+
+BOARDS: tuple[Board, ...] = (OVERVIEW,)

@@ -1,0 +1,49 @@
+"""Links keep range and variables, and `n` beside a ratio gets no line."""
+
+from __future__ import annotations
+
+from tokentide_dashboards.kit.link import BoardLink, column
+from tokentide_dashboards.kit.panel import Place
+from tokentide_dashboards.kit.series import Lines
+from tokentide_dashboards.kit.unit import Unit
+
+PLACE = Place(1, 0, 0, 24, 8)
+
+
+def lines(sql: str) -> Lines:
+    return Lines(
+        title="Errors", description="d", unit=Unit.RATIO, no_value="none", sql=sql, by=("provider",)
+    )
+
+
+def test_a_link_keeps_range_and_variables_and_sets_its_own() -> None:
+    link = BoardLink("There", "tokentide-cost", {"model": column("model")})
+    assert link.json(["team", "model"])["url"] == (
+        "/d/tokentide-cost?${__url_time_range}&${team:queryparam}"
+        "&var-model=${__data.fields.model:percentencode}"
+    )
+
+
+def test_n_beside_a_ratio_has_no_line_but_a_name_of_its_own() -> None:
+    made = lines("SELECT time, provider, 0.5 AS share, 7 AS n").json(PLACE, [])
+    (override,) = made["fieldConfig"]["overrides"]
+    assert override["matcher"] == {"id": "byName", "options": "n"}
+    properties = {one["id"]: one["value"] for one in override["properties"]}
+    assert properties["displayName"] == "${__field.labels.provider} n"
+    assert properties["custom.lineWidth"] == 0
+
+
+def test_without_n_nothing_is_overridden() -> None:
+    made = lines("SELECT time, provider, 0.5 AS share, 7 AS network").json(PLACE, [])
+    assert made["fieldConfig"]["overrides"] == []
+
+
+def test_every_query_has_a_letter_of_its_own() -> None:
+    made = Lines(
+        title="t", description="d", unit=Unit.COUNT, no_value="none", sql=("SELECT 1", "SELECT 2")
+    )
+    targets = made.json(PLACE, [])["targets"]
+    assert [(one["refId"], one["rawSql"]) for one in targets] == [
+        ("A", "SELECT 1"),
+        ("B", "SELECT 2"),
+    ]
