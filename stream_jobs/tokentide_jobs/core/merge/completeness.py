@@ -96,6 +96,12 @@ class Progress:
             if self.now_us - reached.said_us <= _FORGOTTEN_US
         }
 
+    def pass_over(self, _until_us: int) -> None:
+        """Note before which event time deltas are passed over, since they are stored already.
+
+        By the clock that changes nothing: watching begins at the present.
+        """
+
     def complete_us(self) -> int:
         """Return before which event time every source is complete; -1: somebody does not say."""
         said = {(topic, number) for topic, number, _partition in self._reached}

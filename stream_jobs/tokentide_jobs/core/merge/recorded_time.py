@@ -35,6 +35,7 @@ class RecordedProgress(Progress):
     def __init__(self, settle_us: int) -> None:
         super().__init__(settle_us)
         self._stamp_us = 0
+        self._passed_over_until_us = 0
         self._heard: dict[tuple[str, int, int], _Heard] = {}
         self._steps: list[tuple[int, int]] = []
         """When the first source had got to an event time: clock of ingest, event time."""
@@ -47,6 +48,10 @@ class RecordedProgress(Progress):
     def clock(self, stamp_us: int) -> None:
         """Note the time of a record; nothing is decided by it."""
         self._stamp_us = max(self._stamp_us, stamp_us)
+
+    def pass_over(self, until_us: int) -> None:
+        """Note before which event time deltas are passed over: nothing there can be watched."""
+        self._passed_over_until_us = until_us
 
     def note(self, partition: int, mark: ProgressMark) -> None:
         """Note a mark that came through a partition of the delta topic."""
@@ -69,8 +74,8 @@ class RecordedProgress(Progress):
         return self.now_us or UNKNOWN
 
     def begin_us(self, oldest_us: int) -> int:
-        """Return where watching begins: with the oldest event, since all of it was recorded."""
-        return oldest_us
+        """Return where watching begins: with the oldest event that is not passed over."""
+        return max(oldest_us, self._passed_over_until_us)
 
     def closes(self, end_us: int) -> bool:
         """Tell whether a window that ends then waits for nothing any more."""
@@ -88,11 +93,13 @@ class RecordedProgress(Progress):
         """Return everything as plain values."""
         heard = [[*stream, *astuple(one)] for stream, one in sorted(self._heard.items())]
         steps = [list(step) for step in self._steps]
-        return [self.now_us, self._partitions, heard, steps, self._stamp_us]
+        passed_us = self._passed_over_until_us
+        return [self.now_us, self._partitions, heard, steps, self._stamp_us, passed_us]
 
     def restore(self, rows: list[Any]) -> None:
         """Take up what `to_rows` returned."""
-        self.now_us, self._partitions, heard, steps, self._stamp_us = rows
+        self.now_us, self._partitions, heard, steps, self._stamp_us, passed_us = rows
+        self._passed_over_until_us = passed_us
         self._heard = {
             (topic, number, partition): _Heard(*one) for topic, number, partition, *one in heard
         }

@@ -13,7 +13,14 @@ from tokentide_jobs.core.merge.open_windows import WANTED
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-__all__ = ["HISTORY_US", "HistorySpan", "history_span", "pieces", "read_history"]
+__all__ = [
+    "HISTORY_US",
+    "HistorySpan",
+    "history_span",
+    "newest_window_us",
+    "pieces",
+    "read_history",
+]
 
 _MINUTE_US: Final = 60_000_000
 HISTORY_US: Final = 14 * 86_400 * 1_000_000
@@ -50,6 +57,12 @@ def history_span(store: ClickHouse, until_us: int) -> HistorySpan | None:
     row = rows[0]
     named = frozenset(name for name in DIMENSIONS if row[name])
     return HistorySpan(row["oldest_us"], row["windows"], row["stored"], row["series"], named)
+
+
+def newest_window_us(store: ClickHouse) -> int:
+    """Return where the newest stored window ends, 0 where there is none; raises as `select`."""
+    rows = store.select("detect/newest_window")
+    return int(rows[0]["end_us"]) if rows else 0
 
 
 def pieces(span: HistorySpan, until_us: int, stride: int) -> Iterator[tuple[int, int]]:

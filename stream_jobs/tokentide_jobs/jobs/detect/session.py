@@ -29,6 +29,7 @@ from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import LONGEST_PAUSE_US, DetectorStore
+from tokentide_jobs.io.clickhouse.stored_history import newest_window_us
 from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, reported_budgets
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.due_by_clock import DueByClock
@@ -142,6 +143,9 @@ class DetectSession:
             for source, end in finished.items():
                 for number in held:
                     self.decider.seen.settle(source, number, end)
+            # Asked after the offsets, so that it covers whatever is before them.
+            newest_us = self._storing("newest_window", lambda: newest_window_us(self._store))
+            self.decider.progress.pass_over(newest_us)
         offsets = head.offsets if head is not None and goes_on else {}
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
         self._has_learned = False

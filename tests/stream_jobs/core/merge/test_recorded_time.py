@@ -108,9 +108,25 @@ def test_a_topic_that_was_made_anew_is_waited_for_again() -> None:
     assert stream.closed == list(range(19))
 
 
+@pytest.mark.parametrize("brings", [(), (55, 61)])
+def test_what_was_stored_before_and_is_passed_over_is_never_judged_as_silence(
+    brings: tuple[int, ...],
+) -> None:
+    stream = Recording()
+    stream.progress.pass_over(NOON_US + 60 * MINUTE_US)
+    stream.mark(0, 59, at_s=1)
+    stream.add(*brings)
+    stream.mark(1, 10)
+    assert stream.closed == []
+    stream.mark(1, 63, at_s=2)
+    stream.mark(0, 63, at_s=2)
+    assert stream.closed == [60, 61]
+
+
 def test_a_saved_state_goes_on_alike_and_one_by_another_time_is_not_taken_up() -> None:
     rules = DetectRules(time="recorded")
     stream, decider = Recording(), Decider(rules, ())
+    stream.progress.pass_over(NOON_US)
     stream.mark(0, 60, at_s=1)
     stream.mark(1, 10)
     decider.progress = stream.progress

@@ -1,0 +1,145 @@
+"""What a session of detection begins with: stored spend, stored windows, an older snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stream_jobs.core.decide.recorded_stream import RULES, TICKS, recorded
+from tests.stream_jobs.core.decide.test_history import minute_rows
+from tests.stream_jobs.core.decide.test_history import stored as stored_rows
+from tests.stream_jobs.core.merge.delta_records import NOON_US, window_rows
+from tests.stream_jobs.jobs.detect.sessions import Worker, alerts_of, session
+from tokentide_jobs.core.decide.history import learn_history
+from tokentide_jobs.core.detect.state import DetectorState
+from tokentide_jobs.core.merge.stored_windows import stored_windows
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.tables import (
+    ANOMALY_POINTS,
+    DETECTOR_STATE,
+    WINDOWS,
+)
+from tokentide_jobs.io.clickhouse import stored_history
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.jobs.detect.rule_files import RuleFiles
+from tokentide_schemas.control import BudgetState
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+pytestmark = pytest.mark.integration
+
+
+def test_what_was_spent_before_is_counted_once_to_the_pico_dollar(
+    store: ClickHouse, files: RuleFiles, sql_client: Client
+) -> None:
+    # Ten requests are stored; ingest has finished the first five, the others come as deltas.
+    sql_client.command(
+        "INSERT INTO raw_requests (log_id, _topic, _partition, _offset, _idx, tenant, started_at, "
+        "cost_pico_usd) SELECT 'log-1', 'tokentide.events.v1', 0, number, 0, 'acme', "
+        f"fromUnixTimestamp64Micro(toInt64({NOON_US}) + number), 1000000000001 FROM numbers(10)"
+    )
+    sql_client.command(
+        "INSERT INTO ingest_positions (log_id, topic, partition, start_offset, end_offset) "
+        "VALUES ('log-1', 'tokentide.events.v1', 0, 0, 5)"
+    )
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, 4)})
+    one.take(recorded()[3:4])  # a mark: deltas of offsets below 5 are dropped, none are here
+    counted = one.decider.budgets.counted["acme"].spend
+    assert counted.of(counted.budget.at(NOON_US)).pico_usd == 5 * 1_000_000_000_001
+    one.take(recorded()[4:])
+    later = sum(10**11 * (tick % 3 + 1) + 7 for tick in range(1, TICKS))
+    assert counted.of(counted.budget.at(NOON_US)).pico_usd == 5 * 1_000_000_000_001 + later
+
+
+def test_recorded_time_is_watched_from_the_end_of_what_is_stored_when_it_begins(
+    store: ClickHouse, files: RuleFiles, sql_client: Client
+) -> None:
+    files.in_force = replace(files.in_force, rules=replace(RULES, time="recorded"))
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, 4)})
+    assert one.decider.progress.begin_us(NOON_US) == NOON_US, "nothing is stored"
+    sql_client.command(
+        f"INSERT INTO windows_1m (window_start) VALUES (toDateTime({NOON_US // 10**6 + 7_200}))"
+    )
+    sql_client.command(f"TRUNCATE TABLE {DETECTOR_STATE}")
+    for _ in range(2):  # whoever follows takes it from the snapshot
+        one = session(store, files, Worker())
+        one.begin("topic-1", {0: (0, 4)})
+        sql_client.command("TRUNCATE TABLE windows_1m")
+        assert one.decider.progress.begin_us(NOON_US) == NOON_US + 7_260 * 10**6
+
+
+def test_budgets_are_exact_again_once_stored_requests_were_repriced(
+    store: ClickHouse, files: RuleFiles, sql_client: Client
+) -> None:
+    held = {0: (0, len(recorded()))}
+    one = session(store, files, Worker())
+    one.begin("topic-1", held)
+    one.take(recorded())
+    one.snapshot()
+    # What the stream counted is stored at other prices now: 9.6 dollars in all.
+    sql_client.command(
+        "INSERT INTO raw_requests (log_id, _topic, _partition, _offset, _idx, tenant, started_at, "
+        "cost_pico_usd) SELECT 'log-1', 'tokentide.events.v1', 0, number, 0, 'acme', "
+        f"fromUnixTimestamp64Micro(toInt64({NOON_US}) + number), 800000000001 FROM numbers(12)"
+    )
+    sql_client.command("INSERT INTO reprice_chunks (run_id, chunk, state) VALUES ('r', 0, 2)")
+    for number in range(2):  # and a restart says nothing again
+        again = session(store, files, Worker())
+        again.begin("topic-1", held)
+        _findings, reported = again.take([])
+        states = [state for state in reported.states if isinstance(state, BudgetState)]
+        assert [(state.budget, state.spent_pico_usd, state.reached) for state in states] == [
+            ("acme", 12 * 800_000_000_001, [50, 80, 95]), ("one key", 0, [50, 80, 95, 100]),
+        ][: 2 - 2 * number]  # fmt: skip
+    spent = sql_client.query(
+        "SELECT spent_pico_usd, reached FROM budget_status FINAL WHERE budget = 'acme'"
+    ).result_rows
+    assert [tuple(row) for row in spent] == [(12 * 800_000_000_001, [50, 80, 95])]
+    announced = [row[:4] for row in alerts_of(sql_client) if row[2].startswith("budget acme")]
+    # At 50 % by the stream, then at 95 % at once by what is stored.
+    assert [state for _kind, _metric, _key, state in announced] == ["open"] * 2
+
+
+def test_a_topic_that_was_made_anew_keeps_what_was_learned_and_sums_budgets_anew(
+    store: ClickHouse, files: RuleFiles
+) -> None:
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, len(recorded()))})
+    one.take(recorded())
+    one.snapshot()
+    other = session(store, files, Worker())
+    other.begin("topic-2", {0: (0, 3)})
+    assert other.positions == {0: 0}
+    assert other.decider.detectors.state.keys == one.decider.detectors.state.keys
+    assert other.decider.guard.live.keys() == one.decider.guard.live.keys()
+    assert len(other.decider.budgets.unseeded()) == 2
+
+
+def test_a_first_start_learns_what_is_stored_before_the_stream_and_says_nothing_of_it(
+    store: ClickHouse, files: RuleFiles, sql_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = range(-90, 0)
+    monkeypatch.setattr(stored_history, "_ROWS_AT_ONCE", 40)
+    rows = [row for minute in (*minutes, 0) for row in minute_rows(minute)]
+    store.insert(WINDOWS, to_arrow(WINDOWS, window_rows(rows)), "history")
+    one = session(store, files, Worker())
+    one.begin("topic-1", {0: (0, len(recorded()))})
+    findings, _reported = one.take(recorded()[:4])  # with the first mark, at noon
+    expected = DetectorState()
+    history = stored_windows(stored_rows(minutes), RULES.levels, 60_000_000)
+    assert learn_history(expected, RULES.levels, history, RULES.parameters) == len(minutes)
+    assert one.decider.detectors.state.to_bytes() == expected.to_bytes()
+    assert findings.windows == []
+    assert sql_client.query(f"SELECT count() FROM {ANOMALY_POINTS}").result_rows == [(0,)]
+    one.snapshot_if_due()
+    follower = session(store, files, Worker())
+    follower.begin("topic-1", {0: (0, len(recorded()))})
+    assert follower.decider.detectors.state.to_bytes() == expected.to_bytes()
+    for worker in (one, follower):
+        worker.take(recorded()[4:40])
+    assert follower.decider.to_bytes() == one.decider.to_bytes()
