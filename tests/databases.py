@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import clickhouse_connect
 
-from tokentide_jobs.core.tables import SCHEMA_MIGRATIONS
+from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS, SCHEMA_MIGRATIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.schema.migrations import migrate
 
@@ -80,5 +80,8 @@ def _schema(admin: Client, database: str) -> Schema:
 def _empty(admin: Client, database: _Database) -> None:
     """Forget rows, and the tokens under which they were inserted."""
     for table, statement in database.schema.items():
-        if statement.startswith("CREATE TABLE") and table != SCHEMA_MIGRATIONS:
+        if statement.startswith("CREATE TABLE") and table not in (
+            SCHEMA_MIGRATIONS,
+            SCHEMA_DEFINITIONS,
+        ):
             admin.command(f"TRUNCATE TABLE {database.name}.{table}")

@@ -113,10 +113,11 @@ def test_what_was_recorded_and_is_gone_is_made_again(
 def test_a_function_with_another_body_is_made_again(admin: Client) -> None:
     migrate(admin, "mig_body")
     admin.command("CREATE OR REPLACE FUNCTION usd_from_pico AS (pico) -> pico / 2")
-    (planned,) = migrate(admin, "mig_body", dry_run=True)
+    planned, *views = migrate(admin, "mig_body", dry_run=True)
+    assert views, "the engine puts bodies into the text of views"
     assert planned.missing == ("usd_from_pico",)
     assert admin.query("SELECT toFloat64(usd_from_pico(8))").result_rows == [(4.0,)]
-    (mended,) = migrate(admin, "mig_body")
+    mended, *_views = migrate(admin, "mig_body")
     assert mended.missing == ("usd_from_pico",)
     assert str(admin.query("SELECT usd_from_pico(8)").result_rows[0][0]) == "8E-12"
     assert migrate(admin, "mig_body") == []
@@ -124,7 +125,7 @@ def test_a_function_with_another_body_is_made_again(admin: Client) -> None:
 
 def test_a_function_that_is_gone_is_made_again(admin: Client, lent: str) -> None:
     admin.command("DROP FUNCTION p90_from_hist")
-    (mended,) = migrate(admin, lent)
+    mended, *_views = migrate(admin, lent)
     assert mended.missing == ("p90_from_hist",)
     answer = admin.query("SELECT p90_from_hist(map(toInt16(0), toUInt64(1)))").result_rows[0][0]
     assert answer > 0
@@ -136,6 +137,74 @@ def test_a_column_that_is_gone_is_named_and_nothing_is_changed(admin: Client, le
     with pytest.raises(ConfigError, match=r"raw_changes\.actor.*0002_raw_events\.sql"):
         migrate(admin, lent)
     assert admin.command(f"EXISTS TABLE {lent}.requests") == 0
+
+
+def test_a_view_with_another_text_is_made_again(admin: Client, lent: str) -> None:
+    said = admin.query(f"SELECT count() FROM {lent}.requests").result_rows
+    admin.command(f"CREATE OR REPLACE VIEW {lent}.requests AS SELECT 1 AS one")
+    (planned,) = migrate(admin, lent, dry_run=True)
+    assert planned.missing == ("requests",)
+    assert admin.query(f"SELECT * FROM {lent}.requests").result_rows == [(1,)]
+    (mended,) = migrate(admin, lent)
+    assert (mended.name, mended.missing) == ("views/requests.sql", ("requests",))
+    assert admin.query(f"SELECT count() FROM {lent}.requests").result_rows == said
+    assert migrate(admin, lent) == []
+
+
+def test_views_follow_a_function_that_is_replaced(admin: Client, lent: str) -> None:
+    text = f"SELECT as_select FROM system.tables WHERE database = '{lent}' AND name = 'runs'"
+    assert "usd_from_pico" in (sql_root() / "views/runs.sql").read_text()
+    before = admin.command(text)
+    admin.command("CREATE OR REPLACE FUNCTION usd_from_pico AS (pico) -> pico / 2")
+    admin.command(f"DROP VIEW {lent}.runs")
+    (script,) = (one for one in load_scripts() if one.name == "views/runs.sql")
+    for statement in split_statements(render(script.text, SqlTarget(lent))):
+        admin.command(statement)
+    assert admin.command(text) != before
+    names = {applied.name for applied in migrate(admin, lent)}
+    assert names > {"functions/money.sql", "views/runs.sql"}
+    assert admin.command(text) == before
+    assert migrate(admin, lent) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            "ALTER TABLE {}.raw_changes MODIFY COLUMN actor String",
+            r"raw_changes\.actor is String, and was made as LowCardinality\(String\)",
+        ),
+        (
+            "CREATE OR REPLACE TABLE {}.notified_since AS {}.notified_since "
+            "ENGINE = MergeTree ORDER BY tuple()",
+            r"notified_since has the sorting key \(.*\), and was made with \(at\)",
+        ),
+        (
+            "ALTER TABLE {}.windows_1h_mv MODIFY QUERY SELECT * FROM {}.windows_10s WHERE 0",
+            "windows_1h_mv is a view with another text",
+        ),
+    ],
+)
+def test_a_table_that_is_not_as_it_was_made_is_named(
+    admin: Client, lent: str, change: str, told: str
+) -> None:
+    admin.command(change.format(lent, lent))
+    with pytest.raises(ConfigError, match=told):
+        migrate(admin, lent)
+
+
+def test_columns_of_the_user_and_words_of_another_server_are_no_change(
+    admin: Client, lent: str
+) -> None:
+    admin.command(f"ALTER TABLE {lent}.raw_changes ADD COLUMN ours String DEFAULT 'x'")
+    assert migrate(admin, lent) == []
+    admin.command(
+        f"INSERT INTO {lent}.schema_definitions (name, definition, server_version) SELECT name, "
+        f"replace(definition, 'String', 'Text'), '1.2' FROM {lent}.schema_definitions FINAL"
+    )
+    assert migrate(admin, lent) == []
+    told = f"SELECT countIf(server_version != version()) FROM {lent}.schema_definitions FINAL"
+    assert admin.command(told) == 0
 
 
 def test_a_dry_run_returns_the_sql_and_changes_nothing(admin: Client) -> None:

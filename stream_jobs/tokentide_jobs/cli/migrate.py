@@ -46,9 +46,9 @@ def migrate(
 
     Applied migrations are remembered with their checksum; running this again does nothing, and a
     migration that was edited after it was applied is an error that names the file. What was
-    recorded is compared with what exists, by name: a table, view or function that is gone is made
-    again (a table is empty then), and so is a function with another body; a column that is gone is
-    an error that names it. Types of columns, sorting keys and the text of views are not compared.
+    recorded is compared with what exists: a table, view or function that is gone is made again (a
+    table is empty then), and so is a function with another body or a view with another text; a
+    column that is gone, and a table with other columns or keys, is an error that names it.
     """
     settings = find_target(data_dir, "clickhouse")
     client = connect_clickhouse(settings, database="default")

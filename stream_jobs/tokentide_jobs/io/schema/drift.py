@@ -12,6 +12,11 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from tokentide_jobs.io.schema.definitions import (
+    changes,
+    existing_definitions,
+    recorded_definitions,
+)
 from tokentide_jobs.io.schema.sql_objects import SqlObjects, objects_of
 
 __all__ = ["Drift", "find_drift"]
@@ -22,16 +27,20 @@ class Drift:
     """What is missing, or something else."""
 
     objects: frozenset[str]
-    """Tables, views and functions that are gone, and functions with another body."""
+    """Tables, views and functions that are gone, functions with another body, and views with
+    another text."""
     columns: tuple[str, ...]
     """Of tables that exist, as `table.column`."""
+    changed: tuple[str, ...]
+    """Tables and materialized views that are not as they were made, in words."""
 
 
 def find_drift(client: Client, database: str, statements: Iterable[str]) -> Drift:
     """Compare what statements make with what exists; what exists besides is nobody's business.
 
     Bodies of functions are compared in the words of the server, which keeps them as they were
-    written. Of tables and views it does not: functions in a view are replaced by their bodies.
+    written. Tables and views it does not (functions in a view are replaced by their bodies): they
+    are compared with what the server said of them when they were made.
     """
     statements = tuple(statements)
     expected = objects_of(statements)
@@ -43,8 +52,17 @@ def find_drift(client: Client, database: str, statements: Iterable[str]) -> Drif
         if table in existing.columns
         for column in wanted - existing.columns[table]
     )
-    changed = _changed_functions(client, statements)
-    return Drift(frozenset(expected.names - present | changed), tuple(columns))
+    functions = _changed_functions(client, statements)
+    made = recorded_definitions(client, database)
+    now = existing_definitions(client, database, made)
+    texts = {name: list(changes(name, made[name], one)) for name, one in now.items()}
+    views = {name for name, said in texts.items() if said and made[name].is_view}
+    changed = [text for name in sorted(texts.keys() - views) for text in texts[name]]
+    return Drift(
+        frozenset(expected.names - present | functions | views & expected.names),
+        tuple(columns),
+        tuple(changed),
+    )
 
 
 def _changed_functions(client: Client, statements: Iterable[str]) -> set[str]:

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -21,18 +22,24 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tokentide_jobs.backoff import Backoff
-from tokentide_jobs.core.tables import SCHEMA_MIGRATIONS, TENANT_RETENTION
+from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS, SCHEMA_MIGRATIONS, TENANT_RETENTION
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.schema.definitions import (
+    existing_definitions,
+    record,
+    recorded_definitions,
+)
 from tokentide_jobs.io.schema.drift import find_drift
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_files import sql_root
-from tokentide_jobs.io.schema.sql_objects import objects_of
+from tokentide_jobs.io.schema.sql_objects import SqlObjects, objects_of
 from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 from tokentide_jobs.process_name import process_name
 
 __all__ = ["Applied", "Script", "create_roles", "load_scripts", "migrate"]
 
 _NUMBERED = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_WORD: Final = re.compile(r"\w+")
 _RACE_CODES: Final = frozenset({44, 57, 60, 82, 517, 521, 609, 741})
 """Another worker created, replaced or renamed the same object at this instant (column, table or
 database or function exists already, table not there for the moment): the statement is repeated."""
@@ -70,7 +77,7 @@ class Applied:
         statements: As sent to the server, placeholders filled.
         duration_ms: Time they took, 0 for a dry run.
         missing: Objects for whose sake a file was run again: recorded, and all the same gone, or
-            functions with another body.
+            functions with another body, or views with another text.
     """
 
     name: str
@@ -114,7 +121,8 @@ def migrate(
     """Apply what the database lacks and return it; an empty list means it was up to date.
 
     What is recorded is compared with what exists: a file whose table, view or function is gone is
-    run again (a table comes back empty), a column that is gone is an error that names it.
+    run again (a table comes back empty), and so is one whose view or function was changed; a column
+    that is gone, and a table whose columns or keys were changed, are errors that name it.
 
     Blocks until done; safe to call again and from several workers at once. A file that the
     database knows and this installation lacks is left alone, so that older workers keep running
@@ -129,7 +137,7 @@ def migrate(
 
     Raises:
         ConfigError: An applied migration was changed, a name or placeholder is wrong, or a table
-            lacks a column.
+            lacks a column or is not as it was made.
         clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
     """
     target = SqlTarget(database, cluster)
@@ -147,14 +155,19 @@ def migrate(
         done.append(Applied(bootstrap.name, bootstrap.checksum, statements, 0))
         known = {}
     missing = _missing(client, database, {name: made_by[name] for name in made_by if name in known})
+    replaced: set[str] = set()
     recorded: list[Applied] = []
     try:
         for script in scripts:
             statements = made_by[script.name]
             is_due = _is_due(script, known)
-            again = tuple(sorted(objects_of(statements).names & missing))
+            made = objects_of(statements)
+            again = tuple(sorted(made.names & missing))
             if not is_due and not again:
-                continue
+                if not (made.views and replaced & set(_WORD.findall(script.text))):
+                    continue
+                again = tuple(sorted(made.views))  # the server put the old body into its text
+            replaced |= made.functions
             started = time.monotonic()
             if not dry_run:
                 for statement in statements:
@@ -169,6 +182,7 @@ def migrate(
         if recorded and not dry_run:
             _record(client, database, recorded, known)
     if not dry_run:
+        _record_definitions(client, database, objects_of(chain.from_iterable(made_by.values())))
         for statement in retention_statements(client, target):
             _execute(client, statement, TENANT_RETENTION)
             done.append(Applied(TENANT_RETENTION, "", (statement,), 0))
@@ -212,10 +226,11 @@ def create_roles(
 def _missing(
     client: Client, database: str, recorded: Mapping[str, tuple[str, ...]]
 ) -> frozenset[str]:
-    """Return the objects that recorded files made and that are gone or have another body.
+    """Return the objects that recorded files made and that are gone or have another text.
 
     Raises:
-        ConfigError: A table that exists lacks a column; nobody but a person knows what was in it.
+        ConfigError: A table lacks a column or was changed otherwise; nobody but a person knows what
+            was in it.
     """
     drift = find_drift(client, database, [each for made in recorded.values() for each in made])
     if drift.columns:
@@ -227,6 +242,12 @@ def _missing(
             f"database {database} lacks columns that were made before: {', '.join(drift.columns)}. "
             f"Restore them (ALTER TABLE … ADD COLUMN …, as defined in sql/{', sql/'.join(files)}), "
             "or restore the tables from a backup"
+        )
+    if drift.changed:
+        raise ConfigError(
+            f"database {database} is not as it was made: {'; '.join(drift.changed)}. Change it "
+            "back (ALTER TABLE …), or, where it is meant to be so, delete its row of "
+            f"{database}.{SCHEMA_DEFINITIONS}: it is recorded anew"
         )
     return drift.objects
 
@@ -275,6 +296,17 @@ def _execute(client: Client, statement: str, source: str) -> None:
                 exc.add_note(f"in {source}: {statement[:200]}")
                 raise
             time.sleep(pause_s)
+
+
+def _record_definitions(client: Client, database: str, made: SqlObjects) -> None:
+    """Note what was made or changed by files, or is said otherwise by another server."""
+    if SCHEMA_DEFINITIONS not in made.columns:
+        return
+    now = existing_definitions(client, database, made.columns.keys() | made.views)
+    before = recorded_definitions(client, database)
+    news = {name: one for name, one in now.items() if before.get(name) != one}
+    if news:
+        record(client, database, news)
 
 
 def _record(

@@ -1,0 +1,104 @@
+"""What tables and views were when they were made, against what they are now.
+
+The server says what they are, so the same server is asked both times; after another version of it
+has come, nothing is compared once. Retention (TTL) is not part of it: it changes by design.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+from clickhouse_connect.driver.client import Client
+
+from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS
+
+__all__ = ["Definition", "changes", "existing_definitions", "record", "recorded_definitions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A table or a view.
+
+    Attributes:
+        engine: As `system.tables` names it; `View` and `MaterializedView` for these.
+        keys: Sorting, primary and partition key of a table.
+        columns: Of a table: type and default by name. Of a view none: its text decides them.
+        select: Text of a view.
+    """
+
+    engine: str
+    keys: Mapping[str, str]
+    columns: Mapping[str, str]
+    select: str
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it can be made again without a loss."""
+        return self.engine == "View"
+
+    def to_json(self) -> str:
+        """Return it as text, the same for the same definition."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def existing_definitions(
+    client: Client, database: str, names: Collection[str]
+) -> dict[str, Definition]:
+    """Return what some tables and views are, by name; those that are gone are left out."""
+    rows = client.query(
+        "SELECT t.name, t.engine, t.sorting_key, t.primary_key, t.partition_key, t.as_select, "
+        "groupArray((c.name, trimRight(concat(c.type, ' ', c.default_kind, ' ', "
+        "c.default_expression)))) FROM system.tables AS t LEFT JOIN system.columns AS c "
+        "ON c.database = t.database AND c.table = t.name "
+        "WHERE t.database = {database:String} GROUP BY ALL",
+        parameters={"database": database},
+    ).result_rows
+    found = {}
+    for name, engine, sorting, primary, partition, select, columns in rows:
+        if name in names:
+            keys = {"sorting": sorting, "primary": primary, "partition": partition}
+            is_view = "View" in engine
+            found[str(name)] = Definition(
+                engine, {} if is_view else keys, {} if is_view else dict(columns), select
+            )
+    return found
+
+
+def recorded_definitions(client: Client, database: str) -> dict[str, Definition]:
+    """Return what was recorded of the server as it is now, by name."""
+    if not int(str(client.command(f"EXISTS TABLE {database}.{SCHEMA_DEFINITIONS}"))):
+        return {}
+    rows = client.query(
+        f"SELECT name, definition, server_version = version() FROM {database}."  # noqa: S608
+        f"{SCHEMA_DEFINITIONS} FINAL"
+    ).result_rows
+    return {str(name): Definition(**json.loads(text)) for name, text, is_ours in rows if is_ours}
+
+
+def changes(name: str, made: Definition, now: Definition) -> Iterator[str]:
+    """Yield, in words, what is not any more as it was made; what was added is nobody's business."""
+    if made.engine != now.engine:
+        yield f"{name} has the engine {now.engine}, and was made with {made.engine}"
+    elif made.select != now.select:
+        yield f"{name} is a view with another text"
+    for key, expression in made.keys.items():
+        if (other := now.keys.get(key, "")) != expression:
+            yield f"{name} has the {key} key ({other}), and was made with ({expression})"
+    for column, form in made.columns.items():
+        # A column that is gone is told by its name, for all servers.
+        if (other := now.columns.get(column, form)) != form:
+            yield f"{name}.{column} is {other}, and was made as {form}"
+
+
+def record(client: Client, database: str, definitions: Mapping[str, Definition]) -> None:
+    """Note what these are now."""
+    version = str(client.command("SELECT version()"))
+    client.insert(
+        SCHEMA_DEFINITIONS,
+        [[name, one.to_json(), version] for name, one in sorted(definitions.items())],
+        column_names=["name", "definition", "server_version"],
+        database=database,
+        settings={"async_insert": 0},
+    )
