@@ -260,6 +260,7 @@ def _say_what_next(directory: Path, data_dir: Path | None, took_s: float, screen
     )
     tries = (
         (f"{called} up{option}", "runs it again, with all of this in it"),
+        ("http://127.0.0.1:8080", "then shows the boards in a browser"),
         (
             f"{called} replay --live{option}",
             "beside it: recorded workloads at their pace",

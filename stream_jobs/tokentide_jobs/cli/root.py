@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "top": LazyCommand("top:top", "Watch spend, latency and errors in the terminal."),
     "runs": LazyCommand("runs:runs", "List runs of agents, and name those that run away."),
     "alerts": LazyCommand("alerts:alerts", "See open alerts, acknowledge and silence them."),
+    "viewer": LazyCommand("viewer:viewer", "Show the boards in a browser, without Grafana."),
     "status": LazyCommand("status:status", "Say whether everything works, and what does not."),
     "sql": LazyCommand("sql:sql", "Ask ClickHouse a question."),
     "verify": LazyCommand("verify:verify", "Prove that nothing was lost, doubled or mispriced."),

@@ -24,6 +24,7 @@ from tokentide_jobs.cli.stop_signals import StopRequested, signals_raise
 from tokentide_jobs.cli.target import data_dir_option
 from tokentide_jobs.counted import counted
 from tokentide_jobs.embedded.processes.locks import holder_pid
+from tokentide_jobs.embedded.processes.ports import is_free
 from tokentide_jobs.embedded.stack.discovery import StackInfo
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.errors import StackError
@@ -32,6 +33,7 @@ from tokentide_jobs.tasks.status.worker_pages import ask_workers
 
 __all__ = ["down", "up"]
 
+_VIEWER_PORT = 8080
 _STOP_DEADLINE_S = 20.0
 _SETTLE_S = 30.0
 _LOOK_FOR_SIGNALS_S = 1.0
@@ -63,6 +65,12 @@ _LOOK_FOR_SIGNALS_S = 1.0
     "--detect/--no-detect", default=None,
     help="Run a detect worker: anomalies, the guard over runs, budgets.  [default: with workers]",
 )  # fmt: skip
+@click.option(
+    "--viewer-port", type=click.IntRange(0, 65_535), default=None,
+    help="Port of the boards on 127.0.0.1; 0: any free one.  [default: 8080, or any free one "
+    "where that is taken]",
+)  # fmt: skip
+@click.option("--no-viewer", is_flag=True, help="Do not serve the boards.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line once ready.")
 def up(
     data_dir: Path | None,
@@ -71,9 +79,11 @@ def up(
     clickhouse_port: int,
     workers: int,
     detect: bool | None,
+    viewer_port: int | None,
+    no_viewer: bool,
     as_json: bool,
 ) -> None:
-    """Run Kafka, ClickHouse, the ingest workers and a detect worker on this machine until Ctrl-C.
+    """Run Kafka, ClickHouse, workers and the boards on this machine until Ctrl-C.
 
     Everything is kept below the data directory and is there again at the next start (with
     --broker tansu, all but the broker's log). The first start fetches Apache Kafka (44 MB).
@@ -91,6 +101,7 @@ def up(
             detect=has_detect,
             kafka_port=kafka_port,
             clickhouse_port=clickhouse_port,
+            viewer_port=None if no_viewer else _viewer_port(viewer_port),
             min_free_bytes=settings.min_free_bytes,
             reporter=Steps(screen),
         )
@@ -114,6 +125,13 @@ def up(
         finally:
             stack.stop()
     screen.print("stopped; everything is kept in", str(settings.data_dir), style="dim")
+
+
+def _viewer_port(wanted: int | None) -> int:
+    """Return the port that was asked for; unasked the usual one, or any where others have it."""
+    if wanted is not None:
+        return wanted
+    return _VIEWER_PORT if is_free(_VIEWER_PORT) else 0
 
 
 @click.command(short_help="Stop the stack that runs in a data directory.")
@@ -159,6 +177,8 @@ def _show_ready(
         ("", escape(f"user default writes; its password: {info.data_dir}/clickhouse/password")),
         ("data, logs", escape(f"{info.data_dir}, {info.data_dir}/logs")),
     ]
+    if info.viewer_url:
+        facts.insert(0, ("boards", f"{info.viewer_url}  (open it in a browser)"))
     called = program()
     tries = [
         (f"{called} replay{option}", "send a recorded workload"),

@@ -33,8 +33,12 @@ __all__ = ["Setting", "Settings"]
 _log = logging.getLogger(__name__)
 _TEST_PREFIX: Final = "TOKENTIDE_TEST_"
 _OPTION: Final = "option"
-_OTHER_VARIABLES: Final = ("TOKENTIDE_CLICKHOUSE_USER", "TOKENTIDE_CLICKHOUSE_PASSWORD")
-"""Variables that docker-compose.yml makes a URL of."""
+_OTHER_VARIABLES: Final = (
+    "TOKENTIDE_CLICKHOUSE_USER",
+    "TOKENTIDE_CLICKHOUSE_PASSWORD",
+    "TOKENTIDE_GRAFANA_PASSWORD",
+)
+"""Variables that docker-compose.yml makes a URL of, and what `tokentide viewer` reads."""
 _logged: set[str] = set()
 
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
 from tokentide_jobs.embedded.kafka.apache import KafkaBroker
-from tokentide_jobs.embedded.kafka.cache import default_cache_dir
 from tokentide_jobs.embedded.processes.ports import choose_port
 
 USER = "alice"

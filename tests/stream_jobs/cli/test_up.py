@@ -52,6 +52,7 @@ def test_up_says_its_verdict_when_it_begins_and_when_it_ends(tmp_path: Path) -> 
         for words in ("1 ingest worker reads", "ready in ")
     )
     assert reads < ready, said
+    assert any(re.match(r"  boards +http://127\.0\.0\.1:\d+  ", line) for line in said), said
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,34 @@ def test_up_without_ingest_workers_starts_a_detect_worker_only_when_asked(
     monkeypatch.setattr(Stack, "start", interrupted)
     assert main(["up", "--data-dir", str(tmp_path), *options]) == 0
     assert made == [has_detect]
+
+
+@pytest.mark.parametrize(
+    ("options", "is_free", "port"),
+    [
+        ([], True, 8080),
+        ([], False, 0),
+        (["--viewer-port", "8081"], False, 8081),
+        (["--no-viewer"], True, None),
+    ],
+)
+def test_up_serves_the_boards_on_their_usual_port_or_where_others_have_it_on_any(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    is_free: bool,
+    port: int | None,
+) -> None:
+    made = []
+
+    def interrupted(stack: Stack) -> StackInfo:
+        made.append(stack._viewer_port)
+        raise StopRequested
+
+    monkeypatch.setattr(Stack, "start", interrupted)
+    monkeypatch.setattr(stack, "is_free", lambda _port: is_free)
+    assert main(["up", "--data-dir", str(tmp_path), *options]) == 0
+    assert made == [port]
 
 
 def test_up_that_is_ended_while_it_starts_gives_no_verdict_on_services_of_others(

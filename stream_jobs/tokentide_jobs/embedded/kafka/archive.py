@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from tokentide_jobs.embedded.artifacts.cache import exclusive
 from tokentide_jobs.embedded.kafka.artifacts import KAFKA_VERSION, java
-from tokentide_jobs.embedded.kafka.cache import exclusive
 
 __all__ = ["archive_path", "have", "reading", "writing"]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
+from tokentide_jobs.embedded.artifacts.locked_jars import ArtifactsUnavailable
 from tokentide_jobs.embedded.kafka.apache import KafkaBroker
-from tokentide_jobs.embedded.kafka.artifacts import ArtifactsUnavailable
 from tokentide_jobs.embedded.kafka.broker import Broker, BrokerKind, Notify
-from tokentide_jobs.embedded.kafka.cache import default_cache_dir
 from tokentide_jobs.embedded.kafka.tansu import TansuBroker
 from tokentide_jobs.errors import ConfigError, StackError
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from tokentide_jobs.embedded.kafka.cache import exclusive
+from tokentide_jobs.embedded.artifacts.cache import exclusive
 from tokentide_jobs.errors import StackError
 
 __all__ = ["corrected_code", "correction_jar"]

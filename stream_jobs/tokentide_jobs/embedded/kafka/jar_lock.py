@@ -1,7 +1,7 @@
-"""`python -m tokentide_jobs.embedded.kafka.jar_lock`: resolve Kafka anew and write its lock.
+"""`python -m tokentide_jobs.embedded.kafka.jar_lock`: resolve all jars anew, write the locks.
 
-For maintainers, after a change of `ENDPOINT`: jgo walks the dependency graph, fetches every jar and
-the checksums of what arrived become the new `jars.sha256`, to be reviewed and committed.
+For maintainers, after a change of an `ENDPOINT`: jgo walks the dependency graph, fetches every
+jar and the checksums of what arrived become the new locks, to be reviewed and committed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from jgo.maven import MavenContext
 from jgo.parse import Endpoint
 
-from tokentide_jobs.embedded.kafka.artifacts import ENDPOINT, LOCK_FILE
+from tokentide_jobs.embedded.artifacts import uplot
+from tokentide_jobs.embedded.kafka import artifacts as kafka
 
 __all__ = ["resolve"]
 
@@ -41,5 +42,6 @@ def resolve(endpoint: str, repository: Path) -> str:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        LOCK_FILE.write_text(resolve(ENDPOINT, Path(scratch)), encoding="ascii")
+    for program in (kafka, uplot):
+        with tempfile.TemporaryDirectory() as scratch:
+            program.LOCK.file.write_text(resolve(program.ENDPOINT, Path(scratch)), encoding="ascii")

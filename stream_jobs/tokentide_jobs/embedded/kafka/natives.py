@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tokentide_jobs.embedded.kafka.cache import exclusive
+from tokentide_jobs.embedded.artifacts.cache import exclusive
 
 __all__ = ["native_options"]
 

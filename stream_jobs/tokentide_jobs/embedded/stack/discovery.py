@@ -36,6 +36,7 @@ class StackInfo:
         data_dir: Absolute path.
         workers: How many ingest workers it keeps running.
         detectors: How many detect workers it keeps running.
+        viewer_url: Where a browser sees the boards; empty: no viewer runs.
         restarted_logs: The words under which its workers read topics as new logs, by topic.
     """
 
@@ -50,6 +51,7 @@ class StackInfo:
     data_dir: str
     workers: int = 0
     detectors: int = 0
+    viewer_url: str = ""
     restarted_logs: dict[str, str] = field(default_factory=dict)
 
     @property

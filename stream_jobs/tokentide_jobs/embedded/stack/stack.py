@@ -63,6 +63,8 @@ _WORKER_DEFAULTS: dict[BrokerKind, dict[str, str]] = {
 
 _BROKER_NAMES = {"kafka": "Apache Kafka", "tansu": "Tansu"}
 
+VIEWER_COMMAND = (sys.executable, "-m", "tokentide_jobs", "viewer")
+"""`tokentide viewer`, by this interpreter, whatever PATH says."""
 DETECT_COMMAND = (sys.executable, "-m", "tokentide_jobs", "worker", "detect")
 """`tokentide worker detect`, likewise."""
 WORKER_COMMAND = (sys.executable, "-m", "tokentide_jobs", "worker", "ingest")
@@ -80,6 +82,7 @@ class Stack:
         kafka_port: 0 takes any free port.
         clickhouse_port: 0 takes any free port.
         clickhouse: False starts only the broker and its topics.
+        viewer_port: Serve the boards to browsers here; 0 takes any free port, None serves none.
         environ: Environment of the workers, to which the addresses are added.
         worker_command: What a worker is.
         min_free_bytes: With less free disk the stack does not start and its workers store nothing;
@@ -97,19 +100,21 @@ class Stack:
         kafka_port: int = 0,
         clickhouse_port: int = 0,
         clickhouse: bool = True,
+        viewer_port: int | None = None,
         cache_dir: Path | None = None,
         environ: Mapping[str, str] | None = None,
         worker_command: Sequence[str] = WORKER_COMMAND,
         min_free_bytes: int = MIN_FREE_BYTES,
         reporter: Reporter | None = None,
     ) -> None:
-        if (workers or detect) and not clickhouse:
-            raise StackError("workers need ClickHouse: start it, or use 0 workers")
+        if (workers or detect or viewer_port is not None) and not clickhouse:
+            raise StackError("workers need ClickHouse, and so does the viewer: use it, or none")
         self.data_dir = data_dir.absolute()
         self._broker_kind = broker
         self._worker_count = workers
         self._has_detect = detect
         self._kafka_port = kafka_port
+        self._viewer_port = viewer_port
         self._cache_dir = cache_dir
         self._environ = dict(os.environ if environ is None else environ)
         self._worker_command = tuple(worker_command)
@@ -203,6 +208,8 @@ class Stack:
         # Before anything is started, so that a taken port leaves nothing half done.
         choose_port(self._kafka_port, "--kafka-port")
         choose_port(self._clickhouse_port, "--clickhouse-port")
+        if self._viewer_port is not None:
+            self._viewer_port = choose_port(self._viewer_port, "--viewer-port")
         self._broker = choose_broker(
             self._broker_kind,
             self.data_dir,
@@ -230,11 +237,15 @@ class Stack:
             workers=self._worker_count,
             detectors=int(self._has_detect),
             restarted_logs=_restarted_logs(self._environ),
+            viewer_url=""
+            if self._viewer_port is None
+            else f"http://{LOOPBACK}:{self._viewer_port}",
         )
-        if self._worker_count or self._has_detect:
-            started = [counted(self._worker_count, "ingest worker")] if self._worker_count else []
-            started += ["detect worker"] if self._has_detect else []
-            with self._step(f"{' and '.join(started)} started"):
+        started = [counted(self._worker_count, "ingest worker")] if self._worker_count else []
+        started += ["detect worker"] if self._has_detect else []
+        started += ["viewer"] if self._viewer_port is not None else []
+        if started:
+            with self._step(f"{', '.join(started)} started"):
                 self._workers = self._start_workers(info)
         self._note_children()
         publish(self.data_dir, info)
@@ -263,6 +274,8 @@ class Stack:
         commands = {f"worker-{n + 1}": self._worker_command for n in range(self._worker_count)}
         if self._has_detect:
             commands["detect"] = DETECT_COMMAND
+        if self._viewer_port is not None:
+            commands["viewer"] = (*VIEWER_COMMAND, "--port", str(self._viewer_port))
         workers = WorkerPool(
             commands,
             log_dir=self.data_dir / "logs",

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from tokentide_jobs.embedded.artifacts import locked_jars, uplot
+from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
+from tokentide_jobs.embedded.artifacts.locked_jars import ArtifactsUnavailable, LockedJar
 from tokentide_jobs.embedded.kafka import artifacts as kafka_artifacts
-from tokentide_jobs.embedded.kafka.artifacts import (
-    ArtifactsUnavailable,
-    LockedJar,
-    class_path,
-    locked_jars,
-)
-from tokentide_jobs.embedded.kafka.cache import default_cache_dir
+from tokentide_jobs.embedded.kafka.artifacts import class_path
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.errors import StackError
 
@@ -54,7 +52,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in JARS.items()
         )
     )
-    monkeypatch.setattr(kafka_artifacts, "LOCK_FILE", lock)
+    monkeypatch.setattr(kafka_artifacts, "LOCK", replace(kafka_artifacts.LOCK, file=lock))
     monkeypatch.setattr(_Mirror, "asked", [])
     handler = partial(_Mirror, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -75,7 +73,7 @@ def use_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) ->
 
 
 def test_the_committed_lock_names_kafka_and_gives_every_jar_a_sha256() -> None:
-    jars = locked_jars()
+    jars = kafka_artifacts.LOCK.jars()
 
     assert len(jars) == 46
     assert any(
@@ -83,6 +81,13 @@ def test_the_committed_lock_names_kafka_and_gives_every_jar_a_sha256() -> None:
         for jar in jars
     )
     assert all(len(jar.sha256) == 64 and jar.path.endswith(".jar") for jar in jars)
+
+
+def test_the_committed_lock_of_uplot_names_one_jar_of_its_version() -> None:
+    (jar,) = uplot.LOCK.jars()
+
+    assert jar.coordinate == tuple(uplot.ENDPOINT.split(":"))
+    assert len(jar.sha256) == 64
 
 
 def test_a_path_in_a_repository_tells_the_coordinate() -> None:
@@ -114,7 +119,7 @@ def test_jars_come_from_the_repository_in_jgo_conf_once_and_then_from_the_cache(
 def test_a_slow_download_says_how_far_it_is(
     tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_artifacts, "_PROGRESS_EVERY_S", 0.01)
+    monkeypatch.setattr(locked_jars, "_PROGRESS_EVERY_S", 0.01)
     may_go_on = threading.Event()
     serve = _Mirror.do_GET
 
@@ -143,7 +148,7 @@ def test_the_size_that_is_told_is_that_of_the_locked_jars() -> None:
 
     megabytes = sum(jar.stat().st_size for jar in jars) / 1e6
 
-    assert abs(megabytes - kafka_artifacts._LOCKED_MB) < 1
+    assert abs(megabytes - kafka_artifacts.LOCK.megabytes) < 1
 
 
 def test_a_jar_that_was_damaged_in_the_cache_is_fetched_again(tmp_path: Path, mirror: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
 from tokentide_jobs.embedded.kafka.apache import KafkaBroker
 from tokentide_jobs.embedded.kafka.artifacts import class_path
-from tokentide_jobs.embedded.kafka.cache import default_cache_dir
 from tokentide_jobs.embedded.kafka.natives import native_options
 from tokentide_jobs.embedded.kafka.produce_probe import PROBE, produce_problem
 

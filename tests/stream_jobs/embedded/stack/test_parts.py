@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tokentide_jobs.embedded.kafka.cache import default_cache_dir
+from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.kafka.properties import java_environment, server_properties
 from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord, process_started_s

@@ -1,0 +1,117 @@
+// From the answer of a query to fields: what each column is called, and how a panel wants it drawn.
+
+import { color, palette } from "./dom.js";
+import { format } from "./format.js";
+
+function put(config, id, value) {
+  const path = id.split(".");
+  let at = config;
+  for (const step of path.slice(0, -1)) at = at[step] = { ...at[step] };
+  at[path.at(-1)] = value;
+}
+
+function fits(matcher, field) {
+  switch (matcher.id) {
+    case "byName": return matcher.options === field.name || matcher.options === field.base;
+    case "byRegexp": try { return new RegExp(matcher.options.replace(/^\/|\/$/g, "")).test(field.name); } catch { return false; }
+    case "byType": return matcher.options === (field.kind === "text" ? "string" : field.kind);
+    case "byFrameRefID": return matcher.options === field.refId;
+    default: return false;
+  }
+}
+
+export const templated = (text, field) => text.replace(/\$\{__field\.(?:labels\.(\w+)|name)\}/g,
+  (_whole, label) => (label ? field.labels[label] ?? "" : field.name));
+
+function configured(panel, field, place, several) {
+  const defaults = panel.fieldConfig?.defaults ?? {};
+  const config = { ...defaults, custom: { ...defaults.custom } };
+  const labels = Object.values(field.labels).filter((text) => text !== "");
+  field.base = labels.length ? (several ? [...labels, field.name].join(" ") : labels.join(" ")) : field.name;
+  for (const override of panel.fieldConfig?.overrides ?? []) {
+    if (fits(override.matcher, field)) for (const one of override.properties) put(config, one.id, one.value);
+  }
+  const name = config.displayName ? templated(config.displayName, field).trim() : "";
+  return { ...field, config, place, name: name || field.base, column: field.name };
+}
+
+// Columns as they are: a table's, or those of one row.
+export function columns(panel, answers) {
+  return answers.flatMap(({ refId, columns: found, rows }) => found.map((column, at) => configured(
+    panel,
+    { name: column.name, kind: column.kind, labels: {}, refId, values: rows.map((row) => row[at]), rows, found },
+    at, false)));
+}
+
+// Series over time: each number of each set of labels is one.
+export function series(panel, answers) {
+  const times = [...new Set(answers.flatMap(({ columns: found, rows }) => {
+    const at = found.findIndex((column) => column.kind === "time");
+    return at < 0 ? [] : rows.map((row) => row[at]);
+  }))].sort((one, other) => one - other);
+  const index = new Map(times.map((time, place) => [time, place]));
+  const made = new Map();
+  for (const { refId, columns: found, rows } of answers) {
+    const timeAt = found.findIndex((column) => column.kind === "time");
+    if (timeAt < 0) continue;
+    const hasNumbers = found.some((column) => column.kind === "number");
+    const labelsAt = hasNumbers ? found.flatMap((column, at) => (column.kind === "text" ? [at] : [])) : found.flatMap((column, at) => (column.kind === "text" ? [at] : [])).slice(0, -1);
+    const valuesAt = found.flatMap((column, at) => (at !== timeAt && !labelsAt.includes(at) ? [at] : []));
+    for (const row of rows) {
+      for (const at of valuesAt) {
+        const key = JSON.stringify([refId, at, ...labelsAt.map((label) => row[label])]);
+        if (!made.has(key)) {
+          made.set(key, {
+            name: found[at].name, kind: found[at].kind, refId, several: valuesAt.length > 1,
+            labels: Object.fromEntries(labelsAt.map((label) => [found[label].name, String(row[label])])),
+            values: new Array(times.length).fill(null),
+          });
+        }
+        made.get(key).values[index.get(row[timeAt])] = row[at];
+      }
+    }
+  }
+  const fields = [...made.values()].map((field, place) => configured(panel, field, place, field.several));
+  let drawn = 0;
+  for (const field of fields) {
+    const fixed = field.config.color?.mode === "fixed" && field.config.color.fixedColor;
+    field.isBeside = field.config.custom.axisPlacement === "hidden" || field.config.custom.hideFrom?.viz === true;
+    field.paint = fixed ? color(fixed) : field.isBeside ? color("muted") : palette(drawn++);
+  }
+  return { times, fields };
+}
+
+export function stepOf(value, config) {
+  const steps = config.thresholds?.steps ?? [];
+  let found = steps[0]?.color;
+  let least = 0, most = 100;
+  if (config.thresholds?.mode === "percentage") { least = config.min ?? 0; most = config.max ?? config.seenMost ?? 100; }
+  for (const step of steps.slice(1)) {
+    const from = config.thresholds?.mode === "percentage" ? least + (step.value / 100) * (most - least) : step.value;
+    if (typeof value === "number" && value >= from) found = step.color;
+  }
+  return found;
+}
+
+export function mapped(value, config) {
+  for (const mapping of config.mappings ?? []) {
+    if (mapping.type === "value" && mapping.options?.[String(value)]) return mapping.options[String(value)];
+    if (mapping.type === "range" && typeof value === "number" && (mapping.options.from ?? -Infinity) <= value && value <= (mapping.options.to ?? Infinity)) return mapping.options.result;
+    if (mapping.type === "special" && mapping.options.match === "null" && value === null) return mapping.options.result;
+  }
+  return null;
+}
+
+export function shown(value, field) {
+  const mapping = mapped(value, field.config);
+  return mapping?.text ?? format(value, field.config, field.kind);
+}
+
+export function paintOf(value, field) {
+  const mapping = mapped(value, field.config);
+  if (mapping?.color) return color(mapping.color);
+  const mode = field.config.color?.mode;
+  if (mode === "fixed") return color(field.config.color.fixedColor ?? "blue");
+  const step = stepOf(value, field.config);
+  return step && step !== "transparent" && step !== "text" ? color(step) : null;
+}

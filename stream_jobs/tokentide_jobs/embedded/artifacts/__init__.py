@@ -1,0 +1,1 @@
+"""Files that no wheel brings: fetched once from a Maven repository, checked by a lock, kept."""

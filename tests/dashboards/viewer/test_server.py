@@ -1,0 +1,212 @@
+"""The viewer answers its own pages alone, with the queries of boards alone, within bounds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from multidict import CIMultiDictProxy
+
+from tests.dashboards.viewer.boards_of_a_test import QUERIES, kinds
+from tokentide_dashboards.viewer import source as viewer_source
+from tokentide_dashboards.viewer.board_files import BoardFiles
+from tokentide_dashboards.viewer.server import STATIC, Viewer
+from tokentide_dashboards.viewer.source import Source
+
+RANGE = {"from_ms": 0, "to_ms": 3_600_000, "points": 100, "variables": {"model": ["$__all"]}}
+ROWS = {
+    "meta": [
+        {"name": "time", "type": "DateTime64(3, 'UTC')"},
+        {"name": "n", "type": "Nullable(UInt64)"},
+        {"name": "name", "type": "LowCardinality(Nullable(String))"},
+    ],
+    "data": [["1970-01-01 00:00:01.500", "7", "a"], [None, None, None]],
+}
+
+
+class ClickHouseReplies:
+    """Says what a test wants as ClickHouse would, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.body = json.dumps(ROWS).encode()
+        self.status = 200
+        self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
+
+    async def reply(self, request: web.Request) -> web.Response:
+        sql = (await request.read()).decode()
+        self.asked.append((sql, dict(request.query), dict(request.headers)))
+        return web.Response(body=self.body, status=self.status)
+
+
+@pytest.fixture
+def clickhouse() -> ClickHouseReplies:
+    return ClickHouseReplies()
+
+
+@pytest.fixture
+async def base(clickhouse: ClickHouseReplies, tmp_path: Path) -> AsyncIterator[str]:
+    (tmp_path / "kinds.json").write_text(json.dumps(kinds()))
+    app = web.Application()
+    app.router.add_post("/", clickhouse.reply)
+    async with TestServer(app) as server:
+        url = f"http://default:secret@127.0.0.1:{server.port}"
+        async with Source(url, "tokentide") as source:
+            viewer = Viewer(BoardFiles(tmp_path), source)
+            async with TestServer(viewer.application()) as served:
+                assert served.port is not None
+                viewer.port = served.port
+                yield f"http://127.0.0.1:{served.port}"
+
+
+async def get(url: str, **headers: str) -> tuple[int, str, CIMultiDictProxy[str]]:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as reply:
+        return reply.status, await reply.text(), reply.headers
+
+
+async def ask(base: str, **asked: Any) -> tuple[int, dict[str, Any]]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{base}/api/query", json={"board": "test-kinds", **RANGE, **asked}) as reply,
+    ):
+        return reply.status, await reply.json()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/api/boards", "/static/app.js"])
+async def test_pages_of_other_origins_are_refused(
+    base: str, path: str, headers: dict[str, str]
+) -> None:
+    status, _text, _headers = await get(base + path, **headers)
+    assert status == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/d/test-kinds", "/static/app.js", "/api/boards", "/nowhere"]
+)
+async def test_every_answer_allows_script_and_style_of_its_own_alone(base: str, path: str) -> None:
+    _status, _text, headers = await get(base + path)
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+
+
+def test_pages_hold_no_inline_script_and_write_no_markup() -> None:
+    page = (STATIC / "page.html").read_text()
+    assert page.count("<script") == 1
+    assert "style=" not in page
+    scripts = "".join(path.read_text() for path in STATIC.glob("*.js"))
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        assert word not in scripts
+
+
+def test_script_stays_small() -> None:
+    uplot_bytes = 49_672
+    assert sum(path.stat().st_size for path in STATIC.glob("*.js")) + uplot_bytes < 150_000
+
+
+async def test_files_outside_of_the_pages_are_not_served(base: str) -> None:
+    for name in ("..%2Fserver.py", "%2Fetc%2Fpasswd", "uplot.js", "nothing.js"):
+        assert (await get(f"{base}/static/{name}"))[0] == 404, name
+
+
+async def test_a_query_of_a_board_runs_as_the_reader_within_a_time(
+    base: str, clickhouse: ClickHouseReplies
+) -> None:
+    status, answer = await ask(base, panel=4, ref_id="A")
+    assert status == 200, answer
+    assert answer["rows"] == [[1_500, 7, "a"], [None, None, None]]
+    assert [column["kind"] for column in answer["columns"]] == ["time", "number", "text"]
+    ((sql, parameters, headers),) = clickhouse.asked
+    assert QUERIES["table"] in sql
+    assert parameters["max_execution_time"] == "30"
+    assert headers["X-ClickHouse-User"] == "grafana"
+    assert "Authorization" not in headers
+    assert "secret" not in str(headers)
+
+
+async def test_range_and_points_are_put_in_by_the_server(
+    base: str, clickhouse: ClickHouseReplies
+) -> None:
+    await ask(base, panel=0, ref_id="A", sql="SELECT 1", rawSql="SELECT 2")
+    ((sql, _parameters, _headers),) = clickhouse.asked
+    assert "toDateTime(0) + number * 600" in sql
+    assert "toIntervalSecond(30)" in sql
+    assert "$__" not in sql
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "words"),
+    [
+        ({"board": "other", "panel": 0, "ref_id": "A"}, 404, "no board"),
+        ({"panel": 77, "ref_id": "A"}, 404, "no query"),
+        ({"sql": "SELECT 1"}, 400, "names no query"),
+        ({"board": 1, "panel": 0, "ref_id": "A"}, 400, "names no board"),
+        ({"panel": 0, "ref_id": "A", "points": -1}, 400, "points"),
+    ],
+)
+async def test_other_questions_are_refused_and_never_reach_clickhouse(
+    base: str, clickhouse: ClickHouseReplies, asked: dict[str, Any], status: int, words: str
+) -> None:
+    got, answer = await ask(base, **asked)
+    assert (got, clickhouse.asked) == (status, [])
+    assert words in answer["error"]
+
+
+async def test_a_form_of_another_page_cannot_ask(base: str, clickhouse: ClickHouseReplies) -> None:
+    body = json.dumps({"board": "test-kinds", "panel": 0, "ref_id": "A", **RANGE})
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{base}/api/query", data=body, headers={"Content-Type": "text/plain"}
+        ) as reply,
+    ):
+        assert reply.status == 415
+    assert clickhouse.asked == []
+
+
+async def test_rows_beyond_the_bound_are_cut_and_said(
+    base: str, clickhouse: ClickHouseReplies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer_source, "MOST_ROWS", 1)
+    _status, answer = await ask(base, panel=4, ref_id="A")
+    assert len(answer["rows"]) == 1
+    assert answer["is_cut"] is True
+
+
+async def test_an_answer_that_is_too_large_is_given_up(
+    base: str, clickhouse: ClickHouseReplies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer_source, "MOST_BYTES", 100)
+    status, answer = await ask(base, panel=4, ref_id="A")
+    assert (status, "shorter range" in answer["error"]) == (400, True)
+
+
+async def test_an_error_of_clickhouse_is_told_in_one_line(
+    base: str, clickhouse: ClickHouseReplies
+) -> None:
+    clickhouse.status, clickhouse.body = 404, b"Code: 60. no such table\nstack trace"
+    status, answer = await ask(base, panel=4, ref_id="A")
+    assert (status, answer["error"]) == (502, "ClickHouse: Code: 60. no such table")
+
+
+async def test_an_answer_that_breaks_off_is_an_error(
+    base: str, clickhouse: ClickHouseReplies
+) -> None:
+    clickhouse.body = clickhouse.body[:40]
+    status, answer = await ask(base, panel=4, ref_id="A")
+    assert (status, "broke off" in answer["error"]) == (502, True)

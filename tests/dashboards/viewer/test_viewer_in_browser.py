@@ -1,0 +1,106 @@
+"""Every board in a browser, with data and without: drawn, no error, no text taken for markup."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from clickhouse_connect.driver.client import Client
+
+from tests.chromium import NO_CHROMIUM, Page, chromium, find_chromium
+from tests.dashboards.viewer.boards_of_a_test import kinds
+from tokentide_dashboards.viewer.board_files import BOARDS_DIR, BoardFiles
+from tokentide_dashboards.viewer.server import Viewer
+from tokentide_dashboards.viewer.source import Source
+from tokentide_jobs.embedded.artifacts import uplot
+from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(find_chromium() is None, reason=NO_CHROMIUM),
+]
+
+LOADED = "document.body.dataset.round >= 1 || !document.getElementById('notice').hidden"
+FAILED = "[...document.querySelectorAll('.failed')].map(one => one.textContent)"
+BLANK = (
+    "[...document.querySelectorAll('.panel')].filter(one => !one.querySelector("
+    "'canvas, table, .number, .bar-row, .lane, .words, .none')).map(one => one.ariaLabel)"
+)
+WINDOWS = (
+    "INSERT INTO windows_10s (window_start, environment, tenant, team, service, provider, model,"
+    " requests, errors, cost_pico_usd) SELECT toStartOfInterval(now(), INTERVAL 10 SECOND) -"
+    " number * 60, 'prod', 'acme', 'support', 'chat', 'openai', 'gpt-5', 10, 1, 250000000000"
+    " FROM numbers(120)"
+)
+
+
+@asynccontextmanager
+async def serving(sql_server: str, database: str, boards: Path) -> AsyncIterator[str]:
+    (jar,) = uplot.LOCK.fetched(default_cache_dir())
+    async with Source(sql_server, database) as source:
+        viewer = Viewer(BoardFiles(boards), source)
+        viewer.use_charts(jar)
+        runner = web.AppRunner(viewer.application())
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            viewer.port = runner.addresses[0][1]
+            yield f"http://127.0.0.1:{viewer.port}"
+        finally:
+            await runner.cleanup()
+
+
+async def see(page: Page, base: str, uid: str) -> None:
+    """Open a board; every panel shows something or says why not, and nothing complains."""
+    await page.open(f"{base}/d/{uid}?refresh=", LOADED)
+    assert await page.run(FAILED) == [], uid
+    assert await page.run(BLANK) == [], uid
+    assert page.problems == [], uid
+
+
+async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothing(
+    sql_server: str, sql_client: Client, tmp_path: Path
+) -> None:
+    boards = tmp_path / "boards"
+    shutil.copytree(BOARDS_DIR, boards)
+    (boards / "kinds.json").write_text(json.dumps(kinds()))
+    (boards / "empty.json").write_text(json.dumps(kinds("test-empty", without_rows=True)))
+    assert sql_client.database is not None
+    async with (
+        serving(sql_server, sql_client.database, boards) as base,
+        chromium(tmp_path / "profile") as page,
+    ):
+        uids = [board["uid"] for board in BoardFiles(boards).listed()]
+        for uid in uids:
+            await see(page, base, uid)
+        sql_client.command(WINDOWS)
+        for uid in uids:
+            await see(page, base, uid)
+
+        await page.open(f"{base}/?refresh=", LOADED)
+        assert await page.run("document.querySelector('.number').textContent") == "$30.00"
+
+        await see(page, base, "test-empty")
+        nothing = "[...document.querySelectorAll('.none')].map(one => one.textContent)"
+        assert await page.run(nothing) == ["nothing here"] * 7
+
+        await see(page, base, "test-kinds")
+        assert await page.run("document.querySelectorAll('.none').length") == 0
+        assert await page.run("document.querySelectorAll('.uplot canvas').length") == 1
+        # Texts of the data are texts, and no link leads to script.
+        assert await page.run("document.querySelectorAll('img').length") == 0
+        assert await page.run("document.body.textContent.includes('<img src=x onerror')")
+        hrefs = await page.run("[...document.links].map(one => one.protocol)")
+        assert set(hrefs) == {"http:"}
+        # The page is used by keys alone, and what is chosen stands in its address.
+        await page.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'z'}))")
+        assert "from=" in await page.run("location.search")
+        await page.size(390, 800, dark=True)
+        wide = "document.documentElement.scrollWidth <= innerWidth"
+        assert await page.run(wide), "a narrow page scrolls sideways"
+        assert page.problems == []
