@@ -41,10 +41,14 @@ class Page:
     async def open(self, url: str, until: str) -> None:
         """Open an address and wait until a condition of its script holds."""
         await self.send("Page.navigate", url=url)
-        deadline = time.monotonic() + DEADLINE_S
         here = f"location.href === {json.dumps(url)} && document.readyState === 'complete'"
-        while not await self.run(f"{here} && ({until})"):
-            assert time.monotonic() < deadline, f"{url}: not {until}; {self.problems}"
+        await self.holds(f"{here} && ({until})")
+
+    async def holds(self, condition: str) -> None:
+        """Wait until a condition of the page's script holds."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not await self.run(condition):
+            assert time.monotonic() < deadline, f"not {condition}; {self.problems}"
             await asyncio.sleep(0.05)
 
     async def run(self, expression: str) -> Any:

@@ -60,7 +60,16 @@ def kinds(uid: str = "test-kinds", *, without_rows: bool = False) -> dict[str, A
                     "type": "query", "name": "model", "label": "Model", "multi": True,
                     "query": f"SELECT arrayJoin(['a', '{EVIL}'])",
                     "current": {"value": ["$__all"]},
-                }
+                },
+                {
+                    "type": "custom", "name": "side", "multi": False,
+                    "options": [{"value": "b", "text": "B"}, {"value": "c", "text": "C"}],
+                    "current": {"value": "b"},
+                },
+                {
+                    "type": "query", "name": "version", "multi": False, "current": {},
+                    "query": "SELECT concat($q$${side:raw}$q$, toString(number)) FROM numbers(2)",
+                },
             ]
         },
         "annotations": {

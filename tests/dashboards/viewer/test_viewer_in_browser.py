@@ -31,6 +31,10 @@ BLANK = (
     "[...document.querySelectorAll('.panel')].filter(one => !one.querySelector("
     "'canvas, table, .number, .bar-row, .lane, .words, .none')).map(one => one.ariaLabel)"
 )
+CHOOSE_C = (
+    "(choice => { choice.value = 'c'; choice.dispatchEvent(new Event('change')); })"
+    "(document.querySelector('.variable.one select'))"
+)
 WINDOWS = (
     "INSERT INTO windows_10s (window_start, environment, tenant, team, service, provider, model,"
     " requests, errors, cost_pico_usd) SELECT toStartOfInterval(now(), INTERVAL 10 SECOND) -"
@@ -97,9 +101,17 @@ async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothi
         assert await page.run("document.body.textContent.includes('<img src=x onerror')")
         hrefs = await page.run("[...document.links].map(one => one.protocol)")
         assert set(hrefs) == {"http:"}
+        # A choice that depends on another one follows it.
+        choices = "[...document.querySelectorAll('.variable.one select')].map(one => one.value)"
+        assert await page.run(choices) == ["b", "b0"]
+        await page.run(CHOOSE_C)
+        await page.holds("document.body.dataset.round >= 2")
+        assert await page.run(choices) == ["c", "c0"]
         # The page is used by keys alone, and what is chosen stands in its address.
+        before = await page.run("location.search")
         await page.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'z'}))")
-        assert "from=" in await page.run("location.search")
+        assert "from=" in before != await page.run("location.search")
+        await page.holds("document.body.dataset.round >= 3")
         await page.size(390, 800, dark=True)
         wide = "document.documentElement.scrollWidth <= innerWidth"
         assert await page.run(wide), "a narrow page scrolls sideways"

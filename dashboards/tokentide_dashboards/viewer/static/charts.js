@@ -24,6 +24,18 @@ function bounds(config, isLog) {
   };
 }
 
+// A point between two gaps has no line: it is drawn as a dot.
+function alone(u, at, _show, _gaps) {
+  const values = u.data[at];
+  const found = [];
+  for (let place = u.series[0].idxs?.[0] ?? 0; place <= (u.series[0].idxs?.[1] ?? values.length - 1); place += 1) {
+    if (values[place] !== null && (values[place - 1] ?? null) === null && (values[place + 1] ?? null) === null) found.push(place);
+  }
+  return found;
+}
+
+const places = (step) => (step > 0 && step < 1 ? Math.min(9, Math.ceil(-Math.log10(step) - 1e-9)) : 0);
+
 function stacked(fields) {
   const sums = [];
   return fields.map((field) => {
@@ -54,7 +66,7 @@ export function timeSeries(panel, answers, state, context) {
   const order = isStacked ? fields.map((_field, at) => at).reverse() : fields.map((_field, at) => at);
 
   const options = {
-    width: 300, height: 150, legend: { show: false }, padding: [8, has("right") ? 0 : 12, 0, 0],
+    width: 300, height: 150, legend: { show: false }, padding: [8, has("right") ? 0 : 24, 0, 0],
     cursor: {
       y: false, points: { size: 6 }, drag: { x: true, y: false, setScale: false, dist: 8 },
       sync: { key: "board", scales: ["x", null] }, focus: { prox: 24 },
@@ -71,7 +83,7 @@ export function timeSeries(panel, answers, state, context) {
       ...["y", "right"].filter(has).map((scale) => ({
         scale, side: scale === "y" ? 3 : 1, stroke: text, font, ticks: { show: false }, gap: 6, space: 34,
         grid: { show: scale === "y", stroke: grid, width: 1 },
-        values: (_u, splits) => splits.map((value) => (value === null ? "" : format(value, { ...axisField(scale).config, decimals: null }))),
+        values: (_u, splits, _axis, _space, step) => splits.map((value) => (value === null ? "" : format(value, { ...axisField(scale).config, decimals: axisField(scale).config.unit === "currencyUSD" && Math.abs(value) < 1e4 ? places(step) : null }))),
         size: (u, values) => Math.max(34, 14 + 6.6 * Math.max(...(values ?? [""]).map((value) => String(value).length))),
       })),
     ],
@@ -87,7 +99,7 @@ export function timeSeries(panel, answers, state, context) {
         dash: isDashed ? [6, 5] : undefined,
         fill: share && !field.isBeside && !isDashed ? alpha(field.paint, isStacked && style !== "bars" ? Math.max(share, 0.35) : share) : undefined,
         paths: style === "bars" ? uPlot.paths.bars({ size: [0.75, 24] }) : undefined,
-        points: { show: field.isBeside ? false : style === "points" ? true : style === "bars" ? false : undefined, size: own.pointSize ?? 4 },
+        points: { show: !field.isBeside && style !== "bars", filter: field.isBeside ? () => null : style === "points" || style === "bars" ? undefined : alone, size: own.pointSize ?? 4, fill: field.paint },
         spanGaps: own.spanNulls === true,
       };
     })],
@@ -122,7 +134,7 @@ export function timeSeries(panel, answers, state, context) {
         u.ctx.fillRect(at(mark.ms), u.bbox.top, Math.max(1, at(mark.endMs) - at(mark.ms)), u.bbox.height);
         u.ctx.restore();
       }
-      if (mark.ms >= state.fromMs && mark.ms <= state.toMs) stroke(u, alpha(paint, 0.7), [3, 4], () => { u.ctx.moveTo(at(mark.ms), u.bbox.top); u.ctx.lineTo(at(mark.ms), u.bbox.top + u.bbox.height); });
+      if (mark.ms >= state.fromMs && mark.ms <= state.toMs) stroke(u, alpha(paint, 0.5), [2 * devicePixelRatio, 4 * devicePixelRatio], () => { u.ctx.moveTo(at(mark.ms), u.bbox.top); u.ctx.lineTo(at(mark.ms), u.bbox.top + u.bbox.height); });
     }
   }
 

@@ -5,12 +5,16 @@ import { el } from "./dom.js";
 import { moment } from "./format.js";
 import { boardUrl } from "./links.js";
 import { ask } from "./server.js";
-import { instant } from "./state.js";
 
 const RANGES = [["now-15m", "15 min"], ["now-1h", "1 h"], ["now-6h", "6 h"], ["now-24h", "24 h"], ["now-2d", "2 days"], ["now-7d", "7 days"], ["now-30d", "30 days"], ["now-90d", "90 days"]];
 const REFRESHES = [["", "off"], ["10s", "10 s"], ["30s", "30 s"], ["1m", "1 min"], ["5m", "5 min"]];
 const ALL = "$__all";
 const local = (ms) => { const at = new Date(ms - new Date(ms).getTimezoneOffset() * 60000); return at.toISOString().slice(0, 16); };
+
+function between(fromMs, toMs) {
+  const [begin, end] = [moment(fromMs), moment(toMs)];
+  return `${begin.slice(0, 16)} – ${begin.slice(0, 10) === end.slice(0, 10) ? end.slice(11, 16) : end.slice(0, 16)}`;
+}
 
 function stored(name, value) {
   try {
@@ -28,6 +32,7 @@ export function controls(board, state, act) {
   const filters = document.getElementById("variables");
   let updated = 0;
   const choices = new Map();
+  const given = new Set([...new URLSearchParams(location.search).keys()].map((key) => key.replace(/^var-/, "")));
 
   // Every menu closes at a click outside and at Escape.
   const menus = [];
@@ -70,6 +75,7 @@ export function controls(board, state, act) {
 
   function change(name, value) {
     state.variables = { ...state.variables, [name]: value };
+    given.clear();
     act.go({ variables: state.variables });
   }
 
@@ -127,8 +133,10 @@ export function controls(board, state, act) {
         if (variable.type === "textbox") return;
         const found = choices.get(variable.name) ?? [];
         const value = state.variables[variable.name];
-        if (!value && found.length) state.variables = { ...state.variables, [variable.name]: found[0].value };
-        const known = value && !found.some((one) => one.value === value) ? [{ value, text: value }, ...found] : found;
+        // What a link named is kept; what no longer fits another choice becomes the first that does.
+        const isKnown = found.some((one) => one.value === value) || (value && given.has(variable.name));
+        if (!isKnown && found.length) state.variables = { ...state.variables, [variable.name]: found[0].value };
+        const known = isKnown && !found.some((one) => one.value === value) ? [{ value, text: value }, ...found] : found;
         input.replaceChildren(...known.map((one) => el("option", { value: one.value, text: one.text })));
         input.value = state.variables[variable.name];
       },
@@ -149,26 +157,26 @@ export function controls(board, state, act) {
     show: (next) => {
       state = next;
       const isNow = state.to === "now" && RANGES.find(([value]) => value === state.from);
-      rangeText.textContent = isNow ? `Last ${isNow[1]}` : /^now/.test(state.from) ? `${state.from} – ${state.to}` : `${moment(state.fromMs).slice(0, 16)} – ${moment(instant(state.to, Date.now()) ?? state.toMs).slice(0, 16)}`;
+      rangeText.textContent = isNow ? `Last ${isNow[1]}` : /^now/.test(state.from) ? `${state.from} – ${state.to}` : between(state.fromMs, state.toMs);
       from.value = local(state.fromMs);
       to.value = local(state.toMs);
       if (!REFRESHES.some(([value]) => value === state.refresh) && state.refresh) every.append(el("option", { value: state.refresh, text: `↻ ${state.refresh}` }));
       every.value = state.refresh ?? "";
       for (const one of shown.values()) one.show();
     },
-    // The one value that a board cannot do without is the first choice; others need no waiting.
+    // A choice of one value decides what panels and later choices ask: one after the other. All the
+    // others may come while panels load.
     loadChoices: async (signal) => {
-      const work = variables.map(async (variable) => {
+      const load = async (variable) => {
         if (variable.type === "query") {
           const answer = await ask(state, { variable: variable.name, points: 100 }, signal);
           const [values, labels] = columns({}, [{ refId: "", ...answer }]);
           choices.set(variable.name, (values?.values ?? []).map((value, at) => ({ value: String(value), text: String(labels?.values[at] ?? value) })));
         }
         shown.get(variable.name).list();
-      });
-      const needed = variables.flatMap((variable, at) => (variable.type !== "query" || (!variable.multi && !state.variables[variable.name]) ? [work[at]] : []));
-      for (const one of work) one.catch(() => {});
-      await Promise.all(needed);
+      };
+      for (const variable of variables.filter((one) => !one.multi)) await load(variable);
+      for (const variable of variables.filter((one) => one.multi)) load(variable).catch(() => {});
     },
     showUpdated: (ms) => { updated = ms; age.textContent = `as of ${moment(ms).slice(11)}`; },
     showAlerts: (found) => {

@@ -72,6 +72,9 @@ export function series(panel, answers) {
     }
   }
   const fields = [...made.values()].map((field, place) => configured(panel, field, place, field.several));
+  // A name keeps its colour from one range to the next as long as the same names are there.
+  const isLabelled = fields.some((field) => Object.keys(field.labels).length);
+  if (isLabelled && panel.type !== "heatmap") fields.sort((one, other) => one.name.localeCompare(other.name, "en"));
   let drawn = 0;
   for (const field of fields) {
     const fixed = field.config.color?.mode === "fixed" && field.config.color.fixedColor;

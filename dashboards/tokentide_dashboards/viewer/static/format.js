@@ -68,7 +68,7 @@ const UNITS = {
     const text = size >= 1e4 ? short(size, decimals) : digits(size, decimals ?? (size >= 1 || size === 0 ? 2 : null));
     return `${value < 0 ? "-" : ""}$${text.replace(" ", "")}`;
   },
-  percentunit: (value, decimals) => `${digits(value * 100, decimals ?? (Math.abs(value) >= 0.1 ? 1 : null))} %`,
+  percentunit: (value, decimals) => `${digits(value * 100, decimals)} %`,
   percent: (value, decimals) => `${digits(value, decimals)} %`,
   ms: duration,
   s: (value, decimals) => duration(value * 1000, decimals),

@@ -63,7 +63,8 @@ function cell(field, at, state, most) {
   if (kind === "color-text" && paint) made.style.color = paint;
   if (kind === "color-background" && paint) { made.classList.add("tinted"); made.style.setProperty("--tint", paint); }
   const link = linkOf(field, at, state);
-  made.append(linked(text, link) );
+  if (link && !field.isLinkedItself) made.classList.add("linked");
+  made.append(linked(text, link));
   for (const more of (field.config.links ?? []).slice(1)) {
     const next = filled(more, state, { row: rowOf(field, at), value, name: field.name });
     if (safeUrl(next.url)) made.append(" ", linked("↗", next));
@@ -80,7 +81,10 @@ export function table(panel, answers, state) {
   const order = { field: fields.find((field) => field.name === panel.options?.sortBy?.[0]?.displayName) ?? null, isDown: panel.options?.sortBy?.[0]?.desc ?? true };
   let limit = FIRST_ROWS;
   const mosts = new Map(fields.map((field) => [field, field.config.max ?? Math.max(...field.values.filter((value) => typeof value === "number"), 0)]));
-  for (const field of fields) field.config.seenMost = mosts.get(field);
+  for (const field of fields) {
+    field.config.seenMost = mosts.get(field);
+    field.isLinkedItself = field.config.links !== panel.fieldConfig?.defaults?.links;
+  }
 
   function draw() {
     const places = [...Array(count).keys()];
