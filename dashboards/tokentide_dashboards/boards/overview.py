@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.link import BoardLink, label
-from tokentide_dashboards.kit.override import last_week
+from tokentide_dashboards.kit.override import Override, last_week
 from tokentide_dashboards.kit.query import (
     BUCKET,
     BUCKET_S,
@@ -40,7 +40,7 @@ FROM (
     SELECT 0, usd_from_pico(sum(cost_pico_usd))
     FROM {WINDOWS_WEEK_BEFORE} WHERE {where(*SCOPE_NAMES)}
 )""",
-    overrides=(last_week("week_before"),),
+    overrides=(Override(column="week_before", title="week before", color="text"),),
     width=6,
 )
 

@@ -186,7 +186,7 @@ class States(Panel):
 
     def custom(self) -> Object:
         """Return how a state is drawn."""
-        return {"lineWidth": 0, "fillOpacity": 70, "spanNulls": False}
+        return {"lineWidth": 0, "fillOpacity": 70}
 
     def more_defaults(self) -> Object:
         """Return names of rows made of labels alone."""

@@ -40,6 +40,7 @@ class Stat(Panel):
             "justifyMode": "auto",
             "wideLayout": True,
             "showPercentChange": False,
+            "percentChangeColorMode": "standard",
         }
 
 
@@ -58,7 +59,7 @@ class Table(Panel):
     def options(self) -> Object:
         """Return how rows are drawn."""
         sort = [] if self.sort_by is None else [{"displayName": self.sort_by, "desc": True}]
-        return {"showHeader": True, "cellHeight": "sm", "sortBy": sort}
+        return {"frameIndex": 0, "showHeader": True, "cellHeight": "sm", "sortBy": sort}
 
     def custom(self) -> Object:
         """Return how a cell is drawn."""
@@ -89,6 +90,12 @@ class Bars(Panel):
             "minVizWidth": 8,
             "minVizHeight": 16,
             "maxVizHeight": 40,
+            "legend": {
+                "showLegend": False,
+                "displayMode": "list",
+                "placement": "bottom",
+                "calcs": [],
+            },
         }
 
 
@@ -113,6 +120,7 @@ class BarChart(Panel):
             "orientation": "auto",
             "xTickLabelRotation": 0,
             "xTickLabelSpacing": 0,
+            "xTickLabelMaxLength": 0,
             "stacking": "normal" if self.is_stacked else "none",
             "showValue": "auto",
             "barWidth": 0.9,
