@@ -1,4 +1,4 @@
-"""Keys and values of a board, held against Grafana's own types: it drops what it does not know, silently."""
+"""Keys and values of a board, held against Grafana's types: what it does not know it drops."""
 
 from __future__ import annotations
 

@@ -1,16 +1,18 @@
-"""Rules that all boards keep, beyond what Grafana's types say. Each problem names board and panel."""
+"""Rules that all boards keep, beyond Grafana's types. Each problem names board and panel."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tokentide_dashboards.check.keys import wrong_keys
 from tokentide_dashboards.check.macros import MACROS
 from tokentide_dashboards.check.tables import tables
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.query import DATASOURCE, TABLE, TIME_SERIES
+from tokentide_dashboards.kit.uid import Uid
 
 __all__ = ["problems", "queries"]
 
@@ -32,7 +34,7 @@ def problems(boards: Sequence[Object]) -> list[str]:
         for value, count in Counter(board[what] for board in boards).items()
         if count > 1
     ]
-    uids = {board["uid"] for board in boards}
+    uids = {*(board["uid"] for board in boards), *Uid}
     for board in boards:
         found += [f"{board['uid']}: {problem}" for problem in _of_board(board, uids)]
     return found
@@ -62,12 +64,18 @@ def _of_board(board: Object, uids: set[str]) -> Iterator[str]:
         ("panel title", Counter(panel["title"] for panel in panels)),
         ("panel id", Counter(panel["id"] for panel in board["panels"])),
     ):
-        yield from (f"{what} {one!r} stands {count} times" for one, count in counts.items() if count > 1)
+        yield from _twice(what, counts)
     yield from _outside_the_grid(board["panels"])
     for place, _of, sql in queries(board):
         yield from (f"{place}: {problem}" for problem in _of_query(sql, set(names)))
     for panel in panels:
         yield from (f"panel {panel['title']!r}: {one}" for one in _of_panel(panel, uids))
+
+
+def _twice(what: str, counts: Counter[Any]) -> Iterator[str]:
+    for one, count in counts.items():
+        if count > 1:
+            yield f"{what} {one!r} stands {count} times"
 
 
 def _outside_the_grid(panels: Sequence[Object]) -> Iterator[str]:
@@ -122,7 +130,7 @@ def _of_panel(panel: Object, uids: set[str]) -> Iterator[str]:
         if target["datasource"] != DATASOURCE:
             yield f"query {target['refId']} asks another data source"
     ids = Counter(target["refId"] for target in panel["targets"])
-    yield from (f"refId {one} stands {count} times" for one, count in ids.items() if count > 1)
+    yield from _twice("refId", ids)
 
 
 def _bad_units(panel: Object) -> Iterator[str]:
@@ -142,7 +150,8 @@ def _bad_links(panel: Object, uids: set[str]) -> Iterator[str]:
     config = panel["fieldConfig"]
     links = list(config["defaults"].get("links", []))
     for override in config["overrides"]:
-        links += [l for one in override["properties"] if one["id"] == "links" for l in one["value"]]
+        for one in override["properties"]:
+            links += one["value"] if one["id"] == "links" else []
     for link in links:
         board = LINKED.match(link["url"])
         if board and board[1] not in uids:

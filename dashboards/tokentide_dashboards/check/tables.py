@@ -1,7 +1,7 @@
 """What Grafana 13.2 knows, read from its own packages: keys and values of boards, units, reducers.
 
-`check/grafana/tables.mjs` writes the table where Node is; where it is not, this file is all that is needed.
-The types of Grafana leave queries and links open: theirs are the ClickHouse plugin's and the data links'.
+`check/grafana/tables.mjs` writes the table where Node is; without Node the table is enough.
+Grafana's types leave queries and links open: their keys are here.
 """
 
 from __future__ import annotations

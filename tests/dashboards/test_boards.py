@@ -1,0 +1,97 @@
+"""Every board keeps the rules, and every query of it runs for every choice of its reader."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tests.sql.cookbook_calls import NOW, seed
+from tokentide_dashboards.boards.every import BOARDS
+from tokentide_dashboards.check.browser import ALL, Values, expand
+from tokentide_dashboards.check.columns import unfit
+from tokentide_dashboards.check.lint import problems, queries
+from tokentide_dashboards.check.time_range import TimeRange, interval_ms
+from tokentide_dashboards.kit.json_value import Object
+from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
+
+pytestmark = pytest.mark.integration
+
+HERE = Path(__file__).parent
+MADE = [board.json() for board in BOARDS]
+HOSTILE = "it's a \\' OR 1=1 -- /* back\\slash"
+NOTHING_HERE: dict[str, str] = {}
+"""Queries of panels that answer nothing on the seed, by their names, and why."""
+
+
+def span(days: float, end: dt.datetime = NOW) -> TimeRange:
+    end_ms = int(end.timestamp() * 1_000)
+    length_ms = int(days * 86_400_000)
+    return TimeRange(end_ms - length_ms, end_ms, interval_ms(length_ms, 800))
+
+
+def chosen(board: Object, *values: str) -> Values:
+    """Choose these values everywhere, or all of them where none is given."""
+    picked: dict[str, str | tuple[str, ...]] = {}
+    for variable in board["templating"]["list"]:
+        if variable["multi"]:
+            picked[variable["name"]] = values or ALL
+        elif variable["type"] == "custom":
+            picked[variable["name"]] = variable["current"]["value"]
+        else:
+            picked[variable["name"]] = values[0] if values else ""
+    return picked
+
+
+def asked(client: Client, span: TimeRange, *values: str) -> Iterator[tuple[str, Object, Object]]:
+    """Yield every query of every board: its name, its panel, and columns and number of rows."""
+    for board in MADE:
+        for place, of, sql in queries(board):
+            name = f"{board['uid']} {place}"
+            text = expand(sql, span, chosen(board, *values))
+            try:
+                answer = client.query(text)
+            except ClickHouseError as error:
+                pytest.fail(f"{name} for {values or 'All'}: {error}\n{text}")
+            columns = {
+                column: kind.name
+                for column, kind in zip(answer.column_names, answer.column_types, strict=True)
+            }
+            yield name, of, {"columns": columns, "rows": answer.result_rows}
+
+
+def is_empty(rows: list[tuple[object, ...]]) -> bool:
+    return all(value is None for row in rows for value in row)
+
+
+def test_boards_keep_the_rules() -> None:
+    assert problems(MADE) == []
+
+
+def test_every_query_runs_and_every_panel_shows_something(sql_client: Client) -> None:
+    for _asked in asked(sql_client, span(1)):
+        pass  # on a database without rows none may fail
+    seed(sql_client)
+    database = str(sql_client.command("SELECT currentDatabase()"))
+    text = (HERE / "detection_seed.sql").read_text("utf-8")
+    for statement in split_statements(render(text, SqlTarget(database))):
+        sql_client.command(statement)
+
+    wrong, empty = [], set()
+    for name, of, answer in asked(sql_client, span(1)):
+        if not name.partition(" ")[2].startswith("panel"):
+            continue
+        wrong += [f"{name}: {problem}" for problem in unfit(of, answer["columns"])]
+        if is_empty(answer["rows"]):
+            empty.add(name)
+    assert wrong == []
+    assert empty == set(NOTHING_HERE)
+
+    for _asked in asked(sql_client, span(30), "acme", "globex"):
+        pass
+    for _asked in asked(sql_client, span(0), HOSTILE):
+        pass
