@@ -10,7 +10,12 @@ from tokentide_dashboards.kit.json_value import Object
 
 __all__ = ["wrong_keys"]
 
-PLAIN = {"string": str, "number": (int, float), "boolean": bool, "null": type(None)}
+PLAIN: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
 
 
 def wrong_keys(board: Object) -> Iterator[str]:
