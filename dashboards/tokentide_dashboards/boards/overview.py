@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
 from tokentide_dashboards.kit.board import Board, Row
-from tokentide_dashboards.kit.link import BoardLink, label
+from tokentide_dashboards.kit.link import BoardLink, column, label
 from tokentide_dashboards.kit.override import Override, last_week
 from tokentide_dashboards.kit.query import (
     BUCKET,
@@ -13,7 +14,7 @@ from tokentide_dashboards.kit.query import (
     where,
 )
 from tokentide_dashboards.kit.series import Lines
-from tokentide_dashboards.kit.table import Stat
+from tokentide_dashboards.kit.table import Bars, Stat
 from tokentide_dashboards.kit.threshold import Threshold
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.kit.unit import Unit
@@ -25,6 +26,18 @@ NO_CALLS = (
     "No calls in this range: widen it, or choose All above. "
     "If no service sends yet, docs/producer.md says how."
 )
+CALLS = f"requests > 0 AND {where(*SCOPE_NAMES)}"
+BOTH = (
+    f"(SELECT *, true AS is_now FROM {WINDOWS}"
+    f" UNION ALL SELECT *, false AS is_now FROM {WINDOWS_WEEK_BEFORE})"
+)
+"""Windows of the range, and those of a week before moved into it."""
+SHARE_NOW = "sumIf(errors, is_now) / nullIf(sumIf(requests, is_now), 0)"
+SHARE_BEFORE = "sumIf(errors, NOT is_now) / nullIf(sumIf(requests, NOT is_now), 0)"
+P95_NOW = "p95_from_hist(sumMapIf(latency_hist, is_now))"
+P95_BEFORE = "p95_from_hist(sumMapIf(latency_hist, NOT is_now))"
+WEEK_BEFORE = Override(column="week_before", title="week before", color="text")
+ERRORS_FROM = Threshold(((0.02, "orange"), (0.05, "red")))
 
 SPENT = Stat(
     title="Spent",
@@ -32,16 +45,65 @@ SPENT = Stat(
     unit=Unit.USD,
     no_value=NO_CALLS,
     sql=f"""\
-SELECT sum(usd_now) AS spent, sum(usd_before) AS week_before
-FROM (
-    SELECT usd_from_pico(sum(cost_pico_usd)) AS usd_now, 0 AS usd_before
-    FROM {WINDOWS} WHERE {where(*SCOPE_NAMES)}
-    UNION ALL
-    SELECT 0, usd_from_pico(sum(cost_pico_usd))
-    FROM {WINDOWS_WEEK_BEFORE} WHERE {where(*SCOPE_NAMES)}
-)""",
-    overrides=(Override(column="week_before", title="week before", color="text"),),
-    width=6,
+SELECT
+    usd_from_pico(sumIf(cost_pico_usd, is_now)) AS spent,
+    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) AS week_before
+FROM {BOTH} WHERE {CALLS}""",
+    overrides=(WEEK_BEFORE,),
+    links=(BoardLink("Where the money goes", Uid.COST),),
+)
+FAILED = Stat(
+    title="Failed",
+    description="Share of calls that ended in an error, out of n calls, and a week before.",
+    unit=Unit.RATIO,
+    no_value=NO_CALLS,
+    threshold=ERRORS_FROM,
+    sql=f"""\
+SELECT
+    {SHARE_NOW} AS failed, {SHARE_BEFORE} AS week_before, sumIf(requests, is_now) AS n
+FROM {BOTH} WHERE {CALLS}""",
+    overrides=(WEEK_BEFORE, Override(column="n", unit=Unit.COUNT, color="text")),
+    links=(BoardLink("Latency and errors", Uid.LATENCY),),
+)
+SLOW = Stat(
+    title="p95 duration",
+    description="19 of 20 calls were faster than this, and a week before. Within 1 %.",
+    unit=Unit.MILLISECONDS,
+    no_value=NO_CALLS,
+    sql=f"SELECT {P95_NOW} AS p95, {P95_BEFORE} AS week_before FROM {BOTH} WHERE {CALLS}",
+    overrides=(WEEK_BEFORE,),
+    links=(BoardLink("Latency and errors", Uid.LATENCY),),
+)
+UNPRICED = Stat(
+    title="Without a price",
+    description="Share of n calls that have no cost: more is spent than these boards say. "
+    "`tokentide prices` says which models lack a price.",
+    unit=Unit.RATIO,
+    no_value=NO_CALLS,
+    threshold=Threshold(((0.01, "orange"), (0.05, "red"))),
+    sql=f"""\
+SELECT sum(unpriced) / nullIf(sum(requests), 0) AS unpriced_share, sum(requests) AS n
+FROM {WINDOWS} WHERE {CALLS}""",
+    overrides=(
+        Override(column="unpriced_share", title="unpriced"),
+        Override(column="n", unit=Unit.COUNT, color="text"),
+    ),
+    links=(BoardLink("Cost and budgets", Uid.COST),),
+)
+AGE = Stat(
+    title="Age of the data",
+    description="Time from the newest call that is stored to the end of the range. "
+    "Above two minutes, look at the pipeline before you believe the rest.",
+    unit=Unit.DURATION_S,
+    no_value="Nothing is stored in the two days before the end of this range: "
+    "`tokentide status` says what does not work.",
+    threshold=Threshold(((120, "orange"), (600, "red"))),
+    sql="""\
+SELECT
+    greatest(dateDiff('second', maxOrNull(window_start) + toIntervalMinute(1), $__toTime), 0) AS age
+FROM windows_1m
+WHERE window_start > $__toTime - toIntervalDay(2) AND window_start <= $__toTime AND requests > 0""",
+    links=(BoardLink("Pipeline health", Uid.PIPELINE),),
 )
 
 SPEND = Lines(
@@ -50,41 +112,107 @@ SPEND = Lines(
     unit=Unit.USD_PER_HOUR,
     no_value=NO_CALLS,
     sql=f"""\
-SELECT time, sum(now) AS spend, sum(before) AS week_before
-FROM (
-    SELECT
-        {BUCKET} AS time,
-        usd_from_pico(sum(cost_pico_usd)) * 3600 / {BUCKET_S} AS now, 0 AS before
-    FROM {WINDOWS} WHERE {where(*SCOPE_NAMES)} GROUP BY time
-    UNION ALL
-    SELECT {BUCKET} AS time, 0, usd_from_pico(sum(cost_pico_usd)) * 3600 / {BUCKET_S}
-    FROM {WINDOWS_WEEK_BEFORE} WHERE {where(*SCOPE_NAMES)} GROUP BY time
-)
+SELECT
+    {BUCKET} AS time,
+    usd_from_pico(sumIf(cost_pico_usd, is_now)) * 3600 / {BUCKET_S} AS spend,
+    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) * 3600 / {BUCKET_S} AS week_before
+FROM {BOTH} WHERE {CALLS}
 GROUP BY time ORDER BY time""",
     overrides=(last_week("week_before"),),
     links=(BoardLink("Where the money goes", Uid.COST),),
 )
-
+DURATION = Lines(
+    title="p95 duration over time",
+    description="19 of 20 calls were faster than this; dashed: a week before.",
+    unit=Unit.MILLISECONDS,
+    no_value=NO_CALLS,
+    sql=f"""\
+SELECT {BUCKET} AS time, {P95_NOW} AS p95, {P95_BEFORE} AS week_before
+FROM {BOTH} WHERE {CALLS}
+GROUP BY time ORDER BY time""",
+    overrides=(last_week("week_before"),),
+    links=(BoardLink("Latency and errors", Uid.LATENCY),),
+)
 ERRORS = Lines(
-    title="Errors by provider",
-    description="Share of calls that ended in an error.",
+    title="Failed over time",
+    description="Share of calls that ended in an error, out of n calls; dashed: a week before.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
-    threshold=Threshold(((0.05, "red"),)),
+    threshold=ERRORS_FROM,
+    sql=f"""\
+SELECT
+    {BUCKET} AS time,
+    {SHARE_NOW} AS failed, {SHARE_BEFORE} AS week_before, sumIf(requests, is_now) AS n
+FROM {BOTH} WHERE {CALLS}
+GROUP BY time ORDER BY time""",
+    overrides=(last_week("week_before"),),
+    links=(BoardLink("Latency and errors", Uid.LATENCY),),
+)
+
+RATE_BY_PROVIDER = Lines(
+    title="Calls by provider",
+    description="Calls a minute by provider. A line that falls to nothing is an outage of theirs, "
+    "or of yours.",
+    unit=Unit.PER_MINUTE,
+    no_value=NO_CALLS,
+    by=("provider",),
+    sql=f"""\
+SELECT {BUCKET} AS time, toString(provider) AS provider, sum(requests) * 60 / {BUCKET_S} AS calls
+FROM {WINDOWS} WHERE {CALLS}
+GROUP BY time, provider ORDER BY time""",
+    links=(BoardLink("Latency and errors", Uid.LATENCY, {"provider": label("provider")}),),
+)
+ERRORS_BY_PROVIDER = Lines(
+    title="Failed by provider",
+    description="Share of calls that ended in an error, by provider, out of n calls.",
+    unit=Unit.RATIO,
+    no_value=NO_CALLS,
+    threshold=ERRORS_FROM,
     by=("provider",),
     sql=f"""\
 SELECT
-    {BUCKET} AS time, provider,
-    sum(errors) / sum(requests) AS errors_share, sum(requests) AS n
-FROM {WINDOWS}
-WHERE requests > 0 AND {where(*SCOPE_NAMES)}
+    {BUCKET} AS time, toString(provider) AS provider,
+    sum(errors) / sum(requests) AS failed, sum(requests) AS n
+FROM {WINDOWS} WHERE {CALLS}
 GROUP BY time, provider ORDER BY time""",
     links=(BoardLink("Latency and errors", Uid.LATENCY, {"provider": label("provider")}),),
+)
+DURATION_BY_PROVIDER = Lines(
+    title="p95 duration by provider",
+    description="19 of 20 calls of a provider were faster than this.",
+    unit=Unit.MILLISECONDS,
+    no_value=NO_CALLS,
+    by=("provider",),
+    sql=f"""\
+SELECT
+    {BUCKET} AS time, toString(provider) AS provider,
+    p95_from_hist(sumMap(latency_hist)) AS p95
+FROM {WINDOWS} WHERE {CALLS}
+GROUP BY time, provider ORDER BY time""",
+    links=(BoardLink("Latency and errors", Uid.LATENCY, {"provider": label("provider")}),),
+)
+SPEND_BY_SERVICE = Bars(
+    title="Spend by service",
+    description="The ten services that cost most in the range.",
+    unit=Unit.USD,
+    no_value=NO_CALLS,
+    sql=f"""\
+SELECT toString(service) AS service, usd_from_pico(sum(cost_pico_usd)) AS spent
+FROM {WINDOWS} WHERE {CALLS}
+GROUP BY service ORDER BY spent DESC LIMIT 10""",
+    links=(BoardLink("Cost of this service", Uid.COST, {"service": column("service")}),),
 )
 
 OVERVIEW = Board(
     uid=Uid.OVERVIEW,
     title="Overview",
-    description="What is spent, how slow it is, what is wrong, and since when.",
-    rows=(Row((SPENT, SPEND, ERRORS)),),
+    description="What is spent against plan, how slow it is, what is wrong, and since when.",
+    rows=(
+        Row((ATTENTION,), height=6),
+        Row((SPENT, FAILED, SLOW, UNPRICED, AGE), height=4),
+        Row((SPEND, DURATION, ERRORS, PLAN), height=7),
+        Row(
+            (RATE_BY_PROVIDER, ERRORS_BY_PROVIDER, DURATION_BY_PROVIDER, SPEND_BY_SERVICE), height=7
+        ),
+    ),
 )

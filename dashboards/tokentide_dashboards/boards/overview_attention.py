@@ -1,0 +1,108 @@
+"""What needs attention: alerts and runs that are open at the end of the range, by what they cost.
+
+And what is spent against plan. Both show what the detect job stored, whatever is chosen above.
+"""
+
+from __future__ import annotations
+
+from tokentide_dashboards.kit.link import BoardLink
+from tokentide_dashboards.kit.override import Override
+from tokentide_dashboards.kit.table import Table
+from tokentide_dashboards.kit.threshold import Threshold
+from tokentide_dashboards.kit.uid import Uid
+from tokentide_dashboards.kit.unit import Unit
+
+__all__ = ["ATTENTION", "PLAN"]
+
+ATTENTION = Table(
+    title="Needs attention",
+    description="Open alerts, and runs over their guard in the last hour of the range, those that "
+    "cost most first: what changed, against what, and since when. Click for the evidence.",
+    unit=Unit.NONE,
+    no_value="🟢 Nothing needs attention: no alert is open, and no run is over its guard.",
+    sql="""\
+SELECT
+    usd_per_hour, severity, what, value, expected, changed, since, first_action
+FROM
+(
+    SELECT
+        impact_usd_per_hour AS usd_per_hour, toString(severity) AS severity,
+        concat(key, ': ', sentence) AS what, value, expected,
+        if(empty(causes), '', causes[1]) AS changed, since, first_action
+    FROM alerts
+    WHERE since <= $__toTime AND kind != 'test'
+        AND (state IN ('open', 'acknowledged') OR (state = 'closed' AND changed_at > $__toTime))
+    UNION ALL
+    SELECT
+        usd_from_pico(argMax(per_minute_pico_usd, s.at)) * 60, 'run',
+        concat(
+            'run ', s.run, if(s.agent = '', '', concat(' of ', toString(s.agent))), ': ',
+            argMax(s.sentence, s.at)
+        ),
+        toFloat64(max(s.spend_pico_usd)) / 1e12, NULL, '', min(s.at), 'look at the run'
+    FROM run_status AS s FINAL
+    WHERE s.at > $__toTime - toIntervalHour(1) AND s.at <= $__toTime AND NOT s.is_history
+        AND s.run NOT IN (SELECT dimensions['run'] FROM alerts WHERE kind = 'run')
+    GROUP BY s.tenant, s.run, s.agent
+)
+ORDER BY usd_per_hour DESC, severity, since
+LIMIT 20""",
+    overrides=(
+        Override(
+            column="usd_per_hour", title="costs", unit=Unit.USD_PER_HOUR, decimals=2, width=110
+        ),
+        Override(column="severity", title="severity", width=90),
+        Override(
+            column="what",
+            title="what is wrong",
+            links=(
+                BoardLink("Evidence", Uid.ALERTS),
+                BoardLink("Agents and runs", Uid.AGENTS),
+            ),
+        ),
+        Override(column="value", title="is", unit=Unit.COUNT, width=90),
+        Override(column="expected", title="was to be", unit=Unit.COUNT, width=90),
+        Override(column="changed", title="what changed"),
+        Override(column="since", title="since", unit=Unit.AGE, width=130),
+        Override(column="first_action", title="first"),
+    ),
+)
+
+PLAN = Table(
+    title="Spend against plan",
+    description="Budgets of the period that the range ends in: spent, planned, the share "
+    "of it that is used, and where the period is expected to end. n counts calls.",
+    unit=Unit.USD,
+    no_value="No budget is set: write budgets.yaml (docs/budgets.md) for the detect worker.",
+    sql="""\
+SELECT
+    b.budget AS budget,
+    toFloat64(b.spent_pico_usd) / nullIf(toFloat64(b.amount_pico_usd), 0) AS used,
+    usd_from_pico(b.spent_pico_usd) AS spent,
+    usd_from_pico(b.amount_pico_usd) AS plan,
+    f.expected_usd AS expected,
+    b.requests AS n
+FROM budget_status AS b FINAL
+LEFT JOIN
+(
+    SELECT
+        tenant, budget, period_start,
+        argMax(toFloat64(expected_pico_usd) / 1e12, made_at) AS expected_usd
+    FROM forecasts FINAL
+    WHERE made_at <= $__toTime
+    GROUP BY tenant, budget, period_start
+) AS f ON f.tenant = b.tenant AND f.budget = b.budget AND f.period_start = b.period_start
+WHERE b.period_start <= $__toTime AND b.period_end > $__toTime
+ORDER BY used DESC
+LIMIT 20""",
+    overrides=(
+        Override(
+            column="used",
+            unit=Unit.RATIO,
+            cell="color-text",
+            threshold=Threshold(((0.8, "orange"), (1.0, "red"))),
+            links=(BoardLink("Budgets", Uid.COST),),
+        ),
+        Override(column="n", unit=Unit.COUNT),
+    ),
+)
