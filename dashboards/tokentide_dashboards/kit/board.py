@@ -114,7 +114,7 @@ class Board:
         names = [variable.name for variable in self.variables]
         return {
             "id": None,
-            "uid": self.uid,
+            "uid": str(self.uid),
             "title": self.title,
             "description": self.description,
             "tags": [TAG],
