@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tokentide_dashboards.boards.overview import OVERVIEW
+from tokentide_dashboards.boards.prompts import PROMPTS
 from tokentide_dashboards.kit.board import Board
 
 __all__ = ["BOARDS"]
 
-BOARDS: tuple[Board, ...] = (OVERVIEW,)
+BOARDS: tuple[Board, ...] = (OVERVIEW, PROMPTS)
