@@ -4,6 +4,8 @@
 CREATE ROLE IF NOT EXISTS ${database}_grafana ${on_cluster};
 
 GRANT ${on_cluster} SELECT, SHOW ON ${database}.* TO ${database}_grafana;
+-- Sizes of tables on the board Pipeline health; of tables that it may not SHOW it sees none.
+GRANT ${on_cluster} SELECT(database, table, partition, active, rows, bytes_on_disk) ON system.parts TO ${database}_grafana;
 
 CREATE SETTINGS PROFILE OR REPLACE ${database}_grafana ${on_cluster} SETTINGS
     readonly = 1,

@@ -65,3 +65,7 @@ FROM numbers(12);
 
 INSERT INTO ${database}.notifications (transition_id, alert_id, receiver, outcome, status, detail, took_ms, at)
 VALUES ('e', 'a', 'on-call', 'delivered', 200, '', 40, '2026-11-18 09:00:01');
+
+INSERT INTO ${database}.detector_state
+    (slot, chunk, chunks, snapshot_id, taken_at_us, version, topic_id, partitions, offsets, worker, bytes, data)
+VALUES (0, 0, 1, 's', 1795003140000000, 1, 't', [0], [12], 'host:1', 4, 'data');

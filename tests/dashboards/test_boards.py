@@ -34,8 +34,8 @@ def span(days: float, end: dt.datetime = NOW) -> TimeRange:
     return TimeRange(end_ms - length_ms, end_ms, interval_ms(length_ms, 800))
 
 
-def chosen(board: Object, *values: str) -> Values:
-    """Choose these values everywhere, or all of them where none is given."""
+def chosen(client: Client, board: Object, span: TimeRange, *values: str) -> Values:
+    """Choose these values, or where none is given all of them, or the first that is offered."""
     picked: dict[str, str | tuple[str, ...]] = {}
     for variable in board["templating"]["list"]:
         if variable["multi"]:
@@ -43,8 +43,16 @@ def chosen(board: Object, *values: str) -> Values:
         elif variable["type"] == "custom":
             picked[variable["name"]] = variable["current"]["value"]
         else:
-            picked[variable["name"]] = values[0] if values else ""
+            picked[variable["name"]] = (
+                values[0] if values else first_of(client, variable, span, picked)
+            )
     return picked
+
+
+def first_of(client: Client, variable: Object, span: TimeRange, picked: Values) -> str:
+    """Return what Grafana chooses: the first value that the variable offers, or none."""
+    rows = client.query(expand(variable["query"], span, picked)).result_rows
+    return str(rows[0][0]) if rows else ""
 
 
 def asked(
@@ -52,9 +60,10 @@ def asked(
 ) -> Iterator[tuple[str, Object, Object]]:
     """Yield every query of every board: its name, its panel, and columns and number of rows."""
     for board in boards:
+        picked = chosen(client, board, span, *values)
         for place, of, sql in queries(board):
             name = f"{board['uid']} {place}"
-            text = expand(sql, span, chosen(board, *values))
+            text = expand(sql, span, picked)
             try:
                 answer = client.query(text)
             except ClickHouseError as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tokentide_dashboards.boards.overview import OVERVIEW
+from tokentide_dashboards.boards.pipeline import PIPELINE
 from tokentide_dashboards.boards.prompts import PROMPTS
 from tokentide_dashboards.kit.board import Board
 
 __all__ = ["BOARDS"]
 
-BOARDS: tuple[Board, ...] = (OVERVIEW, PROMPTS)
+BOARDS: tuple[Board, ...] = (OVERVIEW, PROMPTS, PIPELINE)
