@@ -13,8 +13,8 @@ WITH
     ),
     (SELECT min(first_started_at_us) FROM batches) AS first_us,
     (SELECT max(last_started_at_us) FROM batches) AS last_us
-SELECT b.topic AS topic, b.partition AS partition, b.start_offset AS start, b.end_offset AS end,
-    b.events AS events, f.found AS found
+SELECT b.log_id AS log_id, b.topic AS topic, b.partition AS partition, b.start_offset AS start,
+    b.end_offset AS end, b.events AS events, f.found AS found
 FROM batches AS b
 LEFT JOIN
 (

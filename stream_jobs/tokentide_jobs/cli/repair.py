@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.process_name import process_name
-from tokentide_jobs.tasks.repair.repair import TABLES, Repair
+from tokentide_jobs.tasks.repair.lost_rows import Log, Restored
+from tokentide_jobs.tasks.repair.repair import TABLES, Correction, Repair
 
 __all__ = ["repair"]
 
@@ -34,6 +36,11 @@ _TIMEOUT_S = 600.0
     multiple=True,
     help="Only this table and the coarser ones, which are made from it.  [default: all]",
 )
+@click.option(
+    "--from-log",
+    is_flag=True,
+    help="First bring raw rows back that are lost, where Kafka still has their records.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what is wrong; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def repair(
@@ -41,6 +48,7 @@ def repair(
     from_text: str | None,
     to_text: str | None,
     tables: tuple[str, ...],
+    from_log: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -49,15 +57,17 @@ def repair(
     TIME is a UTC date or time, or a time ago such as 7d. Every sum that differs gets the
     difference; what is right is not touched, and ingest may run (it rests for seconds where it is
     writing). A repair that was interrupted is simply run again. Raw rows are counted against the
-    ledger first: where some are missing nothing is changed. Days whose raw rows may have expired
+    ledger first: where some are missing nothing is changed, or with --from-log they are made again
+    from their records, at the price that they had. Days whose raw rows may have expired
     are left as they are. With --dry-run the exit code is 1 when something is wrong.
     """
     from_us = utc_us(from_text, "--from") if from_text else None
     to_us = utc_us(to_text, "--to") if to_text else None
     if from_us is not None and to_us is not None and from_us >= to_us:
         raise ConfigError(f"--from {from_text} is not before --to {to_text} (which is exclusive)")
-    settings = find_target(data_dir, "clickhouse")
-    corrections = []
+    settings = find_target(data_dir, "clickhouse", *(["kafka"] if from_log else []))
+    corrections: list[Correction] = []
+    restorations: list[Restored] = []
     with closing(
         ClickHouse(settings.clickhouse_url, settings.database, timeout_s=_TIMEOUT_S)
     ) as store:
@@ -69,7 +79,17 @@ def repair(
             dry_run=dry_run,
             progress=lambda step: click.echo(step, err=True),
         )
-        for found in work.run(from_us, to_us):
+        log = Log(settings.kafka_bootstrap, settings.restarted_logs)
+        for restored in work.restore_rows(log, from_us, to_us) if from_log else ():
+            restorations.append(restored)
+            if not as_json:
+                click.echo(_said_of(restored, dry_run=dry_run))
+        if dry_run and restorations:
+            click.echo("windows are compared when the rows are back", err=True)
+            days: Iterable[Correction] = ()
+        else:
+            days = work.run(from_us, to_us)
+        for found in days:
             corrections.append(found)
             if as_json:
                 continue
@@ -90,13 +110,23 @@ def repair(
             }
             for found in corrections
         ]
-        click.echo(json.dumps({"dry_run": dry_run, "corrections": rows}))
-        if corrections and dry_run:
+        restored_rows = [
+            {"batch": str(each.batch), "rows": dict(each.rows)} for each in restorations
+        ]
+        said = {"dry_run": dry_run, "restored": restored_rows, "corrections": rows}
+        click.echo(json.dumps(said))
+        if (corrections or restorations) and dry_run:
             raise click.exceptions.Exit(EXIT_CHECK_FAILED)
-    elif not corrections:
+    elif not corrections and not restorations:
         click.echo("every window, rollup and sum by subject is that of its raw rows: nothing to do")
     elif dry_run:
         click.echo("dry run: nothing was written")
         raise click.exceptions.Exit(EXIT_CHECK_FAILED)
     else:
         click.echo("done; `tokentide verify` compares everything")
+
+
+def _said_of(restored: Restored, *, dry_run: bool) -> str:
+    rows = ", ".join(f"{count:,} of {table}" for table, count in restored.rows.items())
+    verb = "would be brought back" if dry_run else "brought back"
+    return f"{restored.batch}: {verb} from Kafka: {rows}"

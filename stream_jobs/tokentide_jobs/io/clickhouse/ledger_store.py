@@ -76,7 +76,7 @@ class LedgerStore:
             _parameters(log),
         )
         done_end = int(rows[0][0]) if rows else None
-        return done_end, self._intent(log, done_end or 0)
+        return done_end, self.intent(log, done_end or 0)
 
     def positions(self, log_id: str, topic: str) -> dict[int, int]:
         """Return how far each partition of a log is done (exclusive)."""
@@ -126,7 +126,8 @@ class LedgerStore:
         }
         self._store.insert(POSITIONS, _one_row(values), intent.write_token(POSITIONS))
 
-    def _intent(self, log: LogPartition, start: int) -> Intent | None:
+    def intent(self, log: LogPartition, start: int) -> Intent | None:
+        """Return the winner for the batch that begins at some offset; None: there is none."""
         rows = self._store.rows(
             f"SELECT {_INTENT_COLUMNS} FROM {self._table(INTENTS)} "
             f"WHERE {_OF_PARTITION} AND start_offset = {{start:Int64}} "

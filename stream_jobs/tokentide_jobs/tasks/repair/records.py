@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 
+from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.tables import ROWS_KEPT_DAYS, WINDOW_REPAIRS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.window_sums import Span
 
-__all__ = ["RepairRecords"]
+__all__ = ["LostRows", "RepairRecords"]
 
 _NAMED_BATCHES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LostRows:
+    """A finished batch whose raw rows are not as many as it had.
+
+    Attributes:
+        log: Its partition.
+        start: First offset.
+        end: Exclusive.
+        events: Rows that it had.
+        found: Rows that are there.
+    """
+
+    log: LogPartition
+    start: int
+    end: int
+    events: int
+    found: int
+
+    def __str__(self) -> str:
+        """Return it as people are told of it."""
+        place = f"{self.log.topic}/{self.log.partition} [{self.start}, {self.end})"
+        return f"{place}: {self.found} of {self.events} rows"
 
 
 class RepairRecords:
@@ -65,17 +91,28 @@ class RepairRecords:
         Raises:
             ConfigError: A batch has lost rows, or has some twice; windows may be all that is right.
         """
-        wrong = self._store.select("repair/wrong_batches", _bounds(span))
+        wrong = self._wrong_batches(span)
         if wrong:
-            named = ", ".join(
-                "{topic}/{partition} [{start}, {end}): {found} of {events} rows".format(**row)
-                for row in wrong[:_NAMED_BATCHES]
-            )
+            named = ", ".join(map(str, wrong[:_NAMED_BATCHES]))
             raise ConfigError(
                 f"{len(wrong)} batches do not have their raw rows ({named}): windows made from "
-                "them would be wrong too. `tokentide verify` names them all; restore the raw rows "
-                "first, or repair a range without them (--from, --to)"
+                "them would be wrong too. `tokentide verify` names them all; bring the raw rows "
+                "back first (--from-log, or from a backup), or repair a range without them "
+                "(--from, --to)"
             )
+
+    def lost_rows(self, span: Span) -> list[LostRows]:
+        """Return the finished batches with events in a span that have fewer rows than they had."""
+        return [batch for batch in self._wrong_batches(span) if batch.found < batch.events]
+
+    def _wrong_batches(self, span: Span) -> list[LostRows]:
+        return [
+            LostRows(
+                LogPartition(str(row["log_id"]), str(row["topic"]), int(row["partition"])),
+                *(int(row[name]) for name in ("start", "end", "events", "found")),
+            )
+            for row in self._store.select("repair/wrong_batches", _bounds(span))
+        ]
 
     def corrections(self, table: str, span: Span) -> int:
         """Return how many corrections of a table are written down that touch a span."""

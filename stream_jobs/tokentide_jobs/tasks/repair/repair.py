@@ -36,6 +36,7 @@ from tokentide_jobs.io.clickhouse.window_sums import (
     WindowSums,
     money_and_events,
 )
+from tokentide_jobs.tasks.repair.lost_rows import Log, LostRowsOfLog, Restored
 from tokentide_jobs.tasks.repair.quiet import Quiet
 from tokentide_jobs.tasks.repair.records import RepairRecords
 
@@ -108,17 +109,13 @@ class Repair:
             NotQuiet: A batch stays half written.
             RetriableSinkError: ClickHouse does not answer, or a sum does not hold still.
         """
-        today_us = self.clock_us() // DAY_US * DAY_US
         self._records.check()
-        oldest_us = today_us - (self._records.rows_kept_days() - 1) * DAY_US
-        low_us = max(oldest_us, (from_us or 0) // DAY_US * DAY_US)
-        high_us = -(-(to_us if to_us is not None else today_us + 30 * DAY_US) // DAY_US) * DAY_US
-        if low_us >= high_us:
+        span = self._span(from_us, to_us)
+        if span is None:
             return
         self.progress("count the raw rows against the ledger")
-        span = Span(low_us, high_us)
-        self.quiet.look(low_us, high_us, lambda _old: self._records.check_rows(span))
-        windows_from_us = today_us - (WINDOWS_KEPT_DAYS - 1) * DAY_US
+        self.quiet.look(span.from_us, span.to_us, lambda _old: self._records.check_rows(span))
+        windows_from_us = self._today_us() - (WINDOWS_KEPT_DAYS - 1) * DAY_US
         with self.quiet.session():
             for day_us in self._records.days(span):
                 day = Span(day_us, day_us + DAY_US)
@@ -126,6 +123,35 @@ class Repair:
                     yield from self._repair_day(day, has_windows=day_us >= windows_from_us)
                 if SUBJECTS in self.tables:
                     yield from self._repair_subjects(day)
+
+    def restore_rows(
+        self, log: Log, from_us: int | None = None, to_us: int | None = None
+    ) -> Iterator[Restored]:
+        """Bring raw rows back that are lost, from the log; times, and what is raised, as in `run`.
+
+        Rows come back at the price that they were stored at: reprice them again where they were
+        repriced. What was taken out on purpose comes back, too.
+
+        Args:
+            log: Where records are.
+            from_us: First event time.
+            to_us: Exclusive.
+        """
+        self._records.check()
+        if (span := self._span(from_us, to_us)) is not None:
+            lost = LostRowsOfLog(self.store, self._records, log, dry_run=self.dry_run)
+            yield from lost.run(span, self.progress)
+
+    def _today_us(self) -> int:
+        return self.clock_us() // DAY_US * DAY_US
+
+    def _span(self, from_us: int | None, to_us: int | None) -> Span | None:
+        """Return whole days in which raw rows are still kept; None: there are none."""
+        today_us = self._today_us()
+        oldest_us = today_us - (self._records.rows_kept_days() - 1) * DAY_US
+        low_us = max(oldest_us, (from_us or 0) // DAY_US * DAY_US)
+        high_us = -(-(to_us if to_us is not None else today_us + 30 * DAY_US) // DAY_US) * DAY_US
+        return Span(low_us, high_us) if low_us < high_us else None
 
     def _repair_day(self, day: Span, *, has_windows: bool) -> Iterator[Correction]:
         # Where the ten-second windows are gone by retention, minutes are made from the rows.

@@ -6,26 +6,13 @@ longer has cannot be counted again; it is left out, and the ledger speaks for it
 
 from __future__ import annotations
 
-import asyncio
-import time
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
-
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from typing import Any
 
 from tokentide_jobs.core.record.contents import events_in
-from tokentide_jobs.errors import ServiceUnreachable
-from tokentide_jobs.io.kafka.bounded_fetch import bounded_consumer, records_per_poll
+from tokentide_jobs.io.kafka.spans import Span, read_spans
 
-__all__ = ["Span", "count_events"]
-
-Span = tuple[int, int]
-"""Offsets [start, end)."""
-
-_SILENCE_S: Final = 20.0
-"""Give up when the broker sends nothing for so long although records are there."""
+__all__ = ["count_events"]
 
 
 async def count_events(
@@ -34,85 +21,15 @@ async def count_events(
     spans: Mapping[int, Sequence[Span]],
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[tuple[int, int], int]:
-    """Read ranges of offsets and count their events.
-
-    Args:
-        bootstrap: `host:port`, several separated by commas.
-        topic: The topic.
-        spans: By partition, ranges in ascending order that do not overlap and end no later than
-            the log.
-        progress: Told, after every fetch, how many offsets are behind and how many there are.
+    """Read ranges of offsets as `read_spans` does, and count their events.
 
     Returns:
         Events by (partition, start of range).
-
-    Raises:
-        ServiceUnreachable: The broker does not answer, or stops sending.
     """
     counts = {(part, start): 0 for part, ranges in spans.items() for start, _end in ranges}
-    wanted = {
-        TopicPartition(topic, part): [span for span in ranges if span[0] < span[1]]
-        for part, ranges in spans.items()
-    }
-    wanted = {part: ranges for part, ranges in wanted.items() if ranges}
-    if not wanted:
-        return counts
-    consumer = bounded_consumer(
-        bootstrap,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=8 * 1024 * 1024,
-    )
-    try:
-        await consumer.start()
-        consumer.assign(list(wanted))
-        for part, ranges in wanted.items():
-            consumer.seek(part, ranges[0][0])
-        await _read(consumer, wanted, counts, progress)
-    except KafkaConnectionError as exc:
-        raise ServiceUnreachable(
-            f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP)"
-        ) from exc
-    finally:
-        await consumer.stop()
+
+    def take(start: int, message: Any) -> None:
+        counts[message.partition, start] += len(events_in(topic, message.value or b""))
+
+    await read_spans(bootstrap, topic, spans, take, progress)
     return counts
-
-
-async def _read(
-    consumer: Any,
-    wanted: Mapping[Any, Sequence[Span]],
-    counts: dict[tuple[int, int], int],
-    progress: Callable[[int, int], None],
-) -> None:
-    """Fetch until every partition is past its last range."""
-    left = {part: ranges[-1][1] - ranges[0][0] for part, ranges in wanted.items()}
-    total = sum(left.values())
-    progress(0, total)
-    starts = {part: [start for start, _end in ranges] for part, ranges in wanted.items()}
-    open_parts = set(wanted)
-    last_record_s = time.monotonic()
-    while open_parts:
-        most = records_per_poll(consumer, None)
-        fetched = await consumer.getmany(timeout_ms=500, max_records=most)
-        for part, messages in fetched.items():
-            last_record_s = time.monotonic()
-            ranges = wanted[part]
-            for message in messages:
-                place = bisect_right(starts[part], message.offset) - 1
-                if place >= 0 and message.offset < ranges[place][1]:
-                    key = (part.partition, ranges[place][0])
-                    counts[key] += len(events_in(part.topic, message.value or b""))
-        for part in sorted(open_parts):
-            # The position also moves over what is no record: markers of transactions.
-            position = await consumer.position(part)
-            left[part] = max(0, wanted[part][-1][1] - position)
-            if not left[part]:
-                open_parts.discard(part)
-                consumer.pause(part)
-        progress(total - sum(left.values()), total)
-        if time.monotonic() - last_record_s > _SILENCE_S:
-            stuck = ", ".join(str(part.partition) for part in sorted(open_parts))
-            raise ServiceUnreachable(
-                f"Kafka sent nothing for {_SILENCE_S:g} s although partitions {stuck} hold records"
-            )
-        await asyncio.sleep(0)

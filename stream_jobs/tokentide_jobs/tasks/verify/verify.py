@@ -25,8 +25,9 @@ from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.kafka.admin import has_topic, topic_log_id
 from tokentide_jobs.io.kafka.answer import kafka_answer
 from tokentide_jobs.io.kafka.offsets import offset_ranges
+from tokentide_jobs.io.kafka.spans import Span
 from tokentide_jobs.io.kafka.tail import partitions_with_records
-from tokentide_jobs.tasks.verify.log_count import Span, count_events
+from tokentide_jobs.tasks.verify.log_count import count_events
 from tokentide_jobs.tasks.verify.stored_facts import Scope, StoreReader
 
 __all__ = ["Log", "verify"]

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from typing import Any
 
 import clickhouse_connect
 import pytest
-from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
-from tokentide_jobs.cli.main import main
+from tests.stream_jobs.tasks.verify.faulty_pipeline import (
+    BAD,
+    SYNC,
+    Pipeline,
+    good,
+    saved,
+    send,
+)
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.tasks.dead_letters import DeadLetterStore, Selection, StoredDeadLetter, Target
@@ -26,39 +30,6 @@ from tokentide_jobs.tasks.dead_letters import DeadLetterStore, Selection, Stored
 pytestmark = pytest.mark.integration
 
 GOOD_EVENTS, BAD_EVENTS = 300, 4
-SYNC = {"mutations_sync": 1}
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    stack: Stack
-    client: Client
-
-    def run(self, *arguments: str) -> int:
-        return main([*arguments, "--data-dir", str(self.stack.data_dir)])
-
-
-def good(number: int) -> bytes:
-    event = {
-        "type": "request", "event_id": str(uuid.uuid4()), "service": "shop", "provider": "openai",
-        "started_at_us": time.time_ns() // 1_000 - number * 100_000, "operation": "chat",
-        "status": "ok", "request_model": "gpt-5.4-mini", "duration_ms": 10.0 + number,
-        "input_tokens": 100 + number, "output_tokens": 7, "run_id": f"run-{number % 9}",
-    }  # fmt: skip
-    return json.dumps(event).encode()
-
-
-BAD = (b'{"type": "request"', b"\xff\xfe not text", b"", b'{"type": "nonsense"}')
-
-
-async def send(bootstrap: str, topic: str, values: Sequence[bytes]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
-    try:
-        for value in values:
-            await producer.send_and_wait(topic, value)
-    finally:
-        await producer.stop()
 
 
 @pytest.fixture(scope="module")
@@ -90,21 +61,38 @@ def kinds(report: dict[str, Any]) -> set[str]:
     return {fault["kind"] for fault in report["mismatches"]}
 
 
-@contextmanager
-def saved(client: Client, table: str, where: str) -> Iterator[None]:
-    """Keep the rows of `where` and put them back, as they were, whatever happened to them."""
-    name = f"saved_{table}"
-    client.command(f"CREATE TABLE {name} AS {table}")
-    client.command(f"INSERT INTO {name} SELECT * FROM {table} WHERE {where}")
-    try:
-        yield
-    finally:
-        client.command(f"ALTER TABLE {table} DELETE WHERE {where}", settings=SYNC)
-        client.command(
-            f"INSERT INTO {table} SELECT * FROM {name}",
-            settings={"insert_deduplicate": 0, "insert_deduplication_token": str(uuid.uuid4())},
-        )
-        client.command(f"DROP TABLE {name} SYNC")
+def test_rows_that_are_lost_are_made_again_from_the_log_just_as_they_were(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client, table = pipeline.client, "raw_requests"
+    rows = f"SELECT * FROM {table} ORDER BY _partition, _offset, _idx"
+    right, lost = client.query(rows).result_rows, "cityHash64(event_id) % 3 = 0"
+    with saved(client, table, lost):
+        for _ in range(2):  # what is lost once more is made once more
+            client.command(f"ALTER TABLE {table} DELETE WHERE {lost}", settings=SYNC)
+            assert 0 < len(client.query(rows).result_rows) < len(right)
+            assert pipeline.run("repair") == 2
+            assert "--from-log" in capsys.readouterr().err
+            assert pipeline.run("repair", "--from-log", "--dry-run", "--json") == 1
+            told = json.loads(capsys.readouterr().out)["restored"]
+            assert client.query(rows).result_rows != right
+            assert pipeline.run("repair", "--from-log", "--json") == 0
+            assert json.loads(capsys.readouterr().out)["restored"] == told
+            assert client.query(rows).result_rows == right
+        assert pipeline.run("repair", "--from-log") == 0
+        assert "nothing to do" in capsys.readouterr().out
+        assert pipeline.run("verify", "--json") == 0
+
+
+def test_rows_are_not_made_from_another_log(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, lost = pipeline.client, "_offset = 0"
+    with saved(client, "raw_requests", lost):
+        client.command(f"ALTER TABLE raw_requests DELETE WHERE {lost}", settings=SYNC)
+        monkeypatch.setenv("TOKENTIDE_LOG_ID", "anew")
+        assert pipeline.run("repair", "--from-log") == 2
+    assert "Kafka does not have these records any more" in capsys.readouterr().err
 
 
 def one_place(client: Client) -> str:

@@ -1,0 +1,25 @@
+-- Where the rows of one batch that the raw tables hold stand in the log.
+SELECT 'raw_requests' AS raw_table, _offset AS offset, _idx AS idx
+FROM ${database}.raw_requests
+WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {partition:Int32}
+    AND _offset >= {start:Int64} AND _offset < {end:Int64}
+UNION ALL
+SELECT 'raw_evaluations' AS raw_table, _offset AS offset, _idx AS idx
+FROM ${database}.raw_evaluations
+WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {partition:Int32}
+    AND _offset >= {start:Int64} AND _offset < {end:Int64}
+UNION ALL
+SELECT 'raw_feedback' AS raw_table, _offset AS offset, _idx AS idx
+FROM ${database}.raw_feedback
+WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {partition:Int32}
+    AND _offset >= {start:Int64} AND _offset < {end:Int64}
+UNION ALL
+SELECT 'raw_changes' AS raw_table, _offset AS offset, _idx AS idx
+FROM ${database}.raw_changes
+WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {partition:Int32}
+    AND _offset >= {start:Int64} AND _offset < {end:Int64}
+UNION ALL
+SELECT 'raw_stats' AS raw_table, _offset AS offset, _idx AS idx
+FROM ${database}.raw_stats
+WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {partition:Int32}
+    AND _offset >= {start:Int64} AND _offset < {end:Int64}

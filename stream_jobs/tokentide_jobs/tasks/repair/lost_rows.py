@@ -1,0 +1,176 @@
+"""Bringing raw rows back that are lost, from the log, where Kafka still has their records.
+
+A batch's rows follow from its records and its intent alone, and both are kept: so what is computed
+again is what was stored. Only rows that are not there are inserted; a run that died is run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.outcome import Outcome, process
+from tokentide_jobs.core.record.record import Record, record_ms
+from tokentide_jobs.core.record.topics import log_ids
+from tokentide_jobs.core.tables import RAW_REQUESTS
+from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.clickhouse.card_store import load_cards
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.known_refused_rows import known_refused_rows
+from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.io.clickhouse.window_sums import Span
+from tokentide_jobs.io.kafka.admin import topic_log_id
+from tokentide_jobs.io.kafka.offsets import offset_ranges
+from tokentide_jobs.io.kafka.spans import read_spans
+from tokentide_jobs.tasks.repair.records import LostRows, RepairRecords
+
+__all__ = ["Log", "LostRowsOfLog", "Restored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Where records are.
+
+    Attributes:
+        bootstrap: The broker.
+        restarted_logs: The words under which topics are read as new logs, by topic.
+    """
+
+    bootstrap: str
+    restarted_logs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Rows of one batch that are there again."""
+
+    batch: LostRows
+    rows: Mapping[str, int]
+    """By raw table."""
+
+
+class LostRowsOfLog:
+    """Finds batches without all of their raw rows, and inserts what they lack.
+
+    Args:
+        store: The database.
+        records: Knows which batches lack rows.
+        log: Where their records are.
+        dry_run: Compute and tell; write nothing.
+    """
+
+    def __init__(
+        self, store: ClickHouse, records: RepairRecords, log: Log, *, dry_run: bool
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._log = log
+        self._dry_run = dry_run
+        self._ledger = LedgerStore(store)
+
+    def run(self, span: Span, progress: Callable[[str], None]) -> Iterator[Restored]:
+        """Restore batches with events in a span, yielding each when its rows are in.
+
+        Args:
+            span: Event times.
+            progress: Told of every step before it is taken.
+
+        Raises:
+            ConfigError: Kafka does not have the records any more, or they are not those that the
+                batch was made from.
+        """
+        for batch in self._records.lost_rows(span):
+            progress(f"read {batch} from Kafka")
+            outcome = self._outcome(batch)
+            lacking = self._lacking(batch, outcome)
+            if not self._dry_run:
+                first_us, last_us = outcome.started_range_us()
+                for table, rows in lacking.items():
+                    self._insert(table, rows, outcome.intent, Span(first_us, last_us + 1))
+            yield Restored(batch, {table: rows.height for table, rows in lacking.items()})
+
+    def _insert(self, table: str, rows: pl.DataFrame, intent: Intent, span: Span) -> None:
+        """Insert rows and write it down; the same rows may be lost again, and come again then."""
+        earlier = self._records.corrections(table, span)
+        places = rows.select("_offset", "_idx").write_csv()
+        digest = hashlib.sha256(places.encode()).hexdigest()[:32]
+        token = f"restore/{intent.write_token(table)}/{digest}/{earlier}"
+        self._store.insert(table, to_arrow(table, rows), token)
+        cost = 0
+        if table == RAW_REQUESTS:
+            cost = int(rows["cost_pico_usd"].cast(pl.Int128).sum() or 0)
+        measures = {"rows": rows.height, "events": rows.height, "cost_pico_usd": cost}
+        self._records.write(secrets.token_hex(8), table, span, measures)
+
+    def _outcome(self, batch: LostRows) -> Outcome:
+        intent = self._ledger.intent(batch.log, batch.start)
+        if intent is None or intent.end != batch.end:
+            raise ConfigError(f"{batch}: the ledger does not say how its rows were made")
+        records = asyncio.run(self._read(intent))
+        cards = load_cards(self._store, intent.price_version)
+        refused = known_refused_rows(self._store, intent)
+        outcome = process(records, intent, cards).without(refused)
+        if outcome.events != batch.events:
+            raise ConfigError(
+                f"{batch}: its records in Kafka make {outcome.events} rows, and it had "
+                f"{batch.events}: they are not all there any more; restore its rows from a backup"
+            )
+        return outcome
+
+    async def _read(self, intent: Intent) -> list[Record]:
+        log, bootstrap = intent.log, self._log.bootstrap
+        topic_id = await topic_log_id(bootstrap, log.topic)
+        log_id = log_ids({log.topic: topic_id}, self._log.restarted_logs)[log.topic]
+        held = (await offset_ranges(bootstrap, log.topic)).get(log.partition)
+        if log_id != log.log_id or held is None or held.start > intent.start:
+            raise ConfigError(
+                f"{_place(log)} [{intent.start}, {intent.end}): Kafka does not have these records "
+                "any more; restore their rows from a backup, or repair a range without them "
+                "(--from, --to)"
+            )
+        found: list[Record] = []
+
+        def take(_start: int, message: Any) -> None:
+            stamp_s = None if message.timestamp is None else message.timestamp / 1000
+            found.append(
+                Record(log.partition, message.offset, record_ms(stamp_s), message.value or b"")
+            )
+
+        spans = {log.partition: [(intent.start, intent.end)]}
+        await read_spans(bootstrap, log.topic, spans, take)
+        return found
+
+    def _lacking(self, batch: LostRows, outcome: Outcome) -> dict[str, pl.DataFrame]:
+        log = batch.log
+        stored = self._store.select(
+            "repair/row_places",
+            {"log_id": log.log_id, "topic": log.topic, "partition": log.partition,
+             "start": batch.start, "end": batch.end},
+        )  # fmt: skip
+        places = pl.DataFrame(
+            [(row["raw_table"], row["offset"], row["idx"]) for row in stored],
+            schema={"raw_table": pl.String, "_offset": pl.Int64, "_idx": pl.Int32},
+            orient="row",
+        )
+        lacking = {
+            table: rows.join(
+                places.filter(pl.col("raw_table") == table),
+                on=["_offset", "_idx"],
+                how="anti",
+                maintain_order="left",
+            )
+            for table, rows in outcome.raw.items()
+        }
+        return {table: rows for table, rows in lacking.items() if rows.height}
+
+
+def _place(log: LogPartition) -> str:
+    return f"{log.topic}/{log.partition}"
