@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration thorough coverage up lint format typecheck mutate-ledger bench nab resolve constraints clean
+.PHONY: help demo test unit integration thorough coverage up lint format typecheck mutate-ledger bench nab resolve constraints check-dashboards clean
 
 # Exactly the versions that were tested, whatever has been published since.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile --constraint constraints.txt
@@ -114,6 +114,16 @@ constraints: ## Pin the newest versions that pyproject.toml allows, for everyone
 	{ echo "# What CI and make install; written by 'make constraints'."; \
 	  $(VENV)/constraints/bin/python -m pip freeze --exclude tokentide; } > constraints.txt
 	rm -rf $(VENV)/constraints
+
+GRAFANA := .tokentide/grafana
+GRAFANA_TABLE := $(CURDIR)/dashboards/tokentide_dashboards/check/grafana/tables
+
+check-dashboards: ## Hold the committed table of Grafana's keys, units and reducers against its packages (needs Node 20)
+	@mkdir -p $(GRAFANA)
+	npm install --prefix $(GRAFANA) --ignore-scripts --no-audit --no-fund --silent \
+	  @grafana/schema@13.2.3 @grafana/data@13.2.3 typescript@5 react@19 react-dom@19
+	cd $(GRAFANA) && node $(GRAFANA_TABLE).mjs > tables.json
+	cmp $(GRAFANA)/tables.json $(GRAFANA_TABLE).json
 
 clean: ## Remove the environment and the embedded stack's data
 	rm -rf $(VENV) .tokentide

@@ -6,7 +6,7 @@
 // Keys and values of boards and of the options of panels come from the types of @grafana/schema; units and
 // reducers from @grafana/data. Both are Apache-2.0.
 import { createRequire } from 'node:module';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const require = createRequire(join(process.cwd(), 'here.cjs'));
@@ -17,7 +17,7 @@ const KINDS = {
   heatmap: 'heatmap', 'state-timeline': 'statetimeline', text: 'text',
 };
 const raw = '@grafana/schema/dist/types/raw';
-const file = join(mkdtempSync(join(process.cwd(), 'types-')), 'types.ts');
+const file = join(process.cwd(), 'types.ts');
 const lines = [`import { Dashboard, Panel, RowPanel } from '@grafana/schema/dist/types/raw/dashboard/${dashboardFile()}';`];
 lines.push('type Board = Dashboard; type Row = RowPanel; type AnyPanel = Panel; let b: Board; let r: Row; let p: AnyPanel;');
 let n = 0;
@@ -26,15 +26,14 @@ for (const [kind, folder] of Object.entries(KINDS)) {
   const path = typesFile(folder);
   lines.push(`import * as k${n} from '${path}'; let o${n}: k${n}.Options;`);
   wanted[`o${n}`] = ['options', kind];
-  if (require('node:fs').readFileSync(join('node_modules', `${path}.d.ts`), 'utf8').includes('interface FieldConfig')) {
+  if (readFileSync(join('node_modules', `${path}.d.ts`), 'utf8').includes('interface FieldConfig')) {
     lines.push(`let f${n}: k${n}.FieldConfig;`);
     wanted[`f${n}`] = ['custom', kind];
   }
   n += 1;
 }
 function find(folder) {
-  const fs = require('node:fs');
-  for (const one of fs.readdirSync(folder, { recursive: true })) {
+  for (const one of readdirSync(folder, { recursive: true })) {
     if (one.endsWith('.d.ts')) return join(folder, one);
   }
 }
