@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tokentide_dashboards.boards.alerts import ALERTS_BOARD
+from tokentide_dashboards.boards.governance import GOVERNANCE
 from tokentide_dashboards.boards.overview import OVERVIEW
 from tokentide_dashboards.boards.pipeline import PIPELINE
 from tokentide_dashboards.boards.prompts import PROMPTS
@@ -10,4 +11,4 @@ from tokentide_dashboards.kit.board import Board
 
 __all__ = ["BOARDS"]
 
-BOARDS: tuple[Board, ...] = (OVERVIEW, PROMPTS, ALERTS_BOARD, PIPELINE)
+BOARDS: tuple[Board, ...] = (OVERVIEW, PROMPTS, ALERTS_BOARD, GOVERNANCE, PIPELINE)
