@@ -18,11 +18,12 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
@@ -101,13 +102,20 @@ def replaced(text: str, values: dict[str, str]) -> str:
     return text
 
 
-def assert_ingests(servers: Servers, command: list[str], port: int, **how: Any) -> None:
+def assert_ingests(
+    servers: Servers,
+    command: list[str],
+    port: int,
+    once_ready: Callable[[], None] = lambda: None,
+    **how: Any,
+) -> None:
     """Start a documented worker, send an event, find its row, stop the worker."""
     worker = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True, **how
     )
     try:
         await_ready(worker, port)
+        once_ready()
         service = f"production-{uuid.uuid4().hex[:8]}"
         with (
             Telemetry(service=service, bootstrap=servers.kafka) as telemetry,
@@ -125,13 +133,16 @@ def assert_ingests(servers: Servers, command: list[str], port: int, **how: Any) 
             worker.communicate()
 
 
-def assert_detects(command: list[str], port: int, **how: Any) -> None:
+def assert_detects(
+    command: list[str], port: int, once_ready: Callable[[], None], **how: Any
+) -> None:
     """Start a documented detect worker, see it ready, stop it."""
     worker = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True, **how
     )
     try:
         await_ready(worker, port)
+        once_ready()
         stop(worker)
     finally:
         if worker.poll() is None:
@@ -191,36 +202,55 @@ def test_the_services_of_compose_run_where_they_can_write_nothing(
 ) -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     port = choose_port(0, "http")
-    values = {
-        "TOKENTIDE_KAFKA_BOOTSTRAP": ("kafka:29092", servers.kafka),
-        "TOKENTIDE_CLICKHOUSE_URL": (
-            "http://tokentide:${TOKENTIDE_CLICKHOUSE_PASSWORD}@clickhouse:8123",
-            servers.clickhouse_url,
-        ),
-        "TOKENTIDE_HTTP_HOST": ("0.0.0.0", "127.0.0.1"),  # tests listen on no other address
-    }
+    url = urlsplit(servers.clickhouse_url)
+    secret = tmp_path / "password"
+    secret.write_text(unquote(url.password or "") + "\n")
+    secret.chmod(0o644)
     # The image's working directory belongs to root.
     tmp_path.chmod(0o755)
 
     def arguments(name: str) -> dict[str, Any]:
         given = services[name]["environment"]
-        assert given.keys() == values.keys()
-        return {
-            "cwd": tmp_path,
-            "env": environment(
-                **{key: replaced(given[key], dict([pair])) for key, pair in values.items()}
-            ),
-        }
+        own = {"TOKENTIDE_KAFKA_BOOTSTRAP": ("kafka:29092", servers.kafka)}
+        if "TOKENTIDE_CLICKHOUSE_URL" in given:
+            account = urlsplit(given["TOKENTIDE_CLICKHOUSE_URL"]).username
+            own["TOKENTIDE_CLICKHOUSE_URL"] = (
+                f"http://{account}@clickhouse:8123",
+                f"http://{url.username}@{url.hostname}:{url.port}",
+            )
+            (secret_name,) = services[name]["secrets"]
+            own["TOKENTIDE_CLICKHOUSE_PASSWORD_FILE"] = (
+                f"/run/secrets/{secret_name}",
+                str(secret),
+            )
+        if "TOKENTIDE_HTTP_HOST" in given:  # tests listen on no other address
+            own["TOKENTIDE_HTTP_HOST"] = ("0.0.0.0", "127.0.0.1")
+        assert given.keys() <= own.keys()
+        variables = {key: replaced(value, dict([own[key]])) for key, value in given.items()}
+        return {"cwd": tmp_path, "env": environment(**variables)}
 
-    migrated = subprocess.run(
-        [*confined, *services["migrate"]["command"]],
-        capture_output=True, text=True, timeout=120, check=False, **arguments("migrate"),
-    )  # fmt: skip
-    assert migrated.returncode == 0, migrated.stderr
-
-    def command(name: str, given: str) -> list[str]:
-        line = replaced(shlex.join(services[name]["command"]), {given: str(port)})
+    def command(name: str, given: str, wanted: str) -> list[str]:
+        line = replaced(shlex.join(services[name]["command"]), {given: wanted})
         return [*confined, *shlex.split(line)]
 
-    assert_ingests(servers, command("ingest", "6066"), port, **arguments("ingest"))
-    assert_detects(command("detect", "6067"), port, **arguments("detect"))
+    for name, line in (
+        ("topics", command("topics", "topics", "topics")),
+        ("migrate", command("migrate", " --roles", "")),  # the embedded engine has no roles
+    ):
+        done = subprocess.run(
+            line, capture_output=True, text=True, timeout=180, check=False, **arguments(name)
+        )
+        assert done.returncode == 0, done.stderr
+
+    def is_healthy(name: str) -> None:
+        kind, *check = services[name]["healthcheck"]["test"]
+        assert kind == "CMD"
+        line = [replaced(part, {"6066": str(port)}) if "6066" in part else part for part in check]
+        assert str(port) in " ".join(line)
+        subprocess.run([*confined, *line], check=True, timeout=60, **arguments(name))
+
+    ingest, detect = (command(name, "6066", str(port)) for name in ("ingest", "detect"))
+    assert_ingests(
+        servers, ingest, port, once_ready=lambda: is_healthy("ingest"), **arguments("ingest")
+    )
+    assert_detects(detect, port, once_ready=lambda: is_healthy("detect"), **arguments("detect"))

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -156,3 +157,41 @@ def test_kinds_of_subjects_are_chosen_by_name_and_a_wrong_one_is_named() -> None
     for wrong in ("runs", ",", "user;run"):
         with pytest.raises(ConfigError, match=r"TOKENTIDE_SUBJECTS.*use user, key"):
             Settings.from_env({"TOKENTIDE_SUBJECTS": wrong})
+
+
+def test_a_password_of_any_characters_comes_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("p@ss:/?#[]% $'\"\\ü\n", encoding="utf-8")
+    environ = {
+        "TOKENTIDE_CLICKHOUSE_URL": "http://in%40gest@ch:8123",
+        "TOKENTIDE_CLICKHOUSE_PASSWORD_FILE": str(secret),
+    }
+    settings = Settings.from_env(environ)
+    parts = urlsplit(settings.clickhouse_url)
+    assert unquote(parts.password or "") == "p@ss:/?#[]% $'\"\\ü"
+    assert (unquote(parts.username or ""), parts.hostname, parts.port) == ("in@gest", "ch", 8123)
+    assert "p%40ss" not in str(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "content", "said"),
+    [
+        ("http://u:p@ch:8123", "x", "without a password"),
+        ("http://ch:8123", "x", "names an account"),
+        ("", "x", "must be http://user@host:port"),
+        ("http://u@ch:8123", "\n", "the file is empty"),
+        ("http://u@ch:8123", None, "cannot be read"),
+    ],
+)
+def test_a_password_file_that_cannot_be_used_says_why(
+    tmp_path: Path, url: str, content: str | None, said: str
+) -> None:
+    secret = tmp_path / "password"
+    if content is not None:
+        secret.write_text(content)
+    environ = {
+        "TOKENTIDE_CLICKHOUSE_URL": url,
+        "TOKENTIDE_CLICKHOUSE_PASSWORD_FILE": str(secret),
+    }
+    with pytest.raises(ConfigError, match=said):
+        Settings.from_env(environ)

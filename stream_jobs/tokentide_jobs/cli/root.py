@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
         "producer:check_producer", "Send one test event with the SDK and say what happened."
     ),
     "migrate": LazyCommand("migrate:migrate", "Create or update the ClickHouse schema."),
+    "topics": LazyCommand("topic_creation:topics", "Create the Kafka topics that are missing."),
     "simulate": LazyCommand("simulate:simulate", "Run made-up faults through the detectors."),
     "config": LazyCommand("config:config", "Show the settings in force and where they come from."),
     "completion": LazyCommand("completion:completion", "Print the completion script of a shell."),

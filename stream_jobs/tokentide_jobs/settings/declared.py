@@ -47,6 +47,10 @@ class DeclaredSettings(BaseSettings):
     clickhouse_url: str = _setting(
         "http://127.0.0.1:8123", "ClickHouse's HTTP interface: http(s)://user:password@host:port"
     )
+    clickhouse_password_file: Path | None = _setting(
+        None,
+        "file with the password of the account that the URL of ClickHouse names; any characters",
+    )
     database: str = _setting("tokentide", "ClickHouse database that holds every table")
     events_topic: str = _setting("tokentide.events.v1", "Kafka topic that producers write to")
     otlp_topic: str = _setting(
@@ -161,7 +165,10 @@ class DeclaredSettings(BaseSettings):
     )
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    @field_validator("data_dir", "prices_file", "budgets_file", "slos_file", "detect_file")
+    @field_validator(
+        "clickhouse_password_file", "data_dir", "prices_file", "budgets_file", "slos_file",
+        "detect_file",
+    )  # fmt: skip
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
         return path if path is None else path.expanduser()

@@ -25,6 +25,7 @@ from pydantic_settings.sources.utils import parse_env_vars
 from tokentide.settings import Settings as ProducerSettings
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.settings.declared import PREFIX, DeclaredSettings
+from tokentide_jobs.settings.password_file import with_password_of
 from tokentide_jobs.settings.stack_file import running_stack
 from tokentide_jobs.urls import redact_url
 
@@ -33,12 +34,8 @@ __all__ = ["Setting", "Settings"]
 _log = logging.getLogger(__name__)
 _TEST_PREFIX: Final = "TOKENTIDE_TEST_"
 _OPTION: Final = "option"
-_OTHER_VARIABLES: Final = (
-    "TOKENTIDE_CLICKHOUSE_USER",
-    "TOKENTIDE_CLICKHOUSE_PASSWORD",
-    "TOKENTIDE_GRAFANA_PASSWORD",
-)
-"""Variables that docker-compose.yml makes a URL of, and what `tokentide viewer` reads."""
+_OTHER_VARIABLES: Final = ("TOKENTIDE_GRAFANA_PASSWORD",)
+"""What `tokentide viewer` reads."""
 _logged: set[str] = set()
 
 
@@ -80,6 +77,10 @@ class Settings(DeclaredSettings):
         from_environment = _Environment(cls, environ)()
         _warn_of_unknown_variables(environ, cls.model_fields)
         values = {**from_environment, **given}
+        if "clickhouse_password_file" in values:
+            values["clickhouse_url"] = with_password_of(
+                str(values["clickhouse_password_file"]), str(values.get("clickhouse_url", ""))
+            )
         directory = Path(values.get("data_dir", cls.model_fields["data_dir"].default)).expanduser()
         from_stack = running_stack(directory)
         sources = {

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Write a random password for each account of docker-compose.yml; a file that exists is kept.
+# Containers read the files as users of their own, so the files are readable and their directory is not.
+set -eu
+directory=${1:-${TOKENTIDE_SECRETS:-./secrets}}
+mkdir -p -m 700 "$directory"
+for name in clickhouse_admin clickhouse_ingest clickhouse_grafana clickhouse_analyst grafana_admin; do
+    file="$directory/$name"
+    [ -s "$file" ] && continue
+    od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > "$file"
+    chmod 644 "$file"
+    echo "wrote $file"
+done
