@@ -45,7 +45,7 @@ class FileSender:
         os.write(self.fd, b"".join(frame.payload + b"\\n" for frame in frames))
     async def close(self): pass
 
-telemetry = tokentide.Telemetry(sender=FileSender(), exit_timeout_s=10)
+telemetry = tokentide.Telemetry(sender=FileSender(), exit_timeout_s=60)
 for n in range(100):  # at import: in the process that will fork
     telemetry.emit({"type": "request", "tenant": "loaded", "n": n})
 
@@ -70,10 +70,10 @@ class Server:
 
     def ask(self, number: int) -> int:
         """Sends one request, once the server is up; returns the process that served it."""
-        deadline_s = time.monotonic() + 90
+        deadline_s = time.monotonic() + 120
         while True:
             try:
-                with urllib.request.urlopen(f"{self.url}?{number}", timeout=10) as reply:
+                with urllib.request.urlopen(f"{self.url}?{number}", timeout=120) as reply:
                     return int(reply.read())
             except (urllib.error.URLError, ConnectionError):
                 assert self.process.poll() is None, self.log.read_text()
@@ -82,7 +82,7 @@ class Server:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0, self.log.read_text()
+        assert self.process.wait(180) == 0, self.log.read_text()
 
     def events(self) -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in self.out.read_bytes().splitlines()]
@@ -100,8 +100,12 @@ def serving(directory: Path, *command: str, port: int) -> Iterator[Server]:
 
 def check_all_arrived(server: Server, loaded: int = 100) -> None:
     server.ask(0)  # it is up
+    requests = REQUESTS
     with ThreadPoolExecutor(8) as pool:
         served_by = set(pool.map(server.ask, range(1, REQUESTS)))
+    while len(served_by) < 2 and requests < 20 * REQUESTS:  # one of the workers was asked nothing
+        served_by.add(server.ask(requests))
+        requests += 1
     server.stop()
     events = server.events()
     by_tenant: dict[str, list[int]] = {"loaded": [], "served": []}
@@ -110,7 +114,7 @@ def check_all_arrived(server: Server, loaded: int = 100) -> None:
         if event["type"] == "request":
             by_tenant[event["tenant"]].append(event["n"])
             pids[event["tenant"]].add(event["pid"])
-    assert sorted(by_tenant["served"]) == list(range(REQUESTS)), "each exactly once"
+    assert sorted(by_tenant["served"]) == list(range(requests)), "each exactly once"
     assert by_tenant["loaded"] == list(range(loaded)), "and the parent's by the parent alone"
     assert served_by <= pids["served"]
     assert not pids["served"] & pids["loaded"]
@@ -123,8 +127,8 @@ def test_gunicorn_with_a_preloaded_application_loses_nothing(tmp_path: Path, wor
     port = choose_port(0, "--bind")
     command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--preload", "--workers", "2"]
     options = ["--worker-class", worker, "--bind", f"127.0.0.1:{port}", "app:application"]
-    # A gevent worker of gunicorn's that is told to stop before it was asked anything does not.
-    options += ["--graceful-timeout", "3"]
+    # It kills workers after that; a gevent worker that was asked nothing waits for it.
+    options += ["--graceful-timeout", "60"]
     with serving(tmp_path, *command, *options, port=port) as server:
         check_all_arrived(server)
 
@@ -162,7 +166,8 @@ def emit(who, count=100):
     for n in range(count):
         telemetry.emit({"type": "request", "tenant": who, "n": n})
 
-telemetry = tokentide.Telemetry(sender=FileSender(), linger_ms=1)
+# Time enough at the exit to start the thread and import what it needs, on any machine.
+telemetry = tokentide.Telemetry(sender=FileSender(), linger_ms=1, exit_timeout_s=60)
 """
 
 
@@ -198,7 +203,7 @@ def test_a_hub_that_never_yields_keeps_nothing_from_being_sent(script: Script) -
         emit("busy")
         started_s = time.monotonic()
         while telemetry.stats().delivered < 100:  # no greenlet but this one can run
-            assert time.monotonic() < started_s + 30
+            assert time.monotonic() < started_s + 120
         """,
         prelude=GEVENT,
     )
@@ -213,7 +218,7 @@ def test_the_hub_itself_may_emit_where_nothing_may_wait(script: Script) -> None:
         gevent.get_hub().loop.run_callback(emit, "hub")
         gevent.sleep(0.01)
         assert not failures, failures
-        assert telemetry.flush(10)
+        assert telemetry.flush(60)
         """,
         prelude=GEVENT,
     )
@@ -248,7 +253,7 @@ def test_under_gevent_a_dead_broker_delays_the_exit_by_its_deadline_only(script:
         prelude=GEVENT,
     )
     assert "1000 of 1000 events not delivered" in stderr
-    assert time.monotonic() - started_s < 20
+    assert time.monotonic() - started_s < 60
 
 
 def test_a_child_forked_from_a_greenlet_host_sends_its_own(script: Script) -> None:
@@ -258,7 +263,7 @@ def test_a_child_forked_from_a_greenlet_host_sends_its_own(script: Script) -> No
         pid = os.fork()
         if pid == 0:
             emit("child")
-            assert telemetry.flush(10)
+            assert telemetry.flush(60)
             os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
         """,
@@ -274,9 +279,9 @@ def test_events_reach_a_real_broker_from_a_greenlet_host(script: Script, tmp_pat
         asyncio.run(ensure_topics(broker.bootstrap))
         script.run(
             f"""
-            telemetry = tokentide.Telemetry(bootstrap="{broker.bootstrap}", exit_timeout_s=20)
+            telemetry = tokentide.Telemetry(bootstrap="{broker.bootstrap}", exit_timeout_s=60)
             emit("real", 5000)
-            assert telemetry.flush(20), telemetry.stats()
+            assert telemetry.flush(60), telemetry.stats()
             assert telemetry.stats().delivered == 5000
             """,
             prelude=GEVENT,

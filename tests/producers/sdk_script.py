@@ -33,7 +33,7 @@ def emit(who, count=100):
 def wait(pid):
     assert os.waitpid(pid, 0)[1] == 0
 
-telemetry = tokentide.Telemetry(sender=FileSender(), exit_timeout_s=10)
+telemetry = tokentide.Telemetry(sender=FileSender(), exit_timeout_s=60)
 """
 
 
@@ -59,7 +59,7 @@ class Script:
             command,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
             env={**os.environ, **environment},
         )
