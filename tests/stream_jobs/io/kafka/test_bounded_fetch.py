@@ -176,11 +176,11 @@ def test_what_comes_after_too_much_keeps_its_place(monkeypatch: pytest.MonkeyPat
 
 def test_of_a_record_without_end_only_so_much_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_fetch, "_MOST_READ_BYTES", 40_000_000)
-    found = read(BoundedRecords(batch(ZSTD, [(None, bytes(300_000_000)), (None, b"{}")], 5)))
+    found = read(BoundedRecords(batch(ZSTD, [(None, bytes(60_000_000)), (None, b"{}")], 5)))
     assert [row[0] for row in found] == [5, 6]
     details = [stand_in[0].detail for row in found if (stand_in := read_stand_in(row[4]))]
     assert len(details) == 2
-    assert "300000000 bytes" in details[0]
+    assert "60000000 bytes" in details[0]
     assert "of the first 40000000 bytes" in details[0]
 
 
