@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -55,6 +56,13 @@ def joined(parts: Sequence[Decisions]) -> list[object]:
         for kind in dataclasses.fields(Decisions):
             getattr(whole, kind.name).extend(getattr(part, kind.name))
     return words(whole)
+
+
+@cache
+def at_once() -> tuple[list[object], bytes]:
+    """What is found in all records at once, and the state after it."""
+    decider = fresh()
+    return words(decider.take(recorded())), decider.to_bytes()
 
 
 def test_what_happened_is_found_once() -> None:
@@ -109,23 +117,22 @@ def test_spend_is_that_of_every_delta_once() -> None:
 
 @pytest.mark.parametrize("size", [1, 5, 37])
 def test_the_size_of_a_stretch_changes_nothing(size: int) -> None:
-    records, whole, split = recorded(), fresh(), fresh()
-    found = words(whole.take(records))
+    records, split = recorded(), fresh()
+    found, state = at_once()
     parts = [split.take(records[n : n + size]) for n in range(0, len(records), size)]
     assert joined(parts) == found
-    assert split.to_bytes() == whole.to_bytes()
+    assert split.to_bytes() == state
 
 
 def test_a_restart_at_any_step_is_bit_equal_and_repeats_nothing() -> None:
-    records, whole = recorded(), fresh()
-    found, final = words(whole.take(records)), None
+    (found, state), records, final = at_once(), recorded(), None
     decider, parts = fresh(), []
     for begin in range(0, len(records), 3):
         parts.append(decider.take(records[begin : begin + 3]))
         decider = Decider.from_bytes(decider.to_bytes(), RULES, BUDGETS)
         final = decider.to_bytes()
     assert joined(parts) == found
-    assert final == whole.to_bytes()
+    assert final == state
 
 
 def test_a_snapshot_between_a_late_delta_and_the_next_mark_changes_nothing() -> None:
