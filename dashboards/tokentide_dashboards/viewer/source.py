@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -124,6 +125,7 @@ def _kind(of_type: str) -> str:
     return "text" if of_type.startswith(("String", "FixedString", "Enum", "UUID")) else "other"
 
 
+@lru_cache(maxsize=MOST_ROWS)
 def _milliseconds(text: str, _type: str) -> int:
     """Read a time as ClickHouse writes it; boards take times in UTC alone."""
     moment = datetime.fromisoformat(text).replace(tzinfo=UTC)

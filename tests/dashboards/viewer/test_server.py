@@ -114,6 +114,12 @@ def test_pages_hold_no_inline_script_and_write_no_markup() -> None:
         assert word not in scripts
 
 
+def test_the_page_loads_every_script_at_once() -> None:
+    page = (STATIC / "page.html").read_text()
+    for path in STATIC.glob("*.js"):
+        assert page.count(f'"/static/{path.name}"') == 1, path.name
+
+
 def test_script_stays_small() -> None:
     uplot_bytes = 49_672
     assert sum(path.stat().st_size for path in STATIC.glob("*.js")) + uplot_bytes < 150_000

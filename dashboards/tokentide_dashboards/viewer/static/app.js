@@ -204,12 +204,14 @@ function keys(event) {
 }
 
 async function start() {
+  const named = location.pathname.match(/^\/d\/([^/]+)/)?.[1];
+  const early = named ? fetchJson(`/api/boards/${named}`) : null;
+  early?.catch(() => {});
   const listed = await fetchJson("/api/boards");
   ({ boards, why_no_charts: whyNoCharts } = listed);
   if (!boards.length) { say("No board is installed: python -m tokentide_dashboards writes them."); return; }
-  const uid = decodeURIComponent(location.pathname.match(/^\/d\/([^/]+)/)?.[1] ?? boards[0].uid);
   const charts = whyNoCharts ? null : loadCharts();
-  board = await fetchJson(`/api/boards/${encodeURIComponent(uid)}`);
+  board = await (early ?? fetchJson(`/api/boards/${encodeURIComponent(boards[0].uid)}`));
   await charts;
   if (whyNoCharts) say(`Tables in place of charts: ${whyNoCharts}`);
   document.title = `${board.title} · Tokentide`;
