@@ -58,6 +58,7 @@ export function timeSeries(panel, answers, state, context) {
   const box = el("div", { class: panel.options?.legend?.placement === "right" ? "chart side" : "chart" });
   const canvas = el("div", { class: "plot" });
   box.append(canvas);
+  const lines = fields.filter((field) => !field.isBeside && field.config.custom.lineStyle?.fill !== "dash").length;
   const text = color("muted"), grid = color("grid");
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
   const axisField = (scale) => fields.find((field) => !field.isBeside && scaleOf(field) === scale);
@@ -91,7 +92,7 @@ export function timeSeries(panel, answers, state, context) {
       const field = fields[at];
       const own = field.config.custom;
       const isDashed = own.lineStyle?.fill === "dash";
-      const share = (own.fillOpacity ?? 0) / 100;
+      const share = isStacked || own.drawStyle === "bars" || lines <= 2 ? (own.fillOpacity ?? 0) / 100 : 0;  // more of them only make mud
       const style = isDashed ? "line" : own.drawStyle;
       return {
         label: field.name, scale: scaleOf(field), stroke: field.paint, show: !OFF.has(key(field)) ,
@@ -134,7 +135,7 @@ export function timeSeries(panel, answers, state, context) {
         u.ctx.fillRect(at(mark.ms), u.bbox.top, Math.max(1, at(mark.endMs) - at(mark.ms)), u.bbox.height);
         u.ctx.restore();
       }
-      if (mark.ms >= state.fromMs && mark.ms <= state.toMs) stroke(u, alpha(paint, 0.5), [2 * devicePixelRatio, 4 * devicePixelRatio], () => { u.ctx.moveTo(at(mark.ms), u.bbox.top); u.ctx.lineTo(at(mark.ms), u.bbox.top + u.bbox.height); });
+      if (mark.ms >= state.fromMs && mark.ms <= state.toMs) stroke(u, alpha(paint, 0.4), [2 * devicePixelRatio, 4 * devicePixelRatio], () => { u.ctx.moveTo(at(mark.ms), u.bbox.top); u.ctx.lineTo(at(mark.ms), u.bbox.top + u.bbox.height); });
     }
   }
 

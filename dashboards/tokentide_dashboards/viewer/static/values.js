@@ -24,7 +24,8 @@ export function stat(panel, answers, state) {
   const fields = columns(panel, answers).filter((field) => !isHidden(field) && (field.kind === "number" || (takesTexts && field.kind !== "time") || field.kind === "time" && /dateTime/.test(field.config.unit ?? "")));
   const present = fields.filter((field) => last(field.values) >= 0);
   if (!present.length) return null;
-  const isAside = (field) => field.config.custom.lineStyle?.fill === "dash";
+  // What is dashed or grey on a chart stands beside the number here: last week, out of how many.
+  const isAside = (field) => field.config.custom.lineStyle?.fill === "dash" || (field.config.color?.mode === "fixed" && field.config.color.fixedColor === "text");
   const main = present.filter((field) => !isAside(field));
   const tinted = panel.options?.colorMode === "background";
   const box = el("div", { class: "stats" });
