@@ -1,0 +1,1 @@
+"""Alert rules of Grafana, whom they notify, and their runbooks, as code that becomes files."""
