@@ -1,0 +1,132 @@
+"""Provisioned files hold only what Grafana reads, and say what a person needs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.places import ROOT
+from tokentide_dashboards.check.evaluation import Evaluation, NumberTableError, number_table
+from tokentide_dashboards.check.provisioned_keys import unknown_keys
+from tokentide_dashboards.generated import HERE
+from tokentide_dashboards.kit.uid import Uid
+from tokentide_dashboards.rules.every import RULES
+from tokentide_dashboards.rules.notify import ENVIRONMENT
+
+FILES = sorted((HERE / "provisioning").rglob("*.yaml"))
+UIDS = {
+    "tokentide-anomaly-page", "tokentide-anomaly-ticket", "tokentide-budget-burn",
+    "tokentide-budget-spent", "tokentide-budget-threshold", "tokentide-dead-letters",
+    "tokentide-detector-heartbeat", "tokentide-error-burn", "tokentide-forecast-over-plan",
+    "tokentide-pipeline-freshness", "tokentide-pipeline-lag", "tokentide-producer-loss",
+    "tokentide-producer-silence", "tokentide-quality-drop", "tokentide-run-guard",
+    "tokentide-slo-burn-page", "tokentide-slo-burn-ticket", "tokentide-unpriced-share",
+}  # fmt: skip
+"""Grafana cannot delete a provisioned rule: add to these, and pause what is retired."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_provisioned_file_has_a_key_that_grafana_would_drop(path: Path) -> None:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert list(unknown_keys(content)) == []
+
+
+@pytest.mark.parametrize("key", ["keep_firing_for", "missingSeriesEvalsToResolve", "no_data_state"])
+def test_a_key_in_the_spelling_of_the_api_is_named(key: str) -> None:
+    rule = {**RULES[0].provisioned(), key: "5m"}
+    assert list(unknown_keys({"groups": [{"rules": [rule]}]})) == [f"groups[0].rules[0].{key}"]
+
+
+def test_uids_stay_for_ever() -> None:
+    assert {rule.uid for rule in RULES} == UIDS
+    assert len(RULES) == len(UIDS)
+    assert all(len(uid) <= 40 for uid in UIDS)
+
+
+def test_exactly_one_rule_says_that_clickhouse_cannot_be_asked() -> None:
+    saying = [rule.name for rule in RULES if rule.error not in ("KeepLast", "OK")]
+    assert saying == ["pipeline-freshness"]
+    firing = 0
+    for rule in RULES:
+        evaluation = Evaluation(rule.provisioned())
+        for minute in range(60):
+            evaluation.take(60 * minute, None)
+        firing += len(evaluation.firing)
+    assert firing == 1
+
+
+def test_every_rule_has_its_page_and_a_board() -> None:
+    for rule in RULES:
+        annotations = rule.provisioned()["annotations"]
+        page = annotations["runbook_url"].removeprefix("${ALERT_RUNBOOKS_URL}")
+        assert (ROOT / page).is_file(), page
+        assert rule.board in Uid
+
+
+def test_variables_of_the_files_are_in_the_environment_that_is_committed() -> None:
+    given = {
+        line.partition("=")[0]
+        for line in (HERE / "provisioning/grafana.env").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    }
+    assert given >= set(ENVIRONMENT)
+    read: set[str] = set()
+    for path in FILES:
+        read |= set(re.findall(r"\$\{?([A-Z][A-Z_]+)", path.read_text(encoding="utf-8")))
+    assert read == given
+
+
+def test_dollars_of_names_and_templates_survive_the_environment() -> None:
+    for path in (HERE / "provisioning/alerting").glob("*.yaml"):
+        for key, text in expanded(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            found = re.findall(r"(?<!\$)\$(?!\$|\{?ALERT_)", text.replace("$$", ""))
+            assert found == [], f"{path.name}: {key}: {text}"
+
+
+def expanded(content: Any, key: str = "") -> list[tuple[str, str]]:
+    """Return every text in which Grafana expands `$NAME`: not queries, not annotations."""
+    if isinstance(content, dict):
+        kept = [(k, v) for k, v in content.items() if k not in ("model", "annotations")]
+        return [one for k, v in kept for one in expanded(v, str(k))]
+    if isinstance(content, list):
+        return [one for v in content for one in expanded(v, key)]
+    return [(key, content)] if isinstance(content, str) else []
+
+
+def test_a_row_that_is_missing_twice_ends_its_alert() -> None:
+    evaluation = Evaluation({**RULES[0].provisioned(), "for": "0s"})
+    evaluation.take(0, {(("budget", "a"),): 2.0, (("budget", "b"),): 0.0})
+    for minute in (1, 2):
+        assert evaluation.firing == [(("budget", "a"),)]
+        evaluation.take(60 * minute, {(("budget", "b"),): 0.0})
+    assert evaluation.firing == []
+
+
+def test_an_alert_waits_before_it_fires_and_fires_on_after_it_ended() -> None:
+    rule = {**RULES[0].provisioned(), "for": "2m", "keepFiringFor": "3m"}
+    evaluation = Evaluation(rule)
+    seen = []
+    for minute in range(10):
+        evaluation.take(60 * minute, {(): 2.0 if minute < 4 else 0.0})
+        seen.append(bool(evaluation.firing))
+    assert seen == [False, False, True, True, True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("types", "rows"),
+    [
+        (("String", "Float64", "Float64"), [("a", 1.0, 2.0)]),
+        (("String", "Float64", "DateTime"), [("a", 1.0, 2)]),
+        (("String", "Float64", "Bool"), [("a", 1.0, True)]),
+        (("String", "Float64", "String"), [("a", 1.0, "b"), ("a", 2.0, "b")]),
+    ],
+)
+def test_a_table_that_grafana_takes_for_no_numbers_is_refused(
+    types: tuple[str, ...], rows: list[tuple[object, ...]]
+) -> None:
+    with pytest.raises(NumberTableError):
+        number_table(("x", "n", "y"), types, rows)
