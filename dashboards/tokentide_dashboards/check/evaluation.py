@@ -39,6 +39,8 @@ def number_table(
     Raises:
         NumberTableError: A column is neither a string nor the one number, or rows share labels.
     """
+    if not rows:
+        return {}
     numbers = [place for place, kind in enumerate(types) if _NUMERIC.fullmatch(kind)]
     odd = [
         f"{name} {kind}"

@@ -89,7 +89,7 @@ class Rule:
         told = {name: number for name, number in zip(_NUMBERS, given, strict=True) if number}
         columns = ", ".join(self.labels)
         return {
-            name: f"SELECT {columns}, toFloat64({number}) AS number\nFROM\n(\n{self.source}\n)"
+            name: f"SELECT {columns}, CAST(({number}) AS Float64) AS number\nFROM\n(\n{self.source}\n)"
             for name, number in {_VALUE: self.value, **told}.items()
         }
 

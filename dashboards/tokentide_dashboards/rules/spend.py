@@ -79,11 +79,11 @@ _FORECAST: Final = f"""\
 _RUNS: Final = f"""\
     SELECT
         toString(tenant) AS tenant, toString(agent) AS agent,
-        uniqExactIf(run, at > $__fromTime AND NOT is_history) AS runs,
-        sumIf(per_minute, at > $__fromTime AND NOT is_history) * 60 AS usd_per_hour
+        uniqExactIf(run, last_at > $__fromTime AND NOT was_history) AS runs,
+        sumIf(per_minute, last_at > $__fromTime AND NOT was_history) * 60 AS usd_per_hour
     FROM
     (
-        SELECT tenant, agent, run, max(at) AS at, max(is_history) AS is_history,
+        SELECT tenant, agent, run, max(at) AS last_at, argMax(is_history, at) AS was_history,
             max(toFloat64(per_minute_pico_usd)) / 1e12 AS per_minute
         FROM {RUN_STATUS} FINAL
         WHERE at > $__toTime - 604800 AND at <= $__toTime

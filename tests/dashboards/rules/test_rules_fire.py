@@ -119,7 +119,8 @@ def insert_normal_day(client: Client) -> None:
         "id": "r" * 32, "at": at(NOW - timedelta(hours=5)), "tenant": "acme", "run": "old",
         "agent": "planner", "rule": "budget",
     })  # fmt: skip
-    insert(client, "alert_events", alert(NOW, "closed", "unit_price", "page"))
+    for metric in ("unit_price", "quality_score"):
+        insert(client, "alert_events", alert(NOW, "closed", metric, "page"))
 
 
 def insert_faults(client: Client) -> None:
