@@ -9,7 +9,7 @@ import yaml
 
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.query import DATASOURCE
-from tokentide_dashboards.rules.every import GROUPS
+from tokentide_dashboards.rules.all_rules import GROUPS
 from tokentide_dashboards.rules.notify import (
     ENVIRONMENT,
     contact_points,

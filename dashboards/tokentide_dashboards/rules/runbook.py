@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tokentide_dashboards.rules.every import GROUPS, RULES
+from tokentide_dashboards.rules.all_rules import GROUPS, RULES
 from tokentide_dashboards.rules.rule import Rule
 
 __all__ = ["pages"]

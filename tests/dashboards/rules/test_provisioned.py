@@ -14,7 +14,7 @@ from tokentide_dashboards.check.evaluation import Evaluation, NumberTableError, 
 from tokentide_dashboards.check.provisioned_keys import unknown_keys
 from tokentide_dashboards.generated import HERE
 from tokentide_dashboards.kit.uid import Uid
-from tokentide_dashboards.rules.every import RULES
+from tokentide_dashboards.rules.all_rules import RULES
 from tokentide_dashboards.rules.notify import ENVIRONMENT
 
 FILES = sorted((HERE / "provisioning").rglob("*.yaml"))

@@ -13,7 +13,7 @@ from tests.places import ROOT
 from tokentide_dashboards.check.evaluation import Evaluation, Labels, number_table
 from tokentide_dashboards.check.macros import expand_macros
 from tokentide_dashboards.check.time_range import TimeRange
-from tokentide_dashboards.rules.every import RULES
+from tokentide_dashboards.rules.all_rules import RULES
 from tokentide_dashboards.rules.rule import Rule
 
 if TYPE_CHECKING:

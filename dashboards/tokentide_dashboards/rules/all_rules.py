@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokentide_dashboards.rules.calls import CALL_RULES
-from tokentide_dashboards.rules.pipeline import PIPELINE_RULES
+from tokentide_dashboards.rules.pipeline_health import PIPELINE_RULES
 from tokentide_dashboards.rules.rule import Rule
 from tokentide_dashboards.rules.spend import SPEND_RULES
 
