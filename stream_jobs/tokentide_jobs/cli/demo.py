@@ -259,8 +259,7 @@ def _say_what_next(directory: Path, data_dir: Path | None, took_s: float, screen
         soft_wrap=True,
     )
     tries = (
-        (f"{called} up{option}", "runs it again, with all of this in it"),
-        ("http://127.0.0.1:8080", "then shows the boards in a browser"),
+        (f"{called} up{option}", "runs it again, with boards on http://127.0.0.1:8080"),
         (
             f"{called} replay --live{option}",
             "beside it: recorded workloads at their pace",
