@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from tokentide_dashboards.boards.calls import (
+    BOTH,
+    CALLS,
+    ERRORS_FROM,
+    NO_CALLS,
+    WEEK_BEFORE,
+)
 from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.link import BoardLink, column, label
@@ -10,34 +17,19 @@ from tokentide_dashboards.kit.query import (
     BUCKET,
     BUCKET_S,
     WINDOWS,
-    WINDOWS_WEEK_BEFORE,
-    where,
 )
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Bars, Stat
 from tokentide_dashboards.kit.threshold import Threshold
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.kit.unit import Unit
-from tokentide_dashboards.kit.variable import SCOPE_NAMES
 
 __all__ = ["OVERVIEW"]
 
-NO_CALLS = (
-    "No calls in this range: widen it, or choose All above. "
-    "If no service sends yet, docs/producer.md says how."
-)
-CALLS = f"requests > 0 AND {where(*SCOPE_NAMES)}"
-BOTH = (
-    f"(SELECT *, true AS is_now FROM {WINDOWS}"
-    f" UNION ALL SELECT *, false AS is_now FROM {WINDOWS_WEEK_BEFORE})"
-)
-"""Windows of the range, and those of a week before moved into it."""
 SHARE_NOW = "sumIf(errors, is_now) / nullIf(sumIf(requests, is_now), 0)"
 SHARE_BEFORE = "sumIf(errors, NOT is_now) / nullIf(sumIf(requests, NOT is_now), 0)"
 P95_NOW = "p95_from_hist(sumMapIf(latency_hist, is_now))"
 P95_BEFORE = "p95_from_hist(sumMapIf(latency_hist, NOT is_now))"
-WEEK_BEFORE = Override(column="week_before", title="week before", color="text")
-ERRORS_FROM = Threshold(((0.02, "orange"), (0.05, "red")))
 
 SPENT = Stat(
     title="Spent",
