@@ -20,7 +20,7 @@ from tokentide_jobs.core.guard.rules import RATE_WINDOWS_US, GuardRules
 from tokentide_jobs.core.guard.snapshot import from_bytes, to_bytes
 from tokentide_jobs.core.guard.steps import RunKey, Step
 
-__all__ = ["delay_s", "false_alarms", "learned", "measure", "split"]
+__all__ = ["delay_s", "earliest_s", "false_alarms", "learned", "measure", "split"]
 
 _DAY_US = 86_400_000_000
 _LIVE_RUNS = 200
@@ -90,6 +90,37 @@ def delay_s(
     return None, "", wrong
 
 
+def earliest_s(loop: Loop, allowed: int) -> float:
+    """Return how soon spend in one span of time can tell a loop from what is recorded.
+
+    The span is as long as the loop has lasted, and the limit is read off all sessions, the held-out
+    ones too: a rule that learns, with a margin, is later.
+
+    Args:
+        loop: The runaway; the sizes of its steps say nothing.
+        allowed: Sessions that may have spent as much in a span of that length.
+    """
+    within_us = int(_WATCHED_S * 1e6)
+    for calls in range(2, int(within_us / 1e6 / loop.every_s) + 2):
+        span_us = int((calls - 1) * loop.every_s * 1e6)
+        spent = calls * loop.cost_pico_usd
+        if sum(_peak(session, span_us) >= spent for session in sessions()) <= allowed:
+            return span_us / 1e6
+    raise ValueError(f"{loop.name}: spends no more than recorded sessions within {_WATCHED_S} s")
+
+
+def _peak(session: Session, span_us: int) -> int:
+    """Return the most that a session spent in a span, both of its ends counted in."""
+    first = spent = highest = 0
+    for step in session:
+        spent += step.cost_pico_usd
+        while session[first].at_us < step.at_us - span_us:
+            spent -= session[first].cost_pico_usd
+            first += 1
+        highest = max(highest, spent)
+    return highest
+
+
 def measure(splits: int = 10) -> dict[str, object]:
     """Measure over several splits."""
     alarms, tried, limits = 0, 0, []
@@ -126,6 +157,13 @@ def measure(splits: int = 10) -> dict[str, object]:
             for place, name in enumerate(names)
         },
         "named_after_s": {name: _spread(found, rules[name]) for name, found in delays.items()},
+        "earliest_by_spend_s": {
+            loop.name: {
+                "0 false": earliest_s(loop, 0),
+                "1 % false": earliest_s(loop, len(sessions()) // 100),
+            }
+            for loop in LOOPS
+        },
         "cpu_ms_per_1000_steps": round(cpu_ms_per_1000(), 2),
         **memory(),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from bench.agent_sessions import LOOPS, Loop, Session
-from bench.run_guard import delay_s, false_alarms, learned, split
+from bench.run_guard import delay_s, earliest_s, false_alarms, learned, split
 
 SEED = 11
 
@@ -51,3 +51,13 @@ def test_a_published_loop_is_named_beside_200_live_runs_and_nothing_else_is(
     assert delay is not None
     assert delay <= within_s
     assert (named_by, others) == (rule, 0)
+
+
+@pytest.mark.parametrize(
+    ("loop", "allowed", "at_s"),
+    [(LOOPS[1], 0, 140.0), (LOOPS[1], 6, 120.0), (LOOPS[2], 0, 760.0), (LOOPS[2], 6, 520.0)],
+)
+def test_spend_alone_tells_a_loop_of_different_steps_no_sooner(
+    loop: Loop, allowed: int, at_s: float
+) -> None:
+    assert earliest_s(loop, allowed) == at_s
