@@ -19,7 +19,7 @@ ATTENTION = Table(
     description="Open alerts, and runs over their guard in the last hour of the range, those that "
     "cost most first: what changed, against what, and since when. Click for the evidence.",
     unit=Unit.NONE,
-    no_value="🟢 Nothing needs attention: no alert is open, and no run is over its guard.",
+    no_value="✓ Nothing needs attention: no alert is open, and no run is over its guard.",
     sql="""\
 SELECT
     usd_per_hour, severity, what, value, expected, changed, since, first_action
