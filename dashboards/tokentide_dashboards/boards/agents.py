@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokentide_dashboards.boards.agents_run import RUN, SPENT_OF_RUN, STEPS
-from tokentide_dashboards.boards.calls import COUNTED
+from tokentide_dashboards.boards.shared_calls import COUNTED
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override

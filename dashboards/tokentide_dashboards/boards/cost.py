@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tokentide_dashboards.boards.calls import BOTH, CALLS, NO_CALLS, UNPRICED_FROM, WEEK_BEFORE
 from tokentide_dashboards.boards.cost_tables import (
     FORECAST,
     MODELS,
@@ -13,6 +12,13 @@ from tokentide_dashboards.boards.cost_tables import (
     WITHOUT_COST,
 )
 from tokentide_dashboards.boards.overview_attention import PLAN
+from tokentide_dashboards.boards.shared_calls import (
+    BOTH,
+    CALLS,
+    NO_CALLS,
+    UNPRICED_FROM,
+    WEEK_BEFORE,
+)
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override, last_week

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokentide_dashboards.boards.calls import CALLS, COUNTED, NO_CALLS, UNPRICED_FROM
+from tokentide_dashboards.boards.shared_calls import CALLS, COUNTED, NO_CALLS, UNPRICED_FROM
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override
 from tokentide_dashboards.kit.query import WINDOWS, chosen, where

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tokentide_dashboards.boards.calls import BOTH, CALLS, COUNTED, ERRORS_FROM, NO_CALLS
+from tokentide_dashboards.boards.shared_calls import BOTH, CALLS, COUNTED, ERRORS_FROM, NO_CALLS
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.link import BoardLink, column, label
 from tokentide_dashboards.kit.override import Override, last_week

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tokentide_dashboards.boards.calls import (
+from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
+from tokentide_dashboards.boards.shared_calls import (
     BOTH,
     CALLS,
     ERRORS_FROM,
     NO_CALLS,
     WEEK_BEFORE,
 )
-from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.link import BoardLink, column, label
 from tokentide_dashboards.kit.override import Override, last_week

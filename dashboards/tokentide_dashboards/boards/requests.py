@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokentide_dashboards.boards.calls import NO_CALLS
+from tokentide_dashboards.boards.shared_calls import NO_CALLS
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override
