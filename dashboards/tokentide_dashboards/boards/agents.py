@@ -112,7 +112,7 @@ BROKEN = Table(
     description="The newest first: what the rule allows, what the run did, and in a sentence why. "
     "Stop a run from its service (docs/stopping.md).",
     unit=Unit.COUNT,
-    no_value="No run broke a rule in this range. If that surprises you, `tokentide doctor` and "
+    no_value="No run broke a rule in this range. If that surprises you, `tokentide status` and "
     "docs/runs.md say what is guarded.",
     sql=f"""\
 SELECT
