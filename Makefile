@@ -55,8 +55,12 @@ test: coverage integration ## Run every test, and refuse less coverage of core a
 unit: $(VENV)/.installed-dev ## Run the tests that start no process: one to three minutes
 	$(PYTEST) --dist worksteal -m 'not integration'
 
+# What fails beside others is run once more, alone: a fault fails again, the rest is named. Any other
+# end of pytest than failed tests is final.
 integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafka or another Python
-	$(PYTEST) --dist loadfile --no-loadscope-reorder -m integration
+	$(PYTEST) --dist loadfile --no-loadscope-reorder -m integration --cache-clear \
+	  --override-ini cache_dir=$(VENV)/.integration-cache \
+	  || { [ $$? -eq 1 ] && $(BIN)/python -m tests.once_more $(VENV)/.integration-cache; }
 
 thorough: export TOKENTIDE_TEST_CHAOS_S := 60
 thorough: export TOKENTIDE_TEST_EXAMPLES := 6
