@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from clickhouse_connect.driver.client import Client
 
@@ -92,13 +93,15 @@ def changes(name: str, made: Definition, now: Definition) -> Iterator[str]:
             yield f"{name}.{column} is {other}, and was made as {form}"
 
 
-def record(client: Client, database: str, definitions: Mapping[str, Definition]) -> None:
-    """Note what these are now."""
+def record(
+    client: Client, database: str, definitions: Mapping[str, Definition], looked_at: datetime
+) -> None:
+    """Note what these were at some time."""
     version = str(client.command("SELECT version()"))
     client.insert(
         SCHEMA_DEFINITIONS,
-        [[name, one.to_json(), version] for name, one in sorted(definitions.items())],
-        column_names=["name", "definition", "server_version"],
+        [[name, one.to_json(), version, looked_at] for name, one in sorted(definitions.items())],
+        column_names=["name", "definition", "server_version", "recorded_at"],
         database=database,
         settings={"async_insert": 0},
     )

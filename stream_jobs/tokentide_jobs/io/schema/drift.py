@@ -6,7 +6,7 @@ alone would call that up to date.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,21 @@ class Drift:
     """Tables and materialized views that are not as they were made, in words."""
 
 
-def find_drift(client: Client, database: str, statements: Iterable[str]) -> Drift:
+def find_drift(
+    client: Client, database: str, statements: Iterable[str], due: Collection[str] = ()
+) -> Drift:
     """Compare what statements make with what exists; what exists besides is nobody's business.
 
     Bodies of functions are compared in the words of the server, which keeps them as they were
     written. Tables and views it does not (functions in a view are replaced by their bodies): they
     are compared with what the server said of them when they were made.
+
+    Args:
+        client: Any client.
+        database: Name of the database.
+        statements: What was run, in order.
+        due: Tables and views that other files are about to change, or have changed and did not
+            live to note it: they are not compared.
     """
     statements = tuple(statements)
     expected = objects_of(statements)
@@ -53,7 +62,8 @@ def find_drift(client: Client, database: str, statements: Iterable[str]) -> Drif
         for column in wanted - existing.columns[table]
     )
     functions = _changed_functions(client, statements)
-    made = recorded_definitions(client, database)
+    recorded = recorded_definitions(client, database)
+    made = {name: one for name, one in recorded.items() if name not in due}
     now = existing_definitions(client, database, made)
     texts = {name: list(changes(name, made[name], one)) for name, one in now.items()}
     views = {name for name, said in texts.items() if said and made[name].is_view}

@@ -12,7 +12,7 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -44,6 +44,7 @@ _RACE_CODES: Final = frozenset({44, 57, 60, 82, 517, 521, 609, 741})
 """Another worker created, replaced or renamed the same object at this instant (column, table or
 database or function exists already, table not there for the moment): the statement is repeated."""
 _RACE_ATTEMPTS: Final = 8
+_ALTERING_S: Final = 3.0
 _RACE_BACKOFF: Final = Backoff(first_s=0.05, longest_s=1.0)
 
 
@@ -154,7 +155,11 @@ def migrate(
                 _execute(client, statement, f"sql/{bootstrap.name}")
         done.append(Applied(bootstrap.name, bootstrap.checksum, statements, 0))
         known = {}
-    missing = _missing(client, database, {name: made_by[name] for name in made_by if name in known})
+    made_before = {name: made for name, made in made_by.items() if name in known}
+    # What a file makes or alters that is not recorded yet may be as that file leaves it.
+    due = objects_of(chain.from_iterable(made_by[name] for name in made_by.keys() - known.keys()))
+    missing = _missing(client, database, made_before, due.columns.keys() | due.views)
+    every = objects_of(chain.from_iterable(made_by.values()))
     replaced: set[str] = set()
     recorded: list[Applied] = []
     try:
@@ -178,11 +183,13 @@ def migrate(
             if is_due:
                 recorded.append(applied)
     finally:
-        # Also what was run before a file that failed.
+        # Also what was run before a file that failed. Definitions first: a file that is not
+        # recorded is run again, a table that is not as recorded is refused.
+        if not dry_run:
+            _record_definitions(client, database, every)
         if recorded and not dry_run:
             _record(client, database, recorded, known)
     if not dry_run:
-        _record_definitions(client, database, objects_of(chain.from_iterable(made_by.values())))
         for statement in retention_statements(client, target):
             _execute(client, statement, TENANT_RETENTION)
             done.append(Applied(TENANT_RETENTION, "", (statement,), 0))
@@ -224,7 +231,10 @@ def create_roles(
 
 
 def _missing(
-    client: Client, database: str, recorded: Mapping[str, tuple[str, ...]]
+    client: Client,
+    database: str,
+    recorded: Mapping[str, tuple[str, ...]],
+    due: Collection[str],
 ) -> frozenset[str]:
     """Return the objects that recorded files made and that are gone or have another text.
 
@@ -232,7 +242,12 @@ def _missing(
         ConfigError: A table lacks a column or was changed otherwise; nobody but a person knows what
             was in it.
     """
-    drift = find_drift(client, database, [each for made in recorded.values() for each in made])
+    statements = [each for made in recorded.values() for each in made]
+    drift = find_drift(client, database, statements, due)
+    if drift.changed:
+        # A newer release may be altering it this moment, and notes that seconds later.
+        time.sleep(_ALTERING_S)
+        drift = find_drift(client, database, statements, due)
     if drift.columns:
         tables = {column.split(".")[0] for column in drift.columns}
         files = [
@@ -300,13 +315,15 @@ def _execute(client: Client, statement: str, source: str) -> None:
 
 def _record_definitions(client: Client, database: str, made: SqlObjects) -> None:
     """Note what was made or changed by files, or is said otherwise by another server."""
-    if SCHEMA_DEFINITIONS not in made.columns:
+    if not int(str(client.command(f"EXISTS TABLE {database}.{SCHEMA_DEFINITIONS}"))):
         return
+    # Asked before looking: of two that note a table, the one that looked later holds.
+    looked_at = client.query("SELECT now64(6, 'UTC')").result_rows[0][0]
     now = existing_definitions(client, database, made.columns.keys() | made.views)
     before = recorded_definitions(client, database)
     news = {name: one for name, one in now.items() if before.get(name) != one}
     if news:
-        record(client, database, news)
+        record(client, database, news, looked_at)
 
 
 def _record(

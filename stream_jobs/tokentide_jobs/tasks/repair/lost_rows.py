@@ -1,17 +1,16 @@
 """Bringing raw rows back that are lost, from the log, where Kafka still has their records.
 
 A batch's rows follow from its records and its intent alone, and both are kept: so what is computed
-again is what was stored. Only rows that are not there are inserted; a run that died is run again.
+again is what was stored. Only rows that are not there are inserted, under a token that says how
+often rows of the batch were brought back: two repairs at once use the same one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -21,7 +20,7 @@ from tokentide_jobs.core.outcome.outcome import Outcome, process
 from tokentide_jobs.core.record.record import Record, record_ms
 from tokentide_jobs.core.record.topics import log_ids
 from tokentide_jobs.core.tables import RAW_REQUESTS
-from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.errors import ConfigError, RetriableSinkError
 from tokentide_jobs.io.clickhouse.card_store import load_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.known_refused_rows import known_refused_rows
@@ -33,6 +32,10 @@ from tokentide_jobs.io.kafka.spans import read_spans
 from tokentide_jobs.tasks.repair.records import LostRows, RepairRecords
 
 __all__ = ["Log", "LostRowsOfLog", "Restored"]
+
+_RUN: Final = "restore"
+_ATTEMPTS: Final = 5
+"""Looks at one batch: one finds rows lost, one finds none, one more after a repair that died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +93,38 @@ class LostRowsOfLog:
         for batch in self._records.lost_rows(span):
             progress(f"read {batch} from Kafka")
             outcome = self._outcome(batch)
-            lacking = self._lacking(batch, outcome)
-            if not self._dry_run:
+            restored: dict[str, int] = {}
+            for _ in range(_ATTEMPTS):
+                # Asked before looking: who sees rows that another repair is inserting now must use
+                # the same token as that one.
+                earlier = {table: self._earlier(table, outcome.intent) for table in outcome.raw}
+                lacking = self._lacking(batch, outcome)
+                restored = restored or {table: rows.height for table, rows in lacking.items()}
+                if self._dry_run or not lacking:
+                    break
                 first_us, last_us = outcome.started_range_us()
                 for table, rows in lacking.items():
-                    self._insert(table, rows, outcome.intent, Span(first_us, last_us + 1))
-            yield Restored(batch, {table: rows.height for table, rows in lacking.items()})
+                    span = Span(first_us, last_us + 1)
+                    self._insert(table, rows, outcome.intent, span, earlier[table])
+            else:
+                raise RetriableSinkError(f"{batch}: its rows do not stay; repair again")
+            if restored:
+                yield Restored(batch, restored)
 
-    def _insert(self, table: str, rows: pl.DataFrame, intent: Intent, span: Span) -> None:
+    def _earlier(self, table: str, intent: Intent) -> int:
+        return self._records.restorations(f"{_RUN}/{intent.write_token(table)}/")
+
+    def _insert(
+        self, table: str, rows: pl.DataFrame, intent: Intent, span: Span, earlier: int
+    ) -> None:
         """Insert rows and write it down; the same rows may be lost again, and come again then."""
-        earlier = self._records.corrections(table, span)
-        places = rows.select("_offset", "_idx").write_csv()
-        digest = hashlib.sha256(places.encode()).hexdigest()[:32]
-        token = f"restore/{intent.write_token(table)}/{digest}/{earlier}"
-        self._store.insert(table, to_arrow(table, rows), token)
+        run_id = f"{_RUN}/{intent.write_token(table)}/{earlier}"
+        self._store.insert(table, to_arrow(table, rows), run_id)
         cost = 0
         if table == RAW_REQUESTS:
             cost = int(rows["cost_pico_usd"].cast(pl.Int128).sum() or 0)
         measures = {"rows": rows.height, "events": rows.height, "cost_pico_usd": cost}
-        self._records.write(secrets.token_hex(8), table, span, measures)
+        self._records.write(run_id, table, span, measures)
 
     def _outcome(self, batch: LostRows) -> Outcome:
         intent = self._ledger.intent(batch.log, batch.start)

@@ -119,6 +119,11 @@ class RepairRecords:
         (row,) = self._store.select("repair/corrections", {"table": table, **_bounds(span)})
         return int(row["corrections"])
 
+    def restorations(self, prefix: str) -> int:
+        """Return how many times rows came back by runs whose id begins so."""
+        (row,) = self._store.select("repair/restorations", {"prefix": prefix})
+        return int(row["restorations"])
+
     def refuse_finer(self, table: str, asked: Sequence[str]) -> None:
         """Refuse to make coarse windows from finer ones that are wrong themselves.
 

@@ -23,9 +23,12 @@ from tests.stream_jobs.tasks.verify.faulty_pipeline import (
     saved,
     send,
 )
+from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.tasks.dead_letters import DeadLetterStore, Selection, StoredDeadLetter, Target
+from tokentide_jobs.tasks.repair.lost_rows import LostRowsOfLog
+from tokentide_jobs.tasks.repair.records import LostRows
 
 pytestmark = pytest.mark.integration
 
@@ -82,6 +85,28 @@ def test_rows_that_are_lost_are_made_again_from_the_log_just_as_they_were(
         assert pipeline.run("repair", "--from-log") == 0
         assert "nothing to do" in capsys.readouterr().out
         assert pipeline.run("verify", "--json") == 0
+
+
+def test_two_repairs_at_once_bring_rows_back_once(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, lost = pipeline.client, "cityHash64(event_id) % 3 = 1"
+    rows = "SELECT * FROM raw_requests ORDER BY _partition, _offset, _idx"
+    right, look, others = client.query(rows).result_rows, LostRowsOfLog._lacking, [0]
+
+    def lacking(lost_rows: LostRowsOfLog, batch: LostRows, outcome: Outcome) -> Any:
+        found = look(lost_rows, batch, outcome)
+        if others:
+            others.pop()
+            assert pipeline.run("repair", "--from-log") == 0
+        return found
+
+    with saved(client, "raw_requests", lost):
+        client.command(f"ALTER TABLE raw_requests DELETE WHERE {lost}", settings=SYNC)
+        monkeypatch.setattr(LostRowsOfLog, "_lacking", lacking)
+        assert pipeline.run("repair", "--from-log") == 0
+        assert client.query(rows).result_rows == right
+    assert not others
 
 
 def test_rows_are_not_made_from_another_log(

@@ -1,0 +1,4 @@
+-- How often rows of one batch were brought back into one raw table.
+SELECT uniqExact(run_id) AS restorations
+FROM ${database}.window_repairs
+WHERE startsWith(run_id, {prefix:String})
