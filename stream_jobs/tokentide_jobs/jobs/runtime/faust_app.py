@@ -33,6 +33,9 @@ Positions = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
 _BUFFERED_RECORDS = 32
 """Frames of up to 256 KiB wait between Faust's consumer and the agent: 8 MiB at most."""
 
+_METADATA_AGE_MS = 5_000
+"""A broker that has just come up may not know its topics yet. Whoever leads the group then gives no
+partition to anybody, and looks again when its metadata is this old: by default five minutes."""
 _FETCH_BYTES = 1024 * 1024
 """Per partition and fetch, compressed; several times that in memory. Larger records come too."""
 
@@ -247,6 +250,7 @@ def build_app(
         broker_session_timeout=session_s,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=_FETCH_BYTES,
+        consumer_metadata_max_age_ms=_METADATA_AGE_MS,
         cython_optimizations=True,
         key_serializer="raw",
         stream_buffer_maxsize=_BUFFERED_RECORDS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,9 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
+from faust.types import TP
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.embedded.kafka.broker import Broker
@@ -21,6 +23,8 @@ from tokentide_jobs.errors import ConfigError, LogReplaced
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.log_identity import LogIdentity
 from tokentide_jobs.io.kafka.offsets import end_offsets, offset_ranges
+from tokentide_jobs.jobs.runtime.faust_app import build_app
+from tokentide_jobs.settings import Settings
 from tokentide_schemas.topics import EVENTS, TOPICS, TopicSpec
 
 pytestmark = pytest.mark.integration
@@ -253,3 +257,36 @@ def test_everything_a_broker_writes_is_below_its_data_directory(
 
     assert (directory / "logs" / f"{broker.kind}.log").exists()
     assert (directory / "kafka" / "log").exists() == broker.capabilities.persistent
+
+
+async def test_a_topic_that_was_not_known_when_a_group_began_is_soon_given_to_it(
+    broker: Broker,
+) -> None:
+    if broker.kind == "tansu":
+        pytest.skip("Tansu creates a topic when it is asked about it")
+
+    async def nowhere(_assigned: set[TP]) -> Mapping[TP, int]:
+        return {}
+
+    loop = asyncio.get_running_loop()
+    app = build_app(Settings.from_env({}), nowhere, lambda: None, loop)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=broker.bootstrap,
+        group_id=f"group-{uuid4()}",
+        partition_assignment_strategy=[RoundRobinPartitionAssignor],
+        metadata_max_age_ms=app.conf.consumer_metadata_max_age_ms,
+    )
+    topic = spec(2)
+    await consumer.start()
+    try:
+        consumer.subscribe([topic.name])
+        # No partition, for nobody; aiokafka has no event for either.
+        while consumer._coordinator._group_subscription is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert consumer.assignment() == set()
+        await ensure_topics(broker.bootstrap, [topic])
+        async with asyncio.timeout(120):  # it would be five minutes by default
+            while len(consumer.assignment()) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    finally:
+        await consumer.stop()

@@ -137,7 +137,7 @@ def test_up_prints_one_line_and_sigterm_ends_everything_with_code_0(
     assert info is not None
     assert json.loads(info.to_json()) == ready
     children = children_of(tmp_path)
-    assert set(children) == {kind, "clickhouse"}
+    assert set(children) == {kind, "clickhouse", "viewer"}
 
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=120)
