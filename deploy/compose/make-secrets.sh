@@ -3,7 +3,8 @@
 # Containers read the files as users of their own, so the files are readable and their directory is not.
 set -eu
 directory=${1:-${TOKENTIDE_SECRETS:-./secrets}}
-mkdir -p -m 700 "$directory"
+mkdir -p "$directory"
+chmod 700 "$directory"
 for name in clickhouse_admin clickhouse_ingest clickhouse_grafana clickhouse_analyst grafana_admin; do
     file="$directory/$name"
     [ -s "$file" ] && continue

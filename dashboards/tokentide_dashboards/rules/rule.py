@@ -149,7 +149,9 @@ class Rule:
             "description": self.meaning,
             "value": f"{seen} {self.unit}",
             "expected": f"{expected} {self.unit}",
-            "impact": f"${_number('Impact')} an hour" if self.impact else "not counted in dollars",
+            "impact": f"{_number('Impact')} dollars an hour"
+            if self.impact
+            else "not counted in dollars",
             "first_action": self.first_action,
             # A path of the repository, below what the environment of Grafana names.
             "runbook_url": f"${{ALERT_RUNBOOKS_URL}}docs/runbooks/{self.name}.md",

@@ -18,7 +18,8 @@ _LATEST_MS: Final = 4_102_444_800_000
 _MOST_POINTS: Final = 2_000
 _MOST_VALUES: Final = 200
 _LONGEST_VALUE: Final = 500
-_DOLLAR_QUOTE: Final = re.compile(r"\$\w*\$")
+_ENDS_QUOTE: Final = re.compile(r"\$(?:\w*\$|tokentide|__)")
+"""What ends the quote of a value: another quote, or a macro, which is expanded inside it, too."""
 
 Value = str | tuple[str, ...]
 """Of a variable: one text, or the chosen ones of several."""
@@ -81,7 +82,6 @@ def _value(name: str, value: Any) -> Value:
     for one in values:
         if not isinstance(one, str) or len(one) > _LONGEST_VALUE:
             raise Refused(f"variable {name}: a value is a text of {_LONGEST_VALUE} characters")
-        # Queries take values between dollar quotes: the one thing that could end them.
-        if one != ALL[0] and _DOLLAR_QUOTE.search(one):
-            raise Refused(f"variable {name}: a value may not hold the quote $…$")
+        if one != ALL[0] and _ENDS_QUOTE.search(one):
+            raise Refused(f"variable {name}: a value may not hold $…$, $tokentide or $__")
     return tuple(values) if isinstance(value, list) else values[0]

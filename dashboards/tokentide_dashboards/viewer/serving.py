@@ -45,7 +45,13 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     async with source() as clickhouse:
         viewer = Viewer(boards, clickhouse)
-        runner = web.AppRunner(viewer.application(), access_log=None, shutdown_timeout=_CLOSE_S)
+        # A page that asks anew gives up what it asked before: its query must not hold a turn.
+        runner = web.AppRunner(
+            viewer.application(),
+            access_log=None,
+            shutdown_timeout=_CLOSE_S,
+            handler_cancellation=True,
+        )
         await runner.setup()
         try:
             try:

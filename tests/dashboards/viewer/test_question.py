@@ -34,8 +34,10 @@ def test_values_are_kept_as_they_are() -> None:
         ({"variables": {"model": [1]}}, "variable model: a value is a text"),
         ({"variables": {"model": "x" * 501}}, "variable model: a value is a text"),
         ({"variables": {"model": ["x"] * 201}}, "variable model: at most 200 values"),
-        ({"variables": {"model": "$tokentide$ OR 1"}}, "may not hold the quote"),
-        ({"variables": {"model": ["a", "$$"]}}, "may not hold the quote"),
+        ({"variables": {"model": "$tokentide$ OR 1"}}, "may not hold"),
+        ({"variables": {"model": ["a", "$$"]}}, "may not hold"),
+        ({"variables": {"model": "z$__timeFilter(1 UNION ALL SELECT 2 -- "}}, "may not hold"),
+        ({"variables": {"model": "ends in $tokentide"}}, "may not hold"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused(change: dict[str, Any], message: str) -> None:

@@ -157,7 +157,9 @@ def migrate(
         known = {}
     made_before = {name: made for name, made in made_by.items() if name in known}
     # What a file makes or alters that is not recorded yet may be as that file leaves it.
-    due = objects_of(chain.from_iterable(made_by[name] for name in made_by.keys() - known.keys()))
+    due = objects_of(
+        chain.from_iterable(made for name, made in made_by.items() if name not in known)
+    )
     missing = _missing(client, database, made_before, due.columns.keys() | due.views)
     every = objects_of(chain.from_iterable(made_by.values()))
     replaced: set[str] = set()

@@ -103,9 +103,9 @@ class LostRowsOfLog:
                 if self._dry_run or not lacking:
                     break
                 first_us, last_us = outcome.started_range_us()
+                written = Span(first_us, last_us + 1)
                 for table, rows in lacking.items():
-                    span = Span(first_us, last_us + 1)
-                    self._insert(table, rows, outcome.intent, span, earlier[table])
+                    self._insert(table, rows, outcome.intent, written, earlier[table])
             else:
                 raise RetriableSinkError(f"{batch}: its rows do not stay; repair again")
             if restored:
@@ -146,7 +146,8 @@ class LostRowsOfLog:
         topic_id = await topic_log_id(bootstrap, log.topic)
         log_id = log_ids({log.topic: topic_id}, self._log.restarted_logs)[log.topic]
         held = (await offset_ranges(bootstrap, log.topic)).get(log.partition)
-        if log_id != log.log_id or held is None or held.start > intent.start:
+        is_held = held is not None and held.start <= intent.start and intent.end <= held.end
+        if log_id != log.log_id or not is_held:
             raise ConfigError(
                 f"{_place(log)} [{intent.start}, {intent.end}): Kafka does not have these records "
                 "any more; restore their rows from a backup, or repair a range without them "
