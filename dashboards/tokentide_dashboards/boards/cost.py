@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tokentide_dashboards.boards import shared_calls
 from tokentide_dashboards.boards.cost_tables import (
     FORECAST,
     MODELS,
@@ -15,13 +18,14 @@ from tokentide_dashboards.boards.overview_attention import PLAN
 from tokentide_dashboards.boards.shared_calls import (
     BOTH,
     CALLS,
+    COUNTED,
     NO_CALLS,
     UNPRICED_FROM,
     WEEK_BEFORE,
 )
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.link import BoardLink, column
-from tokentide_dashboards.kit.override import Override, last_week
+from tokentide_dashboards.kit.override import Override
 from tokentide_dashboards.kit.query import BUCKET, BUCKET_S, WINDOWS
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Bars, Stat
@@ -54,19 +58,7 @@ GROUP BY {title} ORDER BY spent DESC LIMIT 10""",
     )
 
 
-SPENT = Stat(
-    title="Spent",
-    description="Cost of all priced calls in the range, and of the same range a week before.",
-    unit=Unit.USD,
-    no_value=NO_CALLS,
-    sql=f"""\
-SELECT
-    usd_from_pico(sumIf(cost_pico_usd, is_now)) AS spent,
-    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) AS week_before
-FROM {BOTH} WHERE {CALLS}""",
-    overrides=(WEEK_BEFORE,),
-    links=(BoardLink("Calls that cost most", Uid.REQUESTS),),
-)
+SPENT = replace(shared_calls.SPENT, links=(BoardLink("Calls that cost most", Uid.REQUESTS),))
 PER_THOUSAND = Stat(
     title="Cost of a thousand calls",
     description="Of priced calls alone, so that calls without a price do not make it look cheap; "
@@ -121,25 +113,11 @@ FROM {WINDOWS} WHERE {CALLS}""",
     overrides=(
         Override(column="unpriced_share", title="no price"),
         Override(column="usage_missing_share", title="no usage"),
-        Override(column="n", unit=Unit.COUNT, color="text"),
+        COUNTED,
     ),
     links=(BoardLink("Calls", Uid.REQUESTS),),
 )
-SPEND = Lines(
-    title="Spend an hour",
-    description="Cost by the hour; dashed: a week before.",
-    unit=Unit.USD_PER_HOUR,
-    no_value=NO_CALLS,
-    sql=f"""\
-SELECT
-    {BUCKET} AS time,
-    usd_from_pico(sumIf(cost_pico_usd, is_now)) * 3600 / {BUCKET_S} AS spend,
-    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) * 3600 / {BUCKET_S} AS week_before
-FROM {BOTH} WHERE {CALLS}
-GROUP BY time ORDER BY time""",
-    overrides=(last_week("week_before"),),
-    links=(BoardLink("Alerts", Uid.ALERTS),),
-)
+SPEND = replace(shared_calls.SPEND, links=(BoardLink("Alerts", Uid.ALERTS),))
 CLASSES = Lines(
     title="Spend by kind of token",
     description="Cost by the hour, in the five kinds that add up to it. Input that grows alone "

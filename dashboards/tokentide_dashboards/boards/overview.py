@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tokentide_dashboards.boards import shared_calls
 from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
 from tokentide_dashboards.boards.shared_calls import (
     BOTH,
     CALLS,
+    COUNTED,
     ERRORS_FROM,
     NO_CALLS,
+    UNPRICED_FROM,
     WEEK_BEFORE,
 )
 from tokentide_dashboards.kit.board import Board, Row
@@ -31,19 +36,7 @@ SHARE_BEFORE = "sumIf(errors, NOT is_now) / nullIf(sumIf(requests, NOT is_now), 
 P95_NOW = "p95_from_hist(sumMapIf(latency_hist, is_now))"
 P95_BEFORE = "p95_from_hist(sumMapIf(latency_hist, NOT is_now))"
 
-SPENT = Stat(
-    title="Spent",
-    description="Cost of all priced calls in the range, and of the same range a week before.",
-    unit=Unit.USD,
-    no_value=NO_CALLS,
-    sql=f"""\
-SELECT
-    usd_from_pico(sumIf(cost_pico_usd, is_now)) AS spent,
-    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) AS week_before
-FROM {BOTH} WHERE {CALLS}""",
-    overrides=(WEEK_BEFORE,),
-    links=(BoardLink("Where the money goes", Uid.COST),),
-)
+SPENT = replace(shared_calls.SPENT, links=(BoardLink("Where the money goes", Uid.COST),))
 FAILED = Stat(
     title="Failed",
     description="Share of calls that ended in an error, out of n calls, and a week before.",
@@ -54,7 +47,7 @@ FAILED = Stat(
 SELECT
     {SHARE_NOW} AS failed, {SHARE_BEFORE} AS week_before, sumIf(requests, is_now) AS n
 FROM {BOTH} WHERE {CALLS}""",
-    overrides=(WEEK_BEFORE, Override(column="n", unit=Unit.COUNT, color="text")),
+    overrides=(WEEK_BEFORE, COUNTED),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),
 )
 SLOW = Stat(
@@ -72,13 +65,13 @@ UNPRICED = Stat(
     "`tokentide prices` says which models lack a price.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
-    threshold=Threshold(((0.01, "orange"), (0.05, "red"))),
+    threshold=UNPRICED_FROM,
     sql=f"""\
 SELECT sum(unpriced) / nullIf(sum(requests), 0) AS unpriced_share, sum(requests) AS n
 FROM {WINDOWS} WHERE {CALLS}""",
     overrides=(
         Override(column="unpriced_share", title="unpriced"),
-        Override(column="n", unit=Unit.COUNT, color="text"),
+        COUNTED,
     ),
     links=(BoardLink("Cost and budgets", Uid.COST),),
 )
@@ -98,21 +91,7 @@ WHERE window_start > $__toTime - toIntervalDay(2) AND window_start <= $__toTime 
     links=(BoardLink("Pipeline health", Uid.PIPELINE),),
 )
 
-SPEND = Lines(
-    title="Spend an hour",
-    description="Cost by the hour; dashed: a week before.",
-    unit=Unit.USD_PER_HOUR,
-    no_value=NO_CALLS,
-    sql=f"""\
-SELECT
-    {BUCKET} AS time,
-    usd_from_pico(sumIf(cost_pico_usd, is_now)) * 3600 / {BUCKET_S} AS spend,
-    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) * 3600 / {BUCKET_S} AS week_before
-FROM {BOTH} WHERE {CALLS}
-GROUP BY time ORDER BY time""",
-    overrides=(last_week("week_before"),),
-    links=(BoardLink("Where the money goes", Uid.COST),),
-)
+SPEND = replace(shared_calls.SPEND, links=(BoardLink("Where the money goes", Uid.COST),))
 DURATION = Lines(
     title="p95 duration over time",
     description="19 of 20 calls were faster than this; dashed: a week before.",

@@ -1,9 +1,17 @@
-"""What boards of calls share: which rows they count, the week before, and words for none."""
+"""What boards of calls share: which rows they count, the week before, words for none, spend."""
 
 from __future__ import annotations
 
-from tokentide_dashboards.kit.override import Override
-from tokentide_dashboards.kit.query import WINDOWS, WINDOWS_WEEK_BEFORE, where
+from tokentide_dashboards.kit.override import Override, last_week
+from tokentide_dashboards.kit.query import (
+    BUCKET,
+    BUCKET_S,
+    WINDOWS,
+    WINDOWS_WEEK_BEFORE,
+    where,
+)
+from tokentide_dashboards.kit.series import Lines
+from tokentide_dashboards.kit.table import Stat
 from tokentide_dashboards.kit.threshold import Threshold
 from tokentide_dashboards.kit.unit import Unit
 from tokentide_dashboards.kit.variable import SCOPE_NAMES
@@ -14,6 +22,8 @@ __all__ = [
     "COUNTED",
     "ERRORS_FROM",
     "NO_CALLS",
+    "SPEND",
+    "SPENT",
     "UNPRICED_FROM",
     "WEEK_BEFORE",
 ]
@@ -32,3 +42,31 @@ WEEK_BEFORE = Override(column="week_before", title="week before", color="text")
 ERRORS_FROM = Threshold(((0.02, "orange"), (0.05, "red")))
 UNPRICED_FROM = Threshold(((0.01, "orange"), (0.05, "red")))
 COUNTED = Override(column="n", unit=Unit.COUNT, color="text")
+
+SPENT = Stat(
+    title="Spent",
+    description="Cost of all priced calls in the range, and of the same range a week before.",
+    unit=Unit.USD,
+    no_value=NO_CALLS,
+    sql=f"""\
+SELECT
+    usd_from_pico(sumIf(cost_pico_usd, is_now)) AS spent,
+    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) AS week_before
+FROM {BOTH} WHERE {CALLS}""",
+    overrides=(WEEK_BEFORE,),
+)
+"""Each board adds where a click leads, here and below."""
+SPEND = Lines(
+    title="Spend an hour",
+    description="Cost by the hour; dashed: a week before.",
+    unit=Unit.USD_PER_HOUR,
+    no_value=NO_CALLS,
+    sql=f"""\
+SELECT
+    {BUCKET} AS time,
+    usd_from_pico(sumIf(cost_pico_usd, is_now)) * 3600 / {BUCKET_S} AS spend,
+    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) * 3600 / {BUCKET_S} AS week_before
+FROM {BOTH} WHERE {CALLS}
+GROUP BY time ORDER BY time""",
+    overrides=(last_week("week_before"),),
+)

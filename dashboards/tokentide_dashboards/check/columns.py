@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from tokentide_dashboards.check.column_kind import column_kind
 from tokentide_dashboards.kit.json_value import Object
 
 __all__ = ["unfit"]
 
-WRAPPED = re.compile(r"(?:Nullable|LowCardinality|SimpleAggregateFunction)\((?:\w+, )?(.*)\)")
-NUMBER = re.compile(r"U?Int\d+|Float\d+|Decimal.*")
-TIME = re.compile(r"DateTime.*|Date(32)?")
-TEXT = re.compile(r"String|FixedString.*|Enum.*|UUID")
 FIELD = re.compile(r"\$\{__data\.fields\.(\w+)")
 LABEL = re.compile(r"\$\{__field\.labels\.(\w+)")
 
@@ -24,7 +21,7 @@ def unfit(panel: Object, columns: Mapping[str, str]) -> Iterator[str]:
         panel: A panel with one query, as JSON.
         columns: ClickHouse's types of the answer, by name, in their order.
     """
-    kinds = {name: _kind(type_name) for name, type_name in columns.items()}
+    kinds = {name: column_kind(type_name) for name, type_name in columns.items()}
     numbers = [name for name, kind in kinds.items() if kind == "number"]
     texts = [name for name, kind in kinds.items() if kind == "text"]
     kind = panel["type"]
@@ -55,15 +52,6 @@ def unfit(panel: Object, columns: Mapping[str, str]) -> Iterator[str]:
         yield f"a link puts in the column {name}, which is none"
     for name in sorted(set(LABEL.findall(text)) - set(texts)):
         yield f"a name or link puts in the label {name}, which is no column of texts"
-
-
-def _kind(type_name: str) -> str:
-    while found := WRAPPED.fullmatch(type_name):
-        type_name = found[1]
-    for kind, pattern in (("number", NUMBER), ("time", TIME), ("text", TEXT)):
-        if pattern.fullmatch(type_name):
-            return kind
-    return "other"
 
 
 def _bound(name: str) -> float:

@@ -18,6 +18,7 @@ __all__ = ["Evaluation", "Labels", "NumberTableError", "number_table", "rule_sec
 Labels = tuple[tuple[str, str], ...]
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _OF_NO_TABLE = {"execErrState": "DatasourceError", "noDataState": "DatasourceNoData"}
+# Stricter than what a panel draws: the alerting engine takes no UUID and no time.
 _NUMERIC = re.compile(r"(Nullable\()?(U?Int\d+|Float\d+|Decimal.*)\)?")
 _TEXT = re.compile(r"(LowCardinality\()?(Nullable\()?(String|FixedString.*|Enum.*)\)*")
 

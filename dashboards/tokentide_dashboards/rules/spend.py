@@ -31,13 +31,14 @@ FROM spend_by_hour WHERE hour >= now() - INTERVAL 1 DAY
 GROUP BY team, tenant, model ORDER BY usd DESC LIMIT 20""",
 }
 
+_LONG_S: Final = f"transform(period, {list(BURN_RULES)}, {[rules[0].long_s for rules in BURN_RULES.values()]}, 3600)"
 # Two stretches as in core/budget: a forecast of every hour holds what was spent by then. What a
 # period has not seen yet counts as nothing spent.
 _BURN: Final = f"""\
     SELECT
         budget, tenant, period,
         transform(period, {list(BURN_RULES)}, {[rules[0].factor for rules in BURN_RULES.values()]}, 14.4) AS factor,
-        transform(period, {list(BURN_RULES)}, {[rules[0].long_s for rules in BURN_RULES.values()]}, 3600) AS long_s,
+        {_LONG_S} AS long_s,
         least(
             (spent - before_long.2) / greatest(until_s - before_long.1, long_s),
             (spent - before_short.2) / greatest(until_s - before_short.1, 300)
@@ -50,7 +51,7 @@ _BURN: Final = f"""\
             any(toFloat64(b.spent_pico_usd)) / 1e12 AS spent, any(toFloat64(b.amount_pico_usd)) / 1e12 AS amount,
             toUnixTimestamp($__toTime) AS until_s,
             any(toUnixTimestamp(b.period_end) - toUnixTimestamp(b.period_start)) AS length_s,
-            transform(period, {list(BURN_RULES)}, {[rules[0].long_s for rules in BURN_RULES.values()]}, 3600) AS age_s,
+            {_LONG_S} AS age_s,
             maxIf((toUnixTimestamp(f.made_at), toFloat64(f.spent_pico_usd) / 1e12),
                 f.budget != '' AND f.made_at <= $__toTime - age_s) AS found_long,
             maxIf((toUnixTimestamp(f.made_at), toFloat64(f.spent_pico_usd) / 1e12),

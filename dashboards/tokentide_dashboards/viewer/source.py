@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 import orjson
 
+from tokentide_dashboards.check.column_kind import column_kind
 from tokentide_dashboards.viewer.refused import Refused
 
 __all__ = ["Source"]
@@ -99,7 +100,7 @@ def _answer(body: bytes) -> dict[str, Any]:
         meta, data = found["meta"], found["data"]
     except (ValueError, KeyError, TypeError) as exc:
         raise Refused("ClickHouse broke off its answer: try again", 502) from exc
-    kinds = [_kind(column["type"]) for column in meta]
+    kinds = [column_kind(column["type"]) for column in meta]
     rows: list[list[Any]] = data[:MOST_ROWS]
     for place, (kind, column) in enumerate(zip(kinds, meta, strict=True)):
         read = _READERS.get(kind)
@@ -111,18 +112,6 @@ def _answer(body: bytes) -> dict[str, Any]:
         {"name": column["name"], "kind": kind} for column, kind in zip(meta, kinds, strict=True)
     ]
     return {"columns": columns, "rows": rows, "is_cut": len(data) > MOST_ROWS}
-
-
-def _kind(of_type: str) -> str:
-    for wrapper in ("SimpleAggregateFunction(", "LowCardinality(", "Nullable("):
-        if of_type.startswith(wrapper):
-            inner = of_type[len(wrapper) : -1]
-            return _kind(inner.partition(", ")[2] if wrapper[0] == "S" else inner)
-    if of_type.startswith("Date"):
-        return "time"
-    if of_type.startswith(("Int", "UInt", "Float", "Decimal")):
-        return "number"
-    return "text" if of_type.startswith(("String", "FixedString", "Enum", "UUID")) else "other"
 
 
 @lru_cache(maxsize=MOST_ROWS)
