@@ -7,7 +7,7 @@ has come, nothing is compared once. Retention (TTL) is not part of it: it change
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -44,10 +44,8 @@ class Definition:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def existing_definitions(
-    client: Client, database: str, names: Collection[str]
-) -> dict[str, Definition]:
-    """Return what some tables and views are, by name; those that are gone are left out."""
+def existing_definitions(client: Client, database: str) -> dict[str, Definition]:
+    """Return what the tables and views of a database are, by name."""
     rows = client.query(
         "SELECT t.name, t.engine, t.sorting_key, t.primary_key, t.partition_key, t.as_select, "
         "groupArray((c.name, trimRight(concat(c.type, ' ', c.default_kind, ' ', "
@@ -58,19 +56,16 @@ def existing_definitions(
     ).result_rows
     found = {}
     for name, engine, sorting, primary, partition, select, columns in rows:
-        if name in names:
-            keys = {"sorting": sorting, "primary": primary, "partition": partition}
-            is_view = "View" in engine
-            found[str(name)] = Definition(
-                engine, {} if is_view else keys, {} if is_view else dict(columns), select
-            )
+        keys = {"sorting": sorting, "primary": primary, "partition": partition}
+        is_view = "View" in engine
+        found[str(name)] = Definition(
+            engine, {} if is_view else keys, {} if is_view else dict(columns), select
+        )
     return found
 
 
 def recorded_definitions(client: Client, database: str) -> dict[str, Definition]:
-    """Return what was recorded of the server as it is now, by name."""
-    if not int(str(client.command(f"EXISTS TABLE {database}.{SCHEMA_DEFINITIONS}"))):
-        return {}
+    """Return what was recorded of the server as it is now, by name; the table must be there."""
     rows = client.query(
         f"SELECT name, definition, server_version = version() FROM {database}."  # noqa: S608
         f"{SCHEMA_DEFINITIONS} FINAL"

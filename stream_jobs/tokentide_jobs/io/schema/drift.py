@@ -12,12 +12,13 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS
 from tokentide_jobs.io.schema.definitions import (
     changes,
     existing_definitions,
     recorded_definitions,
 )
-from tokentide_jobs.io.schema.sql_objects import SqlObjects, objects_of
+from tokentide_jobs.io.schema.sql_objects import objects_of
 
 __all__ = ["Drift", "find_drift"]
 
@@ -53,23 +54,23 @@ def find_drift(
     """
     statements = tuple(statements)
     expected = objects_of(statements)
-    existing = _existing(client, database)
-    present = existing.names
+    existing = existing_definitions(client, database)
     columns = sorted(
         f"{table}.{column}"
         for table, wanted in expected.columns.items()
-        if table in existing.columns
-        for column in wanted - existing.columns[table]
+        if table in existing
+        for column in wanted - existing[table].columns.keys()
     )
-    functions = _changed_functions(client, statements)
-    recorded = recorded_definitions(client, database)
-    made = {name: one for name, one in recorded.items() if name not in due}
-    now = existing_definitions(client, database, made)
-    texts = {name: list(changes(name, made[name], one)) for name, one in now.items()}
-    views = {name for name, said in texts.items() if said and made[name].is_view}
+    present = existing.keys() | _functions(client)
+    changed_functions = _changed_functions(client, statements)
+    has_record = SCHEMA_DEFINITIONS in existing
+    recorded = recorded_definitions(client, database) if has_record else {}
+    compared = (recorded.keys() & existing.keys()) - set(due)
+    texts = {name: list(changes(name, recorded[name], existing[name])) for name in compared}
+    views = {name for name, said in texts.items() if said and recorded[name].is_view}
     changed = [text for name in sorted(texts.keys() - views) for text in texts[name]]
     return Drift(
-        frozenset(expected.names - present | functions | views & expected.names),
+        frozenset(expected.names - present | changed_functions | views & expected.names),
         tuple(columns),
         tuple(changed),
     )
@@ -96,19 +97,9 @@ def _body(rows: Sequence[Sequence[Any]]) -> str:
     return str(rows[0][0]).partition(" AS ")[2]
 
 
-def _existing(client: Client, database: str) -> SqlObjects:
-    rows = _rows(
-        client,
-        "SELECT t.name, groupArray(c.name) FROM system.tables AS t LEFT JOIN system.columns AS c "
-        "ON c.database = t.database AND c.table = t.name "
-        "WHERE t.database = {database:String} GROUP BY t.name",
-        database=database,
-    )
-    functions = _rows(client, "SELECT name FROM system.functions WHERE origin = 'SQLUserDefined'")
-    return SqlObjects(
-        columns={str(name): set(columns) for name, columns in rows},
-        functions={str(name) for (name,) in functions},
-    )
+def _functions(client: Client) -> set[str]:
+    rows = _rows(client, "SELECT name FROM system.functions WHERE origin = 'SQLUserDefined'")
+    return {str(name) for (name,) in rows}
 
 
 def _rows(client: Client, query: str, **parameters: str) -> Sequence[Sequence[Any]]:

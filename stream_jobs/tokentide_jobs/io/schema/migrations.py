@@ -317,13 +317,14 @@ def _execute(client: Client, statement: str, source: str) -> None:
 
 def _record_definitions(client: Client, database: str, made: SqlObjects) -> None:
     """Note what was made or changed by files, or is said otherwise by another server."""
-    if not int(str(client.command(f"EXISTS TABLE {database}.{SCHEMA_DEFINITIONS}"))):
-        return
     # Asked before looking: of two that note a table, the one that looked later holds.
     looked_at = client.query("SELECT now64(6, 'UTC')").result_rows[0][0]
-    now = existing_definitions(client, database, made.columns.keys() | made.views)
+    now = existing_definitions(client, database)
+    if SCHEMA_DEFINITIONS not in now:
+        return
     before = recorded_definitions(client, database)
-    news = {name: one for name, one in now.items() if before.get(name) != one}
+    ours = now.keys() & (made.columns.keys() | made.views)
+    news = {name: now[name] for name in ours if before.get(name) != now[name]}
     if news:
         record(client, database, news, looked_at)
 
