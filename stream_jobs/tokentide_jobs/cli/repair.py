@@ -84,12 +84,11 @@ def repair(
             restorations.append(restored)
             if not as_json:
                 click.echo(_said_of(restored, dry_run=dry_run))
+        differing: Iterable[Correction] = work.run(from_us, to_us)
         if dry_run and restorations:
             click.echo("windows are compared when the rows are back", err=True)
-            days: Iterable[Correction] = ()
-        else:
-            days = work.run(from_us, to_us)
-        for found in days:
+            differing = ()
+        for found in differing:
             corrections.append(found)
             if as_json:
                 continue

@@ -105,9 +105,7 @@ class Quiet:
         try:
             yield
         finally:
-            if self._is_held:
-                self._hold(0.0)
-                self._is_held = False
+            self.release()
 
     def release(self) -> None:
         """Let ingest go on until the next look needs a rest."""
