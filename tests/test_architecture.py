@@ -60,6 +60,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.counted",
         "tokentide_jobs.core.digest",
         "tokentide_jobs.disk_space",
+        "tokentide_jobs.owner_only",
         "tokentide_jobs.process_name",
         "tokentide_jobs.core.money",
         "tokentide_jobs.core.tables",

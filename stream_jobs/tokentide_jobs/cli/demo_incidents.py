@@ -26,6 +26,7 @@ from tokentide_jobs.embedded.stack.workers import WorkerPool
 from tokentide_jobs.errors import ServiceUnreachable, StackError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.owner_only import owner_only_directory, owner_only_file
 from tokentide_jobs.replay.events import Event
 from tokentide_jobs.replay.incidents import INCIDENTS, injected
 from tokentide_jobs.replay.pace import Pace, Plan
@@ -82,9 +83,10 @@ def show_incidents(
             "or use --no-incidents"
         )
     shutil.rmtree(directory, ignore_errors=True)  # recorded time does not begin again in one log
-    directory.mkdir(parents=True)
+    owner_only_directory(directory)
     rules = directory / "detect.yaml"
-    rules.write_text(_RULES)
+    with os.fdopen(owner_only_file(rules, os.O_WRONLY | os.O_CREAT), "w") as file:
+        file.write(_RULES)
     environ = {
         **environ, "TOKENTIDE_MAX_EVENT_AGE_S": str(8 * 86_400),
         "TOKENTIDE_DETECT_FILE": str(rules), "TOKENTIDE_DETECT_TIME": "recorded",

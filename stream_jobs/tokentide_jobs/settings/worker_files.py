@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from tokentide_jobs.owner_only import owner_only_directory, owner_only_file
 from tokentide_jobs.settings.stack_file import is_alive
 
 __all__ = ["announce_worker", "announced_workers", "withdraw_worker"]
@@ -25,8 +26,10 @@ def announce_worker(data_dir: Path, url: str) -> None:
     if data_dir.is_dir():
         with suppress(OSError):
             folder = data_dir / _FOLDER
-            folder.mkdir(exist_ok=True)
-            _file(data_dir).write_text(json.dumps({"pid": os.getpid(), "url": url}) + "\n")
+            owner_only_directory(folder)
+            fd = owner_only_file(_file(data_dir), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with os.fdopen(fd, "w") as file:
+                file.write(json.dumps({"pid": os.getpid(), "url": url}) + "\n")
 
 
 def withdraw_worker(data_dir: Path) -> None:

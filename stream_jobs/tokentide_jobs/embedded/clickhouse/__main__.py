@@ -22,6 +22,7 @@ import psutil
 from aiohttp import web
 
 from tokentide_jobs.errors import ConfigError, StackError
+from tokentide_jobs.owner_only import CHILD_UMASK
 
 from .access.accounts import Accounts, default_accounts, load_accounts
 from .access.password import settle_password
@@ -54,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the server; returns the exit code."""
     options = _options(argv)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
-    os.umask(0o077)  # what is stored is its owner's
+    os.umask(CHILD_UMASK)
     # The engine takes its time zone from the process; analysts and tests expect UTC everywhere.
     os.environ["TZ"] = "UTC"
     time.tzset()

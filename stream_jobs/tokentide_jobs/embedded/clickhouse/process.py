@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tokentide_jobs.errors import StackError
+from tokentide_jobs.owner_only import owner_only_directory, owner_only_file
 from tokentide_jobs.urls import with_credentials
 
 from .access.password import OWNER_NAME, read_password
@@ -71,7 +72,7 @@ class ClickHouseProcess:
         Raises:
             StackError: It ended or was not ready in time; the message holds the end of its log.
         """
-        data_dir.mkdir(parents=True, exist_ok=True)
+        owner_only_directory(data_dir)
         log_path = log_path or data_dir / "server.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="clickhouse-"))
@@ -79,7 +80,7 @@ class ClickHouseProcess:
         command = [sys.executable, "-m", __package__, "--data-dir", str(data_dir)]
         command += ["--port", str(port), "--ready-file", str(ready_file)]
         command += ["--owner-pid", str(os.getpid()), *options]
-        fd = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = owner_only_file(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with os.fdopen(fd, "ab") as log:
             start = log.tell()
             # A session of its own: Ctrl-C reaches the owner, which stops it in its turn.

@@ -35,6 +35,7 @@ from tokentide_jobs.errors import StackError
 from tokentide_jobs.io.kafka.admin import topic_names
 from tokentide_jobs.io.kafka.own_loop import run_on_own_loop
 from tokentide_jobs.io.kafka.wire import is_serving
+from tokentide_jobs.owner_only import CHILD_UMASK, owner_only_directory, owner_only_file
 
 __all__ = ["KafkaBroker"]
 
@@ -201,13 +202,16 @@ class KafkaBroker:
         return [str(java()), *options, "-cp", self._class_path, *arguments]
 
     def _clear_temporary_files(self) -> None:
+        owner_only_directory(self._home)
         temporary = self._home / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        owner_only_directory(temporary)
 
     def _write_settings(self, controller_port: int) -> None:
         text = server_properties(self._port, controller_port)
-        self._settings.write_text(text, encoding="ascii")
+        fd = owner_only_file(self._settings, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            file.write(text)
 
     def _format(self) -> None:
         """Give a new directory its cluster id, once."""
@@ -222,6 +226,7 @@ class KafkaBroker:
             text=True,
             timeout=_START_DEADLINE_S,
             check=False,
+            umask=CHILD_UMASK,
         )
         if done.returncode != 0:
             raise StackError(f"Kafka cannot format {self._home / 'log'}: {done.stderr[-1000:]}")

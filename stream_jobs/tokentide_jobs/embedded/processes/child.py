@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from tokentide_jobs.owner_only import CHILD_UMASK, owner_only_directory, owner_only_file
+
 __all__ = ["ChildProcess", "ChildRecord", "end_process", "process_started_s"]
 
 _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
@@ -72,10 +74,11 @@ class ChildProcess:
 
     def start(self) -> None:
         """Start the command; returns at once."""
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        owner_only_directory(self.log_path.parent)
         if self.log_path.exists() and self.log_path.stat().st_size > _LOG_CEILING_BYTES:
             self.log_path.replace(self.log_path.with_suffix(".old.log"))
-        with self.log_path.open("ab") as log:
+        appended = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with os.fdopen(owner_only_file(self.log_path, appended), "ab") as log:
             self._log_start = log.tell()
             command = [
                 sys.executable,
@@ -99,7 +102,7 @@ class ChildProcess:
                     env=self._env,
                     cwd=self._cwd,
                     start_new_session=True,
-                    umask=0o077,  # what a stack stores is its owner's
+                    umask=CHILD_UMASK,
                 )
                 .result()
             )

@@ -18,6 +18,7 @@ from typing import Any
 
 from tokentide_jobs.embedded.processes.child import ChildRecord, end_process
 from tokentide_jobs.errors import StackError
+from tokentide_jobs.owner_only import owner_only_directory, owner_only_file
 
 __all__ = ["LOCK_FILE_NAME", "DataDirLock", "holder_pid"]
 
@@ -44,9 +45,10 @@ class DataDirLock:
         Raises:
             StackError: Another process holds it; the message names its pid.
         """
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        # Each part closes what is its own below it: a home directory may be named here.
+        owner_only_directory(self._data_dir, with_content=False)
         path = self._data_dir / LOCK_FILE_NAME
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = owner_only_file(path, os.O_RDWR | os.O_CREAT)
         if not _lock(descriptor):
             pid = _read(path).get("pid", "unknown")
             os.close(descriptor)

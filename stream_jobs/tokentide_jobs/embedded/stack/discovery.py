@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tokentide_jobs.embedded.processes.locks import holder_pid
+from tokentide_jobs.owner_only import owner_only_file
 from tokentide_jobs.urls import with_credentials
 
 __all__ = ["STACK_FILE_NAME", "StackInfo", "find_stack", "publish", "withdraw"]
@@ -78,7 +79,7 @@ def publish(data_dir: Path, info: StackInfo) -> None:
     """Write `stack.json`; a reader sees the whole file or none."""
     temporary = data_dir / f"{STACK_FILE_NAME}.{os.getpid()}"
     temporary.unlink(missing_ok=True)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    fd = owner_only_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(info.to_json() + "\n")
     temporary.replace(data_dir / STACK_FILE_NAME)

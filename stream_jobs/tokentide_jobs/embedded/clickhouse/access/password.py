@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.owner_only import owner_only_file
 
 PASSWORD_FILE: Final = "password"  # noqa: S105  # a file's name
 OWNER_NAME: Final = "default"
@@ -44,7 +45,7 @@ def settle_password(directory: Path) -> str:
         partial = path.with_name(f"{PASSWORD_FILE}.partial")
         try:
             partial.unlink(missing_ok=True)
-            fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+            fd = owner_only_file(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
                 file.write(secrets.token_urlsafe(_RANDOM_BYTES) + "\n")
             partial.replace(path)

@@ -14,6 +14,7 @@ from types import TracebackType
 import psutil
 
 from tokentide_jobs.errors import StackError
+from tokentide_jobs.owner_only import owner_only_directory, owner_only_file
 
 
 class DirectoryLock:
@@ -25,9 +26,8 @@ class DirectoryLock:
         self._fd = -1
 
     def __enter__(self) -> DirectoryLock:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._directory.chmod(0o700)  # whatever is in it, it is its owner's
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        owner_only_directory(self._directory)
+        fd = owner_only_file(self._path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

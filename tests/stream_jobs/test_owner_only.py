@@ -1,0 +1,63 @@
+"""Directories and files that nobody but their owner may read, whatever the umask says."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tokentide_jobs.owner_only import owner_only_directory, owner_only_file
+
+WRITTEN = os.O_WRONLY | os.O_CREAT
+
+
+@pytest.fixture(autouse=True)
+def _umask_that_hides_nothing() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_what_is_new_is_its_owners(tmp_path: Path) -> None:
+    owner_only_directory(tmp_path / "data")
+    os.close(owner_only_file(tmp_path / "data" / "log", WRITTEN))
+    assert mode(tmp_path / "data") == 0o700
+    assert mode(tmp_path / "data" / "log") == 0o600
+
+
+def test_what_was_left_open_is_closed_with_everything_in_it(tmp_path: Path) -> None:
+    deep = tmp_path / "kafka" / "log" / "events-0"
+    deep.mkdir(parents=True)
+    (deep / "0.log").touch(mode=0o644)
+    (deep / "run.sh").touch(mode=0o755)
+    outside = tmp_path / "outside"
+    outside.touch(mode=0o644)
+    (deep / "link").symlink_to(outside)
+    (deep / "dangling").symlink_to(tmp_path / "nowhere")
+    owner_only_directory(tmp_path / "kafka")
+    assert {mode(path) for path in (deep, deep.parent, deep.parent.parent)} == {0o700}
+    assert mode(deep / "0.log") == 0o600
+    assert mode(deep / "run.sh") == 0o700
+    assert mode(outside) == 0o644, "a link's target lies elsewhere"
+
+
+def test_a_data_directory_may_be_a_home_directory(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    (home / "page.html").touch(mode=0o644)
+    owner_only_directory(home, with_content=False)
+    assert (mode(home), mode(home / "page.html")) == (0o700, 0o644)
+
+
+def test_a_file_that_was_left_open_is_closed_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "stack.lock"
+    path.touch(mode=0o644)
+    os.close(owner_only_file(path, WRITTEN))
+    assert mode(path) == 0o600
