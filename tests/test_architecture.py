@@ -26,8 +26,8 @@ SOURCES = {
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide_schemas",),
     # the SDK: what it knows, how it sends, what it keeps private, how it records
+    ("tokentide._contract",),
     (
-        "tokentide._contract",
         "tokentide._version",
         "tokentide.decorating",
         "tokentide.error_codes",

@@ -100,6 +100,9 @@ MAX_AMOUNT = 1000000000.0
 KEY_PATTERN = "^(sk|gsk|xai|hf|pplx|nvapi|ghp|xoxb)[-_]|^AIza|^eyJ|^Bearer |[A-Za-z0-9]{32}"
 """What looks like a credential itself, where only its id belongs."""
 
+CODE_PATTERN = "^[A-Za-z0-9_.:-]{1,64}$"
+"""The shape of an error's code and of its kind."""
+
 MAX_DURATION_MS = 604800000.0
 
 MAX_EPOCH_US = 4102444800000000

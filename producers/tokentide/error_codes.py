@@ -7,9 +7,14 @@ put into an exception of its own. Only words of this closed list are passed on; 
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-__all__ = ["known_code"]
+from tokentide._contract import CODE_PATTERN
+
+__all__ = ["is_code", "known_code"]
+
+_CODE: Final = re.compile(CODE_PATTERN.removesuffix("$") + r"\Z", re.ASCII)
 
 _DIGITS: Final = 6
 
@@ -65,6 +70,11 @@ context_length_exceeded_error content_filter_error connection_error
 """
 
 _KNOWN: Final = frozenset(" ".join((_OPENAI, _ANTHROPIC, _GOOGLE, _AMAZON, _OTHERS)).split())
+
+
+def is_code(text: str) -> bool:
+    """Tell whether a text has the shape of a code, a word or the name of a class."""
+    return _CODE.match(text) is not None
 
 
 def known_code(code: str) -> str:

@@ -34,6 +34,9 @@ KEY_PATTERN = r"^(sk|gsk|xai|hf|pplx|nvapi|ghp|xoxb)[-_]|^AIza|^eyJ|^Bearer |[A-
 """What looks like a credential itself: the prefixes that providers give their keys, or 32 letters
 and digits in a row. Ids of keys are shorter (`key_abc123`, `apikey_01Rj2N8SVvo6BePZj99NhmiT`), or
 have hyphens, as UUIDs have. One pattern for Python, Rust and JSON Schema: no look-ahead."""
+CODE_PATTERN = r"^[A-Za-z0-9_.:-]{1,64}$"
+"""The shape of an error's code or kind: a word, a number or the name of a class, which have neither
+blanks nor quotes. Whatever else stands there may be a sentence of a provider or a prompt."""
 
 EventId = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 """A UUID in its canonical form with hyphens; version 7 recommended (it sorts by time)."""

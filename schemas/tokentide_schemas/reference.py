@@ -39,8 +39,8 @@ JSON Schemas are in `schemas/tokentide_schemas/json/`, examples beside them in `
 - Numbers are JSON numbers: `5.0` is read as the integer 5, `5.5` and `"5"` are not.
 - Text is UTF-8, with or without a byte order mark. What is none (other bytes, half a surrogate
   pair) becomes U+FFFD, is counted (`tokentide_ingest_mended_texts_total`) and costs nothing else.
-- `error_code` is a code: at most 64 letters, digits and `_ . : -`. Other text there is not stored;
-  the event is.
+- `error_code` and `error_type` are codes, words or names of classes: at most 64 letters, digits and
+  `_ . : -`. Other text there is not stored, and an `error_type` becomes `unknown`; the event is.
 - `NaN` and `Infinity` are borne where nobody reads them, and out of range where a number is.
 
 What is refused goes to the dead letters with one of these reasons: `empty`, `not_utf8`,

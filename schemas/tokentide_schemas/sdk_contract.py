@@ -73,6 +73,9 @@ def text() -> str:
             kinds.KEY_PATTERN,
             "What looks like a credential itself, where only its id belongs.",
         ),
+        _constant(
+            "CODE_PATTERN", kinds.CODE_PATTERN, "The shape of an error's code and of its kind."
+        ),
         _constant("MAX_DURATION_MS", kinds.MAX_DURATION_MS),
         _constant("MAX_EPOCH_US", kinds.MAX_EPOCH_US),
         _names("USAGE_FIELDS", USAGE_FIELDS, "Fields that say what a call consumed."),

@@ -24,6 +24,7 @@ from tokentide._contract import (
 )
 from tokentide.delivery.buffer import Entry
 from tokentide.delivery.counters import Counters
+from tokentide.error_codes import is_code
 from tokentide.key_ids import looks_like_a_key
 from tokentide.log import RateLimitedLog
 
@@ -35,6 +36,8 @@ _log = RateLimitedLog()
 
 LEFT_OUT_TAG = "tokentide.left_out"
 """Tag that names the fields an event lost because no JSON can hold their values."""
+
+_INSTEAD_OF_ERROR_TEXTS = (("error_type", "unknown"), ("error_code", None))
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_SUBCLASS
 # Subclasses are passed through so that a host's own str or dict subclass is taken apart below, by
@@ -78,6 +81,8 @@ class Encoder:
             given = {**given, "tags": self._tags(given["tags"])}
         if "key_id" in given and looks_like_a_key(as_text(given["key_id"])):
             given = self._without_key(given)
+        if "error_type" in given or "error_code" in given:
+            given = self._without_error_texts(given)
         if given and self._written.isdisjoint(given):
             line = self._encode_as_it_is(entry[0], entry[1], dropped_before, given)
             if line is not None:
@@ -190,6 +195,17 @@ class Encoder:
         tags = given.get("tags")
         named = {**(tags if isinstance(tags, dict) else {}), LEFT_OUT_TAG: "key_id"}
         return {**given, "key_id": None, "tags": named}
+
+    def _without_error_texts(self, given: dict[str, object]) -> dict[str, object]:
+        """Replace what is no code where a code belongs: it may quote a prompt."""
+        cleared: dict[str, object] = {}
+        for name, instead in _INSTEAD_OF_ERROR_TEXTS:
+            value = given.get(name)
+            if value is not None and value != "" and not is_code(as_text(value)):
+                cleared[name] = instead
+                self._counters.fields_altered += 1
+                _log.report(name, "%s holds a text instead of a code and was replaced", name)
+        return {**given, **cleared} if cleared else given
 
     def _encode_by_field(self, event: dict[str, object]) -> bytes | None:
         """Encode what can be encoded, field by field; the slow way, for the rare event."""

@@ -90,8 +90,8 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "codes",
         (),
-        "Error codes of requests that were not stored, because they are no codes: at most 64 "
-        "letters, digits and `_ . : -`.",
+        "Codes and kinds of errors that were not stored, because they have no code's shape: at "
+        "most 64 letters, digits and `_ . : -`.",
         "producers other than the SDK: they send a provider's message where its code belongs",
     ),
     MetricSpec(

@@ -100,9 +100,41 @@ def test_the_given_event_is_not_modified(encode: Fixture) -> None:
 
 
 def test_long_text_is_shortened_to_what_the_contract_takes(encode: Fixture) -> None:
-    event = encode.request(request_model="m" * 1000, error_code="e" * 129, usage_raw="u" * 3000)
-    assert [len(event[k]) for k in ("request_model", "error_code", "usage_raw")] == [256, 128, 2048]
+    event = encode.request(request_model="m" * 1000, speed="e" * 129, usage_raw="u" * 3000)
+    assert [len(event[k]) for k in ("request_model", "speed", "usage_raw")] == [256, 128, 2048]
     assert encode.counters.fields_altered == 3
+
+
+class Failure(enum.Enum):
+    SPOKEN = "the patient Anna Weber asked"
+    LATE = "timeout"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The patient Anna Weber asked", "rate limit", "no\n", "{code}", "a" * 65, Failure.SPOKEN,
+     b"Anna Weber", object()],
+)  # fmt: skip
+def test_a_text_in_the_place_of_an_errors_code_or_kind_does_not_leave(
+    encode: Fixture, text: object
+) -> None:
+    event = encode.request(status="error", error_type=text, error_code=text)
+    assert (event["error_type"], event["error_code"]) == ("unknown", None)
+    assert encode.counters.fields_altered == 2
+    assert "Anna" not in str(event)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [("rate_limit", "rate_limit"), ("RateLimitError", "RateLimitError"), (429, "429"),
+     ("java.net.SocketTimeoutException", "java.net.SocketTimeoutException"), ("", ""),
+     ("std::bad_alloc", "std::bad_alloc"), (Failure.LATE, "timeout"), (None, None)],
+)  # fmt: skip
+def test_words_numbers_and_classes_leave_as_kinds_of_errors(
+    encode: Fixture, given: object, sent: str | None
+) -> None:
+    event = encode.request(status="error", error_type=given)
+    assert event["error_type"] == sent
 
 
 def test_values_of_other_types_become_text_in_text_fields(encode: Fixture) -> None:

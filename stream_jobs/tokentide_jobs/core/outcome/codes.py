@@ -1,7 +1,8 @@
-"""Error codes that are codes: what a foreign producer wrote instead is not stored.
+"""Codes and kinds of errors that are codes: what a foreign producer wrote instead is not stored.
 
-The SDK passes on only codes that providers document. Others may put a provider's message there,
-and with it a piece of a prompt. The event stays, its code is cleared, and that is counted. Pure.
+The SDK passes on only codes that providers document, and kinds of its own list. Others may put a
+provider's message there, and with it a piece of a prompt. The event stays, the text goes, and that
+is counted. Pure.
 """
 
 from __future__ import annotations
@@ -10,18 +11,28 @@ from typing import Final
 
 import polars as pl
 
+from tokentide_schemas.fields import CODE_PATTERN
+
 __all__ = ["without_texts"]
 
-_CODE: Final = r"^[A-Za-z0-9_.:-]{1,64}$"
-"""The shape of every code that providers document, with room."""
+_INSTEAD: Final = {"error_code": "", "error_type": "unknown"}
+"""What is stored in the place of a text: that an error had a kind is known, its kind is not."""
 
 
-def without_texts(requests: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Clear the error codes that have no code's shape; return the rows, and how many it were."""
-    code = pl.col("error_code")
-    is_text = (code != "") & ~code.str.contains(_CODE)
-    cleared = int(requests.select(is_text.sum()).item())
-    if not cleared:
-        return requests, 0
-    kept = pl.when(is_text).then(pl.lit("")).otherwise(code)
-    return requests.with_columns(kept.alias("error_code")), cleared
+def without_texts(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Replace what has no code's shape where a code belongs; return the rows, and how many."""
+    texts = {
+        name: (pl.col(name) != "") & ~pl.col(name).str.contains(CODE_PATTERN)
+        for name in _INSTEAD
+        if name in events.columns
+    }
+    if not texts:
+        return events, 0
+    replaced = sum(events.select(is_text.sum() for is_text in texts.values()).row(0))
+    if not replaced:
+        return events, 0
+    kept = (
+        pl.when(is_text).then(pl.lit(_INSTEAD[name])).otherwise(pl.col(name)).alias(name)
+        for name, is_text in texts.items()
+    )
+    return events.with_columns(kept), replaced

@@ -69,7 +69,7 @@ class Outcome:
     mended_texts: int = 0
     """Texts of which a character could not be encoded and was replaced."""
     cleared_codes: int = 0
-    """Error codes that are not stored, because they have no code's shape."""
+    """Codes and kinds of errors that are not stored, because they have no code's shape."""
 
     @property
     def events(self) -> int:
@@ -226,8 +226,9 @@ def _process(
         rows = decoded.frames.get(event_type)
         if rows is None or rows.height == 0:
             continue
+        rows, cleared = without_texts(rows)
+        cleared_codes += cleared
         if event_type == "request":
-            rows, cleared_codes = without_texts(rows)
             counted_under = pl.lit(kinds_text(intent.subject_kinds)).alias("subject_kinds")
             rows = price(rows, cards).with_columns(counted_under)
         raw[table] = rows.with_columns(

@@ -1,4 +1,4 @@
-"""What stands where an error code is expected is stored only if it is one."""
+"""What stands where a code or the kind of an error is expected is stored only if it is one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.stream_jobs.core.outcome.test_batch_inserts import event, processed
 from tokentide import error_codes
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.price.cards import CardTable
-from tokentide_jobs.core.tables import RAW_REQUESTS
+from tokentide_jobs.core.tables import RAW_REQUESTS, RAW_TABLES
 from tokentide_jobs.io.files.price_source import compile_cards
 
 TEXTS = (
@@ -22,8 +22,8 @@ def cards() -> CardTable:
     return compile_cards()
 
 
-def codes(outcome: Outcome) -> list[str]:
-    return outcome.raw[RAW_REQUESTS]["error_code"].to_list()
+def codes(outcome: Outcome, name: str = "error_code") -> list[str]:
+    return outcome.raw[RAW_REQUESTS][name].to_list()
 
 
 @pytest.mark.parametrize("spare", [{}, {"input_tokens": 5.0}], ids=["columns", "judge"])
@@ -48,3 +48,29 @@ def test_codes_with_every_character_that_codes_have_are_stored(cards: CardTable)
     given = ["a:b", "E-1.2_x", "Z" * 64, "0"]
     outcome = processed(cards, *(event(status="error", error_code=code) for code in given))
     assert (codes(outcome), outcome.cleared_codes) == (given, 0)
+
+
+@pytest.mark.parametrize("spare", [{}, {"input_tokens": 5.0}], ids=["columns", "judge"])
+def test_a_text_in_the_place_of_a_kind_of_error_is_stored_as_unknown_and_counted(
+    cards: CardTable, spare: dict[str, float]
+) -> None:
+    values = [event(status="error", error_type=text, **spare) for text in TEXTS]
+    outcome = processed(cards, *values, event(status="error", error_type="rate_limit"), event())
+    assert codes(outcome, "error_type") == [*["unknown"] * len(TEXTS), "rate_limit", ""]
+    assert outcome.cleared_codes == len(TEXTS)
+    assert outcome.dead_letter_count == 0
+
+
+def test_words_numbers_and_classes_are_kinds_of_errors(cards: CardTable) -> None:
+    given = ["RateLimitError", "java.net.SocketTimeoutException", "std::bad_alloc", "_OTHER", "429"]
+    outcome = processed(cards, *(event(status="error", error_type=kind) for kind in given))
+    assert (codes(outcome, "error_type"), outcome.cleared_codes) == (given, 0)
+
+
+def test_the_kind_of_error_of_an_evaluation_is_held_to_the_same(cards: CardTable) -> None:
+    judged = {"type": "evaluation", "name": "faithfulness", "response_id": "r", "score": 0.5}
+    texts = [event(error_type=text, **judged) for text in TEXTS]
+    outcome = processed(cards, *texts, event(error_type="timeout", **judged))
+    stored = outcome.raw[RAW_TABLES["evaluation"]]["error_type"].to_list()
+    assert stored == [*["unknown"] * len(TEXTS), "timeout"]
+    assert outcome.cleared_codes == len(TEXTS)
