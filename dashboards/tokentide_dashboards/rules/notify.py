@@ -3,6 +3,8 @@
 The environment of Grafana names all of it, and where it names nothing nobody is notified. Every
 variable must be set: Grafana puts nothing in the place of one that is not, and a contact point
 without its address keeps it from starting. `ENVIRONMENT` is harmless, and is committed as a file.
+Settings of contact points are where Grafana puts variables for certain, and `$NAME` is the form
+that it reads once: of `${NAME}` it would read dollars in the value again.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, str]]] = {
 """Variables of Grafana that these files read: default, and what it is."""
 
 _TITLE: Final = '{{ template "tokentide.title" . }}'
-_TEXT: Final = '{{ template "tokentide.text" . }}'
+_TEXT: Final = """\
+{{ template "tokentide.text" . }}
+Runbooks are below $ALERT_RUNBOOKS_URL"""
 
 _TEMPLATE: Final = """\
 {{ define "tokentide.title" -}}
@@ -50,8 +54,8 @@ Value: {{ .Annotations.value }}, expected: {{ .Annotations.expected }}
 Impact: {{ .Annotations.impact }}
 Since: {{ .StartsAt.UTC.Format "2006-01-02 15:04 UTC" }}
 First: {{ .Annotations.first_action }}
-Runbook: {{ .Annotations.runbook_url }}
-Board: {{ $.ExternalURL }}{{ .Annotations.board }}
+Runbook: {{ .Annotations.runbook }}
+Board: {{ reReplaceAll "/+$" "" $.ExternalURL }}{{ .Annotations.board }}
 {{ with .SilenceURL }}Silence: {{ . }}
 {{ end }}
 {{ end -}}

@@ -83,6 +83,11 @@ class Rule:
         return f"tokentide-{self.name}"
 
     @property
+    def runbook(self) -> str:
+        """Return the page of the rule, as a path of the repository."""
+        return f"docs/runbooks/{self.name}.md"
+
+    @property
     def numbers(self) -> Mapping[str, str]:
         """Return the query of each number, by the name under which annotations find it."""
         given = (self.seen, self.expected, self.impact)
@@ -153,8 +158,10 @@ class Rule:
             if self.impact
             else "not counted in dollars",
             "first_action": self.first_action,
-            # A path of the repository, below what the environment of Grafana names.
-            "runbook_url": f"${{ALERT_RUNBOOKS_URL}}docs/runbooks/{self.name}.md",
+            # A path of the repository. Grafana shows the second as a link, and put no variables into
+            # annotations for years: nothing that is sent depends on it.
+            "runbook": self.runbook,
+            "runbook_url": f"${{ALERT_RUNBOOKS_URL}}{self.runbook}",
             "board": f"/d/{self.board}",
         }
 

@@ -58,6 +58,23 @@ def _page(rule: Rule) -> str:
         "",
         f"It is for {rule.owner}. Grafana: Alerting, Silences, matcher `alertname={rule.title}` and the labels of what is",
         "known, with an end. What the detect job announces itself is silenced by `tokentide alerts silence`.",
+        *_renamed(rule),
         "",
     ]
     return "\n".join(lines)
+
+
+def _renamed(rule: Rule) -> list[str]:
+    """Say how to silence what Grafana calls by a name of its own."""
+    names = {
+        name: when
+        for state, own, name, when in (
+            (rule.error, "Error", "DatasourceError", "ClickHouse cannot be asked"),
+            (rule.no_data, "NoData", "DatasourceNoData", "the query has no row"),
+        )
+        if state == own
+    }
+    return [
+        f"While {when}, its name is another: matchers `alertname={name}` and `rulename={rule.title}`."
+        for name, when in names.items()
+    ]

@@ -62,9 +62,29 @@ def test_exactly_one_rule_says_that_clickhouse_cannot_be_asked() -> None:
 def test_every_rule_has_its_page_and_a_board() -> None:
     for rule in RULES:
         annotations = rule.provisioned()["annotations"]
-        page = annotations["runbook_url"].removeprefix("${ALERT_RUNBOOKS_URL}")
+        page = annotations["runbook"]
         assert (ROOT / page).is_file(), page
+        assert annotations["runbook_url"] == f"${{ALERT_RUNBOOKS_URL}}{page}"
+        # Versions that expand nothing in annotations must not be needed for what is sent.
+        assert [key for key, text in annotations.items() if "${" in text] == ["runbook_url"]
         assert rule.board in Uid
+
+
+def test_a_runbook_says_by_which_name_grafana_silences_a_query_that_fails() -> None:
+    for rule in RULES:
+        page = (ROOT / rule.runbook).read_text(encoding="utf-8")
+        for state, own, name in (
+            (rule.error, "Error", "DatasourceError"),
+            (rule.no_data, "NoData", "DatasourceNoData"),
+        ):
+            matchers = f"matchers `alertname={name}` and `rulename={rule.title}`"
+            assert (matchers in page) == (state == own), rule.name
+
+
+def test_secrets_are_read_in_the_form_that_grafana_expands_once() -> None:
+    for path in FILES:
+        for key, value in expanded(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            assert not re.search(r"\$\{|\$__", value), f"{path.name}: {key}: {value}"
 
 
 def test_variables_of_the_files_are_in_the_environment_that_is_committed() -> None:
