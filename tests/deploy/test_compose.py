@@ -61,13 +61,15 @@ def test_every_service_is_limited_and_listens_on_loopback_only(name: str) -> Non
     assert "container_name" not in service
     assert not service["image"].endswith(":latest")
     assert ":" in service["image"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_service_of_ours_writes_nothing_and_may_nothing(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
     assert f"\nUSER {service['user']}\n" in DOCKERFILE
     assert "ports" not in service
 
@@ -110,6 +112,29 @@ def test_addresses_lead_to_services_that_listen_there() -> None:
                 port.endswith(f":{url.port}") for port in SERVICES[str(url.hostname)]["ports"]
             )
             assert f":{url.port}/ping" in SERVICES[str(url.hostname)]["healthcheck"]["test"][1]
+
+
+def hosts(name: str) -> set[str]:
+    """Return the services that one service speaks to, by what it is given."""
+    text = (
+        json.dumps(SERVICES[name].get("environment", {})) + SERVICES[name].get("command", [""])[0]
+    )
+    for path in re.findall(r"\./(deploy/compose/[-\w]+\.sh)", json.dumps(SERVICES[name])):
+        text += (ROOT / path).read_text()
+    named = {other for other in SERVICES if re.search(rf"(@|\W){other}(:\d| --user|\")", text)}
+    return named - {name}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_shares_a_network_with_those_it_speaks_to_and_no_other(name: str) -> None:
+    networks = set(SERVICES[name]["networks"])
+    assert networks <= COMPOSE["networks"].keys()
+    spoken_to = hosts(name)
+    for other in spoken_to:
+        assert networks & set(SERVICES[other]["networks"]), other
+    if name not in {"kafka", "clickhouse"}:
+        servers = [other for other in ("kafka", "clickhouse") if other in spoken_to]
+        assert len(networks) == len(servers), f"{name} speaks to {servers}"
 
 
 @pytest.mark.parametrize("name", ["ingest", "detect"])
