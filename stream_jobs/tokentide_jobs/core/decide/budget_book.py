@@ -181,10 +181,13 @@ class BudgetBook:
         for counted in self.counted.values():
             if counted.is_changed and now_us - counted.reported_us >= every_us:
                 counted.reported_us, counted.is_changed = now_us, False
-                spend = counted.spend
-                period = copy.deepcopy(spend.of(spend.budget.at(now_us)))
-                found.append(BudgetNow(spend.budget, now_us, period))
+                found.append(_now(counted.spend, now_us))
         return found
+
+    def standing(self, now_us: int) -> list[BudgetNow]:
+        """Return every budget whose sum is known, as it stands; nothing counts as reported."""
+        known = (one.spend for one in self.counted.values() if one.floors is not None)
+        return [_now(spend, now_us) for spend in known]
 
     def to_rows(self) -> list[Any]:
         """Return everything but the budgets themselves as plain values."""
@@ -217,6 +220,10 @@ class BudgetBook:
                 reported_us,
                 is_changed,
             )
+
+
+def _now(spend: BudgetSpend, now_us: int) -> BudgetNow:
+    return BudgetNow(spend.budget, now_us, copy.deepcopy(spend.of(spend.budget.at(now_us))))
 
 
 def _spent(rows: pl.DataFrame, condition: pl.Expr | None) -> list[Spent]:

@@ -130,6 +130,16 @@ class Decider:
             for metric, key in places
         }
 
+    def standing(self) -> Decisions:
+        """Return every flagged run and every budget as they stand; nothing changes by it."""
+        now_us = self.progress.now_us
+        if not now_us:
+            return Decisions()
+        return Decisions(
+            runs=[self._now(key, now_us) for key in self._flagged],
+            budgets=self.budgets.standing(now_us),
+        )
+
     def take(self, records: Iterable[DeltaRecord]) -> Decisions:
         """Take records in their order and return what they gave rise to."""
         decisions = Decisions()
@@ -309,12 +319,19 @@ class Decider:
 
     def _reported(self, key: RunKey, now_us: int) -> RunNow:
         """Return how a flagged run stands now, and remember that it was reported."""
-        run = self.guard.live.get(key)
-        if run is None:
+        now = self._now(key, now_us)
+        if now.is_over:
             del self._flagged[key]
+        else:
+            flagged = self._flagged[key]
+            flagged.reported_us, flagged.calls = now_us, now.calls
+        return now
+
+    def _now(self, key: RunKey, now_us: int) -> RunNow:
+        """Return how a flagged run stands now."""
+        run, flagged = self.guard.live.get(key), self._flagged[key]
+        if run is None:
             return RunNow(key=key, at_us=now_us, is_over=True)
-        flagged = self._flagged[key]
-        flagged.reported_us, flagged.calls = now_us, run.calls
         return RunNow(
             key=key,
             at_us=now_us,

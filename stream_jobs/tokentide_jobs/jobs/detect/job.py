@@ -22,7 +22,8 @@ from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.kafka.admin import topic_log_id
 from tokentide_jobs.io.kafka.control import ControlPublisher
 from tokentide_jobs.io.kafka.offsets import offset_ranges
-from tokentide_jobs.jobs.detect.session import DetectSession, Reported
+from tokentide_jobs.jobs.detect.reported import Reported
+from tokentide_jobs.jobs.detect.session import DetectSession
 from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestConsumer
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event

@@ -10,7 +10,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -33,6 +32,7 @@ from tokentide_jobs.io.clickhouse.stored_history import newest_window_us
 from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, reported_budgets
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.due_by_clock import DueByClock
+from tokentide_jobs.jobs.detect.reported import Reported, Speaker
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.seeding import Seeding
 from tokentide_jobs.jobs.detect.warm_up import learn_stored, until_watched
@@ -40,7 +40,7 @@ from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.jobs.runtime.waiting import Storing
 from tokentide_schemas.control import ControlState, budget_key, run_key
 
-__all__ = ["DetectSession", "Reported"]
+__all__ = ["DetectSession"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,15 +48,6 @@ _LOGGED_AT_ONCE: Final = 10
 """Of records that cannot be read; all are counted."""
 _LEAST_SHARE: Final = 20
 """A snapshot waits so many times as long as the last one took, unless others took us for gone."""
-
-
-@dataclass(slots=True)
-class Reported:
-    """What services are to be reported."""
-
-    states: list[ControlState] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    """Keys whose state is taken back."""
 
 
 class DetectSession:
@@ -101,6 +92,7 @@ class DetectSession:
         self._snapshot_due_us = 0
         self._has_learned = False
         self._gone: list[str] = []
+        self._speaker = Speaker({}, list)
 
     @property
     def book(self) -> AlertBook:
@@ -148,6 +140,7 @@ class DetectSession:
             self.decider.progress.pass_over(newest_us)
         offsets = head.offsets if head is not None and goes_on else {}
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
+        self._speaker = Speaker({number: end for number, (_, end) in held.items()}, self._standing)
         self._has_learned = False
         self._due.begin()
         self._alerts.begin()
@@ -182,7 +175,10 @@ class DetectSession:
         reported.states += states_of(decisions, self._due.forecasts, _not_reported)
         reported.ended += ended_keys(decisions)
         reported.ended += (run_key(*run_of(one)) for one in ends if one.kind == "run")
-        return decisions, reported
+        return decisions, self._speaker.says(reported, self.positions)
+
+    def _standing(self) -> list[ControlState]:
+        return states_of(self.decider.standing(), self._due.forecasts, _not_reported)
 
     def _ends(self) -> list[Finding]:
         """Return the end of alerts about what is not watched any more."""
@@ -226,7 +222,7 @@ class DetectSession:
         reported = self._reload()
         self._alerts.observe(self._due.pipeline(self.decider), self.decider.progress.now_us)
         self.snapshot_if_due()
-        return reported
+        return self._speaker.says(reported, self.positions)
 
     def snapshot_if_due(self) -> int:
         """Take a snapshot when it is time; return its packed size, 0 for none."""

@@ -88,14 +88,14 @@ def test_budgets_are_exact_again_once_stored_requests_were_repriced(
         f"fromUnixTimestamp64Micro(toInt64({NOON_US}) + number), 800000000001 FROM numbers(12)"
     )
     sql_client.command("INSERT INTO reprice_chunks (run_id, chunk, state) VALUES ('r', 0, 2)")
-    for number in range(2):  # and a restart says nothing again
+    for _ in range(2):  # and a restart says the same again
         again = session(store, files, Worker())
         again.begin("topic-1", held)
         _findings, reported = again.take([])
         states = [state for state in reported.states if isinstance(state, BudgetState)]
         assert [(state.budget, state.spent_pico_usd, state.reached) for state in states] == [
             ("acme", 12 * 800_000_000_001, [50, 80, 95]), ("one key", 0, [50, 80, 95, 100]),
-        ][: 2 - 2 * number]  # fmt: skip
+        ]  # fmt: skip
     spent = sql_client.query(
         "SELECT spent_pico_usd, reached FROM budget_status FINAL WHERE budget = 'acme'"
     ).result_rows

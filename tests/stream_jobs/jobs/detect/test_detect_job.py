@@ -11,7 +11,7 @@ import pytest
 
 import tokentide_jobs.jobs.detect.job as job_module
 from tokentide_jobs.jobs.detect.job import DetectJob
-from tokentide_jobs.jobs.detect.session import Reported
+from tokentide_jobs.jobs.detect.reported import Reported
 
 
 class IdleSession:

@@ -36,8 +36,10 @@ from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse import detector_store
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import LONGEST_PAUSE_US, DetectorStore
+from tokentide_jobs.jobs.detect.reported import Reported
 from tokentide_jobs.jobs.detect.rule_files import InForce, RuleFiles
-from tokentide_schemas.control import BudgetState, RunState
+from tokentide_jobs.jobs.detect.session import DetectSession
+from tokentide_schemas.control import BudgetState, ControlState, RunState
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -188,15 +190,52 @@ def test_a_budget_that_is_taken_out_of_the_file_is_taken_back(
     store: ClickHouse, files: RuleFiles, tmp_path: Path
 ) -> None:
     one = session(store, files, Worker(), snapshot_us=10**12)
-    one.begin("topic-1", {0: (0, len(recorded()))})
+    one.begin("topic-1", {0: (0, 8)})
     one.take(recorded()[:8])
     (tmp_path / "budgets.yaml").write_text(yaml.safe_dump({"budgets": BUDGETS["budgets"][:1]}))
     assert one.idle().ended == ["budget/one%20key"], "also while the stream stands still"
     assert list(one.decider.budgets.counted) == ["acme"]
     # Nobody may have been there when it was taken out: whoever begins takes it back, once.
     one = session(store, files, Worker())
-    one.begin("topic-1", {0: (0, len(recorded()))})
-    assert [one.take([])[1].ended for _ in range(2)] == [["budget/one%20key"], []]
+    one.begin("topic-1", {0: (0, 8)})
+    parts = recorded()[one.positions[0] : 8], recorded()[8:8]
+    assert [one.take(part)[1].ended for part in parts] == [["budget/one%20key"], []]
+
+
+def test_whoever_takes_over_tells_services_nothing_that_is_older_than_what_they_know(
+    store: ClickHouse, files: RuleFiles
+) -> None:
+    records = recorded()
+    known: dict[str, ControlState] = {}
+
+    def tell(reported: Reported) -> None:
+        for state in reported.states:
+            before = known.get(state.key)
+            assert before is None or state.at_us >= before.at_us
+            if isinstance(state, BudgetState) and isinstance(before, BudgetState):
+                assert state.spent_pico_usd >= before.spent_pico_usd
+            known[state.key] = state
+        for key in reported.ended:
+            del known[key]
+
+    def read(worker: DetectSession, end: int) -> None:
+        while (at := worker.positions[0]) < end:
+            tell(worker.take(records[at : min(end, at + AT_ONCE)])[1])
+
+    one = session(store, files, Worker(), snapshot_us=10**12)
+    one.begin("topic-1", {0: (0, 0)})
+    read(one, len(records) - AT_ONCE)
+    died_at = dict(known)
+    assert {"budget/acme", "run/acme/wild"} <= set(died_at)
+    # It took no snapshot, so its standby begins with the oldest record.
+    standby = session(store, files, Worker(), snapshot_us=10**12)
+    standby.begin("topic-1", {0: (0, len(records) - AT_ONCE)})
+    read(standby, len(records) - 2 * AT_ONCE)
+    assert known == died_at, "a repetition told services something"
+    read(standby, len(records) - AT_ONCE)
+    assert known.keys() == died_at.keys()
+    read(standby, len(records))
+    assert known["budget/acme"].at_us > died_at["budget/acme"].at_us
 
 
 def test_too_many_refused_events_are_an_alert_of_the_pipeline(

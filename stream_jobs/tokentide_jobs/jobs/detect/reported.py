@@ -1,0 +1,59 @@
+"""What services are told by the worker that holds the stream, and from where on it speaks.
+
+Whoever takes over repeats what was decided since the last snapshot. The worker before it has told
+services all of that and more, so nothing of a repetition is told: services would see a budget that
+is used up have money again. At the end of it they are told how everything stands by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tokentide_schemas.control import ControlState
+
+__all__ = ["Reported", "Speaker"]
+
+
+@dataclass(slots=True)
+class Reported:
+    """What services are to be reported."""
+
+    states: list[ControlState] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    """Keys whose state is taken back."""
+
+
+class Speaker:
+    """Holds reports back while they may be older than what services know.
+
+    Args:
+        until: Offsets up to which the worker before may have read, by partition.
+        standing: Returns the state of everything that has one.
+    """
+
+    def __init__(
+        self, until: Mapping[int, int], standing: Callable[[], list[ControlState]]
+    ) -> None:
+        self._until = dict(until)
+        self._standing = standing
+        self._ended: dict[str, None] = {}
+
+    def says(self, reported: Reported, positions: Mapping[int, int]) -> Reported:
+        """Return what is to be reported now.
+
+        Args:
+            reported: What was found, up to the positions.
+            positions: Offset of the next record, by partition.
+        """
+        if not self._until:
+            return reported
+        for state in reported.states:
+            self._ended.pop(state.key, None)
+        self._ended |= dict.fromkeys(reported.ended)
+        if any(positions.get(number, 0) < end for number, end in self._until.items()):
+            return Reported()
+        self._until = {}
+        states = self._standing()
+        stands = {state.key for state in states}
+        return Reported(states, [key for key in self._ended if key not in stands])
