@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    dashboards,
     decode_fold,
     detect_history,
     detect_job,
@@ -50,6 +51,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "detect_latency": detect_latency.measure,
     "detect_ten_seconds": detect_ten_seconds.measure,
     "detect_thinning": detect_thinning.measure,
+    "dashboards": dashboards.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

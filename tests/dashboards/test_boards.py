@@ -12,7 +12,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tests.sql.cookbook_calls import NOW, seed
 from tokentide_dashboards.boards.every import BOARDS
-from tokentide_dashboards.check.browser import ALL, Values, expand
+from tokentide_dashboards.check.browser import expand
+from tokentide_dashboards.check.choice import choose
 from tokentide_dashboards.check.columns import unfit
 from tokentide_dashboards.check.lint import queries
 from tokentide_dashboards.check.time_range import TimeRange, interval_ms
@@ -34,33 +35,12 @@ def span(days: float, end: dt.datetime = NOW) -> TimeRange:
     return TimeRange(end_ms - length_ms, end_ms, interval_ms(length_ms, 800))
 
 
-def chosen(client: Client, board: Object, span: TimeRange, *values: str) -> Values:
-    """Choose these values, or where none is given all of them, or the first that is offered."""
-    picked: dict[str, str | tuple[str, ...]] = {}
-    for variable in board["templating"]["list"]:
-        if variable["multi"]:
-            picked[variable["name"]] = values or ALL
-        elif variable["type"] == "custom":
-            picked[variable["name"]] = variable["current"]["value"]
-        else:
-            picked[variable["name"]] = (
-                values[0] if values else first_of(client, variable, span, picked)
-            )
-    return picked
-
-
-def first_of(client: Client, variable: Object, span: TimeRange, picked: Values) -> str:
-    """Return what Grafana chooses: the first value that the variable offers, or none."""
-    rows = client.query(expand(variable["query"], span, picked)).result_rows
-    return str(rows[0][0]) if rows else ""
-
-
 def asked(
     client: Client, span: TimeRange, *values: str, boards: Sequence[Object] = MADE
 ) -> Iterator[tuple[str, Object, Object]]:
     """Yield every query of every board: its name, its panel, and columns and number of rows."""
     for board in boards:
-        picked = chosen(client, board, span, *values)
+        picked = choose(board, span, lambda sql: client.query(sql).result_rows, *values)
         for place, of, sql in queries(board):
             name = f"{board['uid']} {place}"
             text = expand(sql, span, picked)
