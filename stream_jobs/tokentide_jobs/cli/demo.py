@@ -90,7 +90,7 @@ def demo(
     if not no_incidents:
         screen.print()
         is_ok &= show_incidents(directory / "incidents", broker, seed, _environment(), screen)
-    _say_what_next(directory, data_dir, time.monotonic() - began_s, screen)
+    _say_what_next(directory, data_dir, not no_incidents, time.monotonic() - began_s, screen)
     if not is_ok:
         raise click.exceptions.Exit(EXIT_CHECK_FAILED)
 
@@ -251,15 +251,23 @@ def _probe(
     return probe.delays(), sent
 
 
-def _say_what_next(directory: Path, data_dir: Path | None, took_s: float, screen: Console) -> None:
+def _say_what_next(
+    directory: Path, data_dir: Path | None, has_week: bool, took_s: float, screen: Console
+) -> None:
     called = program()
     option = f" --data-dir {data_dir}" if data_dir is not None else ""
     screen.print(
         f"\n[dim]done in {seconds(took_s)}; everything is kept in {directory}[/]\n",
         soft_wrap=True,
     )
+    # Detection would go on by the clock, see silence, and close what it announced.
+    week = (
+        f"{called} up --no-detect --data-dir {directory / 'incidents'}",
+        "the week and what is wrong, on boards: http://127.0.0.1:8080",
+    )
     tries = (
-        (f"{called} up{option}", "runs it again, with boards on http://127.0.0.1:8080"),
+        *((week,) if has_week else ()),
+        (f"{called} up{option}", "runs the hour again, with its boards"),
         (
             f"{called} replay --live{option}",
             "beside it: recorded workloads at their pace",

@@ -50,6 +50,12 @@ alerts: {history_minutes: 120}
 anomalies:
   levels: [[provider], [service]]
 """
+_BUDGETS: Final = """\
+# Written by `tokentide demo`: what the boards hold spend against.
+budgets:
+  - {name: everything, scope: {}, period: month, amount_usd: 500}
+  - {name: support, scope: {team: customer-care}, period: day, amount_usd: 40}
+"""
 _PARTS: Final = (
     "[bold]What is recorded, and what not.[/] [dim]Recorded: times and tokens of the calls; one "
     f"chat in {THINNED} is kept, laid over a week. Made up: two services that they are given to. "
@@ -84,12 +90,14 @@ def show_incidents(
         )
     shutil.rmtree(directory, ignore_errors=True)  # recorded time does not begin again in one log
     owner_only_directory(directory)
-    rules = directory / "detect.yaml"
-    with os.fdopen(owner_only_file(rules, os.O_WRONLY | os.O_CREAT), "w") as file:
-        file.write(_RULES)
+    rules, budgets = directory / "detect.yaml", directory / "budgets.yaml"
+    for path, text in ((rules, _RULES), (budgets, _BUDGETS)):
+        with os.fdopen(owner_only_file(path, os.O_WRONLY | os.O_CREAT), "w") as file:
+            file.write(text)
     environ = {
         **environ, "TOKENTIDE_MAX_EVENT_AGE_S": str(8 * 86_400),
-        "TOKENTIDE_DETECT_FILE": str(rules), "TOKENTIDE_DETECT_TIME": "recorded",
+        "TOKENTIDE_DETECT_FILE": str(rules), "TOKENTIDE_BUDGETS_FILE": str(budgets),
+        "TOKENTIDE_DETECT_TIME": "recorded",
     }  # fmt: skip
     end_us = time.time_ns() // 1_000 // _MINUTE_US * _MINUTE_US
     with Stack(directory, broker=broker, workers=1, environ=environ) as stack:

@@ -129,6 +129,7 @@ def _looping(ids: EventIds, span_s: float) -> Iterator[tuple[float, Event]]:
             "feature": AGENTS.feature, "key_id": f"key_{AGENTS.team}", "operation": "chat",
             "provider": "anthropic", "request_model": "claude-sonnet-5-5",
             "response_model": "claude-sonnet-5-5", "agent_name": "triage", "run_id": _RUN,
+            "tool_name": "search_tickets", "mcp_server": "tickets", "region": "us-east-1",
             "prompt_name": "triage", "prompt_version": "1", "status": "ok", "http_status": 200,
             "duration_ms": 1_200.0, "input_tokens": 48_000, "output_tokens": 300,
         }  # fmt: skip
