@@ -132,7 +132,15 @@ ORDER BY indexOf(['page', 'ticket', 'info'], toString(severity)), impact_usd_per
 LIMIT 100""",
     overrides=(
         Override(column="severity", title="Severity", width=80),
-        Override(column="sentence", title="What", width=420),
+        Override(
+            column="sentence",
+            title="What",
+            width=420,
+            links=(
+                BoardLink("Calls, the most expensive and the slowest", Uid.REQUESTS),
+                BoardLink("Where the money goes", Uid.COST),
+            ),
+        ),
         Override(column="since", title="Since", unit=Unit.AGE),
         Override(column="state", title="State"),
         Override(column="value", title="Seen"),
@@ -150,10 +158,6 @@ LIMIT 100""",
         Override(column="provider", title="Provider"),
         Override(column="model", title="Model"),
         Override(column="runbook", title="Section of docs/alerts.md"),
-    ),
-    links=(
-        BoardLink("Calls, the dearest and the slowest", Uid.REQUESTS),
-        BoardLink("Where the money goes", Uid.COST),
     ),
 )
 

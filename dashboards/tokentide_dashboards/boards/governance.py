@@ -144,8 +144,8 @@ ORDER BY calls_refused DESC, peak_calls DESC LIMIT 100""",
 USE = Table(
     title="Who uses which model, from where",
     description=(
-        "Each tenant, team, service and environment with each model that answered it, dearest "
-        "first, with calls that broke a policy. First and last use are of this range."
+        "Each tenant, team, service and environment with each model that answered it, most "
+        "expensive first, with calls that broke a policy. First and last use are of this range."
     ),
     unit=Unit.COUNT,
     no_value=NO_CALLS,

@@ -181,7 +181,7 @@ OVERVIEW = Board(
     rows=(
         Row((ATTENTION,), height=6),
         Row((SPENT, FAILED, SLOW, UNPRICED, AGE), height=4),
-        Row((SPEND, DURATION, ERRORS, PLAN), height=7),
+        Row((SPEND, DURATION, ERRORS, replace(PLAN, width=9)), height=7),
         Row(
             (RATE_BY_PROVIDER, ERRORS_BY_PROVIDER, DURATION_BY_PROVIDER, SPEND_BY_SERVICE), height=7
         ),

@@ -22,12 +22,12 @@ ATTENTION = Table(
     no_value="✓ Nothing needs attention: no alert is open, and no run is over its guard.",
     sql="""\
 SELECT
-    usd_per_hour, severity, what, value, expected, changed, since, first_action
+    usd_per_hour, severity, since, what, value, expected, changed, first_action
 FROM
 (
     SELECT
         impact_usd_per_hour AS usd_per_hour, toString(severity) AS severity,
-        concat(key, ': ', sentence) AS what, value, expected,
+        sentence AS what, value, expected,
         if(empty(causes), '', causes[1]) AS changed, since, first_action
     FROM alerts
     WHERE since <= $__toTime AND kind != 'test'
@@ -61,10 +61,10 @@ LIMIT 20""",
             ),
         ),
         Override(column="value", title="is", unit=Unit.COUNT, width=90),
-        Override(column="expected", title="was to be", unit=Unit.COUNT, width=90),
+        Override(column="expected", title="expected", unit=Unit.COUNT, width=90),
         Override(column="changed", title="what changed"),
         Override(column="since", title="since", unit=Unit.AGE, width=130),
-        Override(column="first_action", title="first"),
+        Override(column="first_action", title="do first"),
     ),
 )
 

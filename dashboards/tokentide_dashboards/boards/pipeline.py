@@ -100,7 +100,10 @@ REFUSED = Stat(
     unit=Unit.RATIO,
     no_value=NO_BATCHES,
     threshold=Threshold(((0.001, "yellow"), (0.01, "red"))),
-    overrides=(Override(column="n", title="of n", unit=Unit.COUNT),),
+    overrides=(
+        Override(column="refused_share", title="refused"),
+        Override(column="n", title="of n", unit=Unit.COUNT, color="text"),
+    ),
     sql=f"""\
 SELECT sum(dead_letters) / nullIf(n, 0) AS refused_share, sum(events + dead_letters) AS n
 FROM ingest_positions WHERE {DONE} HAVING count() > 0""",

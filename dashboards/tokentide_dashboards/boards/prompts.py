@@ -151,8 +151,8 @@ GROUP BY time, prompt_version ORDER BY time""",
 EVERY = Table(
     title="All prompts",
     description=(
-        "Every version that was called in the range, dearest first. Click a prompt to compare its "
-        "versions."
+        "Every version that was called in the range, most expensive first. Click a prompt to "
+        "compare its versions."
     ),
     unit=Unit.COUNT,
     no_value=NO_PROMPT,

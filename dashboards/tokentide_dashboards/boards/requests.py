@@ -1,4 +1,4 @@
-"""Request explorer: the slowest, dearest and failed calls, and one call with its cost explained."""
+"""Request explorer: the slowest, most expensive and failed calls, and the cost of one explained."""
 
 from __future__ import annotations
 

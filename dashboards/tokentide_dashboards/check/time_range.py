@@ -1,4 +1,4 @@
-"""The range of a board and the distance of its points, as Grafana reckons them."""
+"""The range of a board and the distance of its points, as Grafana computes them."""
 
 from __future__ import annotations
 
