@@ -1,8 +1,9 @@
 """Brings back what dies, or runs and does no work, until a person ends it; gives up on nothing.
 
 Every service has a thread of its own, so one that takes a minute to come back holds up no other. A
-start that fails is one more death: it is tried again after a pause that grows to 15 s, for ever.
-Only a service whose data died with it ends the stack, loudly: no start could bring that back.
+start that fails is one more death: it is tried again after a pause that grows to 15 s, for ever. An
+error that nobody expected costs one look, not the watch. Only a service whose data died with it
+ends the stack, loudly: no start could bring that back.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tokentide_jobs.embedded.processes.child import ChildRecord
@@ -21,6 +23,7 @@ __all__ = ["Service", "Supervisor"]
 _PERIOD_S = 0.2
 _PROBE_EVERY_S = 5.0
 _STOP_S = 10.0
+_UNEXPECTED_PAUSE_S = 5.0
 _STALL_TIMEOUT_S = 45.0
 """How long a service that runs may do no work before it is ended: on a busy machine a healthy one
 may not answer for seconds."""
@@ -70,6 +73,23 @@ class Service(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Watched:
+    """One service and what its watcher remembers of it."""
+
+    name: str
+    service: Service
+    schedule: RestartSchedule = field(default_factory=RestartSchedule)
+    worked_s: float = 0.0
+    probed_s: float = 0.0
+    waits_for_room: bool = False
+
+    def __post_init__(self) -> None:
+        now_s = time.monotonic()
+        self.schedule.started(now_s)
+        self.worked_s = self.probed_s = now_s
+
+
 class Supervisor:
     """Watches the services, and the workers through `restart_workers`.
 
@@ -77,7 +97,8 @@ class Supervisor:
         services: By the name that people read.
         restart_workers: Called often, from one thread; whether a worker was started.
         restarted: Told what was started; calls never overlap.
-        notify: Told in one line of every death and every failed start.
+        notify: Told in one line of every death and every failed start; returns at once and never
+            raises, as `Announcer.say`.
         is_full: Whether the disk is nearly full: then what fills it is stopped until there is
             room, and a service that does no work is left alone, because a restart frees nothing.
         probe_every_s: How often a running service is asked to do a piece of its work.
@@ -147,37 +168,69 @@ class Supervisor:
 
     def _watch_workers(self) -> None:
         while not self._ending.wait(_PERIOD_S):
-            if self._restart_workers():
-                self._report_started({})
+            try:
+                if self._restart_workers():
+                    self._report_started({})
+            except Exception as exc:
+                self._notify_unexpected("workers", exc)
 
     def _watch(self, name: str, service: Service) -> None:
-        schedule = RestartSchedule()
-        schedule.started(time.monotonic())
-        worked_s = probed_s = time.monotonic()
+        watched = _Watched(name, service)
         while not self._ending.wait(_PERIOD_S):
-            if service.fills_disk and self._is_full():
-                if service.is_running:
-                    self._notify(f"the disk is nearly full: the {name} stops until there is room")
-                    service.stop(_STOP_S)
-            elif not service.is_running:
-                if not service.survives_restart:
-                    self._fail(name, service)
-                    return
-                self._restart(name, service, schedule)
-                worked_s = probed_s = time.monotonic()
-            elif time.monotonic() - probed_s >= self._probe_every_s:
-                problem = service.problem()
-                probed_s = time.monotonic()
-                if not problem or self._is_full():
-                    worked_s = probed_s
-                elif probed_s - worked_s >= self._stall_timeout_s and not self._ending.is_set():
-                    worked_s = probed_s
-                    self._notify(f"the {name} runs and does not work: {problem}")
-                    if service.survives_restart:
-                        service.kill()
+            try:
+                self._look(watched)
+            except Exception as exc:
+                self._notify_unexpected(name, exc)
 
-    def _restart(self, name: str, service: Service, schedule: RestartSchedule) -> None:
+    def _notify_unexpected(self, name: str, exc: Exception) -> None:
+        """Say what nobody expected, and pause: the same may come at every look."""
+        self._notify(f"the {name} cannot be looked after, again soon: {type(exc).__name__}: {exc}")
+        self._ending.wait(_UNEXPECTED_PAUSE_S)
+
+    def _look(self, watched: _Watched) -> None:
+        name, service = watched.name, watched.service
+        if service.fills_disk and self._is_full():
+            self._make_wait_for_room(watched)
+            return
+        watched.waits_for_room = False
+        if not service.is_running:
+            if not service.survives_restart:
+                self._fail(name, service)
+                return
+            self._restart(watched)
+            watched.worked_s = watched.probed_s = time.monotonic()
+        elif time.monotonic() - watched.probed_s >= self._probe_every_s:
+            problem = service.problem()
+            watched.probed_s = time.monotonic()
+            if not problem or self._is_full():
+                watched.worked_s = watched.probed_s
+            elif (
+                watched.probed_s - watched.worked_s >= self._stall_timeout_s
+                and not self._ending.is_set()
+            ):
+                watched.worked_s = watched.probed_s
+                self._notify(f"the {name} runs and does not work: {problem}")
+                if service.survives_restart:
+                    service.kill()
+
+    def _make_wait_for_room(self, watched: _Watched) -> None:
+        """Stop what fills the disk, or leave it ended: a broker may find no room before we do."""
+        name, service = watched.name, watched.service
+        if service.is_running:
+            self._notify(f"the disk is nearly full: the {name} stops until there is room")
+            service.stop(_STOP_S)
+        elif not service.survives_restart:
+            self._fail(name, service)
+        elif not watched.waits_for_room:
+            self._notify(
+                f"the {name} ended (exit code {service.exit_code}) and the disk is nearly full: "
+                "it starts again when there is room"
+            )
+        watched.waits_for_room = True
+
+    def _restart(self, watched: _Watched) -> None:
         """Start a service that has ended when its time has come."""
+        name, service, schedule = watched.name, watched.service, watched.schedule
         is_first_failure = not schedule.is_waiting
         wait_s = schedule.died(time.monotonic())
         if is_first_failure:
@@ -190,7 +243,7 @@ class Supervisor:
             self._starting.add(name)
         try:
             record = service.start()
-        except (PipelineError, OSError) as exc:
+        except Exception as exc:
             # It may have died again while it started, or the disk is full: its next turn comes.
             schedule.started(time.monotonic())
             pause_s = schedule.died(time.monotonic())

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +24,7 @@ import clickhouse_connect
 from tokentide_jobs.counted import counted
 from tokentide_jobs.embedded.kafka.broker import Broker, BrokerKind
 from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.embedded.processes.announcer import Announcer
 from tokentide_jobs.embedded.processes.child import ChildRecord
 from tokentide_jobs.embedded.processes.local_disk_space import LocalDiskSpace
 from tokentide_jobs.embedded.processes.locks import DataDirLock
@@ -128,6 +129,7 @@ class Stack:
         self._workers: WorkerPool | None = None
         self._records: dict[str, ChildRecord] = {}
         self._supervisor: Supervisor | None = None
+        self._announcer: Announcer | None = None
         self._info: StackInfo | None = None
 
     @property
@@ -163,6 +165,9 @@ class Stack:
         if self._supervisor is not None:
             self._supervisor.end()
             self._supervisor = None
+        if self._announcer is not None:
+            self._announcer.end()
+            self._announcer = None
         budget_s = _STOP_WORKERS_S, _STOP_CLICKHOUSE_S, _STOP_BROKER_S
         if self._let_read() > 1.0:
             budget_s = _STOP_AFTER_READ_S
@@ -244,13 +249,15 @@ class Stack:
         started = [counted(self._worker_count, "ingest worker")] if self._worker_count else []
         started += ["detect worker"] if self._has_detect else []
         started += ["viewer"] if self._viewer_port is not None else []
+        # A terminal that stands still must hold up neither a restart nor a stop.
+        self._announcer = Announcer(self._report.note)
         if started:
             with self._step(f"{', '.join(started)} started"):
-                self._workers = self._start_workers(info)
+                self._workers = self._start_workers(info, self._announcer.say)
         self._note_children()
         publish(self.data_dir, info)
         self._info = info
-        self._supervisor = self._supervise()
+        self._supervisor = self._supervise(self._announcer.say)
         return info
 
     def _start_services(self) -> str:
@@ -270,7 +277,7 @@ class Stack:
         with self._step("topics"):
             return run_on_own_loop(_prepare_topics(self._broker.bootstrap, self._report))
 
-    def _start_workers(self, info: StackInfo) -> WorkerPool:
+    def _start_workers(self, info: StackInfo, say: Callable[[str], None]) -> WorkerPool:
         commands = {f"worker-{n + 1}": self._worker_command for n in range(self._worker_count)}
         if self._has_detect:
             commands["detect"] = DETECT_COMMAND
@@ -285,7 +292,7 @@ class Stack:
                 **worker_environment(info),
                 "TOKENTIDE_MIN_FREE_BYTES": str(self._min_free_bytes),
             },
-            notify=self._report.note,
+            notify=say,
         )
         workers.start()
         return workers
@@ -316,7 +323,7 @@ class Stack:
                 "--data-dir, or set TOKENTIDE_MIN_FREE_BYTES"
             )
 
-    def _supervise(self) -> Supervisor:
+    def _supervise(self, say: Callable[[str], None]) -> Supervisor:
         services: dict[str, Service] = {"broker": self.broker}
         if self._clickhouse is not None:
             services["ClickHouse"] = self._clickhouse
@@ -326,7 +333,7 @@ class Stack:
             if self._workers is not None
             else lambda: False,
             restarted=self._note_children,
-            notify=self._report.note,
+            notify=say,
             is_full=LocalDiskSpace(self.data_dir, self._min_free_bytes // 2).is_full,
         )
         supervisor.start()

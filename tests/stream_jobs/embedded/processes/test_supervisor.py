@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tokentide_jobs.embedded.processes.announcer import Announcer
 from tokentide_jobs.embedded.processes.child import ChildRecord
 from tokentide_jobs.embedded.processes.supervisor import Supervisor
 from tokentide_jobs.errors import StackError
@@ -33,6 +34,7 @@ class Scripted:
         self.kills = 0
         self.probes = 0
         self.trouble = ""
+        self.surprise: Exception | None = None
         self.hold = threading.Event()
         self.hold.set()
         self.answer = threading.Event()
@@ -50,6 +52,9 @@ class Scripted:
     def problem(self) -> str:
         self.probes += 1
         self.answer.wait()
+        surprise, self.surprise = self.surprise, None
+        if surprise is not None:
+            raise surprise
         return self.trouble
 
     def kill(self) -> None:
@@ -178,6 +183,95 @@ def test_what_fills_the_disk_is_stopped_in_order_while_it_is_full_and_started_wh
         assert eventually(lambda: broker.is_running)
     assert broker.stops == 1
     assert "the disk is nearly full: the broker stops until there is room" in notes
+
+
+def test_a_service_that_ends_by_itself_on_a_full_disk_is_spoken_of_once() -> None:
+    broker = Scripted(fills_disk=True)
+    notes: list[str] = []
+    is_full = threading.Event()
+    with watching({"broker": broker}, notes, is_full=is_full.is_set):
+        is_full.set()
+        broker.die()
+        assert eventually(lambda: len(notes) == 1)
+        assert notes[0] == (
+            "the broker ended (exit code -9) and the disk is nearly full: "
+            "it starts again when there is room"
+        )
+        assert broker.starts == 0
+        is_full.clear()
+        assert eventually(lambda: broker.is_running)
+    assert notes[1:] == ["the broker ended (exit code -9), starting it again"]
+
+
+def test_an_error_that_nobody_expected_ends_no_supervision() -> None:
+    broker, store = Scripted(ValueError("an answer that is no Kafka"), None), Scripted()
+    store.surprise = RuntimeError("can't start new thread")
+    notes: list[str] = []
+    with watching({"broker": broker, "store": store}, notes, probe_every_s=0.05):
+        assert eventually(lambda: store.surprise is None)
+        broker.die()
+        assert eventually(lambda: broker.is_running)
+        store.die()
+        assert eventually(lambda: store.is_running)
+    assert [line for line in notes if "an answer that is no Kafka" in line]
+    assert [line for line in notes if "RuntimeError: can't start new thread" in line]
+
+
+def test_an_error_while_workers_are_started_ends_no_supervision_of_them() -> None:
+    started = iter([OSError(28, "No space left on device"), True])
+    told: list[dict[str, ChildRecord]] = []
+    notes: list[str] = []
+
+    def restart_workers() -> bool:
+        happens = next(started, False)
+        if isinstance(happens, OSError):
+            raise happens
+        return bool(happens)
+
+    supervisor = Supervisor(
+        {}, restart_workers=restart_workers, restarted=told.append, notify=notes.append
+    )
+    supervisor.start()
+    try:
+        assert eventually(lambda: told == [{}])
+    finally:
+        supervisor.end()
+    assert [line for line in notes if "No space left on device" in line]
+
+
+def test_a_terminal_that_stands_still_or_fails_holds_up_no_restart() -> None:
+    goes_on = threading.Event()
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        assert goes_on.wait(60)
+        lines.append(line)
+        raise OSError(28, "No space left on device")
+
+    announcer = Announcer(tell)
+    broker, store = Scripted(), Scripted()
+    supervisor = Supervisor(
+        {"broker": broker, "store": store},
+        restart_workers=lambda: False,
+        restarted=lambda _: None,
+        notify=announcer.say,
+    )
+    supervisor.start()
+    try:
+        broker.die()
+        assert eventually(lambda: broker.is_running)
+        store.die()
+        assert eventually(lambda: store.is_running)
+        assert lines == []
+    finally:
+        supervisor.end()
+    announcer.end(0.01)
+    goes_on.set()
+    announcer.end(60)
+    assert lines == [
+        "the broker ended (exit code -9), starting it again",
+        "the store ended (exit code -9), starting it again",
+    ]
 
 
 def test_only_the_death_of_what_cannot_come_back_ends_supervision() -> None:
