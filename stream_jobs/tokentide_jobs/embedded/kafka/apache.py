@@ -180,8 +180,11 @@ class KafkaBroker:
             training_broker._class_path = self._class_path
             training_broker._native_options = self._native_options
             written = Path(scratch) / "archive.aot"
-            training_broker._archive_options = writing(written)
             with suppress(StackError):
+                # First: the formatting tool would write an archive of its own when it ends.
+                training_broker._clear_temporary_files()
+                training_broker._format()
+                training_broker._archive_options = writing(written)
                 training_broker.start()
                 training_broker.stop(_TRAINING_DEADLINE_S)
             if written.exists():
@@ -218,16 +221,22 @@ class KafkaBroker:
         self._write_settings(choose_port(0, "controller port"))
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
-        done = subprocess.run(
-            self._java(*tool, f"--cluster-id={cluster_id}", "--config", self._settings.name),
-            cwd=self._home,
-            env=java_environment(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=_START_DEADLINE_S,
-            check=False,
-            umask=CHILD_UMASK,
-        )
+        try:
+            done = subprocess.run(
+                self._java(*tool, f"--cluster-id={cluster_id}", "--config", self._settings.name),
+                cwd=self._home,
+                env=java_environment(os.environ),
+                capture_output=True,
+                text=True,
+                timeout=_START_DEADLINE_S,
+                check=False,
+                umask=CHILD_UMASK,
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise StackError(
+                f"Kafka has not formatted {self._home / 'log'} within {_START_DEADLINE_S:g} s: "
+                "the machine is very busy; try again when it is less so"
+            ) from exc
         if done.returncode != 0:
             raise StackError(f"Kafka cannot format {self._home / 'log'}: {done.stderr[-1000:]}")
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from tokentide_jobs.embedded.kafka import apache
 from tokentide_jobs.embedded.kafka.broker import Broker
 from tokentide_jobs.embedded.kafka.choice import choose_broker
+from tokentide_jobs.errors import StackError
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_schemas.topics import EVENTS
@@ -111,3 +113,14 @@ def test_tansu_begins_another_log_at_every_start(tmp_path: Path) -> None:
             broker.stop()
 
     assert len(log_ids) == 3
+
+
+def test_a_machine_too_busy_to_format_a_log_is_told_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = choose_broker("kafka", tmp_path)
+    monkeypatch.setattr(apache, "_START_DEADLINE_S", 0.01)
+    with pytest.raises(
+        StackError, match=r"has not formatted .* within 0\.01 s: the machine is very"
+    ):
+        broker.start()
