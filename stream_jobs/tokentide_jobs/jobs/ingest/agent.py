@@ -68,6 +68,8 @@ class IngestJob:
         self._stream: StreamT[bytes] | None = None
         self._crash: asyncio.Future[None] | None = None
         self._unacked: dict[TP, deque[tuple[int, EventT[bytes]]]] = defaultdict(deque)
+        self._beginnings: dict[TP, object] = {}
+        """The latest question to the ledger for each partition that is still wanted."""
 
     def attach(self, app: IngestApp, after_drain: Callable[[], Awaitable[None]]) -> None:
         """Add the agent and the hooks to the app; `after_drain` ends what the app uses."""
@@ -164,6 +166,7 @@ class IngestJob:
     async def _begin(self, tp: TP, available: OffsetRange, committed: int | None) -> int | None:
         log = LogPartition(self._log_ids[tp.topic], tp.topic, tp.partition)
         given = Assignment(log, available.start, available.end, committed)
+        beginning = self._beginnings[tp] = object()
         try:
             partition, position = await AssignedPartition.begin(
                 given, self._writer, self, self._observer, _LEDGER_DEADLINE_S
@@ -174,6 +177,11 @@ class IngestJob:
             self._health.partition_stopped(label, str(exc))
             log_event(_log, logging.CRITICAL, "partition_stopped", partition=label, error=str(exc))
             return None
+        if self._beginnings.get(tp) is not beginning:
+            # Revoked, asked for again, or the worker ends: nobody would ever end this one.
+            await partition.abandon(0.0)
+            return None
+        del self._beginnings[tp]
         self.stopped.discard(tp)
         self._observer.found(log, position.findings)
         log_event(
@@ -198,6 +206,8 @@ class IngestJob:
 
     async def _on_revoked(self, *args: Any, **_kwargs: Any) -> None:
         _app, revoked = args
+        for tp in revoked:
+            self._beginnings.pop(tp, None)
         leaving = {tp: self.partitions.pop(tp) for tp in list(self.partitions) if tp in revoked}
         deadline_s = min(self._settings.drain_s, self._settings.session_timeout_ms / 1000 * 0.4)
         started_s = time.monotonic()
@@ -216,6 +226,7 @@ class IngestJob:
 
     async def _on_shutdown(self, *_args: Any, **_kwargs: Any) -> None:
         self._health.stopping()
+        self._beginnings.clear()
         await asyncio.gather(
             *(partition.drain(self._settings.drain_s) for partition in self.partitions.values())
         )

@@ -166,6 +166,9 @@ class AssignedPartition:
             begin = await loop.run_in_executor(
                 writer.executor, writer.driver.advance, life, None, stop
             )
+        except asyncio.CancelledError:
+            stop.set()  # nobody waits for the answer: it must not be asked for ever again
+            raise
         finally:
             deadline.cancel()
         assert isinstance(begin, Begin)
