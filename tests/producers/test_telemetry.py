@@ -243,17 +243,22 @@ def test_a_producer_closed_while_its_thread_begins_leaves_no_thread(
 def test_many_threads_that_emit_first_start_one_thread() -> None:
     before = background_threads()
     telemetry = Telemetry(sender=CaptureSender())
+    # Every wait has an end, and a thread that hangs keeps neither this test nor pytest.
     barrier = threading.Barrier(16)
+    emitted = threading.Semaphore(0)
 
     def work() -> None:
-        barrier.wait()
+        barrier.wait(60)
         telemetry.emit({"type": "request"})
+        emitted.release()
 
-    threads = [threading.Thread(target=work) for _ in range(16)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(16)]
     for thread in threads:
         thread.start()
+    until_s = time.monotonic() + 60
     for thread in threads:
-        thread.join()
+        thread.join(max(0.0, until_s - time.monotonic()))
+    assert [emitted.acquire(blocking=False) for _ in threads] == [True] * 16, "emit hangs"
     assert len(background_threads() - before) == 1
     telemetry.close(5)
     assert telemetry.stats().delivered == 17
