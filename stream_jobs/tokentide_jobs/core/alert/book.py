@@ -19,9 +19,10 @@ from tokentide_jobs.core.alert.alert_memory import remember
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.crowding import UNBOUNDED, least_urgent
 from tokentide_jobs.core.alert.finding import SEVERITIES, Finding, Severity
+from tokentide_jobs.core.alert.inhibition import leader_of, reason_outside
 from tokentide_jobs.core.alert.kin import Kin
 from tokentide_jobs.core.alert.silence import Silence
-from tokentide_jobs.core.alert.storm import STORM, Storm
+from tokentide_jobs.core.alert.storm import Storm
 from tokentide_jobs.core.alert.transition import State, Transition
 from tokentide_jobs.counted import counted
 
@@ -300,7 +301,9 @@ class AlertBook:
 
     def _announce_late(self, identity: str, alert: Alert, now_us: int) -> None:
         """Announce what was held back and is still open, once nothing holds it back any more."""
-        if self._is_in_storm(alert, now_us) or self._reason_to_hold(identity, alert, now_us):
+        if self.storm.holds(alert, self.alerts, now_us, self.rules):
+            return
+        if self._reason_to_hold(identity, alert, now_us):
             return
         why = f"it is still open; it was held back by {alert.held}"
         self._enter(alert, "open", now_us, why, self._swallowed_by(identity, alert))
@@ -309,47 +312,16 @@ class AlertBook:
         """Return why an opening is not announced; empty: it is."""
         if reason := self._reason_outside(alert, at_us):
             return reason
-        for what, leader, other in self._leaders(identity, alert, at_us):
-            if SEVERITIES.index(other.severity) >= SEVERITIES.index(alert.severity):
-                alert.leader = leader
-                other.members[identity] = (
-                    alert.finding.key if what == "parent" else alert.finding.metric
-                )
-                return f"{what} {other.id}"
-        return ""
+        leader = leader_of(identity, alert, self._kin, at_us, self.rules.incident_us)
+        if leader is None:
+            return ""
+        what, alert.leader, other = leader
+        other.members[identity] = alert.finding.key if what == "parent" else alert.finding.metric
+        return f"{what} {other.id}"
 
     def _reason_outside(self, alert: Alert, at_us: int) -> str:
-        """Return what the clock or a silence has against it."""
-        if alert.finding.is_history or at_us < self._clock_us - self.rules.history_lag_us:
-            return "history"
-        fields = {**alert.finding.fields, "severity": alert.severity}
-        silences = (one.id for one in self.silences if one.covers(fields, at_us))
-        silence = next(silences, "")
-        return f"silence {silence}" if silence else ""
-
-    def _leaders(self, identity: str, alert: Alert, at_us: int) -> Iterable[tuple[str, str, Alert]]:
-        """Yield the alerts that may speak for one: parents, and the first metric of its key."""
-        reach_us = self.rules.incident_us
-
-        def speaks(name: str, other: Alert) -> bool:
-            was = alert.leader == name and other.state == "closed"
-            return other.is_live or (was and at_us - other.changed_us < reach_us)
-
-        for name, other in self._kin.parents(alert):
-            if speaks(name, other):
-                yield "parent", name, other
-        for name, other in self._kin.others_of_key(identity, alert):
-            is_first = other.held.partition(" ")[0] != "incident"
-            is_near = alert.leader == name or abs(at_us - other.changed_us) < reach_us
-            if is_first and is_near and speaks(name, other):
-                yield "incident", name, other
-
-    def _is_in_storm(self, alert: Alert, now_us: int) -> bool:
-        """Tell whether an alert is held by a storm that speaks for it, or did until now."""
-        storm = self.alerts.get(STORM)
-        if storm is None or not alert.held.startswith("storm "):
-            return False
-        return storm.is_live or now_us - storm.changed_us < self.rules.incident_us
+        history_us = self._clock_us - self.rules.history_lag_us
+        return reason_outside(alert, at_us, history_us, self.silences)
 
     def _swallowed_by(self, identity: str, alert: Alert) -> str:
         """Count an announced opening; return the storm that swallows it, if there is one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tokentide_jobs.core.alert.alert import NEVER_OPENED, Alert
@@ -65,6 +65,15 @@ class Storm:
             return None
         is_busy = any(name in alerts and alerts[name].is_live for name in storm.members)
         return None if is_busy else storm
+
+    def holds(
+        self, alert: Alert, alerts: Mapping[str, Alert], now_us: int, rules: AlertRules
+    ) -> bool:
+        """Tell whether an alert is held by a storm that speaks for it, or did until now."""
+        storm = alerts.get(STORM)
+        if storm is None or not alert.held.startswith("storm "):
+            return False
+        return storm.is_live or now_us - storm.changed_us < rules.incident_us
 
     def _drop(self, now_us: int, rules: AlertRules) -> None:
         while self._opens and self._opens[0][0] <= now_us - rules.storm_us:

@@ -1,0 +1,68 @@
+"""Why an opening is not announced by itself: history, a silence, or another alert speaks for it.
+
+Who speaks for another is no less urgent than it: what is worse than its leader speaks for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tokentide_jobs.core.alert.alert import Alert
+from tokentide_jobs.core.alert.finding import SEVERITIES
+from tokentide_jobs.core.alert.kin import Kin
+from tokentide_jobs.core.alert.silence import Silence
+
+__all__ = ["leader_of", "reason_outside"]
+
+
+def reason_outside(alert: Alert, at_us: int, history_us: int, silences: Iterable[Silence]) -> str:
+    """Return what the clock or a silence has against an opening; empty: nothing.
+
+    Args:
+        alert: Opens.
+        at_us: When.
+        history_us: What opens before is history.
+        silences: Those in force.
+    """
+    if alert.finding.is_history or at_us < history_us:
+        return "history"
+    fields = {**alert.finding.fields, "severity": alert.severity}
+    silence = next((one.id for one in silences if one.covers(fields, at_us)), "")
+    return f"silence {silence}" if silence else ""
+
+
+def leader_of(
+    identity: str, alert: Alert, kin: Kin, at_us: int, reach_us: int
+) -> tuple[str, str, Alert] | None:
+    """Return the alert that speaks for one, as what (`parent`, `incident`) and its identity.
+
+    Args:
+        identity: Of the alert.
+        alert: Opens.
+        kin: Which alerts belong together.
+        at_us: When it opens.
+        reach_us: How long metrics of one key are one incident, and a leader that closed speaks on.
+    """
+    for what, name, other in _leaders(identity, alert, kin, at_us, reach_us):
+        if SEVERITIES.index(other.severity) >= SEVERITIES.index(alert.severity):
+            return what, name, other
+    return None
+
+
+def _leaders(
+    identity: str, alert: Alert, kin: Kin, at_us: int, reach_us: int
+) -> Iterator[tuple[str, str, Alert]]:
+    """Yield the alerts that may speak for one: parents, and the first metric of its key."""
+
+    def speaks(name: str, other: Alert) -> bool:
+        was = alert.leader == name and other.state == "closed"
+        return other.is_live or (was and at_us - other.changed_us < reach_us)
+
+    for name, other in kin.parents(alert):
+        if speaks(name, other):
+            yield "parent", name, other
+    for name, other in kin.others_of_key(identity, alert):
+        is_first = other.held.partition(" ")[0] != "incident"
+        is_near = alert.leader == name or abs(at_us - other.changed_us) < reach_us
+        if is_first and is_near and speaks(name, other):
+            yield "incident", name, other
