@@ -112,7 +112,7 @@ class Alert:
         is_live = state in ("open", "acknowledged")
         if is_live and not self.opened_us:
             self.opened_us = at_us
-        if not (self.state == state == "open"):
+        if not (is_live and self.state == state):
             self.changed_us = at_us
         self.state, self.entered_us = state, at_us
         if state == "open" and held != "flapping":

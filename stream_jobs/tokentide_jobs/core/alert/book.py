@@ -31,6 +31,8 @@ __all__ = ["AlertBook"]
 _DAY_US: Final = 86_400_000_000
 _REPEATED_US: Final = 6 * 3_600_000_000
 """Ended alerts are remembered for so much longer: findings that are given again are recognised."""
+_RENEWED_US: Final = 300 * _DAY_US
+"""Whatever is open for so long is said once more: transitions are kept for 400 days."""
 _BY_CLOCK: Final = ("pipeline", "slo", "test")
 """Kinds that are found beside the stream."""
 _MAY_END: Final = ("history", "silence ", "parent ", "incident ", "storm ")
@@ -239,7 +241,9 @@ class AlertBook:
                 self._close(alert, due_us, alert.ending)
         self._act()
         for identity, alert in list(self.alerts.items()):
-            if alert.state == "open" and alert.held.startswith(_MAY_END):
+            if alert.is_live and self._time_of(alert) - alert.entered_us >= _RENEWED_US:
+                self._renew(alert)
+            elif alert.state == "open" and alert.held.startswith(_MAY_END):
                 self._announce_late(identity, alert, now_us)
             elif alert.state == "closed" and now_us - alert.changed_us >= (
                 self._kept_us(alert) + _REPEATED_US
@@ -247,6 +251,14 @@ class AlertBook:
                 self._forget(identity)
         if (storm := self.storm.over(self.alerts, now_us, self.rules)) is not None:
             self._close(storm, now_us, "the alerts that it stands for are closed")
+
+    def _renew(self, alert: Alert) -> None:
+        """Say that a live alert is as it was, before what is stored of it expires."""
+        assert alert.state is not None
+        held = alert.held if alert.state == "open" else "" if alert.is_reported else "unannounced"
+        days = _RENEWED_US // _DAY_US
+        why = f"nothing has changed for {days} days"
+        self._enter(alert, alert.state, self._time_of(alert), why, held)
 
     def _goes_on(self, alert: Alert) -> bool:
         """Tell whether what an alert is about goes on, for all that was said."""

@@ -20,12 +20,12 @@ NEXT_STATES: Final[Mapping[State | None, frozenset[State]]] = {
     None: frozenset({"pending", "open"}),
     "pending": frozenset({"open", "closed"}),
     "open": frozenset({"open", "acknowledged", "closed"}),
-    "acknowledged": frozenset({"open", "closed"}),
+    "acknowledged": frozenset({"open", "acknowledged", "closed"}),
     "closed": frozenset({"open", "closed"}),
 }
 """What may follow what; None is no alert at all. `open` again: it got worse, or is announced late;
-`open` after `closed`: within the cooldown it is the same alert; `closed` again: what a person
-closed has ended."""
+either live state again: nothing has changed for very long; `open` after `closed`: within the
+cooldown it is the same alert; `closed` again: what a person closed has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,22 +113,20 @@ class AlertStore:
             token = digest(*(one.id for one in transitions))
             self._store.insert(ALERT_EVENTS, rows, f"{ALERT_EVENTS}/{token}")
 
-    def stored(self, since_us: int, ended_since_us: int, storm_us: int) -> Stored:
+    def stored(self, ended_since_us: int, storm_us: int) -> Stored:
         """Return what a book goes on from: of everything the newest alert.
 
         Args:
-            since_us: Alerts without a transition since then are over.
-            ended_since_us: Those that closed before are of no use any more.
+            ended_since_us: Alerts that closed before are of no use any more.
             storm_us: Openings this long before the last one count towards a storm.
         """
         alerts, unreadable = [], 0
-        times = {"since_us": since_us, "ended_since_us": ended_since_us}
-        for row in self._store.select("alerts/memories", times):
+        for row in self._store.select("alerts/memories", {"ended_since_us": ended_since_us}):
             try:
                 alerts.append(recall(row["memory"]))
             except ValueError:
                 unreadable += 1
-        values = {"since_us": since_us, "span_us": storm_us}
+        values = {"since_us": ended_since_us, "span_us": storm_us}
         opens = self._store.select("alerts/opens", values)
         return Stored(alerts, [(row["at_us"], row["identity"]) for row in opens], unreadable)
 

@@ -26,8 +26,6 @@ __all__ = ["AlertDesk"]
 _log = logging.getLogger(__name__)
 
 _LOOK_US: Final = 2_000_000
-_OPEN_FOR_US: Final = 30 * DAY_US
-"""An alert without a transition for so long is over."""
 _ENDED_US: Final = 7 * DAY_US
 """One that closed is of use for so long at most, also to a stream that is days behind."""
 _OVERLAP_US: Final = 2_000_000
@@ -66,7 +64,7 @@ class AlertDesk:
         now_us, rules = self._clock_us(), self.book.rules
         found = self._storing(
             "read_alerts",
-            lambda: self._store.stored(now_us - _OPEN_FOR_US, now_us - _ENDED_US, rules.storm_us),
+            lambda: self._store.stored(now_us - _ENDED_US, rules.storm_us),
         )
         self.book = AlertBook(rules)
         self.book.restore(found.alerts, found.opens)

@@ -63,6 +63,20 @@ class TestPeople:
         (again,) = book.observe([finding(at_us=at_us)], at_us, at_us)
         assert again.alert_id != opened.alert_id
 
+    def test_what_a_person_knows_is_said_again_after_300_days_in_which_nothing_changed(
+        self, book: AlertBook
+    ) -> None:
+        (opened,) = book.observe([finding()], NOW_US, NOW_US)
+        self.act(book, "ack", opened.alert_id, 1)
+        day_us = 24 * 60 * MINUTE_US
+        said = []
+        for day in range(1, 620):
+            at_us = NOW_US + day * day_us
+            said += [(day, *state) for state in states(book.observe([], at_us, at_us))]
+        assert said == [(301, "acknowledged", ""), (601, "acknowledged", "")]
+        (alert,) = book.alerts.values()
+        assert alert.changed_us == NOW_US + MINUTE_US
+
     def test_what_a_person_closed_and_what_then_ended_comes_back_also_after_a_restart(
         self, book: AlertBook
     ) -> None:

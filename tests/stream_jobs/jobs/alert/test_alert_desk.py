@@ -154,6 +154,29 @@ def test_a_desk_goes_on_from_the_newest_alert_of_each_thing_that_is_of_use(
     ]
 
 
+@pytest.mark.parametrize("days", [31, 399])
+def test_an_alert_is_open_until_it_closes_however_long_nobody_was_there(
+    database: ClickHouse, store: AlertStore, now_us: int, days: int
+) -> None:
+    ago_us = now_us - days * DAY_US
+    silent = finding(kind="pipeline", metric="silent", dimensions=(), at_us=ago_us)
+    before = desk_at(store, ago_us, replace(STORM, pending_us={}))
+    (opened,) = before.observe([silent], ago_us)
+    desk = desk_at(store, now_us, replace(STORM, pending_us={}))
+    is_old = days > 300
+    made = desk.observe([replace(silent, at_us=now_us)], now_us)
+    assert [(one.alert_id, one.state, one.held) for one in made] == [
+        (opened.alert_id, "open", "")
+    ] * is_old, "what is stored of it would expire soon, and it fires again as the same alert"
+    assert [row for row in shown(database, "kind, firing", "alerts_open") if row[1]] == [
+        ("pipeline", 1.0)
+    ]
+    ends = replace(silent, change="ends", at_us=now_us + MINUTE_US)
+    (closed,) = desk_at(store, now_us + MINUTE_US).observe([ends], now_us + MINUTE_US)
+    assert (closed.alert_id, closed.state) == (opened.alert_id, "closed")
+    assert not [row for row in shown(database, "kind, firing", "alerts_open") if row[1]]
+
+
 def test_people_and_silences_are_heard(store: AlertStore, now_us: int) -> None:
     (opened,) = desk_at(store, now_us).observe([finding(at_us=now_us)], now_us)
     ack = Action(alert_id=opened.alert_id, verb="ack", author="dana", reason="on it", at_us=now_us)
