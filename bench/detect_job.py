@@ -150,6 +150,8 @@ def _steps(count: int, now_us: int, chance: random.Random, offset: int) -> Delta
         "agent": ["critic"] * count, "user": ["u"] * count, "cost_pico_usd": [10**9] * count,
         "tokens": [1_000] * count, "errors": [0] * count, "tool": ["search"] * count,
         "prompt": ["p 1"] * count, "input_tokens": [chance.randrange(9_000) for _ in runs],
+        "service": ["desk"] * count, "environment": ["production"] * count,
+        "model": ["m"] * count, "prompt_name": ["p"] * count,
     }  # fmt: skip
     frame = pl.DataFrame(columns, schema=dict(STEPS_SCHEMA))
     return _record(STEPS_TAG, frame.to_arrow(compat_level=pl.CompatLevel.oldest()), now_us, offset)

@@ -12,7 +12,11 @@ SELECT
     toInt64(status = 'error') AS errors,
     tool_name AS tool,
     concat(prompt_name, ' ', prompt_version) AS prompt,
-    if(output_tokens > 0, toInt64(input_tokens), NULL) AS input_tokens
+    if(output_tokens > 0, toInt64(input_tokens), NULL) AS input_tokens,
+    service,
+    environment,
+    if(response_model != '', response_model, request_model) AS model,
+    prompt_name
 FROM ${database}.raw_requests
 WHERE started_at >= fromUnixTimestamp64Micro({since_us:Int64})
     AND started_at < fromUnixTimestamp64Micro({high_us:Int64})

@@ -34,7 +34,7 @@ def store(sql_server: str) -> Iterator[ClickHouse]:
     deploy = Change(kind="deploy", subject="chat", at_us=now_us, dimensions={"tenant": "acme"})
     page = finding(
         at_us=now_us, dimensions=TENANT, impact=dollars_an_hour(80), sentence="costs \x1b[31mmore",
-        causes=likely_causes([deploy], dict(TENANT), now_us),
+        causes=likely_causes([deploy], TENANT, now_us),
     )  # fmt: skip
     strong = finding(
         at_us=now_us, dimensions=MODEL, metric="requests", tests=900,

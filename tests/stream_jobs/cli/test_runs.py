@@ -9,7 +9,7 @@ import pytest
 from tokentide_jobs.cli.runs import show
 from tokentide_jobs.cli.screen import console
 from tokentide_jobs.core.guard.rules import GuardRules
-from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.tasks.runs import RunRow, Runs
 
@@ -26,7 +26,8 @@ VERDICT = Verdict(
     key=RunKey("acme", "r\x1b[2J-1"), agent="coder", user="", rule="repeats",
     at_us=NOW_US - 20 * MINUTE_US, value=8, allowed=8, cycle=2, repeats_pico_usd=2 * 10**12,
     spend_pico_usd=3 * 10**12, per_minute_pico_usd=10**12, calls=9, recent_calls=9,
-    tools=("search", "search", "read"),
+    tools=("search", "search", "read"), began_us=NOW_US - 30 * MINUTE_US,
+    step=Step(RunKey("acme", "r\x1b[2J-1"), NOW_US - 20 * MINUTE_US, "coder", "", 10**12),
 )  # fmt: skip
 FLAGGED = replace(RUN, verdicts=(VERDICT,))
 

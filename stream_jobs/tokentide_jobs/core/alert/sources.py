@@ -93,13 +93,18 @@ def anomaly_finding(
         at_most="ticket" if alarm.is_young else "page",
         carriers=carriers,
         contributors=contributors,
-        causes=likely_causes(changes, dict(dimensions), since_us) if opened else (),
+        causes=likely_causes(changes, dimensions, since_us) if opened else (),
         tests=tests,
     )
 
 
-def run_finding(verdict: Verdict) -> Finding:
-    """Return what the run guard says of a run."""
+def run_finding(verdict: Verdict, changes: Iterable[Change] = ()) -> Finding:
+    """Return what the run guard says of a run.
+
+    Args:
+        verdict: What it says.
+        changes: Of the last hours; those before the run and while it ran may explain it.
+    """
     is_money = verdict.rule != "repeats"
     hourly = verdict.per_minute_pico_usd * 60
     return Finding(
@@ -118,6 +123,7 @@ def run_finding(verdict: Verdict) -> Finding:
         ),
         impact=Impact(pico_usd_per_hour=hourly),
         contributors=tuple(dict.fromkeys(verdict.tools)),
+        causes=likely_causes(changes, verdict.about, verdict.began_us, verdict.at_us),
     )
 
 
@@ -202,7 +208,7 @@ def slo_finding(status: SloStatus, changes: Iterable[Change] = ()) -> Finding:
             since_us=since_us,
         ),
         severity=shown.rule.severity,
-        causes=likely_causes(changes, dict(status.slo.scope), since_us) if burn else (),
+        causes=likely_causes(changes, status.slo.scope, since_us) if burn else (),
     )
 
 

@@ -6,6 +6,7 @@ the same things is the first place to look.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -19,15 +20,15 @@ _SLACK_US: Final = 5 * _MINUTE_US
 _HALF_LIFE_US: Final = 30 * _MINUTE_US
 _MOST: Final = 3
 _SUBJECT_OF: Final = {
-    "deploy": ("service",),
+    "deploy": ("service", "agent"),
     "prompt": ("prompt_name",),
     "model": ("model", "provider"),
     "price": ("model", "provider"),
     "policy": ("feature", "service"),
 }
 """The dimensions that the subject of a change of this kind names."""
-_UNNAMED: Final = 0.3
-"""What a change is worth that shares no dimension and contradicts none."""
+_DOUBT: Final = 0.7
+"""What a change lacks that shares no dimension and contradicts none; each shared one halves it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,32 +93,43 @@ class Cause:
 
 
 def likely_causes(
-    changes: Iterable[Change], dimensions: Mapping[str, str], since_us: int
+    changes: Iterable[Change],
+    dimensions: Iterable[tuple[str, str]],
+    since_us: int,
+    until_us: int | None = None,
 ) -> tuple[Cause, ...]:
     """Return the changes that may explain what began at `since_us`, the likeliest first.
 
-    A change that names another value of a dimension explains nothing here. Weight halves with
-    every half hour between the change and the beginning.
+    A change that names another value of a dimension explains nothing here; but the service of a
+    change whose subject is hit is that of whoever reports it, such as a registry of prompts. Weight
+    halves with every half hour between the change and the beginning.
 
     Args:
         changes: Of the last hours at least.
-        dimensions: Of the finding.
+        dimensions: Name and value of what the finding is about; a name may have several values.
         since_us: When it began.
+        until_us: The latest that a change may be; None: soon after it began.
     """
+    about: dict[str, set[str]] = defaultdict(set)
+    for name, value in dimensions:
+        about[name].add(value)
+    last_us = since_us + _SLACK_US if until_us is None else until_us
     found = []
     for change in changes:
         age_us = since_us - change.at_us
-        if not -_SLACK_US <= age_us <= _LOOK_BACK_US:
+        if age_us > _LOOK_BACK_US or change.at_us > last_us:
             continue
         named = {name: value for name, value in change.dimensions.items() if value}
-        subjects = [name for name in _SUBJECT_OF.get(change.kind, ()) if name in dimensions]
-        shared = {name for name, value in named.items() if dimensions.get(name) == value}
-        other = {name for name in named if name in dimensions} - shared
-        hits = {name for name in subjects if dimensions[name] == change.subject}
+        subjects = [name for name in _SUBJECT_OF.get(change.kind, ()) if name in about]
+        shared = {name for name, value in named.items() if value in about.get(name, ())}
+        hits = {name for name in subjects if change.subject in about[name]}
+        other = {name for name in named if name in about} - shared
+        if hits:
+            other.discard("service")
         if other or (subjects and not hits):
             continue
         shared |= hits
-        overlap = len(shared) / max(1, len(dimensions)) if shared else _UNNAMED
+        overlap = 1 - _DOUBT * 0.5 ** len(shared)
         weight = overlap * 2.0 ** (-max(0, age_us) / _HALF_LIFE_US)
         found.append(_cause(change, age_us, tuple(sorted(shared)), weight))
     found.sort(key=lambda cause: (-cause.weight, -cause.at_us, cause.kind, cause.subject))

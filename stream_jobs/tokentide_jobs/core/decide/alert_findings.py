@@ -42,7 +42,7 @@ def alert_findings(found: Decisions, window_s: int) -> Iterator[Finding]:
             yield from _of_window(window, window_s)
     for one in found.verdicts:
         # Nobody follows a run of long ago, so nobody says when it ends.
-        found_now = run_finding(one.verdict)
+        found_now = run_finding(one.verdict, one.changes)
         yield replace(found_now, is_history=one.is_history, is_over=one.is_history)
     for run in found.runs:
         if run.is_over:

@@ -35,7 +35,7 @@ from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.guard import snapshot as guard_snapshot
 from tokentide_jobs.core.guard.guard import RunGuard
-from tokentide_jobs.core.guard.step_rows import NO_VALUE, STEPS_SCHEMA, steps_of
+from tokentide_jobs.core.guard.step_rows import ADDED, NO_VALUE, STEPS_SCHEMA, steps_of
 from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.merge.completeness import Progress
@@ -237,7 +237,7 @@ class Decider:
             decisions.budgets += self.budgets.reported(now_us, 0)
 
     def _steps(self, record: DeltaRecord, _origin: Origin, decisions: Decisions) -> None:
-        rows = read_rows(record.value, STEPS_SCHEMA, NO_VALUE).to_arrow()
+        rows = read_rows(record.value, STEPS_SCHEMA, NO_VALUE, ADDED).to_arrow()
         # By a clock that is ahead, all later steps of its run would be of the past and count less.
         steps = (
             step._replace(at_us=min(step.at_us, record.stamp_us))
@@ -248,7 +248,8 @@ class Decider:
         for verdict in self._observed(steps):
             is_history = now_us - verdict.at_us > _HISTORY_US
             seen_us = self.progress.stamp_us
-            decisions.verdicts.append(RunVerdict(verdict_id(verdict), verdict, is_history, seen_us))
+            name, changes = verdict_id(verdict), self.changes.all()
+            decisions.verdicts.append(RunVerdict(name, verdict, is_history, seen_us, changes))
             if not is_history:
                 is_set = verdict.limit is not None and verdict.limit.basis == "budget"
                 known = self._flagged.get(verdict.key)

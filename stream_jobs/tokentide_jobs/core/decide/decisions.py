@@ -59,12 +59,14 @@ class RunVerdict:
         verdict: What the guard says.
         is_history: The step lies so far back that nobody can stop the run by it any more.
         seen_us: Time of the record that reported it.
+        changes: Of the hours before: candidate causes.
     """
 
     id: str
     verdict: Verdict
     is_history: bool
     seen_us: int
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

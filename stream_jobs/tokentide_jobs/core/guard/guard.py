@@ -146,6 +146,8 @@ class RunGuard:
             calls=run.calls,
             recent_calls=run.ring.recent_calls(),
             tools=tuple(tool for _, tool in reversed(run.tools)),
+            began_us=run.first_us,
+            step=step,
             **evidence,  # type: ignore[arg-type]
         )
 

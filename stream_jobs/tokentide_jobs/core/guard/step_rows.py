@@ -15,7 +15,7 @@ import pyarrow as pa
 from tokentide_jobs.core.guard.steps import RunKey, Step, fingerprint
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 
-__all__ = ["NO_VALUE", "STEPS", "STEPS_SCHEMA", "step_rows", "steps_of"]
+__all__ = ["ADDED", "NO_VALUE", "STEPS", "STEPS_SCHEMA", "step_rows", "steps_of"]
 
 STEPS: Final = "steps"
 """Stands for these rows where others are named by their table: they are published, not stored."""
@@ -32,10 +32,16 @@ STEPS_SCHEMA: Final[Mapping[str, pl.DataType]] = {
     "tool": pl.String(),
     "prompt": pl.String(),
     "input_tokens": pl.Int64(),
+    "service": pl.String(),
+    "environment": pl.String(),
+    "model": pl.String(),
+    "prompt_name": pl.String(),
 }
 """Columns of the rows."""
 NO_VALUE: Final = ("input_tokens",)
 """Columns of which a row may have no value."""
+ADDED: Final = ("service", "environment", "model", "prompt_name")
+"""Columns that the first version of the rows did not have: texts, empty where they are missing."""
 
 
 def step_rows(requests: pl.DataFrame) -> pl.DataFrame:
@@ -67,6 +73,13 @@ def step_rows(requests: pl.DataFrame) -> pl.DataFrame:
         pl.col("tool_name").alias("tool"),
         pl.concat_str("prompt_name", "prompt_version", separator=" ").alias("prompt"),
         pl.when(has_text).then(pl.col("input_tokens")).alias("input_tokens"),
+        pl.col("service"),
+        pl.col("environment"),
+        pl.when(pl.col("response_model") != "")
+        .then(pl.col("response_model"))
+        .otherwise(pl.col("request_model"))
+        .alias("model"),
+        pl.col("prompt_name"),
     ).filter(pl.col("run").is_not_null())
     return rows.sort("at_us", maintain_order=True).cast(dict(STEPS_SCHEMA))  # type: ignore[arg-type]
 
@@ -78,9 +91,10 @@ def steps_of(rows: pa.Table | pa.RecordBatch) -> Iterator[Step]:
         rows: Columns of STEPS_SCHEMA, in any order and with any others.
     """
     columns = [rows.column(name).to_pylist() for name in STEPS_SCHEMA]
-    for tenant, run, at_us, agent, user, cost, tokens, errors, tool, prompt, size in zip(
-        *columns, strict=True
-    ):
+    for (
+        tenant, run, at_us, agent, user, cost, tokens, errors, tool, prompt, size,
+        service, environment, model, prompt_name,
+    ) in zip(*columns, strict=True):  # fmt: skip
         yield Step(
             RunKey(tenant, run),
             at_us,
@@ -91,4 +105,9 @@ def steps_of(rows: pa.Table | pa.RecordBatch) -> Iterator[Step]:
             errors=errors,
             tool=tool,
             fingerprint=fingerprint(agent, prompt, tool, size),
+            service=service,
+            environment=environment,
+            model=model,
+            prompt_name=prompt_name,
+            prompt_version=prompt[len(prompt_name) + 1 :] if prompt_name else "",
         )

@@ -34,6 +34,11 @@ class Step(NamedTuple):
         errors: Failed calls among them.
         tool: Tool that led here, or empty.
         fingerprint: What it equals; 0: not known.
+        service: Who reported the call.
+        environment: Of the service, or empty.
+        model: Who answered, or was asked to; or empty.
+        prompt_name: Of the prompt, or empty.
+        prompt_version: Likewise.
     """
 
     key: RunKey
@@ -46,6 +51,11 @@ class Step(NamedTuple):
     errors: int = 0
     tool: str = ""
     fingerprint: int = 0
+    service: str = ""
+    environment: str = ""
+    model: str = ""
+    prompt_name: str = ""
+    prompt_version: str = ""
 
 
 def fingerprint(agent: str, prompt: str, tool: str, input_tokens: int | None) -> int:

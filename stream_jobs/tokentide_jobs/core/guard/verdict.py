@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from tokentide_jobs.core.guard.levels import Limit
-from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.money import usd
 
 __all__ = ["Rule", "Verdict"]
@@ -38,6 +38,8 @@ class Verdict:
         calls: Calls of the run so far.
         recent_calls: Calls of the last ten minutes.
         tools: Its last tools, the latest first.
+        began_us: Event time of its earliest step.
+        step: The step that broke the rule: what it says of who called, and with what.
     """
 
     key: RunKey
@@ -56,6 +58,20 @@ class Verdict:
     calls: int
     recent_calls: int
     tools: tuple[str, ...] = ()
+    began_us: int
+    step: Step
+
+    @property
+    def about(self) -> tuple[tuple[str, str], ...]:
+        """Return names and values of what the run does, as it did when it broke the rule."""
+        step = self.step
+        found = (
+            ("tenant", self.key.tenant), ("service", step.service),
+            ("environment", step.environment), ("agent", self.agent), ("agent", step.agent),
+            ("model", step.model), ("prompt_name", step.prompt_name),
+            ("prompt_version", step.prompt_version),
+        )  # fmt: skip
+        return tuple((name, value) for name, value in found if value)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sentence and every field in the form of JSON; money as exact USD texts."""

@@ -28,7 +28,10 @@ _MOST_PICO_USD: Final = 10**27
 
 
 def read_rows(
-    value: bytes, wanted: Mapping[str, pl.DataType], nullable: Collection[str] = ()
+    value: bytes,
+    wanted: Mapping[str, pl.DataType],
+    nullable: Collection[str] = (),
+    added: Collection[str] = (),
 ) -> pl.DataFrame:
     """Return the rows of a record.
 
@@ -36,6 +39,7 @@ def read_rows(
         value: One Arrow stream.
         wanted: Column -> its type.
         nullable: Columns of which a row may have no value.
+        added: Columns of texts that records of an earlier version lack: empty there.
 
     Raises:
         UnreadableDelta: It is none, a column or a value is missing, or it is too large.
@@ -43,7 +47,11 @@ def read_rows(
     try:
         _bound(unpacked_bytes(value))
         with pa.ipc.open_stream(value) as reader:
-            table = reader.read_all().select(list(wanted))
+            table = reader.read_all()
+        for name in added:
+            if name not in table.column_names:
+                table = table.append_column(name, pa.repeat("", table.num_rows))
+        table = table.select(list(wanted))
         table.validate(full=True)
         _bound_texts(table)
         frame = chosen_columns(table, wanted)

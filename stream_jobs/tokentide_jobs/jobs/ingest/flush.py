@@ -156,7 +156,8 @@ class Flush:
     def _publish_only(self, outcome: Outcome, intent: Intent, watch: Stopwatch) -> Effects[None]:
         """Send what detection wants to know of rows that are stored, beside their deltas."""
         with self._computing:
-            published = ((STEPS, outcome.steps()), (CHANGES, outcome.changes()))
+            # Changes first: a step of the same batch may be explained by one.
+            published = ((CHANGES, outcome.changes()), (STEPS, outcome.steps()))
         for what, frame in published:
             if frame.height:
                 rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())

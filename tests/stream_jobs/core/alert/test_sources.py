@@ -23,7 +23,7 @@ from tokentide_jobs.core.budget.spend import BudgetSpend, Spent
 from tokentide_jobs.core.change.cause import Change
 from tokentide_jobs.core.detect.alarms import AlarmChange
 from tokentide_jobs.core.detect.window_metrics import METRICS
-from tokentide_jobs.core.guard.steps import RunKey
+from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.slo.slo import Good, Slo
 from tokentide_jobs.core.slo.slo_status import WindowCounts, status_of
@@ -93,13 +93,44 @@ def test_an_alarm_of_a_young_baseline_is_a_ticket_at_most() -> None:
     assert of(alarm(is_young=True)).at_most == "ticket"
 
 
+KEY = RunKey("acme", "r1")
+VERDICT = Verdict(
+    key=KEY, agent="critic", user="", rule="repeats", at_us=NOW_US, value=8, allowed=8,
+    spend_pico_usd=2 * USD, per_minute_pico_usd=USD, calls=10, recent_calls=10,
+    began_us=NOW_US - 20 * MINUTE_US,
+    step=Step(
+        KEY, NOW_US, "reader", "", USD, service="desk", environment="production", model="gpt-5",
+        prompt_name="answer", prompt_version="7",
+    ),
+)  # fmt: skip
+
+
+def deployed(minutes_ago: int, kind: str, subject: str, **where: str) -> Change:
+    at_us = NOW_US - minutes_ago * MINUTE_US
+    return Change(at_us=at_us, kind=kind, subject=subject, to_version="7", dimensions=where)
+
+
+def test_a_run_names_the_changes_before_it_and_while_it_ran_that_concern_it() -> None:
+    changes = [
+        deployed(25, "deploy", "critic", service="desk", environment="production"),
+        deployed(12, "prompt", "answer", service="registry"),
+        deployed(22, "deploy", "critic", service="desk", environment="staging"),
+        deployed(22, "deploy", "billing", service="billing"),
+        deployed(22, "prompt", "translate", service="desk"),
+        deployed(-1, "deploy", "critic", service="desk"),
+        deployed(150, "deploy", "critic", service="desk"),
+    ]
+    found = run_finding(VERDICT, changes)
+    assert [(one.kind, one.subject, one.seconds_before) for one in found.causes] == [
+        ("deploy", "critic", 300), ("prompt", "answer", -480),
+    ]  # fmt: skip
+    assert found.explained == (
+        f"{VERDICT.sentence}; perhaps deploy of critic to 7, 5 min before it began"
+    )
+
+
 def test_a_run_that_breaks_a_rule_costs_what_it_spends_and_ends() -> None:
-    key = RunKey("acme", "r1")
-    verdict = Verdict(
-        key=key, agent="critic", user="", rule="repeats", at_us=NOW_US, value=8, allowed=8,
-        spend_pico_usd=2 * USD, per_minute_pico_usd=USD, calls=10, recent_calls=10,
-    )  # fmt: skip
-    found = run_finding(verdict)
+    key, found = KEY, run_finding(VERDICT)
     assert found.key == "tenant acme, run r1"
     assert found.impact.pico_usd_per_hour == 60 * USD
     assert run_end(key, "repeats", NOW_US).identity == found.identity

@@ -8,12 +8,14 @@ import numpy as np
 
 from tests.stream_jobs.core.alert.test_sources import alarm
 from tests.stream_jobs.core.decide.recorded_stream import BUDGETS, RULES, recorded
+from tests.stream_jobs.core.merge.delta_records import DOLLAR, NOON_US, changes, steps
 from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.decisions import Decisions, JudgedWindow
 from tokentide_jobs.core.detect.alarms import Judged
 from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS
+from tokentide_jobs.core.guard.step_rows import ADDED, STEPS_SCHEMA
 from tokentide_jobs.core.merge.open_windows import WindowSums
 
 REQUESTS_OF = {
@@ -64,6 +66,22 @@ def test_runs_and_budgets_of_a_stream_become_findings() -> None:
         ("tenant acme, run wild", "spend_rate", False)
     ]
     assert {one.kind for one in found} >= {"run", "budget", "anomaly"}
+
+
+def test_a_run_of_a_stream_names_the_deploy_of_its_agent() -> None:
+    deploy = {"at_us": NOON_US - 60_000_000, "kind": "deploy", "subject": "critic",
+              "to_version": "7", "service": "desk"}  # fmt: skip
+    dear = {"tenant": "acme", "run": "wild", "at_us": NOON_US, "agent": "critic",
+            "service": "desk", "cost_pico_usd": 30 * DOLLAR}  # fmt: skip
+    records = [changes([deploy], 0, 1), steps([dear], 0, 1)]
+    (found,) = alert_findings(Decider(RULES, ()).take(records), 60)
+    assert [str(cause) for cause in found.causes] == [
+        "deploy of critic to 7, 1 min before it began"
+    ]
+    # One that an ingest of before has published says less of its steps.
+    before = steps([dear], 0, 1, columns=set(STEPS_SCHEMA) - set(ADDED))
+    (same,) = alert_findings(Decider(RULES, ()).take([records[0], before]), 60)
+    assert (same.sentence, [one.shared for one in same.causes]) == (found.sentence, [("agent",)])
 
 
 def test_a_run_of_long_ago_is_over_and_a_run_of_now_is_not() -> None:

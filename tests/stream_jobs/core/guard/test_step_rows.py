@@ -27,12 +27,17 @@ def test_a_step_says_what_the_guard_asks() -> None:
         {
             "tenant": "acme", "run_id": "r", "conversation_id": "c", "started_at_us": 9,
             "agent_name": "critic", "user_hash": "u", "cost_pico_usd": 5, "input_tokens": 100,
-            "output_tokens": 3, "status": "error", "tool_name": "search", "prompt_name": "answer",
-            "prompt_version": "v2",
+            "output_tokens": 3, "status": "error", "tool_name": "search",
+            "prompt_name": "an answer", "prompt_version": "v 2", "service": "desk",
+            "environment": "staging", "request_model": "opus", "response_model": "opus-4-6",
         }
     )  # fmt: skip
-    print_ = fingerprint("critic", "answer v2", "search", 100)
-    assert step == Step(RunKey("acme", "r"), 9, "critic", "u", 5, 103, 1, 1, "search", print_)
+    print_ = fingerprint("critic", "an answer v 2", "search", 100)
+    assert step == Step(
+        RunKey("acme", "r"), 9, "critic", "u", 5, 103, 1, 1, "search", print_,
+        service="desk", environment="staging", model="opus-4-6",
+        prompt_name="an answer", prompt_version="v 2",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,9 +86,13 @@ def subjects(
 
 
 def steps(
-    rows: Sequence[dict[str, Any]], start: int, end: int, stamp_us: int = NOON_US
+    rows: Sequence[dict[str, Any]],
+    start: int,
+    end: int,
+    stamp_us: int = NOON_US,
+    columns: Iterable[str] = STEPS_SCHEMA,
 ) -> DeltaRecord:
-    frame = _frame(rows, dict(STEPS_SCHEMA))
+    frame = _frame(rows, dict(STEPS_SCHEMA)).select(list(columns))
     value = bytes(to_ipc(frame.to_arrow(compat_level=pl.CompatLevel.oldest()), compress=True))
     return _record("steps.v1", value, log(), stamp_us, start=start, end=end, chunk=0)
 
