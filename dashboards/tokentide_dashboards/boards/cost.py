@@ -20,10 +20,10 @@ from tokentide_dashboards.boards.shared_calls import (
     CALLS,
     COUNTED,
     NO_CALLS,
-    UNPRICED_FROM,
     WEEK_BEFORE,
 )
 from tokentide_dashboards.kit.board import Board, Row
+from tokentide_dashboards.kit.limits import UNPRICED_SHARE, up_to
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override
 from tokentide_dashboards.kit.query import BUCKET, BUCKET_S, WINDOWS
@@ -103,7 +103,7 @@ UNPRICED = Stat(
     "is spent than these boards say. The table below says which models.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
-    threshold=UNPRICED_FROM,
+    threshold=up_to(UNPRICED_SHARE),
     sql=f"""\
 SELECT
     sum(unpriced) / nullIf(sum(requests), 0) AS unpriced_share,

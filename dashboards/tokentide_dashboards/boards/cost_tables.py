@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tokentide_dashboards.boards.shared_calls import CALLS, COUNTED, NO_CALLS, UNPRICED_FROM
+from tokentide_dashboards.boards.shared_calls import CALLS, COUNTED, NO_CALLS
+from tokentide_dashboards.kit.limits import UNPRICED_SHARE, up_to
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override
 from tokentide_dashboards.kit.query import WINDOWS, chosen, where
@@ -182,7 +183,10 @@ ORDER BY unpriced_calls DESC LIMIT 50""",
     overrides=(
         Override(column="model", links=OF_MODEL),
         Override(
-            column="unpriced_share", title="no price", cell="color-text", threshold=UNPRICED_FROM
+            column="unpriced_share",
+            title="no price",
+            cell="color-text",
+            threshold=up_to(UNPRICED_SHARE),
         ),
         Override(column="usage_missing_share", title="no usage"),
         Override(column="unpriced_calls", title="unpriced calls", unit=Unit.COUNT),

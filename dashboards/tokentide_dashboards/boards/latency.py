@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from tokentide_dashboards.boards.shared_calls import BOTH, CALLS, COUNTED, ERRORS_FROM, NO_CALLS
+from tokentide_dashboards.boards.shared_calls import BOTH, CALLS, COUNTED, NO_CALLS
 from tokentide_dashboards.kit.board import Board, Row
+from tokentide_dashboards.kit.limits import BURN_OF_ERRORS
 from tokentide_dashboards.kit.link import BoardLink, column, label
 from tokentide_dashboards.kit.override import Override, last_week
 from tokentide_dashboards.kit.query import BUCKET, BUCKET_S, WINDOWS, where
@@ -78,7 +79,7 @@ GROUP BY {name} ORDER BY n DESC LIMIT 50""",
             ),
             Override(column="ttft", title="p95 first token"),
             Override(column="speed", title="median speed", unit=Unit.TOKENS_PER_SECOND),
-            Override(column="failed", unit=Unit.RATIO, cell="color-text", threshold=ERRORS_FROM),
+            Override(column="failed", unit=Unit.RATIO, cell="color-text", threshold=BURN_OF_ERRORS),
             Override(column="limited", title="429", unit=Unit.RATIO),
             COUNTED,
         ),
@@ -118,7 +119,7 @@ FAILED = Stat(
     "(429), which a retry or a higher limit cures.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
-    threshold=ERRORS_FROM,
+    threshold=BURN_OF_ERRORS,
     sql=f"""\
 SELECT
     (sum(errors) - sum(errors_rate_limit)) / nullIf(sum(requests), 0) AS failed,
@@ -170,7 +171,7 @@ FAILED_OVER_TIME = Lines(
     "before.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
-    threshold=ERRORS_FROM,
+    threshold=BURN_OF_ERRORS,
     sql=f"""\
 SELECT
     {BUCKET} AS time,
@@ -256,7 +257,7 @@ WHERE started_at >= greatest($__fromTime, $__toTime - toIntervalHour(6)) AND sta
 GROUP BY provider, place ORDER BY n DESC LIMIT 50""",
     overrides=(
         Override(column="place", title="region"),
-        Override(column="failed", unit=Unit.RATIO, cell="color-text", threshold=ERRORS_FROM),
+        Override(column="failed", unit=Unit.RATIO, cell="color-text", threshold=BURN_OF_ERRORS),
         COUNTED,
     ),
 )

@@ -10,12 +10,11 @@ from tokentide_dashboards.boards.shared_calls import (
     BOTH,
     CALLS,
     COUNTED,
-    ERRORS_FROM,
     NO_CALLS,
-    UNPRICED_FROM,
     WEEK_BEFORE,
 )
 from tokentide_dashboards.kit.board import Board, Row
+from tokentide_dashboards.kit.limits import BURN_OF_ERRORS, STALE_S, UNPRICED_SHARE, up_to
 from tokentide_dashboards.kit.link import BoardLink, column, label
 from tokentide_dashboards.kit.override import Override, last_week
 from tokentide_dashboards.kit.query import (
@@ -25,29 +24,33 @@ from tokentide_dashboards.kit.query import (
 )
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Bars, Stat
-from tokentide_dashboards.kit.threshold import Threshold
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.kit.unit import Unit
 
 __all__ = ["OVERVIEW"]
 
-SHARE_NOW = "sumIf(errors, is_now) / nullIf(sumIf(requests, is_now), 0)"
-SHARE_BEFORE = "sumIf(errors, NOT is_now) / nullIf(sumIf(requests, NOT is_now), 0)"
+FAILED_NOW = "sumIf(errors - errors_rate_limit, is_now) / nullIf(sumIf(requests, is_now), 0)"
+FAILED_BEFORE = (
+    "sumIf(errors - errors_rate_limit, NOT is_now) / nullIf(sumIf(requests, NOT is_now), 0)"
+)
+LIMITED_NOW = "sumIf(errors_rate_limit, is_now) / nullIf(sumIf(requests, is_now), 0)"
 P95_NOW = "p95_from_hist(sumMapIf(latency_hist, is_now))"
 P95_BEFORE = "p95_from_hist(sumMapIf(latency_hist, NOT is_now))"
 
 SPENT = replace(shared_calls.SPENT, links=(BoardLink("Where the money goes", Uid.COST),))
 FAILED = Stat(
     title="Failed",
-    description="Share of calls that ended in an error, out of n calls, and a week before.",
+    description="Share of n calls that ended in an error, and a week before; those refused for "
+    "their rate (429) apart.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
-    threshold=ERRORS_FROM,
+    threshold=BURN_OF_ERRORS,
     sql=f"""\
 SELECT
-    {SHARE_NOW} AS failed, {SHARE_BEFORE} AS week_before, sumIf(requests, is_now) AS n
+    {FAILED_NOW} AS failed, {FAILED_BEFORE} AS week_before,
+    {LIMITED_NOW} AS limited, sumIf(requests, is_now) AS n
 FROM {BOTH} WHERE {CALLS}""",
-    overrides=(WEEK_BEFORE, COUNTED),
+    overrides=(WEEK_BEFORE, Override(column="limited", title="429", color="text"), COUNTED),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),
 )
 SLOW = Stat(
@@ -65,7 +68,7 @@ UNPRICED = Stat(
     "`tokentide prices` says which models lack a price.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
-    threshold=UNPRICED_FROM,
+    threshold=up_to(UNPRICED_SHARE),
     sql=f"""\
 SELECT sum(unpriced) / nullIf(sum(requests), 0) AS unpriced_share, sum(requests) AS n
 FROM {WINDOWS} WHERE {CALLS}""",
@@ -78,11 +81,11 @@ FROM {WINDOWS} WHERE {CALLS}""",
 AGE = Stat(
     title="Age of the data",
     description="Time from the newest call that is stored to the end of the range. "
-    "Above two minutes, look at the pipeline before you believe the rest.",
+    "Beyond two minutes, look at the pipeline before you believe the rest.",
     unit=Unit.DURATION_S,
     no_value="Nothing is stored in the two days before the end of this range: "
     "`tokentide status` says what does not work.",
-    threshold=Threshold(((120, "orange"), (600, "red"))),
+    threshold=up_to(STALE_S),
     sql="""\
 SELECT
     greatest(dateDiff('second', maxOrNull(window_start) + toIntervalMinute(1), $__toTime), 0) AS age
@@ -106,14 +109,14 @@ GROUP BY time ORDER BY time""",
 )
 ERRORS = Lines(
     title="Failed over time",
-    description="Share of calls that ended in an error, out of n calls; dashed: a week before.",
+    description="Share of n calls that ended in an error, 429 left out; dashed: a week before.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
-    threshold=ERRORS_FROM,
+    threshold=BURN_OF_ERRORS,
     sql=f"""\
 SELECT
     {BUCKET} AS time,
-    {SHARE_NOW} AS failed, {SHARE_BEFORE} AS week_before, sumIf(requests, is_now) AS n
+    {FAILED_NOW} AS failed, {FAILED_BEFORE} AS week_before, sumIf(requests, is_now) AS n
 FROM {BOTH} WHERE {CALLS}
 GROUP BY time ORDER BY time""",
     overrides=(last_week("week_before"),),
@@ -135,15 +138,15 @@ GROUP BY time, provider ORDER BY time""",
 )
 ERRORS_BY_PROVIDER = Lines(
     title="Failed by provider",
-    description="Share of calls that ended in an error, by provider, out of n calls.",
+    description="Share of n calls that ended in an error, 429 left out, by provider.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
-    threshold=ERRORS_FROM,
+    threshold=BURN_OF_ERRORS,
     by=("provider",),
     sql=f"""\
 SELECT
     {BUCKET} AS time, toString(provider) AS provider,
-    sum(errors) / sum(requests) AS failed, sum(requests) AS n
+    sum(errors - errors_rate_limit) / sum(requests) AS failed, sum(requests) AS n
 FROM {WINDOWS} WHERE {CALLS}
 GROUP BY time, provider ORDER BY time""",
     links=(BoardLink("Latency and errors", Uid.LATENCY, {"provider": label("provider")}),),

@@ -5,6 +5,7 @@ And what is spent against plan. Both show what the detect job stored, whatever i
 
 from __future__ import annotations
 
+from tokentide_dashboards.kit.limits import BUDGET_USED, SPENT_SHARE
 from tokentide_dashboards.kit.link import BoardLink
 from tokentide_dashboards.kit.override import Override
 from tokentide_dashboards.kit.table import Table
@@ -100,7 +101,7 @@ LIMIT 20""",
             column="used",
             unit=Unit.RATIO,
             cell="color-text",
-            threshold=Threshold(((0.8, "orange"), (1.0, "red"))),
+            threshold=Threshold(((BUDGET_USED, "orange"), (SPENT_SHARE, "red"))),
             links=(BoardLink("Budgets", Uid.COST),),
         ),
         Override(column="n", unit=Unit.COUNT),

@@ -6,6 +6,15 @@ All of it is read from ClickHouse, so that it stands when no worker is alive to 
 from __future__ import annotations
 
 from tokentide_dashboards.kit.board import Board, Row
+from tokentide_dashboards.kit.limits import (
+    DEAD_LETTERS_SHARE,
+    LATE_S,
+    LOST_SHARE,
+    NO_DETECTOR_S,
+    SILENT_S,
+    STALE_S,
+    up_to,
+)
 from tokentide_dashboards.kit.override import Override
 from tokentide_dashboards.kit.query import any_of
 from tokentide_dashboards.kit.series import Lines
@@ -26,10 +35,8 @@ NO_REPORTS = (
     "No producer reported in this range: widen it, or choose All above. Producers report every "
     "30 s while they run (TOKENTIDE_STATS_INTERVAL_S in docs/producer.md)."
 )
-STALE_S = 300
-"""A partition that finished nothing for so long, or a producer that was silent, is worth a look."""
-LATE_MS = 60_000
-STALE = Threshold(((STALE_S, "yellow"), (3 * STALE_S, "red")))
+LATE_MS = LATE_S * 1_000
+STALE = up_to(STALE_S)
 ANY = Threshold(((1, "red"),))
 TIME = "toStartOfInterval({}, toIntervalSecond($__interval_s))"
 DONE = "written_at >= $__fromTime - toIntervalDay(1) AND $__timeFilter(done_at)"
@@ -70,7 +77,7 @@ DELAY = Stat(
     ),
     unit=Unit.MILLISECONDS,
     no_value=NO_BATCHES,
-    threshold=Threshold(((LATE_MS, "yellow"), (5 * LATE_MS, "red"))),
+    threshold=up_to(LATE_MS),
     sql=f"""\
 SELECT quantileExact(0.99)(done_at_us / 1000 - last_record_ms) AS p99_ms
 FROM ingest_positions WHERE {DONE} HAVING count() > 0""",
@@ -99,7 +106,7 @@ REFUSED = Stat(
     description="Share of events that became dead letters, of all that batches of the range held.",
     unit=Unit.RATIO,
     no_value=NO_BATCHES,
-    threshold=Threshold(((0.001, "yellow"), (0.01, "red"))),
+    threshold=up_to(DEAD_LETTERS_SHARE),
     overrides=(
         Override(column="refused_share", title="refused"),
         Override(column="n", title="of n", unit=Unit.COUNT, color="text"),
@@ -119,7 +126,7 @@ HEARTBEAT = Stat(
         "The detect job never kept its state: it does not run, or runs since minutes. "
         "`tokentide worker detect` starts it (docs/detect.md)."
     ),
-    threshold=Threshold(((900, "yellow"), (1_800, "red"))),
+    threshold=Threshold(((NO_DETECTOR_S, "red"),)),
     sql=(
         "SELECT dateDiff('second', fromUnixTimestamp64Micro(max(taken_at_us)), $__toTime) AS age"
         " FROM detector_state HAVING count() > 0"
@@ -185,7 +192,7 @@ LAG = Lines(
     description="Worst of the batches: from the youngest record in Kafka to all rows queryable.",
     unit=Unit.MILLISECONDS,
     no_value=NO_BATCHES,
-    threshold=Threshold(((LATE_MS, "yellow"),)),
+    threshold=up_to(LATE_MS),
     by=("topic", "partition"),
     sql=f"""\
 SELECT
@@ -288,7 +295,7 @@ ORDER BY lost DESC, silent_s DESC LIMIT 100""",
             column="lost_share",
             title="Lost",
             unit=Unit.RATIO,
-            threshold=Threshold(((1e-9, "red"),)),
+            threshold=Threshold(((1e-9, "yellow"), (LOST_SHARE, "red"))),
             cell="color-text",
         ),
         Override(column="n", title="of n taken"),
@@ -299,7 +306,7 @@ ORDER BY lost DESC, silent_s DESC LIMIT 100""",
             column="silent_s",
             title="Silent for",
             unit=Unit.DURATION_S,
-            threshold=Threshold(((STALE_S, "yellow"),)),
+            threshold=up_to(SILENT_S),
             cell="color-text",
         ),
         Override(column="error", title="Last error", width=300),

@@ -12,7 +12,6 @@ from tokentide_dashboards.kit.query import (
 )
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Stat
-from tokentide_dashboards.kit.threshold import Threshold
 from tokentide_dashboards.kit.unit import Unit
 from tokentide_dashboards.kit.variable import SCOPE_NAMES
 
@@ -20,11 +19,9 @@ __all__ = [
     "BOTH",
     "CALLS",
     "COUNTED",
-    "ERRORS_FROM",
     "NO_CALLS",
     "SPEND",
     "SPENT",
-    "UNPRICED_FROM",
     "WEEK_BEFORE",
 ]
 
@@ -39,8 +36,6 @@ BOTH = (
 )
 """Windows of the range, and those of a week before moved into it."""
 WEEK_BEFORE = Override(column="week_before", title="week before", color="text")
-ERRORS_FROM = Threshold(((0.02, "orange"), (0.05, "red")))
-UNPRICED_FROM = Threshold(((0.01, "orange"), (0.05, "red")))
 COUNTED = Override(column="n", unit=Unit.COUNT, color="text")
 
 SPENT = Stat(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from tokentide_dashboards.kit.limits import BURN_FAST, OBJECTIVE
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.rules.rule import Rule
 from tokentide_jobs.core.tables import ALERT_EVENTS, SLO_STATUS
 
 __all__ = ["CALL_RULES"]
 
-_OBJECTIVE: Final = 0.99
 _QUALITY: Final = "('quality_score', 'feedback_score')"
 
 
@@ -70,9 +70,9 @@ _ERRORS: Final = f"""\
         sumIf(requests - errors_rate_limit, window_start > $__toTime - 3600) AS n,
         sumIf(requests - errors_rate_limit, window_start > $__toTime - 300) AS n_short,
         sumIf(errors - errors_rate_limit, window_start > $__toTime - 3600)
-            / greatest(n, 1) / {1 - _OBJECTIVE:.2g} AS burn_long,
+            / greatest(n, 1) / {1 - OBJECTIVE:.2g} AS burn_long,
         sumIf(errors - errors_rate_limit, window_start > $__toTime - 300)
-            / greatest(n_short, 1) / {1 - _OBJECTIVE:.2g} AS burn_short,
+            / greatest(n_short, 1) / {1 - OBJECTIVE:.2g} AS burn_short,
         if(n < 50, 0, least(burn_long, burn_short)) AS burn
     FROM windows_1m
     WHERE window_start > $__toTime - 86400 AND window_start <= $__toTime AND requests > 0
@@ -136,7 +136,7 @@ CALL_RULES: Final = (
         source=_ERRORS,
         labels=("provider", "model"),
         value="burn",
-        above=14.4,
+        above=BURN_FAST,
         unit="times what 99 % allow",
         range_s=3_600,
         delay_s=60,

@@ -7,9 +7,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from tokentide_dashboards.kit.limits import (
+    DEAD_LETTERS_SHARE,
+    LATE_S,
+    LOST_SHARE,
+    NO_DETECTOR_S,
+    PIPELINE,
+    SILENT_S,
+    STALE_S,
+    UNPRICED_SHARE,
+)
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.rules.rule import Rule
-from tokentide_jobs.core.alert.pipeline_rules import PipelineRules
 from tokentide_jobs.core.tables import (
     DEAD_LETTERS,
     DETECTOR_STATE,
@@ -20,10 +29,6 @@ from tokentide_jobs.core.tables import (
 
 __all__ = ["PIPELINE_RULES"]
 
-_LIMITS: Final = PipelineRules()
-_MILLION: Final = 1_000_000
-_STALE_S: Final = 600
-_NO_DETECTOR_S: Final = 900
 _STATS: Final = RAW_TABLES["stats"]
 
 _SHOW_LEDGER: Final = {
@@ -50,7 +55,7 @@ _REFUSED: Final = f"""\
         toString(topic) AS topic,
         sumIf(dead_letters, done_at_us > toUnixTimestamp($__fromTime) * 1000000) AS refused,
         sumIf(events, done_at_us > toUnixTimestamp($__fromTime) * 1000000) AS accepted,
-        if(refused < {_LIMITS.dead_letters}, 0, refused / greatest(refused + accepted, 1)) AS share
+        if(refused < {PIPELINE.dead_letters}, 0, refused / greatest(refused + accepted, 1)) AS share
     FROM {POSITIONS}
     WHERE written_at > $__toTime - 86400 AND done_at_us <= toUnixTimestamp($__toTime) * 1000000
     GROUP BY topic"""
@@ -59,7 +64,7 @@ _UNPRICED: Final = f"""\
         toString(provider) AS provider, toString(model) AS model,
         sumIf(requests, window_start > $__fromTime) AS n,
         sumIf(unpriced, window_start > $__fromTime) AS without_price,
-        if(without_price < {_LIMITS.unpriced}, 0, without_price / greatest(n, 1)) AS share
+        if(without_price < {PIPELINE.unpriced}, 0, without_price / greatest(n, 1)) AS share
     FROM windows_1m
     WHERE window_start > $__toTime - 86400 AND window_start <= $__toTime AND requests > 0
     GROUP BY provider, model"""
@@ -67,7 +72,7 @@ _LOST: Final = f"""\
     SELECT
         toString(service) AS service,
         sum(lost_events) AS lost,
-        if(lost < {_LIMITS.lost}, 0, lost / greatest(sum(emitted_since), lost, 1)) AS share
+        if(lost < {PIPELINE.lost}, 0, lost / greatest(sum(emitted_since), lost, 1)) AS share
     FROM
     (
         SELECT
@@ -119,7 +124,7 @@ PIPELINE_RULES: Final = (
         source=_FRESH,
         labels=("job",),
         value="age_s",
-        above=_STALE_S,
+        above=STALE_S,
         unit="s since the last batch",
         range_s=900,
         keep_firing="5m",
@@ -140,7 +145,7 @@ PIPELINE_RULES: Final = (
         source=_LAG,
         labels=("topic", "log_partition"),
         value="waited_s",
-        above=_LIMITS.late_us / _MILLION,
+        above=LATE_S,
         unit="s from Kafka to rows",
         range_s=300,
         board=Uid.PIPELINE,
@@ -157,7 +162,7 @@ PIPELINE_RULES: Final = (
         source=_REFUSED,
         labels=("topic",),
         value="share",
-        above=_LIMITS.dead_letters_ppm / _MILLION,
+        above=DEAD_LETTERS_SHARE,
         unit="of all events",
         range_s=600,
         board=Uid.PIPELINE,
@@ -180,7 +185,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         source=_UNPRICED,
         labels=("provider", "model"),
         value="share",
-        above=_LIMITS.unpriced_ppm / _MILLION,
+        above=UNPRICED_SHARE,
         unit="of the requests",
         range_s=3_600,
         delay_s=60,
@@ -198,7 +203,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         source=_LOST,
         labels=("service",),
         value="share",
-        above=_LIMITS.lost_ppm / _MILLION,
+        above=LOST_SHARE,
         unit="of what it emitted",
         range_s=900,
         board=Uid.PIPELINE,
@@ -215,7 +220,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         source=_SILENT,
         labels=("service",),
         value="silent_s",
-        above=_LIMITS.silent_us / _MILLION,
+        above=SILENT_S,
         unit="s since its last report",
         range_s=900,
         board=Uid.PIPELINE,
@@ -233,7 +238,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         source=_HEARTBEAT,
         labels=("job",),
         value="age_s",
-        above=_NO_DETECTOR_S,
+        above=NO_DETECTOR_S,
         unit="s since its last snapshot",
         range_s=900,
         pending="5m",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tokentide_dashboards.kit.limits import BUDGET_USED, FORECAST_SHARE, SPENT_SHARE
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.rules.rule import Rule
 from tokentide_jobs.core.budget.burn import BURN_RULES
@@ -101,7 +102,7 @@ SPEND_RULES: Final = (
         source=_BUDGETS,
         labels=("budget", "tenant", "kind", "period"),
         value="share",
-        above=0.8,
+        above=BUDGET_USED,
         unit="of the amount",
         board=Uid.COST,
         pending="0s",
@@ -118,7 +119,7 @@ SPEND_RULES: Final = (
         source=_BUDGETS,
         labels=("budget", "tenant", "kind", "period"),
         value="share",
-        above=1.0,
+        above=SPENT_SHARE,
         unit="of the amount",
         board=Uid.COST,
         pending="0s",
@@ -154,7 +155,7 @@ SPEND_RULES: Final = (
         source=_FORECAST,
         labels=("budget", "tenant"),
         value="expected_usd / amount_usd",
-        above=1.1,
+        above=FORECAST_SHARE,
         unit="of the amount",
         impact="beyond_usd_per_hour",
         board=Uid.COST,
