@@ -1,21 +1,27 @@
 """What tables and views were when they were made, against what they are now.
 
 The server says what they are, so the same server is asked both times; after another version of it
-has come, nothing is compared once. Retention (TTL) is not part of it: it changes by design.
+has come, nothing is compared once. Retention (TTL) is not part of it: it changes by design. The
+name of the database is not, either: a copy that was restored under another name is the same.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
 from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS
 
 __all__ = ["Definition", "changes", "existing_definitions", "record", "recorded_definitions"]
+
+_DATABASE: Final = "${database}"
+"""Stands in the text of a view for the name of its own database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Definition:
         engine: As `system.tables` names it; `View` and `MaterializedView` for these.
         keys: Sorting, primary and partition key of a table.
         columns: Of a table: type and default by name. Of a view none: its text decides them.
-        select: Text of a view.
+        select: Text of a view, `${database}` for the name of its own.
     """
 
     engine: str
@@ -59,7 +65,10 @@ def existing_definitions(client: Client, database: str) -> dict[str, Definition]
         keys = {"sorting": sorting, "primary": primary, "partition": partition}
         is_view = "View" in engine
         found[str(name)] = Definition(
-            engine, {} if is_view else keys, {} if is_view else dict(columns), select
+            engine,
+            {} if is_view else keys,
+            {} if is_view else dict(columns),
+            _without_name(select, database),
         )
     return found
 
@@ -70,7 +79,11 @@ def recorded_definitions(client: Client, database: str) -> dict[str, Definition]
         f"SELECT name, definition, server_version = version() FROM {database}."  # noqa: S608
         f"{SCHEMA_DEFINITIONS} FINAL"
     ).result_rows
-    return {str(name): Definition(**json.loads(text)) for name, text, is_ours in rows if is_ours}
+    made = {str(name): Definition(**json.loads(text)) for name, text, is_ours in rows if is_ours}
+    # What earlier versions recorded has the name in it.
+    return {
+        name: replace(one, select=_without_name(one.select, database)) for name, one in made.items()
+    }
 
 
 def changes(name: str, made: Definition, now: Definition) -> Iterator[str]:
@@ -78,7 +91,7 @@ def changes(name: str, made: Definition, now: Definition) -> Iterator[str]:
     if made.engine != now.engine:
         yield f"{name} has the engine {now.engine}, and was made with {made.engine}"
     elif made.select != now.select:
-        yield f"{name} is a view with another text"
+        yield f"{name} is a view {_another_text(made.select, now.select)}"
     for key, expression in made.keys.items():
         if (other := now.keys.get(key, "")) != expression:
             yield f"{name} has the {key} key ({other}), and was made with ({expression})"
@@ -86,6 +99,23 @@ def changes(name: str, made: Definition, now: Definition) -> Iterator[str]:
         # A column that is gone is told by its name, for all servers.
         if (other := now.columns.get(column, form)) != form:
             yield f"{name}.{column} is {other}, and was made as {form}"
+
+
+def _without_name(select: str, database: str) -> str:
+    return re.sub(rf"(?<![\w.`]){re.escape(database)}\.", f"{_DATABASE}.", select)
+
+
+def _another_text(made: str, now: str) -> str:
+    """Say what is other: after RENAME DATABASE a view still reads what had the old name."""
+    own = re.escape(_DATABASE)
+    same = re.escape(made).replace(own, r"(?P<database>\w+)", 1).replace(own, "(?P=database)")
+    found = re.fullmatch(same, now)
+    if found is None or _DATABASE not in made:
+        return "with another text"
+    return (
+        f"on database {found['database']}, as this one was called: RENAME DATABASE leaves views "
+        "behind, so give it its old name again"
+    )
 
 
 def record(
