@@ -3,6 +3,7 @@
 PipelineError
 ├── ConfigError               a setting, option or file is wrong; nothing was started or changed
 │   └── SinkMisconfigured     ClickHouse needs a person: schema, grants, password, address
+├── WrongData                 what is stored is not as it must be; nothing was changed
 ├── ServiceUnreachable        Kafka or ClickHouse does not answer at the named address
 ├── RetriableSinkError        the store refused for now: retry under the same token
 │   └── NotQuiet              a batch stays half written where `repair` wants to compare
@@ -26,6 +27,7 @@ __all__ = [
     "RetriableSinkError",
     "ServiceUnreachable",
     "StackError",
+    "WrongData",
 ]
 
 
@@ -35,6 +37,13 @@ class PipelineError(Exception):
 
 class ConfigError(PipelineError):
     """A setting, option or file is wrong; the message names it, its value and the remedy."""
+
+
+class WrongData(PipelineError):
+    """What is stored is not as it must be, and the command goes no further; the message says why.
+
+    The command was right and did its work: it found this.
+    """
 
 
 class ServiceUnreachable(PipelineError):

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from tokentide_jobs.cli.main import EXIT_NOTHING_PROVEN, main
+from tokentide_jobs.cli.exit_codes import EXIT_NOTHING_PROVEN
+from tokentide_jobs.cli.main import main
 from tokentide_jobs.embedded.stack.discovery import StackInfo
 from tokentide_jobs.embedded.stack.stack import Stack
 

@@ -17,7 +17,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.databases import migrated
-from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.errors import ConfigError, WrongData
 from tokentide_jobs.io.schema import migrations
 from tokentide_jobs.io.schema.migrations import load_scripts, migrate
 from tokentide_jobs.io.schema.sql_files import sql_root
@@ -135,7 +135,7 @@ def test_a_function_that_is_gone_is_made_again(admin: Client, lent: str) -> None
 def test_a_column_that_is_gone_is_named_and_nothing_is_changed(admin: Client, lent: str) -> None:
     admin.command(f"ALTER TABLE {lent}.raw_changes DROP COLUMN actor")
     admin.command(f"DROP VIEW {lent}.requests")
-    with pytest.raises(ConfigError, match=r"raw_changes\.actor.*0002_raw_events\.sql"):
+    with pytest.raises(WrongData, match=r"raw_changes\.actor.*0002_raw_events\.sql"):
         migrate(admin, lent)
     assert admin.command(f"EXISTS TABLE {lent}.requests") == 0
 
@@ -191,7 +191,7 @@ def test_a_table_that_is_not_as_it_was_made_is_named(
 ) -> None:
     monkeypatch.setattr(migrations, "_ALTERING_S", 0.0)
     admin.command(change.format(lent, lent))
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(WrongData, match=told):
         migrate(admin, lent)
 
 

@@ -17,7 +17,7 @@ import click
 
 from tokentide_jobs.cli.alert_view import alert_lines, alert_view, silence_line
 from tokentide_jobs.cli.arguments import json_option, utc_us
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.screen import console, say
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.alert.alert import Action, Alert

@@ -12,7 +12,7 @@ import click
 
 from tokentide_jobs.cli.arguments import json_option, only_named
 from tokentide_jobs.cli.budget_view import budget_lines, budget_view, remarks
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN, EXIT_SOFT_BUDGET
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN, EXIT_SOFT_BUDGET
 from tokentide_jobs.cli.screen import console, say, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.budget.status import BudgetStatus

@@ -15,8 +15,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from tokentide_jobs.cli.demo_incidents import show_incidents
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.ingest_wait import wait_for_ingest
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.program import program
 from tokentide_jobs.cli.progress import Steps
 from tokentide_jobs.cli.replay import replay_producer, run

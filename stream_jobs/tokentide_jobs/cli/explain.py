@@ -10,7 +10,7 @@ from uuid import UUID
 
 import click
 
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.screen import say
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.money import format_usd

@@ -1,9 +1,7 @@
 """The `tokentide` program: runs a command and turns whatever goes wrong into one line and a code.
 
 Nothing heavier than the standard library is imported here, so that the bare installation (the SDK
-alone) can still say what to install. Codes: 0 ok, 1 a check failed, 2 usage or configuration,
-3 a service is unreachable, 4 internal error, 5 nothing to check, 6 a soft budget is over,
-130 interrupted.
+alone) can still say what to install.
 """
 
 from __future__ import annotations
@@ -17,34 +15,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from tokentide_jobs import errors
+from tokentide_jobs.cli.exit_codes import (
+    EXIT_CHECK_FAILED,
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+)
 from tokentide_jobs.cli.printable import escape_what_cannot_be_encoded, printable
 from tokentide_jobs.urls import redact_text
 
-__all__ = [
-    "EXIT_CHECK_FAILED",
-    "EXIT_INTERNAL",
-    "EXIT_NOTHING_PROVEN",
-    "EXIT_OK",
-    "EXIT_SOFT_BUDGET",
-    "EXIT_UNREACHABLE",
-    "EXIT_USAGE",
-    "exit_code_of",
-    "main",
-    "run",
-]
-
-EXIT_OK: Final = 0
-EXIT_CHECK_FAILED: Final = 1
-"""The command did its work and found something wrong: `verify` found a fault, an event was lost."""
-EXIT_USAGE: Final = 2
-EXIT_UNREACHABLE: Final = 3
-EXIT_NOTHING_PROVEN: Final = 5
-"""There was nothing to check: neither a fault nor a proof."""
-EXIT_INTERNAL: Final = 4
-EXIT_SOFT_BUDGET: Final = 6
-"""A budget is over that is there to tell, not to stop."""
-EXIT_INTERRUPTED: Final = 130
-"""128 + SIGINT, as shells have it."""
+__all__ = ["exit_code_of", "main", "run"]
 
 _EXTRA_OF: Final = {
     "chdb": "embedded",
@@ -164,6 +146,8 @@ def _main_of_the_bare_sdk(arguments: Sequence[str]) -> int:
 
 def exit_code_of(exc: BaseException) -> int:
     """Return the exit code that stands for `exc`."""
+    if isinstance(exc, errors.WrongData):
+        return EXIT_CHECK_FAILED
     if isinstance(exc, errors.ConfigError):
         return EXIT_USAGE
     if isinstance(exc, errors.ServiceUnreachable | errors.RetriableSinkError | errors.StackError):

@@ -21,6 +21,7 @@ from tokentide.semconv.names import (
     USAGE,
     FieldNames,
 )
+from tokentide_jobs.cli.exit_codes import EXIT_CODES
 from tokentide_jobs.cli.root import cli
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.metrics import METRICS
@@ -164,7 +165,15 @@ def detection_levels() -> str:
     return "\n".join(rows)
 
 
+def exit_codes() -> str:
+    """Return every exit code as a Markdown table."""
+    rows = ["| code | meaning | examples |", "|---|---|---|"]
+    rows += [f"| {code} | {meaning} | {examples} |" for code, meaning, examples in EXIT_CODES]
+    return "\n".join(rows)
+
+
 SECTIONS = (
+    Section("docs/cli.md", "exit codes", exit_codes),
     Section("docs/cli.md", "help of every command", commands),
     Section("docs/operations.md", "settings", settings),
     Section("docs/operations.md", "metrics", metrics),

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from tokentide_jobs.cli.arguments import utc_us
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.money import format_usd
 from tokentide_jobs.counted import counted
@@ -59,7 +59,8 @@ def repair(
     writing). A repair that was interrupted is simply run again. Raw rows are counted against the
     ledger first: where some are missing nothing is changed, or with --from-log they are made again
     from their records, at the price that they had. Days whose raw rows may have expired
-    are left as they are. With --dry-run the exit code is 1 when something is wrong.
+    are left as they are. Exits with 1 when raw rows are missing or stand twice, and with --dry-run
+    when anything is wrong.
     """
     from_us = utc_us(from_text, "--from") if from_text else None
     to_us = utc_us(to_text, "--to") if to_text else None

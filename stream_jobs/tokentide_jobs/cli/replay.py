@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentide import Telemetry
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED
 from tokentide_jobs.cli.progress import counting_progress
 from tokentide_jobs.cli.screen import console, count, say, seconds
 from tokentide_jobs.cli.target import data_dir_option, find_target

@@ -13,7 +13,7 @@ import click
 from rich.text import Text
 
 from tokentide_jobs.cli.arguments import json_option, only_named
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.screen import console, say, seconds, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.slo.slo_status import SloBurn, SloStatus

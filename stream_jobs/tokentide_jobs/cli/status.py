@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_UNREACHABLE
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_UNREACHABLE
 from tokentide_jobs.cli.screen import console, count, seconds, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.status import Status, Verdict

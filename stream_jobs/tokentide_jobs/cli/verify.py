@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentide_jobs.cli.arguments import parse_offsets, utc_us
-from tokentide_jobs.cli.main import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.progress import narration
 from tokentide_jobs.cli.screen import console, count, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
@@ -198,7 +198,7 @@ def _show(report: Report, screen: Console) -> None:
     if report.repeated_event_ids:
         table.add_row(
             "repeated ids", count(report.repeated_event_ids),
-            "sent more than once by a producer: each is a row of its own",
+            "sent more than once by a producer, to be mended there: each is a row of its own",
         )  # fmt: skip
     if report.offsets_without_record:
         table.add_row(
@@ -212,8 +212,11 @@ def _show(report: Report, screen: Console) -> None:
         screen.print(Text.assemble(("  ✗ ", "red"), shown(fault)))
     if len(report.faults) > _SHOWN_FAULTS:
         screen.print(f"  and {len(report.faults) - _SHOWN_FAULTS} more: --json lists all")
-    if report.remedy:
-        screen.print(f"to correct windows and rollups: [bold]{report.remedy}[/]", soft_wrap=True)
+    for remedy in report.remedies:
+        kinds = ", ".join(kind.replace("_", " ") for kind in remedy.kinds)
+        command = Text(f": {remedy.command}", "bold") if remedy.command else ""
+        line = Text.assemble((f"  → {kinds}: ", "dim"), shown(remedy.words), command)
+        screen.print(line, soft_wrap=True)
     screen.print(proof_line(report))
 
 

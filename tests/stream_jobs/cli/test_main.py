@@ -17,6 +17,8 @@ from aiokafka.errors import KafkaConnectionError
 
 from tests.places import ROOT
 from tokentide_jobs import errors
+from tokentide_jobs.cli import exit_codes
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_CODES
 from tokentide_jobs.cli.main import exit_code_of, main, message_of
 from tokentide_jobs.cli.reference import SECTIONS, Section
 from tokentide_jobs.cli.root import COMMANDS, LazyCommand, cli
@@ -59,6 +61,17 @@ def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
 )
 def test_every_kind_of_error_has_its_exit_code(error: Exception, code: int) -> None:
     assert exit_code_of(error) == code
+
+
+def test_what_is_wrong_with_the_data_is_no_error_of_usage() -> None:
+    assert exit_code_of(errors.WrongData("a batch lacks raw rows")) == EXIT_CHECK_FAILED
+
+
+def test_every_exit_code_is_documented_once() -> None:
+    codes = [getattr(exit_codes, name) for name in dir(exit_codes) if name.startswith("EXIT_")]
+    assert sorted(code for code in codes if isinstance(code, int)) == [
+        documented.code for documented in EXIT_CODES
+    ]
 
 
 def test_errors_of_kafka_clients_count_as_unreachable() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tokentide_jobs.cli import exit_codes
 from tokentide_jobs.cli import main as program
 from tokentide_jobs.cli.stop_signals import StopRequested, signals_raise
 
@@ -83,5 +84,5 @@ def test_any_command_ends_as_after_ctrl_c(
     monkeypatch.setattr(program, "main", command)
     with pytest.raises(SystemExit) as left:
         program.run()
-    assert left.value.code == program.EXIT_INTERRUPTED
+    assert left.value.code == exit_codes.EXIT_INTERRUPTED
     assert ended == ["in order"]

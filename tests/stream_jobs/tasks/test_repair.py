@@ -25,10 +25,13 @@ from tests.stream_jobs.tasks.damaged import (
 )
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.outcome.arrow import to_arrow
-from tokentide_jobs.core.tables import DAY_US, HOLDS, SUBJECTS
-from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.core.tables import DAY_US, HOLDS, ROWS_KEPT_DAYS, SUBJECTS
+from tokentide_jobs.errors import WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.window_sums import Span
+from tokentide_jobs.tasks.repair.lost_rows import Log
 from tokentide_jobs.tasks.repair.quiet import NotQuiet
+from tokentide_jobs.tasks.repair.records import RepairRecords
 from tokentide_jobs.tasks.repair.repair import TABLES, Correction, Repair
 
 pytestmark = pytest.mark.integration
@@ -251,9 +254,29 @@ def test_windows_never_follow_raw_rows_that_are_lost(store: ClickHouse) -> None:
     Ingest(store).batch(100)
     right = everything(store)
     damage(store, "raw_requests", "service = 'chat'")
-    with pytest.raises(ConfigError, match=r"1 batches do not have their raw rows .*of 100 rows"):
+    with pytest.raises(WrongData, match=r"1 batch lacks raw rows .*of 100 rows"):
         list(repair_of(store).run())
     assert everything(store) == right
+
+
+def test_a_batch_that_reaches_beyond_retention_is_not_counted(store: ClickHouse) -> None:
+    oldest_us = TODAY_US - (ROWS_KEPT_DAYS - 1) * DAY_US
+    ingest = Ingest(store)
+    ingest.batch(100, oldest_us - DAY_US // 2)  # half of it, by chance, on either side of the edge
+    ingest.batch(50, oldest_us)
+    # As retention leaves it: what is older than the edge is gone, or goes at the next merge.
+    damage(store, "raw_requests", f"started_at < fromUnixTimestamp64Micro({oldest_us}, 'UTC')")
+    records = RepairRecords(store, "w")
+    span = Span(oldest_us, oldest_us + DAY_US)
+    assert len(records.batches_lacking_rows(span, 0)) == 1
+    assert records.batches_lacking_rows(span, oldest_us) == []
+    assert list(repair_of(store).restore_rows(Log("127.0.0.1:9", {}))) == []
+    list(repair_of(store).run())  # is not refused for want of rows
+    damage(
+        store, "raw_requests", f"_offset = (SELECT max(_offset) FROM {store.database}.raw_requests)"
+    )
+    with pytest.raises(WrongData, match="1 batch lacks raw rows"):
+        list(repair_of(store).run())
 
 
 def test_a_batch_begun_a_moment_ago_is_waited_for_and_an_old_one_left_to_its_heir(
@@ -284,7 +307,7 @@ def test_an_unfinished_repricing_is_finished_first(store: ClickHouse) -> None:
     store.command(
         f"INSERT INTO {store.database}.reprice_runs (run_id, state) VALUES ('r1', 'planned')"
     )
-    with pytest.raises(ConfigError, match="repricing r1 is unfinished"):
+    with pytest.raises(WrongData, match="repricing r1 is unfinished"):
         list(repair_of(store).run())
 
 
@@ -295,7 +318,7 @@ def test_a_coarse_table_is_not_made_from_a_finer_one_that_is_wrong(store: ClickH
     list(repair_of(store, tables=["windows_1h"]).run())
     assert everything(store) == right
     damage(store, "windows_1m", "1")
-    with pytest.raises(ConfigError, match="windows_1m is wrong too, and windows_1h would be"):
+    with pytest.raises(WrongData, match="windows_1m is wrong too, and windows_1h would be"):
         list(repair_of(store, tables=["windows_1h"]).run())
 
 

@@ -16,61 +16,18 @@ from typing import Any, Final, Literal
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.money import usd
-from tokentide_jobs.core.tables import DAY_US, ROLLUPS, WINDOWS
+from tokentide_jobs.core.tables import ROLLUPS, WINDOWS
 from tokentide_jobs.core.verify.facts import Batch, Facts, ReadTwice, StoredCounts
+from tokentide_jobs.core.verify.fault import Fault
+from tokentide_jobs.core.verify.remedies import Remedy, has_other_money, remedies_for
 from tokentide_jobs.core.verify.windows import WindowComparison, WindowDifference
 
-__all__ = [
-    "Fault",
-    "Report",
-    "compare",
-]
-
-FaultKind = Literal[
-    "lost",
-    "duplicated",
-    "raw_and_dead",
-    "surplus",
-    "unclaimed",
-    "ledger_count",
-    "ledger_gap",
-    "ledger_overlap",
-    "ledger_intent",
-    "ledger_ahead_of_log",
-    "batch_money",
-    "window_events",
-    "window_tokens",
-    "window_money",
-    "rollup",
-    "subjects",
-    "sums",
-    "read_twice",
-    "pending",
-]
-
+__all__ = ["Report", "compare"]
 
 Verdict = Literal["ok", "not_ok", "nothing"]
 
-_ROW_FAULTS: Final = frozenset({"lost", "duplicated", "raw_and_dead", "surplus", "unclaimed"})
-_DAY_S: Final = DAY_US // 1_000_000
 _LISTED_WINDOWS: Final = 20
 """Differing windows that are named one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is not as it must be."""
-
-    kind: FaultKind
-    where: str
-    expected: str
-    found: str
-    events: int = 0
-    """How many events it concerns."""
-
-    def __str__(self) -> str:
-        kind = self.kind.replace("_", " ")
-        return f"{kind}: {self.where}: expected {self.expected}, found {self.found}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +49,8 @@ class Report:
     """Batches too old to compare: retention may have deleted some of their rows."""
     windows: WindowComparison
     faults: tuple[Fault, ...]
+    remedies: tuple[Remedy, ...]
+    """What to do about the faults, in the order in which it is to be done."""
     per_partition: tuple[Mapping[str, Any], ...]
 
     @property
@@ -104,17 +63,6 @@ class Report:
     def ok(self) -> bool:
         """Whether there was something to compare, and everything is where it must be, once."""
         return not self.faults and not self.proves_nothing
-
-    @property
-    def remedy(self) -> str:
-        """Return the command that corrects the windows and rollups that differ, or ""."""
-        starts_s = [found.start_s for found in self.windows.differences]
-        rows_are_wrong = any(fault.kind in _ROW_FAULTS for fault in self.faults)
-        if not starts_s or rows_are_wrong:
-            return ""  # windows are not made from rows that are wrong themselves
-        first, last = (start // _DAY_S * _DAY_S for start in (min(starts_s), max(starts_s)))
-        days = (datetime.fromtimestamp(day_s, UTC).date() for day_s in (first, last + _DAY_S))
-        return "tokentide repair --from {} --to {}".format(*days)
 
     @property
     def verdict(self) -> Verdict:
@@ -148,7 +96,7 @@ class Report:
             "repeated_event_ids": self.repeated_event_ids,
             "offsets_without_record": self.offsets_without_record,
             "expired_batches": self.expired_batches,
-            "remedy": self.remedy,
+            "remedies": [remedy.to_dict() for remedy in self.remedies],
             "log_ids": sorted({str(part["log_id"]) for part in self.per_partition}),
             "per_partition": list(self.per_partition),
             "mismatches": [
@@ -202,6 +150,7 @@ def compare(facts: Facts) -> Report:
         expired_batches=len(facts.batches) - len(alive),
         windows=facts.windows,
         faults=tuple(faults),
+        remedies=tuple(remedies_for(facts, faults)),
         per_partition=tuple(per_partition),
     )
 
@@ -239,8 +188,7 @@ def _batch_faults(batch: Batch, facts: Facts) -> Iterable[Fault]:
         yield Fault(
             "ledger_count", where, f"{batch.dead_letters} dead letters", f"{stored.dead_distinct}"
         )
-    is_complete = stored.raw_rows == batch.accepted
-    if is_complete and not stored.repriced and stored.cost_pico_usd != batch.cost_pico_usd:
+    if has_other_money(batch, stored):
         yield Fault(
             "batch_money", where, f"{usd(batch.cost_pico_usd)} USD in ledger",
             f"{usd(stored.cost_pico_usd)} in raw rows",

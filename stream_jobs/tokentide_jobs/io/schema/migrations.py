@@ -23,7 +23,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS, SCHEMA_MIGRATIONS, TENANT_RETENTION
-from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.errors import ConfigError, WrongData
 from tokentide_jobs.io.schema.definitions import (
     existing_definitions,
     record,
@@ -241,7 +241,7 @@ def _missing(
     """Return the objects that recorded files made and that are gone or have another text.
 
     Raises:
-        ConfigError: A table lacks a column or was changed otherwise; nobody but a person knows what
+        WrongData: A table lacks a column or was changed otherwise; nobody but a person knows what
             was in it.
     """
     statements = [each for made in recorded.values() for each in made]
@@ -255,13 +255,13 @@ def _missing(
         files = [
             name for name, made in recorded.items() if tables & objects_of(made).columns.keys()
         ]
-        raise ConfigError(
+        raise WrongData(
             f"database {database} lacks columns that were made before: {', '.join(drift.columns)}. "
             f"Restore them (ALTER TABLE … ADD COLUMN …, as defined in sql/{', sql/'.join(files)}), "
             "or restore the tables from a backup"
         )
     if drift.changed:
-        raise ConfigError(
+        raise WrongData(
             f"database {database} is not as it was made: {'; '.join(drift.changed)}. Change it "
             "back (ALTER TABLE …), or, where it is meant to be so, delete its row of "
             f"{database}.{SCHEMA_DEFINITIONS}: it is recorded anew"

@@ -20,7 +20,7 @@ from tokentide_jobs.core.outcome.outcome import Outcome, process
 from tokentide_jobs.core.record.record import Record, record_ms
 from tokentide_jobs.core.record.topics import log_ids
 from tokentide_jobs.core.tables import RAW_REQUESTS
-from tokentide_jobs.errors import ConfigError, RetriableSinkError
+from tokentide_jobs.errors import RetriableSinkError, WrongData
 from tokentide_jobs.io.clickhouse.card_store import load_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.known_refused_rows import known_refused_rows
@@ -29,7 +29,7 @@ from tokentide_jobs.io.clickhouse.window_sums import Span
 from tokentide_jobs.io.kafka.admin import topic_log_id
 from tokentide_jobs.io.kafka.offsets import offset_ranges
 from tokentide_jobs.io.kafka.spans import read_spans
-from tokentide_jobs.tasks.repair.records import LostRows, RepairRecords
+from tokentide_jobs.tasks.repair.records import MiscountedBatch, RepairRecords
 
 __all__ = ["Log", "LostRowsOfLog", "Restored"]
 
@@ -55,7 +55,7 @@ class Log:
 class Restored:
     """Rows of one batch that are there again."""
 
-    batch: LostRows
+    batch: MiscountedBatch
     rows: Mapping[str, int]
     """By raw table."""
 
@@ -79,18 +79,21 @@ class LostRowsOfLog:
         self._dry_run = dry_run
         self._ledger = LedgerStore(store)
 
-    def run(self, span: Span, progress: Callable[[str], None]) -> Iterator[Restored]:
+    def run(
+        self, span: Span, kept_from_us: int, progress: Callable[[str], None]
+    ) -> Iterator[Restored]:
         """Restore batches with events in a span, yielding each when its rows are in.
 
         Args:
             span: Event times.
+            kept_from_us: As for `RepairRecords.check_rows`.
             progress: Told of every step before it is taken.
 
         Raises:
-            ConfigError: Kafka does not have the records any more, or they are not those that the
+            WrongData: Kafka does not have the records any more, or they are not those that the
                 batch was made from.
         """
-        for batch in self._records.lost_rows(span):
+        for batch in self._records.batches_lacking_rows(span, kept_from_us):
             progress(f"read {batch} from Kafka")
             outcome = self._outcome(batch)
             restored: dict[str, int] = {}
@@ -126,16 +129,16 @@ class LostRowsOfLog:
         measures = {"rows": rows.height, "events": rows.height, "cost_pico_usd": cost}
         self._records.write(run_id, table, span, measures)
 
-    def _outcome(self, batch: LostRows) -> Outcome:
+    def _outcome(self, batch: MiscountedBatch) -> Outcome:
         intent = self._ledger.intent(batch.log, batch.start)
         if intent is None or intent.end != batch.end:
-            raise ConfigError(f"{batch}: the ledger does not say how its rows were made")
+            raise WrongData(f"{batch}: the ledger does not say how its rows were made")
         records = asyncio.run(self._read(intent))
         cards = load_cards(self._store, intent.price_version)
         refused = known_refused_rows(self._store, intent)
         outcome = process(records, intent, cards).without(refused)
         if outcome.events != batch.events:
-            raise ConfigError(
+            raise WrongData(
                 f"{batch}: its records in Kafka make {outcome.events} rows, and it had "
                 f"{batch.events}: they are not all there any more; restore its rows from a backup"
             )
@@ -148,7 +151,7 @@ class LostRowsOfLog:
         held = (await offset_ranges(bootstrap, log.topic)).get(log.partition)
         is_held = held is not None and held.start <= intent.start and intent.end <= held.end
         if log_id != log.log_id or not is_held:
-            raise ConfigError(
+            raise WrongData(
                 f"{_place(log)} [{intent.start}, {intent.end}): Kafka does not have these records "
                 "any more; restore their rows from a backup, or repair a range without them "
                 "(--from, --to)"
@@ -165,7 +168,7 @@ class LostRowsOfLog:
         await read_spans(bootstrap, log.topic, spans, take)
         return found
 
-    def _lacking(self, batch: LostRows, outcome: Outcome) -> dict[str, pl.DataFrame]:
+    def _lacking(self, batch: MiscountedBatch, outcome: Outcome) -> dict[str, pl.DataFrame]:
         log = batch.log
         stored = self._store.select(
             "repair/row_places",

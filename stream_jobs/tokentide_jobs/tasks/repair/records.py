@@ -9,18 +9,19 @@ import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.tables import ROWS_KEPT_DAYS, WINDOW_REPAIRS
-from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.counted import counted
+from tokentide_jobs.errors import WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.window_sums import Span
 
-__all__ = ["LostRows", "RepairRecords"]
+__all__ = ["MiscountedBatch", "RepairRecords"]
 
 _NAMED_BATCHES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class LostRows:
-    """A finished batch whose raw rows are not as many as it had.
+class MiscountedBatch:
+    """A finished batch whose raw rows are not as many as it had: fewer, or some twice.
 
     Attributes:
         log: Its partition.
@@ -36,8 +37,13 @@ class LostRows:
     events: int
     found: int
 
+    @property
+    def lacks_rows(self) -> bool:
+        """Whether rows are lost; else some stand twice."""
+        return self.found < self.events
+
     def __str__(self) -> str:
-        """Return it as people are told of it."""
+        """Return it as people are found_wrong of it."""
         place = f"{self.log.topic}/{self.log.partition} [{self.start}, {self.end})"
         return f"{place}: {self.found} of {self.events} rows"
 
@@ -58,11 +64,12 @@ class RepairRecords:
         """Refuse to begin while a repricing is unfinished.
 
         Raises:
-            ConfigError: One is, or the tables of repair are missing.
+            WrongData: One is.
+            ConfigError: The tables of repair are missing.
         """
         self.corrections("", Span(0, 0))
         if unfinished := self._store.select("reprice/unfinished_runs"):
-            raise ConfigError(
+            raise WrongData(
                 f"repricing {unfinished[0]['run_id']} is unfinished, and its rows and windows "
                 "differ for that: finish it with `tokentide reprice`, then repair"
             )
@@ -85,33 +92,51 @@ class RepairRecords:
         """Return (start of a grain in µs, windows of ten seconds and a minute in it), in order."""
         return self._counted("repair/window_rows", span, grain_us)
 
-    def check_rows(self, span: Span) -> None:
+    def check_rows(self, span: Span, kept_from_us: int) -> None:
         """Count the raw rows of every finished batch with events in a span.
 
+        Args:
+            span: Event times.
+            kept_from_us: Retention has taken no row of this time or later. A batch with older
+                events is passed over: nobody can say how many rows it should have.
+
         Raises:
-            ConfigError: A batch has lost rows, or has some twice; windows may be all that is right.
+            WrongData: A batch has lost rows, or has some twice; windows may be all that is right.
         """
-        wrong = self._wrong_batches(span)
-        if wrong:
-            named = ", ".join(map(str, wrong[:_NAMED_BATCHES]))
-            raise ConfigError(
-                f"{len(wrong)} batches do not have their raw rows ({named}): windows made from "
-                "them would be wrong too. `tokentide verify` names them all; bring the raw rows "
-                "back first (--from-log, or from a backup), or repair a range without them "
-                "(--from, --to)"
+        wrong = self._miscounted_batches(span, kept_from_us)
+        lacking = [batch for batch in wrong if batch.lacks_rows]
+        doubled = [batch for batch in wrong if not batch.lacks_rows]
+        found_wrong = []
+        if lacking:
+            found_wrong.append(
+                f"{counted(len(lacking), 'batch lacks', 'batches lack')} raw rows "
+                f"({_named(lacking)}): bring them back first (--from-log, or from a backup)"
+            )
+        if doubled:
+            found_wrong.append(
+                f"{counted(len(doubled), 'batch has', 'batches have')} raw rows twice "
+                f"({_named(doubled)}): take the second ones out first (docs/operations.md, "
+                "Doubled, changed and foreign rows)"
+            )
+        if found_wrong:
+            raise WrongData(
+                f"{'; '.join(found_wrong)}. Windows made from such rows would be wrong too. "
+                "`tokentide verify` names all batches; --from and --to repair a range without them"
             )
 
-    def lost_rows(self, span: Span) -> list[LostRows]:
-        """Return the finished batches with events in a span that have fewer rows than they had."""
-        return [batch for batch in self._wrong_batches(span) if batch.found < batch.events]
+    def batches_lacking_rows(self, span: Span, kept_from_us: int) -> list[MiscountedBatch]:
+        """Return the batches with fewer rows than they had; the arguments are as above."""
+        return [batch for batch in self._miscounted_batches(span, kept_from_us) if batch.lacks_rows]
 
-    def _wrong_batches(self, span: Span) -> list[LostRows]:
+    def _miscounted_batches(self, span: Span, kept_from_us: int) -> list[MiscountedBatch]:
         return [
-            LostRows(
+            MiscountedBatch(
                 LogPartition(str(row["log_id"]), str(row["topic"]), int(row["partition"])),
                 *(int(row[name]) for name in ("start", "end", "events", "found")),
             )
-            for row in self._store.select("repair/wrong_batches", _bounds(span))
+            for row in self._store.select(
+                "repair/miscounted_batches", {"kept_from_us": kept_from_us, **_bounds(span)}
+            )
         ]
 
     def corrections(self, table: str, span: Span) -> int:
@@ -128,9 +153,9 @@ class RepairRecords:
         """Refuse to make coarse windows from finer ones that are wrong themselves.
 
         Raises:
-            ConfigError: Always.
+            WrongData: Always.
         """
-        raise ConfigError(
+        raise WrongData(
             f"{table} is wrong too, and {', '.join(asked)} would be made from it: repair it as "
             "well, or leave out --table"
         )
@@ -153,6 +178,10 @@ class RepairRecords:
     def _counted(self, query: str, span: Span, grain_us: int) -> list[tuple[int, int]]:
         rows = self._store.select(query, {"grain_us": grain_us, **_bounds(span)})
         return [(int(row["start_us"]), int(row["rows"])) for row in rows]
+
+
+def _named(batches: Sequence[MiscountedBatch]) -> str:
+    return ", ".join(map(str, batches[:_NAMED_BATCHES]))
 
 
 def _bounds(span: Span) -> dict[str, int]:

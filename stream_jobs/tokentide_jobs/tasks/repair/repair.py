@@ -105,7 +105,8 @@ class Repair:
             to_us: Exclusive; None: no bound. Both are widened to whole UTC days.
 
         Raises:
-            ConfigError: The tables are missing, raw rows are missing, or a repricing is unfinished.
+            ConfigError: The tables of repair are missing.
+            WrongData: Raw rows are missing or stand twice, or a repricing is unfinished.
             NotQuiet: A batch stays half written.
             RetriableSinkError: ClickHouse does not answer, or a sum does not hold still.
         """
@@ -114,7 +115,10 @@ class Repair:
         if span is None:
             return
         self.progress("count the raw rows against the ledger")
-        self.quiet.look(span.from_us, span.to_us, lambda _old: self._records.check_rows(span))
+        kept_us = self._kept_from_us()
+        self.quiet.look(
+            span.from_us, span.to_us, lambda _old: self._records.check_rows(span, kept_us)
+        )
         windows_from_us = self._today_us() - (WINDOWS_KEPT_DAYS - 1) * DAY_US
         with self.quiet.session():
             for day_us in self._records.days(span):
@@ -140,17 +144,20 @@ class Repair:
         self._records.check()
         if (span := self._span(from_us, to_us)) is not None:
             lost = LostRowsOfLog(self.store, self._records, log, dry_run=self.dry_run)
-            yield from lost.run(span, self.progress)
+            yield from lost.run(span, self._kept_from_us(), self.progress)
 
     def _today_us(self) -> int:
         return self.clock_us() // DAY_US * DAY_US
 
+    def _kept_from_us(self) -> int:
+        """Return the start of the oldest day of which no raw row may have expired."""
+        return self._today_us() - (self._records.rows_kept_days() - 1) * DAY_US
+
     def _span(self, from_us: int | None, to_us: int | None) -> Span | None:
         """Return whole days in which raw rows are still kept; None: there are none."""
-        today_us = self._today_us()
-        oldest_us = today_us - (self._records.rows_kept_days() - 1) * DAY_US
-        low_us = max(oldest_us, (from_us or 0) // DAY_US * DAY_US)
-        high_us = -(-(to_us if to_us is not None else today_us + 30 * DAY_US) // DAY_US) * DAY_US
+        low_us = max(self._kept_from_us(), (from_us or 0) // DAY_US * DAY_US)
+        latest_us = self._today_us() + 30 * DAY_US
+        high_us = -(-(to_us if to_us is not None else latest_us) // DAY_US) * DAY_US
         return Span(low_us, high_us) if low_us < high_us else None
 
     def _repair_day(self, day: Span, *, has_windows: bool) -> Iterator[Correction]:

@@ -309,23 +309,6 @@ def test_money_is_written_exactly(pico: int, text: str) -> None:
     assert usd(pico) == text
 
 
-def test_windows_that_differ_are_named_with_the_command_that_corrects_them() -> None:
-    assert compare(GOOD).remedy == ""
-    window = WindowDifference("windows_10s", 1_700_000_000, WindowRows(Sums(1)), Sums())
-    day = WindowDifference("windows_1d", 1_700_006_400, WindowRows(Sums(1)), Sums())
-    report = compare(replace(GOOD, windows=differing(window, day)))
-    assert report.remedy == "tokentide repair --from 2023-11-14 --to 2023-11-16"
-    assert report.to_dict()["remedy"] == report.remedy
-
-
-def test_windows_are_not_to_be_corrected_from_rows_that_are_wrong_themselves() -> None:
-    window = WindowDifference("windows_10s", 0, WindowRows(Sums(1)), Sums())
-    stored = {**GOOD.stored, (LOG, 10): replace(GOOD.stored[LOG, 10], distinct=1)}
-    report = compare(replace(GOOD, windows=differing(window), stored=stored))
-    assert "lost" in {fault.kind for fault in report.faults}
-    assert report.remedy == ""
-
-
 def test_a_log_read_twice_is_a_fault_and_an_event_sent_twice_is_none() -> None:
     assert compare(replace(GOOD, repeated_event_ids=3)).ok
     twice = ReadTwice("tokentide.otlp.v1", ("log-a", "log-b"), 3)

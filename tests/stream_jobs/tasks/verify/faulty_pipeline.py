@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
+from tests.places import ROOT
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.embedded.stack.stack import Stack
 
@@ -65,3 +69,42 @@ def saved(client: Client, table: str, where: str) -> Iterator[None]:
             settings={"insert_deduplicate": 0, "insert_deduplication_token": str(uuid.uuid4())},
         )
         client.command(f"DROP TABLE {name} SYNC")
+
+
+def report_of(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], *options: str
+) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    code = pipeline.run("verify", "--json", *options)
+    return code, json.loads(capsys.readouterr().out)
+
+
+def kinds(report: dict[str, Any]) -> set[str]:
+    return {fault["kind"] for fault in report["mismatches"]}
+
+
+def follow(pipeline: Pipeline, remedy: dict[str, Any]) -> None:
+    assert pipeline.run(*remedy["command"].removeprefix("tokentide ").split()) == 0
+
+
+def documented(name: str) -> str:
+    docs = (ROOT / "docs" / "operations.md").read_text()
+    block = docs.partition(f"<!-- {name}: begin -->")[2].partition(f"<!-- {name}: end -->")[0]
+    return block.partition("```sql")[2].partition("```")[0].strip()
+
+
+def place_of(fault: dict[str, Any]) -> dict[str, str | int]:
+    """Return the batch that a fault names."""
+    found = re.fullmatch(r"(.+)/(\d+) \[(\d+), (\d+)\) of log (.+)", fault["where"])
+    assert found is not None, fault
+    topic, partition, start, end, log_id = found.groups()
+    numbers = {"partition": int(partition), "start": int(start), "end": int(end)}
+    return {"log_id": log_id, "topic": topic, **numbers}
+
+
+def one_place(client: Client) -> str:
+    row = client.query(
+        "SELECT _partition, _offset, _idx FROM raw_requests ORDER BY _partition, _offset, _idx "
+        "LIMIT 1 OFFSET 20"
+    ).result_rows[0]
+    return "_partition = {} AND _offset = {} AND _idx = {}".format(*row)

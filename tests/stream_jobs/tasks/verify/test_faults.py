@@ -9,17 +9,23 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import clickhouse_connect
 import pytest
-from clickhouse_connect.driver.client import Client
 
 from tests.stream_jobs.tasks.verify.faulty_pipeline import (
     BAD,
     SYNC,
     Pipeline,
+    documented,
+    follow,
     good,
+    kinds,
+    one_place,
+    place_of,
+    report_of,
     saved,
     send,
 )
@@ -28,7 +34,7 @@ from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.tasks.dead_letters import DeadLetterStore, Selection, StoredDeadLetter, Target
 from tokentide_jobs.tasks.repair.lost_rows import LostRowsOfLog
-from tokentide_jobs.tasks.repair.records import LostRows
+from tokentide_jobs.tasks.repair.records import MiscountedBatch
 
 pytestmark = pytest.mark.integration
 
@@ -52,18 +58,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
             yield running
 
 
-def report_of(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], *options: str
-) -> tuple[int, dict[str, Any]]:
-    capsys.readouterr()
-    code = pipeline.run("verify", "--json", *options)
-    return code, json.loads(capsys.readouterr().out)
-
-
-def kinds(report: dict[str, Any]) -> set[str]:
-    return {fault["kind"] for fault in report["mismatches"]}
-
-
 def test_rows_that_are_lost_are_made_again_from_the_log_just_as_they_were(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,8 +68,10 @@ def test_rows_that_are_lost_are_made_again_from_the_log_just_as_they_were(
         for _ in range(2):  # what is lost once more is made once more
             client.command(f"ALTER TABLE {table} DELETE WHERE {lost}", settings=SYNC)
             assert 0 < len(client.query(rows).result_rows) < len(right)
-            assert pipeline.run("repair") == 2
+            assert pipeline.run("repair") == 1
             assert "--from-log" in capsys.readouterr().err
+            assert pipeline.run("repair", "--dry-run") == 1
+            assert "batches lack raw rows" in capsys.readouterr().err
             assert pipeline.run("repair", "--from-log", "--dry-run", "--json") == 1
             told = json.loads(capsys.readouterr().out)["restored"]
             assert client.query(rows).result_rows != right
@@ -94,7 +90,7 @@ def test_two_repairs_at_once_bring_rows_back_once(
     rows = "SELECT * FROM raw_requests ORDER BY _partition, _offset, _idx"
     right, look, others = client.query(rows).result_rows, LostRowsOfLog._lacking, [0]
 
-    def lacking(lost_rows: LostRowsOfLog, batch: LostRows, outcome: Outcome) -> Any:
+    def lacking(lost_rows: LostRowsOfLog, batch: MiscountedBatch, outcome: Outcome) -> Any:
         found = look(lost_rows, batch, outcome)
         if others:
             others.pop()
@@ -116,16 +112,8 @@ def test_rows_are_not_made_from_another_log(
     with saved(client, "raw_requests", lost):
         client.command(f"ALTER TABLE raw_requests DELETE WHERE {lost}", settings=SYNC)
         monkeypatch.setenv("TOKENTIDE_LOG_ID", "anew")
-        assert pipeline.run("repair", "--from-log") == 2
+        assert pipeline.run("repair", "--from-log") == 1
     assert "Kafka does not have these records any more" in capsys.readouterr().err
-
-
-def one_place(client: Client) -> str:
-    row = client.query(
-        "SELECT _partition, _offset, _idx FROM raw_requests ORDER BY _partition, _offset, _idx "
-        "LIMIT 1 OFFSET 20"
-    ).result_rows[0]
-    return "_partition = {} AND _offset = {} AND _idx = {}".format(*row)
 
 
 def test_a_whole_pipeline_is_ok(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +145,12 @@ def test_a_deleted_row_is_lost(pipeline: Pipeline, capsys: pytest.CaptureFixture
         assert (code, report["ok"], report["lost"], report["duplicated"]) == (1, False, 1, 0)
         assert kinds(report) >= {"lost", "window_events", "window_money", "window_tokens"}
         assert pipeline.run("verify") == 1
-        assert "NOT OK" in capsys.readouterr().out
+        assert "NOT OK" in (said := capsys.readouterr().out)
+        [remedy] = report["remedies"]
+        assert remedy["command"].startswith("tokentide repair --from-log --from ")
+        assert remedy["command"] in said
+        follow(pipeline, remedy)
+        assert report_of(pipeline, capsys)[0] == 0
     assert report_of(pipeline, capsys)[0] == 0
 
 
@@ -174,6 +167,13 @@ def test_a_doubled_row_is_found_even_when_another_one_is_missing(
         assert (code, report["lost"], report["duplicated"]) == (1, 0, 1)
         assert report["repeated_event_ids"] == 1
         assert "duplicated" in kinds(report)
+        [remedy] = report["remedies"]
+        assert pipeline.run("repair", "--dry-run") == 1
+        assert "1 batch has raw rows twice" in capsys.readouterr().err
+        today = f"{datetime.now(UTC):%Y%m%d}"
+        pipeline.client.command(documented("rows twice").replace("20261130", today))
+        follow(pipeline, remedy)
+        assert report_of(pipeline, capsys)[0] == 0
 
 
 def test_what_the_pipeline_stored_under_two_identities_is_not_blamed_on_a_producer(
@@ -215,6 +215,10 @@ def test_money_that_is_off_by_one_pico_dollar_is_found(
         assert (code, report["lost"], report["duplicated"]) == (1, 0, 0)
         assert kinds(report) == {"batch_money", "window_money", "subjects"}
         assert report["raw_cost_usd"] != report["window_cost_usd"]
+        [changed] = [each for each in report["mismatches"] if each["kind"] == "batch_money"]
+        pipeline.client.command(documented("rows of a batch"), parameters=place_of(changed))
+        follow(pipeline, *report["remedies"])
+        assert report_of(pipeline, capsys)[0] == 0
 
 
 def test_a_ledger_row_that_is_gone_is_found(
@@ -371,8 +375,9 @@ def test_a_window_that_holds_too_much_is_found(
     assert (code, kinds(report)) == (1, {"window_events"})
     assert report["window_events"] == report["window_raw_events"] + 1
     # `verify` names what corrects it, and that does.
-    command = report["remedy"].removeprefix("tokentide ").split()
-    assert pipeline.run(*command) == 0
+    [remedy] = report["remedies"]
+    assert remedy["command"].startswith("tokentide repair --table windows_10s --from ")
+    follow(pipeline, remedy)
     assert report_of(pipeline, capsys)[0] == 0
 
 
@@ -385,7 +390,9 @@ def test_sums_by_subject_that_lack_a_run_are_found_and_repaired(
     code, report = report_of(pipeline, capsys)
     assert (code, kinds(report)) == (1, {"subjects"})
     assert "of kind run, hour of" in report["mismatches"][0]["where"]
-    assert pipeline.run(*report["remedy"].removeprefix("tokentide ").split()) == 0
+    [remedy] = report["remedies"]
+    assert remedy["command"].startswith("tokentide repair --table subjects_1h --from ")
+    follow(pipeline, remedy)
     assert report_of(pipeline, capsys)[0] == 0
     (row,) = pipeline.client.query(
         "SELECT requests, cost_usd > 0 FROM runs WHERE run = 'run-3'"

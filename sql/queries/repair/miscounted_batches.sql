@@ -1,4 +1,5 @@
 -- Finished batches with events of a time that do not have their raw rows: lost ones, or some twice.
+-- Of a batch with events older than kept_from_us retention may have taken rows: it is not counted.
 WITH
     batches AS
     (
@@ -9,6 +10,7 @@ WITH
         WHERE events > 0
             AND first_started_at_us < {to_us:Int64}
             AND last_started_at_us >= {from_us:Int64}
+            AND first_started_at_us >= {kept_from_us:Int64}
         LIMIT 1 BY log_id, topic, partition, start_offset
     ),
     (SELECT min(first_started_at_us) FROM batches) AS first_us,
