@@ -6,6 +6,7 @@ taken for script or markup: the policy of its pages allows its own files and not
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ _IN_JAR: Final = {
     "uplot.js": "META-INF/resources/webjars/uplot/{}/dist/uPlot.iife.min.js",
     "uplot.css": "META-INF/resources/webjars/uplot/{}/dist/uPlot.min.css",
 }
+_log: Final = logging.getLogger(__name__)
 _MOST_ASKED_BYTES: Final = 256 << 10
 _HEADERS: Final = {
     "Content-Security-Policy": (
@@ -102,6 +104,10 @@ class Viewer:
             reply = _json({"error": str(exc)}, exc.status)
         except web.HTTPException as exc:
             reply = _json({"error": exc.reason}, exc.status)
+        except Exception:
+            # Left to aiohttp, this answer would be the only one without the policy.
+            _log.exception("%s %s failed", request.method, request.path[:200])
+            reply = _json({"error": "the viewer failed on this request: its log says where"}, 500)
         reply.headers.update(_HEADERS)
         return reply
 
@@ -112,10 +118,11 @@ class Viewer:
         name = request.match_info["name"]
         if name in _IN_JAR and name in self._charts:
             return _file(name, self._charts[name])
-        path = STATIC / name
-        if path.parent != STATIC or path.suffix not in _KINDS or not path.is_file():
+        # No path is made of what came from outside.
+        found = next((path for path in STATIC.iterdir() if path.name == name), None)
+        if found is None or found.suffix not in _KINDS:
             raise Refused(f"there is no file {name[:100]!r}", 404)
-        return _file(name, path.read_bytes())
+        return _file(name, found.read_bytes())
 
     async def _list(self, _request: web.Request) -> web.Response:
         why = "" if self._charts else self._why_no_charts
@@ -132,6 +139,8 @@ class Viewer:
             asked = orjson.loads(await request.read())
         except ValueError as exc:
             raise Refused("the question is not JSON") from exc
+        except web.RequestPayloadError as exc:
+            raise Refused("the question cannot be read: its Content-Encoding is another") from exc
         if not isinstance(asked, dict) or not isinstance(asked.get("board"), str):
             raise Refused("the question names no board")
         sql, least = self._named_query(asked)

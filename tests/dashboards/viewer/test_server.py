@@ -105,6 +105,35 @@ async def test_every_answer_allows_script_and_style_of_its_own_alone(base: str, 
     assert "unsafe" not in policy
 
 
+async def test_a_failure_of_the_viewer_itself_tells_nothing_and_keeps_the_policy(
+    base: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_boards: BoardFiles) -> list[dict[str, str]]:
+        raise RuntimeError("at /home/somebody/boards")
+
+    monkeypatch.setattr(BoardFiles, "listed", fails)
+    status, text, headers = await get(f"{base}/api/boards")
+    assert status == 500
+    assert "somebody" not in text
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "at /home/somebody/boards" in caplog.text
+
+
+async def test_a_body_that_is_not_encoded_as_it_says_is_refused(
+    base: str, clickhouse: ClickHouseReplies
+) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "deflate"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{base}/api/query", data=b"garbage", headers=headers) as reply,
+    ):
+        assert reply.status == 400
+        assert "Content-Encoding" in (await reply.json())["error"]
+        assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+    assert clickhouse.asked == []
+
+
 def test_pages_hold_no_inline_script_and_write_no_markup() -> None:
     page = (STATIC / "page.html").read_text()
     assert page.count("<script") == 1
@@ -126,7 +155,8 @@ def test_script_stays_small() -> None:
 
 
 async def test_files_outside_of_the_pages_are_not_served(base: str) -> None:
-    for name in ("..%2Fserver.py", "%2Fetc%2Fpasswd", "uplot.js", "nothing.js"):
+    long, hidden = "a" * 300 + ".js", "%00.js"
+    for name in ("..%2Fserver.py", "%2Fetc%2Fpasswd", "uplot.js", "nothing.js", long, hidden):
         assert (await get(f"{base}/static/{name}"))[0] == 404, name
 
 
