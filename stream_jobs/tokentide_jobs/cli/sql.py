@@ -28,6 +28,8 @@ from tokentide_jobs.io.clickhouse.error_codes import server_words
 
 __all__ = ["sql"]
 
+_TEXT_AS_BYTES = {"*String*": "bytes"}
+"""The client shows text that is not UTF-8 as hexadecimal digits, which may be text as well."""
 _READ_ONLY: Final = {"readonly": 2}
 """What the server enforces; with 2, a query may still bound itself by settings."""
 _REFUSED_TO_READERS: Final = 164
@@ -109,7 +111,9 @@ def _stream(
 def _draw(client: Client, query: str, max_rows: int, settings: Mapping[str, int]) -> None:
     started = time.monotonic()
     rows: list[Sequence[object]] = []
-    with client.query_rows_stream(query, settings=dict(settings)) as stream:
+    with client.query_rows_stream(
+        query, settings=dict(settings), query_formats=_TEXT_AS_BYTES
+    ) as stream:
         source = stream.source
         names = source.column_names
         numeric = [kind.base_type.startswith(_NUMERIC) for kind in source.column_types]

@@ -41,6 +41,17 @@ def test_an_answer_is_a_table_with_null_dimmed_and_decimals_whole(capsys: Output
     assert err.startswith("1 row,")
 
 
+def test_bytes_that_are_no_text_do_not_look_like_text(capsys: Output) -> None:
+    query = (
+        "SELECT unhex('ff') AS byte, 'ff' AS text, [unhex('c3'), 'ü'] AS list,"
+        " map(unhex('fe'), 'x') AS map, toLowCardinality(toNullable(unhex('fd'))) AS low,"
+        " toFixedString(unhex('fc'), 1) AS fixed, CAST(NULL, 'Nullable(String)') AS nothing"
+    )
+    assert main(["sql", query]) == 0
+    _heading, row = capsys.readouterr().out.splitlines()
+    assert " ".join(row.split()) == r"\xff ff [\xc3, ü] {\xfe: x} \xfd \xfc NULL"
+
+
 def test_a_table_stops_after_max_rows_and_says_so(capsys: Output) -> None:
     assert main(["sql", "SELECT number FROM numbers(100000)", "--max-rows", "3"]) == 0
     out, err = capsys.readouterr()
