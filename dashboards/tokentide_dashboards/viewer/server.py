@@ -6,6 +6,7 @@ taken for script or markup: the policy of its pages allows its own files and not
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,6 +28,8 @@ from tokentide_jobs.web_guard import refusal
 __all__ = ["HOST", "Viewer"]
 
 HOST: Final = "127.0.0.1"
+BODY_TIMEOUT_S: Final = 10.0
+"""A question is a few kilobytes, from this machine."""
 STATIC: Final = Path(__file__).with_name("static")
 _KINDS: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _IN_JAR: Final = {
@@ -136,7 +139,11 @@ class Viewer:
         if request.content_type != "application/json":
             raise Refused("a question is sent as application/json", 415)
         try:
-            asked = orjson.loads(await request.read())
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await request.read()
+            asked = orjson.loads(body)
+        except TimeoutError as exc:
+            raise Refused(f"the question was not sent within {BODY_TIMEOUT_S:g} s", 408) from exc
         except ValueError as exc:
             raise Refused("the question is not JSON") from exc
         except web.RequestPayloadError as exc:

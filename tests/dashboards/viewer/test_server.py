@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from aiohttp.test_utils import TestServer
 from multidict import CIMultiDictProxy
 
 from tests.dashboards.viewer.boards_of_a_test import QUERIES, kinds
+from tokentide_dashboards.viewer import server as viewer_server
 from tokentide_dashboards.viewer import source as viewer_source
 from tokentide_dashboards.viewer.board_files import BoardFiles
 from tokentide_dashboards.viewer.server import STATIC, Viewer
@@ -131,6 +133,20 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_refused(
         assert reply.status == 400
         assert "Content-Encoding" in (await reply.json())["error"]
         assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+    assert clickhouse.asked == []
+
+
+async def test_a_question_that_is_half_sent_is_given_up(
+    base: str, clickhouse: ClickHouseReplies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer_server, "BODY_TIMEOUT_S", 0.05)
+    host, port = "127.0.0.1", int(base.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection(host, port)
+    head = f"POST /api/query HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 100\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\n\r\n{{".encode())
+    assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+    await writer.wait_closed()
     assert clickhouse.asked == []
 
 
