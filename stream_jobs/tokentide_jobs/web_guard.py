@@ -11,7 +11,10 @@ import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-__all__ = ["is_loopback", "refusal"]
+__all__ = ["IDLE_S", "is_loopback", "refusal"]
+
+IDLE_S: Final = 30.0
+"""How long a connection may say nothing, or no whole head of a request: then it is closed."""
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?\Z")

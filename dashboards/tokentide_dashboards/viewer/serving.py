@@ -14,6 +14,7 @@ from tokentide_dashboards.viewer.board_files import BoardFiles
 from tokentide_dashboards.viewer.server import HOST, Viewer
 from tokentide_dashboards.viewer.source import Source
 from tokentide_jobs.errors import ConfigError, PipelineError
+from tokentide_jobs.web_guard import IDLE_S
 
 __all__ = ["serve"]
 
@@ -51,6 +52,7 @@ async def serve(
             access_log=None,
             shutdown_timeout=_CLOSE_S,
             handler_cancellation=True,
+            keepalive_timeout=IDLE_S,
         )
         await runner.setup()
         try:

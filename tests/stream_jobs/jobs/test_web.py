@@ -9,6 +9,7 @@ from typing import cast
 import aiohttp
 import pytest
 
+from tokentide_jobs.jobs.runtime import web
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.web import start_web
 
@@ -70,5 +71,18 @@ async def test_whole_urls_and_doubled_headers_of_other_origins_are_refused() -> 
             writer.close()
             assert (b"metric 1" in answer) is is_answered, answer
             assert (b" 403 " in answer) is not is_answered, answer
+    finally:
+        await runner.cleanup()
+
+
+async def test_half_a_request_keeps_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "IDLE_S", 0.2)
+    runner, port = await start_web("127.0.0.1", 0, HEALTH, lambda: b"metric 1\n")
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: 127.0")
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+        writer.close()
+        await writer.wait_closed()
     finally:
         await runner.cleanup()

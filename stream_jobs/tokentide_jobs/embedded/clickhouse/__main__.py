@@ -23,6 +23,7 @@ from aiohttp import web
 
 from tokentide_jobs.errors import ConfigError, StackError
 from tokentide_jobs.owner_only import CHILD_UMASK
+from tokentide_jobs.web_guard import IDLE_S
 
 from .access.accounts import Accounts, default_accounts, load_accounts
 from .access.password import settle_password
@@ -139,7 +140,7 @@ async def _serve(
         max_field_size=_MAX_LINE_BYTES,
         read_bufsize=1 << 20,
         auto_decompress=False,
-        keepalive_timeout=30.0,
+        keepalive_timeout=IDLE_S,
     )
     try:
         await runner.setup()

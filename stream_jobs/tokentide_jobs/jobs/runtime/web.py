@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.jobs.runtime.health import Health
-from tokentide_jobs.web_guard import is_loopback, refusal
+from tokentide_jobs.web_guard import IDLE_S, is_loopback, refusal
 
 __all__ = ["start_web"]
 
@@ -56,7 +56,7 @@ async def start_web(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_S)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     try:

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Any
 
 import clickhouse_connect
@@ -170,8 +169,8 @@ def test_a_doubled_row_is_found_even_when_another_one_is_missing(
         [remedy] = report["remedies"]
         assert pipeline.run("repair", "--dry-run") == 1
         assert "1 batch has raw rows twice" in capsys.readouterr().err
-        today = f"{datetime.now(UTC):%Y%m%d}"
-        pipeline.client.command(documented("rows twice").replace("20261130", today))
+        day = pipeline.client.command("SELECT toYYYYMMDD(started_at) FROM saved_raw_requests")
+        pipeline.client.command(documented("rows twice").replace("20261130", str(day)))
         follow(pipeline, remedy)
         assert report_of(pipeline, capsys)[0] == 0
 
