@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration thorough coverage up lint format typecheck mutate-ledger bench nab resolve constraints check-dashboards clean
+.PHONY: help demo test unit integration thorough coverage up lint format typecheck mutate-ledger bench nab resolve constraints check-dashboards check-kubernetes clean
 
 # Exactly the versions that were tested, whatever has been published since.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile --constraint constraints.txt
@@ -128,6 +128,13 @@ check-dashboards: ## Hold the committed table of Grafana's keys, units and reduc
 	  @grafana/schema@13.2.3 @grafana/data@13.2.3 typescript@5 react@19 react-dom@19
 	cd $(GRAFANA) && node $(GRAFANA_TABLE).mjs > tables.json
 	cmp $(GRAFANA)/tables.json $(GRAFANA_TABLE).json
+
+KUBERNETES := .tokentide/kubernetes
+
+check-kubernetes: $(VENV)/.installed-dev ## Hold the committed schema of Kubernetes against the package that carries it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(KUBERNETES) kubernetes-validate==1.37.0
+	$(BIN)/python -m tests.deploy.kubernetes_schema $(KUBERNETES) > $(KUBERNETES)/kubernetes.json
+	cmp $(KUBERNETES)/kubernetes.json tests/deploy/data/kubernetes.json
 
 clean: ## Remove the environment and the embedded stack's data
 	rm -rf $(VENV) .tokentide

@@ -1,7 +1,7 @@
 """docker-compose.yml and what it builds: valid, and true to the code and files that it names.
 
-No engine runs here. What our own services do when started is in
-tests/end_to_end/test_production_lines.py.
+No engine runs here. What is true of our own services as of all processes of ours is in
+test_containers.py, and what they do when started in tests/end_to_end/test_production_lines.py.
 """
 
 from __future__ import annotations
@@ -12,17 +12,13 @@ import tomllib
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import click
 import jsonschema
 import pytest
-import yaml
 
+from tests.deploy.containers import COMPOSE
 from tests.places import ROOT
 from tokentide_dashboards.kit.query import PLUGIN_VERSION
-from tokentide_jobs.cli.root import cli
-from tokentide_jobs.settings import Settings
 
-COMPOSE: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 OURS: Final = {
     name: service for name, service in SERVICES.items() if service["image"] == "tokentide:0.1.0"
@@ -72,20 +68,6 @@ def test_every_service_of_ours_writes_nothing_and_may_nothing(name: str) -> None
     assert service["read_only"] is True
     assert f"\nUSER {service['user']}\n" in DOCKERFILE
     assert "ports" not in service
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_every_command_and_variable_of_ours_exists(name: str) -> None:
-    program, *words = SERVICES[name]["command"]
-    assert program == "tokentide"
-    command: click.Command = cli
-    while words and isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), words.pop(0))
-        assert found is not None
-        command = found
-    command.make_parser(click.Context(command)).parse_args(list(words))
-    known = {setting.variable for setting in Settings().items()}
-    assert SERVICES[name]["environment"].keys() <= known
 
 
 @pytest.mark.parametrize("name", SERVICES)
