@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
 from tests.places import ROOT
+from tests.sources import tree_of
 
 FOLDERS = ("stream_jobs", "schemas", "bench", "dashboards", "examples", "producers")
 CHECKED = (
@@ -67,18 +69,20 @@ BY_NAME = frozenset({"BaseModel", "BaseEvent", "_Judgement", "_State", "TypedDic
 """Classes whose fields are read by their names, as columns or keys."""
 
 
+@cache
 def trees() -> dict[str, ast.Module]:
     return {
-        str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
+        str(path.relative_to(ROOT)): tree_of(path)
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*.py")
     }
 
 
-def uses(found: dict[str, ast.Module]) -> Counter[str]:
+@cache
+def uses() -> Counter[str]:
     """Count references by name; imports do not count, re-exports are no use."""
     counts: Counter[str] = Counter()
-    for tree in found.values():
+    for tree in trees().values():
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 counts[node.id] += 1
@@ -148,7 +152,7 @@ def found() -> dict[str, ast.Module]:
 def test_every_function_class_and_constant_is_used_outside_the_tests(
     found: dict[str, ast.Module],
 ) -> None:
-    counts = uses(found)
+    counts = uses()
     unused = [
         f"{path}: {name}"
         for path, tree in found.items()
@@ -160,7 +164,7 @@ def test_every_function_class_and_constant_is_used_outside_the_tests(
 
 
 def test_every_method_and_field_is_used_outside_the_tests(found: dict[str, ast.Module]) -> None:
-    counts, words = uses(found), texts(found)
+    counts, words = uses(), texts(found)
     unused = [
         f"{path}: {owner}.{name}"
         for path, tree in found.items()
@@ -172,7 +176,7 @@ def test_every_method_and_field_is_used_outside_the_tests(found: dict[str, ast.M
 
 
 def test_what_is_allowed_is_there_and_needs_it(found: dict[str, ast.Module]) -> None:
-    counts = uses(found)
+    counts = uses()
     names = {name for tree in found.values() for name in defined_at_the_top(tree)}
     names |= {
         name for tree in found.values() for _owner, name in defined_in_classes(tree, frozenset())

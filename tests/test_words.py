@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 
 from tests.places import ROOT
+from tests.sources import tree_of
 
 FOLDERS = (
     "bench",
@@ -58,7 +61,12 @@ def test_texts_use_the_preferred_spelling(folder: str) -> None:
             assert found is None, f"{path}: {found.group()!r} is spelled {preferred!r}"
 
 
-def names_in(tree: ast.Module) -> Iterator[tuple[str, int]]:
+@cache
+def names_in(path: Path) -> tuple[tuple[str, int], ...]:
+    return tuple(_names_of(tree_of(path)))
+
+
+def _names_of(tree: ast.Module) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name, node.lineno
@@ -75,7 +83,7 @@ def test_names_use_the_words_of_the_field(folder: str) -> None:
     wrong = [
         f"{path}:{line}: {name}: say {RETIRED[part]}"
         for path in (ROOT / folder).rglob("*.py")
-        for name, line in names_in(ast.parse(path.read_text(encoding="utf-8")))
+        for name, line in names_in(path)
         for part in name.lower().split("_")
         if part in RETIRED
     ]
@@ -86,7 +94,7 @@ def test_a_dead_letter_is_called_by_both_words() -> None:
     wrong = [
         f"{path}:{line}: {name}"
         for path in (ROOT / "stream_jobs").rglob("*.py")
-        for name, line in names_in(ast.parse(path.read_text(encoding="utf-8")))
+        for name, line in names_in(path)
         if BARE.search(name.lower())
     ]
     assert wrong == []

@@ -6,6 +6,7 @@ import ast
 import re
 
 from tests.places import ROOT
+from tests.sources import tree_of
 from tokentide_jobs import errors
 
 PACKAGE = ROOT / "stream_jobs" / "tokentide_jobs"
@@ -29,7 +30,7 @@ def defined() -> dict[str, str]:
     bases = {
         node.name: ast.unparse(node.bases[0]).rpartition(".")[2]
         for path in PACKAGE.rglob("*.py")
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in tree_of(path).body
         if isinstance(node, ast.ClassDef) and node.bases and not node.name.startswith("_")
     }
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.places import ROOT
+from tests.sources import tree_of
 from tokentide_jobs.core import tables
 from tokentide_jobs.core.tables import IDENTIFIER
 from tokentide_jobs.errors import ConfigError
@@ -43,7 +44,7 @@ def test_no_other_module_states_the_name_of_a_table() -> None:
         f"{path.relative_to(package)}:{node.lineno}: {found.group()}"
         for path in package.rglob("*.py")
         if path != package / "core" / "tables.py"
-        for node in constants(ast.parse(path.read_text("utf-8")))
+        for node in constants(tree_of(path))
         if (found := NAMED.search(str(node.value)))
     ]
     assert stated == []
