@@ -1,15 +1,31 @@
-"""How many examples a property test draws: few in a usual run, since every run draws others.
+"""How much of a long list of examples a usual run takes: a part, and all of it on demand.
 
-`TOKENTIDE_TEST_EXAMPLES=6` draws six times as many.
+`TOKENTIDE_TEST_EXAMPLES=12` draws twelve times as many examples of each property, and leaves out
+nothing of the tables of which a usual run takes a share.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TypeVar
 
 _TIMES = int(os.environ.get("TOKENTIDE_TEST_EXAMPLES", "1"))
+
+IS_THOROUGH = _TIMES > 1
+
+Item = TypeVar("Item")
 
 
 def examples(usual: int) -> int:
     """Return `usual`, times what the environment says."""
     return usual * _TIMES
+
+
+def share(items: Sequence[Item], of: int, first: int = 0) -> Sequence[Item]:
+    """Return one in `of` items from number `first` on; all of them in a thorough run.
+
+    Where items are all pairs of two lists, take an `of` that shares no factor with the length of
+    the inner one: then every member of either list is met.
+    """
+    return items if IS_THOROUGH else items[first % of :: of]
