@@ -25,7 +25,7 @@ pytestmark = pytest.mark.no_cover
 
 FLAVOURS = sorted({case.flavour for case in load_cases()})
 every_flavour = pytest.mark.parametrize("name", FLAVOURS)
-often = settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
+often = settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 
 FORMS: tuple[Callable[[Any], Any], ...] = (lambda value: value, as_attributes)
 
@@ -151,7 +151,7 @@ def test_junk_arguments_raise_nothing_and_give_valid_events(name: str, data: st.
     judged(event_of(cases_of(name)[0], {"usage_source": "missing", **fields}))
 
 
-@settings(max_examples=examples(65), deadline=None)
+@settings(max_examples=examples(33), deadline=None)
 @given(st.dictionaries(st.sampled_from(USAGE_FIELDS[:-2]), st.integers(0, 30), max_size=13))
 def test_counts_are_cut_to_what_the_contract_allows_and_no_further(counts: dict[str, int]) -> None:
     fields = usage_fields(counts)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sampling import examples
+from tests.sampling import examples, share
 from tokentide_jobs.core.decode.columns import COLUMNS, Column
 from tokentide_jobs.core.decode.decode import Decoded, decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
@@ -146,7 +146,7 @@ SEPARATORS = st.sampled_from([b"\n", b"\r\n", b"\n\n", b"", b" \n\t\n", b"[", b"
 
 
 @pytest.mark.parametrize("closely", [False, True])
-@settings(max_examples=examples(35), deadline=None)
+@settings(max_examples=examples(18), deadline=None)
 @given(values=st.lists(st.lists(GARBAGE | structured() | SEPARATORS, max_size=5).map(b"".join)))
 def test_the_events_of_a_batch_are_those_of_its_records(closely: bool, values: list[bytes]) -> None:
     records = [Record(0, 10 + 2 * i, 0, value) for i, value in enumerate(values)]
@@ -198,21 +198,21 @@ def assert_same_as_judging(records: list[Record], decoded: Decoded) -> None:
     assert len(rows) + len(refused) == expected_count
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(LINES, max_size=4), min_size=1, max_size=6))
 def test_decoding_a_batch_equals_judging_every_event_alone(frames: list[list[bytes]]) -> None:
     records = [Record(0, 10 + i, 0, b"\n".join(lines)) for i, lines in enumerate(frames)]
     assert_same_as_judging(records, decode(records, WINDOW))
 
 
-@settings(max_examples=examples(65), deadline=None)
+@settings(max_examples=examples(33), deadline=None)
 @given(LINES)
 def test_an_event_alone_in_its_batch_gets_the_verdict_of_the_judge(line: bytes) -> None:
     records = [Record(3, 7, 0, line)]
     assert_same_as_judging(records, decode(records, WINDOW))
 
 
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=examples(13), deadline=None)
 @given(st.lists(structured(), min_size=1, max_size=4), st.sampled_from([b", ", b",", b"\n,"]))
 def test_arrays_of_events_decode_like_their_elements(lines: list[bytes], comma: bytes) -> None:
     records = [Record(0, 1, 0, b"[" + comma.join(lines) + b"]")]
@@ -220,17 +220,23 @@ def test_arrays_of_events_decode_like_their_elements(lines: list[bytes], comma: 
 
 
 @pytest.mark.parametrize("event_type", sorted(SAMPLES))
-@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[:24])
-def test_every_field_with_every_odd_value_decodes_as_judged(event_type: str, value: Any) -> None:
-    """Every field of a type takes the odd value in turn, first alone and then as a duplicate."""
-    sample = SAMPLES[event_type]
-    lines = []
-    for column in COLUMNS[event_type]:
-        lines.append(json.dumps(sample | {column.name: value}).encode())
-        text = json.dumps(sample)
+@pytest.mark.parametrize("number", range(len(ODD_VALUES)), ids=lambda n: repr(ODD_VALUES[n])[:24])
+def test_every_field_with_every_odd_value_decodes_as_judged(event_type: str, number: int) -> None:
+    """Every field of a type takes the odd value in turn: alone, as a duplicate behind, or before.
+
+    Which of the three goes on with fields and values, so that every pair of two of them is met.
+    """
+    value, sample = ODD_VALUES[number], SAMPLES[event_type]
+    text = json.dumps(sample)
+    lines: list[bytes] = []
+    for turn, column in enumerate(COLUMNS[event_type], number):
         extra = f"{json.dumps(column.name)}:{json.dumps(value)}"
-        lines.append(f"{text[:-1]}, {extra}}}".encode())
-        lines.append(f"{{{extra}, {text[1:]}".encode())
+        forms = (
+            json.dumps(sample | {column.name: value}),
+            f"{text[:-1]}, {extra}}}",
+            f"{{{extra}, {text[1:]}",
+        )
+        lines += [form.encode() for form in share(forms, 3, turn)]
     alone = [Record(0, i, 0, line) for i, line in enumerate(lines)]
     assert_same_as_judging(alone, decode(alone, WINDOW))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sampling import examples
 from tokentide_jobs.core.merge.key_levels import dimensions_of, key_name
 
 NAMES = st.sampled_from(["tenant", "model", "prompt_name"])
 DIMENSIONS = st.dictionaries(NAMES, st.text(max_size=12), min_size=1)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(DIMENSIONS)
 def test_a_name_gives_its_dimensions_back(dimensions: dict[str, str]) -> None:
     assert dimensions_of(key_name(dimensions)) == dimensions

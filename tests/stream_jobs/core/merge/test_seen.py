@@ -7,6 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sampling import examples
 from tests.stream_jobs.core.merge.delta_records import log
 from tokentide_jobs.core.merge.delta_record import Origin
 from tokentide_jobs.core.merge.seen import MOST_GAPS, SeenParts
@@ -16,7 +17,7 @@ def part(start: int, end: int, chunk: int = 0, schema: str = "windows.v1") -> Or
     return Origin(schema, log(), start, end, chunk)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(15))
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=30), st.randoms(use_true_random=False))
 def test_each_part_is_taken_once_in_any_order_of_repetitions(
     sizes: list[int], chance: random.Random

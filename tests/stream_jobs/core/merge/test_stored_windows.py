@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sampling import examples
 from tests.stream_jobs.core.merge.delta_records import MINUTE_US, NOON_US, at, window_rows
 from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS
 from tokentide_jobs.core.merge.open_windows import WANTED, OpenWindows
@@ -35,7 +36,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(5))
 @given(ROWS, st.randoms(use_true_random=False))
 def test_stored_windows_are_the_ones_that_the_stream_closes(
     rows: Sequence[dict[str, Any]], chance: random.Random

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sampling import examples
 from tests.stream_jobs.core.merge.delta_records import (
     MINUTE_US,
     NOON_US,
@@ -113,7 +114,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(5), deadline=None)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_any_order_and_split_of_deltas_closes_the_same_windows(
     rows: list[dict[str, Any]], chance: random.Random
@@ -144,7 +145,7 @@ def test_any_order_and_split_of_deltas_closes_the_same_windows(
     assert requests == sum(one["requests"] for one in rows if one["tenant"] == "acme")
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(3), deadline=None)
 @given(ROWS)
 def test_what_comes_later_changes_no_window_that_has_closed(rows: list[dict[str, Any]]) -> None:
     short, long = Stream(), Stream()

@@ -17,7 +17,7 @@ from genai_prices import Usage, calc_price
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sampling import examples
+from tests.sampling import IS_THOROUGH, examples, share
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.lookup import resolve
 from tokentide_jobs.core.price.pricing import COST_COLUMNS, TOKEN_COLUMNS, price
@@ -195,19 +195,19 @@ def check_against_hand(batch: list[dict[str, Any]]) -> None:
             assert row["cost_pico_usd"] == sum(expected.values())
 
 
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(13), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(events(), min_size=1, max_size=12))
 def test_columns_equal_the_bill_by_hand(batch: list[dict[str, Any]]) -> None:
     check_against_hand(batch)
 
 
-@settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(events(most=1 << 40), min_size=1, max_size=6))
 def test_counts_up_to_the_contract_limit_never_wrap(batch: list[dict[str, Any]]) -> None:
     check_against_hand(batch)
 
 
-@settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(events(), min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_order_and_neighbours_change_nothing(
     batch: list[dict[str, Any]], rng: random.Random
@@ -295,7 +295,7 @@ def theirs(event: dict[str, Any], context: dict[str, str]) -> Decimal | None:
 def test_every_model_costs_what_genai_prices_says(context: dict[str, str]) -> None:
     rng = random.Random(str(context))
     batch: list[dict[str, Any]] = []
-    for example in every_model():
+    for example in share(every_model(), 3, CONTEXTS.index(context)):
         event: dict[str, Any] = {**disjoint_usage(rng), **context, "status": "ok"}
         event |= {"provider": example.provider, "request_model": example.name}
         event["started_at_us"] = NOW_US + rng.randrange(-(10**14), 10**13)
@@ -312,4 +312,4 @@ def test_every_model_costs_what_genai_prices_says(context: dict[str, str]) -> No
         # Half a pico-USD a token at most: the rounding of rates that do not come out even.
         assert abs(row["cost_pico_usd"] - expected * PICO) <= Decimal(tokens) / 2, (event, row)
         compared += 1
-    assert compared > 3_000
+    assert compared > (3_000 if IS_THOROUGH else 950)

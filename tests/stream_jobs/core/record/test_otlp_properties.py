@@ -84,7 +84,7 @@ def lines_of(value: bytes) -> list[bytes]:
     return lines
 
 
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(CALLS, min_size=1, max_size=4), JSON, JSON)
 def test_every_call_becomes_an_event_that_is_accepted(
     calls: list[Any], times: Any, status: Any
@@ -98,7 +98,7 @@ def test_every_call_becomes_an_event_that_is_accepted(
         assert not isinstance(verdict, Refusal), verdict
 
 
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(JSON, JSON, JSON)
 def test_no_record_of_any_shape_stops_reading(spans: Any, scopes: Any, resource: Any) -> None:
     for request in (
@@ -117,7 +117,7 @@ def test_no_record_of_any_shape_stops_reading(spans: Any, scopes: Any, resource:
         assert read_otlp(value) == read_otlp(value)
 
 
-@settings(max_examples=examples(35), deadline=None)
+@settings(max_examples=examples(18), deadline=None)
 @given(
     st.dictionaries(st.sampled_from(KNOWN), JSON, max_size=12),
     st.dictionaries(st.sampled_from(KNOWN), JSON, max_size=6),

@@ -60,7 +60,7 @@ def is_fine(events: list[bytes]) -> bool:
     )
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     separator=st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n\t\n"]),
@@ -87,7 +87,7 @@ def test_records_of_good_events_are_split_as_ever(
         assert split_record(value) == before
 
 
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_was_fine_before_keeps_its_places(seed: int) -> None:
     value = hostile_record(random.Random(seed))

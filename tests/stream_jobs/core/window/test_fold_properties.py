@@ -118,7 +118,7 @@ def totals(*deltas: pl.DataFrame) -> Totals:
     return {key: Counter({k: v for k, v in one.items() if v}) for key, one in result.items()}
 
 
-@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS, EVENTS)
 def test_folding_together_is_folding_apart_and_adding_up(
     left: list[dict[str, Any]], right: list[dict[str, Any]]
@@ -140,7 +140,7 @@ def test_any_order_and_any_partition_give_the_same_rows(
     assert totals(*(fold(frames(part)) for part in parts if part)) == totals(expected)
 
 
-@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS)
 def test_the_measures_are_those_of_a_count_by_hand(rows: list[dict[str, Any]]) -> None:
     expected: Totals = defaultdict(Counter)

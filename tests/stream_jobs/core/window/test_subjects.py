@@ -102,7 +102,7 @@ def found(deltas: pl.DataFrame, by: Sequence[str]) -> dict[Any, Counter[str]]:
     return sums
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows=REQUESTS, cut=st.integers(0, 30), most=st.integers(1, 4))
 def test_sums_of_a_kind_are_those_of_its_rows_under_any_split_and_any_cap(
     rows: list[dict[str, Any]], cut: int, most: int
@@ -115,7 +115,7 @@ def test_sums_of_a_kind_are_those_of_its_rows_under_any_split_and_any_cap(
         assert max(counts.to_list(), default=0) <= most + 1
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows=REQUESTS, cut=st.integers(0, 30))
 def test_each_subject_has_the_sums_of_its_rows_when_all_are_named(
     rows: list[dict[str, Any]], cut: int
@@ -128,7 +128,7 @@ def test_each_subject_has_the_sums_of_its_rows_when_all_are_named(
     assert whole.schema == dict(SUBJECT_SCHEMA)
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(wanted=REQUESTS, present=REQUESTS, most=st.integers(1, 4))
 def test_a_difference_makes_one_fold_the_other(
     wanted: list[dict[str, Any]], present: list[dict[str, Any]], most: int
