@@ -81,7 +81,7 @@ def show(
         is_filtered: Only some kind of run was asked for.
     """
     clock = time.strftime("%H:%M:%S", time.gmtime(now_us / 1e6))
-    screen.print(Text.assemble(("runs", "bold"), f"  last {hours:g} hours at {clock} UTC"))
+    screen.print(Text.assemble(("runs", "bold"), f"  last {hours:g} h at {clock} UTC"))
     if not found.listed:
         which = " of this kind" if is_filtered else ""
         screen.print(f"no runs{which} in this range; docs/runs.md says how a call names its run")

@@ -169,7 +169,7 @@ class Health:
             "waits_for": waits,
             "resting_partitions": resting,
             "role": self._role,
-            "notes": [words for words in (self._refused, self._full) if words],
+            "notes": [*self._refused.splitlines(), *([self._full] if self._full else [])],
             "min_free_bytes": self._min_free_bytes,
         }
 

@@ -158,14 +158,16 @@ def test_decisions_that_are_behind_files_that_are_refused_and_a_full_book_are_sh
     health = Health(role="detect")
     health.starting("")
     health.behind("decisions are 40 s behind")
-    health.refused_rules("budgets.yaml:3: period: wrong")
+    health.refused_rules("1 problem:\nbudgets.yaml:3: period: wrong")
     is_ready, report = health.ready()
     assert (is_ready, report["waits_for"]) == (False, ["decisions are 40 s behind"])
-    assert (report["role"], report["notes"]) == ("detect", ["budgets.yaml:3: period: wrong"])
+    assert (report["role"], report["notes"]) == (
+        "detect", ["1 problem:", "budgets.yaml:3: period: wrong"]
+    )  # fmt: skip
     health.behind("")
     assert health.ready()[0] is True, "a refused file leaves the one before in force"
     health.full("10,000 alerts are open")
-    assert health.ready()[1]["notes"][1:] == ["10,000 alerts are open"]
+    assert health.ready()[1]["notes"][2:] == ["10,000 alerts are open"]
     health.refused_rules("")
     health.full("")
     assert health.ready()[1]["notes"] == []
