@@ -38,6 +38,7 @@ ROOTS = ("tokentide_jobs", "tokentide_schemas", "core", "io", "jobs", "tasks", "
 ELSEWHERE = {
     "NNNN_name.sql": "the pattern of a migration's name",
     "by_hand.py": "the reader of docs/first-ten-minutes.md writes it",
+    "runaway.py": "the reader of docs/alerts.md writes it",
     "service.py": "the reader of docs/first-ten-minutes.md writes it",
     "llm.request.model_name": "an attribute of spans",
     "llm.response.model_name": "an attribute of spans",
