@@ -6,9 +6,13 @@ that ingest publishes of 5,000 events a second, and 20,000 live runs.
 
 from __future__ import annotations
 
+import multiprocessing
 import random
+import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -40,33 +44,43 @@ GROWN_MINUTES: Final = 2_160
 EVENTS_PER_S: Final = 5_000
 BATCHES_PER_S: Final = 8
 STREAM_S: Final = 15
+RUN_STEPS: Final = 40
 _SOURCE: Final = LogPartition("bench", "tokentide.events.v1", 0)
 _BEGIN_US: Final = 1_795_000_020_000_000
 
 
 def measure() -> dict[str, object]:
     """Return what a window, a stream and a snapshot cost."""
-    return {"window": window(), "stream": stream(), "snapshot": snapshot()}
+    return {
+        "window": window(), "stream": stream(), "snapshot": snapshot(), "memory": memory(),
+    }  # fmt: skip
 
 
 def window() -> dict[str, object]:
     """Close one window of many keys and judge it."""
     decider = Decider(DetectRules(levels=(("tenant", "model"),), settle_us=0), ())
-    took: list[float] = []
-    for minute in range(4):
-        start_us = _BEGIN_US + minute * 60_000_000
-        decider.take([_mark(start_us, minute)])
-        decider.take([_windows(_rows(WINDOW_KEYS, start_us, 20), minute)])
-        began = time.process_time()
-        found = decider.take([_mark(start_us + 60_000_000, minute + 1)])
-        took.append(time.process_time() - began)
-        say(f"window {minute}: {len(found.windows)} closed, {took[-1]:.2f} s of CPU")
+    took = [_close(decider, minute) for minute in range(4)]
     return {
         "keys": len(decider.detectors.state.keys),
         "close_and_judge_cpu_s": round(min(took[1:]), 3),
         "target_cpu_s": 1.0,
         "state_bytes": len(decider.detectors.state.to_bytes()),
     }
+
+
+def _close(decider: Decider, minute: int) -> float:
+    """Let a window of many keys close, with marks as often as they come; return its CPU seconds."""
+    start_us = _BEGIN_US + minute * 60_000_000
+    decider.take([_mark(start_us, minute)])
+    decider.take([_windows(_rows(WINDOW_KEYS, start_us, 20), minute)])
+    decider.take(_mark(start_us + second * 1_000_000, minute) for second in range(5, 60, 5))
+    began = time.process_time()
+    found = decider.take([_mark(start_us + 60_000_000, minute + 1)])
+    took = time.process_time() - began
+    if [len(one.sums.keys) for one in found.windows] != [WINDOW_KEYS] and minute:
+        raise AssertionError(f"window {minute} did not close")
+    say(f"window {minute}: {took:.2f} s of CPU")
+    return took
 
 
 def snapshot() -> dict[str, object]:
@@ -90,6 +104,48 @@ def snapshot() -> dict[str, object]:
         "packed_share": round(share, 3),
         "cpu_s_per_100_mb": round((time.process_time() - began) / len(state) * 1e8, 2),
     }
+
+
+def memory() -> dict[str, object]:
+    """Return what a process of its own holds with as many keys and live runs as may be."""
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as process:
+        return process.submit(_memory).result()
+
+
+def _memory() -> dict[str, object]:
+    began = _resident_mb()
+    decider = Decider(DetectRules(levels=(("tenant", "model"),), settle_us=0), ())
+    for minute in range(3):
+        _close(decider, minute)
+    keys = _resident_mb(), _peak_mb()
+    for batch in range(RUN_STEPS):
+        names = [f"run-{number}" for number in range(LIVE_RUNS)]
+        now_us = _BEGIN_US + 180_000_000 + batch * 20_000_000
+        decider.take([_steps_of(names, now_us, random.Random(batch), 100 + batch)])
+    both = _resident_mb()
+    say(f"{len(decider.guard.live):,} runs beside {len(decider.detectors.state.keys):,} keys")
+    size = len(packed_state(decider.to_bytes()))
+    return {
+        "keys": len(decider.detectors.state.keys),
+        "live_runs": len(decider.guard.live),
+        "steps_a_run": RUN_STEPS,
+        "empty_mb": began,
+        "keys_mb": keys[0],
+        "peak_while_windows_close_mb": keys[1],
+        "keys_and_runs_mb": both,
+        "peak_with_a_snapshot_mb": _peak_mb(),
+        "snapshot_mb": round(size / 1e6),
+    }
+
+
+def _resident_mb() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return round(pages * resource.getpagesize() / 1e6)
+
+
+def _peak_mb() -> int:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024 / 1e6)
 
 
 def stream() -> dict[str, object]:
@@ -145,6 +201,11 @@ def _rows(
 
 def _steps(count: int, now_us: int, chance: random.Random, offset: int) -> DeltaRecord:
     runs = [f"run-{chance.randrange(LIVE_RUNS)}" for _ in range(count)]
+    return _steps_of(runs, now_us, chance, offset)
+
+
+def _steps_of(runs: list[str], now_us: int, chance: random.Random, offset: int) -> DeltaRecord:
+    count = len(runs)
     columns: dict[str, Any] = {
         "tenant": [f"t{len(run)}" for run in runs], "run": runs, "at_us": [now_us] * count,
         "agent": ["critic"] * count, "user": ["u"] * count, "cost_pico_usd": [10**9] * count,
