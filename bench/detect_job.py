@@ -125,7 +125,7 @@ def _memory() -> dict[str, object]:
         decider.take([_steps_of(names, now_us, random.Random(batch), 100 + batch)])
     both = _resident_mb()
     say(f"{len(decider.guard.live):,} runs beside {len(decider.detectors.state.keys):,} keys")
-    size = len(packed_state(decider.to_bytes()))
+    packed_state(decider.to_bytes())
     return {
         "keys": len(decider.detectors.state.keys),
         "live_runs": len(decider.guard.live),
@@ -135,7 +135,6 @@ def _memory() -> dict[str, object]:
         "peak_while_windows_close_mb": keys[1],
         "keys_and_runs_mb": both,
         "peak_with_a_snapshot_mb": _peak_mb(),
-        "snapshot_mb": round(size / 1e6),
     }
 
 
