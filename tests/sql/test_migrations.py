@@ -18,10 +18,11 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.databases import migrated
 from tokentide_jobs.errors import ConfigError, WrongData
-from tokentide_jobs.io.schema import migrations
-from tokentide_jobs.io.schema.migrations import load_scripts, migrate
+from tokentide_jobs.io.schema import drift, migrations
+from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_objects import objects_of
+from tokentide_jobs.io.schema.sql_scripts import load_scripts
 from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 
 pytestmark = pytest.mark.integration
@@ -69,11 +70,7 @@ def test_a_second_run_applies_nothing(admin: Client) -> None:
 
 def test_what_the_files_make_is_what_the_engine_then_has(admin: Client, lent: str) -> None:
     target = SqlTarget(lent)
-    made = objects_of(
-        statement
-        for script in load_scripts()
-        for statement in split_statements(render(script.text, target))
-    )
+    made = objects_of(each for script in load_scripts() for each in script.statements(target))
     rows = admin.query(
         "SELECT t.name, t.engine, groupArray(c.name) FROM system.tables AS t "
         "JOIN system.columns AS c ON c.database = t.database AND c.table = t.name "
@@ -159,7 +156,7 @@ def test_views_follow_a_function_that_is_replaced(admin: Client, lent: str) -> N
     admin.command("CREATE OR REPLACE FUNCTION usd_from_pico AS (pico) -> pico / 2")
     admin.command(f"DROP VIEW {lent}.runs")
     (script,) = (one for one in load_scripts() if one.name == "views/runs.sql")
-    for statement in split_statements(render(script.text, SqlTarget(lent))):
+    for statement in script.statements(SqlTarget(lent)):
         admin.command(statement)
     assert admin.command(text) != before
     names = {applied.name for applied in migrate(admin, lent)}
@@ -189,7 +186,7 @@ def test_views_follow_a_function_that_is_replaced(admin: Client, lent: str) -> N
 def test_a_table_that_is_not_as_it_was_made_is_named(
     admin: Client, lent: str, change: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "_ALTERING_S", 0.0)
+    monkeypatch.setattr(drift, "_ALTERING_S", 0.0)
     admin.command(change.format(lent, lent))
     with pytest.raises(WrongData, match=told):
         migrate(admin, lent)

@@ -23,6 +23,7 @@ from rich.text import Text
 from tokentide_jobs.cli.printable import printable
 
 __all__ = [
+    "RECORD_HOLDS",
     "console",
     "count",
     "dollars",
@@ -35,6 +36,8 @@ __all__ = [
     "write_bytes",
 ]
 
+RECORD_HOLDS = "a record holds one event or many"
+"""Said beside a count of Kafka records and beside one of events, which differ for that reason."""
 _PICO_PER_DOLLAR = 1_000_000_000_000
 _PIPE_WIDTH = 100
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_UNREACHABLE
-from tokentide_jobs.cli.screen import console, count, seconds, shown
+from tokentide_jobs.cli.screen import RECORD_HOLDS, console, count, seconds, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.status import Status, Verdict
 from tokentide_jobs.counted import counted
@@ -26,6 +26,7 @@ from tokentide_jobs.tasks.status.status import read_status
 __all__ = ["StatusLine", "read_settings_status", "status", "status_line"]
 
 _ANSWER_S: Final = 10.0
+_UNKNOWN: Final = "unknown"
 _STYLES: Final[dict[Verdict, str]] = {
     "ok": "bold green", "attention": "bold yellow", "bad": "bold red",
 }  # fmt: skip
@@ -46,12 +47,14 @@ _MARKS: Final[dict[Verdict, tuple[str, str]]] = {
 def status(as_json: bool, workers: tuple[str, ...], data_dir: Path | None) -> None:
     """Say whether everything works, and what does not.
 
-    Broker and ClickHouse, what every worker says of itself, how far the ledger is behind the
-    topics, the last finished batch, dead letters and dropping producers of the last hour, free
-    disk space.
+    Broker and ClickHouse, the schema as `migrate` compares it, what every worker says of itself,
+    how far the ledger is behind the topics, the last finished batch, dead letters and dropping
+    producers of the last hour, free disk space. What cannot be read is unknown, null in the JSON
+    form. Lag is in Kafka records, and a record holds one event or many; `tokentide verify` counts
+    events.
     Works without workers and with servers of your own. Exits with 0 when all is stored (ok, or
-    attention: somebody should look), with 1 when it is not, with 3 when Kafka or ClickHouse does
-    not answer.
+    attention: somebody should look), with 1 when it is not or nobody can say, with 3 when Kafka or
+    ClickHouse does not answer.
     """
     found = read_settings_status(find_target(data_dir, "kafka", "clickhouse"), workers)
     if as_json:
@@ -72,10 +75,14 @@ def status_line(found: Status) -> Text:
         more = f" (and {rest} more: `tokentide status`)" if rest else ""
         style = "red" if found.verdict == "bad" else ""
         return line.append_text(shown(f"{found.problems[0].words}{more}", style))
+    records = found.lag_records
+    if records is None:
+        return line.append_text(Text("how many records wait is unknown", "dim"))
     age_s = found.last_batch_age_s
     last = f"the last batch {seconds(age_s)} ago" if age_s is not None else "no batch yet"
-    wait = counted(found.lag_records, "record waits", "records wait")
-    return line.append_text(Text(f"{wait}, {last}", "dim"))
+    return line.append_text(
+        Text(f"{counted(records, 'record waits', 'records wait')}, {last}", "dim")
+    )
 
 
 class StatusLine:
@@ -120,10 +127,9 @@ def _show(found: Status, screen: Console) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    ended = "" if found.log_end is None else f"; {counted(found.log_end, 'record')} so far"
-    table.add_row("Kafka", "does not answer" if found.kafka_problem else f"answers{ended}")
-    store = "does not answer" if found.clickhouse_problem else f"answers; {_space(found)}"
-    table.add_row("ClickHouse", store)
+    table.add_row("Kafka", _kafka(found))
+    table.add_row("ClickHouse", _clickhouse(found))
+    table.add_row("schema", _schema(found))
     table.add_row("workers", shown(_workers(found)))
     detecting = [worker for worker in found.workers if worker.role == "detect"]
     if detecting or found.stack_detectors:
@@ -131,12 +137,11 @@ def _show(found: Status, screen: Console) -> None:
         ready = sum(worker.is_ready for worker in detecting)
         table.add_row("detection", f"{ready} of {counted(known, 'worker')} ready")
     table.add_row("lag", _lag(found))
-    age_s = found.last_batch_age_s
-    table.add_row("last batch", "-" if age_s is None else f"{seconds(age_s)} ago")
-    dead_letters = ", ".join(f"{count(n)} {reason}" for reason, n in found.dead_letters.items())
-    table.add_row("dead letters", shown(f"{dead_letters or 'none'} in the last hour"))
-    dropped = sum(producer.dropped for producer in found.dropping)
-    table.add_row("dropped", f"{counted(dropped, 'event')} by producers in the last hour")
+    table.add_row("last batch", _last_batch(found))
+    table.add_row("dead letters", shown(f"{_dead_letters(found)} in the last hour"))
+    dropped = found.dropped_events
+    events = _UNKNOWN if dropped is None else counted(dropped, "event")
+    table.add_row("dropped", f"{events} by producers in the last hour")
     screen.print(table)
     for problem in found.problems:
         screen.print(
@@ -145,10 +150,41 @@ def _show(found: Status, screen: Console) -> None:
     screen.print(Text(found.verdict, _STYLES[found.verdict]))
 
 
-def _space(found: Status) -> str:
+def _kafka(found: Status) -> str:
+    if not found.kafka_answers:
+        return "does not answer"
+    if found.log_end is None:
+        return "answers; records unknown"
+    return f"answers; {counted(found.log_end, 'record')} so far ({RECORD_HOLDS})"
+
+
+def _clickhouse(found: Status) -> str:
+    if not found.clickhouse_answers:
+        return "does not answer"
+    if found.clickhouse_problem:
+        return "answers, and refuses this account"
     if found.free_bytes is None:
-        return "free space unknown"
-    return f"{found.free_bytes / 2**30:,.1f} GiB free"
+        return "answers; free space unknown"
+    return f"answers; {found.free_bytes / 2**30:,.1f} GiB free"
+
+
+def _schema(found: Status) -> str:
+    if found.schema is None:
+        return _UNKNOWN
+    return "not as it was made" if found.schema else "as it was made"
+
+
+def _last_batch(found: Status) -> str:
+    if not found.knows_last_batch:
+        return _UNKNOWN
+    age_s = found.last_batch_age_s
+    return "none in the last 30 days" if age_s is None else f"{seconds(age_s)} ago"
+
+
+def _dead_letters(found: Status) -> str:
+    if found.dead_letters is None:
+        return _UNKNOWN
+    return ", ".join(f"{count(n)} {reason}" for reason, n in found.dead_letters.items()) or "none"
 
 
 def _workers(found: Status) -> str:
@@ -160,7 +196,8 @@ def _workers(found: Status) -> str:
 
 
 def _lag(found: Status) -> str:
+    if found.lag_records is None:
+        return _UNKNOWN
     lag_s = found.lag_s
     waited = "" if lag_s is None else f", the oldest for {seconds(lag_s)}"
-    unknown = found.log_end is None or not found.lags
-    return "unknown" if unknown else f"{counted(found.lag_records, 'record')}{waited}"
+    return f"{counted(found.lag_records, 'record')}{waited}"

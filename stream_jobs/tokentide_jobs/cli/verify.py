@@ -16,7 +16,7 @@ from rich.text import Text
 from tokentide_jobs.cli.arguments import parse_offsets, utc_us
 from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.progress import narration
-from tokentide_jobs.cli.screen import console, count, shown
+from tokentide_jobs.cli.screen import RECORD_HOLDS, console, count, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.money import usd
 from tokentide_jobs.core.verify.report import Report
@@ -67,7 +67,8 @@ def verify(
 ) -> None:
     """Prove that nothing was lost, doubled or mispriced.
 
-    Counts the events in Kafka again, and compares them with the ledger, the raw rows, the dead
+    Counts the events in Kafka again (a record holds one event or many; `tokentide status` counts
+    records), and compares them with the ledger, the raw rows, the dead
     letters and the window sums; money to the last pico-dollar. Events that ingest has not read yet
     are pending, not lost; windows that a batch in flight touches are left out, and counted. Exits
     with 1 when anything is off, and with 5 when there was nothing to compare.
@@ -182,7 +183,7 @@ def _show(report: Report, screen: Console) -> None:
     logs = {part["log_id"] for part in report.per_partition}
     table.add_row(
         "events", count(report.kafka_events),
-        f"{_counted_where(report).strip('(),')}; {counted(len(logs), 'log')}",
+        f"{_counted_where(report).strip('(),')} ({RECORD_HOLDS}); {counted(len(logs), 'log')}",
     )  # fmt: skip
     table.add_row("raw rows", count(report.raw_events), "")
     table.add_row("dead letters", count(report.dead_letters), "`tokentide dlq list`")

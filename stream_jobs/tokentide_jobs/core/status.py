@@ -1,27 +1,30 @@
 """The state of the pipeline in one picture, and the one verdict on it.
 
 What was read comes in, problems go out, each naming what to look at. `bad` means that events are
-not being stored, or will not be soon; `attention` that somebody should look, while all is stored.
-Pure.
+not being stored, or will not be soon, or that nobody can say; `attention` that somebody should
+look, while all is stored. What was not read is None, never zero. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, TypeVar
 
 from tokentide_jobs.counted import counted
 
 __all__ = ["DroppingProducer", "PartitionLag", "Problem", "Status", "Verdict", "WorkerState"]
 
 Verdict = Literal["ok", "attention", "bad"]
+_Json = dict[str, Any]
+_T = TypeVar("_T")
 
 _LAG_ATTENTION_S: Final = 15.0
 _LAG_BAD_S: Final = 60.0
 """Ingest stores within a second; what waits this long waits for something."""
 _QUIET_BAD_S: Final = 60.0
 """Without a batch for so long, records of unknown age wait for something too."""
+_LIKELY_CAUSE: Final = ": too few workers, or a worker that waits for something"
 _START_S: Final = 60.0
 """A stack that is older than this does not start any more: its workers should be there."""
 
@@ -97,53 +100,69 @@ class Status:
     """Everything that was read. What could not be read is None, and its cause a problem.
 
     Attributes:
-        kafka_problem: Why the broker did not answer; "" if it did.
-        clickhouse_problem: Why ClickHouse did not answer as it must; "" if it did.
+        kafka_problem: Why nothing could be read from the broker; "" if it could.
+        kafka_answers: Whether it answers all the same: a topic may be missing.
+        clickhouse_problem: Why nothing could be read from ClickHouse; "" if it could.
+        clickhouse_answers: Whether it answers all the same: it may refuse the password.
+        refused: What ClickHouse refused to tell, while it told the rest.
+        schema: How the database is not as the SQL files make it; empty: it is; None: not known.
         log_end: Records that the topics have had so far; None: not known.
-        lags: By partition of every topic that is read; none where the ledger could not be read.
+        lags: By partition of every topic that is read; None: not known.
         workers: Those that could be asked.
         stack_workers: How many ingest workers the running stack keeps.
         stack_detectors: How many detect workers it keeps.
         stack_age_s: For how long the stack has been running.
         group_members: Workers in the consumer group; None: not known.
-        last_batch_age_s: Since the last finished batch; None: there is none.
-        dead_letters: Of the last hour, by reason.
-        dropping: Producers that dropped events in the last hour.
-        free_bytes: Of ClickHouse's disk.
+        knows_last_batch: Whether the ledger could be asked for it.
+        last_batch_age_s: Since the last finished batch; None: there is none, or it is not known.
+        dead_letters: Of the last hour, by reason; None: not known.
+        dropping: Producers that dropped events in the last hour; None: not known.
+        free_bytes: Of ClickHouse's disk; None: not known.
         min_free_bytes: Below this nothing is stored, by the settings of whoever asks; what a worker
             says of itself comes first.
     """
 
     kafka_problem: str = ""
+    kafka_answers: bool = True
     clickhouse_problem: str = ""
+    clickhouse_answers: bool = True
+    refused: Sequence[str] = ()
+    schema: Sequence[Problem] | None = None
     log_end: int | None = None
-    lags: Sequence[PartitionLag] = ()
+    lags: Sequence[PartitionLag] | None = None
     workers: Sequence[WorkerState] = ()
     stack_workers: int = 0
     stack_detectors: int = 0
     stack_age_s: float = 0.0
     group_members: int | None = None
+    knows_last_batch: bool = False
     last_batch_age_s: float | None = None
-    dead_letters: Mapping[str, int] = field(default_factory=dict)
-    dropping: Sequence[DroppingProducer] = ()
+    dead_letters: Mapping[str, int] | None = None
+    dropping: Sequence[DroppingProducer] | None = None
     free_bytes: int | None = None
     min_free_bytes: int = 0
 
     @property
-    def lag_records(self) -> int:
-        """Records that are not stored yet."""
-        return sum(lag.records for lag in self.lags)
+    def lag_records(self) -> int | None:
+        """Records that are not stored yet; None: not known."""
+        return None if self.lags is None else sum(lag.records for lag in self.lags)
 
     @property
     def lag_s(self) -> float | None:
-        """Age of the oldest record that is not stored yet, None if there is none."""
-        ages = [lag.oldest_ms for lag in self.lags if lag.records and lag.oldest_ms is not None]
+        """Age of the oldest record that is not stored yet, None: there is none, or not known."""
+        lags = self.lags or ()
+        ages = [lag.oldest_ms for lag in lags if lag.records and lag.oldest_ms is not None]
         return max(ages) / 1000 if ages else None
 
     @property
     def unaged_records(self) -> int:
         """Records that are not stored yet, of partitions that do not say since when."""
-        return sum(lag.records for lag in self.lags if lag.oldest_ms is None)
+        return sum(lag.records for lag in self.lags or () if lag.oldest_ms is None)
+
+    @property
+    def dropped_events(self) -> int | None:
+        """Events that producers dropped in the last hour; None: not known."""
+        return None if self.dropping is None else sum(one.dropped for one in self.dropping)
 
     @property
     def floor_bytes(self) -> int:
@@ -170,7 +189,27 @@ class Status:
     @property
     def is_reachable(self) -> bool:
         """Whether both services answered."""
-        return not self.kafka_problem and not self.clickhouse_problem
+        return self.kafka_answers and self.clickhouse_answers
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names, in the JSON form, of what could not be read; null elsewhere means that it is not.
+
+        An age is null where nothing waits, and where there was no batch.
+        """
+        is_known = {
+            "free_bytes": self.free_bytes is not None,
+            "schema_is_as_made": self.schema is not None,
+            "log_end": self.log_end is not None,
+            "group_members": self.group_members is not None,
+            "lag_records": self.lags is not None,
+            "lag_s": self.lags is not None and (self.lag_s is not None or not self.unaged_records),
+            "partitions": self.lags is not None,
+            "last_batch_age_s": self.knows_last_batch,
+            "dead_letters_last_hour": self.dead_letters is not None,
+            "dropping_producers": self.dropping is not None,
+        }
+        return tuple(name for name, known in is_known.items() if not known)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -185,26 +224,30 @@ class Status:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
+        dead_letters = self.dead_letters
         return {
             "verdict": self.verdict,
             "problems": [asdict(problem) for problem in self.problems],
-            "kafka": {"answers": not self.kafka_problem, "problem": self.kafka_problem},
+            "unknown": list(self.unknown),
+            "kafka": {"answers": self.kafka_answers, "problem": self.kafka_problem},
             "clickhouse": {
-                "answers": not self.clickhouse_problem,
+                "answers": self.clickhouse_answers,
                 "problem": self.clickhouse_problem,
                 "free_bytes": self.free_bytes,
                 "min_free_bytes": self.floor_bytes,
             },
+            "schema_is_as_made": None if self.schema is None else not self.schema,
             "workers": [asdict(worker) for worker in self.workers],
             "stack_workers": self.stack_workers,
             "stack_detectors": self.stack_detectors,
             "group_members": self.group_members,
+            "log_end": self.log_end,
             "lag_records": self.lag_records,
             "lag_s": self.lag_s,
-            "partitions": [{**asdict(lag), "records": lag.records} for lag in self.lags],
+            "partitions": _listed(self.lags, lambda lag: {**asdict(lag), "records": lag.records}),
             "last_batch_age_s": self.last_batch_age_s,
-            "dead_letters_last_hour": dict(self.dead_letters),
-            "dropping_producers": [asdict(producer) for producer in self.dropping],
+            "dead_letters_last_hour": None if dead_letters is None else dict(dead_letters),
+            "dropping_producers": _listed(self.dropping, asdict),
         }
 
     def _problems(self) -> Iterator[Problem]:
@@ -212,6 +255,7 @@ class Status:
             yield Problem("bad", self.kafka_problem)
         if self.clickhouse_problem:
             yield Problem("bad", self.clickhouse_problem)
+        yield from self.schema or ()
         if self.free_bytes is not None and self.free_bytes < self.floor_bytes:
             yield Problem(
                 "bad",
@@ -220,6 +264,9 @@ class Status:
             )
         yield from self._worker_problems()
         yield from self._lag_problems()
+        for words in self.refused:
+            # Without the ledger nobody can say that everything is stored.
+            yield Problem("bad" if self.lags is None else "attention", f"unknown: {words}")
         if self.dead_letters:
             total = counted(sum(self.dead_letters.values()), "dead letter")
             reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.dead_letters.items())
@@ -227,7 +274,7 @@ class Status:
                 "attention",
                 f"{total} in the last hour ({reasons}): `tokentide dlq list`",
             )
-        for producer in self.dropping:
+        for producer in self.dropping or ():
             yield Problem(
                 "attention",
                 f"producer {producer.producer_id} of {producer.service} dropped "
@@ -270,20 +317,30 @@ class Status:
             again = "" if self.stack_age_s < _START_S else " again: `logs/detect.log` says why"
             yield Problem("attention", f"the detect worker of the stack is starting{again}")
 
+    @property
+    def _says_why(self) -> bool:
+        """Whether something is known that keeps records waiting: then no cause is guessed."""
+        has_room = self.free_bytes is None or self.free_bytes >= self.floor_bytes
+        works = all(worker.is_ready and not worker.resting for worker in self.ingest_workers)
+        return not (has_room and works) or bool(
+            self.missing_workers or self.schema or self.clickhouse_problem
+        )
+
     def _lag_problems(self) -> Iterator[Problem]:
         has_workers = bool(self.ingest_workers or self.stack_workers) or self.group_members != 0
+        records = self.lag_records or 0
         if not has_workers and not self.kafka_problem:
-            verdict: Verdict = "bad" if self.lag_records else "attention"
-            wait = counted(self.lag_records, "record waits", "records wait")
-            waiting = f", and {wait}" if self.lag_records else ""
+            verdict: Verdict = "bad" if records else "attention"
+            wait = counted(records, "record waits", "records wait")
+            waiting = f", and {wait}" if records else ""
             yield Problem(
                 verdict, f"no worker reads the topics{waiting}: start `tokentide worker ingest`"
             )
         elif self.lag_s is not None and self.lag_s > _LAG_ATTENTION_S:
             yield Problem(
                 "bad" if self.lag_s > _LAG_BAD_S else "attention",
-                f"the oldest of {counted(self.lag_records, 'record')} has waited "
-                f"{self.lag_s:.0f} s: too few workers, or a worker that waits for something",
+                f"the oldest of {counted(records, 'record')} has waited {self.lag_s:.0f} s"
+                f"{'' if self._says_why else _LIKELY_CAUSE}",
             )
         elif self.unaged_records:
             quiet_s = self.last_batch_age_s
@@ -294,3 +351,7 @@ class Status:
                 f"{counted(self.unaged_records, 'record waits', 'records wait')}, nobody can say "
                 f"since when: the broker did not send them in time. Of batches, {last}",
             )
+
+
+def _listed(found: Sequence[_T] | None, shape: Callable[[_T], _Json]) -> list[_Json] | None:
+    return None if found is None else [shape(one) for one in found]

@@ -14,7 +14,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, InterfaceError
 from tokentide_jobs.errors import ConfigError, PipelineError, RetriableSinkError
 
 __all__ = [
+    "LOGIN_REFUSED",
     "MEMORY_LIMIT_EXCEEDED",
+    "SCHEMA_DAMAGED",
     "ErrorKind",
     "InsertTooLarge",
     "RowsRefused",
@@ -25,6 +27,10 @@ __all__ = [
 ]
 
 MEMORY_LIMIT_EXCEEDED = 241
+LOGIN_REFUSED = frozenset({192, 193, 194, 516})
+"""Unknown user, wrong or missing password: the server answers, and tells this account nothing."""
+SCHEMA_DAMAGED = frozenset({16, 47, 60, 81})
+"""A column, table or database is not there."""
 
 
 class ErrorKind(Enum):

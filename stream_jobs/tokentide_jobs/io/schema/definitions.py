@@ -9,16 +9,33 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, Protocol
 
 from clickhouse_connect.driver.client import Client
 
 from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS
 
-__all__ = ["Definition", "changes", "existing_definitions", "record", "recorded_definitions"]
+__all__ = [
+    "Definition",
+    "Rows",
+    "changes",
+    "existing_definitions",
+    "record",
+    "recorded_definitions",
+]
+
+
+class Rows(Protocol):
+    """Asks a server: the rows of a SELECT, with values for its typed parameters."""
+
+    def __call__(
+        self, query: str, parameters: Mapping[str, Any] | None = None, /
+    ) -> Sequence[Sequence[Any]]:
+        """Return the rows."""
+
 
 _DATABASE: Final = "${database}"
 """Stands in the text of a view for the name of its own database."""
@@ -50,18 +67,17 @@ class Definition:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def existing_definitions(client: Client, database: str) -> dict[str, Definition]:
+def existing_definitions(rows: Rows, database: str) -> dict[str, Definition]:
     """Return what the tables and views of a database are, by name."""
-    rows = client.query(
+    found = {}
+    for name, engine, sorting, primary, partition, select, columns in rows(
         "SELECT t.name, t.engine, t.sorting_key, t.primary_key, t.partition_key, t.as_select, "
         "groupArray((c.name, trimRight(concat(c.type, ' ', c.default_kind, ' ', "
         "c.default_expression)))) FROM system.tables AS t LEFT JOIN system.columns AS c "
         "ON c.database = t.database AND c.table = t.name "
         "WHERE t.database = {database:String} GROUP BY ALL",
-        parameters={"database": database},
-    ).result_rows
-    found = {}
-    for name, engine, sorting, primary, partition, select, columns in rows:
+        {"database": database},
+    ):
         keys = {"sorting": sorting, "primary": primary, "partition": partition}
         is_view = "View" in engine
         found[str(name)] = Definition(
@@ -73,13 +89,13 @@ def existing_definitions(client: Client, database: str) -> dict[str, Definition]
     return found
 
 
-def recorded_definitions(client: Client, database: str) -> dict[str, Definition]:
+def recorded_definitions(rows: Rows, database: str) -> dict[str, Definition]:
     """Return what was recorded of the server as it is now, by name; the table must be there."""
-    rows = client.query(
+    found = rows(
         f"SELECT name, definition, server_version = version() FROM {database}."  # noqa: S608
         f"{SCHEMA_DEFINITIONS} FINAL"
-    ).result_rows
-    made = {str(name): Definition(**json.loads(text)) for name, text, is_ours in rows if is_ours}
+    )
+    made = {str(name): Definition(**json.loads(text)) for name, text, is_ours in found if is_ours}
     # What earlier versions recorded has the name in it.
     return {
         name: replace(one, select=_without_name(one.select, database)) for name, one in made.items()

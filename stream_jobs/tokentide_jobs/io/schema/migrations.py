@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -25,6 +25,7 @@ from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS, SCHEMA_MIGRATIONS, TENANT_RETENTION
 from tokentide_jobs.errors import ConfigError, WrongData
 from tokentide_jobs.io.schema.definitions import (
+    Rows,
     existing_definitions,
     record,
     recorded_definitions,
@@ -33,39 +34,18 @@ from tokentide_jobs.io.schema.drift import find_drift
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_objects import SqlObjects, objects_of
-from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
+from tokentide_jobs.io.schema.sql_scripts import Script, load_scripts, recorded_checksums
+from tokentide_jobs.io.schema.sql_template import SqlTarget
 from tokentide_jobs.process_name import process_name
 
-__all__ = ["Applied", "Script", "create_roles", "load_scripts", "migrate"]
+__all__ = ["Applied", "create_roles", "migrate"]
 
-_NUMBERED = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _WORD: Final = re.compile(r"\w+")
 _RACE_CODES: Final = frozenset({44, 57, 60, 82, 517, 521, 609, 741})
 """Another worker created, replaced or renamed the same object at this instant (column, table or
 database or function exists already, table not there for the moment): the statement is repeated."""
 _RACE_ATTEMPTS: Final = 8
-_ALTERING_S: Final = 3.0
 _RACE_BACKOFF: Final = Backoff(first_s=0.05, longest_s=1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """One SQL file.
-
-    Attributes:
-        name: Path below sql/: `migrations/0002_raw_events.sql`.
-        text: As written, placeholders unfilled.
-        once: A numbered migration, which must not change once applied; else replaced when it does.
-    """
-
-    name: str
-    text: str
-    once: bool
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the text, hexadecimal."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +66,6 @@ class Applied:
     statements: tuple[str, ...]
     duration_ms: int
     missing: tuple[str, ...] = ()
-
-
-def load_scripts(root: Path | None = None) -> list[Script]:
-    """Return every script in the order of application: migrations, functions, views.
-
-    Raises:
-        ConfigError: A migration is not named `NNNN_name.sql`, or a number is used twice.
-    """
-    root = root or sql_root()
-    scripts: list[Script] = []
-    numbers: dict[str, str] = {}
-    for path in sorted((root / "migrations").glob("*.sql")):
-        match = _NUMBERED.fullmatch(path.name)
-        if match is None:
-            raise ConfigError(f"{path}: name it NNNN_what_it_does.sql (four digits, lower case)")
-        if other := numbers.get(match.group(1)):
-            raise ConfigError(f"{path}: number {match.group(1)} is taken by {other}: renumber one")
-        numbers[match.group(1)] = path.name
-        scripts.append(Script(f"migrations/{path.name}", path.read_text("utf-8"), once=True))
-    for folder in ("functions", "views"):
-        for path in sorted((root / folder).glob("*.sql")):
-            scripts.append(Script(f"{folder}/{path.name}", path.read_text("utf-8"), once=False))
-    return scripts
 
 
 def migrate(
@@ -144,12 +101,13 @@ def migrate(
     target = SqlTarget(database, cluster)
     root = root or sql_root()
     scripts = load_scripts(root)
-    made_by = {s.name: _statements(s.text, target, s.name) for s in scripts}
+    made_by = {script.name: script.statements(target) for script in scripts}
     bootstrap = Script("bootstrap.sql", (root / "bootstrap.sql").read_text("utf-8"), once=False)
-    known = _known(client, database)
+    rows = _asking(client)
+    known = recorded_checksums(rows, database)
     done: list[Applied] = []
     if known is None:
-        statements = _statements(bootstrap.text, target, bootstrap.name)
+        statements = bootstrap.statements(target)
         if not dry_run:
             for statement in statements:
                 _execute(client, statement, f"sql/{bootstrap.name}")
@@ -160,7 +118,7 @@ def migrate(
     due = objects_of(
         chain.from_iterable(made for name, made in made_by.items() if name not in known)
     )
-    missing = _missing(client, database, made_before, due.columns.keys() | due.views)
+    missing = _missing(rows, database, made_before, due.columns.keys() | due.views)
     every = objects_of(chain.from_iterable(made_by.values()))
     replaced: set[str] = set()
     recorded: list[Applied] = []
@@ -224,7 +182,7 @@ def create_roles(
     done = []
     for path in sorted(((root or sql_root()) / "roles").glob("*.sql")):
         script = Script(f"roles/{path.name}", path.read_text("utf-8"), once=False)
-        statements = _statements(script.text, target, script.name)
+        statements = script.statements(target)
         if not dry_run:
             for statement in statements:
                 _execute(client, statement, f"sql/{script.name}")
@@ -233,7 +191,7 @@ def create_roles(
 
 
 def _missing(
-    client: Client,
+    rows: Rows,
     database: str,
     recorded: Mapping[str, tuple[str, ...]],
     due: Collection[str],
@@ -245,11 +203,7 @@ def _missing(
             was in it.
     """
     statements = [each for made in recorded.values() for each in made]
-    drift = find_drift(client, database, statements, due)
-    if drift.changed:
-        # A newer release may be altering it this moment, and notes that seconds later.
-        time.sleep(_ALTERING_S)
-        drift = find_drift(client, database, statements, due)
+    drift = find_drift(rows, database, statements, due)
     if drift.columns:
         tables = {column.split(".")[0] for column in drift.columns}
         files = [
@@ -284,22 +238,11 @@ def _is_due(script: Script, known: Mapping[str, list[str]]) -> bool:
     return True
 
 
-def _statements(text: str, target: SqlTarget, source: str) -> tuple[str, ...]:
-    return tuple(split_statements(render(text, target, source)))
+def _asking(client: Client) -> Rows:
+    def rows(query: str, parameters: Mapping[str, Any] | None = None, /) -> Sequence[Sequence[Any]]:
+        return client.query(query, parameters=dict(parameters or {})).result_rows
 
-
-def _known(client: Client, database: str) -> dict[str, list[str]] | None:
-    """Read checksums by file name, oldest first; None when there is no version table yet."""
-    if not int(str(client.command(f"EXISTS TABLE {database}.{SCHEMA_MIGRATIONS}"))):
-        return None
-    rows = client.query(
-        f"SELECT name, checksum FROM {database}.{SCHEMA_MIGRATIONS}"  # noqa: S608
-        " ORDER BY name, applied_at"
-    ).result_rows
-    known: dict[str, list[str]] = {}
-    for name, checksum in rows:
-        known.setdefault(str(name), []).append(str(checksum))
-    return known
+    return rows
 
 
 def _execute(client: Client, statement: str, source: str) -> None:
@@ -317,12 +260,13 @@ def _execute(client: Client, statement: str, source: str) -> None:
 
 def _record_definitions(client: Client, database: str, made: SqlObjects) -> None:
     """Note what was made or changed by files, or is said otherwise by another server."""
+    rows = _asking(client)
     # Asked before looking: of two that note a table, the one that looked later holds.
-    looked_at = client.query("SELECT now64(6, 'UTC')").result_rows[0][0]
-    now = existing_definitions(client, database)
+    ((looked_at,),) = rows("SELECT now64(6, 'UTC')")
+    now = existing_definitions(rows, database)
     if SCHEMA_DEFINITIONS not in now:
         return
-    before = recorded_definitions(client, database)
+    before = recorded_definitions(rows, database)
     ours = now.keys() & (made.columns.keys() | made.views)
     news = {name: now[name] for name in ours if before.get(name) != now[name]}
     if news:

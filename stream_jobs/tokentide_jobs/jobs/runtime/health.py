@@ -34,13 +34,14 @@ class Health:
 
     Args:
         min_free_bytes: With less free disk the worker stores nothing; for `tokentide status`.
+            None: it does not look.
         clock_s: Epoch seconds.
         role: What the worker does; for `tokentide status`.
     """
 
     def __init__(
         self,
-        min_free_bytes: int = 0,
+        min_free_bytes: int | None = None,
         clock_s: Callable[[], float] = time.time,
         role: str = "ingest",
     ) -> None:

@@ -7,7 +7,7 @@ ledger's positions. What does not answer is said, and the rest is read all the s
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,6 +16,12 @@ from tokentide_jobs.core.status import DroppingProducer, PartitionLag, Status
 from tokentide_jobs.core.tables import DAY_US
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.error_codes import (
+    LOGIN_REFUSED,
+    SCHEMA_DAMAGED,
+    RowsRefused,
+    SinkMisconfigured,
+)
 from tokentide_jobs.io.kafka.admin import has_topic, topic_log_id
 from tokentide_jobs.io.kafka.answer import kafka_answer
 from tokentide_jobs.io.kafka.group import group_members
@@ -23,9 +29,13 @@ from tokentide_jobs.io.kafka.lag import record_times_ms
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.settings.stack_file import workers_of_stack
+from tokentide_jobs.tasks.status.schema import schema_problems
 from tokentide_jobs.tasks.status.worker_pages import ask_workers
 
 __all__ = ["read_status"]
+
+_Logs = Mapping[str, tuple[str, Mapping[int, OffsetRange]]]
+"""Log id and offsets of every topic."""
 
 _RECENT_US: Final = 3_600 * 1_000_000
 _LAST_BATCH_US: Final = 30 * DAY_US
@@ -46,26 +56,54 @@ def read_status(settings: Settings, store: ClickHouse, worker_urls: Sequence[str
     kept = workers_of_stack(settings.data_dir)
     found["stack_workers"], found["stack_age_s"] = kept.number, kept.age_s
     found["stack_detectors"] = kept.detectors
-    logs: dict[str, tuple[str, dict[int, OffsetRange]]] = {}
+    logs: _Logs | None = None
     try:
         logs, found["group_members"] = kafka_answer(settings.kafka_bootstrap, _read_kafka(settings))
         ends = [held.end for _log_id, ranges in logs.values() for held in ranges.values()]
         found["log_end"] = sum(ends)
     except (ServiceUnreachable, ConfigError) as exc:
-        found["kafka_problem"] = str(exc)
-    try:
-        found |= _read_store(store)
-        found["lags"] = _lags(settings, store, logs)
-    except (RetriableSinkError, ConfigError) as exc:
-        found["clickhouse_problem"] = str(exc)
-    except ServiceUnreachable as exc:
-        found["kafka_problem"] = str(exc)
-    return Status(**found)
+        found |= _kafka_problem(exc)
+    reading = _Reading()
+    if _read_store(store, reading) and logs is not None:
+        try:
+            reading.take(lambda: {"lags": _lags(settings, store, logs)})
+        except ServiceUnreachable as exc:
+            found |= _kafka_problem(exc)
+    return Status(**found, **reading.found, refused=tuple(reading.refused))
 
 
-async def _read_kafka(
-    settings: Settings,
-) -> tuple[dict[str, tuple[str, dict[int, OffsetRange]]], int | None]:
+class _Reading:
+    """Reads facts one by one, so that one that is refused costs no other.
+
+    Attributes:
+        found: What was read, by the names of `Status`.
+        refused: What ClickHouse refused, in its words.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[str, Any] = {}
+        self.refused: list[str] = []
+
+    def take(self, read: Callable[[], Mapping[str, Any]]) -> bool:
+        """Read some facts; False when there is no sense in asking for more."""
+        try:
+            self.found |= read()
+        except (RetriableSinkError, SinkMisconfigured, RowsRefused) as exc:
+            if exc.code is None or exc.code in LOGIN_REFUSED:
+                self.found["clickhouse_problem"] = str(exc)
+                self.found["clickhouse_answers"] = exc.code is not None
+                return False
+            # What a table that is gone holds cannot be read: the schema's own problem says so.
+            if not (self.found.get("schema") and exc.code in SCHEMA_DAMAGED):
+                self.refused.append(str(exc))
+        return True
+
+
+def _kafka_problem(exc: Exception) -> dict[str, Any]:
+    return {"kafka_problem": str(exc), "kafka_answers": not isinstance(exc, ServiceUnreachable)}
+
+
+async def _read_kafka(settings: Settings) -> tuple[_Logs, int | None]:
     """Return log id and ranges by topic, and the members of the group."""
     bootstrap = settings.kafka_bootstrap
     topic_ids = {
@@ -78,28 +116,40 @@ async def _read_kafka(
     return logs, await group_members(bootstrap, settings.group)
 
 
-def _read_store(store: ClickHouse) -> Mapping[str, Any]:
+def _read_store(store: ClickHouse, reading: _Reading) -> bool:
+    """Read what needs no broker; False when ClickHouse tells nothing."""
     now_us = time.time_ns() // 1_000
     recent = {"since_us": now_us - _RECENT_US}
-    (space,) = store.select("status/free_space")
-    (last,) = store.select("status/last_batch", {"since_us": now_us - _LAST_BATCH_US})
-    done_at_us = last["done_at_us"]
-    dead_letters = store.select("status/dead_letters", recent)
-    return {
-        "free_bytes": space["free_bytes"] if space["disks"] else None,
+
+    def free_space() -> Mapping[str, Any]:
+        (space,) = store.select("status/free_space")
+        return {"free_bytes": space["free_bytes"] if space["disks"] else None}
+
+    def schema() -> Mapping[str, Any]:
+        return {"schema": schema_problems(store)}
+
+    def last_batch() -> Mapping[str, Any]:
+        (last,) = store.select("status/last_batch", {"since_us": now_us - _LAST_BATCH_US})
+        done_at_us = last["done_at_us"]
         # A batch may end between the look at the clock and the answer.
-        "last_batch_age_s": max(0, now_us - done_at_us) / 1e6 if done_at_us else None,
-        "dead_letters": {row["reason"]: row["dead_letters"] for row in dead_letters},
-        "dropping": tuple(
-            DroppingProducer(**row) for row in store.select("status/dropping_producers", recent)
-        ),
-    }
+        age_s = max(0, now_us - done_at_us) / 1e6 if done_at_us else None
+        return {"knows_last_batch": True, "last_batch_age_s": age_s}
+
+    def dead_letters() -> Mapping[str, Any]:
+        rows = store.select("status/dead_letters", recent)
+        return {"dead_letters": {row["reason"]: row["dead_letters"] for row in rows}}
+
+    def dropping() -> Mapping[str, Any]:
+        rows = store.select("status/dropping_producers", recent)
+        return {"dropping": tuple(DroppingProducer(**row) for row in rows)}
+
+    return all(map(reading.take, (free_space, schema, last_batch, dead_letters, dropping)))
 
 
 def _lags(
     settings: Settings,
     store: ClickHouse,
-    logs: Mapping[str, tuple[str, Mapping[int, OffsetRange]]],
+    logs: _Logs,
 ) -> tuple[PartitionLag, ...]:
     wanted = sorted({log_id for log_id, _ranges in logs.values()})
     done = {

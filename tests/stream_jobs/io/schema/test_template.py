@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.io.schema.migrations import load_scripts
 from tokentide_jobs.io.schema.sql_files import sql_root
+from tokentide_jobs.io.schema.sql_scripts import load_scripts
 from tokentide_jobs.io.schema.sql_template import SqlTarget, render, split_statements
 
 SINGLE = SqlTarget("analytics")

@@ -100,6 +100,7 @@ def page() -> Iterator[tuple[str, dict[str, Any]]]:
 def test_without_a_worker_the_ledger_tells_the_lag(stack: Stack, capsys: Output) -> None:
     code, before = ask(stack, capsys)
     assert (code, before["verdict"], before["lag_records"]) == (0, "attention", 0)
+    assert before["unknown"] in ([], ["group_members"])
     assert "no worker reads the topics" in words(before)
     values = [event(), event(), b"no event", stats("p-new", 12, 60_000), stats("p-fine", 0, 1)]
     asyncio.run(send(stack.info.kafka, stack.info.events_topic, values))
@@ -193,10 +194,28 @@ def test_a_service_that_does_not_answer_is_named_and_the_rest_is_read(
         assert report["last_batch_age_s"] is not None
 
 
+def test_what_nobody_can_read_is_unknown_and_not_zero(
+    stack: Stack, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "127.0.0.1:9")
+    code, report = ask(stack, capsys)
+    assert (code, report["verdict"]) == (3, "bad")
+    for name in ("dead_letters_last_hour", "dropping_producers", "lag_records", "partitions"):
+        assert report[name] is None
+        assert name in report["unknown"]
+    assert main(["status", "--data-dir", str(stack.data_dir)]) == 3
+    screen = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines()[:9])
+    for row in ("schema", "lag", "last batch", "dead letters", "dropped"):
+        assert screen[row].split()[0] == "unknown", screen
+
+
 def test_a_schema_that_is_missing_is_said_with_the_remedy(
     stack: Stack, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKENTIDE_DATABASE", "nowhere")
     code, report = ask(stack, capsys)
-    assert code == 3
-    assert "tokentide migrate" in words(report)
+    assert (code, report["clickhouse"]["answers"], report["schema_is_as_made"]) == (1, True, False)
+    (problem,) = (one for one in report["problems"] if one["verdict"] == "bad")
+    assert problem["words"].startswith("database nowhere has no tables of Tokentide")
+    assert "tokentide migrate" in problem["words"]

@@ -1,0 +1,140 @@
+"""What status says of a schema: the same as `migrate`, on a stack that has nothing to store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from tests.databases import migrated
+from tokentide_jobs.errors import RetriableSinkError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.error_codes import SinkMisconfigured
+from tokentide_jobs.io.schema import drift, schema_state
+from tokentide_jobs.io.schema.migrations import migrate
+from tokentide_jobs.settings import Settings
+from tokentide_jobs.tasks.status.schema import schema_problems
+from tokentide_jobs.tasks.status.status import read_status
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def store(sql_server: str) -> Iterator[ClickHouse]:
+    with migrated(sql_server) as store:
+        yield store
+
+
+@pytest.fixture
+def admin(sql_server: str) -> Iterator[Client]:
+    with clickhouse_connect.get_client(dsn=sql_server) as admin:
+        yield admin
+
+
+def test_a_schema_as_it_was_made_has_no_problem_and_costs_little(
+    store: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    rows = ClickHouse.rows
+
+    def counting(self: ClickHouse, query: str, *values: dict[str, object]) -> object:
+        asked.append(query)
+        return rows(self, query, *values)
+
+    monkeypatch.setattr(ClickHouse, "rows", counting)
+    assert schema_problems(store) == ()
+    assert len(asked) <= 6
+
+
+@pytest.mark.parametrize(
+    ("damage", "verdict", "told"),
+    [
+        ("DROP TABLE {}.windows_1h", "bad", "lacks windows_1h: run `tokentide migrate`, then "
+         "`tokentide repair` fills windows_1h"),
+        ("DROP TABLE {}.run_status", "bad", "lacks run_status: run `tokentide migrate`"),
+        ("DROP VIEW {}.windows_1h_mv", "bad", "lacks windows_1h_mv: run `tokentide migrate`"),
+        ("DROP VIEW {}.requests", "attention", "requests of database"),
+        ("DROP TABLE {}.schema_migrations", "bad", "lost the record of them: run `tokentide mig"),
+        ("DROP DATABASE {}", "bad", "has no tables of Tokentide"),
+        ("ALTER TABLE {}.raw_changes DROP COLUMN actor", "bad", "raw_changes.actor"),
+        ("ALTER TABLE {}.raw_changes MODIFY COLUMN actor String", "bad",
+         "raw_changes.actor is String"),
+    ],
+)  # fmt: skip
+def test_every_damage_is_named_although_nothing_is_stored_at_this_moment(
+    store: ClickHouse,
+    admin: Client,
+    damage: str,
+    verdict: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drift, "_ALTERING_S", 0.0)
+    admin.command(damage.format(store.database))
+    (problem,) = schema_problems(store)
+    assert problem.verdict == verdict
+    assert told in problem.words
+
+
+def test_a_function_that_is_gone_is_named(store: ClickHouse, admin: Client) -> None:
+    admin.command("DROP FUNCTION usd_from_pico")
+    try:
+        (problem,) = schema_problems(store)
+        assert (problem.verdict, "usd_from_pico" in problem.words) == ("attention", True)
+    finally:
+        migrate(admin, store.database)
+    assert schema_problems(store) == ()
+
+
+def test_files_that_were_not_run_are_named(
+    store: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = schema_state._File(
+        "migrations/0999_next.sql", "1", True, ("CREATE TABLE next (x String)",)
+    )
+    files = (*schema_state._files(store.database), newer)
+    monkeypatch.setattr(schema_state, "_files", lambda _database: files)
+    (problem,) = schema_problems(store)
+    assert problem.verdict == "attention"
+    assert "sql/migrations/0999_next.sql of this version is not run yet" in problem.words
+
+
+def test_what_cannot_be_compared_is_unknown_and_not_gone(store: ClickHouse) -> None:
+    away = ClickHouse("http://127.0.0.1:9", store.database)
+    with pytest.raises(RetriableSinkError):
+        schema_problems(away)
+
+
+def test_a_damaged_schema_is_told_once_and_the_rest_is_read(
+    store: ClickHouse, admin: Client, sql_server: str, tmp_path: Path
+) -> None:
+    admin.command(f"DROP TABLE {store.database}.raw_stats")
+    settings = Settings.from_env(
+        {"TOKENTIDE_KAFKA_BOOTSTRAP": "127.0.0.1:9", "TOKENTIDE_CLICKHOUSE_URL": sql_server},
+        tmp_path,
+    )
+    found = read_status(settings, store)
+    assert (found.clickhouse_answers, found.clickhouse_problem) == (True, "")
+    assert found.dead_letters == {}
+    assert found.dropping is None
+    kafka, schema = found.problems
+    assert "Kafka" in kafka.words
+    assert "lacks raw_stats" in schema.words
+
+
+@pytest.mark.parametrize("code", [192, 193, 194, 516])
+def test_a_refused_account_is_an_answer(
+    sql_server: str, tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_asked: object) -> object:
+        raise SinkMisconfigured("user or password is wrong", code)
+
+    monkeypatch.setattr(ClickHouse, "select", refuse)
+    settings = Settings.from_env({"TOKENTIDE_KAFKA_BOOTSTRAP": "127.0.0.1:9"}, tmp_path)
+    found = read_status(settings, ClickHouse(sql_server, "tokentide"))
+    assert found.clickhouse_answers
+    assert found.clickhouse_problem == "user or password is wrong"
+    assert found.schema is None
