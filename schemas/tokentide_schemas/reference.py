@@ -41,7 +41,8 @@ JSON Schemas are in `schemas/tokentide_schemas/json/`, examples beside them in `
   pair) becomes U+FFFD, is counted (`tokentide_ingest_mended_texts_total`) and costs nothing else.
 - `error_code` and `error_type` are codes, words or names of classes: at most 64 letters, digits and
   `_ . : -`. Other text there is not stored, and an `error_type` becomes `unknown`; the event is.
-- `NaN` and `Infinity` are borne where nobody reads them, and out of range where a number is.
+- `NaN` and `Infinity` are borne where nobody reads them, and out of range where a number is. In
+  a tag, whose value is text, they are of the wrong type, as every number is: write `"NaN"`.
 
 What is refused goes to the dead letters with one of these reasons: `empty`, `not_utf8`,
 `malformed_json`, `not_an_object`, `not_otlp` (a record of an OTLP topic that is no export request),

@@ -174,11 +174,14 @@ def message_of(exc: BaseException) -> str:
     if isinstance(exc, OSError) and exc.filename:
         return f"{exc.filename}: {exc.strerror}"
     text = " ".join(str(exc).split()) or "no message"
-    if "UNKNOWN_TABLE" in text or "UNKNOWN_DATABASE" in text:
-        return f"the schema is not there yet: run `tokentide migrate` ({text[:300]})"
     if isinstance(exc, errors.PipelineError):
         # Lists of problems (one line each, with file and line) keep their lines.
         return "\n".join(" ".join(line.split()) for line in str(exc).splitlines()) or text
+    if "UNKNOWN_TABLE" in text or "UNKNOWN_DATABASE" in text:
+        return (
+            f"ClickHouse has no such table or database: {text[:300]}; `tokentide status` says "
+            "whether one of the pipeline is missing, and `tokentide migrate` makes it"
+        )
     return f"{type(exc).__name__}: {text}"
 
 

@@ -15,6 +15,7 @@ import click
 
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.settings.origins import forget_origins, note_origins
 
 __all__ = ["data_dir_option", "find_target"]
 
@@ -53,4 +54,7 @@ def find_target(data_dir: Path | None, *needs: str) -> Settings:
             f"{'are' if len(missing) > 1 else 'is'} not set: start one with `tokentide up`, "
             "name another directory with --data-dir, or name your own services"
         )
+    note_origins(settings)
+    if (context := click.get_current_context(silent=True)) is not None:
+        context.call_on_close(forget_origins)
     return settings

@@ -14,6 +14,7 @@ from tokentide_jobs.jobs.detect.worker import run_detect
 from tokentide_jobs.jobs.ingest.worker import run_ingest
 from tokentide_jobs.jobs.runtime.log import setup_logging
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.settings.origins import note_origins
 
 __all__ = ["worker"]
 
@@ -103,6 +104,7 @@ def _run(
     overrides: dict[str, Any],
 ) -> NoReturn:
     settings = Settings.from_env(os.environ, data_dir, **overrides)
+    note_origins(settings)
     setup_logging(log_level)
     code = job(settings)
     sys.stdout.flush()

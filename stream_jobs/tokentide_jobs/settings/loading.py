@@ -25,6 +25,7 @@ from pydantic_settings.sources.utils import parse_env_vars
 from tokentide.settings import Settings as ProducerSettings
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.settings.declared import PREFIX, DeclaredSettings
+from tokentide_jobs.settings.origins import OPTION, STACK_FILE_VARIABLE
 from tokentide_jobs.settings.password_file import with_password_of
 from tokentide_jobs.settings.stack_file import running_stack
 from tokentide_jobs.urls import redact_url
@@ -33,7 +34,7 @@ __all__ = ["Setting", "Settings"]
 
 _log = logging.getLogger(__name__)
 _TEST_PREFIX: Final = "TOKENTIDE_TEST_"
-_OPTION: Final = "option"
+_OF_A_STACK: Final = ("kafka_bootstrap", "clickhouse_url", "events_topic")
 _OTHER_VARIABLES: Final = ("TOKENTIDE_GRAFANA_PASSWORD",)
 """What `tokentide viewer` reads."""
 _logged: set[str] = set()
@@ -86,7 +87,8 @@ class Settings(DeclaredSettings):
         sources = {
             **dict.fromkeys(from_stack, str(directory / "stack.json")),
             **{name: _variable(name) for name in from_environment},
-            **dict.fromkeys(given, _OPTION),
+            **_given_by_a_stack(environ, from_environment),
+            **dict.fromkeys(given, OPTION),
         }
         try:
             settings = cls(**{**from_stack, **values})
@@ -127,13 +129,19 @@ class _Environment(EnvSettingsSource):
         return parse_env_vars(self._environ, self.case_sensitive, self.env_ignore_empty)
 
 
+def _given_by_a_stack(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return the file of the stack for each address that its worker has in a variable."""
+    file = environ.get(STACK_FILE_VARIABLE)
+    return {name: file for name in names if file and name in _OF_A_STACK}
+
+
 def _variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
 def _label(name: str, sources: Mapping[str, str]) -> str:
     """Name a setting as its author wrote it, so that a message leads back to the place."""
-    is_option = sources.get(name) == _OPTION
+    is_option = sources.get(name) == OPTION
     return f"--{name.replace('_', '-')}" if is_option else _variable(name)
 
 

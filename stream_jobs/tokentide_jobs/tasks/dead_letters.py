@@ -30,6 +30,7 @@ from tokentide_jobs.core.tables import DEAD_LETTER_REPLAYS, END_OF_TIME_US
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.settings.origins import origin_of
 from tokentide_schemas.topics import EVENTS
 
 __all__ = [
@@ -292,7 +293,7 @@ async def _producer(bootstrap: str) -> AsyncIterator[Any]:
             if is_idempotent and not isinstance(exc, KafkaConnectionError):
                 continue
             raise ServiceUnreachable(
-                f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP): {exc}"
+                f"Kafka does not answer at {bootstrap} ({origin_of('kafka_bootstrap')}): {exc}"
             ) from exc
         try:
             yield producer

@@ -82,8 +82,10 @@ def test_messages_are_short_and_name_the_remedy() -> None:
     assert message_of(errors.ConfigError("two\n  lines")) == "two\nlines"
     assert message_of(ValueError("two\n  lines")) == "ValueError: two lines"
     assert message_of(FileNotFoundError(2, "No such file", "a.csv")) == "a.csv: No such file"
-    absent = message_of(errors.ConfigError("code: 60 … (UNKNOWN_TABLE)"))
-    assert "run `tokentide migrate`" in absent
+    absent = message_of(ValueError("code: 60 … typo (UNKNOWN_TABLE)"))
+    assert "no such table or database: code: 60 … typo" in absent
+    assert "`tokentide migrate` makes it" in absent
+    assert "not there yet" not in absent, "it may be there, and damaged"
     missing = message_of(ModuleNotFoundError("No module named 'chdb'", name="chdb.session"))
     assert "pip install 'tokentide[embedded]'" in missing
     assert "tokentide[pipeline]" in message_of(ModuleNotFoundError("x", name="polars"))

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from tokentide_jobs.core.tables import DETECTOR_STATE
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["LONGEST_PAUSE_US", "DetectorStore", "SnapshotHead", "packed_state"]
 
@@ -78,7 +79,7 @@ class DetectorStore:
             return ""
         gone_at = datetime.fromtimestamp((rows[0]["last_us"] + _GONE_US) / 1e6, UTC)
         return (
-            f"TOKENTIDE_DETECT_GROUP is {self._group!r}, and the group "
+            f"{origin_of('detect_group')} is {self._group!r}, and the group "
             f"{rows[0]['detect_group']!r} decides on database {self._store.database}: both would "
             "notify of everything. Use the same group, or another database; if the other one was "
             f"stopped for good, it counts as gone from {gone_at:%H:%M:%S} UTC on"

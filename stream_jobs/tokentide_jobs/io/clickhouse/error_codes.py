@@ -12,6 +12,7 @@ from enum import Enum
 from clickhouse_connect.driver.exceptions import ClickHouseError, InterfaceError
 
 from tokentide_jobs.errors import ConfigError, PipelineError, RetriableSinkError
+from tokentide_jobs.settings.origins import account_remedy, origin_of
 
 __all__ = [
     "LOGIN_REFUSED",
@@ -116,12 +117,12 @@ _LONGEST_WORDS = 600
 _CONFIG_HINTS = {
     16: "a column is missing: run `tokentide migrate`",
     60: "a table is missing: run `tokentide migrate`",
-    81: "the database is missing: run `tokentide migrate`, or set TOKENTIDE_DATABASE",
-    192: "the user is unknown: set TOKENTIDE_CLICKHOUSE_URL",
-    193: "the password is wrong: set TOKENTIDE_CLICKHOUSE_URL",
-    194: "a password is required: set TOKENTIDE_CLICKHOUSE_URL",
+    81: "the database is missing: run `tokentide migrate`, or name another",
+    192: "the user is unknown",
+    193: "the password is wrong",
+    194: "a password is required",
     497: "the user may not insert here: grant it the role `ingest`",
-    516: "user or password is wrong: set TOKENTIDE_CLICKHOUSE_URL",
+    516: "user or password is wrong",
 }
 
 
@@ -146,7 +147,8 @@ def translate(exc: BaseException, what: str, address: str) -> PipelineError:
     if code is None:
         reason = _why_no_answer(exc)
         return RetriableSinkError(
-            f"ClickHouse does not answer at {address} (TOKENTIDE_CLICKHOUSE_URL): {reason} ({what})"
+            f"ClickHouse does not answer at {address} ({origin_of('clickhouse_url')}): "
+            f"{reason} ({what})"
         )
     message = f"{what}: {server_words(exc)}"
     kind = kind_of(code)
@@ -154,8 +156,15 @@ def translate(exc: BaseException, what: str, address: str) -> PipelineError:
         return RetriableSinkError(message, code)
     if kind is ErrorKind.DATA:
         return RowsRefused(message, code)
-    hint = _CONFIG_HINTS.get(code)
+    hint = _hint(code)
     return SinkMisconfigured(f"{message} ({hint})" if hint else message, code)
+
+
+def _hint(code: int) -> str:
+    hint = _CONFIG_HINTS.get(code, "")
+    if code in LOGIN_REFUSED:
+        return f"{hint}: {account_remedy()}"
+    return f"{hint} ({origin_of('database')})" if code == 81 else hint
 
 
 def server_words(exc: BaseException) -> str:

@@ -28,6 +28,7 @@ from tokentide_jobs.io.files.yaml_entries import (
     texts,
     value_text,
 )
+from tokentide_jobs.settings.origins import origin_of
 from tokentide_schemas.control import LONGEST_NAME, MOST_THRESHOLDS
 
 __all__ = ["load_budgets", "parse_budgets", "scope_value"]
@@ -53,7 +54,9 @@ def load_budgets(path: Path | None) -> tuple[Budget, ...]:
             "TOKENTIDE_BUDGETS_FILE is not set: write a budgets.yaml (docs/budgets.md has one) "
             "and name it there"
         )
-    return parse_budgets(content_of(path, "budgets", "correct TOKENTIDE_BUDGETS_FILE"), str(path))
+    return parse_budgets(
+        content_of(path, "budgets", f"correct {origin_of('budgets_file')}"), str(path)
+    )
 
 
 def parse_budgets(content: bytes, name: str) -> tuple[Budget, ...]:

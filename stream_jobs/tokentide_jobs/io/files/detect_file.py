@@ -22,6 +22,7 @@ from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.files.yaml_entries import Problems, content_of, mapping, sections, texts
 from tokentide_jobs.io.files.yaml_numbers import number
+from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["detect_content", "detect_rules", "load_detect_rules", "parse_detect_rules"]
 
@@ -122,7 +123,9 @@ def detect_content(path: Path) -> bytes:
     Raises:
         ConfigError: It cannot be read.
     """
-    return content_of(path, "rules of detection", "correct TOKENTIDE_DETECT_FILE or remove it")
+    return content_of(
+        path, "rules of detection", f"correct {origin_of('detect_file')} or remove it"
+    )
 
 
 def parse_detect_rules(content: bytes, name: str) -> DetectRules:

@@ -33,6 +33,7 @@ from tokentide_jobs.core.price.matching import compile_clause
 from tokentide_jobs.core.price.units import UNIT_DENOMINATORS
 from tokentide_jobs.io.files.price_overrides import parse_overrides
 from tokentide_jobs.io.files.yaml_entries import content_of
+from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["COMPILER_REVISION", "compile_cards"]
 
@@ -60,7 +61,7 @@ def compile_cards(overrides_path: Path | None = None) -> CardTable:
     if overrides_path is None:
         return _compile(b"", "")
     content = content_of(
-        overrides_path, "price overrides", "correct TOKENTIDE_PRICES_FILE or remove it"
+        overrides_path, "price overrides", f"correct {origin_of('prices_file')} or remove it"
     )
     return _compile(content, str(overrides_path))
 

@@ -27,6 +27,7 @@ from tokentide_jobs.io.files.yaml_entries import (
     value_text,
 )
 from tokentide_jobs.io.files.yaml_numbers import number
+from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["load_slos", "parse_slos"]
 
@@ -52,7 +53,7 @@ def load_slos(path: Path | None) -> tuple[Slo, ...]:
             "TOKENTIDE_SLOS_FILE is not set: write a slos.yaml (docs/slos.md has one) "
             "and name it there"
         )
-    return parse_slos(content_of(path, "SLOs", "correct TOKENTIDE_SLOS_FILE"), str(path))
+    return parse_slos(content_of(path, "SLOs", f"correct {origin_of('slos_file')}"), str(path))
 
 
 def parse_slos(content: bytes, name: str) -> tuple[Slo, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["ANSWER_S", "kafka_answer"]
 
@@ -33,6 +34,6 @@ def kafka_answer(bootstrap: str, asked: Coroutine[Any, Any, T], within_s: float 
         return asyncio.run(bounded())
     except TimeoutError as exc:
         raise ServiceUnreachable(
-            f"Kafka at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP) takes connections and does not "
+            f"Kafka at {bootstrap} ({origin_of('kafka_bootstrap')}) takes connections and does not "
             f"answer within {within_s:g} s: look at the broker's log, and start it again"
         ) from exc

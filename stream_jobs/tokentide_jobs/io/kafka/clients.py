@@ -10,7 +10,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, for_code
 
+from tokentide_jobs.core.record.topics import is_otlp
 from tokentide_jobs.errors import ConfigError, ServiceUnreachable
+from tokentide_jobs.settings.origins import origin_of
+from tokentide_schemas.topics import EVENTS, TOPICS
 
 __all__ = ["admin_client", "plain_client", "unreadable_topic"]
 
@@ -32,9 +35,15 @@ def plain_client(bootstrap: str) -> AbstractAsyncContextManager[Any]:
 def unreadable_topic(bootstrap: str, topic: str, error_code: int) -> ConfigError:
     """Return what to raise when Kafka answers a question about a topic with an error."""
     reason = for_code(error_code).__name__
-    return ConfigError(
-        f"topic {topic} (TOKENTIDE_EVENTS_TOPIC) cannot be read at {bootstrap}: {reason}"
-    )
+    return ConfigError(f"topic {topic}{_named_by(topic)} cannot be read at {bootstrap}: {reason}")
+
+
+def _named_by(topic: str) -> str:
+    """Return the place that names a topic, in parentheses; "" for one that no setting names."""
+    if is_otlp(topic):
+        return f" ({origin_of('otlp_topic')})"
+    fixed = {spec.name for spec in TOPICS} - {EVENTS.name}
+    return "" if topic in fixed else f" ({origin_of('events_topic')})"
 
 
 @asynccontextmanager
@@ -47,7 +56,7 @@ async def _opened(
         yield client
     except KafkaConnectionError as exc:
         raise ServiceUnreachable(
-            f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP): "
+            f"Kafka does not answer at {bootstrap} ({origin_of('kafka_bootstrap')}): "
             "start it, or name another address"
         ) from exc
     finally:

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.kafka.bounded_fetch import bounded_consumer, records_per_poll
+from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["record_times_ms"]
 
@@ -58,7 +59,7 @@ async def record_times_ms(
                     found[place] = None
     except KafkaConnectionError as exc:
         raise ServiceUnreachable(
-            f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP)"
+            f"Kafka does not answer at {bootstrap} ({origin_of('kafka_bootstrap')})"
         ) from exc
     finally:
         await consumer.stop()

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.kafka.bounded_fetch import bounded_consumer, records_per_poll
+from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["Span", "read_spans"]
 
@@ -68,7 +69,7 @@ async def read_spans(
         await _read(consumer, wanted, take, progress)
     except KafkaConnectionError as exc:
         raise ServiceUnreachable(
-            f"Kafka does not answer at {bootstrap} (TOKENTIDE_KAFKA_BOOTSTRAP)"
+            f"Kafka does not answer at {bootstrap} ({origin_of('kafka_bootstrap')})"
         ) from exc
     finally:
         await consumer.stop()

@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.jobs.runtime.health import Health
+from tokentide_jobs.settings.origins import origin_of
 from tokentide_jobs.web_guard import IDLE_S, is_loopback, refusal
 
 __all__ = ["start_web"]
@@ -64,7 +65,7 @@ async def start_web(
     except OSError as exc:
         await runner.cleanup()
         raise ConfigError(
-            f"TOKENTIDE_HTTP_HOST, TOKENTIDE_HTTP_PORT: cannot listen on {host}:{port} "
+            f"{origin_of('http_host')}, {origin_of('http_port')}: cannot listen on {host}:{port} "
             f"({exc.strerror}); choose another port, or 0 for any free one"
         ) from exc
     address: tuple[str, int] = runner.addresses[0]

@@ -99,6 +99,8 @@ def test_an_accepted_event_becomes_a_row_in_storage_form() -> None:
         ("input_tokens", "1" + "0" * 30, "out_of_range"),
         ("duration_ms", "-0.5", "out_of_range"),
         ("duration_ms", "NaN", "out_of_range"),
+        ("tags", '{"a": NaN}', "wrong_type"),
+        ("tags", '{"a": 5}', "wrong_type"),
         ("duration_ms", "Infinity", "out_of_range"),
         ("duration_ms", "-Infinity", "out_of_range"),
         ("duration_ms", "1e999", "out_of_range"),
