@@ -179,9 +179,20 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
         assert top.returncode == 0, top.stderr
         assert "305 requests" in top.stdout
         assert "support-chat" not in top.stderr
-        demo = tokentide("demo", "--limit", "200", "--no-incidents", *where)
+        created = tokentide("topics", "--json", *where)
+        assert json.loads(created.stdout)["created"] == [], "the stack made them"
+        demo = tokentide("demo", "--limit", "200", "--no-incidents", "--json", *where)
         assert demo.returncode == 0, demo.stdout + demo.stderr
-        assert f"(pid {ready['pid']})" in demo.stdout
+        assert f"(pid {ready['pid']})" in demo.stderr
+        found = json.loads(demo.stdout)
+        assert (found["ok"], found["verify"]["ok"], found["incidents_noticed"]) == (
+            True,
+            True,
+            None,
+        )
+        assert (found["sent"]["requests"], found["sent"]["lost"]) == (200, 0)
+        assert found["summary"]["total"]["requests"] == number(r"([\d,]+) requests =", demo.stderr)
+        assert found["seconds_to_queryable_row"]["seen"] >= 1
         assert up.poll() is None, "a demo must not stop a stack that it did not start"
         settings = tokentide("config", "--json", *where)
         source = json.loads(settings.stdout)["TOKENTIDE_KAFKA_BOOTSTRAP"]

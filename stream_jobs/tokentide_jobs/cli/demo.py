@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -63,12 +65,15 @@ _ORIGINS: Final = (
 @click.option("--broker", type=click.Choice(["kafka", "tansu"]), default=None,
               help="As for `tokentide up`.")  # fmt: skip
 @click.option("--no-incidents", is_flag=True, help="Leave out the week with its faults.")
+@click.option("--json", "as_json", is_flag=True,
+              help="Print one JSON object; the screen goes to standard error.")  # fmt: skip
 @data_dir_option
 def demo(
     limit: int | None,
     seed: int,
     broker: BrokerKind | None,
     no_incidents: bool,
+    as_json: bool,
     data_dir: Path | None,
 ) -> None:
     """Run everything on recorded workloads and prove the result.
@@ -80,18 +85,21 @@ def demo(
     noticed of them. What it stored stays: `tokentide up` brings it back.
     """
     began_s = time.monotonic()
-    screen = console()
+    screen = console(to_stderr=as_json)
     directory = Settings.from_env(os.environ, data_dir).data_dir
     screen.print("[bold]Tokentide[/]  from LLM call to proven cost, on this machine\n")
     with _stack(directory, broker, screen) as settings:
         work = prepare("mixed", seed=seed, limit=limit)
         _introduce(work, screen)
-        is_ok = _run(settings, work, seed, screen)
+        found = _run(settings, work, seed, screen)
     if not no_incidents:
         screen.print()
-        is_ok &= show_incidents(directory / "incidents", broker, seed, _environment(), screen)
+        noticed = show_incidents(directory / "incidents", broker, seed, _environment(), screen)
+        found |= {"incidents_noticed": noticed, "ok": found["ok"] and noticed}
     _say_what_next(directory, data_dir, not no_incidents, time.monotonic() - began_s, screen)
-    if not is_ok:
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    if not found["ok"]:
         raise click.exceptions.Exit(EXIT_CHECK_FAILED)
 
 
@@ -134,8 +142,8 @@ def _introduce(work: Workload, screen: Console) -> None:
     )
 
 
-def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool:
-    """Send, wait, measure, show and verify; returns whether the proof holds."""
+def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> dict[str, Any]:
+    """Send, wait, measure, show and verify; returns what was found, in its JSON form."""
     begin_us = time.time_ns() // 1_000
     begin_s = time.monotonic()
     sent = run(
@@ -174,7 +182,25 @@ def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> bool
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
         stats = store.select("summary/stats_events")[0]["events"]
     screen.print(_aside(_parts_of_events(report.kafka_events, sent, probed, stats)))
-    return report.ok and not sent.lost and not probed.lost
+    return {
+        "ok": report.ok and not sent.lost and not probed.lost,
+        "incidents_noticed": None,  # nobody looked yet
+        "sent": asdict(sent),
+        "sent_one_by_one": asdict(probed),
+        "seconds_to_queryable_row": _quantiles(delays),
+        "summary": summary.to_dict(),
+        "verify": report.to_dict(),
+    }
+
+
+def _quantiles(delays: Sequence[float]) -> dict[str, float | int | None]:
+    """Return how many calls were seen, and how soon; None: none was."""
+    p50_s, p95_s = (_quantile(delays, share) for share in (0.5, 0.95))
+    return {"seen": len(delays), "p50": p50_s, "p95": p95_s}
+
+
+def _quantile(delays: Sequence[float], share: float) -> float | None:
+    return delays[int(len(delays) * share)] if delays else None
 
 
 def _aside(words: str) -> Padding:
@@ -214,7 +240,7 @@ def delay_line(delays: Sequence[float], sent: int, load: float, cores: int) -> s
     """
     if not delays:
         return "  [yellow]![/] event to queryable row: no event could be queried in time"
-    p50_s, p95_s = delays[len(delays) // 2], delays[int(len(delays) * 0.95)]
+    p50_s, p95_s = (delays[int(len(delays) * share)] for share in (0.5, 0.95))
     seen = f"{len(delays)}" if len(delays) == sent else f"{len(delays)} seen in time of {sent}"
     figures = f"p50 {p50_s:.2f} s, p95 {p95_s:.2f} s ({seen} sent one by one)"
     if p95_s <= _SLOW_S and len(delays) == sent:
