@@ -22,7 +22,7 @@ from tokentide_schemas.topics import EVENTS, OTLP
 
 pytestmark = pytest.mark.integration
 
-KILLS = int(os.environ.get("TOKENTIDE_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("TOKENTIDE_TEST_KILLS", "3"))
 """Twenty in a thorough run."""
 PARTITIONS = EVENTS.partitions + OTLP.partitions
 
