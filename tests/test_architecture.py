@@ -90,7 +90,12 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide_jobs.core.decide",),
     ("tokentide_jobs.settings",),
     # io: a room an outside system; the SQL that ClickHouse runs is below the client that runs it
-    ("tokentide_jobs.io.kafka", "tokentide_jobs.io.schema", "tokentide_jobs.io.notify"),
+    (
+        "tokentide_jobs.io.grafana",
+        "tokentide_jobs.io.kafka",
+        "tokentide_jobs.io.notify",
+        "tokentide_jobs.io.schema",
+    ),
     ("tokentide_jobs.io.files",),
     ("tokentide_jobs.io.clickhouse",),
     ("tokentide_jobs.jobs.runtime",),
@@ -103,7 +108,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     # boards and alert rules as code: below the cli, which serves them
     ("tokentide_dashboards.kit",),
     ("tokentide_dashboards.boards", "tokentide_dashboards.check", "tokentide_dashboards.rules"),
-    ("tokentide_dashboards.generated",),
+    ("tokentide_dashboards.generated", "tokentide_dashboards.live"),
     ("tokentide_dashboards.__main__", "tokentide_dashboards.viewer"),
     ("tokentide_jobs.cli",),
     ("tokentide_jobs.__main__",),

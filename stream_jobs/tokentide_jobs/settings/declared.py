@@ -163,11 +163,22 @@ class DeclaredSettings(BaseSettings):
     breaker_pause_s: float = _setting(
         30.0, "how long the breaker pauses a partition", unit="s", low=0, high=86_400
     )
+    grafana_url: str = _setting(
+        "", "Grafana for `tokentide doctor` and `tokentide grafana`: http(s)://host:port/path"
+    )
+    grafana_token_file: Path | None = _setting(
+        None,
+        "file with the token of a service account of Grafana, or with the password of the user "
+        "that its URL names",
+    )
+    grafana_ca_file: Path | None = _setting(
+        None, "certificates (PEM) that Grafana's own is checked with; none: those of the system"
+    )
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator(
         "clickhouse_password_file", "data_dir", "prices_file", "budgets_file", "slos_file",
-        "detect_file",
+        "detect_file", "grafana_token_file", "grafana_ca_file",
     )  # fmt: skip
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
@@ -199,6 +210,16 @@ class DeclaredSettings(BaseSettings):
                 "in a password, write / as %2F, ? as %3F, # as %23, @ as %40, [ as %5B and % as %25"
             )
         return url
+
+    @field_validator("grafana_url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        if url and (not is_http_url(url) or "?" in url or "#" in url):
+            raise ValueError(
+                "expected http(s)://host:port, and the path where Grafana is below one; a user "
+                "may stand before the host, and in a password %40 for @"
+            )
+        return url.rstrip("/")
 
     @field_validator("kafka_bootstrap")
     @classmethod

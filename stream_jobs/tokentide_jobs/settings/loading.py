@@ -35,8 +35,8 @@ __all__ = ["Setting", "Settings"]
 _log = logging.getLogger(__name__)
 _TEST_PREFIX: Final = "TOKENTIDE_TEST_"
 _OF_A_STACK: Final = ("kafka_bootstrap", "clickhouse_url", "events_topic")
-_OTHER_VARIABLES: Final = ("TOKENTIDE_GRAFANA_PASSWORD",)
-"""What `tokentide viewer` reads."""
+_OTHER_VARIABLES: Final = ("TOKENTIDE_GRAFANA_PASSWORD", "TOKENTIDE_GRAFANA_TOKEN")
+"""Secrets that `tokentide viewer` and `tokentide doctor` read themselves: none is ever printed."""
 _logged: set[str] = set()
 
 
