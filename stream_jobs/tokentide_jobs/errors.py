@@ -2,9 +2,11 @@
 
 PipelineError
 ├── ConfigError               a setting, option or file is wrong; nothing was started or changed
-│   └── SinkMisconfigured     ClickHouse needs a person: schema, grants, password, address
+│   ├── SinkMisconfigured     ClickHouse needs a person: schema, grants, password, address
+│   └── GrafanaRefused        Grafana needs a person: token, permission, address, what was sent
 ├── WrongData                 what is stored is not as it must be; nothing was changed
 ├── ServiceUnreachable        Kafka or ClickHouse does not answer at the named address
+│   └── GrafanaUnreachable    Grafana does not answer, or cannot now
 ├── RetriableSinkError        the store refused for now: retry under the same token
 │   └── NotQuiet              a batch stays half written where `repair` wants to compare
 ├── RowsRefused               the store refuses a row, however often it is tried

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from tokentide_dashboards.check.macros import arguments, expand_macros
 from tokentide_dashboards.check.time_range import TimeRange
 
-__all__ = ["ALL", "Values", "VariableError", "expand"]
+__all__ = ["ALL", "Values", "VariableError", "expand", "interpolate"]
 
 Values = Mapping[str, str | Sequence[str]]
 """What is chosen, by variable: one text, or several values of a variable that takes several."""
@@ -41,7 +41,16 @@ def expand(sql: str, span: TimeRange, values: Values) -> str:
         VariableError: All values would be written out, or a format is not known here.
         MacroError: The backend would refuse a macro.
     """
-    return expand_macros(_put_in(_conditions(sql, values), span, values), span)
+    return expand_macros(interpolate(sql, span, values), span)
+
+
+def interpolate(sql: str, span: TimeRange, values: Values) -> str:
+    """Return the query as the browser sends it to Grafana, whose plugin expands the macros.
+
+    Raises:
+        VariableError: All values would be written out, or a format is not known here.
+    """
+    return _put_in(_conditions(sql, values), span, values)
 
 
 def _conditions(sql: str, values: Values) -> str:

@@ -46,7 +46,8 @@ EXIT_CODES: Final = (
         "`verify` found a fault; `repair --dry-run` a difference; `repair` rows that are missing "
         "or stand twice; `migrate` a table that is not as it was made; `explain` another cost; "
         "`status` is bad; an event of `replay` or `check-producer` did not arrive; "
-        "`alerts test` was not taken; `slos check` found one that burns or was missed; a hard "
+        "`alerts test` was not taken; `doctor` found a problem; `grafana push` could not save a "
+        "board; `slos check` found one that burns or was missed; a hard "
         "budget is over",
     ),
     ExitCode(
@@ -66,7 +67,8 @@ EXIT_CODES: Final = (
     ExitCode(
         EXIT_NOTHING_PROVEN,
         "there was nothing to check: neither a fault nor a proof",
-        "`verify` of a range without an event; `budgets check` without a budget",
+        "`verify` of a range without an event; `budgets check` without a budget; `doctor` found no "
+        "problem, and could not look at everything",
     ),
     ExitCode(EXIT_SOFT_BUDGET, "a soft budget is over, and no hard one", "`budgets check`"),
     ExitCode(EXIT_INTERRUPTED, "interrupted by Ctrl-C or SIGTERM", ""),

@@ -36,6 +36,8 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "alerts": LazyCommand("alerts:alerts", "See open alerts, acknowledge and silence them."),
     "viewer": LazyCommand("viewer:viewer", "Show the boards in a browser, without Grafana."),
     "status": LazyCommand("status:status", "Say whether everything works, and what does not."),
+    "doctor": LazyCommand("doctor:doctor", "Check a running Grafana against boards and rules."),
+    "grafana": LazyCommand("grafana:grafana", "Bring the boards into a running Grafana."),
     "sql": LazyCommand("sql:sql", "Ask ClickHouse a question."),
     "verify": LazyCommand("verify:verify", "Prove that nothing was lost, doubled or mispriced."),
     "explain": LazyCommand("explain:explain", "Show how the cost of one event came about."),

@@ -19,7 +19,7 @@ from tests.producers.kafka.secure_kafka import Authority
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.grafana import by_grafana_api
 from tokentide_jobs.io.grafana.access import GrafanaAccess, grafana_access
-from tokentide_jobs.io.grafana.answer import GrafanaRefused, GrafanaUnreachable, list_of
+from tokentide_jobs.io.grafana.api import GrafanaRefused, GrafanaUnreachable, list_of
 from tokentide_jobs.io.grafana.by_grafana_api import GrafanaByApi
 from tokentide_jobs.settings import Settings
 

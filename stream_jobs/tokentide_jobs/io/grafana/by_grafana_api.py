@@ -2,7 +2,7 @@
 
 The package sends requests and signs them. It reads answers of any size, follows redirects (a POST
 becomes a GET), and fails with errors of its own on an error page that is no JSON: so answers are
-taken from its session, within bounds, and read by `answer`.
+taken from its session, within bounds, and read by `api.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from grafana_api.grafana_api import GrafanaException
 from grafana_api.grafana_face import GrafanaFace
 
 from tokentide_jobs.io.grafana.access import GrafanaAccess
-from tokentide_jobs.io.grafana.answer import (
+from tokentide_jobs.io.grafana.api import (
     Answer,
     GrafanaRefused,
     GrafanaUnreachable,

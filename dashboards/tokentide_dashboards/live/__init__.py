@@ -1,0 +1,1 @@
+"""A running Grafana held against our boards and rules, and boards brought into it."""
