@@ -25,7 +25,8 @@ Span = tuple[int, int]
 """Offsets [start, end)."""
 
 _SILENCE_S: Final = 20.0
-"""Give up when the broker sends nothing for so long although records are there."""
+"""Give up when reading comes no further for so long although records are there. What a transaction
+took back is read too, however long it is, and never given: it is no silence."""
 
 
 async def read_spans(
@@ -86,13 +87,13 @@ async def _read(
     total = sum(left.values())
     progress(0, total)
     starts = {part: [start for start, _end in ranges] for part, ranges in wanted.items()}
+    positions = {part: ranges[0][0] for part, ranges in wanted.items()}
     open_parts = set(wanted)
-    last_record_s = time.monotonic()
+    moved_s = time.monotonic()
     while open_parts:
         most = records_per_poll(consumer, None)
         fetched = await consumer.getmany(timeout_ms=500, max_records=most)
         for part, messages in fetched.items():
-            last_record_s = time.monotonic()
             ranges = wanted[part]
             for message in messages:
                 place = bisect_right(starts[part], message.offset) - 1
@@ -101,12 +102,14 @@ async def _read(
         for part in sorted(open_parts):
             # The position also moves over what is no record: markers of transactions.
             position = await consumer.position(part)
+            if position != positions[part]:
+                positions[part], moved_s = position, time.monotonic()
             left[part] = max(0, wanted[part][-1][1] - position)
             if not left[part]:
                 open_parts.discard(part)
                 consumer.pause(part)
         progress(total - sum(left.values()), total)
-        if time.monotonic() - last_record_s > _SILENCE_S:
+        if open_parts and time.monotonic() - moved_s > _SILENCE_S:
             stuck = ", ".join(str(part.partition) for part in sorted(open_parts))
             raise ServiceUnreachable(
                 f"Kafka sent nothing for {_SILENCE_S:g} s although partitions {stuck} hold records"
