@@ -68,8 +68,8 @@ class IngestJob:
         self._stream: StreamT[bytes] | None = None
         self._crash: asyncio.Future[None] | None = None
         self._unacked: dict[TP, deque[tuple[int, EventT[bytes]]]] = defaultdict(deque)
-        self._beginnings: dict[TP, object] = {}
-        """The latest question to the ledger for each partition that is still wanted."""
+        self._revocations: defaultdict[TP, int] = defaultdict(int)
+        self._is_ending = False
 
     def attach(self, app: IngestApp, after_drain: Callable[[], Awaitable[None]]) -> None:
         """Add the agent and the hooks to the app; `after_drain` ends what the app uses."""
@@ -166,7 +166,7 @@ class IngestJob:
     async def _begin(self, tp: TP, available: OffsetRange, committed: int | None) -> int | None:
         log = LogPartition(self._log_ids[tp.topic], tp.topic, tp.partition)
         given = Assignment(log, available.start, available.end, committed)
-        beginning = self._beginnings[tp] = object()
+        revocations = self._revocations[tp]
         try:
             partition, position = await AssignedPartition.begin(
                 given, self._writer, self, self._observer, _LEDGER_DEADLINE_S
@@ -177,11 +177,12 @@ class IngestJob:
             self._health.partition_stopped(label, str(exc))
             log_event(_log, logging.CRITICAL, "partition_stopped", partition=label, error=str(exc))
             return None
-        if self._beginnings.get(tp) is not beginning:
-            # Revoked, asked for again, or the worker ends: nobody would ever end this one.
+        other = self.partitions.get(tp)
+        if other is not None or self._revocations[tp] != revocations or self._is_ending:
+            # Faust may ask twice at a time, and a partition or the worker may end meanwhile:
+            # nobody would end this one, and its task would be destroyed while it waits.
             await partition.abandon(0.0)
-            return None
-        del self._beginnings[tp]
+            return None if other is None else other.planner.expected
         self.stopped.discard(tp)
         self._observer.found(log, position.findings)
         log_event(
@@ -207,7 +208,7 @@ class IngestJob:
     async def _on_revoked(self, *args: Any, **_kwargs: Any) -> None:
         _app, revoked = args
         for tp in revoked:
-            self._beginnings.pop(tp, None)
+            self._revocations[tp] += 1
         leaving = {tp: self.partitions.pop(tp) for tp in list(self.partitions) if tp in revoked}
         deadline_s = min(self._settings.drain_s, self._settings.session_timeout_ms / 1000 * 0.4)
         started_s = time.monotonic()
@@ -226,7 +227,7 @@ class IngestJob:
 
     async def _on_shutdown(self, *_args: Any, **_kwargs: Any) -> None:
         self._health.stopping()
-        self._beginnings.clear()
+        self._is_ending = True
         await asyncio.gather(
             *(partition.drain(self._settings.drain_s) for partition in self.partitions.values())
         )
