@@ -65,7 +65,7 @@ integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafk
 	  --override-ini cache_dir=$(VENV)/.integration-cache \
 	  || { [ $$? -eq 1 ] && $(BIN)/python -m tests.once_more $(VENV)/.integration-cache; }
 
-thorough: export TOKENTIDE_TEST_CHAOS_S := 60
+thorough: export TOKENTIDE_TEST_CHAOS_S := 600
 thorough: export TOKENTIDE_TEST_EXAMPLES := 12
 thorough: export TOKENTIDE_TEST_HISTORY_H := 76
 thorough: export TOKENTIDE_TEST_HOSTILE_RECORDS := 100000

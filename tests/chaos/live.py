@@ -180,10 +180,15 @@ def request_event(chance: random.Random) -> dict[str, Any]:
     }
 
 
-def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None:
-    deadline = time.monotonic() + timeout_s
+def wait_until(
+    is_true: Callable[[], bool],
+    timeout_s: float,
+    what: str,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    deadline_s = clock() + timeout_s
     while not is_true():
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
+        assert clock() < deadline_s, f"not within {timeout_s:g} s: {what}"
         time.sleep(0.05)
 
 
