@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tokentide.delivery.buffer import Buffer
@@ -66,6 +67,7 @@ class Engine:
         self.producer_id = self.ids.new(time.time_ns())
         self.is_closed = False
         self.is_started = False
+        """Whether the background thread runs, or has run to its end."""
         self._counters = Counters()
         self._sender = sender
         self._is_orphaned = is_orphaned
@@ -80,6 +82,8 @@ class Engine:
         # The thread that pops the only element starts the background thread: "One winner without
         # a lock" in docs/producer-internals.md.
         self._may_start: deque[None] = deque([None])
+        self._unborn: deque[tuple[Callable[[], bool], list[bool]]] = deque()
+        """Of the thread that was started last: whether it is there, and whether it has begun."""
         self.gate: Gate | None = None
         """What every event passes before it is queued; None when no setting asks for it."""
         self.control: StateTable | None = None
@@ -109,15 +113,30 @@ class Engine:
         try:
             self._may_start.pop()
         except IndexError:
+            self._look_for_unborn(now_ns)
             return
         self._ended.clear()
         self._ready.clear()
-        self.is_started = True  # before the thread is there, which may end at once
+        self._unborn.clear()
+        begun: list[bool] = []
         try:
-            start_thread(self._run)
+            self._unborn.append((start_thread(partial(self._run, begun)), begun))
         except Exception as exc:
             self._counters.note_failure(exc)
             self._log.report("start", "the background thread could not be started: %r", exc)
+            self._allow_start(now_ns)
+
+    def _look_for_unborn(self, now_ns: int) -> None:
+        """Allow another start if the thread has ended before it began."""
+        try:
+            is_alive, begun = self._unborn.pop()  # one caller looks
+        except IndexError:
+            return
+        if is_alive():
+            self._unborn.append((is_alive, begun))
+        elif not begun:
+            self._counters.note_failure("the background thread ended before it ran")
+            self._log.report("start", "the background thread ended before it ran: is it traced?")
             self._allow_start(now_ns)
 
     def _allow_start(self, now_ns: int) -> None:
@@ -158,7 +177,7 @@ class Engine:
             if not len(self.buffer):
                 return True
             self.start(time.time_ns())
-            if not self.is_started:
+            if self._may_start:
                 return False
         if not self._ready.wait(max(0.0, deadline_s - time.monotonic())):
             return False
@@ -175,7 +194,7 @@ class Engine:
         deadline_s = time.monotonic() + max(0.0, timeout_s)
         if self.settings.spool_dir:
             timeout_s -= min(SAVE_S, timeout_s / 2)
-        if self.is_started or len(self.buffer):
+        if not self._may_start or len(self.buffer):
             if self._flush_events(timeout_s, accepts_spooled=True) and not self.has_ended:
                 # A last set of counters, now that they are final.
                 self.put_stats()
@@ -292,7 +311,9 @@ class Engine:
 
     # -- background thread ------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, begun: list[bool]) -> None:
+        begun.append(True)
+        self.is_started = True
         has_died = False
         try:
             self._work()

@@ -281,6 +281,31 @@ def test_many_threads_that_emit_first_start_one_thread() -> None:
     assert telemetry.stats().delivered == 17
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_a_tracer_ends_before_it_runs_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tokentide.engine.START_RETRY_NS", 0)
+    telemetry = Telemetry(sender=CaptureSender())
+
+    def refuse(*_frame: object) -> None:
+        raise RuntimeError("Cannot install a trace function")
+
+    hook = threading.gettrace()
+    threading.settrace(refuse)
+    try:
+        telemetry.emit({"type": "request"})
+        until(lambda: not background_threads())
+    finally:
+        threading.settrace(cast("Any", hook))
+    telemetry.emit({"type": "request"})
+    assert [m for m in caplog.messages if "ended before it ran" in m]
+    until(lambda: telemetry.flush(5))
+    telemetry.close(5)
+    assert telemetry.stats().delivered == 3
+    assert telemetry.stats().retries == 1
+
+
 def test_failing_to_start_the_thread_is_survived_and_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

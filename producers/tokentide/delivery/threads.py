@@ -19,16 +19,22 @@ _SELECTORS = ("EpollSelector", "KqueueSelector", "PollSelector", "SelectSelector
 """Of Linux, of macOS, and of everybody else; the best first."""
 
 
-def start_thread(work: Callable[[], None], name: str = "tokentide") -> None:
+def start_thread(work: Callable[[], None], name: str = "tokentide") -> Callable[[], bool]:
     """Run `work` in a daemon thread.
+
+    Returns:
+        Whether the thread is there, as far as the system tells: a thread that was started may end
+        before it runs, as when a debugger or coverage cannot install its trace function in it.
 
     Raises:
         RuntimeError: The system, or an interpreter that is ending, gives no thread.
     """
     if _is_patched("threading"):
         find_original("_thread", "start_new_thread")(work, ())
-    else:
-        threading.Thread(target=work, name=name, daemon=True).start()
+        return lambda: True
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread.is_alive
 
 
 def must_wait_for_fork() -> bool:
