@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tokentide_dashboards.boards.shared_calls import NO_CALLS
 from tokentide_dashboards.kit.board import Board, Row
-from tokentide_dashboards.kit.link import BoardLink, column
+from tokentide_dashboards.kit.link import BoardLink, PageLink, column, whole
 from tokentide_dashboards.kit.override import Override
 from tokentide_dashboards.kit.query import chosen, where
 from tokentide_dashboards.kit.table import Table
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.kit.unit import Unit
-from tokentide_dashboards.kit.variable import SCOPE, SCOPE_NAMES, Variable
+from tokentide_dashboards.kit.variable import SCOPE, SCOPE_NAMES, TextBox, Variable
 
 __all__ = ["REQUESTS"]
 
@@ -25,6 +25,28 @@ EVENT = Variable(
     description="Which call is explained below; the one that cost most stands first",
     sql=f"SELECT toString(event_id) FROM ({DEAREST_FIRST} LIMIT 50)",
     multi=False,
+)
+TRACE_URL = TextBox(
+    name="trace_url",
+    label="Traces",
+    description="Address of a trace in your tracing, with http:// or https://: the id comes where "
+    "{trace} stands, or at the end. Empty: no links",
+)
+_ADDRESS = f"trim({chosen('trace_url')})"
+# Whoever typed the address, a link leads to a page of the web or nowhere.
+TRACE_PAGE = (
+    f"if(trace_id = '' OR NOT match({_ADDRESS}, '(?i)^https?://'), '', replaceAll("
+    f"concat({_ADDRESS}, if(position({_ADDRESS}, '{{trace}}') > 0, '', '{{trace}}')),"
+    " '{trace}', encodeURLComponent(trace_id)))"
+)
+"""The address of a call's trace, "" where none is known."""
+TRACE_LINK = (
+    Override(column="trace_page", is_hidden=True),
+    Override(
+        column="open_trace",
+        title="its trace",
+        links=(PageLink("The trace in your tracing", whole("trace_page")),),
+    ),
 )
 THIS = (
     f"FROM requests WHERE $__timeFilter(started_at) AND event_id = "
@@ -46,7 +68,8 @@ def _list(title: str, description: str, no_value: str, more: str, order: str) ->
 SELECT
     started_at, toString(service) AS service, toString(model) AS model, toString(status) AS status,
     toString(error_type) AS error, duration_ms, ttft_ms, input_tokens, output_tokens, cost_usd,
-    run, trace_id, event_id
+    run, trace_id, event_id,
+    {TRACE_PAGE} AS trace_page, if(trace_page = '', '', 'open') AS open_trace
 FROM requests
 WHERE {IN_RANGE}{more}
 ORDER BY {order} LIMIT 50""",
@@ -69,6 +92,7 @@ ORDER BY {order} LIMIT 50""",
                     BoardLink("Its cost explained", Uid.REQUESTS, {"event": column("event_id")}),
                 ),
             ),
+            *TRACE_LINK,
         ),
     )
 
@@ -112,14 +136,18 @@ FROM
 FACTS = Table(
     title="The call",
     description="What is stored of the call: who made it, whom it asked, how it ended, and which "
-    "rule of which price version made its cost. The trace is the way into your tracing.",
+    "rule of which price version made its cost. With an address typed at the top, its trace opens "
+    "in your tracing.",
     unit=Unit.TEXT,
     no_value=NO_CALL,
     sql=f"""\
-SELECT stored.1 AS fact, stored.2 AS value
+SELECT
+    stored.1 AS fact, stored.2 AS value, if(fact = 'trace', page, '') AS trace_page,
+    if(trace_page = '', '', 'open') AS open_trace
 FROM
 (
     SELECT
+        {TRACE_PAGE} AS page,
         arrayJoin(arrayFilter(x -> x.2 != '', [
             ('call', toString(event_id)),
             ('began', toString(started_at)),
@@ -153,13 +181,14 @@ FROM
     {THIS}
 )""",
     links=(BoardLink("Cost and budgets", Uid.COST),),
+    overrides=TRACE_LINK,
 )
 
 REQUESTS = Board(
     uid=Uid.REQUESTS,
     title="Request explorer",
     description="The calls that cost most, took longest, or failed, and one of them explained.",
-    variables=(*SCOPE, EVENT),
+    variables=(*SCOPE, EVENT, TRACE_URL),
     rows=(
         Row(
             (

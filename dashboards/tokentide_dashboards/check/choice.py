@@ -30,9 +30,9 @@ def choose(board: Object, span: TimeRange, ask: Ask, *values: str) -> Values:
     """
     picked: dict[str, str | tuple[str, ...]] = {}
     for variable in board["templating"]["list"]:
-        if variable["multi"]:
+        if variable.get("multi"):
             picked[variable["name"]] = values or ALL
-        elif variable["type"] == "custom":
+        elif variable["type"] == "custom" or (variable["type"] == "textbox" and not values):
             picked[variable["name"]] = variable["current"]["value"]
         elif values:
             picked[variable["name"]] = values[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tokentide_dashboards.kit.annotation import ALERTS, BUILT_IN, CHANGES, Layer
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.panel import Panel, Place, Text
-from tokentide_dashboards.kit.variable import SCOPE, Choice, Variable
+from tokentide_dashboards.kit.variable import SCOPE, Choice, TextBox, Variable
 
 __all__ = ["TAG", "Board", "Row"]
 
@@ -76,7 +76,7 @@ class Board:
     title: str
     description: str
     rows: tuple[Row, ...]
-    variables: tuple[Variable | Choice, ...] = SCOPE
+    variables: tuple[Variable | Choice | TextBox, ...] = SCOPE
     layers: tuple[Layer, ...] = field(default=(CHANGES, ALERTS))
     since: str = "now-6h"
     refresh: str = "1m"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tokentide_dashboards.kit.json_value import Object
 
-__all__ = ["BoardLink", "Link", "PageLink", "column", "label"]
+__all__ = ["BoardLink", "Link", "PageLink", "column", "label", "whole"]
 
 
 def column(name: str) -> str:
@@ -21,6 +21,11 @@ def column(name: str) -> str:
 def label(name: str) -> str:
     """Return what a link puts in for a label of the series that was clicked."""
     return f"${{__field.labels.{name}:percentencode}}"
+
+
+def whole(name: str) -> str:
+    """Return the address of a link that is the value of a column, as it is."""
+    return f"${{__data.fields.{name}:raw}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class BoardLink:
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """A link to a page elsewhere: `url` may hold `column(…)`."""
+    """A link to a page elsewhere: `url` may hold `column(…)`, or be `whole(…)`."""
 
     title: str
     url: str

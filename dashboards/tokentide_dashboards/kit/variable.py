@@ -1,4 +1,4 @@
-"""Variables of boards: choices over what is stored, or over a fixed list."""
+"""Variables of boards: choices over what is stored, or over a fixed list, and free text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.query import DATASOURCE
 
-__all__ = ["SCOPE", "SCOPE_NAMES", "Choice", "Variable", "dimension"]
+__all__ = ["SCOPE", "SCOPE_NAMES", "Choice", "TextBox", "Variable", "dimension"]
 
 ALL: Object = {"text": ["All"], "value": ["$__all"]}
 
@@ -84,6 +84,36 @@ class Choice:
             "includeAll": False,
             "current": {"text": options[0]["text"], "value": options[0]["value"]},
             "options": options,
+            "hide": 0,
+            "skipUrlSync": False,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextBox:
+    """A text that a reader types; empty until then.
+
+    Attributes:
+        name: What queries call it: read it by `chosen`, as any text.
+        label: What a reader reads.
+        description: What is to be typed.
+    """
+
+    name: str
+    label: str
+    description: str
+
+    def json(self) -> Object:
+        """Return the variable of a board."""
+        nothing: Object = {"text": "", "value": ""}
+        return {
+            "type": "textbox",
+            "name": self.name,
+            "label": self.label,
+            "description": self.description,
+            "query": "",
+            "current": nothing,
+            "options": [{**nothing, "selected": True}],
             "hide": 0,
             "skipUrlSync": False,
         }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokentide_dashboards.boards.requests import TRACE_LINK, TRACE_PAGE, TRACE_URL
+
 EVIL = "<img src=x onerror=alert(1)>"
 SERIES = (
     "SELECT toStartOfInterval($__fromTime + number * 600, toIntervalSecond($__interval_s)) AS time,"
@@ -27,6 +29,10 @@ QUERIES = {
     "bargauge": WORDS,
     "barchart": WORDS,
 }
+TRACE = (
+    f"WITH 'a/b' AS trace_id SELECT {TRACE_PAGE} AS trace_page,"
+    " if(trace_page = '', '', 'open') AS open_trace"
+)
 LINK = {"title": "there", "url": "${__data.fields.url}"}
 
 
@@ -70,6 +76,7 @@ def kinds(uid: str = "test-kinds", *, without_rows: bool = False) -> dict[str, A
                     "type": "query", "name": "version", "multi": False, "current": {},
                     "query": "SELECT concat($q$${side:raw}$q$, toString(number)) FROM numbers(2)",
                 },
+                TRACE_URL.json(),
             ]
         },
         "annotations": {
@@ -85,6 +92,10 @@ def kinds(uid: str = "test-kinds", *, without_rows: bool = False) -> dict[str, A
             for number, (kind, sql) in enumerate(QUERIES.items())
         ]
         + [
+            {
+                **panel(7, "table", TRACE),
+                "fieldConfig": {"defaults": {}, "overrides": [one.json([]) for one in TRACE_LINK]},
+            },
             {
                 "id": 99, "type": "text", "title": "words",
                 "gridPos": {"x": 16, "y": 16, "w": 8, "h": 8},

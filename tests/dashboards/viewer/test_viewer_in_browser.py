@@ -35,6 +35,11 @@ CHOOSE_C = (
     "(choice => { choice.value = 'c'; choice.dispatchEvent(new Event('change')); })"
     "(document.querySelector('.variable.one select'))"
 )
+TYPED = (
+    "(text => {{ text.value = {}; text.dispatchEvent(new Event('change')); }})"
+    "(document.querySelector('.variable.one input'))"
+)
+TRACES = "[...document.links].filter(one => one.textContent === 'open').map(one => one.href)"
 WINDOWS = (
     "INSERT INTO windows_10s (window_start, environment, tenant, team, service, provider, model,"
     " requests, errors, cost_pico_usd) SELECT toStartOfInterval(now(), INTERVAL 10 SECOND) -"
@@ -113,6 +118,17 @@ async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothi
         await page.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'z'}))")
         assert "from=" in before != await page.run("location.search")
         await page.holds("document.body.dataset.round >= 3")
+        # An address of traces that somebody types becomes links, and no other text does.
+        for round_, (address, expected) in enumerate(
+            (
+                ("https://tempo.example/t/", ["https://tempo.example/t/a%2Fb"]),
+                ("javascript:alert(1)//", []),
+            ),
+            start=4,
+        ):
+            await page.run(TYPED.format(json.dumps(address)))
+            await page.holds(f"document.body.dataset.round >= {round_}")
+            assert await page.run(TRACES) == expected
         await page.size(390, 800, dark=True)
         wide = "document.documentElement.scrollWidth <= innerWidth"
         assert await page.run(wide), "a narrow page scrolls sideways"
