@@ -24,6 +24,7 @@ from tokentide_jobs.cli.screen import console, say, shown
 from tokentide_jobs.cli.status import read_settings_status
 from tokentide_jobs.cli.target import data_dir_option
 from tokentide_jobs.core.status import Status
+from tokentide_jobs.counted import counted
 from tokentide_jobs.io.grafana.access import grafana_access
 from tokentide_jobs.io.grafana.by_grafana_api import GrafanaByApi
 from tokentide_jobs.settings import Settings
@@ -36,6 +37,8 @@ _MARKS: Final[dict[State, tuple[str, str]]] = {
     "problem": ("✗ problem", "bold red"),
     "unknown": ("? unknown", "yellow"),
 }
+_NOT_READ: Final = "unknown: "
+"""How problems begin that say only that something could not be read."""
 _SERVICES: Final = ("kafka_bootstrap", "clickhouse_url")
 
 
@@ -105,12 +108,16 @@ def _pipeline(settings: Settings) -> Finding:
 
 def _judged(status: Status) -> Finding:
     problems = tuple(problem.words for problem in status.problems)
-    if problems:
+    if any(not words.startswith(_NOT_READ) for words in problems):
         return Finding(
             "pipeline", "problem", some(problems), "tokentide status", problems,
             is_unreachable=not status.is_reachable,
         )  # fmt: skip
-    return Finding("pipeline", "ok", f"all is stored, {status.lag_records} records wait")
+    if problems or status.unknown:
+        words = some(problems) or f"could not be read: {', '.join(status.unknown)}"
+        return Finding("pipeline", "unknown", words, "tokentide status", problems)
+    wait = counted(status.lag_records or 0, "record waits", "records wait")
+    return Finding("pipeline", "ok", f"nothing is wrong, {wait}")
 
 
 def _exit_code(found: list[Finding]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ from tokentide_dashboards.boards.every import BOARDS
 from tokentide_jobs.cli.doctor import _judged
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.status import PartitionLag, Status, WorkerState
+
+WELL = Status(
+    free_bytes=1 << 40, schema=(), log_end=7, group_members=1, lags=(), knows_last_batch=True,
+    dead_letters={}, dropping=(), workers=(WorkerState("w", True),),
+)  # fmt: skip
+"""The state of a pipeline of which everything was read."""
 
 
 @pytest.fixture
@@ -82,13 +89,25 @@ def test_a_setting_that_is_missing_is_named(
 
 
 def test_the_pipeline_is_judged_as_status_judges_it() -> None:
-    well = Status(group_members=1, workers=(WorkerState("w", True),))
-    assert (_judged(well).state, _judged(well).words) == ("ok", "all is stored, 0 records wait")
-    late = Status(group_members=0, lags=(PartitionLag("events", 0, 1, 3, 99_000.0),))
+    assert WELL.verdict == "ok"
+    assert (_judged(WELL).state, _judged(WELL).words) == ("ok", "nothing is wrong, 0 records wait")
+    late = replace(
+        WELL, group_members=0, workers=(), lags=(PartitionLag("events", 0, 1, 3, 99_000.0),)
+    )
     assert (_judged(late).state, _judged(late).is_unreachable) == ("problem", False)
     assert "no worker reads the topics, and 2 records wait" in _judged(late).words
-    away = Status(kafka_problem="Kafka does not answer", group_members=1)
+    away = replace(WELL, kafka_problem="Kafka does not answer", kafka_answers=False)
     assert (_judged(away).state, _judged(away).is_unreachable) == ("problem", True)
+
+
+def test_what_status_could_not_read_is_unknown() -> None:
+    refused = replace(WELL, refused=("dead letters: not allowed",), dead_letters=None)
+    assert (_judged(refused).state, _judged(refused).words) == (
+        "unknown", "unknown: dead letters: not allowed",
+    )  # fmt: skip
+    unread = replace(WELL, dead_letters=None)
+    assert _judged(unread).words == "could not be read: dead_letters_last_hour"
+    assert _judged(unread).state == "unknown"
 
 
 def test_push_says_what_it_would_do_then_does_it(
