@@ -1,7 +1,7 @@
 """How much of a long list of examples a usual run takes: a part, and all of it on demand.
 
 `TOKENTIDE_TEST_EXAMPLES=12` draws twelve times as many examples of each property, and leaves out
-nothing of the tables of which a usual run takes a share.
+nothing of the tables of which a usual run takes a share, and no test that is marked `in_thorough`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,17 @@ import os
 from collections.abc import Sequence
 from typing import TypeVar
 
+import pytest
+
 _TIMES = int(os.environ.get("TOKENTIDE_TEST_EXAMPLES", "1"))
 
 IS_THOROUGH = _TIMES > 1
+
+in_thorough = pytest.mark.skipif(
+    not IS_THOROUGH,
+    reason="long: `make thorough` runs it, and a usual run a shorter test of the same",
+)
+"""Marks a test or a case whose code another one of a usual run goes through, too; it says which."""
 
 Item = TypeVar("Item")
 

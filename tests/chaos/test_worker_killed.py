@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.live import LiveWorker, Traffic, verified, wait_until
+from tests.sampling import in_thorough
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_schemas.topics import EVENTS, OTLP
 
@@ -100,6 +101,7 @@ def test_sigterm_finishes_the_batches_in_hand_and_exits_with_zero(
         assert verified(stack)["ok"]
 
 
+@in_thorough  # test_everything_dies.py kills ClickHouse, too, among all others
 def test_an_outage_of_clickhouse_is_waited_out(stack: Stack, tmp_path: Path) -> None:
     with LiveWorker(stack, tmp_path / "w.log") as worker:
         with Traffic(stack, records_per_s=40, seed=3):

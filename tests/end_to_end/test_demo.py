@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.sampling import IS_THOROUGH
+
 pytestmark = pytest.mark.integration
+
+PART = () if IS_THOROUGH else ("--limit", "9000")
+"""A third of the recorded hour is enough to see every line of the screen."""
 
 
 def tokentide(*arguments: str, timeout_s: float = 900) -> subprocess.CompletedProcess[str]:
@@ -114,11 +119,13 @@ def assert_every_fault_was_noticed(shown: str) -> None:
 def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
     tmp_path: Path,
 ) -> None:
-    done = tokentide("demo", "--data-dir", str(tmp_path))
+    done = tokentide("demo", *PART, "--data-dir", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     shown = done.stdout
-    assert number(r"replaying ([\d,]+) calls", shown) >= 20_000
-    assert number(r"verified +([\d,]+) events in Kafka", shown) >= 20_000
+    assert number(r"replaying ([\d,]+) calls", shown) >= (20_000 if IS_THOROUGH else 9_000)
+    assert number(r"verified +([\d,]+) events in Kafka", shown) >= (
+        20_000 if IS_THOROUGH else 9_000
+    )
     assert "0 lost, 0 duplicated" in shown
     assert "to the pico-dollar as the rows" in " ".join(shown.split())
     for word in (

@@ -24,6 +24,7 @@ from tests.end_to_end.restarting import (
     stored,
     wait_until,
 )
+from tests.sampling import in_thorough
 from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_jobs.settings import Settings
 
@@ -117,6 +118,7 @@ def test_on_kafka_restarts_with_traffic_go_on_where_the_log_and_the_group_were(
         assert up.worker_log(finding) == []
 
 
+@in_thorough  # test_lifecycle.py starts and stops Tansu, without traffic
 def test_on_tansu_each_start_begins_another_log_and_nothing_of_it_is_taken_for_old(
     tmp_path: Path,
 ) -> None:

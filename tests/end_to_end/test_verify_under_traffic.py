@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from tests.sampling import IS_THOROUGH
 from tokentide_jobs.cli.exit_codes import EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.embedded.stack.discovery import StackInfo
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.integration
 
 RUNS = int(os.environ.get("TOKENTIDE_TEST_VERIFY_RUNS", "2"))
 FRAME = 40
+PAUSE_S = 0.01 if IS_THOROUGH else 0.03
 
 
 def event(rng: random.Random) -> bytes:
@@ -54,7 +56,7 @@ async def send_until(info: StackInfo, ending: threading.Event) -> None:
         while not ending.is_set():
             frame = b"\n".join(event(rng) for _ in range(FRAME))
             await producer.send_and_wait(info.events_topic, frame, partition=rng.randrange(4))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(PAUSE_S)
     finally:
         await producer.stop()
 

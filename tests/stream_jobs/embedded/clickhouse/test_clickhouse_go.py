@@ -98,7 +98,7 @@ def goclient(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env={**os.environ, "GOFLAGS": "-mod=readonly"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     if build.returncode and "dial tcp" in build.stderr:
