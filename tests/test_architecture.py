@@ -80,14 +80,13 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     (
         "tokentide_jobs.core.outcome",
         "tokentide_jobs.core.status",
-        "tokentide_jobs.core.verify",
         "tokentide_jobs.core.reprice",
         "tokentide_jobs.core.simulate",
         "tokentide_jobs.core.budget",
         "tokentide_jobs.core.slo",
     ),
     ("tokentide_jobs.core.alert", "tokentide_jobs.core.merge"),
-    ("tokentide_jobs.core.decide",),
+    ("tokentide_jobs.core.decide", "tokentide_jobs.core.verify"),
     ("tokentide_jobs.settings",),
     # io: a room an outside system; the SQL that ClickHouse runs is below the client that runs it
     (

@@ -21,6 +21,7 @@ SELECT
     w.errors_rate_limit AS errors_rate_limit,
     w.evaluation_score_micro_sum AS evaluation_score_micro_sum,
     w.evaluations_scored AS evaluations_scored,
+    w.events AS events,
     w.feedback_score_micro_sum AS feedback_score_micro_sum,
     w.feedback_scored AS feedback_scored,
     w.filtered AS filtered,

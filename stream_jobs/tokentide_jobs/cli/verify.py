@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -27,6 +28,7 @@ from tokentide_jobs.settings import Settings
 from tokentide_jobs.tasks.verify.stored_facts import Scope
 from tokentide_jobs.tasks.verify.verify import Log
 from tokentide_jobs.tasks.verify.verify import verify as prove
+from tokentide_schemas.fields import MAX_EPOCH_US
 
 __all__ = ["check", "proof_line", "verify"]
 
@@ -68,10 +70,11 @@ def verify(
     """Prove that nothing was lost, doubled or mispriced.
 
     Counts the events in Kafka again (a record holds one event or many; `tokentide status` counts
-    records), and compares them with the ledger, the raw rows, the dead
-    letters and the window sums; money to the last pico-dollar. Events that ingest has not read yet
-    are pending, not lost; windows that a batch in flight touches are left out, and counted. Exits
-    with 1 when anything is off, and with 5 when there was nothing to compare.
+    records), and compares them with the ledger, the raw rows, the dead letters, the window sums and
+    what the detect job merged by its newest snapshot; money to the last pico-dollar. Events that
+    ingest has not read yet are pending, not lost; windows that a batch in flight touches are left
+    out, and counted. A range given by options leaves the detect job out, too. Exits with 1 when
+    anything is off, and with 5 when there was nothing to compare.
     """
     scope = _scope(from_text, to_text, offsets)
     settings = find_target(data_dir, "kafka", "clickhouse")
@@ -147,6 +150,37 @@ def _proof(report: Report) -> Iterator[str]:
         )
     if windows.left_out:
         yield f"{_left_out(report)}: not compared"
+    if line := _detection(report):
+        yield line
+
+
+def _detection(report: Report) -> str:
+    """Say what came of comparing what the detect job merged; empty: it was not asked for."""
+    found = report.detection
+    if found.verdict == "no_job":
+        return "detection: no detect job has stored its state here, so there is nothing to compare"
+    if found.consumed is None:
+        why = "of an earlier version, or of something else than the detect job"
+        said = (
+            f"detection: not compared: the newest snapshot does not say what it holds: it is {why}"
+        )
+        return said if found.verdict == "not_said" else ""
+    span = f"since {_utc(found.consumed.since_us)}, by its snapshot of {_utc(found.taken_at_us)}"
+    if found.verdict == "nothing":
+        return f"detection: no event to compare yet ({span})"
+    sums, unjudged = found.consumed.sums, found.consumed.unjudged_events
+    missed = f"; meanwhile {counted(unjudged, 'event')} came into windows that nobody judges"
+    return (
+        f"detection merged {counted(sums.events, 'event')} and ${usd(sums.cost_pico_usd)}, to the "
+        f"pico-dollar as the ledger has of the same offsets ({span}{missed if unjudged else ''})"
+    )
+
+
+def _utc(epoch_us: int) -> str:
+    """Return a time in seconds; records may name one that no calendar has."""
+    if not 0 < epoch_us <= MAX_EPOCH_US:
+        return "its beginning"
+    return datetime.fromtimestamp(epoch_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _counted_where(report: Report) -> str:
@@ -196,6 +230,11 @@ def _show(report: Report, screen: Console) -> None:
     table.add_row("money, windows", f"${usd(windows.windows.cost_pico_usd)}", "")
     if windows.left_out:
         table.add_row("left out", count(windows.left_out_rows.events), _left_out(report))
+    if report.detection.consumed is not None:
+        table.add_row(
+            "in detection", count(report.detection.consumed.sums.events),
+            "merged by the detect job up to its newest snapshot",
+        )  # fmt: skip
     if report.repeated_event_ids:
         table.add_row(
             "repeated ids", count(report.repeated_event_ids),

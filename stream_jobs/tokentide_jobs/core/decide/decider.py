@@ -7,13 +7,14 @@ its own. A state that was saved and restored goes on bit for bit as the one that
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.change.change_rows import CHANGES_SCHEMA, changes_of
@@ -38,10 +39,12 @@ from tokentide_jobs.core.guard.guard import RunGuard
 from tokentide_jobs.core.guard.step_rows import ADDED, NO_VALUE, STEPS_SCHEMA, steps_of
 from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.guard.verdict import Verdict
+from tokentide_jobs.core.merge.balance import Balance, Consumed
 from tokentide_jobs.core.merge.completeness import Progress
 from tokentide_jobs.core.merge.delta_record import DeltaRecord, Origin, UnreadableDelta, origin_of
 from tokentide_jobs.core.merge.deltas import read_rows
 from tokentide_jobs.core.merge.key_levels import dimensions_of
+from tokentide_jobs.core.merge.merged_sums import sums_of
 from tokentide_jobs.core.merge.open_windows import WANTED
 from tokentide_jobs.core.merge.packing import pack, unpack
 from tokentide_jobs.core.merge.recorded_time import RecordedProgress
@@ -85,6 +88,7 @@ class Decider:
     Attributes:
         seen: Which deltas were taken.
         changes: What people changed in the last hours.
+        balance: Which batches the windows hold.
         sources: How far ingest has come, by what was read since this was made.
         unreadable: Records that were passed over.
         has_gap: Deltas were missed before this state, so open alerts may be about what it does not
@@ -102,6 +106,7 @@ class Decider:
         self.budgets = BudgetBook()
         self.budgets.replace(budgets)
         self.changes = RecentChanges()
+        self.balance = Balance()
         self.sources = SourceStates()
         self.unreadable = 0
         self.has_gap = False
@@ -140,6 +145,16 @@ class Decider:
             budgets=self.budgets.standing(now_us),
         )
 
+    def begin_balance(self, begins: Mapping[LogPartition, int]) -> None:
+        """Declare which batches are compared from here on: those from these offsets on."""
+        self._add_windows()
+        self.balance.begin(begins, self.merge.held, self.merge.unjudged.events)
+
+    def consumed(self) -> Consumed | None:
+        """Return what the windows hold of the batches that are compared; None: of none."""
+        self._add_windows()
+        return self.balance.consumed(self.merge.held, self.merge.unjudged.events)
+
     def take(self, records: Iterable[DeltaRecord]) -> Decisions:
         """Take records in their order and return what they gave rise to."""
         decisions = Decisions()
@@ -167,6 +182,7 @@ class Decider:
             "budgets": self.budgets.to_rows(),
             "money_version": self.budgets.money_version,
             "changes": self.changes.to_rows(),
+            "balance": self.balance.to_rows(),
         }
         parts = {
             "head": json.dumps(head, separators=(",", ":")).encode(),
@@ -200,6 +216,7 @@ class Decider:
         decider.budgets.restore(head["budgets"])
         decider.budgets.money_version = head.get("money_version", "")
         decider.changes = RecentChanges.from_rows(head.get("changes", []))
+        decider.balance.restore(head.get("balance", []))
         decider.merge.restore(parts["merge"])
         decider._restore_guard(parts["guard"], rules)
         state = DetectorState.from_bytes(parts["detectors"])
@@ -222,6 +239,7 @@ class Decider:
 
     def _windows(self, record: DeltaRecord, origin: Origin, decisions: Decisions) -> None:
         rows = read_rows(record.value, WANTED)
+        self.balance.take(origin, sums_of(rows))
         self._frames.append(rows)
         self._count(origin, rows, decisions)
 
@@ -281,6 +299,11 @@ class Decider:
             return  # of a time whose deltas are passed over: it must not look like no traffic
         # By what was known before this mark: a snapshot before it would have added them, too.
         self._add_windows()
+        floors = self.seen.floors(origin.source, self.balance.partitions)
+        self.balance.settle(origin.source, floors, self.progress.now_us)
+        if self.balance.is_due(self.progress.now_us):
+            unjudged = self.merge.unjudged.events
+            self.balance.begin_next(self.merge.held, unjudged, self.progress.now_us)
         self.progress.note(record.partition, mark)
         for window in self.merge.close(self.progress):
             decisions.windows.append(self._judged(window))

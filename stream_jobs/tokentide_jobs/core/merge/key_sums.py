@@ -26,10 +26,10 @@ _TERMS: Final = (term for m in METRICS for term in (*m.of, *m.per, *m.counted))
 SUMS: Final = tuple(
     sorted(
         {term.removeprefix("-") for term in _TERMS}
-        | {*_BLENDED, "cache_read_tokens", "cache_write_tokens", "output_tokens"}
+        | {*_BLENDED, "cache_read_tokens", "cache_write_tokens", "output_tokens", "events"}
     )
 )
-"""Measures that metrics are made of."""
+"""Measures that metrics are made of, and events, which tell whether every delta is there."""
 ENTRY: Final = {"series": pl.UInt32(), "key": pl.Int16(), "value": pl.Int64()}
 """One bucket of the histogram of a series."""
 

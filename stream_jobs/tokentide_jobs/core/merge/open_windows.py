@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.merge.key_levels import KeyLevel, key_name
 from tokentide_jobs.core.merge.key_sums import ENTRY, HISTOGRAMS, SUMS, entries_of, sum_by_key
+from tokentide_jobs.core.merge.merged_sums import MergedSums, sums_of
 from tokentide_jobs.core.merge.packing import pack, unpack
 from tokentide_jobs.core.window.exact import MONEY
 from tokentide_jobs.core.window.fold import COST_SUMS, DIMENSIONS
@@ -83,6 +85,11 @@ class OpenWindows:
             if len(parts) > _MOST_PARTS:
                 parts[:] = [_joined(parts)]
 
+    def held(self, start_us: int) -> MergedSums:
+        """Return what a window holds by now."""
+        parts = (sums_of(part["sums"]) for part in self._parts.get(start_us, []))
+        return reduce(MergedSums.plus, parts, MergedSums())
+
     def close(self, start_us: int) -> WindowSums:
         """Return what a window comes to, by the keys of every level, and forget it."""
         parts = self._parts.pop(start_us, [])
@@ -121,6 +128,10 @@ class OpenWindows:
         for place, frame in parts.items():
             start_us, _slash, name = place.partition("/")
             windows.setdefault(int(start_us), {})[name] = _from_ipc(frame)
+        for part in windows.values():
+            if "events" not in part["sums"].columns:  # a state of before they were summed
+                part["sums"] = part["sums"].with_columns(events=pl.lit(0, pl.Int64()))
+            part["sums"] = part["sums"].select("series", *SUMS)
         self._parts = {start_us: [part] for start_us, part in windows.items()}
 
     def _numbers(self, rows: pl.DataFrame) -> pl.Series:

@@ -7,6 +7,7 @@ of its offsets, joined where they touch; below a floor everything counts as take
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 from tokentide_jobs.core.batch.ledger import LogPartition
@@ -70,6 +71,10 @@ class SeenParts:
         if len(ranges) > MOST_GAPS:
             ranges[:2] = [(ranges[0][0], ranges[1][1])]
         return True
+
+    def floors(self, source: LogPartition, partitions: Iterable[int]) -> list[int]:
+        """Return before which offset all of a source is taken, by partition of the topic."""
+        return [self._floors.get((source, number), 0) for number in partitions]
 
     def ends(self) -> dict[LogPartition, int]:
         """Return, by source, the offset after the last one that was taken."""

@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Final
 
 import polars as pl
 
 from tokentide_jobs.core.merge.completeness import Progress
 from tokentide_jobs.core.merge.key_levels import KeyLevel
+from tokentide_jobs.core.merge.merged_sums import NO_SUMS, MergedSums, sums_of
 from tokentide_jobs.core.merge.open_windows import OpenWindows, WindowSums
 from tokentide_jobs.core.merge.packing import pack, unpack
 
@@ -48,6 +50,8 @@ class WindowMerge:
         carried_requests: Requests that count in a later window than that in which they began.
         late_requests: Requests that came after their window had closed, and count in none.
         given_up: Windows with events that were not known whole.
+        judged: Everything that came into windows which closed complete.
+        unjudged: Everything that came into windows which were given up, or too late for any.
     """
 
     levels: Sequence[KeyLevel]
@@ -58,6 +62,8 @@ class WindowMerge:
     carried_requests: int = 0
     late_requests: int = 0
     given_up: int = 0
+    judged: MergedSums = NO_SUMS
+    unjudged: MergedSums = NO_SUMS
     _open: OpenWindows = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,20 +105,31 @@ class WindowMerge:
             start_us, end_us = self.closed_until_us, self.closed_until_us + self.length_us
             if progress.is_complete(end_us) and progress.is_sure(start_us):
                 self.closed_until_us = end_us
+                self.judged = self.judged.plus(self._open.held(start_us))
                 yield MergedWindow(start_us, self._open.close(start_us))
             else:
                 self._give_up(end_us)
 
+    @property
+    def held(self) -> MergedSums:
+        """Return everything that was added, wherever it lies by now."""
+        opened = (self._open.held(start_us) for start_us in self._open.starts)
+        return reduce(MergedSums.plus, opened, self.judged.plus(self.unjudged))
+
     def to_bytes(self) -> bytes:
         """Return everything; `restore` takes it up, bit for bit."""
         counts = [getattr(self, name) for name in _COUNTS]
-        return pack({"counts": json.dumps(counts).encode(), "open": self._open.to_bytes()})
+        parts = {"counts": counts, "sums": [self.judged, self.unjudged]}
+        packed = {name: json.dumps(part).encode() for name, part in parts.items()}
+        return pack({**packed, "open": self._open.to_bytes()})
 
     def restore(self, data: bytes) -> None:
         """Take up what `to_bytes` returned."""
         parts = unpack(data)
         for name, value in zip(_COUNTS, json.loads(parts["counts"]), strict=True):
             setattr(self, name, value)
+        if "sums" in parts:  # a state of before they were summed has none
+            self.judged, self.unjudged = (MergedSums(*one) for one in json.loads(parts["sums"]))
         self._open.restore(parts["open"])
 
     def _carried(self, late: pl.DataFrame, reached_us: int) -> pl.DataFrame:
@@ -124,6 +141,7 @@ class WindowMerge:
         requests = int(carried["requests"].sum() or 0)
         self.carried_requests += requests
         self.late_requests += int(late["requests"].sum() or 0) - requests
+        self.unjudged = self.unjudged.plus(sums_of(late).minus(sums_of(carried)))
         opens = pl.from_epoch(pl.lit(self.closed_until_us), "us").dt.replace_time_zone("UTC")
         return carried.with_columns(opens.alias("window_start"))
 
@@ -131,6 +149,7 @@ class WindowMerge:
         """Give up the open windows whose start says so."""
         for start_us in self._open.starts:
             if is_lost(start_us):
+                self.unjudged = self.unjudged.plus(self._open.held(start_us))
                 self._open.close(start_us)
                 self.given_up += 1
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.merge.balance import Consumed
 from tokentide_jobs.core.verify.windows import WindowComparison
 
 __all__ = ["Batch", "Facts", "Intended", "LogState", "ReadTwice", "StoredCounts"]
@@ -102,6 +103,8 @@ class Facts:
         checks_chain: The scope holds whole logs, so ranges must follow each other from 0 on.
         ledger_horizon_us: Batches sealed before may have left the ledger by its retention.
         waited_s: How long it was waited for pending events; None: not at all.
+        consumed: What the newest snapshot of the detect job says it merged; None: nothing.
+        consumed_at_us: When it was taken; 0: there is none. None: it was not asked for.
     """
 
     batches: Sequence[Batch]
@@ -116,3 +119,5 @@ class Facts:
     checks_chain: bool = True
     ledger_horizon_us: int = 0
     waited_s: float | None = None
+    consumed: Consumed | None = None
+    consumed_at_us: int | None = None

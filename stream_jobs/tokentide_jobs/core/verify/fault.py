@@ -25,6 +25,7 @@ FaultKind = Literal[
     "rollup",
     "subjects",
     "sums",
+    "detection",
     "read_twice",
     "pending",
 ]

@@ -14,6 +14,7 @@ from typing import Any, Final
 from tokentide_jobs.core.tables import (
     DAY_US,
     DEAD_LETTERS,
+    DETECTOR_STATE,
     INTENTS,
     POSITIONS,
     ROLLUPS,
@@ -75,6 +76,13 @@ def remedies_for(facts: Facts, faults: Iterable[Fault]) -> Iterator[Remedy]:
         )
     else:
         yield from _of_money_and_sums(facts, kinds)
+    if "detection" in kinds:
+        yield Remedy(
+            ("detection",),
+            "look for delta_unreadable in the log of the detect worker. To begin "
+            "anew from what is stored, stop it, empty the table "
+            f"{DETECTOR_STATE}, and start it (docs/detect.md, Whether it merged everything)",
+        )
     if "pending" in kinds:
         yield Remedy(("pending",), "see which worker is behind, or stopped", "tokentide status")
 

@@ -2,7 +2,8 @@
 
 Pure: what was read from Kafka and ClickHouse comes in, faults go out. The promise it checks: every
 event of the log is exactly one raw row or one dead letter, or lies beyond the ledger's position;
-and windows hold exactly the events, tokens and money of the raw rows.
+windows hold exactly the events, tokens and money of the raw rows; and what detection merged holds
+those of the same batches.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Final, Literal
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.money import usd
 from tokentide_jobs.core.tables import ROLLUPS, WINDOWS
+from tokentide_jobs.core.verify.detection import Detection, compare_detection
 from tokentide_jobs.core.verify.facts import Batch, Facts, ReadTwice, StoredCounts
 from tokentide_jobs.core.verify.fault import Fault
 from tokentide_jobs.core.verify.remedies import Remedy, has_other_money, remedies_for
@@ -48,6 +50,7 @@ class Report:
     expired_batches: int
     """Batches too old to compare: retention may have deleted some of their rows."""
     windows: WindowComparison
+    detection: Detection
     faults: tuple[Fault, ...]
     remedies: tuple[Remedy, ...]
     """What to do about the faults, in the order in which it is to be done."""
@@ -96,6 +99,7 @@ class Report:
             "repeated_event_ids": self.repeated_event_ids,
             "offsets_without_record": self.offsets_without_record,
             "expired_batches": self.expired_batches,
+            "detection": self.detection.to_dict(),
             "remedies": [remedy.to_dict() for remedy in self.remedies],
             "log_ids": sorted({str(part["log_id"]) for part in self.per_partition}),
             "per_partition": list(self.per_partition),
@@ -129,6 +133,8 @@ def compare(facts: Facts) -> Report:
         faults += _edge_faults(log, batches, facts)
         per_partition.append(_partition(log, batches, facts))
     faults += _window_faults(facts.windows)
+    detection = compare_detection(facts)
+    faults += detection.faults()
     faults += _identity_faults(facts.read_twice)
     pending = sum(state.pending or 0 for state in facts.logs.values())
     if pending and facts.waited_s is not None:
@@ -149,6 +155,7 @@ def compare(facts: Facts) -> Report:
         offsets_without_record=sum(b.end - b.start - b.records for b in alive),
         expired_batches=len(facts.batches) - len(alive),
         windows=facts.windows,
+        detection=detection,
         faults=tuple(faults),
         remedies=tuple(remedies_for(facts, faults)),
         per_partition=tuple(per_partition),

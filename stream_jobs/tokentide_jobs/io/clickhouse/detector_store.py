@@ -14,6 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from tokentide_jobs.core.merge.balance import Consumed
 from tokentide_jobs.core.tables import DETECTOR_STATE
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.settings.origins import origin_of
@@ -115,7 +116,12 @@ class DetectorStore:
         return _unpacked(packed)
 
     def write(
-        self, state: bytes, topic_id: str, offsets: Mapping[int, int], taken_at_us: int
+        self,
+        state: bytes,
+        topic_id: str,
+        offsets: Mapping[int, int],
+        taken_at_us: int,
+        consumed: Consumed | None = None,
     ) -> int:
         """Store a snapshot and return its packed size; raises as `ClickHouse.insert` does.
 
@@ -124,6 +130,7 @@ class DetectorStore:
             topic_id: Incarnation of the topic of deltas.
             offsets: Where reading goes on after it, by partition.
             taken_at_us: Wall clock.
+            consumed: What was merged of which batches, for `tokentide verify`.
         """
         packed, snapshot_id = packed_state(state), uuid.uuid4().hex
         begins = range(0, max(1, len(packed)), _CHUNK_BYTES)
@@ -140,6 +147,7 @@ class DetectorStore:
                 "offsets": pa.array([list(offsets.values())], pa.list_(pa.int64())),
                 "worker": [self._worker],
                 "detect_group": [self._group],
+                "consumed": [consumed.to_json() if consumed else ""],
                 "bytes": pa.array([len(state)], pa.uint64()),
                 "data": pa.array([packed[begin : begin + _CHUNK_BYTES]], pa.binary()),
             }

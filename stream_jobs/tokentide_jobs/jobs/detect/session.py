@@ -130,8 +130,14 @@ class DetectSession:
             # Deltas are missing between the state and the topic: what is stored tells the spend.
             self.decider.budgets.forget()
             self.decider.has_gap = True
-        if head is None:
+        if head is None or not (goes_on and self.decider.balance.has_begun):
             finished = self._storing("positions", lambda: finished_offsets(self._store))
+            begins = dict(finished)
+            for source, end in self.decider.seen.ends().items():
+                begins[source] = max(end, begins.get(source, 0))
+            self.decider.begin_balance(begins)
+        self.decider.balance.partitions = tuple(sorted(held))
+        if head is None:
             for source, end in finished.items():
                 for number in held:
                     self.decider.seen.settle(source, number, end)
@@ -240,9 +246,11 @@ class DetectSession:
         now_us = self._clock_us()
         self._refuse_other_group(now_us)
         state, offsets = self.decider.to_bytes(), dict(self.positions)
+        consumed = self.decider.consumed()
         began_s = time.monotonic()
         size = self._storing(
-            "write_state", lambda: self._snapshots.write(state, self._topic_id, offsets, now_us)
+            "write_state",
+            lambda: self._snapshots.write(state, self._topic_id, offsets, now_us, consumed),
         )
         took_us = round((time.monotonic() - began_s) * 1e6)
         pause_us = min(_LEAST_SHARE * took_us, LONGEST_PAUSE_US)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.merge.balance import Consumed
 from tokentide_jobs.core.tables import (
     DAY_US,
     END_OF_TIME_US,
@@ -130,6 +131,19 @@ class StoreReader:
                     repriced=row["repriced"],
                 )
         return stored, beyond
+
+    def consumed(self) -> tuple[Consumed | None, int]:
+        """Return what the newest snapshot of the detect job says it merged, and when: 0: never.
+
+        What is not readable says nothing.
+        """
+        rows = self._store.select("verify/detect")
+        if not rows:
+            return None, 0
+        try:
+            return Consumed.from_json(rows[0]["consumed"]), rows[0]["taken_at_us"]
+        except ValueError:
+            return None, rows[0]["taken_at_us"]
 
     def intents(self) -> list[Intended]:
         """Return the winning intent of every start."""

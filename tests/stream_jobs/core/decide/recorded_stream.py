@@ -61,7 +61,7 @@ def recorded() -> tuple[DeltaRecord, ...]:
         rows = [
             {
                 "window_start": at(start_us), "tenant": tenant, "service": "chat", "model": "m",
-                "provider": "p", "requests": 400 if fails else 4_000,
+                "provider": "p", "requests": 400 if fails else 4_000, "events": 400 + tick,
                 "errors": 300 if fails else 0,
                 "cost_pico_usd": 10**11 * (tick % 3 + 1) + 7, "input_tokens": 40_000,
                 "output_tokens": 4_000, "latency_hist": [{"key": 340 + tick % 5, "value": 40}],

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.merge.balance import Consumed
+from tokentide_jobs.core.merge.merged_sums import MergedSums
 from tokentide_jobs.core.money import usd
 from tokentide_jobs.core.verify.facts import (
     Batch,
@@ -316,3 +318,31 @@ def test_a_log_read_twice_is_a_fault_and_an_event_sent_twice_is_none() -> None:
     [fault] = report.faults
     assert (fault.kind, fault.events, report.repeated_event_ids) == ("read_twice", 3, 2)
     assert "tokentide.otlp.v1 as logs log-a and log-b" in str(fault)
+
+
+MERGED = Consumed(1_000, {LOG: (10, 25), OTHER: (0, 7)}, MergedSums(200, 2 * COST), 0)
+
+
+@pytest.mark.parametrize(
+    ("consumed", "at_us", "verdict"),
+    [
+        (None, None, "not_asked"),
+        (None, 0, "no_job"),
+        (None, 5, "not_said"),
+        (replace(MERGED, ranges={LOG: (25, 25)}, sums=MergedSums()), 5, "nothing"),
+        (MERGED, 5, "equal"),
+        (replace(MERGED, sums=MergedSums(199, 2 * COST)), 5, "differs"),
+        (replace(MERGED, sums=MergedSums(200, 2 * COST + 1)), 5, "differs"),
+        (replace(MERGED, sums=MergedSums()), 5, "differs"),
+    ],
+)
+def test_what_detection_merged_is_compared_with_the_ledger_of_the_same_batches(
+    consumed: Consumed | None, at_us: int | None, verdict: str
+) -> None:
+    report = compare(replace(GOOD, consumed=consumed, consumed_at_us=at_us))
+    assert report.detection.verdict == report.to_dict()["detection"]["verdict"] == verdict
+    assert report.ok == (verdict != "differs")
+    assert [fault.kind for fault in report.faults] == ["detection"] * (verdict == "differs")
+    if verdict == "differs":
+        assert report.faults[0].expected.startswith(f"200 events, {usd(2 * COST)} USD")
+        assert [remedy.kinds for remedy in report.remedies] == [("detection",)]
