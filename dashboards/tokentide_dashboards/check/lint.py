@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tokentide_dashboards.check.keys import wrong_keys
-from tokentide_dashboards.check.macros import MACROS
+from tokentide_dashboards.check.macros import MACROS, arguments
 from tokentide_dashboards.check.tables import tables
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.query import DATASOURCE, TABLE, TIME_SERIES
-from tokentide_dashboards.kit.uid import Uid
 
 __all__ = ["problems", "queries"]
 
@@ -20,7 +19,7 @@ OVER_TIME = {"timeseries", "heatmap", "state-timeline"}
 RATIOS = {"percentunit", "percent"}
 MADE_UNIT = re.compile(r"(suffix|prefix|currency|time|si|count|bool):.+")
 VARIABLE = re.compile(r"\$\{?([A-Za-z]\w*)")
-CONDITION_VARIABLE = re.compile(r",\s*\$\{?\w+\}?\s*\)")
+CONDITIONAL = "$__conditionalAll("
 QUOTED = re.compile(r"\$tokentide\$.*?\$tokentide\$", re.DOTALL)
 HAS_N = re.compile(r"\bAS n(_\w+)?\b")
 LINKED = re.compile(r"/d/([\w-]+)\?")
@@ -34,7 +33,7 @@ def problems(boards: Sequence[Object]) -> list[str]:
         for value, count in Counter(board[what] for board in boards).items()
         if count > 1
     ]
-    uids = {*(board["uid"] for board in boards), *Uid}
+    uids = {board["uid"] for board in boards}
     for board in boards:
         found += [f"{board['uid']}: {problem}" for problem in _of_board(board, uids)]
     return found
@@ -97,13 +96,24 @@ def _of_query(sql: str, names: set[str]) -> Iterator[str]:
     for name in re.findall(r"\$__(\w+)", sql):
         if name not in MACROS and name != "conditionalAll":
             yield f"the macro $__{name} is none of the plugin's 4.20"
-    bare = CONDITION_VARIABLE.sub(")", QUOTED.sub("''", sql))
+    bare = _without_deciders(QUOTED.sub("''", sql))
     for name in sorted(set(VARIABLE.findall(bare)) - {"tokentide"}):
         yield f"${name} is put into the SQL as text: filter by any_of or chosen"
     for name in sorted(set(VARIABLE.findall(sql)) - names - {"tokentide"}):
         yield f"the variable {name} is not defined on this board"
     if re.search(r"\b(now|now64|today)\(", sql):
         yield "the time is asked of the server: write $__toTime, which a reader can choose"
+
+
+def _without_deciders(sql: str) -> str:
+    """Leave out the variable that decides each condition: it is looked at, never put in."""
+    at = sql.rfind(CONDITIONAL)
+    while at != -1:
+        closed = arguments(sql, at + len(CONDITIONAL) - 1)
+        if closed is not None and len(closed[0]) == 2:
+            sql = f"{sql[:at]}({closed[0][0]}){sql[closed[1] :]}"
+        at = sql.rfind(CONDITIONAL, 0, at)
+    return sql
 
 
 def _of_panel(panel: Object, uids: set[str]) -> Iterator[str]:

@@ -1,8 +1,12 @@
-"""Mistakes that people make in boards are found, each by name. One mistake a test."""
+"""Mistakes that people make in boards and rules are found, each by name. One mistake a test.
+
+A column that was renamed is found by running all queries: tests/dashboards/test_boards.py.
+"""
 
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +15,11 @@ from tokentide_dashboards.boards.every import BOARDS
 from tokentide_dashboards.boards.overview import OVERVIEW
 from tokentide_dashboards.check.columns import unfit
 from tokentide_dashboards.check.lint import problems
+from tokentide_dashboards.check.rule_lint import rule_problems
 from tokentide_dashboards.kit.json_value import Object
+from tokentide_dashboards.kit.uid import Uid
+from tokentide_dashboards.rules.all_rules import RULES
+from tokentide_dashboards.rules.rule import Rule
 
 
 @pytest.fixture
@@ -25,7 +33,10 @@ def panel(board: Object, title: str) -> Any:
 
 
 def found(*boards: Object) -> str:
-    (problem,) = problems(boards)
+    """Return the one problem of these boards among all others, as they are."""
+    uids = {one["uid"] for one in boards}
+    others = [one.json() for one in BOARDS if one.uid not in uids]
+    (problem,) = problems([*boards, *others])
     return problem
 
 
@@ -106,6 +117,15 @@ def test_a_variable_put_into_the_query_as_text(board: Object) -> None:
     assert "panel 'Spent' A: $model is put into the SQL as text" in found(board)
 
 
+def test_a_variable_that_looks_as_if_it_decided_a_condition(board: Object) -> None:
+    target = panel(board, "Spent")["targets"][0]
+    target["rawSql"] += " AND model = concat('x', $model)"
+    assert "panel 'Spent' A: $model is put into the SQL as text" in found(board)
+    target["rawSql"] = target["rawSql"].replace("concat('x', $model)", "f($team, $model)")
+    names = {one.partition("A: ")[2].split()[0] for one in problems([board]) if " A: $" in one}
+    assert names == {"$team", "$model"}
+
+
 def test_a_macro_of_a_later_plugin(board: Object) -> None:
     panel(board, "Spent")["targets"][0]["rawSql"] += " AND $__rateColumns(a, b, c)"
     assert "the macro $__rateColumns is none of the plugin's 4.20" in found(board)
@@ -125,6 +145,11 @@ def test_a_panel_without_words_for_nothing(board: Object) -> None:
 def test_a_link_that_leads_nowhere(board: Object) -> None:
     panel(board, "Spent")["fieldConfig"]["defaults"]["links"][0]["url"] = "/d/tokentide-costs?a=b"
     assert "the link 'Where the money goes' leads to no board: tokentide-costs" in found(board)
+
+
+def test_a_link_to_a_board_that_nobody_built(board: Object) -> None:
+    built = [board, *(one.json() for one in BOARDS if one.uid not in (board["uid"], Uid.COST))]
+    assert any(f"leads to no board: {Uid.COST}" in problem for problem in problems(built))
 
 
 def test_panels_that_lie_over_each_other(board: Object) -> None:
@@ -159,3 +184,37 @@ def test_types_are_looked_at_below_what_wraps_them(board: Object) -> None:
         "label": "LowCardinality(Nullable(String))",
     }
     assert list(unfit(panel(board, "Spend an hour"), columns)) == []
+
+
+def rule(name: str) -> Rule:
+    (one,) = [one for one in RULES if one.name == name]
+    return one
+
+
+def test_the_rules_as_they_are_have_no_problem() -> None:
+    assert rule_problems(RULES) == []
+
+
+def test_a_rule_that_stands_twice() -> None:
+    twice = replace(rule("quality-drop"), title="Another")
+    assert rule_problems([*RULES, twice]) == ["uid 'tokentide-quality-drop' stands on 2 rules"]
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "problem"),
+    [
+        ("'quality_score'", "'quality'", "it reads the metric 'quality', which nothing writes"),
+        ("'anomaly'", "'anomalies'", "it reads the kind 'anomalies', which nothing writes"),
+    ],
+)
+def test_a_dead_rule_over_what_nobody_writes(written: str, read: str, problem: str) -> None:
+    whole = rule("quality-drop")
+    dead = replace(whole, source=whole.source.replace(written, read))
+    assert rule_problems([dead]) == [f"rule quality-drop: {problem}"]
+
+
+def test_a_dead_rule_whose_value_never_gets_beyond_its_limit() -> None:
+    dead = replace(rule("anomaly-page"), above=1.0)
+    assert rule_problems([dead]) == [
+        "rule anomaly-page: its value is 0 or 1, and the limit 1 makes it silent or fire for ever"
+    ]
