@@ -91,7 +91,8 @@ def _slo_rule(severity: str) -> Rule:
         value="burning",
         above=0.0,
         unit="times what the objective allows",
-        board=Uid.LATENCY,
+        board=Uid.ALERTS,
+        panel="Service level objectives",
         pending="2m" if is_page else "15m",
         keep_firing="10m" if is_page else "1h",
         meaning="An SLO of slos.yaml, of latency, errors, time to first token or quality, burns over the "
@@ -118,6 +119,7 @@ def _anomaly_rule(severity: str) -> Rule:
         impact="usd_per_hour",
         pending="0s",
         board=Uid.ALERTS,
+        panel="Open alerts",
         meaning="The detect job opened an alert: evidence of several windows that a metric of this key is "
         "unlike what it was. Incidents, parents and storms stand for what belongs to them.",
         first_action="Read it in full (`tokentide alerts list`, then `show`): since when, candidate causes, what to do.",
@@ -141,6 +143,7 @@ CALL_RULES: Final = (
         range_s=3_600,
         delay_s=60,
         board=Uid.LATENCY,
+        panel="Failed over time",
         meaning="Errors of one model, rate limits apart, use up a month's budget at an objective of 99 % in two "
         "days, in the last hour and in the last five minutes. It needs no slos.yaml, and fifty requests in the hour.",
         first_action="Read the errors by kind (view errors_by_minute); see the provider's status page.",
@@ -162,6 +165,7 @@ CALL_RULES: Final = (
         expected="usual",
         pending="0s",
         board=Uid.PROMPTS,
+        panel="Quality score",
         meaning="Evaluations or ratings of users are lower than they were for this key.",
         first_action="Compare answers of the present prompt and model with those before.",
         look=_SHOW_ALERTS,

@@ -131,6 +131,7 @@ PIPELINE_RULES: Final = (
         no_data="Alerting",
         error="Error",
         board=Uid.PIPELINE,
+        panel="Since the last finished batch",
         meaning="No batch was finished for ten minutes; producers report every 30 seconds, so a running pipeline "
         "always has one. Without any row no batch was ever finished. As DatasourceError: Grafana cannot query "
         "ClickHouse, and this is the only rule that says so, all others keep their state.",
@@ -149,6 +150,7 @@ PIPELINE_RULES: Final = (
         unit="s from Kafka to rows",
         range_s=300,
         board=Uid.PIPELINE,
+        panel="Delay of ingest by partition",
         meaning="The oldest record of a batch of the last five minutes waited for more than three minutes: "
         "windows, budgets and alerts are behind. Replayed batches do not count.",
         first_action="Run `tokentide status`: see whether workers run, and whether the store takes their rows.",
@@ -166,6 +168,7 @@ PIPELINE_RULES: Final = (
         unit="of all events",
         range_s=600,
         board=Uid.PIPELINE,
+        panel="Events refused",
         meaning="A producer sends what the contract does not allow, or a backfill reaches too far back. "
         "Refused events are kept for 30 days and can be replayed.",
         first_action="See why events are refused: `tokentide dlq list`.",
@@ -191,6 +194,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         delay_s=60,
         pending="10m",
         board=Uid.COST,
+        panel="Calls without a cost",
         meaning="Requests of this model have no price, so budgets and spend say less than was spent.",
         first_action="Add the model to prices.yaml, then `tokentide reprice`.",
         look={"Models without a price": "SELECT * FROM unpriced LIMIT 50"},
@@ -207,6 +211,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         unit="of what it emitted",
         range_s=900,
         board=Uid.PIPELINE,
+        panel="Producers that lose events or went silent",
         meaning="By their own counters, producers of this service dropped events or could not deliver them.",
         first_action="See what producers say (view producer_stats): the broker was away, or the queue is too small.",
         look=_SHOW_PRODUCERS,
@@ -224,6 +229,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         unit="s since its last report",
         range_s=900,
         board=Uid.PIPELINE,
+        panel="Producers that lose events or went silent",
         meaning="Its producers reported in nearly every five minutes for six hours or more, and do no more. "
         "It ends when they report again, or after a day.",
         first_action="See whether the service runs, and whether it reaches Kafka: `python -m tokentide check`.",
@@ -244,6 +250,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         pending="5m",
         no_data="Alerting",
         board=Uid.PIPELINE,
+        panel="Since detection kept its state",
         meaning="The detect job stores a snapshot every five minutes, also while nothing comes, and three are "
         "missing: no alert, budget or forecast is made. Where none was ever stored, time counts from the first batch.",
         first_action="Start it (`tokentide worker detect`), or read its log.",

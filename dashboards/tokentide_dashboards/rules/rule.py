@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tokentide_dashboards.boards.every import BOARDS
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.query import DATASOURCE, TABLE, target
 from tokentide_dashboards.kit.uid import Uid
@@ -47,6 +48,7 @@ class Rule:
         no_data: State without any row.
         error: State when the query fails: one rule of all says so.
         board: Where to look.
+        panel: Title of the panel there that shows what was seen.
         meaning: What it means, for the runbook.
         first_action: What to do first.
         look: Queries that show more, by what they show.
@@ -62,6 +64,7 @@ class Rule:
     above: float
     unit: str
     board: Uid
+    panel: str
     meaning: str
     first_action: str
     look: Mapping[str, str]
@@ -86,6 +89,16 @@ class Rule:
     def runbook(self) -> str:
         """Return the page of the rule, as a path of the repository."""
         return f"docs/runbooks/{self.name}.md"
+
+    @property
+    def panel_id(self) -> int:
+        """Return the number of its panel.
+
+        Raises:
+            KeyError: The board has no panel of this title.
+        """
+        (board,) = [board for board in BOARDS if board.uid == self.board]
+        return board.panel_id(self.panel)
 
     @property
     def numbers(self) -> Mapping[str, str]:
@@ -163,6 +176,9 @@ class Rule:
             "runbook": self.runbook,
             "runbook_url": f"${{ALERT_RUNBOOKS_URL}}{self.runbook}",
             "board": f"/d/{self.board}",
+            # By these Grafana leads from an alert to its panel, and marks the alert there.
+            "__dashboardUid__": str(self.board),
+            "__panelId__": str(self.panel_id),
         }
 
 

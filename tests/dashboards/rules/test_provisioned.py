@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,26 @@ def test_every_rule_has_its_page_and_a_board() -> None:
         # Versions that expand nothing in annotations must not be needed for what is sent.
         assert [key for key, text in annotations.items() if "${" in text] == ["runbook_url"]
         assert rule.board in Uid
+
+
+def test_every_rule_leads_to_the_panel_that_shows_what_was_seen() -> None:
+    boards = [json.loads(path.read_text("utf-8")) for path in (HERE / "json").glob("*.json")]
+    panels = {
+        (board["uid"], str(panel["id"])): panel for board in boards for panel in board["panels"]
+    }
+    rules = yaml.safe_load((HERE / "provisioning/alerting/rules.yaml").read_text("utf-8"))
+    provisioned = {one["uid"]: one for group in rules["groups"] for one in group["rules"]}
+    for rule in RULES:
+        told = provisioned[rule.uid]["annotations"]
+        panel = panels[told["__dashboardUid__"], told["__panelId__"]]
+        assert panel["title"] == rule.panel
+        assert panel["targets"], f"{rule.name}: {rule.panel} shows no data"
+        assert told["board"] == f"/d/{told['__dashboardUid__']}"
+
+
+def test_a_panel_that_is_gone_is_named_when_files_are_written() -> None:
+    with pytest.raises(KeyError, match="no panel 'Spend': it has"):
+        replace(RULES[0], panel="Spend").provisioned()
 
 
 def test_a_runbook_says_by_which_name_grafana_silences_a_query_that_fails() -> None:
