@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.dashboards.rules import rows
+from tests.dashboards.rules.rows import at, insert, stats, us
 from tests.places import ROOT
-from tokentide_dashboards.check.evaluation import Evaluation, Labels, number_table
-from tokentide_dashboards.check.macros import expand_macros
-from tokentide_dashboards.check.time_range import TimeRange
+from tokentide_dashboards.check.evaluation import Evaluation, Labels
 from tokentide_dashboards.rules.all_rules import RULES
 from tokentide_dashboards.rules.rule import Rule
 
@@ -27,19 +26,6 @@ FAULT = NOW + timedelta(minutes=1)
 """Rules look then."""
 AFTER = NOW + timedelta(hours=2)
 USD = 10**12
-
-
-def at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def us(moment: datetime) -> int:
-    return round(moment.timestamp()) * 1_000_000
-
-
-def insert(client: Client, table: str, *rows: dict[str, Any]) -> None:
-    lines = "\n".join(json.dumps(row) for row in rows)
-    client.raw_insert(table, list(rows[0]), insert_block=lines.encode(), fmt="JSONEachRow")
 
 
 def batch(number: int, done: datetime, **given: Any) -> dict[str, Any]:
@@ -76,14 +62,6 @@ def window(moment: datetime, model: str, **given: int) -> dict[str, Any]:
         "model": model,
         "requests": 1_000,
     } | given
-
-
-def stats(moment: datetime, service: str, **given: int) -> dict[str, Any]:
-    return {
-        "event_id": "01890000-0000-7000-8000-000000000000", "service": service,
-        "producer_id": service, "tags_json": "{}", "started_at": at(moment),
-        "ingested_at": at(moment), "uptime_ms": 86_400_000, "_offset": us(moment),
-    } | {"emitted": 0, "dropped": 0, "failed": 0} | given  # fmt: skip
 
 
 def alert(moment: datetime, state: str, metric: str, severity: str, **given: Any) -> dict[str, Any]:
@@ -180,13 +158,7 @@ def insert_recovery(client: Client) -> None:
 
 def ask(client: Client, rule: Rule, moment: datetime) -> dict[Labels, float]:
     """Return the table that decides; the other numbers of the rule must have the same labels."""
-    end_ms = us(moment) // 1_000 - rule.delay_s * 1_000
-    span = TimeRange(end_ms - rule.range_s * 1_000, end_ms, 60_000)
-    tables = {}
-    for name, sql in rule.numbers.items():
-        got = client.query(expand_macros(sql, span))
-        types = [kind.name for kind in got.column_types]
-        tables[name] = number_table(got.column_names, types, got.result_rows)
+    tables = {name: rows.ask(client, rule, moment, name) for name in rule.numbers}
     for name, table in tables.items():
         assert set(table) == set(tables["Value"]), f"{rule.name}: {name}"
     return tables["Value"]

@@ -29,14 +29,14 @@ from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_schemas.topics import DEADLETTER, WINDOWS_TOPIC
 
-__all__ = ["KafkaPublisher", "delta_chunks"]
+__all__ = ["PUBLISHED", "KafkaPublisher", "delta_chunks"]
 
 Headers = list[tuple[str, bytes]]
 
 _CHUNK_BYTES: Final = 900_000
 """Below the smallest usual limit of a record (1 MB)."""
 
-_PUBLISHED: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
+PUBLISHED: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     WINDOWS: ("windows.v1", DIMENSIONS),
     SUBJECTS: ("subjects.v1", ("kind", "subject")),
     STEPS: ("steps.v1", ("tenant", "run")),
@@ -99,7 +99,7 @@ class KafkaPublisher:
         hears the windows of a batch before its subjects.
         """
         records: list[tuple[int | None, bytes, bytes, Headers]] = []
-        schema, series = _PUBLISHED[table]
+        schema, series = PUBLISHED[table]
         key = intent.write_token(schema.partition(".")[0]).encode()
         for place, chunk, value in delta_chunks(deltas, len(self._partitions), series):
             headers = [*_coordinates(intent, schema), ("chunk", str(chunk).encode())]
