@@ -106,7 +106,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide_jobs.replay",),
     # boards and alert rules as code: below the cli, which serves them
     ("tokentide_dashboards.kit",),
-    ("tokentide_dashboards.boards", "tokentide_dashboards.check", "tokentide_dashboards.rules"),
+    ("tokentide_dashboards.boards", "tokentide_dashboards.check"),
+    ("tokentide_dashboards.rules",),
     ("tokentide_dashboards.generated", "tokentide_dashboards.live"),
     ("tokentide_dashboards.__main__", "tokentide_dashboards.viewer"),
     ("tokentide_jobs.cli",),

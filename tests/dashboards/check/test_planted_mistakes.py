@@ -15,11 +15,11 @@ from tokentide_dashboards.boards.every import BOARDS
 from tokentide_dashboards.boards.overview import OVERVIEW
 from tokentide_dashboards.check.columns import unfit
 from tokentide_dashboards.check.lint import problems
-from tokentide_dashboards.check.rule_lint import rule_problems
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.rules.all_rules import RULES
 from tokentide_dashboards.rules.rule import Rule
+from tokentide_dashboards.rules.rule_lint import rule_problems
 
 
 @pytest.fixture
