@@ -21,7 +21,6 @@ __all__ = [
     "MOST_THRESHOLDS",
     "BudgetState",
     "ControlState",
-    "RunLimit",
     "RunState",
     "budget_key",
     "run_key",
@@ -45,19 +44,6 @@ class _State(BaseModel):
 
     at_us: EpochUs
     """When it was so, by the clock of whoever says it."""
-
-
-class RunLimit(BaseModel):
-    """A limit that a run is held to."""
-
-    model_config = _CONFIG
-
-    rule: Label
-    """Which rule: `spend_rate`, `budget` or `repeats`."""
-    limit: Annotated[int, Field(ge=0)]
-    """Pico-USD, or repeated steps."""
-    basis: Label = ""
-    """What it comes from: learned of the `agent` or `tenant`, `start` value, `floor`, `budget`."""
 
 
 class RunState(_State):
@@ -84,10 +70,6 @@ class RunState(_State):
     """Spend a minute, over the last ten."""
     calls: Annotated[int, Field(ge=0)] = 0
     """Calls so far."""
-    limits: Annotated[list[RunLimit], Field(max_length=16)] = []
-    """What it is held to."""
-    alert_id: Label = ""
-    """The alert that says it, or empty."""
     last_step_us: EpochUs | None = None
     """Event time of the newest step that is counted."""
 
@@ -131,8 +113,6 @@ class BudgetState(_State):
     """Lower end of its 80 % interval."""
     forecast_high_pico_usd: PicoUsd | None = None
     """Upper end."""
-    alert_id: Label = ""
-    """The alert that says it, or empty."""
 
     @property
     def key(self) -> str:

@@ -28,7 +28,6 @@ class RunState:
         spend_pico_usd: Spend so far, whole pico-USD.
         per_minute_pico_usd: Spend a minute, over the last ten.
         calls: Calls so far.
-        alert_id: The alert that says it, or empty.
         age_s: Seconds since the pipeline said so; None when unknown.
         heard_s: Seconds since the broker was last heard; None before the first time.
     """
@@ -40,7 +39,6 @@ class RunState:
     spend_pico_usd: int = 0
     per_minute_pico_usd: int = 0
     calls: int = 0
-    alert_id: str = ""
     age_s: float | None = None
     heard_s: float | None = None
 
@@ -110,7 +108,6 @@ def run_state(run: str, fields: dict[str, Any], now_us: int, heard_s: float | No
         spend_pico_usd=int(fields.get("spend_pico_usd", 0)),
         per_minute_pico_usd=int(fields.get("per_minute_pico_usd", 0)),
         calls=int(fields.get("calls", 0)),
-        alert_id=str(fields.get("alert_id", "")),
         age_s=_age_s(fields, now_us),
         heard_s=heard_s,
     )

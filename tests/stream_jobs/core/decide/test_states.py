@@ -7,12 +7,14 @@ from datetime import UTC
 
 import pytest
 
+from tests.stream_jobs.core.decide.recorded_stream import BUDGETS, RULES, recorded
 from tokentide_jobs.core.budget.budget import Budget, Scope
 from tokentide_jobs.core.budget.spend import PeriodSpend
+from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.decisions import BudgetNow, Decisions
 from tokentide_jobs.core.decide.states import states_of
 from tokentide_jobs.core.forecast.forecast import Forecast
-from tokentide_schemas.control import BudgetState
+from tokentide_schemas.control import BudgetState, RunState
 
 NOW_US = 1_795_000_000_000_000
 BUDGET = Budget(
@@ -64,3 +66,14 @@ def test_a_state_that_the_contract_does_not_know_is_left_out_and_told() -> None:
     assert said.budget == "search"
     assert len(refused) == 1
     assert "256 characters" in refused[0]
+
+
+def test_every_field_of_the_contract_is_said() -> None:
+    """A field that no state fills is a promise to services that nobody keeps."""
+    decider = Decider(RULES, BUDGETS)
+    for budget in decider.budgets.unseeded():
+        decider.budgets.seed(budget.name, {}, [])
+    found = states_of(decider.take(recorded()), {}, pytest.fail)
+    assert {type(one) for one in found} == {RunState, BudgetState}
+    for one in found:
+        assert one.model_fields_set == set(type(one).model_fields), type(one).__name__
