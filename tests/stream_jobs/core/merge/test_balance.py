@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from tests.stream_jobs.core.decide.recorded_stream import BUDGETS, RULES, TICKS, recorded
@@ -21,6 +24,7 @@ from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.merge.balance import Consumed
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.merge.merged_sums import MergedSums
+from tokentide_jobs.core.merge.packing import pack, unpack
 
 DAY_US = 24 * 60 * MINUTE_US
 
@@ -135,3 +139,34 @@ def test_what_a_job_says_is_read_only_when_it_is_whole() -> None:
     for text in ("", "{}", "[]", '{"since_us": 1, "ranges": [[1]]}', "null"):
         with pytest.raises(ValueError, match="not what a detect job says"):
             Consumed.from_json(text)
+
+
+def test_a_state_of_before_balances_were_kept_is_taken_up_and_begins_one() -> None:
+    records = recorded()
+    whole = fresh()
+    whole.take(records[:41])
+    parts = unpack(whole.to_bytes())
+    head = json.loads(parts["head"])
+    del head["balance"]
+    merge = unpack(parts["merge"])
+    del merge["sums"]
+    opened = {
+        name: frame if not name.endswith("/sums") else without_events(frame)
+        for name, frame in unpack(merge["open"]).items()
+    }
+    merge["open"] = pack(opened)
+    before = pack({**parts, "head": json.dumps(head).encode(), "merge": pack(merge)})
+    decider = Decider.from_bytes(before, RULES, BUDGETS)
+    decider.balance.partitions = (0,)
+    assert decider.consumed() is None
+    decider.begin_balance(decider.seen.ends())
+    decider.take(records[41:])
+    low, high = said(decider).ranges[log()]
+    assert 0 < low < high
+    assert said(decider).sums == of_ticks(low // 10, high // 10)
+
+
+def without_events(frame: bytes) -> bytes:
+    sink = io.BytesIO()
+    pl.read_ipc(io.BytesIO(frame)).drop("events").write_ipc(sink)
+    return sink.getvalue()

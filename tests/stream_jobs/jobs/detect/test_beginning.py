@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tests.stream_jobs.core.decide.recorded_stream import RULES, TICKS, recorded
 from tests.stream_jobs.core.decide.test_history import minute_rows
 from tests.stream_jobs.core.decide.test_history import stored as stored_rows
 from tests.stream_jobs.core.merge.delta_records import NOON_US, window_rows
+from tests.stream_jobs.core.merge.test_balance import of_ticks
 from tests.stream_jobs.jobs.detect.sessions import Worker, alerts_of, session
 from tokentide_jobs.core.decide.history import learn_history
 from tokentide_jobs.core.detect.state import DetectorState
@@ -21,9 +23,13 @@ from tokentide_jobs.core.tables import (
     DETECTOR_STATE,
     WINDOWS,
 )
+from tokentide_jobs.core.verify.detection import Detection, compare_detection
+from tokentide_jobs.core.verify.facts import Facts
+from tokentide_jobs.core.verify.windows import WindowComparison
 from tokentide_jobs.io.clickhouse import stored_history
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
+from tokentide_jobs.tasks.verify.stored_facts import StoreReader
 from tokentide_schemas.control import BudgetState
 
 if TYPE_CHECKING:
@@ -143,3 +149,54 @@ def test_a_first_start_learns_what_is_stored_before_the_stream_and_says_nothing_
     for worker in (one, follower):
         worker.take(recorded()[4:40])
     assert follower.decider.to_bytes() == one.decider.to_bytes()
+
+
+def finish_batches(client: Client, first: int, end: int) -> None:
+    """Store in the ledger what the recorded batches of these ticks hold."""
+    for tick in range(first, end):
+        sums = of_ticks(tick, tick + 1)
+        client.command(
+            "INSERT INTO ingest_positions (log_id, topic, partition, start_offset, end_offset, "
+            "events, cost_pico_usd) VALUES ('log-1', 'tokentide.events.v1', 0, "
+            f"{10 * tick}, {10 * tick + 10}, {sums.events}, {sums.cost_pico_usd})"
+        )
+
+
+def detection_of(store: ClickHouse) -> Detection:
+    """Compare what the newest snapshot says with the ledger, as `tokentide verify` does."""
+    reader = StoreReader(store)
+    consumed, at_us = reader.consumed()
+    batches = reader.batches(time.time_ns() // 1_000)
+    facts = Facts(batches, [], {}, {}, {}, {}, WindowComparison())
+    return compare_detection(replace(facts, consumed=consumed, consumed_at_us=at_us))
+
+
+def test_snapshots_say_which_batches_were_merged_from_the_end_of_the_ledger_on(
+    store: ClickHouse, files: RuleFiles, sql_client: Client
+) -> None:
+    held = {0: (0, len(recorded()))}
+    assert detection_of(store).verdict == "no_job"
+    finish_batches(sql_client, 0, 10)
+    one = session(store, files, Worker())
+    one.begin("topic-1", held)
+    assert detection_of(store).verdict == "nothing"
+    one.take(recorded()[:70])
+    one.snapshot()
+    finish_batches(sql_client, 10, TICKS)
+    found = detection_of(store)
+    assert found.verdict == "equal"
+    assert found.consumed is not None
+    ((begin, reached),) = found.consumed.ranges.values()
+    assert begin == 100 < reached < 10 * TICKS
+    follower = session(store, files, Worker())
+    follower.begin("topic-1", held)
+    follower.take(recorded()[follower.positions[0] :])
+    follower.snapshot()
+    found = detection_of(store)
+    assert (found.verdict, found.ledger) == ("equal", of_ticks(10, TICKS))
+    # Deltas may be missing before the first record of a topic that was made anew.
+    session(store, files, Worker()).begin("topic-2", {0: (0, 3)})
+    found = detection_of(store)
+    assert found.verdict == "nothing"
+    assert found.consumed is not None
+    assert list(found.consumed.ranges.values()) == [(10 * TICKS, 10 * TICKS)]
