@@ -199,15 +199,19 @@ def _half_of_ingest(pipeline: Pipeline) -> Iterator[dict[str, int]]:
         sender = threading.Thread(
             target=lambda: asyncio.run(
                 _send_frames(pipeline.bootstrap, encoded, most // 2, is_over)
-            )
+            ),
+            daemon=True,
         )
         begin_s, begin = time.monotonic(), _count(client, "raw_requests")
         sender.start()
         try:
             yield rates
         finally:
+            is_sending = sender.is_alive()
             is_over.set()
             sender.join()
+            if not is_sending:
+                raise RuntimeError("nothing was sent any more: the boards were asked at rest")
             stored = _count(client, "raw_requests") - begin
             rates["events_per_s_beside_the_boards"] = int(stored / (time.monotonic() - begin_s))
             client.close()

@@ -17,6 +17,8 @@ import psutil
 __all__ = ["MachineTime", "own_seconds", "share_left"]
 
 _LOOK_EVERY_S: Final = 0.5
+_LEAST_SHARE: Final = 0.1
+"""Of the wall clock: a deadline comes also on a machine that others fill."""
 
 
 class MachineTime:
@@ -41,7 +43,7 @@ class MachineTime:
 
 def share_left(others_s: float, passed_s: float, processors: int) -> float:
     """Return which share of the machine was left when others used so many processor seconds."""
-    return min(1.0, max(0.0, 1.0 - others_s / (passed_s * processors)))
+    return min(1.0, max(_LEAST_SHARE, 1.0 - others_s / (passed_s * processors)))
 
 
 def _busy_s() -> float:

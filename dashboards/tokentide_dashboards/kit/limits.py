@@ -1,6 +1,7 @@
-"""From where on a number is bad: what an alert rule fires at is what a board colours red.
+"""From where on a number is bad: the limits that alert rules fire at and boards colour by.
 
-Limits of the pipeline are those of the detect job, so that a person hears the same from all three.
+Limits of the pipeline are the defaults of the detect job, so that a person hears the same from all
+three; `pipeline:` of a detect.yaml changes the detect job alone.
 """
 
 from __future__ import annotations
