@@ -18,10 +18,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from tokentide_jobs.core.status import WorkerState
+from tokentide_jobs.core.verify.report import Report
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_jobs.tasks.status.worker_pages import ask_workers
+from tokentide_jobs.tasks.verify.verify import Log, verify
 from tokentide_schemas.control import CONTROL_ADAPTER, BudgetState, RunState
 from tokentide_schemas.topics import CONTROL
 
@@ -161,6 +163,17 @@ def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
     told = eventually("the receiver is notified", lambda: _told(wanted))
     assert set(told) <= wanted | others
     assert len(told) == len(set(told)), "a transition that was announced twice"
+
+    # Whoever went on merged each delta once, also those that the killed one had merged.
+    report = eventually("a snapshot holds every call", lambda: _merged(stack, store))
+    assert (report.verdict, report.detection.verdict) == ("ok", "equal")
+
+
+def _merged(stack: Stack, store: ClickHouse) -> Report | None:
+    """Return what verify says once the detect job says that it merged every call."""
+    report = verify(store, Log(stack.info.kafka, stack.info.events_topic))
+    consumed = report.detection.consumed
+    return report if consumed and consumed.sums.events >= 4 * CALLS else None
 
 
 def _told(wanted: set[tuple[str, int]]) -> list[tuple[str, int]] | None:
