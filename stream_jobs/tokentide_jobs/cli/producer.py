@@ -40,7 +40,8 @@ def check_producer(
     given: dict[str, object] = {"bootstrap": bootstrap, "topic": topic}
     notes = []
     if bootstrap is None and not os.environ.get("TOKENTIDE_KAFKA_BOOTSTRAP"):
-        running = Settings.from_env({}, data_dir)
+        # Of the environment only this: what it says of producers is for the SDK to read.
+        running = Settings.from_env({}, data_dir or os.environ.get("TOKENTIDE_DATA_DIR") or None)
         if running.sources.get("kafka_bootstrap"):
             given["bootstrap"] = running.kafka_bootstrap
             notes = _elsewhere(running.kafka_bootstrap)

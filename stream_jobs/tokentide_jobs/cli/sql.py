@@ -72,7 +72,7 @@ def sql(
     Start from the views: requests, spend_by_hour, spend_by_model_day, latency_by_minute,
     errors_by_minute, unpriced, pipeline_health. `SHOW CREATE VIEW requests` explains one.
     """
-    text = sys.stdin.read() if query == "-" else query
+    text = _query_text(query)
     if not text.strip():
         raise ConfigError(
             "QUERY is empty: give a statement, such as 'SELECT count() FROM requests'"
@@ -97,6 +97,18 @@ def sql(
         raise ConfigError(f"ClickHouse refused the query: {server_words(exc)}") from exc
     finally:
         client.close()
+
+
+def _query_text(query: str) -> str:
+    """Return the statement; ClickHouse takes UTF-8, and what is not may come from any shell."""
+    try:
+        text = sys.stdin.read() if query == "-" else query
+        text.encode()
+    except (UnicodeEncodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(
+            f"QUERY has bytes that are not UTF-8 (at {exc.start}): write them as unhex('FF')"
+        ) from exc
+    return text
 
 
 def _stream(

@@ -148,6 +148,26 @@ def test_the_check_of_a_producer_answers_scripts_in_json(
     assert "firewall" in answer["steps"][-1]["remedy"]
 
 
+def test_the_check_of_a_producer_finds_the_stack_of_the_directory_that_a_variable_names(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack = {"pid": os.getpid(), "kafka": "127.0.0.1:9", "events_topic": "t", "user": "default"}
+    stack |= {"clickhouse_url": "http://127.0.0.1:9", "password": ""}
+    (tmp_path / "stack.json").write_text(json.dumps(stack))
+    monkeypatch.setenv("TOKENTIDE_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("TOKENTIDE_KAFKA_BOOTSTRAP", raising=False)
+    assert main(["check-producer", "--timeout", "2"]) == 3
+    assert "plaintext to 127.0.0.1:9 " in capsys.readouterr().out
+
+
+def test_a_query_that_is_not_utf8_is_refused_with_the_way_to_write_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["sql", "SELECT '\udcff'"]) == 2
+    said = capsys.readouterr().err
+    assert "QUERY has bytes that are not UTF-8 (at 8): write them as unhex('FF')" in said
+
+
 def test_nothing_to_talk_to_is_said_at_once_with_the_ways_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
