@@ -65,7 +65,7 @@ def test_a_damaged_stack_file_is_named(tmp_path: Path) -> None:
     ("variable", "value", "message"),
     [
         ("TOKENTIDE_BATCH_ROWS", "many", "TOKENTIDE_BATCH_ROWS is 'many': expected a whole number"),
-        ("TOKENTIDE_BATCH_ROWS", "0", "TOKENTIDE_BATCH_ROWS is 0: expected 1 to 1e"),
+        ("TOKENTIDE_BATCH_ROWS", "0", "TOKENTIDE_BATCH_ROWS is 0: expected 1 to 1000000 events"),
         ("TOKENTIDE_DRAIN_S", "soon", "TOKENTIDE_DRAIN_S is 'soon': expected a number"),
         ("TOKENTIDE_DRAIN_S", "nan", "TOKENTIDE_DRAIN_S is nan: expected 0 to 600 s"),
         ("TOKENTIDE_DRAIN_S", "inf", "TOKENTIDE_DRAIN_S is inf: expected 0 to 600 s"),

@@ -151,14 +151,14 @@ def _unit(field: FieldInfo) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    """Return the range of a number, `1 to 1e+06`, or the words to choose from; else ""."""
+    """Return the range of a number, `1 to 1000000`, or the words to choose from; else ""."""
     if get_origin(field.annotation) is Literal:
         return " or ".join(get_args(field.annotation))
     bounds = {type(bound): bound for bound in field.metadata}
     low, high = bounds.get(Ge), bounds.get(Le)
     if low is None or high is None:
         return ""
-    return f"{low.ge:g} to {high.le:g}"
+    return f"{low.ge:.16g} to {high.le:.16g}"
 
 
 def _refusal(
