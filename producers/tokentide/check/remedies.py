@@ -81,7 +81,7 @@ def _remedies(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
         ),
         (
             ("refused", "unreachable", "timed out", "TimeoutError"),
-            "nobody answers in time: check TOKENTIDE_KAFKA_BOOTSTRAP, that the broker runs, and "
+            "nobody answers there: check TOKENTIDE_KAFKA_BOOTSTRAP, that the broker runs, and "
             "the firewall between",
         ),
         (

@@ -54,7 +54,8 @@ EXIT_CODES: Final = (
         EXIT_USAGE,
         "usage or configuration; nothing was begun",
         "an unknown option; a setting out of range; a trace with an unreadable line; an event, "
-        "dead letter or alert that does not exist; a missing extra",
+        "dead letter or alert that does not exist; a missing extra; `verify` or `repair` where a "
+        "table is missing (`tokentide migrate`); SQL that ClickHouse refuses",
     ),
     ExitCode(
         EXIT_UNREACHABLE,

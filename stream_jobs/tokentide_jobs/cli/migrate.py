@@ -63,6 +63,8 @@ def migrate(
         click.echo(json.dumps({"database": settings.database, "dry_run": dry_run, "applied": rows}))
         return
     if dry_run:
+        if not applied:
+            say(f"-- database {settings.database} is up to date: nothing would run")
         for script in applied:
             say(f"-- sql/{script.name}\n")
             for statement in script.statements:
@@ -74,10 +76,10 @@ def migrate(
         )
         say(f"applied {script.name}{gone}")
     rollups = sorted({name for script in applied for name in script.missing} & _FROM_RAW_ROWS)
-    if rollups and not dry_run:
+    if rollups:
         say(
             f"{', '.join(rollups)}: made again and empty of what was before; "
-            "`tokentide repair` makes it again from the raw rows"
+            "`tokentide repair` fills what was made again from the raw rows"
         )
     if not applied:
         say(f"database {settings.database} is up to date")

@@ -71,7 +71,12 @@ _LOOK_FOR_SIGNALS_S = 1.0
     "where that is taken]",
 )  # fmt: skip
 @click.option("--no-viewer", is_flag=True, help="Do not serve the boards.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line once ready.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON line once ready; it holds the password of ClickHouse.",
+)
 def up(
     data_dir: Path | None,
     broker: str | None,

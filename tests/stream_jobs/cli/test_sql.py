@@ -160,6 +160,8 @@ def test_migrate_prints_or_applies_and_then_has_nothing_to_do(
     assert "applied views/requests.sql" in capsys.readouterr().out
     assert main(["migrate"]) == 0
     assert capsys.readouterr().out == "database test_sql_command_new is up to date\n"
+    assert main(["migrate", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("-- database test_sql_command_new is up to date")
     sql_client.command("DROP TABLE test_sql_command_new.windows_1h SYNC")
     assert main(["migrate"]) == 0
     assert "windows_1h: made again and empty of what was before; `tokentide repair`" in (

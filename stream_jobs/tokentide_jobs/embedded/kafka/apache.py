@@ -174,7 +174,7 @@ class KafkaBroker:
 
     def _train(self, archive: Path) -> None:
         """Start and stop a broker that writes down which classes it loaded and linked."""
-        self._notify("preparing Apache Kafka for quick starts (once, ten seconds)")
+        self._notify("preparing Apache Kafka for quick starts (once)")
         with tempfile.TemporaryDirectory(dir=archive.parent, prefix="training-") as scratch:
             training_broker = KafkaBroker(Path(scratch), port=0, cache_dir=self._cache_dir)
             training_broker._class_path = self._class_path

@@ -54,7 +54,10 @@ def grafana_access(settings: Settings, environ: Mapping[str, str]) -> GrafanaAcc
         ConfigError: No address, no secret or two of them, or one that no header can hold.
     """
     if not settings.grafana_url:
-        raise ConfigError(f"{_URL} is not set: set it to Grafana's address, http(s)://host:port")
+        raise ConfigError(
+            f"{_URL} is not set: set it to Grafana's address, http(s)://host:port; "
+            "`tokentide status` looks at the pipeline without a Grafana"
+        )
     parts = urlsplit(settings.grafana_url)
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     given = {
