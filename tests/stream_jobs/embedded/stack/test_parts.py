@@ -154,6 +154,7 @@ def test_workers_are_told_where_everything_is(tmp_path: Path) -> None:
         "TOKENTIDE_CLICKHOUSE_URL": "http://default:p%3Aw@127.0.0.1:2",
         "TOKENTIDE_EVENTS_TOPIC": "events",
         "TOKENTIDE_DATA_DIR": str(tmp_path),
+        "_TOKENTIDE_STACK_FILE": str(tmp_path / STACK_FILE_NAME),
         "TOKENTIDE_HTTP_PORT": "0",
     }
 
