@@ -55,6 +55,15 @@ def asked(
             yield name, of, {"columns": columns, "rows": answer.result_rows}
 
 
+def seed_all(client: Client) -> None:
+    """Store calls, and what the detect job would have found in them."""
+    seed(client)
+    database = str(client.command("SELECT currentDatabase()"))
+    text = (HERE / "detection_seed.sql").read_text("utf-8")
+    for statement in split_statements(render(text, SqlTarget(database))):
+        client.command(statement)
+
+
 def is_empty(rows: list[tuple[object, ...]]) -> bool:
     return all(value is None for row in rows for value in row)
 
@@ -62,11 +71,7 @@ def is_empty(rows: list[tuple[object, ...]]) -> bool:
 def test_every_query_runs_and_every_panel_shows_something(sql_client: Client) -> None:
     for _asked in asked(sql_client, span(1)):
         pass  # on a database without rows none may fail
-    seed(sql_client)
-    database = str(sql_client.command("SELECT currentDatabase()"))
-    text = (HERE / "detection_seed.sql").read_text("utf-8")
-    for statement in split_statements(render(text, SqlTarget(database))):
-        sql_client.command(statement)
+    seed_all(sql_client)
 
     wrong, empty = [], set()
     for name, of, answer in asked(sql_client, span(1)):
