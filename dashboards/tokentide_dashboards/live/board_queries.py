@@ -16,7 +16,7 @@ from tokentide_dashboards.check.time_range import UNITS_MS, TimeRange, interval_
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.query import TABLE, target
 from tokentide_dashboards.rules.rule import Rule
-from tokentide_jobs.io.grafana.api import Grafana, GrafanaRefused
+from tokentide_jobs.io.grafana.api import Grafana, GrafanaRefused, GrafanaUnreachable
 
 __all__ = ["Outcome", "board_outcomes", "range_of", "rule_outcomes"]
 
@@ -125,6 +125,11 @@ def _asked(
             raise
         # One query that fails makes the whole answer a 400; the others are answered in it.
         answer = exc.body
+    except GrafanaUnreachable as exc:
+        if exc.is_away:
+            raise
+        # A panel shows this error, and the next panel is asked all the same.
+        return [Outcome(f"{place} {one['refId']}", str(exc)) for one in sent]
     results = _results(answer)
     return [_outcome(f"{place} {one['refId']}", results.get(one["refId"])) for one in sent]
 

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from tokentide_dashboards.kit.query import DATASOURCE, PLUGIN_VERSION
-from tokentide_dashboards.live.finding import Finding, not_known
+from tokentide_dashboards.live.finding import Finding, is_away, not_known
 from tokentide_jobs.io.grafana.api import Grafana, GrafanaRefused, GrafanaUnreachable
 
 __all__ = ["data_source", "health", "plugin", "signed_in"]
@@ -22,8 +22,7 @@ def health(grafana: Grafana) -> Finding:
     try:
         said = grafana.get("/health")
     except (GrafanaRefused, GrafanaUnreachable) as exc:
-        is_away = isinstance(exc, GrafanaUnreachable)
-        return Finding("Grafana", "problem", str(exc), is_unreachable=is_away)
+        return Finding("Grafana", "problem", str(exc), is_unreachable=is_away(exc))
     database = _text(said, "database")
     if database != "ok":
         what = repr(database) if database else "nothing that Grafana says"

@@ -14,7 +14,8 @@ from typing import Final
 from tokentide_dashboards.kit.board import Board
 from tokentide_dashboards.live.board_queries import Outcome, board_outcomes, rule_outcomes
 from tokentide_dashboards.live.data_source import data_source, health, plugin, signed_in
-from tokentide_dashboards.live.finding import Finding, not_known, some
+from tokentide_dashboards.live.finding import Finding, is_away, not_known, some
+from tokentide_dashboards.live.in_time import InTime, TimeIsOver
 from tokentide_dashboards.live.rule_states import (
     evaluations,
     not_ours,
@@ -76,17 +77,18 @@ def examine(
     if source.state == "problem":
         yield Finding("queries", "unknown", "not asked: the data source does not work")
         return
+    in_time = InTime(grafana, is_late)
     asked = [
-        (f"queries of {board.title}", board_outcomes(grafana, board.json(), now_ms))
+        (f"queries of {board.title}", board_outcomes(in_time, board.json(), now_ms))
         for board in boards
     ]
-    asked.append(("queries of rules", rule_outcomes(grafana, rules, now_ms)))
+    asked.append(("queries of rules", rule_outcomes(in_time, rules, now_ms)))
     why_not = ""
     for name, outcomes in asked:
         if why_not or is_late():
             yield Finding(name, "unknown", f"not asked: {why_not or _LATE}")
             continue
-        found = _queries(name, outcomes, is_late)
+        found = _queries(name, outcomes)
         yield found
         if found.is_unreachable:
             why_not = "Grafana did not answer those before"
@@ -134,24 +136,29 @@ def _rules(grafana: Grafana, rules: Sequence[Rule], now: datetime) -> Iterator[F
         yield rule_health(rules, evaluations(answer), now)
 
 
-def _queries(name: str, outcomes: Iterable[Outcome], is_late: Callable[[], bool]) -> Finding:
+def _queries(name: str, outcomes: Iterable[Outcome]) -> Finding:
+    """Judge what was asked; what was found before an end that came early is kept."""
     done: list[Outcome] = []
+    why_not, has_gone = "", False
     try:
         for outcome in outcomes:
-            done.append(outcome)
-            if is_late():
-                return Finding(name, "unknown", f"not all asked: {_LATE}")
+            done.append(outcome)  # those before an error count, too
     except (GrafanaRefused, GrafanaUnreachable) as exc:
-        return not_known(name, exc)
+        why_not, has_gone = str(exc), is_away(exc)
+    except TimeIsOver:
+        why_not = _LATE
     asked = counted(len(done), "query", "queries")
     if failed := tuple(f"{one.place}: {one.error}" for one in done if one.error):
         codes = dict.fromkeys(code for one in failed for code in _CODE.findall(one))
         hints = [_REMEDIES[code] for code in codes if code in _REMEDIES]
         short = [one if len(one) <= _ERROR_LENGTH else f"{one[:_ERROR_LENGTH]}…" for one in failed]
+        rest = f" (not all asked: {why_not})" if why_not else ""
         return Finding(
-            name, "problem", f"{len(failed)} of {asked} failed: {some(short, 2)}",
-            "; ".join(hints) or "see the log of ClickHouse", failed,
+            name, "problem", f"{len(failed)} of {asked} failed: {some(short, 2)}{rest}",
+            "; ".join(hints) or "see the log of ClickHouse", failed, has_gone,
         )  # fmt: skip
+    if why_not:
+        return Finding(name, "unknown", f"not all asked: {why_not}", is_unreachable=has_gone)
     empty = sum(not one.rows for one in done)
     without = f", {empty} without a row" if empty else ""
     return Finding(name, "ok", f"{asked} answered{without}")

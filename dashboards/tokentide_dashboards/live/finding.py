@@ -7,7 +7,7 @@ from typing import Literal
 
 from tokentide_jobs.io.grafana.api import GrafanaRefused, GrafanaUnreachable
 
-__all__ = ["Finding", "State", "not_known", "some"]
+__all__ = ["Finding", "State", "is_away", "not_known", "some"]
 
 State = Literal["ok", "problem", "unknown"]
 
@@ -36,7 +36,12 @@ class Finding:
 
 def not_known(check: str, exc: GrafanaRefused | GrafanaUnreachable) -> Finding:
     """Return that a check could not be made, since Grafana did not answer what it needs."""
-    return Finding(check, "unknown", str(exc), is_unreachable=isinstance(exc, GrafanaUnreachable))
+    return Finding(check, "unknown", str(exc), is_unreachable=is_away(exc))
+
+
+def is_away(exc: GrafanaRefused | GrafanaUnreachable) -> bool:
+    """Tell whether an error ends everything, and not the one request that it answers."""
+    return isinstance(exc, GrafanaUnreachable) and exc.is_away
 
 
 def some(words: tuple[str, ...] | list[str], most: int = 3) -> str:

@@ -106,7 +106,7 @@ def apply(
             is_over = step.board is None
             yield replace(step, action="cannot", words=_refusal(exc))
         except GrafanaUnreachable as exc:
-            is_over = step.board is None or exc.status in (0, HTTPStatus.TOO_MANY_REQUESTS)
+            is_over = step.board is None or exc.is_away
             yield replace(step, action="cannot", words=str(exc))
         else:
             yield step

@@ -170,9 +170,12 @@ def test_a_board_that_cannot_be_saved_stops_no_other(
     assert len(posts(server)) == 3
 
 
-def test_a_grafana_that_takes_no_more_is_not_asked_again(server: GrafanaServer) -> None:
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_grafana_that_takes_no_more_is_not_asked_again(
+    server: GrafanaServer, status: int
+) -> None:
     async def fault(_request: web.Request) -> web.Response:
-        return said(429, "slow down")
+        return said(status, "slow down")
 
     server.faults["/dashboards/db"] = fault
     steps = push(server)

@@ -27,6 +27,14 @@ _MOST_WORDS: Final = 300
 _REDIRECTS: Final = range(300, 400)
 _LATER: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 """Answers that ask for another try, besides those of a broken server."""
+_AWAY: Final = (
+    0,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+"""After these the next request would fail likewise; any other failure is of one request."""
 
 _REMEDIES: Final[Mapping[int, str]] = {
     401: "the token or password is wrong, expired or of another Grafana: make a token for a "
@@ -87,6 +95,11 @@ class GrafanaUnreachable(ServiceUnreachable):
         super().__init__(message)
         self.status = status
         self.said = said
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing more need be asked: Grafana does not answer, or takes no requests."""
+        return self.status in _AWAY
 
 
 @dataclass(frozen=True, slots=True)
