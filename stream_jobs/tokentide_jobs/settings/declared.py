@@ -18,11 +18,21 @@ from tokentide_jobs.core.tables import IDENTIFIER
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS, kinds_of, kinds_text
 from tokentide_jobs.urls import is_http_url
 
-__all__ = ["PREFIX", "DeclaredSettings"]
+__all__ = ["PREFIX", "DeclaredSettings", "option_of", "variable_of"]
 
 PREFIX: Final = "TOKENTIDE_"
 """Of the variable of every setting."""
 _MIB = 1024 * 1024
+
+
+def variable_of(name: str) -> str:
+    """Return the variable of a setting: `TOKENTIDE_KAFKA_BOOTSTRAP` of `kafka_bootstrap`."""
+    return PREFIX + name.upper()
+
+
+def option_of(name: str) -> str:
+    """Return the option of a setting: `--detect-file` of `detect_file`."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _setting(

@@ -24,10 +24,10 @@ from pydantic_settings.sources.utils import parse_env_vars
 
 from tokentide.settings import Settings as ProducerSettings
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.settings.declared import PREFIX, DeclaredSettings
+from tokentide_jobs.settings.declared import PREFIX, DeclaredSettings, option_of, variable_of
 from tokentide_jobs.settings.origins import OPTION, STACK_FILE_VARIABLE
 from tokentide_jobs.settings.password_file import with_password_of
-from tokentide_jobs.settings.stack_file import running_stack
+from tokentide_jobs.settings.stack_file import STACK_FILE_NAME, running_stack
 from tokentide_jobs.urls import redact_url
 
 __all__ = ["Setting", "Settings"]
@@ -85,8 +85,8 @@ class Settings(DeclaredSettings):
         directory = Path(values.get("data_dir", cls.model_fields["data_dir"].default)).expanduser()
         from_stack = running_stack(directory)
         sources = {
-            **dict.fromkeys(from_stack, str(directory / "stack.json")),
-            **{name: _variable(name) for name in from_environment},
+            **dict.fromkeys(from_stack, str(directory / STACK_FILE_NAME)),
+            **{name: variable_of(name) for name in from_environment},
             **_given_by_a_stack(environ, from_environment),
             **dict.fromkeys(given, OPTION),
         }
@@ -103,7 +103,7 @@ class Settings(DeclaredSettings):
         for name, field in type(self).model_fields.items():
             yield Setting(
                 name=name,
-                variable=_variable(name),
+                variable=variable_of(name),
                 value=_printable(getattr(self, name)),
                 source=self._sources.get(name, "default"),
                 unit=_unit(field),
@@ -135,14 +135,9 @@ def _given_by_a_stack(environ: Mapping[str, str], names: Iterable[str]) -> dict[
     return {name: file for name in names if file and name in _OF_A_STACK}
 
 
-def _variable(name: str) -> str:
-    return PREFIX + name.upper()
-
-
 def _label(name: str, sources: Mapping[str, str]) -> str:
     """Name a setting as its author wrote it, so that a message leads back to the place."""
-    is_option = sources.get(name) == OPTION
-    return f"--{name.replace('_', '-')}" if is_option else _variable(name)
+    return option_of(name) if sources.get(name) == OPTION else variable_of(name)
 
 
 def _unit(field: FieldInfo) -> str:
@@ -186,7 +181,7 @@ def _refusal(
 
 def _warn_of_unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> None:
     """Log each `TOKENTIDE_*` variable that is no setting, once in the life of the process."""
-    own = [_variable(name) for name in known]
+    own = [variable_of(name) for name in known]
     everything = {*own, *ProducerSettings.variables().values(), *_OTHER_VARIABLES}
     for name in sorted(environ.keys() - everything - _logged):
         if name.startswith(PREFIX) and not name.startswith(_TEST_PREFIX):

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tokentide_jobs.settings.declared import PREFIX, DeclaredSettings
+from tokentide_jobs.settings.declared import DeclaredSettings, option_of, variable_of
+from tokentide_jobs.settings.stack_file import STACK_FILE_NAME, password_file_of
 
 __all__ = ["OPTION", "STACK_FILE_VARIABLE", "account_remedy", "forget_origins", "note_origins",
            "origin_of"]  # fmt: skip
@@ -26,7 +27,7 @@ _password_files: list[Path] = []
 def note_origins(settings: DeclaredSettings) -> None:
     """Note where the values of these settings came from."""
     forget_origins()
-    defaults = {name: f"the default of {_variable(name)}" for name in type(settings).model_fields}
+    defaults = {name: f"the default of {variable_of(name)}" for name in type(settings).model_fields}
     _noted.update(defaults | _named(settings.sources))
     if settings.clickhouse_password_file is not None:
         _password_files.append(settings.clickhouse_password_file)
@@ -47,7 +48,7 @@ def origin_of(name: str) -> str:
     Returns:
         A variable, an option, the `stack.json` of a running stack, or the default of a variable.
     """
-    return _noted.get(name, _variable(name))
+    return _noted.get(name, variable_of(name))
 
 
 def account_remedy() -> str:
@@ -58,18 +59,13 @@ def account_remedy() -> str:
             f"correct the password in {_password_files[0]} "
             f"({origin_of('clickhouse_password_file')}), or the user in {url}"
         )
-    if url.endswith("stack.json"):
-        password = Path(url).parent / "clickhouse" / "password"
+    if Path(url).name == STACK_FILE_NAME:
+        password = password_file_of(Path(url).parent)
         return f"{url} and {password} differ from what ClickHouse knows: start the stack again"
     return f"correct user and password in {url}"
 
 
 def _named(sources: Mapping[str, str]) -> dict[str, str]:
     return {
-        name: f"--{name.replace('_', '-')}" if source == OPTION else source
-        for name, source in sources.items()
+        name: option_of(name) if source == OPTION else source for name, source in sources.items()
     }
-
-
-def _variable(name: str) -> str:
-    return PREFIX + name.upper()

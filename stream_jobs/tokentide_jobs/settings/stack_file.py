@@ -7,12 +7,28 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.urls import with_credentials
 from tokentide_schemas.topics import OTLP
 
-__all__ = ["StackWorkers", "is_alive", "running_stack", "workers_of_stack"]
+__all__ = [
+    "CLICKHOUSE_DIRECTORY",
+    "PASSWORD_FILE",
+    "STACK_FILE_NAME",
+    "StackWorkers",
+    "is_alive",
+    "password_file_of",
+    "running_stack",
+    "workers_of_stack",
+]
+
+STACK_FILE_NAME: Final = "stack.json"
+CLICKHOUSE_DIRECTORY: Final = "clickhouse"
+"""In the data directory: all that belongs to ClickHouse."""
+PASSWORD_FILE: Final = "password"  # noqa: S105  # a file's name
+"""In the directory of ClickHouse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +43,14 @@ class StackWorkers:
     """That detect."""
 
 
+def password_file_of(directory: Path) -> Path:
+    """Return where a stack keeps the password of ClickHouse's owner."""
+    return directory / CLICKHOUSE_DIRECTORY / PASSWORD_FILE
+
+
 def running_stack(directory: Path) -> dict[str, str]:
     """Return the addresses in `stack.json` when the process that wrote it lives, else nothing."""
-    path = directory / "stack.json"
+    path = directory / STACK_FILE_NAME
     try:
         stack = json.loads(path.read_text())
         if not is_alive(int(stack["pid"])):
@@ -56,7 +77,7 @@ def running_stack(directory: Path) -> dict[str, str]:
 
 def workers_of_stack(directory: Path) -> StackWorkers:
     """Return how many workers the stack that runs there keeps, and since when."""
-    path = directory / "stack.json"
+    path = directory / STACK_FILE_NAME
     try:
         age_s = max(0.0, time.time() - path.stat().st_mtime)
         stack = json.loads(path.read_text())

@@ -14,6 +14,7 @@ from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
 from tokentide_jobs.embedded.stack.insert_probe import insert_problem
 from tokentide_jobs.errors import StackError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.settings.stack_file import CLICKHOUSE_DIRECTORY
 from tokentide_jobs.urls import with_credentials
 
 __all__ = ["ClickHouseChild"]
@@ -30,7 +31,7 @@ class ClickHouseChild:
     user = OWNER_NAME
 
     def __init__(self, data_dir: Path, *, port: int, min_free_bytes: int = 0) -> None:
-        self._home = data_dir.absolute() / "clickhouse"
+        self._home = data_dir.absolute() / CLICKHOUSE_DIRECTORY
         self._log_file = data_dir.absolute() / "logs" / "clickhouse.log"
         self._wanted_port = port
         self._min_free_bytes = min_free_bytes

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from tokentide_jobs.embedded.processes.locks import holder_pid
 from tokentide_jobs.owner_only import owner_only_file
+from tokentide_jobs.settings.stack_file import STACK_FILE_NAME
 from tokentide_jobs.urls import with_credentials
 
-__all__ = ["STACK_FILE_NAME", "StackInfo", "find_stack", "publish", "withdraw"]
-
-STACK_FILE_NAME = "stack.json"
+__all__ = ["StackInfo", "find_stack", "publish", "withdraw"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.own_loop import run_on_own_loop
 from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.settings.origins import STACK_FILE_VARIABLE
+from tokentide_jobs.settings.stack_file import STACK_FILE_NAME
 from tokentide_schemas.topics import EVENTS, OTLP
 
 __all__ = ["Stack", "worker_environment"]
@@ -367,7 +368,7 @@ def worker_environment(info: StackInfo) -> dict[str, str]:
         "TOKENTIDE_CLICKHOUSE_URL": info.clickhouse_dsn,
         "TOKENTIDE_EVENTS_TOPIC": info.events_topic,
         "TOKENTIDE_DATA_DIR": info.data_dir,
-        STACK_FILE_VARIABLE: str(Path(info.data_dir) / "stack.json"),
+        STACK_FILE_VARIABLE: str(Path(info.data_dir) / STACK_FILE_NAME),
         # Several workers cannot share one port; each says in its log which one it took.
         "TOKENTIDE_HTTP_PORT": "0",
     }

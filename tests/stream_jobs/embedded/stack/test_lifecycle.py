@@ -23,11 +23,12 @@ from aiokafka import AIOKafkaProducer
 from tokentide_jobs.embedded.kafka.broker import BrokerKind
 from tokentide_jobs.embedded.processes.child import ChildRecord
 from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME, holder_pid
-from tokentide_jobs.embedded.stack.discovery import STACK_FILE_NAME, find_stack
+from tokentide_jobs.embedded.stack.discovery import find_stack
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.embedded.stack.unread import unread_records
 from tokentide_jobs.errors import StackError
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.settings.stack_file import STACK_FILE_NAME
 
 pytestmark = pytest.mark.integration
 

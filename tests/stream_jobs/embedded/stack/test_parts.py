@@ -16,9 +16,10 @@ from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord, p
 from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME, DataDirLock, holder_pid
 from tokentide_jobs.embedded.processes.ports import choose_port, is_free, port_holder
 from tokentide_jobs.embedded.processes.restart import RestartSchedule
-from tokentide_jobs.embedded.stack.discovery import STACK_FILE_NAME, StackInfo, find_stack, publish
+from tokentide_jobs.embedded.stack.discovery import StackInfo, find_stack, publish
 from tokentide_jobs.embedded.stack.stack import Stack, worker_environment
 from tokentide_jobs.errors import ConfigError, StackError
+from tokentide_jobs.settings.stack_file import STACK_FILE_NAME
 
 
 def info(data_dir: Path) -> StackInfo:
