@@ -34,6 +34,7 @@ class Step:
         words: Why.
         board: To be saved; None: a folder.
         version: Of the board that was looked at; 0: there was none.
+        is_unreachable: It could not be done, for Grafana does not answer any more.
     """
 
     what: str
@@ -41,6 +42,7 @@ class Step:
     words: str
     board: Board | None = None
     version: int = 0
+    is_unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def apply(
             yield replace(step, action="cannot", words=_refusal(exc))
         except GrafanaUnreachable as exc:
             is_over = step.board is None or exc.is_away
-            yield replace(step, action="cannot", words=str(exc))
+            yield replace(step, action="cannot", words=str(exc), is_unreachable=exc.is_away)
         else:
             yield step
 

@@ -22,7 +22,7 @@ from tokentide_jobs.cli.arguments import json_option
 from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN, EXIT_UNREACHABLE
 from tokentide_jobs.cli.screen import console, say, shown
 from tokentide_jobs.cli.status import read_settings_status
-from tokentide_jobs.cli.target import data_dir_option
+from tokentide_jobs.cli.target import data_dir_option, not_named, read_settings
 from tokentide_jobs.core.status import Status
 from tokentide_jobs.counted import counted
 from tokentide_jobs.io.grafana.access import grafana_access
@@ -37,9 +37,6 @@ _MARKS: Final[dict[State, tuple[str, str]]] = {
     "problem": ("✗ problem", "bold red"),
     "unknown": ("? unknown", "yellow"),
 }
-_NOT_READ: Final = "unknown: "
-"""How problems begin that say only that something could not be read."""
-_SERVICES: Final = ("kafka_bootstrap", "clickhouse_url")
 
 
 @click.command(short_help="Check a running Grafana against boards and rules.")
@@ -65,7 +62,7 @@ def doctor(grafana_only: bool, within_s: float, as_json: bool, data_dir: Path | 
     Exits with 0 when everything is ok, with 1 when there is a problem, with 3 when Grafana, Kafka
     or ClickHouse does not answer, and with 5 when something could not be looked at.
     """
-    settings = Settings.from_env(os.environ, data_dir)
+    settings = read_settings(data_dir)
     ends_s = time.monotonic() + within_s
     found = []
     with closing(GrafanaByApi(grafana_access(settings, os.environ))) as server:
@@ -96,19 +93,15 @@ def _findings(
 
 def _pipeline(settings: Settings) -> Finding:
     """Say what `tokentide status` says, in one line."""
-    missing = [f"TOKENTIDE_{name.upper()}" for name in _SERVICES if name not in settings.sources]
-    if missing:
-        return Finding(
-            "pipeline", "unknown",
-            f"no stack runs in {settings.data_dir}, and {' and '.join(missing)} not set",
-            "set them, name the stack with --data-dir, or leave it out with --grafana-only",
-        )  # fmt: skip
+    if why_not := not_named(settings, "kafka", "clickhouse"):
+        remedy = "set them, name the stack with --data-dir, or leave it out with --grafana-only"
+        return Finding("pipeline", "unknown", why_not, remedy)
     return _judged(read_settings_status(settings))
 
 
 def _judged(status: Status) -> Finding:
     problems = tuple(problem.words for problem in status.problems)
-    if any(not words.startswith(_NOT_READ) for words in problems):
+    if any(not problem.is_unknown for problem in status.problems):
         return Finding(
             "pipeline", "problem", some(problems), "tokentide status", problems,
             is_unreachable=not status.is_reachable,

@@ -15,12 +15,11 @@ from rich.text import Text
 from tokentide_dashboards.boards.every import BOARDS
 from tokentide_dashboards.live.push import apply, plan
 from tokentide_jobs.cli.arguments import json_option
-from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED
+from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_UNREACHABLE
 from tokentide_jobs.cli.screen import console, say, shown
-from tokentide_jobs.cli.target import data_dir_option
+from tokentide_jobs.cli.target import data_dir_option, read_settings
 from tokentide_jobs.io.grafana.access import grafana_access
 from tokentide_jobs.io.grafana.by_grafana_api import GrafanaByApi
-from tokentide_jobs.settings import Settings
 
 __all__ = ["grafana"]
 
@@ -51,9 +50,9 @@ def push(dry_run: bool, overwrite: bool, as_json: bool, data_dir: Path | None) -
     A board that is there as in this version is left alone, and so is one that somebody saves while
     this runs. Boards that Grafana has from files cannot be saved: replace the files. Alert rules
     come from files alone. The service account needs the role Editor. Exits with 1 when a board
-    could not be saved.
+    could not be saved, and with 3 when Grafana does not answer.
     """
-    settings = Settings.from_env(os.environ, data_dir)
+    settings = read_settings(data_dir)
     done = []
     screen = console()
     with closing(GrafanaByApi(grafana_access(settings, os.environ))) as server:
@@ -75,5 +74,7 @@ def push(dry_run: bool, overwrite: bool, as_json: bool, data_dir: Path | None) -
         verb = "would be saved" if dry_run else "saved"
         missed = f"; {failed} cannot be saved" if failed else ""
         say(f"{server.address}: {changed} of {len(done)} {verb}{missed}")
+    if any(step.is_unreachable for step in done):
+        raise click.exceptions.Exit(EXIT_UNREACHABLE)
     if failed:
         raise click.exceptions.Exit(EXIT_CHECK_FAILED)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.settings.declared import variable_of
 from tokentide_jobs.settings.origins import forget_origins, note_origins
 
-__all__ = ["data_dir_option", "find_target"]
+__all__ = ["data_dir_option", "find_target", "not_named", "read_settings"]
 
+_FIELDS: Final = {"kafka": "kafka_bootstrap", "clickhouse": "clickhouse_url"}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -44,17 +46,38 @@ def find_target(data_dir: Path | None, *needs: str) -> Settings:
         ConfigError: A setting cannot be read.
         ServiceUnreachable: A needed service is named by nothing: no variable, no running stack.
     """
-    settings = Settings.from_env(os.environ, data_dir)
-    fields = {"kafka": "kafka_bootstrap", "clickhouse": "clickhouse_url"}
-    missing = [fields[need] for need in needs if fields[need] not in settings.sources]
-    if missing:
-        variables = " and ".join(f"TOKENTIDE_{name.upper()}" for name in missing)
+    settings = read_settings(data_dir)
+    if why_not := not_named(settings, *needs):
         raise ServiceUnreachable(
-            f"no stack is running in {settings.data_dir} and {variables} "
-            f"{'are' if len(missing) > 1 else 'is'} not set: start one with `tokentide up`, "
-            "name another directory with --data-dir, or name your own services"
+            f"{why_not}: start one with `tokentide up`, name another directory with --data-dir, or "
+            "name your own services"
         )
+    return settings
+
+
+def read_settings(data_dir: Path | None) -> Settings:
+    """Return the settings of this process, and note where they came from until the command ends.
+
+    Raises:
+        ConfigError: A setting cannot be read.
+    """
+    settings = Settings.from_env(os.environ, data_dir)
     note_origins(settings)
     if (context := click.get_current_context(silent=True)) is not None:
         context.call_on_close(forget_origins)
     return settings
+
+
+def not_named(settings: Settings, *needs: str) -> str:
+    """Say which of the services that are needed nothing names; "": all are named.
+
+    Args:
+        settings: Of this process.
+        needs: Any of `kafka` and `clickhouse`.
+    """
+    missing = [_FIELDS[need] for need in needs if _FIELDS[need] not in settings.sources]
+    if not missing:
+        return ""
+    variables = " and ".join(variable_of(name) for name in missing)
+    verb = "are" if len(missing) > 1 else "is"
+    return f"no stack is running in {settings.data_dir} and {variables} {verb} not set"

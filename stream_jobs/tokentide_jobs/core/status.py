@@ -31,10 +31,17 @@ _START_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is not as it must be."""
+    """One thing that is not as it must be.
+
+    Attributes:
+        verdict: How bad it is.
+        words: What it is, and what to do.
+        is_unknown: It says only that something could not be read.
+    """
 
     verdict: Verdict
     words: str
+    is_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +273,8 @@ class Status:
         yield from self._lag_problems()
         for words in self.refused:
             # Without the ledger nobody can say that everything is stored.
-            yield Problem("bad" if self.lags is None else "attention", f"unknown: {words}")
+            verdict: Verdict = "bad" if self.lags is None else "attention"
+            yield Problem(verdict, f"unknown: {words}", is_unknown=True)
         if self.dead_letters:
             total = counted(sum(self.dead_letters.values()), "dead letter")
             reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.dead_letters.items())

@@ -98,6 +98,11 @@ def test_a_refusal_says_what_to_do(server: GrafanaServer, status: int, words: st
         (429, {}, "takes no more requests for now)"),
         (500, {}, "500, said"),
         (503, {"Retry_After": "9"}, "503, said; try again in 9 s"),
+        (
+            503,
+            {"Retry_After": "Mon, 30 Nov 2026 10:00:00 GMT"},
+            "503, said; try again after Mon, 30 Nov 2026 10:00:00 GMT",
+        ),
     ],
 )
 def test_what_may_pass_is_unreachable(
@@ -150,6 +155,12 @@ def test_no_list_is_an_error(server: GrafanaServer) -> None:
         server.faults["/folders"] = replying(200, body)
         with pytest.raises(GrafanaRefused, match="the answer is no list"):
             list_of(client(server), "/folders?limit=1")
+
+
+def test_what_fails_before_it_is_sent_is_said_as_it_is(server: GrafanaServer) -> None:
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        client(server).post("/folders", {"title": object()})
+    assert server.asked == []
 
 
 def test_nobody_answers(server: GrafanaServer) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.dashboards.live.grafana_server import NOW_MS, TOKEN, GrafanaServer, serving
 from tokentide_dashboards.boards.every import BOARDS
 from tokentide_jobs.cli.doctor import _judged
 from tokentide_jobs.cli.main import main
-from tokentide_jobs.core.status import PartitionLag, Status, WorkerState
+from tokentide_jobs.core.status import PartitionLag, Problem, Status, WorkerState
 
 WELL = Status(
     free_bytes=1 << 40, schema=(), log_end=7, group_members=1, lags=(), knows_last_batch=True,
@@ -105,6 +107,7 @@ def test_what_status_could_not_read_is_unknown() -> None:
     assert (_judged(refused).state, _judged(refused).words) == (
         "unknown", "unknown: dead letters: not allowed",
     )  # fmt: skip
+    assert [problem.is_unknown for problem in refused.problems] == [True]
     unread = replace(WELL, dead_letters=None)
     assert _judged(unread).words == "could not be read: dead_letters_last_hour"
     assert _judged(unread).state == "unknown"
@@ -136,6 +139,37 @@ def test_push_exits_with_1_when_a_board_cannot_be_saved(
     printed = capsys.readouterr().out
     assert "cannot  board Cost and budgets: Grafana has it from a file" in printed
     assert printed.splitlines()[-1].endswith("0 of 10 saved; 1 cannot be saved")
+
+
+def test_a_problem_is_no_less_one_for_the_words_that_it_begins_with() -> None:
+    said = replace(WELL, schema=(Problem("bad", "unknown: a column of windows_1h"),))
+    assert _judged(said).state == "problem"
+
+
+def test_doctor_leads_to_the_file_that_an_address_came_from(
+    server: GrafanaServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {
+        "pid": os.getpid(), "kafka": "127.0.0.1:9", "clickhouse_url": "http://127.0.0.1:9",
+        "user": "default", "password": "p", "events_topic": "tokentide.events.v1", "workers": 0,
+    }  # fmt: skip
+    (tmp_path / "stack.json").write_text(json.dumps(state))
+    assert main(["doctor", "--data-dir", str(tmp_path)]) == 3
+    said = "".join(capsys.readouterr()).replace("\n", "")
+    assert f"({tmp_path / 'stack.json'})" in said
+    assert "TOKENTIDE_KAFKA_BOOTSTRAP" not in said
+
+
+def test_push_exits_with_3_when_grafana_goes_away_meanwhile(
+    server: GrafanaServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def gone(_request: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    server.boards.clear()
+    server.faults["/dashboards/db"] = gone
+    assert main(["grafana", "push"]) == 3
+    assert "not tried, for the same reason" in capsys.readouterr().out
 
 
 def test_push_with_a_wrong_token_changes_nothing(

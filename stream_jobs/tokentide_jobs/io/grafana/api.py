@@ -143,7 +143,7 @@ def read_answer(asked: str, answer: Answer) -> Any:
         return body
     said = _said(body) or _kind(answer)
     if status >= 500 or status in _LATER:
-        wait = f"; try again in {_short(answer.retry_after)} s" if answer.retry_after else ""
+        wait = f"; try again {_when(answer.retry_after)}" if answer.retry_after else ""
         remedy = f" ({_REMEDIES[status]})" if status in _REMEDIES else ""
         raise GrafanaUnreachable(f"{asked}: {status}, {said}{remedy}{wait}", status, said)
     remedy = f": {_REMEDIES[status]}" if status in _REMEDIES else ""
@@ -183,6 +183,12 @@ def _kind(answer: Answer) -> str:
     if not answer.body:
         return "empty"
     return _short(answer.content_type.partition(";")[0]) or "of no known type"
+
+
+def _when(retry_after: str) -> str:
+    """Say when to try again: a server names seconds, or a date."""
+    said = _short(retry_after)
+    return f"in {said} s" if said.isdecimal() else f"after {said}"
 
 
 def _short(text: str) -> str:

@@ -94,7 +94,9 @@ class GrafanaByApi:
                 f"{asked}: the answer broke off ({type(exc).__name__})"
             ) from None
         except (GrafanaException, ValueError, TypeError):
-            pass  # what the package makes of an answer; it is read below
+            # What the package makes of an answer is read below; without one it is an own fault.
+            if not self._answers:
+                raise
         return read_answer(asked, self._answers[-1])
 
     def _take(self, response: requests.Response, **_sent: Any) -> requests.Response:
