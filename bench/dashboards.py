@@ -28,7 +28,7 @@ from tokentide_dashboards.boards.every import BOARDS
 from tokentide_dashboards.check.browser import expand
 from tokentide_dashboards.check.choice import choose
 from tokentide_dashboards.check.lint import queries
-from tokentide_dashboards.check.time_range import TimeRange, interval_ms
+from tokentide_dashboards.check.time_range import PANEL_POINTS, TimeRange, interval_ms
 from tokentide_jobs.cli.replay import replay_producer
 from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_jobs.replay.pace import Pace, Plan
@@ -41,7 +41,6 @@ ROUNDS: Final = 3
 TARGETS_MS: Final = {"6h": 100.0, "30d": 300.0}
 """95 of 100 queries are to be faster, at rest; while ingest works, than twice that."""
 _HOURS: Final = {"6h": 6.0, "30d": 24.0 * DAYS}
-_POINTS: Final = 800
 _COPIES_AT_ONCE: Final = 12
 _WINDOW_S: Final = 10
 _LATER: Final = "- toIntervalSecond(copy * {step_s})"
@@ -158,7 +157,7 @@ def _ask_all(client: Client, end_ms: int) -> dict[str, object]:
     answer: dict[str, object] = {}
     for name, hours in _HOURS.items():
         length_ms = int(hours * 3_600_000)
-        span = TimeRange(end_ms - length_ms, end_ms, interval_ms(length_ms, _POINTS))
+        span = TimeRange(end_ms - length_ms, end_ms, interval_ms(length_ms, PANEL_POINTS))
         took: dict[str, list[float]] = {}
         for board in [board.json() for board in BOARDS]:
             picked = choose(board, span, lambda sql: client.query(sql).result_rows)

@@ -13,10 +13,12 @@ from tokentide_dashboards.check.browser import ALL, Values, expand
 from tokentide_dashboards.check.time_range import TimeRange
 from tokentide_dashboards.kit.json_value import Object
 
-__all__ = ["Ask", "choose"]
+__all__ = ["Ask", "Chosen", "choose", "held_by"]
 
 Ask = Callable[[str], Sequence[Sequence[Any]]]
 """Runs a statement and returns its rows."""
+Chosen = dict[str, str | tuple[str, ...]]
+"""What is held, by variable."""
 
 
 def choose(board: Object, span: TimeRange, ask: Ask, *values: str) -> Values:
@@ -28,15 +30,29 @@ def choose(board: Object, span: TimeRange, ask: Ask, *values: str) -> Values:
         ask: Runs the queries of variables.
         values: What somebody picks, in every variable; none: what it opens with.
     """
-    picked: dict[str, str | tuple[str, ...]] = {}
+    picked: Chosen = {}
+
+    def first(variable: Object) -> str:
+        rows = ask(expand(variable["query"], span, picked))
+        return str(rows[0][0]) if rows else ""
+
     for variable in board["templating"]["list"]:
-        if variable.get("multi"):
-            picked[variable["name"]] = values or ALL
-        elif variable["type"] == "custom" or (variable["type"] == "textbox" and not values):
-            picked[variable["name"]] = variable["current"]["value"]
-        elif values:
-            picked[variable["name"]] = values[0]
-        else:
-            rows = ask(expand(variable["query"], span, picked))
-            picked[variable["name"]] = str(rows[0][0]) if rows else ""
+        picked[variable["name"]] = held_by(variable, first, *values)
     return picked
+
+
+def held_by(
+    variable: Object, first: Callable[[Object], str], *values: str
+) -> str | tuple[str, ...]:
+    """Return what one variable holds.
+
+    Args:
+        variable: Its JSON.
+        first: Returns the first value that its query offers.
+        values: What somebody picks; none: what the board opens with.
+    """
+    if variable.get("multi"):
+        return values or ALL
+    if variable["type"] == "custom" or (variable["type"] == "textbox" and not values):
+        return str(variable["current"]["value"])
+    return values[0] if values else first(variable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass
 
-__all__ = ["TimeRange", "interval_ms"]
+__all__ = ["PANEL_POINTS", "TimeRange", "interval_ms"]
 
 BELOW_MS = (
     10, 15, 35, 75, 150, 350, 750, 1_500, 3_500, 7_500, 12_500, 17_500, 25_000, 45_000, 90_000,
@@ -19,6 +19,8 @@ ROUNDED_MS = (
 )  # fmt: skip
 """What Grafana rounds an interval to: one longer than the bound before it, shorter than its own."""
 
+PANEL_POINTS = 800
+"""The width of a panel in pixels, and so how many points it asks for."""
 UNITS_MS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 
 

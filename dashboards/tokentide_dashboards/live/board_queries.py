@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tokentide_dashboards.check.browser import ALL, interpolate
-from tokentide_dashboards.check.time_range import UNITS_MS, TimeRange, interval_ms
+from tokentide_dashboards.check.browser import interpolate
+from tokentide_dashboards.check.choice import Chosen, held_by
+from tokentide_dashboards.check.time_range import PANEL_POINTS, UNITS_MS, TimeRange, interval_ms
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.query import TABLE, target
 from tokentide_dashboards.rules.rule import Rule
@@ -20,13 +21,9 @@ from tokentide_jobs.io.grafana.api import Grafana, GrafanaRefused, GrafanaUnreac
 
 __all__ = ["Outcome", "board_outcomes", "range_of", "rule_outcomes"]
 
-_POINTS: Final = 800
-"""The width of a panel in pixels, and so how many points it asks for."""
 _LEAST: Final = "1m"
 _SINCE: Final = re.compile(r"now-(\d+)([a-z]+)")
 _ERROR_LENGTH: Final = 2_000
-
-Values = dict[str, str | tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ def range_of(board: Object, now_ms: int) -> TimeRange:
     if since is None or since[2] not in lengths:
         raise ValueError(f"the range of {board['uid']} begins at {board['time']['from']!r}")
     length_ms = int(since[1]) * lengths[since[2]]
-    return TimeRange(now_ms - length_ms, now_ms, interval_ms(length_ms, _POINTS, _LEAST))
+    return TimeRange(now_ms - length_ms, now_ms, interval_ms(length_ms, PANEL_POINTS, _LEAST))
 
 
 def board_outcomes(grafana: Grafana, board: Object, now_ms: int) -> Iterator[Outcome]:
@@ -68,16 +65,16 @@ def board_outcomes(grafana: Grafana, board: Object, now_ms: int) -> Iterator[Out
         GrafanaRefused: It refuses to be asked at all, for the token's sake.
     """
     span = range_of(board, now_ms)
-    chosen: Values = {}
+    chosen: Chosen = {}
+    firsts: dict[str, str] = {}
     for variable in board["templating"]["list"]:
         name = variable["name"]
-        if variable["type"] != "query":
-            chosen[name] = variable["current"]["value"]
-            continue
-        query = target(variable["query"], TABLE, "Variable")
-        (offered,) = _asked(grafana, f"variable {name}", [query], span, chosen)
-        chosen[name] = ALL if variable["multi"] else offered.first
-        yield offered
+        if variable["type"] == "query":
+            query = target(variable["query"], TABLE, "Variable")
+            (offered,) = _asked(grafana, f"variable {name}", [query], span, chosen)
+            firsts[name] = offered.first
+            yield offered
+        chosen[name] = held_by(variable, lambda one: firsts[one["name"]])
     for layer in board["annotations"]["list"]:
         if "target" in layer:
             yield from _asked(grafana, f"layer {layer['name']}", [layer["target"]], span, chosen)
@@ -86,7 +83,9 @@ def board_outcomes(grafana: Grafana, board: Object, now_ms: int) -> Iterator[Out
             of_panel = TimeRange(
                 span.start_ms,
                 span.end_ms,
-                interval_ms(span.end_ms - span.start_ms, _POINTS, panel.get("interval") or _LEAST),
+                interval_ms(
+                    span.end_ms - span.start_ms, PANEL_POINTS, panel.get("interval") or _LEAST
+                ),
             )
             place = f"panel {panel['title']!r}"
             yield from _asked(grafana, place, queries, of_panel, chosen)
@@ -105,7 +104,7 @@ def rule_outcomes(grafana: Grafana, rules: Iterable[Rule], now_ms: int) -> Itera
 
 
 def _asked(
-    grafana: Grafana, place: str, queries: list[Object], span: TimeRange, chosen: Values
+    grafana: Grafana, place: str, queries: list[Object], span: TimeRange, chosen: Chosen
 ) -> list[Outcome]:
     """Send the queries of one panel in one request, as the browser does."""
     sent = [
@@ -113,7 +112,7 @@ def _asked(
             **query,
             "rawSql": interpolate(query["rawSql"], span, chosen),
             "intervalMs": span.interval_ms,
-            "maxDataPoints": _POINTS,
+            "maxDataPoints": PANEL_POINTS,
         }
         for query in queries
     ]
