@@ -23,7 +23,7 @@ class WorkerPool:
         commands: What each worker is, by its name.
         log_dir: Each writes `NAME.log` there.
         env: Environment of all.
-        notify: Told when one died.
+        notify: Told when one died or does not start.
     """
 
     def __init__(
@@ -48,7 +48,10 @@ class WorkerPool:
             schedule.started(time.monotonic())
 
     def restart_due(self) -> bool:
-        """Start again what died and whose turn has come; returns whether anything was started."""
+        """Start again what died and whose turn has come; returns whether anything was started.
+
+        A start that fails is one more death, and holds up no other worker.
+        """
         any_started = False
         for child, schedule in zip(self._children, self._schedules, strict=True):
             if child.exit_code is None:
@@ -60,8 +63,17 @@ class WorkerPool:
                     f"{child.name} ended ({_reason(child.exit_code)}), starting it again in "
                     f"{wait_s:.1f} s; see {child.log_path}"
                 )
-            if wait_s == 0.0:
+            if wait_s > 0.0:
+                continue
+            try:
                 child.start()
+            except Exception as exc:
+                # Its log cannot be written, or there is no process to be had: its next turn comes,
+                # and the others have theirs now.
+                schedule.started(time.monotonic())
+                pause_s = schedule.died(time.monotonic())
+                self._notify(f"{child.name} does not start, again in {pause_s:.1f} s: {exc}")
+            else:
                 schedule.started(time.monotonic())
                 any_started = True
         return any_started
