@@ -184,7 +184,10 @@ class Supervisor:
 
     def _notify_unexpected(self, name: str, exc: Exception) -> None:
         """Say what nobody expected, and pause: the same may come at every look."""
-        self._notify(f"the {name} cannot be looked after, again soon: {type(exc).__name__}: {exc}")
+        self._notify(
+            f"watching the {name} failed, trying again in {_UNEXPECTED_PAUSE_S:.0f} s: "
+            f"{type(exc).__name__}: {exc}"
+        )
         self._ending.wait(_UNEXPECTED_PAUSE_S)
 
     def _look(self, watched: _Watched) -> None:
