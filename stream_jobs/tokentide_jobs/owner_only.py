@@ -2,6 +2,7 @@
 
 Invariant: whatever a stack writes below its data directory has mode 0700 or 0600, whatever the
 umask of the shell says. What an earlier version or a copy left open is closed when its part starts.
+A directory that holds things of others, such as a home directory, keeps its mode.
 """
 
 from __future__ import annotations
@@ -12,13 +13,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["CHILD_UMASK", "owner_only_directory", "owner_only_file"]
+__all__ = ["CHILD_UMASK", "new_owner_only_directory", "owner_only_directory", "owner_only_file"]
 
 CHILD_UMASK: Final = 0o077
 """Of every process that writes into a data directory."""
 _OTHERS: Final = 0o077
 _FILE: Final = 0o600
 _DIRECTORY: Final = 0o700
+
+
+def new_owner_only_directory(path: Path) -> None:
+    """Make a directory that only its owner may enter; one that is there keeps its mode.
+
+    Args:
+        path: The directory; its parents are made as the umask says.
+    """
+    path.mkdir(mode=_DIRECTORY, parents=True, exist_ok=True)
 
 
 def owner_only_directory(path: Path, *, with_content: bool = True) -> None:
@@ -32,7 +42,7 @@ def owner_only_directory(path: Path, *, with_content: bool = True) -> None:
         path: The directory; its parents are made as the umask says.
         with_content: Close what is below it, too.
     """
-    path.mkdir(mode=_DIRECTORY, parents=True, exist_ok=True)
+    new_owner_only_directory(path)
     if not path.stat().st_mode & _OTHERS:
         return
     if with_content:

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tokentide_jobs.owner_only import owner_only_directory, owner_only_file
+from tokentide_jobs.embedded.processes.locks import DataDirLock
+from tokentide_jobs.owner_only import (
+    new_owner_only_directory,
+    owner_only_directory,
+    owner_only_file,
+)
 
 WRITTEN = os.O_WRONLY | os.O_CREAT
 
@@ -48,12 +53,40 @@ def test_what_was_left_open_is_closed_with_everything_in_it(tmp_path: Path) -> N
     assert mode(outside) == 0o644, "a link's target lies elsewhere"
 
 
-def test_a_data_directory_may_be_a_home_directory(tmp_path: Path) -> None:
+def test_a_new_directory_is_its_owners_and_one_that_is_there_keeps_its_mode(
+    tmp_path: Path,
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    new_owner_only_directory(shared)
+    new_owner_only_directory(shared / "logs")
+    assert (mode(shared), mode(shared / "logs")) == (0o755, 0o700)
+
+
+def take_and_release(data_dir: Path) -> None:
+    lock = DataDirLock(data_dir)
+    lock.acquire()
+    lock.release()
+
+
+def test_a_data_directory_may_be_a_home_directory_and_keeps_its_mode(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o755)
     (home / "page.html").touch(mode=0o644)
-    owner_only_directory(home, with_content=False)
-    assert (mode(home), mode(home / "page.html")) == (0o700, 0o644)
+    for _start in range(2):  # the second finds the lock file of the first
+        take_and_release(home)
+        assert (mode(home), mode(home / "page.html")) == (0o755, 0o644)
+    assert mode(home / "stack.lock") == 0o600
+
+
+def test_a_data_directory_of_stacks_alone_is_closed(tmp_path: Path) -> None:
+    take_and_release(tmp_path / "new")
+    assert mode(tmp_path / "new") == 0o700
+    left_open = tmp_path / "left-open"
+    (left_open / "kafka").mkdir(parents=True)
+    (left_open / "stack.lock").touch(mode=0o644)
+    take_and_release(left_open)
+    assert (mode(left_open), mode(left_open / "stack.lock")) == (0o700, 0o600)
 
 
 def test_a_file_that_was_left_open_is_closed_when_it_is_opened(tmp_path: Path) -> None:

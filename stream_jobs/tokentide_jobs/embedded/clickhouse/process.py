@@ -19,7 +19,11 @@ from pathlib import Path
 from types import TracebackType
 
 from tokentide_jobs.errors import StackError
-from tokentide_jobs.owner_only import owner_only_directory, owner_only_file
+from tokentide_jobs.owner_only import (
+    new_owner_only_directory,
+    owner_only_directory,
+    owner_only_file,
+)
 from tokentide_jobs.urls import with_credentials
 
 from .access.password import OWNER_NAME, read_password
@@ -74,7 +78,7 @@ class ClickHouseProcess:
         """
         owner_only_directory(data_dir)
         log_path = log_path or data_dir / "server.log"
-        log_path.parent.mkdir(parents=True, exist_ok=True)
+        new_owner_only_directory(log_path.parent)  # a caller may name one that is not ours
         scratch = Path(tempfile.mkdtemp(prefix="clickhouse-"))
         ready_file = scratch / "ready.json"
         command = [sys.executable, "-m", __package__, "--data-dir", str(data_dir)]

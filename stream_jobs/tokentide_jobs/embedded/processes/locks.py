@@ -18,11 +18,16 @@ from typing import Any
 
 from tokentide_jobs.embedded.processes.child import ChildRecord, end_process
 from tokentide_jobs.errors import StackError
-from tokentide_jobs.owner_only import owner_only_directory, owner_only_file
+from tokentide_jobs.owner_only import (
+    new_owner_only_directory,
+    owner_only_directory,
+    owner_only_file,
+)
 
 __all__ = ["LOCK_FILE_NAME", "DataDirLock", "holder_pid"]
 
 LOCK_FILE_NAME = "stack.lock"
+_OF_A_STACK = frozenset({LOCK_FILE_NAME, "stack.json", "kafka", "clickhouse", "logs", "workers"})
 _LOCK_TIMEOUT_S = 1.0
 """How long to try: `holder_pid` only looks, and holds the lock for microseconds."""
 
@@ -45,8 +50,10 @@ class DataDirLock:
         Raises:
             StackError: Another process holds it; the message names its pid.
         """
-        # Each part closes what is its own below it: a home directory may be named here.
-        owner_only_directory(self._data_dir, with_content=False)
+        new_owner_only_directory(self._data_dir)
+        if _is_a_stacks(self._data_dir):
+            # Each part closes its own content when it starts.
+            owner_only_directory(self._data_dir, with_content=False)
         path = self._data_dir / LOCK_FILE_NAME
         descriptor = owner_only_file(path, os.O_RDWR | os.O_CREAT)
         if not _lock(descriptor):
@@ -93,6 +100,12 @@ def holder_pid(data_dir: Path) -> int | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def _is_a_stacks(data_dir: Path) -> bool:
+    """Whether a stack ran here and nothing else is here: a home directory may be named, or /tmp."""
+    names = {path.name for path in data_dir.iterdir()}
+    return LOCK_FILE_NAME in names and names <= _OF_A_STACK
 
 
 def _lock(descriptor: int) -> bool:
