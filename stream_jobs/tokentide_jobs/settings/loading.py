@@ -30,12 +30,12 @@ from tokentide_jobs.settings.password_file import with_password_of
 from tokentide_jobs.settings.stack_file import STACK_FILE_NAME, running_stack
 from tokentide_jobs.urls import redact_url
 
-__all__ = ["Setting", "Settings"]
+__all__ = ["OTHER_VARIABLES", "Setting", "Settings"]
 
 _log = logging.getLogger(__name__)
 _TEST_PREFIX: Final = "TOKENTIDE_TEST_"
 _OF_A_STACK: Final = ("kafka_bootstrap", "clickhouse_url", "events_topic")
-_OTHER_VARIABLES: Final = ("TOKENTIDE_GRAFANA_PASSWORD", "TOKENTIDE_GRAFANA_TOKEN")
+OTHER_VARIABLES: Final = ("TOKENTIDE_GRAFANA_PASSWORD", "TOKENTIDE_GRAFANA_TOKEN")
 """Secrets that `tokentide viewer` and `tokentide doctor` read themselves: none is ever printed."""
 _logged: set[str] = set()
 
@@ -182,7 +182,7 @@ def _refusal(
 def _warn_of_unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> None:
     """Log each `TOKENTIDE_*` variable that is no setting, once in the life of the process."""
     own = [variable_of(name) for name in known]
-    everything = {*own, *ProducerSettings.variables().values(), *_OTHER_VARIABLES}
+    everything = {*own, *ProducerSettings.variables().values(), *OTHER_VARIABLES}
     for name in sorted(environ.keys() - everything - _logged):
         if name.startswith(PREFIX) and not name.startswith(_TEST_PREFIX):
             _logged.add(name)

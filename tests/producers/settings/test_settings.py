@@ -16,6 +16,7 @@ from tokentide.settings import environment as settings_env
 from tokentide.settings.environment import PIPELINE_VARIABLES, unknown_variables
 from tokentide.settings.security import warnings_for, without_secrets
 from tokentide_jobs.settings import Settings as PipelineSettings
+from tokentide_jobs.settings.loading import OTHER_VARIABLES
 
 DOCS = ROOT / "docs" / "producer.md"
 
@@ -164,7 +165,8 @@ def test_a_variable_that_is_no_setting_is_named_once_with_the_nearest_one(
 
 
 def test_settings_of_the_pipeline_and_of_tests_are_not_taken_for_errors() -> None:
-    pipeline = [item.variable for item in PipelineSettings.from_env({}).items()]
+    settings = [item.variable for item in PipelineSettings.from_env({}).items()]
+    pipeline = [*settings, *OTHER_VARIABLES]
     known = Settings.variables().values()
     shared = dict.fromkeys([*pipeline, *known, "TOKENTIDE_TEST_CLICKHOUSE_URL", "PATH"], "x")
     assert unknown_variables(shared, known) == []
