@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 START_RETRY_NS = 1_000_000_000
 """Pause after a thread could not be started: a host at its limit should not be pressed."""
 
+LOOK_S = 0.05
+"""How often a wait for the background thread looks whether it has ended before it ran."""
+
 SAVE_S = 0.5
 """Part of the time to close in that is kept for the disk, if the broker used up the rest."""
 
@@ -84,6 +87,8 @@ class Engine:
         self._may_start: deque[None] = deque([None])
         self._unborn: deque[tuple[Callable[[], bool], list[bool]]] = deque()
         """Of the thread that was started last: whether it is there, and whether it has begun."""
+        self._was_unborn = False
+        """Whether the thread before ended before it ran, so that the next start has to wait."""
         self.gate: Gate | None = None
         """What every event passes before it is queued; None when no setting asks for it."""
         self.control: StateTable | None = None
@@ -124,10 +129,10 @@ class Engine:
         except Exception as exc:
             self._counters.note_failure(exc)
             self._log.report("start", "the background thread could not be started: %r", exc)
-            self._allow_start(now_ns)
+            self._allow_start(now_ns, START_RETRY_NS)
 
     def _look_for_unborn(self, now_ns: int) -> None:
-        """Allow another start if the thread has ended before it began."""
+        """Start another thread if the last has ended before it began; at once, the first time."""
         try:
             is_alive, begun = self._unborn.pop()  # one caller looks
         except IndexError:
@@ -137,10 +142,12 @@ class Engine:
         elif not begun:
             self._counters.note_failure("the background thread ended before it ran")
             self._log.report("start", "the background thread ended before it ran: is it traced?")
-            self._allow_start(now_ns)
+            self._allow_start(now_ns, START_RETRY_NS if self._was_unborn else 0)
+            self._was_unborn = True
+            self.start(now_ns)
 
-    def _allow_start(self, now_ns: int) -> None:
-        self._start_after_ns = now_ns + START_RETRY_NS
+    def _allow_start(self, now_ns: int, pause_ns: int) -> None:
+        self._start_after_ns = now_ns + pause_ns
         self.is_started = False
         self._may_start.append(None)
 
@@ -179,12 +186,22 @@ class Engine:
             self.start(time.time_ns())
             if self._may_start:
                 return False
-        if not self._ready.wait(max(0.0, deadline_s - time.monotonic())):
+        if not self._wait_until_ready(deadline_s):
             return False
         dispatcher = self._dispatcher
         if dispatcher is None or self._ended.is_set():
             return self.queued == 0
         return dispatcher.wait_until_settled(deadline_s, accepts_spooled=accepts_spooled)
+
+    def _wait_until_ready(self, deadline_s: float) -> bool:
+        """Wait for the background thread, and start another if it ends before it runs."""
+        while True:
+            left_s = deadline_s - time.monotonic()
+            if self._ready.wait(max(0.0, min(left_s, LOOK_S))):
+                return True
+            if left_s <= LOOK_S:
+                return False
+            self.start(time.time_ns())
 
     def close(self, timeout_s: float) -> None:
         """Deliver what is undelivered, as far as `timeout_s` allows, and end the thread."""
@@ -313,6 +330,7 @@ class Engine:
 
     def _run(self, begun: list[bool]) -> None:
         begun.append(True)
+        self._was_unborn = False
         self.is_started = True
         has_died = False
         try:
@@ -332,7 +350,7 @@ class Engine:
             self._ended.set()
             self._ready.set()
             if has_died and not self.is_closed:
-                self._allow_start(time.time_ns())
+                self._allow_start(time.time_ns(), START_RETRY_NS)
 
     def _work(self) -> None:
         channel = self.gate.channel if self.gate is not None else None

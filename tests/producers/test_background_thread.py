@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -110,6 +110,38 @@ def test_a_thread_that_a_tracer_ends_before_it_runs_is_started_again(
     telemetry.close(5)
     assert telemetry.stats().delivered == 3
     assert telemetry.stats().retries == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("ends", ["before the wait", "while it lasts"])
+@pytest.mark.parametrize("wait", [Telemetry.flush, Telemetry.close])
+def test_whoever_waits_for_a_thread_that_ended_before_it_ran_starts_another(
+    wait: Callable[[Telemetry, float], object], ends: str
+) -> None:
+    telemetry = Telemetry(sender=CaptureSender())
+    may_end = threading.Event()
+
+    def refuse(*_frame: object) -> None:
+        threading.settrace(cast("Any", hook))
+        may_end.wait(10)
+        raise RuntimeError("Cannot install a trace function")
+
+    hook = threading.gettrace()
+    threading.settrace(refuse)
+    try:
+        telemetry.emit({"type": "request"})
+    finally:
+        threading.settrace(cast("Any", hook))
+    if ends == "before the wait":
+        may_end.set()
+        until(lambda: not background_threads())
+    else:
+        threading.Timer(0.1, may_end.set).start()
+    wait(telemetry, 30)
+    stats = telemetry.stats()
+    assert (stats.queued, stats.dropped) == (0, {})
+    assert stats.delivered >= 1
+    telemetry.close(5)
 
 
 def test_failing_to_start_the_thread_is_survived_and_tried_again(
