@@ -1,5 +1,5 @@
 -- Finished batches with events of a time that do not have their raw rows: lost ones, or some twice.
--- Of a batch with events older than kept_from_us retention may have taken rows: it is not counted.
+-- Also such as have older events, of which retention may have taken rows: the caller tells them apart.
 WITH
     batches AS
     (
@@ -10,13 +10,13 @@ WITH
         WHERE events > 0
             AND first_started_at_us < {to_us:Int64}
             AND last_started_at_us >= {from_us:Int64}
-            AND first_started_at_us >= {kept_from_us:Int64}
         LIMIT 1 BY log_id, topic, partition, start_offset
     ),
-    (SELECT min(first_started_at_us) FROM batches) AS first_us,
-    (SELECT max(last_started_at_us) FROM batches) AS last_us
+    (SELECT min(first_started_at_us) FROM batches) AS begin_us,
+    (SELECT max(last_started_at_us) FROM batches) AS until_us
 SELECT b.log_id AS log_id, b.topic AS topic, b.partition AS partition, b.start_offset AS start,
-    b.end_offset AS end, b.events AS events, f.found AS found
+    b.end_offset AS end, b.events AS events, f.found AS found,
+    b.first_started_at_us AS first_us, b.last_started_at_us AS last_us
 FROM batches AS b
 LEFT JOIN
 (
@@ -26,28 +26,28 @@ LEFT JOIN
     (
         SELECT log_id, _topic, _partition, _offset
         FROM ${database}.raw_requests
-        WHERE started_at >= fromUnixTimestamp64Micro(first_us, 'UTC')
-            AND started_at <= fromUnixTimestamp64Micro(last_us, 'UTC')
+        WHERE started_at >= fromUnixTimestamp64Micro(begin_us, 'UTC')
+            AND started_at <= fromUnixTimestamp64Micro(until_us, 'UTC')
         UNION ALL
         SELECT log_id, _topic, _partition, _offset
         FROM ${database}.raw_evaluations
-        WHERE started_at >= fromUnixTimestamp64Micro(first_us, 'UTC')
-            AND started_at <= fromUnixTimestamp64Micro(last_us, 'UTC')
+        WHERE started_at >= fromUnixTimestamp64Micro(begin_us, 'UTC')
+            AND started_at <= fromUnixTimestamp64Micro(until_us, 'UTC')
         UNION ALL
         SELECT log_id, _topic, _partition, _offset
         FROM ${database}.raw_feedback
-        WHERE started_at >= fromUnixTimestamp64Micro(first_us, 'UTC')
-            AND started_at <= fromUnixTimestamp64Micro(last_us, 'UTC')
+        WHERE started_at >= fromUnixTimestamp64Micro(begin_us, 'UTC')
+            AND started_at <= fromUnixTimestamp64Micro(until_us, 'UTC')
         UNION ALL
         SELECT log_id, _topic, _partition, _offset
         FROM ${database}.raw_changes
-        WHERE started_at >= fromUnixTimestamp64Micro(first_us, 'UTC')
-            AND started_at <= fromUnixTimestamp64Micro(last_us, 'UTC')
+        WHERE started_at >= fromUnixTimestamp64Micro(begin_us, 'UTC')
+            AND started_at <= fromUnixTimestamp64Micro(until_us, 'UTC')
         UNION ALL
         SELECT log_id, _topic, _partition, _offset
         FROM ${database}.raw_stats
-        WHERE started_at >= fromUnixTimestamp64Micro(first_us, 'UTC')
-            AND started_at <= fromUnixTimestamp64Micro(last_us, 'UTC')
+        WHERE started_at >= fromUnixTimestamp64Micro(begin_us, 'UTC')
+            AND started_at <= fromUnixTimestamp64Micro(until_us, 'UTC')
     ) AS e
     ASOF JOIN batches AS s ON e.log_id = s.log_id AND e._topic = s.topic
         AND e._partition = s.partition AND e._offset >= s.start_offset

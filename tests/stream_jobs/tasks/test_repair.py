@@ -270,6 +270,7 @@ def test_a_batch_that_reaches_beyond_retention_is_not_counted(store: ClickHouse)
     records = RepairRecords(store, "w")
     span = Span(oldest_us, oldest_us + DAY_US)
     assert len(records.batches_lacking_rows(span, 0)) == 1
+    assert len(records.check_rows(span, oldest_us)) == 1
     assert records.batches_lacking_rows(span, oldest_us) == []
     assert list(repair_of(store).restore_rows(Log("127.0.0.1:9", {}))) == []
     list(repair_of(store).run())  # is not refused for want of rows
@@ -278,6 +279,26 @@ def test_a_batch_that_reaches_beyond_retention_is_not_counted(store: ClickHouse)
     )
     with pytest.raises(WrongData, match="1 batch lacks raw rows"):
         list(repair_of(store).run())
+
+
+def test_windows_of_rows_that_retention_may_have_taken_are_left_as_they_are(
+    store: ClickHouse,
+) -> None:
+    oldest_us = TODAY_US - (ROWS_KEPT_DAYS - 1) * DAY_US
+    ingest = Ingest(store)
+    ingest.batch(100, oldest_us - DAY_US // 2)
+    ingest.batch(50)
+    right = everything(store)
+    damage(store, "raw_requests", f"started_at < fromUnixTimestamp64Micro({oldest_us}, 'UTC')")
+    damage(
+        store,
+        "raw_requests",
+        f"_offset = (SELECT max(_offset) FROM {store.database}.raw_requests WHERE _offset < 100)",
+    )
+    damage(store, "windows_1d", f"toDate(window_start) = toDate({TODAY_US // 1_000_000})")
+    with pytest.raises(WrongData, match=r"left as they are: .* 1 batch .*events/0 \[0, 100\)"):
+        list(repair_of(store).run())
+    assert everything(store) == right  # the other day is repaired
 
 
 def test_a_batch_begun_a_moment_ago_is_waited_for_and_an_old_one_left_to_its_heir(

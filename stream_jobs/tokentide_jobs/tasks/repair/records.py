@@ -29,6 +29,8 @@ class MiscountedBatch:
         end: Exclusive.
         events: Rows that it had.
         found: Rows that are there.
+        first_us: Time of its oldest event.
+        last_us: Time of its newest.
     """
 
     log: LogPartition
@@ -36,6 +38,8 @@ class MiscountedBatch:
     end: int
     events: int
     found: int
+    first_us: int
+    last_us: int
 
     @property
     def lacks_rows(self) -> bool:
@@ -43,7 +47,7 @@ class MiscountedBatch:
         return self.found < self.events
 
     def __str__(self) -> str:
-        """Return it as people are found_wrong of it."""
+        """Return it as people are told of it."""
         place = f"{self.log.topic}/{self.log.partition} [{self.start}, {self.end})"
         return f"{place}: {self.found} of {self.events} rows"
 
@@ -92,19 +96,23 @@ class RepairRecords:
         """Return (start of a grain in µs, windows of ten seconds and a minute in it), in order."""
         return self._counted("repair/window_rows", span, grain_us)
 
-    def check_rows(self, span: Span, kept_from_us: int) -> None:
+    def check_rows(self, span: Span, kept_from_us: int) -> list[MiscountedBatch]:
         """Count the raw rows of every finished batch with events in a span.
 
         Args:
             span: Event times.
-            kept_from_us: Retention has taken no row of this time or later. A batch with older
-                events is passed over: nobody can say how many rows it should have.
+            kept_from_us: Retention has taken no row of this time or later.
+
+        Returns:
+            Batches with older events and with fewer rows than they had: nobody can say whether
+            retention took the others or they are lost.
 
         Raises:
             WrongData: A batch has lost rows, or has some twice; windows may be all that is right.
         """
-        wrong = self._miscounted_batches(span, kept_from_us)
-        lacking = [batch for batch in wrong if batch.lacks_rows]
+        wrong = self._miscounted_batches(span)
+        fewer = [batch for batch in wrong if batch.lacks_rows]
+        lacking = [batch for batch in fewer if batch.first_us >= kept_from_us]
         doubled = [batch for batch in wrong if not batch.lacks_rows]
         found_wrong = []
         if lacking:
@@ -115,7 +123,7 @@ class RepairRecords:
         if doubled:
             found_wrong.append(
                 f"{counted(len(doubled), 'batch has', 'batches have')} raw rows twice "
-                f"({_named(doubled)}): take the second ones out first (docs/operations.md, "
+                f"({_named(doubled)}): remove the duplicate rows first (docs/operations.md, "
                 "Doubled, changed and foreign rows)"
             )
         if found_wrong:
@@ -123,20 +131,26 @@ class RepairRecords:
                 f"{'; '.join(found_wrong)}. Windows made from such rows would be wrong too. "
                 "`tokentide verify` names all batches; --from and --to repair a range without them"
             )
+        return [batch for batch in fewer if batch.first_us < kept_from_us]
 
     def batches_lacking_rows(self, span: Span, kept_from_us: int) -> list[MiscountedBatch]:
-        """Return the batches with fewer rows than they had; the arguments are as above."""
-        return [batch for batch in self._miscounted_batches(span, kept_from_us) if batch.lacks_rows]
+        """Return the batches with fewer rows than they had, that have no older events."""
+        return [
+            batch
+            for batch in self._miscounted_batches(span)
+            if batch.lacks_rows and batch.first_us >= kept_from_us
+        ]
 
-    def _miscounted_batches(self, span: Span, kept_from_us: int) -> list[MiscountedBatch]:
+    def _miscounted_batches(self, span: Span) -> list[MiscountedBatch]:
         return [
             MiscountedBatch(
                 LogPartition(str(row["log_id"]), str(row["topic"]), int(row["partition"])),
-                *(int(row[name]) for name in ("start", "end", "events", "found")),
+                *(
+                    int(row[name])
+                    for name in ("start", "end", "events", "found", "first_us", "last_us")
+                ),
             )
-            for row in self._store.select(
-                "repair/miscounted_batches", {"kept_from_us": kept_from_us, **_bounds(span)}
-            )
+            for row in self._store.select("repair/miscounted_batches", _bounds(span))
         ]
 
     def corrections(self, table: str, span: Span) -> int:
@@ -148,6 +162,20 @@ class RepairRecords:
         """Return how many times rows came back by runs whose id begins so."""
         (row,) = self._store.select("repair/restorations", {"prefix": prefix})
         return int(row["restorations"])
+
+    def refuse_uncertain(self, days: Sequence[Span], uncertain: Sequence[MiscountedBatch]) -> None:
+        """Say which days were left alone, for rows that may be lost.
+
+        Raises:
+            WrongData: Always.
+        """
+        among = [batch for batch in uncertain if batch.last_us >= days[0].from_us]
+        raise WrongData(
+            f"left as they are: {', '.join(map(str, days))}. Windows differ from the raw rows "
+            f"there, and {counted(len(among), 'batch', 'batches')} with events of these days and "
+            f"older ones ({_named(among)}) lack rows. Retention may have taken them, or they are "
+            "lost: the windows may be all that is right. All other days are repaired"
+        )
 
     def refuse_finer(self, table: str, asked: Sequence[str]) -> None:
         """Refuse to make coarse windows from finer ones that are wrong themselves.

@@ -5,7 +5,8 @@ building and the swap, a difference stays right whatever is added meanwhile. And
 remembered: each step looks at what differs *now*, so a run that died is simply run again.
 
 Raw rows are what everything is made from, so they are counted against the ledger first: a repair
-must not make windows follow rows that are lost.
+must not make windows follow rows that are lost. Where nobody can say whether rows are lost or
+expired, a day whose windows differ is left as it is, and said.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ class Repair:
 
         Raises:
             ConfigError: The tables of repair are missing.
-            WrongData: Raw rows are missing or stand twice, or a repricing is unfinished.
+            WrongData: Raw rows are missing or stand twice, or a repricing is unfinished. Or, at the
+                end, days were left as they are; corrections of others are in.
             NotQuiet: A batch stays half written.
             RetriableSinkError: ClickHouse does not answer, or a sum does not hold still.
         """
@@ -116,17 +118,25 @@ class Repair:
             return
         self.progress("count the raw rows against the ledger")
         kept_us = self._kept_from_us()
-        self.quiet.look(
+        uncertain = self.quiet.look(
             span.from_us, span.to_us, lambda _old: self._records.check_rows(span, kept_us)
         )
+        uncertain_until_us = max((batch.last_us for batch in uncertain), default=-1)
+        left: list[Span] = []
         windows_from_us = self._today_us() - (WINDOWS_KEPT_DAYS - 1) * DAY_US
         with self.quiet.session():
             for day_us in self._records.days(span):
                 day = Span(day_us, day_us + DAY_US)
+                has_windows = day_us >= windows_from_us
+                if day_us <= uncertain_until_us and self._differs(day, has_windows=has_windows):
+                    left.append(day)
+                    continue
                 if any(table in _WINDOWS for table in self.tables):
-                    yield from self._repair_day(day, has_windows=day_us >= windows_from_us)
+                    yield from self._repair_day(day, has_windows=has_windows)
                 if SUBJECTS in self.tables:
                     yield from self._repair_subjects(day)
+        if left:
+            self._records.refuse_uncertain(left, uncertain)
 
     def restore_rows(
         self, log: Log, from_us: int | None = None, to_us: int | None = None
@@ -161,8 +171,7 @@ class Repair:
         return Span(low_us, high_us) if low_us < high_us else None
 
     def _repair_day(self, day: Span, *, has_windows: bool) -> Iterator[Correction]:
-        # Where the ten-second windows are gone by retention, minutes are made from the rows.
-        base = WINDOWS if has_windows else ROLLUPS[0]
+        base = _base(has_windows=has_windows)
         asked = [_WINDOWS.index(table) for table in self.tables if table in _WINDOWS]
         wanted = _WINDOWS[min(asked) :]
         for table in _WINDOWS[_WINDOWS.index(base) :]:
@@ -170,6 +179,17 @@ class Repair:
                 found = self._repair_span(table, base, span, is_wanted=table in wanted)
                 if found is not None:
                     yield found
+            self.quiet.release()
+
+    def _differs(self, day: Span, *, has_windows: bool) -> bool:
+        """Tell whether the windows of a day are other than its raw rows make them."""
+        base = _base(has_windows=has_windows)
+        try:
+            return any(
+                not self._difference(base, base, span).is_empty()
+                for span in self._spans(base, base, day)
+            )
+        finally:
             self.quiet.release()
 
     def _repair_subjects(self, day: Span) -> Iterator[Correction]:
@@ -258,6 +278,11 @@ class Repair:
             return minus(expected, self._sums.present(table, span))
 
         return self.quiet.look(span.from_us, span.to_us, compare)
+
+
+def _base(*, has_windows: bool) -> str:
+    """Where the ten-second windows are gone by retention, minutes are made from the rows."""
+    return WINDOWS if has_windows else ROLLUPS[0]
 
 
 def money_of(correction: Correction) -> dict[str, int]:
