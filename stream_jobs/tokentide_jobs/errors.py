@@ -4,7 +4,7 @@ PipelineError
 ├── ConfigError               a setting, option or file is wrong; nothing was started or changed
 │   ├── SinkMisconfigured     ClickHouse needs a person: schema, grants, password, address
 │   └── GrafanaRefused        Grafana needs a person: token, permission, address, what was sent
-├── WrongData                 what is stored is not as it must be; nothing was changed
+├── WrongData                 what is stored is not as it must be; what was done before stays
 ├── ServiceUnreachable        Kafka or ClickHouse does not answer at the named address
 │   └── GrafanaUnreachable    Grafana does not answer, or cannot now
 ├── RetriableSinkError        the store refused for now: retry under the same token
@@ -45,6 +45,7 @@ class WrongData(PipelineError):
     """What is stored is not as it must be, and the command goes no further; the message says why.
 
     The command was right and did its work: it found this.
+    What was done before stays.
     """
 
 

@@ -108,7 +108,7 @@ def _of_rows(facts: Facts, kinds: set[FaultKind]) -> Iterator[Remedy]:
     if "duplicated" in kinds and doubled:
         yield Remedy(
             ("duplicated",),
-            f"take the second ones of the rows of {counted(len(doubled), 'batch', 'batches')} out "
+            f"remove the duplicate rows of {counted(len(doubled), 'batch', 'batches')} "
             f"({_PAGE}), then let the sums follow",
             f"tokentide repair {_days(doubled)}",
         )
@@ -134,7 +134,7 @@ def _of_rows(facts: Facts, kinds: set[FaultKind]) -> Iterator[Remedy]:
     ):
         yield Remedy(
             ("duplicated",),
-            f"take the second ones of the dead letters out ({_PAGE})",
+            f"remove the duplicate rows of the dead letters ({_PAGE})",
         )
     if strange := tuple(kind for kind in ("raw_and_dead", "surplus", "unclaimed") if kind in kinds):
         yield Remedy(
