@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS
 from tokentide_jobs.errors import WrongData
-from tokentide_jobs.io.schema import migrations
+from tokentide_jobs.io.schema import drift
 from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.io.schema.sql_files import sql_root
 
@@ -60,7 +60,7 @@ def test_a_database_that_was_restored_under_another_name_is_up_to_date(
 def test_the_views_that_a_renamed_database_left_behind_are_named(
     admin: Client, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "_ALTERING_S", 0.0)
+    monkeypatch.setattr(drift, "_ALTERING_S", 0.0)
     migrate(admin, "mig_old", root=root)
     admin.command("RENAME DATABASE mig_old TO mig_new")
     with pytest.raises(WrongData, match="sums_mv is a view on database mig_old, as this one was"):

@@ -56,7 +56,9 @@ def status(as_json: bool, workers: tuple[str, ...], data_dir: Path | None) -> No
     attention: somebody should look), with 1 when it is not or nobody can say, with 3 when Kafka or
     ClickHouse does not answer.
     """
-    found = read_settings_status(find_target(data_dir, "kafka", "clickhouse"), workers)
+    found = read_settings_status(
+        find_target(data_dir, "kafka", "clickhouse"), workers, looks_again=True
+    )
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:
@@ -115,12 +117,14 @@ class StatusLine:
         return self._line
 
 
-def read_settings_status(settings: Settings, workers: tuple[str, ...] = ()) -> Status:
-    """Read the state of the pipeline that the settings name."""
+def read_settings_status(
+    settings: Settings, workers: tuple[str, ...] = (), *, looks_again: bool = False
+) -> Status:
+    """Read the state of the pipeline that the settings name; the arguments are as there."""
     with closing(
         ClickHouse(settings.clickhouse_url, settings.database, timeout_s=_ANSWER_S)
     ) as store:
-        return read_status(settings, store, workers)
+        return read_status(settings, store, workers, looks_again=looks_again)
 
 
 def _show(found: Status, screen: Console) -> None:

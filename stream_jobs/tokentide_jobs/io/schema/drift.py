@@ -7,7 +7,7 @@ alone would call that up to date.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,7 @@ from tokentide_jobs.io.schema.definitions import (
 )
 from tokentide_jobs.io.schema.sql_objects import objects_of
 
-__all__ = ["Drift", "find_drift"]
+__all__ = ["Drift", "find_drift", "settled_drift"]
 
 _ALTERING_S: Final = 3.0
 
@@ -36,6 +36,27 @@ class Drift:
     """Of tables that exist, as `table.column`."""
     changed: tuple[str, ...]
     """Tables and materialized views that are not as they were made, in words."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is there and as it was made."""
+        return not (self.objects or self.columns or self.changed)
+
+
+def settled_drift(look: Callable[[], Drift]) -> Drift:
+    """Look, and again some seconds later if anything differs.
+
+    A newer release may be altering it this moment, and notes that seconds later. For a caller that
+    acts once: who looks again and again waits for nothing.
+
+    Args:
+        look: Compares the database, as `find_drift`.
+    """
+    drift = look()
+    if drift.is_empty:
+        return drift
+    time.sleep(_ALTERING_S)
+    return look()
 
 
 def find_drift(
@@ -55,15 +76,6 @@ def find_drift(
             live to note it: they are not compared.
     """
     statements = tuple(statements)
-    drift = _drift_now(rows, database, statements, due)
-    if drift.changed:
-        # A newer release may be altering it this moment, and notes that seconds later.
-        time.sleep(_ALTERING_S)
-        drift = _drift_now(rows, database, statements, due)
-    return drift
-
-
-def _drift_now(rows: Rows, database: str, statements: Sequence[str], due: Collection[str]) -> Drift:
     expected = objects_of(statements)
     existing = existing_definitions(rows, database)
     columns = sorted(

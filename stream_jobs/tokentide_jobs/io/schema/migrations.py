@@ -30,7 +30,7 @@ from tokentide_jobs.io.schema.definitions import (
     record,
     recorded_definitions,
 )
-from tokentide_jobs.io.schema.drift import find_drift
+from tokentide_jobs.io.schema.drift import find_drift, settled_drift
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_objects import SqlObjects, objects_of
@@ -94,8 +94,8 @@ def migrate(
         root: Folder with the SQL files, default the packaged one.
 
     Raises:
-        ConfigError: An applied migration was changed, a name or placeholder is wrong, or a table
-            lacks a column or is not as it was made.
+        ConfigError: An applied migration was changed, or a name or placeholder is wrong.
+        WrongData: A table lacks a column or is not as it was made.
         clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
     """
     target = SqlTarget(database, cluster)
@@ -203,7 +203,7 @@ def _missing(
             was in it.
     """
     statements = [each for made in recorded.values() for each in made]
-    drift = find_drift(rows, database, statements, due)
+    drift = settled_drift(lambda: find_drift(rows, database, statements, due))
     if drift.columns:
         tables = {column.split(".")[0] for column in drift.columns}
         files = [

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import chain
 
 from tokentide_jobs.io.schema.definitions import Rows
-from tokentide_jobs.io.schema.drift import Drift, find_drift
+from tokentide_jobs.io.schema.drift import Drift, find_drift, settled_drift
 from tokentide_jobs.io.schema.sql_objects import objects_of
 from tokentide_jobs.io.schema.sql_scripts import load_scripts, recorded_checksums
 from tokentide_jobs.io.schema.sql_template import SqlTarget
@@ -25,33 +25,47 @@ class SchemaState:
     Attributes:
         drift: What the files that were run have made, and is not as they made it.
         storing: Tables, and views that fill tables: without one of them something is not stored.
-        due: Files of this release that were not run there, or in another version.
+        due: Files of this release that were never run there.
+        other_versions: Files that were run there with another text: by another release, newer or
+            older, or before somebody changed the file here.
     """
 
     drift: Drift
     storing: frozenset[str]
     due: tuple[str, ...]
+    other_versions: tuple[str, ...]
 
 
-def schema_state(rows: Rows, database: str) -> SchemaState | None:
+def schema_state(rows: Rows, database: str, *, looks_again: bool = False) -> SchemaState | None:
     """Compare a database with the SQL files; None: they were never run there.
 
     Args:
         rows: Asks the server, a handful of times.
         database: Name of the database.
+        looks_again: Look again some seconds later if anything differs.
     """
     known = recorded_checksums(rows, database)
     if known is None:
         return None
     files = _files(database)
     run = [file for file in files if known.get(file.name, [""])[-1] == file.checksum]
-    due = [file for file in files if file not in run]
-    others = objects_of(chain.from_iterable(file.statements for file in due))
-    statements = chain.from_iterable(file.statements for file in run)
-    drift = find_drift(rows, database, statements, others.columns.keys() | others.views)
+    due = [file for file in files if file.name not in known]
+    other_versions = [file for file in files if file not in run and file not in due]
+    not_run = (*due, *other_versions)
+    others = objects_of(chain.from_iterable(file.statements for file in not_run))
+    statements = tuple(chain.from_iterable(file.statements for file in run))
+    altered = others.columns.keys() | others.views
+
+    def look() -> Drift:
+        return find_drift(rows, database, statements, altered)
+
+    drift = settled_drift(look) if looks_again else look()
     storing = objects_of(chain.from_iterable(file.statements for file in run if file.is_once))
     return SchemaState(
-        drift, frozenset({*storing.columns, *storing.views}), tuple(file.name for file in due)
+        drift,
+        frozenset({*storing.columns, *storing.views}),
+        tuple(file.name for file in due),
+        tuple(file.name for file in other_versions),
     )
 
 

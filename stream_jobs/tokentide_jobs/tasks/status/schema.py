@@ -17,19 +17,23 @@ _NO_SUCH_TABLE = (60, 81)
 """Error codes: the table, or its whole database, is not there."""
 
 
-def schema_problems(store: ClickHouse) -> tuple[Problem, ...]:
+def schema_problems(store: ClickHouse, *, looks_again: bool = False) -> tuple[Problem, ...]:
     """Compare the database with the SQL files, as `tokentide migrate` does; nothing is changed.
+
+    Args:
+        store: ClickHouse with the database of the pipeline.
+        looks_again: Wait for a newer release that may be altering a table, where one differs.
 
     Raises:
         SinkMisconfigured: The account may not see the tables, so that nobody can say.
         RetriableSinkError: ClickHouse does not answer, or cannot now.
     """
-    return tuple(_problems(store))
+    return tuple(_problems(store, looks_again=looks_again))
 
 
-def _problems(store: ClickHouse) -> Iterator[Problem]:
+def _problems(store: ClickHouse, *, looks_again: bool) -> Iterator[Problem]:
     database = store.database
-    state = schema_state(store.rows, database)
+    state = schema_state(store.rows, database, looks_again=looks_again)
     if state is None:
         if _is_gone(store, SCHEMA_MIGRATIONS):
             yield Problem(
@@ -66,7 +70,16 @@ def _problems(store: ClickHouse) -> Iterator[Problem]:
             "run `tokentide migrate`",
         )
     if state.due:
-        yield Problem("attention", f"{_files(state.due)} not run yet: run `tokentide migrate`")
+        yield Problem(
+            "attention", f"{_files(state.due, 'is', 'are')} not run yet: run `tokentide migrate`"
+        )
+    # An older release would put its views back, and a migration that was changed is refused.
+    if state.other_versions:
+        yield Problem(
+            "attention",
+            f"{_files(state.other_versions, 'was', 'were')} run in another version: by another "
+            "release, or the file was changed here since. Only the newest release may migrate",
+        )
 
 
 def _is_gone(store: ClickHouse, name: str) -> bool:
@@ -80,7 +93,7 @@ def _is_gone(store: ClickHouse, name: str) -> bool:
     return False
 
 
-def _files(names: Iterable[str]) -> str:
+def _files(names: Iterable[str], one: str, several: str) -> str:
     first, *others = names
     more = f" and {counted(len(others), 'further file')}" if others else ""
-    return f"sql/{first}{more} of this version {'are' if others else 'is'}"
+    return f"sql/{first}{more} of this version {several if others else one}"

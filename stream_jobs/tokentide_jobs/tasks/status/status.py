@@ -42,7 +42,13 @@ _LAST_BATCH_US: Final = 30 * DAY_US
 """How far back the last finished batch is looked for."""
 
 
-def read_status(settings: Settings, store: ClickHouse, worker_urls: Sequence[str] = ()) -> Status:
+def read_status(
+    settings: Settings,
+    store: ClickHouse,
+    worker_urls: Sequence[str] = (),
+    *,
+    looks_again: bool = False,
+) -> Status:
     """Read everything that answers.
 
     Args:
@@ -50,6 +56,7 @@ def read_status(settings: Settings, store: ClickHouse, worker_urls: Sequence[str
         store: ClickHouse with the database of the pipeline.
         worker_urls: Health pages of workers elsewhere, `http://host:port`; those that announce
             themselves in the data directory are found by themselves.
+        looks_again: Wait some seconds for a schema that differs, and look at it again.
     """
     found: dict[str, Any] = {"min_free_bytes": settings.min_free_bytes}
     found["workers"] = ask_workers(settings.data_dir, worker_urls)
@@ -64,7 +71,7 @@ def read_status(settings: Settings, store: ClickHouse, worker_urls: Sequence[str
     except (ServiceUnreachable, ConfigError) as exc:
         found |= _kafka_problem(exc)
     reading = _Reading()
-    if _read_store(store, reading) and logs is not None:
+    if _read_store(store, reading, looks_again=looks_again) and logs is not None:
         try:
             reading.take(lambda: {"lags": _lags(settings, store, logs)})
         except ServiceUnreachable as exc:
@@ -116,7 +123,7 @@ async def _read_kafka(settings: Settings) -> tuple[_Logs, int | None]:
     return logs, await group_members(bootstrap, settings.group)
 
 
-def _read_store(store: ClickHouse, reading: _Reading) -> bool:
+def _read_store(store: ClickHouse, reading: _Reading, *, looks_again: bool) -> bool:
     """Read what needs no broker; False when ClickHouse tells nothing."""
     now_us = time.time_ns() // 1_000
     recent = {"since_us": now_us - _RECENT_US}
@@ -126,7 +133,7 @@ def _read_store(store: ClickHouse, reading: _Reading) -> bool:
         return {"free_bytes": space["free_bytes"] if space["disks"] else None}
 
     def schema() -> Mapping[str, Any]:
-        return {"schema": schema_problems(store)}
+        return {"schema": schema_problems(store, looks_again=looks_again)}
 
     def last_batch() -> Mapping[str, Any]:
         (last,) = store.select("status/last_batch", {"since_us": now_us - _LAST_BATCH_US})

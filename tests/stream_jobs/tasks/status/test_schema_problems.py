@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import clickhouse_connect
@@ -13,7 +15,7 @@ from tests.databases import migrated
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import SinkMisconfigured
-from tokentide_jobs.io.schema import drift, schema_state
+from tokentide_jobs.io.schema import schema_state
 from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.tasks.status.schema import schema_problems
@@ -65,14 +67,8 @@ def test_a_schema_as_it_was_made_has_no_problem_and_costs_little(
     ],
 )  # fmt: skip
 def test_every_damage_is_named_although_nothing_is_stored_at_this_moment(
-    store: ClickHouse,
-    admin: Client,
-    damage: str,
-    verdict: str,
-    told: str,
-    monkeypatch: pytest.MonkeyPatch,
+    store: ClickHouse, admin: Client, damage: str, verdict: str, told: str
 ) -> None:
-    monkeypatch.setattr(drift, "_ALTERING_S", 0.0)
     admin.command(damage.format(store.database))
     (problem,) = schema_problems(store)
     assert problem.verdict == verdict
@@ -100,6 +96,41 @@ def test_files_that_were_not_run_are_named(
     (problem,) = schema_problems(store)
     assert problem.verdict == "attention"
     assert "sql/migrations/0999_next.sql of this version is not run yet" in problem.words
+
+
+def test_files_that_were_run_in_another_version_are_named_without_a_command(
+    store: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older release would put its views back, and `migrate` refuses a changed migration."""
+    names = ("migrations/0002_raw_events.sql", "views/requests.sql")
+    files = [
+        replace(file, checksum="other") if file.name in names else file
+        for file in schema_state._files(store.database)
+    ]
+    monkeypatch.setattr(schema_state, "_files", lambda _database: tuple(files))
+    (problem,) = schema_problems(store)
+    assert problem.verdict == "attention"
+    assert f"sql/{names[0]} and 1 further file of this version were run in another" in problem.words
+    assert "`" not in problem.words
+
+
+def test_only_who_asks_for_it_looks_again_at_a_schema_that_differs(
+    store: ClickHouse, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer release may be altering it; a line that is drawn every few seconds cannot wait."""
+    table = f"{store.database}.raw_changes"
+    admin.command(f"ALTER TABLE {table} DROP COLUMN actor")
+    waits: list[float] = []
+
+    def alter(pause_s: float) -> None:
+        waits.append(pause_s)
+        admin.command(f"ALTER TABLE {table} ADD COLUMN actor LowCardinality(String)")
+
+    monkeypatch.setattr(time, "sleep", alter)
+    (lacking,) = schema_problems(store)
+    assert ("raw_changes.actor" in lacking.words, waits) == (True, [])
+    assert not any("lacks" in each.words for each in schema_problems(store, looks_again=True))
+    assert len(waits) == 1
 
 
 def test_what_cannot_be_compared_is_unknown_and_not_gone(store: ClickHouse) -> None:
