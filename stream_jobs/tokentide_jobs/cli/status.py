@@ -142,10 +142,8 @@ def _show(found: Status, screen: Console) -> None:
         table.add_row("detection", f"{ready} of {counted(known, 'worker')} ready")
     table.add_row("lag", _lag(found))
     table.add_row("last batch", _last_batch(found))
-    table.add_row("dead letters", shown(f"{_dead_letters(found)} in the last hour"))
-    dropped = found.dropped_events
-    events = _UNKNOWN if dropped is None else counted(dropped, "event")
-    table.add_row("dropped", f"{events} by producers in the last hour")
+    table.add_row("dead letters", shown(_dead_letters(found)))
+    table.add_row("dropped", _dropped(found))
     screen.print(table)
     for problem in found.problems:
         screen.print(
@@ -188,7 +186,14 @@ def _last_batch(found: Status) -> str:
 def _dead_letters(found: Status) -> str:
     if found.dead_letters is None:
         return _UNKNOWN
-    return ", ".join(f"{count(n)} {reason}" for reason, n in found.dead_letters.items()) or "none"
+    by_reason = ", ".join(f"{count(n)} {reason}" for reason, n in found.dead_letters.items())
+    return f"{by_reason or 'none'} in the last hour"
+
+
+def _dropped(found: Status) -> str:
+    if found.dropped_events is None:
+        return _UNKNOWN
+    return f"{counted(found.dropped_events, 'event')} by producers in the last hour"
 
 
 def _workers(found: Status) -> str:
