@@ -10,11 +10,13 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tokentide_jobs.cli.main import main
+from tokentide_jobs.embedded.clickhouse.access.password import settle_password
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.error_codes import LOGIN_REFUSED, translate
 from tokentide_jobs.io.kafka.clients import unreadable_topic
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.settings.origins import forget_origins, note_origins, origin_of
+from tokentide_jobs.settings.stack_file import CLICKHOUSE_DIRECTORY, password_file_of
 
 Output = pytest.CaptureFixture[str]
 DEAD = "127.0.0.1:9"
@@ -115,3 +117,10 @@ def test_a_topic_is_blamed_on_the_setting_that_names_it() -> None:
     assert "mine (TOKENTIDE_EVENTS_TOPIC) cannot" in said("mine")
     assert "tokentide.otlp.v1 (TOKENTIDE_OTLP_TOPIC) cannot" in said("tokentide.otlp.v1")
     assert "tokentide.control.v1 cannot" in said("tokentide.control.v1")
+
+
+def test_the_file_that_is_named_is_the_one_that_clickhouse_makes(tmp_path: Path) -> None:
+    home = tmp_path / CLICKHOUSE_DIRECTORY
+    home.mkdir()
+    made = settle_password(home)
+    assert password_file_of(tmp_path).read_text("utf-8").strip() == made

@@ -15,7 +15,6 @@ from tokentide_schemas.topics import OTLP
 
 __all__ = [
     "CLICKHOUSE_DIRECTORY",
-    "PASSWORD_FILE",
     "STACK_FILE_NAME",
     "StackWorkers",
     "is_alive",
@@ -27,7 +26,7 @@ __all__ = [
 STACK_FILE_NAME: Final = "stack.json"
 CLICKHOUSE_DIRECTORY: Final = "clickhouse"
 """In the data directory: all that belongs to ClickHouse."""
-PASSWORD_FILE: Final = "password"  # noqa: S105  # a file's name
+_PASSWORD_FILE: Final = "password"  # noqa: S105  # a file's name
 """In the directory of ClickHouse."""
 
 
@@ -45,7 +44,7 @@ class StackWorkers:
 
 def password_file_of(directory: Path) -> Path:
     """Return where a stack keeps the password of ClickHouse's owner."""
-    return directory / CLICKHOUSE_DIRECTORY / PASSWORD_FILE
+    return directory / CLICKHOUSE_DIRECTORY / _PASSWORD_FILE
 
 
 def running_stack(directory: Path) -> dict[str, str]:

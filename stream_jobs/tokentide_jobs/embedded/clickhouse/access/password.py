@@ -9,8 +9,8 @@ from typing import Final
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.owner_only import owner_only_file
-from tokentide_jobs.settings.stack_file import PASSWORD_FILE
 
+PASSWORD_FILE: Final = "password"  # noqa: S105  # a file's name
 OWNER_NAME: Final = "default"
 """The account that the file belongs to."""
 
