@@ -1,10 +1,14 @@
-"""Events and money of window deltas, exact: they are compared to the last digit."""
+"""Events and money of window deltas, exact: they are compared to the last digit.
+
+`verify` reads this to compare, and does not wait for polars to be imported.
+"""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["NO_SUMS", "MergedSums", "sums_of"]
 
