@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 from aiokafka import AIOKafkaProducer
@@ -34,6 +35,7 @@ from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_jobs.replay.pace import Pace, Plan
 from tokentide_jobs.replay.send import send
 from tokentide_jobs.replay.workload import Workload, prepare
+from tokentide_schemas.topics import EVENTS
 
 REQUESTS: Final = int(os.environ.get("BENCH_DASHBOARD_REQUESTS", "20_000_000"))
 DAYS: Final = 30
@@ -79,7 +81,7 @@ def measure() -> dict[str, object]:
         say(f"{stored:,} requests are stored, {copies} times the recorded hour")
         _settle(client)
         grafana = clickhouse_connect.get_client(
-            host="127.0.0.1", port=int(pipeline.clickhouse_url.rpartition(":")[2].split("/")[0]),
+            host="127.0.0.1", port=urlsplit(pipeline.clickhouse_url).port or 0,
             username="grafana", database="tokentide", autogenerate_session_id=False,
         )  # fmt: skip
         at_rest = _ask_all(grafana, end_ms)
@@ -111,7 +113,7 @@ def _replay(pipeline: Pipeline) -> int:
 
 def _send(work: Workload, bootstrap: str) -> int:
     plan = Plan.make(Pace(), time.time_ns() // 1_000, work.requests, work.span_s, is_live=False)
-    telemetry = replay_producer(bootstrap, "tokentide.events.v1")
+    telemetry = replay_producer(bootstrap, EVENTS.name)
     try:
         return send(work.events(), plan, telemetry).requests
     finally:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.dashboards.test_boards import MADE, seed_all, span
+from tests.go_program import build_go_program
 from tests.places import ROOT
 from tests.sql.cookbook_calls import NOW
 from tokentide_dashboards.check.browser import expand
@@ -34,18 +33,7 @@ READER = "grafana"
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no Go toolchain on PATH: clickhouse-go cannot be built")
-    built = tmp_path_factory.mktemp("go") / "queries"
-    done = subprocess.run(
-        [go, "build", "-o", str(built), "./queries"], cwd=SOURCE, capture_output=True, text=True,
-        env={**os.environ, "GOFLAGS": "-mod=readonly"}, timeout=900, check=False,
-    )  # fmt: skip
-    if done.returncode and "dial tcp" in done.stderr:
-        pytest.skip(f"clickhouse-go cannot be downloaded here: {done.stderr.strip()[-300:]}")
-    assert done.returncode == 0, done.stderr
-    return built
+    return build_go_program(SOURCE, "./queries", tmp_path_factory.mktemp("go") / "queries")
 
 
 def run(program: Path, url: str, database: str, statements: dict[str, str]) -> dict[str, Any]:

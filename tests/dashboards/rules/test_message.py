@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.go_program import build_go_program
 from tokentide_dashboards.rules.all_rules import RULES
 from tokentide_dashboards.rules.notify import contact_points, templates
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(shutil.which("go") is None, reason="Go renders the message; it is not here"),
-]
+pytestmark = pytest.mark.integration
 PROGRAM: Final = Path(__file__).with_name("message.go")
 RUNBOOKS: Final = "https://git.example/tokentide/blob/main/"
 
@@ -24,8 +21,7 @@ RUNBOOKS: Final = "https://git.example/tokentide/blob/main/"
 @pytest.fixture(scope="module")
 def renderer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = tmp_path_factory.mktemp("go") / "message"
-    subprocess.run(["go", "build", "-o", built, PROGRAM], check=True, timeout=300)
-    return built
+    return build_go_program(PROGRAM.parent, PROGRAM.name, built)
 
 
 def setting(contact_point: str, name: str) -> str:

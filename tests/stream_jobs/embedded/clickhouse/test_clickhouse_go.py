@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.go_program import build_go_program
 
 pytestmark = pytest.mark.integration
 
@@ -88,23 +88,7 @@ EXPECTED_SECOND_ROW = {
 @pytest.fixture(scope="module")
 def goclient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled Go program; the tests are skipped where it cannot be built."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no Go toolchain on PATH: clickhouse-go cannot be built")
-    binary = tmp_path_factory.mktemp("goclient") / "goclient"
-    build = subprocess.run(
-        [go, "build", "-o", str(binary), "."],
-        cwd=SOURCE,
-        env={**os.environ, "GOFLAGS": "-mod=readonly"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    if build.returncode and "dial tcp" in build.stderr:
-        pytest.skip(f"clickhouse-go cannot be downloaded here: {build.stderr.strip()[-300:]}")
-    assert build.returncode == 0, build.stderr
-    return binary
+    return build_go_program(SOURCE, ".", tmp_path_factory.mktemp("go") / "goclient")
 
 
 def run(goclient: Path, url: str, user: str, compression: str) -> dict[str, Any]:
