@@ -43,7 +43,7 @@ ROUNDS: Final = 3
 TARGETS_MS: Final = {"6h": 100.0, "30d": 300.0}
 """95 of 100 queries are to be faster, at rest; while ingest works, than twice that."""
 _HOURS: Final = {"6h": 6.0, "30d": 24.0 * DAYS}
-_COPIES_AT_ONCE: Final = 12
+_COPIES_AT_ONCE: Final = 4
 _WINDOW_S: Final = 10
 _LATER: Final = "- toIntervalSecond(copy * {step_s})"
 _ANOTHER: Final = (

@@ -16,7 +16,7 @@ from tokentide_dashboards.boards.cost_tables import (
 )
 from tokentide_dashboards.boards.overview_attention import PLAN
 from tokentide_dashboards.boards.shared_calls import (
-    BOTH,
+    BOTH_TOTALS,
     CALLS,
     COUNTED,
     NO_CALLS,
@@ -26,7 +26,7 @@ from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.limits import UNPRICED_SHARE, up_to
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override
-from tokentide_dashboards.kit.query import BUCKET, BUCKET_S, WINDOWS
+from tokentide_dashboards.kit.query import BUCKET, BUCKET_S, TOTALS, WINDOWS
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Bars, Stat
 from tokentide_dashboards.kit.uid import Uid
@@ -48,7 +48,7 @@ def _by(name: str, title: str, board: Uid) -> Bars:
 SELECT
     if({name} = '', '(none)', toString({name})) AS {title},
     usd_from_pico(sum(cost_pico_usd)) AS spent
-FROM {WINDOWS} WHERE {CALLS}
+FROM {TOTALS} WHERE {CALLS}
 GROUP BY {title} ORDER BY spent DESC LIMIT 10""",
         links=(
             BoardLink(f"This {title}", board, {name: column(title)})
@@ -71,7 +71,7 @@ SELECT
         / nullIf(sumIf(requests, is_now) - sumIf(unpriced, is_now), 0) AS per_thousand,
     sumIf(cost_pico_usd, NOT is_now) / 1e9
         / nullIf(sumIf(requests, NOT is_now) - sumIf(unpriced, NOT is_now), 0) AS week_before
-FROM {BOTH} WHERE {CALLS}""",
+FROM {BOTH_TOTALS} WHERE {CALLS}""",
     overrides=(Override(column="per_thousand", title="a thousand calls"), WEEK_BEFORE),
     links=(BoardLink("Prompts and quality", Uid.PROMPTS),),
 )
@@ -92,7 +92,7 @@ FROM
         toFloat64(sum(cost_input_pico_usd)) / nullIf(plain_tokens, 0) AS plain_price,
         toFloat64(sum(cost_cache_read_pico_usd) + sum(cost_cache_write_pico_usd)) AS cache_cost,
         (cached_tokens * plain_price - cache_cost) / 1e12 AS saved_usd
-    FROM {WINDOWS} WHERE {CALLS}
+    FROM {TOTALS} WHERE {CALLS}
     GROUP BY provider, model
 )""",
     links=(BoardLink("Prompts and quality", Uid.PROMPTS),),
@@ -109,7 +109,7 @@ SELECT
     sum(unpriced) / nullIf(sum(requests), 0) AS unpriced_share,
     sum(usage_missing) / nullIf(sum(requests), 0) AS usage_missing_share,
     sum(requests) AS n
-FROM {WINDOWS} WHERE {CALLS}""",
+FROM {TOTALS} WHERE {CALLS}""",
     overrides=(
         Override(column="unpriced_share", title="no price"),
         Override(column="usage_missing_share", title="no usage"),

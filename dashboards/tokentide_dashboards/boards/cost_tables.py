@@ -6,7 +6,7 @@ from tokentide_dashboards.boards.shared_calls import CALLS, COUNTED, NO_CALLS
 from tokentide_dashboards.kit.limits import UNPRICED_SHARE, up_to
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override
-from tokentide_dashboards.kit.query import WINDOWS, chosen, where
+from tokentide_dashboards.kit.query import TOTALS, chosen, where
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Table
 from tokentide_dashboards.kit.uid import Uid
@@ -48,7 +48,7 @@ SELECT
     sum(cost_output_pico_usd) / 1e6 / nullIf(sum(output_tokens), 0) AS output_price,
     sum(cache_read_tokens) / nullIf(sum(input_tokens), 0) AS cached_share,
     sum(input_tokens) AS n
-FROM {WINDOWS} WHERE {CALLS}
+FROM {TOTALS} WHERE {CALLS}
 GROUP BY provider, model HAVING priced_calls > 0 ORDER BY spent DESC LIMIT 50""",
     overrides=(
         Override(column="model", links=OF_MODEL),
@@ -119,7 +119,7 @@ SELECT
     sum(truncated) AS cut_off,
     sum(retries) AS retried,
     sum(requests) AS n
-FROM {WINDOWS} WHERE {CALLS}
+FROM {TOTALS} WHERE {CALLS}
 GROUP BY model
 ORDER BY toFloat64(errors_usd) + ifNull(truncated_usd, 0) + ifNull(retries_usd, 0) DESC LIMIT 20""",
     overrides=(
@@ -177,7 +177,7 @@ SELECT
     sum(usage_missing) / sum(requests) AS usage_missing_share,
     sum(unpriced) AS unpriced_calls,
     sum(requests) AS n
-FROM {WINDOWS} WHERE {CALLS}
+FROM {TOTALS} WHERE {CALLS}
 GROUP BY provider, model HAVING unpriced_calls > 0 OR usage_missing_share > 0
 ORDER BY unpriced_calls DESC LIMIT 50""",
     overrides=(

@@ -88,7 +88,8 @@ GROUP BY time, provider, model ORDER BY time""",
 HEADROOM = Table(
     title="Headroom by model",
     description=(
-        "Busiest point of the range (a minute; beyond two days the mean of an hour), and the "
+        "Busiest point of the range (a minute; beyond two days the mean of an hour, beyond two "
+        "months of a day), and the "
         "busiest one in which nothing was refused for its rate: what surely fits. `Last / fits` "
         "sets the last point beside it; n is the number of points seen. Limits that providers "
         "state are not known here: compare with your contract."

@@ -9,7 +9,7 @@ from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.limits import BURN_OF_ERRORS
 from tokentide_dashboards.kit.link import BoardLink, column, label
 from tokentide_dashboards.kit.override import Override, last_week
-from tokentide_dashboards.kit.query import BUCKET, BUCKET_S, WINDOWS, where
+from tokentide_dashboards.kit.query import BUCKET, BUCKET_S, TOTALS, WINDOWS, where
 from tokentide_dashboards.kit.series import Heatmap, Lines
 from tokentide_dashboards.kit.table import Stat, Table
 from tokentide_dashboards.kit.uid import Uid
@@ -67,7 +67,7 @@ SELECT
     (sum(errors) - sum(errors_rate_limit)) / sum(requests) AS failed,
     sum(errors_rate_limit) / sum(requests) AS limited,
     sum(requests) AS n
-FROM {WINDOWS} WHERE {CALLS}
+FROM {TOTALS} WHERE {CALLS}
 GROUP BY {name} ORDER BY n DESC LIMIT 50""",
         overrides=(
             Override(
@@ -96,7 +96,7 @@ SELECT
     p50_from_hist(sumMap(latency_hist)) AS p50,
     p95_from_hist(sumMap(latency_hist)) AS p95,
     p99_from_hist(sumMap(latency_hist)) AS p99
-FROM {WINDOWS} WHERE {CALLS}""",
+FROM {TOTALS} WHERE {CALLS}""",
     links=SLOWEST,
 )
 FIRST_TOKEN = Stat(
@@ -109,7 +109,7 @@ SELECT
     p50_from_hist(sumMap(ttft_hist)) AS p50,
     p95_from_hist(sumMap(ttft_hist)) AS p95,
     sum(ttft_count) AS n
-FROM {WINDOWS} WHERE {CALLS}""",
+FROM {TOTALS} WHERE {CALLS}""",
     overrides=(COUNTED,),
     links=SLOWEST,
 )
@@ -125,7 +125,7 @@ SELECT
     (sum(errors) - sum(errors_rate_limit)) / nullIf(sum(requests), 0) AS failed,
     sum(errors_rate_limit) / nullIf(sum(requests), 0) AS limited,
     sum(requests) AS n
-FROM {WINDOWS} WHERE {CALLS}""",
+FROM {TOTALS} WHERE {CALLS}""",
     overrides=(Override(column="limited", title="429"), COUNTED),
     links=(BoardLink("Failed calls", Uid.REQUESTS),),
 )

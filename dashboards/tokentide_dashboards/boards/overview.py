@@ -8,6 +8,7 @@ from tokentide_dashboards.boards import shared_calls
 from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
 from tokentide_dashboards.boards.shared_calls import (
     BOTH,
+    BOTH_TOTALS,
     CALLS,
     COUNTED,
     NO_CALLS,
@@ -20,6 +21,7 @@ from tokentide_dashboards.kit.override import Override, last_week
 from tokentide_dashboards.kit.query import (
     BUCKET,
     BUCKET_S,
+    TOTALS,
     WINDOWS,
 )
 from tokentide_dashboards.kit.series import Lines
@@ -49,7 +51,7 @@ FAILED = Stat(
 SELECT
     {FAILED_NOW} AS failed, {FAILED_BEFORE} AS week_before,
     {LIMITED_NOW} AS limited, sumIf(requests, is_now) AS n
-FROM {BOTH} WHERE {CALLS}""",
+FROM {BOTH_TOTALS} WHERE {CALLS}""",
     overrides=(WEEK_BEFORE, Override(column="limited", title="429", color="text"), COUNTED),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),
 )
@@ -58,7 +60,7 @@ SLOW = Stat(
     description="19 of 20 calls were faster than this, and a week before. Within 1 %.",
     unit=Unit.MILLISECONDS,
     no_value=NO_CALLS,
-    sql=f"SELECT {P95_NOW} AS p95, {P95_BEFORE} AS week_before FROM {BOTH} WHERE {CALLS}",
+    sql=f"SELECT {P95_NOW} AS p95, {P95_BEFORE} AS week_before FROM {BOTH_TOTALS} WHERE {CALLS}",
     overrides=(WEEK_BEFORE,),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),
 )
@@ -71,7 +73,7 @@ UNPRICED = Stat(
     threshold=up_to(UNPRICED_SHARE),
     sql=f"""\
 SELECT sum(unpriced) / nullIf(sum(requests), 0) AS unpriced_share, sum(requests) AS n
-FROM {WINDOWS} WHERE {CALLS}""",
+FROM {TOTALS} WHERE {CALLS}""",
     overrides=(
         Override(column="unpriced_share", title="unpriced"),
         COUNTED,
@@ -172,7 +174,7 @@ SPEND_BY_SERVICE = Bars(
     no_value=NO_CALLS,
     sql=f"""\
 SELECT toString(service) AS service, usd_from_pico(sum(cost_pico_usd)) AS spent
-FROM {WINDOWS} WHERE {CALLS}
+FROM {TOTALS} WHERE {CALLS}
 GROUP BY service ORDER BY spent DESC LIMIT 10""",
     links=(BoardLink("Cost of this service", Uid.COST, {"service": column("service")}),),
 )

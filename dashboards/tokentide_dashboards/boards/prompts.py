@@ -6,7 +6,7 @@ from tokentide_dashboards.boards.versions import PROMPT_FILTER, SIDE_BY_SIDE
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override
-from tokentide_dashboards.kit.query import BUCKET, WINDOWS, chosen, where
+from tokentide_dashboards.kit.query import BUCKET, TOTALS, WINDOWS, chosen, where
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Table
 from tokentide_dashboards.kit.uid import Uid
@@ -167,7 +167,7 @@ SELECT
     sum(evaluations_scored) AS n_quality,
     sum(feedback_score_micro_sum) / 1e6 / nullIf(n_feedback, 0) AS feedback_score,
     sum(feedback_scored) AS n_feedback
-FROM {WINDOWS}
+FROM {TOTALS}
 WHERE prompt_name != '' AND {where(*SCOPE_NAMES)}
 GROUP BY prompt_name, prompt_version HAVING calls > 0
 ORDER BY usd DESC LIMIT 100""",

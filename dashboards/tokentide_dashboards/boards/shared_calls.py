@@ -6,6 +6,8 @@ from tokentide_dashboards.kit.override import Override, last_week
 from tokentide_dashboards.kit.query import (
     BUCKET,
     BUCKET_S,
+    TOTALS,
+    TOTALS_WEEK_BEFORE,
     WINDOWS,
     WINDOWS_WEEK_BEFORE,
     where,
@@ -17,6 +19,7 @@ from tokentide_dashboards.kit.variable import SCOPE_NAMES
 
 __all__ = [
     "BOTH",
+    "BOTH_TOTALS",
     "CALLS",
     "COUNTED",
     "NO_CALLS",
@@ -30,11 +33,19 @@ NO_CALLS = (
     "If no service sends yet, docs/producer.md says how."
 )
 CALLS = f"requests > 0 AND {where(*SCOPE_NAMES)}"
-BOTH = (
-    f"(SELECT *, true AS is_now FROM {WINDOWS}"
-    f" UNION ALL SELECT *, false AS is_now FROM {WINDOWS_WEEK_BEFORE})"
-)
+
+
+def _both(now: str, week_before: str) -> str:
+    return (
+        f"(SELECT *, true AS is_now FROM {now}"
+        f" UNION ALL SELECT *, false AS is_now FROM {week_before})"
+    )
+
+
+BOTH = _both(WINDOWS, WINDOWS_WEEK_BEFORE)
 """Windows of the range, and those of a week before moved into it."""
+BOTH_TOTALS = _both(TOTALS, TOTALS_WEEK_BEFORE)
+"""The same, where nothing is grouped by time."""
 WEEK_BEFORE = Override(column="week_before", title="week before", color="text")
 COUNTED = Override(column="n", unit=Unit.COUNT, color="text")
 
@@ -47,7 +58,7 @@ SPENT = Stat(
 SELECT
     usd_from_pico(sumIf(cost_pico_usd, is_now)) AS spent,
     usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) AS week_before
-FROM {BOTH} WHERE {CALLS}""",
+FROM {BOTH_TOTALS} WHERE {CALLS}""",
     overrides=(WEEK_BEFORE,),
 )
 """Each board adds where a click leads, here and below."""

@@ -7,7 +7,7 @@ passes take Wilson's interval, which stands with no failure at all; percentiles 
 
 from __future__ import annotations
 
-from tokentide_dashboards.kit.query import WINDOWS, chosen, where
+from tokentide_dashboards.kit.query import TOTALS, WINDOWS, chosen, where
 from tokentide_dashboards.kit.variable import SCOPE_NAMES
 
 __all__ = ["PROMPT_FILTER", "SIDE_BY_SIDE"]
@@ -89,7 +89,7 @@ _SHARES = f"""\
             prompt_version AS version,
             arrayJoin([{_triples(SHARES)}]) AS one,
             one.1 AS measure, one.2 AS part, one.3 AS whole
-        FROM {WINDOWS}
+        FROM {TOTALS}
         WHERE {VERSIONS} AND {PROMPT_FILTER}
         GROUP BY version
     )
@@ -104,7 +104,7 @@ _PERCENTILES = f"""\
         SELECT
             prompt_version AS version,
             arrayJoin([{", ".join(f"('{n}', sumMap({h}), {q})" for n, h, q in PERCENTILES)}]) AS one
-        FROM {WINDOWS}
+        FROM {TOTALS}
         WHERE requests > 0 AND {VERSIONS} AND {PROMPT_FILTER}
         GROUP BY version
     )
