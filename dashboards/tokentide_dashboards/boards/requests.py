@@ -15,15 +15,21 @@ from tokentide_dashboards.kit.variable import SCOPE, SCOPE_NAMES, TextBox, Varia
 __all__ = ["REQUESTS"]
 
 IN_RANGE = f"$__timeFilter(started_at) AND {where(*SCOPE_NAMES)}"
-DEAREST_FIRST = (
-    f"SELECT event_id FROM requests WHERE {IN_RANGE}"
-    " ORDER BY cost_pico_usd DESC NULLS LAST, event_id"
-)
+
+
+def _dearest(condition: str) -> str:
+    """Write a query of the ids of calls in the range, the one that cost most first."""
+    return (
+        f"SELECT event_id FROM requests WHERE {condition}{IN_RANGE}"
+        " ORDER BY cost_pico_usd DESC NULLS LAST, event_id"
+    )
+
+
 EVENT = Variable(
     name="event",
     label="Call",
     description="Which call is explained below; the one that cost most stands first",
-    sql=f"SELECT toString(event_id) FROM ({DEAREST_FIRST} LIMIT 50)",
+    sql=f"SELECT toString(event_id) FROM ({_dearest('')} LIMIT 50)",
     multi=False,
 )
 TRACE_URL = TextBox(
@@ -48,9 +54,12 @@ TRACE_LINK = (
         links=(PageLink("The trace in your tracing", whole("trace_page")),),
     ),
 )
+_CHOSEN = f"toUUIDOrNull({chosen('event')})"
+# The engine asks for the dearest call in any case; with one chosen, its condition lets it read none
+# of the calls.
 THIS = (
     f"FROM requests WHERE $__timeFilter(started_at) AND event_id = "
-    f"ifNull(toUUIDOrNull({chosen('event')}), ({DEAREST_FIRST} LIMIT 1))"
+    f"ifNull({_CHOSEN}, ({_dearest(f'{_CHOSEN} IS NULL AND ')} LIMIT 1))"
 )
 NO_CALL = (
     "The chosen call did not begin in this range: widen the range, or click a call in a list above."
