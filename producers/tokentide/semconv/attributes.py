@@ -5,7 +5,7 @@ Invariant: what is no value of the contract is not reported; nothing raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from tokentide._contract import MAX_DURATION_MS, MAX_IDENTIFIER, MAX_SMALL_COUNT, MAX_TOKENS
@@ -14,10 +14,19 @@ from tokentide.semconv.names import CALL, PROVIDER, USAGE, provider_name
 from tokentide.semconv.span import Attributes
 from tokentide.usage.reading import label
 
+_MAX_DIGITS = 12
+
 
 def whole_count(value: object) -> int | None:
-    """Return a count in the contract's range, None for anything else; whole floats are counts."""
-    number = int(value) if type(value) is float and value.is_integer() else value
+    """Return a count in the contract's range, None for anything else.
+
+    Whole floats and digits in a text are counts: exporters write both.
+    """
+    number = value
+    if type(value) is float and value.is_integer():
+        number = int(value)
+    elif type(value) is str and value.isascii() and value.isdecimal():
+        number = int(value) if len(value) <= _MAX_DIGITS else None
     return number if type(number) is int and 0 <= number <= MAX_TOKENS else None
 
 
@@ -75,6 +84,20 @@ BY_ATTRIBUTE = _by_attribute()
 _LAST = 1 << 30
 COUNT_FIELDS = tuple(names.field for names in USAGE)
 """Fields that hold token counts."""
+
+
+def has_unusable_count(attributes: Attributes, counts: Mapping[str, object]) -> bool:
+    """Whether a span states a count that is none: negative, beyond the contract's range, no number.
+
+    Args:
+        attributes: What the span says.
+        counts: What could be read of it; a field that another name filled is known all the same.
+    """
+    for name, value in attributes.items():
+        field_name = BY_ATTRIBUTE.get(name, ("",))[0]
+        if field_name in COUNT_FIELDS and field_name not in counts and value is not None:
+            return True
+    return False
 
 
 def provider_of(attributes: Attributes) -> str | None:

@@ -22,6 +22,7 @@ from tokentide.semconv.attributes import (
     BY_ATTRIBUTE,
     COUNT_FIELDS,
     finite_number,
+    has_unusable_count,
     provider_of,
     table_fields,
     whole_count,
@@ -83,6 +84,7 @@ def event_of(span: SpanData) -> dict[str, object] | None:
     attributes = span.attributes
     fields = {**table_fields(span.resource), **table_fields(attributes)}
     counts = {name: fields.pop(name) for name in COUNT_FIELDS if name in fields}
+    is_unusable = has_unusable_count(attributes, counts)
     if str(fields.get("service", "")).startswith("unknown_service"):
         del fields["service"]  # OpenTelemetry's default
     duration_ms = min(max(0, span.end_ns - span.start_ns) / 1e6, MAX_DURATION_MS)
@@ -104,6 +106,8 @@ def event_of(span: SpanData) -> dict[str, object] | None:
         "tags": {"semconv": generation_of(attributes)},
         **_usage(cast("dict[str, int]", counts), attributes, span.scope),
     }
+    if is_unusable:
+        event["usage_source"] = "missing"  # what is left of the counts is a lower bound
     _name_models(event, attributes)
     _first_token(event, span, duration_ms)
     event.update(finish_fields(_finish_reasons(span)))

@@ -168,10 +168,12 @@ def test_what_is_not_reported_is_absent_and_zero_is_zero() -> None:
     assert event({**base, "gen_ai.usage.input_tokens": 0})["input_tokens"] == 0
 
 
-@pytest.mark.parametrize("absurd", [-1, 1 << 60, "12", True, 1.5, [3], float("nan")])
-def test_an_absurd_count_is_not_reported(absurd: object) -> None:
+@pytest.mark.parametrize("absurd", [-1, 1 << 60, "-3", "many", True, 1.5, [3], float("nan")])
+def test_an_absurd_count_leaves_the_usage_missing(absurd: object) -> None:
     found = event({**LATEST, "gen_ai.usage.output_tokens": absurd})
     assert "output_tokens" not in found
+    assert found["input_tokens"] == 1000
+    assert found["usage_source"] == "missing", "what is left is a lower bound"
 
 
 def test_a_count_that_travelled_as_a_float_is_a_count() -> None:
@@ -297,3 +299,13 @@ def test_a_first_chunk_after_the_end_is_not_reported() -> None:
 
 def test_a_key_in_the_place_of_its_id_is_not_reported() -> None:
     assert "key_id" not in event({**LATEST, "tokentide.key_id": "sk-proj-abc"})
+
+
+def test_digits_in_a_text_are_a_count() -> None:
+    found = event({**LATEST, "gen_ai.usage.output_tokens": "100"})
+    assert (found["output_tokens"], found["usage_source"]) == (100, "provider")
+
+
+def test_a_count_that_another_name_gives_is_known() -> None:
+    older = {"gen_ai.usage.completion_tokens": 100, "gen_ai.usage.output_tokens": -1}
+    assert event({**LATEST, **older})["usage_source"] == "provider"
