@@ -61,6 +61,16 @@ _BY_CODE_WITHOUT_STATUS = (
     ("serviceunavailable", "overloaded"),
     ("validationexception", "bad_request"),
     ("accessdenied", "permission"),
+    # Google's words, where no HTTP status stands beside them.
+    ("resource_exhausted", "rate_limit"),
+    ("unavailable", "overloaded"),
+    ("deadline_exceeded", "timeout"),
+    ("invalid_argument", "bad_request"),
+    ("failed_precondition", "bad_request"),
+    ("unauthenticated", "auth"),
+    ("internal", "server_error"),
+    ("data_inspection", "content_policy"),
+    ("sensitive", "content_policy"),
     # A failed response arrives with HTTP 200: bio_policy, invalid_image_url, image_too_large, ...
     ("policy", "content_policy"),
     ("moderation", "content_policy"),

@@ -1,6 +1,8 @@
 """Why a model stopped, in one vocabulary for all providers.
 
 The raw word is kept behind the normalised one when they differ, because providers invent new ones.
+Gateways write the same words in cases of their own, with a class in front of them or a detail
+behind: `FinishReason.SAFETY`, `content_filter: RECITATION`.
 """
 
 from __future__ import annotations
@@ -8,22 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _NORMALISED = {
-    "stop": "stop end_turn complete stop_sequence finish finished stop_criteria_met endoftext",
+    "stop": "stop end_turn complete stop_sequence finish finished stop_criteria_met endoftext eos "
+    "eos_token end_of_turn",
     "length": "length max_tokens max_output_tokens model_length model_context_window_exceeded",
     "tool_call": "tool_call tool_calls tool_use function_call",
     "content_filter": "content_filter safety recitation blocklist prohibited_content spii "
     "guardrail_intervened content_filtered image_safety image_prohibited_content image_recitation "
-    "model_armor jailbreak escalation error_toxic",
+    "model_armor jailbreak escalation error_toxic sensitive content_moderation blocked",
     "refusal": "refusal",
-    "error": "error insufficient_system_resource error_limit timeout",
+    "error": "error insufficient_system_resource error_limit timeout network_error abort",
 }
 _BY_RAW = {raw: reason for reason, raws in _NORMALISED.items() for raw in raws.split()}
+_ERROR_TYPES = {
+    "insufficient_system_resource": "overloaded",
+    "error_limit": "context_length",
+    "timeout": "timeout",
+    "network_error": "connection",
+}
 
 
 def normalise(reasons: Iterable[object]) -> list[str]:
     """Return one normalised reason per choice, then the raw words that differ from them."""
     raw = [reason for reason in reasons if type(reason) is str and reason]
-    known = [_BY_RAW.get(reason.lower(), "other") for reason in raw]
+    known = [_BY_RAW.get(reason) or _BY_RAW.get(_plain(reason), "other") for reason in raw]
     extra = [word for word, reason in zip(raw, known, strict=True) if word != reason]
     return known + list(dict.fromkeys(extra))
 
@@ -33,4 +42,17 @@ def status_from(reasons: Iterable[str]) -> str:
     found = set(reasons)
     if "refusal" in found:
         return "refused"
-    return "filtered" if "content_filter" in found else "ok"
+    if "content_filter" in found:
+        return "filtered"
+    return "error" if "error" in found else "ok"
+
+
+def error_type_from(reasons: Iterable[str]) -> str:
+    """Return the kind of failure that a raw reason names, `unknown` where none does."""
+    return next((kind for word in reasons if (kind := _ERROR_TYPES.get(_plain(word)))), "unknown")
+
+
+def _plain(reason: str) -> str:
+    """Return a reason without what surrounds it, in the spelling of the table."""
+    word = reason.lower().partition(":")[0].rpartition(".")[2].strip().replace("-", "_")
+    return word.removeprefix("finish_reason_")

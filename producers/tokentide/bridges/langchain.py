@@ -34,6 +34,7 @@ from tokentide.usage.reading import (
     small_count,
     usage_fields,
 )
+from tokentide.usage.totals import settle
 
 CACHE_TAG = "response_cache"
 """Tag of events whose answer came from a cache of the caller's side, which costs nothing."""
@@ -279,7 +280,7 @@ def _counts(usage: object, fallback: object) -> dict[str, object]:
     written = count(read(given, "cache_creation"))
     if not written and (short or hour):
         written = (short or 0) + (hour or 0)
-    return {
+    counts: dict[str, object] = {
         "input_tokens": count(read(usage, "input_tokens")),
         "output_tokens": count(read(usage, "output_tokens")),
         "cache_read_tokens": count(read(given, "cache_read")),
@@ -289,6 +290,8 @@ def _counts(usage: object, fallback: object) -> dict[str, object]:
         "output_audio_tokens": count(read(made, "audio")),
         "reasoning_tokens": count(read(made, "reasoning")),
     }
+    settle(counts, read(usage, "total_tokens"))
+    return counts
 
 
 def _reason(choice: object) -> object:

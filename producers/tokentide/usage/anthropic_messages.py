@@ -19,6 +19,7 @@ from tokentide.usage.openai_parts import error_fields, read_common_request
 from tokentide.usage.reading import (
     Fields,
     count,
+    cut_off,
     finish_fields,
     getter,
     items,
@@ -282,9 +283,7 @@ class MessageStream:
             fields["response_model"] = self._iterations.served_by
         if self._blocks:
             fields["tool_calls_count"] = self._calls
-        if self._fields or self._blocks:
-            # A stream that ended without a reason was cut off.
-            fields.update(self._stop or finish_fields(("error",)))
+        fields.update(self._stop or cut_off())
         fields.update(self._error)
         return fields
 

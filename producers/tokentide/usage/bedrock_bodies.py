@@ -10,6 +10,7 @@ from __future__ import annotations
 from tokentide._contract import MAX_IDENTIFIER
 from tokentide.usage import anthropic_messages, bedrock_converse
 from tokentide.usage.flavour import flavour
+from tokentide.usage.openai_parts import failure_in
 from tokentide.usage.reading import (
     MAX_REASONS,
     Fields,
@@ -26,6 +27,8 @@ from tokentide.usage.reading import (
     whole,
 )
 
+GUARDRAIL = "amazon-bedrock-guardrailAction"
+"""What a guardrail of the customer's did, beside the model's own words in a body or a chunk."""
 _REASON_NAMES = ("stop_reason", "finish_reason", "completionReason", "stopReason")
 _LISTS_OF_ANSWERS = ("results", "outputs", "choices", "generations")
 
@@ -35,6 +38,10 @@ def read_body(body: object) -> Fields:
     get = getter(body)
     fields = _by_format(get, body)
     fields.pop("response_model", None)
+    if "status" not in fields:
+        fields.update(failure_in(body))
+    if label(get(GUARDRAIL)) == "INTERVENED":
+        fields.update(finish_fields(("guardrail_intervened",)))
     return fields
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from tokentide._contract import MAX_IDENTIFIER
 from tokentide.usage.flavour import Flavour
-from tokentide.usage.openai_parts import read_common_request
+from tokentide.usage.openai_parts import error_fields, read_common_request
 from tokentide.usage.reading import (
     Fields,
     Get,
     count,
+    cut_off,
     finish_fields,
     getter,
     items,
@@ -26,8 +27,18 @@ from tokentide.usage.reading import (
     total,
     usage_fields,
 )
+from tokentide.usage.totals import settle
 
 _LONG_TTLS = frozenset({"12h", "24h"})
+_EXCEPTIONS = (
+    "internalServerException",
+    "modelStreamErrorException",
+    "modelTimeoutException",
+    "serviceUnavailableException",
+    "throttlingException",
+    "validationException",
+)
+"""Events that break a stream; boto3 raises them, other clients may hand them over."""
 _NAMED_IN_ARN = ("foundation-model/", "inference-profile/")
 
 
@@ -64,6 +75,7 @@ def read_usage(usage: object) -> Fields:
         total(*by_ttl.values()) if written is None else written,
         count(get("outputTokens")),
     )
+    settle(fields, get("totalTokens"))
     fields["cache_write_1h_tokens"] = by_ttl.get("1h")
     fields["cache_write_long_tokens"] = by_ttl.get("long")
     return usage_fields(fields)
@@ -108,9 +120,10 @@ class ConverseStream:
     touched), and then every event of that stream.
     """
 
-    __slots__ = ("_calls", "_fields", "_reason", "_seen")
+    __slots__ = ("_calls", "_failure", "_fields", "_reason", "_seen")
 
     def __init__(self) -> None:
+        self._failure: Fields = {}
         self._fields: Fields = {}
         self._reason: object = None
         self._calls = 0
@@ -135,6 +148,9 @@ class ConverseStream:
         reason = read(get("messageStop"), "stopReason")
         if reason is not None:
             self._reason = reason
+        for code in _EXCEPTIONS:
+            if get(code) is not None:
+                self._failure = error_fields({"code": code})
         metadata = get("metadata")
         if metadata is not None:
             self._fields.update(_served(getter(metadata)))
@@ -145,8 +161,8 @@ class ConverseStream:
         fields: Fields = {"usage_source": "missing", **self._fields}
         if self._seen:
             fields["tool_calls_count"] = self._calls
-            # A stream that ended without a reason was cut off.
-            fields.update(finish_fields(("error" if self._reason is None else self._reason,)))
+        fields.update(cut_off() if self._reason is None else finish_fields((self._reason,)))
+        fields.update(self._failure)
         return fields
 
 

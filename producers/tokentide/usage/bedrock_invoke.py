@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokentide.usage import USAGE_FIELDS, anthropic_messages, bedrock_converse
-from tokentide.usage.bedrock_bodies import read_body
+from tokentide.usage.bedrock_bodies import GUARDRAIL, read_body
 from tokentide.usage.flavour import Flavour, StreamReading, flavour
 from tokentide.usage.reading import (
     Fields,
     Get,
     count,
+    cut_off,
     finish_fields,
     getter,
     kept,
@@ -45,6 +46,7 @@ _EVENTS = (b'{"type":"', b'{"messageStop', b'{"metadata', b'{"contentBlockStart'
 _METRICS_MARK = _METRICS.encode()
 _REASON_MARK = b'eason":"'
 _USAGE_MARK = b'"usage":{'
+_GUARDRAIL_MARK = f'"{GUARDRAIL}":"I'.encode()
 _CALLS_MARK = b'"tool_calls":['
 
 _LIMIT = (
@@ -153,13 +155,14 @@ class InvokeStream:
     of its `body`, `{"chunk": {"bytes": ...}}`, as the service iterates over it.
     """
 
-    __slots__ = ("_found", "_inner", "_metrics", "_response", "_seen")
+    __slots__ = ("_found", "_guarded", "_inner", "_metrics", "_response", "_seen")
 
     def __init__(self) -> None:
         self._inner: StreamReading | None = None
         self._response: Fields = {}
         self._metrics: Fields = {}
         self._found: Fields = {}
+        self._guarded: Fields = {}
         self._seen = False
 
     def add(self, chunk: Any) -> None:
@@ -167,7 +170,7 @@ class InvokeStream:
         try:
             if self._seen and type(chunk) is dict:
                 data = chunk["chunk"]["bytes"]
-                if type(data) is bytes:
+                if type(data) is bytes and _GUARDRAIL_MARK not in data:
                     if data.startswith(_CONTENT) or data.endswith(_NO_REASON):
                         return
                     if not (
@@ -192,6 +195,8 @@ class InvokeStream:
         metrics = read(event, _METRICS)
         if metrics is not None:
             self._metrics = _from_metrics(metrics)
+        if label(read(event, GUARDRAIL)) == "INTERVENED":
+            self._guarded = finish_fields(("guardrail_intervened",))
         if not self._seen:
             self._seen = True
             self._inner = _inner_stream(getter(event))
@@ -204,8 +209,8 @@ class InvokeStream:
         """Return the event fields; running counts of an answer that never ended are no bill."""
         if self._inner is None:
             fields: Fields = {**self._found, "usage_source": "missing"}
-            if self._seen and "finish_reasons" not in fields:
-                fields.update(finish_fields(("error",)))
+            if "finish_reasons" not in fields:
+                fields.update(cut_off())
         else:
             fields = self._inner.fields()
             fields.pop("response_model", None)
@@ -213,6 +218,7 @@ class InvokeStream:
             known = {name: fields.pop(name) for name in USAGE_FIELDS if name in fields}
             fields.update(usage_fields(known | kept(self._metrics)))
         fields.update(self._response)
+        fields.update(self._guarded)
         return fields
 
 

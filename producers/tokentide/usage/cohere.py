@@ -16,6 +16,7 @@ from tokentide.usage.reading import (
     Fields,
     Get,
     amount,
+    cut_off,
     finish_fields,
     getter,
     items,
@@ -137,9 +138,8 @@ class CohereStream:
         fields = {"usage_source": "missing", **self._fields, **self._end}
         if self._seen:
             fields["tool_calls_count"] = self._calls
-            if "finish_reasons" not in fields:
-                # A stream that ended without a reason was cut off.
-                fields.update(finish_fields(("error",)))
+        if "finish_reasons" not in fields:
+            fields.update(cut_off())
         return fields
 
 

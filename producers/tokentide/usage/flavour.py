@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Protocol, TypeVar, cast
 
+from tokentide.usage.openai_parts import failure_in
 from tokentide.usage.reading import (
     NOTHING_READ,
     Fields,
@@ -95,7 +96,7 @@ def flavour(name: str) -> Flavour:
         found = _loaded[name] = replace(
             made,
             read_request=_guarded(made.read_request, {}),
-            read_response=_guarded(made.read_response, NOTHING_READ),
+            read_response=_noticing_failure(_guarded(made.read_response, NOTHING_READ)),
         )
     return found
 
@@ -112,6 +113,21 @@ def _guarded(
             return dict(otherwise)
 
     return guarded
+
+
+def _noticing_failure(read_response: Callable[[object], Fields]) -> Callable[[object], Fields]:
+    """Return the reader with an eye for failures that stand where an answer is expected."""
+
+    def reading(response: object) -> Fields:
+        fields = read_response(response)
+        if "status" not in fields and type(response) is not tuple:  # a condensed one is an answer
+            try:
+                fields.update(failure_in(response))
+            except Exception:
+                return fields
+        return fields
+
+    return reading
 
 
 _BY_OBJECT = {

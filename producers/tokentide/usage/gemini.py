@@ -8,16 +8,17 @@ answer and the prompt, so they are added. Streams repeat running totals: the las
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from tokentide._contract import MAX_IDENTIFIER
+from tokentide._contract import MAX_IDENTIFIER, MAX_SMALL_COUNT
 from tokentide.usage.flavour import Flavour
-from tokentide.usage.openai_parts import read_common_request
+from tokentide.usage.openai_parts import error_fields, read_common_request
 from tokentide.usage.reading import (
     MAX_REASONS,
     Fields,
     Get,
     count,
+    cut_off,
     finish_fields,
     getter,
     items,
@@ -29,9 +30,11 @@ from tokentide.usage.reading import (
     usage_fields,
     whole,
 )
+from tokentide.usage.totals import settle
 
 _UNSPECIFIED = frozenset({"TRAFFIC_TYPE_UNSPECIFIED", "SERVICE_TIER_UNSPECIFIED", "unspecified"})
 _TIER_HEADER = "x-gemini-service-tier"
+_OF_AN_ENDING = ("status", "finish_reasons", "error_type", "error_code")
 _BILLED_BY_PROMPT = ("gemini-1", "gemini-2")
 """Models whose search grounding is billed once per prompt, however many queries it took."""
 
@@ -69,23 +72,25 @@ def read_usage(usage: object) -> Fields:
     output = _modalities(get, "candidatesTokensDetails", "candidates_tokens_details")
     output = output or _modalities(get, "responseTokensDetails", "response_tokens_details")
     in_cache = _modalities(get, "cacheTokensDetails", "cache_tokens_details")
-    return usage_fields(
-        {
-            "input_tokens": total(
-                count(either(get, "promptTokenCount", "prompt_token_count")),
-                count(either(get, "toolUsePromptTokenCount", "tool_use_prompt_token_count")),
-            ),
-            "output_tokens": total(answer, thoughts),
-            "cache_read_tokens": cached,
-            "cache_read_audio_tokens": in_cache.get("AUDIO"),
-            "reasoning_tokens": thoughts,
-            "input_audio_tokens": total(prompt.get("AUDIO"), tools.get("AUDIO")),
-            "input_image_tokens": total(prompt.get("IMAGE"), tools.get("IMAGE")),
-            "input_video_tokens": total(prompt.get("VIDEO"), tools.get("VIDEO")),
-            "output_audio_tokens": count(output.get("AUDIO")),
-            "output_image_tokens": count(output.get("IMAGE")),
-        }
-    )
+    counts: Fields = {
+        "input_tokens": total(
+            count(either(get, "promptTokenCount", "prompt_token_count")),
+            count(either(get, "toolUsePromptTokenCount", "tool_use_prompt_token_count")),
+        ),
+        "output_tokens": total(answer, thoughts),
+        "cache_read_tokens": cached,
+        "cache_read_audio_tokens": in_cache.get("AUDIO"),
+        "reasoning_tokens": thoughts,
+        "input_audio_tokens": total(prompt.get("AUDIO"), tools.get("AUDIO")),
+        "input_image_tokens": total(prompt.get("IMAGE"), tools.get("IMAGE")),
+        "input_video_tokens": total(prompt.get("VIDEO"), tools.get("VIDEO")),
+        "output_audio_tokens": count(output.get("AUDIO")),
+        "output_image_tokens": count(output.get("IMAGE")),
+    }
+    if output.get("VIDEO"):
+        counts["other_units"] = {"output_video_tokens": count(output["VIDEO"])}
+    settle(counts, either(get, "totalTokenCount", "total_token_count"), beside=thoughts or 0)
+    return usage_fields(counts)
 
 
 def _identity(get: Get, usage: object) -> Fields:
@@ -119,17 +124,45 @@ def _calls(candidate: Get) -> int:
     return sum(either(getter(p), "functionCall", "function_call") is not None for p in parts)
 
 
-def _queries(candidate: Get) -> int:
-    """Return how many web searches a candidate is grounded on."""
-    grounding = getter(either(candidate, "groundingMetadata", "grounding_metadata"))
-    return len(items(either(grounding, "webSearchQueries", "web_search_queries")))
+class _Grounding:
+    """The searches that an answer is grounded on; each distinct one is billed once."""
 
+    __slots__ = ("_has_maps", "_maps", "_web")
 
-def _searches(queries: int, fields: Fields) -> Fields:
-    if not queries:
-        return {}
-    by_prompt = str(fields.get("response_model", "")).startswith(_BILLED_BY_PROMPT)
-    return {"web_searches": 1 if by_prompt else small_count(queries)}
+    def __init__(self) -> None:
+        self._has_maps = False
+        self._maps: set[int] = set()  # hashes: what was searched for is not kept
+        self._web: set[int] = set()
+
+    def add(self, candidate: Get) -> None:
+        """Note the searches of one candidate, of a whole answer or a chunk of it."""
+        metadata = either(candidate, "groundingMetadata", "grounding_metadata")
+        if metadata is None:
+            return
+        get = getter(metadata)
+        queries = items(either(get, "webSearchQueries", "web_search_queries"))
+        sources = [getter(s) for s in items(either(get, "groundingChunks", "grounding_chunks"))]
+        is_maps = (
+            any(source("maps") is not None for source in sources)
+            or either(get, "googleMapsWidgetContextToken", "google_maps_widget_context_token")
+            is not None
+        )
+        self._has_maps |= is_maps
+        # Both tools list their queries in one place; what the answer cites tells them apart.
+        is_web = not is_maps or any(source("web") is not None for source in sources)
+        found = self._web if is_web else self._maps
+        found.update(hash(query) for query in queries if type(query) is str and query)
+
+    def add_to(self, fields: Fields) -> None:
+        """Add what is billed: each query, or the prompt on models that charge by that."""
+        model = str(fields.get("response_model", "")).rpartition("/")[2]
+        most = 1 if model.startswith(_BILLED_BY_PROMPT) else MAX_SMALL_COUNT
+        if self._web:
+            fields["web_searches"] = min(len(self._web), most)
+        if self._has_maps:
+            # A prompt grounded on places is billed also where no query is listed.
+            units = cast("Fields", fields.get("other_units", {}))
+            fields["other_units"] = {**units, "map_groundings": min(len(self._maps) or 1, most)}
 
 
 def _embedding_tokens(get: Get) -> int | None:
@@ -157,7 +190,10 @@ def read_response(response: object) -> Fields:
     fields.update(finish_fields(reasons))
     if candidates:
         fields["tool_calls_count"] = sum(map(_calls, candidates))
-    fields.update(_searches(max(map(_queries, candidates), default=0), fields))
+    grounding = _Grounding()
+    for candidate in candidates:
+        grounding.add(candidate)
+    grounding.add_to(fields)
     fields.update(_blocked(get))
     return fields
 
@@ -165,13 +201,14 @@ def read_response(response: object) -> Fields:
 class ContentStream:
     """Reads the chunks of `generate_content_stream`, objects of the SDK or JSON."""
 
-    __slots__ = ("_calls", "_fields", "_has_candidates", "_queries", "_reasons", "_usage")
+    __slots__ = ("_calls", "_fields", "_grounding", "_has_candidates", "_reasons", "_usage")
 
     def __init__(self) -> None:
         self._fields: Fields = {}
         self._usage: object = None
         self._reasons: dict[int, object] = {}
-        self._calls = self._queries = 0
+        self._calls = 0
+        self._grounding = _Grounding()
         self._has_candidates = False
 
     def add(self, chunk: Any) -> None:
@@ -200,6 +237,7 @@ class ContentStream:
             self._usage = usage
         self._fields.update(_identity(get, usage))
         self._fields.update(_blocked(get))
+        self._fields.update(error_fields(get("error")))
         for position, candidate in enumerate(map(getter, items(get("candidates"), MAX_REASONS))):
             self._has_candidates = True
             reason = either(candidate, "finishReason", "finish_reason")
@@ -207,7 +245,7 @@ class ContentStream:
                 index = small_count(candidate("index"))
                 self._reasons[position if index is None else min(index, MAX_REASONS)] = reason
             self._calls += _calls(candidate)
-            self._queries = max(self._queries, _queries(candidate))
+            self._grounding.add(candidate)
 
     def fields(self) -> Fields:
         """Return the event fields; the running totals of an unfinished answer are no bill."""
@@ -217,15 +255,14 @@ class ContentStream:
         fields.update(_blocked_status(self._fields))
         if self._has_candidates:
             fields["tool_calls_count"] = self._calls
-            if not self._reasons:
-                # A stream that ended without a reason was cut off.
-                fields.update(finish_fields(("error",)), usage_source="missing")
-        fields.update(_searches(self._queries, fields))
+        if not self._reasons and "status" not in fields:
+            fields.update(cut_off(), usage_source="missing")
+        self._grounding.add_to(fields)
         return fields
 
 
 def _blocked_status(fields: Fields) -> Fields:
-    return {name: fields[name] for name in ("status", "finish_reasons") if name in fields}
+    return {name: fields[name] for name in _OF_AN_ENDING if name in fields}
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:

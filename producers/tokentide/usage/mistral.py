@@ -25,7 +25,7 @@ from tokentide.usage.reading import (
     Get,
     amount,
     count,
-    finish_fields,
+    cut_off,
     getter,
     items,
     kept,
@@ -36,6 +36,7 @@ from tokentide.usage.reading import (
     total,
     usage_fields,
 )
+from tokentide.usage.totals import settle
 
 _MAX_PAGES = 256
 """Pages of one OCR answer that are searched for annotations."""
@@ -44,7 +45,7 @@ _MAX_PAGES = 256
 def read_usage(usage: object) -> Fields:
     """Return the counts of a `UsageInfo`, and the tier it names."""
     get = getter(usage)
-    counts = openai_chat.read_usage(usage)
+    counts = openai_chat.read_parts(usage)
     if "cache_read_tokens" not in counts:
         found = count(read(get("prompt_token_details"), "cached_tokens"))
         counts["cache_read_tokens"] = count(get("num_cached_tokens")) if found is None else found
@@ -57,6 +58,8 @@ def read_usage(usage: object) -> Fields:
     connectors = get("connectors")
     if connectors is not None:
         counts.update(_connectors(get, connectors))
+    if not seconds:  # audio is in the total, and billed by the second instead
+        settle(counts, get("total_tokens"))
     return counts
 
 
@@ -153,8 +156,7 @@ class ConversationStream:
     def fields(self) -> Fields:
         """Return the event fields of what has arrived so far."""
         fields = {"usage_source": "missing", "tool_calls_count": self._calls, **kept(self._fields)}
-        # A stream without its last event was cut off.
-        return {**fields, **(self._end or finish_fields(("error",)))}
+        return {**fields, **(self._end or cut_off())}
 
 
 class SpeechStream:
@@ -163,7 +165,11 @@ class SpeechStream:
     __slots__ = ("_end",)
 
     def __init__(self) -> None:
-        self._end: Fields = {"usage_source": "missing", "operation": "transcription"}
+        self._end: Fields = {
+            "usage_source": "missing",
+            "operation": "transcription",
+            **cut_off(),
+        }
 
     def add(self, data: Any) -> None:
         """Look at one event."""

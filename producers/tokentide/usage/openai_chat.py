@@ -38,6 +38,7 @@ from tokentide.usage.reading import (
     take_counts,
     usage_fields,
 )
+from tokentide.usage.totals import settle
 
 _TOTALS = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
 _PROMPT = (
@@ -62,6 +63,13 @@ _WRITES_ELSEWHERE = (("cache_creation_input_tokens", "cache_write_tokens"),)
 
 def read_usage(usage: object) -> Fields:
     """Return the counts of OpenAI's `CompletionUsage` and of its imitations."""
+    counts = read_parts(usage)
+    settle(counts, read(usage, "total_tokens"))
+    return counts
+
+
+def read_parts(usage: object) -> Fields:
+    """Return the counts as they stand there, for providers that count otherwise."""
     get = getter(usage)
     counts: Fields = {}
     take_counts(counts, get, _TOTALS)

@@ -19,9 +19,9 @@ def read_response(response: object) -> Fields:
     """Return the event fields of one answer; the vectors are not looked at."""
     get = getter(response)
     usage = getter(usage_of(get))
-    tokens = count(usage("prompt_tokens"))
-    # Some of the format's other providers report the total alone.
-    tokens = tokens if tokens is not None else count(usage("total_tokens"))
+    # Some of the format's other providers report the total alone, or a prompt of 0 beside it.
+    stated = (count(usage(name)) for name in ("prompt_tokens", "total_tokens"))
+    tokens = max((number for number in stated if number is not None), default=None)
     fields = identity_fields(get) | usage_fields({"input_tokens": tokens})
     return fields | error_fields(get("error"))
 

@@ -13,6 +13,7 @@ from tokentide.usage.openai_parts import (
 )
 from tokentide.usage.openai_stream import LastChunk
 from tokentide.usage.reading import Fields, count, getter, items, kept, usage_fields
+from tokentide.usage.totals import settle
 
 
 def read_response(response: object) -> Fields:
@@ -29,13 +30,16 @@ def read_response(response: object) -> Fields:
         "input_image_tokens": count(inputs("image_tokens")),
         "output_image_tokens": count(outputs("image_tokens")),
     }
+    in_cache = getter(inputs("cached_tokens_details"))
     units = {
         # Without tokens the pictures themselves are what is billed.
         "images": None if get("usage") is not None else len(items(get("data"))),
+        "cache_read_image_tokens": count(in_cache("image_tokens")),
         # Tokens of another model, at its rates.
         "svg_input_tokens": count(drawing("input_tokens")),
         "svg_output_tokens": count(drawing("output_tokens")),
     }
+    settle(counts, usage("total_tokens"))
     counts["other_units"] = {name: number for name, number in units.items() if number}
     return identity_fields(get) | usage_fields(counts) | error_fields(get("error"))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tokentide._contract import MAX_IDENTIFIER, MAX_LABEL
 from tokentide.error_codes import known_code
 from tokentide.failures import error_type_of
+from tokentide.finish import normalise, status_from
 from tokentide.usage.reading import (
     MAX_REASONS,
     Fields,
@@ -16,6 +17,7 @@ from tokentide.usage.reading import (
     kept,
     label,
     read,
+    read_first,
     small_count,
     take_counts,
     take_labels,
@@ -49,6 +51,31 @@ def usage_of(get: Get) -> object:
     return found if found is not None else read(get("x_groq"), "usage")
 
 
+_SERVER_TOOLS = (
+    ("x_search_calls", "social_searches"),
+    ("code_interpreter_calls", "code_executions"),
+    ("file_search_calls", "storage_searches"),
+    ("document_search_calls", "attachment_searches"),
+    ("image_generation_calls", "generated_images"),
+    ("x_posts_fetched", "social_posts"),
+    ("x_users_fetched", "social_users"),
+)
+"""xAI's counters of tools that it runs itself, each billed by the call or by what it fetched."""
+
+
+def server_tools(usage: Get) -> Fields:
+    """Return what a usage object of xAI's says of the tools it ran: only calls that succeeded."""
+    details = usage("server_side_tool_usage_details")
+    if details is None:
+        return {}
+    get = getter(details)
+    units = {name: small_count(get(theirs)) for theirs, name in _SERVER_TOOLS}
+    fields = kept({"web_searches": small_count(get("web_search_calls"))})
+    if used := {name: number for name, number in units.items() if number}:
+        fields["other_units"] = used
+    return fields
+
+
 _IDENTITY = (
     ("model", "response_model", MAX_IDENTIFIER),
     ("id", "response_id", MAX_IDENTIFIER),
@@ -66,8 +93,14 @@ def identity_fields(get: Get) -> Fields:
 
 
 def add_native(fields: Fields, native: list[str]) -> None:
-    """Add the words of the provider behind a gateway to finish reasons that lack them."""
+    """Add the words of the provider behind a gateway to finish reasons that lack them.
+
+    A gateway may write `stop` over a refusal; the provider's own word decides then.
+    """
     found = fields.get("finish_reasons")
+    status = status_from(normalise(native))
+    if status in ("refused", "filtered") and "status" not in fields:
+        fields["status"] = status
     if type(found) is list:
         found.extend(word for word in dict.fromkeys(native) if word not in found)
         del found[2 * MAX_REASONS :]
@@ -77,17 +110,64 @@ def error_fields(error: object) -> Fields:
     """Return the fields of a failure reported inside an answer of HTTP status 200.
 
     Args:
-        error: The error object with `code` (text or an HTTP status) and `type`, or None.
+        error: The error object with `code` (a word, or an HTTP status as number or text), `type`
+            and `status`, or a text. What says nothing, as a mock does, is no error.
     """
-    if error is None:
-        return {}
     get = getter(error)
+    if not label(error) and not any(_is_said(get(name)) for name in _OF_AN_ERROR):
+        return {}
     code = get("code")
-    http_status = code if type(code) is int and 100 <= code <= 599 else None
-    name = label(code) or label(get("type")) or (str(http_status) if http_status else None)
-    kind = error_type_of(name or "", http_status)
-    shown = known_code(name or "") or None
+    http_status = _http_status(code)
+    words = [word for name in ("code", "type", "status") if (word := label(get(name)))]
+    words = [word for word in words if not word.isdecimal()]
+    kinds = (error_type_of(word, None) for word in words)
+    kind = next((kind for kind in kinds if kind), None) or error_type_of("", http_status)
+    codes = (*words, str(http_status) if http_status else label(code) or "")
+    shown = next((known for word in codes if (known := known_code(word))), None)
     return kept({"status": "error", "error_type": kind or "unknown", "error_code": shown})
+
+
+def failure_in(response: object) -> Fields:
+    """Return the fields of a failure that stands where an answer is expected, {} for an answer.
+
+    Known shapes: an `error` beside or instead of the answer, also in a list of one; an object that
+    says of itself that it is an error; `success: false`; MiniMax's status of its own.
+    """
+    get = getter(read_first(response) or response)
+    error = get("error")
+    if error is None:
+        kinds = (get("object"), get("type"))
+        if "error" in map(label, kinds) or get("success") is False:
+            return error_fields(read_first(response) or response) or dict(_UNKNOWN)
+        number = read(get("base_resp"), "status_code")
+        if type(number) is int and number != 0:
+            return dict(_OF_MINIMAX.get(number, _UNKNOWN))
+    return error_fields(error)
+
+
+_UNKNOWN: Fields = {"status": "error", "error_type": "unknown"}
+_OF_AN_ERROR = ("code", "type", "message", "status")
+_OF_MINIMAX: Mapping[int, Fields] = {
+    1001: {"status": "error", "error_type": "timeout"},
+    1002: {"status": "error", "error_type": "rate_limit"},
+    1004: {"status": "error", "error_type": "auth"},
+    1008: {"status": "error", "error_type": "quota"},
+    1026: {"status": "filtered", "finish_reasons": ["content_filter"]},
+    1027: {"status": "filtered", "finish_reasons": ["content_filter"]},
+    1039: {"status": "error", "error_type": "context_length"},
+}
+"""MiniMax's codes in answers of HTTP status 200: an input or an output was sensitive, ..."""
+
+
+def _is_said(value: object) -> bool:
+    return type(value) is int or label(value) is not None
+
+
+def _http_status(code: object) -> int | None:
+    """Return a code that is an HTTP status, as a number or as text."""
+    text = label(code, 8)
+    number = int(text) if text and text.isascii() and text.isdecimal() else code
+    return number if type(number) is int and 100 <= number <= 599 else None
 
 
 def read_common_request(get: Get) -> Fields:

@@ -8,7 +8,7 @@ is still running, as a background one is when it was created, has no usage yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from tokentide._contract import MAX_IDENTIFIER, MAX_LABEL
 from tokentide.usage.flavour import Flavour
@@ -17,6 +17,7 @@ from tokentide.usage.openai_parts import (
     identity_fields,
     limit_asked,
     read_common_request,
+    server_tools,
     take_input_details,
 )
 from tokentide.usage.reading import (
@@ -24,6 +25,7 @@ from tokentide.usage.reading import (
     Fields,
     Get,
     count,
+    cut_off,
     finish_fields,
     getter,
     items,
@@ -35,6 +37,7 @@ from tokentide.usage.reading import (
     take_labels,
     usage_fields,
 )
+from tokentide.usage.totals import settle
 
 _CALLS_FOR_THE_CALLER = frozenset(
     {
@@ -47,7 +50,12 @@ _CALLS_FOR_THE_CALLER = frozenset(
     }
 )
 """Output items that ask the caller to run a tool, as `tool_calls` do in chat completions."""
-
+_SOCIAL_SEARCHES = frozenset(
+    {"x_keyword_search", "x_semantic_search", "x_thread_fetch", "x_user_search"}
+)
+"""xAI's own tools, which it runs itself and shows as calls of custom tools all the same."""
+_PREVIEW = "web_search_preview"
+"""The older search tool, which costs more on some models; named alike with a date behind it."""
 
 _TOTALS = (("input_tokens", "input_tokens"), ("output_tokens", "output_tokens"))
 _INPUTS = (
@@ -72,25 +80,38 @@ def read_usage(usage: object) -> Fields:
     details = get("output_tokens_details")
     if details is not None:
         take_counts(counts, getter(details), _OUTPUTS)
+    settle(counts, get("total_tokens"))
     return counts
 
 
 class _Output:
     """What is counted among the output items of a response."""
 
-    __slots__ = ("calls", "code_runs", "file_searches", "has_refusal", "searches")
+    __slots__ = (
+        "calls",
+        "code_runs",
+        "file_searches",
+        "has_refusal",
+        "is_any",
+        "searches",
+        "social_searches",
+    )
 
     def __init__(self) -> None:
         self.calls = self.searches = self.file_searches = self.code_runs = 0
-        self.has_refusal = False
+        self.social_searches = 0
+        self.has_refusal = self.is_any = False
 
     def add(self, item: object) -> None:
         get = getter(item)
+        self.is_any = True
         kind = label(get("type"))
         if kind == "message":
             for part in items(get("content")):
                 if label(getter(part)("type")) == "refusal":
                     self.has_refusal = True
+        elif kind == "custom_tool_call" and label(get("name")) in _SOCIAL_SEARCHES:
+            self.social_searches += 1
         elif kind in _CALLS_FOR_THE_CALLER:
             self.calls += 1
         elif kind == "web_search_call":
@@ -101,14 +122,22 @@ class _Output:
         elif kind == "code_interpreter_call":
             self.code_runs += 1
 
-    def fields(self, tool_usage: object) -> Fields:
+    def fields(self, get: Get) -> Fields:
         """Return the usage of tools.
 
         Args:
-            tool_usage: What the response says of it, or None.
+            get: Reads the response; what it says of its tools decides over their calls.
         """
-        searches: int | None = None
-        units: dict[str, int | None] = {}
+        tool_usage = get("tool_usage")
+        reported = server_tools(getter(get("usage")))
+        searches = cast("int | None", reported.get("web_searches"))
+        units: dict[str, int | None] = {
+            "social_searches": self.social_searches,
+            "storage_searches": self.file_searches,
+            "code_interpreter_calls": self.code_runs,
+        }
+        if reported:
+            units = cast("dict[str, int | None]", reported.get("other_units", {}))
         if tool_usage is not None:
             searches = small_count(read(tool_usage, "web_search", "num_requests"))
             # Tokens of another model, at its rates: no part of this one's.
@@ -117,14 +146,18 @@ class _Output:
             units["image_gen_output_tokens"] = count(pictures("output_tokens"))
         if searches is None and self.searches:
             searches = self.searches
-        if self.file_searches:
-            units["storage_searches"] = self.file_searches
-        if self.code_runs:
-            units["code_interpreter_calls"] = self.code_runs
+        if searches and _is_preview(get("tools")):
+            units["preview_web_searches"] = searches
         fields: Fields = {} if searches is None else {"web_searches": searches}
-        if units:
-            fields["other_units"] = {name: number for name, number in units.items() if number}
+        if used := {name: number for name, number in units.items() if number}:
+            fields["other_units"] = used
         return fields
+
+
+def _is_preview(tools: object) -> bool:
+    """Whether a response had the older search tool and not the newer one as well."""
+    kinds = [kind for tool in items(tools, 64) if (kind := label(read(tool, "type")))]
+    return any(kind.startswith(_PREVIEW) for kind in kinds) and "web_search" not in kinds
 
 
 _PREVIOUS = (("previous_response_id", "previous_response_id", MAX_IDENTIFIER),)
@@ -141,7 +174,7 @@ def read_response(response: object) -> Fields:
     usage = get("usage")
     counts = read_usage(usage)
     if usage is not None:
-        counts.update(output.fields(get("tool_usage")))
+        counts.update(output.fields(get))
     fields = identity_fields(get)
     fields.update(usage_fields(counts))
     take_labels(fields, get, _PREVIOUS)
@@ -180,11 +213,13 @@ def _ending(get: Get, output: _Output) -> Fields:
         reason = "error"
     elif output.has_refusal:
         reason = "refusal"
+    elif status is None and not output.is_any:
+        return {}  # no response at all
     else:
         reason = "tool_call" if output.calls else "stop"
     fields.update(finish_fields([reason]))
     if status == "cancelled":
-        fields["status"] = "cancelled"
+        fields.update(status="cancelled", error_type="cancelled")
     elif status == "failed":
         fields.update(error_fields(get("error")) or {"status": "error", "error_type": "unknown"})
     return fields
@@ -245,14 +280,13 @@ class ResponseStream:
         """Read an error event, or the error object inside it."""
         error = get("error")
         inner = error if error is not None else {"code": get("code"), "type": get("error_type")}
-        self._fields.update(error_fields(inner) | finish_fields(["error"]))
+        self._fields.update(finish_fields(["error"]) | error_fields(inner))
 
     def fields(self) -> Fields:
         """Return the event fields of what has arrived so far."""
         fields = dict(self._fields)
         if "usage_source" not in fields:
-            fields.update(NOTHING_READ)
-            fields.setdefault("finish_reasons", ["error"])
+            fields.update({**NOTHING_READ, **cut_off(), **self._fields})
             if self._output is not None:
                 fields["tool_calls_count"] = self._output.calls
                 fields.update(kept({"web_searches": self._output.searches or None}))

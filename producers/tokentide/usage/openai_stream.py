@@ -22,16 +22,18 @@ from tokentide.usage.reading import (
     NOTHING_READ,
     Fields,
     Get,
+    cut_off,
     finish_fields,
     getter,
     items,
     label,
-    read,
     usage_fields,
 )
 
 _MAX_TOOL_CALLS = 4096
 """Tool calls told apart in one stream; further ones are not counted."""
+_ENDS = (".done", ".completed")
+"""How the types of events end that end a stream of speech or pictures."""
 _MAX_SEARCHED = 8
 """Chunks searched for the model's name, which Azure leaves out of the first."""
 
@@ -161,9 +163,7 @@ class ChatStream:
             fields["tool_calls_count"] = len(self._call_ids) or len(self._call_indexes)
         reasons: dict[int, str] = dict(self._reasons)
         reasons.update(dict.fromkeys(self._refused, "refusal"))
-        # A stream that ended without a reason was cut off.
-        words = list(reasons.values()) or (["error"] if self._searched else [])
-        fields.update(finish_fields(words))
+        fields.update(finish_fields(list(reasons.values())) if reasons else cut_off())
         add_native(fields, self._native)
         fields.update(error_fields(self._error))
         return fields
@@ -176,12 +176,14 @@ class LastChunk:
 
     def __init__(self, read_response: Callable[[object], Fields]) -> None:
         self._read_response = read_response
-        self._fields: Fields = dict(NOTHING_READ)
+        self._fields: Fields = {**NOTHING_READ, **cut_off()}
 
     def add(self, chunk: object) -> None:
-        """Read a chunk that carries usage and pass over all others."""
+        """Read a chunk that carries usage or says that it is the last, and pass over all others."""
         try:
-            if read(chunk, "usage") is not None or read(chunk, "error") is not None:
+            get = getter(chunk)
+            is_last = (label(get("type")) or "").endswith(_ENDS)
+            if is_last or get("usage") is not None or get("error") is not None:
                 self._fields = self._read_response(chunk)
         except Exception:  # noqa: S110 - a chunk that cannot be read says nothing
             pass

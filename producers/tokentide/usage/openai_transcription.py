@@ -17,6 +17,7 @@ from tokentide.usage.openai_parts import (
 )
 from tokentide.usage.openai_stream import LastChunk
 from tokentide.usage.reading import Fields, amount, count, getter, usage_fields
+from tokentide.usage.totals import settle
 
 
 def read_response(response: object) -> Fields:
@@ -33,6 +34,7 @@ def read_response(response: object) -> Fields:
         "output_tokens": count(usage("output_tokens")),
         "input_audio_tokens": count(details("audio_tokens")),
     }
+    settle(counts, usage("total_tokens"))
     if seconds:
         counts["other_units"] = {"seconds": float(seconds)}
     return identity_fields(get) | usage_fields(counts) | error_fields(get("error"))

@@ -21,7 +21,7 @@ from tokentide._contract import (
     MAX_TOKENS,
     details_fit,
 )
-from tokentide.finish import normalise, status_from
+from tokentide.finish import error_type_from, normalise, status_from
 
 MAX_ITEMS = 1024
 """Most elements of one list of a response that are looked at."""
@@ -223,7 +223,7 @@ def _cut(fields: Fields) -> None:
 
 
 def finish_fields(reasons: Iterable[object]) -> Fields:
-    """Return `finish_reasons`, and `status` when they say that the call was refused or filtered.
+    """Return `finish_reasons`, and `status` when they say that the call did not go well.
 
     Args:
         reasons: The provider's raw word for each choice; at most `MAX_REASONS` are looked at, and
@@ -239,7 +239,14 @@ def finish_fields(reasons: Iterable[object]) -> Fields:
     fields: Fields = {"finish_reasons": list(found)}
     if status != "ok":
         fields["status"] = status
+        if status == "error":
+            fields["error_type"] = error_type_from(found)
     return fields
+
+
+def cut_off() -> Fields:
+    """Return the fields of a stream that ended without saying why: it was cut."""
+    return {"finish_reasons": ["error"], "status": "error", "error_type": "connection"}
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pydantic
 import pytest
@@ -210,7 +211,12 @@ def test_a_response_fetched_again_costs_nothing_again() -> None:
 
 def test_a_stream_may_be_asked_before_any_chunk_and_again_at_the_end() -> None:
     reading = flavour("openai_chat").read_stream()
-    assert reading.fields() == {"usage_source": "missing"}
+    assert reading.fields() == {
+        "usage_source": "missing",
+        "finish_reasons": ["error"],
+        "status": "error",
+        "error_type": "connection",
+    }
     reading.add({"model": "gpt-5", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     assert reading.fields() == reading.fields()
     assert reading.fields()["finish_reasons"] == ["stop"]
@@ -221,3 +227,19 @@ def test_a_model_that_is_never_named_ends_the_search_for_it() -> None:
     for _ in range(20):
         reading.add({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]})
     assert "response_model" not in reading.fields()
+
+
+@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+def test_an_error_where_an_answer_is_expected_is_one_in_every_format(name: str) -> None:
+    reader = flavour(name)
+    body = {"error": {"code": "429", "message": "m"}}
+    for response in (body, SimpleNamespace(error=SimpleNamespace(**body["error"]))):
+        fields = reader.read_response(response)
+        assert (fields["status"], fields["error_type"]) == ("error", "rate_limit")
+        assert "finish_reasons" not in fields
+
+
+@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+def test_what_says_nothing_of_an_error_is_no_error(name: str) -> None:
+    for response in (MagicMock(), {"error": None}, {"error": MagicMock()}, {"error": {}}):
+        assert flavour(name).read_response(response).get("status") != "error"

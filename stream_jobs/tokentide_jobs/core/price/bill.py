@@ -13,10 +13,12 @@ from fractions import Fraction
 
 from tokentide_jobs.core.price.lookup import Price
 from tokentide_jobs.core.price.units import (
+    CACHED_IMAGES,
     COST_CLASSES,
     LEAVES,
     OTHER_UNIT_ALIASES,
     PARENT_UNITS,
+    PARTS_OF_LEAVES,
     PER_REQUEST,
     UNIT_DENOMINATORS,
     CostClass,
@@ -24,12 +26,16 @@ from tokentide_jobs.core.price.units import (
 
 __all__ = ["UNITS_IN_OTHER", "Bill", "Line", "bill", "leaf_counts"]
 
+_TOKENS_IN_OTHER = frozenset({CACHED_IMAGES, "output_citation_tokens", "output_video_tokens"})
 UNITS_IN_OTHER: frozenset[str] = frozenset(
     unit
     for unit, _ in UNIT_DENOMINATORS.values()
-    if not unit.endswith("_tokens") and unit not in (PER_REQUEST, "web_searches")
+    if unit in _TOKENS_IN_OTHER
+    or not (unit.endswith("_tokens") or unit in (PER_REQUEST, "web_searches"))
 )
-"""Units billed from `other_units`; tokens, web searches and the request fee have fields."""
+"""Units billed from `other_units`; most tokens, web searches and the request fee have fields."""
+
+_LEAF_OF = {leaf.name: index for index, leaf in enumerate(LEAVES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +101,21 @@ def bill(usage: Mapping[str, int], other_units: str, price: Price, *, fee: bool)
         fee: Whether a fee per request is due.
     """
     input_tokens = usage.get("input_tokens", 0)
-    counts, is_trimmed = leaf_counts(usage)
+    used = {} if other_units in ("", "{}") else _other_amounts(other_units, price)
+    counts, is_trimmed = leaf_counts(usage, int(used.get(CACHED_IMAGES, 0)))
     counts[-1] = int(fee and PER_REQUEST in price.rates)
+    is_unsure = _take_parts(used, counts, price, fee=fee)
     lines = _bill_leaves(counts, price, input_tokens)
-    if other_units in ("", "{}"):
-        return Bill(tuple(lines), is_trimmed, False, False)
-    others, any_unpriced = _bill_other_units(other_units, price, input_tokens)
-    return Bill((*lines, *others), is_trimmed, bool(others), any_unpriced)
+    others, any_unpriced = _bill_other_units(used, price, input_tokens)
+    return Bill((*lines, *others), is_trimmed, bool(others), any_unpriced or is_unsure)
 
 
-def leaf_counts(usage: Mapping[str, int]) -> tuple[list[int], bool]:
+def leaf_counts(usage: Mapping[str, int], cached_images: int = 0) -> tuple[list[int], bool]:
     """Split token counts into the leaves of `LEAVES`; absent counts are zero.
+
+    Args:
+        usage: Token counts and `web_searches` by field name.
+        cached_images: How many of the cached tokens are images, where that is known.
 
     Returns:
         The count of every leaf (the request fee's is 0 here), and whether details overlapped: an
@@ -118,7 +128,7 @@ def leaf_counts(usage: Mapping[str, int]) -> tuple[list[int], bool]:
     read_audio = get("cache_read_audio_tokens", 0)
     room = max(total - read - write, 0)
     wanted = [max(get("input_audio_tokens", 0) - read_audio, 0)]
-    wanted += [get("input_image_tokens", 0), get("input_video_tokens", 0)]
+    wanted += [max(get("input_image_tokens", 0) - cached_images, 0), get("input_video_tokens", 0)]
     inputs, room, trimmed = _fill(wanted, room)
     output = get("output_tokens", 0)
     asked = [get(f"{k}_tokens", 0) for k in ("output_audio", "output_image", "reasoning")]
@@ -149,13 +159,8 @@ def _bill_leaves(counts: list[int], price: Price, input_tokens: int) -> list[Lin
     return lines
 
 
-def _bill_other_units(text: str, price: Price, input_tokens: int) -> tuple[list[Line], bool]:
-    """Price the JSON text of `other_units`.
-
-    A unit that is part of another (annotated pages of all pages) is taken out of the whole when it
-    has a price of its own and billed within the whole when it has none. Returns the lines, and
-    whether some unit had no price of its own.
-    """
+def _other_amounts(text: str, price: Price) -> dict[str, Fraction]:
+    """Return what the JSON text of `other_units` says was used, under the units of prices."""
     amounts: dict[str, Fraction] = {}
     for name, amount in json.loads(text, parse_float=str).items():
         unit = OTHER_UNIT_ALIASES.get(name, name)
@@ -164,6 +169,42 @@ def _bill_other_units(text: str, price: Price, input_tokens: int) -> tuple[list[
     for unit, least in price.minimums:
         if unit in used:
             used[unit] = max(used[unit], Fraction(least))
+    return used
+
+
+def _take_parts(used: dict[str, Fraction], counts: list[int], price: Price, *, fee: bool) -> bool:
+    """Take units that are part of a leaf out of it when they have a price of their own.
+
+    Those that have none are billed within the leaf and leave `used`. Returns whether the leaf's
+    price is not certain to be theirs.
+    """
+    is_unsure = False
+    for unit, (leaf, is_own) in PARTS_OF_LEAVES.items():
+        if unit not in used:
+            continue
+        index = _LEAF_OF[leaf]
+        if unit not in price.rates:
+            del used[unit]
+            # A fee that the card does not list at all is none.
+            is_unsure |= not is_own and (leaf != "request fee" or PER_REQUEST in price.rates)
+            continue
+        room = int(fee) if leaf == "request fee" else counts[index]
+        part = min(int(used.pop(unit)), room)
+        if part:
+            used[unit] = Fraction(part)
+            counts[index] = max(counts[index] - part, 0)
+    return is_unsure
+
+
+def _bill_other_units(
+    used: Mapping[str, Fraction], price: Price, input_tokens: int
+) -> tuple[list[Line], bool]:
+    """Price the amounts of `other_units`.
+
+    A unit that is part of another (annotated pages of all pages) is taken out of the whole when it
+    has a price of its own and billed within the whole when it has none. Returns the lines, and
+    whether some unit had no price of its own.
+    """
     billed = dict(used)
     any_unpriced = False
     for unit, amount in used.items():
@@ -180,5 +221,7 @@ def _bill_other_units(text: str, price: Price, input_tokens: int) -> tuple[list[
     for unit, amount in billed.items():
         rate = price.rates[unit].at(input_tokens)
         cost = round(rate * amount)
-        lines.append(Line(unit, amount, unit, rate, cost, "other", unit in used))
+        leaf, _ = PARTS_OF_LEAVES.get(unit, ("", False))
+        cost_class = LEAVES[_LEAF_OF[leaf]].cost_class if leaf else "other"
+        lines.append(Line(unit, amount, unit, rate, cost, cost_class, unit in used))
     return lines, any_unpriced

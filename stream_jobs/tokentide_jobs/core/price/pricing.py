@@ -16,7 +16,7 @@ from tokentide_jobs.core.price.bill import bill
 from tokentide_jobs.core.price.cards import DAY_US, CardTable
 from tokentide_jobs.core.price.lookup import resolve
 from tokentide_jobs.core.price.rate_rows import NO_RATE_ROWS, STATUS_CODES, RateRows, rate_column
-from tokentide_jobs.core.price.units import COST_CLASSES, LEAVES
+from tokentide_jobs.core.price.units import CACHED_IMAGES, COST_CLASSES, LEAVES
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
 __all__ = ["COST_COLUMNS", "PRICE_COLUMNS", "TOKEN_COLUMNS", "price"]
@@ -271,7 +271,15 @@ def _with_bills(work: pl.DataFrame, rows: RateRows) -> pl.DataFrame:
         return work
     fields = [*counts, "other_units", _leaf("request fee"), "rate_row"]
     updates: dict[str, list[int | bool]] = {
-        name: [] for name in (*COST_COLUMNS, "other_priced", "other_unpriced", "is_beyond")
+        name: []
+        for name in (
+            *COST_COLUMNS,
+            "is_trimmed",
+            "cached_images",
+            "other_priced",
+            "other_unpriced",
+            "is_beyond",
+        )
     }
     for *usage, other_units, fee, row in work.select(fields)[positions].iter_rows():
         called = bill(
@@ -280,6 +288,9 @@ def _with_bills(work: pl.DataFrame, rows: RateRows) -> pl.DataFrame:
         is_beyond = called.total > _MAX_PICO_USD
         for name, column in zip(COST_CLASSES, COST_COLUMNS, strict=True):
             updates[column].append(0 if is_beyond else called.totals[name])
+        updates["is_trimmed"].append(called.is_trimmed)
+        is_split = any(line.unit == CACHED_IMAGES for line in called.lines)
+        updates["cached_images"].append(CACHED_IMAGES in rows.prices[row].rates and not is_split)
         updates["other_priced"].append(called.other_priced)
         updates["other_unpriced"].append(called.other_unpriced)
         updates["is_beyond"].append(is_beyond)

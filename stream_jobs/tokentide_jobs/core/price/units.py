@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "CACHED_IMAGES",
     "COST_CLASSES",
     "LEAVES",
     "OTHER_UNIT_ALIASES",
     "PARENT_UNITS",
+    "PARTS_OF_LEAVES",
     "PER_REQUEST",
     "UNIT_DENOMINATORS",
     "CostClass",
@@ -120,6 +122,14 @@ _COUNTED_UNITS: tuple[tuple[str, str, int], ...] = (
     ("social_searches", "social_searches_kcount", 1_000),
     ("storage_searches", "storage_searches_kcount", 1_000),
     ("code_executions", "code_executions_kcount", 1_000),
+    ("attachment_searches", "attachment_searches_kcount", 1_000),
+    ("map_groundings", "map_groundings_kcount", 1_000),
+    ("preview_web_searches", "preview_web_searches_kcount", 1_000),
+    ("social_posts", "social_posts_kcount", 1_000),
+    ("social_users", "social_users_kcount", 1_000),
+    ("low_context_requests", "low_context_requests_kcount", 1_000),
+    ("medium_context_requests", "medium_context_requests_kcount", 1_000),
+    ("high_context_requests", "high_context_requests_kcount", 1_000),
     (PER_REQUEST, "requests_kcount", 1_000),
 )
 
@@ -136,8 +146,24 @@ OTHER_UNIT_ALIASES: dict[str, str] = {
     "messages": "input_text_messages",
     "pixels": "input_pixels",
     "search_units": "rerank_searches",
+    "citation_tokens": "output_citation_tokens",
+    "cache_read_image_tokens": "cache_image_read_tokens",
 }
 """Short names producers use in `other_units` -> the unit prices are quoted in."""
+
+CACHED_IMAGES = "cache_image_read_tokens"
+"""The unit of image tokens read from a cache, which few providers tell apart."""
+
+PARTS_OF_LEAVES: dict[str, tuple[str, bool]] = {
+    CACHED_IMAGES: ("cache read", False),
+    "output_video_tokens": ("output", False),
+    "preview_web_searches": ("web searches", True),
+    "low_context_requests": ("request fee", False),
+    "medium_context_requests": ("request fee", False),
+    "high_context_requests": ("request fee", False),
+}
+"""Units of `other_units` that are part of a leaf -> the leaf, and whether the leaf's price is their
+own where the card has none for them. With a price of their own they are taken out of the leaf."""
 
 PARENT_UNITS: dict[str, str] = {
     "input_annotated_document_pages": "input_document_pages",

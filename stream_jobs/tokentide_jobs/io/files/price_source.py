@@ -37,7 +37,7 @@ from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["COMPILER_REVISION", "compile_cards"]
 
-COMPILER_REVISION = 1
+COMPILER_REVISION = 2
 """Raised whenever the same release and overrides would give other prices than before."""
 
 _MINIMUM_SECONDS = (("audio_seconds", 10), ("input_audio_seconds", 10))

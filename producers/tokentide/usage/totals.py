@@ -1,0 +1,49 @@
+"""Where a provider's total and the sum of its parts differ, the total decides.
+
+Gateways lose parts: Gemini behind OpenAI's format leaves its thoughts out of the completion, others
+leave caches out of the prompt, and some have added already what a format counts beside. Invariant:
+no total is made smaller than its own details, and a total below its parts proves nothing.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from tokentide.usage.reading import Fields, count
+
+_CACHES = ("cache_read_tokens", "cache_write_tokens")
+
+
+def settle(counts: Fields, stated: object, beside: int = 0) -> None:
+    """Change the totals of input and output to what details and the provider's own total say.
+
+    Args:
+        counts: Totals and details under the event's names.
+        stated: The provider's total of the call, or anything else when there is none.
+        beside: Tokens that were added to the output because the format counts them beside it.
+    """
+    inputs, outputs = _number(counts, "input_tokens"), _number(counts, "output_tokens")
+    cached = sum(_number(counts, name) or 0 for name in _CACHES)
+    thought = _number(counts, "reasoning_tokens") or 0
+    if inputs is not None and cached > inputs:  # no part of it, so it stands beside it
+        counts["input_tokens"] = inputs = inputs + cached
+        cached = 0
+    if outputs is not None and thought > outputs:
+        counts["output_tokens"] = outputs = outputs + thought
+    total = count(stated)
+    if not total or (inputs is None and outputs is None):
+        return  # gateways that do not fill it in send 0
+    missing = total - (inputs or 0) - (outputs or 0)
+    if missing < 0:
+        if beside and missing == -beside and (outputs or 0) >= 2 * beside:
+            counts["output_tokens"] = (outputs or 0) - beside  # they were in it already
+    elif missing and inputs is None:
+        counts["input_tokens"] = missing
+    elif missing and missing == cached and missing != thought:
+        counts["input_tokens"] = (inputs or 0) + cached
+    elif missing:
+        counts["output_tokens"] = (outputs or 0) + missing
+
+
+def _number(counts: Fields, name: str) -> int | None:
+    return cast("int | None", counts.get(name))
