@@ -23,6 +23,7 @@ _TITLES = {
     "openai_embeddings": "Embeddings in OpenAI's format",
     "openai_transcription": "Transcription in OpenAI's format",
     "openai_images": "Images in OpenAI's format",
+    "openai_speech": "OpenAI speech",
     "anthropic_messages": "Anthropic messages",
     "gemini": "Gemini and Vertex AI",
     "bedrock_converse": "Amazon Bedrock Converse",

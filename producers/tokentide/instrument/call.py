@@ -22,6 +22,7 @@ from tokentide.log import RateLimitedLog
 from tokentide.recorder import EnclosingRequest, current_recorder
 from tokentide.seen_calls import response_key, seen_calls, span_key
 from tokentide.trace_context import fill_trace
+from tokentide.usage import USAGE_FIELDS
 
 if TYPE_CHECKING:
     from tokentide.content.collected import CollectedTexts
@@ -306,6 +307,10 @@ class Call:
         try:
             if request is not None:
                 event.update(self.flavour.read_request(request))
+            if response is None and self._reading is None:
+                # What a request says of its usage holds only where there was an answer.
+                for name in (*USAGE_FIELDS, "usage_source"):
+                    event.pop(name, None)
             if self._stream is not None:
                 event.update(self._stream)
             if response is not None:

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
+from tokentide.instrument.bodies import parsed_or_empty, watch_body
 from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, current_call, log
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.patching import Patches
 from tokentide.instrument.streams import CALL, watch, watch_async
+from tokentide.log import logger
 from tokentide.telemetry import Telemetry, producer_of
 from tokentide.usage.flavour import Flavour, flavour
 
@@ -49,10 +49,27 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One generated client: the provider when its address is unknown, and its paths."""
+    """One generated client.
+
+    Attributes:
+        provider: The provider when the client's address is unknown.
+        endpoints: What costs tokens, by path.
+        unrecorded: What costs money and is not recorded, by the first part of the path.
+    """
 
     provider: str
     endpoints: Mapping[str, Endpoint]
+    unrecorded: Mapping[str, str] = field(default_factory=dict)
+
+    def path_of(self, url: str) -> str | None:
+        """Return the path among the endpoints that a request goes to, however it is written."""
+        path = "/" + url.partition("?")[0].strip("/")
+        return next((known for known in (url, path) if known in self.endpoints), None)
+
+    def unrecorded_at(self, url: str) -> str | None:
+        """Return what a request does that costs money and is not recorded, None when it is not."""
+        path = "/" + url.partition("?")[0].strip("/")
+        return next((what for part, what in self.unrecorded.items() if path.startswith(part)), None)
 
 
 Target = tuple[Fields, Flavour, Endpoint]
@@ -62,13 +79,14 @@ Target = tuple[Fields, Flavour, Endpoint]
 class CallFactory:
     """Begins calls for one API; what is the same for all calls of a client is worked out once."""
 
-    __slots__ = ("_api", "_asks_usage", "_by_address", "_patches", "_producer")
+    __slots__ = ("_api", "_asks_usage", "_by_address", "_noted", "_patches", "_producer")
 
     def __init__(self, api: Api, telemetry: Telemetry, patches: Patches) -> None:
         self._api = api
         self._producer = producer_of(telemetry)
         self._patches = patches
         self._asks_usage = telemetry.settings.include_usage
+        self._noted: set[str] = set()
         self._by_address: dict[tuple[type, str], dict[str, Target]] = {}
 
     def begin(self, client: Any, options: Any) -> Call | None:
@@ -86,9 +104,13 @@ class CallFactory:
             path = options.url
             target = known[1].get(path)
             if target is None:
-                if path not in self._api.endpoints:
+                path = self._api.path_of(path) or ""
+                if not path:
+                    self._note_unrecorded(options.url)
                     return None
-                target = known[1][path] = self._target(client, path)
+                target = known[1].get(path)
+                if target is None:
+                    target = known[1][path] = self._target(client, path)
             template, how, endpoint = target
             body = options.json_data
             if type(body) is not dict:
@@ -104,6 +126,16 @@ class CallFactory:
             log.report("client", "a call is not recorded: %r", exc)
             return None
 
+    def _note_unrecorded(self, url: str) -> None:
+        what = self._api.unrecorded_at(url)
+        if what is not None and what not in self._noted:
+            self._noted.add(what)
+            logger.warning(
+                "%s of %s: their cost is not recorded; see docs/producer.md",
+                what,
+                self._api.provider,
+            )
+
     def settle(self, call: Call, response: Any) -> Any:
         """End the call with its response, or hand it to the stream; return the response."""
         try:
@@ -113,8 +145,13 @@ class CallFactory:
                 call.returned(response)
             elif form == "stream":
                 _attach(call, response)
+            elif form == "text":
+                call.returned(parsed_or_empty(response))
+            elif form == "http":
+                watch_body(call, response)
             else:
-                _wait(call, response)
+                watch_body(call, response.http_response)
+                response.__dict__[CALL] = call
         except Exception as exc:
             log.report("settle", "a response could not be followed: %r", exc)
         return response
@@ -145,14 +182,24 @@ class CallFactory:
 
 
 _forms: dict[type, str] = {}
+_HTTP_CLIENTS = ("httpx", "httpx2")
 _MAX_FORMS = 256
 """Types remembered; a host may make types without end."""
 
 
 def _form(kind: type) -> str:
-    """Return whether a result is a `stream`, a `raw` response, or the `whole` response."""
+    """Return what a result is: a `stream`, a `raw` response, the `whole` response.
+
+    Hosts that ask for it get the HTTP client's own response (`http`) or its `text`.
+    """
     names = {base.__name__ for base in kind.__mro__}
-    if names & {"Stream", "AsyncStream"}:
+    if kind is str:
+        form = "text"
+    elif "Response" in names and any(
+        base.__module__.partition(".")[0] in _HTTP_CLIENTS for base in kind.__mro__
+    ):
+        form = "http"
+    elif names & {"Stream", "AsyncStream"}:
         form = "stream"
     elif names & {"LegacyAPIResponse", "BaseAPIResponse"}:
         form = "raw"
@@ -186,28 +233,6 @@ def parsed(raw: Any, response: Any) -> None:
             call.returned(call.read_body())
     except Exception as exc:
         log.report("parsed", "a parsed response could not be read: %r", exc)
-
-
-def _wait(call: Call, raw: Any) -> None:
-    """Leave the call open until the host parses, closes or drops a raw response."""
-    http = raw.http_response
-
-    def body() -> object:
-        content = http.__dict__.get("_content")
-        if type(content) is bytes:
-            return _parsed_or_empty(content)
-        # Read, in whatever way, but not kept; otherwise nobody has read it.
-        return {} if http.is_stream_consumed else None
-
-    call.wait(body)
-    raw.__dict__[CALL] = call
-
-
-def _parsed_or_empty(content: bytes) -> object:
-    try:
-        return orjson.loads(content)
-    except ValueError:
-        return {}
 
 
 def _ask_usage(call: Call, options: Any) -> None:

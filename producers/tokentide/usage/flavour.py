@@ -30,6 +30,7 @@ FLAVOUR_NAMES: tuple[str, ...] = (
     "openai_embeddings",
     "openai_transcription",
     "openai_images",
+    "openai_speech",
     "anthropic_messages",
     "gemini",
     "bedrock_converse",

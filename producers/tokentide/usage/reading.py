@@ -25,6 +25,8 @@ from tokentide.finish import error_type_from, normalise, status_from
 
 MAX_ITEMS = 1024
 """Most elements of one list of a response that are looked at."""
+MAX_CHARACTERS = 1_000_000
+"""Longest text of a request whose characters are counted."""
 MAX_REASONS = 64
 """Most finish reasons kept, half of what an event holds: a raw word may stand behind each."""
 

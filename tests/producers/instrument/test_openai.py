@@ -106,14 +106,19 @@ def test_a_streamed_raw_response_counts_however_it_is_read(capture: Capture) -> 
         raw.parse()
     with api.chat.completions.with_streaming_response.create(**ASK) as raw:
         raw.json()
-    slow = client(http_client=answering(lambda _request: Pulled(json.dumps(CHAT)).response))
+    headers = {"content-type": "application/json"}
+    slow = client(
+        http_client=answering(
+            lambda _request: httpx2.Response(200, headers=headers, stream=Pulled(json.dumps(CHAT)))
+        )
+    )
     with slow.chat.completions.with_streaming_response.create(**ASK) as raw:
         assert b"".join(raw.iter_bytes())
     with slow.chat.completions.with_streaming_response.create(**ASK):
         pass
     parsed, read, consumed, unread = capture.requests
     assert (parsed["input_tokens"], read["input_tokens"]) == (10, 10)
-    assert (consumed["status"], consumed["usage_source"]) == ("ok", "missing")
+    assert (consumed["status"], consumed["input_tokens"]) == ("ok", 10)
     assert (unread["status"], unread["usage_source"]) == ("abandoned", "missing")
 
 

@@ -23,6 +23,13 @@ _MESSAGES = Endpoint("anthropic_messages", is_token=_is_content)
 API = Api(
     provider="anthropic",
     endpoints={"/v1/messages": _MESSAGES, "/v1/messages?beta=true": _MESSAGES},
+    unrecorded={
+        "/v1/messages/batches": "batch jobs",
+        "/v1/complete": "text completions of the old API",
+        "/v1/sessions": "sessions of hosted agents",
+        "/v1/deployments": "runs of hosted agents",
+        "/v1/dreams": "dreams of hosted agents",
+    },
 )
 
 

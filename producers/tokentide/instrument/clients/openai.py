@@ -1,4 +1,4 @@
-"""The openai package: chat, responses, embeddings, speech to text, images; Azure's clients too.
+"""The openai package: chat, responses, embeddings, speech, images; Azure's clients too.
 
 Every server that speaks this API is reached through this package, so the provider is judged by the
 client's address.
@@ -56,6 +56,19 @@ API = Api(
         "/images/generations": Endpoint("openai_images"),
         "/images/edits": Endpoint("openai_images"),
         "/images/variations": Endpoint("openai_images"),
+        "/audio/speech": Endpoint("openai_speech"),
+    },
+    unrecorded={
+        "/batches": "batch jobs",
+        "/fine_tuning": "fine-tuning",
+        "/evals": "evaluation runs",
+        "/threads": "runs of assistants",
+        "/agents": "sessions of hosted agents",
+        "/realtime": "realtime sessions",
+        "/live": "live sessions",
+        "/decisions": "decisions",
+        "/containers": "containers",
+        "/chatkit": "chat sessions",
     },
 )
 
