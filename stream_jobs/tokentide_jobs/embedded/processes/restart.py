@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from tokentide_jobs.backoff import Backoff
 
-__all__ = ["RestartSchedule"]
+__all__ = ["RESTART_BACKOFF", "RestartSchedule"]
 
-_BACKOFF = Backoff(first_s=0.2, longest_s=15.0)
+RESTART_BACKOFF = Backoff(first_s=0.2, longest_s=15.0)
 _STEADY_AFTER_S = 5.0
 """A process that ran this long is taken for healthy: its next death counts as the first."""
 
@@ -18,7 +18,8 @@ _STEADY_AFTER_S = 5.0
 class RestartSchedule:
     """The pauses of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, backoff: Backoff = RESTART_BACKOFF) -> None:
+        self._backoff = backoff
         self._started_s = 0.0
         self._due_s: float | None = None
         self._deaths = 0
@@ -34,7 +35,7 @@ class RestartSchedule:
             if now_s - self._started_s >= _STEADY_AFTER_S:
                 self._deaths = 0
             self._deaths += 1
-            self._due_s = now_s + _BACKOFF.pause_s(self._deaths)
+            self._due_s = now_s + self._backoff.pause_s(self._deaths)
         return max(0.0, self._due_s - now_s)
 
     @property

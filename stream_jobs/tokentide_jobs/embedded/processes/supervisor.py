@@ -11,22 +11,35 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
+from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.embedded.processes.child import ChildRecord
-from tokentide_jobs.embedded.processes.restart import RestartSchedule
+from tokentide_jobs.embedded.processes.restart import RESTART_BACKOFF, RestartSchedule
 from tokentide_jobs.errors import PipelineError, StackError
 
-__all__ = ["Service", "Supervisor"]
+__all__ = ["Pace", "Service", "Supervisor"]
 
-_PERIOD_S = 0.2
-_PROBE_EVERY_S = 5.0
 _STOP_S = 10.0
-_UNEXPECTED_PAUSE_S = 5.0
-_STALL_TIMEOUT_S = 45.0
-"""How long a service that runs may do no work before it is ended: on a busy machine a healthy one
-may not answer for seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a supervisor looks, asks and tries again."""
+
+    look_every_s: float = 0.2
+    probe_every_s: float = 5.0
+    """How often a running service is asked to do a piece of its work."""
+    stall_timeout_s: float = 45.0
+    """How long a service that runs may do no work before it is ended and brought back: on a busy
+    machine a healthy one may not answer for seconds."""
+    unexpected_pause_s: float = 5.0
+    """How long to leave a service alone after an error that nobody expected."""
+    restart: Backoff = RESTART_BACKOFF
+
+
+_USUAL_PACE = Pace()
 
 
 class Service(Protocol):
@@ -79,7 +92,7 @@ class _Watched:
 
     name: str
     service: Service
-    schedule: RestartSchedule = field(default_factory=RestartSchedule)
+    schedule: RestartSchedule
     worked_s: float = 0.0
     probed_s: float = 0.0
     waits_for_room: bool = False
@@ -101,8 +114,7 @@ class Supervisor:
             raises, as `Announcer.say`.
         is_full: Whether the disk is nearly full: then what fills it is stopped until there is
             room, and a service that does no work is left alone, because a restart frees nothing.
-        probe_every_s: How often a running service is asked to do a piece of its work.
-        stall_timeout_s: How long it may do none before it is ended and brought back.
+        pace: How often it looks, asks and tries.
     """
 
     def __init__(
@@ -113,16 +125,14 @@ class Supervisor:
         restarted: Callable[[dict[str, ChildRecord]], None],
         notify: Callable[[str], None],
         is_full: Callable[[], bool] = lambda: False,
-        probe_every_s: float = _PROBE_EVERY_S,
-        stall_timeout_s: float = _STALL_TIMEOUT_S,
+        pace: Pace = _USUAL_PACE,
     ) -> None:
         self._services = services
         self._restart_workers = restart_workers
         self._restarted = restarted
         self._notify = notify
         self._is_full = is_full
-        self._probe_every_s = probe_every_s
-        self._stall_timeout_s = stall_timeout_s
+        self._pace = pace
         self._report_lock = threading.Lock()
         self._ending = threading.Event()
         self._failure: PipelineError | None = None
@@ -152,7 +162,7 @@ class Supervisor:
             # Its watcher waits until it works: without the process the wait ends.
             while self._watchers[name].is_alive():
                 self._services[name].kill()
-                self._watchers[name].join(_PERIOD_S)
+                self._watchers[name].join(self._pace.look_every_s)
         # Another one may still wait for an answer; after that it does nothing more.
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -167,7 +177,7 @@ class Supervisor:
         return has_ended
 
     def _watch_workers(self) -> None:
-        while not self._ending.wait(_PERIOD_S):
+        while not self._ending.wait(self._pace.look_every_s):
             try:
                 if self._restart_workers():
                     self._report_started({})
@@ -175,8 +185,8 @@ class Supervisor:
                 self._notify_unexpected("workers", exc)
 
     def _watch(self, name: str, service: Service) -> None:
-        watched = _Watched(name, service)
-        while not self._ending.wait(_PERIOD_S):
+        watched = _Watched(name, service, RestartSchedule(self._pace.restart))
+        while not self._ending.wait(self._pace.look_every_s):
             try:
                 self._look(watched)
             except Exception as exc:
@@ -184,11 +194,12 @@ class Supervisor:
 
     def _notify_unexpected(self, name: str, exc: Exception) -> None:
         """Say what nobody expected, and pause: the same may come at every look."""
+        pause_s = self._pace.unexpected_pause_s
         self._notify(
-            f"watching the {name} failed, trying again in {_UNEXPECTED_PAUSE_S:.0f} s: "
+            f"watching the {name} failed, trying again in {pause_s:g} s: "
             f"{type(exc).__name__}: {exc}"
         )
-        self._ending.wait(_UNEXPECTED_PAUSE_S)
+        self._ending.wait(pause_s)
 
     def _look(self, watched: _Watched) -> None:
         name, service = watched.name, watched.service
@@ -202,13 +213,13 @@ class Supervisor:
                 return
             self._restart(watched)
             watched.worked_s = watched.probed_s = time.monotonic()
-        elif time.monotonic() - watched.probed_s >= self._probe_every_s:
+        elif time.monotonic() - watched.probed_s >= self._pace.probe_every_s:
             problem = service.problem()
             watched.probed_s = time.monotonic()
             if not problem or self._is_full():
                 watched.worked_s = watched.probed_s
             elif (
-                watched.probed_s - watched.worked_s >= self._stall_timeout_s
+                watched.probed_s - watched.worked_s >= self._pace.stall_timeout_s
                 and not self._ending.is_set()
             ):
                 watched.worked_s = watched.probed_s

@@ -6,14 +6,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.embedded.processes.announcer import Announcer
 from tokentide_jobs.embedded.processes.child import ChildRecord
-from tokentide_jobs.embedded.processes.supervisor import Supervisor
+from tokentide_jobs.embedded.processes.supervisor import Pace, Supervisor
 from tokentide_jobs.errors import StackError
+
+QUICK = Pace(
+    look_every_s=0.01, probe_every_s=0.01, unexpected_pause_s=0.25, restart=Backoff(first_s=0.05)
+)
+"""Looks far oftener than a stack does: nothing here waits for what takes a process its time."""
 
 
 class Scripted:
@@ -59,6 +66,7 @@ class Scripted:
 
     def kill(self) -> None:
         self.kills += 1
+        self.trouble = ""
         self.die()
         self.hold.set()
 
@@ -87,7 +95,7 @@ def watching(
         restart_workers=lambda: False,
         restarted=told.append,
         notify=(notes if notes is not None else []).append,
-        **options,
+        **{"pace": QUICK, **options},
     )
     supervisor.start()
     try:
@@ -106,7 +114,7 @@ def test_a_service_that_dies_while_it_is_restarted_is_restarted_again() -> None:
         assert broker.starts == 4
         assert eventually(lambda: told == [{"broker": ChildRecord("scripted", 4, 0.0)}])
         assert not supervisor.wait(0.0)
-    assert [line for line in notes if "does not start, again in 0.4 s" in line]
+    assert [line for line in notes if "does not start, again in 0.1 s" in line]
     assert [line for line in notes if "No space left on device" in line]
 
 
@@ -124,12 +132,11 @@ def test_a_service_that_takes_long_to_come_back_holds_up_no_other() -> None:
 def test_a_service_that_runs_and_does_no_work_is_ended_and_brought_back() -> None:
     broker = Scripted()
     notes: list[str] = []
-    with watching({"broker": broker}, notes, probe_every_s=0.05, stall_timeout_s=0.5):
+    with watching({"broker": broker}, notes, pace=replace(QUICK, stall_timeout_s=0.05)):
         assert eventually(lambda: broker.probes >= 4)
         assert broker.kills == 0
         broker.trouble = "a record is refused: zstd"
         assert eventually(lambda: broker.kills == 1)
-        broker.trouble = ""
         assert eventually(lambda: broker.is_running and broker.starts == 1)
     assert [line for line in notes if "the broker runs and does not work: a record is" in line]
 
@@ -137,7 +144,7 @@ def test_a_service_that_runs_and_does_no_work_is_ended_and_brought_back() -> Non
 def test_the_end_of_supervision_waits_for_no_answer_and_ends_no_service_that_runs() -> None:
     broker, store = Scripted(), Scripted()
     broker.answer.clear()
-    with watching({"broker": broker, "ClickHouse": store}, probe_every_s=0.01):
+    with watching({"broker": broker, "ClickHouse": store}):
         assert eventually(lambda: broker.probes == 1)
     assert (broker.kills, store.kills) == (0, 0)
     broker.answer.set()
@@ -158,9 +165,8 @@ def test_a_service_without_work_is_left_alone_while_the_disk_is_full() -> None:
     store.trouble = "no space"
     is_full = threading.Event()
     is_full.set()
-    with watching(
-        {"store": store}, probe_every_s=0.05, stall_timeout_s=0.3, is_full=is_full.is_set
-    ):
+    pace = replace(QUICK, stall_timeout_s=0.0)
+    with watching({"store": store}, pace=pace, is_full=is_full.is_set):
         assert eventually(lambda: store.probes >= 4)
         assert (store.kills, store.stops) == (0, 0)
         is_full.clear()
@@ -188,9 +194,12 @@ def test_what_fills_the_disk_is_stopped_in_order_while_it_is_full_and_started_wh
 def test_a_service_that_ends_by_itself_on_a_full_disk_is_spoken_of_once() -> None:
     broker = Scripted(fills_disk=True)
     notes: list[str] = []
-    is_full = threading.Event()
-    with watching({"broker": broker}, notes, is_full=is_full.is_set):
-        is_full.set()
+    has_room = threading.Event()
+
+    def is_full() -> bool:
+        return not broker.is_running and not has_room.is_set()
+
+    with watching({"broker": broker}, notes, is_full=is_full):
         broker.die()
         assert eventually(lambda: len(notes) == 1)
         assert notes[0] == (
@@ -198,7 +207,7 @@ def test_a_service_that_ends_by_itself_on_a_full_disk_is_spoken_of_once() -> Non
             "it starts again when there is room"
         )
         assert broker.starts == 0
-        is_full.clear()
+        has_room.set()
         assert eventually(lambda: broker.is_running)
     assert notes[1:] == ["the broker ended (exit code -9), starting it again"]
 
@@ -207,15 +216,17 @@ def test_an_error_that_nobody_expected_ends_no_supervision() -> None:
     broker, store = Scripted(ValueError("an answer that is no Kafka"), None), Scripted()
     store.surprise = RuntimeError("can't start new thread")
     notes: list[str] = []
-    with watching({"broker": broker, "store": store}, notes, probe_every_s=0.05):
+    with watching({"broker": broker, "store": store}, notes):
         assert eventually(lambda: store.surprise is None)
         broker.die()
         assert eventually(lambda: broker.is_running)
         store.die()
         assert eventually(lambda: store.is_running)
     assert [line for line in notes if "an answer that is no Kafka" in line]
-    failed = "watching the store failed, trying again in 5 s: RuntimeError: can't start new thread"
-    assert failed in notes
+    assert (
+        "watching the store failed, trying again in 0.25 s: RuntimeError: can't start new thread"
+        in notes
+    )
 
 
 def test_an_error_while_workers_are_started_ends_no_supervision_of_them() -> None:
@@ -230,7 +241,11 @@ def test_an_error_while_workers_are_started_ends_no_supervision_of_them() -> Non
         return bool(happens)
 
     supervisor = Supervisor(
-        {}, restart_workers=restart_workers, restarted=told.append, notify=notes.append
+        {},
+        restart_workers=restart_workers,
+        restarted=told.append,
+        notify=notes.append,
+        pace=QUICK,
     )
     supervisor.start()
     try:
@@ -256,6 +271,7 @@ def test_a_terminal_that_stands_still_or_fails_holds_up_no_restart() -> None:
         restart_workers=lambda: False,
         restarted=lambda _: None,
         notify=announcer.say,
+        pace=QUICK,
     )
     supervisor.start()
     try:
