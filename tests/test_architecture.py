@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from tests.places import ROOT
 from tests.sources import tree_of
 
@@ -233,7 +234,7 @@ def test_no_import_goes_up_or_across() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize(("room", "other"), KEPT_APART)
+@each(("room", "other"), KEPT_APART)
 def test_rooms_that_are_kept_apart_do_not_import_each_other(room: str, other: str) -> None:
     wrong = [
         f"{module} imports {name}"

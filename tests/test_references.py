@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import PurePosixPath
 
-import pytest
-
+from tests.each import each
 from tests.places import ROOT
 from tests.sources import tree_of
 
@@ -137,7 +136,7 @@ def test_what_texts_name_in_backticks_is_there() -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "expected"),
     [
         ("kafka_lock.py", True),

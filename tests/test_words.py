@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from tests.places import ROOT
 from tests.sources import tree_of
 
@@ -50,7 +51,7 @@ BARE = re.compile(r"(?:^|_)(?<!dead_)letters?(?:_|$)")
 """A dead letter is one; a letter alone is a character."""
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@each("folder", FOLDERS)
 def test_texts_use_the_preferred_spelling(folder: str) -> None:
     paths = [path for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES]
     assert paths, folder

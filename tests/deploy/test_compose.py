@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 from tests.deploy.containers import COMPOSE
+from tests.each import each
 from tests.places import ROOT
 from tokentide_dashboards.kit.query import PLUGIN_VERSION
 
@@ -49,7 +50,7 @@ def test_lasting_services_start_again_and_the_others_run_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@each("name", SERVICES)
 def test_every_service_is_limited_and_listens_on_loopback_only(name: str) -> None:
     service = SERVICES[name]
     assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
@@ -70,7 +71,7 @@ def test_every_service_of_ours_writes_nothing_and_may_nothing(name: str) -> None
     assert "ports" not in service
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@each("name", SERVICES)
 def test_what_a_service_waits_for_can_happen(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
         wanted = "service_healthy" if other in LASTING else "service_completed_successfully"
@@ -107,7 +108,7 @@ def hosts(name: str) -> set[str]:
     return named - {name}
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@each("name", SERVICES)
 def test_a_service_shares_a_network_with_those_it_speaks_to_and_no_other(name: str) -> None:
     networks = set(SERVICES[name]["networks"])
     assert networks <= COMPOSE["networks"].keys()

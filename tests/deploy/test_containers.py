@@ -8,9 +8,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import click
-import pytest
 
 from tests.deploy.containers import CONTAINERS, Container
+from tests.each import each
 from tests.places import ROOT
 from tokentide_jobs.cli.root import cli
 from tokentide_jobs.jobs.detect import worker as detect
@@ -21,9 +21,9 @@ SETTINGS: Final = Settings()
 LONGEST_STOP_S: Final = 2 * SETTINGS.drain_s + max(ingest._LEAVE_S, detect._LEAVE_S)
 """Detect ends a step, saves its state and leaves the group; ingest drains and leaves."""
 
-every = pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+every = each("container", CONTAINERS.values(), ids=CONTAINERS)
 WORKERS: Final = {name: one for name, one in CONTAINERS.items() if "worker" in one.command}
-workers = pytest.mark.parametrize("container", WORKERS.values(), ids=WORKERS)
+workers = each("container", WORKERS.values(), ids=WORKERS)
 
 
 def test_every_deployment_prepares_ingests_and_detects() -> None:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.containers import CONTAINERS, KUBERNETES, manifests
+from tests.each import each
 from tests.places import ROOT
 from tokentide_jobs.io.files.budget_file import load_budgets
 from tokentide_jobs.io.files.slo_file import load_slos
@@ -49,7 +50,7 @@ def refusals(one: dict[str, Any]) -> list[str]:
     return [f"{error.json_path}: {error.message}" for error in found]
 
 
-@pytest.mark.parametrize(
+@each(
     "one",
     [*APPLIED, *manifests("secrets.example.yaml")],
     ids=lambda one: f"{one['kind']}-{one['metadata']['name']}",

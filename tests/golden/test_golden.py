@@ -92,9 +92,7 @@ TERM = r"([\d,.]+) x ([\d.]+)( per 1,000)?"
 SUM = re.compile(rf"({TERM}(?: \+ {TERM})*) USD/Mtok = ([\d.]+) USD")
 
 
-@each(
-    "case", [case for case in CASES if SUM.match(case.cost_note)], ids=lambda case: case.id
-)
+@each("case", [case for case in CASES if SUM.match(case.cost_note)], ids=lambda case: case.id)
 def test_the_arithmetic_of_the_note_comes_to_the_cost(case: Case) -> None:
     found = SUM.match(case.cost_note)
     assert found is not None
@@ -112,9 +110,7 @@ def test_the_arguments_of_the_call_give_the_expected_fields(case: Case) -> None:
     assert flavour(case.flavour).read_request(case.request) == case.expect_request
 
 
-@each(
-    "case", [case for case in CASES if case.stream is None], ids=lambda case: case.id
-)
+@each("case", [case for case in CASES if case.stream is None], ids=lambda case: case.id)
 def test_a_response_alone_finds_its_flavour(case: Case) -> None:
     found = for_provider(case.provider, case.response)
     # What another flavour reads the same way is found as well as the flavour itself.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tokentide.failures import describe_failure
 
 
@@ -25,7 +26,7 @@ class APIError(Exception):
         self.code, self.status, self.message = code, status, "secret"
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "http_status", "kind"),
     [
         ("ThrottlingException", 429, "rate_limit"),

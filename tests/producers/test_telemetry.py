@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import tokentide
+from tests.each import each
 from tokentide import Telemetry
 from tokentide.delivery.framing import Frame
 from tokentide.testing import CaptureSender, captured
@@ -236,7 +237,7 @@ class Exploding(Mapping[str, object]):
         raise RuntimeError("boom")
 
 
-@pytest.mark.parametrize("event", [None, 5, "text", b"x", [], object(), Exploding()], ids=type)
+@each("event", [None, 5, "text", b"x", [], object(), Exploding()], ids=type)
 def test_whatever_is_emitted_nothing_is_raised(event: Any) -> None:
     with captured() as capture:
         capture.telemetry.emit(event)

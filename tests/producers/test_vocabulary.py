@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
+from tests.each import each
 from tokentide.failures import describe_failure
 from tokentide.finish import normalise
 
@@ -13,7 +12,7 @@ def failing(name: str = "ProviderError", **attributes: object) -> Exception:
     return error
 
 
-@pytest.mark.parametrize(
+@each(
     ("error", "expected"),
     [
         (failing(status_code=429, code="insufficient_quota"), "quota"),

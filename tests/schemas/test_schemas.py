@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 from referencing import Registry, Resource
 
+from tests.each import each
 from tests.places import ROOT
 from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
 from tokentide_jobs.core.record.dead_letter import Refusal
@@ -46,9 +47,7 @@ def test_every_type_has_a_dozen_examples_good_and_bad(event_type: str) -> None:
     assert len({example.about for example in examples}) > 10
 
 
-@pytest.mark.parametrize(
-    ("event_type", "example"), EXAMPLES, ids=[f"{name}-{one.name}" for name, one in EXAMPLES]
-)
+@each(("event_type", "example"), EXAMPLES, ids=[f"{name}-{one.name}" for name, one in EXAMPLES])
 def test_examples_are_judged_as_they_say(event_type: str, example: Example) -> None:
     verdict = judge_line(json.dumps(example.event).encode(), WINDOW)
     if example.reason is None:
@@ -59,9 +58,7 @@ def test_examples_are_judged_as_they_say(event_type: str, example: Example) -> N
         assert verdict[:2] == (example.reason, example.field)
 
 
-@pytest.mark.parametrize(
-    ("event_type", "example"), EXAMPLES, ids=[f"{name}-{one.name}" for name, one in EXAMPLES]
-)
+@each(("event_type", "example"), EXAMPLES, ids=[f"{name}-{one.name}" for name, one in EXAMPLES])
 def test_json_schemas_agree_with_the_models(event_type: str, example: Example) -> None:
     is_taken = example.reason is None or example.beyond_json_schema
     for name in (event_type, "event"):
@@ -149,7 +146,7 @@ def change(event_type: str, field: str, **changes: Any) -> dict[str, Any]:
     return contract
 
 
-@pytest.mark.parametrize(
+@each(
     ("event_type", "field", "changes", "complaint"),
     [
         ("request", "input_tokens", {"maximum": 1000}, "maximum was 100000000 and is 1000"),

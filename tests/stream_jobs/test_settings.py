@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.settings import Settings
@@ -61,7 +62,7 @@ def test_a_damaged_stack_file_is_named(tmp_path: Path) -> None:
         Settings.from_env({}, tmp_path)
 
 
-@pytest.mark.parametrize(
+@each(
     ("variable", "value", "message"),
     [
         ("TOKENTIDE_BATCH_ROWS", "many", "TOKENTIDE_BATCH_ROWS is 'many': expected a whole number"),

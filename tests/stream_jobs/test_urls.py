@@ -8,6 +8,7 @@ import logging
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
@@ -17,7 +18,7 @@ from tokentide_jobs.urls import redact_text, redact_url
 SECRET = "s3cr:t/p@ss"
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "shown"),
     [
         ("http://ingest:{}@ch:8123/", "http://ingest:***@ch:8123/"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from multidict import CIMultiDict
 
+from tests.each import each
 from tokentide_jobs.web_guard import is_loopback, refusal
 
 PORT = 8123
@@ -26,7 +27,7 @@ def test_own_clients_and_own_pages_are_let_in(headers: dict[str, str]) -> None:
     assert refusal(CIMultiDict(headers), "/", PORT) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "headers",
     [
         {},
@@ -71,7 +72,7 @@ def test_a_header_that_comes_twice_is_read_twice(name: str, good: str, bad: str)
     assert refusal(CIMultiDict([*rest, (name, bad), (name, good)]), "/", PORT)
 
 
-@pytest.mark.parametrize(
+@each(
     ("target", "is_ours"),
     [
         ("/ping", True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from tokentide_dashboards.check.macros import MacroError, expand_macros, without_comments
 from tokentide_dashboards.check.time_range import TimeRange, interval_ms
 
@@ -66,7 +67,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("sql", CASES)
+@each("sql", CASES)
 def test_a_macro_becomes_what_the_plugin_makes_of_it(sql: str) -> None:
     assert expand_macros(sql, SPAN) == CASES[sql]
 
@@ -78,7 +79,7 @@ def test_a_macro_in_a_comment_is_gone() -> None:
     assert without_comments("a /* never closed") == "a" + " " * 16
 
 
-@pytest.mark.parametrize(
+@each(
     "sql",
     [
         "$__timeFilter", "$__timeFilter()", "$__timeFilter(a, b)", "$__dt(d)", "$__timeFrom()",

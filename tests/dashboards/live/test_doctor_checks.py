@@ -21,6 +21,7 @@ from tests.dashboards.live.grafana_server import (
     said,
     serving,
 )
+from tests.each import each
 from tokentide_dashboards.boards.overview import OVERVIEW
 from tokentide_dashboards.boards.prompts import PROMPTS
 from tokentide_dashboards.kit.board import Board
@@ -324,7 +325,7 @@ def test_what_was_not_asked_in_time_is_unknown(server: GrafanaServer) -> None:
     assert queries[0].words == "not all asked: the time that --within gives is over"
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "check"),
     [
         ("/org", "token"),
@@ -337,12 +338,12 @@ def test_what_was_not_asked_in_time_is_unknown(server: GrafanaServer) -> None:
         (f"/datasources/uid/{UID}/health", "data source"),
     ],
 )
-@pytest.mark.parametrize("body", ["[]", "{}", "null", "7", '"x"', '{"data": 1, "results": []}'])
+@each("body", ["[]", "{}", "null", "7", '"x"', '{"data": 1, "results": []}'])
 def test_json_of_another_shape_is_never_ok(
     server: GrafanaServer, path: str, check: str, body: str
 ) -> None:
     async def fault(_request: web.Request) -> web.Response:
         return web.Response(text=body, content_type="application/json")
 
-    server.faults[path] = fault
+    server.faults = {path: fault}
     assert findings(server)[check].state != "ok"

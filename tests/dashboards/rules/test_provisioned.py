@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.each import each
 from tests.places import ROOT
 from tokentide_dashboards.check.evaluation import Evaluation, NumberTableError, number_table
 from tokentide_dashboards.check.provisioned_keys import unknown_keys
@@ -31,7 +32,7 @@ UIDS = {
 """Grafana cannot delete a provisioned rule: add to these, and pause what is retired."""
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@each("path", FILES, ids=lambda path: path.stem)
 def test_no_provisioned_file_has_a_key_that_grafana_would_drop(path: Path) -> None:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert list(unknown_keys(content)) == []

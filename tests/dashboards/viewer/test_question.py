@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tokentide_dashboards.viewer.question import read_question
 from tokentide_dashboards.viewer.refused import Refused
 
@@ -20,7 +21,7 @@ def test_values_are_kept_as_they_are() -> None:
     assert (question.from_ms, question.to_ms, question.points) == (HOUR_MS, 2 * HOUR_MS, 300)
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "message"),
     [
         ({"from_ms": "1"}, "from_ms must be a whole number"),

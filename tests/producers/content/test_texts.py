@@ -9,6 +9,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from tests.each import each
 from tokentide.content import texts as content_texts
 from tokentide.content.texts import StreamText, input_texts, output_texts
 
@@ -26,7 +27,7 @@ def tree(value: Any) -> Any:
     return [tree(inner) for inner in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "read"),
     [
         ("who?", [("user", "who?")]),
@@ -58,7 +59,7 @@ def test_the_texts_of_a_call_are_read_by_role(given: Any, read: list[tuple[str, 
     assert input_texts(given, 1000) == (read, False)
 
 
-@pytest.mark.parametrize(
+@each(
     "given",
     [
         {"choices": [{"message": {"role": "assistant", "content": "it is me"}}]},
@@ -101,7 +102,7 @@ def test_a_refusal_is_text_of_the_response() -> None:
     assert output_texts(given, 9) == ([("assistant", "no")], False)
 
 
-@pytest.mark.parametrize(
+@each(
     "chunks",
     [
         [{"choices": []}, {"choices": [{"delta": {"role": "assistant", "content": "it "}}]},

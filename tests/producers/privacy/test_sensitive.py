@@ -6,14 +6,14 @@ import random
 import re
 import string
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
 from tokentide.privacy import detect, detection, patterns
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "found"),
     [
         ("write to ann@example.org or Bob.X+y@mail.co.uk.", {"email": 2}),
@@ -43,7 +43,7 @@ def test_sensitive_text_is_found_once_and_by_its_class(text: str, found: dict[st
     assert detect(text) == found
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "git@github.com:owner/name.git and logo@2x.png, lodash@4.17.21, @decorator, a @ b",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tests.producers.test_telemetry import StuckSender, until
 from tokentide import Telemetry
 from tokentide.testing import Capture, captured
@@ -115,8 +116,8 @@ def unaccounted(telemetry: Telemetry) -> int:
     return stats.emitted - stats.delivered - stats.failed - stats.dropped_total - stats.queued
 
 
-@pytest.mark.parametrize("kind", VALUES)
-@pytest.mark.parametrize("field", FIELDS)
+@each("kind", VALUES)
+@each("field", FIELDS)
 def test_no_value_in_any_field_raises_or_goes_uncounted(
     capture: Capture, field: str, kind: str
 ) -> None:
@@ -131,9 +132,7 @@ def test_no_value_in_any_field_raises_or_goes_uncounted(
     assert unaccounted(telemetry) == 0
 
 
-@pytest.mark.parametrize(
-    "key", [Evil("type"), Evil("tenant"), 5, None, (), 1.5, b"tenant"], ids=type
-)
+@each("key", [Evil("type"), Evil("tenant"), 5, None, (), 1.5, b"tenant"], ids=type)
 def test_no_key_raises_or_goes_uncounted(capture: Capture, key: object) -> None:
     telemetry = capture.telemetry
     telemetry.emit({key: "x", "feature": "f"})  # type: ignore[dict-item]
@@ -141,7 +140,7 @@ def test_no_key_raises_or_goes_uncounted(capture: Capture, key: object) -> None:
     assert unaccounted(telemetry) == 0
 
 
-@pytest.mark.parametrize("kind", VALUES)
+@each("kind", VALUES)
 def test_no_argument_of_any_method_raises(capture: Capture, kind: str) -> None:
     value: Any = VALUES[kind]()
     telemetry = capture.telemetry

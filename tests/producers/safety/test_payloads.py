@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.each import each
 from tests.golden.cases import Case, load_cases
 from tests.producers.safety.test_hostile import Endless, Evil, Trap, recursive_dict, recursive_list
 from tests.sampling import share
@@ -108,8 +109,8 @@ def check(case: Case, fields: dict[str, object]) -> None:
     EVENT_ADAPTER.validate_python(orjson.loads(line))
 
 
-@pytest.mark.parametrize("is_object", [False, True], ids=["dict", "object"])
-@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+@each("is_object", [False, True], ids=["dict", "object"])
+@each("name", FLAVOUR_NAMES)
 def test_nothing_in_any_place_of_a_response_hurts(name: str, is_object: bool) -> None:
     cases = [case for case in CASES if case.flavour == name and case.response is not None]
     read = flavour(name).read_response
@@ -124,7 +125,7 @@ def test_nothing_in_any_place_of_a_response_hurts(name: str, is_object: bool) ->
             check(case, read(response))
 
 
-@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+@each("name", FLAVOUR_NAMES)
 def test_nothing_in_any_chunk_of_a_stream_hurts(name: str) -> None:
     cases = [case for case in CASES if case.flavour == name and case.stream]
     for turn, case in enumerate(cases[:4]):
@@ -136,8 +137,8 @@ def test_nothing_in_any_chunk_of_a_stream_hurts(name: str) -> None:
             check(case, reading.fields())
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+@each("kind", HOSTILE)
+@each("name", FLAVOUR_NAMES)
 def test_nothing_in_place_of_a_request_or_a_response_hurts(name: str, kind: str) -> None:
     case = next(case for case in CASES if case.flavour == name)
     make = HOSTILE[kind]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from tests.producers.semconv.spans import LATEST, event
 from tokentide.semconv import SpanEvent
 
@@ -30,7 +31,7 @@ def test_a_refusal_is_a_status_of_its_own() -> None:
     assert event(filtered)["status"] == "filtered"
 
 
-@pytest.mark.parametrize(
+@each(
     ("attributes", "exception", "expected"),
     [
         ({"error.type": "429"}, {}, ("rate_limit", 429, None)),

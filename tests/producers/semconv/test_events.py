@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from tests.each import each
 from tests.producers.semconv.spans import LATEST, START_NS, event, span
 from tokentide.semconv import SpanEvent, event_id, event_of
 from tokentide.usage import USAGE_FIELDS
@@ -85,7 +86,7 @@ def test_every_generation_of_names_gives_the_same_event(generation: str) -> None
     }
 
 
-@pytest.mark.parametrize(
+@each(
     "attributes",
     [
         {**LATEST, "gen_ai.operation.name": "invoke_agent"},
@@ -122,7 +123,7 @@ def test_a_span_from_before_operations_were_named_counts_by_its_tokens() -> None
     assert event(old, name="openai.chat")["operation"] == "chat"
 
 
-@pytest.mark.parametrize(
+@each(
     ("attributes", "scope", "expected"),
     [
         # Details that exceed the total cannot be part of it.
@@ -168,7 +169,7 @@ def test_what_is_not_reported_is_absent_and_zero_is_zero() -> None:
     assert event({**base, "gen_ai.usage.input_tokens": 0})["input_tokens"] == 0
 
 
-@pytest.mark.parametrize("absurd", [-1, 1 << 60, "-3", "many", True, 1.5, [3], float("nan")])
+@each("absurd", [-1, 1 << 60, "-3", "many", True, 1.5, [3], float("nan")])
 def test_an_absurd_count_leaves_the_usage_missing(absurd: object) -> None:
     found = event({**LATEST, "gen_ai.usage.output_tokens": absurd})
     assert "output_tokens" not in found

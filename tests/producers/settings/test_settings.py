@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import tokentide
+from tests.each import each
 from tests.places import ROOT
 from tokentide.settings import Settings, SettingsError
 from tokentide.settings import environment as settings_env
@@ -63,7 +64,7 @@ def test_either_switch_disables(env: dict[str, str], disabled: bool) -> None:
     assert Settings.load({}, env).disabled is disabled
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "env", "words"),
     [
         ({}, {"TOKENTIDE_QUEUE_EVENTS": "ten"}, ["TOKENTIDE_QUEUE_EVENTS", "'ten'", "1 to 1e+06"]),
@@ -178,7 +179,7 @@ def test_settings_of_the_pipeline_and_of_tests_are_not_taken_for_errors() -> Non
 LOGIN = {"kafka_username": "alice", "kafka_password": "open-sesame"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "words"),
     [
         ({"kafka_sasl": "plain", **LOGIN}, ["TOKENTIDE_KAFKA_SASL='plain'", "sasl_ssl"]),

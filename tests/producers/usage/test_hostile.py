@@ -10,13 +10,14 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from tests.each import each
 from tests.golden.cases import load_cases
 from tests.golden.pricing import event_of, judged
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour, for_provider
 
 FLAVOURS = sorted({case.flavour for case in load_cases()})
 CASES = {case.flavour: case for case in load_cases()}
-every_flavour = pytest.mark.parametrize("name", FLAVOURS)
+every_flavour = each("name", FLAVOURS)
 
 
 class Raises:
@@ -137,7 +138,7 @@ HOSTILE: dict[str, Callable[[], Any]] = {
     "huge integer": lambda: 1 << 100_000,
     "endless generator": lambda: iter(int, 1),
 }
-hostile_objects = pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
+hostile_objects = each("make", HOSTILE.values(), ids=HOSTILE)
 
 
 def check(name: str, fields: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tests.golden.cases import Case, load_cases
 from tests.golden.pricing import event_of, judged
 from tests.producers.usage.test_hostile import HOSTILE, everywhere
@@ -33,7 +34,7 @@ def streamed(name: str, *chunks: object) -> dict[str, object]:
     return reading.fields()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@each("case", CASES, ids=lambda case: case.id)
 def test_every_payload_survives_hostile_leaves(case: Case) -> None:
     for make in HOSTILE.values():
         if case.stream is None:
@@ -43,7 +44,7 @@ def test_every_payload_survives_hostile_leaves(case: Case) -> None:
         judged(event_of(case, fields))
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.stream], ids=lambda case: case.id)
+@each("case", [c for c in CASES if c.stream], ids=lambda case: case.id)
 def test_a_stream_may_end_after_any_chunk(case: Case) -> None:
     assert case.stream is not None
     for length in range(len(case.stream)):

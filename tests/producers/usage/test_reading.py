@@ -14,6 +14,7 @@ import pydantic
 import pytest
 
 import tokentide.usage
+from tests.each import each
 from tests.golden.cases import load_cases
 from tokentide._contract import MAX_TOKENS
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour, for_provider
@@ -153,7 +154,7 @@ def chat_answer() -> dict[str, Any]:
     return {"object": "chat.completion", "choices": [], "usage": {"prompt_tokens": 1}}
 
 
-@pytest.mark.parametrize(
+@each(
     ("provider", "found"),
     [
         ("openai", "openai_chat"),

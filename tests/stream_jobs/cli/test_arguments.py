@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.cli.arguments import parse_offsets, utc_us
 from tokentide_jobs.cli.demo import delay_line
 from tokentide_jobs.cli.screen import count, dollars, duration_ms, seconds, share
@@ -55,7 +56,7 @@ def test_impossible_offset_ranges_are_refused(texts: list[str]) -> None:
         parse_offsets(texts)
 
 
-@pytest.mark.parametrize(
+@each(
     ("pico_usd", "text"),
     [
         (None, "-"),
@@ -167,7 +168,7 @@ def test_a_check_of_nothing_proves_nothing() -> None:
     assert "2 windows are in flight" in said
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "1969-12-31",

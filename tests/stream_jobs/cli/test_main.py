@@ -15,6 +15,7 @@ import click
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
+from tests.each import each
 from tests.places import ROOT
 from tokentide_jobs import errors
 from tokentide_jobs.cli import exit_codes
@@ -42,7 +43,7 @@ def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each(
     ("error", "code"),
     [
         (errors.ConfigError("x"), 2),
@@ -358,7 +359,7 @@ def test_a_bad_setting_is_named_with_its_value(
     assert "TOKENTIDE_BATCH_ROWS is 'lots'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
+@each("section", SECTIONS, ids=lambda section: section.title)
 def test_the_documentation_has_what_the_program_says_word_for_word(section: Section) -> None:
     text = (DOCS.parents[1] / section.page).read_text(encoding="utf-8")
     stale = "run `python -m tokentide_jobs.cli.reference`"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-import pytest
 from rich.console import Console
 
+from tests.each import each
 from tokentide_jobs.cli.result_table import cell_text, show_rows
 
 
@@ -23,7 +23,7 @@ def shown(
     return stream.getvalue().splitlines()
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "text"),
     [
         (None, "NULL"), (True, "true"), (Decimal("1.500000000000"), "1.5"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
+from tests.each import each
 from tokentide_jobs.core.status import DroppingProducer, PartitionLag, Status, WorkerState
 
 READY = WorkerState("4711 on this machine", True)
@@ -25,7 +24,7 @@ def test_a_pipeline_that_works_is_ok() -> None:
     assert (WORKING.lag_records, WORKING.lag_s) == (0, None)
 
 
-@pytest.mark.parametrize(
+@each(
     ("found", "verdict", "words"),
     [
         (changed(kafka_problem="Kafka does not answer"), "bad", "Kafka does not answer"),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.each import each
 from tests.places import ROOT
 from tests.sources import tree_of
 from tokentide_jobs.core import tables
@@ -58,8 +59,8 @@ def by_query(name: str) -> None:
     load_query("probe/event_ids").bound({"database": name}, {"since_us": 0})
 
 
-@pytest.mark.parametrize("check", [by_setting, by_query, SqlTarget])
-@pytest.mark.parametrize("name", ["1x", "ä", "a-b", "a.b", "a`b", " a", "a\n"])
+@each("check", [by_setting, by_query, SqlTarget])
+@each("name", ["1x", "ä", "a-b", "a.b", "a`b", " a", "a\n"])
 def test_a_name_that_sql_would_have_to_quote_is_refused_everywhere(
     check: Callable[[str], object], name: str
 ) -> None:

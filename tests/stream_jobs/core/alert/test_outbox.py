@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.alert.outbox import (
     EXPIRES_US,
     Attempt,
@@ -70,7 +71,7 @@ def begin() -> Life:
     return life("oncall", lambda: 0, float)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@each("seed", range(40))
 def test_whatever_dies_each_transition_is_heard_once_and_in_order(seed: int) -> None:
     chance = Random(seed)
     store = Store(messages(alerts=3, each=4))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.each import each
 from tests.stream_jobs.core.alert.histories import MINUTE_US, NOW_US
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.book import AlertBook
@@ -107,7 +108,7 @@ def test_who_begins_waits_as_long_for_the_first_word_as_for_any_other() -> None:
     assert silent.sentence == "ingest has said nothing for 3 minutes: nothing new is stored"
 
 
-@pytest.mark.parametrize(
+@each(
     ("metric", "part", "whole", "change"),
     [
         ("dead_letters", 99, 100, "ends"),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
+from tests.each import each
 from tests.places import ROOT
 from tokentide_jobs.core.alert.runbook import FIRST_ACTIONS
 
 PAGE = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("slug", FIRST_ACTIONS)
+@each("slug", FIRST_ACTIONS)
 def test_a_runbook_is_a_section_of_the_page(slug: str) -> None:
     section = re.search(rf"^### {slug}\n\n(.+?)(?=\n\n|\n?\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert section is not None, slug

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
-
+from tests.each import each
 from tokentide_jobs.core.alert.silence import Silence, Weekly
 
 
@@ -30,7 +29,7 @@ def silence(**changed: object) -> Silence:
     return Silence(**{**fields, **changed})  # type: ignore[arg-type]  # fields by name
 
 
-@pytest.mark.parametrize(
+@each(
     ("when", "holds"),
     [
         ("2026-01-17T21:59", False),  # Saturday, 22:59 in Berlin

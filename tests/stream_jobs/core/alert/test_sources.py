@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
-import pytest
-
+from tests.each import each
 from tests.stream_jobs.core.alert.histories import MINUTE_US, NOW_US, TENANT
 from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.alert.runbook import FIRST_ACTIONS, slug_of
@@ -46,7 +45,7 @@ def of(found: AlarmChange, **more: Any) -> Finding:
     return anomaly_finding(found, TENANT, 60, TRAFFIC, **more)
 
 
-@pytest.mark.parametrize(
+@each(
     ("metric", "test", "value", "expected", "dollars", "failed"),
     [
         ("error_ratio", "rise", 0.4, 0.02, 0, 38.0),

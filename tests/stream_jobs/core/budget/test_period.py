@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
 from tokentide_jobs.core.budget.period import (
     KINDS,
     PeriodKind,
@@ -49,7 +49,7 @@ def test_a_longer_period_ends_where_a_shorter_one_does(name: str, at_us: int) ->
         assert period_at(short, zone, period.end_us - 1).end_us == period.end_us
 
 
-@pytest.mark.parametrize(
+@each(
     ("zone", "at", "hours", "start"),
     [
         ("Europe/Berlin", "2026-03-29T12:00", 23, "2026-03-28T23:00"),

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.each import each
 from tests.stream_jobs.core.decide.recorded_stream import QUICK
 from tests.stream_jobs.core.merge.delta_records import (
     MINUTE_US,
@@ -146,7 +147,7 @@ def test_nothing_stored_changes_nothing() -> None:
     assert state.to_bytes() == saved
 
 
-@pytest.mark.parametrize(
+@each(
     ("windows", "rows", "series", "stride"),
     [
         (1, 1, 1, 1), (2_000, 10**6, 100, 1), (20_160, 10**6, 60, 13), (20_160, 2 * 10**7, 60, 13),

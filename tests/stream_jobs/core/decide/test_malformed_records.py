@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from tests.each import each
 from tests.stream_jobs.core.decide.recorded_stream import BUDGETS, RULES
 from tests.stream_jobs.core.merge.delta_records import (
     DOLLAR,
@@ -213,9 +214,7 @@ def test_headers_that_are_something_else_are_passed_over() -> None:
     Decider.from_bytes(job.decider.to_bytes(), RULES, BUDGETS)
 
 
-@pytest.mark.parametrize(
-    "name", ["schema", "log_id", "topic", "partition", "start", "end", "chunk"]
-)
+@each("name", ["schema", "log_id", "topic", "partition", "start", "end", "chunk"])
 def test_a_header_without_a_value_is_no_coordinate(name: str) -> None:
     named = tuple((k, None if k == name else v) for k, v in RECORDS[0].headers)
     with pytest.raises(UnreadableDelta, match="without a value"):

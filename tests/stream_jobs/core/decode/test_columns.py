@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import polars as pl
-import pytest
 
+from tests.each import each
 from tokentide_jobs.core.decode.columns import (
     COLUMNS,
     Column,
@@ -77,7 +77,7 @@ def test_every_validator_of_a_model_has_its_rule_over_columns() -> None:
         assert decorators.model_validators.keys() == CROSS_FIELD_RULES.get(event_type, {}).keys()
 
 
-@pytest.mark.parametrize("name", sorted(parse_schema()))
+@each("name", sorted(parse_schema()))
 def test_the_byte_scan_finds_every_field_and_tells_it_from_its_neighbours(name: str) -> None:
     buffer = PADDING + b'{"x":1,"' + name.encode() + b'":null}\n' + PADDING
     seen = scan(buffer)
@@ -88,7 +88,7 @@ def test_the_byte_scan_finds_every_field_and_tells_it_from_its_neighbours(name: 
     assert hits == [name]
 
 
-@pytest.mark.parametrize("name", ["user_name", "x", "my_version", "_type", "types", "typ", "ype"])
+@each("name", ["user_name", "x", "my_version", "_type", "types", "typ", "ype"])
 def test_the_byte_scan_ignores_fields_it_does_not_know(name: str) -> None:
     buffer = PADDING + b'{"' + name.encode() + b'":1}\n' + PADDING
     assert scan(buffer).value_count == 0

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.each import each
 from tests.sampling import examples, share
 from tokentide_jobs.core.decode.columns import COLUMNS, Column
 from tokentide_jobs.core.decode.decode import Decoded, decode
@@ -219,8 +220,8 @@ def test_arrays_of_events_decode_like_their_elements(lines: list[bytes], comma: 
     assert_same_as_judging(records, decode(records, WINDOW))
 
 
-@pytest.mark.parametrize("event_type", sorted(SAMPLES))
-@pytest.mark.parametrize("number", range(len(ODD_VALUES)), ids=lambda n: repr(ODD_VALUES[n])[:24])
+@each("event_type", sorted(SAMPLES))
+@each("number", range(len(ODD_VALUES)), ids=lambda n: repr(ODD_VALUES[n])[:24])
 def test_every_field_with_every_odd_value_decodes_as_judged(event_type: str, number: int) -> None:
     """Every field of a type takes the odd value in turn: alone, as a duplicate behind, or before.
 

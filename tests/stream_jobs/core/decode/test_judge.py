@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.decode.columns import COLUMNS
 from tokentide_jobs.core.decode.decode import decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow, judge_line
@@ -77,7 +78,7 @@ def test_an_accepted_event_becomes_a_row_in_storage_form() -> None:
     assert found["schema_version"] == 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "value", "reason"),
     [
         ("service", "5", "wrong_type"),
@@ -131,13 +132,13 @@ def test_a_refusal_names_the_field_and_the_reason(field: str, value: str, reason
     assert found.detail
 
 
-@pytest.mark.parametrize("field", [c.name for c in COLUMNS["request"] if c.is_required])
+@each("field", [c.name for c in COLUMNS["request"] if c.is_required])
 def test_a_required_field_that_is_absent_is_missing(field: str) -> None:
     line = json.dumps({key: value for key, value in EVENT.items() if key != field}).encode()
     assert refusal(line)[:2] == ("missing_field", field)
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "reason"),
     [
         (b"", "empty"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.each import each
 from tests.stream_jobs.core.detect.observed_windows import MINUTE_US, MONDAY_US
 from tokentide_jobs.core.detect.seasonal import expected, learn, moment_of
 
 HOUR_US = 60 * MINUTE_US
 
 
-@pytest.mark.parametrize(
+@each(
     ("hours", "bucket"),
     [(0, 0), (23, 23), (24, 0), (4 * 24 + 23, 23), (5 * 24, 24), (6 * 24 + 23, 47), (7 * 24, 0)],
 )

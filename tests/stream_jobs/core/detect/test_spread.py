@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.each import each
 from tokentide_jobs.core.detect.spread import CLASSES, classes_of, learn_sigma, sigma_of
 
 HERE = np.ones((1, 1), np.bool_)
@@ -15,9 +16,7 @@ def cell(value: float) -> NDArray[np.float32]:
     return np.full((1, 1), value, np.float32)
 
 
-@pytest.mark.parametrize(
-    ("n", "place"), [(0, 0), (3, 0), (4, 1), (10, 2), (99, 3), (100, 4), (3_200, 7), (1e9, 7)]
-)
+@each(("n", "place"), [(0, 0), (3, 0), (4, 1), (10, 2), (99, 3), (100, 4), (3_200, 7), (1e9, 7)])
 def test_a_class_is_half_a_decade_of_n(n: float, place: int) -> None:
     assert classes_of(cell(n)).item() == place
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.window_metrics import (
     GATED,
@@ -38,7 +39,7 @@ def observed(**changed: float) -> tuple[dict[str, float], dict[str, float]]:
     return dict(zip(names, values[:, 0], strict=True)), dict(zip(names, counts[:, 0], strict=True))
 
 
-@pytest.mark.parametrize(
+@each(
     ("metric", "value", "n"),
     [
         ("error_ratio", 0.2, 10), ("rate_limit_ratio", 0.1, 10), ("refused_ratio", 0.2, 10),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
+from tests.each import each
 from tokentide_jobs.core.guard.steps import fingerprint
 from tokentide_jobs.core.guard.streak import Streak
 
@@ -17,7 +16,7 @@ def after(steps: str, **how: bool) -> tuple[int, int, int]:
     return streak.longest()
 
 
-@pytest.mark.parametrize(
+@each(
     ("steps", "longest"),
     [
         ("abcdefgh", (0, 0, 1)),

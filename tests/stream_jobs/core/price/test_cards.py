@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.price.card_rows import from_rows, to_rows
 from tokentide_jobs.core.price.cards import rate_pico_usd, scale_rates
 from tokentide_jobs.core.price.lookup import Price, resolve
@@ -78,7 +79,7 @@ def test_deepseek_costs_more_by_day() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each(
     ("provider", "model", "expected"),
     [
         ("x_ai", "grok-4", "x-ai/grok-4-0709"),
@@ -139,7 +140,7 @@ def test_a_gateway_without_a_list_bills_what_its_upstream_charges() -> None:
     assert own.rates["input_tokens"].base == 770_000
 
 
-@pytest.mark.parametrize(
+@each(
     ("tier", "expected", "status"),
     [
         ({"service_tier": "default"}, 2_500_000, "exact"),

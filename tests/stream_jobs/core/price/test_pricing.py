@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import polars as pl
-import pytest
 
+from tests.each import each
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN_COLUMNS, price
 from tokentide_jobs.io.files.price_overrides import parse_overrides
@@ -106,7 +106,7 @@ def test_a_fee_per_request_is_billed_once() -> None:
     assert row["price_status"] == "exact"
 
 
-@pytest.mark.parametrize(
+@each(
     ("event", "status", "cost", "rule"),
     [
         ({"status": "error"}, "exact", 0, "failed without usage"),

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.each import each
 from tests.otlp_requests import Request, attributes
 from tokentide.semconv import SpanData, event_id
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
@@ -109,7 +110,7 @@ def test_an_empty_request_is_a_request(empty: bytes) -> None:
     assert events_in(TOPIC, empty) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "reason"),
     [
         (b"", "empty"),

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
 from tokentide_jobs.core.record import split
 from tokentide_jobs.core.record.split import MAX_RECORD_EVENTS, split_record
 from tokentide_jobs.core.record.stand_in import KEPT_BYTES, read_stand_in
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "events"),
     [
         (b'{"a":1}', [b'{"a":1}']),
@@ -75,8 +76,8 @@ def test_lines_that_are_arrays_or_end_in_commas_cost_nobody_else(
     assert split_record(value) == events
 
 
-@pytest.mark.parametrize("bad", [b"[1,2,3]", b"[oops", b"[", b"]", b"x", b'{"a":', b"NaN", b"\xff"])
-@pytest.mark.parametrize("place", [0, 2, 5])
+@each("bad", [b"[1,2,3]", b"[oops", b"[", b"]", b"x", b'{"a":', b"NaN", b"\xff"])
+@each("place", [0, 2, 5])
 def test_a_line_that_is_no_event_costs_itself_wherever_it_stands(bad: bytes, place: int) -> None:
     lines = [*GOOD[:place], bad, *GOOD[place:]]
     assert split_record(b"\n".join(lines)) == lines

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.simulate.conditions import MINUTES
 from tokentide_jobs.core.simulate.fault_table import FAULT_TABLE
@@ -80,7 +81,7 @@ def test_an_alarm_of_an_incident_is_no_false_one_and_an_unfound_incident_has_no_
     assert all(math.isnan(delay) for delay in delays)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@each("name", SCENARIOS)
 def test_a_scenario_has_groups_for_its_faults_and_days_for_them_and_a_week(name: str) -> None:
     scenario = SCENARIOS[name]
     groups = {group.name for group in scenario.groups}

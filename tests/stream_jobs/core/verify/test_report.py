@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.merge.balance import Consumed
 from tokentide_jobs.core.merge.merged_sums import MergedSums
@@ -323,7 +324,7 @@ def test_a_log_read_twice_is_a_fault_and_an_event_sent_twice_is_none() -> None:
 MERGED = Consumed(1_000, {LOG: (10, 25), OTHER: (0, 7)}, MergedSums(200, 2 * COST), 0)
 
 
-@pytest.mark.parametrize(
+@each(
     ("consumed", "at_us", "verdict"),
     [
         (None, None, "not_asked"),

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pytest
 
+from tests.each import each
 from tokentide_jobs.core.decode.columns import COLUMNS, storage_schema
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.window.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS, fold
@@ -104,7 +104,7 @@ def test_an_unpriced_request_is_counted_and_has_no_cost() -> None:
     assert delta["cost_hist"] == [{"key": ZERO_BUCKET, "value": 1}]
 
 
-@pytest.mark.parametrize(
+@each(
     ("event", "tokens_per_s"),
     [
         ({"output_tokens": 50, "duration_ms": 1000.0}, 50),

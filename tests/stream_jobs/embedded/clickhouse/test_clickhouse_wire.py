@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
 from tokentide_jobs.embedded.clickhouse.access.outline import outline, split_tail, unescape
 from tokentide_jobs.embedded.clickhouse.access.seam import find_seam
 from tokentide_jobs.embedded.clickhouse.exceptions import ClickHouseError, from_engine
@@ -19,7 +20,7 @@ from tokentide_jobs.embedded.clickhouse.wire.native import BLOCK_INFO, upgrade
 LONGEST = 100_000
 
 
-@pytest.mark.parametrize(
+@each(
     ("length", "low", "high"),
     # Computed with github.com/go-faster/city v1.0.1 (CH128), with which clickhouse-go verifies.
     [
@@ -41,7 +42,7 @@ def test_checksums_are_those_clients_verify(length: int, low: int, high: int) ->
     assert checksum(data) == low.to_bytes(8, "little") + high.to_bytes(8, "little")
 
 
-@pytest.mark.parametrize(
+@each(
     ("sql", "sent", "insert_format", "data"),
     [
         (b"INSERT INTO t FORMAT CSV\n1,2\n", b"INSERT INTO t\n", "CSV", b"1,2\n"),
@@ -91,7 +92,7 @@ def test_insert_data_is_told_from_the_statement(
     assert (seam.insert_format, seam.data.strip(b" ")) == (insert_format, data.strip(b" "))
 
 
-@pytest.mark.parametrize(
+@each(
     "sql",
     [
         b"SELECT 1 FORMAT JSON",
@@ -123,7 +124,7 @@ def test_quotes_that_never_end_are_read_once(quote: bytes) -> None:
     assert time.process_time() - started_s < 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("sql", "body", "output_format", "settings"),
     [
         ("SELECT 1", "SELECT 1", None, {}),

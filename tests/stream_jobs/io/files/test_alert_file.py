@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.alert_file import load_alert_file, parse_alert_file
@@ -56,7 +57,7 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     assert parse_alert_file(text.encode(), "f", {}).receivers[0].secret
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "reason"),
     [
         ("alert: {}", "f:1: alert: unknown in the file; known: run_guard, anomalies, pipeline,"),

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.budget.budget import Budget, Scope
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.budget_file import load_budgets, parse_budgets
@@ -60,7 +61,7 @@ def test_dimensions_stand_in_one_order_and_may_be_empty() -> None:
     assert str(Scope()) == "everything"
 
 
-@pytest.mark.parametrize(
+@each(
     ("changed", "reason"),
     [
         ({"amount_usd": "0.0000000000001"}, "finer than a pico-USD"),

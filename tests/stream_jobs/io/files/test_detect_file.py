@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from tests.places import ROOT
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.guard.rules import GuardRules
@@ -94,7 +95,7 @@ alarms: {}
     assert problems[5].endswith("repeats: '2.5' is no whole number")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "reason"),
     [
         ("run_guard: 3", "detect.yaml:1: run_guard: expected fields"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.decide.budget_book import BudgetBook
 from tokentide_jobs.core.decide.decisions import Decisions
 from tokentide_jobs.core.decide.states import states_of
@@ -112,7 +113,7 @@ def test_what_no_reader_of_yaml_takes_is_refused(content: bytes) -> None:
         parse_detect_rules(content, "f")
 
 
-@pytest.mark.parametrize(
+@each(
     "changed",
     [
         ("search team", "n" * 256), ("search team", "n" * 257), ("search team", "n" * 512),

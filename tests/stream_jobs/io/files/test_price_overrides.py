@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.lookup import Price, resolve
 from tokentide_jobs.core.price.vocabulary import CallTerms
@@ -42,7 +43,7 @@ overrides:
 """
 
 
-@pytest.mark.parametrize(
+@each(
     ("tenant", "at", "expected", "rule"),
     [
         ("", "2026-11-19", 2_700_000, "override:3 x0.9 over genai-prices:anthropic/"),
@@ -173,7 +174,7 @@ def test_every_problem_of_a_bad_file_is_reported_with_its_line(tmp_path: Path) -
     assert "'0.85x' is no decimal number" in problems[0]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "reason"),
     [
         ("overrides: [", "prices.yaml:1: not valid YAML"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.core.slo.slo import Good
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.slo_file import load_slos, parse_slos
@@ -38,7 +39,7 @@ def test_scope_burn_and_least_events_are_read() -> None:
     assert (slo.factors, slo.least_events, slo.objective) == ((6.0, 1.0), 10, 0.995)
 
 
-@pytest.mark.parametrize(
+@each(
     ("changed", "reason"),
     [
         ({"objective": "90"}, "f:2: objective: at 90 % burn is at most 10x, so that 14.4 could "

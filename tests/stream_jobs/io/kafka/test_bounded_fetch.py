@@ -18,6 +18,7 @@ from aiokafka.record.util import calc_crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.each import each
 from tests.places import ROOT
 from tests.sampling import IS_THOROUGH, examples
 from tokentide_jobs.core.record.split import MAX_RECORD_BYTES
@@ -199,8 +200,8 @@ def test_a_batch_that_cannot_be_decompressed_is_one_bad_event_a_record(
         assert hashlib.sha256(bytes(data[61:])).hexdigest() in refusal.detail
 
 
-@pytest.mark.parametrize("codec", CODECS)
-@pytest.mark.parametrize("name", [b"cl\xe9", b"\xff" * 4, b"\xed\xa0\xbd"])
+@each("codec", CODECS)
+@each("name", [b"cl\xe9", b"\xff" * 4, b"\xed\xa0\xbd"])
 def test_a_header_name_that_is_not_utf_8_costs_nothing(codec: int, name: bytes) -> None:
     values = [b'{"a":1}', b'{"b":2}', b'{"c":3}']
     data = batch(

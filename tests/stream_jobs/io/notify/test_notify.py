@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.each import each
 from tests.stream_jobs.core.alert.histories import NOW_US, finding
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.book import AlertBook
@@ -172,7 +173,7 @@ def test_a_name_forges_no_line_no_mention_no_link_and_no_mark_in_slack() -> None
     assert first.endswith("error_ratio of a")
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "ftp://h/x",

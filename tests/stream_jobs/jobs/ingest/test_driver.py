@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.batch.life import Acknowledge, Collect, Effect, Life
 from tokentide_jobs.errors import InvariantViolation, RetriableSinkError
@@ -98,7 +99,7 @@ def test_refused_rows_are_handed_to_the_life_which_goes_on() -> None:
     assert step == Acknowledge(1)
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "kind"),
     [
         (None, ErrorKind.RETRIABLE),
