@@ -1,36 +1,27 @@
-"""One embedded ClickHouse for the tests of a session, and clients of it."""
+"""What every test run needs; a process that collects no tests loads nothing of what they import."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Generator
 
-import clickhouse_connect
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.confinement import pytest_runtest_protocol, pytest_runtest_teardown
-from tests.databases import drop_waiting_database, migrated
 from tests.selection import pytest_collection_modifyitems, pytest_ignore_collect
-from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
 
 __all__ = [
     "pytest_collection_modifyitems",
     "pytest_ignore_collect",
     "pytest_runtest_protocol",
     "pytest_runtest_teardown",
-    "sql_client",
-    "sql_server",
 ]
 
-# How long a machine takes is no property of what is tested.
-settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any")
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load what tests share, where tests run: workers do when there are any."""
+    if config.getoption("dist", "no") == "no" or hasattr(config, "workerinput"):
+        config.pluginmanager.import_plugin("tests.shared")
 
 
 def pytest_collection_finish() -> None:
@@ -51,37 +42,3 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         return (yield)
     finally:
         gc.enable()
-
-
-def _databases(admin: Client) -> set[str]:
-    return set(admin.query("SELECT name FROM system.databases").result_columns[0])
-
-
-@pytest.fixture(scope="session")
-def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of an embedded ClickHouse that lives as long as the session.
-
-    Each table keeps a megabyte of buffer: databases that tests leave behind fill its memory, and
-    then another test fails for them.
-    """
-    data_dir: Path = tmp_path_factory.mktemp("clickhouse")
-    with ClickHouseProcess.start(data_dir) as server:
-        with clickhouse_connect.get_client(dsn=server.dsn) as admin:
-            before = _databases(admin)
-        yield server.dsn
-        drop_waiting_database(server.dsn)
-        with clickhouse_connect.get_client(dsn=server.dsn) as admin:
-            left = _databases(admin) - before
-        assert not left, f"tests left databases behind: {', '.join(sorted(left))}"
-
-
-@pytest.fixture(scope="module")
-def sql_client(sql_server: str) -> Iterator[Client]:
-    """A client whose default database is migrated, and without rows when a module begins."""
-    with (
-        migrated(sql_server) as store,
-        clickhouse_connect.get_client(
-            dsn=sql_server, database=store.database, autogenerate_session_id=False
-        ) as client,
-    ):
-        yield client
