@@ -48,7 +48,9 @@ def test_every_command_and_variable_exists(container: Container) -> None:
         found = command.get_command(click.Context(command), words.pop(0))
         assert found is not None
         command = found
-    command.make_parser(click.Context(command)).parse_args(list(words))
+    # A command keeps the option of its help as it is first made.
+    context = click.Context(command, help_option_names=cli.context_settings["help_option_names"])
+    command.make_parser(context).parse_args(list(words))
     assert container.environment.keys() <= {setting.variable for setting in SETTINGS.items()}
 
 
