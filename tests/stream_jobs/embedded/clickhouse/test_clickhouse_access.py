@@ -13,6 +13,7 @@ import pytest
 import urllib3
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from tests.stream_jobs.embedded.clickhouse.patient_request import request
 from tokentide_jobs.embedded.clickhouse.access.accounts import load_accounts
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.errors import ConfigError
@@ -49,7 +50,7 @@ def read(server: ClickHouseProcess) -> Ask:
 
     def send(sql: str, method: str = "POST", **settings: str) -> urllib3.BaseHTTPResponse:
         url = f"{server.url}/?{urlencode({'query': sql, **settings})}"
-        return urllib3.request(method, url, headers=headers)
+        return request(method, url, headers=headers)
 
     return send
 
@@ -66,7 +67,7 @@ def test_credentials_may_come_in_any_of_three_ways(server: ClickHouseProcess) ->
         (f"{server.url}/?{sql}", basic("default", "s3cret:with colon")),
         (f"{server.url}/?{sql}&user=analyst&password=look", {}),
     ):
-        assert urllib3.request("GET", url, headers=headers).data == b"1\n"
+        assert request("GET", url, headers=headers).data == b"1\n"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_credentials_may_come_in_any_of_three_ways(server: ClickHouseProcess) ->
 def test_wrong_credentials_are_refused_alike(
     server: ClickHouseProcess, headers: dict[str, str]
 ) -> None:
-    response = urllib3.request("POST", server.url, body=b"SELECT 1", headers=headers)
+    response = request("POST", server.url, body=b"SELECT 1", headers=headers)
     assert response.status == 403
     assert response.headers["X-ClickHouse-Exception-Code"] == "516"
     assert b"look" not in response.data

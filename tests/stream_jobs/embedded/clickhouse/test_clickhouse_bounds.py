@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import stat
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from http.client import IncompleteRead
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,6 +18,7 @@ import pytest
 import urllib3
 from backports import zstd
 
+from tests.stream_jobs.embedded.clickhouse.patient_request import ANSWER_S, request
 from tokentide_jobs.embedded.clickhouse.access.statement_limits import (
     READER_LIMITS,
     WRITER_LIMITS,
@@ -29,9 +32,10 @@ from tokentide_jobs.errors import ConfigError, StackError
 pytestmark = pytest.mark.integration
 
 BODY_TIMEOUT_S = 5.0
-ANSWER_S = 120.0
 READER = {"X-ClickHouse-User": "analyst"}
 FORMATS = ["JSON", "TSV", "Parquet"]
+ERROR_BYTES = 4096
+"""No error that ends a result is longer."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def test_a_statement_has_a_longest_length_and_a_largest_tree(
     def code(sql: bytes, *, in_url: bool = False) -> str:
         url = f"{server.url}/?{urlencode({'query': sql})}" if in_url else server.url
         body = None if in_url else sql
-        answer = urllib3.request("POST", url, body=body, headers=headers, timeout=ANSWER_S)
+        answer = request("POST", url, body=body, headers=headers)
         return answer.headers.get("X-ClickHouse-Exception-Code", "")
 
     longest = b"SELECT 1".ljust(limits.size_bytes)
@@ -80,55 +84,63 @@ def test_a_body_that_unpacks_to_much_is_not_unpacked(server: ClickHouseProcess) 
     before = process.memory_info().rss
     bomb = zstd.compress(b"SELECT " + b" " * 1_000_000_000, 1)
     headers = {**READER, "Content-Encoding": "zstd"}
-    refused = urllib3.request("POST", server.url, body=bomb, headers=headers)
+    refused = request("POST", server.url, body=bomb, headers=headers)
     assert refused.headers["X-ClickHouse-Exception-Code"] == "62"
     assert process.memory_info().rss - before < 100_000_000
     for coding in ("br", "snappy"):
         headers = {**READER, "Content-Encoding": coding}
-        unknown = urllib3.request("POST", server.url, body=b"x", headers=headers)
+        unknown = request("POST", server.url, body=b"x", headers=headers)
         assert unknown.headers["X-ClickHouse-Exception-Code"] == "89"
 
 
-def test_half_sent_inserts_hold_nobody_up_and_are_given_up(server: ClickHouseProcess) -> None:
-    for sql in ("DROP TABLE IF EXISTS t", "CREATE TABLE t (a UInt8) ENGINE = Memory"):
-        assert urllib3.request("POST", server.url, body=sql, headers=owner(server)).status == 200
+def half_sent(
+    stack: ExitStack, server: ClickHouseProcess, target: str, headers: dict[str, str], body: str
+) -> socket.socket:
+    """Send the beginning of a request, and leave the connection open."""
     host, _, port = server.url.removeprefix("http://").partition(":")
+    half = stack.enter_context(socket.create_connection((host, int(port)), ANSWER_S))
+    all_headers = {"Host": f"{host}:{port}", "Content-Length": "1000", **headers}
+    lines = [f"{name}: {value}\r\n" for name, value in all_headers.items()]
+    half.sendall(f"POST {target} HTTP/1.1\r\n{''.join(lines)}\r\n{body}".encode())
+    return half
+
+
+INSERT_TARGET = "/?query=INSERT+INTO+t+FORMAT+CSV"
+CREATE = "CREATE TABLE IF NOT EXISTS t (a UInt8) ENGINE = Memory"
+
+
+def test_half_sent_inserts_are_given_up(server: ClickHouseProcess) -> None:
+    made = request("POST", server.url, body=CREATE, headers=owner(server))
+    assert made.status == 200, made.data
     with ExitStack() as stack:
-        halves = [
-            stack.enter_context(socket.create_connection((host, int(port)), 30)) for _ in range(80)
-        ]
-        for half in halves:
-            half.sendall(
-                f"POST /?query=INSERT+INTO+t+FORMAT+CSV HTTP/1.1\r\nHost: {host}:{port}\r\n"
-                f"X-ClickHouse-Key: {server.password}\r\nContent-Length: 1000\r\n\r\n1\n".encode()
-            )
-        # There are 32 threads for inserts: none of the eighty may have taken one.
-        insert = urllib3.request(
-            "POST", server.url, body="INSERT INTO t VALUES (2)", headers=owner(server), timeout=4
-        )
-        assert insert.status == 200, insert.data
+        halves = [half_sent(stack, server, INSERT_TARGET, owner(server), "1\n") for _ in range(80)]
         for half in halves:
             assert b"Code: 209" in half.recv(4096)
-    stored = urllib3.request("POST", server.url, body="SELECT count() FROM t", headers=READER)
-    assert stored.data == b"1\n"
+    stored = request("POST", server.url, body="SELECT count() FROM t", headers=READER)
+    assert stored.data == b"0\n"
 
 
-def test_half_sent_requests_of_readers_take_no_place_of_a_writer(tmp_path: Path) -> None:
-    # Not the shared server: a busy machine may take longer than its short patience with bodies.
-    with ClickHouseProcess.start(tmp_path / "d") as server, ExitStack() as stack:
-        host, _, port = server.url.removeprefix("http://").partition(":")
+def test_half_sent_requests_take_no_place_of_others(tmp_path: Path) -> None:
+    # It has more patience with bodies than a busy machine needs for what follows.
+    options = ["--body-timeout-s", str(10 * ANSWER_S)]
+    with ClickHouseProcess.start(tmp_path / "d", options=options) as server, ExitStack() as stack:
+        made = request("POST", server.url, body=CREATE, headers=owner(server))
+        assert made.status == 200, made.data
+        # There are 32 threads for inserts: none of the eighty may take one.
+        for _ in range(80):
+            half_sent(stack, server, INSERT_TARGET, owner(server), "1\n")
+        insert = "INSERT INTO t VALUES (2)"
+        stored = request("POST", server.url, body=insert, headers=owner(server))
+        assert stored.status == 200, stored.data
+
         for _ in range(MAX_REQUESTS):
-            half = stack.enter_context(socket.create_connection((host, int(port)), 30))
-            half.sendall(
-                f"POST /?user=analyst HTTP/1.1\r\nHost: {host}:{port}\r\n"
-                "Content-Length: 1000\r\n\r\nSELECT 1".encode()
-            )
+            half_sent(stack, server, "/", READER, "SELECT 1")
         sql = b"SELECT 1"
-        while urllib3.request("POST", server.url, body=sql, headers=READER).status == 200:
+        while request("POST", server.url, body=sql, headers=READER).status == 200:
             pass  # the last of the halves has not been seen yet
-        refused = urllib3.request("POST", server.url, body=sql, headers=READER)
+        refused = request("POST", server.url, body=sql, headers=READER)
         assert refused.headers["X-ClickHouse-Exception-Code"] == "202"
-        answer = urllib3.request("POST", server.url, body=sql, headers=owner(server))
+        answer = request("POST", server.url, body=sql, headers=owner(server))
         assert answer.data == b"1\n"
 
 
@@ -137,14 +149,24 @@ def test_results_of_all_requests_share_one_bound(server: ClickHouseProcess) -> N
     peak = 0
 
     def ask(output_format: str) -> str:
+        """Read a result to its end; returns the code of the error, which may come amid it."""
         nonlocal peak
         # 50 to 60 MB each, in blocks of 13 MB.
         sql = "SELECT repeat('x', 200) AS s FROM numbers(250000) SETTINGS max_threads = 1"
         url = f"{server.url}/?{urlencode({'query': f'{sql} FORMAT {output_format}'})}"
         response = pool.request("GET", url, headers=READER, preload_content=False)
-        while response.read(1 << 20):
-            peak = max(peak, process.memory_info().rss)
-        response.release_conn()
+        tail = b""
+        try:
+            while block := response.read(1 << 20):
+                tail = (tail + block)[-ERROR_BYTES:]
+                peak = max(peak, process.memory_info().rss)
+        except urllib3.exceptions.ProtocolError as exc:
+            cut = exc.args[1]
+            assert isinstance(cut, IncompleteRead)
+            found = re.search(rb"Code: (\d+)", (tail + cut.partial)[-ERROR_BYTES:])
+            return found[1].decode() if found else "no code"
+        finally:
+            response.release_conn()
         return response.headers.get("X-ClickHouse-Exception-Code", "")
 
     with urllib3.PoolManager(maxsize=12) as pool, ThreadPoolExecutor(12) as threads:
@@ -156,7 +178,15 @@ def test_results_of_all_requests_share_one_bound(server: ClickHouseProcess) -> N
         give_up_s = time.monotonic() + ANSWER_S
         while refused := [name for name in FORMATS if ask(name)]:
             assert time.monotonic() < give_up_s, refused
-    assert not list(Path(f"/proc/{server.pid}/cwd").glob("result-*"))
+    wait_for_no_result_files(Path(f"/proc/{server.pid}/cwd"))
+
+
+def wait_for_no_result_files(home: Path) -> None:
+    """A query that is stopped, since its result is refused, removes its file when it ends."""
+    give_up_s = time.monotonic() + ANSWER_S
+    while left := list(home.glob("result-*")):
+        assert time.monotonic() < give_up_s, left
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -172,24 +202,20 @@ def test_a_result_that_waits_until_it_is_whole_has_a_longest_length(
 ) -> None:
     framing = {"compress": "1"} if framed else {}
     url = f"{server.url}/?{urlencode(parameters | framing)}"
-    answer = urllib3.request("POST", url, body=sql.encode(), headers=READER, timeout=ANSWER_S)
+    answer = request("POST", url, body=sql.encode(), headers=READER)
     assert answer.headers["X-ClickHouse-Exception-Code"] == "396"
     text = b"".join(FrameReader().feed(answer.data)) if framed else answer.data
     assert text.startswith(b"Code: 396. DB::Exception: Limit for result exceeded: a result that")
     assert b"JSONEachRow" in text
-    # The query was stopped, and so its file is gone before long.
-    give_up_s = time.monotonic() + ANSWER_S
-    while left := list(data_dir.glob("result-*")):
-        assert time.monotonic() < give_up_s, left
-        time.sleep(0.05)
+    wait_for_no_result_files(data_dir)
     url = f"{server.url}/?{urlencode({'query': 'SELECT 1'})}"
-    assert urllib3.request("GET", url, headers=READER, timeout=ANSWER_S).status == 200
+    assert request("GET", url, headers=READER).status == 200
 
 
 def test_errors_name_no_place_on_the_machine(server: ClickHouseProcess) -> None:
     home = str(Path(f"/proc/{server.pid}/cwd").resolve())
     create = "CREATE TABLE IF NOT EXISTS e (a UInt8) ENGINE = MergeTree ORDER BY a"
-    urllib3.request("POST", server.url, body=create, headers=owner(server))
+    request("POST", server.url, body=create, headers=owner(server))
     for sql in (
         "INSERT INTO e FORMAT CSV\nnot a number",
         "INSERT INTO e FORMAT Parquet\nnonsense",
@@ -199,7 +225,7 @@ def test_errors_name_no_place_on_the_machine(server: ClickHouseProcess) -> None:
         "SELECT throwIf(1) FORMAT JSON",
         "SELECT * FROM nowhere.nothing",
     ):
-        response = urllib3.request("POST", server.url, body=sql.encode(), headers=owner(server))
+        response = request("POST", server.url, body=sql.encode(), headers=owner(server))
         assert response.status >= 400, sql
         text = response.data.decode()
         assert home not in text, text
@@ -208,11 +234,11 @@ def test_errors_name_no_place_on_the_machine(server: ClickHouseProcess) -> None:
 
 def test_readers_are_read_only_in_the_engines_eyes(server: ClickHouseProcess) -> None:
     ask = "SELECT getSetting('readonly')"
-    by_reader = urllib3.request("POST", server.url, body=ask, headers=READER)
+    by_reader = request("POST", server.url, body=ask, headers=READER)
     assert by_reader.data == b"1\n"
     get = f"{server.url}/?{urlencode({'query': ask})}"
-    assert urllib3.request("GET", get, headers=owner(server)).data == b"2\n"
-    assert urllib3.request("POST", get, headers=owner(server)).data == b"0\n"
+    assert request("GET", get, headers=owner(server)).data == b"2\n"
+    assert request("POST", get, headers=owner(server)).data == b"0\n"
 
 
 def test_what_is_stored_is_its_owners_alone(server: ClickHouseProcess) -> None:
@@ -229,9 +255,9 @@ def test_the_password_is_made_once_and_a_new_one_when_the_file_is_gone(tmp_path:
     for _ in range(2):
         with ClickHouseProcess.start(tmp_path / "data") as process:
             passwords.append(process.password)
-            assert urllib3.request("POST", process.url, body="SELECT 1").status == 403
+            assert request("POST", process.url, body="SELECT 1").status == 403
             key = {"X-ClickHouse-Key": process.password}
-            assert urllib3.request("POST", process.url, body="SELECT 1", headers=key).status == 200
+            assert request("POST", process.url, body="SELECT 1", headers=key).status == 200
     assert passwords[0] == passwords[1]
     assert len(passwords[0]) >= 32
     (tmp_path / "data" / "password").unlink()

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 import urllib3
 
+from tests.stream_jobs.embedded.clickhouse.patient_request import request
+
 pytestmark = pytest.mark.integration
 
 Ask = Callable[..., urllib3.BaseHTTPResponse]
@@ -228,7 +230,7 @@ def test_get_requests_cannot_write(ask: Ask, table: str) -> None:
 
 def test_form_fields_carry_the_query_and_its_parameters(sql_server: str) -> None:
     fields = {"query": "SELECT {p:String}, getSetting('max_threads')", "param_p": "it's"}
-    response = urllib3.request("POST", f"{sql_server}/?max_threads=1", fields=fields)
+    response = request("POST", f"{sql_server}/?max_threads=1", fields=fields)
     assert response.data == b"it\\'s\t1\n"
 
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import urllib3
 
+from tests.stream_jobs.embedded.clickhouse.patient_request import request
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.errors import StackError
 
@@ -29,7 +30,7 @@ TOKEN = {
 
 
 def sql(server: ClickHouseProcess, text: str) -> str:
-    response = urllib3.request(
+    response = request(
         "POST", server.url, body=text.encode(), headers={"X-ClickHouse-Key": server.password}
     )
     assert response.status == 200, response.data
@@ -115,7 +116,7 @@ def test_a_signal_stops_it_cleanly_even_amid_a_query(tmp_path: Path, how: signal
         body = b"SELECT sum(sipHash64(number)) FROM numbers_mt(1000000000000)"
         try:
             key = {"X-ClickHouse-Key": server.password}
-            response = urllib3.request("POST", server.url, body=body, headers=key, retries=False)
+            response = request("POST", server.url, body=body, headers=key, retries=False)
             answers.append(response.status)
         except urllib3.exceptions.HTTPError:
             answers.append(0)
