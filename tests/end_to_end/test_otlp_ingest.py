@@ -40,7 +40,8 @@ def export_request(number: int) -> bytes:
     request = Request(service="search-api", scope="opentelemetry.instrumentation.openai.v1")
     start_ns = time.time_ns() - 60_000_000_000
     trace_id = f"{number + 1:032x}"
-    request.span("answer", trace_id, f"{1:016x}", start_ns, attributes(**{"http.route": "/"}))
+    summed = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 5000}
+    request.span("answer", trace_id, f"{1:016x}", start_ns, attributes(**summed))
     for call in range(CALLS):
         request.span(
             "chat gpt-4o-mini",
@@ -144,6 +145,7 @@ def test_spans_become_rows_beside_events_and_broken_records_dead_letters(stack: 
     assert report["ok"] is True
     assert report["kafka_events"] == RECORDS * CALLS + len(BROKEN) + EVENTS_SENT
     assert report["dead_letters"] == len(BROKEN)
+    assert report["token_spans_not_counted"] == RECORDS
     assert report["raw_events"] == report["window_events"] == RECORDS * CALLS + EVENTS_SENT
     assert (report["lost"], report["duplicated"], report["repeated_event_ids"]) == (0, 0, 0)
 
@@ -181,7 +183,7 @@ def test_what_is_no_call_is_counted_in_the_metrics(stack: Stack) -> None:
     url = f"http://127.0.0.1:{found[1]}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
         metrics = answer.read().decode()
-    assert f'tokentide_ingest_otlp_ignored_total{{kind="spans"}} {float(RECORDS)}' in metrics
+    assert f'tokentide_ingest_otlp_ignored_total{{kind="token_spans"}} {float(RECORDS)}' in metrics
     assert 'tokentide_ingest_otlp_ignored_total{kind="token_metrics"} 2.0' in metrics
     assert 'tokentide_ingest_position{partition="otlp-0"}' in metrics
 

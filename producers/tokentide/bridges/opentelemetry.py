@@ -19,7 +19,7 @@ from opentelemetry.trace import StatusCode
 
 from tokentide.log import RateLimitedLog
 from tokentide.seen_calls import response_key, seen_calls, span_key
-from tokentide.semconv import SpanData, SpanEvent, event_of
+from tokentide.semconv import SpanData, SpanEvent, event_of, reading_of
 from tokentide.telemetry import Telemetry
 
 _log = RateLimitedLog()
@@ -114,7 +114,8 @@ class _Reader:
         reported: set[_Tokens] = below or set()
         if event is not None:
             tokens = (event.get("input_tokens"), event.get("output_tokens"))
-            if reported and tokens in (reported | {_UNKNOWN}):
+            is_sum = not reading_of(data).is_stated
+            if reported and (is_sum or tokens in (reported | {_UNKNOWN})):
                 event = None
             elif tokens != _UNKNOWN:
                 reported = reported | {tokens}

@@ -1,8 +1,7 @@
 """From a finished OpenTelemetry span to one event, or to nothing when it is no call of a model.
 
 Pure: the same span always gives the same event under the same `event_id`, wherever it is mapped, in
-the service or in the pipeline. Agents, workflows, tools and servers are no calls: what they sum up
-is counted where it was spent. Prompts, responses and user ids are never looked at.
+the service or in the pipeline. Prompts, responses and user ids are never looked at.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from tokentide._contract import (
     MAX_TOKENS,
 )
 from tokentide.semconv.attributes import (
-    BY_ATTRIBUTE,
     COUNT_FIELDS,
     finite_number,
     has_unusable_count,
@@ -27,15 +25,13 @@ from tokentide.semconv.attributes import (
     table_fields,
     whole_count,
 )
+from tokentide.semconv.calls import reading_of
 from tokentide.semconv.names import (
     EXCLUSIVE_INPUT,
     FINISH_REASONS,
     GENAI,
     OPENINFERENCE,
-    OPENINFERENCE_OPERATIONS,
     OPENLLMETRY,
-    OPERATIONS,
-    PARENT_KINDS,
     TOTAL_TOKENS,
     V136,
     V141,
@@ -50,35 +46,12 @@ _MAX_PARAMETERS = 65_536
 """Longest `llm.invocation_parameters` that is parsed."""
 
 
-def operation_of(span: SpanData) -> str | None:
-    """Return the operation of a span that is a call of a model, None for every other span."""
-    attributes = span.attributes
-    if span.kind in ("server", "producer", "consumer"):
-        return None  # a gateway or a model server: its client's span is the call
-    if label(attributes.get("traceloop.span.kind")) in PARENT_KINDS:
-        return None
-    kind = attributes.get("openinference.span.kind")
-    if type(kind) is str:
-        return OPENINFERENCE_OPERATIONS.get(kind.upper())
-    for name in ("gen_ai.operation.name", "llm.request.type"):
-        stated = attributes.get(name)
-        if type(stated) is str and stated:
-            return OPERATIONS.get(stated.lower())
-    # Before v1.27 nothing said what was done; a provider, a model and tokens together do.
-    has_model = "gen_ai.request.model" in attributes or "gen_ai.response.model" in attributes
-    if not has_model or provider_of(attributes) is None:
-        return None
-    if not any(BY_ATTRIBUTE.get(name, ("",))[0] in COUNT_FIELDS for name in attributes):
-        return None
-    return "embeddings" if "embed" in span.name.lower() else "chat"
-
-
 def event_of(span: SpanData) -> dict[str, object] | None:
     """Return the `request` event of a span, None when the span is no call of a model.
 
     The event satisfies the contract, but for `service` where the resource names none.
     """
-    operation = operation_of(span)
+    operation = reading_of(span).operation
     if operation is None:
         return None
     attributes = span.attributes

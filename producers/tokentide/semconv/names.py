@@ -235,26 +235,72 @@ FINISH_REASONS: tuple[Source, ...] = (
 
 OPERATIONS = {
     "chat": "chat",
+    "message": "chat",
+    "messages": "chat",
+    "responses": "chat",
     "generate_content": "generate_content",
     "text_completion": "text_completion",
     "completion": "text_completion",
     "embeddings": "embeddings",
     "embedding": "embeddings",
+    "image": "image_generation",
     "image_generation": "image_generation",
+    "speech_to_text": "transcription",
     "transcription": "transcription",
+    "audio": "speech",
     "speech": "speech",
+    "text_to_speech": "speech",
+    "video": "video_generation",
+    "video_generation": "video_generation",
+    "realtime": "realtime",
 }
-"""Values of `gen_ai.operation.name` and `llm.request.type` that are calls of a model.
+"""Values of `gen_ai.operation.name` and `llm.request.type` that are calls of a model, whether they
+carry tokens or not, and what they are called here. `responses` is Sentry's and azure-ai-projects',
+`image`, `audio`, `video`, `realtime` and the two between text and speech are OpenLIT's."""
 
-All others (invoke_agent, invoke_workflow, execute_tool, retrieval, plan, fetch_response, rerank,
-memory operations) only surround calls, or read what was paid for before.
-"""
+NO_CALLS = frozenset(
+    {
+        # agents, and what runs inside of them: a remote agent is told apart by its address
+        "agent", "agent_call", "create_agent", "handoff", "invoke_agent", "run_agent",
+        "chain", "framework", "invoke_workflow", "plan", "task", "workflow",
+        "execute_tool", "tool", "tool_call", "schedule_tool_calls",
+        "system_prompt", "user_prompt",
+        # reads of what was paid for before, or of what nobody pays for by tokens
+        "fetch_response", "get_thread_run", "list_messages", "list_run_steps", "list_threads",
+        "create_message", "create_thread",
+        "retrieval", "retrieve", "vectordb",
+        "create_memory", "create_memory_store", "delete_memory", "delete_memory_store",
+        "search_memory", "update_memory", "upsert_memory",
+    }
+)  # fmt: skip
+"""Values of the same attributes that are no calls: they only surround calls, or read what was paid
+for before. Every other value is a call when the span carries tokens and a provider or a model."""
+
+CODING_AGENTS = ("claude_code", "codex", "com.anthropic.claude_code", "gemini-cli")
+"""How the instrumentation scopes of coding agents begin."""
+
+AGENT_HOSTS = (
+    "api.openai.com", "openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com",
+    "aiplatform.googleapis.com", "api.mistral.ai", "api.anthropic.com",
+)  # fmt: skip
+"""Where providers run agents, beside Bedrock."""
+
+MODELS = (
+    "gen_ai.request.model", "gen_ai.response.model",
+    "llm.request.model", "llm.response.model", "llm.model_name", "embedding.model_name",
+    "llm.request.model_name", "llm.response.model_name",
+)  # fmt: skip
+"""Attributes that name a model."""
 
 PARENT_KINDS = frozenset({"workflow", "task", "agent", "tool"})
 """Values of OpenLLMetry's `traceloop.span.kind`: spans around calls."""
 
 OPENINFERENCE_OPERATIONS = {"LLM": "chat", "EMBEDDING": "embeddings"}
 """Values of `openinference.span.kind` that are calls of a model."""
+
+OPENINFERENCE_PARENTS = frozenset({"AGENT", "CHAIN", "PROMPT", "RETRIEVER", "TOOL"})
+"""Values of `openinference.span.kind` that are no calls. Every other value is one when the span
+carries tokens and a provider or a model."""
 
 PROVIDERS = {
     "amazon-bedrock": "aws.bedrock",

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from tokentide.semconv.names import (
+    AGENT_HOSTS,
     CALL,
+    CODING_AGENTS,
     FINISH_REASONS,
+    NO_CALLS,
     OPENINFERENCE_OPERATIONS,
+    OPENINFERENCE_PARENTS,
     OPERATIONS,
     PARENT_KINDS,
     PROVIDER,
@@ -137,15 +141,23 @@ def span_attributes() -> str:
 
 def span_operations() -> str:
     """Return which spans are calls of a model, as Markdown."""
-    stated = ", ".join(f"`{name}`" for name in OPERATIONS)
-    kinds = ", ".join(f"`{name}`" for name in OPENINFERENCE_OPERATIONS)
-    around = ", ".join(f"`{name}`" for name in sorted(PARENT_KINDS))
+
+    def listed(names: Iterable[str]) -> str:
+        return ", ".join(f"`{name}`" for name in names)
+
     return (
-        f"- `gen_ai.operation.name`, or OpenLLMetry's `llm.request.type`, is one of {stated};\n"
-        f"- or `openinference.span.kind` is one of {kinds};\n"
-        "- or, in spans from before operations were named, a provider, a model and a token count "
-        "are there;\n"
-        f"- and `traceloop.span.kind` is none of {around}, and the span is no server's."
+        f"- a call, with or without tokens: `gen_ai.operation.name` (or OpenLLMetry's "
+        f"`llm.request.type`) is one of {listed(OPERATIONS)}; or `openinference.span.kind` is one "
+        f"of {listed(OPENINFERENCE_OPERATIONS)};\n"
+        f"- no call, whatever it carries: the operation is one of {listed(sorted(NO_CALLS))}; or "
+        f"`openinference.span.kind` is one of {listed(sorted(OPENINFERENCE_PARENTS))}; or "
+        f"`traceloop.span.kind` is one of {listed(sorted(PARENT_KINDS))}; or the span is a "
+        "server's, a producer's or a consumer's; or the instrumentation is a coding agent's "
+        f"({listed(f'{name}…' for name in CODING_AGENTS)}), whose log records tell of each call;\n"
+        "- every other span, under whatever name, is a call when it carries tokens and a provider "
+        "or a model, and no call inside it is in the same record;\n"
+        "- so is `invoke_agent` of kind `CLIENT` when `server.address` is a provider's "
+        f"({listed(AGENT_HOSTS)}, or Bedrock's)."
     )
 
 

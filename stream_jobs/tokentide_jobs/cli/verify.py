@@ -33,6 +33,7 @@ from tokentide_schemas.fields import MAX_EPOCH_US
 __all__ = ["check", "proof_line", "verify"]
 
 _SHOWN_FAULTS = 20
+_SUMS = "sums of agents, workflows and servers, or neither provider nor model named"
 
 
 @click.command(short_help="Prove that nothing was lost, doubled or mispriced.")
@@ -150,6 +151,11 @@ def _proof(report: Report) -> Iterator[str]:
         )
     if windows.left_out:
         yield f"{_left_out(report)}: not compared"
+    if report.token_spans:
+        yield (
+            f"{counted(report.token_spans, 'span carries', 'spans carry')} tokens and "
+            f"{'was' if report.token_spans == 1 else 'were'} not counted as calls: {_SUMS}"
+        )
     if line := _detection(report):
         yield line
 
@@ -240,6 +246,8 @@ def _show(report: Report, screen: Console) -> None:
             "repeated ids", count(report.repeated_event_ids),
             "sent more than once by a producer, to be mended there: each is a row of its own",
         )  # fmt: skip
+    if report.token_spans:
+        table.add_row("not calls", count(report.token_spans), f"spans with tokens: {_SUMS}")
     if report.offsets_without_record:
         table.add_row(
             "empty offsets", count(report.offsets_without_record),

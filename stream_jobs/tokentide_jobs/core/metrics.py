@@ -71,9 +71,9 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "items",
         ("kind",),
-        "What OTLP records held besides calls of a model: `spans` of other kinds, `repeated_calls` "
-        "that a span inside them reports too, `token_metrics` (the spans hold the same tokens), "
-        "other `metrics`, `logs`.",
+        "What OTLP records held besides calls of a model: `spans` of other kinds, `token_spans` of "
+        "other kinds that carry tokens, `repeated_calls` that a span inside them reports too, "
+        "`token_metrics` (the spans hold the same tokens), other `metrics`, `logs`.",
         "the Collector's pipelines: filter before Kafka what is only left out here",
     ),
     MetricSpec(

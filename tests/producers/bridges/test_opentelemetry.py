@@ -110,6 +110,15 @@ def test_two_calls_inside_each_other_are_two_when_their_tokens_differ(capture: C
     assert len(capture.requests) == 2
 
 
+def test_what_may_be_the_sum_of_calls_that_ended_inside_it_is_none(capture: Capture) -> None:
+    tracer = provider_for(capture).get_tracer("t")
+    summed = {**CHAT, "gen_ai.operation.name": "research", "gen_ai.usage.input_tokens": 99}
+    with tracer.start_as_current_span("research", attributes=summed):
+        tracer.start_span("chat", kind=SpanKind.CLIENT, attributes=CHAT).end()
+    tracer.start_span("research", attributes=summed).end()
+    assert [event["operation"] for event in capture.requests] == ["chat", "research"]
+
+
 def test_a_call_that_the_instrumented_client_told_is_not_told_again(capture: Capture) -> None:
     tracer = provider_for(capture).get_tracer("t")
     span = tracer.start_span("chat", attributes=CHAT)

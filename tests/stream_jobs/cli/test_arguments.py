@@ -142,6 +142,18 @@ def test_events_that_the_ledger_alone_counted_are_not_said_to_be_in_kafka(
     assert said in proof_line(counted)
 
 
+@pytest.mark.parametrize(
+    ("token_spans", "said"),
+    [(2, "2 spans carry tokens and were not"), (1, "1 span carries tokens and was not")],
+)
+def test_spans_with_tokens_that_are_no_calls_are_said(token_spans: int, said: str) -> None:
+    ten = Sums(10, 2, 10)
+    report = report_of(WindowComparison(compared=1, rows=ten, windows=ten))
+    assert said in proof_line(replace(report, token_spans=token_spans))
+    for unseen in (0, None):
+        assert "tokens and" not in proof_line(replace(report, token_spans=unseen))
+
+
 def test_sums_are_called_equal_only_when_they_are() -> None:
     unequal = report_of(WindowComparison(compared=1, rows=Sums(1, 2, 10), windows=Sums(1, 2, 11)))
     assert not unequal.ok

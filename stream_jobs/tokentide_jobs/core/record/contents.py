@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tokentide_jobs.core.record.dead_letter import DeadLetter, Refusal
 from tokentide_jobs.core.record.otlp import read_otlp
@@ -23,7 +24,14 @@ from tokentide_jobs.core.record.stand_in import (
 )
 from tokentide_jobs.core.record.topics import is_otlp
 
-__all__ = ["Readable", "events_in", "readable"]
+__all__ = ["Contents", "Readable", "contents_of", "events_in", "readable"]
+
+
+class Contents(NamedTuple):
+    """What one record value holds: its events, in order, and what was left out, by kind."""
+
+    events: list[bytes]
+    ignored: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +56,18 @@ def events_in(topic: str, value: bytes) -> list[bytes]:
 
     A broken record is one bad event. Only a record of OTLP may hold none.
     """
-    if not is_otlp(topic):
-        return split_record(value)
-    if _is_left_out(value):
-        return split_record(value)
+    return contents_of(topic, value).events
+
+
+def contents_of(topic: str, value: bytes) -> Contents:
+    """Return the events of one record value, as `events_in` does, and what was left out."""
+    if not is_otlp(topic) or _is_left_out(value):
+        return Contents(split_record(value), {})
     read = read_otlp(value)
     if read.fault is not None:
-        return [value]
-    return split_record(b"\n".join(read.lines)) if read.lines else []
+        return Contents([value], {})
+    events = split_record(b"\n".join(read.lines)) if read.lines else []
+    return Contents(events, read.ignored)
 
 
 def readable(topic: str, records: Sequence[Record]) -> Readable:

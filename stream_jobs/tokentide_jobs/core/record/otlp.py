@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from tokentide.semconv import SpanData, SpanEvent, event_of
+from tokentide.semconv import SpanData, SpanEvent, event_of, reading_of
 from tokentide_jobs.core.record.dead_letter import DETAIL_CHARACTERS, Refusal
 from tokentide_jobs.core.record.lenient import mended
 from tokentide_jobs.core.record.split import BOM, JSON_WHITESPACE
@@ -43,8 +43,9 @@ class OtlpRecord:
     Attributes:
         lines: One event each, as JSON.
         ignored: How much was left out, by kind: `spans` that are no call of a model,
-            `repeated_calls` that another span of the record tells better, data points of
-            `token_metrics` (the spans hold the same tokens) and of other `metrics`, and `logs`.
+            `token_spans` that are none either although they carry tokens, `repeated_calls` that
+            another span of the record tells better, data points of `token_metrics` (the spans
+            hold the same tokens) and of other `metrics`, and `logs`.
         fault: Why the record is no export request; then there are no lines.
         mended_texts: Texts of the record of which a character could not be encoded.
     """
@@ -59,6 +60,7 @@ class OtlpRecord:
 class _Call:
     span: SpanData
     event: Mapping[str, Any]
+    is_stated: bool
 
     @property
     def tokens(self) -> tuple[int | None, int | None]:
@@ -110,8 +112,14 @@ def _read_request(request: dict[str, Any]) -> OtlpRecord:
         len(_list(scope, "logRecords")) for scope, _r in _scopes(request, "Logs")
     )
     spans = list(_spans(request))
-    calls = [_Call(span, event) for span in spans if (event := event_of(span)) is not None]
-    ignored["spans"] += len(spans) - len(calls)
+    calls: list[_Call] = []
+    for span in spans:
+        reading = reading_of(span)
+        event = event_of(span) if reading.operation is not None else None
+        if event is not None:
+            calls.append(_Call(span, event, reading.is_stated))
+        else:
+            ignored["token_spans" if reading.has_tokens else "spans"] += 1
     repeated = _repeated_by_a_child(calls, spans)
     ignored["repeated_calls"] += len(repeated)
     lines = [
@@ -127,7 +135,8 @@ def _repeated_by_a_child(calls: list[_Call], spans: list[SpanData]) -> set[int]:
 
     A framework and the client it uses may both be instrumented: two spans, one inside the other,
     for one call. The inner one is kept. They are the same call when both report the same tokens,
-    or when only the inner one reports any.
+    or when only the inner one reports any. What is a call by its tokens alone may be the sum of
+    the calls inside it: it repeats them, whatever it reports.
     """
     if len(calls) < 2:
         return set()
@@ -146,7 +155,7 @@ def _repeated_by_a_child(calls: list[_Call], spans: list[SpanData]) -> set[int]:
             if (
                 at is not None
                 and at != position
-                and calls[at].tokens in ((None, None), call.tokens)
+                and (not calls[at].is_stated or calls[at].tokens in ((None, None), call.tokens))
             ):
                 repeated.add(at)
             above = parents.get((trace_id, above), "")

@@ -97,6 +97,8 @@ class Facts:
         beyond: Rows with no finished batch around them, by log: (rows, smallest, largest offset).
         logs: The partitions that exist now; earlier incarnations are known by the ledger alone.
         recounted: Events by (log, start of batch), read from Kafka again; absent: not readable.
+        token_spans: Spans of the records read again that carry tokens and are no call; None: the
+            records were not read.
         windows: The windows in scope against their raw rows.
         repeated_event_ids: Rows beyond the first of each event id.
         read_twice: Those of them that are the same place of two incarnations.
@@ -114,6 +116,7 @@ class Facts:
     logs: Mapping[LogPartition, LogState]
     recounted: Mapping[tuple[LogPartition, int], int]
     windows: WindowComparison
+    token_spans: int | None = None
     repeated_event_ids: int = 0
     read_twice: Sequence[ReadTwice] = ()
     checks_chain: bool = True

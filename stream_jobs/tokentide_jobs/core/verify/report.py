@@ -43,6 +43,8 @@ class Report:
     lost: int
     duplicated: int
     recounted_events: int
+    token_spans: int | None
+    """Spans in Kafka that carry tokens and were not counted as calls; None: they were not read."""
     repeated_event_ids: int
     """Rows that a producer sent again; what stands under two identities is a fault instead."""
     offsets_without_record: int
@@ -96,6 +98,7 @@ class Report:
             "in_flight_events": windows.in_flight.events,
             "repricing": list(windows.repricing),
             "recounted_events": self.recounted_events,
+            "token_spans_not_counted": self.token_spans,
             "repeated_event_ids": self.repeated_event_ids,
             "offsets_without_record": self.offsets_without_record,
             "expired_batches": self.expired_batches,
@@ -151,6 +154,7 @@ def compare(facts: Facts) -> Report:
         lost=sum(fault.events for fault in faults if fault.kind == "lost"),
         duplicated=sum(fault.events for fault in faults if fault.kind in doubled),
         recounted_events=sum(facts.recounted.values()),
+        token_spans=facts.token_spans,
         repeated_event_ids=facts.repeated_event_ids - sum(t.events for t in facts.read_twice),
         offsets_without_record=sum(b.end - b.start - b.records for b in alive),
         expired_batches=len(facts.batches) - len(alive),

@@ -27,7 +27,7 @@ from tokentide_jobs.io.kafka.answer import kafka_answer
 from tokentide_jobs.io.kafka.offsets import offset_ranges
 from tokentide_jobs.io.kafka.spans import Span
 from tokentide_jobs.io.kafka.tail import partitions_with_records
-from tokentide_jobs.tasks.verify.log_count import count_events
+from tokentide_jobs.tasks.verify.log_count import Counted, count_events
 from tokentide_jobs.tasks.verify.stored_facts import Scope, StoreReader
 
 __all__ = ["Log", "verify"]
@@ -258,19 +258,20 @@ def _recounted(
     for where, state in facts.logs.items():
         tail = {start for start, _end in _tail(where, state, facts.batches, scope)}
         for start, _end in spans[where]:
-            count = counts[where, start]
+            count = counts[where, start].events
             if start in tail:
                 logs[where] = replace(state, pending=count)
             else:
                 recounted[where, start] = count
-    return replace(facts, recounted=recounted, logs=logs)
+    token_spans = sum(held.token_spans for held in counts.values()) if everything else None
+    return replace(facts, recounted=recounted, logs=logs, token_spans=token_spans)
 
 
 async def _counted(
     log: _Logs, spans: Mapping[LogPartition, Sequence[Span]], say: Callable[[str], None]
-) -> dict[tuple[LogPartition, int], int]:
-    """Count the events of ranges of every topic, by (partition, start of range)."""
-    counts: dict[tuple[LogPartition, int], int] = {}
+) -> dict[tuple[LogPartition, int], Counted]:
+    """Count what ranges of every topic hold, by (partition, start of range)."""
+    counts: dict[tuple[LogPartition, int], Counted] = {}
     for topic in log.ids:
         own = {where.partition: where for where in spans if where.topic == topic}
         wanted = {partition: spans[where] for partition, where in own.items()}

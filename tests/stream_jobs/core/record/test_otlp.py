@@ -83,7 +83,7 @@ def test_spans_of_other_kinds_are_counted_and_leave_no_hole() -> None:
     )
     read = read_otlp(made.encode())
     assert len(read.lines) == 2
-    assert read.ignored == {"spans": 2}
+    assert read.ignored == {"spans": 1, "token_spans": 1}
 
 
 def test_metrics_and_logs_are_counted() -> None:
@@ -189,6 +189,26 @@ def test_a_framework_and_its_client_tell_of_one_call() -> None:
         ("a", chat(), ""), ("b", chat(**{"gen_ai.usage.output_tokens": 5}), f"{1:016x}")
     )
     assert len(events(other.encode())) == 2
+
+
+def test_a_call_by_its_tokens_alone_may_be_the_sum_of_the_calls_inside_it() -> None:
+    total = {"gen_ai.operation.name": "research", "gen_ai.usage.input_tokens": 2000}
+    inside = f"{1:016x}"
+    summed = request(("research", chat(**total), ""), ("a", chat(), inside), ("b", chat(), inside))
+    read = read_otlp(summed.encode())
+    assert [orjson.loads(line)["operation"] for line in read.lines] == ["chat", "chat"]
+    assert read.ignored == {"repeated_calls": 1}
+    alone = request(("research", chat(**total), ""), ("GET", [], inside))
+    assert [event["operation"] for event in events(alone.encode())] == ["research"]
+
+
+def test_a_remote_agent_counts_unless_a_call_inside_it_is_in_the_record() -> None:
+    remote = chat(**{"gen_ai.operation.name": "invoke_agent", "server.address": "api.openai.com"})
+    alone = request(("agent", remote, ""))
+    assert [event["operation"] for event in events(alone.encode())] == ["invoke_agent"]
+    cheap = chat(**{"gen_ai.usage.input_tokens": 7})
+    with_inner = request(("agent", remote, ""), ("chat", cheap, f"{1:016x}"))
+    assert [event["operation"] for event in events(with_inner.encode())] == ["chat"]
 
 
 def test_spans_that_are_each_others_parents_leave_one_call() -> None:

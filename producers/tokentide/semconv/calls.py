@@ -1,0 +1,95 @@
+"""Which spans are calls of a model: what is none is left out by name, the rest by what it carries.
+
+Instrumentations make up names of operations faster than any list grows. So a span with tokens and a
+provider or a model is a call whatever it calls itself, unless it is known to sum up other calls.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from tokentide.semconv.attributes import BY_ATTRIBUTE, COUNT_FIELDS
+from tokentide.semconv.names import (
+    AGENT_HOSTS,
+    CODING_AGENTS,
+    MODELS,
+    NO_CALLS,
+    OPENINFERENCE_OPERATIONS,
+    OPENINFERENCE_PARENTS,
+    OPERATIONS,
+    PARENT_KINDS,
+    PROVIDER,
+)
+from tokentide.semconv.span import SpanData
+from tokentide.usage.reading import label
+
+_COUNTS: Final = frozenset(
+    attribute for attribute, entry in BY_ATTRIBUTE.items() if entry[0] in COUNT_FIELDS
+)
+_NAMES: Final = frozenset({*MODELS, *(source.attribute for source in PROVIDER)})
+_OPERATION_NAMES: Final = ("gen_ai.operation.name", "llm.request.type")
+_REMOTE_AGENT: Final = "invoke_agent"
+
+
+class Reading(NamedTuple):
+    """What a span is.
+
+    Attributes:
+        operation: What was called; None: it is no call of a model.
+        is_stated: A known name says that it is a call. Else its tokens alone do, and they may be
+            the sum of calls inside it: where there is one, it is the call and this is none.
+        has_tokens: It carries token counts.
+    """
+
+    operation: str | None
+    is_stated: bool
+    has_tokens: bool
+
+
+def reading_of(span: SpanData) -> Reading:
+    """Return what a span is, judged by the span alone."""
+    has_tokens = not _COUNTS.isdisjoint(span.attributes)
+    operation, is_stated = _operation(span)
+    if not is_stated and not (has_tokens and not _NAMES.isdisjoint(span.attributes)):
+        operation = None
+    return Reading(operation, is_stated and operation is not None, has_tokens)
+
+
+def _operation(span: SpanData) -> tuple[str | None, bool]:
+    """Return the operation that a span would be a call by, and whether a known name says so.
+
+    No operation: it is known to be no call.
+    """
+    attributes = span.attributes
+    if span.kind in ("server", "producer", "consumer"):
+        return None, False  # a gateway or a model server: its client's span is the call
+    if span.scope.startswith(CODING_AGENTS):
+        return None, False  # these report each call as a log record, and it is read there
+    if label(attributes.get("traceloop.span.kind")) in PARENT_KINDS:
+        return None, False
+    kind = label(attributes.get("openinference.span.kind"))
+    if kind is not None:
+        known = OPENINFERENCE_OPERATIONS.get(kind.upper())
+        other = None if kind.upper() in OPENINFERENCE_PARENTS else kind.lower()
+        return known or other, known is not None
+    for name in _OPERATION_NAMES:
+        stated = (label(attributes.get(name)) or "").strip().lower()
+        if stated:
+            known = OPERATIONS.get(stated)
+            is_parent = stated in NO_CALLS and not (stated == _REMOTE_AGENT and _is_remote(span))
+            return known or (None if is_parent else stated), known is not None
+    # Before v1.27 nothing said what was done.
+    return ("embeddings" if "embed" in span.name.lower() else "chat"), False
+
+
+def _is_remote(span: SpanData) -> bool:
+    """Tell whether an agent runs at a provider, whose own calls of models nobody traces for us."""
+    host = label(span.attributes.get("server.address"), 256)
+    return span.kind == "client" and host is not None and _is_agent_host(host.lower())
+
+
+def _is_agent_host(host: str) -> bool:
+    if host.startswith("bedrock"):
+        return host.endswith((".amazonaws.com", ".api.aws"))
+    # Google puts the region before the name with a hyphen.
+    return any(host == end or host.endswith((f".{end}", f"-{end}")) for end in AGENT_HOSTS)

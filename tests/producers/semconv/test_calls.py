@@ -1,0 +1,100 @@
+"""Which spans are calls: by a known name, by their tokens, or not at all, and which have tokens."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.producers.semconv.spans import LATEST, event, span
+from tokentide.semconv import Reading, reading_of
+from tokentide.semconv.names import NO_CALLS, OPERATIONS
+
+TOKENS = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
+AGENT = {**LATEST, "gen_ai.operation.name": "invoke_agent"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "named"),
+    [
+        ("responses", "chat"),  # Sentry, azure-ai-projects
+        ("image", "image_generation"),  # from here on OpenLIT
+        ("audio", "speech"),
+        ("text_to_speech", "speech"),
+        ("speech_to_text", "transcription"),
+        ("video", "video_generation"),
+        ("realtime", "realtime"),
+        ("Chat", "chat"),
+    ],
+)
+def test_every_name_that_is_known_for_calls_is_one_with_or_without_tokens(
+    operation: str, named: str
+) -> None:
+    stated = {"gen_ai.operation.name": operation, "gen_ai.system": "openai"}
+    assert reading_of(span(stated)) == Reading(named, is_stated=True, has_tokens=False)
+    found = event({**LATEST, "gen_ai.operation.name": operation})
+    assert (found["operation"], found["input_tokens"]) == (named, 1000)
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {"gen_ai.provider.name": "openai"},
+        {"gen_ai.system": "openai"},
+        {"gen_ai.request.model": "gpt-4o"},
+        {"gen_ai.response.model": "gpt-4o"},
+        {"llm.model_name": "gpt-4o"},
+    ],
+)
+def test_a_name_that_nobody_knows_is_a_call_when_tokens_and_provider_or_model_are_there(
+    who: dict[str, object],
+) -> None:
+    stated = {"gen_ai.operation.name": "summarise_page"}
+    assert reading_of(span({**stated, **who})).operation is None
+    assert reading_of(span({**stated, **TOKENS})) == Reading(None, False, has_tokens=True)
+    assert reading_of(span({**stated, **TOKENS, **who})) == Reading("summarise_page", False, True)
+    assert reading_of(span({**TOKENS, **who})).operation == "chat"
+    found = event({**stated, **TOKENS, **who})
+    assert (found["input_tokens"], found["output_tokens"]) == (1000, 100)
+
+
+@pytest.mark.parametrize("name", sorted(NO_CALLS))
+def test_what_is_known_to_be_no_call_is_none_whatever_it_carries(name: str) -> None:
+    found = reading_of(span({**LATEST, "gen_ai.operation.name": name}))
+    assert found == Reading(None, False, has_tokens=True)
+
+
+def test_no_name_is_a_call_and_none() -> None:
+    assert not NO_CALLS & OPERATIONS.keys()
+
+
+@pytest.mark.parametrize(
+    "scope", ["codex_cli_rs", "com.anthropic.claude_code.tracing", "gemini-cli"]
+)
+def test_the_spans_of_a_coding_agent_are_no_calls_for_its_logs_tell_of_each(scope: str) -> None:
+    assert reading_of(span(LATEST, scope=scope)) == Reading(None, False, has_tokens=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_call"),
+    [
+        ("api.openai.com", True),
+        ("bedrock-agent-runtime.eu-west-1.amazonaws.com", True),
+        ("acme.services.ai.azure.com", True),
+        ("europe-west1-aiplatform.googleapis.com", True),
+        ("aiplatform.googleapis.com", True),
+        ("agents.internal", False),
+        ("agents-17.eu-west-1.elb.amazonaws.com", False),
+        ("evil-api.openai.com.example.org", False),
+        (5, False),
+    ],
+)
+def test_a_remote_agent_is_a_call_where_a_provider_runs_it(address: object, is_call: bool) -> None:
+    remote = span({**AGENT, "server.address": address})
+    assert (reading_of(remote).operation == "invoke_agent") is is_call
+    assert not reading_of(remote).is_stated
+    inside = span({**AGENT, "server.address": address}, kind="internal")
+    assert reading_of(inside).operation is None
+
+
+def test_a_remote_agent_without_tokens_is_no_call() -> None:
+    silent = {name: value for name, value in AGENT.items() if ".usage." not in name}
+    assert reading_of(span({**silent, "server.address": "api.openai.com"})).operation is None
