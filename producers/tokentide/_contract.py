@@ -58,6 +58,7 @@ TEXT_LIMITS: dict[str, int] = {
     "service_tier": 128,
     "speed": 128,
     "inference_geo": 128,
+    "reported_cost_source": 128,
     "error_type": 128,
     "error_code": 128,
     "name": 128,
@@ -104,6 +105,9 @@ CODE_PATTERN = "^[A-Za-z0-9_.:-]{1,64}$"
 """The shape of an error's code and of its kind."""
 
 MAX_DURATION_MS = 604800000.0
+
+MAX_PICO_USD = 9000000000000000
+"""Most money of one call, in 1e-12 USD."""
 
 MAX_EPOCH_US = 4102444800000000
 

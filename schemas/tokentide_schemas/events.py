@@ -25,6 +25,7 @@ from tokentide_schemas.fields import (
     ModelName,
     Name,
     OtherUnits,
+    PicoUsd,
     Port,
     Ratio,
     Score,
@@ -165,6 +166,9 @@ class RequestEvent(BaseEvent):
     processing: Processing | None = None
     speed: Label | None = None
     inference_geo: Label | None = None
+
+    reported_cost_pico_usd: PicoUsd | None = None
+    reported_cost_source: Label | None = None
 
     error_type: Label | None = None
     error_code: Label | None = None

@@ -22,6 +22,8 @@ MAX_COUNT = 1 << 40
 MAX_TOKENS = 100_000_000
 """Largest token count of one call: ten times the largest context there is, so that a count in the
 wrong unit or a wrong sign cannot become money."""
+MAX_PICO_USD = 9_000_000_000_000_000
+"""Most money of one call, 9,000 USD: below 2^53, so that every JSON reader has it exactly."""
 MAX_DURATION_MS = 7 * 24 * 3600 * 1000.0
 """Longest duration: a week, the default age at which events stop being accepted."""
 MAX_EPOCH_US = 4_102_444_800_000_000
@@ -91,6 +93,8 @@ Count = Annotated[int, Field(ge=0, le=MAX_COUNT), WHOLE]
 TokenCount = Annotated[int, Field(ge=0, le=MAX_TOKENS), WHOLE]
 SmallCount = Annotated[int, Field(ge=0, le=1_000_000), WHOLE]
 Port = Annotated[int, Field(ge=0, le=65_535), WHOLE]
+PicoUsd = Annotated[int, Field(ge=0, le=MAX_PICO_USD), WHOLE]
+"""Exact money: 1e-12 USD."""
 Ratio = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 UnitAmount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Score = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]

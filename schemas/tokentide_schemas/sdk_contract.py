@@ -77,6 +77,7 @@ def text() -> str:
             "CODE_PATTERN", kinds.CODE_PATTERN, "The shape of an error's code and of its kind."
         ),
         _constant("MAX_DURATION_MS", kinds.MAX_DURATION_MS),
+        _constant("MAX_PICO_USD", kinds.MAX_PICO_USD, "Most money of one call, in 1e-12 USD."),
         _constant("MAX_EPOCH_US", kinds.MAX_EPOCH_US),
         _names("USAGE_FIELDS", USAGE_FIELDS, "Fields that say what a call consumed."),
         _detail_groups(),

@@ -94,6 +94,10 @@ SELECT
     processing,
     speed,
     inference_geo,
+    -- what others say it cost; never part of a cost below
+    usd_from_pico(reported_cost_pico_usd) AS reported_cost_usd,
+    reported_cost_pico_usd,
+    reported_cost_source,
     -- how it ended
     error_type,
     error_code,

@@ -123,6 +123,17 @@ class Call:
         amounts = (self.uncached, self.read, self.written, self.output)
         return sum(a * r for a, r in zip(amounts, self.rates, strict=True))
 
+    @property
+    def tool(self) -> str:
+        return ("codex", "claude-code", "", "")[self.n % 4]
+
+    @property
+    def reported(self) -> int | None:
+        """What a coding agent says it cost, pico-USD: a tenth too much every fifth time."""
+        if self.tool != "claude-code" or not self.is_priced:
+            return None
+        return self.cost * (11 if self.n % 20 == 1 else 10) // 10
+
 
 @cache
 def calls() -> tuple[Call, ...]:

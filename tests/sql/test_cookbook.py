@@ -75,6 +75,43 @@ def test_team_spend_is_compared_up_to_the_same_moment(seeded: Client) -> None:
         assert row["last_month_to_date_usd"] == usd(to_date)
 
 
+def test_reported_costs_are_compared_with_ours_to_the_pico_dollar(seeded: Client) -> None:
+    question = "Does the computed cost agree with what gateways and coding agents report?"
+    [row] = ask(seeded, question)
+    both = [c for c in calls() if c.reported is not None and c.at.date() >= moment(10, 21).date()]
+    reported = sum(c.reported or 0 for c in both)
+    assert (row["source"], row["model"], row["calls"]) == (
+        "claude-code", "claude-sonnet-4", len(both),
+    )  # fmt: skip
+    assert row["calls_that_differ"] == sum(c.n % 20 == 1 for c in both)
+    assert row["usd_reported"] == Decimal(reported) / PICO
+    assert row["usd_computed"] == usd(both)
+    assert row["usd_difference"] == usd(both) - Decimal(reported) / PICO
+
+
+def test_spend_of_coding_agents_by_developer_tool_and_model(seeded: Client) -> None:
+    rows = ask(seeded, "What does each tool cost a team, and a developer who uses it?")
+    month = [c for c in calls() if c.tool and c.at >= moment(10, 21)]
+    assert {(row["team"], row["tool"]): row["usd"] for row in rows} == {
+        (team, tool): usd(c for c in month if (c.team, c.tool) == (team, tool))
+        for team, tool in {(c.team, c.tool) for c in month}
+    }
+    developers = ask(seeded, "What does each developer spend a day, on which tool and model?")
+    assert len(developers) == 100
+    week = [c for c in calls() if c.tool and c.at >= moment(11, 11)]
+    top = developers[0]
+    mine = [
+        c for c in week
+        if (c.at.date(), f"u{c.n % 211}", c.tool) == (top["day"], top["developer"], top["tool"])
+    ]  # fmt: skip
+    assert top["usd"] == usd(mine)
+    agents = ask(seeded, "Which sub-agents take the money of a tool?")
+    for tool in ("codex", "claude-code"):
+        shares = [row for row in agents if row["tool"] == tool]
+        assert sum(row["usd"] for row in shares) == usd(c for c in month if c.tool == tool)
+        assert abs(sum(row["percent_of_tool"] for row in shares) - 100) < 1
+
+
 def test_the_forecast_draws_a_straight_line(seeded: Client) -> None:
     for row in ask(seeded, "What will this month cost if it goes on like this?"):
         spent = usd(c for c in calls() if c.at.month == 11 and c.tenant == row["tenant"])

@@ -65,7 +65,7 @@ def test_a_view_shows_every_field_of_its_event_under_its_own_name(
     shown = set(_columns(sql_client, VIEWS[event_type]))
     expected = set(EVENT_MODELS[event_type].model_fields) | {"started_at"} | COORDINATES
     if event_type == "request":
-        expected |= COSTS | {"cost_usd", "run"}
+        expected |= COSTS | {"cost_usd", "reported_cost_usd", "run"}
     if event_type in ("request", "evaluation", "feedback"):
         expected |= {"model"}
     assert shown == expected

@@ -3,12 +3,13 @@
 
 INSERT INTO ${database}.raw_requests
     (schema_version, event_id, started_at, tenant, team, feature, service, environment, user_hash,
-     conversation_id, trace_id, operation, provider, status, request_model, response_model, response_id,
+     sdk_name, conversation_id, trace_id, operation, provider, status, request_model, response_model, response_id,
      prompt_name, prompt_version, stream, input_tokens, output_tokens, cache_read_tokens,
      cache_write_tokens, reasoning_tokens, usage_source, error_type, http_status, retry_count, finish_reasons,
      duration_ms, ttft_ms, max_chunk_gap_ms, tags_json,
      cost_pico_usd, cost_input_pico_usd, cost_cache_read_pico_usd, cost_cache_write_pico_usd,
      cost_output_pico_usd, cost_other_pico_usd, price_version, price_status, price_rule,
+     reported_cost_pico_usd, reported_cost_source,
      run_id, parent_run_id, agent_name, agent_version, key_id, tool_name, mcp_server, tool_calls_count,
      subject_kinds, log_id, _topic, _partition, _offset, _idx, ingested_at)
 WITH
@@ -41,6 +42,7 @@ SELECT
     ['chat-api', 'rag-worker'][intDiv(n, 4) % 2 + 1],
     'production',
     concat('u', toString(n % 211)),
+    ['codex', 'claude-code', '', ''][n % 4 + 1],
     concat('c', toString(intDiv(n, 8))),
     leftPad(lower(hex(intDiv(n, 2))), 32, '0'),
     'chat',
@@ -75,6 +77,8 @@ SELECT
     if(at < toDateTime64('2026-11-01 00:00:00', 6, 'UTC'), '2026-09-30', '2026-10-31'),
     if(no_cost, 'unpriced', 'exact'),
     if(no_cost, '', concat('card/', model_name)),
+    if(n % 4 = 1 AND NOT no_cost, intDiv((c_in + c_read + c_write + c_out) * if(n % 20 = 1, 11, 10), 10), NULL),
+    if(n % 4 = 1, 'claude-code', ''),
     concat('r', toString(intDiv(n, 12)), '-', toString(n % 3)),
     if(intDiv(n, 12) % 2 = 1, concat('r', toString(intDiv(n, 12) - 1), '-', toString(n % 3)), ''),
     ['planner', 'researcher'][intDiv(n, 12) % 2 + 1],
