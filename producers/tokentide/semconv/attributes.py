@@ -6,15 +6,24 @@ Invariant: what is no value of the contract is not reported; nothing raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import cast
 
-from tokentide._contract import MAX_DURATION_MS, MAX_IDENTIFIER, MAX_SMALL_COUNT, MAX_TOKENS
+from tokentide._contract import (
+    MAX_DURATION_MS,
+    MAX_IDENTIFIER,
+    MAX_PICO_USD,
+    MAX_SMALL_COUNT,
+    MAX_TOKENS,
+)
 from tokentide.key_ids import looks_like_a_key
 from tokentide.semconv.names import CALL, PROVIDER, USAGE, provider_name
 from tokentide.semconv.span import Attributes
 from tokentide.usage.reading import label
 
 _MAX_DIGITS = 12
+_MONEY_CHARS = 64
+"""Longest text that is read as an amount."""
 
 
 def whole_count(value: object) -> int | None:
@@ -42,6 +51,20 @@ def finite_number(value: object, high: float = 100.0) -> float | None:
     return float(cast("float", value)) if is_number and 0 <= cast("float", value) <= high else None
 
 
+def pico_usd(value: object) -> int | None:
+    """Return dollars, as a number or as text, in 1e-12 USD; None for anything else.
+
+    A float counts as the shortest decimal that reads back as it: what its writer wrote.
+    """
+    if type(value) not in (int, float, str) or len(str(value)) > _MONEY_CHARS:
+        return None
+    try:
+        picos = Decimal(str(value)).scaleb(12)
+        return round(picos) if 0 <= picos <= MAX_PICO_USD else None
+    except InvalidOperation:  # no number; NaN compares with nothing
+        return None
+
+
 def _milliseconds(value: object, scale: float = 1.0) -> float | None:
     number = finite_number(value, MAX_DURATION_MS)
     return None if number is None else number * scale
@@ -65,6 +88,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "flag": lambda value: value if type(value) is bool else None,
     "seconds": lambda value: _milliseconds(value, 1000.0),
     "milliseconds": _milliseconds,
+    "usd": pico_usd,
 }
 
 

@@ -20,7 +20,7 @@ from tokentide.semconv.names import (
     PARENT_KINDS,
     PROVIDER,
 )
-from tokentide.semconv.span import SpanData
+from tokentide.semconv.span import Attributes, SpanData
 from tokentide.usage.reading import label
 
 _COUNTS: Final = frozenset(
@@ -48,11 +48,26 @@ class Reading(NamedTuple):
 
 def reading_of(span: SpanData) -> Reading:
     """Return what a span is, judged by the span alone."""
-    has_tokens = not _COUNTS.isdisjoint(span.attributes)
+    has_tokens = not _COUNTS.isdisjoint(reported_by(span))
     operation, is_stated = _operation(span)
     if not is_stated and not (has_tokens and not _NAMES.isdisjoint(span.attributes)):
         operation = None
     return Reading(operation, is_stated and operation is not None, has_tokens)
+
+
+def reported_by(span: SpanData) -> Attributes:
+    """Return the attributes of a span, and its token counts where only an event of it has them.
+
+    Of several events the last one counts: counts that are told again and again grow.
+    """
+    attributes = span.attributes
+    if not span.events or not _COUNTS.isdisjoint(attributes):
+        return attributes
+    for event in reversed(span.events):
+        counts = {name: event.attributes[name] for name in _COUNTS & event.attributes.keys()}
+        if counts:
+            return {**attributes, **counts}
+    return attributes
 
 
 def _operation(span: SpanData) -> tuple[str | None, bool]:

@@ -25,11 +25,12 @@ from tokentide.semconv.attributes import (
     table_fields,
     whole_count,
 )
-from tokentide.semconv.calls import reading_of
+from tokentide.semconv.calls import reading_of, reported_by
 from tokentide.semconv.names import (
     EXCLUSIVE_INPUT,
     FINISH_REASONS,
     GENAI,
+    ONLY_GENAI,
     OPENINFERENCE,
     OPENLLMETRY,
     TOTAL_TOKENS,
@@ -54,7 +55,7 @@ def event_of(span: SpanData) -> dict[str, object] | None:
     operation = reading_of(span).operation
     if operation is None:
         return None
-    attributes = span.attributes
+    attributes = reported_by(span)
     fields = {**table_fields(span.resource), **table_fields(attributes)}
     counts = {name: fields.pop(name) for name in COUNT_FIELDS if name in fields}
     is_unusable = has_unusable_count(attributes, counts)
@@ -81,6 +82,8 @@ def event_of(span: SpanData) -> dict[str, object] | None:
     }
     if is_unusable:
         event["usage_source"] = "missing"  # what is left of the counts is a lower bound
+    if "reported_cost_pico_usd" in event:
+        event["reported_cost_source"] = event["sdk_name"] or generation_of(attributes)
     _name_models(event, attributes)
     _first_token(event, span, duration_ms)
     event.update(finish_fields(_finish_reasons(span)))
@@ -108,7 +111,7 @@ def generation_of(attributes: Attributes) -> str:
     """Return whose names a span carries, as in the table of names."""
     if "openinference.span.kind" in attributes or "llm.token_count.prompt" in attributes:
         return OPENINFERENCE
-    if "gen_ai.usage.cache_write.input_tokens" in attributes:
+    if not ONLY_GENAI.isdisjoint(attributes):
         return GENAI
     if "gen_ai.provider.name" in attributes:
         return V141

@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 GENAI = "genai"
-"""The conventions of their own repository, semantic-conventions-genai, after v1.41."""
+"""The conventions of their own repository, semantic-conventions-genai: v0.1.0, after v1.41."""
 V141 = "v1.37-v1.41"
 V136 = "v1.36 and before"
 OPENLLMETRY = "OpenLLMetry"
 OPENINFERENCE = "OpenInference"
 VERCEL = "Vercel AI SDK"
+OPENLIT = "OpenLIT"
+LOGFIRE = "Logfire"
 OWN = "tokentide"
 """Attributes a service may set on its own spans or resource, for fields nobody else names."""
 
@@ -32,7 +34,7 @@ class FieldNames(NamedTuple):
     Attributes:
         field: Name in the event contract.
         kind: How the value is read: text, identifier, key_id, count, small_count, number, flag,
-            port, http_status, seconds, milliseconds.
+            port, http_status, seconds, milliseconds, usd.
         sources: Attributes in the order they are asked.
     """
 
@@ -44,7 +46,8 @@ class FieldNames(NamedTuple):
 def _field(field: str, kind: str, **by_generation: str) -> FieldNames:
     generations = {
         "genai": GENAI, "v141": V141, "v136": V136, "openllmetry": OPENLLMETRY,
-        "openinference": OPENINFERENCE, "vercel": VERCEL, "own": OWN,
+        "openinference": OPENINFERENCE, "vercel": VERCEL, "openlit": OPENLIT,
+        "logfire": LOGFIRE, "own": OWN,
     }  # fmt: skip
     return FieldNames(
         field,
@@ -174,13 +177,14 @@ CALL: tuple[FieldNames, ...] = (
     _field("parent_agent_name", "text", own="tokentide.parent_agent_name"),
     _field("run_id", "identifier", own="tokentide.run_id"),
     _field("parent_run_id", "identifier", own="tokentide.parent_run_id"),
-    _field("skill", "text", own="tokentide.skill"),
+    _field("skill", "text", own="tokentide.skill", genai="gen_ai.skill.name"),
     _field("tool_name", "text", own="tokentide.tool_name"),
     _field("mcp_server", "text", own="tokentide.mcp_server"),
     _field("key_id", "key_id", own="tokentide.key_id"),
     _field(
         "workflow_name", "text",
-        genai="gen_ai.workflow.name", openllmetry="traceloop.workflow.name",
+        genai="gen_ai.main_agent.name", v141="gen_ai.workflow.name",
+        openllmetry="traceloop.workflow.name",
     ),
     _field(
         "prompt_name", "text",
@@ -202,6 +206,10 @@ CALL: tuple[FieldNames, ...] = (
         genai="gen_ai.response.time_to_first_chunk", v141="gen_ai.server.time_to_first_token",
     ),
     _field("ttft_ms", "milliseconds", vercel="ai.response.msToFirstChunk"),
+    _field(
+        "reported_cost_pico_usd", "usd",
+        openinference="llm.cost.total", openlit="gen_ai.usage.cost", logfire="operation.cost",
+    ),
     _field("tenant", "text", own="tokentide.tenant"),
     _field("team", "text", own="tokentide.team"),
     _field("feature", "text", own="tokentide.feature"),
@@ -224,6 +232,18 @@ PROVIDER: tuple[Source, ...] = (
     Source("llm.system", OPENINFERENCE),
     Source("llm.vendor", OPENLLMETRY),
 )
+
+ONLY_GENAI = frozenset(
+    {
+        "gen_ai.usage.cache_write.input_tokens", "gen_ai.main_agent.name", "gen_ai.skill.name",
+        *(
+            f"gen_ai.usage.{modality}.{what}_tokens"
+            for modality in ("text", "image", "audio")
+            for what in ("input", "output", "cache_read.input")
+        ),
+    }
+)  # fmt: skip
+"""Attributes that no generation before them knew."""
 
 FINISH_REASONS: tuple[Source, ...] = (
     Source("gen_ai.response.finish_reasons", V141),

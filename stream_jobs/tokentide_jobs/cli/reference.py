@@ -129,9 +129,7 @@ def span_attributes() -> str:
     rows = ["| field | attributes, the first that is there counts |", "|---|---|"]
     merged: dict[str, list[str]] = {}
     for entry in (*USAGE, *names, *CALL):
-        unit = (
-            " (ms)" if entry.kind == "milliseconds" else " (s)" if entry.kind == "seconds" else ""
-        )
+        unit = {"milliseconds": " (ms)", "seconds": " (s)", "usd": " (USD)"}.get(entry.kind, "")
         merged.setdefault(entry.field, []).extend(
             f"`{source.attribute}`{unit} {source.generation}" for source in entry.sources
         )

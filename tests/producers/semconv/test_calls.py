@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.producers.semconv.spans import LATEST, event, span
-from tokentide.semconv import Reading, reading_of
+from tests.producers.semconv.spans import LATEST, START_NS, event, span
+from tokentide.semconv import Reading, SpanEvent, reading_of
 from tokentide.semconv.names import NO_CALLS, OPERATIONS
 
 TOKENS = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
@@ -98,3 +98,61 @@ def test_a_remote_agent_is_a_call_where_a_provider_runs_it(address: object, is_c
 def test_a_remote_agent_without_tokens_is_no_call() -> None:
     silent = {name: value for name, value in AGENT.items() if ".usage." not in name}
     assert reading_of(span({**silent, "server.address": "api.openai.com"})).operation is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([{"gen_ai.usage.input_tokens": 7, "gen_ai.usage.output_tokens": 2}], (7, 2)),
+        ([{"gen_ai.usage.output_tokens": 2}, {"gen_ai.usage.output_tokens": 9}, {}], (None, 9)),
+    ],
+)
+def test_tokens_that_only_an_event_of_the_span_has_are_the_spans(
+    counts: list[dict[str, object]], expected: tuple[int | None, int]
+) -> None:
+    events = [SpanEvent("gen_ai.assistant.message", START_NS, {**c, "content": 1}) for c in counts]
+    stated = {"gen_ai.operation.name": "process_thread_run", "gen_ai.system": "az.ai.agents"}
+    found = event(stated, events=events)
+    assert (found.get("input_tokens"), found["output_tokens"]) == expected
+    assert reading_of(span(stated, events=events)).has_tokens
+    own = event({**LATEST}, events=events)
+    assert (own["input_tokens"], own["output_tokens"]) == (1000, 100)
+
+
+def test_names_of_the_newest_conventions_are_read_and_told_apart() -> None:
+    found = event(
+        {
+            **LATEST,
+            "gen_ai.main_agent.name": "support-desk",
+            "gen_ai.agent.name": "triage",
+            "gen_ai.skill.name": "refunds",
+            "gen_ai.usage.text.input_tokens": 900,
+            "gen_ai.usage.image.input_tokens": 100,
+        }
+    )
+    assert found["tags"] == {"semconv": "genai"}
+    assert (found["workflow_name"], found["agent_name"]) == ("support-desk", "triage")
+    assert (found["skill"], found["input_image_tokens"]) == ("refunds", 100)
+    assert event({**LATEST, "gen_ai.workflow.name": "old"})["workflow_name"] == "old"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "picos"),
+    [
+        ("gen_ai.usage.cost", 0.0123, 12_300_000_000),
+        ("operation.cost", "0.000000000001", 1),
+        ("llm.cost.total", 3, 3_000_000_000_000),
+        ("gen_ai.usage.cost", 0.1 + 0.2, 300_000_000_000),
+        ("gen_ai.usage.cost", 0, 0),
+        *(
+            ("gen_ai.usage.cost", value, None)
+            for value in (-0.1, float("nan"), float("inf"), "", "much", True, [1], 9001, "9" * 99)
+        ),
+    ],
+)
+def test_a_cost_that_a_span_carries_is_kept_as_reported(
+    attribute: str, value: object, picos: int | None
+) -> None:
+    found = event({**LATEST, attribute: value}, scope="openlit.openai")
+    assert found.get("reported_cost_pico_usd") == picos
+    assert found.get("reported_cost_source") == (None if picos is None else "openlit.openai")

@@ -27,6 +27,8 @@ _DEFAULT_SERVICE: Final = "unknown_service"
 _KINDS: Final = ("", "internal", "server", "client", "producer", "consumer")
 _STATUS_ERROR: Final = (2, "STATUS_CODE_ERROR")
 _HEX: Final = frozenset("0123456789abcdef")
+_TELLS_TOKENS: Final = ("gen_ai.", "claude_code.", "codex.", "gemini_cli.")
+"""How the names of metrics begin whose tokens are told by spans or log records, too."""
 _MAX_NS: Final = 1 << 63
 _MAX_ANCESTORS: Final = 16
 _MAX_EVENTS: Final = 128
@@ -192,7 +194,7 @@ def _metric_points(request: dict[str, Any]) -> Counter[str]:
     for scope, _resource in _scopes(request, "Metrics"):
         for metric in _list(scope, "metrics"):
             name = str(metric.get("name"))
-            is_tokens = name.startswith("gen_ai.") and ("token" in name)
+            is_tokens = name.startswith(_TELLS_TOKENS) and "token" in name
             held = [part for part in metric.values() if isinstance(part, dict)]
             count = sum(len(_list(part, "dataPoints")) for part in held)
             points["token_metrics" if is_tokens else "metrics"] += count

@@ -91,6 +91,11 @@ def test_metrics_and_logs_are_counted() -> None:
     metrics = [
         {"name": "gen_ai.client.token.usage", "histogram": points},
         {"name": "gen_ai.client.inference.usage.input_tokens", "sum": points},
+        {"name": "gen_ai.client.inference.operation.output_tokens", "histogram": points},
+        {"name": "claude_code.token.usage", "sum": points},
+        {"name": "codex.turn.token_usage", "histogram": points},
+        {"name": "gemini_cli.token.usage", "sum": points},
+        {"name": "gen_ai.client.inference.duration", "histogram": points},
         {"name": "gen_ai.client.operation.duration", "histogram": points},
         {"name": "http.server.duration", "gauge": points},
     ]
@@ -98,7 +103,7 @@ def test_metrics_and_logs_are_counted() -> None:
         json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}).encode()
     )
     assert (read.lines, read.fault) == ([], None)
-    assert read.ignored == {"token_metrics": 4, "metrics": 4}
+    assert read.ignored == {"token_metrics": 12, "metrics": 6}
     logs: dict[str, Any] = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{}, {}]}]}]}
     assert read_otlp(json.dumps(logs).encode()).ignored == {"logs": 2}
 
