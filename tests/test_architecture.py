@@ -129,6 +129,12 @@ KEPT_APART = (
 
 TAKEN_FROM_THE_SDK = {
     "tokentide_jobs.core.record.otlp": {"tokentide.semconv"},
+    "tokentide_jobs.core.record.agent_logs": {
+        "tokentide.failures",
+        "tokentide.semconv",
+        "tokentide.usage",
+    },
+    "tokentide_jobs.core.record.coding_agents": {"tokentide.semconv", "tokentide.usage"},
 }
 """What the pure core takes from the SDK: what a span means is decided in one place."""
 

@@ -11,9 +11,12 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.each import each
+from tokentide.privacy import hash_user
+from tokentide.settings import Settings as ProducerSettings
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.settings.user_hash_key import user_hasher
 from tokentide_jobs.urls import redact_url
 
 
@@ -49,6 +52,23 @@ def test_an_option_beats_the_environment_which_beats_the_running_stack(tmp_path:
     assert sources["kafka_bootstrap"] == "TOKENTIDE_KAFKA_BOOTSTRAP"
     assert sources["clickhouse_url"] == str(tmp_path / "stack.json")
     assert sources["database"] == "default"
+
+
+def test_the_key_of_users_hashes_as_the_sdk_does_and_is_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("2027:a-new-key-of-16-characters,2026:an-old-key-of-16-characters\n")
+    settings = Settings.from_env({"TOKENTIDE_USER_HASH_KEY_FILE": str(file)}, tmp_path)
+    user_hash = user_hasher(settings.user_hash_key_file)("ann@example.org")
+    sdk = ProducerSettings(user_hash_key=file.read_text().strip())
+    assert user_hash == hash_user(sdk, "ann@example.org")
+    assert user_hasher(None)("ann@example.org") is None
+    for text in ("", "tiny-key", "a:short,b:short", "no-id-of-16-characters,second-of-16-characters"):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match="TOKENTIDE_USER_HASH_KEY_FILE is") as refused:
+            user_hasher(file)
+        assert not text or text not in str(refused.value)
+    with pytest.raises(ConfigError, match="cannot be read as text"):
+        user_hasher(tmp_path / "nowhere")
 
 
 def test_the_file_of_a_stack_that_no_longer_runs_is_ignored(tmp_path: Path) -> None:

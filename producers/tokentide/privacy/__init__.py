@@ -4,6 +4,6 @@ Nothing here is imported by `import tokentide`; each part is loaded when a setti
 """
 
 from tokentide.privacy.detection import detect
-from tokentide.privacy.users import hash_user, hash_user_under_every_key
+from tokentide.privacy.users import hash_under, hash_user, hash_user_under_every_key
 
-__all__ = ["detect", "hash_user", "hash_user_under_every_key"]
+__all__ = ["detect", "hash_under", "hash_user", "hash_user_under_every_key"]

@@ -37,7 +37,7 @@ def hash_user(settings: Settings, user: object) -> str | None:
         if not settings.user_hash_key:
             _warn_once()
             return None
-        return _hashed(_keys(settings.user_hash_key)[0], text)
+        return hash_under(_keys(settings.user_hash_key)[0], text)
     except Exception:
         return None
 
@@ -51,13 +51,14 @@ def hash_user_under_every_key(settings: Settings, user: object) -> list[str]:
     text = _text(user)
     if not text or not settings.user_hash_key:
         return []
-    return [_hashed(key, text) for key in _keys(settings.user_hash_key)]
+    return [hash_under(key, text) for key in _keys(settings.user_hash_key)]
 
 
 _keys = lru_cache(maxsize=8)(read_keys)
 
 
-def _hashed(key: tuple[str, bytes], text: str) -> str:
+def hash_under(key: tuple[str, bytes], text: str) -> str:
+    """Return the hash of a user's id under one key, given as (id, key)."""
     from hmac import digest  # only here: most hosts send no users
 
     key_id, secret = key

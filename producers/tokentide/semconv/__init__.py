@@ -1,7 +1,20 @@
 """From a finished OpenTelemetry span to one event, under every generation of attribute names."""
 
+from tokentide.semconv.attributes import pico_usd, provider_of, table_fields
 from tokentide.semconv.calls import Reading, reading_of
-from tokentide.semconv.mapping import event_id, event_of
-from tokentide.semconv.span import SpanData, SpanEvent
+from tokentide.semconv.mapping import event_id, event_of, uuid_of
+from tokentide.semconv.span import Attributes, SpanData, SpanEvent
 
-__all__ = ["Reading", "SpanData", "SpanEvent", "event_id", "event_of", "reading_of"]
+__all__ = [
+    "Attributes",
+    "Reading",
+    "SpanData",
+    "SpanEvent",
+    "event_id",
+    "event_of",
+    "pico_usd",
+    "provider_of",
+    "reading_of",
+    "table_fields",
+    "uuid_of",
+]

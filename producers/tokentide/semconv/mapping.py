@@ -99,8 +99,13 @@ def event_id(span: SpanData) -> str:
     Sent twice, or mapped in two places, the same span is recognisable by it.
     """
     seed = f"{span.trace_id}/{span.span_id}" if span.span_id else f"{span.name}/{span.start_ns}"
+    return uuid_of(seed, span.start_ns)
+
+
+def uuid_of(seed: str, start_ns: int) -> str:
+    """Return the UUIDv7 of a time (epoch ns) that depends on it and on the seed alone."""
     bits = int.from_bytes(hashlib.sha256(seed.encode("utf-8", "replace")).digest()[:10], "big")
-    epoch_ms = max(0, span.start_ns) // 1_000_000 & 0xFFFF_FFFF_FFFF
+    epoch_ms = max(0, start_ns) // 1_000_000 & 0xFFFF_FFFF_FFFF
     number = epoch_ms << 80 | 0x7 << 76 | (bits >> 62 & 0xFFF) << 64
     number |= 0b10 << 62 | bits & 0x3FFF_FFFF_FFFF_FFFF
     text = f"{number:032x}"

@@ -17,6 +17,7 @@ from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.process_name import process_name
+from tokentide_jobs.settings.user_hash_key import user_hasher
 from tokentide_jobs.tasks.repair.lost_rows import Log, Restored
 from tokentide_jobs.tasks.repair.repair import TABLES, Correction, Repair
 
@@ -80,7 +81,11 @@ def repair(
             dry_run=dry_run,
             progress=lambda step: click.echo(step, err=True),
         )
-        log = Log(settings.kafka_bootstrap, settings.restarted_logs)
+        log = Log(
+            settings.kafka_bootstrap,
+            settings.restarted_logs,
+            user_hasher(settings.user_hash_key_file),
+        )
         for restored in work.restore_rows(log, from_us, to_us) if from_log else ():
             restorations.append(restored)
             if not as_json:

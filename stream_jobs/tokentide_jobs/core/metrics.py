@@ -73,7 +73,8 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         ("kind",),
         "What OTLP records held besides calls of a model: `spans` of other kinds, `token_spans` of "
         "other kinds that carry tokens, `repeated_calls` that a span inside them reports too, "
-        "`token_metrics` (the spans hold the same tokens), other `metrics`, `logs`.",
+        "`token_metrics` (the spans hold the same tokens), other `metrics`, `logs` that tell of no "
+        "call.",
         "the Collector's pipelines: filter before Kafka what is only left out here",
     ),
     MetricSpec(

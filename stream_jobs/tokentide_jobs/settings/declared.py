@@ -101,6 +101,11 @@ class DeclaredSettings(BaseSettings):
         low=1,
         high=4096 * _MIB,
     )
+    user_hash_key_file: Path | None = _setting(
+        None,
+        "file with the key under which users that logs of coding agents name are hashed: the "
+        "services' TOKENTIDE_USER_HASH_KEY; none: no user is kept",
+    )
     max_event_age_s: int = _setting(
         604_800, "older events are dead letters", unit="s", low=1, high=10 * 366 * 86_400
     )
@@ -188,7 +193,7 @@ class DeclaredSettings(BaseSettings):
 
     @field_validator(
         "clickhouse_password_file", "data_dir", "prices_file", "budgets_file", "slos_file",
-        "detect_file", "grafana_token_file", "grafana_ca_file",
+        "detect_file", "user_hash_key_file", "grafana_token_file", "grafana_ca_file",
     )  # fmt: skip
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:

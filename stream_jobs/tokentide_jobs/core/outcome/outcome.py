@@ -22,6 +22,7 @@ from tokentide_jobs.core.outcome.codes import without_texts
 from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import price
+from tokentide_jobs.core.record.agent_logs import HashUser, nobody
 from tokentide_jobs.core.record.contents import events_in, readable
 from tokentide_jobs.core.record.dead_letter import (
     DETAIL_CHARACTERS,
@@ -169,7 +170,12 @@ class Outcome:
         return first, last
 
 
-def process(records: Sequence[Record], intent: Intent, cards: CardTable) -> Outcome:
+def process(
+    records: Sequence[Record],
+    intent: Intent,
+    cards: CardTable,
+    hash_user: HashUser = nobody,
+) -> Outcome:
     """Decode, judge, price and place every event of a batch.
 
     A record that makes the program itself fail ends as dead letters (`unreadable`): met again at
@@ -179,17 +185,18 @@ def process(records: Sequence[Record], intent: Intent, cards: CardTable) -> Outc
         records: All records of the intent's range, in offset order.
         intent: Gives the accepted window, the price version and the time of the rows.
         cards: The table of the intent's price version.
+        hash_user: What stands for a user that a log record of OTLP names; by default nothing does.
     """
     assert cards.price_version == intent.price_version
     try:
-        return _process(records, intent, cards, [])
+        return _process(records, intent, cards, hash_user, [])
     except MemoryError:
         raise
     except (Exception, pl.exceptions.PanicException):
         unreadable = _unreadable(records, intent, cards)
         if not unreadable:
             raise
-        return _process(records, intent, cards, unreadable)
+        return _process(records, intent, cards, hash_user, unreadable)
 
 
 def _unreadable(records: Sequence[Record], intent: Intent, cards: CardTable) -> list[DeadLetter]:
@@ -197,7 +204,7 @@ def _unreadable(records: Sequence[Record], intent: Intent, cards: CardTable) -> 
     unreadable: list[DeadLetter] = []
     for record in records:
         try:
-            _process([record], intent, cards, [])
+            _process([record], intent, cards, nobody, [])
         except MemoryError:
             raise
         except (Exception, pl.exceptions.PanicException) as exc:
@@ -213,12 +220,13 @@ def _process(
     records: Sequence[Record],
     intent: Intent,
     cards: CardTable,
+    hash_user: HashUser,
     unreadable: Sequence[DeadLetter],
 ) -> Outcome:
     window = AcceptedWindow(intent.accepted_from_us, intent.accepted_until_us)
     left_out = {dead_letter.offset for dead_letter in unreadable}
     sound = [record for record in records if record.offset not in left_out]
-    read = readable(intent.log.topic, sound)
+    read = readable(intent.log.topic, sound, hash_user)
     decoded = decode(read.records, window)
     raw: dict[str, pl.DataFrame] = {}
     cleared_codes = 0

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tokentide_jobs.core.record.agent_logs import HashUser, nobody
 from tokentide_jobs.core.record.dead_letter import DeadLetter, Refusal
 from tokentide_jobs.core.record.otlp import read_otlp
 from tokentide_jobs.core.record.record import Record
@@ -70,8 +71,14 @@ def contents_of(topic: str, value: bytes) -> Contents:
     return Contents(events, read.ignored)
 
 
-def readable(topic: str, records: Sequence[Record]) -> Readable:
-    """Return the records of a batch as `decode` takes them; plain events are not touched."""
+def readable(topic: str, records: Sequence[Record], hash_user: HashUser = nobody) -> Readable:
+    """Return the records of a batch as `decode` takes them; plain events are not touched.
+
+    Args:
+        topic: Where they are from.
+        records: The records.
+        hash_user: What stands for a user that a log record of OTLP names.
+    """
     if not is_otlp(topic):
         return Readable(records)
     rewritten: list[Record] = []
@@ -83,7 +90,7 @@ def readable(topic: str, records: Sequence[Record]) -> Readable:
         if _is_left_out(record.value):
             dead_letters.append(DeadLetter(*place, *_left_out(record.value), b""))
             continue
-        read = read_otlp(record.value)
+        read = read_otlp(record.value, hash_user)
         ignored.update(read.ignored)
         mended_texts += read.mended_texts
         if read.fault is not None:

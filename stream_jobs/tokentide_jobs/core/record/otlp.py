@@ -1,14 +1,13 @@
 """OTLP as JSON: what the OpenTelemetry Collector's Kafka exporter writes, turned into events.
 
-A record is one export request. Its spans that are calls of a model become one event each, in the
-order of the record; everything else is counted and left out. Pure: the same bytes always give the
-same lines, which is what lets a batch be replayed and counted again.
+A record is one export request. Its spans that are calls of a model, and its log records in which a
+coding agent tells of one, become one event each, in the order of the record; everything else is
+counted and left out. Pure: the same bytes always give the same number of lines, which is what lets
+a batch be replayed and counted again.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,8 +16,19 @@ from typing import Any, Final
 import orjson
 
 from tokentide.semconv import SpanData, SpanEvent, event_of, reading_of
+from tokentide_jobs.core.record.agent_logs import HashUser, LogData, event_of_log, nobody
 from tokentide_jobs.core.record.dead_letter import DETAIL_CHARACTERS, Refusal
 from tokentide_jobs.core.record.lenient import mended
+from tokentide_jobs.core.record.otlp_json import (
+    NotOtlp,
+    attributes_of,
+    hex_id,
+    listed,
+    nanoseconds,
+    scopes_of,
+    text_of,
+    value_of,
+)
 from tokentide_jobs.core.record.split import BOM, JSON_WHITESPACE
 
 __all__ = ["OtlpRecord", "read_otlp"]
@@ -26,16 +36,10 @@ __all__ = ["OtlpRecord", "read_otlp"]
 _DEFAULT_SERVICE: Final = "unknown_service"
 _KINDS: Final = ("", "internal", "server", "client", "producer", "consumer")
 _STATUS_ERROR: Final = (2, "STATUS_CODE_ERROR")
-_HEX: Final = frozenset("0123456789abcdef")
 _TELLS_TOKENS: Final = ("gen_ai.", "claude_code.", "codex.", "gemini_cli.")
 """How the names of metrics begin whose tokens are told by spans or log records, too."""
-_MAX_NS: Final = 1 << 63
 _MAX_ANCESTORS: Final = 16
 _MAX_EVENTS: Final = 128
-
-
-class _NotOtlp(ValueError):
-    """Where a record is not what OTLP says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,9 @@ class OtlpRecord:
         lines: One event each, as JSON.
         ignored: How much was left out, by kind: `spans` that are no call of a model,
             `token_spans` that are none either although they carry tokens, `repeated_calls` that
-            another span of the record tells better, data points of `token_metrics` (the spans
-            hold the same tokens) and of other `metrics`, and `logs`.
+            another span of the record tells better or a log record tells again, data points of
+            `token_metrics` (the spans hold the same tokens) and of other `metrics`, and `logs`
+            that tell of no call.
         fault: Why the record is no export request; then there are no lines.
         mended_texts: Texts of the record of which a character could not be encoded.
     """
@@ -69,8 +74,13 @@ class _Call:
         return self.event.get("input_tokens"), self.event.get("output_tokens")
 
 
-def read_otlp(value: bytes) -> OtlpRecord:
-    """Read the value of one record; never raises, whatever it holds."""
+def read_otlp(value: bytes, hash_user: HashUser = nobody) -> OtlpRecord:
+    """Read the value of one record; never raises, whatever it holds.
+
+    Args:
+        value: The record's value.
+        hash_user: What stands for a user that a log record names; by default nothing does.
+    """
     body, mended_texts = value.removeprefix(BOM), 0
     if not body.strip(JSON_WHITESPACE):
         return OtlpRecord(fault=Refusal("empty", "", "an empty record holds no export request"))
@@ -85,8 +95,8 @@ def read_otlp(value: bytes) -> OtlpRecord:
         detail = "an export request is a JSON object"
         return OtlpRecord(fault=Refusal("not_an_object", "", detail))
     try:
-        return replace(_read_request(request), mended_texts=mended_texts)
-    except _NotOtlp as error:
+        return replace(_read_request(request, hash_user), mended_texts=mended_texts)
+    except NotOtlp as error:
         return OtlpRecord(fault=Refusal("not_otlp", "", str(error)))
     except Exception as error:
         # An error of our own must cost this record, not the job: it would meet it again for ever.
@@ -104,15 +114,12 @@ def _unreadable(value: bytes, error: Exception) -> Refusal:
     return Refusal("malformed_json", "", str(error)[:DETAIL_CHARACTERS])
 
 
-def _read_request(request: dict[str, Any]) -> OtlpRecord:
+def _read_request(request: dict[str, Any], hash_user: HashUser) -> OtlpRecord:
     if request and not request.keys() & {"resourceSpans", "resourceMetrics", "resourceLogs"}:
         hint = "; events go to the events topic" if "type" in request else ""
-        raise _NotOtlp(f"no resourceSpans, resourceMetrics or resourceLogs{hint}")
+        raise NotOtlp(f"no resourceSpans, resourceMetrics or resourceLogs{hint}")
     ignored: Counter[str] = Counter()
     ignored.update(_metric_points(request))
-    ignored["logs"] += sum(
-        len(_list(scope, "logRecords")) for scope, _r in _scopes(request, "Logs")
-    )
     spans = list(_spans(request))
     calls: list[_Call] = []
     for span in spans:
@@ -124,11 +131,18 @@ def _read_request(request: dict[str, Any]) -> OtlpRecord:
             ignored["token_spans" if reading.has_tokens else "spans"] += 1
     repeated = _repeated_by_a_child(calls, spans)
     ignored["repeated_calls"] += len(repeated)
-    lines = [
-        orjson.dumps({"service": _DEFAULT_SERVICE, **call.event})
-        for at, call in enumerate(calls)
-        if at not in repeated
-    ]
+    events = [call.event for at, call in enumerate(calls) if at not in repeated]
+    seen: set[object] = set()
+    for log in _logs(request):
+        event = event_of_log(log, hash_user)
+        if event is None:
+            ignored["logs"] += 1
+        elif event["event_id"] in seen:
+            ignored["repeated_calls"] += 1
+        else:
+            seen.add(event["event_id"])
+            events.append(event)
+    lines = [orjson.dumps({"service": _DEFAULT_SERVICE, **event}) for event in events]
     return OtlpRecord(lines, {kind: number for kind, number in ignored.items() if number})
 
 
@@ -164,130 +178,74 @@ def _repeated_by_a_child(calls: list[_Call], spans: list[SpanData]) -> set[int]:
     return repeated
 
 
-# -- the shape of a request -----------------------------------------------------------------------
-
-
-def _list(holder: Any, name: str) -> list[Any]:
-    """Return a repeated field; absent and null are empty, as in protobuf."""
-    value = holder.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise _NotOtlp(f"{name} is no list")
-    if not all(isinstance(item, dict) for item in value):
-        raise _NotOtlp(f"{name} holds something that is no object")
-    return value
-
-
-def _scopes(request: dict[str, Any], signal: str) -> Iterator[tuple[Any, Any]]:
-    """Yield every scope of one signal with the resource around it."""
-    for group in _list(request, f"resource{signal}"):
-        resource = group.get("resource") or {}
-        if not isinstance(resource, dict):
-            raise _NotOtlp("resource is no object")
-        for scope in _list(group, f"scope{signal}"):
-            yield scope, resource
+# -- spans, log records and metrics ----------------------------------------------------------------
 
 
 def _metric_points(request: dict[str, Any]) -> Counter[str]:
     points: Counter[str] = Counter()
-    for scope, _resource in _scopes(request, "Metrics"):
-        for metric in _list(scope, "metrics"):
+    for scope, _resource in scopes_of(request, "Metrics"):
+        for metric in listed(scope, "metrics"):
             name = str(metric.get("name"))
             is_tokens = name.startswith(_TELLS_TOKENS) and "token" in name
             held = [part for part in metric.values() if isinstance(part, dict)]
-            count = sum(len(_list(part, "dataPoints")) for part in held)
+            count = sum(len(listed(part, "dataPoints")) for part in held)
             points["token_metrics" if is_tokens else "metrics"] += count
     return points
 
 
 def _spans(request: dict[str, Any]) -> Iterator[SpanData]:
-    for scope, resource in _scopes(request, "Spans"):
+    for scope, resource in scopes_of(request, "Spans"):
         described = scope.get("scope")
         described = described if isinstance(described, dict) else {}
-        around = _attributes(resource)
-        for span in _list(scope, "spans"):
+        around = attributes_of(resource)
+        for span in listed(scope, "spans"):
             yield _span(span, around, described)
+
+
+def _logs(request: dict[str, Any]) -> Iterator[LogData]:
+    for scope, resource in scopes_of(request, "Logs"):
+        described = scope.get("scope")
+        described = described if isinstance(described, dict) else {}
+        around = attributes_of(resource)
+        for record in listed(scope, "logRecords"):
+            yield LogData(
+                name=text_of(record.get("eventName")),
+                body=text_of(value_of(record.get("body"))),
+                attributes=attributes_of(record),
+                time_ns=nanoseconds(record, "timeUnixNano"),
+                observed_ns=nanoseconds(record, "observedTimeUnixNano"),
+                trace_id=hex_id(record.get("traceId"), 32),
+                span_id=hex_id(record.get("spanId"), 16),
+                resource=around,
+                scope_version=text_of(described.get("version")),
+            )
 
 
 def _span(span: dict[str, Any], resource: Mapping[str, object], scope: Any) -> SpanData:
     status = span.get("status")
     status = status if isinstance(status, dict) else {}
-    start_ns = _nanoseconds(span, "startTimeUnixNano")
+    start_ns = nanoseconds(span, "startTimeUnixNano")
     return SpanData(
-        name=_text(span.get("name")),
-        attributes=_attributes(span),
+        name=text_of(span.get("name")),
+        attributes=attributes_of(span),
         start_ns=start_ns,
-        end_ns=max(start_ns, _nanoseconds(span, "endTimeUnixNano")),
-        trace_id=_hex(span.get("traceId"), 32),
-        span_id=_hex(span.get("spanId"), 16),
-        parent_span_id=_hex(span.get("parentSpanId"), 16),
+        end_ns=max(start_ns, nanoseconds(span, "endTimeUnixNano")),
+        trace_id=hex_id(span.get("traceId"), 32),
+        span_id=hex_id(span.get("spanId"), 16),
+        parent_span_id=hex_id(span.get("parentSpanId"), 16),
         kind=_kind(span.get("kind")),
         is_error=status.get("code") in _STATUS_ERROR,
-        message=_text(status.get("message")),
+        message=text_of(status.get("message")),
         events=[
             SpanEvent(
-                _text(event.get("name")), _nanoseconds(event, "timeUnixNano"), _attributes(event)
+                text_of(event.get("name")), nanoseconds(event, "timeUnixNano"), attributes_of(event)
             )
-            for event in _list(span, "events")[:_MAX_EVENTS]
+            for event in listed(span, "events")[:_MAX_EVENTS]
         ],
         resource=resource,
-        scope=_text(scope.get("name")),
-        scope_version=_text(scope.get("version")),
+        scope=text_of(scope.get("name")),
+        scope_version=text_of(scope.get("version")),
     )
-
-
-def _attributes(holder: dict[str, Any]) -> dict[str, object]:
-    """Return attributes by name; of a repeated name the last counts, maps are left out."""
-    found: dict[str, object] = {}
-    for attribute in _list(holder, "attributes"):
-        name, value = attribute.get("key"), _value(attribute.get("value"))
-        if isinstance(name, str) and value is not None:
-            found[name] = value
-    return found
-
-
-def _value(value: Any) -> object:
-    if not isinstance(value, dict):
-        return None
-    for kind, held in value.items():
-        if kind == "stringValue" and isinstance(held, str):
-            return held
-        if kind == "boolValue" and isinstance(held, bool):
-            return held
-        if kind == "intValue":
-            return _integer(held)
-        if kind == "doubleValue" and isinstance(held, (int, float)):
-            return float(held)
-        if kind == "arrayValue" and isinstance(held, dict):
-            items = held.get("values")
-            # Arrays of arrays are not followed: nothing that is read comes in them.
-            flat = items if isinstance(items, list) else []
-            return [_value(item) for item in flat if _is_scalar(item)]
-    return None
-
-
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, dict) and not value.keys() & {"arrayValue", "kvlistValue"}
-
-
-def _integer(value: Any) -> int | None:
-    """Return a 64-bit integer, which JSON holds as text, or as a number from lenient writers."""
-    if isinstance(value, str):
-        digits = value[1:] if value[:1] == "-" else value
-        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 20):
-            return None
-        value = int(value)
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_integer and -_MAX_NS <= value < _MAX_NS else None
-
-
-def _nanoseconds(holder: dict[str, Any], name: str) -> int:
-    return max(0, _integer(holder.get(name)) or 0)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _kind(value: Any) -> str:
@@ -295,17 +253,3 @@ def _kind(value: Any) -> str:
         return value.removeprefix("SPAN_KIND_").lower()
     is_known = isinstance(value, int) and 0 <= value < len(_KINDS)
     return _KINDS[value] if is_known else ""
-
-
-def _hex(value: Any, digits: int) -> str:
-    """Return an id in hex; base64, which plain protobuf JSON writes, is understood too."""
-    if not isinstance(value, str):
-        return ""
-    lowered = value.lower()
-    if len(lowered) != digits or not _HEX.issuperset(lowered):
-        try:
-            lowered = base64.b64decode(value, validate=True).hex()
-        except (binascii.Error, ValueError):
-            return ""
-    # All zeros means "none".
-    return lowered if len(lowered) == digits and lowered.strip("0") else ""

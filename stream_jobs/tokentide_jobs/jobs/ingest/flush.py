@@ -34,6 +34,7 @@ from tokentide_jobs.core.outcome.batch_inserts import (
 )
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow, process
 from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.record.agent_logs import HashUser, nobody
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.tables import DEAD_LETTERS, DELTA_TABLES, RAW_TABLES, WINDOWS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -74,6 +75,7 @@ class Flush:
         clock_us: Epoch microseconds, for stale intents and the done row.
         worker: Name of this process in the ledger.
         token_window_us: How long the store can be trusted to remember a token.
+        hash_user: What stands for a user that a log record of OTLP names.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Flush:
         clock_us: Callable[[], int],
         worker: str,
         token_window_us: int,
+        hash_user: HashUser = nobody,
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -92,6 +95,7 @@ class Flush:
         self._cards_of = cards_of
         self._clock_us = clock_us
         self._worker = worker
+        self._hash_user = hash_user
         self._guard = StaleGuard(store, ledger, clock_us, token_window_us)
         # A worker is meant for one core: batches computed side by side would share its caches and
         # add up their memory. The others wait for the store meanwhile.
@@ -117,7 +121,7 @@ class Flush:
             )
         started_us = self._clock_us()
         with self._computing:
-            outcome = process(batch.records, intent, cards).without(refused)
+            outcome = process(batch.records, intent, cards, self._hash_user).without(refused)
             inserts = inserts_of(outcome)
         compute_ms = (self._clock_us() - started_us) / 1000
         insertion = Insertion(self._store, self._guard, intent, adopted, watch)

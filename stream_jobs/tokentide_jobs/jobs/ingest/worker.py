@@ -58,6 +58,7 @@ from tokentide_jobs.jobs.runtime.web import start_web
 from tokentide_jobs.jobs.runtime.worker_process import run_worker
 from tokentide_jobs.process_name import process_name
 from tokentide_jobs.settings import Settings
+from tokentide_jobs.settings.user_hash_key import user_hasher
 from tokentide_jobs.settings.worker_files import announce_worker, withdraw_worker
 
 __all__ = ["run_ingest"]
@@ -196,6 +197,7 @@ class _IngestProcess:
                 _now_us,
                 worker,
                 settings.token_window_s * 1_000_000,
+                user_hasher(settings.user_hash_key_file),
             ),
             confirm=confirm,
             propose=propose,

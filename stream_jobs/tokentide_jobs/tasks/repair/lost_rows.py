@@ -17,6 +17,7 @@ import polars as pl
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.outcome.outcome import Outcome, process
+from tokentide_jobs.core.record.agent_logs import HashUser, nobody
 from tokentide_jobs.core.record.record import Record, record_ms
 from tokentide_jobs.core.record.topics import log_ids
 from tokentide_jobs.core.tables import RAW_REQUESTS
@@ -45,10 +46,12 @@ class Log:
     Attributes:
         bootstrap: The broker.
         restarted_logs: The words under which topics are read as new logs, by topic.
+        hash_user: What stands for a user that a log record of OTLP names, as for ingest.
     """
 
     bootstrap: str
     restarted_logs: Mapping[str, str]
+    hash_user: HashUser = nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class LostRowsOfLog:
         records = asyncio.run(self._read(intent))
         cards = load_cards(self._store, intent.price_version)
         refused = known_refused_rows(self._store, intent)
-        outcome = process(records, intent, cards).without(refused)
+        outcome = process(records, intent, cards, self._log.hash_user).without(refused)
         if outcome.events != batch.events:
             raise WrongData(
                 f"{batch}: its records in Kafka make {outcome.events} rows, and it had "
