@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,10 @@ import clickhouse_connect
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from tests.end_to_end.coding_fleet import fleet
 from tests.otlp_requests import Request, attributes
+from tokentide.privacy import hash_user
+from tokentide.settings import Settings as ProducerSettings
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_jobs.io.kafka.clients import admin_client
@@ -25,6 +29,7 @@ from tokentide_schemas.topics import EVENTS, OTLP
 pytestmark = pytest.mark.integration
 
 RECORDS = 40
+USER_HASH_KEY = "test:only-this-test-knows-this-key"
 CALLS = 5
 """Calls of a model in each OTLP record."""
 EVENTS_SENT = 50
@@ -32,7 +37,11 @@ EVENTS_SENT = 50
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("otlp"), broker="tansu", workers=1) as running:
+    key = tmp_path_factory.mktemp("key") / "user_hash_key"
+    key.write_text(USER_HASH_KEY)
+    environ = {**os.environ, "TOKENTIDE_USER_HASH_KEY_FILE": str(key)}
+    directory = tmp_path_factory.mktemp("otlp")
+    with Stack(directory, broker="tansu", workers=1, environ=environ) as running:
         yield running
 
 
@@ -234,3 +243,37 @@ def test_an_events_topic_made_anew_under_a_running_stack_restarts_no_other_log(
         (info.events_topic, EVENTS_SENT + len(numbers), 2),
         (OTLP.name, RECORDS * CALLS, 1),
     ]
+
+
+def test_a_fleet_of_coding_agents_spends_what_an_independent_sum_says(stack: Stack) -> None:
+    values, sums = fleet(time.time_ns() - 60_000_000_000)
+    asyncio.run(send(stack.info.kafka, OTLP.name, values))
+    assert verified(stack)["repeated_event_ids"] == 0
+    hashes = {
+        hash_user(ProducerSettings(user_hash_key=USER_HASH_KEY), mail): mail
+        for mail, _tool, _model in sums
+    }
+    client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_dsn, database="tokentide")
+    with client:
+        found = client.query(
+            "SELECT user_hash, sdk_name, model, count(), sum(cost_pico_usd),"
+            " sum(ifNull(reported_cost_pico_usd, 0)), any(price_status), uniqExact(price_status)"
+            " FROM requests WHERE sdk_name IN ('claude-code', 'codex', 'gemini-cli')"
+            " GROUP BY user_hash, sdk_name, model"
+        ).result_rows
+        compared = client.query(
+            "SELECT sum(compared), toInt64(sum(reported_usd) * 1000000000000),"
+            " toInt64(sum(computed_usd) * 1000000000000)"
+            " FROM cost_reported_vs_computed WHERE source = 'claude-code'"
+        ).result_rows[0]
+        agents = client.query(
+            "SELECT agent_name, parent_agent_name, uniqExact(team) FROM requests"
+            " WHERE sdk_name = 'claude-code' GROUP BY 1, 2 ORDER BY 1"
+        ).result_rows
+        raw = client.query("SELECT count() FROM raw_requests WHERE user_hash LIKE '%@%'")
+    assert {(hashes[row[0]], row[1], row[2]): row[3:6] for row in found} == sums
+    assert {row[6:] for row in found} == {("exact", 1)}
+    of_claude = [sums[key] for key in sums if key[1] == "claude-code"]
+    assert compared == tuple(sum(row[part] for row in of_claude) for part in (0, 2, 1))
+    assert agents == [("Explore", "claude-code", 2), ("claude-code", "", 2)]
+    assert raw.result_rows == [(0,)]

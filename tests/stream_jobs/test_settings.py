@@ -62,7 +62,12 @@ def test_the_key_of_users_hashes_as_the_sdk_does_and_is_never_shown(tmp_path: Pa
     sdk = ProducerSettings(user_hash_key=file.read_text().strip())
     assert user_hash == hash_user(sdk, "ann@example.org")
     assert user_hasher(None)("ann@example.org") is None
-    for text in ("", "tiny-key", "a:short,b:short", "no-id-of-16-characters,second-of-16-characters"):
+    for text in (
+        "",
+        "tiny-key",
+        "a:short,b:short",
+        "no-id-of-16-characters,second-of-16-characters",
+    ):
         file.write_text(text)
         with pytest.raises(ConfigError, match="TOKENTIDE_USER_HASH_KEY_FILE is") as refused:
             user_hasher(file)
