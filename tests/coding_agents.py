@@ -31,13 +31,13 @@ def iso(time_ns: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def claude_code_call(time_ns: int, sequence: int = 7, **more: object) -> dict[str, Any]:
+def claude_code_call(time_ns: int, **more: object) -> dict[str, Any]:
     """`claude_code.api_request`: numbers are numbers, booleans are texts."""
     held = {
         "user.id": "6f1d6c0f9a", "session.id": "8d0f6f0e-0000-4000-8000-000000000001",
         "organization.id": "0ab1-org", "user.email": "Ann@Example.org",
         "user.account_uuid": "5b1e-account", "terminal.type": "iTerm.app",
-        "event.name": "api_request", "event.timestamp": iso(time_ns), "event.sequence": sequence,
+        "event.name": "api_request", "event.timestamp": iso(time_ns), "event.sequence": 7,
         "prompt.id": "1f0c2a-prompt", "model": "claude-sonnet-4-5-20250929",
         "input_tokens": 12, "output_tokens": 345, "cache_read_tokens": 20_000,
         "cache_creation_tokens": 1_500, "cost_usd": 0.016836, "duration_ms": 4200,

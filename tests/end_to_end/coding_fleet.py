@@ -100,8 +100,8 @@ def _call(
         written, said = 10 * (n % 7), 7_000_000 * (n + 1)
         record = claude_code_call(
             at_ns,
-            n,
             **{
+                "event.sequence": n,
                 "user.email": mail,
                 "model": model,
                 "input_tokens": fresh,

@@ -28,7 +28,7 @@ AGENT = {**LATEST, "gen_ai.operation.name": "invoke_agent"}
 def test_every_name_that_is_known_for_calls_is_one_with_or_without_tokens(
     operation: str, named: str
 ) -> None:
-    stated = {"gen_ai.operation.name": operation, "gen_ai.system": "openai"}
+    stated: dict[str, object] = {"gen_ai.operation.name": operation, "gen_ai.system": "openai"}
     assert reading_of(span(stated)) == Reading(named, is_stated=True, has_tokens=False)
     found = event({**LATEST, "gen_ai.operation.name": operation})
     assert (found["operation"], found["input_tokens"]) == (named, 1000)
@@ -111,7 +111,10 @@ def test_tokens_that_only_an_event_of_the_span_has_are_the_spans(
     counts: list[dict[str, object]], expected: tuple[int | None, int]
 ) -> None:
     events = [SpanEvent("gen_ai.assistant.message", START_NS, {**c, "content": 1}) for c in counts]
-    stated = {"gen_ai.operation.name": "process_thread_run", "gen_ai.system": "az.ai.agents"}
+    stated: dict[str, object] = {
+        "gen_ai.operation.name": "process_thread_run",
+        "gen_ai.system": "az.ai.agents",
+    }
     found = event(stated, events=events)
     assert (found.get("input_tokens"), found["output_tokens"]) == expected
     assert reading_of(span(stated, events=events)).has_tokens

@@ -256,8 +256,8 @@ def test_records_that_tell_of_no_call_are_counted(record: dict[str, Any]) -> Non
 
 def test_the_same_record_is_the_same_event_and_others_are_others() -> None:
     records = [
-        *(claude_code_call(TIME_NS, sequence=n) for n in range(3)),
-        claude_code_call(TIME_NS + 1_000_000, sequence=0),
+        *(claude_code_call(TIME_NS, **{"event.sequence": n}) for n in range(3)),
+        claude_code_call(TIME_NS + 1_000_000, **{"event.sequence": 0}),
         codex_call(TIME_NS),
         codex_call(TIME_NS, reasoning_token_count=255),
         gemini_cli_call(TIME_NS),
@@ -293,7 +293,9 @@ def test_a_user_without_an_address_is_its_account_and_one_that_is_hashed_stays()
 
 @pytest.mark.parametrize("broken", [b"\\ud800", b"a\xffb"])
 def test_a_text_that_cannot_be_decoded_costs_itself_and_no_other_record(broken: bytes) -> None:
-    records = [claude_code_call(TIME_NS, sequence=n, model=f"m{n}") for n in range(4)]
+    records = [
+        claude_code_call(TIME_NS, **{"event.sequence": n, "model": f"m{n}"}) for n in range(4)
+    ]
     value = encoded(logs_request(CLAUDE_CODE, records)).replace(b'"m2"', b'"' + broken + b'"')
     read = read_otlp(value)
     models = [orjson.loads(line)["request_model"] for line in read.lines]
