@@ -189,6 +189,18 @@ def test_both_price_versions_are_told_apart(seeded: Client) -> None:
         assert sum(row["usd"] or 0 for row in mine) == usd(of_month)
 
 
+def test_what_is_exact_and_what_is_not_adds_up(seeded: Client) -> None:
+    question = "How much of the spend is exact, and what stands in for the rest?"
+    rows = ask(seeded, question)
+    mine = [call for call in calls() if call.at >= moment(10, 19)]
+    assert {row["price_status"] for row in rows} == {"exact", "unpriced"}
+    for status, is_priced in (("exact", True), ("unpriced", False)):
+        found = [row for row in rows if row["price_status"] == status]
+        same = [call for call in mine if call.is_priced == is_priced]
+        assert sum(row["calls"] for row in found) == len(same) > 0
+        assert sum(row["usd"] or 0 for row in found) == usd(same)
+
+
 def test_percentiles_are_within_one_percent_of_the_raw_calls(seeded: Client) -> None:
     rows = ask(seeded, "What are p95 latency and time to first token by model?")
     for row in rows:

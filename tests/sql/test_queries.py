@@ -38,7 +38,14 @@ VALUES: dict[str, Any] = {
     "Array(Tuple(Int64, Int64))": [(0, 1 << 32)],
 }  # fmt: skip
 SPEND = {"start_s", "length_s", "cost_pico_usd", "requests", "unpriced"}
-PRICED_FIELDS = (*CallTerms._fields, "status", "usage_source", *TOKEN_COLUMNS, "chunks")
+PRICED_FIELDS = (
+    *CallTerms._fields,
+    "server_address",
+    "status",
+    "usage_source",
+    *TOKEN_COLUMNS,
+    "chunks",
+)
 """Columns of raw_requests that decide a price, besides started_at and other_units."""
 LATEST = {"high_us", "high", "to_us", "until_us", "last_us"}
 MUST_ANSWER = {

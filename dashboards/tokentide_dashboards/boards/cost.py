@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tokentide_dashboards.boards import shared_calls
 from tokentide_dashboards.boards.cost_tables import (
+    CERTAINTY,
     FORECAST,
     MODELS,
     PRICE_VERSIONS,
@@ -162,6 +163,7 @@ COST = Board(
         ),
         Row((MODELS,)),
         Row((SUBJECTS, WASTE)),
-        Row((WITHOUT_COST, PRICE_VERSIONS), title="How sure the cost is"),
+        Row((CERTAINTY,), title="How sure the cost is"),
+        Row((WITHOUT_COST, PRICE_VERSIONS)),
     ),
 )

@@ -11,9 +11,10 @@ from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Table
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.kit.unit import Unit
-from tokentide_dashboards.kit.variable import Choice
+from tokentide_dashboards.kit.variable import SCOPE_NAMES, Choice
 
 __all__ = [
+    "CERTAINTY",
     "FORECAST",
     "MODELS",
     "PRICE_VERSIONS",
@@ -191,6 +192,26 @@ ORDER BY unpriced_calls DESC LIMIT 50""",
         Override(column="usage_missing_share", title="no usage"),
         Override(column="unpriced_calls", title="unpriced calls", unit=Unit.COUNT),
         COUNTED,
+    ),
+)
+CERTAINTY = Table(
+    title="How the prices were found",
+    description="Spend by price_status: exact and override are prices, every other word says what "
+    "stands in for one (docs/prices.md). The rule is one example; doubts stand behind its !.",
+    unit=Unit.COUNT,
+    no_value=NO_CALLS,
+    sql=f"""\
+SELECT
+    toString(price_status) AS price_status, count() AS calls, sum(cost_usd) AS spent,
+    uniqExact(provider, model) AS models, anyHeavy(toString(model)) AS for_example,
+    min(price_rule) AS rule
+FROM requests WHERE $__timeFilter(started_at) AND {where(*SCOPE_NAMES)}
+GROUP BY price_status ORDER BY price_status IN ('exact', 'override'), spent DESC LIMIT 20""",
+    overrides=(
+        Override(column="price_status", title="price"),
+        Override(column="spent", unit=Unit.USD),
+        Override(column="for_example", title="for example"),
+        Override(column="rule", title="one of its rules"),
     ),
 )
 PRICE_VERSIONS = Table(

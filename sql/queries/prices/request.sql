@@ -2,7 +2,8 @@
 SELECT
     toUnixTimestamp64Micro(started_at) AS started_at_us,
     tenant, provider, upstream_provider, request_model, response_model, service_tier,
-    service_tier_requested, processing, speed, inference_geo, status, usage_source,
+    service_tier_requested, processing, speed, inference_geo, region, server_address,
+    status, usage_source,
     input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens,
     cache_write_long_tokens, cache_read_audio_tokens, input_audio_tokens, input_image_tokens,
     input_video_tokens, reasoning_tokens, output_audio_tokens, output_image_tokens,

@@ -69,8 +69,9 @@ def sql(
     It may only read, unless --write is given. A table that does not fit the terminal is shown
     vertically, one column a line.
 
-    Start from the views: requests, spend_by_hour, spend_by_model_day, latency_by_minute,
-    errors_by_minute, unpriced, pipeline_health. `SHOW CREATE VIEW requests` explains one.
+    Start from the views: requests, spend_by_hour, spend_by_model_day, spend_by_price_status_day,
+    latency_by_minute, errors_by_minute, unpriced, pipeline_health. `SHOW CREATE VIEW requests`
+    explains one.
     """
     text = _query_text(query)
     if not text.strip():

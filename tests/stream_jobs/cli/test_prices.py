@@ -146,7 +146,7 @@ def told(**event: Any) -> list[str]:
 def test_an_explanation_says_what_was_not_billed() -> None:
     lines = told(request_model="text-embedding-3-small", input_tokens=5, output_tokens=2)
     assert "output             2 has no price and is not billed" in lines
-    lines = told(request_model="gpt-4o-audio-preview", input_tokens=9, input_audio_tokens=9)
+    lines = told(request_model="gpt-4o-mini-audio-preview", input_tokens=9, input_audio_tokens=9)
     assert any("(no price of its own: rate of input_tokens)" in line for line in lines)
     lines = told(request_model="gpt-4o", other_units={"lamps": 1}, input_tokens=1)
     assert "some other_units have no price of their own" in lines

@@ -27,7 +27,7 @@ from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
 from tokentide_jobs.io.clickhouse.card_store import load_cards, stored_versions, write_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.stored_requests import find_requests
-from tokentide_jobs.io.files.price_overrides import parse_overrides
+from tokentide_jobs.io.files.price_overrides import parse_price_file
 from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.tasks.reprice.reprice import Reprice
 
@@ -43,7 +43,9 @@ OVERRIDES = b"""
 - {provider: anthropic, model: "*", rates: {output: 14}, valid_from: 2026-11-20, reason: news}
 """
 LIST = compile_cards()
-NEGOTIATED = CardTable("negotiated", LIST.providers, parse_overrides(OVERRIDES, "prices.yaml"))
+NEGOTIATED = CardTable(
+    "negotiated", LIST.providers, parse_price_file(OVERRIDES, "prices.yaml").overrides
+)
 MODELS = [
     ("openai", "gpt-4o"),
     ("openai", "gpt-99"),

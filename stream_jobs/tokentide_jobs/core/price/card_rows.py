@@ -16,7 +16,9 @@ from typing import Any, TypedDict
 from tokentide_jobs.core.price.cards import (
     Card,
     CardTable,
+    Correction,
     ModelCards,
+    NameAlias,
     Override,
     ProviderCards,
     Rate,
@@ -91,8 +93,14 @@ def to_rows(cards: CardTable) -> list[CardRow]:
     writer = _Writer(cards.price_version)
     for provider in cards.providers:
         writer.entry += 1
-        names = {"provider": provider.provider, "match": provider.match}
-        writer.add({}, kind="provider", fallbacks=json.dumps(provider.fallbacks), **names)
+        writer.add(
+            {},
+            kind="provider",
+            provider=provider.provider,
+            match=provider.match,
+            fallbacks=json.dumps(provider.fallbacks),
+            valid_from_us=provider.known_since_us,
+        )
         for model in provider.models:
             writer.entry += 1
             _write_model(writer, provider.provider, model)
@@ -111,7 +119,29 @@ def to_rows(cards: CardTable) -> list[CardRow]:
             source_line=override.line,
             reason=override.reason,
         )
+    for alias in cards.aliases:
+        writer.entry += 1
+        names = {"provider": alias.provider, "model": alias.model, "match": alias.name}
+        writer.add({}, kind="alias", source_line=alias.line, reason=alias.reason, **names)
+    for correction in cards.corrections:
+        writer.entry += 1
+        _write_correction(writer, correction)
     return writer.rows
+
+
+def _write_correction(writer: _Writer, entry: Correction) -> None:
+    match = {"models": entry.models, "places": entry.places, "checked_us": entry.checked_us}
+    writer.add(
+        entry.rates,
+        kind="correction",
+        provider=entry.provider,
+        model=entry.models[0],
+        match=json.dumps(match),
+        valid_from_us=entry.valid_from_us,
+        valid_to_us=entry.valid_to_us,
+        multiplier=entry.multiplier,
+        reason=entry.source,
+    )
 
 
 def _write_model(writer: _Writer, provider: str, model: ModelCards) -> None:
@@ -149,6 +179,8 @@ def from_rows(rows: Iterable[CardRow]) -> CardTable:
     heads: list[CardRow] = []
     models: list[list[ModelCards]] = []
     overrides: list[Override] = []
+    aliases: list[NameAlias] = []
+    corrections: list[Correction] = []
     for _, found in groupby(ordered, key=lambda row: row["entry"]):
         group = list(found)
         if group[0]["kind"] == "provider":
@@ -156,15 +188,23 @@ def from_rows(rows: Iterable[CardRow]) -> CardTable:
             models.append([])
         elif group[0]["kind"] == "override":
             overrides.append(_read_override(group))
+        elif group[0]["kind"] == "alias":
+            aliases.append(_read_alias(group[0]))
+        elif group[0]["kind"] == "correction":
+            corrections.append(_read_correction(group))
         else:
             models[-1].append(_read_model(group))
     providers = tuple(
         ProviderCards(
-            head["provider"], head["match"], tuple(json.loads(head["fallbacks"])), tuple(listed)
+            head["provider"],
+            head["match"],
+            tuple(json.loads(head["fallbacks"])),
+            tuple(listed),
+            head["valid_from_us"],
         )
         for head, listed in zip(heads, models, strict=True)
     )
-    return CardTable(versions[0], providers, tuple(overrides))
+    return CardTable(versions[0], providers, tuple(overrides), tuple(corrections), tuple(aliases))
 
 
 def _read_model(group: list[CardRow]) -> ModelCards:
@@ -199,6 +239,26 @@ def _read_override(group: list[CardRow]) -> Override:
         rates=_read_rates(group),
         multiplier=head["multiplier"],
         reason=head["reason"],
+    )
+
+
+def _read_alias(row: CardRow) -> NameAlias:
+    return NameAlias(row["source_line"], row["provider"], row["match"], row["model"], row["reason"])
+
+
+def _read_correction(group: list[CardRow]) -> Correction:
+    head = group[0]
+    match = json.loads(head["match"])
+    return Correction(
+        provider=head["provider"],
+        models=tuple(match["models"]),
+        places=tuple(match["places"]),
+        valid_from_us=head["valid_from_us"],
+        valid_to_us=head["valid_to_us"],
+        checked_us=match["checked_us"],
+        rates=_read_rates(group),
+        multiplier=head["multiplier"],
+        source=head["reason"],
     )
 
 

@@ -18,7 +18,9 @@ __all__ = [
     "MAX_RATE_PICO_USD",
     "Card",
     "CardTable",
+    "Correction",
     "ModelCards",
+    "NameAlias",
     "Override",
     "ProviderCards",
     "Rate",
@@ -136,12 +138,14 @@ class ProviderCards:
         match: Clause (JSON text) its other names satisfy, or the empty string.
         fallbacks: Providers whose lists hold too (a cloud that resells), without their variants.
         models: In order; the first match wins.
+        known_since_us: From when on cards without a date are known to hold; None is since ever.
     """
 
     provider: str
     match: str
     fallbacks: tuple[str, ...]
     models: tuple[ModelCards, ...]
+    known_since_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,63 @@ class Override:
         return self.valid_to_us is None or at_us < self.valid_to_us
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One entry of our own prices: what the pinned list lacks, and what places cost.
+
+    Attributes:
+        provider: Pattern of provider names, of events or of the price list.
+        models: Patterns of model names.
+        places: Patterns of places it is for; empty for an entry that does not depend on the place.
+        valid_from_us: Inclusive; None is since ever.
+        valid_to_us: Exclusive; None is for ever.
+        checked_us: When the source was read; without `valid_from_us` it is known from then on.
+        rates: Absolute rates; units not named keep the price of the list.
+        multiplier: Factor on the rates of tokens at its places, a decimal string; or "".
+        source: Where the price is published.
+    """
+
+    provider: str
+    models: tuple[str, ...]
+    places: tuple[str, ...]
+    valid_from_us: int | None
+    valid_to_us: int | None
+    checked_us: int
+    rates: Rates
+    multiplier: str
+    source: str
+
+    @property
+    def known_since_us(self) -> int:
+        """From when on the price is known to hold."""
+        return self.checked_us if self.valid_from_us is None else self.valid_from_us
+
+    def is_active(self, at_us: int) -> bool:
+        """Tell whether the entry applies to a call started at `at_us`."""
+        if self.valid_from_us is not None and at_us < self.valid_from_us:
+            return False
+        return self.valid_to_us is None or at_us < self.valid_to_us
+
+
+@dataclass(frozen=True, slots=True)
+class NameAlias:
+    """One entry of `aliases` in the overrides file: this name is priced as that model.
+
+    Attributes:
+        line: Where it stands in the file.
+        provider: Pattern of provider names.
+        name: Pattern of model names, as events have them.
+        model: The name to look up instead.
+        reason: For people.
+    """
+
+    line: int
+    provider: str
+    name: str
+    model: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class CardTable:
     """Every price of one version, immutable; the argument of `pricing.price`.
@@ -188,12 +249,16 @@ class CardTable:
         price_version: Names the content: price list release and a hash of overrides and compiler.
         providers: Price lists.
         overrides: In file order; among equals the last applies.
+        corrections: Our own entries over the price lists, below the overrides.
+        aliases: Of the overrides file; among equals the last applies.
         memo: Resolved prices of this process, bounded; no part of the table's identity.
     """
 
     price_version: str
     providers: tuple[ProviderCards, ...]
     overrides: tuple[Override, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    aliases: tuple[NameAlias, ...] = ()
     memo: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, object]:
@@ -201,6 +266,8 @@ class CardTable:
             "price_version": self.price_version,
             "providers": self.providers,
             "overrides": self.overrides,
+            "corrections": self.corrections,
+            "aliases": self.aliases,
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -218,8 +285,11 @@ class CardTable:
 
     @cached_property
     def boundaries_us(self) -> tuple[int, ...]:
-        """Every instant at which some price begins or ends, ascending."""
+        """Every instant at which some price, or what is known of it, begins or ends, ascending."""
         found = {c.valid_from_us for c in self._cards()}
+        found |= {p.known_since_us for p in self.providers}
+        found |= {c.known_since_us for c in self.corrections}
+        found |= {c.valid_to_us for c in self.corrections}
         found |= {o.valid_from_us for o in self.overrides}
         found |= {o.valid_to_us for o in self.overrides}
         return tuple(sorted(instant for instant in found if instant is not None))

@@ -50,6 +50,13 @@ def effective_prices(cards: CardTable, tenant: str, at_us: int) -> dict[tuple[st
             if name:
                 call = CallTerms(tenant=tenant, provider=provider.provider, request_model=name)
                 prices[provider.provider, model.model] = resolve(cards, call, at_us)
+    for correction in cards.corrections:
+        for pattern in correction.models if correction.rates else ():
+            terms = CallTerms(tenant=tenant, provider=correction.provider, request_model=pattern)
+            if find_model(cards, correction.provider, pattern) is None:
+                price = resolve(cards, terms, at_us)
+                if price.rates:
+                    prices[correction.provider, pattern] = price
     for override in cards.overrides:
         is_listed = override.provider in cards.provider_by_id or "*" in override.provider
         mine = override.tenant in ("*", tenant)

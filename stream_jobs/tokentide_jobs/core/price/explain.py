@@ -18,20 +18,14 @@ import polars as pl
 from tokentide_jobs.core.money import format_usd
 from tokentide_jobs.core.price.bill import Line, bill
 from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.hosts import region_of_host
 from tokentide_jobs.core.price.lookup import Price, resolve
 from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN_COLUMNS, price
+from tokentide_jobs.core.price.statuses import STATUS_MEANINGS
 from tokentide_jobs.core.price.units import UNIT_DENOMINATORS, price_key
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
 __all__ = ["Explanation", "explanation", "quoted_rate", "request_frame"]
-
-_STATUS_WORDS = {
-    "exact": "every unit has a price of its own",
-    "partial": "part of the usage is not reported, not priced, or billed at a related price",
-    "fallback_tier": "the conditions of service have no price; standard rates stand in",
-    "override": "priced by the overrides file",
-    "unpriced": "no price, so no cost",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,9 @@ def explanation(event: Mapping[str, Any], cards: CardTable) -> Explanation:
         cards: The price table.
     """
     priced = price(request_frame(event), cards).select(PRICE_COLUMNS).row(0, named=True)
-    call = CallTerms(**{name: str(event.get(name) or "") for name in CallTerms._fields})
+    terms = {name: str(event.get(name) or "") for name in CallTerms._fields}
+    terms["region"] = terms["region"] or region_of_host(str(event.get("server_address") or ""))
+    call = CallTerms(**terms)
     trace: list[str] = []
     found = resolve(cards, call, int(event["started_at_us"]), trace)
     lines = [f"price version {cards.price_version}", *trace]
@@ -69,7 +65,7 @@ def request_frame(event: Mapping[str, Any]) -> pl.DataFrame:
     columns: dict[str, pl.Series] = {
         "started_at_us": pl.Series([int(event["started_at_us"])], dtype=pl.Int64)
     }
-    for name in (*CallTerms._fields, "status", "usage_source"):
+    for name in (*CallTerms._fields, "server_address", "status", "usage_source"):
         columns[name] = pl.Series([str(event.get(name) or "")], dtype=pl.String)
     for name in (*TOKEN_COLUMNS, "chunks"):
         columns[name] = pl.Series([event.get(name)], dtype=pl.Int64)
@@ -136,7 +132,7 @@ def _total_lines(priced: Mapping[str, Any]) -> list[str]:
         shares = f" ({classes})" if classes else ""
         lines.append(f"cost: {format_usd(cost)} USD = {cost:,} pico-USD{shares}")
     status = priced["price_status"]
-    lines.append(f"status {status}: {_STATUS_WORDS[status]}")
+    lines.append(f"status {status}: {STATUS_MEANINGS[status]}")
     lines.append(f"rule {priced['price_rule']}")
     return lines
 

@@ -8,33 +8,17 @@ before its first price, a model listed without rates) comes out as a status.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Literal
 
-from tokentide_jobs.core.price.cards import (
-    Card,
-    CardTable,
-    ModelCards,
-    Override,
-    Rate,
-    Rates,
-    scale_rates,
-)
+from tokentide_jobs.core.price.cards import CardTable, Override, Rate, Rates, scale_rates
+from tokentide_jobs.core.price.list_price import list_price
 from tokentide_jobs.core.price.matching import glob_pattern
-from tokentide_jobs.core.price.model_index import find_model, find_provider
-from tokentide_jobs.core.price.vocabulary import (
-    PROVIDER_ALIASES,
-    CallTerms,
-    price_contexts,
-    tier_context,
-)
+from tokentide_jobs.core.price.model_index import find_provider
+from tokentide_jobs.core.price.names import spellings
+from tokentide_jobs.core.price.statuses import STAND_INS, PriceStatus
+from tokentide_jobs.core.price.vocabulary import PROVIDER_ALIASES, CallTerms, tier_context
 
 __all__ = ["Price", "resolve"]
-
-Status = Literal["exact", "fallback_tier", "override", "unpriced"]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +33,7 @@ class Price:
     """
 
     rates: Rates
-    status: Status
+    status: PriceStatus
     rule: str
     minimums: tuple[tuple[str, int], ...] = ()
 
@@ -66,7 +50,7 @@ def resolve(cards: CardTable, call: CallTerms, at_us: int, trace: list[str] | No
     trace = trace if trace is not None else []
     provider = _list_provider(cards, call, trace)
     reason = "unknown provider" if provider not in cards.provider_by_id else "unknown model"
-    for name in call.model_names():
+    for name in spellings(cards, call, provider):
         price = _price_of(cards, call, provider, name, at_us, trace)
         if price is not None and price.rates:
             return price
@@ -98,7 +82,8 @@ def _list_provider(cards: CardTable, call: CallTerms, trace: list[str]) -> str:
 def _price_of(
     cards: CardTable, call: CallTerms, provider: str, name: str, at_us: int, trace: list[str]
 ) -> Price | None:
-    price = _list_price(cards, call, provider, name, at_us, trace)
+    listed = list_price(cards, call, provider, name, at_us, trace)
+    price = None if listed is None else Price(listed.rates, *listed.verdict, listed.minimums)
     for tenant in ("*", call.tenant):
         chosen = None
         for override in cards.overrides:
@@ -129,9 +114,8 @@ def _apply(override: Override, price: Price | None, trace: list[str]) -> Price |
             return price
         trace.append(f"{label} ({override.reason}): every rate x {override.multiplier}")
         rates = scale_rates(price.rates, Decimal(override.multiplier))
-        status = price.status if price.status == "fallback_tier" else "override"
         rule = f"{label} x{override.multiplier} over {price.rule}"
-        return replace(price, rates=rates, status=status, rule=rule)
+        return replace(price, rates=rates, status=_status_over(price), rule=rule)
     below = price if price is not None and price.rates else None
     inherited = sorted(set(below.rates) - set(override.rates)) if below else []
     trace.append(f"{label} ({override.reason}): sets {', '.join(sorted(override.rates))}")
@@ -139,69 +123,10 @@ def _apply(override: Override, price: Price | None, trace: list[str]) -> Price |
         minimums = below.minimums if below else ()
         return Price(dict(override.rates), "override", label, minimums)
     trace.append(f"{label}: {', '.join(inherited)} keep the price below")
-    status = "fallback_tier" if below.status == "fallback_tier" else "override"
     merged: dict[str, Rate] = {**below.rates, **override.rates}
-    return Price(merged, status, f"{label} over {below.rule}", below.minimums)
+    return Price(merged, _status_over(below), f"{label} over {below.rule}", below.minimums)
 
 
-def _list_price(
-    cards: CardTable, call: CallTerms, provider: str, name: str, at_us: int, trace: list[str]
-) -> Price | None:
-    if call.provider.strip().lower() == "litellm" and "/" in name:
-        prefix, rest = name.split("/", 1)
-        provider, name = (prefix, rest) if prefix in cards.provider_by_id else (provider, name)
-    found = find_model(cards, provider, name)
-    if found is None:
-        return None
-    list_provider, model = found
-    trace.append(f"model {name!r}: {list_provider}/{model.model}, matched by {model.match}")
-    active = [card for card in model.standard if card.is_active(at_us)]
-    standard = active[-1] if active else model.standard[0]
-    rule = f"genai-prices:{list_provider}/{model.model}{_condition(standard)}"
-    trace.append(f"standard price{_condition(standard) or ' (no dates)'}")
-    # As in genai-prices: a reseller's customers do not get the origin's tiers.
-    own_list = list_provider == provider
-    variants, met = _variants(model, call, at_us) if own_list else ([], set())
-    rates: dict[str, Rate] = {}
-    for card in variants:
-        for unit, rate in card.rates.items():
-            rates.setdefault(unit, rate)
-        trace.append(f"variant [{_pairs(card.context)}] sets {', '.join(card.rates) or 'nothing'}")
-    rates = {**standard.rates, **rates}
-    if met:
-        rule += f"[{_pairs(tuple(sorted(met)))}]"
-    missing = tuple(pair for pair in tier_context(call) if pair not in met)
-    if missing:
-        rule += f"!{_pairs(missing)}"
-        trace.append(f"no price for {_pairs(missing)} at that time: standard rates stand in")
-    if not active:
-        rule += "!before first price"
-        trace.append("before the first dated price: the first one stands in")
-    status: Status = "fallback_tier" if missing or not active else "exact"
-    return Price(rates, status, rule, model.minimums)
-
-
-def _variants(
-    model: ModelCards, call: CallTerms, at_us: int
-) -> tuple[list[Card], set[tuple[str, str]]]:
-    """Return the variants that hold, in order, and the conditions they answer."""
-    context = price_contexts(call)
-    holding = [
-        card
-        for card in model.variants
-        if card.is_active(at_us) and all(context.get(key) == value for key, value in card.context)
-    ]
-    return holding, {pair for card in holding for pair in card.context}
-
-
-def _pairs(context: tuple[tuple[str, str], ...]) -> str:
-    return ",".join(f"{key}={value}" for key, value in context)
-
-
-def _condition(card: Card) -> str:
-    if card.daily_us is not None:
-        start, end = (_EPOCH + timedelta(microseconds=edge) for edge in card.daily_us)
-        return f"~{start:%H:%M}-{end:%H:%M}"
-    if card.valid_from_us is not None:
-        return f"@{_EPOCH + timedelta(microseconds=card.valid_from_us):%Y-%m-%d}"
-    return ""
+def _status_over(below: Price) -> PriceStatus:
+    """Return what an override that leaves some of the price below in force may claim."""
+    return below.status if below.status in STAND_INS else "override"

@@ -14,8 +14,10 @@ import polars as pl
 
 from tokentide_jobs.core.price.bill import bill
 from tokentide_jobs.core.price.cards import DAY_US, CardTable
+from tokentide_jobs.core.price.hosts import regions
 from tokentide_jobs.core.price.lookup import resolve
-from tokentide_jobs.core.price.rate_rows import NO_RATE_ROWS, STATUS_CODES, RateRows, rate_column
+from tokentide_jobs.core.price.rate_rows import NO_RATE_ROWS, RateRows, rate_column
+from tokentide_jobs.core.price.statuses import STATUS_CODES
 from tokentide_jobs.core.price.units import CACHED_IMAGES, COST_CLASSES, LEAVES
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
@@ -53,6 +55,7 @@ _SAFE_PICO_USD = 1 << 62
 """Below it neither a product nor a sum of products can leave 64 bits."""
 _MAX_PICO_USD = (1 << 63) - 1
 
+_WORDS, _CODES = list(STATUS_CODES), list(STATUS_CODES.values())
 _LEAF_OF = {leaf.name: index for index, leaf in enumerate(LEAVES)}
 _FEE_LEAF = _LEAF_OF["request fee"]
 
@@ -92,6 +95,7 @@ def _text(requests: pl.DataFrame, name: str) -> pl.Expr:
 def _rate_rows(requests: pl.DataFrame, cards: CardTable) -> tuple[RateRows, pl.Series]:
     """Return the rate rows of the batch and the first of them for every call."""
     keyed = requests.select(_text(requests, name) for name in CallTerms._fields)
+    keyed = keyed.with_columns(regions(requests).alias("region"))
     known = pl.col("tenant").is_in(sorted(cards.tenants)) if cards.tenants else pl.lit(False)
     started = requests["started_at_us"]
     keyed = keyed.with_columns(
@@ -326,20 +330,18 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
         | pl.col("other_unpriced")
         | pl.col("is_incomplete")
     )
+    # The greater code is the less certain word: the least certain of card and usage is shown.
+    partial = pl.lit(STATUS_CODES["partial"], dtype=pl.UInt8)
+    certainty = pl.max_horizontal(code, pl.when(is_partial).then(partial).otherwise(code))
     status = (
         pl.when(pl.col("is_free"))
-        .then(pl.lit("exact"))
+        .then(pl.lit(STATUS_CODES["exact"], dtype=pl.UInt8))
         .when(is_unpriced)
-        .then(pl.lit("unpriced"))
+        .then(pl.lit(STATUS_CODES["unpriced"], dtype=pl.UInt8))
         .when(pl.col("is_unknown"))
-        .then(pl.lit("partial"))
-        .when(code == STATUS_CODES["fallback_tier"])
-        .then(pl.lit("fallback_tier"))
-        .when(is_partial)
-        .then(pl.lit("partial"))
-        .when(code == STATUS_CODES["override"])
-        .then(pl.lit("override"))
-        .otherwise(pl.lit("exact"))
+        .then(partial)
+        .otherwise(certainty)
+        .replace_strict(_CODES, _WORDS, return_dtype=pl.String)
     )
     is_known = pl.col("is_free") | ~(is_unpriced | pl.col("is_unknown"))
     costs = [pl.when(is_known).then(pl.col(name)).alias(name) for name in COST_COLUMNS]

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from tokentide_jobs.core.price.lookup import Price
+from tokentide_jobs.core.price.statuses import STATUS_CODES
 from tokentide_jobs.core.price.units import LEAVES
 
-__all__ = ["NO_RATE_ROWS", "STATUS_CODES", "RateRows", "rate_column"]
+__all__ = ["NO_RATE_ROWS", "RateRows", "rate_column"]
 
-STATUS_CODES = {"exact": 0, "override": 1, "fallback_tier": 2, "unpriced": 3}
 _MAX_ROWS = 20_000
 """Rows kept per table (about 6 MB); beyond it they are forgotten and resolved again."""
 

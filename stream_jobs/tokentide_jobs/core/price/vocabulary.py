@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["PROVIDER_ALIASES", "CallTerms", "price_contexts", "tier_context"]
+__all__ = ["PROVIDER_ALIASES", "CallTerms", "place_of", "price_contexts", "tier_context"]
 
 PROVIDER_ALIASES: dict[str, str] = {
     "aws.bedrock": "aws",
@@ -60,6 +60,7 @@ class CallTerms(NamedTuple):
     processing: str = ""
     speed: str = ""
     inference_geo: str = ""
+    region: str = ""
 
     def model_names(self) -> tuple[str, ...]:
         """Return the names to look the model up under: as served, then as requested; lower case."""
@@ -84,6 +85,31 @@ def tier_context(call: CallTerms) -> tuple[tuple[str, str], ...]:
     if (geo := _word(call.inference_geo)) not in _STANDARD_GEOS:
         context["inference_geo"] = geo
     return tuple(sorted(context.items()))
+
+
+_REGION_COUNTS = frozenset({"aws", "azure", "google", "openai", "x-ai"})
+"""Price lists whose events say the place by `region`; elsewhere it is where the caller runs."""
+_AWS_ROUTES = frozenset({"us", "us-gov", "eu", "apac", "jp", "au", "ca", "in", "global"})
+"""First part of a Bedrock profile's id: the geography that the request may be served in."""
+
+
+def place_of(call: CallTerms, provider: str, model: str) -> str:
+    """Return where the call was served, as a lower-case word; the empty string is not known.
+
+    Args:
+        call: The call.
+        provider: Id of the price list.
+        model: The lower-case model name; profiles of Bedrock carry their geography in it.
+    """
+    geo = _word(call.inference_geo)
+    if geo not in _STANDARD_GEOS:
+        return geo
+    if geo in ("default", "global"):
+        return "global"
+    route = model.partition(".")[0]
+    if provider == "aws" and route in _AWS_ROUTES:
+        return route
+    return _word(call.region) if provider in _REGION_COUNTS else ""
 
 
 def price_contexts(call: CallTerms) -> dict[str, str]:

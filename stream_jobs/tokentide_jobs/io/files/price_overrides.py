@@ -7,19 +7,22 @@ no price ever passes through a float.
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.nodes import MappingNode, Node
 
-from tokentide_jobs.core.price.bill import UNITS_IN_OTHER
-from tokentide_jobs.core.price.cards import DAY_US, MAX_RATE_PICO_USD, Override, Rate, rate_pico_usd
-from tokentide_jobs.core.price.units import LEAVES, UNIT_DENOMINATORS
+from tokentide_jobs.core.price.cards import NameAlias, Override
 from tokentide_jobs.core.price.vocabulary import CallTerms, tier_context
-from tokentide_jobs.io.files.yaml_entries import Problems, entries, mapping, value_text
+from tokentide_jobs.io.files.price_values import instant_us, multiplier, rates_of
+from tokentide_jobs.io.files.yaml_entries import (
+    Problems,
+    entry_fields,
+    mapping,
+    two_lists,
+    value_text,
+)
 
-__all__ = ["parse_overrides"]
+__all__ = ["PriceFile", "parse_price_file"]
 
 _CONTEXT_FIELDS = ("service_tier", "processing", "speed", "inference_geo")
 _FIELDS = (
@@ -33,23 +36,17 @@ _FIELDS = (
     "reason",
     *_CONTEXT_FIELDS,
 )
-_DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?([eE]-?\d{1,2})?")
-_MAX_MULTIPLIER = Decimal(1_000)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-_BILLED_UNITS = UNITS_IN_OTHER.union(*(leaf.chain for leaf in LEAVES))
-"""Units some part of an event is billed under; a rate for any other would never be used."""
-_QUOTED = {key: found for key, found in UNIT_DENOMINATORS.items() if found[0] in _BILLED_UNITS}
-_RATE_KEYS: dict[str, tuple[str, int]] = (
-    _QUOTED
-    | {key.removesuffix("_mtok"): found for key, found in _QUOTED.items()}
-    | {unit: (unit, per) for unit, per in _QUOTED.values() if unit.endswith("_tokens")}
-)
-"""`input_mtok` as genai-prices writes it; `input` and `input_tokens` mean the same."""
 
 
-def parse_overrides(content: bytes, name: str) -> tuple[Override, ...]:
-    """Read an overrides file.
+class PriceFile(NamedTuple):
+    """What a prices file says, in file order."""
+
+    overrides: tuple[Override, ...]
+    aliases: tuple[NameAlias, ...]
+
+
+def parse_price_file(content: bytes, name: str) -> PriceFile:
+    """Read a prices file: overrides, and aliases of model names.
 
     Args:
         content: The file's bytes.
@@ -59,12 +56,31 @@ def parse_overrides(content: bytes, name: str) -> tuple[Override, ...]:
         ConfigError: At least one entry is bad; the message lists every problem with its line.
     """
     problems = Problems(name, "price overrides")
-    found = entries(content, "overrides", problems)
-    overrides = tuple(
-        override for entry in found if (override := _override(entry, problems)) is not None
-    )
+    found, named = two_lists(content, ("overrides", "aliases"), problems)
+    overrides = [_override(node, problems) for node in found]
+    aliases = [_alias(node, problems) for node in named]
     problems.raise_if_any()
-    return overrides
+    return PriceFile(
+        tuple(one for one in overrides if one is not None),
+        tuple(one for one in aliases if one is not None),
+    )
+
+
+def _alias(node: Node, problems: Problems) -> NameAlias | None:
+    before = len(problems.found)
+    fields = entry_fields(node, ("provider", "name", "model", "reason"), (), "an alias", problems)
+    if fields is None:
+        return None
+    said = {key: value_text(key, value, problems) for key, value in fields.items()}
+    if len(problems.found) > before:
+        return None
+    return NameAlias(
+        line=node.start_mark.line + 1,
+        provider=said["provider"].lower(),
+        name=said["name"].lower(),
+        model=said["model"].lower(),
+        reason=said["reason"],
+    )
 
 
 def _override(node: Node, problems: Problems) -> Override | None:
@@ -81,12 +97,12 @@ def _override(node: Node, problems: Problems) -> Override | None:
                 problems.add(node, f"{required}: missing")
         if ("rates" in fields) == ("multiplier" in fields):
             problems.add(node, "give either rates or multiplier, and only one of them")
-    valid_from = _instant("valid_from", fields, problems)
-    valid_to = _instant("valid_to", fields, problems)
+    valid_from = instant_us("valid_from", fields, problems)
+    valid_to = instant_us("valid_to", fields, problems)
     if valid_from is not None and valid_to is not None and valid_to <= valid_from:
         problems.add(fields["valid_to"], "valid_to: not after valid_from (it is exclusive)")
-    rates = _rates(fields["rates"], problems) if "rates" in fields else {}
-    multiplier = _multiplier(fields["multiplier"], problems) if "multiplier" in fields else ""
+    rates = rates_of(fields["rates"], problems) if "rates" in fields else {}
+    factor = multiplier(fields["multiplier"], problems) if "multiplier" in fields else ""
     if len(problems.found) > before:
         return None
     context = tier_context(
@@ -101,7 +117,7 @@ def _override(node: Node, problems: Problems) -> Override | None:
         valid_to_us=valid_to,
         context=context,
         rates=rates,
-        multiplier=multiplier,
+        multiplier=factor,
         reason=texts["reason"],
     )
 
@@ -115,98 +131,3 @@ def _text(key: str, node: Node, problems: Problems) -> str:
             "holds for every tier",
         )
     return found
-
-
-def _instant(key: str, fields: dict[str, Node], problems: Problems) -> int | None:
-    """Read a UTC date or a timestamp as epoch microseconds."""
-    node = fields.get(key)
-    if node is None or (isinstance(node, ScalarNode) and node.value in ("", "null", "~")):
-        return None
-    text = node.value.strip() if isinstance(node, ScalarNode) else ""
-    try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            return (date.fromisoformat(text) - date(1970, 1, 1)).days * DAY_US
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        problems.add(node, f"{key}: {text!r} is no date (2026-01-31) or time with zone")
-        return None
-    if moment.tzinfo is None:
-        problems.add(node, f"{key}: {text!r} has no time zone; append Z for UTC")
-        return None
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _rates(node: Node, problems: Problems) -> dict[str, Rate]:
-    if not isinstance(node, MappingNode) or not node.value:
-        problems.add(node, "rates: expected at least one `input_mtok: USD per million tokens`")
-        return {}
-    rates: dict[str, Rate] = {}
-    for key_node, value in node.value:
-        key = str(key_node.value)
-        if key not in _RATE_KEYS:
-            known = ", ".join(sorted(_QUOTED))
-            problems.add(key_node, f"rates.{key}: unknown unit; known: {known}")
-            continue
-        unit, per = _RATE_KEYS[key]
-        if unit in rates:
-            problems.add(key_node, f"rates.{key}: {unit} has a rate already")
-            continue
-        rate = _rate(key, value, per, problems)
-        if rate is not None:
-            rates[unit] = rate
-    return rates
-
-
-def _rate(key: str, node: Node, per: int, problems: Problems) -> Rate | None:
-    """Read one rate: a number, or `{base: 3, above: {200000: 6}}` for long-context prices."""
-    if not isinstance(node, MappingNode):
-        base = _pico_usd(f"rates.{key}", node, per, problems)
-        return None if base is None else Rate(base)
-    fields = mapping(node, ("base", "above"), f"rates.{key}", problems)
-    if set(fields) != {"base", "above"} or not isinstance(fields["above"], MappingNode):
-        problems.add(node, f"rates.{key}: expected {{base: RATE, above: {{INPUT_TOKENS: RATE}}}}")
-        return None
-    base = _pico_usd(f"rates.{key}.base", fields["base"], per, problems)
-    tiers: dict[int, int] = {}
-    for start_node, value in fields["above"].value:
-        start = str(start_node.value).replace("_", "")
-        rate = _pico_usd(f"rates.{key}.above.{start}", value, per, problems)
-        if not re.fullmatch(r"\d{1,12}", start) or int(start) in tiers:
-            problems.add(start_node, f"rates.{key}.above: {start!r} is no new number of tokens")
-        elif rate is not None:
-            tiers[int(start)] = rate
-    return None if base is None else Rate(base, tuple(sorted(tiers.items())))
-
-
-def _pico_usd(where: str, node: Node, per: int, problems: Problems) -> int | None:
-    number = _decimal(where, node, problems)
-    if number is None:
-        return None
-    exact = number * 10**12 / per
-    if exact > MAX_RATE_PICO_USD:
-        problems.add(node, f"{where}: {number} USD is more than 1,000 USD for a single unit")
-        return None
-    if per == 1_000_000 and exact != exact.to_integral_value():
-        problems.add(node, f"{where}: {number} has more than six decimals: finer than pico-USD")
-        return None
-    return rate_pico_usd(number, per)
-
-
-def _multiplier(node: Node, problems: Problems) -> str:
-    number = _decimal("multiplier", node, problems)
-    if number is not None and number > _MAX_MULTIPLIER:
-        problems.add(node, f"multiplier: {number} is more than {_MAX_MULTIPLIER}")
-        return ""
-    return "" if number is None else str(number)
-
-
-def _decimal(where: str, node: Node, problems: Problems) -> Decimal | None:
-    text = node.value.strip() if isinstance(node, ScalarNode) else "a list or mapping"
-    try:
-        if _DECIMAL.fullmatch(text):
-            return Decimal(text)
-    except InvalidOperation:
-        pass
-    problems.add(node, f"{where}: {text!r} is no decimal number of zero or more")
-    return None

@@ -31,14 +31,19 @@ from tokentide_jobs.core.price.cards import (
 )
 from tokentide_jobs.core.price.matching import compile_clause
 from tokentide_jobs.core.price.units import UNIT_DENOMINATORS
-from tokentide_jobs.io.files.price_overrides import parse_overrides
+from tokentide_jobs.io.files.our_prices import our_prices_content, parse_corrections
+from tokentide_jobs.io.files.price_overrides import parse_price_file
 from tokentide_jobs.io.files.yaml_entries import content_of
 from tokentide_jobs.settings.origins import origin_of
 
-__all__ = ["COMPILER_REVISION", "compile_cards"]
+__all__ = ["COMPILER_REVISION", "PINNED_RELEASE", "compile_cards"]
 
-COMPILER_REVISION = 2
+COMPILER_REVISION = 3
 """Raised whenever the same release and overrides would give other prices than before."""
+
+PINNED_RELEASE = ("0.2.3", date(2026, 11, 12))
+"""The release of genai-prices, and the first day on which it was out: cards without a date are
+known to hold from then on, and of earlier calls they say nothing for certain."""
 
 _MINIMUM_SECONDS = (("audio_seconds", 10), ("input_audio_seconds", 10))
 _BILLED_BY_MINIMUM = {
@@ -68,12 +73,16 @@ def compile_cards(overrides_path: Path | None = None) -> CardTable:
 
 @lru_cache(maxsize=4)
 def _compile(content: bytes, name: str) -> CardTable:
-    overrides = parse_overrides(content, name) if content else ()
-    digest = hashlib.sha256(f"compiler {COMPILER_REVISION}\n".encode() + content).hexdigest()
+    file = parse_price_file(content, name)
+    ours = our_prices_content()
+    seed = f"compiler {COMPILER_REVISION}\n{hashlib.sha256(ours).hexdigest()}\n"
+    digest = hashlib.sha256(seed.encode() + content).hexdigest()
     return CardTable(
         price_version=f"genai-prices-{version('genai-prices')}+{digest[:10]}",
         providers=_base_providers(),
-        overrides=overrides,
+        overrides=file.overrides,
+        corrections=parse_corrections(ours),
+        aliases=file.aliases,
     )
 
 
@@ -87,6 +96,7 @@ def _base_providers() -> tuple[ProviderCards, ...]:
                 match=_clause(provider.provider_match) if provider.provider_match else "",
                 fallbacks=tuple(provider.fallback_model_providers or ()),
                 models=tuple(_model(provider.id, model) for model in provider.models),
+                known_since_us=_midnight_us(PINNED_RELEASE[1]),
             )
         )
     return tuple(compiled)

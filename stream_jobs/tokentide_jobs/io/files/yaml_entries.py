@@ -25,6 +25,7 @@ __all__ = [
     "named_entries",
     "sections",
     "texts",
+    "two_lists",
     "value_text",
 ]
 
@@ -92,21 +93,36 @@ def entries(content: bytes, key: str, problems: Problems) -> list[Node]:
     Raises:
         ConfigError: The file is too large or is not YAML.
     """
+    return _lists(content, (key,), problems)[0]
+
+
+def two_lists(
+    content: bytes, keys: tuple[str, str], problems: Problems
+) -> tuple[list[Node], list[Node]]:
+    """Return the nodes of a file that is a list of the first key, or a mapping of either key.
+
+    Raises:
+        ConfigError: The file is too large or is not YAML.
+    """
+    first, second = _lists(content, keys, problems)
+    return first, second
+
+
+def _lists(content: bytes, keys: tuple[str, ...], problems: Problems) -> list[list[Node]]:
+    """Return one list of nodes for every key; a file that is a list holds those of the first."""
     root = _compose(content, problems)
-    if root is None:
-        return []
     if isinstance(root, SequenceNode):
-        return list(root.value)
-    if isinstance(root, MappingNode):
-        listed = mapping(root, (key,), "the file", problems).get(key)
-        if isinstance(listed, SequenceNode):
-            return list(listed.value)
-        if listed is not None and not _is_null(listed):
+        return [list(root.value), *([] for _ in keys[1:])]
+    fields = mapping(root, keys, "the file", problems) if isinstance(root, MappingNode) else {}
+    if root is not None and not isinstance(root, MappingNode) and not _is_null(root):
+        problems.add(root, f"expected `{keys[0]}:` with a list of entries")
+    found: list[list[Node]] = []
+    for key in keys:
+        listed = fields.get(key)
+        if listed is not None and not isinstance(listed, SequenceNode) and not _is_null(listed):
             problems.add(listed, f"{key}: expected a list of entries")
-        return []
-    if not _is_null(root):
-        problems.add(root, f"expected `{key}:` with a list of entries")
-    return []
+        found.append(list(listed.value) if isinstance(listed, SequenceNode) else [])
+    return found
 
 
 class _Named(Protocol):

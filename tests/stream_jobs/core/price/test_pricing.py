@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from tests.each import each
-from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN_COLUMNS, price
-from tokentide_jobs.io.files.price_overrides import parse_overrides
+from tokentide_jobs.io.files.price_overrides import parse_price_file
 from tokentide_jobs.io.files.price_source import compile_cards
 
 NOW_US = 1_795_046_400_000_000
 
 
 def priced(*overrides: str, **event: Any) -> dict[str, Any]:
-    cards = CardTable(
-        "v1",
-        compile_cards().providers,
-        parse_overrides("\n".join(overrides).encode(), "prices.yaml"),
-    )
+    file = parse_price_file("\n".join(overrides).encode(), "prices.yaml")
+    cards = replace(compile_cards(), price_version="v1", overrides=file.overrides)
     event = {"provider": "openai", "request_model": "gpt-4o", "status": "ok"} | event
     event["other_units"] = json.dumps(event.get("other_units", {}))
     schema = {name: pl.Int64 for name in TOKEN_COLUMNS if name in event}
@@ -61,11 +58,11 @@ def test_each_token_is_billed_once_in_its_class() -> None:
 
 def test_audio_without_a_price_of_its_own_is_partial() -> None:
     row = priced(
-        request_model="gpt-4o-audio-preview", input_tokens=1_000, input_audio_tokens=900,
+        request_model="gpt-4o-mini-audio-preview", input_tokens=1_000, input_audio_tokens=900,
         output_tokens=10,
     )  # fmt: skip
     assert row["price_status"] == "partial"
-    assert row["cost_input_pico_usd"] == 1_000 * 2_500_000
+    assert row["cost_input_pico_usd"] == 1_000 * 150_000
 
 
 def test_the_long_cache_without_a_price_is_billed_as_any_write_and_partial() -> None:

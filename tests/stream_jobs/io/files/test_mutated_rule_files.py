@@ -18,7 +18,7 @@ from tokentide_jobs.io.files import budget_file
 from tokentide_jobs.io.files.alert_file import parse_alert_file
 from tokentide_jobs.io.files.budget_file import parse_budgets
 from tokentide_jobs.io.files.detect_file import parse_detect_rules
-from tokentide_jobs.io.files.price_overrides import parse_overrides
+from tokentide_jobs.io.files.price_overrides import parse_price_file
 from tokentide_jobs.io.files.slo_file import parse_slos
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 
@@ -50,6 +50,8 @@ OVERRIDES = """
 overrides:
   - {provider: openai, model: x, valid_from: 2026-01-01, rates: {input_mtok: 1.5}, reason: new}
   - {provider: openai, model: y, tenant: acme, multiplier: 0.9, reason: contract}
+aliases:
+  - {provider: aws.bedrock, name: "arn:*:profile/x", model: us.amazon.nova-lite-v1:0, reason: a}
 """
 
 
@@ -59,7 +61,7 @@ def alerts(content: bytes, name: str) -> object:
 
 FILES: list[tuple[str, Callable[[bytes, str], Any]]] = [
     (DETECT, parse_detect_rules), (ALERTS, alerts), (BUDGETS, parse_budgets),
-    (SLOS, parse_slos), (OVERRIDES, parse_overrides),
+    (SLOS, parse_slos), (OVERRIDES, parse_price_file),
 ]  # fmt: skip
 PIECES = (
     "[", "]", "{", "}", ": ", ", ", "- ", "\n", "  ", "'", '"', "~", "null", "true", "!!int x",

@@ -1,0 +1,73 @@
+"""How one model is spelled: paths, providers' prefixes, routing suffixes, names of one's own.
+
+Spelling never decides a price: the name as it is comes first, a shorter form only when no list has
+it. A name that moves from model to model, or that picks a route, is told apart as an alias.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.matching import glob_pattern
+from tokentide_jobs.core.price.model_index import find_provider
+from tokentide_jobs.core.price.vocabulary import PROVIDER_ALIASES, CallTerms
+
+__all__ = ["is_moving", "spellings"]
+
+_PATH = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/(.+)")
+"""Google's resource names: `models/x`, `publishers/google/models/x`, with or without a project."""
+_ARN = re.compile(r"arn:aws[^:]*:bedrock:[^/]*:(?:inference-profile|foundation-model)/(.+)")
+"""Bedrock's resources whose last part is a model id; an application profile's is not."""
+_ROUTES = re.compile(r"(.+):(?:online|nitro|floor|exacto|extended|thinking|beta)")
+"""OpenRouter's suffixes, which change the route or add a service, not the model."""
+_MOVING = re.compile(r"(?:^|[-:@])latest(?:$|[-:@])")
+
+
+def spellings(cards: CardTable, call: CallTerms, provider: str) -> Iterator[str]:
+    """Yield the names to look a call's model up under, the likeliest first; lower case.
+
+    Args:
+        cards: The price table, with the aliases of the overrides file.
+        call: What the event says.
+        provider: Id of the price list.
+    """
+    seen: set[str] = set()
+    for asked in call.model_names():
+        for name in (_aliased(cards, call, provider, asked), *_forms(cards, provider, asked)):
+            if name and name not in seen:
+                seen.add(name)
+                yield name
+
+
+def is_moving(call: CallTerms, provider: str, name: str) -> bool:
+    """Tell whether the price of a name may be another one tomorrow, or on another route."""
+    if _MOVING.search(name):
+        return True
+    asked = call.request_model.strip().lower()
+    return provider == "openrouter" and _ROUTES.fullmatch(asked) is not None
+
+
+def _aliased(cards: CardTable, call: CallTerms, provider: str, name: str) -> str:
+    raw = call.provider.strip().lower()
+    chosen = ""
+    for alias in cards.aliases:
+        is_provider = glob_pattern(alias.provider)
+        same = is_provider(raw) or is_provider(provider)
+        same = same or PROVIDER_ALIASES.get(alias.provider) == provider
+        if same and glob_pattern(alias.name)(name):
+            chosen = alias.model
+    return chosen
+
+
+def _forms(cards: CardTable, provider: str, name: str) -> Iterator[str]:
+    yield name
+    found = _PATH.fullmatch(name) or _ARN.fullmatch(name)
+    if found is None and provider == "openrouter":
+        found = _ROUTES.fullmatch(name)
+    if found is not None:
+        yield found[1]
+    prefix, _, rest = name.partition("/")
+    if rest and find_provider(cards, prefix) == provider:
+        yield rest

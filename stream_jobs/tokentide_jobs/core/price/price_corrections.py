@@ -1,0 +1,69 @@
+"""What the pinned price list lacks or has wrong, and what places cost: our own sourced entries.
+
+An entry gives rates (a name that is missing or wrong) or says what a place costs. For models that
+have entries of places the place of a call moves its price: one that is not known, or that no entry
+names, is never called exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from tokentide_jobs.core.price.cards import CardTable, Correction, Rates, scale_rates
+from tokentide_jobs.core.price.matching import glob_pattern
+
+__all__ = ["UNSAID", "corrected_rates", "entry_of_place", "place_entries", "scale_tokens"]
+
+UNSAID = "unsaid"
+"""In an entry's places: calls that name no place, where the provider documents what that means."""
+
+
+def corrected_rates(
+    cards: CardTable, names: Sequence[str], model: str, at_us: int
+) -> Correction | None:
+    """Return the entry whose rates hold for a model at a time; entries never overlap.
+
+    Args:
+        cards: The price table.
+        names: What the provider is called: in the event, and in the price lists.
+        model: The lower-case model name.
+        at_us: Start of the call.
+    """
+    for entry in cards.corrections:
+        if entry.rates and entry.is_active(at_us) and _is_for(entry, names, model):
+            return entry
+    return None
+
+
+def place_entries(
+    cards: CardTable, names: Sequence[str], model: str, at_us: int
+) -> list[Correction]:
+    """Return the entries that say what places cost for a model; none where places are all alike."""
+    found = (e for e in cards.corrections if e.places and e.is_active(at_us))
+    return [entry for entry in found if _is_for(entry, names, model)]
+
+
+def entry_of_place(entries: Sequence[Correction], place: str) -> Correction | None:
+    """Return the first entry that names a place; the empty string is a place that nobody said."""
+    for entry in entries:
+        if any(_is_at(pattern, place) for pattern in entry.places):
+            return entry
+    return None
+
+
+def scale_tokens(rates: Rates, multiplier: str) -> Rates:
+    """Multiply the rates of tokens; fees for searches and requests are the same everywhere."""
+    tokens = {unit: rate for unit, rate in rates.items() if unit.endswith("_tokens")}
+    return {**rates, **scale_rates(tokens, Decimal(multiplier))}
+
+
+def _is_at(pattern: str, place: str) -> bool:
+    return pattern == UNSAID if not place else pattern != UNSAID and glob_pattern(pattern)(place)
+
+
+def _is_for(entry: Correction, names: Sequence[str], model: str) -> bool:
+    is_provider = glob_pattern(entry.provider)
+    return any(is_provider(name) for name in names) and any(
+        glob_pattern(pattern)(model) for pattern in entry.models
+    )

@@ -1,0 +1,177 @@
+"""What keeps a price from being exact has a word of its own, and the gravest word is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.places import ROOT
+from tokentide_jobs.core.price.explain import explanation, request_frame
+from tokentide_jobs.core.price.hosts import region_of_host, regions
+from tokentide_jobs.core.price.lookup import Price, resolve
+from tokentide_jobs.core.price.pricing import price
+from tokentide_jobs.core.price.statuses import STATUS_CODES, STATUS_MEANINGS, least_certain
+from tokentide_jobs.core.price.vocabulary import CallTerms
+from tokentide_jobs.io.files.price_source import compile_cards
+
+AT = "2026-12-01"
+PROFILE = "anthropic.claude-sonnet-4-6"
+
+
+def us(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def found(provider: str, model: str, at: str = AT, **call: str) -> Price:
+    terms = CallTerms(provider=provider, request_model=model, **call)
+    return resolve(compile_cards(), terms, us(at))
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "call", "status", "input_rate"),
+    [
+        ("openai", "gpt-4o", {}, "exact", 2_500_000),
+        ("openai", "gpt-4o", {"at": "2026-11-12"}, "exact", 2_500_000),
+        ("openai", "gpt-4o", {"at": "2026-11-11T23:59:59"}, "undated", 2_500_000),
+        ("openai", "o3", {"at": "2025-06-09"}, "undated", 10_000_000),
+        ("openai", "o3", {"at": "2025-06-10"}, "exact", 2_000_000),
+        ("openai", "gpt-5-chat-latest", {}, "alias", 1_250_000),
+        ("mistral", "mistral-small-latest", {}, "alias", 150_000),
+        ("openrouter", "openai/gpt-4o:nitro", {}, "alias", 2_500_000),
+        ("azure.ai.openai", "gpt-4o", {}, "resold", 2_500_000),
+        ("azure.ai.inference", "claude-opus-4-6", {}, "resold", 5_000_000),
+        ("azure.ai.openai", "text-embedding-3-small", {}, "fallback_region", 20_000),
+        ("azure.ai.openai", "o4-mini", {"region": "global"}, "exact", 1_100_000),
+        ("azure.ai.openai", "text-embedding-3-small", {"region": "eu"}, "exact", 22_000),
+        ("azure.ai.inference", "DeepSeek-V3.2", {}, "exact", 580_000),
+        ("anthropic", "claude-opus-4-6", {}, "exact", 5_000_000),
+        ("anthropic", "claude-opus-4-6", {"inference_geo": "us"}, "exact", 5_500_000),
+        ("anthropic", "claude-opus-4-6", {"inference_geo": "eu"}, "fallback_region", 5_000_000),
+        ("anthropic", "claude-opus-4-5", {"inference_geo": "us"}, "fallback_region", 5_000_000),
+        ("anthropic", "claude-opus-4-6", {"region": "us-east-1"}, "exact", 5_000_000),
+        ("gcp.vertex_ai", "claude-opus-4-6", {}, "fallback_region", 5_000_000),
+        ("gcp.vertex_ai", "claude-opus-4-6", {"region": "global"}, "exact", 5_000_000),
+        ("gcp.vertex_ai", "claude-opus-4-6", {"region": "us-east5"}, "exact", 5_500_000),
+        ("gcp.vertex_ai", "claude-opus-4-6", {"region": "eu"}, "exact", 5_500_000),
+        ("gcp.vertex_ai", "claude-3-opus", {"region": "us-east5"}, "exact", 15_000_000),
+        ("gcp.vertex_ai", "gemini-3.1-flash-lite", {"region": "us-east5"}, "exact", 275_000),
+        ("gcp.gemini", "gemini-3.1-flash-lite", {}, "exact", 250_000),
+        ("openai", "gpt-5.4", {"region": "eu"}, "exact", 2_750_000),
+        ("openai", "gpt-5.4", {"region": "eastus2"}, "exact", 2_500_000),
+        ("openai", "gpt-4o", {"region": "eu"}, "exact", 2_500_000),
+        ("x_ai", "grok-4.6", {"region": "us"}, "exact", 2_200_000),
+        ("aws.bedrock", f"global.{PROFILE}", {"region": "us-east-1"}, "exact", 3_000_000),
+        ("aws.bedrock", f"eu.{PROFILE}", {"region": "eu-west-1"}, "exact", 3_300_000),
+        ("aws.bedrock", PROFILE, {"region": "us-east-1"}, "fallback_region", 3_300_000),
+        ("aws.bedrock", f"us-gov.{PROFILE}", {}, "fallback_region", 3_300_000),
+        ("aws.bedrock", "zai.glm-5", {"region": "us-west-2"}, "exact", 1_000_000),
+        ("aws.bedrock", "zai.glm-5", {"region": "eu-north-1"}, "fallback_region", 1_000_000),
+        ("aws.bedrock", "zai.glm-5", {}, "fallback_region", 1_000_000),
+        ("aws.bedrock", "apac.amazon.nova-lite-v1:0", {}, "fallback_region", 60_000),
+        (
+            "openai",
+            "gpt-4o",
+            {"service_tier": "flex", "at": "2026-01-01"},
+            "fallback_tier",
+            2_500_000,
+        ),
+        ("azure", "gpt-5-chat-latest", {"service_tier": "flex"}, "fallback_tier", 1_250_000),
+        ("openai", "gpt-99", {}, "unpriced", None),
+    ],
+)
+def test_each_doubt_has_its_word(
+    provider: str, model: str, call: dict[str, str], status: str, input_rate: int | None
+) -> None:
+    priced = found(provider, model, **call)
+    assert priced.status == status, priced.rule
+    assert (priced.rates["input_tokens"].base if priced.rates else None) == input_rate
+
+
+def test_the_rule_names_every_doubt_the_gravest_first() -> None:
+    priced = found("azure", "gpt-5-chat-latest", "2026-10-01", service_tier="flex")
+    assert priced.rule == (
+        "genai-prices:openai/gpt-5!service_tier=flex!resold!place=unknown!alias!undated"
+    )
+
+
+def test_a_place_multiplies_tokens_and_not_searches() -> None:
+    here = found("anthropic", "claude-opus-4-6").rates
+    there = found("anthropic", "claude-opus-4-6", inference_geo="us").rates
+    assert there["web_searches"] == here["web_searches"]
+    assert there["cache_write_1h_tokens"].base * 10 == here["cache_write_1h_tokens"].base * 11
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("bedrock-runtime.eu-west-1.amazonaws.com", "eu-west-1"),
+        ("bedrock-runtime-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("bedrock-mantle.us-east-2.api.aws", "us-east-2"),
+        ("us-east5-aiplatform.googleapis.com", "us-east5"),
+        ("aiplatform.eu.rep.googleapis.com", "eu"),
+        ("AIplatform.googleapis.com", "global"),
+        ("eu.api.openai.com", "eu"),
+        ("us.api.x.ai", "us"),
+        ("api.openai.com", ""),
+        ("evil-eu.api.openai.com.example", ""),
+        ("", ""),
+    ],
+)
+def test_a_host_tells_the_place_where_its_provider_puts_it_there(host: str, region: str) -> None:
+    assert region_of_host(host) == region
+
+
+def test_the_reported_region_stands_before_the_one_of_the_host() -> None:
+    frame = pl.DataFrame(
+        {
+            "region": ["us-east5", "", None],
+            "server_address": ["aiplatform.googleapis.com", "eu.api.openai.com", None],
+        }
+    )
+    assert regions(frame).to_list() == ["us-east5", "eu", ""]
+    assert regions(frame.drop("server_address")).to_list() == ["us-east5", "", ""]
+
+
+def test_a_call_by_host_alone_is_priced_alike_in_columns_and_explained() -> None:
+    event: dict[str, Any] = {
+        "provider": "openai", "request_model": "gpt-5.4", "server_address": "eu.api.openai.com",
+        "status": "ok", "input_tokens": 100, "output_tokens": 10, "started_at_us": us(AT),
+    }  # fmt: skip
+    row = price(request_frame(event), compile_cards()).row(0, named=True)
+    assert row["cost_pico_usd"] == 100 * 2_750_000 + 10 * 16_500_000
+    assert row["price_status"] == "exact"
+    shown = explanation(event, compile_cards())
+    assert shown.priced["price_rule"] == row["price_rule"] == "genai-prices:openai/gpt-5.4[eu x1.1]"
+    assert any("x 2.75 USD/Mtok" in line for line in shown.lines)
+
+
+def test_usage_and_card_are_weighed_together() -> None:
+    def status(**event: Any) -> str:
+        usual = {"provider": "openai", "request_model": "gpt-4o", "status": "ok"}
+        full = {**usual, "input_tokens": 10, "output_tokens": 1, "started_at_us": us(AT), **event}
+        return str(price(request_frame(full), compile_cards())["price_status"][0])
+
+    lamps = {"other_units": json.dumps({"lamps": 1})}
+    assert status(**lamps) == "partial"
+    assert status(provider="azure", **lamps) == "partial"
+    assert status(provider="azure") == "resold"
+    assert status(service_tier="wormhole", **lamps) == "fallback_tier"
+    assert status(request_model="gpt-99", **lamps) == "unpriced"
+    assert (
+        status(provider="azure", status="error", input_tokens=None, output_tokens=None) == "exact"
+    )
+
+
+def test_the_words_are_closed_and_documented_in_order() -> None:
+    words = list(STATUS_MEANINGS)
+    assert sorted(words, key=STATUS_CODES.__getitem__, reverse=True) == words
+    assert least_certain(["alias", "resold", "undated"]) == "resold"
+    assert least_certain([]) == "exact"
+    text = (ROOT / "docs" / "prices.md").read_text(encoding="utf-8")
+    section = text.partition("## price_status")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == words
