@@ -19,10 +19,12 @@ from tokentide_jobs.core.price.compare import Difference, compare, effective_pri
 from tokentide_jobs.core.price.explain import explanation, quoted_rate
 from tokentide_jobs.core.price.matching import glob_pattern
 from tokentide_jobs.core.price.model_index import find_model, find_provider
+from tokentide_jobs.core.price.second_opinion import compare_quotes, disagrees, quotes
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.card_store import load_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.files.litellm_map import read_price_map
 from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_schemas.events import DISJOINT, SUBSETS
 
@@ -111,13 +113,26 @@ def explain(data_dir: Path | None, model: str, at: str | None, **fields: Any) ->
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @_at_option
-def diff(data_dir: Path | None, old: str | None, new: str | None, at: str | None) -> None:
+@click.option(
+    "--against",
+    metavar="SOURCE",
+    help="Compare base rates with LiteLLM's map: `litellm` where it is installed, or its file.",
+)
+def diff(
+    data_dir: Path | None, old: str | None, new: str | None, at: str | None, against: str | None
+) -> None:
     """Compare prices.
 
     Without arguments: what the overrides file changes. With OLD and NEW: two price versions
-    stored in ClickHouse; NEW left out is the one of this installation.
+    stored in ClickHouse; NEW left out is the one of this installation. With --against: every base
+    rate of a second list that is more than 1 % apart from ours, list prices without overrides.
     """
     current = _compiled(data_dir)
+    if against is not None:
+        if old is not None:
+            raise ConfigError(f"--against {against} compares one list: leave OLD {old!r} out")
+        _draw_disagreements(list_only(current), against, _moment(at))
+        return
     if old is None:
         before, after = list_only(current), current
         say(f"list prices -> {current.price_version}")
@@ -163,9 +178,14 @@ def _maker(cards: CardTable, model: str) -> str:
         and glob_pattern(override.model)(model.lower())
     ]
     found += [name for name in dict.fromkeys(ordered) if find_model(cards, name, model.lower())]
+    found += [
+        entry.provider
+        for entry in cards.corrections
+        if entry.rates and any(glob_pattern(one)(model.lower()) for one in entry.models)
+    ]
     if not found:
         raise ConfigError(f"no price list has a model {model!r}: name --provider, or see `show`")
-    others = [name for name in found[1:] if name in ids]
+    others = [name for name in dict.fromkeys(found[1:]) if name in ids and name != found[0]]
     if others:
         listed = ", ".join(others[:6]) + (", …" if len(others) > 6 else "")
         say(f"also listed by {listed} (--provider)")
@@ -268,6 +288,27 @@ def _draw_differences(differences: list[Difference]) -> None:
     models = {(found.provider, found.model) for found in differences}
     rates, of = counted(len(differences), "rate"), counted(len(models), "model")
     say(f"{rates} of {of} {'differs' if len(differences) == 1 else 'differ'}")
+
+
+def _draw_disagreements(cards: CardTable, source: str, at_us: int) -> None:
+    judged = list(compare_quotes(cards, quotes(read_price_map(source)), at_us))
+    found = [one for one in judged if disagrees(one)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("provider", "model", "place", "unit", "ours", "theirs", "status"):
+        right = name in ("ours", "theirs")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for one in found[: _MOST_ROWS * 5]:
+        rates = (_usd(Rate(rate or 0), one.unit) for rate in (one.ours, one.theirs))
+        cells = (one.provider, one.model, one.place, one.unit, *rates, one.status)
+        table.add_row(*map(shown, cells))
+    if found:
+        console().print(table)
+    names = {(one.provider, one.model, one.place) for one in judged}
+    exact = sum(1 for one in found if one.status == "exact")
+    say(
+        f"{counted(len(judged), 'rate')} of {counted(len(names), 'name')} compared:"
+        f" {len(found):,} more than 1 % apart, {exact:,} of them exact here"
+    )
 
 
 def _rates(rates: Any) -> str:
