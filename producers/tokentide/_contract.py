@@ -104,6 +104,9 @@ KEY_PATTERN = "^(sk|gsk|xai|hf|pplx|nvapi|ghp|xoxb)[-_]|^AIza|^eyJ|^Bearer |[A-Z
 CODE_PATTERN = "^[A-Za-z0-9_.:-]{1,64}$"
 """The shape of an error's code and of its kind."""
 
+REASON_PATTERN = "^([a-z0-9_-]{1,64}|[A-Z0-9_]{1,64})$"
+"""The shape of a reason why a model stopped."""
+
 MAX_DURATION_MS = 604800000.0
 
 MAX_PICO_USD = 9000000000000000

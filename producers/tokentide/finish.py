@@ -3,11 +3,18 @@
 The raw word is kept behind the normalised one when they differ, because providers invent new ones.
 Gateways write the same words in cases of their own, with a class in front of them or a detail
 behind: `FinishReason.SAFETY`, `content_filter: RECITATION`.
+Only words are kept: a provider, a gateway or a host may put a sentence there, which stays.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Final
+
+from tokentide._contract import REASON_PATTERN
+
+OTHER: Final = "other"
 
 _NORMALISED = {
     "stop": "stop end_turn complete stop_sequence finish finished stop_criteria_met endoftext eos "
@@ -27,13 +34,21 @@ _ERROR_TYPES = {
     "timeout": "timeout",
     "network_error": "connection",
 }
+_WORDS = frozenset((*_BY_RAW, *map(str.upper, _BY_RAW), OTHER))
+_REASON: Final = re.compile(REASON_PATTERN.removesuffix("$") + r"\Z", re.ASCII)
+
+
+def is_reason(text: str) -> bool:
+    """Tell whether a text is a known reason, or has the shape of one."""
+    return text in _WORDS or _REASON.match(text) is not None
 
 
 def normalise(reasons: Iterable[object]) -> list[str]:
     """Return one normalised reason per choice, then the raw words that differ from them."""
     raw = [reason for reason in reasons if type(reason) is str and reason]
-    known = [_BY_RAW.get(reason) or _BY_RAW.get(_plain(reason), "other") for reason in raw]
-    extra = [word for word, reason in zip(raw, known, strict=True) if word != reason]
+    known = [_BY_RAW.get(reason) or _BY_RAW.get(_plain(reason), OTHER) for reason in raw]
+    words = [word if is_reason(word) else _known(word) for word in raw]
+    extra = [word for word, reason in zip(words, known, strict=True) if word and word != reason]
     return known + list(dict.fromkeys(extra))
 
 
@@ -50,6 +65,12 @@ def status_from(reasons: Iterable[str]) -> str:
 def error_type_from(reasons: Iterable[str]) -> str:
     """Return the kind of failure that a raw reason names, `unknown` where none does."""
     return next((kind for word in reasons if (kind := _ERROR_TYPES.get(_plain(word)))), "unknown")
+
+
+def _known(text: str) -> str:
+    """Return the known word that something surrounds; empty: a text that names none stays."""
+    word = _plain(text)
+    return word if word in _BY_RAW else ""
 
 
 def _plain(reason: str) -> str:

@@ -39,6 +39,8 @@ have hyphens, as UUIDs have. One pattern for Python, Rust and JSON Schema: no lo
 CODE_PATTERN = r"^[A-Za-z0-9_.:-]{1,64}$"
 """The shape of an error's code or kind: a word, a number or the name of a class, which have neither
 blanks nor quotes. Whatever else stands there may be a sentence of a provider or a prompt."""
+REASON_PATTERN = r"^([a-z0-9_-]{1,64}|[A-Z0-9_]{1,64})$"
+"""The shape of a reason why a model stopped: a word, in small letters or in capitals."""
 
 EventId = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 """A UUID in its canonical form with hyphens; version 7 recommended (it sorts by time)."""

@@ -41,6 +41,8 @@ JSON Schemas are in `schemas/tokentide_schemas/json/`, examples beside them in `
   pair) becomes U+FFFD, is counted (`tokentide_ingest_mended_texts_total`) and costs nothing else.
 - `error_code` and `error_type` are codes, words or names of classes: at most 64 letters, digits and
   `_ . : -`. Other text there is not stored, and an `error_type` becomes `unknown`; the event is.
+- `finish_reasons` are words of at most 64 letters of one case, digits and `_` (small letters: `-`,
+  too). Other text there is not stored; where nothing is left, the reason is `other`.
 - `NaN` and `Infinity` are borne where nobody reads them, and out of range where a number is. In
   a tag, whose value is text, they are of the wrong type, as every number is: write `"NaN"`.
 

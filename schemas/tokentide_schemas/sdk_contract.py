@@ -76,6 +76,9 @@ def text() -> str:
         _constant(
             "CODE_PATTERN", kinds.CODE_PATTERN, "The shape of an error's code and of its kind."
         ),
+        _constant(
+            "REASON_PATTERN", kinds.REASON_PATTERN, "The shape of a reason why a model stopped."
+        ),
         _constant("MAX_DURATION_MS", kinds.MAX_DURATION_MS),
         _constant("MAX_PICO_USD", kinds.MAX_PICO_USD, "Most money of one call, in 1e-12 USD."),
         _constant("MAX_EPOCH_US", kinds.MAX_EPOCH_US),

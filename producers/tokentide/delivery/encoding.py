@@ -25,6 +25,7 @@ from tokentide._contract import (
 from tokentide.delivery.buffer import Entry
 from tokentide.delivery.counters import Counters
 from tokentide.error_codes import is_code
+from tokentide.finish import OTHER, is_reason
 from tokentide.key_ids import looks_like_a_key
 from tokentide.log import RateLimitedLog
 
@@ -83,6 +84,8 @@ class Encoder:
             given = self._without_key(given)
         if "error_type" in given or "error_code" in given:
             given = self._without_error_texts(given)
+        if "finish_reasons" in given and given["finish_reasons"] is not None:
+            given = self._without_reason_texts(given)
         if given and self._written.isdisjoint(given):
             line = self._encode_as_it_is(entry[0], entry[1], dropped_before, given)
             if line is not None:
@@ -206,6 +209,20 @@ class Encoder:
                 self._counters.fields_altered += 1
                 _log.report(name, "%s holds a text instead of a code and was replaced", name)
         return {**given, **cleared} if cleared else given
+
+    def _without_reason_texts(self, given: dict[str, object]) -> dict[str, object]:
+        """Leave out what is no word where reasons belong, as `_without_error_texts` does."""
+        value = given["finish_reasons"]
+        is_list = type(value) in (list, tuple, set, frozenset)
+        items = list(cast("list[object]", value)) if is_list else [value]
+        words = [word for word in map(as_text, items[:MAX_FINISH_REASONS]) if is_reason(word)]
+        if is_list and len(words) == len(items):
+            return given
+        self._counters.fields_altered += 1
+        _log.report(
+            "finish_reasons", "finish_reasons holds a text that is no word; it was left out"
+        )
+        return {**given, "finish_reasons": words or [OTHER]}
 
     def _encode_by_field(self, event: dict[str, object]) -> bytes | None:
         """Encode what can be encoded, field by field; the slow way, for the rare event."""

@@ -91,8 +91,8 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "codes",
         (),
-        "Codes and kinds of errors that were not stored, because they have no code's shape: at "
-        "most 64 letters, digits and `_ . : -`.",
+        "Codes and kinds of errors, and events with reasons why the model stopped, that were not "
+        "stored as they came, because a text stood there: see docs/events.md for their shapes.",
         "producers other than the SDK: they send a provider's message where its code belongs",
     ),
     MetricSpec(

@@ -1,4 +1,4 @@
-"""Codes and kinds of errors that are codes: what a foreign producer wrote instead is not stored.
+"""Codes, kinds of errors and reasons that are words: what was written instead is not stored.
 
 The SDK passes on only codes that providers document, and kinds of its own list. Others may put a
 provider's message there, and with it a piece of a prompt. The event stays, the text goes, and that
@@ -11,16 +11,26 @@ from typing import Final
 
 import polars as pl
 
-from tokentide_schemas.fields import CODE_PATTERN
+from tokentide_schemas.fields import CODE_PATTERN, REASON_PATTERN
 
 __all__ = ["without_texts"]
 
 _INSTEAD: Final = {"error_code": "", "error_type": "unknown"}
 """What is stored in the place of a text: that an error had a kind is known, its kind is not."""
 
+_REASONS: Final = "finish_reasons"
+_OTHER: Final = "other"
+"""Where no reason is left: that the model stopped is known."""
+
 
 def without_texts(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Replace what has no code's shape where a code belongs; return the rows, and how many."""
+    """Replace what is no word where a code or a reason belongs; return the rows, and how many."""
+    events, of_codes = _without_code_texts(events)
+    events, of_reasons = _without_reason_texts(events)
+    return events, of_codes + of_reasons
+
+
+def _without_code_texts(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     texts = {
         name: (pl.col(name) != "") & ~pl.col(name).str.contains(CODE_PATTERN)
         for name in _INSTEAD
@@ -36,3 +46,19 @@ def without_texts(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         for name, is_text in texts.items()
     )
     return events.with_columns(kept), replaced
+
+
+def _without_reason_texts(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    if _REASONS not in events.columns:
+        return events, 0
+    # Most events have one of a few: it is looked at once, however often it occurs.
+    given = events[_REASONS].explode().drop_nulls().unique()
+    if given.str.contains(REASON_PATTERN).all():
+        return events, 0
+    reasons = pl.col(_REASONS)
+    words = reasons.list.eval(pl.element().filter(pl.element().str.contains(REASON_PATTERN)))
+    has_text = words.list.len() < reasons.list.len()
+    kept = pl.when(words.list.len() == 0).then(pl.lit([_OTHER])).otherwise(words)
+    replaced = int(events.select(has_text.sum()).item())
+    mended = pl.when(has_text).then(kept).otherwise(reasons).alias(_REASONS)
+    return events.with_columns(mended), replaced

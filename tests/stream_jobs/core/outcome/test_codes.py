@@ -1,11 +1,11 @@
-"""What stands where a code or the kind of an error is expected is stored only if it is one."""
+"""What stands where a code, a kind of error or a reason belongs is stored only if it is one."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.stream_jobs.core.outcome.test_batch_inserts import event, processed
-from tokentide import error_codes
+from tokentide import error_codes, finish
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.tables import RAW_REQUESTS, RAW_TABLES
@@ -74,3 +74,33 @@ def test_the_kind_of_error_of_an_evaluation_is_held_to_the_same(cards: CardTable
     stored = outcome.raw[RAW_TABLES["evaluation"]]["error_type"].to_list()
     assert stored == [*["unknown"] * len(TEXTS), "timeout"]
     assert outcome.cleared_codes == len(TEXTS)
+
+
+@pytest.mark.parametrize("spare", [{}, {"input_tokens": 5.0}], ids=["columns", "judge"])
+def test_a_text_among_the_reasons_why_a_model_stopped_goes_and_the_words_stay(
+    cards: CardTable, spare: dict[str, float]
+) -> None:
+    given = [
+        *([text] for text in TEXTS),
+        ["stop", "The patient Anna Weber asked", "end_turn", "stop"],
+        ["other", "MAX_TOKENS", "tool-calls", "a" * 64],
+        ["Stop"],
+        [],
+    ]
+    outcome = processed(cards, *(event(finish_reasons=reasons, **spare) for reasons in given))
+    assert outcome.raw[RAW_REQUESTS]["finish_reasons"].to_list() == [
+        *[["other"]] * len(TEXTS),
+        ["stop", "end_turn", "stop"],
+        ["other", "MAX_TOKENS", "tool-calls", "a" * 64],
+        ["other"],
+        [],
+    ]
+    assert outcome.cleared_codes == len(TEXTS) + 2
+    assert outcome.dead_letter_count == 0
+
+
+def test_every_reason_that_the_sdk_passes_on_is_stored(cards: CardTable) -> None:
+    known = sorted(finish._WORDS)
+    assert len(known) > 60
+    outcome = processed(cards, event(finish_reasons=known))
+    assert outcome.raw[RAW_REQUESTS]["finish_reasons"].to_list() == [known]
