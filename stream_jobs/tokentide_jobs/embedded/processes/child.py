@@ -21,7 +21,7 @@ import psutil
 
 from tokentide_jobs.owner_only import CHILD_UMASK, owner_only_directory, owner_only_file
 
-__all__ = ["ChildProcess", "ChildRecord", "end_process", "process_started_s"]
+__all__ = ["ChildProcess", "ChildRecord", "end_process", "how_it_ended", "process_started_s"]
 
 _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _LOG_CEILING_BYTES = 16 * 1024 * 1024
@@ -184,3 +184,10 @@ def end_process(record: ChildRecord, deadline_s: float = 3.0) -> bool:
 def _spawner(pid: int) -> ThreadPoolExecutor:
     """Make the one thread that starts children (`pid`: a fork needs a thread of its own)."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokentide-spawner")
+
+
+def how_it_ended(exit_code: int | None) -> str:
+    """Say how a process ended, whoever supervises it: by a code, or by a signal."""
+    if exit_code is None:
+        return "it is not known how"
+    return f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tokentide_jobs.backoff import Backoff
-from tokentide_jobs.embedded.processes.child import ChildRecord
+from tokentide_jobs.embedded.processes.child import ChildRecord, how_it_ended
 from tokentide_jobs.embedded.processes.restart import RESTART_BACKOFF, RestartSchedule
 from tokentide_jobs.errors import PipelineError, StackError
 
@@ -196,7 +196,7 @@ class Supervisor:
         """Say what nobody expected, and pause: the same may come at every look."""
         pause_s = self._pace.unexpected_pause_s
         self._notify(
-            f"watching the {name} failed, trying again in {pause_s:g} s: "
+            f"watching {_called(name)} failed, trying again in {pause_s:g} s: "
             f"{type(exc).__name__}: {exc}"
         )
         self._ending.wait(pause_s)
@@ -223,7 +223,7 @@ class Supervisor:
                 and not self._ending.is_set()
             ):
                 watched.worked_s = watched.probed_s
-                self._notify(f"the {name} runs and does not work: {problem}")
+                self._notify(f"{_called(name)} runs and does not work: {problem}")
                 if service.survives_restart:
                     service.kill()
 
@@ -231,13 +231,13 @@ class Supervisor:
         """Stop what fills the disk, or leave it ended: a broker may find no room before we do."""
         name, service = watched.name, watched.service
         if service.is_running:
-            self._notify(f"the disk is nearly full: the {name} stops until there is room")
+            self._notify(f"the disk is nearly full: {_called(name)} stops until there is room")
             service.stop(_STOP_S)
         elif not service.survives_restart:
             self._fail(name, service)
         elif not watched.waits_for_room:
             self._notify(
-                f"the {name} ended (exit code {service.exit_code}) and the disk is nearly full: "
+                f"{_ended(name, service)} and the disk is nearly full: "
                 "it starts again when there is room"
             )
         watched.waits_for_room = True
@@ -248,7 +248,7 @@ class Supervisor:
         is_first_failure = not schedule.is_waiting
         wait_s = schedule.died(time.monotonic())
         if is_first_failure:
-            self._notify(f"the {name} ended (exit code {service.exit_code}), starting it again")
+            self._notify(f"{_ended(name, service)}, starting it again in {wait_s:.1f} s")
         if wait_s > 0.0:
             return
         with self._starting_lock:
@@ -262,7 +262,7 @@ class Supervisor:
             schedule.started(time.monotonic())
             pause_s = schedule.died(time.monotonic())
             if not self._ending.is_set():
-                self._notify(f"the {name} does not start, again in {pause_s:.1f} s: {exc}")
+                self._notify(f"{_called(name)} does not start, again in {pause_s:.1f} s: {exc}")
         else:
             schedule.started(time.monotonic())
             self._report_started({name: record})
@@ -280,7 +280,16 @@ class Supervisor:
 
     def _fail(self, name: str, service: Service) -> None:
         self._failure = StackError(
-            f"the {name} ended (exit code {service.exit_code}) and its log, which it kept in "
+            f"{_ended(name, service)} and its log, which it kept in "
             "memory, is gone: start the stack again"
         )
         self._ending.set()
+
+
+def _called(name: str) -> str:
+    """Return a service's name in a sentence: a name as it is, and "the broker"."""
+    return name if name[:1].isupper() else f"the {name}"
+
+
+def _ended(name: str, service: Service) -> str:
+    return f"{_called(name)} ended ({how_it_ended(service.exit_code)})"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
+from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord, how_it_ended
 from tokentide_jobs.embedded.processes.restart import RestartSchedule
 
 __all__ = ["WorkerPool"]
@@ -60,7 +60,7 @@ class WorkerPool:
             wait_s = schedule.died(time.monotonic())
             if is_first_failure:
                 self._notify(
-                    f"{child.name} ended ({_reason(child.exit_code)}), starting it again in "
+                    f"{child.name} ended ({how_it_ended(child.exit_code)}), starting it again in "
                     f"{wait_s:.1f} s; see {child.log_path}"
                 )
             if wait_s > 0.0:
@@ -89,7 +89,3 @@ class WorkerPool:
             child.ask_to_stop()
         for child in self._children:
             child.stop(max(0.0, deadline - time.monotonic()))
-
-
-def _reason(exit_code: int) -> str:
-    return f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"

@@ -203,13 +203,14 @@ def test_a_service_that_ends_by_itself_on_a_full_disk_is_spoken_of_once() -> Non
         broker.die()
         assert eventually(lambda: len(notes) == 1)
         assert notes[0] == (
-            "the broker ended (exit code -9) and the disk is nearly full: "
+            "the broker ended (signal 9) and the disk is nearly full: "
             "it starts again when there is room"
         )
         assert broker.starts == 0
         has_room.set()
         assert eventually(lambda: broker.is_running)
-    assert notes[1:] == ["the broker ended (exit code -9), starting it again"]
+    (told,) = notes[1:]
+    assert told.startswith("the broker ended (signal 9), starting it again in ")
 
 
 def test_an_error_that_nobody_expected_ends_no_supervision() -> None:
@@ -267,7 +268,7 @@ def test_a_terminal_that_stands_still_or_fails_holds_up_no_restart() -> None:
     announcer = Announcer(tell)
     broker, store = Scripted(), Scripted()
     supervisor = Supervisor(
-        {"broker": broker, "store": store},
+        {"broker": broker, "ClickHouse": store},
         restart_workers=lambda: False,
         restarted=lambda _: None,
         notify=announcer.say,
@@ -285,9 +286,9 @@ def test_a_terminal_that_stands_still_or_fails_holds_up_no_restart() -> None:
     announcer.end(0.01)
     goes_on.set()
     announcer.end(60)
-    assert lines == [
-        "the broker ended (exit code -9), starting it again",
-        "the store ended (exit code -9), starting it again",
+    assert [line.rpartition(" in ")[0] for line in lines] == [
+        "the broker ended (signal 9), starting it again",
+        "ClickHouse ended (signal 9), starting it again",
     ]
 
 
