@@ -23,6 +23,7 @@ from .access.policy import check, is_quick_write
 from .access.room import check_room
 from .access.seam import Seam
 from .access.statement import Statement
+from .access.time_limit import limit_time
 from .engine.pool import Engine, EngineJob, Lane
 from .exceptions import ClickHouseError
 from .literals import quote
@@ -135,6 +136,7 @@ class Endpoint:
     ) -> web.StreamResponse:
         statement, body = await self._statement(request, asked)
         check(statement, asked.user, only_reads=asked.readonly > 0)
+        limit_time(asked, statement)
         check_room(statement, Path(), self._min_free_bytes)
         await self._settle_expressions(asked, statement)
         with self._running.entered(asked.query_id) as marker:

@@ -157,6 +157,22 @@ def test_a_limit_in_the_query_itself_holds_for_a_read_only_user(read: Ask) -> No
     assert read(filters + " FORMAT CSV").data == b"1\n"
 
 
+def test_a_query_of_a_read_only_user_has_an_end_that_it_cannot_lift(read: Ask) -> None:
+    asked = "SELECT getSetting('max_execution_time')"
+    assert read(asked).data == b"60\n"
+    assert read(asked, max_execution_time="600").data == b"600\n"
+    assert read(f"{asked} SETTINGS max_execution_time = 0.5", max_execution_time="9").data == (
+        b"0.5\n"
+    )
+    for seconds in ("0", "0.0", "601", "1e9", "-1", "inf", "nan", ""):
+        refused = read(asked, max_execution_time=seconds)
+        assert refused.headers["X-ClickHouse-Exception-Code"] == "452", seconds
+    for seconds in ("0", "601", "'0'", "1000000"):
+        refused = read(f"{asked} SETTINGS max_execution_time = {seconds}", max_execution_time="5")
+        assert refused.headers["X-ClickHouse-Exception-Code"] == "452", seconds
+    assert b"max_execution_time" in refused.data and b"up to 600" in refused.data
+
+
 def test_clickhouse_connect_works_for_a_read_only_user(server: ClickHouseProcess) -> None:
     with clickhouse_connect.get_client(
         dsn=server.url, username="analyst", password="look"

@@ -27,3 +27,7 @@ WRITER_LIMITS: Final = StatementLimits(size_bytes=262_144, nodes=50_000)
 """The server's max_query_size and max_ast_elements."""
 
 READER_LIMITS: Final = StatementLimits(size_bytes=65_536, nodes=5_000)
+
+DEFAULT_READER_S: Final = 60
+LONGEST_READER_S: Final = 600
+"""How long a statement of a reader runs, as of the role `analyst` (`sql/roles/analyst.sql`)."""
