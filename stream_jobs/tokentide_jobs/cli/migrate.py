@@ -6,6 +6,7 @@ Safe to run at any time and from several machines at once.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from tokentide_jobs.cli.screen import say
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.tables import ROLLUPS, SUBJECTS, WINDOWS
 from tokentide_jobs.io.clickhouse.connect import connect_clickhouse
-from tokentide_jobs.io.schema.migrations import create_roles
+from tokentide_jobs.io.schema.migrations import Applied, create_roles
 from tokentide_jobs.io.schema.migrations import migrate as apply_migrations
 
 __all__ = ["migrate"]
@@ -66,15 +67,12 @@ def migrate(
         if not applied:
             say(f"-- database {settings.database} is up to date: nothing would run")
         for script in applied:
-            say(f"-- sql/{script.name}\n")
+            say(f"-- sql/{script.name}{_why_again(script)}\n")
             for statement in script.statements:
                 say(f"{statement};\n")
         return
     for script in applied:
-        gone = (
-            f" again: {', '.join(script.missing)} was missing or changed" if script.missing else ""
-        )
-        say(f"applied {script.name}{gone}")
+        say(f"applied {script.name}{_why_again(script)}")
     rollups = sorted({name for script in applied for name in script.missing} & _FROM_RAW_ROWS)
     if rollups:
         say(
@@ -83,3 +81,14 @@ def migrate(
         )
     if not applied:
         say(f"database {settings.database} is up to date")
+
+
+def _why_again(script: Applied) -> str:
+    """Name the tables, views and functions for whose sake a file is run again, if it is."""
+    if not script.missing:
+        return ""
+    return f" again: {', '.join(script.missing)} {_was(script.missing)} missing or changed"
+
+
+def _was(names: Sequence[str]) -> str:
+    return "was" if len(names) == 1 else "were"

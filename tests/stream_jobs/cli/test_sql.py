@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from tokentide_jobs.cli.exit_codes import EXIT_USAGE
 from tokentide_jobs.cli.main import main
 
 pytestmark = pytest.mark.integration
@@ -163,6 +164,13 @@ def test_migrate_prints_or_applies_and_then_has_nothing_to_do(
     assert main(["migrate", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("-- database test_sql_command_new is up to date")
     sql_client.command("DROP TABLE test_sql_command_new.windows_1h SYNC")
+    # Nothing was begun: a schema is configuration, and what is stored was not looked at.
+    assert main(["repair"]) == EXIT_USAGE
+    assert "windows_1h" in (said := capsys.readouterr().err) and "`tokentide migrate`" in said
+    assert main(["migrate", "--dry-run"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("-- sql/migrations/")
+    assert first.endswith(" again: windows_1h was missing or changed")
     assert main(["migrate"]) == 0
     assert "windows_1h: made again and empty of what was before; `tokentide repair`" in (
         capsys.readouterr().out

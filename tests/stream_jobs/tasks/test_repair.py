@@ -99,6 +99,19 @@ def test_a_dry_run_finds_every_table_that_is_wrong_and_changes_nothing(store: Cl
     assert store.rows(f"SELECT count() FROM {store.database}.window_repairs")[0][0] == 0
 
 
+@pytest.mark.parametrize("table", ["windows_10s", "windows_1h"])
+def test_a_dry_run_names_the_one_table_that_is_wrong_and_not_those_made_from_it(
+    store: ClickHouse, table: str
+) -> None:
+    Ingest(store).batch(60)
+    damage(store, table, "service = 'chat'")
+    found = list(repair_of(store, dry_run=True, span_rows=20).run())
+    assert {c.table for c in found} == {table}
+    mended = [c for c in repair_of(store).run() if c.table == table]
+    assert sum(c.events for c in found) == sum(c.events for c in mended) > 0
+    assert sum(c.cost_pico_usd for c in found) == sum(c.cost_pico_usd for c in mended) > 0
+
+
 def test_where_subjects_were_too_many_to_name_only_the_sums_of_the_kind_are_mended(
     store: ClickHouse,
 ) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 from tokentide_jobs.core.window.fold import COST_SUMS, DELTA_SCHEMA, DIMENSIONS, HISTOGRAMS
 from tokentide_jobs.core.window.histogram import HISTOGRAM
 
-__all__ = ["SERIES", "SUMS", "minus", "rolled"]
+__all__ = ["SERIES", "SUMS", "minus", "plus", "rolled"]
 
 SERIES: Final = ("window_start", *DIMENSIONS)
 """What a row of a window table is about."""
@@ -45,6 +45,11 @@ def minus(wanted: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
         *(pl.col(name) == 0 for name in SUMS), *(pl.col(h).list.len() == 0 for h in HISTOGRAMS)
     )
     return deltas.filter(~nothing).select(list(DELTA_SCHEMA)).sort(SERIES)
+
+
+def plus(deltas: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """Return the sum of two differences; rows that add nothing are left out."""
+    return minus(pl.concat([deltas, others]), deltas.clear())
 
 
 def rolled(deltas: pl.DataFrame, length_s: int) -> pl.DataFrame:

@@ -27,7 +27,7 @@ from tokentide_jobs.core.tables import (
     WINDOWS,
     WINDOWS_KEPT_DAYS,
 )
-from tokentide_jobs.core.window.difference import minus, rolled
+from tokentide_jobs.core.window.difference import minus, plus, rolled
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.subject_sums import SubjectSums
@@ -96,6 +96,8 @@ class Repair:
         self._subjects = SubjectSums(self.store)
         self._records = RepairRecords(self.store, self.worker)
         self._run_id = secrets.token_hex(8)
+        self._would_add: dict[str, pl.DataFrame] = {}
+        """Of a dry run: what each table of the day would get, and pass on to the coarser ones."""
         self.quiet = Quiet(self.store, self.worker, self.token_window_us, may_hold=not self.dry_run)
 
     def run(self, from_us: int | None = None, to_us: int | None = None) -> Iterator[Correction]:
@@ -171,6 +173,7 @@ class Repair:
         return Span(low_us, high_us) if low_us < high_us else None
 
     def _repair_day(self, day: Span, *, has_windows: bool) -> Iterator[Correction]:
+        self._would_add.clear()
         base = _base(has_windows=has_windows)
         asked = [_WINDOWS.index(table) for table in self.tables if table in _WINDOWS]
         wanted = _WINDOWS[min(asked) :]
@@ -242,6 +245,8 @@ class Repair:
                 counted = "requests" if table == SUBJECTS else "events"
                 first = Correction(table, span, **money_and_events(deltas, counted))
             if self.dry_run:
+                earlier_spans = self._would_add.get(table, deltas.clear())
+                self._would_add[table] = pl.concat([earlier_spans, deltas])
                 return first
             if not is_wanted:
                 self._records.refuse_finer(table, self.tables)
@@ -267,9 +272,17 @@ class Repair:
             )
         if table != base:
             finer = _WINDOWS[_WINDOWS.index(table) - 1]
-            return self.quiet.look(
+            gap = self.quiet.look(
                 span.from_us, span.to_us, lambda _old: self._sums.gap(table, finer, span)
             )
+            if finer not in self._would_add:
+                return gap
+            # The finer table is wrong itself: what counts is what it would be.
+            start_us = pl.col("window_start").dt.epoch("us")
+            added = self._would_add[finer].filter(
+                start_us.is_between(span.from_us, span.to_us, closed="left")
+            )
+            return plus(gap, rolled(added, WINDOW_LENGTH_S[table]))
 
         def compare(old: Sequence[OpenBatch]) -> pl.DataFrame:
             expected = self._sums.expected(span, old)
