@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import tracemalloc
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -273,3 +274,54 @@ def test_no_consumer_reads_without_a_bound() -> None:
         if "AIOKafkaConsumer(" in path.read_text()
     ]
     assert reading == ["bounded_fetch.py"]
+
+
+def fetched(log: Sequence[bytes], offset: int, fetches: int) -> list[tuple[int, bytes]]:
+    """What a consumer hands on of a log of batches in so many fetches, beginning at an offset."""
+    place, found = TopicPartition("t", 0), []
+    bases = [int.from_bytes(one[:8], "big") for one in log]
+    for _ in range(fetches):
+        data = b"".join(log[max(0, bisect_right(bases, offset) - 1) :])
+        records = fetcher.PartitionRecords(
+            place, BoundedRecords(data), [], offset, None, None, True, 1
+        )
+        found += [(record.offset, record.value) for record in records]
+        offset = records.next_fetch_offset
+    return found
+
+
+def damaged(made: bytes, place: int) -> bytes:
+    """A batch with one byte changed, under the checksum of before."""
+    changed = bytearray(made)
+    changed[place] ^= 0x55
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("place", [-1, 40], ids=["a record", "a time of the header"])
+def test_a_batch_with_a_wrong_checksum_is_passed_over_when_it_came_three_times(place: int) -> None:
+    wrong = damaged(batch(ZSTD, [(None, b"%d" % place)] * 3, 2), place)
+    log = [batch(0, [(None, b"a")] * 2), wrong, batch(0, [(None, b"z")], 5)]
+    assert fetched(log, 0, 1) == [(0, b"a"), (1, b"a")]
+    assert fetched(log, 2, 1) == [], "it may have been damaged on its way"
+    found = fetched(log, 2, 2)
+    assert [offset for offset, _value in found] == [2, 3, 4, 5]
+    assert found[-1] == (5, b"z")
+    for _offset, value in found[:3]:
+        refusal, kept = read_stand_in(value) or pytest.fail(f"{value!r} is no stand-in")
+        assert (refusal.reason, kept) == ("unreadable", b"")
+        assert hashlib.sha256(wrong).hexdigest() in refusal.detail
+
+
+@pytest.mark.parametrize("place", [26, 60], ids=["the last offset", "the number of records"])
+def test_a_damaged_batch_whose_header_lies_costs_no_record_behind_it(place: int) -> None:
+    wrong = damaged(batch(0, [(None, b"b%d" % place)] * 3, 2), place)
+    log = [batch(0, [(None, b"a")] * 2), wrong, batch(0, [(None, b"z")] * 2, 5)]
+    found = fetched(log, 0, 9)
+    assert [offset for offset, _value in found] == [0, 1, 2, 3, 4, 5, 6]
+    assert [value for _offset, value in found[-2:]] == [b"z", b"z"]
+
+
+def test_damage_that_the_next_fetch_does_not_show_costs_nothing() -> None:
+    sound = batch(LZ4, [(None, b"on its way")], 0)
+    assert fetched([damaged(sound, -1)], 0, 2) == []
+    assert fetched([sound], 0, 1) == [(0, b"on its way")]
