@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import SinkMisconfigured
 from tokentide_jobs.io.schema import schema_state
 from tokentide_jobs.io.schema.migrations import migrate
+from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.tasks.status.schema import schema_problems
 from tokentide_jobs.tasks.status.status import read_status
@@ -112,6 +115,39 @@ def test_files_that_were_run_in_another_version_are_named_without_a_command(
     assert problem.verdict == "attention"
     assert f"sql/{names[0]} and 1 further file of this version were run in another" in problem.words
     assert "`" not in problem.words
+
+
+def test_data_of_an_older_release_wants_a_migration_and_is_not_called_damaged(
+    sql_server: str, admin: Client, tmp_path: Path
+) -> None:
+    """It lacks what later files make: tables, columns and the record of how all of it was made."""
+    older = tmp_path / "sql"
+    shutil.copytree(sql_root(), older)
+    for name in ("0017_notified_since", "0018_schema_definitions", "0019_detect_consumed"):
+        (older / "migrations" / f"{name}.sql").unlink()
+    database = "test_older_release"
+    migrate(admin, database, root=older)
+    try:
+        with closing(ClickHouse(sql_server, database)) as store:
+            (problem,) = schema_problems(store)
+            found = read_status(
+                Settings.from_env(
+                    {
+                        "TOKENTIDE_KAFKA_BOOTSTRAP": "127.0.0.1:9",
+                        "TOKENTIDE_DATA_DIR": str(tmp_path),
+                    }
+                ),
+                store,
+            )
+        assert problem.verdict == "attention"
+        assert "0017_notified_since.sql and 2 further files of this version" in problem.words
+        assert "run `tokentide migrate`" in problem.words
+        assert (found.refused, found.knows_last_batch, found.dead_letters) == ((), True, {})
+        migrate(admin, database)
+        with closing(ClickHouse(sql_server, database)) as store:
+            assert schema_problems(store) == ()
+    finally:
+        admin.command(f"DROP DATABASE {database} SYNC")
 
 
 def test_only_who_asks_for_it_looks_again_at_a_schema_that_differs(
