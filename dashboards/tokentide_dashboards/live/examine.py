@@ -16,6 +16,7 @@ from tokentide_dashboards.live.board_queries import Outcome, board_outcomes, rul
 from tokentide_dashboards.live.data_source import data_source, health, plugin, signed_in
 from tokentide_dashboards.live.finding import Finding, is_away, not_known, some
 from tokentide_dashboards.live.in_time import InTime, TimeIsOver
+from tokentide_dashboards.live.notified import notification
 from tokentide_dashboards.live.rule_states import (
     evaluations,
     not_ours,
@@ -74,6 +75,7 @@ def examine(
     yield source
     yield _boards(grafana, boards)
     yield from _rules(grafana, rules, datetime.fromtimestamp(now_ms / 1_000, UTC))
+    yield notification(grafana, rules)
     if source.state == "problem":
         yield Finding("queries", "unknown", "not asked: the data source does not work")
         return

@@ -56,8 +56,9 @@ def doctor(grafana_only: bool, within_s: float, as_json: bool, data_dir: Path | 
     TOKENTIDE_GRAFANA_TOKEN_FILE names: the role Viewer reads boards and data, Admin is needed for
     alert rules. Checked are the pipeline (as `tokentide status` does), Grafana, the token, the
     ClickHouse plugin, the data source, the boards, the rules (there, as in our files, evaluated
-    without an error, and no others in our folder), and every query of boards and rules, sent as a
-    browser sends it. Nothing is changed. One line a check: ok, problem or unknown, and what to do.
+    without an error, and no others in our folder), whether their alerts go to anybody, and every
+    query of boards and rules, sent as a browser sends it. Nothing is changed. One line a check: ok,
+    problem or unknown, and what to do.
 
     Exits with 0 when everything is ok, with 1 when there is a problem, with 3 when Grafana, Kafka
     or ClickHouse does not answer, and with 5 when something could not be looked at.

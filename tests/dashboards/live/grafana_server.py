@@ -22,6 +22,7 @@ from tokentide_dashboards.kit.board import Board
 from tokentide_dashboards.kit.query import DATASOURCE
 from tokentide_dashboards.rules.all_rules import RULES
 from tokentide_dashboards.rules.files import FOLDER
+from tokentide_dashboards.rules.notify import contact_points, policies
 from tokentide_dashboards.rules.rule import Rule
 
 TOKEN = "glsa_s3cr3t"
@@ -66,6 +67,8 @@ class GrafanaServer:
     boards: dict[str, StoredBoard] = field(default_factory=dict)
     rules: list[dict[str, Any]] = field(default_factory=list)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    policies: dict[str, Any] = field(default_factory=dict)
+    contact_points: list[dict[str, Any]] = field(default_factory=list)
     answer: Callable[[str, dict[str, Any], dict[str, Any]], list[Row]] = two_rows
     denied: tuple[str, ...] = ()
     faults: dict[str, Handler] = field(default_factory=dict)
@@ -84,7 +87,28 @@ class GrafanaServer:
             server.boards[str(board.uid)] = StoredBoard(made, 1, RULES_FOLDER, True)
         for rule in rules:
             server.add_rule(rule.provisioned(), "Group")
+        server.notify("tokentide-pagerduty", "tokentide-slack")
         return server
+
+    def notify(self, pages_to: str, tickets_to: str) -> None:
+        """Hold our policies and contact points as the API shows them: secrets are hidden."""
+        put = {"$ALERT_PAGE_TO": pages_to, "$ALERT_TICKET_TO": tickets_to}
+        (tree,) = policies()
+        routes = [{**one, "receiver": put[one["receiver"]]} for one in tree["routes"]]
+        self.policies = {**tree, "routes": routes, "provenance": "file"}
+        self.contact_points = [
+            {
+                "uid": receiver["uid"],
+                "name": point["name"],
+                "type": receiver["type"],
+                "settings": {
+                    name: "[REDACTED]" if receiver["type"] in ("slack", "pagerduty") else value
+                    for name, value in receiver["settings"].items()
+                },
+            }
+            for point in contact_points()
+            for receiver in point["receivers"]
+        ]
 
     def add_rule(self, rule: dict[str, Any], group: str, folder_uid: str = RULES_FOLDER) -> None:
         """Hold a rule, as the provisioning API shows it, and its evaluation."""
@@ -128,6 +152,8 @@ class GrafanaServer:
             ("POST", "/dashboards/db", self._save_board),
             ("GET", "/v1/provisioning/alert-rules", self._rules),
             ("GET", "/prometheus/grafana/api/v1/rules", self._rule_states),
+            ("GET", "/v1/provisioning/policies", self._policies),
+            ("GET", "/v1/provisioning/contact-points", self._contact_points),
         )
         for prefix in ("/api", "/below/it/api"):
             for verb, path, handler in routes:
@@ -255,6 +281,12 @@ class GrafanaServer:
 
     async def _rules(self, _request: web.Request) -> web.Response:
         return web.json_response(self.rules)
+
+    async def _policies(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.policies)
+
+    async def _contact_points(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.contact_points)
 
     async def _rule_states(self, _request: web.Request) -> web.Response:
         groups = [

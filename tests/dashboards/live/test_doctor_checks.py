@@ -35,7 +35,8 @@ FEW: tuple[Board, ...] = (
     replace(OVERVIEW, rows=OVERVIEW.rows[:2]),
     replace(PROMPTS, rows=PROMPTS.rows[:1]),
 )
-SOME = tuple(one for one in RULES if one.name in ("budget-spent", "run-guard", "slo-burn-page"))
+OF_THESE = ("budget-spent", "run-guard", "slo-burn-page", "slo-burn-ticket")
+SOME = tuple(one for one in RULES if one.name in OF_THESE)
 
 
 @pytest.fixture
@@ -58,6 +59,9 @@ def test_a_grafana_with_our_files_is_well(server: GrafanaServer) -> None:
     assert found["plugin"].words == "grafana-clickhouse-datasource 4.23.5"
     assert found["data source"].words == "tokentide-clickhouse: Data source is working"
     assert found["rules"].words.startswith(f"{len(SOME)} rules")
+    assert found["notification"].words == (
+        "pages go to tokentide-pagerduty, tickets go to tokentide-slack"
+    )
     assert list(found)[-3:] == [
         f"queries of {FEW[0].title}", f"queries of {FEW[1].title}", "queries of rules",
     ]  # fmt: skip
@@ -170,7 +174,7 @@ def test_a_viewer_asks_what_it_may(server: GrafanaServer) -> None:
     server.denied = (f"/datasources/uid/{UID}", "/v1/provisioning", "/prometheus", "/plugins")
     found = findings(server)
     unknown = {name for name, one in found.items() if one.state == "unknown"}
-    assert unknown == {"plugin", "data source", "rules", "rule health"}
+    assert unknown == {"plugin", "data source", "rules", "rule health", "notification"}
     assert "403" in found["rules"].words
     assert found["queries of rules"].state == "ok"
 
@@ -332,6 +336,8 @@ def test_what_was_not_asked_in_time_is_unknown(server: GrafanaServer) -> None:
         ("/health", "Grafana"),
         ("/v1/provisioning/alert-rules", "rules"),
         ("/prometheus/grafana/api/v1/rules", "rule health"),
+        ("/v1/provisioning/policies", "notification"),
+        ("/v1/provisioning/contact-points", "notification"),
         ("/ds/query", f"queries of {FEW[0].title}"),
         (f"/dashboards/uid/{FEW[0].uid}", "boards"),
         (f"/plugins/{'grafana-clickhouse-datasource'}/settings", "plugin"),

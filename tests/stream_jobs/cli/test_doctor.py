@@ -43,7 +43,7 @@ def test_every_board_and_rule_of_this_version_is_checked(
     assert main(["doctor", "--grafana-only"]) == 0
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
-    assert len(lines) == 8 + len(BOARDS) + 1 + 1
+    assert len(lines) == 9 + len(BOARDS) + 1 + 1
     assert all(line.startswith("✓ ok") for line in lines[:-1]), printed.out
     assert lines[-1] == f"{len(lines) - 1} ok, 0 problem, 0 unknown"
     assert TOKEN not in printed.out + printed.err
