@@ -14,13 +14,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Final
 from urllib.parse import urlsplit
 
 import clickhouse_connect
-from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
+from bench.paced import send_paced
 from bench.pipeline import Pipeline, running, wait_for_rows
 from bench.progress import say
 from bench.topics import fill
@@ -199,7 +200,9 @@ def _half_of_ingest(pipeline: Pipeline) -> Iterator[dict[str, int]]:
         is_over = threading.Event()
         sender = threading.Thread(
             target=lambda: asyncio.run(
-                _send_frames(pipeline.bootstrap, encoded, most // 2, is_over)
+                send_paced(
+                    pipeline.bootstrap, "load", cycle(encoded), most / 2 / _FRAME, is_over.is_set
+                )
             ),
             daemon=True,
         )
@@ -216,21 +219,3 @@ def _half_of_ingest(pipeline: Pipeline) -> Iterator[dict[str, int]]:
             stored = _count(client, "raw_requests") - begin
             rates["events_per_s_beside_the_boards"] = int(stored / (time.monotonic() - begin_s))
             client.close()
-
-
-async def _send_frames(
-    bootstrap: str, encoded: list[bytes], events_per_s: int, is_over: threading.Event
-) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, compression_type="lz4", max_request_size=4 * 1024 * 1024
-    )
-    await producer.start()
-    begin_s, sent = time.monotonic(), 0
-    try:
-        while not is_over.is_set():
-            while sent * _FRAME < (time.monotonic() - begin_s) * events_per_s:
-                await producer.send("load", encoded[sent % len(encoded)], partition=sent % 4)
-                sent += 1
-            await asyncio.sleep(0.02)
-    finally:
-        await producer.stop()

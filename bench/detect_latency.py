@@ -14,18 +14,20 @@ import random
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import psutil
 import yaml
-from aiokafka import AIOKafkaProducer
 
 import tokentide
 from bench.detect_history import MODELS, fill
+from bench.paced import send_paced
 from bench.pipeline import Pipeline, cpu_s, running
 from bench.progress import say
 from tokentide_jobs.io.kafka.admin import ensure_topics
+from tokentide_schemas.topics import EVENTS
 
 EVENTS_PER_S: Final = int(os.environ.get("BENCH_EVENTS_PER_S", "5000"))
 SECONDS: Final = 390
@@ -70,7 +72,9 @@ def busy() -> dict[str, object]:
             began_s = time.monotonic()
             asking = threading.Thread(target=_ask, args=(pipeline, waits))
             asking.start()
-            sent = asyncio.run(_send(pipeline.bootstrap))
+            sent = _FRAME * asyncio.run(
+                send_paced(pipeline.bootstrap, EVENTS.name, _frames(), EVENTS_PER_S / _FRAME)
+            )
             asking.join()
             seconds = time.monotonic() - began_s
             time.sleep(10)
@@ -133,25 +137,14 @@ def _files(root: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-async def _send(bootstrap: str) -> int:
-    """Send events at the pace, as frames; return how many."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type="lz4")
-    await producer.start()
-    chance, sent = random.Random(3), 0
-    begun = time.perf_counter()
-    try:
-        for number in range(SECONDS * EVENTS_PER_S // _FRAME):
-            due = begun + number * _FRAME / EVENTS_PER_S
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            fails = time.perf_counter() - begun > FAILS_AFTER_S
-            frame = b"\n".join(_event(chance, fails) for _ in range(_FRAME))
-            await producer.send("tokentide.events.v1", frame, partition=number % 4)
-            sent += _FRAME
-            if number % (60 * EVENTS_PER_S // _FRAME) == 0:
-                say(f"{sent:,} events in {time.perf_counter() - begun:.0f} s")
-    finally:
-        await producer.stop()
-    return sent
+def _frames() -> Iterator[bytes]:
+    """Yield frames of calls that end at the moment at which each is asked for."""
+    chance, begun_s = random.Random(3), time.perf_counter()
+    for number in range(SECONDS * EVENTS_PER_S // _FRAME):
+        since_s = time.perf_counter() - begun_s
+        if number % (60 * EVENTS_PER_S // _FRAME) == 0:
+            say(f"{number * _FRAME:,} events in {since_s:.0f} s")
+        yield b"\n".join(_event(chance, since_s > FAILS_AFTER_S) for _ in range(_FRAME))
 
 
 def _event(chance: random.Random, fails: bool) -> bytes:

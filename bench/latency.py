@@ -12,13 +12,14 @@ import json
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 
-from aiokafka import AIOKafkaProducer
-
+from bench.paced import send_paced
 from bench.pipeline import Pipeline, running
 from bench.progress import say
 from bench.workload import frames, lines
 from tokentide_jobs.io.kafka.admin import ensure_topics
+from tokentide_schemas.topics import EVENTS
 
 EVENTS_PER_S = 2_000
 FRAME_EVENTS = 100
@@ -27,24 +28,12 @@ WARM_UP_S = 8
 """Left out: the group join and the first compilation of every query."""
 
 
-async def send(bootstrap: str, sent: list[tuple[int, float]]) -> None:
-    """Send frames at the pace; notes (events sent so far, time) for each frame."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type="lz4")
-    await producer.start()
-    now_us = time.time_ns() // 1000
-    encoded = lines(EVENTS_PER_S * SECONDS, now_us, 1_000_000 // EVENTS_PER_S)
-    begun = time.perf_counter()
-    total = 0
-    try:
-        for number, frame in enumerate(frames(encoded, FRAME_EVENTS)):
-            due = begun + number * FRAME_EVENTS / EVENTS_PER_S
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            at = time.perf_counter()
-            await producer.send("tokentide.events.v1", frame, partition=number % 4)
-            total += FRAME_EVENTS
-            sent.append((total, at))
-    finally:
-        await producer.stop()
+def noted(sent: list[tuple[int, float]]) -> Iterator[bytes]:
+    """Yield frames, and note (events so far, time) as each is asked for to be sent."""
+    encoded = lines(EVENTS_PER_S * SECONDS, time.time_ns() // 1000, 1_000_000 // EVENTS_PER_S)
+    for number, frame in enumerate(frames(encoded, FRAME_EVENTS), start=1):
+        sent.append((number * FRAME_EVENTS, time.perf_counter()))
+        yield frame
 
 
 def watch(
@@ -72,7 +61,8 @@ def measure() -> dict[str, object]:
             )
             watcher.start()
             say(f"sending {EVENTS_PER_S} events/s for {SECONDS} s")
-            asyncio.run(send(pipeline.bootstrap, sent))
+            pace = EVENTS_PER_S / FRAME_EVENTS
+            asyncio.run(send_paced(pipeline.bootstrap, EVENTS.name, noted(sent), pace))
             rss_mb = worker.memory_info().rss // 1_000_000
             watcher.join(30)
             stop.set()
