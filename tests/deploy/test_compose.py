@@ -136,7 +136,7 @@ def test_volumes_are_declared_and_mounted_files_exist() -> None:
     named = set()
     for service in SERVICES.values():
         for volume in service.get("volumes", ()):
-            source = volume.split(":")[0]
+            source = VARIABLE.sub(r"\2", volume).split(":")[0]
             if not source.startswith("./"):
                 named.add(source)
             else:

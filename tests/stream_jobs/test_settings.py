@@ -221,3 +221,31 @@ def test_a_password_file_that_cannot_be_used_says_why(
     }
     with pytest.raises(ConfigError, match=said):
         Settings.from_env(environ)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://tempo.example/trace/",
+        "http://[::1]:16686/trace/{trace}?uiFind=1&x=%20y#top",
+        "https://x.example/explore?left=(query:{trace})",
+    ],
+)
+def test_an_address_of_traces_may_be_any_page(address: str) -> None:
+    assert Settings.from_env({"TOKENTIDE_TRACE_URL": address}).trace_url == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)//{trace}", "tempo.example/", "//tempo.example/", "https:///t",
+        "https://me:secret@tempo.example/", "https://x.example/a b", "https://x.example/'",
+        'https://x.example/"><img>', "https://x.example/$tokentide$", "https://x.example/${x}",
+        "https://x.example/[[model]]", "https://x.example/{id}", "https://x.example/a\nb",
+    ],
+)  # fmt: skip
+def test_an_address_of_traces_holds_nothing_that_is_not_part_of_one(address: str) -> None:
+    with pytest.raises(ConfigError, match="TOKENTIDE_TRACE_URL") as refused:
+        Settings.from_env({"TOKENTIDE_TRACE_URL": address})
+    assert "{trace}" in str(refused.value)
+    assert "secret" not in str(refused.value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from tokentide_dashboards.boards.agents import AGENTS
 from tokentide_dashboards.boards.alerts import ALERTS_BOARD
 from tokentide_dashboards.boards.cost import COST
@@ -10,10 +13,10 @@ from tokentide_dashboards.boards.latency import LATENCY
 from tokentide_dashboards.boards.overview import OVERVIEW
 from tokentide_dashboards.boards.pipeline import PIPELINE
 from tokentide_dashboards.boards.prompts import PROMPTS
-from tokentide_dashboards.boards.requests import REQUESTS
+from tokentide_dashboards.boards.requests import REQUESTS, TRACE_URL
 from tokentide_dashboards.kit.board import Board
 
-__all__ = ["BOARDS"]
+__all__ = ["BOARDS", "boards_of", "texts_of"]
 
 BOARDS: tuple[Board, ...] = (
     OVERVIEW,
@@ -26,3 +29,13 @@ BOARDS: tuple[Board, ...] = (
     GOVERNANCE,
     PIPELINE,
 )
+
+
+def texts_of(trace_url: str) -> Mapping[str, str]:
+    """Return what the text boxes of boards hold under the settings of a pipeline."""
+    return {TRACE_URL.name: trace_url}
+
+
+def boards_of(trace_url: str) -> tuple[Board, ...]:
+    """Return every board under the settings of a pipeline."""
+    return tuple(replace(board, texts=texts_of(trace_url)) for board in BOARDS)

@@ -5,12 +5,13 @@ The uid of a board and the titles of its panels are what alerts and links name i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tokentide_dashboards.kit.annotation import ALERTS, BUILT_IN, CHANGES, Layer
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.panel import Panel, Place, Text
-from tokentide_dashboards.kit.variable import SCOPE, Choice, TextBox, Variable
+from tokentide_dashboards.kit.variable import SCOPE, Choice, TextBox, Variable, typed_in
 
 __all__ = ["TAG", "Board", "Row"]
 
@@ -70,6 +71,7 @@ class Board:
         layers: Events over the charts.
         since: Where its range begins: `now-6h`.
         refresh: How often it asks again.
+        texts: What text boxes hold when it is opened, by their names.
     """
 
     uid: str
@@ -80,6 +82,7 @@ class Board:
     layers: tuple[Layer, ...] = field(default=(CHANGES, ALERTS))
     since: str = "now-6h"
     refresh: str = "1m"
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def places(self) -> list[tuple[Panel | Text | str, Place]]:
         """Return panels, and titles of rows, with their places; numbers count from 1."""
@@ -112,7 +115,7 @@ class Board:
     def json(self) -> Object:
         """Return the board as a file that Grafana provisions."""
         names = [variable.name for variable in self.variables]
-        return {
+        board: Object = {
             "id": None,
             "uid": str(self.uid),
             "title": self.title,
@@ -136,6 +139,7 @@ class Board:
                 for panel, place in self.places()
             ],
         }
+        return typed_in(board, self.texts)
 
 
 def _row(title: str, place: Place) -> Object:

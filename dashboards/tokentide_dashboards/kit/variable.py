@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.query import DATASOURCE
 
-__all__ = ["SCOPE", "SCOPE_NAMES", "Choice", "TextBox", "Variable", "dimension"]
+__all__ = ["SCOPE", "SCOPE_NAMES", "Choice", "TextBox", "Variable", "dimension", "typed_in"]
 
 ALL: Object = {"text": ["All"], "value": ["$__all"]}
 
@@ -117,6 +117,25 @@ class TextBox:
             "hide": 0,
             "skipUrlSync": False,
         }
+
+
+def typed_in(board: Object, texts: Mapping[str, str]) -> Object:
+    """Return a board whose text boxes hold these texts when it is opened, by their names."""
+
+    def filled(variable: Object) -> Object:
+        if variable["type"] != "textbox" or variable["name"] not in texts:
+            return variable
+        text = texts[variable["name"]]
+        held: Object = {"text": text, "value": text}
+        return {
+            **variable,
+            "query": text,
+            "current": held,
+            "options": [{**held, "selected": True}],
+        }
+
+    variables = [filled(variable) for variable in board["templating"]["list"]]
+    return {**board, "templating": {"list": variables}}
 
 
 def dimension(name: str, label: str, description: str) -> Variable:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
+from tokentide_dashboards.kit.variable import typed_in
 from tokentide_dashboards.viewer.refused import Refused
 
 __all__ = ["BOARDS_DIR", "LEAST", "BoardFiles"]
@@ -29,10 +31,16 @@ class BoardFiles:
 
     Args:
         directory: Holds a JSON file for each board.
+        texts: What text boxes hold when a board is opened, by their names.
     """
 
-    def __init__(self, directory: Path = BOARDS_DIR) -> None:
-        found = [json.loads(path.read_text("utf-8")) for path in sorted(directory.glob("*.json"))]
+    def __init__(
+        self, directory: Path = BOARDS_DIR, texts: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        found = [
+            typed_in(json.loads(path.read_text("utf-8")), texts)
+            for path in sorted(directory.glob("*.json"))
+        ]
         found.sort(key=lambda board: (board["uid"] != FIRST, board["title"]))
         self._boards: Mapping[str, _Object] = {board["uid"]: board for board in found}
 

@@ -14,7 +14,7 @@ from typing import Final
 import click
 from rich.text import Text
 
-from tokentide_dashboards.boards.every import BOARDS
+from tokentide_dashboards.boards.every import boards_of
 from tokentide_dashboards.live.examine import examine
 from tokentide_dashboards.live.finding import Finding, State, some
 from tokentide_dashboards.rules.all_rules import RULES
@@ -89,7 +89,8 @@ def _findings(
     if not grafana_only:
         yield _pipeline(settings)
     now_ms = int(time.time() * 1_000)
-    yield from examine(server, BOARDS, RULES, now_ms, lambda: time.monotonic() > ends_s)
+    boards = boards_of(settings.trace_url)
+    yield from examine(server, boards, RULES, now_ms, lambda: time.monotonic() > ends_s)
 
 
 def _pipeline(settings: Settings) -> Finding:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from tokentide_dashboards.boards.every import texts_of
 from tokentide_dashboards.viewer.board_files import BoardFiles
 from tokentide_dashboards.viewer.serving import serve
 from tokentide_dashboards.viewer.source import Source
@@ -45,7 +46,8 @@ def viewer(port: int, data_dir: Path | None) -> None:
         (jar,) = uplot.LOCK.fetched(default_cache_dir(), partial(click.echo, err=True))
         return jar
 
-    asyncio.run(serve(BoardFiles(), source, port, fetch_charts, _say))
+    boards = BoardFiles(texts=texts_of(settings.trace_url))
+    asyncio.run(serve(boards, source, port, fetch_charts, _say))
     # A download may still hang; what it fetches is kept or fetched again.
     sys.stderr.flush()
     os._exit(0)

@@ -6,6 +6,7 @@ by a range is a validator here. Where values come from is decided in `loading.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,6 +24,8 @@ __all__ = ["PREFIX", "DeclaredSettings", "option_of", "variable_of"]
 PREFIX: Final = "TOKENTIDE_"
 """Of the variable of every setting."""
 _MIB = 1024 * 1024
+_PLAIN_ADDRESS: Final = re.compile(r"(?:(?!\[\[)[\w\-.~:/?#\[\]!&()*+,;=%])+", re.ASCII)
+"""What a URL is written with, but for @, $ and quotes; `[[` is a variable of Grafana's."""
 
 
 def variable_of(name: str) -> str:
@@ -189,6 +192,11 @@ class DeclaredSettings(BaseSettings):
     grafana_ca_file: Path | None = _setting(
         None, "certificates (PEM) that Grafana's own is checked with; none: those of the system"
     )
+    trace_url: str = _setting(
+        "",
+        "where your tracing shows a trace, for links of the Request explorer: the id comes where "
+        "`{trace}` stands, or at the end; none: no links",
+    )
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator(
@@ -235,6 +243,18 @@ class DeclaredSettings(BaseSettings):
                 "may stand before the host, and in a password %40 for @"
             )
         return url.rstrip("/")
+
+    @field_validator("trace_url")
+    @classmethod
+    def _address_of_traces(cls, url: str) -> str:
+        # It is shown to everybody, and becomes a link: nothing of an account, no markup, no macro.
+        place = url.replace("{trace}", "0")
+        if url and not (is_http_url(place) and _PLAIN_ADDRESS.fullmatch(place)):
+            raise ValueError(
+                "expected http(s)://host/path, with {trace} where the id of a trace comes if that "
+                "is not at the end; no account, blanks, quotes, $, \\, < or >"
+            )
+        return url
 
     @field_validator("kafka_bootstrap")
     @classmethod
