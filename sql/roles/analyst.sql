@@ -4,6 +4,8 @@
 CREATE ROLE IF NOT EXISTS ${database}_analyst ${on_cluster};
 
 GRANT ${on_cluster} SELECT, SHOW ON ${database}.* TO ${database}_analyst;
+-- How much others ask, and when, is for operators.
+REVOKE ${on_cluster} SELECT ON ${database}.query_costs FROM ${database}_analyst;
 
 CREATE SETTINGS PROFILE OR REPLACE ${database}_analyst ${on_cluster} SETTINGS
     readonly = 1,

@@ -25,7 +25,11 @@ pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
 MADE = [board.json() for board in BOARDS]
 HOSTILE = "it's a \\' OR 1=1 -- /* back\\slash"
-NOTHING_HERE: dict[str, str] = {}
+OF_NOW = "what ClickHouse logged is of now, and the seed of another day: test_query_costs.py"
+NOTHING_HERE: dict[str, str] = {
+    "tokentide-pipeline panel 'What queries cost, by account' A": OF_NOW,
+    "tokentide-pipeline panel 'CPU of queries by account' A": OF_NOW,
+}
 """Queries of panels that answer nothing on the seed, by their names, and why."""
 
 
@@ -77,9 +81,10 @@ def test_every_query_runs_and_every_panel_shows_something(sql_client: Client) ->
     for name, of, answer in asked(sql_client, span(1)):
         if not name.partition(" ")[2].startswith("panel"):
             continue
-        wrong += [f"{name}: {problem}" for problem in unfit(of, answer["columns"])]
         if is_empty(answer["rows"]):
-            empty.add(name)
+            empty.add(name)  # without a row an answer has no columns, either
+        else:
+            wrong += [f"{name}: {problem}" for problem in unfit(of, answer["columns"])]
     assert wrong == []
     assert empty == set(NOTHING_HERE)
 

@@ -5,6 +5,7 @@ All of it is read from ClickHouse, so that it stands when no worker is alive to 
 
 from __future__ import annotations
 
+from tokentide_dashboards.boards.pipeline_store import PARTS, QUERIES, QUERY_CPU
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.limits import (
     DEAD_LETTERS_SHARE,
@@ -327,43 +328,6 @@ WHERE $__timeFilter(started_at) AND {any_of("service")}
 GROUP BY time, service ORDER BY time""",
 )
 
-PARTS = Table(
-    title="Tables",
-    description=(
-        "Size and active parts of each table, now. Hundreds of parts in one partition mean that "
-        "merges do not keep up: larger and fewer batches help."
-    ),
-    unit=Unit.COUNT,
-    no_value=(
-        "No table holds a row yet: start a worker, `tokentide worker ingest`, and send events."
-    ),
-    sql="""\
-SELECT
-    table AS of_table, sum(one.rows) AS stored_rows, sum(one.bytes_on_disk) AS disk_bytes,
-    sum(one.parts) AS active_parts, max(one.parts) AS most_in_one_partition
-FROM (
-    SELECT table, partition, sum(rows) AS rows, sum(bytes_on_disk) AS bytes_on_disk,
-        count() AS parts
-    FROM system.parts
-    WHERE active AND database = currentDatabase()
-    GROUP BY table, partition
-) AS one
-GROUP BY of_table
-ORDER BY disk_bytes DESC LIMIT 50""",
-    overrides=(
-        Override(column="of_table", title="Table"),
-        Override(column="stored_rows", title="Rows"),
-        Override(column="disk_bytes", title="On disk", unit=Unit.BYTES),
-        Override(column="active_parts", title="Parts"),
-        Override(
-            column="most_in_one_partition",
-            title="Most in one partition",
-            threshold=Threshold(((150, "yellow"), (300, "red"))),
-            cell="color-text",
-        ),
-    ),
-)
-
 PIPELINE = Board(
     uid=Uid.PIPELINE,
     title="Pipeline health",
@@ -375,6 +339,7 @@ PIPELINE = Board(
         Row((ARRIVED, LAG, WORK)),
         Row((LETTERS, LETTERS_BY_SERVICE), title="Refused"),
         Row((REPORTING, PRODUCERS), title="Producers"),
-        Row((PARTS,), title="Store", height=9),
+        Row((PARTS, QUERIES), title="Store", height=9),
+        Row((QUERY_CPU,)),
     ),
 )

@@ -139,7 +139,7 @@ class Endpoint:
         limit_time(asked, statement)
         check_room(statement, Path(), self._min_free_bytes)
         await self._settle_expressions(asked, statement)
-        with self._running.entered(asked.query_id) as marker:
+        with self._running.entered(asked.query_id, asked.user.name) as marker:
             if not statement.takes_data:
                 return await self._run(asked, statement, reply, marker, None)
             # The body is read before anything is held: a slow client costs nobody a lane.

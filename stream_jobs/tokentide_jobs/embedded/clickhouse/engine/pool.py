@@ -34,7 +34,8 @@ MARKER_SETTING = "promql_table"
 """A text setting without effect on SQL: it marks a query in system.processes so that KILL finds it.
 
 chDB offers neither query ids nor custom settings, and log_comment belongs to the client. The marker
-begins with the client's query id, so system.query_log can be searched by it too.
+begins with the client's query id and ends with its account, so system.query_log can be searched by
+both: to the engine all accounts are one.
 """
 
 QUEUE_WAIT_S = 30.0
@@ -75,6 +76,8 @@ class Engine:
         # again between any two requests.
         self._anchor = self.open()
         self.write_failures = WriteFailures(self.open, LAST_GOOD_WRITES)
+        # Makes system.query_log, which a view may name before anything was logged.
+        self._anchor.query("SYSTEM FLUSH LOGS", "Null")
         self.version = self._text("SELECT version()")
         self.timezone = self._text("SELECT timezone()")
         self.display_name = self._text("SELECT displayName()")

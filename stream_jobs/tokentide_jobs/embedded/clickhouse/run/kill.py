@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+from urllib.parse import quote as url_quote
 
 from ..access.outline import unescape
 from ..access.statement import Statement
@@ -33,18 +34,19 @@ class RunningQueries:
         self._serial = itertools.count(1)
 
     @contextmanager
-    def entered(self, query_id: str) -> Iterator[str]:
+    def entered(self, query_id: str, account: str) -> Iterator[str]:
         """Hold ``query_id`` while the block runs and give the query's marker.
 
-        The marker is the id and a number: a client that lost its connection may send the same id
-        again while its first query is still being stopped, and must not be stopped with it.
+        The marker is the id, a number and who asks, percent-encoded. The number is there because a
+        client that lost its connection may send the same id again while its first query is still
+        being stopped, and must not be stopped with it.
 
         Raises:
             ClickHouseError: 216 when a query with this id runs already.
         """
         if query_id in self._markers:
             raise ClickHouseError(216, f"Query with id = {query_id} is already running.")
-        self._markers[query_id] = f"{query_id}#{next(self._serial)}"
+        self._markers[query_id] = f"{query_id}#{next(self._serial)}#{url_quote(account, safe='')}"
         try:
             yield self._markers[query_id]
         finally:

@@ -1,0 +1,42 @@
+-- Grain: one query that has ended, without its text. Reads: system.query_log, which keeps three days in
+-- the embedded ClickHouse and thirty on a server that was not told otherwise; of a cluster, the log of
+-- the node that is asked.
+-- Who may read this view may not read the log, where statements stand: the view reads it with the
+-- rights of whoever made it. Its columns are named, since the log may not be there yet.
+--   account        who asked. In the embedded ClickHouse all accounts are one user to the engine, and
+--                  the endpoint writes who asked behind the marker of the query; empty: nobody did
+--   cpu_us         of all its threads
+--   memory_bytes   most that it held at once
+
+CREATE OR REPLACE VIEW ${database}.query_costs ${on_cluster}
+(
+    `event_date` Date,
+    `event_time` DateTime,
+    `account` String,
+    `kind` String,
+    `is_failed` Bool,
+    `duration_ms` UInt64,
+    `cpu_us` UInt64,
+    `read_rows` UInt64,
+    `read_bytes` UInt64,
+    `memory_bytes` UInt64
+)
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+SELECT
+    event_date,
+    event_time,
+    if(
+        interface = 'Local',
+        decodeURLComponent(extract(Settings['promql_table'], '#\\d+#([^#]*)$')),
+        toString(user)
+    ) AS account,
+    toString(query_kind) AS kind,
+    type != 'QueryFinish' AS is_failed,
+    query_duration_ms AS duration_ms,
+    ProfileEvents['OSCPUVirtualTimeMicroseconds'] AS cpu_us,
+    read_rows,
+    read_bytes,
+    memory_usage AS memory_bytes
+FROM system.query_log
+WHERE type != 'QueryStart' AND is_initial_query AND query_kind NOT IN ('Set', 'Use')
+COMMENT 'One finished query and what it took, by account, without its text. From system.query_log.';
