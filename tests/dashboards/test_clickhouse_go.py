@@ -1,25 +1,26 @@
-"""Every query of boards and rules is read by clickhouse-go, the client in Grafana's data source."""
+"""Every query of boards and rules is read by clickhouse-go, the client in Grafana's data source.
+
+A usual run asks each under All over a day; a thorough one under every range and choice of the lint.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.dashboards.test_boards import MADE, seed_all, span
+from tests.dashboards.test_boards import HOSTILE, MADE, seed_all, span
 from tests.go_program import build_go_program
 from tests.places import ROOT
-from tests.sql.cookbook_calls import NOW
+from tests.sampling import share
 from tokentide_dashboards.check.browser import expand
 from tokentide_dashboards.check.choice import choose
 from tokentide_dashboards.check.lint import queries
 from tokentide_dashboards.check.macros import expand_macros
-from tokentide_dashboards.check.time_range import TimeRange
 from tokentide_dashboards.rules.all_rules import RULES
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
+CHOICES: tuple[tuple[float, tuple[str, ...]], ...] = (
+    (1, ()),
+    (30, ("acme", "globex")),
+    (0, (HOSTILE,)),
+)
+"""Days of a range, and the values of each variable with several; none: All."""
 SOURCE = ROOT / "tests/stream_jobs/embedded/clickhouse/goclient"
 READER = "grafana"
 
@@ -45,18 +52,18 @@ def run(program: Path, url: str, database: str, statements: dict[str, str]) -> d
     return dict(json.loads(done.stdout))
 
 
-def statements_of_boards(client: Client) -> dict[str, str]:
-    """Return every query of boards under All, and every number of rules, over a day: each once."""
+def statements(client: Client) -> dict[str, str]:
+    """Return every query of boards under each choice, and every number of rules: each once."""
     found: dict[str, str] = {}
-    for board in MADE:
-        chosen = choose(board, span(1), lambda sql: client.query(sql).result_rows)
-        for name, _of, sql in queries(board):
-            found.setdefault(expand(sql, span(1), chosen), f"{board['uid']} {name}")
-    end_ms = int(NOW.timestamp() * 1_000)
+    for days, values in share(CHOICES, len(CHOICES)):
+        for board in MADE:
+            chosen = choose(board, span(days), lambda sql: client.query(sql).result_rows, *values)
+            for name, _of, sql in queries(board):
+                text = expand(sql, span(days), chosen)
+                found.setdefault(text, f"{board['uid']} {name} over {days} days, {values or 'All'}")
     for rule in RULES:
-        whole = TimeRange(end_ms - round(timedelta(days=1).total_seconds() * 1_000), end_ms)
         for number, sql in rule.numbers.items():
-            found.setdefault(expand_macros(sql, whole), f"rule {rule.name} {number}")
+            found.setdefault(expand_macros(sql, span(1)), f"rule {rule.name} {number}")
     return {name: sql for sql, name in found.items()}
 
 
@@ -65,14 +72,14 @@ def test_every_query_is_read_as_another_client_reads_it(
 ) -> None:
     seed_all(sql_client)
     assert sql_client.database is not None
-    statements = statements_of_boards(sql_client)
+    asked = statements(sql_client)
     expected: dict[str, dict[str, Any]] = {}
-    for name, sql in statements.items():
+    for name, sql in asked.items():
         answer = sql_client.query(sql)
         expected[name] = {
             "columns": list(answer.column_names), "rows": len(answer.result_rows), "error": "",
         }  # fmt: skip
-    assert run(program, sql_server, sql_client.database, statements) == expected
+    assert run(program, sql_server, sql_client.database, asked) == expected
     assert sum(one["rows"] > 0 for one in expected.values()) > 100
 
 
