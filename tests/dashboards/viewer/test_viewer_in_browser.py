@@ -39,6 +39,8 @@ TYPED = (
     "(text => {{ text.value = {}; text.dispatchEvent(new Event('change')); }})"
     "(document.querySelector('.variable.one input'))"
 )
+LINES = "[...document.querySelectorAll('.keys .key span')].map(one => one.textContent)"
+PAINTS = "[...document.querySelectorAll('.keys .key .dot')].map(one => one.style.background)"
 TRACES = "[...document.links].filter(one => one.textContent === 'open').map(one => one.href)"
 WINDOWS = (
     "INSERT INTO windows_10s (window_start, environment, tenant, team, service, provider, model,"
@@ -102,6 +104,11 @@ async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothi
         await see(page, base, "test-kinds")
         assert await page.run("document.querySelectorAll('.none').length") == 0
         assert await page.run("document.querySelectorAll('.uplot canvas').length") == 1
+        # Each number of each label is a line, and all are painted anew in another theme.
+        assert await page.run(LINES) == ["p0 cost", "p0 n", "p1 cost", "p1 n"]
+        paints = await page.run(PAINTS)
+        await page.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 't'}))")
+        assert not set(paints) & set(await page.run(PAINTS))
         # Texts of the data are texts, and no link leads to script.
         assert await page.run("document.querySelectorAll('img').length") == 0
         assert await page.run("document.body.textContent.includes('<img src=x onerror')")

@@ -123,9 +123,10 @@ async function loadMarks(signal) {
     } catch { return []; }
   }));
   if (signal.aborted) return;
+  const before = JSON.stringify(marks);
   marks = found.flat();
   bar.showAlerts(marks.filter((mark) => mark.layer === "Alerts"));
-  for (const one of panels) for (const redraw of one.marked ?? []) redraw();
+  if (JSON.stringify(marks) !== before) for (const one of panels) for (const redraw of one.marked ?? []) redraw();
 }
 
 // Everything below one range: the panels of a board that is loaded never show different times.

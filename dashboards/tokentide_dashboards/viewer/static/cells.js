@@ -1,6 +1,6 @@
 // Heat maps and states over time: a canvas of rectangles, and rows of them.
 
-import { color, el, hideTip, palette, showTip, tipRow } from "./dom.js";
+import { color, el, fontFamily, hideTip, palette, showTip, tipRow } from "./dom.js";
 import { mapped, paintOf, series, shown } from "./fields.js";
 import { format, moment, shortMoment } from "./format.js";
 
@@ -45,7 +45,7 @@ export function heatmap(panel, answers, state, context) {
       at.fillRect(x, TOP + (buckets.length - 1 - row) * high, Math.max(1, end - x - 1), Math.max(1, high - 1));
     }));
     at.fillStyle = color("muted");
-    at.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    at.font = `11px ${fontFamily()}`;
     at.textBaseline = "middle";
     at.textAlign = "right";
     const every = Math.ceil(16 / high);

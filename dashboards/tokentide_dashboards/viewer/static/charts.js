@@ -1,6 +1,6 @@
 // Lines, bars and points over time, drawn by uPlot.
 
-import { color, el, hideTip, linked, showTip, tipRow } from "./dom.js";
+import { color, el, fontFamily, hideTip, linked, showTip, tipRow } from "./dom.js";
 import { series, shown } from "./fields.js";
 import { format, moment, shortMoment } from "./format.js";
 import { filled } from "./links.js";
@@ -27,11 +27,12 @@ function bounds(config, isLog) {
 // A point between two gaps has no line: it is drawn as a dot.
 function alone(u, at, _show, _gaps) {
   const values = u.data[at];
+  if (values.length > 1 && !values.includes(null)) return null;
   const found = [];
   for (let place = u.series[0].idxs?.[0] ?? 0; place <= (u.series[0].idxs?.[1] ?? values.length - 1); place += 1) {
     if (values[place] !== null && (values[place - 1] ?? null) === null && (values[place + 1] ?? null) === null) found.push(place);
   }
-  return found;
+  return found.length ? found : null;
 }
 
 const places = (step) => (step > 0 && step < 1 ? Math.min(9, Math.ceil(-Math.log10(step) - 1e-9)) : 0);
@@ -60,7 +61,7 @@ export function timeSeries(panel, answers, state, context) {
   box.append(canvas);
   const lines = fields.filter((field) => !field.isBeside && field.config.custom.lineStyle?.fill !== "dash").length;
   const text = color("muted"), grid = color("grid");
-  const font = `11px ${getComputedStyle(document.body).fontFamily}`;
+  const font = `11px ${fontFamily()}`;
   const axisField = (scale) => fields.find((field) => !field.isBeside && scaleOf(field) === scale);
   const scaleOf = (field) => (field.isBeside ? "beside" : field.config.custom.axisPlacement === "right" ? "right" : "y");
   const has = (scale) => fields.some((field) => scaleOf(field) === scale);
@@ -93,14 +94,14 @@ export function timeSeries(panel, answers, state, context) {
       const own = field.config.custom;
       const isDashed = own.lineStyle?.fill === "dash";
       const share = isStacked || own.drawStyle === "bars" || lines <= 2 ? (own.fillOpacity ?? 0) / 100 : 0;  // more of them only make mud
-      const style = isDashed ? "line" : own.drawStyle;
+      const style = isDashed ? "line" : own.drawStyle ?? "line";
       return {
         label: field.name, scale: scaleOf(field), stroke: field.paint, show: !OFF.has(key(field)) ,
-        width: field.isBeside || style === "points" ? 0 : isDashed ? 1.25 : 1.75,
+        width: field.isBeside || style === "points" ? 0 : own.lineWidth ?? 1,
         dash: isDashed ? [6, 5] : undefined,
         fill: share && !field.isBeside && !isDashed ? alpha(field.paint, isStacked && style !== "bars" ? Math.max(share, 0.35) : share) : undefined,
         paths: style === "bars" ? uPlot.paths.bars({ size: [0.75, 24] }) : undefined,
-        points: { show: !field.isBeside && style !== "bars", filter: field.isBeside ? () => null : style === "points" || style === "bars" ? undefined : alone, size: own.pointSize ?? 4, fill: field.paint },
+        points: { show: !field.isBeside && style === "points", filter: !field.isBeside && style === "line" ? alone : () => null, size: own.pointSize ?? 4, fill: field.paint },
         spanGaps: own.spanNulls === true,
       };
     })],

@@ -1,7 +1,7 @@
 // What stands above the panels: variables, range, refresh, alerts, theme.
 
 import { columns } from "./fields.js";
-import { el } from "./dom.js";
+import { el, forgetTheme } from "./dom.js";
 import { moment } from "./format.js";
 import { boardUrl } from "./links.js";
 import { ask } from "./server.js";
@@ -69,9 +69,14 @@ export function controls(board, state, act) {
     const isDark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     document.documentElement.dataset.theme = isDark ? "light" : "dark";
     stored("theme", document.documentElement.dataset.theme);
+    repaint();
+  }
+
+  function repaint() {
+    forgetTheme();
     act.redraw();
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", act.redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
   function change(name, value) {
     state.variables = { ...state.variables, [name]: value };

@@ -34,8 +34,15 @@ export function linked(text, link) {
   return el("a", { href: url, title: link.title, text, ...outside });
 }
 
+// Asking for a style makes the browser lay out what was changed before: each is asked for once a theme.
+const styles = new Map();
+const styleOf = (key, read) => styles.get(key) ?? styles.set(key, read()).get(key);
+
+export const forgetTheme = () => styles.clear();
+export const fontFamily = () => styleOf("font-family", () => getComputedStyle(document.body).fontFamily);
+
 export function color(name) {
-  const known = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const known = styleOf(`--${name}`, () => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
   return known || (/^#[0-9a-f]{3,8}$|^rgba?\([\d., %]+\)$/i.test(name) ? name : color("blue"));
 }
 

@@ -20,6 +20,8 @@ function fits(matcher, field) {
   }
 }
 
+const LEAF = Symbol("series");
+
 export const templated = (text, field) => text.replace(/\$\{__field\.(?:labels\.(\w+)|name)\}/g,
   (_whole, label) => (label ? field.labels[label] ?? "" : field.name));
 
@@ -50,28 +52,32 @@ export function series(panel, answers) {
     return at < 0 ? [] : rows.map((row) => row[at]);
   }))].sort((one, other) => one - other);
   const index = new Map(times.map((time, place) => [time, place]));
-  const made = new Map();
+  const made = [];
   for (const { refId, columns: found, rows } of answers) {
     const timeAt = found.findIndex((column) => column.kind === "time");
     if (timeAt < 0) continue;
     const hasNumbers = found.some((column) => column.kind === "number");
     const labelsAt = hasNumbers ? found.flatMap((column, at) => (column.kind === "text" ? [at] : [])) : found.flatMap((column, at) => (column.kind === "text" ? [at] : [])).slice(0, -1);
     const valuesAt = found.flatMap((column, at) => (at !== timeAt && !labelsAt.includes(at) ? [at] : []));
+    // A level of maps a label: the series of a row are found without writing a key for it.
+    const tree = new Map();
     for (const row of rows) {
-      for (const at of valuesAt) {
-        const key = JSON.stringify([refId, at, ...labelsAt.map((label) => row[label])]);
-        if (!made.has(key)) {
-          made.set(key, {
-            name: found[at].name, kind: found[at].kind, refId, several: valuesAt.length > 1,
-            labels: Object.fromEntries(labelsAt.map((label) => [found[label].name, String(row[label])])),
-            values: new Array(times.length).fill(null),
-          });
-        }
-        made.get(key).values[index.get(row[timeAt])] = row[at];
+      let branch = tree;
+      for (const label of labelsAt) branch = branch.get(row[label]) ?? branch.set(row[label], new Map()).get(row[label]);
+      let mine = branch.get(LEAF);
+      if (!mine) {
+        const labels = Object.fromEntries(labelsAt.map((label) => [found[label].name, String(row[label])]));
+        mine = valuesAt.map((at) => ({
+          name: found[at].name, kind: found[at].kind, refId, several: valuesAt.length > 1, labels, values: new Array(times.length).fill(null),
+        }));
+        branch.set(LEAF, mine);
+        made.push(...mine);
       }
+      const place = index.get(row[timeAt]);
+      valuesAt.forEach((at, which) => { mine[which].values[place] = row[at]; });
     }
   }
-  const fields = [...made.values()].map((field, place) => configured(panel, field, place, field.several));
+  const fields = made.map((field, place) => configured(panel, field, place, field.several));
   // A name keeps its colour from one range to the next as long as the same names are there.
   const isLabelled = fields.some((field) => Object.keys(field.labels).length);
   if (isLabelled && panel.type !== "heatmap") fields.sort((one, other) => one.name.localeCompare(other.name, "en"));

@@ -3,13 +3,20 @@
 const SCALES = [[1e12, " T"], [1e9, " B"], [1e6, " M"], [1e3, " K"]];
 const MS = [[86400e3, "day"], [3600e3, "h"], [60e3, "min"], [1e3, "s"]];
 
+// Making one takes as long as writing a thousand numbers with it.
+const writers = new Map();
+
+function writer(least, most) {
+  const key = `${least}/${most}`;
+  if (!writers.has(key)) writers.set(key, new Intl.NumberFormat("en-US", { minimumFractionDigits: least, maximumFractionDigits: most }));
+  return writers.get(key);
+}
+
 function digits(value, decimals) {
-  if (decimals !== undefined && decimals !== null) {
-    return value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-  }
+  if (decimals !== undefined && decimals !== null) return writer(decimals, decimals).format(value);
   const size = Math.abs(value);
   const most = size === 0 || size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : Math.min(12, 2 - Math.floor(Math.log10(size)));
-  return value.toLocaleString("en-US", { maximumFractionDigits: Math.max(0, most) });
+  return writer(0, Math.max(0, most)).format(value);
 }
 
 function short(value, decimals) {
