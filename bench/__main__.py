@@ -31,6 +31,7 @@ from bench import (
     run_guard,
     serverless,
     throughput,
+    viewer,
 )
 from bench.progress import say
 from bench.report import markdown
@@ -52,6 +53,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "detect_ten_seconds": detect_ten_seconds.measure,
     "detect_thinning": detect_thinning.measure,
     "dashboards": dashboards.measure,
+    "viewer": viewer.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

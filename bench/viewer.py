@@ -1,0 +1,96 @@
+"""Question: how long does the viewer take to draw a board of twelve charts, beside plotly?
+
+Both draw the same answers: twelve charts of five lines of 360 points, in places of the same size,
+in the same headless Chromium, in turns. The time runs from the answers being in the page to the
+second frame after the last of the twelve was drawn; loading scripts, boards and answers is before
+it. `cold` is the first drawing of a browser that was just started, which is what somebody sees who
+opens a board; `warm` the same drawing again in that page. `busy` counts the CPU of the page's main
+thread alone, which another program on the machine cannot lengthen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from bench.first_picture import first_picture
+from bench.progress import say
+from bench.viewer_pages import Drawing, plotly_page, viewer_page
+from tests.chromium import Page, chromium
+
+ROUNDS: Final = 9
+WARM: Final = 5
+TARGET_SHARE: Final = 0.2
+"""Of plotly's time, the viewer is to take at most this when a board is opened."""
+_WIDTH, _HEIGHT = 1600, 1500
+_KINDS: Final = ("cold", "warm")
+_MEASURES: Final = ("painted_ms", "busy_ms")
+
+
+def measure() -> dict[str, object]:
+    """Return milliseconds of both, cold and warm, their ratio, and seconds to a first picture."""
+    return {**asyncio.run(_drawing()), **first_picture()}
+
+
+async def _drawing() -> dict[str, object]:
+    took: dict[str, list[dict[str, float]]] = {"viewer": [], "plotly": []}
+    async with viewer_page() as viewer, plotly_page() as plotly:
+        for number in range(ROUNDS):
+            for who, drawing in (("viewer", viewer), ("plotly", plotly)):
+                took[who].append(await _round(drawing))
+                say(f"round {number + 1}, {who}: {took[who][-1]}")
+    names = [f"{kind}_{what}" for kind in _KINDS for what in _MEASURES]
+    middle = {
+        who: {name: round(statistics.median(one[name] for one in rounds), 1) for name in names}
+        for who, rounds in took.items()
+    }
+    return {
+        "twelve_charts": middle,
+        "share_of_plotly": {
+            name: round(middle["viewer"][name] / middle["plotly"][name], 3) for name in names
+        },
+        "target_share_cold": TARGET_SHARE,
+        "rounds": took,
+    }
+
+
+async def _round(drawing: Drawing) -> dict[str, float]:
+    """Draw once in a new browser, and then again and again."""
+    with tempfile.TemporaryDirectory(prefix="tokentide-bench-") as profile:
+        async with chromium(Path(profile)) as page:
+            await page.size(_WIDTH, _HEIGHT)
+            await page.send("Performance.enable", timeDomain="threadTicks")
+            await drawing.open(page)
+            cold = await _drawn(page, drawing)
+            warm = [await _drawn(page, drawing) for _again in range(WARM)]
+            seen = await page.run(drawing.count)
+            if seen != drawing.expected or page.problems:
+                raise RuntimeError(f"{seen} of {drawing.expected} are drawn; {page.problems}")
+    middle = [statistics.median(values) for values in zip(*warm, strict=True)]
+    return {
+        f"{kind}_{what}": round(value, 1)
+        for kind, values in zip(_KINDS, (cold, middle), strict=True)
+        for what, value in zip(_MEASURES, values, strict=True)
+    }
+
+
+async def _drawn(page: Page, drawing: Drawing) -> tuple[float, float]:
+    """Return milliseconds until all is painted, and those of the main thread's CPU."""
+    await page.run(drawing.ready)
+    before_s = await _busy_s(page)
+    painted_ms = await page.run(drawing.draw)
+    return float(painted_ms), (await _busy_s(page) - before_s) * 1_000
+
+
+async def _busy_s(page: Page) -> float:
+    answer = await page.send("Performance.getMetrics")
+    found = {one["name"]: float(one["value"]) for one in answer["metrics"]}
+    return found["TaskDuration"]
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(_drawing()), indent=2))

@@ -1,0 +1,279 @@
+"""Pages that draw twelve charts when they are told to: the viewer's own, and plotly's."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from tests.chromium import Page
+from tokentide_dashboards.kit.board import Board, Row
+from tokentide_dashboards.kit.series import Lines
+from tokentide_dashboards.kit.unit import Unit
+from tokentide_dashboards.viewer.board_files import BoardFiles
+from tokentide_dashboards.viewer.server import Viewer
+from tokentide_dashboards.viewer.source import Source
+from tokentide_jobs.embedded.artifacts import uplot
+from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
+
+__all__ = ["plotly_page", "viewer_page"]
+
+PLOTLY: Final = "7.1.0"
+CHARTS, LINES, POINTS = 12, 5, 360
+_COLUMNS: Final = 3
+_STEP_MS: Final = 60_000
+_BEGIN_MS: Final = 1_764_460_800_000
+_END_MS: Final = _BEGIN_MS + (POINTS - 1) * _STEP_MS
+_UID: Final = "bench-twelve"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A page that has what it is to draw.
+
+    Attributes:
+        open: Brings a browser to it.
+        ready: Script that waits until the next drawing has its answers.
+        draw: Script that draws, and returns milliseconds until it is painted.
+        count: Expression: how much is to be seen.
+        expected: What `count` must be.
+    """
+
+    open: Callable[[Page], Awaitable[None]]
+    ready: str
+    draw: str
+    count: str
+    expected: int
+
+
+_HOLD_ANSWERS: Final = """
+(() => {
+  const real = window.fetch;
+  let open, gate;
+  window.heldAnswers = 0;
+  const close = () => { window.heldAnswers = 0; gate = new Promise(done => { open = done; }); };
+  close();
+  window.fetch = async (url, options) => {
+    const reply = await real(url, options);
+    if (url !== "/api/query") return reply;
+    const found = await reply.json();
+    const mine = gate;
+    window.heldAnswers += 1;
+    return { json: async () => { await mine; return found; } };
+  };
+  window.giveAnswers = () => { const give = open; close(); give(); };
+})();
+"""
+"""Put before the viewer's scripts: its answers wait in the page until all of them are there."""
+_GET_READY: Final = """
+(async () => {
+  const soon = () => new Promise(next => setTimeout(next, 5));
+  if (window.realChart) {
+    while (document.body.ariaBusy) await soon();
+    document.dispatchEvent(new KeyboardEvent("keydown", { key: "r" }));
+  } else {
+    // Every chart that is made is counted: the last one ends what is measured but for two frames.
+    window.realChart = uPlot;
+    window.uPlot = function (...given) {
+      const made = new realChart(...given);
+      chartMade();
+      return made;
+    };
+    Object.assign(window.uPlot, realChart);
+  }
+  window.allDrawn = new Promise(done => {
+    let missing = CHARTS;
+    window.chartMade = () => { missing -= 1; if (!missing) done(); };
+  });
+  while (window.heldAnswers < CHARTS) await soon();
+})()
+""".replace("CHARTS", str(CHARTS))
+_DRAW_VIEWER: Final = """
+(async () => {
+  const frame = () => new Promise(next => requestAnimationFrame(next));
+  await frame();
+  const began = performance.now();
+  window.giveAnswers();
+  await allDrawn;
+  await frame();
+  await frame();
+  return performance.now() - began;
+})()
+"""
+_CHARTS_THAT_ARE_NOT_BLANK: Final = """
+[...document.querySelectorAll(".uplot canvas")].filter(one =>
+  one.getContext("2d").getImageData(0, 0, one.width, one.height).data.some(byte => byte)).length
+"""
+_PLOTLYS_LINES: Final = "document.querySelectorAll('.scatterlayer path.js-line').length"
+_PLOTLY_PAGE: Final = """<!doctype html><meta charset="utf-8"><title>plotly</title>
+<link rel="icon" href="data:,"><style>
+body { margin: 0; }
+main { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; padding: 16px; }
+main > div { height: 252px; }</style><main></main><script src="/plotly.js"></script>"""
+_PREPARE_PLOTLY: Final = """
+(async () => {
+  window.charts = await (await fetch("/charts.json")).json();
+  document.querySelector("main").append(...charts.map(() => document.createElement("div")));
+  return true;
+})()
+"""
+_DRAW_PLOTLY: Final = """
+(async () => {
+  const frame = () => new Promise(next => requestAnimationFrame(next));
+  const places = [...document.querySelectorAll("main > div")];
+  await frame();
+  const began = performance.now();
+  await Promise.all(places.map((place, at) => Plotly.newPlot(
+    place, charts[at].data, charts[at].layout, { displayModeBar: false })));
+  await frame();
+  await frame();
+  return performance.now() - began;
+})()
+"""
+
+
+def _line(chart: int, line: int) -> list[float]:
+    """Return a walk with a daily wave; no two lines are the same."""
+    walk = random.Random(chart * LINES + line)
+    value = 20.0 + 10 * line
+    values = []
+    for at in range(POINTS):
+        value = max(0.1, value + walk.gauss(0, 1))
+        values.append(round(value * (1.2 + math.sin(at / 57)), 4))
+    return values
+
+
+class _Fixed(Source):
+    """Answers each query with the rows of the chart that it names."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:1", "none")
+
+    async def ask(self, sql: str) -> dict[str, Any]:
+        """Return five lines; a row has its time, a label and a number, as from ClickHouse."""
+        chart = int(sql.rpartition(" ")[2])
+        lines = [_line(chart, line) for line in range(LINES)]
+        rows = [
+            [_BEGIN_MS + at * _STEP_MS, f"model-{line}", lines[line][at]]
+            for at in range(POINTS)
+            for line in range(LINES)
+        ]
+        kinds = {"time": "time", "model": "text", "cost": "number"}
+        columns = [{"name": name, "kind": kind} for name, kind in kinds.items()]
+        return {"columns": columns, "rows": rows, "is_cut": False}
+
+
+def _board() -> Board:
+    panels = [
+        Lines(
+            title=f"Chart {chart + 1}",
+            description="Five lines",
+            unit=Unit.USD,
+            no_value="Nothing",
+            by=("model",),
+            sql=f"SELECT {chart}",
+        )
+        for chart in range(CHARTS)
+    ]
+    rows = tuple(
+        Row(tuple(panels[first : first + _COLUMNS])) for first in range(0, CHARTS, _COLUMNS)
+    )
+    return Board(
+        uid=_UID, title="Twelve charts", description="All of one kind", rows=rows, variables=(),
+        layers=(), refresh="",
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def viewer_page() -> AsyncIterator[Drawing]:
+    """Serve the viewer with a board of twelve charts."""
+    (jar,) = uplot.LOCK.fetched(default_cache_dir())
+    with tempfile.TemporaryDirectory(prefix="tokentide-bench-") as folder:
+        (Path(folder) / "twelve.json").write_text(json.dumps(_board().json()))
+        viewer = Viewer(BoardFiles(Path(folder)), _Fixed())
+        viewer.use_charts(jar)
+        async with _serving(viewer.application()) as base:
+            viewer.port = int(base.rpartition(":")[2])
+
+            async def open_page(page: Page) -> None:
+                await page.send("Page.addScriptToEvaluateOnNewDocument", source=_HOLD_ANSWERS)
+                await page.open(
+                    f"{base}/d/{_UID}?from={_BEGIN_MS}&to={_END_MS}&refresh=",
+                    f"window.heldAnswers === {CHARTS} && window.uPlot",
+                )
+
+            yield Drawing(open_page, _GET_READY, _DRAW_VIEWER, _CHARTS_THAT_ARE_NOT_BLANK, CHARTS)
+
+
+@asynccontextmanager
+async def plotly_page() -> AsyncIterator[Drawing]:
+    """Serve plotly's script, from its wheel, with the same numbers in its own form."""
+    times = [_BEGIN_MS + at * _STEP_MS for at in range(POINTS)]
+    charts = json.dumps([_plotly_chart(chart, times) for chart in range(CHARTS)])
+    files = {
+        "": (_PLOTLY_PAGE.encode(), "text/html"),
+        "plotly.js": (_plotly_script(), "text/javascript"),
+        "charts.json": (charts.encode(), "application/json"),
+    }
+
+    async def send(request: web.Request) -> web.Response:
+        body, kind = files[request.match_info["name"]]
+        return web.Response(body=body, content_type=kind, headers={"Cache-Control": "no-store"})
+
+    app = web.Application()
+    app.router.add_get("/{name:.*}", send)
+    async with _serving(app) as base:
+
+        async def open_page(page: Page) -> None:
+            await page.open(f"{base}/", "window.Plotly !== undefined")
+            await page.run(_PREPARE_PLOTLY)
+
+        yield Drawing(open_page, "0", _DRAW_PLOTLY, _PLOTLYS_LINES, CHARTS * LINES)
+
+
+def _plotly_script() -> bytes:
+    """Return the script in plotly's wheel, which is installed for this alone."""
+    with tempfile.TemporaryDirectory(prefix="tokentide-bench-") as folder:
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+        subprocess.run([*install, "--target", folder, f"plotly=={PLOTLY}"], check=True)
+        return (Path(folder) / "plotly/package_data/plotly.min.js").read_bytes()
+
+
+def _plotly_chart(chart: int, times: list[int]) -> dict[str, object]:
+    data = [
+        {
+            "type": "scatter", "mode": "lines", "name": f"model-{line}", "x": times,
+            "y": _line(chart, line), "line": {"width": 1},
+        }
+        for line in range(LINES)
+    ]  # fmt: skip
+    layout = {
+        "title": {"text": f"Chart {chart + 1}"},
+        "margin": {"l": 50, "r": 10, "t": 30, "b": 30},
+        "xaxis": {"type": "date", "range": [_BEGIN_MS, _END_MS]},
+        "yaxis": {"tickprefix": "$"},
+        "legend": {"orientation": "h"},
+        "hovermode": "x unified",
+    }
+    return {"data": data, "layout": layout}
+
+
+@asynccontextmanager
+async def _serving(app: web.Application) -> AsyncIterator[str]:
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
