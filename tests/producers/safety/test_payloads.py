@@ -110,11 +110,10 @@ def check(case: Case, fields: dict[str, object]) -> None:
 
 
 @each("is_object", [False, True], ids=["dict", "object"])
-@each("name", FLAVOUR_NAMES)
+@each("name", sorted({case.flavour for case in CASES if case.response is not None}))
 def test_nothing_in_any_place_of_a_response_hurts(name: str, is_object: bool) -> None:
     cases = [case for case in CASES if case.flavour == name and case.response is not None]
     read = flavour(name).read_response
-    assert cases
     for turn, case in enumerate(cases[:6]):
         for path, make in share(spoilt(case.response)[: 60 * len(HOSTILE)], 3, turn):
             hostile = make()

@@ -189,7 +189,7 @@ def test_every_problem_of_a_bad_file_is_reported_with_its_line(tmp_path: Path) -
         ("- {provider: {a: b}, model: m, multiplier: 1, reason: r}", "prices.yaml:1: provider"),
         ("- {provider: p, model: m, multiplier: [1], reason: r}", "prices.yaml:1: multiplier"),
         ("- {provider: p, model: m, rates: {input: {base: 1}}, reason: r}", "rates.input: exp"),
-        ("- {provider: p, model: m, rates: {output_video: 1}, reason: r}", "output_video: unknown"),
+        ("- {provider: p, model: m, rates: {output_odour: 1}, reason: r}", "output_odour: unknown"),
     ],
 )
 def test_a_file_of_the_wrong_shape_is_refused_with_a_line(text: str, reason: str) -> None:
