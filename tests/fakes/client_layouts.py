@@ -1,8 +1,8 @@
 """The layout of clients that are not installed with the tests: the classes and methods we patch.
 
 Names, signatures, which function is a generator, a coroutine or a context manager, and what calls
-what are those of google-genai 3.4.0, mistralai 3.7.0 (1.12 for Azure) and cohere 7.3.1; the real
-packages were run over transports in memory with the same results.
+what are those of google-genai 3.6.1, mistralai 3.7.0 (1.12 for Azure), cohere 7.3.1 and aiobotocore
+3.10; the real packages were run over transports in memory with the same results.
 """
 
 from __future__ import annotations
@@ -12,91 +12,36 @@ from collections.abc import AsyncIterator, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from tests.fakes.aiobotocore_layouts import AioBaseClient, AioEventStream, AioStreamingBody
+from tests.fakes.attributes import attributes
+from tests.fakes.google_layouts import (
+    INTERACTION,
+    AsyncInteractionEvents,
+    AsyncInteractions,
+    AsyncModels,
+    BaseApiClient,
+    InteractionEvents,
+    Interactions,
+    Models,
+)
+
+__all__ = [
+    "INTERACTION",
+    "AioBaseClient",
+    "AioEventStream",
+    "AioStreamingBody",
+    "AsyncInteractionEvents",
+    "AsyncInteractions",
+    "AsyncModels",
+    "BaseApiClient",
+    "InteractionEvents",
+    "Interactions",
+    "Models",
+    "attributes",
+]
+"""What is passed on from the modules beside this one."""
+
 Json = dict[str, Any]
-
-# -- google.genai ---------------------------------------------------------------------------------
-
-GEMINI: Json = {
-    "candidates": [{"content": {"parts": [{"text": "hi"}]}, "finish_reason": "STOP"}],
-    "usage_metadata": {"prompt_token_count": 10, "candidates_token_count": 2},
-    "model_version": "gemini-2.5-flash",
-    "response_id": "g1",
-}
-
-
-class BaseApiClient:
-    """The transport: retries inside, and what tells Gemini from Vertex AI."""
-
-    def __init__(self, *, vertexai: bool = False, failures: int = 0) -> None:
-        self.vertexai = vertexai
-        self.location = "us-central1" if vertexai else None
-        self._http_options = SimpleNamespace(
-            base_url="https://generativelanguage.googleapis.com/"
-            if not vertexai
-            else "https://us-central1-aiplatform.googleapis.com/"
-        )
-        self.failures = failures
-        self.sent = 0
-
-    def request(self) -> Any:
-        for _attempt in range(self.failures):
-            self._request_once()
-        return self._request_once()
-
-    async def async_request(self) -> Any:
-        for _attempt in range(self.failures):
-            await self._async_request_once()
-        return await self._async_request_once()
-
-    def _request_once(self) -> Any:
-        self.sent += 1
-        return attributes(GEMINI)
-
-    async def _async_request_once(self) -> Any:
-        self.sent += 1
-        return attributes(GEMINI)
-
-
-class Models:
-    """`client.models`."""
-
-    def __init__(self, api_client: BaseApiClient) -> None:
-        self._api_client = api_client
-
-    def generate_content(self, *, model: str, contents: Any, config: Any = None) -> Any:
-        self._generate_content(model=model, contents=contents, config=config)  # asks for a function
-        return self._generate_content(model=model, contents=contents, config=config)
-
-    def _generate_content(self, *, model: str, contents: Any, config: Any = None) -> Any:
-        return self._api_client.request()
-
-    def _generate_content_stream(
-        self, *, model: str, contents: Any, config: Any = None
-    ) -> Iterator[Any]:
-        yield self._api_client.request()
-        yield attributes(GEMINI)
-
-
-class AsyncModels:
-    """`client.aio.models`."""
-
-    def __init__(self, api_client: BaseApiClient) -> None:
-        self._api_client = api_client
-
-    async def _generate_content(self, *, model: str, contents: Any, config: Any = None) -> Any:
-        return await self._api_client.async_request()
-
-    async def _generate_content_stream(
-        self, *, model: str, contents: Any, config: Any = None
-    ) -> AsyncIterator[Any]:
-        first = await self._api_client.async_request()
-
-        async def chunks() -> AsyncIterator[Any]:
-            yield first
-            yield attributes(GEMINI)
-
-        return chunks()
-
 
 # -- mistralai ------------------------------------------------------------------------------------
 
@@ -232,6 +177,56 @@ class Conversations:
         return stream
 
 
+RESPONSE: Json = {
+    "id": "resp_1",
+    "object": "response",
+    "status": "completed",
+    "model": "mistral-small-latest",
+    "output": [{"type": "message", "content": []}],
+    "usage": {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12},
+}
+
+
+class Responses:
+    """`client.responses`."""
+
+    def __init__(self) -> None:
+        self.sdk_configuration = Chat().sdk_configuration
+
+    def create(self, *, model: str, input: Any, stream: bool = False) -> Any:
+        if not stream:
+            return attributes(RESPONSE)
+        found = EventStream()
+        events: list[Json] = [
+            {"type": "response.created", "response": {**RESPONSE, "usage": None}},
+            {"type": "response.completed", "response": RESPONSE},
+        ]
+        found.generator = (attributes({"data": event}) for event in events)
+        return found
+
+    async def create_async(self, *, model: str, input: Any) -> Any:
+        return attributes(RESPONSE)
+
+
+class Speech:
+    """`client.audio.speech`."""
+
+    def __init__(self) -> None:
+        self.sdk_configuration = Chat().sdk_configuration
+
+    def complete(self, *, input: str, model: str, stream: bool = False) -> Any:
+        if not stream:
+            return attributes({"audio_data": "aGk="})
+        found = EventStream()
+        usage = {"prompt_tokens": 5, "completion_tokens": 100, "total_tokens": 105}
+        events: list[Json] = [
+            {"type": "speech.audio.delta", "audio_data": "aGk="},
+            {"type": "speech.audio.done", "usage": usage},
+        ]
+        found.generator = (attributes({"event": event["type"], "data": event}) for event in events)
+        return found
+
+
 # -- cohere ---------------------------------------------------------------------------------------
 
 COHERE: Json = {
@@ -343,18 +338,24 @@ def amazon_hooks(service: str, aws_region: str) -> Any:
     return SimpleNamespace(httpx_client=SimpleNamespace(event_hooks={"request": [_event_hook]}))
 
 
-def attributes(value: Any) -> Any:
-    """Returns JSON as objects with attributes, as these clients give it out."""
-    if isinstance(value, dict):
-        return SimpleNamespace(**{name: attributes(item) for name, item in value.items()})
-    return [attributes(item) for item in value] if isinstance(value, list) else value
-
-
 def modules() -> dict[str, ModuleType]:
     """Returns the fakes under the names of the real modules."""
     layout: dict[str, dict[str, type]] = {
         "google.genai._api_client": {"BaseApiClient": BaseApiClient},
         "google.genai.models": {"Models": Models, "AsyncModels": AsyncModels},
+        "google.genai._gaos.interactions": {
+            "Interactions": Interactions,
+            "AsyncInteractions": AsyncInteractions,
+        },
+        "google.genai._gaos.utils.eventstreaming": {
+            "Stream": InteractionEvents,
+            "AsyncStream": AsyncInteractionEvents,
+        },
+        "aiobotocore.client": {"AioBaseClient": AioBaseClient},
+        "aiobotocore.eventstream": {"AioEventStream": AioEventStream},
+        "aiobotocore.response": {"AioStreamingBody": AioStreamingBody},
+        "mistralai.client.responses": {"Responses": Responses},
+        "mistralai.client.speech": {"Speech": Speech},
         "mistralai.client.chat": {"Chat": Chat},
         "mistralai.client.conversations": {"Conversations": Conversations},
         "mistralai_azure.chat": {"Chat": AzureChat},

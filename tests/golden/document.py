@@ -26,6 +26,7 @@ _TITLES = {
     "openai_speech": "OpenAI speech",
     "anthropic_messages": "Anthropic messages",
     "gemini": "Gemini and Vertex AI",
+    "gemini_interactions": "Gemini interactions",
     "bedrock_converse": "Amazon Bedrock Converse",
     "bedrock_invoke": "Amazon Bedrock InvokeModel",
     "mistral": "Mistral",

@@ -49,6 +49,7 @@ def _gemini() -> Build:
     def build(payload: Any) -> object:
         is_embedding = "embeddings" in payload
         kind = types.EmbedContentResponse if is_embedding else types.GenerateContentResponse
+        kind = types.GenerateImagesResponse if "generatedImages" in payload else kind
         built: object = kind._from_response(response=payload, kwargs={})
         return built
 

@@ -22,6 +22,7 @@ CLIENTS: tuple[str, ...] = (
     "anthropic",
     "google_genai",
     "botocore",
+    "aiobotocore",
     "mistralai",
     "cohere",
     "litellm",
@@ -33,6 +34,7 @@ CLIENTS_BY_PACKAGE: dict[str, str] = {
     "anthropic": "anthropic",
     "google": "google_genai",
     "botocore": "botocore",
+    "aiobotocore": "aiobotocore",
     "mistralai": "mistralai",
     "cohere": "cohere",
 }

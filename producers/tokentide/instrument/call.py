@@ -313,10 +313,14 @@ class Call:
                     event.pop(name, None)
             if self._stream is not None:
                 event.update(self._stream)
+            answered: Fields = {}
             if response is not None:
-                event.update(self.flavour.read_response(response))
+                answered = self.flavour.read_response(response)
             elif self._reading is not None:
-                event.update(self._reading.fields())
+                answered = self._reading.fields()
+            if answered.get("usage_source") == "missing" and "usage_source" in event:
+                del answered["usage_source"]  # sound says nothing, and the request's text counts
+            event.update(answered)
             if self._producer.settings.reads_content:
                 self._collect_texts(request, response)
         except Exception as exc:

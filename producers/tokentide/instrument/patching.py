@@ -85,7 +85,10 @@ class Patches:
 
 
 class ImportWatch:
-    """Runs an action once for each module of a set, when it is imported or if it is already.
+    """Runs an action for each module of a set, whenever it is imported and if it is already.
+
+    A module that is imported anew, by a reload or because it was thrown out, has new classes: the
+    action runs again for them.
 
     As a finder in front of the others it recognises the names it waits for, lets the others find
     the module, and runs the action when the module's own code has run.
@@ -99,7 +102,7 @@ class ImportWatch:
         """Run `action(module)` now or after the module's import."""
         self._waiting[name] = action
         self._try(name)
-        if name in self._waiting and self not in sys.meta_path:
+        if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
     def stop(self) -> None:
@@ -130,11 +133,14 @@ class ImportWatch:
 
     def _follow(self, name: str, loader: Any) -> None:
         execute = loader.exec_module
+        if getattr(execute, _MARK, False):
+            return  # a reload finds the loader of the first import
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
             self._act(name, module)
 
+        setattr(exec_module, _MARK, True)
         # On this module's own loader object; a loader that takes no attributes is left alone.
         loader.exec_module = exec_module
 
@@ -145,7 +151,7 @@ class ImportWatch:
             self._act(name, module)
 
     def _act(self, name: str, module: ModuleType) -> None:
-        action = self._waiting.pop(name, None)
+        action = self._waiting.get(name)
         if action is None:
             return
         try:

@@ -16,7 +16,7 @@ from tokentide.instrument.call import Call, Fields, IsToken, any_chunk, current_
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.patching import Patches
 from tokentide.instrument.streams import CALL, watch, watch_async
-from tokentide.log import logger
+from tokentide.instrument.unrecorded import note_unrecorded
 from tokentide.telemetry import Telemetry, producer_of
 from tokentide.usage.flavour import Flavour, flavour
 
@@ -79,14 +79,13 @@ Target = tuple[Fields, Flavour, Endpoint]
 class CallFactory:
     """Begins calls for one API; what is the same for all calls of a client is worked out once."""
 
-    __slots__ = ("_api", "_asks_usage", "_by_address", "_noted", "_patches", "_producer")
+    __slots__ = ("_api", "_asks_usage", "_by_address", "_patches", "_producer")
 
     def __init__(self, api: Api, telemetry: Telemetry, patches: Patches) -> None:
         self._api = api
         self._producer = producer_of(telemetry)
         self._patches = patches
         self._asks_usage = telemetry.settings.include_usage
-        self._noted: set[str] = set()
         self._by_address: dict[tuple[type, str], dict[str, Target]] = {}
 
     def begin(self, client: Any, options: Any) -> Call | None:
@@ -106,7 +105,9 @@ class CallFactory:
             if target is None:
                 path = self._api.path_of(path) or ""
                 if not path:
-                    self._note_unrecorded(options.url)
+                    what = self._api.unrecorded_at(options.url)
+                    if what is not None:
+                        note_unrecorded(what, self._api.provider)
                     return None
                 target = known[1].get(path)
                 if target is None:
@@ -125,16 +126,6 @@ class CallFactory:
         except Exception as exc:
             log.report("client", "a call is not recorded: %r", exc)
             return None
-
-    def _note_unrecorded(self, url: str) -> None:
-        what = self._api.unrecorded_at(url)
-        if what is not None and what not in self._noted:
-            self._noted.add(what)
-            logger.warning(
-                "%s of %s: their cost is not recorded; see docs/producer.md",
-                what,
-                self._api.provider,
-            )
 
     def settle(self, call: Call, response: Any) -> Any:
         """End the call with its response, or hand it to the stream; return the response."""

@@ -33,6 +33,7 @@ FLAVOUR_NAMES: tuple[str, ...] = (
     "openai_speech",
     "anthropic_messages",
     "gemini",
+    "gemini_interactions",
     "bedrock_converse",
     "bedrock_invoke",
     "mistral",
@@ -189,6 +190,10 @@ def _by_shape(provider: str, get: Get) -> str:
         name = _BY_OBJECT[kind]
         return _by_name(provider, _CHAT_BY_PROVIDER) if name == "openai_chat" else name
     usage = get("usage")
+    if (label(get("type")) or "").startswith("speech.audio."):
+        return "openai_speech"
+    if label(get("object")) == "interaction" or read(usage, "total_input_tokens") is not None:
+        return "gemini_interactions"
     if label(get("type")) == "message" and label(get("role")) == "assistant":
         return "anthropic_messages"
     if get("usageMetadata") is not None or get("usage_metadata") is not None:

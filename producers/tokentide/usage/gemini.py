@@ -7,7 +7,7 @@ answer and the prompt, so they are added. Streams repeat running totals: the las
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from tokentide._contract import MAX_IDENTIFIER, MAX_SMALL_COUNT
@@ -124,6 +124,12 @@ def _calls(candidate: Get) -> int:
     return sum(either(getter(p), "functionCall", "function_call") is not None for p in parts)
 
 
+def billed_searches(searches: int | None, model: str) -> int | None:
+    """Return how many searches are billed: all, or one on models that charge by the prompt."""
+    by_prompt = model.rpartition("/")[2].startswith(_BILLED_BY_PROMPT)
+    return searches and min(searches, 1 if by_prompt else MAX_SMALL_COUNT)
+
+
 class _Grounding:
     """The searches that an answer is grounded on; each distinct one is billed once."""
 
@@ -155,14 +161,14 @@ class _Grounding:
 
     def add_to(self, fields: Fields) -> None:
         """Add what is billed: each query, or the prompt on models that charge by that."""
-        model = str(fields.get("response_model", "")).rpartition("/")[2]
-        most = 1 if model.startswith(_BILLED_BY_PROMPT) else MAX_SMALL_COUNT
+        model = str(fields.get("response_model", ""))
         if self._web:
-            fields["web_searches"] = min(len(self._web), most)
+            fields["web_searches"] = billed_searches(len(self._web), model)
         if self._has_maps:
             # A prompt grounded on places is billed also where no query is listed.
             units = cast("Fields", fields.get("other_units", {}))
-            fields["other_units"] = {**units, "map_groundings": min(len(self._maps) or 1, most)}
+            billed = billed_searches(len(self._maps) or 1, model)
+            fields["other_units"] = {**units, "map_groundings": billed}
 
 
 def _embedding_tokens(get: Get) -> int | None:
@@ -172,6 +178,15 @@ def _embedding_tokens(get: Get) -> int | None:
         for entry in items(get("embeddings"))
     ]
     return total(*counts)
+
+
+def _images(pictures: Sequence[object]) -> Fields:
+    """Return the event fields of an answer of Imagen's, which is billed by the picture."""
+    made = sum(read(picture, "image") is not None for picture in pictures)
+    fields: Fields = {"operation": "image_generation"}
+    if pictures and not made:
+        fields.update(finish_fields(("image_safety",)))
+    return {**fields, **usage_fields({"other_units": {"images": made or None}})}
 
 
 def read_response(response: object) -> Fields:
@@ -186,6 +201,9 @@ def read_response(response: object) -> Fields:
         tokens = _embedding_tokens(get)
         if fields["usage_source"] == "missing" and tokens is not None:
             fields.update(input_tokens=tokens, usage_source="provider")
+    pictures = either(get, "generatedImages", "generated_images")
+    if pictures is not None:
+        fields.update(_images(items(pictures)))
     reasons = [either(candidate, "finishReason", "finish_reason") for candidate in candidates]
     fields.update(finish_fields(reasons))
     if candidates:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokentide._contract import MAX_IDENTIFIER
-from tokentide.usage import openai_chat
+from tokentide.usage import openai_chat, openai_responses
 from tokentide.usage.flavour import Flavour, StreamReading
 from tokentide.usage.openai_parts import (
     choices_asked,
@@ -97,6 +97,8 @@ def read_response(response: object) -> Fields:
     get = getter(response)
     if get("usage_info") is not None:
         return _pages(get)
+    if label(get("object")) == "response":
+        return openai_responses.read_response(response)
     fields = openai_chat.read_response(response, read_usage)
     if get("choices") is not None:
         return fields
@@ -181,6 +183,13 @@ class SpeechStream:
         return self._end
 
 
+def _stream_of(kind: str) -> StreamReading:
+    if kind.startswith("transcription."):
+        return SpeechStream()
+    is_response = kind.startswith("response.")
+    return openai_responses.ResponseStream() if is_response else ConversationStream()
+
+
 class MistralStream:
     """Reads the events of a streamed chat, conversation or transcription."""
 
@@ -198,8 +207,7 @@ class MistralStream:
                 self._is_known = True
                 kind = label(read(data, "type"))  # chunks of chats have none
                 if kind is not None:
-                    is_speech = kind.startswith("transcription.")
-                    self._inner = SpeechStream() if is_speech else ConversationStream()
+                    self._inner = _stream_of(kind)
             self._inner.add(data)
         except Exception:  # an event of the host's own making; the others still count
             return

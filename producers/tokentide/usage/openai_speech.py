@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from tokentide.usage.flavour import Flavour
 from tokentide.usage.openai_parts import read_common_request
 from tokentide.usage.openai_stream import LastChunk
-from tokentide.usage.reading import MAX_CHARACTERS, Fields, count, getter, usage_fields
+from tokentide.usage.reading import (
+    MAX_CHARACTERS,
+    NOTHING_READ,
+    Fields,
+    Get,
+    count,
+    getter,
+    usage_fields,
+)
 from tokentide.usage.totals import settle
 
 
@@ -20,15 +28,20 @@ def read_response(response: object) -> Fields:
     """Return the event fields of the last event of a stream; sound says nothing."""
     found = getter(response)("usage")
     if found is None:
-        return {}
+        return dict(NOTHING_READ)
     usage = getter(found)
     counts: Fields = {
-        "input_tokens": count(usage("input_tokens")),
-        "output_tokens": count(usage("output_tokens")),
+        # Mistral's names are those of chats.
+        "input_tokens": _first_count(usage, "input_tokens", "prompt_tokens"),
+        "output_tokens": _first_count(usage, "output_tokens", "completion_tokens"),
     }
     settle(counts, usage("total_tokens"))
     # Tokens are the bill here, and the characters of the request are not billed as well.
     return {"other_units": None, **usage_fields(counts)}
+
+
+def _first_count(get: Get, *names: str) -> int | None:
+    return next((number for name in names if (number := count(get(name))) is not None), None)
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:

@@ -182,6 +182,9 @@ class LastChunk:
         """Read a chunk that carries usage or says that it is the last, and pass over all others."""
         try:
             get = getter(chunk)
+            if get("type") is None and get("data") is not None:  # Mistral's events hold their data
+                chunk = get("data")
+                get = getter(chunk)
             is_last = (label(get("type")) or "").endswith(_ENDS)
             if is_last or get("usage") is not None or get("error") is not None:
                 self._fields = self._read_response(chunk)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.fakes.openai_http import CHAT, Pulled, answering, chat_sse
 from tests.producers.instrument.openai_calls import ASK, async_client, client
+from tokentide.instrument import unrecorded
 from tokentide.instrument.bodies import MAX_KEPT, EventReading
 from tokentide.testing import Capture
 from tokentide.usage.flavour import flavour
@@ -144,6 +145,7 @@ def test_speech_is_counted_by_its_characters_where_there_was_an_answer(capture: 
 def test_what_costs_money_and_is_not_recorded_is_said_once(
     capture: Capture, caplog: pytest.LogCaptureFixture
 ) -> None:
+    unrecorded._said.clear()
     api = client(http_client=answering(lambda _request: httpx2.Response(200, json={"id": "b"})))
     for _ in range(2):
         api.batches.create(

@@ -12,7 +12,7 @@ import pytest
 from tokentide.instrument.patching import ImportWatch, Patches
 
 
-def test_a_module_is_acted_on_right_after_its_first_import(
+def test_a_module_is_acted_on_right_after_every_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "late_client.py").write_text("made = 1\n")
@@ -33,6 +33,9 @@ def test_a_module_is_acted_on_right_after_its_first_import(
         importlib.import_module("late_client")
         assert seen == ["json", 1, 2]
         assert importlib.reload(sys.modules["late_client"]).made == 1
+        assert seen == ["json", 1, 2, 1], "a reload makes new classes"
+        del sys.modules["late_client"]
+        importlib.import_module("late_client")
         with pytest.raises(ModuleNotFoundError, match="not_there_at_all"):
             importlib.import_module("not_there_at_all")
     finally:
@@ -40,7 +43,7 @@ def test_a_module_is_acted_on_right_after_its_first_import(
         for name in ("late_client", "late_package", "late_package.part"):
             sys.modules.pop(name, None)
     assert watch not in sys.meta_path
-    assert seen == ["json", 1, 2]
+    assert seen == ["json", 1, 2, 1, 1]
 
 
 def test_a_failing_action_or_import_leaves_the_import_as_it_is(

@@ -6,10 +6,12 @@ import gc
 import sys
 from typing import Any
 
+import httpx2
 import pytest
 
 import tokentide
 from tests.fakes import client_layouts as fakes
+from tokentide.instrument import unrecorded
 from tokentide.testing import Capture
 
 ASK: dict[str, Any] = {"model": "a-model", "messages": []}
@@ -223,3 +225,102 @@ def test_single_clients_of_these_packages_can_be_recorded(capture: Capture) -> N
         "cohere",
         "cohere",
     ]
+
+
+def test_pictures_are_recorded_and_videos_are_named_in_the_log(
+    capture: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    unrecorded._said.clear()
+    models = fakes.Models(fakes.BaseApiClient())
+    models._generate_images(model="imagen-4.0-generate-001", prompt="q")
+    for _ in range(2):
+        assert models._generate_videos(model="veo-3.0", prompt="q").name == "operations/1"
+    event = only(capture)
+    assert (event["operation"], event["other_units"]) == ("image_generation", {"images": 2})
+    said = [record.message for record in caplog.records if record.name == "tokentide"]
+    assert said == ["videos of google-genai: their cost is not recorded; see docs/producer.md"]
+
+
+# -- interactions of google-genai -----------------------------------------------------------------
+
+
+def test_an_interaction_is_one_event_streamed_or_not(capture: Capture) -> None:
+    ask: dict[str, Any] = {"model": "gemini-2.5-flash", "input": "q"}
+    fakes.Interactions().create(**ask)
+    assert len(list(fakes.Interactions().create(**ask, stream=True))) == 3
+    left = fakes.Interactions().create(**ask, stream=True)
+    next(left)
+    left.close()
+    whole, streamed, abandoned = capture.requests
+    for event in (whole, streamed):
+        assert (event["provider"], event["operation"]) == ("gcp.gemini", "chat")
+        assert (event["response_id"], event["input_tokens"]) == ("int_1", 10)
+    assert (streamed["stream"], streamed["chunks"]) == (True, 3)
+    assert (abandoned["status"], abandoned["usage_source"]) == ("abandoned", "missing")
+
+
+def test_the_raw_response_of_an_interaction_counts_as_it_is_read(capture: Capture) -> None:
+    http = httpx2.Response(200, json=fakes.INTERACTION)
+    fakes.Interactions(http).create(model="gemini-2.5-flash", input="q")
+    assert capture.requests == []
+    del http
+    gc.collect()
+    assert only(capture)["input_tokens"] == 10
+
+
+async def test_asynchronous_interactions_are_recorded(capture: Capture) -> None:
+    await fakes.AsyncInteractions().create(model="gemini-2.5-flash", input="q")
+    stream = await fakes.AsyncInteractions().create(model="gemini-2.5-flash", stream=True)
+    assert len([event async for event in stream]) == 3
+    assert [event["input_tokens"] for event in capture.requests] == [10, 10]
+
+
+# -- aiobotocore ----------------------------------------------------------------------------------
+
+BEDROCK = {"modelId": "eu.anthropic.claude-sonnet-4-20250514-v1:0", "body": b"{}"}
+
+
+async def test_awaited_operations_of_bedrock_are_recorded(capture: Capture) -> None:
+    client = fakes.AioBaseClient()
+    await client._make_api_call("Converse", BEDROCK)
+    stream = (await client._make_api_call("ConverseStream", BEDROCK))["stream"]
+    assert len([event async for event in stream]) == 4
+    body = (await client._make_api_call("InvokeModel", BEDROCK))["body"]
+    while await body.read(16):
+        pass
+    await client._make_api_call("ListFoundationModels", {})
+    with pytest.raises(TimeoutError):
+        await fakes.AioBaseClient(TimeoutError())._make_api_call("Converse", BEDROCK)
+    whole, streamed, invoked, failed = capture.requests
+    for event in (whole, streamed, invoked):
+        assert (event["provider"], event["region"]) == ("aws.bedrock", "eu-west-1")
+        assert (event["input_tokens"], event["output_tokens"]) == (10, 2)
+        assert event["retry_count"] == 1
+    assert (streamed["chunks"], invoked["finish_reasons"]) == (4, ["stop", "end_turn"])
+    assert (failed["status"], failed["error_type"]) == ("error", "timeout")
+
+
+async def test_an_awaited_stream_that_is_left_is_abandoned(capture: Capture) -> None:
+    answer = await fakes.AioBaseClient()._make_api_call("ConverseStream", BEDROCK)
+    events = aiter(answer["stream"])
+    await anext(events)
+    await events.aclose()  # type: ignore[attr-defined]
+    event = only(capture)
+    assert (event["status"], event["usage_source"]) == ("abandoned", "missing")
+
+
+# -- more of mistralai ----------------------------------------------------------------------------
+
+
+async def test_mistrals_responses_and_speech_are_recorded(capture: Capture) -> None:
+    fakes.Responses().create(model="mistral-small-latest", input="q")
+    await fakes.Responses().create_async(model="mistral-small-latest", input="q")
+    list(fakes.Responses().create(model="mistral-small-latest", input="q", stream=True))
+    fakes.Speech().complete(model="voxtral-tts", input="hello")
+    list(fakes.Speech().complete(model="voxtral-tts", input="hello", stream=True))
+    *responses, said, streamed = capture.requests
+    assert [event["input_tokens"] for event in responses] == [10, 10, 10]
+    assert [event["finish_reasons"] for event in responses] == [["stop"]] * 3
+    assert (said["operation"], said["other_units"]) == ("speech", {"characters": 5})
+    assert (streamed["input_tokens"], streamed["output_tokens"]) == (5, 100)
+    assert streamed.get("other_units") is None

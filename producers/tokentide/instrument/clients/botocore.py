@@ -13,6 +13,7 @@ from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.methods import Method, RecordedMethod
 from tokentide.instrument.patching import Action, Patches
 from tokentide.instrument.streams import CALL, Function, ends_on_close, watch
+from tokentide.instrument.unrecorded import note_unrecorded
 from tokentide.telemetry import Telemetry
 
 _MAX_KEPT = 256 * 1024
@@ -69,6 +70,20 @@ _OPERATIONS = {
 }
 
 
+_UNRECORDED = {
+    "ApplyGuardrail": "guardrails applied by themselves",
+    "CreateModelInvocationJob": "batch jobs",
+    "InvokeAgent": "agents",
+    "InvokeFlow": "flows",
+    "InvokeInlineAgent": "agents",
+    "OptimizePrompt": "optimizations of prompts",
+    "RetrieveAndGenerate": "answers from knowledge bases",
+    "RetrieveAndGenerateStream": "answers from knowledge bases",
+    "StartAsyncInvoke": "asynchronous invocations",
+}
+"""Operations that cost money without being recorded; no other service has these names."""
+
+
 def describe(client: Any) -> Fields:
     """Return who answers a client of bedrock-runtime."""
     described = describe_server(None, str(client.meta.endpoint_url), "aws.bedrock")
@@ -108,16 +123,28 @@ def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     client._make_api_call = wrapped.__get__(client)
 
 
-def _recording(original: Function, telemetry: Telemetry, patches: Patches) -> Function:
-    recordings = {
+def recordings_of(telemetry: Telemetry, patches: Patches) -> dict[str, RecordedMethod]:
+    """Return how each operation is recorded that costs tokens."""
+    return {
         name: RecordedMethod(method, describe, telemetry, patches)
         for name, method in _OPERATIONS.items()
     }
+
+
+def note_operation(name: str) -> None:
+    """Say once that an operation costs money and is not recorded."""
+    if name in _UNRECORDED:
+        note_unrecorded(_UNRECORDED[name], "Amazon Bedrock")
+
+
+def _recording(original: Function, telemetry: Telemetry, patches: Patches) -> Function:
+    recordings = recordings_of(telemetry, patches)
 
     def make_api_call(self: Any, operation_name: Any, api_params: Any) -> Any:
         recording = recordings.get(operation_name)
         call = None if recording is None else recording.begin(self, api_params)
         if recording is None or call is None:
+            note_operation(operation_name)
             return original(self, operation_name, api_params)
         call.hold()
         try:
@@ -143,11 +170,10 @@ def _watching(original: Function) -> Function:
 
 def _reading(original: Function) -> Function:
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if CALL not in self.__dict__:
+        if not is_watched(self):
             return original(self, *args, **kwargs)
         data = _noting_failure(original, self, *args, **kwargs)
-        asked = args[0] if args else kwargs.get("amt")
-        _take(self, data, is_end=asked is None or (not data and asked != 0))
+        take_all(self, data, args[0] if args else kwargs.get("amt"))
         return data
 
     return read
@@ -155,11 +181,11 @@ def _reading(original: Function) -> Function:
 
 def _reading_into(original: Function) -> Function:
     def readinto(self: Any, target: Any) -> Any:
-        if CALL not in self.__dict__:
+        if not is_watched(self):
             return original(self, target)
         size = _noting_failure(original, self, target)
         if size > 0:
-            _take(self, bytes(memoryview(target).cast("B")[:size]), is_end=False)
+            take(self, bytes(memoryview(target).cast("B")[:size]), is_end=False)
         return size
 
     return readinto
@@ -173,7 +199,17 @@ def _noting_failure(original: Function, body: Any, *args: Any, **kwargs: Any) ->
         raise
 
 
-def _take(body: Any, data: bytes, *, is_end: bool) -> None:
+def is_watched(body: Any) -> bool:
+    """Whether a body belongs to a call that has not ended."""
+    return CALL in body.__dict__
+
+
+def take_all(body: Any, data: bytes, asked: int | None) -> None:
+    """Keep what one `read` of so many bytes gave; reading nothing is the end."""
+    take(body, data, is_end=asked is None or (not data and asked != 0))
+
+
+def take(body: Any, data: bytes, *, is_end: bool) -> None:
     """Keep what the host has read; ends the call at the end of the body."""
     try:
         own = body.__dict__

@@ -33,12 +33,18 @@ _SYNC = (
     Method("embed", "cohere", data_of, operation="embeddings"),
     Method("rerank", "cohere", data_of, operation="rerank"),
     Method("classify", "cohere", data_of, operation="classify"),
+    Method("parse", "cohere", data_of, operation="ocr"),
+    Method("generate", "cohere", data_of, operation="text_completion"),
+    Method("summarize", "cohere", data_of, operation="text_completion"),
 )
 _ASYNC = (
     Method("chat", "cohere", data_of, is_async=True),
     Method("embed", "cohere", data_of, operation="embeddings", is_async=True),
     Method("rerank", "cohere", data_of, operation="rerank", is_async=True),
     Method("classify", "cohere", data_of, operation="classify", is_async=True),
+    Method("parse", "cohere", data_of, operation="ocr", is_async=True),
+    Method("generate", "cohere", data_of, operation="text_completion", is_async=True),
+    Method("summarize", "cohere", data_of, operation="text_completion", is_async=True),
 )
 _STREAM = Method("chat_stream", "cohere", is_token=_has_content, is_stream=True)
 

@@ -1,4 +1,4 @@
-"""The google-genai package: Gemini and Vertex AI.
+"""The google-genai package: Gemini and Vertex AI, models and interactions.
 
 One call of `generate_content` may ask the model several times, when functions are called
 automatically; the methods below it, one per request, are what is patched. Chat sessions pass
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokentide.instrument.bodies import watch_body
 from tokentide.instrument.call import Call, Fields, current_call
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.methods import (
@@ -19,10 +20,29 @@ from tokentide.instrument.methods import (
     record_methods_of,
 )
 from tokentide.instrument.patching import Action, Patches
-from tokentide.instrument.streams import Function
+from tokentide.instrument.streams import (
+    CALL,
+    Function,
+    ends_on_close,
+    ends_on_close_async,
+    watch,
+    watch_async,
+)
+from tokentide.instrument.unrecorded import noting
 from tokentide.telemetry import Telemetry
 
 _CONTENT = "generate_content"
+
+
+_PICTURES = ("_generate_images", "_edit_image", "_upscale_image")
+_UNRECORDED = (
+    ("models", ("Models", "AsyncModels"), "_generate_videos", "videos"),
+    ("batches", ("Batches", "AsyncBatches"), "_create", "batch jobs"),
+    ("batches", ("Batches", "AsyncBatches"), "_create_embeddings", "batch jobs"),
+    ("caches", ("Caches", "AsyncCaches"), "create", "explicit caches and their storage"),
+    ("live", ("AsyncLive",), "connect", "live sessions"),
+)
+"""Module, classes and method of what costs money and is not recorded."""
 
 
 def _has_content(chunk: Any) -> bool:
@@ -35,6 +55,7 @@ _SYNC = (
         "_generate_content_stream", "gemini", lazy_stream, is_token=_has_content, is_stream=True
     ),
     Method("_embed_content", "gemini", operation="embeddings"),
+    *(Method(name, "gemini", operation="image_generation") for name in _PICTURES),
 )
 _ASYNC = (
     Method("_generate_content", "gemini", is_async=True),
@@ -47,7 +68,39 @@ _ASYNC = (
         is_stream=True,
     ),
     Method("_embed_content", "gemini", operation="embeddings", is_async=True),
+    *(Method(name, "gemini", operation="image_generation", is_async=True) for name in _PICTURES),
 )
+
+
+def _is_step(event: Any) -> bool:
+    return str(event.event_type).startswith("step.")
+
+
+def _followed(call: Call, result: Any) -> Any:
+    """Follow an interaction, its stream, or the raw response of either."""
+    http = getattr(result, "http_response", None)
+    if http is not None:
+        watch_body(call, http)
+        http.__dict__[CALL] = call  # it ends when the response is let go
+    elif hasattr(result, "generator"):
+        is_async = hasattr(result.generator, "__anext__")
+        result.generator = (watch_async if is_async else watch)(result.generator, call)
+        setattr(result, CALL, call)
+    else:
+        call.returned(result)
+    return result
+
+
+_INTERACTIONS = (Method("create", "gemini_interactions", _followed, is_token=_is_step),)
+_ASYNC_INTERACTIONS = (
+    Method("create", "gemini_interactions", _followed, is_token=_is_step, is_async=True),
+)
+
+
+def describe_interactions(resource: Any) -> Fields:
+    """Return who answers an `Interactions` object."""
+    api = getattr(resource, "_api_client", None)
+    return describe(resource) if api is not None else {"provider": "gcp.gemini"}
 
 
 def describe(models: Any) -> Fields:
@@ -65,11 +118,34 @@ def describe(models: Any) -> Fields:
 def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
 
+    def note(name: str) -> Action:
+        def wrap(module: Any) -> None:
+            for place, kinds, method, what in _UNRECORDED:
+                for kind in kinds if place == name else ():
+                    owner = getattr(module, kind, None)
+                    if owner is not None:
+                        patches.wrap(owner, method, noting(what, "google-genai"))
+
+        return wrap
+
     def models(module: Any) -> None:
         record_methods(module.Models, _SYNC, describe, telemetry, patches)
         record_methods(module.AsyncModels, _ASYNC, describe, telemetry, patches)
+        note("models")(module)
 
-    return {"google.genai.models": models, **following_by_module(patches)}
+    def interactions(module: Any) -> None:
+        for kind, methods in (
+            (module.Interactions, _INTERACTIONS),
+            (module.AsyncInteractions, _ASYNC_INTERACTIONS),
+        ):
+            record_methods(kind, methods, describe_interactions, telemetry, patches)
+
+    return {
+        "google.genai.models": models,
+        "google.genai._gaos.interactions": interactions,
+        **{f"google.genai.{name}": note(name) for name in ("batches", "caches", "live")},
+        **following_by_module(patches),
+    }
 
 
 def following_by_module(patches: Patches) -> dict[str, Action]:
@@ -79,13 +155,24 @@ def following_by_module(patches: Patches) -> dict[str, Action]:
         patches.wrap(module.BaseApiClient, "_request_once", _counting_attempts)
         patches.wrap(module.BaseApiClient, "_async_request_once", _counting_async)
 
-    return {"google.genai._api_client": transport}
+    def streams(module: Any) -> None:
+        patches.wrap(module.Stream, "close", ends_on_close)
+        patches.wrap(module.AsyncStream, "close", ends_on_close_async)
+
+    return {
+        "google.genai._api_client": transport,
+        "google.genai._gaos.utils.eventstreaming": streams,
+    }
 
 
 def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     """Record the calls of one client object."""
     record_methods_of(client.models, _SYNC, describe, telemetry, patches)
     record_methods_of(client.aio.models, _ASYNC, describe, telemetry, patches)
+    for owner, methods in ((client, _INTERACTIONS), (client.aio, _ASYNC_INTERACTIONS)):
+        resource = getattr(owner, "interactions", None)
+        if resource is not None:
+            record_methods_of(resource, methods, describe_interactions, telemetry, patches)
 
 
 def _counting_attempts(original: Function) -> Function:

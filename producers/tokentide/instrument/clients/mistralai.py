@@ -1,4 +1,4 @@
-"""The mistralai package: chat, agents, conversations, embeddings, documents and speech to text.
+"""The mistralai package: chat, agents, conversations, responses, embeddings, documents and speech.
 
 The package repeats requests inside its transport and does not say so: `retry_count` stays absent.
 """
@@ -31,6 +31,15 @@ def _watched_async(call: Call, stream: Any) -> Any:
     stream.generator = watch_async(stream.generator, call)
     setattr(stream, CALL, call)
     return stream
+
+
+def _either(call: Call, result: Any) -> Any:
+    """Follow the result of a method whose arguments say whether it is a stream."""
+    generator = getattr(result, "generator", None)
+    if generator is None:
+        call.returned(result)
+        return result
+    return (_watched_async if hasattr(generator, "__anext__") else _watched)(call, result)
 
 
 def _is_output(event: Any) -> bool:
@@ -81,6 +90,14 @@ _CONVERSATIONS = tuple(
         ),
     )
 )
+_RESPONSES = (
+    Method("create", "mistral", _either),
+    Method("create_async", "mistral", _either, is_async=True),
+)
+_SPEECH = (
+    Method("complete", "openai_speech", _either),
+    Method("complete_async", "openai_speech", _either, is_async=True),
+)
 _RESOURCES = (
     ("chat", "Chat", _COMPLETIONS),
     ("agents", "Agents", _COMPLETIONS),
@@ -89,8 +106,10 @@ _RESOURCES = (
     ("ocr", "Ocr", _OCR),
     ("transcriptions", "Transcriptions", _TRANSCRIPTIONS),
     ("conversations", "Conversations", _CONVERSATIONS),
+    ("responses", "Responses", _RESPONSES),
+    ("speech", "Speech", _SPEECH),
 )
-_GROUPS = {"transcriptions": "audio", "conversations": "beta"}
+_GROUPS = {"transcriptions": "audio", "speech": "audio", "conversations": "beta"}
 """Resource, and the attribute of the client that has it."""
 _LAYOUTS = (
     "mistralai.client",
