@@ -14,9 +14,13 @@ PIP := 26.3
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile --constraint constraints.txt
 # On all cores, where pip would use one. Some packages bring files that no Python compiles.
 COMPILE := @$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
-# A worker per processor. Tests of one file that start servers stay together, since they share them,
-# and files begin in the order of their folders: by chaos and whole pipelines, which take longest.
+# A worker per processor. Tests of one file stay together, since they share what is costly to make:
+# servers, parsed sources, recorded streams. Files with the most tests begin; those of integration in
+# the order of their folders: by chaos and whole pipelines, which take longest.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical
+
+# With a worker per processor, no test needs a thread per processor as well.
+unit coverage: export POLARS_MAX_THREADS := 1
 
 # Images often forbid it, and then every process would compile all source again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -56,7 +60,7 @@ demo: $(VENV)/.installed-stack ## Start the embedded stack, replay real traffic,
 test: coverage integration ## Run every test, and refuse less coverage of core and SDK than there was
 
 unit: $(VENV)/.installed-dev ## Run the tests that start no process: one to three minutes
-	$(PYTEST) --dist worksteal -m 'not integration'
+	$(PYTEST) --dist loadfile -m 'not integration'
 
 # What fails beside others is run once more, alone: a fault fails again, the rest is named. Any other
 # end of pytest than failed tests is final.
@@ -77,7 +81,7 @@ thorough: export TOKENTIDE_TEST_VERIFY_RUNS := 50
 thorough: test ## Run every test, and all of those of which others run a sample
 
 coverage: $(VENV)/.installed-dev ## Run the unit tests, and refuse less coverage of core and SDK than there was
-	$(PYTEST) --dist worksteal -m 'not integration' --cov --cov-report=
+	$(PYTEST) --dist loadfile -m 'not integration' --cov --cov-report=
 	$(BIN)/coverage report
 
 up: $(VENV)/.installed-stack ## Run the embedded stack until Ctrl-C

@@ -8,6 +8,7 @@ from collections.abc import Generator
 import pytest
 
 from tests.confinement import pytest_runtest_protocol, pytest_runtest_teardown
+from tests.scheduling import pytest_xdist_make_scheduler
 from tests.selection import pytest_collection_modifyitems, pytest_ignore_collect
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "pytest_ignore_collect",
     "pytest_runtest_protocol",
     "pytest_runtest_teardown",
+    "pytest_xdist_make_scheduler",
 ]
 
 
