@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
+import polars as pl
 
 from tests.golden.cases import Case
 from tokentide.usage.flavour import flavour
@@ -46,4 +47,9 @@ def judged(event: Mapping[str, Any]) -> RequestEvent:
 
 def priced(event: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what pricing says of the event."""
-    return price(request_frame(event), compile_cards()).row(0, named=True)
+    return all_priced([event])[0]
+
+
+def all_priced(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns what pricing says of the events, in their order, as of one batch."""
+    return price(pl.concat(map(request_frame, events)), compile_cards()).rows(named=True)
