@@ -220,8 +220,14 @@ def test_arrays_of_events_decode_like_their_elements(lines: list[bytes], comma: 
     assert_same_as_judging(records, decode(records, WINDOW))
 
 
-@each("event_type", sorted(SAMPLES))
-@each("number", range(len(ODD_VALUES)), ids=lambda n: repr(ODD_VALUES[n])[:24])
+PAIRS = [(name, number) for number in range(len(ODD_VALUES)) for name in sorted(SAMPLES)]
+
+
+@each(
+    ("event_type", "number"),
+    share(PAIRS, 3),
+    ids=lambda part: part if isinstance(part, str) else repr(ODD_VALUES[part])[:24],
+)
 def test_every_field_with_every_odd_value_decodes_as_judged(event_type: str, number: int) -> None:
     """Every field of a type takes the odd value in turn: alone, as a duplicate behind, or before.
 

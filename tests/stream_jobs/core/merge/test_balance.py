@@ -10,6 +10,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from tests.sampling import examples
 from tests.stream_jobs.core.decide.recorded_stream import BUDGETS, RULES, TICKS, recorded
 from tests.stream_jobs.core.merge.delta_records import (
     MINUTE_US,
@@ -55,7 +56,7 @@ def delta(
     return windows(window_rows([row]), start, end, stamp_us=NOON_US, chunk=chunk)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(examples(2)))
 def test_at_any_record_it_holds_exactly_the_batches_that_it_names(seed: int) -> None:
     rng = random.Random(seed)
     begin = rng.randrange(TICKS // 2)

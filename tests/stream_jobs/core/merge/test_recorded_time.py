@@ -59,12 +59,12 @@ class Recording:
 
 def test_hours_close_at_once_from_the_first_event_on_and_an_empty_minute_is_one_of_them() -> None:
     stream = Recording()
-    stream.add(0, 1, 3, 500)
-    stream.mark(0, 500, at_s=1)
+    stream.add(0, 1, 3, 200)
+    stream.mark(0, 200, at_s=1)
     assert stream.closed == [], "the other source has said nothing yet"
-    stream.mark(1, 500)
-    assert stream.closed == list(range(499))
-    assert stream.progress.now_us == NOON_US + 500 * MINUTE_US
+    stream.mark(1, 200)
+    assert stream.closed == list(range(199))
+    assert stream.progress.now_us == NOON_US + 200 * MINUTE_US
 
 
 def test_a_source_that_lags_holds_windows_back_and_what_it_brings_counts() -> None:
