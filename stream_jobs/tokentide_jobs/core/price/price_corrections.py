@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import cast
 
 from tokentide_jobs.core.price.cards import CardTable, Correction, Rates, scale_rates
 from tokentide_jobs.core.price.matching import glob_pattern
 
 __all__ = ["UNSAID", "corrected_rates", "entry_of_place", "place_entries", "scale_tokens"]
+
+_REMEMBERED = 1_000
+"""Names of providers remembered per table; beyond it the memory starts afresh."""
 
 UNSAID = "unsaid"
 """In an entry's places: calls that name no place, where the provider documents what that means."""
@@ -30,8 +34,8 @@ def corrected_rates(
         model: The lower-case model name.
         at_us: Start of the call.
     """
-    for entry in cards.corrections:
-        if entry.rates and entry.is_active(at_us) and _is_for(entry, names, model):
+    for entry in _of_provider(cards, names):
+        if entry.rates and entry.is_active(at_us) and _is_for(entry, model):
             return entry
     return None
 
@@ -40,8 +44,8 @@ def place_entries(
     cards: CardTable, names: Sequence[str], model: str, at_us: int
 ) -> list[Correction]:
     """Return the entries that say what places cost for a model; none where places are all alike."""
-    found = (e for e in cards.corrections if e.places and e.is_active(at_us))
-    return [entry for entry in found if _is_for(entry, names, model)]
+    found = (e for e in _of_provider(cards, names) if e.places and e.is_active(at_us))
+    return [entry for entry in found if _is_for(entry, model)]
 
 
 def entry_of_place(entries: Sequence[Correction], place: str) -> Correction | None:
@@ -62,8 +66,20 @@ def _is_at(pattern: str, place: str) -> bool:
     return pattern == UNSAID if not place else pattern != UNSAID and glob_pattern(pattern)(place)
 
 
-def _is_for(entry: Correction, names: Sequence[str], model: str) -> bool:
-    is_provider = glob_pattern(entry.provider)
-    return any(is_provider(name) for name in names) and any(
-        glob_pattern(pattern)(model) for pattern in entry.models
+def _is_for(entry: Correction, model: str) -> bool:
+    return any(glob_pattern(pattern)(model) for pattern in entry.models)
+
+
+def _of_provider(cards: CardTable, names: Sequence[str]) -> tuple[Correction, ...]:
+    """Return the entries of a provider, remembered: a new model is not held against all others."""
+    memory = cast(
+        "dict[tuple[str, ...], tuple[Correction, ...]]", cards.memo.setdefault("corrections", {})
     )
+    key = tuple(names)
+    if key not in memory:
+        if len(memory) >= _REMEMBERED:
+            memory.clear()
+        memory[key] = tuple(
+            entry for entry in cards.corrections if any(map(glob_pattern(entry.provider), key))
+        )
+    return memory[key]
