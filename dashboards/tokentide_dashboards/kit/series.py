@@ -188,6 +188,12 @@ class States(Panel):
         """Return how a state is drawn."""
         return {"lineWidth": 0, "fillOpacity": 70}
 
+    def more(self) -> Object:
+        """Return how rows are told apart: of states as texts the data source makes no series."""
+        options = {"fields": [*self.by], "keepFields": False, "naming": {"asLabels": True}}
+        split = {"id": "partitionByValues", "options": options}
+        return {"transformations": [split]} if self.by else {}
+
     def more_defaults(self) -> Object:
         """Return names of rows made of labels alone."""
         name = " · ".join(f"${{__field.labels.{one}}}" for one in self.by)

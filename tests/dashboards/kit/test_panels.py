@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.panel import Place
-from tokentide_dashboards.kit.series import Lines
+from tokentide_dashboards.kit.series import Lines, States
 from tokentide_dashboards.kit.unit import Unit
 
 PLACE = Place(1, 0, 0, 24, 8)
@@ -47,3 +49,16 @@ def test_every_query_has_a_letter_of_its_own() -> None:
         ("A", "SELECT 1"),
         ("B", "SELECT 2"),
     ]
+
+
+def test_states_as_texts_are_told_apart_by_grafana_itself() -> None:
+    """The data source makes series of numbers alone: without this, labels are states of a row."""
+    states = States(
+        title="t", description="d", unit=Unit.TEXT, no_value="none", by=("alert",),
+        sql="SELECT at AS time, alert, state FROM alert_events ORDER BY time",
+    )  # fmt: skip
+    made = states.json(PLACE, [])
+    assert [one["id"] for one in made["transformations"]] == ["partitionByValues"]
+    assert made["transformations"][0]["options"]["fields"] == ["alert"]
+    assert made["fieldConfig"]["defaults"]["displayName"] == "${__field.labels.alert}"
+    assert "transformations" not in replace(states, by=()).json(PLACE, [])
