@@ -24,11 +24,11 @@ _READ_ALL_SOURCES: Final = (
 """They walk the trees of all source files (`tests/sources.py`)."""
 
 
-class ByWhatIsShared(LoadFileScheduling):
+class ByWhatIsShared(LoadFileScheduling):  # type: ignore[misc] # published without types
     """Hands out tests by files, and some files together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
+        file: str = super()._split_scope(nodeid)
         return _READ_ALL_SOURCES[0] if file in _READ_ALL_SOURCES else file
 
 
