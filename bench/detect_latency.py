@@ -3,7 +3,8 @@
 The embedded stack with everything on this machine: Kafka, ClickHouse, an ingest and a detect
 worker, the sender, and a service that asks. 4,500 series learn four hours of stored windows; then
 some tenants begin to fail. A row is late by its time of writing less the end of its window; a state
-by the first answer that knows of a call less the end of that call.
+by the first answer that knows of a call less the end of that call. Each budget has two calls: one
+uses all of it up, which is told at once, and one after it only adds to what is spent.
 """
 
 from __future__ import annotations
@@ -21,10 +22,16 @@ from typing import Final
 import psutil
 import yaml
 
-import tokentide
 from bench.detect_history import MODELS, fill
+from bench.detect_probes import Probe, ask, waits
+from bench.detect_timeline import (
+    batch_stages,
+    call_stages,
+    read_timeline,
+    window_stages,
+)
 from bench.paced import send_paced
-from bench.pipeline import Pipeline, cpu_s, running
+from bench.pipeline import cpu_s, running
 from bench.progress import say
 from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_schemas.topics import EVENTS
@@ -39,11 +46,14 @@ _HISTORY_S: Final = 4 * 3_600
 _FRAME: Final = 200
 _SETTLE_S: Final = 30.0
 _IDLE_S: Final = 90.0
-_LONGEST_S: Final = 120.0
 _DETECT: Final = {"anomalies": {"silent_days": 0.125, "learning_days": 0.125}}
 _ROWS: Final = (
     "SELECT toUnixTimestamp64Milli(written_at) / 1000 - toUnixTimestamp(window_start) - 60, what"
     " FROM anomaly_points"
+)
+_ENDS: Final = (
+    "SELECT toUnixTimestamp(window_start) + 60, min(toUnixTimestamp64Milli(written_at)) / 1000"
+    " FROM anomaly_points GROUP BY window_start"
 )
 _ALERTS: Final = (
     "SELECT toUnixTimestamp64Micro(written_at) / 1e6 - toUnixTimestamp64Micro(at) / 1e6"
@@ -65,12 +75,12 @@ def busy() -> dict[str, object]:
         # Half of the minutes are enough: others are passed over.
         fill(client, until_s - _HISTORY_S, until_s, TENANTS, 1, 0, every_minutes=2)
         asyncio.run(ensure_topics(pipeline.bootstrap))
-        waits: list[float] = []
+        probes = [Probe(number) for number in range(PROBES)]
         with pipeline.worker() as ingest, pipeline.worker("detect", **files) as detect:
             store = psutil.Process(pipeline.clickhouse_pid)
             before = {name: cpu_s(one) for name, one in _named(ingest, detect, store).items()}
             began_s = time.monotonic()
-            asking = threading.Thread(target=_ask, args=(pipeline, waits))
+            asking = threading.Thread(target=ask, args=(pipeline.bootstrap, probes, SECONDS - 100))
             asking.start()
             sent = _FRAME * asyncio.run(
                 send_paced(pipeline.bootstrap, EVENTS.name, _frames(), EVENTS_PER_S / _FRAME)
@@ -88,7 +98,9 @@ def busy() -> dict[str, object]:
             }
             rows = [(float(late), what) for late, what in client.query(_ROWS).result_rows]
             alerts = [float(late) for (late,) in client.query(_ALERTS).result_rows]
+            ends = client.query(_ENDS).result_rows
             stored = client.query("SELECT count() FROM raw_requests").result_rows[0][0]
+            timeline = asyncio.run(read_timeline(client, pipeline.bootstrap))
         client.close()
     return {
         "events_per_s_asked": EVENTS_PER_S,
@@ -97,8 +109,14 @@ def busy() -> dict[str, object]:
         "window_end_to_anomaly_row": _percentiles([late for late, _what in rows]),
         "alarms_opened": sum(what == "opened" for _late, what in rows),
         "window_end_to_alert_row": _percentiles(alerts),
-        "call_to_budget_state_in_the_sdk": _percentiles(waits),
+        "call_to_budget_used_up_in_the_sdk": _percentiles(waits(probes, 0)),
+        "call_to_budget_spend_in_the_sdk": _percentiles(waits(probes, 1)),
         "target_p99_s": 5.0,
+        "stages": {
+            "batch": batch_stages(timeline),
+            "window": window_stages(timeline, {int(end): float(at) for end, at in ends}),
+            "call": call_stages(timeline, [one.calls[0] for one in probes]),
+        },
         **used,
         **rss_mb,
     }
@@ -166,31 +184,6 @@ def _event(chance: random.Random, fails: bool) -> bytes:
         f'"status":{status},"input_tokens":900,"output_tokens":200,"usage_source":"provider",'
         f'"trace_id":"{low:032x}"}}'
     ).encode()
-
-
-def _ask(pipeline: Pipeline, waits: list[float]) -> None:
-    """Make a call that uses up a budget, now and then, and ask until the answer says so."""
-    telemetry = tokentide.Telemetry(
-        service="bench", bootstrap=pipeline.bootstrap, read_control=True
-    )
-    telemetry.budget("probe 0")  # begins the reading
-    time.sleep(60)  # groups are joined, and the history is learned
-    for n in range(PROBES):
-        call = telemetry.request(
-            provider="openai", request_model="gpt-4o", tenant=f"probe-{n}", input_tokens=10_000,
-            output_tokens=10, usage_source="provider",
-        )  # fmt: skip
-        with call:
-            pass
-        ended_s = time.monotonic()
-        while telemetry.budget(f"probe {n}").spent_pico_usd == 0:
-            if time.monotonic() - ended_s > _LONGEST_S:
-                say(f"probe {n}: {telemetry.budget(f'probe {n}')}")
-                break
-            time.sleep(0.02)
-        waits.append(time.monotonic() - ended_s)
-        time.sleep(max(0.0, (SECONDS - 90) / PROBES - waits[-1]))
-    telemetry.close()
 
 
 def _percentiles(seconds: list[float]) -> dict[str, object]:

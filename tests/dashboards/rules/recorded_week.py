@@ -213,7 +213,9 @@ class RecordedWeek:
             for schema, chunk, value in self._published
         ]
         self._published.clear()
-        self._detect.take([*found, self._record(PROGRESS_SCHEMA, mark.to_json())])
+        records = [*found, self._record(PROGRESS_SCHEMA, mark.to_json())]
+        decisions, _reported = self._detect.take(records)
+        self._detect.follow_up(decisions)
         self._detect.idle()
         self._batch_start = self._offset
 

@@ -57,17 +57,19 @@ class CountedBudget:
     added: int = 0
     reported_us: int = 0
     is_changed: bool = False
+    wanted: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Columns of a delta, and what a row that counts has there."""
     condition: pl.Expr | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Make the condition that a row of a delta counts."""
         scope = self.spend.budget.scope
-        wanted = (
-            [("kind", scope.subject[0]), ("subject", scope.subject[1])]
+        self.wanted = (
+            (("kind", scope.subject[0]), ("subject", scope.subject[1]))
             if scope.subject
             else scope.dimensions
         )
-        conditions = [pl.col(name) == text for name, text in wanted]
+        conditions = [pl.col(name) == text for name, text in self.wanted]
         self.condition = reduce(and_, conditions) if conditions else None
 
 
@@ -148,12 +150,16 @@ class BudgetBook:
     def add(self, origin: Origin, rows: pl.DataFrame, now_us: int) -> list[BudgetNotice]:
         """Add the rows of a delta that was not added before."""
         is_of_subjects = "subject" in rows.columns
+        present: dict[str, set[str]] = {}
         found: list[BudgetNotice] = []
         for counted in self.counted.values():
             budget, floors = counted.spend.budget, counted.floors
             if (budget.scope.subject is not None) != is_of_subjects or floors is None:
                 continue
             if origin.start < floors.get(origin.source, 0):
+                continue
+            # Most deltas hold nothing of most budgets: a set tells it in a hundredth of the time.
+            if not all(text in _texts(present, rows, name) for name, text in counted.wanted):
                 continue
             spent = _spent(rows, counted.condition)
             if not spent:
@@ -224,6 +230,13 @@ class BudgetBook:
 
 def _now(spend: BudgetSpend, now_us: int) -> BudgetNow:
     return BudgetNow(spend.budget, now_us, copy.deepcopy(spend.of(spend.budget.at(now_us))))
+
+
+def _texts(present: dict[str, set[str]], rows: pl.DataFrame, name: str) -> set[str]:
+    """Return the texts of a column, read once."""
+    if name not in present:
+        present[name] = set(rows[name].unique())
+    return present[name]
 
 
 def _spent(rows: pl.DataFrame, condition: pl.Expr | None) -> list[Spent]:

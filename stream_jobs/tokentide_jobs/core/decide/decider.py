@@ -64,8 +64,9 @@ STATE_VERSION: Final = 2
 """Of the layout of a saved state; another one is learned anew."""
 _HISTORY_US: Final = 900_000_000
 """A step that is so much older than the stream is history: a backfill, or a replay."""
-_REPORT_US: Final = 5_000_000
-"""States of runs and budgets that go on are reported this often."""
+_REPORT_US: Final = 1_000_000
+"""States of runs and budgets that go on are reported this often: services hear of a call within a
+few seconds, also when it reaches no threshold."""
 
 
 @dataclass(slots=True)

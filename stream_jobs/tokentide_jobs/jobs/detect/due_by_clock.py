@@ -106,8 +106,12 @@ class DueByClock:
         found.append(silence_finding(silent, stored_until_us, now_us, rules))
         return found
 
-    def forecast(self, decisions: Decisions) -> None:
-        """Store where the periods of budgets end: every hour, and once a period has begun."""
+    def forecast(self, decisions: Decisions) -> set[str]:
+        """Store where the periods of budgets end: every hour, and once a period has begun.
+
+        Returns:
+            The revisions of the budgets whose forecast was made.
+        """
         now_us = self._clock_us()
         begun = {
             (one.budget.revision, one.spend.period.start_us)
@@ -125,13 +129,14 @@ class DueByClock:
                 del due[budget.revision]
         budgets = [one for one in self._files.in_force.budgets if one.revision in due]
         if not budgets:
-            return
+            return set()
         statuses = self._storing("forecast", lambda: read_budgets(self._store, budgets, now_us))
         self._insert(*forecast_rows(statuses))
         self._forecast_made |= due
         self.forecasts = {
             (one.budget.revision, one.current.period.start_us): one.forecast for one in statuses
         } | {key: known for key, known in self.forecasts.items() if key[0] not in due}
+        return set(due)
 
     def _silent(self, stored_until_us: int) -> list[tuple[str, int]]:
         silent_us = self._files.in_force.rules.pipeline.silent_us

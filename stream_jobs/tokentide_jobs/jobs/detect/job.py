@@ -168,7 +168,7 @@ class DetectJob:
         decisions, reported = await asyncio.to_thread(self.session.take, records)
         await self._report(reported)
         self._found(decisions, len(records))
-        await asyncio.to_thread(self.session.snapshot_if_due)
+        await self._report(await asyncio.to_thread(self.session.follow_up, decisions))
         if self._app is not None:
             consumer = self._app.consumer
             assert isinstance(consumer, IngestConsumer)

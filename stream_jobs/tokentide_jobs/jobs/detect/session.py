@@ -174,17 +174,38 @@ class DetectSession:
         for reason in decisions.unreadable[:_LOGGED_AT_ONCE]:
             log_event(_log, logging.WARNING, "delta_unreadable", reason=reason)
         ends = self._ends()
-        self._write(decisions, [*self._due.findings(self.decider), *ends])
-        self._due.forecast(decisions)
+        self._write(decisions, ends)
         for record in records:
             self.positions[record.partition] = record.offset + 1
-        reported.states += states_of(decisions, self._due.forecasts, _not_reported)
+        reported.states += self._states(decisions)
         reported.ended += ended_keys(decisions)
         reported.ended += (run_key(*run_of(one)) for one in ends if one.kind == "run")
         return decisions, self._speaker.says(reported, self.positions)
 
+    def follow_up(self, decisions: Decisions) -> Reported:
+        """Do what the clock says is due, and save; services have been told of the decisions.
+
+        Nothing of it may keep a decision waiting: it asks the store for minutes and weeks.
+
+        Args:
+            decisions: Those that were taken last.
+
+        Returns:
+            What is to be reported besides: budgets of which more can be said now.
+        """
+        if found := self._due.findings(self.decider):
+            self._alerts.observe(found, self.decider.progress.now_us)
+        revisions = self._due.forecast(decisions)
+        forecast = [one for one in decisions.budgets if one.budget.revision in revisions]
+        reported = Reported(self._states(Decisions(budgets=forecast)))
+        self.snapshot_if_due()
+        return self._speaker.says(reported, self.positions)
+
+    def _states(self, decisions: Decisions) -> list[ControlState]:
+        return states_of(decisions, self._due.forecasts, _not_reported)
+
     def _standing(self) -> list[ControlState]:
-        return states_of(self.decider.standing(), self._due.forecasts, _not_reported)
+        return self._states(self.decider.standing())
 
     def _ends(self) -> list[Finding]:
         """Return the end of alerts about what is not watched any more."""
@@ -278,7 +299,7 @@ class DetectSession:
             self._alerts.book.rules = after.alerts.rules
             reported.ended += sorted(keys_of(before.budgets) - keys_of(after.budgets))
             log_event(_log, logging.INFO, "rules_changed", budgets=len(after.budgets))
-        reported.states += states_of(self._seed(), self._due.forecasts, _not_reported)
+        reported.states += self._states(self._seed())
         return reported
 
     def _seed(self) -> Decisions:

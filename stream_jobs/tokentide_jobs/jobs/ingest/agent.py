@@ -58,6 +58,8 @@ class IngestJob:
     ) -> None:
         self.partitions: dict[TP, AssignedPartition] = {}
         self.stopped: set[TP] = set()
+        self.moved = asyncio.Event()
+        """Set whenever the position of a partition has moved; whoever waits for it clears it."""
         self._settings = settings
         self._log_ids = log_ids
         self._writer = writer
@@ -153,6 +155,7 @@ class IngestJob:
 
         What is committed is the end of a batch, also where offsets before it hold no record.
         """
+        self.moved.set()
         tp = TP(log.topic, log.partition)
         unacked = self._unacked[tp]
         while unacked and unacked[0][0] < end:

@@ -7,6 +7,7 @@ depends on a mark that is lost: the next one says the same and more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
@@ -21,7 +22,7 @@ from tokentide_jobs.jobs.ingest.partition import AssignedPartition
 __all__ = ["Progress"]
 
 _LOOK_S = 0.2
-"""Between two looks whether a batch was stored."""
+"""Between two looks which partitions there are, when none says that it has moved."""
 _ASK_S = 1.0
 _ASK_IDLE_S = 5.0
 """Between two questions where logs end, while something moves and while nothing does. The clock's
@@ -49,6 +50,7 @@ class Progress:
         end_of_records: Returns where the records of a partition end that has come so far; less
             than the log's end where only markers of transactions follow.
         publish: Sends marks.
+        moved: Set whenever a position has moved.
         clock_us: Epoch microseconds.
         monotonic_s: Seconds that never go back.
     """
@@ -59,6 +61,7 @@ class Progress:
         ends: _Ends,
         end_of_records: Callable[[AssignedPartition, int], int],
         publish: Callable[[list[ProgressMark]], Awaitable[None]],
+        moved: asyncio.Event,
         clock_us: Callable[[], int],
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +69,7 @@ class Progress:
         self._ends = ends
         self._end_of_records = end_of_records
         self._publish = publish
+        self._moved = moved
         self._clock_us = clock_us
         self._monotonic_s = monotonic_s
         self._arrivals: dict[LogPartition, Arrivals] = {}
@@ -84,7 +88,15 @@ class Progress:
                 # The monitor says that the broker is silent. Marks that are not sent hold readers
                 # back, which is right: nothing is known.
                 await asyncio.sleep(_ASK_S)
-            await asyncio.sleep(_LOOK_S)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Return when a position has moved, logs are to be asked, or a look is due."""
+        until_asked_s = self._ask_at_s - self._monotonic_s()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(_LOOK_S, max(0.0, until_asked_s))):
+                await self._moved.wait()
+        self._moved.clear()
 
     async def look(self) -> None:
         """Publish the marks that are due."""

@@ -126,6 +126,7 @@ class _IngestProcess:
             self.log_ends,
             monitor.end_of_records,
             self.publisher.publish_marks,
+            job.moved,
             _now_us,
         )
         self._watching = [

@@ -61,8 +61,8 @@ def run(store: ClickHouse, files: RuleFiles, worker: Worker) -> int:
         try:
             one.begin("topic-1", {0: (0, len(records))})
             while (at := one.positions[0]) < len(records):
-                one.take(records[at : at + AT_ONCE])
-                one.snapshot_if_due()
+                decisions, _reported = one.take(records[at : at + AT_ONCE])
+                one.follow_up(decisions)
         except Died:
             continue
         return lives
@@ -181,7 +181,8 @@ def test_an_slo_that_burns_is_an_alert_and_is_kept(
     )
     one = session(store, files, Worker())
     one.begin("topic-1", {0: (0, len(recorded()))})
-    one.take(recorded()[:1])
+    decisions, _reported = one.take(recorded()[:1])
+    one.follow_up(decisions)
     rows = sql_client.query("SELECT kind, key, state, severity FROM alert_events FINAL").result_rows
     assert [tuple(row) for row in rows] == [("slo", "slo api", "pending", "page")]
     kept = sql_client.query("SELECT slo, severity, bad / total FROM slo_status").result_rows

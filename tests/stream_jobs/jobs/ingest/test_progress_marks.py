@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,6 +12,7 @@ import pytest
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.progress_mark import ProgressMark
 from tokentide_jobs.errors import RetriableSinkError
+from tokentide_jobs.jobs.ingest import progress_marks
 from tokentide_jobs.jobs.ingest.partition import AssignedPartition
 from tokentide_jobs.jobs.ingest.progress_marks import Progress
 
@@ -29,6 +31,8 @@ class Worker:
         ]
         self.records_end: dict[int, int] = {}
         self.marks: list[ProgressMark] = []
+        self.moved = asyncio.Event()
+        self.published = asyncio.Event()
         self.answer_s = 0.0
         self.fails = False
         self.progress = Progress(
@@ -36,6 +40,7 @@ class Worker:
             self,
             lambda partition, end: self.records_end.get(partition.log.partition, end),
             self._publish,
+            self.moved,
             lambda: round(self.now_s * 1e6),
             lambda: self.now_s,
         )
@@ -51,6 +56,7 @@ class Worker:
         if self.fails:
             raise RetriableSinkError("Kafka is away")
         self.marks += marks
+        self.published.set()
 
     async def after(self, seconds: float) -> list[ProgressMark]:
         """Let time pass; return the marks that the next look publishes."""
@@ -144,3 +150,23 @@ async def test_nothing_is_said_of_a_partition_that_was_taken_away() -> None:
     worker.held.append(gone)
     marks = {mark.log.partition: mark for mark in await worker.after(1)}
     assert marks[1].arrived_us is None, "it was somebody else's meanwhile"
+
+
+async def test_a_position_that_has_moved_is_marked_without_waiting_for_the_next_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress_marks, "_LOOK_S", 3_600.0)
+    worker = Worker()
+    running = asyncio.create_task(worker.progress.run())
+    try:
+        async with asyncio.timeout(60):
+            await worker.published.wait()  # by the first question where the log ends
+            worker.progress._ask_at_s = worker.now_s + 3_600.0
+            for position in (4, 9):
+                worker.held[0].position = position
+                worker.moved.set()
+                while worker.marks[-1].position != position:
+                    worker.published.clear()
+                    await worker.published.wait()
+    finally:
+        running.cancel()
