@@ -13,6 +13,7 @@ import time
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tokentide.control.epoch import Epochs
 from tokentide.control.poll import Poll
 from tokentide.control.table import StateTable
 from tokentide.delivery.counters import describe
@@ -118,12 +119,15 @@ class ControlReader:
 
     async def _follow(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
         heard_at_s, heard_ms, is_at_end = time.monotonic(), 0, False
-        poll = Poll(consumer, POLL_MS)
+        poll, epochs = Poll(consumer, POLL_MS), Epochs()
         while True:
             fetched = await poll.records(ends)
             for records in fetched.values():
                 for record in records:
-                    self._table.apply(record.key, record.value)
+                    if epochs.admits(record.headers, record.timestamp):
+                        self._table.apply(record.key, record.value)
+                    else:
+                        self._table.overtaken += 1
             answers = [consumer.last_poll_timestamp(partition) or 0 for partition in ends]
             if min(answers) > heard_ms:
                 heard_at_s, heard_ms = time.monotonic(), min(answers)

@@ -34,6 +34,7 @@ class StateTable:
         is_read: Whether the topic was read to its end once.
         evicted: States that made room.
         unreadable: Records that were no states.
+        overtaken: Records that a worker wrote after another one had taken over.
         failures: Attempts to read that did not succeed.
         last_error: The latest of them in words.
     """
@@ -47,6 +48,7 @@ class StateTable:
         self.is_read = False
         self.evicted = 0
         self.unreadable = 0
+        self.overtaken = 0
         self.failures = 0
         self.last_error = ""
         self._values: dict[str, bytes] = {}
@@ -120,6 +122,7 @@ class StateTable:
             "states": len(self._values),
             "evicted": self.evicted,
             "unreadable": self.unreadable,
+            "overtaken": self.overtaken,
             "failures": self.failures,
         }
 

@@ -52,15 +52,16 @@ class Topics:
     def create(self) -> None:
         asyncio.run(ensure_topics(self.broker.bootstrap, [self.control, self.events]))
 
-    def publish(self, *states: ControlState) -> None:
-        self._with(lambda publisher: publisher.publish(states))
+    def publish(self, *states: ControlState, epoch: int = 0) -> None:
+        self._with(lambda publisher: publisher.publish(states), epoch)
 
     def end(self, keys: Sequence[str]) -> None:
         self._with(lambda publisher: publisher.end(keys))
 
-    def _with(self, act: Callable[[ControlPublisher], Awaitable[None]]) -> None:
+    def _with(self, act: Callable[[ControlPublisher], Awaitable[None]], epoch: int = 0) -> None:
         async def acted() -> None:
             publisher = ControlPublisher(self.broker.bootstrap, self.control.name)
+            publisher.epoch = epoch
             await publisher.start()
             try:
                 await act(publisher)
@@ -111,9 +112,25 @@ def test_the_newest_state_is_read_from_before_and_while_it_reads(
     until(lambda: telemetry.run_state("r").state == "unknown")
     until(lambda: telemetry.budget("search team").state == "unknown")
     assert telemetry.stats().control == {
-        "states": 1, "evicted": 0, "unreadable": 0, "failures": 0,
+        "states": 1, "evicted": 0, "unreadable": 0, "overtaken": 0, "failures": 0,
     }  # fmt: skip
     assert [r for r in caplog.records if r.name.startswith("aiokafka.consumer")] == []
+
+
+def test_what_a_worker_writes_that_was_overtaken_is_passed_over(
+    topics: Topics, telemetry: Telemetry
+) -> None:
+    topics.create()
+    topics.publish(run("flagged"), epoch=7)
+    until(lambda: telemetry.run_state("r").state == "flagged")
+    topics.publish(run("stop"), epoch=9)
+    until(lambda: telemetry.run_state("r").must_stop)
+    topics.publish(run("flagged"), run("ok", "other"), epoch=7)
+    topics.publish(run("ok", "newest"), epoch=9)
+    until(lambda: telemetry.run_state("newest").state == "ok")
+    assert telemetry.run_state("r").must_stop
+    assert telemetry.run_state("other").state == "unknown"
+    assert (telemetry.stats().control or {})["overtaken"] == 2
 
 
 def test_a_topic_that_comes_later_is_found_and_not_made_by_asking(

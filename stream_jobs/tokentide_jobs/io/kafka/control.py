@@ -27,11 +27,16 @@ class ControlPublisher:
     Args:
         bootstrap: Brokers.
         topic: An existing, compacted topic.
+
+    Attributes:
+        epoch: Grows whenever another worker may have taken over. It stands on every record, so
+            that readers pass over what one writes late that was overtaken meanwhile.
     """
 
     def __init__(self, bootstrap: str, topic: str = CONTROL.name) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
+        self.epoch = 0
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
@@ -80,9 +85,10 @@ class ControlPublisher:
         try:
             async with asyncio.timeout(_SEND_TIMEOUT_S):
                 sent = []
+                epoch = ("epoch", str(self.epoch).encode())
                 for key, record in records.items():
                     schema, value = ("", None) if record is None else record
-                    headers = [("schema", schema.encode())] if schema else []
+                    headers = [epoch, *([("schema", schema.encode())] if schema else [])]
                     sent.append(
                         await self._producer.send(
                             self._topic, value, key=key.encode(), headers=headers

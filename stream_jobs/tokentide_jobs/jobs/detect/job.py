@@ -137,6 +137,7 @@ class DetectJob:
                 held = {number: (found.start, found.end) for number, found in ranges.items()}
                 await asyncio.to_thread(self.session.begin, topic_id, held)
         self.is_active = True
+        self._control.epoch = self._consumer().generation
         self._expected = dict(self.session.positions)
         self._work = asyncio.create_task(self._take_all(), name="detect")
         self._work.add_done_callback(self._ended)
@@ -170,8 +171,7 @@ class DetectJob:
         self._found(decisions, len(records))
         await self._report(await asyncio.to_thread(self.session.follow_up, decisions))
         if self._app is not None:
-            consumer = self._app.consumer
-            assert isinstance(consumer, IngestConsumer)
+            consumer = self._consumer()
             for number, at in self.session.positions.items():
                 consumer.stored(TP(WINDOWS_TOPIC.name, number), at)
 
@@ -216,6 +216,12 @@ class DetectJob:
         if exc is not None and not isinstance(exc, Stopped):
             log_event(_log, logging.CRITICAL, "detection_failed", error=repr(exc))
             self._crash = asyncio.ensure_future(self._app.crash(exc))
+
+    def _consumer(self) -> IngestConsumer:
+        assert self._app is not None
+        consumer = self._app.consumer
+        assert isinstance(consumer, IngestConsumer)
+        return consumer
 
     async def _on_assigned(self, *args: Any, **_kwargs: Any) -> None:
         _app, assigned = args

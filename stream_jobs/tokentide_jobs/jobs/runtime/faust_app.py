@@ -87,6 +87,11 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
             return False
         return True
 
+    @property
+    def generation(self) -> int:
+        """Return the generation of the group that this member has joined."""
+        return int(self._ensure_consumer()._coordinator.generation)
+
     async def committed(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Return the group's committed offsets; None where there is none."""
         return {tp: await self.call_thread(self._committed, tp) for tp in partitions}
@@ -122,6 +127,11 @@ class IngestConsumer(driver.Consumer):
         self._read_offset = _NoOffsets()
         self._stored_ends: dict[TP, int] = {}
         self._hanging_commit: asyncio.Future[bool] | None = None
+
+    @property
+    def generation(self) -> int:
+        """Return the generation of the group: it grows whenever partitions are given out."""
+        return self._thread.generation
 
     def stored(self, tp: TP, end: int) -> None:
         """Let the next commit say that everything before `end` is done."""
