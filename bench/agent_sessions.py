@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -23,7 +24,7 @@ from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.replay.formats import claude_code
 from tokentide_jobs.replay.packaged import DATA
 
-__all__ = ["LOOPS", "START_US", "Loop", "Session", "live_at", "merged", "sessions"]
+__all__ = ["LOOPS", "START_US", "Loop", "Session", "Sizes", "live_at", "merged", "sessions"]
 
 FILES = (
     DATA / "claude_code_sessions.csv.gz",
@@ -32,6 +33,10 @@ FILES = (
 START_US = 1_790_000_000_000_000
 TENANT = "recorded"
 PROMPT = "coding-agent"
+_LOOP_INPUT = (180_000, 210_000)
+"""Tokens of a step of the loop of $0.88 a minute, as published; of the others nobody says."""
+Sizes = Literal["same", "other", "growing"]
+"""Of the input of a loop's steps: that of the step one cycle before, any other, or ever more."""
 Session = list[Step]
 """The steps of one run in order of time."""
 
@@ -52,9 +57,23 @@ class Loop:
     cost_pico_usd: int
     cycle: int = 1
 
-    def steps(self, from_us: int, for_s: float, *, is_recognised: bool) -> Session:
-        """Return its steps; where they are not recognised, the input of each is another size."""
+    def steps(self, from_us: int, for_s: float, sizes: Sizes, seed: int = 0) -> Session:
+        """Return its steps.
+
+        Args:
+            from_us: When it begins.
+            for_s: How long it lasts.
+            sizes: How much input each step has.
+            seed: Of inputs of another size.
+        """
         number = int(for_s / self.every_s) + 1
+        draw = random.Random(f"{seed}:sizes")
+        drawn = [draw.randint(*_LOOP_INPUT) for _ in range(number)]
+        input_tokens = {
+            "same": [_LOOP_INPUT[0] + place % self.cycle for place in range(number)],
+            "other": drawn,
+            "growing": [_LOOP_INPUT[0] + place for place in range(number)],
+        }[sizes]
         return [
             Step(
                 RunKey(TENANT, f"loop {self.name}"),
@@ -62,11 +81,10 @@ class Loop:
                 "main",
                 "somebody",
                 self.cost_pico_usd,
-                fingerprint=fingerprint(
-                    "main", PROMPT, "", place % self.cycle if is_recognised else place
-                ),
+                fingerprint=fingerprint("main", PROMPT, "", size),
+                input_tokens=size,
             )
-            for place in range(number)
+            for place, size in enumerate(input_tokens)
         ]
 
 
@@ -111,6 +129,7 @@ def sessions() -> tuple[Session, ...]:
                 cost,
                 call.input_tokens + call.output_tokens,
                 fingerprint=fingerprint(agent, PROMPT, "", call.input_tokens),
+                input_tokens=call.input_tokens,
             )
         )
     return tuple(found[lane] for lane in sorted(found))

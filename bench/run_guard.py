@@ -11,11 +11,21 @@ import time
 import tracemalloc
 from collections.abc import Sequence
 from statistics import median
+from typing import get_args
 
-from bench.agent_sessions import LOOPS, START_US, Loop, Session, live_at, merged, sessions
+from bench.agent_sessions import (
+    LOOPS,
+    START_US,
+    Loop,
+    Session,
+    Sizes,
+    live_at,
+    merged,
+    sessions,
+)
 from bench.progress import say
 from tokentide_jobs.core.guard.guard import RunGuard
-from tokentide_jobs.core.guard.levels import WHOLE
+from tokentide_jobs.core.guard.levels import FIGURES
 from tokentide_jobs.core.guard.rules import RATE_WINDOWS_US, GuardRules
 from tokentide_jobs.core.guard.snapshot import from_bytes, to_bytes
 from tokentide_jobs.core.guard.steps import RunKey, Step
@@ -25,6 +35,7 @@ __all__ = ["delay_s", "earliest_s", "false_alarms", "learned", "measure", "split
 _DAY_US = 86_400_000_000
 _LIVE_RUNS = 200
 _WATCHED_S = 4 * 3600.0
+_SIZES = {"same": "the same size", "other": "another size", "growing": "growing size"}
 
 
 def split(seed: int) -> tuple[list[Session], list[Session]]:
@@ -67,7 +78,7 @@ def false_alarms(state: bytes, held_out: list[Session]) -> list[str]:
 
 
 def delay_s(
-    state: bytes, held_out: list[Session], loop: Loop, seed: int, *, is_recognised: bool
+    state: bytes, held_out: list[Session], loop: Loop, seed: int, sizes: Sizes
 ) -> tuple[float | None, str, int]:
     """Put a loop beside live runs.
 
@@ -78,7 +89,7 @@ def delay_s(
     guard, at_us = restored(state), START_US + 30 * _DAY_US
     draw = random.Random(f"{seed}:beside")
     beside = live_at(draw.sample(held_out, _LIVE_RUNS), at_us, seed)
-    runaway = loop.steps(at_us, _WATCHED_S, is_recognised=is_recognised)
+    runaway = loop.steps(at_us, _WATCHED_S, sizes, seed)
     end_us, wrong = runaway[-1].at_us, 0
     for step in merged([*beside, runaway]):
         if step.at_us > end_us:
@@ -134,22 +145,21 @@ def measure(splits: int = 10) -> dict[str, object]:
         half, held_out = split(seed)
         state = learned(half, seed)
         levels = restored(state).levels
-        limits.append(
-            [levels.limit("recorded", "main", p).pico_usd / 1e12 for p in range(WHOLE + 1)]
-        )
+        limits.append([levels.limit("recorded", "main", p).pico_usd / 1e12 for p in range(FIGURES)])
         found = false_alarms(state, held_out)
         alarms, tried = alarms + len(found), tried + len(held_out)
         for loop in LOOPS:
-            for is_recognised in (True, False):
-                name = f"{loop.name}, steps {'recognised' if is_recognised else 'all different'}"
-                delay, rule, others = delay_s(
-                    state, held_out, loop, seed, is_recognised=is_recognised
-                )
+            for sizes in get_args(Sizes):
+                name = f"{loop.name}, input of {_SIZES[sizes]}"
+                delay, rule, others = delay_s(state, held_out, loop, seed, sizes)
                 delays.setdefault(name, []).append(delay)
                 rules.setdefault(name, set()).add(rule)
                 wrong += others
         say(f"split {seed}: limits {limits[-1]}, false {found}")
-    names = [f"{window // 60_000_000} min" for window in RATE_WINDOWS_US] + ["whole run"]
+    names = [f"{window // 60_000_000} min" for window in RATE_WINDOWS_US] + [
+        "whole run",
+        "10 min without growth",
+    ]
     return {
         "splits": splits,
         "held_out_runs_tried": tried,

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tokentide_jobs.core.guard.guard import RunGuard
 from tokentide_jobs.core.guard.rules import GuardRules
+from tokentide_jobs.core.guard.standstill import STALLED_STEPS
 from tokentide_jobs.core.guard.step_rows import steps_of
 from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.guard.verdict import Verdict
@@ -151,6 +152,9 @@ def read_runs(
             "high_us": until_us,
             "grain_us": max(1, (until_us - from_us) // _SLOTS),
             "tenant": tenant,
+            # Less than this in ten minutes makes no limit: whatever of it did not get on.
+            "stalled_from": rules.rate_floor_pico_usd * 1_000 // rules.rate_factor_milli,
+            "stalled_steps": STALLED_STEPS,
         },
     )
     finished = _Finished(history[::-1], rules.idle_us)
@@ -200,7 +204,8 @@ class _Finished:
             row = self._history[self.taught]
             if row["last_us"] + self._idle_us > now_us:
                 return
-            figures = (row["peak_2_minutes"], row["peak_10_minutes"], row["whole"])
+            peaks = row["peak_2_minutes"], row["peak_10_minutes"]
+            figures = (*peaks, row["whole"], row["peak_stalled"])
             guard.learn(row["tenant"], row["agent"], figures)
             self.taught += 1
 

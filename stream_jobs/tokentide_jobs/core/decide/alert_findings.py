@@ -25,7 +25,7 @@ from tokentide_jobs.core.merge.open_windows import WindowSums
 
 __all__ = ["alert_findings"]
 
-_RULES: Final[tuple[Rule, ...]] = ("spend_rate", "budget", "repeats")
+_RULES: Final[tuple[Rule, ...]] = ("spend_rate", "budget", "repeats", "no_growth")
 _MOST: Final = 0.5
 """What carried at least this share of a key's requests is its carrier."""
 

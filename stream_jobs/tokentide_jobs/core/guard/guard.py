@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokentide_jobs.core.guard.levels import WHOLE, Figures, Levels
+from tokentide_jobs.core.guard.levels import STALLED, WHOLE, Figures, Levels
 from tokentide_jobs.core.guard.rules import RATE_WINDOWS_US, GuardRules
 from tokentide_jobs.core.guard.run_state import RunState
 from tokentide_jobs.core.guard.steps import RunKey, Step
@@ -50,8 +50,9 @@ class RunGuard:
                 run = self.live[step.key] = RunState(step.at_us, step.at_us)
                 if len(self.live) > self.rules.live_runs:
                     self._evict()
+            stalled = run.standstill.add(step, is_late=step.at_us < run.last_us)
             highest = run.add(step)
-            verdicts += self._judged(step, run, highest)
+            verdicts += self._judged(step, run, highest, stalled)
         return verdicts
 
     def finish_idle(self, now_us: int) -> int:
@@ -81,11 +82,13 @@ class RunGuard:
         Args:
             tenant: Whose run it was.
             agent: Who ran.
-            figures: Peak spend of each rate window, then the spend of the whole run, in pico-USD.
+            figures: In pico-USD.
         """
         self.levels.learn(tenant, agent, figures)
 
-    def _judged(self, step: Step, run: RunState, highest: tuple[int, ...]) -> list[Verdict]:
+    def _judged(
+        self, step: Step, run: RunState, highest: tuple[int, ...], stalled: tuple[int, int]
+    ) -> list[Verdict]:
         """Return a verdict for every rule that this step broke first."""
         rules, found = self.rules, []
         tenant, agent = step.key.tenant, run.agent
@@ -118,6 +121,16 @@ class RunGuard:
                         step, run, highest, "repeats", count,
                         rules.repeats if is_costly else rules.repeats_free,
                         cycle=cycle, repeats_pico_usd=spend,
+                    )
+                )  # fmt: skip
+        stalled_pico_usd, steps = stalled
+        if "no_growth" not in run.broken and stalled_pico_usd > rules.rate_floor_pico_usd:
+            limit = self.levels.limit(tenant, agent, STALLED)
+            if stalled_pico_usd > limit.pico_usd:
+                found.append(
+                    self._verdict(
+                        step, run, highest, "no_growth", stalled_pico_usd, limit.pico_usd,
+                        limit=limit, window_us=RATE_WINDOWS_US[-1], stalled_steps=steps,
                     )
                 )  # fmt: skip
         return found

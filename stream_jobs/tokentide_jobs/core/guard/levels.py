@@ -15,7 +15,18 @@ from typing import Final, Literal, TypeVar, cast
 from tokentide_jobs.core.guard.ring import MAX_INT64
 from tokentide_jobs.core.guard.rules import RATE_WINDOWS_US, GuardRules
 
-__all__ = ["KEPT_RUNS", "LEVELS", "WHOLE", "Basis", "Figures", "Level", "Levels", "Limit"]
+__all__ = [
+    "FIGURES",
+    "KEPT_RUNS",
+    "LEVELS",
+    "STALLED",
+    "WHOLE",
+    "Basis",
+    "Figures",
+    "Level",
+    "Levels",
+    "Limit",
+]
 
 _Name = TypeVar("_Name", str, tuple[str, str])
 
@@ -25,9 +36,14 @@ LEVELS: Final = 2_000
 """Agents, and tenants, whose levels are kept; the one that learned nothing longest makes room."""
 Basis = Literal["agent", "tenant", "start", "floor", "budget"]
 Figures = tuple[int, ...]
-"""Of one run: its peak spend of every rate window, then the spend of the whole run."""
+"""Of one run: its peak spend of every rate window, the spend of the whole run, and the peak of ten
+minutes on steps that do not get on."""
 WHOLE: Final = len(RATE_WINDOWS_US)
 """Where a run's whole spend stands in its figures."""
+STALLED: Final = WHOLE + 1
+"""Where its spend on steps that do not get on stands."""
+FIGURES: Final = STALLED + 1
+"""How many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +81,12 @@ class Level:
     @property
     def runs(self) -> int:
         """Return how many runs are known."""
-        return len(self.figures) // (WHOLE + 1)
+        return len(self.figures) // FIGURES
 
     def learn(self, figures: Figures) -> None:
         """Add a finished run; the oldest one of a full level makes room."""
-        width = WHOLE + 1
-        at = self.next_place * width
-        self.figures[at : at + width] = array("q", (min(MAX_INT64, f) for f in figures))
+        at = self.next_place * FIGURES
+        self.figures[at : at + FIGURES] = array("q", (min(MAX_INT64, f) for f in figures))
         self.next_place = (self.next_place + 1) % KEPT_RUNS
         self._p99 = ()
 
@@ -80,7 +95,7 @@ class Level:
         if not self._p99:
             rank = -(-99 * self.runs // 100)
             self._p99 = tuple(
-                sorted(self.figures[place :: WHOLE + 1])[rank - 1] for place in range(WHOLE + 1)
+                sorted(self.figures[place::FIGURES])[rank - 1] for place in range(FIGURES)
             )
         return self._p99
 
@@ -103,9 +118,9 @@ class Levels:
         Args:
             tenant: Whose run it was.
             agent: Who ran.
-            figures: Peaks of the rate windows, and the spend of the whole run.
+            figures: Of the run.
         """
-        limits = (self.limit(tenant, agent, place).pico_usd for place in range(WHOLE + 1))
+        limits = (self.limit(tenant, agent, place).pico_usd for place in range(FIGURES))
         figures = tuple(map(min, figures, limits))
         _learn(self.agents, (tenant, agent), figures)
         _learn(self.tenants, tenant, figures)
@@ -116,7 +131,7 @@ class Levels:
         Args:
             tenant: Whose run it is.
             agent: Who runs.
-            place: A rate window by its number, or `WHOLE`.
+            place: A rate window by its number, `WHOLE` or `STALLED`.
         """
         rules = self._rules
         is_whole = place == WHOLE

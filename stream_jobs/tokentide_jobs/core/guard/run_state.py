@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tokentide_jobs.core.guard.levels import Figures
 from tokentide_jobs.core.guard.ring import SpendRing
 from tokentide_jobs.core.guard.rules import BUCKET_US, RATE_WINDOWS_US
+from tokentide_jobs.core.guard.standstill import Standstill
 from tokentide_jobs.core.guard.steps import Step
 from tokentide_jobs.core.guard.streak import Streak
 
@@ -33,6 +34,7 @@ class RunState:
         errors: Failed calls.
         ring: Spend of the last minutes.
         streak: Repeated steps.
+        standstill: Steps that do not get on.
         tools: (event time, tool) of the last tools, oldest first.
         broken: Rules this run broke already.
     """
@@ -49,6 +51,7 @@ class RunState:
     errors: int = 0
     ring: SpendRing = field(default_factory=SpendRing)
     streak: Streak = field(default_factory=Streak)
+    standstill: Standstill = field(default_factory=Standstill)
     tools: list[tuple[int, str]] = field(default_factory=list)
     broken: tuple[str, ...] = ()
 
@@ -83,7 +86,7 @@ class RunState:
     @property
     def figures(self) -> Figures:
         """Return what is learned of the run once it is finished."""
-        return (*self.ring.peaks, self.spend_pico_usd)
+        return (*self.ring.peaks, self.spend_pico_usd, self.standstill.peak)
 
     def per_minute_pico_usd(self, recent_pico_usd: int) -> int:
         """Return spend a minute, given the spend of the longest rate window."""

@@ -110,4 +110,5 @@ def steps_of(rows: pa.Table | pa.RecordBatch) -> Iterator[Step]:
             model=model,
             prompt_name=prompt_name,
             prompt_version=prompt[len(prompt_name) + 1 :] if prompt_name else "",
+            input_tokens=size,
         )

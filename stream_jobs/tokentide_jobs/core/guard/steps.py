@@ -34,6 +34,7 @@ class Step(NamedTuple):
         errors: Failed calls among them.
         tool: Tool that led here, or empty.
         fingerprint: What it equals; 0: not known.
+        input_tokens: Size of its input; None where it says nothing.
         service: Who reported the call.
         environment: Of the service, or empty.
         model: Who answered, or was asked to; or empty.
@@ -56,6 +57,7 @@ class Step(NamedTuple):
     model: str = ""
     prompt_name: str = ""
     prompt_version: str = ""
+    input_tokens: int | None = None
 
 
 def fingerprint(agent: str, prompt: str, tool: str, input_tokens: int | None) -> int:

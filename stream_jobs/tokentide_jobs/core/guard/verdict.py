@@ -12,7 +12,7 @@ from tokentide_jobs.core.money import usd
 
 __all__ = ["Rule", "Verdict"]
 
-Rule = Literal["spend_rate", "budget", "repeats"]
+Rule = Literal["spend_rate", "budget", "repeats", "no_growth"]
 
 _PICO_PER_CENT = 10_000_000_000
 
@@ -27,12 +27,13 @@ class Verdict:
         user: Hashed user, or empty.
         rule: Which rule.
         at_us: Event time of the step.
-        value: Pico-USD spent (`spend_rate`, `budget`) or repeated steps (`repeats`).
+        value: Pico-USD spent, or repeated steps (`repeats`).
         limit: The limit in pico-USD and where it comes from; None for `repeats`.
         allowed: The limit as a number in the unit of `value`.
-        window_us: Span of the spend for `spend_rate`, else 0.
+        window_us: Span of the spend for `spend_rate` and `no_growth`, else 0.
         cycle: Steps of the repeated cycle for `repeats`, else 0.
         repeats_pico_usd: What the repeated steps cost for `repeats`, else 0.
+        stalled_steps: Steps whose input had not grown for `no_growth`, else 0.
         spend_pico_usd: Spend of the run so far.
         per_minute_pico_usd: Spend a minute over the last ten, or since the run began.
         calls: Calls of the run so far.
@@ -53,6 +54,7 @@ class Verdict:
     window_us: int = 0
     cycle: int = 0
     repeats_pico_usd: int = 0
+    stalled_steps: int = 0
     spend_pico_usd: int
     per_minute_pico_usd: int
     calls: int
@@ -93,6 +95,7 @@ class Verdict:
             "window_s": self.window_us // 1_000_000,
             "cycle": self.cycle,
             "repeats_usd": usd(self.repeats_pico_usd),
+            "stalled_steps": self.stalled_steps,
             "spend_usd": usd(self.spend_pico_usd),
             "per_minute_usd": usd(self.per_minute_pico_usd),
             "calls": self.calls,
@@ -129,7 +132,12 @@ class Verdict:
                 f"{_dollars(self.repeats_pico_usd)}, and {self.allowed:,} are too many"
             )
         minutes = f" in {self.window_us // 60_000_000} minutes" if self.window_us else " in all"
-        return f"spent {_dollars(self.value)}{minutes}, more than {self.reason}"
+        on = (
+            f" on {self.stalled_steps:,} steps whose input had not grown"
+            if self.stalled_steps
+            else ""
+        )
+        return f"spent {_dollars(self.value)}{minutes}{on}, more than {self.reason}"
 
     @property
     def reason(self) -> str:

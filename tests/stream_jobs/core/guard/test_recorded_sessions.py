@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.agent_sessions import LOOPS, Loop, Session
+from bench.agent_sessions import LOOPS, Loop, Session, Sizes
 from bench.run_guard import delay_s, earliest_s, false_alarms, learned, split
 
 SEED = 11
@@ -29,25 +29,28 @@ def test_no_run_of_the_other_half_is_named(state: bytes, held_out: list[Session]
 
 
 @pytest.mark.parametrize(
-    ("loop", "is_recognised", "within_s", "rule"),
+    ("loop", "sizes", "within_s", "rule"),
     [
-        (LOOPS[0], True, 120, "repeats"),
-        (LOOPS[0], False, 120, "spend_rate"),
-        (LOOPS[1], True, 120, "repeats"),
-        (LOOPS[1], False, 300, "spend_rate"),
-        (LOOPS[2], True, 600, "repeats"),
-        (LOOPS[2], False, 5_400, "budget"),
+        (LOOPS[0], "same", 120, "repeats"),
+        (LOOPS[0], "other", 120, "no_growth"),
+        (LOOPS[0], "growing", 120, "spend_rate"),
+        (LOOPS[1], "same", 120, "repeats"),
+        (LOOPS[1], "other", 180, "no_growth"),
+        (LOOPS[1], "growing", 300, "spend_rate"),
+        (LOOPS[2], "same", 300, "no_growth"),
+        (LOOPS[2], "other", 600, "no_growth"),
+        (LOOPS[2], "growing", 5_400, "budget"),
     ],
 )
 def test_a_published_loop_is_named_beside_200_live_runs_and_nothing_else_is(
     state: bytes,
     held_out: list[Session],
     loop: Loop,
-    is_recognised: bool,
+    sizes: Sizes,
     within_s: int,
     rule: str,
 ) -> None:
-    delay, named_by, others = delay_s(state, held_out, loop, SEED, is_recognised=is_recognised)
+    delay, named_by, others = delay_s(state, held_out, loop, SEED, sizes)
     assert delay is not None
     assert delay <= within_s
     assert (named_by, others) == (rule, 0)

@@ -36,7 +36,7 @@ def test_a_step_says_what_the_guard_asks() -> None:
     assert step == Step(
         RunKey("acme", "r"), 9, "critic", "u", 5, 103, 1, 1, "search", print_,
         service="desk", environment="staging", model="opus-4-6",
-        prompt_name="an answer", prompt_version="v 2",
+        prompt_name="an answer", prompt_version="v 2", input_tokens=100,
     )  # fmt: skip
 
 
