@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
 from typing import Final
 
 import numpy as np
@@ -24,11 +23,11 @@ from tokentide_jobs.core.decide.contributors import Contributors, providers_of_m
 from tokentide_jobs.core.decide.decisions import (
     Decisions,
     JudgedWindow,
-    RunNow,
     RunVerdict,
     verdict_id,
 )
 from tokentide_jobs.core.decide.detect_rules import DetectRules
+from tokentide_jobs.core.decide.flagged_runs import FlaggedRuns
 from tokentide_jobs.core.decide.source_states import SourceStates
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.sight import ClosedWindow
@@ -37,7 +36,7 @@ from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.guard import snapshot as guard_snapshot
 from tokentide_jobs.core.guard.guard import RunGuard
 from tokentide_jobs.core.guard.step_rows import ADDED, NO_VALUE, STEPS_SCHEMA, steps_of
-from tokentide_jobs.core.guard.steps import RunKey, Step
+from tokentide_jobs.core.guard.steps import Step
 from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.merge.balance import Balance, Consumed
 from tokentide_jobs.core.merge.completeness import Progress
@@ -69,16 +68,6 @@ _REPORT_US: Final = 1_000_000
 few seconds, also when it reaches no threshold."""
 
 
-@dataclass(slots=True)
-class _Flagged:
-    """A run that broke a rule: when its state was reported, its calls by then, and why."""
-
-    reported_us: int
-    calls: int
-    is_to_stop: bool
-    sentence: str
-
-
 class Decider:
     """One installation's detectors, guard and budgets.
 
@@ -90,6 +79,7 @@ class Decider:
         seen: Which deltas were taken.
         changes: What people changed in the last hours.
         balance: Which batches the windows hold.
+        flagged: Runs that broke a rule and are not over.
         sources: How far ingest has come, by what was read since this was made.
         unreadable: Records that were passed over.
         has_gap: Deltas were missed before this state, so open alerts may be about what it does not
@@ -112,7 +102,7 @@ class Decider:
         self.unreadable = 0
         self.has_gap = False
         self._time = rules.time
-        self._flagged: dict[RunKey, _Flagged] = {}
+        self.flagged = FlaggedRuns()
         self._frames: list[pl.DataFrame] = []
 
     def set_rules(self, rules: DetectRules) -> None:
@@ -122,10 +112,6 @@ class Decider:
         self.merge.longest_call_us = rules.longest_call_us
         self.detectors = Detectors(rules.parameters, self.detectors.state)
         self._restore_guard(guard_snapshot.to_bytes(self.guard), rules)
-
-    def is_flagged(self, key: RunKey) -> bool:
-        """Tell whether a run broke a rule and is not over."""
-        return key in self._flagged
 
     def open_alarms(self) -> set[tuple[frozenset[tuple[str, str]], str]]:
         """Return dimensions and metric of every alarm that is open."""
@@ -142,7 +128,7 @@ class Decider:
         if not now_us:
             return Decisions()
         return Decisions(
-            runs=[self._now(key, now_us) for key in self._flagged],
+            runs=self.flagged.standing(self.guard, now_us),
             budgets=self.budgets.standing(now_us),
         )
 
@@ -179,7 +165,7 @@ class Decider:
             "progress": self.progress.to_rows(),
             "unreadable": self.unreadable,
             "has_gap": self.has_gap,
-            "flagged": [[*key, *astuple(one)] for key, one in self._flagged.items()],
+            "flagged": self.flagged.to_rows(),
             "budgets": self.budgets.to_rows(),
             "money_version": self.budgets.money_version,
             "changes": self.changes.to_rows(),
@@ -211,9 +197,7 @@ class Decider:
         decider.progress.restore(head["progress"])
         decider.unreadable = head["unreadable"]
         decider.has_gap = head.get("has_gap", False)
-        decider._flagged = {
-            RunKey(tenant, run): _Flagged(*reported) for tenant, run, *reported in head["flagged"]
-        }
+        decider.flagged = FlaggedRuns.from_rows(head["flagged"])
         decider.budgets.restore(head["budgets"])
         decider.budgets.money_version = head.get("money_version", "")
         decider.changes = RecentChanges.from_rows(head.get("changes", []))
@@ -270,11 +254,7 @@ class Decider:
             name, changes = verdict_id(verdict), self.changes.all()
             decisions.verdicts.append(RunVerdict(name, verdict, is_history, seen_us, changes))
             if not is_history:
-                is_set = verdict.limit is not None and verdict.limit.basis == "budget"
-                known = self._flagged.get(verdict.key)
-                is_to_stop = is_set or (known is not None and known.is_to_stop)
-                self._flagged[verdict.key] = _Flagged(0, 0, is_to_stop, verdict.sentence)
-                decisions.runs.append(self._reported(verdict.key, now_us))
+                decisions.runs.append(self.flagged.flag(verdict, self.guard, now_us))
 
     def _note_changes(self, record: DeltaRecord, _origin: Origin, _decisions: Decisions) -> None:
         rows = read_rows(record.value, CHANGES_SCHEMA)
@@ -315,11 +295,7 @@ class Decider:
         self.guard.finish_idle(reached_us if reached_us >= 0 else now_us)
         decisions.notices += self.budgets.advance(now_us)
         decisions.budgets += self.budgets.reported(now_us, _REPORT_US)
-        for key, flagged in list(self._flagged.items()):
-            run = self.guard.live.get(key)
-            is_due = now_us - flagged.reported_us >= _REPORT_US
-            if run is None or (is_due and run.calls != flagged.calls):
-                decisions.runs.append(self._reported(key, now_us))
+        decisions.runs += self.flagged.reported(self.guard, now_us, _REPORT_US)
 
     def _judged(self, window: MergedWindow) -> JudgedWindow:
         """Judge a window; what may explain an alarm is known only now."""
@@ -341,36 +317,6 @@ class Decider:
         if self._frames:
             self.merge.add(pl.concat(self._frames), self.progress.complete_us())
             self._frames.clear()
-
-    def _reported(self, key: RunKey, now_us: int) -> RunNow:
-        """Return how a flagged run stands now, and remember that it was reported."""
-        now = self._now(key, now_us)
-        if now.is_over:
-            del self._flagged[key]
-        else:
-            flagged = self._flagged[key]
-            flagged.reported_us, flagged.calls = now_us, now.calls
-        return now
-
-    def _now(self, key: RunKey, now_us: int) -> RunNow:
-        """Return how a flagged run stands now."""
-        run, flagged = self.guard.live.get(key), self._flagged[key]
-        if run is None:
-            return RunNow(key=key, at_us=now_us, is_over=True)
-        return RunNow(
-            key=key,
-            at_us=now_us,
-            is_over=False,
-            agent=run.agent,
-            user=run.user,
-            rules=run.broken,
-            is_to_stop=flagged.is_to_stop,
-            reason=flagged.sentence,
-            spend_pico_usd=run.spend_pico_usd,
-            per_minute_pico_usd=run.per_minute_pico_usd(run.ring.recent_pico_usd()),
-            calls=run.calls,
-            last_step_us=run.last_us,
-        )
 
     def _restore_guard(self, data: bytes, rules: DetectRules) -> None:
         guard = guard_snapshot.from_bytes(data, rules.guard)

@@ -61,7 +61,7 @@ def lost(alerts: Iterable[Alert], decider: Decider) -> Iterator[Finding]:
         if alert.state == "closed":
             continue
         is_lost = (
-            finding.kind == "run" and not decider.is_flagged(run_of(finding))
+            finding.kind == "run" and run_of(finding) not in decider.flagged
         ) or (
             finding.kind == "anomaly"
             and (frozenset(finding.dimensions), finding.metric) not in known
