@@ -107,7 +107,7 @@ def test_one_step_of_a_clock_that_is_ahead_does_not_hide_its_run(ahead_us: int) 
         records = [steps([step], number, number + 1, stamp_us=at_us + 500_000)]
         found += decider.take(records).verdicts
     broken = [(one.verdict.rule, one.verdict.calls) for one in found]
-    assert broken == [("spend_rate", 6), ("repeats", 10)]
+    assert broken == [("spend_rate", 6), ("no_growth", 8), ("repeats", 10)]
 
 
 def test_spend_is_that_of_every_delta_once() -> None:
