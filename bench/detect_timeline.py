@@ -19,6 +19,7 @@ from clickhouse_connect.driver.client import Client
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
+from tokentide_jobs.io.kafka.offsets import offset_ranges
 from tokentide_schemas.topics import CONTROL, WINDOWS_TOPIC
 
 __all__ = ["Call", "Timeline", "call_stages", "read_timeline", "window_stages"]
@@ -158,11 +159,10 @@ async def _records(bootstrap: str, topic: str) -> list[Any]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        numbers = sorted(consumer.partitions_for_topic(topic) or await _known(consumer, topic))
-        places = [TopicPartition(topic, number) for number in numbers]
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning(*places)
+        ranges = await offset_ranges(bootstrap, topic)
+        ends = {TopicPartition(topic, number): one.end for number, one in ranges.items()}
+        consumer.assign(list(ends))
+        await consumer.seek_to_beginning(*ends)
         found: list[Any] = []
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             fetched = await consumer.getmany(timeout_ms=1_000)
@@ -170,11 +170,6 @@ async def _records(bootstrap: str, topic: str) -> list[Any]:
         return found
     finally:
         await consumer.stop()
-
-
-async def _known(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer.topics()
-    return set(consumer.partitions_for_topic(topic) or ())
 
 
 def _each(fetched: Iterable[Sequence[Any]]) -> Iterator[Any]:
