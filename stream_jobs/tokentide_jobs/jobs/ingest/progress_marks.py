@@ -109,9 +109,11 @@ class Progress:
         due = present
         if now_s >= self._ask_at_s:
             await self._ask(present)
+            # In this order: asked a moment before its second, a reader would wait for the next one.
+            clock_s, now_s = self._clock_us() / 1e6, self._monotonic_s()
             is_idle = now_s - self._moved_s >= _STILL_S
             every_s = _ASK_IDLE_S if is_idle else _ASK_S
-            self._ask_at_s = now_s + every_s - (self._clock_us() / 1e6 - _AFTER_S) % every_s
+            self._ask_at_s = now_s + every_s - (clock_s - _AFTER_S) % every_s
         else:
             due = {log: p for log, p in present.items() if p.position != self._marked.get(log)}
         if due:

@@ -99,6 +99,19 @@ async def test_marks_say_soon_after_full_seconds_what_had_arrived_by_then() -> N
     assert all(1_000_000 <= at_us % 5_000_000 < 1_250_000 for at_us in idle)
 
 
+async def test_however_long_an_answer_takes_no_question_is_asked_a_moment_before_its_second() -> (
+    None
+):
+    worker = Worker()
+    worker.answer_s = 0.3
+    worker.now_s = 1_003.57
+    await worker.after(0)
+    for _ in range(20):
+        [mark] = await worker.after(worker.progress._ask_at_s - worker.now_s)
+        assert mark.arrived_us is not None
+        assert mark.arrived_us % 1_000_000 < 50_000
+
+
 async def test_a_lagging_partition_stands_still_however_long_it_lags() -> None:
     worker = Worker()
     await worker.after(0)
