@@ -49,7 +49,7 @@ class ProducerStats:
     content: Mapping[str, int]
     """Records of captured content: captured, delivered, failed, dropped, queued; else empty."""
     control: Mapping[str, int]
-    """States that are read back: held, evicted, unreadable, written too late, failures; else empty."""
+    """States that are read back: held, evicted, unreadable, overtaken, failures; else empty."""
     connected: bool
     last_error: str
     """The latest failure in words, empty when there was none."""
