@@ -88,7 +88,9 @@ async def read_timeline(client: Client, bootstrap: str) -> Timeline:
         "SELECT tenant, toUnixTimestamp64Micro(min(ingested_at)) / 1e6 FROM raw_requests"
         f" WHERE startsWith(tenant, '{_PROBE}') GROUP BY tenant"
     ).result_rows
-    return Timeline(marks, batches, deltas, states, dict(probes))
+    return Timeline(
+        marks, batches, deltas, states, {str(tenant): float(at_s) for tenant, at_s in probes}
+    )
 
 
 def window_stages(timeline: Timeline, rows_s: Mapping[int, float]) -> dict[str, object]:
