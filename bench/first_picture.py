@@ -81,7 +81,7 @@ def _settled(stack: dict[str, Any]) -> int:
     before, calls = -1, 0
     while before != calls or not calls:
         time.sleep(5)
-        before, calls = calls, int(client.command("SELECT count() FROM raw_requests"))
+        before, calls = calls, int(str(client.command("SELECT count() FROM raw_requests")))
     client.close()
     return calls
 

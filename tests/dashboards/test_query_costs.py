@@ -37,9 +37,9 @@ def test_a_marker_says_who_asks_whatever_the_id_holds(account: str) -> None:
 
 
 @pytest.fixture
-def grafana(sql_client: Client) -> Client:
+def grafana(sql_server: str, sql_client: Client) -> Client:
     return clickhouse_connect.get_client(
-        host="127.0.0.1", port=urlsplit(sql_client.url).port, username="grafana",
+        host="127.0.0.1", port=urlsplit(sql_server).port or 0, username="grafana",
         database=str(sql_client.database), autogenerate_session_id=False,
     )  # fmt: skip
 

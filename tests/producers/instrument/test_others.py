@@ -304,7 +304,7 @@ async def test_an_awaited_stream_that_is_left_is_abandoned(capture: Capture) -> 
     answer = await fakes.AioBaseClient()._make_api_call("ConverseStream", BEDROCK)
     events = aiter(answer["stream"])
     await anext(events)
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
     event = only(capture)
     assert (event["status"], event["usage_source"]) == ("abandoned", "missing")
 

@@ -12,6 +12,7 @@ WITHOUT = {
     "worker ingest": "runs until it is stopped; its log is JSON lines",
     "worker detect": "the same",
     "viewer": "runs until it is stopped",
+    "grafana write": "writes files, and prints their directory",
     "completion": "prints a script",
     "sql": "has --format, with JSON among its forms",
     "prices show": "the price tables of ClickHouse have the same, for `tokentide sql`",

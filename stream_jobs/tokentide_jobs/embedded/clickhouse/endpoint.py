@@ -23,12 +23,12 @@ from .access.policy import check, is_quick_write
 from .access.room import check_room
 from .access.seam import Seam
 from .access.statement import Statement
-from .access.time_limit import limit_time
 from .engine.pool import Engine, EngineJob, Lane
 from .exceptions import ClickHouseError
 from .literals import quote
 from .request.bodies import pieces
 from .request.query_request import QueryRequest, read_request, take_field
+from .request.time_limit import limit_time
 from .response.reply import Reply, error_response
 from .run.client_sessions import Session, Sessions, snapshot
 from .run.inserts import run_insert, short_values, spool_body, spool_file

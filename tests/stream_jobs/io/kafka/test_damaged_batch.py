@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 _CHECKSUM_AT = 17
 
 
-class _WronglySummed(_DefaultRecordBatchBuilderPy):
+class _WronglySummed(_DefaultRecordBatchBuilderPy):  # type: ignore[misc] # aiokafka is untyped
     """aiokafka's, and the checksum of a batch that holds `wrong` is another."""
 
     def build(self) -> bytearray:

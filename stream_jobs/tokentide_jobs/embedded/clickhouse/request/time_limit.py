@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ..access.statement_limits import DEFAULT_READER_S, LONGEST_READER_S
 from ..exceptions import ClickHouseError
-from .statement_limits import DEFAULT_READER_S, LONGEST_READER_S
 
 if TYPE_CHECKING:
-    from ..request.query_request import QueryRequest
-    from .statement import Statement
+    from ..access.statement import Statement
+    from .query_request import QueryRequest
 
 _SETTING: Final = "max_execution_time"
 _SECONDS: Final = re.compile(r"(?P<quote>'?)(?P<seconds>[0-9]{1,9}(?:\.[0-9]{0,9})?)(?P=quote)")
