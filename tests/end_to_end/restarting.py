@@ -43,7 +43,7 @@ class Up:
             self._process = subprocess.Popen(
                 [
                     *PROGRAM, "up", "--json", "--broker", broker, "--data-dir", str(data_dir),
-                    "--kafka-port", "0", "--clickhouse-port", "0", "--no-detect",
+                    "--kafka-port", "0", "--clickhouse-port", "0", "--no-detect", "--no-viewer",
                 ],
                 stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip

@@ -20,6 +20,7 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from tests.sampling import in_thorough
 from tokentide_jobs.embedded.kafka.broker import BrokerKind
 from tokentide_jobs.embedded.processes.child import ChildRecord
 from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME, holder_pid
@@ -125,7 +126,8 @@ def test_a_stack_in_process_is_found_while_it_runs_and_not_after(
     assert not records[kind].is_alive()
 
 
-@pytest.mark.parametrize("kind", BROKERS)
+# With Tansu the next test starts and ends the same command.
+@pytest.mark.parametrize("kind", ["kafka", pytest.param("tansu", marks=in_thorough)])
 def test_up_prints_one_line_and_sigterm_ends_everything_with_code_0(
     tmp_path: Path, start_up: Callable[..., subprocess.Popen[str]], kind: BrokerKind
 ) -> None:
