@@ -150,10 +150,12 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
     )
     with (
         stack,
-        SteadyTraffic(stack.info.kafka, stack.info.events_topic, frames_per_s=30) as traffic,
+        SteadyTraffic(stack.info.kafka, stack.info.events_topic, frames_per_s=15) as traffic,
     ):
         faults = Faults(stack, disk, chance)
-        wait_until(lambda: len(stored_ids(stack)) > 500, 120, "rows before the first fault")
+        wait_until(
+            lambda: len(stored_ids(stack)) > 500, 120, "rows before the first fault", pause_s=0.5
+        )
         began = own_size()
         until_s = time.monotonic() + FAULTS_S
         while time.monotonic() < until_s:
@@ -164,7 +166,8 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
         before = len(traffic.acknowledged)
 
         def back(claim: Callable[[], bool], what: str) -> None:
-            wait_until(claim, BACK_S - since_fault(), f"{what}; {told}", since_fault)
+            left_s = BACK_S - since_fault()
+            wait_until(claim, left_s, f"{what}; {told}", since_fault, pause_s=0.5)
 
         back(lambda: len(traffic.acknowledged) > before + 20, "traffic")
         taken = set(traffic.acknowledged)

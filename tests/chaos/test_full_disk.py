@@ -93,9 +93,9 @@ def test_a_disk_full_under_load_stops_taking_data_and_goes_on_by_itself_when_it_
     notes = Notes()
     with running(disk, notes) as stack:
         with SteadyTraffic(
-            stack.info.kafka, stack.info.events_topic, frames_per_s=20, frame_events=20
+            stack.info.kafka, stack.info.events_topic, frames_per_s=10, frame_events=40
         ) as traffic:
-            wait_until(lambda: len(stored_ids(stack)) > 1000, 60, "rows")
+            wait_until(lambda: len(stored_ids(stack)) > 1000, 60, "rows", pause_s=0.5)
             port = worker_port(stack)
             disk.fill(left_bytes)
             full = MachineTime()
@@ -111,7 +111,7 @@ def test_a_disk_full_under_load_stops_taking_data_and_goes_on_by_itself_when_it_
             before, freed = len(traffic.acknowledged), MachineTime()
             wait_until(lambda: len(traffic.acknowledged) > before, BACK_S, "traffic goes on", freed)
             taken, rest_s = set(traffic.acknowledged), BACK_S - freed()
-            wait_until(lambda: taken <= stored_ids(stack), rest_s, "rows again", freed)
+            wait_until(lambda: taken <= stored_ids(stack), rest_s, "rows again", freed, pause_s=0.5)
         report = verified(stack)
         assert report["ok"], report["mismatches"]
         assert traffic.acknowledged <= stored_ids(stack)
