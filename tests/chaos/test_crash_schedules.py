@@ -27,9 +27,9 @@ from tests.chaos.mutations import MUTATIONS, Mutation
 from tests.chaos.simulation import TOPIC, Schedule, SilentPublisher
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-SCHEDULES = int(os.environ.get("TOKENTIDE_TEST_SCHEDULES", "12"))
-FULL_SCHEDULES = 4
-OTLP_SCHEDULES = max(6, SCHEDULES // 10)
+SCHEDULES = int(os.environ.get("TOKENTIDE_TEST_SCHEDULES", "8"))
+FULL_SCHEDULES = max(2, SCHEDULES // 75)
+OTLP_SCHEDULES = max(4, SCHEDULES // 10)
 
 pytestmark = pytest.mark.integration
 
