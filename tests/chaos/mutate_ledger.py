@@ -21,11 +21,17 @@ DOCS = ROOT / "docs" / "exactly-once.md"
 BEGIN, END = "<!-- mutate-ledger: begin -->", "<!-- mutate-ledger: end -->"
 
 
-def first_wrong(engine: Engine, mutation: Mutation) -> tuple[int, list[str]] | None:
-    """Return how many schedules were run until the first wrong one, and what was wrong with it."""
+def first_wrong(engine: Engine, mutation: Mutation, first: int = 0) -> tuple[int, list[str]] | None:
+    """Return which schedule was the first wrong one, counted from 1, and what was wrong with it.
+
+    Args:
+        engine: Where they are run.
+        mutation: The protection that is missing.
+        first: Number of the schedule to begin with; those before it are run last.
+    """
     name = f"crash_without_{mutation.protection.replace(' ', '_')}"
     store = slim_database(engine, name, mutation.store)
-    for number in range(SCHEDULES_AT_MOST):
+    for number in (*range(first, SCHEDULES_AT_MOST), *range(first)):
         schedule = played(engine, store, SilentPublisher(), number, protocol=mutation.protocol)
         wrong = wrong_schedules(engine, store, [schedule], f"s{number}-")
         if wrong:

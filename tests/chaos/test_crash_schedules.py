@@ -25,6 +25,7 @@ from tests.chaos.crash_logs import OTLP_TOPIC
 from tests.chaos.mutate_ledger import SCHEDULES_AT_MOST, first_wrong, in_the_docs
 from tests.chaos.mutations import MUTATIONS, Mutation
 from tests.chaos.simulation import TOPIC, Schedule, SilentPublisher
+from tests.sampling import IS_THOROUGH
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 SCHEDULES = int(os.environ.get("TOKENTIDE_TEST_SCHEDULES", "8"))
@@ -66,7 +67,9 @@ def test_nor_does_any_over_records_of_collectors(engine: Engine) -> None:
 def test_without_any_one_protection_schedules_come_out_wrong(
     engine: Engine, mutation: Mutation
 ) -> None:
-    found = first_wrong(engine, mutation)
+    # The docs say which schedule it was; the schedules before it are run by `make mutate-ledger`.
+    documented = int(in_the_docs()[mutation.protection].split("|")[3])
+    found = first_wrong(engine, mutation, 0 if IS_THOROUGH else documented - 1)
     assert found is not None, f"{SCHEDULES_AT_MOST} schedules do without it"
 
 
