@@ -70,6 +70,8 @@ def server_tools(usage: Get) -> Fields:
         return {}
     get = getter(details)
     units = {name: small_count(get(theirs)) for theirs, name in _SERVER_TOOLS}
+    if units["social_posts"] or units["social_users"]:
+        del units["social_searches"]  # billed by what they fetched
     fields = kept({"web_searches": small_count(get("web_search_calls"))})
     if used := {name: number for name, number in units.items() if number}:
         fields["other_units"] = used

@@ -215,6 +215,11 @@ class Correction:
         """From when on the price is known to hold."""
         return self.checked_us if self.valid_from_us is None else self.valid_from_us
 
+    @property
+    def is_fee(self) -> bool:
+        """Whether it is about searches, requests and the like, which are billed beside tokens."""
+        return bool(self.rates) and not any(unit.endswith("_tokens") for unit in self.rates)
+
     def is_active(self, at_us: int) -> bool:
         """Tell whether the entry applies to a call started at `at_us`."""
         if self.valid_from_us is not None and at_us < self.valid_from_us:

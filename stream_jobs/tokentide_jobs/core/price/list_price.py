@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tokentide_jobs.core.price.cards import Card, CardTable, ModelCards, Rate
+from tokentide_jobs.core.price.cards import Card, CardTable, Correction, ModelCards, Rate
 from tokentide_jobs.core.price.matching import glob_pattern
 from tokentide_jobs.core.price.model_index import find_model, find_provider
 from tokentide_jobs.core.price.names import is_moving
 from tokentide_jobs.core.price.price_corrections import (
     corrected_rates,
     entry_of_place,
+    fees_of,
     place_entries,
     scale_tokens,
 )
@@ -146,9 +147,25 @@ def _with_correction(
     below: ListPrice | None,
     trace: list[str],
 ) -> ListPrice | None:
-    entry = corrected_rates(cards, providers, name, at_us)
-    if entry is None:
-        return below
+    is_listed = below is not None and bool(below.rates)
+    entry = corrected_rates(cards, providers, name, at_us, is_listed=is_listed)
+    price = below if entry is None else _corrected(entry, providers, name, at_us, below, trace)
+    if price is None or (entry is not None and entry.is_fee):
+        return price
+    for fee in fees_of(cards, providers, name, at_us):
+        price.rates = {**price.rates, **fee.rates}
+        trace.append(f"our own fees, from {fee.source}: {', '.join(sorted(fee.rates))}")
+    return price
+
+
+def _corrected(
+    entry: Correction,
+    providers: tuple[str, str],
+    name: str,
+    at_us: int,
+    below: ListPrice | None,
+    trace: list[str],
+) -> ListPrice:
     pattern = next(one for one in entry.models if glob_pattern(one)(name))
     rule = f"tokentide:{providers[1]}/{pattern}{_since(entry.valid_from_us)}"
     trace.append(f"our own price, from {entry.source}: sets {', '.join(sorted(entry.rates))}")

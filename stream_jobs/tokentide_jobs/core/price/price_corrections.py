@@ -1,6 +1,7 @@
 """What the pinned price list lacks or has wrong, and what places cost: our own sourced entries.
 
-An entry gives rates (a name that is missing or wrong) or says what a place costs. For models that
+An entry gives rates (a name that is missing or wrong), fees beside the tokens of a model that is
+listed, or says what a place costs. For models that
 have entries of places the place of a call moves its price: one that is not known, or that no entry
 names, is never called exact.
 """
@@ -14,7 +15,14 @@ from typing import cast
 from tokentide_jobs.core.price.cards import CardTable, Correction, Rates, scale_rates
 from tokentide_jobs.core.price.matching import glob_pattern
 
-__all__ = ["UNSAID", "corrected_rates", "entry_of_place", "place_entries", "scale_tokens"]
+__all__ = [
+    "UNSAID",
+    "corrected_rates",
+    "entry_of_place",
+    "fees_of",
+    "place_entries",
+    "scale_tokens",
+]
 
 _REMEMBERED = 1_000
 """Names of providers remembered per table; beyond it the memory starts afresh."""
@@ -24,7 +32,7 @@ UNSAID = "unsaid"
 
 
 def corrected_rates(
-    cards: CardTable, names: Sequence[str], model: str, at_us: int
+    cards: CardTable, names: Sequence[str], model: str, at_us: int, *, is_listed: bool
 ) -> Correction | None:
     """Return the entry whose rates hold for a model at a time; entries never overlap.
 
@@ -33,11 +41,28 @@ def corrected_rates(
         names: What the provider is called: in the event, and in the price lists.
         model: The lower-case model name.
         at_us: Start of the call.
+        is_listed: Whether the model has a price already; fees are added to it then, see `fees_of`.
     """
+    fee = None
     for entry in _of_provider(cards, names):
         if entry.rates and entry.is_active(at_us) and _is_for(entry, model):
-            return entry
-    return None
+            if not entry.is_fee:
+                return entry
+            if model in entry.models:  # what is billed by the search alone is named in full
+                fee = fee or entry
+    return None if is_listed else fee
+
+
+def fees_of(cards: CardTable, names: Sequence[str], model: str, at_us: int) -> list[Correction]:
+    """Return the entries with fees of a model that are known to hold at a time."""
+    return [
+        entry
+        for entry in _of_provider(cards, names)
+        if entry.is_fee
+        and entry.known_since_us <= at_us
+        and entry.is_active(at_us)
+        and _is_for(entry, model)
+    ]
 
 
 def place_entries(

@@ -38,6 +38,7 @@ def test_gpt_4o_costs_what_openai_publishes() -> None:
         "cache_read_tokens": 1_250_000,
         "output_tokens": 10_000_000,
         "web_searches": 10_000_000_000,
+        "preview_web_searches": 25_000_000_000,
         "storage_searches": 2_500_000_000,
     }
     assert (price.status, price.rule) == ("exact", "genai-prices:openai/gpt-4o")
@@ -195,4 +196,4 @@ def test_a_table_survives_pickling_and_rows_unchanged() -> None:
 def test_a_change_of_prices_needs_a_new_compiler_revision() -> None:
     """Update both together: price_version must never name two different tables."""
     text = repr(to_rows(compile_cards())).encode()
-    assert (COMPILER_REVISION, hashlib.sha256(text).hexdigest()[:16]) == (3, "377c327bf3fd8a9f")
+    assert (COMPILER_REVISION, hashlib.sha256(text).hexdigest()[:16]) == (4, "e66407eb8d27950b")
