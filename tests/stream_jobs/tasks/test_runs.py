@@ -17,6 +17,7 @@ from tokentide.ids import EventIds
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.guard.run_state import RunState
+from tokentide_jobs.core.guard.standstill import STALLED_STEPS
 from tokentide_jobs.core.guard.step_rows import steps_of
 from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.outcome.arrow import to_arrow
@@ -108,13 +109,17 @@ def test_the_stream_says_the_same_steps_as_the_store(store: ClickHouse, outcome:
 
 def test_history_is_what_the_guard_itself_would_have_learned(store: ClickHouse) -> None:
     stored = store.rows(
-        "SELECT run, toUnixTimestamp64Micro(started_at), agent_name, cost_pico_usd "
+        "SELECT run, toUnixTimestamp64Micro(started_at), agent_name, cost_pico_usd, "
+        "if(output_tokens > 0, toInt64(input_tokens), NULL) "
         f"FROM {store.database}.raw_requests WHERE run LIKE 'old __' OR run LIKE 'old _'"
     )
     states: dict[str, RunState] = {}
-    for run, at_us, agent, cost in sorted(map(tuple, stored)):
+    for run, at_us, agent, cost, size in sorted(map(tuple, stored)):
         state = states.setdefault(run, RunState(at_us, at_us))
-        state.add(Step(RunKey("acme", run), at_us, agent, "", cost))
+        step = Step(RunKey("acme", run), at_us, agent, "", cost, input_tokens=size)
+        state.standstill.add(step, is_late=False)
+        state.add(step)
+    assert any(state.standstill.peak for state in states.values())
     rows = store.select(
         "runs/history",
         {
@@ -123,6 +128,8 @@ def test_history_is_what_the_guard_itself_would_have_learned(store: ClickHouse) 
             "high_us": FROM_US,
             "grain_us": HOUR_US,
             "tenant": "",
+            "stalled_from": 0,
+            "stalled_steps": STALLED_STEPS,
         },
     )[::-1]
     assert {row["run"] for row in rows} == {*states, "old, goes on"}
@@ -131,7 +138,8 @@ def test_history_is_what_the_guard_itself_would_have_learned(store: ClickHouse) 
         if row["run"] not in states:
             continue
         state = states[row["run"]]
-        found = (row["peak_2_minutes"], row["peak_10_minutes"], row["whole"])
+        peaks = row["peak_2_minutes"], row["peak_10_minutes"]
+        found = (*peaks, row["whole"], row["peak_stalled"])
         assert (found, row["agent"], row["last_us"]) == (state.figures, state.agent, state.last_us)
 
 
