@@ -28,7 +28,7 @@ from tests.chaos.live import LiveWorker, verified, wait_until
 from tests.chaos.steady_traffic import SteadyTraffic
 from tests.hostile_records import good_event, hostile_headers, hostile_record, hostile_request
 from tests.places import ROOT
-from tests.sampling import share
+from tests.sampling import in_thorough, share
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.record.contents import events_in
 from tokentide_jobs.core.tables import ROLLUPS, WINDOWS
@@ -45,8 +45,11 @@ PATIENT = {"TOKENTIDE_BREAKER_RATIO": "1", "TOKENTIDE_SESSION_TIMEOUT_MS": "1000
 STEADY_S = 20.0
 """Of ordinary traffic, which a caught-up worker has under measure."""
 MOST_TIMES = 3.0
-"""What whatever arrives may take of the memory of a caught-up worker. So much (650 MB) a backlog of
-ordinary frames takes too: the buffers of all partitions are full then."""
+"""What whatever arrives may take of the memory of a caught-up worker."""
+ORDINARY_TIMES = 2.0
+"""What a backlog, and a record of millions of lines, may take of it."""
+BACKLOG_BYTES = 200_000_000
+"""Of ordinary frames, three times what the partitions of a worker hold together."""
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +275,7 @@ def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
     assert report["dead_letters"] - before["dead_letters"] == expected
     told = f"{steady / 1e6:.0f} MB, {of_lines / 1e6:.0f} with lines, {max(seen) / 1e6:.0f} in all"
     print(told)
-    assert of_lines < 2 * steady, told
+    assert of_lines < ORDINARY_TIMES * steady, told
     assert max(seen) < MOST_TIMES * steady, told
     with clickhouse_connect.get_client(
         dsn=stack.info.clickhouse_url, username=stack.info.user, password=stack.info.password,
@@ -285,6 +288,35 @@ def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
     assert {row[0] for row in rows} == {"cut"}, "what is cut can be sent again by nobody"
     assert {row[1] for row in rows} >= {"too_large", "too_many_events"}
     assert max(row[3] for row in rows) <= 1024 * 1024
+
+
+@in_thorough  # the records of a usual run fill the same budget
+def test_a_backlog_of_every_partition_takes_less_than_twice_the_memory(
+    stack: Stack, tmp_path: Path
+) -> None:
+    chance = random.Random(6)
+    with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
+        worker.wait_for("partition_assigned", EVENTS.partitions)
+        steady = steady_bytes(stack, worker)
+        before = verified(stack)
+        assert worker.stop() == 0
+    ordinary = [frame(chance, 400) for _ in range(8)]
+    size = sum(map(len, ordinary)) * EVENTS.partitions
+    with producing(stack, "lz4") as send:
+        for _ in range(BACKLOG_BYTES // size):
+            send(
+                [(EVENTS.name, part, one) for part in range(EVENTS.partitions) for one in ordinary]
+            )
+    sent = BACKLOG_BYTES // size * EVENTS.partitions * len(ordinary) * 400
+    with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
+        with watched_memory(worker) as seen:
+            report = verified(stack, 600)
+        told = f"{steady / 1e6:.0f} MB, {max(seen) / 1e6:.0f} with a backlog"
+        print(told)
+        ends = worker.events("batch_done")
+    assert report["raw_events"] - before["raw_events"] == sent
+    assert {batch["partition"] for batch in ends} >= set(range(EVENTS.partitions))
+    assert max(seen) < ORDINARY_TIMES * steady, told
 
 
 def wrong_row_statement() -> str:

@@ -98,8 +98,8 @@ class DeclaredSettings(BaseSettings):
         500, "seal a batch this long after its first record", unit="ms", low=1, high=600_000
     )
     buffer_bytes: int = _setting(
-        36 * _MIB,  # two batches: one is written while the next fills up
-        "stop reading a partition while this much of it waits in memory",
+        48 * _MIB,  # four batches of 12 MiB, which cost an event no more than those of 16
+        "stop reading while the records of all partitions of a worker take this much memory",
         unit="bytes",
         low=1,
         high=4096 * _MIB,

@@ -2,7 +2,8 @@
 
 It protects three promises: a record is never split and never skipped, a batch is the half-open
 offset range `[start, end)` that follows the previous one without a hole, and memory is bounded
-because the planner says when to stop reading. It has no clock and does no I/O.
+because the planner says when to stop reading, by its share of the worker's budget. It has no clock
+and does no I/O.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Literal, Protocol, TypeVar
 
+from tokentide_jobs.core.batch.byte_budget import ByteBudget
 from tokentide_jobs.errors import InvariantViolation
 
 __all__ = [
@@ -68,6 +70,7 @@ class Limits:
     bytes: int
     age_ms: int
     buffer_bytes: int
+    """What all partitions of a worker may hold together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +93,20 @@ class PartitionPlanner(Generic[R]):
         start: Where the first batch begins: the ledger's position.
         limits: Seal and pause limits.
         expected: The offset reading begins at, when records before it have expired; else `start`.
+        budget: Shared with the worker's other partitions; None: there are none.
     """
 
-    def __init__(self, start: int, limits: Limits, expected: int | None = None) -> None:
+    def __init__(
+        self,
+        start: int,
+        limits: Limits,
+        expected: int | None = None,
+        budget: ByteBudget | None = None,
+    ) -> None:
         self.start = start
         self.expected = start if expected is None else max(start, expected)
-        self.buffered_bytes = 0
         self.buffered_events = 0
+        self._share = (budget or ByteBudget(limits.buffer_bytes)).share()
         self._limits = limits
         self._records: deque[tuple[R, int, int, int]] = deque()  # record, bytes, events, arrival
         self._bound_end: int | None = None
@@ -131,7 +141,7 @@ class PartitionPlanner(Generic[R]):
         size = len(record.value) + _RECORD_OVERHEAD_BYTES
         events = event_estimate(record.value)
         self._records.append((record, size, events, now_ms))
-        self.buffered_bytes += size
+        self._share.held_bytes += size
         self.buffered_events += events
         self.expected = offset + 1
         return Verdict.KEPT
@@ -149,7 +159,7 @@ class PartitionPlanner(Generic[R]):
             )
         while self._records and self._records[0][0].offset < start:
             _record, size, events, _arrival = self._records.popleft()
-            self.buffered_bytes -= size
+            self._share.held_bytes -= size
             self.buffered_events -= events
         self.start = start
         self.expected = max(self.expected, start)
@@ -181,11 +191,20 @@ class PartitionPlanner(Generic[R]):
 
     @property
     def is_ready(self) -> bool:
-        """Whether a batch is due whatever its age."""
+        """Whether a batch is due whatever its age; a full buffer waits for nothing."""
         if self._bound_end is not None:
             return self.expected >= self._bound_end
         limits = self._limits
-        return self.buffered_events >= limits.rows or self.buffered_bytes >= limits.bytes
+        return (
+            self.buffered_events >= limits.rows
+            or self.buffered_bytes >= limits.bytes
+            or self.is_full
+        )
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What is held of records that are not stored yet."""
+        return self._share.held_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -220,14 +239,20 @@ class PartitionPlanner(Generic[R]):
     @property
     def is_full(self) -> bool:
         """Whether reading must pause; never while an open intent still lacks records."""
-        if self._bound_end is not None and self.expected < self._bound_end:
-            return False
-        return self.buffered_bytes >= self._limits.buffer_bytes
+        return not self._lacks_records and bool(self._records) and self._share.is_full
 
     @property
     def has_room(self) -> bool:
-        """Whether paused reading may go on: half the buffer is free again."""
-        return not self.is_full and self.buffered_bytes * 2 <= self._limits.buffer_bytes
+        """Whether paused reading may go on: half of what may be held is free again."""
+        return self._lacks_records or self._share.is_half_free
+
+    def leave(self) -> None:
+        """Give back what is held of the worker's budget: the partition ends."""
+        self._share.leave()
+
+    @property
+    def _lacks_records(self) -> bool:
+        return self._bound_end is not None and self.expected < self._bound_end
 
     def _cut(self, end: int, reason: SealReason) -> SealedBatch[R]:
         taken = list(self._before(end))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tokentide_jobs.core.batch.breaker import Breaker
+from tokentide_jobs.core.batch.byte_budget import ByteBudget
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition, Position
 from tokentide_jobs.core.batch.life import (
     Acknowledge,
@@ -94,6 +95,7 @@ class BatchWriter:
     """Makes an intent for `[start, end)` with this worker's clock, prices and window."""
     executor: Executor
     limits: Limits
+    budget: ByteBudget
     new_breaker: Callable[[], Breaker]
     must_wait: Callable[[], bool] = lambda: False
     """Whether no batch may be begun now: the store's disk is nearly full, or a repair looks."""
@@ -123,7 +125,7 @@ class AssignedPartition:
         self.log = log
         self.position = position.start
         self.planner: PartitionPlanner[Record] = PartitionPlanner(
-            position.start, writer.limits, expected=position.read_from
+            position.start, writer.limits, position.read_from, writer.budget
         )
         self.breaker = writer.new_breaker()
         self.is_paused = False
@@ -141,6 +143,7 @@ class AssignedPartition:
         self._stop = threading.Event()
         self._to_collect = self._next_collect(life.send(None))
         self._task = asyncio.create_task(self._run(), name=f"partition-{log.partition}")
+        self._task.add_done_callback(lambda _task: self.planner.leave())
 
     @classmethod
     async def begin(

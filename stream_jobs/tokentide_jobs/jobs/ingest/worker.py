@@ -29,6 +29,7 @@ from aiohttp import web
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.batch.breaker import Breaker
+from tokentide_jobs.core.batch.byte_budget import ByteBudget
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.batch.planner import Limits
 from tokentide_jobs.core.price.cards import CardTable
@@ -169,6 +170,12 @@ class _IngestProcess:
 
     def _writer(self, cards: CardTable, confirm: Callable[[LogPartition], None]) -> BatchWriter:
         settings, ledger = self.settings, LedgerStore(self.store)
+        limits = Limits(
+            rows=settings.batch_rows,
+            bytes=settings.batch_bytes,
+            age_ms=settings.batch_age_ms,
+            buffer_bytes=max(settings.buffer_bytes, settings.batch_bytes),
+        )
         card_cache = CardCache(self.store, cards)
         worker = process_name()
 
@@ -203,12 +210,8 @@ class _IngestProcess:
             confirm=confirm,
             propose=propose,
             executor=self.executor,
-            limits=Limits(
-                rows=settings.batch_rows,
-                bytes=settings.batch_bytes,
-                age_ms=settings.batch_age_ms,
-                buffer_bytes=max(settings.buffer_bytes, settings.batch_bytes),
-            ),
+            limits=limits,
+            budget=ByteBudget(limits.buffer_bytes),
             must_wait=lambda: self.space.is_low() or self.hold.is_on(),
             new_breaker=lambda: Breaker(
                 settings.breaker_ratio,

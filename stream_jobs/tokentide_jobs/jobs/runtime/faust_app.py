@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import faust
@@ -19,7 +20,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.worker import Worker
 
-from tokentide_jobs.io.kafka.bounded_fetch import bound_fetches, records_per_poll
+from tokentide_jobs.io.kafka.bounded_fetch import bound_fetches
+from tokentide_jobs.io.kafka.bounded_poll import bounded_poll
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.settings import Settings
 
@@ -39,6 +41,8 @@ partition to anybody, and looks again when its metadata is this old: by default 
 _FETCH_BYTES = 1024 * 1024
 """Per partition and fetch, compressed; several times that in memory. Larger records come too."""
 
+_PAUSED_LOOK_S = 0.05
+"""Between two looks whether a partition that pauses goes on."""
 _REQUEST_TIMEOUT_S = 90.0
 _COMMIT_S = 10.0
 """The ledger knows the position; no batch waits longer for a commit that only shows it."""
@@ -61,13 +65,12 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109 -- Faust's own signature
         max_records: int | None = None,
     ) -> Any:
-        """Hand on what was fetched, one record at a time while records may be large."""
-        return await super()._fetch_records(
-            consumer,
-            active_partitions,
-            timeout=timeout,
-            max_records=records_per_poll(consumer, max_records),
-        )
+        """Hand on a few megabytes of what was fetched, of partitions that do not pause."""
+        # Faust takes partitions out of this set while we wait, and with an empty one aiokafka
+        # would hand on the records of all.
+        wanted = frozenset(active_partitions)
+        fetch = partial(super()._fetch_records, consumer, wanted)
+        return await bounded_poll(consumer, fetch, timeout, max_records) if wanted else {}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
@@ -159,6 +162,18 @@ class IngestConsumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _wait_next_records(
+        self,
+        timeout: float,  # noqa: ASYNC109 -- Faust's own signature
+    ) -> Any:
+        """Ask again soon while a partition pauses: a wait does not end when one goes on."""
+        if not self._buffered_partitions:
+            return await super()._wait_next_records(timeout)
+        if self.flow_active and not self._get_active_partitions():
+            await asyncio.sleep(_PAUSED_LOOK_S)  # Faust would sleep for a second
+            return {}, set()
+        return await super()._wait_next_records(min(timeout, _PAUSED_LOOK_S))
 
     async def perform_seek(self) -> None:
         """Seek every assigned partition; called after a rebalance and when a fetch was cut."""

@@ -10,12 +10,14 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import polars as pl
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.batch.breaker import Breaker
+from tokentide_jobs.core.batch.byte_budget import ByteBudget
 from tokentide_jobs.core.batch.ledger import Claim, Intent, LogPartition
 from tokentide_jobs.core.batch.life import Assignment, Effect, Effects
 from tokentide_jobs.core.batch.planner import Limits, SealedBatch, Verdict
@@ -123,6 +125,7 @@ class Room:
             propose=lambda _log, start, end: intent(start, end),
             executor=self.executor,
             limits=limits,
+            budget=ByteBudget(limits.buffer_bytes),
             new_breaker=lambda: Breaker(0.5, 3, 60_000),
             must_wait=self.disk_is_low.is_set,
         )
@@ -273,6 +276,23 @@ async def test_a_full_buffer_pauses_reading_until_half_is_free() -> None:
         assert here.partition.is_paused
         here.flush.gate.set()
         await until(lambda: ("resume",) in here.notes.calls)
+
+
+async def test_a_partition_whose_store_is_stuck_keeps_no_other_from_being_written() -> None:
+    limits = Limits(rows=1_000, bytes=1_000, age_ms=9_999, buffer_bytes=2_000)
+    async with room(limits=limits) as stuck, room(limits=limits) as here:
+        budget = stuck.writer.budget
+        await here.partition.abandon(1)
+        here.writer = replace(here.writer, budget=budget)
+        await here.begin()
+        stuck.flush.gate.clear()
+        await stuck.offer(0, 1, value=b"x" * 900)
+        assert stuck.partition.is_paused
+        for offset in range(3):
+            await here.offer(offset, value=b"x" * 900)
+            await until(lambda offset=offset: here.notes.acked == offset + 1)
+        await stuck.partition.abandon(0)
+        assert budget.held_bytes == 0, "the partition is gone, and so is what it held"
 
 
 async def test_the_breaker_rests_a_partition_that_sends_rubbish() -> None:
