@@ -46,7 +46,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(program: Path, url: str, database: str, statements: dict[str, str]) -> dict[str, Any]:
     done = subprocess.run(
         [program, urlsplit(url).netloc.rpartition("@")[2], READER, database],
-        input=json.dumps(statements), capture_output=True, text=True, timeout=300, check=False,
+        input=json.dumps(statements), capture_output=True, text=True, timeout=1_200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
