@@ -20,6 +20,8 @@ PLACE = TopicPartition("tokentide.control.v1", 0)
 class Record:
     key: bytes
     value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp: int = 1
 
 
 def state_of(run: str) -> Record:

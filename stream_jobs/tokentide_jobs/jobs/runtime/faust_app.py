@@ -68,7 +68,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         """Hand on a few megabytes of what was fetched, of partitions that do not pause."""
         # Faust takes partitions out of this set while we wait, and with an empty one aiokafka
         # would hand on the records of all.
-        wanted = frozenset(active_partitions)
+        wanted = set(active_partitions)
         fetch = partial(super()._fetch_records, consumer, wanted)
         return await bounded_poll(consumer, fetch, timeout, max_records) if wanted else {}
 

@@ -24,20 +24,19 @@ class Stored:
 def test_whoever_is_alone_may_hold_all_and_gives_back_what_others_are_due() -> None:
     budget = ByteBudget(1_200)
     first, second, _idle = (budget.share() for _ in range(3))
-    first.held_bytes = 1_199
-    assert not first.is_full
-    first.held_bytes = 1_200
-    assert first.is_full
-    second.held_bytes = 399
-    assert not second.is_full, "a third is its own, whatever the others hold"
-    second.held_bytes = 400
-    assert second.is_full
-    first.held_bytes = 300
-    assert (first.is_half_free, second.is_full) == (True, False)
-    second.held_bytes = 600
-    assert second.is_full, "half of it, as long as another one holds something"
-    first.held_bytes = 0
-    assert not second.is_full
+
+    def full(first_bytes: int, second_bytes: int) -> tuple[bool, bool]:
+        first.held_bytes, second.held_bytes = first_bytes, second_bytes
+        return first.is_full, second.is_full
+
+    assert full(1_199, 0) == (False, False)
+    assert full(1_200, 0) == (True, False)
+    assert full(1_200, 399) == (True, False), "a third is its own, whatever the others hold"
+    assert full(1_200, 400) == (True, True)
+    assert full(300, 400) == (False, False)
+    assert first.is_half_free
+    assert full(300, 600) == (False, True), "half, as long as another one holds something"
+    assert full(0, 600) == (False, False)
 
 
 def test_a_partition_that_leaves_gives_back_what_it_held() -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import polars as pl
@@ -278,6 +279,10 @@ async def test_a_full_buffer_pauses_reading_until_half_is_free() -> None:
         await until(lambda: ("resume",) in here.notes.calls)
 
 
+def is_acked(here: Room, offset: int) -> bool:
+    return here.notes.acked == offset
+
+
 async def test_a_partition_whose_store_is_stuck_keeps_no_other_from_being_written() -> None:
     limits = Limits(rows=1_000, bytes=1_000, age_ms=9_999, buffer_bytes=2_000)
     async with room(limits=limits) as stuck, room(limits=limits) as here:
@@ -290,7 +295,7 @@ async def test_a_partition_whose_store_is_stuck_keeps_no_other_from_being_writte
         assert stuck.partition.is_paused
         for offset in range(3):
             await here.offer(offset, value=b"x" * 900)
-            await until(lambda offset=offset: here.notes.acked == offset + 1)
+            await until(partial(is_acked, here, offset + 1))
         await stuck.partition.abandon(0)
         assert budget.held_bytes == 0, "the partition is gone, and so is what it held"
 
