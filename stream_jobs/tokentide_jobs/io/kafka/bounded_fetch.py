@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecord
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
 
 from tokentide_jobs.core.record.split import MAX_RECORD_BYTES, MAX_RECORD_EVENTS
 from tokentide_jobs.core.record.stand_in import (
@@ -29,7 +30,13 @@ from tokentide_jobs.core.record.stand_in import (
 from tokentide_jobs.io.kafka.damaged_batches import DamagedBatch, Sightings
 from tokentide_jobs.io.kafka.decompressing import largest_size, pieces
 
-__all__ = ["BoundedRecords", "bound_fetches", "bounded_consumer", "records_per_poll"]
+__all__ = [
+    "BoundedRecords",
+    "PartitionRecords",
+    "bound_fetches",
+    "bounded_consumer",
+    "records_per_poll",
+]
 
 _LARGE_BYTES: Final = 16 * 1024 * 1024
 """Batches that cannot get larger are left to aiokafka."""
@@ -60,6 +67,7 @@ _SIGHTINGS: Final = Sightings()
 def bound_fetches() -> None:
     """Make every consumer of this process read large batches piece by piece."""
     fetcher.MemoryRecords = BoundedRecords
+    fetcher.PartitionRecords = PartitionRecords
 
 
 def bounded_consumer(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
@@ -76,8 +84,21 @@ def records_per_poll(consumer: Any, usual: int | None) -> int | None:
     return 1 if is_heavy else usual
 
 
+class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka is untyped
+    """aiokafka's, which tells the batches of a fetch the offset that was asked for."""
+
+    def __init__(self, tp: Any, records: Any, aborted: Any, offset: int, *options: Any) -> None:
+        records.reading = offset
+        super().__init__(tp, records, aborted, offset, *options)
+
+
 class BoundedRecords:
-    """The record batches of one partition in one fetch; stands for aiokafka's `MemoryRecords`."""
+    """The record batches of one partition in one fetch; stands for aiokafka's `MemoryRecords`.
+
+    Attributes:
+        reading: The offset that was asked for.
+        is_heavy: Whether the records together may be large.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._records = MemoryRecords(data)
@@ -89,6 +110,7 @@ class BoundedRecords:
             for size, batch in zip(sizes, self._batches, strict=True)
         ]
         self._is_cut = False
+        self.reading = 0
         self.is_heavy = sum(sizes) > _HEAVY_BYTES
 
     def size_in_bytes(self) -> int:
@@ -96,7 +118,7 @@ class BoundedRecords:
         return int(self._records.size_in_bytes())
 
     def has_next(self) -> bool:
-        """Tell whether there is another batch; none is taken behind a damaged one."""
+        """Tell whether there is another batch that may be read now."""
         return not self._is_cut and bool(self._records.has_next())
 
     def next_batch(self) -> Any:
@@ -108,9 +130,25 @@ class BoundedRecords:
         data = self._batches[number]
         if batch.validate_crc():
             return _Batch(batch, data, self._is_large[number])
-        self._is_cut = True
         header = _HEADER.unpack_from(data)
-        return DamagedBatch(data, header[0], (header[12], header[6] + 1), _SIGHTINGS)
+        damaged = DamagedBatch(
+            data,
+            header[0],
+            (header[12], header[6] + 1),
+            reading=self.reading,
+            following=self._base_of_sound(number + 1),
+            sightings=_SIGHTINGS,
+        )
+        self._is_cut = damaged.is_last
+        return damaged
+
+    def _base_of_sound(self, number: int) -> int | None:
+        """Return the first offset of a batch; None without one whose checksum is right."""
+        if number >= len(self._batches) or not _has_header(self._batches[number]):
+            return None
+        header = _HEADER.unpack_from(self._batches[number])
+        is_sound = header[4] & 0xFFFFFFFF == calc_crc32c(bytes(self._batches[number][21:]))
+        return int(header[0]) if is_sound else None
 
 
 class _Batch:

@@ -40,16 +40,23 @@ class Sightings:
 
 
 class DamagedBatch:
-    """Stands for a damaged batch; the last one of its fetch, so that nothing behind it is skipped.
+    """Stands for a damaged batch, of which no record can be read.
 
     Its header is damaged, too, or not: when its two counts agree they are believed. When they do
-    not, its offsets are taken one by one, as long as the broker answers with this batch.
+    not, it ends where the next batch begins. Where none came with it, its offsets are taken one by
+    one, as long as the broker answers with this batch.
 
     Args:
         data: The batch as it came.
         base_offset: Its first offset, which the broker has set: no checksum covers it.
         counts: Its records, and how many offsets it takes, as its header says.
+        reading: The offset that was asked for: nothing before it is read again.
+        following: The first offset of the sound batch that came behind it, None without one.
         sightings: Those of this process.
+
+    Attributes:
+        next_offset: The offset to read on from: unchanged while the batch is fetched again.
+        is_last: Whether nothing behind it may be read out of this fetch, or it would be skipped.
     """
 
     is_control_batch = False
@@ -57,19 +64,31 @@ class DamagedBatch:
     producer_id = None
 
     def __init__(
-        self, data: memoryview, base_offset: int, counts: tuple[int, int], sightings: Sightings
+        self,
+        data: memoryview,
+        base_offset: int,
+        counts: tuple[int, int],
+        *,
+        reading: int,
+        following: int | None,
+        sightings: Sightings,
     ) -> None:
         self.base_offset = base_offset
         self._digest = hashlib.sha256(data).hexdigest()
-        surplus = sightings.seen(self._digest) - _FETCHES
+        self._first = max(base_offset, reading)
+        self.next_offset, self.is_last = self._first, True
+        if sightings.seen(self._digest) < _FETCHES:
+            return
         records, offsets = counts
         is_sound = records == offsets and 0 < records <= MAX_RECORD_EVENTS
-        self._count = 0 if surplus < 0 else offsets if is_sound else surplus + 1
-
-    @property
-    def next_offset(self) -> int:
-        """The offset to read on from: that of the batch itself while it is fetched again."""
-        return self.base_offset + self._count
+        end = base_offset + offsets if is_sound else following
+        if end is not None and following is not None:
+            end = min(end, following)
+        if end is None or end - base_offset > MAX_RECORD_EVENTS:
+            end = self._first + 1
+        else:
+            self.is_last = following is None
+        self.next_offset = max(end, self._first + int(self.is_last))
 
     def validate_crc(self) -> bool:
         """Tell aiokafka to go on."""
@@ -78,5 +97,5 @@ class DamagedBatch:
     def __iter__(self) -> Iterator[Any]:
         detail = f"its record batch has a wrong checksum (sha256 {self._digest}), {BEGINNING_KEPT}"
         value = stand_in("unreadable", detail, b"")
-        for offset in range(self.base_offset, self.next_offset):
+        for offset in range(self._first, self.next_offset):
             yield DefaultRecord(offset, 0, 0, None, value, [])

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka import codec as codecs
-from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
@@ -22,10 +21,10 @@ from hypothesis import strategies as st
 from tests.each import each
 from tests.places import ROOT
 from tests.sampling import IS_THOROUGH, examples
-from tokentide_jobs.core.record.split import MAX_RECORD_BYTES
+from tokentide_jobs.core.record.split import MAX_RECORD_BYTES, MAX_RECORD_EVENTS
 from tokentide_jobs.core.record.stand_in import KEPT_BYTES, read_stand_in
 from tokentide_jobs.io.kafka import bounded_fetch
-from tokentide_jobs.io.kafka.bounded_fetch import BoundedRecords
+from tokentide_jobs.io.kafka.bounded_fetch import BoundedRecords, PartitionRecords
 from tokentide_jobs.io.kafka.decompressing import GZIP, LZ4, SNAPPY, ZSTD, largest_size, pieces
 
 CODECS = (0, GZIP, SNAPPY, LZ4, ZSTD)
@@ -81,7 +80,7 @@ def sealed(made: bytearray) -> bytes:
 def taken(data: bytes) -> list[Any]:
     """What a consumer hands on."""
     place = TopicPartition("t", 0)
-    return list(fetcher.PartitionRecords(place, BoundedRecords(data), [], 0, None, None, True, 1))
+    return list(PartitionRecords(place, BoundedRecords(data), [], 0, None, None, True, 1))
 
 
 def read(records: Any) -> list[tuple[Any, ...]]:
@@ -238,7 +237,7 @@ def test_records_of_a_batch_whose_lengths_lie_keep_their_places(codec: int) -> N
 def test_a_reader_never_goes_back_whatever_a_batch_says_of_its_end() -> None:
     data = bytearray(batch(0, [(None, b"{}")], 40))
     data[23:27] = (-7).to_bytes(4, "big", signed=True)
-    part = fetcher.PartitionRecords(
+    part = PartitionRecords(
         TopicPartition("t", 0), BoundedRecords(sealed(data)), [], 40, None, None, True, 1
     )
     assert len(list(part)) == 1
@@ -249,7 +248,7 @@ def test_a_reader_never_goes_back_whatever_a_batch_says_of_its_end() -> None:
 def test_a_marker_of_an_unknown_kind_is_read_over(key: bytes | None) -> None:
     data = bytearray(batch(0, [(key, b"")], 40))
     data[21:23] = (0x30).to_bytes(2, "big")  # a control batch of a transaction
-    part = fetcher.PartitionRecords(
+    part = PartitionRecords(
         TopicPartition("t", 0), BoundedRecords(sealed(data)), [(-1, 0)], 40, None, None, True, 1
     )
     assert list(part) == []
@@ -282,9 +281,7 @@ def fetched(log: Sequence[bytes], offset: int, fetches: int) -> list[tuple[int, 
     bases = [int.from_bytes(one[:8], "big") for one in log]
     for _ in range(fetches):
         data = b"".join(log[max(0, bisect_right(bases, offset) - 1) :])
-        records = fetcher.PartitionRecords(
-            place, BoundedRecords(data), [], offset, None, None, True, 1
-        )
+        records = PartitionRecords(place, BoundedRecords(data), [], offset, None, None, True, 1)
         found += [(record.offset, record.value) for record in records]
         offset = records.next_fetch_offset
     return found
@@ -319,6 +316,34 @@ def test_a_damaged_batch_whose_header_lies_costs_no_record_behind_it(place: int)
     found = fetched(log, 0, 9)
     assert [offset for offset, _value in found] == [0, 1, 2, 3, 4, 5, 6]
     assert [value for _offset, value in found[-2:]] == [b"z", b"z"]
+
+
+@each("begin", [2, 3, 4])
+@each("is_alone", [False, True])
+def test_a_damaged_batch_that_is_read_again_is_no_longer_than_before(
+    begin: int, is_alone: bool
+) -> None:
+    # Whoever reads again (another consumer, or after a rebalance) may begin within the batch.
+    wrong = damaged(batch(0, [(None, b"again %d %d" % (begin, is_alone))] * 3, 2), 26)
+    log = [wrong, batch(0, [(None, b"z")] * 2, 5)]
+    fetched(log, 2, 9)
+    if is_alone:
+        found = fetched([wrong], begin, 5 - begin) + fetched(log, 5, 1)
+    else:
+        found = fetched(log, begin, 1)
+    assert [offset for offset, _value in found] == [*range(begin, 7)]
+    assert [value for _offset, value in found[-2:]] == [b"z", b"z"]
+
+
+def test_a_damaged_batch_takes_no_reader_back() -> None:
+    wrong = damaged(batch(0, [(None, b"begun within")] * 3, 2), 60)
+    assert [offset for offset, _value in fetched([wrong], 3, 4)] == [3, 4]
+
+
+def test_a_gap_behind_a_damaged_batch_is_not_filled_with_bad_events() -> None:
+    wrong = damaged(batch(0, [(None, b"before a gap")] * 3, 2), 60)
+    log = [wrong, batch(0, [(None, b"z")], 2 + MAX_RECORD_EVENTS + 1)]
+    assert [offset for offset, _value in fetched(log, 2, 4)] == [2, 3]
 
 
 def test_damage_that_the_next_fetch_does_not_show_costs_nothing() -> None:
