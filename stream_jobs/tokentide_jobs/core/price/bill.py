@@ -102,7 +102,8 @@ def bill(usage: Mapping[str, int], other_units: str, price: Price, *, fee: bool)
     """
     input_tokens = usage.get("input_tokens", 0)
     used = {} if other_units in ("", "{}") else _other_amounts(other_units, price)
-    counts, is_trimmed = leaf_counts(usage, int(used.get(CACHED_IMAGES, 0)))
+    cached = usage.get("cache_read_tokens", 0) - usage.get("cache_read_audio_tokens", 0)
+    counts, is_trimmed = leaf_counts(usage, min(int(used.get(CACHED_IMAGES, 0)), cached))
     counts[-1] = int(fee and PER_REQUEST in price.rates)
     is_unsure = _take_parts(used, counts, price, fee=fee)
     lines = _bill_leaves(counts, price, input_tokens)
@@ -176,23 +177,27 @@ def _take_parts(used: dict[str, Fraction], counts: list[int], price: Price, *, f
     """Take units that are part of a leaf out of it when they have a price of their own.
 
     Those that have none are billed within the leaf and leave `used`. Returns whether the leaf's
-    price is not certain to be theirs.
+    price is not certain to be theirs, or the leaf holds less than was reported of them: what it
+    does not hold is not billed.
     """
     is_unsure = False
+    requests = int(fee)
     for unit, (leaf, is_own) in PARTS_OF_LEAVES.items():
         if unit not in used:
             continue
-        index = _LEAF_OF[leaf]
+        index, amount = _LEAF_OF[leaf], used.pop(unit)
+        room = requests if leaf == "request fee" else counts[index]
         if unit not in price.rates:
-            del used[unit]
             # A fee that the card does not list at all is none.
-            is_unsure |= not is_own and (leaf != "request fee" or PER_REQUEST in price.rates)
+            if leaf != "request fee" or PER_REQUEST in price.rates:
+                is_unsure |= not is_own or amount > room
             continue
-        room = int(fee) if leaf == "request fee" else counts[index]
-        part = min(int(used.pop(unit)), room)
+        part = min(int(amount), room)
+        is_unsure |= part != amount
         if part:
             used[unit] = Fraction(part)
             counts[index] = max(counts[index] - part, 0)
+            requests -= part if leaf == "request fee" else 0
     return is_unsure
 
 

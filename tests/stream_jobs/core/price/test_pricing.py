@@ -103,6 +103,36 @@ def test_a_fee_per_request_is_billed_once() -> None:
     assert row["price_status"] == "exact"
 
 
+_SONAR = {"provider": "perplexity", "request_model": "sonar", "input_tokens": 1_000}
+_IMAGE = {"request_model": "gpt-image-1", "input_tokens": 100, "input_image_tokens": 50}
+
+
+@each(
+    ("event", "units", "same"),
+    [
+        ({"input_tokens": 10}, {"preview_web_searches": 3}, {}),
+        ({"input_tokens": 10, "web_searches": 1}, {"preview_web_searches": 3},
+         {"preview_web_searches": 1}),
+        ({"input_tokens": 10, "web_searches": 2}, {"preview_web_searches": 1.5},
+         {"preview_web_searches": 1}),
+        (_SONAR, {"low_context_requests": 2}, {"low_context_requests": 1}),
+        (_SONAR, {"low_context_requests": 1, "high_context_requests": 1},
+         {"low_context_requests": 1}),
+        (_IMAGE, {"cache_read_image_tokens": 50}, {}),
+        (_IMAGE | {"cache_read_tokens": 20}, {"cache_read_image_tokens": 50},
+         {"cache_read_image_tokens": 20}),
+        ({"request_model": "gpt-5.4", "input_tokens": 10}, {"preview_web_searches": 1}, {}),
+    ],
+)  # fmt: skip
+def test_a_part_that_its_whole_does_not_hold_is_not_billed_and_partial(
+    event: dict[str, Any], units: dict[str, Any], same: dict[str, Any]
+) -> None:
+    event = {"request_model": "gpt-4.1", "output_tokens": 1} | event
+    row, held = priced(**event, other_units=units), priced(**event, other_units=same)
+    assert (row["price_status"], held["price_status"]) == ("partial", "exact")
+    assert costs(row) == costs(held)
+
+
 @each(
     ("event", "status", "cost", "rule"),
     [
