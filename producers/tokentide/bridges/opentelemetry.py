@@ -19,11 +19,10 @@ from opentelemetry.trace import StatusCode
 
 from tokentide.log import RateLimitedLog
 from tokentide.seen_calls import response_key, seen_calls, span_key
-from tokentide.semconv import SpanData, SpanEvent, event_of, reading_of
+from tokentide.semconv import SpanData, SpanEvent, event_of, first_and_last, reading_of
 from tokentide.telemetry import Telemetry
 
 _log = RateLimitedLog()
-_MAX_EVENTS = 128
 _MAX_OPEN = 4096
 """Spans remembered because a call ended below them and they have not ended yet."""
 
@@ -149,7 +148,7 @@ def span_data(span: ReadableSpan) -> SpanData:
             SpanEvent(
                 event.name, event.timestamp, cast("Mapping[str, object]", event.attributes or {})
             )
-            for event in span.events[:_MAX_EVENTS]
+            for event in first_and_last(span.events)
         ],
         resource=cast("Mapping[str, object]", span.resource.attributes),
         scope=scope.name if scope is not None else "",

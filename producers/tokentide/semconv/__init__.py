@@ -3,7 +3,7 @@
 from tokentide.semconv.attributes import pico_usd, provider_of, table_fields
 from tokentide.semconv.calls import Reading, reading_of
 from tokentide.semconv.mapping import event_id, event_of, uuid_of
-from tokentide.semconv.span import Attributes, SpanData, SpanEvent
+from tokentide.semconv.span import Attributes, SpanData, SpanEvent, first_and_last
 
 __all__ = [
     "Attributes",
@@ -12,6 +12,7 @@ __all__ = [
     "SpanEvent",
     "event_id",
     "event_of",
+    "first_and_last",
     "pico_usd",
     "provider_of",
     "reading_of",

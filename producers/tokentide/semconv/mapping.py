@@ -209,10 +209,9 @@ def _finish_reasons(span: SpanData) -> Sequence[object]:
     )
     if found := [reason for reason in by_choice if reason]:
         return found
-    events = span.events[:64]
     return [
         reason
-        for span_event in events
+        for span_event in span.events
         if span_event.name == "gen_ai.choice"
         and (reason := span_event.attributes.get("finish_reason"))
     ]

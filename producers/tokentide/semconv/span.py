@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
+_MAX_EVENTS: Final = 128
+"""Events of a span that are looked at."""
+
+_Event = TypeVar("_Event")
 Attributes = Mapping[str, object]
 
 
@@ -32,7 +37,7 @@ class SpanData:
         kind: internal, server, client, producer, consumer, or "".
         is_error: Whether the span's status says so.
         message: The status' description.
-        events: What happened in it.
+        events: What happened in it; of many the first and the last ones.
         resource: Attributes of the process.
         scope: Name of the instrumentation that made the span.
         scope_version: Its version.
@@ -52,3 +57,14 @@ class SpanData:
     resource: Attributes = field(default_factory=dict)
     scope: str = ""
     scope_version: str = ""
+
+
+def first_and_last(events: Sequence[_Event]) -> Sequence[_Event]:
+    """Return the events of a span that are looked at, in their order.
+
+    The first tell when it began to answer, the last what it used and how it ended.
+    """
+    if len(events) <= _MAX_EVENTS:
+        return events
+    half = _MAX_EVENTS // 2
+    return [*events[:half], *events[-half:]]

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
@@ -117,6 +117,19 @@ def test_what_may_be_the_sum_of_calls_that_ended_inside_it_is_none(capture: Capt
         tracer.start_span("chat", kind=SpanKind.CLIENT, attributes=CHAT).end()
     tracer.start_span("research", attributes=summed).end()
     assert [event["operation"] for event in capture.requests] == ["chat", "research"]
+
+
+def test_tokens_in_the_last_of_many_events_count(capture: Capture) -> None:
+    provider = TracerProvider(span_limits=SpanLimits(max_events=300), shutdown_on_exit=False)
+    provider.add_span_processor(TokentideSpanProcessor(capture.telemetry))
+    told = [name for name in CHAT if ".usage." not in name]
+    span = provider.get_tracer("t").start_span("chat", attributes={n: CHAT[n] for n in told})
+    for _ in range(200):
+        span.add_event("gen_ai.content.chunk")
+    span.add_event("usage", {name: n for name, n in CHAT.items() if name not in told})
+    span.end()
+    [event] = capture.requests
+    assert (event["input_tokens"], event["output_tokens"]) == (10, 2)
 
 
 def test_a_call_that_the_instrumented_client_told_is_not_told_again(capture: Capture) -> None:

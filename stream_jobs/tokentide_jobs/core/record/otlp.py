@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from tokentide.semconv import SpanData, SpanEvent, event_of, reading_of
+from tokentide.semconv import SpanData, SpanEvent, event_of, first_and_last, reading_of
 from tokentide_jobs.core.record.agent_logs import HashUser, LogData, event_of_log, nobody
 from tokentide_jobs.core.record.dead_letter import DETAIL_CHARACTERS, Refusal
 from tokentide_jobs.core.record.lenient import mended
@@ -39,7 +39,6 @@ _STATUS_ERROR: Final = (2, "STATUS_CODE_ERROR")
 _TELLS_TOKENS: Final = ("gen_ai.", "claude_code.", "codex.", "gemini_cli.")
 """How the names of metrics begin whose tokens are told by spans or log records, too."""
 _MAX_ANCESTORS: Final = 16
-_MAX_EVENTS: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +239,7 @@ def _span(span: dict[str, Any], resource: Mapping[str, object], scope: Any) -> S
             SpanEvent(
                 text_of(event.get("name")), nanoseconds(event, "timeUnixNano"), attributes_of(event)
             )
-            for event in listed(span, "events")[:_MAX_EVENTS]
+            for event in first_and_last(listed(span, "events"))
         ],
         resource=resource,
         scope=text_of(scope.get("name")),
