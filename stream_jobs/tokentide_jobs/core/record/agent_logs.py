@@ -15,7 +15,7 @@ from typing import Any, Final
 from tokentide.failures import error_type_of
 from tokentide.semconv import Attributes, provider_of, table_fields, uuid_of
 from tokentide.usage.reading import label, usage_fields
-from tokentide_jobs.core.record.coding_agents import READERS, ReportedCall, number_of
+from tokentide_jobs.core.record.coding_agents import READERS, ReportedCall, count_of, number_of
 from tokentide_schemas.fields import MAX_DURATION_MS, MAX_EPOCH_US, MAX_TOKENS
 
 __all__ = ["HashUser", "LogData", "event_of_log", "nobody"]
@@ -31,6 +31,9 @@ _OF_RESOURCE: Final = frozenset(
     }
 )  # fmt: skip
 """Fields that the process around a record fills; the rest of a call is in the record."""
+_TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
+_COUNT_ENDS: Final = ("_tokens", "_token_count")
+"""How the agents' names of token counts end."""
 _USERS: Final = ("user.email", "user.account_uuid", "user.account_id", "user.id", "installation.id")
 """Who worked, the best first: only an e-mail address is the same in every agent."""
 
@@ -108,6 +111,8 @@ def event_of_log(log: LogData, hash_user: HashUser = nobody) -> dict[str, Any] |
     }
     if call.failed:
         event |= _failure(attributes)
+    elif not _TOTALS.issubset(event) or _has_unusable_count(attributes):
+        event["usage_source"] = "missing"  # what is left of the counts is a lower bound
     if "user_hash" not in event and (user := _user(attributes)):
         event["user_hash"] = hash_user(user)
     return {name: value for name, value in event.items() if value is not None}
@@ -156,6 +161,11 @@ def _failure(of: Attributes) -> dict[str, object]:
         "error_type": error_type_of(code, http_status) or "unknown",
         "http_status": http_status if http_status is None or http_status >= 400 else None,
     }
+
+
+def _has_unusable_count(of: Attributes) -> bool:
+    """Tell whether a record states a count that is none: negative, out of range, no number."""
+    return any(name.endswith(_COUNT_ENDS) and count_of(of, name) is None for name in of)
 
 
 def _user(of: Attributes) -> str | None:

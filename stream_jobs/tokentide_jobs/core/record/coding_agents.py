@@ -14,7 +14,7 @@ from tokentide.semconv import Attributes, pico_usd
 from tokentide.usage.reading import finish_fields, label
 from tokentide_schemas.fields import MAX_TOKENS
 
-__all__ = ["READERS", "ReportedCall", "number_of"]
+__all__ = ["READERS", "ReportedCall", "count_of", "number_of"]
 
 _IDENTIFIER_CHARS: Final = 256
 _NUMBER_CHARS: Final = 32
@@ -47,11 +47,11 @@ class ReportedCall(NamedTuple):
 
 def _claude_code(name: str, of: Attributes) -> ReportedCall:
     """Read `claude_code.api_request` and `.api_error`: counts that leave both caches out."""
-    read, written = _count(of, "cache_read_tokens"), _count(of, "cache_creation_tokens")
-    uncached, model = _count(of, "input_tokens"), label(of.get("model"), _IDENTIFIER_CHARS) or ""
+    read, written = count_of(of, "cache_read_tokens"), count_of(of, "cache_creation_tokens")
+    uncached, model = count_of(of, "input_tokens"), label(of.get("model"), _IDENTIFIER_CHARS) or ""
     source = label(of.get("query_source"))
     agent = label(of.get("agent.name")) or _sub_agent(source)
-    attempt = _count(of, "attempt")
+    attempt = count_of(of, "attempt")
     return ReportedCall(
         tool="claude-code",
         operation="chat",
@@ -59,7 +59,7 @@ def _claude_code(name: str, of: Attributes) -> ReportedCall:
         session=of.get("session.id"),
         counts={
             "input_tokens": None if uncached is None else uncached + (read or 0) + (written or 0),
-            "output_tokens": _count(of, "output_tokens"),
+            "output_tokens": count_of(of, "output_tokens"),
             "cache_read_tokens": None if uncached is None else read,
             "cache_write_tokens": None if uncached is None else written,
         },
@@ -94,11 +94,11 @@ def _codex(name: str, of: Attributes) -> ReportedCall | None:
         provider="openai",
         session=of.get("conversation.id"),
         counts={
-            "input_tokens": _count(of, "input_token_count"),
-            "output_tokens": _count(of, "output_token_count"),
-            "cache_read_tokens": _count(of, "cached_token_count"),
-            "cache_write_tokens": _count(of, "cache_write_token_count"),
-            "reasoning_tokens": _count(of, "reasoning_token_count"),
+            "input_tokens": count_of(of, "input_token_count"),
+            "output_tokens": count_of(of, "output_token_count"),
+            "cache_read_tokens": count_of(of, "cached_token_count"),
+            "cache_write_tokens": count_of(of, "cache_write_token_count"),
+            "reasoning_tokens": count_of(of, "reasoning_token_count"),
         },
         more={"reasoning_level": label(of.get("model_reasoning_effort"))},
         tags={"auth_mode": label(of.get("auth_mode"))},
@@ -108,10 +108,10 @@ def _codex(name: str, of: Attributes) -> ReportedCall | None:
 
 def _gemini_cli(name: str, of: Attributes) -> ReportedCall:
     """Read `gemini_cli.api_response` and `.api_error`: Gemini's counts, thoughts apart."""
-    inputs, outputs = _count(of, "input_token_count"), _count(of, "output_token_count")
-    thoughts, total = _count(of, "thoughts_token_count"), _count(of, "total_token_count") or 0
+    inputs, outputs = count_of(of, "input_token_count"), count_of(of, "output_token_count")
+    thoughts, total = count_of(of, "thoughts_token_count"), count_of(of, "total_token_count") or 0
     if inputs is not None:
-        inputs += _count(of, "tool_token_count") or 0
+        inputs += count_of(of, "tool_token_count") or 0
     if outputs is not None:
         # The total decides where it says more than the parts.
         outputs = max(outputs + (thoughts or 0), total - (inputs or 0))
@@ -124,7 +124,7 @@ def _gemini_cli(name: str, of: Attributes) -> ReportedCall:
         counts={
             "input_tokens": inputs,
             "output_tokens": outputs,
-            "cache_read_tokens": _count(of, "cached_content_token_count"),
+            "cache_read_tokens": count_of(of, "cached_content_token_count"),
             "reasoning_tokens": thoughts,
         },
         more={
@@ -135,16 +135,6 @@ def _gemini_cli(name: str, of: Attributes) -> ReportedCall:
         tags={"role": role, "auth_type": auth},
         failed=name.endswith("error"),
     )
-
-
-_READERS: Final[Mapping[str, Callable[[str, Attributes], ReportedCall | None]]] = {
-    "claude_code.api_request": _claude_code,
-    "claude_code.api_error": _claude_code,
-    "codex.sse_event": _codex,
-    "codex.api_request": _codex,
-    "gemini_cli.api_response": _gemini_cli,
-    "gemini_cli.api_error": _gemini_cli,
-}
 
 
 READERS: Final[Mapping[str, Callable[[str, Attributes], ReportedCall | None]]] = {
@@ -177,7 +167,8 @@ def number_of(value: object) -> float | None:
     return float(value) if 0 <= value < float("inf") else None
 
 
-def _count(of: Attributes, name: str) -> int | None:
+def count_of(of: Attributes, name: str) -> int | None:
+    """Return a count of tokens; None: the record tells none, or what is none."""
     number = number_of(of.get(name))
     if number is None or not number.is_integer() or number > MAX_TOKENS:
         return None

@@ -318,3 +318,18 @@ def test_an_absurd_number_is_not_told(name: str, value: object) -> None:
 def test_a_time_that_nobody_can_read_falls_back_to_when_it_was_collected(stated: object) -> None:
     event = told(CODEX, codex_call(TIME_NS, **{"event.timestamp": stated}))
     assert event["started_at_us"] == TIME_NS // 1000 + 1_000
+
+
+@pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "cache_read_tokens"])
+@pytest.mark.parametrize("value", [-5, "many", 100_000_001])
+def test_counts_that_cannot_be_used_leave_a_lower_bound(name: str, value: object) -> None:
+    assert told(CLAUDE_CODE, claude_code_call(TIME_NS))["usage_source"] == "provider"
+    event = told(CLAUDE_CODE, claude_code_call(TIME_NS, **{name: value}))
+    assert event["usage_source"] == "missing"
+
+
+@pytest.mark.parametrize("name", ["input_tokens", "output_tokens"])
+def test_a_call_that_tells_one_total_alone_leaves_a_lower_bound(name: str) -> None:
+    record = claude_code_call(TIME_NS)
+    record["attributes"] = [one for one in record["attributes"] if one["key"] != name]
+    assert told(CLAUDE_CODE, record)["usage_source"] == "missing"
