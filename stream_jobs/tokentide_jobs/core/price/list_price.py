@@ -175,6 +175,8 @@ def _corrected(
         if not below.rates.keys() <= entry.rates.keys():
             price = below
             price.rates = {**below.rates, **entry.rates}
+            # The entry is the price of standard service, whatever the list has for others.
+            price.answered = set()
             price.rule = f"{rule} over {below.rule}"
     if at_us < entry.known_since_us:
         price.uncertain["undated"] = "undated"

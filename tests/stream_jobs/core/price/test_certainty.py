@@ -81,6 +81,14 @@ def found(provider: str, model: str, at: str = AT, **call: str) -> Price:
             2_500_000,
         ),
         ("azure", "gpt-5-chat-latest", {"service_tier": "flex"}, "fallback_tier", 1_250_000),
+        # Our own entry is the standard price, though the list has another one for batches.
+        (
+            "gcp.gemini",
+            "gemini-3.8-flash-cyber",
+            {"processing": "batch"},
+            "fallback_tier",
+            1_500_000,
+        ),
         ("openai", "gpt-99", {}, "unpriced", None),
     ],
 )
@@ -90,6 +98,29 @@ def test_each_doubt_has_its_word(
     priced = found(provider, model, **call)
     assert priced.status == status, priced.rule
     assert (priced.rates["input_tokens"].base if priced.rates else None) == input_rate
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "unit", "input_tokens", "rate"),
+    [
+        ("x_ai", "grok-code-fast-1", "input_tokens", 199_999, 1_000_000),
+        ("x_ai", "grok-code-fast-1", "input_tokens", 200_000, 2_000_000),
+        ("x_ai", "grok-code-fast-1", "output_tokens", 200_000, 4_000_000),
+        ("gcp.vertex_ai", "gemini-2.0-flash", "input_audio_tokens", 1, 1_000_000),
+        (
+            "aws.bedrock",
+            "us.anthropic.claude-sonnet-4-20250514-v1:0",
+            "output_tokens",
+            200_001,
+            22_500_000,
+        ),
+    ],
+)
+def test_our_entries_have_the_rates_of_long_contexts_and_audio(
+    provider: str, model: str, unit: str, input_tokens: int, rate: int
+) -> None:
+    priced = found(provider, model)
+    assert (priced.rates[unit].at(input_tokens), priced.status) == (rate, "exact")
 
 
 def test_the_rule_names_every_doubt_the_gravest_first() -> None:
