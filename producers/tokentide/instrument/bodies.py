@@ -27,12 +27,13 @@ _SSE = "text/event-stream"
 class EventReading:
     """Implements `StreamReading` for the bytes of server-sent events."""
 
-    __slots__ = ("_data", "_inner", "_line")
+    __slots__ = ("_data", "_inner", "_line", "_room")
 
     def __init__(self, inner: StreamReading) -> None:
         self._inner = inner
         self._line = b""
         self._data: list[bytes] = []
+        self._room = MAX_KEPT
 
     def add(self, chunk: object) -> None:
         """Look at the next bytes, which may begin and end anywhere."""
@@ -46,9 +47,15 @@ class EventReading:
 
     def _add_line(self, line: bytes) -> None:
         if line.startswith(b"data:"):
-            self._data.append(line[5:])
-        elif not line and self._data:
-            data, self._data = b"\n".join(self._data), []
+            self._room -= len(line)
+            if self._room < 0:
+                self._data.clear()
+            else:
+                self._data.append(line[5:])
+        elif not line:
+            data, self._data, self._room = b"\n".join(self._data), [], MAX_KEPT
+            if not data:
+                return
             try:
                 self._inner.add(orjson.loads(data))
             except ValueError:  # `[DONE]`, a comment, half of an event

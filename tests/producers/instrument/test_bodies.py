@@ -121,6 +121,16 @@ def test_a_line_without_an_end_is_let_go() -> None:
     assert len(reading._line) <= MAX_KEPT
 
 
+def test_an_event_of_lines_without_end_takes_no_memory_and_the_next_one_counts() -> None:
+    reading = EventReading(flavour("openai_chat").read_stream())
+    line = b"data:" + b"x" * 1_000 + b"\n"
+    for _ in range(2):
+        reading.add(line * (MAX_KEPT // 1_000))
+        assert sum(map(len, reading._data)) <= MAX_KEPT
+    reading.add(b"\n" + chat_sse().encode())
+    assert reading.fields()["input_tokens"] == 10
+
+
 def test_speech_is_counted_by_its_characters_where_there_was_an_answer(capture: Capture) -> None:
     def speak(request: httpx2.Request) -> httpx2.Response:
         is_good = json.loads(request.content)["input"] != "no"
