@@ -2,7 +2,7 @@
 
 The raw word is kept behind the normalised one when they differ, because providers invent new ones.
 Gateways write the same words in cases of their own, with a class in front of them or a detail
-behind: `FinishReason.SAFETY`, `content_filter: RECITATION`.
+behind: `FinishReason.SAFETY`, `REASON_STOP`, `ContentFilter`, `content_filter: RECITATION`.
 Only words are kept: a provider, a gateway or a host may put a sentence there, which stays.
 """
 
@@ -19,7 +19,8 @@ OTHER: Final = "other"
 _NORMALISED = {
     "stop": "stop end_turn complete stop_sequence finish finished stop_criteria_met endoftext eos "
     "eos_token end_of_turn",
-    "length": "length max_tokens max_output_tokens model_length model_context_window_exceeded",
+    "length": "length max_tokens max_output_tokens model_length model_context_window_exceeded "
+    "max_len max_context",
     "tool_call": "tool_call tool_calls tool_use function_call",
     "content_filter": "content_filter safety recitation blocklist prohibited_content spii "
     "guardrail_intervened content_filtered image_safety image_prohibited_content image_recitation "
@@ -35,6 +36,7 @@ _ERROR_TYPES = {
     "network_error": "connection",
 }
 _WORDS = frozenset((*_BY_RAW, *map(str.upper, _BY_RAW), OTHER))
+_CAMEL: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 _REASON: Final = re.compile(REASON_PATTERN.removesuffix("$") + r"\Z", re.ASCII)
 
 
@@ -75,5 +77,5 @@ def _known(text: str) -> str:
 
 def _plain(reason: str) -> str:
     """Return a reason without what surrounds it, in the spelling of the table."""
-    word = reason.lower().partition(":")[0].rpartition(".")[2].strip().replace("-", "_")
-    return word.removeprefix("finish_reason_")
+    word = reason.partition(":")[0].rpartition(".")[2].strip().replace("-", "_")
+    return _CAMEL.sub("_", word).lower().removeprefix("finish_").removeprefix("reason_")

@@ -63,6 +63,9 @@ def test_finish_reasons_are_normalised_one_per_choice_with_the_raw_words_behind(
     assert normalise(["tool_calls", "tool_calls"]) == ["tool_call", "tool_call", "tool_calls"]
     assert normalise(["pause_turn", "", None]) == ["other", "pause_turn"]
     assert normalise(["Ada asked to stop", "STOP"]) == ["other", "stop", "STOP"]
+    assert normalise(["REASON_MAX_LEN", "REASON_STOP"])[:2] == ["length", "stop"]
+    assert normalise(["ContentFilter"]) == ["content_filter"]
+    assert normalise(["toolUse"]) == ["tool_call", "tool_use"]
     assert normalise(["I stopped. Ada", "FinishReason.SAFETY"]) == [
         "other", "content_filter", "safety"
     ]  # fmt: skip
