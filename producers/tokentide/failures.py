@@ -57,7 +57,6 @@ _BY_CODE = (
 _BY_CODE_WITHOUT_STATUS = (
     # An event stream of Amazon's breaks with a code alone: modelStreamErrorException, ...
     ("modelstreamerror", "server_error"),
-    ("internalserver", "server_error"),
     ("serviceunavailable", "overloaded"),
     ("validationexception", "bad_request"),
     ("accessdenied", "permission"),
@@ -68,14 +67,18 @@ _BY_CODE_WITHOUT_STATUS = (
     ("invalid_argument", "bad_request"),
     ("failed_precondition", "bad_request"),
     ("unauthenticated", "auth"),
-    ("internal", "server_error"),
     ("data_inspection", "content_policy"),
-    ("sensitive", "content_policy"),
     # A failed response arrives with HTTP 200: bio_policy, invalid_image_url, image_too_large, ...
     ("policy", "content_policy"),
     ("moderation", "content_policy"),
     ("invalid_", "bad_request"),
     ("image_", "bad_request"),
+)
+
+_BY_BEGINNING_WITHOUT_STATUS = (
+    # Elsewhere in a code these two say nothing of it: case_sensitive_model, policy_internal.
+    ("internal", "server_error"),
+    ("sensitive", "content_policy"),
 )
 
 _BY_CLASS_NAME = (
@@ -142,6 +145,9 @@ def error_type_of(code: str, http_status: int | None) -> str | None:
         return _BY_HTTP_STATUS[http_status]
     if http_status is not None:
         return "server_error" if http_status >= 500 else None
+    for beginning, kind in _BY_BEGINNING_WITHOUT_STATUS:
+        if lowered.startswith(beginning):
+            return kind
     return next((kind for part, kind in _BY_CODE_WITHOUT_STATUS if part in lowered), None)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.each import each
-from tokentide.failures import describe_failure
+from tokentide.failures import describe_failure, error_type_of
 
 
 class ClientError(Exception):
@@ -70,6 +70,22 @@ def test_bedrocks_errors_have_a_type_a_code_and_retries(
 def test_a_stream_of_bedrock_that_breaks_says_why(code: str, kind: str) -> None:
     described = describe_failure(ClientError(code))
     assert described == {"status": "error", "error_type": kind, "error_code": code}
+
+
+@each(
+    ("code", "kind"),
+    [
+        ("INTERNAL", "server_error"),
+        ("internal_error", "server_error"),
+        ("InternalFailure", "server_error"),
+        ("policy_internal", "content_policy"),
+        ("sensitive", "content_policy"),
+        ("sensitive_words_detected", "content_policy"),
+        ("case_sensitive_model", None),
+    ],
+)
+def test_a_word_within_a_code_is_not_taken_for_the_code(code: str, kind: str | None) -> None:
+    assert error_type_of(code, None) == kind
 
 
 def test_googles_status_is_the_code() -> None:
