@@ -72,8 +72,12 @@ def test_the_key_of_users_hashes_as_the_sdk_does_and_is_never_shown(tmp_path: Pa
         with pytest.raises(ConfigError, match="TOKENTIDE_USER_HASH_KEY_FILE is") as refused:
             user_hasher(file)
         assert not text or text not in str(refused.value)
-    with pytest.raises(ConfigError, match="cannot be read as text"):
-        user_hasher(tmp_path / "nowhere")
+    for unreadable, why in ((tmp_path / "nowhere", "No such file"), (tmp_path / "bytes", "UTF-8")):
+        (tmp_path / "bytes").write_bytes(b"a-key-of-16-characters-\xff")
+        with pytest.raises(ConfigError, match=rf"cannot be read as text .*{why}.*unset") as refused:
+            user_hasher(unreadable)
+        assert str(refused.value).count(str(unreadable)) == 1
+        assert "xff" not in str(refused.value)
 
 
 def test_the_file_of_a_stack_that_no_longer_runs_is_ignored(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ and without a key no user is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 from tokentide.privacy import hash_under
 from tokentide.settings.keys import read_keys
 from tokentide.settings.values import SettingsError
+from tokentide_jobs.core.record.agent_logs import HashUser, nobody
 from tokentide_jobs.errors import ConfigError
 
 __all__ = ["user_hasher"]
@@ -23,7 +23,7 @@ _KNOWN_USERS: Final = 4096
 """Hashes that are remembered: a fleet's developers."""
 
 
-def user_hasher(path: Path | None) -> Callable[[str], str | None]:
+def user_hasher(path: Path | None) -> HashUser:
     """Return what stands for a user: a hash under the newest key of a file, or nothing.
 
     Args:
@@ -34,11 +34,16 @@ def user_hasher(path: Path | None) -> Callable[[str], str | None]:
         ConfigError: The file cannot be read, or holds no key.
     """
     if path is None:
-        return _nobody
+        return nobody
     try:
         newest = read_keys(path.read_text(encoding="utf-8").strip())[0]
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{_FILE} is {str(path)!r}: cannot be read as text ({exc})") from exc
+        # The whole error would name the path again, or a byte of the key.
+        why = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
+        raise ConfigError(
+            f"{_FILE} is {str(path)!r}: cannot be read as text ({why}); let this user read it, "
+            "name another file, or unset the setting to keep no users"
+        ) from None
     except SettingsError as exc:
         detail = str(exc).partition(": ")[2] or "it holds no key"
         raise ConfigError(f"{_FILE} is {str(path)!r}: {detail}") from None
@@ -48,7 +53,3 @@ def user_hasher(path: Path | None) -> Callable[[str], str | None]:
         return hash_under(newest, user)
 
     return hashed
-
-
-def _nobody(_user: str) -> None:
-    return None
