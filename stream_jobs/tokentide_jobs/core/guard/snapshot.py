@@ -43,7 +43,7 @@ def from_bytes(data: bytes, rules: GuardRules) -> RunGuard | None:
     version = data[:1]
     if version not in (_VERSION, _WITHOUT_STANDSTILL):
         return None
-    level_of = _level if version == _VERSION else _level_of_before
+    level_of = Level if version == _VERSION else _level_of_before
     state = json.loads(data[1:])
     guard = RunGuard(rules)
     guard.swept_us, guard.evicted = state["swept_us"], state["evicted"]
@@ -58,12 +58,8 @@ def from_bytes(data: bytes, rules: GuardRules) -> RunGuard | None:
     return guard
 
 
-def _level(figures: list[int], next_place: int) -> Level:
-    return Level(figures, next_place)
-
-
 def _level_of_before(figures: list[int], next_place: int) -> Level:
-    """Return a level whose runs may have spent all of their ten minutes on steps that got not on.
+    """Return a level whose runs may have spent their ten minutes on steps that did not get on.
 
     That is the most that it can have been: nobody is named by what nobody knows.
     """
