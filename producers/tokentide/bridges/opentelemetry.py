@@ -109,11 +109,12 @@ class _Reader:
     def _event(self, span: ReadableSpan) -> dict[str, object] | None:
         data = span_data(span)
         below = self._below.pop((data.trace_id, data.span_id), None)
-        event = event_of(data)
+        reading = reading_of(data)
+        event = event_of(data, reading)
         reported: set[_Tokens] = below or set()
         if event is not None:
             tokens = (event.get("input_tokens"), event.get("output_tokens"))
-            is_sum = not reading_of(data).is_stated
+            is_sum = not reading.is_stated
             if reported and (is_sum or tokens in (reported | {_UNKNOWN})):
                 event = None
             elif tokens != _UNKNOWN:

@@ -25,7 +25,7 @@ from tokentide.semconv.attributes import (
     table_fields,
     whole_count,
 )
-from tokentide.semconv.calls import reading_of, reported_by
+from tokentide.semconv.calls import Reading, reading_of, reported_by
 from tokentide.semconv.names import (
     EXCLUSIVE_INPUT,
     FINISH_REASONS,
@@ -47,12 +47,16 @@ _MAX_PARAMETERS = 65_536
 """Longest `llm.invocation_parameters` that is parsed."""
 
 
-def event_of(span: SpanData) -> dict[str, object] | None:
+def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object] | None:
     """Return the `request` event of a span, None when the span is no call of a model.
 
     The event satisfies the contract, but for `service` where the resource names none.
+
+    Args:
+        span: The span.
+        reading: What `reading_of` says of it, where that is known already.
     """
-    operation = reading_of(span).operation
+    operation = (reading or reading_of(span)).operation
     if operation is None:
         return None
     attributes = reported_by(span)

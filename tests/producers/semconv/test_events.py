@@ -8,7 +8,7 @@ import pytest
 
 from tests.each import each
 from tests.producers.semconv.spans import LATEST, START_NS, event, span
-from tokentide.semconv import SpanEvent, event_id, event_of
+from tokentide.semconv import Reading, SpanEvent, event_id, event_of, reading_of
 from tokentide.usage import USAGE_FIELDS
 
 GENERATIONS = {
@@ -113,6 +113,12 @@ def test_what_only_surrounds_calls_is_no_call(attributes: dict[str, object]) -> 
 
 def test_the_span_of_a_server_is_no_call() -> None:
     assert event_of(span(LATEST, kind="server")) is None
+
+
+def test_a_reading_that_is_known_is_not_made_again() -> None:
+    read = reading_of(span(LATEST))
+    assert event_of(span(LATEST), read) == event_of(span(LATEST))
+    assert event_of(span(LATEST), Reading(None, is_stated=False, has_tokens=True)) is None
 
 
 def test_a_span_from_before_operations_were_named_counts_by_its_tokens() -> None:

@@ -123,7 +123,7 @@ def _read_request(request: dict[str, Any], hash_user: HashUser) -> OtlpRecord:
     calls: list[_Call] = []
     for span in spans:
         reading = reading_of(span)
-        event = event_of(span) if reading.operation is not None else None
+        event = event_of(span, reading)
         if event is not None:
             calls.append(_Call(span, event, reading.is_stated))
         else:
