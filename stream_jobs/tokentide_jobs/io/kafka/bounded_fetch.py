@@ -32,7 +32,7 @@ from tokentide_jobs.io.kafka.decompressing import largest_size, pieces
 
 __all__ = [
     "BoundedRecords",
-    "PartitionRecords",
+    "FetchedRecords",
     "bound_fetches",
     "bounded_consumer",
     "records_per_poll",
@@ -67,7 +67,7 @@ _SIGHTINGS: Final = Sightings()
 def bound_fetches() -> None:
     """Make every consumer of this process read large batches piece by piece."""
     fetcher.MemoryRecords = BoundedRecords
-    fetcher.PartitionRecords = PartitionRecords
+    fetcher.PartitionRecords = FetchedRecords
 
 
 def bounded_consumer(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
@@ -84,7 +84,7 @@ def records_per_poll(consumer: Any, usual: int | None) -> int | None:
     return 1 if is_heavy else usual
 
 
-class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka is untyped
+class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka is untyped
     """aiokafka's, which tells the batches of a fetch the offset that was asked for."""
 
     def __init__(self, tp: Any, records: Any, aborted: Any, offset: int, *options: Any) -> None:

@@ -24,7 +24,7 @@ from tests.sampling import IS_THOROUGH, examples
 from tokentide_jobs.core.record.split import MAX_RECORD_BYTES, MAX_RECORD_EVENTS
 from tokentide_jobs.core.record.stand_in import KEPT_BYTES, read_stand_in
 from tokentide_jobs.io.kafka import bounded_fetch
-from tokentide_jobs.io.kafka.bounded_fetch import BoundedRecords, PartitionRecords
+from tokentide_jobs.io.kafka.bounded_fetch import BoundedRecords, FetchedRecords
 from tokentide_jobs.io.kafka.decompressing import GZIP, LZ4, SNAPPY, ZSTD, largest_size, pieces
 
 CODECS = (0, GZIP, SNAPPY, LZ4, ZSTD)
@@ -80,7 +80,7 @@ def sealed(made: bytearray) -> bytes:
 def taken(data: bytes) -> list[Any]:
     """What a consumer hands on."""
     place = TopicPartition("t", 0)
-    return list(PartitionRecords(place, BoundedRecords(data), [], 0, None, None, True, 1))
+    return list(FetchedRecords(place, BoundedRecords(data), [], 0, None, None, True, 1))
 
 
 def read(records: Any) -> list[tuple[Any, ...]]:
@@ -237,7 +237,7 @@ def test_records_of_a_batch_whose_lengths_lie_keep_their_places(codec: int) -> N
 def test_a_reader_never_goes_back_whatever_a_batch_says_of_its_end() -> None:
     data = bytearray(batch(0, [(None, b"{}")], 40))
     data[23:27] = (-7).to_bytes(4, "big", signed=True)
-    part = PartitionRecords(
+    part = FetchedRecords(
         TopicPartition("t", 0), BoundedRecords(sealed(data)), [], 40, None, None, True, 1
     )
     assert len(list(part)) == 1
@@ -248,7 +248,7 @@ def test_a_reader_never_goes_back_whatever_a_batch_says_of_its_end() -> None:
 def test_a_marker_of_an_unknown_kind_is_read_over(key: bytes | None) -> None:
     data = bytearray(batch(0, [(key, b"")], 40))
     data[21:23] = (0x30).to_bytes(2, "big")  # a control batch of a transaction
-    part = PartitionRecords(
+    part = FetchedRecords(
         TopicPartition("t", 0), BoundedRecords(sealed(data)), [(-1, 0)], 40, None, None, True, 1
     )
     assert list(part) == []
@@ -281,7 +281,7 @@ def fetched(log: Sequence[bytes], offset: int, fetches: int) -> list[tuple[int, 
     bases = [int.from_bytes(one[:8], "big") for one in log]
     for _ in range(fetches):
         data = b"".join(log[max(0, bisect_right(bases, offset) - 1) :])
-        records = PartitionRecords(place, BoundedRecords(data), [], offset, None, None, True, 1)
+        records = FetchedRecords(place, BoundedRecords(data), [], offset, None, None, True, 1)
         found += [(record.offset, record.value) for record in records]
         offset = records.next_fetch_offset
     return found
