@@ -49,7 +49,7 @@ class OtlpRecord:
         lines: One event each, as JSON.
         ignored: How much was left out, by kind: `spans` that are no call of a model,
             `token_spans` that are none either although they carry tokens, `repeated_calls` that
-            another span of the record tells better or a log record tells again, data points of
+            another span of the record tells better or the record tells again, data points of
             `token_metrics` (the spans hold the same tokens) and of other `metrics`, and `logs`
             that tell of no call.
         fault: Why the record is no export request; then there are no lines.
@@ -130,8 +130,16 @@ def _read_request(request: dict[str, Any], hash_user: HashUser) -> OtlpRecord:
             ignored["token_spans" if reading.has_tokens else "spans"] += 1
     repeated = _repeated_by_a_child(calls, spans)
     ignored["repeated_calls"] += len(repeated)
-    events = [call.event for at, call in enumerate(calls) if at not in repeated]
+    events: list[Mapping[str, Any]] = []
     seen: set[object] = set()
+    for at, call in enumerate(calls):
+        if at in repeated:
+            continue
+        if call.span.span_id and call.event["event_id"] in seen:
+            ignored["repeated_calls"] += 1  # one span, twice in one export
+            continue
+        seen.add(call.event["event_id"])
+        events.append(call.event)
     for log in _logs(request):
         event = event_of_log(log, hash_user)
         if event is None:
