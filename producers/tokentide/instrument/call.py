@@ -318,8 +318,6 @@ class Call:
                 answered = self.flavour.read_response(response)
             elif self._reading is not None:
                 answered = self._reading.fields()
-            if answered.get("usage_source") == "missing" and "usage_source" in event:
-                del answered["usage_source"]  # sound says nothing, and the request's text counts
             event.update(answered)
             if self._producer.settings.reads_content:
                 self._collect_texts(request, response)

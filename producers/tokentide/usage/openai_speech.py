@@ -14,7 +14,6 @@ from tokentide.usage.openai_parts import read_common_request
 from tokentide.usage.openai_stream import LastChunk
 from tokentide.usage.reading import (
     MAX_CHARACTERS,
-    NOTHING_READ,
     Fields,
     Get,
     count,
@@ -25,10 +24,13 @@ from tokentide.usage.totals import settle
 
 
 def read_response(response: object) -> Fields:
-    """Return the event fields of the last event of a stream; sound says nothing."""
+    """Return the event fields of the last event of a stream.
+
+    Sound says nothing, not even that usage is missing: what the request says of it holds.
+    """
     found = getter(response)("usage")
     if found is None:
-        return dict(NOTHING_READ)
+        return {}
     usage = getter(found)
     counts: Fields = {
         # Mistral's names are those of chats.

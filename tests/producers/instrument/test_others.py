@@ -324,3 +324,11 @@ async def test_mistrals_responses_and_speech_are_recorded(capture: Capture) -> N
     assert (said["operation"], said["other_units"]) == ("speech", {"characters": 5})
     assert (streamed["input_tokens"], streamed["output_tokens"]) == (5, 100)
     assert streamed.get("other_units") is None
+
+
+def test_a_stream_of_speech_that_is_cut_says_that_its_tokens_are_missing(capture: Capture) -> None:
+    stream = fakes.Speech().complete(model="voxtral-tts", input="hello", stream=True)
+    stream.generator = (event for event in [next(stream.generator)])
+    assert len(list(stream)) == 1
+    # The sound alone would count by the characters of the request; a stream is billed by tokens.
+    assert only(capture)["usage_source"] == "missing"
