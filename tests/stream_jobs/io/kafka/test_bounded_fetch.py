@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka import codec as codecs
+from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
@@ -24,7 +25,7 @@ from tests.sampling import IS_THOROUGH, examples
 from tokentide_jobs.core.record.split import MAX_RECORD_BYTES, MAX_RECORD_EVENTS
 from tokentide_jobs.core.record.stand_in import KEPT_BYTES, read_stand_in
 from tokentide_jobs.io.kafka import bounded_fetch
-from tokentide_jobs.io.kafka.bounded_fetch import BoundedRecords, FetchedRecords
+from tokentide_jobs.io.kafka.bounded_fetch import BoundedRecords, FetchedRecords, bound_fetches
 from tokentide_jobs.io.kafka.decompressing import GZIP, LZ4, SNAPPY, ZSTD, largest_size, pieces
 
 CODECS = (0, GZIP, SNAPPY, LZ4, ZSTD)
@@ -277,11 +278,13 @@ def test_no_consumer_reads_without_a_bound() -> None:
 
 def fetched(log: Sequence[bytes], offset: int, fetches: int) -> list[tuple[int, bytes]]:
     """What a consumer hands on of a log of batches in so many fetches, beginning at an offset."""
+    bound_fetches()
     place, found = TopicPartition("t", 0), []
     bases = [int.from_bytes(one[:8], "big") for one in log]
     for _ in range(fetches):
         data = b"".join(log[max(0, bisect_right(bases, offset) - 1) :])
-        records = FetchedRecords(place, BoundedRecords(data), [], offset, None, None, True, 1)
+        batches = fetcher.MemoryRecords(data)
+        records = fetcher.PartitionRecords(place, batches, [], offset, None, None, True, 1)
         found += [(record.offset, record.value) for record in records]
         offset = records.next_fetch_offset
     return found
