@@ -20,9 +20,15 @@ from tokentide_jobs.core.price.bill import Line, bill
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.hosts import region_of_host
 from tokentide_jobs.core.price.lookup import Price, resolve
-from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN_COLUMNS, price
+from tokentide_jobs.core.price.pricing import (
+    COST_COLUMNS,
+    PRICE_COLUMNS,
+    TOKEN_COLUMNS,
+    is_half_reported,
+    price,
+)
 from tokentide_jobs.core.price.statuses import STATUS_MEANINGS
-from tokentide_jobs.core.price.units import UNIT_DENOMINATORS, price_key
+from tokentide_jobs.core.price.units import PER_REQUEST, UNIT_DENOMINATORS, price_key
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
 __all__ = ["Explanation", "explanation", "quoted_rate", "request_frame"]
@@ -65,7 +71,7 @@ def request_frame(event: Mapping[str, Any]) -> pl.DataFrame:
     columns: dict[str, pl.Series] = {
         "started_at_us": pl.Series([int(event["started_at_us"])], dtype=pl.Int64)
     }
-    for name in (*CallTerms._fields, "server_address", "status", "usage_source"):
+    for name in (*CallTerms._fields, "operation", "server_address", "status", "usage_source"):
         columns[name] = pl.Series([str(event.get(name) or "")], dtype=pl.String)
     for name in (*TOKEN_COLUMNS, "chunks"):
         columns[name] = pl.Series([event.get(name)], dtype=pl.Int64)
@@ -94,6 +100,11 @@ def _usage_lines(event: Mapping[str, Any], found: Price, priced: Mapping[str, An
         lines.append("details overlap (cached images or audio): they were cut to fit the total")
     if billed.other_unpriced:
         lines.append("some other_units have no price of their own")
+    frame = request_frame(event)
+    if frame.select(is_half_reported(frame)).item():
+        lines.append("one total of input and output is not reported: what it costs is not billed")
+    if any(line.unit == PER_REQUEST for line in billed.lines) and found.has_sized_fees:
+        lines.append("the fee depends on how much was searched, which is not reported")
     return lines
 
 

@@ -16,6 +16,7 @@ from tokentide_jobs.core.price.matching import glob_pattern
 from tokentide_jobs.core.price.model_index import find_provider
 from tokentide_jobs.core.price.names import spellings
 from tokentide_jobs.core.price.statuses import STAND_INS, PriceStatus
+from tokentide_jobs.core.price.units import SIZED_REQUESTS
 from tokentide_jobs.core.price.vocabulary import PROVIDER_ALIASES, CallTerms, tier_context
 
 __all__ = ["Price", "resolve"]
@@ -36,6 +37,11 @@ class Price:
     status: PriceStatus
     rule: str
     minimums: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def has_sized_fees(self) -> bool:
+        """Whether the fee of a request depends on how much was searched for it."""
+        return not self.rates.keys().isdisjoint(SIZED_REQUESTS)
 
 
 def resolve(cards: CardTable, call: CallTerms, at_us: int, trace: list[str] | None = None) -> Price:

@@ -18,10 +18,10 @@ from tokentide_jobs.core.price.hosts import regions
 from tokentide_jobs.core.price.lookup import resolve
 from tokentide_jobs.core.price.rate_rows import NO_RATE_ROWS, RateRows, rate_column
 from tokentide_jobs.core.price.statuses import STATUS_CODES
-from tokentide_jobs.core.price.units import CACHED_IMAGES, COST_CLASSES, LEAVES
+from tokentide_jobs.core.price.units import CACHED_IMAGES, COST_CLASSES, LEAVES, SIZED_REQUESTS
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
-__all__ = ["COST_COLUMNS", "PRICE_COLUMNS", "TOKEN_COLUMNS", "price"]
+__all__ = ["COST_COLUMNS", "PRICE_COLUMNS", "TOKEN_COLUMNS", "is_half_reported", "price"]
 
 COST_COLUMNS: tuple[str, ...] = tuple(f"cost_{name}_pico_usd" for name in COST_CLASSES)
 PRICE_COLUMNS: tuple[str, ...] = (
@@ -58,6 +58,8 @@ _MAX_PICO_USD = (1 << 63) - 1
 _WORDS, _CODES = list(STATUS_CODES), list(STATUS_CODES.values())
 _LEAF_OF = {leaf.name: index for index, leaf in enumerate(LEAVES)}
 _FEE_LEAF = _LEAF_OF["request fee"]
+_ANSWERED_OPERATIONS = ("chat", "text_completion", "generate_content")
+"""Operations that are billed for what they read and for what they write."""
 
 
 def price(requests: pl.DataFrame, cards: CardTable) -> pl.DataFrame:
@@ -149,9 +151,23 @@ def _usage(requests: pl.DataFrame) -> pl.DataFrame:
         has_other.alias("has_other"),
         unknown.alias("is_unknown"),
         (~used & is_failure).alias("is_free"),
-        (used & missing).alias("is_incomplete"),
+        ((used & missing) | is_half_reported(requests)).alias("is_incomplete"),
         ((used | ok) & ~unknown).cast(pl.Int64).alias("fee"),
     )
+
+
+def is_half_reported(requests: pl.DataFrame) -> pl.Expr:
+    """Tell calls that report one total of input and output where both are billed.
+
+    A call that failed may well have no answer; none has no question.
+    """
+    no_input, no_output = (
+        pl.col(name).is_null() if name in requests.columns else pl.lit(True)
+        for name in ("input_tokens", "output_tokens")
+    )
+    is_failure = _is_failure(requests, _text(requests, "usage_source") == "missing")
+    half = (no_input & ~no_output) | (no_output & ~no_input & ~is_failure)
+    return half & _text(requests, "operation").is_in(_ANSWERED_OPERATIONS)
 
 
 def _is_failure(requests: pl.DataFrame, missing: pl.Expr) -> pl.Expr:
@@ -231,7 +247,7 @@ def _with_rates(work: pl.DataFrame, rows: RateRows, starts: pl.Series) -> pl.Dat
         reached = [(pl.col("input_tokens") > pl.col(name)).fill_null(False) for name in names]
         index = above.select(pl.sum_horizontal(pl.col("starts"), *reached)).to_series()
     needed = [rate_column(leaf) for leaf in _leaves_in(work)]
-    needed += ["top", "has_mask", "own_mask", "cached_images", "status_code", "rule"]
+    needed += ["top", "has_mask", "own_mask", "cached_images", "sized_fees", "status_code", "rule"]
     gathered = rows.frame.select(needed)[index]
     return work.hstack(gathered.get_columns()).with_columns(index.alias("rate_row"))
 
@@ -280,6 +296,7 @@ def _with_bills(work: pl.DataFrame, rows: RateRows) -> pl.DataFrame:
             *COST_COLUMNS,
             "is_trimmed",
             "cached_images",
+            "sized_fees",
             "other_priced",
             "other_unpriced",
             "is_beyond",
@@ -295,6 +312,8 @@ def _with_bills(work: pl.DataFrame, rows: RateRows) -> pl.DataFrame:
         updates["is_trimmed"].append(called.is_trimmed)
         is_split = any(line.unit == CACHED_IMAGES for line in called.lines)
         updates["cached_images"].append(CACHED_IMAGES in rows.prices[row].rates and not is_split)
+        is_sized = any(line.unit in SIZED_REQUESTS for line in called.lines)
+        updates["sized_fees"].append(rows.prices[row].has_sized_fees and not is_sized)
         updates["other_priced"].append(called.other_priced)
         updates["other_unpriced"].append(called.other_unpriced)
         updates["is_beyond"].append(is_beyond)
@@ -327,6 +346,7 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
         ((used & ~own) != 0)
         | pl.col("is_trimmed")
         | cached_images
+        | (pl.col("sized_fees") & (pl.col(_leaf("request fee")) > 0))
         | pl.col("other_unpriced")
         | pl.col("is_incomplete")
     )

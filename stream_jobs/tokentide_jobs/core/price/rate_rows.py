@@ -94,6 +94,8 @@ def _frame(rows: Sequence[tuple[Price, int]]) -> pl.DataFrame:
     columns["own_mask"] = pl.Series([row[2] for row in flat], dtype=pl.Int32)
     images = ["cache_image_read_tokens" in price.rates for price, _ in rows]
     columns["cached_images"] = pl.Series(images, dtype=pl.Boolean)
+    sized = [price.has_sized_fees for price, _ in rows]
+    columns["sized_fees"] = pl.Series(sized, dtype=pl.Boolean)
     codes = [STATUS_CODES[price.status] for price, _ in rows]
     columns["status_code"] = pl.Series(codes, dtype=pl.UInt8)
     rules = [price.rule if floor < 0 else f"{price.rule}>{floor}" for price, floor in rows]

@@ -17,6 +17,7 @@ __all__ = [
     "PARENT_UNITS",
     "PARTS_OF_LEAVES",
     "PER_REQUEST",
+    "SIZED_REQUESTS",
     "UNIT_DENOMINATORS",
     "CostClass",
     "Leaf",
@@ -154,13 +155,14 @@ OTHER_UNIT_ALIASES: dict[str, str] = {
 CACHED_IMAGES = "cache_image_read_tokens"
 """The unit of image tokens read from a cache, which few providers tell apart."""
 
+SIZED_REQUESTS = ("low_context_requests", "medium_context_requests", "high_context_requests")
+"""The units of Perplexity's request fees: which one is due depends on how much was searched."""
+
 PARTS_OF_LEAVES: dict[str, tuple[str, bool]] = {
     CACHED_IMAGES: ("cache read", False),
     "output_video_tokens": ("output", False),
     "preview_web_searches": ("web searches", True),
-    "low_context_requests": ("request fee", False),
-    "medium_context_requests": ("request fee", False),
-    "high_context_requests": ("request fee", False),
+    **dict.fromkeys(SIZED_REQUESTS, ("request fee", False)),
 }
 """Units of `other_units` that are part of a leaf -> the leaf, and whether the leaf's price is their
 own where the card has none for them. With a price of their own they are taken out of the leaf."""

@@ -198,6 +198,48 @@ def test_usage_and_card_are_weighed_together() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        ({"output_tokens": 5}, "partial"),
+        ({"input_tokens": 5}, "partial"),
+        ({"input_tokens": 5, "operation": "text_completion"}, "partial"),
+        ({"output_tokens": 5, "operation": "generate_content"}, "partial"),
+        ({"input_tokens": 0}, "partial"),
+        ({"input_tokens": 5, "output_tokens": 0}, "exact"),
+        ({"input_tokens": 5, "status": "filtered", "usage_source": "provider"}, "exact"),
+        ({"input_tokens": 5, "status": "error"}, "exact"),
+        ({"output_tokens": 5, "status": "filtered", "usage_source": "provider"}, "partial"),
+        ({"input_tokens": 5, "status": "error", "chunks": 3}, "partial"),
+        ({"status": "error"}, "exact"),
+        (
+            {"input_tokens": 5, "operation": "embeddings", "model": "text-embedding-3-small"},
+            "exact",
+        ),
+    ],
+)
+def test_one_total_of_two_is_not_the_whole_usage(call: dict[str, Any], status: str) -> None:
+    model = call.pop("model", "gpt-4o")
+    event: dict[str, Any] = {
+        "provider": "openai",
+        "request_model": model,
+        "status": "ok",
+        "operation": "chat",
+    }
+    event |= {"started_at_us": us(AT), **call}
+    assert price(request_frame(event), compile_cards())["price_status"].to_list() == [status]
+    lines = explanation(event, compile_cards()).lines
+    assert any(line.startswith("one total of input") for line in lines) == (status == "partial")
+
+
+def test_explain_says_why_a_searched_request_is_not_exact() -> None:
+    event: dict[str, Any] = {"provider": "perplexity", "request_model": "sonar", "status": "ok"}
+    event |= {"input_tokens": 5, "output_tokens": 5, "started_at_us": us(AT)}
+    assert any(
+        "how much was searched" in line for line in explanation(event, compile_cards()).lines
+    )
+
+
 def test_the_words_are_closed_and_documented_in_order() -> None:
     words = list(STATUS_MEANINGS)
     assert sorted(words, key=STATUS_CODES.__getitem__, reverse=True) == words

@@ -99,8 +99,12 @@ def test_a_fee_per_request_is_billed_once() -> None:
     row = priced(
         provider="perplexity", request_model="sonar", input_tokens=1_000, output_tokens=100
     )
-    assert row["cost_other_pico_usd"] > 0
-    assert row["price_status"] == "exact"
+    assert row["cost_other_pico_usd"] == 12_000_000_000
+    assert row["price_status"] == "partial"  # nobody said how much was searched
+    sized = priced(**_SONAR, output_tokens=100, other_units={"low_context_requests": 1})
+    assert (sized["cost_other_pico_usd"], sized["price_status"]) == (5_000_000_000, "exact")
+    failed = priced(provider="perplexity", request_model="sonar", status="error")
+    assert (failed["cost_pico_usd"], failed["price_status"]) == (0, "exact")
 
 
 _SONAR = {"provider": "perplexity", "request_model": "sonar", "input_tokens": 1_000}
