@@ -20,8 +20,14 @@ __all__ = [
 ]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Load what tests share, where tests run: workers do when there are any."""
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Load what tests share, where tests run: workers do when there are any.
+
+    Not before the measuring of coverage has begun: modules that are imported earlier count as if
+    nobody had run them.
+    """
+    config = session.config
     if config.getoption("dist", "no") == "no" or hasattr(config, "workerinput"):
         config.pluginmanager.import_plugin("tests.shared")
 
