@@ -23,6 +23,8 @@ _ARN = re.compile(r"arn:aws[^:]*:bedrock:[^/]*:(?:inference-profile|foundation-m
 _ROUTES = re.compile(r"(.+):(?:online|nitro|floor|exacto|extended|thinking|beta)")
 """OpenRouter's suffixes, which change the route or add a service, not the model."""
 _MOVING = re.compile(r"(?:^|[-:@])latest(?:$|[-:@])")
+_MOVING_AT = {"deepseek": {"deepseek-chat", "deepseek-reasoner"}}
+"""Names without a version that a provider gives to each of its models in turn."""
 
 
 def spellings(cards: CardTable, call: CallTerms, provider: str) -> Iterator[str]:
@@ -43,7 +45,7 @@ def spellings(cards: CardTable, call: CallTerms, provider: str) -> Iterator[str]
 
 def is_moving(call: CallTerms, provider: str, name: str) -> bool:
     """Tell whether the price of a name may be another one tomorrow, or on another route."""
-    if _MOVING.search(name):
+    if _MOVING.search(name) or name in _MOVING_AT.get(provider, ()):
         return True
     asked = call.request_model.strip().lower()
     return provider == "openrouter" and _ROUTES.fullmatch(asked) is not None

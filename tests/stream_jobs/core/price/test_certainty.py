@@ -42,6 +42,7 @@ def found(provider: str, model: str, at: str = AT, **call: str) -> Price:
         ("openai", "o3", {"at": "2025-06-10"}, "exact", 2_000_000),
         ("openai", "gpt-5-chat-latest", {}, "alias", 1_250_000),
         ("mistral", "mistral-small-latest", {}, "alias", 150_000),
+        ("deepseek", "deepseek-chat", {}, "alias", 280_000),
         ("openrouter", "openai/gpt-4o:nitro", {}, "alias", 2_500_000),
         ("azure.ai.openai", "gpt-4o", {}, "resold", 2_500_000),
         ("azure.ai.inference", "claude-opus-4-6", {}, "resold", 5_000_000),
