@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from tokentide_jobs.core.price.cards import Card, CardTable, Correction, ModelCards, Rate
-from tokentide_jobs.core.price.matching import glob_pattern
+from tokentide_jobs.core.price.matching import glob_pattern, says_more
 from tokentide_jobs.core.price.model_index import find_model, find_provider
 from tokentide_jobs.core.price.names import is_moving
 from tokentide_jobs.core.price.price_corrections import (
@@ -122,6 +122,9 @@ def _from_list(
     if not is_own:
         price.uncertain["resold"] = "resold"
         trace.append(f"{provider} has no price of its own: that of {list_provider} stands in")
+    if says_more(name, model.model, model.match):
+        price.uncertain["alias"] = "alias"
+        trace.append(f"{name!r} says more than the listed {model.model!r}: it may be another model")
     known_since = cards.provider_by_id[list_provider].known_since_us or 0
     if not active or (at_us < known_since and any(card.valid_from_us is None for card in used)):
         price.uncertain["undated"] = "undated"

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from tokentide_jobs.errors import InvariantViolation
 
-__all__ = ["canonical_dated_name", "compile_clause", "glob_pattern", "split_exact"]
+__all__ = ["canonical_dated_name", "compile_clause", "glob_pattern", "says_more", "split_exact"]
 
 Predicate = Callable[[str], bool]
 
 _COMPACT_DATE = re.compile(r"(-)(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+_SAME_MODEL = re.compile(
+    r"(?:[-@:](?:20\d{2}-?\d{2}-?\d{2}|\d{2}-\d{2}-20\d{2}|\d{2}-20\d{2}|\d{2}-\d{2}|\d{3,4}"
+    r"|v\d+|latest|default|preview|experimental|exp)(?![^-@:])|:\d+k?(?![^-@:]))*+"
+)
+"""What may stand behind a listed name without making it another model: dates, versions, stages."""
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -44,6 +49,33 @@ def split_exact(text: str) -> tuple[frozenset[str], Predicate | None]:
     exact = frozenset(str(part["equals"]).lower() for part in alternatives if "equals" in part)
     others = [part for part in alternatives if "equals" not in part]
     return exact, _build({"or": others}) if others else None
+
+
+@lru_cache(maxsize=16_384)
+def says_more(name: str, model: str, text: str) -> bool:
+    """Tell whether a name goes on behind what its card names: `-8b`, `-fast`.
+
+    Args:
+        name: The lower-case name that the card matched.
+        model: The card's model.
+        text: Its clause. A regular expression stands for whole names.
+    """
+    rests = []
+    for kind, literal in (("equals", model.lower()), *_literals(json.loads(text))):
+        if kind == "regex" and re.search(literal, name):
+            return False
+        if kind != "regex" and literal in name:
+            rests.append(name.partition(literal)[2])
+    return bool(rests) and not any(_SAME_MODEL.fullmatch(rest) for rest in rests)
+
+
+def _literals(clause: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    ((kind, value),) = clause.items()
+    if kind in ("or", "and"):
+        for part in value:
+            yield from _literals(part)
+    else:
+        yield kind, str(value) if kind == "regex" else str(value).lower()
 
 
 def _build(clause: Any) -> Predicate:

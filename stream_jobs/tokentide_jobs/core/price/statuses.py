@@ -30,7 +30,7 @@ STATUS_MEANINGS: dict[PriceStatus, str] = {
     "partial": "part of the usage is not reported, not priced, or billed at a related price",
     "resold": "the seller has no price of its own for it; the maker's stands in",
     "fallback_region": "the place of the call moves the price, and is not known or has no price",
-    "alias": "the name moves from model to model or picks a route; what it is now is priced",
+    "alias": "the name moves, picks a route or says more than the list; the listed one is priced",
     "undated": "no price is known for that date; the one known since stands in",
     "override": "priced by the overrides file",
     "exact": "everything that moves the price is known and has a price of its own",

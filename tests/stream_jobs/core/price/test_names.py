@@ -10,6 +10,7 @@ import pytest
 from tokentide_jobs.core.price.card_rows import from_rows, to_rows
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.lookup import Price, resolve
+from tokentide_jobs.core.price.matching import says_more
 from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.price_overrides import parse_price_file
@@ -115,3 +116,28 @@ def test_a_table_with_aliases_survives_its_rows() -> None:
 def test_a_bad_alias_refuses_the_file(text: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         table(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_more"),
+    [
+        ("m-1", False),
+        ("eu.m-1-20250929-v1:0", False),
+        ("m-1-v1:0:200k", False),
+        ("m-1@default", False),
+        ("m-1-preview-09-2025", False),
+        ("m-1-exp-0827", False),
+        ("m-1-5", True),
+        ("m-1-8b", True),
+        ("m-1-preview-tts", True),
+        ("m-1-expert", True),
+        ("m-1:free", True),
+        ("m-1" + "-2024-01-01" * 1_000 + "!", True),
+    ],
+)
+def test_a_name_says_more_than_the_listed_one(name: str, is_more: bool) -> None:
+    assert says_more(name, "m", '{"or":[{"starts_with":"m-1"},{"contains":".m-1"}]}') == is_more
+
+
+def test_a_regular_expression_stands_for_whole_names() -> None:
+    assert not says_more("m-1-large", "m-1", '{"regex":"^m-1"}')
