@@ -196,7 +196,8 @@ def usage_fields(counts: Mapping[str, object]) -> Fields:
     Args:
         counts: Fields of `tokentide.usage.USAGE_FIELDS`, already in range; None is not reported.
             A detail beyond its total is cut to it, one without a total is left out, and
-            details that share a total are cut in the order of the contract.
+            details that share a total are cut in the order of the contract. Counts whose
+            `usage_source` is `missing` already are not the whole usage, and stay so.
     """
     fields: Fields = {name: value for name, value in counts.items() if value is not None}
     if not details_fit(cast("dict[str, int]", fields)):  # nearly always they fit
@@ -206,6 +207,7 @@ def usage_fields(counts: Mapping[str, object]) -> Fields:
         if units := {name: units[name] for name in units if amount(units[name]) is not None}:
             fields["other_units"] = units
     is_reported = "input_tokens" in fields or "output_tokens" in fields or "other_units" in fields
+    is_reported = is_reported and fields.get("usage_source") != "missing"
     fields["usage_source"] = "provider" if is_reported else "missing"
     return fields
 

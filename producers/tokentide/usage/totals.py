@@ -2,7 +2,8 @@
 
 Gateways lose parts: Gemini behind OpenAI's format leaves its thoughts out of the completion, others
 leave caches out of the prompt, and some have added already what a format counts beside. Invariant:
-no total is made smaller than its own details, and a total below its parts proves nothing.
+no total is made smaller than its own details, and a total below its parts, or far beyond what
+a model can read or write, proves nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ from tokentide.usage.reading import Fields, count
 
 _CACHES = ("cache_read_tokens", "cache_write_tokens")
 
+MAX_ADDED = 2_000_000
+"""Most tokens that a total may add to the parts: more than a model reads or writes in a call."""
+
 
 def settle(counts: Fields, stated: object, beside: int = 0) -> None:
     """Change the totals of input and output to what details and the provider's own total say.
+
+    Where the total cannot be true the parts stay, and `usage_source` is `missing`.
 
     Args:
         counts: Totals and details under the event's names.
@@ -37,6 +43,8 @@ def settle(counts: Fields, stated: object, beside: int = 0) -> None:
     if missing < 0:
         if beside and missing == -beside and (outputs or 0) >= 2 * beside:
             counts["output_tokens"] = (outputs or 0) - beside  # they were in it already
+    elif missing > MAX_ADDED:
+        counts["usage_source"] = "missing"
     elif missing and inputs is None:
         counts["input_tokens"] = missing
     elif missing and missing == cached and missing != thought:

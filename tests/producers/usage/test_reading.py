@@ -245,3 +245,23 @@ def test_what_says_nothing_of_an_error_is_no_error(name: str) -> None:
     silent: list[Any] = [MagicMock(), {"error": None}, {"error": MagicMock()}, {"error": {}}]
     for response in silent:
         assert flavour(name).read_response(response).get("status") != "error"
+
+
+@pytest.mark.parametrize(
+    ("total", "output", "source"),
+    [
+        (15, 5, "provider"),
+        (1_000_015, 1_000_005, "provider"),
+        (2_000_016, 5, "missing"),
+        (99_999_999, 5, "missing"),
+    ],
+)
+def test_a_total_that_cannot_be_true_decides_nothing(total: int, output: int, source: str) -> None:
+    openai = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": total}
+    google = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": total}
+    for fields in (
+        flavour("openai_chat").read_response({"usage": openai}),
+        flavour("gemini").read_response({"usageMetadata": google}),
+    ):
+        assert (fields["input_tokens"], fields["output_tokens"]) == (10, output)
+        assert fields["usage_source"] == source
