@@ -24,14 +24,17 @@ _NORMALISED = {
     "tool_call": "tool_call tool_calls tool_use function_call",
     "content_filter": "content_filter safety recitation blocklist prohibited_content spii "
     "guardrail_intervened content_filtered image_safety image_prohibited_content image_recitation "
-    "model_armor jailbreak escalation error_toxic sensitive content_moderation blocked",
-    "refusal": "refusal",
-    "error": "error insufficient_system_resource error_limit timeout network_error abort",
+    "model_armor jailbreak escalation error_toxic sensitive content_moderation blocked "
+    "content_policy_violation policy_violation input_sensitive output_sensitive unsafe",
+    "refusal": "refusal refused",
+    "error": "error server_error insufficient_system_resource error_limit timeout network_error "
+    "abort",
 }
 _BY_RAW = {raw: reason for reason, raws in _NORMALISED.items() for raw in raws.split()}
 _ERROR_TYPES = {
     "insufficient_system_resource": "overloaded",
     "error_limit": "context_length",
+    "server_error": "server_error",
     "timeout": "timeout",
     "network_error": "connection",
 }
@@ -78,4 +81,5 @@ def _known(text: str) -> str:
 def _plain(reason: str) -> str:
     """Return a reason without what surrounds it, in the spelling of the table."""
     word = reason.partition(":")[0].rpartition(".")[2].strip().replace("-", "_")
-    return _CAMEL.sub("_", word).lower().removeprefix("finish_").removeprefix("reason_")
+    word = _CAMEL.sub("_", word).lower()
+    return word.removeprefix("finish_").removeprefix("blocked_").removeprefix("reason_") or word

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.each import each
 from tokentide.failures import describe_failure
-from tokentide.finish import normalise
+from tokentide.finish import error_type_from, normalise, status_from
 
 
 def failing(name: str = "ProviderError", **attributes: object) -> Exception:
@@ -56,6 +56,26 @@ def test_the_wait_a_provider_asks_for_is_recorded() -> None:
     assert describe_failure(failing(response=response))["retry_after_ms"] == 2500.0
     response = failing(headers={"retry-after": "Wed, 21 Oct"}, status_code=429)
     assert "retry_after_ms" not in describe_failure(failing(response=response))
+
+
+@each(
+    ("word", "status"),
+    [
+        ("BLOCKED_REASON_SAFETY", "filtered"),
+        ("content_policy_violation", "filtered"),
+        ("policy_violation", "filtered"),
+        ("input_sensitive", "filtered"),
+        ("output_sensitive", "filtered"),
+        ("unsafe", "filtered"),
+        ("blocked", "filtered"),
+        ("refused", "refused"),
+        ("server_error", "error"),
+        ("safeguard", "ok"),
+    ],
+)
+def test_an_ending_that_a_provider_calls_its_own_way_has_a_status(word: str, status: str) -> None:
+    assert status_from(normalise([word])) == status
+    assert error_type_from(["server_error"]) == "server_error"
 
 
 def test_finish_reasons_are_normalised_one_per_choice_with_the_raw_words_behind() -> None:

@@ -13,7 +13,9 @@ from tokentide.usage.reading import (
     Fields,
     Get,
     count,
+    finish_fields,
     getter,
+    items,
     kept,
     label,
     read,
@@ -133,7 +135,8 @@ def failure_in(response: object) -> Fields:
     """Return the fields of a failure that stands where an answer is expected, {} for an answer.
 
     Known shapes: an `error` beside or instead of the answer, also in a list of one; an object that
-    says of itself that it is an error; `success: false`; MiniMax's status of its own.
+    says of itself that it is an error; `success: false`; MiniMax's status of its own; a `code` with
+    a `message`, or a `detail` (FastAPI's), where nothing of an answer is.
     """
     get = getter(read_first(response) or response)
     error = get("error")
@@ -144,9 +147,26 @@ def failure_in(response: object) -> Fields:
         number = read(get("base_resp"), "status_code")
         if type(number) is int and number != 0:
             return dict(_OF_MINIMAX.get(number, _UNKNOWN))
+        if all(get(name) is None for name in _OF_AN_ANSWER):
+            return _bare_failure(get)
     return error_fields(error)
 
 
+def _bare_failure(get: Get) -> Fields:
+    code = get("code")
+    number = _http_status(code)
+    is_failure = bool(label(code)) if number is None else number >= 400
+    if is_failure and label(get("message")):
+        fields = error_fields({"code": code})
+        is_filtered = fields.get("error_type") == "content_policy"
+        return finish_fields(("content_filter",)) if is_filtered else fields
+    detail = get("detail")
+    return dict(_UNKNOWN) if label(detail) or items(detail, 1) else {}
+
+
+_OF_AN_ANSWER = (
+    "id", "choices", "usage", "output", "candidates", "content", "data", "text", "results",
+)  # fmt: skip
 _UNKNOWN: Fields = {"status": "error", "error_type": "unknown"}
 _OF_AN_ERROR = ("code", "type", "message", "status")
 _OF_MINIMAX: Mapping[int, Fields] = {

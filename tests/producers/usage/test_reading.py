@@ -265,3 +265,26 @@ def test_a_total_that_cannot_be_true_decides_nothing(total: int, output: int, so
     ):
         assert (fields["input_tokens"], fields["output_tokens"]) == (10, output)
         assert fields["usage_source"] == source
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "kind"),
+    [
+        ({"code": "data_inspection_failed", "message": "m"}, "filtered", None),
+        ({"code": "InternalError", "message": "m"}, "error", "server_error"),
+        ({"code": 429, "message": "m"}, "error", "rate_limit"),
+        ({"detail": "Not authenticated"}, "error", "unknown"),
+        ({"detail": [{"loc": ["body"], "msg": "m"}]}, "error", "unknown"),
+        ({"detail": "high", "choices": [{"finish_reason": "stop"}]}, None, None),
+        ({"code": "abc", "message": "m", "usage": {"prompt_tokens": 1}}, None, None),
+        ({"code": "abc"}, None, None),
+        ({"code": 200, "message": "m"}, None, None),
+        ({"detail": []}, None, None),
+    ],
+)
+def test_a_failure_without_anything_of_an_answer_is_one(
+    answer: dict[str, Any], status: str | None, kind: str | None
+) -> None:
+    for response in (answer, SimpleNamespace(**answer)):
+        fields = flavour("openai_chat").read_response(response)
+        assert (fields.get("status"), fields.get("error_type")) == (status, kind)
