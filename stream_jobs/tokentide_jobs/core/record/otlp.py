@@ -9,7 +9,7 @@ a batch be replayed and counted again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -154,35 +154,87 @@ def _read_request(request: dict[str, Any], hash_user: HashUser) -> OtlpRecord:
 
 
 def _repeated_by_a_child(calls: list[_Call], spans: list[SpanData]) -> set[int]:
-    """Return the positions of calls that a span below them repeats.
+    """Return the positions of calls that other spans of their trace repeat.
 
     A framework and the client it uses may both be instrumented: two spans, one inside the other,
-    for one call. The inner one is kept. They are the same call when both report the same tokens,
-    or when only the inner one reports any. What is a call by its tokens alone may be the sum of
-    the calls inside it: it repeats them, whatever it reports.
+    for one call. They are the same call when both report the same tokens, or when one reports no
+    others; the inner one is kept unless it reports less. What is a call by its tokens alone may
+    be the sum of the calls inside it: it repeats them, whatever it reports. So does every other
+    call whose tokens are the sum of those of the calls inside it.
     """
     if len(calls) < 2:
         return set()
     parents = {(span.trace_id, span.span_id): span.parent_span_id for span in spans}
     places = {(call.span.trace_id, call.span.span_id): at for at, call in enumerate(calls)}
     repeated: set[int] = set()
+    around = [_calls_around(at, call.span, parents, places) for at, call in enumerate(calls)]
     for position, call in enumerate(calls):
         # A repeated call repeats no other one: of spans that are each other's parents one is kept.
         if position in repeated or call.tokens == (None, None):
             continue
-        trace_id, above = call.span.trace_id, call.span.parent_span_id
-        for _step in range(_MAX_ANCESTORS):
-            if not above:
-                break
-            at = places.get((trace_id, above))
-            if (
-                at is not None
-                and at != position
-                and (not calls[at].is_stated or calls[at].tokens in ((None, None), call.tokens))
-            ):
+        for at in around[position]:
+            if not calls[at].is_stated or calls[at].tokens in ((None, None), call.tokens):
                 repeated.add(at)
-            above = parents.get((trace_id, above), "")
-    return repeated
+            elif at not in repeated and _is_same_in_part(calls[at], call):
+                is_less = None in calls[at].tokens
+                repeated.add(at if is_less else position)
+                if not is_less:
+                    break
+    return repeated | _sums(calls, around, repeated)
+
+
+def _calls_around(
+    position: int,
+    span: SpanData,
+    parents: Mapping[tuple[str, str], str],
+    places: Mapping[tuple[str, str], int],
+) -> list[int]:
+    """Return the positions of the calls that a span is in, from the inside to the outside."""
+    found: dict[int, None] = {}
+    above = span.parent_span_id
+    for _step in range(_MAX_ANCESTORS):
+        if not above:
+            break
+        at = places.get((span.trace_id, above), position)
+        if at != position:
+            found[at] = None
+        above = parents.get((span.trace_id, above), "")
+    return list(found)
+
+
+def _is_same_in_part(one: _Call, other: _Call) -> bool:
+    """Tell whether one of two calls alike reports only one of the counts of the other."""
+    if one.event["operation"] != other.event["operation"]:
+        return False
+    pairs = list(zip(one.tokens, other.tokens, strict=True))
+    both = [pair for pair in pairs if None not in pair]
+    return len(both) == 1 and both[0][0] == both[0][1] != 0
+
+
+def _sums(calls: list[_Call], around: list[list[int]], repeated: set[int]) -> set[int]:
+    """Return the positions of calls whose tokens are those of two or more calls inside them."""
+    inside: dict[int, dict[object, int]] = {}
+    for position, places in enumerate(around):
+        span = calls[position].span
+        for at in places:  # a span that the export holds twice is inside once
+            inside.setdefault(at, {})[span.span_id or position] = position
+    sums: set[int] = set()
+    # The innermost first: what sums up is no part of a sum around it.
+    for at in sorted(inside, key=lambda place: len(around[place]), reverse=True):
+        kept = [
+            calls[place].tokens
+            for place in inside[at].values()
+            if place not in repeated and place not in sums
+        ]
+        totals = tuple(_sum(tokens[side] for tokens in kept) for side in (0, 1))
+        if len(kept) > 1 and any(totals) and totals == calls[at].tokens:
+            sums.add(at)
+    return sums
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    reported = [count for count in counts if count is not None]
+    return sum(reported) if reported else None
 
 
 # -- spans, log records and metrics ----------------------------------------------------------------

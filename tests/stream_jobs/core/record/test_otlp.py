@@ -197,52 +197,6 @@ def test_tokens_and_endings_in_the_last_of_many_events_count() -> None:
     assert event["finish_reasons"] == ["stop"]
 
 
-def test_a_framework_and_its_client_tell_of_one_call() -> None:
-    twice = request(
-        ("ChatOpenAI", chat(), ""), ("step", [], f"{1:016x}"), ("openai.chat", chat(), f"{2:016x}")
-    )
-    read = read_otlp(twice.encode())
-    assert [orjson.loads(line)["span_id"] for line in read.lines] == [f"{3:016x}"]
-    assert read.ignored == {"spans": 1, "repeated_calls": 1}
-    other = request(
-        ("a", chat(), ""), ("b", chat(**{"gen_ai.usage.output_tokens": 5}), f"{1:016x}")
-    )
-    assert len(events(other.encode())) == 2
-
-
-def test_a_call_by_its_tokens_alone_may_be_the_sum_of_the_calls_inside_it() -> None:
-    total = {"gen_ai.operation.name": "research", "gen_ai.usage.input_tokens": 2000}
-    inside = f"{1:016x}"
-    summed = request(("research", chat(**total), ""), ("a", chat(), inside), ("b", chat(), inside))
-    read = read_otlp(summed.encode())
-    assert [orjson.loads(line)["operation"] for line in read.lines] == ["chat", "chat"]
-    assert read.ignored == {"repeated_calls": 1}
-    alone = request(("research", chat(**total), ""), ("GET", [], inside))
-    assert [event["operation"] for event in events(alone.encode())] == ["research"]
-
-
-def test_a_remote_agent_counts_unless_a_call_inside_it_is_in_the_record() -> None:
-    remote = chat(**{"gen_ai.operation.name": "invoke_agent", "server.address": "api.openai.com"})
-    alone = request(("agent", remote, ""))
-    assert [event["operation"] for event in events(alone.encode())] == ["invoke_agent"]
-    cheap = chat(**{"gen_ai.usage.input_tokens": 7})
-    with_inner = request(("agent", remote, ""), ("chat", cheap, f"{1:016x}"))
-    assert [event["operation"] for event in events(with_inner.encode())] == ["chat"]
-
-
-def test_spans_that_are_each_others_parents_or_one_span_twice_leave_one_call() -> None:
-    looped = request(("a", chat(), f"{2:016x}"), ("b", chat(), f"{1:016x}"))
-    assert len(events(looped.encode())) == 1
-    looped.spans[1]["spanId"] = looped.spans[0]["spanId"]
-    assert len(events(looped.encode())) == 1
-
-
-def test_three_spans_around_one_call_leave_the_innermost() -> None:
-    nested = [("a", chat(), ""), ("b", chat(), f"{1:016x}"), ("c", chat(), f"{2:016x}")]
-    [event] = events(request(*nested).encode())
-    assert event["span_id"] == f"{3:016x}"
-
-
 def test_a_topic_says_by_its_name_how_it_is_written() -> None:
     assert [is_otlp(name) for name in (TOPIC, "acme-otlp", "ACME.OTLP_spans")] == [True] * 3
     assert not any(is_otlp(name) for name in ("tokentide.events.v1", "otlps", "hotlp.v1"))
