@@ -23,12 +23,12 @@ ATTENTION = Table(
     no_value="✓ Nothing needs attention: no alert is open, and no run is over its guard.",
     sql="""\
 SELECT
-    usd_per_hour, severity, since, what, value, expected, changed, first_action
+    usd_per_hour, severity, since, what, changed, first_action
 FROM
 (
     SELECT
         impact_usd_per_hour AS usd_per_hour, toString(severity) AS severity,
-        sentence AS what, value, expected,
+        sentence AS what,
         if(empty(causes), '', causes[1]) AS changed, since, first_action
     FROM alerts
     WHERE since <= $__toTime AND kind != 'test'
@@ -40,7 +40,7 @@ FROM
             'run ', s.run, if(s.agent = '', '', concat(' of ', toString(s.agent))), ': ',
             argMax(s.sentence, s.at)
         ),
-        toFloat64(max(s.spend_pico_usd)) / 1e12, NULL, '', min(s.at), 'look at the run'
+        '', min(s.at), 'look at the run'
     FROM run_status AS s FINAL
     WHERE s.at > $__toTime - toIntervalHour(1) AND s.at <= $__toTime AND NOT s.is_history
         AND s.run NOT IN (SELECT dimensions['run'] FROM alerts WHERE kind = 'run')
@@ -61,8 +61,6 @@ LIMIT 20""",
                 BoardLink("Agents and runs", Uid.AGENTS),
             ),
         ),
-        Override(column="value", title="is", unit=Unit.COUNT, width=90),
-        Override(column="expected", title="expected", unit=Unit.COUNT, width=90),
         Override(column="changed", title="what changed"),
         Override(column="since", title="since", unit=Unit.AGE, width=130),
         Override(column="first_action", title="do first"),
