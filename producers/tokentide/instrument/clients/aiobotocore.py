@@ -93,11 +93,7 @@ def _reading(original: Function) -> Function:
     async def read(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not is_watched(self):
             return await original(self, *args, **kwargs)
-        try:
-            data = await original(self, *args, **kwargs)
-        except BaseException as exc:
-            self.__dict__.pop(CALL).failed(exc)
-            raise
+        data = await _noting_failure(original, self, *args, **kwargs)
         take_all(self, data, args[0] if args else kwargs.get("amt"))
         return data
 
@@ -108,13 +104,17 @@ def _reading_into(original: Function) -> Function:
     async def readinto(self: Any, target: Any) -> Any:
         if not is_watched(self):
             return await original(self, target)
-        try:
-            size = await original(self, target)
-        except BaseException as exc:
-            self.__dict__.pop(CALL).failed(exc)
-            raise
+        size = await _noting_failure(original, self, target)
         if size > 0:
             take(self, bytes(memoryview(target).cast("B")[:size]), is_end=False)
         return size
 
     return readinto
+
+
+async def _noting_failure(original: Function, body: Any, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return await original(body, *args, **kwargs)
+    except BaseException as exc:
+        body.__dict__.pop(CALL).failed(exc)
+        raise
