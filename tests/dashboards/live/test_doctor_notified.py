@@ -54,8 +54,12 @@ def test_alerts_that_nobody_hears_of_are_a_problem(server: GrafanaServer) -> Non
         ([{"receiver": "a", "object_matchers": [["service", "=~", "token.*"]]}], "a"),
         ([{"receiver": "a", "object_matchers": [["service", "=~", "token"]]}], "root"),
         ([{"receiver": "a", "object_matchers": [["service", "!~", "token"]]}], "a"),
-        ([{"receiver": "a", "object_matchers": [["tenant", "=", "acme"]]}], "root"),
-        ([{"receiver": "a", "object_matchers": [["service", "=~", "("]]}], "root"),
+        ([{"receiver": "a", "object_matchers": [["country", "=", "fr"]]}], "root"),
+        ([{"receiver": "a", "object_matchers": [["country", "!=", "fr"]]}], "a"),
+        ([{"receiver": "a", "object_matchers": [["country", "!~", "f."]]}], "a"),
+        ([{"receiver": "a", "object_matchers": [["service", "=~", "("]]}], "a and root"),
+        ([{"receiver": "a", "object_matchers": [["service", "~", "x"]]}], "a and root"),
+        ([{"receiver": "a", "matchers": ["tenant=acme"]}], "a and root"),
         ([{"receiver": "a", "continue": True}, {"receiver": "b"}], "a and b"),
         ([{"receiver": "a"}, {"receiver": "b"}], "a"),
         ([{"routes": [{"receiver": "b"}]}], "b"),
@@ -74,3 +78,76 @@ def test_policies_are_followed_as_grafana_follows_them(
     found = findings(server)["notification"]
     assert found.state == "ok"
     assert found.words.startswith(f"pages go to {pages_to},")
+
+
+@pytest.mark.parametrize(
+    ("routes", "state"),
+    [
+        ([{"receiver": "quiet", "object_matchers": [["@", "=", "acme"]]}], "unknown"),
+        ([{"receiver": "quiet", "object_matchers": [["@", "!=", "acme"]]}], "problem"),
+        ([{"receiver": "b", "object_matchers": [["@", "!=", "acme"]]}], "ok"),
+        (
+            [
+                {"receiver": "b", "continue": True},
+                {"receiver": "quiet", "object_matchers": [["@", "=~", ".+"]]},
+            ],
+            "ok",
+        ),
+        (
+            [
+                {"receiver": "quiet", "object_matchers": [["@", "=", "acme"]]},
+                {"receiver": "quiet"},
+            ],
+            "problem",
+        ),
+        ([{"receiver": "teletype"}], "unknown"),
+        ([{"receiver": "half"}], "ok"),
+    ],
+)
+def test_what_hangs_on_a_label_of_the_alert_is_neither_told_nor_silent(
+    server: GrafanaServer, routes: list[dict[str, object]], state: str
+) -> None:
+    """`@` stands for a label that the first rule takes from its query."""
+    (name, *_more) = SOME[0].labels
+    for route in routes:
+        matchers = route.get("object_matchers", [])
+        assert isinstance(matchers, list)
+        route["object_matchers"] = [[name, *rest] for _at, *rest in matchers]
+    server.policies = {"receiver": "a", "routes": routes}
+    server.contact_points = [
+        {"name": "a", "type": "webhook", "settings": {"url": "https://example.com"}},
+        {"name": "b", "type": "opsgenie", "settings": {"apiKey": "[REDACTED]"}},
+        {"name": "quiet", "type": "webhook", "settings": {"url": "grafana://noop"}},
+        {"name": "teletype", "type": "teletype", "settings": {"line": "7"}},
+        {"name": "half", "type": "slack", "settings": {}},
+        {"name": "half", "type": "teams", "settings": {"url": "[REDACTED]"}},
+    ]
+    found = findings(server)["notification"]
+    assert found.state == state, found.words
+    assert state != "unknown" or SOME[0].uid in found.details
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack", "email", "pagerduty", "teams", "telegram"])
+@pytest.mark.parametrize("settings", [{}, {"title": "an alert"}, None])
+def test_a_contact_point_without_an_address_tells_nobody(
+    server: GrafanaServer, kind: str, settings: object
+) -> None:
+    server.policies = {"receiver": "root"}
+    server.contact_points = [{"name": "root", "type": kind, "settings": settings}]
+    found = findings(server)["notification"]
+    assert (found.state, found.words) == (
+        "problem", "4 rules tell nobody, of 4: pages go to root, tickets go to root",
+    )  # fmt: skip
+
+
+def test_policies_with_more_ways_than_are_followed_are_not_judged(server: GrafanaServer) -> None:
+    (name, *_more) = SOME[0].labels
+    server.policies = {
+        "receiver": "root",
+        "routes": [
+            {"receiver": f"p{at}", "continue": True, "object_matchers": [[name, "=", str(at)]]}
+            for at in range(20)
+        ],
+    }
+    found = findings(server)["notification"]
+    assert (found.state, found.words[:20]) == ("unknown", "policies hang on too")
