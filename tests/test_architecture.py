@@ -15,7 +15,7 @@ import pytest
 
 from tests.each import each
 from tests.places import ROOT
-from tests.sources import tree_of
+from tests.sources import source_of
 
 SOURCES = {
     "tokentide_schemas": ROOT / "schemas",
@@ -184,10 +184,10 @@ def imports_of(module: str) -> frozenset[str]:
     """Every module that `module` imports, relative imports resolved, submodules by their name."""
     path = modules()[module]
     found: set[str] = set()
-    for node in ast.walk(tree_of(path)):
+    for node in source_of(path).imports:
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             source = absolute(module, path, node)
             for alias in node.names:
                 submodule = f"{source}.{alias.name}"
@@ -286,7 +286,7 @@ def test_packages_hold_no_logic_in_their_init() -> None:
     for module, path in modules().items():
         if path.name != "__init__.py":
             continue
-        for node in tree_of(path).body:
+        for node in source_of(path).outline.body:
             is_plain = (
                 isinstance(node, ast.Import | ast.ImportFrom)
                 or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
@@ -330,4 +330,4 @@ def test_modules_stay_small_and_say_what_they_are_for() -> None:
         text = path.read_text(encoding="utf-8")
         assert text.count("\n") <= 400, f"{path} has over 400 lines"
         if text.strip():
-            assert ast.get_docstring(tree_of(path)), f"{path} has no docstring"
+            assert ast.get_docstring(source_of(path).outline), f"{path} has no docstring"

@@ -7,10 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
-import pytest
-
 from tests.places import ROOT
-from tests.sources import tree_of
+from tests.sources import Source, source_of
 
 FOLDERS = ("stream_jobs", "schemas", "bench", "dashboards", "examples", "producers")
 CHECKED = (
@@ -70,9 +68,9 @@ BY_NAME = frozenset({"BaseModel", "BaseEvent", "_Judgement", "_State", "TypedDic
 
 
 @cache
-def trees() -> dict[str, ast.Module]:
+def sources() -> dict[str, Source]:
     return {
-        str(path.relative_to(ROOT)): tree_of(path)
+        str(path.relative_to(ROOT)): source_of(path)
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*.py")
     }
@@ -82,25 +80,22 @@ def trees() -> dict[str, ast.Module]:
 def uses() -> Counter[str]:
     """Count references by name; imports do not count, re-exports are no use."""
     counts: Counter[str] = Counter()
-    for tree in trees().values():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                counts[node.id] += 1
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                counts[node.attr] += 1
-            elif isinstance(node, ast.ImportFrom):
+    for source in sources().values():
+        counts.update(source.read)
+        for node in source.imports:
+            if isinstance(node, ast.ImportFrom):
                 # `import a as b`: b is what is counted above.
                 counts.update(alias.name for alias in node.names if alias.asname)
     return counts
 
 
-def texts(found: dict[str, ast.Module]) -> frozenset[str]:
+@cache
+def texts() -> frozenset[str]:
     """Return every text constant: fields of rows are read as columns and keys, too."""
     return frozenset(
-        node.value
-        for tree in found.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        text
+        for source in sources().values()
+        for text in (*source.remarks, *(text for text, _line in source.texts))
     )
 
 
@@ -144,41 +139,35 @@ def is_special(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
-@pytest.fixture(scope="module")
-def found() -> dict[str, ast.Module]:
-    return trees()
-
-
-def test_every_function_class_and_constant_is_used_outside_the_tests(
-    found: dict[str, ast.Module],
-) -> None:
+def test_every_function_class_and_constant_is_used_outside_the_tests() -> None:
     counts = uses()
     unused = [
         f"{path}: {name}"
-        for path, tree in found.items()
+        for path, source in sources().items()
         if path.startswith(CHECKED)
-        for name in defined_at_the_top(tree)
+        for name in defined_at_the_top(source.outline)
         if not counts[name] and name not in FOR_OTHERS and not is_special(name)
     ]
     assert unused == []
 
 
-def test_every_method_and_field_is_used_outside_the_tests(found: dict[str, ast.Module]) -> None:
-    counts, words = uses(), texts(found)
+def test_every_method_and_field_is_used_outside_the_tests() -> None:
+    counts, words = uses(), texts()
     unused = [
         f"{path}: {owner}.{name}"
-        for path, tree in found.items()
+        for path, source in sources().items()
         if path.startswith(CHECKED)
-        for owner, name in defined_in_classes(tree, words)
+        for owner, name in defined_in_classes(source.outline, words)
         if not counts[name] and name not in FOR_OTHERS and not is_special(name)
     ]
     assert unused == []
 
 
-def test_what_is_allowed_is_there_and_needs_it(found: dict[str, ast.Module]) -> None:
+def test_what_is_allowed_is_there_and_needs_it() -> None:
     counts = uses()
-    names = {name for tree in found.values() for name in defined_at_the_top(tree)}
+    outlines = [source.outline for source in sources().values()]
+    names = {name for outline in outlines for name in defined_at_the_top(outline)}
     names |= {
-        name for tree in found.values() for _owner, name in defined_in_classes(tree, frozenset())
+        name for outline in outlines for _owner, name in defined_in_classes(outline, frozenset())
     }
     assert {name for name in FOR_OTHERS if name not in names or counts[name]} == set()

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from tests.each import each
 from tests.places import ROOT
-from tests.sources import tree_of
+from tests.sources import source_of
 
 FOLDERS = (
     ".ci",
@@ -74,7 +74,7 @@ def defined() -> dict[str, frozenset[str]]:
         if name.endswith(".py") and name.startswith(PACKAGES):
             path = PurePosixPath(name)
             stem = path.parent.name if path.stem == "__init__" else path.stem
-            for node in tree_of(ROOT / name).body:
+            for node in source_of(ROOT / name).outline.body:
                 targets = node.targets if isinstance(node, ast.Assign) else [node]
                 for target in targets:
                     names = [getattr(target, "name", None), getattr(target, "id", None)]
@@ -109,10 +109,8 @@ def texts() -> Iterator[tuple[str, str]]:
         if name.endswith(".md"):
             yield name, (ROOT / name).read_text(encoding="utf-8")
         elif name.endswith(".py") and name.startswith((*PACKAGES, "tests")):
-            for node in ast.walk(tree_of(ROOT / name)):
-                match node:
-                    case ast.Expr(value=ast.Constant(value=str(text))):
-                        yield name, text
+            for text in source_of(ROOT / name).remarks:
+                yield name, text
 
 
 def is_missing(name: str) -> bool:

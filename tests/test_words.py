@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 import pytest
 
 from tests.each import each
 from tests.places import ROOT
-from tests.sources import tree_of
+from tests.sources import source_of
 
 FOLDERS = (
     "bench",
@@ -62,29 +58,12 @@ def test_texts_use_the_preferred_spelling(folder: str) -> None:
             assert found is None, f"{path}: {found.group()!r} is spelled {preferred!r}"
 
 
-@cache
-def names_in(path: Path) -> tuple[tuple[str, int], ...]:
-    return tuple(_names_of(tree_of(path)))
-
-
-def _names_of(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name, node.lineno
-        elif isinstance(node, ast.Name):
-            yield node.id, node.lineno
-        elif isinstance(node, ast.arg):
-            yield node.arg, node.lineno
-        elif isinstance(node, ast.Attribute):
-            yield node.attr, node.lineno
-
-
 @pytest.mark.parametrize("folder", NAMED)
 def test_names_use_the_words_of_the_field(folder: str) -> None:
     wrong = [
         f"{path}:{line}: {name}: say {RETIRED[part]}"
         for path in (ROOT / folder).rglob("*.py")
-        for name, line in names_in(path)
+        for name, line in source_of(path).names
         for part in name.lower().split("_")
         if part in RETIRED
     ]
@@ -95,7 +74,7 @@ def test_a_dead_letter_is_called_by_both_words() -> None:
     wrong = [
         f"{path}:{line}: {name}"
         for path in (ROOT / "stream_jobs").rglob("*.py")
-        for name, line in names_in(path)
+        for name, line in source_of(path).names
         if BARE.search(name.lower())
     ]
     assert wrong == []

@@ -6,7 +6,7 @@ import ast
 import re
 
 from tests.places import ROOT
-from tests.sources import tree_of
+from tests.sources import source_of
 from tokentide_jobs import errors
 
 PACKAGE = ROOT / "stream_jobs" / "tokentide_jobs"
@@ -30,7 +30,7 @@ def defined() -> dict[str, str]:
     bases = {
         node.name: ast.unparse(node.bases[0]).rpartition(".")[2]
         for path in PACKAGE.rglob("*.py")
-        for node in tree_of(path).body
+        for node in source_of(path).outline.body
         if isinstance(node, ast.ClassDef) and node.bases and not node.name.startswith("_")
     }
 

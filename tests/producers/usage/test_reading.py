@@ -16,6 +16,7 @@ import pytest
 import tokentide.usage
 from tests.each import each
 from tests.golden.cases import load_cases
+from tests.sources import source_of
 from tokentide._contract import MAX_TOKENS
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour, for_provider
 from tokentide.usage.openai_responses import read_fetched
@@ -142,7 +143,7 @@ def test_every_flavour_has_its_name_and_its_golden_payloads(name: str) -> None:
 
 def test_extractors_import_the_standard_library_and_nothing_else() -> None:
     for path in sorted(Path(tokentide.usage.__file__).parent.glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in source_of(path).imports:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.each import each
 from tests.places import ROOT
-from tests.sources import tree_of
+from tests.sources import source_of
 from tokentide_jobs.core import tables
 from tokentide_jobs.core.tables import IDENTIFIER
 from tokentide_jobs.errors import ConfigError
@@ -26,27 +25,16 @@ ORDINARY_WORDS = {tables.DEAD_LETTERS, tables.SILENCES, tables.NOTIFICATIONS, ta
 NAMED = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(NAMES - ORDINARY_WORDS))})(?!\w)")
 
 
-def constants(tree: ast.Module) -> list[ast.Constant]:
-    """Return the texts of a module without its docstrings."""
-    explained = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    return [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if id(node) not in explained
-    ]
-
-
 def test_no_other_module_states_the_name_of_a_table() -> None:
     assert "raw_requests" in NAMES
     assert "windows_1d" in NAMES
     package = ROOT / "stream_jobs" / "tokentide_jobs"
     stated = [
-        f"{path.relative_to(package)}:{node.lineno}: {found.group()}"
+        f"{path.relative_to(package)}:{line}: {found.group()}"
         for path in package.rglob("*.py")
         if path != package / "core" / "tables.py"
-        for node in constants(tree_of(path))
-        if (found := NAMED.search(str(node.value)))
+        for text, line in source_of(path).texts
+        if (found := NAMED.search(text))
     ]
     assert stated == []
 
