@@ -27,13 +27,29 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     Not before the measuring of coverage has begun: modules that are imported earlier count as if
     nobody had run them.
     """
+    gc.disable()  # until all is imported: nearly nothing of it is garbage
     config = session.config
     if config.getoption("dist", "no") == "no" or hasattr(config, "workerinput"):
         config.pluginmanager.import_plugin("tests.shared")
 
 
-def pytest_collection_finish() -> None:
-    """Keep what was imported out of later garbage collections, which many tests ask for."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Begin with garbage collections where all is imported."""
+    try:
+        return (yield)
+    finally:
+        _keep_out_of_collections()
+        gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_of_other_files_in_collections() -> None:
+    """Keep what other files have left behind out of the collections that tests ask for."""
+    _keep_out_of_collections()
+
+
+def _keep_out_of_collections() -> None:
     gc.collect()
     gc.freeze()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,14 +23,8 @@ SOON = {"retry-after-ms": "1"}
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[FakeProvider]:
-    # What other tests have left behind needs no looking at, each time a scene drops its stream.
-    gc.collect()
-    gc.freeze()
-    try:
-        with FakeProvider() as provider:
-            yield provider
-    finally:
-        gc.unfreeze()
+    with FakeProvider() as provider:
+        yield provider
 
 
 @pytest.fixture
