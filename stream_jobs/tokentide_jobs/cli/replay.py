@@ -19,7 +19,7 @@ from tokentide_jobs.cli.progress import counting_progress
 from tokentide_jobs.cli.screen import console, count, say, seconds
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.counted import counted
-from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 from tokentide_jobs.replay.pace import Pace, Plan
 from tokentide_jobs.replay.send import Interrupted, Sent, send
 from tokentide_jobs.replay.workload import Workload, prepare
@@ -139,6 +139,9 @@ def run(
             "confirmed by Kafka",
             to_stderr=True,
         )
+        raise
+    except ServiceUnreachable:
+        telemetry.close(0)  # Kafka has had its time
         raise
     finally:
         telemetry.close()

@@ -127,14 +127,14 @@ def test_a_replay_to_nobody_names_the_address_at_once_and_ends_with_an_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "tokentide_jobs.cli.replay.send", partial(send, timeout_s=1.0, notice_s=0.2)
+        "tokentide_jobs.cli.replay.send", partial(send, timeout_s=0.5, notice_s=0.1)
     )
     monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "127.0.0.1:9")
     assert main(["replay", "azure", "--limit", "5", "--quiet"]) == 3
     said = capsys.readouterr().err
     assert "Kafka at 127.0.0.1:9 takes no events" in said
     assert "still trying" in said
-    assert "gave up after 1 s, 0 of" in said
+    assert re.search(r"gave up after \d s, 0 of", said)
 
 
 def test_the_check_of_a_producer_answers_scripts_in_json(
