@@ -41,7 +41,7 @@ class Provider(BaseHTTPRequestHandler):
 def provider() -> Iterator[str]:
     """Address of a running provider."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

@@ -14,6 +14,7 @@ import tokentide
 from tests.producers.real_clients.dialects import ANTHROPIC, OPENAI, Dialect
 from tests.producers.real_clients.scenes import Scene, Seen
 from tests.producers.real_clients.server import FakeProvider, Reply
+from tests.sampling import share
 from tokentide.testing import Capture, captured
 from tokentide_schemas import EVENT_ADAPTER
 
@@ -224,6 +225,11 @@ def test_silence_is_a_timeout(stage: Stage, dialect: Dialect) -> None:
     assert 100 <= event["duration_ms"] < 5_000
 
 
+@pytest.mark.parametrize(
+    ("dialect", "mode"),
+    share([(OPENAI, "sync"), (ANTHROPIC, "sync"), (ANTHROPIC, "async"), (OPENAI, "async")], of=2),
+    indirect=True,
+)
 def test_silence_in_mid_stream_is_a_timeout_after_what_was_seen(
     stage: Stage, dialect: Dialect
 ) -> None:

@@ -168,7 +168,7 @@ def test_a_broker_that_never_answers_leaves_time_to_save_what_is_left(tmp_path: 
     telemetry = Telemetry(sender=StuckSender(), spool_dir=str(tmp_path), queue_events=20_000)
     emit(telemetry, 20_000)
     assert telemetry.stats().retries == 0, "nobody knows yet that it is away"
-    telemetry.close(2.0)
+    telemetry.close(1.0)
     stats = telemetry.stats()
     assert stats.dropped_total == 0
     assert stats.spooled == stats.emitted == 20_000

@@ -43,6 +43,8 @@ _log = logging.getLogger(__name__)
 
 _ROOM_LOOK_MS = 200
 """Between two looks whether the store has room again."""
+_LAST_STEP_S = 1.0
+"""How long a batch that is being written at the end of a drain may still take."""
 
 
 class Reader(Protocol):
@@ -227,7 +229,7 @@ class AssignedPartition:
         self._wake.set()
         _done, pending = await asyncio.wait({self._task}, timeout=deadline_s)
         if pending:
-            await self.abandon(1.0)
+            await self.abandon(_LAST_STEP_S)
 
     async def abandon(self, deadline_s: float) -> None:
         """End; a batch that is being written may finish within the deadline, no other begins."""

@@ -18,7 +18,7 @@ from tokentide_jobs.embedded.processes.supervisor import Pace, Supervisor
 from tokentide_jobs.errors import StackError
 
 QUICK = Pace(
-    look_every_s=0.01, probe_every_s=0.01, unexpected_pause_s=0.25, restart=Backoff(first_s=0.05)
+    look_every_s=0.01, probe_every_s=0.01, unexpected_pause_s=0.05, restart=Backoff(first_s=0.05)
 )
 """Looks far oftener than a stack does: nothing here waits for what takes a process its time."""
 
@@ -225,7 +225,7 @@ def test_an_error_that_nobody_expected_ends_no_supervision() -> None:
         assert eventually(lambda: store.is_running)
     assert [line for line in notes if "an answer that is no Kafka" in line]
     assert (
-        "watching the store failed, trying again in 0.25 s: RuntimeError: can't start new thread"
+        "watching the store failed, trying again in 0.05 s: RuntimeError: can't start new thread"
         in notes
     )
 

@@ -70,7 +70,10 @@ def test_asking_again_about_one_death_counts_down_and_does_not_count_twice() -> 
     assert not schedule.is_waiting
 
 
-def test_a_lock_is_held_once_and_can_be_taken_again_after_release(tmp_path: Path) -> None:
+def test_a_lock_is_held_once_and_can_be_taken_again_after_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokentide_jobs.embedded.processes.locks._LOCK_TIMEOUT_S", 0.05)
     lock = DataDirLock(tmp_path)
     assert lock.acquire() == []
     assert holder_pid(tmp_path) == os.getpid()

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, cast
 
 import polars as pl
+import pytest
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.batch.breaker import Breaker
@@ -321,7 +322,10 @@ async def test_draining_writes_the_rest_and_takes_no_more() -> None:
         assert await here.partition.offer(Record(0, 2, 1, b"{}")) is Verdict.DISCARDED
 
 
-async def test_draining_ends_at_its_deadline_even_when_the_store_hangs() -> None:
+async def test_draining_ends_at_its_deadline_even_when_the_store_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tokentide_jobs.jobs.ingest.partition._LAST_STEP_S", 0.05)
     async with room() as here:
         here.flush.gate.clear()
         await here.offer(0, 1, 2)
@@ -364,7 +368,7 @@ async def test_nothing_is_claimed_or_written_while_the_disk_is_low_and_all_of_it
         here.disk_is_low.set()
         await here.offer(0, 1, 2, 3)
         await until(lambda: ("pause",) in here.notes.calls or here.partition.planner.is_ready)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)
         assert (here.flush.batches, here.ledger.intents, here.notes.acked) == ([], {}, 0)
         here.disk_is_low.clear()
         await until(lambda: here.notes.acked == 4)

@@ -89,7 +89,7 @@ def page() -> Iterator[tuple[str, dict[str, Any]]]:
             return None
 
     server = HTTPServer(("127.0.0.1", 0), Page)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", answer
     server.shutdown()
