@@ -11,13 +11,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.databases import drop_waiting_database, migrated
+from tests.sampling import examples
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 # How long a machine takes is no property of what is tested.
-settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any",
+    deadline=None,
+    max_examples=examples(50),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("any")
 
 

@@ -22,6 +22,7 @@ from tests.dashboards.live.grafana_server import (
     serving,
 )
 from tests.each import each
+from tests.sampling import share
 from tokentide_dashboards.boards.overview import OVERVIEW
 from tokentide_dashboards.boards.prompts import PROMPTS
 from tokentide_dashboards.kit.board import Board
@@ -329,22 +330,26 @@ def test_what_was_not_asked_in_time_is_unknown(server: GrafanaServer) -> None:
     assert queries[0].words == "not all asked: the time that --within gives is over"
 
 
-@each(
-    ("path", "check"),
-    [
-        ("/org", "token"),
-        ("/health", "Grafana"),
-        ("/v1/provisioning/alert-rules", "rules"),
-        ("/prometheus/grafana/api/v1/rules", "rule health"),
-        ("/v1/provisioning/policies", "notification"),
-        ("/v1/provisioning/contact-points", "notification"),
-        ("/ds/query", f"queries of {FEW[0].title}"),
-        (f"/dashboards/uid/{FEW[0].uid}", "boards"),
-        (f"/plugins/{'grafana-clickhouse-datasource'}/settings", "plugin"),
-        (f"/datasources/uid/{UID}/health", "data source"),
-    ],
+ANSWERS = (
+    ("/org", "token"),
+    ("/health", "Grafana"),
+    ("/v1/provisioning/alert-rules", "rules"),
+    ("/prometheus/grafana/api/v1/rules", "rule health"),
+    ("/v1/provisioning/policies", "notification"),
+    ("/v1/provisioning/contact-points", "notification"),
+    ("/ds/query", f"queries of {FEW[0].title}"),
+    (f"/dashboards/uid/{FEW[0].uid}", "boards"),
+    (f"/plugins/{'grafana-clickhouse-datasource'}/settings", "plugin"),
+    (f"/datasources/uid/{UID}/health", "data source"),
 )
-@each("body", ["[]", "{}", "null", "7", '"x"', '{"data": 1, "results": []}'])
+"""Paths of Grafana, and the check that reads what it answers there."""
+BODIES = ("[]", "{}", "null", "7", '"x"', '{"data": 1, "results": []}')
+
+
+@each(
+    ("path", "check", "body"),
+    share([(path, check, body) for path, check in ANSWERS for body in BODIES], of=5),
+)
 def test_json_of_another_shape_is_never_ok(
     server: GrafanaServer, path: str, check: str, body: str
 ) -> None:

@@ -115,7 +115,7 @@ def test_nothing_in_any_place_of_a_response_hurts(name: str, is_object: bool) ->
     cases = [case for case in CASES if case.flavour == name and case.response is not None]
     read = flavour(name).read_response
     for turn, case in enumerate(cases[:6]):
-        for path, make in share(spoilt(case.response)[: 60 * len(HOSTILE)], 3, turn):
+        for path, make in share(spoilt(case.response)[: 60 * len(HOSTILE)], 7, turn):
             hostile = make()
             if is_object:
                 response = as_object(replaced(case.response, path, MARK), hostile)
@@ -129,7 +129,7 @@ def test_nothing_in_any_chunk_of_a_stream_hurts(name: str) -> None:
     cases = [case for case in CASES if case.flavour == name and case.stream]
     for turn, case in enumerate(cases[:4]):
         assert case.stream is not None
-        for path, make in share(spoilt(case.stream)[len(HOSTILE) : 80 * len(HOSTILE)], 3, turn):
+        for path, make in share(spoilt(case.stream)[len(HOSTILE) : 80 * len(HOSTILE)], 7, turn):
             reading = flavour(name).read_stream()
             for chunk in replaced(case.stream, path, make()):
                 reading.add(chunk)

@@ -9,6 +9,7 @@ import pytest
 
 from bench.agent_sessions import LOOPS, Loop, Session, Sizes
 from bench.run_guard import delay_s, earliest_s, false_alarms, learned, split
+from tests.sampling import share
 
 SEED = 11
 
@@ -58,7 +59,10 @@ def test_a_published_loop_is_named_beside_200_live_runs_and_nothing_else_is(
 
 @pytest.mark.parametrize(
     ("loop", "allowed", "at_s"),
-    [(LOOPS[1], 0, 140.0), (LOOPS[1], 6, 120.0), (LOOPS[2], 0, 760.0), (LOOPS[2], 6, 520.0)],
+    share(
+        [(LOOPS[1], 0, 140.0), (LOOPS[1], 6, 120.0), (LOOPS[2], 6, 520.0), (LOOPS[2], 0, 760.0)],
+        of=2,
+    ),
 )
 def test_spend_alone_tells_a_loop_of_different_steps_no_sooner(
     loop: Loop, allowed: int, at_s: float

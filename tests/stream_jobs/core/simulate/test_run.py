@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.each import each
+from tests.sampling import IS_THOROUGH
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.simulate.conditions import MINUTES
 from tokentide_jobs.core.simulate.fault_table import FAULT_TABLE
@@ -22,7 +23,8 @@ from tokentide_jobs.core.simulate.recall import recall_of, watched_delays
 from tokentide_jobs.core.simulate.run import Found, closed_windows, run
 from tokentide_jobs.core.simulate.scenarios import SCENARIOS
 
-QUICK = dataclasses.replace(Parameters(), silent_s=64_800, learning_s=86_400)
+DAYS = 2 if IS_THOROUGH else 1
+QUICK = dataclasses.replace(Parameters(), silent_s=DAYS * 43_200, learning_s=DAYS * 43_200)
 SAMPLED = {
     "price-5x": 6, "prompt-2x": 15, "errors": 4, "cache": 20, "silence": 12,
 }  # fmt: skip
@@ -40,7 +42,7 @@ def sample() -> Found:
     groups = [row.group(2) for row in rows] + [
         Group("high", "high", 3), Group("mid", "mid", 3), Group("low", "low", 3)
     ]  # fmt: skip
-    return run(groups, faults, 2, 7, QUICK)
+    return run(groups, faults, DAYS, 7, QUICK)
 
 
 @pytest.mark.parametrize("name", SAMPLED)
@@ -54,7 +56,7 @@ def test_a_clear_fault_is_found_in_time(name: str) -> None:
 def test_clean_keys_raise_next_to_nothing() -> None:
     found = sample()
     clean = [a for a in found.false_alarms() if a.key.startswith(("high", "mid", "low"))]
-    # A baseline of one day has seen no hour twice; grown ones are measured in bench/detection.py.
+    # A baseline of a day has seen no hour twice; grown ones are measured in bench/detection.py.
     assert len(clean) <= 4
     assert found.metric_key_windows > 10_000
 
