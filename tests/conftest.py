@@ -8,7 +8,11 @@ from collections.abc import Generator
 import pytest
 
 from tests.confinement import pytest_runtest_protocol, pytest_runtest_teardown
-from tests.scheduling import pytest_xdist_make_scheduler
+from tests.scheduling import (
+    pytest_terminal_summary,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
 from tests.selection import pytest_collection_modifyitems, pytest_ignore_collect
 
 __all__ = [
@@ -16,6 +20,8 @@ __all__ = [
     "pytest_ignore_collect",
     "pytest_runtest_protocol",
     "pytest_runtest_teardown",
+    "pytest_terminal_summary",
+    "pytest_xdist_auto_num_workers",
     "pytest_xdist_make_scheduler",
 ]
 
