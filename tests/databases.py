@@ -1,19 +1,22 @@
 """Migrated databases of the shared server, lent to one module or test after the other.
 
-To empty all tables costs a tenth of what a migration does. One database waits for the next who
-asks: the engine keeps some 45 MB for the tables of each. One whose tables or views were changed is
-dropped.
+To migrate costs more than a second, to empty all tables a tenth of that. One database waits for the
+next who asks: the engine keeps some 45 MB for the tables of each. Where tables or views were
+changed, those are made again, by the statements that the engine gave of them when they were new;
+where nobody waits, a database is made by all of these statements.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tokentide_jobs.core.tables import SCHEMA_DEFINITIONS, SCHEMA_MIGRATIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -24,18 +27,24 @@ if TYPE_CHECKING:
 
 __all__ = ["drop_waiting_database", "migrated"]
 
-Schema = dict[str, str]
-"""The statement that would create each table and view, by name."""
+Schema = Mapping[str, str]
+"""The statement that would create each table and view, by name; `_NAME` is that of the database."""
+_NAME = "${database}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Database:
-    name: str
+class _Form:
+    """What migrations make of an empty database."""
+
     schema: Schema
+    recorded: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]
+    """Columns and rows of the tables in which migrations record what they did."""
 
 
-_waiting: dict[str, _Database] = {}
-"""By server, one that is empty and as its migrations made it."""
+_forms: dict[str, _Form] = {}
+"""By server."""
+_waiting: dict[str, str] = {}
+"""By server, the name of one that is empty and as its migrations made it."""
 _numbers = itertools.count(1)
 
 
@@ -43,30 +52,44 @@ _numbers = itertools.count(1)
 def migrated(server: str) -> Iterator[ClickHouse]:
     """Lend a store on a migrated database without rows; its name is in `store.database`."""
     with clickhouse_connect.get_client(dsn=server, autogenerate_session_id=False) as admin:
-        lent = _waiting.pop(server, None) or _made(admin)
-        store = ClickHouse(server, lent.name)
+        name = _waiting.pop(server, None) or _made(admin, server)
+        store = ClickHouse(server, name)
         try:
             yield store
         finally:
             store.close()
-            if server not in _waiting and _schema(admin, lent.name) == lent.schema:
-                _empty(admin, lent)
-                _waiting[server] = lent
+            if server in _waiting:
+                _drop(admin, name)
             else:
-                admin.command(f"DROP DATABASE IF EXISTS {lent.name} SYNC")
+                _restore(admin, name, _forms[server])
+                _waiting[server] = name
 
 
 def drop_waiting_database(server: str) -> None:
-    """Drop the one that waits."""
+    """Drop the one that waits, and forget the server."""
+    _forms.pop(server, None)
     if waiting := _waiting.pop(server, None):
         with clickhouse_connect.get_client(dsn=server, autogenerate_session_id=False) as admin:
-            admin.command(f"DROP DATABASE {waiting.name} SYNC")
+            _drop(admin, waiting)
 
 
-def _made(admin: Client) -> _Database:
+def _drop(admin: Client, name: str) -> None:
+    admin.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+def _made(admin: Client, server: str) -> str:
     name = f"tests_{next(_numbers)}"
+    if server in _forms:
+        admin.command(f"CREATE DATABASE {name}")
+        _restore(admin, name, _forms[server])
+        return name
     migrate(admin, name)
-    return _Database(name, _schema(admin, name))
+    recorded = {}
+    for table in (SCHEMA_MIGRATIONS, SCHEMA_DEFINITIONS):
+        found = admin.query(f"SELECT * FROM {name}.{table}")
+        recorded[table] = found.column_names, found.result_rows
+    _forms[server] = _Form(_schema(admin, name), recorded)
+    return name
 
 
 def _schema(admin: Client, database: str) -> Schema:
@@ -74,14 +97,51 @@ def _schema(admin: Client, database: str) -> Schema:
         "SELECT name, create_table_query FROM system.tables WHERE database = {database:String}",
         parameters={"database": database},
     ).result_rows
-    return {str(name): str(statement) for name, statement in rows}
+    own = re.compile(rf"(?<![\w.`]){database}(?=\.)")
+    return {str(name): own.sub(_NAME, str(statement)) for name, statement in rows}
 
 
-def _empty(admin: Client, database: _Database) -> None:
-    """Forget rows, and the tokens under which they were inserted."""
-    for table, statement in database.schema.items():
-        if statement.startswith("CREATE TABLE") and table not in (
-            SCHEMA_MIGRATIONS,
-            SCHEMA_DEFINITIONS,
-        ):
-            admin.command(f"TRUNCATE TABLE {database.name}.{table}")
+def _restore(admin: Client, name: str, form: _Form) -> None:
+    """Make again what lacks or was changed, and forget rows and the tokens of their inserts."""
+    now = _schema(admin, name)
+    changed = {table for table, statement in now.items() if form.schema.get(table) != statement}
+    for table in changed:
+        kind = "VIEW" if _is_view(now[table]) else "TABLE"
+        admin.command(f"DROP {kind} {name}.{table} SYNC")
+    kept = now.keys() - changed
+    for table in kept & _used(admin, name):
+        admin.command(f"TRUNCATE TABLE {name}.{table}")
+    lacking = {table: made for table, made in form.schema.items() if table not in kept}
+    _create(admin, name, lacking)
+    for table, (columns, rows) in form.recorded.items():
+        admin.insert(table, rows, column_names=columns, database=name)
+    if changed or lacking:
+        assert _schema(admin, name) == form.schema, f"{name} is not as migrations made the first"
+
+
+def _used(admin: Client, name: str) -> set[str]:
+    """Tables that hold a row or held one: the engine lists parts for minutes after their end."""
+    parts = admin.query(
+        "SELECT DISTINCT table FROM system.parts WHERE database = {name:String}",
+        parameters={"name": name},
+    )
+    return {str(table) for (table,) in parts.result_rows}
+
+
+def _create(admin: Client, name: str, statements: Schema) -> None:
+    """Run them in an order in which each finds what it reads: tables, then what lies on them."""
+    left = sorted(statements.items(), key=lambda item: _is_view(item[1]))
+    while left:
+        failed: list[tuple[str, str]] = []
+        for item in left:
+            try:
+                admin.command(item[1].replace(_NAME, name))
+            except DatabaseError:
+                failed.append(item)
+                if len(failed) == len(left):
+                    raise
+        left = failed
+
+
+def _is_view(statement: str) -> bool:
+    return not statement.startswith("CREATE TABLE")
