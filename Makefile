@@ -14,9 +14,10 @@ PIP := 26.3
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile --constraint constraints.txt
 # On all cores, where pip would use one. Some packages bring files that no Python compiles.
 COMPILE := @$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
-# A worker per processor. Tests of one file stay together, since they share what is costly to make:
-# servers, parsed sources, recorded streams. Files with the most tests begin; those of integration in
-# the order of their folders: by chaos and whole pipelines, which take longest.
+# A worker per processor, and one more for integration, whose tests wait a quarter of their time. Tests
+# of one file stay together, since they share what is costly to make: servers, parsed sources, recorded
+# streams. Files with the most tests begin; of integration those that take longest: both are said in
+# tests/scheduling.py.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical
 
 # With a worker per processor, no test needs a thread per processor as well.
@@ -64,7 +65,7 @@ unit: $(VENV)/.installed-dev ## Run the tests that start no process: one to thre
 
 # What fails beside others is run once more, alone: a fault fails again, the rest is named. Any other
 # end of pytest than failed tests is final.
-integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafka or another Python
+integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafka or another Python: eight to twelve minutes on two cores
 	$(PYTEST) --dist loadfile --no-loadscope-reorder -m integration --cache-clear \
 	  --override-ini cache_dir=$(VENV)/.integration-cache \
 	  || { [ $$? -eq 1 ] && $(BIN)/python -m tests.once_more $(VENV)/.integration-cache; }
