@@ -38,8 +38,9 @@ def fail(cache: Path, *names: str) -> None:
 
 @pytest.mark.integration
 def test_what_passes_alone_is_named_and_what_fails_again_fails(
-    cache: Path, capfd: pytest.CaptureFixture[str]
+    cache: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take seconds to load
     fail(cache, "test_the_second_time")
     assert main(cache) == 0
     assert "TO BE MENDED" in capfd.readouterr().out

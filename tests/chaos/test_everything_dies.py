@@ -26,11 +26,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.chaos.live import verified, wait_until
+from tests.chaos.live import wait_until
 from tests.chaos.machine_time import MachineTime
 from tests.chaos.small_disk import MIB, SmallDisk, small_disk
 from tests.chaos.steady_traffic import SteadyTraffic
 from tests.chaos.test_full_disk import FLOOR, Notes, stored_ids
+from tests.commands import verified
 from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME
 from tokentide_jobs.embedded.stack.stack import Stack
 
@@ -150,11 +151,11 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
     )
     with (
         stack,
-        SteadyTraffic(stack.info.kafka, stack.info.events_topic, frames_per_s=15) as traffic,
+        SteadyTraffic(stack.info.kafka, stack.info.events_topic, frames_per_s=5) as traffic,
     ):
         faults = Faults(stack, disk, chance)
         wait_until(
-            lambda: len(stored_ids(stack)) > 500, 120, "rows before the first fault", pause_s=0.5
+            lambda: len(stored_ids(stack)) > 150, 120, "rows before the first fault", pause_s=0.5
         )
         began = own_size()
         until_s = time.monotonic() + FAULTS_S
@@ -191,7 +192,7 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
         )
     # Without traffic, on parts that are read anew.
     with Stack(disk.path / "data", broker="kafka", workers=1, min_free_bytes=FLOOR) as again:
-        report = verified(again, wait_s=90)
+        report = verified(again.data_dir, wait_s=90)
         assert report["ok"], (report["mismatches"], told)
         assert traffic.acknowledged <= stored_ids(again), told
         assert report["kafka_events"] == report["raw_events"] + report["dead_letters"]

@@ -11,10 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.chaos.live import verified, wait_until
+from tests.chaos.live import wait_until
 from tests.chaos.machine_time import MachineTime
 from tests.chaos.small_disk import MIB, SmallDisk, small_disk
 from tests.chaos.steady_traffic import SteadyTraffic
+from tests.commands import verified
 from tests.sampling import in_thorough
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -93,9 +94,9 @@ def test_a_disk_full_under_load_stops_taking_data_and_goes_on_by_itself_when_it_
     notes = Notes()
     with running(disk, notes) as stack:
         with SteadyTraffic(
-            stack.info.kafka, stack.info.events_topic, frames_per_s=10, frame_events=40
+            stack.info.kafka, stack.info.events_topic, frames_per_s=5, frame_events=40
         ) as traffic:
-            wait_until(lambda: len(stored_ids(stack)) > 1000, 60, "rows", pause_s=0.5)
+            wait_until(lambda: len(stored_ids(stack)) > 500, 120, "rows", pause_s=0.5)
             port = worker_port(stack)
             disk.fill(left_bytes)
             full = MachineTime()
@@ -112,12 +113,12 @@ def test_a_disk_full_under_load_stops_taking_data_and_goes_on_by_itself_when_it_
             wait_until(lambda: len(traffic.acknowledged) > before, BACK_S, "traffic goes on", freed)
             taken, rest_s = set(traffic.acknowledged), BACK_S - freed()
             wait_until(lambda: taken <= stored_ids(stack), rest_s, "rows again", freed, pause_s=0.5)
-        report = verified(stack)
+        report = verified(stack.data_dir)
         assert report["ok"], report["mismatches"]
         assert traffic.acknowledged <= stored_ids(stack)
         assert not stack.wait(0.0)
     # What a full disk damages shows when the parts are read anew.
     with running(disk, notes) as stack:
-        report = verified(stack)
+        report = verified(stack.data_dir)
         assert report["ok"], report["mismatches"]
         assert traffic.acknowledged <= stored_ids(stack)

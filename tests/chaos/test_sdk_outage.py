@@ -21,7 +21,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.chaos.live import LiveWorker, verified, wait_until
+from tests.chaos.live import LiveWorker, wait_until
+from tests.commands import verified
 from tokentide import ProducerStats, Telemetry
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -171,7 +172,7 @@ def test_an_outage_under_load_loses_nothing_with_a_spool_and_is_counted_without(
     assert list(Path(spool_dir).iterdir()) == [], "nothing is left on the disk"
 
     with LiveWorker(stack, tmp_path / "worker.log"):
-        report = verified(stack, wait_s=120)
+        report = verified(stack.data_dir, wait_s=120)
     assert report["ok"], report
     assert report["dead_letters"] == 0
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.live import LiveWorker, Traffic, verified, wait_until
+from tests.chaos.live import LiveWorker, Traffic, wait_until
+from tests.commands import verified
 from tests.sampling import in_thorough
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_schemas.topics import EVENTS, OTLP
@@ -39,7 +40,7 @@ def test_kills_during_a_replay_lose_and_double_nothing(stack: Stack, tmp_path: P
     workers = [LiveWorker(stack, tmp_path / f"{n}.log") for n in range(2)]
     kills = 0
     try:
-        with Traffic(stack, records_per_s=20) as traffic:
+        with Traffic(stack, records_per_s=10) as traffic:
             while kills < KILLS:
                 slot = kills % 2
                 victim = workers[slot]
@@ -50,7 +51,7 @@ def test_kills_during_a_replay_lose_and_double_nothing(stack: Stack, tmp_path: P
                 victim.kill()
                 kills += 1
                 workers[slot] = LiveWorker(stack, tmp_path / f"{slot}-{kills}.log")
-        report = verified(stack)
+        report = verified(stack.data_dir)
     finally:
         for worker in workers:
             worker.kill()
@@ -64,7 +65,7 @@ def test_a_frozen_worker_that_wakes_up_after_losing_its_partitions_does_no_harm(
     stack: Stack, tmp_path: Path
 ) -> None:
     with LiveWorker(stack, tmp_path / "zombie.log") as zombie:
-        with Traffic(stack, records_per_s=20, seed=1):
+        with Traffic(stack, records_per_s=10, seed=1):
             zombie.wait_for("batch_done", 3)
             zombie.freeze()
             with LiveWorker(stack, tmp_path / "heir.log") as heir:
@@ -74,7 +75,7 @@ def test_a_frozen_worker_that_wakes_up_after_losing_its_partitions_does_no_harm(
                     lambda: len(zombie.events("partition_assigned")) > PARTITIONS, 60, "a rejoin"
                 )
                 heir.wait_for("batch_done", 9)
-        report = verified(stack)
+        report = verified(stack.data_dir)
     assert report["ok"], report
 
 
@@ -88,7 +89,7 @@ def test_sigterm_finishes_the_batches_in_hand_and_exits_with_zero(
     }
     with (
         LiveWorker(stack, tmp_path / "w.log", **patient) as worker,
-        Traffic(stack, records_per_s=20, seed=2),
+        Traffic(stack, records_per_s=10, seed=2),
     ):
         worker.wait_for("partition_assigned", PARTITIONS)
         port = worker.wait_for("http_listening")["port"]
@@ -98,26 +99,26 @@ def test_sigterm_finishes_the_batches_in_hand_and_exits_with_zero(
     drained = [event for event in worker.events("batch_done") if event["reason"] == "drain"]
     assert drained
     with LiveWorker(stack, tmp_path / "next.log"):
-        assert verified(stack)["ok"]
+        assert verified(stack.data_dir)["ok"]
 
 
 @in_thorough  # test_everything_dies.py kills ClickHouse, too, among all others
 def test_an_outage_of_clickhouse_is_waited_out(stack: Stack, tmp_path: Path) -> None:
     with LiveWorker(stack, tmp_path / "w.log") as worker:
-        with Traffic(stack, records_per_s=20, seed=3):
+        with Traffic(stack, records_per_s=10, seed=3):
             worker.wait_for("batch_done", 2)
             assert stack._clickhouse is not None
             stack._clickhouse.kill()  # the stack starts it again, on the same port
             worker.wait_for("step_failed")
             done = len(worker.events("batch_done"))
             worker.wait_for("batch_done", done + 4)
-        assert verified(stack)["ok"]
+        assert verified(stack.data_dir)["ok"]
 
 
 def test_a_worker_shows_its_health_and_its_metrics(stack: Stack, tmp_path: Path) -> None:
     with LiveWorker(stack, tmp_path / "w.log") as worker:
         port = worker.wait_for("http_listening")["port"]
-        with Traffic(stack, records_per_s=20, seed=4):
+        with Traffic(stack, records_per_s=10, seed=4):
             worker.wait_for("batch_done", 5)
             wait_until(lambda: answer(port, "readyz")[0] == 200, 60, "ready")
             assert answer(port, "healthz") == (200, '{"status": "ok", "problems": []}')

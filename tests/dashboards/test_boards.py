@@ -73,8 +73,8 @@ def is_empty(rows: list[tuple[object, ...]]) -> bool:
 
 
 def test_every_query_runs_and_every_panel_shows_something(sql_client: Client) -> None:
-    for _asked in asked(sql_client, span(1)):
-        pass  # on a database without rows none may fail
+    for _asked in asked(sql_client, span(0), HOSTILE):
+        pass  # on a database without rows none may fail, whatever is chosen
     seed_all(sql_client)
 
     wrong, empty = [], set()
@@ -88,9 +88,7 @@ def test_every_query_runs_and_every_panel_shows_something(sql_client: Client) ->
     assert wrong == []
     assert empty == set(NOTHING_HERE)
 
-    for _asked in asked(sql_client, span(30), "acme", "globex"):
-        pass
-    for _asked in asked(sql_client, span(0), HOSTILE):
+    for _asked in asked(sql_client, span(30), "acme", "globex", HOSTILE):
         pass
 
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from tests.commands import verified
 from tokentide import Telemetry
 from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -82,16 +83,8 @@ class Up:
 
     def verified(self, wait_s: int = 120) -> dict[str, Any]:
         """The report of `tokentide verify`, which must be all right."""
-        done = subprocess.run(
-            [
-                *PROGRAM, "verify", "--json", "--wait", str(wait_s),
-                "--data-dir", str(self.data_dir),
-            ],
-            check=False, capture_output=True, text=True, timeout=wait_s + 60,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        report: dict[str, Any] = json.loads(done.stdout)
-        assert report["ok"] is True
+        report = verified(self.data_dir, wait_s)
+        assert report["ok"] is True, report
         assert (report["lost"], report["duplicated"], report["pending"]) == (0, 0, 0)
         return report
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sampling import IS_THOROUGH
+from tests.commands import command
+from tests.sampling import IS_THOROUGH, in_thorough
 
 pytestmark = pytest.mark.integration
 
@@ -144,15 +145,16 @@ def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
     tables = [line for line in shown.splitlines() if "replaying" not in line]
     assert max(len(line) for line in tables if str(tmp_path) not in line) <= 100
 
-    again = tokentide(
-        "demo", "--data-dir", str(tmp_path), "--limit", "400", "--seed", "2", "--no-incidents"
-    )
-    assert again.returncode == 0, again.stdout + again.stderr
-    first, both = (
-        number(r"verified +([\d,]+) events in Kafka", text) for text in (shown, again.stdout)
-    )
-    assert both >= first + 400
-    assert_the_blocks_add_up(again.stdout)
+
+@in_thorough  # test_stack_restart.py starts a stack on what another one stored
+def test_a_second_demo_adds_to_what_the_first_one_stored(tmp_path: Path) -> None:
+    where = ("--data-dir", str(tmp_path), "--limit", "400", "--no-incidents")
+    first, both = (tokentide("demo", *where, "--seed", seed) for seed in ("1", "2"))
+    for done in (first, both):
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert_the_blocks_add_up(done.stdout)
+    in_kafka = [number(r"verified +([\d,]+) events in Kafka", d.stdout) for d in (first, both)]
+    assert in_kafka[1] >= in_kafka[0] + 400
 
 
 def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> None:
@@ -167,28 +169,28 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
         assert up.stdout is not None
         ready = json.loads(up.stdout.readline())
         where = ("--data-dir", str(tmp_path))
-        sent = tokentide("replay", "azure", "--limit", "300", "--rate", "600", "--live", *where)
+        sent = command("replay", "azure", "--limit", "300", "--rate", "600", "--live", *where)
         assert sent.returncode == 0, sent.stderr
         assert "recorded" in sent.stdout
         assert "joined" in sent.stdout
         assert "Azure LLM inference trace 2023" in sent.stdout
         assert "Kafka has acknowledged all of them" in " ".join(sent.stdout.split())
-        more = tokentide("replay", "azure", "--limit", "5", "--flat-out", "--json", *where)
+        more = command("replay", "azure", "--limit", "5", "--flat-out", "--json", *where)
         answer = json.loads(more.stdout)
         assert (answer["requests"], answer["lost"], answer["bootstrap"]) == (5, 0, ready["kafka"])
-        status = tokentide("status", *where)
+        status = command("status", *where)
         assert status.returncode == 0, status.stdout
         assert "1 of 1 ready; 1 in the consumer group" in status.stdout
-        verified = tokentide("verify", "--json", "--wait", "120", *where)
+        verified = command("verify", "--json", "--wait", "120", *where)
         assert verified.returncode == 0, verified.stdout
         assert json.loads(verified.stdout)["raw_events"] >= 300
-        top = tokentide("top", "--once", "--minutes", "5", *where)
+        top = command("top", "--once", "--minutes", "5", *where)
         assert top.returncode == 0, top.stderr
         assert "305 requests" in top.stdout
         assert "support-chat" not in top.stderr
-        created = tokentide("topics", "--json", *where)
+        created = command("topics", "--json", *where)
         assert json.loads(created.stdout)["created"] == [], "the stack made them"
-        demo = tokentide("demo", "--limit", "200", "--no-incidents", "--json", *where)
+        demo = command("demo", "--limit", "200", "--no-incidents", "--json", *where)
         assert demo.returncode == 0, demo.stdout + demo.stderr
         assert f"(pid {ready['pid']})" in demo.stderr
         found = json.loads(demo.stdout)
@@ -198,10 +200,11 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
             None,
         )
         assert (found["sent"]["requests"], found["sent"]["lost"]) == (200, 0)
+        assert_the_blocks_add_up(demo.stderr)
         assert found["summary"]["total"]["requests"] == number(r"([\d,]+) requests =", demo.stderr)
         assert found["seconds_to_queryable_row"]["seen"] >= 1
         assert up.poll() is None, "a demo must not stop a stack that it did not start"
-        settings = tokentide("config", "--json", *where)
+        settings = command("config", "--json", *where)
         source = json.loads(settings.stdout)["TOKENTIDE_KAFKA_BOOTSTRAP"]
         assert source["value"] == ready["kafka"]
         assert source["source"].endswith("stack.json")

@@ -24,11 +24,12 @@ from aiokafka.producer import message_accumulator
 from aiokafka.producer import producer as aiokafka_producer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from tests.chaos.live import LiveWorker, verified, wait_until
+from tests.chaos.live import LiveWorker, wait_until
 from tests.chaos.steady_traffic import SteadyTraffic
+from tests.commands import verified
 from tests.hostile_records import good_event, hostile_headers, hostile_record, hostile_request
 from tests.places import ROOT
-from tests.sampling import in_thorough, share
+from tests.sampling import IS_THOROUGH, in_thorough, share
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.record.contents import events_in
 from tokentide_jobs.core.tables import ROLLUPS, WINDOWS
@@ -42,8 +43,11 @@ RECORDS = int(os.environ.get("TOKENTIDE_TEST_HOSTILE_RECORDS", "1500"))
 CODECS = (None, "gzip", "snappy", "lz4", "zstd")
 PATIENT = {"TOKENTIDE_BREAKER_RATIO": "1", "TOKENTIDE_SESSION_TIMEOUT_MS": "10000"}
 """Most of what is sent here is bad on purpose, and the group waits as long as it usually does."""
-STEADY_S = 20.0
-"""Of ordinary traffic, which a caught-up worker has under measure."""
+STEADY_EVENTS = 12_000
+"""Of ordinary traffic in fifteen seconds or more, which a caught-up worker has under measure."""
+HUGE_RECORDS = 50 if IS_THOROUGH else 20
+BY_THE_LEDGER = "--no-recount"
+"""Where a later `verify` counts the same records in Kafka."""
 MOST_TIMES = 3.0
 """What whatever arrives may take of the memory of a caught-up worker."""
 ORDINARY_TIMES = 2.0
@@ -58,7 +62,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(directory, broker="kafka") as running:
         with LiveWorker(running, directory / "w.log"), producing(running) as send:
             send([(EVENTS.name, 0, frame(random.Random(0), 3))])
-            assert verified(running)["raw_events"] == 3
+            assert verified(running.data_dir)["raw_events"] == 3
         yield running
 
 
@@ -117,10 +121,12 @@ def watched_memory(worker: LiveWorker) -> Iterator[list[int]]:
 def steady_bytes(stack: Stack, worker: LiveWorker) -> int:
     """The most that a worker takes while it stores ordinary traffic as it comes."""
     with (
-        SteadyTraffic(stack.info.kafka, stack.info.events_topic, frames_per_s=20, frame_events=40),
+        SteadyTraffic(
+            stack.info.kafka, stack.info.events_topic, frames_per_s=20, frame_events=40
+        ) as traffic,
         watched_memory(worker) as seen,
     ):
-        time.sleep(STEADY_S)
+        wait_until(lambda: len(traffic.acknowledged) >= STEADY_EVENTS, 300, "ordinary traffic")
     return max(seen)
 
 
@@ -141,9 +147,9 @@ def test_a_frame_with_a_bad_line_anywhere_keeps_its_good_events(
     chance = random.Random(1)
     good = [json.dumps(good_event(chance)).encode() for _ in range(5)]
     with LiveWorker(stack, tmp_path / "w.log", **PATIENT), producing(stack) as send:
-        before = verified(stack)
+        before = verified(stack.data_dir, 300, BY_THE_LEDGER)
         send([(EVENTS.name, 0, b"\n".join([b"[1,2,3]", *good]))])
-        report = verified(stack)
+        report = verified(stack.data_dir)
     assert report["ok"], report
     assert report["raw_events"] - before["raw_events"] == 5
     assert report["dead_letters"] - before["dead_letters"] == 1
@@ -166,12 +172,12 @@ def test_what_a_transaction_took_back_never_becomes_money(
             await (producer.abort_transaction() if number % 2 else producer.commit_transaction())
         await producer.stop()
 
-    settings = {**PATIENT, "TOKENTIDE_WATCHDOG_S": "20"}
+    settings = {**PATIENT, "TOKENTIDE_WATCHDOG_S": "12"}
     with LiveWorker(stack, tmp_path / "w.log", **settings) as worker:
-        before = verified(stack)
+        before = verified(stack.data_dir, 300, BY_THE_LEDGER)
         asyncio.run(send())
         begin_s = time.monotonic()
-        report = verified(stack, wait_s=600)
+        report = verified(stack.data_dir, wait_s=600)
         assert time.monotonic() - begin_s < 300, "verify waited for records that nobody can read"
         assert report["ok"], report
         assert report["kafka_events"] - before["kafka_events"] == 10 * EVENTS.partitions * 3
@@ -182,7 +188,7 @@ def test_what_a_transaction_took_back_never_becomes_money(
         main(["status", "--json", "--data-dir", str(stack.data_dir)])
         assert json.loads(capsys.readouterr().out)["lag_records"] == 0, "markers do not wait"
         # The log ends in markers: a standstill there is no reason to start the worker again.
-        time.sleep(25)
+        time.sleep(15)
         assert worker.stop() == 0
 
 
@@ -195,7 +201,7 @@ def test_mutated_records_end_as_rows_and_dead_letters_and_every_partition_moves_
     chance = random.Random(4)
     sent = 0
     with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
-        before = verified(stack)
+        before = verified(stack.data_dir, 300, BY_THE_LEDGER)
         with watched_memory(worker) as seen:
             for start in range(0, RECORDS, 500):
                 records = []
@@ -210,7 +216,7 @@ def test_mutated_records_end_as_rows_and_dead_letters_and_every_partition_moves_
                     records.append((topic.name, chance.randrange(topic.partitions), value))
                 with producing(stack, chance.choice(CODECS)) as send:
                     send(records, lambda: hostile_headers(chance))
-            report = verified(stack, 120 + RECORDS // 100)
+            report = verified(stack.data_dir, 120 + RECORDS // 100)
     assert report["ok"], report
     assert report["kafka_events"] - before["kafka_events"] == sent
     stored = report["raw_events"] + report["dead_letters"]
@@ -227,7 +233,7 @@ def test_a_wrong_row_is_taken_out_of_rows_windows_and_rollups_as_the_docs_say(
     wrong = good_event(random.Random(5)) | {"input_tokens": 99_000_000, "tenant": "wrong"}
     with LiveWorker(stack, tmp_path / "w.log", **PATIENT), producing(stack) as send:
         send([(EVENTS.name, 0, json.dumps(wrong).encode())])
-        assert verified(stack)["ok"]
+        assert verified(stack.data_dir)["ok"]
         with clickhouse_connect.get_client(
             dsn=stack.info.clickhouse_url, username=stack.info.user,
             password=stack.info.password, database="tokentide",
@@ -242,7 +248,7 @@ def test_a_wrong_row_is_taken_out_of_rows_windows_and_rollups_as_the_docs_say(
             assert [client.query(one).result_rows[0] for one in sums[1:]] == [(0, 0)] * (
                 len(sums) - 1
             )
-        assert verified(stack)["ok"]
+        assert verified(stack.data_dir)["ok"]
 
 
 # Last: each `verify` reads the whole log, and this one fills it.
@@ -252,26 +258,26 @@ def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
     chance = random.Random(3)
     with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
         steady = steady_bytes(stack, worker)
-        before = verified(stack)
+        before = verified(stack.data_dir, 240, BY_THE_LEDGER)
         with watched_memory(worker) as seen, producing(stack, None) as send:
             send([(EVENTS.name, 2, b"0\n" * 2_000_000)])
-            verified(stack, 240)
+            verified(stack.data_dir, 240, BY_THE_LEDGER)
         of_lines = max(seen)
         with watched_memory(worker) as seen:
             for codec in HUGE_CODECS:
                 with producing(stack, codec) as send:
                     send([(EVENTS.name, 0, bytes(200_000_000)), (EVENTS.name, 0, frame(chance, 3))])
-                    send([(EVENTS.name, 1, bytes(4_000_000))] * 50)
+                    send([(EVENTS.name, 1, bytes(4_000_000))] * HUGE_RECORDS)
                     send([(OTLP.name, 0, b"[" * 100_000_000)])
             with producing(stack, "zstd") as send:
                 send([(EVENTS.name, 3, b"{}" * 8_000_000)])
                 send([(EVENTS.name, part, frame(chance, 5)) for part in range(EVENTS.partitions)])
-            report = verified(stack, 240)
+            report = verified(stack.data_dir, 240)
     assert report["ok"], report
     assert (
         report["raw_events"] - before["raw_events"] == len(HUGE_CODECS) * 3 + 5 * EVENTS.partitions
     )
-    expected = len(HUGE_CODECS) * (1 + 50 + 1) + 100_000 + 100_000
+    expected = len(HUGE_CODECS) * (1 + HUGE_RECORDS + 1) + 100_000 + 100_000
     assert report["dead_letters"] - before["dead_letters"] == expected
     told = f"{steady / 1e6:.0f} MB, {of_lines / 1e6:.0f} with lines, {max(seen) / 1e6:.0f} in all"
     print(told)
@@ -298,7 +304,7 @@ def test_a_backlog_of_every_partition_takes_less_than_twice_the_memory(
     with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
         worker.wait_for("partition_assigned", EVENTS.partitions)
         steady = steady_bytes(stack, worker)
-        before = verified(stack)
+        before = verified(stack.data_dir, 300, BY_THE_LEDGER)
         assert worker.stop() == 0
     ordinary = [frame(chance, 400) for _ in range(8)]
     size = sum(map(len, ordinary)) * EVENTS.partitions
@@ -310,7 +316,7 @@ def test_a_backlog_of_every_partition_takes_less_than_twice_the_memory(
     sent = BACKLOG_BYTES // size * EVENTS.partitions * len(ordinary) * 400
     with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
         with watched_memory(worker) as seen:
-            report = verified(stack, 600)
+            report = verified(stack.data_dir, 600)
         told = f"{steady / 1e6:.0f} MB, {max(seen) / 1e6:.0f} with a backlog"
         print(told)
         ends = worker.events("batch_done")

@@ -6,17 +6,15 @@ import asyncio
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import clickhouse_connect
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from tests.commands import command, verified
 from tests.end_to_end.coding_fleet import fleet
 from tests.otlp_requests import Request, attributes
 from tokentide.privacy import hash_user
@@ -127,20 +125,6 @@ async def send(
         await producer.stop()
 
 
-def verified(stack: Stack) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tokentide_jobs", "verify", "--json", "--wait", "120"]
-    done = subprocess.run(
-        [*command, "--data-dir", str(stack.data_dir)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    report: dict[str, Any] = json.loads(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return report
-
-
 def test_spans_become_rows_beside_events_and_broken_records_dead_letters(stack: Stack) -> None:
     requests = [export_request(number) for number in range(RECORDS)]
     asyncio.run(send(stack.info.kafka, OTLP.name, [*requests, METRICS, *BROKEN]))
@@ -150,8 +134,8 @@ def test_spans_become_rows_beside_events_and_broken_records_dead_letters(stack: 
         )
     )
 
-    report = verified(stack)
-    assert report["ok"] is True
+    report = verified(stack.data_dir)
+    assert report["ok"] is True, report
     assert report["kafka_events"] == RECORDS * CALLS + len(BROKEN) + EVENTS_SENT
     assert report["dead_letters"] == len(BROKEN)
     assert report["token_spans_not_counted"] == RECORDS
@@ -198,22 +182,16 @@ def test_what_is_no_call_is_counted_in_the_metrics(stack: Stack) -> None:
 
 
 def test_a_dead_letter_is_named_by_its_topic_too(stack: Stack) -> None:
-    command = [sys.executable, "-m", "tokentide_jobs", "dlq"]
-    where = ["--data-dir", str(stack.data_dir)]
-    listed = subprocess.run(
-        [*command, "list", "--reason", "not_otlp", "--json", *where],
-        check=True, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    where = ("--data-dir", str(stack.data_dir))
+    listed = command("dlq", "list", "--reason", "not_otlp", "--json", *where)
+    assert listed.returncode == 0, listed.stderr
     [dead_letter] = [json.loads(line) for line in listed.stdout.splitlines()]
     assert dead_letter["place"].startswith("otlp-")
-    shown = subprocess.run(
-        [*command, "show", dead_letter["place"], "--raw", *where],
-        check=True, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert shown.stdout == ""  # it may have held prompts
+    shown = command("dlq", "show", dead_letter["place"], "--raw", *where)
+    assert (shown.returncode, shown.stdout) == (0, "")  # it may have held prompts
     assert "of which nothing is kept" in dead_letter["detail"]
-    of_events = [*command, "show", dead_letter["place"].removeprefix("otlp-"), *where]
-    assert subprocess.run(of_events, check=False, capture_output=True, timeout=60).returncode == 2
+    of_events = dead_letter["place"].removeprefix("otlp-")
+    assert command("dlq", "show", of_events, *where).returncode == 2
 
 
 async def make_anew(bootstrap: str, topic: str) -> None:
@@ -232,7 +210,8 @@ def test_an_events_topic_made_anew_under_a_running_stack_restarts_no_other_log(
     values = [plain_event(number) for number in numbers]
     asyncio.run(send(info.kafka, info.events_topic, values, EVENTS.partitions))
 
-    report = verified(stack)
+    report = verified(stack.data_dir)
+    assert report["ok"], report
     assert report["raw_events"] == RECORDS * CALLS + EVENTS_SENT + len(numbers)
     client = clickhouse_connect.get_client(dsn=info.clickhouse_dsn, database="tokentide")
     with client:
@@ -248,7 +227,9 @@ def test_an_events_topic_made_anew_under_a_running_stack_restarts_no_other_log(
 def test_a_fleet_of_coding_agents_spends_what_an_independent_sum_says(stack: Stack) -> None:
     values, sums = fleet(time.time_ns() - 60_000_000_000)
     asyncio.run(send(stack.info.kafka, OTLP.name, values))
-    assert verified(stack)["repeated_event_ids"] == 0
+    report = verified(stack.data_dir)
+    assert report["ok"], report
+    assert report["repeated_event_ids"] == 0
     hashes = {
         hash_user(ProducerSettings(user_hash_key=USER_HASH_KEY), mail): mail
         for mail, _tool, _model in sums

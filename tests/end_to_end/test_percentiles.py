@@ -174,7 +174,7 @@ def test_percentiles_are_within_one_per_cent_of_exact_ones_for_any_range_and_dim
     asked, compared = [], []
 
     @settings(
-        max_examples=examples(20),
+        max_examples=examples(12),
         derandomize=True,
         database=None,
         deadline=None,
@@ -208,8 +208,8 @@ def test_percentiles_are_within_one_per_cent_of_exact_ones_for_any_range_and_dim
         asked.append(exact["requests"].sum())
 
     check()
-    assert len(asked) >= 15
+    assert len(asked) >= 10
     # The draw reaches from parts of the traces to the most of them.
     assert min(asked) * 4 < replayed.rows.height
     assert max(asked) > replayed.rows.height / 2
-    assert sum(compared) > 1_500
+    assert sum(compared) > 900

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.databases import migrated
+from tests.sampling import share
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.outcome.arrow import to_arrow
@@ -219,16 +220,15 @@ def test_repricing_killed_at_any_step_is_finished_by_running_it_again(
     cards, other = NEGOTIATED, LIST
     names = {LIST.price_version: "list", "negotiated": "negotiated"}
     reprice(work, other)
-    died_at: list[str] = []
-    for die_at in (*range(9), 17):
-        died_at.append(reprice(work, cards, die_at)[-1])
+    chunk = ["price", "correct", "mark 1", "apply", "mark 2", "windows", "subjects", "mark 3"]
+    deaths = {0: "plan", **dict(enumerate(chunk, start=1)), 17: "finish"}
+    for die_at in share(list(deaths), 2, first=1):
+        assert reprice(work, cards, die_at)[-1] == deaths[die_at]
         if die_at == 3:
             reprice(work, cards, 1)
         reprice(work, cards)
         assert_equal_history(work, stores[names[cards.price_version]])
         cards, other = other, cards
-    chunk = ["price", "correct", "mark 1", "apply", "mark 2", "windows", "subjects", "mark 3"]
-    assert died_at == ["plan", *chunk, "finish"]
     left = work.rows(
         "SELECT count() FROM system.tables WHERE database = {database:String} AND engine = 'Join'",
         {"database": work.database},

@@ -20,7 +20,7 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from tests.sampling import in_thorough
+from tests.commands import command
 from tokentide_jobs.embedded.kafka.broker import BrokerKind
 from tokentide_jobs.embedded.processes.child import ChildRecord
 from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME, holder_pid
@@ -126,26 +126,33 @@ def test_a_stack_in_process_is_found_while_it_runs_and_not_after(
     assert not records[kind].is_alive()
 
 
-# With Tansu the next test starts and ends the same command.
-@pytest.mark.parametrize("kind", ["kafka", pytest.param("tansu", marks=in_thorough)])
-def test_up_prints_one_line_and_sigterm_ends_everything_with_code_0(
-    tmp_path: Path, start_up: Callable[..., subprocess.Popen[str]], kind: BrokerKind
+def test_up_prints_one_line_kill_9_leaves_no_orphan_and_the_next_start_ends_with_code_0(
+    tmp_path: Path, start_up: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    process = start_up("--broker", kind)
-    ready = ready_line(process)
-
-    assert ready["pid"] == process.pid
-    assert ready["broker"] == kind
+    process = start_up("--broker", "kafka")
+    before = ready_line(process)
+    assert (before["pid"], before["broker"]) == (process.pid, "kafka")
     info = find_stack(tmp_path)
     assert info is not None
-    assert json.loads(info.to_json()) == ready
+    assert json.loads(info.to_json()) == before
     children = children_of(tmp_path)
-    assert set(children) == {kind, "clickhouse", "viewer"}
+    assert set(children) == {"kafka", "clickhouse", "viewer"}
 
-    process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=120)
+    process.kill()
+    assert process.communicate()[0] == "", "more than one line"
 
-    assert process.returncode == 0, errors
+    assert eventually(lambda: not any(child.is_alive() for child in children.values()))
+    assert (tmp_path / STACK_FILE_NAME).exists(), "the dead owner could not remove it"
+    assert find_stack(tmp_path) is None, "and nobody believes it"
+
+    again = start_up("--broker", "kafka")
+    after = ready_line(again)
+    assert after["log_id"] == before["log_id"]
+    assert after["kafka"] != before["kafka"]
+    children = children_of(tmp_path)
+    again.send_signal(signal.SIGTERM)
+    output, errors = again.communicate(timeout=120)
+    assert again.returncode == 0, errors
     assert output == ""
     assert not any(child.is_alive() for child in children.values())
     assert not (tmp_path / STACK_FILE_NAME).exists()
@@ -156,40 +163,14 @@ def test_down_stops_the_stack_of_a_directory_and_is_content_with_none(
 ) -> None:
     process = start_up("--broker", "tansu")
     ready_line(process)
-    down = [sys.executable, "-m", "tokentide_jobs", "down"]
 
     for said in (f"process {process.pid}", "no stack runs"):
-        done = subprocess.run(
-            [*down, "--data-dir", str(tmp_path)], capture_output=True, text=True, check=False
-        )
+        done = command("down", "--data-dir", str(tmp_path))
         assert done.returncode == 0, done.stderr
         assert said in done.stderr
 
     process.communicate(timeout=120)
     assert process.returncode == 0
-
-
-def test_kill_9_of_the_owner_leaves_no_orphan_and_the_next_start_recovers(
-    tmp_path: Path, start_up: Callable[..., subprocess.Popen[str]]
-) -> None:
-    process = start_up("--broker", "kafka")
-    before = ready_line(process)
-    children = children_of(tmp_path)
-
-    process.kill()
-    process.wait()
-
-    assert eventually(lambda: not any(child.is_alive() for child in children.values()))
-    assert (tmp_path / STACK_FILE_NAME).exists(), "the dead owner could not remove it"
-    assert find_stack(tmp_path) is None, "and nobody believes it"
-
-    again = start_up("--broker", "kafka")
-    after = ready_line(again)
-    assert after["log_id"] == before["log_id"]
-    assert after["kafka"] != before["kafka"]
-    again.send_signal(signal.SIGINT)
-    again.communicate(timeout=120)
-    assert again.returncode == 0
 
 
 def test_a_second_owner_is_refused_by_pid_and_harms_nothing(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ from tests.sampling import IS_THOROUGH
 pytestmark = pytest.mark.integration
 
 
-AT_ONCE = 30
+AT_ONCE = 30 if IS_THOROUGH else 60
 
 
 def run(store: ClickHouse, files: RuleFiles, worker: Worker) -> int:
@@ -95,7 +95,7 @@ def test_workers_that_die_at_any_step_leave_what_one_that_lives_leaves(
     assert sent == sentence
     for table in (*whole, DETECTOR_STATE, ALERT_EVENTS):
         sql_client.command(f"TRUNCATE TABLE {table}")
-    lives = run(store, files, Worker(random.Random(3), dies=0.2 if IS_THOROUGH else 0.08))
+    lives = run(store, files, Worker(random.Random(3), dies=0.2 if IS_THOROUGH else 0.1))
     assert str(stored(sql_client)) == str(whole)
     assert alerts_of(sql_client) == announced
     assert lives > 3, "the schedule killed nobody"

@@ -1,0 +1,19 @@
+"""A command that a test runs in its process tells what one in a process of its own would."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from tests.commands import command
+
+
+def test_code_output_and_errors_are_told_apart() -> None:
+    before = (sys.stdout, sys.stderr)
+    told = command("config", "--json")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "TOKENTIDE_KAFKA_BOOTSTRAP" in json.loads(told.stdout)
+    refused = command("verify", "--offsets", "nonsense")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "nonsense" in refused.stderr
+    assert (sys.stdout, sys.stderr) == before
