@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from .outline import outline
+
+_ANSWERED: Final = ("Explain", "Describe", "Exists", "Show", "CheckQuery", "KillQuery")
+"""Beginnings of the kinds that answer with rows, besides SELECT."""
 
 
 @dataclass(slots=True)
@@ -55,6 +59,11 @@ class Statement:
     def is_select(self) -> bool:
         """True for a query whose rows come in blocks."""
         return self.kind == "SelectWithUnionQuery"
+
+    @property
+    def has_result(self) -> bool:
+        """True for a statement that answers with rows, be they none."""
+        return self.is_select or self.kind.startswith(_ANSWERED)
 
     @property
     def takes_data(self) -> bool:

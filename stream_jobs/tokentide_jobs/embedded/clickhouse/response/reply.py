@@ -20,7 +20,7 @@ from ..exceptions import ClickHouseError
 from ..request.query_request import flag
 from ..wire.codecs import Encoder, encoder
 from ..wire.framing import FrameWriter
-from ..wire.output_formats import content_type
+from ..wire.output_formats import PLAIN_TEXT, content_type
 
 if TYPE_CHECKING:
     from ..engine.pool import Engine
@@ -69,16 +69,17 @@ class Reply:
         self._response: web.StreamResponse | None = None
         self.summary = Summary(started_ns=time.monotonic_ns())
 
-    def _headers(self, output_format: str) -> dict[str, str]:
+    def _headers(self, output_format: str | None) -> dict[str, str]:
         headers = {
-            "Content-Type": content_type(output_format),
+            "Content-Type": PLAIN_TEXT if output_format is None else content_type(output_format),
             "X-ClickHouse-Server-Display-Name": self._engine.display_name,
             "X-ClickHouse-Query-Id": _header(self._asked.query_id),
-            "X-ClickHouse-Format": output_format,
             "X-ClickHouse-Timezone": self._engine.timezone,
             "X-ClickHouse-Exception-Tag": self._tag,
             "X-ClickHouse-Summary": self.summary.header(),
         }
+        if output_format is not None:
+            headers["X-ClickHouse-Format"] = output_format
         if self._asked.framed_response:
             self._encoder = FrameWriter(self._asked.frame_method)
         elif self._asked.coding:
@@ -86,8 +87,14 @@ class Reply:
             headers["Content-Encoding"] = self._asked.coding
         return headers
 
-    async def send_whole(self, body: bytes, output_format: str) -> web.StreamResponse:
-        """Send a complete result with its length."""
+    async def send_whole(self, body: bytes, output_format: str | None) -> web.StreamResponse:
+        """Send a complete result with its length.
+
+        Args:
+            body: The result.
+            output_format: Its format; None for a statement that has none, which clients see by
+                the header that is not there.
+        """
         headers = self._headers(output_format)
         if self._encoder is not None and body:
             body = self._encoder.feed(body) + self._encoder.finish()
@@ -150,7 +157,7 @@ def error_response(error: ClickHouseError, request: web.Request, engine: Engine)
         writer = FrameWriter(request.query.get("network_compression_method", "LZ4"))
         body = writer.feed(body) + writer.finish()
     headers = {
-        "Content-Type": "text/plain; charset=UTF-8",
+        "Content-Type": PLAIN_TEXT,
         "X-ClickHouse-Server-Display-Name": engine.display_name,
         "X-ClickHouse-Query-Id": _header(request.query.get("query_id", "")),
         "X-ClickHouse-Timezone": engine.timezone,

@@ -86,4 +86,4 @@ async def run_insert(
     summary.written_rows = summary.result_rows = result.rows_written()
     summary.written_bytes = summary.result_bytes = result.bytes_written()
     summary.read_rows, summary.read_bytes = summary.written_rows, summary.written_bytes
-    return await reply.send_whole(b"", statement.insert_format or "")
+    return await reply.send_whole(b"", None)

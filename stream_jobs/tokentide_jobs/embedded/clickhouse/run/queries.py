@@ -108,7 +108,8 @@ async def _run_small(
             data = native.upgrade(data, asked.revision)
         return data
 
-    return await reply.send_whole(await job.run(work), output_format)
+    data = await job.run(work)
+    return await reply.send_whole(data, output_format if data or statement.has_result else None)
 
 
 async def _run_whole(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 DEFAULT_FORMAT: Final = "TabSeparated"
+PLAIN_TEXT: Final = "text/plain; charset=UTF-8"
 
 _PLAIN: Final = frozenset(
     {
@@ -62,7 +63,7 @@ def content_type(name: str) -> str:
     if name.startswith(("TabSeparated", "TSV")):
         return "text/tab-separated-values; charset=UTF-8"
     if name.startswith(("Pretty", "Vertical", "Markdown", "Values", "TSKV")):
-        return "text/plain; charset=UTF-8"
+        return PLAIN_TEXT
     if name == "XML":
         return "application/xml; charset=UTF-8"
     return "application/octet-stream"
