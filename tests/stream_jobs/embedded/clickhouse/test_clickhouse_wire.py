@@ -73,6 +73,12 @@ def test_checksums_are_those_clients_verify(length: int, low: int, high: int) ->
             "CSV",
             b"1",
         ),
+        (
+            b"WITH 1 AS x, (SELECT 2) AS y insert INTO t FORMAT CSV 1",
+            b"WITH 1 AS x, (SELECT 2) AS y insert INTO t\n",
+            "CSV",
+            b"1",
+        ),
         (b"INSERT INTO values VALUES (1)", b"INSERT INTO values\n", "Values", b" (1)"),
         (b"INSERT INTO select VALUES (1)", b"INSERT INTO select\n", "Values", b" (1)"),
         (
@@ -100,6 +106,10 @@ def test_insert_data_is_told_from_the_statement(
         b"INSERT INTO t SELECT 1 FORMAT CSV",
         b"INSERT INTO t SELECT 1; SELECT 2",
         b"INSERT INTO t WITH 1 AS x SELECT x",
+        b"WITH 1 AS x SELECT x FORMAT CSV",
+        b"WITH insert AS (SELECT 1) SELECT * FROM insert FORMAT CSV",
+        b"WITH 1 AS x INSERT INTO t SELECT x FORMAT CSV",
+        b"WITH 1",
         b"",
         b"/* unclosed",
         b"SELECT 'unclosed",

@@ -43,7 +43,7 @@ def find_seam(sql: bytes, size_bytes: int) -> Seam | None:
         sql: Statement, and perhaps data.
         size_bytes: How far to look: the longest statement there may be.
     """
-    depth, first, before, before_start = 0, True, b"", 0
+    depth, begun, before, before_start = 0, b"", b"", 0
     for match in _TOKEN.finditer(sql, 0, size_bytes):
         if match.end() == size_bytes < len(sql):
             return None  # the rest of this token is out of sight
@@ -51,10 +51,15 @@ def find_seam(sql: bytes, size_bytes: int) -> Seam | None:
             continue
         text = match.group()
         word = text.upper() if match.lastgroup == "word" else b""
-        if first and word != b"INSERT":
+        if not begun and word not in (b"INSERT", b"WITH"):
             return None
-        first = False
-        if depth == 0 and word:
+        if begun == b"WITH" and (before, word) == (b"INSERT", b"INTO"):
+            begun = b"INSERT"  # values with names may stand in front of it
+        begun = begun or word
+        if depth == 0 and word and begun == b"WITH":
+            if word == b"SELECT":
+                return None
+        elif depth == 0 and word:
             if before == b"FORMAT":
                 return _with_format(sql, before_start, match.end(), text)
             if word == b"VALUES" and before not in (b"INTO", b"TABLE"):
@@ -65,7 +70,7 @@ def find_seam(sql: bytes, size_bytes: int) -> Seam | None:
             return None
         depth += (text in (b"(", b"[", b"{")) - (text in (b")", b"]", b"}"))
         before, before_start = word, match.start()
-    return None if first else Seam(sql + b"\nFORMAT Values", "Values", b"")
+    return None if begun != b"INSERT" else Seam(sql + b"\nFORMAT Values", "Values", b"")
 
 
 def _with_format(sql: bytes, clause: int, end: int, name: bytes) -> Seam:
