@@ -34,8 +34,10 @@ from .engine.insert_tokens import forget_tokens_without_rows
 from .engine.memory_budget import MemoryBudget
 from .engine.ownership import DirectoryLock, port_in_use
 from .engine.pool import CLOSE_WAIT_S, Engine, Lane
-from .engine.result_space import ResultSpace
 from .engine.set_aside import set_aside_unfinished_parts, settle_last_good
+from .engine.waiting_space import EXTERNAL_DATA, WaitingSpace
+from .request.form import FILES_PREFIX
+from .run.external_tables import LONGEST_BYTES as EXTERNAL_BYTES
 from .run.inserts import SPOOL_PREFIX
 from .run.queries import RESULT_PREFIX
 
@@ -46,7 +48,7 @@ LANES: dict[Lane, int] = {"reader": 32, "read": 32, "write": 32, "control": 1}
 """Threads for each kind of request; they start when first used, and the last used is used first."""
 
 _SHUTDOWN_S = 2.0
-_MIN_RESULTS_BYTES = 64_000_000
+_LEAST_MEMORY_BYTES = 64_000_000
 _OWNER_POLL_S = 1.0
 _MAX_LINE_BYTES = 1 << 20
 """Longest request line and header: queries travel in URLs (the server's http_max_uri_size)."""
@@ -123,12 +125,14 @@ async def _serve(
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    space = ResultSpace(options.max_result_mb * 1_000_000, limits.min_free_bytes, data_dir)
+    space = WaitingSpace(options.max_result_mb * 1_000_000, limits.min_free_bytes, data_dir)
     engine = _open_engine(data_dir, limits, space)
     endpoint = Endpoint(
         engine,
         accounts,
         body_timeout_s=options.body_timeout_s,
+        external_space=WaitingSpace(EXTERNAL_BYTES, limits.min_free_bytes, data_dir, EXTERNAL_DATA),
+        external_memory_bytes=max(_LEAST_MEMORY_BYTES, limits.memory_bytes // 8),
         min_free_bytes=options.min_free_bytes,
     )
     runner = web.AppRunner(
@@ -185,7 +189,7 @@ async def _watch(owner_pid: int | None, stop: asyncio.Event) -> None:
                 stop.set()
 
 
-def _open_engine(data_dir: Path, limits: EngineLimits, space: ResultSpace) -> Engine:
+def _open_engine(data_dir: Path, limits: EngineLimits, space: WaitingSpace) -> Engine:
     # The engine reads paths from a URL-like string; relative names keep odd characters out of it.
     os.chdir(data_dir)
     write_config(data_dir, limits)
@@ -195,10 +199,10 @@ def _open_engine(data_dir: Path, limits: EngineLimits, space: ResultSpace) -> En
     if forgotten := forget_tokens_without_rows(data_dir / "store"):
         log.warning("%d inserts were cut short and may be repeated", forgotten)
     settle_last_good(data_dir)
-    for prefix in (SPOOL_PREFIX, RESULT_PREFIX):
+    for prefix in (SPOOL_PREFIX, RESULT_PREFIX, FILES_PREFIX):
         for left_over in data_dir.glob(f"{prefix}*"):
             left_over.unlink()  # of requests that a crash cut short
-    budget = MemoryBudget(max(_MIN_RESULTS_BYTES, limits.memory_bytes // 4))
+    budget = MemoryBudget(max(_LEAST_MEMORY_BYTES, limits.memory_bytes // 4))
     try:
         return Engine(Path("store"), Path(CONFIG_FILE), LANES, budget, space)
     except RuntimeError as exc:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Final
@@ -18,37 +18,33 @@ from tokentide_jobs.web_guard import refusal
 
 from .access.accounts import Accounts, User
 from .access.inspection import Inspection
-from .access.inspector import EXPRESSION_SETTINGS, Inspector
+from .access.inspector import EXPRESSION_SETTINGS
 from .access.policy import check, is_quick_write
 from .access.room import check_room
-from .access.seam import Seam
 from .access.statement import Statement
 from .engine.pool import Engine, EngineJob, Lane
+from .engine.waiting_space import WaitingSpace
 from .exceptions import ClickHouseError
 from .literals import quote
-from .request.bodies import pieces
-from .request.query_request import QueryRequest, read_request, take_field
+from .request.query_request import QueryRequest, read_request
+from .request.statement_reader import StatementReader
 from .request.time_limit import limit_time
 from .response.reply import Reply, error_response
 from .run.client_sessions import Session, Sessions, snapshot
+from .run.external_tables import ExternalTables, memory_budget
 from .run.inserts import run_insert, short_values, spool_body, spool_file
 from .run.kill import RunningQueries
 from .run.prologue import prepare
 from .run.queries import run_query
-from .run.tree_budget import TreeBudget
+from .run.shared_budget import tree_budget
 
 log = logging.getLogger(__name__)
 
 _SESSION_SWEEP_S: Final = 5.0
-_BUSY_SESSION_WAIT_S: Final = 2.0
-_BUSY_SESSION_POLL_S: Final = 0.005
-"""A client may send its next request while the thread still closes the one before."""
 
 MAX_REQUESTS: Final = 256
 """Requests in progress of accounts that only read, and of the others; half-sent ones are among
 them. More are refused with code 202."""
-
-_FORM_BYTES: Final = 4 << 20
 
 
 class Endpoint:
@@ -59,22 +55,33 @@ class Endpoint:
     """
 
     def __init__(
-        self, engine: Engine, accounts: Accounts, *, body_timeout_s: float, min_free_bytes: int = 0
+        self,
+        engine: Engine,
+        accounts: Accounts,
+        *,
+        body_timeout_s: float,
+        external_space: WaitingSpace,
+        external_memory_bytes: int,
+        min_free_bytes: int = 0,
     ) -> None:
         self.port = 0
         self._min_free_bytes = min_free_bytes
         self._engine = engine
         self._accounts = accounts
-        self._body_timeout_s = body_timeout_s
         self._inspection = Inspection(engine.open)
+        self._reader = StatementReader(self._inspection, body_timeout_s, external_space)
         self._running = RunningQueries()
-        self._readers_trees = TreeBudget()
+        self._readers_trees = tree_budget()
+        # Those who only read take no memory from the others.
+        self._external_memory = {
+            only_reads: memory_budget(external_memory_bytes) for only_reads in (True, False)
+        }
         self._sessions = Sessions()
         self._requests = Counter[bool]()
 
     def application(self) -> web.Application:
         """Build the aiohttp application with every route."""
-        app = web.Application(client_max_size=_FORM_BYTES, middlewares=[self._guard])
+        app = web.Application(middlewares=[self._guard])
         app.router.add_get("/ping", self.ping)
         app.router.add_get("/replicas_status", self.ping)
         for method in ("GET", "POST"):
@@ -134,7 +141,17 @@ class Endpoint:
     async def _answer(
         self, request: web.Request, asked: QueryRequest, reply: Reply
     ) -> web.StreamResponse:
-        statement, body = await self._statement(request, asked)
+        with ExitStack() as keeping:
+            statement, body = await self._reader.read(request, asked, keeping)
+            return await self._answer_statement(asked, statement, body, reply)
+
+    async def _answer_statement(
+        self,
+        asked: QueryRequest,
+        statement: Statement,
+        body: AsyncIterator[bytes],
+        reply: Reply,
+    ) -> web.StreamResponse:
         check(statement, asked.user, only_reads=asked.readonly > 0)
         limit_time(asked, statement)
         check_room(statement, Path(), self._min_free_bytes)
@@ -180,18 +197,22 @@ class Endpoint:
         lane: Lane = "write" if is_quick_write(statement) else "read"
         if asked.user.readonly:
             lane = "reader"
+        memory = self._external_memory[asked.user.readonly]
         async with (
             self._readers_trees.held(statement.nodes if asked.user.readonly else 0),
+            ExternalTables.with_memory(asked.tables, memory) as external,
             self._engine.request(lane, marker) as job,
         ):
+            external.stay_with(job)
             # A read-only connection cannot take back its settings: readers' sessions hold nothing.
             if asked.session_id and not asked.user.readonly:
-                await self._enter_session(job, asked, statement)
+                await self._enter_session(job, asked, statement, external)
             ready = partial(
                 prepare,
                 request=asked,
                 statement=statement,
                 marker=marker,
+                external=external,
             )
             if spool is not None:
                 return await run_insert(job, statement, spool, reply, ready)
@@ -201,17 +222,9 @@ class Endpoint:
             return await run_query(job, asked, statement, reply, ready)
 
     async def _enter_session(
-        self, job: EngineJob, asked: QueryRequest, statement: Statement
+        self, job: EngineJob, asked: QueryRequest, statement: Statement, external: ExternalTables
     ) -> None:
-        give_up_s = time.monotonic() + _BUSY_SESSION_WAIT_S
-        while True:
-            try:
-                session = self._sessions.acquire(asked)
-                break
-            except ClickHouseError as error:
-                if error.code != 373 or time.monotonic() > give_up_s:
-                    raise
-            await asyncio.sleep(_BUSY_SESSION_POLL_S)
+        session = await self._sessions.acquire(asked, job)
         job.after_close(lambda: self._leave_session(asked, session))
         if session.connection is None and statement.leaves_state:
             session.connection = self._engine.open()
@@ -219,6 +232,7 @@ class Endpoint:
             # Read-only for one request would be read-only for good; its kind has been checked.
             asked.readonly = 0
             job.adopt(session.connection)
+            job.at_close(external.drop)
             job.at_close(await job.run(lambda c: snapshot(c, asked, statement)))
 
     def _leave_session(self, asked: QueryRequest, session: Session) -> None:
@@ -237,58 +251,6 @@ class Endpoint:
         task.cancel()
         await self._engine.discard(self._sessions.expired(float("inf")))
 
-    async def _statement(
-        self, request: web.Request, asked: QueryRequest
-    ) -> tuple[Statement, AsyncIterator[bytes]]:
-        """Return the statement, and the part of the body that is insert data."""
-        if request.content_type == "multipart/form-data":
-            return await self._read(await self._read_form(request, asked), asked), _nothing()
-        body = pieces(request, asked, self._body_timeout_s)
-        # Without SQL in the URL it is in the body, where an INSERT's data follows it.
-        is_in_url = bool(asked.sql_in_url.strip())
-        begun = asked.sql_in_url if is_in_url else await anext(body, b"")
-        seam = await self._inspection.run(asked.user, lambda one: one.find_seam(begun))
-        if seam is not None:
-            return await self._read_insert(seam, asked), body
-        rest = await _bounded(body, asked.user.limits.size_bytes)
-        between = b"\n" if is_in_url and rest else b""
-        return await self._read(begun + between + rest, asked), _nothing()
-
-    async def _read(self, sql: bytes, asked: QueryRequest) -> Statement:
-        """Read SQL that is whole; an INSERT in it may carry its data."""
-        if not sql.strip():
-            raise ClickHouseError(62, "Syntax error: Empty query")
-
-        def read(inspector: Inspector) -> Statement:
-            seam = inspector.find_seam(sql)
-            if seam is not None:
-                return inspector.read_insert(seam, asked.parameters)
-            return inspector.read(sql, asked.parameters)
-
-        return await self._inspection.run(asked.user, read)
-
-    async def _read_insert(self, seam: Seam, asked: QueryRequest) -> Statement:
-        return await self._inspection.run(
-            asked.user, lambda one: one.read_insert(seam, asked.parameters)
-        )
-
-    async def _read_form(self, request: web.Request, asked: QueryRequest) -> bytes:
-        """Query and parameters as form fields, as clickhouse-connect sends them when asked to."""
-        sql = asked.sql_in_url
-        async with asyncio.timeout(self._body_timeout_s):
-            fields = await request.post()
-        for name, value in fields.items():
-            if isinstance(value, web.FileField):
-                raise ClickHouseError(
-                    48, f"External data ({name}) is not supported by the embedded ClickHouse"
-                )
-            text = value if isinstance(value, str) else bytes(value).decode()
-            if name == "query":
-                sql = sql + b"\n" + text.encode() if sql else text.encode()
-            else:
-                take_field(asked, name, text)
-        return sql
-
 
 def _as_clickhouse_error(error: Exception) -> ClickHouseError:
     """Word what the endpoint did not expect; a text of ours may name what nobody should see."""
@@ -296,19 +258,3 @@ def _as_clickhouse_error(error: Exception) -> ClickHouseError:
         return error
     what = error.strerror if isinstance(error, OSError) else None
     return ClickHouseError(1002, f"The endpoint failed: {what or type(error).__name__}")
-
-
-async def _bounded(body: AsyncIterator[bytes], limit: int) -> bytes:
-    """Join a body that is SQL; what is too long for that is not read to its end."""
-    held = b""
-    async for piece in body:
-        held += piece
-        if len(held) > limit:
-            break
-    return held
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    pieces: tuple[bytes, ...] = ()
-    for piece in pieces:
-        yield piece

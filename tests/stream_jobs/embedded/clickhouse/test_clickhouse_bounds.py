@@ -206,7 +206,7 @@ def test_a_result_that_waits_until_it_is_whole_has_a_longest_length(
     answer = request("POST", url, body=sql.encode(), headers=READER)
     assert answer.headers["X-ClickHouse-Exception-Code"] == "396"
     text = b"".join(FrameReader().feed(answer.data)) if framed else answer.data
-    assert text.startswith(b"Code: 396. DB::Exception: Limit for result exceeded: a result that")
+    assert text.startswith(b"Code: 396. DB::Exception: Limit for result exceeded: what is held")
     assert b"JSONEachRow" in text
     wait_for_no_result_files(data_dir)
     url = f"{server.url}/?{urlencode({'query': 'SELECT 1'})}"

@@ -198,3 +198,17 @@ async def test_concurrent_inserts_and_reads_add_up(http: aiohttp.ClientSession, 
     sql = f"SELECT count() AS n, sum(a) AS s FROM {table} FORMAT JSONEachRow"
     total = json.loads((await ask(http, sql))[1])
     assert total == {"n": 30 * 2000, "s": 30 * 1999 * 1000}
+
+
+async def test_a_session_in_use_is_refused_at_once_and_free_again_afterwards(
+    http: aiohttp.ClientSession,
+) -> None:
+    query_id, session_id = uuid.uuid4().hex, uuid.uuid4().hex
+    slow = asyncio.create_task(ask(http, SLOW, query_id=query_id, session_id=session_id))
+    await wait_until(http, query_id, runs=True)
+    status, text = await ask(http, "SELECT 1", session_id=session_id)
+    assert (status, text.partition(".")[0]) == (500, "Code: 373")
+    assert await running(http, query_id)
+    await ask(http, f"KILL QUERY WHERE query_id = '{query_id}'")
+    await slow
+    assert await ask(http, "SELECT 1", session_id=session_id) == (200, "1\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from tokentide_jobs.embedded.clickhouse.access.inspector import Inspector
 from tokentide_jobs.embedded.clickhouse.access.statement_limits import READER_LIMITS
 from tokentide_jobs.embedded.clickhouse.endpoint import Endpoint
 from tokentide_jobs.embedded.clickhouse.engine.pool import Engine
+from tokentide_jobs.embedded.clickhouse.engine.waiting_space import EXTERNAL_DATA, WaitingSpace
 from tokentide_jobs.embedded.clickhouse.exceptions import ClickHouseError
 from tokentide_jobs.embedded.clickhouse.wire.framing import FrameReader
 
@@ -50,7 +52,13 @@ class FaultyEngine:
 @asynccontextmanager
 async def client_of(fault: Exception) -> AsyncIterator[TestClient[Any, Any]]:
     engine = cast(Engine, FaultyEngine(fault))
-    endpoint = Endpoint(engine, default_accounts("secret"), body_timeout_s=30)
+    endpoint = Endpoint(
+        engine,
+        default_accounts("secret"),
+        body_timeout_s=30,
+        external_space=WaitingSpace(1, 0, Path(), EXTERNAL_DATA),
+        external_memory_bytes=1,
+    )
     server = TestServer(endpoint.application())
     async with TestClient(server) as client:
         endpoint.port = server.port or 0

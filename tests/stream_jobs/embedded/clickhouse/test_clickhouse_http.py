@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
 import urllib3
@@ -191,6 +192,49 @@ def test_headers_describe_the_query_and_what_it_did(ask: Ask, table: str) -> Non
     assert (read["read_rows"], read["result_rows"]) == ("3", "1")
     assert int(read["elapsed_ns"]) > 0
     assert uuid.UUID(ask("SELECT 1").headers["X-ClickHouse-Query-Id"])
+
+
+def test_a_statement_without_a_result_names_no_format(ask: Ask, table: str) -> None:
+    silent = (
+        f"INSERT INTO {table} VALUES (1, 'a')",
+        f"INSERT INTO {table} SELECT 2, 'b'",
+        f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS more UInt8",
+        "SET max_threads = 1",
+    )
+    shown = (
+        f"SELECT a FROM {table} WHERE a = 3",
+        "SHOW TABLES LIKE 'no such table'",
+        f"EXISTS TABLE {table}",
+        f"CHECK TABLE {table}",
+    )
+    for sql in (*silent, *shown):
+        answer = ask(sql, query_id=f"of {sql}")
+        assert answer.status == 200, answer.data
+        assert answer.headers.get("X-ClickHouse-Format") == (
+            "TabSeparated" if sql in shown else None
+        )
+        # Clients make what such a statement gives them of these.
+        assert answer.headers["X-ClickHouse-Query-Id"] == f"of {sql}"
+        assert "written_rows" in json.loads(answer.headers["X-ClickHouse-Summary"])
+
+
+def test_rows_that_come_slowly_go_out_before_the_end(sql_server: str, ask: Ask) -> None:
+    # A row each 50 ms, and an error with the thirtieth: nothing that a megabyte would hold back.
+    sql = "SELECT sleepEachRow(0.05), throwIf(number = 30) FROM numbers(40)"
+    url = f"{sql_server}/?{urlencode({'query': sql, 'max_block_size': 1})}"
+    with urllib3.PoolManager() as pool:
+        answer = pool.request("POST", url, preload_content=False)
+        assert answer.status == 200
+        seen = bytearray()
+        with pytest.raises(urllib3.exceptions.ProtocolError):  # the connection breaks off
+            for piece in answer.stream():
+                seen += piece
+    tag = answer.headers["X-ClickHouse-Exception-Tag"]
+    rows, marker, text = seen.partition(f"\r\n__exception__\r\n{tag}\r\n".encode())
+    assert marker and rows and rows.count(b"0\t0\n") <= 30
+    assert text.startswith(b"Code: 395. DB::Exception: Value passed to 'throwIf'")
+    soon = ask("SELECT throwIf(number = 1) FROM numbers(2)", max_block_size="1")
+    assert soon.headers["X-ClickHouse-Exception-Code"] == "395"
 
 
 def test_sessions_keep_settings_databases_and_temporary_tables(ask: Ask) -> None:

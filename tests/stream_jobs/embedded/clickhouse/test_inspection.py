@@ -13,7 +13,7 @@ from tokentide_jobs.embedded.clickhouse.access.accounts import User
 from tokentide_jobs.embedded.clickhouse.access.inspection import Inspection
 from tokentide_jobs.embedded.clickhouse.access.statement_limits import READER_LIMITS, WRITER_LIMITS
 from tokentide_jobs.embedded.clickhouse.exceptions import ClickHouseError
-from tokentide_jobs.embedded.clickhouse.run.tree_budget import TreeBudget
+from tokentide_jobs.embedded.clickhouse.run.shared_budget import tree_budget
 
 READER, WRITER = User("analyst", readonly=True), User("default")
 
@@ -48,7 +48,7 @@ async def test_each_kind_of_account_has_limits_of_its_own() -> None:
 
 
 async def test_large_statements_wait_for_each_other_and_small_ones_pass() -> None:
-    budget = TreeBudget(100, wait_s=60)
+    budget = tree_budget(100, wait_s=60)
     running: list[str] = []
     released = asyncio.Event()
 
@@ -68,7 +68,7 @@ async def test_large_statements_wait_for_each_other_and_small_ones_pass() -> Non
 
 
 async def test_a_statement_for_which_nothing_comes_free_is_refused_and_takes_nothing() -> None:
-    budget = TreeBudget(100, wait_s=0.01)
+    budget = tree_budget(100, wait_s=0.01)
     async with budget.held(60):
         with pytest.raises(ClickHouseError, match="41 nodes") as refused:
             async with budget.held(41):

@@ -218,6 +218,7 @@ class Inspector:
             tree.tables,
             tree.takes_all_columns,
             tree.nodes,
+            tree.only_declares_columns,
         )
         if not statement.is_only_parsed:
             self._check_names(connection, names - self._catalogue.unknown(tree.lambdas))

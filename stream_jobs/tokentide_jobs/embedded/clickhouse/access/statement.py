@@ -27,6 +27,7 @@ class Statement:
         tables: Names of tables, as they are written.
         takes_all_columns: True when columns are taken without their names, by `*` or a pattern.
         nodes: Size of its syntax tree.
+        only_declares_columns: True for a CREATE of columns with a type each, and nothing else.
         insert_format: Input format when insert data follows, else None.
         inline_data: Insert data that came in the same text.
     """
@@ -42,6 +43,7 @@ class Statement:
     tables: frozenset[str] = frozenset()
     takes_all_columns: bool = False
     nodes: int = 0
+    only_declares_columns: bool = False
     insert_format: str | None = None
     inline_data: bytes = b""
 

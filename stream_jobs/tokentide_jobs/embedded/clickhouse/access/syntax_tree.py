@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from ..exceptions import ClickHouseError
 
@@ -18,6 +19,16 @@ _TABLE = re.compile(r"TableIdentifier (.*?)(?: \(alias .*)?\Z", re.DOTALL)
 _ALL_COLUMNS = re.compile(r"(?:Qualified)?(?:Asterisk|Columns\w*Matcher)\b")
 _IDENTIFIER = re.compile(r"Identifier (.*?)(?: \(alias .*)?\Z", re.DOTALL)
 _FUNCTION = re.compile(r"Function(?:WithKeyValueArguments)? +(.*?)(?: \(alias .*)?\Z", re.DOTALL)
+
+_LIST_OF_COLUMNS: Final = 2
+_OF_COLUMNS: Final = {
+    0: {"CreateQuery"},
+    1: {"Identifier", "Columns"},
+    _LIST_OF_COLUMNS: {"ExpressionList"},
+    3: {"ColumnDeclaration"},
+    4: {"DataType", "EnumDataType", "TupleDataType"},
+}
+"""Nodes by their depth in the tree of a CREATE that has columns and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,7 @@ class SyntaxTree:
         lambdas: Names that the statement itself gives to lambdas and may call.
         top: Text of the nodes right below the root.
         alters: Commands of an ALTER, such as `ADD_COLUMN`.
+        only_declares_columns: True for a CREATE of columns with a type each, and nothing else.
     """
 
     nodes: int
@@ -48,6 +60,7 @@ class SyntaxTree:
     lambdas: frozenset[str]
     top: tuple[str, ...]
     alters: frozenset[str]
+    only_declares_columns: bool
 
 
 def read_tree(lines: str) -> SyntaxTree:
@@ -64,6 +77,7 @@ def read_tree(lines: str) -> SyntaxTree:
     tables: set[str] = set()
     takes_all_columns = False
     path: list[str] = []
+    kinds: list[tuple[int, str]] = []
     lambdas: set[str] = set()
     top: list[str] = []
     alters: set[str] = set()
@@ -76,6 +90,7 @@ def read_tree(lines: str) -> SyntaxTree:
             functions.add(function[1])
         depth = len(line) - len(line.lstrip(" "))
         path[depth:] = [text]
+        kinds.append((depth, text.split(" ")[0]))
         is_argument = [node.split(" ")[0] for node in path[-3:-1]] == ["Function", "ExpressionList"]
         if (identifier := _IDENTIFIER.match(text)) is not None:
             identifiers.add(identifier[1])
@@ -107,4 +122,14 @@ def read_tree(lines: str) -> SyntaxTree:
         frozenset(lambdas),
         tuple(top),
         frozenset(alters),
+        _only_declares_columns(kinds),
+    )
+
+
+def _only_declares_columns(kinds: list[tuple[int, str]]) -> bool:
+    """Look at every node above the types: lines that a name forges hide none of them."""
+    above = [(depth, kind) for depth, kind in kinds if depth in _OF_COLUMNS]
+    shape = [kind for depth, kind in above if depth <= _LIST_OF_COLUMNS]
+    return shape == ["CreateQuery", "Identifier", "Columns", "ExpressionList"] and all(
+        kind in _OF_COLUMNS[depth] for depth, kind in above
     )

@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -21,8 +21,8 @@ from ..exceptions import ENGINE_ERRORS, ClickHouseError, from_engine
 from ..literals import quote
 from .connection import EngineConnection
 from .memory_budget import MemoryBudget
-from .result_space import ResultSpace
 from .set_aside import LAST_GOOD_WRITES
+from .waiting_space import WaitingSpace
 from .write_failures import WriteFailures
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Engine:
         config_file: Path,
         lanes: dict[Lane, int],
         budget: MemoryBudget,
-        space: ResultSpace,
+        space: WaitingSpace,
     ) -> None:
         from chdb import _chdb
 
@@ -212,7 +212,7 @@ class EngineJob:
         executor: ThreadPoolExecutor,
         marker: str,
         budget: MemoryBudget,
-        space: ResultSpace,
+        space: WaitingSpace,
         write_failures: WriteFailures,
     ) -> None:
         self.executor = executor
@@ -223,6 +223,7 @@ class EngineJob:
         self.killable = True
         self._open = open_connection
         self._pending: asyncio.Future[Any] | None = None
+        self._closing: asyncio.Future[None] | None = None
         self._connection: EngineConnection | None = None
         self._keep_open = False
         self._undo: list[Callable[[EngineConnection], None]] = []
@@ -237,6 +238,15 @@ class EngineJob:
         """Run on a connection that outlives the request (a session's)."""
         self._connection = connection
         self._keep_open = True
+
+    @property
+    def keeps_connection(self) -> bool:
+        """True when the connection outlives the request."""
+        return self._keep_open
+
+    def beside(self) -> AbstractContextManager[EngineConnection]:
+        """Lend a second connection, on the thread that asks."""
+        return closing(self._open())
 
     async def run(self, work: Callable[[EngineConnection], T]) -> T:
         """Run ``work`` with the connection, opening it first if need be.
@@ -273,11 +283,21 @@ class EngineJob:
         except ENGINE_ERRORS as exc:
             raise from_engine(exc) from exc
 
+    @property
+    def is_closing(self) -> bool:
+        """True once nothing more of this request will run but its end."""
+        return self._closing is not None
+
+    async def closed(self) -> None:
+        """Wait for the end of a request that is closing."""
+        if self._closing is not None:
+            await asyncio.wait([self._closing])
+
     def close_soon(self) -> None:
         """Queue the end of the request on its thread, before anything later on that thread."""
         loop = asyncio.get_running_loop()
-        closing = loop.run_in_executor(self.executor, self._close)
-        closing.add_done_callback(self._closed)
+        self._closing = loop.run_in_executor(self.executor, self._close)
+        self._closing.add_done_callback(self._closed)
 
     def _closed(self, _: asyncio.Future[None]) -> None:
         for work in self._after:

@@ -17,11 +17,14 @@ from typing import Final
 from aiohttp import web
 
 from ..access.accounts import Accounts, User
+from ..access.external_table import ExternalTable
 from ..access.system_tables import DATABASE
 from ..exceptions import ClickHouseError
 from ..wire.codecs import choose_coding
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+FORM: Final = "multipart/form-data"
 
 _INTERFACE: Final = frozenset(
     {
@@ -46,6 +49,9 @@ _INTERFACE: Final = frozenset(
     }
 )
 """URL parameters of the interface; never settings."""
+
+TABLE_FIELDS: Final = ("_structure", "_types", "_format")
+"""Ends of the names of fields that speak of a form's external data."""
 
 _TRANSPORT_SETTINGS: Final = frozenset(
     {
@@ -72,6 +78,8 @@ class QueryRequest:
         sql_in_url: The `query` parameter; the body follows it after a line feed.
         settings: Engine settings of this query only.
         forced_settings: Settings of the endpoint, which the request's own cannot change.
+        table_fields: What may speak of external data, until the form's files are known.
+        tables: External data, inspected.
         parameters: Query parameters without their `param_` prefix, escaped as TSV.
         readonly: Value of the engine's setting; 0 when the request may write.
         default_format: Format when the SQL names none; empty for the server's default.
@@ -87,6 +95,8 @@ class QueryRequest:
     database: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     forced_settings: dict[str, str] = field(default_factory=dict)
+    table_fields: dict[str, str] = field(default_factory=dict)
+    tables: tuple[ExternalTable, ...] = ()
     parameters: dict[str, str] = field(default_factory=dict)
     default_format: str = ""
     revision: int = 0
@@ -141,8 +151,12 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
         raise ClickHouseError(
             497, f"Not enough privileges: database={DATABASE}: write system.tables and the like"
         )
+    is_form = request.content_type == FORM
     for name, value in url.items():
-        take_field(found, name, value)
+        if is_form and name.endswith(TABLE_FIELDS):
+            found.table_fields[name] = value
+        else:
+            take_field(found, name, value)
     return found
 
 

@@ -125,11 +125,14 @@ class Reply:
             raise ConnectionResetError("the client does not read its result") from exc
 
     async def end(self) -> web.StreamResponse:
-        """Finish the result started with start()."""
+        """Finish the result started with start(), but for the last chunk.
+
+        The server sends that one when the request has let go of its session: a client that sees
+        the end may use the session again at once.
+        """
         assert self._response is not None
         if self._encoder is not None and (tail := self._encoder.finish()):
             await self._response.write(tail)
-        await self._response.write_eof()
         return self._response
 
     async def fail(self, error: ClickHouseError) -> web.StreamResponse:

@@ -11,13 +11,16 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..access.statement import Statement
 from ..engine.connection import EngineConnection
 from ..exceptions import ClickHouseError
 from ..literals import quote, quote_name, set_statement
 from ..request.query_request import QueryRequest
+
+if TYPE_CHECKING:
+    from ..engine.pool import EngineJob
 
 MAX_TIMEOUT_S: Final = 3600.0
 """The server's max_session_timeout."""
@@ -33,13 +36,13 @@ class Session:
     Attributes:
         connection: The session's own, once a statement needed one.
         expires_at_s: Monotonic time after which it is forgotten.
-        busy: True while a request runs in it.
+        holder: The request that runs in it.
     """
 
     connection: EngineConnection | None = None
     timeout_s: float = 60.0
     expires_at_s: float = 0.0
-    busy: bool = False
+    holder: EngineJob | None = None
 
 
 @dataclass(slots=True)
@@ -48,8 +51,11 @@ class Sessions:
 
     by_key: dict[tuple[str, str], Session] = field(default_factory=dict)
 
-    def acquire(self, asked: QueryRequest) -> Session:
+    async def acquire(self, asked: QueryRequest, job: EngineJob) -> Session:
         """Lock the session a request names; it is created unless session_check forbids.
+
+        A request that has its answer and only closes is waited for: its client may send the next
+        one before the thread has put the session in order.
 
         Raises:
             ClickHouseError: 372 unknown, 373 in use, 374 timeout out of range.
@@ -61,22 +67,23 @@ class Sessions:
                 f"it must be between 1 and {MAX_TIMEOUT_S:.0f} seconds",
             )
         key = (asked.user.name, asked.session_id)
-        session = self.by_key.get(key)
+        while (session := self.by_key.get(key)) is not None and session.holder is not None:
+            if not session.holder.is_closing:
+                raise ClickHouseError(
+                    373, f"Session {asked.session_id} is locked by a concurrent client"
+                )
+            await session.holder.closed()
         if session is None:
             if asked.session_check:
                 raise ClickHouseError(372, f"Session {asked.session_id} not found")
             session = self.by_key[key] = Session()
-        elif session.busy:
-            raise ClickHouseError(
-                373, f"Session {asked.session_id} is locked by a concurrent client"
-            )
-        session.busy = True
+        session.holder = job
         session.timeout_s = asked.session_timeout_s
         return session
 
     def release(self, asked: QueryRequest, session: Session) -> EngineConnection | None:
         """Unlock; returns the connection to close when the request ends the session."""
-        session.busy = False
+        session.holder = None
         session.expires_at_s = time.monotonic() + session.timeout_s
         if not asked.close_session:
             return None
@@ -85,7 +92,9 @@ class Sessions:
 
     def expired(self, now_s: float) -> list[EngineConnection]:
         """Forget sessions past their time; returns the connections to close."""
-        gone = [key for key, s in self.by_key.items() if not s.busy and s.expires_at_s <= now_s]
+        gone = [
+            key for key, s in self.by_key.items() if s.holder is None and s.expires_at_s <= now_s
+        ]
         sessions = [self.by_key.pop(key) for key in gone]
         return [s.connection for s in sessions if s.connection is not None]
 

@@ -1,8 +1,9 @@
 """The statements that make a connection the request's own, before its query runs.
 
-Settings and parameters come first, then the statement's own SETTINGS clause, then what the endpoint
-insists on, and `readonly` last and alone: nothing that a request can name or quote stands in the
-same statement. The engine must refuse to unset it before anything runs on the connection.
+External data comes first, settings and parameters follow, then the statement's own SETTINGS clause,
+what the endpoint insists on, and `readonly` last and alone: nothing that a request can name or
+quote stands in the same statement. The engine must refuse to unset it before anything runs on the
+connection.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..access.statement import Statement
     from ..engine.connection import EngineConnection
     from ..request.query_request import QueryRequest
+    from .external_tables import ExternalTables
 
 _READONLY: Final = 164
 
@@ -26,13 +28,15 @@ def prepare(
     request: QueryRequest,
     statement: Statement,
     marker: str,
+    external: ExternalTables,
 ) -> None:
-    """Give ``connection`` the request's database, settings, parameters and access.
+    """Give ``connection`` the request's tables, database, settings, parameters and access.
 
     Raises:
         ENGINE_ERRORS: The engine's words on an unknown database, setting or value.
         ClickHouseError: 497 when the connection is not as read-only as it must be.
     """
+    external.load(connection, request.settings)
     if request.database:
         connection.query(f"USE {quote_name(request.database)}", "Null")
     values = dict(request.settings)

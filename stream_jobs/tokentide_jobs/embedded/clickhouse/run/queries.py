@@ -8,27 +8,25 @@ import secrets
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
-from ..engine.result_space import HELD_IN_MEMORY_BYTES
+from ..engine.waiting_space import HELD_IN_MEMORY_BYTES
 from ..exceptions import ClickHouseError
 from ..literals import quote
 from ..wire import native
-from ..wire.output_formats import ARROW_STREAM_END, DEFAULT_FORMAT, joiner
+from ..wire.output_formats import DEFAULT_FORMAT, joiner
+from .pieces import HELD_BYTES, Pieces, storage_read
+from .time_zones import time_zones
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from ..access.statement import Statement
     from ..engine.connection import EngineConnection, EngineResult
-    from ..engine.memory_budget import MemoryBudget
     from ..engine.pool import EngineJob
-    from ..engine.result_space import SpaceClaim
+    from ..engine.waiting_space import SpaceClaim
     from ..request.query_request import QueryRequest
     from ..response.reply import Reply
-
-HELD_BYTES: Final = 1 << 20
-"""How much of a result is held back before the headers go out (the server's buffer_size)."""
 
 RESULT_PREFIX: Final = "result-"
 """Beginning of the names of the files that whole results wait in; a crash may leave one."""
@@ -36,9 +34,6 @@ RESULT_PREFIX: Final = "result-"
 _LOOK_S: Final = 0.05
 """Pause between two looks at how long a result has become."""
 _NATIVE_WHOLE_BYTES: Final = 64 << 20
-_COPIES: Final = 3
-"""How often a piece exists in this process while it is converted, joined and compressed."""
-
 _NOT_STREAMED: Final = ("extremes", "output_format_json_array_of_rows")
 """Settings that give a result parts besides its rows, which only the whole document shows right."""
 
@@ -60,12 +55,20 @@ async def run_query(
     join = joiner(output_format) if _streams(statement, asked) else None
     if join is None:
         return await _run_whole(job, asked, statement, output_format, reply, prepare)
-    pieces = _Pieces(statement.sql_bytes, output_format, asked.revision, join, reply, job.budget)
+
+    def zones_beside() -> dict[int, str]:
+        with job.beside() as connection:
+            prepare(connection)
+            return time_zones(connection, statement)
+
+    pieces = Pieces(statement, output_format, asked.revision, join, reply, job.budget, zones_beside)
     job.at_close(lambda _: pieces.let_go())
 
     def begin(connection: EngineConnection) -> tuple[bytes, bool]:
         # One hop to the thread for all of it: most results are one piece.
         prepare(connection)
+        if asked.tables or job.keeps_connection:
+            pieces.ask_zones(connection)  # no other connection sees its temporary tables
         pieces.begin(connection)
         return pieces.fetch(connection)
 
@@ -144,8 +147,12 @@ async def _run_whole(
             raise ClickHouseError(
                 241, f"A Native result with totals has {size} bytes: ask without WITH TOTALS"
             )
+        data = document.read()
+        zones: dict[int, str] = {}
+        if native.may_hide_time_zones(data, asked.revision):
+            zones = await job.run(lambda connection: time_zones(connection, statement))
         return await reply.send_whole(
-            native.upgrade(document.read(), asked.revision), output_format
+            native.upgrade(data, asked.revision, zones=zones), output_format
         )
 
 
@@ -182,7 +189,7 @@ async def _send_file(
 
 
 async def _send_spooled(
-    job: EngineJob, pieces: _Pieces, block: bytes, output_format: str, reply: Reply
+    job: EngineJob, pieces: Pieces, block: bytes, output_format: str, reply: Reply
 ) -> web.StreamResponse:
     """`wait_end_of_query=1`: hold the result, on disk beyond a few megabytes, until it is whole."""
     with (
@@ -197,91 +204,8 @@ async def _send_spooled(
 
 def _count(reply: Reply, result: EngineResult) -> None:
     summary = reply.summary
-    summary.read_rows, summary.read_bytes = _storage_read(result)
+    summary.read_rows, summary.read_bytes = storage_read(result)
     summary.result_rows = result.rows_read()
     summary.result_bytes = result.bytes_read()
     summary.written_rows = result.rows_written()
     summary.written_bytes = result.bytes_written()
-
-
-class _Pieces:
-    """A streamed result; every method runs on the request's thread."""
-
-    def __init__(
-        self,
-        sql: bytes,
-        output_format: str,
-        revision: int,
-        join: Callable[[memoryview], memoryview],
-        reply: Reply,
-        budget: MemoryBudget,
-    ) -> None:
-        self._sql = sql
-        self._format = output_format
-        self._revision = revision if output_format == "Native" else 0
-        self._join = join
-        self._summary = reply.summary
-        self._budget = budget
-        self._taken_bytes = 0
-        self._stream: Any = None
-        self._sent_any = False
-
-    def begin(self, connection: EngineConnection) -> None:
-        """Start the query; the engine reports most errors only with the first piece."""
-        self._stream = connection.send_query(self._sql, self._format)
-
-    def fetch(self, connection: EngineConnection) -> tuple[bytes, bool]:
-        """Fetch the next megabyte or so of the result, and whether it was the last."""
-        self.let_go()
-        held: list[bytes | memoryview] = []
-        size = 0
-        while size < HELD_BYTES:
-            piece = self._next(connection)
-            if piece is None:
-                if self._format == "ArrowStream":
-                    held.append(ARROW_STREAM_END)
-                return b"".join(held), True
-            held.append(piece)
-            size += len(piece)
-        return b"".join(held), False
-
-    def drain(self, connection: EngineConnection, spool: IO[bytes], claim: SpaceClaim) -> int:
-        """Write the rest of the result behind what is in ``spool``; returns the size of all."""
-        size, ended = spool.tell(), False
-        while not ended:
-            block, ended = self.fetch(connection)
-            size += len(block)
-            claim.grow_to(size)
-            spool.write(block)
-        return size
-
-    def let_go(self) -> None:
-        """Give the memory of the pieces back that were sent."""
-        taken, self._taken_bytes = self._taken_bytes, 0
-        self._budget.give_back(taken)
-
-    def _next(self, connection: EngineConnection) -> bytes | memoryview | None:
-        result = connection.streaming_fetch_result(self._stream)
-        if result is None:
-            return None
-        needed = result.size() * _COPIES
-        self._budget.take(needed)
-        self._taken_bytes += needed
-        rows = result.rows_read()
-        read_rows, read_bytes = _storage_read(result)
-        self._summary.read_rows += read_rows
-        self._summary.read_bytes += read_bytes
-        self._summary.result_rows += rows
-        self._summary.result_bytes += result.bytes_read()
-        data = bytes(result.bytes())
-        if rows == 0:
-            # The end; for an empty result it carries the format's header.
-            return self._join(memoryview(data)) if data and not self._sent_any else None
-        self._sent_any = True
-        if self._revision:
-            return native.upgrade(data, self._revision, rows)
-        return self._join(memoryview(data))
-
-
-def _storage_read(result: EngineResult) -> tuple[int, int]:
-    return result.storage_rows_read(), result.storage_bytes_read()

@@ -1,20 +1,23 @@
 """Native blocks as newer clients want them: block info and serialisation markers put in.
 
 chDB writes Native for protocol revision 0. A client that names a later revision expects block
-info in front of every block (from 51903) and, from 54454, one byte after each column's type that
-says the column has no custom serialisation. Putting those in means knowing where every column
-ends, so this module walks the serialised data; it never decodes a value.
+info in front of every block (from 51903), the time zones of columns (from 54337) and, from 54454,
+one byte after each column's type that says the column has no custom serialisation. Putting those in
+means knowing where every column ends, so this module walks the serialised data; it never decodes a
+value.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from ..exceptions import ClickHouseError
+from ..literals import split_arguments
 
 REVISION_BLOCK_INFO: Final = 51903
+REVISION_TIME_ZONES: Final = 54337
 REVISION_CUSTOM_SERIALIZATION: Final = 54454
 
 BLOCK_INFO: Final = b"\x01\x00\x02\xff\xff\xff\xff\x00"
@@ -69,13 +72,28 @@ Skip = Callable[[memoryview, int, int], int]
 """(data, position, rows) -> position after the part."""
 
 
-def upgrade(data: bytes | memoryview, revision: int, rows: int | None = None) -> bytes:
+_NO_ZONES: Final[Mapping[int, str]] = {}
+_DATE_TIME: Final = b"\x08DateTime"
+
+
+def may_hide_time_zones(data: bytes | memoryview, revision: int) -> bool:
+    """Tell whether a column may have a time zone that its type in ``data`` does not tell."""
+    return revision >= REVISION_TIME_ZONES and _DATE_TIME in bytes(data)
+
+
+def upgrade(
+    data: bytes | memoryview,
+    revision: int,
+    rows: int | None = None,
+    zones: Mapping[int, str] = _NO_ZONES,
+) -> bytes:
     """Rewrite the Native blocks in ``data`` (revision 0) as a client of ``revision`` reads them.
 
     Args:
         data: Whole blocks, any number of them.
         revision: The client's protocol revision.
         rows: Rows in ``data`` if known; spares the walk when it shows that there is one block.
+        zones: Types of the columns that have a time zone, by their place in the block.
 
     Raises:
         ClickHouseError: 48 for a column type whose layout is not known here.
@@ -90,12 +108,16 @@ def upgrade(data: bytes | memoryview, revision: int, rows: int | None = None) ->
         columns, here = _varint(view, at)
         count, here = _varint(view, here)
         out.append(BLOCK_INFO)
-        if not marked and at == 0 and rows is not None and rows == count:
+        if not marked and not zones and at == 0 and rows is not None and rows == count:
             out.append(view)
             break
-        for _ in range(columns):
-            _, here = _text(view, here)
-            type_name, here = _text(view, here)
+        for number in range(columns):
+            _, type_at = _text(view, here)
+            type_name, here = _text(view, type_at)
+            if number in zones:
+                zoned = zones[number].encode()
+                out += (view[at:type_at], _length(len(zoned)), zoned)
+                at = here
             if marked:
                 out.append(view[at:here])
                 out.append(b"\0")
@@ -105,6 +127,33 @@ def upgrade(data: bytes | memoryview, revision: int, rows: int | None = None) ->
         out.append(view[at:here])
         at = here
     return b"".join(out)
+
+
+def strings_of_column(data: bytes, number: int) -> list[str]:
+    """Return the values of a column of one Native block whose columns up to it are strings."""
+    view = memoryview(data)
+    found: list[str] = []
+    if not view.nbytes:
+        return found
+    _, at = _varint(view, 0)
+    rows, at = _varint(view, at)
+    for _ in range(number + 1):
+        found = []
+        for _ in range(2):  # its name and type
+            _, at = _text(view, at)
+        for _ in range(rows):
+            value, at = _text(view, at)
+            found.append(value)
+    return found
+
+
+def _length(size: int) -> bytes:
+    out = bytearray()
+    while size > 0x7F:
+        out.append(size & 0x7F | 0x80)
+        size >>= 7
+    out.append(size)
+    return bytes(out)
 
 
 def _varint(view: memoryview, at: int) -> tuple[int, int]:
@@ -120,7 +169,7 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 
 def _text(view: memoryview, at: int) -> tuple[str, int]:
     size, at = _varint(view, at)
-    return bytes(view[at : at + size]).decode(), at + size
+    return bytes(view[at : at + size]).decode(errors="surrogateescape"), at + size
 
 
 _columns: dict[str, Skip] = {}
@@ -167,7 +216,7 @@ def _parts(type_name: str) -> tuple[Skip, Skip]:
     if name == "LowCardinality":
         return _low_cardinality(inner)
     if name == "SimpleAggregateFunction":
-        return _parts(_split(inner)[1])
+        return _parts(split_arguments(inner)[1])
     if name == "Nullable":
         prefix, body = _parts(inner)
         return prefix, lambda view, at, rows: body(view, at + rows, rows)
@@ -178,7 +227,7 @@ def _parts(type_name: str) -> tuple[Skip, Skip]:
     if name == "Nested":
         return _array(f"Tuple({inner})")
     if name == "Tuple":
-        return _tuple(_split(inner))
+        return _tuple(split_arguments(inner))
     raise _unknown(type_name)
 
 
@@ -256,31 +305,6 @@ def _low_cardinality(inner: str) -> tuple[Skip, Skip]:
         return at + 8 + (count << (flags & 0xFF))
 
     return (lambda view, at, rows: at + 8), body
-
-
-def _split(inner: str) -> list[str]:
-    """Split the arguments of a type at the commas that are not inside brackets or quotes."""
-    parts: list[str] = []
-    depth, quote, start, at = 0, "", 0, 0
-    while at < len(inner):
-        char = inner[at]
-        if quote:
-            if char == "\\":
-                at += 1
-            elif char == quote:
-                quote = ""
-        elif char in "'`\"":
-            quote = char
-        elif char == "(":
-            depth += 1
-        elif char == ")":
-            depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(inner[start:at].strip())
-            start = at + 1
-        at += 1
-    tail = inner[start:].strip()
-    return [*parts, tail] if tail else parts
 
 
 def _element_type(element: str) -> str:

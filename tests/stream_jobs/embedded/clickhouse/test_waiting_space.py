@@ -1,4 +1,4 @@
-"""Results that wait on disk share one bound, and leave the disk its reserve."""
+"""What waits on disk shares one bound, and leaves the disk its reserve."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tokentide_jobs.embedded.clickhouse.engine.result_space import ResultSpace
+from tokentide_jobs.embedded.clickhouse.engine.waiting_space import WaitingSpace
 from tokentide_jobs.embedded.clickhouse.exceptions import ClickHouseError
 
 MIB = 1024 * 1024
 
 
 def test_one_result_and_all_together_are_bounded_and_given_back(tmp_path: Path) -> None:
-    space = ResultSpace(100 * MIB, 0, tmp_path)
+    space = WaitingSpace(100 * MIB, 0, tmp_path)
     with space.claimed() as one:
         one.grow_to(100 * MIB)
         with pytest.raises(ClickHouseError, match="Limit for result exceeded") as refused:
@@ -35,7 +35,7 @@ def test_one_result_and_all_together_are_bounded_and_given_back(tmp_path: Path) 
 def test_the_disk_keeps_what_is_kept_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = [500 * MIB]
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=free[0]))
-    space = ResultSpace(1000 * MIB, 400 * MIB, tmp_path)
+    space = WaitingSpace(1000 * MIB, 400 * MIB, tmp_path)
     with space.claimed() as claim:
         claim.grow_to(50 * MIB)
         free[0] = 399 * MIB
