@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ import yaml
 from tests.places import ROOT
 
 COMPOSE: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+USERS: Final = yaml.safe_load((ROOT / "deploy/compose/users.yaml").read_text())
+"""What an operator adds who keeps users."""
 KUBERNETES: Final = ROOT / "deploy/kubernetes"
 SYSTEMD: Final = ROOT / "deploy/systemd"
 INSTANCE: Final = "6066"
@@ -50,8 +52,16 @@ class Container:
 
 
 def of_compose() -> Iterator[Container]:
-    """Yield the services whose image is ours."""
-    for name, service in COMPOSE["services"].items():
+    """Yield the services whose image is ours, and those that keep users."""
+    services = dict(COMPOSE["services"])
+    for name, more in USERS["services"].items():
+        base = services[name]
+        services[f"{name} with users"] = {
+            **base,
+            "environment": {**base["environment"], **more["environment"]},
+            "secrets": [*base["secrets"], *more["secrets"]],
+        }
+    for name, service in services.items():
         if service["image"] != "tokentide:0.1.0":
             continue
         kind, *check = service.get("healthcheck", {}).get("test", ["CMD"])
@@ -66,19 +76,31 @@ def of_compose() -> Iterator[Container]:
         )
 
 
-def manifests(*names: str) -> list[dict[str, Any]]:
-    """Return the objects of these files of deploy/kubernetes, or of all that are applied."""
+def manifests(*names: str, is_all_in: bool = False) -> list[dict[str, Any]]:
+    """Return the objects of these files of deploy/kubernetes, or of all that are applied.
+
+    Args:
+        names: Files; all that are applied where there are none.
+        is_all_in: Read lines that stand behind a # without a blank, too.
+    """
     kustomization = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
-    return [
-        one
-        for name in names or kustomization["resources"]
-        for one in yaml.safe_load_all((KUBERNETES / name).read_text())
-    ]
+    texts = [(KUBERNETES / name).read_text() for name in names or kustomization["resources"]]
+    if is_all_in:
+        texts = [re.sub(r"^( *)#(?=- )", r"\1", text, flags=re.MULTILINE) for text in texts]
+    return [one for text in texts for one in yaml.safe_load_all(text)]
 
 
 def of_kubernetes() -> Iterator[Container]:
-    """Yield the containers of every pod, those that prepare first."""
-    objects = [*manifests(), *manifests("secrets.example.yaml")]
+    """Yield the containers of every pod, those that prepare first; and those that keep users."""
+    secrets = manifests("secrets.example.yaml")
+    yield from _of_pods([*manifests(), *secrets], "")
+    yield from _of_pods(
+        [*manifests("ingest.yaml", is_all_in=True), *manifests("settings.yaml"), *secrets],
+        " with users",
+    )
+
+
+def _of_pods(objects: list[dict[str, Any]], kind: str) -> Iterator[Container]:
     held: dict[tuple[str, str], Mapping[str, str]] = {
         (one["kind"], one["metadata"]["name"]): one.get("data", one.get("stringData", {}))
         for one in objects
@@ -96,7 +118,8 @@ def of_kubernetes() -> Iterator[Container]:
                 content = held["ConfigMap", volume["configMap"]["name"]]
             mounted[volume["name"]] = ("secret" in volume, content)
         for container in (*pod.get("initContainers", ()), *pod["containers"]):
-            yield _of_pod(container, pod, held, mounted)
+            made = _of_pod(container, pod, held, mounted)
+            yield replace(made, name=made.name + kind)
 
 
 def _of_pod(
@@ -150,35 +173,43 @@ def _variables(text: str) -> dict[str, str]:
 
 
 def of_systemd() -> Iterator[Container]:
-    """Yield what every unit runs, as systemd expands it."""
+    """Yield what every unit runs, as systemd expands it, and the units that keep users."""
     for path in sorted(SYSTEMD.glob("*.service")):
-        unit = path.name.replace("@", f"@{INSTANCE}")
-        credentials = f"/run/credentials/{unit}"
-        given = [
-            (key, value.replace("%i", INSTANCE).replace("%d", credentials))
-            for _, key, value in unit_lines(path)
-        ]
-        environment: dict[str, str] = {}
-        # Files come after assignments, whatever the order of their lines.
-        for key, value in sorted(given, key=lambda one: one[0] == "EnvironmentFile"):
-            if key == "Environment":
-                environment |= _variables(value)
-            elif key == "EnvironmentFile":
-                name = value.removeprefix("/etc/tokentide/")
-                environment |= _variables((SYSTEMD / f"{name}.example").read_text())
-        loaded = [value.partition(":")[0] for key, value in given if key == "LoadCredential"]
-        stop = [float(value) for key, value in given if key == "TimeoutStopSec"]
-        for key, value in given:
-            if key == "ExecStart":
-                program, *arguments = shlex.split(value)
-                assert program == "/opt/tokentide/bin/tokentide"
-                yield Container(
-                    f"systemd {unit}: {arguments[0]}",
-                    ("tokentide", *arguments),
-                    environment,
-                    secrets=frozenset(f"{credentials}/{name}" for name in loaded),
-                    stop_s=stop[0] if stop else 90,
-                )
+        lines = unit_lines(path)
+        yield from _of_unit(path, lines, "")
+        for more in sorted((SYSTEMD / f"{path.name}.d").glob("*.conf.example")):
+            yield from _of_unit(
+                path, [*lines, *unit_lines(more)], f" with {more.name.partition('.')[0]}"
+            )
+
+
+def _of_unit(path: Path, lines: list[tuple[str, str, str]], kind: str) -> Iterator[Container]:
+    unit = path.name.replace("@", f"@{INSTANCE}")
+    credentials = f"/run/credentials/{unit}"
+    given = [
+        (key, value.replace("%i", INSTANCE).replace("%d", credentials)) for _, key, value in lines
+    ]
+    environment: dict[str, str] = {}
+    # Files come after assignments, whatever the order of their lines.
+    for key, value in sorted(given, key=lambda one: one[0] == "EnvironmentFile"):
+        if key == "Environment":
+            environment |= _variables(value)
+        elif key == "EnvironmentFile":
+            name = value.removeprefix("/etc/tokentide/")
+            environment |= _variables((SYSTEMD / f"{name}.example").read_text())
+    loaded = [value.partition(":")[0] for key, value in given if key == "LoadCredential"]
+    stop = [float(value) for key, value in given if key == "TimeoutStopSec"]
+    for key, value in given:
+        if key == "ExecStart":
+            program, *arguments = shlex.split(value)
+            assert program == "/opt/tokentide/bin/tokentide"
+            yield Container(
+                f"systemd {unit}: {arguments[0]}{kind}",
+                ("tokentide", *arguments),
+                environment,
+                secrets=frozenset(f"{credentials}/{name}" for name in loaded),
+                stop_s=stop[0] if stop else 90,
+            )
 
 
 CONTAINERS: Final = {

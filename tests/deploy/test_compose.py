@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import jsonschema
 import pytest
 
-from tests.deploy.containers import COMPOSE
+from tests.deploy.containers import COMPOSE, USERS
 from tests.each import each
 from tests.places import ROOT
 from tokentide_dashboards.kit.query import PLUGIN_VERSION
@@ -37,6 +37,7 @@ def refusals(document: Any) -> list[str]:
 
 def test_the_file_is_valid_by_the_schema_of_the_specification() -> None:
     assert refusals(COMPOSE) == []
+    assert refusals(USERS) == []
 
 
 def test_the_schema_refuses_a_misspelt_key() -> None:
@@ -148,7 +149,9 @@ def test_secrets_are_declared_written_and_read_where_they_lie() -> None:
     script = (ROOT / "deploy/compose/make-secrets.sh").read_text()
     written = re.search(r"for name in ([\w ]+);", script)
     assert written is not None
-    assert set(written[1].split()) == COMPOSE["secrets"].keys()
+    assert set(written[1].split()) == COMPOSE["secrets"].keys() | USERS["secrets"].keys()
+    for name, secret in {**COMPOSE["secrets"], **USERS["secrets"]}.items():
+        assert secret == {"file": f"${{TOKENTIDE_SECRETS:-./secrets}}/{name}"}
     for name, service in SERVICES.items():
         text = json.dumps(service)
         for script_path in re.findall(r"\./(deploy/compose/\w+[-\w]*\.sh)", text):

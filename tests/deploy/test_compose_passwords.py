@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.places import ROOT
+from tokentide_jobs.settings.user_hash_key import user_hasher
 
 pytestmark = pytest.mark.integration
 
@@ -43,3 +44,15 @@ def test_the_password_of_grafana_reaches_its_variable_unchanged(tmp_path: Path) 
         [shell, option, line], check=True, capture_output=True, text=True, timeout=30
     )
     assert shown.stdout == password + "\n"
+
+
+def test_the_key_of_users_that_is_written_is_one_that_ingest_takes(tmp_path: Path) -> None:
+    hashed = set()
+    for _again in range(2):  # what is there is kept
+        subprocess.run(
+            ["sh", str(ROOT / "deploy/compose/make-secrets.sh"), str(tmp_path / "secrets")],
+            check=True, capture_output=True, timeout=30,
+        )  # fmt: skip
+        hashed.add(user_hasher(tmp_path / "secrets/user_hash_key")("ann@example.org"))
+    (one,) = hashed
+    assert one is not None

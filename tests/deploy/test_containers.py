@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from tests.deploy.containers import CONTAINERS, Container
+from tests.deploy.containers import CONTAINERS, INSTANCE, Container
 from tests.each import each
 from tests.places import ROOT
 from tokentide_jobs.cli.root import cli
@@ -73,7 +73,7 @@ def test_files_and_secrets_that_are_named_are_mounted_and_no_other(container: Co
 
 @every
 def test_the_account_is_the_one_of_the_password(container: Container) -> None:
-    names = {path.rpartition("/")[2] for path in container.secrets}
+    names = {path.rpartition("/")[2] for path in container.secrets} - {"user_hash_key"}
     if "TOKENTIDE_CLICKHOUSE_URL" in container.environment and names:
         account = urlsplit(container.environment["TOKENTIDE_CLICKHOUSE_URL"]).username
         owner = {"tokentide": "clickhouse_admin", "ingest": "clickhouse_ingest"}
@@ -81,6 +81,20 @@ def test_the_account_is_the_one_of_the_password(container: Container) -> None:
         if account != "tokentide":
             assert (ROOT / f"sql/roles/{account}.sql").exists()
             assert "migrate" not in container.command
+
+
+def test_ingest_alone_is_given_the_key_of_users_and_only_where_it_is_asked_for() -> None:
+    with_key = {
+        name
+        for name, container in CONTAINERS.items()
+        if "TOKENTIDE_USER_HASH_KEY_FILE" in container.environment
+    }
+    assert with_key == {name for name in CONTAINERS if name.endswith(" with users")}
+    assert with_key == {
+        "compose ingest with users",
+        "kubernetes ingest with users",
+        f"systemd tokentide-ingest@{INSTANCE}.service: worker with users",
+    }
 
 
 @workers

@@ -52,7 +52,7 @@ def refusals(one: dict[str, Any]) -> list[str]:
 
 @each(
     "one",
-    [*APPLIED, *manifests("secrets.example.yaml")],
+    [*APPLIED, *manifests("secrets.example.yaml"), *manifests("ingest.yaml", is_all_in=True)],
     ids=lambda one: f"{one['kind']}-{one['metadata']['name']}",
 )
 def test_every_object_is_valid_by_the_schema_of_kubernetes(one: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from tests.places import ROOT
 KEYS: Final = json.loads((ROOT / "tests/deploy/data/systemd-keys.json").read_text())
 UNITS: Final = sorted(path.name for path in SYSTEMD.glob("*.service"))
 CONFINED: Final = "tokentide-.service.d/confined.conf"
+USERS: Final = "tokentide-ingest@.service.d/users.conf.example"
 NAMES: Final = [name.replace("@", f"@{INSTANCE}") for name in UNITS]
 
 needs_systemd = pytest.mark.skipif(
@@ -26,7 +27,7 @@ needs_systemd = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("name", [*UNITS, CONFINED])
+@pytest.mark.parametrize("name", [*UNITS, CONFINED, USERS])
 def test_every_key_is_one_that_systemd_reads_in_its_section(name: str) -> None:
     lines = unit_lines(SYSTEMD / name)
     assert lines
@@ -42,7 +43,7 @@ def test_a_unit_is_confined_by_its_name(name: str) -> None:
     assert not own & {key for _, key, _ in unit_lines(SYSTEMD / CONFINED)}
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", [*UNITS, USERS])
 def test_files_of_settings_have_their_example(name: str) -> None:
     for _, key, value in unit_lines(SYSTEMD / name):
         if key == "EnvironmentFile":
@@ -83,6 +84,7 @@ def installed(tmp_path: Path) -> Path:
         text = path.read_text()
         assert "/opt/tokentide/bin/tokentide" in text
         path.write_text(text.replace("/opt/tokentide/bin/tokentide", str(program)))
+    (units / USERS).rename(units / USERS.removesuffix(".example"))
     return units
 
 
