@@ -77,15 +77,42 @@ def real_admin() -> Iterator[Client]:
         yield client
 
 
+def _statements(role: str) -> list[str]:
+    text = (sql_root() / f"roles/{role}.sql").read_text("utf-8")
+    return list(split_statements(render(text, SqlTarget("tokentide"))))
+
+
+@pytest.mark.parametrize("role", ["admin", "analyst", "grafana", "ingest"])
+def test_the_engine_knows_every_statement_of_a_role(sql_client: Client, role: str) -> None:
+    for statement in _statements(role):
+        sql_client.command(f"EXPLAIN AST {statement}")
+
+
+def test_what_is_taken_from_analysts_is_taken_after_what_they_are_given() -> None:
+    """A GRANT on the whole database gives back what an earlier REVOKE on one of its tables took."""
+    rights = [
+        " ".join(found[0].split())
+        for one in _statements("analyst")
+        if (found := re.search(r"^(GRANT|REVOKE) .*", one, re.MULTILINE))
+    ]
+    assert rights == [
+        "GRANT SELECT, SHOW ON tokentide.* TO tokentide_analyst",
+        "REVOKE SELECT ON tokentide.query_costs FROM tokentide_analyst",
+    ]
+
+
 def test_roles_hold_on_a_real_server(real_admin: Client) -> None:
     database = f"tokentide_test_{uuid.uuid4().hex[:8]}"
     user, password = f"{database}_dana", "Pass-word-1"
+    board = f"{database}_board"
     migrate(real_admin, database)
     try:
         create_roles(real_admin, database)
         create_roles(real_admin, database)
         real_admin.command(f"CREATE USER {user} IDENTIFIED BY '{password}'")
         real_admin.command(f"GRANT {database}_analyst TO {user}")
+        real_admin.command(f"CREATE USER {board} IDENTIFIED BY '{password}'")
+        real_admin.command(f"GRANT {database}_grafana TO {board}")
         real_admin.command(
             f"INSERT INTO {database}.raw_requests (tenant) VALUES ('acme'), ('globex')"
         )
@@ -99,8 +126,17 @@ def test_roles_hold_on_a_real_server(real_admin: Client) -> None:
             assert list(tenants) == ["acme"]
             with pytest.raises(DatabaseError):
                 analyst.command("INSERT INTO tenant_access (user_name, tenant) VALUES ('x', '*')")
+            with pytest.raises(DatabaseError, match="ACCESS_DENIED"):
+                analyst.query("SELECT count() FROM query_costs")
+        with clickhouse_connect.get_client(
+            dsn=REAL_SERVER, username=board, password=password, database=database
+        ) as grafana:
+            real_admin.command("SYSTEM FLUSH LOGS")
+            grafana.query("SELECT count() FROM query_costs")
+            with pytest.raises(DatabaseError, match="ACCESS_DENIED"):
+                grafana.query("SELECT query FROM system.query_log")
     finally:
-        real_admin.command(f"DROP USER IF EXISTS {user}")
+        real_admin.command(f"DROP USER IF EXISTS {user}, {board}")
         for role in ("analyst", "grafana", "ingest", "admin"):
             real_admin.command(f"DROP ROLE IF EXISTS {database}_{role}")
         real_admin.command(f"DROP DATABASE IF EXISTS {database}")
