@@ -143,7 +143,9 @@ async function refresh() {
     if (signal.aborted) return;
     links();
     const results = panels.filter((one) => one.body).map((one) => load(one, signal));
-    await Promise.all([...results, loadMarks(signal)]);
+    results.push(loadMarks(signal));
+    bar.loadLists(signal);
+    await Promise.all(results);
     if (signal.aborted) return;
     bar.showUpdated(Date.now());
     if (whyNoCharts) await seekCharts();

@@ -155,6 +155,15 @@ export function controls(board, state, act) {
   }
   filters.replaceChildren(...variables.filter((variable) => variable.hide !== 2).map((variable) => shown.get(variable.name).made));
 
+  async function load(variable, signal) {
+    if (variable.type === "query") {
+      const answer = await ask(state, { variable: variable.name, points: 100 }, signal);
+      const [values, labels] = columns({}, [{ refId: "", ...answer }]);
+      choices.set(variable.name, (values?.values ?? []).map((value, at) => ({ value: String(value), text: String(labels?.values[at] ?? value) })));
+    }
+    shown.get(variable.name).list();
+  }
+
   return {
     get updated() { return updated; },
     turnTheme,
@@ -169,19 +178,13 @@ export function controls(board, state, act) {
       every.value = state.refresh ?? "";
       for (const one of shown.values()) one.show();
     },
-    // A choice of one value decides what panels and later choices ask: one after the other. All the
-    // others may come while panels load.
+    // A choice of one value decides what panels and later choices ask: one after the other.
     loadChoices: async (signal) => {
-      const load = async (variable) => {
-        if (variable.type === "query") {
-          const answer = await ask(state, { variable: variable.name, points: 100 }, signal);
-          const [values, labels] = columns({}, [{ refId: "", ...answer }]);
-          choices.set(variable.name, (values?.values ?? []).map((value, at) => ({ value: String(value), text: String(labels?.values[at] ?? value) })));
-        }
-        shown.get(variable.name).list();
-      };
-      for (const variable of variables.filter((one) => !one.multi)) await load(variable);
-      for (const variable of variables.filter((one) => one.multi)) load(variable).catch(() => {});
+      for (const variable of variables.filter((one) => !one.multi)) await load(variable, signal);
+    },
+    // Lists of several values are seen when their menu is opened: panels ask first.
+    loadLists: (signal) => {
+      for (const variable of variables.filter((one) => one.multi)) load(variable, signal).catch(() => {});
     },
     showUpdated: (ms) => { updated = ms; age.textContent = `as of ${moment(ms).slice(11)}`; },
     showAlerts: (found) => {
