@@ -23,6 +23,7 @@ from bench import (
     detect_ten_seconds,
     detect_thinning,
     detection,
+    first_picture,
     footprint,
     forecast,
     latency,
@@ -54,6 +55,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "detect_thinning": detect_thinning.measure,
     "dashboards": dashboards.measure,
     "viewer": viewer.measure,
+    "first_picture": first_picture.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

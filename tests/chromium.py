@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Page:
         self.problems: list[str] = []
         self._socket = socket
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {}
         self._reader = asyncio.create_task(self._read())
 
     async def open(self, url: str, until: str) -> None:
@@ -70,6 +71,10 @@ class Page:
         answer = await self.send("Page.captureScreenshot", format="png")
         return base64.b64decode(answer["data"])
 
+    def when(self, method: str, then: Callable[[dict[str, Any]], None]) -> None:
+        """Hand the parameters of every event of this name on, in place of whoever had them."""
+        self._handlers[method] = then
+
     async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = len(self._answers) + 1
         self._answers[number] = asyncio.get_running_loop().create_future()
@@ -81,6 +86,8 @@ class Page:
             found = json.loads(message.data)
             if "id" in found:
                 self._answers[found["id"]].set_result(found.get("result", {}))
+            elif then := self._handlers.get(found["method"]):
+                then(found["params"])
             elif found["method"] == "Runtime.exceptionThrown":
                 details = found["params"]["exceptionDetails"]
                 thrown = details.get("exception", {}).get("description")
