@@ -17,7 +17,6 @@ from tokentide_dashboards.boards.cost_tables import (
 )
 from tokentide_dashboards.boards.overview_attention import PLAN
 from tokentide_dashboards.boards.shared_calls import (
-    BOTH_TOTALS,
     CALLS,
     COUNTED,
     NO_CALLS,
@@ -27,7 +26,7 @@ from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.limits import UNPRICED_SHARE, up_to
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override
-from tokentide_dashboards.kit.query import BUCKET, BUCKET_S, TOTALS, WINDOWS
+from tokentide_dashboards.kit.query import BUCKET, BUCKET_S, TOTALS, TOTALS_TWICE, WINDOWS
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Bars, Stat
 from tokentide_dashboards.kit.uid import Uid
@@ -70,9 +69,9 @@ PER_THOUSAND = Stat(
 SELECT
     sumIf(cost_pico_usd, is_now) / 1e9
         / nullIf(sumIf(requests, is_now) - sumIf(unpriced, is_now), 0) AS per_thousand,
-    sumIf(cost_pico_usd, NOT is_now) / 1e9
-        / nullIf(sumIf(requests, NOT is_now) - sumIf(unpriced, NOT is_now), 0) AS week_before
-FROM {BOTH_TOTALS} WHERE {CALLS}""",
+    sumIf(cost_pico_usd, is_before) / 1e9
+        / nullIf(sumIf(requests, is_before) - sumIf(unpriced, is_before), 0) AS week_before
+FROM {TOTALS_TWICE} WHERE {CALLS}""",
     overrides=(Override(column="per_thousand", title="a thousand calls"), WEEK_BEFORE),
     links=(BoardLink("Prompts and quality", Uid.PROMPTS),),
 )

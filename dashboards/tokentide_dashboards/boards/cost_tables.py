@@ -6,7 +6,7 @@ from tokentide_dashboards.boards.shared_calls import CALLS, COUNTED, NO_CALLS
 from tokentide_dashboards.kit.limits import UNPRICED_SHARE, up_to
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.override import Override
-from tokentide_dashboards.kit.query import TOTALS, chosen, where
+from tokentide_dashboards.kit.query import OF_CALLS, TOTALS, chosen, where
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Table
 from tokentide_dashboards.kit.uid import Uid
@@ -202,10 +202,17 @@ CERTAINTY = Table(
     no_value=NO_CALLS,
     sql=f"""\
 SELECT
-    toString(price_status) AS price_status, count() AS calls, sum(cost_usd) AS spent,
-    uniqExact(provider, model) AS models, anyHeavy(toString(model)) AS for_example,
-    min(price_rule) AS rule
-FROM requests WHERE $__timeFilter(started_at) AND {where(*SCOPE_NAMES)}
+    toString(price_status) AS price_status, sum(of_model) AS calls,
+    usd_from_pico(sum(pico_usd)) AS spent, count() AS models,
+    toString(argMax(model, of_model)) AS for_example, min(a_rule) AS rule
+FROM
+(
+    SELECT
+        price_status, provider, model, count() AS of_model,
+        sum(toInt128(cost_pico_usd)) AS pico_usd, min(price_rule) AS a_rule
+    FROM requests WHERE {OF_CALLS} AND {where(*SCOPE_NAMES)}
+    GROUP BY price_status, provider, model
+)
 GROUP BY price_status ORDER BY price_status IN ('exact', 'override'), spent DESC LIMIT 20""",
     overrides=(
         Override(column="price_status", title="price"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tokentide_dashboards.boards.shared_calls import BOTH, CALLS, COUNTED, NO_CALLS
+from tokentide_dashboards.boards.shared_calls import CALLS, COUNTED, NO_CALLS, both
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.limits import BURN_OF_ERRORS
 from tokentide_dashboards.kit.link import BoardLink, column, label
@@ -159,8 +159,8 @@ SELECT
     p50_from_hist(sumMapIf(latency_hist, is_now)) AS p50,
     p95_from_hist(sumMapIf(latency_hist, is_now)) AS p95,
     p99_from_hist(sumMapIf(latency_hist, is_now)) AS p99,
-    p95_from_hist(sumMapIf(latency_hist, NOT is_now)) AS week_before
-FROM {BOTH} WHERE {CALLS}
+    p95_from_hist(sumMapIf(latency_hist, is_before)) AS week_before
+FROM {both("latency_hist")}
 GROUP BY time ORDER BY time""",
     overrides=(last_week("week_before", "p95 last week"),),
     links=SLOWEST,
@@ -177,10 +177,10 @@ SELECT
     {BUCKET} AS time,
     sumIf(errors - errors_rate_limit, is_now) / nullIf(sumIf(requests, is_now), 0) AS failed,
     sumIf(errors_rate_limit, is_now) / nullIf(sumIf(requests, is_now), 0) AS "429",
-    sumIf(errors - errors_rate_limit, NOT is_now)
-        / nullIf(sumIf(requests, NOT is_now), 0) AS week_before,
+    sumIf(errors - errors_rate_limit, is_before)
+        / nullIf(sumIf(requests, is_before), 0) AS week_before,
     sumIf(requests, is_now) AS n
-FROM {BOTH} WHERE {CALLS}
+FROM {both("errors", "errors_rate_limit", "requests")}
 GROUP BY time ORDER BY time""",
     overrides=(last_week("week_before"),),
     links=(BoardLink("Failed calls", Uid.REQUESTS),),

@@ -7,12 +7,11 @@ from dataclasses import replace
 from tokentide_dashboards.boards import shared_calls
 from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
 from tokentide_dashboards.boards.shared_calls import (
-    BOTH,
-    BOTH_TOTALS,
     CALLS,
     COUNTED,
     NO_CALLS,
     WEEK_BEFORE,
+    both,
 )
 from tokentide_dashboards.kit.board import Board, Row
 from tokentide_dashboards.kit.limits import BURN_OF_ERRORS, STALE_S, UNPRICED_SHARE, up_to
@@ -22,6 +21,7 @@ from tokentide_dashboards.kit.query import (
     BUCKET,
     BUCKET_S,
     TOTALS,
+    TOTALS_TWICE,
     WINDOWS,
 )
 from tokentide_dashboards.kit.series import Lines
@@ -33,11 +33,11 @@ __all__ = ["OVERVIEW"]
 
 FAILED_NOW = "sumIf(errors - errors_rate_limit, is_now) / nullIf(sumIf(requests, is_now), 0)"
 FAILED_BEFORE = (
-    "sumIf(errors - errors_rate_limit, NOT is_now) / nullIf(sumIf(requests, NOT is_now), 0)"
+    "sumIf(errors - errors_rate_limit, is_before) / nullIf(sumIf(requests, is_before), 0)"
 )
 LIMITED_NOW = "sumIf(errors_rate_limit, is_now) / nullIf(sumIf(requests, is_now), 0)"
 P95_NOW = "p95_from_hist(sumMapIf(latency_hist, is_now))"
-P95_BEFORE = "p95_from_hist(sumMapIf(latency_hist, NOT is_now))"
+P95_BEFORE = "p95_from_hist(sumMapIf(latency_hist, is_before))"
 
 SPENT = replace(shared_calls.SPENT, links=(BoardLink("Where the money goes", Uid.COST),))
 FAILED = Stat(
@@ -51,7 +51,7 @@ FAILED = Stat(
 SELECT
     {FAILED_NOW} AS failed, {FAILED_BEFORE} AS week_before,
     {LIMITED_NOW} AS limited, sumIf(requests, is_now) AS n
-FROM {BOTH_TOTALS} WHERE {CALLS}""",
+FROM {TOTALS_TWICE} WHERE {CALLS}""",
     overrides=(WEEK_BEFORE, Override(column="limited", title="429", color="text"), COUNTED),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),
 )
@@ -60,7 +60,7 @@ SLOW = Stat(
     description="19 of 20 calls were faster than this, and a week before. Within 1 %.",
     unit=Unit.MILLISECONDS,
     no_value=NO_CALLS,
-    sql=f"SELECT {P95_NOW} AS p95, {P95_BEFORE} AS week_before FROM {BOTH_TOTALS} WHERE {CALLS}",
+    sql=f"SELECT {P95_NOW} AS p95, {P95_BEFORE} AS week_before FROM {TOTALS_TWICE} WHERE {CALLS}",
     overrides=(WEEK_BEFORE,),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),
 )
@@ -104,7 +104,7 @@ DURATION = Lines(
     no_value=NO_CALLS,
     sql=f"""\
 SELECT {BUCKET} AS time, {P95_NOW} AS p95, {P95_BEFORE} AS week_before
-FROM {BOTH} WHERE {CALLS}
+FROM {both("latency_hist")}
 GROUP BY time ORDER BY time""",
     overrides=(last_week("week_before"),),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),
@@ -119,7 +119,7 @@ ERRORS = Lines(
 SELECT
     {BUCKET} AS time,
     {FAILED_NOW} AS failed, {FAILED_BEFORE} AS week_before, sumIf(requests, is_now) AS n
-FROM {BOTH} WHERE {CALLS}
+FROM {both("errors", "errors_rate_limit", "requests")}
 GROUP BY time ORDER BY time""",
     overrides=(last_week("week_before"),),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),

@@ -6,10 +6,9 @@ from tokentide_dashboards.kit.override import Override, last_week
 from tokentide_dashboards.kit.query import (
     BUCKET,
     BUCKET_S,
-    TOTALS,
-    TOTALS_WEEK_BEFORE,
-    WINDOWS,
-    WINDOWS_WEEK_BEFORE,
+    TOTALS_TWICE,
+    WEEK_S,
+    WINDOWS_TWICE,
     where,
 )
 from tokentide_dashboards.kit.series import Lines
@@ -18,14 +17,13 @@ from tokentide_dashboards.kit.unit import Unit
 from tokentide_dashboards.kit.variable import SCOPE_NAMES
 
 __all__ = [
-    "BOTH",
-    "BOTH_TOTALS",
     "CALLS",
     "COUNTED",
     "NO_CALLS",
     "SPEND",
     "SPENT",
     "WEEK_BEFORE",
+    "both",
 ]
 
 NO_CALLS = (
@@ -35,17 +33,41 @@ NO_CALLS = (
 CALLS = f"requests > 0 AND {where(*SCOPE_NAMES)}"
 
 
-def _both(now: str, week_before: str) -> str:
-    return (
-        f"(SELECT *, true AS is_now FROM {now}"
-        f" UNION ALL SELECT *, false AS is_now FROM {week_before})"
+def both(*measures: str) -> str:
+    """Write sums of calls over time, and those of a week before moved into the range.
+
+    Rows of three weeks of a month belong to both. They are summed once, by what a point of the
+    chart is, and then stand in both places: merging histograms is what such a chart costs.
+
+    Args:
+        measures: Columns of the windows.
+
+    Returns:
+        What to read FROM: `window_start`, `is_now`, `is_before`, and the measures; sum them again.
+    """
+    sums = ", ".join(
+        f"{'sumMap' if one.endswith('_hist') else 'sum'}({one}) AS {one}_summed" for one in measures
     )
+    return f"""(
+    SELECT
+        place.1 AS window_start, place.2 AS is_now, NOT place.2 AS is_before,
+        {", ".join(f"{one}_summed AS {one}" for one in measures)}
+    FROM
+    (
+        SELECT
+            if({WEEK_S} % {BUCKET_S} = 0, {BUCKET}, window_start) AS began,
+            is_now AS in_range, is_before AS in_week_before,
+            {sums}
+        FROM {WINDOWS_TWICE} WHERE {CALLS}
+        GROUP BY began, in_range, in_week_before
+    )
+    ARRAY JOIN arrayConcat(
+        if(in_range, [(began, true)], []),
+        if(in_week_before, [(began + toIntervalSecond({WEEK_S}), false)], [])
+    ) AS place
+)"""
 
 
-BOTH = _both(WINDOWS, WINDOWS_WEEK_BEFORE)
-"""Windows of the range, and those of a week before moved into it."""
-BOTH_TOTALS = _both(TOTALS, TOTALS_WEEK_BEFORE)
-"""The same, where nothing is grouped by time."""
 WEEK_BEFORE = Override(column="week_before", title="week before", color="text")
 COUNTED = Override(column="n", unit=Unit.COUNT, color="text")
 
@@ -57,8 +79,8 @@ SPENT = Stat(
     sql=f"""\
 SELECT
     usd_from_pico(sumIf(cost_pico_usd, is_now)) AS spent,
-    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) AS week_before
-FROM {BOTH_TOTALS} WHERE {CALLS}""",
+    usd_from_pico(sumIf(cost_pico_usd, is_before)) AS week_before
+FROM {TOTALS_TWICE} WHERE {CALLS}""",
     overrides=(WEEK_BEFORE,),
 )
 """Each board adds where a click leads, here and below."""
@@ -71,8 +93,8 @@ SPEND = Lines(
 SELECT
     {BUCKET} AS time,
     usd_from_pico(sumIf(cost_pico_usd, is_now)) * 3600 / {BUCKET_S} AS spend,
-    usd_from_pico(sumIf(cost_pico_usd, NOT is_now)) * 3600 / {BUCKET_S} AS week_before
-FROM {BOTH} WHERE {CALLS}
+    usd_from_pico(sumIf(cost_pico_usd, is_before)) * 3600 / {BUCKET_S} AS week_before
+FROM {both("cost_pico_usd")}
 GROUP BY time ORDER BY time""",
     overrides=(last_week("week_before"),),
 )

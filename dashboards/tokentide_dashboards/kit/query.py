@@ -18,13 +18,15 @@ __all__ = [
     "BUCKET",
     "BUCKET_S",
     "DATASOURCE",
+    "OF_CALLS",
     "PLUGIN_VERSION",
     "TABLE",
     "TIME_SERIES",
     "TOTALS",
-    "TOTALS_WEEK_BEFORE",
+    "TOTALS_TWICE",
+    "WEEK_S",
     "WINDOWS",
-    "WINDOWS_WEEK_BEFORE",
+    "WINDOWS_TWICE",
     "any_of",
     "chosen",
     "target",
@@ -54,42 +56,70 @@ BUCKET = f"toStartOfInterval(window_start, toIntervalSecond({BUCKET_S}))"
 # Hours of the range that make up whole days (UTC); the hours before and after them stay hours.
 _FIRST_DAY = "toStartOfDay(toDateTime($__fromTime, 'UTC') + toIntervalSecond(86399))"
 _END_OF_DAYS = "toStartOfDay(toDateTime($__toTime, 'UTC') + toIntervalHour(1))"
-_WEEK = " + toIntervalDay(7)"
+OF_CALLS = (
+    f"({_BY_MINUTES} OR $__timeFilter(toStartOfHour(started_at, 'UTC')))"
+    f" AND (NOT ({_BY_MINUTES}) OR $__timeFilter(started_at))"
+)
+"""Calls of the range; beyond two days those of its hours, as windows count them."""
+
+WEEK_S = 7 * 86_400
+_WEEK = f" - toIntervalSecond({WEEK_S})"
+_IN_DAYS = f"w.window_start >= {_FIRST_DAY} AND w.window_start < {_END_OF_DAYS}"
+_SERIES = (
+    ("windows_1m", _BY_MINUTES, ""),
+    ("windows_1h", _BY_HOURS, ""),
+    ("windows_1d", _BY_DAYS, ""),
+)
+_TOTALS = (
+    ("windows_1m", _BY_MINUTES, ""),
+    ("windows_1h", f"NOT ({_BY_MINUTES})", f"NOT ({_IN_DAYS})"),
+    ("windows_1d", f"NOT ({_BY_MINUTES})", _IN_DAYS),
+)
+"""Tables, when they are read, and which of their rows."""
 
 
-def _union(shift: str, branches: tuple[tuple[str, str], ...]) -> str:
-    """Write rows of all these (table, condition) in the range, `shift` later than they were."""
-    start = f"w.window_start{shift}"
+def _in_range(rows: str, before: str = "") -> str:
+    """Write the condition of rows in the range, or of those as much earlier as `before` says."""
+    moved = rows.replace(_FIRST_DAY, _FIRST_DAY + before).replace(
+        _END_OF_DAYS, _END_OF_DAYS + before
+    )
+    times = (
+        f"w.window_start >= $__fromTime{before} AND w.window_start <= $__toTime{before}"
+        if before
+        else "$__timeFilter(w.window_start)"
+    )
+    return " AND ".join(filter(None, (moved, times)))
+
+
+def _once(branches: tuple[tuple[str, str, str], ...]) -> str:
     texts = (
-        f"SELECT * REPLACE ({start} AS window_start) FROM {table} AS w"
-        f" WHERE {condition.replace('window_start', start)} AND $__timeFilter({start})"
-        for table, condition in branches
+        f"SELECT * FROM {table} AS w WHERE {when} AND {_in_range(rows)}"
+        for table, when, rows in branches
     )
     return f"({' UNION ALL '.join(texts)})"
 
 
-_SERIES = (
-    ("windows_1m", _BY_MINUTES),
-    ("windows_1h", _BY_HOURS),
-    ("windows_1d", _BY_DAYS),
-)
-_IN_DAYS = f"window_start >= {_FIRST_DAY} AND window_start < {_END_OF_DAYS}"
-_TOTALS = (
-    ("windows_1m", _BY_MINUTES),
-    ("windows_1h", f"NOT ({_BY_MINUTES}) AND NOT ({_IN_DAYS})"),
-    ("windows_1d", f"NOT ({_BY_MINUTES}) AND {_IN_DAYS}"),
-)
+def _twice(branches: tuple[tuple[str, str, str], ...]) -> str:
+    texts = (
+        f"SELECT *, ({_in_range(rows)}) AS is_now, ({_in_range(rows, _WEEK)}) AS is_before"
+        f" FROM {table} AS w WHERE {when} AND (is_now OR is_before)"
+        for table, when, rows in branches
+    )
+    return f"({' UNION ALL '.join(texts)})"
 
-WINDOWS = _union("", _SERIES)
+
+WINDOWS = _once(_SERIES)
 """What to read FROM over time: rows of windows in the range of the board, by minute, hour or day.
 
 Columns are those of windows_1m: always sum(), and sumMap() for histograms."""
-WINDOWS_WEEK_BEFORE = _union(_WEEK, _SERIES)
-"""The same, a week before: `window_start` is moved into the range of the board."""
-TOTALS = _union("", _TOTALS)
+WINDOWS_TWICE = _twice(_SERIES)
+"""The same with those of a week before: a row `is_now` in the range, or `is_before`, or both.
+
+Each row stands in it once: over a month, three weeks of rows are both."""
+TOTALS = _once(_TOTALS)
 """What to read FROM where nothing is grouped by time: the same sums, from fewer rows."""
-TOTALS_WEEK_BEFORE = _union(_WEEK, _TOTALS)
-"""The same, a week before."""
+TOTALS_TWICE = _twice(_TOTALS)
+"""The same with those of a week before: sumIf(…, is_now), and sumIf(…, is_before)."""
 
 _TAG = "$tokentide$"
 

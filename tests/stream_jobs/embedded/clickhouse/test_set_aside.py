@@ -110,7 +110,8 @@ def shorter(file: Path) -> list[bytes]:
 def test_a_part_with_any_file_cut_short_is_found(home: Path) -> None:
     for table in tables(home):
         for part in [path for path in table.iterdir() if blocks_of(path.name)]:
-            for file in [path for path in part.iterdir() if path.is_file()]:
+            assert [path.name for path in part.iterdir() if path.is_dir()] == ["p.proj"]
+            for file in [path for path in part.rglob("*") if path.is_file()]:
                 whole = file.read_bytes()
                 for arrived in shorter(file):
                     file.write_bytes(arrived)

@@ -83,7 +83,8 @@ def _is_cut(part: Path) -> bool:
     with os.scandir(part) as entries:
         found = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
     if _CHECKSUMS not in found:
-        return False
+        # Without it the engine does not take a part; a projection it would.
+        return part.suffix == _PROJECTION
     data = (part / _CHECKSUMS).read_bytes()
     if not data.startswith(_VERSION):
         return not data or _VERSION.startswith(data)
@@ -93,8 +94,10 @@ def _is_cut(part: Path) -> bool:
         return error.code != _UNKNOWN_CODEC
     except IndexError:
         return True
-    listed = ((name, size) for name, size in lengths.items() if not name.endswith(_PROJECTION))
-    if any(found.get(name, 0) < size for name, size in listed):
+    projections = [name for name in lengths if name.endswith(_PROJECTION)]
+    if any(found.get(name, 0) < lengths[name] for name in lengths.keys() - projections):
+        return True
+    if any(not (part / name).is_dir() or _is_cut(part / name) for name in projections):
         return True
     # Files that are written after the checksums stand in no list; none of them is empty.
     if any(size == 0 and name not in lengths for name, size in found.items()):
