@@ -26,3 +26,21 @@ WHERE s.kind = 'agent' OR (s.kind = 'run' AND s.agent != '')
 GROUP BY day, tenant, agent
 HAVING requests > 0
 COMMENT 'Agents by UTC day: runs, calls, tools, tokens, spend. From subjects_1h, 90 days. Restrict day.';
+
+ALTER TABLE ${database}.agents ${on_cluster}
+    COMMENT COLUMN day 'UTC day of the beginning of the calls, inclusive',
+    COMMENT COLUMN tenant 'Customer or account the work is for; empty: none was named',
+    COMMENT COLUMN agent 'Name of the agent, else its id',
+    COMMENT COLUMN agent_version 'Greatest version that was reported',
+    COMMENT COLUMN parent_agent 'Greatest name of an agent that started it; empty: none',
+    COMMENT COLUMN runs 'Distinct runs of the day; not additive over days',
+    COMMENT COLUMN requests 'Calls, however they ended',
+    COMMENT COLUMN errors 'Calls that ended in an error; part of requests',
+    COMMENT COLUMN tool_calls 'Tool calls that answers asked for',
+    COMMENT COLUMN input_tokens 'All input tokens, caches included; a call that reported none adds nothing',
+    COMMENT COLUMN output_tokens 'All output tokens, reasoning included; a call that reported none adds nothing',
+    COMMENT COLUMN unpriced 'Calls without a cost; part of requests',
+    COMMENT COLUMN cost_usd 'Exact cost of the priced calls, USD',
+    COMMENT COLUMN cost_pico_usd 'Exact cost of the priced calls, 1e-12 USD',
+    COMMENT COLUMN first_started_at 'When the first call began, UTC',
+    COMMENT COLUMN last_ended_at 'When the last call had ended, UTC';

@@ -28,3 +28,14 @@ SELECT
     '' AS alert_id,
     toFloat64(0) AS firing
 COMMENT 'Open alerts for rules of Grafana: string labels and one number.';
+
+ALTER TABLE ${database}.alerts_open ${on_cluster}
+    COMMENT COLUMN kind 'anomaly, run, budget, slo, pipeline or storm',
+    COMMENT COLUMN severity 'Severity of the alert; none in the rows of 0',
+    COMMENT COLUMN metric 'What is out of bounds',
+    COMMENT COLUMN key 'What it is about, as one text',
+    COMMENT COLUMN tenant 'Tenant of what it is about; empty: none',
+    COMMENT COLUMN provider 'Provider of what it is about; empty: none',
+    COMMENT COLUMN model 'Model of what it is about; empty: none',
+    COMMENT COLUMN alert_id 'Id of the alert',
+    COMMENT COLUMN firing '1: an open alert; 0: the row that keeps a rule from saying that it has no data';

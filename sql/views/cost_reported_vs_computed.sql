@@ -24,3 +24,19 @@ FROM ${database}.raw_requests AS r
 WHERE r.reported_cost_pico_usd IS NOT NULL
 GROUP BY day, tenant, service, provider, model, source
 COMMENT 'Cost as others report it beside the computed cost, by UTC day, model and source; additive. From raw_requests, 90 days.';
+
+ALTER TABLE ${database}.cost_reported_vs_computed ${on_cluster}
+    COMMENT COLUMN day 'UTC day of the beginning of the calls, inclusive',
+    COMMENT COLUMN tenant 'Customer or account the work is for; empty: none was named',
+    COMMENT COLUMN service 'Service that emits the event',
+    COMMENT COLUMN provider 'Who was called',
+    COMMENT COLUMN model 'Model that answered, or that was asked for where none is known to have answered',
+    COMMENT COLUMN source 'Who reported: a provider, a gateway or a coding agent',
+    COMMENT COLUMN requests 'Calls with a reported cost',
+    COMMENT COLUMN compared 'Part of requests: calls that have a computed cost too',
+    COMMENT COLUMN unpriced 'Part of requests: calls without a computed cost',
+    COMMENT COLUMN differing 'Part of compared: the two costs differ by more than 1 %',
+    COMMENT COLUMN reported_usd 'Reported cost of the compared calls, USD',
+    COMMENT COLUMN computed_usd 'Computed cost of the compared calls, USD',
+    COMMENT COLUMN difference_usd 'computed_usd less reported_usd, USD',
+    COMMENT COLUMN reported_unpriced_usd 'Reported cost of the unpriced calls, USD';

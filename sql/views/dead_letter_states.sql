@@ -29,3 +29,23 @@ LEFT JOIN
     GROUP BY log_id, _topic, _partition, _offset, _idx
 ) AS r USING (log_id, _topic, _partition, _offset, _idx)
 COMMENT 'Dead letters with their state: open, again, replayed, discarded, interrupted, cut. Kept 30 days.';
+
+ALTER TABLE ${database}.dead_letter_states ${on_cluster}
+    COMMENT COLUMN log_id 'Incarnation of the log that the event came from',
+    COMMENT COLUMN _topic 'Topic that it came from',
+    COMMENT COLUMN _partition 'Partition of the topic',
+    COMMENT COLUMN _offset 'Offset of the Kafka record',
+    COMMENT COLUMN _idx 'Place of the event inside its record, from 0',
+    COMMENT COLUMN reason 'malformed_json, missing_field, out_of_range, …',
+    COMMENT COLUMN field 'The field at fault, empty where it is the event as a whole',
+    COMMENT COLUMN detail 'One sentence for a person',
+    COMMENT COLUMN value 'The original bytes of the event, as they came',
+    COMMENT COLUMN record_at 'Timestamp of the Kafka record, UTC',
+    COMMENT COLUMN type 'Kind of event, as far as it could be read',
+    COMMENT COLUMN event_id 'Identity of the event, as far as it could be read',
+    COMMENT COLUMN tenant 'Tenant, as far as it could be read',
+    COMMENT COLUMN service 'Service, as far as it could be read',
+    COMMENT COLUMN sdk_name 'Library that made the event, as far as it could be read',
+    COMMENT COLUMN ingested_at 'When its batch was sealed, UTC',
+    COMMENT COLUMN place 'Name of the letter in the program: PARTITION:OFFSET:INDEX',
+    COMMENT COLUMN state 'open, again, replayed, discarded, interrupted or cut';

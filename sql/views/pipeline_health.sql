@@ -48,3 +48,25 @@ FROM
 )
 GROUP BY log_id, topic, partition
 COMMENT 'Ingest by partition over seven days: position, open batches, holes, dead letters, delay. From the ledger.';
+
+ALTER TABLE ${database}.pipeline_health ${on_cluster}
+    COMMENT COLUMN log_id 'Incarnation of the log that the event came from',
+    COMMENT COLUMN topic 'Topic that is ingested',
+    COMMENT COLUMN partition 'Partition of the topic',
+    COMMENT COLUMN position 'Next offset to ingest: end of the last finished batch, exclusive',
+    COMMENT COLUMN sealed_until 'End of the last sealed batch, exclusive; beyond position a batch is open',
+    COMMENT COLUMN open_batches 'Batches sealed and not finished: more than one, or an old one, means trouble',
+    COMMENT COLUMN missing_offsets 'Offsets in holes between finished batches: above 0 events were skipped',
+    COMMENT COLUMN batches 'Finished batches of seven days',
+    COMMENT COLUMN adopted_batches 'Part of batches: finished by another worker or run than sealed them',
+    COMMENT COLUMN records 'Kafka records of the finished batches',
+    COMMENT COLUMN events 'Events that were stored',
+    COMMENT COLUMN dead_letters 'Events that were refused',
+    COMMENT COLUMN insert_retries 'Inserts that had to be repeated',
+    COMMENT COLUMN insert_mean_ms 'Mean time of all inserts of a batch, ms',
+    COMMENT COLUMN ingest_p50_delay_ms 'Median over batches, ms: from the youngest record to all rows in; not additive',
+    COMMENT COLUMN ingest_p99_delay_ms '99th percentile over batches, ms: from the youngest record to all rows in; not additive',
+    COMMENT COLUMN last_sealed_at 'When the last batch was sealed, UTC',
+    COMMENT COLUMN last_done_at 'When the last batch was finished, UTC',
+    COMMENT COLUMN price_version 'Price cards of the last finished batch',
+    COMMENT COLUMN worker 'host:pid that finished the last batch';

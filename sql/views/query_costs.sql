@@ -40,3 +40,15 @@ SELECT
 FROM system.query_log
 WHERE type != 'QueryStart' AND is_initial_query AND query_kind NOT IN ('Set', 'Use')
 COMMENT 'One finished query and what it took, by account, without its text. From system.query_log.';
+
+ALTER TABLE ${database}.query_costs ${on_cluster}
+    COMMENT COLUMN event_date 'Day on which the query ended, in the zone of the server',
+    COMMENT COLUMN event_time 'When the query ended, in the zone of the server',
+    COMMENT COLUMN account 'Who asked; empty: nobody did',
+    COMMENT COLUMN kind 'Select, Insert, …',
+    COMMENT COLUMN is_failed 'Whether it ended in an error',
+    COMMENT COLUMN duration_ms 'From beginning to end, ms',
+    COMMENT COLUMN cpu_us 'CPU time of all its threads, µs',
+    COMMENT COLUMN read_rows 'Rows read from tables',
+    COMMENT COLUMN read_bytes 'Bytes read from tables, uncompressed',
+    COMMENT COLUMN memory_bytes 'Most bytes that it held at once';

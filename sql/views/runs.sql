@@ -77,3 +77,26 @@ LEFT JOIN (SELECT tenant, run, max(levels) AS levels FROM nested GROUP BY tenant
 LEFT JOIN (SELECT tenant, above, max(levels) AS levels FROM nested GROUP BY tenant, above) AS down
     ON s.tenant = down.tenant AND s.run = down.above
 COMMENT 'Runs of agents and jobs: calls, tools, tokens, spend, duration, nesting; one row each. From subjects_1h, 90 days.';
+
+ALTER TABLE ${database}.runs ${on_cluster}
+    COMMENT COLUMN tenant 'Customer or account the work is for; empty: none was named',
+    COMMENT COLUMN run 'run_id, else conversation_id, else trace_id',
+    COMMENT COLUMN parent_run 'Run that started it; empty: none was reported',
+    COMMENT COLUMN agent 'Agent of the run',
+    COMMENT COLUMN agent_version 'Version of the agent',
+    COMMENT COLUMN user_hash 'User of the run, hashed by the producer',
+    COMMENT COLUMN service 'Service of the run; of several the greatest name',
+    COMMENT COLUMN requests 'Calls, however they ended',
+    COMMENT COLUMN errors 'Calls that ended in an error; part of requests',
+    COMMENT COLUMN tool_calls 'Tool calls that answers asked for',
+    COMMENT COLUMN input_tokens 'All input tokens, caches included; a call that reported none adds nothing',
+    COMMENT COLUMN output_tokens 'All output tokens, reasoning included; a call that reported none adds nothing',
+    COMMENT COLUMN unpriced 'Calls without a cost; part of requests',
+    COMMENT COLUMN cost_usd 'Exact cost of the priced calls, USD',
+    COMMENT COLUMN cost_pico_usd 'Exact cost of the priced calls, 1e-12 USD',
+    COMMENT COLUMN first_started_at 'When the first call began, UTC',
+    COMMENT COLUMN last_started_at 'When the last call began, UTC',
+    COMMENT COLUMN last_ended_at 'When the last call had ended, UTC',
+    COMMENT COLUMN duration_s 'From the first call''s beginning to the last call''s end, s',
+    COMMENT COLUMN nesting 'Runs above this one, at most 16',
+    COMMENT COLUMN deepest_nesting 'Levels of runs below this one, at most 16';

@@ -21,3 +21,18 @@ SELECT
 FROM ${database}.raw_requests AS r
 GROUP BY day, tenant, service, provider, model, price_status
 COMMENT 'Spend by UTC day, model and price_status: what is exact, what stands in, what has no price. From raw_requests, 90 days.';
+
+ALTER TABLE ${database}.spend_by_price_status_day ${on_cluster}
+    COMMENT COLUMN day 'UTC day of the beginning of the calls, inclusive',
+    COMMENT COLUMN tenant 'Customer or account the work is for; empty: none was named',
+    COMMENT COLUMN service 'Service that emits the event',
+    COMMENT COLUMN provider 'Who was called',
+    COMMENT COLUMN model 'Model that answered, or that was asked for where none is known to have answered',
+    COMMENT COLUMN price_status 'How sure the cost is: exact, override, or the word for what stands in',
+    COMMENT COLUMN requests 'Calls, however they ended',
+    COMMENT COLUMN without_cost 'Calls without a cost; part of requests',
+    COMMENT COLUMN input_tokens 'All input tokens, caches included; NULL: no call reported any',
+    COMMENT COLUMN output_tokens 'All output tokens, reasoning included; NULL: no call reported any',
+    COMMENT COLUMN cost_usd 'Exact sum of the costs, USD; NULL: none has one',
+    COMMENT COLUMN cost_pico_usd 'Exact sum of the costs, 1e-12 USD; NULL: none has one',
+    COMMENT COLUMN a_rule 'One of the rules that priced the calls';

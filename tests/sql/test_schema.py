@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tokentide_jobs.core.decode.columns import COLUMNS
 from tokentide_jobs.core.tables import RAW_TABLES
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_schemas import EVENT_MODELS
+from tokentide_schemas.descriptions import DESCRIPTIONS
+from tokentide_schemas.events import SUBSETS
 
 pytestmark = pytest.mark.integration
 
@@ -125,6 +128,54 @@ def test_every_table_and_view_says_what_it_is(sql_client: Client) -> None:
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND comment = ''"
     ).result_rows
     assert rows == []
+
+
+def test_every_column_of_every_view_says_what_it_is(sql_client: Client) -> None:
+    """Its unit, what a time begins, what a detail is part of; and what the contract says of it."""
+    rows = sql_client.query(
+        "SELECT table, name, comment FROM system.columns WHERE database = currentDatabase() AND"
+        " table IN (SELECT name FROM system.tables WHERE database = currentDatabase()"
+        " AND engine = 'View')"
+    ).result_rows
+    comments = {(str(view), str(name)): str(comment) for view, name, comment in rows}
+    assert {view for view, _name in comments} >= {*VIEWS.values(), "judgements", "spend_by_hour"}
+    wrong = [
+        f"{view}.{name}: {comment!r} does not say {what!r}"
+        for (view, name), comment in comments.items()
+        for what in _must_say(name)
+        if not comment or not any(word in comment for word in what.split("|"))
+    ]
+    for event_type, view in VIEWS.items():
+        for name in EVENT_MODELS[event_type].model_fields:
+            if not comments[view, name].startswith(DESCRIPTIONS[name]):
+                wrong.append(f"{view}.{name} does not begin as the contract: {DESCRIPTIONS[name]}")
+        wrong += [
+            f"{view}.{part} does not say that it is part of {whole}"
+            for part, whole in SUBSETS
+            if event_type == "request" and whole not in comments[view, part].partition("part of")[2]
+        ]
+    assert wrong == []
+
+
+def _must_say(name: str) -> Iterator[str]:
+    """Yield words of which a comment has one, by what the name of a column promises."""
+    units = {
+        "pico_usd": "1e-12 USD", "usd": "USD", "ms": "ms", "us": "µs|microseconds", "bytes": "ytes",
+        "tokens": "nput|utput|tokens", "hist": "Histogram",
+    }  # fmt: skip
+    yield ""
+    for suffix, unit in units.items():
+        if name.endswith(f"_{suffix}"):
+            yield unit
+            break
+    if name in ("day", "hour", "minute", "month", "started_at"):
+        yield "UTC"
+    if name in ("day", "hour", "minute", "month", "position"):
+        yield "inclusive|exclusive"
+    if name == "input_tokens":
+        yield "caches included"
+    if name == "output_tokens":
+        yield "reasoning included"
 
 
 def test_every_table_an_insert_can_reach_has_a_deduplication_window(sql_client: Client) -> None:

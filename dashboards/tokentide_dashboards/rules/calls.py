@@ -61,8 +61,9 @@ SELECT at, slo, tenant, objective, total, bad, budget_left, burn, severity, sent
 FROM {SLO_STATUS} FINAL WHERE at > now() - INTERVAL 3 HOUR ORDER BY at DESC LIMIT 50""",
     "Errors by kind": "SELECT * FROM errors_by_minute WHERE minute > now() - INTERVAL 1 HOUR "
     "ORDER BY minute DESC LIMIT 50",
-    "Latency": "SELECT * FROM latency_by_minute WHERE minute > now() - INTERVAL 1 HOUR "
-    "ORDER BY minute DESC LIMIT 50",
+    "Latency": "SELECT minute, service, model, sum(requests) AS calls, p95_from_hist(sumMap(latency_hist)) AS "
+    "latency_p95_ms\nFROM latency_by_minute WHERE minute > now() - INTERVAL 1 HOUR\n"
+    "GROUP BY minute, service, model ORDER BY minute DESC LIMIT 50",
 }
 _ERRORS: Final = f"""\
     SELECT

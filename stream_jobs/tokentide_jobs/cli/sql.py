@@ -69,9 +69,9 @@ def sql(
     It may only read, unless --write is given. A table that does not fit the terminal is shown
     vertically, one column a line.
 
-    Start from the views: requests, spend_by_hour, spend_by_model_day, spend_by_price_status_day,
-    latency_by_minute, errors_by_minute, unpriced, pipeline_health. `SHOW CREATE VIEW requests`
-    explains one.
+    Start from the views: requests, judgements, spend_by_hour, spend_by_model_day,
+    spend_by_prompt_day, spend_by_price_status_day, latency_by_minute, errors_by_minute,
+    users_by_month, unpriced, pipeline_health. `DESCRIBE requests` says what each column means.
     """
     text = _query_text(query)
     if not text.strip():

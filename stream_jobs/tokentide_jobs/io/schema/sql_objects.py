@@ -60,7 +60,7 @@ def objects_of(statements: Iterable[str]) -> SqlObjects:
             found.columns.pop(dropped[1], None)
             found.views.discard(dropped[1])
             found.functions.discard(dropped[1])
-        elif altered := _ALTERED.match(bare.lstrip()):
+        elif (altered := _ALTERED.match(bare.lstrip())) and altered[1] not in found.views:
             own = found.columns.setdefault(altered[1], set())
             for change, column in _COLUMN_CHANGE.findall(bare):
                 own.add(column) if change.upper() == "ADD" else own.discard(column)
