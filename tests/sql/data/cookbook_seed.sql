@@ -1,4 +1,4 @@
--- Seven weeks of plain, predictable traffic, 2026-10-01 to 2026-11-18 12:00 UTC, for the cookbook.
+-- Seven weeks of plain, predictable traffic, 2026-10-01 to 2026-11-18 12:00 UTC, for boards and queries.
 -- Every value is arithmetic on the row number n, so that expected answers can be worked out by hand.
 
 INSERT INTO ${database}.raw_requests
