@@ -40,21 +40,35 @@ class AioEventStream:
 
 
 class AioStreamingBody:
-    """A body that is awaited."""
+    """A body that is awaited; it may break off at its end."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, error: BaseException | None = None) -> None:
         self._content = content
+        self._error = error
 
     async def read(self, amt: int | None = None) -> bytes:
+        return self._next(amt)
+
+    def _next(self, amt: int | None) -> bytes:
+        if self._error is not None and (amt is None or not self._content):
+            raise self._error
         amt = len(self._content) if amt is None else amt
         piece, self._content = self._content[:amt], self._content[amt:]
         return piece
+
+    async def readinto(self, target: bytearray) -> int:
+        piece = self._next(len(target))
+        target[: len(piece)] = piece
+        return len(piece)
 
 
 class AioBaseClient:
     """A client of bedrock-runtime, whose operations all pass one method."""
 
-    def __init__(self, error: BaseException | None = None) -> None:
+    def __init__(
+        self, error: BaseException | None = None, body_error: BaseException | None = None
+    ) -> None:
+        self._body_error = body_error
         self.meta = SimpleNamespace(
             endpoint_url="https://bedrock-runtime.eu-west-1.amazonaws.com", region_name="eu-west-1"
         )
@@ -73,5 +87,6 @@ class AioBaseClient:
             ]
             return {**head, "stream": AioEventStream(events)}
         if operation_name == "InvokeModel":
-            return {**head, "body": AioStreamingBody(json.dumps(INVOKED).encode())}
+            body = AioStreamingBody(json.dumps(INVOKED).encode(), self._body_error)
+            return {**head, "body": body}
         return CONVERSE

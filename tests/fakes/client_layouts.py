@@ -16,13 +16,17 @@ from tests.fakes.aiobotocore_layouts import AioBaseClient, AioEventStream, AioSt
 from tests.fakes.attributes import attributes
 from tests.fakes.google_layouts import (
     INTERACTION,
+    AsyncAPIClient,
     AsyncInteractionEvents,
     AsyncInteractions,
     AsyncModels,
+    AsyncStream,
     BaseApiClient,
     InteractionEvents,
     Interactions,
     Models,
+    Stream,
+    SyncAPIClient,
 )
 
 __all__ = [
@@ -351,6 +355,11 @@ def modules() -> dict[str, ModuleType]:
             "Stream": InteractionEvents,
             "AsyncStream": AsyncInteractionEvents,
         },
+        "google.genai._interactions._base_client": {
+            "SyncAPIClient": SyncAPIClient,
+            "AsyncAPIClient": AsyncAPIClient,
+        },
+        "google.genai._interactions._streaming": {"Stream": Stream, "AsyncStream": AsyncStream},
         "aiobotocore.client": {"AioBaseClient": AioBaseClient},
         "aiobotocore.eventstream": {"AioEventStream": AioEventStream},
         "aiobotocore.response": {"AioStreamingBody": AioStreamingBody},

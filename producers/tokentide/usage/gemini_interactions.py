@@ -69,6 +69,8 @@ def read_usage(usage: object, model: str) -> Fields:
     """
     get = getter(usage)
     thoughts = count(get("total_thought_tokens"))
+    if thoughts is None:  # its name in the first versions
+        thoughts = count(get("total_reasoning_tokens"))
     inputs, tools = (
         _modalities(get, name)
         for name in ("input_tokens_by_modality", "tool_use_tokens_by_modality")
@@ -110,7 +112,7 @@ def read_response(response: object) -> Fields:
     status = label(get("status"))
     if status is None or status in _RUNNING:
         return fields
-    steps = items(get("steps"))
+    steps = items(get("steps")) or items(get("outputs"))  # the second until May 2026
     if steps:
         fields["tool_calls_count"] = sum(map(_is_call, steps))
     return fields | _ending(get, status)
@@ -142,13 +144,14 @@ class InteractionStream:
         """Look at one event; deltas cost a comparison."""
         try:
             kind = event["event_type"] if type(event) is dict else event.event_type
-            if kind == "step.delta":
+            # The second name of each pair is that of the API until May 2026.
+            if kind in ("step.delta", "content.delta"):
                 return
-            if kind == "step.start":
-                self._calls += _is_call(read(event, "step"))
-            elif kind == "interaction.created":
+            if kind in ("step.start", "content.start"):
+                self._calls += _is_call(read(event, kind[:-6]))
+            elif kind in ("interaction.created", "interaction.start"):
                 take_labels(self._fields, getter(read(event, "interaction")), _IDENTITY)
-            elif kind == "interaction.completed":
+            elif kind in ("interaction.completed", "interaction.complete"):
                 self._end = read_response(read(event, "interaction"))
             elif kind == "error":
                 self._end = {

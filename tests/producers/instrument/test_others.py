@@ -11,6 +11,7 @@ import pytest
 
 import tokentide
 from tests.fakes import client_layouts as fakes
+from tests.fakes import google_layouts
 from tokentide.instrument import unrecorded
 from tokentide.testing import Capture
 
@@ -275,6 +276,36 @@ async def test_asynchronous_interactions_are_recorded(capture: Capture) -> None:
     assert [event["input_tokens"] for event in capture.requests] == [10, 10]
 
 
+INSIDE: dict[str, Any] = {"model": "gemini-2.5-flash", "input": "q"}
+
+
+def test_interactions_of_the_client_inside_older_versions_are_recorded(capture: Capture) -> None:
+    inner = google_layouts.SyncAPIClient()
+    inner.post("/v1beta/interactions", body=INSIDE)
+    assert len(list(inner.post("/v1beta/interactions", body=INSIDE, stream=True))) == 3
+    inner.post("/v1beta/interactions/int_1/cancel", body={})
+    vertex = google_layouts.SyncAPIClient("https://us-central1-aiplatform.googleapis.com/")
+    vertex.post("v1beta1/projects/p/locations/us-central1/interactions", body=INSIDE)
+    whole, streamed, on_vertex = capture.requests
+    for event in (whole, streamed, on_vertex):
+        assert (event["operation"], event["request_model"]) == ("chat", "gemini-2.5-flash")
+        assert (event["input_tokens"], event["output_tokens"]) == (10, 2)
+    assert (whole["provider"], streamed["chunks"]) == ("gcp.gemini", 3)
+    assert (on_vertex["provider"], on_vertex["region"]) == ("gcp.vertex_ai", "us-central1")
+
+
+async def test_one_client_object_of_an_older_version_is_recorded(emitted: Capture) -> None:
+    client, other = google_layouts.OlderClient(), google_layouts.OlderClient()
+    tokentide.instrument_client(client, telemetry=emitted.telemetry)
+    client._nextgen_client.post("/v1beta/interactions", body=INSIDE)
+    assert list(client._nextgen_client.post("/v1beta/interactions", body=INSIDE, stream=True))
+    await client.aio._nextgen_client.post("/v1beta/interactions", body=INSIDE)
+    stream = await client.aio._nextgen_client.post("/v1beta/interactions", body=INSIDE, stream=True)
+    assert [event async for event in stream]
+    other._nextgen_client.post("/v1beta/interactions", body=INSIDE)
+    assert [event["input_tokens"] for event in emitted.requests] == [10, 10, 10, 10]
+
+
 # -- aiobotocore ----------------------------------------------------------------------------------
 
 BEDROCK = {"modelId": "eu.anthropic.claude-sonnet-4-20250514-v1:0", "body": b"{}"}
@@ -298,6 +329,41 @@ async def test_awaited_operations_of_bedrock_are_recorded(capture: Capture) -> N
         assert event["retry_count"] == 1
     assert (streamed["chunks"], invoked["finish_reasons"]) == (4, ["stop", "end_turn"])
     assert (failed["status"], failed["error_type"]) == ("error", "timeout")
+
+
+@pytest.mark.parametrize("way", ["whole", "pieces", "readinto"])
+async def test_an_awaited_body_that_breaks_off_is_a_failure_and_the_services_own(
+    capture: Capture, way: str
+) -> None:
+    broken = ConnectionResetError("mine")
+    client = fakes.AioBaseClient(body_error=broken)
+    body = (await client._make_api_call("InvokeModel", BEDROCK))["body"]
+    with pytest.raises(ConnectionResetError) as raised:
+        if way == "whole":
+            await body.read()
+        elif way == "pieces":
+            while await body.read(16):
+                pass
+        else:
+            while await body.readinto(bytearray(16)):
+                pass
+    assert raised.value is broken
+    event = only(capture)
+    assert (event["status"], event["error_type"]) == ("error", "connection")
+    with pytest.raises(ConnectionResetError):  # read again, it is nobody's call any more
+        await body.read()
+    assert len(capture.requests) == 1
+
+
+async def test_an_awaited_body_may_be_read_into_a_buffer(capture: Capture) -> None:
+    body = (await fakes.AioBaseClient()._make_api_call("InvokeModel", BEDROCK))["body"]
+    target = bytearray(16)
+    while await body.readinto(target):
+        pass
+    del body
+    gc.collect()
+    event = only(capture)
+    assert (event["status"], event["input_tokens"], event["output_tokens"]) == ("ok", 10, 2)
 
 
 async def test_an_awaited_stream_that_is_left_is_abandoned(capture: Capture) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from tokentide.instrument.bodies import watch_body
 from tokentide.instrument.call import Call, Fields, current_call
+from tokentide.instrument.clients import google_interactions
+from tokentide.instrument.clients.google_interactions import is_step
 from tokentide.instrument.hosts import describe_server
 from tokentide.instrument.methods import (
     Method,
@@ -72,10 +74,6 @@ _ASYNC = (
 )
 
 
-def _is_step(event: Any) -> bool:
-    return str(event.event_type).startswith("step.")
-
-
 def _followed(call: Call, result: Any) -> Any:
     """Follow an interaction, its stream, or the raw response of either."""
     http = getattr(result, "http_response", None)
@@ -91,9 +89,9 @@ def _followed(call: Call, result: Any) -> Any:
     return result
 
 
-_INTERACTIONS = (Method("create", "gemini_interactions", _followed, is_token=_is_step),)
+_INTERACTIONS = (Method("create", "gemini_interactions", _followed, is_token=is_step),)
 _ASYNC_INTERACTIONS = (
-    Method("create", "gemini_interactions", _followed, is_token=_is_step, is_async=True),
+    Method("create", "gemini_interactions", _followed, is_token=is_step, is_async=True),
 )
 
 
@@ -145,6 +143,7 @@ def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Actio
         "google.genai._gaos.interactions": interactions,
         **{f"google.genai.{name}": note(name) for name in ("batches", "caches", "live")},
         **following_by_module(patches),
+        **google_interactions.patches_by_module(telemetry, patches),
     }
 
 
@@ -162,6 +161,7 @@ def following_by_module(patches: Patches) -> dict[str, Action]:
     return {
         "google.genai._api_client": transport,
         "google.genai._gaos.utils.eventstreaming": streams,
+        **google_interactions.following_by_module(patches),
     }
 
 
@@ -170,6 +170,10 @@ def record_object(client: Any, telemetry: Telemetry, patches: Patches) -> None:
     record_methods_of(client.models, _SYNC, describe, telemetry, patches)
     record_methods_of(client.aio.models, _ASYNC, describe, telemetry, patches)
     for owner, methods in ((client, _INTERACTIONS), (client.aio, _ASYNC_INTERACTIONS)):
+        older = getattr(owner, "_nextgen_client", None)
+        if older is not None:
+            google_interactions.record_object(older, telemetry, patches)
+            continue
         resource = getattr(owner, "interactions", None)
         if resource is not None:
             record_methods_of(resource, methods, describe_interactions, telemetry, patches)
