@@ -23,6 +23,7 @@ from tokentide.check.remedies import remedy_for
 from tokentide.delivery.counters import describe
 from tokentide.delivery.framing import Frame
 from tokentide.delivery.kafka import KafkaFrameSender
+from tokentide.delivery.quiet import quiet
 from tokentide.ids import EventIds
 from tokentide.settings import Settings, SettingsError
 from tokentide.settings.environment import unknown_variables
@@ -126,7 +127,8 @@ def _run(
         _names(report, settings)
         _tcp(report, settings, timeout_s)
         _tls(report, settings, timeout_s)
-        asyncio.run(_Kafka(report, settings, timeout_s).check())
+        with quiet():
+            asyncio.run(_Kafka(report, settings, timeout_s).check())
     except StepFailed as exc:
         report.failed(exc)
         return exc.code

@@ -17,7 +17,7 @@ from tokentide.control.epoch import Epochs
 from tokentide.control.poll import Poll
 from tokentide.control.table import StateTable
 from tokentide.delivery.counters import describe
-from tokentide.delivery.quiet import IS_ASIDE, is_quiet, quieten, unquieten
+from tokentide.delivery.quiet import ON_FAILURE
 from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
 from tokentide.settings.security import connection_options, without_secrets
@@ -59,21 +59,14 @@ class ControlReader:
     async def run(self) -> None:
         """Read, and begin again after every failure, until stopped."""
         self._task = asyncio.current_task()
-        IS_ASIDE.set(True)
-        has_quietened = not is_quiet()
-        if has_quietened:  # the events' sender has not begun yet; it does the same for itself
-            quieten(lambda _message: None)
-        try:
-            while True:
-                try:
-                    await self._read()
-                except Exception as exc:
-                    self._note(exc)
-                await asyncio.sleep(self._pause_s * random.uniform(0.5, 1))  # noqa: S311
-                self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
-        finally:
-            if has_quietened:
-                unquieten()
+        ON_FAILURE.set(None)
+        while True:
+            try:
+                await self._read()
+            except Exception as exc:
+                self._note(exc)
+            await asyncio.sleep(self._pause_s * random.uniform(0.5, 1))  # noqa: S311
+            self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
 
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer, errors
 from tokentide._contract import SCHEMA_VERSION
 from tokentide.delivery.counters import describe
 from tokentide.delivery.framing import Frame
-from tokentide.delivery.quiet import quieten, unquieten
+from tokentide.delivery.quiet import ON_FAILURE
 from tokentide.delivery.transport import FrameRejected
 from tokentide.log import RateLimitedLog
 from tokentide.settings import Settings
@@ -47,7 +47,8 @@ class KafkaFrameSender:
     Args:
         settings: Brokers, topic and codec.
         producer_id: Sent with every record, beside the frame number.
-        on_failure: Told of every failed attempt inside aiokafka, which retries on its own.
+        on_failure: Told of every failed attempt inside aiokafka, which retries on its own; inside a
+            block of `quiet`, which takes them out of the log.
         log: Where the one notice about missing idempotence goes.
         schema: Name and version of the contract that the records follow.
     """
@@ -67,6 +68,8 @@ class KafkaFrameSender:
         self._log = log or RateLimitedLog()
         self._producer: AIOKafkaProducer | None = None
         self._has_warned = False
+        self._reasons: list[str] | None = None
+        """What aiokafka says while it connects."""
         self.acknowledged: tuple[str, int, int] | None = None
         """Topic, partition and offset of what was stored last."""
         # Producers start at different partitions so that many of them do not march in step.
@@ -79,12 +82,14 @@ class KafkaFrameSender:
             self._log.report(warning[:40], "%s", warning)
         # What fails here is raised and counted by the caller, but only aiokafka's lines say why.
         reasons: list[str] = []
-        quieten(reasons.append)
+        self._reasons = reasons
+        ON_FAILURE.set(self._hear)
         try:
             await self._open_at_best()
         except Exception as exc:
             raise self._explained(exc, reasons) from None
-        quieten(self._note_failure)
+        finally:
+            self._reasons = None
 
     async def _open_at_best(self) -> None:
         try:
@@ -108,8 +113,12 @@ class KafkaFrameSender:
         shown = without_secrets(self._settings, text)
         return error if shown == describe(error) else ConnectionError(shown)
 
-    def _note_failure(self, message: str) -> None:
-        self._on_failure(without_secrets(self._settings, message))
+    def _hear(self, message: str) -> None:
+        """Take a warning of aiokafka's, from whichever of its tasks."""
+        if self._reasons is not None:
+            self._reasons.append(message)
+        else:
+            self._on_failure(without_secrets(self._settings, message))
 
     def _warn_once(self, refusal: Exception) -> None:
         if not self._has_warned:
@@ -161,6 +170,7 @@ class KafkaFrameSender:
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Send frames of one topic as one batch to one partition and wait for all replicas."""
+        ON_FAILURE.set(self._hear)
         try:
             await self._send(frames)
         except FrameRejected:
@@ -199,7 +209,6 @@ class KafkaFrameSender:
 
     async def close(self) -> None:
         """Drop the producer; what it could not deliver is still in the caller's hands."""
-        unquieten()
         producer, self._producer = self._producer, None
         if producer is None:
             return

@@ -1,7 +1,8 @@
-"""Keeps aiokafka's log lines about the background thread's connections out of the host's log.
+"""Keeps aiokafka's log lines about the producer's own connections out of the host's log.
 
-aiokafka writes a line for every attempt of every second of an outage into loggers it shares with
-the host's own consumers and producers; those keep their lines.
+aiokafka writes a line for every attempt of every second of an outage, and others at every login,
+into loggers it shares with the host's own consumers and producers. Invariant: of one thread no line
+passes, from its first connection to the end of its last one; the host's own lines all do.
 """
 
 from __future__ import annotations
@@ -10,59 +11,54 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-IS_ASIDE: contextvars.ContextVar[bool] = contextvars.ContextVar("tokentide_aside", default=False)
-"""Set in tasks whose troubles are not those of the events: their lines are not counted."""
-
-_LOGGERS = (
-    "aiokafka",
-    "aiokafka.conn",
-    "aiokafka.cluster",
-    "aiokafka.producer.sender",
-    "aiokafka.consumer.consumer",
-    "aiokafka.consumer.fetcher",
-    "aiokafka.consumer.group_coordinator",
-    "aiokafka.consumer.subscription_state",
+ON_FAILURE: contextvars.ContextVar[Callable[[str], None] | None] = contextvars.ContextVar(
+    "tokentide_on_failure", default=None
 )
+"""Told of the warnings in a task and in the tasks it starts; None where nobody counts them."""
 
 
 class QuietFilter(logging.Filter):
-    """Suppresses what aiokafka logs on the background thread, and counts it as a failed attempt."""
+    """Suppresses what aiokafka logs on one thread, and hands on its warnings."""
 
-    def __init__(self, on_failure: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.owner = (os.getpid(), threading.get_ident())
-        self._on_failure = on_failure
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the line may be written: not when it is about this connection."""
+        """Return whether the line may be written: not when it is about our connections."""
         if (record.process, record.thread) != self.owner:
             return True
-        if record.levelno >= logging.WARNING and not IS_ASIDE.get():
-            self._on_failure(record.getMessage())
+        on_failure = ON_FAILURE.get()
+        if record.levelno >= logging.WARNING and on_failure is not None:
+            on_failure(record.getMessage())
         return False
 
 
-def quieten(on_failure: Callable[[str], None]) -> None:
-    """Suppress the lines of this thread from now on, and hand its warnings to `on_failure`."""
-    unquieten()
-    for name in _LOGGERS:
-        logging.getLogger(name).addFilter(QuietFilter(on_failure))
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Suppress aiokafka's lines of this thread inside the block; import aiokafka before."""
+    quieting = QuietFilter()
+    loggers = _loggers()
+    for one in loggers:
+        for old in [f for f in one.filters if isinstance(f, QuietFilter)]:
+            if old.owner[0] != quieting.owner[0]:  # of the process that forked this one
+                one.removeFilter(old)
+        one.addFilter(quieting)
+    try:
+        yield
+    finally:
+        for one in loggers:
+            one.removeFilter(quieting)
 
 
-def is_quiet() -> bool:
-    """Whether the lines of this thread are suppressed."""
-    owner = (os.getpid(), threading.get_ident())
-    filters = logging.getLogger(_LOGGERS[0]).filters
-    return any(isinstance(one, QuietFilter) and one.owner == owner for one in filters)
-
-
-def unquieten() -> None:
-    """Remove this thread's filters, and those a forked child inherited: thread ids are reused."""
-    pid, thread_id = os.getpid(), threading.get_ident()
-    for name in _LOGGERS:
-        target = logging.getLogger(name)
-        for old in [f for f in target.filters if isinstance(f, QuietFilter)]:
-            if old.owner[0] != pid or old.owner[1] == thread_id:
-                target.removeFilter(old)
+def _loggers() -> list[logging.Logger]:
+    """Return those of aiokafka: a filter holds for one logger, not for those below it."""
+    known = list(logging.Logger.manager.loggerDict.items())
+    return [
+        one
+        for name, one in known
+        if name.partition(".")[0] == "aiokafka" and isinstance(one, logging.Logger)
+    ]

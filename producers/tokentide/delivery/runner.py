@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from tokentide.delivery.dispatcher import Dispatcher
+from tokentide.delivery.quiet import quiet
 from tokentide.delivery.threads import find_original, make_selector, start_thread
 
 
@@ -97,13 +98,17 @@ class Companion(Protocol):
 
 
 def run_dispatcher(dispatcher: Dispatcher, *companions: Companion) -> None:
-    """Run the dispatcher to its end on a new event loop, and clean up behind it.
+    """Run the dispatcher to its end on a new, quiet event loop, and clean up behind it.
 
     Args:
         dispatcher: The events' dispatcher: when it ends, everything ends.
         companions: What runs beside it; their end or failure changes nothing for it.
     """
-    loop = OwnLoop()
+    with quiet():
+        _run_on(OwnLoop(), dispatcher, companions)
+
+
+def _run_on(loop: OwnLoop, dispatcher: Dispatcher, companions: Sequence[Companion]) -> None:
     # What asyncio would log here (futures nobody asked about, after a connection was dropped) is
     # already in the producer's counters; the host's log is not the place for it.
     loop.set_exception_handler(lambda _loop, _context: None)

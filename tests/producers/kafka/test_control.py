@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -94,6 +95,7 @@ def telemetry(topics: Topics) -> Iterator[Telemetry]:
 def test_the_newest_state_is_read_from_before_and_while_it_reads(
     topics: Topics, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "aiokafka")
     topics.create()
     topics.publish(run("ok"), run("flagged"), BUDGET)
     first = telemetry.run_state("r")
@@ -114,7 +116,9 @@ def test_the_newest_state_is_read_from_before_and_while_it_reads(
     assert telemetry.stats().control == {
         "states": 1, "evicted": 0, "unreadable": 0, "overtaken": 0, "failures": 0,
     }  # fmt: skip
-    assert [r for r in caplog.records if r.name.startswith("aiokafka.consumer")] == []
+    telemetry.close(5)
+    ours = [r for r in caplog.records if r.name.startswith("aiokafka")]
+    assert [r.getMessage() for r in ours if r.threadName == "tokentide"] == []
 
 
 def test_what_a_worker_writes_that_was_overtaken_is_passed_over(
