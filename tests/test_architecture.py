@@ -28,7 +28,7 @@ SOURCES = {
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("tokentide_schemas",),
     # the SDK: what it knows, how it sends, what it keeps private, how it records
-    ("tokentide._contract",),
+    ("tokentide._contract", "tokentide.fields"),
     (
         "tokentide._version",
         "tokentide.decorating",
@@ -47,7 +47,13 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide.settings",
     ),
     ("tokentide.delivery", "tokentide.usage"),
-    ("tokentide.check", "tokentide.privacy", "tokentide.semconv", "tokentide.spool"),
+    (
+        "tokentide.check",
+        "tokentide.conformance",
+        "tokentide.privacy",
+        "tokentide.semconv",
+        "tokentide.spool",
+    ),
     ("tokentide.content", "tokentide.context", "tokentide.control"),
     ("tokentide.assembly", "tokentide.gate", "tokentide.recorder"),
     ("tokentide.engine",),

@@ -12,10 +12,13 @@ import contextvars
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from tokentide.decorating import Function, wrapped
 from tokentide.settings import Settings
+
+if TYPE_CHECKING:
+    from tokentide.fields import ContextFields
 
 Fields = dict[str, object]
 
@@ -101,11 +104,10 @@ class context:
         prompt: str | tuple[str, str] | None = None,
         run_id: str | None = None,
         tags: dict[str, str] | None = None,
-        **fields: object,
+        **fields: Unpack[ContextFields],
     ) -> None:
         name, version = _name_and_version(prompt)
         given: Fields = {
-            **fields,
             "tenant": tenant,
             "team": team,
             "feature": feature,
@@ -116,6 +118,11 @@ class context:
             "tags": dict(tags) if isinstance(tags, dict) else None,
         }
         self._fields: Fields = {name: value for name, value in given.items() if value is not None}
+        if fields:
+            self._fields = {
+                **{name: value for name, value in fields.items() if value is not None},
+                **self._fields,
+            }
         self._user = user
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from tokentide.context import current_scope
 from tokentide.decorating import Function
@@ -26,6 +26,7 @@ from tokentide.usage import USAGE_FIELDS
 
 if TYPE_CHECKING:
     from tokentide.content.collected import CollectedTexts
+    from tokentide.fields import CallFields, UsageFields, UsageSource
 
 Fields = dict[str, object]
 Emit = Callable[[Fields, "CollectedTexts | None"], None]
@@ -121,7 +122,7 @@ class Recorder:
         """Identity of this call's event, known from its start: evaluations refer to it."""
         return self._event_id
 
-    def set(self, **fields: object) -> None:
+    def set(self, **fields: Unpack[CallFields]) -> None:
         """Set fields of the event, under the names of the event contract."""
         if self._event is not None:
             self._event.update(fields)
@@ -131,8 +132,8 @@ class Recorder:
         *,
         input_tokens: int | None = None,
         output_tokens: int | None = None,
-        usage_source: str = "provider",
-        **details: object,
+        usage_source: UsageSource = "provider",
+        **details: Unpack[UsageFields],
     ) -> None:
         """Record what the call consumed.
 
@@ -147,7 +148,7 @@ class Recorder:
         event = self._event
         if event is None:
             return
-        counts = {"input_tokens": input_tokens, "output_tokens": output_tokens, **details}
+        counts: Fields = {"input_tokens": input_tokens, "output_tokens": output_tokens, **details}
         event.update((name, count) for name, count in counts.items() if count is not None)
         event["usage_source"] = usage_source
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from tokentide.context import current_scope
 from tokentide.delivery.counters import ProducerStats
@@ -22,6 +22,14 @@ from tokentide.settings.environment import log_unknown_variables
 if TYPE_CHECKING:
     from tokentide.content.collected import CollectedTexts
     from tokentide.control.states import BudgetState, RunState
+    from tokentide.fields import (
+        ChangeFields,
+        ChangeKind,
+        EvaluationFields,
+        FeedbackFields,
+        RequestFields,
+    )
+    from tokentide.settings.given import GivenSettings
 
 _FILLED = ("request", "evaluation", "feedback")
 """Events that a block of `tokentide.context` speaks of; the others concern the whole service."""
@@ -39,7 +47,9 @@ class Telemetry:
         SettingsError: A setting cannot be used; the message names it, its value and the remedy.
     """
 
-    def __init__(self, *, sender: FrameSender | None = None, **settings: object) -> None:
+    def __init__(
+        self, *, sender: FrameSender | None = None, **settings: Unpack[GivenSettings]
+    ) -> None:
         self.settings = Settings.load(settings)
         log_unknown_variables(os.environ, Settings.variables().values())
         self._is_enabled = not self.settings.disabled
@@ -87,7 +97,7 @@ class Telemetry:
         provider: str = "unknown",
         request_model: str = "unknown",
         operation: str = "chat",
-        **fields: object,
+        **fields: Unpack[RequestFields],
     ) -> Recorder:
         """Return a recorder for one LLM call: `with`, `async with`, or a decorator.
 
@@ -114,7 +124,7 @@ class Telemetry:
         score: float | None = None,
         label: str | None = None,
         target_event_id: str | None = None,
-        **fields: object,
+        **fields: Unpack[EvaluationFields],
     ) -> None:
         """Queue the score of a response by a judge, a guardrail, code or a person.
 
@@ -135,7 +145,7 @@ class Telemetry:
         score: float | None = None,
         label: str | None = None,
         target_event_id: str | None = None,
-        **fields: object,
+        **fields: Unpack[FeedbackFields],
     ) -> None:
         """Queue what an end user said of a response; arguments as in `evaluation`."""
         self._verdict("feedback", name, score, label, target_event_id, fields)
@@ -147,7 +157,7 @@ class Telemetry:
         score: float | None,
         label: str | None,
         target_event_id: str | None,
-        fields: dict[str, object],
+        fields: Mapping[str, object],
     ) -> None:
         if self._is_enabled:
             event: dict[str, object] = {
@@ -165,12 +175,12 @@ class Telemetry:
 
     def change(
         self,
-        kind: str,
+        kind: ChangeKind,
         subject: str,
         *,
         from_version: str | None = None,
         to_version: str | None = None,
-        **fields: object,
+        **fields: Unpack[ChangeFields],
     ) -> None:
         """Queue a change that may explain what the other events show.
 

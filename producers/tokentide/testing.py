@@ -6,19 +6,32 @@
         handle_request(capture.telemetry)
     assert capture.requests[0]["input_tokens"] == 812
 
-The real producer runs, with its thread, encoding and framing; only the network is replaced.
+The real producer runs, with its thread, encoding and framing; only the network is replaced. What
+it sends is held against the event contract: a field that the contract does not know, or a value
+that the pipeline would refuse, ends the block with a `ContractError` that names it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import orjson
 
+from tokentide.conformance import faults
 from tokentide.delivery.framing import Frame
 from tokentide.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from tokentide.settings.given import GivenSettings
+
+MOST_SHOWN = 20
+"""Faults that one message shows."""
+
+
+class ContractError(AssertionError):
+    """Events that were sent do not keep the event contract; the message says what is wrong."""
 
 
 class CaptureSender:
@@ -66,16 +79,32 @@ class CaptureSender:
 
 
 class Capture:
-    """A producer and what it sent."""
+    """A producer and what it sent.
 
-    def __init__(self, telemetry: Telemetry, sender: CaptureSender) -> None:
+    Args:
+        telemetry: The producer.
+        sender: What keeps its frames.
+        checks_contract: Whether events are held against the contract whenever they are asked for.
+    """
+
+    def __init__(
+        self, telemetry: Telemetry, sender: CaptureSender, *, checks_contract: bool = True
+    ) -> None:
         self.telemetry = telemetry
         self.sender = sender
+        self._checks_contract = checks_contract
 
     def events(self, type: str | None = None) -> list[dict[str, Any]]:
-        """Return the events emitted so far, in order, of one type or of all."""
+        """Return the events emitted so far, in order, of one type or of all.
+
+        Raises:
+            ContractError: One of them, of whatever type, does not keep the contract.
+        """
         self.telemetry.flush(5.0)
-        return [event for event in self.sender.events if type in (None, event.get("type"))]
+        events = self.sender.events
+        if self._checks_contract:
+            _check(events, self.telemetry.stats().dropped.get("invalid", 0))
+        return [event for event in events if type in (None, event.get("type"))]
 
     @property
     def content(self) -> list[dict[str, Any]]:
@@ -90,15 +119,39 @@ class Capture:
 
 
 @contextmanager
-def captured(**settings: object) -> Iterator[Capture]:
+def captured(
+    *, checks_contract: bool = True, **settings: Unpack[GivenSettings]
+) -> Iterator[Capture]:
     """Yield a producer whose frames are kept instead of sent; closes it at the end.
 
     Args:
+        checks_contract: False where a test sends what is wrong on purpose.
         settings: As for `Telemetry`.
+
+    Raises:
+        ContractError: At the end of the block, or where events are asked for: one of the events
+            does not keep the contract. An exception of the block itself goes first.
     """
     sender = CaptureSender()
     telemetry = Telemetry(sender=sender, **settings)
+    made = Capture(telemetry, sender, checks_contract=checks_contract)
     try:
-        yield Capture(telemetry, sender)
+        yield made
+        made.events()
     finally:
         telemetry.close(5.0)
+
+
+def _check(events: Sequence[dict[str, Any]], invalid: int) -> None:
+    """Raise with everything that is wrong."""
+    wrong = [
+        f"event {number} ({event.get('type')}): {fault}"
+        for number, event in enumerate(events, 1)
+        for fault in faults(event)
+    ]
+    if invalid:
+        wrong.append(f"emitted {invalid} times what is no event: give a dict with a type")
+    if wrong:
+        more = len(wrong) - MOST_SHOWN
+        lines = [*wrong[:MOST_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        raise ContractError("the event contract is not kept:\n" + "\n".join(lines))

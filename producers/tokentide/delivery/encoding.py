@@ -24,6 +24,7 @@ from tokentide._contract import (
 )
 from tokentide.delivery.buffer import Entry
 from tokentide.delivery.counters import Counters
+from tokentide.delivery.unknown_names import KNOWN, UnknownNames
 from tokentide.error_codes import is_code
 from tokentide.finish import OTHER, is_reason
 from tokentide.key_ids import looks_like_a_key
@@ -69,6 +70,8 @@ class Encoder:
         self._base_json = orjson.dumps(self._base, option=_OPTIONS)[1:-1] + b"," if base else b""
         # Fields that are written beside the event's own: an event that has one of them is merged.
         self._written = frozenset((*self._base, "seq", "dropped_before"))
+        self._own = {kind: names - self._written for kind, names in KNOWN.items()}
+        self._unknown = UnknownNames(RateLimitedLog())
 
     def encode(self, entry: Entry, dropped_before: int) -> bytes | None:
         """Return one line without newline, or None when nothing of the event can be encoded.
@@ -86,7 +89,14 @@ class Encoder:
             given = self._without_error_texts(given)
         if "finish_reasons" in given and given["finish_reasons"] is not None:
             given = self._without_reason_texts(given)
-        if given and self._written.isdisjoint(given):
+        kind = given.get("type")
+        own = self._own.get(kind) if type(kind) is str else None
+        # One look at the names serves two questions.
+        is_plain = own is not None and own.issuperset(given)
+        if not is_plain:
+            self._unknown.look_at(given)
+            is_plain = bool(given) and self._written.isdisjoint(given)
+        if is_plain:
             line = self._encode_as_it_is(entry[0], entry[1], dropped_before, given)
             if line is not None:
                 return line

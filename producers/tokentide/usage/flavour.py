@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from tokentide.usage.openai_parts import failure_in
 from tokentide.usage.reading import (
@@ -49,10 +49,11 @@ class StreamReading(Protocol):
     def add(self, chunk: object) -> None:
         """Look at one chunk; the caller has it already. Keeps no content, never raises."""
 
-    def fields(self) -> dict[str, object]:
+    def fields(self) -> dict[str, Any]:
         """Return event fields as `Flavour.read_response` does, of what has arrived so far.
 
-        Without any usage `usage_source` is `missing`: an aborted stream is billed all the same.
+        They go to `Recorder.set` as they are. Without any usage `usage_source` is `missing`: an
+        aborted stream is billed all the same.
         """
 
 

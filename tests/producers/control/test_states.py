@@ -14,6 +14,7 @@ from tests.places import ROOT
 from tokentide import Telemetry
 from tokentide.control.states import BudgetState, RunState
 from tokentide.control.table import StateTable
+from tokentide.settings.given import GivenSettings
 from tokentide.testing import CaptureSender
 from tokentide_schemas.control import CONTROL_ADAPTER, CONTROL_MODELS, budget_key, run_key
 from tokentide_schemas.examples import load_examples
@@ -261,8 +262,9 @@ def test_the_example_of_the_docs_stops_a_run_and_a_budget_and_nothing_else(
 
 
 def test_without_the_setting_nothing_is_read_and_the_answer_says_so() -> None:
-    for settings in ({}, {"read_control": True, "disabled": True}):
-        telemetry = Telemetry(sender=CaptureSender(), service="s", **settings)
+    off: tuple[GivenSettings, ...] = ({}, {"read_control": True, "disabled": True})
+    for settings in off:
+        telemetry = Telemetry(sender=CaptureSender(), **settings)
         assert "TOKENTIDE_READ_CONTROL" in telemetry.run_state("r").reason
         assert "TOKENTIDE_READ_CONTROL" in telemetry.budget("b").reason
         assert not telemetry._producer.engine.is_started

@@ -21,7 +21,7 @@ ASK: dict[str, Any] = {"model": "gpt-5-mini", "messages": MESSAGES}
 
 
 @contextmanager
-def instrumented(**settings: object) -> Iterator[Capture]:
+def instrumented(**settings: Any) -> Iterator[Capture]:
     with captured(service="s", linger_ms=1, **settings) as capture:
         tokentide.instrument(telemetry=capture.telemetry)
         try:

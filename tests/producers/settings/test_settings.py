@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import FrozenInstanceError, fields
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal, Optional, get_type_hints
 
 import pytest
 
@@ -14,8 +14,11 @@ from tests.each import each
 from tests.places import ROOT
 from tokentide.settings import Settings, SettingsError
 from tokentide.settings import environment as settings_env
+from tokentide.settings.declared import DeclaredSettings
 from tokentide.settings.environment import PIPELINE_VARIABLES, unknown_variables
+from tokentide.settings.given import GivenSettings
 from tokentide.settings.security import warnings_for, without_secrets
+from tokentide.settings.values import as_choice
 from tokentide_jobs.settings import Settings as PipelineSettings
 from tokentide_jobs.settings.loading import OTHER_VARIABLES
 
@@ -126,6 +129,15 @@ def test_the_documented_table_is_the_settings_class() -> None:
         )
         for f in fields(Settings)
     }
+
+
+def test_what_a_host_types_is_the_settings_class() -> None:
+    typed, declared = get_type_hints(GivenSettings), get_type_hints(DeclaredSettings)
+    assert list(typed) == list(declared)
+    for one in fields(Settings):
+        is_word = one.metadata["check"] is as_choice
+        expected = Literal[one.metadata["choices"]] if is_word else declared[one.name]
+        assert typed[one.name] == Optional[expected], one.name  # noqa: UP045 (of a Literal made here)
 
 
 def _shown(default: object) -> str:
