@@ -1,7 +1,7 @@
 """`tokentide` commands run in the process of the test, which has imported what they need.
 
 Another interpreter takes a second to do that. A test starts one where the process is the point: its
-signals, its environment, its memory, its end.
+signals, its environment, its memory, its end, or a producer that is given up when it ends.
 """
 
 from __future__ import annotations

@@ -80,7 +80,6 @@ def _drop(admin: Client, name: str) -> None:
 def _made(admin: Client, server: str) -> str:
     name = f"tests_{next(_numbers)}"
     if server in _forms:
-        admin.command(f"CREATE DATABASE {name}")
         _restore(admin, name, _forms[server])
         return name
     migrate(admin, name)
@@ -103,6 +102,7 @@ def _schema(admin: Client, database: str) -> Schema:
 
 def _restore(admin: Client, name: str, form: _Form) -> None:
     """Make again what lacks or was changed, and forget rows and the tokens of their inserts."""
+    admin.command(f"CREATE DATABASE IF NOT EXISTS {name}")
     now = _schema(admin, name)
     changed = {table for table, statement in now.items() if form.schema.get(table) != statement}
     for table in changed:

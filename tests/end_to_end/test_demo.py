@@ -169,13 +169,13 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
         assert up.stdout is not None
         ready = json.loads(up.stdout.readline())
         where = ("--data-dir", str(tmp_path))
-        sent = command("replay", "azure", "--limit", "300", "--rate", "600", "--live", *where)
+        sent = tokentide("replay", "azure", "--limit", "300", "--rate", "600", "--live", *where)
         assert sent.returncode == 0, sent.stderr
         assert "recorded" in sent.stdout
         assert "joined" in sent.stdout
         assert "Azure LLM inference trace 2023" in sent.stdout
         assert "Kafka has acknowledged all of them" in " ".join(sent.stdout.split())
-        more = command("replay", "azure", "--limit", "5", "--flat-out", "--json", *where)
+        more = tokentide("replay", "azure", "--limit", "5", "--flat-out", "--json", *where)
         answer = json.loads(more.stdout)
         assert (answer["requests"], answer["lost"], answer["bootstrap"]) == (5, 0, ready["kafka"])
         status = command("status", *where)
@@ -190,7 +190,7 @@ def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> Non
         assert "support-chat" not in top.stderr
         created = command("topics", "--json", *where)
         assert json.loads(created.stdout)["created"] == [], "the stack made them"
-        demo = command("demo", "--limit", "200", "--no-incidents", "--json", *where)
+        demo = tokentide("demo", "--limit", "200", "--no-incidents", "--json", *where)
         assert demo.returncode == 0, demo.stdout + demo.stderr
         assert f"(pid {ready['pid']})" in demo.stderr
         found = json.loads(demo.stdout)

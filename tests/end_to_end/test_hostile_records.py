@@ -43,8 +43,8 @@ RECORDS = int(os.environ.get("TOKENTIDE_TEST_HOSTILE_RECORDS", "1500"))
 CODECS = (None, "gzip", "snappy", "lz4", "zstd")
 PATIENT = {"TOKENTIDE_BREAKER_RATIO": "1", "TOKENTIDE_SESSION_TIMEOUT_MS": "10000"}
 """Most of what is sent here is bad on purpose, and the group waits as long as it usually does."""
-STEADY_EVENTS = 12_000
-"""Of ordinary traffic in fifteen seconds or more, which a caught-up worker has under measure."""
+STEADY_EVENTS = 16_000
+"""Of ordinary traffic in twenty seconds or more, which a caught-up worker has under measure."""
 HUGE_RECORDS = 50 if IS_THOROUGH else 20
 BY_THE_LEDGER = "--no-recount"
 """Where a later `verify` counts the same records in Kafka."""
