@@ -316,6 +316,7 @@ SAME_IDEA = {
     "stack.py": "the embedded stack, run and asked for",
     "summary.py": "spend and latency, read and shown",
     "verify.py": "the proof, made and asked for",
+    "void.py": "taking events out, done and asked for",
     "worker.py": "the worker process, run and asked for",
 }
 """File names that stand twice within a package because they mean the same thing."""

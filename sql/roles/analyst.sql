@@ -85,6 +85,16 @@ CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.pri
         OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
     TO ${database}_analyst;
 
+CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.event_voids
+    USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+        OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+    TO ${database}_analyst;
+
+CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.voided_rows
+    USING tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+        OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
+    TO ${database}_analyst;
+
 CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.price_cards
     USING tenant IN ('', '*')
         OR tenant IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())

@@ -69,6 +69,7 @@ SLIM_COLUMNS: dict[str, tuple[str, ...]] = {
     "raw_evaluations": _IDENTITY,
     "raw_feedback": _IDENTITY,
     "raw_changes": _IDENTITY,
+    "voided_rows": ("log_id", "_topic", "_partition", "_offset", "_idx", "raw_table"),
     "raw_stats": _IDENTITY,
     "windows_10s": _WINDOW,
     "windows_1m": _WINDOW,
@@ -167,8 +168,9 @@ def worker_factory(engine: Engine) -> Callable[[random.Random], Worker]:
 
     def new_worker(chance: random.Random) -> Worker:
         late_us = chance.choice([0, 15_000_000])
+        number = chance.randrange(10**6)
         return Worker(
-            name=f"worker-{chance.randrange(10**6)}",
+            name=f"worker-{number}",
             limits=other_limits(chance),
             price_version=chance.choice(versions),
             # Some workers accept what others refuse: the intent has to decide.
@@ -177,6 +179,8 @@ def worker_factory(engine: Engine) -> Callable[[random.Random], Worker]:
             sealed_at_us=BASE_US + chance.randrange(10**6),
             subject_kinds=chance.choice([("user", "run"), ("run",), ("user", "run"), ()]),
             max_subjects=chance.choice([1, 2, 100]),
+            # Half of them do not know yet what was taken out.
+            void_revision=number % 2,
         )
 
     return new_worker

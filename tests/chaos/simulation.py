@@ -10,7 +10,8 @@ planner, ledger, rows and tokens are those that ship.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +39,7 @@ from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.jobs.ingest.flush import Flush
 
 TOPIC = "tokentide.events.v1"
+_EVENT_ID = re.compile(rb'"event_id": ?"([0-9a-f-]{36})"')
 
 
 @dataclass
@@ -72,6 +74,7 @@ class Worker:
     sealed_at_us: int
     subject_kinds: tuple[str, ...]
     max_subjects: int
+    void_revision: int
 
     def propose(self, log: LogPartition, start: int, end: int) -> Intent:
         return Intent(
@@ -85,7 +88,15 @@ class Worker:
             worker=self.name,
             subject_kinds=self.subject_kinds,
             max_subjects=self.max_subjects,
+            void_revision=self.void_revision,
         )
+
+
+def voided_ids(logs: Sequence[SimulatedLog]) -> frozenset[str]:
+    """Return the ids that are out, where a worker knows of any: those of one event in eight."""
+    values = (record.value for log in logs for part in log.records.values() for record in part)
+    found = (match.decode() for value in values for match in _EVENT_ID.findall(value))
+    return frozenset(one for one in found if one[0] in "05")
 
 
 class SlimStore(ClickHouse):
@@ -229,6 +240,7 @@ class Schedule:
             lambda: worker.sealed_at_us,
             worker.name,
             10**15,
+            voided_at=lambda _revision: voided_ids(self.logs),
         )
         given = Assignment(place, 0, log.end(partition), log.committed.get(partition))
         life = partition_life(given, self._ledger, self._confirm, worker.propose, flush.write)

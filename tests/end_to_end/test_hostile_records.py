@@ -28,7 +28,6 @@ from tests.chaos.live import LiveWorker, wait_until
 from tests.chaos.steady_traffic import SteadyTraffic
 from tests.commands import verified
 from tests.hostile_records import good_event, hostile_headers, hostile_record, hostile_request
-from tests.places import ROOT
 from tests.sampling import IS_THOROUGH, in_thorough, share
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.record.contents import events_in
@@ -243,11 +242,9 @@ def test_a_wrong_row_is_taken_out_of_rows_windows_and_rollups_as_the_docs_say(
                 for table in ("raw_requests", WINDOWS, *ROLLUPS)
             ]
             assert [client.query(one).result_rows[0][0] for one in sums] == [99_000_000] * len(sums)
-            client.command(wrong_row_statement(), parameters={"event_id": wrong["event_id"]})
-            assert main(["repair", "--data-dir", str(stack.data_dir)]) == 0, capsys.readouterr()
-            assert [client.query(one).result_rows[0] for one in sums[1:]] == [(0, 0)] * (
-                len(sums) - 1
-            )
+            taking_out = ["void", wrong["event_id"], "--reason", "absurd"]
+            assert main([*taking_out, "--data-dir", str(stack.data_dir)]) == 0, capsys.readouterr()
+            assert [client.query(one).result_rows[0] for one in sums] == [(0, 0)] * len(sums)
         assert verified(stack.data_dir)["ok"]
 
 
@@ -323,9 +320,3 @@ def test_a_backlog_of_every_partition_takes_less_than_twice_the_memory(
     assert report["raw_events"] - before["raw_events"] == sent
     assert {batch["partition"] for batch in ends} >= set(range(EVENTS.partitions))
     assert max(seen) < ORDINARY_TIMES * steady, told
-
-
-def wrong_row_statement() -> str:
-    docs = (ROOT / "docs" / "operations.md").read_text()
-    block = docs.partition("<!-- wrong row: begin -->")[2].partition("<!-- wrong row: end -->")[0]
-    return block.partition("```sql")[2].partition("```")[0].strip()

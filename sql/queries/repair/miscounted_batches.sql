@@ -48,6 +48,13 @@ LEFT JOIN
         FROM ${database}.raw_stats
         WHERE started_at >= fromUnixTimestamp64Micro(begin_us, 'UTC')
             AND started_at <= fromUnixTimestamp64Micro(until_us, 'UTC')
+        UNION ALL -- what was taken out answers for its place, except where its row is still there
+        SELECT log_id, _topic, _partition, _offset
+        FROM ${database}.voided_events
+        WHERE started_at >= fromUnixTimestamp64Micro(begin_us, 'UTC')
+            AND started_at <= fromUnixTimestamp64Micro(until_us, 'UTC')
+            AND concat(log_id, ' ', _topic, ' ', toString(_partition), ' ', toString(_offset), ' ', toString(_idx))
+                NOT IN {unfinished:Array(String)}
     ) AS e
     ASOF JOIN batches AS s ON e.log_id = s.log_id AND e._topic = s.topic
         AND e._partition = s.partition AND e._offset >= s.start_offset

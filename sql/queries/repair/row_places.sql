@@ -1,4 +1,4 @@
--- Where the rows of one batch that the raw tables hold stand in the log.
+-- Where the rows of one batch stand in the log that the raw tables hold, or that were taken out.
 SELECT 'raw_requests' AS raw_table, _offset AS offset, _idx AS idx
 FROM ${database}.raw_requests
 WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {partition:Int32}
@@ -21,5 +21,10 @@ WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {par
 UNION ALL
 SELECT 'raw_stats' AS raw_table, _offset AS offset, _idx AS idx
 FROM ${database}.raw_stats
+WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {partition:Int32}
+    AND _offset >= {start:Int64} AND _offset < {end:Int64}
+UNION ALL
+SELECT raw_table, _offset AS offset, _idx AS idx
+FROM ${database}.voided_events
 WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {partition:Int32}
     AND _offset >= {start:Int64} AND _offset < {end:Int64}

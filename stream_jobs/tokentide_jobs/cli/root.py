@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, LazyCommand]] = {
     "prices": LazyCommand("prices:prices", "Look at the prices in force."),
     "reprice": LazyCommand("reprice:reprice", "Price stored requests again."),
     "repair": LazyCommand("repair:repair", "Correct windows and rollups from the raw rows."),
+    "void": LazyCommand("void:void", "Take wrong events out, for good."),
     "budgets": LazyCommand("budgets:budgets", "See what was spent of every budget."),
     "slos": LazyCommand("slos:slos", "See what is left of every error budget."),
     "dlq": LazyCommand("dlq:dlq", "List, show and replay dead letters."),

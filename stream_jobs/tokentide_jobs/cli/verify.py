@@ -138,9 +138,10 @@ def _proof(report: Report) -> Iterator[str]:
     windows = report.windows
     dead = f" + {counted(report.dead_letters, 'dead letter')}" if report.dead_letters else ""
     pending = f" + {count(report.pending)} pending" if report.pending else ""
+    out = f" + {count(report.voided)} taken out" if report.voided else ""
     yield (
         f"[bold green]verified[/]  {counted(report.kafka_events, 'event')} "
-        f"{_counted_where(report)} = {counted(report.raw_events, 'row')}{dead}{pending}; "
+        f"{_counted_where(report)} = {counted(report.raw_events, 'row')}{out}{dead}{pending}; "
         "0 lost, 0 duplicated"
     )
     if windows.compared:
@@ -226,6 +227,9 @@ def _show(report: Report, screen: Console) -> None:
         f"{_counted_where(report).strip('(),')} ({RECORD_HOLDS}); {counted(len(logs), 'log')}",
     )  # fmt: skip
     table.add_row("raw rows", count(report.raw_events), "")
+    if report.voided:
+        gone = f"with ${usd(report.voided_cost_pico_usd)}: the view voided_events has them"
+        table.add_row("taken out", count(report.voided), gone)
     table.add_row("dead letters", count(report.dead_letters), "`tokentide dlq list`")
     table.add_row("pending", count(report.pending), "beyond the finished batches")
     table.add_row("lost", count(report.lost), "")

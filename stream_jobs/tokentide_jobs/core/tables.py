@@ -21,6 +21,7 @@ __all__ = [
     "DELTA_TABLES",
     "DETECTOR_STATE",
     "END_OF_TIME_US",
+    "EVENT_VOIDS",
     "FORECASTS",
     "HOLDS",
     "IDENTIFIER",
@@ -49,6 +50,7 @@ __all__ = [
     "TENANT_RETENTION",
     "TENANT_TABLES",
     "TYPE_OF_TABLE",
+    "VOIDED_ROWS",
     "WINDOWS",
     "WINDOWS_KEPT_DAYS",
     "WINDOW_LENGTH_S",
@@ -105,6 +107,8 @@ PRICE_VERSIONS: Final = "price_versions"
 PRICE_CORRECTIONS: Final = "price_corrections"
 HOLDS: Final = "ingest_holds"
 WINDOW_REPAIRS: Final = "window_repairs"
+EVENT_VOIDS: Final = "event_voids"
+VOIDED_ROWS: Final = "voided_rows"
 REPRICE_RUNS: Final = "reprice_runs"
 REPRICE_CHUNKS: Final = "reprice_chunks"
 ANOMALY_POINTS: Final = "anomaly_points"

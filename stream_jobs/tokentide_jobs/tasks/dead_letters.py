@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import getpass
-import socket
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +28,7 @@ from tokentide_jobs.core.tables import DEAD_LETTER_REPLAYS, END_OF_TIME_US
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.process_name import acting_account
 from tokentide_jobs.settings.origins import origin_of
 from tokentide_schemas.topics import EVENTS
 
@@ -211,7 +210,7 @@ class DeadLetterStore:
                 "_idx": pa.array([place.idx for place in places], pa.int32()),
                 "run_id": pa.array([run_id] * len(places), pa.string()),
                 "action": pa.array([action] * len(places), pa.string()),
-                "acted_by": pa.array([_who()] * len(places), pa.string()),
+                "acted_by": pa.array([acting_account()] * len(places), pa.string()),
             }
         )
         token = f"{DEAD_LETTER_REPLAYS}/{run_id}/{action}/{at}"
@@ -300,7 +299,3 @@ async def _producer(bootstrap: str) -> AsyncIterator[Any]:
         finally:
             await producer.stop()
         return
-
-
-def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"

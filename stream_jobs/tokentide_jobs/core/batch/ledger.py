@@ -47,6 +47,8 @@ class Intent:
     """Kinds of subjects that the batch is counted under."""
     max_subjects: int = 0
     """Subjects of one kind that the batch names."""
+    void_revision: int = 0
+    """Newest decision about events that were taken out; those are dead letters."""
 
     def __post_init__(self) -> None:
         """Refuse an empty range: it would be its own successor for ever."""

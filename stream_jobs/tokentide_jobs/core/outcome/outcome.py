@@ -7,7 +7,7 @@ order; that is what lets a replay repeat an insert under the same token. Pure.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from tokentide_jobs.core.decode.judge import AcceptedWindow
 from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA, step_rows
 from tokentide_jobs.core.outcome.codes import without_texts
 from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
+from tokentide_jobs.core.outcome.voided import without_voided
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import price
 from tokentide_jobs.core.record.agent_logs import HashUser, nobody
@@ -175,6 +176,7 @@ def process(
     intent: Intent,
     cards: CardTable,
     hash_user: HashUser = nobody,
+    voided: Collection[str] = (),
 ) -> Outcome:
     """Decode, judge, price and place every event of a batch.
 
@@ -186,17 +188,18 @@ def process(
         intent: Gives the accepted window, the price version and the time of the rows.
         cards: The table of the intent's price version.
         hash_user: What stands for a user that a log record of OTLP names; by default nothing does.
+        voided: Ids of the events that were out at the intent's void_revision, in small letters.
     """
     assert cards.price_version == intent.price_version
     try:
-        return _process(records, intent, cards, hash_user, [])
+        return _process(records, intent, cards, hash_user, voided, [])
     except MemoryError:
         raise
     except (Exception, pl.exceptions.PanicException):
         unreadable = _unreadable(records, intent, cards)
         if not unreadable:
             raise
-        return _process(records, intent, cards, hash_user, unreadable)
+        return _process(records, intent, cards, hash_user, voided, unreadable)
 
 
 def _unreadable(records: Sequence[Record], intent: Intent, cards: CardTable) -> list[DeadLetter]:
@@ -204,7 +207,7 @@ def _unreadable(records: Sequence[Record], intent: Intent, cards: CardTable) -> 
     unreadable: list[DeadLetter] = []
     for record in records:
         try:
-            _process([record], intent, cards, nobody, [])
+            _process([record], intent, cards, nobody, (), [])
         except MemoryError:
             raise
         except (Exception, pl.exceptions.PanicException) as exc:
@@ -221,6 +224,7 @@ def _process(
     intent: Intent,
     cards: CardTable,
     hash_user: HashUser,
+    voided: Collection[str],
     unreadable: Sequence[DeadLetter],
 ) -> Outcome:
     window = AcceptedWindow(intent.accepted_from_us, intent.accepted_until_us)
@@ -228,10 +232,11 @@ def _process(
     sound = [record for record in records if record.offset not in left_out]
     read = readable(intent.log.topic, sound, hash_user)
     decoded = decode(read.records, window)
+    frames, taken_out = without_voided(decoded.frames, voided, intent.log.topic, records)
     raw: dict[str, pl.DataFrame] = {}
     cleared_codes = 0
     for event_type, table in RAW_TABLES.items():
-        rows = decoded.frames.get(event_type)
+        rows = frames.get(event_type)
         if rows is None or rows.height == 0:
             continue
         rows, cleared = without_texts(rows)
@@ -249,7 +254,9 @@ def _process(
         records=records,
         raw=raw,
         dead_letters=dead_letter_frame(
-            sorted([*read.dead_letters, *decoded.dead_letters, *unreadable]), intent, records
+            sorted([*read.dead_letters, *decoded.dead_letters, *unreadable, *taken_out]),
+            intent,
+            records,
         ),
         ignored=read.ignored,
         mended_texts=read.mended_texts + decoded.mended_texts,

@@ -12,6 +12,7 @@ __all__ = [
     "REASONS",
     "REFUSED_BY_STORE",
     "UNREADABLE",
+    "VOIDED",
     "DeadLetter",
     "Refusal",
 ]
@@ -20,6 +21,8 @@ REFUSED_BY_STORE: Final = "refused_by_store"
 """The event was accepted and the table could not hold its row."""
 UNREADABLE: Final = "unreadable"
 """The program itself failed on the record."""
+VOIDED: Final = "voided"
+"""The event was taken out by its id before this record of it was read."""
 REASONS: Final = (
     "empty",
     "not_utf8",
@@ -39,6 +42,7 @@ REASONS: Final = (
     "too_far_ahead",
     REFUSED_BY_STORE,
     UNREADABLE,
+    VOIDED,
 )
 """Every reason there is: stable words for counters, dead letters and alerts."""
 

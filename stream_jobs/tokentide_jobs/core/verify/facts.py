@@ -6,7 +6,7 @@ Values only: `tasks/verify/` reads them, `core/verify/report.py` says what they 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tokentide_jobs.core.batch.ledger import LogPartition
@@ -24,7 +24,7 @@ class Batch:
     start: int
     end: int
     accepted: int
-    """Events that became raw rows."""
+    """Events that became raw rows, with those that were taken out since."""
     dead_letters: int
     cost_pico_usd: int
     records: int
@@ -49,6 +49,7 @@ class StoredCounts:
     """What ClickHouse holds of one range of offsets."""
 
     raw_rows: int
+    """Raw rows, and rows that were taken out: they answer for their places."""
     raw_distinct: int
     dead_rows: int
     dead_distinct: int
@@ -57,6 +58,10 @@ class StoredCounts:
     cost_pico_usd: int
     repriced: int = 0
     """Rows whose price version is not the batch's: their cost is not the ledger's any more."""
+    voided: int = 0
+    """Of raw_rows, those that were taken out and are there no more."""
+    voided_cost_pico_usd: int = 0
+    """Of cost_pico_usd, what went with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,8 @@ class Facts:
         checks_chain: The scope holds whole logs, so ranges must follow each other from 0 on.
         ledger_horizon_us: Batches sealed before may have left the ledger by its retention.
         waited_s: How long it was waited for pending events; None: not at all.
+        unfinished_voids: Ids of events of which rows are written down as taken out and still there.
+        returned_voids: Rows by event that is out, and was stored again all the same.
         consumed: What the newest snapshot of the detect job says it merged; None: nothing.
         consumed_at_us: When it was taken; 0: there is none. None: it was not asked for.
     """
@@ -122,5 +129,7 @@ class Facts:
     checks_chain: bool = True
     ledger_horizon_us: int = 0
     waited_s: float | None = None
+    unfinished_voids: Sequence[str] = ()
+    returned_voids: Mapping[str, int] = field(default_factory=dict)
     consumed: Consumed | None = None
     consumed_at_us: int | None = None

@@ -27,6 +27,7 @@ FaultKind = Literal[
     "sums",
     "detection",
     "read_twice",
+    "voided",
     "pending",
 ]
 

@@ -35,6 +35,8 @@ _LEDGER_FAULTS: Final[tuple[FaultKind, ...]] = (
     "ledger_count", "ledger_gap", "ledger_overlap", "ledger_intent",
 )  # fmt: skip
 _PAGE: Final = "docs/operations.md, Doubled, changed and foreign rows"
+_NAMED: Final = 5
+"""Events that a command names."""
 _NOTHING: Final = StoredCounts(0, 0, 0, 0, 0, 0)
 
 
@@ -76,6 +78,14 @@ def remedies_for(facts: Facts, faults: Iterable[Fault]) -> Iterator[Remedy]:
         )
     else:
         yield from _of_money_and_sums(facts, kinds)
+    if "voided" in kinds:
+        ids = sorted({*facts.unfinished_voids, *facts.returned_voids})
+        more = " …" if len(ids) > _NAMED else ""
+        yield Remedy(
+            ("voided",),
+            "take these events out again: it goes on where it stopped",
+            f"tokentide void --reason again {' '.join(ids[:_NAMED])}{more}",
+        )
     if "detection" in kinds:
         yield Remedy(
             ("detection",),

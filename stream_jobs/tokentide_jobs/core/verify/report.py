@@ -38,6 +38,10 @@ class Report:
 
     kafka_events: int
     raw_events: int
+    voided: int
+    """Rows that were taken out (`tokentide void`): on both sides, of their batches and as gone."""
+    voided_cost_pico_usd: int
+    """What went with them."""
     dead_letters: int
     pending: int
     lost: int
@@ -61,7 +65,8 @@ class Report:
     @property
     def proves_nothing(self) -> bool:
         """Whether there was nothing to compare: no finished batch, and no settled window."""
-        is_empty = not (self.kafka_events - self.pending or self.raw_events or self.dead_letters)
+        found = self.raw_events or self.voided or self.dead_letters
+        is_empty = not (self.kafka_events - self.pending or found)
         return not self.faults and is_empty and not self.windows.compared
 
     @property
@@ -84,6 +89,8 @@ class Report:
             "verdict": self.verdict,
             "kafka_events": self.kafka_events,
             "raw_events": self.raw_events,
+            "voided": self.voided,
+            "voided_cost_usd": usd(self.voided_cost_pico_usd),
             "dead_letters": self.dead_letters,
             "pending": self.pending,
             "lost": self.lost,
@@ -139,6 +146,7 @@ def compare(facts: Facts) -> Report:
     detection = compare_detection(facts)
     faults += detection.faults()
     faults += _identity_faults(facts.read_twice)
+    faults += _void_faults(facts)
     pending = sum(state.pending or 0 for state in facts.logs.values())
     if pending and facts.waited_s is not None:
         waited = f"{pending} not ingested after {facts.waited_s:g} s"
@@ -148,7 +156,9 @@ def compare(facts: Facts) -> Report:
     doubled = ("duplicated", "raw_and_dead", "surplus")
     return Report(
         kafka_events=sum(_expected(batch, facts) for batch in alive) + pending,
-        raw_events=sum(part.raw_rows for part in stored),
+        raw_events=sum(part.raw_rows - part.voided for part in stored),
+        voided=sum(part.voided for part in stored),
+        voided_cost_pico_usd=sum(part.voided_cost_pico_usd for part in stored),
         dead_letters=sum(part.dead_rows for part in stored),
         pending=pending,
         lost=sum(fault.events for fault in faults if fault.kind == "lost"),
@@ -270,6 +280,14 @@ def _identity_faults(read_twice: Iterable[ReadTwice]) -> Iterable[Fault]:
         )  # fmt: skip
 
 
+def _void_faults(facts: Facts) -> Iterable[Fault]:
+    for event_id in facts.unfinished_voids:
+        yield Fault("voided", f"event {event_id}", "its rows gone", "some still there")
+    for event_id, rows in facts.returned_voids.items():
+        found = f"{rows} stored again"
+        yield Fault("voided", f"event {event_id}, which is out", "no row", found, rows)
+
+
 def _window_faults(windows: WindowComparison) -> Iterable[Fault]:
     """Check that windows, rollups and their sums hold what their raw rows say."""
     single = [found for found in windows.differences if found.table == WINDOWS]
@@ -325,7 +343,8 @@ def _partition(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> dic
         "position": max((batch.end for batch in batches), default=0),
         "batches": len(batches),
         "kafka_events": sum(_expected(batch, facts) for batch in alive),
-        "raw_events": sum(part.raw_rows for part in parts),
+        "raw_events": sum(part.raw_rows - part.voided for part in parts),
+        "voided": sum(part.voided for part in parts),
         "dead_letters": sum(part.dead_rows for part in parts),
         "pending": state.pending if state else 0,
     }

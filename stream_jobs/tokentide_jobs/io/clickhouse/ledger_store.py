@@ -23,7 +23,7 @@ __all__ = ["DoneBatch", "LedgerStore"]
 
 _INTENT_COLUMNS = (
     "start_offset, end_offset, price_version, accepted_from_us, accepted_until_us, "
-    "sealed_at_us, worker, subject_kinds, max_subjects"
+    "sealed_at_us, worker, subject_kinds, max_subjects, void_revision"
 )
 _OF_PARTITION = "log_id = {log_id:String} AND topic = {topic:String} AND partition = {part:Int32}"
 # On replicated tables a replica that lags must not answer for the ledger.
@@ -166,6 +166,7 @@ def _intent_row(intent: Intent, records: int) -> pa.Table:
             "worker": intent.worker,
             "subject_kinds": kinds_text(intent.subject_kinds),
             "max_subjects": intent.max_subjects,
+            "void_revision": intent.void_revision,
         }
     )
 
@@ -180,7 +181,8 @@ def _one_row(values: dict[str, Any]) -> pa.Table:
 
 
 def _intent(log: LogPartition, columns: Iterable[Any]) -> Intent:
-    start, end, price_version, from_us, until_us, sealed_at_us, worker, kinds, most = columns
+    start, end, price_version, from_us, until_us, sealed_at_us, worker, *rest = columns
+    kinds, most, void_revision = rest
     return Intent(
         log=log,
         start=int(start),
@@ -192,4 +194,5 @@ def _intent(log: LogPartition, columns: Iterable[Any]) -> Intent:
         worker=str(worker),
         subject_kinds=kinds_of(str(kinds)),
         max_subjects=int(most),
+        void_revision=int(void_revision),
     )

@@ -13,7 +13,7 @@ position: everything before it is repeated until it is there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -76,6 +76,7 @@ class Flush:
         worker: Name of this process in the ledger.
         token_window_us: How long the store can be trusted to remember a token.
         hash_user: What stands for a user that a log record of OTLP names.
+        voided_at: Returns the ids of events that were out at a decision.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Flush:
         worker: str,
         token_window_us: int,
         hash_user: HashUser = nobody,
+        voided_at: Callable[[int], Collection[str]] = lambda _revision: (),
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -96,6 +98,7 @@ class Flush:
         self._clock_us = clock_us
         self._worker = worker
         self._hash_user = hash_user
+        self._voided_at = voided_at
         self._guard = StaleGuard(store, ledger, clock_us, token_window_us)
         # A worker is meant for one core: batches computed side by side would share its caches and
         # add up their memory. The others wait for the store meanwhile.
@@ -113,7 +116,7 @@ class Flush:
         """
         assert (batch.start, batch.end) == (intent.start, intent.end)
         watch = Stopwatch()
-        cards = yield watch.effect("load_cards", lambda: self._cards_of(intent.price_version))
+        cards, voided = yield watch.effect("load_cards", lambda: self._decided(intent))
         refused: tuple[RefusedRow, ...] = ()
         if adopted:
             refused = yield watch.effect(
@@ -121,7 +124,8 @@ class Flush:
             )
         started_us = self._clock_us()
         with self._computing:
-            outcome = process(batch.records, intent, cards, self._hash_user).without(refused)
+            outcome = process(batch.records, intent, cards, self._hash_user, voided)
+            outcome = outcome.without(refused)
             inserts = inserts_of(outcome)
         compute_ms = (self._clock_us() - started_us) / 1000
         insertion = Insertion(self._store, self._guard, intent, adopted, watch)
@@ -143,6 +147,11 @@ class Flush:
         done = self._done(batch, outcome, window_deltas, adopted, compute_ms, watch)
         is_ours = yield watch.effect("finish", lambda: self._finish(intent, done))
         return Written(outcome, done) if is_ours else None
+
+    def _decided(self, intent: Intent) -> tuple[CardTable, Collection[str]]:
+        """Return the cards, and the ids of events that are out, by what an intent decided."""
+        cards = self._cards_of(intent.price_version)
+        return cards, self._voided_at(intent.void_revision) if intent.void_revision else ()
 
     def _publish(self, insert: Insert, intent: Intent, watch: Stopwatch) -> Effects[None]:
         """Send to Kafka what readers of a topic want to know of an insert."""

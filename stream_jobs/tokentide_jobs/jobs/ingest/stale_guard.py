@@ -14,7 +14,14 @@ import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent, is_stale
 from tokentide_jobs.core.outcome.batch_inserts import Insert
-from tokentide_jobs.core.tables import DELTA_TABLES, RAW_TABLES, SUBJECTS_S, WINDOW_S, WINDOWS
+from tokentide_jobs.core.tables import (
+    DELTA_TABLES,
+    RAW_TABLES,
+    SUBJECTS_S,
+    VOIDED_ROWS,
+    WINDOW_S,
+    WINDOWS,
+)
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
@@ -66,13 +73,21 @@ class StaleGuard:
         return self._not_there(insert.table, insert.rows, intent)
 
     def _not_there(self, table: str, rows: pa.Table, intent: Intent) -> pa.Table:
-        """Look for every row: an insert is atomic per day of event time, not as a whole."""
+        """Look for every row: an insert is atomic per day of event time, not as a whole.
+
+        A row that was taken out since is not missing.
+        """
         stored = self._store.rows(
             f"SELECT _offset, _idx FROM `{self._store.database}`.`{table}` "
             "WHERE log_id = {log_id:String} AND _topic = {topic:String} "
             "AND _partition = {part:Int32} "
+            "AND _offset >= {start:Int64} AND _offset < {end:Int64} "
+            f"UNION ALL SELECT _offset, _idx FROM `{self._store.database}`.`{VOIDED_ROWS}` "
+            "WHERE log_id = {log_id:String} AND _topic = {topic:String} "
+            "AND _partition = {part:Int32} AND raw_table = {table:String} "
             "AND _offset >= {start:Int64} AND _offset < {end:Int64}",
             {
+                "table": table,
                 "log_id": intent.log.log_id,
                 "topic": intent.log.topic,
                 "part": intent.log.partition,

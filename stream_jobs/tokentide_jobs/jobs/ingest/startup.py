@@ -16,6 +16,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
+from tokentide_jobs.jobs.ingest.void_list import VoidList
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.jobs.runtime.waiting import until_it_answers
@@ -28,8 +29,12 @@ __all__ = ["prepare_logs", "prepare_store"]
 _log = logging.getLogger(__name__)
 
 
-async def prepare_store(settings: Settings, store: ClickHouse, health: Health) -> CardTable:
+async def prepare_store(
+    settings: Settings, store: ClickHouse, voids: VoidList, health: Health
+) -> CardTable:
     """Wait until ClickHouse answers and has the tables; register and return the prices in force.
+
+    What was taken out is known when it returns: the first batch may hold it again.
 
     Raises:
         ConfigError: The prices file is wrong; waiting would not help.
@@ -38,6 +43,9 @@ async def prepare_store(settings: Settings, store: ClickHouse, health: Health) -
     ledger = LedgerStore(store)
     await until_it_answers(
         "ClickHouse", lambda: asyncio.to_thread(ledger.check), settings.retry_max_s, health
+    )
+    await until_it_answers(
+        "ClickHouse", lambda: asyncio.to_thread(voids.look), settings.retry_max_s, health
     )
     await until_it_answers(
         "ClickHouse",

@@ -50,6 +50,7 @@ from tokentide_jobs.jobs.ingest.partition import BatchWriter
 from tokentide_jobs.jobs.ingest.progress_marks import Progress
 from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store
 from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
+from tokentide_jobs.jobs.ingest.void_list import VoidList
 from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
@@ -101,6 +102,7 @@ class _IngestProcess:
             self._watch_store, settings.min_free_bytes, self.observer.free_space
         )
         self.hold = Hold(self._watch_store, self.watchdog.progress)
+        self.voids = VoidList(self._watch_store)
 
     async def prepare(self) -> IngestWorker:
         """Start the web server, wait for the services and return the worker, ready to run."""
@@ -110,7 +112,7 @@ class _IngestProcess:
         )
         log_event(_log, logging.INFO, "http_listening", port=port)
         announce_worker(settings.data_dir, f"http://{settings.http_host}:{port}")
-        cards = await prepare_store(settings, self.store, self.health)
+        cards = await prepare_store(settings, self.store, self.voids, self.health)
         log_ids, topic_ids = await prepare_logs(settings, self.health)
         await self.publisher.start()
         await self.log_ends.start()
@@ -135,6 +137,7 @@ class _IngestProcess:
             self.loop.create_task(progress.run(), name="progress"),
             self.loop.create_task(self.space.run(), name="free-space"),
             self.loop.create_task(self.hold.run(), name="hold"),
+            self.loop.create_task(self.voids.run(), name="voids"),
         ]
         self.watchdog.start()
         # What is here stays; the collector, which every few frames set going, need not see it.
@@ -192,6 +195,7 @@ class _IngestProcess:
                 worker=worker,
                 subject_kinds=settings.subject_kinds,
                 max_subjects=settings.max_subjects,
+                void_revision=self.voids.newest,
             )
 
         return BatchWriter(
@@ -206,6 +210,7 @@ class _IngestProcess:
                 worker,
                 settings.token_window_s * 1_000_000,
                 user_hasher(settings.user_hash_key_file),
+                self.voids.ids_at,
             ),
             confirm=confirm,
             propose=propose,

@@ -26,6 +26,7 @@ from tokentide_jobs.io.clickhouse.card_store import load_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.known_refused_rows import known_refused_rows
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
+from tokentide_jobs.io.clickhouse.void_reads import voided_ids
 from tokentide_jobs.io.clickhouse.window_sums import Span
 from tokentide_jobs.io.kafka.admin import topic_log_id
 from tokentide_jobs.io.kafka.offsets import offset_ranges
@@ -98,24 +99,27 @@ class LostRowsOfLog:
         """
         for batch in self._records.batches_lacking_rows(span, kept_from_us):
             progress(f"read {batch} from Kafka")
-            outcome = self._outcome(batch)
-            restored: dict[str, int] = {}
-            for _ in range(_ATTEMPTS):
-                # Asked before looking: who sees rows that another repair is inserting now must use
-                # the same token as that one.
-                earlier = {table: self._earlier(table, outcome.intent) for table in outcome.raw}
-                lacking = self._lacking(batch, outcome)
-                restored = restored or {table: rows.height for table, rows in lacking.items()}
-                if self._dry_run or not lacking:
-                    break
-                first_us, last_us = outcome.started_range_us()
-                written = Span(first_us, last_us + 1)
-                for table, rows in lacking.items():
-                    self._insert(table, rows, outcome.intent, written, earlier[table])
-            else:
-                raise RetriableSinkError(f"{batch}: its rows do not stay; repair again")
-            if restored:
-                yield Restored(batch, restored)
+            if (restored := self.restore(batch, self.outcome(batch))) is not None:
+                yield restored
+
+    def restore(self, batch: MiscountedBatch, outcome: Outcome) -> Restored | None:
+        """Insert the rows that one batch lacks; None: it lacks none. What is out stays out."""
+        restored: dict[str, int] = {}
+        for _ in range(_ATTEMPTS):
+            # Asked before looking: who sees rows that another repair is inserting now must use
+            # the same token as that one.
+            earlier = {table: self._earlier(table, outcome.intent) for table in outcome.raw}
+            lacking = self._lacking(batch, outcome)
+            restored = restored or {table: rows.height for table, rows in lacking.items()}
+            if self._dry_run or not lacking:
+                break
+            first_us, last_us = outcome.started_range_us()
+            written = Span(first_us, last_us + 1)
+            for table, rows in lacking.items():
+                self._insert(table, rows, outcome.intent, written, earlier[table])
+        else:
+            raise RetriableSinkError(f"{batch}: its rows do not stay; repair again")
+        return Restored(batch, restored) if restored else None
 
     def _earlier(self, table: str, intent: Intent) -> int:
         return self._records.restorations(f"{_RUN}/{intent.write_token(table)}/")
@@ -132,14 +136,16 @@ class LostRowsOfLog:
         measures = {"rows": rows.height, "events": rows.height, "cost_pico_usd": cost}
         self._records.write(run_id, table, span, measures)
 
-    def _outcome(self, batch: MiscountedBatch) -> Outcome:
+    def outcome(self, batch: MiscountedBatch) -> Outcome:
+        """Make the rows of a batch again from its records; raises as `run`."""
         intent = self._ledger.intent(batch.log, batch.start)
         if intent is None or intent.end != batch.end:
             raise WrongData(f"{batch}: the ledger does not say how its rows were made")
         records = asyncio.run(self._read(intent))
         cards = load_cards(self._store, intent.price_version)
         refused = known_refused_rows(self._store, intent)
-        outcome = process(records, intent, cards, self._log.hash_user).without(refused)
+        voided = voided_ids(self._store, intent.void_revision)
+        outcome = process(records, intent, cards, self._log.hash_user, voided).without(refused)
         if outcome.events != batch.events:
             raise WrongData(
                 f"{batch}: its records in Kafka make {outcome.events} rows, and it had "

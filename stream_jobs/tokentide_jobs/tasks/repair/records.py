@@ -12,6 +12,7 @@ from tokentide_jobs.core.tables import ROWS_KEPT_DAYS, WINDOW_REPAIRS
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.void_reads import unfinished_voids
 from tokentide_jobs.io.clickhouse.window_sums import Span
 
 __all__ = ["MiscountedBatch", "RepairRecords"]
@@ -78,6 +79,19 @@ class RepairRecords:
                 "differ for that: finish it with `tokentide reprice`, then repair"
             )
 
+    def check_voids(self) -> None:
+        """Refuse to begin while rows that are written down as taken out are still there.
+
+        Raises:
+            WrongData: Some are.
+        """
+        if unfinished := unfinished_voids(self._store):
+            ids = sorted({event_id for event_id, _place in unfinished})
+            raise WrongData(
+                f"{counted(len(ids), 'event is', 'events are')} being taken out and not gone yet: "
+                f"run `tokentide void {' '.join(ids[:_NAMED_BATCHES])} …` again, then repair"
+            )
+
     def rows_kept_days(self) -> int:
         """Return for how many days no raw row may have expired: of any table, for any tenant."""
         (row,) = self._store.select("verify/shortest_retention")
@@ -142,6 +156,8 @@ class RepairRecords:
         ]
 
     def _miscounted_batches(self, span: Span) -> list[MiscountedBatch]:
+        unfinished = [place for _event_id, place in unfinished_voids(self._store)]
+        values = {**_bounds(span), "unfinished": unfinished}
         return [
             MiscountedBatch(
                 LogPartition(str(row["log_id"]), str(row["topic"]), int(row["partition"])),
@@ -150,7 +166,7 @@ class RepairRecords:
                     for name in ("start", "end", "events", "found", "first_us", "last_us")
                 ),
             )
-            for row in self._store.select("repair/miscounted_batches", _bounds(span))
+            for row in self._store.select("repair/miscounted_batches", values)
         ]
 
     def corrections(self, table: str, span: Span) -> int:

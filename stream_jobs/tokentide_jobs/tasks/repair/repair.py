@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -28,7 +28,7 @@ from tokentide_jobs.core.tables import (
     WINDOWS_KEPT_DAYS,
 )
 from tokentide_jobs.core.window.difference import minus, plus, rolled
-from tokentide_jobs.errors import RetriableSinkError
+from tokentide_jobs.errors import RetriableSinkError, WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.subject_sums import SubjectSums
 from tokentide_jobs.io.clickhouse.window_sums import (
@@ -115,17 +115,18 @@ class Repair:
             RetriableSinkError: ClickHouse does not answer, or a sum does not hold still.
         """
         self._records.check()
+        self._records.check_voids()
         span = self._span(from_us, to_us)
         if span is None:
             return
         self.progress("count the raw rows against the ledger")
-        kept_us = self._kept_from_us()
+        kept_us = self.kept_from_us()
         uncertain = self.quiet.look(
             span.from_us, span.to_us, lambda _old: self._records.check_rows(span, kept_us)
         )
         uncertain_until_us = max((batch.last_us for batch in uncertain), default=-1)
         left: list[Span] = []
-        windows_from_us = self._today_us() - (WINDOWS_KEPT_DAYS - 1) * DAY_US
+        windows_from_us = self._windows_from_us()
         with self.quiet.session():
             for day_us in self._records.days(span):
                 day = Span(day_us, day_us + DAY_US)
@@ -146,7 +147,7 @@ class Repair:
         """Bring raw rows back that are lost, from the log; times, and what is raised, as in `run`.
 
         Rows come back at the price that they were stored at: reprice them again where they were
-        repriced. What was taken out on purpose comes back, too.
+        repriced. What was taken out (`tokentide void`) stays out.
 
         Args:
             log: Where records are.
@@ -154,20 +155,65 @@ class Repair:
             to_us: Exclusive.
         """
         self._records.check()
+        self._records.check_voids()
         if (span := self._span(from_us, to_us)) is not None:
             lost = LostRowsOfLog(self.store, self._records, log, dry_run=self.dry_run)
-            yield from lost.run(span, self._kept_from_us(), self.progress)
+            yield from lost.run(span, self.kept_from_us(), self.progress)
+
+    def check_around(self, moments_us: Collection[int]) -> None:
+        """Make sure that windows may follow the raw rows around some moments; changes nothing.
+
+        Raises:
+            WrongData: Rows of batches with events there are lost or stand twice, or nobody can say
+                whether they have expired; or a repricing is unfinished.
+        """
+        self._records.check()
+        for hour_us in sorted({moment // _HOUR_US * _HOUR_US for moment in moments_us}):
+            hour = Span(hour_us, hour_us + _HOUR_US)
+            if uncertain := self._records.check_rows(hour, self.kept_from_us()):
+                raise WrongData(
+                    f"{hour}: {uncertain[0]}, with older events: retention may have taken the "
+                    "others, so windows of that hour cannot follow their rows any more"
+                )
+
+    def follow(self, moments_us: Collection[int]) -> Iterator[Correction]:
+        """Correct only the windows and hours around some moments; else as `run`.
+
+        Args:
+            moments_us: Event times. Call `check_around` with them before their rows change.
+        """
+        windows_from_us = self._windows_from_us()
+        with self.quiet.session():
+            for table in _WINDOWS:
+                grain_us = WINDOW_LENGTH_S[table] * 1_000_000
+                for start_us in sorted({moment // grain_us * grain_us for moment in moments_us}):
+                    base = _base(has_windows=start_us // DAY_US * DAY_US >= windows_from_us)
+                    if _WINDOWS.index(table) < _WINDOWS.index(base):
+                        continue
+                    span = Span(start_us, start_us + grain_us)
+                    found = self._repair_span(table, base, span, is_wanted=True)
+                    if found is not None:
+                        yield found
+            for hour_us in sorted({moment // _HOUR_US * _HOUR_US for moment in moments_us}):
+                hour = Span(hour_us, hour_us + _HOUR_US)
+                found = self._repair_span(SUBJECTS, SUBJECTS, hour, is_wanted=True)
+                if found is not None:
+                    yield found
+
+    def _windows_from_us(self) -> int:
+        """Return the start of the oldest day that has all of its ten-second windows."""
+        return self._today_us() - (WINDOWS_KEPT_DAYS - 1) * DAY_US
 
     def _today_us(self) -> int:
         return self.clock_us() // DAY_US * DAY_US
 
-    def _kept_from_us(self) -> int:
+    def kept_from_us(self) -> int:
         """Return the start of the oldest day of which no raw row may have expired."""
         return self._today_us() - (self._records.rows_kept_days() - 1) * DAY_US
 
     def _span(self, from_us: int | None, to_us: int | None) -> Span | None:
         """Return whole days in which raw rows are still kept; None: there are none."""
-        low_us = max(self._kept_from_us(), (from_us or 0) // DAY_US * DAY_US)
+        low_us = max(self.kept_from_us(), (from_us or 0) // DAY_US * DAY_US)
         latest_us = self._today_us() + 30 * DAY_US
         high_us = -(-(to_us if to_us is not None else latest_us) // DAY_US) * DAY_US
         return Span(low_us, high_us) if low_us < high_us else None

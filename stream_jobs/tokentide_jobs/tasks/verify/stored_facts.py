@@ -8,7 +8,7 @@ the windows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from tokentide_jobs.core.verify.windows import (
     compare_windows,
 )
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.void_reads import newest_void_revision, unfinished_voids
 
 __all__ = ["Positions", "Scope", "StoreReader"]
 
@@ -100,11 +101,16 @@ class StoreReader:
         ]
 
     def stored(
-        self, first_us: int, last_us: int
+        self, first_us: int, last_us: int, unfinished: Sequence[str] = ()
     ) -> tuple[
         dict[tuple[LogPartition, int], StoredCounts], dict[LogPartition, tuple[int, int, int]]
     ]:
         """Count rows by batch, for events that began in [first_us, last_us].
+
+        Args:
+            first_us: Epoch µs.
+            last_us: Inclusive.
+            unfinished: Places of rows that are being taken out and are still there.
 
         Returns:
             Rows by (log, start of batch), and by log those that no finished batch holds: (rows,
@@ -112,7 +118,7 @@ class StoreReader:
         """
         stored: dict[tuple[LogPartition, int], StoredCounts] = {}
         beyond: dict[LogPartition, tuple[int, int, int]] = {}
-        bounds = {"first_us": first_us, "last_us": last_us}
+        bounds = {"first_us": first_us, "last_us": last_us, "unfinished": list(unfinished)}
         for row in self._store.select("verify/stored", bounds):
             log = LogPartition(row["log_id"], row["topic"], row["partition"])
             if row["is_beyond"]:
@@ -129,8 +135,20 @@ class StoreReader:
                     distinct=row["distinct"],
                     cost_pico_usd=row["cost_pico_usd"],
                     repriced=row["repriced"],
+                    voided=row["voided"],
+                    voided_cost_pico_usd=row["voided_cost_pico_usd"],
                 )
         return stored, beyond
+
+    def unfinished_voids(self) -> list[tuple[str, str]]:
+        """Return (event id, place) of rows that are being taken out and are still there."""
+        return unfinished_voids(self._store)
+
+    def returned_voids(self) -> dict[str, int]:
+        """Count rows by event that is out, and was stored again all the same."""
+        if not newest_void_revision(self._store):
+            return {}
+        return {str(row["id"]): int(row["rows"]) for row in self._store.select("void/returned")}
 
     def consumed(self) -> tuple[Consumed | None, int]:
         """Return what the newest snapshot of the detect job says it merged, and when: 0: never.

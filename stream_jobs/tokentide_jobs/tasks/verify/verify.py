@@ -175,7 +175,8 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     else:
         first_us = min((batch.first_us for batch in alive), default=0)
         bounds = (first_us, max((batch.last_us for batch in alive), default=0))
-    stored, beyond = reader.stored(*bounds)
+    unfinished = reader.unfinished_voids()
+    stored, beyond = reader.stored(*bounds, [place for _event_id, place in unfinished])
     windows_from_us, windows_until_us = scope.from_us, scope.until_us
     if scope.offsets is not None:
         windows_from_us, windows_until_us = bounds[0], bounds[1] + 1
@@ -193,6 +194,8 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
         windows=windows,
         checks_chain=scope.is_everything,
         ledger_horizon_us=now_us - _LEDGER_KEPT_US,
+        unfinished_voids=sorted({event_id for event_id, _place in unfinished}),
+        returned_voids=reader.returned_voids() if scope.is_everything else {},
         consumed=consumed,
         consumed_at_us=consumed_at_us,
     )

@@ -79,6 +79,25 @@ def test_a_whole_pipeline_is_ok_and_its_numbers_add_up() -> None:
     assert report.recounted_events == 306
 
 
+def test_rows_that_were_taken_out_answer_for_their_places_and_are_counted_apart() -> None:
+    facts = with_stored(replace(stored(), voided=3, voided_cost_pico_usd=COST // 2))
+    report = compare(facts)
+    assert report.ok
+    assert (report.voided, report.raw_events, report.dead_letters) == (3, 297, 6)
+    assert report.kafka_events == report.raw_events + report.voided + report.dead_letters
+    assert report.to_dict()["voided_cost_usd"] == usd(COST // 2)
+
+
+def test_events_that_are_out_and_still_there_or_there_again_are_named() -> None:
+    report = compare(replace(GOOD, unfinished_voids=["id-1"], returned_voids={"id-2": 4}))
+    assert [(fault.kind, fault.where, fault.events) for fault in report.faults] == [
+        ("voided", "event id-1", 0),
+        ("voided", "event id-2, which is out", 4),
+    ]
+    [remedy] = report.remedies
+    assert remedy.command == "tokentide void --reason again id-1 id-2"
+
+
 def test_a_lost_row_is_reported_with_its_range() -> None:
     report = compare(with_stored(StoredCounts(99, 99, 2, 2, 101, COST - 5)))
     assert report.lost == 1

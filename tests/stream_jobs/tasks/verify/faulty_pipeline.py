@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from clickhouse_connect.driver.client import Client
 from tests.places import ROOT
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.embedded.stack.stack import Stack
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.tasks.dead_letters import DeadLetterStore, Selection, StoredDeadLetter
 
 SYNC = {"mutations_sync": 1}
 
@@ -108,3 +111,59 @@ def one_place(client: Client) -> str:
         "LIMIT 1 OFFSET 20"
     ).result_rows[0]
     return "_partition = {} AND _offset = {} AND _idx = {}".format(*row)
+
+
+def fresh_dead_letters(pipeline: Pipeline) -> list[StoredDeadLetter]:
+    """Have four new dead letters, none of them handled, and no other open one."""
+    info = pipeline.stack.info
+    assert pipeline.run("dlq", "replay", "--all") == 0
+    asyncio.run(send(info.kafka, info.events_topic, BAD))
+    assert pipeline.run("verify", "--wait", "120", "--json") == 0
+    with closing(ClickHouse(info.clickhouse_dsn, "tokentide")) as store:
+        found = DeadLetterStore(store).find(Selection(states=("open",)), 100)
+    assert len(found) == len(BAD)
+    return found
+
+
+def take_out_and_let_in(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    """Take one event out, send it again, let it in again; everything is proven after each step."""
+    client, info = pipeline.client, pipeline.stack.info
+    rows = "SELECT * FROM raw_requests ORDER BY _partition, _offset, _idx"
+    before, right = report_of(pipeline, capsys)[1], client.query(rows).result_rows
+    event_id = client.command(
+        f"SELECT toString(event_id) FROM raw_requests WHERE {one_place(client)}"
+    )
+    sent_again = json.loads(good(1)) | {"event_id": event_id}
+    reason = ("--reason", "a test in production")
+    assert pipeline.run("void", str(event_id), str(uuid.uuid4()), *reason) == 2
+    assert pipeline.run("void", str(event_id), *reason) == 0
+
+    code, report = report_of(pipeline, capsys)
+    assert (code, report["voided"]) == (0, 1)
+    assert report["raw_events"] == before["raw_events"] - 1
+    stored = report["raw_events"] + report["voided"] + report["dead_letters"]
+    assert report["kafka_events"] == stored
+    assert float(report["raw_cost_usd"]) < float(before["raw_cost_usd"])
+    assert pipeline.run("verify") == 0
+    assert "+ 1 taken out" in capsys.readouterr().out
+    assert pipeline.run("repair", "--from-log") == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+    # By now the worker knows: it looks every second.
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        asyncio.run(send(info.kafka, info.events_topic, [json.dumps(sent_again).encode()]))
+        assert pipeline.run("verify", "--wait", "120", "--json") in (0, 1)
+        if client.command("SELECT count() FROM dead_letters WHERE reason = 'voided'"):
+            break
+    assert pipeline.run("void", str(event_id), *reason) == 0  # what came in its very second
+    code, report = report_of(pipeline, capsys)
+    assert (code, report["raw_events"]) == (0, before["raw_events"] - 1)
+
+    assert pipeline.run("void", str(event_id), *reason, "--undo", "--dry-run") == 0
+    assert pipeline.run("void", str(event_id), *reason, "--undo") == 0
+    code, report = report_of(pipeline, capsys)
+    assert (code, report["voided"]) == (0, 0)
+    found = client.query(rows).result_rows
+    assert [row for row in found if row in right] == right
+    assert pipeline.run("void", str(uuid.uuid4()), *reason, "--undo") == 2

@@ -20,6 +20,7 @@ from tests.stream_jobs.tasks.verify.faulty_pipeline import (
     Pipeline,
     documented,
     follow,
+    fresh_dead_letters,
     good,
     kinds,
     one_place,
@@ -27,11 +28,12 @@ from tests.stream_jobs.tasks.verify.faulty_pipeline import (
     report_of,
     saved,
     send,
+    take_out_and_let_in,
 )
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.tasks.dead_letters import DeadLetterStore, Selection, StoredDeadLetter, Target
+from tokentide_jobs.tasks.dead_letters import DeadLetterStore, Target
 from tokentide_jobs.tasks.repair.lost_rows import LostRowsOfLog
 from tokentide_jobs.tasks.repair.records import MiscountedBatch
 
@@ -300,18 +302,6 @@ def test_dead_letters_are_sent_again_once(
     assert states == 0
 
 
-def fresh_dead_letters(pipeline: Pipeline) -> list[StoredDeadLetter]:
-    """Have four new dead letters, none of them handled, and no other open one."""
-    info = pipeline.stack.info
-    assert pipeline.run("dlq", "replay", "--all") == 0
-    asyncio.run(send(info.kafka, info.events_topic, BAD))
-    assert pipeline.run("verify", "--wait", "120", "--json") == 0
-    with closing(ClickHouse(info.clickhouse_dsn, "tokentide")) as store:
-        found = DeadLetterStore(store).find(Selection(states=("open",)), 100)
-    assert len(found) == BAD_EVENTS
-    return found
-
-
 def test_two_runs_at_once_send_every_dead_letter_once(pipeline: Pipeline) -> None:
     dead_letters = fresh_dead_letters(pipeline)
     info = pipeline.stack.info
@@ -398,3 +388,9 @@ def test_sums_by_subject_that_lack_a_run_are_found_and_repaired(
         "SELECT requests, cost_usd > 0 FROM runs WHERE run = 'run-3'"
     ).result_rows
     assert tuple(row) == (len(range(3, GOOD_EVENTS, 9)), True)
+
+
+def test_an_event_that_is_taken_out_stays_out_until_it_is_let_in_again(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_out_and_let_in(pipeline, capsys)

@@ -1,0 +1,3 @@
+-- The newest decision about events that are taken out or let in again; 0: there is none.
+SELECT max(revision) AS revision
+FROM ${database}.event_voids

@@ -1,0 +1,51 @@
+-- Grain: one raw row that is taken out now. Key: (log_id, _topic, _partition, _offset, _idx).
+-- Reads: event_voids and voided_rows (`tokentide void`); kept for ever. What was let in again is not here.
+
+CREATE OR REPLACE VIEW ${database}.voided_events ${on_cluster} AS
+SELECT
+    r.*,
+    d.reason AS reason,
+    d.decided_by AS decided_by,
+    d.account AS account,
+    d.decided_at AS decided_at
+FROM ${database}.voided_rows AS r
+INNER JOIN
+(
+    SELECT
+        event_id,
+        max(revision) AS revision,
+        argMax(v.is_void, v.revision) AS is_out,
+        argMax(v.reason, v.revision) AS reason,
+        argMax(v.decided_by, v.revision) AS decided_by,
+        argMax(v.account, v.revision) AS account,
+        argMax(v.written_at, v.revision) AS decided_at
+    FROM ${database}.event_voids AS v
+    GROUP BY event_id
+) AS d ON r.event_id = d.event_id AND r.revision = d.revision
+WHERE d.is_out
+COMMENT 'Rows that were taken out with tokentide void: what went, who took it out, when and why. Kept for ever.';
+
+ALTER TABLE ${database}.voided_events ${on_cluster}
+    COMMENT COLUMN revision 'Number of the decision that took it out (event_voids)',
+    COMMENT COLUMN event_id 'Of the event; all of its rows went',
+    COMMENT COLUMN raw_table 'Table that the row was in',
+    COMMENT COLUMN started_at 'UTC start of the event',
+    COMMENT COLUMN tenant 'Of the event',
+    COMMENT COLUMN service 'Of the event',
+    COMMENT COLUMN environment 'Of the event',
+    COMMENT COLUMN provider 'Of a request; empty for other events',
+    COMMENT COLUMN model 'Response model of a request, or request model where none was reported',
+    COMMENT COLUMN input_tokens 'Input tokens that went with the row, caches included; NULL: not reported',
+    COMMENT COLUMN output_tokens 'Output tokens that went with the row, reasoning included; NULL: not reported',
+    COMMENT COLUMN cost_pico_usd 'Cost that went with the row, 1e-12 USD; NULL: it had none',
+    COMMENT COLUMN price_version 'Card set that had priced the row',
+    COMMENT COLUMN log_id 'Incarnation of the log; this and the next four are the place of the row',
+    COMMENT COLUMN _topic 'Kafka topic',
+    COMMENT COLUMN _partition 'Partition of the topic',
+    COMMENT COLUMN _offset 'Offset of the record',
+    COMMENT COLUMN _idx 'Place of the event inside its record',
+    COMMENT COLUMN written_at 'When the row was written down, clock of the server',
+    COMMENT COLUMN reason 'Why it was taken out, in the words of who decided',
+    COMMENT COLUMN decided_by 'Account of the operating system, and host',
+    COMMENT COLUMN account 'Account of ClickHouse that decided',
+    COMMENT COLUMN decided_at 'When it was decided, clock of the server';

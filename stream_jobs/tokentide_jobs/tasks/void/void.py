@@ -1,0 +1,197 @@
+"""Taking events out: a decision, then their rows, then the sums over them; or letting them in.
+
+The promise: whatever instant it dies at, running it again finishes the same work, and in the end
+every window is the sum of its raw rows. The decision comes first, so that nothing that is read
+meanwhile brings an event back; a row is written down before it goes, so that it always answers for
+its place in the log; sums get what they differ by, as in a repair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tokentide_jobs.errors import ConfigError, RetriableSinkError, WrongData
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.tasks.repair.lost_rows import Log, LostRowsOfLog
+from tokentide_jobs.tasks.repair.records import RepairRecords
+from tokentide_jobs.tasks.repair.repair import Correction, Repair
+from tokentide_jobs.tasks.void.void_tables import Decision, Row, VoidStore
+
+__all__ = ["Void", "Voided"]
+
+_UNFINISHED_S: Final = 30.0
+"""How long a batch may take to be finished, before its rows are left alone."""
+_PAUSE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """What one run did, or of a dry run would do.
+
+    Attributes:
+        revision: The decision it made; 0: none was needed.
+        rows: Rows that went, or came back.
+        earlier: What was decided before, by event: nothing was decided on these.
+        corrections: Of windows, rollups and sums by subject.
+    """
+
+    revision: int
+    rows: Sequence[Row]
+    earlier: dict[str, Decision]
+    corrections: Sequence[Correction] = ()
+
+
+@dataclass
+class Void:
+    """Takes events out of one database, or lets them in again.
+
+    Attributes:
+        store: The database; give it a long timeout.
+        worker: `host:pid`, for the records of repair.
+        decided_by: Account and host, for the decisions.
+        run_id: Names this invocation.
+        token_window_us: As for `Repair`.
+        dry_run: Look and tell; write nothing.
+        progress: Told of every step before it is taken.
+        unfinished_s: How long to wait for batches that hold such rows to be finished.
+    """
+
+    store: ClickHouse
+    worker: str
+    decided_by: str
+    run_id: str
+    token_window_us: int
+    dry_run: bool = False
+    progress: Callable[[str], None] = lambda _step: None
+    unfinished_s: float = _UNFINISHED_S
+    _tables: VoidStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tables = VoidStore(self.store, self.decided_by, self.run_id)
+        self._repair = Repair(
+            self.store, self.worker, self.token_window_us,
+            dry_run=self.dry_run, progress=self.progress,
+        )  # fmt: skip
+
+    def take_out(self, ids: Sequence[str], reason: str) -> Voided:
+        """Take all rows of some events out, and keep the events out.
+
+        Args:
+            ids: UUIDs in small letters.
+            reason: Why, for the record.
+
+        Raises:
+            ConfigError: An event has no row; nothing was begun.
+            WrongData: Windows cannot follow their raw rows; nothing was begun.
+            RetriableSinkError: Run it again: it goes on where it stopped.
+        """
+        self.progress("look for the rows")
+        decisions = self._tables.decisions(ids)
+        rows = self._tables.rows(ids)
+        out = {event_id: found for event_id, found in decisions.items() if found.is_out}
+        self._refuse_unknown(set(ids) - {row.event_id for row in rows} - set(out))
+        self._repair.check_around({row.started_at_us for row in rows})
+        new = {row.event_id: row.tenant for row in rows if row.event_id not in out}
+        if self.dry_run:
+            return Voided(0, rows, out)
+        self._wait_for_batches(rows)
+        revision = 0
+        if new:
+            self.progress("decide")
+            revision = self._tables.decide(new, reason, is_void=True)
+        recorded = {row.place for row in self._tables.recorded(ids)}
+        groups: dict[tuple[str, int], list[Row]] = defaultdict(list)
+        for row in rows:
+            decided = out[row.event_id].revision if row.event_id in out else revision
+            groups[row.raw_table, decided].append(row)
+        for (table, decided), some in sorted(groups.items()):
+            if unrecorded := [row for row in some if row.place not in recorded]:
+                self.progress(f"record rows of {table}")
+                self._tables.record(table, decided, unrecorded)
+            self.progress(f"delete rows of {table}")
+            self._tables.delete(table, some)
+        moments = {row.started_at_us for row in self._tables.recorded(ids)}
+        return Voided(revision, rows, out, self._follow(moments))
+
+    def let_in(self, ids: Sequence[str], reason: str, log: Log) -> Voided:
+        """Let events in again that were taken out, and make their rows again from the log.
+
+        Rows come back at the price that they were first stored at. What was refused since as a dead
+        letter is not sent again: `tokentide dlq replay`.
+
+        Args:
+            ids: UUIDs in small letters.
+            reason: Why, for the record.
+            log: Where the records are.
+
+        Raises:
+            ConfigError: An event was never taken out; nothing was begun.
+            WrongData: Kafka does not have the records any more; nothing was begun.
+            RetriableSinkError: Run it again: it goes on where it stopped.
+        """
+        self.progress("look for what was taken out")
+        decisions = self._tables.decisions(ids)
+        if unknown := sorted(set(ids) - set(decisions)):
+            raise ConfigError(
+                f"{', '.join(unknown)}: never taken out, so it cannot be let in again"
+            )
+        rows = self._tables.ever_recorded(ids)
+        lost = LostRowsOfLog(
+            self.store, RepairRecords(self.store, self.worker), log, dry_run=self.dry_run
+        )
+        self.progress("read their records from Kafka")
+        batches = [(batch, lost.outcome(batch)) for batch in self._tables.batches(rows)]
+        if old := [
+            batch for batch, _made in batches if batch.first_us < self._repair.kept_from_us()
+        ]:
+            raise WrongData(
+                f"{old[0]}: it has events of a time of which retention may have taken rows, and "
+                "they would come back, too: restore the row from a backup"
+            )
+        still_out = {one: found for one, found in decisions.items() if found.is_out}
+        earlier = {one: found for one, found in decisions.items() if not found.is_out}
+        if self.dry_run:
+            return Voided(0, rows, earlier)
+        revision = 0
+        if still_out:
+            tenants = dict.fromkeys(still_out, "") | {
+                row.event_id: row.tenant for row in rows if row.event_id in still_out
+            }
+            self.progress("decide")
+            revision = self._tables.decide(tenants, reason, is_void=False)
+        for batch, outcome in batches:
+            self.progress(f"restore {batch}")
+            lost.restore(batch, outcome)
+        return Voided(revision, rows, earlier, self._follow({row.started_at_us for row in rows}))
+
+    def _follow(self, moments_us: set[int]) -> list[Correction]:
+        """Let windows, rollups and sums by subject follow the rows around some moments."""
+        return list(self._repair.follow(moments_us))
+
+    def _refuse_unknown(self, ids: set[str]) -> None:
+        if ids:
+            raise ConfigError(
+                f"no row of {', '.join(sorted(ids))} in {self.store.database}: it may be a dead "
+                "letter, not ingested yet, or older than the retention. Nothing was taken out"
+            )
+
+    def _wait_for_batches(self, rows: Sequence[Row]) -> None:
+        """Wait until no row is of a batch that a worker may still write again."""
+        ends: dict[object, int] = {}
+        for row in rows:
+            ends[row.log] = max(ends.get(row.log, 0), row.offset + 1)
+        give_up_at = time.monotonic() + self.unfinished_s
+        logs = {row.log for row in rows}
+        while late := [log for log in logs if self._tables.finished_end(log) < ends[log]]:
+            if time.monotonic() > give_up_at:
+                raise RetriableSinkError(
+                    f"{late[0].topic}/{late[0].partition}: the batch with offset "
+                    f"{ends[late[0]] - 1} is not finished. Nothing was taken out: let a worker "
+                    "finish it, then try again"
+                )
+            self.progress("wait for a batch to be finished")
+            time.sleep(_PAUSE_S)

@@ -1,0 +1,227 @@
+"""What was taken out leaves what would be there had it never been let in, wherever it died."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import uuid
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.databases import migrated
+from tests.sampling import share
+from tests.stream_jobs.tasks.damaged import (
+    NOW_US,
+    OLD_US,
+    TODAY_US,
+    TOKEN_WINDOW_US,
+    Ingest,
+    damage,
+    everything,
+)
+from tokentide_jobs.cli.main import main
+from tokentide_jobs.core.tables import EVENT_VOIDS, RAW_TABLES, VOIDED_ROWS
+from tokentide_jobs.errors import ConfigError, RetriableSinkError, WrongData
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.void_reads import newest_void_revision, voided_ids
+from tokentide_jobs.tasks.repair.records import RepairRecords
+from tokentide_jobs.tasks.repair.repair import Repair
+from tokentide_jobs.tasks.void.void import Void
+
+pytestmark = pytest.mark.integration
+
+DAYS_US = (TODAY_US, OLD_US)
+"""One day with ten-second windows, and one without."""
+
+
+@pytest.fixture
+def store(sql_server: str) -> Iterator[ClickHouse]:
+    with migrated(sql_server) as made:
+        yield made
+
+
+def void_of(store: ClickHouse, **options: Any) -> Void:
+    run_id = uuid.uuid4().hex
+    return Void(store, "test:1", "me@here", run_id, TOKEN_WINDOW_US, unfinished_s=0.0, **options)
+
+
+def ingested(store: ClickHouse, voided: Collection[str] = ()) -> None:
+    ingest = Ingest(store, voided=voided)
+    for day_us in DAYS_US:
+        ingest.batch(40, day_us)
+
+
+def some_ids(store: ClickHouse, kind: str, count: int, skipped: int = 0) -> list[str]:
+    """Return ids of stored events of one type, of both days in turn."""
+    rows = store.rows(
+        f"SELECT toString(event_id) FROM {store.database}.{RAW_TABLES[kind]} "
+        f"ORDER BY row_number() OVER (PARTITION BY toDate(started_at) ORDER BY event_id), event_id "
+        f"LIMIT {count} OFFSET {skipped}"
+    )
+    return [str(row[0]) for row in rows]
+
+
+def count(store: ClickHouse, table: str, what: str = "count()") -> Any:
+    return store.rows(f"SELECT {what} FROM {store.database}.{table}")[0][0]
+
+
+def test_a_run_killed_before_any_of_its_steps_is_run_again_and_audited_once(
+    store: ClickHouse, sql_server: str
+) -> None:
+    ingested(store)
+    cost_before = count(store, "raw_requests", "sum(toInt128(cost_pico_usd))")
+
+    class Killed(Exception):
+        pass
+
+    def dying_at(step: int) -> Any:
+        steps = itertools.count()
+
+        def progress(_what: str) -> None:
+            if next(steps) == step:
+                raise Killed
+
+        return progress
+
+    names: list[str] = []
+    pairs = [
+        [*some_ids(store, "request", 2, 2 * number), *some_ids(store, "evaluation", 1, number)]
+        for number in range(6)
+    ]
+    done = void_of(store, progress=names.append).take_out(pairs[0], "a test in production")
+    assert len(done.rows) == 3
+    # Looking changes nothing: only what comes before and after a change needs its own death.
+    changes = ("decide", "record", "delete", "correct")
+    deaths = [at for at, name in enumerate(names) if name.startswith(changes)]
+    killed = share(deaths, 3)[: len(pairs) - 1]
+    for number, death in enumerate(killed, 1):
+        with pytest.raises(Killed):
+            void_of(store, progress=dying_at(death)).take_out(pairs[number], "killed")
+        void_of(store).take_out(pairs[number], "again")
+        assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == [], names[death]
+
+    out = [one for pair in pairs[: len(killed) + 1] for one in pair]
+    revision = newest_void_revision(store)
+    assert voided_ids(store, revision) == set(out)
+    assert count(store, EVENT_VOIDS) == count(store, VOIDED_ROWS) == len(out)
+    assert count(
+        store, "voided_events", "uniqExact(log_id, _topic, _partition, _offset, _idx)"
+    ) == (len(out))
+    went = count(store, "voided_events", "sum(toInt128(ifNull(cost_pico_usd, 0)))")
+    assert count(store, "raw_requests", "sum(toInt128(cost_pico_usd))") == cost_before - went
+    assert went > 0
+    with migrated(sql_server) as other:
+        ingested(other, voided=out)
+        assert everything(store) == everything(other)
+
+
+def test_what_is_unknown_unfinished_or_lost_is_named_and_nothing_is_begun(
+    store: ClickHouse,
+) -> None:
+    ingested(store)
+    known, unknown = some_ids(store, "request", 1), str(uuid.uuid4())
+    with pytest.raises(ConfigError, match=f"no row of {unknown} .*Nothing was taken out"):
+        void_of(store).take_out([*known, unknown], "wrong")
+
+    right = everything(store)
+    preview = void_of(store, dry_run=True).take_out(known, "wrong")
+    assert [row.event_id for row in preview.rows] == known
+
+    ingest = Ingest(store, seed=5, log="live")
+    begun = ingest.begin(3)
+    late = str(begun.raw["raw_requests"]["event_id"][0])
+    with pytest.raises(RetriableSinkError, match="offset 0 is not finished"):
+        void_of(store).take_out([late], "wrong")
+    ingest.end(begun)
+
+    with_live = everything(store)
+    assert with_live != right
+    damage(store, "raw_requests", f"log_id = 'live' AND event_id != '{late}'")
+    with pytest.raises(WrongData, match="1 batch lacks raw rows"):
+        void_of(store).take_out([late], "wrong")
+    assert everything(store) == with_live
+    assert count(store, EVENT_VOIDS) == count(store, VOIDED_ROWS) == 0
+
+
+def test_all_rows_of_an_id_go_and_one_that_comes_again_goes_with_the_same_decision(
+    store: ClickHouse,
+) -> None:
+    first, again = Ingest(store), Ingest(store, log="sent again")
+    first.batch(20)
+    again.batch(20)  # the same events in another log
+    [event_id] = some_ids(store, "request", 1)
+    assert len(void_of(store).take_out([event_id], "absurd").rows) == 2
+    assert store.select("void/returned") == []
+
+    # A worker that did not know yet stores it once more.
+    Ingest(store, log="late").batch(20)
+    assert [dict(row) for row in store.select("void/returned")] == [{"id": event_id, "rows": 1}]
+    done = void_of(store).take_out([event_id], "again")
+    assert (len(done.rows), done.revision, list(done.earlier)) == (1, 0, [event_id])
+    assert store.select("void/returned") == []
+    assert count(store, "voided_events", "uniqExact(log_id)") == 3
+    assert count(store, "voided_events", "any(reason)") == "absurd"
+    assert count(store, EVENT_VOIDS) == 1
+    assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
+
+
+def test_a_row_that_is_written_down_and_not_gone_keeps_repair_from_beginning(
+    store: ClickHouse,
+) -> None:
+    ingested(store)
+    ids = some_ids(store, "request", 1)
+
+    def die(step: str) -> None:
+        if step.startswith("delete"):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        void_of(store, progress=die).take_out(ids, "wrong")
+    with pytest.raises(WrongData, match=f"`tokentide void {ids[0]} …` again"):
+        list(Repair(store, "test:1", TOKEN_WINDOW_US).run())
+    void_of(store).take_out(ids, "wrong")
+    RepairRecords(store, "test:1").check_voids()
+    assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
+
+
+def test_the_command_says_what_would_go_what_went_and_what_is_out_already(
+    store: ClickHouse, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, sql_server: str,
+) -> None:  # fmt: skip
+    Ingest(store).batch(40)
+    [event_id] = some_ids(store, "request", 1)
+    monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", sql_server)
+    monkeypatch.setenv("TOKENTIDE_DATABASE", store.database)
+
+    def run(*arguments: str) -> int:
+        return main(["void", *arguments, "--data-dir", str(tmp_path)])
+
+    assert run("no-uuid", "--reason", "x") == 2
+    assert "EVENT is 'no-uuid'" in capsys.readouterr().err
+    assert run(event_id) == 2
+    assert run(event_id, "--reason", "two\nlines") == 2
+    capsys.readouterr()
+    assert run(event_id, "--reason", "absurd count", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert event_id in said
+    assert "nothing was written; 1 row with" in said
+    assert count(store, EVENT_VOIDS) == 0
+
+    assert run(event_id.upper(), "--reason", "absurd count", "--json") == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["revision"], [row["event_id"] for row in done["rows"]]) == (1, [event_id])
+    assert {each["table"] for each in done["corrections"]} >= {"windows_10s", "subjects_1h"}
+    assert sum(
+        each["cost_pico_usd"] for each in done["corrections"] if each["table"] == "windows_10s"
+    ) == -(done["rows"][0]["cost_pico_usd"] or 0)
+
+    assert run(event_id, "--reason", "once more") == 0
+    said = capsys.readouterr().out
+    assert f"{event_id} is out since" in said
+    assert "absurd count" in said
+    assert "taken out: 0 rows" in said
+    assert count(store, EVENT_VOIDS) == 1
+    assert count(store, EVENT_VOIDS, "toUnixTimestamp64Milli(any(written_at))") * 1000 > NOW_US
