@@ -13,7 +13,8 @@ from clickhouse_connect.driver.client import Client
 from tests.places import ROOT
 from tests.sql.cookbook_calls import seed
 from tokentide_jobs.core.price.card_rows import CARD_COLUMNS
-from tokentide_jobs.core.price.pricing import PRICE_COLUMNS, TOKEN_COLUMNS
+from tokentide_jobs.core.price.pricing import PRICE_COLUMNS
+from tokentide_jobs.core.price.reported_usage import TOKEN_COLUMNS
 from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.core.reprice.corrections import CORRECTION_COLUMNS
 from tokentide_jobs.core.tables import PLACE_COLUMNS

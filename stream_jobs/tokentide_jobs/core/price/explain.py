@@ -20,12 +20,11 @@ from tokentide_jobs.core.price.bill import Line, bill
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.hosts import region_of_host
 from tokentide_jobs.core.price.lookup import Price, resolve
-from tokentide_jobs.core.price.pricing import (
-    COST_COLUMNS,
-    PRICE_COLUMNS,
+from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, price
+from tokentide_jobs.core.price.reported_usage import (
     TOKEN_COLUMNS,
     is_half_reported,
-    price,
+    lacks_tokens,
 )
 from tokentide_jobs.core.price.statuses import STATUS_MEANINGS
 from tokentide_jobs.core.price.units import PER_REQUEST, UNIT_DENOMINATORS, price_key
@@ -103,6 +102,8 @@ def _usage_lines(event: Mapping[str, Any], found: Price, priced: Mapping[str, An
     frame = request_frame(event)
     if frame.select(is_half_reported(frame)).item():
         lines.append("one total of input and output is not reported: what it costs is not billed")
+    if frame.select(lacks_tokens(frame)).item():
+        lines.append("neither input nor output tokens are reported: what they cost is not billed")
     if any(line.unit == PER_REQUEST for line in billed.lines) and found.has_sized_fees:
         lines.append("the fee depends on how much was searched, which is not reported")
     return lines

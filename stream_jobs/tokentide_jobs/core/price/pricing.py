@@ -17,11 +17,12 @@ from tokentide_jobs.core.price.cards import DAY_US, CardTable
 from tokentide_jobs.core.price.hosts import regions
 from tokentide_jobs.core.price.lookup import resolve
 from tokentide_jobs.core.price.rate_rows import NO_RATE_ROWS, RateRows, rate_column
+from tokentide_jobs.core.price.reported_usage import TOKEN_COLUMNS, reported_usage, text
 from tokentide_jobs.core.price.statuses import STATUS_CODES
 from tokentide_jobs.core.price.units import CACHED_IMAGES, COST_CLASSES, LEAVES, SIZED_REQUESTS
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
-__all__ = ["COST_COLUMNS", "PRICE_COLUMNS", "TOKEN_COLUMNS", "is_half_reported", "price"]
+__all__ = ["COST_COLUMNS", "PRICE_COLUMNS", "price"]
 
 COST_COLUMNS: tuple[str, ...] = tuple(f"cost_{name}_pico_usd" for name in COST_CLASSES)
 PRICE_COLUMNS: tuple[str, ...] = (
@@ -33,24 +34,6 @@ PRICE_COLUMNS: tuple[str, ...] = (
 )
 """What `price` adds, in order."""
 
-TOKEN_COLUMNS: tuple[str, ...] = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "cache_write_long_tokens",
-    "cache_read_audio_tokens",
-    "input_audio_tokens",
-    "input_image_tokens",
-    "input_video_tokens",
-    "reasoning_tokens",
-    "output_audio_tokens",
-    "output_image_tokens",
-    "web_searches",
-)
-"""Counts of a request that are billed; all of them optional columns of the frame."""
-
 _SAFE_PICO_USD = 1 << 62
 """Below it neither a product nor a sum of products can leave 64 bits."""
 _MAX_PICO_USD = (1 << 63) - 1
@@ -58,8 +41,8 @@ _MAX_PICO_USD = (1 << 63) - 1
 _WORDS, _CODES = list(STATUS_CODES), list(STATUS_CODES.values())
 _LEAF_OF = {leaf.name: index for index, leaf in enumerate(LEAVES)}
 _FEE_LEAF = _LEAF_OF["request fee"]
-_ANSWERED_OPERATIONS = ("chat", "text_completion", "generate_content")
-"""Operations that are billed for what they read and for what they write."""
+_TOKENS = (1 << _LEAF_OF["input"]) | (1 << _LEAF_OF["output"])
+"""What a card of a model that reads and writes tokens has a rate for."""
 
 
 def price(requests: pl.DataFrame, cards: CardTable) -> pl.DataFrame:
@@ -80,7 +63,7 @@ def price(requests: pl.DataFrame, cards: CardTable) -> pl.DataFrame:
         nothing = zip(PRICE_COLUMNS, types, strict=True)
         return requests.with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in nothing)
     rows, starts = _rate_rows(requests, cards)
-    work = _usage(requests)
+    work = reported_usage(requests)
     work = _with_leaves(work)
     work = _with_rates(work, rows, starts)
     work = _with_costs(work)
@@ -88,15 +71,9 @@ def price(requests: pl.DataFrame, cards: CardTable) -> pl.DataFrame:
     return requests.hstack(_verdict(work, cards.price_version).get_columns())
 
 
-def _text(requests: pl.DataFrame, name: str) -> pl.Expr:
-    if name not in requests.columns:
-        return pl.lit("").alias(name)
-    return pl.col(name).fill_null("")
-
-
 def _rate_rows(requests: pl.DataFrame, cards: CardTable) -> tuple[RateRows, pl.Series]:
     """Return the rate rows of the batch and the first of them for every call."""
-    keyed = requests.select(_text(requests, name) for name in CallTerms._fields)
+    keyed = requests.select(text(requests, name) for name in CallTerms._fields)
     keyed = keyed.with_columns(regions(requests).alias("region"))
     known = pl.col("tenant").is_in(sorted(cards.tenants)) if cards.tenants else pl.lit(False)
     started = requests["started_at_us"]
@@ -129,56 +106,6 @@ def _slot(instants: pl.Series, boundaries: Sequence[int]) -> pl.Series:
             boundaries, low
         )
     return pl.Series(boundaries, dtype=pl.Int64).search_sorted(instants, side="right")
-
-
-def _usage(requests: pl.DataFrame) -> pl.DataFrame:
-    """Return the counts that occur, with 0 for null, and what they say of the call."""
-    reported = [name for name in TOKEN_COLUMNS if name in requests.columns]
-    totals = [n for n in ("input_tokens", "output_tokens", "web_searches") if n in reported]
-    peaks = requests.select(pl.col(reported).max()).row(0) if reported else ()
-    active = [name for name, peak in zip(reported, peaks, strict=True) if peak]
-    missing = _text(requests, "usage_source") == "missing"
-    is_failure = _is_failure(requests, missing)
-    other = _text(requests, "other_units")
-    has_other = other.str.len_bytes() > len("{}")
-    used = pl.any_horizontal(has_other, *(pl.col(name).fill_null(0) > 0 for name in active))
-    silent = pl.all_horizontal(pl.lit(True), *(pl.col(name).is_null() for name in totals))
-    unknown = ~used & ~is_failure & (missing | silent)
-    ok = _text(requests, "status") == "ok"
-    return requests.select(
-        *(pl.col(name).cast(pl.Int64).fill_null(0) for name in active),
-        other.alias("other_units"),
-        has_other.alias("has_other"),
-        unknown.alias("is_unknown"),
-        (~used & is_failure).alias("is_free"),
-        ((used & missing) | is_half_reported(requests)).alias("is_incomplete"),
-        ((used | ok) & ~unknown).cast(pl.Int64).alias("fee"),
-    )
-
-
-def is_half_reported(requests: pl.DataFrame) -> pl.Expr:
-    """Tell calls that report one total of input and output where both are billed.
-
-    A call that failed may well have no answer; none has no question.
-    """
-    no_input, no_output = (
-        pl.col(name).is_null() if name in requests.columns else pl.lit(True)
-        for name in ("input_tokens", "output_tokens")
-    )
-    is_failure = _is_failure(requests, _text(requests, "usage_source") == "missing")
-    half = (no_input & ~no_output) | (no_output & ~no_input & ~is_failure)
-    return half & _text(requests, "operation").is_in(_ANSWERED_OPERATIONS)
-
-
-def _is_failure(requests: pl.DataFrame, missing: pl.Expr) -> pl.Expr:
-    """Tell calls that never reached the model, and so cost nothing when no usage came with them.
-
-    A call that broke after its first chunk, was cancelled or abandoned has been billed by most
-    providers; a refusal costs nothing only when the provider reports no usage for it.
-    """
-    status = _text(requests, "status")
-    began = pl.col("chunks").fill_null(0) > 0 if "chunks" in requests.columns else pl.lit(False)
-    return ((status == "error") & ~began) | (status.is_in(["refused", "filtered"]) & ~missing)
 
 
 def _with_leaves(work: pl.DataFrame) -> pl.DataFrame:
@@ -349,6 +276,7 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
         | (pl.col("sized_fees") & (pl.col(_leaf("request fee")) > 0))
         | pl.col("other_unpriced")
         | pl.col("is_incomplete")
+        | (pl.col("is_tokenless") & ((has & _TOKENS) != 0))
     )
     # The greater code is the less certain word: the least certain of card and usage is shown.
     partial = pl.lit(STATUS_CODES["partial"], dtype=pl.UInt8)

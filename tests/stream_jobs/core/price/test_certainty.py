@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -237,6 +238,73 @@ def test_one_total_of_two_is_not_the_whole_usage(call: dict[str, Any], status: s
     assert price(request_frame(event), compile_cards())["price_status"].to_list() == [status]
     lines = explanation(event, compile_cards()).lines
     assert any(line.startswith("one total of input") for line in lines) == (status == "partial")
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure.ai.openai"])
+@pytest.mark.parametrize("model", ["gpt-oss-120b", "gpt-oss-20b", "openai/gpt-oss-120b"])
+def test_open_weights_have_no_price_where_their_maker_does_not_sell_them(
+    provider: str, model: str
+) -> None:
+    price_of_others = found("groq", "openai/gpt-oss-120b")
+    assert (price_of_others.status, bool(price_of_others.rates)) == ("exact", True)
+    assert found(provider, model).status == "unpriced"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "at", "status", "cost_usd"),
+    [
+        ("anthropic", "claude-sonnet-4-20250514", "2025-08-11T23:59:59", "undated", "0.915"),
+        ("anthropic", "claude-sonnet-4-20250514", "2025-08-12", "exact", "1.8225"),
+        ("anthropic", "claude-sonnet-4-0", "2026-04-29", "exact", "1.8225"),
+        ("anthropic", "claude-sonnet-4-5-20250929", "2026-11-12", "exact", "1.8225"),
+        ("anthropic", "claude-sonnet-4-6", "2026-03-14", "exact", "0.915"),
+        (
+            "aws.bedrock",
+            "us.anthropic.claude-sonnet-4-20250514-v1:0",
+            "2025-08-12",
+            "exact",
+            "1.8225",
+        ),
+    ],
+)
+def test_a_long_context_of_sonnet_costs_what_it_did_on_its_day(
+    provider: str, model: str, at: str, status: str, cost_usd: str
+) -> None:
+    event = {
+        "provider": provider, "request_model": model, "started_at_us": us(at), "status": "ok",
+        "operation": "chat", "usage_source": "provider", "input_tokens": 300_000,
+        "output_tokens": 1_000,
+    }  # fmt: skip
+    priced = price(request_frame(event), compile_cards())
+    assert priced["price_status"].to_list() == [status]
+    assert priced["cost_pico_usd"].to_list() == [int(Decimal(cost_usd).scaleb(12))]
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "cost_pico_usd"),
+    [
+        ({"web_searches": 3}, "partial", 30_000_000_000),
+        ({"web_searches": 0}, "partial", None),
+        ({"web_searches": 3, "operation": "search"}, "exact", 30_000_000_000),
+        ({"web_searches": 3, "input_tokens": 0, "output_tokens": 0}, "exact", 30_000_000_000),
+        ({"web_searches": 3, "status": "error"}, "exact", 30_000_000_000),
+        ({"web_searches": 0, "status": "error"}, "exact", 0),
+    ],
+)
+def test_searches_without_tokens_are_not_the_whole_usage_of_an_answer(
+    call: dict[str, Any], status: str, cost_pico_usd: int | None
+) -> None:
+    event: dict[str, Any] = {
+        "provider": "openai", "request_model": "gpt-4o", "status": "ok", "operation": "chat",
+        "usage_source": "provider", "started_at_us": us(AT),
+    } | call  # fmt: skip
+    priced = price(request_frame(event), compile_cards())
+    assert priced["price_status"].to_list() == [status]
+    assert priced["cost_pico_usd"].to_list() == [cost_pico_usd]
+    said = "".join(explanation(event, compile_cards()).lines)
+    assert ("tokens are reported" in said or "no usage was reported" in said) == (
+        status == "partial"
+    )
 
 
 def test_explain_says_why_a_searched_request_is_not_exact() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from tests.each import each
-from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, TOKEN_COLUMNS, price
+from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, price
+from tokentide_jobs.core.price.reported_usage import TOKEN_COLUMNS
 from tokentide_jobs.io.files.price_overrides import parse_price_file
 from tokentide_jobs.io.files.price_source import compile_cards
 

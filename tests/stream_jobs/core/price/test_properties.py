@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from tests.sampling import IS_THOROUGH, examples, share
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.lookup import resolve
-from tokentide_jobs.core.price.pricing import COST_COLUMNS, TOKEN_COLUMNS, price
+from tokentide_jobs.core.price.pricing import COST_COLUMNS, price
+from tokentide_jobs.core.price.reported_usage import TOKEN_COLUMNS
 from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.io.files.price_overrides import parse_price_file
 from tokentide_jobs.io.files.price_source import compile_cards

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from itertools import combinations
 
 import pytest
+from genai_prices import data
 
 from tokentide_jobs.core.price.cards import Correction
 from tokentide_jobs.core.price.lookup import Price, resolve
@@ -15,7 +16,7 @@ from tokentide_jobs.core.price.price_corrections import UNSAID, place_entries
 from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.our_prices import parse_corrections
-from tokentide_jobs.io.files.price_source import PINNED_RELEASE, compile_cards
+from tokentide_jobs.io.files.price_source import NOT_SOLD, PINNED_RELEASE, compile_cards
 
 CARDS = compile_cards()
 LIST = replace(CARDS, corrections=())
@@ -129,3 +130,11 @@ def test_the_day_of_the_pinned_release_is_that_of_the_installed_one() -> None:
 def test_an_entry_without_its_due_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         parse_corrections(text.encode())
+
+
+def test_a_model_that_its_maker_does_not_sell_is_on_the_list_and_goes_when_the_list_drops_it() -> (
+    None
+):
+    for provider, model in NOT_SOLD:
+        [listed] = [one for one in data.providers if one.id == provider]
+        assert model in [one.id for one in listed.models], f"take {model} out of NOT_SOLD"

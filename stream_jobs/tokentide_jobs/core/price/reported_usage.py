@@ -1,0 +1,107 @@
+"""What calls say that they used: their counts, and whether those are the whole of it.
+
+A null is not reported, a zero is reported zero. What costs nothing, what nobody knows and what is
+only a part are three things, and none of them is taken for another. Pure.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+__all__ = ["TOKEN_COLUMNS", "is_half_reported", "lacks_tokens", "reported_usage", "text"]
+
+TOKEN_COLUMNS: tuple[str, ...] = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_long_tokens",
+    "cache_read_audio_tokens",
+    "input_audio_tokens",
+    "input_image_tokens",
+    "input_video_tokens",
+    "reasoning_tokens",
+    "output_audio_tokens",
+    "output_image_tokens",
+    "web_searches",
+)
+"""Counts of a request that are billed; all of them optional columns of the frame."""
+
+_ANSWERED_OPERATIONS = ("chat", "text_completion", "generate_content")
+"""Operations that are billed for what they read and for what they write."""
+
+
+def text(requests: pl.DataFrame, name: str) -> pl.Expr:
+    """Return an optional text column, "" where it is null or missing."""
+    if name not in requests.columns:
+        return pl.lit("").alias(name)
+    return pl.col(name).fill_null("")
+
+
+def reported_usage(requests: pl.DataFrame) -> pl.DataFrame:
+    """Return the counts that occur, with 0 for null, and what they say of the call."""
+    reported = [name for name in TOKEN_COLUMNS if name in requests.columns]
+    totals = [n for n in ("input_tokens", "output_tokens", "web_searches") if n in reported]
+    peaks = requests.select(pl.col(reported).max()).row(0) if reported else ()
+    active = [name for name, peak in zip(reported, peaks, strict=True) if peak]
+    missing = text(requests, "usage_source") == "missing"
+    is_failure = _is_failure(requests, missing)
+    other = text(requests, "other_units")
+    has_other = other.str.len_bytes() > len("{}")
+    used = pl.any_horizontal(has_other, *(pl.col(name).fill_null(0) > 0 for name in active))
+    silent = pl.all_horizontal(pl.lit(True), *(pl.col(name).is_null() for name in totals))
+    tokenless = lacks_tokens(requests)
+    unknown = ~used & ~is_failure & (missing | silent | tokenless)
+    ok = text(requests, "status") == "ok"
+    return requests.select(
+        *(pl.col(name).cast(pl.Int64).fill_null(0) for name in active),
+        other.alias("other_units"),
+        has_other.alias("has_other"),
+        unknown.alias("is_unknown"),
+        (~used & is_failure).alias("is_free"),
+        ((used & missing) | is_half_reported(requests)).alias("is_incomplete"),
+        tokenless.alias("is_tokenless"),
+        ((used | ok) & ~unknown).cast(pl.Int64).alias("fee"),
+    )
+
+
+def is_half_reported(requests: pl.DataFrame) -> pl.Expr:
+    """Tell calls that report one total of input and output where both are billed.
+
+    A call that failed may well have no answer; none has no question.
+    """
+    no_input, no_output = _unreported_totals(requests)
+    is_failure = _is_failure(requests, text(requests, "usage_source") == "missing")
+    half = (no_input & ~no_output) | (no_output & ~no_input & ~is_failure)
+    return half & text(requests, "operation").is_in(_ANSWERED_OPERATIONS)
+
+
+def lacks_tokens(requests: pl.DataFrame) -> pl.Expr:
+    """Tell calls that report neither total where both are billed: searches alone are no answer.
+
+    A call that failed before the model answered lacks nothing.
+    """
+    no_input, no_output = _unreported_totals(requests)
+    is_failure = _is_failure(requests, text(requests, "usage_source") == "missing")
+    is_answered = text(requests, "operation").is_in(_ANSWERED_OPERATIONS)
+    return no_input & no_output & ~is_failure & is_answered
+
+
+def _unreported_totals(requests: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
+    no_input, no_output = (
+        pl.col(name).is_null() if name in requests.columns else pl.lit(True)
+        for name in ("input_tokens", "output_tokens")
+    )
+    return no_input, no_output
+
+
+def _is_failure(requests: pl.DataFrame, missing: pl.Expr) -> pl.Expr:
+    """Tell calls that never reached the model, and so cost nothing when no usage came with them.
+
+    A call that broke after its first chunk, was cancelled or abandoned has been billed by most
+    providers; a refusal costs nothing only when the provider reports no usage for it.
+    """
+    status = text(requests, "status")
+    began = pl.col("chunks").fill_null(0) > 0 if "chunks" in requests.columns else pl.lit(False)
+    return ((status == "error") & ~began) | (status.is_in(["refused", "filtered"]) & ~missing)
