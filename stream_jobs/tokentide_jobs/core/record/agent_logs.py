@@ -1,12 +1,14 @@
 """Log records in which a coding agent tells of a call of a model, turned into events.
 
 Claude Code, Codex and Gemini CLI report each call as one OTLP log record. Users become keyed
-hashes. Invariants: no prompt, answer, path or text of an error is looked at, and no e-mail address
-for anything but its hash; the same record always has the same `event_id`.
+hashes, and so does every name that holds an e-mail address. Invariants: no prompt, answer, path or
+text of an error is looked at, and no e-mail address for anything but its hash; the same record
+always has the same `event_id`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,6 +38,15 @@ _COUNT_ENDS: Final = ("_tokens", "_token_count")
 """How the agents' names of token counts end."""
 _USERS: Final = ("user.email", "user.account_uuid", "user.account_id", "user.id", "installation.id")
 """Who worked, the best first: only an e-mail address is the same in every agent."""
+
+
+_ADDRESS: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}\.[^\W\d_]{2,}")
+"""An e-mail address, wherever it stands in a name."""
+_NAMES: Final = (
+    "agent_name", "parent_agent_name", "conversation_id", "run_id", "skill", "mcp_server",
+    "tool_name",
+)  # fmt: skip
+"""What people or their tools name freely."""
 
 
 def nobody(_user: str) -> None:
@@ -115,7 +126,17 @@ def event_of_log(log: LogData, hash_user: HashUser = nobody) -> dict[str, Any] |
         event["usage_source"] = "missing"  # what is left of the counts is a lower bound
     if "user_hash" not in event and (user := _user(attributes)):
         event["user_hash"] = hash_user(user)
+    for name in _NAMES:
+        event[name] = _without_address(event.get(name), hash_user)
+    tags = {name: _without_address(text, hash_user) for name, text in event["tags"].items()}
+    event["tags"] = {name: text for name, text in tags.items() if text is not None}
     return {name: value for name, value in event.items() if value is not None}
+
+
+def _without_address(name: object, hash_user: HashUser) -> object:
+    """Return a name, or what stands for one that holds an e-mail address: as for a user's id."""
+    holds_one = isinstance(name, str) and _ADDRESS.search(name)
+    return hash_user(name) if holds_one and isinstance(name, str) else name
 
 
 def _identity(log: LogData, call: ReportedCall, name: str) -> str:

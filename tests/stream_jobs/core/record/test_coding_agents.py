@@ -163,6 +163,33 @@ def test_a_sub_agent_is_named_and_who_started_it(
     assert (gemini["agent_name"], gemini["parent_agent_name"]) == ("subagent", "gemini-cli")
 
 
+ADDRESSES = ["ann@example.org", "bot of ann.lee+x@mail.example.co", "ünal@exämple.de's agent"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_in_a_name_is_hashed_as_a_user_is_or_left_out(address: str) -> None:
+    named = {
+        "agent.name": address, "session.id": address, "prompt.id": address, "skill.name": address,
+        "mcp_server.name": address, "mcp_tool.name": address, "query_source": address,
+    }  # fmt: skip
+    fields = ("agent_name", "conversation_id", "run_id", "skill", "mcp_server", "tool_name")
+    record = claude_code_call(TIME_NS, **named)
+    event = told(CLAUDE_CODE, record)
+    assert {event[name] for name in fields} == {event["tags"]["query_source"]} == {hashed(address)}
+    [line] = read_otlp(encoded(logs_request(CLAUDE_CODE, [record]))).lines
+    keyless = orjson.loads(line)
+    assert not set(fields) & set(keyless)
+    assert set(keyless["tags"]) == {"semconv"}
+    assert b"ample" not in line
+    assert keyless["event_id"] == event["event_id"]
+
+
+def test_a_name_with_a_sign_that_is_no_address_stays() -> None:
+    named = {"agent.name": "@scope/agent", "mcp_server.name": "npm:files@1.2.3"}
+    event = told(CLAUDE_CODE, claude_code_call(TIME_NS, **named))
+    assert (event["agent_name"], event["mcp_server"]) == ("@scope/agent", "npm:files@1.2.3")
+
+
 @pytest.mark.parametrize(
     ("agent", "record", "provider"),
     [
