@@ -5,6 +5,7 @@ Invariant: what is no value of the contract is not reported; nothing raises.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import cast
@@ -24,6 +25,7 @@ from tokentide.usage.reading import label
 _MAX_DIGITS = 12
 _MONEY_CHARS = 64
 """Longest text that is read as an amount."""
+_AMOUNT = re.compile(r"\+?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def whole_count(value: object) -> int | None:
@@ -56,10 +58,11 @@ def pico_usd(value: object) -> int | None:
 
     A float counts as the shortest decimal that reads back as it: what its writer wrote.
     """
-    if type(value) not in (int, float, str) or len(str(value)) > _MONEY_CHARS:
-        return None
+    text = str(value) if type(value) in (int, float, str) else ""
+    if len(text) > _MONEY_CHARS or not _AMOUNT.fullmatch(text):
+        return None  # `Decimal` would also read 1_000, blanks, and digits of other scripts
     try:
-        picos = Decimal(str(value)).scaleb(12)
+        picos = Decimal(text).scaleb(12)
         return round(picos) if 0 <= picos <= MAX_PICO_USD else None
     except InvalidOperation:  # no number; NaN compares with nothing
         return None

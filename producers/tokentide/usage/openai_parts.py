@@ -146,10 +146,15 @@ def failure_in(response: object) -> Fields:
             return error_fields(read_first(response) or response) or dict(_UNKNOWN)
         number = read(get("base_resp"), "status_code")
         if type(number) is int and number != 0:
-            return dict(_OF_MINIMAX.get(number, _UNKNOWN))
+            return _fresh(_OF_MINIMAX.get(number, _UNKNOWN))
         if all(get(name) is None for name in _OF_AN_ANSWER):
             return _bare_failure(get)
     return error_fields(error)
+
+
+def _fresh(fields: Fields) -> Fields:
+    """Return a copy that shares no list: an event may get more finish reasons of its own."""
+    return {name: [*value] if type(value) is list else value for name, value in fields.items()}
 
 
 def _bare_failure(get: Get) -> Fields:

@@ -149,7 +149,10 @@ def test_names_of_the_newest_conventions_are_read_and_told_apart() -> None:
         ("gen_ai.usage.cost", 0, 0),
         *(
             ("gen_ai.usage.cost", value, None)
-            for value in (-0.1, float("nan"), float("inf"), "", "much", True, [1], 9001, "9" * 99)
+            for value in (
+                *(-0.1, float("nan"), float("inf"), "", "much", True, [1], 9001, "9" * 99),
+                *("1_000", " 1", "1 ", "\uff11", "0x1", "-0.1", "."),
+            )
         ),
     ],
 )

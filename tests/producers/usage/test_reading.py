@@ -19,6 +19,7 @@ from tests.golden.cases import load_cases
 from tests.sources import source_of
 from tokentide._contract import MAX_TOKENS
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour, for_provider
+from tokentide.usage.openai_parts import failure_in
 from tokentide.usage.openai_responses import read_fetched
 from tokentide.usage.reading import (
     amount,
@@ -289,3 +290,12 @@ def test_a_failure_without_anything_of_an_answer_is_one(
     for response in (answer, SimpleNamespace(**answer)):
         fields = flavour("openai_chat").read_response(response)
         assert (fields.get("status"), fields.get("error_type")) == (status, kind)
+
+
+def test_calls_that_fail_alike_share_no_list() -> None:
+    sensitive = {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}
+    reasons = failure_in(sensitive)["finish_reasons"]
+    assert reasons == ["content_filter"]
+    assert isinstance(reasons, list)
+    reasons.append("of this call alone")
+    assert failure_in(sensitive)["finish_reasons"] == ["content_filter"]
