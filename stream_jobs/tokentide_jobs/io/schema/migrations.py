@@ -41,9 +41,10 @@ from tokentide_jobs.process_name import process_name
 __all__ = ["Applied", "create_roles", "migrate"]
 
 _WORD: Final = re.compile(r"\w+")
-_RACE_CODES: Final = frozenset({44, 57, 60, 82, 517, 521, 609, 741})
+_RACE_CODES: Final = frozenset({44, 57, 60, 82, 218, 517, 521, 609, 741})
 """Another worker created, replaced or renamed the same object at this instant (column, table or
-database or function exists already, table not there for the moment): the statement is repeated."""
+database or function exists already, table not there for the moment, view replaced while its columns
+were commented): the statement is repeated."""
 _RACE_ATTEMPTS: Final = 8
 _RACE_BACKOFF: Final = Backoff(first_s=0.05, longest_s=1.0)
 
