@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration thorough coverage up lint format typecheck mutate-ledger bench nab resolve constraints check-dashboards check-kubernetes clean
+.PHONY: help demo test unit integration thorough coverage up lint format typecheck mutate-ledger bench nab clickhouse-connect clickhouse-go resolve constraints check-dashboards check-kubernetes clean
 
 # What pip a new .venv gets: the one that Python 3.11 brings takes three times the CPU to resolve.
 PIP := 26.3
@@ -111,6 +111,17 @@ $(VENV)/nab: $(VENV)/.installed-bench
 
 nab: $(VENV)/nab ## Run detection through the Numenta Anomaly Benchmark: NAB_DIR=a clone of it
 	PYTHONPATH=$(VENV)/nab $(BIN)/python -W ignore -m bench.nab $(NAB_DIR)
+
+# What only its tests need, beside what the project's own bring.
+$(VENV)/clickhouse-connect: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@ \
+	  'sqlalchemy>=2,<3' 'alembic>=1.18' pytest-mock pytest-dotenv pyjwt
+
+clickhouse-connect: $(VENV)/clickhouse-connect ## Run clickhouse-connect's own tests against the embedded ClickHouse: CLICKHOUSE_CONNECT_DIR=a clone of it
+	PYTHONPATH=$(CURDIR)/$(VENV)/clickhouse-connect $(BIN)/python -m tests.stream_jobs.embedded.clickhouse.client_suites $@ $(CLICKHOUSE_CONNECT_DIR)
+
+clickhouse-go: $(VENV)/.installed-dev ## Run clickhouse-go's own tests over HTTP against the embedded ClickHouse: CLICKHOUSE_GO_DIR=a clone of it (needs Go)
+	$(BIN)/python -m tests.stream_jobs.embedded.clickhouse.client_suites $@ $(CLICKHOUSE_GO_DIR)
 
 resolve: resolve-3.11 resolve-3.12 resolve-3.13 ## Check that every dependency has wheels for all supported Pythons
 
