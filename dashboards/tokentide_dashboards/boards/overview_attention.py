@@ -56,15 +56,14 @@ LIMIT 20""",
         Override(
             column="what",
             title="what is wrong",
-            is_wrapped=True,
             links=(
                 BoardLink("Evidence", Uid.ALERTS),
                 BoardLink("Agents and runs", Uid.AGENTS),
             ),
         ),
-        Override(column="changed", title="what changed", is_wrapped=True),
+        Override(column="changed", title="what changed", width=230),
         Override(column="since", title="since", unit=Unit.AGE, width=130),
-        Override(column="first_action", title="do first", is_wrapped=True),
+        Override(column="first_action", title="do first", width=190),
     ),
 )
 

@@ -31,7 +31,6 @@ class Override:
         width: Pixels of its column in a table.
         links: Where a click on it leads.
         cell: How a table draws it.
-        is_wrapped: A table shows the whole of a text, in several lines.
         is_dashed: A thin dashed line, as what was has.
         is_hidden: Not shown; links may use it.
         is_beside: Only in legend and tooltip, without a line: as `n` beside a ratio.
@@ -47,7 +46,6 @@ class Override:
     width: int | None = None
     links: tuple[Link, ...] = ()
     cell: Literal["color-text", "color-background", "gauge"] | None = None
-    is_wrapped: bool = False
     is_dashed: bool = False
     is_hidden: bool = False
     is_beside: bool = False
@@ -64,7 +62,6 @@ class Override:
             ("custom.width", self.width),
             ("links", [link.json(variables) for link in self.links] or None),
             ("custom.cellOptions", self.cell and {"type": self.cell}),
-            ("custom.wrapText", self.is_wrapped or None),
         ]
         if self.is_dashed:
             properties += [

@@ -53,7 +53,6 @@ function cell(field, at, state, most) {
   const kind = field.config.custom.cellOptions?.type;
   const isRight = field.kind === "number" && field.config.custom.align !== "left";
   const made = el("td", { class: isRight ? "right" : field.kind === "time" ? "when" : "", title: text.length > 40 ? text : null });
-  if (field.config.custom.wrapText) made.classList.add("wrapped");
   const paint = paintOf(value, field);
   if (kind === "gauge" && typeof value === "number") {
     const bar = el("div", { class: "gauge" }, el("i"));
