@@ -119,13 +119,16 @@ def watched_memory(worker: LiveWorker) -> Iterator[list[int]]:
 
 def steady_bytes(stack: Stack, worker: LiveWorker) -> int:
     """The most that a worker takes while it stores ordinary traffic as it comes."""
+
+    def stored() -> int:
+        return sum(batch["rows"] for batch in worker.events("batch_done"))
+
+    enough = stored() + STEADY_EVENTS
     with (
-        SteadyTraffic(
-            stack.info.kafka, stack.info.events_topic, frames_per_s=20, frame_events=40
-        ) as traffic,
+        SteadyTraffic(stack.info.kafka, stack.info.events_topic, frames_per_s=20, frame_events=40),
         watched_memory(worker) as seen,
     ):
-        wait_until(lambda: len(traffic.acknowledged) >= STEADY_EVENTS, 300, "ordinary traffic")
+        wait_until(lambda: stored() >= enough, 300, "ordinary traffic, stored", pause_s=0.5)
     return max(seen)
 
 
