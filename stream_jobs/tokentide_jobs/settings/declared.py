@@ -98,7 +98,7 @@ class DeclaredSettings(BaseSettings):
         500, "seal a batch this long after its first record", unit="ms", low=1, high=600_000
     )
     buffer_bytes: int = _setting(
-        48 * _MIB,  # four batches of 12 MiB, which cost an event no more than those of 16
+        64 * _MIB,  # four full batches: each has a cost of its own, which more events share
         "stop reading while the records of all partitions of a worker take this much memory",
         unit="bytes",
         low=1,

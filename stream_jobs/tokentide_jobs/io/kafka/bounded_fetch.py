@@ -42,7 +42,7 @@ _LARGE_BYTES: Final = 16 * 1024 * 1024
 """Batches that cannot get larger are left to aiokafka."""
 _SMALL_BYTES: Final = 1024 * 1024
 """Batches that cannot get larger are not even asked how they are compressed."""
-_HEAVY_BYTES: Final = 32 * 1024 * 1024
+_HEAVY_BYTES: Final = 64 * 1024 * 1024
 """Of a fetch that can get larger, one record is handed on at a time."""
 _MOST_READ_BYTES: Final = 256 * 1024 * 1024
 """A batch is read so far, within a second or two; its remaining records are not even measured."""

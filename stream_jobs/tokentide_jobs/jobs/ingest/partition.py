@@ -99,6 +99,8 @@ class BatchWriter:
     limits: Limits
     budget: ByteBudget
     new_breaker: Callable[[], Breaker]
+    turns: asyncio.Semaphore
+    """Batches that may be written at a time."""
     must_wait: Callable[[], bool] = lambda: False
     """Whether no batch may be begun now: the store's disk is nearly full, or a repair looks."""
 
@@ -244,17 +246,22 @@ class AssignedPartition:
         await asyncio.wait({self._task}, timeout=0.5)
 
     async def _run(self) -> None:
-        while (batch := await self._collect()) is not None:
-            self.is_writing = True
-            try:
-                step = await self._advance(batch)
-                del batch  # the life holds it as long as it is needed
-                while not isinstance(step, Collect):
-                    step = await self._take(step)
-            except Abandoned:
-                return
-            finally:
-                self.is_writing = False
+        while await self._is_due():
+            # Sealed when its turn comes: until then it grows, and a large batch costs less.
+            async with self._writer.turns:
+                batch = self._sealed()
+                if batch is None:
+                    continue
+                self.is_writing = True
+                try:
+                    step = await self._advance(batch)
+                    del batch  # the life holds it as long as it is needed
+                    while not isinstance(step, Collect):
+                        step = await self._take(step)
+                except Abandoned:
+                    return
+                finally:
+                    self.is_writing = False
             self._to_collect = self._next_collect(step)
 
     def _next_collect(self, step: Step) -> Collect:
@@ -268,21 +275,29 @@ class AssignedPartition:
             self._reader.resume(self.log)
         return step
 
-    async def _collect(self) -> SealedBatch[Record] | None:
-        """Wait for the next batch; None: there is none, the partition ends."""
+    async def _is_due(self) -> bool:
+        """Wait until a batch is due; false: there is none, the partition ends."""
         while not self._is_ending:
-            now_ms = _now_ms()
-            batch = self.planner.seal(now_ms, drain=self._is_draining)
-            if self._is_draining:
-                return batch
-            rest_ms = _ROOM_LOOK_MS if self._writer.must_wait() else 0
-            rest_ms = max(rest_ms, self.breaker.remaining_ms(now_ms))
-            if batch is not None and not rest_ms:
-                return batch
-            wait_ms = rest_ms if batch is not None else self.planner.wait_ms(now_ms)
-            del batch
-            await self._sleep(wait_ms)
-        return None
+            is_due = self._sealed() is not None
+            if is_due or self._is_draining:
+                return is_due
+            await self._sleep(self._wait_ms())
+        return False
+
+    def _sealed(self) -> SealedBatch[Record] | None:
+        """Return the batch that may be written now."""
+        if self._is_ending or (self._rest_ms() and not self._is_draining):
+            return None
+        return self.planner.seal(_now_ms(), drain=self._is_draining)
+
+    def _rest_ms(self) -> int:
+        """Return how long no batch may be begun, even if one is due."""
+        room_ms = _ROOM_LOOK_MS if self._writer.must_wait() else 0
+        return max(room_ms, self.breaker.remaining_ms(_now_ms()))
+
+    def _wait_ms(self) -> int | None:
+        """Return the milliseconds until a batch may be due; None: only another record can."""
+        return self._rest_ms() or self.planner.wait_ms(_now_ms())
 
     async def _take(self, step: Step) -> Step:
         """Do what the life asks of the event loop; return what it asks next."""

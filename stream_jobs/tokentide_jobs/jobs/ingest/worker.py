@@ -70,8 +70,8 @@ _log = logging.getLogger(__name__)
 _WATCH_ANSWER_S = 5.0
 _LEAVE_S = 10.0
 """How long Faust may take to leave the group and let go of Kafka."""
-_WRITERS = 3
-"""Batches written at a time: one computes while the others wait for the store."""
+_WRITERS = 2
+"""Batches written at a time: one computes while the other waits for the store."""
 
 
 class _IngestProcess:
@@ -89,7 +89,8 @@ class _IngestProcess:
         )
         self.publisher = KafkaPublisher(settings.kafka_bootstrap, loop)
         self.log_ends = LogEnds(settings.kafka_bootstrap, settings.topics)
-        self.executor = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
+        # One more than batches: where a new partition begins is asked while all are written.
+        self.executor = ThreadPoolExecutor(_WRITERS + 1, thread_name_prefix="writer")
         self._web: web.AppRunner | None = None
         self._identity: LogIdentity | None = None
         self._app: IngestApp | None = None
@@ -215,6 +216,7 @@ class _IngestProcess:
             confirm=confirm,
             propose=propose,
             executor=self.executor,
+            turns=asyncio.Semaphore(_WRITERS),
             limits=limits,
             budget=ByteBudget(limits.buffer_bytes),
             must_wait=lambda: self.space.is_low() or self.hold.is_on(),
