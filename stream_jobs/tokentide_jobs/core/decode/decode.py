@@ -99,9 +99,10 @@ def _accept_fast(events: EventLines, window: AcceptedWindow) -> tuple[Frames, In
 def _to_storage(parsed: pl.DataFrame, event_type: str, places: pl.DataFrame) -> pl.DataFrame:
     """Bring checked rows into storage form: every field of the model, in its order."""
     stored = []
+    present = set(parsed.columns)
     for column in COLUMNS[event_type]:
         empty = column.default if column.default is not None else column.empty
-        if column.name not in parsed.columns:
+        if column.name not in present:
             stored.append(pl.lit(empty, dtype=column.dtype).alias(column.name))
         elif empty is not None and parsed[column.name].null_count():
             stored.append(pl.col(column.name).fill_null(pl.lit(empty, dtype=column.dtype)))

@@ -253,7 +253,7 @@ def _recognise(buffer: bytes, quotes: Positions) -> tuple[Positions, Positions]:
             exact[is_key & (placed == group)] = key.group
     groups[mixed] = exact
     is_known = groups >= 0
-    return groups[is_known], known[is_known]
+    return (groups, known) if is_known.all() else (groups[is_known], known[is_known])
 
 
 def _windows(buffer: bytes) -> NDArray[np.uint64]:

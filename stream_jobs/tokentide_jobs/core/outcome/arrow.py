@@ -76,13 +76,12 @@ def _events(rows: pl.DataFrame, event_type: str) -> pa.Table:
     required = {column.name for column in COLUMNS[event_type] if column.is_required}
     uniform = _uniform_columns(rows)
     columns: dict[str, pa.Array] = {}
-    for series in rows.get_columns():
-        name = series.name
+    for name, dtype in rows.schema.items():
         may_be_absent = name not in required and name not in _ALWAYS_SENT
         if name == "type" or (may_be_absent and name in uniform and _is_empty(name, uniform[name])):
             continue
-        is_repeated = name in uniform and _is_dictionary(series)
-        array = _repeated(uniform[name], len(series)) if is_repeated else _array(series)
+        is_repeated = name in uniform and _is_dictionary(name, dtype)
+        array = _repeated(uniform[name], rows.height) if is_repeated else _array(rows[name])
         columns[_TIMES.get(name) or _MAPS.get(name) or name] = array
     return pa.table(columns)
 
@@ -92,15 +91,16 @@ def _is_empty(name: str, value: object) -> bool:
     return not isinstance(value, str) or value == ("{}" if name in _MAPS else "")
 
 
-def _is_dictionary(series: pl.Series) -> bool:
-    name = series.name
-    return series.dtype == pl.String and name not in _HIGH_CARDINALITY and name not in _MAPS
+def _is_dictionary(name: str, dtype: pl.DataType) -> bool:
+    return dtype == pl.String and name not in _HIGH_CARDINALITY and name not in _MAPS
 
 
 def _array(series: pl.Series) -> pa.Array:
     times = series.cast(pl.Datetime("us", "UTC")) if series.name in _TIMES else series
     array = times.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return _narrow(array.dictionary_encode()) if _is_dictionary(series) else array
+    return (
+        _narrow(array.dictionary_encode()) if _is_dictionary(series.name, series.dtype) else array
+    )
 
 
 def _repeated(value: object, rows: int) -> pa.DictionaryArray:
@@ -119,21 +119,28 @@ def _narrow(encoded: pa.DictionaryArray) -> pa.DictionaryArray:
 
 def _uniform_columns(rows: pl.DataFrame) -> dict[str, object]:
     """Return the columns with one value in all rows, as far as that is cheap to tell."""
-    names: list[str] = []
-    checks = []
-    for name, dtype in rows.schema.items():
-        value = pl.col(name)
+    if not rows.height:
+        return {}
+    uniform: dict[str, object] = {}
+    nulls, first, middle = rows.null_count().row(0), rows.row(0), rows.row(rows.height // 2)
+    may_be: list[str] = []
+    values = zip(rows.schema.items(), nulls, first, middle, strict=True)
+    for (name, dtype), null_count, value, other in values:
         if dtype == pl.String:
-            checks.append(value.eq_missing(value.first()).all())
+            # Two rows tell of most columns that they differ: those are not read to the end.
+            if value == other:
+                may_be.append(name)
+                uniform[name] = value
         elif isinstance(dtype, pl.List):
-            checks.append(value.list.len().max() == 0)
-        else:
-            checks.append(value.null_count() == pl.len())
-        names.append(name)
-    flags = rows.select(check.alias(name) for name, check in zip(names, checks, strict=True))
-    uniform = [name for name, holds in zip(names, flags.row(0), strict=True) if holds]
-    values = rows.select(uniform).row(0) if rows.height else ()
-    return dict(zip(uniform, values, strict=False))
+            if not value and rows[name].list.len().max() == 0:
+                uniform[name] = value
+        elif null_count == rows.height:
+            uniform[name] = None
+    checks = (pl.col(name).eq_missing(pl.col(name).first()).all() for name in may_be)
+    for name, holds in zip(may_be, rows.select(checks).row(0), strict=True):
+        if not holds:
+            del uniform[name]
+    return uniform
 
 
 def _windows(deltas: pl.DataFrame) -> pa.Table:

@@ -173,13 +173,15 @@ def fold(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         for name, dtype in DELTA_SCHEMA.items()
         if name not in deltas.columns
     ]
+    filled = [
+        pl.col(name).fill_null(pl.lit([], dtype=DELTA_SCHEMA[name]))
+        for name in HISTOGRAMS
+        if name in deltas.columns and deltas[name].null_count()
+    ]
     return (
-        deltas.with_columns(absent)
-        .select(
-            pl.col(name).fill_null(pl.lit([], dtype=dtype)) if name in HISTOGRAMS else pl.col(name)
-            for name, dtype in DELTA_SCHEMA.items()
-        )
-        .sort("window_start", *DIMENSIONS)
+        deltas.sort("window_start", *DIMENSIONS)
+        .with_columns(*absent, *filled)
+        .select(DELTA_SCHEMA.keys())
     )
 
 

@@ -72,7 +72,15 @@ def histograms_of(
     Returns:
         One histogram a group, of dtype HISTOGRAM; empty for a group without values.
     """
-    combined, counts = np.unique((groups << 16) | (buckets - ZERO_BUCKET), return_counts=True)
+    combined = (groups << 16) | (buckets - ZERO_BUCKET)
+    if group_count <= 1 << 16:
+        combined = combined.astype(np.uint32)  # half the bytes sort in half the time
+    combined.sort()
+    is_first = np.ones(len(combined), bool)
+    np.not_equal(combined[1:], combined[:-1], out=is_first[1:])
+    firsts = np.flatnonzero(is_first)
+    counts = np.diff(firsts, append=len(combined))
+    combined = combined[firsts].astype(np.int64)
     sizes = np.bincount(combined >> 16, minlength=group_count)
     offsets = np.concatenate(([0], np.cumsum(sizes)))
     keys = ((combined & 0xFFFF) + ZERO_BUCKET).astype(np.int16)

@@ -168,9 +168,9 @@ def delta_chunks(
         yield from ((0, chunk, value) for chunk, value in enumerate(_within_limit(deltas)))
         return
     named = pl.DataFrame(deltas.select(series))
-    names = named.select(pl.concat_str(pl.all().cast(pl.String), separator="\x1f")).to_series()
-    crcs = [zlib.crc32(name.encode()) for name in names.to_list()]
-    partition_of = np.array(crcs, np.int64) % partitions
+    names = named.select(pl.concat_str(pl.all().cast(pl.String), separator="\x1f").cast(pl.Binary))
+    crcs = map(zlib.crc32, names.to_series().to_list())
+    partition_of = np.fromiter(crcs, np.int64, len(names)) % partitions
     # Sorted once: a slice of an Arrow table costs nothing, a filter all its columns. Stable, so
     # that a repeated batch has the same rows in the same chunks.
     rows = deltas.take(np.argsort(partition_of, kind="stable"))

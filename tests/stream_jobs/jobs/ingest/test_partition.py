@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -300,28 +300,6 @@ async def test_a_partition_whose_store_is_stuck_keeps_no_other_from_being_writte
             await until(partial(is_acked, here, offset + 1))
         await stuck.partition.abandon(0)
         assert budget.held_bytes == 0, "the partition is gone, and so is what it held"
-
-
-async def test_a_batch_that_waits_for_its_turn_grows_meanwhile() -> None:
-    class Turns(asyncio.Semaphore):
-        asked = 0
-
-        async def acquire(self) -> Literal[True]:
-            self.asked += 1
-            return await super().acquire()
-
-    async with room() as here:
-        turns = Turns(1)
-        await here.partition.abandon(1)
-        here.writer = replace(here.writer, turns=turns)
-        await here.begin()
-        async with turns:
-            await here.offer(0)
-            await until(lambda: turns.asked == 2)
-            await here.offer(1)
-            assert here.flush.batches == []
-        await until(lambda: here.notes.acked == 2)
-        assert here.flush.batches == [(0, 2, False)]
 
 
 async def test_the_breaker_rests_a_partition_that_sends_rubbish() -> None:
