@@ -81,6 +81,11 @@ class Column:
             return EMPTY_MAP
         return [] if self.kind == "texts" else None
 
+    @property
+    def stands_for_absent(self) -> object:
+        """Return what is stored for an absent field: its default, else what is empty."""
+        return self.empty if self.default is None else self.default
+
 
 _SCALARS: dict[object, Kind] = {str: "text", int: "int", float: "float", bool: "bool"}
 

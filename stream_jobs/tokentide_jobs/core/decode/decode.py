@@ -8,9 +8,9 @@ path may only accept; every line it is not certain about is decided by the pydan
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -26,6 +26,15 @@ from tokentide_jobs.core.record.split import split_line
 from tokentide_jobs.core.record.stand_in import read_stand_in
 
 Frames = dict[str, list[pl.DataFrame]]
+
+_EMPTY: Final[Mapping[tuple[str, str], pl.Expr]] = {
+    (event_type, column.name): pl.lit(column.stands_for_absent, dtype=column.dtype).alias(
+        column.name
+    )
+    for event_type, columns in COLUMNS.items()
+    for column in columns
+}
+"""What stands for an absent field, by event type and name; most events lack most of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +110,14 @@ def _to_storage(parsed: pl.DataFrame, event_type: str, places: pl.DataFrame) -> 
     stored = []
     present = set(parsed.columns)
     for column in COLUMNS[event_type]:
-        empty = column.default if column.default is not None else column.empty
+        empty = _EMPTY[event_type, column.name]
         if column.name not in present:
-            stored.append(pl.lit(empty, dtype=column.dtype).alias(column.name))
-        elif empty is not None and parsed[column.name].null_count():
-            stored.append(pl.col(column.name).fill_null(pl.lit(empty, dtype=column.dtype)))
+            stored.append(empty)
+        elif column.stands_for_absent is not None and parsed[column.name].null_count():
+            stored.append(pl.col(column.name).fill_null(empty))
         else:
             stored.append(pl.col(column.name))
-    return parsed.select(stored).with_columns(places.get_columns())
+    return parsed.select(*stored, *places.get_columns())
 
 
 def _judge(
