@@ -34,7 +34,7 @@ STATEMENTS = {name for name in NAMES if not load_query(name).text.startswith(("S
 VALUES: dict[str, Any] = {
     "String": "", "UUID": "00000000-0000-0000-0000-000000000000", "Int8": 1, "Int32": 0, "Int64": 0,
     "UInt32": 10, "UInt64": 10, "Array(String)": [], "Array(Int64)": [],
-    "Array(UInt32)": [], "Bool": False,
+    "Array(UInt32)": [], "Array(UUID)": [], "Bool": False,
     "DateTime64(3, 'UTC')": dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
     "Array(Tuple(Int64, Int64))": [(0, 1 << 32)],
 }  # fmt: skip
@@ -108,10 +108,25 @@ def test_every_query_runs_and_names_its_columns(seeded: Client, name: str) -> No
 def test_the_statements_of_repricing_run_one_after_another(seeded: Client) -> None:
     database = str(seeded.command("SELECT currentDatabase()"))
     order = ("create_lookup", "fill_lookup", "apply", "drop_lookup")
-    assert {f"reprice/{name}" for name in order} == STATEMENTS
+    assert {f"reprice/{name}" for name in order} | {"void/delete"} == STATEMENTS
     for name in order:
         query, values = load_query(f"reprice/{name}"), sample(f"reprice/{name}")
         seeded.command(query.bound({"database": database, "lookup": "a_lookup"}, values), values)
+
+
+def test_what_is_taken_out_goes_by_its_place_alone(seeded: Client) -> None:
+    names = {"database": str(seeded.command("SELECT currentDatabase()")), "table": "raw_requests"}
+    before = seeded.command("SELECT count() FROM raw_requests")
+    event_id, place, at_us = seeded.query(
+        "SELECT toString(event_id), concat(log_id, ' ', _topic, ' ', toString(_partition), ' ', "
+        "toString(_offset), ' ', toString(_idx)), toUnixTimestamp64Micro(started_at) "
+        "FROM raw_requests ORDER BY event_id LIMIT 1"
+    ).result_rows[0]
+    values = {"ids": [event_id], "from_us": at_us, "to_us": at_us + 1, "places": ["elsewhere"]}
+    for places, left in ((["elsewhere"], before), ([place], int(str(before)) - 1)):
+        values |= {"places": places}
+        seeded.command(load_query("void/delete").bound(names, values), values)
+        assert seeded.command("SELECT count() FROM raw_requests") == left
 
 
 def test_every_file_says_what_it_answers_and_is_asked_for_by_the_program() -> None:
