@@ -252,3 +252,26 @@ def test_a_frame_with_one_changed_bit_is_refused() -> None:
     with pytest.raises(ClickHouseError, match="corrupted") as refused:
         list(FrameReader().feed(bytes(framed)))
     assert refused.value.code == 40
+
+
+@each("text", ["SELECT {id$x:String}", "SELECT {a$$b:UInt8}, {a$$b:UInt8}", "SELECT _$ + x$y$z"])
+def test_a_dollar_within_a_word_is_part_of_it(text: str) -> None:
+    assert outline(text) == text
+
+
+@each(
+    "text",
+    [
+        "SELECT $$a$$",
+        "SELECT $x$a$x$",
+        "SELECT {$x:String}",
+        "SELECT 1$x$ a $x$",
+        "SELECT 1a$x$ b $x$",
+        "SELECT `a`$x$ b $x$",
+        "SELECT é$x$ b $x$",
+        "SELECT t.$x$ b $x$",
+    ],
+)
+def test_a_dollar_that_may_begin_a_text_is_refused(text: str) -> None:
+    with pytest.raises(ClickHouseError, match="a quote that the canonical text cannot have"):
+        outline(text)

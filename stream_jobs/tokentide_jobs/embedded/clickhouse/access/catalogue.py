@@ -26,6 +26,7 @@ _HARMLESS: Final = (
     "SELECT name FROM system.data_type_families UNION ALL SELECT name FROM system.codecs "
     "UNION ALL SELECT name FROM system.data_skipping_index_types"
 )
+_TYPES_IN_ANY_CASE: Final = "SELECT name FROM system.data_type_families WHERE case_insensitive"
 _FUNCTIONS: Final = "SELECT name, alias_to, case_insensitive, origin FROM system.functions"
 _OUTSIDE: Final = (
     "SELECT name FROM system.functions UNION ALL SELECT name FROM system.table_functions "
@@ -74,7 +75,7 @@ class Catalogue:
         allowed = allowed_names() | _WORDS_OF_SYNTAX | set(_column(connection, _HARMLESS))
         scalars: set[str] = set()
         aliases: dict[str, str] = {}
-        any_case: dict[str, str] = {}
+        any_case = {name.lower(): name for name in _column(connection, _TYPES_IN_ANY_CASE)}
         for row in _column(connection, _FUNCTIONS):
             name, alias_to, is_any_case, origin = row.split("\t")
             if origin != "System":

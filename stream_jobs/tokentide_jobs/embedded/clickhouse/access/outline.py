@@ -14,6 +14,8 @@ from typing import Final
 from ..exceptions import ClickHouseError
 
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`", re.DOTALL)
+# Within a word, and nowhere else, a `$` cannot begin a text that ends at the next one like it.
+_WORD = re.compile(r"(?<![\w$.])[A-Za-z_][\w$]*", re.ASCII)
 _CALL = re.compile(r"(\w+|`\0*`)\(|\bAPPLY\(? ?(\w+|`\0*`)")
 _FORMAT = re.compile(r" FORMAT (\w+)\Z")
 _LITERAL: Final = r"(?:[-\w.+]+|'\0*'|\[.*\]|\{.*\}|\(.*\))"
@@ -28,7 +30,7 @@ def outline(text: str) -> str:
         ClickHouseError: 62 when a quote is left that canonical text does not have.
     """
     blanked = _QUOTED.sub(lambda m: f"{m[0][0]}{chr(0) * (len(m[0]) - 2)}{m[0][0]}", text)
-    bare = re.sub(r"'\0*'|`\0*`", "", blanked)
+    bare = _WORD.sub("", re.sub(r"'\0*'|`\0*`", " ", blanked))
     if "'" in bare or "`" in bare or '"' in bare or "$" in bare or "--" in bare or "/*" in bare:
         raise ClickHouseError(62, "Syntax error: a quote that the canonical text cannot have")
     return blanked
