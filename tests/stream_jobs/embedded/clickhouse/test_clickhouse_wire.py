@@ -273,5 +273,36 @@ def test_a_dollar_within_a_word_is_part_of_it(text: str) -> None:
     ],
 )
 def test_a_dollar_that_may_begin_a_text_is_refused(text: str) -> None:
-    with pytest.raises(ClickHouseError, match="a quote that the canonical text cannot have"):
+    with pytest.raises(ClickHouseError, match="that the canonical text cannot have"):
         outline(text)
+
+
+@each(
+    "hidden",
+    [
+        "# '\n",
+        "#! '\n",
+        "-- '\n",
+        "// '\n",
+        "/* ' */",
+        "\u2018'\u2019, ",
+        "\u201c'\u201d, ",
+        '"\'", ',
+        "$$'$$, ",
+        "$t$'$t$, ",
+        "x'41\\', ",
+        "b'01\\', ",
+        "\0'",
+        "\\'",
+    ],
+)
+def test_a_quote_hidden_in_the_type_of_a_parameter_hides_no_clause(hidden: str) -> None:
+    with pytest.raises(ClickHouseError, match="that the canonical text cannot have"):
+        outline(f"SELECT {{a:Enum8({hidden}'x' = 1)}} INTO OUTFILE '/o\\'y'")
+
+
+@each(
+    "text", ["SELECT {a:Enum8('it''s' = -1)} / 2 - -1", "SELECT {a:Tuple(\n  `b` String)} % 3, '#'"]
+)
+def test_the_type_of_a_parameter_may_hold_quotes_and_line_breaks(text: str) -> None:
+    assert len(outline(text)) == len(text)

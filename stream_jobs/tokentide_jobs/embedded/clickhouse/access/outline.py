@@ -2,7 +2,7 @@
 
 The engine's canonical text is one line, without comments, with one way to quote strings ('..') and
 names (`..`), so a few patterns read it. Nothing here decides what an unchecked text is; a text that
-does not look canonical is refused.
+does not look canonical is refused, whatever in it could be read in another way.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from ..exceptions import ClickHouseError
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`", re.DOTALL)
 # Within a word, and nowhere else, a `$` cannot begin a text that ends at the next one like it.
 _WORD = re.compile(r"(?<![\w$.])[A-Za-z_][\w$]*", re.ASCII)
+# The engine copies the type of a query parameter as it was written, with whatever is hidden there:
+# comments, quotes of other kinds, texts of bytes (x'..'), whose quotes would be taken for others.
+_HIDDEN = re.compile(r"""[^\w\s(){}\[\],.;:=<>+\-*/%|&!?^~@]|--|//|/\*""", re.ASCII)
+_BESIDE_WORD = re.compile(r"[\w$]['`]", re.ASCII)
 _CALL = re.compile(r"(\w+|`\0*`)\(|\bAPPLY\(? ?(\w+|`\0*`)")
 _FORMAT = re.compile(r" FORMAT (\w+)\Z")
 _LITERAL: Final = r"(?:[-\w.+]+|'\0*'|\[.*\]|\{.*\}|\(.*\))"
@@ -27,12 +31,14 @@ def outline(text: str) -> str:
     """Return ``text`` of the same length with everything inside quotes blanked out.
 
     Raises:
-        ClickHouseError: 62 when a quote is left that canonical text does not have.
+        ClickHouseError: 62 for a comment or a quote that canonical text does not have.
     """
     blanked = _QUOTED.sub(lambda m: f"{m[0][0]}{chr(0) * (len(m[0]) - 2)}{m[0][0]}", text)
-    bare = _WORD.sub("", re.sub(r"'\0*'|`\0*`", " ", blanked))
-    if "'" in bare or "`" in bare or '"' in bare or "$" in bare or "--" in bare or "/*" in bare:
-        raise ClickHouseError(62, "Syntax error: a quote that the canonical text cannot have")
+    bare = _WORD.sub(" ", re.sub(r"'\0*'|`\0*`", " ", blanked))
+    if _HIDDEN.search(bare) or _BESIDE_WORD.search(blanked):
+        raise ClickHouseError(
+            62, "Syntax error: a quote or comment that the canonical text cannot have"
+        )
     return blanked
 
 
