@@ -52,7 +52,9 @@ What is refused goes to the dead letters with one of these reasons: `empty`, `no
 of the reader itself), `unknown_type`, `missing_field`, `wrong_type`,
 `out_of_range`, `too_long`, `bad_value`, `inconsistent` (a rule between fields), `too_old`,
 `too_far_ahead` (`started_at_us` outside the accepted window), `refused_by_store` (an accepted event
-whose row the table cannot hold). Its neighbours in the record land.
+whose row the table cannot hold), `voided` (an event that was
+[taken out](operations.md#taking-a-wrong-row-out) and came again). Its neighbours in the record
+land.
 A line that is not JSON is refused alone, wherever it stands; so is what follows several objects on
 their line. An array that is broken as a whole is read by its lines: an object with a comma behind
 it and an array of objects are taken.
