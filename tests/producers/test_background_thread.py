@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
 from tests.producers.test_telemetry import StuckSender, until
+from tests.producers.untraced_threads import without_coverage_in_new_threads
 from tokentide import Telemetry, assembly
 from tokentide.testing import CaptureSender
 
@@ -45,21 +45,6 @@ def test_a_producer_closed_while_its_thread_begins_leaves_no_thread(
     is_closed.set()
     until(lambda: not background_threads())
     assert telemetry.stats().dropped == {"closed": 1}
-
-
-@contextmanager
-def without_coverage_in_new_threads() -> Iterator[None]:
-    """Have threads that start here install no trace function.
-
-    Python 3.11 refuses two that are installed at a time, and ends a thread before it runs: whoever
-    waits for that one waits for ever.
-    """
-    hook = threading.gettrace()
-    threading.settrace(cast("Any", None))
-    try:
-        yield
-    finally:
-        threading.settrace(cast("Any", hook))
 
 
 def test_many_threads_that_emit_first_start_one_thread() -> None:

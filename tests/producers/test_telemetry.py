@@ -15,6 +15,7 @@ import pytest
 
 import tokentide
 from tests.each import each
+from tests.producers.untraced_threads import without_coverage_in_new_threads
 from tokentide import Telemetry
 from tokentide.delivery.framing import Frame
 from tokentide.testing import CaptureSender, captured
@@ -135,13 +136,14 @@ def test_a_full_queue_is_counted_exactly_under_threads() -> None:
     barrier = threading.Barrier(8)
 
     def work() -> None:
-        barrier.wait()
+        barrier.wait(60)
         for _ in range(5000):
             telemetry.emit({"type": "request"})
 
     threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
+    with without_coverage_in_new_threads():
+        for thread in threads:
+            thread.start()
     for thread in threads:
         thread.join()
     until(lambda: telemetry.stats().queued + telemetry.stats().dropped_total == 40_000)

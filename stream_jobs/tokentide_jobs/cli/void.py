@@ -16,6 +16,7 @@ import click
 from tokentide_jobs.cli.screen import say
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.money import format_usd
+from tokentide_jobs.core.tables import RAW_REQUESTS
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -51,11 +52,11 @@ def void(
 ) -> None:
     """Take events out by their ids: their rows go, windows, rollups and sums by subject follow.
 
-    Who decided it, when and why, and what amounts went, stays in event_voids and voided_rows (view
-    voided_events). The events stay out: a log that is read again, an event that is sent again, and
-    `tokentide repair --from-log` do not bring them back. All rows of an id go, also of an event
-    that was sent twice. Ingest may run; a run that was interrupted is simply run again. With --undo
-    rows are made again from their records in Kafka, at the price that they had first.
+    Who decided it, when and why, and what amounts went, stays: view voided_events. The events stay
+    out: a log that is read again, an event that is sent again, and `tokentide repair --from-log` do
+    not bring them back. All rows of an id go, also of an event that was sent twice. Ingest may run;
+    a run that was interrupted is simply run again. With --undo rows are made again from their
+    records in Kafka, at the price that they had first.
     """
     ids, words = _ids(event_ids), _reason(reason)
     settings = find_target(data_dir, "clickhouse", *(["kafka"] if undo else []))
@@ -133,7 +134,7 @@ def _line(row: Row) -> str:
     at = datetime.fromtimestamp(row.started_at_us / 1e6, UTC)
     labels = " ".join(filter(None, (row.tenant, row.service, row.provider, row.model)))
     amounts = ""
-    if row.raw_table == "raw_requests":
+    if row.raw_table == RAW_REQUESTS:
         tokens = f"{_known(row.input_tokens)} + {_known(row.output_tokens)} tokens"
         cost = "no cost" if row.cost_pico_usd is None else f"{format_usd(row.cost_pico_usd)} USD"
         amounts = f": {tokens}, {cost}"

@@ -14,10 +14,11 @@ import polars as pl
 from tokentide_jobs.core.record.contents import events_in
 from tokentide_jobs.core.record.dead_letter import VOIDED, DeadLetter
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.tables import EVENT_VOIDS
 
 __all__ = ["without_voided"]
 
-_DETAIL: Final = "taken out with `tokentide void`: the table event_voids says by whom, and why"
+_DETAIL: Final = f"taken out with `tokentide void`: the table {EVENT_VOIDS} says by whom, and why"
 
 
 def without_voided(

@@ -144,7 +144,7 @@ def test_ordinary_batches_are_left_to_aiokafka(codec: int) -> None:
 
 @pytest.mark.parametrize("codec", [GZIP, LZ4, ZSTD])
 def test_zeros_that_are_huge_in_memory_are_one_bad_event_and_no_memory(codec: int) -> None:
-    size = 200_000_000 if IS_THOROUGH else 40_000_000
+    size = 200_000_000 if IS_THOROUGH else 70_000_000
     data = batch(codec, [(b"k", b'{"a":1}'), (b"k", bytes(size)), (None, b'{"b":2}')], 7)
     records = BoundedRecords(data)
     assert records.is_heavy
