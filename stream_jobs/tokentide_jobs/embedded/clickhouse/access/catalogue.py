@@ -51,7 +51,8 @@ class Catalogue:
         scalars: Every name of a scalar or aggregate function that the engine has.
         known: Every name of a function, table function or engine that the engine has.
         aliases: What every alias stands for.
-        lower: The same names in lower case.
+        table_functions: Those of them that stand after FROM.
+        spellings: The known names, by their lower case.
         any_case: Names that may be written in any case, by their lower case.
         combinator: Matches the end of an aggregate function's name that a combinator added.
     """
@@ -59,7 +60,8 @@ class Catalogue:
     allowed: frozenset[str]
     scalars: frozenset[str]
     known: frozenset[str]
-    lower: frozenset[str]
+    table_functions: frozenset[str]
+    spellings: dict[str, frozenset[str]]
     aliases: dict[str, str]
     any_case: dict[str, str]
     combinator: re.Pattern[str]
@@ -88,12 +90,15 @@ class Catalogue:
         combinators = _column(connection, "SELECT name FROM system.aggregate_function_combinators")
         ending = "|".join(sorted(combinators, key=len, reverse=True))
         known = frozenset(_column(connection, _OUTSIDE))
-        lower = frozenset(name.lower() for name in known)
+        spellings: dict[str, frozenset[str]] = {}
+        for name in known:
+            spellings[name.lower()] = spellings.get(name.lower(), frozenset()) | {name}
         return cls(
             allowed,
             frozenset(scalars),
             known,
-            lower,
+            frozenset(_column(connection, "SELECT name FROM system.table_functions")),
+            spellings,
             aliases,
             any_case,
             re.compile(rf"(?:{ending})\Z"),
@@ -120,9 +125,20 @@ class Catalogue:
         shorter = self.combinator.sub("", name)
         return shorter not in (name, "") and self._allows(shorter)
 
+    def is_respelled(self, name: str) -> bool:
+        """Tell whether ``name`` is an allowed table function in other letters, and nothing else.
+
+        The engine takes `VALUES` for `values`, and does not list which ones it takes so. A function
+        of somebody's own may have such a name: ask after those have been judged.
+        """
+        spellings = self.spellings.get(name.lower(), frozenset())
+        return len(spellings) == 1 and spellings <= self.allowed & self.table_functions
+
     def unknown(self, names: Iterable[str]) -> set[str]:
         """Return those of ``names`` that mean nothing to the engine, in any case."""
-        return {name for name in names if name not in self.known and name.lower() not in self.lower}
+        return {
+            name for name in names if name not in self.known and name.lower() not in self.spellings
+        }
 
     def refusal(self, name: str) -> ClickHouseError:
         """Word the error for one name that is not allowed."""
@@ -130,7 +146,7 @@ class Catalogue:
             return ClickHouseError(
                 48, "input() is not supported by the embedded ClickHouse: insert into a table first"
             )
-        if name.lower() in self.lower:
+        if name.lower() in self.spellings:
             return ClickHouseError(
                 497,
                 f"Not enough privileges: {name} may reach files, networks or processes "

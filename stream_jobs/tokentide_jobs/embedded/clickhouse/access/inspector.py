@@ -250,7 +250,8 @@ class Inspector:
             inner -= self._catalogue.unknown(tree.lambdas)
             self._check_names(connection, inner, seen | names)
         for name in sorted(refused):
-            raise self._catalogue.refusal(name)
+            if not self._catalogue.is_respelled(name):
+                raise self._catalogue.refusal(name)
 
 
 def _map_value(connection: EngineConnection, literal: str) -> dict[str, str]:
