@@ -1,7 +1,8 @@
 """Attempts to hide a clause behind the type of a query parameter, which the engine copies as it is.
 
 A quote that only the engine, or only the endpoint, sees there would turn what follows inside out:
-text becomes clauses, and clauses text. Every attempt is made with `param_a` set.
+text becomes clauses, and clauses text. Every attempt is made with `param_a`, `param_$a` and
+`param_$a$` set.
 """
 
 from __future__ import annotations

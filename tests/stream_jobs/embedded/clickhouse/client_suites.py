@@ -21,6 +21,9 @@ from pathlib import Path
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
 _ONE_ACCOUNT = [{"name": "default"}]
+_MAX_RESULT_MB = (
+    "1024"  # clickhouse-connect reads a result of 520 MB that is held until it is whole
+)
 
 # Its tests ask for the version and make their database by the native protocol, even those of HTTP.
 _GO_OVER_HTTP = (
@@ -118,7 +121,7 @@ def main() -> int:
         scratch = Path(made)
         users_file = scratch / "users.json"
         users_file.write_text(json.dumps(_ONE_ACCOUNT), encoding="utf-8")
-        options = ["--users-file", str(users_file)]
+        options = ["--users-file", str(users_file), "--max-result-mb", _MAX_RESULT_MB]
         with ClickHouseProcess.start(scratch / "data", options=options) as server:
             host, port = server.url.removeprefix("http://").split(":")
             return SUITES[suite](clone, scratch, {"HOST": host, "PORT": port})

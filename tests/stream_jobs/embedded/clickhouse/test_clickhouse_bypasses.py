@@ -27,6 +27,7 @@ from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
 pytestmark = pytest.mark.integration
 
+PARAMETERS = {"param_a": "x", "param_$a": "x", "param_$a$": "x"}
 SECRET = "the-content-of-a-file-nobody-may-read"
 OLD_FACTS = "2\t3\n"
 
@@ -114,7 +115,7 @@ def test_no_attempt_reaches_a_file_the_network_a_process_or_python(
         ("default", "GET", share(attempts, 5)),  # is checked by the same code as POST
     ):
         for attempt in tried:
-            response = ask(attempt, user, method=method, param_a="x")
+            response = ask(attempt, user, method=method, **PARAMETERS)
             if response.status < 400 or SECRET.encode() in response.data:
                 passed.append((user, method, attempt, response.data[:100]))
     assert passed == []
@@ -272,6 +273,7 @@ def test_a_function_of_an_older_directory_is_judged_by_what_it_calls(ask: Ask) -
         "SELECT CASE WHEN 1 THEN 'a' ELSE 'b' END, 1 BETWEEN 0 AND 2, [1][1], (1, 2).1",
         "SELECT toDecimal64('1.5', 2)::Decimal(18, 4), INTERVAL 1 DAY, DATE '2026-01-01'",
         "SELECT sum(a) OVER (ORDER BY a ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM facts",
+        "SELECT count() FROM VALUES('a UInt8', 1, 2)",
         "EXPLAIN SELECT 1",
         "SHOW CREATE TABLE facts",
         "SELECT name FROM system.tables LIMIT 1",

@@ -254,8 +254,18 @@ def test_a_frame_with_one_changed_bit_is_refused() -> None:
     assert refused.value.code == 40
 
 
-@each("text", ["SELECT {id$x:String}", "SELECT {a$$b:UInt8}, {a$$b:UInt8}", "SELECT _$ + x$y$z"])
-def test_a_dollar_within_a_word_is_part_of_it(text: str) -> None:
+@each(
+    "text",
+    [
+        "SELECT {id$x:String}",
+        "SELECT {a$$b:UInt8}, {a$$b:UInt8}",
+        "SELECT _$ + x$y$z",
+        "SELECT {$x:String}, {$x:String}",
+        "SELECT {$x$x$:String}",
+        "SELECT {foo$x$bar:Int32}, {$x$:Int32}, {$1:Int32}",
+    ],
+)
+def test_a_dollar_that_begins_no_text_is_part_of_a_name(text: str) -> None:
     assert outline(text) == text
 
 
@@ -264,12 +274,16 @@ def test_a_dollar_within_a_word_is_part_of_it(text: str) -> None:
     [
         "SELECT $$a$$",
         "SELECT $x$a$x$",
-        "SELECT {$x:String}",
+        "SELECT {$x$:String}, {$x$:String}",
+        "SELECT {$x$:String}, '$x$'",
+        "SELECT {$x$:String}, `$x$`",
+        "SELECT {$x$:String}, a$x$b",
         "SELECT 1$x$ a $x$",
         "SELECT 1a$x$ b $x$",
         "SELECT `a`$x$ b $x$",
         "SELECT é$x$ b $x$",
         "SELECT t.$x$ b $x$",
+        "SELECT {$a:T}, '$', {$a:T}, '$'",
     ],
 )
 def test_a_dollar_that_may_begin_a_text_is_refused(text: str) -> None:
@@ -277,28 +291,32 @@ def test_a_dollar_that_may_begin_a_text_is_refused(text: str) -> None:
         outline(text)
 
 
+def test_many_dollars_take_time_in_proportion_to_them() -> None:
+    text = "SELECT " + ", ".join(f"{{$a{number}:T}}" for number in range(20_000))
+    assert outline(text) == text
+
+
 @each(
     "hidden",
     [
         "# '\n",
-        "#! '\n",
         "-- '\n",
         "// '\n",
         "/* ' */",
-        "\u2018'\u2019, ",
-        "\u201c'\u201d, ",
-        '"\'", ',
-        "$$'$$, ",
-        "$t$'$t$, ",
-        "x'41\\', ",
-        "b'01\\', ",
-        "\0'",
-        "\\'",
+        "\u2018'\u2019",
+        "\u00e9",
+        '"\'"',
+        "$$'$$",
+        "$t$'$t$",
+        "x'41'",
+        "x`a`",
+        "\0",
+        "\\",
     ],
 )
-def test_a_quote_hidden_in_the_type_of_a_parameter_hides_no_clause(hidden: str) -> None:
+def test_what_may_hide_a_quote_in_the_type_of_a_parameter_is_refused(hidden: str) -> None:
     with pytest.raises(ClickHouseError, match="that the canonical text cannot have"):
-        outline(f"SELECT {{a:Enum8({hidden}'x' = 1)}} INTO OUTFILE '/o\\'y'")
+        outline(f"SELECT {{a:T({hidden})}}, {{b:T({hidden})}}")
 
 
 @each(

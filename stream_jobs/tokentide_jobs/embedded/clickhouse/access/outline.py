@@ -14,11 +14,12 @@ from typing import Final
 from ..exceptions import ClickHouseError
 
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`", re.DOTALL)
-# Within a word, and nowhere else, a `$` cannot begin a text that ends at the next one like it.
+# Within a word a `$` begins nothing; elsewhere it may begin a text ($tag$..$tag$).
 _WORD = re.compile(r"(?<![\w$.])[A-Za-z_][\w$]*", re.ASCII)
 # The engine copies the type of a query parameter as it was written, with whatever is hidden there:
 # comments, quotes of other kinds, texts of bytes (x'..'), whose quotes would be taken for others.
-_HIDDEN = re.compile(r"""[^\w\s(){}\[\],.;:=<>+\-*/%|&!?^~@]|--|//|/\*""", re.ASCII)
+_HIDDEN = re.compile(r"""[^\w\s(){}\[\],.;:=<>+\-*/%|&!?^~@$]|--|//|/\*""", re.ASCII)
+_BLANKED = re.compile(r"'\0*'|`\0*`")
 _BESIDE_WORD = re.compile(r"[\w$]['`]", re.ASCII)
 _CALL = re.compile(r"(\w+|`\0*`)\(|\bAPPLY\(? ?(\w+|`\0*`)")
 _FORMAT = re.compile(r" FORMAT (\w+)\Z")
@@ -34,12 +35,34 @@ def outline(text: str) -> str:
         ClickHouseError: 62 for a comment or a quote that canonical text does not have.
     """
     blanked = _QUOTED.sub(lambda m: f"{m[0][0]}{chr(0) * (len(m[0]) - 2)}{m[0][0]}", text)
-    bare = _WORD.sub(" ", re.sub(r"'\0*'|`\0*`", " ", blanked))
-    if _HIDDEN.search(bare) or _BESIDE_WORD.search(blanked):
+    bare = _BLANKED.sub(_spaces, blanked)
+    bare = _WORD.sub(_spaces, bare)
+    if _HIDDEN.search(bare) or _BESIDE_WORD.search(blanked) or _begins_text(text, bare):
         raise ClickHouseError(
             62, "Syntax error: a quote or comment that the canonical text cannot have"
         )
     return blanked
+
+
+def _spaces(match: re.Match[str]) -> str:
+    return " " * len(match[0])
+
+
+def _begins_text(text: str, bare: str) -> bool:
+    """Tell whether a `$` outside quotes and words has a tag, `$..$`, that comes again after it.
+
+    That is what the engine looks for, wherever it is: in quotes, in words, or in what follows.
+    """
+    if "$" not in bare:
+        return False
+    parts = text.split("$")
+    last = {part: at for at, part in enumerate(parts[:-1])}  # of those that end in a `$`
+    begin = -1
+    for at, part in enumerate(parts[1:]):
+        begin = text.index("$", begin + 1)
+        if bare[begin] == "$" and last.get(part, 0) >= at + 3:
+            return True
+    return False
 
 
 def calls(text: str, blanked: str) -> set[str]:

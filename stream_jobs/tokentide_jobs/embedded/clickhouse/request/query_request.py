@@ -22,7 +22,7 @@ from ..access.system_tables import DATABASE
 from ..exceptions import ClickHouseError
 from ..wire.codecs import choose_coding
 
-_NAME = re.compile(r"(?:param_[A-Za-z_][A-Za-z0-9_$]*|[A-Za-z_][A-Za-z0-9_]*)\Z")
+_NAME = re.compile(r"(?:param_[A-Za-z_$][A-Za-z0-9_$]*|[A-Za-z_][A-Za-z0-9_]*)\Z")
 
 FORM: Final = "multipart/form-data"
 
