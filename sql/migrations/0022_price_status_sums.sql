@@ -7,7 +7,7 @@
 --   ALTER TABLE raw_requests MATERIALIZE PROJECTION price_status_sums
 
 ALTER TABLE ${database}.raw_requests ${on_cluster}
-    MODIFY SETTING lightweight_mutation_projection_mode = 'rebuild';
+    MODIFY SETTING lightweight_mutation_projection_mode = 'rebuild', deduplicate_merge_projection_mode = 'rebuild';
 
 ALTER TABLE ${database}.raw_requests ${on_cluster}
     ADD PROJECTION IF NOT EXISTS price_status_sums
