@@ -76,7 +76,12 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.web_guard",
     ),
     # core: a room a stage, in the order in which an event passes them
-    ("tokentide_jobs.core.record", "tokentide_jobs.core.metrics", "tokentide_jobs.core.forecast"),
+    (
+        "tokentide_jobs.core.record",
+        "tokentide_jobs.core.failing_receiver",
+        "tokentide_jobs.core.forecast",
+        "tokentide_jobs.core.metrics",
+    ),
     ("tokentide_jobs.core.decode", "tokentide_jobs.core.price", "tokentide_jobs.core.window"),
     (
         "tokentide_jobs.core.batch",

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tokentide_jobs.cli.screen import dollars, seconds, shown
 from tokentide_jobs.core.alert.silence import Silence
+from tokentide_jobs.core.failing_receiver import answer_words
 from tokentide_jobs.counted import counted
 
 __all__ = ["alert_lines", "alert_view", "alerts_line", "silence_line"]
@@ -79,8 +80,7 @@ def alert_view(one: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) ->
     table.add_row("first", shown(one["first_action"]))
     table.add_row("runbook", shown(one["runbook"]))
     for attempt in attempts:
-        answer = f"HTTP {attempt['status']}" if attempt["status"] else "no answer"
-        said = f"{attempt['outcome']}, {answer} {attempt['detail']}".rstrip()
+        said = f"{attempt['outcome']}, {answer_words(attempt['status'], attempt['detail'])}"
         table.add_row("notified", shown(f"{_utc(attempt['at_us'])} {attempt['receiver']}: {said}"))
     return Group(shown(one["sentence"], "bold"), table)
 

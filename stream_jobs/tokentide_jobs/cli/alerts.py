@@ -26,6 +26,7 @@ from tokentide_jobs.core.alert.outbox import Message, Result
 from tokentide_jobs.core.alert.silence import WEEKDAYS, Silence, Weekly, silenced_by
 from tokentide_jobs.core.alert.ticket_order import in_order
 from tokentide_jobs.core.digest import digest
+from tokentide_jobs.core.failing_receiver import answer_words
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore, payload_of
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -203,9 +204,8 @@ def test(name: str | None, as_json: bool, data_dir: Path | None) -> None:
     if as_json:
         click.echo(json.dumps({"receivers": rows}, indent=2))
     for row in () if as_json else rows:
-        answer = f"HTTP {row['status']}" if row["status"] else "no answer"
-        detail = f": {row['detail']}" if row["detail"] else ""
-        say(f"{row['receiver']}  {row['address']}  {row['outcome']}, {answer}{detail}")
+        answer = answer_words(int(row["status"]), str(row["detail"]))
+        say(f"{row['receiver']}  {row['address']}  {row['outcome']}, {answer}")
     if not rows:
         say("no receivers: name some in the list `notify` of detect.yaml", to_stderr=True)
         raise click.exceptions.Exit(EXIT_NOTHING_PROVEN)

@@ -49,7 +49,8 @@ def status(as_json: bool, workers: tuple[str, ...], data_dir: Path | None) -> No
 
     Broker and ClickHouse, the schema as `migrate` compares it, what every worker says of itself,
     how far the ledger is behind the topics, the last finished batch, dead letters and dropping
-    producers of the last hour, free disk space. What cannot be read is unknown, null in the JSON
+    producers of the last hour, receivers that do not take notifications, free disk space. What
+    cannot be read is unknown, null in the JSON
     form. Lag is in Kafka records, and a record holds one event or many; `tokentide verify` counts
     events.
     Works without workers and with servers of your own. Exits with 0 when all is stored (ok, or
@@ -144,6 +145,7 @@ def _show(found: Status, screen: Console) -> None:
     table.add_row("last batch", _last_batch(found))
     table.add_row("dead letters", shown(_dead_letters(found)))
     table.add_row("dropped", _dropped(found))
+    table.add_row("receivers", shown(_receivers(found)))
     screen.print(table)
     for problem in found.problems:
         screen.print(
@@ -194,6 +196,13 @@ def _dropped(found: Status) -> str:
     if found.dropped_events is None:
         return _UNKNOWN
     return f"{counted(found.dropped_events, 'event')} by producers in the last hour"
+
+
+def _receivers(found: Status) -> str:
+    if found.failing_receivers is None:
+        return _UNKNOWN
+    names = ", ".join(one.receiver for one in found.failing_receivers)
+    return f"not told: {names}" if names else "none failed in the last hour"
 
 
 def _workers(found: Status) -> str:

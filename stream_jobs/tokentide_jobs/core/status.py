@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeVar
 
+from tokentide_jobs.core.failing_receiver import FailingReceiver
 from tokentide_jobs.counted import counted
 
 __all__ = ["DroppingProducer", "PartitionLag", "Problem", "Status", "Verdict", "WorkerState"]
@@ -124,6 +125,7 @@ class Status:
         last_batch_age_s: Since the last finished batch; None: there is none, or it is not known.
         dead_letters: Of the last hour, by reason; None: not known.
         dropping: Producers that dropped events in the last hour; None: not known.
+        failing_receivers: Receivers that do not take notifications; None: not known.
         free_bytes: Of ClickHouse's disk; None: not known.
         min_free_bytes: Below this nothing is stored, by the settings of whoever asks; what a worker
             says of itself comes first.
@@ -146,6 +148,7 @@ class Status:
     last_batch_age_s: float | None = None
     dead_letters: Mapping[str, int] | None = None
     dropping: Sequence[DroppingProducer] | None = None
+    failing_receivers: Sequence[FailingReceiver] | None = None
     free_bytes: int | None = None
     min_free_bytes: int = 0
 
@@ -215,6 +218,7 @@ class Status:
             "last_batch_age_s": self.knows_last_batch,
             "dead_letters_last_hour": self.dead_letters is not None,
             "dropping_producers": self.dropping is not None,
+            "failing_receivers": self.failing_receivers is not None,
         }
         return tuple(name for name, known in is_known.items() if not known)
 
@@ -255,6 +259,7 @@ class Status:
             "last_batch_age_s": self.last_batch_age_s,
             "dead_letters_last_hour": None if dead_letters is None else dict(dead_letters),
             "dropping_producers": _listed(self.dropping, asdict),
+            "failing_receivers": _listed(self.failing_receivers, asdict),
         }
 
     def _problems(self) -> Iterator[Problem]:
@@ -289,6 +294,8 @@ class Status:
                 f"{counted(producer.dropped, 'event')} in the last hour: its queue is too small, "
                 "or the broker too far away",
             )
+        for receiver in self.failing_receivers or ():
+            yield Problem("attention", receiver.words)
 
     def _worker_problems(self) -> Iterator[Problem]:
         for worker in self.workers:

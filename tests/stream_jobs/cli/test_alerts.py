@@ -18,7 +18,9 @@ from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.book import AlertBook
 from tokentide_jobs.core.alert.finding import Evidence
+from tokentide_jobs.core.alert.outbox import Attempt, Message, Outcome, Result
 from tokentide_jobs.core.change.cause import Change, likely_causes
+from tokentide_jobs.core.failing_receiver import FailingReceiver
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
@@ -159,6 +161,29 @@ def test_silences_are_made_listed_and_ended(
     assert [one.reason for one in AlertStore(store).silences(time.time_ns() // 1_000)] == [
         "upgrades"
     ]
+
+
+def test_receivers_that_do_not_take_what_they_are_told_are_found(store: ClickHouse) -> None:
+    now_us = time.time_ns() // 1_000
+    away = "no connection: ClientConnectorError"
+
+    def tried(receiver: str, sign: str, ago_s: int, outcome: Outcome, detail: str = "") -> None:
+        message = Message(sign * 32, "0" * 32, now_us, "")
+        result = Result(outcome, 0 if outcome == "retry" else 204, detail)
+        AlertStore(store).record(Attempt(message, receiver, now_us - ago_s * 1_000_000, result))
+
+    for ago_s in (7_200, 60, 5):  # two hours without an answer: since then, not since an hour ago
+        tried("away", "a", ago_s, "retry", away)
+    tried("away", "b", 30, "refused")
+    tried("back", "a", 60, "retry", away)
+    tried("back", "a", 5, "delivered")
+    tried("of_yesterday", "a", 90_000, "refused")
+    rows = store.select("status/failing_receivers", {"since_us": now_us - 3_600_000_000})
+    (found,) = [FailingReceiver(**row) for row in rows]
+    assert found == FailingReceiver(
+        "away", waiting=1, given_up=1, tries=4, since_us=now_us - 7_200_000_000,
+        last_try_us=now_us - 5_000_000, status=0, detail=away,
+    )  # fmt: skip
 
 
 class Hook(BaseHTTPRequestHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.each import each
+from tokentide_jobs.core.failing_receiver import FailingReceiver, answer_words
 from tokentide_jobs.core.status import DroppingProducer, PartitionLag, Status, WorkerState
 
 READY = WorkerState("4711 on this machine", True)
@@ -12,6 +13,10 @@ WORKING = Status(
     log_end=70, lags=(PartitionLag("events", 0, 40, 40), PartitionLag("events", 1, 30, 30)),
     workers=(READY,), group_members=1, last_batch_age_s=2.0, free_bytes=1 << 30,
     min_free_bytes=1 << 29,
+)  # fmt: skip
+AWAY = FailingReceiver(
+    "oncall", waiting=2, given_up=0, tries=19, since_us=1_796_040_000_000_000,
+    last_try_us=1_796_040_180_000_000, status=0, detail="no connection: ClientConnectorError",
 )  # fmt: skip
 
 
@@ -94,6 +99,10 @@ def test_a_pipeline_that_works_is_ok() -> None:
          "4 dead letters in the last hour (3 malformed_json, 1 missing_field)"),
         (changed(dropping=(DroppingProducer("shop", "p-1", 12),)), "attention",
          "producer p-1 of shop dropped 12 events"),
+        (changed(failing_receivers=(AWAY,)), "attention",
+         "receiver oncall of notifications is not told: 2 notifications wait (19 tries since "
+         "2026-11-30 12:00:00 UTC, the last at 2026-11-30 12:03:00 UTC: no connection: "
+         "ClientConnectorError)"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_verdict(found: Status, verdict: str, words: str) -> None:
@@ -108,6 +117,13 @@ def test_what_waits_only_a_moment_is_no_problem() -> None:
 def test_workers_elsewhere_count_by_their_group() -> None:
     assert changed(workers=(), group_members=2).verdict == "ok"
     assert changed(workers=(), group_members=None).verdict == "ok"
+
+
+def test_what_became_of_an_attempt_is_said_once() -> None:
+    assert answer_words(0, "no connection: ClientConnectorError").count("no ") == 1
+    assert answer_words(0, "") == "no answer"
+    assert answer_words(503, "") == "HTTP 503"
+    assert answer_words(410, "gone") == "HTTP 410: gone"
 
 
 def test_the_worst_problem_comes_first_and_decides() -> None:

@@ -25,7 +25,7 @@ AWAY = Status(
 ALL_READ = Status(
     schema=(), log_end=7, lags=(PartitionLag("t", 0, 7, 7),), group_members=1,
     workers=(WorkerState("w", is_ready=True),), knows_last_batch=True, last_batch_age_s=1.0,
-    dead_letters={}, dropping=(), free_bytes=1 << 40,
+    dead_letters={}, dropping=(), failing_receivers=(), free_bytes=1 << 40,
 )  # fmt: skip
 LATE = (PartitionLag("t", 0, 2, 7, oldest_ms=90_000.0),)
 GUESS = "too few workers"
@@ -64,7 +64,7 @@ def test_every_fact_that_is_missing_alone_is_named() -> None:
     missing = {
         "free_bytes": "free_bytes", "schema": "schema_is_as_made", "log_end": "log_end",
         "group_members": "group_members", "dead_letters": "dead_letters_last_hour",
-        "dropping": "dropping_producers",
+        "dropping": "dropping_producers", "failing_receivers": "failing_receivers",
     }  # fmt: skip
     for field, name in missing.items():
         absent: dict[str, Any] = {field: None}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from tokentide_jobs.core.failing_receiver import FailingReceiver
 from tokentide_jobs.core.record.topics import log_ids
 from tokentide_jobs.core.status import DroppingProducer, PartitionLag, Status
 from tokentide_jobs.core.tables import DAY_US
@@ -150,7 +151,12 @@ def _read_store(store: ClickHouse, reading: _Reading, *, looks_again: bool) -> b
         rows = store.select("status/dropping_producers", recent)
         return {"dropping": tuple(DroppingProducer(**row) for row in rows)}
 
-    return all(map(reading.take, (free_space, schema, last_batch, dead_letters, dropping)))
+    def receivers() -> Mapping[str, Any]:
+        rows = store.select("status/failing_receivers", recent)
+        return {"failing_receivers": tuple(FailingReceiver(**row) for row in rows)}
+
+    facts = (free_space, schema, last_batch, dead_letters, dropping, receivers)
+    return all(map(reading.take, facts))
 
 
 def _lags(
