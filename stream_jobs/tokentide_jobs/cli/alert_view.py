@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -20,16 +21,16 @@ __all__ = ["alert_lines", "alert_view", "alerts_line", "silence_line"]
 
 _STYLES: Final = {"page": "bold red", "ticket": "yellow", "info": "cyan"}
 _LIVE: Final = ("open", "acknowledged")
+_STATES: Final = (*_LIVE, "pending", "closed")
 _SHORT: Final = 12
 _FIELDS: Final = ("value", "expected", "lower", "upper", "n", "evidence", "threshold")
 
 
 def alert_lines(found: Sequence[Mapping[str, Any]], now_us: int) -> Iterator[Text]:
     """Yield the lines of a list: how urgent, how long, what; and what is known besides."""
-    live = [one for one in found if one["state"] in _LIVE]
-    yield Text.assemble(
-        ("alerts", "bold"), f"  {counted(len(live), 'open alert')}, {len(found) - len(live)} closed"
-    )
+    states = Counter(str(one["state"]) for one in found)
+    counts = ", ".join(f"{states[state]} {state}" for state in _STATES)
+    yield Text.assemble(("alerts", "bold"), f"  {counts}")
     for one in found:
         is_live = one["state"] in _LIVE
         style = _STYLES[one["severity"]] if is_live else "dim"

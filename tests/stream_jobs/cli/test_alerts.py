@@ -79,7 +79,7 @@ def test_pages_come_first_then_tickets_and_weak_ones_are_marked(
         ("page", True), ("ticket", True), ("ticket", False),
     ]  # fmt: skip
     text = run(capsys, "list")
-    assert "3 open alerts, 0 closed" in text
+    assert "3 open, 0 acknowledged, 0 pending, 0 closed" in text
     assert "perhaps deploy of chat, 0 min before it began" in text
     assert "weak: below the cut of the day" in text
     assert "\x1b[31m" not in text
