@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentide_jobs.cli.screen import count, dollars, shown
-from tokentide_jobs.core.budget.burn import BurnRate
+from tokentide_jobs.core.budget.burn import BURN_RULES, BurnRate
 from tokentide_jobs.core.budget.period import instant
 from tokentide_jobs.core.budget.status import BudgetStatus, BudgetVerdict
 from tokentide_jobs.core.money import usd
@@ -47,7 +47,11 @@ def remarks(one: BudgetStatus) -> Iterator[Text]:
         )
     burning = [rate for rate in one.burn if rate.is_burning]
     if burning:
-        yield _remark("!", "yellow", f"burning, a {burning[0].rule.severity}: {_rates(burning[0])}")
+        yield _remark(
+            "!", "yellow",
+            f"burning, worth a {burning[0].rule.severity}: {_rates(burning[0])}; "
+            f"{_who_hears(one, burning[0])}",
+        )  # fmt: skip
     expected = one.forecast.pico_usd or 0
     if one.left_pico_usd >= 0 and expected > one.budget.amount_pico_usd:
         yield _remark("!", "yellow", "more than the amount is expected at the end of the period")
@@ -132,6 +136,16 @@ def _rates(rate: BurnRate) -> str:
         f"{_times(rate.long)} even spending over {_stretch(rule.long_s)}, {_times(rate.short)} "
         f"over {_stretch(rule.short_s)} (more than {rule.factor:g}x over both)"
     )
+
+
+def _who_hears(one: BudgetStatus, rate: BurnRate) -> str:
+    """Say who hears of a rate: Grafana has a rule for the fastest of each period."""
+    if rate.rule == BURN_RULES[one.budget.period][0]:
+        return (
+            "Grafana tells of it, where its rule tokentide-budget-burn is set up; the detect job "
+            "tells of thresholds only"
+        )
+    return "nobody is told of it, it is shown here"
 
 
 def _end(one: BudgetStatus) -> str:

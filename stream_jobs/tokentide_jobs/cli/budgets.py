@@ -33,7 +33,9 @@ _TIMEOUT_S: Final = 120.0
 def budgets(context: click.Context, as_json: bool, data_dir: Path | None) -> None:
     """See what was spent of every budget in its present period, how fast, and where it will end.
 
-    Budgets are in the file that TOKENTIDE_BUDGETS_FILE names. Without a command: list.
+    Budgets are in the file that TOKENTIDE_BUDGETS_FILE names. This command tells nobody: the detect
+    job notifies its receivers of thresholds that are reached, and Grafana, where its rule
+    tokentide-budget-burn is set up, of a budget that burns too fast. Without a command: list.
     """
     if context.invoked_subcommand is None:
         _list(as_json, data_dir)

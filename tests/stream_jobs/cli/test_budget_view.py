@@ -1,0 +1,30 @@
+"""What a budget's lines on a screen promise: who hears that it burns."""
+
+from __future__ import annotations
+
+from tests.stream_jobs.core.budget.test_status import HOUR_US, NOW_US, USD, budget, hourly
+from tokentide_dashboards.rules.spend import SPEND_RULES
+from tokentide_jobs.cli.budget_view import remarks
+from tokentide_jobs.core.budget.reads import WindowSpend
+from tokentide_jobs.core.budget.status import budget_status
+
+
+def burning(dollars: float, hours: int) -> str:
+    fast = [
+        WindowSpend(NOW_US - HOUR_US * (at + 1), NOW_US - HOUR_US * at, 30 * USD, 1, 0)
+        for at in reversed(range(hours))
+    ]
+    status = budget_status(budget(dollars), [*hourly(5)[:-hours], *fast], NOW_US)
+    (line,) = [text.plain for text in remarks(status) if "burning" in text.plain]
+    return line
+
+
+def test_the_fastest_rate_is_told_by_the_rule_of_grafana_and_not_by_the_detect_job() -> None:
+    said = burning(1_000, 1)
+    assert "burning, worth a page" in said
+    assert "Grafana tells of it, where its rule tokentide-budget-burn is set up" in said
+    assert "budget-burn" in {rule.name for rule in SPEND_RULES}
+
+
+def test_of_a_slower_rate_nobody_is_told() -> None:
+    assert "nobody is told of it" in burning(3_000, 6)
