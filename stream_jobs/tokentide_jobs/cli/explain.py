@@ -47,10 +47,7 @@ def explain(data_dir: Path | None, event_id: str, current: bool, as_json: bool) 
     with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
         found = find_requests(store, wanted)
         if not found:
-            raise ConfigError(
-                f"no request {wanted} in {settings.database}.{RAW_REQUESTS}: it may be another type"
-                " of event, a dead letter, not ingested yet, or older than the retention"
-            )
+            raise ConfigError(_why_none(store, wanted, settings.database))
         all_equal = True
         for row in found:
             if len(found) > 1 and not as_json:
@@ -64,6 +61,18 @@ def explain(data_dir: Path | None, event_id: str, current: bool, as_json: bool) 
             else:
                 _show(row, explained, differing, current)
     return 0 if all_equal or current else EXIT_CHECK_FAILED
+
+
+def _why_none(store: ClickHouse, wanted: str, database: str) -> str:
+    for out in store.select("void/of_event", {"event_id": wanted}):
+        return (
+            f"{wanted} was taken out by {out['decided_by']} at {out['decided_at']} UTC: "
+            f"{out['reason']} (view voided_events; `tokentide void --undo` lets it in again)"
+        )
+    return (
+        f"no request {wanted} in {database}.{RAW_REQUESTS}: it may be another type of event, a "
+        "dead letter, not ingested yet, or older than the retention"
+    )
 
 
 def _cards(store: ClickHouse, settings: Settings, version: str) -> CardTable:

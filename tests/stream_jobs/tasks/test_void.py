@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -217,6 +218,10 @@ def test_the_command_says_what_would_go_what_went_and_what_is_out_already(
     assert sum(
         each["cost_pico_usd"] for each in done["corrections"] if each["table"] == "windows_10s"
     ) == -(done["rows"][0]["cost_pico_usd"] or 0)
+
+    assert main(["explain", event_id, "--data-dir", str(tmp_path)]) == 2
+    why = capsys.readouterr().err
+    assert re.search(r"was taken out by \S+ at \d{4}-.* UTC: absurd count \(view voided_ev", why)
 
     assert run(event_id, "--reason", "once more") == 0
     said = capsys.readouterr().out
