@@ -7,6 +7,7 @@ rows carry as `user_hash`, under every key.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -52,5 +53,19 @@ def _hash_user(user: str | None) -> int:
     return 0
 
 
+def run() -> None:
+    """Leave the process with the exit code; a reader that is gone (`head`) is no error."""
+    try:
+        code = main(sys.argv[1:])
+    except BrokenPipeError:
+        code = 0
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer would be written once more, with a traceback, at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run()

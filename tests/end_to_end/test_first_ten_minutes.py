@@ -102,7 +102,7 @@ def words(text: str) -> list[list[str]]:
 def test_the_pip_line_and_the_check_work_in_the_same_environment(run: Run, checkout: Path) -> None:
     done = run(PREPARE)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "The producer works with these settings." in done.stdout
+    assert "A service sends there once it has what the note says." in done.stdout
     assert "FAIL" not in done.stdout
     assert "service first-service" in done.stdout
     exported = PREPARE.index("export TOKENTIDE_SERVICE=first-service\n")

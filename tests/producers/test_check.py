@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tokentide.check import check
+from tokentide.check import check, steps
 from tokentide.check.remedies import remedy_for
 from tokentide.settings import Settings
 
@@ -126,3 +127,42 @@ def test_the_bare_sdk_offers_the_check_and_the_hashes_of_a_user() -> None:
     assert "FAIL  TCP" in done.stdout
     assert [line[:2] for line in done.stdout.splitlines()[-2:]] == ["b:", "a:"]
     assert "TOKENTIDE_USER_HASH_KEY is not set" in done.stderr
+
+
+def test_a_reader_that_is_gone_ends_no_check() -> None:
+    tried: list[str] = []
+
+    def gone(text: str) -> None:
+        tried.append(text)
+        raise BrokenPipeError
+
+    assert check({"bootstrap": "127.0.0.1:9"}, {}, timeout_s=0.3, write=gone) == 3
+    assert len(tried) == 1
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("option", ["-u", "-B"])  # written line by line, and at the end
+def test_the_program_leaves_no_traceback_when_its_reader_is_gone(option: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # as of `python -m tokentide check | head -0`
+    command = [sys.executable, option, "-m", "tokentide", "check", "--bootstrap", "127.0.0.1:9"]
+    try:
+        done = subprocess.run(
+            command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_what_a_service_needs_besides_is_no_proof_that_its_producer_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(steps, "_run", lambda *_arguments: steps.EXIT_OK)
+    said: list[str] = []
+    assert check(env={}, needs=["export THIS=1"], write=said.append) == 0
+    assert "export THIS=1" in "".join(said)
+    assert "A service sends there once it has what the note says." in said[-1]
+    assert "works" not in said[-1]
+    assert check(env={}, write=said.append) == 0
+    assert said[-1] == "\nThe producer works with these settings.\n"

@@ -91,7 +91,7 @@ def check(
     *,
     timeout_s: float = 15.0,
     as_json: bool = False,
-    notes: Sequence[str] = (),
+    needs: Sequence[str] = (),
     write: Callable[[str], object] = sys.stdout.write,
 ) -> int:
     """Send one test event and say what happened at every step.
@@ -101,21 +101,41 @@ def check(
         env: Environment to read; the process's own when absent.
         timeout_s: Longest wait for each step.
         as_json: Write one JSON object at the end instead of lines.
-        notes: What else to say once everything has worked.
-        write: Takes the lines.
+        needs: What a service needs besides, such as a variable to export. Until it has that, its
+            producer does not work, and the check does not say that it does.
+        write: Takes the lines; whoever no longer wants them (`head`) may raise BrokenPipeError.
 
     Returns:
         0 acknowledged, 1 Kafka refuses the event, 2 a setting, 3 no connection, 4 internal error.
     """
+    write = _while_read(write)
     report = Report((lambda _text: None) if as_json else write)
     code = _run(report, given, os.environ if env is None else env, timeout_s)
     if code == EXIT_OK:
-        for text in notes:
+        for text in needs:
             report.note(text)
-        report.write("\nThe producer works with these settings.\n")
+        end = "The producer works with these settings."
+        if needs:
+            end = "Kafka takes the event. A service sends there once it has what the note says."
+        report.write(f"\n{end}\n")
     if as_json:
         write(report.to_json(code))
     return code
+
+
+def _while_read(write: Callable[[str], object]) -> Callable[[str], None]:
+    """Write until the reader is gone; the check goes on, since its exit code says the rest."""
+    is_gone = False
+
+    def guarded(text: str) -> None:
+        nonlocal is_gone
+        if not is_gone:
+            try:
+                write(text)
+            except BrokenPipeError:
+                is_gone = True
+
+    return guarded
 
 
 def _run(

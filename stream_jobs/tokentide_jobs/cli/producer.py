@@ -38,15 +38,15 @@ def check_producer(
     connection.
     """
     given: dict[str, object] = {"bootstrap": bootstrap, "topic": topic}
-    notes = []
+    needs: list[str] = []
     if bootstrap is None and not os.environ.get("TOKENTIDE_KAFKA_BOOTSTRAP"):
         # Of the environment only this: what it says of producers is for the SDK to read.
         running = Settings.from_env({}, data_dir or os.environ.get("TOKENTIDE_DATA_DIR") or None)
         if running.sources.get("kafka_bootstrap"):
             given["bootstrap"] = running.kafka_bootstrap
-            notes = _elsewhere(running.kafka_bootstrap)
+            needs = _elsewhere(running.kafka_bootstrap)
     return check(
-        given, timeout_s=timeout, as_json=as_json, notes=notes,
+        given, timeout_s=timeout, as_json=as_json, needs=needs,
         write=lambda text: click.echo(text, nl=False),
     )  # fmt: skip
 
