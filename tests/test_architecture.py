@@ -68,6 +68,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.counted",
         "tokentide_jobs.core.digest",
         "tokentide_jobs.disk_space",
+        "tokentide_jobs.how_to_install",
         "tokentide_jobs.owner_only",
         "tokentide_jobs.process_name",
         "tokentide_jobs.core.money",

@@ -24,6 +24,7 @@ from tokentide_jobs.cli.exit_codes import (
     EXIT_USAGE,
 )
 from tokentide_jobs.cli.printable import escape_what_cannot_be_encoded, printable
+from tokentide_jobs.how_to_install import install_line
 from tokentide_jobs.urls import redact_text
 
 __all__ = ["exit_code_of", "main", "run"]
@@ -137,9 +138,8 @@ def _main_of_the_bare_sdk(arguments: Sequence[str]) -> int:
         return sdk_main(["check", *arguments[1:]])
     print(
         "tokentide: this is the SDK alone, which has `tokentide check-producer`; the other "
-        "commands need the pipeline: pip install 'tokentide[pipeline]' (or "
-        "'tokentide[pipeline,embedded]' to run Kafka and ClickHouse here; in a checkout "
-        "'.[pipeline,embedded]')",
+        f"commands need the pipeline: {install_line('pipeline')}; to run Kafka and ClickHouse "
+        "here, too, name 'pipeline,embedded' there",
         file=sys.stderr,
     )
     return EXIT_USAGE
@@ -168,10 +168,9 @@ def message_of(exc: BaseException) -> str:
     """Return one line for a person: what is wrong, where, and what to do."""
     if isinstance(exc, ModuleNotFoundError) and not _is_ours(exc):
         missing = (exc.name or "").split(".")[0]
-        extra = _EXTRA_OF.get(missing, "pipeline")
-        return (
-            f"this command needs the Python package {missing!r}: pip install 'tokentide[{extra}]'"
-        )
+        extra = _EXTRA_OF.get(missing)
+        extras = ("pipeline",) if extra is None else ("pipeline", extra)
+        return f"this command needs the Python package {missing!r}: {install_line(*extras)}"
     if isinstance(exc, OSError) and exc.filename:
         return f"{exc.filename}: {exc.strerror}"
     text = " ".join(str(exc).split()) or "no message"

@@ -88,8 +88,11 @@ def test_messages_are_short_and_name_the_remedy() -> None:
     assert "`tokentide migrate` makes it" in absent
     assert "not there yet" not in absent, "it may be there, and damaged"
     missing = message_of(ModuleNotFoundError("No module named 'chdb'", name="chdb.session"))
-    assert "pip install 'tokentide[embedded]'" in missing
-    assert "tokentide[pipeline]" in message_of(ModuleNotFoundError("x", name="polars"))
+    assert "-m pip install -e '.[pipeline,embedded]'` in the checkout" in missing
+    assert "'.[pipeline]'" in message_of(ModuleNotFoundError("x", name="polars"))
+    grafana = message_of(ModuleNotFoundError("x", name="grafana_api"))
+    assert Path(sys.executable).name in grafana
+    assert "'.[pipeline,grafana]'` in the checkout (once a release is on PyPI" in grafana
 
 
 def test_usage_errors_exit_with_2_and_point_to_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -301,7 +304,7 @@ def run_bare_sdk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[s
 def test_the_bare_sdk_says_what_to_install(tmp_path: Path) -> None:
     done = run_bare_sdk(tmp_path, "demo")
     assert done.returncode == 2
-    assert "pip install 'tokentide[pipeline]'" in done.stderr
+    assert "pip install -e '.[pipeline]'" in done.stderr
 
 
 @pytest.mark.integration

