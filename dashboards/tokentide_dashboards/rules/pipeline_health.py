@@ -232,7 +232,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         panel="Producers that lose events or went silent",
         meaning="Its producers reported in nearly every five minutes for six hours or more, and do no more. "
         "It ends when they report again, or after a day.",
-        first_action="See whether the service runs, and whether it reaches Kafka: `python -m tokentide check`.",
+        first_action="See whether the service runs, and whether it reaches Kafka: `tokentide check-producer`.",
         look=_SHOW_PRODUCERS,
         owner="the team of the service",
     ),

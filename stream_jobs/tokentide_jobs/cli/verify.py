@@ -176,7 +176,10 @@ def _detection(report: Report) -> str:
     if found.verdict == "nothing":
         return f"detection: no event to compare yet ({span})"
     sums, unjudged = found.consumed.sums, found.consumed.unjudged_events
-    missed = f"; meanwhile {counted(unjudged, 'event')} came into windows that nobody judges"
+    missed = (
+        f"; meanwhile {counted(unjudged, 'event')} came into windows that no detector judged, "
+        "since the job was away or behind when they closed: stored and counted all the same"
+    )
     return (
         f"detection merged {counted(sums.events, 'event')} and ${usd(sums.cost_pico_usd)}, to the "
         f"pico-dollar as the ledger has of the same offsets ({span}{missed if unjudged else ''})"

@@ -39,8 +39,8 @@ FIRST_ACTIONS: Final[Mapping[str, str]] = {
     "prices.yaml.",
     "pipeline_lost": "See what producers say (view producer_stats): the broker was away, or the "
     "queue is too small.",
-    "pipeline_silent": "See whether the service runs, and whether it reaches Kafka: `python -m "
-    "tokentide check`.",
+    "pipeline_silent": "See whether the service runs, and whether it reaches Kafka: `tokentide "
+    "check-producer`.",
     "storm": "Look for what the alerts have in common: `tokentide alerts list`.",
     "test": "Nothing: this is a test.",
 }
