@@ -133,6 +133,7 @@ class Alert:
             why=why,
             held=held,
             author=author,
+            began_us=self.began_us,
             opened_us=self.opened_us,
             flaps=self.flaps,
             finding=self.finding,

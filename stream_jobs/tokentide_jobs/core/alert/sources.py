@@ -174,7 +174,7 @@ def budget_finding(budget: Budget, notice: Notice) -> Finding:
             value=notice.spent_pico_usd / _PICO,
             expected=budget.amount_pico_usd * notice.percent / 100 / _PICO,
             unit="USD",
-            since_us=period.start_us,
+            since_us=notice.at_us,
         ),
         severity=_budget_severity(budget, notice.percent),
         level=notice.percent,

@@ -43,6 +43,7 @@ class Transition:
         held: Why it is not announced: `pending`, `history`, `silence …`, `parent …`, `incident …`,
             `storm …`, `flapping`, `unannounced` for the end of what never was; empty: it is.
         author: The person who did it; empty: nobody.
+        began_us: When it was found first.
         opened_us: When this alert opened first; 0: it did not yet.
         flaps: How often it has come back.
         finding: What is wrong, in full.
@@ -59,11 +60,17 @@ class Transition:
     why: str
     held: str
     author: str
+    began_us: int
     opened_us: int
     flaps: int
     finding: Finding
     members: tuple[str, ...]
     memory: str = ""
+
+    @property
+    def since_us(self) -> int:
+        """Return since when it is so: as the finding says, or since it was found first."""
+        return self.finding.evidence.since_us or self.began_us
 
     @property
     def sentence(self) -> str:

@@ -266,7 +266,7 @@ def _event(one: Transition) -> dict[str, Any]:
         "direction": finding.direction,
         "sentence": one.sentence,
         "at": one.at_us,
-        "since": evidence.since_us or one.opened_us or one.at_us,
+        "since": one.since_us,
         "opened_at": one.opened_us,
         "dimensions": list(finding.dimensions),
         "value": evidence.value,

@@ -84,6 +84,7 @@ class TestOneAlert:
         later = NOW_US + 5 * MINUTE_US
         (opened,) = book.observe([], later, later)
         assert states([pending, opened]) == [("pending", "pending"), ("open", "")]
+        assert [pending.since_us, opened.since_us] == [NOW_US, NOW_US]  # it began when it was found
         assert opened.at_us == NOW_US + 2 * MINUTE_US
 
     def test_what_does_not_last_is_never_announced(self, book: AlertBook) -> None:

@@ -142,9 +142,11 @@ def test_thresholds_of_a_period_are_levels_of_one_alert_which_the_reset_ends() -
         amount_pico_usd=100 * USD, kind="hard",
     )  # fmt: skip
     spend = BudgetSpend(budget)
-    notices = spend.add("log/0", 0, 1, [Spent(20_000 * day_us, 120 * USD)])
+    crossed_us = 20_000 * day_us + 17 * 60 * MINUTE_US
+    notices = spend.add("log/0", 0, 1, [Spent(crossed_us, 120 * USD)])
     found = [budget_finding(budget, one) for one in notices]
     assert [one.level for one in found] == [50, 80, 95, 100]
+    assert {one.evidence.since_us for one in found} == {crossed_us}  # not the start of the day
     assert [one.severity for one in found] == ["info", "ticket", "ticket", "page"]
     (reset,) = spend.advance(20_001 * day_us, 0)
     end = budget_finding(budget, reset)
