@@ -80,6 +80,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     (
         "tokentide_jobs.core.record",
         "tokentide_jobs.core.failing_receiver",
+        "tokentide_jobs.core.partition_lag",
         "tokentide_jobs.core.forecast",
         "tokentide_jobs.core.metrics",
     ),

@@ -11,6 +11,7 @@ import os
 import random
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,6 +193,64 @@ def test_what_a_transaction_took_back_never_becomes_money(
         # The log ends in markers: a standstill there is no reason to start the worker again.
         time.sleep(15)
         assert worker.stop() == 0
+
+
+def test_an_open_transaction_hides_no_acknowledged_event(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chance = random.Random(3)
+    where = ("--data-dir", str(stack.data_dir))
+
+    def told(*arguments: str) -> str:
+        capsys.readouterr()
+        main([*arguments, *where])
+        return capsys.readouterr().out
+
+    def metrics(page: dict[str, Any]) -> str:
+        url = f"http://127.0.0.1:{page['port']}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return str(answer.read().decode())
+
+    async def send() -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=stack.info.kafka,
+            transactional_id="left-open",
+            transaction_timeout_ms=900_000,
+        )
+        await producer.start()
+        await producer.begin_transaction()
+        long_ago_ms = round((time.time() - 120) * 1000)
+        for part in range(EVENTS.partitions):
+            await producer.send_and_wait(
+                EVENTS.name, frame(chance, 1), partition=part, timestamp_ms=long_ago_ms
+            )
+        await asyncio.to_thread(look)
+        await producer.abort_transaction()
+        await producer.stop()
+
+    def look() -> None:
+        with producing(stack) as ordinary:
+            ordinary([(EVENTS.name, part, frame(chance, 1)) for part in range(EVENTS.partitions)])
+        hidden = 2 * EVENTS.partitions
+        report = json.loads(told("verify", "--json", "--no-recount"))
+        assert (report["pending"], report["behind_transaction_records"]) == (0, hidden)
+        said = " ".join(told("verify", "--no-recount").split())
+        assert f"{hidden} records wait for an open transaction" in said
+        assert "pending 0" not in said
+        state = json.loads(told("status", "--json"))
+        assert (state["lag_records"], state["behind_transaction_records"]) == (0, hidden)
+        assert state["verdict"] == "attention"
+        assert f"{hidden} records wait for an open transaction" in str(state["problems"])
+        shown = 'tokentide_ingest_behind_transaction_records{partition="0"} 2.0'
+        wait_until(lambda: shown in metrics(worker.wait_for("http_listening")), 60, shown)
+
+    with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
+        before = verified(stack.data_dir, 300, BY_THE_LEDGER)
+        asyncio.run(send())
+        after = verified(stack.data_dir)
+    assert after["ok"], after
+    assert after["behind_transaction_records"] == 0, "what is over, with its markers, holds nothing"
+    assert after["raw_events"] - before["raw_events"] == EVENTS.partitions
 
 
 def test_mutated_records_end_as_rows_and_dead_letters_and_every_partition_moves_on(

@@ -83,9 +83,8 @@ def status_line(found: Status) -> Text:
         return line.append_text(Text("how many records wait is unknown", "dim"))
     age_s = found.last_batch_age_s
     last = f"the last batch {seconds(age_s)} ago" if age_s is not None else "no batch yet"
-    return line.append_text(
-        Text(f"{counted(records, 'record waits', 'records wait')}, {last}", "dim")
-    )
+    waiting = counted(records, "record waits", "records wait") + _behind(found)
+    return line.append_text(Text(f"{waiting}, {last}", "dim"))
 
 
 class StatusLine:
@@ -218,4 +217,10 @@ def _lag(found: Status) -> str:
         return _UNKNOWN
     lag_s = found.lag_s
     waited = "" if lag_s is None else f", the oldest for {seconds(lag_s)}"
-    return f"{counted(found.lag_records, 'record')}{waited}"
+    return f"{counted(found.lag_records, 'record')}{waited}{_behind(found)}"
+
+
+def _behind(found: Status) -> str:
+    """Say how many further records an open transaction keeps from every reader."""
+    behind = found.behind_transaction_records
+    return f", {count(behind)} more for an open transaction" if behind else ""

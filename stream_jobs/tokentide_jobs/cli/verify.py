@@ -118,6 +118,8 @@ def proof_line(report: Report) -> str:
     if report.proves_nothing:
         pending = counted(report.pending, "event is", "events are")
         waiting = f"; {pending} pending" if report.pending else ""
+        if report.behind_transaction:
+            waiting += f"; {_behind(report)}"
         left_out = counted(windows.left_out, "window is", "windows are")
         in_flight = f", {left_out} in flight" if windows.left_out else ""
         return (
@@ -144,6 +146,8 @@ def _proof(report: Report) -> Iterator[str]:
         f"{_counted_where(report)} = {counted(report.raw_events, 'row')}{out}{dead}{pending}; "
         "0 lost, 0 duplicated"
     )
+    if report.behind_transaction:
+        yield f"[bold yellow]pending[/]: {_behind(report)}"
     if windows.compared:
         yield (
             f"{counted(windows.compared, 'window holds', 'windows hold')} "
@@ -203,6 +207,15 @@ def _counted_where(report: Report) -> str:
     return f"({count(recounted)} counted again in Kafka, the others by the ledger)"
 
 
+def _behind(report: Report) -> str:
+    """Say how much an open transaction holds back from every reader."""
+    records = counted(report.behind_transaction, "record waits", "records wait")
+    return (
+        f"{records} for an open transaction of a producer; no reader gets them before it ends: "
+        'not compared (docs/operations.md, "A transaction that stays open")'
+    )
+
+
 def _left_out(report: Report) -> str:
     """Say which windows were not compared, and why."""
     windows = report.windows
@@ -234,7 +247,11 @@ def _show(report: Report, screen: Console) -> None:
         gone = f"with ${usd(report.voided_cost_pico_usd)}: the view voided_events has them"
         table.add_row("taken out", count(report.voided), gone)
     table.add_row("dead letters", count(report.dead_letters), "`tokentide dlq list`")
-    table.add_row("pending", count(report.pending), "beyond the finished batches")
+    if report.pending or not report.behind_transaction:
+        table.add_row("pending", count(report.pending), "beyond the finished batches")
+    if report.behind_transaction:
+        behind = "records that wait for an open transaction, not compared"
+        table.add_row("pending", count(report.behind_transaction), behind)
     table.add_row("lost", count(report.lost), "")
     table.add_row("duplicated", count(report.duplicated), "")
     table.add_row("in windows", count(windows.windows.events),

@@ -189,6 +189,14 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "step seconds, breaker, buffer",
     ),
     MetricSpec(
+        "tokentide_ingest_behind_transaction_records",
+        "gauge",
+        "records",
+        _PARTITION,
+        "Offsets in Kafka that no reader gets before an open transaction ends; not in the lag.",
+        "`tokentide status`: since when; then *A transaction that stays open*",
+    ),
+    MetricSpec(
         "tokentide_ingest_lag_seconds",
         "gauge",
         "seconds",

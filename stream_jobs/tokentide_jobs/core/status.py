@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeVar
 
 from tokentide_jobs.core.failing_receiver import FailingReceiver
+from tokentide_jobs.core.partition_lag import PartitionLag, long_transaction
 from tokentide_jobs.counted import counted
 
-__all__ = ["DroppingProducer", "PartitionLag", "Problem", "Status", "Verdict", "WorkerState"]
+__all__ = ["DroppingProducer", "Problem", "Status", "Verdict", "WorkerState"]
 
 Verdict = Literal["ok", "attention", "bad"]
 _Json = dict[str, Any]
@@ -26,6 +27,8 @@ _LAG_BAD_S: Final = 60.0
 _QUIET_BAD_S: Final = 60.0
 """Without a batch for so long, records of unknown age wait for something too."""
 _LIKELY_CAUSE: Final = ": too few workers, or a worker that waits for something"
+_TRANSACTION_BAD_S: Final = 900.0
+"""By a broker's default none may be longer: what is held back so long is not being stored."""
 _START_S: Final = 60.0
 """A stack that is older than this does not start any more: its workers should be there."""
 
@@ -43,30 +46,6 @@ class Problem:
     verdict: Verdict
     words: str
     is_unknown: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionLag:
-    """How far ingest is behind in one partition.
-
-    Attributes:
-        topic: Name of the topic.
-        partition: Its number.
-        position: End of the last finished batch.
-        end: Offset of the next record.
-        oldest_ms: Age of the oldest record that is not stored yet; None: there is none, or unknown.
-    """
-
-    topic: str
-    partition: int
-    position: int
-    end: int
-    oldest_ms: float | None = None
-
-    @property
-    def records(self) -> int:
-        """Records that are not stored yet."""
-        return max(0, self.end - self.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +137,11 @@ class Status:
         return None if self.lags is None else sum(lag.records for lag in self.lags)
 
     @property
+    def behind_transaction_records(self) -> int | None:
+        """Records that no reader gets before an open transaction ends; None: not known."""
+        return None if self.lags is None else sum(lag.behind_transaction for lag in self.lags)
+
+    @property
     def lag_s(self) -> float | None:
         """Age of the oldest record that is not stored yet, None: there is none, or not known."""
         lags = self.lags or ()
@@ -213,6 +197,7 @@ class Status:
             "log_end": self.log_end is not None,
             "group_members": self.group_members is not None,
             "lag_records": self.lags is not None,
+            "behind_transaction_records": self.lags is not None,
             "lag_s": self.lags is not None and (self.lag_s is not None or not self.unaged_records),
             "partitions": self.lags is not None,
             "last_batch_age_s": self.knows_last_batch,
@@ -255,6 +240,7 @@ class Status:
             "log_end": self.log_end,
             "lag_records": self.lag_records,
             "lag_s": self.lag_s,
+            "behind_transaction_records": self.behind_transaction_records,
             "partitions": _listed(self.lags, lambda lag: {**asdict(lag), "records": lag.records}),
             "last_batch_age_s": self.last_batch_age_s,
             "dead_letters_last_hour": None if dead_letters is None else dict(dead_letters),
@@ -276,6 +262,7 @@ class Status:
             )
         yield from self._worker_problems()
         yield from self._lag_problems()
+        yield from self._transaction_problems()
         for words in self.refused:
             # Without the ledger nobody can say that everything is stored.
             verdict: Verdict = "bad" if self.lags is None else "attention"
@@ -366,6 +353,11 @@ class Status:
                 f"{counted(self.unaged_records, 'record waits', 'records wait')}, nobody can say "
                 f"since when: the broker did not send them in time. Of batches, {last}",
             )
+
+    def _transaction_problems(self) -> Iterator[Problem]:
+        found = long_transaction(self.lags or ())
+        if found is not None:
+            yield Problem("bad" if found.age_s > _TRANSACTION_BAD_S else "attention", found.words)
 
 
 def _listed(found: Sequence[_T] | None, shape: Callable[[_T], _Json]) -> list[_Json] | None:

@@ -154,6 +154,15 @@ def test_spans_with_tokens_that_are_no_calls_are_said(token_spans: int, said: st
         assert "tokens and" not in proof_line(replace(report, token_spans=unseen))
 
 
+def test_records_that_wait_for_an_open_transaction_are_pending_in_every_verdict() -> None:
+    ten = Sums(10, 2, 10)
+    waiting = "7 records wait for an open transaction"
+    for windows in (WindowComparison(compared=1, rows=ten, windows=ten), WindowComparison()):
+        report = report_of(windows)
+        assert waiting in proof_line(replace(report, behind_transaction=7))
+        assert "transaction" not in proof_line(report)
+
+
 def test_sums_are_called_equal_only_when_they_are() -> None:
     unequal = report_of(WindowComparison(compared=1, rows=Sums(1, 2, 10), windows=Sums(1, 2, 11)))
     assert not unequal.ok

@@ -16,7 +16,8 @@ from tests.dashboards.live.grafana_server import NOW_MS, TOKEN, GrafanaServer, s
 from tokentide_dashboards.boards.every import BOARDS
 from tokentide_jobs.cli.doctor import _judged
 from tokentide_jobs.cli.main import main
-from tokentide_jobs.core.status import PartitionLag, Problem, Status, WorkerState
+from tokentide_jobs.core.partition_lag import PartitionLag
+from tokentide_jobs.core.status import Problem, Status, WorkerState
 
 WELL = Status(
     free_bytes=1 << 40, schema=(), log_end=7, group_members=1, lags=(), knows_last_batch=True,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 from tests.each import each
+from tokentide_jobs.cli.status import status_line
 from tokentide_jobs.core.failing_receiver import FailingReceiver, answer_words
-from tokentide_jobs.core.status import DroppingProducer, PartitionLag, Status, WorkerState
+from tokentide_jobs.core.partition_lag import PartitionLag
+from tokentide_jobs.core.status import DroppingProducer, Status, WorkerState
 
 READY = WorkerState("4711 on this machine", True)
 WORKING = Status(
@@ -22,6 +24,15 @@ AWAY = FailingReceiver(
 
 def changed(**fields: object) -> Status:
     return Status(**{**{name: getattr(WORKING, name) for name in WORKING.__slots__}, **fields})
+
+
+def held_back(transaction_ms: float | None) -> tuple[PartitionLag, ...]:
+    return (
+        PartitionLag(
+            "events", 0, 40, 40, behind_transaction=1, transaction_ms=transaction_ms and 1.0
+        ),
+        PartitionLag("events", 1, 30, 30, behind_transaction=2, transaction_ms=transaction_ms),
+    )
 
 
 def test_a_pipeline_that_works_is_ok() -> None:
@@ -95,6 +106,11 @@ def test_a_pipeline_that_works_is_ok() -> None:
             "attention",
             "the last one ended 3 s ago",
         ),
+        (changed(lags=held_back(transaction_ms=70_000.0)), "attention",
+         "3 records wait for an open transaction (the oldest in events/1), "
+         "whose first record is 70 s old"),
+        (changed(lags=held_back(transaction_ms=901_000.0)), "bad", "no reader gets them"),
+        (changed(lags=held_back(transaction_ms=None)), "attention", "nobody can say since when"),
         (changed(dead_letters={"malformed_json": 3, "missing_field": 1}), "attention",
          "4 dead letters in the last hour (3 malformed_json, 1 missing_field)"),
         (changed(dropping=(DroppingProducer("shop", "p-1", 12),)), "attention",
@@ -112,6 +128,13 @@ def test_what_is_wrong_is_said_with_its_verdict(found: Status, verdict: str, wor
 
 def test_what_waits_only_a_moment_is_no_problem() -> None:
     assert changed(lags=(PartitionLag("events", 0, 3, 10, 900.0),)).verdict == "ok"
+
+
+def test_a_transaction_of_a_moment_is_counted_and_no_problem() -> None:
+    found = changed(lags=held_back(transaction_ms=59_000.0))
+    assert (found.verdict, found.lag_records, found.behind_transaction_records) == ("ok", 0, 3)
+    assert "0 records wait, 3 more for an open transaction" in status_line(found).plain
+    assert found.to_dict()["behind_transaction_records"] == 3
 
 
 def test_workers_elsewhere_count_by_their_group() -> None:

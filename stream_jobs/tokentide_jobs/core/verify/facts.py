@@ -72,11 +72,13 @@ class LogState:
         start: Oldest offset the broker has.
         end: Offset of the next record.
         pending: Events counted beyond the ledger's position; None: not counted.
+        behind_transaction: Offsets from `end` on that no reader gets before a transaction ends.
     """
 
     start: int
     end: int
     pending: int | None = None
+    behind_transaction: int = 0
 
 
 class ReadTwice(NamedTuple):

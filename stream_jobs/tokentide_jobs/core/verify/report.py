@@ -44,6 +44,8 @@ class Report:
     """What went with them."""
     dead_letters: int
     pending: int
+    behind_transaction: int
+    """Records (offsets) that no reader gets before an open transaction ends: not in `pending`."""
     lost: int
     duplicated: int
     recounted_events: int
@@ -93,6 +95,7 @@ class Report:
             "voided_cost_usd": usd(self.voided_cost_pico_usd),
             "dead_letters": self.dead_letters,
             "pending": self.pending,
+            "behind_transaction_records": self.behind_transaction,
             "lost": self.lost,
             "duplicated": self.duplicated,
             "windows_compared": windows.compared,
@@ -151,6 +154,10 @@ def compare(facts: Facts) -> Report:
     if pending and facts.waited_s is not None:
         waited = f"{pending} not ingested after {facts.waited_s:g} s"
         faults.append(Fault("pending", "beyond the ledger", "nothing", waited, pending))
+    behind = sum(state.behind_transaction for state in facts.logs.values())
+    if behind and facts.waited_s is not None:
+        waited = f"{behind} records that no reader gets, after {facts.waited_s:g} s"
+        faults.append(Fault("pending", "behind an open transaction", "nothing", waited))
     alive = [batch for batch in facts.batches if not batch.has_expired]
     stored = [facts.stored.get((batch.log, batch.start), _NOTHING) for batch in alive]
     doubled = ("duplicated", "raw_and_dead", "surplus")
@@ -161,6 +168,7 @@ def compare(facts: Facts) -> Report:
         voided_cost_pico_usd=sum(part.voided_cost_pico_usd for part in stored),
         dead_letters=sum(part.dead_rows for part in stored),
         pending=pending,
+        behind_transaction=behind,
         lost=sum(fault.events for fault in faults if fault.kind == "lost"),
         duplicated=sum(fault.events for fault in faults if fault.kind in doubled),
         recounted_events=sum(facts.recounted.values()),
@@ -347,6 +355,7 @@ def _partition(log: LogPartition, batches: Sequence[Batch], facts: Facts) -> dic
         "voided": sum(part.voided for part in parts),
         "dead_letters": sum(part.dead_rows for part in parts),
         "pending": state.pending if state else 0,
+        "behind_transaction_records": state.behind_transaction if state else 0,
     }
 
 

@@ -20,7 +20,10 @@ _FETCH_BYTES: Final = 64 * 1024
 
 
 async def record_times_ms(
-    bootstrap: str, spans: Mapping[tuple[str, int], tuple[int, int]]
+    bootstrap: str,
+    spans: Mapping[tuple[str, int], tuple[int, int]],
+    *,
+    is_committed: bool = True,
 ) -> dict[tuple[str, int], int | None]:
     """Return the timestamp (epoch ms) of the first record in a range of offsets, by partition.
 
@@ -30,6 +33,7 @@ async def record_times_ms(
     Args:
         bootstrap: `host:port`, several separated by commas.
         spans: Offsets [start, end), by topic and partition.
+        is_committed: Read what readers are given; else also what an open transaction holds back.
 
     Raises:
         ServiceUnreachable: No broker answers.
@@ -37,7 +41,7 @@ async def record_times_ms(
     consumer = bounded_consumer(
         bootstrap,
         auto_offset_reset="earliest",
-        isolation_level="read_committed",
+        isolation_level="read_committed" if is_committed else "read_uncommitted",
         max_partition_fetch_bytes=_FETCH_BYTES,
     )
     found: dict[tuple[str, int], int | None] = {}

@@ -71,7 +71,7 @@ class LogEnds:
         ends: dict[tuple[str, int], int] = {}
         for (leader, topic), partitions in led.items():
             answer = await stable_ends(self._client, leader, topic, partitions)
-            ends |= {(topic, partition): end for partition, end in answer.items()}
+            ends |= {(topic, partition): found.end for partition, found in answer.items()}
             if len(answer) < len(partitions):
                 self._client.force_metadata_update()  # another broker leads them now
         return ends

@@ -1,8 +1,8 @@
 """Where the log of a topic begins and ends, the same on every broker.
 
-The end is the last stable offset of a Fetch answer: what comes after it belongs to transactions
-that are still open, and no reader gets it yet. ListOffsets is not asked: Tansu answers it with the
-*first* offset of the last batch plus one, which would hide every record of a batch but its first.
+The end is the last stable offset of a Fetch answer: no reader gets what comes after it before an
+open transaction ends. How much that is is told, too. ListOffsets is not asked: Tansu answers it
+with the *first* offset of the last batch plus one, which would hide all other records of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.fetch import FetchRequest
@@ -21,7 +21,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.kafka.clients import admin_client, plain_client, unreadable_topic
 
-__all__ = ["OffsetRange", "end_offsets", "offset_ranges", "stable_ends"]
+__all__ = ["OffsetRange", "StableEnd", "end_offsets", "offset_ranges", "stable_ends"]
 
 _EARLIEST, _LATEST = -2, -1
 _CONSUMER = -1
@@ -35,10 +35,25 @@ _PAUSE_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class OffsetRange:
-    """What one partition holds: offsets [start, end)."""
+    """What one partition holds: offsets [start, end).
+
+    Attributes:
+        start: The oldest.
+        end: Where readers stop: the last stable offset.
+        behind_transaction: Offsets from `end` on that are written and acknowledged, and that no
+            reader gets before an open transaction ends: its own, and everybody's behind it.
+    """
 
     start: int
     end: int
+    behind_transaction: int = 0
+
+
+class StableEnd(NamedTuple):
+    """Where readers stop, and how many offsets wait beyond it for an open transaction."""
+
+    end: int
+    behind_transaction: int
 
 
 async def offset_ranges(
@@ -96,7 +111,7 @@ async def _ask_leaders(
             starts = await _listed(client, leader, topic, led_partitions, _EARLIEST)
             ends = await stable_ends(client, leader, topic, led_partitions)
             found |= {
-                partition: OffsetRange(starts[partition], ends[partition])
+                partition: OffsetRange(starts[partition], *ends[partition])
                 for partition in starts.keys() & ends.keys()
             }
     return partitions, found
@@ -117,7 +132,7 @@ async def _listed(
 
 async def stable_ends(
     client: Any, leader: int, topic: str, partitions: Iterable[int]
-) -> dict[int, int]:
+) -> dict[int, StableEnd]:
     """Ask a leader where its partitions end; those that it cannot tell now are left out."""
     listed = await _listed(client, leader, topic, partitions, _LATEST)
     if not listed:
@@ -133,11 +148,16 @@ async def stable_ends(
     }
 
 
-def _stable_end(row: tuple[Any, ...]) -> int:
-    """Return the end of what is committed; brokers older than transactions know only one end."""
+def _stable_end(row: tuple[Any, ...]) -> StableEnd:
+    """Return the end of what is committed; brokers older than transactions know only one end.
+
+    The difference always begins with a record of an open transaction: markers are written when one
+    ends, and then the stable end moves over them, too.
+    """
     _partition, _error_code, high_watermark, stable_end, *_rest = row
     is_known = isinstance(stable_end, int) and stable_end >= 0
-    return min(high_watermark, stable_end) if is_known else int(high_watermark)
+    end = min(high_watermark, stable_end) if is_known else int(high_watermark)
+    return StableEnd(end, high_watermark - end)
 
 
 def _is_answer(topic: str, error_code: int) -> bool:

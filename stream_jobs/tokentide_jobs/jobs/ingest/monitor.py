@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.record.topics import partition_label
@@ -134,7 +135,7 @@ class Monitor:
                 return available
             if not found:
                 self._markers[log] = span
-        return OffsetRange(available.start, self.end_of_records(partition, available.end))
+        return replace(available, end=self.end_of_records(partition, available.end))
 
     def _show(self, partition: AssignedPartition, available: OffsetRange) -> int:
         """Set the gauges of one partition; return its lag where records should be read."""
@@ -147,6 +148,8 @@ class Monitor:
         show = self._metrics.set
         show("tokentide_ingest_lag_records", lag, partition=label)
         show("tokentide_ingest_lag_seconds", lag_s, partition=label)
+        behind = available.behind_transaction
+        show("tokentide_ingest_behind_transaction_records", behind, partition=label)
         show("tokentide_ingest_position", partition.position, partition=label)
         show("tokentide_ingest_buffer_bytes", partition.planner.buffered_bytes, partition=label)
         show(

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tokentide_jobs.core.failing_receiver import FailingReceiver
+from tokentide_jobs.core.partition_lag import PartitionLag
 from tokentide_jobs.core.record.topics import log_ids
-from tokentide_jobs.core.status import DroppingProducer, PartitionLag, Status
+from tokentide_jobs.core.status import DroppingProducer, Status
 from tokentide_jobs.core.tables import DAY_US
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -171,7 +172,11 @@ def _lags(
     }
     lags = [
         PartitionLag(
-            topic, partition, max(done.get((log_id, topic, partition), 0), held.start), held.end
+            topic,
+            partition,
+            position=max(done.get((log_id, topic, partition), 0), held.start),
+            end=held.end,
+            behind_transaction=held.behind_transaction,
         )
         for topic, (log_id, ranges) in logs.items()
         for partition, held in ranges.items()
@@ -179,8 +184,18 @@ def _lags(
     behind = {(lag.topic, lag.partition): (lag.position, lag.end) for lag in lags if lag.records}
     bootstrap = settings.kafka_bootstrap
     times = kafka_answer(bootstrap, record_times_ms(bootstrap, behind)) if behind else {}
+    held = {
+        (lag.topic, lag.partition): (lag.end, lag.end + lag.behind_transaction)
+        for lag in lags
+        if lag.behind_transaction
+    }
+    opened = (
+        kafka_answer(bootstrap, record_times_ms(bootstrap, held, is_committed=False))
+        if held
+        else {}
+    )
     now_ms = time.time_ns() / 1e6
-    return tuple(_aged(lag, times, now_ms) for lag in lags)
+    return tuple(_held_back(_aged(lag, times, now_ms), opened, now_ms) for lag in lags)
 
 
 def _aged(
@@ -194,3 +209,16 @@ def _aged(
     if stamp_ms is None:
         return replace(lag, position=lag.end)
     return replace(lag, oldest_ms=max(0.0, now_ms - stamp_ms))
+
+
+def _held_back(
+    lag: PartitionLag, opened: Mapping[tuple[str, int], int | None], now_ms: float
+) -> PartitionLag:
+    """Say since when a transaction holds records back; where only markers are, none does."""
+    place = (lag.topic, lag.partition)
+    if place not in opened:
+        return lag
+    stamp_ms = opened[place]
+    if stamp_ms is None:
+        return replace(lag, behind_transaction=0)
+    return replace(lag, transaction_ms=max(1.0, now_ms - stamp_ms))

@@ -42,7 +42,7 @@ _STANDSTILL_S: Final = 2.0
 
 
 _Pending = dict[str, dict[int, Span]]
-"""Offsets that ingest has not stored yet, by topic and partition."""
+"""Offsets that are not stored yet, by topic and partition, with those no reader gets yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
         windows_from_us, windows_until_us = bounds[0], bounds[1] + 1
     windows = reader.windows(windows_from_us, windows_until_us, now_us, log.positions(finished))
     intents = reader.intents()
-    states = _log_states(log, {batch.log for batch in batches})
+    states = _log_states(log, {batch.log for batch in batches}, scope)
     wanted = {(batch.log, batch.start) for batch in batches}
     return Facts(
         batches=batches,
@@ -201,7 +201,7 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     )
 
 
-def _log_states(log: _Logs, known: Set[LogPartition]) -> dict[LogPartition, LogState]:
+def _log_states(log: _Logs, known: Set[LogPartition], scope: Scope) -> dict[LogPartition, LogState]:
     """Return where each partition of the present logs begins and ends.
 
     Of a Collector's topic that nobody uses there is nothing to say: partitions without a record and
@@ -212,8 +212,9 @@ def _log_states(log: _Logs, known: Set[LogPartition]) -> dict[LogPartition, LogS
         ranges = kafka_answer(log.bootstrap, offset_ranges(log.bootstrap, topic))
         for partition, held in ranges.items():
             where = LogPartition(log_id, topic, partition)
-            if held.end or topic == log.topic or where in known:
-                states[where] = LogState(held.start, held.end)
+            behind = held.behind_transaction if scope.is_everything else 0
+            if held.end or behind or topic == log.topic or where in known:
+                states[where] = LogState(held.start, held.end, behind_transaction=behind)
     return states
 
 
@@ -224,9 +225,9 @@ def _pending(ledger: LedgerStore, log: _Logs) -> _Pending:
         ranges = kafka_answer(log.bootstrap, offset_ranges(log.bootstrap, topic))
         done = ledger.positions(log_id, topic)
         for part, held in ranges.items():
-            start = max(done.get(part, 0), held.start)
-            if start < held.end:
-                pending.setdefault(topic, {})[part] = (start, held.end)
+            start, end = max(done.get(part, 0), held.start), held.end + held.behind_transaction
+            if start < end:
+                pending.setdefault(topic, {})[part] = (start, end)
     return pending
 
 

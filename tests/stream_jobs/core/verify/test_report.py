@@ -259,6 +259,16 @@ def test_pending_events_are_a_fault_only_when_they_were_waited_for() -> None:
     assert kinds(replace(facts, waited_s=3.0)) == {"pending"}
 
 
+def test_what_an_open_transaction_holds_back_is_no_event_and_a_fault_where_it_was_waited_for() -> (
+    None
+):
+    facts = replace(GOOD, logs={LOG: LogState(0, 25, behind_transaction=6), OTHER: LogState(0, 7)})
+    report = compare(facts)
+    assert (report.ok, report.pending, report.behind_transaction) == (True, 0, 6)
+    assert report.kafka_events == 306
+    assert kinds(replace(facts, waited_s=3.0)) == {"pending"}
+
+
 def test_rows_that_no_batch_and_no_intent_claims_are_reported() -> None:
     assert kinds(replace(GOOD, beyond={LOG: (3, 25, 27)})) == {"unclaimed"}
     stranger = LogPartition("log-z", "tokentide.events.v1", 0)
