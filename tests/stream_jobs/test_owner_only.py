@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tokentide_jobs.embedded.processes.locks import DataDirLock
+from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.owner_only import (
     new_owner_only_directory,
     owner_only_directory,
@@ -67,6 +68,23 @@ def take_and_release(data_dir: Path) -> None:
     lock = DataDirLock(data_dir)
     lock.acquire()
     lock.release()
+
+
+@pytest.mark.parametrize(
+    ("data_dir", "said"),
+    [
+        ("/dev/null", "/dev/null is no directory: name another"),
+        ("/dev/null/below", "/dev/null/below is no directory: name another"),
+        pytest.param(
+            "/proc/x",
+            "no directory can be made at /proc/x: name another",
+            marks=pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux has /proc"),
+        ),
+    ],
+)
+def test_what_cannot_be_a_data_directory_is_refused_by_name(data_dir: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        take_and_release(Path(data_dir))
 
 
 def test_a_data_directory_may_be_a_home_directory_and_keeps_its_mode(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_a_message_keeps_everything_but_the_password() -> None:
     [
         ("TOKENTIDE_CLICKHOUSE_URL", "http//ingest:s3cret@ch:8123"),
         ("TOKENTIDE_KAFKA_BOOTSTRAP", "user:s3cret@kafka"),
+        ("TOKENTIDE_KAFKA_BOOTSTRAP", "user:s3cret@kafka:9092"),
         ("TOKENTIDE_CLICKHOUSE_URL", "http://127.0.0.1:9/?password=s3cret"),
     ],
 )

@@ -144,14 +144,14 @@ def as_addresses(label: str, value: object, meta: Meta) -> str:
     """Read addresses separated by commas."""
     given = as_text(label, value, meta)
     found = [part.strip() for part in given.split(",") if part.strip()]
+    if "@" in given:  # what stands before it may be a password
+        raise SettingsError(
+            f"{label} holds an account (@): give only host:port here, and the account in "
+            "TOKENTIDE_KAFKA_USERNAME and TOKENTIDE_KAFKA_PASSWORD"
+        )
     for address in found or [given]:
         host, _, port = address.rpartition(":")
         if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-            if "@" in given:  # what stands before it may be a password
-                raise SettingsError(
-                    f"{label} holds an account (@): give only host:port here, and the account in "
-                    "TOKENTIDE_KAFKA_USERNAME and TOKENTIDE_KAFKA_PASSWORD"
-                )
             raise SettingsError(
                 f"{label}={value!r}: {address!r} is not host:port; give for example "
                 "kafka-1:9092,kafka-2:9092"

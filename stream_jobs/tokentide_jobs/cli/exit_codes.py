@@ -59,8 +59,8 @@ EXIT_CODES: Final = (
     ),
     ExitCode(
         EXIT_UNREACHABLE,
-        "a service is unreachable, or the stack cannot start",
-        "no stack runs; ClickHouse does not answer; a port is taken",
+        "a service is unreachable or cannot now (try again), or the stack cannot start",
+        "no stack runs; ClickHouse does not answer, or lacks memory (241); a port is taken",
     ),
     ExitCode(
         EXIT_INTERNAL, "internal error, or a promise of the pipeline is broken", "please report it"

@@ -2,8 +2,9 @@
 
 Names of models, tenants and topics, dead letters, error texts and cells of a query come from
 outside. A character that a terminal would obey instead of showing (escape sequences, carriage
-returns, marks that turn the direction of writing) is written as its escape, so that no data moves
-the cursor, changes a title or hides behind other text. What an encoding lacks is escaped as well.
+returns, marks that turn the direction of writing), or would not show at all (zero-width and other
+format characters), is written as its escape: no data moves the cursor, changes a title, hides
+behind other text or looks like what it is not. What an encoding lacks is escaped as well.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from typing import IO, Any
 
 __all__ = ["escape_what_cannot_be_encoded", "printable"]
 
-_OBEYED = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+_FORMAT = (
+    "\xad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u180e\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
+    "\U000e0020-\U000e007f"
 )
+"""Unicode's category Cf: a test holds the list complete."""
+_OBEYED = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_FORMAT}]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    r"""Return `text` with every character that a terminal would obey as its escape, `\x1b`.
+    r"""Return `text` with every character that is not seen as its escape, `\x1b`.
 
     Args:
         text: Anything.
@@ -40,4 +46,6 @@ def escape_what_cannot_be_encoded(*streams: IO[Any] | None) -> None:
 
 def _escape(character: str) -> str:
     code = ord(character)
-    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+    if code < 0x100:
+        return _SHORT.get(character) or f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

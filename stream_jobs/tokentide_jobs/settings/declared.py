@@ -259,6 +259,8 @@ class DeclaredSettings(BaseSettings):
     @field_validator("kafka_bootstrap")
     @classmethod
     def _addresses(cls, servers: str) -> str:
+        if "@" in servers:  # what stands before it may be a password
+            raise ValueError("expected host:port without an account, several separated by commas")
         for server in servers.split(","):
             host, _colon, port = server.strip().rpartition(":")
             is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65_536

@@ -268,7 +268,8 @@ def test_what_is_set_for_tls_or_a_login_that_does_not_take_place_is_named() -> N
     assert warnings_for(Settings.load({}, {})) == []
 
 
-def test_an_account_among_the_addresses_is_refused_without_showing_it() -> None:
+@pytest.mark.parametrize("given", ["user:s3cret@kafka", "a:1,user:s3cret@kafka:9092"])
+def test_an_account_among_the_addresses_is_refused_without_showing_it(given: str) -> None:
     with pytest.raises(SettingsError, match="TOKENTIDE_KAFKA_PASSWORD") as refused:
-        Settings.load({"bootstrap": "user:s3cret@kafka"}, {})
+        Settings.load({"bootstrap": given}, {})
     assert "s3cret" not in str(refused.value)

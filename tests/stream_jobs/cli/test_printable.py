@@ -29,11 +29,9 @@ STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def obeyed(text: str) -> list[str]:
-    """Return what a terminal would obey, besides line ends."""
-    kinds = ("Cc", "Zl", "Zp", "Cs")
-    return [
-        c for c in text if c != "\n" and (unicodedata.category(c) in kinds or c in "\u202e\u2066")
-    ]
+    """Return what a terminal would obey or not show, besides line ends."""
+    kinds = ("Cc", "Cf", "Zl", "Zp", "Cs")
+    return [c for c in text if c != "\n" and unicodedata.category(c) in kinds]
 
 
 @given(st.text())
@@ -44,6 +42,12 @@ def test_whatever_comes_in_nothing_to_obey_comes_out(text: str) -> None:
 @given(st.text(st.characters(categories=("L", "N", "P", "S"))))
 def test_letters_numbers_and_signs_stay_as_they_are(text: str) -> None:
     assert printable(text) == text
+
+
+def test_every_character_that_is_not_seen_is_escaped() -> None:
+    unseen = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cf"]
+    assert [c for c in unseen if c in printable(c)] == []
+    assert printable("gpt\u200b-5\u2060\ufeff\U000e0041") == r"gpt\u200b-5\u2060\ufeff\U000e0041"
 
 
 def test_escapes_are_those_of_a_programmer() -> None:

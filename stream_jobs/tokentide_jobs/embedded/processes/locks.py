@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tokentide_jobs.embedded.processes.child import ChildRecord, end_process
-from tokentide_jobs.errors import StackError
+from tokentide_jobs.errors import ConfigError, StackError
 from tokentide_jobs.owner_only import (
     new_owner_only_directory,
     owner_only_directory,
@@ -28,6 +28,7 @@ __all__ = ["LOCK_FILE_NAME", "DataDirLock", "holder_pid"]
 
 LOCK_FILE_NAME = "stack.lock"
 _OF_A_STACK = frozenset({LOCK_FILE_NAME, "stack.json", "kafka", "clickhouse", "logs", "workers"})
+_ANOTHER = "name another one with --data-dir or TOKENTIDE_DATA_DIR"
 _LOCK_TIMEOUT_S = 1.0
 """How long to try: `holder_pid` only looks, and holds the lock for microseconds."""
 
@@ -49,8 +50,14 @@ class DataDirLock:
 
         Raises:
             StackError: Another process holds it; the message names its pid.
+            ConfigError: It is no directory, and cannot become one.
         """
-        new_owner_only_directory(self._data_dir)
+        try:
+            new_owner_only_directory(self._data_dir)
+        except (FileExistsError, NotADirectoryError) as exc:
+            raise ConfigError(f"{exc.filename} is no directory: {_ANOTHER}") from exc
+        except FileNotFoundError as exc:
+            raise ConfigError(f"no directory can be made at {exc.filename}: {_ANOTHER}") from exc
         if _is_a_stacks(self._data_dir):
             # Each part closes its own content when it starts.
             owner_only_directory(self._data_dir, with_content=False)
