@@ -203,9 +203,9 @@ def test(name: str | None, as_json: bool, data_dir: Path | None) -> None:
     ]  # fmt: skip
     if as_json:
         click.echo(json.dumps({"receivers": rows}, indent=2))
-    for row in () if as_json else rows:
-        answer = answer_words(int(row["status"]), str(row["detail"]))
-        say(f"{row['receiver']}  {row['address']}  {row['outcome']}, {answer}")
+    for one, result in () if as_json else zip(receivers, results, strict=True):
+        answer = answer_words(result.status, result.detail)
+        say(f"{one.name}  {one.place}  {result.outcome}, {answer}")
     if not rows:
         say("no receivers: name some in the list `notify` of detect.yaml", to_stderr=True)
         raise click.exceptions.Exit(EXIT_NOTHING_PROVEN)
