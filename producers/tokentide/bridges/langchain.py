@@ -280,6 +280,8 @@ def _counts(usage: object, fallback: object) -> dict[str, object]:
     written = count(read(given, "cache_creation"))
     if not written and (short or hour):
         written = (short or 0) + (hour or 0)
+    if hour is None and short is not None and short == written:
+        hour = 0
     counts: dict[str, object] = {
         "input_tokens": count(read(usage, "input_tokens")),
         "output_tokens": count(read(usage, "output_tokens")),

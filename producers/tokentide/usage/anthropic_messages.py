@@ -98,6 +98,8 @@ def inclusive(counts: Fields) -> Fields:
         written = total(write_5m, get("cache_write_1h_tokens"))
         if written is not None:
             fields["cache_write_tokens"] = written
+    if write_5m is not None and write_5m == get("cache_write_tokens"):
+        fields.setdefault("cache_write_1h_tokens", 0)  # nothing is left for an hour
     if uncached is not None:  # caches without the rest of the input are no total
         fields["input_tokens"] = total(
             uncached, get("cache_read_tokens"), get("cache_write_tokens")

@@ -69,13 +69,16 @@ def read_usage(usage: object) -> Fields:
         kind = "long" if ttl in _LONG_TTLS else ttl
         by_ttl[kind] = total(by_ttl.get(kind), count(of_entry("inputTokens")))
     written = _first_count(get, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
+    listed = total(*by_ttl.values())
     fields = add_caches(
         count(get("inputTokens")),
         _first_count(get, "cacheReadInputTokens", "cacheReadInputTokenCount"),
-        total(*by_ttl.values()) if written is None else written,
+        listed if written is None else written,
         count(get("outputTokens")),
     )
     settle(fields, get("totalTokens"))
+    if listed is not None and written in (None, listed):
+        by_ttl.setdefault("1h", 0)  # what all the others add up to leaves none for an hour
     fields["cache_write_1h_tokens"] = by_ttl.get("1h")
     fields["cache_write_long_tokens"] = by_ttl.get("long")
     return usage_fields(fields)

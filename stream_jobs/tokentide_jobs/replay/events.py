@@ -190,6 +190,8 @@ class Events:
         if call.kind == "agent":
             event["cache_read_tokens"] = call.cache_read_tokens
             event["cache_write_tokens"] = call.cache_write_tokens
+            if call.cache_write_tokens is not None:
+                event["cache_write_1h_tokens"] = 0  # derived writes are five-minute ones
             if call.tool_calls is not None:
                 event["tool_calls_count"] = call.tool_calls
             if call.stop:

@@ -20,7 +20,12 @@ from tokentide_jobs.core.price.bill import Line, bill
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.hosts import region_of_host
 from tokentide_jobs.core.price.lookup import Price, resolve
-from tokentide_jobs.core.price.pricing import COST_COLUMNS, PRICE_COLUMNS, price
+from tokentide_jobs.core.price.pricing import (
+    COST_COLUMNS,
+    LIFETIME_DOUBT,
+    PRICE_COLUMNS,
+    price,
+)
 from tokentide_jobs.core.price.reported_usage import (
     TOKEN_COLUMNS,
     is_half_reported,
@@ -104,6 +109,8 @@ def _usage_lines(event: Mapping[str, Any], found: Price, priced: Mapping[str, An
         lines.append("one total of input and output is not reported: what it costs is not billed")
     if frame.select(lacks_tokens(frame)).item():
         lines.append("neither input nor output tokens are reported: what they cost is not billed")
+    if priced["price_rule"].endswith(LIFETIME_DOUBT):
+        lines.append("how long the cache writes live is not reported: billed as the shortest")
     if any(line.unit == PER_REQUEST for line in billed.lines) and found.has_sized_fees:
         lines.append("the fee depends on how much was searched, which is not reported")
     return lines

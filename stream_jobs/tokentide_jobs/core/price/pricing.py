@@ -22,7 +22,7 @@ from tokentide_jobs.core.price.statuses import STATUS_CODES
 from tokentide_jobs.core.price.units import CACHED_IMAGES, COST_CLASSES, LEAVES, SIZED_REQUESTS
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
-__all__ = ["COST_COLUMNS", "PRICE_COLUMNS", "price"]
+__all__ = ["COST_COLUMNS", "LIFETIME_DOUBT", "PRICE_COLUMNS", "price"]
 
 COST_COLUMNS: tuple[str, ...] = tuple(f"cost_{name}_pico_usd" for name in COST_CLASSES)
 PRICE_COLUMNS: tuple[str, ...] = (
@@ -43,6 +43,11 @@ _LEAF_OF = {leaf.name: index for index, leaf in enumerate(LEAVES)}
 _FEE_LEAF = _LEAF_OF["request fee"]
 _TOKENS = (1 << _LEAF_OF["input"]) | (1 << _LEAF_OF["output"])
 """What a card of a model that reads and writes tokens has a rate for."""
+
+_LIFETIME_UNKNOWN = pl.col("is_lifetimeless") & pl.col("priced_lifetimes")
+"""Cache writes that nobody says the lifetime of, where that moves the price: billed as short."""
+LIFETIME_DOUBT = "!cache_lifetime=unknown"
+"""How `price_rule` ends then."""
 
 
 def price(requests: pl.DataFrame, cards: CardTable) -> pl.DataFrame:
@@ -174,7 +179,8 @@ def _with_rates(work: pl.DataFrame, rows: RateRows, starts: pl.Series) -> pl.Dat
         reached = [(pl.col("input_tokens") > pl.col(name)).fill_null(False) for name in names]
         index = above.select(pl.sum_horizontal(pl.col("starts"), *reached)).to_series()
     needed = [rate_column(leaf) for leaf in _leaves_in(work)]
-    needed += ["top", "has_mask", "own_mask", "cached_images", "sized_fees", "status_code", "rule"]
+    needed += ["top", "has_mask", "own_mask", "cached_images", "sized_fees", "priced_lifetimes"]
+    needed += ["status_code", "rule"]
     gathered = rows.frame.select(needed)[index]
     return work.hstack(gathered.get_columns()).with_columns(index.alias("rate_row"))
 
@@ -276,6 +282,7 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
         | (pl.col("sized_fees") & (pl.col(_leaf("request fee")) > 0))
         | pl.col("other_unpriced")
         | pl.col("is_incomplete")
+        | _LIFETIME_UNKNOWN
         | (pl.col("is_tokenless") & ((has & _TOKENS) != 0))
     )
     # The greater code is the less certain word: the least certain of card and usage is shown.
@@ -306,6 +313,10 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
 def _rules(work: pl.DataFrame) -> pl.Series:
     """Name the card of every call, after the reason why its cost is not simply that card's."""
     rules = work["rule"]
+    lifetimeless = work.select(_LIFETIME_UNKNOWN).to_series()
+    if lifetimeless.any():
+        doubted = rules + LIFETIME_DOUBT
+        rules = doubted.zip_with(lifetimeless, rules)
     # In rising order of precedence; texts are only built for what occurs.
     for flag, reason in (
         ("is_unknown", "usage missing: "),

@@ -21,6 +21,10 @@ __all__ = ["NO_RATE_ROWS", "RateRows", "rate_column"]
 _MAX_ROWS = 20_000
 """Rows kept per table (about 6 MB); beyond it they are forgotten and resolved again."""
 
+_LEAF_OF = {leaf.name: index for index, leaf in enumerate(LEAVES)}
+_SHORT = _LEAF_OF["cache write"]
+_LONGER = (_LEAF_OF["cache write 1h"], _LEAF_OF["cache write long"])
+
 
 def rate_column(leaf: int) -> str:
     """Name of the column that holds the rate of a leaf, in pico-USD."""
@@ -96,6 +100,8 @@ def _frame(rows: Sequence[tuple[Price, int]]) -> pl.DataFrame:
     columns["cached_images"] = pl.Series(images, dtype=pl.Boolean)
     sized = [price.has_sized_fees for price, _ in rows]
     columns["sized_fees"] = pl.Series(sized, dtype=pl.Boolean)
+    lifetimes = [_has_priced_lifetimes(row[0], row[2]) for row in flat]
+    columns["priced_lifetimes"] = pl.Series(lifetimes, dtype=pl.Boolean)
     codes = [STATUS_CODES[price.status] for price, _ in rows]
     columns["status_code"] = pl.Series(codes, dtype=pl.UInt8)
     rules = [price.rule if floor < 0 else f"{price.rule}>{floor}" for price, floor in rows]
@@ -115,3 +121,8 @@ def _flat(price: Price, floor: int) -> tuple[list[int], int, int]:
         has_mask |= 1 << bit
         own_mask |= (position < leaf.own) << bit
     return rates, has_mask, own_mask
+
+
+def _has_priced_lifetimes(rates: Sequence[int], own_mask: int) -> bool:
+    """Tell whether a cache write that lives longer has another price of its own."""
+    return any(own_mask >> leaf & 1 and rates[leaf] != rates[_SHORT] for leaf in _LONGER)

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import polars as pl
 
-__all__ = ["TOKEN_COLUMNS", "is_half_reported", "lacks_tokens", "reported_usage", "text"]
+__all__ = [
+    "TOKEN_COLUMNS",
+    "is_half_reported",
+    "lacks_lifetimes",
+    "lacks_tokens",
+    "reported_usage",
+    "text",
+]
 
 TOKEN_COLUMNS: tuple[str, ...] = (
     "input_tokens",
@@ -27,6 +34,9 @@ TOKEN_COLUMNS: tuple[str, ...] = (
     "web_searches",
 )
 """Counts of a request that are billed; all of them optional columns of the frame."""
+
+_LIFETIMES = ("cache_write_1h_tokens", "cache_write_long_tokens")
+"""Parts of the cache writes; where either is reported, the rest are writes of the short kind."""
 
 _ANSWERED_OPERATIONS = ("chat", "text_completion", "generate_content")
 """Operations that are billed for what they read and for what they write."""
@@ -62,6 +72,7 @@ def reported_usage(requests: pl.DataFrame) -> pl.DataFrame:
         (~used & is_failure).alias("is_free"),
         ((used & missing) | is_half_reported(requests)).alias("is_incomplete"),
         tokenless.alias("is_tokenless"),
+        lacks_lifetimes(requests).alias("is_lifetimeless"),
         ((used | ok) & ~unknown).cast(pl.Int64).alias("fee"),
     )
 
@@ -86,6 +97,16 @@ def lacks_tokens(requests: pl.DataFrame) -> pl.Expr:
     is_failure = _is_failure(requests, text(requests, "usage_source") == "missing")
     is_answered = text(requests, "operation").is_in(_ANSWERED_OPERATIONS)
     return no_input & no_output & ~is_failure & is_answered
+
+
+def lacks_lifetimes(requests: pl.DataFrame) -> pl.Expr:
+    """Tell calls that wrote to a cache and do not say for how long: a reported 0 of 1 h says it."""
+    if "cache_write_tokens" not in requests.columns:
+        return pl.lit(False)
+    untold = [pl.col(name).is_null() for name in _LIFETIMES if name in requests.columns]
+    return (pl.col("cache_write_tokens").fill_null(0) > 0) & pl.all_horizontal(
+        pl.lit(True), *untold
+    )
 
 
 def _unreported_totals(requests: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:

@@ -323,3 +323,35 @@ def test_the_words_are_closed_and_documented_in_order() -> None:
     text = (ROOT / "docs" / "prices.md").read_text(encoding="utf-8")
     section = text.partition("## price_status")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == words
+
+
+_WROTE: dict[str, Any] = {
+    "provider": "anthropic", "request_model": "claude-opus-4-6", "status": "ok",
+    "operation": "chat", "usage_source": "provider", "started_at_us": us(AT),
+    "input_tokens": 1_000, "output_tokens": 10, "cache_write_tokens": 400,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        ({}, "partial"),
+        ({"cache_write_1h_tokens": 0}, "exact"),
+        ({"cache_write_1h_tokens": 400}, "exact"),
+        ({"cache_write_tokens": 0}, "exact"),
+        ({"cache_write_tokens": None}, "exact"),
+        ({"request_model": f"global.{PROFILE}", "provider": "aws.bedrock"}, "partial"),
+        # One price for every cache write: its lifetime moves nothing.
+        ({"request_model": "gpt-5.6-sol", "provider": "openai"}, "exact"),
+    ],
+)
+def test_cache_writes_of_unknown_lifetime_are_exact_only_at_one_price(
+    call: dict[str, Any], status: str
+) -> None:
+    event = _WROTE | call
+    row = price(request_frame(event), compile_cards()).row(0, named=True)
+    assert row["price_status"] == status, row["price_rule"]
+    is_doubted = status == "partial"
+    assert row["price_rule"].endswith("!cache_lifetime=unknown") == is_doubted
+    lines = explanation(event, compile_cards()).lines
+    assert any("how long the cache writes live" in line for line in lines) == is_doubted

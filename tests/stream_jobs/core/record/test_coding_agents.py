@@ -20,6 +20,7 @@ from tests.coding_agents import (
     gemini_cli_call,
     logs_request,
 )
+from tests.golden.pricing import priced
 from tests.otlp_requests import attributes
 from tokentide_jobs.core.record.contents import events_in, readable
 from tokentide_jobs.core.record.otlp import read_otlp
@@ -360,3 +361,10 @@ def test_a_call_that_tells_one_total_alone_leaves_a_lower_bound(name: str) -> No
     record = claude_code_call(TIME_NS)
     record["attributes"] = [one for one in record["attributes"] if one["key"] != name]
     assert told(CLAUDE_CODE, record)["usage_source"] == "missing"
+
+
+def test_cache_writes_of_claude_code_are_not_priced_as_certain() -> None:
+    row = priced(told(CLAUDE_CODE, claude_code_call(TIME_NS)))
+    assert (row["price_status"], row["price_rule"][-23:]) == ("partial", "!cache_lifetime=unknown")
+    row = priced(told(CLAUDE_CODE, claude_code_call(TIME_NS, cache_creation_tokens=0)))
+    assert "cache_lifetime" not in row["price_rule"]
