@@ -211,3 +211,14 @@ def test_every_image_that_is_built_has_its_stage() -> None:
     stages = re.findall(r"^FROM \S+ AS (\w+)$", DOCKERFILE, re.MULTILINE)
     built = {service["build"]["target"] for service in SERVICES.values() if "build" in service}
     assert built < set(stages)
+
+
+@each("page", ("coding-agents.md", "deployment.md", "opentelemetry.md"))
+def test_the_pages_name_the_listeners_of_kafka_for_host_and_containers(page: str) -> None:
+    advertised = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    addresses = re.findall(r"\w+://([\w.]+:\d+)", VARIABLE.sub(r"\2", advertised))
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    named = set(re.findall(r"\b(?:kafka|127\.0\.0\.1):\d*90?92\b", text))
+    assert named == set(addresses)
+    assert SERVICES["kafka"]["networks"] == ["stream"]
+    assert "network `stream`" in text
