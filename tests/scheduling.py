@@ -32,6 +32,7 @@ LONGEST: Final = (
     "tests/end_to_end/test_demo.py",
     "tests/stream_jobs/tasks/test_repair.py",
     "tests/sql/test_migrations.py",
+    "tests/stream_jobs/tasks/test_void.py",
     "tests/stream_jobs/embedded/clickhouse/test_clickhouse_go.py",
     "tests/chaos/test_crash_schedules.py",
     "tests/end_to_end/test_stack_restart.py",

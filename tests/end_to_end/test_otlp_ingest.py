@@ -254,7 +254,7 @@ def test_a_fleet_of_coding_agents_spends_what_an_independent_sum_says(stack: Sta
         raw = client.query("SELECT count() FROM raw_requests WHERE user_hash LIKE '%@%'")
     assert {(hashes[row[0]], row[1], row[2]): row[3:6] for row in found} == sums
     # Claude Code tells no lifetime of its cache writes.
-    assert {row[1:2] + row[6:] for row in found} == {
+    assert {(row[1], *row[6:]) for row in found} == {
         ("claude-code", "partial", 1), ("codex", "exact", 1), ("gemini-cli", "exact", 1)
     }  # fmt: skip
     of_claude = [sums[key] for key in sums if key[1] == "claude-code"]
