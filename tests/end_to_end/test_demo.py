@@ -58,7 +58,7 @@ def assert_the_blocks_add_up(shown: str) -> None:
     """
     spent, requests = re.search(r"\$([\d,.]+) +spent on ([\d,]+) requests", shown).groups()  # type: ignore[union-attr]
     total, total_usd = int(requests.replace(",", "")), dollars(spent)
-    errors = number(r"errors ([\d,]+), [\d.]+%", shown)
+    failed = number(r"failed ([\d,]+), [\d.]+%", shown)
 
     models, _, below = shown.partition("\nmodel ")[2].partition("\nteam ")
     row = re.compile(rf"^(\S.*?) +([\d,]+) +{AMOUNT} ", re.MULTILINE)
@@ -92,10 +92,12 @@ def assert_the_blocks_add_up(shown: str) -> None:
         assert sum(causes) == int(without[1].replace(",", ""))
 
     kinds = re.search(r"^errors +([\d,]+): (.*); [\d,]+ retries", shown, re.MULTILINE)
-    if errors:
+    if failed:
         assert kinds is not None
-        assert int(kinds[1].replace(",", "")) == errors
-        assert sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]*\d) ", kinds[2])) == errors
+        found = re.findall(r"([\d,]*\d) ([a-z ]+)", kinds[2])
+        by_kind = {kind: int(n.replace(",", "")) for n, kind in found}
+        assert sum(by_kind.values()) == int(kinds[1].replace(",", ""))
+        assert sum(by_kind.values()) - by_kind.get("rate limit", 0) == failed
 
 
 def assert_every_fault_was_noticed(shown: str) -> None:

@@ -203,6 +203,7 @@ BAND = Lines(
     unit=Unit.NONE,
     no_value=NO_POINTS,
     style="points",
+    is_joined=True,
     sql=f"""\
 SELECT at AS time, any(value) AS seen, any(expected) AS as_expected,
     any(if(isNaN(lower), NULL, lower)) AS usual_from, any(if(isNaN(upper), NULL, upper)) AS usual_to

@@ -8,7 +8,6 @@ from tokentide_dashboards.boards import shared_calls
 from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
 from tokentide_dashboards.boards.shared_calls import (
     CALLS,
-    COUNTED,
     NO_CALLS,
     WEEK_BEFORE,
     both,
@@ -39,6 +38,7 @@ LIMITED_NOW = "sumIf(errors_rate_limit, is_now) / nullIf(sumIf(requests, is_now)
 P95_NOW = "p95_from_hist(sumMapIf(latency_hist, is_now))"
 P95_BEFORE = "p95_from_hist(sumMapIf(latency_hist, is_before))"
 
+OF_CALLS = Override(column="n", title="calls", unit=Unit.COUNT, color="text")
 SPENT = replace(shared_calls.SPENT, links=(BoardLink("Where the money goes", Uid.COST),))
 FAILED = Stat(
     title="Failed",
@@ -52,7 +52,11 @@ SELECT
     {FAILED_NOW} AS failed, {FAILED_BEFORE} AS week_before,
     {LIMITED_NOW} AS limited, sumIf(requests, is_now) AS n
 FROM {TOTALS_TWICE} WHERE {CALLS}""",
-    overrides=(WEEK_BEFORE, Override(column="limited", title="429", color="text"), COUNTED),
+    overrides=(
+        WEEK_BEFORE,
+        Override(column="limited", title="rate-limited (429)", color="text"),
+        OF_CALLS,
+    ),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),
 )
 SLOW = Stat(
@@ -76,23 +80,23 @@ SELECT sum(unpriced) / nullIf(sum(requests), 0) AS unpriced_share, sum(requests)
 FROM {TOTALS} WHERE {CALLS}""",
     overrides=(
         Override(column="unpriced_share", title="unpriced"),
-        COUNTED,
+        OF_CALLS,
     ),
     links=(BoardLink("Cost and budgets", Uid.COST),),
 )
 AGE = Stat(
     title="Age of the data",
-    description="Time from the newest call that is stored to the end of the range. "
-    "Beyond two minutes, look at the pipeline before you believe the rest.",
+    description="Time from the last batch that was stored to the end of the range: producers "
+    "report every 30 s, calls or none. Beyond two minutes, look at the pipeline first.",
     unit=Unit.DURATION_S,
     no_value="Nothing is stored in the two days before the end of this range: "
     "`tokentide status` says what does not work.",
     threshold=up_to(STALE_S),
     sql="""\
-SELECT
-    greatest(dateDiff('second', maxOrNull(window_start) + toIntervalMinute(1), $__toTime), 0) AS age
-FROM windows_1m
-WHERE window_start > $__toTime - toIntervalDay(2) AND window_start <= $__toTime AND requests > 0""",
+SELECT dateDiff('second', max(done_at), $__toTime) AS age
+FROM ingest_positions
+WHERE done_at <= $__toTime AND written_at >= $__toTime - toIntervalDay(2)
+HAVING count() > 0""",
     links=(BoardLink("Pipeline health", Uid.PIPELINE),),
 )
 

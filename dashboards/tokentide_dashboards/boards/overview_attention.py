@@ -18,7 +18,7 @@ __all__ = ["ATTENTION", "PLAN"]
 ATTENTION = Table(
     title="Needs attention",
     description="Open alerts, and runs over their guard in the last hour of the range, those that "
-    "cost most first: what changed, against what, and since when. Click for the evidence.",
+    "cost most first: what changed, against what, and since when. Empty cost: it is not known.",
     unit=Unit.NONE,
     no_value="✓ Nothing needs attention: no alert is open, and no run is over its guard.",
     sql="""\
@@ -27,7 +27,7 @@ SELECT
 FROM
 (
     SELECT
-        impact_usd_per_hour AS usd_per_hour, toString(severity) AS severity,
+        nullIf(impact_usd_per_hour, 0) AS usd_per_hour, toString(severity) AS severity,
         sentence AS what,
         if(empty(causes), '', causes[1]) AS changed, since, first_action
     FROM alerts
@@ -61,32 +61,41 @@ LIMIT 20""",
                 BoardLink("Agents and runs", Uid.AGENTS),
             ),
         ),
-        Override(column="changed", title="what changed", width=230),
+        Override(column="changed", title="what changed", width=180),
         Override(column="since", title="since", unit=Unit.AGE, width=130),
-        Override(column="first_action", title="do first", width=190),
+        Override(column="first_action", title="do first", width=280),
     ),
 )
 
 PLAN = Table(
     title="Spend against plan",
     description="Budgets of the period that the range ends in: spent, planned, the share "
-    "of it that is used, and where the period is expected to end. n counts calls.",
+    "of it that is used, and where the period is expected to end; no end is shown once more is "
+    "spent, or a tenth of the plan since the forecast was made. n counts calls.",
     unit=Unit.USD,
     no_value="No budget is set: write budgets.yaml (docs/budgets.md) for the detect worker.",
     sql="""\
+WITH
+    ifNull(
+        f.made.1 >= toFloat64(b.spent_pico_usd)
+        AND toFloat64(b.spent_pico_usd) - f.made.2 <= 0.1 * toFloat64(b.amount_pico_usd),
+        false
+    ) AS is_of_now
 SELECT
     b.budget AS budget,
     toFloat64(b.spent_pico_usd) / nullIf(toFloat64(b.amount_pico_usd), 0) AS used,
     usd_from_pico(b.spent_pico_usd) AS spent,
     usd_from_pico(b.amount_pico_usd) AS plan,
-    f.expected_usd AS expected,
-    b.requests AS n
+    if(is_of_now, f.made.1 / 1e12, NULL) AS expected,
+    b.requests AS n,
+    multiIf(is_of_now, '', f.made.1 IS NULL, 'none is made yet', 'spend jumped since')
+        AS no_forecast
 FROM budget_status AS b FINAL
 LEFT JOIN
 (
     SELECT
         tenant, budget, period_start,
-        argMax(toFloat64(expected_pico_usd) / 1e12, made_at) AS expected_usd
+        argMax((toFloat64(expected_pico_usd), toFloat64(spent_pico_usd)), made_at) AS made
     FROM forecasts FINAL
     WHERE made_at <= $__toTime
     GROUP BY tenant, budget, period_start
@@ -102,6 +111,7 @@ LIMIT 20""",
             threshold=Threshold(((BUDGET_USED, "orange"), (SPENT_SHARE, "red"))),
             links=(BoardLink("Budgets", Uid.COST),),
         ),
-        Override(column="n", unit=Unit.COUNT),
+        Override(column="n", title="calls", unit=Unit.COUNT),
+        Override(column="no_forecast", title="no forecast"),
     ),
 )

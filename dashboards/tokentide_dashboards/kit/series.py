@@ -38,6 +38,7 @@ class Lines(Panel):
         legend: `bottom`, `right` (a table with last and greatest value), or `none`.
         soft_most: The axis reaches at least to here.
         log: A logarithmic axis.
+        is_joined: Lines join points that are far apart: a row is an event, not a step of time.
     """
 
     kind: ClassVar[str] = "timeseries"
@@ -51,6 +52,7 @@ class Lines(Panel):
     legend: Literal["bottom", "right", "none"] = "bottom"
     soft_most: float | None = None
     log: bool = False
+    is_joined: bool = False
 
     def options(self) -> Object:
         """Return legend and tooltip."""
@@ -76,7 +78,7 @@ class Lines(Panel):
             "gradientMode": "none",
             "showPoints": "auto",
             "pointSize": 4,
-            "spanNulls": False,
+            "spanNulls": self.is_joined,
             "stacking": {"mode": "normal" if self.is_stacked else "none", "group": "A"},
             "axisPlacement": "auto",
             "scaleDistribution": {"type": "log", "log": 10} if self.log else {"type": "linear"},

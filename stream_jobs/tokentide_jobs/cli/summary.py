@@ -51,10 +51,11 @@ def headline(summary: Summary) -> Text:
         (count(total.requests), "bold"),
         (" request in " if total.requests == 1 else " requests in ", "dim"), seconds(span_s),
         ("   tokens ", "dim"), f"{scaled(tokens)}, {scaled(tokens / span_s)}/s",
-        ("   errors ", "dim"), f"{count(total.errors)}, {share(total.errors, total.requests)}",
+        ("   failed ", "dim"), f"{count(total.failed)}, {share(total.failed, total.requests)}",
         ("\nlatency ", "dim"), f"p50 {duration_ms(total.p50_ms)}, p95 {duration_ms(total.p95_ms)}",
         ("   first token ", "dim"),
         f"p50 {duration_ms(total.ttft_p50_ms)}, p95 {duration_ms(total.ttft_p95_ms)}",
+        ("   rate-limited ", "dim"), share(total.errors_rate_limit, total.requests),
     )  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def pipeline_line(pipeline: Pipeline, minutes: int) -> Text:
 def _models(summary: Summary, rows: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold dim", padding=_TIGHT)
     table.add_column("model", no_wrap=True, max_width=27)
-    for heading in ("requests", "spend", "", "p50", "p95", "ttft p50", "p95", "tok/s", "errors"):
+    for heading in ("requests", "spend", "", "p50", "p95", "ttft p50", "p95", "tok/s", "failed"):
         table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
     groups = summary.by["model"]
     most = max((group.cost_pico_usd for group in groups), default=0)
@@ -92,13 +93,13 @@ def _models(summary: Summary, rows: int) -> Table:
             duration_ms(group.ttft_p50_ms),
             duration_ms(group.ttft_p95_ms),
             "-" if group.output_tps is None else f"{group.output_tps:.0f}",
-            _rate(group.errors, group.requests),
+            _rate(group.failed, group.requests),
         )
     if rest := groups[rows:]:
-        errors, requests = _sum(rest, "errors"), _sum(rest, "requests")
+        failed, requests = _sum(rest, "failed"), _sum(rest, "requests")
         table.add_row(
             Text(f"and {len(rest)} more", "dim"), count(requests),
-            dollars(_sum(rest, "cost_pico_usd")), "", "", "", "", "", "", _rate(errors, requests),
+            dollars(_sum(rest, "cost_pico_usd")), "", "", "", "", "", "", _rate(failed, requests),
         )  # fmt: skip
     return table
 

@@ -84,6 +84,11 @@ class Group:
         }
 
     @property
+    def failed(self) -> int:
+        """Return the number of calls that ended in an error, those refused for their rate apart."""
+        return self.errors - self.errors_rate_limit
+
+    @property
     def errors_by_type(self) -> dict[str, int]:
         """Return the number of failed calls by kind."""
         return {kind: getattr(self, column) for kind, column in _ERROR_KINDS.items()}
