@@ -41,6 +41,11 @@ TYPED = (
 )
 LINES = "[...document.querySelectorAll('.keys .key span')].map(one => one.textContent)"
 PAINTS = "[...document.querySelectorAll('.keys .key .dot')].map(one => one.style.background)"
+BROKEN = (
+    "import('/static/fields.js').then(({breakGaps}) => { const times = [0, 60, 540];"
+    " const fields = [{values: [1, 2, 3]}]; breakGaps(times, fields, 60);"
+    " return [times, fields[0].values]; })"
+)
 TRACES = "[...document.links].filter(one => one.textContent === 'open').map(one => one.href)"
 WINDOWS = (
     "INSERT INTO windows_10s (window_start, environment, tenant, team, service, provider, model,"
@@ -109,6 +114,8 @@ async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothi
         paints = await page.run(PAINTS)
         await page.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 't'}))")
         assert not set(paints) & set(await page.run(PAINTS))
+        # Lines break where no series has a row.
+        assert await page.run(BROKEN) == [[0, 60, 120, 540], [1, 2, None, 3]]
         # Texts of the data are texts, and no link leads to script.
         assert await page.run("document.querySelectorAll('img').length") == 0
         assert await page.run("document.body.textContent.includes('<img src=x onerror')")

@@ -1,11 +1,13 @@
 // Lines, bars and points over time, drawn by uPlot.
 
 import { color, el, fontFamily, hideTip, linked, showTip, tipRow } from "./dom.js";
-import { series, shown } from "./fields.js";
+import { breakGaps, series, shown } from "./fields.js";
 import { format, moment, shortMoment } from "./format.js";
 import { filled } from "./links.js";
 
 const OFF = new Set();  // legend entries that a reader switched off: by board, panel and name
+
+const durationMs = (text) => parseInt(text ?? "0", 10) * { s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 }[/[smhd]$/.exec(text ?? "s")?.[0] ?? "s"] || 0;
 
 const alpha = (paint, share) => {
   const found = paint.match(/^#(..)(..)(..)$/);
@@ -42,6 +44,7 @@ function stacked(fields) {
   return fields.map((field) => {
     if (field.isBeside || field.config.custom.lineStyle?.fill === "dash" || field.config.custom.stacking?.mode === "none") return field.values;
     return field.values.map((value, at) => {
+      if (fields.every((one) => one.values[at] === null)) return null;
       sums[at] = (sums[at] ?? 0) + (value ?? 0);
       return sums[at];
     });
@@ -51,6 +54,7 @@ function stacked(fields) {
 export function timeSeries(panel, answers, state, context) {
   const { times, fields } = series(panel, answers);
   if (!times.length || !fields.some((field) => field.values.some((value) => value !== null))) return null;
+  if (panel.fieldConfig?.defaults?.custom?.spanNulls !== true) breakGaps(times, fields, durationMs(panel.interval));
   const key = (field) => `${state.uid}/${panel.id}/${field.name}`;
   const custom = panel.fieldConfig?.defaults?.custom ?? {};
   const isStacked = custom.stacking?.mode === "normal";

@@ -90,6 +90,17 @@ export function series(panel, answers) {
   return { times, fields };
 }
 
+// Where nobody called there is no row: a point without values breaks the lines, or they would join over it.
+export function breakGaps(times, fields, leastMs) {
+  const steps = times.slice(1).map((time, at) => time - times[at]);
+  const step = Math.max(leastMs, Math.min(...steps));
+  for (let at = steps.length - 1; at >= 0; at -= 1) {
+    if (steps[at] < 1.5 * step) continue;
+    times.splice(at + 1, 0, times[at] + step);
+    for (const field of fields) field.values.splice(at + 1, 0, null);
+  }
+}
+
 export function stepOf(value, config) {
   const steps = config.thresholds?.steps ?? [];
   let found = steps[0]?.color;

@@ -53,6 +53,8 @@ function cell(field, at, state, most) {
   const kind = field.config.custom.cellOptions?.type;
   const isRight = field.kind === "number" && field.config.custom.align !== "left";
   const made = el("td", { class: isRight ? "right" : field.kind === "time" ? "when" : "", title: text.length > 40 ? text : null });
+  if (field.isWrapped) made.classList.add("wrapped");
+  if (field.config.custom.width) made.style.maxWidth = `${field.config.custom.width}px`;
   const paint = paintOf(value, field);
   if (kind === "gauge" && typeof value === "number") {
     const bar = el("div", { class: "gauge" }, el("i"));
@@ -61,7 +63,7 @@ function cell(field, at, state, most) {
     made.append(el("div", { class: "gauged" }, bar, el("span", {}, linked(text, linkOf(field, at, state)))));
     return made;
   }
-  if (kind === "color-text" && paint) made.style.color = paint;
+  if (kind === "color-text" && paint) { made.classList.add("painted"); made.style.color = paint; }
   if (kind === "color-background" && paint) { made.classList.add("tinted"); made.style.setProperty("--tint", paint); }
   const link = linkOf(field, at, state);
   if (link && !field.isLinkedItself) made.classList.add("linked");
@@ -84,6 +86,7 @@ export function table(panel, answers, state) {
   const mosts = new Map(fields.map((field) => [field, field.config.max ?? Math.max(...field.values.filter((value) => typeof value === "number"), 0)]));
   for (const field of fields) {
     field.config.seenMost = mosts.get(field);
+    field.isWrapped = field.kind === "text" && fields.some((other) => other.config.custom.width);
     field.isLinkedItself = field.config.links !== panel.fieldConfig?.defaults?.links;
   }
 
