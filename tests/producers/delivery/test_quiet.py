@@ -35,6 +35,8 @@ def on_a_thread(work: Callable[[], None]) -> None:
 @pytest.fixture(autouse=True)
 def everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, aiokafka.__name__)
+    for name in NAMES:  # a worker of the pipeline quietens one of them
+        caplog.set_level(logging.DEBUG, name)
 
 
 def test_no_line_of_any_level_or_logger_passes_inside_the_block(
