@@ -21,7 +21,7 @@ from tokentide_jobs.core.status import Problem, Status, WorkerState
 
 WELL = Status(
     free_bytes=1 << 40, schema=(), log_end=7, group_members=1, lags=(), knows_last_batch=True,
-    dead_letters={}, dropping=(), workers=(WorkerState("w", True),),
+    dead_letters={}, failing_receivers=(), dropping=(), workers=(WorkerState("w", True),),
 )  # fmt: skip
 """The state of a pipeline of which everything was read."""
 
