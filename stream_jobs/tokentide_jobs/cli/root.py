@@ -96,7 +96,8 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 ok, 1 a check failed, 2 usage or configuration, "
-    "3 a service is unreachable, 4 internal error, 5 nothing to check, 6 a soft budget is over.",
+    "3 a service is unreachable or cannot now, 4 internal error, 5 nothing to check, "
+    "6 a soft budget is over.",
 )
 @click.option("--debug", is_flag=True, help="Print the traceback of an error.")
 @click.version_option(package_name="tokentide", message="tokentide %(version)s")
