@@ -46,12 +46,28 @@ def month_against_month(stored: Stored) -> pl.DataFrame:
 @answers("What will this month cost if it goes on like this?")
 def forecast(stored: Stored) -> pl.DataFrame:
     month = month_of(stored.now)
-    elapsed = (stored.now - month) / (month_of(month + 31 * DAY) - month)
-    frame = stored.requests.filter(pl.col("at") >= month).group_by("tenant")
-    return frame.agg(USD.sum().alias("spent_usd")).with_columns(
-        pl.lit(100 * elapsed).alias("elapsed_percent"),
-        ratio(pl.col("spent_usd") / DOLLARS, pl.lit(elapsed)).alias("forecast_usd"),
-    )
+    month_end = month_of(month + 31 * DAY)
+    known = stored.requests.filter(pl.col("at") >= month_of(month - DAY))
+    rows = []
+    for (tenant,), frame in known.group_by("tenant"):
+        first = frame["hour"].min()
+        assert isinstance(first, dt.datetime)
+        spent = frame.filter(pl.col("at") >= month)
+        if spent.is_empty():
+            continue
+        begin = max(first, month)
+        usd = sum(spent["usd"].drop_nulls())
+        part = (stored.now - begin) / (month_end - begin)
+        rows.append(
+            {
+                "tenant": tenant,
+                "spent_usd": usd,
+                "days_of_data": (stored.now - first) / DAY,
+                "counted_percent": 100 * part,
+                "forecast_usd": usd / DOLLARS / part if stored.now - first >= 7 * DAY else None,
+            }
+        )
+    return pl.DataFrame(rows)
 
 
 @answers("Which models take the money, and which kind of token?")

@@ -185,11 +185,11 @@ def developers(stored: Stored) -> pl.DataFrame:
 @answers("What does each tool cost a team, and a developer who uses it?")
 def tools_by_team(stored: Stored) -> pl.DataFrame:
     return _coding(stored, 28).group_by("team", "tool").agg(
-        _distinct("user_hash").alias("developers"),
-        sum_if("usd", pl.col("user_hash") != "").alias("usd"),
+        calls(), total("usd").alias("usd"), _distinct("user_hash").alias("developers"),
+        sum_if("usd", pl.col("user_hash") != "").alias("known"),
     ).with_columns(
-        ratio(pl.col("usd") / DOLLARS, pl.col("developers")).alias("usd_per_developer")
-    )  # fmt: skip
+        ratio(pl.col("known") / DOLLARS, pl.col("developers")).alias("usd_per_developer")
+    ).drop("known")  # fmt: skip
 
 
 @answers("Which sub-agents take the money of a tool?")

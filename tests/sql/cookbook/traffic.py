@@ -227,6 +227,12 @@ def requests() -> list[Event]:
         only = {"user_hash": "embedder", "status": "ok", "input_tokens": 90_000}
         call = traffic.call(now - dt.timedelta(hours=2), **embedding, **only)
         found.append({name: value for name, value in call.items() if name not in _OF_OUTPUT})
+    for tenant, days in (("young", 3), ("autumn", 12)):  # who began within the last month
+        began = NOWS[-1] - dt.timedelta(days=days)
+        found += [
+            traffic.call(began, tenant=tenant),
+            traffic.call(began + dt.timedelta(1), tenant=tenant),
+        ]
     found += [dict(one) for one in usual[::37]]  # sent twice
     return [*found, *_one_id_for_two(traffic)]
 
