@@ -129,6 +129,13 @@ def test_the_ten_lines_of_the_readme_record_a_call(stage: Stage) -> None:
     }
 
 
+def test_the_log_record_of_a_coding_agent_is_in_kafka(stage: Stage) -> None:
+    told = stage.run("agents", "coding_agent_log.py", "coding_agent_log.json")
+    assert re.fullmatch(
+        r"coding_agent_log\.json: tokentide\.otlp\.v1 partition \d offset 0\n", told
+    )
+
+
 FASTAPI_CLIENT = """
 import asyncio, httpx
 from fastapi_service import app
