@@ -12,6 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tests.sql.cookbook_calls import NOW, seed
 from tokentide_dashboards.boards.every import BOARDS
+from tokentide_dashboards.boards.overview_attention import PLAN
 from tokentide_dashboards.check.browser import expand
 from tokentide_dashboards.check.choice import choose
 from tokentide_dashboards.check.columns import unfit
@@ -31,6 +32,10 @@ NOTHING_HERE: dict[str, str] = {
     "tokentide-pipeline panel 'CPU of queries by account' A": OF_NOW,
 }
 """Queries of panels that answer nothing on the seed, by their names, and why."""
+OVERSPENT = (
+    "INSERT INTO budget_status SELECT * REPLACE(252 * toInt128(1000000000000) AS spent_pico_usd,"
+    " at + toIntervalSecond(1) AS at) FROM budget_status FINAL WHERE budget = 'search'"
+)
 
 
 def span(days: float, end: dt.datetime = NOW) -> TimeRange:
@@ -68,6 +73,13 @@ def seed_all(client: Client) -> None:
         client.command(statement)
 
 
+def planned(client: Client) -> list[tuple[object, object]]:
+    """Return where each budget is expected to end, and why that is not shown."""
+    assert isinstance(PLAN.sql, str)
+    rows = client.query(expand(PLAN.sql, span(1), {})).result_rows
+    return [(row[4], row[6]) for row in rows]
+
+
 def is_empty(rows: list[tuple[object, ...]]) -> bool:
     return all(value is None for row in rows for value in row)
 
@@ -87,6 +99,11 @@ def test_every_query_runs_and_every_panel_shows_something(sql_client: Client) ->
             wrong += [f"{name}: {problem}" for problem in unfit(of, answer["columns"])]
     assert wrong == []
     assert empty == set(NOTHING_HERE)
+
+    # No end of a period is shown below what is spent, and the reader is told why.
+    assert (105.0, "") in planned(sql_client)
+    sql_client.command(OVERSPENT)
+    assert (None, "out of date") in planned(sql_client)
 
     for _asked in asked(sql_client, span(30), "acme", "globex", HOSTILE):
         pass

@@ -88,7 +88,7 @@ SELECT
     usd_from_pico(b.amount_pico_usd) AS plan,
     if(is_of_now, f.made.1 / 1e12, NULL) AS expected,
     b.requests AS n,
-    multiIf(is_of_now, '', f.made.1 IS NULL, 'none is made yet', 'spend jumped since')
+    multiIf(is_of_now, '', f.made.1 IS NULL, 'none yet', 'out of date')
         AS no_forecast
 FROM budget_status AS b FINAL
 LEFT JOIN
@@ -112,6 +112,6 @@ LIMIT 20""",
             links=(BoardLink("Budgets", Uid.COST),),
         ),
         Override(column="n", title="calls", unit=Unit.COUNT),
-        Override(column="no_forecast", title="no forecast"),
+        Override(column="no_forecast", title="forecast", width=70),
     ),
 )
