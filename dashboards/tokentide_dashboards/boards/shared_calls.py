@@ -73,15 +73,20 @@ COUNTED = Override(column="n", unit=Unit.COUNT, color="text")
 
 SPENT = Stat(
     title="Spent",
-    description="Cost of all priced calls in the range, and of the same range a week before.",
+    description="Cost of all priced calls in the range, and of the same range a week before. "
+    "Calls without a price are not in it: at least this much is spent.",
     unit=Unit.USD,
     no_value=NO_CALLS,
     sql=f"""\
 SELECT
     usd_from_pico(sumIf(cost_pico_usd, is_now)) AS spent,
-    usd_from_pico(sumIf(cost_pico_usd, is_before)) AS week_before
+    usd_from_pico(sumIf(cost_pico_usd, is_before)) AS week_before,
+    sumIf(unpriced, is_now) AS unpriced
 FROM {TOTALS_TWICE} WHERE {CALLS}""",
-    overrides=(WEEK_BEFORE,),
+    overrides=(
+        WEEK_BEFORE,
+        Override(column="unpriced", title="calls more, no price", unit=Unit.COUNT, color="text"),
+    ),
 )
 """Each board adds where a click leads, here and below."""
 SPEND = Lines(
