@@ -75,7 +75,7 @@ def test_a_reducer_that_grafana_does_not_know(board: Object) -> None:
 def test_an_override_of_no_column(board: Object) -> None:
     override = panel(board, "Spent")["fieldConfig"]["overrides"][0]
     override["matcher"]["options"] = "last_week"
-    columns = {"spent": "Decimal(38, 12)", "week_before": "Decimal(38, 12)"}
+    columns = {"spent": "Decimal(38, 12)", "week_before": "Decimal(38, 12)", "unpriced": "UInt64"}
     assert list(unfit(panel(board, "Spent"), columns)) == [
         "the override of 'last_week' names no column"
     ]
