@@ -26,7 +26,12 @@ class Inspection:
     def __init__(self, open_connection: Callable[[], EngineConnection]) -> None:
         catalogue = Catalogue.of(open_connection)
         self._of_readers = Inspector(
-            open_connection, catalogue, READER_LIMITS, check_system_tables, check_filter
+            open_connection,
+            catalogue,
+            READER_LIMITS,
+            check_system_tables,
+            check_filter,
+            refuses_states=True,
         )
         self._of_writers = Inspector(open_connection, catalogue, WRITER_LIMITS)
         self._reader_thread = ThreadPoolExecutor(1, "inspect-reader")

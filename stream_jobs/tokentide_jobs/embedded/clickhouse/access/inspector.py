@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Final
 
@@ -24,6 +25,8 @@ from .seam import Seam, find_seam
 from .statement import Statement
 from .statement_limits import StatementLimits
 from .syntax_tree import SyntaxTree, read_tree
+from .text_checks import check_columns, check_types
+from .type_texts import parameter_types
 
 EXPRESSION_SETTINGS: Final = ("additional_table_filters", "additional_result_filter")
 """Settings whose values are SQL that runs with the query."""
@@ -51,6 +54,7 @@ class Inspector:
         limits: How large a statement may be.
         check: Raises for a statement, or an expression in a setting, that is refused.
         check_filter: Raises for an expression in a setting that is refused only there.
+        refuses_states: True to refuse states of aggregate functions that come as text.
     """
 
     def __init__(
@@ -60,7 +64,10 @@ class Inspector:
         limits: StatementLimits,
         check: Callable[[Statement], None] = _accept,
         check_filter: Callable[[Statement], None] = _accept,
+        *,
+        refuses_states: bool = False,
     ) -> None:
+        self._refuses_states = refuses_states
         self.limits = limits
         self._check = check
         self._check_filter = check_filter
@@ -202,6 +209,9 @@ class Inspector:
                 raise ClickHouseError(62, f"{clause} is a clause of the command-line client only")
         lifts = not text.startswith(_KEEPS_SETTINGS)
         tail = split_tail(text, blanked, with_settings=lifts)
+        if self._refuses_states:
+            # Before the tree: the engine reads the values of parameters as it builds it.
+            check_types(parameter_types(text, blanked), partial(_tree, connection))
         tree = _tree(
             connection, tail.body + (f" FORMAT {tail.output_format}" if tail.output_format else "")
         )
@@ -219,10 +229,19 @@ class Inspector:
             tree.takes_all_columns,
             tree.nodes,
             tree.only_declares_columns,
+            tree.data_types,
         )
         if not statement.is_only_parsed:
+            self._check_texts(connection, tree)
             self._check_names(connection, names - self._catalogue.unknown(tree.lambdas))
         return statement
+
+    def _check_texts(self, connection: EngineConnection, tree: SyntaxTree) -> None:
+        """Check what a tree holds in literals; the engine reads it, and evaluates some of it."""
+        texts, read = tree.type_texts, partial(_tree, connection)
+        check_columns(texts, read, with_states=not self._refuses_states)
+        if self._refuses_states:
+            check_types(texts.types, read, texts.computed_types)
 
     def _called(self, tree: SyntaxTree, text: str, blanked: str) -> frozenset[str]:
         """Return every name that a statement may call, however it is written."""
@@ -246,6 +265,7 @@ class Inspector:
             # A function is only as harmless as what it calls, whoever made it and when.
             body = _canonical(connection, create.encode())
             tree = _tree(connection, body)
+            self._check_texts(connection, tree)
             inner = self._called(tree, body, outline(body))
             inner -= self._catalogue.unknown(tree.lambdas)
             self._check_names(connection, inner, seen | names)

@@ -28,6 +28,7 @@ class Statement:
         takes_all_columns: True when columns are taken without their names, by `*` or a pattern.
         nodes: Size of its syntax tree.
         only_declares_columns: True for a CREATE of columns with a type each, and nothing else.
+        data_types: Names of the types of columns that it declares, and of those inside them.
         insert_format: Input format when insert data follows, else None.
         inline_data: Insert data that came in the same text.
     """
@@ -44,6 +45,7 @@ class Statement:
     takes_all_columns: bool = False
     nodes: int = 0
     only_declares_columns: bool = False
+    data_types: frozenset[str] = frozenset()
     insert_format: str | None = None
     inline_data: bytes = b""
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..exceptions import ClickHouseError
+from .type_texts import TypeTexts, type_texts
 
 _CHILDREN = re.compile(r" \(children (\d+)\)\Z")
 _LAMBDA = re.compile(r"Function lambda \(alias (.*)\)\Z", re.DOTALL)
 _TABLE = re.compile(r"TableIdentifier (.*?)(?: \(alias .*)?\Z", re.DOTALL)
 _ALL_COLUMNS = re.compile(r"(?:Qualified)?(?:Asterisk|Columns\w*Matcher)\b")
 _IDENTIFIER = re.compile(r"Identifier (.*?)(?: \(alias .*)?\Z", re.DOTALL)
+_DATA_TYPE = re.compile(r"\w*DataType (\w+)")
 _FUNCTION = re.compile(r"Function(?:WithKeyValueArguments)? +(.*?)(?: \(alias .*)?\Z", re.DOTALL)
 
 _LIST_OF_COLUMNS: Final = 2
@@ -48,6 +50,8 @@ class SyntaxTree:
         top: Text of the nodes right below the root.
         alters: Commands of an ALTER, such as `ADD_COLUMN`.
         only_declares_columns: True for a CREATE of columns with a type each, and nothing else.
+        data_types: Names of the types of columns, and of those inside them.
+        type_texts: Texts that the engine reads as types, as columns or as data.
     """
 
     nodes: int
@@ -61,6 +65,8 @@ class SyntaxTree:
     top: tuple[str, ...]
     alters: frozenset[str]
     only_declares_columns: bool
+    data_types: frozenset[str]
+    type_texts: TypeTexts
 
 
 def read_tree(lines: str) -> SyntaxTree:
@@ -78,6 +84,8 @@ def read_tree(lines: str) -> SyntaxTree:
     takes_all_columns = False
     path: list[str] = []
     kinds: list[tuple[int, str]] = []
+    texts: list[tuple[int, str]] = []
+    data_types: set[str] = set()
     lambdas: set[str] = set()
     top: list[str] = []
     alters: set[str] = set()
@@ -91,6 +99,9 @@ def read_tree(lines: str) -> SyntaxTree:
         depth = len(line) - len(line.lstrip(" "))
         path[depth:] = [text]
         kinds.append((depth, text.split(" ")[0]))
+        texts.append((depth, text))
+        if (data_type := _DATA_TYPE.match(text)) is not None:
+            data_types.add(data_type[1])
         is_argument = [node.split(" ")[0] for node in path[-3:-1]] == ["Function", "ExpressionList"]
         if (identifier := _IDENTIFIER.match(text)) is not None:
             identifiers.add(identifier[1])
@@ -123,6 +134,8 @@ def read_tree(lines: str) -> SyntaxTree:
         tuple(top),
         frozenset(alters),
         _only_declares_columns(kinds),
+        frozenset(data_types),
+        type_texts(texts),
     )
 
 
