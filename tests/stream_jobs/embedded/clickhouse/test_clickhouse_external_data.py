@@ -121,7 +121,36 @@ def test_a_structure_holds_names_and_types(ask: Ask, structure: str, expected: s
         assert send(ask, as_types, query="SELECT 1").status != 200
 
 
-@each("name", ["Values", "Regexp", "CapnProto", "AvroConfluent", "x y"])
+BINARY_STATE = b"\x25\x00\x03sum\x00\x01\x01" + bytes(8)
+NATIVE_STATE = b"\x01\x01\x01n\x1dAggregateFunction(sum, UInt8)" + bytes(8)
+
+
+@each(
+    ("structure", "data", "data_format"),
+    [
+        ("n Dynamic", BINARY_STATE, "RowBinary"),
+        ("n Array(Dynamic)", b"\x01" + BINARY_STATE, "RowBinary"),
+        ("n Tuple(a JSON)", BINARY_STATE, "RowBinaryWithNames"),
+        ("n Variant(String, UInt8)", b"\x01\x01a", "RowBinary"),
+        ("n Dynamic", b"", "Native"),
+        ("n String", NATIVE_STATE, "Native"),
+    ],
+)
+def test_binary_data_brings_no_state_as_a_type_of_its_own(
+    ask: Ask, structure: str, data: bytes, data_format: str
+) -> None:
+    fields = one_file(structure, data, t_format=data_format)
+    assert code(send(ask, fields, query="SELECT * FROM t")) == "48"
+
+
+def test_json_lines_may_hold_values_of_any_plain_type(ask: Ask) -> None:
+    fields = one_file("d Dynamic, j JSON", b'{"d":1,"j":{"a":2}}', t_format="JSONEachRow")
+    assert send(ask, fields, query="SELECT d, j.a FROM t").data == b"1\t2\n"
+    fields = one_file("n SimpleAggregateFunction(sum, UInt64)")
+    assert send(ask, fields, query="SELECT n FROM t").data == b"1\n"
+
+
+@each("name", ["Values", "Regexp", "CapnProto", "AvroConfluent", "RowBinaryWithNamesAndTypes"])
 def test_formats_that_look_beyond_the_data_are_refused(ask: Ask, name: str) -> None:
     assert code(send(ask, one_file("n UInt8", t_format=name), query="SELECT * FROM t")) == "73"
 
@@ -135,6 +164,10 @@ def test_a_form_that_cannot_be_read_is_refused(ask: Ask) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     for body in (b"", b"--b\r\n", b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--"):
         assert code(ask(None, body=body, headers=headers)) == "36"
+    part = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\nutf-9\r\n--b--\r\n'
+    for name in (b"a\x01b", b"a" * 200_000, b"_charset_"):
+        answer = ask(None, body=part % name, headers=headers)
+        assert (code(answer), answer.status) == ("36", 400)
     assert code(send(ask, [], query="SELECT 1", other_format="CSV")) == "164"  # of no file
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ClickHouseError
 from ..literals import quote_name, split_arguments
+from .text_checks import STATES
 
 if TYPE_CHECKING:
     from .inspector import Inspector
@@ -24,14 +25,16 @@ INPUT_FORMATS: Final = {
         *("CSV", "CSVWithNames", "CSVWithNamesAndTypes"),
         *("JSONEachRow", "JSONLines", "NDJSON", "JSONCompactEachRow"),
         *("JSONCompactEachRowWithNames", "JSONCompactEachRowWithNamesAndTypes"),
-        *("RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes"),
+        *("RowBinary", "RowBinaryWithNames"),
         *("Native", "Arrow", "ArrowStream", "Parquet", "ORC"),
     )
 }
 """Formats of external data. Others evaluate expressions, or look for a schema outside the data."""
 
 _DEFAULT_FORMAT: Final = "TabSeparated"
-_STATES: Final = "AggregateFunction("
+_FREE_TYPES: Final = frozenset({"dynamic", "json", "object", "variant"})
+"""Types whose values bring a type of their own in a binary format."""
+_BINARY: Final = ("RowBinary", "Native")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def input_format(asked: str, table: str) -> str:
     return found
 
 
-def definition(inspector: Inspector, name: str, columns: str, types: str) -> str:
+def definition(inspector: Inspector, name: str, columns: str, types: str, data_format: str) -> str:
     """Return the canonical CREATE of the table that holds external data.
 
     Args:
@@ -75,10 +78,12 @@ def definition(inspector: Inspector, name: str, columns: str, types: str) -> str
         name: Of the table; any text.
         columns: Names and types, as in CREATE TABLE; empty when there are only types.
         types: Types separated by commas; their columns are `_1`, `_2` ...
+        data_format: Of the data.
 
     Raises:
         ClickHouseError: What the engine says about the text, 36 for more than columns, 48 for
-            states of aggregate functions, 46 and 497 for what may not be called.
+            states of aggregate functions and what may hold them, 46 and 497 for what may not be
+            called.
     """
     if not columns:
         columns = ", ".join(
@@ -90,9 +95,16 @@ def definition(inspector: Inspector, name: str, columns: str, types: str) -> str
         raise ClickHouseError(
             36, f"The structure of external data {name} may hold names and types, nothing else"
         )
-    if _STATES in statement.outline:
+    if STATES in statement.data_types:
         # Only what aggregated may write what is read back without a check.
         raise ClickHouseError(
             48, f"External data {name} may not hold states of aggregate functions"
+        )
+    free = sorted(one for one in statement.data_types if one.lower() in _FREE_TYPES)
+    if free and data_format.startswith(_BINARY):
+        raise ClickHouseError(
+            48,
+            f"External data {name} may not hold {free[0]} in the format {data_format}: "
+            "its values could be of any type; send JSONEachRow or the like",
         )
     return statement.sql

@@ -18,6 +18,7 @@ from ..access.seam import Seam
 from ..access.statement import Statement
 from ..engine.waiting_space import WaitingSpace
 from ..exceptions import ClickHouseError
+from ..wire.native_types import check_native
 from .bodies import pieces
 from .form import FormFile, read_form
 from .query_request import FORM, QueryRequest
@@ -69,8 +70,11 @@ class StatementReader:
     async def _read_table(self, file: FormFile, asked: QueryRequest) -> ExternalTable:
         data_format = input_format(file.input_format, file.name)
         create = await self._inspection.run(
-            asked.user, lambda one: definition(one, file.name, file.columns, file.types)
+            asked.user,
+            lambda one: definition(one, file.name, file.columns, file.types, data_format),
         )
+        if data_format == "Native":
+            await self._inspection.run(asked.user, lambda _: check_native(file.data, file.name))
         return ExternalTable(file.name, create, data_format, file.data.name, file.size_bytes)
 
     async def _read(self, sql: bytes, asked: QueryRequest) -> Statement:

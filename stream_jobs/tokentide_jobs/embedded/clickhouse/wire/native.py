@@ -10,7 +10,7 @@ value.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from ..exceptions import ClickHouseError
@@ -67,6 +67,8 @@ _ALIASES: Final = {
 }
 _TYPE = re.compile(r"\s*(\w+)\s*(?:\((.*)\))?\s*\Z", re.DOTALL)
 _INTERVAL_BYTES: Final = 8
+_LARGEST_INDEX: Final = 3
+"""Code of UInt64 in the flags of a LowCardinality column."""
 
 Skip = Callable[[memoryview, int, int], int]
 """(data, position, rows) -> position after the part."""
@@ -127,6 +129,30 @@ def upgrade(
         out.append(view[at:here])
         at = here
     return b"".join(out)
+
+
+def column_types(data: bytes) -> Iterator[str]:
+    """Yield the type of every column of every block in ``data``, before its values are skipped.
+
+    Raises:
+        ClickHouseError: 48 for a column type whose layout is not known here.
+        IndexError: The data ends inside a block.
+        ValueError: A dictionary that the engine would not write.
+    """
+    view = memoryview(data)
+    at = 0
+    while at < len(view):
+        columns, at = _varint(view, at)
+        rows, at = _varint(view, at)
+        for _ in range(columns):
+            _, at = _text(view, at)
+            type_name, at = _text(view, at)
+            yield type_name
+            _column(type_name)  # a block without rows names types too
+            if rows:
+                at = _column(type_name)(view, at, rows)
+    if at != len(view):
+        raise IndexError("the data ends inside a block")
 
 
 def strings_of_column(data: bytes, number: int) -> list[str]:
@@ -302,6 +328,9 @@ def _low_cardinality(inner: str) -> tuple[Skip, Skip]:
             count = int.from_bytes(view[at : at + 8], "little")
             at = keys(view, at + 8, count)
         count = int.from_bytes(view[at : at + 8], "little")
+        if count != rows or flags & 0xFF > _LARGEST_INDEX:
+            # The engine would read on: what follows would be taken for something else.
+            raise ValueError("the indexes of a LowCardinality column are not as many as its rows")
         return at + 8 + (count << (flags & 0xFF))
 
     return (lambda view, at, rows: at + 8), body
