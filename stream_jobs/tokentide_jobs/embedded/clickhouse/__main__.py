@@ -36,6 +36,7 @@ from .engine.ownership import DirectoryLock, port_in_use
 from .engine.pool import CLOSE_WAIT_S, Engine, Lane
 from .engine.set_aside import set_aside_unfinished_parts, settle_last_good
 from .engine.waiting_space import EXTERNAL_DATA, WaitingSpace
+from .log_rate import LineRate
 from .request.form import FILES_PREFIX
 from .run.external_tables import LONGEST_BYTES as EXTERNAL_BYTES
 from .run.inserts import SPOOL_PREFIX
@@ -58,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the server; returns the exit code."""
     options = _options(argv)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
+    logging.getLogger("aiohttp.server").addFilter(LineRate())
     os.umask(CHILD_UMASK)
     # The engine takes its time zone from the process; analysts and tests expect UTC everywhere.
     os.environ["TZ"] = "UTC"

@@ -26,6 +26,7 @@ from .engine.pool import Engine, EngineJob, Lane
 from .engine.waiting_space import WaitingSpace
 from .exceptions import ClickHouseError
 from .literals import quote
+from .log_rate import LineRate
 from .request.query_request import QueryRequest, read_request
 from .request.statement_reader import StatementReader
 from .request.time_limit import limit_time
@@ -39,6 +40,7 @@ from .run.queries import run_query
 from .run.shared_budget import tree_budget
 
 log = logging.getLogger(__name__)
+log.addFilter(LineRate())
 
 _SESSION_SWEEP_S: Final = 5.0
 

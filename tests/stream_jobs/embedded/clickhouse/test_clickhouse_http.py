@@ -306,3 +306,19 @@ def test_long_queries_fit_in_the_url_and_in_the_body(ask: Ask) -> None:
     sql = f"SELECT count() FROM numbers(30000) WHERE number IN ({numbers})"
     assert text(ask(sql)) == "20000\n"
     assert text(ask(body=sql.encode(), max_query_size="1000000")) == "20000\n"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "code"),
+    [
+        ("session_timeout", "9" * 400, "36"),
+        ("client_protocol_version", "9" * 5000, "36"),
+        ("network_compression_method", "\0evil", "89"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_name(
+    ask: Ask, parameter: str, value: str, code: str
+) -> None:
+    refused = ask("SELECT 1", **{parameter: value})
+    assert refused.headers["X-ClickHouse-Exception-Code"] == code
+    assert parameter.encode() in refused.data

@@ -10,7 +10,7 @@ from tokentide_jobs.embedded import clickhouse
 ROOT = Path(clickhouse.__file__).parent
 PACKAGE = clickhouse.__name__
 ORDER = (
-    ("exceptions", "literals"),
+    ("exceptions", "literals", "log_rate"),
     ("wire",),
     ("engine",),
     ("access",),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..exceptions import ClickHouseError
 from .query_request import TABLE_FIELDS, QueryRequest, take_field
@@ -29,6 +30,11 @@ FORM_BYTES: Final = 4 << 20
 FILES_PREFIX: Final = "external-"
 """Beginning of the names of the files that external data waits in; a crash may leave one."""
 
+_UNREADABLE: Final = (
+    *(HttpProcessingError, ValueError, AssertionError, web.HTTPException, RuntimeError),
+    *(LookupError, AttributeError, TypeError),
+)
+"""What aiohttp raises for parts and headers that it cannot read."""
 _FILES: Final = 32
 _PIECE_BYTES: Final = 1 << 20
 _LINE_BYTES: Final = 8190
@@ -90,8 +96,8 @@ async def read_form(
             await form.read_part(part)
     except (ConnectionError, OSError) as exc:
         raise ClickHouseError(210, f"The form ended early: {type(exc).__name__}") from exc
-    except (ValueError, AssertionError, web.HTTPException, RuntimeError) as exc:
-        raise ClickHouseError(36, f"The form cannot be read: {_first_line(exc)}") from exc
+    except _UNREADABLE as exc:
+        raise ClickHouseError(36, f"The form cannot be read: {_one_line(exc)}") from exc
     return _settle(asked, form.fields, form.files)
 
 
@@ -185,5 +191,5 @@ async def _timely(reading: Awaitable[T], timeout_s: float) -> T:
         ) from exc
 
 
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0][:200]
+def _one_line(exc: BaseException) -> str:
+    return (" ".join(str(exc).split()) or type(exc).__name__)[:200]

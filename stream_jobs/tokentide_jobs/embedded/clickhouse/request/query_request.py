@@ -24,6 +24,10 @@ from ..wire.codecs import choose_coding
 
 _NAME = re.compile(r"(?:param_[A-Za-z_$][A-Za-z0-9_$]*|[A-Za-z_][A-Za-z0-9_]*)\Z")
 
+_LONGEST_INTEGER: Final = 18
+_METHODS: Final = ("LZ4", "LZ4HC", "ZSTD", "NONE")
+"""Compression methods of frames that a client may ask for; LZ4 where it asks for none at all."""
+
 FORM: Final = "multipart/form-data"
 
 _INTERFACE: Final = frozenset(
@@ -130,7 +134,7 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
         revision=_integer(url.get("client_protocol_version", "0"), "client_protocol_version"),
         framed_response=flag(url.get("compress", "")),
         framed_body=flag(url.get("decompress", "")),
-        frame_method=url.get("network_compression_method", "LZ4"),
+        frame_method=_method(url.get("network_compression_method") or "LZ4"),
         wait_end_of_query=flag(url.get("wait_end_of_query", ""))
         or flag(url.get("http_wait_end_of_query", "")),
         readonly=1 if user.readonly else 2 if request.method != "POST" else 0,
@@ -208,10 +212,22 @@ def _format(name: str | None) -> str:
     return name or ""
 
 
+def _method(name: str) -> str:
+    if name.upper() not in _METHODS:
+        raise ClickHouseError(
+            89,
+            f"Unknown compression method {name[:40]!r} in network_compression_method: "
+            f"one of {', '.join(_METHODS)} is expected",
+        )
+    return name.upper()
+
+
 def _integer(text: str, name: str) -> int:
     try:
+        if len(text) > _LONGEST_INTEGER:
+            raise ValueError("too long")
         return int(text)
     except ValueError as exc:
         raise ClickHouseError(
-            36, f"Invalid value {text!r} of {name}: a whole number is expected"
+            36, f"Invalid value {text[:40]!r} of {name}: a whole number is expected"
         ) from exc
