@@ -25,6 +25,8 @@ _CASTS: Final = frozenset(
 _TABLES_OF_COLUMNS: Final = frozenset({"null", "generaterandom"})
 _TABLES_OF_VALUES: Final = frozenset({"values", "sqlstandardvalues"})
 
+_TABLES: Final = frozenset({"format"}) | _TABLES_OF_COLUMNS | _TABLES_OF_VALUES
+
 FORMATS: Final = frozenset(
     {
         *("csv", "csvwithnames", "tsv", "tsvraw", "tsvwithnames", "tskv"),
@@ -71,7 +73,7 @@ def type_texts(nodes: list[tuple[int, str]]) -> TypeTexts:
             arguments = _arguments(nodes, at)
             second = _string(arguments[1]) if len(arguments) > 1 else None
             _add(second, found.types, name, found.computed_types)
-        else:
+        elif name in _TABLES:
             # A table function may stand in other places than after FROM, such as after IN.
             _read_table(name, _arguments(nodes, at), aliases, found)
     return found
@@ -117,7 +119,8 @@ def _arguments(nodes: list[tuple[int, str]], at: int) -> list[str]:
     """Return the nodes that are the arguments of the function at ``at``."""
     depth = nodes[at][0]
     found: list[str] = []
-    for below, text in nodes[at + 2 :]:
+    for number in range(at + 2, len(nodes)):  # no slice: it would copy the rest of the tree
+        below, text = nodes[number]
         if below <= depth + 1:
             break
         if below == depth + 2:
