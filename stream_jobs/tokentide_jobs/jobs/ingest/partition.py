@@ -247,22 +247,41 @@ class AssignedPartition:
 
     async def _run(self) -> None:
         while await self._is_due():
-            # Sealed when its turn comes: until then it grows, and a large batch costs less.
-            async with self._writer.turns:
-                batch = self._sealed()
-                if batch is None:
+            try:
+                asked = await self._write()
+                if asked is None:
                     continue
-                self.is_writing = True
-                try:
-                    step = await self._advance(batch)
-                    del batch  # the life holds it as long as it is needed
-                    while not isinstance(step, Collect):
-                        step = await self._take(step)
-                except Abandoned:
-                    return
-                finally:
-                    self.is_writing = False
-            self._to_collect = self._next_collect(step)
+                if asked.start > self._to_collect.start:
+                    await self._reader.stored(self.log, asked.start)
+            except Abandoned:
+                return
+            finally:
+                self.is_writing = False
+            self._to_collect = self._next_collect(asked)
+
+    async def _write(self) -> Collect | None:
+        """Write a batch when it is this partition's turn; None: now no batch may be begun.
+
+        The turn ends before the acknowledgement: that may wait long for the group's coordinator,
+        and neither the turn nor the memory of what is stored waits with it.
+        """
+        # Sealed when its turn comes: until then it grows, and a large batch costs less.
+        async with self._writer.turns:
+            batch = self._sealed()
+            if batch is None:
+                return None
+            self.is_writing = True
+            step = await self._advance(batch)
+            del batch  # the life holds it as long as it is needed
+            if isinstance(step, Claimed):
+                self._observer.batch_started(self.log)
+                step = await self._advance(None)
+            if isinstance(step, Acknowledge):
+                self._count(step)
+                # Only the next request follows: no thread is needed, and the life lets go of rows.
+                step = self._life.send(None)
+            assert isinstance(step, Collect)
+            return step
 
     def _next_collect(self, step: Step) -> Collect:
         """Begin the batch that the life asks for."""
@@ -299,17 +318,8 @@ class AssignedPartition:
         """Return the milliseconds until a batch may be due; None: only another record can."""
         return self._rest_ms() or self.planner.wait_ms(_now_ms())
 
-    async def _take(self, step: Step) -> Step:
-        """Do what the life asks of the event loop; return what it asks next."""
-        if isinstance(step, Claimed):
-            self._observer.batch_started(self.log)
-            return await self._advance(None)
-        assert isinstance(step, Acknowledge)
-        await self._acknowledge(step)
-        # Nothing but the next request follows an acknowledgement: no thread is needed for it.
-        return self._life.send(None)
-
-    async def _acknowledge(self, step: Acknowledge[Record, Written]) -> None:
+    def _count(self, step: Acknowledge[Record, Written]) -> None:
+        """Note what is stored."""
         self.position = step.end
         if step.batch is None or step.written is None:
             self._observer.overtaken(self.log)
@@ -324,7 +334,6 @@ class AssignedPartition:
             if self.breaker.record(done.events, bad, _now_ms()):
                 pause_s = self.breaker.remaining_ms(_now_ms()) / 1000
                 self._observer.breaker_opened(self.log, pause_s)
-        await self._reader.stored(self.log, step.end)
 
     def _advance(self, answer: SealedBatch[Record] | None) -> Awaitable[Step]:
         """Go on with the life in a thread, up to its next request to the event loop."""
