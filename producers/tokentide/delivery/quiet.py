@@ -29,7 +29,9 @@ class QuietFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line may be written: not when it is about our connections."""
-        if (record.process, record.thread) != self.owner:
+        # A filter runs where the line is made; the record itself knows neither where the host sets
+        # `logging.logProcesses` or `logging.logThreads` to False.
+        if (os.getpid(), threading.get_ident()) != self.owner:
             return True
         on_failure = ON_FAILURE.get()
         if record.levelno >= logging.WARNING and on_failure is not None:

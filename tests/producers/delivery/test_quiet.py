@@ -53,6 +53,17 @@ def test_no_line_of_any_level_or_logger_passes_inside_the_block(
     assert caplog.messages == ["the host's"] * 3 * len(NAMES) + ["afterwards"] * 3 * len(NAMES)
 
 
+def test_a_host_whose_records_know_no_process_and_no_thread_sees_no_line_of_ours_either(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "logProcesses", False)
+    monkeypatch.setattr(logging, "logThreads", False)
+    with quiet():
+        log_everywhere("ours")
+        on_a_thread(lambda: log_everywhere("the host's"))
+    assert caplog.messages == ["the host's"] * 3 * len(NAMES)
+
+
 def test_nothing_stays_behind() -> None:
     with quiet(), quiet():
         pass
