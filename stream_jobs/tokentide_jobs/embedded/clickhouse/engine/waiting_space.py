@@ -6,17 +6,24 @@ is watched while it is written, so that no reader takes the disk from the worker
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import IO, Final
 
 from ..exceptions import ClickHouseError
 
-__all__ = ["EXTERNAL_DATA", "HELD_IN_MEMORY_BYTES", "SpaceClaim", "WaitingSpace"]
+__all__ = [
+    "EXTERNAL_DATA",
+    "HELD_IN_MEMORY_BYTES",
+    "SpaceClaim",
+    "WaitingSpace",
+    "writing_to_disk",
+]
 
 HELD_IN_MEMORY_BYTES: Final = 4 << 20
 """So much is no matter for the disk."""
@@ -24,6 +31,33 @@ _AT_ONCE: Final = 2
 """So many of the longest length may wait at a time."""
 _LAST_BYTES: Final = 32 << 20
 """With less free than this not even a short one is begun: a write that fails ends the engine."""
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def writing_to_disk(spool: IO[bytes] | None = None) -> Iterator[None]:
+    """Tell a disk that takes no more from a connection that broke: both are an OSError.
+
+    Args:
+        spool: What is written to; closed on failure, for a later close would fail anew.
+
+    Raises:
+        ClickHouseError: 243 when the disk is full, 1002 for another fault of it.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if spool is not None:
+            with suppress(OSError):
+                spool.close()
+        what = exc.strerror or type(exc).__name__
+        if exc.errno in _FULL:
+            raise ClickHouseError(
+                243, f"Not enough space for what was sent: {what}; make room, then send it again"
+            ) from exc
+        raise ClickHouseError(
+            1002, f"What was sent cannot be written to the data directory: {what}"
+        ) from exc
 
 
 @dataclass(frozen=True, slots=True)

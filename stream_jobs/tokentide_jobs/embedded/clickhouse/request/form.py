@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Final, TypeVar
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ..engine.waiting_space import writing_to_disk
 from ..exceptions import ClickHouseError
 from .query_request import TABLE_FIELDS, QueryRequest, take_field
 
@@ -82,7 +83,8 @@ async def read_form(
 
     Raises:
         ClickHouseError: 36 for a form that cannot be read or is too long, 209 for one that stops,
-            210 for one that ends early, 396 and 243 for files that are too large.
+            210 for one that ends early, 396 and 243 for files that are too large, 1002 for a
+            disk that fails.
     """
     form = _Form(claim, keeping, timeout_s)
     try:
@@ -94,7 +96,7 @@ async def read_form(
         )
         while (part := await _timely(parts.next(), timeout_s)) is not None:
             await form.read_part(part)
-    except (ConnectionError, OSError) as exc:
+    except OSError as exc:  # of the connection: those of the disk are told by their own codes
         raise ClickHouseError(210, f"The form ended early: {type(exc).__name__}") from exc
     except _UNREADABLE as exc:
         raise ClickHouseError(36, f"The form cannot be read: {_one_line(exc)}") from exc
@@ -133,14 +135,17 @@ class _Form:
             raise ClickHouseError(
                 36, f"External data {part.name}: a name appears once, and {_FILES} at most"
             )
-        named = tempfile.NamedTemporaryFile(prefix=FILES_PREFIX, dir=".")  # noqa: SIM115  # `keeping` closes it
+        with writing_to_disk():
+            named = tempfile.NamedTemporaryFile(prefix=FILES_PREFIX, dir=".")  # noqa: SIM115  # `keeping` closes it
         spool = self._keeping.enter_context(named)
         before = self._file_bytes
         async for piece in self._pieces(part):
             self._file_bytes += len(piece)
             self._claim.grow_to(self._file_bytes)
-            spool.write(piece)
-        spool.flush()
+            with writing_to_disk(spool):
+                spool.write(piece)
+        with writing_to_disk(spool):
+            spool.flush()
         self.files[part.name] = (spool, self._file_bytes - before)
 
     def _count_field(self, size: int) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from ..access.statement_limits import WRITER_LIMITS
+from ..engine.waiting_space import writing_to_disk
 from ..exceptions import ClickHouseError
 from ..literals import quote
 
@@ -33,7 +34,9 @@ SPOOL_PREFIX: Final = "insert-"
 @contextmanager
 def spool_file() -> Iterator[IO[bytes]]:
     """Open a file in the data directory for the data of one INSERT; it is gone afterwards."""
-    with tempfile.NamedTemporaryFile(prefix=SPOOL_PREFIX, dir=".") as spool:
+    with writing_to_disk():
+        named = tempfile.NamedTemporaryFile(prefix=SPOOL_PREFIX, dir=".")  # noqa: SIM115  # closed below
+    with named as spool:
         yield spool
 
 
@@ -41,18 +44,21 @@ async def spool_body(statement: Statement, body: AsyncIterator[bytes], spool: IO
     """Write the statement's own data and then the body to ``spool``.
 
     Raises:
-        ClickHouseError: 210 when the body ends early.
+        ClickHouseError: 210 when the body ends early, 243 when the disk is full.
     """
     try:
-        spool.write(statement.inline_data)
+        with writing_to_disk(spool):
+            spool.write(statement.inline_data)
         async for piece in body:
-            spool.write(piece)
-    except (ConnectionError, OSError) as exc:
-        what = exc.strerror or type(exc).__name__ if isinstance(exc, OSError) else str(exc)
+            with writing_to_disk(spool):
+                spool.write(piece)
+    except OSError as exc:  # of the connection: those of the disk are told by their own codes
+        what = exc.strerror or type(exc).__name__
         raise ClickHouseError(
             210, f"The request body ended early: {what}; nothing was inserted"
         ) from exc
-    spool.flush()
+    with writing_to_disk(spool):
+        spool.flush()
 
 
 def short_values(statement: Statement, spool: IO[bytes]) -> bytes | None:
