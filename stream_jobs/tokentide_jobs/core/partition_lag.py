@@ -45,12 +45,17 @@ class PartitionLag:
         """Records that are not stored yet."""
         return max(0, self.end - self.position)
 
+    @property
+    def place(self) -> str:
+        """Topic and partition in one word."""
+        return f"{self.topic}/{self.partition}"
+
 
 class LongTransaction(NamedTuple):
     """A transaction that stays open.
 
     Attributes:
-        age_s: Of its first record; 0: not known.
+        age_s: Of its first record, of the oldest that is known; 0: none is known to be long.
         words: How many records wait for it, where and since when, and where to read on.
     """
 
@@ -61,21 +66,27 @@ class LongTransaction(NamedTuple):
 def long_transaction(lags: Sequence[PartitionLag]) -> LongTransaction | None:
     """Return the oldest open transaction that is no matter of a moment; None: there is none.
 
+    One whose age is not known may be older than any other: it is named, and hides no known age.
+
     Args:
         lags: Of all partitions.
     """
     held = [lag for lag in lags if lag.behind_transaction]
-    ages_s = [(lag.transaction_ms or 0) / 1000 for lag in held]
-    if not held or (max(ages_s) <= _LONG_S and all(ages_s)):
+    known = [(lag.transaction_ms / 1000, lag) for lag in held if lag.transaction_ms is not None]
+    age_s, oldest = max(known, key=lambda pair: pair[0], default=(0.0, None))
+    unknown = next((lag for lag in held if lag.transaction_ms is None), None)
+    if age_s > _LONG_S and oldest is not None:
+        which = "the oldest" if unknown is None else "the oldest known"
+        where = f"({which} in {oldest.place}), whose first record is {age_s:.0f} s old"
+        if unknown is not None:
+            where += f" (of the one in {unknown.place} nobody can say since when)"
+    elif unknown is not None:
+        age_s, where = 0.0, f"(one in {unknown.place}), nobody can say since when"
+    else:
         return None
-    age_s, where = max(
-        (age, f"{lag.topic}/{lag.partition}") for age, lag in zip(ages_s, held, strict=True)
-    )
     total = sum(lag.behind_transaction for lag in held)
-    since = f"whose first record is {age_s:.0f} s old" if age_s else "nobody can say since when"
     return LongTransaction(
         age_s,
-        f"{counted(total, 'record waits', 'records wait')} for an open transaction (the oldest in "
-        f"{where}), {since}: no reader gets them before it ends; docs/operations.md, "
-        '"A transaction that stays open"',
+        f"{counted(total, 'record waits', 'records wait')} for an open transaction {where}: no "
+        'reader gets them before it ends; docs/operations.md, "A transaction that stays open"',
     )

@@ -26,6 +26,16 @@ def changed(**fields: object) -> Status:
     return Status(**{**{name: getattr(WORKING, name) for name in WORKING.__slots__}, **fields})
 
 
+def held_in(*ages_ms: float | None) -> Status:
+    """Return a status with a transaction of each age, in partitions 0, 1, …"""
+    return changed(
+        lags=tuple(
+            PartitionLag("events", number, 40, 40, behind_transaction=1, transaction_ms=age_ms)
+            for number, age_ms in enumerate(ages_ms)
+        )
+    )
+
+
 def held_back(transaction_ms: float | None) -> tuple[PartitionLag, ...]:
     return (
         PartitionLag(
@@ -111,6 +121,9 @@ def test_a_pipeline_that_works_is_ok() -> None:
          "whose first record is 70 s old"),
         (changed(lags=held_back(transaction_ms=901_000.0)), "bad", "no reader gets them"),
         (changed(lags=held_back(transaction_ms=None)), "attention", "nobody can say since when"),
+        (held_in(5_000.0, None), "attention", "(one in events/1), nobody can say since when"),
+        (held_in(None, 901_000.0, 70_000.0), "bad", "(the oldest known in events/1), whose first "
+         "record is 901 s old (of the one in events/0 nobody can say since when): no reader"),
         (changed(dead_letters={"malformed_json": 3, "missing_field": 1}), "attention",
          "4 dead letters in the last hour (3 malformed_json, 1 missing_field)"),
         (changed(dropping=(DroppingProducer("shop", "p-1", 12),)), "attention",
