@@ -17,7 +17,7 @@ from tokentide_jobs.core.price.cards import DAY_US, CardTable
 from tokentide_jobs.core.price.hosts import regions
 from tokentide_jobs.core.price.lookup import resolve
 from tokentide_jobs.core.price.rate_rows import NO_RATE_ROWS, RateRows, rate_column
-from tokentide_jobs.core.price.reported_usage import TOKEN_COLUMNS, reported_usage, text
+from tokentide_jobs.core.price.reported_usage import TOKEN_COLUMNS, reported_usage, text_column
 from tokentide_jobs.core.price.statuses import STATUS_CODES
 from tokentide_jobs.core.price.units import CACHED_IMAGES, COST_CLASSES, LEAVES, SIZED_REQUESTS
 from tokentide_jobs.core.price.vocabulary import CallTerms
@@ -78,7 +78,7 @@ def price(requests: pl.DataFrame, cards: CardTable) -> pl.DataFrame:
 
 def _rate_rows(requests: pl.DataFrame, cards: CardTable) -> tuple[RateRows, pl.Series]:
     """Return the rate rows of the batch and the first of them for every call."""
-    keyed = requests.select(text(requests, name) for name in CallTerms._fields)
+    keyed = requests.select(text_column(requests, name) for name in CallTerms._fields)
     keyed = keyed.with_columns(regions(requests).alias("region"))
     known = pl.col("tenant").is_in(sorted(cards.tenants)) if cards.tenants else pl.lit(False)
     started = requests["started_at_us"]

@@ -14,7 +14,7 @@ __all__ = [
     "lacks_lifetimes",
     "lacks_tokens",
     "reported_usage",
-    "text",
+    "text_column",
 ]
 
 TOKEN_COLUMNS: tuple[str, ...] = (
@@ -42,7 +42,7 @@ _ANSWERED_OPERATIONS = ("chat", "text_completion", "generate_content")
 """Operations that are billed for what they read and for what they write."""
 
 
-def text(requests: pl.DataFrame, name: str) -> pl.Expr:
+def text_column(requests: pl.DataFrame, name: str) -> pl.Expr:
     """Return an optional text column, "" where it is null or missing."""
     if name not in requests.columns:
         return pl.lit("").alias(name)
@@ -55,15 +55,15 @@ def reported_usage(requests: pl.DataFrame) -> pl.DataFrame:
     totals = [n for n in ("input_tokens", "output_tokens", "web_searches") if n in reported]
     peaks = requests.select(pl.col(reported).max()).row(0) if reported else ()
     active = [name for name, peak in zip(reported, peaks, strict=True) if peak]
-    missing = text(requests, "usage_source") == "missing"
-    is_failure = _is_failure(requests, missing)
-    other = text(requests, "other_units")
+    missing = _is_missing(requests)
+    is_failure = _is_failure(requests)
+    other = text_column(requests, "other_units")
     has_other = other.str.len_bytes() > len("{}")
     used = pl.any_horizontal(has_other, *(pl.col(name).fill_null(0) > 0 for name in active))
     silent = pl.all_horizontal(pl.lit(True), *(pl.col(name).is_null() for name in totals))
     tokenless = lacks_tokens(requests)
     unknown = ~used & ~is_failure & (missing | silent | tokenless)
-    ok = text(requests, "status") == "ok"
+    ok = text_column(requests, "status") == "ok"
     return requests.select(
         *(pl.col(name).cast(pl.Int64).fill_null(0) for name in active),
         other.alias("other_units"),
@@ -83,9 +83,9 @@ def is_half_reported(requests: pl.DataFrame) -> pl.Expr:
     A call that failed may well have no answer; none has no question.
     """
     no_input, no_output = _unreported_totals(requests)
-    is_failure = _is_failure(requests, text(requests, "usage_source") == "missing")
+    is_failure = _is_failure(requests)
     half = (no_input & ~no_output) | (no_output & ~no_input & ~is_failure)
-    return half & text(requests, "operation").is_in(_ANSWERED_OPERATIONS)
+    return half & text_column(requests, "operation").is_in(_ANSWERED_OPERATIONS)
 
 
 def lacks_tokens(requests: pl.DataFrame) -> pl.Expr:
@@ -94,8 +94,8 @@ def lacks_tokens(requests: pl.DataFrame) -> pl.Expr:
     A call that failed before the model answered lacks nothing.
     """
     no_input, no_output = _unreported_totals(requests)
-    is_failure = _is_failure(requests, text(requests, "usage_source") == "missing")
-    is_answered = text(requests, "operation").is_in(_ANSWERED_OPERATIONS)
+    is_failure = _is_failure(requests)
+    is_answered = text_column(requests, "operation").is_in(_ANSWERED_OPERATIONS)
     return no_input & no_output & ~is_failure & is_answered
 
 
@@ -117,12 +117,18 @@ def _unreported_totals(requests: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
     return no_input, no_output
 
 
-def _is_failure(requests: pl.DataFrame, missing: pl.Expr) -> pl.Expr:
+def _is_missing(requests: pl.DataFrame) -> pl.Expr:
+    return text_column(requests, "usage_source") == "missing"
+
+
+def _is_failure(requests: pl.DataFrame) -> pl.Expr:
     """Tell calls that never reached the model, and so cost nothing when no usage came with them.
 
     A call that broke after its first chunk, was cancelled or abandoned has been billed by most
     providers; a refusal costs nothing only when the provider reports no usage for it.
     """
-    status = text(requests, "status")
+    status = text_column(requests, "status")
     began = pl.col("chunks").fill_null(0) > 0 if "chunks" in requests.columns else pl.lit(False)
-    return ((status == "error") & ~began) | (status.is_in(["refused", "filtered"]) & ~missing)
+    return ((status == "error") & ~began) | (
+        status.is_in(["refused", "filtered"]) & ~_is_missing(requests)
+    )
