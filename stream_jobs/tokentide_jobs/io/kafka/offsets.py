@@ -151,8 +151,9 @@ async def stable_ends(
 def _stable_end(row: tuple[Any, ...]) -> StableEnd:
     """Return the end of what is committed; brokers older than transactions know only one end.
 
-    The difference always begins with a record of an open transaction: markers are written when one
-    ends, and then the stable end moves over them, too.
+    The difference begins with the first record of an open transaction, as long as the log has it.
+    Where that one was deleted meanwhile, the stable end is the log's start, and nothing but markers
+    of other transactions may be left behind it.
     """
     _partition, _error_code, high_watermark, stable_end, *_rest = row
     is_known = isinstance(stable_end, int) and stable_end >= 0

@@ -89,7 +89,8 @@ class _IngestProcess:
         )
         self.publisher = KafkaPublisher(settings.kafka_bootstrap, loop)
         self.log_ends = LogEnds(settings.kafka_bootstrap, settings.topics)
-        # One more than batches: where a new partition begins is asked while all are written.
+        # One more than batches: where a new partition begins is asked while both are written. A
+        # step of an abandoned partition keeps its thread until it ends; the question may wait then.
         self.executor = ThreadPoolExecutor(_WRITERS + 1, thread_name_prefix="writer")
         self._web: web.AppRunner | None = None
         self._identity: LogIdentity | None = None

@@ -214,7 +214,10 @@ def _aged(
 def _held_back(
     lag: PartitionLag, opened: Mapping[tuple[str, int], int | None], now_ms: float
 ) -> PartitionLag:
-    """Say since when a transaction holds records back; where only markers are, none does."""
+    """Say since when a transaction holds records back; where only markers are left, none does.
+
+    That is so where its records were deleted while it was open (see `io.kafka.offsets`).
+    """
     place = (lag.topic, lag.partition)
     if place not in opened:
         return lag
