@@ -11,3 +11,4 @@ FROM ${database}.event_voids AS v
 WHERE v.event_id IN {ids:Array(UUID)}
 GROUP BY v.event_id
 ORDER BY id
+SETTINGS select_sequential_consistency = 1

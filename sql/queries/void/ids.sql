@@ -5,3 +5,4 @@ WHERE revision <= {revision:UInt32}
 GROUP BY event_id
 HAVING argMax(is_void, revision)
 ORDER BY event_id
+SETTINGS select_sequential_consistency = 1

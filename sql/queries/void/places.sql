@@ -10,3 +10,4 @@ FROM ${database}.voided_rows
 WHERE event_id IN {ids:Array(UUID)}
 ORDER BY log_id, _topic, _partition, _offset, _idx, revision DESC
 LIMIT 1 BY log_id, _topic, _partition, _offset, _idx
+SETTINGS select_sequential_consistency = 1

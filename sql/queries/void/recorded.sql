@@ -9,3 +9,4 @@ SELECT
 FROM ${database}.voided_events
 WHERE event_id IN {ids:Array(UUID)}
 ORDER BY id, log_id, _topic, _partition, _offset, _idx
+SETTINGS select_sequential_consistency = 1

@@ -24,6 +24,8 @@ from tests.stream_jobs.tasks.damaged import (
     everything,
 )
 from tokentide_jobs.cli.main import main
+from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.tables import EVENT_VOIDS, RAW_TABLES, VOIDED_ROWS
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -46,7 +48,38 @@ def store(sql_server: str) -> Iterator[ClickHouse]:
 
 def void_of(store: ClickHouse, **options: Any) -> Void:
     run_id = uuid.uuid4().hex
-    return Void(store, "test:1", "me@here", run_id, TOKEN_WINDOW_US, unfinished_s=0.0, **options)
+    options = {"unfinished_s": 0.0} | options
+    return Void(store, "test:1", "me@here", run_id, TOKEN_WINDOW_US, **options)
+
+
+def put_back(store: ClickHouse, outcome: Outcome) -> None:
+    """Store the raw rows of a batch once more."""
+    for table, rows in outcome.raw.items():
+        store.insert(table, to_arrow(table, rows), f"put back/{uuid.uuid4().hex}")
+
+
+def lose_rows(store: ClickHouse, outcome: Outcome) -> None:
+    for table in outcome.raw:
+        damage(store, table, f"log_id = '{outcome.intent.log.log_id}'")
+
+
+def one_in_the_middle(store: ClickHouse, log_id: str) -> str:
+    """Return the id of a request with others of its batch before and after it."""
+    rows = store.rows(
+        f"SELECT toString(event_id) FROM {store.database}.raw_requests "
+        f"WHERE log_id = '{log_id}' ORDER BY started_at LIMIT 1 OFFSET 12"
+    )
+    return str(rows[0][0])
+
+
+def dying_before(word: str) -> Any:
+    """Return a progress that dies before the first step that begins so."""
+
+    def die(step: str) -> None:
+        if step.startswith(word):
+            raise InterruptedError(step)
+
+    return die
 
 
 def ingested(store: ClickHouse, voided: Collection[str] = ()) -> None:
@@ -147,6 +180,48 @@ def test_what_is_unknown_unfinished_or_lost_is_named_and_nothing_is_begun(
     assert count(store, EVENT_VOIDS) == count(store, VOIDED_ROWS) == 0
 
 
+def test_windows_are_not_lowered_where_a_neighbour_lost_rows_since_the_rows_went(
+    store: ClickHouse,
+) -> None:
+    Ingest(store).batch(40)
+    live = Ingest(store, seed=5, log="live")
+    neighbour = live.begin(40)
+    live.end(neighbour)
+    ids = [one_in_the_middle(store, "log")]
+    with pytest.raises(InterruptedError):
+        void_of(store, progress=dying_before("look at")).take_out(ids, "wrong")
+    assert count(store, VOIDED_ROWS) == 1
+
+    before = everything(store)
+    lose_rows(store, neighbour)
+    with pytest.raises(WrongData, match="1 batch lacks raw rows"):
+        void_of(store).take_out(ids, "wrong")
+    assert everything(store) == before
+
+    put_back(store, neighbour)
+    assert void_of(store).take_out(ids, "wrong").corrections
+    assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
+
+
+def test_a_row_that_is_stored_while_a_batch_is_waited_for_goes_too(store: ClickHouse) -> None:
+    ingest = Ingest(store)
+    begun = ingest.begin(20)
+    event_id = str(begun.raw["raw_requests"]["event_id"][0])
+    waits: list[str] = []
+
+    def progress(step: str) -> None:
+        if step.startswith("wait") and not waits:
+            waits.append(step)
+            Ingest(store, log="sent again").batch(20)
+            ingest.end(begun)
+
+    done = void_of(store, progress=progress, unfinished_s=600.0).take_out([event_id], "absurd")
+    assert waits
+    assert [row.log.log_id for row in done.rows] == ["log", "sent again"]
+    assert store.select("void/returned") == []
+    assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
+
+
 def test_all_rows_of_an_id_go_and_one_that_comes_again_goes_with_the_same_decision(
     store: ClickHouse,
 ) -> None:
@@ -174,13 +249,8 @@ def test_a_row_that_is_written_down_and_not_gone_keeps_repair_from_beginning(
 ) -> None:
     ingested(store)
     ids = some_ids(store, "request", 1)
-
-    def die(step: str) -> None:
-        if step.startswith("delete"):
-            raise InterruptedError
-
     with pytest.raises(InterruptedError):
-        void_of(store, progress=die).take_out(ids, "wrong")
+        void_of(store, progress=dying_before("delete")).take_out(ids, "wrong")
     with pytest.raises(WrongData, match=f"`tokentide void {ids[0]} …` again"):
         list(Repair(store, "test:1", TOKEN_WINDOW_US).run())
     void_of(store).take_out(ids, "wrong")

@@ -29,6 +29,7 @@ from tokentide_jobs.core.record.dead_letter import (
     DETAIL_CHARACTERS,
     REFUSED_BY_STORE,
     UNREADABLE,
+    VOIDED,
     DeadLetter,
 )
 from tokentide_jobs.core.record.record import Record
@@ -84,8 +85,9 @@ class Outcome:
         return self.dead_letters.height + len(self.refused)
 
     def refused_by_record(self) -> list[int]:
-        """Count the refused events of each record that holds such."""
-        counts = Counter(self.dead_letters["_offset"].to_list())
+        """Count the bad events of each record that holds such; one that people took out is none."""
+        bad = self.dead_letters.filter(pl.col("reason") != VOIDED)
+        counts = Counter(bad["_offset"].to_list())
         counts.update(row.offset for row in self.refused)
         return list(counts.values())
 

@@ -43,7 +43,8 @@ class VoidList:
 
     def look(self) -> None:
         """Ask for the newest decision; raises as any query does."""
-        self._newest = newest_void_revision(self._store)
+        # A replica that lags must not make a worker forget what it knew.
+        self._newest = max(self._newest, newest_void_revision(self._store))
 
     def ids_at(self, revision: int) -> frozenset[str]:
         """Return the ids of events that were out at a decision; raises as any query does."""

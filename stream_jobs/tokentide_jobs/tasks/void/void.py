@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.tasks.repair.lost_rows import Log, LostRowsOfLog
@@ -91,14 +92,15 @@ class Void:
         """
         self.progress("look for the rows")
         decisions = self._tables.decisions(ids)
-        rows = self._tables.rows(ids)
+        rows = self._tables.rows(ids) if self.dry_run else self._finished_rows(ids)
         out = {event_id: found for event_id, found in decisions.items() if found.is_out}
         self._refuse_unknown(set(ids) - {row.event_id for row in rows} - set(out))
-        self._repair.check_around({row.started_at_us for row in rows})
+        # A run that died after a row went has its time from what is written down alone.
+        gone = self._tables.recorded(ids)
+        self._repair.check_around({row.started_at_us for row in (*rows, *gone)})
         new = {row.event_id: row.tenant for row in rows if row.event_id not in out}
         if self.dry_run:
             return Voided(0, rows, out)
-        self._wait_for_batches(rows)
         revision = 0
         if new:
             self.progress("decide")
@@ -179,18 +181,28 @@ class Void:
                 "letter, not ingested yet, or older than the retention. Nothing was taken out"
             )
 
-    def _wait_for_batches(self, rows: Sequence[Row]) -> None:
+    def _finished_rows(self, ids: Sequence[str]) -> list[Row]:
+        """Return the rows of events once no worker may still write any of their batches again."""
+        give_up_at = time.monotonic() + self.unfinished_s
+        rows = self._tables.rows(ids)
+        while True:
+            self._wait_for_batches(rows, give_up_at)
+            # What was written while we waited is only seen by looking again.
+            again = self._tables.rows(ids)
+            if {row.place for row in again} == {row.place for row in rows}:
+                return again
+            rows = again
+
+    def _wait_for_batches(self, rows: Sequence[Row], give_up_at: float) -> None:
         """Wait until no row is of a batch that a worker may still write again."""
-        ends: dict[object, int] = {}
+        ends: dict[LogPartition, int] = {}
         for row in rows:
             ends[row.log] = max(ends.get(row.log, 0), row.offset + 1)
-        give_up_at = time.monotonic() + self.unfinished_s
-        logs = {row.log for row in rows}
-        while late := [log for log in logs if self._tables.finished_end(log) < ends[log]]:
+        while late := [log for log in ends if self._tables.finished_end(log) < ends[log]]:
             if time.monotonic() > give_up_at:
                 raise RetriableSinkError(
                     f"{late[0].topic}/{late[0].partition}: the batch with offset "
-                    f"{ends[late[0]] - 1} is not finished. Nothing was taken out: let a worker "
+                    f"{ends[late[0]] - 1} is not finished. This run took nothing out: let a worker "
                     "finish it, then try again"
                 )
             self.progress("wait for a batch to be finished")

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.tables import EVENT_VOIDS, VOIDED_ROWS
+from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.clickhouse.void_reads import newest_void_revision
@@ -113,6 +114,9 @@ class VoidStore:
             tenants: Of each event that is decided on, by its id.
             reason: Why.
             is_void: They are taken out; else let in again.
+
+        Raises:
+            RetriableSinkError: The store failed, or does not show what was just written.
         """
         ids = sorted(tenants)
         while True:
@@ -128,8 +132,10 @@ class VoidStore:
                 "run_id": [self._run_id] * count,
             }
             self._store.insert(EVENT_VOIDS, pa.table(columns), f"void/{revision}")
-            (winner,) = self._store.select("void/winner", {"revision": revision})
-            if winner["run_id"] == self._run_id:
+            winners = self._store.select("void/winner", {"revision": revision})
+            if not winners:
+                raise RetriableSinkError(f"decision {revision} was written but is not there")
+            if winners[0]["run_id"] == self._run_id:
                 return revision
 
     def record(self, table: str, revision: int, rows: Sequence[Row]) -> None:

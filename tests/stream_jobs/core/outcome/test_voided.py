@@ -46,6 +46,11 @@ def test_only_the_event_that_is_out_is_refused_whatever_the_letters_of_its_id() 
     ]
     assert outcome.raw["raw_requests"]["event_id"].to_list() == [kept["event_id"]]
     assert outcome.events == 1
+    assert outcome.dead_letter_count == 2
+    assert outcome.refused_by_record() == [], "nothing is wrong with the producer: no rest for it"
+    bad = json.dumps(event(input_tokens=-1)).encode()
+    both = [Record(0, 0, 5, lines[0] + b"\n" + bad), records[1]]
+    assert process(both, INTENT, CARDS, voided=voided).refused_by_record() == [1]
     alone = process([Record(0, 0, 5, lines[1])], INTENT, CARDS)
     assert outcome.fold().equals(alone.fold())
     assert outcome.fold_subjects().equals(alone.fold_subjects())
