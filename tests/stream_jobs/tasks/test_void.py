@@ -15,6 +15,7 @@ import pytest
 from tests.databases import migrated
 from tests.sampling import share
 from tests.stream_jobs.tasks.damaged import (
+    CARDS,
     NOW_US,
     OLD_US,
     TODAY_US,
@@ -24,12 +25,15 @@ from tests.stream_jobs.tasks.damaged import (
     everything,
 )
 from tokentide_jobs.cli.main import main
+from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.tables import EVENT_VOIDS, RAW_TABLES, VOIDED_ROWS
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, WrongData
+from tokentide_jobs.io.clickhouse.card_store import write_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.void_reads import newest_void_revision, voided_ids
+from tokentide_jobs.tasks.repair.lost_rows import Log, LostRowsOfLog
 from tokentide_jobs.tasks.repair.records import RepairRecords
 from tokentide_jobs.tasks.repair.repair import Repair
 from tokentide_jobs.tasks.void.void import Void
@@ -200,6 +204,43 @@ def test_windows_are_not_lowered_where_a_neighbour_lost_rows_since_the_rows_went
 
     put_back(store, neighbour)
     assert void_of(store).take_out(ids, "wrong").corrections
+    assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
+
+
+def test_an_event_is_let_in_again_wherever_it_died_and_not_over_lost_rows_of_a_neighbour(
+    store: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cards(store, CARDS, "test:1")
+    ingest, live = Ingest(store), Ingest(store, seed=5, log="live")
+    batch, neighbour = ingest.begin(40), live.begin(40)
+    ingest.end(batch)
+    live.end(neighbour)
+
+    async def kept(_self: LostRowsOfLog, intent: Intent) -> Any:
+        assert intent.log == batch.intent.log
+        return batch.records
+
+    # Ingest here has no broker; what Kafka keeps is proven with the whole pipeline (test_faults).
+    monkeypatch.setattr(LostRowsOfLog, "_read", kept)
+    log = Log("127.0.0.1:9", {})
+    right, ids = everything(store), [one_in_the_middle(store, "log")]
+    void_of(store).take_out(ids, "wrong")
+    without = everything(store)
+    assert without != right
+
+    for word in ("decide", "restore"):
+        with pytest.raises(InterruptedError):
+            void_of(store, progress=dying_before(word)).let_in(ids, "right after all", log)
+    lose_rows(store, neighbour)
+    with pytest.raises(WrongData, match="1 batch lacks raw rows"):
+        void_of(store).let_in(ids, "right after all", log)
+    assert everything(store) == without
+
+    put_back(store, neighbour)
+    done = void_of(store).let_in(ids, "right after all", log)
+    assert (done.revision, list(done.earlier)) == (0, ids)
+    assert everything(store) == right
+    assert count(store, EVENT_VOIDS) == 2
     assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
 
 

@@ -132,7 +132,9 @@ class Void:
 
         Raises:
             ConfigError: An event was never taken out; nothing was begun.
-            WrongData: Kafka does not have the records any more; nothing was begun.
+            WrongData: Kafka does not have the records any more, or a repricing is unfinished;
+                nothing was begun. Or other batches lost rows around the same times: the rows are
+                in, and windows are left as they are until those rows are back and it runs again.
             RetriableSinkError: Run it again: it goes on where it stopped.
         """
         self.progress("look for what was taken out")
@@ -142,9 +144,9 @@ class Void:
                 f"{', '.join(unknown)}: never taken out, so it cannot be let in again"
             )
         rows = self._tables.ever_recorded(ids)
-        lost = LostRowsOfLog(
-            self.store, RepairRecords(self.store, self.worker), log, dry_run=self.dry_run
-        )
+        records = RepairRecords(self.store, self.worker)
+        records.check()
+        lost = LostRowsOfLog(self.store, records, log, dry_run=self.dry_run)
         self.progress("read their records from Kafka")
         batches = [(batch, lost.outcome(batch)) for batch in self._tables.batches(rows)]
         if old := [
@@ -168,7 +170,10 @@ class Void:
         for batch, outcome in batches:
             self.progress(f"restore {batch}")
             lost.restore(batch, outcome)
-        return Voided(revision, rows, earlier, self._follow({row.started_at_us for row in rows}))
+        moments = {row.started_at_us for row in rows}
+        # Not earlier: since the decision, the batches of these very rows lacked them.
+        self._repair.check_around(moments)
+        return Voided(revision, rows, earlier, self._follow(moments))
 
     def _follow(self, moments_us: set[int]) -> list[Correction]:
         """Let windows, rollups and sums by subject follow the rows around some moments."""
