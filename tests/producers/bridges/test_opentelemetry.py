@@ -214,7 +214,9 @@ def test_instrumentors_spans_become_the_events_of_our_own_extractors(
         assert event["provider"] == call.provider
         assert event["status"] == "ok"
         price = priced(event)
-        assert price["price_status"] == "exact"
+        # Of Anthropic's cache writes, their attributes do not say how long they live.
+        has_doubt = bool(event.get("cache_write_tokens"))
+        assert price["price_status"] == ("partial" if has_doubt else "exact")
         assert price["cost_pico_usd"] == priced(ours)["cost_pico_usd"] > 0
 
 

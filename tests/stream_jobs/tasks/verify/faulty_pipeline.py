@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.places import ROOT
 from tokentide_jobs.cli.main import main
@@ -32,6 +33,21 @@ class Pipeline:
 
     def run(self, *arguments: str) -> int:
         return main([*arguments, "--data-dir", str(self.stack.data_dir)])
+
+    def remove_rows_that_stand_twice(self, day: str) -> None:
+        """Do what the page says, and again where it says so: parts are being merged, or differ."""
+        statement = documented("rows twice").replace("20261130", day)
+        until_s = time.monotonic() + 60
+        while True:
+            try:
+                self.client.command(statement)
+            except DatabaseError as exc:
+                if "code: 388" not in str(exc) or time.monotonic() > until_s:
+                    raise
+                self.client.command(documented("projection of all parts"))
+                time.sleep(0.2)
+            else:
+                return
 
 
 def good(number: int) -> bytes:
