@@ -117,7 +117,7 @@ class Void:
             self.progress(f"delete rows of {table}")
             self._tables.delete(table, some)
         moments = {row.started_at_us for row in self._tables.recorded(ids)}
-        return Voided(revision, rows, out, self._follow(moments))
+        return Voided(revision, rows, out, list(self._repair.follow(moments)))
 
     def let_in(self, ids: Sequence[str], reason: str, log: Log) -> Voided:
         """Let events in again that were taken out, and make their rows again from the log.
@@ -173,11 +173,7 @@ class Void:
         moments = {row.started_at_us for row in rows}
         # Not earlier: since the decision, the batches of these very rows lacked them.
         self._repair.check_around(moments)
-        return Voided(revision, rows, earlier, self._follow(moments))
-
-    def _follow(self, moments_us: set[int]) -> list[Correction]:
-        """Let windows, rollups and sums by subject follow the rows around some moments."""
-        return list(self._repair.follow(moments_us))
+        return Voided(revision, rows, earlier, list(self._repair.follow(moments)))
 
     def _refuse_unknown(self, ids: set[str]) -> None:
         if ids:
