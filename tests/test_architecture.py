@@ -345,3 +345,22 @@ def test_modules_stay_small_and_say_what_they_are_for() -> None:
         assert text.count("\n") <= 400, f"{path} has over 400 lines"
         if text.strip():
             assert ast.get_docstring(source_of(path).outline), f"{path} has no docstring"
+
+
+BY_TOPIC = {
+    "producers/real_clients": "published clients, each in an interpreter of its own",
+    "producers/safety": "what the SDK may not do to its host, whatever part would do it",
+}
+"""Folders of tests that no folder of a package answers to."""
+
+
+def test_tests_lie_where_the_packages_lie() -> None:
+    holders = {source.name: source / package for package, source in SOURCES.items()}
+    wrong = [
+        str(path.parent.relative_to(ROOT))
+        for name in ("schemas", "producers", "stream_jobs", "dashboards")
+        for path in (ROOT / "tests" / name).rglob("test_*.py")
+        if str(path.parent.relative_to(ROOT / "tests")) not in BY_TOPIC
+        and not (holders[name] / path.parent.relative_to(ROOT / "tests" / name)).is_dir()
+    ]
+    assert wrong == []

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
 import tokentide
 from tokentide.testing import Capture, captured
+from tokentide_jobs.embedded.kafka.broker import Broker, BrokerKind
+from tokentide_jobs.embedded.kafka.choice import choose_broker
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +38,15 @@ def capture(emitted: Capture) -> Iterator[Capture]:
     tokentide.instrument(telemetry=emitted.telemetry)
     yield emitted
     tokentide.uninstrument()
+
+
+@pytest.fixture(scope="session", params=["tansu", "kafka"])
+def broker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broker]:
+    """One broker of each kind for all tests of a session that ask for one."""
+    kind = cast("BrokerKind", request.param)
+    broker = choose_broker(kind, tmp_path_factory.mktemp(kind))
+    broker.start()
+    yield broker
+    broker.stop()

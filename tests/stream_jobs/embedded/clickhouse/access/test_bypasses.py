@@ -13,13 +13,13 @@ import pytest
 import urllib3
 
 from tests.sampling import share
-from tests.stream_jobs.embedded.clickhouse.bypasses import (
+from tests.stream_jobs.embedded.clickhouse.access.bypasses import (
     PARAMETER_NAMES,
     READONLY,
     outside,
     readonly,
 )
-from tests.stream_jobs.embedded.clickhouse.bypasses_in_types import hidden
+from tests.stream_jobs.embedded.clickhouse.access.bypasses_in_types import hidden
 from tokentide_jobs.embedded.clickhouse.access.catalogue import allowed_names
 from tokentide_jobs.embedded.clickhouse.access.inspector import EXPRESSION_SETTINGS
 from tokentide_jobs.embedded.clickhouse.engine.privileges import FIXED_SETTINGS

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from tests.dashboards.live.grafana_server import TOKEN, GrafanaServer, said, serving
-from tests.producers.kafka.secure_kafka import Authority
+from tests.producers.delivery.secure_kafka import Authority
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.grafana import by_grafana_api
 from tokentide_jobs.io.grafana.access import GrafanaAccess, grafana_access

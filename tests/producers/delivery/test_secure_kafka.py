@@ -14,7 +14,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.producers.kafka.secure_kafka import (
+from tests.producers.delivery.secure_kafka import (
     KEY_PASSWORD,
     PASSWORD,
     USER,
