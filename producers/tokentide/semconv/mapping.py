@@ -60,7 +60,9 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
     if operation is None:
         return None
     attributes = reported_by(span)
-    fields = {**table_fields(span.resource), **table_fields(attributes)}
+    around = table_fields(span.resource)
+    around.pop("region", None)  # of a resource: where the caller runs; of a call: where it goes
+    fields = {**around, **table_fields(attributes)}
     counts = {name: fields.pop(name) for name in COUNT_FIELDS if name in fields}
     is_unusable = has_unusable_count(attributes, counts)
     if str(fields.get("service", "")).startswith("unknown_service"):

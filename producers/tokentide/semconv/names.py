@@ -223,7 +223,8 @@ CALL: tuple[FieldNames, ...] = (
     _field("host", "identifier", v141="host.name k8s.pod.name"),
     _field("pid", "count", v141="process.pid"),
 )  # fmt: skip
-"""Everything else that one attribute of the span, else of its resource, fills as it is."""
+"""Everything else that one attribute of the span, else of its resource, fills as it is; the
+region is read of the span alone."""
 
 PROVIDER: tuple[Source, ...] = (
     Source("gen_ai.provider.name", V141),

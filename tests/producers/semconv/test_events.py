@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 
 import pytest
 
 from tests.each import each
+from tests.golden.pricing import priced
 from tests.producers.semconv.spans import LATEST, START_NS, event, span
 from tokentide.semconv import Reading, SpanEvent, event_id, event_of, reading_of
 from tokentide.usage import USAGE_FIELDS
+
+PRICES_KNOWN_US = 1_796_083_200_000_000
+"""2026-12-01: the prices of that day are known."""
 
 GENERATIONS = {
     "genai": {
@@ -246,6 +251,33 @@ def test_the_resource_names_service_environment_and_host() -> None:
     assert "service" not in event(LATEST, resource={"service.name": "unknown_service:python"})
     made_by = event(LATEST, resource=resource, scope="opentelemetry.instrumentation.openai.v1")
     assert made_by["sdk_name"] == "opentelemetry.instrumentation.openai.v1"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "region", "status", "usd"),
+    [
+        ({"server.address": "aiplatform.googleapis.com"}, None, "exact", "0.25"),
+        ({"server.address": "us-east5-aiplatform.googleapis.com"}, None, "exact", "0.275"),
+        ({}, None, "fallback_region", "0.25"),
+        ({"cloud.region": "us-east5"}, "us-east5", "exact", "0.275"),
+    ],
+)
+def test_the_region_of_the_caller_is_not_the_one_of_the_model(
+    attributes: dict[str, object], region: str | None, status: str, usd: str
+) -> None:
+    called: dict[str, object] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "gcp.vertex_ai",
+        "gen_ai.request.model": "gemini-3.1-flash-lite",
+        "gen_ai.usage.input_tokens": 1_000_000,
+        "gen_ai.usage.output_tokens": 0,
+    }
+    pod = {"service.name": "s", "cloud.provider": "gcp", "cloud.region": "us-central1"}
+    found = event({**called, **attributes}, resource=pod)
+    assert found.get("region") == region
+    verdict = priced({**found, "started_at_us": PRICES_KNOWN_US})
+    assert verdict["price_status"] == status
+    assert verdict["cost_pico_usd"] == Decimal(usd).scaleb(12)
 
 
 def test_prompts_answers_and_users_are_never_read() -> None:

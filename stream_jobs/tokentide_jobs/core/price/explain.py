@@ -60,7 +60,7 @@ def explanation(event: Mapping[str, Any], cards: CardTable) -> Explanation:
     """
     priced = price(request_frame(event), cards).select(PRICE_COLUMNS).row(0, named=True)
     terms = {name: str(event.get(name) or "") for name in CallTerms._fields}
-    terms["region"] = terms["region"] or region_of_host(str(event.get("server_address") or ""))
+    terms["region"] = region_of_host(str(event.get("server_address") or "")) or terms["region"]
     call = CallTerms(**terms)
     trace: list[str] = []
     found = resolve(cards, call, int(event["started_at_us"]), trace)

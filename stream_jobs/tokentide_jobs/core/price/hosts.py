@@ -1,7 +1,8 @@
-"""The region that a provider's host name tells, for events that name a host and no region.
+"""The region that a provider's host name tells, which stands before the region of the event.
 
 Clouds and providers with data residency put the place into the address, and the place moves the
-price. Each distinct address of a batch is read once.
+price; what an event says beside it may be where its caller runs. Each distinct address of a batch
+is read once.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def region_of_host(host: str) -> str:
 
 
 def regions(requests: pl.DataFrame) -> pl.Series:
-    """Return the region of every call: as reported, else as its host tells, else ""."""
+    """Return the region of every call: as its host tells, else as reported, else ""."""
     nothing = pl.repeat("", len(requests), eager=True)
     known = requests["region"].fill_null("") if "region" in requests.columns else nothing
     if "server_address" not in requests.columns:
@@ -43,4 +44,4 @@ def regions(requests: pl.DataFrame) -> pl.Series:
     if not any(by_host.values()):
         return known
     read = hosts.replace_strict(list(by_host), list(by_host.values()), return_dtype=pl.String)
-    return known.zip_with(known != "", read)
+    return read.zip_with(read != "", known)

@@ -28,11 +28,12 @@ HashUser = Callable[[str], str | None]
 _IDENTIFIER_CHARS: Final = 256
 _OF_RESOURCE: Final = frozenset(
     {
-        "environment", "feature", "host", "key_id", "pid", "region", "run_id", "service",
-        "team", "tenant", "user_hash",
+        "environment", "feature", "host", "key_id", "pid", "run_id", "service", "team", "tenant",
+        "user_hash",
     }
 )  # fmt: skip
-"""Fields that the process around a record fills; the rest of a call is in the record."""
+"""Fields that the process around a record fills; the rest of a call is in the record. Its region is
+where the agent runs, not where the model does."""
 _TOTALS: Final = frozenset({"input_tokens", "output_tokens"})
 _COUNT_ENDS: Final = ("_tokens", "_token_count")
 """How the agents' names of token counts end."""

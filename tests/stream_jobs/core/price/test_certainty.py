@@ -165,21 +165,25 @@ def test_a_host_tells_the_place_where_its_provider_puts_it_there(host: str, regi
     assert region_of_host(host) == region
 
 
-def test_the_reported_region_stands_before_the_one_of_the_host() -> None:
+def test_the_place_that_a_host_names_stands_before_the_reported_one() -> None:
     frame = pl.DataFrame(
         {
-            "region": ["us-east5", "", None],
-            "server_address": ["aiplatform.googleapis.com", "eu.api.openai.com", None],
+            "region": ["us-east5", "us-east5", "", None],
+            "server_address": [
+                "aiplatform.googleapis.com", "gateway.internal", "eu.api.openai.com", None,
+            ],
         }
-    )
-    assert regions(frame).to_list() == ["us-east5", "eu", ""]
-    assert regions(frame.drop("server_address")).to_list() == ["us-east5", "", ""]
+    )  # fmt: skip
+    assert regions(frame).to_list() == ["global", "us-east5", "eu", ""]
+    assert regions(frame.drop("server_address")).to_list() == ["us-east5", "us-east5", "", ""]
 
 
-def test_a_call_by_host_alone_is_priced_alike_in_columns_and_explained() -> None:
+@pytest.mark.parametrize("region", ["", "eastus2"])
+def test_a_call_to_a_host_is_priced_alike_in_columns_and_explained(region: str) -> None:
     event: dict[str, Any] = {
         "provider": "openai", "request_model": "gpt-5.4", "server_address": "eu.api.openai.com",
         "status": "ok", "input_tokens": 100, "output_tokens": 10, "started_at_us": us(AT),
+        "region": region,
     }  # fmt: skip
     row = price(request_frame(event), compile_cards()).row(0, named=True)
     assert row["cost_pico_usd"] == 100 * 2_750_000 + 10 * 16_500_000

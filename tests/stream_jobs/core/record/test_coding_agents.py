@@ -211,10 +211,12 @@ def test_who_it_is_for_comes_from_the_resource() -> None:
     resource = {
         "tokentide.team": "search", "tokentide.tenant": "acme", "host.name": "mac-17",
         "deployment.environment.name": "laptops", "gen_ai.conversation.id": "not the session",
+        "cloud.region": "eu-west-3",
     }  # fmt: skip
     event = told(CODEX, codex_call(TIME_NS), **resource)
     assert (event["team"], event["tenant"], event["host"]) == ("search", "acme", "mac-17")
     assert event["environment"] == "laptops"
+    assert "region" not in event, "the agent runs there, not the model"
     assert event["conversation_id"].startswith("019e6374")
 
 
