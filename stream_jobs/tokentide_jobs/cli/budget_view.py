@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentide_jobs.cli.screen import count, dollars, shown
+from tokentide_jobs.core.budget.budget_status import BudgetStatus, BudgetVerdict
 from tokentide_jobs.core.budget.burn import BURN_RULES, BurnRate
 from tokentide_jobs.core.budget.period import instant
-from tokentide_jobs.core.budget.status import BudgetStatus, BudgetVerdict
 from tokentide_jobs.core.money import usd
 from tokentide_jobs.core.tables import TENANT_RETENTION
 from tokentide_jobs.counted import counted

@@ -15,7 +15,7 @@ from tokentide_jobs.cli.budget_view import budget_lines, budget_view, remarks
 from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN, EXIT_SOFT_BUDGET
 from tokentide_jobs.cli.screen import console, say, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
-from tokentide_jobs.core.budget.status import BudgetStatus
+from tokentide_jobs.core.budget.budget_status import BudgetStatus
 from tokentide_jobs.counted import counted
 from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse

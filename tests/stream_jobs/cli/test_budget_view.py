@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tests.stream_jobs.core.budget.test_status import HOUR_US, NOW_US, USD, budget, hourly
+
 from tokentide_dashboards.rules.spend import SPEND_RULES
 from tokentide_jobs.cli.budget_view import remarks
+from tokentide_jobs.core.budget.budget_status import budget_status
 from tokentide_jobs.core.budget.reads import WindowSpend
-from tokentide_jobs.core.budget.status import budget_status
 
 
 def burning(dollars: float, hours: int) -> str:

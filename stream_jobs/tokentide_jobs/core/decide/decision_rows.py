@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tokentide_jobs.core.budget.budget import Budget
-from tokentide_jobs.core.budget.status import BudgetStatus
+from tokentide_jobs.core.budget.budget_status import BudgetStatus
 from tokentide_jobs.core.decide.decisions import (
     BudgetNow,
     Decisions,

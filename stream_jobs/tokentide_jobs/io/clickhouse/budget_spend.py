@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tokentide_jobs.core.budget.budget import Budget
+from tokentide_jobs.core.budget.budget_status import BudgetStatus, budget_status
 from tokentide_jobs.core.budget.reads import WindowSpend, reads_of
-from tokentide_jobs.core.budget.status import BudgetStatus, budget_status
 from tokentide_jobs.core.tables import DAY_US
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse

@@ -6,9 +6,9 @@ import json
 from zoneinfo import ZoneInfo
 
 from tokentide_jobs.core.budget.budget import Budget, Scope
+from tokentide_jobs.core.budget.budget_status import budget_status
 from tokentide_jobs.core.budget.period import PeriodKind
 from tokentide_jobs.core.budget.reads import WindowSpend
-from tokentide_jobs.core.budget.status import budget_status
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
