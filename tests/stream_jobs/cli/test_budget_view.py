@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.stream_jobs.core.budget.test_status import HOUR_US, NOW_US, USD, budget, hourly
-
+from tests.stream_jobs.core.budget.test_budget_status import HOUR_US, NOW_US, USD, budget, hourly
 from tokentide_dashboards.rules.spend import SPEND_RULES
 from tokentide_jobs.cli.budget_view import remarks
 from tokentide_jobs.core.budget.budget_status import budget_status
