@@ -228,11 +228,11 @@ def _record(schema: str, rows: pa.Table, now_us: int, offset: int) -> DeltaRecor
 
 
 def _mark(arrived_us: int, position: int) -> DeltaRecord:
-    said = ProgressMark(
+    mark = ProgressMark(
         log=_SOURCE, position=position, log_end=position, arrived_us=arrived_us,
         max_event_us=None, at_us=arrived_us, sources={_SOURCE.topic: 1},
     )  # fmt: skip
-    return DeltaRecord(0, position, arrived_us, _headers(PROGRESS_SCHEMA, position), said.to_json())
+    return DeltaRecord(0, position, arrived_us, _headers(PROGRESS_SCHEMA, position), mark.to_json())
 
 
 def _headers(schema: str, offset: int) -> tuple[tuple[str, bytes], ...]:

@@ -129,9 +129,9 @@ async def chromium(profile: Path) -> AsyncIterator[Page]:
         await process.wait()
 
 
-async def _port(said: asyncio.StreamReader) -> str:
+async def _port(output: asyncio.StreamReader) -> str:
     """Return the port that Chromium says it listens on."""
-    async for line in said:
+    async for line in output:
         if found := re.search(rb"DevTools listening on ws://[^:/]+:(\d+)/", line):
             return found[1].decode()
     raise AssertionError("Chromium ended before it said where it listens")

@@ -85,8 +85,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the files that should have begun earlier."""
     if late := late_files(_seconds_by_file(terminalreporter)):
-        told = ", ".join(f"{file} took {took_s:.0f} s" for file, took_s in late.items())
-        terminalreporter.write_line(f"To be named in LONGEST of tests/scheduling.py: {told}")
+        listed = ", ".join(f"{file} took {took_s:.0f} s" for file, took_s in late.items())
+        terminalreporter.write_line(f"To be named in LONGEST of tests/scheduling.py: {listed}")
 
 
 def late_files(took_s: dict[str, float]) -> dict[str, float]:

@@ -10,9 +10,9 @@ from tests.commands import command
 
 def test_code_output_and_errors_are_told_apart() -> None:
     before = (sys.stdout, sys.stderr)
-    told = command("config", "--json")
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "TOKENTIDE_KAFKA_BOOTSTRAP" in json.loads(told.stdout)
+    done = command("config", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "TOKENTIDE_KAFKA_BOOTSTRAP" in json.loads(done.stdout)
     refused = command("verify", "--offsets", "nonsense")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "nonsense" in refused.stderr

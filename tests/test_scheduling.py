@@ -25,10 +25,10 @@ class TwoWorkers:
 class Node:
     """A worker that remembers what it was told to run."""
 
-    told: list[int] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)
 
     def send_runtest_some(self, indices: list[int]) -> None:
-        self.told += indices
+        self.given += indices
 
 
 def test_every_file_that_is_named_exists_once_and_has_integration_tests() -> None:
@@ -48,7 +48,7 @@ def test_the_longest_file_that_is_left_is_handed_out() -> None:
     scheduler.workqueue = OrderedDict((file, {f"{file}::test": False}) for file in order)
     for turn in range(len(order)):
         scheduler._assign_work_unit(nodes[turn % 2])
-    assert [node.told for node in nodes] == [[3, 0], [1, 2]]
+    assert [node.given for node in nodes] == [[3, 0], [1, 2]]
 
 
 def test_a_file_that_became_long_is_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -27,22 +28,28 @@ PREFERRED = {
     r"\bcan(\s+|\s*#\s*)not\b": "cannot",
 }
 
-NAMED = ("bench", "examples", "producers", "schemas", "stream_jobs")
+NAMED = ("bench", "dashboards", "examples", "producers", "schemas", "stream_jobs", "tests")
 RETIRED = {
     "doubts": "uncertain",
     "grand": "total",
+    "heard": "received, answered or published",
+    "kin": "related",
     "leash": "parent",
     "lighten": "reduce",
     "misfortune": "failure",
     "patience": "timeout",
     "rejection": "dead_letter",
     "rejections": "dead_letters",
+    "said": "what it is: answer, message, text or fields",
     "tend": "restart or maintain",
     "told": "reported",
     "trainee": "training_broker",
     "twin": "probe_table",
 }
 """Parts of names that only this house understood, and what the thing is called now."""
+PUBLIC = {"heard_s": "how long ago the control topic was read: services ask for it by this name"}
+NO_NAMES = re.compile(r"--[^\n]*|'(?:[^'\\]|\\.|'')*'")
+"""Comments and texts in SQL."""
 BARE = re.compile(r"(?:^|_)(?<!dead_)letters?(?:_|$)")
 """A dead letter is one; a letter alone is a character."""
 
@@ -58,16 +65,31 @@ def test_texts_use_the_preferred_spelling(folder: str) -> None:
             assert found is None, f"{path}: {found.group()!r} is spelled {preferred!r}"
 
 
+def retired(names: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """Yield what is wrong with names; those of tests are sentences."""
+    for name, line in names:
+        if name not in PUBLIC and not name.startswith("test_"):
+            for part in RETIRED.keys() & name.lower().split("_"):
+                yield f"{line}: {name}: say {RETIRED[part]}"
+
+
 @pytest.mark.parametrize("folder", NAMED)
 def test_names_use_the_words_of_the_field(folder: str) -> None:
     wrong = [
-        f"{path}:{line}: {name}: say {RETIRED[part]}"
+        f"{path}:{found}"
         for path in (ROOT / folder).rglob("*.py")
-        for name, line in source_of(path).names
-        for part in name.lower().split("_")
-        if part in RETIRED
+        for found in retired(source_of(path).names)
     ]
     assert wrong == []
+
+
+def test_names_in_sql_use_the_words_of_the_field() -> None:
+    paths = list((ROOT / "sql").rglob("*.sql"))
+    assert paths
+    for path in paths:
+        lines = NO_NAMES.sub("", path.read_text(encoding="utf-8")).splitlines()
+        names = [(name, n) for n, line in enumerate(lines, 1) for name in re.findall(r"\w+", line)]
+        assert list(retired(names)) == [], path
 
 
 def test_a_dead_letter_is_called_by_both_words() -> None:

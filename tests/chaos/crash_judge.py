@@ -160,33 +160,33 @@ def check_published(
     """Check that a reader of the deltas who drops repeats counts exactly the stored events."""
     query = f"SELECT log_id, sum(n) FROM ({events_by_log(store)}) GROUP BY log_id"
     stored = {log_id: events for log_id, events in store.rows(query)}
-    heard: dict[str, int] = defaultdict(int)
-    heard_by_subject: dict[str, int] = defaultdict(int)
-    heard_by_run: dict[str, int] = defaultdict(int)
-    heard_changes: dict[str, int] = defaultdict(int)
-    places = {"windows_10s": heard, "steps": heard_by_run, "changes": heard_changes}
+    published: dict[str, int] = defaultdict(int)
+    published_by_subject: dict[str, int] = defaultdict(int)
+    published_by_run: dict[str, int] = defaultdict(int)
+    published_changes: dict[str, int] = defaultdict(int)
+    places = {"windows_10s": published, "steps": published_by_run, "changes": published_changes}
     logs = [log for schedule in schedules for log in schedule.logs]
     [topic] = {log.topic for log in logs}
     for token, count in publisher.deltas.items():
         table, _, place = token.partition("/")
-        by_log = places.get(table, heard_by_subject)
+        by_log = places.get(table, published_by_subject)
         by_log[place.split(f"/{topic}/")[0]] += count
-    assert heard == stored
+    assert published == stored
     by_subject = raw_subject_sums(store, schedules[0].logs[0].log_id[:1])
-    assert heard_by_subject == {
+    assert published_by_subject == {
         log_id: sum(requests for _kind, requests, *_sums in kinds)
         for log_id, kinds in by_subject.items()
     }
-    assert heard_by_subject, "no batch was counted by subject"
-    assert heard_by_run == {
+    assert published_by_subject, "no batch was counted by subject"
+    assert published_by_run == {
         log_id: requests
         for log_id, kinds in by_subject.items()
         for kind, requests, *_sums in kinds
         if kind == "run"
     }
-    assert heard_by_run, "no batch was counted by run"
+    assert published_by_run, "no batch was counted by run"
     changes = f"SELECT log_id, count() FROM `{store.database}`.raw_changes GROUP BY log_id"
-    assert heard_changes == {row[0]: row[1] for row in store.rows(changes)}
+    assert published_changes == {row[0]: row[1] for row in store.rows(changes)}
     dead_letters = f"SELECT count() FROM `{store.database}`.dead_letters"
     assert len(publisher.dead_letters) == store.rows(dead_letters)[0][0]
     assert {log.log_id for log in logs} >= set(stored)

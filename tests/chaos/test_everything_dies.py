@@ -163,18 +163,18 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
             faults.one()
             time.sleep(chance.uniform(0.2, 4.0))
         last_fault_s, since_fault = time.monotonic(), MachineTime()
-        told = f"seed {SEED}: {faults.done}; {notes.lines[-10:]}"
+        context = f"seed {SEED}: {faults.done}; {notes.lines[-10:]}"
         before = len(traffic.acknowledged)
 
         def back(claim: Callable[[], bool], what: str) -> None:
             left_s = BACK_S - since_fault()
-            wait_until(claim, left_s, f"{what}; {told}", since_fault, pause_s=0.5)
+            wait_until(claim, left_s, f"{what}; {context}", since_fault, pause_s=0.5)
 
         back(lambda: len(traffic.acknowledged) > before + 20, "traffic")
         taken = set(traffic.acknowledged)
         with explained(stack, taken, tmp_path):
             back(quietly(lambda: taken <= stored_ids(stack)), "rows")
-        assert not stack.wait(0.0), told
+        assert not stack.wait(0.0), context
         back(lambda: len(faults.children()) == 4, "four processes")
         back_s, counted_s = time.monotonic() - last_fault_s, since_fault()
         for name, process in faults.children().items():
@@ -193,8 +193,8 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
     # Without traffic, on parts that are read anew.
     with Stack(disk.path / "data", broker="kafka", workers=1, min_free_bytes=FLOOR) as again:
         report = verified(again.data_dir, wait_s=90)
-        assert report["ok"], (report["mismatches"], told)
-        assert traffic.acknowledged <= stored_ids(again), told
+        assert report["ok"], (report["mismatches"], context)
+        assert traffic.acknowledged <= stored_ids(again), context
         assert report["kafka_events"] == report["raw_events"] + report["dead_letters"]
 
 

@@ -115,12 +115,12 @@ def rows(stack: Stack, service: str) -> dict[str, Any]:
             "SELECT count(), uniqExact(event_id), min(seq), max(seq) FROM tokentide.requests "
             f"WHERE service = '{service}'"
         )
-        (told,) = database.rows(
+        (reported,) = database.rows(
             "SELECT max(emitted), max(dropped), uniqExact(event_id) FROM tokentide.producer_stats "
             f"WHERE service = '{service}'"
         )
     names = ("rows", "events", "first_seq", "last_seq", "emitted", "dropped", "reports")
-    return dict(zip(names, (*found, *told), strict=True))
+    return dict(zip(names, (*found, *reported), strict=True))
 
 
 def test_an_outage_under_load_loses_nothing_with_a_spool_and_is_counted_without(
@@ -181,12 +181,14 @@ def test_an_outage_under_load_loses_nothing_with_a_spool_and_is_counted_without(
     assert found["events"] == len(kept.emit_us), "nothing was lost"
     assert rows(stack, "killed")["events"] == 2_000, "nor by the process that was killed"
 
-    told = rows(stack, "lossy")
+    reported = rows(stack, "lossy")
     assert lossy.stats.dropped == {"queue_full": lossy.stats.dropped_total}
     assert lossy.stats.dropped_total > 0
-    assert told["dropped"] == lossy.stats.dropped_total, "the loss is visible"
+    assert reported["dropped"] == lossy.stats.dropped_total, "the loss is visible"
     # The report that tells it is the one event it does not count.
-    assert told["events"] + told["reports"] == told["emitted"] + 1 - told["dropped"], "and exact"
+    assert (
+        reported["events"] + reported["reports"] == reported["emitted"] + 1 - reported["dropped"]
+    ), "and exact"
     print(
         "\noutage:",
         json.dumps(
@@ -202,8 +204,8 @@ def test_an_outage_under_load_loses_nothing_with_a_spool_and_is_counted_without(
                 ]
                 + [round(during_us[-1], 1)],
                 "resident_mb": round(resident_mb),
-                "lossy_emitted": told["emitted"],
-                "lossy_dropped": told["dropped"],
+                "lossy_emitted": reported["emitted"],
+                "lossy_dropped": reported["dropped"],
             }
         ),
     )

@@ -85,13 +85,13 @@ class Field:
     def start(self, script: str = "producer.py") -> tuple[str, subprocess.Popen[bytes]]:
         name = f"life-{self.started:02d}"
         self.started += 1
-        said = self.directory / f"{name}.said"
-        command = [sys.executable, script, str(self.out), str(self.down), str(said), name]
+        acknowledged = self.directory / f"{name}.said"
+        command = [sys.executable, script, str(self.out), str(self.down), str(acknowledged), name]
         environ = {**os.environ, "TOKENTIDE_SPOOL_DIR": str(self.directory / "spool")}
         with (self.directory / f"{name}.log").open("wb") as log:
             return name, subprocess.Popen(command, cwd=self.directory, env=environ, stderr=log)
 
-    def said(self, name: str) -> int:
+    def acknowledged(self, name: str) -> int:
         """Events that a producer has claimed to be safe."""
         path = self.directory / f"{name}.said"
         text = path.read_bytes() if path.exists() else b""
@@ -99,7 +99,7 @@ class Field:
 
     def wait_for_work(self, name: str) -> None:
         """Waits until a producer has claimed something."""
-        wait_until(lambda: self.said(name) > 0, 30, f"{name} to be at work")
+        wait_until(lambda: self.acknowledged(name) > 0, 30, f"{name} to be at work")
 
     def arrived(self) -> dict[str, dict[int, set[str]]]:
         """Ids of the events that arrived, by producer and number."""
@@ -146,8 +146,8 @@ def test_what_was_said_to_be_safe_arrives_whoever_was_killed(tmp_path: Path) -> 
 
     arrived = field.arrived()
     for name in names:
-        missing = set(range(field.said(name))) - set(arrived[name])
-        assert not missing, (name, field.said(name), sorted(missing)[:5])
+        missing = set(range(field.acknowledged(name))) - set(arrived[name])
+        assert not missing, (name, field.acknowledged(name), sorted(missing)[:5])
     ids = [ids for events in arrived.values() for ids in events.values()]
     assert all(len(found) == 1 for found in ids), "what is repeated has the same id"
-    assert sum(field.said(name) for name in names) > 1000
+    assert sum(field.acknowledged(name) for name in names) > 1000

@@ -44,11 +44,11 @@ def fleet(now_ns: int) -> tuple[list[bytes], dict[Key, Sums]]:
         calls = [
             _call(mail, developer, n, now_ns - (n + 1) * 10**9) for n in range(CALLS_A_DEVELOPER)
         ]
-        for (tool, model, cost, said), _record in calls:
+        for (tool, model, cost, reported_pico_usd), _record in calls:
             count, computed, reported = sums[mail, tool, model]
-            sums[mail, tool, model] = (count + 1, computed + cost, reported + said)
+            sums[mail, tool, model] = (count + 1, computed + cost, reported + reported_pico_usd)
         of_claude, of_codex, of_gemini = (
-            [record for told, record in calls if told[0] == tool]
+            [record for known, record in calls if known[0] == tool]
             for tool in ("claude-code", "codex", "gemini-cli")
         )
         no_call = claude_code_call(now_ns, **{"event.name": "tool_result"}) | {"body": {}}
@@ -67,7 +67,7 @@ def _call(
     mail: str, developer: int, n: int, at_ns: int
 ) -> tuple[tuple[str, str, int, int], dict[str, object]]:
     """Return (tool, model, cost, what the agent says it cost) and the record of one call."""
-    fresh, read, written, output, said = 3 + developer, 1000 * n, 0, 100 + n, 0
+    fresh, read, written, output, reported_pico_usd = 3 + developer, 1000 * n, 0, 100 + n, 0
     record: dict[str, object]
     if n % 4 == 0:
         tool, model = "codex", "gpt-5-codex"
@@ -97,7 +97,7 @@ def _call(
         )
     else:
         tool, model = "claude-code", CLAUDE_MODELS[n % 2]
-        written, said = 10 * (n % 7), 7_000_000 * (n + 1)
+        written, reported_pico_usd = 10 * (n % 7), 7_000_000 * (n + 1)
         record = claude_code_call(
             at_ns,
             **{
@@ -108,10 +108,10 @@ def _call(
                 "cache_read_tokens": read,
                 "cache_creation_tokens": written,
                 "output_tokens": output,
-                "cost_usd": said / 1e12,
+                "cost_usd": reported_pico_usd / 1e12,
                 **({"agent.name": "Explore"} if n % 5 == 0 else {}),
             },
         )
     amounts = (fresh, read, written, output)
     cost = sum(a * r for a, r in zip(amounts, PICO_USD_A_TOKEN[model], strict=True))
-    return (tool, model, cost, said), record
+    return (tool, model, cost, reported_pico_usd), record

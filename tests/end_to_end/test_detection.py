@@ -43,7 +43,7 @@ DETECT = """notify:
 - {{name: hook, kind: webhook, url: 'http://127.0.0.1:{port}/', secret_env: HOOK_SECRET}}
 """
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-HEARD: dict[str, dict[str, Any]] = {}
+RECEIVED: dict[str, dict[str, Any]] = {}
 """What the receiver was told, by webhook-id: a repeated one is dropped."""
 
 
@@ -52,7 +52,7 @@ class Hook(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        HEARD.setdefault(self.headers["webhook-id"], body["data"])
+        RECEIVED.setdefault(self.headers["webhook-id"], body["data"])
         self.send_response(204)
         self.end_headers()
 
@@ -151,7 +151,7 @@ def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
     (reached,) = store.rows("SELECT reached FROM tokentide.budget_status FINAL WHERE budget='acme'")
     assert list(reached[0]) == [50, 80, 95, 100]
 
-    reported = eventually("services are told", lambda: _told_in_full(stack.info.kafka))
+    reported = eventually("services are told", lambda: _states_in_full(stack.info.kafka))
     run, budget = reported["run/acme/wild"], reported["budget/acme"]
     assert isinstance(run, RunState)
     assert (run.state, "repeats" in run.rules) == ("flagged", True)
@@ -160,9 +160,9 @@ def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
 
     # Levels that are reached at once are one announcement, of the highest.
     wanted, others = {("budget", 100), ("run", 0)}, {("budget", 80), ("budget", 95)}
-    told = eventually("the receiver is notified", lambda: _told(wanted))
-    assert set(told) <= wanted | others
-    assert len(told) == len(set(told)), "a transition that was announced twice"
+    notified = eventually("the receiver is notified", lambda: _received(wanted))
+    assert set(notified) <= wanted | others
+    assert len(notified) == len(set(notified)), "a transition that was announced twice"
 
     # Whoever went on merged each delta once, also those that the killed one had merged.
     report = eventually("a snapshot holds every call", lambda: _merged(stack, store))
@@ -176,12 +176,12 @@ def _merged(stack: Stack, store: ClickHouse) -> Report | None:
     return report if consumed and consumed.sums.events >= 4 * CALLS else None
 
 
-def _told(wanted: set[tuple[str, int]]) -> list[tuple[str, int]] | None:
+def _received(wanted: set[tuple[str, int]]) -> list[tuple[str, int]] | None:
     """Return kind and level of every opening the receiver was told, once all wanted are there."""
     found = [
-        (said["kind"], said["level"] if said["kind"] == "budget" else 0)
-        for said in list(HEARD.values())
-        if said["state"] == "open" and "the key" not in said["key"]
+        (data["kind"], data["level"] if data["kind"] == "budget" else 0)
+        for data in list(RECEIVED.values())
+        if data["state"] == "open" and "the key" not in data["key"]
     ]
     return found if set(found) >= wanted else None
 
@@ -199,7 +199,7 @@ def _spent(store: ClickHouse) -> dict[str, int] | None:
     return {name: int(spent) for name, spent, _requests in rows} if counted else None
 
 
-def _told_in_full(bootstrap: str) -> dict[str, Any] | None:
+def _states_in_full(bootstrap: str) -> dict[str, Any] | None:
     """Return the states of the control topic once they are those of all calls.
 
     What is stored is reported after that; whoever goes on for a killed worker decides again from

@@ -72,12 +72,12 @@ def run(checkout: Path) -> Iterator[Run]:
     with provider() as upstream:
 
         def run(lines: str) -> subprocess.CompletedProcess[str]:
-            told = {"OPENAI_BASE_URL": f"{upstream}/v1", **EXPORTED}
+            given = {"OPENAI_BASE_URL": f"{upstream}/v1", **EXPORTED}
             if "python " in lines:
-                told["TOKENTIDE_KAFKA_BOOTSTRAP"] = stack.kafka
+                given["TOKENTIDE_KAFKA_BOOTSTRAP"] = stack.kafka
             return subprocess.run(
                 ["bash", "-euc", f". .venv/bin/activate\n{lines}"],
-                cwd=checkout, env={**kept, **told}, capture_output=True, text=True, timeout=120,
+                cwd=checkout, env={**kept, **given}, capture_output=True, text=True, timeout=120,
                 check=False,
             )  # fmt: skip
 
@@ -127,10 +127,10 @@ def test_a_call_becomes_a_row_with_the_price_that_explain_gives(run: Run, lines:
     rows = words(until(run, ROW, "exact"))
     assert rows[0] == head
     assert row in rows[1:]
-    told = run(tell)
-    assert told.returncode == 0, told.stderr
+    ended = run(tell)
+    assert ended.returncode == 0, ended.stderr
     for line in EXPLAIN_SHOWN.splitlines():
-        assert line in told.stdout
+        assert line in ended.stdout
 
 
 def test_the_proof_holds(run: Run) -> None:

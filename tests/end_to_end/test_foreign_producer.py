@@ -133,7 +133,7 @@ async def detect(bootstrap: str, until_us: int) -> Detector:
 
 
 def test_a_reader_of_the_deltas_hears_all_of_it_and_knows_when_it_has(stack: Stack) -> None:
-    heard = asyncio.run(detect(stack.info.kafka, time.time_ns() // 1000))
+    detected = asyncio.run(detect(stack.info.kafka, time.time_ns() // 1000))
     client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_dsn, database="tokentide")
     with client:
         windows, runs = (
@@ -143,9 +143,9 @@ def test_a_reader_of_the_deltas_hears_all_of_it_and_knows_when_it_has(stack: Sta
                 "SELECT count(), toInt64(sum(cost_pico_usd)) FROM raw_requests WHERE run != ''",
             )
         )
-    assert (heard.sums["events"], heard.sums["windows cost"]) == windows
-    assert (heard.sums["steps rows"], heard.sums["steps cost"]) == runs
+    assert (detected.sums["events"], detected.sums["windows cost"]) == windows
+    assert (detected.sums["steps rows"], detected.sums["steps cost"]) == runs
     assert runs[0] > EVENTS // 100
-    assert heard.after_their_mark == []
-    assert {topic for topic, _number in heard.marks} == {stack.info.events_topic, OTLP.name}
-    assert all(mark.lag_records == 0 for mark in heard.marks.values())
+    assert detected.after_their_mark == []
+    assert {topic for topic, _number in detected.marks} == {stack.info.events_topic, OTLP.name}
+    assert all(mark.lag_records == 0 for mark in detected.marks.values())

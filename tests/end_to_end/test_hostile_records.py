@@ -201,7 +201,7 @@ def test_an_open_transaction_hides_no_acknowledged_event(
     chance = random.Random(3)
     where = ("--data-dir", str(stack.data_dir))
 
-    def told(*arguments: str) -> str:
+    def printed(*arguments: str) -> str:
         capsys.readouterr()
         main([*arguments, *where])
         return capsys.readouterr().out
@@ -232,12 +232,12 @@ def test_an_open_transaction_hides_no_acknowledged_event(
         with producing(stack) as ordinary:
             ordinary([(EVENTS.name, part, frame(chance, 1)) for part in range(EVENTS.partitions)])
         hidden = 2 * EVENTS.partitions
-        report = json.loads(told("verify", "--json", "--no-recount"))
+        report = json.loads(printed("verify", "--json", "--no-recount"))
         assert (report["pending"], report["behind_transaction_records"]) == (0, hidden)
-        said = " ".join(told("verify", "--no-recount").split())
-        assert f"{hidden} records wait for an open transaction" in said
-        assert "pending 0" not in said
-        state = json.loads(told("status", "--json"))
+        text = " ".join(printed("verify", "--no-recount").split())
+        assert f"{hidden} records wait for an open transaction" in text
+        assert "pending 0" not in text
+        state = json.loads(printed("status", "--json"))
         assert (state["lag_records"], state["behind_transaction_records"]) == (0, hidden)
         assert state["verdict"] == "attention"
         assert f"{hidden} records wait for an open transaction" in str(state["problems"])
@@ -342,10 +342,12 @@ def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
     )
     expected = len(HUGE_CODECS) * (1 + HUGE_RECORDS + 1) + 100_000 + 100_000
     assert report["dead_letters"] - before["dead_letters"] == expected
-    told = f"{steady / 1e6:.0f} MB, {of_lines / 1e6:.0f} with lines, {max(seen) / 1e6:.0f} in all"
-    print(told)
-    assert of_lines < ORDINARY_TIMES * steady, told
-    assert max(seen) < MOST_TIMES * steady, told
+    printed = (
+        f"{steady / 1e6:.0f} MB, {of_lines / 1e6:.0f} with lines, {max(seen) / 1e6:.0f} in all"
+    )
+    print(printed)
+    assert of_lines < ORDINARY_TIMES * steady, printed
+    assert max(seen) < MOST_TIMES * steady, printed
     with clickhouse_connect.get_client(
         dsn=stack.info.clickhouse_url, username=stack.info.user, password=stack.info.password,
         database="tokentide",
@@ -380,9 +382,9 @@ def test_a_backlog_of_every_partition_takes_less_than_twice_the_memory(
     with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
         with watched_memory(worker) as seen:
             report = verified(stack.data_dir, 600)
-        told = f"{steady / 1e6:.0f} MB, {max(seen) / 1e6:.0f} with a backlog"
-        print(told)
+        printed = f"{steady / 1e6:.0f} MB, {max(seen) / 1e6:.0f} with a backlog"
+        print(printed)
         ends = worker.events("batch_done")
     assert report["raw_events"] - before["raw_events"] == sent
     assert {batch["partition"] for batch in ends} >= set(range(EVENTS.partitions))
-    assert max(seen) < ORDINARY_TIMES * steady, told
+    assert max(seen) < ORDINARY_TIMES * steady, printed

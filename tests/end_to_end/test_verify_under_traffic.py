@@ -102,11 +102,11 @@ def test_no_unequal_sum_is_ever_called_ok_under_live_traffic(
                 assert report["windows_compared"] > 0
                 left_out += report["windows_left_out"]
                 code = main(["verify", "--data-dir", str(tmp_path)])
-                said = capsys.readouterr().out
-                assert code == 0, said
-                amounts = set(re.findall(r"money, \S+(?: rows)? +\$([\d.]+)", said))
-                assert len(amounts) == 1, said
-                assert f"${amounts.pop()}, to the pico-dollar as the rows" in said
+                printed = capsys.readouterr().out
+                assert code == 0, printed
+                amounts = set(re.findall(r"money, \S+(?: rows)? +\$([\d.]+)", printed))
+                assert len(amounts) == 1, printed
+                assert f"${amounts.pop()}, to the pico-dollar as the rows" in printed
             assert left_out > 0, "nothing was in flight: this proves nothing"
         capsys.readouterr()
         assert main(["verify", "--wait", "120", "--json", "--data-dir", str(tmp_path)]) == 0

@@ -130,9 +130,9 @@ def test_the_ten_lines_of_the_readme_record_a_call(stage: Stage) -> None:
 
 
 def test_the_log_record_of_a_coding_agent_is_in_kafka(stage: Stage) -> None:
-    told = stage.run("agents", "coding_agent_log.py", "coding_agent_log.json")
+    printed = stage.run("agents", "coding_agent_log.py", "coding_agent_log.json")
     assert re.fullmatch(
-        r"coding_agent_log\.json: tokentide\.otlp\.v1 partition \d offset 0\n", told
+        r"coding_agent_log\.json: tokentide\.otlp\.v1 partition \d offset 0\n", printed
     )
 
 
@@ -208,8 +208,8 @@ def test_the_celery_worker_records_each_task_s_call(stage: Stage) -> None:
 
 
 def test_the_langchain_app_records_every_run_below_one_trace(stage: Stage) -> None:
-    said = stage.run("langchain", "langchain_app.py", "How", "do", "I", "reset", "it?")
-    assert said.strip() == "Use the link on the sign-in page."
+    printed = stage.run("langchain", "langchain_app.py", "How", "do", "I", "reset", "it?")
+    assert printed.strip() == "Use the link on the sign-in page."
     events = stage.events("langchain")
     assert len(events) == 2
     assert len({event["trace_id"] for event in events}) == 1

@@ -30,34 +30,34 @@ def silent_port() -> Iterator[int]:
 
 
 def test_a_wrong_setting_is_named_and_exits_with_2() -> None:
-    code, said = run({}, {"TOKENTIDE_LINGER_MS": "soon"})
+    code, printed = run({}, {"TOKENTIDE_LINGER_MS": "soon"})
     assert code == 2
-    assert "FAIL  settings" in said
-    assert "TOKENTIDE_LINGER_MS='soon'" in said
+    assert "FAIL  settings" in printed
+    assert "TOKENTIDE_LINGER_MS='soon'" in printed
 
 
 def test_a_name_that_is_unknown_exits_with_3_and_says_where_to_look() -> None:
-    code, said = run({"bootstrap": "nowhere.invalid:9092"})
+    code, printed = run({"bootstrap": "nowhere.invalid:9092"})
     assert code == 3
-    assert "ok    settings" in said
-    assert "FAIL  names      nowhere.invalid:9092" in said
-    assert "TOKENTIDE_KAFKA_BOOTSTRAP" in said
+    assert "ok    settings" in printed
+    assert "FAIL  names      nowhere.invalid:9092" in printed
+    assert "TOKENTIDE_KAFKA_BOOTSTRAP" in printed
 
 
 def test_a_port_where_nobody_listens_exits_with_3() -> None:
-    code, said = run({"bootstrap": "127.0.0.1:9"})
+    code, printed = run({"bootstrap": "127.0.0.1:9"})
     assert code == 3
-    assert "FAIL  TCP        127.0.0.1:9" in said
-    assert "firewall" in said
+    assert "FAIL  TCP        127.0.0.1:9" in printed
+    assert "firewall" in printed
 
 
 def test_one_broker_of_several_is_enough_and_the_others_are_named(silent_port: int) -> None:
-    _code, said = run(
+    _code, printed = run(
         {"bootstrap": f"127.0.0.1:9,127.0.0.1:{silent_port}", "kafka_security": "ssl"}
     )
-    assert f"ok    TCP        127.0.0.1:{silent_port} accepts" in said
-    assert "note             127.0.0.1:9 does not work" in said
-    assert "FAIL  TLS" in said
+    assert f"ok    TCP        127.0.0.1:{silent_port} accepts" in printed
+    assert "note             127.0.0.1:9 does not work" in printed
+    assert "FAIL  TLS" in printed
 
 
 def test_with_json_there_is_one_object_and_no_line_beside_it() -> None:
@@ -83,15 +83,15 @@ def test_what_is_set_is_shown_and_secrets_are_not() -> None:
         "TOKENTIDE_KAFKA_SAASL": "plain",
         "TOKENTIDE_PRICES_FILE": "prices.yaml",
     }
-    code, said = run({}, env)
+    code, printed = run({}, env)
     assert code == 3
-    assert "open-sesame" not in said
-    assert "0123456789abcdef" not in said
-    assert "TOKENTIDE_KAFKA_PASSWORD = (set, not shown)" in said
-    assert "login plain as alice" in said
-    assert "TOKENTIDE_KAFKA_SAASL is no setting and does nothing; TOKENTIDE_KAFKA_SASL" in said
-    assert "TOKENTIDE_PRICES_FILE" not in said
-    assert "unencrypted" in said
+    assert "open-sesame" not in printed
+    assert "0123456789abcdef" not in printed
+    assert "TOKENTIDE_KAFKA_PASSWORD = (set, not shown)" in printed
+    assert "login plain as alice" in printed
+    assert "TOKENTIDE_KAFKA_SAASL is no setting and does nothing; TOKENTIDE_KAFKA_SASL" in printed
+    assert "TOKENTIDE_PRICES_FILE" not in printed
+    assert "unencrypted" in printed
 
 
 def test_errors_have_a_remedy_that_names_a_setting_or_a_place() -> None:
@@ -159,10 +159,10 @@ def test_what_a_service_needs_besides_is_no_proof_that_its_producer_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(steps, "_run", lambda *_arguments: steps.EXIT_OK)
-    said: list[str] = []
-    assert check(env={}, needs=["export THIS=1"], write=said.append) == 0
-    assert "export THIS=1" in "".join(said)
-    assert "A service sends there once it has what the note says." in said[-1]
-    assert "works" not in said[-1]
-    assert check(env={}, write=said.append) == 0
-    assert said[-1] == "\nThe producer works with these settings.\n"
+    printed: list[str] = []
+    assert check(env={}, needs=["export THIS=1"], write=printed.append) == 0
+    assert "export THIS=1" in "".join(printed)
+    assert "A service sends there once it has what the note says." in printed[-1]
+    assert "works" not in printed[-1]
+    assert check(env={}, write=printed.append) == 0
+    assert printed[-1] == "\nThe producer works with these settings.\n"

@@ -25,8 +25,8 @@ def test_calls_of_one_layer_are_never_taken_for_one() -> None:
     """Servers that give every response the same id exist."""
     seen_calls = SeenCalls()
     assert all(seen_calls.is_first("client", "response same") for _ in range(5))
-    told = [seen_calls.is_first("langchain", "response same") for _ in range(6)]
-    assert told == [False] * 5 + [True]
+    found = [seen_calls.is_first("langchain", "response same") for _ in range(6)]
+    assert found == [False] * 5 + [True]
 
 
 def test_any_of_several_keys_identifies_a_call() -> None:

@@ -138,14 +138,14 @@ def test_a_column_that_is_gone_is_named_and_nothing_is_changed(admin: Client, le
 
 
 def test_a_view_with_another_text_is_made_again(admin: Client, lent: str) -> None:
-    said = admin.query(f"SELECT count() FROM {lent}.requests").result_rows
+    counted = admin.query(f"SELECT count() FROM {lent}.requests").result_rows
     admin.command(f"CREATE OR REPLACE VIEW {lent}.requests AS SELECT 1 AS one")
     (planned,) = migrate(admin, lent, dry_run=True)
     assert planned.missing == ("requests",)
     assert admin.query(f"SELECT * FROM {lent}.requests").result_rows == [(1,)]
     (mended,) = migrate(admin, lent)
     assert (mended.name, mended.missing) == ("views/requests.sql", ("requests",))
-    assert admin.query(f"SELECT count() FROM {lent}.requests").result_rows == said
+    assert admin.query(f"SELECT count() FROM {lent}.requests").result_rows == counted
     assert migrate(admin, lent) == []
 
 
@@ -166,7 +166,7 @@ def test_views_follow_a_function_that_is_replaced(admin: Client, lent: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             "ALTER TABLE {}.raw_changes MODIFY COLUMN actor String",
@@ -184,11 +184,11 @@ def test_views_follow_a_function_that_is_replaced(admin: Client, lent: str) -> N
     ],
 )
 def test_a_table_that_is_not_as_it_was_made_is_named(
-    admin: Client, lent: str, change: str, told: str, monkeypatch: pytest.MonkeyPatch
+    admin: Client, lent: str, change: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drift, "_ALTERING_S", 0.0)
     admin.command(change.format(lent, lent))
-    with pytest.raises(WrongData, match=told):
+    with pytest.raises(WrongData, match=message):
         migrate(admin, lent)
 
 
@@ -243,8 +243,8 @@ def test_columns_of_the_user_and_words_of_another_server_are_no_change(
         f"replace(definition, 'String', 'Text'), '1.2' FROM {lent}.schema_definitions FINAL"
     )
     assert migrate(admin, lent) == []
-    told = f"SELECT countIf(server_version != version()) FROM {lent}.schema_definitions FINAL"
-    assert admin.command(told) == 0
+    message = f"SELECT countIf(server_version != version()) FROM {lent}.schema_definitions FINAL"
+    assert admin.command(message) == 0
 
 
 def test_a_dry_run_returns_the_sql_and_changes_nothing(admin: Client) -> None:

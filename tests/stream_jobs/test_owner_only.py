@@ -71,7 +71,7 @@ def take_and_release(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data_dir", "said"),
+    ("data_dir", "message"),
     [
         ("/dev/null", "/dev/null is no directory: name another"),
         ("/dev/null/below", "/dev/null/below is no directory: name another"),
@@ -82,8 +82,8 @@ def take_and_release(data_dir: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_a_data_directory_is_refused_by_name(data_dir: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_what_cannot_be_a_data_directory_is_refused_by_name(data_dir: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         take_and_release(Path(data_dir))
 
 

@@ -20,17 +20,17 @@ _PROVISION: Final = (
 def health(grafana: Grafana) -> Finding:
     """Say whether Grafana answers, and has its own database."""
     try:
-        said = grafana.get("/health")
+        answer = grafana.get("/health")
     except (GrafanaRefused, GrafanaUnreachable) as exc:
         return Finding("Grafana", "problem", str(exc), is_unreachable=is_away(exc))
-    database = _text(said, "database")
+    database = _text(answer, "database")
     if database != "ok":
         what = repr(database) if database else "nothing that Grafana says"
         return Finding(
             "Grafana", "problem", f"{grafana.address} says of its own database: {what}",
             "see Grafana's log",
         )  # fmt: skip
-    version = _text(said, "version") or "of a version it does not say"
+    version = _text(answer, "version") or "of a version it does not say"
     return Finding("Grafana", "ok", f"{grafana.address} answers, Grafana {version}")
 
 
@@ -56,7 +56,7 @@ def plugin(grafana: Grafana) -> Finding:
     """Say whether the plugin is there, and new enough for our boards."""
     name = str(DATASOURCE["type"])
     try:
-        said = grafana.get(f"/plugins/{name}/settings")
+        answer = grafana.get(f"/plugins/{name}/settings")
     except GrafanaRefused as exc:
         if exc.status != 404:
             return not_known("plugin", exc)
@@ -66,7 +66,7 @@ def plugin(grafana: Grafana) -> Finding:
         )  # fmt: skip
     except GrafanaUnreachable as exc:
         return not_known("plugin", exc)
-    info = said.get("info") if isinstance(said, dict) else None
+    info = answer.get("info") if isinstance(answer, dict) else None
     version = _text(info, "version")
     if not _NUMBERS.match(version):
         return Finding("plugin", "unknown", f"{name} does not say its version")
@@ -100,21 +100,21 @@ def data_source(grafana: Grafana) -> Finding:
             f"give that one another uid; {_PROVISION}",
         )  # fmt: skip
     try:
-        said = grafana.get(f"/datasources/uid/{uid}/health")
+        answer = grafana.get(f"/datasources/uid/{uid}/health")
     except GrafanaRefused as exc:
         if exc.status == 400 and _text(exc.body, "status"):
-            return _does_not_work(uid, exc.said)
+            return _does_not_work(uid, exc.detail)
         return not_known("data source", exc)
     except GrafanaUnreachable as exc:
         return not_known("data source", exc)
-    if _text(said, "status") != "OK":
-        return _does_not_work(uid, _text(said, "message"))
-    return Finding("data source", "ok", f"{uid}: {_text(said, 'message') or 'it works'}")
+    if _text(answer, "status") != "OK":
+        return _does_not_work(uid, _text(answer, "message"))
+    return Finding("data source", "ok", f"{uid}: {_text(answer, 'message') or 'it works'}")
 
 
-def _does_not_work(uid: str, said: str) -> Finding:
+def _does_not_work(uid: str, detail: str) -> Finding:
     return Finding(
-        "data source", "problem", f"{uid} does not work: {said or 'it does not say why'}",
+        "data source", "problem", f"{uid} does not work: {detail or 'it does not say why'}",
         "check the address, the account and the password of ClickHouse that Grafana has "
         "(TOKENTIDE_GRAFANA_CLICKHOUSE_* in Grafana's environment)",
     )  # fmt: skip
@@ -124,6 +124,6 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in _NUMBERS.findall(version.partition("-")[0])[:3])
 
 
-def _text(said: Any, name: str) -> str:
-    value = said.get(name) if isinstance(said, dict) else None
+def _text(answer: Any, name: str) -> str:
+    value = answer.get(name) if isinstance(answer, dict) else None
     return value if isinstance(value, str) else ""

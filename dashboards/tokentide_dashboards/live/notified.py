@@ -63,19 +63,21 @@ def notification(grafana: Grafana, ours: Sequence[Rule]) -> Finding:
         f"{severity}s go to {_named(led[rule.uid] for rule in rules if rule.severity == severity)}"
         for severity in sorted({rule.severity for rule in rules})
     )
-    tells = {uid: _tells(every, points) for uid, every in led.items()}
-    if silent := tuple(uid for uid, is_told in tells.items() if is_told is False):
+    reached = {uid: _reaches_somebody(every, points) for uid, every in led.items()}
+    if silent := tuple(uid for uid, is_reached in reached.items() if is_reached is False):
         count = counted(len(silent), "rule tells", "rules tell")
         words = f"{count} nobody, of {len(rules)}: {where}"
         return Finding(_CHECK, "problem", words, _REMEDY, silent)
-    if unsure := tuple(uid for uid, is_told in tells.items() if is_told is None):
+    if unsure := tuple(uid for uid, is_reached in reached.items() if is_reached is None):
         count = counted(len(unsure), "rule tells", "rules tell")
         words = f"it is not known whether {count} anybody, of {len(rules)}: {where}"
         return Finding(_CHECK, "unknown", words, _TRY, unsure)
     return Finding(_CHECK, "ok", where)
 
 
-def _tells(every: Iterable[Iterable[str]], points: Sequence[Mapping[str, Any]]) -> bool | None:
+def _reaches_somebody(
+    every: Iterable[Iterable[str]], points: Sequence[Mapping[str, Any]]
+) -> bool | None:
     """Tell whether somebody hears of a rule; None where it hangs on what is not known."""
     verdicts = {
         _best(_has_address(point) for point in points if str(point.get("name")) in names)

@@ -74,16 +74,16 @@ def _ways(route: object, labels: _Labels, above: str) -> set[frozenset[str]]:
         if not isinstance(inner, dict) or (is_match := _matches(inner, labels)) is False:
             continue
         deeper = _ways(inner, labels, next(iter(own), ""))
-        taken = {told | more for told, _is_led_on in going for more in deeper}
+        taken = {points | more for points, _is_led_on in going for more in deeper}
         kept = going if is_match is None else set()
         if inner.get("continue") is True:
-            going = kept | {(told, True) for told in taken}
+            going = kept | {(points, True) for points in taken}
         else:
             ended |= taken
             going = kept
         if len(ended) + len(going) > _MOST_WAYS:
             raise TooManyWaysError
-    return ended | {told if is_led_on else told | own for told, is_led_on in going}
+    return ended | {points if is_led_on else points | own for points, is_led_on in going}
 
 
 def _matches(route: Mapping[str, Any], labels: _Labels) -> bool | None:

@@ -151,7 +151,7 @@ def _refusal(exc: GrafanaRefused) -> str:
             "--overwrite"
         )
     if exc.status == HTTPStatus.PRECONDITION_FAILED:
-        return f"{exc.said} ({status}): --overwrite saves it all the same"
-    if exc.status == HTTPStatus.BAD_REQUEST and "provisioned" in exc.said.lower():
+        return f"{exc.detail} ({status}): --overwrite saves it all the same"
+    if exc.status == HTTPStatus.BAD_REQUEST and "provisioned" in exc.detail.lower():
         return _FROM_FILE
     return str(exc)

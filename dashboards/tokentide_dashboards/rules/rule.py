@@ -104,11 +104,11 @@ class Rule:
     def numbers(self) -> Mapping[str, str]:
         """Return the query of each number, by the name under which annotations find it."""
         given = (self.seen, self.expected, self.impact)
-        told = {name: number for name, number in zip(_NUMBERS, given, strict=True) if number}
+        further = {name: number for name, number in zip(_NUMBERS, given, strict=True) if number}
         columns = ", ".join(self.labels)
         return {
             name: f"SELECT {columns}, CAST(({number}) AS Float64) AS number\nFROM\n(\n{self.source}\n)"
-            for name, number in {_VALUE: self.value, **told}.items()
+            for name, number in {_VALUE: self.value, **further}.items()
         }
 
     def provisioned(self) -> Object:

@@ -85,8 +85,8 @@ class Source:
                     if len(body) > MOST_BYTES:
                         raise Refused("the answer is larger than 16 MB: choose a shorter range")
                 if reply.status != 200:
-                    said = body.decode(errors="replace").strip().partition("\n")[0]
-                    raise Refused(f"ClickHouse: {said[:500]}", 502)
+                    reason = body.decode(errors="replace").strip().partition("\n")[0]
+                    raise Refused(f"ClickHouse: {reason[:500]}", 502)
         except TimeoutError as exc:
             raise Refused(f"no answer within {TIMEOUT_S} s: choose a shorter range", 504) from exc
         except aiohttp.ClientError as exc:

@@ -20,7 +20,7 @@ class Epochs:
 
     def __init__(self) -> None:
         self._epoch = -1
-        self._said_ms = 0
+        self._newest_ms = 0
 
     def admits(self, headers: Iterable[tuple[str, bytes | None]], written_ms: int) -> bool:
         """Tell whether a record counts.
@@ -32,12 +32,12 @@ class Epochs:
         epoch = _epoch_of(headers)
         if epoch is None:
             return True
-        if epoch < self._epoch and written_ms <= self._said_ms + OVERTAKEN_MS:
+        if epoch < self._epoch and written_ms <= self._newest_ms + OVERTAKEN_MS:
             return False
         if epoch == self._epoch:
-            self._said_ms = max(self._said_ms, written_ms)
+            self._newest_ms = max(self._newest_ms, written_ms)
         else:
-            self._epoch, self._said_ms = epoch, written_ms
+            self._epoch, self._newest_ms = epoch, written_ms
         return True
 
 

@@ -111,7 +111,7 @@ class ControlReader:
         return ends
 
     async def _follow(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
-        heard_at_s, heard_ms, is_at_end = time.monotonic(), 0, False
+        answered_at_s, answered_ms, is_at_end = time.monotonic(), 0, False
         poll, epochs = Poll(consumer, POLL_MS), Epochs()
         while True:
             fetched = await poll.records(ends)
@@ -122,10 +122,10 @@ class ControlReader:
                     else:
                         self._table.overtaken += 1
             answers = [consumer.last_poll_timestamp(partition) or 0 for partition in ends]
-            if min(answers) > heard_ms:
-                heard_at_s, heard_ms = time.monotonic(), min(answers)
-                self._table.heard()
-            elif time.monotonic() - heard_at_s > SILENT_S:
+            if min(answers) > answered_ms:
+                answered_at_s, answered_ms = time.monotonic(), min(answers)
+                self._table.note_answer()
+            elif time.monotonic() - answered_at_s > SILENT_S:
                 raise TimeoutError(f"the broker has not answered for {SILENT_S:.0f} s")
             if not is_at_end:
                 # Never by an empty poll, which a slow answer makes too: states that are not read

@@ -57,7 +57,7 @@ class StateTable:
         self._max_bytes = max_bytes
         self._clock_us = clock_us
         self._monotonic_s = monotonic_s
-        self._heard_at_s: float | None = None
+        self._answered_at_s: float | None = None
 
     # -- background thread ------------------------------------------------------------------
 
@@ -79,9 +79,9 @@ class StateTable:
             self._forget(next(iter(self._values)))
             self.evicted += 1
 
-    def heard(self) -> None:
+    def note_answer(self) -> None:
         """Note that the broker has answered just now."""
-        self._heard_at_s = self._monotonic_s()
+        self._answered_at_s = self._monotonic_s()
 
     def begin(self) -> None:
         """Note that the topic is read from its beginning; what is known stays until its end."""
@@ -132,8 +132,8 @@ class StateTable:
         known: Callable[[dict[str, Any], int, float | None], State],
         unknown: Callable[..., State],
     ) -> State:
-        heard_at_s = self._heard_at_s
-        heard_s = None if heard_at_s is None else max(0.0, self._monotonic_s() - heard_at_s)
+        answered_at_s = self._answered_at_s
+        heard_s = None if answered_at_s is None else max(0.0, self._monotonic_s() - answered_at_s)
         value = self._values.get(key)
         if value is None:
             return unknown(reason=self._why_unknown(), heard_s=heard_s)

@@ -10,8 +10,8 @@ from typing import Any
 
 from tokentide.log import logger
 
-_said: set[str] = set()
-_MAX_SAID = 256
+_logged: set[str] = set()
+_MAX_LOGGED = 256
 
 
 def note_unrecorded(what: str, client: str) -> None:
@@ -22,9 +22,9 @@ def note_unrecorded(what: str, client: str) -> None:
         client: The client or service they belong to.
     """
     text = f"{what} of {client}"
-    if text in _said or len(_said) >= _MAX_SAID:
+    if text in _logged or len(_logged) >= _MAX_LOGGED:
         return
-    _said.add(text)
+    _logged.add(text)
     logger.warning("%s: their cost is not recorded; see docs/producer.md", text)
 
 

@@ -118,7 +118,7 @@ def error_fields(error: object) -> Fields:
             and `status`, or a text. What says nothing, as a mock does, is no error.
     """
     get = getter(error)
-    if not label(error) and not any(_is_said(get(name)) for name in _OF_AN_ERROR):
+    if not label(error) and not any(_is_code_or_word(get(name)) for name in _OF_AN_ERROR):
         return {}
     code = get("code")
     http_status = _http_status(code)
@@ -186,7 +186,7 @@ _OF_MINIMAX: Mapping[int, Fields] = {
 """MiniMax's codes in answers of HTTP status 200: an input or an output was sensitive, ..."""
 
 
-def _is_said(value: object) -> bool:
+def _is_code_or_word(value: object) -> bool:
     return type(value) is int or label(value) is not None
 
 

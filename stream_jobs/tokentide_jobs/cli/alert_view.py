@@ -81,8 +81,10 @@ def alert_view(one: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) ->
     table.add_row("first", shown(one["first_action"]))
     table.add_row("runbook", shown(one["runbook"]))
     for attempt in attempts:
-        said = f"{attempt['outcome']}, {answer_words(attempt['status'], attempt['detail'])}"
-        table.add_row("notified", shown(f"{_utc(attempt['at_us'])} {attempt['receiver']}: {said}"))
+        result = f"{attempt['outcome']}, {answer_words(attempt['status'], attempt['detail'])}"
+        table.add_row(
+            "notified", shown(f"{_utc(attempt['at_us'])} {attempt['receiver']}: {result}")
+        )
     return Group(shown(one["sentence"], "bold"), table)
 
 

@@ -89,7 +89,7 @@ def repair(
         for restored in work.restore_rows(log, from_us, to_us) if from_log else ():
             restorations.append(restored)
             if not as_json:
-                click.echo(_said_of(restored, dry_run=dry_run))
+                click.echo(_restored_text(restored, dry_run=dry_run))
         differing: Iterable[Correction] = work.run(from_us, to_us)
         if dry_run and restorations:
             click.echo("windows are compared when the rows are back", err=True)
@@ -118,8 +118,8 @@ def repair(
         restored_rows = [
             {"batch": str(each.batch), "rows": dict(each.rows)} for each in restorations
         ]
-        said = {"dry_run": dry_run, "restored": restored_rows, "corrections": rows}
-        click.echo(json.dumps(said))
+        answer = {"dry_run": dry_run, "restored": restored_rows, "corrections": rows}
+        click.echo(json.dumps(answer))
         if (corrections or restorations) and dry_run:
             raise click.exceptions.Exit(EXIT_CHECK_FAILED)
     elif not corrections and not restorations:
@@ -131,7 +131,7 @@ def repair(
         click.echo("done; `tokentide verify` compares everything")
 
 
-def _said_of(restored: Restored, *, dry_run: bool) -> str:
+def _restored_text(restored: Restored, *, dry_run: bool) -> str:
     rows = ", ".join(f"{count:,} of {table}" for table, count in restored.rows.items())
     verb = "would be brought back" if dry_run else "brought back"
     return f"{restored.batch}: {verb} from Kafka: {rows}"

@@ -162,7 +162,7 @@ def down(as_json: bool, data_dir: Path | None) -> None:
 
 def _stop(pid: int, directory: Path) -> None:
     os.kill(pid, signal.SIGTERM)
-    began_s = said_s = time.monotonic()
+    began_s = reported_s = time.monotonic()
     # A stack stops in less than 15 s of a free machine; one under load takes longer, and stops.
     while holder_pid(directory) == pid:
         now_s = time.monotonic()
@@ -172,8 +172,8 @@ def _stop(pid: int, directory: Path) -> None:
                 f"process {pid} still runs and holds {directory} {waited}: {directory / 'logs'} "
                 f"say what it waits for, and `kill -9 {pid}` ends it with all that it started"
             )
-        if now_s - said_s > _SAY_STILL_S:
-            said_s = now_s
+        if now_s - reported_s > _SAY_STILL_S:
+            reported_s = now_s
             click.echo(f"process {pid} is still stopping, {waited}", err=True)
         time.sleep(0.05)
 

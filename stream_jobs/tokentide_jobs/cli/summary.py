@@ -159,8 +159,8 @@ def _notes(summary: Summary) -> list[Text]:
         (total.truncated, "cut off at the token limit"),
         (total.unpriced, f"without a cost ({why})"),
     ]
-    if said := [f"{count(number)} {what}" for number, what in others if number]:
-        notes.append(("requests", ", ".join(said)))
+    if counts := [f"{count(number)} {what}" for number, what in others if number]:
+        notes.append(("requests", ", ".join(counts)))
     if total.evaluations or total.feedback:
         quality = counted(total.evaluations, "evaluation")
         if total.evaluation_mean is not None:

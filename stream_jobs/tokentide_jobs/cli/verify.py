@@ -172,10 +172,10 @@ def _detection(report: Report) -> str:
         return "detection: no detect job has stored its state here, so there is nothing to compare"
     if found.consumed is None:
         why = "of an earlier version, or of something else than the detect job"
-        said = (
+        not_compared = (
             f"detection: not compared: the newest snapshot does not say what it holds: it is {why}"
         )
-        return said if found.verdict == "not_said" else ""
+        return not_compared if found.verdict == "not_said" else ""
     span = f"since {_utc(found.consumed.since_us)}, by its snapshot of {_utc(found.taken_at_us)}"
     if found.verdict == "nothing":
         return f"detection: no event to compare yet ({span})"

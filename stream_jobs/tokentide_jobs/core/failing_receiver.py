@@ -43,8 +43,8 @@ class FailingReceiver:
     def words(self) -> str:
         """What is wrong, since when, and what to do."""
         since, last = _utc(self.since_us), _utc(self.last_try_us)
-        said = answer_words(self.status, self.detail)
-        tried = f"{counted(self.tries, 'try', 'tries')} since {since}, the last at {last}: {said}"
+        answer = answer_words(self.status, self.detail)
+        tried = f"{counted(self.tries, 'try', 'tries')} since {since}, the last at {last}: {answer}"
         parts = []
         if self.waiting:
             parts.append(f"{counted(self.waiting, 'notification waits', 'notifications wait')}")

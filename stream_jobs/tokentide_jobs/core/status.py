@@ -161,8 +161,8 @@ class Status:
     @property
     def floor_bytes(self) -> int:
         """Below this nothing is stored: the floor of the workers, if they say one."""
-        said = [w.min_free_bytes for w in self.ingest_workers if w.min_free_bytes is not None]
-        return max(said, default=self.min_free_bytes)
+        floors = [w.min_free_bytes for w in self.ingest_workers if w.min_free_bytes is not None]
+        return max(floors, default=self.min_free_bytes)
 
     @property
     def ingest_workers(self) -> tuple[WorkerState, ...]:

@@ -138,7 +138,7 @@ class _Watch:
         self._notice = notice
         self._taken = -1
         self._since_s = time.monotonic()
-        self._has_said = False
+        self._has_reported = False
 
     def look(self, emitted: int) -> ProducerStats:
         """Return the counters of now.
@@ -149,15 +149,15 @@ class _Watch:
         stats = self._telemetry.stats()
         now_s = time.monotonic()
         if stats.delivered != self._taken or not stats.queued:
-            self._taken, self._since_s, self._has_said = stats.delivered, now_s, False
+            self._taken, self._since_s, self._has_reported = stats.delivered, now_s, False
         silent_s = now_s - self._since_s
         if silent_s > self._timeout_s:
             raise ServiceUnreachable(
                 f"{self._words(stats)}: gave up after {silent_s:.0f} s, {stats.delivered:,} of "
                 f"{emitted:,} events delivered"
             )
-        if silent_s > self._notice_s and not self._has_said:
-            self._has_said = True
+        if silent_s > self._notice_s and not self._has_reported:
+            self._has_reported = True
             self._notice(f"{self._words(stats)}: still trying")
         return stats
 

@@ -143,7 +143,7 @@ def read_runs(
         RetriableSinkError: ClickHouse does not answer.
     """
     guard = RunGuard(rules)
-    said: dict[RunKey, list[Verdict]] = defaultdict(list)
+    verdicts_of: dict[RunKey, list[Verdict]] = defaultdict(list)
     history = store.select(
         "runs/history",
         {
@@ -161,10 +161,12 @@ def read_runs(
     for step in _steps(store, rules, from_us, until_us, tenant):
         finished.teach(guard, step.at_us)
         for verdict in guard.observe((step,)):
-            said[verdict.key].append(verdict)
+            verdicts_of[verdict.key].append(verdict)
     finished.teach(guard, until_us)
     if agent:
-        said = {key: found for key, found in said.items() if guard.live[key].agent == agent}
+        verdicts_of = {
+            key: found for key, found in verdicts_of.items() if guard.live[key].agent == agent
+        }
     rows = store.select(
         "runs/list",
         {
@@ -174,18 +176,18 @@ def read_runs(
             "tenant": tenant,
             "agent": agent,
             "only_flagged": int(only_flagged),
-            "flagged_tenants": [key.tenant for key in said],
-            "flagged_runs": [key.run for key in said],
+            "flagged_tenants": [key.tenant for key in verdicts_of],
+            "flagged_runs": [key.run for key in verdicts_of],
             "most": limit,
         },
     )
     whole = rows[0] if rows else {"found_runs": 0, "found_agents": 0, "found_cost_pico_usd": 0}
     return Runs(
-        [_row(row, said) for row in rows],
+        [_row(row, verdicts_of) for row in rows],
         whole["found_runs"],
         whole["found_agents"],
         whole["found_cost_pico_usd"],
-        len(said),
+        len(verdicts_of),
         finished.taught,
     )
 
@@ -210,9 +212,9 @@ class _Finished:
             self.taught += 1
 
 
-def _row(row: Mapping[str, Any], said: Mapping[RunKey, list[Verdict]]) -> RunRow:
+def _row(row: Mapping[str, Any], verdicts_of: Mapping[RunKey, list[Verdict]]) -> RunRow:
     fields = {name: value for name, value in row.items() if not name.startswith("found_")}
-    return RunRow(**fields, verdicts=tuple(said.get(RunKey(row["tenant"], row["run"]), ())))
+    return RunRow(**fields, verdicts=tuple(verdicts_of.get(RunKey(row["tenant"], row["run"]), ())))
 
 
 def _steps(

@@ -170,7 +170,7 @@ class GrafanaServer:
         if path != "/health" and (refusal := self._refusal(request)):
             return refusal
         if path.startswith(self.denied) and self.denied:
-            return said(
+            return answer_of(
                 403,
                 "You'll need additional permissions to perform this action.",
                 title="Access denied",
@@ -179,15 +179,15 @@ class GrafanaServer:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return said(404, "Not found")
+            return answer_of(404, "Not found")
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         if kind == "Bearer" and given != TOKEN:
-            return said(401, "Invalid API key", messageId="api-key.invalid", statusCode=401)
+            return answer_of(401, "Invalid API key", messageId="api-key.invalid", statusCode=401)
         if kind == "Basic" and b64decode(given).decode() != ":".join(self.login):
-            return said(401, "Invalid username or password", messageId="password-auth.failed")
-        return None if kind in ("Bearer", "Basic") else said(401, "Unauthorized")
+            return answer_of(401, "Invalid username or password", messageId="password-auth.failed")
+        return None if kind in ("Bearer", "Basic") else answer_of(401, "Unauthorized")
 
     async def _health(self, _request: web.Request) -> web.Response:
         status = 200 if self.database == "ok" else 503
@@ -199,19 +199,19 @@ class GrafanaServer:
 
     async def _plugin(self, request: web.Request) -> web.Response:
         if request.match_info["id"] != PLUGIN or self.plugin is None:
-            return said(404, "Plugin not found, no installed plugin with that id")
+            return answer_of(404, "Plugin not found, no installed plugin with that id")
         found = {"id": PLUGIN, "info": {"version": self.plugin}, "enabled": True}
         return web.json_response(found)
 
     async def _source(self, request: web.Request) -> web.Response:
         uid = request.match_info["uid"]
         if uid not in self.sources:
-            return said(404, "Data source not found")
+            return answer_of(404, "Data source not found")
         return web.json_response({"id": 1, "uid": uid, "type": self.sources[uid]})
 
     async def _source_health(self, request: web.Request) -> web.Response:
         if request.match_info["uid"] not in self.sources:
-            return said(500, "Unable to load datasource metadata")
+            return answer_of(500, "Unable to load datasource metadata")
         if self.source_error:
             return web.json_response({"status": "ERROR", "message": self.source_error}, status=400)
         return web.json_response({"status": "OK", "message": "Data source is working"})
@@ -221,7 +221,7 @@ class GrafanaServer:
         results: dict[str, Any] = {}
         for query in body["queries"]:
             if query["datasource"]["uid"] not in self.sources:
-                return said(404, "Data source not found")
+                return answer_of(404, "Data source not found")
             try:
                 rows = self.answer(query["rawSql"], query, body)
             except QueryFailed as exc:
@@ -240,14 +240,16 @@ class GrafanaServer:
     async def _make_folder(self, request: web.Request) -> web.Response:
         asked = await request.json()
         if asked["title"] in self.folders.values():
-            return said(409, "a folder with the same name already exists in the current location")
+            return answer_of(
+                409, "a folder with the same name already exists in the current location"
+            )
         self.folders[asked["uid"]] = asked["title"]
         return web.json_response({"id": 2, "uid": asked["uid"], "title": asked["title"]})
 
     async def _board(self, request: web.Request) -> web.Response:
         stored = self.boards.get(request.match_info["uid"])
         if stored is None:
-            return said(404, "Dashboard not found", status="not-found")
+            return answer_of(404, "Dashboard not found", status="not-found")
         meta = {
             "folderUid": stored.folder_uid,
             "provisioned": stored.provisioned,
@@ -262,13 +264,13 @@ class GrafanaServer:
         board, folder_uid = asked["dashboard"], asked.get("folderUid", "")
         stored = self.boards.get(board["uid"])
         if "elements" in board:
-            return said(400, "dashboard appears to be in v2 format")
+            return answer_of(400, "dashboard appears to be in v2 format")
         if folder_uid and folder_uid not in self.folders:
-            return said(400, "folder not found")
+            return answer_of(400, "folder not found")
         if stored is not None and stored.provisioned:
-            return said(400, "Cannot save provisioned dashboard")
+            return answer_of(400, "Cannot save provisioned dashboard")
         if stored and board.get("version") != stored.version and not asked.get("overwrite"):
-            return said(
+            return answer_of(
                 412, "The dashboard has been changed by someone else", status="version-mismatch"
             )
         version = stored.version + 1 if stored else 1
@@ -306,7 +308,7 @@ class GrafanaServer:
         return web.json_response({"status": "success", "data": {"groups": groups}})
 
 
-def said(status: int, message: str, /, **more: Any) -> web.Response:
+def answer_of(status: int, message: str, /, **more: Any) -> web.Response:
     return web.json_response({"message": message, **more}, status=status)
 
 

@@ -18,7 +18,7 @@ from tests.dashboards.live.grafana_server import (
     GrafanaServer,
     QueryFailed,
     Row,
-    said,
+    answer_of,
     serving,
 )
 from tests.each import each
@@ -302,7 +302,7 @@ def test_a_query_error_without_results_fails_the_check_and_not_the_run(
     server: GrafanaServer,
 ) -> None:
     async def fault(_request: web.Request) -> web.Response:
-        return said(400, "bad request data")
+        return answer_of(400, "bad request data")
 
     server.faults["/ds/query"] = fault
     found = findings(server)
@@ -312,7 +312,7 @@ def test_a_query_error_without_results_fails_the_check_and_not_the_run(
 
 def test_after_a_query_that_is_never_answered_no_other_is_asked(server: GrafanaServer) -> None:
     async def fault(_request: web.Request) -> web.Response:
-        return said(503, "the server is overloaded")
+        return answer_of(503, "the server is overloaded")
 
     server.faults["/ds/query"] = fault
     found = findings(server)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.dashboards.live.grafana_server import GrafanaServer, QueryFailed, Row, said, serving
+from tests.dashboards.live.grafana_server import GrafanaServer, QueryFailed, Row, answer_of, serving
 from tests.dashboards.live.test_doctor_checks import FEW, SOME, findings
 
 
@@ -37,7 +37,7 @@ def test_a_query_that_failed_before_the_time_was_over_is_a_problem(server: Grafa
 def test_a_query_that_failed_before_grafana_went_away_is_a_problem(server: GrafanaServer) -> None:
     def answer(sql: str, query: dict[str, Any], body: dict[str, Any]) -> list[Row]:
         async def gone(_request: web.Request) -> web.Response:
-            return said(503, "the server is overloaded")
+            return answer_of(503, "the server is overloaded")
 
         server.faults["/ds/query"] = gone
         return broken(sql, query, body)
@@ -63,7 +63,7 @@ def test_an_answer_that_concerns_one_request_ends_nothing_else(
 ) -> None:
     async def once(_request: web.Request) -> web.Response:
         del server.faults["/ds/query"]
-        return said(status, "said")
+        return answer_of(status, "said")
 
     server.faults["/ds/query"] = once
     found = findings(server)
@@ -78,7 +78,7 @@ def test_an_answer_that_concerns_one_request_ends_nothing_else(
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_an_answer_that_ends_everything_is_unreachable(server: GrafanaServer, status: int) -> None:
     async def fault(_request: web.Request) -> web.Response:
-        return said(status, "said")
+        return answer_of(status, "said")
 
     server.faults["/ds/query"] = fault
     assert findings(server)[f"queries of {FEW[0].title}"].is_unreachable

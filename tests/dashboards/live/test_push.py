@@ -13,7 +13,7 @@ from tests.dashboards.live.grafana_server import (
     TOKEN,
     GrafanaServer,
     StoredBoard,
-    said,
+    answer_of,
     serving,
 )
 from tokentide_dashboards.boards.overview import OVERVIEW
@@ -161,7 +161,7 @@ def test_a_board_that_cannot_be_saved_stops_no_other(
     server: GrafanaServer, status: int, body: dict[str, str], words: str
 ) -> None:
     async def fault(_request: web.Request) -> web.Response:
-        return said(status, "no", **body)
+        return answer_of(status, "no", **body)
 
     server.faults["/dashboards/db"] = fault
     steps = push(server)
@@ -175,7 +175,7 @@ def test_a_grafana_that_takes_no_more_is_not_asked_again(
     server: GrafanaServer, status: int
 ) -> None:
     async def fault(_request: web.Request) -> web.Response:
-        return said(status, "slow down")
+        return answer_of(status, "slow down")
 
     server.faults["/dashboards/db"] = fault
     steps = push(server)
@@ -186,7 +186,7 @@ def test_a_grafana_that_takes_no_more_is_not_asked_again(
 
 def test_without_a_folder_no_board_is_saved(server: GrafanaServer) -> None:
     async def fault(request: web.Request) -> web.Response:
-        return said(403, "no") if request.method == "POST" else web.json_response([])
+        return answer_of(403, "no") if request.method == "POST" else web.json_response([])
 
     server.faults["/folders"] = fault
     assert actions(push(server)) == ["cannot", "cannot", "cannot"]

@@ -220,11 +220,11 @@ class RecordedWeek:
         self._batch_start = self._offset
 
     def _record(self, schema: str, value: bytes, **coordinates: int) -> DeltaRecord:
-        said: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "schema": schema, "log_id": LOG.log_id, "topic": LOG.topic,
             "partition": LOG.partition, **coordinates,
         }  # fmt: skip
-        headers = tuple((name, str(text).encode()) for name, text in said.items())
+        headers = tuple((name, str(text).encode()) for name, text in fields.items())
         self._records += 1
         return DeltaRecord(0, self._records - 1, us(self.now), headers, value)
 

@@ -81,11 +81,11 @@ def test_every_rule_leads_to_the_panel_that_shows_what_was_seen() -> None:
     rules = yaml.safe_load((HERE / "provisioning/alerting/rules.yaml").read_text("utf-8"))
     provisioned = {one["uid"]: one for group in rules["groups"] for one in group["rules"]}
     for rule in RULES:
-        told = provisioned[rule.uid]["annotations"]
-        panel = panels[told["__dashboardUid__"], told["__panelId__"]]
+        annotations = provisioned[rule.uid]["annotations"]
+        panel = panels[annotations["__dashboardUid__"], annotations["__panelId__"]]
         assert panel["title"] == rule.panel
         assert panel["targets"], f"{rule.name}: {rule.panel} shows no data"
-        assert told["board"] == f"/d/{told['__dashboardUid__']}"
+        assert annotations["board"] == f"/d/{annotations['__dashboardUid__']}"
 
 
 def test_a_panel_that_is_gone_is_named_when_files_are_written() -> None:

@@ -274,8 +274,8 @@ def test_usage_of_older_integrations_is_read(capture: Capture) -> None:
     handler, run_id = TokentideCallback(capture.telemetry), uuid4()
     params = {"model_name": "gpt-4o-mini", "_type": "azure-openai-chat"}
     handler.on_llm_start({}, ["q"], run_id=run_id, invocation_params=params)
-    told = {"token_usage": {"prompt_tokens": 7, "completion_tokens": 3}, "model_name": "gpt-4o"}
-    handler.on_llm_end(LLMResult(generations=[], llm_output=told), run_id=run_id)
+    output = {"token_usage": {"prompt_tokens": 7, "completion_tokens": 3}, "model_name": "gpt-4o"}
+    handler.on_llm_end(LLMResult(generations=[], llm_output=output), run_id=run_id)
     [event] = capture.requests
     assert (event["input_tokens"], event["output_tokens"]) == (7, 3)
     assert (event["request_model"], event["response_model"]) == ("gpt-4o-mini", "gpt-4o")

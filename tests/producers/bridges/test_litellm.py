@@ -99,7 +99,7 @@ def logger(bridge: Any, capture: Capture) -> Any:
     return bridge.TokentideLogger(capture.telemetry)
 
 
-def told(**more: Any) -> dict[str, Any]:
+def call_of(**more: Any) -> dict[str, Any]:
     """Arguments as LiteLLM hands them to its callbacks."""
     return {
         "model": "gpt-4o-mini",
@@ -129,7 +129,7 @@ def fail(logger: Any, kwargs: Any, error: BaseException) -> None:
 
 
 def test_an_attempt_that_succeeded_is_an_event(logger: Any, capture: Capture) -> None:
-    succeed(logger, told())
+    succeed(logger, call_of())
     [event] = capture.requests
     judged(event)
     assert (event["provider"], event["operation"], event["status"]) == ("openai", "chat", "ok")
@@ -154,10 +154,10 @@ async def test_coroutines_are_told_of_by_methods_of_their_own(
     logger: Any, capture: Capture
 ) -> None:
     await logger.async_log_success_event(
-        kwargs=told(), response_obj=OPENAI, start_time=START, end_time=END
+        kwargs=call_of(), response_obj=OPENAI, start_time=START, end_time=END
     )
     await logger.async_log_failure_event(
-        kwargs=told(exception=RateLimitError("x")),
+        kwargs=call_of(exception=RateLimitError("x")),
         response_obj=None,
         start_time=START,
         end_time=END,
@@ -172,7 +172,7 @@ def test_anthropics_usage_in_openais_format_keeps_the_lifetimes_of_the_cache(
     params = {"metadata": {"hidden_params": {"provider_response_model": "claude-sonnet-4-5"}}}
     succeed(
         logger,
-        told(model="claude-sonnet-4-5", custom_llm_provider="anthropic", litellm_params=params),
+        call_of(model="claude-sonnet-4-5", custom_llm_provider="anthropic", litellm_params=params),
         ANTHROPIC,
     )
     [event] = capture.requests
@@ -187,13 +187,13 @@ def test_anthropics_usage_in_openais_format_keeps_the_lifetimes_of_the_cache(
 
 def test_a_stream_has_a_first_token(logger: Any, capture: Capture) -> None:
     first = START + timedelta(milliseconds=300)
-    succeed(logger, told(stream=True, completion_start_time=first))
+    succeed(logger, call_of(stream=True, completion_start_time=first))
     [event] = capture.requests
     assert (event["stream"], event["ttft_ms"]) == (True, pytest.approx(300))
 
 
 def test_an_answer_from_litellms_cache_consumed_nothing(logger: Any, capture: Capture) -> None:
-    succeed(logger, told(cache_hit=True, model="openai/gpt-4o-mini"))
+    succeed(logger, call_of(cache_hit=True, model="openai/gpt-4o-mini"))
     [event] = capture.requests
     judged(event)
     assert (event["input_tokens"], event["output_tokens"]) == (0, 0)
@@ -206,9 +206,9 @@ def test_an_answer_from_litellms_cache_consumed_nothing(logger: Any, capture: Ca
 def test_attempts_of_a_router_are_events_and_count_what_came_before(
     logger: Any, capture: Capture
 ) -> None:
-    fail(logger, told(), RateLimitError("slow down"))
+    fail(logger, call_of(), RateLimitError("slow down"))
     params = {"metadata": {"previous_models": [{"model": "gpt-4o-mini"}], "session_id": "s-1"}}
-    succeed(logger, told(litellm_params=params, litellm_call_id="call-2"))
+    succeed(logger, call_of(litellm_params=params, litellm_call_id="call-2"))
     one, two = capture.requests
     assert (one["status"], one["error_type"], one["usage_source"]) == (
         "error",
@@ -226,7 +226,7 @@ def test_the_providers_own_code_is_found_below_litellms_exception(
 ) -> None:
     error = RateLimitError("litellm.RateLimitError")
     error.__context__ = ProviderError("no money")
-    fail(logger, told(), error)
+    fail(logger, call_of(), error)
     [event] = capture.requests
     assert (event["error_type"], event["error_code"]) == ("quota", "insufficient_quota")
     assert event["http_status"] == 429
@@ -234,8 +234,8 @@ def test_the_providers_own_code_is_found_below_litellms_exception(
 
 def test_an_attempt_that_is_told_twice_is_one_event(logger: Any, capture: Capture) -> None:
     for _ in range(3):
-        succeed(logger, told())
-        fail(logger, told(litellm_call_id="other"), RateLimitError("x"))
+        succeed(logger, call_of())
+        fail(logger, call_of(litellm_call_id="other"), RateLimitError("x"))
     assert [event["status"] for event in capture.requests] == ["ok", "error"]
 
 
@@ -243,12 +243,12 @@ def test_a_call_that_the_instrumented_client_told_is_not_told_again(
     logger: Any, capture: Capture
 ) -> None:
     assert seen_calls.is_first("client", "response chatcmpl-1")
-    succeed(logger, told())
+    succeed(logger, call_of())
     inner = ProviderError("seen")
     assert seen_calls.is_first("client", error=inner)
     outer = RateLimitError("wrapped")
     outer.__context__ = inner
-    fail(logger, told(litellm_call_id="call-2"), outer)
+    fail(logger, call_of(litellm_call_id="call-2"), outer)
     assert capture.requests == []
 
 
@@ -261,7 +261,7 @@ def test_fields_that_a_call_gives_itself_arrive(logger: Any, capture: Capture) -
             "user_api_key_hash": "d" * 64,
         }
     }
-    succeed(logger, told(litellm_params=params))
+    succeed(logger, call_of(litellm_params=params))
     [event] = capture.requests
     assert (event["tenant"], event["feature"], event["team"]) == ("acme", "answer", "search")
     assert event["key_id"] == "d" * 16, "an id of the proxy's key, not its digest"
@@ -280,13 +280,13 @@ def test_fields_that_a_call_gives_itself_arrive(logger: Any, capture: Capture) -
     ],
 )
 def test_call_types_name_the_operation(bridge: Any, call_type: str, operation: str) -> None:
-    event = bridge.attempt_event(told(call_type=call_type), OPENAI, START, END)
+    event = bridge.attempt_event(call_of(call_type=call_type), OPENAI, START, END)
     assert event["operation"] == operation
 
 
 @pytest.mark.parametrize("call_type", ["arerank", "moderation", "aretrieve_batch", "acreate_file"])
 def test_what_consumes_no_tokens_of_a_model_is_no_call(bridge: Any, call_type: str) -> None:
-    assert bridge.attempt_event(told(call_type=call_type), OPENAI, START, END) is None
+    assert bridge.attempt_event(call_of(call_type=call_type), OPENAI, START, END) is None
 
 
 class Hostile:
@@ -298,7 +298,7 @@ class Hostile:
 
 def test_hostile_arguments_never_raise(logger: Any, capture: Capture) -> None:
     responses: tuple[Any, ...] = (None, Hostile(), {}, [], SimpleNamespace(usage=Hostile()))
-    for kwargs in (None, 5, {}, told(litellm_params=7, optional_params="x", model=object())):
+    for kwargs in (None, 5, {}, call_of(litellm_params=7, optional_params="x", model=object())):
         for response in responses:
             logger.log_success_event(
                 kwargs=kwargs, response_obj=response, start_time=None, end_time="x"

@@ -122,11 +122,11 @@ def test_what_may_be_the_sum_of_calls_that_ended_inside_it_is_none(capture: Capt
 def test_tokens_in_the_last_of_many_events_count(capture: Capture) -> None:
     provider = TracerProvider(span_limits=SpanLimits(max_events=300), shutdown_on_exit=False)
     provider.add_span_processor(TokentideSpanProcessor(capture.telemetry))
-    told = [name for name in CHAT if ".usage." not in name]
-    span = provider.get_tracer("t").start_span("chat", attributes={n: CHAT[n] for n in told})
+    at_start = [name for name in CHAT if ".usage." not in name]
+    span = provider.get_tracer("t").start_span("chat", attributes={n: CHAT[n] for n in at_start})
     for _ in range(200):
         span.add_event("gen_ai.content.chunk")
-    span.add_event("usage", {name: n for name, n in CHAT.items() if name not in told})
+    span.add_event("usage", {name: n for name, n in CHAT.items() if name not in at_start})
     span.end()
     [event] = capture.requests
     assert (event["input_tokens"], event["output_tokens"]) == (10, 2)

@@ -66,7 +66,7 @@ def test_what_is_known_says_how_old_it_is(table: StateTable, clock: Clock) -> No
     table.last_error = "ConnectionError: away"
     assert table.run_state("", "r").reason == "no state was read yet: ConnectionError: away"
     table.apply(b"run//r", run_of("ok"))
-    table.heard()
+    table.note_answer()
     table.reach_end()
     clock.now_us += 7_000_000
     clock.now_s += 3

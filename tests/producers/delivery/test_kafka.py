@@ -172,8 +172,8 @@ def test_a_broker_without_producer_ids_is_told_once_and_used(
     emit(telemetry, 10)
     assert telemetry.flush(20)
     telemetry.close(5)
-    told = [message for message in caplog.messages if "idempotence" in message]
-    assert len(told) == (0 if log.broker.capabilities.idempotent_producer else 1)
+    warnings = [message for message in caplog.messages if "idempotence" in message]
+    assert len(warnings) == (0 if log.broker.capabilities.idempotent_producer else 1)
     assert telemetry.stats().delivered == 11
     assert lines_of_aiokafka(caplog, of_ours=True) == []
 

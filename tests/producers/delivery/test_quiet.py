@@ -85,10 +85,10 @@ def test_filters_of_the_process_that_forked_this_one_are_taken_out() -> None:
 
 
 def test_warnings_go_to_whoever_counts_in_that_task_and_those_it_starts() -> None:
-    heard: list[str] = []
+    failures: list[str] = []
 
     async def connection() -> None:
-        ON_FAILURE.set(lambda text: heard.append(f"connection: {text}"))
+        ON_FAILURE.set(lambda text: failures.append(f"connection: {text}"))
         await asyncio.create_task(attempt("one"))
         logging.getLogger("aiokafka.conn").info("no failure")
 
@@ -100,4 +100,4 @@ def test_warnings_go_to_whoever_counts_in_that_task_and_those_it_starts() -> Non
 
     with quiet():
         asyncio.run(both())
-    assert heard == ["connection: one"]
+    assert failures == ["connection: one"]

@@ -104,8 +104,8 @@ async def say_stop(bootstrap: str) -> None:
     publisher = ControlPublisher(bootstrap, STATES)
     await publisher.start()
     try:
-        said = RunState(tenant="", run="r", state="stop", spend_pico_usd=1, at_us=1)
-        await publisher.publish([said])
+        state = RunState(tenant="", run="r", state="stop", spend_pico_usd=1, at_us=1)
+        await publisher.publish([state])
     finally:
         await publisher.stop()
 
@@ -309,13 +309,13 @@ def checked(given: dict[str, Any]) -> tuple[int, str]:
 
 
 def test_the_check_tells_how_an_event_came_in_and_where_it_is(secure: Secure) -> None:
-    code, said = checked(secure.settings("scram-sha-512"))
+    code, printed = checked(secure.settings("scram-sha-512"))
     assert code == 0
     for step in ("settings", "names", "TCP", "TLS", "login", "topic", "send"):
-        assert f"  ok    {step:<10}" in said
-    assert "secure.events, partitions: 1" in said
-    assert "partition 0, offset" in said
-    assert PASSWORD not in said
+        assert f"  ok    {step:<10}" in printed
+    assert "secure.events, partitions: 1" in printed
+    assert "partition 0, offset" in printed
+    assert PASSWORD not in printed
     event = secure.read()[-1]
     assert (event["type"], event["tags"]) == ("stats", {"tokentide.check": "true"})
     EVENT_ADAPTER.validate_python(event)
@@ -343,7 +343,7 @@ def test_the_check_names_the_step_that_failed_and_what_to_change(
         ({"topic": "nobody.made.this"}, 1, "topic", "'nobody.made.this'"),
     ]
     for change, expected, step, remedy in wrong:
-        code, said = checked(secure.settings("plain", **change))
-        assert (code, f"  FAIL  {step:<10}" in said) == (expected, True), said
-        assert remedy in said.splitlines()[-1], said
-        assert "not-it" not in said
+        code, printed = checked(secure.settings("plain", **change))
+        assert (code, f"  FAIL  {step:<10}" in printed) == (expected, True), printed
+        assert remedy in printed.splitlines()[-1], printed
+        assert "not-it" not in printed

@@ -155,7 +155,7 @@ def test_speech_is_counted_by_its_characters_where_there_was_an_answer(capture: 
 def test_what_costs_money_and_is_not_recorded_is_said_once(
     capture: Capture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unrecorded._said.clear()
+    unrecorded._logged.clear()
     api = client(http_client=answering(lambda _request: httpx2.Response(200, json={"id": "b"})))
     for _ in range(2):
         api.batches.create(
@@ -163,7 +163,7 @@ def test_what_costs_money_and_is_not_recorded_is_said_once(
         )
     api.moderations.create(input="x")
     assert capture.requests == []
-    said = [record.message for record in caplog.records if record.name == "tokentide"]
-    assert said == [
+    logged = [record.message for record in caplog.records if record.name == "tokentide"]
+    assert logged == [
         "batch jobs of openai: their cost is not recorded; see docs/producer.md",
     ]

@@ -47,23 +47,23 @@ def text_of(record: dict[str, Any], side: str) -> str:
 
 def test_by_default_an_instrumented_call_says_nothing_of_its_texts() -> None:
     with instrumented() as capture:
-        said = client().chat.completions.create(**ASK).choices[0].message.content
+        answered = client().chat.completions.create(**ASK).choices[0].message.content
         (event,) = capture.requests
         assert capture.content == []
-    assert said
-    assert said not in str(event)
+    assert answered
+    assert answered not in str(event)
     assert "ann@example.org" not in str(event)
     assert "tags" not in event
 
 
 def test_a_call_is_captured_and_counted_beside_its_event() -> None:
     with instrumented(capture_content="all", detect="all") as capture:
-        said = client().chat.completions.create(**ASK).choices[0].message.content
+        answered = client().chat.completions.create(**ASK).choices[0].message.content
         (event,) = capture.requests
         (record,) = capture.content
     assert record["event_id"] == event["event_id"]
     assert [part["role"] for part in record["input"]] == ["system", "user"]
-    assert text_of(record, "output") == said
+    assert text_of(record, "output") == answered
     assert event["tags"]["sensitive.email"] == "1"
     assert "ann@example.org" not in str(event)
 

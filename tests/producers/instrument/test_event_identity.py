@@ -41,12 +41,12 @@ def test_who_asks_after_the_event_has_left_is_told_the_same_id(capture: Capture)
 
 
 def test_each_call_has_an_id_of_its_own(capture: Capture) -> None:
-    told = []
+    ids = []
     for _ in range(3):
         client().chat.completions.create(**ASK)
-        told.append(tokentide.last_event_id())
-    assert [event["event_id"] for event in capture.requests] == told
-    assert len(set(told)) == 3
+        ids.append(tokentide.last_event_id())
+    assert [event["event_id"] for event in capture.requests] == ids
+    assert len(set(ids)) == 3
 
 
 def test_a_stream_s_id_is_known_while_it_goes_on(capture: Capture) -> None:
@@ -81,9 +81,9 @@ async def test_tasks_know_their_own_calls_only(capture: Capture) -> None:
         await asyncio.sleep(0)
         return tokentide.last_event_id()
 
-    told = await asyncio.gather(ask(), ask(), ask())
+    ids = await asyncio.gather(ask(), ask(), ask())
     assert tokentide.last_event_id() is None
-    assert sorted(event["event_id"] for event in capture.requests) == sorted(map(str, told))
+    assert sorted(event["event_id"] for event in capture.requests) == sorted(map(str, ids))
 
 
 def test_a_block_of_ones_own_names_the_event_that_the_call_fills(capture: Capture) -> None:
@@ -114,11 +114,11 @@ def test_a_call_that_a_bridge_has_recorded_has_no_id_of_ours(
 
 def test_nothing_was_called_here_is_none(capture: Capture) -> None:
     client().chat.completions.create(**ASK)
-    told: list[str | None] = []
-    other = threading.Thread(target=lambda: told.append(tokentide.last_event_id()))
+    ids: list[str | None] = []
+    other = threading.Thread(target=lambda: ids.append(tokentide.last_event_id()))
     other.start()
     other.join()
-    assert told == [None]
+    assert ids == [None]
 
 
 def test_remembering_the_id_keeps_no_producer_alive() -> None:
@@ -146,9 +146,9 @@ def test_who_asks_and_who_builds_agree_however_they_race() -> None:
 
     producer = Producer()
     identity: tokentide.event_identity.EventIdentity = (lambda: producer, 5, {})
-    told: list[str] = []
+    ids: list[str] = []
     threads = [
-        threading.Thread(target=lambda: told.append(tokentide.event_identity.resolve(identity)))
+        threading.Thread(target=lambda: ids.append(tokentide.event_identity.resolve(identity)))
         for _ in range(2)
     ]
     for thread in threads:
@@ -156,5 +156,5 @@ def test_who_asks_and_who_builds_agree_however_they_race() -> None:
     for thread in threads:
         thread.join()
     assert producer.made == 2
-    assert told[0] == told[1]
-    assert told[0].startswith("5000-")
+    assert ids[0] == ids[1]
+    assert ids[0].startswith("5000-")

@@ -93,9 +93,9 @@ def test_a_system_without_fdatasync_flushes_to_the_drive_itself(
 def test_where_nothing_can_be_locked_a_spool_is_refused_when_the_producer_is_made(
     script: Script, tmp_path: Path
 ) -> None:
-    told = script.run("", prelude=WINDOWS + PRELUDE, spool_dir=tmp_path / "spool", exit_code=1)
-    assert "SettingsError: TOKENTIDE_SPOOL_DIR=" in told
-    assert "leave it unset" in told
+    printed = script.run("", prelude=WINDOWS + PRELUDE, spool_dir=tmp_path / "spool", exit_code=1)
+    assert "SettingsError: TOKENTIDE_SPOOL_DIR=" in printed
+    assert "leave it unset" in printed
 
 
 @pytest.mark.integration

@@ -248,14 +248,14 @@ def made_again(stored: Stored) -> pl.DataFrame:
 
 @answers("Does the computed cost agree with what gateways and coding agents report?")
 def reported_costs(stored: Stored) -> pl.DataFrame:
-    told = pl.col("reported_cost_pico_usd")
-    frame = since_day(stored, 28).filter(told.is_not_null() & pl.col("usd").is_not_null())
+    stated = pl.col("reported_cost_pico_usd")
+    frame = since_day(stored, 28).filter(stated.is_not_null() & pl.col("usd").is_not_null())
     return frame.group_by(pl.col("reported_cost_source").alias("source"), "model").agg(
         calls(),
-        count_if(((pl.col("usd") - told).abs() * 100) > told).alias("calls_that_differ"),
-        told.sum().alias("usd_reported"),
+        count_if(((pl.col("usd") - stated).abs() * 100) > stated).alias("calls_that_differ"),
+        stated.sum().alias("usd_reported"),
         pl.col("usd").sum().alias("usd_computed"),
-        (pl.col("usd") - told).sum().alias("usd_difference"),
+        (pl.col("usd") - stated).sum().alias("usd_difference"),
     ).sort(pl.col("usd_difference").abs(), descending=True).head(20)  # fmt: skip
 
 
@@ -267,8 +267,8 @@ def unpriced(stored: Stored) -> pl.DataFrame:
         ratio(paid_input.sum(), pl.col("input0").sum()).alias("in_rate"),
         ratio(pl.col("cost_output_pico_usd").sum(), pl.col("output0").sum()).alias("out_rate"),
     )  # fmt: skip
-    told_nothing = pl.col("input_tokens").is_null() & pl.col("output_tokens").is_null()
-    cause = pl.when(told_nothing).then(pl.lit("usage missing")).otherwise(pl.lit("no price"))
+    has_no_tokens = pl.col("input_tokens").is_null() & pl.col("output_tokens").is_null()
+    cause = pl.when(has_no_tokens).then(pl.lit("usage missing")).otherwise(pl.lit("no price"))
     frame = since_day(stored, 30).filter(pl.col("is_unpriced"))
     guess = pl.col("input").fill_null(0) * pl.col("in_rate")
     guess += pl.col("output").fill_null(0) * pl.col("out_rate").fill_null(0)

@@ -104,11 +104,11 @@ def quality_by_prompt(stored: Stored) -> pl.DataFrame:
 
 @answers("What do users say of each model?")
 def verdicts_by_model(stored: Stored) -> pl.DataFrame:
-    said = [
+    evaluations = [
         {name: one[name] for name in ("model", "label", "score")}
         for one in _judged(stored, "feedback", 30)
     ]
-    return pl.DataFrame(said).group_by("model").agg(
+    return pl.DataFrame(evaluations).group_by("model").agg(
         pl.len().alias("verdicts"), pl.col("score").mean().alias("mean_score"),
         *(count_if(pl.col("label") == label).alias(label) for label in ("up", "down")),
     )  # fmt: skip

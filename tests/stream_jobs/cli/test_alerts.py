@@ -97,7 +97,7 @@ def test_one_is_shown_in_full_by_the_beginning_of_its_id(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [
         (["show", "zz"], "'zz' is no id of an alert"),
         (["show", "0000dead"], "no alert begins with '0000dead'"),
@@ -117,17 +117,17 @@ def test_one_is_shown_in_full_by_the_beginning_of_its_id(
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_said(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    assert said in run(capsys, *arguments, code=2)
+    assert words in run(capsys, *arguments, code=2)
 
 
 def test_what_a_person_did_is_shown_at_once_and_is_a_row_that_the_job_reads(
     capsys: pytest.CaptureFixture[str], store: ClickHouse
 ) -> None:
     name = str(listed(capsys)[0]["alert_id"])
-    said = run(capsys, "ack", name[:8], "--reason", "looking", "--author", "dana")
-    assert said.startswith("acknowledged by dana: costs")
+    words = run(capsys, "ack", name[:8], "--reason", "looking", "--author", "dana")
+    assert words.startswith("acknowledged by dana: costs")
 
     def shown() -> tuple[object, ...]:
         (one,) = [one for one in listed(capsys) if one["alert_id"] == name]

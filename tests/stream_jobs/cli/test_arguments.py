@@ -126,7 +126,7 @@ def test_the_verdict_says_ok_or_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recounted", "said"),
+    ("recounted", "words"),
     [
         (10, "10 events in Kafka = "),
         (4, "10 events (4 counted again in Kafka, the others by the ledger) = "),
@@ -134,22 +134,22 @@ def test_the_verdict_says_ok_or_what_is_wrong() -> None:
     ],
 )
 def test_events_that_the_ledger_alone_counted_are_not_said_to_be_in_kafka(
-    recounted: int, said: str
+    recounted: int, words: str
 ) -> None:
     ten = Sums(10, 2, 10)
     report = report_of(WindowComparison(compared=1, rows=ten, windows=ten))
     counted = replace(report, kafka_events=10, raw_events=10, recounted_events=recounted)
-    assert said in proof_line(counted)
+    assert words in proof_line(counted)
 
 
 @pytest.mark.parametrize(
-    ("token_spans", "said"),
+    ("token_spans", "words"),
     [(2, "2 spans carry tokens and were not"), (1, "1 span carries tokens and was not")],
 )
-def test_spans_with_tokens_that_are_no_calls_are_said(token_spans: int, said: str) -> None:
+def test_spans_with_tokens_that_are_no_calls_are_said(token_spans: int, words: str) -> None:
     ten = Sums(10, 2, 10)
     report = report_of(WindowComparison(compared=1, rows=ten, windows=ten))
-    assert said in proof_line(replace(report, token_spans=token_spans))
+    assert words in proof_line(replace(report, token_spans=token_spans))
     for unseen in (0, None):
         assert "tokens and" not in proof_line(replace(report, token_spans=unseen))
 
@@ -175,18 +175,18 @@ def test_what_is_left_out_is_said_with_its_cause() -> None:
         compared=1, rows=ten, windows=ten, left_out=3, left_out_rows=Sums(70, 0, 0),
         in_flight=Sums(50, 0, 0), repricing=("run-7",),
     )  # fmt: skip
-    said = proof_line(report_of(comparison))
-    assert "left out 3 windows with 70 events" in said
-    assert "50 events are in flight" in said
-    assert "run-7" in said
+    words = proof_line(report_of(comparison))
+    assert "left out 3 windows with 70 events" in words
+    assert "50 events are in flight" in words
+    assert "run-7" in words
 
 
 def test_a_check_of_nothing_proves_nothing() -> None:
     report = report_of(WindowComparison(left_out=2, left_out_rows=Sums(9, 0, 0)))
     assert (report.ok, report.verdict) == (False, "nothing")
-    said = proof_line(report)
-    assert "nothing proven" in said
-    assert "2 windows are in flight" in said
+    words = proof_line(report)
+    assert "nothing proven" in words
+    assert "2 windows are in flight" in words
 
 
 @each(

@@ -20,9 +20,9 @@ def burning(dollars: float, hours: int) -> str:
 
 
 def test_the_fastest_rate_is_told_by_the_rule_of_grafana_and_not_by_the_detect_job() -> None:
-    said = burning(1_000, 1)
-    assert "burning, worth a page" in said
-    assert "Grafana tells of it, where its rule tokentide-budget-burn is set up" in said
+    printed = burning(1_000, 1)
+    assert "burning, worth a page" in printed
+    assert "Grafana tells of it, where its rule tokentide-budget-burn is set up" in printed
     assert "budget-burn" in {rule.name for rule in SPEND_RULES}
 
 

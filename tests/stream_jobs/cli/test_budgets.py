@@ -207,10 +207,10 @@ def test_list_shows_what_is_spent_and_what_is_wrong(run: Run) -> None:
 def test_show_names_sums_thresholds_burn_and_what_the_forecast_rests_on(run: Run) -> None:
     code, out = run(entry("search team", "20"), "show", "search team")
     assert code == 0, out
-    said = {" ".join(line.split()) for line in out.splitlines()}
-    assert "scope team search" in said
-    assert any(line.startswith("50% reached in the window from") for line in said)
-    assert any("x even spending over 3 d" in line for line in said)
+    printed = {" ".join(line.split()) for line in out.splitlines()}
+    assert "scope team search" in printed
+    assert any(line.startswith("50% reached in the window from") for line in printed)
+    assert any("x even spending over 3 d" in line for line in printed)
     assert "back-tests in 3" in out
     form = json.loads(run(entry("search team", "20"), "show", "search team", "--json")[1])
     assert f"spent ${form['spent_usd'].rstrip('0')}," in " ".join(out.split())

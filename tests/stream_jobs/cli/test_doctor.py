@@ -143,8 +143,8 @@ def test_push_exits_with_1_when_a_board_cannot_be_saved(
 
 
 def test_a_problem_is_no_less_one_for_the_words_that_it_begins_with() -> None:
-    said = replace(WELL, schema=(Problem("bad", "unknown: a column of windows_1h"),))
-    assert _judged(said).state == "problem"
+    output = replace(WELL, schema=(Problem("bad", "unknown: a column of windows_1h"),))
+    assert _judged(output).state == "problem"
 
 
 def test_doctor_leads_to_the_file_that_an_address_came_from(
@@ -156,9 +156,9 @@ def test_doctor_leads_to_the_file_that_an_address_came_from(
     }  # fmt: skip
     (tmp_path / "stack.json").write_text(json.dumps(state))
     assert main(["doctor", "--data-dir", str(tmp_path)]) == 3
-    said = "".join(capsys.readouterr()).replace("\n", "")
-    assert f"({tmp_path / 'stack.json'})" in said
-    assert "TOKENTIDE_KAFKA_BOOTSTRAP" not in said
+    output = "".join(capsys.readouterr()).replace("\n", "")
+    assert f"({tmp_path / 'stack.json'})" in output
+    assert "TOKENTIDE_KAFKA_BOOTSTRAP" not in output
 
 
 def test_push_exits_with_3_when_grafana_goes_away_meanwhile(

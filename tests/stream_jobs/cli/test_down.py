@@ -34,9 +34,9 @@ def test_a_stack_that_is_slow_to_stop_is_waited_for_and_said_to_be_stopping(
     monkeypatch.setattr(stack, "_SAY_STILL_S", 0.0)
     assert main(["down", "--data-dir", str(tmp_path)]) == 0
     assert asked == [(PID, signal.SIGTERM)]
-    said = capsys.readouterr().err
-    assert f"process {PID} is still stopping, " in said
-    assert said.endswith(f"stopped the stack of process {PID}\n")
+    printed = capsys.readouterr().err
+    assert f"process {PID} is still stopping, " in printed
+    assert printed.endswith(f"stopped the stack of process {PID}\n")
 
 
 def test_one_that_never_stops_is_named_with_what_ends_it(

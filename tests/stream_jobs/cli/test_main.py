@@ -98,9 +98,9 @@ def test_messages_are_short_and_name_the_remedy() -> None:
 def test_usage_errors_exit_with_2_and_point_to_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nonsense"]) == 2
     assert main(["verify", "--nonsense"]) == 2
-    said = capsys.readouterr().err
-    assert "No such command 'nonsense'" in said
-    assert "Try `tokentide verify --help`." in said
+    printed = capsys.readouterr().err
+    assert "No such command 'nonsense'" in printed
+    assert "Try `tokentide verify --help`." in printed
 
 
 @pytest.mark.parametrize("arguments", [[], ["dlq"], ["prices"], ["worker"]], ids=str)
@@ -108,21 +108,21 @@ def test_a_group_without_a_command_answers_with_its_help(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 0
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert said.out.startswith("Usage: tokentide")
-    assert "Commands:" in said.out
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.startswith("Usage: tokentide")
+    assert "Commands:" in printed.out
     assert main([*arguments, "--help"]) == 0
-    assert capsys.readouterr().out == said.out
+    assert capsys.readouterr().out == printed.out
 
 
 def test_nothing_to_stop_is_no_error_and_says_so_to_scripts_too(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["down", "--json"]) == 0
-    said = capsys.readouterr()
-    assert "no stack runs in .tokentide" in said.err
-    answer = json.loads(said.out)
+    printed = capsys.readouterr()
+    assert "no stack runs in .tokentide" in printed.err
+    answer = json.loads(printed.out)
     assert (answer["stopped"], answer["pid"]) == (False, None)
 
 
@@ -134,10 +134,10 @@ def test_a_replay_to_nobody_names_the_address_at_once_and_ends_with_an_error(
     )
     monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "127.0.0.1:9")
     assert main(["replay", "azure", "--limit", "5", "--quiet"]) == 3
-    said = capsys.readouterr().err
-    assert "Kafka at 127.0.0.1:9 takes no events" in said
-    assert "still trying" in said
-    assert re.search(r"gave up after \d s, 0 of", said)
+    printed = capsys.readouterr().err
+    assert "Kafka at 127.0.0.1:9 takes no events" in printed
+    assert "still trying" in printed
+    assert re.search(r"gave up after \d s, 0 of", printed)
 
 
 def test_the_check_of_a_producer_answers_scripts_in_json(
@@ -168,8 +168,8 @@ def test_a_query_that_is_not_utf8_is_refused_with_the_way_to_write_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["sql", "SELECT '\udcff'"]) == 2
-    said = capsys.readouterr().err
-    assert "QUERY has bytes that are not UTF-8 (at 8): write them as unhex('FF')" in said
+    printed = capsys.readouterr().err
+    assert "QUERY has bytes that are not UTF-8 (at 8): write them as unhex('FF')" in printed
 
 
 def test_nothing_to_talk_to_is_said_at_once_with_the_ways_out(
@@ -177,11 +177,11 @@ def test_nothing_to_talk_to_is_said_at_once_with_the_ways_out(
 ) -> None:
     for command in (["verify"], ["top", "--once"], ["replay"], ["dlq", "list"]):
         assert main(command) == 3
-        said = capsys.readouterr().err
-        assert said.count("\n") == 1
-        assert "no stack is running in .tokentide" in said
-        assert "`tokentide up`" in said
-        assert "TOKENTIDE_" in said
+        printed = capsys.readouterr().err
+        assert printed.count("\n") == 1
+        assert "no stack is running in .tokentide" in printed
+        assert "`tokentide up`" in printed
+        assert "TOKENTIDE_" in printed
 
 
 def test_an_address_where_nobody_answers_is_named(
@@ -189,9 +189,9 @@ def test_an_address_where_nobody_answers_is_named(
 ) -> None:
     monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", "http://user:secret@127.0.0.1:9")
     assert main(["top", "--once"]) == 3
-    said = capsys.readouterr().err
-    assert "127.0.0.1" in said
-    assert "secret" not in said
+    printed = capsys.readouterr().err
+    assert "127.0.0.1" in printed
+    assert "secret" not in printed
 
 
 @pytest.mark.integration
@@ -244,9 +244,9 @@ def test_an_internal_error_is_one_line_and_tells_of_debug(
 ) -> None:
     monkeypatch.setitem(COMMANDS, "broken", LazyCommand("nowhere:nothing", "x"))
     assert main(["broken"]) == 4
-    said = capsys.readouterr().err
-    assert "--debug" in said
-    assert "Traceback" not in said
+    printed = capsys.readouterr().err
+    assert "--debug" in printed
+    assert "Traceback" not in printed
 
 
 def test_version_and_help_exit_with_0(capsys: pytest.CaptureFixture[str]) -> None:

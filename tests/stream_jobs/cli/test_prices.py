@@ -138,23 +138,27 @@ def test_a_table_does_not_differ_from_itself() -> None:
     assert compare(cards, list_only(cards), 1_795_046_400_000_000) == []
 
 
-def told(**event: Any) -> list[str]:
+def explained(**event: Any) -> list[str]:
     event = {"started_at_us": 1_795_046_400_000_000, "provider": "openai", "status": "ok"} | event
     return list(explanation(event, compile_cards()).lines)
 
 
 def test_an_explanation_says_what_was_not_billed() -> None:
-    lines = told(request_model="text-embedding-3-small", input_tokens=5, output_tokens=2)
+    lines = explained(request_model="text-embedding-3-small", input_tokens=5, output_tokens=2)
     assert "output             2 has no price and is not billed" in lines
-    lines = told(request_model="gpt-4o-mini-audio-preview", input_tokens=9, input_audio_tokens=9)
+    lines = explained(
+        request_model="gpt-4o-mini-audio-preview", input_tokens=9, input_audio_tokens=9
+    )
     assert any("(no price of its own: rate of input_tokens)" in line for line in lines)
-    lines = told(request_model="gpt-4o", other_units={"lamps": 1}, input_tokens=1)
+    lines = explained(request_model="gpt-4o", other_units={"lamps": 1}, input_tokens=1)
     assert "some other_units have no price of their own" in lines
 
 
 def test_an_explanation_of_failures_and_missing_usage_says_so() -> None:
-    assert any("it cost nothing" in line for line in told(request_model="gpt-4o", status="error"))
-    lines = told(request_model="gpt-4o", usage_source="missing")
+    assert any(
+        "it cost nothing" in line for line in explained(request_model="gpt-4o", status="error")
+    )
+    lines = explained(request_model="gpt-4o", usage_source="missing")
     assert "cost: unknown (null)" in lines
 
 

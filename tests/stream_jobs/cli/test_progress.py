@@ -14,20 +14,20 @@ from tokentide_jobs.cli.screen import console
 def test_a_long_work_says_its_step_beside_the_output(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = threading.Event()
+    reported = threading.Event()
 
     def write_and_tell(line: str, *, to_stderr: bool) -> None:
         screen.say(line, to_stderr=to_stderr)
-        told.set()
+        reported.set()
 
     monkeypatch.setattr(progress, "_FIRST_LINE_S", 0.01)
     monkeypatch.setattr(progress, "write_line", write_and_tell)
     with narration(console(), "verify") as say:
         say("counting [1] of 2")
-        assert told.wait(60)
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err == "tokentide: verify: counting [1] of 2 …\n"
+        assert reported.wait(60)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "tokentide: verify: counting [1] of 2 …\n"
 
 
 def test_a_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,7 +166,7 @@ def test_migrate_prints_or_applies_and_then_has_nothing_to_do(
     sql_client.command("DROP TABLE test_sql_command_new.windows_1h SYNC")
     # Nothing was begun: a schema is configuration, and what is stored was not looked at.
     assert main(["repair"]) == EXIT_USAGE
-    assert "windows_1h" in (said := capsys.readouterr().err) and "`tokentide migrate`" in said
+    assert "windows_1h" in (errors := capsys.readouterr().err) and "`tokentide migrate`" in errors
     assert main(["migrate", "--dry-run"]) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith("-- sql/migrations/")

@@ -31,28 +31,28 @@ def test_up_says_its_verdict_when_it_begins_and_when_it_ends(tmp_path: Path) -> 
         sys.executable, "-m", "tokentide_jobs", "up", "--broker", "tansu", "--kafka-port", "0",
         "--clickhouse-port", "0", "--data-dir", str(tmp_path), "--no-detect",
     ]  # fmt: skip
-    said: list[str] = []
+    printed: list[str] = []
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environ
     ) as process:
         try:
             assert process.stderr is not None
             for line in process.stderr:
-                said.append(line.rstrip())
-                if VERDICT.match(line) and len(list(filter(VERDICT.match, said))) == 1:
+                printed.append(line.rstrip())
+                if VERDICT.match(line) and len(list(filter(VERDICT.match, printed))) == 1:
                     time.sleep(0.5)  # it has begun to wait
                     process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
         finally:
             process.kill()
-    verdicts = list(filter(VERDICT.match, said))
-    assert verdicts == ["ok  0 records wait, no batch yet"] * 2, said
+    verdicts = list(filter(VERDICT.match, printed))
+    assert verdicts == ["ok  0 records wait, no batch yet"] * 2, printed
     reads, ready = (
-        next(place for place, line in enumerate(said) if words in line)
+        next(place for place, line in enumerate(printed) if words in line)
         for words in ("1 ingest worker reads", "ready in ")
     )
-    assert reads < ready, said
-    assert any(re.match(r"  boards +http://127\.0\.0\.1:\d+  ", line) for line in said), said
+    assert reads < ready, printed
+    assert any(re.match(r"  boards +http://127\.0\.0\.1:\d+  ", line) for line in printed), printed
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_up_that_is_ended_while_it_starts_gives_no_verdict_on_services_of_others
 
     monkeypatch.setattr(Stack, "start", interrupted)
     assert main(["up", "--broker", "tansu", "--data-dir", str(tmp_path)]) == 0
-    said = capfd.readouterr().err
-    assert said.startswith("stopping …"), said
+    printed = capfd.readouterr().err
+    assert printed.startswith("stopping …"), printed
 
 
 def test_up_does_not_wait_for_ever_for_workers_and_says_which_do_not_read(
@@ -125,6 +125,6 @@ def test_up_does_not_wait_for_ever_for_workers_and_says_which_do_not_read(
     monkeypatch.setattr(stack, "ask_workers", lambda _directory, _urls: states)
     assert stack._wait_for_workers(console(to_stderr=True), tmp_path, 1) == ""
     monkeypatch.setattr(stack, "_SETTLE_S", 0.0)
-    said = stack._wait_for_workers(console(to_stderr=True), tmp_path, 3)
-    assert said.startswith("2 ingest workers are still starting: `")
-    assert said.endswith("status` says what holds them up")
+    printed = stack._wait_for_workers(console(to_stderr=True), tmp_path, 3)
+    assert printed.startswith("2 ingest workers are still starting: `")
+    assert printed.endswith("status` says what holds them up")

@@ -38,7 +38,7 @@ def test_azure_rows_become_calls_with_microsecond_spacing(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("2023-11-16 18:15:46.68,many,44", "line 3: ContextTokens is 'many': expected a number"),
         ("2023-11-16 18:15:46.68,-1,44", "line 3: ContextTokens is '-1': expected 0 to"),
@@ -48,16 +48,16 @@ def test_azure_rows_become_calls_with_microsecond_spacing(tmp_path: Path) -> Non
         ("2023-11-16 18:15:46.68,nan,2", "line 3: ContextTokens is 'nan'"),
     ],
 )
-def test_a_bad_azure_line_names_file_line_and_value(tmp_path: Path, row: str, said: str) -> None:
+def test_a_bad_azure_line_names_file_line_and_value(tmp_path: Path, row: str, message: str) -> None:
     path = write(tmp_path, AZURE + "2023-11-16 18:15:46.0,1,1\n" + row + "\n")
     with pytest.raises(ConfigError) as caught:
         list(azure.read(path))
     assert str(path) in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (",n,", ",x,", "req_type is 'x': expected n or s"),
         (",100,20,0,", ",100,20,101,", "cache_read_tokens_sim 101 exceeds input_tokens 100"),
@@ -66,12 +66,12 @@ def test_a_bad_azure_line_names_file_line_and_value(tmp_path: Path, row: str, sa
     ],
 )
 def test_a_bad_session_line_names_file_line_and_value(
-    tmp_path: Path, old: str, new: str, said: str
+    tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     path = write(tmp_path, SESSIONS + SESSION_ROW.replace(old, new, 1) + "\n")
     with pytest.raises(ConfigError, match="line 2: ") as caught:
         list(claude_code.read(path, 1))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_session_calls_keep_what_was_recorded(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_servegen_clients_without_histograms_borrow_tokens(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ({"a/chunk-1-trace.csv": "0,1,1,Pareto,1,1\n"}, "line 1: family is 'Pareto'"),
         ({"a/chunk-1-trace.csv": "0,1\n"}, "chunk-1-trace.csv, line 1: 2 columns"),
@@ -170,10 +170,12 @@ def test_servegen_clients_without_histograms_borrow_tokens(tmp_path: Path) -> No
         ),
     ],
 )
-def test_a_bad_servegen_member_is_named(tmp_path: Path, members: dict[str, str], said: str) -> None:
+def test_a_bad_servegen_member_is_named(
+    tmp_path: Path, members: dict[str, str], message: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         list(open_trace(str(archive(tmp_path, members)), 1).calls())
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("name", sorted(PACKAGED))
@@ -202,12 +204,12 @@ def test_another_seed_draws_other_starts_but_the_same_recorded_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("a,b,c\n1,2,3\n", "unknown columns"), ("", "unknown columns")]
+    ("text", "message"), [("a,b,c\n1,2,3\n", "unknown columns"), ("", "unknown columns")]
 )
 def test_a_file_of_another_kind_is_refused_with_what_was_expected(
-    tmp_path: Path, text: str, said: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         open_trace(str(write(tmp_path, text)), 1)
 
 

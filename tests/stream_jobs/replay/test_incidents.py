@@ -44,8 +44,8 @@ def test_faults_are_in_the_traffic_as_declared_and_nothing_else_is_changed() -> 
     begin_s, end_s = left(PROMPT)
     for at_s, event in of_service["support-chat"]:
         is_ill = begin_s <= at_s < end_s
-        said = (event["input_tokens"], event["output_tokens"], event["prompt_version"])
-        assert said == ((200, 20, "v14") if is_ill else (100, 10, "v13"))
+        found = (event["input_tokens"], event["output_tokens"], event["prompt_version"])
+        assert found == ((200, 20, "v14") if is_ill else (100, 10, "v13"))
     begin_s, end_s = left(BROWNOUT)
     ill = [event for at_s, event in of_service["search-answers"] if begin_s <= at_s < end_s]
     well = [event for at_s, event in of_service["search-answers"] if not begin_s <= at_s < end_s]

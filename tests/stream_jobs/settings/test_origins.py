@@ -52,10 +52,10 @@ def test_addresses_of_a_stack_are_blamed_on_its_file(
     command: list[str], stack_dir: Path, capsys: Output
 ) -> None:
     assert main([*command, "--data-dir", str(stack_dir)]) == 3
-    said = "".join(capsys.readouterr()).replace("\n", "")
-    assert f"({stack_dir / 'stack.json'})" in said
-    assert "TOKENTIDE_KAFKA_BOOTSTRAP" not in said
-    assert "TOKENTIDE_CLICKHOUSE_URL" not in said
+    printed = "".join(capsys.readouterr()).replace("\n", "")
+    assert f"({stack_dir / 'stack.json'})" in printed
+    assert "TOKENTIDE_KAFKA_BOOTSTRAP" not in printed
+    assert "TOKENTIDE_CLICKHOUSE_URL" not in printed
     assert origin_of("kafka_bootstrap") == "TOKENTIDE_KAFKA_BOOTSTRAP", "a command forgets it"
 
 
@@ -64,9 +64,9 @@ def test_addresses_of_the_environment_are_blamed_on_their_variables(
 ) -> None:
     monkeypatch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", DEAD)
     assert main(["status", "--data-dir", str(stack_dir)]) == 3
-    said = capsys.readouterr().out
-    assert f"{DEAD} (TOKENTIDE_KAFKA_BOOTSTRAP)" in said
-    assert f"({stack_dir / 'stack.json'})" in said, "ClickHouse is that of the stack all the same"
+    printed = capsys.readouterr().out
+    assert f"{DEAD} (TOKENTIDE_KAFKA_BOOTSTRAP)" in printed
+    assert f"({stack_dir / 'stack.json'})" in printed, "ClickHouse is still the stack's"
 
 
 def test_every_source_has_its_name(stack_dir: Path) -> None:
@@ -104,19 +104,19 @@ def test_a_refused_password_leads_to_where_it_is(code: int, tmp_path: Path) -> N
 
 def test_a_refused_password_of_a_stack_leads_to_its_files(stack_dir: Path) -> None:
     note_origins(Settings.from_env({}, stack_dir))
-    said = refused(516)
-    assert str(stack_dir / "clickhouse" / "password") in said
-    assert "TOKENTIDE_" not in said
+    printed = refused(516)
+    assert str(stack_dir / "clickhouse" / "password") in printed
+    assert "TOKENTIDE_" not in printed
     forget_origins()
 
 
 def test_a_topic_is_blamed_on_the_setting_that_names_it() -> None:
-    def said(topic: str) -> str:
+    def printed(topic: str) -> str:
         return str(unreadable_topic(DEAD, topic, 3))
 
-    assert "mine (TOKENTIDE_EVENTS_TOPIC) cannot" in said("mine")
-    assert "tokentide.otlp.v1 (TOKENTIDE_OTLP_TOPIC) cannot" in said("tokentide.otlp.v1")
-    assert "tokentide.control.v1 cannot" in said("tokentide.control.v1")
+    assert "mine (TOKENTIDE_EVENTS_TOPIC) cannot" in printed("mine")
+    assert "tokentide.otlp.v1 (TOKENTIDE_OTLP_TOPIC) cannot" in printed("tokentide.otlp.v1")
+    assert "tokentide.control.v1 cannot" in printed("tokentide.control.v1")
 
 
 def test_the_file_that_is_named_is_the_one_that_clickhouse_makes(tmp_path: Path) -> None:

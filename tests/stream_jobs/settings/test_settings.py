@@ -205,7 +205,7 @@ def test_a_password_of_any_characters_comes_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "content", "said"),
+    ("url", "content", "words"),
     [
         ("http://u:p@ch:8123", "x", "without a password"),
         ("http://ch:8123", "x", "names an account"),
@@ -215,7 +215,7 @@ def test_a_password_of_any_characters_comes_from_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_password_file_that_cannot_be_used_says_why(
-    tmp_path: Path, url: str, content: str | None, said: str
+    tmp_path: Path, url: str, content: str | None, words: str
 ) -> None:
     secret = tmp_path / "password"
     if content is not None:
@@ -224,7 +224,7 @@ def test_a_password_file_that_cannot_be_used_says_why(
         "TOKENTIDE_CLICKHOUSE_URL": url,
         "TOKENTIDE_CLICKHOUSE_PASSWORD_FILE": str(secret),
     }
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=words):
         Settings.from_env(environ)
 
 

@@ -20,7 +20,7 @@ from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.crowding import UNBOUNDED, least_urgent
 from tokentide_jobs.core.alert.finding import SEVERITIES, Finding, Severity
 from tokentide_jobs.core.alert.inhibition import leader_of, reason_outside
-from tokentide_jobs.core.alert.kin import Kin
+from tokentide_jobs.core.alert.related_alerts import RelatedAlerts
 from tokentide_jobs.core.alert.silence import Silence
 from tokentide_jobs.core.alert.storm import Storm
 from tokentide_jobs.core.alert.transition import State, Transition
@@ -65,7 +65,7 @@ class AlertBook:
         self.waiting: list[Action] = []
         self.storm = Storm()
         self.refused = 0
-        self._kin = Kin(self.alerts)
+        self._related = RelatedAlerts(self.alerts)
         self._is_full_for: set[Severity] = set()
         self._clock_us = 0
         self._made: list[Transition] = []
@@ -87,7 +87,7 @@ class AlertBook:
         self.alerts = {alert.finding.identity: alert for alert in in_order}
         self.storm = Storm(opens)
         self.now_us = max((alert.entered_us for alert in self.alerts.values()), default=0)
-        self._kin = Kin(self.alerts)
+        self._related = RelatedAlerts(self.alerts)
 
     def observe(
         self,
@@ -146,7 +146,7 @@ class AlertBook:
                 self.refused += 1
                 return
             alert = self.alerts[identity] = Alert(finding, at_us)
-            self._kin.add(identity, finding)
+            self._related.add(identity, finding)
         elif at_us < alert.last_us or (alert.state == "closed" and at_us == alert.last_us):
             if not self._goes_on(alert) or finding.level <= alert.finding.level:
                 return
@@ -306,7 +306,7 @@ class AlertBook:
         held = self._reason_to_hold(identity, alert, at_us)
         if not held:
             held = self._swallowed_by(identity, alert)
-        for child, other in self._kin.children(identity):
+        for child, other in self._related.children(identity):
             if other.is_live:
                 alert.members[child] = other.finding.key
         self._enter(alert, "open", at_us, why, held)
@@ -324,7 +324,7 @@ class AlertBook:
         """Return why an opening is not announced; empty: it is."""
         if reason := self._reason_outside(alert, at_us):
             return reason
-        leader = leader_of(identity, alert, self._kin, at_us, self.rules.incident_us)
+        leader = leader_of(identity, alert, self._related, at_us, self.rules.incident_us)
         if leader is None:
             return ""
         what, alert.leader, other = leader
@@ -363,10 +363,10 @@ class AlertBook:
 
     def _replace(self, identity: str, alert: Alert, finding: Finding) -> None:
         """Take another finding for what an alert is about."""
-        self._kin.remove(identity, alert.finding)
+        self._related.remove(identity, alert.finding)
         alert.finding = finding
-        self._kin.add(identity, finding)
+        self._related.add(identity, finding)
 
     def _forget(self, identity: str) -> None:
         alert = self.alerts.pop(identity)
-        self._kin.remove(identity, alert.finding)
+        self._related.remove(identity, alert.finding)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from tokentide_jobs.core.alert.alert import Alert
 from tokentide_jobs.core.alert.finding import SEVERITIES
-from tokentide_jobs.core.alert.kin import Kin
+from tokentide_jobs.core.alert.related_alerts import RelatedAlerts
 from tokentide_jobs.core.alert.silence import Silence
 
 __all__ = ["leader_of", "reason_outside"]
@@ -32,25 +32,25 @@ def reason_outside(alert: Alert, at_us: int, history_us: int, silences: Iterable
 
 
 def leader_of(
-    identity: str, alert: Alert, kin: Kin, at_us: int, reach_us: int
+    identity: str, alert: Alert, related: RelatedAlerts, at_us: int, reach_us: int
 ) -> tuple[str, str, Alert] | None:
     """Return the alert that speaks for one, as what (`parent`, `incident`) and its identity.
 
     Args:
         identity: Of the alert.
         alert: Opens.
-        kin: Which alerts belong together.
+        related: Which alerts belong together.
         at_us: When it opens.
         reach_us: How long metrics of one key are one incident, and a leader that closed speaks on.
     """
-    for what, name, other in _leaders(identity, alert, kin, at_us, reach_us):
+    for what, name, other in _leaders(identity, alert, related, at_us, reach_us):
         if SEVERITIES.index(other.severity) >= SEVERITIES.index(alert.severity):
             return what, name, other
     return None
 
 
 def _leaders(
-    identity: str, alert: Alert, kin: Kin, at_us: int, reach_us: int
+    identity: str, alert: Alert, related: RelatedAlerts, at_us: int, reach_us: int
 ) -> Iterator[tuple[str, str, Alert]]:
     """Yield the alerts that may speak for one: parents, and the first metric of its key."""
 
@@ -58,10 +58,10 @@ def _leaders(
         was = alert.leader == name and other.state == "closed"
         return other.is_live or (was and at_us - other.changed_us < reach_us)
 
-    for name, other in kin.parents(alert):
+    for name, other in related.parents(alert):
         if speaks(name, other):
             yield "parent", name, other
-    for name, other in kin.others_of_key(identity, alert):
+    for name, other in related.others_of_key(identity, alert):
         is_first = other.held.partition(" ")[0] != "incident"
         is_near = alert.leader == name or abs(at_us - other.changed_us) < reach_us
         if is_first and is_near and speaks(name, other):

@@ -116,14 +116,14 @@ def share_findings(
     }
     for metric, share in shares.items():
         ppm, least = allowed[metric]
-        said, noun = _WHAT[metric]
+        became, noun = _WHAT[metric]
         if share.part < max(1, least) or share.part * _MILLION <= ppm * share.whole:
             yield _ends(metric, clock_us, f"few {noun} are")
             continue
         ratio = share.part / max(share.whole, share.part)
         minutes = SHARES_OVER_US[metric] // _MINUTE_US
         sentence = (
-            f"{share.part:,} of {share.whole:,} {said} ({100 * ratio:.3g} %) in {minutes} min; "
+            f"{share.part:,} of {share.whole:,} {became} ({100 * ratio:.3g} %) in {minutes} min; "
             f"{ppm / 10_000:g} % are allowed"
         )
         yield _fires(

@@ -20,7 +20,7 @@ class SourceStates:
         self._marks: dict[tuple[str, int], ProgressMark] = {}
         self._arrived_us: dict[tuple[str, int], int] = {}
         self._sources: Mapping[str, int] = {}
-        self._said_us = 0
+        self._newest_us = 0
 
     def note(self, mark: ProgressMark) -> None:
         """Take a mark; an older one says nothing."""
@@ -32,8 +32,8 @@ class SourceStates:
             del self._arrived_us[place]  # the topic was made anew
         self._marks[place] = mark
         self._arrived_us[place] = max(self._arrived_us.get(place, 0), mark.arrived_us or 0)
-        if mark.at_us >= self._said_us:
-            self._said_us, self._sources = mark.at_us, mark.sources
+        if mark.at_us >= self._newest_us:
+            self._newest_us, self._sources = mark.at_us, mark.sources
 
     def all(self) -> list[SourceState]:
         """Return every partition that ingest reads, those of which it says nothing too."""

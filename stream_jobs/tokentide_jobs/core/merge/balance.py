@@ -41,14 +41,14 @@ class Consumed:
 
     def to_json(self) -> str:
         """Return it as text; money too, since it may exceed what readers of JSON hold."""
-        said = {
+        fields = {
             "since_us": self.since_us,
             "events": self.sums.events,
             "cost_pico_usd": str(self.sums.cost_pico_usd),
             "unjudged_events": self.unjudged_events,
             "ranges": [[*_plain(source), *span] for source, span in sorted(self.ranges.items())],
         }
-        return json.dumps(said, separators=(",", ":"))
+        return json.dumps(fields, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Consumed:
@@ -58,13 +58,13 @@ class Consumed:
             ValueError: It is something else.
         """
         try:
-            said = json.loads(text)
+            fields = json.loads(text)
             ranges = {
                 LogPartition(str(log_id), str(topic), int(partition)): (int(begin), int(end))
-                for log_id, topic, partition, begin, end in said["ranges"]
+                for log_id, topic, partition, begin, end in fields["ranges"]
             }
-            sums = MergedSums(int(said["events"]), int(said["cost_pico_usd"]))
-            return cls(int(said["since_us"]), ranges, sums, int(said["unjudged_events"]))
+            sums = MergedSums(int(fields["events"]), int(fields["cost_pico_usd"]))
+            return cls(int(fields["since_us"]), ranges, sums, int(fields["unjudged_events"]))
         except (KeyError, TypeError, ValueError) as exc:
             raise ValueError(f"not what a detect job says it merged: {exc!r}"[:200]) from None
 

@@ -39,7 +39,7 @@ _Stream: TypeAlias = "tuple[str, int, int]"
 @dataclass(slots=True)
 class _Reached:
     complete_us: int
-    said_us: int
+    marked_us: int
     log_id: str
     unsure_until_us: int
     """Windows that begin before this are not known whole, whatever is said later."""
@@ -79,7 +79,7 @@ class Progress:
             # A topic that was made anew begins anew.
             known = _Reached(UNKNOWN, self.now_us, mark.log.log_id, UNKNOWN, UNKNOWN)
             self._reached[stream] = known
-        silent_us = self.now_us - known.said_us
+        silent_us = self.now_us - known.marked_us
         if silent_us > _SILENCE_US:
             known.waits_until_us = self.now_us + _AFTER_SILENCE_US
         if silent_us > _GAP_US:
@@ -87,13 +87,13 @@ class Progress:
         if known.complete_us == UNKNOWN:
             # What came before was not watched from here.
             known.unsure_until_us = max(known.unsure_until_us, complete_us)
-        known.said_us = self.now_us
+        known.marked_us = self.now_us
         known.complete_us = max(known.complete_us, complete_us)
         # By a mark and not by the clock: after an outage of everybody, everybody had a gap.
         self._reached = {
             one: reached
             for one, reached in self._reached.items()
-            if self.now_us - reached.said_us <= _FORGOTTEN_US
+            if self.now_us - reached.marked_us <= _FORGOTTEN_US
         }
 
     def pass_over(self, _until_us: int) -> None:
@@ -104,8 +104,8 @@ class Progress:
 
     def complete_us(self) -> int:
         """Return before which event time every source is complete; -1: somebody does not say."""
-        said = {(topic, number) for topic, number, _partition in self._reached}
-        if not said >= wanted_sources(self._partitions):
+        known_sources = {(topic, number) for topic, number, _partition in self._reached}
+        if not known_sources >= wanted_sources(self._partitions):
             return UNKNOWN
         return min((one.complete_us for one in self._reached.values()), default=UNKNOWN)
 

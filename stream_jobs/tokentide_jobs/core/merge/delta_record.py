@@ -62,8 +62,8 @@ def origin_of(headers: Iterable[tuple[str, bytes | None]]) -> Origin:
         raise UnreadableDelta(f"the headers of a delta cannot be read: {exc!r}") from None
     partition, start, end, chunk = numbers
     if min(numbers) < 0 or max(numbers) > _MOST or end < start:
-        said = dict(zip(_NUMBERS, numbers, strict=True))
-        raise UnreadableDelta(f"the headers of a delta name no part of a batch: {said}")
+        given = dict(zip(_NUMBERS, numbers, strict=True))
+        raise UnreadableDelta(f"the headers of a delta name no part of a batch: {given}")
     return Origin(schema, LogPartition(log_id, topic, partition), start, end, chunk)
 
 

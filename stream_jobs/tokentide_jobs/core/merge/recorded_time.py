@@ -17,7 +17,7 @@ __all__ = ["RecordedProgress"]
 
 
 @dataclass(slots=True)
-class _Heard:
+class _Source:
     log_id: str
     reached_us: int = UNKNOWN
     """Greatest event time that is stored."""
@@ -36,7 +36,7 @@ class RecordedProgress(Progress):
         super().__init__(settle_us)
         self._stamp_us = 0
         self._passed_over_until_us = 0
-        self._heard: dict[tuple[str, int, int], _Heard] = {}
+        self._sources: dict[tuple[str, int, int], _Source] = {}
         self._steps: list[tuple[int, int]] = []
         """When the first source had got to an event time: clock of ingest, event time."""
 
@@ -57,9 +57,9 @@ class RecordedProgress(Progress):
         """Note a mark that came through a partition of the delta topic."""
         self._partitions = dict(sorted(mark.sources.items()))
         stream = mark.log.topic, mark.log.partition, partition
-        known = self._heard.get(stream)
+        known = self._sources.get(stream)
         if known is None or known.log_id != mark.log.log_id:
-            known = self._heard[stream] = _Heard(mark.log.log_id)
+            known = self._sources[stream] = _Source(mark.log.log_id)
         if mark.arrived_us is not None:
             known.arrived_us = max(known.arrived_us, mark.arrived_us)
         if mark.max_event_us is not None:
@@ -91,27 +91,27 @@ class RecordedProgress(Progress):
 
     def to_rows(self) -> list[Any]:
         """Return everything as plain values."""
-        heard = [[*stream, *astuple(one)] for stream, one in sorted(self._heard.items())]
+        sources = [[*stream, *astuple(one)] for stream, one in sorted(self._sources.items())]
         steps = [list(step) for step in self._steps]
         passed_us = self._passed_over_until_us
-        return [self.now_us, self._partitions, heard, steps, self._stamp_us, passed_us]
+        return [self.now_us, self._partitions, sources, steps, self._stamp_us, passed_us]
 
     def restore(self, rows: list[Any]) -> None:
         """Take up what `to_rows` returned."""
-        self.now_us, self._partitions, heard, steps, self._stamp_us, passed_us = rows
+        self.now_us, self._partitions, sources, steps, self._stamp_us, passed_us = rows
         self._passed_over_until_us = passed_us
-        self._heard = {
-            (topic, number, partition): _Heard(*one) for topic, number, partition, *one in heard
+        self._sources = {
+            (topic, number, partition): _Source(*one) for topic, number, partition, *one in sources
         }
         self._steps = [(at_us, reached_us) for at_us, reached_us in steps]
 
     def _complete_us(self) -> int:
-        said = {(topic, number) for topic, number, _partition in self._heard}
-        if not said >= wanted_sources(self._partitions):
+        known_sources = {(topic, number) for topic, number, _partition in self._sources}
+        if not known_sources >= wanted_sources(self._partitions):
             return UNKNOWN
-        return min(max(one.reached_us, self._passed_us(one)) for one in self._heard.values())
+        return min(max(one.reached_us, self._passed_us(one)) for one in self._sources.values())
 
-    def _passed_us(self, one: _Heard) -> int:
+    def _passed_us(self, one: _Source) -> int:
         """Return the event time that others had got to when this one had nothing unread."""
         passed = (reached_us for at_us, reached_us in self._steps if at_us <= one.arrived_us)
         return max(passed, default=UNKNOWN)

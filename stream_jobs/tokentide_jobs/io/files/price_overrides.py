@@ -71,15 +71,15 @@ def _alias(node: Node, problems: Problems) -> NameAlias | None:
     fields = entry_fields(node, ("provider", "name", "model", "reason"), (), "an alias", problems)
     if fields is None:
         return None
-    said = {key: value_text(key, value, problems) for key, value in fields.items()}
+    values = {key: value_text(key, value, problems) for key, value in fields.items()}
     if len(problems.found) > before:
         return None
     return NameAlias(
         line=node.start_mark.line + 1,
-        provider=said["provider"].lower(),
-        name=said["name"].lower(),
-        model=said["model"].lower(),
-        reason=said["reason"],
+        provider=values["provider"].lower(),
+        name=values["name"].lower(),
+        model=values["model"].lower(),
+        reason=values["reason"],
     )
 
 

@@ -73,14 +73,14 @@ class GrafanaRefused(ConfigError):
     Attributes:
         status: Of the answer.
         body: Its JSON; None where it has none.
-        said: Grafana's own words.
+        detail: Grafana's own words.
     """
 
-    def __init__(self, message: str, status: int, body: Any = None, said: str = "") -> None:
+    def __init__(self, message: str, status: int, body: Any = None, detail: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.body = body
-        self.said = said
+        self.detail = detail
 
 
 class GrafanaUnreachable(ServiceUnreachable):
@@ -88,13 +88,13 @@ class GrafanaUnreachable(ServiceUnreachable):
 
     Attributes:
         status: Of the answer; 0: there was none.
-        said: Grafana's own words.
+        detail: Grafana's own words.
     """
 
-    def __init__(self, message: str, status: int = 0, said: str = "") -> None:
+    def __init__(self, message: str, status: int = 0, detail: str = "") -> None:
         super().__init__(message)
         self.status = status
-        self.said = said
+        self.detail = detail
 
     @property
     def is_away(self) -> bool:
@@ -141,13 +141,13 @@ def read_answer(asked: str, answer: Answer) -> Any:
                 status,
             )
         return body
-    said = _said(body) or _kind(answer)
+    detail = _message_of(body) or _kind(answer)
     if status >= 500 or status in _LATER:
         wait = f"; try again {_when(answer.retry_after)}" if answer.retry_after else ""
         remedy = f" ({_REMEDIES[status]})" if status in _REMEDIES else ""
-        raise GrafanaUnreachable(f"{asked}: {status}, {said}{remedy}{wait}", status, said)
+        raise GrafanaUnreachable(f"{asked}: {status}, {detail}{remedy}{wait}", status, detail)
     remedy = f": {_REMEDIES[status]}" if status in _REMEDIES else ""
-    raise GrafanaRefused(f"{asked}: {status}, {said}{remedy}", status, body, said)
+    raise GrafanaRefused(f"{asked}: {status}, {detail}{remedy}", status, body, detail)
 
 
 def list_of(grafana: Grafana, path: str) -> list[dict[str, Any]]:
@@ -171,12 +171,12 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _said(body: Any) -> str:
+def _message_of(body: Any) -> str:
     """Return Grafana's own words: it has two ways to say them."""
     if not isinstance(body, dict):
         return ""
-    said = body.get("message") or body.get("error") or ""
-    return _short(said) if isinstance(said, str) else ""
+    detail = body.get("message") or body.get("error") or ""
+    return _short(detail) if isinstance(detail, str) else ""
 
 
 def _kind(answer: Answer) -> str:
@@ -187,8 +187,8 @@ def _kind(answer: Answer) -> str:
 
 def _when(retry_after: str) -> str:
     """Say when to try again: a server names seconds, or a date."""
-    said = _short(retry_after)
-    return f"in {said} s" if said.isdecimal() else f"after {said}"
+    when = _short(retry_after)
+    return f"in {when} s" if when.isdecimal() else f"after {when}"
 
 
 def _short(text: str) -> str:

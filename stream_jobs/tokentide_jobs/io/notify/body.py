@@ -43,11 +43,15 @@ def request_of(
         message: What.
         timestamp_s: Of this attempt; receivers refuse old ones.
     """
-    said = json.loads(message.payload)
+    content = json.loads(message.payload)
     if receiver.kind == "slack":
-        body = json.dumps(_slack(said), ensure_ascii=False).encode()
+        body = json.dumps(_slack(content), ensure_ascii=False).encode()
         return body, {"content-type": "application/json"}
-    event = {"type": f"alert.{said['state']}", "timestamp": _iso(said["at_us"]), "data": said}
+    event = {
+        "type": f"alert.{content['state']}",
+        "timestamp": _iso(content["at_us"]),
+        "data": content,
+    }
     body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
     return body, {
         "content-type": "application/json",
@@ -57,16 +61,16 @@ def request_of(
     }
 
 
-def _slack(said: Mapping[str, Any]) -> dict[str, Any]:
-    is_closed = said["state"] == "closed"
-    mark = "✅" if is_closed else _MARKS[said["severity"]]
-    lines = [f"{mark} *{said['severity']}, {said['state']}*: {_plain(said['sentence'])}"]
+def _slack(content: Mapping[str, Any]) -> dict[str, Any]:
+    is_closed = content["state"] == "closed"
+    mark = "✅" if is_closed else _MARKS[content["severity"]]
+    lines = [f"{mark} *{content['severity']}, {content['state']}*: {_plain(content['sentence'])}"]
     if not is_closed:
-        lines += [f"• or perhaps: {_plain(_cause(one))}" for one in said["causes"][1:]]
-        if said["members"]:
-            lines.append(f"• stands for: {_plain(', '.join(said['members'][:10]))}")
-        lines.append(f"• first: {_plain(said['first_action'])}")
-    lines.append(f"_{said['kind']} {said['alert_id'][:12]}, see {said['runbook']}_")
+        lines += [f"• or perhaps: {_plain(_cause(one))}" for one in content["causes"][1:]]
+        if content["members"]:
+            lines.append(f"• stands for: {_plain(', '.join(content['members'][:10]))}")
+        lines.append(f"• first: {_plain(content['first_action'])}")
+    lines.append(f"_{content['kind']} {content['alert_id'][:12]}, see {content['runbook']}_")
     return {"text": "\n".join(lines)[:_MOST_TEXT]}
 
 

@@ -51,7 +51,7 @@ class Sender:
                 receiver.url, data=body, headers=headers, allow_redirects=False
             ) as answer:
                 status = answer.status
-                said = await answer.content.read(_MOST_ANSWER)
+                answered = await answer.content.read(_MOST_ANSWER)
         except TimeoutError:
             return _result("retry", 0, "no answer in time", begun_s)
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as exc:
@@ -60,7 +60,7 @@ class Sender:
             return _result("retry", 0, f"not sent: {type(exc).__name__}", begun_s)
         if 200 <= status < 300:
             return _result("delivered", status, "", begun_s)
-        detail = said.decode("utf-8", "replace").strip()[:200]
+        detail = answered.decode("utf-8", "replace").strip()[:200]
         if status >= 500 or status in _AGAIN:
             return _result("retry", status, detail, begun_s)
         if 300 <= status < 400:

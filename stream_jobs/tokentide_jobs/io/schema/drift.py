@@ -92,7 +92,7 @@ def find_drift(
     recorded = recorded_definitions(rows, database) if has_record else {}
     compared = (recorded.keys() & existing.keys()) - set(due)
     texts = {name: list(changes(name, recorded[name], existing[name])) for name in compared}
-    views = {name for name, said in texts.items() if said and recorded[name].is_view}
+    views = {name for name, found in texts.items() if found and recorded[name].is_view}
     changed = [text for name in sorted(texts.keys() - views) for text in texts[name]]
     return Drift(
         frozenset(expected.names - present | changed_functions | views & expected.names),

@@ -231,15 +231,15 @@ def test_single_clients_of_these_packages_can_be_recorded(capture: Capture) -> N
 def test_pictures_are_recorded_and_videos_are_named_in_the_log(
     capture: Capture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unrecorded._said.clear()
+    unrecorded._logged.clear()
     models = fakes.Models(fakes.BaseApiClient())
     models._generate_images(model="imagen-4.0-generate-001", prompt="q")
     for _ in range(2):
         assert models._generate_videos(model="veo-3.0", prompt="q").name == "operations/1"
     event = only(capture)
     assert (event["operation"], event["other_units"]) == ("image_generation", {"images": 2})
-    said = [record.message for record in caplog.records if record.name == "tokentide"]
-    assert said == ["videos of google-genai: their cost is not recorded; see docs/producer.md"]
+    logged = [record.message for record in caplog.records if record.name == "tokentide"]
+    assert logged == ["videos of google-genai: their cost is not recorded; see docs/producer.md"]
 
 
 # -- interactions of google-genai -----------------------------------------------------------------
@@ -384,10 +384,10 @@ async def test_mistrals_responses_and_speech_are_recorded(capture: Capture) -> N
     list(fakes.Responses().create(model="mistral-small-latest", input="q", stream=True))
     fakes.Speech().complete(model="voxtral-tts", input="hello")
     list(fakes.Speech().complete(model="voxtral-tts", input="hello", stream=True))
-    *responses, said, streamed = capture.requests
+    *responses, speech, streamed = capture.requests
     assert [event["input_tokens"] for event in responses] == [10, 10, 10]
     assert [event["finish_reasons"] for event in responses] == [["stop"]] * 3
-    assert (said["operation"], said["other_units"]) == ("speech", {"characters": 5})
+    assert (speech["operation"], speech["other_units"]) == ("speech", {"characters": 5})
     assert (streamed["input_tokens"], streamed["output_tokens"]) == (5, 100)
     assert streamed.get("other_units") is None
 

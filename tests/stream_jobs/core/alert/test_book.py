@@ -133,7 +133,7 @@ class TestOneAlert:
         self, book: AlertBook, severities: tuple[Severity, ...]
     ) -> None:
         levels = zip((50, 80, 100), severities, strict=True)
-        at_once = [finding(kind="budget", level=level, severity=said) for level, said in levels]
+        at_once = [finding(kind="budget", level=level, severity=stated) for level, stated in levels]
         (opened,) = book.observe(at_once, NOW_US, NOW_US)
         assert opened.finding.level == 100
         now_us = NOW_US + MINUTE_US
@@ -174,8 +174,8 @@ class TestFlapping:
             made += self.at(book, minute, "fires") + self.at(book, minute + 5, "ends")
         end_us = NOW_US + 200 * MINUTE_US
         made += book.observe([], end_us, end_us)
-        heard = [one.state for one in made if not one.held]
-        assert heard == ["open", "closed", "open", "closed", "open", "closed"]
+        sent = [one.state for one in made if not one.held]
+        assert sent == ["open", "closed", "open", "closed", "open", "closed"]
         assert made[-1].at_us == NOW_US + (115 + 30) * MINUTE_US
 
 

@@ -46,13 +46,13 @@ class TestRandomHistories:
                 last = one.state
 
     def test_receivers_hear_of_an_end_where_they_heard_of_the_beginning(self, seed: int) -> None:
-        heard: dict[str, bool] = defaultdict(bool)
+        announced: dict[str, bool] = defaultdict(bool)
         for one in play(AlertBook(RULES), history(seed)):
             if one.state == "closed":
-                assert (not one.held) == heard[one.alert_id]
-                heard[one.alert_id] = False
+                assert (not one.held) == announced[one.alert_id]
+                announced[one.alert_id] = False
             elif not one.held:
-                heard[one.alert_id] = True
+                announced[one.alert_id] = True
 
     def test_no_more_openings_are_announced_than_make_a_storm(self, seed: int) -> None:
         book = AlertBook(RULES)
@@ -93,12 +93,12 @@ class TestRandomHistories:
                 restore(book, stored.values())
                 at = max(0, at - chance.randint(0, 3))
         assert finally_of(stored.values()) == finally_of(whole)
-        heard: dict[str, bool] = defaultdict(bool)
+        announced: dict[str, bool] = defaultdict(bool)
         for one in sorted(stored.values(), key=attrgetter("alert_id", "sequence")):
             if one.state == "closed":
-                assert (not one.held) == heard[one.alert_id]
-            heard[one.alert_id] |= not one.held
-            heard[one.alert_id] &= one.state != "closed"
+                assert (not one.held) == announced[one.alert_id]
+            announced[one.alert_id] |= not one.held
+            announced[one.alert_id] &= one.state != "closed"
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))

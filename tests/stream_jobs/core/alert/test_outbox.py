@@ -46,7 +46,7 @@ class Receiver:
     """Takes messages, drops those whose id it has, and is down when it wants to be."""
 
     def __init__(self, chance: Random, failure_rate: float) -> None:
-        self.heard: list[Message] = []
+        self.received: list[Message] = []
         self._chance = chance
         self.failure_rate = failure_rate
 
@@ -54,8 +54,8 @@ class Receiver:
         fate = self._chance.random()
         if fate < self.failure_rate / 2:
             return self._chance.choice([DOWN, BROKEN, Result("retry", 429)])
-        if message.id not in [one.id for one in self.heard]:
-            self.heard.append(message)
+        if message.id not in [one.id for one in self.received]:
+            self.received.append(message)
         return DOWN if fate < self.failure_rate else DELIVERED  # a reply may be lost
 
 
@@ -99,7 +99,7 @@ def test_whatever_dies_each_transition_is_heard_once_and_in_order(seed: int) -> 
             steps, answer, kills = begin(), None, kills + 1
     assert kills > 20
     by_alert: dict[str, list[str]] = defaultdict(list)
-    for one in receiver.heard:
+    for one in receiver.received:
         by_alert[one.alert_id].append(one.id)
     assert by_alert == {
         str(alert): [f"{alert}/{number}" for number in range(4)] for alert in range(3)
@@ -107,9 +107,9 @@ def test_whatever_dies_each_transition_is_heard_once_and_in_order(seed: int) -> 
     assert store.unsent() == []
 
 
-def told(store: Store, answers: dict[str, Result], steps: Life, most: int) -> list[str]:
+def steps_of(store: Store, answers: dict[str, Result], steps: Life, most: int) -> list[str]:
     """Let a life go on for some steps; return the messages it sent and how long it waited."""
-    said: list[str] = []
+    made: list[str] = []
     answer: object = None
     for _ in range(most):
         step = steps.send(answer)
@@ -118,19 +118,19 @@ def told(store: Store, answers: dict[str, Result], steps: Life, most: int) -> li
             case Look():
                 answer = store.unsent()
             case Send(message=message):
-                said.append(message.id)
+                made.append(message.id)
                 answer = answers.get(message.id, DELIVERED)
             case Record(attempt=attempt):
                 store.attempts.append(attempt)
             case Wait(seconds=seconds):
-                said.append(f"wait {seconds:g}")
-    return said
+                made.append(f"wait {seconds:g}")
+    return made
 
 
 def test_a_message_that_waits_holds_up_its_own_alert_and_no_other() -> None:
     store = Store(messages(alerts=2, each=2))
-    said = told(store, {"0/0": Result("retry", 408)}, begin(), 9)
-    assert said == ["0/0", "1/0", "1/1", "wait 1"]
+    made = steps_of(store, {"0/0": Result("retry", 408)}, begin(), 9)
+    assert made == ["0/0", "1/0", "1/1", "wait 1"]
 
 
 @pytest.mark.parametrize("answer", [BROKEN, DOWN])
@@ -158,34 +158,34 @@ def test_a_message_that_its_receiver_breaks_on_holds_up_no_other_alert(answer: R
                 now_us += round(seconds * 1e6)
                 if now_us > EXPIRES_US // 4 and len(store.messages) == 8:
                     store.messages += [Message("9/0", "9", now_us, "{}")]
-                    said_us = now_us
+                    refused_us = now_us
     assert sorted(delivered_us) == ["2/0", "2/1", "3/0", "3/1", "9/0"]
     assert max(us for name, us in delivered_us.items() if name != "9/0") <= 2_000_000
-    assert delivered_us["9/0"] - said_us <= 61_000_000
+    assert delivered_us["9/0"] - refused_us <= 61_000_000
     assert 600 < tries < 4_000  # each of them about once a minute
 
 
 def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer() -> None:
     store = Store(messages(alerts=3, each=1))
-    said = told(store, dict.fromkeys(("0/0", "1/0", "2/0"), DOWN), begin(), 18)
+    made = steps_of(store, dict.fromkeys(("0/0", "1/0", "2/0"), DOWN), begin(), 18)
     # Whoever was tried least goes first.
-    assert said == ["0/0", "1/0", "wait 1", "2/0", "0/0", "wait 2", "1/0", "2/0", "wait 3"]
+    assert made == ["0/0", "1/0", "wait 1", "2/0", "0/0", "wait 2", "1/0", "2/0", "wait 3"]
 
 
 def test_a_receiver_that_asks_for_time_is_given_it_at_once() -> None:
     store = Store(messages(alerts=3, each=1))
-    said = told(store, dict.fromkeys(("0/0", "1/0"), Result("retry", 429)), begin(), 8)
-    assert said == ["0/0", "wait 1", "1/0", "wait 2"]
+    made = steps_of(store, dict.fromkeys(("0/0", "1/0"), Result("retry", 429)), begin(), 8)
+    assert made == ["0/0", "wait 1", "1/0", "wait 2"]
 
 
 def test_a_message_that_is_refused_is_final_and_the_next_one_is_sent() -> None:
     store = Store(messages(alerts=1, each=2))
-    said = told(store, {"0/0": Result("refused", 410, "gone")}, begin(), 8)
-    assert said[:2] == ["0/0", "0/1"]
+    made = steps_of(store, {"0/0": Result("refused", 410, "gone")}, begin(), 8)
+    assert made[:2] == ["0/0", "0/1"]
     assert [one.result.outcome for one in store.attempts] == ["refused", "delivered"]
 
 
 def test_what_could_not_be_delivered_for_a_day_is_given_up_after_a_try() -> None:
     store = Store(messages(alerts=1, each=2))
-    told(store, {"0/0": BROKEN}, life("oncall", lambda: EXPIRES_US + 1, float), 8)
+    steps_of(store, {"0/0": BROKEN}, life("oncall", lambda: EXPIRES_US + 1, float), 8)
     assert [one.result.outcome for one in store.attempts] == ["expired", "delivered"]

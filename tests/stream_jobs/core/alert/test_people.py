@@ -69,11 +69,11 @@ class TestPeople:
         (opened,) = book.observe([finding()], NOW_US, NOW_US)
         self.act(book, "ack", opened.alert_id, 1)
         day_us = 24 * 60 * MINUTE_US
-        said = []
+        stated = []
         for day in range(1, 620):
             at_us = NOW_US + day * day_us
-            said += [(day, *state) for state in states(book.observe([], at_us, at_us))]
-        assert said == [(301, "acknowledged", ""), (601, "acknowledged", "")]
+            stated += [(day, *state) for state in states(book.observe([], at_us, at_us))]
+        assert stated == [(301, "acknowledged", ""), (601, "acknowledged", "")]
         (alert,) = book.alerts.values()
         assert alert.changed_us == NOW_US + MINUTE_US
 

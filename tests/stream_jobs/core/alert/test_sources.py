@@ -77,15 +77,15 @@ def test_a_finding_says_all_in_json_and_names_its_likely_cause() -> None:
     deploy = Change(
         kind="deploy", subject="search", at_us=NOW_US - 6 * MINUTE_US, dimensions={"tenant": "acme"}
     )
-    said = of(alarm(), changes=[deploy], tests=700).to_dict()
-    assert said["sentence"].startswith("error_ratio of tenant acme is 40 %, 20.00 times")
-    assert (said["value"], said["upper"], said["n"], said["unit"]) == (
+    stated = of(alarm(), changes=[deploy], tests=700).to_dict()
+    assert stated["sentence"].startswith("error_ratio of tenant acme is 40 %, 20.00 times")
+    assert (stated["value"], stated["upper"], stated["n"], stated["unit"]) == (
         0.4,
         None,
         412,
         "of requests",
     )
-    assert [cause["subject"] for cause in said["causes"]] == ["search"]
+    assert [cause["subject"] for cause in stated["causes"]] == ["search"]
 
 
 def test_an_alarm_of_a_young_baseline_is_a_ticket_at_most() -> None:

@@ -28,11 +28,11 @@ BUDGET = Budget(
 
 def fed(spend: BudgetSpend, *additions: tuple[int, int]) -> list[int]:
     """Add (offset, dollars) one by one; return the percentages that were told."""
-    told = []
+    reached = []
     for offset, dollars in additions:
         spent = [Spent(NOON_US, dollars * USD, requests=1)]
-        told += [one.percent for one in spend.add("log/0", offset, offset + 1, spent)]
-    return told
+        reached += [one.percent for one in spend.add("log/0", offset, offset + 1, spent)]
+    return reached
 
 
 def test_each_threshold_is_reached_once_at_its_share_exactly() -> None:
@@ -91,21 +91,23 @@ def test_order_and_repetition_change_neither_sums_nor_notices(
     ]
 
     def run(order: list[tuple[int, int, list[Spent]]]) -> tuple[object, list[str]]:
-        spend, told = BudgetSpend(BUDGET), []
+        spend, reached = BudgetSpend(BUDGET), []
         for start, end, spent in order:
-            told += [one.id for one in spend.add("log/0", start, end, spent)]
+            reached += [one.id for one in spend.add("log/0", start, end, spent)]
         periods = [BUDGET.at(NOON_US + day * DAY_US) for day in range(-2, 3)]
         sums = [spend.of(one) for one in periods]
-        told += [one.id for one in spend.advance(NOON_US + DAY_US, 0)]
-        told += [one.id for one in spend.advance(NOON_US + DAY_US, 0)]
-        return [(one.pico_usd, one.requests, one.unpriced, set(one.crossed)) for one in sums], told
+        reached += [one.id for one in spend.advance(NOON_US + DAY_US, 0)]
+        reached += [one.id for one in spend.advance(NOON_US + DAY_US, 0)]
+        return [
+            (one.pico_usd, one.requests, one.unpriced, set(one.crossed)) for one in sums
+        ], reached
 
     shuffled = additions * 2
     rng.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis types it as a bare object
-    sums, told = run(additions)
+    sums, reached = run(additions)
     assert run(shuffled)[0] == sums
-    assert sorted(run(shuffled)[1]) == sorted(told)
-    assert len(set(told)) == len(told)
+    assert sorted(run(shuffled)[1]) == sorted(reached)
+    assert len(set(reached)) == len(reached)
 
 
 def test_a_period_after_one_with_notices_begins_with_a_notice() -> None:

@@ -32,14 +32,14 @@ def state(spent: int, forecast: Forecast | None) -> BudgetState:
     return found
 
 
-@pytest.mark.parametrize(("spent", "said"), [(0, 90), (90, 90), (91, None), (1 << 80, None)])
-def test_a_forecast_below_what_is_spent_is_not_said(spent: int, said: int | None) -> None:
+@pytest.mark.parametrize(("spent", "shown"), [(0, 90), (90, 90), (91, None), (1 << 80, None)])
+def test_a_forecast_below_what_is_spent_is_not_said(spent: int, shown: int | None) -> None:
     forecast = Forecast(
         pico_usd=90, low_pico_usd=80, high_pico_usd=95, method="even rate", rests_on=""
     )
     found = state(spent, forecast)
-    assert (found.spent_pico_usd, found.forecast_pico_usd) == (spent, said)
-    assert (found.forecast_low_pico_usd is None) is (said is None)
+    assert (found.spent_pico_usd, found.forecast_pico_usd) == (spent, shown)
+    assert (found.forecast_low_pico_usd is None) is (shown is None)
 
 
 def test_what_was_refused_or_never_made_is_no_forecast() -> None:
@@ -61,9 +61,9 @@ def test_a_state_that_the_contract_does_not_know_is_left_out_and_told() -> None:
     budgets = [replace(BUDGET, name="n" * 300), BUDGET]
     found = [BudgetNow(one, NOW_US, PeriodSpend(one.at(NOW_US), 1)) for one in budgets]
     refused: list[str] = []
-    [said] = states_of(Decisions(budgets=found), {}, refused.append)
-    assert isinstance(said, BudgetState)
-    assert said.budget == "search"
+    [shown] = states_of(Decisions(budgets=found), {}, refused.append)
+    assert isinstance(shown, BudgetState)
+    assert shown.budget == "search"
     assert len(refused) == 1
     assert "256 characters" in refused[0]
 

@@ -254,8 +254,8 @@ def test_a_key_without_an_event_for_three_weeks_is_forgotten() -> None:
 def test_a_new_extreme_is_recorded_once_and_never_alarms_by_itself() -> None:
     change = times("latency_p95_ms", 1.2, FAULT, FAULT + 1)
     found = judged(ready(), windows(10, first=READY, change=change))
-    said = [extreme for result in found for extreme in result.extremes]
-    assert [(one.key, one.metric) for one in said if one.metric == "latency_p95_ms"] == [
+    all_extremes = [extreme for result in found for extreme in result.extremes]
+    assert [(one.key, one.metric) for one in all_extremes if one.metric == "latency_p95_ms"] == [
         ("a", "latency_p95_ms")
     ]
     assert [alarm for result in found for alarm in result.alarms] == []

@@ -114,7 +114,7 @@ def mark(
 ) -> DeltaRecord:
     source = source or log()
     stamp_us = stamp_us if stamp_us is not None else arrived_us or NOON_US
-    said = ProgressMark(
+    newest_mark = ProgressMark(
         log=source,
         position=position,
         log_end=position,
@@ -123,4 +123,4 @@ def mark(
         at_us=stamp_us,
         sources={TOPIC: partitions},
     )
-    return _record(PROGRESS_SCHEMA, said.to_json(), source, stamp_us)
+    return _record(PROGRESS_SCHEMA, newest_mark.to_json(), source, stamp_us)

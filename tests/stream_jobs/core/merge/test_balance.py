@@ -42,7 +42,7 @@ def of_ticks(first: int, end: int) -> MergedSums:
     return MergedSums(sum(2 * (400 + tick) for tick in range(first, end)), 2 * sum(costs))
 
 
-def said(decider: Decider) -> Consumed:
+def consumed_by(decider: Decider) -> Consumed:
     consumed = decider.consumed()
     assert consumed is not None
     assert Consumed.from_json(consumed.to_json()) == consumed
@@ -69,7 +69,7 @@ def test_at_any_record_it_holds_exactly_the_batches_that_it_names(seed: int) -> 
         size = rng.randrange(1, 9)
         decider.take(records[at_record : at_record + size])
         at_record += size
-        consumed = said(decider)
+        consumed = consumed_by(decider)
         low, high = consumed.ranges[log()]
         assert low == 10 * first
         assert consumed.sums == of_ticks(low // 10, high // 10)
@@ -84,21 +84,21 @@ def test_a_delta_that_is_lost_in_the_merge_is_missing_for_good() -> None:
     decider, records = fresh(), recorded()
     decider.begin_balance({})
     decider.take(records[:40])
-    assert said(decider).sums.events
+    assert consumed_by(decider).sums.events
     opened = decider.merge._open
     opened.close(opened.starts[0])  # its sums are gone, and nobody judged them
     decider.take(records[40:])
-    assert said(decider).sums != of_ticks(0, TICKS)
+    assert consumed_by(decider).sums != of_ticks(0, TICKS)
 
 
 def test_a_record_that_cannot_be_read_is_missing_once_its_batch_is_whole() -> None:
     decider = fresh()
     decider.begin_balance({})
     decider.take([delta(0, 10, 5), replace(delta(0, 10, 7, chunk=1), value=b"torn")])
-    assert said(decider).sums == MergedSums(), "the batch is not whole yet"
+    assert consumed_by(decider).sums == MergedSums(), "the batch is not whole yet"
     decider.take([mark(NOON_US, 10)])
-    assert said(decider).ranges == {log(): (0, 10)}
-    assert said(decider).sums == MergedSums(5, 3), "of twelve"
+    assert consumed_by(decider).ranges == {log(): (0, 10)}
+    assert consumed_by(decider).sums == MergedSums(5, 3), "of twelve"
 
 
 def test_what_no_window_takes_counts_and_is_named() -> None:
@@ -106,20 +106,20 @@ def test_what_no_window_takes_counts_and_is_named() -> None:
     decider.begin_balance({})
     decider.take([mark(NOON_US, 0), mark(NOON_US + MINUTE_US, 0)])
     decider.take([delta(0, 10, 5, NOON_US - DAY_US), mark(NOON_US + 2 * MINUTE_US, 10)])
-    assert said(decider).sums == MergedSums(5, 3)
-    assert said(decider).unjudged_events == 5
+    assert consumed_by(decider).sums == MergedSums(5, 3)
+    assert consumed_by(decider).unjudged_events == 5
 
 
 def test_a_batch_is_whole_when_every_partition_of_the_topic_says_so() -> None:
     decider = fresh(partitions=2)
     decider.begin_balance({})
     decider.take([delta(0, 10, 5), mark(NOON_US, 10)])
-    assert said(decider).ranges == {log(): (0, 0)}
-    assert said(decider).sums == MergedSums()
+    assert consumed_by(decider).ranges == {log(): (0, 0)}
+    assert consumed_by(decider).sums == MergedSums()
     other = replace(delta(0, 10, 7), partition=1)
     decider.take([other, replace(mark(NOON_US, 10), partition=1)])
-    assert said(decider).ranges == {log(): (0, 10)}
-    assert said(decider).sums == MergedSums(12, 6)
+    assert consumed_by(decider).ranges == {log(): (0, 10)}
+    assert consumed_by(decider).sums == MergedSums(12, 6)
 
 
 def test_after_a_week_it_begins_anew_where_it_has_come_to() -> None:
@@ -128,12 +128,12 @@ def test_after_a_week_it_begins_anew_where_it_has_come_to() -> None:
     decider.take([delta(0, 10, 5), mark(NOON_US, 10)])
     late_us = NOON_US + 8 * DAY_US
     decider.take([delta(20, 30, 9, late_us), mark(late_us, 20), delta(10, 20, 1, late_us)])
-    consumed = said(decider)
+    consumed = consumed_by(decider)
     assert (consumed.ranges, consumed.sums) == ({log(): (20, 20)}, MergedSums())
     decider.take([mark(late_us + MINUTE_US, 30)])
-    assert said(decider).ranges == {log(): (20, 30)}
-    assert said(decider).sums == MergedSums(9, 3)
-    assert said(decider).since_us == late_us
+    assert consumed_by(decider).ranges == {log(): (20, 30)}
+    assert consumed_by(decider).sums == MergedSums(9, 3)
+    assert consumed_by(decider).since_us == late_us
 
 
 def test_what_a_job_says_is_read_only_when_it_is_whole() -> None:
@@ -162,9 +162,9 @@ def test_a_state_of_before_balances_were_kept_is_taken_up_and_begins_one() -> No
     assert decider.consumed() is None
     decider.begin_balance(decider.seen.ends())
     decider.take(records[41:])
-    low, high = said(decider).ranges[log()]
+    low, high = consumed_by(decider).ranges[log()]
     assert 0 < low < high
-    assert said(decider).sums == of_ticks(low // 10, high // 10)
+    assert consumed_by(decider).sums == of_ticks(low // 10, high // 10)
 
 
 def without_events(frame: bytes) -> bytes:

@@ -47,12 +47,12 @@ class Recording:
             at_s: When that is said.
             read_s: What had arrived by then is read.
         """
-        said = ProgressMark(
+        newest_mark = ProgressMark(
             log=log(source), position=5, log_end=5, arrived_us=read_s * SECOND_US,
             max_event_us=None if reached is None else NOON_US + reached * MINUTE_US,
             at_us=at_s * SECOND_US, sources={TOPIC: 2},
         )  # fmt: skip
-        self.progress.note(0, said)
+        self.progress.note(0, newest_mark)
         closed = self.merge.close(self.progress)
         self.closed += [(one.start_us - NOON_US) // MINUTE_US for one in closed]
 
@@ -99,11 +99,11 @@ def test_a_topic_that_was_made_anew_is_waited_for_again() -> None:
     stream.add(0, 60)
     stream.mark(0, 60, at_s=1)
     stream.mark(1, 20)
-    said = ProgressMark(
+    newest_mark = ProgressMark(
         log=log(1, "log-2"), position=0, log_end=4, arrived_us=None, max_event_us=None, at_us=0,
         sources={TOPIC: 2},
     )  # fmt: skip
-    stream.progress.note(0, said)
+    stream.progress.note(0, newest_mark)
     stream.mark(0, 61, at_s=1)
     assert stream.closed == list(range(19))
 

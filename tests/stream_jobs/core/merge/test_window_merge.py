@@ -56,11 +56,11 @@ class Stream:
     ) -> None:
         now_us = now_us if now_us is not None else arrived_us or 0
         self.progress.clock(now_us)
-        said = ProgressMark(
+        newest_mark = ProgressMark(
             log=log(source, log_id), position=0, log_end=0, arrived_us=arrived_us,
             max_event_us=None, at_us=now_us, sources=self._sources,
         )  # fmt: skip
-        self.progress.note(0, said)
+        self.progress.note(0, newest_mark)
         self.closed += self.merge.close(self.progress)
 
     def marks(self, from_us: int, until_us: int, **source: Any) -> None:

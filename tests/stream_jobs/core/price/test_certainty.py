@@ -305,8 +305,8 @@ def test_searches_without_tokens_are_not_the_whole_usage_of_an_answer(
     priced = price(request_frame(event), compile_cards())
     assert priced["price_status"].to_list() == [status]
     assert priced["cost_pico_usd"].to_list() == [cost_pico_usd]
-    said = "".join(explanation(event, compile_cards()).lines)
-    assert ("tokens are reported" in said or "no usage was reported" in said) == (
+    explained = "".join(explanation(event, compile_cards()).lines)
+    assert ("tokens are reported" in explained or "no usage was reported" in explained) == (
         status == "partial"
     )
 

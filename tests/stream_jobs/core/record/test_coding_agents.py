@@ -35,7 +35,7 @@ def hashed(user: str) -> str:
     return f"k1:{hashlib.sha256(user.encode()).hexdigest()[:32]}"
 
 
-def told(agent: dict[str, Any], record: dict[str, Any], **resource: object) -> dict[str, Any]:
+def event_of(agent: dict[str, Any], record: dict[str, Any], **resource: object) -> dict[str, Any]:
     read = read_otlp(encoded(logs_request(agent, [record], **resource)), hashed)
     assert read.fault is None
     [line] = read.lines
@@ -47,7 +47,7 @@ def told(agent: dict[str, Any], record: dict[str, Any], **resource: object) -> d
 
 
 def test_a_call_of_claude_code_is_an_event_with_its_own_cost_beside() -> None:
-    event = told(CLAUDE_CODE, claude_code_call(TIME_NS))
+    event = event_of(CLAUDE_CODE, claude_code_call(TIME_NS))
     assert uuid.UUID(event.pop("event_id")).version == 7
     assert event == {
         "type": "request",
@@ -80,7 +80,7 @@ def test_a_call_of_claude_code_is_an_event_with_its_own_cost_beside() -> None:
 
 
 def test_a_complete_response_of_codex_is_an_event() -> None:
-    event = told(CODEX, codex_call(TIME_NS))
+    event = event_of(CODEX, codex_call(TIME_NS))
     del event["event_id"]
     assert event == {
         "type": "request",
@@ -108,7 +108,7 @@ def test_a_complete_response_of_codex_is_an_event() -> None:
 
 
 def test_a_response_to_gemini_cli_is_an_event_whose_totals_hold_thoughts_and_tools() -> None:
-    event = told(GEMINI_CLI, gemini_cli_call(TIME_NS))
+    event = event_of(GEMINI_CLI, gemini_cli_call(TIME_NS))
     del event["event_id"]
     assert event == {
         "type": "request",
@@ -137,12 +137,12 @@ def test_a_response_to_gemini_cli_is_an_event_whose_totals_hold_thoughts_and_too
 def test_versions_that_write_numbers_as_text_are_read_the_same() -> None:
     numbers = {"input_tokens": "12", "cache_read_tokens": "20000", "cost_usd": "0.016836",
                "duration_ms": "4200", "event.sequence": "7"}  # fmt: skip
-    one, other = (told(CLAUDE_CODE, claude_code_call(TIME_NS, **m)) for m in ({}, numbers))
+    one, other = (event_of(CLAUDE_CODE, claude_code_call(TIME_NS, **m)) for m in ({}, numbers))
     assert one == other
 
 
 def test_the_total_decides_where_it_says_more_than_the_parts() -> None:
-    event = told(GEMINI_CLI, gemini_cli_call(TIME_NS, thoughts_token_count=0))
+    event = event_of(GEMINI_CLI, gemini_cli_call(TIME_NS, thoughts_token_count=0))
     assert (event["input_tokens"], event["output_tokens"]) == (9_050, 1_010)
 
 
@@ -158,9 +158,9 @@ def test_the_total_decides_where_it_says_more_than_the_parts() -> None:
 def test_a_sub_agent_is_named_and_who_started_it(
     more: dict[str, object], agent: str, parent: str | None
 ) -> None:
-    event = told(CLAUDE_CODE, claude_code_call(TIME_NS, **more))
+    event = event_of(CLAUDE_CODE, claude_code_call(TIME_NS, **more))
     assert (event["agent_name"], event.get("parent_agent_name")) == (agent, parent)
-    gemini = told(GEMINI_CLI, gemini_cli_call(TIME_NS, role="subagent"))
+    gemini = event_of(GEMINI_CLI, gemini_cli_call(TIME_NS, role="subagent"))
     assert (gemini["agent_name"], gemini["parent_agent_name"]) == ("subagent", "gemini-cli")
 
 
@@ -175,7 +175,7 @@ def test_an_address_in_a_name_is_hashed_as_a_user_is_or_left_out(address: str) -
     }  # fmt: skip
     fields = ("agent_name", "conversation_id", "run_id", "skill", "mcp_server", "tool_name")
     record = claude_code_call(TIME_NS, **named)
-    event = told(CLAUDE_CODE, record)
+    event = event_of(CLAUDE_CODE, record)
     assert {event[name] for name in fields} == {event["tags"]["query_source"]} == {hashed(address)}
     [line] = read_otlp(encoded(logs_request(CLAUDE_CODE, [record]))).lines
     keyless = orjson.loads(line)
@@ -187,7 +187,7 @@ def test_an_address_in_a_name_is_hashed_as_a_user_is_or_left_out(address: str) -
 
 def test_a_name_with_a_sign_that_is_no_address_stays() -> None:
     named = {"agent.name": "@scope/agent", "mcp_server.name": "npm:files@1.2.3"}
-    event = told(CLAUDE_CODE, claude_code_call(TIME_NS, **named))
+    event = event_of(CLAUDE_CODE, claude_code_call(TIME_NS, **named))
     assert (event["agent_name"], event["mcp_server"]) == ("@scope/agent", "npm:files@1.2.3")
 
 
@@ -202,8 +202,8 @@ def test_a_name_with_a_sign_that_is_no_address_stays() -> None:
 def test_a_cloud_is_told_by_the_name_of_the_model_or_the_way_to_log_in(
     agent: dict[str, Any], record: dict[str, Any], provider: str
 ) -> None:
-    assert told(agent, record)["provider"] == provider
-    stated = told(agent, record, **{"gen_ai.provider.name": "az.ai.openai"})
+    assert event_of(agent, record)["provider"] == provider
+    stated = event_of(agent, record, **{"gen_ai.provider.name": "az.ai.openai"})
     assert stated["provider"] == "azure.ai.openai"
 
 
@@ -213,7 +213,7 @@ def test_who_it_is_for_comes_from_the_resource() -> None:
         "deployment.environment.name": "laptops", "gen_ai.conversation.id": "not the session",
         "cloud.region": "eu-west-3",
     }  # fmt: skip
-    event = told(CODEX, codex_call(TIME_NS), **resource)
+    event = event_of(CODEX, codex_call(TIME_NS), **resource)
     assert (event["team"], event["tenant"], event["host"]) == ("search", "acme", "mac-17")
     assert event["environment"] == "laptops"
     assert "region" not in event, "the agent runs there, not the model"
@@ -254,9 +254,9 @@ def test_a_call_that_failed_is_an_error(
     agent: dict[str, Any], record: dict[str, Any], expected: tuple[object, ...]
 ) -> None:
     body = {"claude_code.api_request": "claude_code.api_error"}
-    said = record.get("body", {}).get("stringValue", "")
-    record["body"] = {"stringValue": body.get(said, said)}
-    event = told(agent, record)
+    event_name = record.get("body", {}).get("stringValue", "")
+    record["body"] = {"stringValue": body.get(event_name, event_name)}
+    event = event_of(agent, record)
     found = [event.get(n) for n in ("status", "error_type", "http_status", "retry_count")]
     assert tuple(found) == expected
     assert "too fast" not in json.dumps(event)
@@ -316,9 +316,9 @@ def test_without_a_key_no_user_is_kept() -> None:
 def test_a_user_without_an_address_is_its_account_and_one_that_is_hashed_stays() -> None:
     anonymous = claude_code_call(TIME_NS)
     anonymous["attributes"] = [a for a in anonymous["attributes"] if a["key"] != "user.email"]
-    assert told(CLAUDE_CODE, anonymous)["user_hash"] == hashed("5b1e-account")
+    assert event_of(CLAUDE_CODE, anonymous)["user_hash"] == hashed("5b1e-account")
     own = claude_code_call(TIME_NS, **{"tokentide.user_hash": "2026:ab"})
-    assert told(CLAUDE_CODE, own)["user_hash"] == "2026:ab"
+    assert event_of(CLAUDE_CODE, own)["user_hash"] == "2026:ab"
 
 
 @pytest.mark.parametrize("broken", [b"\\ud800", b"a\xffb"])
@@ -346,15 +346,15 @@ def test_an_absurd_number_is_not_told(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("stated", ["", "yesterday", "2026-09-21T14:13:20", "+99999-01-01", 5])
 def test_a_time_that_nobody_can_read_falls_back_to_when_it_was_collected(stated: object) -> None:
-    event = told(CODEX, codex_call(TIME_NS, **{"event.timestamp": stated}))
+    event = event_of(CODEX, codex_call(TIME_NS, **{"event.timestamp": stated}))
     assert event["started_at_us"] == TIME_NS // 1000 + 1_000
 
 
 @pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "cache_read_tokens"])
 @pytest.mark.parametrize("value", [-5, "many", 100_000_001])
 def test_counts_that_cannot_be_used_leave_a_lower_bound(name: str, value: object) -> None:
-    assert told(CLAUDE_CODE, claude_code_call(TIME_NS))["usage_source"] == "provider"
-    event = told(CLAUDE_CODE, claude_code_call(TIME_NS, **{name: value}))
+    assert event_of(CLAUDE_CODE, claude_code_call(TIME_NS))["usage_source"] == "provider"
+    event = event_of(CLAUDE_CODE, claude_code_call(TIME_NS, **{name: value}))
     assert event["usage_source"] == "missing"
 
 
@@ -362,11 +362,11 @@ def test_counts_that_cannot_be_used_leave_a_lower_bound(name: str, value: object
 def test_a_call_that_tells_one_total_alone_leaves_a_lower_bound(name: str) -> None:
     record = claude_code_call(TIME_NS)
     record["attributes"] = [one for one in record["attributes"] if one["key"] != name]
-    assert told(CLAUDE_CODE, record)["usage_source"] == "missing"
+    assert event_of(CLAUDE_CODE, record)["usage_source"] == "missing"
 
 
 def test_cache_writes_of_claude_code_are_not_priced_as_certain() -> None:
-    row = priced(told(CLAUDE_CODE, claude_code_call(TIME_NS)))
+    row = priced(event_of(CLAUDE_CODE, claude_code_call(TIME_NS)))
     assert (row["price_status"], row["price_rule"][-23:]) == ("partial", "!cache_lifetime=unknown")
-    row = priced(told(CLAUDE_CODE, claude_code_call(TIME_NS, cache_creation_tokens=0)))
+    row = priced(event_of(CLAUDE_CODE, claude_code_call(TIME_NS, cache_creation_tokens=0)))
     assert "cache_lifetime" not in row["price_rule"]

@@ -187,11 +187,11 @@ def test_tokens_and_endings_in_the_last_of_many_events_count() -> None:
     named = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model")
     made = request(("chat", [held for held in chat() if held["key"] in named], ""))
     used = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
-    told = [
+    choices = [
         {"name": "usage", "attributes": attributes(**used)},
         {"name": "gen_ai.choice", "attributes": attributes(finish_reason="stop")},
     ]
-    made.spans[0]["events"] = [{"name": "gen_ai.content.chunk"}] * 200 + told
+    made.spans[0]["events"] = [{"name": "gen_ai.content.chunk"}] * 200 + choices
     [event] = events(made.encode())
     assert (event["input_tokens"], event["output_tokens"]) == (1000, 100)
     assert event["finish_reasons"] == ["stop"]

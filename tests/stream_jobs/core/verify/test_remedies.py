@@ -103,8 +103,8 @@ def test_what_a_producer_repeated_needs_no_remedy_and_what_was_read_twice_does()
     twice = ReadTwice("tokentide.otlp.v1", ("log-a", "log-b"), 3)
     [remedy] = compare(replace(GOOD, repeated_event_ids=5, read_twice=[twice])).remedies
     assert remedy.kinds == ("read_twice",)
-    said = {"kinds": ["read_twice"], "words": remedy.words, "command": "tokentide repair"}
-    assert remedy.to_dict() == said
+    fields = {"kinds": ["read_twice"], "words": remedy.words, "command": "tokentide repair"}
+    assert remedy.to_dict() == fields
 
 
 def test_rows_that_were_changed_are_made_again_from_kafka_while_it_has_their_records() -> None:

@@ -101,19 +101,19 @@ def test_a_path_in_a_repository_tells_the_coordinate() -> None:
 def test_jars_come_from_the_repository_in_jgo_conf_once_and_then_from_the_cache(
     tmp_path: Path, mirror: Path
 ) -> None:
-    told: list[str] = []
+    notes: list[str] = []
 
-    first = class_path(tmp_path / "cache", told.append)
+    first = class_path(tmp_path / "cache", notes.append)
     asked = len(_Mirror.asked)
-    second = class_path(tmp_path / "cache", told.append)
+    second = class_path(tmp_path / "cache", notes.append)
 
     assert [path.read_bytes() for path in first] == list(JARS.values())
     assert second == first
     assert asked >= len(JARS)
     assert len(_Mirror.asked) == asked
-    assert len(told) == 1
-    assert "2 of 2 jars" in told[0]
-    assert " MB" in told[0]
+    assert len(notes) == 1
+    assert "2 of 2 jars" in notes[0]
+    assert " MB" in notes[0]
 
 
 def test_a_slow_download_says_how_far_it_is(
@@ -129,17 +129,17 @@ def test_a_slow_download_says_how_far_it_is(
         serve(handler)
 
     monkeypatch.setattr(_Mirror, "do_GET", serve_late)
-    told: list[str] = []
+    notes: list[str] = []
 
     def hear(line: str) -> None:
-        told.append(line)
+        notes.append(line)
         if line.startswith("1 of 2 jars"):
             may_go_on.set()
 
     class_path(tmp_path / "cache", hear)
 
     assert may_go_on.is_set()
-    assert any(line.startswith("1 of 2 jars are here") and line.endswith("MB") for line in told)
+    assert any(line.startswith("1 of 2 jars are here") and line.endswith("MB") for line in notes)
 
 
 @pytest.mark.integration
@@ -173,15 +173,15 @@ def test_without_the_artifacts_tansu_serves_with_one_line_of_notice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_repository(tmp_path, monkeypatch, "http://127.0.0.1:9")
-    told: list[str] = []
-    options = {"cache_dir": tmp_path / "cache", "notify": told.append}
+    notes: list[str] = []
+    options = {"cache_dir": tmp_path / "cache", "notify": notes.append}
 
     broker = choose_broker(None, tmp_path / "data", **options)  # type: ignore[arg-type]
 
     assert broker.kind == "tansu"
-    assert "127.0.0.1:9" in told[-1]
-    assert "using Tansu instead" in told[-1]
-    assert all("\n" not in line for line in told)
+    assert "127.0.0.1:9" in notes[-1]
+    assert "using Tansu instead" in notes[-1]
+    assert all("\n" not in line for line in notes)
     with pytest.raises(ArtifactsUnavailable, match=r"127\.0\.0\.1:9"):
         choose_broker("kafka", tmp_path / "data", **options)  # type: ignore[arg-type]
 

@@ -89,17 +89,17 @@ def eventually(claim: Callable[[], bool], within_s: float = 60.0) -> bool:
 def watching(
     services: dict[str, Scripted], notes: list[str] | None = None, **options: Any
 ) -> Iterator[tuple[Supervisor, list[dict[str, ChildRecord]]]]:
-    told: list[dict[str, ChildRecord]] = []
+    restarts: list[dict[str, ChildRecord]] = []
     supervisor = Supervisor(
         services,
         restart_workers=lambda: False,
-        restarted=told.append,
+        restarted=restarts.append,
         notify=(notes if notes is not None else []).append,
         **{"pace": QUICK, **options},
     )
     supervisor.start()
     try:
-        yield supervisor, told
+        yield supervisor, restarts
     finally:
         supervisor.end()
 
@@ -108,11 +108,11 @@ def test_a_service_that_dies_while_it_is_restarted_is_restarted_again() -> None:
     died = StackError("did not start (exit code -9)")
     broker = Scripted(died, OSError(28, "No space left on device"), died, None)
     notes: list[str] = []
-    with watching({"broker": broker}, notes) as (supervisor, told):
+    with watching({"broker": broker}, notes) as (supervisor, restarts):
         broker.die()
         assert eventually(lambda: broker.is_running)
         assert broker.starts == 4
-        assert eventually(lambda: told == [{"broker": ChildRecord("scripted", 4, 0.0)}])
+        assert eventually(lambda: restarts == [{"broker": ChildRecord("scripted", 4, 0.0)}])
         assert not supervisor.wait(0.0)
     assert [line for line in notes if "does not start, again in 0.1 s" in line]
     assert [line for line in notes if "No space left on device" in line]
@@ -209,8 +209,8 @@ def test_a_service_that_ends_by_itself_on_a_full_disk_is_spoken_of_once() -> Non
         assert broker.starts == 0
         has_room.set()
         assert eventually(lambda: broker.is_running)
-    (told,) = notes[1:]
-    assert told.startswith("the broker ended (signal 9), starting it again in ")
+    (note,) = notes[1:]
+    assert note.startswith("the broker ended (signal 9), starting it again in ")
 
 
 def test_an_error_that_nobody_expected_ends_no_supervision() -> None:
@@ -232,7 +232,7 @@ def test_an_error_that_nobody_expected_ends_no_supervision() -> None:
 
 def test_an_error_while_workers_are_started_ends_no_supervision_of_them() -> None:
     started = iter([OSError(28, "No space left on device"), True])
-    told: list[dict[str, ChildRecord]] = []
+    restarts: list[dict[str, ChildRecord]] = []
     notes: list[str] = []
 
     def restart_workers() -> bool:
@@ -244,13 +244,13 @@ def test_an_error_while_workers_are_started_ends_no_supervision_of_them() -> Non
     supervisor = Supervisor(
         {},
         restart_workers=restart_workers,
-        restarted=told.append,
+        restarted=restarts.append,
         notify=notes.append,
         pace=QUICK,
     )
     supervisor.start()
     try:
-        assert eventually(lambda: told == [{}])
+        assert eventually(lambda: restarts == [{}])
     finally:
         supervisor.end()
     assert [line for line in notes if "No space left on device" in line]
@@ -294,7 +294,7 @@ def test_a_terminal_that_stands_still_or_fails_holds_up_no_restart() -> None:
 
 def test_only_the_death_of_what_cannot_come_back_ends_supervision() -> None:
     broker = Scripted(survives_restart=False)
-    with watching({"broker": broker}) as (supervisor, _told):
+    with watching({"broker": broker}) as (supervisor, _restarts):
         broker.trouble = "slow today"
         broker.die()
         with pytest.raises(StackError, match="its log, which it kept in memory, is gone"):

@@ -164,10 +164,10 @@ def test_down_stops_the_stack_of_a_directory_and_is_content_with_none(
     process = start_up("--broker", "tansu")
     ready_line(process)
 
-    for said in (f"process {process.pid}", "no stack runs"):
+    for words in (f"process {process.pid}", "no stack runs"):
         done = command("down", "--data-dir", str(tmp_path))
         assert done.returncode == 0, done.stderr
-        assert said in done.stderr
+        assert words in done.stderr
 
     process.communicate(timeout=120)
     assert process.returncode == 0

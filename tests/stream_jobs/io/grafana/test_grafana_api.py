@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.dashboards.live.grafana_server import TOKEN, GrafanaServer, said, serving
+from tests.dashboards.live.grafana_server import TOKEN, GrafanaServer, answer_of, serving
 from tests.producers.delivery.secure_kafka import Authority
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.grafana import by_grafana_api
@@ -88,7 +88,7 @@ def test_a_refusal_says_what_to_do(server: GrafanaServer, status: int, words: st
     exc = refused(server)
     assert str(exc).startswith(f"GET /api/org of {server.url}: {status}, no, because")
     assert words in str(exc)
-    assert (exc.status, exc.said) == (status, "no, because")
+    assert (exc.status, exc.detail) == (status, "no, because")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_what_is_not_grafanas_json_is_an_error(
 
 def test_words_of_grafana_are_one_short_line(server: GrafanaServer) -> None:
     server.faults["/org"] = replying(400, '{"message": "' + "a\\u001b[2J " * 200 + '"}')
-    assert len(refused(server).said) == 300
+    assert len(refused(server).detail) == 300
     assert "\n" not in str(refused(server))
 
 
@@ -171,7 +171,7 @@ def test_nobody_answers(server: GrafanaServer) -> None:
 def test_an_answer_that_never_comes(server: GrafanaServer) -> None:
     async def never(_request: web.Request) -> web.Response:
         await asyncio.sleep(20)
-        return said(200, "late")
+        return answer_of(200, "late")
 
     server.faults["/org"] = never
     assert "no answer within 0.2 s" in str(unreachable(server, 0.2))

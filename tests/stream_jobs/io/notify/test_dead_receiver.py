@@ -53,13 +53,13 @@ async def test_after_ten_minutes_of_refusals_everything_is_delivered_once_in_ord
 ) -> None:
     messages, attempts, clock_us = written(), list[Attempt](), NOW_US
     assert len(messages) == 10
-    heard: list[tuple[str, str, int]] = []
+    received: list[tuple[str, str, int]] = []
 
     async def take(request: web.Request) -> web.Response:
         if clock_us < NOW_US + DOWN_US:
             return web.Response(status=status)
-        said = json.loads(await request.read())["data"]
-        heard.append((request.headers["webhook-id"], said["alert_id"], said["sequence"]))
+        data = json.loads(await request.read())["data"]
+        received.append((request.headers["webhook-id"], data["alert_id"], data["sequence"]))
         return web.Response(status=204)
 
     def unsent() -> list[Message]:
@@ -83,9 +83,11 @@ async def test_after_ten_minutes_of_refusals_everything_is_delivered_once_in_ord
                 case Wait(seconds=seconds):
                     clock_us += round(seconds * 1e6)
 
-    assert Counter(name for name, _alert, _number in heard) == Counter(one.id for one in messages)
+    assert Counter(name for name, _alert, _number in received) == Counter(
+        one.id for one in messages
+    )
     numbers = defaultdict(list)
-    for _name, alert, number in heard:
+    for _name, alert, number in received:
         numbers[alert].append(number)
     assert [sorted(one) for one in numbers.values()] == list(numbers.values()) == [[*range(5)]] * 2
     refused = [one.at_us for one in attempts if one.result.outcome == "retry"]

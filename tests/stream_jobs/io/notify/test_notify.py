@@ -53,8 +53,12 @@ def receiver(url: str, **changed: Any) -> Receiver:
 
 def message(**changed: Any) -> Message:
     (opened,) = AlertBook(AlertRules()).observe([finding(**changed)], NOW_US, NOW_US)
-    said = {**opened.to_dict(), "first_action": "look <@here> & act", "runbook": "docs/alerts.md"}
-    return Message(opened.id, opened.alert_id, 0, json.dumps(said))
+    content = {
+        **opened.to_dict(),
+        "first_action": "look <@here> & act",
+        "runbook": "docs/alerts.md",
+    }
+    return Message(opened.id, opened.alert_id, 0, json.dumps(content))
 
 
 def test_the_signature_is_that_of_the_specification() -> None:
@@ -65,23 +69,23 @@ def test_the_signature_is_that_of_the_specification() -> None:
 
 
 async def test_a_webhook_carries_the_transition_under_its_id_and_is_signed() -> None:
-    heard: list[tuple[dict[str, str], bytes]] = []
+    received: list[tuple[dict[str, str], bytes]] = []
 
     async def take(request: web.Request) -> web.Response:
-        heard.append(({k.lower(): v for k, v in request.headers.items()}, await request.read()))
+        received.append(({k.lower(): v for k, v in request.headers.items()}, await request.read()))
         return web.Response(status=204)
 
     sent = message()
     async with served(take) as url, Sender() as sender:
         result = await sender.send(receiver(url), sent)
     assert (result.outcome, result.status) == ("delivered", 204)
-    ((headers, body),) = heard
+    ((headers, body),) = received
     assert headers["webhook-id"] == sent.id
     expected = sign(secret_bytes(SECRET), sent.id, int(headers["webhook-timestamp"]), body)
     assert headers["webhook-signature"] == expected
-    said = json.loads(body)
-    assert said["type"] == "alert.open"
-    assert said["data"]["sentence"].startswith("error_ratio of provider openai is 40 %")
+    content = json.loads(body)
+    assert content["type"] == "alert.open"
+    assert content["data"]["sentence"].startswith("error_ratio of provider openai is 40 %")
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_people_and_silences_are_heard(store: AlertStore, now_us: int) -> None:
 async def test_a_receiver_that_fails_gets_everything_in_order_and_a_dead_one_holds_up_nothing(
     database: ClickHouse, store: AlertStore, now_us: int
 ) -> None:
-    heard: list[tuple[str, str]] = []
+    received: list[tuple[str, str]] = []
     attempts = 0
 
     async def take(request: web.Request) -> web.Response:
@@ -216,8 +216,8 @@ async def test_a_receiver_that_fails_gets_everything_in_order_and_a_dead_one_hol
         attempts += 1
         if attempts % 2:
             return web.Response(status=500)
-        said = json.loads(await request.read())["data"]
-        heard.append((said["key"], said["state"]))
+        data = json.loads(await request.read())["data"]
+        received.append((data["key"], data["state"]))
         return web.Response()
 
     def minute(number: int, *findings: Finding) -> None:
@@ -234,12 +234,12 @@ async def test_a_receiver_that_fails_gets_everything_in_order_and_a_dead_one_hol
         receivers = [receiver("http://127.0.0.1:9/", name="dead"), receiver(url)]
         sending = asyncio.create_task(outbox.run(receivers))
         async with asyncio.timeout(60):
-            while len(heard) < 6 or store.unsent("oncall", ALL, 0):  # noqa: ASYNC110 -- a row sets no event
+            while len(received) < 6 or store.unsent("oncall", ALL, 0):  # noqa: ASYNC110 -- a row sets no event
                 await asyncio.sleep(0.01)
         sending.cancel()
         await asyncio.wait([sending])
     for key in ("provider openai", "tenant acme"):
-        assert [state for one, state in heard if one == key] == ["open", "open", "closed"]
+        assert [state for one, state in received if one == key] == ["open", "open", "closed"]
     assert len(store.unsent("dead", ALL, 0)) == 6
     delivered = database.rows(
         f"SELECT count() FROM {database.database}.notifications "

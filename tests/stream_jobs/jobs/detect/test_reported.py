@@ -24,8 +24,8 @@ def test_at_the_end_of_a_repetition_everything_is_told_as_it_stands() -> None:
     ]
     for reported in steps:
         assert speaker.says(reported, {0: 10, 1: 3}) == Reported()
-    told = speaker.says(Reported(), {0: 10, 1: 4})
-    assert told == Reported(stands, ["run/acme/over", "budget/gone"])
+    made = speaker.says(Reported(), {0: 10, 1: 4})
+    assert made == Reported(stands, ["run/acme/over", "budget/gone"])
 
 
 def test_after_that_everything_is_told_as_it_is_found() -> None:

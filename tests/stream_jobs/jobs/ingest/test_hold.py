@@ -23,8 +23,8 @@ async def until(is_true: Callable[[], bool]) -> None:
 async def test_a_hold_begins_ends_by_word_and_ends_by_itself(
     sql_server: str, sql_client: Client
 ) -> None:
-    told: list[None] = []
-    hold = Hold(ClickHouse(sql_server, str(sql_client.database)), lambda: told.append(None))
+    beats: list[None] = []
+    hold = Hold(ClickHouse(sql_server, str(sql_client.database)), lambda: beats.append(None))
     looking = asyncio.ensure_future(hold.run())
 
     def ask(until_sql: str) -> None:
@@ -40,7 +40,7 @@ async def test_a_hold_begins_ends_by_word_and_ends_by_itself(
         await asyncio.to_thread(ask, "now64(3) + 3")
         await until(hold.is_on)
         await until(lambda: not hold.is_on())
-        assert told  # so that the watchdog takes the rest for no standstill
+        assert beats  # so that the watchdog takes the rest for no standstill
     finally:
         looking.cancel()
 

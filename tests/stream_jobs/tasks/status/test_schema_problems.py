@@ -55,7 +55,7 @@ def test_a_schema_as_it_was_made_has_no_problem_and_costs_little(
 
 
 @pytest.mark.parametrize(
-    ("damage", "verdict", "told"),
+    ("damage", "verdict", "text"),
     [
         ("DROP TABLE {}.windows_1h", "bad", "lacks windows_1h: run `tokentide migrate`, then "
          "`tokentide repair` fills windows_1h"),
@@ -70,12 +70,12 @@ def test_a_schema_as_it_was_made_has_no_problem_and_costs_little(
     ],
 )  # fmt: skip
 def test_every_damage_is_named_although_nothing_is_stored_at_this_moment(
-    store: ClickHouse, admin: Client, damage: str, verdict: str, told: str
+    store: ClickHouse, admin: Client, damage: str, verdict: str, text: str
 ) -> None:
     admin.command(damage.format(store.database))
     (problem,) = schema_problems(store)
     assert problem.verdict == verdict
-    assert told in problem.words
+    assert text in problem.words
 
 
 def test_a_function_that_is_gone_is_named(store: ClickHouse, admin: Client) -> None:

@@ -183,9 +183,9 @@ def test_a_service_that_does_not_answer_is_named_and_the_rest_is_read(
         assert (code, report["verdict"]) == (3, "bad")
         assert report["kafka"]["answers"] and not report["clickhouse"]["answers"]
         assert main(["status", "--data-dir", str(stack.data_dir)]) == 3
-        said = capsys.readouterr().out
-        assert "ClickHouse does not answer at http://127.0.0.1:9" in said
-        assert said.splitlines()[-1] == "bad"
+        printed = capsys.readouterr().out
+        assert "ClickHouse does not answer at http://127.0.0.1:9" in printed
+        assert printed.splitlines()[-1] == "bad"
     with monkeypatch.context() as patch:
         patch.setenv("TOKENTIDE_KAFKA_BOOTSTRAP", "127.0.0.1:9")
         code, report = ask(stack, capsys)

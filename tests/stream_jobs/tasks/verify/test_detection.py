@@ -44,8 +44,8 @@ def settled(
 async def send_torn_delta(pipeline: Pipeline, source: dict[str, Any]) -> None:
     """Write what looks like the delta of the next batch of a partition, and is none."""
     names = ("log_id", "topic", "partition", "start", "end", "chunk")
-    said = {**source, "start": source["end"], "end": source["end"] + 1, "chunk": 0}
-    headers = [("schema", b"windows.v1"), *((name, str(said[name]).encode()) for name in names)]
+    fields = {**source, "start": source["end"], "end": source["end"] + 1, "chunk": 0}
+    headers = [("schema", b"windows.v1"), *((name, str(fields[name]).encode()) for name in names)]
     producer = AIOKafkaProducer(bootstrap_servers=pipeline.stack.info.kafka)
     await producer.start()
     try:

@@ -74,10 +74,10 @@ def test_rows_that_are_lost_are_made_again_from_the_log_just_as_they_were(
             assert pipeline.run("repair", "--dry-run") == 1
             assert "batches lack raw rows" in capsys.readouterr().err
             assert pipeline.run("repair", "--from-log", "--dry-run", "--json") == 1
-            told = json.loads(capsys.readouterr().out)["restored"]
+            restored = json.loads(capsys.readouterr().out)["restored"]
             assert client.query(rows).result_rows != right
             assert pipeline.run("repair", "--from-log", "--json") == 0
-            assert json.loads(capsys.readouterr().out)["restored"] == told
+            assert json.loads(capsys.readouterr().out)["restored"] == restored
             assert client.query(rows).result_rows == right
         assert pipeline.run("repair", "--from-log") == 0
         assert "nothing to do" in capsys.readouterr().out
@@ -146,10 +146,10 @@ def test_a_deleted_row_is_lost(pipeline: Pipeline, capsys: pytest.CaptureFixture
         assert (code, report["ok"], report["lost"], report["duplicated"]) == (1, False, 1, 0)
         assert kinds(report) >= {"lost", "window_events", "window_money", "window_tokens"}
         assert pipeline.run("verify") == 1
-        assert "NOT OK" in (said := capsys.readouterr().out)
+        assert "NOT OK" in (printed := capsys.readouterr().out)
         [remedy] = report["remedies"]
         assert remedy["command"].startswith("tokentide repair --from-log --from ")
-        assert remedy["command"] in said
+        assert remedy["command"] in printed
         follow(pipeline, remedy)
         assert report_of(pipeline, capsys)[0] == 0
     assert report_of(pipeline, capsys)[0] == 0
@@ -247,9 +247,9 @@ def test_a_range_of_time_and_a_range_of_offsets_are_verified_by_themselves(
     assert (code, nothing["kafka_events"], nothing["window_events"]) == (5, 0, 0)
     assert (nothing["ok"], nothing["verdict"]) == (False, "nothing")
     assert pipeline.run("verify", "--from", "2020-01-01", "--to", "2020-01-02") == 5
-    said = capsys.readouterr().out
-    assert "nothing proven" in said
-    assert "verified" not in said
+    printed = capsys.readouterr().out
+    assert "nothing proven" in printed
+    assert "verified" not in printed
     code, recent = report_of(pipeline, capsys, "--from", "1h")
     assert code == 0
     assert recent["kafka_events"] >= GOOD_EVENTS
@@ -286,9 +286,9 @@ def test_dead_letters_are_sent_again_once(
     assert pipeline.run("dlq", "replay", "--all", "--dry-run") == 0
     assert f"{BAD_EVENTS} open dead letters would be sent" in capsys.readouterr().out
     assert pipeline.run("dlq", "replay", "--all", "--max", "3") == 0
-    said = capsys.readouterr().out
-    assert "sent 3 events again" in said
-    assert "1 more is open" in said
+    printed = capsys.readouterr().out
+    assert "sent 3 events again" in printed
+    assert "1 more is open" in printed
     assert pipeline.run("dlq", "replay", "--all") == 0
     assert "sent 1 event again" in capsys.readouterr().out
     code, report = report_of(pipeline, capsys, "--wait", "120")

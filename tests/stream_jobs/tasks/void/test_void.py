@@ -317,9 +317,9 @@ def test_the_command_says_what_would_go_what_went_and_what_is_out_already(
     assert run(event_id, "--reason", "two\nlines") == 2
     capsys.readouterr()
     assert run(event_id, "--reason", "absurd count", "--dry-run") == 0
-    said = capsys.readouterr().out
-    assert event_id in said
-    assert "nothing was written; 1 row with" in said
+    printed = capsys.readouterr().out
+    assert event_id in printed
+    assert "nothing was written; 1 row with" in printed
     assert count(store, EVENT_VOIDS) == 0
 
     assert run(event_id.upper(), "--reason", "absurd count", "--json") == 0
@@ -335,9 +335,9 @@ def test_the_command_says_what_would_go_what_went_and_what_is_out_already(
     assert re.search(r"was taken out by \S+ at \d{4}-.* UTC: absurd count \(view voided_ev", why)
 
     assert run(event_id, "--reason", "once more") == 0
-    said = capsys.readouterr().out
-    assert f"{event_id} is out since" in said
-    assert "absurd count" in said
-    assert "taken out: 0 rows" in said
+    printed = capsys.readouterr().out
+    assert f"{event_id} is out since" in printed
+    assert "absurd count" in printed
+    assert "taken out: 0 rows" in printed
     assert count(store, EVENT_VOIDS) == 1
     assert count(store, EVENT_VOIDS, "toUnixTimestamp64Milli(any(written_at))") * 1000 > NOW_US

@@ -44,7 +44,7 @@ def one_file(structure: str, data: bytes = b"1\n", **more: str) -> list[tuple[st
 
 @each("in_url", [True, False])
 def test_a_reader_joins_two_tables_that_came_with_the_query(ask: Ask, in_url: bool) -> None:
-    said = {
+    parameters = {
         "prices_structure": "model String, usd UInt32",
         "prices_format": "CSVWithNames",
         "calls_types": "String, UInt32",
@@ -57,9 +57,9 @@ def test_a_reader_joins_two_tables_that_came_with_the_query(ask: Ask, in_url: bo
     # The fields may come before and after the files that they speak of.
     files = [("prices", ("prices.csv", PRICES)), ("calls", ("", CALLS))]
     if in_url:
-        answer = send(ask, files, **said, query=sql)
+        answer = send(ask, files, **parameters, query=sql)
     else:
-        answer = send(ask, [("query", sql), *files, *said.items()])
+        answer = send(ask, [("query", sql), *files, *parameters.items()])
     assert (answer.status, answer.data) == (200, b"gpt\t30\n")
 
 

@@ -15,7 +15,7 @@ from tokentide_jobs.core.alert.alert import Alert
 from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.digest import digest
 
-__all__ = ["Kin"]
+__all__ = ["RelatedAlerts"]
 
 _IN_INCIDENTS: Final = ("anomaly", "run", "pipeline")
 """Kinds of which several metrics of one key are one incident."""
@@ -23,7 +23,7 @@ _MOST_DIMENSIONS: Final = 6
 """Of a key whose parts are looked for."""
 
 
-class Kin:
+class RelatedAlerts:
     """The relations of the alerts of a book, kept up to date by it.
 
     Args:
