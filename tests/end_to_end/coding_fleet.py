@@ -87,8 +87,8 @@ def _call(
             at_ns,
             **{
                 "user.email": mail,
-                "input_token_count": read + fresh - 1,
-                "tool_token_count": 1,
+                "input_token_count": read + fresh,
+                "tool_token_count": 0,
                 "cached_content_token_count": read,
                 "output_token_count": 100,
                 "thoughts_token_count": n,

@@ -8,10 +8,11 @@ answer and the prompt, so they are added. Streams repeat running totals: the las
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-from tokentide._contract import MAX_IDENTIFIER, MAX_SMALL_COUNT
+from tokentide._contract import MAX_IDENTIFIER
 from tokentide.usage.flavour import Flavour
+from tokentide.usage.gemini_grounding import Grounding, either
 from tokentide.usage.openai_parts import error_fields, read_common_request
 from tokentide.usage.reading import (
     MAX_REASONS,
@@ -35,14 +36,6 @@ from tokentide.usage.totals import settle
 _UNSPECIFIED = frozenset({"TRAFFIC_TYPE_UNSPECIFIED", "SERVICE_TIER_UNSPECIFIED", "unspecified"})
 _TIER_HEADER = "x-gemini-service-tier"
 _OF_AN_ENDING = ("status", "finish_reasons", "error_type", "error_code")
-_BILLED_BY_PROMPT = ("gemini-1", "gemini-2")
-"""Models whose search grounding is billed once per prompt, however many queries it took."""
-
-
-def either(get: Get, camel: str, snake: str) -> object:
-    """Return a value by its JSON name or by the name of the SDK's objects."""
-    found = get(camel)
-    return found if found is not None else get(snake)
 
 
 def _modalities(get: Get, camel: str, snake: str) -> dict[str, int]:
@@ -59,8 +52,13 @@ def _modalities(get: Get, camel: str, snake: str) -> dict[str, int]:
     return found
 
 
-def read_usage(usage: object) -> Fields:
-    """Return usage fields of a usage metadata object, also of the Live API's."""
+def read_usage(usage: object, grounding: Grounding | None = None) -> Fields:
+    """Return usage fields of a usage metadata object, also of the Live API's.
+
+    Args:
+        usage: The object.
+        grounding: What the answer is grounded on, which decides what is billed of its tools.
+    """
     get = getter(usage)
     cached = count(either(get, "cachedContentTokenCount", "cached_content_token_count"))
     answer = count(either(get, "candidatesTokenCount", "candidates_token_count"))
@@ -72,10 +70,12 @@ def read_usage(usage: object) -> Fields:
     output = _modalities(get, "candidatesTokensDetails", "candidates_tokens_details")
     output = output or _modalities(get, "responseTokensDetails", "response_tokens_details")
     in_cache = _modalities(get, "cacheTokensDetails", "cache_tokens_details")
+    of_tools = count(either(get, "toolUsePromptTokenCount", "tool_use_prompt_token_count"))
+    if grounding is not None and grounding.has_searched:
+        tools = {}  # they are no part of the input
     counts: Fields = {
         "input_tokens": total(
-            count(either(get, "promptTokenCount", "prompt_token_count")),
-            count(either(get, "toolUsePromptTokenCount", "tool_use_prompt_token_count")),
+            count(either(get, "promptTokenCount", "prompt_token_count")), of_tools
         ),
         "output_tokens": total(answer, thoughts),
         "cache_read_tokens": cached,
@@ -90,6 +90,8 @@ def read_usage(usage: object) -> Fields:
     if output.get("VIDEO"):
         counts["other_units"] = {"output_video_tokens": count(output["VIDEO"])}
     settle(counts, either(get, "totalTokenCount", "total_token_count"), beside=thoughts or 0)
+    if grounding is not None:
+        grounding.place(counts, of_tools or 0)
     return usage_fields(counts)
 
 
@@ -124,53 +126,6 @@ def _calls(candidate: Get) -> int:
     return sum(either(getter(p), "functionCall", "function_call") is not None for p in parts)
 
 
-def billed_searches(searches: int | None, model: str) -> int | None:
-    """Return how many searches are billed: all, or one on models that charge by the prompt."""
-    by_prompt = model.rpartition("/")[2].startswith(_BILLED_BY_PROMPT)
-    return searches and min(searches, 1 if by_prompt else MAX_SMALL_COUNT)
-
-
-class _Grounding:
-    """The searches that an answer is grounded on; each distinct one is billed once."""
-
-    __slots__ = ("_has_maps", "_maps", "_web")
-
-    def __init__(self) -> None:
-        self._has_maps = False
-        self._maps: set[int] = set()  # hashes: what was searched for is not kept
-        self._web: set[int] = set()
-
-    def add(self, candidate: Get) -> None:
-        """Note the searches of one candidate, of a whole answer or a chunk of it."""
-        metadata = either(candidate, "groundingMetadata", "grounding_metadata")
-        if metadata is None:
-            return
-        get = getter(metadata)
-        queries = items(either(get, "webSearchQueries", "web_search_queries"))
-        sources = [getter(s) for s in items(either(get, "groundingChunks", "grounding_chunks"))]
-        is_maps = (
-            any(source("maps") is not None for source in sources)
-            or either(get, "googleMapsWidgetContextToken", "google_maps_widget_context_token")
-            is not None
-        )
-        self._has_maps |= is_maps
-        # Both tools list their queries in one place; what the answer cites tells them apart.
-        is_web = not is_maps or any(source("web") is not None for source in sources)
-        found = self._web if is_web else self._maps
-        found.update(hash(query) for query in queries if type(query) is str and query)
-
-    def add_to(self, fields: Fields) -> None:
-        """Add what is billed: each query, or the prompt on models that charge by that."""
-        model = str(fields.get("response_model", ""))
-        if self._web:
-            fields["web_searches"] = billed_searches(len(self._web), model)
-        if self._has_maps:
-            # A prompt grounded on places is billed also where no query is listed.
-            units = cast("Fields", fields.get("other_units", {}))
-            billed = billed_searches(len(self._maps) or 1, model)
-            fields["other_units"] = {**units, "map_groundings": billed}
-
-
 def _embedding_tokens(get: Get) -> int | None:
     """Return the tokens of an embedding on Vertex, which states them for every text."""
     counts = [
@@ -194,8 +149,11 @@ def read_response(response: object) -> Fields:
     get = getter(response)
     usage = either(get, "usageMetadata", "usage_metadata")
     candidates = [getter(candidate) for candidate in items(get("candidates"), MAX_REASONS)]
+    grounding = Grounding()
+    for candidate in candidates:
+        grounding.add(candidate)
     fields = _identity(get, usage)
-    fields.update(read_usage(usage))
+    fields.update(read_usage(usage, grounding))
     if get("embeddings") is not None:
         fields["operation"] = "embeddings"
         tokens = _embedding_tokens(get)
@@ -208,10 +166,7 @@ def read_response(response: object) -> Fields:
     fields.update(finish_fields(reasons))
     if candidates:
         fields["tool_calls_count"] = sum(map(_calls, candidates))
-    grounding = _Grounding()
-    for candidate in candidates:
-        grounding.add(candidate)
-    grounding.add_to(fields)
+    grounding.add_to(fields, str(fields.get("response_model", "")))
     fields.update(_blocked(get))
     return fields
 
@@ -226,7 +181,7 @@ class ContentStream:
         self._usage: object = None
         self._reasons: dict[int, object] = {}
         self._calls = 0
-        self._grounding = _Grounding()
+        self._grounding = Grounding()
         self._has_candidates = False
 
     def add(self, chunk: Any) -> None:
@@ -238,8 +193,9 @@ class ContentStream:
                 (part,) = candidate.content.parts
                 if (
                     candidate.finish_reason is None
-                    and part.function_call is None
+                    and part.text is not None
                     and candidate.grounding_metadata is None
+                    and getattr(candidate, "url_context_metadata", None) is None
                 ):
                     return
         except Exception:  # noqa: S110 - no text alone: looked at below, every read guarded
@@ -267,7 +223,7 @@ class ContentStream:
 
     def fields(self) -> Fields:
         """Return the event fields; the running totals of an unfinished answer are no bill."""
-        fields = read_usage(self._usage)
+        fields = read_usage(self._usage, self._grounding)
         fields.update(self._fields)
         fields.update(finish_fields(self._reasons[index] for index in sorted(self._reasons)))
         fields.update(_blocked_status(self._fields))
@@ -275,7 +231,7 @@ class ContentStream:
             fields["tool_calls_count"] = self._calls
         if not self._reasons and "status" not in fields:
             fields.update(cut_off(), usage_source="missing")
-        self._grounding.add_to(fields)
+        self._grounding.add_to(fields, str(fields.get("response_model", "")))
         return fields
 
 

@@ -7,12 +7,12 @@ each billed by its own usage.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokentide._contract import MAX_IDENTIFIER, MAX_LABEL
 from tokentide.usage.flavour import Flavour
-from tokentide.usage.gemini import billed_searches
+from tokentide.usage.gemini_grounding import billed_searches, place_tool_tokens
 from tokentide.usage.openai_parts import error_fields, limit_asked, read_common_request
 from tokentide.usage.reading import (
     NOTHING_READ,
@@ -49,6 +49,10 @@ _REASONS = {
 }
 
 
+_BILLED_TOOLS = ("url_context", "code_execution", "file_search", "mcp_server")
+"""How the types of steps of other tools than searches begin."""
+
+
 def _modalities(get: Get, name: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for entry in items(get(name), 64):
@@ -60,12 +64,13 @@ def _modalities(get: Get, name: str) -> dict[str, int]:
     return found
 
 
-def read_usage(usage: object, model: str) -> Fields:
+def read_usage(usage: object, model: str, steps: Sequence[object] = ()) -> Fields:
     """Return usage fields of the `usage` of an interaction.
 
     Args:
         usage: The object.
         model: The model that answered; it decides whether searches are billed one by one.
+        steps: What it did: the tokens of some tools are billed, and those of searches are not.
     """
     get = getter(usage)
     thoughts = count(get("total_thought_tokens"))
@@ -76,10 +81,15 @@ def read_usage(usage: object, model: str) -> Fields:
         for name in ("input_tokens_by_modality", "tool_use_tokens_by_modality")
     )
     outputs = _modalities(get, "output_tokens_by_modality")
+    used = {
+        label(read(t, "type")): count(read(t, "count"))
+        for t in items(get("grounding_tool_count"), 16)
+    }
+    has_searched, of_tools = bool(used.get("google_search")), count(get("total_tool_use_tokens"))
+    if has_searched or used.get("google_maps"):
+        tools = {}  # they are no part of the input
     counts: Fields = {
-        "input_tokens": total(
-            count(get("total_input_tokens")), count(get("total_tool_use_tokens"))
-        ),
+        "input_tokens": total(count(get("total_input_tokens")), of_tools),
         "output_tokens": total(count(get("total_output_tokens")), thoughts),
         "cache_read_tokens": count(get("total_cached_tokens")),
         "cache_read_audio_tokens": _modalities(get, "cached_tokens_by_modality").get("audio"),
@@ -91,15 +101,15 @@ def read_usage(usage: object, model: str) -> Fields:
         "output_image_tokens": outputs.get("image"),
     }
     settle(counts, get("total_tokens"), beside=thoughts or 0)
-    used = {
-        label(read(t, "type")): count(read(t, "count"))
-        for t in items(get("grounding_tool_count"), 16)
-    }
     units: dict[str, int | None] = {"output_video_tokens": outputs.get("video")}
     counts["web_searches"] = billed_searches(used.get("google_search"), model)
     units["map_groundings"] = billed_searches(used.get("google_maps"), model)
     units["retrievals"] = used.get("retrieval")
     counts["other_units"] = {name: number for name, number in units.items() if number}
+    if has_searched or used.get("google_maps"):
+        has_others = any(number for kind, number in used.items() if kind != "google_search")
+        has_others |= any(map(_is_billed_tool, steps))
+        place_tool_tokens(counts, of_tools or 0, has_searched=has_searched, has_others=has_others)
     return usage_fields(counts)
 
 
@@ -108,11 +118,11 @@ def read_response(response: object) -> Fields:
     get = getter(response)
     fields: Fields = {}
     take_labels(fields, get, _IDENTITY)
-    fields.update(read_usage(get("usage"), str(fields.get("response_model", ""))))
+    steps = items(get("steps")) or items(get("outputs"))  # the second until May 2026
+    fields.update(read_usage(get("usage"), str(fields.get("response_model", "")), steps))
     status = label(get("status"))
     if status is None or status in _RUNNING:
         return fields
-    steps = items(get("steps")) or items(get("outputs"))  # the second until May 2026
     if steps:
         fields["tool_calls_count"] = sum(map(_is_call, steps))
     return fields | _ending(get, status)
@@ -124,6 +134,11 @@ def _ending(get: Get, status: str) -> Fields:
     if status == "failed":
         return {**finish_fields(("error",)), **error_fields(read_first(get("errors")))}
     return finish_fields((_REASONS.get(status, status),))
+
+
+def _is_billed_tool(step: object) -> bool:
+    """Tell whether a step is one of a tool whose tokens are billed as input."""
+    return (label(read(step, "type")) or "").startswith(_BILLED_TOOLS)
 
 
 def _is_call(step: object) -> bool:

@@ -15,6 +15,7 @@ from tokentide_jobs.core.price.lookup import Price
 from tokentide_jobs.core.price.units import (
     CACHED_IMAGES,
     COST_CLASSES,
+    FREE_UNITS,
     LEAVES,
     OTHER_UNIT_ALIASES,
     PARENT_UNITS,
@@ -166,7 +167,9 @@ def _other_amounts(text: str, price: Price) -> dict[str, Fraction]:
     for name, amount in json.loads(text, parse_float=str).items():
         unit = OTHER_UNIT_ALIASES.get(name, name)
         amounts[unit] = amounts.get(unit, Fraction(0)) + Fraction(amount)
-    used = {unit: amount for unit, amount in amounts.items() if amount > 0}
+    used = {
+        unit: amount for unit, amount in amounts.items() if amount > 0 and unit not in FREE_UNITS
+    }
     for unit, least in price.minimums:
         if unit in used:
             used[unit] = max(used[unit], Fraction(least))

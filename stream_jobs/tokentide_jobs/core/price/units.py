@@ -167,6 +167,9 @@ PARTS_OF_LEAVES: dict[str, tuple[str, bool]] = {
 """Units of `other_units` that are part of a leaf -> the leaf, and whether the leaf's price is their
 own where the card has none for them. With a price of their own they are taken out of the leaf."""
 
+FREE_UNITS = frozenset({"search_result_tokens"})
+"""Units of `other_units` that nobody charges for: reported, so that they are seen."""
+
 PARENT_UNITS: dict[str, str] = {
     "input_annotated_document_pages": "input_document_pages",
     "input_audio_seconds": "audio_seconds",

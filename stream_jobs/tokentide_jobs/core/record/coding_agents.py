@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from tokentide.semconv import Attributes, pico_usd
+from tokentide.usage.gemini_grounding import UNSETTLED_TOKENS
 from tokentide.usage.reading import finish_fields, label
 from tokentide_schemas.fields import MAX_TOKENS
 
@@ -107,14 +108,17 @@ def _codex(name: str, of: Attributes) -> ReportedCall | None:
 
 
 def _gemini_cli(name: str, of: Attributes) -> ReportedCall:
-    """Read `gemini_cli.api_response` and `.api_error`: Gemini's counts, thoughts apart."""
+    """Read `gemini_cli.api_response` and `.api_error`: Gemini's counts, thoughts apart.
+
+    Tokens of tools are those of pages, which are billed, or of searches, which are not: nobody says
+    which, so they stand apart.
+    """
     inputs, outputs = count_of(of, "input_token_count"), count_of(of, "output_token_count")
     thoughts, total = count_of(of, "thoughts_token_count"), count_of(of, "total_token_count") or 0
-    if inputs is not None:
-        inputs += count_of(of, "tool_token_count") or 0
+    of_tools = count_of(of, "tool_token_count")
     if outputs is not None:
         # The total decides where it says more than the parts.
-        outputs = max(outputs + (thoughts or 0), total - (inputs or 0))
+        outputs = max(outputs + (thoughts or 0), total - (inputs or 0) - (of_tools or 0))
     role, auth = label(of.get("role")), label(of.get("auth_type"))
     return ReportedCall(
         tool="gemini-cli",
@@ -131,6 +135,7 @@ def _gemini_cli(name: str, of: Attributes) -> ReportedCall:
             **_agents("gemini-cli", "subagent" if role == "subagent" else None),
             **_finish(of.get("finish_reasons")),
             "run_id": label(of.get("prompt_id"), _IDENTIFIER_CHARS),
+            "other_units": {UNSETTLED_TOKENS: of_tools} if of_tools else None,
         },
         tags={"role": role, "auth_type": auth},
         failed=name.endswith("error"),

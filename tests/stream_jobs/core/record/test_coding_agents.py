@@ -107,7 +107,7 @@ def test_a_complete_response_of_codex_is_an_event() -> None:
     }
 
 
-def test_a_response_to_gemini_cli_is_an_event_whose_totals_hold_thoughts_and_tools() -> None:
+def test_a_response_to_gemini_cli_is_an_event_whose_output_holds_its_thoughts() -> None:
     event = event_of(GEMINI_CLI, gemini_cli_call(TIME_NS))
     del event["event_id"]
     assert event == {
@@ -125,10 +125,11 @@ def test_a_response_to_gemini_cli_is_an_event_whose_totals_hold_thoughts_and_too
         "run_id": "c0ffee00########4",
         "tags": {"semconv": "gemini-cli", "role": "main", "auth_type": "gemini-api-key"},
         "finish_reasons": ["stop"],
-        "input_tokens": 9_050,
+        "input_tokens": 9_000,
         "output_tokens": 1_010,
         "cache_read_tokens": 4_096,
         "reasoning_tokens": 700,
+        "other_units": {"tool_result_tokens": 50},
         "usage_source": "provider",
         "user_hash": hashed("ann@example.org"),
     }
@@ -143,7 +144,7 @@ def test_versions_that_write_numbers_as_text_are_read_the_same() -> None:
 
 def test_the_total_decides_where_it_says_more_than_the_parts() -> None:
     event = event_of(GEMINI_CLI, gemini_cli_call(TIME_NS, thoughts_token_count=0))
-    assert (event["input_tokens"], event["output_tokens"]) == (9_050, 1_010)
+    assert (event["input_tokens"], event["output_tokens"]) == (9_000, 1_010)
 
 
 @pytest.mark.parametrize(
