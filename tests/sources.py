@@ -28,6 +28,8 @@ class Source:
     """Texts that are values, parts of formatted ones too, and their lines."""
     remarks: list[str] = field(default_factory=list)
     """Texts that stand alone: docstrings, and those of constants and fields."""
+    docstrings: list[tuple[str, int]] = field(default_factory=list)
+    """Those of functions that are no properties, and the lines of these."""
 
 
 @cache
@@ -63,6 +65,9 @@ def _take(source: Source) -> None:
                 source.names.append((name, node.lineno))
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 source.names.append((name, node.lineno))
+                is_property = any("property" in ast.unparse(one) for one in node.decorator_list)
+                if not is_property and (text := ast.get_docstring(node)):
+                    source.docstrings.append((text, node.lineno))
             case ast.ClassDef(name=name):
                 source.names.append((name, node.lineno))
             case ast.Import() | ast.ImportFrom():

@@ -52,6 +52,8 @@ NO_NAMES = re.compile(r"--[^\n]*|'(?:[^'\\]|\\.|'')*'")
 """Comments and texts in SQL."""
 BARE = re.compile(r"(?:^|_)(?<!dead_)letters?(?:_|$)")
 """A dead letter is one; a letter alone is a character."""
+STATING = re.compile(r"(Whether|Is|Are|Has|Was|Does)\b")
+"""Beginnings of sentences that say what holds, where a function is told what to do."""
 
 
 @each("folder", FOLDERS)
@@ -98,5 +100,17 @@ def test_a_dead_letter_is_called_by_both_words() -> None:
         for path in (ROOT / "stream_jobs").rglob("*.py")
         for name, line in source_of(path).names
         if BARE.search(name.lower())
+    ]
+    assert wrong == []
+
+
+@each("folder", NAMED)
+def test_the_docstring_of_a_function_is_in_the_imperative(folder: str) -> None:
+    """Ruff's D401 knows verbs, and takes these words for none."""
+    wrong = [
+        f"{path}:{line}: {text.splitlines()[0]}: say 'Tell whether …', or what it does"
+        for path in (ROOT / folder).rglob("*.py")
+        for text, line in source_of(path).docstrings
+        if STATING.match(text)
     ]
     assert wrong == []

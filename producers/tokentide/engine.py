@@ -390,11 +390,11 @@ class Engine:
         run_dispatcher(self._dispatcher, *companions)
 
     def _may_end(self) -> bool:
-        """Whether nobody can emit any more and nothing waits that can be expected to leave."""
+        """Tell whether nobody can emit any more and nothing waits that can be expected to leave."""
         # `close` still emits a last `stats` event, so the thread does not end by itself then.
         return self._is_orphaned() and not self.is_closed and self._has_no_sendable_content()
 
     def _has_no_sendable_content(self) -> bool:
-        """Whether no content waits that can be expected to leave."""
+        """Tell whether no content waits that can be expected to leave."""
         channel = self.gate.channel if self.gate is not None else None
         return channel is None or channel.is_stuck or not channel.queued

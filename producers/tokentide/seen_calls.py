@@ -34,7 +34,7 @@ class SeenCalls:
         self._errors: dict[str, weakref.ref[BaseException]] = {}
 
     def is_first(self, layer: str, *keys: str, error: BaseException | None = None) -> bool:
-        """Whether no other layer has recorded this call; from now on this one has.
+        """Tell whether no other layer has recorded this call; from now on this one has.
 
         A call that nothing identifies is taken for one that nobody else saw.
 

@@ -113,7 +113,7 @@ class Detector:
             self.sums["events"] += int(rows["events"].sum())
 
     def is_complete(self, until_us: int) -> bool:
-        """Whether every partition of every source has said that all up to an instant is here."""
+        """Tell whether every partition of every source says that all up to an instant is here."""
         sources = next(iter(self.marks.values())).sources if self.marks else {}
         wanted = [(topic, number) for topic, width in sources.items() for number in range(width)]
         reached = [self.marks[place].arrived_us for place in wanted if place in self.marks]

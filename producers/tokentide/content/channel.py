@@ -145,7 +145,7 @@ class _Refusing:
     """Stands in for a host's sender that knows of one topic only: content is refused, counted."""
 
     async def connect(self) -> None:
-        """Is always ready."""
+        """Do nothing: it is always ready."""
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Refuse."""

@@ -220,7 +220,7 @@ class KafkaFrameSender:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether the broker answered and does not do idempotence, rather than being away."""
+    """Tell whether the broker answered and does not do idempotence, rather than being away."""
     if not isinstance(error, errors.KafkaError):
         return False
     is_away = isinstance(error, (errors.KafkaConnectionError, errors.NodeNotReadyError))

@@ -38,7 +38,7 @@ def start_thread(work: Callable[[], None], name: str = "tokentide") -> Callable[
 
 
 def must_wait_for_fork() -> bool:
-    """Whether this is uwsgi before it forks its workers, where no thread may be running.
+    """Tell whether this is uwsgi before it forks its workers, where no thread may be running.
 
     uwsgi forks without the interpreter lock: if a thread holds the lock at that moment, the worker
     waits for it for ever.

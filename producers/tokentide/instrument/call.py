@@ -278,11 +278,11 @@ class Call:
     # -- the event --------------------------------------------------------------------------
 
     def _can_wait(self) -> bool:
-        """Whether nobody has to see the event before the background thread does."""
+        """Tell whether nobody has to see the event before the background thread does."""
         return self._enclosing is None and not seen_calls.is_watched and not self._producer.has_gate
 
     def _is_small(self, response: object) -> bool:
-        """Whether a response may be kept for the background thread as it is."""
+        """Tell whether a response may be kept for the background thread as it is."""
         return self._template["operation"] in _SMALL and (
             type(response) is dict or hasattr(type(response), "__pydantic_validator__")
         )
@@ -360,11 +360,11 @@ class Call:
 
 
 def _is_first(event: Fields, error: BaseException | None) -> bool:
-    """Whether no bridge has recorded this call; a span around it counts as the call's own."""
+    """Tell whether no bridge has recorded this call; a span around it counts as the call's own."""
     around = span_key(event.get("trace_id"), event.get("parent_span_id"))
     return seen_calls.is_first("client", response_key(event), around, error=error)
 
 
 def _is_complete(reasons: object) -> bool:
-    """Whether a stream had said why it ends, which one that was cut off has not."""
+    """Tell whether a stream had said why it ends, which one that was cut off has not."""
     return isinstance(reasons, list) and bool(reasons) and "error" not in reasons

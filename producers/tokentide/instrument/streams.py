@@ -146,7 +146,7 @@ def _end(call: Call, error: BaseException | None) -> None:
 
 
 def _brings_output(call: Call, chunk: Any) -> bool:
-    """Whether the first token is here; asked until it says so."""
+    """Tell whether the first token is here; asked until it says so."""
     try:
         return call.is_token(chunk)
     except Exception:
@@ -154,7 +154,7 @@ def _brings_output(call: Call, chunk: Any) -> bool:
 
 
 def _is_usage_alone(chunk: Any) -> bool:
-    """Whether this is the extra chunk that OpenAI's `include_usage` adds."""
+    """Tell whether this is the extra chunk that OpenAI's `include_usage` adds."""
     try:
         return not chunk.choices and chunk.usage is not None
     except Exception:

@@ -58,7 +58,7 @@ def _check_token(settings: DeclaredSettings) -> None:
 
 
 def uses_tls(settings: DeclaredSettings) -> bool:
-    """Whether the connection is encrypted."""
+    """Tell whether the connection is encrypted."""
     return settings.kafka_security.endswith("ssl")
 
 

@@ -155,7 +155,7 @@ class _Output:
 
 
 def _is_preview(tools: object) -> bool:
-    """Whether a response had the older search tool and not the newer one as well."""
+    """Tell whether a response had the older search tool and not the newer one as well."""
     kinds = [kind for tool in items(tools, 64) if (kind := label(read(tool, "type")))]
     return any(kind.startswith(_PREVIEW) for kind in kinds) and "web_search" not in kinds
 

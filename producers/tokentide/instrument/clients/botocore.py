@@ -200,7 +200,7 @@ def _noting_failure(original: Function, body: Any, *args: Any, **kwargs: Any) ->
 
 
 def is_watched(body: Any) -> bool:
-    """Whether a body belongs to a call that has not ended."""
+    """Tell whether a body belongs to a call that has not ended."""
     return CALL in body.__dict__
 
 

@@ -110,7 +110,7 @@ def holder_pid(data_dir: Path) -> int | None:
 
 
 def _is_a_stacks(data_dir: Path) -> bool:
-    """Whether a stack ran here and nothing else is here: a home directory may be named, or /tmp."""
+    """Tell whether a stack ran here and nothing else is here: a home directory may be named."""
     names = {path.name for path in data_dir.iterdir()}
     return LOCK_FILE_NAME in names and names <= _OF_A_STACK
 

@@ -42,7 +42,7 @@ class Hold:
         self._is_on = False
 
     def is_on(self) -> bool:
-        """Whether no batch may be begun now."""
+        """Tell whether no batch may be begun now."""
         return self._is_on
 
     async def run(self) -> None:

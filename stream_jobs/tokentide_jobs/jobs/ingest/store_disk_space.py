@@ -45,7 +45,7 @@ class StoreDiskSpace:
         self._on_look = on_look
 
     def is_low(self) -> bool:
-        """Whether batches have to wait."""
+        """Tell whether batches have to wait."""
         return self._floor.is_low
 
     async def run(self) -> None:

@@ -145,7 +145,7 @@ class Quiet:
         return min(int(row["now_us"]) for row in rows), batches
 
     def _has_rows(self, batch: OpenBatch, from_us: int, to_us: int) -> bool:
-        """Whether a batch has written raw rows of [from, to): they come before its windows."""
+        """Tell whether a batch has written raw rows of [from, to): they come before its windows."""
         (row,) = self._store.select(
             "repair/rows_of_batch",
             {

@@ -340,7 +340,7 @@ class Repair:
 
 
 def _base(*, has_windows: bool) -> str:
-    """Where the ten-second windows are gone by retention, minutes are made from the rows."""
+    """Return what is made from the rows: minutes where retention took the ten-second windows."""
     return WINDOWS if has_windows else ROLLUPS[0]
 
 

@@ -57,7 +57,7 @@ class Watched:
         return float(value)
 
     def is_stuck(self) -> bool:
-        """Whether the watchdog would end the process by now."""
+        """Tell whether the watchdog would end the process by now."""
         self.watchdog.beat()
         self.watchdog.check()
         return bool(self.exit_codes)
