@@ -34,6 +34,11 @@ DOTTED = re.compile(r"[a-z_]\w*(?:\.\w+)+")
 ROOTS = ("tokentide_jobs", "tokentide_schemas", "core", "io", "jobs", "tasks", "embedded", "cli")
 """What a dotted name of ours begins with; `tokentide.` begins topics and tables too."""
 
+SECTION = re.compile(
+    r'"([A-Z][^"\n]*(?:\n *#? *[^"\n]+)?)"\s*(?:#\s*)?in\s+(?:#\s*)?(docs/[\w-]+\.md)'
+)
+"""A section of a page, as comments of code name it: they may go on in the next line."""
+
 ELSEWHERE = {
     "NNNN_name.sql": "the pattern of a migration's name",
     "by_hand.py": "the reader of docs/first-ten-minutes.md writes it",
@@ -132,6 +137,18 @@ def test_what_texts_name_in_backticks_is_there() -> None:
         if is_missing(name)
     }
     assert missing == set()
+
+
+def test_sections_that_code_names_are_in_their_pages() -> None:
+    named = [
+        (path, re.sub(r"\s+(?:# )?\s*", " ", section), page)
+        for path in (ROOT / "producers").rglob("*.py")
+        for section, page in SECTION.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert len(named) >= 10
+    for path, section, page in named:
+        titles = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+        assert section in titles, f"{path}: {page} has no section {section!r}"
 
 
 @each(

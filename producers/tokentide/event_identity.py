@@ -32,7 +32,8 @@ def resolve(identity: EventIdentity) -> str:
     if event_id is None:
         producer = producer_of()
         new_id = producer.new_id(started_us * 1000) if producer is not None else ""
-        # One step for all threads: the first of them decides.
+        # One step for all threads, of which the first decides: "One winner without a lock" in
+        # docs/producer-internals.md.
         event_id = made.setdefault("id", new_id)
     return event_id
 

@@ -183,7 +183,8 @@ class Producer:
     def _forked(self) -> Engine:
         """Leave the parent's engine behind; also found out here where fork hooks do not run."""
         pid = os.getpid()
-        # One step for all threads: they agree on one new engine.
+        # One step for all threads, which agree on one new engine: "One winner without a lock" in
+        # docs/producer-internals.md.
         engine = self._by_pid.setdefault(pid, self._new_engine())
         if self.engine is not engine:
             _inherited.append(self.engine)

@@ -174,6 +174,7 @@ class Call:
         if can_wait and condense is not None:
             response = condense(response)
         self._response = response
+        # A tuple is an answer made small: "Condensed responses" in docs/producer-internals.md.
         if can_wait and (type(response) is tuple or self._is_small(response)):
             self._producer.put_deferred(self)
         else:

@@ -53,7 +53,8 @@ class Claim:
     def take(cls, path: Path) -> Claim | None:
         """Take over a directory whose owner is gone; None while somebody owns it."""
         key, mark = (os.getpid(), str(path)), object()
-        # One step for all threads: the first of them goes on.
+        # One step for all threads, of which the first goes on: "One winner without a lock" in
+        # docs/producer-internals.md.
         if _held.setdefault(key, mark) is not mark:
             return None
         fd = -1

@@ -163,6 +163,7 @@ def _is_call(block: object) -> bool:
 
 def read_response(response: object) -> Fields:
     """Return the event fields of a `Message`, of the raw or the beta API."""
+    # A tuple comes of `condense`: "Condensed responses" in docs/producer-internals.md.
     get = getter(_message(response) if type(response) is tuple else response)
     usage = get("usage")
     entries = getter(usage)("iterations")

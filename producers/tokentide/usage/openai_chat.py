@@ -89,6 +89,7 @@ def read_parts(usage: object) -> Fields:
 
 def read_response(response: object, read_usage: UsageReader = read_usage) -> Fields:
     """Return the event fields of one answer, streamed or not."""
+    # A tuple comes of `condense`: "Condensed responses" in docs/producer-internals.md.
     get = getter(_answer(response) if type(response) is tuple else response)
     fields = identity_fields(get)
     fields.update(usage_fields(read_usage(usage_of(get))))
