@@ -11,7 +11,7 @@ LangChain's own cache is an event that consumed nothing. Nothing here raises int
 from __future__ import annotations
 
 from time import perf_counter_ns, time_ns
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -25,9 +25,11 @@ from tokentide.seen_calls import response_key, seen_calls
 from tokentide.semconv.names import provider_name
 from tokentide.telemetry import Telemetry
 from tokentide.trace_context import fill_trace
+from tokentide.usage.gemini_grounding import Grounding
 from tokentide.usage.reading import (
     count,
     finish_fields,
+    getter,
     items,
     label,
     read,
@@ -198,7 +200,7 @@ class TokentideCallback(BaseCallbackHandler):
                 )
             if run.retries:
                 event["retry_count"] = run.retries
-            event.update(_answered(response))
+            event.update(_answered(response, event["provider"] in _GOOGLE))
             if error is not None:
                 event.update(describe_failure(error))
             event.setdefault("status", "ok")
@@ -236,13 +238,16 @@ def _asked(operation: str, kwargs: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _answered(response: object) -> dict[str, object]:
+def _answered(response: object, is_google: bool) -> dict[str, object]:
     """Return what a result says; LangChain has normalised the usage, totals are inclusive."""
     choices = items(_first(read(response, "generations")), _MAX_CHOICES)
     message = read(_first(choices), "message")
     usage = read(message, "usage_metadata")
     about = read(message, "response_metadata")
     fallback = read(response, "llm_output")
+    counts = _counts(usage, read(fallback, "token_usage"), is_output=not is_google)
+    if is_google:
+        _ground(counts, count(read(usage, "input_tokens")), about)
     fields: dict[str, object] = {
         "response_model": label(read(about, "model_name"), MAX_IDENTIFIER)
         or label(read(about, "model"), MAX_IDENTIFIER)
@@ -251,7 +256,7 @@ def _answered(response: object) -> dict[str, object]:
         "system_fingerprint": label(read(about, "system_fingerprint")),
         "service_tier": label(read(about, "service_tier")),
         "tool_calls_count": len(items(read(message, "tool_calls"))) or None,
-        **usage_fields(_counts(usage, read(fallback, "token_usage"))),
+        **usage_fields(counts),
         **finish_fields(_reason(choice) for choice in choices),
     }
     if read(usage, "total_cost") == 0:  # what LangChain writes into an answer from its cache
@@ -268,7 +273,28 @@ _DETAILS = (
 )  # fmt: skip
 
 
-def _counts(usage: object, fallback: object) -> dict[str, object]:
+_GOOGLE = ("gcp.gemini", "gcp.vertex_ai")
+
+
+def _ground(counts: dict[str, object], reported: int | None, about: object) -> None:
+    """Add Gemini's searches, whose tokens are not billed.
+
+    Older versions of its integration leave what tools brought out of the input and in the total, so
+    that it was added; newer ones have it in the input, and do not say how much it is.
+    """
+    grounding = Grounding()
+    grounding.add(getter(about))
+    if not grounding.has_searched:
+        return
+    added = (cast("int | None", counts.get("input_tokens")) or 0) - (reported or 0)
+    if added > 0:
+        grounding.place(counts, added)
+    else:
+        counts["usage_source"] = "missing"
+    grounding.add_to(counts, label(read(about, "model_name"), MAX_IDENTIFIER) or "")
+
+
+def _counts(usage: object, fallback: object, *, is_output: bool) -> dict[str, object]:
     given, made = read(usage, "input_token_details"), read(usage, "output_token_details")
     if usage is None:
         return {
@@ -292,7 +318,7 @@ def _counts(usage: object, fallback: object) -> dict[str, object]:
         "output_audio_tokens": count(read(made, "audio")),
         "reasoning_tokens": count(read(made, "reasoning")),
     }
-    settle(counts, read(usage, "total_tokens"))
+    settle(counts, read(usage, "total_tokens"), is_output=is_output)
     return counts
 
 

@@ -1,9 +1,9 @@
 """Where a provider's total and the sum of its parts differ, the total decides.
 
 Gateways lose parts: Gemini behind OpenAI's format leaves its thoughts out of the completion, others
-leave caches out of the prompt, and some have added already what a format counts beside. Invariant:
-no total is made smaller than its own details, and a total below its parts, or far beyond what
-a model can read or write, proves nothing.
+leave caches out of the prompt, what tools brought, or have added already what a format counts
+beside. Invariant: no total is made smaller than its own details, and a total below its parts, or
+far beyond what a model can read or write, proves nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_ADDED = 2_000_000
 """Most tokens that a total may add to the parts: more than a model reads or writes in a call."""
 
 
-def settle(counts: Fields, stated: object, beside: int = 0) -> None:
+def settle(counts: Fields, stated: object, beside: int = 0, *, is_output: bool = True) -> None:
     """Change the totals of input and output to what details and the provider's own total say.
 
     Where the total cannot be true the parts stay, and `usage_source` is `missing`.
@@ -27,6 +27,8 @@ def settle(counts: Fields, stated: object, beside: int = 0) -> None:
         counts: Totals and details under the event's names.
         stated: The provider's total of the call, or anything else when there is none.
         beside: Tokens that were added to the output because the format counts them beside it.
+        is_output: Whether what nothing else explains was written. Else nobody knows whether it was
+            read or written, and `usage_source` is `missing`.
     """
     inputs, outputs = _number(counts, "input_tokens"), _number(counts, "output_tokens")
     cached = sum(_number(counts, name) or 0 for name in _CACHES)
@@ -49,6 +51,10 @@ def settle(counts: Fields, stated: object, beside: int = 0) -> None:
         counts["input_tokens"] = missing
     elif missing and missing == cached and missing != thought:
         counts["input_tokens"] = (inputs or 0) + cached
+    elif missing and 0 < thought <= (outputs or 0) and missing != thought:
+        counts["input_tokens"] = (inputs or 0) + missing  # the thoughts are there: tools read it
+    elif missing and not is_output and missing != thought:
+        counts["usage_source"] = "missing"
     elif missing:
         counts["output_tokens"] = (outputs or 0) + missing
 
