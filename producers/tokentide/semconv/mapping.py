@@ -40,9 +40,12 @@ from tokentide.semconv.names import (
 from tokentide.semconv.span import Attributes, SpanData
 from tokentide.semconv.span_failure import failure_of
 from tokentide.usage.reading import finish_fields, label, usage_fields
+from tokentide.usage.totals import MAX_ADDED
 
 _MAX_CHOICES = 16
 """Choices whose finish reason is looked for under a name of its own."""
+_OF_OPENAI = frozenset({"openai", "openai_v2"})
+"""Parts of the names of scopes that instrument OpenAI's client."""
 _MAX_PARAMETERS = 65_536
 """Longest `llm.invocation_parameters` that is parsed."""
 
@@ -138,6 +141,8 @@ def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[s
     The conventions include cached tokens in the input and reasoning in the output. Some
     instrumentations copy a provider's exclusive counts; they are recognised by a detail that
     exceeds its total, by a sum of both totals that only adds up with the details, or by their name.
+    What a total has beyond all that is not known to be read or written, but through OpenAI's
+    client: there only thoughts are left out.
     """
     stated = (whole_count(attributes.get(name)) for name in TOTAL_TOKENS)
     total = next((number for number in stated if number is not None), 0)
@@ -153,7 +158,20 @@ def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[s
         inclusive = counts.get("input_tokens", 0) + outputs
         if thought > outputs or (total and total == inclusive + thought):
             counts["output_tokens"] = outputs + thought
-    return usage_fields({name: n for name, n in counts.items() if n <= MAX_TOKENS})
+    fields: dict[str, object] = {name: n for name, n in counts.items() if n <= MAX_TOKENS}
+    if inputs is not None and outputs is not None:
+        missing = total - cast("int", fields.get("input_tokens", 0))
+        missing -= cast("int", fields.get("output_tokens", 0))
+        if missing > 0 and not thought and missing <= MAX_ADDED and _is_of_openai(scope):
+            fields["output_tokens"] = cast("int", fields["output_tokens"]) + missing
+        elif missing > 0:
+            fields["usage_source"] = "missing"  # thoughts, or what tools brought: nobody says
+    return usage_fields(fields)
+
+
+def _is_of_openai(scope: str) -> bool:
+    """Tell whether OpenAI's client was instrumented, whose format leaves out thoughts alone."""
+    return not _OF_OPENAI.isdisjoint(scope.split("."))
 
 
 # -- single fields --------------------------------------------------------------------------------
