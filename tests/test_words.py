@@ -27,6 +27,8 @@ SUFFIXES = {".json", ".md", ".py", ".sql"}
 PREFERRED = {
     r"\bcan(\s+|\s*#\s*)not\b": "cannot",
 }
+BAD_EVENTS = re.compile(r"\bbad[\s#]+events?\b|\bevents?[\s#]+(is|are|was|were)[\s#]+bad\b")
+"""An event that breaks the contract is refused; a bad one is what an objective counts."""
 
 NAMED = ("bench", "dashboards", "examples", "producers", "schemas", "stream_jobs", "tests")
 RETIRED = {
@@ -73,6 +75,17 @@ def retired(names: Iterable[tuple[str, int]]) -> Iterator[str]:
         if name not in PUBLIC and not name.startswith("test_"):
             for part in RETIRED.keys() & name.lower().split("_"):
                 yield f"{line}: {name}: say {RETIRED[part]}"
+
+
+@each("folder", FOLDERS)
+def test_what_is_refused_is_called_so(folder: str) -> None:
+    wrong = [
+        f"{path}: {found.group()!r}"
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in SUFFIXES and "slo" not in str(path.relative_to(ROOT))
+        if (found := BAD_EVENTS.search(path.read_text(encoding="utf-8")))
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("folder", NAMED)

@@ -241,7 +241,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "gauge",
         "0 or 1",
         _PARTITION,
-        "The partition rests because most of its events are bad.",
+        "The partition rests because most of its events are refused.",
         "dead letters by reason, the producers of those events",
     ),
     MetricSpec(

@@ -299,7 +299,7 @@ class Status:
             for partition in worker.resting:
                 yield Problem(
                     "attention",
-                    f"partition {partition}: most of its recent events are bad, so it rests; "
+                    f"partition {partition}: most of its recent events are refused, so it rests; "
                     "`tokentide dlq list` shows them",
                 )
         if self.missing_workers:

@@ -172,8 +172,8 @@ class DeclaredSettings(BaseSettings):
         low=1, high=86_400,
     )  # fmt: skip
     breaker_ratio: float = _setting(
-        0.9, "pause a partition when more than this share of recent events is bad", unit="share",
-        low=0.01, high=1.0,
+        0.9, "pause a partition when more than this share of recent events is refused",
+        unit="share", low=0.01, high=1.0,
     )  # fmt: skip
     breaker_events: int = _setting(
         5_000, "how many recent events the breaker judges", unit="events", low=1, high=10_000_000

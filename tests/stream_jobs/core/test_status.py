@@ -64,7 +64,7 @@ def test_a_pipeline_that_works_is_ok() -> None:
         ),
         (
             changed(workers=(WorkerState("w", True, resting=("2 until 12:00",)),)),
-            "attention", "partition 2 until 12:00: most of its recent events are bad",
+            "attention", "partition 2 until 12:00: most of its recent events are refused",
         ),
         (
             changed(workers=(), group_members=0, stack_workers=1, stack_age_s=3.0),

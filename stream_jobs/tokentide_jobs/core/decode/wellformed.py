@@ -1,8 +1,9 @@
 """Which lines are certainly well-formed JSON that the column parser takes without raising.
 
-One bad line makes the parser refuse a whole buffer. When it does, this expression sorts the lines
-in one linear pass, so that the bad ones cost themselves only. It knows flat objects with one level
-of arrays and objects inside, which is all the contract has; anything deeper goes to the judge.
+One broken line makes the parser refuse a whole buffer. When it does, this expression sorts the
+lines in one linear pass, so that the broken ones cost themselves only. It knows flat objects with
+one level of arrays and objects inside, which is all the contract has; anything deeper goes to the
+judge.
 """
 
 from __future__ import annotations

@@ -85,9 +85,9 @@ class Outcome:
         return self.dead_letters.height + len(self.refused)
 
     def refused_by_record(self) -> list[int]:
-        """Count the bad events of each record that holds such; one that people took out is none."""
-        bad = self.dead_letters.filter(pl.col("reason") != VOIDED)
-        counts = Counter(bad["_offset"].to_list())
+        """Count the refused events of each record; one that people took out is none."""
+        refused = self.dead_letters.filter(pl.col("reason") != VOIDED)
+        counts = Counter(refused["_offset"].to_list())
         counts.update(row.offset for row in self.refused)
         return list(counts.values())
 

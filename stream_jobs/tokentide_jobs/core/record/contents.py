@@ -55,7 +55,7 @@ class Readable:
 def events_in(topic: str, value: bytes) -> list[bytes]:
     """Return the events of one record value, in order, as the bytes to be judged.
 
-    A broken record is one bad event. Only a record of OTLP may hold none.
+    A broken record is one refused event. Only a record of OTLP may hold none.
     """
     return contents_of(topic, value).events
 

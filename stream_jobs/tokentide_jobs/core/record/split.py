@@ -42,9 +42,9 @@ BOM: Final = b"\xef\xbb\xbf"
 """A UTF-8 byte order mark, which some writers put before JSON; it is read over."""
 
 MAX_RECORD_BYTES: Final = 32 * 1024 * 1024
-"""A longer record is one bad event. Nobody's frame comes near; topics allow 4 MB by default."""
+"""A longer record is one refused event. Nobody's frame comes near; topics allow 4 MB by default."""
 MAX_RECORD_EVENTS: Final = 100_000
-"""Of more events, the last of a record is all that is left of it: one bad event."""
+"""Of more events, the last of a record is all that is left of it: one refused event."""
 
 BRACE_OPEN, BRACE_CLOSE, BRACKET_OPEN = ord("{"), ord("}"), ord("[")
 
@@ -61,11 +61,11 @@ def split_record(value: bytes) -> list[bytes]:
     - newline-delimited JSON gives one event a line; lines of whitespace are not events;
     - objects that follow each other on one line are events of their own, and so is what follows
       them there;
-    - a JSON array gives its elements, serialised anew; an empty array is one bad event, and so is a
-      broken one, unless one of its lines is an object, with a comma behind it or not, or an array
-      of objects: then it is lines, of which some are bad;
+    - a JSON array gives its elements, serialised anew; an empty array is one refused event, and so
+      is a broken one, unless one of its lines is an object, with a comma behind it or not, or an
+      array of objects: then it is lines, of which some are refused;
     - a value that as a whole is one JSON object, however it is laid out, is one event;
-    - an empty value is one bad event, so that every record accounts for at least one;
+    - an empty value is one refused event, so that every record accounts for at least one;
     - so is one of more than `MAX_RECORD_BYTES`, and so is what follows the first
       `MAX_RECORD_EVENTS - 1` events: stand-ins, which say how much there was.
     """

@@ -3,7 +3,7 @@
 aiokafka decompresses a batch as a whole: 6 KB on the wire can become gigabytes. And it gives up a
 batch at a record that it cannot read, for example a header name that is not UTF-8. Such batches are
 read piece by piece instead; a record that is too long or unreadable is replaced by a stand-in with
-its length and digest, which ingest and verify count as one bad event.
+its length and digest, which ingest and verify count as one refused event.
 """
 
 from __future__ import annotations

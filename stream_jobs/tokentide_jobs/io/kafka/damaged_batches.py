@@ -2,7 +2,7 @@
 
 Damage on the way is gone with the next fetch. What comes again with the same bytes is what the
 broker has: a damaged disk, or a broker that lets producers write such batches. Each offset of it
-is one bad event (`unreadable`), and what follows is read. aiokafka would raise, for ever.
+is one refused event (`unreadable`), and what follows is read. aiokafka would raise, for ever.
 """
 
 from __future__ import annotations

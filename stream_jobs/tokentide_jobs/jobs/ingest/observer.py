@@ -108,8 +108,8 @@ class IngestObserver:
         for event_type, table in RAW_TABLES.items():
             if rows := outcome.rows(table):
                 count("tokentide_ingest_events_total", rows, type=event_type)
-        for reason, bad in _reasons(outcome).items():
-            count("tokentide_ingest_dead_letters_total", bad, reason=reason)
+        for reason, refused in _reasons(outcome).items():
+            count("tokentide_ingest_dead_letters_total", refused, reason=reason)
         for kind, number in outcome.ignored.items():
             count("tokentide_ingest_otlp_ignored_total", number, kind=kind)
         if outcome.mended_texts:
@@ -159,7 +159,7 @@ class IngestObserver:
         self._metrics.count("tokentide_ingest_reread_total")
 
     def breaker_opened(self, log: LogPartition, pause_s: float) -> None:
-        """Note that most recent events were bad and the partition rests."""
+        """Note that most recent events were refused and the partition rests."""
         self._health.partition_rests(partition_label(log.topic, log.partition), pause_s)
         log_event(
             _log,

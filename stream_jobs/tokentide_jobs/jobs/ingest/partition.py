@@ -81,7 +81,7 @@ class Observer(Protocol):
         """Note that offsets were missing and are read again."""
 
     def breaker_opened(self, log: LogPartition, pause_s: float) -> None:
-        """Note that most recent events were bad and the partition rests."""
+        """Note that most recent events were refused and the partition rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,8 +330,8 @@ class AssignedPartition:
                 newest_us = min(done.last_started_at_us, done.done_at_us)
                 self.max_event_us = max(self.max_event_us or 0, newest_us)
             self._observer.batch_done(self.log, step.batch, step.written.outcome, done)
-            bad = step.written.outcome.refused_by_record()
-            if self.breaker.record(done.events, bad, _now_ms()):
+            refused = step.written.outcome.refused_by_record()
+            if self.breaker.record(done.events, refused, _now_ms()):
                 pause_s = self.breaker.remaining_ms(_now_ms()) / 1000
                 self._observer.breaker_opened(self.log, pause_s)
 

@@ -1,4 +1,4 @@
-"""The fast path is taken where it can be, and one bad event costs no more than itself."""
+"""The fast path is taken where it can be, and one refused event costs no more than itself."""
 
 from __future__ import annotations
 

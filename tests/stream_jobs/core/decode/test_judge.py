@@ -45,7 +45,7 @@ def refusal(line: bytes) -> Refusal:
     assert isinstance(verdict, Refusal), line[:200]
     assert verdict.reason in REASONS
     assert len(verdict.detail) <= 400
-    # Neighbours of a bad event land.
+    # Neighbours of a refused event land.
     good = TEXT.encode()
     decoded = decode([Record(0, i, 0, value) for i, value in enumerate([good, line, good])], WINDOW)
     assert [dead_letter.offset for dead_letter in decoded.dead_letters] == [1]
