@@ -32,6 +32,15 @@ from tokentide_dashboards.check.choice import choose
 from tokentide_dashboards.check.lint import queries
 from tokentide_dashboards.check.time_range import PANEL_POINTS, TimeRange, interval_ms
 from tokentide_jobs.cli.replay import replay_producer
+from tokentide_jobs.core.tables import (
+    MINUTE_US,
+    RAW_REQUESTS,
+    RAW_TABLES,
+    ROLLUPS,
+    SUBJECTS,
+    WINDOW_S,
+    WINDOWS,
+)
 from tokentide_jobs.io.kafka.admin import ensure_topics
 from tokentide_jobs.replay.pace import Pace, Plan
 from tokentide_jobs.replay.send import send
@@ -45,7 +54,6 @@ TARGETS_MS: Final = {"6h": 100.0, "30d": 300.0}
 """95 of 100 queries are to be faster, at rest; while ingest works, than twice that."""
 _HOURS: Final = {"6h": 6.0, "30d": 24.0 * DAYS}
 _COPIES_AT_ONCE: Final = 4
-_WINDOW_S: Final = 10
 _LATER: Final = "- toIntervalSecond(copy * {step_s})"
 _ANOTHER: Final = (
     "if({id} = '', '', concat(substring({id}, 1, 24), leftPad(toString(copy), 8, '0')))"
@@ -53,17 +61,15 @@ _ANOTHER: Final = (
 _RAW: Final = {"started_at": "started_at " + _LATER, "event_id": "generateUUIDv4()"}
 _IDS: Final = ("run_id", "conversation_id", "trace_id")
 COPIED: Final[dict[str, dict[str, str]]] = {
-    "raw_requests": {**_RAW, **{one: _ANOTHER.replace("{id}", one) for one in _IDS}},
-    "raw_evaluations": _RAW,
-    "raw_feedback": _RAW,
-    "raw_changes": _RAW,
-    "windows_10s": {"window_start": "window_start " + _LATER},
-    "subjects_1h": {
+    RAW_REQUESTS: {**_RAW, **{one: _ANOTHER.replace("{id}", one) for one in _IDS}},
+    **{RAW_TABLES[name]: _RAW for name in ("evaluation", "feedback", "change")},
+    WINDOWS: {"window_start": "window_start " + _LATER},
+    SUBJECTS: {
         "hour": f"toStartOfHour(hour {_LATER})",
         "subject": f"if(kind = 'run', {_ANOTHER.replace('{id}', 'subject')}, subject)",
     },
 }
-"""Tables, and what differs in each copy of their rows. Views fill the rollups from `windows_10s`.
+"""Tables, and what differs in each copy of their rows. Views fill the rollups from the windows.
 
 Runs are others in every hour, as in life; who calls stays the same.
 """
@@ -78,7 +84,7 @@ def measure() -> dict[str, object]:
         client = pipeline.client()
         end_ms = _replay(pipeline)
         copies = _copy(client)
-        stored = _count(client, "raw_requests")
+        stored = _count(client, RAW_REQUESTS)
         say(f"{stored:,} requests are stored, {copies} times the recorded hour")
         _settle(client)
         grafana = clickhouse_connect.get_client(
@@ -88,7 +94,7 @@ def measure() -> dict[str, object]:
         at_rest = _ask_all(grafana, end_ms)
         with _half_of_ingest(pipeline) as rates:
             beside_ingest = _ask_all(grafana, end_ms)
-        rows = {table: _count(client, table) for table in ("windows_1m", "windows_1h")}
+        rows = {table: _count(client, table) for table in ROLLUPS[:2]}
         grafana.close()
         client.close()
     return {
@@ -123,9 +129,9 @@ def _send(work: Workload, bootstrap: str) -> int:
 
 def _copy(client: Client) -> int:
     """Store the hour again for every hour of the days before; return how often it is there."""
-    once = _count(client, "raw_requests")
+    once = _count(client, RAW_REQUESTS)
     copies = REQUESTS // once + 1
-    step_s = DAYS * 86_400 // copies // _WINDOW_S * _WINDOW_S
+    step_s = DAYS * 86_400 // copies // WINDOW_S * WINDOW_S
     for table in COPIED:
         client.command(f"CREATE TABLE first_{table} ENGINE = Memory AS SELECT * FROM {table}")
     for first in range(1, copies, _COPIES_AT_ONCE):
@@ -188,12 +194,12 @@ def _ask_all(client: Client, end_ms: int) -> dict[str, object]:
 def _half_of_ingest(pipeline: Pipeline) -> Iterator[dict[str, int]]:
     """Keep a worker busy with half of the events a second that it has just shown it can take."""
     client = pipeline.client()
-    before = _count(client, "raw_requests")
-    encoded = frames(lines(_LOAD_EVENTS, time.time_ns() // 1_000 - 60_000_000, 100), _FRAME)
+    before = _count(client, RAW_REQUESTS)
+    encoded = frames(lines(_LOAD_EVENTS, time.time_ns() // 1_000 - MINUTE_US, 100), _FRAME)
     asyncio.run(fill(pipeline.bootstrap, "load", encoded))
     with pipeline.worker(events_topic="load", group="load", log_id="load"):
         wait_for_rows(pipeline, before + _LOAD_EVENTS // 10, 120)
-        began_s, first = time.monotonic(), _count(client, "raw_requests")
+        began_s, first = time.monotonic(), _count(client, RAW_REQUESTS)
         last = wait_for_rows(pipeline, before + _LOAD_EVENTS, 300)
         most = int((last - first) / (time.monotonic() - began_s))
         rates = {"most_events_per_s": most, "events_per_s_beside_the_boards": 0}
@@ -206,7 +212,7 @@ def _half_of_ingest(pipeline: Pipeline) -> Iterator[dict[str, int]]:
             ),
             daemon=True,
         )
-        begin_s, begin = time.monotonic(), _count(client, "raw_requests")
+        begin_s, begin = time.monotonic(), _count(client, RAW_REQUESTS)
         sender.start()
         try:
             yield rates
@@ -216,6 +222,6 @@ def _half_of_ingest(pipeline: Pipeline) -> Iterator[dict[str, int]]:
             sender.join()
             if not is_sending:
                 raise RuntimeError("nothing was sent any more: the boards were asked at rest")
-            stored = _count(client, "raw_requests") - begin
+            stored = _count(client, RAW_REQUESTS) - begin
             rates["events_per_s_beside_the_boards"] = int(stored / (time.monotonic() - begin_s))
             client.close()

@@ -29,6 +29,7 @@ from tokentide_jobs.core.guard.step_rows import step_rows
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.split import split_record
+from tokentide_jobs.core.tables import RAW_REQUESTS, SUBJECTS, WINDOWS
 from tokentide_jobs.core.window.fold import COST_SUMS, fold
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 from tokentide_jobs.core.window.subjects import fold_subjects
@@ -139,10 +140,10 @@ def measure(events: int = 50_000, batch: int = 10_000, rounds: int = 5) -> dict[
         "steps_bytes_per_event": round(
             sum(len(value) for part in agents for value in published_steps(part)) / events, 1
         ),
-        "arrow_events_us": run(lambda frame: to_arrow("raw_requests", frame), decoded),
-        "arrow_windows_us": run(lambda delta: to_arrow("windows_10s", delta), deltas),
+        "arrow_events_us": run(lambda frame: to_arrow(RAW_REQUESTS, frame), decoded),
+        "arrow_windows_us": run(lambda delta: to_arrow(WINDOWS, delta), deltas),
         "arrow_subjects_us": run(
-            lambda delta: to_arrow("subjects_1h", delta), [by_subject(part) for part in agents]
+            lambda delta: to_arrow(SUBJECTS, delta), [by_subject(part) for part in agents]
         ),
         "deltas_per_event": round(sum(delta.height for delta in deltas) / events, 4),
     }

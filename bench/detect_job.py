@@ -32,7 +32,7 @@ from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.outcome.ipc import to_ipc
-from tokentide_jobs.core.tables import WINDOWS
+from tokentide_jobs.core.tables import MINUTE_US, WINDOWS
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA, DIMENSIONS
 from tokentide_jobs.io.clickhouse.detector_store import packed_state
 
@@ -70,12 +70,12 @@ def window() -> dict[str, object]:
 
 def _close(decider: Decider, minute: int) -> float:
     """Let a window of many keys close, with marks as often as they come; return its CPU seconds."""
-    start_us = _BEGIN_US + minute * 60_000_000
+    start_us = _BEGIN_US + minute * MINUTE_US
     decider.take([_mark(start_us, minute)])
     decider.take([_windows(_rows(WINDOW_KEYS, start_us, 20), minute)])
     decider.take(_mark(start_us + second * 1_000_000, minute) for second in range(5, 60, 5))
     began = time.process_time()
-    found = decider.take([_mark(start_us + 60_000_000, minute + 1)])
+    found = decider.take([_mark(start_us + MINUTE_US, minute + 1)])
     took = time.process_time() - began
     if [len(one.sums.keys) for one in found.windows] != [WINDOW_KEYS] and minute:
         raise AssertionError(f"window {minute} did not close")
@@ -92,7 +92,7 @@ def snapshot() -> dict[str, object]:
     for minute in range(GROWN_MINUTES):
         values = usual * np.exp(0.05 * chance.standard_normal(shape))
         counts = chance.poisson(80, shape).astype(float)
-        start_us = _BEGIN_US + minute * 60_000_000
+        start_us = _BEGIN_US + minute * MINUTE_US
         detectors.judge(ClosedWindow(start_us, keys, values, counts, True))
     state = detectors.state.to_bytes()
     began = time.process_time()

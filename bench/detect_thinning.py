@@ -17,6 +17,7 @@ from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.simulate.population import Group, populate
 from tokentide_jobs.core.simulate.run import closed_windows
+from tokentide_jobs.core.tables import DAY_US, MINUTE_US
 
 STRIDES: Final = (1, 13, 29, 59)
 LEARNED_DAYS: Final = 14
@@ -28,7 +29,6 @@ GROUPS: Final = (
     Group("low", "low", KEYS_OF_A_VOLUME),
 )
 SEED: Final = 9_031
-_DAY_US: Final = 86_400_000_000
 
 
 def measure() -> dict[str, object]:
@@ -40,10 +40,10 @@ def measure() -> dict[str, object]:
     begun, judged_from_us = time.process_time(), 0
     for window in closed_windows(population, (), LEARNED_DAYS + JUDGED_DAYS, chance):
         if not judged_from_us:
-            judged_from_us = window.start_us + LEARNED_DAYS * _DAY_US
+            judged_from_us = window.start_us + LEARNED_DAYS * DAY_US
             say(f"{LEARNED_DAYS + JUDGED_DAYS} days")
         for stride, detector in detectors.items():
-            if window.start_us < judged_from_us and window.start_us // 60_000_000 % stride:
+            if window.start_us < judged_from_us and window.start_us // MINUTE_US % stride:
                 continue
             alarms = detector.judge(window).alarms
             if window.start_us >= judged_from_us:

@@ -16,6 +16,7 @@ from bench.pipeline import running, wait_for_rows
 from bench.progress import say
 from bench.topics import fill
 from bench.workload import frames, lines
+from tokentide_jobs.core.tables import DAY_US
 
 EVENTS = 5_000_000
 CHUNK_EVENTS = 250_000
@@ -28,7 +29,7 @@ def measure(events: int = EVENTS) -> dict[str, object]:
     with running() as pipeline, pipeline.worker(events_topic=topic, group=topic) as worker:
         store = psutil.Process(pipeline.clickhouse_pid)
         worker_peak = store_peak = 0
-        start_us = time.time_ns() // 1000 - 86_400_000_000
+        start_us = time.time_ns() // 1000 - DAY_US
         for done in range(0, events, CHUNK_EVENTS):
             chunk = lines(CHUNK_EVENTS, start_us + done * 17_000, 17_000, seed=done)
             asyncio.run(fill(pipeline.bootstrap, topic, frames(chunk, 200)))

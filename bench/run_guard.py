@@ -29,10 +29,10 @@ from tokentide_jobs.core.guard.levels import FIGURES
 from tokentide_jobs.core.guard.rules import RATE_WINDOWS_US, GuardRules
 from tokentide_jobs.core.guard.snapshot import from_bytes, to_bytes
 from tokentide_jobs.core.guard.steps import RunKey, Step
+from tokentide_jobs.core.tables import DAY_US, MINUTE_US
 
 __all__ = ["delay_s", "earliest_s", "false_alarms", "learned", "measure", "split"]
 
-_DAY_US = 86_400_000_000
 _LIVE_RUNS = 200
 _WATCHED_S = 4 * 3600.0
 _SIZES = {"same": "the same size", "other": "another size", "growing": "growing size"}
@@ -52,14 +52,14 @@ def learned(half: list[Session], seed: int, rules: GuardRules | None = None) -> 
     guard = RunGuard(rules or GuardRules())
     spread = []
     for session in half:
-        shift_us = int(draw.random() * _DAY_US)
+        shift_us = int(draw.random() * DAY_US)
         spread.append([step._replace(at_us=step.at_us + shift_us) for step in session])
     last_us = 0
     for step in merged(spread):
         guard.finish_idle(step.at_us)
         guard.observe((step,))
         last_us = step.at_us
-    guard.finish_idle(last_us + _DAY_US)
+    guard.finish_idle(last_us + DAY_US)
     assert not guard.live
     return to_bytes(guard)
 
@@ -86,7 +86,7 @@ def delay_s(
         Seconds of event time until the loop is named (None: not within four hours), the rule that
         named it, and how many other runs were named.
     """
-    guard, at_us = restored(state), START_US + 30 * _DAY_US
+    guard, at_us = restored(state), START_US + 30 * DAY_US
     draw = random.Random(f"{seed}:beside")
     beside = live_at(draw.sample(held_out, _LIVE_RUNS), at_us, seed)
     runaway = loop.steps(at_us, _WATCHED_S, sizes, seed)
@@ -156,7 +156,7 @@ def measure(splits: int = 10) -> dict[str, object]:
                 rules.setdefault(name, set()).add(rule)
                 wrong += others
         say(f"split {seed}: limits {limits[-1]}, false {found}")
-    names = [f"{window // 60_000_000} min" for window in RATE_WINDOWS_US] + [
+    names = [f"{window // MINUTE_US} min" for window in RATE_WINDOWS_US] + [
         "whole run",
         "10 min without growth",
     ]
@@ -196,7 +196,7 @@ def cpu_ms_per_1000(rounds: int = 3) -> float:
     """Return CPU per 1,000 steps of recorded sessions, learned limits and sweeps included."""
     half, held_out = split(0)
     state = learned(half, 0)
-    steps = list(merged(live_at(held_out, START_US + 30 * _DAY_US, 0)))
+    steps = list(merged(live_at(held_out, START_US + 30 * DAY_US, 0)))
     best = float("inf")
     for _ in range(rounds):
         guard = restored(state)

@@ -18,6 +18,7 @@ from bench.pipeline import Pipeline, cpu_s, running, wait_for_rows
 from bench.progress import say
 from bench.topics import fill
 from bench.workload import frames, lines
+from tokentide_jobs.core.tables import MINUTE_US
 
 FRAME_EVENTS = 200
 WORKER_EVENTS = 600_000
@@ -49,7 +50,7 @@ def measure(rounds: int = 3) -> dict[str, object]:
     with running() as pipeline:
         say("filling topics")
         now_us = time.time_ns() // 1000
-        encoded = lines(WORKER_EVENTS, now_us - 60_000_000, SPACING_US)
+        encoded = lines(WORKER_EVENTS, now_us - MINUTE_US, SPACING_US)
         asyncio.run(fill(pipeline.bootstrap, "frames", frames(encoded, FRAME_EVENTS)))
         asyncio.run(fill(pipeline.bootstrap, "singles", encoded[:200_000], keyed=True))
         results: dict[str, list[float]] = {

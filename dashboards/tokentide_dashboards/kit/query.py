@@ -13,6 +13,7 @@ backslashes as they are, and ClickHouse reads them as escapes.
 from __future__ import annotations
 
 from tokentide_dashboards.kit.json_value import Object
+from tokentide_jobs.core.tables import ROLLUPS, WINDOW_LENGTH_S
 
 __all__ = [
     "BUCKET",
@@ -45,7 +46,11 @@ _RANGE_S = "(toUnixTimestamp($__toTime) - toUnixTimestamp($__fromTime))"
 _BY_MINUTES = f"{_RANGE_S} <= {MINUTES_UP_TO_S}"
 _BY_DAYS = f"{_RANGE_S} > {HOURS_UP_TO_S}"
 _BY_HOURS = f"NOT ({_BY_MINUTES} OR {_BY_DAYS})"
-_STEP_S = f"multiIf({_BY_MINUTES}, 60, {_BY_DAYS}, 86400, 3600)"
+_MINUTES, _HOURS, _DAYS = ROLLUPS
+_STEP_S = (
+    f"multiIf({_BY_MINUTES}, {WINDOW_LENGTH_S[_MINUTES]}, "
+    f"{_BY_DAYS}, {WINDOW_LENGTH_S[_DAYS]}, {WINDOW_LENGTH_S[_HOURS]})"
+)
 
 BUCKET_S = f"greatest(intDiv($__interval_s, {_STEP_S}) * {_STEP_S}, {_STEP_S})"
 """Seconds of one point: what Grafana asks for, in whole minutes, hours or days. Sums / it are
@@ -66,14 +71,14 @@ WEEK_S = 7 * 86_400
 _WEEK = f" - toIntervalSecond({WEEK_S})"
 _IN_DAYS = f"w.window_start >= {_FIRST_DAY} AND w.window_start < {_END_OF_DAYS}"
 _SERIES = (
-    ("windows_1m", _BY_MINUTES, ""),
-    ("windows_1h", _BY_HOURS, ""),
-    ("windows_1d", _BY_DAYS, ""),
+    (_MINUTES, _BY_MINUTES, ""),
+    (_HOURS, _BY_HOURS, ""),
+    (_DAYS, _BY_DAYS, ""),
 )
 _TOTALS = (
-    ("windows_1m", _BY_MINUTES, ""),
-    ("windows_1h", f"NOT ({_BY_MINUTES})", f"NOT ({_IN_DAYS})"),
-    ("windows_1d", f"NOT ({_BY_MINUTES})", _IN_DAYS),
+    (_MINUTES, _BY_MINUTES, ""),
+    (_HOURS, f"NOT ({_BY_MINUTES})", f"NOT ({_IN_DAYS})"),
+    (_DAYS, f"NOT ({_BY_MINUTES})", _IN_DAYS),
 )
 """Tables, when they are read, and which of their rows."""
 

@@ -27,6 +27,7 @@ from tokentide_jobs.core.alert.silence import WEEKDAYS, Silence, Weekly, silence
 from tokentide_jobs.core.alert.ticket_order import in_order
 from tokentide_jobs.core.digest import digest
 from tokentide_jobs.core.failing_receiver import answer_words
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore, payload_of
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -39,8 +40,7 @@ __all__ = ["alerts"]
 _LENGTH: Final = re.compile(r"(\d{1,5})(m|h|d)")
 _MINUTES: Final = {"m": 1, "h": 60, "d": 1_440}
 _CLOCK: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
-_MINUTE_US: Final = 60_000_000
-_WEEKLY_FOR_US: Final = 365 * 1_440 * _MINUTE_US
+_WEEKLY_FOR_US: Final = 365 * 1_440 * MINUTE_US
 _MOST_TEXT: Final = 500
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -280,7 +280,7 @@ def _silence(
         id="",
         matchers=tuple(sorted((name, pattern) for name, _equals, pattern in pairs)),
         start_us=start_us,
-        end_us=start_us + (_WEEKLY_FOR_US if repeated else minutes * _MINUTE_US),
+        end_us=start_us + (_WEEKLY_FOR_US if repeated else minutes * MINUTE_US),
         weekly=repeated,
         author="",
         reason="",

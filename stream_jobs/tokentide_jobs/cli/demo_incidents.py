@@ -19,6 +19,7 @@ from tokentide import Telemetry
 from tokentide_jobs.cli.incident_view import alerts_of, incidents_view
 from tokentide_jobs.cli.ingest_wait import wait_for_ingest
 from tokentide_jobs.cli.screen import count, seconds
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.embedded.kafka.broker import BrokerKind
 from tokentide_jobs.embedded.stack.discovery import find_stack
 from tokentide_jobs.embedded.stack.stack import DETECT_COMMAND, Stack, worker_environment
@@ -37,7 +38,6 @@ from tokentide_jobs.tasks.status.worker_pages import ask_metric
 
 __all__ = ["show_incidents"]
 
-_MINUTE_US: Final = 60_000_000
 _WATCHED: Final = 59
 """Whole minutes of the hour: the last one is not over."""
 _TIMEOUT_S: Final = 300.0
@@ -99,7 +99,7 @@ def show_incidents(
         "TOKENTIDE_DETECT_FILE": str(rules), "TOKENTIDE_BUDGETS_FILE": str(budgets),
         "TOKENTIDE_DETECT_TIME": "recorded",
     }  # fmt: skip
-    end_us = time.time_ns() // 1_000 // _MINUTE_US * _MINUTE_US
+    end_us = time.time_ns() // 1_000 // MINUTE_US * MINUTE_US
     with Stack(directory, broker=broker, workers=1, environ=environ) as stack:
         settings = Settings.from_env(
             {}, directory, kafka_bootstrap=stack.info.kafka,

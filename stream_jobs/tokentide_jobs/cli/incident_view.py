@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentide_jobs.cli.screen import count, dollars, shown
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.counted import counted
 from tokentide_jobs.replay.incidents import INCIDENTS, Incident
 
 __all__ = ["alerts_of", "incidents_view"]
 
-_AFTER_US: Final = 10 * 60_000_000
+_AFTER_US: Final = 10 * MINUTE_US
 """An alert so soon after the end of a fault still speaks of it."""
 
 

@@ -20,6 +20,7 @@ from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.simulate.faults import Incident
 from tokentide_jobs.core.simulate.run import Found, run
 from tokentide_jobs.core.simulate.scenarios import SCENARIOS, Scenario
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.errors import ConfigError
 
 __all__ = ["simulate"]
@@ -113,7 +114,7 @@ def _show(screen: Console, scenario: Scenario, found: Found, seed: int, days: in
 
 
 def _show_incident(screen: Console, incident: Incident, found: Found) -> None:
-    begin_us = found.begin_us + incident.begin * 60_000_000
+    begin_us = found.begin_us + incident.begin * MINUTE_US
     lasts = seconds(60.0 * (incident.end - incident.begin))
     screen.print(
         shown(f"  {incident.key}: {incident.fault.title}; {_when(found, begin_us)}, for {lasts}")
@@ -153,8 +154,8 @@ def _as_dict(scenario: Scenario, found: Found, seed: int, days: int) -> dict[str
             {
                 "key": incident.key,
                 "title": incident.fault.title,
-                "begin_us": found.begin_us + incident.begin * 60_000_000,
-                "end_us": found.begin_us + incident.end * 60_000_000,
+                "begin_us": found.begin_us + incident.begin * MINUTE_US,
+                "end_us": found.begin_us + incident.end * MINUTE_US,
                 "alarms": [
                     {
                         "after_minutes": found.minute_of(alarm.window_start_us)

@@ -19,6 +19,7 @@ from tokentide_jobs.cli.status import StatusLine
 from tokentide_jobs.cli.summary import pipeline_line, summary_view
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.alert.ticket_order import in_order
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -114,4 +115,4 @@ def _view(
 def _read(store: ClickHouse, minutes: float) -> tuple[Summary, Pipeline]:
     now_us = time.time_ns() // 1_000
     summary = read_summary(store, now_us - int(minutes * 60e6), now_us)
-    return summary, read_pipeline(store, now_us - _PIPELINE_MINUTES * 60_000_000)
+    return summary, read_pipeline(store, now_us - _PIPELINE_MINUTES * MINUTE_US)

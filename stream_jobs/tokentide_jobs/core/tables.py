@@ -24,10 +24,12 @@ __all__ = [
     "EVENT_VOIDS",
     "FORECASTS",
     "HOLDS",
+    "HOUR_US",
     "IDENTIFIER",
     "INTENTS",
     "KEPT_DAYS",
     "LEDGER_KEPT_DAYS",
+    "MINUTE_US",
     "NOTIFICATIONS",
     "NOTIFIED_SINCE",
     "PLACE_COLUMNS",
@@ -91,7 +93,9 @@ SUBJECTS_S: Final = 3_600
 """Length of the time that a row of SUBJECTS sums."""
 DELTA_TABLES: Final = (WINDOWS, SUBJECTS)
 """Tables of sums: their rows carry no offsets, and a batch adds all of them or none."""
-DAY_US: Final = 86_400 * 1_000_000
+MINUTE_US: Final = 60 * 1_000_000
+HOUR_US: Final = 60 * MINUTE_US
+DAY_US: Final = 24 * HOUR_US
 END_OF_TIME_US: Final = 1 << 52
 """The year 2112: later than any event."""
 

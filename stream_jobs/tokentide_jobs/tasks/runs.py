@@ -18,15 +18,16 @@ from tokentide_jobs.core.guard.step_rows import steps_of
 from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.money import usd
+from tokentide_jobs.core.tables import DAY_US
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 __all__ = ["RunRow", "Runs", "read_runs"]
 
-_LEARNED_US: Final = 14 * 86_400_000_000
+_LEARNED_US: Final = 14 * DAY_US
 """How far before the range runs are learned from."""
 _SLOTS: Final = 8
 """Parts of the range; of each agent the latest 500 runs of each part are learned."""
-_BEFORE_US: Final = 86_400_000_000
+_BEFORE_US: Final = DAY_US
 """A run that is in the range counts from its beginning, if that is not longer before the range."""
 _LIVE_US: Final = 600_000_000
 

@@ -22,6 +22,7 @@ NAMES = {*tables.KEPT_DAYS, *tables.WINDOW_LENGTH_S, *tables.RAW_TABLES.values()
 }
 ORDINARY_WORDS = {tables.DEAD_LETTERS, tables.SILENCES, tables.NOTIFICATIONS, tables.BUDGET_STATUS}
 """Texts count them, too, and queries about them and functions have that name."""
+LENGTHS_US = re.compile(r"\b(?:60_000_000|3_600_000_000|86_400_000_000|86_400 \* 1_000_000)\b")
 NAMED = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(NAMES - ORDINARY_WORDS))})(?!\w)")
 
 
@@ -37,6 +38,28 @@ def test_no_other_module_states_the_name_of_a_table() -> None:
         if (found := NAMED.search(text))
     ]
     assert stated == []
+
+
+def test_boards_and_benchmarks_name_tables_inside_their_sql_alone() -> None:
+    """A text that is a name and nothing else is a second definition."""
+    stated = [
+        f"{path.relative_to(ROOT)}:{line}: {text}"
+        for folder in ("dashboards", "bench")
+        for path in (ROOT / folder).rglob("*.py")
+        for text, line in source_of(path).texts
+        if NAMED.fullmatch(text)
+    ]
+    assert stated == []
+
+
+def test_the_lengths_of_minutes_hours_and_days_are_defined_once() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {found.group()}"
+        for folder in ("stream_jobs", "dashboards", "bench")
+        for path in (ROOT / folder).rglob("*.py")
+        if (found := LENGTHS_US.search(path.read_text(encoding="utf-8")))
+    ]
+    assert wrong == []
 
 
 def by_setting(name: str) -> None:

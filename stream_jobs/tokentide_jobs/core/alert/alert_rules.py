@@ -8,15 +8,15 @@ from types import MappingProxyType
 from typing import Final
 
 from tokentide_jobs.core.alert.finding import SEVERITIES, Finding, Impact, Kind, Severity
+from tokentide_jobs.core.tables import MINUTE_US
 
 __all__ = ["AlertRules"]
 
-_MINUTE_US: Final = 60_000_000
 _DOLLAR: Final = 10**12
 
 
 def _pending() -> Mapping[Kind, int]:
-    return MappingProxyType({"pipeline": 2 * _MINUTE_US, "slo": 2 * _MINUTE_US})
+    return MappingProxyType({"pipeline": 2 * MINUTE_US, "slo": 2 * MINUTE_US})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +45,12 @@ class AlertRules:
     ticket_pico_usd_per_hour: int = 0
     ticket_failed_per_minute: float = 0.0
     pending_us: Mapping[Kind, int] = field(default_factory=_pending)
-    cooldown_us: int = 30 * _MINUTE_US
+    cooldown_us: int = 30 * MINUTE_US
     flaps: int = 2
-    incident_us: int = 10 * _MINUTE_US
+    incident_us: int = 10 * MINUTE_US
     storm_opens: int = 5
-    storm_us: int = 10 * _MINUTE_US
-    history_lag_us: int = 15 * _MINUTE_US
+    storm_us: int = 10 * MINUTE_US
+    history_lag_us: int = 15 * MINUTE_US
     most_alerts: int = 10_000
 
     def severity(self, finding: Finding) -> Severity:

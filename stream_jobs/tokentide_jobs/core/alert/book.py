@@ -24,14 +24,14 @@ from tokentide_jobs.core.alert.related_alerts import RelatedAlerts
 from tokentide_jobs.core.alert.silence import Silence
 from tokentide_jobs.core.alert.storm import Storm
 from tokentide_jobs.core.alert.transition import State, Transition
+from tokentide_jobs.core.tables import DAY_US, HOUR_US
 from tokentide_jobs.counted import counted
 
 __all__ = ["AlertBook"]
 
-_DAY_US: Final = 86_400_000_000
-_REPEATED_US: Final = 6 * 3_600_000_000
+_REPEATED_US: Final = 6 * HOUR_US
 """Ended alerts are remembered for so much longer: findings that are given again are recognised."""
-_RENEWED_US: Final = 300 * _DAY_US
+_RENEWED_US: Final = 300 * DAY_US
 """Whatever is open for so long is said once more: transitions are kept for 400 days."""
 _BY_CLOCK: Final = ("pipeline", "slo", "test")
 """Kinds that are found beside the stream."""
@@ -256,7 +256,7 @@ class AlertBook:
         """Say that a live alert is as it was, before what is stored of it expires."""
         assert alert.state is not None
         held = alert.held if alert.state == "open" else "" if alert.is_reported else "unannounced"
-        days = _RENEWED_US // _DAY_US
+        days = _RENEWED_US // DAY_US
         why = f"nothing has changed for {days} days"
         self._enter(alert, alert.state, self._time_of(alert), why, held)
 
@@ -266,7 +266,7 @@ class AlertBook:
 
     def _kept_us(self, alert: Alert) -> int:
         """Return how long after its end what fires again is the same alert."""
-        return _DAY_US if alert.is_dismissed else self.rules.cooldown_us
+        return DAY_US if alert.is_dismissed else self.rules.cooldown_us
 
     def _is_over(self, alert: Alert, at_us: int) -> bool:
         """Tell whether an alert has ended so long ago that what fires now is another one."""
@@ -290,7 +290,7 @@ class AlertBook:
             alert = by_id.get(action.alert_id)
             is_early = action.at_us > max(self.now_us, self._clock_us)
             if alert is None or alert.state in (None, "pending") or is_early:
-                if self.now_us - action.at_us < _DAY_US:
+                if self.now_us - action.at_us < DAY_US:
                     self.waiting.append(action)
             elif action.at_us <= alert.acted_us or action.at_us < alert.entered_us:
                 continue  # done before, or about what was there before it got worse

@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from tokentide_jobs.core.tables import HOUR_US
+
 __all__ = [
     "EXPIRES_US",
     "Attempt",
@@ -29,7 +31,7 @@ __all__ = [
 Outcome = Literal["delivered", "retry", "refused", "expired"]
 
 _POLL_S: Final = 1.0
-EXPIRES_US: Final = 24 * 3_600_000_000
+EXPIRES_US: Final = 24 * HOUR_US
 """What could not be delivered for a day is given up: it would only confuse."""
 
 

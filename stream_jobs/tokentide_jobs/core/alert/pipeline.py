@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from tokentide_jobs.core.alert.finding import Dimensions, Evidence, Finding, Severity
 from tokentide_jobs.core.alert.pipeline_rules import PipelineRules
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.counted import counted
 
 __all__ = ["SHARES_OVER_US", "Share", "SourceState", "share_findings", "silence_finding",
@@ -19,14 +20,13 @@ __all__ = ["SHARES_OVER_US", "Share", "SourceState", "share_findings", "silence_
 
 _KEY: Final[Dimensions] = (("pipeline", "tokentide"),)
 _MILLION: Final = 1_000_000
-_MINUTE_US: Final = 60_000_000
 _NAMED: Final = 5
 
 SharedMetric = Literal["dead_letters", "unpriced", "lost"]
 SHARES_OVER_US: Final[Mapping[SharedMetric, int]] = {
-    "dead_letters": 10 * _MINUTE_US,
-    "unpriced": 60 * _MINUTE_US,
-    "lost": 15 * _MINUTE_US,
+    "dead_letters": 10 * MINUTE_US,
+    "unpriced": 60 * MINUTE_US,
+    "lost": 15 * MINUTE_US,
 }
 """How far back each share is taken."""
 _WHAT: Final[Mapping[SharedMetric, tuple[str, str]]] = {
@@ -121,7 +121,7 @@ def share_findings(
             yield _ends(metric, clock_us, f"few {noun} are")
             continue
         ratio = share.part / max(share.whole, share.part)
-        minutes = SHARES_OVER_US[metric] // _MINUTE_US
+        minutes = SHARES_OVER_US[metric] // MINUTE_US
         sentence = (
             f"{share.part:,} of {share.whole:,} {became} ({100 * ratio:.3g} %) in {minutes} min; "
             f"{ppm / 10_000:g} % are allowed"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+
+from tokentide_jobs.core.tables import MINUTE_US
 
 __all__ = ["PipelineRules"]
-
-_MINUTE_US: Final = 60_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class PipelineRules:
         silent_us: A service whose producers always report does so within this; 0: not watched.
     """
 
-    late_us: int = 3 * _MINUTE_US
+    late_us: int = 3 * MINUTE_US
     lag_records: int = 1_000_000
     dead_letters_ppm: int = 10_000
     dead_letters: int = 100
@@ -36,4 +35,4 @@ class PipelineRules:
     unpriced: int = 20
     lost_ppm: int = 1_000
     lost: int = 100
-    silent_us: int = 15 * _MINUTE_US
+    silent_us: int = 15 * MINUTE_US

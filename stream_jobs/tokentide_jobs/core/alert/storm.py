@@ -9,6 +9,7 @@ from typing import Final
 from tokentide_jobs.core.alert.alert import NEVER_OPENED, Alert
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.finding import SEVERITIES, Evidence, Finding
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.counted import counted
 
 __all__ = ["STORM", "Storm"]
@@ -86,7 +87,7 @@ class Storm:
 def _finding(at_us: int, members: dict[str, str], rules: AlertRules) -> Finding:
     names = list(members.values())
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    minutes = counted(rules.storm_us // 60_000_000, "minute")
+    minutes = counted(rules.storm_us // MINUTE_US, "minute")
     return Finding(
         change="fires",
         kind="storm",

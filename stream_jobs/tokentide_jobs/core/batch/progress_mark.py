@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_schemas.fields import MAX_EPOCH_US
 
 __all__ = ["LATENESS_US", "PROGRESS_SCHEMA", "Arrivals", "ProgressMark"]
 
 PROGRESS_SCHEMA: Final = "progress.v1"
 """What the header `schema` of a mark says."""
-LATENESS_US: Final = 60_000_000
+LATENESS_US: Final = MINUTE_US
 """What `watermark_us` grants events that are under way. Detection waits by `settle_seconds`."""
 _KEPT: Final = 512
 _MOST_OFFSET: Final = 2**63 - 1

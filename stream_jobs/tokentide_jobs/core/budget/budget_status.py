@@ -20,9 +20,10 @@ from tokentide_jobs.core.budget.burn import BurnRate, burn_rates
 from tokentide_jobs.core.budget.period import instant
 from tokentide_jobs.core.budget.reads import WindowSpend
 from tokentide_jobs.core.budget.spend import BudgetSpend, Notice, PeriodSpend, Spent
-from tokentide_jobs.core.forecast.forecast import HOUR_US, Forecast, even_rate, forecast
+from tokentide_jobs.core.forecast.forecast import Forecast, even_rate, forecast
 from tokentide_jobs.core.forecast.methods import Hours
 from tokentide_jobs.core.money import usd
+from tokentide_jobs.core.tables import HOUR_US
 
 __all__ = ["BudgetStatus", "BudgetVerdict", "budget_status"]
 

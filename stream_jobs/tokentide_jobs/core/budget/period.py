@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final, Literal
 
+from tokentide_jobs.core.tables import HOUR_US
+
 __all__ = ["KINDS", "Period", "PeriodKind", "instant", "period_at", "period_before"]
 
 PeriodKind = Literal["hour", "day", "week", "month"]
@@ -17,7 +19,6 @@ KINDS: Final[tuple[PeriodKind, ...]] = ("hour", "day", "week", "month")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
-_HOUR_US: Final = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,9 @@ def period_at(kind: PeriodKind, zone: tzinfo, at_us: int) -> Period:
     start_us = _start_us(first, zone)
     if kind != "hour":
         return Period(start_us, end_us, _label(kind, first))
-    start_us += (at_us - start_us) // _HOUR_US * _HOUR_US
+    start_us += (at_us - start_us) // HOUR_US * HOUR_US
     label = f"{instant(start_us, zone):%Y-%m-%d %H:%M}"
-    return Period(start_us, min(end_us, start_us + _HOUR_US), label)
+    return Period(start_us, min(end_us, start_us + HOUR_US), label)
 
 
 def period_before(kind: PeriodKind, zone: tzinfo, period: Period) -> Period:

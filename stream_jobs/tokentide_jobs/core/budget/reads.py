@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from tokentide_jobs.core.budget.budget import Budget
+from tokentide_jobs.core.tables import HOUR_US
 
 __all__ = ["HISTORY_US", "Reads", "WindowSpend", "reads_of"]
 
-_HOUR_US: Final = 3_600_000_000
-HISTORY_US: Final = 56 * 24 * _HOUR_US
+HISTORY_US: Final = 56 * 24 * HOUR_US
 """What a forecast looks back on: eight weeks."""
-_FINE_US: Final = 7 * _HOUR_US
+_FINE_US: Final = 7 * HOUR_US
 """Longer than the longest stretch of a burn rate that is no multiple of hours."""
 
 
@@ -46,17 +46,17 @@ def reads_of(budget: Budget, now_us: int) -> Reads:
     before = budget.before(period)
     if budget.period in ("hour", "day"):
         return Reads((), ((before.start_us, period.end_us),))
-    fine_from_us = (now_us - _FINE_US) // _HOUR_US * _HOUR_US
-    history_from_us = min(before.start_us, now_us - HISTORY_US) // _HOUR_US * _HOUR_US
+    fine_from_us = (now_us - _FINE_US) // HOUR_US * HOUR_US
+    history_from_us = min(before.start_us, now_us - HISTORY_US) // HOUR_US * HOUR_US
     hours: list[tuple[int, int]] = []
     minutes: list[tuple[int, int]] = []
     begin_us = history_from_us
     for edge_us in (before.start_us, period.start_us):
-        hour_us = edge_us // _HOUR_US * _HOUR_US
+        hour_us = edge_us // HOUR_US * HOUR_US
         if hour_us < edge_us and hour_us < fine_from_us:
             hours.append((begin_us, hour_us))
-            minutes.append((hour_us, hour_us + _HOUR_US))
-            begin_us = hour_us + _HOUR_US
+            minutes.append((hour_us, hour_us + HOUR_US))
+            begin_us = hour_us + HOUR_US
     hours.append((begin_us, fine_from_us))
     minutes.append((fine_from_us, period.end_us))
     return Reads(tuple(one for one in hours if one[0] < one[1]), tuple(minutes))

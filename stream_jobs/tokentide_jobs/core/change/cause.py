@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from tokentide_jobs.core.tables import MINUTE_US
+
 __all__ = ["Cause", "Change", "likely_causes"]
 
-_MINUTE_US: Final = 60_000_000
-_LOOK_BACK_US: Final = 120 * _MINUTE_US
-_SLACK_US: Final = 5 * _MINUTE_US
+_LOOK_BACK_US: Final = 120 * MINUTE_US
+_SLACK_US: Final = 5 * MINUTE_US
 """A change may be reported a little after what it did was seen."""
-_HALF_LIFE_US: Final = 30 * _MINUTE_US
+_HALF_LIFE_US: Final = 30 * MINUTE_US
 _MOST: Final = 3
 _SUBJECT_OF: Final = {
     "deploy": ("service", "agent"),

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from tokentide_jobs.core.change.cause import Change
+from tokentide_jobs.core.tables import HOUR_US
 
 __all__ = ["RecentChanges"]
 
-_KEPT_US: Final = 6 * 3_600_000_000
+_KEPT_US: Final = 6 * HOUR_US
 """Twice as long as causes are looked for, and more: an alarm may open long after it began."""
 _MOST: Final = 1_000
 

@@ -24,7 +24,7 @@ from tokentide_jobs.core.decide.decisions import (
 from tokentide_jobs.core.detect.alarms import reason
 from tokentide_jobs.core.detect.window_metrics import METRICS, metric_at
 from tokentide_jobs.core.merge.key_levels import dimensions_of, level_name
-from tokentide_jobs.core.tables import ANOMALY_POINTS, BUDGET_STATUS, FORECASTS, RUN_STATUS
+from tokentide_jobs.core.tables import ANOMALY_POINTS, BUDGET_STATUS, FORECASTS, HOUR_US, RUN_STATUS
 
 __all__ = ["forecast_rows", "rows_of"]
 
@@ -63,7 +63,6 @@ _COLUMNS: Final[Mapping[str, Mapping[str, pa.DataType]]] = {
         "method": _TEXT, "rests_on": _TEXT, "verdict": _TEXT,
     },
 }  # fmt: skip
-_HOUR_US: Final = 3_600_000_000
 
 
 def rows_of(decisions: Decisions, window_s: int) -> Iterator[tuple[str, pa.Table]]:
@@ -193,7 +192,7 @@ def _forecast(status: BudgetStatus) -> dict[str, Any]:
         "tenant": _tenant(status.budget),
         "period_start": period.start_us // 1_000_000,
         "period_end": period.end_us // 1_000_000,
-        "made_at": status.now_us // _HOUR_US * 3_600,
+        "made_at": status.now_us // HOUR_US * 3_600,
         "amount_pico_usd": status.budget.amount_pico_usd,
         "spent_pico_usd": status.current.pico_usd,
         "expected_pico_usd": expected.pico_usd,

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokentide_jobs.core.detect.running import move
+from tokentide_jobs.core.tables import HOUR_US
 
 __all__ = ["Moment", "expected", "learn", "moment_of"]
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.uint8]
 
-_HOUR_US: Final = 3_600_000_000
 _MOST: Final = 255
 """Counts stay here: what is learned so often has its usual rate."""
 
@@ -39,8 +39,8 @@ class Moment:
 def moment_of(start_us: int, length_us: int) -> Moment:
     """Return the moment of a window by its middle."""
     middle_us = start_us + length_us // 2
-    hours, rest_us = divmod(middle_us, _HOUR_US)
-    offset = rest_us / _HOUR_US - 0.5
+    hours, rest_us = divmod(middle_us, HOUR_US)
+    offset = rest_us / HOUR_US - 0.5
     return Moment(
         hour=hours % 24,
         bucket=_bucket(hours),

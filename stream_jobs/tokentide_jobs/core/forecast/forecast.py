@@ -15,11 +15,10 @@ from tokentide_jobs.core.forecast.backtest import back_test, chosen_method, conf
 from tokentide_jobs.core.forecast.methods import WEEK_HOURS, Hours, Method, predict
 from tokentide_jobs.counted import counted
 
-__all__ = ["COVERAGE", "HOUR_US", "Forecast", "even_rate", "forecast"]
+__all__ = ["COVERAGE", "Forecast", "even_rate", "forecast"]
 
 ForecastMethod = Method | Literal["even rate", ""]
 
-HOUR_US: Final = 3_600_000_000
 COVERAGE: Final = 0.8
 """Of the interval: four of five periods end inside of it."""
 _LEAST_BACK_TESTS: Final = 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tokentide_jobs.core.tables import WINDOW_US
+from tokentide_jobs.core.tables import HOUR_US, WINDOW_US
 
 __all__ = ["BUCKET_US", "RATE_WINDOWS_US", "RING_US", "GuardRules"]
 
@@ -52,7 +52,7 @@ class GuardRules:
     repeats_pico_usd: int = 1 * _DOLLAR
     repeats_free: int = 50
     min_runs: int = 100
-    idle_us: int = 2 * 3_600_000_000
+    idle_us: int = 2 * HOUR_US
     live_runs: int = 20_000
 
     @property

@@ -11,6 +11,7 @@ from tokentide_jobs.core.guard.rules import BUCKET_US, RATE_WINDOWS_US
 from tokentide_jobs.core.guard.standstill import Standstill
 from tokentide_jobs.core.guard.steps import Step
 from tokentide_jobs.core.guard.streak import Streak
+from tokentide_jobs.core.tables import MINUTE_US
 
 __all__ = ["RunState"]
 
@@ -90,5 +91,5 @@ class RunState:
 
     def per_minute_pico_usd(self, recent_pico_usd: int) -> int:
         """Return spend a minute, given the spend of the longest rate window."""
-        lived_us = max(60_000_000, self.last_us - self.first_us + BUCKET_US)
-        return recent_pico_usd * 60_000_000 // min(RATE_WINDOWS_US[-1], lived_us)
+        lived_us = max(MINUTE_US, self.last_us - self.first_us + BUCKET_US)
+        return recent_pico_usd * MINUTE_US // min(RATE_WINDOWS_US[-1], lived_us)

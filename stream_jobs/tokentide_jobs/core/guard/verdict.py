@@ -9,6 +9,7 @@ from typing import Any, Literal
 from tokentide_jobs.core.guard.levels import Limit
 from tokentide_jobs.core.guard.steps import RunKey, Step
 from tokentide_jobs.core.money import usd
+from tokentide_jobs.core.tables import MINUTE_US
 
 __all__ = ["Rule", "Verdict"]
 
@@ -131,7 +132,7 @@ class Verdict:
                 f"repeats {what}: {self.value:,} repeated steps in a row for "
                 f"{_dollars(self.repeats_pico_usd)}, and {self.allowed:,} are too many"
             )
-        minutes = f" in {self.window_us // 60_000_000} minutes" if self.window_us else " in all"
+        minutes = f" in {self.window_us // MINUTE_US} minutes" if self.window_us else " in all"
         on = (
             f" on {self.stalled_steps:,} steps whose input had not grown"
             if self.stalled_steps

@@ -15,10 +15,11 @@ from typing import Any, Final
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.merge.delta_record import Origin
 from tokentide_jobs.core.merge.merged_sums import MergedSums
+from tokentide_jobs.core.tables import DAY_US
 
 __all__ = ["Balance", "Consumed"]
 
-_LONGEST_US: Final = 7 * 86_400_000_000
+_LONGEST_US: Final = 7 * DAY_US
 """Of one balance; then the next one begins. It stays within what the ledger keeps."""
 
 

@@ -17,11 +17,10 @@ from tokentide_jobs.core.simulate.conditions import MINUTES, days_of
 from tokentide_jobs.core.simulate.draws import draw
 from tokentide_jobs.core.simulate.faults import Fault, Incident, inject, place
 from tokentide_jobs.core.simulate.population import Group, Population, populate
+from tokentide_jobs.core.tables import DAY_US, MINUTE_US
 
 __all__ = ["AFTERMATH_MINUTES", "Found", "closed_windows", "run"]
 
-_MINUTE_US: Final = 60_000_000
-_DAY_US: Final = MINUTES * _MINUTE_US
 AFTERMATH_MINUTES: Final = 60
 """An alarm this soon after an incident belongs to it: recovery is a change, too."""
 _GAPS_PER_DAY: Final = 1 / 3
@@ -44,7 +43,7 @@ class Found:
 
     def minute_of(self, at_us: int) -> int:
         """Return the minute of the run."""
-        return (at_us - self.begin_us) // _MINUTE_US
+        return (at_us - self.begin_us) // MINUTE_US
 
     def of_incident(self, incident: Incident) -> list[AlarmChange]:
         """Return the alarms that opened in an incident or soon after it, the first first."""
@@ -88,7 +87,7 @@ def closed_windows(
         for minute in range(MINUTES):
             if minute not in gap:
                 yield ClosedWindow(
-                    start_us=conditions.day * _DAY_US + minute * _MINUTE_US,
+                    start_us=conditions.day * DAY_US + minute * MINUTE_US,
                     keys=population.keys,
                     values=values[:, minute],
                     counts=counts[:, minute],
@@ -123,8 +122,8 @@ def run(
     begin_us, start_us, judged_values = -1, 0, 0
     for window in closed_windows(population, incidents, days, random):
         start_us = window.start_us
-        begin_us = start_us // _DAY_US * _DAY_US if begin_us < 0 else begin_us
-        minutes = (start_us - begin_us) // _MINUTE_US
+        begin_us = start_us // DAY_US * DAY_US if begin_us < 0 else begin_us
+        minutes = (start_us - begin_us) // MINUTE_US
         if minutes % 60 == 0:
             moved(minutes)
         judged = detectors.judge(window)
@@ -133,6 +132,6 @@ def run(
         if start_us - begin_us >= parameters.learning_s * 1_000_000:
             judged_values += int(np.count_nonzero(~np.isnan(window.values)))
     return Found(
-        population, tuple(incidents), begin_us, start_us + _MINUTE_US, tuple(alarms),
+        population, tuple(incidents), begin_us, start_us + MINUTE_US, tuple(alarms),
         tuple(extremes), judged_values,
     )  # fmt: skip

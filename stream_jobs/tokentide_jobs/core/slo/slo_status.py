@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from tokentide_jobs.core.slo.slo import Slo, SloRule, rules_of
+from tokentide_jobs.core.tables import HOUR_US, MINUTE_US
 
 __all__ = ["Reads", "SloBurn", "SloStatus", "WindowCounts", "count", "reads_of", "status_of"]
-
-_MINUTE_US: Final = 60_000_000
-_HOUR_US: Final = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +163,10 @@ def reads_of(slo: Slo, now_us: int) -> Reads:
 
     Scores are judged by the minute, so that an SLO of quality reads minutes alone.
     """
-    end_us = now_us // _MINUTE_US * _MINUTE_US
-    begin_us = (end_us - slo.window_days * 24 * _HOUR_US) // _HOUR_US * _HOUR_US
+    end_us = now_us // MINUTE_US * MINUTE_US
+    begin_us = (end_us - slo.window_days * 24 * HOUR_US) // HOUR_US * HOUR_US
     longest_us = max(rule.long_s for rule in rules_of(slo)) * 1_000_000
-    fine_us = (end_us - longest_us) // _HOUR_US * _HOUR_US
+    fine_us = (end_us - longest_us) // HOUR_US * HOUR_US
     if slo.good.what == "quality" or fine_us <= begin_us:
         return Reads((), ((min(begin_us, fine_us), end_us),))
     return Reads(((begin_us, fine_us),), ((fine_us, end_us),))
@@ -182,8 +180,8 @@ def status_of(slo: Slo, windows: Sequence[WindowCounts], now_us: int) -> SloStat
         windows: What `reads_of` asks for.
         now_us: The present; what began in this minute is left out.
     """
-    end_us = now_us // _MINUTE_US * _MINUTE_US
-    begin_us = (end_us - slo.window_days * 24 * _HOUR_US) // _HOUR_US * _HOUR_US
+    end_us = now_us // MINUTE_US * MINUTE_US
+    begin_us = (end_us - slo.window_days * 24 * HOUR_US) // HOUR_US * HOUR_US
 
     def sums(from_us: int) -> tuple[int, int]:
         within = [one for one in windows if from_us <= one.start_us < end_us]

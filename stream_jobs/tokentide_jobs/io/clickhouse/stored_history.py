@@ -10,6 +10,7 @@ import polars as pl
 
 from tokentide_jobs.core.merge.deltas import chosen_columns
 from tokentide_jobs.core.merge.open_windows import WANTED
+from tokentide_jobs.core.tables import DAY_US, MINUTE_US
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
@@ -22,8 +23,7 @@ __all__ = [
     "read_history",
 ]
 
-_MINUTE_US: Final = 60_000_000
-HISTORY_US: Final = 14 * 86_400 * 1_000_000
+HISTORY_US: Final = 14 * DAY_US
 """How far back is learned from."""
 _ROWS_AT_ONCE: Final = 50_000
 """That memory does not grow with the history."""
@@ -74,7 +74,7 @@ def pieces(span: HistorySpan, until_us: int, stride: int) -> Iterator[tuple[int,
         stride: One window of so many is read.
     """
     windows = max(1, _ROWS_AT_ONCE * span.windows // span.rows)
-    length_us = windows * stride * _MINUTE_US
+    length_us = windows * stride * MINUTE_US
     for begin_us in range(span.oldest_us, until_us, length_us):
         yield begin_us, min(begin_us + length_us, until_us)
 

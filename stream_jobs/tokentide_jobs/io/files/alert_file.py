@@ -17,6 +17,7 @@ from yaml.nodes import MappingNode, Node, SequenceNode
 
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.finding import SEVERITIES, Severity
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.detect_file import detect_content
 from tokentide_jobs.io.files.yaml_entries import (
@@ -32,19 +33,18 @@ __all__ = ["AlertFile", "alerts_of", "load_alert_file", "parse_alert_file"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _DOLLAR: Final = 10**12
-_MINUTE_US: Final = 60_000_000
 _KINDS: Final = ("webhook", "slack")
 _RULES: Final = {
     "page_usd_per_hour": ("page_pico_usd_per_hour", _DOLLAR, 0, 1_000_000),
     "page_failed_per_minute": ("page_failed_per_minute", 1, 0, 1_000_000),
     "ticket_usd_per_hour": ("ticket_pico_usd_per_hour", _DOLLAR, 0, 1_000_000),
     "ticket_failed_per_minute": ("ticket_failed_per_minute", 1, 0, 1_000_000),
-    "cooldown_minutes": ("cooldown_us", _MINUTE_US, 1, 1_440),
+    "cooldown_minutes": ("cooldown_us", MINUTE_US, 1, 1_440),
     "flaps": ("flaps", 1, 1, 1_000),
-    "incident_minutes": ("incident_us", _MINUTE_US, 1, 1_440),
+    "incident_minutes": ("incident_us", MINUTE_US, 1, 1_440),
     "storm_opens": ("storm_opens", 1, 1, 10_000),
-    "storm_minutes": ("storm_us", _MINUTE_US, 1, 1_440),
-    "history_minutes": ("history_lag_us", _MINUTE_US, 1, 1_440),
+    "storm_minutes": ("storm_us", MINUTE_US, 1, 1_440),
+    "history_minutes": ("history_lag_us", MINUTE_US, 1, 1_440),
 }
 """By key of the file: the field of the rules, how many of it one is, least and most."""
 _WHOLE: Final = ("flaps", "storm_opens")

@@ -19,6 +19,7 @@ from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.files.yaml_entries import Problems, content_of, mapping, sections, texts
 from tokentide_jobs.io.files.yaml_numbers import number
@@ -65,7 +66,7 @@ _GUARD: Final = {
     "repeats_usd": _usd("repeats"),
     "repeats_free": _Field("repeats_free", 1, Decimal(2), Decimal(1_000_000)),
     "min_runs": _Field("min_runs", 1, Decimal(2), Decimal(500)),
-    "idle_minutes": _Field("idle_us", 60_000_000, Decimal(10), Decimal(7 * 1_440)),
+    "idle_minutes": _Field("idle_us", MINUTE_US, Decimal(10), Decimal(7 * 1_440)),
     "live_runs": _Field("live_runs", 1, Decimal(100), Decimal(1_000_000)),
 }
 _ANOMALIES: Final = {
@@ -87,7 +88,7 @@ _PIPELINE: Final = {
     "unpriced_requests": _Field("unpriced", 1, Decimal(1), Decimal(10**9)),
     "lost_percent": _Field("lost_ppm", 10_000, Decimal(0), Decimal(100)),
     "lost_events": _Field("lost", 1, Decimal(1), Decimal(10**9)),
-    "silent_minutes": _Field("silent_us", 60_000_000, Decimal(0), Decimal(1_080)),
+    "silent_minutes": _Field("silent_us", MINUTE_US, Decimal(0), Decimal(1_080)),
 }
 _SECTIONS: Final = {
     "run_guard": tuple(_GUARD),

@@ -18,6 +18,7 @@ from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.decision_rows import forecast_rows
 from tokentide_jobs.core.decide.decisions import Decisions
 from tokentide_jobs.core.forecast.forecast import Forecast
+from tokentide_jobs.core.tables import HOUR_US, MINUTE_US
 from tokentide_jobs.io.clickhouse.budget_spend import read_budgets
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.pipeline_reads import read_shares, read_silent
@@ -27,8 +28,6 @@ from tokentide_jobs.jobs.runtime.waiting import Storing
 
 __all__ = ["DueByClock"]
 
-_HOUR_US: Final = 3_600_000_000
-_MINUTE_US: Final = 60_000_000
 _MARKS_US: Final = 10_000_000
 _SHORT_US: Final = 300_000_000
 """Forecasts of budgets by the hour are made anew so often, all others every hour."""
@@ -79,11 +78,11 @@ class DueByClock:
     def _slos(self, decider: Decider) -> list[Finding]:
         """Judge SLOs by what is stored, once a minute, keep how they stand, and return it."""
         now_us, slos = self._clock_us(), self._files.in_force.slos
-        if not slos or now_us // _MINUTE_US == self._slo_minute:
+        if not slos or now_us // MINUTE_US == self._slo_minute:
             return []
         statuses = self._storing("slos", lambda: read_slos(self._store, slos, now_us))
         self._storing("slos", lambda: store_slos(self._store, statuses))
-        self._slo_minute = now_us // _MINUTE_US
+        self._slo_minute = now_us // MINUTE_US
         changes = decider.changes.all()
         return [slo_finding(one, changes) for one in statuses]
 
@@ -97,9 +96,9 @@ class DueByClock:
         found = list(source_findings(sources, self._began_us, now_us, rules))
         is_late = any(one.metric == "late" and one.change == "fires" for one in found)
         stored_until_us = min((one.arrived_us or 0 for one in sources), default=0)
-        if is_late or not stored_until_us or now_us // _MINUTE_US == self._shares_minute:
+        if is_late or not stored_until_us or now_us // MINUTE_US == self._shares_minute:
             return found  # what is stored is not the present
-        self._shares_minute = now_us // _MINUTE_US
+        self._shares_minute = now_us // MINUTE_US
         shares = self._storing("pipeline", lambda: read_shares(self._store, now_us))
         found += share_findings(shares, now_us, rules)
         silent = self._storing("pipeline", lambda: self._silent(stored_until_us))
@@ -123,7 +122,7 @@ class DueByClock:
             made = self._forecast_made.get(budget.revision, (-1, -1))
             start_us = budget.at(now_us).start_us
             has_begun = (budget.revision, start_us) in begun
-            turn = now_us // (_SHORT_US if budget.period == "hour" else _HOUR_US)
+            turn = now_us // (_SHORT_US if budget.period == "hour" else HOUR_US)
             due[budget.revision] = turn, start_us if has_begun else made[1]
             if due[budget.revision] == made:
                 del due[budget.revision]

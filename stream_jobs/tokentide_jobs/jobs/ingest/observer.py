@@ -17,7 +17,7 @@ from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.dead_letter import REFUSED_BY_STORE
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.topics import partition_label
-from tokentide_jobs.core.tables import RAW_TABLES
+from tokentide_jobs.core.tables import MINUTE_US, RAW_TABLES
 from tokentide_jobs.core.window.watermark import Watermark
 from tokentide_jobs.disk_space import DiskSpaceFloor
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch
@@ -30,7 +30,7 @@ __all__ = ["IngestObserver"]
 
 _log = logging.getLogger(__name__)
 
-_IDLE_US = 60_000_000
+_IDLE_US = MINUTE_US
 
 
 class IngestObserver:

@@ -20,6 +20,7 @@ import polars as pl
 
 from tokentide_jobs.core.tables import (
     DAY_US,
+    HOUR_US,
     ROLLUPS,
     SUBJECTS,
     WINDOW_LENGTH_S,
@@ -48,7 +49,6 @@ TABLES = (*_WINDOWS, SUBJECTS)
 """What can be repaired: windows, the finest first, and the sums by subject."""
 SPAN_ROWS = 100_000
 """Raw rows folded, or windows compared, at a time: some 500 MB at most in this process."""
-_HOUR_US = 3_600_000_000
 _ATTEMPTS = 5
 
 Progress = Callable[[str], None]
@@ -168,8 +168,8 @@ class Repair:
                 whether they have expired; or a repricing is unfinished.
         """
         self._records.check()
-        for hour_us in sorted({moment // _HOUR_US * _HOUR_US for moment in moments_us}):
-            hour = Span(hour_us, hour_us + _HOUR_US)
+        for hour_us in sorted({moment // HOUR_US * HOUR_US for moment in moments_us}):
+            hour = Span(hour_us, hour_us + HOUR_US)
             if uncertain := self._records.check_rows(hour, self.kept_from_us()):
                 raise WrongData(
                     f"{hour}: {uncertain[0]}, with older events: retention may have taken the "
@@ -194,8 +194,8 @@ class Repair:
                     found = self._repair_span(table, base, span, is_wanted=True)
                     if found is not None:
                         yield found
-            for hour_us in sorted({moment // _HOUR_US * _HOUR_US for moment in moments_us}):
-                hour = Span(hour_us, hour_us + _HOUR_US)
+            for hour_us in sorted({moment // HOUR_US * HOUR_US for moment in moments_us}):
+                hour = Span(hour_us, hour_us + HOUR_US)
                 found = self._repair_span(SUBJECTS, SUBJECTS, hour, is_wanted=True)
                 if found is not None:
                     yield found
@@ -242,7 +242,7 @@ class Repair:
             self.quiet.release()
 
     def _repair_subjects(self, day: Span) -> Iterator[Correction]:
-        for span in self._cut(self._subjects.rows(day), _HOUR_US):
+        for span in self._cut(self._subjects.rows(day), HOUR_US):
             found = self._repair_span(SUBJECTS, SUBJECTS, span, is_wanted=True)
             if found is not None:
                 yield found
@@ -253,7 +253,7 @@ class Repair:
         if table == base:
             return self._pieces(day, WINDOW_LENGTH_S[base] * 1_000_000)
         if table == ROLLUPS[0]:
-            return self._cut(self._records.window_rows(day, _HOUR_US), _HOUR_US)
+            return self._cut(self._records.window_rows(day, HOUR_US), HOUR_US)
         return [day]
 
     def _pieces(self, span: Span, grain_us: int = WINDOW_US) -> list[Span]:

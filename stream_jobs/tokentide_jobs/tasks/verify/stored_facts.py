@@ -37,7 +37,7 @@ from tokentide_jobs.io.clickhouse.void_reads import newest_void_revision, unfini
 
 __all__ = ["Positions", "Scope", "StoreReader"]
 
-_HOUR_US: Final = SUBJECTS_S * 1_000_000
+_SUBJECTS_US: Final = SUBJECTS_S * 1_000_000
 
 Positions = Mapping[LogPartition, int]
 """Where each partition of the present logs is finished: the end of its last finished batch."""
@@ -211,8 +211,8 @@ class StoreReader:
             for row in self._store.select("verify/windows", bounds)
         }
         hours = {
-            "low_us": low_us // _HOUR_US * _HOUR_US,
-            "high_us": -(-high_us // _HOUR_US) * _HOUR_US,
+            "low_us": low_us // _SUBJECTS_US * _SUBJECTS_US,
+            "high_us": -(-high_us // _SUBJECTS_US) * _SUBJECTS_US,
         }
         subjects = {
             KindHour(row["kind"], row["hour_s"]): Sums(

@@ -7,8 +7,9 @@ import pytest
 
 from bench.forecast import measure
 from tokentide_jobs.core.forecast.backtest import back_test, chosen_method, conformal_quantile
-from tokentide_jobs.core.forecast.forecast import HOUR_US, even_rate, forecast
+from tokentide_jobs.core.forecast.forecast import even_rate, forecast
 from tokentide_jobs.core.forecast.methods import WEEK_HOURS, Hours, predict
+from tokentide_jobs.core.tables import HOUR_US
 
 USD = 1e12
 WEEKDAYS = np.tile(np.repeat([1.0, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1], 24), 4) * USD
