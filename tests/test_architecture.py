@@ -137,6 +137,11 @@ KEPT_APART = (
     ("tokentide_jobs.replay", "tokentide_jobs.core"),
     ("tokentide_jobs.replay", "tokentide_jobs.io"),
     ("tokentide_jobs.replay", "tokentide_jobs.jobs"),
+    ("tokentide_jobs.replay", "tokentide_jobs.tasks"),
+    ("tokentide_jobs.tasks", "tokentide_jobs.jobs"),
+    ("tokentide_dashboards", "tokentide_jobs.embedded"),
+    ("tokentide_dashboards", "tokentide_jobs.jobs"),
+    ("tokentide_dashboards", "tokentide_jobs.tasks"),
 )
 """Rooms that may not know each other although one is above: the first never imports the second."""
 
