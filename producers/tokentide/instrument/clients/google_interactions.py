@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from tokentide.instrument.patching import Action, Patches
-from tokentide.instrument.stainless import Api, CallFactory, Endpoint
-from tokentide.instrument.stainless_hooks import following_patches, record_client, recording_patches
+from tokentide.instrument.stainless.endpoints import Api, CallFactory, Endpoint
+from tokentide.instrument.stainless.wrappers import (
+    following_patches,
+    record_client,
+    recording_patches,
+)
 from tokentide.telemetry import Telemetry
 
 _PACKAGE = "google.genai._interactions"

@@ -11,7 +11,7 @@ from typing import Any
 
 from tokentide.instrument.call import Call, current_call
 from tokentide.instrument.patching import Action, Patches
-from tokentide.instrument.stainless import CallFactory, parsed
+from tokentide.instrument.stainless.endpoints import CallFactory, parsed
 from tokentide.instrument.streams import CALL, Function, ends_on_close, ends_on_close_async
 
 

@@ -1,0 +1,1 @@
+"""What the clients share that Stainless generates: OpenAI's, Anthropic's and a part of Google's."""
