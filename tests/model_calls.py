@@ -50,6 +50,8 @@ class Call:
                 raise
 
 
+FIRST_COUNT = 3
+"""Output tokens that a stream of Anthropic's has told when it begins; its last count has them."""
 _CHAT_USAGE = {
     "prompt_tokens": 1000,
     "completion_tokens": 200,
@@ -162,12 +164,11 @@ CALLS = (
         (
             {
                 "type": "message_start",
-                # OpenLLMetry adds this first count to the final one, which is cumulative.
                 "message": {
                     **_MESSAGE,
                     "content": [],
                     "stop_reason": None,
-                    "usage": {**_MESSAGE["usage"], "output_tokens": 0},
+                    "usage": {**_MESSAGE["usage"], "output_tokens": FIRST_COUNT},
                 },
             },
             {

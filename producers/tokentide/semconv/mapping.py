@@ -27,6 +27,7 @@ from tokentide.semconv.attributes import (
 )
 from tokentide.semconv.calls import Reading, reading_of, reported_by
 from tokentide.semconv.names import (
+    ADDS_FIRST_COUNT,
     EXCLUSIVE_INPUT,
     FINISH_REASONS,
     GENAI,
@@ -89,8 +90,9 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
         "tags": {"semconv": generation_of(attributes)},
         **_usage(cast("dict[str, int]", counts), attributes, span.scope),
     }
-    if is_unusable:
-        event["usage_source"] = "missing"  # what is left of the counts is a lower bound
+    adds_up = span.scope in ADDS_FIRST_COUNT and event.get("stream") is not False
+    if is_unusable or adds_up:
+        event["usage_source"] = "missing"  # what is left of the counts is no more than a bound
     if "reported_cost_pico_usd" in event:
         event["reported_cost_source"] = event["sdk_name"] or generation_of(attributes)
     _name_models(event, attributes)

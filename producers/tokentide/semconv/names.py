@@ -369,6 +369,13 @@ OpenLLMetry's Bedrock instrumentation copies `inputTokens` of Converse, which ex
 (read at 0.62.4). Its Anthropic one adds them, as OpenInference's does.
 """
 
+ADDS_FIRST_COUNT = frozenset({"opentelemetry.instrumentation.anthropic"})
+"""Instrumentation scopes that add the first output count of a stream to the last, which has it.
+
+OpenLLMetry's for Anthropic (read at 0.62.4). Of streams by `messages.stream()` it does not say that
+they are streams, so only what says that it is none is whole.
+"""
+
 
 def provider_name(name: str) -> str:
     """Return the conventions' name of a provider that is spelled in any of the known ways."""

@@ -162,3 +162,21 @@ def test_a_cost_that_a_span_carries_is_kept_as_reported(
     found = event({**LATEST, attribute: value}, scope="openlit.openai")
     assert found.get("reported_cost_pico_usd") == picos
     assert found.get("reported_cost_source") == (None if picos is None else "openlit.openai")
+
+
+@pytest.mark.parametrize(
+    ("scope", "stream", "source"),
+    [
+        ("opentelemetry.instrumentation.anthropic", True, "missing"),
+        # `messages.stream()` is a stream that does not say so.
+        ("opentelemetry.instrumentation.anthropic", None, "missing"),
+        ("opentelemetry.instrumentation.anthropic", False, "provider"),
+        ("openinference.instrumentation.anthropic", True, "provider"),
+        ("opentelemetry.instrumentation.openai", True, "provider"),
+    ],
+)
+def test_a_stream_whose_first_count_is_in_it_twice_is_not_the_whole_usage(
+    scope: str, stream: bool | None, source: str
+) -> None:
+    found = event({**LATEST, "gen_ai.is_streaming": stream}, scope=scope)
+    assert (found["output_tokens"], found["usage_source"]) == (100, source)
