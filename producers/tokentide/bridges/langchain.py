@@ -11,13 +11,14 @@ LangChain's own cache is an event that consumed nothing. Nothing here raises int
 from __future__ import annotations
 
 from time import perf_counter_ns, time_ns
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 
 from tokentide._contract import MAX_IDENTIFIER
+from tokentide.bridges.langchain_usage import has_older_search, read_usage
 from tokentide.context import current_scope
 from tokentide.failures import describe_failure
 from tokentide.log import RateLimitedLog
@@ -25,18 +26,16 @@ from tokentide.seen_calls import response_key, seen_calls
 from tokentide.semconv.names import provider_name
 from tokentide.telemetry import Telemetry
 from tokentide.trace_context import fill_trace
-from tokentide.usage.gemini_grounding import Grounding
+from tokentide.usage import USAGE_FIELDS
 from tokentide.usage.reading import (
     count,
     finish_fields,
-    getter,
     items,
     label,
     read,
     small_count,
     usage_fields,
 )
-from tokentide.usage.totals import settle
 
 CACHE_TAG = "response_cache"
 """Tag of events whose answer came from a cache of the caller's side, which costs nothing."""
@@ -50,10 +49,14 @@ _log = RateLimitedLog()
 class _Run:
     """One run of a model while it lasts."""
 
-    __slots__ = ("chunks", "event", "first_ns", "gap_ns", "last_ns", "retries", "started_ns")
+    __slots__ = (
+        "chunks", "event", "first_ns", "gap_ns", "is_older_search", "last_ns", "retries",
+        "started_ns",
+    )  # fmt: skip
 
-    def __init__(self, event: dict[str, object]) -> None:
+    def __init__(self, event: dict[str, object], *, is_older_search: bool) -> None:
         self.event = event
+        self.is_older_search = is_older_search
         self.started_ns = perf_counter_ns()
         self.first_ns = self.last_ns = self.gap_ns = 0
         self.chunks = self.retries = 0
@@ -168,7 +171,8 @@ class TokentideCallback(BaseCallbackHandler):
                 event["run_id"] = str(root)
             if len(self._runs) >= _MAX_RUNS:
                 self._runs.pop(next(iter(self._runs)), None)
-            self._runs[run_id] = _Run(event)
+            tools = read(kwargs.get("invocation_params"), "tools")
+            self._runs[run_id] = _Run(event, is_older_search=has_older_search(tools))
         except Exception as exc:
             _log.report("langchain", "a LangChain run was not recorded: %r", exc)
 
@@ -200,7 +204,7 @@ class TokentideCallback(BaseCallbackHandler):
                 )
             if run.retries:
                 event["retry_count"] = run.retries
-            event.update(_answered(response, event["provider"] in _GOOGLE))
+            event.update(_answered(response, event["provider"], run.is_older_search))
             if error is not None:
                 event.update(describe_failure(error))
             event.setdefault("status", "ok")
@@ -238,16 +242,16 @@ def _asked(operation: str, kwargs: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _answered(response: object, is_google: bool) -> dict[str, object]:
-    """Return what a result says; LangChain has normalised the usage, totals are inclusive."""
+def _answered(response: object, provider: object, is_older_search: bool) -> dict[str, object]:
+    """Return what a result says."""
     choices = items(_first(read(response, "generations")), _MAX_CHOICES)
     message = read(_first(choices), "message")
     usage = read(message, "usage_metadata")
     about = read(message, "response_metadata")
     fallback = read(response, "llm_output")
-    counts = _counts(usage, read(fallback, "token_usage"), is_output=not is_google)
-    if is_google:
-        _ground(counts, count(read(usage, "input_tokens")), about)
+    counts = read_usage(
+        message, read(fallback, "token_usage"), provider, is_older_search=is_older_search
+    )
     fields: dict[str, object] = {
         "response_model": label(read(about, "model_name"), MAX_IDENTIFIER)
         or label(read(about, "model"), MAX_IDENTIFIER)
@@ -260,66 +264,11 @@ def _answered(response: object, is_google: bool) -> dict[str, object]:
         **finish_fields(_reason(choice) for choice in choices),
     }
     if read(usage, "total_cost") == 0:  # what LangChain writes into an answer from its cache
-        fields.update(usage_fields({"input_tokens": 0, "output_tokens": 0}))
-        for name in _DETAILS:
+        for name in USAGE_FIELDS:
             fields.pop(name, None)
+        fields.update(usage_fields({"input_tokens": 0, "output_tokens": 0}))
         fields["tags"] = {CACHE_TAG: "hit"}
     return fields
-
-
-_DETAILS = (
-    "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
-    "input_audio_tokens", "output_audio_tokens",
-)  # fmt: skip
-
-
-_GOOGLE = ("gcp.gemini", "gcp.vertex_ai")
-
-
-def _ground(counts: dict[str, object], reported: int | None, about: object) -> None:
-    """Add Gemini's searches, whose tokens are not billed.
-
-    Older versions of its integration leave what tools brought out of the input and in the total, so
-    that it was added; newer ones have it in the input, and do not say how much it is.
-    """
-    grounding = Grounding()
-    grounding.add(getter(about))
-    if not grounding.has_searched:
-        return
-    added = (cast("int | None", counts.get("input_tokens")) or 0) - (reported or 0)
-    if added > 0:
-        grounding.place(counts, added)
-    else:
-        counts["usage_source"] = "missing"
-    grounding.add_to(counts, label(read(about, "model_name"), MAX_IDENTIFIER) or "")
-
-
-def _counts(usage: object, fallback: object, *, is_output: bool) -> dict[str, object]:
-    given, made = read(usage, "input_token_details"), read(usage, "output_token_details")
-    if usage is None:
-        return {
-            "input_tokens": count(read(fallback, "prompt_tokens")),
-            "output_tokens": count(read(fallback, "completion_tokens")),
-        }
-    short = count(read(given, "ephemeral_5m_input_tokens"))
-    hour = count(read(given, "ephemeral_1h_input_tokens"))
-    written = count(read(given, "cache_creation"))
-    if not written and (short or hour):
-        written = (short or 0) + (hour or 0)
-    if hour is None and short is not None and short == written:
-        hour = 0
-    counts: dict[str, object] = {
-        "input_tokens": count(read(usage, "input_tokens")),
-        "output_tokens": count(read(usage, "output_tokens")),
-        "cache_read_tokens": count(read(given, "cache_read")),
-        "cache_write_tokens": written,
-        "cache_write_1h_tokens": hour,
-        "input_audio_tokens": count(read(given, "audio")),
-        "output_audio_tokens": count(read(made, "audio")),
-        "reasoning_tokens": count(read(made, "reasoning")),
-    }
-    settle(counts, read(usage, "total_tokens"), is_output=is_output)
-    return counts
 
 
 def _reason(choice: object) -> object:

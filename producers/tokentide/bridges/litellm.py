@@ -17,14 +17,15 @@ from urllib.parse import urlsplit
 from litellm.integrations.custom_logger import CustomLogger
 
 from tokentide._contract import MAX_IDENTIFIER
+from tokentide.bridges.litellm_usage import whole_usage
 from tokentide.failures import describe_failure
 from tokentide.log import RateLimitedLog
 from tokentide.seen_calls import response_key, seen_calls
 from tokentide.semconv.names import provider_name
 from tokentide.telemetry import Telemetry
 from tokentide.usage import USAGE_FIELDS
-from tokentide.usage.flavour import for_provider
-from tokentide.usage.reading import count, label, read, small_count, usage_fields
+from tokentide.usage.flavour import flavour, for_provider
+from tokentide.usage.reading import Fields, count, label, read, small_count
 
 CACHE_TAG = "response_cache"
 """Tag of events whose answer came from a cache of the caller's side, which costs nothing."""
@@ -35,8 +36,9 @@ _OPERATIONS = (
     ("speech", "speech"),
     ("image", "image_generation"),
     ("text_completion", "text_completion"),
+    ("rerank", "rerank"),
 )
-_NOT_A_CALL = ("rerank", "moderation", "file", "batch", "vector_store", "health", "mcp", "retrieve")
+_NOT_A_CALL = ("moderation", "file", "batch", "vector_store", "health", "mcp", "retrieve")
 """Parts of call types that consume no model tokens, or re-read what was paid for before."""
 _MAX_SEEN = 4096
 _OWN = (
@@ -150,33 +152,25 @@ def attempt_event(
         event.setdefault("status", "error")
         event["usage_source"] = "missing"
     elif kwargs.get("cache_hit") is True:
-        event.update(_read(provider, response, metadata))
+        event.update(_read(event, response, metadata))
         _nothing_consumed(event)
     else:
-        event.update(_read(provider, response, metadata))
+        event.update(_read(event, response, metadata))
     _context(event, metadata, params)
     event.setdefault("status", "ok")
     return {name: value for name, value in event.items() if value is not None}
 
 
-def _read(provider: str, response: object, metadata: Mapping[str, Any]) -> dict[str, object]:
+def _read(event: Mapping[str, object], response: object, metadata: Mapping[str, Any]) -> Fields:
     """Return what the response says, with what LiteLLM keeps beside OpenAI's format."""
-    fields = dict(for_provider(provider, response).read_response(response))
+    provider, operation = str(event["provider"]), event["operation"]
+    # LiteLLM gives the answers of all rerankers Cohere's format.
+    reader = flavour("cohere") if operation == "rerank" else for_provider(provider, response)
+    fields = dict(reader.read_response(response))
+    if operation == "rerank":
+        return fields
     usage = read(response, "usage")
-    details = read(usage, "prompt_tokens_details")
-    more = {
-        "cache_read_tokens": count(read(usage, "cache_read_input_tokens")),
-        "cache_write_tokens": count(read(usage, "cache_creation_input_tokens")),
-        "cache_write_1h_tokens": count(
-            read(details, "cache_creation_token_details", "ephemeral_1h_input_tokens")
-        ),
-        "web_searches": small_count(read(usage, "server_tool_use", "web_search_requests")),
-    }
-    counts = {name: fields[name] for name in USAGE_FIELDS if name in fields}
-    for name, number in more.items():
-        if number is not None:
-            counts.setdefault(name, number)
-    fields.update(usage_fields(counts))
+    fields.update(whole_usage(fields, response, provider, str(event["request_model"])))
     for name in ("service_tier", "speed", "inference_geo"):
         if served := label(read(usage, name)):
             fields.setdefault(name, served)

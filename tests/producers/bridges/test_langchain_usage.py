@@ -30,7 +30,11 @@ def unwatched() -> Iterator[None]:
 
 
 def event_of(
-    usage: tuple[int, int, int, int | None], provider: str, model: str, message: AIMessage
+    usage: tuple[int, int, int, int | None],
+    provider: str,
+    model: str,
+    message: AIMessage,
+    **asked: Any,
 ) -> dict[str, Any]:
     """The event of a message; usage: input, output, total and what of the output is reasoning."""
     given, made, total, reasoning = usage
@@ -43,7 +47,9 @@ def event_of(
     with captured(service="svc") as found:
         handler, run_id = TokentideCallback(found.telemetry), uuid4()
         metadata = {"ls_provider": provider, "ls_model_name": model}
-        handler.on_chat_model_start({}, [[]], run_id=run_id, metadata=metadata)
+        handler.on_chat_model_start(
+            {}, [[]], run_id=run_id, metadata=metadata, invocation_params=asked
+        )
         handler.on_llm_end(
             LLMResult(generations=[[ChatGeneration(message=message)]]), run_id=run_id
         )
@@ -101,3 +107,61 @@ def test_a_gap_of_another_provider_was_written() -> None:
     event = event_of((20, 424, 1_016, None), "openai", "gpt-4o", message)
     assert (event["input_tokens"], event["output_tokens"]) == (20, 996)
     assert priced(event)["price_status"] == "exact"
+
+
+USED = {"server_tool_use": {"web_search_requests": 2}}
+TWO_CALLS: list[str | dict[Any, Any]] = [
+    {"type": "server_tool_use", "name": "web_search"},
+    {"type": "web_search_tool_result"},
+    {"type": "server_tool_use", "name": "web_search"},
+    {"type": "server_tool_use", "name": "web_fetch"},
+    {"type": "text", "text": "a"},
+]
+SEARCH_CALLS: list[str | dict[Any, Any]] = [
+    {"type": "web_search_call", "action": {"type": "search"}},
+    {"type": "web_search_call", "action": {"type": "open_page"}},
+    {"type": "text", "text": "a"},
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "message", "searches"),
+    [
+        (
+            "anthropic",
+            "claude-opus-4-6",
+            AIMessage("a", response_metadata={"usage": USED}),
+            2,
+        ),
+        # Of a stream only the message tells of searches.
+        ("anthropic", "claude-opus-4-6", AIMessage(TWO_CALLS), 2),
+        ("anthropic", "claude-opus-4-6", AIMessage("a", response_metadata={"usage": {}}), 0),
+        ("openai", "gpt-5.4", AIMessage(SEARCH_CALLS), 1),
+        (
+            "openai",
+            "gpt-5.4",
+            AIMessage("a", additional_kwargs={"tool_outputs": SEARCH_CALLS}),
+            1,
+        ),
+    ],
+)
+def test_searches_that_the_provider_made_are_billed(
+    provider: str, model: str, message: AIMessage, searches: int
+) -> None:
+    event = event_of((100, 10, 110, None), provider, model, message)
+    assert event.get("web_searches", 0) == searches
+    plain = {name: value for name, value in event.items() if name != "web_searches"}
+    fee = 10_000_000_000 * searches  # 10 USD per 1,000
+    assert priced(event)["cost_pico_usd"] == priced(plain)["cost_pico_usd"] + fee
+    assert priced(event)["price_status"] == "exact"
+
+
+def test_the_older_search_of_openai_is_told_by_the_tools_of_the_call() -> None:
+    older = {"tools": [{"type": "web_search_preview"}]}
+    message = AIMessage(SEARCH_CALLS)
+    event = event_of((100, 10, 110, None), "openai", "gpt-4o", message, **older)
+    assert event["other_units"] == {"preview_web_searches": 1}
+    expected = 100 * 2_500_000 + 10 * 10_000_000 + 25_000_000_000
+    assert priced(event)["cost_pico_usd"] == expected
+    both = {"tools": [{"type": "web_search_preview"}, {"type": "web_search"}]}
+    assert "other_units" not in event_of((1, 1, 2, None), "openai", "gpt-4o", message, **both)

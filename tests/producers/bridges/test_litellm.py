@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
-from types import ModuleType, SimpleNamespace
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.golden.pricing import judged, priced
+from tests.producers.bridges.litellm_calls import END, OPENAI, START, call_of
 from tokentide.seen_calls import seen_calls
 from tokentide.testing import Capture, captured
 
-START = datetime(2026, 9, 21, 12, tzinfo=UTC)
-END = START + timedelta(milliseconds=1500)
-OPENAI = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "model": "gpt-4o-mini",
-    "choices": [
-        {"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}
-    ],
-    "usage": {
-        "prompt_tokens": 1000,
-        "completion_tokens": 100,
-        "total_tokens": 1100,
-        "prompt_tokens_details": {"cached_tokens": 400},
-    },
-}
 ANTHROPIC = {
     **OPENAI,
     "id": "chatcmpl-made-up-by-litellm",
@@ -74,21 +57,6 @@ def unwatched() -> Iterator[None]:
 
 
 @pytest.fixture
-def bridge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The module; where LiteLLM is absent, over the base class of its callbacks alone."""
-    if find_spec("litellm") is None:
-        base = ModuleType("litellm.integrations.custom_logger")
-        base.CustomLogger = type("CustomLogger", (), {})  # type: ignore[attr-defined]
-        for name in ("litellm", "litellm.integrations"):
-            monkeypatch.setitem(sys.modules, name, ModuleType(name))
-        monkeypatch.setitem(sys.modules, base.__name__, base)
-    from tokentide.bridges import litellm
-
-    yield litellm
-    sys.modules.pop("tokentide.bridges.litellm", None)
-
-
-@pytest.fixture
 def capture() -> Iterator[Capture]:
     with captured(service="svc") as found:
         yield found
@@ -97,25 +65,6 @@ def capture() -> Iterator[Capture]:
 @pytest.fixture
 def logger(bridge: Any, capture: Capture) -> Any:
     return bridge.TokentideLogger(capture.telemetry)
-
-
-def call_of(**more: Any) -> dict[str, Any]:
-    """Arguments as LiteLLM hands them to its callbacks."""
-    return {
-        "model": "gpt-4o-mini",
-        "custom_llm_provider": "openai",
-        "call_type": "completion",
-        "litellm_call_id": "call-1",
-        "stream": False,
-        "cache_hit": None,
-        "optional_params": {"temperature": 0.5, "max_tokens": 64, "extra_body": {}},
-        "completion_start_time": END,
-        "litellm_params": {
-            "api_base": "https://api.openai.com/v1",
-            "metadata": {"hidden_params": {"provider_response_model": "gpt-4o-mini-2024-07-18"}},
-        },
-        **more,
-    }
 
 
 def succeed(logger: Any, kwargs: Any, response: Any = OPENAI) -> None:
@@ -284,7 +233,7 @@ def test_call_types_name_the_operation(bridge: Any, call_type: str, operation: s
     assert event["operation"] == operation
 
 
-@pytest.mark.parametrize("call_type", ["arerank", "moderation", "aretrieve_batch", "acreate_file"])
+@pytest.mark.parametrize("call_type", ["moderation", "aretrieve_batch", "acreate_file"])
 def test_what_consumes_no_tokens_of_a_model_is_no_call(bridge: Any, call_type: str) -> None:
     assert bridge.attempt_event(call_of(call_type=call_type), OPENAI, START, END) is None
 
