@@ -33,6 +33,8 @@ BATCH_BYTES = 768 * 1024
 """Payload handed to the sender at once: below Kafka's default limit of 1 MiB uncompressed."""
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
+"""Pauses between tries double up to this. The SDK has them of its own: `Backoff` is a part of the
+pipeline, of which it imports nothing."""
 CLOSE_SENDER_S = 1.0
 """Longest wait for a sender to close its connection; it may hang."""
 
