@@ -66,8 +66,8 @@ def _take(source: Source) -> None:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 source.names.append((name, node.lineno))
                 is_property = any("property" in ast.unparse(one) for one in node.decorator_list)
-                if not is_property and (text := ast.get_docstring(node)):
-                    source.docstrings.append((text, node.lineno))
+                if not is_property and (docstring := ast.get_docstring(node)):
+                    source.docstrings.append((docstring, node.lineno))
             case ast.ClassDef(name=name):
                 source.names.append((name, node.lineno))
             case ast.Import() | ast.ImportFrom():
