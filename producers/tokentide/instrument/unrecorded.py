@@ -5,9 +5,10 @@ The list for readers is in docs/producer.md. Without it a service would take sil
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
+from tokentide.instrument.patching import Action, Patches
 from tokentide.log import logger
 
 _logged: set[str] = set()
@@ -26,6 +27,37 @@ def note_unrecorded(what: str, client: str) -> None:
         return
     _logged.add(text)
     logger.warning("%s: their cost is not recorded; see docs/producer.md", text)
+
+
+class Unrecorded(NamedTuple):
+    """Methods that cost money and are not recorded: where they are, and what they do."""
+
+    module: str
+    classes: tuple[str, ...]
+    methods: tuple[str, ...]
+    what: str
+
+
+def noting_patches(table: Iterable[Unrecorded], client: str, patches: Patches) -> dict[str, Action]:
+    """Return what to do to which module, so that the methods of a table are noted when called."""
+    by_module: dict[str, list[Unrecorded]] = {}
+    for entry in table:
+        by_module.setdefault(entry.module, []).append(entry)
+
+    def action(entries: list[Unrecorded]) -> Action:
+        return lambda module: note_calls(module, entries, client, patches)
+
+    return {name: action(entries) for name, entries in by_module.items()}
+
+
+def note_calls(module: Any, entries: Iterable[Unrecorded], client: str, patches: Patches) -> None:
+    """Note the calls of methods of one module; what this version does not have is passed by."""
+    for entry in entries:
+        for kind in entry.classes:
+            owner = getattr(module, kind, None)
+            for method in entry.methods:
+                if owner is not None and method in vars(owner):
+                    patches.wrap(owner, method, noting(entry.what, client))
 
 
 def noting(what: str, client: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -20,6 +20,7 @@ from tokentide.instrument.methods import (
 )
 from tokentide.instrument.patching import Action, Patches
 from tokentide.instrument.streams import Function, close_call, watch, watch_async
+from tokentide.instrument.unrecorded import Unrecorded, note_calls, noting_patches
 from tokentide.telemetry import Telemetry
 
 
@@ -47,6 +48,23 @@ _ASYNC = (
     Method("summarize", "cohere", data_of, operation="text_completion", is_async=True),
 )
 _STREAM = Method("chat_stream", "cohere", is_token=_has_content, is_stream=True)
+
+
+_GENERATE_STREAM = Unrecorded(
+    "cohere.raw_base_client",
+    ("RawBaseCohere", "AsyncRawBaseCohere"),
+    ("generate_stream",),
+    "streams of `generate`",
+)
+_UNRECORDED = tuple(
+    Unrecorded(f"cohere.{module}.raw_client", (f"Raw{kind}", f"AsyncRaw{kind}"), (method,), what)
+    for module, kind, method, what in (
+        ("batches", "BatchesClient", "create", "batch jobs"),
+        ("embed_jobs", "EmbedJobsClient", "create", "embedding jobs"),
+        ("finetuning", "FinetuningClient", "create_finetuned_model", "fine-tuning"),
+        ("audio.transcriptions", "TranscriptionsClient", "create", "transcriptions"),
+    )
+)
 
 
 _HOOKS = "cohere.aws_client"
@@ -86,12 +104,14 @@ def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Actio
                 owner = getattr(module, name)
                 record_methods(owner, methods, describe, telemetry, patches)
                 patches.wrap(owner, "chat_stream", make(stream))
+            note_calls(module, (_GENERATE_STREAM,), "cohere", patches)
 
         return raw_clients
 
     return {
         "cohere.v2.raw_client": recording("RawV2Client", "AsyncRawV2Client"),
         "cohere.raw_base_client": recording("RawBaseCohere", "AsyncRawBaseCohere"),
+        **noting_patches(_UNRECORDED, "cohere", patches),
     }
 
 

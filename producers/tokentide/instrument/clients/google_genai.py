@@ -30,21 +30,31 @@ from tokentide.instrument.streams import (
     watch,
     watch_async,
 )
-from tokentide.instrument.unrecorded import noting
+from tokentide.instrument.unrecorded import Unrecorded, note_calls, noting_patches
 from tokentide.telemetry import Telemetry
 
 _CONTENT = "generate_content"
 
 
 _PICTURES = ("_generate_images", "_edit_image", "_upscale_image")
-_UNRECORDED = (
-    ("models", ("Models", "AsyncModels"), "_generate_videos", "videos"),
-    ("batches", ("Batches", "AsyncBatches"), "_create", "batch jobs"),
-    ("batches", ("Batches", "AsyncBatches"), "_create_embeddings", "batch jobs"),
-    ("caches", ("Caches", "AsyncCaches"), "create", "explicit caches and their storage"),
-    ("live", ("AsyncLive",), "connect", "live sessions"),
+_VIDEOS = Unrecorded(
+    "google.genai.models", ("Models", "AsyncModels"), ("_generate_videos",), "videos"
 )
-"""Module, classes and method of what costs money and is not recorded."""
+_UNRECORDED = (
+    Unrecorded(
+        "google.genai.batches",
+        ("Batches", "AsyncBatches"),
+        ("_create", "_create_embeddings"),
+        "batch jobs",
+    ),
+    Unrecorded(
+        "google.genai.caches",
+        ("Caches", "AsyncCaches"),
+        ("create",),
+        "explicit caches and their storage",
+    ),
+    Unrecorded("google.genai.live", ("AsyncLive",), ("connect",), "live sessions"),
+)
 
 
 def _has_content(chunk: Any) -> bool:
@@ -116,20 +126,10 @@ def describe(models: Any) -> Fields:
 def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
 
-    def note(name: str) -> Action:
-        def wrap(module: Any) -> None:
-            for place, kinds, method, what in _UNRECORDED:
-                for kind in kinds if place == name else ():
-                    owner = getattr(module, kind, None)
-                    if owner is not None:
-                        patches.wrap(owner, method, noting(what, "google-genai"))
-
-        return wrap
-
     def models(module: Any) -> None:
         record_methods(module.Models, _SYNC, describe, telemetry, patches)
         record_methods(module.AsyncModels, _ASYNC, describe, telemetry, patches)
-        note("models")(module)
+        note_calls(module, (_VIDEOS,), "google-genai", patches)
 
     def interactions(module: Any) -> None:
         for kind, methods in (
@@ -141,7 +141,7 @@ def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Actio
     return {
         "google.genai.models": models,
         "google.genai._gaos.interactions": interactions,
-        **{f"google.genai.{name}": note(name) for name in ("batches", "caches", "live")},
+        **noting_patches(_UNRECORDED, "google-genai", patches),
         **following_by_module(patches),
         **google_interactions.patches_by_module(telemetry, patches),
     }

@@ -18,6 +18,7 @@ from tokentide.instrument.streams import (
     watch,
     watch_async,
 )
+from tokentide.instrument.unrecorded import Unrecorded, noting_patches
 from tokentide.telemetry import Telemetry
 
 
@@ -121,6 +122,23 @@ _LAYOUTS = (
 )
 """Where the resources are in version 2 and later, and before."""
 
+_UNRECORDED = tuple(
+    Unrecorded(f"{layout}.{module}", (kind,), (*names, *(f"{n}_async" for n in names)), what)
+    for layout in _LAYOUTS
+    for module, kind, names, what in (
+        # Jobs are batches in version 2 and later, and fine-tuning before.
+        ("jobs", "Jobs", ("create",), "batch jobs and fine-tuning"),
+        ("mistral_jobs", "MistralJobs", ("create",), "batch jobs and fine-tuning"),
+        (
+            "classifiers",
+            "Classifiers",
+            ("moderate", "moderate_chat", "classify", "classify_chat"),
+            "moderation and classifiers",
+        ),
+        ("realtime_sessions", "RealtimeSessions", ("create",), "realtime sessions"),
+    )
+)
+
 
 def describe(resource: Any) -> Fields:
     """Return who answers a resource of the client."""
@@ -142,6 +160,7 @@ def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Actio
             for layout in _LAYOUTS
             for name, kind, methods in _RESOURCES
         },
+        **noting_patches(_UNRECORDED, "mistralai", patches),
         **following_by_module(patches),
     }
 

@@ -16,6 +16,7 @@ from tokentide.instrument.stainless.wrappers import (
     recording_patches,
 )
 from tokentide.instrument.streams import ends_on_close, ends_on_close_async
+from tokentide.instrument.unrecorded import Unrecorded, noting_patches
 from tokentide.telemetry import Telemetry
 
 _OPENING = frozenset({"response.created", "response.in_progress", "response.queued"})
@@ -73,14 +74,34 @@ API = Api(
         "/decisions": "decisions",
         "/containers": "containers",
         "/chatkit": "chat sessions",
+        "/videos": "videos",
     },
 )
+
+_SOCKETS = tuple(
+    Unrecorded(f"openai.resources.{module}", (kind, f"Async{kind}"), ("connect",), what)
+    for module, kind, what in (
+        ("responses.responses", "Responses", "responses over WebSockets"),
+        ("beta.responses.responses", "Responses", "responses over WebSockets"),
+        ("realtime.realtime", "Realtime", "realtime sessions"),
+        ("realtime.translations.translations", "Translations", "realtime sessions"),
+        ("beta.realtime.realtime", "Realtime", "realtime sessions"),
+        ("live.live", "Live", "live sessions"),
+        ("live.forks", "Forks", "live sessions"),
+        ("live.sideband", "Sideband", "live sessions"),
+    )
+)
+"""What passes no request that is seen here."""
 
 
 def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Action]:
     """Return what to do to which module of the package."""
     calls = CallFactory(API, telemetry, patches)
-    return {**recording_patches("openai", calls, patches), **_helpers(patches)}
+    return {
+        **recording_patches("openai", calls, patches),
+        **noting_patches(_SOCKETS, "openai", patches),
+        **_helpers(patches),
+    }
 
 
 def following_by_module(patches: Patches) -> dict[str, Action]:

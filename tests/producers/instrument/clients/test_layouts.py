@@ -12,7 +12,6 @@ import pytest
 import tokentide
 from tests.fakes import client_layouts as fakes
 from tests.fakes import google_layouts
-from tokentide.instrument import unrecorded
 from tokentide.testing import Capture
 
 ASK: dict[str, Any] = {"model": "a-model", "messages": []}
@@ -226,20 +225,6 @@ def test_single_clients_of_these_packages_can_be_recorded(capture: Capture) -> N
         "cohere",
         "cohere",
     ]
-
-
-def test_pictures_are_recorded_and_videos_are_named_in_the_log(
-    capture: Capture, caplog: pytest.LogCaptureFixture
-) -> None:
-    unrecorded._logged.clear()
-    models = fakes.Models(fakes.BaseApiClient())
-    models._generate_images(model="imagen-4.0-generate-001", prompt="q")
-    for _ in range(2):
-        assert models._generate_videos(model="veo-3.0", prompt="q").name == "operations/1"
-    event = only(capture)
-    assert (event["operation"], event["other_units"]) == ("image_generation", {"images": 2})
-    logged = [record.message for record in caplog.records if record.name == "tokentide"]
-    assert logged == ["videos of google-genai: their cost is not recorded; see docs/producer.md"]
 
 
 # -- interactions of google-genai -----------------------------------------------------------------
