@@ -28,6 +28,7 @@ from tokentide_jobs.core.price.pricing import (
 )
 from tokentide_jobs.core.price.reported_usage import (
     TOKEN_COLUMNS,
+    bills_a_block,
     is_half_reported,
     lacks_tokens,
 )
@@ -109,6 +110,10 @@ def _usage_lines(event: Mapping[str, Any], found: Price, priced: Mapping[str, An
         lines.append("one total of input and output is not reported: what it costs is not billed")
     if frame.select(lacks_tokens(frame)).item():
         lines.append("neither input nor output tokens are reported: what they cost is not billed")
+    if frame.select(bills_a_block(frame)).item():
+        lines.append(
+            "a search is billed 8,000 input tokens here: whether they are in it is unknown"
+        )
     if priced["price_rule"].endswith(LIFETIME_DOUBT):
         lines.append("how long the cache writes live is not reported: billed as the shortest")
     if any(line.unit == PER_REQUEST for line in billed.lines) and found.has_sized_fees:

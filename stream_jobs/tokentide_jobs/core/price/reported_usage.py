@@ -10,6 +10,7 @@ import polars as pl
 
 __all__ = [
     "TOKEN_COLUMNS",
+    "bills_a_block",
     "is_half_reported",
     "lacks_lifetimes",
     "lacks_tokens",
@@ -42,6 +43,10 @@ _ANSWERED_OPERATIONS = ("chat", "text_completion", "generate_content")
 """Operations that are billed for what they read and for what they write."""
 
 
+_BLOCK_BILLED = r"^(openai/)?(gpt-4o-mini|gpt-4\.1-mini)(-\d|$)"
+_OLDER_SEARCH = "preview_web_searches"
+
+
 def text_column(requests: pl.DataFrame, name: str) -> pl.Expr:
     """Return an optional text column, "" where it is null or missing."""
     if name not in requests.columns:
@@ -70,7 +75,9 @@ def reported_usage(requests: pl.DataFrame) -> pl.DataFrame:
         has_other.alias("has_other"),
         unknown.alias("is_unknown"),
         (~used & is_failure).alias("is_free"),
-        ((used & missing) | is_half_reported(requests)).alias("is_incomplete"),
+        ((used & missing) | is_half_reported(requests) | bills_a_block(requests)).alias(
+            "is_incomplete"
+        ),
         tokenless.alias("is_tokenless"),
         lacks_lifetimes(requests).alias("is_lifetimeless"),
         ((used | ok) & ~unknown).cast(pl.Int64).alias("fee"),
@@ -86,6 +93,23 @@ def is_half_reported(requests: pl.DataFrame) -> pl.Expr:
     is_failure = _is_failure(requests)
     half = (no_input & ~no_output) | (no_output & ~no_input & ~is_failure)
     return half & text_column(requests, "operation").is_in(_ANSWERED_OPERATIONS)
+
+
+def bills_a_block(requests: pl.DataFrame) -> pl.Expr:
+    """Tell searches that are billed a fixed block of input tokens, beside what a call reports.
+
+    OpenAI's price page says 8,000 a search for these models, with the newer of its search tools.
+    Whether the reported input has them is not known: no bill has shown it.
+    """
+    if "web_searches" not in requests.columns:
+        return pl.lit(False)
+    searched = pl.col("web_searches").fill_null(0) > 0
+    if not requests.select(searched.any()).item():
+        return pl.lit(False)
+    served, asked = (text_column(requests, f"{name}_model") for name in ("response", "request"))
+    model = pl.when(served != "").then(served).otherwise(asked).str.to_lowercase()
+    is_older = text_column(requests, "other_units").str.contains(_OLDER_SEARCH, literal=True)
+    return searched & model.str.contains(_BLOCK_BILLED) & ~is_older
 
 
 def lacks_tokens(requests: pl.DataFrame) -> pl.Expr:

@@ -38,7 +38,7 @@ from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["COMPILER_REVISION", "NOT_SOLD", "PINNED_RELEASE", "compile_cards"]
 
-COMPILER_REVISION = 7
+COMPILER_REVISION = 8
 """Raised whenever the same release and overrides would give other prices than before."""
 
 PINNED_RELEASE = ("0.2.3", date(2026, 11, 12))
