@@ -196,6 +196,8 @@ class Recorder:
             if isinstance(reasons, list):
                 self._reasons = reasons
             event.update(fields)
+            if reader.reconcile is not None:
+                reader.reconcile(event)
         except Exception as exc:
             _log.report("response", "a response could not be recorded: %r", exc)
 

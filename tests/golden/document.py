@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from tests.golden.cases import Case, load_cases
+from tests.golden.pricing import event_of
 from tests.places import ROOT
 from tokentide.usage.flavour import FLAVOUR_NAMES, flavour
 
@@ -99,7 +100,7 @@ def _section(name: str, cases: list[Case]) -> str:
 def _row(case: Case) -> str:
     fields = {**case.expect, **case.call}
     model = case.request_model
-    served = fields.get("response_model", model)
+    served = event_of(case, fields).get("response_model", model)
     cells = (
         case.about + (" (stream)" if case.stream is not None else ""),
         f"{case.provider}, {model}" + (f", served by {served}" if served != model else ""),

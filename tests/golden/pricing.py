@@ -18,7 +18,7 @@ from tokentide_schemas.events import EVENT_ADAPTER, RequestEvent
 
 def event_of(case: Case, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the event that a recorded call with these fields becomes."""
-    return {
+    event = {
         "type": "request",
         "event_id": "01999999-9999-7999-8999-999999999999",
         "service": "golden",
@@ -32,6 +32,10 @@ def event_of(case: Case, fields: Mapping[str, Any]) -> dict[str, Any]:
         **fields,
         **case.call,
     }
+    reconcile = flavour(case.flavour).reconcile
+    if reconcile is not None:
+        reconcile(event)
+    return event
 
 
 def judged(event: Mapping[str, Any]) -> RequestEvent:

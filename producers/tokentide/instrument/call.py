@@ -320,6 +320,8 @@ class Call:
             elif self._reading is not None:
                 answered = self._reading.fields()
             event.update(answered)
+            if self.flavour.reconcile is not None:
+                self.flavour.reconcile(event)
             if self._producer.settings.reads_content:
                 self._collect_texts(request, response)
         except Exception as exc:

@@ -34,10 +34,9 @@ _LISTS_OF_ANSWERS = ("results", "outputs", "choices", "generations")
 
 
 def read_body(body: object) -> Fields:
-    """Return the event fields of a parsed body; the model's name is left out."""
+    """Return the event fields of a parsed body."""
     get = getter(body)
     fields = _by_format(get, body)
-    fields.pop("response_model", None)
     if "status" not in fields:
         fields.update(failure_in(body))
     if label(get(GUARDRAIL)) == "INTERVENED":

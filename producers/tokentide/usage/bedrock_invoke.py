@@ -3,7 +3,8 @@
 The body of a response can be read once, and that belongs to the service: it is never read here.
 Token counts are in the HTTP headers; finish reasons and lifetimes of caches come with the body when
 the service has read it. The model a body names lacks the route (`us.`, `global.`) that decides the
-price on Bedrock, so `response_model` stays absent and the model asked for is priced.
+price on Bedrock, so it is kept only where a profile of the customer's own was asked, which names no
+model at all.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ MAX_BODY_BYTES = 256 * 1024
 _MAX_CHUNK_BYTES = 64 * 1024
 _MAX_REQUEST_BYTES = 64 * 1024
 
+_OWN_PROFILE = ":application-inference-profile/"
+"""Part of the ARN of a profile that a customer made, whose name says nothing of its model."""
 _HEADER = "x-amzn-bedrock-"
 _METRICS = "amazon-bedrock-invocationMetrics"
 
@@ -213,7 +216,6 @@ class InvokeStream:
                 fields.update(cut_off())
         else:
             fields = self._inner.fields()
-            fields.pop("response_model", None)
         if fields["usage_source"] == "missing" and self._metrics:
             known = {name: fields.pop(name) for name in USAGE_FIELDS if name in fields}
             fields.update(usage_fields(known | kept(self._metrics)))
@@ -257,6 +259,12 @@ def read_request(arguments: Mapping[str, object]) -> Fields:
     return fields
 
 
+def reconcile(event: Fields) -> None:
+    """Leave out the model that a body names, unless the one that was asked for names none."""
+    if _OWN_PROFILE not in str(event.get("request_model")):
+        event.pop("response_model", None)
+
+
 def _limit_asked(body: object) -> int | None:
     """Return the limit on output tokens in a request, without parsing the prompt around it."""
     found: re.Match[str] | re.Match[bytes] | None = None
@@ -273,4 +281,5 @@ FLAVOUR = Flavour(
     read_request=read_request,
     read_response=read_response,
     read_stream=InvokeStream,
+    reconcile=reconcile,
 )

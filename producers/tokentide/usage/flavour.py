@@ -70,6 +70,8 @@ class Flavour:
         condense: From an SDK object to a tuple that `read_response` reads alike, without its
             content; the object itself where that takes more than a handful of reads. See "Condensed
             responses" in docs/producer-internals.md. Absent where it is not worth it.
+        reconcile: Changes an event that has the fields of request and response, where one decides
+            over the other.
 
     None of them raises: a response that cannot be read says nothing.
     """
@@ -80,6 +82,7 @@ class Flavour:
     read_response: Callable[[object], dict[str, object]]
     read_stream: Callable[[], StreamReading]
     condense: Callable[[object], object] | None = None
+    reconcile: Callable[[dict[str, object]], None] | None = None
 
 
 _loaded: dict[str, Flavour] = {}

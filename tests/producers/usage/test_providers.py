@@ -197,7 +197,7 @@ def test_a_body_that_belongs_to_the_service_is_never_read() -> None:
 def test_a_body_counts_in_every_form_the_service_may_have_it(body: object) -> None:
     fields = flavour("bedrock_invoke").read_response(body)
     assert (fields["input_tokens"], fields["cache_read_tokens"]) == (15, 10)
-    assert "response_model" not in fields  # it lacks the route that decides the price
+    assert fields["response_model"] == "claude-sonnet-4-5-20250929"
 
 
 @pytest.mark.parametrize(
@@ -234,6 +234,26 @@ def test_text_that_looks_like_metrics_changes_nothing() -> None:
     assert fields["finish_reasons"] == ["stop"]
     assert (fields["input_tokens"], fields["output_tokens"]) == (4, 3)
     assert fields["usage_source"] == "missing"  # no metrics came: it may have been cut off
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        # The route in the name decides the price, and the body's name lacks it.
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", None),
+        ("arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-sonnet-4-5", None),
+        ("arn:aws:bedrock:us-east-1:1:application-inference-profile/a1", "claude-sonnet-4-5"),
+        (None, None),
+    ],
+)
+def test_the_model_of_a_body_counts_where_the_one_asked_for_names_none(
+    asked: str | None, served: str | None
+) -> None:
+    event: dict[str, object] = {"request_model": asked, "response_model": "claude-sonnet-4-5"}
+    reconcile = flavour("bedrock_invoke").reconcile
+    assert reconcile is not None
+    reconcile(event)
+    assert event.get("response_model") == served
 
 
 def test_an_application_inference_profile_keeps_its_arn() -> None:

@@ -196,6 +196,10 @@ def _place(
     trace: list[str],
 ) -> None:
     """Apply what the place of the call does to its price, or say that it is not known."""
+    if call.is_behind_profile(name):
+        price.uncertain["fallback_region"] = "place=unknown"
+        trace.append("a profile of the customer's own does not say where it is served")
+        return
     entries = place_entries(cards, providers, name, at_us)
     place = place_of(call, providers[1], name)
     if not entries:

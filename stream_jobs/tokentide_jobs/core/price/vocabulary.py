@@ -47,6 +47,9 @@ _STANDARD_SPEEDS = frozenset({"", "default", "normal", "standard"})
 _STANDARD_GEOS = frozenset({"", "default", "global", "not_available"})
 
 
+_OWN_PROFILE = ":application-inference-profile/"
+
+
 class CallTerms(NamedTuple):
     """What decides the price of a call, as the event reports it; the empty string is absent."""
 
@@ -63,9 +66,21 @@ class CallTerms(NamedTuple):
     region: str = ""
 
     def model_names(self) -> tuple[str, ...]:
-        """Return the names to look the model up under: as served, then as requested; lower case."""
+        """Return the names to look the model up under: as served, then as requested; lower case.
+
+        A Bedrock profile of the customer's own comes first: it may have an alias.
+        """
         served, asked = self.response_model.strip().lower(), self.request_model.strip().lower()
-        return tuple(dict.fromkeys(name for name in (served, asked) if name))
+        names = (asked, served) if _OWN_PROFILE in asked else (served, asked)
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    def is_behind_profile(self, name: str) -> bool:
+        """Tell whether a lower-case name was served behind a Bedrock profile of the customer's own.
+
+        Such a profile says nothing of its model and of the places that it is served in.
+        """
+        served, asked = self.response_model.strip().lower(), self.request_model.strip().lower()
+        return _OWN_PROFILE in asked and name == served
 
 
 def tier_context(call: CallTerms) -> tuple[tuple[str, str], ...]:

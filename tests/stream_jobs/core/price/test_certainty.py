@@ -22,6 +22,7 @@ from tokentide_jobs.io.files.price_source import compile_cards
 
 AT = "2026-12-01"
 PROFILE = "anthropic.claude-sonnet-4-6"
+OWN_PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3"
 
 
 def us(text: str) -> int:
@@ -81,6 +82,21 @@ def found(provider: str, model: str, at: str = AT, **call: str) -> Price:
         ("aws.bedrock", "zai.glm-5", {"region": "eu-north-1"}, "fallback_region", 1_000_000),
         ("aws.bedrock", "zai.glm-5", {}, "fallback_region", 1_000_000),
         ("aws.bedrock", "apac.amazon.nova-lite-v1:0", {}, "fallback_region", 60_000),
+        ("aws.bedrock", OWN_PROFILE, {}, "unpriced", None),
+        (
+            "aws.bedrock",
+            OWN_PROFILE,
+            {"response_model": "claude-sonnet-4-6", "region": "us-east-1"},
+            "fallback_region",
+            3_300_000,
+        ),
+        (
+            "aws.bedrock",
+            OWN_PROFILE,
+            {"response_model": "amazon.nova-lite-v1:0", "region": "us-east-1"},
+            "fallback_region",
+            60_000,
+        ),
         (
             "openai",
             "gpt-4o",

@@ -96,6 +96,9 @@ def test_an_alias_is_priced_as_its_model_and_overridden_as_it() -> None:
     assert mine.rates["input_tokens"].base == 1_650_000
     other = found("aws.bedrock", f"{ARN}:application-inference-profile/team-eu", ALIASES)
     assert (other.status, other.rates["input_tokens"].base) == ("exact", 3_300_000)
+    named = {"response_model": "amazon.nova-lite-v1:0"}
+    profile = f"{ARN}:application-inference-profile/team-eu"
+    assert found("aws.bedrock", profile, ALIASES, **named) == other, "the alias comes first"
     gateway = found("portkey", "fast", ALIASES, upstream_provider="openai")
     assert gateway.rates == found("openai", "gpt-4o-mini").rates
 
