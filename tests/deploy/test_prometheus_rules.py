@@ -31,3 +31,17 @@ def test_every_rule_asks_for_metrics_and_labels_that_exist() -> None:
         assert set(shown) <= set(re.findall(r"by \((\w+)\)", rule["expr"])), rule["alert"]
         assert rule.keys() == {"alert", "expr", "for", "labels", "annotations"}
         assert rule["labels"]["severity"] in {"page", "ticket"}
+
+
+def test_what_stops_events_without_a_lag_has_a_rule() -> None:
+    asked_for = {
+        name
+        for group in RULES["groups"]
+        for rule in group["rules"]
+        for name in re.findall(r"tokentide_\w+", rule["expr"])
+    }
+    assert asked_for >= {
+        "tokentide_ingest_behind_transaction_records",
+        "tokentide_ingest_disk_low",
+        "tokentide_ingest_sink_healthy",
+    }
