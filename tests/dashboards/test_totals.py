@@ -16,7 +16,14 @@ from tests.sql.cookbook_calls import NOW, seed
 from tokentide_dashboards.boards.shared_calls import both
 from tokentide_dashboards.check.browser import ALL, expand
 from tokentide_dashboards.check.time_range import TimeRange
-from tokentide_dashboards.kit.query import BUCKET, TOTALS, TOTALS_TWICE, WINDOWS, WINDOWS_TWICE
+from tokentide_dashboards.kit.query import (
+    BUCKET,
+    TOTALS,
+    TOTALS_TWICE,
+    WINDOWS,
+    WINDOWS_TWICE,
+    with_names,
+)
 from tokentide_dashboards.kit.variable import SCOPE_NAMES
 
 pytestmark = pytest.mark.integration
@@ -48,7 +55,7 @@ def test_totals_are_the_sums_of_the_windows_of_the_range(
     seeded: Client, days: float, end: dt.datetime
 ) -> None:
     def asked(what: str, table: str, end: dt.datetime = end) -> tuple[object, ...]:
-        text = expand(f"SELECT {what} FROM {table}", span(days, end), {})
+        text = expand(with_names(f"SELECT {what} FROM {table}"), span(days, end), {})
         return tuple(seeded.query(text).result_rows[0])
 
     sums = ", ".join(SUMS)
@@ -83,7 +90,8 @@ def test_points_of_both_weeks_are_those_of_each_week_alone(
             f"SELECT {BUCKET} AS time, {of_these} FROM {table}"
             f" WHERE {flag or 'requests > 0'} GROUP BY time ORDER BY time"
         )
-        return [tuple(row) for row in seeded.query(expand(text, over, EVERYTHING)).result_rows]
+        asked = expand(with_names(text), over, EVERYTHING)
+        return [tuple(row) for row in seeded.query(asked).result_rows]
 
     once = both("requests", "cost_pico_usd", "latency_hist")
     moved = f"(SELECT * REPLACE (window_start + toIntervalDay(7) AS window_start) FROM {WINDOWS})"
@@ -97,7 +105,9 @@ def test_points_of_both_weeks_are_those_of_each_week_alone(
 def test_beyond_two_months_all_whole_days_count(seeded: Client) -> None:
     end = NOW.replace(hour=23, minute=59)
     by_hours, by_days = (
-        seeded.query(expand(f"SELECT sum(requests) FROM {WINDOWS}", span(days, end), {}))
+        seeded.query(
+            expand(with_names(f"SELECT sum(requests) FROM {WINDOWS}"), span(days, end), {})
+        )
         for days in (61.9, 90.0)
     )
     assert by_days.result_rows == by_hours.result_rows

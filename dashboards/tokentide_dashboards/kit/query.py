@@ -3,7 +3,8 @@
 Panels read windows, never raw rows, where a sum or a percentile is asked for: up to two days from
 the minutes, then from the hours, beyond two months from the days. What has no time axis takes whole
 days from the days as soon as it leaves the minutes: the same sums from a tenth of the rows. All
-branches are in the text, and ClickHouse reads those whose condition holds.
+branches are in the text, and ClickHouse reads those whose condition holds. What a range means (its
+length, the seconds of a point) has names, which stand at the head of every query that uses them.
 
 A filter takes the values of a variable as JSON between dollar quotes. Of Grafana's formats
 only that one survives a value with a quote or a backslash: `singlequote` and `sqlstring` leave
@@ -11,6 +12,8 @@ backslashes as they are, and ClickHouse reads them as escapes.
 """
 
 from __future__ import annotations
+
+import re
 
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_jobs.core.tables import ROLLUPS, WINDOW_LENGTH_S
@@ -32,6 +35,7 @@ __all__ = [
     "chosen",
     "target",
     "where",
+    "with_names",
 ]
 
 DATASOURCE: Object = {"type": "grafana-clickhouse-datasource", "uid": "tokentide-clickhouse"}
@@ -42,51 +46,58 @@ TABLE = 1
 
 MINUTES_UP_TO_S = 2 * 86_400
 HOURS_UP_TO_S = 62 * 86_400
-_RANGE_S = "(toUnixTimestamp($__toTime) - toUnixTimestamp($__fromTime))"
-_BY_MINUTES = f"{_RANGE_S} <= {MINUTES_UP_TO_S}"
-_BY_DAYS = f"{_RANGE_S} > {HOURS_UP_TO_S}"
-_BY_HOURS = f"NOT ({_BY_MINUTES} OR {_BY_DAYS})"
+WEEK_S = 7 * 86_400
+_WEEK = f" - toIntervalSecond({WEEK_S})"
 _MINUTES, _HOURS, _DAYS = ROLLUPS
-_STEP_S = (
-    f"multiIf({_BY_MINUTES}, {WINDOW_LENGTH_S[_MINUTES]}, "
-    f"{_BY_DAYS}, {WINDOW_LENGTH_S[_DAYS]}, {WINDOW_LENGTH_S[_HOURS]})"
-)
+_NAMES = {
+    "range_s": "toUnixTimestamp($__toTime) - toUnixTimestamp($__fromTime)",
+    "by_minutes": f"range_s <= {MINUTES_UP_TO_S}",
+    "by_days": f"range_s > {HOURS_UP_TO_S}",
+    "by_hours": "NOT (by_minutes OR by_days)",
+    "step_s": (
+        f"multiIf(by_minutes, {WINDOW_LENGTH_S[_MINUTES]}, "
+        f"by_days, {WINDOW_LENGTH_S[_DAYS]}, {WINDOW_LENGTH_S[_HOURS]})"
+    ),
+    "bucket_s": "greatest(intDiv($__interval_s, step_s) * step_s, step_s)",
+    # Hours of the range that make up whole days (UTC); the hours before and after them stay hours.
+    "first_day": "toStartOfDay(toDateTime($__fromTime, 'UTC') + toIntervalSecond(86399))",
+    "end_of_days": "toStartOfDay(toDateTime($__toTime, 'UTC') + toIntervalHour(1))",
+}
+"""What is the same for all rows, by the name that queries call it; each may use those before it.
 
-BUCKET_S = f"greatest(intDiv($__interval_s, {_STEP_S}) * {_STEP_S}, {_STEP_S})"
+ClickHouse works out a name once, and a text wherever it stands: where a text stood thirty times, a
+quarter of the time of a query over six hours went into that."""
+
+BUCKET_S = "bucket_s"
 """Seconds of one point: what Grafana asks for, in whole minutes, hours or days. Sums / it are
 rates."""
 BUCKET = f"toStartOfInterval(window_start, toIntervalSecond({BUCKET_S}))"
 """Start of the point that a row of WINDOWS belongs to: `SELECT {BUCKET} AS time, …`."""
 
-# Hours of the range that make up whole days (UTC); the hours before and after them stay hours.
-_FIRST_DAY = "toStartOfDay(toDateTime($__fromTime, 'UTC') + toIntervalSecond(86399))"
-_END_OF_DAYS = "toStartOfDay(toDateTime($__toTime, 'UTC') + toIntervalHour(1))"
 OF_CALLS = (
-    f"({_BY_MINUTES} OR $__timeFilter(toStartOfHour(started_at, 'UTC')))"
-    f" AND (NOT ({_BY_MINUTES}) OR $__timeFilter(started_at))"
+    "(by_minutes OR $__timeFilter(toStartOfHour(started_at, 'UTC')))"
+    " AND (NOT by_minutes OR $__timeFilter(started_at))"
 )
 """Calls of the range; beyond two days those of its hours, as windows count them."""
 
-WEEK_S = 7 * 86_400
-_WEEK = f" - toIntervalSecond({WEEK_S})"
-_IN_DAYS = f"w.window_start >= {_FIRST_DAY} AND w.window_start < {_END_OF_DAYS}"
+_IN_DAYS = "w.window_start >= first_day AND w.window_start < end_of_days"
 _SERIES = (
-    (_MINUTES, _BY_MINUTES, ""),
-    (_HOURS, _BY_HOURS, ""),
-    (_DAYS, _BY_DAYS, ""),
+    (_MINUTES, "by_minutes", ""),
+    (_HOURS, "by_hours", ""),
+    (_DAYS, "by_days", ""),
 )
 _TOTALS = (
-    (_MINUTES, _BY_MINUTES, ""),
-    (_HOURS, f"NOT ({_BY_MINUTES})", f"NOT ({_IN_DAYS})"),
-    (_DAYS, f"NOT ({_BY_MINUTES})", _IN_DAYS),
+    (_MINUTES, "by_minutes", ""),
+    (_HOURS, "NOT by_minutes", f"NOT ({_IN_DAYS})"),
+    (_DAYS, "NOT by_minutes", _IN_DAYS),
 )
 """Tables, when they are read, and which of their rows."""
 
 
 def _in_range(rows: str, before: str = "") -> str:
     """Write the condition of rows in the range, or of those as much earlier as `before` says."""
-    moved = rows.replace(_FIRST_DAY, _FIRST_DAY + before).replace(
-        _END_OF_DAYS, _END_OF_DAYS + before
+    moved = rows.replace("first_day", f"first_day{before}").replace(
+        "end_of_days", f"end_of_days{before}"
     )
     times = (
         f"w.window_start >= $__fromTime{before} AND w.window_start <= $__toTime{before}"
@@ -152,6 +163,22 @@ def chosen(variable: str) -> str:
     return f"{_TAG}${{{variable}:raw}}{_TAG}"
 
 
+def with_names(sql: str) -> str:
+    """Put the names that a query uses, of those that stand for the range, at its head."""
+    used = _used(sql)
+    for name in reversed(_NAMES):
+        if name in used:
+            used |= _used(_NAMES[name])
+    if not used:
+        return sql
+    meanings = ",\n    ".join(f"{text} AS {name}" for name, text in _NAMES.items() if name in used)
+    return f"WITH\n    {meanings}\n{sql}"
+
+
+def _used(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text)) & _NAMES.keys()
+
+
 def target(sql: str, output: int, ref_id: str = "A") -> Object:
     """Return a query of the plugin's, whole as its editor writes it."""
     return {
@@ -161,6 +188,6 @@ def target(sql: str, output: int, ref_id: str = "A") -> Object:
         "editorType": "sql",
         "queryType": "timeseries" if output == TIME_SERIES else "table",
         "format": output,
-        "rawSql": sql,
+        "rawSql": with_names(sql),
         "meta": {"timezone": "UTC"},
     }
