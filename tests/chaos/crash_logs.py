@@ -50,7 +50,7 @@ def new_request(tenant: str, chance: random.Random) -> bytes:
         is_call = chance.random() < 0.7
         held: dict[str, object] = {
             "tokentide.tenant": tenant,
-            "gen_ai.operation.name": "chat" if is_call else "invoke_agent",
+            "gen_ai.operation.name": "chat" if is_call else "invoke_workflow",
             "gen_ai.provider.name": "sim",
             "gen_ai.request.model": "model-a",
             "gen_ai.usage.input_tokens": chance.randrange(1, 5_000),

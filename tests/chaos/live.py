@@ -153,7 +153,7 @@ def request_value(chance: random.Random) -> bytes:
     request = Request(service=chance.choice(["chat", "search"]))
     for _ in range(chance.randint(1, 8)):
         held: dict[str, object] = {
-            "gen_ai.operation.name": chance.choice(["chat", "chat", "invoke_agent"]),
+            "gen_ai.operation.name": chance.choice(["chat", "chat", "invoke_workflow"]),
             "gen_ai.provider.name": "openai",
             "gen_ai.request.model": "gpt-4o-mini",
             "gen_ai.usage.input_tokens": chance.randrange(1, 5_000),

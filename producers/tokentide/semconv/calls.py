@@ -39,11 +39,14 @@ class Reading(NamedTuple):
         is_stated: A known name says that it is a call. Else its tokens alone do, and they may be
             the sum of calls inside it: where there is one, it is the call and this is none.
         has_tokens: It carries token counts.
+        is_doubtful: It is an agent at an address that is no provider's, so that its calls of models
+            may be traced by somebody else in records of their own.
     """
 
     operation: str | None
     is_stated: bool
     has_tokens: bool
+    is_doubtful: bool = False
 
 
 def reading_of(span: SpanData) -> Reading:
@@ -52,7 +55,8 @@ def reading_of(span: SpanData) -> Reading:
     operation, is_stated = _operation(span)
     if not is_stated and not (has_tokens and not _NAMES.isdisjoint(span.attributes)):
         operation = None
-    return Reading(operation, is_stated and operation is not None, has_tokens)
+    is_doubtful = operation == _REMOTE_AGENT and not _is_at_a_provider(span)
+    return Reading(operation, is_stated and operation is not None, has_tokens, is_doubtful)
 
 
 def reported_by(span: SpanData) -> Attributes:
@@ -91,16 +95,18 @@ def _operation(span: SpanData) -> tuple[str | None, bool]:
         stated = (label(attributes.get(name)) or "").strip().lower()
         if stated:
             known = OPERATIONS.get(stated)
-            is_parent = stated in NO_CALLS and not (stated == _REMOTE_AGENT and _is_remote(span))
+            # An agent of kind CLIENT runs somewhere else; others are INTERNAL by the conventions.
+            is_remote = stated == _REMOTE_AGENT and span.kind == "client"
+            is_parent = stated in NO_CALLS and not is_remote
             return known or (None if is_parent else stated), known is not None
     # Before v1.27 nothing said what was done.
     return ("embeddings" if "embed" in span.name.lower() else "chat"), False
 
 
-def _is_remote(span: SpanData) -> bool:
+def _is_at_a_provider(span: SpanData) -> bool:
     """Tell whether an agent runs at a provider, whose own calls of models nobody traces for us."""
     host = label(span.attributes.get("server.address"), 256)
-    return span.kind == "client" and host is not None and _is_agent_host(host.lower())
+    return host is not None and _is_agent_host(host.lower())
 
 
 def _is_agent_host(host: str) -> bool:

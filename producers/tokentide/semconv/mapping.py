@@ -60,7 +60,8 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
         span: The span.
         reading: What `reading_of` says of it, where that is known already.
     """
-    operation = (reading or reading_of(span)).operation
+    reading = reading or reading_of(span)
+    operation = reading.operation
     if operation is None:
         return None
     attributes = reported_by(span)
@@ -91,8 +92,8 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
         **_usage(cast("dict[str, int]", counts), attributes, span.scope),
     }
     adds_up = span.scope in ADDS_FIRST_COUNT and event.get("stream") is not False
-    if is_unusable or adds_up:
-        event["usage_source"] = "missing"  # what is left of the counts is no more than a bound
+    if is_unusable or adds_up or reading.is_doubtful:
+        event["usage_source"] = "missing"  # the counts are no more than a bound
     if "reported_cost_pico_usd" in event:
         event["reported_cost_source"] = event["sdk_name"] or generation_of(attributes)
     _name_models(event, attributes)

@@ -281,7 +281,7 @@ carry tokens or not, and what they are called here. `responses` is Sentry's and 
 
 NO_CALLS = frozenset(
     {
-        # agents, and what runs inside of them: a remote agent is told apart by its address
+        # agents, and what runs inside of them: a remote agent is told apart by its kind
         "agent", "agent_call", "create_agent", "handoff", "invoke_agent", "run_agent",
         "chain", "framework", "invoke_workflow", "plan", "task", "workflow",
         "execute_tool", "tool", "tool_call", "schedule_tool_calls",

@@ -154,8 +154,10 @@ def span_operations() -> str:
         f"({listed(f'{name}…' for name in CODING_AGENTS)}), whose log records tell of each call;\n"
         "- every other span, under whatever name, is a call when it carries tokens and a provider "
         "or a model, and no call inside it is in the same record;\n"
-        "- so is `invoke_agent` of kind `CLIENT` when `server.address` is a provider's "
-        f"({listed(AGENT_HOSTS)}, or Bedrock's)."
+        "- so is `invoke_agent` of kind `CLIENT`, an agent that runs somewhere else. Where "
+        f"`server.address` is a provider's ({listed(AGENT_HOSTS)}, or Bedrock's) nobody traces "
+        "what is inside; elsewhere somebody may, so its `usage_source` is `missing` and its cost "
+        "`partial`."
     )
 
 

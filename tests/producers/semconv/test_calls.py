@@ -58,7 +58,7 @@ def test_a_name_that_nobody_knows_is_a_call_when_tokens_and_provider_or_model_ar
 
 @pytest.mark.parametrize("name", sorted(NO_CALLS))
 def test_what_is_known_to_be_no_call_is_none_whatever_it_carries(name: str) -> None:
-    found = reading_of(span({**LATEST, "gen_ai.operation.name": name}))
+    found = reading_of(span({**LATEST, "gen_ai.operation.name": name}, kind="internal"))
     assert found == Reading(None, False, has_tokens=True)
 
 
@@ -74,7 +74,7 @@ def test_the_spans_of_a_coding_agent_are_no_calls_for_its_logs_tell_of_each(scop
 
 
 @pytest.mark.parametrize(
-    ("address", "is_call"),
+    ("address", "is_providers"),
     [
         ("api.openai.com", True),
         ("bedrock-agent-runtime.eu-west-1.amazonaws.com", True),
@@ -85,12 +85,17 @@ def test_the_spans_of_a_coding_agent_are_no_calls_for_its_logs_tell_of_each(scop
         ("agents-17.eu-west-1.elb.amazonaws.com", False),
         ("evil-api.openai.com.example.org", False),
         (5, False),
+        (None, False),
     ],
 )
-def test_a_remote_agent_is_a_call_where_a_provider_runs_it(address: object, is_call: bool) -> None:
-    remote = span({**AGENT, "server.address": address})
-    assert (reading_of(remote).operation == "invoke_agent") is is_call
-    assert not reading_of(remote).is_stated
+def test_a_remote_agent_is_a_call_and_a_sure_one_where_a_provider_runs_it(
+    address: object, is_providers: bool
+) -> None:
+    remote = reading_of(span({**AGENT, "server.address": address}))
+    assert remote == Reading("invoke_agent", False, True, is_doubtful=not is_providers)
+    found = event({**AGENT, "server.address": address})
+    assert (found["operation"], found["input_tokens"]) == ("invoke_agent", 1000)
+    assert found["usage_source"] == ("provider" if is_providers else "missing")
     inside = span({**AGENT, "server.address": address}, kind="internal")
     assert reading_of(inside).operation is None
 

@@ -95,7 +95,7 @@ def test_every_generation_of_names_gives_the_same_event(generation: str) -> None
 @each(
     "attributes",
     [
-        {**LATEST, "gen_ai.operation.name": "invoke_agent"},
+        {**LATEST, "gen_ai.operation.name": "create_agent"},
         {**LATEST, "gen_ai.operation.name": "invoke_workflow"},
         {**LATEST, "gen_ai.operation.name": "execute_tool"},
         {**LATEST, "gen_ai.operation.name": "fetch_response"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 
 from tests.each import each
 from tests.otlp_requests import attributes
@@ -36,8 +37,9 @@ def test_a_call_by_its_tokens_alone_may_be_the_sum_of_the_calls_inside_it() -> N
     assert [event["operation"] for event in events(alone.encode())] == ["research"]
 
 
-def test_a_remote_agent_counts_unless_a_call_inside_it_is_in_the_record() -> None:
-    remote = chat(**{"gen_ai.operation.name": "invoke_agent", "server.address": "api.openai.com"})
+@pytest.mark.parametrize("address", ["api.openai.com", "agents.internal"])
+def test_a_remote_agent_counts_unless_a_call_inside_it_is_in_the_record(address: str) -> None:
+    remote = chat(**{"gen_ai.operation.name": "invoke_agent", "server.address": address})
     alone = request(("agent", remote, ""))
     assert [event["operation"] for event in events(alone.encode())] == ["invoke_agent"]
     cheap = chat(**{"gen_ai.usage.input_tokens": 7})
