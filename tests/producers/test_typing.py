@@ -72,7 +72,7 @@ def test_mypy_finds_every_wrong_use(uses: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(shutil.which("pyright") is None, reason="no pyright: it is a program for Node")
+@pytest.mark.skipif(shutil.which("pyright") is None, reason="no pyright: see CONTRIBUTING.md")
 def test_pyright_finds_every_wrong_use(uses: Path) -> None:
     settings = {
         "include": [str(uses)],
