@@ -11,6 +11,9 @@ is what somebody sees who opens a board; `warm` the same drawing again in that p
   Two frames, up to 33 ms, are in both figures, which makes the share of the faster one look larger.
 - `cpu_ms`: CPU of all those threads, and `busy_ms` of the page's main thread alone: other programs
   on the machine lengthen neither much.
+
+`bare_canvases` are drawn in the same turns: twelve canvases of the viewer's size with a frame in
+each. That is what the browser takes whatever draws, and no change of the viewer can save.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from typing import Final
 
 from bench.drawing_work import traced
 from bench.progress import say
-from bench.viewer_pages import Drawing, plotly_page, viewer_page
+from bench.viewer_pages import Drawing, bare_page, plotly_page, viewer_page
 from tests.chromium import Page, chromium
 
 ROUNDS: Final = 9
@@ -42,10 +45,10 @@ def measure() -> dict[str, object]:
 
 
 async def _drawing() -> dict[str, object]:
-    took: dict[str, list[dict[str, float]]] = {"viewer": [], "plotly": []}
-    async with viewer_page() as viewer, plotly_page() as plotly:
+    took: dict[str, list[dict[str, float]]] = {"viewer": [], "plotly": [], "bare_canvases": []}
+    async with viewer_page() as viewer, plotly_page() as plotly, bare_page() as bare:
         for number in range(ROUNDS):
-            for who, drawing in (("viewer", viewer), ("plotly", plotly)):
+            for who, drawing in (("viewer", viewer), ("plotly", plotly), ("bare_canvases", bare)):
                 took[who].append(await _round(drawing))
                 say(f"round {number + 1} of {ROUNDS}, {who}: {took[who][-1]}")
     names = [f"{kind}_{what}" for kind in _KINDS for what in _MEASURES]
@@ -57,6 +60,9 @@ async def _drawing() -> dict[str, object]:
         "twelve_charts": middle,
         "share_of_plotly": {
             name: round(middle["viewer"][name] / middle["plotly"][name], 3) for name in names
+        },
+        "bare_share_of_plotly": {
+            name: round(middle["bare_canvases"][name] / middle["plotly"][name], 3) for name in names
         },
         "target_share_cold_worked": TARGET_SHARE,
         "rounds": took,

@@ -1,4 +1,8 @@
-"""Pages that draw twelve charts when they are told to: the viewer's own, and plotly's."""
+"""Pages that draw twelve charts when they are told to: the viewer's own, plotly's, and bare ones.
+
+The bare page makes twelve canvases of the size of the viewer's and draws a frame in each: what a
+browser takes before a library has drawn a line.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ from tokentide_dashboards.viewer.source import Source
 from tokentide_jobs.embedded.artifacts import uplot
 from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
 
-__all__ = ["plotly_page", "viewer_page"]
+__all__ = ["bare_page", "plotly_page", "viewer_page"]
 
 PLOTLY: Final = "7.1.0"
 CHARTS, LINES, POINTS = 12, 5, 360
@@ -143,6 +147,41 @@ _DRAW_PLOTLY: Final = """
 """.replace("BEGIN", BEGIN).replace("END", END)
 
 
+_CANVAS: Final = (491, 224)
+"""Pixels of a chart of the viewer in its panel, at the width of the bench."""
+_BARE_PAGE: Final = """<!doctype html><meta charset="utf-8"><title>canvases</title>
+<link rel="icon" href="data:,"><style>
+body { margin: 0; }
+main { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; padding: 16px; }
+main > div { height: 252px; }</style><main></main>"""
+_PREPARE_BARE: Final = """
+document.querySelector("main").append(
+  ...Array.from({ length: CHARTS }, () => document.createElement("div")))
+""".replace("CHARTS", str(CHARTS))
+_DRAW_BARE: Final = (
+    """
+(async () => {
+  const frame = () => new Promise(next => requestAnimationFrame(next));
+  await frame();
+  const began = performance.mark("BEGIN").startTime;
+  for (const place of document.querySelectorAll("main > div")) {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [WIDTH, HEIGHT];
+    place.replaceChildren(canvas);
+    canvas.getContext("2d").strokeRect(5, 5, WIDTH - 10, HEIGHT - 10);
+  }
+  await frame();
+  await frame();
+  return performance.mark("END").startTime - began;
+})()
+""".replace("BEGIN", BEGIN)
+    .replace("END", END)
+    .replace("WIDTH", str(_CANVAS[0]))
+    .replace("HEIGHT", str(_CANVAS[1]))
+)
+_BARE_THAT_ARE_NOT_BLANK: Final = _CHARTS_THAT_ARE_NOT_BLANK.replace(".uplot canvas", "main canvas")
+
+
 def _line(chart: int, line: int) -> list[float]:
     """Return a walk with a daily wave; no two lines are the same."""
     walk = random.Random(chart * LINES + line)
@@ -226,6 +265,29 @@ async def plotly_page() -> AsyncIterator[Drawing]:
         "plotly.js": (_plotly_script(), "text/javascript"),
         "charts.json": (charts.encode(), "application/json"),
     }
+    async with _serving(_files(files)) as base:
+
+        async def open_page(page: Page) -> None:
+            await page.open(f"{base}/", "window.Plotly !== undefined")
+            await page.run(_PREPARE_PLOTLY)
+
+        yield Drawing(open_page, "0", _DRAW_PLOTLY, _PLOTLYS_LINES, CHARTS * LINES)
+
+
+@asynccontextmanager
+async def bare_page() -> AsyncIterator[Drawing]:
+    """Serve a page of nothing but places for canvases."""
+    async with _serving(_files({"": (_BARE_PAGE.encode(), "text/html")})) as base:
+
+        async def open_page(page: Page) -> None:
+            await page.open(f"{base}/", "document.querySelector('main') !== null")
+            await page.run(_PREPARE_BARE)
+
+        yield Drawing(open_page, "0", _DRAW_BARE, _BARE_THAT_ARE_NOT_BLANK, CHARTS)
+
+
+def _files(files: dict[str, tuple[bytes, str]]) -> web.Application:
+    """Serve these bodies, each with its kind, by name."""
 
     async def send(request: web.Request) -> web.Response:
         body, kind = files[request.match_info["name"]]
@@ -233,13 +295,7 @@ async def plotly_page() -> AsyncIterator[Drawing]:
 
     app = web.Application()
     app.router.add_get("/{name:.*}", send)
-    async with _serving(app) as base:
-
-        async def open_page(page: Page) -> None:
-            await page.open(f"{base}/", "window.Plotly !== undefined")
-            await page.run(_PREPARE_PLOTLY)
-
-        yield Drawing(open_page, "0", _DRAW_PLOTLY, _PLOTLYS_LINES, CHARTS * LINES)
+    return app
 
 
 def _plotly_script() -> bytes:
