@@ -16,10 +16,10 @@ SELECT
     countIf(r.cost_pico_usd IS NOT NULL) AS compared,
     countIf(r.cost_pico_usd IS NULL) AS unpriced,
     countIf(abs(r.cost_pico_usd - r.reported_cost_pico_usd) * 100 > r.reported_cost_pico_usd) AS differing,
-    usd_from_pico(sumIf(r.reported_cost_pico_usd, r.cost_pico_usd IS NOT NULL)) AS reported_usd,
-    usd_from_pico(sum(r.cost_pico_usd)) AS computed_usd,
-    usd_from_pico(sum(r.cost_pico_usd - r.reported_cost_pico_usd)) AS difference_usd,
-    usd_from_pico(sumIf(r.reported_cost_pico_usd, r.cost_pico_usd IS NULL)) AS reported_unpriced_usd
+    usd_from_pico(sumIf(toInt128(r.reported_cost_pico_usd), r.cost_pico_usd IS NOT NULL)) AS reported_usd,
+    usd_from_pico(sum(toInt128(r.cost_pico_usd))) AS computed_usd,
+    usd_from_pico(sum(toInt128(r.cost_pico_usd) - r.reported_cost_pico_usd)) AS difference_usd,
+    usd_from_pico(sumIf(toInt128(r.reported_cost_pico_usd), r.cost_pico_usd IS NULL)) AS reported_unpriced_usd
 FROM ${database}.raw_requests AS r
 WHERE r.reported_cost_pico_usd IS NOT NULL
 GROUP BY day, tenant, service, provider, model, source

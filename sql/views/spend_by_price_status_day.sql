@@ -15,8 +15,8 @@ SELECT
     countIf(r.cost_pico_usd IS NULL) AS without_cost,
     sum(r.input_tokens) AS input_tokens,
     sum(r.output_tokens) AS output_tokens,
-    usd_from_pico(sum(r.cost_pico_usd)) AS cost_usd,
-    sum(r.cost_pico_usd) AS cost_pico_usd,
+    usd_from_pico(sum(toInt128(r.cost_pico_usd))) AS cost_usd,
+    sum(toInt128(r.cost_pico_usd)) AS cost_pico_usd,
     min(r.price_rule) AS a_rule
 FROM ${database}.raw_requests AS r
 GROUP BY day, tenant, service, provider, model, price_status

@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 from tests.dashboards.test_boards import span
 from tokentide_dashboards.boards.cost_tables import CERTAINTY
 from tokentide_dashboards.check.browser import ALL, expand
+from tokentide_dashboards.kit.query import with_names
 from tokentide_dashboards.kit.variable import SCOPE_NAMES
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_template import SqlTarget
@@ -31,7 +32,7 @@ def client(sql_client: Client) -> Client:
 def panel(days: float, **chosen: str) -> str:
     values = {name: [chosen[name]] if name in chosen else ALL for name in SCOPE_NAMES}
     assert isinstance(CERTAINTY.sql, str)
-    return expand(CERTAINTY.sql, span(days, NOW), values)
+    return expand(with_names(CERTAINTY.sql), span(days, NOW), values)
 
 
 def answers(client: Client, text: str) -> list[tuple[object, ...]]:
@@ -66,6 +67,8 @@ def test_sums_follow_their_rows(client: Client) -> None:
         ("exact", 99, 2, "rule-1"),
     ]
     assert before[2][2] == 99 * 9_000_000
+    by_day = "SELECT sum(cost_pico_usd) FROM spend_by_price_status_day WHERE price_status = 'exact'"
+    assert client.query(by_day).result_rows == [(99 * 9_000_000_000_000_000_000,)]
     assert answers(client, panel(30, model="gpt-5-mini"))[0][1] == 34
     assert len(answers(client, panel(30, tenant="acme"))) == 1
 
