@@ -185,6 +185,7 @@ class Recorder:
         try:
             from tokentide.usage.flavour import flavour as named
             from tokentide.usage.flavour import for_provider
+            from tokentide.usage.reported_cost import leave_out_unknown
 
             reader = (
                 for_provider(str(event.get("provider")), response)
@@ -198,6 +199,7 @@ class Recorder:
             event.update(fields)
             if reader.reconcile is not None:
                 reader.reconcile(event)
+            leave_out_unknown(event)
         except Exception as exc:
             _log.report("response", "a response could not be recorded: %r", exc)
 

@@ -41,7 +41,7 @@ _OPENING = """# What is read from each provider
 
 Providers count differently: here cached tokens are part of the input, there they come on top; here
 reasoning is output, there it is beside it. The producer resolves this once, in one extractor per
-API format (`tokentide.usage`), so that everything downstream can rely on three rules:
+API format (`tokentide.usage`), so that everything downstream can rely on these rules:
 
 - `input_tokens` and `output_tokens` are inclusive totals, and every detail is part of its total;
 - what was not reported is absent, 0 means that zero was reported, and `usage_source` is `missing`
@@ -121,6 +121,8 @@ def _details(fields: Mapping[str, Any]) -> str:
     found = [f"{title} {fields[name]:,}" for name, title in _DETAILS if fields.get(name)]
     found += [f"{unit} {amount:,}" for unit, amount in (fields.get("other_units") or {}).items()]
     found += [f"{name} {fields[name]}" for name in _CONDITIONS if fields.get(name)]
+    if (stated := fields.get("reported_cost_pico_usd")) is not None:
+        found.append(f"cost as {fields['reported_cost_source']} says it {_usd(stated)}")
     return ", ".join(found)
 
 

@@ -26,6 +26,7 @@ from tokentide.telemetry import Telemetry
 from tokentide.usage import USAGE_FIELDS
 from tokentide.usage.flavour import flavour, for_provider
 from tokentide.usage.reading import Fields, count, label, read, small_count
+from tokentide.usage.reported_cost import leave_out_unknown, pico_usd, reported
 
 CACHE_TAG = "response_cache"
 """Tag of events whose answer came from a cache of the caller's side, which costs nothing."""
@@ -156,6 +157,7 @@ def attempt_event(
         _nothing_consumed(event)
     else:
         event.update(_read(event, response, metadata))
+        _take_cost(event, kwargs, response)
     _context(event, metadata, params)
     event.setdefault("status", "ok")
     return {name: value for name, value in event.items() if value is not None}
@@ -181,9 +183,19 @@ def _read(event: Mapping[str, object], response: object, metadata: Mapping[str, 
     return fields
 
 
+def _take_cost(event: dict[str, object], kwargs: Mapping[str, Any], response: object) -> None:
+    """Add LiteLLM's own reckoning where the provider itself says nothing of the cost."""
+    leave_out_unknown(event)
+    if "reported_cost_source" not in event:
+        picos = pico_usd(kwargs.get("response_cost"))
+        if picos is None:
+            picos = pico_usd(_mapping(read(response, "_hidden_params")).get("response_cost"))
+        event.update(reported(picos, "litellm"))
+
+
 def _nothing_consumed(event: dict[str, object]) -> None:
     """Make the event of an answer from a cache: its tokens were paid for before."""
-    for name in USAGE_FIELDS:
+    for name in (*USAGE_FIELDS, "reported_cost_pico_usd", "reported_cost_source"):
         event.pop(name, None)
     event.update(input_tokens=0, output_tokens=0, usage_source="provider")
     event["tags"] = {CACHE_TAG: "hit"}

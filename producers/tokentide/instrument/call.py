@@ -23,6 +23,7 @@ from tokentide.recorder import EnclosingRequest, current_recorder
 from tokentide.seen_calls import response_key, seen_calls, span_key
 from tokentide.trace_context import fill_trace
 from tokentide.usage import USAGE_FIELDS
+from tokentide.usage.reported_cost import leave_out_unknown
 
 if TYPE_CHECKING:
     from tokentide.content.collected import CollectedTexts
@@ -322,6 +323,7 @@ class Call:
             event.update(answered)
             if self.flavour.reconcile is not None:
                 self.flavour.reconcile(event)
+            leave_out_unknown(event)
             if self._producer.settings.reads_content:
                 self._collect_texts(request, response)
         except Exception as exc:

@@ -1,6 +1,6 @@
 """From a finished OpenTelemetry span to one event, under every generation of attribute names."""
 
-from tokentide.semconv.attributes import pico_usd, provider_of, table_fields
+from tokentide.semconv.attributes import provider_of, table_fields
 from tokentide.semconv.calls import Reading, reading_of
 from tokentide.semconv.mapping import event_id, event_of, uuid_of
 from tokentide.semconv.span import Attributes, SpanData, SpanEvent, first_and_last
@@ -13,7 +13,6 @@ __all__ = [
     "event_id",
     "event_of",
     "first_and_last",
-    "pico_usd",
     "provider_of",
     "reading_of",
     "table_fields",

@@ -5,9 +5,8 @@ Invariant: what is no value of the contract is not reported; nothing raises.
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import cast
 
 from tokentide._contract import (
@@ -21,11 +20,11 @@ from tokentide.key_ids import looks_like_a_key
 from tokentide.semconv.names import CALL, PROVIDER, USAGE, provider_name
 from tokentide.semconv.span import Attributes
 from tokentide.usage.reading import label
+from tokentide.usage.reported_cost import pico_usd
 
 _MAX_DIGITS = 12
-_MONEY_CHARS = 64
-"""Longest text that is read as an amount."""
-_AMOUNT = re.compile(r"\+?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_MAX_JSON = 4096
+"""Longest JSON text of an attribute that is parsed."""
 
 
 def whole_count(value: object) -> int | None:
@@ -53,24 +52,27 @@ def finite_number(value: object, high: float = 100.0) -> float | None:
     return float(cast("float", value)) if is_number and 0 <= cast("float", value) <= high else None
 
 
-def pico_usd(value: object) -> int | None:
-    """Return dollars, as a number or as text, in 1e-12 USD; None for anything else.
-
-    A float counts as the shortest decimal that reads back as it: what its writer wrote.
-    """
-    text = str(value) if type(value) in (int, float, str) else ""
-    if len(text) > _MONEY_CHARS or not _AMOUNT.fullmatch(text):
-        return None  # `Decimal` would also read 1_000, blanks, and digits of other scripts
-    try:
-        picos = Decimal(text).scaleb(12)
-        return round(picos) if 0 <= picos <= MAX_PICO_USD else None
-    except InvalidOperation:  # no number; NaN compares with nothing
-        return None
-
-
 def _milliseconds(value: object, scale: float = 1.0) -> float | None:
     number = finite_number(value, MAX_DURATION_MS)
     return None if number is None else number * scale
+
+
+def _usd_by_part(value: object) -> int | None:
+    """Return the whole of a cost that a JSON text gives by part: its `total`, else their sum."""
+    if type(value) is not str or len(value) > _MAX_JSON:
+        return None
+    try:
+        parts = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    if type(parts) is not dict or not parts:
+        return None
+    if "total" in parts:
+        return pico_usd(parts["total"])
+    picos = [pico_usd(part) for part in parts.values()]
+    known = [part for part in picos if part is not None]
+    total = sum(known)
+    return total if len(known) == len(picos) and total <= MAX_PICO_USD else None
 
 
 def _key_id(value: object) -> str | None:
@@ -92,6 +94,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "seconds": lambda value: _milliseconds(value, 1000.0),
     "milliseconds": _milliseconds,
     "usd": pico_usd,
+    "usd_by_part": _usd_by_part,
 }
 
 

@@ -17,6 +17,9 @@ OPENINFERENCE = "OpenInference"
 VERCEL = "Vercel AI SDK"
 OPENLIT = "OpenLIT"
 LOGFIRE = "Logfire"
+LITELLM = "LiteLLM"
+OPENROUTER = "OpenRouter"
+LANGFUSE = "Langfuse"
 OWN = "tokentide"
 """Attributes a service may set on its own spans or resource, for fields nobody else names."""
 
@@ -34,7 +37,7 @@ class FieldNames(NamedTuple):
     Attributes:
         field: Name in the event contract.
         kind: How the value is read: text, identifier, key_id, count, small_count, number, flag,
-            port, http_status, seconds, milliseconds, usd.
+            port, http_status, seconds, milliseconds, usd, usd_by_part.
         sources: Attributes in the order they are asked.
     """
 
@@ -47,7 +50,8 @@ def _field(field: str, kind: str, **by_generation: str) -> FieldNames:
     generations = {
         "genai": GENAI, "v141": V141, "v136": V136, "openllmetry": OPENLLMETRY,
         "openinference": OPENINFERENCE, "vercel": VERCEL, "openlit": OPENLIT,
-        "logfire": LOGFIRE, "own": OWN,
+        "logfire": LOGFIRE, "litellm": LITELLM, "openrouter": OPENROUTER, "langfuse": LANGFUSE,
+        "own": OWN,
     }  # fmt: skip
     return FieldNames(
         field,
@@ -209,7 +213,9 @@ CALL: tuple[FieldNames, ...] = (
     _field(
         "reported_cost_pico_usd", "usd",
         openinference="llm.cost.total", openlit="gen_ai.usage.cost", logfire="operation.cost",
+        litellm="gen_ai.cost.total_cost litellm.cost.total", openrouter="gen_ai.usage.total_cost",
     ),
+    _field("reported_cost_pico_usd", "usd_by_part", langfuse="langfuse.observation.cost_details"),
     _field("tenant", "text", own="tokentide.tenant"),
     _field("team", "text", own="tokentide.team"),
     _field("feature", "text", own="tokentide.feature"),

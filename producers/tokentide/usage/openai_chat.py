@@ -38,6 +38,7 @@ from tokentide.usage.reading import (
     take_counts,
     usage_fields,
 )
+from tokentide.usage.reported_cost import take_cost
 from tokentide.usage.totals import settle
 
 _TOTALS = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
@@ -84,6 +85,7 @@ def read_parts(usage: object) -> Fields:
     tools = get("server_tool_use")
     if tools is not None:  # OpenRouter's search plug-in
         counts["web_searches"] = small_count(read(tools, "web_search_requests"))
+    take_cost(counts, get)
     return counts
 
 

@@ -13,6 +13,7 @@ from tokentide.usage.openai_parts import (
 )
 from tokentide.usage.openai_stream import LastChunk
 from tokentide.usage.reading import Fields, count, getter, usage_fields
+from tokentide.usage.reported_cost import take_cost
 
 
 def read_response(response: object) -> Fields:
@@ -22,8 +23,9 @@ def read_response(response: object) -> Fields:
     # Some of the format's other providers report the total alone, or a prompt of 0 beside it.
     stated = (count(usage(name)) for name in ("prompt_tokens", "total_tokens"))
     tokens = max((number for number in stated if number is not None), default=None)
-    fields = identity_fields(get) | usage_fields({"input_tokens": tokens})
-    return fields | error_fields(get("error"))
+    counts: Fields = {"input_tokens": tokens}
+    take_cost(counts, usage)
+    return identity_fields(get) | usage_fields(counts) | error_fields(get("error"))
 
 
 def read_request(arguments: Mapping[str, object]) -> Fields:

@@ -13,6 +13,7 @@ from tokentide.usage.openai_parts import (
 )
 from tokentide.usage.openai_stream import LastChunk
 from tokentide.usage.reading import Fields, count, getter, items, kept, usage_fields
+from tokentide.usage.reported_cost import take_cost
 from tokentide.usage.totals import settle
 
 
@@ -40,6 +41,7 @@ def read_response(response: object) -> Fields:
         "svg_output_tokens": count(drawing("output_tokens")),
     }
     settle(counts, usage("total_tokens"))
+    take_cost(counts, usage)
     counts["other_units"] = {name: number for name, number in units.items() if number}
     return identity_fields(get) | usage_fields(counts) | error_fields(get("error"))
 

@@ -37,6 +37,7 @@ from tokentide.usage.reading import (
     take_labels,
     usage_fields,
 )
+from tokentide.usage.reported_cost import take_cost
 from tokentide.usage.totals import settle
 
 _CALLS_FOR_THE_CALLER = frozenset(
@@ -81,6 +82,7 @@ def read_usage(usage: object) -> Fields:
     if details is not None:
         take_counts(counts, getter(details), _OUTPUTS)
     settle(counts, get("total_tokens"))
+    take_cost(counts, get)
     return counts
 
 

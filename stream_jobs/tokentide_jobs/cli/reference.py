@@ -36,6 +36,12 @@ __all__ = ["SECTIONS", "Section"]
 
 _END = "<!-- end -->"
 _WIDTH = 96
+_UNITS = {
+    "milliseconds": " (ms)",
+    "seconds": " (s)",
+    "usd": " (USD)",
+    "usd_by_part": " (JSON, USD)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ def span_attributes() -> str:
     rows = ["| field | attributes, the first that is there counts |", "|---|---|"]
     merged: dict[str, list[str]] = {}
     for entry in (*USAGE, *names, *CALL):
-        unit = {"milliseconds": " (ms)", "seconds": " (s)", "usd": " (USD)"}.get(entry.kind, "")
+        unit = _UNITS.get(entry.kind, "")
         merged.setdefault(entry.field, []).extend(
             f"`{source.attribute}`{unit} {source.generation}" for source in entry.sources
         )

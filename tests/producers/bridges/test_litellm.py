@@ -134,6 +134,47 @@ def test_anthropics_usage_in_openais_format_keeps_the_lifetimes_of_the_cache(
     )
 
 
+@pytest.mark.parametrize(
+    ("provider", "usage_cost", "kwargs", "expected"),
+    [
+        ("openai", None, {"response_cost": 0.00015}, (150_000_000, "litellm")),
+        ("openai", None, {"response_cost": 0.0}, (0, "litellm")),
+        ("openai", None, {"response_cost": -1.0}, (None, None)),
+        ("openai", None, {"response_cost": None}, (None, None)),
+        ("openai", None, {}, (None, None)),
+        # A bill beats a reckoning, but nobody knows what a bare cost means elsewhere.
+        ("openrouter", 0.0002, {"response_cost": 0.00015}, (200_000_000, "openrouter")),
+        ("openai", 0.0002, {"response_cost": 0.00015}, (150_000_000, "litellm")),
+    ],
+)
+def test_the_cost_that_litellm_reckons_is_kept_as_reported(
+    logger: Any,
+    capture: Capture,
+    provider: str,
+    usage_cost: float | None,
+    kwargs: dict[str, Any],
+    expected: tuple[int | None, str | None],
+) -> None:
+    usage = {**OPENAI["usage"], "cost": usage_cost}  # type: ignore[dict-item]
+    succeed(logger, call_of(custom_llm_provider=provider, **kwargs), {**OPENAI, "usage": usage})
+    [event] = capture.requests
+    judged(event)
+    assert (event.get("reported_cost_pico_usd"), event.get("reported_cost_source")) == expected
+
+
+def test_litellms_cost_is_found_on_the_response_as_well(logger: Any, capture: Capture) -> None:
+    response = SimpleNamespace(**OPENAI, _hidden_params={"response_cost": 1e-06})
+    succeed(logger, call_of(), response)
+    assert capture.requests[0]["reported_cost_pico_usd"] == 1_000_000
+
+
+def test_a_cached_answer_repeats_the_cost_of_another_call(logger: Any, capture: Capture) -> None:
+    usage = {**OPENAI["usage"], "cost": 0.0002}  # type: ignore[dict-item]
+    kwargs = call_of(cache_hit=True, custom_llm_provider="openrouter", response_cost=0.0002)
+    succeed(logger, kwargs, {**OPENAI, "usage": usage})
+    assert "reported_cost_pico_usd" not in capture.requests[0]
+
+
 def test_a_stream_has_a_first_token(logger: Any, capture: Capture) -> None:
     first = START + timedelta(milliseconds=300)
     succeed(logger, call_of(stream=True, completion_start_time=first))

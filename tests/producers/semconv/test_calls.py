@@ -144,6 +144,9 @@ def test_names_of_the_newest_conventions_are_read_and_told_apart() -> None:
     assert event({**LATEST, "gen_ai.workflow.name": "old"})["workflow_name"] == "old"
 
 
+LANGFUSE = "langfuse.observation.cost_details"
+
+
 @pytest.mark.parametrize(
     ("attribute", "value", "picos"),
     [
@@ -152,11 +155,24 @@ def test_names_of_the_newest_conventions_are_read_and_told_apart() -> None:
         ("llm.cost.total", 3, 3_000_000_000_000),
         ("gen_ai.usage.cost", 0.1 + 0.2, 300_000_000_000),
         ("gen_ai.usage.cost", 0, 0),
+        ("gen_ai.cost.total_cost", 0.0123, 12_300_000_000),
+        ("litellm.cost.total", 0.0123, 12_300_000_000),
+        ("gen_ai.usage.total_cost", 0.0123, 12_300_000_000),
+        (LANGFUSE, '{"input": 0.1, "output": 0.2, "total": 0.3}', 300_000_000_000),
+        (LANGFUSE, '{"input": 0.1, "output": 0.2}', 300_000_000_000),
+        *(
+            (LANGFUSE, value, None)
+            for value in (
+                *("", "{}", "[1]", "7", '{"input": 0.1, "output": -1}', '{"total": NaN}'),
+                *('{"a": 5000, "b": 5000}', '{"total": "much", "input": 1}', "[" * 4096, 0.1),
+            )
+        ),
         *(
             ("gen_ai.usage.cost", value, None)
             for value in (
                 *(-0.1, float("nan"), float("inf"), "", "much", True, [1], 9001, "9" * 99),
                 *("1_000", " 1", "1 ", "\uff11", "0x1", "-0.1", "."),
+                "1e9999999",  # beyond what a decimal holds
             )
         ),
     ],

@@ -147,7 +147,7 @@ class Traffic:
             event |= {
                 "sdk_name": draw.choice(("codex", "claude-code", "gemini-cli")),
                 "reported_cost_pico_usd": draw.randrange(10**9, 10**11),
-                "reported_cost_source": draw.choice(("codex", "openrouter")),
+                "reported_cost_source": draw.choice(("claude-code", "openrouter", "x_ai")),
             }
 
     def attempts(self, at: dt.datetime, n: int, *later: tuple[int, Event]) -> Iterator[Event]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from tokentide.semconv import Attributes, pico_usd
+from tokentide.semconv import Attributes
 from tokentide.usage.gemini_grounding import UNSETTLED_TOKENS
 from tokentide.usage.reading import finish_fields, label
+from tokentide.usage.reported_cost import pico_usd, reported
 from tokentide_schemas.fields import MAX_TOKENS
 
 __all__ = ["READERS", "ReportedCall", "count_of", "number_of"]
@@ -66,7 +67,7 @@ def _claude_code(name: str, of: Attributes) -> ReportedCall:
         },
         more={
             **_agents("claude-code", agent),
-            **_reported_cost(of.get("cost_usd"), "claude-code"),
+            **reported(pico_usd(of.get("cost_usd")), "claude-code"),
             "run_id": label(of.get("prompt.id"), _IDENTIFIER_CHARS),
             "skill": label(of.get("skill.name")),
             "mcp_server": label(of.get("mcp_server.name")),
@@ -190,13 +191,6 @@ def _sub_agent(source: str | None) -> str | None:
 
 def _agents(tool: str, sub_agent: str | None) -> dict[str, object]:
     return {"agent_name": sub_agent or tool, "parent_agent_name": tool if sub_agent else None}
-
-
-def _reported_cost(cost_usd: object, source: str) -> dict[str, object]:
-    picos = pico_usd(cost_usd)
-    return {} if picos is None else {
-        "reported_cost_pico_usd": picos, "reported_cost_source": source,
-    }  # fmt: skip
 
 
 def _finish(reasons: object) -> dict[str, object]:
