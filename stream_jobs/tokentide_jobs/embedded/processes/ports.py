@@ -1,12 +1,15 @@
 """Loopback ports: pick free ones, and say who holds one that is not.
 
 A port is taken before anything is started, so that `up` fails with one clear line instead of a
-stack trace in some log.
+stack trace in some log. It must be free again when a server that died is started anew, so none is
+picked that the kernel gives to the next client that connects anywhere.
 """
 
 from __future__ import annotations
 
+import secrets
 import socket
+from typing import Final
 
 import psutil
 
@@ -15,6 +18,9 @@ from tokentide_jobs.errors import StackError
 __all__ = ["choose_port", "is_free", "port_holder"]
 
 LOOPBACK = "127.0.0.1"
+_NEVER_OF_CLIENTS: Final = range(20_000, 32_768)
+"""Kernels give ports from 32768 (Linux) or 49152 on to clients, and to whoever binds to port 0."""
+_ATTEMPTS: Final = 100
 
 
 def choose_port(wanted: int, option: str) -> int:
@@ -24,6 +30,9 @@ def choose_port(wanted: int, option: str) -> int:
         StackError: The wanted port is taken; the message names the holder where it can be seen.
     """
     if wanted == 0:
+        for _attempt in range(_ATTEMPTS):
+            if is_free(port := secrets.choice(_NEVER_OF_CLIENTS)):
+                return port
         with socket.socket() as probe:
             probe.bind((LOOPBACK, 0))
             return int(probe.getsockname()[1])
