@@ -125,7 +125,8 @@ clickhouse-go: $(VENV)/.installed-dev ## Run clickhouse-go's own tests over HTTP
 
 resolve: resolve-3.11 resolve-3.12 resolve-3.13 ## Check that every dependency has wheels for all supported Pythons
 
-resolve-3.%: $(VENV)/.installed-dev
+# Needs pip alone, and runs while the same is installed.
+resolve-3.%: | $(BIN)/python
 	$(INSTALL) --dry-run --quiet --ignore-installed \
 	  --only-binary=:all: --python-version 3.$* --target $(VENV)/resolve '.[dev]'
 	@echo "Python 3.$*: every dependency resolves to wheels"
