@@ -27,7 +27,7 @@ def call(provider: str, model: str, at: str = DAY, **usage: Any) -> dict[str, An
     }  # fmt: skip
 
 
-def tokens(given: int, made: int, **more: int) -> dict[str, int]:
+def tokens(given: int, made: int, **more: int) -> dict[str, Any]:
     return {"input_tokens": given, "output_tokens": made, **more}
 
 
