@@ -114,7 +114,10 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         help="longest result that is held until it is whole",
     )
     parser.add_argument(
-        "--body-timeout-s", type=float, default=30.0, help="longest pause in a request's body"
+        "--body-timeout-s",
+        type=float,
+        default=30.0,
+        help="longest pause in a request's body, and of a body that drips",
     )
     return parser.parse_args(argv)
 

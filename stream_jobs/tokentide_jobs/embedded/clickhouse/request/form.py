@@ -6,12 +6,11 @@ directory; both are bounded, and so is what a part may say of itself.
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Final
 
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -19,11 +18,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from ..engine.waiting_space import writing_to_disk
 from ..exceptions import ClickHouseError
 from .query_request import TABLE_FIELDS, QueryRequest, take_field
+from .read_deadline import ReadDeadline
 
 if TYPE_CHECKING:
     from ..engine.waiting_space import SpaceClaim
-
-T = TypeVar("T")
 
 FORM_BYTES: Final = 4 << 20
 """Most that the fields of a form have together, their names and headers included."""
@@ -68,7 +66,7 @@ class FormFile:
 async def read_form(
     request: web.Request,
     asked: QueryRequest,
-    timeout_s: float,
+    deadline: ReadDeadline,
     claim: SpaceClaim,
     keeping: ExitStack,
 ) -> tuple[bytes, tuple[FormFile, ...]]:
@@ -77,16 +75,16 @@ async def read_form(
     Args:
         request: Its body is `multipart/form-data`.
         asked: What the URL asks for; the form's query follows the URL's.
-        timeout_s: Longest pause between two reads.
+        deadline: Bounds the waiting for it.
         claim: What the files take of the disk.
         keeping: Holds the files, and removes them when it closes.
 
     Raises:
-        ClickHouseError: 36 for a form that cannot be read or is too long, 209 for one that stops,
-            210 for one that ends early, 396 and 243 for files that are too large, 1002 for a
+        ClickHouseError: 36 for a form that cannot be read or is too long, 209 for one that stops or
+            drips, 210 for one that ends early, 396 and 243 for files that are too large, 1002 for a
             disk that fails.
     """
-    form = _Form(claim, keeping, timeout_s)
+    form = _Form(claim, keeping, deadline)
     try:
         parts = MultipartReader(
             request.headers,
@@ -94,7 +92,7 @@ async def read_form(
             max_field_size=_LINE_BYTES,
             max_headers=_HEADER_LINES,
         )
-        while (part := await _timely(parts.next(), timeout_s)) is not None:
+        while (part := await deadline.read(parts.next(), _no_size)) is not None:
             await form.read_part(part)
     except OSError as exc:  # of the connection: those of the disk are told by their own codes
         raise ClickHouseError(210, f"The form ended early: {type(exc).__name__}") from exc
@@ -106,12 +104,12 @@ async def read_form(
 class _Form:
     """The parts of a form that were read, and what they take."""
 
-    def __init__(self, claim: SpaceClaim, keeping: ExitStack, timeout_s: float) -> None:
+    def __init__(self, claim: SpaceClaim, keeping: ExitStack, deadline: ReadDeadline) -> None:
         self.fields: dict[str, str] = {}
         self.files: dict[str, tuple[IO[bytes], int]] = {}
         self._claim = claim
         self._keeping = keeping
-        self._timeout_s = timeout_s
+        self._deadline = deadline
         self._field_bytes = 0
         self._file_bytes = 0
 
@@ -156,7 +154,7 @@ class _Form:
             )
 
     async def _pieces(self, part: BodyPartReader) -> AsyncIterator[bytes]:
-        while piece := await _timely(part.read_chunk(_PIECE_BYTES), self._timeout_s):
+        while piece := await self._deadline.read(part.read_chunk(_PIECE_BYTES), len):
             yield piece
 
 
@@ -186,14 +184,9 @@ def _settle(
     return sql, tuple(tables)
 
 
-async def _timely(reading: Awaitable[T], timeout_s: float) -> T:
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await reading
-    except TimeoutError as exc:
-        raise ClickHouseError(
-            209, f"Timeout exceeded while reading a form: nothing came for {timeout_s} s"
-        ) from exc
+def _no_size(_part: object) -> int:
+    """Count nothing for the head of a part: few bytes, of which nobody says how many."""
+    return 0
 
 
 def _one_line(exc: BaseException) -> str:

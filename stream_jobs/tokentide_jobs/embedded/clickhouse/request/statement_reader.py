@@ -22,6 +22,7 @@ from ..wire.native_types import check_native
 from .bodies import pieces
 from .form import FormFile, read_form
 from .query_request import FORM, QueryRequest
+from .read_deadline import ReadDeadline
 
 
 class StatementReader:
@@ -29,7 +30,7 @@ class StatementReader:
 
     Args:
         inspection: Asks the engine what a text is.
-        body_timeout_s: Longest pause in a body.
+        body_timeout_s: Longest pause in a body; a slow body is bounded too, see `ReadDeadline`.
         space: What external data may take of the disk.
     """
 
@@ -53,10 +54,12 @@ class StatementReader:
         """
         if request.content_type == FORM:
             claim = keeping.enter_context(self._space.claimed())
-            sql, files = await read_form(request, asked, self._body_timeout_s, claim, keeping)
+            deadline = ReadDeadline(self._body_timeout_s, "a form")
+            sql, files = await read_form(request, asked, deadline, claim, keeping)
             asked.tables = tuple([await self._read_table(file, asked) for file in files])
             return await self._read(sql, asked), _nothing()
-        body = pieces(request, asked, self._body_timeout_s)
+        deadline = ReadDeadline(self._body_timeout_s, "the request body")
+        body = pieces(request, asked, deadline)
         # Without SQL in the URL it is in the body, where an INSERT's data follows it.
         is_in_url = bool(asked.sql_in_url.strip())
         begun = asked.sql_in_url if is_in_url else await anext(body, b"")
