@@ -15,13 +15,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
+from tokentide_jobs.cli.bad_times import BadTimes
 from tokentide_jobs.cli.program import program
 from tokentide_jobs.cli.progress import Steps
 from tokentide_jobs.cli.screen import console
-from tokentide_jobs.cli.status import read_settings_status, status_line
+from tokentide_jobs.cli.status import StatusLine, read_settings_status, status_line
 from tokentide_jobs.cli.stop_signals import StopRequested, signals_raise
 from tokentide_jobs.cli.target import data_dir_option
+from tokentide_jobs.core.status import Status
 from tokentide_jobs.counted import counted
 from tokentide_jobs.embedded.processes.locks import holder_pid
 from tokentide_jobs.embedded.processes.ports import is_free
@@ -37,8 +40,9 @@ _VIEWER_PORT = 8080
 _STOP_DEADLINE_S = 120.0
 _SAY_STILL_S = 10.0
 _SETTLE_S = 30.0
-_LOOK_FOR_SIGNALS_S = 1.0
 """How long workers may take before `up` says that it is ready without them."""
+_LOOK_FOR_SIGNALS_S = 1.0
+_STATUS_EVERY_S = 10.0
 
 
 @click.command(short_help="Run Kafka, ClickHouse and the ingest workers until Ctrl-C.")
@@ -121,9 +125,11 @@ def up(
             _show_ready(screen, info, time.monotonic() - began_s, data_dir, workers)
             if still_starting:
                 screen.print(still_starting, style="yellow", soft_wrap=True)
-            _show_status(screen, data_dir)
+            bad_times = BadTimes(_show_status(screen, data_dir))
+            health = StatusLine(Settings.from_env(os.environ, data_dir), _STATUS_EVERY_S)
             while not stack.wait(_LOOK_FOR_SIGNALS_S):
                 stop.check()
+                _show_change(screen, bad_times, health)
         except StopRequested:
             if is_up:  # before that, nothing names the stack: it would be another's status
                 _show_status(screen, data_dir)
@@ -232,8 +238,18 @@ def _ready_workers(directory: Path, role: str) -> int:
     return sum(worker.is_ready for worker in ask_workers(directory, ()) if worker.role == role)
 
 
-def _show_status(screen: Console, data_dir: Path | None) -> None:
+def _show_status(screen: Console, data_dir: Path | None) -> Status:
     """Say in one line whether everything works."""
-    screen.print(
-        status_line(read_settings_status(Settings.from_env(os.environ, data_dir))), soft_wrap=True
-    )
+    found = read_settings_status(Settings.from_env(os.environ, data_dir))
+    screen.print(status_line(found), soft_wrap=True)
+    return found
+
+
+def _show_change(screen: Console, bad_times: BadTimes, health: StatusLine) -> None:
+    """Say it when the pipeline has become bad, or is no longer."""
+    try:
+        found = health.read()
+    except Exception:  # a look that fails, for whatever reason, never ends what it looks at
+        return
+    if found is not None and (line := bad_times.line(found)) is not None:
+        screen.print(Text(time.strftime("%H:%M:%S  ")).append_text(line), soft_wrap=True)

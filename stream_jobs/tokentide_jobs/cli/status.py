@@ -99,22 +99,27 @@ class StatusLine:
         self._settings = settings
         self._every_s = every_s
         self._began_s = 0.0
-        self._line = Text()
+        self._found: Status | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="status")
         self._reading: Future[Status] | None = None
 
     def __call__(self, *, wait: bool = False) -> Text:
         """Return the last line that was read; with `wait`, the one that is being read."""
+        found = self.read(wait=wait)
+        return Text() if found is None else status_line(found)
+
+    def read(self, *, wait: bool = False) -> Status | None:
+        """Return the status behind the line, None before there is one."""
         if "kafka_bootstrap" not in self._settings.sources:
-            return Text()
+            return None
         is_old = time.monotonic() - self._began_s > self._every_s
-        if self._reading is None and (is_old or not self._line):
+        if self._reading is None and (is_old or self._found is None):
             self._began_s = time.monotonic()
             self._reading = self._pool.submit(read_settings_status, self._settings)
         if self._reading is not None and (wait or self._reading.done()):
-            self._line = status_line(self._reading.result())
-            self._reading = None
-        return self._line
+            reading, self._reading = self._reading, None
+            self._found = reading.result()
+        return self._found
 
 
 def read_settings_status(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+from rich.console import Console
+
 from tests.each import each
+from tokentide_jobs.cli.bad_times import BadTimes
 from tokentide_jobs.cli.status import status_line
 from tokentide_jobs.core.failing_receiver import FailingReceiver, answer_words
 from tokentide_jobs.core.partition_lag import PartitionLag
@@ -175,3 +178,37 @@ def test_the_json_form_says_everything() -> None:
     assert form["partitions"][0]["records"] == 7
     assert form["workers"][0]["is_ready"] is True
     assert form["clickhouse"]["free_bytes"] == 1 << 30
+
+
+def test_the_line_of_a_bad_state_is_red_as_a_whole_and_any_other_has_no_red() -> None:
+    bad = status_line(changed(kafka_problem="Kafka does not answer"))
+    assert bad.plain == "bad  Kafka does not answer"
+    styles = {bad.get_style_at_offset(Console(), place) for place in (0, 5, len(bad) - 1)}
+    assert {style.color.name for style in styles if style.color} == {"red"}
+    assert all(style.color for style in styles)
+    for found in (WORKING, changed(workers=(WorkerState("w", True, notes=("refused",)),))):
+        line = status_line(found)
+        assert found.verdict != "bad"
+        assert "red" not in str([line.style, *(span.style for span in line.spans)])
+
+
+def test_bad_is_said_once_when_it_begins_and_once_when_it_ends() -> None:
+    now_s = 100.0
+    times = BadTimes(WORKING, lambda: now_s)
+    assert times.line(WORKING) is None
+    began = times.line(changed(kafka_problem="Kafka does not answer"))
+    assert began is not None
+    assert began.plain == "bad  Kafka does not answer"
+    now_s = 130.0
+    assert times.line(changed(clickhouse_problem="ClickHouse is away")) is None, "bad as before"
+    now_s = 142.0
+    ended = times.line(WORKING)
+    assert ended is not None
+    assert ended.plain == "ok  0 records wait, the last batch 2.0 s ago; it was bad for 42.0 s"
+    assert times.line(WORKING) is None
+
+
+def test_what_was_bad_when_the_reader_was_told_is_not_said_again() -> None:
+    times = BadTimes(changed(kafka_problem="Kafka does not answer"), lambda: 0.0)
+    assert times.line(changed(kafka_problem="Kafka does not answer")) is None
+    assert times.line(WORKING) is not None
