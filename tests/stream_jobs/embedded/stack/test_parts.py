@@ -6,9 +6,11 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from tests.each import each
 from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.kafka.properties import java_environment, server_properties
@@ -17,8 +19,11 @@ from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME, DataDirLock,
 from tokentide_jobs.embedded.processes.ports import choose_port, is_free, port_holder
 from tokentide_jobs.embedded.processes.restart import RestartSchedule
 from tokentide_jobs.embedded.stack.discovery import StackInfo, find_stack, publish
+from tokentide_jobs.embedded.stack.insert_probe import insert_problem
 from tokentide_jobs.embedded.stack.stack import Stack, worker_environment
-from tokentide_jobs.errors import ConfigError, StackError
+from tokentide_jobs.errors import ConfigError, RetriableSinkError, StackError
+from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.clickhouse.error_codes import SinkMisconfigured
 from tokentide_jobs.settings.stack_file import STACK_FILE_NAME
 
 
@@ -221,3 +226,40 @@ def test_a_child_says_how_it_ended_and_what_it_wrote_in_this_run(tmp_path: Path)
     assert child.wait(5.0) == 3
     assert child.record() is None
     assert child.log_tail() == "this run"
+
+
+class Store:
+    """A ClickHouse that refuses inserts with a code, and takes what makes the table."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+        self.taken: list[str] = []
+
+    def command(self, statement: str) -> None:
+        if self._error is not None and statement.startswith("INSERT"):
+            raise self._error
+        self.taken.append(statement)
+
+
+@each(
+    ("error", "problem"),
+    [
+        (None, ""),
+        (SinkMisconfigured("the table is gone", 60), "the table is gone"),
+        (SinkMisconfigured("a reply that nobody understands", None), "a reply that nobody"),
+        (RetriableSinkError("no answer", None), "no answer"),
+        (RetriableSinkError("too slow", 159), ""),
+        (RetriableSinkError("too many queries", 202), ""),
+        (RetriableSinkError("memory", 241), ""),
+        (RetriableSinkError("the disk is full", 243), ""),
+        (RetriableSinkError("too many parts", 252), ""),
+    ],
+)
+def test_a_store_that_is_busy_or_full_works_and_one_that_cannot_insert_does_not(
+    error: Exception | None, problem: str
+) -> None:
+    store = Store(error)
+    found = insert_problem(cast(ClickHouse, store))
+    assert found.startswith(problem)
+    assert bool(found) == bool(problem)
+    assert any(statement.startswith("INSERT") for statement in store.taken) == (error is None)
