@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,9 @@ import pytest
 from tokentide_jobs.cli import stack
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.cli.screen import console
+from tokentide_jobs.cli.status import StatusLine
 from tokentide_jobs.cli.stop_signals import StopRequested
-from tokentide_jobs.core.status import WorkerState
+from tokentide_jobs.core.status import Status, WorkerState
 from tokentide_jobs.embedded.stack.discovery import StackInfo
 from tokentide_jobs.embedded.stack.stack import Stack
 
@@ -116,6 +119,37 @@ def test_up_that_is_ended_while_it_starts_gives_no_verdict_on_services_of_others
     assert main(["up", "--broker", "tansu", "--data-dir", str(tmp_path)]) == 0
     printed = capfd.readouterr().err
     assert printed.startswith("stopping …"), printed
+
+
+def test_up_says_once_when_the_pipeline_becomes_bad_and_once_when_it_no_longer_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    working = Status(log_end=0, workers=(WorkerState("1", True),), group_members=1)
+    away = replace(working, kafka_problem="Kafka does not answer")
+    looks: Iterator[Status | Exception] = iter([working, away, OSError("no"), away, working])
+    ends = iter([False] * 5 + [True])
+
+    def look(_line: StatusLine) -> Status:
+        found = next(looks)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    info = StackInfo(
+        kafka="127.0.0.1:1", clickhouse_url="http://127.0.0.1:2", user="default", password="",
+        events_topic="events", pid=1, broker="kafka", log_id="an-id", data_dir=str(tmp_path),
+    )  # fmt: skip
+    monkeypatch.setattr(Stack, "start", lambda _stack: info)
+    monkeypatch.setattr(Stack, "wait", lambda _stack, _timeout_s: next(ends))
+    monkeypatch.setattr(stack, "_wait_for_workers", lambda *_how: "")
+    monkeypatch.setattr(stack, "read_settings_status", lambda _settings: working)
+    monkeypatch.setattr(StatusLine, "read", look)
+    assert main(["up", "--data-dir", str(tmp_path)]) == 0
+    said = [line for line in capfd.readouterr().err.splitlines() if re.match(r"\d\d:", line)]
+    assert [re.sub(r"^[\d:]{8}", "", line) for line in said] == [
+        "  bad  Kafka does not answer",
+        "  ok  how many records wait is unknown; it was bad for 0.0 s",
+    ]
 
 
 def test_up_does_not_wait_for_ever_for_workers_and_says_which_do_not_read(
