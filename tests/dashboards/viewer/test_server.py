@@ -97,6 +97,33 @@ async def test_pages_of_other_origins_are_refused(
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:{port}", "Origin": "http://evil.example:{port}"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null", "Content-Type": "text/plain"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {},
+    ],
+)
+async def test_queries_of_other_origins_never_reach_clickhouse(
+    base: str, clickhouse: ClickHouseReplies, headers: dict[str, str]
+) -> None:
+    question = {"board": "test-kinds", **RANGE, "panel": 0, "ref_id": "A"}
+    port = base.rpartition(":")[2]
+    given = {name: text.format(port=port) for name, text in headers.items()}
+    sent = {"Content-Type": "application/json", **given}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{base}/api/query", data=json.dumps(question), headers=sent) as reply,
+    ):
+        assert (reply.status == 403) is bool(headers)
+        assert (clickhouse.asked == []) is bool(headers)
+        assert not [name for name in reply.headers if name.startswith("Access-Control-")]
+
+
+@pytest.mark.parametrize(
     "path", ["/", "/d/test-kinds", "/static/app.js", "/api/boards", "/nowhere"]
 )
 async def test_every_answer_allows_script_and_style_of_its_own_alone(base: str, path: str) -> None:

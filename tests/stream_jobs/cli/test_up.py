@@ -145,8 +145,8 @@ def test_up_says_once_when_the_pipeline_becomes_bad_and_once_when_it_no_longer_i
     monkeypatch.setattr(stack, "read_settings_status", lambda _settings: working)
     monkeypatch.setattr(StatusLine, "read", look)
     assert main(["up", "--data-dir", str(tmp_path)]) == 0
-    said = [line for line in capfd.readouterr().err.splitlines() if re.match(r"\d\d:", line)]
-    assert [re.sub(r"^[\d:]{8}", "", line) for line in said] == [
+    printed = [line for line in capfd.readouterr().err.splitlines() if re.match(r"\d\d:", line)]
+    assert [re.sub(r"^[\d:]{8}", "", line) for line in printed] == [
         "  bad  Kafka does not answer",
         "  ok  how many records wait is unknown; it was bad for 0.0 s",
     ]

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from urllib.parse import quote
 
 import clickhouse_connect
 import pytest
+from aiohttp.test_utils import TestServer
 
+from tokentide_dashboards.viewer.board_files import BoardFiles
+from tokentide_dashboards.viewer.server import Viewer
+from tokentide_dashboards.viewer.source import Source
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
+from tokentide_jobs.jobs.runtime.health import Health
+from tokentide_jobs.jobs.runtime.web import start_web
 
 pytestmark = pytest.mark.integration
 
@@ -42,6 +52,11 @@ const text = {{"Content-Type": "text/plain"}};
   await attempt("localhost", () => fetch("{localhost}/?{credentials}", {{mode: "no-cors",
     method: "POST", body: "INSERT INTO facts VALUES (9)"}}));
   navigator.sendBeacon(url + "/?{credentials}", "INSERT INTO facts VALUES (10)");
+  await attempt("metrics", () => fetch("{worker}/metrics"));
+  await attempt("board", () => fetch("{viewer}/api/boards"));
+  await attempt("board_query", () => fetch("{viewer}/api/query", {{method: "POST", headers: text,
+    body: "{{}}"}}));
+  await attempt("worker_answered", () => fetch("{worker}/metrics", {{mode: "no-cors"}}));
   const form = document.createElement("form");
   form.method = "post"; form.target = "frame"; form.enctype = "text/plain";
   form.action = url + "/?{credentials}&query={insert}";
@@ -122,19 +137,53 @@ def visit(browser: str, page: str, profile: Path) -> dict[str, str]:
     return seen
 
 
+@contextmanager
+def pages(clickhouse_url: str) -> Iterator[tuple[str, str]]:
+    """Serve a worker's page and the viewer from a thread; yield their addresses."""
+    ready, ended, addresses = threading.Event(), asyncio.Event(), list[str]()
+    health = cast(Health, SimpleNamespace(live=lambda: (True, {}), ready=lambda: (True, {})))
+
+    async def serve() -> None:
+        runner, port = await start_web("127.0.0.1", 0, health, lambda: b"metric 1\n")
+        async with Source(clickhouse_url, "default") as source:
+            viewer = Viewer(BoardFiles(), source)
+            async with TestServer(viewer.application()) as served:
+                assert served.port is not None
+                viewer.port = served.port
+                addresses.extend(f"http://127.0.0.1:{one}" for one in (port, served.port))
+                ready.set()
+                await ended.wait()
+        await runner.cleanup()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    try:
+        assert ready.wait(DEADLINE_S)
+        yield addresses[0], addresses[1]
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
+
+
 def test_a_page_of_another_origin_reads_and_changes_nothing(
     browser: str, server: ClickHouseProcess, tmp_path: Path
 ) -> None:
     # The page even knows the password: what keeps it out is where it comes from.
-    page = PAGE.format(
-        url=server.url,
-        localhost=server.url.replace("127.0.0.1", "localhost"),
-        credentials=f"user=default&password={quote(server.password)}",
-        drop=quote("DROP TABLE facts"),
-        insert=quote("INSERT INTO facts VALUES (11)"),
-    )
-    seen = visit(browser, page, tmp_path / "profile")
-    for name in ("read", "read_reader", "ping", "post"):
+    with pages(server.dsn) as (worker, viewer):
+        page = PAGE.format(
+            url=server.url,
+            localhost=server.url.replace("127.0.0.1", "localhost"),
+            credentials=f"user=default&password={quote(server.password)}",
+            drop=quote("DROP TABLE facts"),
+            insert=quote("INSERT INTO facts VALUES (11)"),
+            worker=worker,
+            viewer=viewer,
+        )
+        seen = visit(browser, page, tmp_path / "profile")
+    assert seen["worker_answered"] == "sent", "nothing listens there: this proves nothing"
+    for name in ("read", "read_reader", "ping", "post", "metrics", "board", "board_query"):
         assert seen[name] == "blocked", (name, seen)
     assert seen["frame"] == "blocked"
     with clickhouse_connect.get_client(dsn=server.dsn) as admin:

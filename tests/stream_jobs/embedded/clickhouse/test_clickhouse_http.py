@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 import urllib3
 
+from tests.each import each
 from tests.stream_jobs.embedded.clickhouse.patient_request import request
 
 pytestmark = pytest.mark.integration
@@ -26,6 +27,39 @@ def test_ping_and_the_bare_root_answer_ok(ask: Ask) -> None:
     for path in ("/ping", "/", "/replicas_status"):
         response = ask(method="GET", path=path)
         assert (response.status, response.data) == (200, b"Ok.\n")
+
+
+@each(
+    ("method", "path"),
+    [("GET", "/ping"), ("GET", "/?query=SELECT+1"), ("POST", "/?query=SELECT+1"), ("GET", "/no")],
+)
+def test_it_answers_clients_of_this_machine_and_no_pages_of_other_origins(
+    ask: Ask, sql_server: str, method: str, path: str
+) -> None:
+    port = sql_server.rpartition(":")[2]
+    own = f"127.0.0.1:{port}"
+    for headers, is_answered in (
+        ({}, True),
+        ({"Host": f"localhost:{port}"}, True),
+        ({"Host": f"[::1]:{port}"}, True),
+        ({"Host": own, "Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        # A name of somebody's that now points here: the browser takes it for one origin.
+        ({"Host": f"evil.example:{port}"}, False),
+        ({"Host": "evil.example"}, False),
+        ({"Host": f"127.0.0.1.evil.example:{port}"}, False),
+        ({"Host": f"evil.example:{port}", "Origin": f"http://evil.example:{port}"}, False),
+        ({"Host": "127.0.0.1:1"}, False),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": f"http://{own}", "Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+    ):
+        response = ask(method=method, path=path, headers=headers)
+        assert (response.status != 403) is is_answered, (headers, response.data)
+        assert not [name for name in response.headers if name.startswith("Access-Control-")]
+    preflight = ask(method="OPTIONS", path=path, headers={"Origin": "http://evil.example"})
+    assert not [name for name in preflight.headers if name.startswith("Access-Control-")]
 
 
 def test_a_query_may_be_in_the_url_in_the_body_or_in_both(ask: Ask) -> None:
