@@ -71,6 +71,12 @@ class Servers:
             )
         return int(requests)
 
+    def rows(self, database: str = "tokentide") -> int:
+        """Count the requests of all services."""
+        with closing(ClickHouse(self.clickhouse_url, database)) as store:
+            ((requests,),) = store.rows(f"SELECT count() FROM {database}.raw_requests")
+        return int(requests)
+
     @contextmanager
     def without_table(self, database: str, table: str) -> Iterator[None]:
         """Take a table away, as a person might by mistake, and put it back."""
@@ -230,6 +236,18 @@ def assert_stores(servers: Servers, database: str = "tokentide") -> None:
     while servers.requests_of(service, database) == 0:
         assert time.monotonic() < give_up_at, "no row within 120 s"
         time.sleep(0.1)
+
+
+def assert_sends(servers: Servers, sender: Worker) -> None:
+    """See rows arrive of what sends until it is ended, and end it as `docker stop` does."""
+    before, give_up_at = servers.rows(), time.monotonic() + 180
+    while servers.rows() < before + 20:
+        assert sender.process.poll() is None, sender.process.communicate()[1]
+        assert time.monotonic() < give_up_at, "no rows within 180 s"
+        time.sleep(0.2)
+    os.killpg(sender.process.pid, signal.SIGTERM)
+    _, log = sender.process.communicate(timeout=60)
+    assert "Traceback" not in log, log
 
 
 def environment(**variables: str) -> dict[str, str]:

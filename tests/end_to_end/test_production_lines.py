@@ -22,6 +22,7 @@ from tests.end_to_end.production import (
     Place,
     Servers,
     Worker,
+    assert_sends,
     assert_stores,
     ended,
     environment,
@@ -108,6 +109,8 @@ def test_the_services_of_compose_run_where_they_can_write_nothing(
             place.is_healthy(CONTAINERS[name])
             if "ingest" in name:
                 assert_stores(servers)
+                with place.started(CONTAINERS["compose demo"]) as demo:
+                    assert_sends(servers, demo)
             worker.stop()
 
 
