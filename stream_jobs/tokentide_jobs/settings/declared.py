@@ -95,7 +95,12 @@ class DeclaredSettings(BaseSettings):
         16 * _MIB, "seal a batch at this many record bytes", unit="bytes", low=1, high=1024 * _MIB
     )
     batch_age_ms: int = _setting(
-        500, "seal a batch this long after its first record", unit="ms", low=1, high=600_000
+        500,
+        "seal a batch this long after its first record, and in a steady stream eight times as long "
+        "after the one before as that took, three times this long at most",
+        unit="ms",
+        low=1,
+        high=600_000,
     )
     buffer_bytes: int = _setting(
         64 * _MIB,  # four full batches: each has a cost of its own, which more events share

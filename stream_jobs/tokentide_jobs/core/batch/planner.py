@@ -46,6 +46,12 @@ SealReason = Literal["rows", "bytes", "age", "intent", "drain"]
 
 _RECORD_OVERHEAD_BYTES = 256
 """Python objects around one buffered record; a million tiny records must count too."""
+_TIMES_AS_LONG = 8
+"""From its beginning, a batch has so many times as long as it takes to write until the next one
+begins: it costs the store nearly the same with a thousand events as with four thousand, so batches
+of four partitions that follow each other at once leave the store no time for anybody else."""
+_AGES_AT_MOST = 3
+"""It has so many times the age at most: a store that is slow is not waited for longer."""
 _COUNTED_BYTES = 16 * 1024
 """Of a large record, so many bytes are looked at to guess how many events it holds."""
 
@@ -113,6 +119,8 @@ class PartitionPlanner(Generic[R]):
         self._seen_beyond_gap: deque[int] = deque()
         self._is_second_reading = False
         self._resumed_ms = 0
+        self._rests_until_ms = 0
+        self._wanted_end = 0
 
     def offer(self, record: R, now_ms: int) -> Verdict:
         """Take one record, in the order the log was read.
@@ -178,7 +186,7 @@ class PartitionPlanner(Generic[R]):
         if not self._records:
             return None
         limits = self._limits
-        if not (drain or self.is_ready or self.age_ms(now_ms) >= limits.age_ms):
+        if not (drain or self.is_ready or self.wait_ms(now_ms) == 0):
             return None
         bytes_, events, end = 0, 0, self.start
         for record, size, count, _arrival in self._records:
@@ -199,6 +207,7 @@ class PartitionPlanner(Generic[R]):
             self.buffered_events >= limits.rows
             or self.buffered_bytes >= limits.bytes
             or self.is_full
+            or (self.expected >= self._wanted_end and self._lacks_wanted)
         )
 
     @property
@@ -224,6 +233,18 @@ class PartitionPlanner(Generic[R]):
         """
         self._resumed_ms = now_ms
 
+    def rest_after(self, begun_ms: int, took_ms: int) -> None:
+        """Keep the next batch from being due by its age soon after one that was written.
+
+        A record that comes after a silence is not delayed: the rest is over by then.
+        """
+        rest_ms = min(_TIMES_AS_LONG * took_ms, _AGES_AT_MOST * self._limits.age_ms)
+        self._rests_until_ms = begun_ms + rest_ms
+
+    def want(self, end: int) -> None:
+        """Have a batch due as soon as every record before `end` is here: somebody waits for it."""
+        self._wanted_end = end
+
     def age_ms(self, now_ms: int) -> int:
         """Return how long the oldest buffered record has waited while reading; 0: there is none."""
         if not self._records:
@@ -234,7 +255,8 @@ class PartitionPlanner(Generic[R]):
         """Return the milliseconds until age alone seals a batch; None: only another record can."""
         if not self._records or self._bound_end is not None:
             return None
-        return max(0, self._limits.age_ms - self.age_ms(now_ms))
+        until_aged_ms = self._limits.age_ms - self.age_ms(now_ms)
+        return max(0, until_aged_ms, self._rests_until_ms - now_ms)
 
     @property
     def is_full(self) -> bool:
@@ -249,6 +271,10 @@ class PartitionPlanner(Generic[R]):
     def leave(self) -> None:
         """Give back what is held of the worker's budget: the partition ends."""
         self._share.leave()
+
+    @property
+    def _lacks_wanted(self) -> bool:
+        return bool(self._records) and self._records[0][0].offset < self._wanted_end
 
     @property
     def _lacks_records(self) -> bool:

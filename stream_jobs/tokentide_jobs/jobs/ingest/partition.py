@@ -225,6 +225,11 @@ class AssignedPartition:
                 self._wake.set()
         return verdict
 
+    def want(self, end: int) -> None:
+        """Write what comes before `end` as soon as it is here: somebody waits for it."""
+        self.planner.want(end)
+        self._wake.set()
+
     async def drain(self, deadline_s: float) -> None:
         """Write what is buffered, then end; after the deadline leave it to the next owner."""
         self._is_draining = True
@@ -270,7 +275,7 @@ class AssignedPartition:
             batch = self._sealed()
             if batch is None:
                 return None
-            self.is_writing = True
+            self.is_writing, begun_ms = True, _now_ms()
             step = await self._advance(batch)
             del batch  # the life holds it as long as it is needed
             if isinstance(step, Claimed):
@@ -278,6 +283,7 @@ class AssignedPartition:
                 step = await self._advance(None)
             if isinstance(step, Acknowledge):
                 self._count(step)
+                self.planner.rest_after(begun_ms, _now_ms() - begun_ms)
                 # Only the next request follows: no thread is needed, and the life lets go of rows.
                 step = self._life.send(None)
             assert isinstance(step, Collect)

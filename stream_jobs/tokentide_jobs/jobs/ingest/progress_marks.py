@@ -30,6 +30,8 @@ seconds decide when: windows end at full ones, and readers wait for what is aske
 _AFTER_S = 1.0
 """So long after a multiple of _ASK_IDLE_S: the default of `settle_seconds`, by which the detect job
 waits after the end of a window. Where that is longer, it waits for the next marks."""
+_WINDOW_S = 60
+"""Windows of detection end at its multiples: what was there at their end is written at once."""
 _STILL_S = 10.0
 """Nothing moved for so long: idle."""
 _ANSWER_S = 5.0
@@ -77,6 +79,7 @@ class Progress:
         """Position of the last mark."""
         self._moved_s = monotonic_s()
         self._ask_at_s = monotonic_s()
+        self._asked_window = -1
 
     async def run(self) -> None:
         """Publish marks until cancelled."""
@@ -121,6 +124,8 @@ class Progress:
 
     async def _ask(self, present: Mapping[LogPartition, AssignedPartition]) -> None:
         asked_us = self._clock_us()
+        window = int(asked_us / 1e6 - _AFTER_S) // _WINDOW_S
+        has_ended, self._asked_window = window != self._asked_window, window
         ends = await self._ends.ask([(log.topic, log.partition) for log in present])
         for log, partition in present.items():
             answered = ends.get((log.topic, log.partition))
@@ -131,6 +136,8 @@ class Progress:
             if end != arrivals.log_end:
                 self._moved_s = self._monotonic_s()
             arrivals.note(asked_us, end)
+            if has_ended:
+                partition.want(end)
 
     def _mark(self, partition: AssignedPartition) -> ProgressMark:
         log, position = partition.log, partition.position

@@ -63,6 +63,47 @@ def test_nothing_is_due_before_its_age() -> None:
     assert (batch.start, batch.end, batch.reason) == (0, 2, "age")
 
 
+def test_the_next_batch_begins_eight_times_as_long_after_one_as_that_took() -> None:
+    planner = planner_with(0)
+    planner.begin_batch(1, None)
+    planner.rest_after(begun_ms=1_000, took_ms=150)
+    assert planner.offer(Stored(1), now_ms=1_200) is Verdict.KEPT
+    assert planner.seal(now_ms=1_700) is None, "its age alone is no reason"
+    assert planner.wait_ms(now_ms=1_700) == 500
+    assert sealed(planner, now_ms=2_200).end == 2
+
+
+def test_a_slow_store_is_waited_for_three_ages_and_silence_is_rest_enough() -> None:
+    planner = planner_with(0)
+    planner.begin_batch(1, None)
+    planner.rest_after(begun_ms=1_000, took_ms=60_000)
+    assert planner.offer(Stored(1), now_ms=1_900) is Verdict.KEPT
+    assert planner.wait_ms(now_ms=1_900) == 600, "1,500 after the beginning"
+    planner.begin_batch(2, None)
+    assert planner.offer(Stored(2), now_ms=5_000) is Verdict.KEPT
+    assert planner.wait_ms(now_ms=5_000) == LIMITS.age_ms
+
+
+def test_rest_keeps_nothing_that_is_due_for_other_reasons_than_its_age() -> None:
+    planner = planner_with()
+    planner.rest_after(begun_ms=0, took_ms=100)
+    planner.offer(Stored(0, b"\n".join([b"{}"] * 10)), now_ms=1)
+    assert sealed(planner, now_ms=1).reason == "rows"
+
+
+def test_what_somebody_waits_for_is_due_once_all_of_it_is_here_and_only_once() -> None:
+    planner = planner_with(0)
+    planner.rest_after(begun_ms=0, took_ms=100)
+    planner.want(2)
+    assert planner.seal(now_ms=1) is None, "a record of it is not here yet"
+    planner.offer(Stored(1), now_ms=1)
+    assert planner.is_ready
+    assert sealed(planner, now_ms=1).end == 2
+    planner.begin_batch(2, None)
+    planner.offer(Stored(2), now_ms=1)
+    assert planner.seal(now_ms=1) is None
+
+
 def test_rows_seal_at_the_record_that_reaches_them_and_never_inside_it() -> None:
     planner: PartitionPlanner[Stored] = PartitionPlanner(0, LIMITS)
     frame = b"\n".join([b"{}"] * 7)

@@ -25,10 +25,14 @@ class Worker:
     def __init__(self, partitions: int = 1) -> None:
         self.now_s = 1_000.0
         self.ends = {(TOPIC, number): 0 for number in range(partitions)}
+        self.wanted: list[int] = []
         self.held = [
-            SimpleNamespace(log=LogPartition("log", TOPIC, number), position=0, max_event_us=None)
+            SimpleNamespace(
+                log=LogPartition("log", TOPIC, number), position=0, max_event_us=None,
+                want=self.wanted.append,
+            )
             for number in range(partitions)
-        ]
+        ]  # fmt: skip
         self.records_end: dict[int, int] = {}
         self.marks: list[ProgressMark] = []
         self.moved = asyncio.Event()
@@ -97,6 +101,20 @@ async def test_marks_say_soon_after_full_seconds_what_had_arrived_by_then() -> N
     assert busy and all(at_us % 1_000_000 < 250_000 for at_us in busy)
     idle = [mark.at_us for _ in range(200) for mark in await worker.after(0.2)][-4:]
     assert all(1_000_000 <= at_us % 5_000_000 < 1_250_000 for at_us in idle)
+
+
+async def test_what_was_in_the_log_when_a_minute_had_settled_is_wanted_once_and_nothing_else() -> (
+    None
+):
+    worker = Worker()
+    worker.now_s = 1_201.5
+    await worker.after(0)
+    worker.wanted.clear()
+    for tenth in range(1_300):
+        worker.ends[TOPIC, 0] = worker.held[0].position = tenth
+        await worker.after(0.1)
+    [first, second] = worker.wanted
+    assert 590 <= first <= 600 and second == first + 600, "at 1,261 s and 1,321 s"
 
 
 async def test_however_long_an_answer_takes_no_question_is_asked_a_moment_before_its_second() -> (

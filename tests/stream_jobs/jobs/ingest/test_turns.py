@@ -1,7 +1,7 @@
 """Batches of several partitions are written in turn: a batch is sealed when its turn comes.
 
 A turn ends when its batch is stored, or when there is nothing to write: no acknowledgement, no end
-of a partition and no hold keeps it.
+of a partition and no hold keeps it. After a batch the partition rests, unless somebody waits.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import polars as pl
+import pytest
 
 from tests.stream_jobs.jobs.ingest.test_partition import Notes, Room, room, until
 from tokentide_jobs.core.batch.ledger import LogPartition
-from tokentide_jobs.core.batch.planner import SealedBatch
+from tokentide_jobs.core.batch.planner import Limits, SealedBatch
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.record import Record
 
@@ -123,3 +124,30 @@ async def test_a_hold_that_begins_while_a_batch_waits_gives_its_turn_to_the_next
         held.disk_is_low.clear()
         await until(lambda: held.notes.acked == 3)
         assert not turns.locked()
+
+
+async def test_what_is_wanted_is_written_at_once_and_the_rest_at_its_age() -> None:
+    async with room(limits=Limits(100, 10**6, 99_999, 10**7)) as here:
+        await here.offer(0, 1)
+        here.partition.want(2)
+        await until(lambda: here.notes.acked == 2)
+        await here.offer(2)
+        rest_ms = here.partition.planner.wait_ms(0)
+        assert rest_ms is not None and rest_ms > 99_000
+        assert here.flush.batches == [(0, 2, False)]
+
+
+async def test_the_next_batch_waits_eight_times_as_long_as_the_last_one_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_ms = [1_000]
+    monkeypatch.setattr("tokentide_jobs.jobs.ingest.partition._now_ms", lambda: now_ms[0])
+    async with room(limits=Limits(2, 10**6, 1_000, 10**7)) as here:
+        here.flush.gate.clear()
+        await here.offer(0, 1)
+        await until(lambda: here.partition.is_writing)
+        now_ms[0] = 1_300
+        here.flush.gate.set()
+        await until(lambda: here.notes.acked == 2)
+        await here.offer(2)
+        assert here.partition.planner.wait_ms(1_300) == 1_000 + 8 * 300 - 1_300
