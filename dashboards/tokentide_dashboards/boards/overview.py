@@ -24,7 +24,8 @@ from tokentide_dashboards.kit.query import (
     WINDOWS,
 )
 from tokentide_dashboards.kit.series import Lines
-from tokentide_dashboards.kit.table import Bars, Stat
+from tokentide_dashboards.kit.table import Bars, Stat, Table
+from tokentide_dashboards.kit.threshold import Threshold
 from tokentide_dashboards.kit.uid import Uid
 from tokentide_dashboards.kit.unit import Unit
 
@@ -37,6 +38,9 @@ FAILED_BEFORE = (
 LIMITED_NOW = "sumIf(errors_rate_limit, is_now) / nullIf(sumIf(requests, is_now), 0)"
 P95_NOW = "p95_from_hist(sumMapIf(latency_hist, is_now))"
 P95_BEFORE = "p95_from_hist(sumMapIf(latency_hist, is_before))"
+
+MUCH_SLOWER = Threshold(((0.5, "orange"), (1.0, "red")))
+"""Half as slow again as last week, and twice as slow."""
 
 OF_CALLS = Override(column="n", title="calls", unit=Unit.COUNT, color="text")
 SPENT = replace(shared_calls.SPENT, links=(BoardLink("Where the money goes", Uid.COST),))
@@ -98,6 +102,34 @@ FROM ingest_positions
 WHERE done_at <= $__toTime AND written_at >= $__toTime - toIntervalDay(2)
 HAVING count() > 0""",
     links=(BoardLink("Pipeline health", Uid.PIPELINE),),
+)
+
+SLOWER = Table(
+    title="p95 by model, against last week",
+    description="19 of 20 of n calls to a model were faster than p95. Those that became slower "
+    "than in the same range a week before come first; with fewer than 20 calls in one of the two "
+    "there is no change.",
+    unit=Unit.MILLISECONDS,
+    no_value=NO_CALLS,
+    sql=f"""\
+SELECT
+    toString(model) AS model, {P95_NOW} AS p95, {P95_BEFORE} AS week_before,
+    if(n >= 20 AND sumIf(requests, is_before) >= 20, p95 / week_before - 1, NULL) AS change,
+    sumIf(requests, is_now) AS n
+FROM {TOTALS_TWICE} WHERE {CALLS}
+GROUP BY model HAVING n > 0
+ORDER BY change DESC NULLS LAST, p95 DESC NULLS LAST, model LIMIT 20""",
+    overrides=(
+        Override(
+            column="model",
+            links=(BoardLink("How slow this model is", Uid.LATENCY, {"model": column("model")}),),
+        ),
+        Override(column="week_before", title="last week", color="text"),
+        Override(
+            column="change", unit=Unit.RATIO, decimals=0, cell="color-text", threshold=MUCH_SLOWER
+        ),
+        OF_CALLS,
+    ),
 )
 
 SPEND = replace(shared_calls.SPEND, links=(BoardLink("Where the money goes", Uid.COST),))
@@ -188,11 +220,10 @@ OVERVIEW = Board(
     title="Overview",
     description="What is spent against plan, how slow it is, what is wrong, and since when.",
     rows=(
-        Row((ATTENTION,), height=6),
+        Row((ATTENTION,), height=8),
         Row((SPENT, FAILED, SLOW, UNPRICED, AGE), height=4),
-        Row((SPEND, DURATION, ERRORS, replace(PLAN, width=9)), height=7),
-        Row(
-            (RATE_BY_PROVIDER, ERRORS_BY_PROVIDER, DURATION_BY_PROVIDER, SPEND_BY_SERVICE), height=7
-        ),
+        Row((replace(PLAN, width=9), replace(SLOWER, width=8), replace(SPEND, width=7)), height=7),
+        Row((DURATION, ERRORS, SPEND_BY_SERVICE), height=7),
+        Row((RATE_BY_PROVIDER, ERRORS_BY_PROVIDER, DURATION_BY_PROVIDER), height=7),
     ),
 )

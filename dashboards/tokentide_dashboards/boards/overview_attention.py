@@ -18,7 +18,8 @@ __all__ = ["ATTENTION", "PLAN"]
 ATTENTION = Table(
     title="Needs attention",
     description="Open alerts, and runs over their guard in the last hour of the range, those that "
-    "cost most first: what changed, against what, and since when. Empty cost: it is not known.",
+    "cost most first, one row a run: what changed, against what, and since when. Empty cost: it is "
+    "not known.",
     unit=Unit.NONE,
     no_value="✓ Nothing needs attention: no alert is open, and no run is over its guard.",
     sql="""\
@@ -29,7 +30,8 @@ FROM
     SELECT
         nullIf(impact_usd_per_hour, 0) AS usd_per_hour, toString(severity) AS severity,
         sentence AS what,
-        if(empty(causes), '', causes[1]) AS changed, since, first_action
+        if(empty(causes), '', causes[1]) AS changed, since, first_action,
+        if(kind = 'run', ('run', tenant, dimensions['run']), ('', '', toString(alert_id))) AS about
     FROM alerts
     WHERE since <= $__toTime AND kind != 'test'
         AND (state IN ('open', 'acknowledged') OR (state = 'closed' AND changed_at > $__toTime))
@@ -40,19 +42,20 @@ FROM
             'run ', s.run, if(s.agent = '', '', concat(' of ', toString(s.agent))), ': ',
             argMax(s.sentence, s.at)
         ),
-        '', min(s.at), 'look at the run'
+        '', min(s.at), 'look at the run', ('run', toString(s.tenant), s.run)
     FROM run_status AS s FINAL
     WHERE s.at > $__toTime - toIntervalHour(1) AND s.at <= $__toTime AND NOT s.is_history
         AND s.run NOT IN (SELECT dimensions['run'] FROM alerts WHERE kind = 'run')
     GROUP BY s.tenant, s.run, s.agent
 )
 ORDER BY usd_per_hour DESC, severity, since
+LIMIT 1 BY about
 LIMIT 20""",
     overrides=(
         Override(
-            column="usd_per_hour", title="costs", unit=Unit.USD_PER_HOUR, decimals=2, width=110
+            column="usd_per_hour", title="costs", unit=Unit.USD_PER_HOUR, decimals=2, width=100
         ),
-        Override(column="severity", title="severity", width=90),
+        Override(column="severity", title="severity", width=80),
         Override(
             column="what",
             title="what is wrong",
@@ -61,9 +64,9 @@ LIMIT 20""",
                 BoardLink("Agents and runs", Uid.AGENTS),
             ),
         ),
-        Override(column="changed", title="what changed", width=180),
-        Override(column="since", title="since", unit=Unit.AGE, width=130),
-        Override(column="first_action", title="do first", width=280),
+        Override(column="changed", title="what changed", width=150),
+        Override(column="since", title="since", unit=Unit.AGE, width=125),
+        Override(column="first_action", title="do first", width=220),
     ),
 )
 

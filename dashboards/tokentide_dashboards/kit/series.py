@@ -20,6 +20,9 @@ __all__ = ["Heatmap", "Lines", "States"]
 
 N = "n"
 """The column beside a ratio: out of how many."""
+LONGEST_STEP_MS = 86_400_000
+"""Grafana breaks a line where points are further apart. It takes one number for all ranges, and the
+longest step of a chart is a day."""
 HAS_N = re.compile(rf"\bAS {N}\b")
 
 
@@ -39,6 +42,8 @@ class Lines(Panel):
         soft_most: The axis reaches at least to here.
         log: A logarithmic axis.
         is_joined: Lines join points that are far apart: a row is an event, not a step of time.
+            Other lines break in the local view wherever a step is missing, in Grafana where only
+            other series of the panel have that step, or where more than a day is missing.
     """
 
     kind: ClassVar[str] = "timeseries"
@@ -79,6 +84,7 @@ class Lines(Panel):
             "showPoints": "auto",
             "pointSize": 4,
             "spanNulls": self.is_joined,
+            "insertNulls": False if self.is_joined else LONGEST_STEP_MS,
             "stacking": {"mode": "normal" if self.is_stacked else "none", "group": "A"},
             "axisPlacement": "auto",
             "scaleDistribution": {"type": "log", "log": 10} if self.log else {"type": "linear"},

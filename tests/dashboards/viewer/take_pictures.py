@@ -18,7 +18,7 @@ from tests.dashboards.viewer.test_viewer_in_browser import BLANK, FAILED, LOADED
 from tests.places import ROOT
 
 WIDTH: Final = 1_440
-HEIGHTS: Final = {"overview": 1_120, "cost": 1_330, "agents": 1_240}
+HEIGHTS: Final = {"overview": 1_130, "cost": 1_330, "agents": 1_240}
 """Of each board, in pixels: whole rows of panels."""
 QUALITY: Final = 72
 
