@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 QUESTION = [{"role": "user", "content": "q"}]
+TOOLS = [
+    {
+        "type": "function",
+        "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}},
+    }
+]
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,10 @@ class Call:
         try:
             if self.method == "openai.chat":
                 made = sdk["openai"].chat.completions.create(
-                    model="gpt-4o-mini", messages=QUESTION, **stream
+                    model="gpt-4o-mini", messages=QUESTION, tools=TOOLS, **_asking_usage(stream)
                 )
             elif self.method == "openai.responses":
-                made = sdk["openai"].responses.create(model="gpt-5-mini", input="q")
+                made = sdk["openai"].responses.create(model="gpt-5-mini", input="q", **stream)
             elif self.method == "openai.embeddings":
                 made = sdk["openai"].embeddings.create(
                     model="text-embedding-3-small", input="q", encoding_format="float"
@@ -50,14 +56,30 @@ class Call:
                 raise
 
 
-FIRST_COUNT = 3
-"""Output tokens that a stream of Anthropic's has told when it begins; its last count has them."""
+def _asking_usage(stream: dict[str, Any]) -> dict[str, Any]:
+    return {**stream, "stream_options": {"include_usage": True}} if stream else stream
+
+
 _CHAT_USAGE = {
-    "prompt_tokens": 1000,
+    "prompt_tokens": 2000,
     "completion_tokens": 200,
-    "total_tokens": 1200,
-    "prompt_tokens_details": {"cached_tokens": 400},
+    "total_tokens": 2200,
+    "prompt_tokens_details": {"cached_tokens": 1024},
     "completion_tokens_details": {"reasoning_tokens": 50},
+}
+_CHAT: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o-mini-2024-07-18",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "a"},
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": _CHAT_USAGE,
 }
 _CHUNK = {"id": "chatcmpl-2", "object": "chat.completion.chunk", "created": 1}
 _CHUNK |= {"model": "gpt-4o-mini-2024-07-18"}
@@ -76,6 +98,34 @@ _MESSAGE: dict[str, Any] = {
         "cache_creation_input_tokens": 50,
     },
 }
+_RESPONSE: dict[str, Any] = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1,
+    "model": "gpt-5-mini-2025-08-07",
+    "status": "completed",
+    "output": [
+        {
+            "type": "message",
+            "id": "m",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "a", "annotations": []}],
+        }
+    ],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "usage": {
+        "input_tokens": 100,
+        "input_tokens_details": {"cached_tokens": 60},
+        "output_tokens": 80,
+        "output_tokens_details": {"reasoning_tokens": 64},
+        "total_tokens": 180,
+    },
+}
+FIRST_COUNT = 3
+"""Output tokens that a stream of Anthropic's has told when it begins; its last count has them."""
 
 CALLS = (
     Call(
@@ -83,19 +133,33 @@ CALLS = (
         "openai_chat",
         "openai",
         "openai.chat",
+        _CHAT,
+    ),
+    Call(
+        "chat with a tool",
+        "openai_chat",
+        "openai",
+        "openai.chat",
         {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "gpt-4o-mini-2024-07-18",
+            **_CHAT,
+            "id": "chatcmpl-3",
             "choices": [
                 {
                     "index": 0,
-                    "message": {"role": "assistant", "content": "a"},
-                    "finish_reason": "stop",
+                    "message": {
+                        "role": "assistant",
+                        "content": None,
+                        "tool_calls": [
+                            {
+                                "id": "call_1",
+                                "type": "function",
+                                "function": {"name": "look_up", "arguments": "{}"},
+                            }
+                        ],
+                    },
+                    "finish_reason": "tool_calls",
                 }
             ],
-            "usage": _CHAT_USAGE,
         },
     ),
     Call(
@@ -115,32 +179,31 @@ CALLS = (
         "openai_responses",
         "openai",
         "openai.responses",
-        {
-            "id": "resp_1",
-            "object": "response",
-            "created_at": 1,
-            "model": "gpt-5-mini-2025-08-07",
-            "status": "completed",
-            "output": [
-                {
-                    "type": "message",
-                    "id": "m",
-                    "role": "assistant",
-                    "status": "completed",
-                    "content": [{"type": "output_text", "text": "a", "annotations": []}],
-                }
-            ],
-            "parallel_tool_calls": True,
-            "tool_choice": "auto",
-            "tools": [],
-            "usage": {
-                "input_tokens": 100,
-                "input_tokens_details": {"cached_tokens": 60},
-                "output_tokens": 80,
-                "output_tokens_details": {"reasoning_tokens": 64},
-                "total_tokens": 180,
+        _RESPONSE,
+    ),
+    Call(
+        "streamed responses",
+        "openai_responses",
+        "openai",
+        "openai.responses",
+        {},
+        (
+            {
+                "type": "response.created",
+                "sequence_number": 0,
+                "response": {**_RESPONSE, "status": "in_progress", "output": [], "usage": None},
             },
-        },
+            {
+                "type": "response.output_text.delta",
+                "sequence_number": 1,
+                "item_id": "m",
+                "output_index": 0,
+                "content_index": 0,
+                "delta": "a",
+                "logprobs": [],
+            },
+            {"type": "response.completed", "sequence_number": 2, "response": _RESPONSE},
+        ),
     ),
     Call(
         "embeddings",

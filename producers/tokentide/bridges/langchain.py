@@ -23,7 +23,7 @@ from tokentide.context import current_scope
 from tokentide.failures import describe_failure
 from tokentide.log import RateLimitedLog
 from tokentide.seen_calls import response_key, seen_calls
-from tokentide.semconv.names import provider_name
+from tokentide.semconv.providers import provider_name
 from tokentide.telemetry import Telemetry
 from tokentide.trace_context import fill_trace
 from tokentide.usage import USAGE_FIELDS

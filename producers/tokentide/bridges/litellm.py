@@ -21,7 +21,7 @@ from tokentide.bridges.litellm_usage import whole_usage
 from tokentide.failures import describe_failure
 from tokentide.log import RateLimitedLog
 from tokentide.seen_calls import response_key, seen_calls
-from tokentide.semconv.names import provider_name
+from tokentide.semconv.providers import provider_name
 from tokentide.telemetry import Telemetry
 from tokentide.usage import USAGE_FIELDS
 from tokentide.usage.flavour import flavour, for_provider

@@ -17,7 +17,8 @@ from tokentide._contract import (
     MAX_TOKENS,
 )
 from tokentide.key_ids import looks_like_a_key
-from tokentide.semconv.names import CALL, PROVIDER, USAGE, provider_name
+from tokentide.semconv.names import CALL, PROVIDER, USAGE
+from tokentide.semconv.providers import provider_name
 from tokentide.semconv.span import Attributes
 from tokentide.usage.reading import label
 from tokentide.usage.reported_cost import pico_usd

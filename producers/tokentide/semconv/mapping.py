@@ -27,10 +27,11 @@ from tokentide.semconv.attributes import (
 )
 from tokentide.semconv.calls import Reading, reading_of, reported_by
 from tokentide.semconv.names import (
-    ADDS_FIRST_COUNT,
+    BOUNDS_IN_STREAMS,
     EXCLUSIVE_INPUT,
     FINISH_REASONS,
     GENAI,
+    NO_CACHES,
     ONLY_GENAI,
     OPENINFERENCE,
     OPENLLMETRY,
@@ -47,6 +48,8 @@ _MAX_CHOICES = 16
 """Choices whose finish reason is looked for under a name of its own."""
 _OF_OPENAI = frozenset({"openai", "openai_v2"})
 """Parts of the names of scopes that instrument OpenAI's client."""
+_LEAST_CACHED = 1024
+"""Shortest prompt that OpenAI caches."""
 _MAX_PARAMETERS = 65_536
 """Longest `llm.invocation_parameters` that is parsed."""
 
@@ -68,6 +71,11 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
     around = table_fields(span.resource)
     around.pop("region", None)  # of a resource: where the caller runs; of a call: where it goes
     fields = {**around, **table_fields(attributes)}
+    for name in ("service", "environment"):
+        if fields.get(name) == "default":  # what OpenLIT writes where nobody named one
+            fields[name] = around.get(name, "default")
+    if "sentry.op" in attributes and "server_address" in fields:
+        fields["host"] = fields.pop("server_address")  # Sentry's SDK names the caller's machine so
     counts = {name: fields.pop(name) for name in COUNT_FIELDS if name in fields}
     is_unusable = has_unusable_count(attributes, counts)
     if str(fields.get("service", "")).startswith("unknown_service"):
@@ -91,8 +99,9 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
         "tags": {"semconv": generation_of(attributes)},
         **_usage(cast("dict[str, int]", counts), attributes, span.scope),
     }
-    adds_up = span.scope in ADDS_FIRST_COUNT and event.get("stream") is not False
-    if is_unusable or adds_up or reading.is_doubtful:
+    is_bound = span.scope in BOUNDS_IN_STREAMS and event.get("stream") is not False
+    is_bound = is_bound or (span.scope in NO_CACHES and _may_be_cached(event))
+    if is_unusable or is_bound or reading.is_doubtful:
         event["usage_source"] = "missing"  # the counts are no more than a bound
     if "reported_cost_pico_usd" in event:
         event["reported_cost_source"] = event["sdk_name"] or generation_of(attributes)
@@ -170,6 +179,15 @@ def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[s
         elif missing > 0:
             fields["usage_source"] = "missing"  # thoughts, or what tools brought: nobody says
     return usage_fields(fields)
+
+
+def _may_be_cached(event: dict[str, object]) -> bool:
+    """Tell whether a part of the input may have come from a cache, without a word on caches."""
+    inputs = event.get("input_tokens")
+    if inputs is None or "cache_read_tokens" in event or event["operation"] == "embeddings":
+        return False
+    is_openai = event["provider"] in ("openai", "azure.ai.openai")
+    return not is_openai or cast("int", inputs) >= _LEAST_CACHED
 
 
 def _is_of_openai(scope: str) -> bool:

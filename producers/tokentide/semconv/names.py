@@ -20,6 +20,7 @@ LOGFIRE = "Logfire"
 LITELLM = "LiteLLM"
 OPENROUTER = "OpenRouter"
 LANGFUSE = "Langfuse"
+SENTRY = "Sentry"
 OWN = "tokentide"
 """Attributes a service may set on its own spans or resource, for fields nobody else names."""
 
@@ -51,7 +52,7 @@ def _field(field: str, kind: str, **by_generation: str) -> FieldNames:
         "genai": GENAI, "v141": V141, "v136": V136, "openllmetry": OPENLLMETRY,
         "openinference": OPENINFERENCE, "vercel": VERCEL, "openlit": OPENLIT,
         "logfire": LOGFIRE, "litellm": LITELLM, "openrouter": OPENROUTER, "langfuse": LANGFUSE,
-        "own": OWN,
+        "sentry": SENTRY, "own": OWN,
     }  # fmt: skip
     return FieldNames(
         field,
@@ -80,6 +81,7 @@ USAGE: tuple[FieldNames, ...] = (
         genai="gen_ai.usage.cache_read.input_tokens",
         openllmetry="gen_ai.usage.cache_read_input_tokens gen_ai.usage.details.cache_read_tokens",
         openinference="llm.token_count.prompt_details.cache_read",
+        sentry="gen_ai.usage.input_tokens.cached",
     ),
     _field(
         "cache_write_tokens", "count",
@@ -88,12 +90,14 @@ USAGE: tuple[FieldNames, ...] = (
         openllmetry="gen_ai.usage.cache_creation_input_tokens "
         "gen_ai.usage.details.cache_write_tokens",
         openinference="llm.token_count.prompt_details.cache_write",
+        sentry="gen_ai.usage.input_tokens.cache_write",
     ),
     _field(
         "reasoning_tokens", "count",
         genai="gen_ai.usage.reasoning.output_tokens",
         openllmetry="gen_ai.usage.reasoning_tokens gen_ai.usage.details.reasoning_tokens",
         openinference="llm.token_count.completion_details.reasoning",
+        sentry="gen_ai.usage.output_tokens.reasoning",
     ),
     _field(
         "input_audio_tokens", "count",
@@ -153,6 +157,7 @@ CALL: tuple[FieldNames, ...] = (
     _field(
         "stream", "flag",
         v141="gen_ai.request.stream", openllmetry="gen_ai.is_streaming llm.is_streaming",
+        sentry="gen_ai.response.streaming",
     ),
     _field(
         "choices", "small_count",
@@ -224,6 +229,7 @@ CALL: tuple[FieldNames, ...] = (
     _field(
         "environment", "text",
         v141="deployment.environment.name", v136="deployment.environment",
+        sentry="sentry.environment",
     ),
     _field("service", "text", v141="service.name"),
     _field("host", "identifier", v141="host.name k8s.pod.name"),
@@ -329,45 +335,6 @@ OPENINFERENCE_PARENTS = frozenset({"AGENT", "CHAIN", "PROMPT", "RETRIEVER", "TOO
 """Values of `openinference.span.kind` that are no calls. Every other value is one when the span
 carries tokens and a provider or a model."""
 
-PROVIDERS = {
-    "amazon-bedrock": "aws.bedrock",
-    "amazon_bedrock": "aws.bedrock",
-    "aws": "aws.bedrock",
-    "aws_bedrock": "aws.bedrock",
-    "az.ai.inference": "azure.ai.inference",
-    "az.ai.openai": "azure.ai.openai",
-    "azure": "azure.ai.openai",
-    "azure-openai": "azure.ai.openai",
-    "azure_ai": "azure.ai.inference",
-    "azure_openai": "azure.ai.openai",
-    "azureopenai": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "bedrock_converse": "aws.bedrock",
-    "fireworks_ai": "fireworks",
-    "gemini": "gcp.gemini",
-    "google": "gcp.gemini",
-    "google_genai": "gcp.gemini",
-    "google_generativeai": "gcp.gemini",
-    "google.generative-ai": "gcp.gemini",
-    "google_vertexai": "gcp.vertex_ai",
-    "google.vertex": "gcp.vertex_ai",
-    "grok": "x_ai",
-    "mistral": "mistral_ai",
-    "mistralai": "mistral_ai",
-    "moonshot": "moonshot_ai",
-    "moonshotai": "moonshot_ai",
-    "together_ai": "together",
-    "togetherai": "together",
-    "vertex_ai": "gcp.vertex_ai",
-    "vertex_ai_beta": "gcp.vertex_ai",
-    "vertexai": "gcp.vertex_ai",
-    "watsonx": "ibm.watsonx.ai",
-    "x-ai": "x_ai",
-    "x.ai": "x_ai",
-    "xai": "x_ai",
-}
-"""Other spellings -> the name the conventions give a provider, which prices are looked up under."""
-
 EXCLUSIVE_INPUT = frozenset({"opentelemetry.instrumentation.bedrock"})
 """Instrumentation scopes whose input count leaves cached tokens out, and whose total does too.
 
@@ -375,21 +342,15 @@ OpenLLMetry's Bedrock instrumentation copies `inputTokens` of Converse, which ex
 (read at 0.62.4). Its Anthropic one adds them, as OpenInference's does.
 """
 
-ADDS_FIRST_COUNT = frozenset({"opentelemetry.instrumentation.anthropic"})
-"""Instrumentation scopes that add the first output count of a stream to the last, which has it.
+BOUNDS_IN_STREAMS = frozenset(
+    {"opentelemetry.instrumentation.anthropic", "openlit.instrumentation.anthropic"}
+)
+"""Instrumentation scopes whose counts of a stream are no more than a bound.
 
-OpenLLMetry's for Anthropic (read at 0.62.4). Of streams by `messages.stream()` it does not say that
-they are streams, so only what says that it is none is whole.
+OpenLLMetry's for Anthropic (read at 0.62.4) adds the first output count to the last, which has it,
+and does not say of streams by `messages.stream()` that they are streams, so only what says that it
+is none is whole. OpenLIT's (recorded at 1.45.0) leaves the tokens of caches out.
 """
 
-
-def provider_name(name: str) -> str:
-    """Return the conventions' name of a provider that is spelled in any of the known ways."""
-    lowered = name.strip().lower()
-    if lowered in PROVIDERS:
-        return PROVIDERS[lowered]
-    # Vercel's SDK appends the API: `openai.chat`, `google.generative-ai`, `anthropic.messages`.
-    head, dot, tail = lowered.rpartition(".")
-    if dot and tail in ("chat", "completion", "responses", "messages", "embedding", "generate"):
-        return PROVIDERS.get(head, head)
-    return lowered
+NO_CACHES = frozenset({"opentelemetry.instrumentation.openai_v2"})
+"""Instrumentation scopes that never say how much of the input a cache had (recorded at 2.4b0)."""

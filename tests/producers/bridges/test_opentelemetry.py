@@ -1,12 +1,8 @@
-"""Spans of the OpenTelemetry SDK, of OpenLLMetry and of OpenInference become our own events."""
+"""Spans of the OpenTelemetry SDK become our own events, and each call one of them."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import orjson
@@ -14,16 +10,16 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 import tokentide
-from tests.golden.pricing import judged, priced
-from tests.model_calls import CALLS, FIRST_COUNT, REFUSED, Call, clients
-from tests.places import ROOT
+from tests.golden.pricing import judged
+from tests.model_calls import CALLS, REFUSED, clients
+from tests.recorded_spans.record import otlp_of
 from tokentide.bridges.opentelemetry import TokentideSpanExporter, TokentideSpanProcessor
 from tokentide.seen_calls import seen_calls, span_key
 from tokentide.testing import Capture, captured
-from tokentide.usage.flavour import flavour
 from tokentide_jobs.core.record.otlp import read_otlp
 
 CHAT: dict[str, Any] = {
@@ -154,84 +150,22 @@ def test_a_span_that_can_not_be_read_never_raises(capture: Capture) -> None:
     provider.get_tracer("t").start_span("chat", attributes=CHAT).end()
 
 
-# -- the same calls by OpenLLMetry and OpenInference, and by our own extractors ------------------
-
-COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-)
+# -- by a Collector --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["openllmetry", "openinference"])
-def recorded(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
-    """What the instrumentors of one family record of every call, by the call's name."""
-    if find_spec("openinference") is None and request.param == "openinference":
-        pytest.skip("OpenInference's instrumentors are not installed; they belong to `bench`")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.instrumentor_spans", str(request.param)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stderr
-    return {found["call"]: found for found in json.loads(done.stdout)}
-
-
-def counted(event: dict[str, Any]) -> dict[str, int]:
-    """Counts that are not zero: some instrumentations write 0 for what was not reported."""
-    return {name: event[name] for name in COUNTS if event.get(name)}
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_instrumentors_spans_become_the_events_of_our_own_extractors(
-    recorded: dict[str, dict[str, Any]], call: Call
-) -> None:
-    [in_process] = recorded[call.name]["events"]
-    read = read_otlp(orjson.dumps(recorded[call.name]["otlp"]))
-    [line] = read.lines
-    by_collector: dict[str, Any] = orjson.loads(line)
-    assert by_collector["event_id"] == in_process["event_id"]
-
-    known = flavour(call.flavour)
-    reading = known.read_stream()
-    for chunk in call.chunks:
-        reading.add(chunk)
-    ours: dict[str, Any] = {
-        **in_process,
-        "provider": call.provider,
-        "response_model": None,
-        **dict.fromkeys((*COUNTS, "reasoning_tokens")),
-        **(reading.fields() if call.chunks else known.read_response(call.answer)),
-    }
-    is_added = bool(call.chunks) and in_process["sdk_name"].endswith(".anthropic")
-    is_added = is_added and in_process["sdk_name"].startswith("opentelemetry.")
-    if is_added:  # OpenLLMetry adds the first count of a stream to the last, which has it
-        ours["output_tokens"] += FIRST_COUNT
-    for event in (in_process, by_collector):
-        judged(event)
-        assert counted(event) == counted(ours)
-        assert not is_added or event["usage_source"] == "missing"
-        assert event["provider"] == call.provider
-        assert event["status"] == "ok"
-        price = priced(event)
-        # Of Anthropic's cache writes, their attributes do not say how long they live.
-        has_doubt = bool(event.get("cache_write_tokens"))
-        assert price["price_status"] == ("partial" if has_doubt else "exact")
-        assert price["cost_pico_usd"] == priced(ours)["cost_pico_usd"] > 0
-
-
-@pytest.mark.integration
-def test_a_failed_call_is_an_error_event(recorded: dict[str, dict[str, Any]]) -> None:
-    [line] = read_otlp(orjson.dumps(recorded["refused"]["otlp"])).lines
-    event = orjson.loads(line)
-    judged(event)
-    assert (event["status"], event["error_type"]) == ("error", "rate_limit")
-    assert (event["http_status"], event["usage_source"]) == (429, "missing")
+def test_a_span_is_the_same_event_in_its_process_and_by_a_collector(capture: Capture) -> None:
+    provider, exporter = provider_for(capture, **{"service.name": "svc"}), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("opentelemetry.instrumentation.openai.v1", "0.62.4")
+    span = tracer.start_span("chat", kind=SpanKind.CLIENT, attributes={**CHAT, "gen_ai.n": 0.5})
+    span.add_event("exception", {"exception.type": "openai.RateLimitError"})
+    span.set_status(Status(StatusCode.ERROR, "Error code: 429 - {'code': 'slow_down'}"))
+    span.end()
+    [request], [event] = otlp_of(exporter), capture.requests
+    [line] = read_otlp(orjson.dumps(request)).lines
+    by_collector = orjson.loads(line)
+    assert (event["status"], event["http_status"]) == ("error", 429)
+    assert by_collector == {name: event[name] for name in by_collector}
 
 
 # -- beside instrumented clients -------------------------------------------------------------------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tokentide.semconv.names import CALL, OPERATIONS, PROVIDERS, USAGE, provider_name
+from tokentide.semconv.names import CALL, OPERATIONS, USAGE
+from tokentide.semconv.providers import PROVIDERS, provider_name
 from tokentide.usage import USAGE_FIELDS
 from tokentide_schemas.events import RequestEvent
 
