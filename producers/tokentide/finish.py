@@ -17,8 +17,8 @@ from tokentide._contract import REASON_PATTERN
 OTHER: Final = "other"
 
 _NORMALISED = {
-    "stop": "stop end_turn complete stop_sequence finish finished stop_criteria_met endoftext eos "
-    "eos_token end_of_turn",
+    "stop": "stop end_turn complete completed stop_sequence finish finished stop_criteria_met "
+    "endoftext eos eos_token end_of_turn",
     "length": "length max_tokens max_output_tokens model_length model_context_window_exceeded "
     "max_len max_context",
     "tool_call": "tool_call tool_calls tool_use function_call",
