@@ -30,12 +30,14 @@ from tokentide.usage import USAGE_FIELDS
 from tokentide.usage.reading import (
     count,
     finish_fields,
+    getter,
     items,
     label,
     read,
     small_count,
     usage_fields,
 )
+from tokentide.usage.reported_cost import leave_out_unknown, take_cost
 
 CACHE_TAG = "response_cache"
 """Tag of events whose answer came from a cache of the caller's side, which costs nothing."""
@@ -205,6 +207,7 @@ class TokentideCallback(BaseCallbackHandler):
             if run.retries:
                 event["retry_count"] = run.retries
             event.update(_answered(response, event["provider"], run.is_older_search))
+            leave_out_unknown(event)
             if error is not None:
                 event.update(describe_failure(error))
             event.setdefault("status", "ok")
@@ -263,8 +266,10 @@ def _answered(response: object, provider: object, is_older_search: bool) -> dict
         **usage_fields(counts),
         **finish_fields(_reason(choice) for choice in choices),
     }
+    as_answered = read(about, "token_usage")  # the provider's own object, with what it added
+    take_cost(fields, getter(read(fallback, "token_usage") if as_answered is None else as_answered))
     if read(usage, "total_cost") == 0:  # what LangChain writes into an answer from its cache
-        for name in USAGE_FIELDS:
+        for name in (*USAGE_FIELDS, "reported_cost_pico_usd", "reported_cost_source"):
             fields.pop(name, None)
         fields.update(usage_fields({"input_tokens": 0, "output_tokens": 0}))
         fields["tags"] = {CACHE_TAG: "hit"}

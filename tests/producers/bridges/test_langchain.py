@@ -282,6 +282,33 @@ def test_usage_of_older_integrations_is_read(capture: Capture) -> None:
     assert event["provider"] == "azure.ai.openai"
 
 
+@pytest.mark.parametrize(
+    ("provider", "usage", "expected"),
+    [
+        ("openrouter", {"cost": 0.0025}, (2_500_000_000, "openrouter")),
+        ("openai", {"cost": 0.0025}, (None, None)),
+        ("xai", {"cost_in_usd_ticks": 37_756_000}, (3_775_600_000, "x_ai")),
+    ],
+)
+@pytest.mark.parametrize("is_in_the_message", [True, False])
+def test_the_cost_that_a_provider_reports_is_kept(
+    capture: Capture,
+    provider: str,
+    usage: dict[str, Any],
+    expected: tuple[int | None, str | None],
+    is_in_the_message: bool,
+) -> None:
+    handler, run_id = TokentideCallback(capture.telemetry), uuid4()
+    handler.on_llm_start({}, ["q"], run_id=run_id, metadata={"ls_provider": provider})
+    output = {"token_usage": {"prompt_tokens": 7, "completion_tokens": 3, **usage}}
+    about = output if is_in_the_message else {}
+    choice = ChatGeneration(message=AIMessage("a", response_metadata=about))
+    handler.on_llm_end(LLMResult(generations=[[choice]], llm_output=output), run_id=run_id)
+    [event] = capture.requests
+    judged(event)
+    assert (event.get("reported_cost_pico_usd"), event.get("reported_cost_source")) == expected
+
+
 def test_a_call_that_the_instrumented_client_told_is_not_told_again(
     capture: Capture, config: Any
 ) -> None:
