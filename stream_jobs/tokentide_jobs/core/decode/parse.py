@@ -188,6 +188,8 @@ def _read(buffer: bytes, seen: Scan) -> pl.DataFrame | None:
         if name in seen.present or name in _ALWAYS_PARSED
     }
     try:
-        return pl.read_ndjson(buffer, schema=schema)
+        # The parser gives dozens of chunks, beside columns of one; every later step would join them
+        # anew, which cost more than its own work.
+        return pl.read_ndjson(buffer, schema=schema).rechunk()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None

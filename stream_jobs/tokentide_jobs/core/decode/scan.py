@@ -67,10 +67,11 @@ class _Table:
     def _slot(self, key: int, multiplier: int, shift: int) -> int:
         return (((key >> shift) * multiplier) & ((1 << 64) - 1)) >> (64 - self._bits)
 
-    def slots(self, windows: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    def slots(self, windows: NDArray[np.uint64]) -> Positions:
         """Return the slot of each window."""
         shifted = windows >> self._shift if self._shift else windows
-        return (shifted * self._multiplier) >> np.uint64(64 - self._bits)
+        # As positions: numpy would make them of other integers in every look-up.
+        return ((shifted * self._multiplier) >> np.uint64(64 - self._bits)).view(np.int64)
 
 
 def _little_endian(text: bytes) -> int:
@@ -133,7 +134,8 @@ _KEYS: Final = _Keys()
 GROUPS: Final = _KEYS.groups
 """Names of the keys of every group."""
 _REQUIRED: Final = np.array(_KEYS.required, np.uint8)
-_IS_MIXED: Final = np.isin(np.arange(len(GROUPS)), list(_KEYS.mixed))
+_IS_MIXED: Final = np.isin(np.arange(len(GROUPS) + 1), list(_KEYS.mixed))
+"""By group; the last is that of the unknown, -1."""
 
 
 def known_names(keys: Iterable[str]) -> int:
@@ -141,7 +143,7 @@ def known_names(keys: Iterable[str]) -> int:
     buffer = PADDING + b"".join(b'"' + key.encode() + b'"' for key in keys)
     lengths = np.array([len(key.encode()) + 2 for key in keys], np.int64)
     ends = np.cumsum(lengths) + len(PADDING) - 1
-    return len(_recognise(buffer, ends)[0])
+    return int(np.count_nonzero(_recognise(buffer, ends) >= 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +174,14 @@ def scan(buffer: bytes, with_positions: bool = False) -> Scan:
         colons = np.flatnonzero(content[start : start + _CHUNK_BYTES] == _COLON) + start
         quotes, values, unusual = _keys_before(content, colons)
         suspects.append(unusual)
-        groups, known = _recognise(buffer, quotes)
-        quotes = quotes[known]
+        groups = _recognise(buffer, quotes)
+        known = groups >= 0
+        if not known.all():
+            quotes, values, groups = quotes[known], values[known], groups[known]
         seen[groups] = True
-        first = content[values[known]]
+        first = content[values]
         if _SPACE in first:
-            first = np.where(first == _SPACE, content[values[known] + 1], first)
+            first = np.where(first == _SPACE, content[values + 1], first)
         codes = _CODE_OF_BYTE.take(first)
         is_null = codes == _NULL
         value_count += len(codes) - int(np.count_nonzero(is_null))
@@ -225,35 +229,30 @@ def _keys_before(
     return quotes, np.concatenate((colons + 1, spaced + 1)), unusual
 
 
-def _recognise(buffer: bytes, quotes: Positions) -> tuple[Positions, Positions]:
-    """Return the groups of the known keys among those that close at `quotes`, and their places."""
+def _recognise(buffer: bytes, quotes: Positions) -> Positions:
+    """Return the group of each key that closes at `quotes`, -1 for a key that is not known."""
     windows = _windows(buffer)
     tails = windows[quotes - 8]
     slots = _KEYS.long.slots(tails)
-    is_long = _KEYS.long.keys.take(slots) == tails
-    long = np.flatnonzero(is_long)
-    rest = np.flatnonzero(~is_long)
-    rest_tails = tails[rest]
-    rest_slots = _KEYS.short.slots(rest_tails)
-    is_short = (rest_tails & _KEYS.short.masks.take(rest_slots)) == _KEYS.short.keys.take(
-        rest_slots
+    groups: Positions = np.where(
+        _KEYS.long.keys.take(slots) == tails, _KEYS.long.groups.take(slots), -1
     )
-    groups = np.concatenate(
-        (_KEYS.long.groups.take(slots[long]), _KEYS.short.groups.take(rest_slots[is_short]))
-    )
-    known = np.concatenate((long, rest[is_short]))
+    rest = np.flatnonzero(groups < 0)
+    tails = tails[rest]
+    slots = _KEYS.short.slots(tails)
+    is_short = (tails & _KEYS.short.masks.take(slots)) == _KEYS.short.keys.take(slots)
+    groups[rest] = np.where(is_short, _KEYS.short.groups.take(slots), -1)
     mixed = np.flatnonzero(_IS_MIXED.take(groups))
     if not len(mixed):
-        return groups, known
-    placed, before = groups[mixed], windows[quotes[known[mixed]] - 16]
+        return groups
+    placed, before = groups[mixed], windows[quotes[mixed] - 16]
     exact = np.full(len(mixed), -1)
     for group, keys in _KEYS.mixed.items():
         for key in keys:
             is_key = (before & np.uint64(key.mask)) == np.uint64(key.expected)
             exact[is_key & (placed == group)] = key.group
     groups[mixed] = exact
-    is_known = groups >= 0
-    return (groups, known) if is_known.all() else (groups[is_known], known[is_known])
+    return groups
 
 
 def _windows(buffer: bytes) -> NDArray[np.uint64]:

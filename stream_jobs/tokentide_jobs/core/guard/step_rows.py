@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.guard.steps import RunKey, Step, fingerprint
+from tokentide_jobs.core.window.first_text import first_text
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 
 __all__ = ["ADDED", "NO_VALUE", "STEPS", "STEPS_SCHEMA", "step_rows", "steps_of"]
@@ -57,7 +58,7 @@ def step_rows(requests: pl.DataFrame) -> pl.DataFrame:
     if not requests.height:
         return pl.DataFrame(schema=dict(STEPS_SCHEMA))
     names = [name for name in SUBJECT_KINDS["run"] if name in requests.columns]
-    run = pl.coalesce(*(pl.when(pl.col(name) != "").then(pl.col(name)) for name in names))
+    run = first_text(requests, names)
     has_text = pl.col("output_tokens").fill_null(0) > 0
     rows = requests.select(
         pl.col("tenant"),
@@ -75,12 +76,11 @@ def step_rows(requests: pl.DataFrame) -> pl.DataFrame:
         pl.when(has_text).then(pl.col("input_tokens")).alias("input_tokens"),
         pl.col("service"),
         pl.col("environment"),
-        pl.when(pl.col("response_model") != "")
-        .then(pl.col("response_model"))
-        .otherwise(pl.col("request_model"))
-        .alias("model"),
+        first_text(requests, ("response_model", "request_model")).fill_null("").alias("model"),
         pl.col("prompt_name"),
-    ).filter(pl.col("run").is_not_null())
+    )
+    if rows["run"].null_count():  # a filter copies every column
+        rows = rows.filter(pl.col("run").is_not_null())
     return rows.sort("at_us", maintain_order=True).cast(dict(STEPS_SCHEMA))  # type: ignore[arg-type]
 
 

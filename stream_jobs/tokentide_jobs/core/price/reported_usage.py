@@ -60,27 +60,38 @@ def reported_usage(requests: pl.DataFrame) -> pl.DataFrame:
     totals = [n for n in ("input_tokens", "output_tokens", "web_searches") if n in reported]
     peaks = requests.select(pl.col(reported).max()).row(0) if reported else ()
     active = [name for name, peak in zip(reported, peaks, strict=True) if peak]
-    missing = _is_missing(requests)
-    is_failure = _is_failure(requests)
     other = text_column(requests, "other_units")
-    has_other = other.str.len_bytes() > len("{}")
-    used = pl.any_horizontal(has_other, *(pl.col(name).fill_null(0) > 0 for name in active))
-    silent = pl.all_horizontal(pl.lit(True), *(pl.col(name).is_null() for name in totals))
-    tokenless = lacks_tokens(requests)
-    unknown = ~used & ~is_failure & (missing | silent | tokenless)
-    ok = text_column(requests, "status") == "ok"
-    return requests.select(
+    # Named before they are combined: an expression that occurs five times is computed five times.
+    facts = requests.select(
         *(pl.col(name).cast(pl.Int64).fill_null(0) for name in active),
         other.alias("other_units"),
-        has_other.alias("has_other"),
-        unknown.alias("is_unknown"),
-        (~used & is_failure).alias("is_free"),
-        ((used & missing) | is_half_reported(requests) | bills_a_block(requests)).alias(
-            "is_incomplete"
+        (other.str.len_bytes() > len("{}")).alias("has_other"),
+        _is_missing(requests).alias("is_missing"),
+        _is_failure(requests).alias("is_failure"),
+        pl.all_horizontal(pl.lit(True), *(pl.col(name).is_null() for name in totals)).alias(
+            "is_silent"
         ),
-        tokenless.alias("is_tokenless"),
+        (text_column(requests, "status") == "ok").alias("is_ok"),
+        (is_half_reported(requests) | bills_a_block(requests)).alias("is_half"),
+        lacks_tokens(requests).alias("is_tokenless"),
         lacks_lifetimes(requests).alias("is_lifetimeless"),
-        ((used | ok) & ~unknown).cast(pl.Int64).alias("fee"),
+    )
+    facts = facts.with_columns(
+        pl.any_horizontal("has_other", *(pl.col(name) > 0 for name in active)).alias("is_used")
+    )
+    is_used, missing, is_failure = pl.col("is_used"), pl.col("is_missing"), pl.col("is_failure")
+    unknown = ~is_used & ~is_failure & (missing | pl.col("is_silent") | pl.col("is_tokenless"))
+    facts = facts.with_columns(unknown.alias("is_unknown"))
+    return facts.select(
+        *active,
+        "other_units",
+        "has_other",
+        "is_unknown",
+        (~is_used & is_failure).alias("is_free"),
+        ((is_used & missing) | pl.col("is_half")).alias("is_incomplete"),
+        "is_tokenless",
+        "is_lifetimeless",
+        ((is_used | pl.col("is_ok")) & ~pl.col("is_unknown")).cast(pl.Int64).alias("fee"),
     )
 
 

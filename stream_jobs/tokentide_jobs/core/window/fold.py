@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tokentide_jobs.core.tables import WINDOW_US
 from tokentide_jobs.core.window.exact import MONEY, exact_money
+from tokentide_jobs.core.window.first_text import first_text
 from tokentide_jobs.core.window.histogram import HISTOGRAM, buckets_of, histograms_of
 
 DIMENSIONS: Final = (
@@ -215,8 +216,7 @@ def _dimensions(frame: pl.DataFrame) -> list[pl.Expr]:
     """Return what the window tables call the dimensions; types without a field give ""."""
     columns: list[pl.Expr] = []
     if "request_model" in frame.columns:
-        responded = pl.col("response_model")
-        model = pl.when(responded != "").then(responded).otherwise(pl.col("request_model"))
+        model = first_text(frame, ("response_model", "request_model")).fill_null("")
         columns.append(model.alias("model"))
     absent = [name for name in DIMENSIONS if name != "model" and name not in frame.columns]
     if "request_model" not in frame.columns:

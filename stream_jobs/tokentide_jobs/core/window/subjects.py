@@ -14,6 +14,7 @@ import polars as pl
 
 from tokentide_jobs.core.tables import SUBJECTS_S, WINDOW_US
 from tokentide_jobs.core.window.exact import MONEY, exact_money
+from tokentide_jobs.core.window.first_text import first_text
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS
 
 __all__ = [
@@ -149,7 +150,7 @@ def _merged(deltas: pl.DataFrame) -> pl.DataFrame:
 def _fold_kind(
     requests: pl.DataFrame, kind: str, fields: list[str], money: pl.Expr, most: int
 ) -> pl.DataFrame:
-    subject = pl.coalesce(*(pl.when(pl.col(name) != "").then(pl.col(name)) for name in fields))
+    subject = first_text(requests, fields)
     texts = {
         name: field for name, field in _FIELD_OF_TEXT.get(kind, {}).items() if field in requests
     }
@@ -157,7 +158,9 @@ def _fold_kind(
     ended = started + (pl.col("duration_ms") * 1000).round().cast(pl.Int64)
     named = requests.select(
         *_READ, *texts.values(), subject.alias("subject"), start.alias("window_start")
-    ).filter(pl.col("subject").is_not_null())
+    )
+    if named["subject"].null_count():  # a filter copies every column
+        named = named.filter(pl.col("subject").is_not_null())
     deltas = (
         _capped(named, money, most)
         .group_by("window_start", "subject", "tenant", "service")
@@ -199,6 +202,7 @@ def _capped(named: pl.DataFrame, money: pl.Expr, most: int) -> pl.DataFrame:
     if totals.height <= most:
         return named
     kept = totals.top_k(most, by=["spent", "requests", "subject"])
-    return named.join(
-        kept.select("subject", pl.col("subject").alias("kept")), on="subject", how="left"
-    ).with_columns(pl.col("kept").fill_null(OTHER).alias("subject"))
+    is_kept = pl.col("subject").is_in(kept["subject"].implode())
+    return named.with_columns(
+        pl.when(is_kept).then(pl.col("subject")).otherwise(pl.lit(OTHER)).alias("subject")
+    )

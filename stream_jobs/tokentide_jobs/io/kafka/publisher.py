@@ -35,6 +35,9 @@ Headers = list[tuple[str, bytes]]
 
 _CHUNK_BYTES: Final = 900_000
 """Below the smallest usual limit of a record (1 MB)."""
+_UNPACKED_BYTES: Final = 3 * _CHUNK_BYTES // 2
+"""More than this rarely packs into a chunk: ids and money, which steps are made of, hardly pack."""
+_MOST_OFFSET: Final = (1 << 31) - 1
 
 PUBLISHED: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     WINDOWS: ("windows.v1", DIMENSIONS),
@@ -164,6 +167,7 @@ def delta_chunks(
     A series always goes to the same partition, whatever the version of any library: its number is
     the CRC-32 of the columns that make it, modulo the number of partitions.
     """
+    deltas = _with_short_offsets(deltas)
     if partitions == 1:
         yield from ((0, chunk, value) for chunk, value in enumerate(_within_limit(deltas)))
         return
@@ -183,13 +187,26 @@ def delta_chunks(
 
 
 def _within_limit(rows: pa.Table) -> Iterator[bytes]:
-    value = to_ipc(rows, compress=True)
-    if len(value) <= _CHUNK_BYTES or rows.num_rows == 1:
-        yield bytes(value)
-        return
+    # Packing costs most of this, so what will not fit is cut before it.
+    if rows.nbytes <= _UNPACKED_BYTES or rows.num_rows == 1:
+        value = to_ipc(rows, compress=True)
+        if len(value) <= _CHUNK_BYTES or rows.num_rows == 1:
+            yield bytes(value)
+            return
     middle = rows.num_rows // 2
     yield from _within_limit(rows.slice(0, middle))
     yield from _within_limit(rows.slice(middle))
+
+
+def _with_short_offsets(rows: pa.Table) -> pa.Table:
+    """Return the rows with offsets of four bytes a text, which are half as much to pack."""
+    if rows.nbytes > _MOST_OFFSET:
+        return rows
+    fields = [
+        field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field
+        for field in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))
 
 
 def _coordinates(intent: Intent, schema: str) -> Headers:

@@ -152,3 +152,10 @@ def test_fields_that_only_some_events_have_are_empty_in_the_others() -> None:
     assert frame["tags"].to_list() == ['{"k":"v"}', "{}"]
     assert frame["ttft_ms"].to_list() == [1.0, None]
     assert frame["finish_reasons"].to_list() == [[], []]
+
+
+def test_the_columns_of_a_batch_are_of_one_chunk() -> None:
+    frame = b"\n".join(dump(request(number, comment="x" * 512)) for number in range(1_000))
+    rows = accepted([Record(0, 0, 0, frame)])
+    # Of several chunks, every later step would join all columns anew.
+    assert set(rows.n_chunks("all")) == {1}

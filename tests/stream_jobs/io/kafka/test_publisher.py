@@ -8,8 +8,12 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pyarrow as pa
+import pytest
 
+from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA
+from tokentide_jobs.core.merge.deltas import read_rows
 from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA
 from tokentide_jobs.core.window.subjects import SUBJECT_SCHEMA
 from tokentide_jobs.io.kafka import publisher as kafka
@@ -55,6 +59,37 @@ def test_large_deltas_are_cut_into_chunks() -> None:
     assert len(found) > 1
     assert all(len(value) <= limit for _partition, _chunk, value in found)
     assert sum(len(read(value)) for _partition, _chunk, value in found) == 60_000
+
+
+def test_steps_of_a_large_batch_are_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance, places = random.Random(1), range(20_000)
+    steps = pl.DataFrame(
+        {
+            "run": [f"{chance.getrandbits(128):032x}" for _ in places],
+            "at_us": [1_790_000_000_000_000 + 10 * place for place in places],
+            "cost_pico_usd": [chance.getrandbits(20) * 12_500 for _ in places],
+            "tokens": [chance.getrandbits(12) for _ in places],
+            "input_tokens": [chance.getrandbits(12) for _ in places],
+            "errors": [0 for _ in places],
+        }
+    )
+    steps = steps.with_columns(
+        pl.lit("support").alias(name) for name in STEPS_SCHEMA if name not in steps.columns
+    )
+    packed: list[int] = []
+
+    def counted(rows: pa.Table, *, compress: bool) -> memoryview:
+        packed.append(rows.num_rows)
+        return to_ipc(rows, compress=compress)
+
+    monkeypatch.setattr(kafka, "to_ipc", counted)
+    rows = steps.to_arrow(compat_level=pl.CompatLevel.oldest())
+    found = list(delta_chunks(rows, 1, ("tenant", "run")))
+    assert sum(packed) == 20_000
+    assert len(found) > 1
+    assert all(len(value) <= kafka._CHUNK_BYTES for _partition, _chunk, value in found)
+    read_again = pl.concat([read_rows(value, STEPS_SCHEMA) for _partition, _chunk, value in found])
+    assert read_again.equals(steps.select(STEPS_SCHEMA.keys()))
 
 
 def test_all_deltas_of_a_subject_go_home_too_whatever_else_they_say() -> None:
