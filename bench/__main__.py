@@ -1,4 +1,6 @@
-"""`python -m bench [NAME ...]`: run the measurements and write bench/results.json and results.md.
+"""`python -m bench [NAME ...]`: run the measurements and write what they say.
+
+That is bench/results.json, bench/results.md and the table in README.
 
 Each has the peer or the limit beside it in the same run. Figures of another day are kept
 for the names that are not run again, with the day and the machine they were measured on.
@@ -29,12 +31,14 @@ from bench import (
     latency,
     producer,
     producer_emit,
+    readme,
     run_guard,
     serverless,
     throughput,
     viewer,
 )
 from bench.progress import say
+from bench.readme import RESULTS
 from bench.report import markdown
 
 MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
@@ -57,7 +61,6 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "viewer": viewer.measure,
     "first_picture": first_picture.measure,
 }
-RESULTS = Path(__file__).parent / "results.json"
 
 
 def machine() -> str:
@@ -93,6 +96,7 @@ def main() -> None:
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     text = markdown(results)
     RESULTS.with_suffix(".md").write_text(text)
+    readme.main()
     print(text)
 
 
