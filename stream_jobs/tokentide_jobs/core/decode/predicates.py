@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from tokentide_jobs.core.decode.columns import COLUMNS, Column
+from tokentide_jobs.core.decode.hex_ids import SHAPES, are_surely
 from tokentide_jobs.core.decode.judge import AcceptedWindow
 from tokentide_schemas.events import DISJOINT, SUBSETS
 
@@ -27,6 +28,7 @@ def suspicious_rows(frame: pl.DataFrame, event_type: str, window: AcceptedWindow
     Columns of the model that the frame lacks count as absent from every event.
     """
     rules = [*_field_rules(event_type, tuple(frame.columns)), *_window_rules(window)]
+    rules += _id_rules(event_type, frame)
     # One pass asks whether a rule fires at all; masks are made only for those that do.
     is_broken = frame.select(rule.any().alias(str(i)) for i, rule in enumerate(rules)).row(0)
     broken = [rule for rule, any_row in zip(rules, is_broken, strict=True) if any_row]
@@ -39,6 +41,16 @@ def suspicious_rows(frame: pl.DataFrame, event_type: str, window: AcceptedWindow
 def _window_rules(window: AcceptedWindow) -> Rules:
     started = pl.col("started_at_us")
     yield (started < window.from_us) | (started >= window.until_us)
+
+
+def _id_rules(event_type: str, frame: pl.DataFrame) -> Rules:
+    """Yield the patterns of ids that are not all of their usual shape."""
+    for column in COLUMNS[event_type]:
+        name, pattern = column.name, column.pattern
+        if pattern is None or pattern not in SHAPES or name not in frame.columns:
+            continue
+        if not are_surely(frame[name], pattern):
+            yield ~pl.col(name).str.contains(pattern)
 
 
 @cache
@@ -72,7 +84,7 @@ def _bounds(column: Column) -> Rules:
         return
     if column.choices:
         yield ~value.is_in(column.choices)
-    if column.pattern:
+    if column.pattern and column.pattern not in SHAPES:
         yield ~value.str.contains(column.pattern)
     if column.forbidden:
         yield value.str.contains(column.forbidden)

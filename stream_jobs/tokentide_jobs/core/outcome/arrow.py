@@ -72,6 +72,18 @@ def to_arrow(table: str, rows: pl.DataFrame) -> pa.Table:
     return _events(rows, TYPE_OF_TABLE[table])
 
 
+def published(rows: pl.DataFrame) -> pa.Table:
+    """Return rows that are published only; a column of one text, as many are, takes little."""
+    uniform = _uniform_columns(rows)
+    columns = [
+        _repeated(uniform[series.name], rows.height)
+        if series.name in uniform and series.dtype == pl.String
+        else series.to_arrow(compat_level=pl.CompatLevel.oldest())
+        for series in rows
+    ]
+    return pa.table(columns, names=rows.columns)
+
+
 def _events(rows: pl.DataFrame, event_type: str) -> pa.Table:
     required = {column.name for column in COLUMNS[event_type] if column.is_required}
     uniform = _uniform_columns(rows)

@@ -86,6 +86,8 @@ class Outcome:
 
     def refused_by_record(self) -> list[int]:
         """Count the refused events of each record; one that people took out is none."""
+        if not self.dead_letter_count:
+            return []
         refused = self.dead_letters.filter(pl.col("reason") != VOIDED)
         counts = Counter(refused["_offset"].to_list())
         counts.update(row.offset for row in self.refused)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from tokentide_jobs.core.tables import SUBJECTS_S, WINDOW_US
@@ -201,7 +202,11 @@ def _capped(named: pl.DataFrame, money: pl.Expr, most: int) -> pl.DataFrame:
     totals = named.group_by("subject").agg(spent, pl.len().alias("requests"))
     if totals.height <= most:
         return named
-    kept = totals.top_k(most, by=["spent", "requests", "subject"])
+    # Most are told apart by what they spend: the others need not be put in order.
+    least = np.partition(totals["spent"].to_numpy(), -most)[-most]
+    kept = totals.filter(pl.col("spent") >= least)
+    if kept.height > most:
+        kept = kept.top_k(most, by=["spent", "requests", "subject"])
     is_kept = pl.col("subject").is_in(kept["subject"].implode())
     return named.with_columns(
         pl.when(is_kept).then(pl.col("subject")).otherwise(pl.lit(OTHER)).alias("subject")

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-import polars as pl
 import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent
@@ -26,6 +25,7 @@ from tokentide_jobs.core.batch.life import Effects
 from tokentide_jobs.core.batch.planner import SealedBatch
 from tokentide_jobs.core.change.change_rows import CHANGES
 from tokentide_jobs.core.guard.step_rows import STEPS
+from tokentide_jobs.core.outcome.arrow import published
 from tokentide_jobs.core.outcome.batch_inserts import (
     Insert,
     dead_letters_for,
@@ -170,11 +170,10 @@ class Flush:
         """Send what detection wants to know of rows that are stored, beside their deltas."""
         with self._computing:
             # Changes first: a step of the same batch may be explained by one.
-            published = ((CHANGES, outcome.changes()), (STEPS, outcome.steps()))
-        for what, frame in published:
+            wanted = ((CHANGES, outcome.changes()), (STEPS, outcome.steps()))
+        for what, frame in wanted:
             if frame.height:
-                rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-                send = partial(self._publisher.publish_deltas, what, rows, intent)
+                send = partial(self._publisher.publish_deltas, what, published(frame), intent)
                 yield watch.effect(f"publish_{what}", send)
 
     def _finish(self, intent: Intent, done: DoneBatch) -> bool:

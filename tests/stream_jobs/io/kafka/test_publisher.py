@@ -12,7 +12,7 @@ import pytest
 
 from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA
 from tokentide_jobs.core.merge.deltas import read_rows
-from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.arrow import published, to_arrow
 from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.core.window.fold import DELTA_SCHEMA
 from tokentide_jobs.core.window.subjects import SUBJECT_SCHEMA
@@ -83,8 +83,7 @@ def test_steps_of_a_large_batch_are_packed_once(monkeypatch: pytest.MonkeyPatch)
         return to_ipc(rows, compress=compress)
 
     monkeypatch.setattr(kafka, "to_ipc", counted)
-    rows = steps.to_arrow(compat_level=pl.CompatLevel.oldest())
-    found = list(delta_chunks(rows, 1, ("tenant", "run")))
+    found = list(delta_chunks(published(steps), 1, ("tenant", "run")))
     assert sum(packed) == 20_000
     assert len(found) > 1
     assert all(len(value) <= kafka._CHUNK_BYTES for _partition, _chunk, value in found)
