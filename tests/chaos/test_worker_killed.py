@@ -18,7 +18,7 @@ import pytest
 
 from tests.chaos.live import LiveWorker, Traffic, wait_until
 from tests.commands import verified
-from tests.sampling import in_thorough
+from tests.sampling import IS_THOROUGH, in_thorough
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_schemas.topics import EVENTS, OTLP
 
@@ -26,6 +26,8 @@ pytestmark = pytest.mark.integration
 
 KILLS = int(os.environ.get("TOKENTIDE_TEST_KILLS", "3"))
 """Twenty in a thorough run."""
+RECORDS_PER_S = 10 if IS_THOROUGH else 5
+"""Nearly each is a batch of its own, of a third of a CPU second, while workers start and join."""
 PARTITIONS = EVENTS.partitions + OTLP.partitions
 
 
@@ -40,7 +42,7 @@ def test_kills_during_a_replay_lose_and_double_nothing(stack: Stack, tmp_path: P
     workers = [LiveWorker(stack, tmp_path / f"{n}.log") for n in range(2)]
     kills = 0
     try:
-        with Traffic(stack, records_per_s=10) as traffic:
+        with Traffic(stack, records_per_s=RECORDS_PER_S) as traffic:
             while kills < KILLS:
                 slot = kills % 2
                 victim = workers[slot]
@@ -65,7 +67,7 @@ def test_a_frozen_worker_that_wakes_up_after_losing_its_partitions_does_no_harm(
     stack: Stack, tmp_path: Path
 ) -> None:
     with LiveWorker(stack, tmp_path / "zombie.log") as zombie:
-        with Traffic(stack, records_per_s=10, seed=1):
+        with Traffic(stack, records_per_s=RECORDS_PER_S, seed=1):
             zombie.wait_for("batch_done", 3)
             zombie.freeze()
             with LiveWorker(stack, tmp_path / "heir.log") as heir:
@@ -89,7 +91,7 @@ def test_sigterm_finishes_the_batches_in_hand_and_exits_with_zero(
     }
     with (
         LiveWorker(stack, tmp_path / "w.log", **patient) as worker,
-        Traffic(stack, records_per_s=10, seed=2),
+        Traffic(stack, records_per_s=RECORDS_PER_S, seed=2),
     ):
         worker.wait_for("partition_assigned", PARTITIONS)
         port = worker.wait_for("http_listening")["port"]
@@ -105,7 +107,7 @@ def test_sigterm_finishes_the_batches_in_hand_and_exits_with_zero(
 @in_thorough  # test_everything_dies.py kills ClickHouse, too, among all others
 def test_an_outage_of_clickhouse_is_waited_out(stack: Stack, tmp_path: Path) -> None:
     with LiveWorker(stack, tmp_path / "w.log") as worker:
-        with Traffic(stack, records_per_s=10, seed=3):
+        with Traffic(stack, records_per_s=RECORDS_PER_S, seed=3):
             worker.wait_for("batch_done", 2)
             assert stack._clickhouse is not None
             stack._clickhouse.kill()  # the stack starts it again, on the same port
@@ -118,7 +120,7 @@ def test_an_outage_of_clickhouse_is_waited_out(stack: Stack, tmp_path: Path) -> 
 def test_a_worker_shows_its_health_and_its_metrics(stack: Stack, tmp_path: Path) -> None:
     with LiveWorker(stack, tmp_path / "w.log") as worker:
         port = worker.wait_for("http_listening")["port"]
-        with Traffic(stack, records_per_s=10, seed=4):
+        with Traffic(stack, records_per_s=RECORDS_PER_S, seed=4):
             worker.wait_for("batch_done", 5)
             wait_until(lambda: answer(port, "readyz")[0] == 200, 60, "ready")
             assert answer(port, "healthz") == (200, '{"status": "ok", "problems": []}')

@@ -24,7 +24,7 @@ from tokentide_schemas.topics import OTLP, WINDOWS_TOPIC
 
 pytestmark = pytest.mark.integration
 
-EVENTS = 100_000 if IS_THOROUGH else 30_000
+EVENTS = 100_000 if IS_THOROUGH else 15_000
 CODECS = ("gzip", "snappy", "lz4", "zstd", None)
 
 

@@ -187,7 +187,12 @@ def test_what_a_transaction_took_back_never_becomes_money(
         assert report["raw_events"] - before["raw_events"] == 10 * EVENTS.partitions * 3
         ends = {batch["partition"]: batch["end"] for batch in worker.events("batch_done")}
         # Rows come before the commit of their offsets.
-        wait_until(lambda: asyncio.run(committed_ends(stack)) == ends, 60, f"commits of {ends}")
+        wait_until(
+            lambda: asyncio.run(committed_ends(stack)) == ends,
+            60,
+            f"commits of {ends}",
+            pause_s=0.5,
+        )
         main(["status", "--json", "--data-dir", str(stack.data_dir)])
         assert json.loads(capsys.readouterr().out)["lag_records"] == 0, "markers do not wait"
         # The log ends in markers: a standstill there is no reason to start the worker again.
