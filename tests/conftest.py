@@ -13,11 +13,16 @@ from tests.scheduling import (
     pytest_xdist_auto_num_workers,
     pytest_xdist_make_scheduler,
 )
-from tests.selection import pytest_collection_modifyitems, pytest_ignore_collect
+from tests.selection import (
+    pytest_collection_modifyitems,
+    pytest_ignore_collect,
+    pytest_runtest_call,
+)
 
 __all__ = [
     "pytest_collection_modifyitems",
     "pytest_ignore_collect",
+    "pytest_runtest_call",
     "pytest_runtest_protocol",
     "pytest_runtest_teardown",
     "pytest_terminal_summary",
