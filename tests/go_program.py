@@ -14,6 +14,8 @@ _BUILD_S: Final = 900
 """The first build on a machine compiles clickhouse-go: minutes, where others work beside it."""
 _UNOPTIMISED: Final = "-gcflags=all=-N -l"
 """A third less CPU to compile clickhouse-go and what it needs, for the same answers."""
+_WITHOUT_C: Final = {"CGO_ENABLED": "0"}
+"""A tenth less again, and no C compiler is needed: nothing here is written in C."""
 
 
 def build_go_program(source: Path, package: str, built: Path) -> Path:
@@ -32,7 +34,7 @@ def build_go_program(source: Path, package: str, built: Path) -> Path:
         cwd=source,
         capture_output=True,
         text=True,
-        env={**os.environ, "GOFLAGS": "-mod=readonly"},
+        env={**os.environ, **_WITHOUT_C, "GOFLAGS": "-mod=readonly"},
         timeout=_BUILD_S,
         check=False,
     )
