@@ -28,15 +28,15 @@ READ_ALL_SOURCES: Final = (
 
 LONGEST: Final = (
     "tests/end_to_end/test_hostile_records.py",
-    "tests/chaos/test_worker_killed.py",
     "tests/end_to_end/test_demo.py",
     "tests/stream_jobs/tasks/repair/test_repair.py",
     "tests/sql/test_migrations.py",
     "tests/stream_jobs/tasks/void/test_void.py",
     "tests/stream_jobs/embedded/clickhouse/test_clickhouse_go.py",
-    "tests/chaos/test_crash_schedules.py",
+    "tests/chaos/test_worker_killed.py",
     "tests/end_to_end/test_stack_restart.py",
     "tests/stream_jobs/tasks/verify/test_faults.py",
+    "tests/chaos/test_crash_schedules.py",
     "tests/stream_jobs/embedded/stack/test_lifecycle.py",
     "tests/chaos/test_full_disk.py",
     "tests/chaos/test_everything_dies.py",
