@@ -139,7 +139,10 @@ def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
         assert word in shown, word
     assert "Traceback" not in done.stderr
     assert_the_blocks_add_up(shown)
-    assert "No latency or error rate here is a provider's." in " ".join(shown.split())
+    sentences = " ".join(shown.split())
+    for origin in ("Recorded:", "Derived:", "Drawn by seed", "Made up:"):
+        assert origin in sentences, origin
+    assert "No latency or error rate here is a provider's." in sentences
     assert re.search(r"[\d,]+ without a cost \([\d,]+ no price, [\d,]+ no usage reported\)",
                      " ".join(shown.split()))  # fmt: skip
     assert not (tmp_path / "stack.json").exists()
