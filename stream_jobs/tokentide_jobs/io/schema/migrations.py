@@ -31,6 +31,7 @@ from tokentide_jobs.io.schema.definitions import (
     recorded_definitions,
 )
 from tokentide_jobs.io.schema.drift import find_drift, settled_drift
+from tokentide_jobs.io.schema.foreign_objects import refuse_foreign_objects
 from tokentide_jobs.io.schema.retention import retention_statements
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_objects import SqlObjects, objects_of
@@ -95,7 +96,8 @@ def migrate(
         root: Folder with the SQL files, default the packaged one.
 
     Raises:
-        ConfigError: An applied migration was changed, or a name or placeholder is wrong.
+        ConfigError: An applied migration was changed, a name or placeholder is wrong, or objects of
+            somebody else have names of ours.
         WrongData: A table lacks a column or is not as it was made.
         clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
     """
@@ -105,7 +107,11 @@ def migrate(
     made_by = {script.name: script.statements(target) for script in scripts}
     bootstrap = Script("bootstrap.sql", (root / "bootstrap.sql").read_text("utf-8"), once=False)
     rows = _asking(client)
+    every = objects_of(chain(bootstrap.statements(target), *made_by.values()))
+    refuse_foreign_objects(rows, database, bootstrap.statements(target), every)
     known = recorded_checksums(rows, database)
+    unrecorded = [made for name, made in made_by.items() if name not in (known or ())]
+    refuse_foreign_objects(rows, database, chain.from_iterable(unrecorded), every)
     done: list[Applied] = []
     if known is None:
         statements = bootstrap.statements(target)
@@ -116,11 +122,8 @@ def migrate(
         known = {}
     made_before = {name: made for name, made in made_by.items() if name in known}
     # What a file makes or alters that is not recorded yet may be as that file leaves it.
-    due = objects_of(
-        chain.from_iterable(made for name, made in made_by.items() if name not in known)
-    )
+    due = objects_of(chain.from_iterable(unrecorded))
     missing = _missing(rows, database, made_before, due.columns.keys() | due.views)
-    every = objects_of(chain.from_iterable(made_by.values()))
     replaced: set[str] = set()
     recorded: list[Applied] = []
     try:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["SqlObjects", "objects_of"]
+__all__ = ["SqlObjects", "created_by", "objects_of"]
 
 _CREATED = re.compile(
     r"CREATE\s+(?:OR\s+REPLACE\s+)?(TABLE|MATERIALIZED\s+VIEW|VIEW|FUNCTION)\s+"
@@ -47,7 +47,7 @@ def objects_of(statements: Iterable[str]) -> SqlObjects:
     """Return what is there after the statements have run in order."""
     found = SqlObjects()
     for statement in statements:
-        bare = _COMMENT_OR_TEXT.sub(lambda found: "''" if found[0][0] == "'" else "", statement)
+        bare = _bare(statement)
         if created := _CREATED.match(bare.lstrip()):
             kind, name = created[1].split()[-1].upper(), created[2]
             if kind == "TABLE":
@@ -65,6 +65,16 @@ def objects_of(statements: Iterable[str]) -> SqlObjects:
             for change, column in _COLUMN_CHANGE.findall(bare):
                 own.add(column) if change.upper() == "ADD" else own.discard(column)
     return found
+
+
+def created_by(statement: str) -> SqlObjects:
+    """Return what a statement makes, and nothing of what it alters."""
+    return objects_of([statement] if _CREATED.match(_bare(statement).lstrip()) else [])
+
+
+def _bare(statement: str) -> str:
+    """Leave out comments and what stands in texts."""
+    return _COMMENT_OR_TEXT.sub(lambda found: "''" if found[0][0] == "'" else "", statement)
 
 
 def _columns(statement: str) -> Iterator[str]:
