@@ -23,7 +23,7 @@ from tokentide_jobs.cli.exit_codes import (
     EXIT_UNREACHABLE,
     EXIT_USAGE,
 )
-from tokentide_jobs.cli.printable import escape_what_cannot_be_encoded, printable
+from tokentide_jobs.cli.printable import escape_what_cannot_be_encoded, printable, shortened
 from tokentide_jobs.how_to_install import install_line
 from tokentide_jobs.urls import redact_text
 
@@ -114,13 +114,13 @@ def main(arguments: Sequence[str]) -> int:
         _show_usage_error(exc)
         return EXIT_USAGE
     except click.ClickException as exc:
-        print(f"tokentide: {exc.format_message()}", file=sys.stderr)
+        _print_error(exc.format_message())
         return EXIT_USAGE
     except BrokenPipeError:
         return EXIT_OK
     except Exception as exc:
         code = exit_code_of(exc)
-        print(printable(f"tokentide: {redact_text(message_of(exc))}", keep="\n"), file=sys.stderr)
+        _print_error(redact_text(message_of(exc)))
         if wants_traceback:
             import traceback
 
@@ -185,6 +185,12 @@ def message_of(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {text}"
 
 
+def _print_error(message: str) -> None:
+    """Write an error, of which the values may be anything and of any length."""
+    lines = (shortened(line) for line in f"tokentide: {message}".splitlines())
+    print(printable("\n".join(lines), keep="\n"), file=sys.stderr)
+
+
 def _is_ours(exc: ModuleNotFoundError) -> bool:
     """Tell a missing module of this project (a broken installation) from a missing extra."""
     return (exc.name or "").split(".")[0] in {"tokentide", "tokentide_jobs", "tokentide_schemas"}
@@ -195,5 +201,5 @@ def _show_usage_error(exc: object) -> None:
 
     assert isinstance(exc, click.UsageError)
     where = exc.ctx.command_path if exc.ctx else "tokentide"
-    print(f"tokentide: {exc.format_message()}", file=sys.stderr)
+    _print_error(exc.format_message())
     print(f"Try `{where} --help`.", file=sys.stderr)

@@ -13,7 +13,7 @@ import re
 import sys
 from typing import IO, Any
 
-__all__ = ["escape_what_cannot_be_encoded", "printable"]
+__all__ = ["escape_what_cannot_be_encoded", "printable", "shortened"]
 
 _FORMAT = (
     "\xad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u180e\u200b-\u200f"
@@ -23,6 +23,8 @@ _FORMAT = (
 )
 """Unicode's category Cf: a test holds the list complete."""
 _OBEYED = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_FORMAT}]")
+_BEGINNING, _END = 3_000, 1_000
+"""Characters of a line that are shown."""
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -34,6 +36,14 @@ def printable(text: str, *, keep: str = "") -> str:
         keep: Characters to leave alone, such as the line ends of an indented document.
     """
     return _OBEYED.sub(lambda match: match[0] if match[0] in keep else _escape(match[0]), text)
+
+
+def shortened(line: str) -> str:
+    """Leave the middle out of a line that nobody reads to its end: what to do stands there."""
+    left_out = len(line) - _BEGINNING - _END
+    if left_out <= 0:
+        return line
+    return f"{line[:_BEGINNING]} … {left_out:,} characters … {line[-_END:]}"
 
 
 def escape_what_cannot_be_encoded(*streams: IO[Any] | None) -> None:
