@@ -1,4 +1,4 @@
-"""docs/first-ten-minutes.md, line by line, as its reader runs it.
+"""docs/first-ten-minutes.md, line by line, as its reader runs it, and the lines of README.md.
 
 Two things differ: the provider is one on this machine, and the stack takes free ports, so the
 programs are told the broker's address. `make up` is run as what it runs.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import pytest
 
 from tests.examples.upstream import provider
 from tests.places import ROOT
+from tests.sampling import in_thorough
+from tokentide_jobs.embedded.processes.ports import choose_port
 from tokentide_jobs.embedded.stack.discovery import find_stack
 
 pytestmark = pytest.mark.integration
@@ -29,13 +32,15 @@ EXPORTED = {"TOKENTIDE_SERVICE": "first-service"}
 Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+def blocks(language: str, page: str = PAGE) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
 
 UP, PREPARE, RUN_SERVICE, RUN_BY_HAND, ROW, FEEDBACK, EXPLAIN, VERIFY = blocks("sh")
 SERVICE, BY_HAND = blocks("python")
 ROW_SHOWN, EXPLAIN_SHOWN = blocks("text")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKE, PIP, ASK, CLICKHOUSE = blocks("sh", README)
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +142,51 @@ def test_the_proof_holds(run: Run) -> None:
     done = run(VERIFY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 lost, 0 duplicated" in done.stdout
+
+
+def test_the_questions_of_the_readme_are_answered(run: Run) -> None:
+    done = run(ASK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "calls_without_cost" in done.stdout
+    assert "0 lost, 0 duplicated" in done.stdout
+
+
+def test_the_clickhouse_of_the_readme_answers_curl(tmp_path: Path) -> None:
+    install, serve, ask = CLICKHOUSE.splitlines()
+    assert install.startswith("pip install '.[embedded,pipeline]' ")
+    port = str(choose_port(0, "http"))
+    line = serve.replace("8123", port)
+    assert line != serve
+    server = subprocess.Popen(
+        [sys.executable, *shlex.split(line)[1:]], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    try:
+        give_up_at = time.monotonic() + 120
+        question = ask.replace("curl ", "curl --silent --fail ").replace("8123", port)
+        while True:
+            done = subprocess.run(
+                ["bash", "-euc", question], cwd=tmp_path, capture_output=True, text=True,
+                timeout=60, check=False,
+            )  # fmt: skip
+            if done.returncode == 0:
+                break
+            assert server.poll() is None
+            assert time.monotonic() < give_up_at, done.stderr
+            time.sleep(0.2)
+        assert re.match(r"\d+\.\d+", done.stdout), done.stdout
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+
+
+@in_thorough  # the environment of the tests has the same packages
+def test_the_pip_line_of_the_readme_makes_an_environment_with_the_sdk_alone(tmp_path: Path) -> None:
+    lines = f"python -m venv venv\n. venv/bin/activate\ncd {shlex.quote(str(ROOT))}\n{PIP}"
+    made = subprocess.run(
+        ["bash", "-euc", f"{lines}\ntokentide check-producer --help\npip list --format freeze"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stdout + made.stderr
+    installed = {line.partition("==")[0].lower() for line in made.stdout.splitlines()}
+    assert {"tokentide", "aiokafka", "orjson", "cramjam"} <= installed
+    assert not installed & {"pydantic", "chdb-core", "faust-streaming", "polars"}
