@@ -17,7 +17,6 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from tests.databases import migrated
-from tests.each import each
 from tests.sampling import in_thorough
 from tokentide_jobs.errors import ConfigError, WrongData
 from tokentide_jobs.io.schema import drift, migrations
@@ -359,46 +358,6 @@ def test_a_migration_that_stopped_half_way_is_finished_by_the_next_run(
     second.write_text(good)
     applied = [a.name for a in migrate(admin, "mig_half", root=small_root)]
     assert applied == ["migrations/0002_second.sql", "views/v.sql"]
-
-
-@each(
-    ("made", "words"),
-    [
-        ("TABLE mig_foreign.v (a Int64) ENGINE = Memory", "v is a table (Memory), and here a view"),
-        ("VIEW mig_foreign.t AS SELECT 1 AS a", "t is a view, and here a table"),
-        ("TABLE mig_foreign.t (b Int64) ENGINE = Memory", "t lacks the columns a"),
-        (
-            "TABLE mig_foreign.schema_migrations (version UInt32) ENGINE = Memory",
-            "schema_migrations lacks the columns applied_at, applied_by, checksum",
-        ),
-    ],
-)
-def test_objects_of_somebody_else_under_names_of_ours_are_named_and_left_alone(
-    admin: Client, small_root: Path, made: str, words: str
-) -> None:
-    admin.command("DROP DATABASE IF EXISTS mig_foreign SYNC")
-    admin.command("CREATE DATABASE mig_foreign")
-    admin.command(f"CREATE {made}")
-    listed = "SELECT name, engine FROM system.tables WHERE database = 'mig_foreign'"
-    before = admin.query(listed).result_rows
-    with pytest.raises(ConfigError, match="objects that are not of tokentide") as refused:
-        migrate(admin, "mig_foreign", root=small_root)
-    assert words in str(refused.value)
-    assert admin.query(listed).result_rows == before
-
-
-def test_a_table_that_a_new_view_would_replace_keeps_its_rows(
-    admin: Client, small_root: Path
-) -> None:
-    migrate(admin, "mig_later", root=small_root)
-    admin.command("CREATE TABLE mig_later.w (a UInt8) ENGINE = MergeTree ORDER BY a")
-    admin.command("INSERT INTO mig_later.w VALUES (1)")
-    (small_root / "views/w.sql").write_text(
-        "CREATE OR REPLACE VIEW ${database}.w ${on_cluster} AS SELECT a FROM ${database}.t;"
-    )
-    with pytest.raises(ConfigError, match="w is a table"):
-        migrate(admin, "mig_later", root=small_root)
-    assert admin.query("SELECT a FROM mig_later.w").result_rows == [(1,)]
 
 
 def test_a_run_that_was_killed_before_it_was_recorded_is_repeated(admin: Client, lent: str) -> None:

@@ -104,26 +104,6 @@ def test_usage_errors_exit_with_2_and_point_to_help(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("arguments", [[], ["dlq"], ["prices"], ["worker"]], ids=str)
-@each(
-    "arguments",
-    [
-        ("void", f"\x1b[31m{'x' * 100_000}", "--reason", "test"),
-        ("explain", f"\x1b[31m{'x' * 100_000}"),
-        ("runs", "show", f"\x1b[31m{'x' * 100_000}"),
-        (f"\x1b[31m{'x' * 100_000}",),
-    ],
-)
-def test_an_error_shows_no_control_character_and_no_value_of_any_length(
-    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments) == 2
-    printed = capsys.readouterr().err
-    assert "\x1b" not in printed
-    assert "\\x1b[31m" in printed
-    assert len(printed) < 5_000
-    assert "characters …" in printed
-
-
 def test_a_group_without_a_command_answers_with_its_help(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

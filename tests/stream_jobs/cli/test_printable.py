@@ -19,7 +19,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tests.each import each
 from tokentide_jobs.cli import dlq, screen, summary
+from tokentide_jobs.cli.main import main
 from tokentide_jobs.cli.printable import escape_what_cannot_be_encoded, printable
 from tokentide_jobs.tasks.dead_letters import Place, Reason, StoredDeadLetter
 from tokentide_jobs.tasks.summary import DIMENSIONS, Group, Summary
@@ -133,3 +135,23 @@ def test_a_command_under_an_ascii_locale_runs_to_its_end() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert r"gr\xf6\xdfe" in done.stdout
+
+
+@each(
+    "arguments",
+    [
+        ("void", f"\x1b[31m{'x' * 100_000}", "--reason", "test"),
+        ("explain", f"\x1b[31m{'x' * 100_000}"),
+        ("runs", "show", f"\x1b[31m{'x' * 100_000}"),
+        (f"\x1b[31m{'x' * 100_000}",),
+    ],
+)
+def test_an_error_shows_no_control_character_and_no_value_of_any_length(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert "\x1b" not in printed
+    assert "\\x1b[31m" in printed
+    assert len(printed) < 5_000
+    assert "characters …" in printed
