@@ -61,7 +61,8 @@ class DueByClock:
         self._insert = insert
         self._clock_us = clock_us
         self.forecasts: dict[tuple[str, int], Forecast] = {}
-        self._forecast_made: dict[str, tuple[int, int]] = {}
+        self._forecast_made: dict[str, tuple[int, int, int]] = {}
+        """By revision: number of the hour, start of the period, highest threshold reached in it."""
         self._slo_minute = -1
         self._began_us = 0
         self._marks_due_us = 0
@@ -106,26 +107,28 @@ class DueByClock:
         return found
 
     def forecast(self, decisions: Decisions) -> set[str]:
-        """Store where the periods of budgets end: every hour, and once a period has begun.
+        """Store where the periods of budgets end: every hour, and when one begins or has news.
+
+        News is the first spend of a period, and a threshold that is reached.
 
         Returns:
             The revisions of the budgets whose forecast was made.
         """
         now_us = self._clock_us()
-        begun = {
-            (one.budget.revision, one.spend.period.start_us)
+        standing = {
+            one.budget.revision: one.spend
             for one in decisions.budgets
-            if one.spend.requests
+            if one.spend.requests and one.spend.period == one.budget.at(now_us)
         }
         due = {}
         for budget in self._files.in_force.budgets:
-            made = self._forecast_made.get(budget.revision, (-1, -1))
-            start_us = budget.at(now_us).start_us
-            has_begun = (budget.revision, start_us) in begun
+            made = self._forecast_made.get(budget.revision, (-1, -1, 0))
+            _turn, begun_us, percent = made
+            if (spend := standing.get(budget.revision)) is not None:
+                begun_us, percent = spend.period.start_us, max(spend.crossed, default=0)
             turn = now_us // (_SHORT_US if budget.period == "hour" else HOUR_US)
-            due[budget.revision] = turn, start_us if has_begun else made[1]
-            if due[budget.revision] == made:
-                del due[budget.revision]
+            if (turn, begun_us, percent) != made:
+                due[budget.revision] = turn, begun_us, percent
         budgets = [one for one in self._files.in_force.budgets if one.revision in due]
         if not budgets:
             return set()
