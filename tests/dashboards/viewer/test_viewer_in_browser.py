@@ -55,6 +55,23 @@ WINDOWS = (
 )
 
 
+CHART = (
+    "(box => [box.left, box.top + box.height / 2, box.width])"
+    "(document.querySelector('.u-over').getBoundingClientRect())"
+)
+TIP = (
+    "[...document.querySelectorAll('.tip:not([hidden]) .tip-row span')].map(one => one.textContent)"
+)
+RANGE = (
+    "['from', 'to'].map(one => Number(new URLSearchParams(location.search).get(one)))"
+    ".reduce((from, to) => to - from)"
+)
+ROUND = "Number(document.body.dataset.round)"
+HASTE = "(real => { setTimeout = (then, ms) => real(then, ms / 20); })(setTimeout)"
+"""The page's clock runs twenty times as fast."""
+REFRESH = "document.querySelector('[aria-label=Refresh]')"
+
+
 @asynccontextmanager
 async def serving(sql_server: str, database: str, boards: Path) -> AsyncIterator[str]:
     (jar,) = uplot.LOCK.fetched(default_cache_dir())
@@ -78,6 +95,59 @@ async def see(page: Page, base: str, uid: str) -> None:
     # Charts are drawn once the browser has told them their size.
     await page.holds(f"{BLANK}.length === 0")
     assert page.problems == [], uid
+
+
+async def use_by_mouse_and_keys(page: Page) -> None:
+    """Point at a chart, drag a range out of it, move it by keys, let the page refresh itself."""
+    left, top, width = await page.run(CHART)
+
+    async def mouse(kind: str, share: float, **more: object) -> None:
+        await page.send(
+            "Input.dispatchMouseEvent", type=kind, x=left + share * width, y=top, **more
+        )
+
+    async def key(text: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            await page.send("Input.dispatchKeyEvent", type=kind, key=text, text=text)
+
+    await mouse("mouseMoved", 0.5)
+    await page.holds(f"{TIP}.length > 0")
+    assert set(await page.run(TIP)) <= set(await page.run(LINES))
+    await mouse("mouseMoved", -0.5)
+    await page.holds(f"{TIP}.length === 0")
+
+    rounds, whole_ms = await page.run(ROUND), await page.run(RANGE)
+    await mouse("mousePressed", 0.25, button="left", clickCount=1)
+    await mouse("mouseMoved", 0.5, button="left", buttons=1)
+    await mouse("mouseReleased", 0.5, button="left", clickCount=1)
+    await page.holds(f"{ROUND} > {rounds} && !document.body.ariaBusy")
+    zoomed_ms = await page.run(RANGE)
+    assert 0.2 * whole_ms < zoomed_ms < 0.6 * whole_ms
+
+    begin = "new URLSearchParams(location.search).get('from')"
+    for text, moves in (("[", -1), ("]", 1)):
+        before, rounds = await page.run(begin), await page.run(ROUND)
+        await key(text)
+        await page.holds(f"{ROUND} > {rounds} && !document.body.ariaBusy")
+        assert abs(int(await page.run(begin)) - int(before) - moves * zoomed_ms / 2) <= 1
+        assert abs(await page.run(RANGE) - zoomed_ms) <= 1
+    rounds = await page.run(ROUND)
+    await key("r")
+    await page.holds(f"{ROUND} === {rounds + 1}")
+
+    # An address may ask for any interval; what is chosen then holds from there on.
+    await page.run(
+        "history.replaceState({}, '', location.search.replace('refresh=', 'refresh=5s'))"
+    )
+    await page.run(HASTE)
+    rounds = await page.run(ROUND)
+    await page.run("dispatchEvent(new PopStateEvent('popstate'))")
+    await page.holds(f"{ROUND} >= {rounds + 2}")  # one for the address, the next by itself
+    await page.run(f"{REFRESH}.value = ''; {REFRESH}.dispatchEvent(new Event('change'))")
+    await page.holds("!location.search.includes('refresh=5s') && !document.body.ariaBusy")
+
+    await key("Tab")
+    assert await page.run("document.activeElement.matches('a, button, select, input')")
 
 
 async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothing(
@@ -143,6 +213,7 @@ async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothi
             await page.run(TYPED.format(json.dumps(address)))
             await page.holds(f"document.body.dataset.round >= {round_}")
             assert await page.run(TRACES) == expected
+        await use_by_mouse_and_keys(page)
         await page.size(390, 800, dark=True)
         wide = "document.documentElement.scrollWidth <= innerWidth"
         assert await page.run(wide), "a narrow page scrolls sideways"
