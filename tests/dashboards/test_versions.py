@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from tests.dashboards.test_boards import NOW, span
+from tests.dashboards.test_boards import span
+from tests.sql.cookbook_calls import NOW
 from tokentide_dashboards.boards import versions
 from tokentide_dashboards.check.browser import ALL, expand
 from tokentide_dashboards.kit.query import with_names
