@@ -18,6 +18,7 @@ from aiohttp.streams import StreamReader
 from tokentide_jobs.embedded.clickhouse.engine.waiting_space import WaitingSpace
 from tokentide_jobs.embedded.clickhouse.exceptions import ClickHouseError
 from tokentide_jobs.embedded.clickhouse.request.form import read_form
+from tokentide_jobs.embedded.clickhouse.request.read_deadline import ReadDeadline
 from tokentide_jobs.embedded.clickhouse.run.inserts import spool_body, spool_file
 
 pytestmark = pytest.mark.skipif(
@@ -50,7 +51,8 @@ async def sent_form(tmp_path: Path, error: OSError | None = None) -> None:
     space = WaitingSpace(1 << 20, 0, tmp_path)
     with ExitStack() as keeping, space.claimed() as claim:
         asked = SimpleNamespace(sql_in_url=b"", table_fields={})
-        await read_form(cast("Any", request), cast("Any", asked), 5, claim, keeping)
+        deadline = ReadDeadline(5, "a form")
+        await read_form(cast("Any", request), cast("Any", asked), deadline, claim, keeping)
 
 
 async def test_external_data_that_the_disk_has_no_room_for_is_243(
