@@ -29,6 +29,9 @@ from tokentide_jobs.jobs.runtime.waiting import Storing
 __all__ = ["DueByClock"]
 
 _MARKS_US: Final = 10_000_000
+_AFTER_US: Final = 10_000_000
+"""What is due every minute is due so long after it: windows end with minutes, and their rows would
+wait for what is asked then."""
 _SHORT_US: Final = 300_000_000
 """Forecasts of budgets by the hour are made anew so often, all others every hour."""
 
@@ -79,11 +82,11 @@ class DueByClock:
     def _slos(self, decider: Decider) -> list[Finding]:
         """Judge SLOs by what is stored, once a minute, keep how they stand, and return it."""
         now_us, slos = self._clock_us(), self._files.in_force.slos
-        if not slos or now_us // MINUTE_US == self._slo_minute:
+        if not slos or _minute(now_us) == self._slo_minute:
             return []
         statuses = self._storing("slos", lambda: read_slos(self._store, slos, now_us))
         self._storing("slos", lambda: store_slos(self._store, statuses))
-        self._slo_minute = now_us // MINUTE_US
+        self._slo_minute = _minute(now_us)
         changes = decider.changes.all()
         return [slo_finding(one, changes) for one in statuses]
 
@@ -97,9 +100,9 @@ class DueByClock:
         found = list(source_findings(sources, self._began_us, now_us, rules))
         is_late = any(one.metric == "late" and one.change == "fires" for one in found)
         stored_until_us = min((one.arrived_us or 0 for one in sources), default=0)
-        if is_late or not stored_until_us or now_us // MINUTE_US == self._shares_minute:
+        if is_late or not stored_until_us or _minute(now_us) == self._shares_minute:
             return found  # what is stored is not the present
-        self._shares_minute = now_us // MINUTE_US
+        self._shares_minute = _minute(now_us)
         shares = self._storing("pipeline", lambda: read_shares(self._store, now_us))
         found += share_findings(shares, now_us, rules)
         silent = self._storing("pipeline", lambda: self._silent(stored_until_us))
@@ -143,3 +146,7 @@ class DueByClock:
     def _silent(self, stored_until_us: int) -> list[tuple[str, int]]:
         silent_us = self._files.in_force.rules.pipeline.silent_us
         return read_silent(self._store, stored_until_us, silent_us) if silent_us else []
+
+
+def _minute(now_us: int) -> int:
+    return (now_us - _AFTER_US) // MINUTE_US

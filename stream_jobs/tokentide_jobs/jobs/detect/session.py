@@ -25,6 +25,7 @@ from tokentide_jobs.core.decide.states import ended_keys, keys_of, states_of
 from tokentide_jobs.core.decide.unwatched import lost, run_of, unwatched
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.outcome.ipc import to_ipc
+from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import LONGEST_PAUSE_US, DetectorStore
@@ -46,6 +47,8 @@ _log = logging.getLogger(__name__)
 
 _LOGGED_AT_ONCE: Final = 10
 """Of records that cannot be read; all are counted."""
+_CALM_US: Final = (10_000_000, 55_000_000)
+"""When of a minute a snapshot is taken in a stream: at its end windows close, and may not wait."""
 _LEAST_SHARE: Final = 20
 """A snapshot waits so many times as long as the last one took, unless others took us for gone."""
 
@@ -198,7 +201,8 @@ class DetectSession:
         revisions = self._due.forecast(decisions)
         forecast = [one for one in decisions.budgets if one.budget.revision in revisions]
         reported = Reported(self._states(Decisions(budgets=forecast)))
-        self.snapshot_if_due()
+        if _CALM_US[0] <= self._clock_us() % MINUTE_US < _CALM_US[1]:
+            self.snapshot_if_due()
         return self._speaker.says(reported, self.positions)
 
     def _states(self, decisions: Decisions) -> list[ControlState]:
