@@ -9,8 +9,8 @@ once while ingest takes half of the events it can take. Answers are read to thei
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +75,8 @@ Runs are others in every hour, as in life; who calls stays the same.
 """
 _LOAD_EVENTS: Final = 400_000
 _FRAME: Final = 200
+_FRAMES_AGAIN: Final = 200
+"""Frames that are sent again and again."""
 
 
 def measure() -> dict[str, object]:
@@ -190,6 +192,10 @@ def _ask_all(client: Client, end_ms: int) -> dict[str, object]:
     return answer
 
 
+def _send_for_ever(bootstrap: str, encoded: list[bytes], frames_per_s: float) -> None:
+    asyncio.run(send_paced(bootstrap, "load", cycle(encoded), frames_per_s))
+
+
 @contextmanager
 def _half_of_ingest(pipeline: Pipeline) -> Iterator[dict[str, int]]:
     """Keep a worker busy with half of the events a second that it has just shown it can take."""
@@ -203,13 +209,11 @@ def _half_of_ingest(pipeline: Pipeline) -> Iterator[dict[str, int]]:
         last = wait_for_rows(pipeline, before + _LOAD_EVENTS, 300)
         most = int((last - first) / (time.monotonic() - began_s))
         rates = {"most_events_per_s": most, "events_per_s_beside_the_boards": 0}
-        is_over = threading.Event()
-        sender = threading.Thread(
-            target=lambda: asyncio.run(
-                send_paced(
-                    pipeline.bootstrap, "load", cycle(encoded), most / 2 / _FRAME, is_over.is_set
-                )
-            ),
+        # A process of its own, as producers are: a thread would hold up the one that times the
+        # answers.
+        sender = multiprocessing.get_context("spawn").Process(
+            target=_send_for_ever,
+            args=(pipeline.bootstrap, encoded[:_FRAMES_AGAIN], most / 2 / _FRAME),
             daemon=True,
         )
         begin_s, begin = time.monotonic(), _count(client, RAW_REQUESTS)
@@ -218,7 +222,7 @@ def _half_of_ingest(pipeline: Pipeline) -> Iterator[dict[str, int]]:
             yield rates
         finally:
             is_sending = sender.is_alive()
-            is_over.set()
+            sender.terminate()
             sender.join()
             if not is_sending:
                 raise RuntimeError("nothing was sent any more: the boards were asked at rest")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from aiokafka import AIOKafkaProducer
 
@@ -18,16 +18,14 @@ async def send_paced(
     topic: str,
     frames: Iterable[bytes],
     frames_per_s: float,
-    is_over: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Send until there are no more frames, or until it is over; return how many were sent.
+    """Send until there are no more frames; return how many were sent.
 
     Args:
         bootstrap: The broker.
         topic: Has four partitions.
         frames: Each is made only when its moment has come, so its events may be of now.
         frames_per_s: The pace; who falls behind sends without a pause until it is caught up.
-        is_over: Asked before each frame.
     """
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap, compression_type="lz4", max_request_size=_LARGEST_BYTES
@@ -35,7 +33,7 @@ async def send_paced(
     await producer.start()
     sent, coming, begun_s = 0, iter(frames), time.perf_counter()
     try:
-        while not is_over():
+        while True:
             await asyncio.sleep(max(0.0, begun_s + sent / frames_per_s - time.perf_counter()))
             frame = next(coming, None)
             if frame is None:
