@@ -64,13 +64,16 @@ def _modalities(get: Get, name: str) -> dict[str, int]:
     return found
 
 
-def read_usage(usage: object, model: str, steps: Sequence[object] = ()) -> Fields:
+def read_usage(
+    usage: object, model: str, steps: Sequence[object] = (), *, has_billed_tools: bool = False
+) -> Fields:
     """Return usage fields of the `usage` of an interaction.
 
     Args:
         usage: The object.
         model: The model that answered; it decides whether searches are billed one by one.
         steps: What it did: the tokens of some tools are billed, and those of searches are not.
+        has_billed_tools: A stream told of such a tool before: its end does not repeat the steps.
     """
     get = getter(usage)
     thoughts = count(get("total_thought_tokens"))
@@ -108,18 +111,19 @@ def read_usage(usage: object, model: str, steps: Sequence[object] = ()) -> Field
     counts["other_units"] = {name: number for name, number in units.items() if number}
     if has_searched or used.get("google_maps"):
         has_others = any(number for kind, number in used.items() if kind != "google_search")
-        has_others |= any(map(_is_billed_tool, steps))
+        has_others |= has_billed_tools or any(map(_is_billed_tool, steps))
         place_tool_tokens(counts, of_tools or 0, has_searched=has_searched, has_others=has_others)
     return usage_fields(counts)
 
 
-def read_response(response: object) -> Fields:
+def read_response(response: object, *, has_billed_tools: bool = False) -> Fields:
     """Return the event fields of an interaction in whatever state it is."""
     get = getter(response)
     fields: Fields = {}
     take_labels(fields, get, _IDENTITY)
     steps = items(get("steps")) or items(get("outputs"))  # the second until May 2026
-    fields.update(read_usage(get("usage"), str(fields.get("response_model", "")), steps))
+    model = str(fields.get("response_model", ""))
+    fields.update(read_usage(get("usage"), model, steps, has_billed_tools=has_billed_tools))
     status = label(get("status"))
     if status is None or status in _RUNNING:
         return fields
@@ -148,12 +152,13 @@ def _is_call(step: object) -> bool:
 class InteractionStream:
     """Implements `StreamReading` for the events of a streamed interaction."""
 
-    __slots__ = ("_calls", "_end", "_fields")
+    __slots__ = ("_calls", "_end", "_fields", "_has_billed_tools")
 
     def __init__(self) -> None:
         self._fields: Fields = {}
         self._end: Fields = {}
         self._calls = 0
+        self._has_billed_tools = False
 
     def add(self, event: Any) -> None:
         """Look at one event; deltas cost a comparison."""
@@ -163,11 +168,15 @@ class InteractionStream:
             if kind in ("step.delta", "content.delta"):
                 return
             if kind in ("step.start", "content.start"):
-                self._calls += _is_call(read(event, kind[:-6]))
+                step = read(event, kind[:-6])
+                self._calls += _is_call(step)
+                self._has_billed_tools |= _is_billed_tool(step)
             elif kind in ("interaction.created", "interaction.start"):
                 take_labels(self._fields, getter(read(event, "interaction")), _IDENTITY)
             elif kind in ("interaction.completed", "interaction.complete"):
-                self._end = read_response(read(event, "interaction"))
+                self._end = read_response(
+                    read(event, "interaction"), has_billed_tools=self._has_billed_tools
+                )
             elif kind == "error":
                 self._end = {
                     **NOTHING_READ,

@@ -51,6 +51,9 @@ def settle(counts: Fields, stated: object, beside: int = 0, *, is_output: bool =
         counts["input_tokens"] = missing
     elif missing and missing == cached and missing != thought:
         counts["input_tokens"] = (inputs or 0) + cached
+    elif thought and cached and missing == cached + thought:
+        counts["input_tokens"] = (inputs or 0) + cached
+        counts["output_tokens"] = (outputs or 0) + thought
     elif missing and 0 < thought <= (outputs or 0) and missing != thought:
         counts["input_tokens"] = (inputs or 0) + missing  # the thoughts are there: tools read it
     elif missing and not is_output and missing != thought:
