@@ -176,7 +176,7 @@ def message_of(exc: BaseException) -> str:
     text = " ".join(str(exc).split()) or "no message"
     if isinstance(exc, errors.PipelineError):
         # Lists of problems (one line each, with file and line) keep their lines.
-        return "\n".join(" ".join(line.split()) for line in str(exc).splitlines()) or text
+        return "\n".join(" ".join(line.split()) for line in str(exc).split("\n")) or text
     if "UNKNOWN_TABLE" in text or "UNKNOWN_DATABASE" in text:
         return (
             f"ClickHouse has no such table or database: {text[:300]}; `tokentide status` says "
@@ -187,8 +187,9 @@ def message_of(exc: BaseException) -> str:
 
 def _print_error(message: str) -> None:
     """Write an error, of which the values may be anything and of any length."""
-    lines = (shortened(line) for line in f"tokentide: {message}".splitlines())
-    print(printable("\n".join(lines), keep="\n"), file=sys.stderr)
+    # Only a line feed ends a line of ours: whatever else a terminal takes for one is escaped.
+    lines = (shortened(line) for line in printable(f"tokentide: {message}", keep="\n").split("\n"))
+    print("\n".join(lines), file=sys.stderr)
 
 
 def _is_ours(exc: ModuleNotFoundError) -> bool:

@@ -96,8 +96,8 @@ class DeclaredSettings(BaseSettings):
     )
     batch_age_ms: int = _setting(
         500,
-        "seal a batch this long after its first record, and in a steady stream eight times as long "
-        "after the one before as that took, three times this long at most",
+        "seal a batch this long after its first record; in a steady stream, wait until eight times "
+        "the time that the last batch took has passed since it began, at most three times this age",
         unit="ms",
         low=1,
         high=600_000,

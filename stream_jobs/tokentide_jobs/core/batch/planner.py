@@ -47,11 +47,11 @@ SealReason = Literal["rows", "bytes", "age", "intent", "drain"]
 _RECORD_OVERHEAD_BYTES = 256
 """Python objects around one buffered record; a million tiny records must count too."""
 _TIMES_AS_LONG = 8
-"""From its beginning, a batch has so many times as long as it takes to write until the next one
-begins: it costs the store nearly the same with a thousand events as with four thousand, so batches
-of four partitions that follow each other at once leave the store no time for anybody else."""
+"""The next batch begins this many times the last one's duration after the last one began. A batch
+costs the store nearly the same with 1,000 events as with 4,000: four partitions that wrote one
+batch after the other would leave the store no time for anybody else."""
 _AGES_AT_MOST = 3
-"""It has so many times the age at most: a store that is slow is not waited for longer."""
+"""Longest such wait, as a multiple of the batch's age: a slow store does not make it longer."""
 _COUNTED_BYTES = 16 * 1024
 """Of a large record, so many bytes are looked at to guess how many events it holds."""
 

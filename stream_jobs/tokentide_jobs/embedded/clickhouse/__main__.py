@@ -117,7 +117,8 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         "--body-timeout-s",
         type=float,
         default=30.0,
-        help="longest pause in a request's body, and of a body that drips",
+        help="longest pause in a request's body, and longest wait in all, "
+        "of which every 500 bytes give back 1 s",
     )
     return parser.parse_args(argv)
 

@@ -65,7 +65,8 @@ class DueByClock:
         self._clock_us = clock_us
         self.forecasts: dict[tuple[str, int], Forecast] = {}
         self._forecast_made: dict[str, tuple[int, int, int]] = {}
-        """By revision: number of the hour, start of the period, highest threshold reached in it."""
+        """By revision: number of the hour (of five minutes in budgets of an hour), start of the
+        period, highest threshold reached in it."""
         self._slo_minute = -1
         self._began_us = 0
         self._marks_due_us = 0
@@ -129,7 +130,7 @@ class DueByClock:
             _turn, begun_us, percent = made
             if (spend := standing.get(budget.revision)) is not None:
                 begun_us, percent = spend.period.start_us, max(spend.crossed, default=0)
-            turn = now_us // (_SHORT_US if budget.period == "hour" else HOUR_US)
+            turn = (now_us - _AFTER_US) // (_SHORT_US if budget.period == "hour" else HOUR_US)
             if (turn, begun_us, percent) != made:
                 due[budget.revision] = turn, begun_us, percent
         budgets = [one for one in self._files.in_force.budgets if one.revision in due]

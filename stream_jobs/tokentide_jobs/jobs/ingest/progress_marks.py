@@ -125,7 +125,6 @@ class Progress:
     async def _ask(self, present: Mapping[LogPartition, AssignedPartition]) -> None:
         asked_us = self._clock_us()
         window = int(asked_us / 1e6 - _AFTER_S) // _WINDOW_S
-        has_ended, self._asked_window = window != self._asked_window, window
         ends = await self._ends.ask([(log.topic, log.partition) for log in present])
         for log, partition in present.items():
             answered = ends.get((log.topic, log.partition))
@@ -136,8 +135,9 @@ class Progress:
             if end != arrivals.log_end:
                 self._moved_s = self._monotonic_s()
             arrivals.note(asked_us, end)
-            if has_ended:
+            if window != self._asked_window:
                 partition.want(end)
+        self._asked_window = window  # not before: what Kafka does not answer is asked again
 
     def _mark(self, partition: AssignedPartition) -> ProgressMark:
         log, position = partition.log, partition.position

@@ -38,7 +38,7 @@ class Worker:
         self.moved = asyncio.Event()
         self.published = asyncio.Event()
         self.answer_s = 0.0
-        self.fails = False
+        self.fails = self.is_silent = False
         self.progress = Progress(
             lambda: cast("list[AssignedPartition]", self.held),
             self,
@@ -51,6 +51,8 @@ class Worker:
 
     async def ask(self, wanted: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         self.now_s += self.answer_s
+        if self.is_silent:
+            raise RetriableSinkError("Kafka does not say where its logs end")
         return {key: self.ends[key] for key in wanted}
 
     def partitions(self) -> Mapping[str, int]:
@@ -115,6 +117,22 @@ async def test_what_was_in_the_log_when_a_minute_had_settled_is_wanted_once_and_
         await worker.after(0.1)
     [first, second] = worker.wanted
     assert 590 <= first <= 600 and second == first + 600, "at 1,261 s and 1,321 s"
+
+
+async def test_what_a_minute_waits_for_is_wanted_also_when_kafka_answers_the_second_question() -> (
+    None
+):
+    worker = Worker()
+    worker.now_s = 1_201.5
+    await worker.after(0)
+    worker.wanted.clear()
+    worker.ends[TOPIC, 0] = 7
+    worker.is_silent = True
+    with pytest.raises(RetriableSinkError):
+        await worker.after(60)
+    worker.is_silent = False
+    await worker.after(1)
+    assert worker.wanted == [7]
 
 
 async def test_however_long_an_answer_takes_no_question_is_asked_a_moment_before_its_second() -> (
