@@ -164,13 +164,19 @@ def chosen(variable: str) -> str:
 
 
 def with_names(sql: str) -> str:
-    """Put the names that a query uses, of those that stand for the range, at its head."""
+    """Put the names that a query uses, of those that stand for the range, at its head.
+
+    Raises:
+        ValueError: The query has a head of its own already.
+    """
     used = _used(sql)
     for name in reversed(_NAMES):
         if name in used:
             used |= _used(_NAMES[name])
     if not used:
         return sql
+    if sql.lstrip().upper().startswith("WITH"):
+        raise ValueError(f"a query that begins with WITH cannot use {', '.join(sorted(used))}")
     meanings = ",\n    ".join(f"{text} AS {name}" for name, text in _NAMES.items() if name in used)
     return f"WITH\n    {meanings}\n{sql}"
 

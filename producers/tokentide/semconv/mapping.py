@@ -72,7 +72,8 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
     around.pop("region", None)  # of a resource: where the caller runs; of a call: where it goes
     fields = {**around, **table_fields(attributes)}
     for name in ("service", "environment"):
-        if fields.get(name) == "default":  # what OpenLIT writes where nobody named one
+        if fields.get(name) == "default" and span.scope.startswith("openlit"):
+            # What OpenLIT writes where nobody named one.
             fields[name] = around.get(name, "default")
     if "sentry.op" in attributes and "server_address" in fields:
         fields["host"] = fields.pop("server_address")  # Sentry's SDK names the caller's machine so

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.panel import Place
+from tokentide_dashboards.kit.query import with_names
 from tokentide_dashboards.kit.series import Lines, States
 from tokentide_dashboards.kit.unit import Unit
 
@@ -16,6 +19,13 @@ def lines(sql: str) -> Lines:
     return Lines(
         title="Errors", description="d", unit=Unit.RATIO, no_value="none", sql=sql, by=("provider",)
     )
+
+
+def test_a_query_with_a_head_of_its_own_cannot_take_names_of_the_range() -> None:
+    assert with_names("SELECT range_s").startswith("WITH\n    toUnixTimestamp")
+    assert with_names("WITH 1 AS n SELECT n") == "WITH 1 AS n SELECT n"
+    with pytest.raises(ValueError, match="begins with WITH cannot use range_s"):
+        with_names("WITH 1 AS n SELECT n + range_s")
 
 
 def test_a_link_keeps_range_and_variables_and_sets_its_own() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from tests.each import each
+from tests.producers.semconv.spans import LATEST, event
 from tokentide.semconv.names import CALL, OPERATIONS, USAGE
 from tokentide.semconv.providers import PROVIDERS, provider_name
 from tokentide.usage import USAGE_FIELDS
@@ -29,3 +31,10 @@ def test_the_table_fills_fields_of_the_contract_only() -> None:
         for source in names.sources:
             assert re.fullmatch(r"[a-zA-Z0-9_.]+", source.attribute)
     assert set(OPERATIONS.values()) >= {"chat", "embeddings"}
+
+
+@each(("scope", "service"), [("openlit.instrumentation.openai", "shop"), ("my.own", "default")])
+def test_a_service_called_default_is_none_in_openlits_spans_alone(scope: str, service: str) -> None:
+    named = {**LATEST, "service.name": "default"}
+    found = event(named, resource={"service.name": "shop"}, scope=scope)
+    assert found["service"] == service
