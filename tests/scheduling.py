@@ -35,6 +35,7 @@ LONGEST: Final = (
     "tests/stream_jobs/embedded/clickhouse/test_clickhouse_go.py",
     "tests/chaos/test_worker_killed.py",
     "tests/end_to_end/test_stack_restart.py",
+    "tests/dashboards/rules/test_normal_week.py",
     "tests/stream_jobs/tasks/verify/test_faults.py",
     "tests/chaos/test_crash_schedules.py",
     "tests/stream_jobs/embedded/stack/test_lifecycle.py",
