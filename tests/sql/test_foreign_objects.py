@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from clickhouse_connect.driver.client import Client
 from tests.each import each
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.migrations import migrate
-from tokentide_jobs.io.schema.sql_files import sql_root
 
 pytestmark = pytest.mark.integration
 
@@ -26,23 +24,6 @@ def admin(sql_server: str) -> Iterator[Client]:
         made = client.query("SELECT name FROM system.databases WHERE startsWith(name, 'foreign_')")
         for (name,) in made.result_rows:
             client.command(f"DROP DATABASE {name} SYNC")
-
-
-@pytest.fixture
-def small_root(tmp_path: Path) -> Path:
-    """A folder with one migration and one view."""
-    root = tmp_path / "sql"
-    (root / "migrations").mkdir(parents=True)
-    (root / "views").mkdir()
-    shutil.copy(sql_root() / "bootstrap.sql", root)
-    (root / "migrations/0001_first.sql").write_text(
-        "CREATE TABLE IF NOT EXISTS ${database}.t ${on_cluster} (a Int64)"
-        " ENGINE = ${engine:MergeTree} ORDER BY a SETTINGS ${dedup};"
-    )
-    (root / "views/v.sql").write_text(
-        "CREATE OR REPLACE VIEW ${database}.v ${on_cluster} AS SELECT a FROM ${database}.t;"
-    )
-    return root
 
 
 @each(

@@ -46,23 +46,6 @@ def lent(sql_server: str) -> Iterator[str]:
         yield store.database
 
 
-@pytest.fixture
-def small_root(tmp_path: Path) -> Path:
-    """A folder with one migration and one view, small enough to edit."""
-    root = tmp_path / "sql"
-    (root / "migrations").mkdir(parents=True)
-    (root / "views").mkdir()
-    shutil.copy(sql_root() / "bootstrap.sql", root)
-    (root / "migrations/0001_first.sql").write_text(
-        "CREATE TABLE IF NOT EXISTS ${database}.t ${on_cluster} (a Int64)"
-        " ENGINE = ${engine:MergeTree} ORDER BY a SETTINGS ${dedup};"
-    )
-    (root / "views/v.sql").write_text(
-        "CREATE OR REPLACE VIEW ${database}.v ${on_cluster} AS SELECT a FROM ${database}.t;"
-    )
-    return root
-
-
 def test_a_second_run_applies_nothing(admin: Client) -> None:
     first = migrate(admin, "mig_twice")
     assert [a.name for a in first] == ["bootstrap.sql", *(s.name for s in load_scripts())]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 import time
@@ -24,6 +23,7 @@ from tests.stream_jobs.tasks.damaged import (
     everything,
     subject_sums,
 )
+from tests.stream_jobs.tasks.killed import Killed, dying_at
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.tables import DAY_US, HOLDS, ROWS_KEPT_DAYS, SUBJECTS
@@ -165,18 +165,6 @@ def test_repair_killed_before_any_of_its_steps_is_run_again_and_right(store: Cli
     ingest = Ingest(store)
     ingest.batch(60)
     right = everything(store)
-
-    class Killed(Exception):
-        pass
-
-    def dying_at(step: int) -> Any:
-        steps = itertools.count()
-
-        def progress(_what: str) -> None:
-            if next(steps) == step:
-                raise Killed
-
-        return progress
 
     def lose_everything() -> None:
         for table in TABLES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import uuid
@@ -24,6 +23,7 @@ from tests.stream_jobs.tasks.damaged import (
     damage,
     everything,
 )
+from tests.stream_jobs.tasks.killed import Killed, dying_at
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.batch.ledger import Intent
 from tokentide_jobs.core.outcome.arrow import to_arrow
@@ -111,18 +111,6 @@ def test_a_run_killed_before_any_of_its_steps_is_run_again_and_audited_once(
 ) -> None:
     ingested(store)
     cost_before = count(store, "raw_requests", "sum(toInt128(cost_pico_usd))")
-
-    class Killed(Exception):
-        pass
-
-    def dying_at(step: int) -> Any:
-        steps = itertools.count()
-
-        def progress(_what: str) -> None:
-            if next(steps) == step:
-                raise Killed
-
-        return progress
 
     names: list[str] = []
     pairs = [
