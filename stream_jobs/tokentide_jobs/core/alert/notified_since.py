@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from tokentide_jobs.core.alert.finding import Severity
 
-__all__ = ["since_key", "sinces_of"]
+__all__ = ["since_by_key", "since_key"]
 
 
 def since_key(receiver: str, severity: str) -> str:
@@ -18,7 +18,7 @@ def since_key(receiver: str, severity: str) -> str:
     return f"{receiver}/{severity}"
 
 
-def sinces_of(
+def since_by_key(
     before: Mapping[str, int] | None,
     receivers: Iterable[tuple[str, Iterable[Severity]]],
     now_us: int,

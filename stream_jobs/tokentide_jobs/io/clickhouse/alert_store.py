@@ -65,7 +65,7 @@ _NOTIFICATIONS: Final = pa.schema(
 _ACTIONS: Final = pa.schema(
     {**dict.fromkeys(("id", "alert_id", "verb", "author", "reason"), pa.string()), "at": _TIME}
 )
-_SINCES: Final = pa.schema({"at": _TIME, "since": pa.map_(pa.string(), _TIME)})
+_NOTIFIED_SINCE: Final = pa.schema({"at": _TIME, "since": pa.map_(pa.string(), _TIME)})
 _SILENCES: Final = pa.schema(
     {
         "id": pa.string(),
@@ -175,28 +175,32 @@ class AlertStore:
         rows = pa.Table.from_pylist([row], schema=_SILENCES)
         self._store.insert(SILENCES, rows, f"{SILENCES}/{silence.id}/{silence.end_us}")
 
-    def read_sinces(self) -> dict[str, int] | None:
+    def read_notified_since(self) -> dict[str, int] | None:
         """Return since when receivers are told of severities; None: nobody ever was."""
-        rows = self._store.select("alerts/sinces")
+        rows = self._store.select("alerts/notified_since")
         return dict(rows[0]["since"]) if rows else None
 
-    def write_sinces(self, since: Mapping[str, int], at_us: int) -> None:
+    def write_notified_since(self, since: Mapping[str, int], at_us: int) -> None:
         """Store since when receivers are told of severities."""
-        rows = pa.Table.from_pylist([{"at": at_us, "since": sorted(since.items())}], schema=_SINCES)
+        rows = pa.Table.from_pylist(
+            [{"at": at_us, "since": sorted(since.items())}], schema=_NOTIFIED_SINCE
+        )
         token = digest(at_us, *(f"{key} {since_us}" for key, since_us in sorted(since.items())))
         self._store.insert(NOTIFIED_SINCE, rows, f"{NOTIFIED_SINCE}/{token}")
 
-    def unsent(self, receiver: str, sinces: Mapping[str, int], since_us: int) -> list[Message]:
+    def unsent(
+        self, receiver: str, notified_since: Mapping[str, int], since_us: int
+    ) -> list[Message]:
         """Return what a receiver is still to be told, each alert in its order.
 
         Args:
             receiver: Its name.
-            sinces: By severity that it is told, since when.
+            notified_since: By severity that it is told, since when.
             since_us: Older transitions are left out in any case.
         """
         values = {
-            "receiver": receiver, "severities": list(sinces), "sinces": list(sinces.values()),
-            "since_us": since_us,
+            "receiver": receiver, "severities": list(notified_since),
+            "notified_since": list(notified_since.values()), "since_us": since_us,
         }  # fmt: skip
         return [
             Message(row["id"], row["alert_id"], row["written_us"], row["payload"])

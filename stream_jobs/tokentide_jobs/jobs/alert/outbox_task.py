@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from tokentide_jobs.backoff import Backoff
-from tokentide_jobs.core.alert.notified_since import since_key, sinces_of
+from tokentide_jobs.core.alert.notified_since import since_by_key, since_key
 from tokentide_jobs.core.alert.outbox import EXPIRES_US, Look, Record, Send, Wait, life
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
@@ -64,30 +64,33 @@ class Outbox:
 
     async def run(self, receivers: Sequence[Receiver]) -> None:
         """Send until cancelled; each of them is told of what comes since it is a receiver."""
-        sinces = await self._stored(lambda: self.sinces_of(receivers))
+        notified_since = await self._stored(lambda: self.notified_since(receivers))
         async with Sender() as sender, asyncio.TaskGroup() as tasks:
             for receiver in receivers:
                 tasks.create_task(
-                    self._keep_alive(receiver, sinces, sender), name=f"notify-{receiver.name}"
+                    self._keep_alive(receiver, notified_since, sender),
+                    name=f"notify-{receiver.name}",
                 )
 
     async def _keep_alive(
-        self, receiver: Receiver, sinces: Mapping[str, int], sender: Sender
+        self, receiver: Receiver, notified_since: Mapping[str, int], sender: Sender
     ) -> None:
         """Begin a life anew when it fails, so that no receiver ends the lives of the others."""
         for pause_s in self._pauses.pauses_s(random.random):
             try:
-                await self._live(receiver, sinces, sender)
+                await self._live(receiver, notified_since, sender)
             except Exception as exc:
                 log_event(
                     _log, logging.ERROR, "outbox_failed", receiver=receiver.name, error=repr(exc)
                 )
             await asyncio.sleep(pause_s)
 
-    async def _live(self, receiver: Receiver, sinces: Mapping[str, int], sender: Sender) -> None:
+    async def _live(
+        self, receiver: Receiver, notified_since: Mapping[str, int], sender: Sender
+    ) -> None:
         """Live the life of a receiver."""
         mine: dict[str, int] = {
-            one: sinces[since_key(receiver.name, one)] for one in receiver.severities
+            one: notified_since[since_key(receiver.name, one)] for one in receiver.severities
         }
         steps = life(
             receiver.name,
@@ -117,13 +120,15 @@ class Outbox:
                 case Wait(seconds=seconds):
                     await asyncio.sleep(seconds)
 
-    def sinces_of(self, receivers: Sequence[Receiver]) -> dict[str, int]:
+    def notified_since(self, receivers: Sequence[Receiver]) -> dict[str, int]:
         """Return since when receivers are told of severities, and keep it where it is news."""
-        before, now_us = self._store.read_sinces(), _clock_us()
-        sinces = sinces_of(before, [(one.name, one.severities) for one in receivers], now_us)
-        if sinces != before:
-            self._store.write_sinces(sinces, now_us)
-        return sinces
+        before, now_us = self._store.read_notified_since(), _clock_us()
+        notified_since = since_by_key(
+            before, [(one.name, one.severities) for one in receivers], now_us
+        )
+        if notified_since != before:
+            self._store.write_notified_since(notified_since, now_us)
+        return notified_since
 
     async def _stored(self, step: Callable[[], T]) -> T:
         """Do a step at the store until it succeeds."""

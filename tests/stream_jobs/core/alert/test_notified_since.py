@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from tokentide_jobs.core.alert.finding import Severity
-from tokentide_jobs.core.alert.notified_since import sinces_of
+from tokentide_jobs.core.alert.notified_since import since_by_key
 
 PAGES: tuple[Severity, ...] = ("page",)
 TICKETS: tuple[Severity, ...] = ("ticket", "page")
 
 
 def test_the_first_receivers_of_an_installation_are_told_everything() -> None:
-    assert sinces_of(None, [("a", TICKETS)], 5) == {"a/ticket": 0, "a/page": 0}
+    assert since_by_key(None, [("a", TICKETS)], 5) == {"a/ticket": 0, "a/page": 0}
 
 
 def test_whoever_stays_is_told_on_and_whoever_is_new_from_now_on() -> None:
-    before = sinces_of(None, [("a", PAGES)], 5)
-    assert sinces_of(before, [("a", PAGES), ("b", PAGES)], 9) == {"a/page": 0, "b/page": 9}
+    before = since_by_key(None, [("a", PAGES)], 5)
+    assert since_by_key(before, [("a", PAGES), ("b", PAGES)], 9) == {"a/page": 0, "b/page": 9}
 
 
 def test_a_lower_severity_begins_when_it_is_asked_for() -> None:
-    before = sinces_of({}, [("a", PAGES)], 5)
-    lowered = sinces_of(before, [("a", TICKETS)], 9)
+    before = since_by_key({}, [("a", PAGES)], 5)
+    lowered = since_by_key(before, [("a", TICKETS)], 9)
     assert lowered == {"a/page": 5, "a/ticket": 9}
-    raised = sinces_of(lowered, [("a", PAGES)], 11)
-    assert sinces_of(raised, [("a", TICKETS)], 13) == {"a/page": 5, "a/ticket": 13}
+    raised = since_by_key(lowered, [("a", PAGES)], 11)
+    assert since_by_key(raised, [("a", TICKETS)], 13) == {"a/page": 5, "a/ticket": 13}
 
 
 def test_a_receiver_that_was_left_out_begins_anew() -> None:
-    before = sinces_of(sinces_of({}, [("a", PAGES)], 5), [], 7)
+    before = since_by_key(since_by_key({}, [("a", PAGES)], 5), [], 7)
     assert before == {}
-    assert sinces_of(before, [("a", PAGES)], 9) == {"a/page": 9}
+    assert since_by_key(before, [("a", PAGES)], 9) == {"a/page": 9}

@@ -247,13 +247,13 @@ async def test_a_receiver_that_fails_gets_everything_in_order_and_a_dead_one_hol
     )
     assert delivered[0][0] == 6
     # One that is new, or asks for lower severities, is told of what comes from now on.
-    assert store.read_sinces() == dict.fromkeys(
+    assert store.read_notified_since() == dict.fromkeys(
         ("dead/ticket", "dead/page", "oncall/ticket", "oncall/page"), 0
     )
     later = [receiver(url), receiver(url, name="late")]
-    sinces = outbox.sinces_of(later)
-    assert store.read_sinces() == sinces
-    late = {"ticket": sinces["late/ticket"], "page": sinces["late/page"]}
+    notified_since = outbox.notified_since(later)
+    assert store.read_notified_since() == notified_since
+    late = {"ticket": notified_since["late/ticket"], "page": notified_since["late/page"]}
     assert store.unsent("late", late, 0) == []
     minute(3, finding(dimensions=MODEL))
     assert len(store.unsent("late", late, 0)) == 1

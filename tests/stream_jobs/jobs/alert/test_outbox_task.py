@@ -22,14 +22,16 @@ class Store:
         self.asked: list[str] = []
         self.kept: dict[str, int] | None = None
 
-    def read_sinces(self) -> dict[str, int] | None:
+    def read_notified_since(self) -> dict[str, int] | None:
         return self.kept
 
-    def write_sinces(self, since: Mapping[str, int], _at_us: int) -> None:
+    def write_notified_since(self, since: Mapping[str, int], _at_us: int) -> None:
         self.kept = dict(since)
 
-    def unsent(self, receiver: str, sinces: Mapping[str, int], _since_us: int) -> list[Message]:
-        assert sinces == {"ticket": 0, "page": 0}
+    def unsent(
+        self, receiver: str, notified_since: Mapping[str, int], _since_us: int
+    ) -> list[Message]:
+        assert notified_since == {"ticket": 0, "page": 0}
         self.asked.append(receiver)
         if receiver == "bad":
             raise TypeError("a defect")
