@@ -119,8 +119,9 @@ class Viewer:
 
     async def _static(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        if name in _IN_JAR and name in self._charts:
-            return _file(name, self._charts[name])
+        if name in _IN_JAR:
+            # The page asks for it at once; where there is none yet, it looks again later.
+            return _file(name, self._charts.get(name, b""))
         # No path is made of what came from outside.
         found = next((path for path in STATIC.iterdir() if path.name == name), None)
         if found is None or found.suffix not in _KINDS:

@@ -46,6 +46,17 @@ BROKEN = (
     " const fields = [{values: [1, 2, 3]}]; breakGaps(times, fields, 60);"
     " return [times, fields[0].values]; })"
 )
+JOINED = (
+    "import('/static/fields.js').then(({series}) => {"
+    " const columns = ['time', 'text', 'number'].map(kind => ({name: kind, kind}));"
+    " const {times, fields} = series({}, [[[60, 'a', 1], [60, 'b', 2], [180, 'a', 3]],"
+    " [[0, 'b', 4], [180, 'b', 5]]].map(rows => ({columns, rows})));"
+    " return [times, ...fields.map(field => [field.name, field.values])]; })"
+)
+PAINTED = (
+    "[...document.querySelectorAll('.uplot canvas')].every(one => one.getContext('2d')"
+    ".getImageData(0, 0, one.width, one.height).data.some(byte => byte))"
+)
 TRACES = "[...document.links].filter(one => one.textContent === 'open').map(one => one.href)"
 WINDOWS = (
     "INSERT INTO windows_10s (window_start, environment, tenant, team, service, provider, model,"
@@ -179,6 +190,7 @@ async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothi
         await see(page, base, "test-kinds")
         assert await page.run("document.querySelectorAll('.none').length") == 0
         assert await page.run("document.querySelectorAll('.uplot canvas').length") == 1
+        await page.holds(PAINTED)
         # Each number of each label is a line, and all are painted anew in another theme.
         assert await page.run(LINES) == ["p0 cost", "p0 n", "p1 cost", "p1 n"]
         paints = await page.run(PAINTS)
@@ -186,6 +198,9 @@ async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothi
         assert not set(paints) & set(await page.run(PAINTS))
         # Lines break where no series has a row.
         assert await page.run(BROKEN) == [[0, 60, 120, 540], [1, 2, None, 3]]
+        # Answers of several queries stand at their common moments, in the order of time.
+        lines = [["a", [None, 1, 3]], ["b", [None, 2, None]], ["b", [4, None, 5]]]
+        assert await page.run(JOINED) == [[0, 60, 180], *lines]
         # Texts of the data are texts, and no link leads to script.
         assert await page.run("document.querySelectorAll('img').length") == 0
         assert await page.run("document.body.textContent.includes('<img src=x onerror')")

@@ -3,7 +3,7 @@
 import { columns } from "./fields.js";
 import { barChart, bars, stat, table, words } from "./values.js";
 import { heatmap, states } from "./cells.js";
-import { timeSeries } from "./charts.js";
+import { timeSeries, warmUp } from "./charts.js";
 import { controls } from "./controls.js";
 import { color, el, hideTip, showTip } from "./dom.js";
 import { boardUrl } from "./links.js";
@@ -12,6 +12,8 @@ import { readState, resolve, writeState } from "./state.js";
 
 const KINDS = { timeseries: timeSeries, heatmap, "state-timeline": states, stat, table, bargauge: bars, barchart: barChart };
 const NEEDS_CHARTS = new Set(["timeseries"]);
+// The chart library is in the page below this script: it has run when the page is read.
+const isRead = new Promise((done) => document.addEventListener("DOMContentLoaded", done, { once: true }));
 const notice = document.getElementById("notice");
 const grid = document.getElementById("board");
 
@@ -213,9 +215,9 @@ async function start() {
   const listed = await fetchJson("/api/boards");
   ({ boards, why_no_charts: whyNoCharts } = listed);
   if (!boards.length) { say("No board is installed: python -m tokentide_dashboards writes them."); return; }
-  const charts = whyNoCharts ? null : loadCharts();
   board = await (early ?? fetchJson(`/api/boards/${encodeURIComponent(boards[0].uid)}`));
-  await charts;
+  await isRead;
+  if (!whyNoCharts && !window.uPlot) await loadCharts();
   if (whyNoCharts) say(`Tables in place of charts: ${whyNoCharts}`);
   document.title = `${board.title} · Tokentide`;
   document.getElementById("title").textContent = board.title;
@@ -229,6 +231,7 @@ async function start() {
   addEventListener("popstate", () => { state = { ...state, ...readState(board) }; bar.choose(state); refresh(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && EVERY[state.refresh] && Date.now() - bar.updated > EVERY[state.refresh] * 1000) refresh(); });
   links();
+  if (window.uPlot && panels.some((one) => NEEDS_CHARTS.has(one.panel.type))) setTimeout(warmUp);
   await refresh();
 }
 

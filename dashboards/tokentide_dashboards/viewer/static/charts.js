@@ -5,6 +5,7 @@ import { breakGaps, series, shown } from "./fields.js";
 import { format, moment, shortMoment } from "./format.js";
 import { filled } from "./links.js";
 
+const POINTS = 60;  // of the chart that only warms up
 const OFF = new Set();  // legend entries that a reader switched off: by board, panel and name
 
 const durationMs = (text) => parseInt(text ?? "0", 10) * { s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 }[/[smhd]$/.exec(text ?? "s")?.[0] ?? "s"] || 0;
@@ -35,6 +36,15 @@ function alone(u, at, _show, _gaps) {
     if (values[place] !== null && (values[place - 1] ?? null) === null && (values[place + 1] ?? null) === null) found.push(place);
   }
   return found.length ? found : null;
+}
+
+// A line without gap, fill or logarithm, as most are: uPlot's own path, less what only those need.
+function straight(u, which, first, last) {
+  const stroke = new Path2D(), { left, top, width, height } = u.bbox;
+  const times = u.data[0], values = u.data[which], x = u.scales.x, y = u.scales[u.series[which].scale];
+  const perTime = width / (x.max - x.min), perValue = height / (y.max - y.min);
+  for (let at = first; at <= last; at += 1) stroke.lineTo(Math.round(left + (times[at] - x.min) * perTime), Math.round(top + (y.max - values[at]) * perValue));
+  return { stroke, fill: null, clip: null, band: null, gaps: null, flags: 1 };
 }
 
 const places = (step) => (step > 0 && step < 1 ? Math.min(9, Math.ceil(-Math.log10(step) - 1e-9)) : 0);
@@ -104,7 +114,7 @@ export function timeSeries(panel, answers, state, context) {
         width: field.isBeside || style === "points" ? 0 : own.lineWidth ?? 1,
         dash: isDashed ? [6, 5] : undefined,
         fill: share && !field.isBeside && !isDashed ? alpha(field.paint, isStacked && style !== "bars" ? Math.max(share, 0.35) : share) : undefined,
-        paths: style === "bars" ? uPlot.paths.bars({ size: [0.75, 24] }) : undefined,
+        paths: style === "bars" ? uPlot.paths.bars({ size: [0.75, 24] }) : share || isLog || drawn[at].includes(null) ? undefined : straight,
         points: { show: !field.isBeside && style === "points", filter: !field.isBeside && style === "line" ? alone : () => null, size: own.pointSize ?? 4, fill: field.paint },
         spanGaps: own.spanNulls === true,
       };
@@ -210,9 +220,22 @@ export function timeSeries(panel, answers, state, context) {
 
   context.whenSized(canvas, (width, height) => {
     if (plot) plot.setSize({ width, height });
-    else plot = new uPlot({ ...options, width, height }, data, canvas);
+    else {
+      // Drawn before it is in the page: a font that is set on a canvas of the page asks for the styles of all of it.
+      plot = new uPlot({ ...options, width, height }, data);
+      queueMicrotask(() => plot && canvas.append(plot.root));
+    }
   });
   context.whenMarked(() => plot?.redraw(false));
   context.whenDone(() => { plot?.destroy(); plot = null; });
   return box;
+}
+
+// The first chart of a page takes three times as long as any other, in reading script, fonts and number formats.
+// One that nobody sees is drawn while answers are awaited, when the page has nothing else to do.
+export function warmUp() {
+  const columns = [{ name: "time", kind: "time" }, { name: "name", kind: "text" }, { name: "n", kind: "number" }];
+  const rows = [...Array(POINTS).keys()].flatMap((at) => ["a", "b"].map((name, line) => [at * 60e3, name, at * (line + 0.5)]));
+  const context = { marks: () => [], whenSized: (_target, then) => then(400, 200), whenMarked: () => {}, whenDone: (then) => setTimeout(then) };
+  timeSeries({ type: "timeseries" }, [{ columns, rows }], { fromMs: 0, toMs: POINTS * 60e3 }, context);
 }

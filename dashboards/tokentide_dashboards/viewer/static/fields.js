@@ -45,12 +45,26 @@ export function columns(panel, answers) {
     at, false)));
 }
 
+// Moments of all answers, once each. A query answers in the order of time: then the last one tells whether the next is new.
+function moments(answers) {
+  const times = [];
+  let isSorted = true;
+  for (const { columns: found, rows } of answers) {
+    const at = found.findIndex((column) => column.kind === "time");
+    if (at < 0) continue;
+    for (const row of rows) {
+      const time = row[at], last = times[times.length - 1];
+      if (time === last) continue;
+      if (time < last) isSorted = false;
+      times.push(time);
+    }
+  }
+  return isSorted ? times : [...new Set(times)].sort((one, other) => one - other);
+}
+
 // Series over time: each number of each set of labels is one.
 export function series(panel, answers) {
-  const times = [...new Set(answers.flatMap(({ columns: found, rows }) => {
-    const at = found.findIndex((column) => column.kind === "time");
-    return at < 0 ? [] : rows.map((row) => row[at]);
-  }))].sort((one, other) => one - other);
+  const times = moments(answers);
   const index = new Map(times.map((time, place) => [time, place]));
   const made = [];
   for (const { refId, columns: found, rows } of answers) {
@@ -61,6 +75,7 @@ export function series(panel, answers) {
     const valuesAt = found.flatMap((column, at) => (at !== timeAt && !labelsAt.includes(at) ? [at] : []));
     // A level of maps a label: the series of a row are found without writing a key for it.
     const tree = new Map();
+    let time = null, place = 0;
     for (const row of rows) {
       let branch = tree;
       for (const label of labelsAt) branch = branch.get(row[label]) ?? branch.set(row[label], new Map()).get(row[label]);
@@ -73,8 +88,8 @@ export function series(panel, answers) {
         branch.set(LEAF, mine);
         made.push(...mine);
       }
-      const place = index.get(row[timeAt]);
-      valuesAt.forEach((at, which) => { mine[which].values[place] = row[at]; });
+      if (row[timeAt] !== time) { time = row[timeAt]; place = index.get(time); }
+      for (let which = 0; which < mine.length; which += 1) mine[which].values[place] = row[valuesAt[which]];
     }
   }
   const fields = made.map((field, place) => configured(panel, field, place, field.several));
