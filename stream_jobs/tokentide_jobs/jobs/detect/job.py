@@ -24,7 +24,7 @@ from tokentide_jobs.io.kafka.control import ControlPublisher
 from tokentide_jobs.io.kafka.offsets import offset_ranges
 from tokentide_jobs.jobs.detect.reported import Reported
 from tokentide_jobs.jobs.detect.session import DetectSession
-from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestConsumer
+from tokentide_jobs.jobs.runtime.faust_app import JobApp, JobConsumer
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.jobs.runtime.waiting import Stopped
@@ -73,7 +73,7 @@ class DetectJob:
         self._health = health
         self._found = found
         self._stop = stop
-        self._app: IngestApp | None = None
+        self._app: JobApp | None = None
         self._after: Callable[[], Awaitable[None]] | None = None
         self._waiting: deque[DeltaRecord] = deque()
         self._waiting_bytes = 0
@@ -83,7 +83,7 @@ class DetectJob:
         self._work: asyncio.Task[None] | None = None
         self._crash: asyncio.Future[None] | None = None
 
-    def attach(self, app: IngestApp, after: Callable[[], Awaitable[None]]) -> None:
+    def attach(self, app: JobApp, after: Callable[[], Awaitable[None]]) -> None:
         """Add the agent and the hooks to the app; `after` ends what the app uses."""
         self._app = app
         self._after = after
@@ -217,10 +217,10 @@ class DetectJob:
             log_event(_log, logging.CRITICAL, "detection_failed", error=repr(exc))
             self._crash = asyncio.ensure_future(self._app.crash(exc))
 
-    def _consumer(self) -> IngestConsumer:
+    def _consumer(self) -> JobConsumer:
         assert self._app is not None
         consumer = self._app.consumer
-        assert isinstance(consumer, IngestConsumer)
+        assert isinstance(consumer, JobConsumer)
         return consumer
 
     async def _on_assigned(self, *args: Any, **_kwargs: Any) -> None:

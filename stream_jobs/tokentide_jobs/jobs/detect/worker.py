@@ -36,7 +36,7 @@ from tokentide_jobs.jobs.detect.job import DetectJob
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession
 from tokentide_jobs.jobs.detect.watch import DetectWatch
-from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestWorker, build_app
+from tokentide_jobs.jobs.runtime.faust_app import JobApp, JobWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.jobs.runtime.registry import Metrics
@@ -82,11 +82,11 @@ class _DetectProcess:
         self.control = ControlPublisher(settings.kafka_bootstrap)
         self._stop = threading.Event()
         self._web: web.AppRunner | None = None
-        self._app: IngestApp | None = None
+        self._app: JobApp | None = None
         self._watching: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
 
-    async def prepare(self) -> IngestWorker:
+    async def prepare(self) -> JobWorker:
         """Start the web server, wait for the services and return the worker, ready to run."""
         settings = self.settings
         self._web, port = await start_web(
@@ -123,7 +123,7 @@ class _DetectProcess:
         self.watchdog.start()
         gc.freeze()
         log_event(_log, logging.INFO, "worker_started", job="detect")
-        return IngestWorker(app, loop=self.loop, quiet=True, loglevel="WARNING")
+        return JobWorker(app, loop=self.loop, quiet=True, loglevel="WARNING")
 
     async def close(self) -> None:
         """Let go of everything. Safe to call twice."""

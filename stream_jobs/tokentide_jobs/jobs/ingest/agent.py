@@ -24,7 +24,7 @@ from tokentide_jobs.errors import InvariantViolation, LogReplaced
 from tokentide_jobs.io.kafka.offsets import OffsetRange, offset_ranges
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.ingest.partition import AssignedPartition, BatchWriter
-from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestConsumer
+from tokentide_jobs.jobs.runtime.faust_app import JobApp, JobConsumer
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.settings import Settings
@@ -65,7 +65,7 @@ class IngestJob:
         self._writer = writer
         self._observer = observer
         self._health = health
-        self._app: IngestApp | None = None
+        self._app: JobApp | None = None
         self._after_drain: Callable[[], Awaitable[None]] | None = None
         self._stream: StreamT[bytes] | None = None
         self._crash: asyncio.Future[None] | None = None
@@ -73,7 +73,7 @@ class IngestJob:
         self._revocations: defaultdict[TP, int] = defaultdict(int)
         self._is_ending = False
 
-    def attach(self, app: IngestApp, after_drain: Callable[[], Awaitable[None]]) -> None:
+    def attach(self, app: JobApp, after_drain: Callable[[], Awaitable[None]]) -> None:
         """Add the agent and the hooks to the app; `after_drain` ends what the app uses."""
         self._app = app
         self._after_drain = after_drain
@@ -244,8 +244,8 @@ class IngestJob:
         assert self._app is not None
         self._crash = asyncio.ensure_future(self._app.crash(exc))
 
-    def _consumer(self) -> IngestConsumer:
+    def _consumer(self) -> JobConsumer:
         assert self._app is not None
         consumer = self._app.consumer
-        assert isinstance(consumer, IngestConsumer)
+        assert isinstance(consumer, JobConsumer)
         return consumer

@@ -51,7 +51,7 @@ from tokentide_jobs.jobs.ingest.progress_marks import Progress
 from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store
 from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
 from tokentide_jobs.jobs.ingest.void_list import VoidList
-from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestWorker, build_app
+from tokentide_jobs.jobs.runtime.faust_app import JobApp, JobWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
 from tokentide_jobs.jobs.runtime.log import log_event, setup_logging
 from tokentide_jobs.jobs.runtime.registry import Metrics
@@ -94,7 +94,7 @@ class _IngestProcess:
         self.executor = ThreadPoolExecutor(_WRITERS + 1, thread_name_prefix="writer")
         self._web: web.AppRunner | None = None
         self._identity: LogIdentity | None = None
-        self._app: IngestApp | None = None
+        self._app: JobApp | None = None
         self._watching: list[asyncio.Task[None]] = []
         # One of its own: these questions must not wait as long as an insert may.
         self._watch_store = ClickHouse(
@@ -106,7 +106,7 @@ class _IngestProcess:
         self.hold = Hold(self._watch_store, self.watchdog.progress)
         self.voids = VoidList(self._watch_store)
 
-    async def prepare(self) -> IngestWorker:
+    async def prepare(self) -> JobWorker:
         """Start the web server, wait for the services and return the worker, ready to run."""
         settings = self.settings
         self._web, port = await start_web(
@@ -152,7 +152,7 @@ class _IngestProcess:
             price_version=cards.price_version,
             settings={item.name: item.value for item in settings.items()},
         )
-        return IngestWorker(app, loop=self.loop, quiet=True, loglevel="WARNING")
+        return JobWorker(app, loop=self.loop, quiet=True, loglevel="WARNING")
 
     async def close(self) -> None:
         """Let go of everything; nothing here decides about data. Safe to call twice."""

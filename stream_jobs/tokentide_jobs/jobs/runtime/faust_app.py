@@ -25,7 +25,7 @@ from tokentide_jobs.io.kafka.bounded_poll import bounded_poll
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.settings import Settings
 
-__all__ = ["IngestApp", "IngestConsumer", "IngestWorker", "Positions", "build_app"]
+__all__ = ["JobApp", "JobConsumer", "JobWorker", "Positions", "build_app"]
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         except Exception as exc:
             # The ledger knows the position; the committed offset only shows it to other tools.
             log_event(_log, logging.WARNING, "commit_failed", error=repr(exc))
-            _ingest_app(self.app).on_commit_failed()
+            _job_app(self.app).on_commit_failed()
             return False
         return True
 
@@ -116,7 +116,7 @@ class _NoOffsets(dict[TP, int | None]):
         return None
 
 
-class IngestConsumer(driver.Consumer):
+class JobConsumer(driver.Consumer):
     """Faust's consumer, less its own idea of where reading is and what may be committed.
 
     It seeks to the positions that the app's `positions` gives, hands on whatever arrives, and
@@ -153,7 +153,7 @@ class IngestConsumer(driver.Consumer):
         else:
             self._hanging_commit = commit
             log_event(_log, logging.WARNING, "commit_failed", error=f"no answer in {_COMMIT_S} s")
-            _ingest_app(self.app).on_commit_failed()
+            _job_app(self.app).on_commit_failed()
 
     def _new_offset(self, tp: TP) -> int | None:
         self._acked[tp].clear()
@@ -177,7 +177,7 @@ class IngestConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Seek every assigned partition; called after a rebalance and when a fetch was cut."""
-        app = _ingest_app(self.app)
+        app = _job_app(self.app)
         if app.should_stop:
             return
         assigned = self.assignment()
@@ -198,13 +198,13 @@ class IngestConsumer(driver.Consumer):
         return await self._thread.committed(partitions)
 
 
-class IngestTransport(driver.Transport):
+class JobTransport(driver.Transport):
     """Faust's Kafka transport with our consumer."""
 
-    Consumer = IngestConsumer
+    Consumer = JobConsumer
 
 
-class IngestApp(faust.App):
+class JobApp(faust.App):
     """A Faust app that gets positions from the job instead of from Kafka."""
 
     positions: Positions
@@ -217,7 +217,7 @@ class IngestApp(faust.App):
         """
 
 
-class IngestWorker(Worker):
+class JobWorker(Worker):
     """Faust's worker without its logging, console and block detector."""
 
     def _setup_logging(self) -> None:
@@ -232,8 +232,8 @@ class IngestWorker(Worker):
         """Stay where the process was started."""
 
 
-def _ingest_app(app: object) -> IngestApp:
-    assert isinstance(app, IngestApp)
+def _job_app(app: object) -> JobApp:
+    assert isinstance(app, JobApp)
     return app
 
 
@@ -244,7 +244,7 @@ def build_app(
     loop: asyncio.AbstractEventLoop,
     group: str = "",
     assignor: type[PartitionAssignor] = PartitionAssignor,
-) -> IngestApp:
+) -> JobApp:
     """Return the app of a worker, with no agent yet.
 
     Args:
@@ -257,7 +257,7 @@ def build_app(
     """
     bound_fetches()
     session_s = settings.session_timeout_ms / 1000
-    app = IngestApp(
+    app = JobApp(
         group or settings.group,
         PartitionAssignor=assignor,
         broker=";".join(
@@ -290,5 +290,5 @@ def build_app(
     )
     app.positions = positions
     app.on_commit_failed = on_commit_failed
-    app.transport = IngestTransport(app.conf.broker_consumer, app, loop=loop)
+    app.transport = JobTransport(app.conf.broker_consumer, app, loop=loop)
     return app

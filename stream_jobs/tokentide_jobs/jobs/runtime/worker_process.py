@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable
 from typing import Protocol
 
-from tokentide_jobs.jobs.runtime.faust_app import IngestWorker
+from tokentide_jobs.jobs.runtime.faust_app import JobWorker
 from tokentide_jobs.jobs.runtime.log import log_event
 from tokentide_jobs.jobs.runtime.memory import share_heaps
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 class WorkerProcess(Protocol):
     """Everything that one worker process holds open."""
 
-    async def prepare(self) -> IngestWorker:
+    async def prepare(self) -> JobWorker:
         """Wait for the services and return the worker, ready to run."""
         ...
 

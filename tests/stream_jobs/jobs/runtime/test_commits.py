@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
 from tokentide_jobs.jobs.runtime import faust_app
-from tokentide_jobs.jobs.runtime.faust_app import IngestApp, IngestConsumer, build_app
+from tokentide_jobs.jobs.runtime.faust_app import JobApp, JobConsumer, build_app
 from tokentide_jobs.settings import Settings
 
 OURS, LOST = TP("tokentide.events.v1", 0), TP("tokentide.events.v1", 1)
@@ -42,9 +42,9 @@ class Committing:
         self.failures = 0
         self.coordinator = Coordinator(error)
         loop = asyncio.get_running_loop()
-        self.app: IngestApp = build_app(Settings.from_env({}), self._nowhere, self._count, loop)
+        self.app: JobApp = build_app(Settings.from_env({}), self._nowhere, self._count, loop)
         consumer = self.app._new_consumer()
-        assert isinstance(consumer, IngestConsumer)
+        assert isinstance(consumer, JobConsumer)
         self.consumer = consumer
         self._thread: Any = consumer._thread
         self._thread._consumer = self.coordinator

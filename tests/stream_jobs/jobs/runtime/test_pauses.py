@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from tokentide_jobs.jobs.runtime.faust_app import IngestConsumer, build_app
+from tokentide_jobs.jobs.runtime.faust_app import JobConsumer, build_app
 from tokentide_jobs.settings import Settings
 
 PAUSED, READ = TP("tokentide.events.v1", 0), TP("tokentide.events.v1", 1)
@@ -40,7 +40,7 @@ class Fetcher:
 
 
 @contextmanager
-def consuming() -> Iterator[IngestConsumer]:
+def consuming() -> Iterator[JobConsumer]:
     """The worker's real Faust consumer; its thread is never started."""
 
     async def nowhere(_assigned: set[TP]) -> Mapping[TP, int]:
@@ -49,7 +49,7 @@ def consuming() -> Iterator[IngestConsumer]:
     loop = asyncio.get_running_loop()
     app = build_app(Settings.from_env({}), nowhere, lambda: None, loop)
     consumer = app._new_consumer()
-    assert isinstance(consumer, IngestConsumer)
+    assert isinstance(consumer, JobConsumer)
     with closing(consumer._thread.thread_loop):
         yield consumer
 
