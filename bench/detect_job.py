@@ -26,8 +26,8 @@ from tokentide_jobs.core.decide.decider import STEPS_TAG, WINDOWS_SCHEMA, Decide
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.window_metrics import METRICS
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.guard.step_rows import STEPS_SCHEMA
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.outcome.arrow import to_arrow

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from bench.progress import say
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS, metric_at
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 
 VOLUMES: Final = (10, 30, 100, 300, 1_000)
 """Requests a minute."""

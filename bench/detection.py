@@ -20,9 +20,9 @@ from bench.progress import say
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.quantiles import quantile
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.state import BYTES_PER_METRIC, DetectorState
 from tokentide_jobs.core.detect.window_metrics import METRICS
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.simulate.fault_table import FAULT_TABLE
 from tokentide_jobs.core.simulate.population import Group, populate
 from tokentide_jobs.core.simulate.recall import recall_of

@@ -15,17 +15,17 @@ import numpy as np
 
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.window_metrics import METRICS, metric_at
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 
 __all__ = ["ROW_S", "SeriesScores"]
 
 ROW_S: Final = 300
 """Most files have a row every five minutes; rates of learning are scaled to that."""
 _METRIC: Final = metric_at("quality_score")
-_PLENTY: Final = 1e6
+_ENOUGH: Final = 1e6
 """Observations behind a value: it is taken as it is."""
-_FADES: Final = 10.0
+_DECAYS: Final = 10.0
 
 
 class SeriesScores:
@@ -37,7 +37,7 @@ class SeriesScores:
         self._row = 0
         self._values = np.full((len(METRICS), 1), np.nan)
         self._counts = np.zeros((len(METRICS), 1))
-        self._counts[_METRIC] = _PLENTY
+        self._counts[_METRIC] = _ENOUGH
 
     def score(self, at_us: int, value: float) -> float:
         """Return how new the next value is, from 0 to 1.
@@ -54,4 +54,4 @@ class SeriesScores:
         )
         judged = self._detectors.judge(window)
         extreme = max((one.score for one in judged.extremes), default=0.0)
-        return 1 - math.exp(-extreme / _FADES)
+        return 1 - math.exp(-extreme / _DECAYS)

@@ -73,8 +73,8 @@ def _between_fields(kind: str, event: Mapping[str, Any]) -> Iterator[str]:
 def _wrong(value: object, rule: Rule) -> str:
     """Return what to give instead; empty when the value keeps the rule."""
     if "anyOf" in rule:
-        wrongs = [_wrong(value, one) for one in rule["anyOf"]]
-        return "" if "" in wrongs else wrongs[0]
+        problems = [_wrong(value, one) for one in rule["anyOf"]]
+        return "" if "" in problems else problems[0]
     if "const" in rule and value != rule["const"]:
         return f"give {rule['const']!r}"
     if "enum" in rule and value not in rule["enum"]:

@@ -85,9 +85,9 @@ class Engine:
         # The thread that pops the only element starts the background thread: "One winner without
         # a lock" in docs/producer-internals.md.
         self._may_start: deque[None] = deque([None])
-        self._unborn: deque[tuple[Callable[[], bool], list[bool]]] = deque()
+        self._unstarted: deque[tuple[Callable[[], bool], list[bool]]] = deque()
         """Of the thread that was started last: whether it is there, and whether it has begun."""
-        self._was_unborn = False
+        self._was_unstarted = False
         """Whether the thread before ended before it ran, so that the next start has to wait."""
         self.gate: Gate | None = None
         """What every event passes before it is queued; None when no setting asks for it."""
@@ -118,32 +118,32 @@ class Engine:
         try:
             self._may_start.pop()
         except IndexError:
-            self._look_for_unborn(now_ns)
+            self._look_for_unstarted(now_ns)
             return
         self._ended.clear()
         self._ready.clear()
-        self._unborn.clear()
+        self._unstarted.clear()
         begun: list[bool] = []
         try:
-            self._unborn.append((start_thread(partial(self._run, begun)), begun))
+            self._unstarted.append((start_thread(partial(self._run, begun)), begun))
         except Exception as exc:
             self._counters.note_failure(exc)
             self._log.report("start", "the background thread could not be started: %r", exc)
             self._allow_start(now_ns, START_RETRY_NS)
 
-    def _look_for_unborn(self, now_ns: int) -> None:
+    def _look_for_unstarted(self, now_ns: int) -> None:
         """Start another thread if the last has ended before it began; at once, the first time."""
         try:
-            is_alive, begun = self._unborn.pop()  # one caller looks
+            is_alive, begun = self._unstarted.pop()  # one caller looks
         except IndexError:
             return
         if is_alive():
-            self._unborn.append((is_alive, begun))
+            self._unstarted.append((is_alive, begun))
         elif not begun:
             self._counters.note_failure("the background thread ended before it ran")
             self._log.report("start", "the background thread ended before it ran: is it traced?")
-            self._allow_start(now_ns, START_RETRY_NS if self._was_unborn else 0)
-            self._was_unborn = True
+            self._allow_start(now_ns, START_RETRY_NS if self._was_unstarted else 0)
+            self._was_unstarted = True
             self.start(now_ns)
 
     def _allow_start(self, now_ns: int, pause_ns: int) -> None:
@@ -330,7 +330,7 @@ class Engine:
 
     def _run(self, begun: list[bool]) -> None:
         begun.append(True)
-        self._was_unborn = False
+        self._was_unstarted = False
         self.is_started = True
         has_died = False
         try:

@@ -55,8 +55,8 @@ def _event(event_type: str) -> str:
 def _known(name: str, rule: dict[str, Any]) -> dict[str, Any]:
     """Return the rule without words for people; refuse one that the check would not follow."""
     found = {word: value for word, value in rule.items() if word not in _FOR_PEOPLE}
-    if strange := found.keys() - KEYWORDS:
-        raise ValueError(f"{name}: tokentide.conformance does not follow {sorted(strange)}")
+    if unexpected := found.keys() - KEYWORDS:
+        raise ValueError(f"{name}: tokentide.conformance does not follow {sorted(unexpected)}")
     if "anyOf" in found:
         found["anyOf"] = [_known(name, one) for one in found["anyOf"]]
     return found

@@ -154,9 +154,12 @@ def test_the_way_from_a_number_back_to_its_record_runs(asked: Asked) -> None:
     requests, a_day_ago = asked.stored[NOWS[-1]].requests, NOWS[-1] - dt.timedelta(days=1)
     hours = requests.filter(pl.col("hour") >= a_day_ago)
     assert sum(plain(row["usd"]) for row in spend) == hours["usd"].sum()
-    dearest = {name: plain(value) for name, value in calls[0].items()}
+    most_expensive = {name: plain(value) for name, value in calls[0].items()}
     of_team = requests.filter((pl.col("at") >= a_day_ago) & (pl.col("team") == "search"))
     first = of_team.sort("usd", nulls_last=True, descending=True).row(0, named=True)
-    assert (dearest["event_id"], dearest["cost_usd"]) == (first["event_id"], first["usd"])
-    [batch] = [row for row in batches if str(row["event_id"]) == dearest["event_id"]]
-    assert batch["start_offset"] <= dearest["_offset"] < batch["end_offset"]
+    assert (most_expensive["event_id"], most_expensive["cost_usd"]) == (
+        first["event_id"],
+        first["usd"],
+    )
+    [batch] = [row for row in batches if str(row["event_id"]) == most_expensive["event_id"]]
+    assert batch["start_offset"] <= most_expensive["_offset"] < batch["end_offset"]

@@ -17,7 +17,7 @@ __all__ = ["REQUESTS"]
 IN_RANGE = f"$__timeFilter(started_at) AND {where(*SCOPE_NAMES)}"
 
 
-def _dearest(condition: str) -> str:
+def _most_expensive(condition: str) -> str:
     """Write a query of the ids of calls in the range, the one that cost most first."""
     return (
         f"SELECT event_id FROM requests WHERE {condition}{IN_RANGE}"
@@ -29,7 +29,7 @@ EVENT = Variable(
     name="event",
     label="Call",
     description="Which call is explained below; the one that cost most stands first",
-    sql=f"SELECT toString(event_id) FROM ({_dearest('')} LIMIT 50)",
+    sql=f"SELECT toString(event_id) FROM ({_most_expensive('')} LIMIT 50)",
     multi=False,
 )
 TRACE_URL = TextBox(
@@ -59,7 +59,7 @@ _CHOSEN = f"toUUIDOrNull({chosen('event')})"
 # of the calls.
 THIS = (
     f"FROM requests WHERE $__timeFilter(started_at) AND event_id = "
-    f"ifNull({_CHOSEN}, ({_dearest(f'{_CHOSEN} IS NULL AND ')} LIMIT 1))"
+    f"ifNull({_CHOSEN}, ({_most_expensive(f'{_CHOSEN} IS NULL AND ')} LIMIT 1))"
 )
 NO_CALL = (
     "The chosen call did not begin in this range: widen the range, or click a call in a list above."

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tokentide_dashboards.live.finding import Finding, not_known, some
-from tokentide_dashboards.live.policies import TooManyWaysError, ways
+from tokentide_dashboards.live.policies import TooManyRoutesError, routes
 from tokentide_dashboards.rules.rule import Rule
 from tokentide_jobs.counted import counted
 from tokentide_jobs.io.grafana.api import Grafana, GrafanaRefused, GrafanaUnreachable, list_of
@@ -50,8 +50,8 @@ def notification(grafana: Grafana, ours: Sequence[Rule]) -> Finding:
         return not_known(_CHECK, exc)
     rules = [rule for rule in ours if not rule.is_paused]
     try:
-        led = {rule.uid: ways(tree, rule) for rule in rules}
-    except TooManyWaysError:
+        led = {rule.uid: routes(tree, rule) for rule in rules}
+    except TooManyRoutesError:
         words = "policies hang on too many labels that only an alert has: not all were followed"
         return Finding(_CHECK, "unknown", words, _TRY)
     known = {str(point.get("name")) for point in points}
@@ -63,7 +63,7 @@ def notification(grafana: Grafana, ours: Sequence[Rule]) -> Finding:
         f"{severity}s go to {_named(led[rule.uid] for rule in rules if rule.severity == severity)}"
         for severity in sorted({rule.severity for rule in rules})
     )
-    reached = {uid: _reaches_somebody(every, points) for uid, every in led.items()}
+    reached = {uid: _reaches_a_receiver(every, points) for uid, every in led.items()}
     if silent := tuple(uid for uid, is_reached in reached.items() if is_reached is False):
         count = counted(len(silent), "rule tells", "rules tell")
         words = f"{count} nobody, of {len(rules)}: {where}"
@@ -75,7 +75,7 @@ def notification(grafana: Grafana, ours: Sequence[Rule]) -> Finding:
     return Finding(_CHECK, "ok", where)
 
 
-def _reaches_somebody(
+def _reaches_a_receiver(
     every: Iterable[Iterable[str]], points: Sequence[Mapping[str, Any]]
 ) -> bool | None:
     """Tell whether somebody hears of a rule; None where it hangs on what is not known."""

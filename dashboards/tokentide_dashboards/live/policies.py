@@ -15,7 +15,7 @@ from typing import Any, Final
 from tokentide_dashboards.rules.files import FOLDER
 from tokentide_dashboards.rules.rule import Rule
 
-__all__ = ["TooManyWaysError", "ways"]
+__all__ = ["TooManyRoutesError", "routes"]
 
 _MOST_WAYS: Final = 200
 _LONGEST_PATTERN: Final = 500
@@ -24,8 +24,8 @@ _FROM_GRAFANA: Final = frozenset({"rulename", "datasource_uid", "ref_id"})
 _OLD_MATCHERS: Final = ("matchers", "match", "match_re")
 
 
-class TooManyWaysError(ValueError):
-    """More ways lead through the policies than are looked at."""
+class TooManyRoutesError(ValueError):
+    """More routes lead through the policies than are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Labels:
         return None if is_open else ""
 
 
-def ways(tree: object, rule: Rule) -> frozenset[frozenset[str]]:
+def routes(tree: object, rule: Rule) -> frozenset[frozenset[str]]:
     """Return which contact points may hear of an alert: one set of names for each way it may go.
 
     Args:
@@ -57,7 +57,7 @@ def ways(tree: object, rule: Rule) -> frozenset[frozenset[str]]:
         rule: What fires.
 
     Raises:
-        TooManyWaysError: Policies hang on so many unknown labels that not all ways are looked at.
+        TooManyRoutesError: Unknown labels leave more routes open than are followed.
     """
     return frozenset(_ways(tree, _Labels.of(rule), ""))
 
@@ -82,7 +82,7 @@ def _ways(route: object, labels: _Labels, above: str) -> set[frozenset[str]]:
             ended |= taken
             going = kept
         if len(ended) + len(going) > _MOST_WAYS:
-            raise TooManyWaysError
+            raise TooManyRoutesError
     return ended | {points if is_led_on else points | own for points, is_led_on in going}
 
 

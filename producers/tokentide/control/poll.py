@@ -27,13 +27,13 @@ class Poll:
     def __init__(self, consumer: AIOKafkaConsumer, timeout_ms: int) -> None:
         self._consumer = consumer
         self._timeout_ms = timeout_ms
-        self._is_careful = False
+        self._reads_one_by_one = False
 
     async def records(
         self, places: Iterable[TopicPartition]
     ) -> Mapping[TopicPartition, Sequence[Any]]:
         """Return new records; none may mean that there are some which cannot be read."""
-        if self._is_careful:
+        if self._reads_one_by_one:
             return await self._one_by_one(places)
         try:
             fetched: Mapping[TopicPartition, Sequence[Any]] = await self._consumer.getmany(
@@ -41,7 +41,7 @@ class Poll:
             )
             return fetched
         except _UNREADABLE:
-            self._is_careful = True
+            self._reads_one_by_one = True
             return {}
 
     async def _one_by_one(
@@ -57,5 +57,5 @@ class Poll:
             except _UNREADABLE:
                 has_failed = True
                 self._consumer.seek(place, await self._consumer.position(place) + 1)
-        self._is_careful = has_failed or bool(found)
+        self._reads_one_by_one = has_failed or bool(found)
         return found

@@ -83,7 +83,7 @@ class KafkaFrameSender:
         # What fails here is raised and counted by the caller, but only aiokafka's lines say why.
         reasons: list[str] = []
         self._reasons = reasons
-        ON_FAILURE.set(self._hear)
+        ON_FAILURE.set(self._on_warning)
         try:
             await self._open_at_best()
         except Exception as exc:
@@ -113,7 +113,7 @@ class KafkaFrameSender:
         shown = without_secrets(self._settings, text)
         return error if shown == describe(error) else ConnectionError(shown)
 
-    def _hear(self, message: str) -> None:
+    def _on_warning(self, message: str) -> None:
         """Take a warning of aiokafka's, from whichever of its tasks."""
         if self._reasons is not None:
             self._reasons.append(message)
@@ -170,7 +170,7 @@ class KafkaFrameSender:
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Send frames of one topic as one batch to one partition and wait for all replicas."""
-        ON_FAILURE.set(self._hear)
+        ON_FAILURE.set(self._on_warning)
         try:
             await self._send(frames)
         except FrameRejected:

@@ -44,7 +44,7 @@ def watch(chunks: Iterator[Any], call: Call) -> Iterator[Any]:
                 if first_ns:
                     if now_ns - last_ns > gap_ns:
                         gap_ns = now_ns - last_ns
-                elif _brings_output(call, chunk):
+                elif _has_output(call, chunk):
                     first_ns = now_ns
                 last_ns = now_ns
                 count += 1
@@ -81,7 +81,7 @@ def watch_async(chunks: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
                 if first_ns:
                     if now_ns - last_ns > gap_ns:
                         gap_ns = now_ns - last_ns
-                elif _brings_output(call, chunk):
+                elif _has_output(call, chunk):
                     first_ns = now_ns
                 last_ns = now_ns
                 count += 1
@@ -145,7 +145,7 @@ def _end(call: Call, error: BaseException | None) -> None:
         log.report("end", "the end of a stream could not be recorded: %r", exc)
 
 
-def _brings_output(call: Call, chunk: Any) -> bool:
+def _has_output(call: Call, chunk: Any) -> bool:
     """Tell whether the first token is here; asked until it says so."""
     try:
         return call.is_token(chunk)

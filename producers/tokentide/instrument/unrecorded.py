@@ -38,7 +38,9 @@ class Unrecorded(NamedTuple):
     what: str
 
 
-def noting_patches(table: Iterable[Unrecorded], client: str, patches: Patches) -> dict[str, Action]:
+def counting_patches(
+    table: Iterable[Unrecorded], client: str, patches: Patches
+) -> dict[str, Action]:
     """Return what to do to which module, so that the methods of a table are noted when called."""
     by_module: dict[str, list[Unrecorded]] = {}
     for entry in table:

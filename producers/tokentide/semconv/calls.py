@@ -39,14 +39,14 @@ class Reading(NamedTuple):
         is_stated: A known name says that it is a call. Else its tokens alone do, and they may be
             the sum of calls inside it: where there is one, it is the call and this is none.
         has_tokens: It carries token counts.
-        is_doubtful: It is an agent at an address that is no provider's, so that its calls of models
-            may be traced by somebody else in records of their own.
+        is_uncertain: It is an agent at an address that is no provider's: another process may trace
+            its calls of models in records of their own.
     """
 
     operation: str | None
     is_stated: bool
     has_tokens: bool
-    is_doubtful: bool = False
+    is_uncertain: bool = False
 
 
 def reading_of(span: SpanData) -> Reading:
@@ -55,8 +55,8 @@ def reading_of(span: SpanData) -> Reading:
     operation, is_stated = _operation(span)
     if not is_stated and not (has_tokens and not _NAMES.isdisjoint(span.attributes)):
         operation = None
-    is_doubtful = operation == _REMOTE_AGENT and not _is_at_a_provider(span)
-    return Reading(operation, is_stated and operation is not None, has_tokens, is_doubtful)
+    is_uncertain = operation == _REMOTE_AGENT and not _is_at_a_provider(span)
+    return Reading(operation, is_stated and operation is not None, has_tokens, is_uncertain)
 
 
 def reported_by(span: SpanData) -> Attributes:

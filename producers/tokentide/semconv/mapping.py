@@ -102,7 +102,7 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
     }
     is_bound = span.scope in BOUNDS_IN_STREAMS and event.get("stream") is not False
     is_bound = is_bound or (span.scope in NO_CACHES and _may_be_cached(event))
-    if is_unusable or is_bound or reading.is_doubtful:
+    if is_unusable or is_bound or reading.is_uncertain:
         event["usage_source"] = "missing"  # the counts are no more than a bound
     if "reported_cost_pico_usd" in event:
         event["reported_cost_source"] = event["sdk_name"] or generation_of(attributes)

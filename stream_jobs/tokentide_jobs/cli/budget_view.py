@@ -50,7 +50,7 @@ def remarks(one: BudgetStatus) -> Iterator[Text]:
         yield _remark(
             "!", "yellow",
             f"burning, worth a {burning[0].rule.severity}: {_rates(burning[0])}; "
-            f"{_who_hears(one, burning[0])}",
+            f"{_who_is_notified(one, burning[0])}",
         )  # fmt: skip
     expected = one.forecast.pico_usd or 0
     if one.left_pico_usd >= 0 and expected > one.budget.amount_pico_usd:
@@ -138,7 +138,7 @@ def _rates(rate: BurnRate) -> str:
     )
 
 
-def _who_hears(one: BudgetStatus, rate: BurnRate) -> str:
+def _who_is_notified(one: BudgetStatus, rate: BurnRate) -> str:
     """Say who hears of a rate: Grafana has a rule for the fastest of each period."""
     if rate.rule == BURN_RULES[one.budget.period][0]:
         return (

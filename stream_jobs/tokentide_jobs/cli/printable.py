@@ -22,7 +22,7 @@ _FORMAT = (
     "\U000e0020-\U000e007f"
 )
 """Unicode's category Cf: a test holds the list complete."""
-_OBEYED = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_FORMAT}]")
+_CONTROL_CHARACTERS = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_FORMAT}]")
 _BEGINNING, _END = 3_000, 1_000
 """Characters of a line that are shown."""
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -35,7 +35,9 @@ def printable(text: str, *, keep: str = "") -> str:
         text: Anything.
         keep: Characters to leave alone, such as the line ends of an indented document.
     """
-    return _OBEYED.sub(lambda match: match[0] if match[0] in keep else _escape(match[0]), text)
+    return _CONTROL_CHARACTERS.sub(
+        lambda match: match[0] if match[0] in keep else _escape(match[0]), text
+    )
 
 
 def shortened(line: str) -> str:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tokentide_jobs.cli.screen import say as write_line
 
-__all__ = ["Steps", "counting_progress", "narration"]
+__all__ = ["Steps", "counting_progress", "progress_lines"]
 
 _FIRST_LINE_S: Final = 2.0
 _NEXT_LINE_S: Final = 10.0
@@ -50,7 +50,7 @@ def counting_progress(
 
 
 @contextmanager
-def narration(screen: Console, what: str) -> Iterator[Callable[[str], None]]:
+def progress_lines(screen: Console, what: str) -> Iterator[Callable[[str], None]]:
     """Show which step a work is at while the body runs; the function it gives sets the step.
 
     A terminal shows it at once, in one line that is gone in the end. Elsewhere it is a line on
@@ -76,7 +76,7 @@ def narration(screen: Console, what: str) -> Iterator[Callable[[str], None]]:
             write_line(f"tokentide: {what}: {step_now} …", to_stderr=True)
             pause_s = _NEXT_LINE_S
 
-    thread = threading.Thread(target=tell, name="narration", daemon=True)
+    thread = threading.Thread(target=tell, name="progress", daemon=True)
     thread.start()
     try:
         yield say

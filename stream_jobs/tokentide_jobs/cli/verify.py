@@ -16,7 +16,7 @@ from rich.text import Text
 
 from tokentide_jobs.cli.arguments import parse_offsets, utc_us
 from tokentide_jobs.cli.exit_codes import EXIT_CHECK_FAILED, EXIT_NOTHING_PROVEN
-from tokentide_jobs.cli.progress import narration
+from tokentide_jobs.cli.progress import progress_lines
 from tokentide_jobs.cli.screen import RECORD_HOLDS, console, count, shown
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.money import usd
@@ -108,7 +108,7 @@ def check(
     with closing(ClickHouse(settings.clickhouse_url, settings.database, timeout_s=600)) as store:
         if screen is None:
             return prove(store, log, scope, wait_s=wait_s, recount=recount)
-        with narration(screen, "verify") as say:
+        with progress_lines(screen, "verify") as say:
             return prove(store, log, scope, wait_s=wait_s, recount=recount, say=say)
 
 

@@ -48,7 +48,7 @@ def password_file_of(directory: Path) -> Path:
 
 
 def running_stack(directory: Path) -> dict[str, str]:
-    """Return the addresses in `stack.json` when the process that wrote it lives, else nothing."""
+    """Return the addresses in `stack.json` when the process that wrote it runs, else nothing."""
     path = directory / STACK_FILE_NAME
     try:
         stack = json.loads(path.read_text())
@@ -80,11 +80,11 @@ def workers_of_stack(directory: Path) -> StackWorkers:
     try:
         age_s = max(0.0, time.time() - path.stat().st_mtime)
         stack = json.loads(path.read_text())
-        lives = is_alive(int(stack["pid"]))
+        is_running = is_alive(int(stack["pid"]))
         number, detectors = int(stack["workers"]), int(stack.get("detectors", 0))
     except (OSError, ValueError, KeyError, TypeError):
         return StackWorkers()  # an unreadable file is an error of `running_stack`
-    return StackWorkers(number, age_s, detectors) if lives else StackWorkers(age_s=age_s)
+    return StackWorkers(number, age_s, detectors) if is_running else StackWorkers(age_s=age_s)
 
 
 def is_alive(pid: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 from tokentide.privacy import hash_under
 from tokentide.settings.keys import read_keys
 from tokentide.settings.values import SettingsError
-from tokentide_jobs.core.record.agent_logs import HashUser, nobody
+from tokentide_jobs.core.record.agent_logs import HashUser, no_user_hash
 from tokentide_jobs.errors import ConfigError
 
 __all__ = ["user_hasher"]
@@ -34,7 +34,7 @@ def user_hasher(path: Path | None) -> HashUser:
         ConfigError: The file cannot be read, or holds no key.
     """
     if path is None:
-        return nobody
+        return no_user_hash
     try:
         newest = read_keys(path.read_text(encoding="utf-8").strip())[0]
     except (OSError, UnicodeDecodeError) as exc:

@@ -160,10 +160,10 @@ def read_runs(
     )
     finished = _Finished(history[::-1], rules.idle_us)
     for step in _steps(store, rules, from_us, until_us, tenant):
-        finished.teach(guard, step.at_us)
+        finished.learn_until(guard, step.at_us)
         for verdict in guard.observe((step,)):
             verdicts_of[verdict.key].append(verdict)
-    finished.teach(guard, until_us)
+    finished.learn_until(guard, until_us)
     if agent:
         verdicts_of = {
             key: found for key, found in verdicts_of.items() if guard.live[key].agent == agent
@@ -189,7 +189,7 @@ def read_runs(
         whole["found_agents"],
         whole["found_cost_pico_usd"],
         len(verdicts_of),
-        finished.taught,
+        finished.learned,
     )
 
 
@@ -199,18 +199,18 @@ class _Finished:
     def __init__(self, history: Sequence[Mapping[str, Any]], idle_us: int) -> None:
         self._history = history
         self._idle_us = idle_us
-        self.taught = 0
+        self.learned = 0
 
-    def teach(self, guard: RunGuard, now_us: int) -> None:
+    def learn_until(self, guard: RunGuard, now_us: int) -> None:
         """Let the guard learn the runs that are finished at a time."""
-        while self.taught < len(self._history):
-            row = self._history[self.taught]
+        while self.learned < len(self._history):
+            row = self._history[self.learned]
             if row["last_us"] + self._idle_us > now_us:
                 return
             peaks = row["peak_2_minutes"], row["peak_10_minutes"]
             figures = (*peaks, row["whole"], row["peak_stalled"])
             guard.learn(row["tenant"], row["agent"], figures)
-            self.taught += 1
+            self.learned += 1
 
 
 def _row(row: Mapping[str, Any], verdicts_of: Mapping[RunKey, list[Verdict]]) -> RunRow:

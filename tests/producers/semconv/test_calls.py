@@ -92,7 +92,7 @@ def test_a_remote_agent_is_a_call_and_a_sure_one_where_a_provider_runs_it(
     address: object, is_providers: bool
 ) -> None:
     remote = reading_of(span({**AGENT, "server.address": address}))
-    assert remote == Reading("invoke_agent", False, True, is_doubtful=not is_providers)
+    assert remote == Reading("invoke_agent", False, True, is_uncertain=not is_providers)
     found = event({**AGENT, "server.address": address})
     assert (found["operation"], found["input_tokens"]) == ("invoke_agent", 1000)
     assert found["usage_source"] == ("provider" if is_providers else "missing")

@@ -137,7 +137,7 @@ def by_region(stored: Stored) -> pl.DataFrame:
 
 
 @answers("Which single calls cost the most?")
-def dearest_calls(stored: Stored) -> pl.DataFrame:
+def most_expensive_calls(stored: Stored) -> pl.DataFrame:
     names = ("tenant", "service", "model", "prompt_name", "input_tokens", "output_tokens",
              "event_id", "trace_id")  # fmt: skip
     frame = since(stored, 1).sort("usd", descending=True, nulls_last=True).head(10)

@@ -71,7 +71,7 @@ def _runs(stored: Stored) -> pl.DataFrame:
 
 
 @answers("Which runs were the most expensive, and how deep did they nest?")
-def dearest_runs(stored: Stored) -> pl.DataFrame:
+def most_expensive_runs(stored: Stored) -> pl.DataFrame:
     frame = _runs(stored).filter(pl.col("last") >= stored.now - DAY)
     return frame.sort("cost_usd", descending=True).head(20).drop("last", "nesting")
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tokentide_jobs.cli import progress, screen
-from tokentide_jobs.cli.progress import narration
+from tokentide_jobs.cli.progress import progress_lines
 from tokentide_jobs.cli.screen import console
 
 
@@ -22,7 +22,7 @@ def test_a_long_work_says_its_step_beside_the_output(
 
     monkeypatch.setattr(progress, "_FIRST_LINE_S", 0.01)
     monkeypatch.setattr(progress, "write_line", write_and_tell)
-    with narration(console(), "verify") as say:
+    with progress_lines(console(), "verify") as say:
         say("counting [1] of 2")
         assert reported.wait(60)
     printed = capsys.readouterr()
@@ -31,6 +31,6 @@ def test_a_long_work_says_its_step_beside_the_output(
 
 
 def test_a_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with narration(console(), "verify") as say:
+    with progress_lines(console(), "verify") as say:
         say("comparing")
     assert capsys.readouterr().err == ""

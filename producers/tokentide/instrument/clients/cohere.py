@@ -20,7 +20,7 @@ from tokentide.instrument.methods import (
 )
 from tokentide.instrument.patching import Action, Patches
 from tokentide.instrument.streams import Function, close_call, watch, watch_async
-from tokentide.instrument.unrecorded import Unrecorded, note_calls, noting_patches
+from tokentide.instrument.unrecorded import Unrecorded, counting_patches, note_calls
 from tokentide.telemetry import Telemetry
 
 
@@ -111,7 +111,7 @@ def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Actio
     return {
         "cohere.v2.raw_client": recording("RawV2Client", "AsyncRawV2Client"),
         "cohere.raw_base_client": recording("RawBaseCohere", "AsyncRawBaseCohere"),
-        **noting_patches(_UNRECORDED, "cohere", patches),
+        **counting_patches(_UNRECORDED, "cohere", patches),
     }
 
 

@@ -30,7 +30,7 @@ from tokentide.instrument.streams import (
     watch,
     watch_async,
 )
-from tokentide.instrument.unrecorded import Unrecorded, note_calls, noting_patches
+from tokentide.instrument.unrecorded import Unrecorded, counting_patches, note_calls
 from tokentide.telemetry import Telemetry
 
 _CONTENT = "generate_content"
@@ -141,7 +141,7 @@ def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Actio
     return {
         "google.genai.models": models,
         "google.genai._gaos.interactions": interactions,
-        **noting_patches(_UNRECORDED, "google-genai", patches),
+        **counting_patches(_UNRECORDED, "google-genai", patches),
         **following_by_module(patches),
         **google_interactions.patches_by_module(telemetry, patches),
     }

@@ -18,7 +18,7 @@ from tokentide.instrument.streams import (
     watch,
     watch_async,
 )
-from tokentide.instrument.unrecorded import Unrecorded, noting_patches
+from tokentide.instrument.unrecorded import Unrecorded, counting_patches
 from tokentide.telemetry import Telemetry
 
 
@@ -160,7 +160,7 @@ def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Actio
             for layout in _LAYOUTS
             for name, kind, methods in _RESOURCES
         },
-        **noting_patches(_UNRECORDED, "mistralai", patches),
+        **counting_patches(_UNRECORDED, "mistralai", patches),
         **following_by_module(patches),
     }
 

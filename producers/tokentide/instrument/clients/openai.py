@@ -16,7 +16,7 @@ from tokentide.instrument.stainless.wrappers import (
     recording_patches,
 )
 from tokentide.instrument.streams import ends_on_close, ends_on_close_async
-from tokentide.instrument.unrecorded import Unrecorded, noting_patches
+from tokentide.instrument.unrecorded import Unrecorded, counting_patches
 from tokentide.telemetry import Telemetry
 
 _OPENING = frozenset({"response.created", "response.in_progress", "response.queued"})
@@ -99,7 +99,7 @@ def patches_by_module(telemetry: Telemetry, patches: Patches) -> dict[str, Actio
     calls = CallFactory(API, telemetry, patches)
     return {
         **recording_patches("openai", calls, patches),
-        **noting_patches(_SOCKETS, "openai", patches),
+        **counting_patches(_SOCKETS, "openai", patches),
         **_helpers(patches),
     }
 

@@ -54,15 +54,15 @@ def _leaders(
 ) -> Iterator[tuple[str, str, Alert]]:
     """Yield the alerts that may speak for one: parents, and the first metric of its key."""
 
-    def speaks(name: str, other: Alert) -> bool:
+    def applies(name: str, other: Alert) -> bool:
         was = alert.leader == name and other.state == "closed"
         return other.is_live or (was and at_us - other.changed_us < reach_us)
 
     for name, other in related.parents(alert):
-        if speaks(name, other):
+        if applies(name, other):
             yield "parent", name, other
     for name, other in related.others_of_key(identity, alert):
         is_first = other.held.partition(" ")[0] != "incident"
         is_near = alert.leader == name or abs(at_us - other.changed_us) < reach_us
-        if is_first and is_near and speaks(name, other):
+        if is_first and is_near and applies(name, other):
             yield "incident", name, other

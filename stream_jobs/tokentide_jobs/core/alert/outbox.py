@@ -135,7 +135,7 @@ def life(receiver: str, clock_us: Callable[[], int], pause_s: Callable[[int], fl
         # Whoever failed least goes first: what cannot be taken never stands before what can.
         ordered = sorted(unsent, key=lambda one: failing[one.alert_id].failures)
         failed: set[str] = set()
-        suspicions, is_through, is_down = 0, False, False
+        unconfirmed_failures, is_through, is_down = 0, False, False
         for message in ordered:
             alert = failing[message.alert_id]
             if message.alert_id in failed or clock_us() < alert.until_us:
@@ -145,7 +145,7 @@ def life(receiver: str, clock_us: Callable[[], int], pause_s: Callable[[int], fl
             result = _final(answer, clock_us() - message.written_us)
             yield Record(Attempt(message, receiver, clock_us(), result))
             if answer.outcome != "retry":
-                is_through, suspicions = True, 0
+                is_through, unconfirmed_failures = True, 0
                 alert.failures = 0
                 continue
             alert.failures += 1
@@ -153,11 +153,11 @@ def life(receiver: str, clock_us: Callable[[], int], pause_s: Callable[[int], fl
                 failed.add(message.alert_id)
             # One failure may be that of the message; a second one of another alert, with nothing
             # between them that got through, is the receiver's.
-            suspicions += answer.status == 0 or answer.status >= 500
-            is_down = answer.status == 429 or suspicions > 1
+            unconfirmed_failures += answer.status == 0 or answer.status >= 500
+            is_down = answer.status == 429 or unconfirmed_failures > 1
             if is_down:
                 break
-        is_down = is_down or (suspicions > 0 and not is_through)
+        is_down = is_down or (unconfirmed_failures > 0 and not is_through)
         failures = failures + 1 if is_down else 0
         if not is_down:
             for name in failed:

@@ -241,7 +241,7 @@ class PartitionPlanner(Generic[R]):
         rest_ms = min(_TIMES_AS_LONG * took_ms, _AGES_AT_MOST * self._limits.age_ms)
         self._rests_until_ms = begun_ms + rest_ms
 
-    def want(self, end: int) -> None:
+    def seal_at(self, end: int) -> None:
         """Have a batch due as soon as every record before `end` is here: somebody waits for it."""
         self._wanted_end = end
 

@@ -28,7 +28,7 @@ _SUBJECT_OF: Final = {
     "policy": ("feature", "service"),
 }
 """The dimensions that the subject of a change of this kind names."""
-_DOUBT: Final = 0.7
+_WEIGHT_OF_OVERLAP: Final = 0.7
 """What a change lacks that shares no dimension and contradicts none; each shared one halves it."""
 
 
@@ -130,7 +130,7 @@ def likely_causes(
         if other or (subjects and not hits):
             continue
         shared |= hits
-        overlap = 1 - _DOUBT * 0.5 ** len(shared)
+        overlap = 1 - _WEIGHT_OF_OVERLAP * 0.5 ** len(shared)
         weight = overlap * 2.0 ** (-max(0, age_us) / _HALF_LIFE_US)
         found.append(_cause(change, age_us, tuple(sorted(shared)), weight))
     found.sort(key=lambda cause: (-cause.weight, -cause.at_us, cause.kind, cause.subject))

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from tokentide_jobs.core.alert.finding import key_text
 from tokentide_jobs.core.detect.alarms import AlarmChange
 from tokentide_jobs.core.detect.llr import usual_requests
-from tokentide_jobs.core.detect.sight import Sight
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import (
     COST,
@@ -26,6 +25,7 @@ from tokentide_jobs.core.detect.window_metrics import (
     metric_at,
     to_value,
 )
+from tokentide_jobs.core.detect.window_view import WindowView
 from tokentide_jobs.core.merge.key_levels import dimensions_of
 from tokentide_jobs.core.merge.open_windows import WindowSums
 
@@ -54,12 +54,14 @@ class Contributors:
 
     Args:
         state: What the window was judged by, right after it was.
-        sight: What was seen of it.
+        view: What was seen of it.
         providers: By model, as `providers_of_models` says.
     """
 
-    def __init__(self, state: DetectorState, sight: Sight, providers: Mapping[str, str]) -> None:
-        self._sight = sight
+    def __init__(
+        self, state: DetectorState, view: WindowView, providers: Mapping[str, str]
+    ) -> None:
+        self._view = view
         self._first = state.array("first_window")[0]
         self._keys = [_with_provider(dimensions_of(key), providers) for key in state.keys]
         self._place = {key: place for place, key in enumerate(state.keys)}
@@ -111,20 +113,20 @@ class Contributors:
 
     def _differences(self, metric: int, places: NDArray[np.int64], since: int) -> Floats:
         """Return how far keys are from the expected, weighted; the first is the whole."""
-        sight = self._sight
-        values = np.nan_to_num(sight.values[metric, places])
-        usual = sight.usual[metric, places]
+        view = self._view
+        values = np.nan_to_num(view.values[metric, places])
+        usual = view.usual[metric, places]
         if metric == REQUESTS:
             expected = usual_requests(usual, METRICS[REQUESTS].floor).astype(float)
         elif RATIOS.start <= metric < RATIOS.stop:
-            expected = sight.ratio[metric - RATIOS.start, places].astype(float)
+            expected = view.ratio[metric - RATIOS.start, places].astype(float)
         else:
             expected = np.array([to_value(metric, one) for one in usual.tolist()])
         is_new = self._first[metric, places] >= since
         is_new[0] = False
         is_count = metric in (REQUESTS, COST)
         expected = np.where(is_new, 0.0 if is_count else expected[0], expected)
-        weight = 1.0 if is_count else sight.n[metric, places].astype(float)
+        weight = 1.0 if is_count else view.n[metric, places].astype(float)
         differences: Floats = weight * (values - expected)
         return differences
 

@@ -30,9 +30,9 @@ from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.decide.flagged_runs import FlaggedRuns
 from tokentide_jobs.core.decide.source_states import SourceStates
 from tokentide_jobs.core.detect.detectors import Detectors
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import METRICS
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.guard import snapshot as guard_snapshot
 from tokentide_jobs.core.guard.guard import RunGuard
 from tokentide_jobs.core.guard.step_rows import ADDED, NO_VALUE, STEPS_SCHEMA, steps_of
@@ -304,10 +304,10 @@ class Decider:
             ClosedWindow(window.start_us, sums.keys, sums.values, sums.counts, True)
         )
         opened = [alarm for alarm in judged.alarms if alarm.change == "opened"]
-        if not opened or self.detectors.sight is None:
+        if not opened or self.detectors.view is None:
             return JudgedWindow(window.start_us, sums, judged)
         providers = providers_of_models(sums)
-        parts = Contributors(self.detectors.state, self.detectors.sight, providers)
+        parts = Contributors(self.detectors.state, self.detectors.view, providers)
         length_us = self.merge.length_us
         contributors = {(one.key, one.metric): parts.of(one, length_us) for one in opened}
         return JudgedWindow(window.start_us, sums, judged, contributors, self.changes.all())

@@ -14,8 +14,8 @@ import numpy as np
 
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.state import DetectorState
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.merge.key_levels import KeyLevel, dimensions_of
 from tokentide_jobs.core.merge.window_merge import MergedWindow
 

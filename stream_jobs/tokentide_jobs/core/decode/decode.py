@@ -45,7 +45,7 @@ class Decoded:
     """Accepted events per type, in `columns.storage_schema`, sorted by partition, offset, idx."""
     dead_letters: list[DeadLetter]
     """Refused events in the same order."""
-    mended_texts: int = 0
+    replaced_texts: int = 0
     """Texts of which a character could not be encoded and was replaced."""
 
 
@@ -63,16 +63,16 @@ def decode(records: Sequence[Record], window: AcceptedWindow) -> Decoded:
     frames, to_judge = _accept_fast(events, window)
     if events.is_plain and any(len(split_line(line)) > 1 for line in events.lines(to_judge)):
         # The parser refuses a line of several objects; only then is it looked for.
-        events = event_lines(records, closely=True)
+        events = event_lines(records, splits_objects=True)
         frames, to_judge = _accept_fast(events, window)
-    dead_letters, mended_texts = _judge(events, to_judge, window, frames)
+    dead_letters, replaced_texts = _judge(events, to_judge, window, frames)
     sorted_frames = {}
     for event_type in COLUMNS:
         if parts := frames.get(event_type):
             is_sorted = len(parts) == 1 and events.is_ordered
             frame = parts[0] if is_sorted else pl.concat(parts).sort(list(PLACE_TYPES))
             sorted_frames[event_type] = frame
-    return Decoded(sorted_frames, sorted(dead_letters, key=lambda one: one[:3]), mended_texts)
+    return Decoded(sorted_frames, sorted(dead_letters, key=lambda one: one[:3]), replaced_texts)
 
 
 def _accept_fast(events: EventLines, window: AcceptedWindow) -> tuple[Frames, Indices]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from tokentide_schemas.fields import HEX16_PATTERN, HEX32_PATTERN, UUID_PATTERN
 
-__all__ = ["SHAPES", "are_surely"]
+__all__ = ["SHAPES", "all_match"]
 
 SHAPES: Final[Mapping[str, tuple[int, tuple[int, ...]]]] = {
     HEX16_PATTERN: (16, ()),
@@ -24,7 +24,7 @@ SHAPES: Final[Mapping[str, tuple[int, tuple[int, ...]]]] = {
 """Pattern -> length of the texts that match it, or of most of them, and where they have hyphens."""
 
 
-def are_surely(values: pl.Series, pattern: str) -> bool:
+def all_match(values: pl.Series, pattern: str) -> bool:
     """Tell whether each text is of the usual shape of a pattern in SHAPES."""
     width, hyphens = SHAPES[pattern]
     if values.null_count() or not (values.str.len_bytes() == width).all():

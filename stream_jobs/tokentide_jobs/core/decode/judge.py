@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from tokentide_jobs.core.decode.columns import COLUMNS, EMPTY_MAP, Column
 from tokentide_jobs.core.record.dead_letter import DETAIL_CHARACTERS, Refusal
-from tokentide_jobs.core.record.lenient import mended
+from tokentide_jobs.core.record.lenient import with_replacements
 from tokentide_jobs.core.record.split import BOM, BRACKET_OPEN, JSON_WHITESPACE
 from tokentide_jobs.core.record.stand_in import read_stand_in
 from tokentide_schemas import EVENT_MODELS
@@ -59,14 +59,14 @@ class AcceptedWindow:
 
 
 def judge_line(
-    line: bytes, window: AcceptedWindow, on_mended: Callable[[int], None] = lambda _texts: None
+    line: bytes, window: AcceptedWindow, on_replaced: Callable[[int], None] = lambda _texts: None
 ) -> dict[str, Any] | Refusal:
     """Decide about one event: a row in storage form (`row["type"]` tells which), or the refusal.
 
     Args:
         line: The event, or what stands for it.
         window: Event times that are accepted.
-        on_mended: Told how many texts hold a character that had to be replaced.
+        on_replaced: Told how many texts hold a character that had to be replaced.
     """
     if (stand_in := read_stand_in(line)) is not None:
         return stand_in[0]
@@ -79,11 +79,11 @@ def judge_line(
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        lenient = mended(body)
+        lenient = with_replacements(body)
         if lenient is None:
             return _unreadable(body, error)
         content = lenient.content
-        on_mended(lenient.texts)
+        on_replaced(lenient.texts)
     if not isinstance(content, dict):
         return Refusal("not_an_object", "", f"an event is a JSON object, not {_kind(content)}")
     return _judge_object(content, window)

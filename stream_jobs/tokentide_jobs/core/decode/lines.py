@@ -63,16 +63,16 @@ class EventLines:
         return found
 
 
-def event_lines(records: Sequence[Record], *, closely: bool = False) -> EventLines:
+def event_lines(records: Sequence[Record], *, splits_objects: bool = False) -> EventLines:
     """Split records into events.
 
     Args:
         records: In any order.
-        closely: Look for lines that hold several objects too. Without, such a line is one event,
-            which no parser takes.
+        splits_objects: Look for lines that hold several objects too. Without, such a line is one
+            event, which no parser takes.
     """
     values = [record.value for record in records]
-    plain = None if closely or not values else _plain(values)
+    plain = None if splits_objects or not values else _plain(values)
     buffer, starts, ends, counts = _split(values) if plain is None else plain
     coordinates = [record[:2] for record in records]
     return EventLines(

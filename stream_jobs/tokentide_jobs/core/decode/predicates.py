@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from tokentide_jobs.core.decode.columns import COLUMNS, Column
-from tokentide_jobs.core.decode.hex_ids import SHAPES, are_surely
+from tokentide_jobs.core.decode.hex_ids import SHAPES, all_match
 from tokentide_jobs.core.decode.judge import AcceptedWindow
 from tokentide_schemas.events import DISJOINT, SUBSETS
 
@@ -49,7 +49,7 @@ def _id_rules(event_type: str, frame: pl.DataFrame) -> Rules:
         name, pattern = column.name, column.pattern
         if pattern is None or pattern not in SHAPES or name not in frame.columns:
             continue
-        if not are_surely(frame[name], pattern):
+        if not all_match(frame[name], pattern):
             yield ~pl.col(name).str.contains(pattern)
 
 

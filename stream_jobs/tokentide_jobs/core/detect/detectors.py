@@ -17,10 +17,10 @@ from tokentide_jobs.core.detect.learning import adopt, learn_window
 from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.rows import alarm_changes, new_extremes
-from tokentide_jobs.core.detect.sight import ClosedWindow, Sight, look
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.tiers import add_evidence, allowed, extremes, follow_levels
 from tokentide_jobs.core.detect.window_metrics import GATED, REQUESTS
+from tokentide_jobs.core.detect.window_view import ClosedWindow, WindowView, look
 
 __all__ = ["Detectors"]
 
@@ -33,13 +33,13 @@ class Detectors:
         state: What they remember; None: nothing yet.
 
     Attributes:
-        sight: What was seen of the last window that was judged, by the places of the state.
+        view: What was seen of the last window that was judged, by the places of the state.
         refused_keys: Keys of that window that were passed over since too many are held.
     """
 
     def __init__(self, parameters: Parameters, state: DetectorState | None = None) -> None:
         self.state = state or DetectorState()
-        self.sight: Sight | None = None
+        self.view: WindowView | None = None
         self.refused_keys = 0
         self._parameters = parameters
         self._columns = Columns(parameters)
@@ -64,23 +64,23 @@ class Detectors:
         state.last_window = number
         window = self._admitted(window)
 
-        self.sight = sight = look(state, window, number, elapsed, columns, parameters)
-        follow_levels(state, sight)
-        scores = extremes(state, sight, self._keep, parameters)
-        gate = self._gate.judge(state, sight)
-        add_evidence(state, sight, columns, parameters)
+        self.view = view = look(state, window, number, elapsed, columns, parameters)
+        follow_levels(state, view)
+        scores = extremes(state, view, self._keep, parameters)
+        gate = self._gate.judge(state, view)
+        add_evidence(state, view, columns, parameters)
         changes = decide(
-            state, number, sight.present, allowed(sight, gate, columns), columns.thresholds,
+            state, number, view.present, allowed(view, gate, columns), columns.thresholds,
             parameters,
         )  # fmt: skip
         is_open, closed = state.array("is_open"), changes.closed
         self._gate.settle(state, (is_open[0] | is_open[1])[GATED], (closed[0] | closed[1])[GATED])
         judged = Judged(
-            tuple(alarm_changes(state, sight, changes, columns, parameters)),
-            tuple(new_extremes(state, sight, scores)),
+            tuple(alarm_changes(state, view, changes, columns, parameters)),
+            tuple(new_extremes(state, view, scores)),
         )
-        adopt(state, sight, changes.adopted, columns)
-        learn_window(state, sight, columns, parameters)
+        adopt(state, view, changes.adopted, columns)
+        learn_window(state, view, columns, parameters)
         return judged
 
     def _admitted(self, window: ClosedWindow) -> ClosedWindow:

@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 _ABOVE_LAST: Final = np.float32(1.4)
 _HIGHEST: Final = np.float32(30.0)
-_WEARINESS: Final = np.float32(0.1)
+_THROTTLE_STEP: Final = np.float32(0.1)
 
 
 def excess(streams: Floats, low: Floats, high: Floats, sensitivity: float | Floats) -> Floats:
@@ -61,11 +61,11 @@ def announce(score: Floats, throttle: Floats, refractory: Floats) -> Floats:
     Args:
         score: Excess of each metric and key.
         throttle: How much was announced lately; grows, in place, with every announcement.
-        refractory: The last announcement, fading; set, in place, by every new one.
+        refractory: The last announcement, decaying; set, in place, by every new one.
     """
     scaled = score / (1 + throttle)
     is_new = scaled > _ABOVE_LAST * refractory
     np.copyto(refractory, np.minimum(scaled, _HIGHEST), where=is_new)
     emitted = np.where(is_new, scaled, np.float32(0))
-    throttle += _WEARINESS * (emitted >= 1)
+    throttle += _THROTTLE_STEP * (emitted >= 1)
     return emitted

@@ -16,9 +16,9 @@ from tokentide_jobs.core.detect.envelope import excess, widen
 from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.running import move
-from tokentide_jobs.core.detect.sight import Sight
 from tokentide_jobs.core.detect.state import NEVER, DetectorState
 from tokentide_jobs.core.detect.window_metrics import GATED
+from tokentide_jobs.core.detect.window_view import WindowView
 
 __all__ = ["Gate"]
 
@@ -45,32 +45,32 @@ class Gate:
         self._margin = columns.gate_margin
         self._memory = parameters.gate_memory
 
-    def judge(self, state: DetectorState, sight: Sight) -> Flags:
+    def judge(self, state: DetectorState, view: WindowView) -> Flags:
         """Look at one window of the gated metrics and say which gates are open.
 
         Args:
             state: Its gate fields change in place.
-            sight: The window, whose running levels are up to date.
+            view: The window, whose running levels are up to date.
         """
-        residual, present = sight.drawn[GATED], sight.present[GATED]
+        residual, present = view.drawn[GATED], view.present[GATED]
         averaged, slow = state.array("gate_residual")[0, GATED], state.array("gate_slow")[0, GATED]
         level = state.array("level")[0, GATED]
         is_first = state.array("updates")[0, GATED] == 0
         slow_rate = np.where(is_first, np.float32(1), _SLOW_RATE)
         move(averaged, residual - averaged, _RESIDUAL_RATE * present)
-        move(slow, sight.shrunk[GATED] - slow, slow_rate * present)
+        move(slow, view.shrunk[GATED] - slow, slow_rate * present)
         streams = np.stack([residual, averaged, level - slow, level])
         streams[:, ~present] = np.nan
         low, high = state.array("gate_low")[:, GATED], state.array("gate_high")[:, GATED]
         score = excess(streams, low, high, self._margin)
-        is_hit = sight.ripe[GATED] & (score >= 1) & (np.abs(residual) >= self._effects)
+        is_hit = view.is_judgeable[GATED] & (score >= 1) & (np.abs(residual) >= self._effects)
         since = state.array("since_hit")[0, GATED]
-        aged = np.minimum(since.astype(np.int64) + sight.elapsed, NEVER)
+        aged = np.minimum(since.astype(np.int64) + view.elapsed, NEVER)
         np.copyto(since, np.where(is_hit, 0, aged).astype(np.uint8))
         wider = state.array("wider_low")[:, GATED], state.array("wider_high")[:, GATED]
         widen(streams, *wider, self._keep)
-        is_lately_hit: Flags = since < self._memory
-        return is_lately_hit
+        was_recently_hit: Flags = since < self._memory
+        return was_recently_hit
 
     def settle(self, state: DetectorState, is_open: Flags, has_closed: Flags) -> None:
         """Let bounds follow what was seen, but for excursions that are open or were an alarm.

@@ -16,10 +16,10 @@ from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.running import SMALLEST
 from tokentide_jobs.core.detect.seasonal import learn
-from tokentide_jobs.core.detect.sight import Sight, recent
 from tokentide_jobs.core.detect.spread import learn_sigma
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import LEVELS, METRICS, RATIOS, REQUESTS, to_value
+from tokentide_jobs.core.detect.window_view import WindowView, recent
 
 __all__ = ["adopt", "learn_window"]
 
@@ -32,31 +32,35 @@ _COUNTS: Final = slice(RATIOS.start, REQUESTS + 1)
 
 
 def learn_window(
-    state: DetectorState, sight: Sight, columns: Columns, parameters: Parameters
+    state: DetectorState, view: WindowView, columns: Columns, parameters: Parameters
 ) -> None:
     """Learn one window, in place."""
     is_open = state.array("is_open").any(axis=0)
-    taught = np.where(is_open, np.float32(parameters.open_learning), np.float32(1))
-    gain = taught * sight.present
-    _learn_levels(state, sight, taught[LEVELS], columns, parameters)
-    _learn_counts(state, sight, gain[_COUNTS], parameters)
-    hours = state.array("hours")[sight.moment.hour]
+    learning_rate = np.where(is_open, np.float32(parameters.open_learning), np.float32(1))
+    gain = learning_rate * view.present
+    _learn_levels(state, view, learning_rate[LEVELS], columns, parameters)
+    _learn_counts(state, view, gain[_COUNTS], parameters)
+    hours = state.array("hours")[view.moment.hour]
     learn(
         hours,
-        state.array("hours_seen")[sight.moment.hour],
-        sight.shrunk - hours,
+        state.array("hours_seen")[view.moment.hour],
+        view.shrunk - hours,
         gain,
         parameters.per_window(parameters.hour_rate),
     )
-    ratios = np.nan_to_num(sight.values[RATIOS]).astype(np.float32)
-    n = gain[RATIOS] * sight.n[RATIOS]
+    ratios = np.nan_to_num(view.values[RATIOS]).astype(np.float32)
+    n = gain[RATIOS] * view.n[RATIOS]
     _follow(state, RATIOS, n, ratios, np.float32(parameters.ratio_memory_n))
     updates = state.array("updates")[0]
-    updates += sight.present
+    updates += view.present
 
 
 def _learn_levels(
-    state: DetectorState, sight: Sight, taught: Floats, columns: Columns, parameters: Parameters
+    state: DetectorState,
+    view: WindowView,
+    learning_rate: Floats,
+    columns: Columns,
+    parameters: Parameters,
 ) -> None:
     """Learn seasons and sigmas of levels.
 
@@ -65,7 +69,7 @@ def _learn_levels(
     bucket would move into the next and grow from day to day.
     """
     n, residual = state.array("hour_n")[0, LEVELS], state.array("hour_residual")[0, LEVELS]
-    most = np.float32(parameters.winsor_sigmas) * sight.sigma
+    most = np.float32(parameters.winsor_sigmas) * view.sigma
     is_alone = columns.pool_n == 0
     pool_n = np.where(is_alone, np.float32(1), columns.pool_n)
     rate = np.float32(parameters.per_window(parameters.season_rate)) * columns.learning
@@ -76,36 +80,38 @@ def _learn_levels(
         fewer = np.sqrt(np.maximum(pool_n / np.maximum(n, np.float32(1)), np.float32(1)))
         mean = residual / np.maximum(n, np.float32(1))
         surprise = np.clip(mean, -most * fewer, most * fewer)
-        learn(means[bucket], seen[bucket], surprise, taught * is_due, rate)
+        learn(means[bucket], seen[bucket], surprise, learning_rate * is_due, rate)
         np.copyto(n, np.float32(0), where=is_due)
         np.copyto(residual, np.float32(0), where=is_due)
 
-    if sight.last_moment.bucket != sight.moment.bucket:
-        empty(sight.last_moment.bucket, n > 0)
-    observed = sight.n[LEVELS] * sight.present[LEVELS]
-    _follow(state, LEVELS, observed, (sight.usual + sight.residual)[LEVELS], MEMORY_POOLS * pool_n)
-    weight = np.where(is_alone, np.float32(1), sight.n[LEVELS]) * sight.present[LEVELS]
+    if view.last_moment.bucket != view.moment.bucket:
+        empty(view.last_moment.bucket, n > 0)
+    observed = view.n[LEVELS] * view.present[LEVELS]
+    _follow(state, LEVELS, observed, (view.usual + view.residual)[LEVELS], MEMORY_POOLS * pool_n)
+    weight = np.where(is_alone, np.float32(1), view.n[LEVELS]) * view.present[LEVELS]
     n += weight
-    residual += weight * sight.residual[LEVELS]
-    empty(sight.moment.bucket, (n > 0) & (is_alone | (n >= pool_n)))
+    residual += weight * view.residual[LEVELS]
+    empty(view.moment.bucket, (n > 0) & (is_alone | (n >= pool_n)))
     learn_sigma(
         state.array("sigmas")[:, LEVELS],
         state.array("sigmas_seen")[:, LEVELS],
-        sight.levels.classes,
-        sight.levels.residual,
-        taught * sight.levels.present,
+        view.levels.classes,
+        view.levels.residual,
+        learning_rate * view.levels.present,
         parameters.per_window(parameters.sigma_rate),
     )
 
 
-def _learn_counts(state: DetectorState, sight: Sight, gain: Floats, parameters: Parameters) -> None:
+def _learn_counts(
+    state: DetectorState, view: WindowView, gain: Floats, parameters: Parameters
+) -> None:
     """Learn seasons of ratios and requests; a burst of requests counts as five times the usual."""
-    surprise = sight.drawn[_COUNTS].copy()
+    surprise = view.drawn[_COUNTS].copy()
     floor = METRICS[REQUESTS].floor
-    per_minute = usual_requests(sight.usual[REQUESTS], floor)
-    ceiling = np.log(5 * per_minute + np.float32(5 + floor)) - sight.usual[REQUESTS]
-    surprise[-1] = np.minimum(sight.residual[REQUESTS], ceiling)
-    bucket = sight.moment.bucket
+    per_minute = usual_requests(view.usual[REQUESTS], floor)
+    ceiling = np.log(5 * per_minute + np.float32(5 + floor)) - view.usual[REQUESTS]
+    surprise[-1] = np.minimum(view.residual[REQUESTS], ceiling)
+    bucket = view.moment.bucket
     learn(
         state.array("season")[bucket, _COUNTS],
         state.array("season_seen")[bucket, _COUNTS],
@@ -128,18 +134,20 @@ def _follow(
     observed *= kept
 
 
-def adopt(state: DetectorState, sight: Sight, adopted: NDArray[np.bool_], columns: Columns) -> None:
+def adopt(
+    state: DetectorState, view: WindowView, adopted: NDArray[np.bool_], columns: Columns
+) -> None:
     """Take the present level of metrics whose alarm has lasted a day for the new normal, in place.
 
     Args:
         state: What is learned.
-        sight: The window.
+        view: The window.
         adopted: Test, metric, key.
         columns: Observations that an adopted ratio is worth.
     """
     for place, key in {(int(m), int(k)) for _test, m, k in np.argwhere(adopted)}:
-        level = recent(state, sight.n, columns)[place, key]
-        shift = level - sight.usual[place, key]
+        level = recent(state, view.n, columns)[place, key]
+        shift = level - view.usual[place, key]
         state.array("season")[:, place, key] += shift
         state.array("hours")[:, place, key] += shift
         state.array("evidence")[:, place, key] = 0

@@ -18,16 +18,16 @@ from tokentide_jobs.core.detect.llr import (
 )
 from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.detect.sight import Sight
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import LEVELS, METRICS, RATIOS, REQUESTS, to_value
+from tokentide_jobs.core.detect.window_view import WindowView
 
 __all__ = ["alarm_changes", "new_extremes"]
 
 
 def alarm_changes(
     state: DetectorState,
-    sight: Sight,
+    view: WindowView,
     changes: Changes,
     columns: Columns,
     parameters: Parameters,
@@ -41,7 +41,7 @@ def alarm_changes(
     )
     for change, flags in kinds:
         for test, place, key in np.argwhere(flags).tolist():
-            expected, lower, upper = _band(sight, place, key, columns)
+            expected, lower, upper = _band(view, place, key, columns)
             opened = int(state.array("opened_window")[test, place, key])
             onset = int(state.array("onset_window")[test, place, key])
             first = int(state.array("first_window")[0, place, key])
@@ -50,55 +50,55 @@ def alarm_changes(
                 key=state.keys[key],
                 metric=METRICS[place].name,
                 test=name_of_test(METRICS[place].name, test),
-                window_start_us=sight.start_us,
-                value=_value(sight, place, key),
+                window_start_us=view.start_us,
+                value=_value(view, place, key),
                 expected=expected,
                 lower=lower,
                 upper=upper,
-                n=float((sight.levels.n if place < LEVELS.stop else sight.n)[place, key]),
+                n=float((view.levels.n if place < LEVELS.stop else view.n)[place, key]),
                 evidence=float(state.array("evidence")[test, place, key]),
                 threshold=float(columns.thresholds[test, place, 0]),
                 onset_us=min(onset or opened, opened) * length_us,
                 opened_us=opened * length_us,
-                is_young=sight.number - first < parameters.windows(parameters.learning_s),
+                is_young=view.number - first < parameters.windows(parameters.learning_s),
             )
 
 
 def new_extremes(
-    state: DetectorState, sight: Sight, scores: NDArray[np.float32]
+    state: DetectorState, view: WindowView, scores: NDArray[np.float32]
 ) -> Iterator[Extreme]:
     """Yield what tier A announces."""
     for place, key in np.argwhere(scores >= 1).tolist():
         yield Extreme(
             key=state.keys[key],
             metric=METRICS[place].name,
-            window_start_us=sight.start_us,
-            value=float(sight.values[place, key]),
-            expected=to_value(place, float(sight.usual[place, key])),
+            window_start_us=view.start_us,
+            value=float(view.values[place, key]),
+            expected=to_value(place, float(view.usual[place, key])),
             score=float(scores[place, key]),
         )
 
 
-def _value(sight: Sight, place: int, key: int) -> float:
+def _value(view: WindowView, place: int, key: int) -> float:
     """Return what the test saw: of a level, the mean of the windows that were put together."""
-    if place < LEVELS.stop and sight.levels.present[place, key]:
-        residual = float(sight.levels.residual[place, key])
-        return to_value(place, float(sight.usual[place, key]) + residual)
-    return float(sight.values[place, key])
+    if place < LEVELS.stop and view.levels.present[place, key]:
+        residual = float(view.levels.residual[place, key])
+        return to_value(place, float(view.usual[place, key]) + residual)
+    return float(view.values[place, key])
 
 
-def _band(sight: Sight, place: int, key: int, columns: Columns) -> tuple[float, float, float]:
+def _band(view: WindowView, place: int, key: int, columns: Columns) -> tuple[float, float, float]:
     """Return what was expected, and the band in which the tests of the metric see nothing."""
-    usual = float(sight.usual[place, key])
+    usual = float(view.usual[place, key])
     if place == REQUESTS:
-        scaled = sight.usual[place, key : key + 1]
+        scaled = view.usual[place, key : key + 1]
         expected = float(usual_requests(scaled, METRICS[REQUESTS].floor)[0])
         return expected, DROP_NULL * expected, RISE_NULL * expected
     if RATIOS.start <= place < RATIOS.stop:
-        ratio = sight.ratio[place - RATIOS.start, key : key + 1]
+        ratio = view.ratio[place - RATIOS.start, key : key + 1]
         if METRICS[place].name == "cache_hit_ratio":
             return float(ratio[0]), float(dropped_from(ratio)[0]), np.inf
         return float(ratio[0]), 0.0, float(risen_from(ratio)[0])
-    margin = float(columns.dead_zone[place, 0]) + 3 * float(sight.sigma[place, key])
+    margin = float(columns.dead_zone[place, 0]) + 3 * float(view.sigma[place, key])
     below, above = to_value(place, usual - margin), to_value(place, usual + margin)
     return to_value(place, usual), below, above

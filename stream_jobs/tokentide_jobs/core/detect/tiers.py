@@ -22,9 +22,9 @@ from tokentide_jobs.core.detect.llr import (
 from tokentide_jobs.core.detect.parameter_columns import Columns
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.running import SMALLEST, move
-from tokentide_jobs.core.detect.sight import Sight
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import GATED, LEVELS, METRICS, RATIOS, REQUESTS
+from tokentide_jobs.core.detect.window_view import WindowView
 
 __all__ = ["add_evidence", "allowed", "extremes", "follow_levels"]
 
@@ -41,70 +41,74 @@ _DROPPING: Final = slice(RATIOS.stop - 1, RATIOS.stop)
 _RISING: Final = slice(RATIOS.start, RATIOS.stop - 1)
 
 
-def follow_levels(state: DetectorState, sight: Sight) -> None:
+def follow_levels(state: DetectorState, view: WindowView) -> None:
     """Move the running levels, in place; at first they are plain means."""
     share = np.float32(1) / (state.array("updates")[0] + np.float32(1))
     for name, rate in _RATES:
         level = state.array(name)[0]
-        move(level, sight.shrunk - level, np.maximum(share, rate) * sight.present)
+        move(level, view.shrunk - level, np.maximum(share, rate) * view.present)
 
 
-def extremes(state: DetectorState, sight: Sight, keep: Floats, parameters: Parameters) -> Floats:
+def extremes(
+    state: DetectorState, view: WindowView, keep: Floats, parameters: Parameters
+) -> Floats:
     """Return the score of tier A, 0 where nothing is new, and learn the bounds in place."""
-    hour = sight.moment.hour
-    is_known = sight.present & ~sight.is_seeded
+    hour = view.moment.hour
+    is_known = view.present & ~view.is_seeded
     difference = state.array("macd_fast")[0] - state.array("macd_slow")[0]
     streams = np.stack(
         [
-            sight.shrunk - state.array("hours")[hour],
+            view.shrunk - state.array("hours")[hour],
             state.array("level")[0],
             difference,
-            sight.drawn,
+            view.drawn,
         ]
     )
     streams[0, ~(is_known & (state.array("hours_seen")[hour] > 0))] = np.nan
     streams[1:, ~is_known] = np.nan
     low, high = state.array("low"), state.array("high")
-    score = np.where(sight.ripe, excess(streams, low, high, parameters.sensitivity), np.float32(0))
+    score = np.where(
+        view.is_judgeable, excess(streams, low, high, parameters.sensitivity), np.float32(0)
+    )
     widen(streams, low, high, keep)
     throttle, refractory = state.array("throttle")[0], state.array("refractory")[0]
-    throttle *= np.float32(parameters.keep(parameters.throttle_half_life_s) ** sight.elapsed)
-    refractory *= np.float32(parameters.keep(parameters.refractory_half_life_s) ** sight.elapsed)
-    for fading in (throttle, refractory):
-        np.copyto(fading, np.float32(0), where=fading < SMALLEST)
+    throttle *= np.float32(parameters.keep(parameters.throttle_half_life_s) ** view.elapsed)
+    refractory *= np.float32(parameters.keep(parameters.refractory_half_life_s) ** view.elapsed)
+    for decaying in (throttle, refractory):
+        np.copyto(decaying, np.float32(0), where=decaying < SMALLEST)
     return announce(score, throttle, refractory)
 
 
 def add_evidence(
-    state: DetectorState, sight: Sight, columns: Columns, parameters: Parameters
+    state: DetectorState, view: WindowView, columns: Columns, parameters: Parameters
 ) -> None:
     """Add one window to the evidence of every test, in place."""
     evidence = state.array("evidence")
-    values, present = np.nan_to_num(sight.values).astype(np.float32), sight.present
+    values, present = np.nan_to_num(view.values).astype(np.float32), view.present
     add_level_evidence(
-        evidence[:, LEVELS], sight.levels.residual, sight.sigma, columns.dead_zone,
-        sight.levels.present, parameters,
+        evidence[:, LEVELS], view.levels.residual, view.sigma, columns.dead_zone,
+        view.levels.present, parameters,
     )  # fmt: skip
-    n = sight.n[RATIOS] * columns.evidence_per_n
+    n = view.n[RATIOS] * columns.evidence_per_n
     hits = values[RATIOS] * n
     add_rise_evidence(
-        evidence[:, _RISING], hits[:-1], n[:-1], sight.ratio[:-1], present[_RISING], parameters
+        evidence[:, _RISING], hits[:-1], n[:-1], view.ratio[:-1], present[_RISING], parameters
     )
     add_drop_evidence(
-        evidence[:, _DROPPING], hits[-1:], n[-1:], sight.ratio[-1:], present[_DROPPING], parameters
+        evidence[:, _DROPPING], hits[-1:], n[-1:], view.ratio[-1:], present[_DROPPING], parameters
     )
     minutes = np.float32(parameters.window_s / 60)
-    usual = usual_requests(sight.usual[REQUESTS], METRICS[REQUESTS].floor)
+    usual = usual_requests(view.usual[REQUESTS], METRICS[REQUESTS].floor)
     add_request_evidence(
         evidence[:, REQUESTS], values[REQUESTS] * minutes, usual * minutes, present[REQUESTS],
         parameters,
     )  # fmt: skip
 
 
-def allowed(sight: Sight, gate: Flags, columns: Columns) -> Flags:
+def allowed(view: WindowView, gate: Flags, columns: Columns) -> Flags:
     """Return where an alarm may open: test, metric, key."""
-    may = np.stack([sight.ripe, sight.ripe])
-    levels = sight.levels
+    may = np.stack([view.is_judgeable, view.is_judgeable])
+    levels = view.levels
     may[UP, LEVELS] &= levels.present & (levels.residual > columns.least_effect)
     may[DOWN, LEVELS] &= levels.present & (levels.residual < -columns.least_effect)
     may[:, GATED] &= gate

@@ -23,7 +23,7 @@ from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.outcome.voided import without_voided
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.pricing import price
-from tokentide_jobs.core.record.agent_logs import HashUser, nobody
+from tokentide_jobs.core.record.agent_logs import HashUser, no_user_hash
 from tokentide_jobs.core.record.contents import events_in, readable
 from tokentide_jobs.core.record.dead_letter import (
     DETAIL_CHARACTERS,
@@ -69,7 +69,7 @@ class Outcome:
     """Rows left out of `raw` because the store cannot hold them."""
     ignored: Mapping[str, int] = field(default_factory=dict)
     """What the records hold besides events, by kind; it is counted and goes nowhere."""
-    mended_texts: int = 0
+    replaced_texts: int = 0
     """Texts of which a character could not be encoded and was replaced."""
     cleared_codes: int = 0
     """Codes and kinds of errors that are not stored, because they have no code's shape."""
@@ -179,7 +179,7 @@ def process(
     records: Sequence[Record],
     intent: Intent,
     cards: CardTable,
-    hash_user: HashUser = nobody,
+    hash_user: HashUser = no_user_hash,
     voided: Collection[str] = (),
 ) -> Outcome:
     """Decode, judge, price and place every event of a batch.
@@ -211,7 +211,7 @@ def _unreadable(records: Sequence[Record], intent: Intent, cards: CardTable) -> 
     unreadable: list[DeadLetter] = []
     for record in records:
         try:
-            _process([record], intent, cards, nobody, (), [])
+            _process([record], intent, cards, no_user_hash, (), [])
         except MemoryError:
             raise
         except (Exception, pl.exceptions.PanicException) as exc:
@@ -263,6 +263,6 @@ def _process(
             records,
         ),
         ignored=read.ignored,
-        mended_texts=read.mended_texts + decoded.mended_texts,
+        replaced_texts=read.replaced_texts + decoded.replaced_texts,
         cleared_codes=cleared_codes,
     )

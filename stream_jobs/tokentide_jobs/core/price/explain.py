@@ -22,7 +22,7 @@ from tokentide_jobs.core.price.hosts import region_of_host
 from tokentide_jobs.core.price.lookup import Price, resolve
 from tokentide_jobs.core.price.pricing import (
     COST_COLUMNS,
-    LIFETIME_DOUBT,
+    LIFETIME_UNKNOWN_SUFFIX,
     PRICE_COLUMNS,
     price,
 )
@@ -114,7 +114,7 @@ def _usage_lines(event: Mapping[str, Any], found: Price, priced: Mapping[str, An
         lines.append(
             "a search is billed 8,000 input tokens here: whether they are in it is unknown"
         )
-    if priced["price_rule"].endswith(LIFETIME_DOUBT):
+    if priced["price_rule"].endswith(LIFETIME_UNKNOWN_SUFFIX):
         lines.append("how long the cache writes live is not reported: billed as the shortest")
     if any(line.unit == PER_REQUEST for line in billed.lines) and found.has_sized_fees:
         lines.append("the fee depends on how much was searched, which is not reported")

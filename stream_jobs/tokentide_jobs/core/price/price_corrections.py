@@ -16,7 +16,7 @@ from tokentide_jobs.core.price.cards import CardTable, Correction, Rates, scale_
 from tokentide_jobs.core.price.matching import glob_pattern
 
 __all__ = [
-    "UNSAID",
+    "UNSPECIFIED",
     "corrected_rates",
     "entry_of_place",
     "fees_of",
@@ -27,7 +27,7 @@ __all__ = [
 _REMEMBERED = 1_000
 """Names of providers remembered per table; beyond it the memory starts afresh."""
 
-UNSAID = "unsaid"
+UNSPECIFIED = "unsaid"
 """In an entry's places: calls that name no place, where the provider documents what that means."""
 
 
@@ -88,7 +88,11 @@ def scale_tokens(rates: Rates, multiplier: str) -> Rates:
 
 
 def _is_at(pattern: str, place: str) -> bool:
-    return pattern == UNSAID if not place else pattern != UNSAID and glob_pattern(pattern)(place)
+    return (
+        pattern == UNSPECIFIED
+        if not place
+        else pattern != UNSPECIFIED and glob_pattern(pattern)(place)
+    )
 
 
 def _is_for(entry: Correction, model: str) -> bool:

@@ -22,7 +22,7 @@ from tokentide_jobs.core.price.statuses import STATUS_CODES
 from tokentide_jobs.core.price.units import CACHED_IMAGES, COST_CLASSES, LEAVES, SIZED_REQUESTS
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
-__all__ = ["COST_COLUMNS", "LIFETIME_DOUBT", "PRICE_COLUMNS", "price"]
+__all__ = ["COST_COLUMNS", "LIFETIME_UNKNOWN_SUFFIX", "PRICE_COLUMNS", "price"]
 
 COST_COLUMNS: tuple[str, ...] = tuple(f"cost_{name}_pico_usd" for name in COST_CLASSES)
 PRICE_COLUMNS: tuple[str, ...] = (
@@ -46,7 +46,7 @@ _TOKENS = (1 << _LEAF_OF["input"]) | (1 << _LEAF_OF["output"])
 
 _LIFETIME_UNKNOWN = pl.col("is_lifetimeless") & pl.col("priced_lifetimes")
 """Cache writes that nobody says the lifetime of, where that moves the price: billed as short."""
-LIFETIME_DOUBT = "!cache_lifetime=unknown"
+LIFETIME_UNKNOWN_SUFFIX = "!cache_lifetime=unknown"
 """How `price_rule` ends then."""
 
 
@@ -315,8 +315,8 @@ def _rules(work: pl.DataFrame) -> pl.Series:
     rules = work["rule"]
     lifetimeless = work.select(_LIFETIME_UNKNOWN).to_series()
     if lifetimeless.any():
-        doubted = rules + LIFETIME_DOUBT
-        rules = doubted.zip_with(lifetimeless, rules)
+        marked = rules + LIFETIME_UNKNOWN_SUFFIX
+        rules = marked.zip_with(lifetimeless, rules)
     # In rising order of precedence; texts are only built for what occurs.
     for flag, reason in (
         ("is_unknown", "usage missing: "),

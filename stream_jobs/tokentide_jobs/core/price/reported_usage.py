@@ -138,9 +138,9 @@ def lacks_lifetimes(requests: pl.DataFrame) -> pl.Expr:
     """Tell calls that wrote to a cache and do not say for how long: a reported 0 of 1 h says it."""
     if "cache_write_tokens" not in requests.columns:
         return pl.lit(False)
-    untold = [pl.col(name).is_null() for name in _LIFETIMES if name in requests.columns]
+    unreported = [pl.col(name).is_null() for name in _LIFETIMES if name in requests.columns]
     return (pl.col("cache_write_tokens").fill_null(0) > 0) & pl.all_horizontal(
-        pl.lit(True), *untold
+        pl.lit(True), *unreported
     )
 
 

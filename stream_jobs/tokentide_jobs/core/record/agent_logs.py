@@ -20,7 +20,7 @@ from tokentide.usage.reading import label, usage_fields
 from tokentide_jobs.core.record.coding_agents import READERS, ReportedCall, count_of, number_of
 from tokentide_schemas.fields import MAX_DURATION_MS, MAX_EPOCH_US, MAX_TOKENS
 
-__all__ = ["HashUser", "LogData", "event_of_log", "nobody"]
+__all__ = ["HashUser", "LogData", "event_of_log", "no_user_hash"]
 
 HashUser = Callable[[str], str | None]
 """Returns what stands for a user, None when nothing may."""
@@ -50,7 +50,7 @@ _NAMES: Final = (
 """What people or their tools name freely."""
 
 
-def nobody(_user: str) -> None:
+def no_user_hash(_user: str) -> None:
     """Stand for no user."""
 
 
@@ -81,7 +81,7 @@ class LogData:
     scope_version: str = ""
 
 
-def event_of_log(log: LogData, hash_user: HashUser = nobody) -> dict[str, Any] | None:
+def event_of_log(log: LogData, hash_user: HashUser = no_user_hash) -> dict[str, Any] | None:
     """Return the `request` event of a record that tells of a call, None for every other record.
 
     The event satisfies the contract, but for `service` where the resource names none.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tokentide_jobs.core.record.agent_logs import HashUser, nobody
+from tokentide_jobs.core.record.agent_logs import HashUser, no_user_hash
 from tokentide_jobs.core.record.dead_letter import DeadLetter, Refusal
 from tokentide_jobs.core.record.otlp import read_otlp
 from tokentide_jobs.core.record.record import Record
@@ -43,13 +43,13 @@ class Readable:
         records: As they came, or rewritten as lines of events; records without events are left out.
         dead_letters: Records that hold no events because they are broken.
         ignored: What was left out, by kind.
-        mended_texts: Texts of which a character could not be encoded and was replaced.
+        replaced_texts: Texts of which a character could not be encoded and was replaced.
     """
 
     records: Sequence[Record]
     dead_letters: list[DeadLetter] = field(default_factory=list)
     ignored: Mapping[str, int] = field(default_factory=dict)
-    mended_texts: int = 0
+    replaced_texts: int = 0
 
 
 def events_in(topic: str, value: bytes) -> list[bytes]:
@@ -71,7 +71,7 @@ def contents_of(topic: str, value: bytes) -> Contents:
     return Contents(events, read.ignored)
 
 
-def readable(topic: str, records: Sequence[Record], hash_user: HashUser = nobody) -> Readable:
+def readable(topic: str, records: Sequence[Record], hash_user: HashUser = no_user_hash) -> Readable:
     """Return the records of a batch as `decode` takes them; plain events are not touched.
 
     Args:
@@ -84,7 +84,7 @@ def readable(topic: str, records: Sequence[Record], hash_user: HashUser = nobody
     rewritten: list[Record] = []
     dead_letters: list[DeadLetter] = []
     ignored: Counter[str] = Counter()
-    mended_texts = 0
+    replaced_texts = 0
     for record in records:
         place = (record.partition, record.offset, 0)
         if _is_left_out(record.value):
@@ -92,7 +92,7 @@ def readable(topic: str, records: Sequence[Record], hash_user: HashUser = nobody
             continue
         read = read_otlp(record.value, hash_user)
         ignored.update(read.ignored)
-        mended_texts += read.mended_texts
+        replaced_texts += read.replaced_texts
         if read.fault is not None:
             # An export request that cannot be read may hold prompts: its bytes stay in Kafka alone.
             reason, field_at_fault, detail = read.fault
@@ -100,7 +100,7 @@ def readable(topic: str, records: Sequence[Record], hash_user: HashUser = nobody
             dead_letters.append(DeadLetter(*place, reason, field_at_fault, reported, b""))
         elif read.lines:
             rewritten.append(record._replace(value=b"\n".join(read.lines)))
-    return Readable(rewritten, dead_letters, ignored, mended_texts)
+    return Readable(rewritten, dead_letters, ignored, replaced_texts)
 
 
 def _left_out(value: bytes) -> Refusal:

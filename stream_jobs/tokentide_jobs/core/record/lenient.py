@@ -1,4 +1,4 @@
-r"""JSON that a strict reader refuses for the sake of one text: read, with that text mended.
+r"""JSON that a strict reader refuses for the sake of one text: read, with U+FFFD in it.
 
 Bytes that are not UTF-8, surrogates without a partner (`\ud800`, or encoded one by one as CESU-8
 does) and the words NaN and Infinity cost the text or number they stand in, not the event. A pair of
@@ -11,13 +11,13 @@ import json
 import re
 from typing import Any, Final, NamedTuple
 
-__all__ = ["Mended", "mended", "read_unmended", "write_unmended"]
+__all__ = ["Lenient", "read_unchanged", "with_replacements", "write_unchanged"]
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _INTEGER_DIGITS: Final = 20
 
 
-class Mended(NamedTuple):
+class Lenient(NamedTuple):
     """What was read."""
 
     content: Any
@@ -25,27 +25,27 @@ class Mended(NamedTuple):
     """How many texts hold a character that was replaced."""
 
 
-def mended(body: bytes) -> Mended | None:
+def with_replacements(body: bytes) -> Lenient | None:
     """Read one JSON value and mend its texts; None when it is not JSON in any reading.
 
     Everything that a strict reader takes is read with the same values.
     """
     try:
-        mending = _Mending()
-        return Mended(mending.of(_parsed(body)), mending.texts)
+        replacing = _Replacing()
+        return Lenient(replacing.of(_parsed(body)), replacing.texts)
     except (ValueError, RecursionError):
         return None
 
 
-def read_unmended(body: bytes) -> Any:
-    """Read one JSON value as it is, for `write_unmended`; None when it is not JSON."""
+def read_unchanged(body: bytes) -> Any:
+    """Read one JSON value as it is, for `write_unchanged`; None when it is not JSON."""
     try:
         return _parsed(body)
     except (ValueError, RecursionError):
         return None
 
 
-def write_unmended(value: Any) -> bytes:
+def write_unchanged(value: Any) -> bytes:
     """Write a value back with everything that needs mending still in it."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
@@ -70,7 +70,7 @@ def _number(digits: str) -> int | float:
     return number if -(1 << 63) <= number < 1 << 64 else float(number)
 
 
-class _Mending:
+class _Replacing:
     """Replaces what cannot be encoded, and counts."""
 
     def __init__(self) -> None:
@@ -89,6 +89,6 @@ class _Mending:
         if _SURROGATE.search(text) is None:
             return text
         # As UTF-16 a pair is one character again, and what has no partner is an error to replace.
-        mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        self.texts += "\ufffd" in mended
-        return mended
+        replaced = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        self.texts += "\ufffd" in replaced
+        return replaced

@@ -16,9 +16,9 @@ from typing import Any, Final
 import orjson
 
 from tokentide.semconv import SpanData, SpanEvent, event_of, first_and_last, reading_of
-from tokentide_jobs.core.record.agent_logs import HashUser, LogData, event_of_log, nobody
+from tokentide_jobs.core.record.agent_logs import HashUser, LogData, event_of_log, no_user_hash
 from tokentide_jobs.core.record.dead_letter import DETAIL_CHARACTERS, Refusal
-from tokentide_jobs.core.record.lenient import mended
+from tokentide_jobs.core.record.lenient import with_replacements
 from tokentide_jobs.core.record.otlp_json import (
     NotOtlp,
     attributes_of,
@@ -53,13 +53,13 @@ class OtlpRecord:
             `token_metrics` (the spans hold the same tokens) and of other `metrics`, and `logs`
             that tell of no call.
         fault: Why the record is no export request; then there are no lines.
-        mended_texts: Texts of the record of which a character could not be encoded.
+        replaced_texts: Texts of the record of which a character could not be encoded.
     """
 
     lines: list[bytes] = field(default_factory=list)
     ignored: Mapping[str, int] = field(default_factory=dict)
     fault: Refusal | None = None
-    mended_texts: int = 0
+    replaced_texts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +73,28 @@ class _Call:
         return self.event.get("input_tokens"), self.event.get("output_tokens")
 
 
-def read_otlp(value: bytes, hash_user: HashUser = nobody) -> OtlpRecord:
+def read_otlp(value: bytes, hash_user: HashUser = no_user_hash) -> OtlpRecord:
     """Read the value of one record; never raises, whatever it holds.
 
     Args:
         value: The record's value.
         hash_user: What stands for a user that a log record names; by default nothing does.
     """
-    body, mended_texts = value.removeprefix(BOM), 0
+    body, replaced_texts = value.removeprefix(BOM), 0
     if not body.strip(JSON_WHITESPACE):
         return OtlpRecord(fault=Refusal("empty", "", "an empty record holds no export request"))
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        lenient = mended(body)
+        lenient = with_replacements(body)
         if lenient is None:
             return OtlpRecord(fault=_unreadable(value, error))
-        request, mended_texts = lenient
+        request, replaced_texts = lenient
     if not isinstance(request, dict):
         detail = "an export request is a JSON object"
         return OtlpRecord(fault=Refusal("not_an_object", "", detail))
     try:
-        return replace(_read_request(request, hash_user), mended_texts=mended_texts)
+        return replace(_read_request(request, hash_user), replaced_texts=replaced_texts)
     except NotOtlp as error:
         return OtlpRecord(fault=Refusal("not_otlp", "", str(error)))
     except Exception as error:

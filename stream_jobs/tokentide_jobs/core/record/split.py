@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from tokentide_jobs.core.record.lenient import read_unmended, write_unmended
+from tokentide_jobs.core.record.lenient import read_unchanged, write_unchanged
 from tokentide_jobs.core.record.stand_in import (
     BEGINNING_KEPT,
     KEPT_BYTES,
@@ -156,11 +156,11 @@ def _elements(body: bytes) -> list[bytes] | None:
         content = orjson.loads(body)
         return _written(content, orjson.dumps)
     except orjson.JSONDecodeError:
-        content = read_unmended(body)
+        content = read_unchanged(body)
     except (orjson.JSONEncodeError, RecursionError):
         return None
     try:
-        return _written(content, write_unmended)
+        return _written(content, write_unchanged)
     except RecursionError:
         return None
 
@@ -195,7 +195,7 @@ def _is_json(body: bytes) -> bool:
     try:
         orjson.loads(body)
     except orjson.JSONDecodeError:
-        return read_unmended(body) is not None
+        return read_unchanged(body) is not None
     return True
 
 

@@ -125,7 +125,7 @@ def _day(
     def level(base: Floats, channel: str) -> Floats:
         return base * np.exp(noise[channel]) * blips.get(channel, 1.0)
 
-    traffic = p.requests_per_minute * size_of_day * np.exp(p.swing * np.cos(angle))
+    traffic = p.requests_per_minute * size_of_day * np.exp(p.daily_amplitude * np.cos(angle))
     errors = np.exp(noise["errors"])
     return Conditions(
         day=day,

@@ -64,8 +64,8 @@ def place(
     for fault in faults:
         for column, group in enumerate(population.group_of):
             if group == fault.group:
-                late = int(random.integers(0, fault.scattered_minutes + 1))
-                begin = days * MINUTES - fault.before_end_minutes + late
+                delay_minutes = int(random.integers(0, fault.scattered_minutes + 1))
+                begin = days * MINUTES - fault.before_end_minutes + delay_minutes
                 end = min(begin + fault.minutes, days * MINUTES)
                 incidents.append(Incident(fault, population.keys[column], column, begin, end))
     return incidents

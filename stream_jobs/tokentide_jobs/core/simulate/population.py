@@ -40,7 +40,7 @@ class Population:
     requests_per_minute: Floats
     weekend: Floats
     """Traffic of a weekend day, as a share of a weekday's."""
-    swing: Floats
+    daily_amplitude: Floats
     """Amplitude of the day in the logarithm of traffic."""
     peak_hour: Floats
     input_tokens: Floats
@@ -95,7 +95,7 @@ def populate(groups: Sequence[Group], random: np.random.Generator) -> Population
         group_of=tuple(g.name for g in groups for _ in range(g.size)),
         requests_per_minute=ranges[:, 0] * (ranges[:, 1] / ranges[:, 0]) ** share,
         weekend=between(0.3, 0.9),
-        swing=between(0.3, 0.9),
+        daily_amplitude=between(0.3, 0.9),
         peak_hour=between(8, 20),
         input_tokens=scattered(500, 8_000),
         output_tokens=scattered(100, 1_000),

@@ -11,8 +11,8 @@ import numpy as np
 from tokentide_jobs.core.detect.alarms import AlarmChange, Extreme
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.window_metrics import observe
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.simulate.conditions import MINUTES, days_of
 from tokentide_jobs.core.simulate.draws import draw
 from tokentide_jobs.core.simulate.faults import Fault, Incident, inject, place

@@ -54,7 +54,7 @@ def _of_row(row: TableRow) -> Scenario:
     )
 
 
-def _story(
+def _scenario(
     name: str,
     title: str,
     group: Group,
@@ -74,7 +74,7 @@ def _story(
 
 
 def _loop(name: str, calls: float, tokens: float, what: str, minutes: int) -> Scenario:
-    return _story(
+    return _scenario(
         name, what, Group("tenant", "low", 3),
         (Effect("requests", "plus", calls), Effect("input_tokens", "to", tokens)),
         "requests, tokens_per_request or cost_usd_per_minute of each tenant",
@@ -82,37 +82,37 @@ def _loop(name: str, calls: float, tokens: float, what: str, minutes: int) -> Sc
     )  # fmt: skip
 
 
-_STORIES: Final = (
+_SCENARIOS: Final = (
     Scenario(
         "clean", "plain days: seasons, noise, blips, daily jobs and gaps, no fault",
         (Group("busy", "high", 20), Group("steady", "mid", 20), Group("quiet", "low", 20)),
         (), "no alarm",
     ),
-    _story(
+    _scenario(
         "deploy-small", "a deploy makes answers 8 % longer and 5 % slower, for good",
         Group("service", "high", 4),
         (Effect("output_tokens", "times", 1.08), Effect("latency_ms", "times", 1.05)),
         "no alarm: below every effect that counts", minutes=10 * _DAY, before_end=2 * _DAY,
     ),
-    _story(
+    _scenario(
         "deploy-large", "a deploy makes prompts 1.6 times as long, for good",
         Group("service", "high", 4), (Effect("input_tokens", "times", 1.6),),
         "tokens_per_request of each service, and after a day its end as the new normal",
         minutes=10 * _DAY, before_end=3 * _DAY,
     ),
-    _story(
+    _scenario(
         "outage", "a provider fails for 25 minutes: 40 tenants lose 70 % of their calls at once",
         Group("tenant", "mid", 40),
         (Effect("errors", "to", 0.7), Effect("latency_ms", "times", 3)),
         "error_ratio of all 40 tenants within a few minutes", minutes=25, before_end=12 * _HOUR,
     ),
-    _story(
+    _scenario(
         "launch", "launch day: traffic grows to eightfold in 6 hours and stays",
         Group("product", "mid", 3), (Effect("requests", "times", 8),),
         "a rise of requests, and after a day its end as the new normal",
         minutes=10 * _DAY, before_end=3 * _DAY, ramp=6 * _HOUR,
     ),
-    _story(
+    _scenario(
         "month-end", "the month-end batch: 6 times the calls with prompts twice as long, 5 hours",
         Group("billing", "mid", 3),
         (Effect("requests", "times", 6), Effect("input_tokens", "times", 2)),
@@ -123,22 +123,22 @@ _STORIES: Final = (
     _loop("agent-large", 1.5, 190_000,
           "an agent calls every 40 seconds with 190,000 tokens, overnight", 8 * _HOUR),
     _loop("agent-slow", 6, 20_000, "two agents talk to each other, 6 calls a minute", 18 * _HOUR),
-    _story(
+    _scenario(
         "refusals", "a new policy refuses 12 % of requests", Group("service", "mid", 4),
         (Effect("refused", "to", 0.12),), "refused_ratio of each service",
         minutes=4 * _HOUR, before_end=20 * _HOUR,
     ),
-    _story(
+    _scenario(
         "truncation", "a token limit cuts 40 % of answers", Group("service", "mid", 4),
         (Effect("truncated", "to", 0.4),), "truncated_ratio of each service",
         minutes=4 * _HOUR, before_end=20 * _HOUR,
     ),
-    _story(
+    _scenario(
         "slow-output", "tokens arrive at half the speed", Group("service", "high", 4),
         (Effect("output_tps", "times", 0.5),), "output_tps_p50 of each service",
         minutes=2 * _HOUR, before_end=20 * _HOUR,
     ),
-    _story(
+    _scenario(
         "feedback", "users are displeased: 25 points fewer thumbs up", Group("service", "high", 4),
         (Effect("feedback", "plus", -0.25),), "feedback_score of each service",
         minutes=6 * _HOUR, before_end=20 * _HOUR,
@@ -146,6 +146,6 @@ _STORIES: Final = (
 )  # fmt: skip
 
 SCENARIOS: Final = {
-    scenario.name: scenario for scenario in (*_STORIES, *(_of_row(row) for row in FAULT_TABLE))
+    scenario.name: scenario for scenario in (*_SCENARIOS, *(_of_row(row) for row in FAULT_TABLE))
 }
 """Every scenario by its name."""

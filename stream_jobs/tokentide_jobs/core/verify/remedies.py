@@ -146,9 +146,11 @@ def _of_rows(facts: Facts, kinds: set[FaultKind]) -> Iterator[Remedy]:
             ("duplicated",),
             f"remove the duplicate rows of the dead letters ({_PAGE})",
         )
-    if strange := tuple(kind for kind in ("raw_and_dead", "surplus", "unclaimed") if kind in kinds):
+    if unexpected := tuple(
+        kind for kind in ("raw_and_dead", "surplus", "unclaimed") if kind in kinds
+    ):
         yield Remedy(
-            strange,
+            unexpected,
             f"find out who wrote these rows: the pipeline did not. Delete them ({_PAGE}), then "
             "verify again",
         )

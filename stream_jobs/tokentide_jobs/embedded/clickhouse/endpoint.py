@@ -17,10 +17,10 @@ from aiohttp import web
 from tokentide_jobs.web_guard import refusal
 
 from .access.accounts import Accounts, User
+from .access.disk_limit import check_free_space
 from .access.inspection import Inspection
 from .access.inspector import EXPRESSION_SETTINGS
 from .access.policy import check, is_quick_write
-from .access.room import check_room
 from .access.statement import Statement
 from .engine.pool import Engine, EngineJob, Lane
 from .engine.waiting_space import WaitingSpace
@@ -156,7 +156,7 @@ class Endpoint:
     ) -> web.StreamResponse:
         check(statement, asked.user, only_reads=asked.readonly > 0)
         limit_time(asked, statement)
-        check_room(statement, Path(), self._min_free_bytes)
+        check_free_space(statement, Path(), self._min_free_bytes)
         await self._settle_expressions(asked, statement)
         with self._running.entered(asked.query_id, asked.user.name) as marker:
             if not statement.takes_data:

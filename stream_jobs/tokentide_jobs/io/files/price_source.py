@@ -36,7 +36,7 @@ from tokentide_jobs.io.files.price_overrides import parse_price_file
 from tokentide_jobs.io.files.yaml_entries import content_of
 from tokentide_jobs.settings.origins import origin_of
 
-__all__ = ["COMPILER_REVISION", "NOT_SOLD", "PINNED_RELEASE", "compile_cards"]
+__all__ = ["COMPILER_REVISION", "NOT_OFFERED", "PINNED_RELEASE", "compile_cards"]
 
 COMPILER_REVISION = 8
 """Raised whenever the same release and overrides would give other prices than before."""
@@ -52,7 +52,7 @@ _BILLED_BY_MINIMUM = {
 }
 """Least amounts billed per call; genai-prices has them in code, not in its data."""
 
-NOT_SOLD = frozenset({("openai", "gpt-oss-120b"), ("openai", "gpt-oss-20b")})
+NOT_OFFERED = frozenset({("openai", "gpt-oss-120b"), ("openai", "gpt-oss-20b")})
 """Models on the list of a provider that does not sell them: open weights that others serve, each at
 a price of its own. A call that names them there went to somebody else, so it has no price."""
 
@@ -107,7 +107,7 @@ def _base_providers() -> tuple[ProviderCards, ...]:
 
 
 def _model(provider: str, model: upstream.ModelInfo) -> ModelCards:
-    if (provider, model.id) in NOT_SOLD:
+    if (provider, model.id) in NOT_OFFERED:
         return ModelCards(model.id, _clause(model.match), (Card({}),))
     if isinstance(model.prices, ModelPrice):
         standard = [Card(_rates(model.prices))]

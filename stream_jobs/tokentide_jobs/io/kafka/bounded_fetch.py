@@ -27,7 +27,7 @@ from tokentide_jobs.core.record.stand_in import (
     size_and_digest,
     stand_in,
 )
-from tokentide_jobs.io.kafka.damaged_batches import DamagedBatch, Sightings
+from tokentide_jobs.io.kafka.damaged_batches import DamagedBatch, FirstSeen
 from tokentide_jobs.io.kafka.decompressing import largest_size, pieces
 
 __all__ = [
@@ -60,7 +60,7 @@ _MAGIC_AT: Final = 16
 _MARKER_BYTES: Final = 4
 _NO_MARKER: Final = b"\xff" * _MARKER_BYTES
 """Says of no transaction that it was taken back."""
-_SIGHTINGS: Final = Sightings()
+_FIRST_SEEN: Final = FirstSeen()
 """Of all consumers of this process."""
 
 
@@ -137,7 +137,7 @@ class BoundedRecords:
             (header[12], header[6] + 1),
             reading=self.reading,
             following=self._base_of_sound(number + 1),
-            sightings=_SIGHTINGS,
+            first_seen=_FIRST_SEEN,
         )
         self._is_cut = damaged.is_last
         return damaged

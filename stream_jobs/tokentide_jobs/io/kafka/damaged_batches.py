@@ -17,14 +17,14 @@ from aiokafka.record.default_records import DefaultRecord
 from tokentide_jobs.core.record.split import MAX_RECORD_EVENTS
 from tokentide_jobs.core.record.stand_in import BEGINNING_KEPT, stand_in
 
-__all__ = ["DamagedBatch", "Sightings"]
+__all__ = ["DamagedBatch", "FirstSeen"]
 
 _FETCHES: Final = 3
 """So often the same bytes came from the broker before they are believed."""
 _MOST_REMEMBERED: Final = 1_000
 
 
-class Sightings:
+class FirstSeen:
     """How often this process was sent each damaged batch."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class DamagedBatch:
         counts: Its records, and how many offsets it takes, as its header says.
         reading: The offset that was asked for: nothing before it is read again.
         following: The first offset of the sound batch that came behind it, None without one.
-        sightings: Those of this process.
+        first_seen: Those of this process.
 
     Attributes:
         next_offset: The offset to read on from: unchanged while the batch is fetched again.
@@ -71,13 +71,13 @@ class DamagedBatch:
         *,
         reading: int,
         following: int | None,
-        sightings: Sightings,
+        first_seen: FirstSeen,
     ) -> None:
         self.base_offset = base_offset
         self._digest = hashlib.sha256(data).hexdigest()
         self._first = max(base_offset, reading)
         self.next_offset, self.is_last = self._first, True
-        if sightings.seen(self._digest) < _FETCHES:
+        if first_seen.seen(self._digest) < _FETCHES:
             return
         records, offsets = counts
         is_sound = records == offsets and 0 < records <= MAX_RECORD_EVENTS

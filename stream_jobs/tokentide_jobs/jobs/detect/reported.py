@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tokentide_schemas.control import ControlState
 
-__all__ = ["Reported", "Speaker"]
+__all__ = ["ReportGate", "Reported"]
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Reported:
     """Keys whose state is taken back."""
 
 
-class Speaker:
+class ReportGate:
     """Holds reports back while they may be older than what services know.
 
     Args:
@@ -39,7 +39,7 @@ class Speaker:
         self._standing = standing
         self._ended: dict[str, None] = {}
 
-    def says(self, reported: Reported, positions: Mapping[int, int]) -> Reported:
+    def release(self, reported: Reported, positions: Mapping[int, int]) -> Reported:
         """Return what is to be reported now.
 
         Args:

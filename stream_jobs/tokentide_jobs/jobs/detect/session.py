@@ -33,7 +33,7 @@ from tokentide_jobs.io.clickhouse.stored_history import newest_window_us
 from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, reported_budgets
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.detect.due_by_clock import DueByClock
-from tokentide_jobs.jobs.detect.reported import Reported, Speaker
+from tokentide_jobs.jobs.detect.reported import Reported, ReportGate
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.seeding import Seeding
 from tokentide_jobs.jobs.detect.warm_up import learn_stored, until_watched
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 _LOGGED_AT_ONCE: Final = 10
 """Of records that cannot be read; all are counted."""
-_CALM_US: Final = (10_000_000, 55_000_000)
+_SNAPSHOT_SPAN_US: Final = (10_000_000, 55_000_000)
 """When of a minute a snapshot is taken in a stream: at its end windows close, and may not wait."""
 _LEAST_SHARE: Final = 20
 """A snapshot waits so many times as long as the last one took, unless others took us for gone."""
@@ -95,7 +95,7 @@ class DetectSession:
         self._snapshot_due_us = 0
         self._has_learned = False
         self._gone: list[str] = []
-        self._speaker = Speaker({}, list)
+        self._report_gate = ReportGate({}, list)
 
     @property
     def book(self) -> AlertBook:
@@ -149,7 +149,9 @@ class DetectSession:
             self.decider.progress.pass_over(newest_us)
         offsets = head.offsets if head is not None and goes_on else {}
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
-        self._speaker = Speaker({number: end for number, (_, end) in held.items()}, self._standing)
+        self._report_gate = ReportGate(
+            {number: end for number, (_, end) in held.items()}, self._standing
+        )
         self._has_learned = False
         self._due.begin()
         self._alerts.begin()
@@ -183,7 +185,7 @@ class DetectSession:
         reported.states += self._states(decisions)
         reported.ended += ended_keys(decisions)
         reported.ended += (run_key(*run_of(one)) for one in ends if one.kind == "run")
-        return decisions, self._speaker.says(reported, self.positions)
+        return decisions, self._report_gate.release(reported, self.positions)
 
     def follow_up(self, decisions: Decisions) -> Reported:
         """Do what the clock says is due, and save; services have been told of the decisions.
@@ -201,9 +203,9 @@ class DetectSession:
         revisions = self._due.forecast(decisions)
         forecast = [one for one in decisions.budgets if one.budget.revision in revisions]
         reported = Reported(self._states(Decisions(budgets=forecast)))
-        if _CALM_US[0] <= self._clock_us() % MINUTE_US < _CALM_US[1]:
+        if _SNAPSHOT_SPAN_US[0] <= self._clock_us() % MINUTE_US < _SNAPSHOT_SPAN_US[1]:
             self.snapshot_if_due()
-        return self._speaker.says(reported, self.positions)
+        return self._report_gate.release(reported, self.positions)
 
     def _states(self, decisions: Decisions) -> list[ControlState]:
         return states_of(decisions, self._due.forecasts, _not_reported)
@@ -253,7 +255,7 @@ class DetectSession:
         reported = self._reload()
         self._alerts.observe(self._due.pipeline(self.decider), self.decider.progress.now_us)
         self.snapshot_if_due()
-        return self._speaker.says(reported, self.positions)
+        return self._report_gate.release(reported, self.positions)
 
     def snapshot_if_due(self) -> int:
         """Take a snapshot when it is time; return its packed size, 0 for none."""

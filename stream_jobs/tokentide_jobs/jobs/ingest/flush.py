@@ -34,7 +34,7 @@ from tokentide_jobs.core.outcome.batch_inserts import (
 )
 from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow, process
 from tokentide_jobs.core.price.cards import CardTable
-from tokentide_jobs.core.record.agent_logs import HashUser, nobody
+from tokentide_jobs.core.record.agent_logs import HashUser, no_user_hash
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.tables import DEAD_LETTERS, DELTA_TABLES, RAW_TABLES, WINDOWS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -88,7 +88,7 @@ class Flush:
         clock_us: Callable[[], int],
         worker: str,
         token_window_us: int,
-        hash_user: HashUser = nobody,
+        hash_user: HashUser = no_user_hash,
         voided_at: Callable[[int], Collection[str]] = lambda _revision: (),
     ) -> None:
         self._store = store

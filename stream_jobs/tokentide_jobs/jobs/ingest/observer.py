@@ -112,8 +112,8 @@ class IngestObserver:
             count("tokentide_ingest_dead_letters_total", refused, reason=reason)
         for kind, number in outcome.ignored.items():
             count("tokentide_ingest_otlp_ignored_total", number, kind=kind)
-        if outcome.mended_texts:
-            count("tokentide_ingest_mended_texts_total", outcome.mended_texts)
+        if outcome.replaced_texts:
+            count("tokentide_ingest_mended_texts_total", outcome.replaced_texts)
         if outcome.cleared_codes:
             count("tokentide_ingest_cleared_codes_total", outcome.cleared_codes)
         count("tokentide_ingest_records_total", done.records)

@@ -225,9 +225,9 @@ class AssignedPartition:
                 self._wake.set()
         return verdict
 
-    def want(self, end: int) -> None:
+    def seal_at(self, end: int) -> None:
         """Write what comes before `end` as soon as it is here: somebody waits for it."""
-        self.planner.want(end)
+        self.planner.seal_at(end)
         self._wake.set()
 
     async def drain(self, deadline_s: float) -> None:

@@ -136,7 +136,7 @@ class Progress:
                 self._moved_s = self._monotonic_s()
             arrivals.note(asked_us, end)
             if window != self._asked_window:
-                partition.want(end)
+                partition.seal_at(end)
         self._asked_window = window  # not before: what Kafka does not answer is asked again
 
     def _mark(self, partition: AssignedPartition) -> ProgressMark:

@@ -17,7 +17,7 @@ import polars as pl
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.outcome.arrow import to_arrow
 from tokentide_jobs.core.outcome.outcome import Outcome, process
-from tokentide_jobs.core.record.agent_logs import HashUser, nobody
+from tokentide_jobs.core.record.agent_logs import HashUser, no_user_hash
 from tokentide_jobs.core.record.record import Record, record_ms
 from tokentide_jobs.core.record.topics import log_ids
 from tokentide_jobs.core.tables import RAW_REQUESTS
@@ -52,7 +52,7 @@ class Log:
 
     bootstrap: str
     restarted_logs: Mapping[str, str]
-    hash_user: HashUser = nobody
+    hash_user: HashUser = no_user_hash
 
 
 @dataclass(frozen=True, slots=True)

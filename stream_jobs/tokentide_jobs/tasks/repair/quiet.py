@@ -32,7 +32,7 @@ _TIMEOUT_S: Final = 60.0
 _PAUSE_S: Final = 0.3
 _SLACK_US: Final = 100_000
 """Clock of the ledger's rows: milliseconds, and taken a little before a row can be seen."""
-_UNHELD_LOOKS: Final = 2
+_LOOKS_WITHOUT_HOLD: Final = 2
 
 
 class NotQuiet(RetriableSinkError):
@@ -95,7 +95,7 @@ class Quiet:
                 return value
             if time.monotonic() > give_up_at:
                 raise NotQuiet(self._why(busy, from_us, to_us, since_us))
-            if looks >= _UNHELD_LOOKS and self._may_hold:
+            if looks >= _LOOKS_WITHOUT_HOLD and self._may_hold:
                 self._hold(_HOLD_S)
             time.sleep(_PAUSE_S)
 

@@ -94,7 +94,7 @@ def test_rest_keeps_nothing_that_is_due_for_other_reasons_than_its_age() -> None
 def test_what_somebody_waits_for_is_due_once_all_of_it_is_here_and_only_once() -> None:
     planner = planner_with(0)
     planner.rest_after(begun_ms=0, took_ms=100)
-    planner.want(2)
+    planner.seal_at(2)
     assert planner.seal(now_ms=1) is None, "a record of it is not here yet"
     planner.offer(Stored(1), now_ms=1)
     assert planner.is_ready

@@ -11,8 +11,8 @@ from tests.stream_jobs.core.alert.test_sources import alarm
 from tokentide_jobs.core.decide.contributors import Contributors, providers_of_models
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS, metric_at
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.merge.open_windows import WindowSums
 
 MINUTE_US = 60_000_000
@@ -49,9 +49,9 @@ def named(
         detectors.judge(window(number, metric, before))
     last = window(WINDOWS, metric, after)
     detectors.judge(last)
-    assert detectors.sight is not None
+    assert detectors.view is not None
     sums = WindowSums(list(last.keys), last.values, last.counts, np.zeros(len(last.keys)))
-    parts = Contributors(detectors.state, detectors.sight, providers_of_models(sums))
+    parts = Contributors(detectors.state, detectors.view, providers_of_models(sums))
     rises = after[key][0] > before[key][0]
     found = alarm(
         key=key, metric=metric, value=float(rises), expected=0.5, onset_us=last.start_us,

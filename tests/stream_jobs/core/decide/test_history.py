@@ -25,9 +25,9 @@ from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.decide.history import learn_history, stride_for, unlearned_levels
 from tokentide_jobs.core.detect.detectors import Detectors
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import METRICS
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.merge.open_windows import WANTED
 from tokentide_jobs.core.merge.stored_windows import stored_windows
 

@@ -45,9 +45,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Lines that went to the judge, who still decides."""
     lines: list[bytes] = []
 
-    def watched(line: bytes, window: AcceptedWindow, on_mended: Any) -> dict[str, Any] | Refusal:
+    def watched(line: bytes, window: AcceptedWindow, on_replaced: Any) -> dict[str, Any] | Refusal:
         lines.append(line)
-        return judge_line(line, window, on_mended)
+        return judge_line(line, window, on_replaced)
 
     monkeypatch.setattr(module, "judge_line", watched)
     return lines

@@ -146,18 +146,20 @@ LINES = st.one_of(structured(), structured(), damaged(), GARBAGE)
 SEPARATORS = st.sampled_from([b"\n", b"\r\n", b"\n\n", b"", b" \n\t\n", b"[", b"]", b",\n"])
 
 
-@pytest.mark.parametrize("closely", [False, True])
+@pytest.mark.parametrize("splits_objects", [False, True])
 @settings(max_examples=examples(18), deadline=None)
 @given(values=st.lists(st.lists(GARBAGE | structured() | SEPARATORS, max_size=5).map(b"".join)))
-def test_the_events_of_a_batch_are_those_of_its_records(closely: bool, values: list[bytes]) -> None:
+def test_the_events_of_a_batch_are_those_of_its_records(
+    splits_objects: bool, values: list[bytes]
+) -> None:
     records = [Record(0, 10 + 2 * i, 0, value) for i, value in enumerate(values)]
-    events = event_lines(records, closely=closely)
+    events = event_lines(records, splits_objects=splits_objects)
     split = [
         ((0, record.offset, idx), line)
         for record in records
         for idx, line in enumerate(split_record(record.value))
     ]
-    # Lines of several objects are looked for only closely, or where no frame is plain.
+    # Lines of several objects are looked for only splits_objects, or where no frame is plain.
     if events.is_plain and any(len(split_line(line)) > 1 for _, line in split_plainly(values)):
         return
     assert events.lines(np.arange(len(events))) == [line for _, line in split]

@@ -9,7 +9,7 @@ from random import Random
 import polars as pl
 import pytest
 
-from tokentide_jobs.core.decode.hex_ids import SHAPES, are_surely
+from tokentide_jobs.core.decode.hex_ids import SHAPES, all_match
 from tokentide_schemas.fields import UUID_PATTERN
 
 
@@ -24,8 +24,8 @@ def ids(pattern: str, count: int) -> list[str]:
 def test_ids_of_the_usual_shape_are_sure(pattern: str) -> None:
     values = ids(pattern, 50)
     assert all(re.fullmatch(pattern, value) for value in values)
-    assert are_surely(pl.Series(values), pattern)
-    assert are_surely(pl.Series(["x", *values])[1:], pattern)
+    assert all_match(pl.Series(values), pattern)
+    assert all_match(pl.Series(["x", *values])[1:], pattern)
 
 
 # Beside each end of the two ranges of digits, and signs of more than one byte.
@@ -38,7 +38,7 @@ def test_one_wrong_sign_anywhere_makes_a_column_unsure(pattern: str, sign: str) 
         if sign == "-" and place in hyphens:
             continue
         wrong = right[1][:place] + sign + right[1][place + 1 :]
-        assert not are_surely(pl.Series([right[0], wrong, right[2]]), pattern)
+        assert not all_match(pl.Series([right[0], wrong, right[2]]), pattern)
 
 
 @pytest.mark.parametrize("other", [None, "", "0", "é" * 16, "0" * 64])
@@ -46,4 +46,4 @@ def test_one_wrong_sign_anywhere_makes_a_column_unsure(pattern: str, sign: str) 
 def test_a_missing_id_or_one_of_another_length_makes_a_column_unsure(
     pattern: str, other: str | None
 ) -> None:
-    assert not are_surely(pl.Series([*ids(pattern, 2), other]), pattern)
+    assert not all_match(pl.Series([*ids(pattern, 2), other]), pattern)

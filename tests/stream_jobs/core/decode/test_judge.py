@@ -176,7 +176,7 @@ def mended(line: bytes) -> tuple[dict[str, Any], int]:
     assert isinstance(verdict, dict), verdict
     decoded = decode([Record(0, 0, 0, b"\n".join([TEXT.encode(), line]))], WINDOW)
     accepted = sum(frame.height for frame in decoded.frames.values())
-    assert (accepted, decoded.mended_texts) == (2, sum(counted))
+    assert (accepted, decoded.replaced_texts) == (2, sum(counted))
     return row(line), sum(counted)
 
 

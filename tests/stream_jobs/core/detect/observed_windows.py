@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import METRICS, metric_at
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 
 MONDAY_US = 1_767_571_200_000_000
 """2026-01-05, midnight."""

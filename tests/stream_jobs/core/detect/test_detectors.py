@@ -24,9 +24,9 @@ from tests.stream_jobs.core.detect.observed_windows import (
 )
 from tokentide_jobs.core.detect.alarms import AlarmChange, Judged, reason
 from tokentide_jobs.core.detect.detectors import Detectors
-from tokentide_jobs.core.detect.sight import ClosedWindow
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import METRICS, metric_at
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 
 FAULT = READY + 5
 """The minute in which faults begin."""
@@ -271,5 +271,5 @@ def test_no_more_keys_are_held_than_may_be_and_the_busiest_come_first() -> None:
         detectors.judge(ClosedWindow(start_us, names, values, np.zeros_like(values), True))
         assert detectors.refused_keys == (0, 2, 2)[number]
     assert detectors.state.keys == ["a", "b", "c", "x2"]
-    assert detectors.sight is not None
-    assert detectors.sight.values[metric_at("requests")].tolist() == [0, 1, 0, 0]
+    assert detectors.view is not None
+    assert detectors.view.values[metric_at("requests")].tolist() == [0, 1, 0, 0]

@@ -18,7 +18,9 @@ RULES = GuardRules(
 )
 
 
-def taught(runs: int, figures: tuple[int, ...] = (200, 240, 1_000, 20), agent: str = "a") -> Levels:
+def learned_from(
+    runs: int, figures: tuple[int, ...] = (200, 240, 1_000, 20), agent: str = "a"
+) -> Levels:
     levels = Levels(RULES)
     for _ in range(runs):
         levels.learn("t", agent, figures)
@@ -44,7 +46,7 @@ def test_the_oldest_runs_make_room() -> None:
 
 
 def test_an_agent_with_few_runs_borrows_from_its_tenant_and_a_new_tenant_starts() -> None:
-    levels = taught(9)
+    levels = learned_from(9)
     start = levels.limit("t", "a", 0)
     assert (start.pico_usd, start.basis, start.runs) == (250, "start", 9)
     assert levels.limit("t", "a", WHOLE).pico_usd == 1_500
@@ -59,13 +61,13 @@ def test_an_agent_with_few_runs_borrows_from_its_tenant_and_a_new_tenant_starts(
 
 
 def test_a_new_agent_of_a_tenant_with_cheap_agents_has_the_start_values() -> None:
-    levels = taught(10, (10, 20, 30, 5))
+    levels = learned_from(10, (10, 20, 30, 5))
     limit = levels.limit("t", "new", 0)
     assert (limit.pico_usd, limit.basis, limit.runs) == (250, "start", 0)
 
 
 def test_the_floor_holds_where_the_learned_limit_is_lower() -> None:
-    limit = taught(10, (10, 20, 30, 5)).limit("t", "a", 0)
+    limit = learned_from(10, (10, 20, 30, 5)).limit("t", "a", 0)
     assert (limit.pico_usd, limit.basis, limit.p99_pico_usd) == (100, "floor", 10)
 
 
@@ -77,7 +79,7 @@ def test_a_budget_that_is_set_is_never_learned() -> None:
 
 
 def test_one_runaway_teaches_nothing_and_a_lasting_change_is_learned() -> None:
-    levels = taught(400)
+    levels = learned_from(400)
     levels.learn("t", "a", (10**15,) * 4)
     assert levels.limit("t", "a", 0).pico_usd == 300
     needed = 0

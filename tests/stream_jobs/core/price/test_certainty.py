@@ -371,7 +371,7 @@ def test_cache_writes_of_unknown_lifetime_are_exact_only_at_one_price(
     event = _WROTE | call
     row = price(request_frame(event), compile_cards()).row(0, named=True)
     assert row["price_status"] == status, row["price_rule"]
-    is_doubted = status == "partial"
-    assert row["price_rule"].endswith("!cache_lifetime=unknown") == is_doubted
+    is_partial = status == "partial"
+    assert row["price_rule"].endswith("!cache_lifetime=unknown") == is_partial
     lines = explanation(event, compile_cards()).lines
-    assert any("how long the cache writes live" in line for line in lines) == is_doubted
+    assert any("how long the cache writes live" in line for line in lines) == is_partial

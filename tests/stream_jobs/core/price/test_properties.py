@@ -24,7 +24,7 @@ from tokentide_jobs.core.price.pricing import COST_COLUMNS, price
 from tokentide_jobs.core.price.reported_usage import TOKEN_COLUMNS
 from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.io.files.price_overrides import parse_price_file
-from tokentide_jobs.io.files.price_source import NOT_SOLD, compile_cards
+from tokentide_jobs.io.files.price_source import NOT_OFFERED, compile_cards
 
 # Other tests of this folder run the same lines, and once: tracing them here shows nothing new.
 pytestmark = pytest.mark.no_cover
@@ -308,7 +308,7 @@ def test_every_model_costs_what_genai_prices_says(context: dict[str, str]) -> No
     for event, row in zip(batch, priced.iter_rows(named=True), strict=True):
         expected = theirs(event, context)
         if row["cost_pico_usd"] is None:
-            is_sold = (event["provider"], event["request_model"]) not in NOT_SOLD
+            is_sold = (event["provider"], event["request_model"]) not in NOT_OFFERED
             assert not is_sold or expected is None or expected == 0, (event, row["price_rule"])
             continue
         assert expected is not None, event

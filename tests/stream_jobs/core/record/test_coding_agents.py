@@ -332,7 +332,7 @@ def test_a_text_that_cannot_be_decoded_costs_itself_and_no_other_record(broken: 
     models = [orjson.loads(line)["request_model"] for line in read.lines]
     assert (models[:2], models[3]) == (["m0", "m1"], "m3")
     assert "\ufffd" in models[2]
-    assert read.mended_texts == 1
+    assert read.replaced_texts == 1
 
 
 @pytest.mark.parametrize("value", [-1, 1 << 60, "x", 1.5, True, [1], "9" * 99, float("nan")])

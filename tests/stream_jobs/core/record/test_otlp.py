@@ -321,9 +321,9 @@ def test_a_text_that_cannot_be_encoded_costs_itself_and_none_of_the_other_spans(
     value = made.encode().replace(b'"t2"', b'"' + broken + b'"')
     read = read_otlp(value)
     assert [event["tenant"] for event in events(value)] == ["t0", "t1", read_as, "t3", "t4"]
-    assert read.mended_texts == texts
+    assert read.replaced_texts == texts
     assert len(events_in(TOPIC, value)) == 5
-    assert readable(TOPIC, [Record(0, 0, 0, value)]).mended_texts == texts
+    assert readable(TOPIC, [Record(0, 0, 0, value)]).replaced_texts == texts
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999"])

@@ -12,11 +12,11 @@ from genai_prices import data
 from tokentide_jobs.core.price.cards import Correction
 from tokentide_jobs.core.price.lookup import Price, resolve
 from tokentide_jobs.core.price.matching import glob_pattern
-from tokentide_jobs.core.price.price_corrections import UNSAID, place_entries
+from tokentide_jobs.core.price.price_corrections import UNSPECIFIED, place_entries
 from tokentide_jobs.core.price.vocabulary import CallTerms
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.files.our_prices import parse_corrections
-from tokentide_jobs.io.files.price_source import NOT_SOLD, PINNED_RELEASE, compile_cards
+from tokentide_jobs.io.files.price_source import NOT_OFFERED, PINNED_RELEASE, compile_cards
 
 CARDS = compile_cards()
 LIST = replace(CARDS, corrections=())
@@ -48,7 +48,7 @@ def test_an_entry_goes_when_the_list_has_caught_up(entry: Correction) -> None:
 
 def test_an_entry_of_places_goes_when_the_list_charges_by_place() -> None:
     for entry in PLACES:
-        place = next((p for p in entry.places if p not in ("*", UNSAID)), "nowhere")
+        place = next((p for p in entry.places if p not in ("*", UNSPECIFIED)), "nowhere")
         call = {"inference_geo": place.replace("*", "1")}
         for provider in CARDS.providers:
             names = (provider.provider, "gcp.vertex_ai")[: 1 + (provider.provider == "google")]
@@ -135,6 +135,6 @@ def test_an_entry_without_its_due_is_refused(text: str, reason: str) -> None:
 def test_a_model_that_its_maker_does_not_sell_is_on_the_list_and_goes_when_the_list_drops_it() -> (
     None
 ):
-    for provider, model in NOT_SOLD:
+    for provider, model in NOT_OFFERED:
         [listed] = [one for one in data.providers if one.id == provider]
-        assert model in [one.id for one in listed.models], f"take {model} out of NOT_SOLD"
+        assert model in [one.id for one in listed.models], f"take {model} out of NOT_OFFERED"

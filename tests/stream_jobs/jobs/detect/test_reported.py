@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokentide_jobs.jobs.detect.reported import Reported, Speaker
+from tokentide_jobs.jobs.detect.reported import Reported, ReportGate
 from tokentide_schemas.control import ControlState, RunState
 
 
@@ -16,25 +16,25 @@ def flagged(run: str, at_us: int) -> RunState:
 
 def test_at_the_end_of_a_repetition_everything_is_told_as_it_stands() -> None:
     stands: list[ControlState] = [flagged("again", 9)]
-    speaker = Speaker({0: 10, 1: 4}, lambda: list(stands))
+    gate = ReportGate({0: 10, 1: 4}, lambda: list(stands))
     steps = [
         Reported([flagged("over", 1), flagged("again", 1)]),
         Reported(ended=["run/acme/over", "run/acme/again", "budget/gone"]),
         Reported([flagged("again", 8)]),
     ]
     for reported in steps:
-        assert speaker.says(reported, {0: 10, 1: 3}) == Reported()
-    made = speaker.says(Reported(), {0: 10, 1: 4})
+        assert gate.release(reported, {0: 10, 1: 3}) == Reported()
+    made = gate.release(Reported(), {0: 10, 1: 4})
     assert made == Reported(stands, ["run/acme/over", "budget/gone"])
 
 
 def test_after_that_everything_is_told_as_it_is_found() -> None:
-    speaker = Speaker({0: 10}, list)
-    speaker.says(Reported(), {0: 10})
+    gate = ReportGate({0: 10}, list)
+    gate.release(Reported(), {0: 10})
     news = Reported([flagged("new", 11)], ["run/acme/old"])
-    assert speaker.says(news, {0: 11}) == news
+    assert gate.release(news, {0: 11}) == news
 
 
 def test_whoever_begins_where_the_topic_ends_speaks_at_once() -> None:
-    speaker = Speaker({0: 0}, list)
-    assert speaker.says(Reported(ended=["budget/gone"]), {0: 0}).ended == ["budget/gone"]
+    gate = ReportGate({0: 0}, list)
+    assert gate.release(Reported(ended=["budget/gone"]), {0: 0}).ended == ["budget/gone"]

@@ -29,7 +29,7 @@ class Worker:
         self.held = [
             SimpleNamespace(
                 log=LogPartition("log", TOPIC, number), position=0, max_event_us=None,
-                want=self.wanted.append,
+                seal_at=self.wanted.append,
             )
             for number in range(partitions)
         ]  # fmt: skip

@@ -129,7 +129,7 @@ async def test_a_hold_that_begins_while_a_batch_waits_gives_its_turn_to_the_next
 async def test_what_is_wanted_is_written_at_once_and_the_rest_at_its_age() -> None:
     async with room(limits=Limits(100, 10**6, 99_999, 10**7)) as here:
         await here.offer(0, 1)
-        here.partition.want(2)
+        here.partition.seal_at(2)
         await until(lambda: here.notes.acked == 2)
         await here.offer(2)
         rest_ms = here.partition.planner.wait_ms(0)

@@ -14,21 +14,21 @@ from ..exceptions import ClickHouseError
 from .policy import READING
 from .statement import Statement
 
-__all__ = ["check_room"]
+__all__ = ["check_free_space"]
 
-_NEEDS_NONE: Final = READING | {
+_NEEDS_NO_SPACE: Final = READING | {
     "DropQuery", "DropFunctionQuery", "TruncateQuery", "KillQueryQuery", "CheckQuery", "SYSTEM",
 }  # fmt: skip
-_ROOM_MAKING_ALTERS: Final = {"DROP_PARTITION", "DROP_DETACHED_PARTITION"}
+_FREEING_ALTERS: Final = {"DROP_PARTITION", "DROP_DETACHED_PARTITION"}
 
 
-def check_room(statement: Statement, directory: Path, min_free_bytes: int) -> None:
+def check_free_space(statement: Statement, directory: Path, min_free_bytes: int) -> None:
     """Refuse a statement that may write, with less free than is kept.
 
     Raises:
         ClickHouseError: 243, as the engine does for an insert.
     """
-    if statement.kind in _NEEDS_NONE or _only_makes_room(statement):
+    if statement.kind in _NEEDS_NO_SPACE or _only_frees_space(statement):
         return
     free_bytes = shutil.disk_usage(directory).free
     if free_bytes < min_free_bytes:
@@ -40,5 +40,5 @@ def check_room(statement: Statement, directory: Path, min_free_bytes: int) -> No
         )
 
 
-def _only_makes_room(statement: Statement) -> bool:
-    return bool(statement.alters) and statement.alters <= _ROOM_MAKING_ALTERS
+def _only_frees_space(statement: Statement) -> bool:
+    return bool(statement.alters) and statement.alters <= _FREEING_ALTERS

@@ -27,7 +27,7 @@ from tokentide_jobs.core.detect.window_metrics import (
     to_scale,
 )
 
-__all__ = ["ClosedWindow", "Sight", "look", "recent"]
+__all__ = ["ClosedWindow", "WindowView", "look", "recent"]
 
 _SEED_WORTH: Final = np.uint8(12)
 """Windows that the level, for want of better, is worth as the expectation of a new hour: a fault
@@ -56,7 +56,7 @@ class ClosedWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class WindowView:
     """One window as arrays."""
 
     number: int
@@ -71,7 +71,7 @@ class Sight:
     """NaN: absent."""
     n: Floats
     present: Flags
-    ripe: Flags
+    is_judgeable: Flags
     """Present, and old enough to be judged."""
     usual: Floats
     """The expectation, on the metric's scale."""
@@ -98,7 +98,7 @@ def look(
     elapsed: int,
     columns: Columns,
     parameters: Parameters,
-) -> Sight:
+) -> WindowView:
     """Put a window beside what is expected of it; new keys and first visits change the state."""
     values, n = _dense(state, window)
     present = ~np.isnan(values)
@@ -124,7 +124,7 @@ def look(
     )
     hits, observed = state.array("total")[0, RATIOS], state.array("observed")[0, RATIOS]
     ratio = (hits + columns.prior_hits) / (observed + columns.prior_n)
-    return Sight(
+    return WindowView(
         number=number,
         elapsed=elapsed,
         start_us=window.start_us,
@@ -133,7 +133,7 @@ def look(
         values=values,
         n=n,
         present=present,
-        ripe=present & is_aged & (updates >= parameters.least_values),
+        is_judgeable=present & is_aged & (updates >= parameters.least_values),
         usual=usual,
         is_seeded=is_seeded,
         residual=residual,
