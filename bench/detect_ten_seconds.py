@@ -39,8 +39,8 @@ def measure() -> dict[str, object]:
     chance = np.random.default_rng(11)
     per_minute = np.repeat(VOLUMES, KEYS_OF_A_VOLUME)
     keys = [f"tenant=t{n}" for n in range(per_minute.size)]
-    ripe = dataclasses.replace(Parameters(), silent_s=7_200, learning_s=7_200)
-    detectors = {s: Detectors(dataclasses.replace(ripe, window_s=s)) for s in LENGTHS_S}
+    judgeable = dataclasses.replace(Parameters(), silent_s=7_200, learning_s=7_200)
+    detectors = {s: Detectors(dataclasses.replace(judgeable, window_s=s)) for s in LENGTHS_S}
     cpu_s = dict.fromkeys(LENGTHS_S, 0.0)
     waits: dict[tuple[str, int, int], dict[str, float]] = {}
     false = dict.fromkeys(LENGTHS_S, 0)

@@ -127,7 +127,7 @@ ORDER BY at DESC LIMIT 50""",
         Override(column="spent", unit=Unit.USD),
     ),
 )
-DEAREST = Table(
+MOST_EXPENSIVE = Table(
     title="Runs that cost most",
     description="By what they cost in the hours of the range. Click a run to see what it did.",
     unit=Unit.USD,
@@ -202,7 +202,7 @@ AGENTS = Board(
     rows=(
         Row((COST_OF_RUN, CALLS_OF_RUN, OVER), height=4),
         Row((OVER_TIME, BROKEN)),
-        Row((DEAREST, LONGEST)),
+        Row((MOST_EXPENSIVE, LONGEST)),
         Row(
             (
                 _by("agent", "agent", ", max(parent) AS started_by"),

@@ -17,7 +17,7 @@ OF_RANGE = (
     "kind = 'run' AND subject != '(other)' AND hour >= toStartOfHour($__fromTime)"
     f" AND hour <= $__toTime AND {where('tenant', 'service')}"
 )
-DEAREST_FIRST = (
+BY_COST = (
     f"SELECT subject FROM subjects_1h WHERE {OF_RANGE}"
     " GROUP BY subject ORDER BY sum(cost_pico_usd) DESC, subject"
 )
@@ -25,10 +25,10 @@ RUN = Variable(
     name="run",
     label="Run",
     description="Whose steps are shown below; the run that cost most stands first",
-    sql=f"{DEAREST_FIRST} LIMIT 200",
+    sql=f"{BY_COST} LIMIT 200",
     multi=False,
 )
-THIS = f"run = if({chosen('run')} = '', ({DEAREST_FIRST} LIMIT 1), {chosen('run')})"
+THIS = f"run = if({chosen('run')} = '', ({BY_COST} LIMIT 1), {chosen('run')})"
 CALLS_OF_IT = (
     f"FROM requests WHERE $__timeFilter(started_at) AND {where('tenant', 'service')} AND {THIS}"
 )

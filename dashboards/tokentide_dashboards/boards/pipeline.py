@@ -31,7 +31,7 @@ NO_BATCHES = (
     "No batch was finished in this range: widen it. If services do send, no ingest worker runs, or "
     "none can write: `tokentide status` says which."
 )
-NO_LETTERS = "No event was refused in this range: nothing is to be done."
+NO_DEAD_LETTERS = "No event was refused in this range: nothing is to be done."
 NO_REPORTS = (
     "No producer reported in this range: widen it, or choose All above. Producers report every "
     "30 s while they run (TOKENTIDE_STATS_INTERVAL_S in docs/producer.md)."
@@ -167,7 +167,7 @@ ORDER BY idle_s DESC LIMIT 100""",
         Override(column="open_batches", title="Open batches"),
         Override(column="missing_offsets", title="Skipped", threshold=ANY, cell="color-text"),
         Override(column="events", title="Events"),
-        Override(column="dead_letters", title="Refused"),
+        Override(column="dead_letters", title="Dead letters"),
         Override(column="insert_retries", title="Inserts repeated"),
         Override(column="insert_mean_ms", title="Insert, mean", unit=Unit.MILLISECONDS),
         Override(column="ingest_p50_delay_ms", title="Delay p50", unit=Unit.MILLISECONDS),
@@ -214,43 +214,43 @@ FROM ingest_positions WHERE {DONE}
 GROUP BY time ORDER BY time""",
 )
 
-LETTERS = Lines(
+DEAD_LETTERS_BY_REASON = Lines(
     title="Dead letters",
     description="Refused events by reason; each is kept with its bytes for 30 days.",
     unit=Unit.COUNT,
-    no_value=NO_LETTERS,
+    no_value=NO_DEAD_LETTERS,
     by=("reason",),
     style="bars",
     is_stacked=True,
     sql=f"""\
-SELECT {TIME.format("toDateTime(ingested_at, 'UTC')")} AS time, reason, count() AS letters
+SELECT {TIME.format("toDateTime(ingested_at, 'UTC')")} AS time, reason, count() AS refused_events
 FROM dead_letters
 WHERE $__timeFilter(ingested_at) AND {any_of("service")}
 GROUP BY time, reason ORDER BY time""",
 )
-LETTERS_BY_SERVICE = Table(
+DEAD_LETTERS_BY_SERVICE = Table(
     title="Dead letters by service and reason",
     description=(
-        "Most frequent first, with one example. `tokentide dlq list` shows them; what was mended "
+        "Most frequent first, with one example. `tokentide dlq list` shows them; what was fixed "
         "`tokentide dlq replay` sends again."
     ),
     unit=Unit.COUNT,
-    no_value=NO_LETTERS,
+    no_value=NO_DEAD_LETTERS,
     sql=f"""\
 SELECT
-    if(service = '', 'unknown', service) AS of_service, reason, field, count() AS letters,
+    if(service = '', 'unknown', service) AS of_service, reason, field, count() AS refused_events,
     countIf(state IN ('open', 'again')) AS still_open,
     min(ingested_at) AS first_at, max(ingested_at) AS last_at,
     argMax(detail, ingested_at) AS example
 FROM dead_letter_states
 WHERE $__timeFilter(ingested_at) AND {any_of("service")}
 GROUP BY of_service, reason, field
-ORDER BY letters DESC LIMIT 50""",
+ORDER BY refused_events DESC LIMIT 50""",
     overrides=(
         Override(column="of_service", title="Service"),
         Override(column="reason", title="Reason"),
         Override(column="field", title="Field"),
-        Override(column="letters", title="Letters"),
+        Override(column="refused_events", title="Dead letters"),
         Override(column="still_open", title="Not handled"),
         Override(column="first_at", title="First", unit=Unit.MOMENT),
         Override(column="last_at", title="Last", unit=Unit.MOMENT),
@@ -337,7 +337,7 @@ PIPELINE = Board(
         Row((AGE, DELAY, OPEN, HOLES, REFUSED, HEARTBEAT), height=4),
         Row((PARTITIONS,), height=7),
         Row((ARRIVED, LAG, WORK)),
-        Row((LETTERS, LETTERS_BY_SERVICE), title="Refused"),
+        Row((DEAD_LETTERS_BY_REASON, DEAD_LETTERS_BY_SERVICE), title="Dead letters"),
         Row((REPORTING, PRODUCERS), title="Producers"),
         Row((PARTS, QUERIES), title="Store", height=9),
         Row((QUERY_CPU,)),

@@ -55,8 +55,8 @@ TRACE_LINK = (
     ),
 )
 _CHOSEN = f"toUUIDOrNull({chosen('event')})"
-# The engine asks for the dearest call in any case; with one chosen, its condition lets it read none
-# of the calls.
+# The engine asks for the most expensive call in any case; with one chosen, its condition lets it
+# read none of the calls.
 THIS = (
     f"FROM requests WHERE $__timeFilter(started_at) AND event_id = "
     f"ifNull({_CHOSEN}, ({_most_expensive(f'{_CHOSEN} IS NULL AND ')} LIMIT 1))"

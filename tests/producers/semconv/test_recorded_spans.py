@@ -107,8 +107,8 @@ def test_a_recorded_span_becomes_the_event_of_our_own_extractor(family: str, cal
     assert counted(event) == counted(same)
     assert theirs["cost_pico_usd"] == ours["cost_pico_usd"] > 0
     # Of Anthropic's cache writes, their attributes do not say how long they live.
-    has_doubt = bool(event.get("cache_write_tokens")) or event["usage_source"] == "missing"
-    assert theirs["price_status"] == ("partial" if has_doubt else "exact")
+    is_uncertain = bool(event.get("cache_write_tokens")) or event["usage_source"] == "missing"
+    assert theirs["price_status"] == ("partial" if is_uncertain else "exact")
 
 
 @BY_FAMILY

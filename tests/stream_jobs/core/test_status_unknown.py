@@ -73,8 +73,8 @@ def test_every_fact_that_is_missing_alone_is_named() -> None:
 def test_an_unknown_lag_is_never_fine() -> None:
     refused = replace(ALL_READ, lags=None, refused=("positions: not allowed",))
     assert (refused.verdict, refused.lag_records) == ("bad", None)
-    only_letters = replace(ALL_READ, dead_letters=None, refused=("letters: not allowed",))
-    assert only_letters.verdict == "attention"
+    without_dead_letters = replace(ALL_READ, dead_letters=None, refused=("letters: not allowed",))
+    assert without_dead_letters.verdict == "attention"
 
 
 @pytest.mark.parametrize(

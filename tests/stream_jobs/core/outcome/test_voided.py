@@ -39,8 +39,8 @@ def test_only_the_event_that_is_out_is_refused_whatever_the_letters_of_its_id() 
     voided = frozenset({out["event_id"].lower(), feedback["event_id"], str(uuid.uuid4())})
 
     outcome = process(records, INTENT, CARDS, voided=voided)
-    letters = outcome.dead_letters.select("_offset", "_idx", "reason", "field", "value").rows()
-    assert letters == [
+    refused = outcome.dead_letters.select("_offset", "_idx", "reason", "field", "value").rows()
+    assert refused == [
         (0, 1, "voided", "event_id", lines[0]),
         (1, 0, "voided", "event_id", lines[2]),
     ]
