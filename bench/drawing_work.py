@@ -42,8 +42,8 @@ class Work:
 
 
 @asynccontextmanager
-async def traced(page: Page) -> AsyncIterator[Work]:
-    """Trace a browser while the body runs; it must set both marks."""
+async def traced(page: Page, begin: str = BEGIN, end: str = END) -> AsyncIterator[Work]:
+    """Trace a browser while the body runs; the page must set marks of both names."""
     work = Work()
     ended = asyncio.get_running_loop().create_future()
     page.when("Tracing.dataCollected", lambda event: work.events.extend(event["value"]))
@@ -53,12 +53,12 @@ async def traced(page: Page) -> AsyncIterator[Work]:
     yield work
     await page.send("Tracing.end")
     await asyncio.wait_for(ended, 60)
-    _measure(work)
+    _measure(work, begin, end)
 
 
-def _measure(work: Work) -> None:
-    marks = {one["name"]: float(one["ts"]) for one in work.events if one["name"] in (BEGIN, END)}
-    if marks.keys() != {BEGIN, END}:
+def _measure(work: Work, first: str, last: str) -> None:
+    marks = {one["name"]: float(one["ts"]) for one in work.events if one["name"] in (first, last)}
+    if marks.keys() != {first, last}:
         raise RuntimeError(f"of the marks of a drawing the trace has only {sorted(marks)}")
     processes = {
         one["pid"]
@@ -69,8 +69,8 @@ def _measure(work: Work) -> None:
     for one in work.events:
         if one.get("ph") != "X" or one["name"] not in _TASKS or one["pid"] not in processes:
             continue
-        begin = max(float(one["ts"]), marks[BEGIN])
-        end = min(float(one["ts"] + one["dur"]), marks[END])
+        begin = max(float(one["ts"]), marks[first])
+        end = min(float(one["ts"] + one["dur"]), marks[last])
         if begin < end:
             spans.append((begin, end))
             # Of a task that goes on before or after the drawing, its share.

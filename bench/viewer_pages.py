@@ -48,6 +48,8 @@ class Drawing:
 
     Attributes:
         open: Brings a browser to it.
+        address: Of a page that loads what it needs and draws by itself.
+        seen: Expression: how much of that page is drawn; all is `expected`.
         ready: Script that waits until the next drawing has its answers.
         draw: Script that draws, and returns milliseconds until it is painted.
         count: Expression: how much is to be seen.
@@ -55,6 +57,8 @@ class Drawing:
     """
 
     open: Callable[[Page], Awaitable[None]]
+    address: str
+    seen: str
     ready: str
     draw: str
     count: str
@@ -115,13 +119,15 @@ _DRAW_VIEWER: Final = """
   return performance.mark("END").startTime - began;
 })()
 """.replace("BEGIN", BEGIN).replace("END", END)
+_CHARTS_ON_THE_PAGE: Final = "document.querySelectorAll('.uplot canvas').length"
 _CHARTS_THAT_ARE_NOT_BLANK: Final = """
 [...document.querySelectorAll(".uplot canvas")].filter(one =>
   one.getContext("2d").getImageData(0, 0, one.width, one.height).data.some(byte => byte)).length
 """
 _PLOTLYS_LINES: Final = "document.querySelectorAll('.scatterlayer path.js-line').length"
 _PLOTLY_PAGE: Final = """<!doctype html><meta charset="utf-8"><title>plotly</title>
-<link rel="icon" href="data:,"><style>
+<link rel="icon" href="data:,">
+<link rel="preload" href="/charts.json" as="fetch" crossorigin><style>
 body { margin: 0; }
 main { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; padding: 16px; }
 main > div { height: 252px; }</style><main></main><script src="/plotly.js"></script>"""
@@ -158,6 +164,7 @@ _PREPARE_BARE: Final = """
 document.querySelector("main").append(
   ...Array.from({ length: CHARTS }, () => document.createElement("div")))
 """.replace("CHARTS", str(CHARTS))
+_DRAWS_ITSELF: Final = '<script src="/draw.js"></script>'
 _DRAW_BARE: Final = (
     """
 (async () => {
@@ -179,6 +186,7 @@ _DRAW_BARE: Final = (
     .replace("WIDTH", str(_CANVAS[0]))
     .replace("HEIGHT", str(_CANVAS[1]))
 )
+_BARE_ON_THE_PAGE: Final = "document.querySelectorAll('main canvas').length"
 _BARE_THAT_ARE_NOT_BLANK: Final = _CHARTS_THAT_ARE_NOT_BLANK.replace(".uplot canvas", "main canvas")
 
 
@@ -245,14 +253,16 @@ async def viewer_page() -> AsyncIterator[Drawing]:
         async with _serving(viewer.application()) as base:
             viewer.port = int(base.rpartition(":")[2])
 
+            address = f"{base}/d/{_UID}?from={_BEGIN_MS}&to={_END_MS}&refresh="
+
             async def open_page(page: Page) -> None:
                 await page.send("Page.addScriptToEvaluateOnNewDocument", source=_HOLD_ANSWERS)
-                await page.open(
-                    f"{base}/d/{_UID}?from={_BEGIN_MS}&to={_END_MS}&refresh=",
-                    f"window.heldAnswers === {CHARTS} && window.uPlot",
-                )
+                await page.open(address, f"window.heldAnswers === {CHARTS} && window.uPlot")
 
-            yield Drawing(open_page, _GET_READY, _DRAW_VIEWER, _CHARTS_THAT_ARE_NOT_BLANK, CHARTS)
+            yield Drawing(
+                open_page, address, _CHARTS_ON_THE_PAGE,
+                _GET_READY, _DRAW_VIEWER, _CHARTS_THAT_ARE_NOT_BLANK, CHARTS,
+            )  # fmt: skip
 
 
 @asynccontextmanager
@@ -264,6 +274,8 @@ async def plotly_page() -> AsyncIterator[Drawing]:
         "": (_PLOTLY_PAGE.encode(), "text/html"),
         "plotly.js": (_plotly_script(), "text/javascript"),
         "charts.json": (charts.encode(), "application/json"),
+        "opened": ((_PLOTLY_PAGE + _DRAWS_ITSELF).encode(), "text/html"),
+        "draw.js": (_in_turn(_PREPARE_PLOTLY, _DRAW_PLOTLY), "text/javascript"),
     }
     async with _serving(_files(files)) as base:
 
@@ -271,19 +283,34 @@ async def plotly_page() -> AsyncIterator[Drawing]:
             await page.open(f"{base}/", "window.Plotly !== undefined")
             await page.run(_PREPARE_PLOTLY)
 
-        yield Drawing(open_page, "0", _DRAW_PLOTLY, _PLOTLYS_LINES, CHARTS * LINES)
+        yield Drawing(
+            open_page, f"{base}/opened", _PLOTLYS_LINES,
+            "0", _DRAW_PLOTLY, _PLOTLYS_LINES, CHARTS * LINES,
+        )  # fmt: skip
 
 
 @asynccontextmanager
 async def bare_page() -> AsyncIterator[Drawing]:
     """Serve a page of nothing but places for canvases."""
-    async with _serving(_files({"": (_BARE_PAGE.encode(), "text/html")})) as base:
+    files = {
+        "": (_BARE_PAGE.encode(), "text/html"),
+        "opened": ((_BARE_PAGE + _DRAWS_ITSELF).encode(), "text/html"),
+        "draw.js": (_in_turn(_PREPARE_BARE, _DRAW_BARE), "text/javascript"),
+    }
+    async with _serving(_files(files)) as base:
 
         async def open_page(page: Page) -> None:
             await page.open(f"{base}/", "document.querySelector('main') !== null")
             await page.run(_PREPARE_BARE)
 
-        yield Drawing(open_page, "0", _DRAW_BARE, _BARE_THAT_ARE_NOT_BLANK, CHARTS)
+        yield Drawing(
+            open_page, f"{base}/opened", _BARE_ON_THE_PAGE,
+            "0", _DRAW_BARE, _BARE_THAT_ARE_NOT_BLANK, CHARTS,
+        )  # fmt: skip
+
+
+def _in_turn(prepare: str, draw: str) -> bytes:
+    return f"(async () => {{ await {prepare.strip()}; await {draw.strip()}; }})();".encode()
 
 
 def _files(files: dict[str, tuple[bytes, str]]) -> web.Application:
