@@ -187,6 +187,7 @@ def delta_chunks(
 
 
 def _within_limit(rows: pa.Table) -> Iterator[bytes]:
+    rows = _without_long_dictionaries(rows)
     # Packing costs most of this, so what will not fit is cut before it.
     if rows.nbytes <= _UNPACKED_BYTES or rows.num_rows == 1:
         value = to_ipc(rows, compress=True)
@@ -196,6 +197,20 @@ def _within_limit(rows: pa.Table) -> Iterator[bytes]:
     middle = rows.num_rows // 2
     yield from _within_limit(rows.slice(0, middle))
     yield from _within_limit(rows.slice(middle))
+
+
+def _without_long_dictionaries(rows: pa.Table) -> pa.Table:
+    """Return the rows with a dictionary only where it is shorter than they are.
+
+    A slice keeps the dictionary of the whole: however often it is cut, it would not get smaller.
+    """
+    for place, field in enumerate(rows.schema):
+        if not pa.types.is_dictionary(field.type):
+            continue
+        column = rows.column(place)
+        if sum(len(chunk.dictionary) for chunk in column.chunks) > rows.num_rows:
+            rows = rows.set_column(place, field.name, column.cast(pa.string()))
+    return rows
 
 
 def _with_short_offsets(rows: pa.Table) -> pa.Table:

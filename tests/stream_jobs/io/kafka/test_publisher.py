@@ -61,6 +61,18 @@ def test_large_deltas_are_cut_into_chunks() -> None:
     assert sum(len(read(value)) for _partition, _chunk, value in found) == 60_000
 
 
+def test_a_chunk_takes_no_names_along_that_are_only_in_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = deltas(2_000)
+    monkeypatch.setattr(kafka, "_UNPACKED_BYTES", 20_000)  # less than the names of all
+    found = list(delta_chunks(table, 4))
+    assert sorted(name for *_place, value in found for name in read(value)) == sorted(
+        table.column("service").to_pylist()
+    )
+    assert len(found) < 2 * table.nbytes / 20_000, "cut until nothing was left to cut"
+
+
 def test_steps_of_a_large_batch_are_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     chance, places = random.Random(1), range(20_000)
     steps = pl.DataFrame(
