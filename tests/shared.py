@@ -11,11 +11,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.databases import drop_waiting_database, migrated
+from tests.prepared import prepared
 from tests.sampling import examples
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+__all__ = ["prepared", "sql_client", "sql_server"]
 
 # How long a machine takes is no property of what is tested.
 settings.register_profile(

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from tests.commands import command, verified
 from tests.end_to_end.coding_fleet import fleet
 from tests.otlp_requests import Request, attributes
+from tests.prepared import Prepared
 from tokentide.privacy import hash_user
 from tokentide.settings import Settings as ProducerSettings
 from tokentide_jobs.embedded.stack.stack import Stack
@@ -34,11 +35,11 @@ EVENTS_SENT = 50
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Stack]:
     key = tmp_path_factory.mktemp("key") / "user_hash_key"
     key.write_text(USER_HASH_KEY)
     environ = {**os.environ, "TOKENTIDE_USER_HASH_KEY_FILE": str(key)}
-    directory = tmp_path_factory.mktemp("otlp")
+    directory = prepared(tmp_path_factory.mktemp("otlp"))
     with Stack(directory, broker="tansu", workers=1, environ=environ) as running:
         yield running
 

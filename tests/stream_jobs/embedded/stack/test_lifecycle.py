@@ -21,6 +21,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.commands import command
+from tests.prepared import Prepared
 from tokentide_jobs.embedded.kafka.broker import BrokerKind
 from tokentide_jobs.embedded.processes.child import ChildRecord
 from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME, holder_pid
@@ -159,8 +160,9 @@ def test_up_prints_one_line_kill_9_leaves_no_orphan_and_the_next_start_ends_with
 
 
 def test_down_stops_the_stack_of_a_directory_and_is_content_with_none(
-    tmp_path: Path, start_up: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, prepared: Prepared, start_up: Callable[..., subprocess.Popen[str]]
 ) -> None:
+    prepared(tmp_path)
     process = start_up("--broker", "tansu")
     ready_line(process)
 
@@ -197,7 +199,8 @@ def test_a_taken_port_is_refused_with_its_holder_before_anything_starts(
     assert holder_pid(tmp_path) is None
 
 
-def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
+def test_a_worker_that_dies_is_started_again(tmp_path: Path, prepared: Prepared) -> None:
+    prepared(tmp_path)
     notes = Notes()
     stack = Stack(tmp_path, broker="tansu", workers=2, worker_command=SLEEPER, reporter=notes)
     with stack:
@@ -213,8 +216,9 @@ def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
 
 
 def test_kafka_and_clickhouse_come_back_on_their_ports_when_they_are_killed(
-    tmp_path: Path,
+    tmp_path: Path, prepared: Prepared
 ) -> None:
+    prepared(tmp_path)
     others = children_now()  # servers that the session's tests share
     with Stack(tmp_path, broker="kafka") as stack:
         first = children_of(tmp_path)
@@ -247,7 +251,11 @@ def test_the_end_of_a_broker_in_memory_ends_the_stack_loudly(tmp_path: Path) -> 
             stack.wait(timeout_s=10.0)
 
 
-def test_a_stop_says_how_many_records_end_unread_with_a_broker_in_memory(tmp_path: Path) -> None:
+def test_a_stop_says_how_many_records_end_unread_with_a_broker_in_memory(
+    tmp_path: Path, prepared: Prepared
+) -> None:
+    prepared(tmp_path)
+
     async def send(bootstrap: str, topic: str) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
         await producer.start()
@@ -263,8 +271,10 @@ def test_a_stop_says_how_many_records_end_unread_with_a_broker_in_memory(tmp_pat
 
 
 def test_a_log_that_was_begun_anew_is_known_to_be_read_when_the_stack_stops(
-    tmp_path: Path,
+    tmp_path: Path, prepared: Prepared
 ) -> None:
+    prepared(tmp_path)
+
     async def send(bootstrap: str, topic: str) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
         await producer.start()

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from tests.prepared import Prepared
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.embedded.processes.child import ChildProcess
 from tokentide_jobs.embedded.stack.stack import WORKER_COMMAND, Stack
@@ -57,8 +58,8 @@ async def send(bootstrap: str, topic: str, values: Sequence[bytes]) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("status"), broker="tansu", workers=0) as stack:
+def stack(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Stack]:
+    with Stack(prepared(tmp_path_factory.mktemp("status")), broker="tansu", workers=0) as stack:
         yield stack
 
 
