@@ -14,6 +14,7 @@ from typing import Any
 import clickhouse_connect
 import pytest
 
+from tests.prepared import Prepared
 from tests.stream_jobs.tasks.verify.faulty_pipeline import (
     BAD,
     SYNC,
@@ -43,12 +44,12 @@ GOOD_EVENTS, BAD_EVENTS = 300, 4
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+def pipeline(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Pipeline]:
     frames = [
         b"\n".join(good(number) for number in range(start, start + 50))
         for start in range(0, GOOD_EVENTS, 50)
     ]
-    with Stack(tmp_path_factory.mktemp("verify"), broker="tansu", workers=1) as stack:
+    with Stack(prepared(tmp_path_factory.mktemp("verify")), broker="tansu", workers=1) as stack:
         asyncio.run(send(stack.info.kafka, stack.info.events_topic, [*frames, *BAD]))
         client = clickhouse_connect.get_client(
             dsn=stack.info.clickhouse_dsn, database="tokentide", autogenerate_session_id=False
@@ -59,6 +60,29 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
             yield running
 
 
+# First: a part that lost all its rows has no projection until the engine drops it, in its own time.
+def test_a_doubled_row_is_found_even_when_another_one_is_missing(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = one_place(pipeline.client)
+    with saved(pipeline.client, "raw_requests", where):
+        pipeline.client.command(
+            "INSERT INTO raw_requests SELECT * FROM saved_raw_requests",
+            settings={"insert_deduplication_token": str(uuid.uuid4())},
+        )
+        code, report = report_of(pipeline, capsys)
+        assert (code, report["lost"], report["duplicated"]) == (1, 0, 1)
+        assert report["repeated_event_ids"] == 1
+        assert "duplicated" in kinds(report)
+        [remedy] = report["remedies"]
+        assert pipeline.run("repair", "--dry-run") == 1
+        assert "1 batch has raw rows twice" in capsys.readouterr().err
+        day = pipeline.client.command("SELECT toYYYYMMDD(started_at) FROM saved_raw_requests")
+        pipeline.remove_rows_that_stand_twice(str(day))
+        follow(pipeline, remedy)
+        assert report_of(pipeline, capsys)[0] == 0
+
+
 def test_rows_that_are_lost_are_made_again_from_the_log_just_as_they_were(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,16 +90,18 @@ def test_rows_that_are_lost_are_made_again_from_the_log_just_as_they_were(
     rows = f"SELECT * FROM {table} ORDER BY _partition, _offset, _idx"
     right, lost = client.query(rows).result_rows, "cityHash64(event_id) % 3 = 0"
     with saved(client, table, lost):
-        for _ in range(2):  # what is lost once more is made once more
-            client.command(f"ALTER TABLE {table} DELETE WHERE {lost}", settings=SYNC)
-            assert 0 < len(client.query(rows).result_rows) < len(right)
-            assert pipeline.run("repair") == 1
-            assert "--from-log" in capsys.readouterr().err
-            assert pipeline.run("repair", "--dry-run") == 1
-            assert "batches lack raw rows" in capsys.readouterr().err
-            assert pipeline.run("repair", "--from-log", "--dry-run", "--json") == 1
-            restored = json.loads(capsys.readouterr().out)["restored"]
-            assert client.query(rows).result_rows != right
+        client.command(f"ALTER TABLE {table} DELETE WHERE {lost}", settings=SYNC)
+        assert 0 < len(client.query(rows).result_rows) < len(right)
+        assert pipeline.run("repair") == 1
+        assert "--from-log" in capsys.readouterr().err
+        assert pipeline.run("repair", "--dry-run") == 1
+        assert "batches lack raw rows" in capsys.readouterr().err
+        assert pipeline.run("repair", "--from-log", "--dry-run", "--json") == 1
+        restored = json.loads(capsys.readouterr().out)["restored"]
+        assert client.query(rows).result_rows != right
+        for again in (False, True):  # what is lost once more is made once more
+            if again:
+                client.command(f"ALTER TABLE {table} DELETE WHERE {lost}", settings=SYNC)
             assert pipeline.run("repair", "--from-log", "--json") == 0
             assert json.loads(capsys.readouterr().out)["restored"] == restored
             assert client.query(rows).result_rows == right
@@ -153,28 +179,6 @@ def test_a_deleted_row_is_lost(pipeline: Pipeline, capsys: pytest.CaptureFixture
         follow(pipeline, remedy)
         assert report_of(pipeline, capsys)[0] == 0
     assert report_of(pipeline, capsys)[0] == 0
-
-
-def test_a_doubled_row_is_found_even_when_another_one_is_missing(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
-    where = one_place(pipeline.client)
-    with saved(pipeline.client, "raw_requests", where):
-        pipeline.client.command(
-            "INSERT INTO raw_requests SELECT * FROM saved_raw_requests",
-            settings={"insert_deduplication_token": str(uuid.uuid4())},
-        )
-        code, report = report_of(pipeline, capsys)
-        assert (code, report["lost"], report["duplicated"]) == (1, 0, 1)
-        assert report["repeated_event_ids"] == 1
-        assert "duplicated" in kinds(report)
-        [remedy] = report["remedies"]
-        assert pipeline.run("repair", "--dry-run") == 1
-        assert "1 batch has raw rows twice" in capsys.readouterr().err
-        day = pipeline.client.command("SELECT toYYYYMMDD(started_at) FROM saved_raw_requests")
-        pipeline.remove_rows_that_stand_twice(str(day))
-        follow(pipeline, remedy)
-        assert report_of(pipeline, capsys)[0] == 0
 
 
 def test_what_the_pipeline_stored_under_two_identities_is_not_blamed_on_a_producer(
