@@ -55,6 +55,11 @@ class LiveWorker:
         """Its process."""
         return self._child.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._child.poll()
+
     def kill(self) -> None:
         self._child.kill()
         self._child.wait()

@@ -28,6 +28,7 @@ from tests.chaos.steady_traffic import SteadyTraffic
 from tests.commands import verified
 from tests.end_to_end.worker_memory import assert_stays_flat, watched_memory
 from tests.hostile_records import good_event, hostile_headers, hostile_record, hostile_request
+from tests.prepared import Prepared
 from tests.sampling import IS_THOROUGH, in_thorough, share
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.record.contents import events_in
@@ -38,7 +39,8 @@ from tokentide_schemas.topics import EVENTS, OTLP
 pytestmark = pytest.mark.integration
 
 HUGE_CODECS = share(("zstd", "lz4"), 2)
-RECORDS = int(os.environ.get("TOKENTIDE_TEST_HOSTILE_RECORDS", "1500"))
+RECORDS = int(os.environ.get("TOKENTIDE_TEST_HOSTILE_RECORDS", "750"))
+AT_ONCE = 500 if IS_THOROUGH else 250
 CODECS = (None, "gzip", "snappy", "lz4", "zstd")
 PATIENT = {"TOKENTIDE_BREAKER_RATIO": "1", "TOKENTIDE_SESSION_TIMEOUT_MS": "10000"}
 """Most of what is sent here is bad on purpose, and the group waits as long as it usually does."""
@@ -56,12 +58,20 @@ BACKLOG_BYTES = 200_000_000
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("hostile")
-    with Stack(directory, broker="kafka") as running:
-        with LiveWorker(running, directory / "w.log"), producing(running) as send:
-            send([(EVENTS.name, 0, frame(random.Random(0), 3))])
-            assert verified(running.data_dir)["raw_events"] == 3
+    with Stack(prepared(directory), broker="kafka") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def worker(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorker]:
+    """One that has stored something, for all tests but those of what a worker takes of memory."""
+    log_path = tmp_path_factory.mktemp("worker") / "w.log"
+    settings = {**PATIENT, "TOKENTIDE_WATCHDOG_S": "12"}
+    with LiveWorker(stack, log_path, **settings) as running, producing(stack) as send:
+        send([(EVENTS.name, 0, frame(random.Random(0), 3))])
+        assert verified(stack.data_dir)["raw_events"] == 3
         yield running
 
 
@@ -123,22 +133,21 @@ async def committed_ends(stack: Stack) -> dict[int, int]:
         await consumer.stop()
 
 
-def test_a_frame_with_a_bad_line_anywhere_keeps_its_good_events(
-    stack: Stack, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("worker")
+def test_a_frame_with_a_bad_line_anywhere_keeps_its_good_events(stack: Stack) -> None:
     chance = random.Random(1)
     good = [json.dumps(good_event(chance)).encode() for _ in range(5)]
-    with LiveWorker(stack, tmp_path / "w.log", **PATIENT), producing(stack) as send:
-        before = verified(stack.data_dir, 300, BY_THE_LEDGER)
+    before = verified(stack.data_dir, 300, BY_THE_LEDGER)
+    with producing(stack) as send:
         send([(EVENTS.name, 0, b"\n".join([b"[1,2,3]", *good]))])
-        report = verified(stack.data_dir)
+    report = verified(stack.data_dir)
     assert report["ok"], report
     assert report["raw_events"] - before["raw_events"] == 5
     assert report["dead_letters"] - before["dead_letters"] == 1
 
 
 def test_what_a_transaction_took_back_never_becomes_money(
-    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stack: Stack, worker: LiveWorker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random(2)
 
@@ -154,33 +163,31 @@ def test_what_a_transaction_took_back_never_becomes_money(
             await (producer.abort_transaction() if number % 2 else producer.commit_transaction())
         await producer.stop()
 
-    settings = {**PATIENT, "TOKENTIDE_WATCHDOG_S": "12"}
-    with LiveWorker(stack, tmp_path / "w.log", **settings) as worker:
-        before = verified(stack.data_dir, 300, BY_THE_LEDGER)
-        asyncio.run(send())
-        begin_s = time.monotonic()
-        report = verified(stack.data_dir, wait_s=600)
-        assert time.monotonic() - begin_s < 300, "verify waited for records that nobody can read"
-        assert report["ok"], report
-        assert report["kafka_events"] - before["kafka_events"] == 10 * EVENTS.partitions * 3
-        assert report["raw_events"] - before["raw_events"] == 10 * EVENTS.partitions * 3
-        ends = {batch["partition"]: batch["end"] for batch in worker.events("batch_done")}
-        # Rows come before the commit of their offsets.
-        wait_until(
-            lambda: asyncio.run(committed_ends(stack)) == ends,
-            60,
-            f"commits of {ends}",
-            pause_s=0.5,
-        )
-        main(["status", "--json", "--data-dir", str(stack.data_dir)])
-        assert json.loads(capsys.readouterr().out)["lag_records"] == 0, "markers do not wait"
-        # The log ends in markers: a standstill there is no reason to start the worker again.
-        time.sleep(15)
-        assert worker.stop() == 0
+    before = verified(stack.data_dir, 300, BY_THE_LEDGER)
+    asyncio.run(send())
+    begin_s = time.monotonic()
+    report = verified(stack.data_dir, wait_s=600)
+    assert time.monotonic() - begin_s < 300, "verify waited for records that nobody can read"
+    assert report["ok"], report
+    assert report["kafka_events"] - before["kafka_events"] == 10 * EVENTS.partitions * 3
+    assert report["raw_events"] - before["raw_events"] == 10 * EVENTS.partitions * 3
+    ends = {batch["partition"]: batch["end"] for batch in worker.events("batch_done")}
+    # Rows come before the commit of their offsets.
+    wait_until(
+        lambda: asyncio.run(committed_ends(stack)) == ends,
+        60,
+        f"commits of {ends}",
+        pause_s=0.5,
+    )
+    main(["status", "--json", "--data-dir", str(stack.data_dir)])
+    assert json.loads(capsys.readouterr().out)["lag_records"] == 0, "markers do not wait"
+    # The log ends in markers: a standstill there is no reason to start the worker again.
+    time.sleep(15)
+    assert worker.exit_code is None
 
 
 def test_an_open_transaction_hides_no_acknowledged_event(
-    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stack: Stack, worker: LiveWorker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random(3)
     where = ("--data-dir", str(stack.data_dir))
@@ -228,40 +235,36 @@ def test_an_open_transaction_hides_no_acknowledged_event(
         shown = 'tokentide_ingest_behind_transaction_records{partition="0"} 2.0'
         wait_until(lambda: shown in metrics(worker.wait_for("http_listening")), 60, shown)
 
-    with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
-        before = verified(stack.data_dir, 300, BY_THE_LEDGER)
-        asyncio.run(send())
-        after = verified(stack.data_dir)
+    before = verified(stack.data_dir, 300, BY_THE_LEDGER)
+    asyncio.run(send())
+    after = verified(stack.data_dir)
     assert after["ok"], after
     assert after["behind_transaction_records"] == 0, "what is over, with its markers, holds nothing"
     assert after["raw_events"] - before["raw_events"] == EVENTS.partitions
 
 
 def test_mutated_records_end_as_rows_and_dead_letters_and_every_partition_moves_on(
-    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, worker: LiveWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The compiled one encodes names of headers itself, and so never writes one that is not UTF-8.
     for module in (message_accumulator, aiokafka_producer):
         monkeypatch.setattr(module, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
     chance = random.Random(4)
     sent = 0
-    with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
-        before = verified(stack.data_dir, 300, BY_THE_LEDGER)
-        with watched_memory(worker) as seen:
-            for start in range(0, RECORDS, 500):
-                records = []
-                for _ in range(min(500, RECORDS - start)):
-                    topic, new = (
-                        (OTLP, hostile_request)
-                        if chance.random() < 0.25
-                        else (EVENTS, hostile_record)
-                    )
-                    value = new(chance)
-                    sent += len(events_in(topic.name, value))
-                    records.append((topic.name, chance.randrange(topic.partitions), value))
-                with producing(stack, chance.choice(CODECS)) as send:
-                    send(records, lambda: hostile_headers(chance))
-            report = verified(stack.data_dir, 120 + RECORDS // 100)
+    before = verified(stack.data_dir, 300, BY_THE_LEDGER)
+    with watched_memory(worker) as seen:
+        for start in range(0, RECORDS, AT_ONCE):
+            records = []
+            for _ in range(min(AT_ONCE, RECORDS - start)):
+                topic, new = (
+                    (OTLP, hostile_request) if chance.random() < 0.25 else (EVENTS, hostile_record)
+                )
+                value = new(chance)
+                sent += len(events_in(topic.name, value))
+                records.append((topic.name, chance.randrange(topic.partitions), value))
+            with producing(stack, chance.choice(CODECS)) as send:
+                send(records, lambda: hostile_headers(chance))
+        report = verified(stack.data_dir, 120 + RECORDS // 100)
     assert report["ok"], report
     assert report["kafka_events"] - before["kafka_events"] == sent
     stored = report["raw_events"] + report["dead_letters"]
@@ -271,11 +274,12 @@ def test_mutated_records_end_as_rows_and_dead_letters_and_every_partition_moves_
     assert_stays_flat(seen, is_long=RECORDS >= 100_000)
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_wrong_row_is_taken_out_of_rows_windows_and_rollups_as_the_docs_say(
-    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = good_event(random.Random(5)) | {"input_tokens": 99_000_000, "tenant": "wrong"}
-    with LiveWorker(stack, tmp_path / "w.log", **PATIENT), producing(stack) as send:
+    with producing(stack) as send:
         send([(EVENTS.name, 0, json.dumps(wrong).encode())])
         assert verified(stack.data_dir)["ok"]
         with clickhouse_connect.get_client(
@@ -299,9 +303,10 @@ def test_a_wrong_row_is_taken_out_of_rows_windows_and_rollups_as_the_docs_say(
 
 # Last: each `verify` reads the whole log, and this one fills it.
 def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
-    stack: Stack, tmp_path: Path
+    stack: Stack, worker: LiveWorker, tmp_path: Path
 ) -> None:
     chance = random.Random(3)
+    assert worker.stop() == 0
     with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
         steady = steady_bytes(stack, worker)
         before = verified(stack.data_dir, 240, BY_THE_LEDGER)
@@ -346,9 +351,10 @@ def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
 
 @in_thorough  # the records of a usual run fill the same budget
 def test_a_backlog_of_every_partition_takes_less_than_twice_the_memory(
-    stack: Stack, tmp_path: Path
+    stack: Stack, worker: LiveWorker, tmp_path: Path
 ) -> None:
     chance = random.Random(6)
+    assert worker.stop() == 0
     with LiveWorker(stack, tmp_path / "w.log", **PATIENT) as worker:
         worker.wait_for("partition_assigned", EVENTS.partitions)
         steady = steady_bytes(stack, worker)
