@@ -23,6 +23,8 @@ import pytest
 
 from tests.chaos.live import LiveWorker, wait_until
 from tests.commands import verified
+from tests.prepared import Prepared
+from tests.sampling import IS_THOROUGH
 from tokentide import ProducerStats, Telemetry
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -30,7 +32,7 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 pytestmark = pytest.mark.integration
 
 OUTAGE_S = float(os.environ.get("TOKENTIDE_TEST_OUTAGE_S", "8"))
-EVENTS_PER_S = 1_000
+EVENTS_PER_S = 1_000 if IS_THOROUGH else 400
 TICK_S = 0.01
 
 KILLED = """
@@ -103,8 +105,8 @@ def request(number: int) -> dict[str, object]:
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    with Stack(tmp_path / "stack", broker="kafka") as running:
+def stack(tmp_path: Path, prepared: Prepared) -> Iterator[Stack]:
+    with Stack(prepared(tmp_path / "stack"), broker="kafka") as running:
         yield running
 
 
@@ -129,7 +131,7 @@ def test_an_outage_under_load_loses_nothing_with_a_spool_and_is_counted_without(
     spool_dir = str(tmp_path / "spool")
     kept = Service(stack, "kept", spool_dir=spool_dir)
     # So little room that an outage of seconds overflows it.
-    lossy = Service(stack, "lossy", queue_events=2_000, backlog_bytes=256 * 1024)
+    lossy = Service(stack, "lossy", queue_events=500, backlog_bytes=256 * 1024)
     wait_until(lambda: min(s.stats.delivered for s in (kept, lossy)) > 500, 30, "a first delivery")
     before_us = len(kept.emit_us)
 

@@ -257,11 +257,13 @@ class Hammering:
             await producer.stop()
 
 
-def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None:
+def wait_until(
+    is_true: Callable[[], bool], timeout_s: float, what: str, pause_s: float = 0.1
+) -> None:
     deadline = time.monotonic() + timeout_s
     while not is_true():
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.02)
+        time.sleep(pause_s)
 
 
 def current(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

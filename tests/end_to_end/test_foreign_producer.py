@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from tests.commands import verified
 from tests.end_to_end.foreign import Expected, records
+from tests.prepared import Prepared
 from tests.sampling import IS_THOROUGH
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.progress_mark import ProgressMark
@@ -24,13 +25,13 @@ from tokentide_schemas.topics import OTLP, WINDOWS_TOPIC
 
 pytestmark = pytest.mark.integration
 
-EVENTS = 100_000 if IS_THOROUGH else 15_000
+EVENTS = 100_000 if IS_THOROUGH else 6_000
 CODECS = ("gzip", "snappy", "lz4", "zstd", None)
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("foreign"), broker="kafka", workers=1) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Stack]:
+    with Stack(prepared(tmp_path_factory.mktemp("foreign")), broker="kafka", workers=1) as running:
         yield running
 
 

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.end_to_end.replayed import replay_into
-from tests.sampling import examples
+from tests.sampling import examples, share
 from tests.stream_jobs.core.window.histogram_reading import representative
 from tokentide_jobs.core.tables import DAY_US, WINDOW_LENGTH_S
 from tokentide_jobs.core.window.fold import DIMENSIONS
@@ -167,7 +167,7 @@ def representatives(values: pl.Series) -> pl.Series:
     return pl.Series(map(representative, buckets.tolist()), dtype=pl.Float64)
 
 
-@pytest.mark.parametrize("table", WINDOW_LENGTH_S)
+@pytest.mark.parametrize("table", share(list(WINDOW_LENGTH_S), 3))
 def test_percentiles_are_within_one_per_cent_of_exact_ones_for_any_range_and_dimensions(
     replayed: Replayed, table: str
 ) -> None:

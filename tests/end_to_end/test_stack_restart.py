@@ -24,7 +24,8 @@ from tests.end_to_end.restarting import (
     stored,
     wait_until,
 )
-from tests.sampling import in_thorough
+from tests.prepared import Prepared
+from tests.sampling import IS_THOROUGH, in_thorough
 from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_jobs.settings import Settings
 
@@ -38,7 +39,7 @@ NOWHERE = dict.fromkeys(range(PARTITIONS), 0)
 def traffic(up: Up, sent: Sent, run: int) -> None:
     # First, so that in every run the same offsets hold the same kind of record.
     send_plainly(up, sent, records_per_partition=10, seed=1_000 + run)
-    send_by_sdk(up, sent, calls=300, seed=run)
+    send_by_sdk(up, sent, calls=300 if IS_THOROUGH else 100, seed=run)
 
 
 def committed(up: Up) -> dict[int, int]:
@@ -88,8 +89,9 @@ def assert_all_is_there_once(up: Up, sent: Sent) -> dict[str, Any]:
 
 
 def test_on_kafka_a_stop_or_kill_9_with_traffic_goes_on_where_the_log_and_the_group_were(
-    tmp_path: Path,
+    tmp_path: Path, prepared: Prepared
 ) -> None:
+    prepared(tmp_path / "data")
     sent = Sent()
     log_id, ends, group = "", NOWHERE, NOWHERE
     for run in range(1 + RESTARTS):
@@ -101,7 +103,9 @@ def test_on_kafka_a_stop_or_kill_9_with_traffic_goes_on_where_the_log_and_the_gr
             # The last stop left events that nobody had read: they are read now.
             if run:
                 assert_all_is_there_once(up, sent)
-                wait_until(partial(group_is_at_the_end, up), 60, "the group at the end of the log")
+                wait_until(
+                    partial(group_is_at_the_end, up), 60, "the group at the end of the log", 0.5
+                )
             traffic(up, sent, run)
             ends, group = log_ends(up), committed(up)
             if run == RESTARTS:
@@ -167,8 +171,9 @@ def assert_what_was_acknowledged_is_there_once(
 
 @in_thorough  # test_lifecycle.py starts and stops Tansu, without traffic
 def test_on_tansu_each_start_begins_another_log_and_nothing_of_it_is_taken_for_old(
-    tmp_path: Path,
+    tmp_path: Path, prepared: Prepared
 ) -> None:
+    prepared(tmp_path / "data")
     sent = Sent()
     for run in range(1 + RESTARTS):
         with Up(tmp_path / "data", "tansu") as up:
