@@ -70,6 +70,8 @@ integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafk
 	  --override-ini cache_dir=$(VENV)/.integration-cache \
 	  || { [ $$? -eq 1 ] && $(BIN)/python -m tests.once_more $(VENV)/.integration-cache; }
 
+# A test of a whole week or of ten minutes of chaos is no hang.
+thorough: PYTEST += --override-ini faulthandler_timeout=3600
 thorough: export TOKENTIDE_TEST_CHAOS_S := 600
 thorough: export TOKENTIDE_TEST_EXAMPLES := 12
 thorough: export TOKENTIDE_TEST_HISTORY_H := 76
