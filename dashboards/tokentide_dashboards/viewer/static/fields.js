@@ -62,6 +62,25 @@ function moments(answers) {
   return isSorted ? times : [...new Set(times)].sort((one, other) => one - other);
 }
 
+// Each value goes to the series of its labels, which `begin` makes. This alone sees every row: what stands here is compiled for speed.
+function spread(rows, timeAt, labelsAt, valuesAt, index, begin) {
+  const tree = new Map();  // a level of maps a label: the series of a row are found without writing a key for it
+  let time = null, place = 0;
+  for (const row of rows) {
+    let branch = tree;
+    for (let level = 0; level < labelsAt.length; level += 1) {
+      const label = row[labelsAt[level]];
+      let next = branch.get(label);
+      if (!next) branch.set(label, next = new Map());
+      branch = next;
+    }
+    let mine = branch.get(LEAF);
+    if (!mine) branch.set(LEAF, mine = begin(row));
+    if (row[timeAt] !== time) { time = row[timeAt]; place = index.get(time); }
+    for (let which = 0; which < mine.length; which += 1) mine[which].values[place] = row[valuesAt[which]];
+  }
+}
+
 // Series over time: each number of each set of labels is one.
 export function series(panel, answers) {
   const times = moments(answers);
@@ -73,24 +92,15 @@ export function series(panel, answers) {
     const hasNumbers = found.some((column) => column.kind === "number");
     const labelsAt = hasNumbers ? found.flatMap((column, at) => (column.kind === "text" ? [at] : [])) : found.flatMap((column, at) => (column.kind === "text" ? [at] : [])).slice(0, -1);
     const valuesAt = found.flatMap((column, at) => (at !== timeAt && !labelsAt.includes(at) ? [at] : []));
-    // A level of maps a label: the series of a row are found without writing a key for it.
-    const tree = new Map();
-    let time = null, place = 0;
-    for (const row of rows) {
-      let branch = tree;
-      for (const label of labelsAt) branch = branch.get(row[label]) ?? branch.set(row[label], new Map()).get(row[label]);
-      let mine = branch.get(LEAF);
-      if (!mine) {
-        const labels = Object.fromEntries(labelsAt.map((label) => [found[label].name, String(row[label])]));
-        mine = valuesAt.map((at) => ({
-          name: found[at].name, kind: found[at].kind, refId, several: valuesAt.length > 1, labels, values: new Array(times.length).fill(null),
-        }));
-        branch.set(LEAF, mine);
-        made.push(...mine);
-      }
-      if (row[timeAt] !== time) { time = row[timeAt]; place = index.get(time); }
-      for (let which = 0; which < mine.length; which += 1) mine[which].values[place] = row[valuesAt[which]];
-    }
+    const begin = (row) => {
+      const labels = Object.fromEntries(labelsAt.map((label) => [found[label].name, String(row[label])]));
+      const mine = valuesAt.map((at) => ({
+        name: found[at].name, kind: found[at].kind, refId, several: valuesAt.length > 1, labels, values: new Array(times.length).fill(null),
+      }));
+      made.push(...mine);
+      return mine;
+    };
+    spread(rows, timeAt, labelsAt, valuesAt, index, begin);
   }
   const fields = made.map((field, place) => configured(panel, field, place, field.several));
   // A name keeps its colour from one range to the next as long as the same names are there.
