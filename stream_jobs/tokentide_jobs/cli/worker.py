@@ -10,8 +10,6 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from tokentide_jobs.jobs.detect.worker import run_detect
-from tokentide_jobs.jobs.ingest.worker import run_ingest
 from tokentide_jobs.jobs.runtime.log import setup_logging
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.settings.origins import note_origins
@@ -83,6 +81,8 @@ def ingest(data_dir: Path | None, log_level: str, **overrides: Any) -> None:
     Runs until SIGTERM or Ctrl-C, then finishes the batches in hand. Start as many as there are
     partitions; kill them as you like. Settings without an option: `tokentide config`.
     """
+    from tokentide_jobs.jobs.ingest.worker import run_ingest
+
     _run(run_ingest, data_dir, log_level, overrides)
 
 
@@ -94,6 +94,8 @@ def detect(data_dir: Path | None, log_level: str, **overrides: Any) -> None:
     Runs until SIGTERM or Ctrl-C, then saves its state. One worker decides; start a second one as
     a standby, and kill them as you like. Settings without an option: `tokentide config`.
     """
+    from tokentide_jobs.jobs.detect.worker import run_detect
+
     _run(run_detect, data_dir, log_level, overrides)
 
 

@@ -258,13 +258,14 @@ def test_version_and_help_exit_with_0(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.integration
-def test_the_overview_imports_nothing_heavy_and_commands_that_ask_the_database_no_polars() -> None:
+def test_the_overview_imports_nothing_heavy_and_what_runs_no_job_imports_no_polars() -> None:
     code = (
         "import sys; from tokentide_jobs.cli.main import main; main(['--help']); "
         "heavy = ('polars', 'pyarrow', 'aiokafka', 'faust', 'clickhouse_connect', 'chdb', "
         "'pydantic', 'rich', 'genai_prices', 'aiohttp'); "
         "found = [m for m in heavy if m in sys.modules]; "
         "[main([name, '--help']) for name in ('up', 'status', 'verify', 'migrate', 'dlq', 'top')]; "
+        "main(['worker', 'ingest', '--help']); "
         "print(found, 'polars' in sys.modules, file=sys.stderr)"
     )
     assert run_python(code).stderr.strip() == "[] False"
