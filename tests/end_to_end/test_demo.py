@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.commands import command
+from tests.prepared import Prepared
 from tests.sampling import IS_THOROUGH, in_thorough
 
 pytestmark = pytest.mark.integration
 
-PART = () if IS_THOROUGH else ("--limit", "9000")
-"""A third of the recorded hour is enough to see every line of the screen."""
+CALLS = 20_000 if IS_THOROUGH else 2_500
+PART = () if IS_THOROUGH else ("--limit", str(CALLS))
+"""A tenth of the recorded hour is enough to see every line of the screen."""
 
 
 def tokentide(*arguments: str, timeout_s: float = 900) -> subprocess.CompletedProcess[str]:
@@ -125,10 +127,8 @@ def test_the_demo_shows_what_traffic_costs_proves_it_and_leaves_it_to_look_at(
     done = tokentide("demo", *PART, "--data-dir", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     shown = done.stdout
-    assert number(r"replaying ([\d,]+) calls", shown) >= (20_000 if IS_THOROUGH else 9_000)
-    assert number(r"verified +([\d,]+) events in Kafka", shown) >= (
-        20_000 if IS_THOROUGH else 9_000
-    )
+    assert number(r"replaying ([\d,]+) calls", shown) >= CALLS
+    assert number(r"verified +([\d,]+) events in Kafka", shown) >= CALLS
     assert "0 lost, 0 duplicated" in shown
     assert "to the pico-dollar as the rows" in " ".join(shown.split())
     for word in (
@@ -162,7 +162,10 @@ def test_a_second_demo_adds_to_what_the_first_one_stored(tmp_path: Path) -> None
     assert in_kafka[1] >= in_kafka[0] + 400
 
 
-def test_commands_find_the_running_stack_by_its_directory(tmp_path: Path) -> None:
+def test_commands_find_the_running_stack_by_its_directory(
+    tmp_path: Path, prepared: Prepared
+) -> None:
+    prepared(tmp_path)
     up = subprocess.Popen(
         [
             sys.executable, "-m", "tokentide_jobs", "up", "--json", "--data-dir", str(tmp_path),

@@ -14,9 +14,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
+import clickhouse_connect
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from tests.prepared import Prepared
+from tests.stream_jobs.tasks.verify.faulty_pipeline import Pipeline, good, kinds, report_of
 from tokentide_jobs.core.status import WorkerState
 from tokentide_jobs.core.verify.report import Report
 from tokentide_jobs.embedded.stack.stack import Stack
@@ -86,17 +89,17 @@ def send(stack: Stack) -> None:
     asyncio.run(sending())
 
 
-def eventually(what: str, look: Callable[[], T | None]) -> T:
+def eventually(what: str, look: Callable[[], T | None], pause_s: float = 0.2) -> T:
     give_up_s = time.monotonic() + DEADLINE_S
     while time.monotonic() < give_up_s:
         if (found := look()) is not None:
             return found
-        time.sleep(0.2)
+        time.sleep(pause_s)
     raise AssertionError(f"not in {DEADLINE_S:.0f} s: {what}")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Stack]:
     directory: Path = tmp_path_factory.mktemp("detection")
     budgets = directory / "budgets.yaml"
     budgets.write_text(BUDGETS)
@@ -111,7 +114,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     }  # fmt: skip
     try:
         with Stack(
-            directory / "stack", broker="tansu", workers=1, detect=True, environ=environ
+            prepared(directory / "stack"), broker="tansu", workers=1, detect=True, environ=environ
         ) as running:
             yield running
     finally:
@@ -151,7 +154,7 @@ def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
     (reached,) = store.rows("SELECT reached FROM tokentide.budget_status FINAL WHERE budget='acme'")
     assert list(reached[0]) == [50, 80, 95, 100]
 
-    reported = eventually("services are told", lambda: _states_in_full(stack.info.kafka))
+    reported = eventually("services are told", lambda: _states_in_full(stack.info.kafka), 1.0)
     run, budget = reported["run/acme/wild"], reported["budget/acme"]
     assert isinstance(run, RunState)
     assert (run.state, "repeats" in run.rules) == ("flagged", True)
@@ -165,8 +168,80 @@ def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
     assert len(notified) == len(set(notified)), "a transition that was announced twice"
 
     # Whoever went on merged each delta once, also those that the killed one had merged.
-    report = eventually("a snapshot holds every call", lambda: _merged(stack, store))
+    report = eventually("a snapshot holds every call", lambda: _merged(stack, store), 2.0)
     assert (report.verdict, report.detection.verdict) == ("ok", "equal")
+
+
+def test_what_was_merged_equals_the_ledger_until_a_delta_is_lost(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = clickhouse_connect.get_client(dsn=stack.info.clickhouse_dsn, database="tokentide")
+    with client:
+        pipeline = Pipeline(stack, client)
+        send_frames(stack, partition=1)
+        code, report = settled(pipeline, capsys)
+        found = report["detection"]
+        assert (code, found["verdict"]) == (0, "equal")
+        assert found["events"] == found["ledger_events"] > 0
+        assert found["cost_usd"] == found["ledger_cost_usd"]
+        assert found["cost_usd"].strip("0.") != ""
+        assert pipeline.run("verify") == 0
+        assert f"detection merged {found['events']} events and" in capsys.readouterr().out
+        # A foreign record takes the place of a delta: the job can only pass over it.
+        source = next(one for one in found["ranges"] if one["end"])
+        asyncio.run(send_torn_delta(stack, source))
+        time.sleep(1)
+        send_frames(stack, partition=source["partition"])
+        code, report = settled(pipeline, capsys)
+        assert (code, kinds(report)) == (1, {"detection"})
+        found = report["detection"]
+        assert found["verdict"] == "differs"
+        assert found["events"] < found["ledger_events"]
+        # What it merged is of whole batches, so a range has no part of it.
+        code, report = report_of(pipeline, capsys, "--from", "2020-01-01")
+        assert (code, report["detection"]) == (0, {"verdict": "not_asked"})
+
+
+def send_frames(stack: Stack, partition: int) -> None:
+    frames = [b"\n".join(good(number) for number in range(at, at + 50)) for at in (0, 50, 100, 150)]
+
+    async def sending() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=stack.info.kafka)
+        await producer.start()
+        try:
+            for frame in frames:
+                await producer.send_and_wait(stack.info.events_topic, frame, partition=partition)
+        finally:
+            await producer.stop()
+
+    asyncio.run(sending())
+
+
+async def send_torn_delta(stack: Stack, source: dict[str, Any]) -> None:
+    """Write what looks like the delta of the next batch of a partition, and is none."""
+    names = ("log_id", "topic", "partition", "start", "end", "chunk")
+    fields = {**source, "start": source["end"], "end": source["end"] + 1, "chunk": 0}
+    headers = [("schema", b"windows.v1"), *((name, str(fields[name]).encode()) for name in names)]
+    producer = AIOKafkaProducer(bootstrap_servers=stack.info.kafka)
+    await producer.start()
+    try:
+        await producer.send_and_wait("tokentide.windows.v1", b"torn", headers=headers)
+    finally:
+        await producer.stop()
+
+
+def settled(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    """Verify until the job says that it has come to the end of the log."""
+    info = pipeline.stack.info
+    sent = sum(asyncio.run(end_offsets(info.kafka, info.events_topic)).values())
+
+    def look() -> tuple[int, dict[str, Any]] | None:
+        code, report = report_of(pipeline, capsys)
+        merged = sum(one["end"] for one in report["detection"].get("ranges", []))
+        return (code, report) if merged >= sent else None
+
+    # The job stores its state every five seconds, and each look is a whole `verify`.
+    return eventually("all of the log is merged", look, 3.0)
 
 
 def _merged(stack: Stack, store: ClickHouse) -> Report | None:

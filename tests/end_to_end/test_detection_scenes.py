@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaProducer
 
 from tests.end_to_end import scene
 from tests.end_to_end.scene import Incident, Scene
+from tests.prepared import Prepared
 from tokentide_jobs.core.alert.silence import Silence
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
@@ -77,7 +78,7 @@ EXPECTED = (
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
+def found(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Found]:
     """What came of the scene, played to its end."""
     directory: Path = tmp_path_factory.mktemp("scenes")
     (directory / "detect.yaml").write_text(scene.rules())
@@ -89,7 +90,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
     }  # fmt: skip
     played = Scene(time.time_ns() // 1_000 // HOUR_US * HOUR_US)
     with Stack(
-        directory / "stack", broker="tansu", workers=1, detect=True, environ=environ
+        prepared(directory / "stack"), broker="tansu", workers=1, detect=True, environ=environ
     ) as stack:
         store = ClickHouse(stack.info.clickhouse_dsn, "tokentide")
         AlertStore(store).silence(

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from tests.prepared import Prepared
 from tests.sampling import IS_THOROUGH
 from tokentide_jobs.cli.exit_codes import EXIT_NOTHING_PROVEN
 from tokentide_jobs.cli.main import main
@@ -30,8 +31,8 @@ pytestmark = pytest.mark.integration
 
 RUNS = int(os.environ.get("TOKENTIDE_TEST_VERIFY_RUNS", "2"))
 FRAME = 40
-PAUSE_S = 0.01 if IS_THOROUGH else 0.06
-BATCH_AGE_MS = 100 if IS_THOROUGH else 800
+PAUSE_S = 0.01 if IS_THOROUGH else 0.15
+BATCH_AGE_MS = 100 if IS_THOROUGH else 1_500
 """Some batch of the four partitions is always being written, and no core is full of them."""
 
 
@@ -80,15 +81,15 @@ def wait_for_a_finished_window(data_dir: Path) -> None:
     give_up_s = time.monotonic() + 120
     while main(["verify", "--json", "--data-dir", str(data_dir)]) == EXIT_NOTHING_PROVEN:
         assert time.monotonic() < give_up_s
-        time.sleep(1)  # each look reads the whole log: without a pause it takes a core
+        time.sleep(3)  # each look reads the whole log: without a pause it takes a core
     time.sleep(11)
 
 
 def test_no_unequal_sum_is_ever_called_ok_under_live_traffic(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, prepared: Prepared, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environ = {**os.environ, "TOKENTIDE_BATCH_AGE_MS": str(BATCH_AGE_MS)}
-    with Stack(tmp_path, broker="tansu", workers=1, environ=environ) as stack:
+    with Stack(prepared(tmp_path), broker="tansu", workers=1, environ=environ) as stack:
         with traffic(stack.info):
             wait_for_a_finished_window(tmp_path)
             capsys.readouterr()
