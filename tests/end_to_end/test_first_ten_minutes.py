@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -45,7 +46,10 @@ MAKE, PIP, ASK, CLICKHOUSE = blocks("sh", README)
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with `.venv`, and the pipeline running as the page starts it."""
+    """A folder with `.venv`, and the pipeline running as the page starts it.
+
+    Its umask hides nothing, and it finds what an earlier version left, or a copy that forgot modes.
+    """
     folder = tmp_path_factory.mktemp("checkout")
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / "service.py").write_text(SERVICE, encoding="utf-8")
@@ -55,7 +59,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert made is not None
     command = [*made[1].split(), "--kafka-port", "0", "--clickhouse-port", "0"]
     assert command[:2] == ["tokentide", "up"]
-    up = subprocess.Popen([folder / ".venv/bin/tokentide", *command[1:]], cwd=folder)
+    for name in ("kafka/log", "logs", "workers"):
+        (folder / ".tokentide" / name).mkdir(parents=True)
+    for name in ("stack.lock", "logs/kafka.log", "logs/clickhouse.log", "kafka/old.properties"):
+        (folder / ".tokentide" / name).touch(mode=0o644)
+    assert len(open_to_others(folder / ".tokentide")) == 9
+    up = subprocess.Popen([folder / ".venv/bin/tokentide", *command[1:]], cwd=folder, umask=0)
     try:
         give_up_at = time.monotonic() + 240
         while find_stack(folder / ".tokentide") is None:
@@ -66,6 +75,17 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     finally:
         up.send_signal(signal.SIGINT)
         up.wait(60)
+    assert open_to_others(folder / ".tokentide") == []
+
+
+def open_to_others(data_dir: Path) -> list[str]:
+    """What others may read, write or enter, the directory itself included."""
+    found = []
+    for path in (data_dir, *data_dir.rglob("*")):
+        mode = path.lstat().st_mode
+        if mode & 0o077 and not stat.S_ISLNK(mode):
+            found.append(f"{stat.filemode(mode)} {path.relative_to(data_dir)}")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +117,7 @@ def until(run: Run, lines: str, found: str) -> str:
         if found in done.stdout:
             return done.stdout
         assert time.monotonic() < give_up_at, f"{found!r} is not in {done.stdout!r}"
-        time.sleep(0.3)
+        time.sleep(1)  # each question is another Python
 
 
 def words(text: str) -> list[list[str]]:
@@ -136,6 +156,17 @@ def test_a_call_becomes_a_row_with_the_price_that_explain_gives(run: Run, lines:
     assert ended.returncode == 0, ended.stderr
     for line in EXPLAIN_SHOWN.splitlines():
         assert line in ended.stdout
+
+
+def test_everything_of_a_running_stack_is_its_owners(checkout: Path) -> None:
+    data_dir = checkout / ".tokentide"
+    give_up_at = time.monotonic() + 60
+    while not list((data_dir / "workers").glob("*.json")):
+        assert time.monotonic() < give_up_at, "no worker announced itself"
+        time.sleep(0.05)
+    assert open_to_others(data_dir) == []
+    names = {path.name for path in data_dir.iterdir()}
+    assert names >= {"kafka", "clickhouse", "logs", "workers", "stack.json", "stack.lock"}
 
 
 def test_the_proof_holds(run: Run) -> None:
