@@ -21,7 +21,7 @@ COMPILE := @$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 PYTEST := $(BIN)/python -m pytest --numprocesses logical
 
 # With a worker per processor, no test needs a thread per processor as well.
-unit coverage: export POLARS_MAX_THREADS := 1
+unit coverage integration: export POLARS_MAX_THREADS := 1
 
 # Images often forbid it, and then every process would compile all source again.
 unexport PYTHONDONTWRITEBYTECODE

@@ -31,9 +31,11 @@ from tests.end_to_end.production import (
     send_event,
 )
 from tests.places import ROOT
+from tests.prepared import Prepared
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.embedded.kafka.choice import choose_broker
 from tokentide_jobs.embedded.processes.ports import choose_port
+from tokentide_jobs.settings.stack_file import CLICKHOUSE_DIRECTORY
 
 pytestmark = pytest.mark.integration
 
@@ -43,11 +45,13 @@ POD_ADDRESS = "127.0.0.2"
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def servers(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Servers]:
+    """Of their databases only that of the pods is new."""
     broker = choose_broker(None, tmp_path_factory.mktemp("broker"))
     broker.start()
     try:
-        with ClickHouseProcess.start(tmp_path_factory.mktemp("clickhouse")) as server:
+        home = prepared(tmp_path_factory.mktemp("stored")) / CLICKHOUSE_DIRECTORY
+        with ClickHouseProcess.start(home) as server:
             yield Servers(broker.bootstrap, server.dsn)
     finally:
         broker.stop()
