@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,10 +47,12 @@ def server() -> Iterator[GrafanaServer]:
 
 
 def findings(
-    server: GrafanaServer, is_late: Callable[[], bool] = lambda: False
+    server: GrafanaServer,
+    is_late: Callable[[], bool] = lambda: False,
+    boards: Sequence[Board] = FEW,
 ) -> dict[str, Finding]:
     grafana = GrafanaByApi(GrafanaAccess(server.url, secret=TOKEN), timeout_s=20)
-    return {one.check: one for one in examine(grafana, FEW, SOME, NOW_MS, is_late)}
+    return {one.check: one for one in examine(grafana, boards, SOME, NOW_MS, is_late)}
 
 
 def test_a_grafana_with_our_files_is_well(server: GrafanaServer) -> None:

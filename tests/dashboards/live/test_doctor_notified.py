@@ -7,19 +7,25 @@ from collections.abc import Iterator
 import pytest
 
 from tests.dashboards.live.grafana_server import GrafanaServer, serving
-from tests.dashboards.live.test_doctor_checks import FEW, SOME, findings
+from tests.dashboards.live.test_doctor_checks import SOME, findings
+from tokentide_dashboards.live.finding import Finding
 
 
 @pytest.fixture
 def server() -> Iterator[GrafanaServer]:
-    with serving(GrafanaServer.provisioned(FEW, SOME)) as running:
+    with serving(GrafanaServer.provisioned((), SOME)) as running:
         yield running
+
+
+def notification(server: GrafanaServer) -> Finding:
+    """Return what is found of it; no board has a part in that."""
+    return findings(server, boards=())["notification"]
 
 
 def test_alerts_that_nobody_hears_of_are_a_problem(server: GrafanaServer) -> None:
     """Those of grafana.env, as it is committed, and those of a Grafana that nobody set up."""
     server.notify("tokentide-nobody", "tokentide-nobody")
-    found = findings(server)["notification"]
+    found = notification(server)
     assert (found.state, found.words) == (
         "problem",
         "4 rules tell nobody, of 4: pages go to tokentide-nobody, tickets go to tokentide-nobody",
@@ -27,7 +33,7 @@ def test_alerts_that_nobody_hears_of_are_a_problem(server: GrafanaServer) -> Non
     assert "ALERT_PAGE_TO" in found.remedy
 
     server.notify("tokentide-slack", "tokentide-nobody")
-    found = findings(server)["notification"]
+    found = notification(server)
     tickets = tuple(rule.uid for rule in SOME if rule.severity == "ticket")
     assert (found.state, found.details) == ("problem", tickets)
 
@@ -39,9 +45,9 @@ def test_alerts_that_nobody_hears_of_are_a_problem(server: GrafanaServer) -> Non
             "settings": {"addresses": "<example@email.com>"},
         }
     ]
-    assert findings(server)["notification"].state == "problem"
+    assert notification(server).state == "problem"
     server.contact_points[0]["settings"]["addresses"] = "ops@example.com"
-    assert findings(server)["notification"].words == (
+    assert notification(server).words == (
         "pages go to grafana-default-email, tickets go to grafana-default-email"
     )
 
@@ -75,7 +81,7 @@ def test_policies_are_followed_as_grafana_follows_them(
         {"name": name, "type": "slack", "settings": {"url": "[REDACTED]"}}
         for name in ("root", "a", "b")
     ]
-    found = findings(server)["notification"]
+    found = notification(server)
     assert found.state == "ok"
     assert found.words.startswith(f"pages go to {pages_to},")
 
@@ -122,7 +128,7 @@ def test_what_hangs_on_a_label_of_the_alert_is_neither_told_nor_silent(
         {"name": "half", "type": "slack", "settings": {}},
         {"name": "half", "type": "teams", "settings": {"url": "[REDACTED]"}},
     ]
-    found = findings(server)["notification"]
+    found = notification(server)
     assert found.state == state, found.words
     assert state != "unknown" or SOME[0].uid in found.details
 
@@ -134,7 +140,7 @@ def test_a_contact_point_without_an_address_tells_nobody(
 ) -> None:
     server.policies = {"receiver": "root"}
     server.contact_points = [{"name": "root", "type": kind, "settings": settings}]
-    found = findings(server)["notification"]
+    found = notification(server)
     assert (found.state, found.words) == (
         "problem", "4 rules tell nobody, of 4: pages go to root, tickets go to root",
     )  # fmt: skip
@@ -149,5 +155,5 @@ def test_policies_with_more_ways_than_are_followed_are_not_judged(server: Grafan
             for at in range(20)
         ],
     }
-    found = findings(server)["notification"]
+    found = notification(server)
     assert (found.state, found.words[:20]) == ("unknown", "policies hang on too")

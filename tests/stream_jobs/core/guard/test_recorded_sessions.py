@@ -31,17 +31,20 @@ def test_no_run_of_the_other_half_is_named(state: bytes, held_out: list[Session]
 
 @pytest.mark.parametrize(
     ("loop", "sizes", "within_s", "rule"),
-    [
-        (LOOPS[0], "same", 120, "repeats"),
-        (LOOPS[0], "other", 120, "no_growth"),
-        (LOOPS[0], "growing", 120, "spend_rate"),
-        (LOOPS[1], "same", 120, "repeats"),
-        (LOOPS[1], "other", 180, "no_growth"),
-        (LOOPS[1], "growing", 300, "spend_rate"),
-        (LOOPS[2], "same", 300, "no_growth"),
-        (LOOPS[2], "other", 600, "no_growth"),
-        (LOOPS[2], "growing", 5_400, "budget"),
-    ],
+    share(
+        [
+            (LOOPS[0], "same", 120, "repeats"),
+            (LOOPS[0], "other", 120, "no_growth"),
+            (LOOPS[0], "growing", 120, "spend_rate"),
+            (LOOPS[1], "same", 120, "repeats"),
+            (LOOPS[1], "other", 180, "no_growth"),
+            (LOOPS[1], "growing", 300, "spend_rate"),
+            (LOOPS[2], "same", 300, "no_growth"),
+            (LOOPS[2], "other", 600, "no_growth"),
+            (LOOPS[2], "growing", 5_400, "budget"),
+        ],
+        of=2,
+    ),
 )
 def test_a_published_loop_is_named_beside_200_live_runs_and_nothing_else_is(
     state: bytes,

@@ -341,7 +341,7 @@ def test_windows_before_the_first_mark_were_not_watched() -> None:
 def test_series_that_no_window_holds_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tokentide_jobs.core.merge.open_windows._FEWEST_PRUNED", 4)
     stream, kept = Stream(), Stream()
-    minutes: Sequence[int] = range(12)
+    minutes: Sequence[int] = range(7)
     for one in (stream, kept):
         one.mark(NOON_US)
         for minute in minutes:
@@ -351,16 +351,16 @@ def test_series_that_no_window_holds_are_forgotten(monkeypatch: pytest.MonkeyPat
             one.marks(NOON_US + minute * MINUTE_US, NOON_US + (minute + 1) * MINUTE_US)
     assert len(stream.merge.to_bytes()) < len(kept.merge.to_bytes())
     assert same(stream.closed, kept.closed)
-    assert len(stream.closed) == 11
+    assert len(stream.closed) == 6
 
 
 def test_windows_do_not_pile_up_while_a_source_says_nothing() -> None:
     stream = Stream(sources=2)
-    for minute in range(30):
+    for minute in range(10):
         stream.add(window_rows([row(minute)]))
         stream.mark(NOON_US + (minute + 1) * MINUTE_US)
     assert stream.closed == []
-    assert stream.merge.given_up == 30 - 4, "those that end three minutes before the present"
+    assert stream.merge.given_up == 10 - 4, "those that end three minutes before the present"
     for source in (0, 1):
-        stream.mark(NOON_US + 31 * MINUTE_US, source=source)
-    assert stream.merge.closed_until_us == NOON_US + 31 * MINUTE_US
+        stream.mark(NOON_US + 11 * MINUTE_US, source=source)
+    assert stream.merge.closed_until_us == NOON_US + 11 * MINUTE_US
