@@ -20,13 +20,13 @@ import psutil
 from bench.progress import say
 from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.detect_rules import DetectRules
+from tokentide_jobs.core.tables import DAY_S
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.schema.migrations import migrate
 from tokentide_jobs.jobs.detect.warm_up import learn_stored
 
 DAYS: Final = 14
-_DAY_S: Final = 86_400
 _ROWS_AT_ONCE: Final = 50_000
 MODELS: Final = 9
 _DATABASE: Final = "tokentide"
@@ -45,12 +45,12 @@ def measure(days: int = DAYS) -> dict[str, object]:
 def learned(tenants: int, active_one_of: int, days: int) -> dict[str, object]:
     """Fill a ClickHouse with history and learn it."""
     root = Path(tempfile.mkdtemp(prefix="tokentide-bench-"))
-    until_s = int(time.time()) // _DAY_S * _DAY_S
+    until_s = int(time.time()) // DAY_S * DAY_S
     try:
         with ClickHouseProcess.start(root / "clickhouse") as server:
             client = clickhouse_connect.get_client(dsn=server.dsn, autogenerate_session_id=False)
             migrate(client)
-            fill(client, until_s - days * _DAY_S, until_s, tenants, active_one_of)
+            fill(client, until_s - days * DAY_S, until_s, tenants, active_one_of)
             rows = client.query(f"SELECT count() FROM {_DATABASE}.windows_1m").result_rows[0][0]
             say(f"{rows:,} rows of windows_1m are stored")
             client.close()

@@ -27,6 +27,7 @@ from tokentide_jobs.core.simulate.fault_table import FAULT_TABLE
 from tokentide_jobs.core.simulate.population import Group, populate
 from tokentide_jobs.core.simulate.recall import recall_of
 from tokentide_jobs.core.simulate.run import Found, closed_windows, run
+from tokentide_jobs.core.tables import DAY_S
 from tokentide_jobs.core.window.histogram import buckets_of
 
 CLEAN_SEEDS = (9_021,)
@@ -57,7 +58,7 @@ def clean(seeds: tuple[int, ...], days: int, size: int) -> dict[str, object]:
     for seed in seeds:
         found.append(run(groups, (), days, seed, parameters))
         say(f"clean, seed {seed}: {len(found[-1].false_alarms())} false alarms")
-    judged_days = days - parameters.learning_s // 86_400
+    judged_days = days - parameters.learning_s // DAY_S
     metric_key_days = len(METRICS) * 3 * size * judged_days * len(seeds)
     alarms = [alarm for one in found for alarm in one.false_alarms()]
     by_metric: dict[str, int] = {}
@@ -67,7 +68,7 @@ def clean(seeds: tuple[int, ...], days: int, size: int) -> dict[str, object]:
         alarm.is_young and alarm.change == "opened" for one in found for alarm in one.alarms
     )
     extremes = sum(len(one.extremes) for one in found)
-    key_days = len(METRICS) * 3 * size * (days - parameters.silent_s // 86_400) * len(seeds)
+    key_days = len(METRICS) * 3 * size * (days - parameters.silent_s // DAY_S) * len(seeds)
     return {
         "seeds": ", ".join(map(str, seeds)),
         "metric_key_days": metric_key_days,

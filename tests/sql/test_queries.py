@@ -139,7 +139,8 @@ def test_every_file_says_what_it_answers_and_is_asked_for_by_the_program() -> No
 def test_the_tasks_hold_no_sql_of_their_own() -> None:
     tasks = ROOT / "stream_jobs" / "tokentide_jobs" / "tasks"
     modules = [*(tasks / "verify").glob("*.py"), *(tasks / "reprice").glob("*.py")]
-    for path in [*modules, *tasks.glob("*.py")]:
+    refused = tasks.parent / "io" / "clickhouse" / "known_refused_rows.py"
+    for path in [*modules, *tasks.glob("*.py"), refused]:
         text = path.read_text("utf-8")
         assert not re.search(r"\b(SELECT|INSERT INTO|ALTER TABLE|GROUP BY)\b", text), path
 

@@ -10,7 +10,7 @@ WHERE held = ''
     AND written_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC')
     AND severity IN {severities:Array(String)}
     AND toUnixTimestamp64Micro(written_at)
-        >= transform(toString(severity), {severities:Array(String)}, {notified_since:Array(Int64)}, toInt64(0))
+        >= transform(toString(severity), {severities:Array(String)}, {begins_us:Array(Int64)}, toInt64(0))
     AND id NOT IN
     (
         SELECT transition_id

@@ -15,7 +15,7 @@ from tokentide_jobs.core.budget.budget_status import BudgetStatus, BudgetVerdict
 from tokentide_jobs.core.budget.burn import BURN_RULES, BurnRate
 from tokentide_jobs.core.budget.period import instant
 from tokentide_jobs.core.money import usd
-from tokentide_jobs.core.tables import TENANT_RETENTION
+from tokentide_jobs.core.tables import DAY_S, HOUR_S, MINUTE_S, TENANT_RETENTION
 from tokentide_jobs.counted import counted
 
 __all__ = ["budget_lines", "budget_view", "remarks"]
@@ -165,6 +165,6 @@ def _exact(pico_usd: int) -> str:
 
 
 def _stretch(length_s: int) -> str:
-    if length_s >= 86_400:
-        return f"{length_s // 86_400} d"
-    return f"{length_s // 3_600} h" if length_s >= 3_600 else f"{length_s // 60} min"
+    if length_s >= DAY_S:
+        return f"{length_s // DAY_S} d"
+    return f"{length_s // HOUR_S} h" if length_s >= HOUR_S else f"{length_s // MINUTE_S} min"

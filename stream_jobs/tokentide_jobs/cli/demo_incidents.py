@@ -19,7 +19,7 @@ from tokentide import Telemetry
 from tokentide_jobs.cli.incident_view import alerts_of, incidents_view
 from tokentide_jobs.cli.ingest_wait import wait_for_ingest
 from tokentide_jobs.cli.screen import count, seconds
-from tokentide_jobs.core.tables import MINUTE_US
+from tokentide_jobs.core.tables import DAY_S, HOUR_US, MINUTE_US
 from tokentide_jobs.embedded.kafka.broker import BrokerKind
 from tokentide_jobs.embedded.stack.discovery import find_stack
 from tokentide_jobs.embedded.stack.stack import DETECT_COMMAND, Stack, worker_environment
@@ -95,7 +95,7 @@ def show_incidents(
         with os.fdopen(owner_only_file(path, os.O_WRONLY | os.O_CREAT), "w") as file:
             file.write(text)
     environ = {
-        **environ, "TOKENTIDE_MAX_EVENT_AGE_S": str(8 * 86_400),
+        **environ, "TOKENTIDE_MAX_EVENT_AGE_S": str(8 * DAY_S),
         "TOKENTIDE_DETECT_FILE": str(rules), "TOKENTIDE_BUDGETS_FILE": str(budgets),
         "TOKENTIDE_DETECT_TIME": "recorded",
     }  # fmt: skip
@@ -107,7 +107,7 @@ def show_incidents(
         )  # fmt: skip
         with closing(ClickHouse(settings.clickhouse_url, settings.database)) as store:
             _play(stack, settings, store, end_us, seed, environ, screen)
-            openings = AlertStore(store).openings(end_us - 3_600 * 1_000_000)
+            openings = AlertStore(store).openings(end_us - HOUR_US)
     screen.print()
     screen.print(incidents_view(openings, end_us))
     screen.print()

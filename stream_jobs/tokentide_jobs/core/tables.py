@@ -15,6 +15,7 @@ __all__ = [
     "ALERT_EVENTS",
     "ANOMALY_POINTS",
     "BUDGET_STATUS",
+    "DAY_S",
     "DAY_US",
     "DEAD_LETTERS",
     "DEAD_LETTER_REPLAYS",
@@ -24,11 +25,13 @@ __all__ = [
     "EVENT_VOIDS",
     "FORECASTS",
     "HOLDS",
+    "HOUR_S",
     "HOUR_US",
     "IDENTIFIER",
     "INTENTS",
     "KEPT_DAYS",
     "LEDGER_KEPT_DAYS",
+    "MINUTE_S",
     "MINUTE_US",
     "NOTIFICATIONS",
     "NOTIFIED_SINCE",
@@ -93,9 +96,12 @@ SUBJECTS_S: Final = 3_600
 """Length of the time that a row of SUBJECTS sums."""
 DELTA_TABLES: Final = (WINDOWS, SUBJECTS)
 """Tables of sums: their rows carry no offsets, and a batch adds all of them or none."""
-MINUTE_US: Final = 60 * 1_000_000
-HOUR_US: Final = 60 * MINUTE_US
-DAY_US: Final = 24 * HOUR_US
+MINUTE_S: Final = 60
+HOUR_S: Final = 60 * MINUTE_S
+DAY_S: Final = 24 * HOUR_S
+MINUTE_US: Final = MINUTE_S * 1_000_000
+HOUR_US: Final = HOUR_S * 1_000_000
+DAY_US: Final = DAY_S * 1_000_000
 END_OF_TIME_US: Final = 1 << 52
 """The year 2112: later than any event."""
 

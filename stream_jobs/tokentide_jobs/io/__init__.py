@@ -1,1 +1,1 @@
-"""Thin edges to ClickHouse, Kafka and the file system."""
+"""Thin edges to ClickHouse, Kafka, Grafana, receivers of alerts and the file system."""

@@ -1,1 +1,1 @@
-"""Faust jobs: one agent a file, wiring without logic."""
+"""What runs for long: ingest, detect and alert, and the process that they share."""

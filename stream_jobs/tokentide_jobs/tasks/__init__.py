@@ -1,1 +1,1 @@
-"""Work that runs once and ends: verify, reprice, dead letters, summary, budgets."""
+"""Work that runs once and ends: verify, reprice, repair, void, status and the like."""

@@ -16,12 +16,9 @@ from typing import Final, Literal
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.period import PeriodKind
 from tokentide_jobs.core.budget.reads import WindowSpend
+from tokentide_jobs.core.tables import DAY_S, HOUR_S, MINUTE_S
 
 __all__ = ["BURN_RULES", "BurnRate", "BurnRule", "burn_rates"]
-
-_MINUTE_S: Final = 60
-_HOUR_S: Final = 3_600
-_DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +33,21 @@ class BurnRule:
 
 BURN_RULES: Final[Mapping[PeriodKind, tuple[BurnRule, ...]]] = {
     "month": (
-        BurnRule(_HOUR_S, 5 * _MINUTE_S, 14.4, "page"),
-        BurnRule(6 * _HOUR_S, 30 * _MINUTE_S, 6.0, "page"),
-        BurnRule(3 * _DAY_S, 6 * _HOUR_S, 2.0, "ticket"),
+        BurnRule(HOUR_S, 5 * MINUTE_S, 14.4, "page"),
+        BurnRule(6 * HOUR_S, 30 * MINUTE_S, 6.0, "page"),
+        BurnRule(3 * DAY_S, 6 * HOUR_S, 2.0, "ticket"),
     ),
     "week": (
-        BurnRule(_HOUR_S, 5 * _MINUTE_S, 14.4, "page"),
-        BurnRule(6 * _HOUR_S, 30 * _MINUTE_S, 6.0, "page"),
-        BurnRule(_DAY_S, 2 * _HOUR_S, 2.0, "ticket"),
+        BurnRule(HOUR_S, 5 * MINUTE_S, 14.4, "page"),
+        BurnRule(6 * HOUR_S, 30 * MINUTE_S, 6.0, "page"),
+        BurnRule(DAY_S, 2 * HOUR_S, 2.0, "ticket"),
     ),
     "day": (
-        BurnRule(30 * _MINUTE_S, 5 * _MINUTE_S, 14.4, "page"),
-        BurnRule(2 * _HOUR_S, 10 * _MINUTE_S, 6.0, "page"),
-        BurnRule(6 * _HOUR_S, 30 * _MINUTE_S, 2.0, "ticket"),
+        BurnRule(30 * MINUTE_S, 5 * MINUTE_S, 14.4, "page"),
+        BurnRule(2 * HOUR_S, 10 * MINUTE_S, 6.0, "page"),
+        BurnRule(6 * HOUR_S, 30 * MINUTE_S, 2.0, "ticket"),
     ),
-    "hour": (BurnRule(10 * _MINUTE_S, 2 * _MINUTE_S, 3.0, "page"),),
+    "hour": (BurnRule(10 * MINUTE_S, 2 * MINUTE_S, 3.0, "page"),),
 }
 
 

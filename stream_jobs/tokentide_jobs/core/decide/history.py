@@ -18,6 +18,7 @@ from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.merge.key_levels import KeyLevel, dimensions_of
 from tokentide_jobs.core.merge.window_merge import MergedWindow
+from tokentide_jobs.core.tables import DAY_S
 
 __all__ = ["learn_history", "stride_for", "unlearned_levels"]
 
@@ -28,7 +29,6 @@ _MOST_ROWS: Final = 2_000_000
 _MOST_UPDATES: Final = 4_000_000
 """Windows times series: every key is updated in every window."""
 
-_DAY_S: Final = 86_400
 """Stored windows have to reach back so much further than what was watched to be worth it."""
 
 
@@ -108,4 +108,4 @@ def learn_history(
 
 
 def _is_worth(since_us: int, until_us: int, stored_from_us: int) -> bool:
-    return since_us == until_us or stored_from_us < since_us - _DAY_S * 1_000_000
+    return since_us == until_us or stored_from_us < since_us - DAY_S * 1_000_000

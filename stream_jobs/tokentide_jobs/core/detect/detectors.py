@@ -21,6 +21,7 @@ from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.tiers import add_evidence, allowed, extremes, follow_levels
 from tokentide_jobs.core.detect.window_metrics import GATED, REQUESTS
 from tokentide_jobs.core.detect.window_view import ClosedWindow, WindowView, look
+from tokentide_jobs.core.tables import DAY_S
 
 __all__ = ["Detectors"]
 
@@ -103,7 +104,7 @@ class Detectors:
     def _forget_the_silent(self, number: int) -> None:
         """Drop, once a day, the keys that had no observation for long."""
         state, parameters = self.state, self._parameters
-        day = parameters.windows(86_400)
+        day = parameters.windows(DAY_S)
         if state.last_window >= 0 and number // day != state.last_window // day:
             seen = state.array("seen_window")[0].max(axis=0).astype(np.int64)
             kept = number - seen <= parameters.windows(parameters.forget_after_s)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from tokentide_jobs.core.tables import DAY_S
+
 __all__ = ["LevelParameters", "Parameters", "RatioParameters"]
 
-_DAY_S: Final = 86_400
 _BASE_S: Final = 60
 
 
@@ -105,15 +106,15 @@ class Parameters:
 
     # the envelope: all its streams, and what it announces
     sensitivity: float = 0.045
-    bound_half_life_s: int = 52 * _DAY_S
-    level_half_life_s: int = 7 * _DAY_S
+    bound_half_life_s: int = 52 * DAY_S
+    level_half_life_s: int = 7 * DAY_S
     throttle_half_life_s: int = 900_000
     refractory_half_life_s: int = 24_000
     least_values: int = 100
     """Values of a stream before it is judged."""
 
     # the gate
-    gate_bound_half_life_s: int = 69 * _DAY_S
+    gate_bound_half_life_s: int = 69 * DAY_S
     gate_memory: int = 15
     """Windows for which a hit opens the gate."""
 
@@ -128,16 +129,16 @@ class Parameters:
     ratio_memory_n: float = 50_000.0
 
     # opening and closing
-    silent_s: int = 3 * _DAY_S
+    silent_s: int = 3 * DAY_S
     """A metric of a key raises nothing before it is this old."""
-    learning_s: int = 7 * _DAY_S
+    learning_s: int = 7 * DAY_S
     """Before this age an alarm is marked as one of a young baseline."""
     close_windows: int = 10
     """Windows with evidence below half the threshold that close an alarm."""
     cooldown_s: int = 1_800
-    adopt_after_s: int = _DAY_S
+    adopt_after_s: int = DAY_S
     """An alarm that stays open this long is the new normal."""
-    forget_after_s: int = 21 * _DAY_S
+    forget_after_s: int = 21 * DAY_S
     """A key without an observation for this long is forgotten."""
     most_keys: int = 50_000
     """Keys that are held; beyond, new ones are passed over until others are forgotten."""

@@ -12,19 +12,18 @@ from typing import Final, Literal
 
 import numpy as np
 
+from tokentide_jobs.core.tables import HOUR_S, MINUTE_S
 from tokentide_jobs.core.window.histogram import buckets_of
 
 __all__ = ["FACTORS", "Good", "Slo", "SloRule", "rules_of", "unreachable"]
 
-_MINUTE_S: Final = 60
-_HOUR_S: Final = 3_600
 _WORKBOOK_DAYS: Final = 30
 _SHORT_SHARE: Final = 12
 """A short stretch is one in so many of the long one: it shows that it is still going on."""
-_LEAST_SHORT_S: Final = 2 * _MINUTE_S
+_LEAST_SHORT_S: Final = 2 * MINUTE_S
 
 FACTORS: Final = (14.4, 6.0, 3.0, 1.0)
-_LONG_S: Final = {14.4: _HOUR_S, 6.0: 6 * _HOUR_S, 3.0: 24 * _HOUR_S, 1.0: 72 * _HOUR_S}
+_LONG_S: Final = {14.4: HOUR_S, 6.0: 6 * HOUR_S, 3.0: 24 * HOUR_S, 1.0: 72 * HOUR_S}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +103,9 @@ def rules_of(slo: Slo) -> tuple[SloRule, ...]:
     """Return the rules of an SLO, the fastest first."""
     found = []
     for factor in slo.factors:
-        minutes = round(_LONG_S[factor] * slo.window_days / _WORKBOOK_DAYS / _MINUTE_S)
-        long_s = max(minutes * _MINUTE_S, 2 * _LEAST_SHORT_S)
-        short_s = max(_LEAST_SHORT_S, round(long_s / _SHORT_SHARE / _MINUTE_S) * _MINUTE_S)
+        minutes = round(_LONG_S[factor] * slo.window_days / _WORKBOOK_DAYS / MINUTE_S)
+        long_s = max(minutes * MINUTE_S, 2 * _LEAST_SHORT_S)
+        short_s = max(_LEAST_SHORT_S, round(long_s / _SHORT_SHARE / MINUTE_S) * MINUTE_S)
         found.append(SloRule(factor, long_s, short_s, "page" if factor >= 6 else "ticket"))
     return tuple(found)
 

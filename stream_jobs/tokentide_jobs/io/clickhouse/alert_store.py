@@ -177,7 +177,7 @@ class AlertStore:
 
     def read_notified_since(self) -> dict[str, int] | None:
         """Return since when receivers are told of severities; None: nobody ever was."""
-        rows = self._store.select("alerts/notified_since")
+        rows = self._store.select("alerts/receivers_since")
         return dict(rows[0]["since"]) if rows else None
 
     def write_notified_since(self, since: Mapping[str, int], at_us: int) -> None:
@@ -200,7 +200,7 @@ class AlertStore:
         """
         values = {
             "receiver": receiver, "severities": list(notified_since),
-            "notified_since": list(notified_since.values()), "since_us": since_us,
+            "begins_us": list(notified_since.values()), "since_us": since_us,
         }  # fmt: skip
         return [
             Message(row["id"], row["alert_id"], row["written_us"], row["payload"])

@@ -1,1 +1,1 @@
-"""Files that people write: prices and budgets in YAML, with line numbers in every error."""
+"""YAML that people write: prices, budgets, objectives, detection. Errors name the line."""

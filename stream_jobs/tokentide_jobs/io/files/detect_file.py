@@ -19,7 +19,7 @@ from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
-from tokentide_jobs.core.tables import MINUTE_US
+from tokentide_jobs.core.tables import DAY_S, MINUTE_US
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.files.yaml_entries import Problems, content_of, mapping, sections, texts
 from tokentide_jobs.io.files.yaml_numbers import number
@@ -27,7 +27,6 @@ from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["detect_content", "detect_rules", "load_detect_rules", "parse_detect_rules"]
 
-_DAY_S: Final = 86_400
 _MOST_LEVELS: Final = 16
 _DOLLAR: Final = 10**12
 _MOST_USD: Final = 1_000_000
@@ -75,8 +74,8 @@ _ANOMALIES: Final = {
     "level_threshold": _Field("level_threshold", 1, Decimal(4), Decimal(100)),
     "ratio_threshold": _Field("ratio_threshold", 1, Decimal(8), Decimal(200)),
     "severe_threshold": _Field("severe_threshold", 1, Decimal(5), Decimal(200)),
-    "silent_days": _Field("silent_s", _DAY_S, Decimal("0.125"), Decimal(30)),
-    "learning_days": _Field("learning_s", _DAY_S, Decimal("0.125"), Decimal(60)),
+    "silent_days": _Field("silent_s", DAY_S, Decimal("0.125"), Decimal(30)),
+    "learning_days": _Field("learning_s", DAY_S, Decimal("0.125"), Decimal(60)),
     "most_keys": _Field("most_keys", 1, Decimal(100), Decimal(1_000_000)),
 }
 _PIPELINE: Final = {

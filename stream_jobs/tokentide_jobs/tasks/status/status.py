@@ -15,7 +15,7 @@ from tokentide_jobs.core.failing_receiver import FailingReceiver
 from tokentide_jobs.core.partition_lag import PartitionLag
 from tokentide_jobs.core.record.topics import log_ids
 from tokentide_jobs.core.status import DroppingProducer, Status
-from tokentide_jobs.core.tables import DAY_US
+from tokentide_jobs.core.tables import DAY_US, HOUR_US
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.error_codes import (
@@ -39,7 +39,7 @@ __all__ = ["read_status"]
 _Logs = Mapping[str, tuple[str, Mapping[int, OffsetRange]]]
 """Log id and offsets of every topic."""
 
-_RECENT_US: Final = 3_600 * 1_000_000
+_RECENT_US: Final = HOUR_US
 _LAST_BATCH_US: Final = 30 * DAY_US
 """How far back the last finished batch is looked for."""
 
