@@ -26,7 +26,7 @@ GEMINI_CLI = {
 
 
 def iso(time_ns: int) -> str:
-    """An agent's own time: ISO 8601 in milliseconds."""
+    """Return an agent's own time: ISO 8601 in milliseconds."""
     at = datetime.fromtimestamp(time_ns / 1e9, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -101,7 +101,7 @@ def logs_request(
 
 
 def encoded(*requests: dict[str, Any]) -> bytes:
-    """The value of a Kafka record: requests of several agents, put together as a Collector does."""
+    """Return the value of a Kafka record: requests of several agents, as a Collector joins them."""
     return json.dumps(
         {"resourceLogs": [group for request in requests for group in request["resourceLogs"]]}
     ).encode()

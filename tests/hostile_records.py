@@ -80,7 +80,7 @@ class RawName(str):
         return made
 
     def encode(self, *_args: Any, **_options: Any) -> bytes:
-        """The bytes that go on the wire."""
+        """Return the bytes that go on the wire."""
         return self.raw
 
 
@@ -88,7 +88,7 @@ NAMES = [b"", b"cl\xe9", b"\xff" * 5, b"\xed\xa0\xbd", b"\x00", b"traceparent", 
 
 
 def hostile_headers(chance: random.Random) -> list[tuple[str, bytes | None]]:
-    """The headers of a record; most have none."""
+    """Return the headers of a record; most have none."""
     kind = chance.random()
     if kind < 0.9:
         return []
@@ -98,7 +98,7 @@ def hostile_headers(chance: random.Random) -> list[tuple[str, bytes | None]]:
 
 
 def good_event(chance: random.Random) -> dict[str, Any]:
-    """An event with nothing wrong about it."""
+    """Return an event with nothing wrong about it."""
     return {
         "type": "request",
         "event_id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),

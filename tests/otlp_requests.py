@@ -61,7 +61,7 @@ class Request:
         )
 
     def encode(self) -> bytes:
-        """The record's value."""
+        """Return the record's value."""
         scope_spans = [{"scope": self.scope, "spans": self.spans}]
         group = {"resource": self.resource, "scopeSpans": scope_spans}
         return json.dumps({"resourceSpans": [group]}).encode()

@@ -36,7 +36,7 @@ def _databases(admin: Client) -> set[str]:
 
 @pytest.fixture(scope="session")
 def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of an embedded ClickHouse that lives as long as the session.
+    """Yield the base URL of an embedded ClickHouse that lives as long as the session.
 
     Each table keeps a megabyte of buffer: databases that tests leave behind fill its memory, and
     then another test fails for them.
@@ -54,7 +54,7 @@ def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def sql_client(sql_server: str) -> Iterator[Client]:
-    """A client whose default database is migrated, and without rows when a module begins."""
+    """Yield a client whose default database is migrated, and without rows when a module begins."""
     with (
         migrated(sql_server) as store,
         clickhouse_connect.get_client(

@@ -132,7 +132,7 @@ def price_list(directory: Path, name: str) -> CardTable:
 
 
 def slim_database(engine: Engine, name: str, kind: type[SlimStore] = SlimStore) -> SlimStore:
-    """The real tables, engines and dedup windows, with the columns that the checks look at.
+    """Return the real tables, engines and dedup windows, with the columns that the checks look at.
 
     A wide table costs thirty milliseconds an insert, whatever is in it.
     """

@@ -91,7 +91,7 @@ def window_sums(store: ClickHouse, table: str, prefix: str) -> Sums:
 
 
 def subject_sums(store: ClickHouse, prefix: str) -> Sums:
-    """What is stored by kind: requests, tokens and money by tenant."""
+    """Return what is stored by kind: requests, tokens and money by tenant."""
     rows = store.rows(
         "SELECT tenant, kind, sum(requests), sum(input_tokens), toString(sum(cost_pico_usd)) "
         f"FROM `{store.database}`.subjects_1h WHERE startsWith(tenant, {{prefix:String}}) "
@@ -105,7 +105,7 @@ def subject_sums(store: ClickHouse, prefix: str) -> Sums:
 
 
 def raw_subject_sums(store: ClickHouse, prefix: str) -> Sums:
-    """The same, from the raw rows and the kinds that they say they are counted under."""
+    """Return the same, from the raw rows and the kinds that they say they are counted under."""
     rows = store.rows(
         "SELECT tenant, subject_kinds, user_hash, run_id, trace_id, input_tokens, cost_pico_usd "
         f"FROM `{store.database}`.raw_requests WHERE startsWith(tenant, {{prefix:String}})",
@@ -128,7 +128,7 @@ def raw_subject_sums(store: ClickHouse, prefix: str) -> Sums:
 
 
 def raw_sums(engine: Engine, store: ClickHouse, prefix: str) -> Sums:
-    """What the windows must say, from raw rows priced once more in plain integers."""
+    """Return what the windows must say, from raw rows priced once more in plain integers."""
     sums: dict[str, list[int]] = {}
     for table in RAW:
         query = (

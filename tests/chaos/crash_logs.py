@@ -18,7 +18,7 @@ BASE_US = (time.time_ns() // 60_000_000_000 - 60) * 60_000_000
 
 
 def incarnations(name: str, chance: random.Random, topic: str) -> list[SimulatedLog]:
-    """The logs of one topic: in every third case it is deleted and made anew, from offset 0."""
+    """Return the logs of one topic: every third is deleted and begins again at offset 0."""
     logs = [
         new_log(f"{name}-{number}", chance, topic) for number in range(chance.choice([1, 1, 2]))
     ]
@@ -41,7 +41,7 @@ def new_log(log_id: str, chance: random.Random, topic: str) -> SimulatedLog:
 
 
 def new_request(tenant: str, chance: random.Random) -> bytes:
-    """A Collector's record: spans that are calls, spans that are none, metrics, rubbish."""
+    """Return a Collector's record: spans that are calls, spans that are none, metrics, rubbish."""
     kind = chance.random()
     if kind < 0.3:
         return chance.choice([b"", b"not json", b"{}", b'{"resourceMetrics": []}', b"[1]"])

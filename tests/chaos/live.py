@@ -76,7 +76,7 @@ class LiveWorker:
         return self._child.wait(timeout_s)
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The lines of its log with this event name."""
+        """Return the lines of its log with this event name."""
         found = []
         for line in self.log_path.read_text().splitlines():
             if line.startswith("{") and f'"event": "{name}"' in line:
@@ -136,7 +136,7 @@ class Traffic:
 
 
 def record_value(chance: random.Random) -> bytes:
-    """A frame, an array, a single object or rubbish."""
+    """Return a frame, an array, a single object or rubbish."""
     events = [request_event(chance) for _ in range(chance.randint(1, 12))]
     kind = chance.random()
     if kind < 0.03:
@@ -152,7 +152,7 @@ def record_value(chance: random.Random) -> bytes:
 
 
 def request_value(chance: random.Random) -> bytes:
-    """What a Collector writes: spans of calls and of other things, or rubbish."""
+    """Return what a Collector writes: spans of calls and of other things, or rubbish."""
     if chance.random() < 0.1:
         return chance.choice([b"", b"[]", b"{", b"{}", b'{"resourceMetrics": []}'])
     request = Request(service=chance.choice(["chat", "search"]))

@@ -63,7 +63,7 @@ class Faults:
         self._chance = chance
 
     def children(self) -> dict[str, psutil.Process]:
-        """The live processes of the stack by name."""
+        """Return the live processes of the stack by name."""
         noted = json.loads((self._stack.data_dir / LOCK_FILE_NAME).read_text())["children"]
         found = {}
         for child in noted:
@@ -242,7 +242,7 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
 
 
 def quietly(claim: Callable[[], bool]) -> Callable[[], bool]:
-    """A claim that is not true while nobody answers."""
+    """Return a claim that is not true while nobody answers."""
 
     def asked() -> bool:
         try:

@@ -69,7 +69,7 @@ class Server:
             self.process = subprocess.Popen(command, cwd=directory, env=environ, stderr=log)
 
     def ask(self, number: int) -> int:
-        """Sends one request, once the server is up; returns the process that served it."""
+        """Send one request, once the server is up; return the process that served it."""
         deadline_s = time.monotonic() + 120
         while True:
             try:

@@ -111,7 +111,7 @@ def stack(tmp_path: Path, prepared: Prepared) -> Iterator[Stack]:
 
 
 def rows(stack: Stack, service: str) -> dict[str, Any]:
-    """What ClickHouse knows of one service."""
+    """Return what ClickHouse knows of one service."""
     with closing(ClickHouse(stack.info.clickhouse_dsn, "tokentide")) as database:
         (found,) = database.rows(
             "SELECT count(), uniqExact(event_id), min(seq), max(seq) FROM tokentide.requests "

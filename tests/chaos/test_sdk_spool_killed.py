@@ -98,7 +98,7 @@ class Field:
         return int(text) if len(text) == 12 else 0
 
     def wait_for_work(self, name: str) -> None:
-        """Waits until a producer has claimed something."""
+        """Wait until a producer has claimed something."""
         wait_until(lambda: self.acknowledged(name) > 0, 30, f"{name} to be at work")
 
     def arrived(self) -> dict[str, dict[int, set[str]]]:

@@ -251,7 +251,7 @@ def assert_sends(servers: Servers, sender: Worker) -> None:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """A shell's own variables, and no setting of whoever runs the tests."""
+    """Return a shell's own variables, and no setting of whoever runs the tests."""
     return {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": "/nonexistent", **variables}
 
 

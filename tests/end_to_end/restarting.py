@@ -82,7 +82,7 @@ class Up:
         self._process.communicate()
 
     def verified(self, wait_s: int = 120) -> dict[str, Any]:
-        """The report of `tokentide verify`, which must be all right."""
+        """Return the report of `tokentide verify`, which must be all right."""
         report = verified(self.data_dir, wait_s)
         assert report["ok"] is True, report
         assert (report["lost"], report["duplicated"], report["pending"]) == (0, 0, 0)
@@ -97,7 +97,7 @@ class Up:
             store.close()
 
     def worker_log(self, event: str) -> list[dict[str, Any]]:
-        """What the worker has logged under this name, in all runs."""
+        """Return what the worker has logged under this name, in all runs."""
         text = (self.data_dir / "logs" / "worker-1.log").read_text()
         lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
@@ -146,7 +146,7 @@ def stored(up: Up) -> tuple[int, ...]:
 
 
 def send_by_sdk(up: Up, sent: Sent, calls: int, seed: int) -> None:
-    """A service that uses the SDK: calls, verdicts, a deployment, and the SDK's own reports."""
+    """Run a service that uses the SDK: calls, verdicts, a deployment, and the SDK's own reports."""
     chance = random.Random(seed)
     telemetry = Telemetry(
         bootstrap=up.kafka, topic=up.topic, service=SERVICES["sdk"], frame_events=20
@@ -173,7 +173,7 @@ def send_by_sdk(up: Up, sent: Sent, calls: int, seed: int) -> None:
 
 
 def send_plainly(up: Up, sent: Sent, records_per_partition: int, seed: int) -> None:
-    """A producer that is not ours: the same offsets of every partition are filled each time."""
+    """Produce as others do: the same offsets of every partition are filled each time."""
     asyncio.run(_send_plainly(up, sent, records_per_partition, random.Random(seed)))
 
 
@@ -267,5 +267,5 @@ def wait_until(
 
 
 def current(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The partitions of the log that exists now."""
+    """Return the partitions of the log that exists now."""
     return (part for part in report["per_partition"] if part["is_current"])

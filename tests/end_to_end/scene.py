@@ -154,7 +154,7 @@ class Scene:
             self._call(at, provider, model, tenant, slow=slow, **fields)
 
     def _agents(self) -> None:
-        """Runs of four dear steps all the time, and two that do not end."""
+        """Send runs of four dear steps all the time, and two that do not end."""
         for number, begin in enumerate(np.arange(0, MINUTES - 2, 0.4)):
             for step in range(4):
                 tokens = int(self.random.integers(80_000, 120_000))

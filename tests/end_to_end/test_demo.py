@@ -42,7 +42,7 @@ AMOUNT = r"(<?\$[\d,.]+|no cost)"
 
 
 def assert_parts_add_up(pattern: str, shown: str, total: int) -> None:
-    """A line `total = part + part …` is there, and right."""
+    """Assert that a line `total = part + part …` is there, and right."""
     found = re.search(pattern, shown, re.DOTALL)
     assert found is not None, f"{pattern} is not in:\n{shown}"
     parts = [

@@ -79,7 +79,7 @@ EXPECTED = (
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Found]:
-    """What came of the scene, played to its end."""
+    """Yield what came of the scene, played to its end."""
     directory: Path = tmp_path_factory.mktemp("scenes")
     (directory / "detect.yaml").write_text(scene.rules())
     (directory / "budgets.yaml").write_text(scene.BUDGETS)

@@ -46,7 +46,7 @@ MAKE, PIP, ASK, CLICKHOUSE = blocks("sh", README)
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with `.venv`, and the pipeline running as the page starts it.
+    """Yield a folder with `.venv`, and the pipeline running as the page starts it.
 
     Its umask hides nothing, and it finds what an earlier version left, or a copy that forgot modes.
     """
@@ -79,7 +79,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def open_to_others(data_dir: Path) -> list[str]:
-    """What others may read, write or enter, the directory itself included."""
+    """Return what others may read, write or enter, the directory itself included."""
     found = []
     for path in (data_dir, *data_dir.rglob("*")):
         mode = path.lstat().st_mode

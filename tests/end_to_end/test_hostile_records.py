@@ -108,7 +108,7 @@ def frame(chance: random.Random, events: int) -> bytes:
 
 
 def steady_bytes(stack: Stack, worker: LiveWorker) -> int:
-    """The most that a worker takes while it stores ordinary traffic as it comes."""
+    """Return the most that a worker takes while it stores ordinary traffic as it comes."""
 
     def stored() -> int:
         return sum(batch["rows"] for batch in worker.events("batch_done"))
@@ -123,7 +123,7 @@ def steady_bytes(stack: Stack, worker: LiveWorker) -> int:
 
 
 async def committed_ends(stack: Stack) -> dict[int, int]:
-    """What the group has committed, by partition of the events topic."""
+    """Return what the group has committed, by partition of the events topic."""
     consumer = AIOKafkaConsumer(bootstrap_servers=stack.info.kafka, group_id="tokentide-ingest")
     await consumer.start()
     try:

@@ -162,7 +162,7 @@ def exactly(rows: pl.DataFrame, table: str, question: Question) -> pl.DataFrame:
 
 
 def representatives(values: pl.Series) -> pl.Series:
-    """What a histogram can say at best of each value: the representative of its bucket."""
+    """Return what a histogram can say at best of each value: the representative of its bucket."""
     buckets = buckets_of(values.fill_null(0.0).to_numpy())
     return pl.Series(map(representative, buckets.tolist()), dtype=pl.Float64)
 

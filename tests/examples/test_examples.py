@@ -69,7 +69,7 @@ class Stage:
         return done.stdout
 
     def events(self, service: str, kind: str = "request") -> list[dict[str, Any]]:
-        """What arrived from one service, every event valid by the contract."""
+        """Return what arrived from one service, every event valid by the contract."""
         found = [event for event in asyncio.run(self._read()) if event["service"] == service]
         for event in found:
             EVENT_ADAPTER.validate_python(event)

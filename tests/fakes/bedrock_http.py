@@ -51,7 +51,7 @@ COUNT_HEADERS = {
 
 
 def event(name: str, payload: Json, kind: str = "event") -> bytes:
-    """Returns one message of Amazon's event stream encoding."""
+    """Return one message of Amazon's event stream encoding."""
     headers = b""
     named = ":exception-type" if kind == "exception" else ":event-type"
     pairs = ((":message-type", kind), (named, name), (":content-type", "application/json"))
@@ -65,12 +65,12 @@ def event(name: str, payload: Json, kind: str = "event") -> bytes:
 
 
 def converse_events() -> list[bytes]:
-    """Returns a streamed Converse answer, one message each."""
+    """Return a streamed Converse answer, one message each."""
     return [event(name, payload) for name, payload in CONVERSE_EVENTS]
 
 
 def message_events() -> list[bytes]:
-    """Returns a streamed InvokeModel answer, one message each."""
+    """Return a streamed InvokeModel answer, one message each."""
     parts = (json.dumps(part, separators=(",", ":")) for part in MESSAGE_EVENTS)
     texts = (base64.b64encode(part.encode()).decode() for part in parts)
     return [event("chunk", {"bytes": text}) for text in texts]
@@ -91,14 +91,14 @@ class Raw(io.BytesIO):
         self.breaks = breaks
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Reads the body of a response that is no stream."""
+        """Read the body of a response that is no stream."""
         data = super().read(-1 if size is None else size)
         if self.breaks is not None and (size is None or not data):
             raise self.breaks
         return data
 
     def stream(self) -> Iterator[bytes]:
-        """Reads piece by piece, as urllib3 does."""
+        """Read piece by piece, as urllib3 does."""
         for piece in self.pieces:
             self.pulled += 1
             yield piece

@@ -333,7 +333,7 @@ class V2Client:
 
 
 def amazon_hooks(service: str, aws_region: str) -> Any:
-    """Returns the HTTP client of `BedrockClientV2`: a hook sends its requests somewhere else."""
+    """Return the HTTP client of `BedrockClientV2`: a hook sends its requests somewhere else."""
 
     def _event_hook(_request: Any) -> str:
         return f"{service}.{aws_region}"
@@ -343,7 +343,7 @@ def amazon_hooks(service: str, aws_region: str) -> Any:
 
 
 def modules() -> dict[str, ModuleType]:
-    """Returns the fakes under the names of the real modules."""
+    """Return the fakes under the names of the real modules."""
     layout: dict[str, dict[str, type]] = {
         "google.genai._api_client": {"BaseApiClient": BaseApiClient},
         "google.genai.models": {"Models": Models, "AsyncModels": AsyncModels},

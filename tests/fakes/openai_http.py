@@ -67,7 +67,7 @@ MESSAGE: Json = {
 def chat_chunk(
     content: str | None = None, finish: str | None = None, usage: Json | None = None
 ) -> Json:
-    """Returns one chunk of a streamed chat completion; with usage it has no choices."""
+    """Return one chunk of a streamed chat completion; with usage it has no choices."""
     choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish}
     return {
         "id": "chatcmpl-1",
@@ -83,13 +83,13 @@ CHAT_CHUNKS = [chat_chunk("a"), chat_chunk("b"), chat_chunk(None, "stop")]
 
 
 def chat_sse(chunks: Iterable[Json] = CHAT_CHUNKS, usage: Json | None = USAGE) -> str:
-    """Returns the body of a streamed chat completion."""
+    """Return the body of a streamed chat completion."""
     events = [*chunks, *([chat_chunk(usage=usage)] if usage else [])]
     return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
 
 
 def response_sse() -> str:
-    """Returns the body of a streamed response."""
+    """Return the body of a streamed response."""
     text: Json = {"item_id": "i", "output_index": 0, "content_index": 0, "logprobs": []}
     part = {"type": "output_text", "text": "", "annotations": []}
     item = {"type": "message", "id": "i", "role": "assistant", "status": "in_progress"}
@@ -117,7 +117,7 @@ def response_sse() -> str:
 
 
 def message_sse() -> str:
-    """Returns the body of a streamed message."""
+    """Return the body of a streamed message."""
     start = {**MESSAGE, "content": [], "stop_reason": None}
     start["usage"] = {"input_tokens": 10, "output_tokens": 1, "cache_read_input_tokens": 4}
     events: list[Json] = [
@@ -140,7 +140,7 @@ def message_sse() -> str:
 
 
 def sse(body: str) -> httpx2.Response:
-    """Returns a whole event stream as one answer."""
+    """Return a whole event stream as one answer."""
     return httpx2.Response(200, headers={"content-type": "text/event-stream"}, text=body)
 
 
@@ -191,16 +191,16 @@ Answer = Callable[[httpx2.Request], httpx2.Response]
 
 
 def answering(answer: Answer) -> httpx2.Client:
-    """Returns an HTTP client that asks a function instead of the network."""
+    """Return an HTTP client that asks a function instead of the network."""
     return httpx2.Client(transport=httpx2.MockTransport(answer))
 
 
 def answering_async(answer: Answer) -> httpx2.AsyncClient:
-    """Returns an asynchronous HTTP client that asks a function instead of the network."""
+    """Return an asynchronous HTTP client that asks a function instead of the network."""
     return httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
 
 
 def body_of(request: httpx2.Request) -> Json:
-    """Returns the JSON a client sent."""
+    """Return the JSON a client sent."""
     body: Json = json.loads(request.content)
     return body

@@ -64,7 +64,7 @@ class Case:
 
 
 def load_cases() -> list[Case]:
-    """Returns every case, ordered by flavour and name."""
+    """Return every case, ordered by flavour and name."""
     cases = []
     for path in sorted(GOLDEN.glob("*/*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -73,7 +73,7 @@ _CONDITIONS = ("service_tier", "processing", "speed", "inference_geo", "upstream
 
 
 def document(cases: Iterable[Case]) -> str:
-    """Returns the page."""
+    """Return the page."""
     by_flavour: dict[str, list[Case]] = {name: [] for name in FLAVOUR_NAMES}
     for case in cases:
         by_flavour[case.flavour].append(case)
@@ -139,7 +139,7 @@ def _usd(pico_usd: int | None) -> str:
 
 
 def main() -> None:
-    """Writes the page."""
+    """Write the page."""
     DOCUMENT.write_text(document(load_cases()), encoding="utf-8")
 
 

@@ -13,7 +13,7 @@ Build = Callable[[Any], object]
 
 
 def as_attributes(value: Any) -> Any:
-    """Returns the JSON value with every object turned into one with attributes."""
+    """Return the JSON value with every object turned into one with attributes."""
     if isinstance(value, dict):
         return SimpleNamespace(**{name: as_attributes(item) for name, item in value.items()})
     if isinstance(value, list):
@@ -98,7 +98,7 @@ def _cohere() -> Build:
 
 
 def _boto3() -> Build:
-    """Returns what gives dicts as boto3 does: bodies and chunks of InvokeModel are bytes."""
+    """Return what gives dicts as boto3 does: bodies and chunks of InvokeModel are bytes."""
 
     def build(payload: Any) -> object:
         if isinstance(payload.get("body"), dict):
@@ -147,7 +147,7 @@ BUILDERS: dict[str, tuple[Callable[[], Build], Callable[[], Build] | None]] = {
 
 
 def sdk_builder(flavour: str, *, is_stream: bool) -> Build | None:
-    """Returns the builder of the client library's own type, None when it is not installed."""
+    """Return the builder of the client library's own type, None when it is not installed."""
     finders = BUILDERS.get(flavour)
     find = finders[is_stream] if finders else None
     try:

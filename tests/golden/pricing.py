@@ -17,7 +17,7 @@ from tokentide_schemas.events import EVENT_ADAPTER, RequestEvent
 
 
 def event_of(case: Case, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the event that a recorded call with these fields becomes."""
+    """Return the event that a recorded call with these fields becomes."""
     event = {
         "type": "request",
         "event_id": "01999999-9999-7999-8999-999999999999",
@@ -39,7 +39,7 @@ def event_of(case: Case, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def judged(event: Mapping[str, Any]) -> RequestEvent:
-    """Returns the event as ingest accepts it, by way of JSON.
+    """Return the event as ingest accepts it, by way of JSON.
 
     Raises:
         pydantic.ValidationError: Ingest would dead-letter it.
@@ -50,10 +50,10 @@ def judged(event: Mapping[str, Any]) -> RequestEvent:
 
 
 def priced(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what pricing says of the event."""
+    """Return what pricing says of the event."""
     return all_priced([event])[0]
 
 
 def all_priced(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Returns what pricing says of the events, in their order, as of one batch."""
+    """Return what pricing says of the events, in their order, as of one batch."""
     return price(pl.concat(map(request_frame, events)), compile_cards()).rows(named=True)

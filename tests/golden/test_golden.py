@@ -82,7 +82,7 @@ def test_most_documented_answers_can_be_made_light(name: str) -> None:
 
 @cache
 def verdicts() -> dict[str, dict[str, Any]]:
-    """What pricing says of each case whose fields are the expected ones, by its id."""
+    """Return what pricing says of each case whose fields are the expected ones, by its id."""
     return dict(zip(
         (case.id for case in CASES),
         all_priced(event_of(case, case.expect) for case in CASES),

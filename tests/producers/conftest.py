@@ -27,7 +27,7 @@ def end_of_threads() -> Iterator[None]:
 
 @pytest.fixture
 def emitted() -> Iterator[Capture]:
-    """Captures what a producer sends; every event that leaves must keep the contract."""
+    """Capture what a producer sends; every event that leaves must keep the contract."""
     with captured(service="s", linger_ms=1) as capture:
         yield capture
 

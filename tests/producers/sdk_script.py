@@ -49,7 +49,7 @@ class Script:
         exit_code: int = 0,
         spool_dir: Path | None = None,
     ) -> str:
-        """Runs a script and returns what it wrote to stderr."""
+        """Run a script and return what it wrote to stderr."""
         environment = {} if spool_dir is None else {"TOKENTIDE_SPOOL_DIR": str(spool_dir)}
         path = self.directory / "script.py"
         path.write_text(prelude + textwrap.dedent(body))

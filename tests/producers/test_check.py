@@ -24,7 +24,7 @@ def run(given: dict[str, object], env: dict[str, str] | None = None) -> tuple[in
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port of which the system accepts connections, and where nobody ever answers."""
+    """Yield a port of which the system accepts connections, and where nobody ever answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

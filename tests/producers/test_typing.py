@@ -23,7 +23,7 @@ IGNORE = re.compile(r"  # type: ignore\[[a-z-]+\]")
 
 @pytest.fixture
 def uses(tmp_path: Path) -> Path:
-    """The uses without the ignores, as a service would have written them."""
+    """Return the uses without the ignores, as a service would have written them."""
     copy = tmp_path / "uses.py"
     copy.write_text(IGNORE.sub("", USES.read_text()))
     return copy

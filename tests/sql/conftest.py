@@ -12,7 +12,7 @@ from tokentide_jobs.io.schema.sql_files import sql_root
 
 @pytest.fixture
 def small_root(tmp_path: Path) -> Path:
-    """A folder with one migration and one view, small enough to edit."""
+    """Return a folder with one migration and one view, small enough to edit."""
     root = tmp_path / "sql"
     (root / "migrations").mkdir(parents=True)
     (root / "views").mkdir()

@@ -67,7 +67,7 @@ def empty_tables(sql_client: Client) -> Iterator[None]:
 
 
 def _totals(client: Client) -> set[tuple[Any, ...]]:
-    """Requests and cost of every level: one element when all levels agree."""
+    """Return requests and cost of every level: one element when all levels agree."""
     sql = "SELECT sum(requests), sum(cost_pico_usd) FROM "
     return {tuple(client.query(sql + level).result_rows[0]) for level in LEVELS}
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def admin(sql_server: str) -> Iterator[Client]:
-    """A client without a database; what a test makes, each named `foreign_…`, goes with it."""
+    """Yield a client without a database; what tests make, named `foreign_…`, goes with it."""
     with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as client:
         yield client
         made = client.query("SELECT name FROM system.databases WHERE startsWith(name, 'foreign_')")

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def admin(sql_server: str) -> Iterator[Client]:
-    """A client without a database; what a test makes, each named `mig_…`, goes with it."""
+    """Yield a client without a database; what a test makes, each named `mig_…`, goes with it."""
     with clickhouse_connect.get_client(dsn=sql_server, autogenerate_session_id=False) as client:
         yield client
         made = client.query("SELECT name FROM system.databases WHERE startsWith(name, 'mig_')")
@@ -41,7 +41,7 @@ def admin(sql_server: str) -> Iterator[Client]:
 
 @pytest.fixture
 def lent(sql_server: str) -> Iterator[str]:
-    """The name of a database to which all files were applied."""
+    """Yield the name of a database to which all files were applied."""
     with migrated(sql_server) as store:
         yield store.database
 

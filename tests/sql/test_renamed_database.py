@@ -29,7 +29,7 @@ def admin(sql_server: str) -> Iterator[Client]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder with a table and a view that fills another one."""
+    """Return a folder with a table and a view that fills another one."""
     root = tmp_path / "sql"
     (root / "migrations").mkdir(parents=True)
     shutil.copy(sql_root() / "bootstrap.sql", root)

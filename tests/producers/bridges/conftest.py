@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture
 def bridge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The module; where LiteLLM is absent, over the base class of its callbacks alone."""
+    """Yield the module; where LiteLLM is absent, over the base class of its callbacks alone."""
     if find_spec("litellm") is None:
         base = ModuleType("litellm.integrations.custom_logger")
         base.CustomLogger = type("CustomLogger", (), {})  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ def event_of(
     message: AIMessage,
     **asked: Any,
 ) -> dict[str, Any]:
-    """The event of a message; usage: input, output, total and what of the output is reasoning."""
+    """Return the event of a message; usage: input, output, total, and reasoning of the output."""
     given, made, total, reasoning = usage
     message.usage_metadata = UsageMetadata(
         input_tokens=given, output_tokens=made, total_tokens=total

@@ -21,7 +21,7 @@ READ = [("system", "be brief"), ("user", "who?")]
 
 
 def tree(value: Any) -> Any:
-    """The same as objects with attributes."""
+    """Return the same as objects with attributes."""
     if isinstance(value, dict):
         return SimpleNamespace(**{name: tree(inner) for name, inner in value.items()})
     return [tree(inner) for inner in value] if isinstance(value, list) else value

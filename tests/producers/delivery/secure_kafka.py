@@ -149,7 +149,7 @@ class SecureKafka(KafkaBroker):
 
 
 def bearer_token(lifetime_s: float = 3600) -> str:
-    """A token that is not signed, which Kafka's own validator for tests accepts."""
+    """Return a token that is not signed, which Kafka's own validator for tests accepts."""
     now = time.time()
     claims = {"sub": USER, "iat": now, "exp": now + lifetime_s}
     parts = [json.dumps(part).encode() for part in ({"alg": "none"}, claims)]

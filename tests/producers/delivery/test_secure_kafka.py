@@ -44,7 +44,7 @@ class Secure:
     authority: Authority
 
     def settings(self, sasl: str, **given: Any) -> dict[str, Any]:
-        """Settings of a producer that gets in, changed by what is given."""
+        """Return settings of a producer that gets in, changed by what is given."""
         login: dict[str, Any] = {"kafka_username": USER, "kafka_password": PASSWORD}
         return {
             "bootstrap": f"localhost:{self.broker.sasl_port}",
@@ -214,7 +214,7 @@ def test_content_without_a_topic_delays_no_event_and_is_counted(secure: Secure) 
 
 
 def failure_of(telemetry: Telemetry) -> str:
-    """Emits an event and returns the error that keeps it from leaving."""
+    """Emit an event and return the error that keeps it from leaving."""
     before_s = time.perf_counter()
     emit(telemetry, "never")
     assert time.perf_counter() - before_s < 0.5

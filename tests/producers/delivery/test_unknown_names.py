@@ -39,7 +39,7 @@ def of_emit(capture: Capture) -> None:
 
 
 def of_its_own_tenant(capture: Capture) -> None:
-    """The event has a field that every event of this producer carries, and is merged."""
+    """Assert that the event has a field that every event of this producer has, and is merged."""
     capture.telemetry.emit({"type": "request", "service": "other", "tenat": "acme"})
 
 

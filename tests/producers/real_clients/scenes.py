@@ -51,7 +51,7 @@ class Scene:
     url: str = ""
 
     def play(self, provider: FakeProvider, mode: str) -> Seen:
-        """Runs the scene against the server and returns what was seen."""
+        """Run the scene against the server and return what was seen."""
         provider.script(self.replies)
         chunks: list[Any] = []
         result: object = None
@@ -121,7 +121,7 @@ class Scene:
                 break
 
     async def _cancel(self, stream: Any, chunks: list[Any]) -> None:
-        """Cancels the task that reads, while it waits for a chunk that does not come."""
+        """Cancel the task that reads, while it waits for a chunk that does not come."""
         arrived = asyncio.Event()
 
         async def read() -> None:

@@ -63,7 +63,7 @@ class FakeProvider:
         return f"http://127.0.0.1:{self._port}"
 
     def script(self, replies: Iterable[Reply]) -> None:
-        """Starts over with these replies."""
+        """Start over with these replies."""
         self.requests.clear()
         self.gone.clear()
         self._script = deque(replies)

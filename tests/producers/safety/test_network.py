@@ -42,7 +42,7 @@ def silent_broker() -> Iterator[str]:
 
 
 async def emit_beside_a_ticking_loop(telemetry: Telemetry, count: int) -> int:
-    """Emits from a coroutine; returns how often another one had its turn meanwhile."""
+    """Emit from a coroutine; return how often another one had its turn meanwhile."""
     ticks = 0
     is_done = False
 

@@ -82,7 +82,7 @@ def spoilt(value: Any) -> list[tuple[tuple[Any, ...], Callable[[], object]]]:
 
 
 def replaced(value: Any, path: tuple[Any, ...], by: object) -> Any:
-    """The payload with another value in one place."""
+    """Return the payload with another value in one place."""
     if not path:
         return by
     copy: Any = dict(value) if isinstance(value, dict) else list(value)
@@ -95,7 +95,7 @@ MARK = object()
 
 
 def as_object(value: Any, hostile: object) -> Any:
-    """The payload as objects with attributes, and the hostile value in its place."""
+    """Return the payload as objects with attributes, and the hostile value in its place."""
     if isinstance(value, dict):
         return SimpleNamespace(**{name: as_object(item, hostile) for name, item in value.items()})
     if isinstance(value, list):

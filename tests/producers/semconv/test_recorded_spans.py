@@ -55,7 +55,7 @@ def events_of(family: str, call: Call) -> list[dict[str, Any]]:
 
 
 def ours_of(event: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    """The event with what our own extractor reads from the provider's answer."""
+    """Return the event with what our own extractor reads from the provider's answer."""
     known = flavour(call.flavour)
     reading = known.read_stream()
     for chunk in call.chunks:
@@ -66,13 +66,13 @@ def ours_of(event: Mapping[str, Any], call: Call) -> dict[str, Any]:
 
 
 def counted(event: Mapping[str, Any]) -> dict[str, int]:
-    """Counts that are not zero: some instrumentations write 0 for what was not reported."""
+    """Return counts that are not zero: some instrumentations write 0 for what was not reported."""
     return {name: event[name] for name in COUNTS if event.get(name)}
 
 
 @cache
 def prices() -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]]:
-    """What pricing says of each call's event and of our own, by family and call."""
+    """Return what pricing says of each call's event and of our own, by family and call."""
     keys, events = [], []
     for family in FAMILIES:
         for call in CALLS:

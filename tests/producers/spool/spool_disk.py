@@ -51,7 +51,7 @@ def frame(number: int, events: int = 2, size_bytes: int = 50, topic: str = "") -
 
 
 def take(spool: Spool, batch_bytes: int = MIB) -> list[Frame]:
-    """Reads and settles everything."""
+    """Read and settle everything."""
     taken = []
     while spool.first_number is not None or spool.has_orphaned:
         for found, slot in spool.start_batch(batch_bytes):

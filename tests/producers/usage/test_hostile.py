@@ -116,7 +116,7 @@ class Pretends:
 
 
 def everywhere(payload: Any, hostile: Callable[[], Any]) -> Any:
-    """Returns the payload with its leaves replaced."""
+    """Return the payload with its leaves replaced."""
     if isinstance(payload, dict):
         return {key: everywhere(value, hostile) for key, value in payload.items()}
     if isinstance(payload, list):

@@ -50,7 +50,7 @@ def cases_of(name: str) -> tuple[Case, ...]:
 
 
 def flavour(name: str) -> Flavour:
-    """The extractor without the net that hosts have below it."""
+    """Return the extractor without the net that hosts have below it."""
     found = import_module(f"tokentide.usage.{name}").FLAVOUR
     assert isinstance(found, Flavour)
     return found
@@ -88,7 +88,7 @@ def junk(name: str) -> st.SearchStrategy[Any]:
 
 @st.composite
 def spoiled(draw: st.DrawFn, name: str) -> Any:
-    """A real payload (or list of chunks) in which some values were replaced by something else."""
+    """Return a real payload (or list of chunks) in which some values were replaced."""
     case = draw(st.sampled_from(cases_of(name)))
     payload = copy.deepcopy(case.response if case.stream is None else case.stream)
     for _ in range(draw(st.integers(1, 4))):

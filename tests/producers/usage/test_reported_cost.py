@@ -20,7 +20,7 @@ BYOK = {"is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}}
 
 
 def reported(usage: dict[str, Any], api: str = "openai_chat") -> tuple[object, object]:
-    """The reported cost of an answer with this usage."""
+    """Return the reported cost of an answer with this usage."""
     fields = flavour(api).read_response({**CHAT, "usage": {**COUNTED, **usage}})
     return fields.get("reported_cost_pico_usd"), fields.get("reported_cost_source")
 

@@ -31,7 +31,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 @pytest.fixture(scope="module")
 def store(sql_server: str) -> Iterator[ClickHouse]:
-    """A database with a page, a weak ticket and a strong one."""
+    """Yield a database with a page, a weak ticket and a strong one."""
     now_us = time.time_ns() // 1_000
     deploy = Change(kind="deploy", subject="chat", at_us=now_us, dimensions={"tenant": "acme"})
     page = finding(

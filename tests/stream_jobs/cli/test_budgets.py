@@ -75,7 +75,7 @@ def events() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def store(sql_server: str) -> Iterator[ClickHouse]:
-    """A database with five weeks of requests, ingested as a worker does."""
+    """Yield a database with five weeks of requests, ingested as a worker does."""
     cards = compile_cards()
     written = [json.dumps(event).encode() for event in events()]
     records = [Record(0, at, NOW_US // 1_000, line) for at, line in enumerate(written)]
@@ -150,7 +150,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Run:
-    """Runs `tokentide budgets …` on a file with the given text, at NOW_US."""
+    """Run `tokentide budgets …` on a file with the given text, at NOW_US."""
     monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", sql_server)
     monkeypatch.setenv("TOKENTIDE_DATABASE", store.database)
     monkeypatch.setenv("TOKENTIDE_DATA_DIR", str(tmp_path / "data"))

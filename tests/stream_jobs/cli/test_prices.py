@@ -24,7 +24,7 @@ overrides:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command in an empty data directory with the overrides above."""
+    """Run a command in an empty data directory with the overrides above."""
     path = tmp_path / "prices.yaml"
     path.write_text(OVERRIDES)
     for name in ("TOKENTIDE_CLICKHOUSE_URL", "TOKENTIDE_KAFKA_BOOTSTRAP"):

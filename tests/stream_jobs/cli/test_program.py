@@ -12,7 +12,7 @@ from tokentide_jobs.cli.program import program
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The program in an environment that is not activated, run from the folder above it."""
+    """Return the program in an environment that is not activated, run from the folder above it."""
     script = tmp_path / ".venv" / "bin" / "tokentide"
     script.parent.mkdir(parents=True)
     script.touch(mode=0o755)

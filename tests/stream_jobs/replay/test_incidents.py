@@ -77,7 +77,7 @@ def test_a_week_is_thinned_in_order_and_without_failures() -> None:
 
 @pytest.fixture(scope="module")
 def touched() -> list[tuple[float, Event]]:
-    """The calls that faults changed or added in the last hour of the demo's week: a second."""
+    """Return the calls that faults changed or added in the last hour of the demo's week."""
     hour = [(at_s, event) for at_s, event in week(1) if at_s >= HISTORY_S]
     before = {event["event_id"]: copy.deepcopy(event) for _at_s, event in hour}
     return [

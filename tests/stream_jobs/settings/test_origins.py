@@ -32,7 +32,7 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stack_dir(tmp_path: Path) -> Path:
-    """A data directory whose stack runs, by its file, and whose services are dead."""
+    """Return a data directory whose stack runs, by its file, and whose services are dead."""
     state = {
         "pid": os.getpid(), "kafka": DEAD, "clickhouse_url": f"http://{DEAD}", "user": "default",
         "password": "secret", "events_topic": "tokentide.events.v1", "workers": 0,

@@ -61,14 +61,14 @@ def joined(parts: Sequence[Decisions]) -> list[object]:
 
 @cache
 def whole() -> tuple[Decisions, Decider]:
-    """What is found in all records at once, and the decider after it: nobody goes on with it."""
+    """Return what is found in all records at once, and the decider after it."""
     decider = fresh()
     return decider.take(recorded()), decider
 
 
 @cache
 def at_once() -> tuple[list[object], bytes]:
-    """What is found in all records at once, and the state after it."""
+    """Return what is found in all records at once, and the state after it."""
     found, decider = whole()
     return words(found), decider.to_bytes()
 

@@ -90,7 +90,7 @@ def encode(pairs: list[tuple[str, Any]], rng: random.Random) -> bytes:
 
 @st.composite
 def structured(draw: st.DrawFn) -> bytes:
-    """A valid event with some fields changed, doubled, dropped or added."""
+    """Return a valid event with some fields changed, doubled, dropped or added."""
     sample = SAMPLES[draw(st.sampled_from(sorted(SAMPLES)))]
     pairs = list(sample.items())
     rng = random.Random(draw(st.integers(0, 2**32)))
@@ -125,7 +125,7 @@ BYTES = [b'"', b":", b",", b"{", b"}", b"[", b"]", b"\\", b"\\u", b"\\ud83d", b"
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A structured event with a few bytes deleted, replaced, inserted or doubled."""
+    """Return a structured event with a few bytes deleted, replaced, inserted or doubled."""
     line = bytearray(draw(structured()))
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(line)))

@@ -27,13 +27,13 @@ Row = dict[str, str]
 
 
 def judged() -> list[Judged]:
-    """Returns every rate that both lists have a word on, LiteLLM's from the committed extract."""
+    """Return every rate that both lists have a word on, LiteLLM's from the committed extract."""
     found = quotes(read_price_map(str(EXTRACT)))
     return list(compare_quotes(compile_cards(), found, AT_US))
 
 
 def differences(rates: list[Judged]) -> list[Row]:
-    """Returns the rows of the table without their verdicts, in USD per million tokens."""
+    """Return the rows of the table without their verdicts, in USD per million tokens."""
     rows = []
     for one in rates:
         if disagrees(one) and one.ours is not None:
@@ -45,13 +45,13 @@ def differences(rates: list[Judged]) -> list[Row]:
 
 
 def committed() -> list[Row]:
-    """Returns the rows of the table as it is committed."""
+    """Return the rows of the table as it is committed."""
     with TABLE.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def main() -> None:
-    """Writes the table anew."""
+    """Write the table anew."""
     known = {tuple(row.values())[:-2]: row for row in committed()} if TABLE.exists() else {}
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")

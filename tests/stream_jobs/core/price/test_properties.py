@@ -124,7 +124,7 @@ def events(draw: st.DrawFn, most: int = 1 << 22) -> dict[str, Any]:
 
 
 def by_hand(event: dict[str, Any]) -> dict[str, int]:
-    """The bill in plain Python, written from docs/prices.md and sharing nothing with `pricing`."""
+    """Return the bill in plain Python, from docs/prices.md, sharing nothing with `pricing`."""
     fields = {name: event[name] for name in CallTerms._fields if name in event}
     found = resolve(table(), CallTerms(**fields), event["started_at_us"])
     rates, total = found.rates, event["input_tokens"]

@@ -74,7 +74,7 @@ CALLS = ATTRIBUTES.map(
 
 
 def lines_of(value: bytes) -> list[bytes]:
-    """The events of a record, as verify and ingest see them."""
+    """Return the events of a record, as verify and ingest see them."""
     read = readable(TOPIC, [Record(0, 0, 0, value)])
     lines = [line for record in read.records for line in record.value.split(b"\n")]
     assert len(lines) + len(read.dead_letters) == len(events_in(TOPIC, value))

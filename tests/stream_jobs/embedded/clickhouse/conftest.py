@@ -17,7 +17,7 @@ from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 
 @pytest.fixture(scope="session")
 def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of an embedded ClickHouse whose accounts need no password, for the session."""
+    """Yield the URL of an embedded ClickHouse whose accounts need no password."""
     directory: Path = tmp_path_factory.mktemp("clickhouse")
     users_file = directory / "users.json"
     readers = [{"name": name, "readonly": True} for name in ("grafana", "analyst")]
@@ -32,7 +32,7 @@ Ask = Callable[..., urllib3.BaseHTTPResponse]
 
 @pytest.fixture(scope="module")
 def ask(sql_server: str) -> Iterator[Ask]:
-    """Send a request: ask(sql, method=..., body=..., headers=..., **url_parameters)."""
+    """Send a request with SQL, a method, a body, headers and parameters of the URL."""
     with urllib3.PoolManager() as pool:
 
         def send(
@@ -55,7 +55,7 @@ def ask(sql_server: str) -> Iterator[Ask]:
 
 @pytest.fixture
 def table(ask: Ask) -> Iterator[str]:
-    """A fresh table with a deduplication window and a materialised view that counts its rows."""
+    """Yield a fresh table with a deduplication window, and a view that counts its rows."""
     name = f"t_{uuid.uuid4().hex[:12]}"
     window = "SETTINGS non_replicated_deduplication_window = 100"
     for sql in (

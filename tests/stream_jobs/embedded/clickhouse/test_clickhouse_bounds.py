@@ -183,7 +183,7 @@ def test_results_of_all_requests_share_one_bound(server: ClickHouseProcess) -> N
 
 
 def wait_for_no_result_files(home: Path) -> None:
-    """A query that is stopped, since its result is refused, removes its file when it ends."""
+    """Assert that a query whose result is refused removes its file when it ends."""
     give_up_s = time.monotonic() + ANSWER_S
     while left := list(home.glob("result-*")):
         assert time.monotonic() < give_up_s, left

@@ -87,7 +87,7 @@ EXPECTED_SECOND_ROW = {
 
 @pytest.fixture(scope="module")
 def goclient(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled Go program; the tests are skipped where it cannot be built."""
+    """Return the compiled Go program; the tests are skipped where it cannot be built."""
     return build_go_program(SOURCE, ".", tmp_path_factory.mktemp("go") / "goclient")
 
 

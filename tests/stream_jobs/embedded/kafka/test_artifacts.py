@@ -41,7 +41,7 @@ class _Mirror(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A repository on this machine, named in the user's jgo.conf, and a lock of two jars."""
+    """Yield a repository on this machine, named in the user's jgo.conf, and a lock of two jars."""
     folder = tmp_path / "mirror"
     for path, content in JARS.items():
         (folder / path).parent.mkdir(parents=True)

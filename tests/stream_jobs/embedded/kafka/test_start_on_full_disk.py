@@ -32,7 +32,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def crashed(disk: SmallDisk) -> Iterator[Broker]:
-    """A broker that took `RECORDS` and was killed."""
+    """Yield a broker that took `RECORDS` and was killed."""
     broker = choose_broker("kafka", disk.path / "data")
     broker.start()
     try:

@@ -80,7 +80,7 @@ def children_now() -> set[int]:
 
 @pytest.fixture
 def start_up(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Runs `tokentide up --json` on `tmp_path`; whatever is left of it is killed at the end."""
+    """Run `tokentide up --json` on `tmp_path`; whatever is left of it is killed at the end."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str) -> subprocess.Popen[str]:

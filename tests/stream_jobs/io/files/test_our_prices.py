@@ -26,7 +26,7 @@ EVER = 1 << 62
 
 
 def example(pattern: str) -> str:
-    """A name that a pattern is for: a fine-tuned model's, or the pattern without its stars."""
+    """Return a name that a pattern is for: a fine-tuned model's, or the pattern without stars."""
     return pattern.replace("*", "024-08-06:org::id" if pattern.startswith("ft:") else "")
 
 

@@ -227,7 +227,7 @@ def test_a_compressed_answer_is_read(server: GrafanaServer) -> None:
 
 @pytest.fixture
 def tls(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server's certificate for localhost, and the file of its authority."""
+    """Return a server's certificate for localhost, and the file of its authority."""
     authority = Authority.new(tmp_path / "authority")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*authority.issue("localhost"))

@@ -60,7 +60,7 @@ def batch(
 
 
 def compressed(codec: int, raw: bytes) -> bytes:
-    """The records of a batch as a producer sends them."""
+    """Return the records of a batch as a producer sends them."""
     encoders: dict[int, Callable[[bytes], bytes]] = {
         0: bytes,
         GZIP: codecs.gzip_encode,
@@ -72,14 +72,14 @@ def compressed(codec: int, raw: bytes) -> bytes:
 
 
 def sealed(made: bytearray) -> bytes:
-    """A batch with its length and checksum set right."""
+    """Return a batch with its length and checksum set right."""
     made[8:12] = (len(made) - 12).to_bytes(4, "big")
     made[17:21] = calc_crc32c(bytes(made[21:])).to_bytes(4, "big")
     return bytes(made)
 
 
 def taken(data: bytes) -> list[Any]:
-    """What a consumer hands on."""
+    """Return what a consumer hands on."""
     place = TopicPartition("t", 0)
     return list(FetchedRecords(place, BoundedRecords(data), [], 0, None, None, True, 1))
 
@@ -277,7 +277,7 @@ def test_no_consumer_reads_without_a_bound() -> None:
 
 
 def fetched(log: Sequence[bytes], offset: int, fetches: int) -> list[tuple[int, bytes]]:
-    """What a consumer hands on of a log of batches in so many fetches, beginning at an offset."""
+    """Return what a consumer hands on of a log in so many fetches from an offset."""
     bound_fetches()
     place, found = TopicPartition("t", 0), []
     bases = [int.from_bytes(one[:8], "big") for one in log]
@@ -291,7 +291,7 @@ def fetched(log: Sequence[bytes], offset: int, fetches: int) -> list[tuple[int, 
 
 
 def damaged(made: bytes, place: int) -> bytes:
-    """A batch with one byte changed, under the checksum of before."""
+    """Return a batch with one byte changed, under the checksum of before."""
     changed = bytearray(made)
     changed[place] ^= 0x55
     return bytes(changed)

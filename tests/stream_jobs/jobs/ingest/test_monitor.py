@@ -50,7 +50,7 @@ class Watched:
         self.monitor = Monitor(settings, topic_ids, job, self.metrics, observer, self.watchdog)
 
     def gauge(self, name: str) -> float:
-        """The value of a gauge of the one partition."""
+        """Return the value of a gauge of the one partition."""
         start = f"tokentide_ingest_{name}{{"
         lines = self.metrics.exposition().decode().splitlines()
         [value] = [line.rsplit(" ", 1)[1] for line in lines if line.startswith(start)]
@@ -73,7 +73,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @asynccontextmanager
 async def watched(broker: Broker, records: int) -> AsyncIterator[tuple[Watched, Room]]:
-    """A partition at the beginning of a log with so many records, whose store does not answer."""
+    """Yield a partition at the beginning of a log, whose store does not answer."""
     spec = replace(EVENTS, name=f"monitored.{uuid4()}", partitions=1)
     await ensure_topics(broker.bootstrap, [spec])
     producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap, enable_idempotence=False)

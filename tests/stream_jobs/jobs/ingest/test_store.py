@@ -28,7 +28,7 @@ pytestmark = pytest.mark.integration
 
 
 def by_subject(store: ClickHouse, log: LogPartition) -> int:
-    """Requests that are counted under the run of a log's service."""
+    """Return requests that are counted under the run of a log's service."""
     (row,) = store.rows(
         f"SELECT sum(requests) FROM {store.database}.subjects_1h "
         "WHERE kind = 'run' AND service = {log_id:String}",

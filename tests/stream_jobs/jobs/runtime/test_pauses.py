@@ -41,7 +41,7 @@ class Fetcher:
 
 @contextmanager
 def consuming() -> Iterator[JobConsumer]:
-    """The worker's real Faust consumer; its thread is never started."""
+    """Yield the worker's real Faust consumer; its thread is never started."""
 
     async def nowhere(_assigned: set[TP]) -> Mapping[TP, int]:
         return {}

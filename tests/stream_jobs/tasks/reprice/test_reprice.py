@@ -291,7 +291,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., tuple[int, str]]:
-    """Runs a command against the history that is repriced; the overrides are those above."""
+    """Run a command against the history that is repriced; the overrides are those above."""
     (tmp_path / "prices.yaml").write_bytes(OVERRIDES)
     monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", sql_server)
     monkeypatch.setenv("TOKENTIDE_DATABASE", stores["work"].database)

@@ -75,7 +75,7 @@ def words(report: dict[str, Any]) -> str:
 
 @pytest.fixture
 def page() -> Iterator[tuple[str, dict[str, Any]]]:
-    """A health page whose answer the test decides."""
+    """Yield a health page whose answer the test decides."""
     answer: dict[str, Any] = {"status": "ready", "problems": [], "waits_for": []}
 
     class Page(BaseHTTPRequestHandler):

@@ -79,7 +79,7 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture(scope="module")
 def ask(server: ClickHouseProcess) -> Iterator[Ask]:
-    """Send SQL: ask(sql, user, method=..., in_url=..., **url_parameters)."""
+    """Send SQL as a user, by a method; in the URL, or as the body."""
     with urllib3.PoolManager() as pool:
 
         def send(

@@ -15,7 +15,7 @@ WINDOW = "SETTINGS non_replicated_deduplication_window = 10000"
 
 
 def logs_of(root: Path, *parts: str) -> Path:
-    """A table as the engine leaves it on the disk."""
+    """Return a table as the engine leaves it on the disk."""
     logs = root / "store" / "abc" / "abc-def" / "deduplication_logs"
     logs.mkdir(parents=True)
     for part in parts:

@@ -55,7 +55,7 @@ def filled(server: ClickHouseProcess, kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What an engine that was killed left: parts of all kinds, with and without a token."""
+    """Return what an engine that was killed left: parts of all kinds, with and without a token."""
     home = tmp_path_factory.mktemp("killed")
     with ClickHouseProcess.start(home) as server:
         for kind in KINDS:
@@ -72,7 +72,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(killed: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """Return a copy of it."""
     return Path(shutil.copytree(killed, tmp_path / "home", symlinks=True))
 
 
@@ -98,7 +98,7 @@ def test_no_part_of_an_engine_that_could_write_is_set_aside(killed: Path) -> Non
 
 
 def shorter(file: Path) -> list[bytes]:
-    """The beginnings of a file that a full disk may leave."""
+    """Return the beginnings of a file that a full disk may leave."""
     whole = file.read_bytes()
     if file.name in {"columns.txt", "columns_substreams.txt"}:
         return [b"", whole[:10], whole[: len(whole) // 2], whole[: whole.rindex(b"\n", 0, -1) + 1]]
