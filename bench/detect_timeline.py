@@ -25,7 +25,6 @@ from tokentide_schemas.topics import CONTROL, WINDOWS_TOPIC
 __all__ = ["Call", "Timeline", "call_stages", "read_timeline", "window_stages"]
 
 _SETTLE_S: Final = 1.0
-_WINDOW_S: Final = 60
 _PROBE: Final = "probe-"
 
 

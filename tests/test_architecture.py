@@ -82,7 +82,12 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "tokentide_jobs.core.forecast",
         "tokentide_jobs.core.metrics",
     ),
-    ("tokentide_jobs.core.decode", "tokentide_jobs.core.price", "tokentide_jobs.core.window"),
+    (
+        "tokentide_jobs.core.decode",
+        "tokentide_jobs.core.price",
+        "tokentide_jobs.core.window",
+        "tokentide_jobs.core.detect_metrics",
+    ),
     (
         "tokentide_jobs.core.batch",
         "tokentide_jobs.core.change",

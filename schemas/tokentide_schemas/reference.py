@@ -98,10 +98,6 @@ def _table(event_type: str, names: list[str]) -> str:
     return "\n".join(rows)
 
 
-def _summed(names: tuple[str, ...]) -> str:
-    return " + ".join(f"`{name}`" for name in names)
-
-
 def page() -> str:
     """Return the page."""
     common = list(BaseEvent.model_fields)

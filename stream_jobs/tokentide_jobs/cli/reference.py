@@ -28,8 +28,8 @@ from tokentide.semconv.names import (
 from tokentide_jobs.cli.exit_codes import EXIT_CODES
 from tokentide_jobs.cli.root import cli
 from tokentide_jobs.core.detect.parameters import Parameters
+from tokentide_jobs.core.detect_metrics import DETECT_METRICS
 from tokentide_jobs.core.metrics import METRICS
-from tokentide_jobs.jobs.detect.detect_metrics import DETECT_METRICS
 from tokentide_jobs.settings import Settings
 
 __all__ = ["SECTIONS", "Section"]

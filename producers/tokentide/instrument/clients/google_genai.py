@@ -33,9 +33,6 @@ from tokentide.instrument.streams import (
 from tokentide.instrument.unrecorded import Unrecorded, counting_patches, note_calls
 from tokentide.telemetry import Telemetry
 
-_CONTENT = "generate_content"
-
-
 _PICTURES = ("_generate_images", "_edit_image", "_upscale_image")
 _VIDEOS = Unrecorded(
     "google.genai.models", ("Models", "AsyncModels"), ("_generate_videos",), "videos"

@@ -22,6 +22,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from tokentide_jobs.core.decide.decider import STATE_VERSION
+from tokentide_jobs.core.detect_metrics import DETECT_METRICS
 from tokentide_jobs.core.tables import DETECTOR_STATE
 from tokentide_jobs.errors import ConfigError, ServiceUnreachable
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
@@ -31,7 +32,6 @@ from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.control import ControlPublisher
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.alert.outbox_task import Outbox
-from tokentide_jobs.jobs.detect.detect_metrics import DETECT_METRICS
 from tokentide_jobs.jobs.detect.job import DetectJob
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession

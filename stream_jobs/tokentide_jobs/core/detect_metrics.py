@@ -1,4 +1,4 @@
-"""Specifies every metric of the detect worker, as `core.metrics` does those of ingest.
+"""Specifies every metric of the detect worker: name, kind, unit, labels and where to look next.
 
 Counters of what was passed over show that it was: nothing is dropped unseen.
 """
