@@ -69,13 +69,13 @@ SELECT
     s.last_started_at AS last_started_at,
     s.last_ended_at AS last_ended_at,
     dateDiff('microsecond', s.first_started_at, s.last_ended_at) / 1e6 AS duration_s,
-    up.levels AS nesting,
-    down.levels AS deepest_nesting
+    u.levels AS nesting,
+    d.levels AS deepest_nesting
 FROM sums AS s
-LEFT JOIN (SELECT tenant, run, max(levels) AS levels FROM nested GROUP BY tenant, run) AS up
-    ON s.tenant = up.tenant AND s.run = up.run
-LEFT JOIN (SELECT tenant, above, max(levels) AS levels FROM nested GROUP BY tenant, above) AS down
-    ON s.tenant = down.tenant AND s.run = down.above
+LEFT JOIN (SELECT tenant, run, max(levels) AS levels FROM nested GROUP BY tenant, run) AS u
+    ON s.tenant = u.tenant AND s.run = u.run
+LEFT JOIN (SELECT tenant, above, max(levels) AS levels FROM nested GROUP BY tenant, above) AS d
+    ON s.tenant = d.tenant AND s.run = d.above
 COMMENT 'Runs of agents and jobs: calls, tools, tokens, spend, duration, nesting; one row each. From subjects_1h, 90 days.';
 
 ALTER TABLE ${database}.runs ${on_cluster}

@@ -3,10 +3,10 @@
 SELECT
     if(arrayExists(r -> second >= r.1 AND second < r.2, {minutes:Array(Tuple(Int64, Int64))}), 60, 3600) AS length_s,
     intDiv(toInt64(toUnixTimestamp(started_at)) AS second, length_s) * length_s AS start_s,
-    sum(toInt128(ifNull(rows.cost_pico_usd, 0))) AS cost_pico_usd,
+    sum(toInt128(ifNull(r.cost_pico_usd, 0))) AS cost_pico_usd,
     count() AS requests,
-    countIf(isNull(rows.cost_pico_usd)) AS unpriced
-FROM ${database}.raw_requests AS rows
+    countIf(isNull(r.cost_pico_usd)) AS unpriced
+FROM ${database}.raw_requests AS r
 WHERE started_at >= toDateTime(arrayMin(r -> r.1, arrayConcat({hours:Array(Tuple(Int64, Int64))}, {minutes:Array(Tuple(Int64, Int64))}) AS ranges), 'UTC')
     AND started_at < toDateTime(arrayMax(r -> r.2, ranges), 'UTC')
     AND arrayExists(r -> second >= r.1 AND second < r.2, ranges)

@@ -4,9 +4,9 @@
 SELECT
     start_s,
     length_s,
-    sum(windows.cost_pico_usd) AS cost_pico_usd,
-    sum(windows.requests) AS requests,
-    sum(windows.unpriced) AS unpriced
+    sum(w.cost_pico_usd) AS cost_pico_usd,
+    sum(w.requests) AS requests,
+    sum(w.unpriced) AS unpriced
 FROM
 (
     SELECT *, toInt64(toUnixTimestamp(window_start)) AS start_s, toInt64(3600) AS length_s
@@ -20,7 +20,7 @@ FROM
     WHERE window_start >= toDateTime(arrayMin(r -> r.1, {minutes:Array(Tuple(Int64, Int64))}), 'UTC')
         AND window_start < toDateTime(arrayMax(r -> r.2, {minutes:Array(Tuple(Int64, Int64))}), 'UTC')
         AND arrayExists(r -> start_s >= r.1 AND start_s < r.2, {minutes:Array(Tuple(Int64, Int64))})
-) AS windows
+) AS w
 WHERE (empty({tenant:Array(String)}) OR tenant IN {tenant:Array(String)})
     AND (empty({service:Array(String)}) OR service IN {service:Array(String)})
     AND (empty({environment:Array(String)}) OR environment IN {environment:Array(String)})

@@ -5,10 +5,10 @@
 SELECT
     multiIf(at_us < {begin_us:Int64}, 0, at_us < {end_us:Int64}, 1, 2) AS part,
     min(toUnixTimestamp64Micro(started_at) AS at_us) AS first_us,
-    sum(toInt128(ifNull(rows.cost_pico_usd, 0))) AS cost_pico_usd,
+    sum(toInt128(ifNull(r.cost_pico_usd, 0))) AS cost_pico_usd,
     count() AS requests,
-    countIf(isNull(rows.cost_pico_usd)) AS unpriced
-FROM ${database}.raw_requests AS rows
+    countIf(isNull(r.cost_pico_usd)) AS unpriced
+FROM ${database}.raw_requests AS r
 WHERE started_at >= fromUnixTimestamp64Micro({before_us:Int64})
     AND _offset < {ends:Array(Int64)}[indexOf({sources:Array(String)}, concat(log_id, '\n', _topic, '\n', toString(_partition)))]
     AND (empty({tenant:Array(String)}) OR tenant IN {tenant:Array(String)})

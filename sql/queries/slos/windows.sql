@@ -4,12 +4,12 @@
 SELECT
     start_s,
     length_s,
-    sum(windows.requests) AS requests,
-    sum(windows.errors) AS errors,
-    sum(windows.errors_rate_limit) AS errors_rate_limit,
-    sum(windows.evaluations_scored) AS scored,
-    sum(windows.evaluation_score_micro_sum) AS score_micro_sum,
-    sumMap(if({of_ttft:Bool}, windows.ttft_hist, windows.latency_hist)) AS histogram,
+    sum(w.requests) AS requests,
+    sum(w.errors) AS errors,
+    sum(w.errors_rate_limit) AS errors_rate_limit,
+    sum(w.evaluations_scored) AS scored,
+    sum(w.evaluation_score_micro_sum) AS score_micro_sum,
+    sumMap(if({of_ttft:Bool}, w.ttft_hist, w.latency_hist)) AS histogram,
     arraySum(mapValues(histogram)) AS timed,
     arraySum(mapValues(mapFilter((bucket, events) -> bucket > {bucket:Int32}, histogram))) AS slow
 FROM
@@ -25,7 +25,7 @@ FROM
     WHERE window_start >= toDateTime(arrayMin(r -> r.1, {minutes:Array(Tuple(Int64, Int64))}), 'UTC')
         AND window_start < toDateTime(arrayMax(r -> r.2, {minutes:Array(Tuple(Int64, Int64))}), 'UTC')
         AND arrayExists(r -> start_s >= r.1 AND start_s < r.2, {minutes:Array(Tuple(Int64, Int64))})
-) AS windows
+) AS w
 WHERE (empty({tenant:Array(String)}) OR tenant IN {tenant:Array(String)})
     AND (empty({service:Array(String)}) OR service IN {service:Array(String)})
     AND (empty({environment:Array(String)}) OR environment IN {environment:Array(String)})

@@ -3,7 +3,7 @@
 -- A batch is finished when it ends at or before the position of its partition: the one given in
 -- `positions` for its place in `partitions` (`log_id topic partition`), else the ledger's.
 -- A partition without a finished batch has position 0: all of its rows are in flight.
-WITH e._offset < done.position AS is_done
+WITH e._offset < d.position AS is_done
 SELECT
     intDiv(toUnixTimestamp(e.started_at), {window_s:UInt32}) * {window_s:UInt32} AS window_start_s,
     countIf(is_done) AS done_events,
@@ -50,6 +50,7 @@ LEFT JOIN
         if(given > 0, {positions:Array(Int64)}[given], max(end_offset)) AS position
     FROM ${database}.ingest_positions
     GROUP BY log_id, topic, partition
-) AS done
-    ON e.log_id = done.log_id AND e._topic = done.topic AND e._partition = done.partition
+) AS d
+    ON e.log_id = d.log_id AND e._topic = d.topic AND e._partition = d.partition
 GROUP BY window_start_s
+SETTINGS select_sequential_consistency = 1

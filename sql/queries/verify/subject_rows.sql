@@ -1,6 +1,6 @@
 -- Requests summed as subjects_1h sums them, by kind and hour, for hours that begin in
 -- [low_us, high_us): those of finished batches, and those of batches in flight (see rows_by_window).
-WITH e._offset < done.position AS is_done
+WITH e._offset < d.position AS is_done
 SELECT
     e.kind AS kind,
     toUnixTimestamp(toStartOfHour(e.started_at, 'UTC')) AS hour_s,
@@ -21,8 +21,9 @@ LEFT JOIN
         if(given > 0, {positions:Array(Int64)}[given], max(end_offset)) AS position
     FROM ${database}.ingest_positions
     GROUP BY log_id, topic, partition
-) AS done
-    ON e.log_id = done.log_id AND e._topic = done.topic AND e._partition = done.partition
+) AS d
+    ON e.log_id = d.log_id AND e._topic = d.topic AND e._partition = d.partition
 WHERE e.started_at >= fromUnixTimestamp64Micro({low_us:Int64}, 'UTC')
     AND e.started_at < fromUnixTimestamp64Micro({high_us:Int64}, 'UTC')
 GROUP BY kind, hour_s
+SETTINGS select_sequential_consistency = 1

@@ -15,6 +15,8 @@ __all__ = [
     "ALERT_EVENTS",
     "ANOMALY_POINTS",
     "BUDGET_STATUS",
+    "DATABASE_NAME",
+    "DATABASE_RULE",
     "DAY_S",
     "DAY_US",
     "DEAD_LETTERS",
@@ -66,6 +68,17 @@ __all__ = [
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Names of databases and tables that need no quotes anywhere: match it with `fullmatch`."""
+
+DATABASE_NAME: Final = re.compile(r"(?!(?i:system|information_schema)\Z)[A-Za-z_]\w{2,63}", re.A)
+"""Names that the database may have: match it with `fullmatch`.
+
+A table of one or two letters in a query would hide a database of that name, the names of files are
+made of it, and two names are ClickHouse's own.
+"""
+DATABASE_RULE: Final = (
+    "use 3 to 64 letters, digits and _, not starting with a digit; `system` and "
+    "`information_schema` are ClickHouse's own"
+)
 
 RAW_TABLES: Final[Mapping[str, str]] = {
     "request": "raw_requests",

@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tokentide_jobs.core.record.topics import is_otlp
-from tokentide_jobs.core.tables import IDENTIFIER
+from tokentide_jobs.core.tables import DATABASE_NAME, DATABASE_RULE
 from tokentide_jobs.core.window.subject_kinds import SUBJECT_KINDS, kinds_of, kinds_text
 from tokentide_jobs.urls import is_http_url
 
@@ -223,9 +223,9 @@ class DeclaredSettings(BaseSettings):
 
     @field_validator("database")
     @classmethod
-    def _identifier(cls, name: str) -> str:
-        if not IDENTIFIER.fullmatch(name):
-            raise ValueError("use letters, digits and _, not starting with a digit")
+    def _database_name(cls, name: str) -> str:
+        if not DATABASE_NAME.fullmatch(name):
+            raise ValueError(DATABASE_RULE)
         return name
 
     @field_validator("clickhouse_url")

@@ -105,7 +105,8 @@ def test_a_damaged_stack_file_is_named(tmp_path: Path) -> None:
         ("TOKENTIDE_KAFKA_BOOTSTRAP", "localhost", "expected host:port"),
         ("TOKENTIDE_KAFKA_BOOTSTRAP", "u:pw@h:9092", r"is 'u:\*{3}@h:9092': .* without an account"),
         ("TOKENTIDE_CLICKHOUSE_URL", "localhost:8123", "expected http://user:password@host:port"),
-        ("TOKENTIDE_DATABASE", "a;b", "use letters, digits and _"),
+        ("TOKENTIDE_DATABASE", "a;b", "use 3 to 64 letters, digits and _"),
+        ("TOKENTIDE_DATABASE", "d", "use 3 to 64 letters, digits and _"),
         ("TOKENTIDE_DETECT_TIME", "past", "DETECT_TIME is 'past': expected clock or recorded"),
     ],
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tokentide_jobs.core.tables import IDENTIFIER
+from tokentide_jobs.core.tables import DATABASE_NAME, DATABASE_RULE
 from tokentide_jobs.errors import ConfigError
 
 __all__ = ["SqlTarget", "render", "split_statements"]
@@ -46,10 +46,9 @@ class SqlTarget:
     cluster: str | None = None
 
     def __post_init__(self) -> None:
-        if not IDENTIFIER.fullmatch(self.database):
+        if not DATABASE_NAME.fullmatch(self.database):
             raise ConfigError(
-                f"TOKENTIDE_DATABASE={self.database!r} is no database name:"
-                " use letters, digits and _, not starting with a digit"
+                f"TOKENTIDE_DATABASE={self.database!r} is no database name: {DATABASE_RULE}"
             )
         if self.cluster is not None and not _CLUSTER.fullmatch(self.cluster):
             raise ConfigError(

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import each
+from tokentide_jobs.core.tables import DATABASE_NAME
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_scripts import load_scripts
@@ -45,10 +47,36 @@ def test_an_unknown_placeholder_is_refused_with_file_and_placeholder(bad: str) -
     assert bad in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a;b", "1a", "a`", "a.b"])
-def test_a_database_name_that_would_need_quoting_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="TOKENTIDE_DATABASE"):
+@each(
+    "name",
+    ["", "a b", "a;b", "1abc", "abc`", "a.b", "abc\n", "größe", "d", "xy", "x" * 65, "x" * 300,
+     "system", "System", "INFORMATION_SCHEMA"],
+)  # fmt: skip
+def test_a_database_name_that_sql_or_a_file_cannot_hold_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"TOKENTIDE_DATABASE.*use 3 to 64 letters"):
         SqlTarget(name)
+
+
+def test_database_names_of_3_to_64_letters_are_taken() -> None:
+    assert [SqlTarget(name).database for name in ("abc", "systems", "x" * 64)]
+
+
+def test_no_table_of_a_query_has_a_name_that_a_database_may_have() -> None:
+    """ClickHouse takes `d.rows` for a column of a table `d` where the query has one."""
+    found = {}
+    for path in sorted(sql_root().rglob("*.sql")):
+        text = re.sub(r"--[^\n]*", "", path.read_text("utf-8"))
+        for start in [match.end() for match in re.finditer(r"\b(?:FROM|JOIN)\s*\(", text)]:
+            inside, end = 1, start
+            while inside:
+                inside += {"(": 1, ")": -1}.get(text[end], 0)
+                end += 1
+            if alias := re.match(r"\s*AS\s+(\w+)", text[end:]):
+                found[alias[1]] = path.name
+        for alias in re.finditer(r"\b(?:FROM|JOIN)\s+[\w.${}]+(?:\s+FINAL)?\s+AS\s+(\w+)", text):
+            found[alias[1]] = path.name
+    assert len(found) > 10
+    assert {name: file for name, file in found.items() if DATABASE_NAME.fullmatch(name)} == {}
 
 
 @pytest.mark.parametrize("name", ["", "a'b", "a b"])
