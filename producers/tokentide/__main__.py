@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from tokentide.privacy import hash_user_under_every_key
 from tokentide.settings import Settings, SettingsError
 
+_READER_GONE = 141
+"""128 + SIGPIPE."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
@@ -54,14 +57,16 @@ def _hash_user(user: str | None) -> int:
 
 
 def run() -> None:
-    """Leave the process with the exit code; a reader that is gone (`head`) is no error."""
+    """Leave the process with the exit code: 141, as other programs, in front of a `head`."""
     try:
         code = main(sys.argv[1:])
     except BrokenPipeError:
-        code = 0
+        code = _READER_GONE
     try:
         sys.stdout.flush()
     except BrokenPipeError:
+        code = _READER_GONE
+    if code == _READER_GONE:
         # What is left in the buffer would be written once more, with a traceback, at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)

@@ -103,12 +103,11 @@ def check(
         as_json: Write one JSON object at the end instead of lines.
         needs: What a service needs besides, such as a variable to export. Until it has that, its
             producer does not work, and the check does not say that it does.
-        write: Takes the lines; whoever no longer wants them (`head`) may raise BrokenPipeError.
+        write: Takes the lines.
 
     Returns:
         0 acknowledged, 1 Kafka refuses the event, 2 a setting, 3 no connection, 4 internal error.
     """
-    write = _while_read(write)
     report = Report((lambda _text: None) if as_json else write)
     code = _run(report, given, os.environ if env is None else env, timeout_s)
     if code == EXIT_OK:
@@ -121,21 +120,6 @@ def check(
     if as_json:
         write(report.to_json(code))
     return code
-
-
-def _while_read(write: Callable[[str], object]) -> Callable[[str], None]:
-    """Write until the reader is gone; the check goes on, since its exit code says the rest."""
-    is_gone = False
-
-    def guarded(text: str) -> None:
-        nonlocal is_gone
-        if not is_gone:
-            try:
-                write(text)
-            except BrokenPipeError:
-                is_gone = True
-
-    return guarded
 
 
 def _run(

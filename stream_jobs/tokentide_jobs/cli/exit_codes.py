@@ -14,6 +14,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_NOTHING_PROVEN",
     "EXIT_OK",
+    "EXIT_READER_GONE",
     "EXIT_SOFT_BUDGET",
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
@@ -28,6 +29,8 @@ EXIT_NOTHING_PROVEN: Final = 5
 EXIT_SOFT_BUDGET: Final = 6
 EXIT_INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""
+EXIT_READER_GONE: Final = 141
+"""128 + SIGPIPE: what other programs have in front of `head`."""
 
 
 class ExitCode(NamedTuple):
@@ -73,5 +76,10 @@ EXIT_CODES: Final = (
     ),
     ExitCode(EXIT_SOFT_BUDGET, "a soft budget is over, and no hard one", "`budgets check`"),
     ExitCode(EXIT_INTERRUPTED, "interrupted by Ctrl-C or SIGTERM", ""),
+    ExitCode(
+        EXIT_READER_GONE,
+        "whoever read the output left before its end, and the command ended there",
+        "`tokentide sql … | head -1`, where the shell has `pipefail` set",
+    ),
 )
 """Every code, in order."""

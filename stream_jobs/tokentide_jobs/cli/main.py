@@ -20,10 +20,12 @@ from tokentide_jobs.cli.exit_codes import (
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
     EXIT_OK,
+    EXIT_READER_GONE,
     EXIT_UNREACHABLE,
     EXIT_USAGE,
 )
 from tokentide_jobs.cli.printable import escape_what_cannot_be_encoded, printable, shortened
+from tokentide_jobs.cli.reader import forget_output, reader_is_gone
 from tokentide_jobs.how_to_install import install_line
 from tokentide_jobs.urls import redact_text
 
@@ -63,11 +65,14 @@ def run() -> None:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
+    except BrokenPipeError:  # nobody reads what is wrong, either
+        code = EXIT_READER_GONE
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (`head`, a closed pager) has all it wants; the interpreter would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_READER_GONE
+    if code == EXIT_READER_GONE:
+        forget_output()
     sys.exit(code)
 
 
@@ -116,9 +121,9 @@ def main(arguments: Sequence[str]) -> int:
     except click.ClickException as exc:
         _print_error(exc.format_message())
         return EXIT_USAGE
-    except BrokenPipeError:
-        return EXIT_OK
     except Exception as exc:
+        if isinstance(exc, BrokenPipeError) and reader_is_gone():
+            return EXIT_READER_GONE
         code = exit_code_of(exc)
         _print_error(redact_text(message_of(exc)))
         if wants_traceback:

@@ -42,6 +42,14 @@ _PICO_PER_DOLLAR = 1_000_000_000_000
 _PIPE_WIDTH = 100
 
 
+class _Screen(Console):
+    """A console that leaves the end of its reader to the program, as every other output does."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what rich has caught; by itself it would leave with exit code 1."""
+        raise BrokenPipeError
+
+
 class _Escaping(RenderHook):
     """Lets no character through that a terminal would obey, whoever forgot to escape it."""
 
@@ -76,7 +84,7 @@ def console(*, to_stderr: bool = False, width: int | None = None) -> Console:
     """
     stream = sys.stderr if to_stderr else sys.stdout
     width = width or (None if stream.isatty() else _PIPE_WIDTH)
-    screen = Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    screen = _Screen(file=stream, width=width, highlight=False, soft_wrap=False)
     screen.push_render_hook(_Escaping())
     return screen
 
