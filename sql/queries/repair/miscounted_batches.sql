@@ -64,4 +64,4 @@ LEFT JOIN
     AND b.start_offset = f.start_offset
 WHERE b.events != f.found
 ORDER BY topic, partition, start
-SETTINGS max_bytes_before_external_group_by = 150000000, max_threads = 2
+SETTINGS max_bytes_before_external_group_by = 150000000, max_threads = 2, select_sequential_consistency = 1

@@ -18,3 +18,4 @@ LEFT JOIN
 WHERE i.start_offset >= p.done
 UNION ALL
 SELECT '', '', toInt32(-1), toInt64(0), toInt64(0), toInt64(0), toUnixTimestamp64Micro(now64(6))
+SETTINGS select_sequential_consistency = 1

@@ -2,3 +2,4 @@
 SELECT uniqExact(run_id) AS restorations
 FROM ${database}.window_repairs
 WHERE startsWith(run_id, {prefix:String})
+SETTINGS select_sequential_consistency = 1

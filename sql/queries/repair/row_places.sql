@@ -28,3 +28,4 @@ SELECT raw_table, _offset AS offset, _idx AS idx
 FROM ${database}.voided_events
 WHERE log_id = {log_id:String} AND _topic = {topic:String} AND _partition = {partition:Int32}
     AND _offset >= {start:Int64} AND _offset < {end:Int64}
+SETTINGS select_sequential_consistency = 1

@@ -15,3 +15,4 @@ SELECT
 FROM ${database}.ingest_positions
 ORDER BY log_id, topic, partition, start_offset, end_offset
 LIMIT 1 BY log_id, topic, partition, start_offset, end_offset
+SETTINGS select_sequential_consistency = 1

@@ -72,4 +72,4 @@ ASOF LEFT JOIN
     ON e.log_id = b.log_id AND e._topic = b.topic AND e._partition = b.partition
     AND e._offset >= b.start_offset
 GROUP BY log_id, topic, partition, start_offset, is_beyond
-SETTINGS max_bytes_before_external_group_by = 150000000, max_threads = 2
+SETTINGS max_bytes_before_external_group_by = 150000000, max_threads = 2, select_sequential_consistency = 1

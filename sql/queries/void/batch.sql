@@ -6,3 +6,4 @@ FROM ${database}.ingest_positions
 WHERE log_id = {log_id:String} AND topic = {topic:String} AND partition = {partition:Int32}
     AND start_offset <= {offset:Int64} AND end_offset > {offset:Int64}
 LIMIT 1
+SETTINGS select_sequential_consistency = 1

@@ -34,3 +34,4 @@ WHERE (log_id, _topic, _partition, _offset, _idx) NOT IN (
 )
 GROUP BY event_id
 ORDER BY id
+SETTINGS select_sequential_consistency = 1

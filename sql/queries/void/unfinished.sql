@@ -28,3 +28,4 @@ INNER JOIN ${database}.voided_events AS v
     ON r.log_id = v.log_id AND r._topic = v._topic AND r._partition = v._partition
     AND r._offset = v._offset AND r._idx = v._idx
 ORDER BY id, place
+SETTINGS select_sequential_consistency = 1

@@ -7,7 +7,7 @@ so a rival's insert is dropped, and everybody reads the same winner back.
 # ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -26,8 +26,8 @@ _INTENT_COLUMNS = (
     "sealed_at_us, worker, subject_kinds, max_subjects, void_revision"
 )
 _OF_PARTITION = "log_id = {log_id:String} AND topic = {topic:String} AND partition = {part:Int32}"
-# On replicated tables a replica that lags must not answer for the ledger.
-_CONSISTENT = "SETTINGS select_sequential_consistency = 1"
+# A replica that lags must not answer for the ledger, where the server can tell that it does.
+_CONSISTENT = " SETTINGS select_sequential_consistency = 1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +70,9 @@ class LedgerStore:
     def position(self, log: LogPartition) -> tuple[int | None, Intent | None]:
         """Return the end of the last done batch and the open intent that begins there."""
         order = "log_id DESC, topic DESC, partition DESC, start_offset DESC"
-        rows = self._store.rows(
+        rows = self._rows(
             f"SELECT end_offset FROM {self._table(POSITIONS)} WHERE {_OF_PARTITION} "
-            f"ORDER BY {order} LIMIT 1 {_CONSISTENT}",
+            f"ORDER BY {order} LIMIT 1",
             _parameters(log),
         )
         done_end = int(rows[0][0]) if rows else None
@@ -80,7 +80,7 @@ class LedgerStore:
 
     def positions(self, log_id: str, topic: str) -> dict[int, int]:
         """Return how far each partition of a log is done (exclusive)."""
-        rows = self._store.rows(
+        rows = self._rows(
             f"SELECT partition, max(end_offset) FROM {self._table(POSITIONS)} "
             "WHERE log_id = {log_id:String} AND topic = {topic:String} GROUP BY partition",
             {"log_id": log_id, "topic": topic},
@@ -94,11 +94,11 @@ class LedgerStore:
             RetriableSinkError: The store failed, or does not show what was just written.
         """
         self._store.insert(INTENTS, _intent_row(intent, records), intent.token)
-        rows = self._store.rows(
+        rows = self._rows(
             f"SELECT {_INTENT_COLUMNS}, (SELECT max(end_offset) FROM {self._table(POSITIONS)} "
             f"WHERE {_OF_PARTITION} AND start_offset >= {{start:Int64}}) AS done_end "
             f"FROM {self._table(INTENTS)} WHERE {_OF_PARTITION} AND start_offset = {{start:Int64}} "
-            f"ORDER BY written_at, sealed_at_us, worker LIMIT 1 {_CONSISTENT}",
+            f"ORDER BY written_at, sealed_at_us, worker LIMIT 1",
             {**_parameters(intent.log), "start": intent.start},
         )
         if not rows:
@@ -108,9 +108,9 @@ class LedgerStore:
 
     def done_end(self, intent: Intent) -> int:
         """End of the last batch done at or after the start of `intent`, 0 when there is none."""
-        rows = self._store.rows(
+        rows = self._rows(
             f"SELECT max(end_offset) FROM {self._table(POSITIONS)} "
-            f"WHERE {_OF_PARTITION} AND start_offset >= {{start:Int64}} {_CONSISTENT}",
+            f"WHERE {_OF_PARTITION} AND start_offset >= {{start:Int64}}",
             {**_parameters(intent.log), "start": intent.start},
         )
         return int(rows[0][0])
@@ -128,13 +128,16 @@ class LedgerStore:
 
     def intent(self, log: LogPartition, start: int) -> Intent | None:
         """Return the winner for the batch that begins at some offset; None: there is none."""
-        rows = self._store.rows(
+        rows = self._rows(
             f"SELECT {_INTENT_COLUMNS} FROM {self._table(INTENTS)} "
             f"WHERE {_OF_PARTITION} AND start_offset = {{start:Int64}} "
-            f"ORDER BY written_at, sealed_at_us, worker LIMIT 1 {_CONSISTENT}",
+            f"ORDER BY written_at, sealed_at_us, worker LIMIT 1",
             {**_parameters(log), "start": start},
         )
         return _intent(log, rows[0]) if rows else None
+
+    def _rows(self, query: str, parameters: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        return self._store.rows(query + _CONSISTENT, parameters)
 
     def _table(self, name: str) -> str:
         return f"`{self._store.database}`.`{name}`"
