@@ -1,28 +1,27 @@
 -- Grain: one raw row that is taken out now. Key: (log_id, _topic, _partition, _offset, _idx).
 -- Reads: event_voids and voided_rows (`tokentide void`); kept for ever. What was let in again is not here.
+-- Of several that took an event out, at once or later, the first one since it was let in holds.
 
 CREATE OR REPLACE VIEW ${database}.voided_events ${on_cluster} AS
 SELECT
     r.*,
-    d.reason AS reason,
-    d.decided_by AS decided_by,
-    d.account AS account,
-    d.decided_at AS decided_at
+    d.held.2 AS reason,
+    d.held.3 AS decided_by,
+    d.held.4 AS account,
+    d.held.5 AS decided_at
 FROM ${database}.voided_rows AS r
 INNER JOIN
 (
     SELECT
-        event_id,
-        max(revision) AS revision,
-        argMax(v.is_void, v.revision) AS is_out,
-        argMax(v.reason, v.revision) AS reason,
-        argMax(v.decided_by, v.revision) AS decided_by,
-        argMax(v.account, v.revision) AS account,
-        argMax(v.written_at, v.revision) AS decided_at
+        v.event_id AS event_id,
+        maxIf(v.revision, NOT v.is_void) AS let_in,
+        groupArrayIf((v.revision, v.reason, v.decided_by, v.account, v.written_at), v.is_void) AS taken_out,
+        arraySort(arrayFilter(decision -> decision.1 > let_in, taken_out))[1] AS held,
+        held.1 AS revision -- 0: it is not out
     FROM ${database}.event_voids AS v
     GROUP BY event_id
 ) AS d ON r.event_id = d.event_id AND r.revision = d.revision
-WHERE d.is_out
+LIMIT 1 BY r.log_id, r._topic, r._partition, r._offset, r._idx -- two runs at once may have written it down twice
 COMMENT 'Rows that were taken out with tokentide void: what went, who took it out, when and why. Kept for ever.';
 
 ALTER TABLE ${database}.voided_events ${on_cluster}

@@ -18,7 +18,7 @@ from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.money import format_usd
 from tokentide_jobs.core.tables import RAW_REQUESTS
 from tokentide_jobs.counted import counted
-from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.errors import ConfigError, RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.process_name import acting_account, process_name
 from tokentide_jobs.settings.user_hash_key import user_hasher
@@ -85,6 +85,12 @@ def void(
         click.echo(json.dumps(_as_dict(done, undo=undo, dry_run=dry_run)))
     else:
         _show(done, undo=undo, dry_run=dry_run)
+    if done.may_return:
+        begun = counted(len(done.may_return), "batch was", "batches were")
+        raise RetriableSinkError(
+            f"{begun} begun before the decision and not finished ({done.may_return[0]}). Where it "
+            "holds such an event, its row comes back: run this again once a worker has finished it"
+        )
 
 
 def _ids(texts: Sequence[str]) -> list[str]:
@@ -156,6 +162,7 @@ def _as_dict(done: Voided, *, undo: bool, dry_run: bool) -> dict[str, Any]:
         "dry_run": dry_run,
         "undo": undo,
         "revision": done.revision,
+        "may_return": list(done.may_return),
         "cost_pico_usd": _cost(done.rows),
         "rows": [
             {

@@ -85,6 +85,12 @@ class Ingest:
 
     def begin(self, events: int, day_us: int = TODAY_US, sealed_at_us: int = 0) -> Outcome:
         """Write the intent, by default one of this moment, and the raw rows."""
+        outcome = self.claim(events, day_us, sealed_at_us)
+        self.write(outcome)
+        return outcome
+
+    def claim(self, events: int, day_us: int = TODAY_US, sealed_at_us: int = 0) -> Outcome:
+        """Write the intent alone."""
         sealed_at_us = sealed_at_us or time.time_ns() // 1000
         records = [
             Record(0, self._next + n, 0, json.dumps(event(self._chance, day_us)).encode())
@@ -99,9 +105,12 @@ class Ingest:
         outcome = process(records, intent, CARDS, voided=self._voided)
         refused = outcome.dead_letters.filter(pl.col("reason") != VOIDED)
         assert refused.is_empty(), refused["detail"].to_list()
-        for table, rows in outcome.raw.items():
-            self.store.insert(table, to_arrow(table, rows), intent.write_token(table))
         return outcome
+
+    def write(self, outcome: Outcome) -> None:
+        """Write the raw rows."""
+        for table, rows in outcome.raw.items():
+            self.store.insert(table, to_arrow(table, rows), outcome.intent.write_token(table))
 
     def end(self, outcome: Outcome) -> None:
         """Write windows, sums by subject and the done row."""

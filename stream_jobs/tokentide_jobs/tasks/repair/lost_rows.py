@@ -31,7 +31,7 @@ from tokentide_jobs.io.clickhouse.window_sums import Span
 from tokentide_jobs.io.kafka.admin import topic_log_id
 from tokentide_jobs.io.kafka.offsets import offset_ranges
 from tokentide_jobs.io.kafka.spans import read_spans
-from tokentide_jobs.tasks.repair.records import MiscountedBatch, RepairRecords
+from tokentide_jobs.tasks.repair.records import FinishedBatch, RepairRecords
 
 __all__ = ["Log", "LostRowsOfLog", "Restored"]
 
@@ -59,7 +59,7 @@ class Log:
 class Restored:
     """Rows of one batch that are there again."""
 
-    batch: MiscountedBatch
+    batch: FinishedBatch
     rows: Mapping[str, int]
     """By raw table."""
 
@@ -102,7 +102,7 @@ class LostRowsOfLog:
             if (restored := self.restore(batch, self.outcome(batch))) is not None:
                 yield restored
 
-    def restore(self, batch: MiscountedBatch, outcome: Outcome) -> Restored | None:
+    def restore(self, batch: FinishedBatch, outcome: Outcome) -> Restored | None:
         """Insert the rows that one batch lacks; None: it lacks none. What is out stays out."""
         restored: dict[str, int] = {}
         for _ in range(_ATTEMPTS):
@@ -136,7 +136,7 @@ class LostRowsOfLog:
         measures = {"rows": rows.height, "events": rows.height, "cost_pico_usd": cost}
         self._records.write(run_id, table, span, measures)
 
-    def outcome(self, batch: MiscountedBatch) -> Outcome:
+    def outcome(self, batch: FinishedBatch) -> Outcome:
         """Make the rows of a batch again from its records; raises as `run`."""
         intent = self._ledger.intent(batch.log, batch.start)
         if intent is None or intent.end != batch.end:
@@ -177,7 +177,7 @@ class LostRowsOfLog:
         await read_spans(bootstrap, log.topic, spans, take)
         return found
 
-    def _lacking(self, batch: MiscountedBatch, outcome: Outcome) -> dict[str, pl.DataFrame]:
+    def _lacking(self, batch: FinishedBatch, outcome: Outcome) -> dict[str, pl.DataFrame]:
         log = batch.log
         stored = self._store.select(
             "repair/row_places",

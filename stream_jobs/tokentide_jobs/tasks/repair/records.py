@@ -15,21 +15,20 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.void_reads import unfinished_voids
 from tokentide_jobs.io.clickhouse.window_sums import Span
 
-__all__ = ["MiscountedBatch", "RepairRecords"]
+__all__ = ["FinishedBatch", "MiscountedBatch", "RepairRecords"]
 
 _NAMED_BATCHES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class MiscountedBatch:
-    """A finished batch whose raw rows are not as many as it had: fewer, or some twice.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedBatch:
+    """A batch of which the ledger says that it is done.
 
     Attributes:
         log: Its partition.
         start: First offset.
         end: Exclusive.
         events: Rows that it had.
-        found: Rows that are there.
         first_us: Time of its oldest event.
         last_us: Time of its newest.
     """
@@ -38,9 +37,23 @@ class MiscountedBatch:
     start: int
     end: int
     events: int
-    found: int
     first_us: int
     last_us: int
+
+    def __str__(self) -> str:
+        """Return its place, as people are told of it."""
+        return f"{self.log.topic}/{self.log.partition} [{self.start}, {self.end})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiscountedBatch(FinishedBatch):
+    """One whose raw rows are not as many as it had: fewer, or some twice.
+
+    Attributes:
+        found: Rows that are there.
+    """
+
+    found: int
 
     @property
     def lacks_rows(self) -> bool:
@@ -48,9 +61,8 @@ class MiscountedBatch:
         return self.found < self.events
 
     def __str__(self) -> str:
-        """Return it as people are told of it."""
-        place = f"{self.log.topic}/{self.log.partition} [{self.start}, {self.end})"
-        return f"{place}: {self.found} of {self.events} rows"
+        """Return its place and what is wrong with it."""
+        return f"{FinishedBatch.__str__(self)}: {self.found} of {self.events} rows"
 
 
 class RepairRecords:
@@ -160,11 +172,11 @@ class RepairRecords:
         values = {**_bounds(span), "unfinished": unfinished}
         return [
             MiscountedBatch(
-                LogPartition(str(row["log_id"]), str(row["topic"]), int(row["partition"])),
-                *(
-                    int(row[name])
+                log=LogPartition(str(row["log_id"]), str(row["topic"]), int(row["partition"])),
+                **{
+                    name: int(row[name])
                     for name in ("start", "end", "events", "found", "first_us", "last_us")
-                ),
+                },
             )
             for row in self._store.select("repair/miscounted_batches", values)
         ]

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from tokentide_jobs.core.batch.ledger import LogPartition
+from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.tasks.repair.lost_rows import Log, LostRowsOfLog
@@ -27,6 +28,8 @@ __all__ = ["Void", "Voided"]
 _UNFINISHED_S: Final = 30.0
 """How long a batch may take to be finished, before its rows are left alone."""
 _PAUSE_S: Final = 0.5
+_KNOWN_AFTER_S: Final = 2.0
+"""Workers ask for decisions every second: so long after one, no batch is begun without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,15 @@ class Voided:
         rows: Rows that went, or came back.
         earlier: What was decided before, by event: nothing was decided on these.
         corrections: Of windows, rollups and sums by subject.
+        may_return: Batches begun before the decision and not finished: the same command takes out
+            what they still store.
     """
 
     revision: int
     rows: Sequence[Row]
     earlier: dict[str, Decision]
     corrections: Sequence[Correction] = ()
+    may_return: Sequence[str] = ()
 
 
 @dataclass
@@ -59,6 +65,7 @@ class Void:
         dry_run: Look and tell; write nothing.
         progress: Told of every step before it is taken.
         unfinished_s: How long to wait for batches that hold such rows to be finished.
+        known_after_s: How long workers take to know a decision.
     """
 
     store: ClickHouse
@@ -69,6 +76,7 @@ class Void:
     dry_run: bool = False
     progress: Callable[[str], None] = lambda _step: None
     unfinished_s: float = _UNFINISHED_S
+    known_after_s: float = _KNOWN_AFTER_S
     _tables: VoidStore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,19 +113,57 @@ class Void:
         if new:
             self.progress("decide")
             revision = self._tables.decide(new, reason, is_void=True)
-        recorded = {row.place for row in self._tables.recorded(ids)}
+        held = self._held(ids)
+        self._take(rows, held)
+        if new:
+            self.progress("wait until every worker knows")
+            time.sleep(self.known_after_s)
+        may_return = self._wait_for_older_batches(max(held.values()))
+        late = [
+            row
+            for row in self._tables.rows(ids)
+            if self._tables.finished_end(row.log) > row.offset  # others are of such a batch
+        ]
+        if late:
+            self._repair.check_around({row.started_at_us for row in late})
+            self._take(late, held)
+        moments = {row.started_at_us for row in self._tables.recorded(ids)}
+        corrections = list(self._repair.follow(moments))
+        return Voided(revision, [*rows, *late], out, corrections, may_return)
+
+    def _held(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the decision on each event: where two runs decide at once the first one holds."""
+        found = self._tables.decisions(ids)
+        for event_id, decision in sorted(found.items()):
+            if not decision.is_out:
+                raise RetriableSinkError(
+                    f"{event_id}: {decision.decided_by} let it in again at this moment "
+                    f"({decision.reason}). This run took nothing out"
+                )
+        return {event_id: decision.revision for event_id, decision in found.items()}
+
+    def _take(self, rows: Sequence[Row], held: Mapping[str, int]) -> None:
+        """Write rows down under the decisions that hold, then delete them."""
+        recorded = {row.place for row in self._tables.recorded(sorted(held))}
         groups: dict[tuple[str, int], list[Row]] = defaultdict(list)
         for row in rows:
-            decided = out[row.event_id].revision if row.event_id in out else revision
-            groups[row.raw_table, decided].append(row)
+            groups[row.raw_table, held[row.event_id]].append(row)
         for (table, decided), some in sorted(groups.items()):
             if unrecorded := [row for row in some if row.place not in recorded]:
                 self.progress(f"record rows of {table}")
                 self._tables.record(table, decided, unrecorded)
             self.progress(f"delete rows of {table}")
             self._tables.delete(table, some)
-        moments = {row.started_at_us for row in self._tables.recorded(ids)}
-        return Voided(revision, rows, out, list(self._repair.follow(moments)))
+
+    def _wait_for_older_batches(self, revision: int) -> list[str]:
+        """Wait until no batch may still be written without a decision; return those that may."""
+        give_up_at = time.monotonic() + self.unfinished_s
+        while batches := self._tables.older_batches(revision):
+            if time.monotonic() > give_up_at:
+                break
+            self.progress(f"wait for {counted(len(batches), 'batch', 'batches')} begun before")
+            time.sleep(_PAUSE_S)
+        return batches
 
     def let_in(self, ids: Sequence[str], reason: str, log: Log) -> Voided:
         """Let events in again that were taken out, and make their rows again from the log.

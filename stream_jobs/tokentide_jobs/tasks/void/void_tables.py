@@ -20,7 +20,7 @@ from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.clickhouse.void_reads import newest_void_revision
-from tokentide_jobs.tasks.repair.records import MiscountedBatch
+from tokentide_jobs.tasks.repair.records import FinishedBatch
 
 __all__ = ["Decision", "Row", "VoidStore"]
 
@@ -30,7 +30,7 @@ _AT_ONCE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The newest decision about one event."""
+    """The decision that holds on an event: the first that took it out, or the last to let it in."""
 
     revision: int
     is_out: bool
@@ -82,11 +82,11 @@ class VoidStore:
         self._ledger = LedgerStore(store)
 
     def decisions(self, ids: Sequence[str]) -> dict[str, Decision]:
-        """Return the newest decision about each event that has one."""
+        """Return the decision that holds on each event that has one."""
         rows = self._store.select("void/decisions", {"ids": list(ids)})
         return {
             str(row["id"]): Decision(
-                int(row["newest"]),
+                int(row["revision"]),
                 bool(row["is_out"]),
                 str(row["why"]),
                 str(row["who"]),
@@ -181,13 +181,20 @@ class VoidStore:
                 {"table": table},
             )
 
+    def older_batches(self, revision: int) -> list[str]:
+        """Return batches that are begun, not done, and were made without knowing a decision."""
+        return [
+            f"{row['topic']}/{row['partition']} [{row['start']}, {row['end']})"
+            for row in self._store.select("void/older_batches", {"revision": revision})
+        ]
+
     def finished_end(self, log: LogPartition) -> int:
         """Return the offset before which every batch of a partition is finished."""
         return self._ledger.positions(log.log_id, log.topic).get(log.partition, 0)
 
-    def batches(self, rows: Iterable[Row]) -> Iterator[MiscountedBatch]:
+    def batches(self, rows: Iterable[Row]) -> Iterator[FinishedBatch]:
         """Yield the finished batches that hold the places of rows, each once."""
-        seen: list[MiscountedBatch] = []
+        seen: list[FinishedBatch] = []
         for row in rows:
             if any(one.log == row.log and one.start <= row.offset < one.end for one in seen):
                 continue
@@ -199,12 +206,11 @@ class VoidStore:
             )  # fmt: skip
             for one in found:
                 seen.append(
-                    MiscountedBatch(
+                    FinishedBatch(
                         log,
                         start=int(one["start"]),
                         end=int(one["end"]),
                         events=int(one["events"]),
-                        found=0,
                         first_us=int(one["first_us"]),
                         last_us=int(one["last_us"]),
                     )

@@ -37,6 +37,7 @@ from tokentide_jobs.tasks.repair.lost_rows import Log, LostRowsOfLog
 from tokentide_jobs.tasks.repair.records import RepairRecords
 from tokentide_jobs.tasks.repair.repair import Repair
 from tokentide_jobs.tasks.void.void import Void
+from tokentide_jobs.tasks.void.void_tables import VoidStore
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +53,7 @@ def store(sql_server: str) -> Iterator[ClickHouse]:
 
 def void_of(store: ClickHouse, **options: Any) -> Void:
     run_id = uuid.uuid4().hex
-    options = {"unfinished_s": 0.0} | options
+    options = {"unfinished_s": 0.0, "known_after_s": 0.0} | options
     return Void(store, "test:1", "me@here", run_id, TOKEN_WINDOW_US, **options)
 
 
@@ -249,6 +250,64 @@ def test_a_row_that_is_stored_while_a_batch_is_waited_for_goes_too(store: ClickH
     assert [row.log.log_id for row in done.rows] == ["log", "sent again"]
     assert store.select("void/returned") == []
     assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
+
+
+def test_a_batch_begun_before_the_decision_and_finished_later_brings_no_event_back(
+    store: ClickHouse,
+) -> None:
+    """As one does that another worker adopts: the decision is not in its intent."""
+    Ingest(store).batch(20)
+    adopted, left = Ingest(store, log="sent again"), Ingest(store, log="once more")
+    begun = adopted.claim(20)
+    [event_id] = some_ids(store, "request", 1)
+
+    def progress(step: str) -> None:
+        if step == "wait for 1 batch begun before":
+            adopted.write(begun)
+            adopted.end(begun)
+
+    done = void_of(store, progress=progress, unfinished_s=600.0).take_out([event_id], "absurd")
+    assert [row.log.log_id for row in done.rows] == ["log", "sent again"]
+    assert done.may_return == []
+    assert store.select("void/returned") == []
+    assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
+
+    begun = left.claim(20)  # by a worker that does not know yet, and nobody goes on with it in time
+    assert void_of(store).take_out([event_id], "again").may_return == ["events/0 [0, 20)"]
+    left.write(begun)
+    left.end(begun)
+    assert [row["id"] for row in store.select("void/returned")] == [event_id]
+    done = void_of(store).take_out([event_id], "again")
+    assert ([row.log.log_id for row in done.rows], done.may_return) == (["once more"], [])
+    assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
+
+
+def test_of_two_that_decide_at_once_the_first_one_holds_for_the_rows_of_both(
+    store: ClickHouse,
+) -> None:
+    Ingest(store).batch(20)
+    Ingest(store, log="sent again").batch(20)
+    [event_id] = some_ids(store, "request", 1)
+    tables = [VoidStore(store, f"person {number}", f"run {number}") for number in (1, 2)]
+    rows = tables[0].rows([event_id])
+    decided = [
+        each.decide({event_id: "acme"}, f"reason {number}", is_void=True)
+        for number, each in enumerate(tables, 1)
+    ]
+    assert (decided, len(rows)) == ([1, 2], 2)
+    assert tables[1].decisions([event_id])[event_id].revision == 1
+    # The second sees one row, while the first has begun to delete.
+    tables[0].record("raw_requests", 1, rows)
+    tables[1].record("raw_requests", 1, rows[1:])
+    assert tables[1].recorded([event_id]) == rows
+    assert count(store, "voided_events", "groupUniqArray(reason)") == ["reason 1"]
+
+    tables[1].decide({event_id: "acme"}, "right after all", is_void=False)
+    held = tables[0].decisions([event_id])[event_id]
+    assert (held.revision, held.is_out, held.reason) == (3, False, "right after all")
+    assert tables[0].recorded([event_id]) == []
+    tables[0].decide({event_id: "acme"}, "wrong all the same", is_void=True)
+    assert tables[1].decisions([event_id])[event_id].reason == "wrong all the same"
 
 
 def test_all_rows_of_an_id_go_and_one_that_comes_again_goes_with_the_same_decision(
