@@ -28,6 +28,7 @@ from tokentide_jobs.core.tables import DEAD_LETTER_REPLAYS, END_OF_TIME_US
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ServiceUnreachable
 from tokentide_jobs.io.clickhouse.client import ClickHouse
+from tokentide_jobs.io.kafka.refusal import refusal
 from tokentide_jobs.process_name import acting_account
 from tokentide_jobs.settings.origins import origin_of
 from tokentide_schemas.topics import EVENTS
@@ -67,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """One dead letter. `value` holds the bytes as they came."""
+    """One dead letter. `value` holds what is kept of the event."""
 
     place: Place
     reason: str
@@ -83,7 +84,7 @@ class StoredDeadLetter:
     sdk_name: str
     state: str
     """open, again (the copy sent by a replay was refused too), replayed, discarded, interrupted, or
-    cut (only its beginning is kept, so it cannot be sent again)."""
+    cut (its bytes are not all kept, so it cannot be sent again)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +258,9 @@ async def _send(
         ]
         stored = await asyncio.wait_for(asyncio.gather(*pending), _SEND_TIMEOUT_S)
     except (KafkaError, TimeoutError) as exc:
+        topics = ", ".join(sorted({topic for _log_id, topic in logs}))
         raise ServiceUnreachable(
-            f"Kafka did not take every record: {type(exc).__name__} {exc}. "
+            f"Kafka did not take every record: {refusal(exc, topics)}. "
             f"The {counted(len(dead_letters), 'dead letter')} "
             "of this chunk are interrupted now: `tokentide dlq list --state interrupted`"
         ) from exc

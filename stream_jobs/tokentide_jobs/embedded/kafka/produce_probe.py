@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.kafka.admin import ensure_topics, has_topic
 from tokentide_jobs.io.kafka.own_loop import run_on_own_loop
+from tokentide_jobs.io.kafka.refusal import refusal
 from tokentide_schemas.topics import TopicSpec
 
 __all__ = ["PROBE", "produce_problem"]
@@ -48,7 +49,7 @@ def produce_problem(bootstrap: str, timeout_s: float, is_there: Callable[[], boo
     except TimeoutError:
         return f"no answer to a record within {timeout_s:g} s"
     except (KafkaError, PipelineError, OSError) as exc:
-        return f"a record is refused: {type(exc).__name__}: {exc}"
+        return f"a record is refused: {refusal(exc, PROBE.name)}"
     return ""
 
 

@@ -27,6 +27,7 @@ from tokentide_jobs.core.outcome.ipc import to_ipc
 from tokentide_jobs.core.tables import SUBJECTS, WINDOWS
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.errors import RetriableSinkError
+from tokentide_jobs.io.kafka.refusal import refusal
 from tokentide_schemas.topics import DEADLETTER, WINDOWS_TOPIC
 
 __all__ = ["PUBLISHED", "KafkaPublisher", "delta_chunks"]
@@ -93,7 +94,7 @@ class KafkaPublisher:
         Raises:
             RetriableSinkError: The broker does not have all of them.
         """
-        self._wait(self._send_dead_letters(dead_letters, intent))
+        self._wait(DEADLETTER.name, self._send_dead_letters(dead_letters, intent))
 
     def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
         """Send deltas, steps or changes, one record a partition or several; raises as above.
@@ -107,7 +108,7 @@ class KafkaPublisher:
         for place, chunk, value in delta_chunks(deltas, len(self._partitions), series):
             headers = [*_coordinates(intent, schema), ("chunk", str(chunk).encode())]
             records.append((self._partitions[place], key, value, headers))
-        self._wait(self._send_all(WINDOWS_TOPIC.name, records))
+        self._wait(WINDOWS_TOPIC.name, self._send_all(WINDOWS_TOPIC.name, records))
 
     async def publish_marks(self, marks: Iterable[ProgressMark]) -> None:
         """Send marks to every partition of the topic of deltas; for the loop of the producer.
@@ -124,13 +125,13 @@ class KafkaPublisher:
             records += [(partition, key, value, headers) for partition in self._partitions]
         await self._send_all(WINDOWS_TOPIC.name, records)
 
-    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+    def _wait(self, topic: str, work: Coroutine[Any, Any, None]) -> None:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             future.result(_SEND_TIMEOUT_S)
         except (KafkaError, TimeoutError, OSError) as exc:
             future.cancel()
-            raise RetriableSinkError(f"Kafka: {exc!r}") from exc
+            raise RetriableSinkError(f"Kafka: {refusal(exc, topic)}") from exc
 
     async def _send_dead_letters(self, dead_letters: pa.Table, intent: Intent) -> None:
         log = intent.log

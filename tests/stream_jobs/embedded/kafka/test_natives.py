@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.protocol.admin import CreateAclsRequest
 
 from tokentide_jobs.embedded.artifacts.cache import default_cache_dir
+from tokentide_jobs.embedded.kafka import properties
 from tokentide_jobs.embedded.kafka.apache import KafkaBroker
 from tokentide_jobs.embedded.kafka.artifacts import class_path
 from tokentide_jobs.embedded.kafka.natives import native_options
 from tokentide_jobs.embedded.kafka.produce_probe import PROBE, produce_problem
+from tokentide_jobs.errors import ServiceUnreachable
+from tokentide_jobs.io.kafka.clients import admin_client, plain_client
+from tokentide_jobs.tasks import dead_letters
+from tokentide_jobs.tasks.dead_letters import Place, StoredDeadLetter, Target
 
 
 @pytest.mark.parametrize(
@@ -48,8 +57,54 @@ async def produce_with_every_codec(bootstrap: str) -> None:
         await producer.stop()
 
 
+async def let_broker_refuse(bootstrap: str, *, by: str) -> None:
+    async with admin_client(bootstrap) as admin:
+        if by == "size":
+            smallest = {"max.message.bytes": "10"}
+            await admin.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, PROBE.name, smallest)]
+            )
+    if by == "rights":
+        topic, literal, write, deny = 2, 3, 4, 2
+        rule = CreateAclsRequest(topic, PROBE.name, literal, "User:ANONYMOUS", "*", write, deny)
+        async with plain_client(bootstrap) as client:
+            answer = await client.send(client.get_random_node(), rule)
+        assert [code for code, _text in answer.creation_responses] == [0]
+
+
+def refused(broker: KafkaBroker, words: str) -> str:
+    """Probe until what was just set is in force; return what the probe says of it."""
+    give_up_s = time.monotonic() + 60
+    while words not in (said := produce_problem(broker.bootstrap, 10, lambda: True)):
+        assert time.monotonic() < give_up_s, said
+    return said
+
+
+def sent_again(broker: KafkaBroker) -> str:
+    """Send a dead letter to the topic of the probe; return why that fails."""
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    letter = StoredDeadLetter(
+        Place("log", PROBE.name, 0, 1, 0), "bad_value", "", "", b"{}" * 99, at, at, "", "", "", "",
+        "", "open",
+    )  # fmt: skip
+
+    async def send() -> None:
+        async with dead_letters._producer(broker.bootstrap) as producer:
+            target = Target(broker.bootstrap, PROBE.name, "log")
+            await dead_letters._send(producer, [letter], target)
+
+    with pytest.raises(ServiceUnreachable) as failure:
+        asyncio.run(send())
+    return str(failure.value)
+
+
 @pytest.mark.integration
-def test_a_broker_loads_its_codecs_from_the_cache_and_unpacks_none(tmp_path: Path) -> None:
+def test_a_broker_loads_its_codecs_from_the_cache_and_unpacks_none_and_what_it_refuses_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+    monkeypatch.setitem(properties._SETTINGS, "authorizer.class.name", authorizer)
+    monkeypatch.setitem(properties._SETTINGS, "allow.everyone.if.no.acl.found", "true")
     broker = KafkaBroker(tmp_path, port=0, cache_dir=default_cache_dir())
     record = broker.start()
     try:
@@ -62,6 +117,18 @@ def test_a_broker_loads_its_codecs_from_the_cache_and_unpacks_none(tmp_path: Pat
         left = [path.name for path in (tmp_path / "kafka" / "tmp").iterdir()]
         assert not [name for name in left if "zstd" in name or "lz4" in name or "snappy" in name]
         assert produce_problem(broker.bootstrap, 10, lambda: True) == ""
+
+        asyncio.run(let_broker_refuse(broker.bootstrap, by="size"))
+        too_large = f"a record is larger than topic {PROBE.name} takes: set its max.message.bytes"
+        assert refused(broker, too_large).startswith("a record is refused: ")
+        assert too_large in sent_again(broker)
+        asyncio.run(let_broker_refuse(broker.bootstrap, by="rights"))
+        not_allowed = f"this account may not write to topic {PROBE.name}: allow it to"
+        assert refused(broker, not_allowed).startswith("a record is refused: ")
+        again = sent_again(broker)
+        assert not_allowed in again
+        assert "dlq list --state interrupted" in again
+        assert "\n" not in again
     finally:
         broker.stop()
     assert "a record is refused" in produce_problem(broker.bootstrap, 10, lambda: True)
