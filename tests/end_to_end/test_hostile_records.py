@@ -28,6 +28,7 @@ from tests.chaos.steady_traffic import SteadyTraffic
 from tests.commands import verified
 from tests.end_to_end.worker_memory import assert_stays_flat, watched_memory
 from tests.hostile_records import good_event, hostile_headers, hostile_record, hostile_request
+from tests.otlp_requests import Request, attributes
 from tests.prepared import Prepared
 from tests.sampling import IS_THOROUGH, in_thorough, share
 from tokentide_jobs.cli.main import main
@@ -105,6 +106,18 @@ def producing(stack: Stack, codec: str | None = None, **settings: Any) -> Iterat
 
 def frame(chance: random.Random, events: int) -> bytes:
     return b"\n".join(json.dumps(good_event(chance)).encode() for _ in range(events))
+
+
+def call_with(padding: bytes) -> bytes:
+    """An export request with one call of a model, and a text that nobody reads."""
+    request = Request(service="chat")
+    held = {
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 5,
+        "gen_ai.usage.output_tokens": 5, "padding": padding.decode(),
+    }  # fmt: skip
+    request.span("chat", "1" * 32, "2" * 16, time.time_ns() - 10**9, attributes(**held))
+    return request.encode()
 
 
 def steady_bytes(stack: Stack, worker: LiveWorker) -> int:
@@ -320,15 +333,24 @@ def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
                     send([(EVENTS.name, 0, bytes(200_000_000)), (EVENTS.name, 0, frame(chance, 3))])
                     send([(EVENTS.name, 1, bytes(4_000_000))] * HUGE_RECORDS)
                     send([(OTLP.name, 0, b"[" * 100_000_000)])
+            with producing(stack, "gzip") as send:
+                # One OTLP record that is too large, and one with a call that has much of nothing.
+                send(
+                    [
+                        (OTLP.name, 0, bytes(60_000_000)),
+                        (OTLP.name, 1, call_with(b" " * 20_000_000)),
+                    ]
+                )
             with producing(stack, "zstd") as send:
                 send([(EVENTS.name, 3, b"{}" * 8_000_000)])
                 send([(EVENTS.name, part, frame(chance, 5)) for part in range(EVENTS.partitions)])
             report = verified(stack.data_dir, 240)
     assert report["ok"], report
     assert (
-        report["raw_events"] - before["raw_events"] == len(HUGE_CODECS) * 3 + 5 * EVENTS.partitions
+        report["raw_events"] - before["raw_events"]
+        == len(HUGE_CODECS) * 3 + 1 + 5 * EVENTS.partitions
     )
-    expected = len(HUGE_CODECS) * (1 + HUGE_RECORDS + 1) + 100_000 + 100_000
+    expected = len(HUGE_CODECS) * (1 + HUGE_RECORDS + 1) + 1 + 100_000 + 100_000
     assert report["dead_letters"] - before["dead_letters"] == expected
     printed = (
         f"{steady / 1e6:.0f} MB, {of_lines / 1e6:.0f} with lines, {max(seen) / 1e6:.0f} in all"

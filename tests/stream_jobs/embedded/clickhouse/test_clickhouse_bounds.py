@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -180,6 +181,44 @@ def test_results_of_all_requests_share_one_bound(server: ClickHouseProcess) -> N
         while refused := [name for name in FORMATS if ask(name)]:
             assert time.monotonic() < give_up_s, refused
     wait_for_no_result_files(Path(f"/proc/{server.pid}/cwd"))
+
+
+def test_heavy_aggregations_at_once_share_the_memory_of_the_engine(
+    server: ClickHouseProcess,
+) -> None:
+    # One takes 200 MB of the 280 that a query may have: all at once would take 5 GB.
+    sql = (
+        "SELECT count(), sum(n) FROM (SELECT toString(number) AS k, count() AS n "
+        "FROM numbers(1500000) GROUP BY k SETTINGS max_threads = 1)"
+    )
+
+    def ask(_number: int) -> tuple[str, bytes]:
+        answer = request("POST", server.url, body=sql, headers=READER)
+        return answer.headers.get("X-ClickHouse-Exception-Code", ""), answer.data
+
+    process, is_over, peak = psutil.Process(server.pid), threading.Event(), 0
+
+    def watch() -> None:
+        nonlocal peak
+        while not is_over.wait(0.02):
+            peak = max(peak, process.memory_info().rss)
+
+    with ThreadPoolExecutor(25) as threads:
+        watching = threads.submit(watch)
+        answers = list(threads.map(ask, range(24)))
+        is_over.set()
+        watching.result()
+    for code, text in answers:
+        assert code in {"", "202", "241"}, text
+        if code == "241":
+            assert b"memory limit exceeded" in text
+        elif not code:
+            assert text == b"1500000\t1500000\n"
+    assert {code for code, _text in answers} >= {"241"}, "they fit: the test asks too little"
+    assert peak < 1_500_000_000  # with what earlier tests of this file left in the process
+    give_up_s = time.monotonic() + ANSWER_S
+    while (last := ask(0)) != ("", b"1500000\t1500000\n"):
+        assert time.monotonic() < give_up_s, last
 
 
 def wait_for_no_result_files(home: Path) -> None:
