@@ -12,7 +12,8 @@ SELECT
     ) AS place,
     multiIf(
         endsWith(l.detail, 'of which the beginning is kept')
-            OR endsWith(l.detail, 'of which nothing is kept'), 'cut', -- cannot be sent again
+            OR endsWith(l.detail, 'of which nothing is kept')
+            OR endsWith(l.detail, 'of which texts are masked'), 'cut', -- cannot be sent again
         r.actions = [], 'open',
         has(r.actions, 'replayed'), 'replayed',
         has(r.actions, 'discarded'), 'discarded',
@@ -39,7 +40,7 @@ ALTER TABLE ${database}.dead_letter_states ${on_cluster}
     COMMENT COLUMN reason 'malformed_json, missing_field, out_of_range, …',
     COMMENT COLUMN field 'The field at fault, empty where it is the event as a whole',
     COMMENT COLUMN detail 'One sentence for a person',
-    COMMENT COLUMN value 'The original bytes of the event, as they came',
+    COMMENT COLUMN value 'What is kept of the event: texts that no row would keep are masked',
     COMMENT COLUMN record_at 'Timestamp of the Kafka record, UTC',
     COMMENT COLUMN type 'Kind of event, as far as it could be read',
     COMMENT COLUMN event_id 'Identity of the event, as far as it could be read',

@@ -19,7 +19,7 @@ ALTER TABLE ${database}.dead_letters_open ${on_cluster}
     COMMENT COLUMN reason 'malformed_json, missing_field, out_of_range, …',
     COMMENT COLUMN field 'The field at fault, empty where it is the event as a whole',
     COMMENT COLUMN detail 'One sentence for a person',
-    COMMENT COLUMN value 'The original bytes of the event, as they came',
+    COMMENT COLUMN value 'What is kept of the event: texts that no row would keep are masked',
     COMMENT COLUMN record_at 'Timestamp of the Kafka record, UTC',
     COMMENT COLUMN type 'Kind of event, as far as it could be read',
     COMMENT COLUMN event_id 'Identity of the event, as far as it could be read',

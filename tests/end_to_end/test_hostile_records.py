@@ -334,13 +334,9 @@ def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
                     send([(EVENTS.name, 1, bytes(4_000_000))] * HUGE_RECORDS)
                     send([(OTLP.name, 0, b"[" * 100_000_000)])
             with producing(stack, "gzip") as send:
-                # One OTLP record that is too large, and one with a call that has much of nothing.
-                send(
-                    [
-                        (OTLP.name, 0, bytes(60_000_000)),
-                        (OTLP.name, 1, call_with(b" " * 20_000_000)),
-                    ]
-                )
+                # One OTLP record is too large; in the other a call has much of nothing.
+                send([(OTLP.name, 0, bytes(60_000_000))])
+                send([(OTLP.name, 1, call_with(b" " * 20_000_000))])
             with producing(stack, "zstd") as send:
                 send([(EVENTS.name, 3, b"{}" * 8_000_000)])
                 send([(EVENTS.name, part, frame(chance, 5)) for part in range(EVENTS.partitions)])

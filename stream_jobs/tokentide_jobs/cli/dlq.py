@@ -88,16 +88,16 @@ def list_dead_letters(
     _show_dead_letters(newest, screen)
 
 
-@dlq.command(short_help="Show one dead letter with its original bytes.")
+@dlq.command(short_help="Show one dead letter and what is kept of it.")
 @click.argument("place")
 @click.option(
     "--raw", is_flag=True,
-    help="Write the original bytes and nothing else (a terminal gets them escaped).",
+    help="Write what is kept of it and nothing else (a terminal gets it escaped).",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per dead letter.")
 @data_dir_option
 def show(place: str, raw: bool, as_json: bool, data_dir: Path | None) -> None:
-    """Show the dead letter at PLACE with the reason and its original bytes."""
+    """Show the dead letter at PLACE with the reason, and what is kept of the event."""
     with _open(data_dir) as (_settings, store):
         found = store.find(_selection(None, None, None, (place,), ()), 10)
     if not found:
@@ -139,7 +139,7 @@ def replay(
     as_json: bool,
     data_dir: Path | None,
 ) -> None:
-    """Send the original bytes of dead letters to the topic of events again.
+    """Send dead letters to the topic of events again.
 
     Name dead letters by place, or take --reason or --all. Each is sent once: what was replayed
     before, also by another run at this moment, is left alone. What is refused again comes back as

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from tokentide_jobs.core.decode.columns import COLUMNS, EMPTY_MAP, Column
 from tokentide_jobs.core.record.dead_letter import DETAIL_CHARACTERS, Refusal
 from tokentide_jobs.core.record.lenient import with_replacements
+from tokentide_jobs.core.record.masked import masked_text
 from tokentide_jobs.core.record.split import BOM, BRACKET_OPEN, JSON_WHITESPACE
 from tokentide_jobs.core.record.stand_in import read_stand_in
 from tokentide_schemas import EVENT_MODELS
@@ -105,7 +106,7 @@ def _judge_object(content: dict[str, Any], window: AcceptedWindow) -> dict[str, 
         return Refusal("wrong_type", "type", f"type is {_kind(event_type)}, not text")
     model = EVENT_MODELS.get(event_type)
     if model is None:
-        shown = event_type[:64]
+        shown = masked_text(event_type[:64])
         return Refusal("unknown_type", "type", f"type {shown!r} is none of {', '.join(COLUMNS)}")
     try:
         event = model.model_validate(content)
@@ -150,7 +151,7 @@ def _explain(error: ErrorDetails) -> Refusal:
         reason = "out_of_range"
     field = str(error["loc"][0]) if error["loc"] else ""
     is_hidden = isinstance(value, dict) or error["type"] == _KEY_ITSELF
-    shown = "" if is_hidden else f", got {str(value)[:64]!r}"
+    shown = "" if is_hidden else f", got {masked_text(str(value)[:64])!r}"
     return Refusal(reason, field, f"{error['msg']}{shown}"[:DETAIL_CHARACTERS])
 
 

@@ -1,4 +1,4 @@
-"""Dead letters as rows: where a refused event was, why it was refused, and its bytes as they came.
+"""Dead letters as rows: where a refused event was, why it was refused, and what is kept of it.
 
 Building a dead letter never fails: whatever of the event can still be read helps to find its
 producer, and what cannot be read is left empty.
@@ -6,19 +6,22 @@ producer, and what cannot be read is left empty.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import orjson
 import polars as pl
 
 from tokentide_jobs.core.batch.ledger import Intent
+from tokentide_jobs.core.outcome.kept_event import KeptEvent, kept_event
 from tokentide_jobs.core.record.dead_letter import DeadLetter
 from tokentide_jobs.core.record.record import Record
-from tokentide_jobs.core.record.stand_in import size_and_digest
-from tokentide_schemas.fields import MAX_EVENT_BYTES
+from tokentide_jobs.core.record.stand_in import (
+    BEGINNING_KEPT,
+    NOTHING_KEPT,
+    TEXTS_MASKED,
+    size_and_digest,
+)
 
 __all__ = ["DEAD_LETTER_SCHEMA", "dead_letter_frame"]
 
@@ -57,6 +60,7 @@ def dead_letter_frame(
     stamps = {record.offset: record.timestamp_ms for record in records}
     columns: dict[str, list[Any]] = {name: [] for name in DEAD_LETTER_SCHEMA}
     for dead_letter in dead_letters:
+        kept = kept_event(dead_letter.value[:MAX_VALUE_BYTES])
         row: Mapping[str, Any] = {
             "log_id": intent.log.log_id,
             "_topic": intent.log.topic,
@@ -65,12 +69,12 @@ def dead_letter_frame(
             "_idx": dead_letter.idx,
             "reason": dead_letter.reason,
             "field": dead_letter.field,
-            "detail": _detail(dead_letter),
-            "value": dead_letter.value[:MAX_VALUE_BYTES],
+            "detail": _detail(dead_letter, kept),
+            "value": kept.value,
             # A record may carry any timestamp, or -1 for none; the column begins in 1970.
             "record_at": max(0, min(stamps.get(dead_letter.offset, 0), 10**13)),
             "ingested_at": intent.sealed_at_us,
-            **_hints(dead_letter.value),
+            **_hints(kept.fields),
         }
         for name, cells in columns.items():
             cells.append(row[name])
@@ -81,21 +85,17 @@ def dead_letter_frame(
     return pl.DataFrame(columns, schema=physical).cast(dict(DEAD_LETTER_SCHEMA))  # type: ignore[arg-type]
 
 
-def _detail(dead_letter: DeadLetter) -> str:
-    value = dead_letter.value
-    if len(value) <= MAX_VALUE_BYTES:
-        return dead_letter.detail
+def _detail(dead_letter: DeadLetter, kept: KeptEvent) -> str:
+    value, detail = dead_letter.value, dead_letter.detail
+    is_long = len(value) > MAX_VALUE_BYTES
+    if not is_long and (kept.is_whole or detail.endswith((BEGINNING_KEPT, NOTHING_KEPT))):
+        return detail
+    how = BEGINNING_KEPT if is_long else TEXTS_MASKED
     digest = hashlib.sha256(value).hexdigest()
-    return f"{dead_letter.detail}; {size_and_digest('the event', len(value), digest)}"
+    return f"{detail}; {size_and_digest('the event', len(value), digest, how)}"
 
 
-def _hints(value: bytes) -> dict[str, str]:
-    event = None
-    if len(value) <= MAX_EVENT_BYTES:  # in longer ones a hint is not worth the reading
-        with contextlib.suppress(orjson.JSONDecodeError, RecursionError):
-            event = orjson.loads(value)
-    if not isinstance(event, dict):
-        event = {}
+def _hints(event: Mapping[str, Any]) -> dict[str, str]:
     found = {name: event.get(name) for name in _HINTS}
     return {
         name: text[:_HINT_LIMIT] if isinstance(text, str) else "" for name, text in found.items()

@@ -26,7 +26,6 @@ from tokentide_jobs.core.price.pricing import price
 from tokentide_jobs.core.record.agent_logs import HashUser, no_user_hash
 from tokentide_jobs.core.record.contents import events_in, readable
 from tokentide_jobs.core.record.dead_letter import (
-    DETAIL_CHARACTERS,
     REFUSED_BY_STORE,
     UNREADABLE,
     VOIDED,
@@ -215,7 +214,7 @@ def _unreadable(records: Sequence[Record], intent: Intent, cards: CardTable) -> 
         except MemoryError:
             raise
         except (Exception, pl.exceptions.PanicException) as exc:
-            detail = f"the program failed on this record: {exc!r}"[:DETAIL_CHARACTERS]
+            detail = f"the program failed on this record: {type(exc).__name__}"
             unreadable += [
                 DeadLetter(record.partition, record.offset, idx, UNREADABLE, "", detail, line)
                 for idx, line in enumerate(events_in(intent.log.topic, record.value))

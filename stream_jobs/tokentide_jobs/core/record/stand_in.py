@@ -17,6 +17,7 @@ __all__ = [
     "BEGINNING_KEPT",
     "KEPT_BYTES",
     "NOTHING_KEPT",
+    "TEXTS_MASKED",
     "is_stand_in",
     "read_stand_in",
     "size_and_digest",
@@ -34,6 +35,9 @@ BEGINNING_KEPT: Final = "of which the beginning is kept"
 NOTHING_KEPT: Final = "of which nothing is kept"
 """Ends the detail of a dead letter without its bytes, which may hold what a client wrote."""
 
+TEXTS_MASKED: Final = "of which texts are masked"
+"""Ends the detail of a dead letter that would be read otherwise than its event."""
+
 _MARK: Final = b"\x00tokentide:"
 
 
@@ -49,9 +53,9 @@ def too_large(value: bytes) -> bytes:
     return stand_in("too_large", size_and_digest("the record", len(value), digest), value)
 
 
-def size_and_digest(what: str, size: int, sha256: str) -> str:
-    """Say how long something is of which only the beginning is kept."""
-    return f"{what} is {size} bytes long (sha256 {sha256}), {BEGINNING_KEPT}"
+def size_and_digest(what: str, size: int, sha256: str, kept: str = BEGINNING_KEPT) -> str:
+    """Say how long something is that is not kept as it came: by default only its beginning is."""
+    return f"{what} is {size} bytes long (sha256 {sha256}), {kept}"
 
 
 def without_contents(detail: str, value: bytes) -> str:

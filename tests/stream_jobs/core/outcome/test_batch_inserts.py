@@ -137,7 +137,8 @@ def test_a_record_on_which_the_program_fails_costs_only_its_own_events(
         (3, 0, "malformed_json"),
     ]
     assert b"\n".join(dead_letter[3] for dead_letter in dead_letters[:2]) == poison
-    assert "a defect of ours" in found.dead_letters["detail"][0]
+    detail = found.dead_letters["detail"][0]
+    assert detail == "the program failed on this record: RuntimeError"
 
 
 def test_a_worker_short_of_memory_blames_no_record(

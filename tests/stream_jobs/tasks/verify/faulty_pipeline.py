@@ -61,7 +61,7 @@ def good(number: int) -> bytes:
     return json.dumps(event).encode()
 
 
-BAD = (b'{"type": "request"', b"\xff\xfe not text", b"", b'{"type": "nonsense"}')
+BAD = (b'{"type": "request"', b"[7, 8", b"", b'{"type": "nonsense"}')
 
 
 async def send(bootstrap: str, topic: str, values: Sequence[bytes]) -> None:
