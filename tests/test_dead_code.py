@@ -31,6 +31,7 @@ FOR_OTHERS = {
     "idempotent_producer": "likewise",
     "retention": "likewise",
     "API_KEY": "the wire protocol's name, which aiokafka reads",
+    "on_broken_pipe": "rich calls it where nobody reads the output any more",
     "CONTROL_ADAPTER": "validates one state in tests of services",
     # What docs/dashboards.md offers to whoever writes boards and rules, and checks them by tests.
     "BarChart": "a panel for boards of one's own",

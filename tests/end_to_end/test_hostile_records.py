@@ -109,7 +109,7 @@ def frame(chance: random.Random, events: int) -> bytes:
 
 
 def call_with(padding: bytes) -> bytes:
-    """An export request with one call of a model, and a text that nobody reads."""
+    """Make an export request with one call of a model, and a text that nobody reads."""
     request = Request(service="chat")
     held = {
         "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai",

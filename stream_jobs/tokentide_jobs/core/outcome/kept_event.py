@@ -2,7 +2,8 @@
 
 The contract has no place for prompts, answers and messages of providers, but what is refused may
 hold them: in a field of its own, where a number belongs, in a line that is no JSON. Such texts are
-masked. Where that changes what ingest would read, the letter says so and is never sent again. Pure.
+masked. Where that changes what ingest would read, the dead letter says so and is never sent again.
+Pure.
 """
 
 from __future__ import annotations

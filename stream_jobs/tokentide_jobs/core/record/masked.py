@@ -14,7 +14,7 @@ __all__ = ["masked_bytes", "masked_text", "masked_value"]
 _WORD: Final = r"[A-Za-z0-9_.:/@+-]{0,64}"
 """An id, the name of a model or of a class, a number: a sentence has blanks."""
 _IS_WORD: Final = re.compile(_WORD)
-_LETTER: Final = re.compile(r"\w")
+_CHARACTER: Final = re.compile(r"\w")
 _TEXT_OR_REST: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[^"]+', re.DOTALL)
 """What stands in quotes, to the end where they are not closed, and what stands between."""
 _QUOTED_WORD: Final = re.compile(rb'"' + _WORD.encode() + rb'"')
@@ -24,7 +24,7 @@ _BYTE: Final = re.compile(rb"[A-Za-z0-9_\x80-\xff]")
 
 def masked_text(text: str) -> str:
     """Return a word as it is, and any other text without what it says."""
-    return text if _IS_WORD.fullmatch(text) else _LETTER.sub("x", text)
+    return text if _IS_WORD.fullmatch(text) else _CHARACTER.sub("x", text)
 
 
 def masked_value(value: Any) -> Any:

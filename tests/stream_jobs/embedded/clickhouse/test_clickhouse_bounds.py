@@ -189,7 +189,7 @@ def test_heavy_aggregations_at_once_share_the_memory_of_the_engine(
     # One takes 200 MB of the 280 that a query may have: all at once would take 5 GB.
     sql = (
         "SELECT count(), sum(n) FROM (SELECT toString(number) AS k, count() AS n "
-        "FROM numbers(1500000) GROUP BY k SETTINGS max_threads = 1)"
+        "FROM numbers(1500000) GROUP BY k) SETTINGS max_threads = 1"
     )
 
     def ask(_number: int) -> tuple[str, bytes]:

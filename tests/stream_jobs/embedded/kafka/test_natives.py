@@ -65,19 +65,21 @@ async def let_broker_refuse(bootstrap: str, *, by: str) -> None:
                 [ConfigResource(ConfigResourceType.TOPIC, PROBE.name, smallest)]
             )
     if by == "rights":
-        topic, literal, write, deny = 2, 3, 4, 2
-        rule = CreateAclsRequest(topic, PROBE.name, literal, "User:ANONYMOUS", "*", write, deny)
+        topic, literal, everything, write, deny, allow = 2, 3, 2, 4, 2, 3
+        of_topic = (topic, PROBE.name, literal, "User:ANONYMOUS", "*")
         async with plain_client(bootstrap) as client:
-            answer = await client.send(client.get_random_node(), rule)
-        assert [code for code, _text in answer.creation_responses] == [0]
+            for operation, permission in ((everything, allow), (write, deny)):
+                rule = CreateAclsRequest(*of_topic, operation, permission)
+                answer = await client.send(client.get_random_node(), rule)
+                assert [code for code, _text in answer.creation_responses] == [0]
 
 
 def refused(broker: KafkaBroker, words: str) -> str:
     """Probe until what was just set is in force; return what the probe says of it."""
     give_up_s = time.monotonic() + 60
-    while words not in (said := produce_problem(broker.bootstrap, 10, lambda: True)):
-        assert time.monotonic() < give_up_s, said
-    return said
+    while words not in (answer := produce_problem(broker.bootstrap, 10, lambda: True)):
+        assert time.monotonic() < give_up_s, answer
+    return answer
 
 
 def sent_again(broker: KafkaBroker) -> str:

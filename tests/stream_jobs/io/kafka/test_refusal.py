@@ -1,4 +1,4 @@
-"""What Kafka refuses is said in one line that names the topic and what to do."""
+"""What Kafka refuses is text in one line that names the topic and what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tokentide_jobs.io.kafka.refusal import refusal
     ],
 )  # fmt: skip
 def test_one_line_names_topic_and_remedy(error: Exception, words: str) -> None:
-    said = refusal(error, "t")
-    assert words in said
-    assert "\n" not in said
-    assert type(error).__name__ in said
+    text = refusal(error, "t")
+    assert words in text
+    assert "\n" not in text
+    assert type(error).__name__ in text
