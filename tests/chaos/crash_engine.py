@@ -26,8 +26,9 @@ from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.files.price_source import compile_cards
 from tokentide_jobs.io.schema.migrations import migrate
+from tokentide_jobs.settings.stack_file import CLICKHOUSE_DIRECTORY
 
-FULL_DATABASE = "crash_full"
+FULL_DATABASE = "tokentide"
 FAULT_RATE = 0.14
 RATES = {"cheap": (1_000_000, 2_000_000), "dear": (3_000_000, 7_000_000)}
 """Pico-USD per input and output token, by the name of the price list."""
@@ -92,9 +93,13 @@ class Engine:
 
 @contextmanager
 def running_engine(directory: Path) -> Iterator[Engine]:
-    """Start an engine with one full database; it ends with the block."""
+    """Start an engine with one full database; it ends with the block.
+
+    Args:
+        directory: An empty one, or one in which the database is there already.
+    """
     cards = {name: price_list(directory, name) for name in RATES}
-    with ClickHouseProcess.start(directory / "clickhouse") as server:
+    with ClickHouseProcess.start(directory / CLICKHOUSE_DIRECTORY) as server:
         with clickhouse_connect.get_client(dsn=server.dsn) as admin:
             migrate(admin, FULL_DATABASE)
         yield Engine(

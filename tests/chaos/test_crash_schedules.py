@@ -25,19 +25,20 @@ from tests.chaos.crash_logs import OTLP_TOPIC
 from tests.chaos.mutate_ledger import SCHEDULES_AT_MOST, first_wrong, in_the_docs, row_of
 from tests.chaos.mutations import MUTATIONS, Mutation
 from tests.chaos.simulation import TOPIC, Schedule, SilentPublisher
+from tests.prepared import Prepared
 from tests.sampling import IS_THOROUGH
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
-SCHEDULES = int(os.environ.get("TOKENTIDE_TEST_SCHEDULES", "8"))
-FULL_SCHEDULES = max(2, SCHEDULES // 75)
-OTLP_SCHEDULES = max(4, SCHEDULES // 10)
+SCHEDULES = int(os.environ.get("TOKENTIDE_TEST_SCHEDULES", "6"))
+FULL_SCHEDULES = max(1, SCHEDULES // 75)
+OTLP_SCHEDULES = max(2, SCHEDULES // 10)
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with running_engine(tmp_path_factory.mktemp("crash")) as running:
+def engine(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[Engine]:
+    with running_engine(prepared(tmp_path_factory.mktemp("crash"))) as running:
         yield running
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.go_program import build_go_program
+from tests.sampling import share
 
 pytestmark = pytest.mark.integration
 
@@ -109,7 +110,8 @@ def run(goclient: Path, url: str, user: str, compression: str) -> dict[str, Any]
     return dict(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("compression", ["none", "lz4", "zstd", "gzip", "br"])
+# The account of Grafana below asks for gzip, and other clients' tests for nothing.
+@pytest.mark.parametrize("compression", share(["lz4", "none", "zstd", "gzip", "br"], 2))
 def test_clickhouse_go_reads_every_type_and_inserts_batches(
     goclient: Path, sql_server: str, compression: str
 ) -> None:

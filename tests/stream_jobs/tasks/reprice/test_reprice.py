@@ -222,7 +222,7 @@ def test_repricing_killed_at_any_step_is_finished_by_running_it_again(
     reprice(work, other)
     chunk = ["price", "correct", "mark 1", "apply", "mark 2", "windows", "subjects", "mark 3"]
     deaths = {0: "plan", **dict(enumerate(chunk, start=1)), 17: "finish"}
-    for die_at in share(list(deaths), 2, first=1):
+    for die_at in share(list(deaths), 3):
         assert reprice(work, cards, die_at)[-1] == deaths[die_at]
         if die_at == 3:
             reprice(work, cards, 1)

@@ -111,7 +111,7 @@ def test_no_attempt_reaches_a_file_the_network_a_process_or_python(
     passed = []
     for user, method, tried in (
         ("default", "POST", attempts),
-        ("analyst", "POST", attempts),
+        ("analyst", "POST", share(attempts, 3)),  # whose statements are checked for more
         ("default", "GET", share(attempts, 5)),  # is checked by the same code as POST
     ):
         for attempt in tried:
