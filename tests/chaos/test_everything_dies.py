@@ -1,4 +1,4 @@
-"""Every process killed and stopped at random under load, the disk filled: all of it is back.
+"""The disk filled under load, then every process killed and stopped at random: all of it is back.
 
 A sample of some seconds runs with the other tests; `TOKENTIDE_TEST_CHAOS_S=600` runs ten minutes.
 `TOKENTIDE_TEST_CHAOS_SEED` repeats a run's choices.
@@ -31,8 +31,9 @@ from tests.chaos.live import wait_until
 from tests.chaos.machine_time import MachineTime
 from tests.chaos.small_disk import MIB, SmallDisk, small_disk
 from tests.chaos.steady_traffic import SteadyTraffic
-from tests.chaos.test_full_disk import FLOOR, Notes, stored_ids
+from tests.chaos.test_full_disk import FLOOR, Notes, quietly, stops_and_goes_on, stored_ids
 from tests.commands import verified
+from tests.prepared import Prepared
 from tokentide_jobs.embedded.processes.locks import LOCK_FILE_NAME
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.tasks.status.worker_pages import ask_workers
@@ -168,7 +169,7 @@ def explained(stack: Stack, expected: set[str], keep: Path) -> Iterator[None]:
 
 
 def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
-    disk: SmallDisk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    disk: SmallDisk, tmp_path: Path, prepared: Prepared, caplog: pytest.LogCaptureFixture
 ) -> None:
     # The producer of the traffic says 200 times a second that no broker answers, and pytest keeps
     # each of these records with its exception: half a gigabyte in ten minutes.
@@ -176,7 +177,7 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
     chance, notes = random.Random(SEED), Notes()
     of_other_tests = descendants()
     stack = Stack(
-        disk.path / "data",
+        prepared(disk.path / "data"),
         broker="kafka",
         workers=WORKERS,
         detect=True,
@@ -192,6 +193,7 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
         wait_until(
             lambda: len(stored_ids(stack)) > 150, 120, "rows before the first fault", pause_s=0.5
         )
+        stops_and_goes_on(stack, disk, traffic, notes, left_bytes=0)
         wait_until(quietly(lambda: all_answer(stack)), 120, "everything answers", pause_s=0.5)
         began, children_began = own_size(), sizes(faults.children())
         until_s = time.monotonic() + FAULTS_S
@@ -239,15 +241,3 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
         assert report["ok"], (report["mismatches"], context)
         assert traffic.acknowledged <= stored_ids(again), context
         assert report["kafka_events"] == report["raw_events"] + report["dead_letters"]
-
-
-def quietly(claim: Callable[[], bool]) -> Callable[[], bool]:
-    """Return a claim that is not true while nobody answers."""
-
-    def asked() -> bool:
-        try:
-            return claim()
-        except Exception:
-            return False
-
-    return asked

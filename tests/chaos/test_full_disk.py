@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from tests.chaos.machine_time import MachineTime
 from tests.chaos.small_disk import MIB, SmallDisk, small_disk
 from tests.chaos.steady_traffic import SteadyTraffic
 from tests.commands import verified
+from tests.prepared import Prepared
 from tests.sampling import IS_THOROUGH, in_thorough
 from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -83,36 +84,53 @@ def waits_for_the_disk(port: int) -> bool:
     return any("disk" in words for words in answer.json()["waits_for"])
 
 
-# A disk without any byte left was nearly full on the way there.
-@pytest.mark.parametrize(
-    "left_bytes",
-    [pytest.param(30 * MIB, id="nearly-full", marks=in_thorough), pytest.param(0, id="full")],
-)
+def quietly(claim: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a claim that is not true while nobody answers."""
+
+    def asked() -> bool:
+        try:
+            return claim()
+        except Exception:
+            return False
+
+    return asked
+
+
+def stops_and_goes_on(
+    stack: Stack, disk: SmallDisk, traffic: SteadyTraffic, notes: Notes, left_bytes: int
+) -> None:
+    """Fill the disk under load, see that no data is taken, free it, and see all of it go on."""
+    port = worker_port(stack)
+    disk.fill(left_bytes)
+    full = MachineTime()
+    waits = quietly(lambda: waits_for_the_disk(port))
+    wait_until(waits, NOTICED_S, "a worker that waits", full)
+    wait_until(
+        lambda: notes.has("the broker"), NOTICED_S, "a broker that is stopped, or died", full
+    )
+    time.sleep(FULL_S)
+    disk.free()
+    before, freed = len(traffic.acknowledged), MachineTime()
+    wait_until(lambda: len(traffic.acknowledged) > before, BACK_S, "traffic goes on", freed)
+    taken, rest_s = set(traffic.acknowledged), BACK_S - freed()
+    are_stored = quietly(lambda: taken <= stored_ids(stack))
+    wait_until(are_stored, rest_s, "rows again", freed, pause_s=0.5)
+
+
+# test_everything_dies.py goes through the same, and through what else may happen, on one stack.
+@in_thorough
+@pytest.mark.parametrize("left_bytes", [30 * MIB, 0], ids=["nearly-full", "full"])
 def test_a_disk_full_under_load_stops_taking_data_and_goes_on_by_itself_when_it_is_freed(
-    disk: SmallDisk, left_bytes: int
+    disk: SmallDisk, left_bytes: int, prepared: Prepared
 ) -> None:
     notes = Notes()
+    prepared(disk.path / "data")
     with running(disk, notes) as stack:
         with SteadyTraffic(
             stack.info.kafka, stack.info.events_topic, frames_per_s=5, frame_events=40
         ) as traffic:
             wait_until(lambda: len(stored_ids(stack)) > 500, 120, "rows", pause_s=0.5)
-            port = worker_port(stack)
-            disk.fill(left_bytes)
-            full = MachineTime()
-            wait_until(lambda: waits_for_the_disk(port), NOTICED_S, "a worker that waits", full)
-            wait_until(
-                lambda: notes.has("the broker"),
-                NOTICED_S,
-                "a broker that is stopped, or died",
-                full,
-            )
-            time.sleep(FULL_S)
-            disk.free()
-            before, freed = len(traffic.acknowledged), MachineTime()
-            wait_until(lambda: len(traffic.acknowledged) > before, BACK_S, "traffic goes on", freed)
-            taken, rest_s = set(traffic.acknowledged), BACK_S - freed()
-            wait_until(lambda: taken <= stored_ids(stack), rest_s, "rows again", freed, pause_s=0.5)
+            stops_and_goes_on(stack, disk, traffic, notes, left_bytes)
         report = verified(stack.data_dir)
         assert report["ok"], report["mismatches"]
         assert traffic.acknowledged <= stored_ids(stack)

@@ -1,6 +1,6 @@
 """No rule fires over seven recorded days in which nothing is wrong, and rules do once it ends.
 
-A sample looks every eleven hours, so that each look is at another time of day, and the detect job
+A sample looks every 23 hours, so that each look is at another time of day, and the detect job
 judges windows of ten minutes; a thorough run looks every hour, and judges those of a minute.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-STEP = timedelta(hours=1 if IS_THOROUGH else 11)
+STEP = timedelta(hours=1 if IS_THOROUGH else 23)
 WINDOW_S = 60 if IS_THOROUGH else 600
 OF_FINDINGS = {"run-guard", "anomaly-page", "anomaly-ticket", "quality-drop"}
 """Rules over what was found to be wrong: without any they have no row, and that is well."""
