@@ -25,7 +25,7 @@ from tokentide_jobs.io.schema.migrations import migrate
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-__all__ = ["drop_waiting_database", "migrated"]
+__all__ = ["drop_waiting_database", "learn_form", "migrated"]
 
 Schema = Mapping[str, str]
 """The statement that would create each table and view, by name; `_NAME` is that of the database."""
@@ -65,6 +65,13 @@ def migrated(server: str) -> Iterator[ClickHouse]:
                 _waiting[server] = name
 
 
+def learn_form(server: str, database: str) -> None:
+    """Make databases of a server like one that it has, which is dropped: none is migrated anew."""
+    with clickhouse_connect.get_client(dsn=server, autogenerate_session_id=False) as admin:
+        _forms[server] = _form_of(admin, database)
+        _drop(admin, database)
+
+
 def drop_waiting_database(server: str) -> None:
     """Drop the one that waits, and forget the server."""
     _forms.pop(server, None)
@@ -83,12 +90,16 @@ def _made(admin: Client, server: str) -> str:
         _restore(admin, name, _forms[server])
         return name
     migrate(admin, name)
+    _forms[server] = _form_of(admin, name)
+    return name
+
+
+def _form_of(admin: Client, name: str) -> _Form:
     recorded = {}
     for table in (SCHEMA_MIGRATIONS, SCHEMA_DEFINITIONS):
         found = admin.query(f"SELECT * FROM {name}.{table}")
         recorded[table] = found.column_names, found.result_rows
-    _forms[server] = _Form(_schema(admin, name), recorded)
-    return name
+    return _Form(_schema(admin, name), recorded)
 
 
 def _schema(admin: Client, database: str) -> Schema:

@@ -10,10 +10,11 @@ import clickhouse_connect
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.databases import drop_waiting_database, migrated
-from tests.prepared import prepared
+from tests.databases import drop_waiting_database, learn_form, migrated
+from tests.prepared import Prepared, prepared
 from tests.sampling import examples
 from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
+from tokentide_jobs.settings.stack_file import CLICKHOUSE_DIRECTORY
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -35,14 +36,15 @@ def _databases(admin: Client) -> set[str]:
 
 
 @pytest.fixture(scope="session")
-def sql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def sql_server(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iterator[str]:
     """Yield the base URL of an embedded ClickHouse that lives as long as the session.
 
     Each table keeps a megabyte of buffer: databases that tests leave behind fill its memory, and
     then another test fails for them.
     """
-    data_dir: Path = tmp_path_factory.mktemp("clickhouse")
+    data_dir: Path = prepared(tmp_path_factory.mktemp("stored")) / CLICKHOUSE_DIRECTORY
     with ClickHouseProcess.start(data_dir) as server:
+        learn_form(server.dsn, "tokentide")
         with clickhouse_connect.get_client(dsn=server.dsn) as admin:
             before = _databases(admin)
         yield server.dsn

@@ -30,7 +30,7 @@ from tests.sampling import IS_THOROUGH
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 SCHEDULES = int(os.environ.get("TOKENTIDE_TEST_SCHEDULES", "6"))
-FULL_SCHEDULES = max(1, SCHEDULES // 75)
+FULL_SCHEDULES = max(2, SCHEDULES // 75)
 OTLP_SCHEDULES = max(2, SCHEDULES // 10)
 
 pytestmark = pytest.mark.integration

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.prepared import Prepared
 from tokentide_jobs.cli import stack
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.cli.screen import console
@@ -28,11 +29,13 @@ pytestmark = pytest.mark.integration
 VERDICT = re.compile(r"(ok|attention|bad)  ")
 
 
-def test_up_says_its_verdict_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
+def test_up_says_its_verdict_when_it_begins_and_when_it_ends(
+    tmp_path: Path, prepared: Prepared
+) -> None:
     environ = {name: value for name, value in os.environ.items() if "TOKENTIDE" not in name}
     command = [
         sys.executable, "-m", "tokentide_jobs", "up", "--broker", "tansu", "--kafka-port", "0",
-        "--clickhouse-port", "0", "--data-dir", str(tmp_path), "--no-detect",
+        "--clickhouse-port", "0", "--data-dir", str(prepared(tmp_path)), "--no-detect",
     ]  # fmt: skip
     printed: list[str] = []
     with subprocess.Popen(

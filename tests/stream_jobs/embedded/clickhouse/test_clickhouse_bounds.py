@@ -19,6 +19,7 @@ import pytest
 import urllib3
 from backports import zstd
 
+from tests.sampling import IS_THOROUGH, share
 from tests.stream_jobs.embedded.clickhouse.patient_request import ANSWER_S, request
 from tokentide_jobs.embedded.clickhouse.access.statement_limits import (
     READER_LIMITS,
@@ -172,7 +173,7 @@ def test_results_of_all_requests_share_one_bound(server: ClickHouseProcess) -> N
         return response.headers.get("X-ClickHouse-Exception-Code", "")
 
     with urllib3.PoolManager(maxsize=12) as pool, ThreadPoolExecutor(12) as threads:
-        codes = list(threads.map(ask, FORMATS * 4))
+        codes = list(threads.map(ask, FORMATS * (4 if IS_THOROUGH else 2)))
         # How many are refused for memory or space depends on which of them meet; none may make the
         # process grow without end, and once they have gone there is room for each again.
         assert set(codes) <= {"", "241", "243"}
@@ -230,13 +231,19 @@ def wait_for_no_result_files(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "parameters"),
-    [
-        ("SELECT number, toString(number) FROM system.numbers FORMAT XML", {}),
-        ("SELECT number FROM system.numbers FORMAT CSV", {"wait_end_of_query": "1"}),
-    ],
+    ("sql", "parameters", "framed"),
+    share(
+        [
+            (sql, parameters, framed)
+            for sql, parameters in (
+                ("SELECT number, toString(number) FROM system.numbers FORMAT XML", {}),
+                ("SELECT number FROM system.numbers FORMAT CSV", {"wait_end_of_query": "1"}),
+            )
+            for framed in (False, True)
+        ],
+        3,  # each of both once
+    ),
 )
-@pytest.mark.parametrize("framed", [False, True])
 def test_a_result_that_waits_until_it_is_whole_has_a_longest_length(
     server: ClickHouseProcess, data_dir: Path, sql: str, parameters: dict[str, str], framed: bool
 ) -> None:

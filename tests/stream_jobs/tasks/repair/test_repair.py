@@ -224,7 +224,7 @@ def test_ingest_that_goes_on_meanwhile_is_never_counted_twice(
                 time.sleep(0.05)
                 continue
             outcome = live.begin(20)
-            time.sleep(0.15)  # few batches, each half written for as long
+            time.sleep(0.4)  # few batches, each half written for as long
             live.end(outcome)
             written[0] += 20
 
