@@ -26,7 +26,7 @@ _MEASURED = (
     "tests/stream_jobs/tasks/",
 )
 """Where the tests lie that run the lines of the SDK and of core/, whose coverage is measured."""
-TRACED_S = 0.2
+TRACED_S = 0.1
 """CPU time of a test after which it is traced no more: what it does then it has done before, as
 others have. A line that comes first so late counts as if nobody had run it."""
 
