@@ -207,7 +207,7 @@ class VoidStore:
             for one in found:
                 seen.append(
                     FinishedBatch(
-                        log,
+                        log=log,
                         start=int(one["start"]),
                         end=int(one["end"]),
                         events=int(one["events"]),
