@@ -18,7 +18,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 
 from tokentide._contract import MAX_IDENTIFIER
-from tokentide.bridges.langchain_usage import has_older_search, read_usage
+from tokentide.bridges.langchain_usage import has_code, has_older_search, read_usage
 from tokentide.context import current_scope
 from tokentide.failures import describe_failure
 from tokentide.log import RateLimitedLog
@@ -52,13 +52,14 @@ class _Run:
     """One run of a model while it lasts."""
 
     __slots__ = (
-        "chunks", "event", "first_ns", "gap_ns", "is_older_search", "last_ns", "retries",
-        "started_ns",
+        "chunks", "event", "first_ns", "gap_ns", "is_older_search", "last_ns", "may_run_code",
+        "retries", "started_ns",
     )  # fmt: skip
 
-    def __init__(self, event: dict[str, object], *, is_older_search: bool) -> None:
+    def __init__(self, event: dict[str, object], tools: object) -> None:
         self.event = event
-        self.is_older_search = is_older_search
+        self.is_older_search = has_older_search(tools)
+        self.may_run_code = has_code(tools)
         self.started_ns = perf_counter_ns()
         self.first_ns = self.last_ns = self.gap_ns = 0
         self.chunks = self.retries = 0
@@ -174,7 +175,7 @@ class TokentideCallback(BaseCallbackHandler):
             if len(self._runs) >= _MAX_RUNS:
                 self._runs.pop(next(iter(self._runs)), None)
             tools = read(kwargs.get("invocation_params"), "tools")
-            self._runs[run_id] = _Run(event, is_older_search=has_older_search(tools))
+            self._runs[run_id] = _Run(event, tools)
         except Exception as exc:
             _log.report("langchain", "a LangChain run was not recorded: %r", exc)
 
@@ -206,7 +207,7 @@ class TokentideCallback(BaseCallbackHandler):
                 )
             if run.retries:
                 event["retry_count"] = run.retries
-            event.update(_answered(response, event["provider"], run.is_older_search))
+            event.update(_answered(response, run))
             leave_out_unknown(event)
             if error is not None:
                 event.update(describe_failure(error))
@@ -245,7 +246,7 @@ def _asked(operation: str, kwargs: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _answered(response: object, provider: object, is_older_search: bool) -> dict[str, object]:
+def _answered(response: object, run: _Run) -> dict[str, object]:
     """Return what a result says."""
     choices = items(_first(read(response, "generations")), _MAX_CHOICES)
     message = read(_first(choices), "message")
@@ -253,7 +254,11 @@ def _answered(response: object, provider: object, is_older_search: bool) -> dict
     about = read(message, "response_metadata")
     fallback = read(response, "llm_output")
     counts = read_usage(
-        message, read(fallback, "token_usage"), provider, is_older_search=is_older_search
+        message,
+        read(fallback, "token_usage"),
+        run.event["provider"],
+        is_older_search=run.is_older_search,
+        may_run_code=run.may_run_code,
     )
     fields: dict[str, object] = {
         "response_model": label(read(about, "model_name"), MAX_IDENTIFIER)

@@ -10,21 +10,28 @@ from __future__ import annotations
 from typing import cast
 
 from tokentide._contract import MAX_IDENTIFIER
-from tokentide.usage.gemini_grounding import Grounding
+from tokentide.usage.gemini_grounding import CODE_TOOLS, Grounding
 from tokentide.usage.reading import count, getter, items, label, read, small_count
 from tokentide.usage.totals import settle
 
-__all__ = ["has_older_search", "read_usage"]
+__all__ = ["has_code", "has_older_search", "read_usage"]
 
 _GOOGLE = ("gcp.gemini", "gcp.vertex_ai")
 _OLDER_SEARCH = "web_search_preview"
 _SEARCH = "web_search"
+_CODE = frozenset({"executable_code", "code_execution_result"})
+"""Parts of a message of Gemini's that ran code."""
 _OF_A_SERVER = ("server_tool_use", "server_tool_call")
 """Parts of a message that stand for a tool which the provider runs: Anthropic's, LangChain's."""
 
 
 def read_usage(
-    message: object, fallback: object, provider: object, *, is_older_search: bool
+    message: object,
+    fallback: object,
+    provider: object,
+    *,
+    is_older_search: bool,
+    may_run_code: bool = False,
 ) -> dict[str, object]:
     """Return the counts of one answer, None where they are not reported.
 
@@ -33,12 +40,15 @@ def read_usage(
         fallback: The usage of integrations that have none in the message.
         provider: The event's provider.
         is_older_search: Whether the call had the older of OpenAI's search tools alone.
+        may_run_code: Whether the call let Gemini run code.
     """
     usage, about = read(message, "usage_metadata"), read(message, "response_metadata")
     is_google = provider in _GOOGLE
     counts = _counts(usage, fallback, is_output=not is_google)
     if is_google:
-        _ground(counts, count(read(usage, "input_tokens")), about)
+        parts = items(read(message, "content"))
+        has_run = may_run_code or any(label(read(part, "type")) in _CODE for part in parts)
+        _ground(counts, count(read(usage, "input_tokens")), about, has_code=has_run)
         return counts
     reported = small_count(read(about, "usage", "server_tool_use", "web_search_requests"))
     searches = reported if reported is not None else _searches(message)
@@ -53,6 +63,11 @@ def has_older_search(tools: object) -> bool:
     """Tell whether a call had the older of OpenAI's search tools and not the newer one as well."""
     kinds = [kind for tool in items(tools, 64) if (kind := label(read(tool, "type")))]
     return any(kind.startswith(_OLDER_SEARCH) for kind in kinds) and _SEARCH not in kinds
+
+
+def has_code(tools: object) -> bool:
+    """Tell whether a call let Gemini run code."""
+    return any(read(tool, name) is not None for tool in items(tools, 64) for name in CODE_TOOLS)
 
 
 def _searches(message: object) -> int:
@@ -72,7 +87,9 @@ def _is_search(part: object) -> bool:
     return kind in _OF_A_SERVER and label(read(part, "name")) == _SEARCH
 
 
-def _ground(counts: dict[str, object], reported: int | None, about: object) -> None:
+def _ground(
+    counts: dict[str, object], reported: int | None, about: object, *, has_code: bool
+) -> None:
     """Add Gemini's searches, whose tokens are not billed.
 
     Older versions of its integration leave what tools brought out of the input and in the total, so
@@ -80,6 +97,8 @@ def _ground(counts: dict[str, object], reported: int | None, about: object) -> N
     """
     grounding = Grounding()
     grounding.add(getter(about))
+    if has_code:
+        grounding.add_code()
     if not grounding.has_searched:
         return
     added = (cast("int | None", counts.get("input_tokens")) or 0) - (reported or 0)
@@ -114,5 +133,5 @@ def _counts(usage: object, fallback: object, *, is_output: bool) -> dict[str, ob
         "output_audio_tokens": count(read(made, "audio")),
         "reasoning_tokens": count(read(made, "reasoning")),
     }
-    settle(counts, read(usage, "total_tokens"), is_output=is_output)
+    settle(counts, read(usage, "total_tokens"), is_output=is_output, has_thoughts=not is_output)
     return counts

@@ -153,17 +153,22 @@ def attempt_event(
         event.setdefault("status", "error")
         event["usage_source"] = "missing"
     elif kwargs.get("cache_hit") is True:
-        event.update(_read(event, response, metadata))
+        event.update(_read(event, response, metadata, kwargs))
         _nothing_consumed(event)
     else:
-        event.update(_read(event, response, metadata))
+        event.update(_read(event, response, metadata, kwargs))
         _take_cost(event, kwargs, response)
     _context(event, metadata, params)
     event.setdefault("status", "ok")
     return {name: value for name, value in event.items() if value is not None}
 
 
-def _read(event: Mapping[str, object], response: object, metadata: Mapping[str, Any]) -> Fields:
+def _read(
+    event: Mapping[str, object],
+    response: object,
+    metadata: Mapping[str, Any],
+    kwargs: Mapping[str, Any],
+) -> Fields:
     """Return what the response says, with what LiteLLM keeps beside OpenAI's format."""
     provider, operation = str(event["provider"]), event["operation"]
     # LiteLLM gives the answers of all rerankers Cohere's format.
@@ -172,7 +177,8 @@ def _read(event: Mapping[str, object], response: object, metadata: Mapping[str, 
     if operation == "rerank":
         return fields
     usage = read(response, "usage")
-    fields.update(whole_usage(fields, response, provider, str(event["request_model"])))
+    tools = _mapping(kwargs.get("optional_params")).get("tools")
+    fields.update(whole_usage(fields, response, provider, str(event["request_model"]), tools))
     for name in ("service_tier", "speed", "inference_geo"):
         if served := label(read(usage, name)):
             fields.setdefault(name, served)

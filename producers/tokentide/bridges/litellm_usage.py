@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import cast
 
 from tokentide.usage import USAGE_FIELDS
-from tokentide.usage.gemini_grounding import billed_searches, place_tool_tokens
+from tokentide.usage.gemini_grounding import CODE_TOOLS, billed_searches, place_tool_tokens
 from tokentide.usage.reading import Fields, count, items, read, small_count, usage_fields
 from tokentide.usage.totals import settle
 
@@ -20,7 +20,9 @@ _COUNTS_SEARCHES = (*_GOOGLE, "perplexity")
 """Providers whose searches LiteLLM counts among the details of the prompt."""
 
 
-def whole_usage(fields: Fields, response: object, provider: str, model: str) -> Fields:
+def whole_usage(
+    fields: Fields, response: object, provider: str, model: str, tools: object = None
+) -> Fields:
     """Return the usage fields of a response.
 
     Args:
@@ -28,6 +30,7 @@ def whole_usage(fields: Fields, response: object, provider: str, model: str) -> 
         response: LiteLLM's response.
         provider: The event's provider.
         model: The model; it decides how Gemini's searches are billed.
+        tools: The tools of the call: the response does not say that code was run.
     """
     usage = read(response, "usage")
     details = read(usage, "prompt_tokens_details")
@@ -50,11 +53,11 @@ def whole_usage(fields: Fields, response: object, provider: str, model: str) -> 
     )
     if provider in _GOOGLE and prompt is not None and completion is not None:
         counts.update(input_tokens=prompt, output_tokens=completion)
-        _ground(counts, response, usage, model)
+        _ground(counts, response, usage, model, tools)
     return usage_fields(counts)
 
 
-def _ground(counts: Fields, response: object, usage: object, model: str) -> None:
+def _ground(counts: Fields, response: object, usage: object, model: str, tools: object) -> None:
     """Put right what Gemini read by tools and searched for."""
     prompt, completion = (cast("int", counts[name]) for name in ("input_tokens", "output_tokens"))
     total = count(read(usage, "total_tokens")) or 0
@@ -63,7 +66,7 @@ def _ground(counts: Fields, response: object, usage: object, model: str) -> None
     if of_tools and total - prompt - completion == of_tools:
         counts["input_tokens"] = prompt + of_tools
     else:
-        settle(counts, total, is_output=False)
+        settle(counts, total, is_output=False, has_thoughts=True)
     searches = cast("int | None", counts.get("web_searches"))
     maps = small_count(read(details, "google_maps_grounding_requests"))
     if searches:
@@ -74,8 +77,9 @@ def _ground(counts: Fields, response: object, usage: object, model: str) -> None
     if searches or maps:
         added = cast("int", counts["input_tokens"]) - prompt
         pages = any(map(_has_pages, items(read(response, "vertex_ai_url_context_metadata"), 64)))
+        code = any(read(tool, n) is not None for tool in items(tools, 64) for n in CODE_TOOLS)
         place_tool_tokens(
-            counts, added, has_searched=bool(searches), has_others=bool(maps) or pages
+            counts, added, has_searched=bool(searches), has_others=bool(maps) or pages or code
         )
 
 

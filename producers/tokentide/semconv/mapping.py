@@ -39,10 +39,12 @@ from tokentide.semconv.names import (
     V136,
     V141,
 )
+from tokentide.semconv.server_tools import may_have_run, searches_reported
 from tokentide.semconv.span import Attributes, SpanData
 from tokentide.semconv.span_failure import failure_of
+from tokentide.usage.gemini_grounding import billed_searches
 from tokentide.usage.reading import finish_fields, label, usage_fields
-from tokentide.usage.totals import MAX_ADDED
+from tokentide.usage.totals import settle
 
 _MAX_CHOICES = 16
 """Choices whose finish reason is looked for under a name of its own."""
@@ -102,13 +104,16 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
     }
     is_bound = span.scope in BOUNDS_IN_STREAMS and event.get("stream") is not False
     is_bound = is_bound or (span.scope in NO_CACHES and _may_be_cached(event))
+    reasons = _finish_reasons(span)
+    is_counted = _count_searches(event, span)
+    is_bound = is_bound or may_have_run(span, reasons, is_counted=is_counted)
     if is_unusable or is_bound or reading.is_uncertain:
         event["usage_source"] = "missing"  # the counts are no more than a bound
     if "reported_cost_pico_usd" in event:
         event["reported_cost_source"] = event["sdk_name"] or generation_of(attributes)
     _name_models(event, attributes)
     _first_token(event, span, duration_ms)
-    event.update(finish_fields(_finish_reasons(span)))
+    event.update(finish_fields(reasons))
     if span.is_error or attributes.get("error.type"):
         event.update(failure_of(span))
     event.setdefault("status", "ok")
@@ -152,33 +157,21 @@ def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[s
     """Return the token fields of a span, totals inclusive, and `usage_source`.
 
     The conventions include cached tokens in the input and reasoning in the output. Some
-    instrumentations copy a provider's exclusive counts; they are recognised by a detail that
-    exceeds its total, by a sum of both totals that only adds up with the details, or by their name.
-    What a total has beyond all that is not known to be read or written, but through OpenAI's
-    client: there only thoughts are left out.
+    instrumentations copy a provider's exclusive counts; they are recognised by their name, or as
+    `settle` does. What a total has beyond all that is not known to be read or written, but through
+    OpenAI's client: there only thoughts are left out.
     """
     stated = (whole_count(attributes.get(name)) for name in TOTAL_TOKENS)
     total = next((number for number in stated if number is not None), 0)
-    inputs, outputs = counts.get("input_tokens"), counts.get("output_tokens")
+    fields: dict[str, object] = {**counts}
+    inputs = counts.get("input_tokens", 0)
     cached = counts.get("cache_read_tokens", 0) + counts.get("cache_write_tokens", 0)
-    thought = counts.get("reasoning_tokens", 0)
-    if inputs is not None and cached:
-        exclusive = inputs + cached + (outputs or 0)
-        if cached > inputs or scope in EXCLUSIVE_INPUT or total in (exclusive, exclusive + thought):
-            counts["input_tokens"] = inputs + cached
-            total = max(total, exclusive)  # it left something out, so it proves nothing
-    if outputs is not None and thought:
-        inclusive = counts.get("input_tokens", 0) + outputs
-        if thought > outputs or (total and total == inclusive + thought):
-            counts["output_tokens"] = outputs + thought
-    fields: dict[str, object] = {name: n for name, n in counts.items() if n <= MAX_TOKENS}
-    if inputs is not None and outputs is not None:
-        missing = total - cast("int", fields.get("input_tokens", 0))
-        missing -= cast("int", fields.get("output_tokens", 0))
-        if missing > 0 and not thought and missing <= MAX_ADDED and _is_of_openai(scope):
-            fields["output_tokens"] = cast("int", fields["output_tokens"]) + missing
-        elif missing > 0:
-            fields["usage_source"] = "missing"  # thoughts, or what tools brought: nobody says
+    if scope in EXCLUSIVE_INPUT and cached <= inputs:  # more is none of it, and shows
+        fields["input_tokens"] = inputs + cached
+    settle(fields, total, is_output=_is_of_openai(scope))
+    for name in ("input_tokens", "output_tokens"):
+        if cast("int", fields.get(name, 0)) > MAX_TOKENS:
+            del fields[name]
     return usage_fields(fields)
 
 
@@ -228,6 +221,18 @@ def _name_models(event: dict[str, object], attributes: Attributes) -> None:
     if known and event.get("request_model"):
         event.setdefault("response_model", known)
     event.setdefault("request_model", known or event.get("response_model") or "unknown")
+
+
+def _count_searches(event: dict[str, object], span: SpanData) -> bool:
+    """Fill the searches that a span tells, as they are billed; tell whether it tells them."""
+    reported = cast("int | None", event.get("web_searches"))
+    reported = searches_reported(span) if reported is None else reported
+    if reported is None:
+        return False
+    if event["provider"] in ("gcp.gemini", "gcp.vertex_ai"):
+        reported = billed_searches(reported, str(event.get("request_model", "")))
+    event["web_searches"] = reported
+    return True
 
 
 def _first_token(event: dict[str, object], span: SpanData, duration_ms: float) -> None:

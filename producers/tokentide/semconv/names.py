@@ -124,6 +124,14 @@ TOTAL_TOKENS = (
 
 CALL: tuple[FieldNames, ...] = (
     _field(
+        "web_searches", "small_count",
+        openllmetry="gen_ai.usage.web_search_requests "
+        "gen_ai.usage.server_tool_use.web_search_requests "
+        "gen_ai.usage.details.web_search_requests "
+        "anthropic.usage.server_tool_use.web_search_requests",
+        openinference="llm.token_count.prompt_details.web_search_requests",
+    ),
+    _field(
         "request_model", "identifier",
         v141="gen_ai.request.model", openllmetry="llm.request.model",
         openinference="llm.request.model_name",

@@ -19,6 +19,8 @@ UNSETTLED_TOKENS = "tool_result_tokens"
 
 _BILLED_BY_PROMPT = ("gemini-1", "gemini-2")
 """Models whose search grounding is billed once per prompt, however many queries it took."""
+CODE_TOOLS = ("codeExecution", "code_execution")
+"""Names of the tool that runs code, in JSON and in the SDK."""
 _CODE = (("executableCode", "executable_code"), ("codeExecutionResult", "code_execution_result"))
 
 
@@ -96,6 +98,10 @@ class Grounding:
         is_web = not is_maps or any(source("web") is not None for source in sources)
         found = self._web if is_web else self._maps
         found.update(hash(query) for query in queries if type(query) is str and query)
+
+    def add_code(self) -> None:
+        """Note that Gemini ran code, or was allowed to: nobody tells its tokens apart."""
+        self._has_billed_tools = True
 
     def place(self, counts: Fields, tool_tokens: int) -> None:
         """Take the tokens of tools out of the input where they are not known to be billed."""

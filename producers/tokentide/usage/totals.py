@@ -3,7 +3,8 @@
 Gateways lose parts: Gemini behind OpenAI's format leaves its thoughts out of the completion, others
 leave caches out of the prompt, what tools brought, or have added already what a format counts
 beside. Invariant: no total is made smaller than its own details, and a total below its parts, or
-far beyond what a model can read or write, proves nothing.
+far beyond what a model can read or write, proves nothing. Clients, bridges and spans have this one
+rule, and say what is known of theirs.
 """
 
 from __future__ import annotations
@@ -18,17 +19,27 @@ MAX_ADDED = 2_000_000
 """Most tokens that a total may add to the parts: more than a model reads or writes in a call."""
 
 
-def settle(counts: Fields, stated: object, beside: int = 0, *, is_output: bool = True) -> None:
+def settle(
+    counts: Fields,
+    stated: object,
+    beside: int = 0,
+    *,
+    is_output: bool = True,
+    has_thoughts: bool = False,
+) -> None:
     """Change the totals of input and output to what details and the provider's own total say.
 
-    Where the total cannot be true the parts stay, and `usage_source` is `missing`.
+    Where the total cannot be true, or nobody knows what it has beyond the parts, the parts stay,
+    and `usage_source` is `missing`.
 
     Args:
         counts: Totals and details under the event's names.
         stated: The provider's total of the call, or anything else when there is none.
         beside: Tokens that were added to the output because the format counts them beside it.
         is_output: Whether what nothing else explains was written. Else nobody knows whether it was
-            read or written, and `usage_source` is `missing`.
+            read or written.
+        has_thoughts: Whether the output is known to have all that was thought, so that the rest
+            was read by tools.
     """
     inputs, outputs = _number(counts, "input_tokens"), _number(counts, "output_tokens")
     cached = sum(_number(counts, name) or 0 for name in _CACHES)
@@ -47,17 +58,17 @@ def settle(counts: Fields, stated: object, beside: int = 0, *, is_output: bool =
             counts["output_tokens"] = (outputs or 0) - beside  # they were in it already
     elif missing > MAX_ADDED:
         counts["usage_source"] = "missing"
-    elif missing and inputs is None:
+    elif missing and inputs is None and (is_output or has_thoughts):
         counts["input_tokens"] = missing
     elif missing and missing == cached and missing != thought:
         counts["input_tokens"] = (inputs or 0) + cached
     elif thought and cached and missing == cached + thought:
         counts["input_tokens"] = (inputs or 0) + cached
         counts["output_tokens"] = (outputs or 0) + thought
-    elif missing and 0 < thought <= (outputs or 0) and missing != thought:
+    elif missing and thought and missing != thought and (has_thoughts or beside):
         counts["input_tokens"] = (inputs or 0) + missing  # the thoughts are there: tools read it
-    elif missing and not is_output and missing != thought:
-        counts["usage_source"] = "missing"
+    elif missing and missing != thought and (thought or not is_output):
+        counts["usage_source"] = "missing"  # thoughts, or what tools read: nobody says
     elif missing:
         counts["output_tokens"] = (outputs or 0) + missing
 

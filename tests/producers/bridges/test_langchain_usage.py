@@ -102,6 +102,23 @@ def test_what_geminis_tools_brought_is_input_or_free_and_never_output(
     assert verdict["cost_pico_usd"] == Decimal(usd).scaleb(12)
 
 
+@pytest.mark.parametrize(
+    ("content", "asked"),
+    [
+        ([{"type": "executable_code"}, {"type": "text", "text": "a"}], {}),
+        ("a", {"tools": [{"google_search": {}}, {"code_execution": {}}]}),
+    ],
+)
+def test_code_beside_a_search_makes_its_tokens_unsettled(
+    content: Any, asked: dict[str, Any]
+) -> None:
+    message = AIMessage(content, response_metadata=dict(SEARCHED))
+    usage = (26, 103, 12_633, 60)
+    event = event_of(usage, "google_genai", "gemini-2.5-flash", message, **asked)
+    assert event["other_units"] == {"tool_result_tokens": 12_504}
+    assert priced(event)["price_status"] == "partial"
+
+
 def test_a_gap_of_another_provider_was_written() -> None:
     message = AIMessage("a")
     event = event_of((20, 424, 1_016, None), "openai", "gpt-4o", message)

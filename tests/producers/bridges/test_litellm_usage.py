@@ -115,6 +115,33 @@ def test_searches_of_gemini_are_billed_and_what_they_brought_is_not(
     assert verdict["cost_pico_usd"] == Decimal(usd).scaleb(12)
 
 
+@pytest.mark.parametrize(
+    ("tools", "unit"),
+    [
+        ([{"googleSearch": {}}], "search_result_tokens"),
+        ([{"googleSearch": {}}, {"codeExecution": {}}], "tool_result_tokens"),
+    ],
+)
+def test_code_that_a_call_allows_beside_a_search_makes_its_tokens_unsettled(
+    bridge: Any, tools: list[object], unit: str
+) -> None:
+    model = "gemini-3-flash-preview"
+    usage = {
+        "prompt_tokens": 151,
+        "completion_tokens": 2_209,
+        "total_tokens": 20_689,
+        "prompt_tokens_details": {"web_search_requests": 2, "tool_use_tokens": 18_329},
+    }
+    call = call_of(
+        model=model, custom_llm_provider="gemini", litellm_params={},
+        optional_params={"tools": tools},
+    )  # fmt: skip
+    event = bridge.attempt_event(call, {**OPENAI, "model": model, "usage": usage}, AT, AT)
+    assert event["other_units"] == {unit: 18_329}
+    expected = "exact" if unit == "search_result_tokens" else "partial"
+    assert priced(event)["price_status"] == expected
+
+
 def test_searches_of_perplexity_are_among_the_details_of_the_prompt(bridge: Any) -> None:
     reported = {
         "prompt_tokens": 10,

@@ -7,6 +7,7 @@ before its first price, a model listed without rates) comes out as a status.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -16,10 +17,13 @@ from tokentide_jobs.core.price.matching import glob_pattern
 from tokentide_jobs.core.price.model_index import find_provider
 from tokentide_jobs.core.price.names import spellings
 from tokentide_jobs.core.price.statuses import STAND_INS, PriceStatus
-from tokentide_jobs.core.price.units import SIZED_REQUESTS
+from tokentide_jobs.core.price.units import PER_REQUEST, SIZED_REQUESTS
 from tokentide_jobs.core.price.vocabulary import PROVIDER_ALIASES, CallTerms, tier_context
 
 __all__ = ["Price", "resolve"]
+
+_SEARCHES_ITSELF = re.compile(r"[/-]sonar\b|deep-research|search-preview|search-api")
+"""In a rule: models that search in every call, or nearly; Perplexity's, and those for research."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,11 @@ class Price:
     def has_sized_fees(self) -> bool:
         """Whether the fee of a request depends on how much was searched for it."""
         return not self.rates.keys().isdisjoint(SIZED_REQUESTS)
+
+    @property
+    def searches_itself(self) -> bool:
+        """Whether its model searches in every call, and no fee of the request covers that."""
+        return PER_REQUEST not in self.rates and _SEARCHES_ITSELF.search(self.rule) is not None
 
 
 def resolve(cards: CardTable, call: CallTerms, at_us: int, trace: list[str] | None = None) -> Price:

@@ -179,7 +179,8 @@ def _with_rates(work: pl.DataFrame, rows: RateRows, starts: pl.Series) -> pl.Dat
         reached = [(pl.col("input_tokens") > pl.col(name)).fill_null(False) for name in names]
         index = above.select(pl.sum_horizontal(pl.col("starts"), *reached)).to_series()
     needed = [rate_column(leaf) for leaf in _leaves_in(work)]
-    needed += ["top", "has_mask", "own_mask", "cached_images", "sized_fees", "priced_lifetimes"]
+    needed += ["top", "has_mask", "own_mask", "cached_images", "sized_fees"]
+    needed += ["searches_itself", "priced_lifetimes"]
     needed += ["status_code", "rule"]
     gathered = rows.frame.select(needed)[index]
     return work.hstack(gathered.get_columns()).with_columns(index.alias("rate_row"))
@@ -282,6 +283,7 @@ def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
         | (pl.col("sized_fees") & (pl.col(_leaf("request fee")) > 0))
         | pl.col("other_unpriced")
         | pl.col("is_incomplete")
+        | (pl.col("is_search_unreported") & pl.col("searches_itself"))
         | _LIFETIME_UNKNOWN
         | (pl.col("is_tokenless") & ((has & _TOKENS) != 0))
     )

@@ -100,6 +100,8 @@ def _frame(rows: Sequence[tuple[Price, int]]) -> pl.DataFrame:
     columns["cached_images"] = pl.Series(images, dtype=pl.Boolean)
     sized = [price.has_sized_fees for price, _ in rows]
     columns["sized_fees"] = pl.Series(sized, dtype=pl.Boolean)
+    searching = [price.searches_itself for price, _ in rows]
+    columns["searches_itself"] = pl.Series(searching, dtype=pl.Boolean)
     lifetimes = [_has_priced_lifetimes(row[0], row[2]) for row in flat]
     columns["priced_lifetimes"] = pl.Series(lifetimes, dtype=pl.Boolean)
     codes = [STATUS_CODES[price.status] for price, _ in rows]

@@ -73,6 +73,7 @@ def reported_usage(requests: pl.DataFrame) -> pl.DataFrame:
         ),
         (text_column(requests, "status") == "ok").alias("is_ok"),
         (is_half_reported(requests) | bills_a_block(requests)).alias("is_half"),
+        _searches_unreported(requests).alias("is_search_unreported"),
         lacks_tokens(requests).alias("is_tokenless"),
         lacks_lifetimes(requests).alias("is_lifetimeless"),
     )
@@ -89,6 +90,7 @@ def reported_usage(requests: pl.DataFrame) -> pl.DataFrame:
         "is_unknown",
         (~is_used & is_failure).alias("is_free"),
         ((is_used & missing) | pl.col("is_half")).alias("is_incomplete"),
+        "is_search_unreported",
         "is_tokenless",
         "is_lifetimeless",
         ((is_used | pl.col("is_ok")) & ~pl.col("is_unknown")).cast(pl.Int64).alias("fee"),
@@ -121,6 +123,12 @@ def bills_a_block(requests: pl.DataFrame) -> pl.Expr:
     model = pl.when(served != "").then(served).otherwise(asked).str.to_lowercase()
     is_older = text_column(requests, "other_units").str.contains(_OLDER_SEARCH, literal=True)
     return searched & model.str.contains(_BLOCK_BILLED) & ~is_older
+
+
+def _searches_unreported(requests: pl.DataFrame) -> pl.Expr:
+    if "web_searches" not in requests.columns:
+        return pl.lit(True)
+    return pl.col("web_searches").is_null()
 
 
 def lacks_tokens(requests: pl.DataFrame) -> pl.Expr:

@@ -104,3 +104,27 @@ def test_a_block_of_tokens_that_nobody_reports_makes_a_search_partial(
     assert row["price_status"] == status, row["price_rule"]
     lines = explanation(event, compile_cards()).lines
     assert any("8,000 input tokens" in line for line in lines) == (status == "partial")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usage", "status"),
+    [
+        ("openai", "o3-deep-research", {}, "partial"),
+        ("openai", "o3-deep-research", {"web_searches": 12}, "exact"),
+        ("perplexity", "sonar-deep-research", {}, "partial"),
+        ("openrouter", "perplexity/sonar-pro", {}, "partial"),
+        ("openrouter", "openai/gpt-4o-search-preview", {}, "partial"),
+        # A fee of the request covers their searches.
+        ("openai", "gpt-4o-search-preview", {}, "exact"),
+        ("openai", "gpt-5-search-api", {}, "exact"),
+        ("openai", "o3", {}, "exact"),
+    ],
+)
+def test_a_model_that_searches_by_itself_is_exact_only_with_its_searches_or_its_fee(
+    provider: str, model: str, usage: dict[str, Any], status: str
+) -> None:
+    event = call(provider, model, **tokens(100, 10), **usage)
+    row = price(request_frame(event), compile_cards()).row(0, named=True)
+    assert row["price_status"] == status, row["price_rule"]
+    lines = explanation(event, compile_cards()).lines
+    assert any("searches by itself" in line for line in lines) == (status == "partial")
