@@ -56,6 +56,7 @@ MEASUREMENTS: dict[str, Callable[[], dict[str, object]]] = {
     "detect_history": detect_history.measure,
     "detect_latency": detect_latency.measure,
     "detect_ten_seconds": detect_ten_seconds.measure,
+    "detect_ten_seconds_clean": detection.measure_ten_seconds,
     "detect_thinning": detect_thinning.measure,
     "dashboards": dashboards.measure,
     "viewer": viewer.measure,

@@ -7,7 +7,7 @@ minute ago is slow now. Some minutes stand out alone (blips), and some keys run 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from tokentide_jobs.core.simulate.population import Population
 
-__all__ = ["MINUTES", "Conditions", "days_of"]
+__all__ = ["MINUTES", "Conditions", "days_of", "split"]
 
 Floats = NDArray[np.float64]
 
 MINUTES: Final = 1_440
-"""Of a day: the windows of the simulation are minutes."""
+"""Of a day: conditions hold for a minute."""
 _FIRST_MONDAY: Final = 20_458
 """Days since the epoch: 2026-01-05."""
 
@@ -85,6 +85,17 @@ def days_of(population: Population, days: int, random: np.random.Generator) -> I
         turn = np.minimum(np.arange(MINUTES) / _TURN_MINUTES, 1.0)[:, None]
         yield _day(population, day, np.exp(before + turn * (now - before)), noise, random)
         before = now
+
+
+def split(conditions: Conditions, parts: int) -> Conditions:
+    """Return a day by parts of minutes, in each of which the conditions of its minute hold."""
+    finer = {
+        one.name: np.repeat(getattr(conditions, one.name), parts, axis=0)
+        for one in fields(conditions)
+        if one.name != "day"
+    }
+    finer["requests"] /= parts
+    return Conditions(day=conditions.day, **finer)
 
 
 def _size_of_day(population: Population, day: int, random: np.random.Generator) -> Floats:

@@ -13,11 +13,11 @@ from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.window_metrics import observe
 from tokentide_jobs.core.detect.window_view import ClosedWindow
-from tokentide_jobs.core.simulate.conditions import MINUTES, days_of
+from tokentide_jobs.core.simulate.conditions import MINUTES, days_of, split
 from tokentide_jobs.core.simulate.draws import draw
 from tokentide_jobs.core.simulate.faults import Fault, Incident, inject, place
 from tokentide_jobs.core.simulate.population import Group, Population, populate
-from tokentide_jobs.core.tables import DAY_US, MINUTE_US
+from tokentide_jobs.core.tables import DAY_US, HOUR_US, MINUTE_US
 
 __all__ = ["AFTERMATH_MINUTES", "Found", "closed_windows", "run"]
 
@@ -74,24 +74,27 @@ def closed_windows(
     incidents: Sequence[Incident],
     days: int,
     random: np.random.Generator,
+    window_s: int = 60,
 ) -> Iterator[ClosedWindow]:
-    """Yield the windows of a run, minute by minute; gaps are missing, some are incomplete."""
+    """Yield the windows of a run, one by one; gaps are missing, some are incomplete."""
+    parts = 60 // window_s
     for place_of_day, conditions in enumerate(days_of(population, days, random)):
         inject(incidents, conditions, place_of_day * MINUTES)
-        values, counts = observe(*draw(population, conditions, random), 60)
-        is_complete = random.uniform(0, 1, MINUTES) >= _INCOMPLETE
+        finer = split(conditions, parts) if parts > 1 else conditions
+        values, counts = observe(*draw(population, finer, random), window_s)
+        is_complete = random.uniform(0, 1, MINUTES * parts) >= _INCOMPLETE
         gap = range(0)
         if random.uniform() < _GAPS_PER_DAY:
             begin = int(random.integers(0, MINUTES))
             gap = range(begin, begin + int(random.integers(1, _LONGEST_GAP + 1)))
-        for minute in range(MINUTES):
-            if minute not in gap:
+        for window in range(MINUTES * parts):
+            if window // parts not in gap:
                 yield ClosedWindow(
-                    start_us=conditions.day * DAY_US + minute * MINUTE_US,
+                    start_us=conditions.day * DAY_US + window * window_s * 1_000_000,
                     keys=population.keys,
-                    values=values[:, minute],
-                    counts=counts[:, minute],
-                    is_complete=bool(is_complete[minute]),
+                    values=values[:, window],
+                    counts=counts[:, window],
+                    is_complete=bool(is_complete[window]),
                 )
 
 
@@ -120,11 +123,12 @@ def run(
     alarms: list[AlarmChange] = []
     extremes: list[Extreme] = []
     begin_us, start_us, judged_values = -1, 0, 0
-    for window in closed_windows(population, incidents, days, random):
+    length_s = parameters.window_s
+    for window in closed_windows(population, incidents, days, random, length_s):
         start_us = window.start_us
         begin_us = start_us // DAY_US * DAY_US if begin_us < 0 else begin_us
         minutes = (start_us - begin_us) // MINUTE_US
-        if minutes % 60 == 0:
+        if start_us % HOUR_US == 0:
             moved(minutes)
         judged = detectors.judge(window)
         alarms += judged.alarms
@@ -132,6 +136,6 @@ def run(
         if start_us - begin_us >= parameters.learning_s * 1_000_000:
             judged_values += int(np.count_nonzero(~np.isnan(window.values)))
     return Found(
-        population, tuple(incidents), begin_us, start_us + MINUTE_US, tuple(alarms),
+        population, tuple(incidents), begin_us, start_us + length_s * 1_000_000, tuple(alarms),
         tuple(extremes), judged_values,
     )  # fmt: skip
