@@ -58,12 +58,12 @@ def learned(tenants: int, active_one_of: int, days: int) -> dict[str, object]:
             decider = Decider(DetectRules(), ())
             decider.merge.closed_until_us = until_s * 1_000_000
             began_s, began_cpu_s = time.monotonic(), time.process_time()
-            windows = learn_stored(decider, DetectRules().parameters, store, _at_once)
+            windows = learn_stored(decider, DetectRules(), store, _at_once)
             seconds = time.monotonic() - began_s
             store.close()
             return {
                 "stored_rows": rows,
-                "keys": len(decider.detectors.state.keys),
+                "keys": decider.watched.keys,
                 "windows_learned": windows,
                 "seconds": round(seconds, 1),
                 "cpu_s": round(time.process_time() - began_cpu_s, 1),

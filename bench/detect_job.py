@@ -61,10 +61,10 @@ def window() -> dict[str, object]:
     decider = Decider(DetectRules(levels=(("tenant", "model"),), settle_us=0), ())
     took = [_close(decider, minute) for minute in range(4)]
     return {
-        "keys": len(decider.detectors.state.keys),
+        "keys": decider.watched.keys,
         "close_and_judge_cpu_s": round(min(took[1:]), 3),
         "target_cpu_s": 1.0,
-        "state_bytes": len(decider.detectors.state.to_bytes()),
+        "state_bytes": len(decider.watched.to_parts()["detectors"]),
     }
 
 
@@ -124,10 +124,10 @@ def _memory() -> dict[str, object]:
         now_us = _BEGIN_US + 180_000_000 + batch * 20_000_000
         decider.take([_steps_of(names, now_us, random.Random(batch), 100 + batch)])
     both = _resident_mb()
-    say(f"{len(decider.guard.live):,} runs beside {len(decider.detectors.state.keys):,} keys")
+    say(f"{len(decider.guard.live):,} runs beside {decider.watched.keys:,} keys")
     packed_state(decider.to_bytes())
     return {
-        "keys": len(decider.detectors.state.keys),
+        "keys": decider.watched.keys,
         "live_runs": len(decider.guard.live),
         "steps_a_run": RUN_STEPS,
         "empty_mb": began,

@@ -33,6 +33,7 @@ NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.
 STATEMENTS = {name for name in NAMES if not load_query(name).text.startswith(("SELECT", "WITH"))}
 VALUES: dict[str, Any] = {
     "String": "", "UUID": "00000000-0000-0000-0000-000000000000", "Int8": 1, "Int32": 0, "Int64": 0,
+    "Identifier": "windows_1m",
     "UInt32": 10, "UInt64": 10, "Array(String)": [], "Array(Int64)": [],
     "Array(UInt32)": [], "Array(UUID)": [], "Bool": False,
     "DateTime64(3, 'UTC')": dt.datetime(1970, 1, 1, tzinfo=dt.UTC),

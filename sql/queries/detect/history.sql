@@ -1,5 +1,5 @@
--- Windows of a minute in [begin_us, end_us), one of `stride` of them, as the stream would have brought their
--- rows: several may hold one series of one window, and are summed by the reader.
+-- Windows of `window_s` seconds in [begin_us, end_us), of the table that holds them, one of `stride` of them, as
+-- the stream would have brought their rows: several may hold one series of one window, and the reader sums them.
 SELECT
     toDateTime64(w.window_start, 6, 'UTC') AS window_start,
     w.tenant AS tenant,
@@ -36,7 +36,7 @@ SELECT
     w.latency_hist AS latency_hist,
     w.output_tps_hist AS output_tps_hist,
     w.ttft_hist AS ttft_hist
-FROM ${database}.windows_1m AS w
+FROM ${database}.{table:Identifier} AS w
 WHERE w.window_start >= toDateTime(intDiv({begin_us:Int64}, 1000000), 'UTC')
     AND w.window_start < toDateTime(intDiv({end_us:Int64}, 1000000), 'UTC')
-    AND intDiv(toUnixTimestamp(w.window_start), 60) % {stride:UInt32} = 0
+    AND intDiv(toUnixTimestamp(w.window_start), {window_s:UInt32}) % {stride:UInt32} = 0

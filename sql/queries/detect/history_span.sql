@@ -1,4 +1,4 @@
--- How much of [begin_us, end_us) is stored as windows of a minute, since when, of about how many series, and
+-- How much of [begin_us, end_us) is stored in a table of windows, since when, of about how many series, and
 -- which dimensions have a value anywhere. No row: nothing.
 SELECT
     toInt64(toUnixTimestamp(min(w.window_start))) * 1000000 AS oldest_us,
@@ -16,7 +16,7 @@ SELECT
     max(w.prompt_version != '') AS prompt_version,
     max(w.feature != '') AS feature,
     max(w.team != '') AS team
-FROM ${database}.windows_1m AS w
+FROM ${database}.{table:Identifier} AS w
 WHERE w.window_start >= toDateTime(intDiv({begin_us:Int64}, 1000000), 'UTC')
     AND w.window_start < toDateTime(intDiv({end_us:Int64}, 1000000), 'UTC')
 HAVING stored > 0

@@ -30,16 +30,11 @@ _MOST: Final = 0.5
 """What carried at least this share of a key's requests is its carrier."""
 
 
-def alert_findings(found: Decisions, window_s: int) -> Iterator[Finding]:
-    """Yield a finding for everything that somebody may have to know.
-
-    Args:
-        found: What some records gave rise to.
-        window_s: Length of a window.
-    """
+def alert_findings(found: Decisions) -> Iterator[Finding]:
+    """Yield a finding for everything in what some records gave rise to that somebody may need."""
     for window in found.windows:
         if window.judged.alarms:
-            yield from _of_window(window, window_s)
+            yield from _of_window(window)
     for one in found.verdicts:
         # Nobody follows a run of long ago, so nobody says when it ends.
         found_now = run_finding(one.verdict, one.changes)
@@ -51,8 +46,8 @@ def alert_findings(found: Decisions, window_s: int) -> Iterator[Finding]:
         yield replace(budget_finding(noted.budget, noted.notice), is_history=noted.is_history)
 
 
-def _of_window(window: JudgedWindow, window_s: int) -> Iterator[Finding]:
-    sums = window.sums
+def _of_window(window: JudgedWindow) -> Iterator[Finding]:
+    sums, window_s = window.sums, window.length_us // 1_000_000
     places = {key: place for place, key in enumerate(sums.keys)}
     carried = _Carriers(sums)
     for alarm in window.judged.alarms:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from tokentide_jobs.core.batch.ledger import LogPartition
@@ -19,20 +18,15 @@ from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.change.change_rows import CHANGES_SCHEMA, changes_of
 from tokentide_jobs.core.change.recent_changes import RecentChanges
 from tokentide_jobs.core.decide.budget_book import SUBJECT_SPEND, BudgetBook
-from tokentide_jobs.core.decide.contributors import Contributors, providers_of_models
 from tokentide_jobs.core.decide.decisions import (
     Decisions,
-    JudgedWindow,
     RunVerdict,
     verdict_id,
 )
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.decide.flagged_runs import FlaggedRuns
 from tokentide_jobs.core.decide.source_states import SourceStates
-from tokentide_jobs.core.detect.detectors import Detectors
-from tokentide_jobs.core.detect.state import DetectorState
-from tokentide_jobs.core.detect.window_metrics import METRICS
-from tokentide_jobs.core.detect.window_view import ClosedWindow
+from tokentide_jobs.core.decide.watched import Watched
 from tokentide_jobs.core.guard import snapshot as guard_snapshot
 from tokentide_jobs.core.guard.guard import RunGuard
 from tokentide_jobs.core.guard.step_rows import ADDED, NO_VALUE, STEPS_SCHEMA, steps_of
@@ -42,13 +36,12 @@ from tokentide_jobs.core.merge.balance import Balance, Consumed
 from tokentide_jobs.core.merge.completeness import Progress
 from tokentide_jobs.core.merge.delta_record import DeltaRecord, Origin, UnreadableDelta, origin_of
 from tokentide_jobs.core.merge.deltas import read_rows
-from tokentide_jobs.core.merge.key_levels import dimensions_of
 from tokentide_jobs.core.merge.merged_sums import sums_of
 from tokentide_jobs.core.merge.open_windows import WANTED
 from tokentide_jobs.core.merge.packing import pack, unpack
 from tokentide_jobs.core.merge.recorded_time import RecordedProgress
 from tokentide_jobs.core.merge.seen import SeenParts
-from tokentide_jobs.core.merge.window_merge import MergedWindow, WindowMerge
+from tokentide_jobs.core.merge.window_merge import WindowMerge
 from tokentide_jobs.core.window.subjects import OTHER
 
 WINDOWS_SCHEMA: Final = "windows.v1"
@@ -77,6 +70,7 @@ class Decider:
 
     Attributes:
         seen: Which deltas were taken.
+        watched: Detectors of windows, by their length.
         changes: What people changed in the last hours.
         balance: Which batches the windows hold.
         flagged: Runs that broke a rule and are not over.
@@ -90,9 +84,12 @@ class Decider:
         self.seen = SeenParts()
         self.progress = _progress(rules)
         self.merge = WindowMerge(
-            rules.levels, rules.parameters.window_s * 1_000_000, rules.longest_call_us
+            rules.levels,
+            rules.parameters.window_s * 1_000_000,
+            rules.longest_call_us,
+            rules.fast_levels,
         )
-        self.detectors = Detectors(rules.parameters)
+        self.watched = Watched(rules)
         self.guard = RunGuard(rules.guard)
         self.budgets = BudgetBook()
         self.budgets.replace(budgets)
@@ -108,19 +105,11 @@ class Decider:
     def set_rules(self, rules: DetectRules) -> None:
         """Go on under other rules; what was learned stays."""
         self.progress.settle_us = rules.settle_us
-        self.merge.set_levels(rules.levels)
+        self._add_windows()
+        self.merge.levels, self.merge.fast_levels = rules.levels, rules.fast_levels
         self.merge.longest_call_us = rules.longest_call_us
-        self.detectors = Detectors(rules.parameters, self.detectors.state)
+        self.has_gap |= self.watched.set_rules(rules)
         self._restore_guard(guard_snapshot.to_bytes(self.guard), rules)
-
-    def open_alarms(self) -> set[tuple[frozenset[tuple[str, str]], str]]:
-        """Return dimensions and metric of every alarm that is open."""
-        state = self.detectors.state
-        places = np.argwhere(np.any(state.array("is_open"), axis=0)).tolist()
-        return {
-            (frozenset(dimensions_of(state.keys[key]).items()), METRICS[metric].name)
-            for metric, key in places
-        }
 
     def standing(self) -> Decisions:
         """Return every flagged run and every budget as they stand; nothing changes by it."""
@@ -175,7 +164,7 @@ class Decider:
             "head": json.dumps(head, separators=(",", ":")).encode(),
             "merge": self.merge.to_bytes(),
             "guard": guard_snapshot.to_bytes(self.guard),
-            "detectors": self.detectors.state.to_bytes(),
+            **self.watched.to_parts(),
         }
         return pack(parts)
 
@@ -204,8 +193,8 @@ class Decider:
         decider.balance.restore(head.get("balance", []))
         decider.merge.restore(parts["merge"])
         decider._restore_guard(parts["guard"], rules)
-        state = DetectorState.from_bytes(parts["detectors"])
-        decider.detectors = Detectors(rules.parameters, state)
+        decider.watched = Watched.from_parts(parts, rules)
+        decider.has_gap |= decider.watched.set_rules(rules)
         return decider
 
     def _take(self, record: DeltaRecord, decisions: Decisions) -> None:
@@ -287,7 +276,7 @@ class Decider:
             self.balance.begin_next(self.merge.held, unjudged, self.progress.now_us)
         self.progress.note(record.partition, mark)
         for window in self.merge.close(self.progress):
-            decisions.windows.append(self._judged(window))
+            decisions.windows.append(self.watched.judge(window, self.changes.all()))
         now_us = self.progress.now_us
         if not now_us:
             return  # recorded time has not begun
@@ -296,21 +285,6 @@ class Decider:
         decisions.notices += self.budgets.advance(now_us)
         decisions.budgets += self.budgets.reported(now_us, _REPORT_US)
         decisions.runs += self.flagged.reported(self.guard, now_us, _REPORT_US)
-
-    def _judged(self, window: MergedWindow) -> JudgedWindow:
-        """Judge a window; what may explain an alarm is known only now."""
-        sums = window.sums
-        judged = self.detectors.judge(
-            ClosedWindow(window.start_us, sums.keys, sums.values, sums.counts, True)
-        )
-        opened = [alarm for alarm in judged.alarms if alarm.change == "opened"]
-        if not opened or self.detectors.view is None:
-            return JudgedWindow(window.start_us, sums, judged)
-        providers = providers_of_models(sums)
-        parts = Contributors(self.detectors.state, self.detectors.view, providers)
-        length_us = self.merge.length_us
-        contributors = {(one.key, one.metric): parts.of(one, length_us) for one in opened}
-        return JudgedWindow(window.start_us, sums, judged, contributors, self.changes.all())
 
     def _add_windows(self) -> None:
         """Add the rows of several records at once: each addition has a price of its own."""

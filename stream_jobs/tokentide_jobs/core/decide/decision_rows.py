@@ -65,14 +65,9 @@ _COLUMNS: Final[Mapping[str, Mapping[str, pa.DataType]]] = {
 }  # fmt: skip
 
 
-def rows_of(decisions: Decisions, window_s: int) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the table and the rows of everything that was found; only tables with rows.
-
-    Args:
-        decisions: What was found.
-        window_s: Length of a window.
-    """
-    points = [row for window in decisions.windows for row in _points(window, window_s)]
+def rows_of(decisions: Decisions) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the table and the rows of everything that was found; only tables with rows."""
+    points = [row for window in decisions.windows for row in _points(window)]
     runs = [_run(one) for one in decisions.verdicts]
     # Of several states in one stretch the last one counts.
     newest = {(one.budget.name, one.spend.period): one for one in decisions.budgets}
@@ -87,14 +82,14 @@ def forecast_rows(statuses: Sequence[BudgetStatus]) -> tuple[str, pa.Table]:
     return FORECASTS, _table(FORECASTS, [_forecast(one) for one in statuses])
 
 
-def _points(window: JudgedWindow, window_s: int) -> Iterator[dict[str, Any]]:
+def _points(window: JudgedWindow) -> Iterator[dict[str, Any]]:
     cost_of = dict(zip(window.sums.keys, window.sums.cost_usd.tolist(), strict=True))
     for extreme in window.judged.extremes:
         yield {
             **_key(extreme.key, extreme.metric, cost_of),
             "id": extreme_id(extreme),
             "window_start": extreme.window_start_us // 1_000_000,
-            "window_s": window_s,
+            "window_s": window.length_us // 1_000_000,
             "what": "extreme",
             "test": "",
             "value": extreme.value,
@@ -111,7 +106,7 @@ def _points(window: JudgedWindow, window_s: int) -> Iterator[dict[str, Any]]:
             **_key(alarm.key, alarm.metric, cost_of),
             "id": alarm_id(alarm),
             "window_start": alarm.window_start_us // 1_000_000,
-            "window_s": window_s,
+            "window_s": window.length_us // 1_000_000,
             "what": alarm.change,
             "test": alarm.test,
             **{

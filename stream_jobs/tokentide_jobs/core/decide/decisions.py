@@ -37,6 +37,7 @@ class JudgedWindow:
 
     Attributes:
         start_us: Of the window.
+        length_us: Of the window.
         sums: What it comes to by key.
         judged: What was found.
         contributors: Of each alarm that opened, by key and metric: narrower keys with their shares.
@@ -44,6 +45,7 @@ class JudgedWindow:
     """
 
     start_us: int
+    length_us: int
     sums: WindowSums
     judged: Judged
     contributors: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)

@@ -55,7 +55,7 @@ def lost(alerts: Iterable[Alert], decider: Decider) -> Iterator[Finding]:
 
     Only where its state was lost or is torn: else it may just have to read on to know them.
     """
-    known = decider.open_alarms()
+    known = decider.watched.open_alarms()
     for alert in alerts:
         finding = alert.finding
         if alert.state == "closed":

@@ -1,7 +1,8 @@
-"""Sums of windows that are still open, by series; what a window comes to is summed by key.
+"""Sums of what no window has taken yet, by series; what a window comes to is summed by key.
 
-Everything that is added is an integer, so the order of deltas does not matter: floats are made of
-the sums of a window once it is closed.
+They are kept by ten seconds, so windows of any length see the same sums. Everything that is added
+is an integer, so the order of deltas does not matter: floats are made of the sums of a window once
+it is closed.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ from tokentide_jobs.core.merge.key_levels import KeyLevel, key_name
 from tokentide_jobs.core.merge.key_sums import ENTRY, HISTOGRAMS, SUMS, entries_of, sum_by_key
 from tokentide_jobs.core.merge.merged_sums import MergedSums, sums_of
 from tokentide_jobs.core.merge.packing import pack, unpack
+from tokentide_jobs.core.tables import WINDOW_S
 from tokentide_jobs.core.window.exact import MONEY
 from tokentide_jobs.core.window.fold import COST_SUMS, DIMENSIONS
 from tokentide_jobs.core.window.histogram import HISTOGRAM
 
-__all__ = ["WANTED", "OpenWindows", "WindowSums"]
+__all__ = ["GRAIN_US", "WANTED", "OpenWindows", "WindowSums"]
+
+GRAIN_US: Final = WINDOW_S * 1_000_000
+"""What sums are kept by: the windows of deltas."""
 
 WANTED: Final[Mapping[str, pl.DataType]] = {
     "window_start": pl.Datetime("us", "UTC"),
@@ -53,28 +58,21 @@ class WindowSums:
 
 
 class OpenWindows:
-    """The windows of one length that are not closed.
+    """What was added and not forgotten, by ten seconds."""
 
-    Args:
-        levels: What windows are summed by once they are closed.
-        length_us: Of a window; a multiple of ten seconds.
-    """
-
-    def __init__(self, levels: Sequence[KeyLevel], length_us: int) -> None:
-        self.length_us = length_us
-        self.levels = tuple(levels)
+    def __init__(self) -> None:
         self._series = pl.DataFrame(schema=dict.fromkeys(DIMENSIONS, pl.String()))
         self._kept_series = 0
         self._parts: dict[int, list[dict[str, pl.DataFrame]]] = {}
 
     @property
     def starts(self) -> list[int]:
-        """Return the windows that hold something, oldest first."""
+        """Return the starts of the stretches that hold something, oldest first."""
         return sorted(self._parts)
 
     def add(self, rows: pl.DataFrame) -> None:
         """Add the rows of deltas, in the columns of WANTED."""
-        start = pl.col("window_start").dt.epoch("us") // self.length_us * self.length_us
+        start = pl.col("window_start").dt.epoch("us") // GRAIN_US * GRAIN_US
         numbered = rows.with_columns(start.alias("start"), self._numbers(rows).alias("series"))
         for (at,), frame in numbered.group_by("start", maintain_order=True):
             part = {"sums": frame.group_by("series").agg(pl.col(SUMS).sum())}
@@ -85,17 +83,16 @@ class OpenWindows:
             if len(parts) > _MOST_PARTS:
                 parts[:] = [_joined(parts)]
 
-    def held(self, start_us: int) -> MergedSums:
+    def held(self, start_us: int, end_us: int) -> MergedSums:
         """Return what a window holds by now."""
-        parts = (sums_of(part["sums"]) for part in self._parts.get(start_us, []))
+        parts = (sums_of(part["sums"]) for part in self._within(start_us, end_us))
         return reduce(MergedSums.plus, parts, MergedSums())
 
-    def close(self, start_us: int) -> WindowSums:
-        """Return what a window comes to, by the keys of every level, and forget it."""
-        parts = self._parts.pop(start_us, [])
+    def sums(self, start_us: int, end_us: int, levels: Sequence[KeyLevel]) -> WindowSums:
+        """Return what a window comes to, by the keys of every level."""
+        parts = self._within(start_us, end_us)
         whole = _joined(parts) if parts else _nothing()
-        closed = [self._level(level, whole) for level in self.levels]
-        self._prune()
+        closed = [self._level(level, whole, end_us - start_us) for level in levels]
         keys = [key for one in closed for key in one.keys]
         order = sorted(range(len(keys)), key=keys.__getitem__)
         shape = (len(METRICS), 0)
@@ -105,6 +102,12 @@ class OpenWindows:
             np.concatenate([np.zeros(shape), *(one.counts for one in closed)], axis=1)[:, order],
             np.concatenate([np.zeros(0), *(one.cost_usd for one in closed)])[order],
         )
+
+    def forget(self, start_us: int, end_us: int) -> None:
+        """Forget what a window holds."""
+        for at_us in [at_us for at_us in self._parts if start_us <= at_us < end_us]:
+            del self._parts[at_us]
+        self._prune()
 
     def to_bytes(self) -> bytes:
         """Return everything; the same sums give the same bytes, however they came."""
@@ -134,6 +137,10 @@ class OpenWindows:
             part["sums"] = part["sums"].select("series", *SUMS)
         self._parts = {start_us: [part] for start_us, part in windows.items()}
 
+    def _within(self, start_us: int, end_us: int) -> list[dict[str, pl.DataFrame]]:
+        starts = [at_us for at_us in self.starts if start_us <= at_us < end_us]
+        return [part for at_us in starts for part in self._parts[at_us]]
+
     def _numbers(self, rows: pl.DataFrame) -> pl.Series:
         """Return the number of the series of every row; new ones get the next numbers."""
         found = rows.select(DIMENSIONS)
@@ -144,10 +151,12 @@ class OpenWindows:
         joined = found.join(numbered, on=DIMENSIONS, how="left", maintain_order="left")
         return joined["series"]
 
-    def _level(self, level: KeyLevel, whole: Mapping[str, pl.DataFrame]) -> WindowSums:
+    def _level(
+        self, level: KeyLevel, whole: Mapping[str, pl.DataFrame], length_us: int
+    ) -> WindowSums:
         """Sum a window by one level."""
         named = self._series.with_row_index("series").filter(pl.col(name) != "" for name in level)
-        sums = sum_by_key(level, named, whole, self.length_us)
+        sums = sum_by_key(level, named, whole, length_us)
         keys = [key_name(row) for row in sums.groups.iter_rows(named=True)]
         return WindowSums(keys, sums.values, sums.counts, sums.cost_usd)
 

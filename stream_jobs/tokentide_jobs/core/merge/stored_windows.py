@@ -56,7 +56,7 @@ def stored_windows(
         first, end = np.searchsorted(starts[by_time], [start, start + 1]).tolist()
         here = slice(first, end)
         sums = WindowSums(keys[here], values[:, here], counts[:, here], cost_usd[here])
-        yield MergedWindow(start, sums)
+        yield MergedWindow(start, length_us, sums)
 
 
 def _named(level: KeyLevel, part: KeySums) -> tuple[NDArray[np.int64], list[str]]:

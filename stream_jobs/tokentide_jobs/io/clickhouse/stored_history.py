@@ -10,7 +10,7 @@ import polars as pl
 
 from tokentide_jobs.core.merge.deltas import chosen_columns
 from tokentide_jobs.core.merge.open_windows import WANTED
-from tokentide_jobs.core.tables import DAY_US, MINUTE_US
+from tokentide_jobs.core.tables import DAY_US, MINUTE_US, WINDOW_S, WINDOWS
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
@@ -25,6 +25,8 @@ __all__ = [
 
 HISTORY_US: Final = 14 * DAY_US
 """How far back is learned from."""
+_TABLES: Final = {WINDOW_S * 1_000_000: WINDOWS, MINUTE_US: "windows_1m"}
+"""Where windows of a length are stored."""
 _ROWS_AT_ONCE: Final = 50_000
 """That memory does not grow with the history."""
 
@@ -34,13 +36,15 @@ class HistorySpan:
     """What is stored of the last two weeks.
 
     Attributes:
+        length_us: Of a window.
         oldest_us: Start of the oldest window.
-        windows: Windows of a minute that hold something.
+        windows: Windows that hold something.
         rows: Of all of them.
         series: About how many different ones there are.
         dimensions: Those that have a value somewhere.
     """
 
+    length_us: int
     oldest_us: int
     windows: int
     rows: int
@@ -48,15 +52,19 @@ class HistorySpan:
     dimensions: frozenset[str]
 
 
-def history_span(store: ClickHouse, until_us: int) -> HistorySpan | None:
+def history_span(store: ClickHouse, until_us: int, length_us: int) -> HistorySpan | None:
     """Return what is stored of the two weeks before a time; None: nothing. Raises as `select`."""
-    span = {"begin_us": until_us - HISTORY_US, "end_us": until_us}
+    span = {
+        "table": _TABLES[length_us], "begin_us": until_us - HISTORY_US, "end_us": until_us,
+    }  # fmt: skip
     rows = store.select("detect/history_span", span)
     if not rows:
         return None
     row = rows[0]
     named = frozenset(name for name in DIMENSIONS if row[name])
-    return HistorySpan(row["oldest_us"], row["windows"], row["stored"], row["series"], named)
+    return HistorySpan(
+        length_us, row["oldest_us"], row["windows"], row["stored"], row["series"], named
+    )
 
 
 def newest_window_us(store: ClickHouse) -> int:
@@ -74,12 +82,20 @@ def pieces(span: HistorySpan, until_us: int, stride: int) -> Iterator[tuple[int,
         stride: One window of so many is read.
     """
     windows = max(1, _ROWS_AT_ONCE * span.windows // span.rows)
-    length_us = windows * stride * MINUTE_US
+    length_us = windows * stride * span.length_us
     for begin_us in range(span.oldest_us, until_us, length_us):
         yield begin_us, min(begin_us + length_us, until_us)
 
 
-def read_history(store: ClickHouse, begin_us: int, end_us: int, stride: int) -> pl.DataFrame:
-    """Return the rows of windows in a stretch of time, as deltas have them; raises as `select`."""
-    span = {"begin_us": begin_us, "end_us": end_us, "stride": stride}
-    return chosen_columns(store.select_arrow("detect/history", span), WANTED)
+def read_history(
+    store: ClickHouse, length_us: int, begin_us: int, end_us: int, stride: int
+) -> pl.DataFrame:
+    """Return the rows of windows of a length in a stretch of time, as deltas have them.
+
+    Raises as `select`.
+    """
+    read = {
+        "table": _TABLES[length_us], "window_s": length_us // 1_000_000, "begin_us": begin_us,
+        "end_us": end_us, "stride": stride,
+    }  # fmt: skip
+    return chosen_columns(store.select_arrow("detect/history", read), WANTED)

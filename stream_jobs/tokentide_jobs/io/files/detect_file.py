@@ -91,7 +91,7 @@ _PIPELINE: Final = {
 }
 _SECTIONS: Final = {
     "run_guard": tuple(_GUARD),
-    "anomalies": (*_ANOMALIES, "levels"),
+    "anomalies": (*_ANOMALIES, "levels", "fast_levels"),
     "pipeline": tuple(_PIPELINE),
 }
 """Sections that are read here, with their fields."""
@@ -157,7 +157,7 @@ def detect_rules(nodes: Mapping[str, Node], problems: Problems) -> DetectRules:
     }
     guard = _guard(found["run_guard"], problems)
     fields = found["anomalies"]
-    levels = fields.pop("levels", None)
+    listed = {name: fields.pop(name, None) for name in ("levels", "fast_levels")}
     values = _numbers(_ANOMALIES, fields, problems)
     default = DetectRules()
     settle_us = values.pop("settle_us", default.settle_us)
@@ -167,10 +167,10 @@ def detect_rules(nodes: Mapping[str, Node], problems: Problems) -> DetectRules:
         node = fields["silent_days" if "silent_days" in fields else "learning_days"]
         problems.add(node, "silent_days: more than learning_days, which it is a part of")
     pipeline = PipelineRules(**_numbers(_PIPELINE, found["pipeline"], problems))
-    chosen = DEFAULT_LEVELS if levels is None else _levels(levels, problems)
+    levels, fast_levels = _both(listed["levels"], listed["fast_levels"], problems)
     return DetectRules(
-        guard=guard, levels=chosen, settle_us=settle_us, longest_call_us=longest_call_us,
-        parameters=parameters, pipeline=pipeline,
+        guard=guard, levels=levels, fast_levels=fast_levels, settle_us=settle_us,
+        longest_call_us=longest_call_us, parameters=parameters, pipeline=pipeline,
     )  # fmt: skip
 
 
@@ -184,7 +184,21 @@ def _guard(fields: dict[str, Node], problems: Problems) -> GuardRules:
     return rules
 
 
-def _levels(node: Node, problems: Problems) -> tuple[KeyLevel, ...]:
+def _both(
+    levels: Node | None, fast: Node | None, problems: Problems
+) -> tuple[tuple[KeyLevel, ...], tuple[KeyLevel, ...]]:
+    """Read what is watched by the minute and by ten seconds: a level by one of them only."""
+    quick = _levels("fast_levels", fast, problems) if fast is not None else ()
+    if levels is None:
+        return tuple(one for one in DEFAULT_LEVELS if one not in quick), quick
+    usual = _levels("levels", levels, problems)
+    for level in sorted(set(quick) & set(usual)):
+        text = f"fast_levels: [{', '.join(level)}] is in levels, too; name it in one of them"
+        problems.add(fast or levels, text)
+    return usual, quick
+
+
+def _levels(name: str, node: Node, problems: Problems) -> tuple[KeyLevel, ...]:
     """Read lists of dimensions, each of them a level."""
     listed = node.value if isinstance(node, SequenceNode) else []
     levels, before = [], len(problems.found)
@@ -192,12 +206,12 @@ def _levels(node: Node, problems: Problems) -> tuple[KeyLevel, ...]:
         names = texts(one)
         if not names or len(set(names)) < len(names) or not set(names) <= set(DIMENSIONS):
             problems.add(
-                one, f"levels: expected a list of dimensions, of {', '.join(DIMENSIONS)}, each once"
+                one, f"{name}: expected a list of dimensions, of {', '.join(DIMENSIONS)}, each once"
             )
-        levels.append(tuple(name for name in DIMENSIONS if name in names))
+        levels.append(tuple(one for one in DIMENSIONS if one in names))
     is_known = len(problems.found) == before
     if not 0 < len(levels) <= _MOST_LEVELS or (is_known and len(set(levels)) < len(levels)):
-        problems.add(node, f"levels: expected 1 to {_MOST_LEVELS} different lists of dimensions")
+        problems.add(node, f"{name}: expected 1 to {_MOST_LEVELS} different lists of dimensions")
     return tuple(levels)
 
 

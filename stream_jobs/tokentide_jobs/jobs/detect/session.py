@@ -168,7 +168,7 @@ class DetectSession:
             snapshot=head.snapshot_id if head else "none",
             goes_on=goes_on,
             positions=self.positions,
-            keys=len(self.decider.detectors.state.keys),
+            keys=self.decider.watched.keys,
             runs=len(self.decider.guard.live),
         )
 
@@ -225,10 +225,9 @@ class DetectSession:
 
     def _write(self, decisions: Decisions, news: Iterable[Finding] = ()) -> None:
         """Store what was found, and what somebody may have to know of it and of the news."""
-        window_s = self._files.in_force.rules.parameters.window_s
-        for table, rows in rows_of(decisions, window_s):
+        for table, rows in rows_of(decisions):
             self._insert(table, rows)
-        found = [*alert_findings(decisions, window_s), *news]
+        found = [*alert_findings(decisions), *news]
         self._alerts.observe(found, self.decider.progress.now_us)
 
     def _take(self, records: Sequence[DeltaRecord]) -> Decisions:
@@ -239,8 +238,8 @@ class DetectSession:
             decisions.extend(self.decider.take(until_watched(self.decider, left)))
             if self.decider.merge.closed_until_us >= 0:
                 self._has_learned = True
-                parameters = self._files.in_force.rules.parameters
-                if learn_stored(self.decider, parameters, self._store, self._storing):
+                rules = self._files.in_force.rules
+                if learn_stored(self.decider, rules, self._store, self._storing):
                     # Whoever follows goes on from what was learned, and soon.
                     self._snapshot_due_us = 0
         decisions.extend(self.decider.take(left))
@@ -300,7 +299,10 @@ class DetectSession:
             after = self._files.in_force
             if after.rules != before.rules:
                 self.decider.set_rules(after.rules)
-                self._has_learned &= set(after.rules.levels) <= set(before.rules.levels)
+                self._has_learned &= all(
+                    set(now.levels) <= set(then.levels)
+                    for now, then in zip(after.rules.watches, before.rules.watches, strict=True)
+                )
             self.decider.budgets.replace(after.budgets)
             self._alerts.book.rules = after.alerts.rules
             reported.ended += sorted(keys_of(before.budgets) - keys_of(after.budgets))

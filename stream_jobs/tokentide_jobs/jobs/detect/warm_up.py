@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from tokentide_jobs.core.decide.decider import Decider
+from tokentide_jobs.core.decide.detect_rules import DetectRules, WindowWatch
 from tokentide_jobs.core.decide.history import learn_history, stride_for, unlearned_levels
-from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.merge.stored_windows import stored_windows
 from tokentide_jobs.core.merge.window_merge import MergedWindow
@@ -36,36 +36,41 @@ def until_watched(decider: Decider, records: Iterator[DeltaRecord]) -> Iterator[
         yield record
 
 
-def learn_stored(
-    decider: Decider, parameters: Parameters, store: ClickHouse, storing: Storing
-) -> int:
+def learn_stored(decider: Decider, rules: DetectRules, store: ClickHouse, storing: Storing) -> int:
     """Learn the windows that are stored before those that are watched; return how many.
 
     Args:
         decider: Watches from a known window on.
-        parameters: What detectors decide by.
+        rules: What is watched.
         store: Where windows are.
         storing: Runs a step until the store takes it.
     """
-    until_us, length_us = decider.merge.closed_until_us, decider.merge.length_us
-    state = decider.detectors.state
-    span = storing("history", partial(history_span, store, until_us))
+    return sum(_learn(decider, one, store, storing) for one in rules.watches if one.levels)
+
+
+def _learn(decider: Decider, watch: WindowWatch, store: ClickHouse, storing: Storing) -> int:
+    length_us, merge = watch.length_us, decider.merge
+    is_usual = length_us == merge.length_us
+    until_us = merge.closed_until_us if is_usual else merge.fast_until_us
+    state = decider.watched.by_length[length_us].state
+    span = storing("history", partial(history_span, store, until_us, length_us))
     if span is None:
         return 0
-    stored = [level for level in decider.merge.levels if span.dimensions.issuperset(level)]
-    levels = unlearned_levels(state, stored, span.oldest_us, until_us, parameters)
+    stored = [level for level in watch.levels if span.dimensions.issuperset(level)]
+    levels = unlearned_levels(state, stored, span.oldest_us, until_us, watch.parameters)
     if not levels:
         return 0
     began_s, stride = time.monotonic(), stride_for(span.windows, span.rows, span.series)
 
     def windows() -> Iterator[MergedWindow]:
         for begin_us, end_us in pieces(span, until_us, stride):
-            read = partial(read_history, store, begin_us, end_us, stride)
+            read = partial(read_history, store, length_us, begin_us, end_us, stride)
             yield from stored_windows(storing("history", read), levels, length_us)
 
-    count = learn_history(state, levels, windows(), parameters)
+    count = learn_history(state, levels, windows(), watch.parameters)
     log_event(
-        _log, logging.INFO, "learned_from_stored_windows", windows=count, one_of=stride,
+        _log, logging.INFO, "learned_from_stored_windows", window_s=length_us // 1_000_000,
+        windows=count, one_of=stride,
         oldest_us=span.oldest_us, keys=len(state.keys),
         seconds=round(time.monotonic() - began_s, 1),
     )  # fmt: skip

@@ -132,14 +132,14 @@ class DetectWatch:
     def _show(self, job: DetectJob) -> None:
         decider, show = job.session.decider, self._metrics.set
         show("tokentide_detect_active", int(job.is_active))
-        show("tokentide_detect_keys", len(decider.detectors.state.keys))
+        show("tokentide_detect_keys", decider.watched.keys)
         show("tokentide_detect_live_runs", len(decider.guard.live))
         late = "tokentide_detect_late_requests_total"
         self._count(late, decider.merge.carried_requests, outcome="carried")
         self._count(late, decider.merge.late_requests, outcome="passed_over")
         self._count("tokentide_detect_unreadable_records_total", decider.unreadable)
         self._count("tokentide_detect_windows_total", decider.merge.given_up, outcome="given_up")
-        book, refused_keys = job.session.book, decider.detectors.refused_keys
+        book, refused_keys = job.session.book, decider.watched.refused_keys
         self._count("tokentide_detect_refused_findings_total", book.refused)
         show("tokentide_detect_refused_keys", refused_keys)
         full = []

@@ -24,6 +24,7 @@ from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
+from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS
 
 STEP_US = 20_000_000
 MINUTES = 12
@@ -33,7 +34,10 @@ QUICK = dataclasses.replace(Parameters(), silent_s=120, learning_s=180, least_va
 RULES = DetectRules(
     guard=GuardRules(rate_start_pico_usd=5 * DOLLAR, idle_us=600_000_000),
     parameters=QUICK,
+    levels=tuple(level for level in DEFAULT_LEVELS if level != ("tenant",)),
+    fast_levels=(("tenant",),),
 )
+"""Windows of both lengths are watched."""
 
 
 def budget(name: str, scope: Scope, dollars: int) -> Budget:

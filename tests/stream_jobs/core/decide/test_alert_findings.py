@@ -33,8 +33,8 @@ def of(key: str) -> Finding:
     values[REQUESTS] = list(REQUESTS_OF.values())
     cost_usd = np.arange(len(REQUESTS_OF), dtype=float)
     sums = WindowSums(list(REQUESTS_OF), values, np.zeros_like(values), cost_usd)
-    window = JudgedWindow(0, sums, Judged((alarm(key=key),), ()))
-    (found,) = alert_findings(Decisions(windows=[window]), 60)
+    window = JudgedWindow(0, 60_000_000, sums, Judged((alarm(key=key),), ()))
+    (found,) = alert_findings(Decisions(windows=[window]))
     return found
 
 
@@ -60,7 +60,7 @@ def test_runs_and_budgets_of_a_stream_become_findings() -> None:
     decider = Decider(RULES, BUDGETS)
     for budget in decider.budgets.unseeded():
         decider.budgets.seed(budget.name, {}, [])
-    found = list(alert_findings(decider.take(recorded()), 60))
+    found = list(alert_findings(decider.take(recorded())))
     runs = [one for one in found if one.kind == "run" and one.change == "fires"]
     assert [(one.key, one.metric, one.is_history) for one in runs] == [
         ("tenant acme, run wild", "spend_rate", False)
@@ -74,13 +74,13 @@ def test_a_run_of_a_stream_names_the_deploy_of_its_agent() -> None:
     dear = {"tenant": "acme", "run": "wild", "at_us": NOON_US, "agent": "critic",
             "service": "desk", "cost_pico_usd": 30 * DOLLAR}  # fmt: skip
     records = [changes([deploy], 0, 1), steps([dear], 0, 1)]
-    (found,) = alert_findings(Decider(RULES, ()).take(records), 60)
+    (found,) = alert_findings(Decider(RULES, ()).take(records))
     assert [str(cause) for cause in found.causes] == [
         "deploy of critic to 7, 1 min before it began"
     ]
     # One that an ingest of before has published says less of its steps.
     before = steps([dear], 0, 1, columns=set(STEPS_SCHEMA) - set(ADDED))
-    (same,) = alert_findings(Decider(RULES, ()).take([records[0], before]), 60)
+    (same,) = alert_findings(Decider(RULES, ()).take([records[0], before]))
     assert (same.sentence, [one.shared for one in same.causes]) == (found.sentence, [("agent",)])
 
 
@@ -88,13 +88,13 @@ def test_a_run_of_long_ago_is_over_and_a_run_of_now_is_not() -> None:
     found = Decider(RULES, BUDGETS).take(recorded())
     (live,) = found.verdicts
     old = Decisions(verdicts=[live, replace(live, is_history=True)])
-    assert [(one.is_history, one.is_over) for one in alert_findings(old, 60)] == [
+    assert [(one.is_history, one.is_over) for one in alert_findings(old)] == [
         (False, False), (True, True),
     ]  # fmt: skip
 
 
 def test_an_anomaly_of_a_stream_names_the_deploy_before_it_and_what_makes_it_up() -> None:
-    found = alert_findings(Decider(RULES, ()).take(recorded()), 60)
+    found = alert_findings(Decider(RULES, ()).take(recorded()))
     of_key = {
         (one.key, one.metric): one
         for one in found

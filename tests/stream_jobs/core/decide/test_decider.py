@@ -31,6 +31,7 @@ from tokentide_jobs.core.budget.spend import Spent
 from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.decisions import Decisions, alarm_id
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
+from tokentide_jobs.core.merge.window_merge import FAST_US
 
 
 def fresh() -> Decider:
@@ -43,7 +44,7 @@ def fresh() -> Decider:
 def words(findings: Decisions) -> list[object]:
     """Return findings as values that can be compared."""
     return [
-        *((w.start_us, w.judged, w.sums.values.tobytes()) for w in findings.windows),
+        *((w.start_us, w.length_us, w.judged, w.sums.values.tobytes()) for w in findings.windows),
         *findings.verdicts,
         *findings.notices,
         *findings.runs,
@@ -75,8 +76,12 @@ def at_once() -> tuple[list[object], bytes]:
 
 def test_what_happened_is_found_once() -> None:
     found, _decider = whole()
-    assert [window.start_us for window in found.windows] == [
+    assert [one.start_us for one in found.windows if one.length_us == MINUTE_US] == [
         NOON_US + minute * MINUTE_US for minute in range(1, MINUTES - 1)
+    ]
+    fast = [one for one in found.windows if one.length_us == FAST_US]
+    assert [one.start_us for one in fast] == [
+        NOON_US + 20_000_000 + part * FAST_US for part in range(6 * (MINUTES - 1) + 3)
     ]
     assert [(v.verdict.key.run, v.verdict.rule, v.is_history) for v in found.verdicts] == [
         ("wild", "spend_rate", False)
@@ -192,7 +197,7 @@ def test_records_that_nobody_can_read_are_counted_and_passed_over() -> None:
     decider = fresh()
     found = decider.take([*broken, *records[3:]])
     assert decider.unreadable == 3
-    assert len(found.windows) == MINUTES - 2
+    assert len([one for one in found.windows if one.length_us == MINUTE_US]) == MINUTES - 2
 
 
 def test_records_of_a_schema_that_comes_later_are_passed_over() -> None:
@@ -246,12 +251,44 @@ def test_sums_that_are_given_anew_replace_what_was_counted_and_repeat_no_notice(
     assert decider.take(recorded()).notices == []
 
 
-def test_other_rules_leave_what_was_learned() -> None:
+def test_other_rules_leave_what_was_learned_of_levels_that_are_still_watched() -> None:
     decider = fresh()
     decider.take(recorded()[:80])
-    keys, live = list(decider.detectors.state.keys), dict(decider.guard.live)
-    decider.set_rules(dataclasses.replace(RULES, levels=(("tenant",),), settle_us=0))
-    assert decider.detectors.state.keys == keys
+    live, by_length = dict(decider.guard.live), decider.watched.by_length
+    assert by_length[FAST_US].state.keys == ["tenant=acme", "tenant=globex"]
+    assert {"provider=p", "service=chat"} < set(by_length[MINUTE_US].state.keys)
+    rules = dataclasses.replace(
+        RULES, levels=(("provider",),), fast_levels=(("tenant",), ("service",)), settle_us=0
+    )
+    decider.set_rules(rules)
+    by_length = decider.watched.by_length
+    assert by_length[MINUTE_US].state.keys == ["provider=p"]
+    assert by_length[FAST_US].state.keys == ["tenant=acme", "tenant=globex"]
     assert decider.guard.live.keys() == live.keys()
     found = decider.take(recorded()[80:])
-    assert found.windows[-1].sums.keys == ["tenant=acme", "tenant=globex"]
+    keys = {one.length_us: list(one.sums.keys) for one in found.windows if one.sums.keys}
+    assert keys == {
+        MINUTE_US: ["provider=p"], FAST_US: ["service=chat", "tenant=acme", "tenant=globex"],
+    }  # fmt: skip
+    # What is watched no more is not what has no traffic.
+    alarms = [alarm for window in found.windows for alarm in window.judged.alarms]
+    assert alarms
+    assert {alarm.key for alarm in alarms} <= {*keys[MINUTE_US], *keys[FAST_US]}
+
+
+@pytest.mark.parametrize("is_restart", [False, True])
+def test_an_alarm_of_a_level_that_is_watched_no_more_is_open_no_more(is_restart: bool) -> None:
+    decider = fresh()
+    decider.take(recorded())
+    known = decider.watched.open_alarms()
+    assert {dict(key).popitem()[0] for key, _metric in known} >= {"tenant", "provider"}
+    assert not decider.has_gap
+    rules = dataclasses.replace(RULES, fast_levels=())
+    if is_restart:
+        decider = Decider.from_bytes(decider.to_bytes(), rules, BUDGETS)
+    else:
+        decider.set_rules(rules)
+    assert decider.has_gap, "whoever ends alerts that nobody knows has to look"
+    left = decider.watched.open_alarms()
+    assert left == {one for one in known if "tenant" not in dict(one[0]) or len(one[0]) > 1}
+    assert left != known

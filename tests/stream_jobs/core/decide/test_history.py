@@ -80,7 +80,7 @@ def test_the_state_after_stored_windows_is_the_one_after_the_same_windows_as_del
     history = stored_windows(stored(minutes), RULES.levels, MINUTE_US)
     assert learn_history(learned, RULES.levels, history, QUICK) == len(minutes)
     assert learned.last_window == (NOON_US // MINUTE_US) + minutes[-1]
-    assert learned.to_bytes() == decider.detectors.state.to_bytes()
+    assert learned.to_bytes() == decider.watched.by_length[MINUTE_US].state.to_bytes()
 
 
 def test_pieces_of_history_teach_what_all_of_it_does() -> None:

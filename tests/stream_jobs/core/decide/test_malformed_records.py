@@ -94,8 +94,8 @@ class Job:
         if self.taken % _EVERY == 0:
             closing = mark(NOON_US + minute % 10 * MINUTE_US, stamp_us=NOON_US + minute * MINUTE_US)
             findings.extend(self.decider.take([closing]))
-        list(rows_of(findings, 60))
-        list(alert_findings(findings, 60))
+        list(rows_of(findings))
+        list(alert_findings(findings))
         states_of(findings, {}, lambda _reason: None)
         assert len(findings.unreadable) == self.decider.unreadable - before
         return self.decider.unreadable == before

@@ -78,7 +78,7 @@ def test_runs_and_alarms_end_where_what_was_known_of_them_is_lost() -> None:
     for begin in range(0, len(recorded()), 10):
         found = decider.take(recorded()[begin : begin + 10])
         now_us = decider.progress.now_us
-        book.observe(alert_findings(found, 60), now_us, now_us)
+        book.observe(alert_findings(found), now_us, now_us)
     alerts = [one for one in book.alerts.values() if one.finding.kind in ("run", "anomaly")]
     assert {one.finding.kind for one in alerts if one.is_live} == {"run", "anomaly"}
     assert list(lost(alerts, decider)) == []

@@ -86,7 +86,8 @@ def test_a_delta_that_is_lost_in_the_merge_is_missing_for_good() -> None:
     decider.take(records[:40])
     assert consumed_by(decider).sums.events
     opened = decider.merge._open
-    opened.close(opened.starts[0])  # its sums are gone, and nobody judged them
+    start_us = opened.starts[0]
+    opened.forget(start_us, start_us + MINUTE_US)  # its sums are gone, and nobody judged them
     decider.take(records[40:])
     assert consumed_by(decider).sums != of_ticks(0, TICKS)
 

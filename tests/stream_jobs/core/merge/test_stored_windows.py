@@ -37,18 +37,20 @@ ROWS = st.lists(
 
 
 @settings(max_examples=examples(5))
-@given(ROWS, st.randoms(use_true_random=False))
+@given(ROWS, st.sampled_from([10_000_000, MINUTE_US]), st.randoms(use_true_random=False))
 def test_stored_windows_are_the_ones_that_the_stream_closes(
-    rows: Sequence[dict[str, Any]], chance: random.Random
+    rows: Sequence[dict[str, Any]], length_us: int, chance: random.Random
 ) -> None:
     deltas = window_rows(list(rows)).select(list(WANTED))
-    opened = OpenWindows(DEFAULT_LEVELS, MINUTE_US)
+    opened = OpenWindows()
     opened.add(deltas)
     shuffled = deltas.sample(fraction=1.0, shuffle=True, seed=chance.randrange(1 << 30))
-    stored = list(stored_windows(shuffled, DEFAULT_LEVELS, MINUTE_US))
-    assert [one.start_us for one in stored] == opened.starts
+    stored = list(stored_windows(shuffled, DEFAULT_LEVELS, length_us))
+    starts = {start_us // length_us * length_us for start_us in opened.starts}
+    assert [one.start_us for one in stored] == sorted(starts)
     for one in stored:
-        closed = opened.close(one.start_us)
+        assert one.length_us == length_us
+        closed = opened.sums(one.start_us, one.start_us + length_us, DEFAULT_LEVELS)
         assert list(one.sums.keys) == list(closed.keys)
         assert np.array_equal(one.sums.values, closed.values, equal_nan=True)
         assert np.array_equal(one.sums.counts, closed.counts)

@@ -170,6 +170,20 @@ def test_no_level_and_two_equal_ones_are_refused(levels: str) -> None:
         parse_detect_rules(f"anomalies:\n  levels: {levels}\n".encode(), "d.yaml")
 
 
+def test_a_level_is_watched_by_the_minute_or_by_ten_seconds() -> None:
+    default = DetectRules().levels
+    rules = parse_detect_rules(b"anomalies:\n  fast_levels: [[provider], [team]]\n", "d.yaml")
+    assert rules.fast_levels == (("provider",), ("team",))
+    assert rules.levels == tuple(level for level in default if level != ("provider",))
+    watched = [(watch.levels, watch.length_us) for watch in rules.watches]
+    assert watched == [(rules.levels, 60_000_000), (rules.fast_levels, 10_000_000)]
+    both = "anomalies:\n  levels: [[model, tenant], [team]]\n  fast_levels: [[tenant, model]]\n"
+    with pytest.raises(ConfigError, match=r"3: fast_levels: \[tenant, model\] is in levels, too"):
+        parse_detect_rules(both.encode(), "d.yaml")
+    with pytest.raises(ConfigError, match="2: fast_levels: expected 1 to 16 different lists"):
+        parse_detect_rules(b"anomalies:\n  fast_levels: [[model], [model]]\n", "d.yaml")
+
+
 def test_a_silence_longer_than_learning_is_refused() -> None:
     with pytest.raises(ConfigError, match="2: silent_days: more than learning_days"):
         parse_detect_rules(b"anomalies:\n  silent_days: 9\n", "d.yaml")

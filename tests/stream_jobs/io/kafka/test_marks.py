@@ -126,7 +126,7 @@ async def test_a_deploy_comes_from_the_event_through_kafka_into_the_alert(broker
     found = Decider(RULES, ()).take([*stream[:place], deploy, *stream[place:]])
     fired = [
         one
-        for one in alert_findings(found, 60)
+        for one in alert_findings(found)
         if (one.key, one.metric, one.change) == ("service chat", "error_ratio", "fires")
     ]
     assert {str(cause) for one in fired for cause in one.causes} == {

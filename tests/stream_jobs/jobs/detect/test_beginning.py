@@ -11,7 +11,7 @@ import pytest
 from tests.stream_jobs.core.decide.recorded_stream import RULES, TICKS, recorded
 from tests.stream_jobs.core.decide.test_history import minute_rows
 from tests.stream_jobs.core.decide.test_history import stored as stored_rows
-from tests.stream_jobs.core.merge.delta_records import NOON_US, window_rows
+from tests.stream_jobs.core.merge.delta_records import MINUTE_US, NOON_US, window_rows
 from tests.stream_jobs.core.merge.test_balance import of_ticks
 from tests.stream_jobs.jobs.detect.sessions import Worker, alerts_of, session
 from tokentide_jobs.core.decide.history import learn_history
@@ -121,7 +121,8 @@ def test_a_topic_that_was_made_anew_keeps_what_was_learned_and_sums_budgets_anew
     other = session(store, files, Worker())
     other.begin("topic-2", {0: (0, 3)})
     assert other.positions == {0: 0}
-    assert other.decider.detectors.state.keys == one.decider.detectors.state.keys
+    keys = [worker.decider.watched.by_length[MINUTE_US].state.keys for worker in (one, other)]
+    assert keys[0] == keys[1] != []
     assert other.decider.guard.live.keys() == one.decider.guard.live.keys()
     assert len(other.decider.budgets.unseeded()) == 2
 
@@ -136,16 +137,23 @@ def test_a_first_start_learns_what_is_stored_before_the_stream_and_says_nothing_
     one = session(store, files, Worker())
     one.begin("topic-1", {0: (0, len(recorded()))})
     findings, _reported = one.take(recorded()[:4])  # with the first mark, at noon
-    expected = DetectorState()
-    history = stored_windows(stored_rows(minutes), RULES.levels, 60_000_000)
-    assert learn_history(expected, RULES.levels, history, RULES.parameters) == len(minutes)
-    assert one.decider.detectors.state.to_bytes() == expected.to_bytes()
+    expected = {}
+    for watch in RULES.watches:
+        state = expected[watch.length_us] = DetectorState()
+        history = stored_windows(stored_rows(minutes), watch.levels, watch.length_us)
+        assert learn_history(state, watch.levels, history, watch.parameters) == len(minutes)
+    learned = one.decider.watched.by_length
+    for length_us, state in expected.items():
+        assert len(state.keys) > 1
+        assert learned[length_us].state.to_bytes() == state.to_bytes(), length_us
     assert findings.windows == []
     assert sql_client.query(f"SELECT count() FROM {ANOMALY_POINTS}").result_rows == [(0,)]
     one.snapshot_if_due()
     follower = session(store, files, Worker())
     follower.begin("topic-1", {0: (0, len(recorded()))})
-    assert follower.decider.detectors.state.to_bytes() == expected.to_bytes()
+    for length_us, state in expected.items():
+        followed = follower.decider.watched.by_length[length_us].state
+        assert followed.to_bytes() == state.to_bytes(), length_us
     for worker in (one, follower):
         worker.take(recorded()[4:40])
     assert follower.decider.to_bytes() == one.decider.to_bytes()
