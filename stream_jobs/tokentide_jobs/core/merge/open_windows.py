@@ -22,14 +22,14 @@ from tokentide_jobs.core.merge.key_levels import KeyLevel, key_name
 from tokentide_jobs.core.merge.key_sums import ENTRY, HISTOGRAMS, SUMS, entries_of, sum_by_key
 from tokentide_jobs.core.merge.merged_sums import MergedSums, sums_of
 from tokentide_jobs.core.merge.packing import pack, unpack
-from tokentide_jobs.core.tables import WINDOW_S
+from tokentide_jobs.core.tables import WINDOW_US
 from tokentide_jobs.core.window.exact import MONEY
 from tokentide_jobs.core.window.fold import COST_SUMS, DIMENSIONS
 from tokentide_jobs.core.window.histogram import HISTOGRAM
 
 __all__ = ["GRAIN_US", "WANTED", "OpenWindows", "WindowSums"]
 
-GRAIN_US: Final = WINDOW_S * 1_000_000
+GRAIN_US: Final = WINDOW_US
 """What sums are kept by: the windows of deltas."""
 
 WANTED: Final[Mapping[str, pl.DataType]] = {
