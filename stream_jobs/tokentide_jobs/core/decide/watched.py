@@ -15,9 +15,9 @@ from tokentide_jobs.core.decide.contributors import Contributors, providers_of_m
 from tokentide_jobs.core.decide.decisions import JudgedWindow
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.detect.detectors import Detectors
-from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import METRICS
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.merge.key_levels import dimensions_of
 from tokentide_jobs.core.merge.window_merge import MergedWindow
 
