@@ -56,6 +56,7 @@ FOR_OTHERS = {
 OVERRIDES = frozenset(
     {
         "faust.App",
+        "Monitor",
         "Worker",
         "driver.AIOKafkaConsumerThread",
         "driver.Consumer",

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import faust
+from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import OffsetAndMetadata
 from faust.assignor.partition_assignor import PartitionAssignor
+from faust.sensors import Monitor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.worker import Worker
@@ -163,6 +166,28 @@ class JobConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Hand on all that was fetched, until the fetcher stops.
+
+        Faust does the same with four tasks for each record, a third of the event loop's work.
+        """
+        try:
+            while not self.should_stop and not fetcher.should_stop:
+                await asyncio.sleep(0)
+                await self._hand_on([message async for _tp, message in self.getmany(timeout=1.0)])
+        except (asyncio.CancelledError, ConsumerStoppedError):
+            if not self.transport.app.should_stop:
+                raise
+
+    async def _hand_on(self, messages: Sequence[Any]) -> None:
+        async def one_by_one() -> None:
+            for message in messages:
+                await self.callback(message)
+
+        if messages:
+            # A full buffer is not waited for while partitions are given out anew.
+            await self.wait_first(one_by_one(), self.suspend_flow.wait())
+
     async def _wait_next_records(
         self,
         timeout: float,  # noqa: ASYNC109 -- Faust's own signature
@@ -196,6 +221,26 @@ class JobConsumer(driver.Consumer):
     async def committed(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Return the group's committed offsets; None where there is none."""
         return await self._thread.committed(partitions)
+
+
+class _InboundTimes(Monitor):
+    """Notes when each partition had its last event, which Faust's own watch asks for.
+
+    Its other statistics of every record have no reader: ours are in `core/metrics.py`.
+    """
+
+    def on_message_in(self, *_args: Any) -> None:
+        """Count nothing."""
+
+    def on_stream_event_in(self, tp: TP, *_args: Any) -> None:
+        """Note the time."""
+        self.stream_inbound_time[tp] = time.monotonic()
+
+    def on_stream_event_out(self, *_args: Any) -> None:
+        """Count nothing."""
+
+    def on_message_out(self, *_args: Any) -> None:
+        """Count nothing."""
 
 
 class JobTransport(driver.Transport):
@@ -264,6 +309,7 @@ def build_app(
             f"kafka://{server.strip()}" for server in settings.kafka_bootstrap.split(",")
         ),
         loop=loop,
+        Monitor=_InboundTimes,
         agent_supervisor="mode.CrashingSupervisor",
         broker_commit_every=1_000_000,
         broker_commit_interval=5.0,
