@@ -26,7 +26,7 @@ from tokentide_jobs.core.decode.columns import parse_schema
 from tokentide_jobs.core.decode.decode import decode
 from tokentide_jobs.core.decode.judge import AcceptedWindow
 from tokentide_jobs.core.guard.step_rows import step_rows
-from tokentide_jobs.core.outcome.arrow import to_arrow
+from tokentide_jobs.core.outcome.arrow import published, to_arrow
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.split import split_record
 from tokentide_jobs.core.tables import RAW_REQUESTS, SUBJECTS, WINDOWS
@@ -104,7 +104,7 @@ def by_subject(frame: pl.DataFrame) -> pl.DataFrame:
 
 def published_steps(frame: pl.DataFrame) -> list[bytes]:
     """Make the records that say the steps of runs, for a topic of one partition."""
-    rows = step_rows(frame).to_arrow(compat_level=pl.CompatLevel.oldest())
+    rows = published(step_rows(frame))
     return [value for _partition, _chunk, value in delta_chunks(rows, 1, ("tenant", "run"))]
 
 

@@ -22,6 +22,7 @@ from tokentide_jobs.core.window.subjects import SUBJECT_SCHEMA
 _HIGH_CARDINALITY: Final = frozenset(
     {
         "event_id",
+        "user",
         "user_hash",
         "trace_id",
         "span_id",
@@ -30,6 +31,7 @@ _HIGH_CARDINALITY: Final = frozenset(
         "previous_response_id",
         "conversation_id",
         "agent_id",
+        "run",
         "run_id",
         "parent_run_id",
         "tool_call_id",
@@ -73,15 +75,24 @@ def to_arrow(table: str, rows: pl.DataFrame) -> pa.Table:
 
 
 def published(rows: pl.DataFrame) -> pa.Table:
-    """Return rows that are published only; a column of one text, as many are, takes little."""
+    """Return rows that are published only; where a column has few texts, a row of it is a byte."""
     uniform = _uniform_columns(rows)
     columns = [
         _repeated(uniform[series.name], rows.height)
         if series.name in uniform and series.dtype == pl.String
-        else series.to_arrow(compat_level=pl.CompatLevel.oldest())
+        else _few_texts(series)
         for series in rows
     ]
     return pa.table(columns, names=rows.columns)
+
+
+def _few_texts(series: pl.Series) -> pa.Array:
+    """Return a column, as a dictionary if that is small: each part of the rows repeats it."""
+    array = series.to_arrow(compat_level=pl.CompatLevel.oldest())
+    if series.dtype != pl.String or series.name in _HIGH_CARDINALITY:
+        return array
+    encoded = array.dictionary_encode()
+    return array if len(encoded.dictionary) > _INT8_VALUES else _narrow(encoded)
 
 
 def _events(rows: pl.DataFrame, event_type: str) -> pa.Table:

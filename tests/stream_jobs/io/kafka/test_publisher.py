@@ -103,6 +103,28 @@ def test_steps_of_a_large_batch_are_packed_once(monkeypatch: pytest.MonkeyPatch)
     assert read_again.equals(steps.select(STEPS_SCHEMA.keys()))
 
 
+def test_columns_of_few_texts_travel_as_a_byte_a_row_and_others_as_they_are() -> None:
+    chance, places = random.Random(2), range(3_000)
+    texts = {
+        "run": [f"{chance.getrandbits(128):032x}" for _ in places],
+        "user": ["u1" if place % 2 else "" for place in places],
+        "service": [f"service-{place % 128}" for place in places],
+        "model": [f"model-{place % 129}" for place in places],
+        "tool": ["search" for _ in places],
+    }
+    numbers = {name: list(places) for name in ("at_us", "cost_pico_usd", "tokens", "input_tokens")}
+    steps = pl.DataFrame({**texts, **numbers, "errors": [0 for _ in places]})
+    steps = steps.with_columns(
+        pl.lit("support").alias(name) for name in STEPS_SCHEMA if name not in steps.columns
+    )
+    table = published(steps)
+    packed = {name: pa.types.is_dictionary(table.schema.field(name).type) for name in texts}
+    assert packed == {"run": False, "user": False, "service": True, "model": False, "tool": True}
+    assert table.schema.field("service").type.index_type == pa.int8()
+    [(_partition, _chunk, value)] = delta_chunks(table, 1, ("tenant", "run"))
+    assert read_rows(value, STEPS_SCHEMA).equals(steps.select(STEPS_SCHEMA.keys()))
+
+
 def test_all_deltas_of_a_subject_go_home_too_whatever_else_they_say() -> None:
     names = ["window_start", "kind", "subject", "tenant", "service"]
     start = datetime(2026, 11, 1, tzinfo=UTC)
