@@ -381,4 +381,5 @@ def test_the_documentation_names_every_exit_code() -> None:
         "5",
         "6",
         "130",
+        "141",
     ]

@@ -10,7 +10,7 @@ import polars as pl
 
 from tokentide_jobs.core.merge.deltas import chosen_columns
 from tokentide_jobs.core.merge.open_windows import WANTED
-from tokentide_jobs.core.tables import DAY_US, MINUTE_US, WINDOW_US, WINDOWS
+from tokentide_jobs.core.tables import DAY_US, WINDOW_LENGTH_S
 from tokentide_jobs.core.window.fold import DIMENSIONS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
@@ -25,7 +25,7 @@ __all__ = [
 
 HISTORY_US: Final = 14 * DAY_US
 """How far back is learned from."""
-_TABLES: Final = {WINDOW_US: WINDOWS, MINUTE_US: "windows_1m"}
+_TABLES: Final = {length_s * 1_000_000: table for table, length_s in WINDOW_LENGTH_S.items()}
 """Where windows of a length are stored."""
 _ROWS_AT_ONCE: Final = 50_000
 """That memory does not grow with the history."""
