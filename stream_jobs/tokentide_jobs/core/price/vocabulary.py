@@ -68,10 +68,13 @@ class CallTerms(NamedTuple):
     def model_names(self) -> tuple[str, ...]:
         """Return the names to look the model up under: as served, then as requested; lower case.
 
-        A Bedrock profile of the customer's own comes first: it may have an alias.
+        A Bedrock profile of the customer's own comes first: it may have an alias. So does an id of
+        Bedrock's that names the model as served: its prefix says in which places it is served.
         """
         served, asked = self.response_model.strip().lower(), self.request_model.strip().lower()
-        names = (asked, served) if _OWN_PROFILE in asked else (served, asked)
+        model = asked.partition("anthropic.")[2]
+        is_id = bool(model and served) and model.startswith(served)
+        names = (asked, served) if _OWN_PROFILE in asked or is_id else (served, asked)
         return tuple(dict.fromkeys(name for name in names if name))
 
     def is_behind_profile(self, name: str) -> bool:

@@ -128,3 +128,76 @@ def test_a_model_that_searches_by_itself_is_exact_only_with_its_searches_or_its_
     assert row["price_status"] == status, row["price_rule"]
     lines = explanation(event, compile_cards()).lines
     assert any("searches by itself" in line for line in lines) == (status == "partial")
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "usd"),
+    [
+        ("global.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929", "0.018"),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929", "0.0198"),
+        ("global.anthropic.claude-opus-4-6-v1", "claude-opus-4-6", "0.03"),
+        ("eu.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5-20251001", "0.0066"),
+    ],
+)
+def test_a_profile_of_bedrock_keeps_its_place_where_the_answer_names_the_model_alone(
+    asked: str, served: str, usd: str
+) -> None:
+    # Anthropic's client for Bedrock: the answer has Anthropic's name, without the profile.
+    event = call("aws.bedrock", asked, response_model=served, **tokens(1_000, 1_000))
+    row = price(request_frame(event), compile_cards()).row(0, named=True)
+    assert row["cost_pico_usd"] == Decimal(usd).scaleb(12), row["price_rule"]
+    assert row["price_status"] == "exact", row["price_rule"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usd"),
+    [
+        # 100,000 tokens read and as many written, by the published rates of each model.
+        ("openai", "gpt-4.1", "1"),
+        ("openai", "gpt-4.1-mini", "0.2"),
+        ("openai", "gpt-4.1-nano", "0.05"),
+        ("openai", "gpt-4-turbo", "4"),
+        ("openai", "gpt-3.5-turbo", "0.2"),
+        ("openai", "o1", "7.5"),
+        ("openai", "o1-mini", "0.55"),
+        ("openai", "o3-mini", "0.55"),
+        ("openai", "o3-pro", "10"),
+        ("openai", "o4-mini", "0.55"),
+        ("openai", "gpt-5", "1.125"),
+        ("openai", "gpt-5-nano", "0.045"),
+        ("openai", "gpt-5-pro", "13.5"),
+        ("openai", "gpt-5.1", "1.125"),
+        ("openai", "gpt-5.2", "1.575"),
+        ("anthropic", "claude-3-haiku-20240307", "0.15"),
+        ("anthropic", "claude-3-5-haiku-20241022", "0.48"),
+        ("anthropic", "claude-haiku-4-5", "0.6"),
+        ("anthropic", "claude-opus-4-1", "9"),
+        ("anthropic", "claude-opus-4-5", "3"),
+        ("gcp.gemini", "gemini-2.0-flash", "0.05"),
+        ("gcp.gemini", "gemini-2.0-flash-lite", "0.0375"),
+        ("gcp.gemini", "gemini-2.5-flash-lite", "0.05"),
+        ("gcp.gemini", "gemini-2.5-pro", "1.125"),
+        ("gcp.gemini", "gemini-3-flash-preview", "0.35"),
+        ("mistral_ai", "mistral-small-2506", "0.04"),
+        ("mistral_ai", "codestral-2508", "0.12"),
+        ("mistral_ai", "pixtral-large-2411", "0.8"),
+        ("mistral_ai", "ministral-8b-2410", "0.02"),
+        ("cohere", "command-a-03-2025", "1.25"),
+        ("cohere", "command-r7b-12-2024", "0.01875"),
+        ("cohere", "command-r-08-2024", "0.075"),
+        ("groq", "llama-3.3-70b-versatile", "0.138"),
+        ("groq", "llama-3.1-8b-instant", "0.013"),
+        ("x_ai", "grok-3", "1.8"),
+        ("x_ai", "grok-3-mini", "0.08"),
+        ("x_ai", "grok-4-0709", "1.8"),
+        ("aws.bedrock", "us.amazon.nova-pro-v1:0", "0.4"),
+        ("aws.bedrock", "us.amazon.nova-micro-v1:0", "0.0175"),
+        ("aws.bedrock", "us.anthropic.claude-3-5-sonnet-20241022-v2:0", "1.8"),
+        ("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", "0.176"),
+    ],
+)
+def test_a_model_costs_its_published_rates(provider: str, model: str, usd: str) -> None:
+    row = price(
+        request_frame(call(provider, model, **tokens(100_000, 100_000))), compile_cards()
+    ).row(0, named=True)
+    assert (row["cost_pico_usd"], row["price_status"]) == (Decimal(usd).scaleb(12), "exact")
