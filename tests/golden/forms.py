@@ -47,6 +47,8 @@ def _gemini() -> Build:
     types = import_module("google.genai.types")
 
     def build(payload: Any) -> object:
+        if "error" in payload and "candidates" not in payload:
+            return payload  # the client raises it
         is_embedding = "embeddings" in payload
         kind = types.EmbedContentResponse if is_embedding else types.GenerateContentResponse
         kind = types.GenerateImagesResponse if "generatedImages" in payload else kind
@@ -60,11 +62,15 @@ def _mistral() -> Build:
     models = import_module("mistralai.client.models")
 
     def build(payload: Any) -> object:
+        if payload.get("object") == "error":
+            return payload  # the client raises it
+        is_transcribed = str(payload.get("event")).startswith("transcription.")
+        events = models.TranscriptionStreamEvents if is_transcribed else models.ConversationEvents
         for name, kind in (
             ("usage_info", models.OCRResponse),
             ("outputs", models.ConversationResponse),
             ("text", models.TranscriptionResponse),
-            ("event", models.TranscriptionStreamEvents),
+            ("event", events),
             ("choices", models.ChatCompletionResponse),
             ("data", models.EmbeddingResponse if "model" in payload else models.CompletionEvent),
         ):
