@@ -152,7 +152,7 @@ def test_a_profile_of_bedrock_keeps_its_place_where_the_answer_names_the_model_a
 @pytest.mark.parametrize(
     ("provider", "model", "usd"),
     [
-        # 100,000 tokens read and as many written, by the published rates of each model.
+        # 100,000 tokens read and as many written, by rates written down apart from the cards.
         ("openai", "gpt-4.1", "1"),
         ("openai", "gpt-4.1-mini", "0.2"),
         ("openai", "gpt-4.1-nano", "0.05"),
