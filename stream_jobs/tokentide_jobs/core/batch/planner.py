@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from tokentide_jobs.core.batch.byte_budget import ByteBudget
 from tokentide_jobs.errors import InvariantViolation
@@ -52,6 +52,8 @@ costs the store nearly the same with 1,000 events as with 4,000: four partitions
 batch after the other would leave the store no time for anybody else."""
 _AGES_AT_MOST = 3
 """Longest such wait, as a multiple of the batch's age: a slow store does not make it longer."""
+_HEAVY_HALVES = 3
+"""Beyond one and a half times a limit a batch is heavy: only one large record takes it so far."""
 _COUNTED_BYTES = 16 * 1024
 """Of a large record, so many bytes are looked at to guess how many events it holds."""
 
@@ -78,6 +80,16 @@ class Limits:
     buffer_bytes: int
     """What all partitions of a worker may hold together."""
 
+    def is_heavy(self, batch: SealedBatch[Any]) -> bool:
+        """Tell whether a batch is so far beyond the limits that it has to be written alone.
+
+        Its last record takes every full batch a little beyond them.
+        """
+        return (
+            batch.events * 2 > self.rows * _HEAVY_HALVES
+            or batch.bytes * 2 > self.bytes * _HEAVY_HALVES
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SealedBatch(Generic[R]):
@@ -88,6 +100,8 @@ class SealedBatch(Generic[R]):
     records: tuple[R, ...]
     bytes: int
     reason: SealReason
+    events: int = 0
+    """A guess, as it was sealed by."""
 
 
 class PartitionPlanner(Generic[R]):
@@ -288,6 +302,7 @@ class PartitionPlanner(Generic[R]):
             records=tuple(record for record, _size, _events, _arrival in taken),
             bytes=sum(size for _record, size, _events, _arrival in taken),
             reason=reason,
+            events=sum(events for _record, _size, events, _arrival in taken),
         )
 
     def _before(self, end: int) -> Iterator[tuple[R, int, int, int]]:

@@ -1,7 +1,8 @@
 """What a batch inserts: an ordered list of tables, rows and tokens, ready to be carried out.
 
 The order is part of the protocol: dead letters, raw rows, window deltas, subject deltas. Rows and
-tokens follow from the outcome alone, so whoever writes the batch again makes the same list. Pure.
+tokens follow from the outcome alone, so whoever writes the batch again makes the same list. Each
+insert is computed when it is asked for: one lives at a time. Pure.
 """
 
 from __future__ import annotations
@@ -41,18 +42,18 @@ class Insert(NamedTuple):
             yield Insert(self.table, self.rows.slice(start, end - start), token, is_part=True)
 
 
-def inserts_of(outcome: Outcome) -> list[Insert]:
-    """Return everything that a batch inserts, in order; tables without rows are absent."""
+def inserts_of(outcome: Outcome) -> Iterator[Insert]:
+    """Yield everything that a batch inserts, in order; tables without rows are absent."""
     rows = to_arrow(DEAD_LETTERS, outcome.dead_letters)
-    dead_letters = Insert(DEAD_LETTERS, rows, outcome.intent.write_token(DEAD_LETTERS))
-    return [*_in_chunks(dead_letters), *_inserts_of_events(outcome)]
+    yield from _in_chunks(Insert(DEAD_LETTERS, rows, outcome.intent.write_token(DEAD_LETTERS)))
+    del rows
+    yield from _inserts_of_events(outcome, [*outcome.raw, *DELTA_TABLES])
 
 
-def inserts_after(outcome: Outcome, table: str) -> list[Insert]:
-    """Return the inserts from the raw table `table` on, once rows of it have been refused."""
-    inserts = _inserts_of_events(outcome)
+def inserts_after(outcome: Outcome, table: str) -> Iterator[Insert]:
+    """Yield the inserts from the raw table `table` on, once rows of it have been refused."""
     order = [*outcome.raw, *DELTA_TABLES]
-    return [one for one in inserts if order.index(one.table) >= order.index(table)]
+    return _inserts_of_events(outcome, order[order.index(table) :])
 
 
 def dead_letters_for(outcome: Outcome, refused: Sequence[RefusedRow]) -> list[Insert]:
@@ -82,16 +83,23 @@ def _chunk(dead_letters: Insert, number: int, start: int, end: int) -> Insert:
     return dead_letters._replace(rows=dead_letters.rows.slice(start, end - start), token=token)
 
 
-def _inserts_of_events(outcome: Outcome) -> list[Insert]:
-    found = [
-        Insert(table, to_arrow(table, rows), _token(outcome, table, outcome.refused_of(table)))
-        for table, rows in outcome.raw.items()
-        if rows.height
-    ]
-    for table, deltas in ((WINDOWS, outcome.fold()), (SUBJECTS, outcome.fold_subjects())):
-        if deltas.height:
-            found.append(Insert(table, to_arrow(table, deltas), _token(outcome, table, ())))
-    return found
+def _inserts_of_events(outcome: Outcome, tables: Sequence[str]) -> Iterator[Insert]:
+    for table in tables:
+        yield from _insert_of(outcome, table)
+
+
+def _insert_of(outcome: Outcome, table: str) -> list[Insert]:
+    """Compute the insert of a raw table or a table of deltas; none without rows."""
+    if table == WINDOWS:
+        frame = outcome.fold()
+    elif table == SUBJECTS:
+        frame = outcome.fold_subjects()
+    else:
+        frame = outcome.raw[table]
+    if not frame.height:
+        return []
+    token = _token(outcome, table, outcome.refused_of(table))
+    return [Insert(table, to_arrow(table, frame), token)]
 
 
 def _token(outcome: Outcome, table: str, refused: Sequence[RefusedRow]) -> str:

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.batch.life import Effect, Life, Step
@@ -89,15 +89,17 @@ class Driver:
         Raises:
             Abandoned: `stop` was set first. The life is not to be used any more.
         """
-        step = life.send(answer)
-        while isinstance(step, Effect):
+        # In a list, from which it is taken to be run: rows that an effect has stored must not be
+        # held while the life computes the next ones.
+        steps: list[Step] = [life.send(answer)]
+        while isinstance(steps[0], Effect):
             try:
-                result = self.run_effect(step, stop)
+                result = self.run_effect(cast(Effect, steps.pop()), stop)
             except RowsRefused as exc:
-                step = life.throw(exc)
+                steps.append(life.throw(exc))
             else:
-                step = life.send(result)
-        return step
+                steps.append(life.send(result))
+        return steps.pop()
 
     def _pause(
         self,

@@ -126,12 +126,18 @@ class Flush:
         with self._computing:
             outcome = process(batch.records, intent, cards, self._hash_user, voided)
             outcome = outcome.without(refused)
-            inserts = inserts_of(outcome)
         compute_ms = (self._clock_us() - started_us) / 1000
         insertion = Insertion(self._store, self._guard, intent, adopted, watch)
         window_deltas = 0
-        while inserts:
-            insert = inserts.pop(0)
+        inserts = inserts_of(outcome)
+        while True:
+            insert = None  # the last one is let go of before the next one is computed
+            started_us = self._clock_us()
+            with self._computing:
+                insert = next(inserts, None)
+            compute_ms += (self._clock_us() - started_us) / 1000
+            if insert is None:
+                break
             found = yield from insertion.carry_out(insert)
             if found:
                 outcome = outcome.without(found)

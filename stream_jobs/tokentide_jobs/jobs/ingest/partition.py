@@ -35,6 +35,7 @@ from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
 from tokentide_jobs.jobs.ingest.driver import Abandoned, Driver
 from tokentide_jobs.jobs.ingest.flush import Flush, Written
+from tokentide_jobs.jobs.ingest.turns import Turns
 from tokentide_jobs.jobs.runtime.log import log_event
 
 __all__ = ["AssignedPartition", "BatchWriter", "Observer", "Reader"]
@@ -99,7 +100,7 @@ class BatchWriter:
     limits: Limits
     budget: ByteBudget
     new_breaker: Callable[[], Breaker]
-    turns: asyncio.Semaphore
+    turns: Turns
     """Batches that may be written at a time."""
     must_wait: Callable[[], bool] = lambda: False
     """Whether no batch may be begun now: the store's disk is nearly full, or a repair looks."""
@@ -265,15 +266,18 @@ class AssignedPartition:
             self._to_collect = self._next_collect(asked)
 
     async def _write(self) -> Collect | None:
-        """Write a batch when it is this partition's turn; None: now no batch may be begun.
+        """Write a batch when it is this partition's turn; None: now it may not be begun.
 
         The turn ends before the acknowledgement: that may wait long for the group's coordinator,
         and neither the turn nor the memory of what is stored waits with it.
         """
         # Sealed when its turn comes: until then it grows, and a large batch costs less.
-        async with self._writer.turns:
+        due = self._sealed()
+        alone = due is not None and self._writer.limits.is_heavy(due)
+        del due
+        async with self._writer.turns.taken(alone=alone):
             batch = self._sealed()
-            if batch is None:
+            if batch is None or (self._writer.limits.is_heavy(batch) and not alone):
                 return None
             self.is_writing, begun_ms = True, _now_ms()
             step = await self._advance(batch)

@@ -50,6 +50,7 @@ from tokentide_jobs.jobs.ingest.partition import BatchWriter
 from tokentide_jobs.jobs.ingest.progress_marks import Progress
 from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store
 from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
+from tokentide_jobs.jobs.ingest.turns import Turns
 from tokentide_jobs.jobs.ingest.void_list import VoidList
 from tokentide_jobs.jobs.runtime.faust_app import JobApp, JobWorker, build_app
 from tokentide_jobs.jobs.runtime.health import Health
@@ -217,7 +218,7 @@ class _IngestProcess:
             confirm=confirm,
             propose=propose,
             executor=self.executor,
-            turns=asyncio.Semaphore(_WRITERS),
+            turns=Turns(_WRITERS),
             limits=limits,
             budget=ByteBudget(limits.buffer_bytes),
             must_wait=lambda: self.space.is_low() or self.hold.is_on(),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
+import weakref
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
@@ -65,7 +67,7 @@ def processed(cards: CardTable, *values: bytes, topic: str = "tokentide.events.v
 
 def test_a_batch_hands_over_its_inserts_in_the_order_of_the_protocol(cards: CardTable) -> None:
     change = event(type="change", kind="deploy", subject="release")
-    inserts = inserts_of(processed(cards, event(user_hash="u", run_id="r"), b"bad", change))
+    inserts = list(inserts_of(processed(cards, event(user_hash="u", run_id="r"), b"bad", change)))
     assert [insert.table for insert in inserts] == [
         "dead_letters",
         "raw_requests",
@@ -79,11 +81,31 @@ def test_a_batch_hands_over_its_inserts_in_the_order_of_the_protocol(cards: Card
     assert [insert.rows.num_rows for insert in inserts] == [1, 1, 1, 2, 2]
 
 
+def test_one_insert_of_a_batch_lives_at_a_time(
+    cards: CardTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is stored is let go of before the next table is computed."""
+    alive: list[weakref.ref[pa.Table]] = []
+    to_arrow: Any = vars(batch_inserts)["to_arrow"]
+
+    def watched(table: str, rows: Any) -> pa.Table:
+        assert [one() is None for one in alive] == [True] * len(alive), f"{table} beside others"
+        arrow = to_arrow(table, rows)
+        alive.append(weakref.ref(arrow))
+        return arrow
+
+    monkeypatch.setattr(batch_inserts, "to_arrow", watched)
+    inserts = inserts_of(processed(cards, event(user_hash="u"), event(run_id="r")))
+    while next(inserts, None) is not None:
+        pass
+    assert len(alive) == 4
+
+
 def test_many_dead_letters_are_stored_in_chunks_under_numbered_tokens(
     cards: CardTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_inserts, "_CHUNK_ROWS", 4)
-    found = inserts_of(processed(cards, b"0\n" * 9))
+    found = list(inserts_of(processed(cards, b"0\n" * 9)))
     token = "dead_letters/log/tokentide.events.v1/0/0-1"
     assert [insert.token for insert in found] == [token, f"{token}/1", f"{token}/2"]
     assert [insert.rows.num_rows for insert in found] == [4, 4, 1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -53,6 +55,22 @@ def test_an_effect_is_tried_until_it_succeeds() -> None:
     assert Driver(AT_ONCE, notes).run_effect(Effect("insert", run), threading.Event()) == "done"
     assert notes.failures == [(202, False), (60, True)]
     assert notes.steps == ["insert"]
+
+
+def test_what_an_effect_held_is_let_go_of_before_the_next_one_is_made() -> None:
+    rows: list[weakref.ref[Notes]] = []
+    were_freed: list[bool] = []
+
+    def life() -> Life:
+        held = Notes()
+        rows.append(weakref.ref(held))
+        yield Effect("insert", partial(held.step_succeeded, "", 0.0))
+        del held
+        were_freed.append(rows[0]() is None)
+        yield Collect(0, None)
+
+    Driver(AT_ONCE, Notes()).advance(life(), None, threading.Event())
+    assert were_freed == [True]
 
 
 def test_the_order_to_stop_ends_the_retries() -> None:

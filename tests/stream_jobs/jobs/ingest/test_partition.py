@@ -32,6 +32,7 @@ from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
 from tokentide_jobs.jobs.ingest.driver import Driver
 from tokentide_jobs.jobs.ingest.flush import Flush, Written
 from tokentide_jobs.jobs.ingest.partition import AssignedPartition, BatchWriter
+from tokentide_jobs.jobs.ingest.turns import Turns
 
 LOG = LogPartition("log-a", "tokentide.events.v1", 0)
 LIMITS = Limits(rows=3, bytes=10_000, age_ms=50, buffer_bytes=2_000)
@@ -128,7 +129,7 @@ class Room:
             executor=self.executor,
             limits=limits,
             budget=ByteBudget(limits.buffer_bytes),
-            turns=asyncio.Semaphore(2),
+            turns=Turns(2),
             new_breaker=lambda: Breaker(0.5, 3, 60_000),
             must_wait=self.disk_is_low.is_set,
         )

@@ -19,9 +19,10 @@ from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.planner import Limits, SealedBatch
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.jobs.ingest.turns import Turns
 
 
-class Turns(asyncio.Semaphore):
+class CountedTurns(Turns):
     asked = 0
 
     async def acquire(self) -> Literal[True]:
@@ -58,7 +59,7 @@ async def share(turns: Turns, *rooms: Room) -> None:
 
 async def test_a_batch_that_waits_for_its_turn_grows_meanwhile() -> None:
     async with room() as here:
-        turns = Turns(1)
+        turns = CountedTurns(1)
         await share(turns, here)
         async with turns:
             await here.offer(0)
@@ -71,7 +72,7 @@ async def test_a_batch_that_waits_for_its_turn_grows_meanwhile() -> None:
 
 async def test_a_commit_that_hangs_keeps_no_other_partition_from_being_written() -> None:
     async with room() as slow, room() as other:
-        turns, coordinator = Turns(1), HangingCoordinator()
+        turns, coordinator = CountedTurns(1), HangingCoordinator()
         slow.notes = coordinator
         await share(turns, slow, other)
         await slow.offer(0, 1, 2)
@@ -91,7 +92,7 @@ async def test_a_commit_that_hangs_keeps_no_other_partition_from_being_written()
 
 async def test_a_partition_that_is_taken_away_while_it_waits_gives_its_turn_back() -> None:
     async with room() as gone, room() as drained, room() as other:
-        turns = Turns(1)
+        turns = CountedTurns(1)
         await share(turns, gone, drained, other)
         await turns.acquire()
         await gone.offer(0, 1, 2)
@@ -111,7 +112,7 @@ async def test_a_partition_that_is_taken_away_while_it_waits_gives_its_turn_back
 
 async def test_a_hold_that_begins_while_a_batch_waits_gives_its_turn_to_the_next() -> None:
     async with room() as held, room() as other:
-        turns = Turns(1)
+        turns = CountedTurns(1)
         await share(turns, held, other)
         async with turns:
             await held.offer(0, 1, 2)
@@ -123,6 +124,67 @@ async def test_a_hold_that_begins_while_a_batch_waits_gives_its_turn_to_the_next
         assert (held.ledger.intents, held.flush.batches) == ({}, [])
         held.disk_is_low.clear()
         await until(lambda: held.notes.acked == 3)
+        assert not turns.locked()
+
+
+async def test_a_heavy_batch_is_written_alone_and_others_two_at_a_time() -> None:
+    limits, large = Limits(2, 10**6, 99_999, 10**9), b"0\n0\n0\n0"
+    async with room(limits=limits) as one, room(limits=limits) as two, room(limits=limits) as three:
+        turns = CountedTurns(2)
+        rooms = (one, two, three)
+        await share(turns, *rooms)
+        for here in rooms:
+            here.flush.gate.clear()
+        await one.offer(0, 1)
+        await two.offer(0, 1)
+        await until(lambda: one.partition.is_writing and two.partition.is_writing)
+        await three.partition.offer(Record(0, 0, 1, large))
+        await until(lambda: turns.asked == 3)
+        one.flush.gate.set()
+        await until(lambda: turns.asked == 4)  # it has one turn, and asks for the other
+        await one.offer(2, 3)
+        await until(lambda: turns.asked == 5)
+        assert not three.partition.is_writing
+        two.flush.gate.set()
+        await until(lambda: three.partition.is_writing)
+        assert not one.partition.is_writing, "nothing is written beside a heavy batch"
+        three.flush.gate.set()
+        await until(lambda: three.notes.acked == 1 and one.notes.acked == 4)
+        assert not turns.locked()
+
+
+async def test_two_heavy_batches_do_not_wait_for_each_other_for_ever() -> None:
+    limits, large = Limits(2, 10**6, 99_999, 10**9), b"0\n0\n0\n0"
+    async with room(limits=limits) as one, room(limits=limits) as two:
+        turns = CountedTurns(2)
+        await share(turns, one, two)
+        async with turns, turns:
+            for here in (one, two):
+                await here.partition.offer(Record(0, 0, 1, large))
+            for _look in range(20):  # both wait, one of them for the other
+                await asyncio.sleep(0)
+        await until(lambda: one.notes.acked == two.notes.acked == 1)
+        assert not turns.locked()
+
+
+async def test_a_batch_that_grows_heavy_while_it_waits_asks_again_for_all_turns() -> None:
+    limits = Limits(4, 10**6, 99_999, 10**9)
+    async with room(limits=limits) as grown, room(limits=limits) as other:
+        turns = CountedTurns(2)
+        await share(turns, grown, other)
+        other.flush.gate.clear()
+        await other.offer(0, 1, 2, 3)
+        await until(lambda: other.partition.is_writing)
+        await turns.acquire()
+        await grown.offer(0)
+        grown.partition.seal_at(1)
+        await until(lambda: turns.asked == 3)
+        await grown.partition.offer(Record(0, 1, 1, b"0\n" * 9))
+        turns.release()
+        await until(lambda: turns.asked == 5)  # one that was too few, and the first of all
+        assert not grown.partition.is_writing
+        other.flush.gate.set()
+        await until(lambda: grown.notes.acked == 2)
         assert not turns.locked()
 
 
