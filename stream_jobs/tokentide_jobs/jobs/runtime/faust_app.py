@@ -183,6 +183,9 @@ class JobConsumer(driver.Consumer):
         async def one_by_one() -> None:
             for message in messages:
                 await self.callback(message)
+                # The agent takes it in this turn. Were its buffer to fill, Faust would let a
+                # partition go on that we pause, once that is empty again: it knows one pause only.
+                await asyncio.sleep(0)
 
         if messages:
             # A full buffer is not waited for while partitions are given out anew.

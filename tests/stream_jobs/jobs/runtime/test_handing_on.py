@@ -53,6 +53,27 @@ async def test_records_are_handed_on_in_order_and_tasks_do_not_grow_with_them() 
     assert len(tasks) < 20
 
 
+async def test_the_agent_takes_records_meanwhile_so_that_its_buffer_does_not_fill() -> None:
+    buffer: asyncio.Queue[int] = asyncio.Queue()
+    longest = 0
+
+    async def hand(message: int) -> None:
+        nonlocal longest
+        buffer.put_nowait(message)
+        longest = max(longest, buffer.qsize())
+
+    async def agent() -> None:
+        while True:
+            await asyncio.sleep(0)
+            await buffer.get()
+
+    with consuming() as consumer:
+        taking = asyncio.create_task(agent())
+        await consumer._drain_messages(fetching(consumer, hand, list(range(500))))
+        taking.cancel()
+    assert longest < 5
+
+
 async def test_a_full_buffer_is_not_waited_for_during_a_rebalance() -> None:
     handed: list[int] = []
 
