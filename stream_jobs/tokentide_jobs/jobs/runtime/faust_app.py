@@ -169,7 +169,7 @@ class JobConsumer(driver.Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:
         """Hand on all that was fetched, until the fetcher stops.
 
-        Faust does the same with four tasks for each record, a third of the event loop's work.
+        Faust does the same with four tasks for each record, a quarter of the event loop's work.
         """
         try:
             while not self.should_stop and not fetcher.should_stop:
