@@ -58,6 +58,9 @@ def _hash_user(user: str | None) -> int:
 
 def run() -> None:
     """Leave the process with the exit code: 141, as other programs, in front of a `head`."""
+    if sys.stdout is None:
+        print("tokentide: standard output is closed; `>/dev/null` leaves it out", file=sys.stderr)
+        sys.exit(2)
     try:
         code = main(sys.argv[1:])
     except BrokenPipeError:

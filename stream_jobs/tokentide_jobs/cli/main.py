@@ -55,6 +55,10 @@ _UNREACHABLE_ERRORS: Final = {
 
 def run() -> None:
     """Run the command in `sys.argv` and leave the process with its exit code."""
+    if sys.stdout is None:
+        # Nothing is begun: the next file or connection would get the number of standard output.
+        _print_error("standard output is closed; `>/dev/null` leaves it out")
+        sys.exit(EXIT_USAGE)
     escape_what_cannot_be_encoded()
     _log_our_own_words()
     for which in (signal.SIGTERM, signal.SIGHUP):

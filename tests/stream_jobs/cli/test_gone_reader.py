@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.databases import migrated
 from tests.each import each
-from tokentide_jobs.cli.main import main
+from tokentide.__main__ import run as run_sdk
+from tokentide_jobs.cli.main import main, run
 from tokentide_jobs.cli.reader import forget_output
 from tokentide_jobs.cli.root import COMMANDS
 from tokentide_jobs.io.clickhouse.client import ClickHouse
@@ -106,3 +107,17 @@ def test_the_program_leaves_with_that_code_and_without_a_word(is_error_read: boo
         os.close(writing)
     assert done.returncode == READER_GONE
     assert not done.stderr
+
+
+@pytest.mark.parametrize("program", [run, run_sdk], ids=["tokentide", "python -m tokentide"])
+def test_a_closed_standard_output_is_said_before_anything_is_begun(
+    program: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tokentide", "--help"])
+    monkeypatch.setattr(sys, "stdout", None)  # as the interpreter starts under `>&-`
+    with pytest.raises(SystemExit) as ended:
+        program()
+    assert ended.value.code == 2
+    assert capfd.readouterr().err == (
+        "tokentide: standard output is closed; `>/dev/null` leaves it out\n"
+    )
