@@ -23,7 +23,7 @@ from tokentide_jobs.core.decode.predicates import suspicious_rows
 from tokentide_jobs.core.record.dead_letter import DeadLetter, Refusal
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.split import split_line
-from tokentide_jobs.core.record.stand_in import read_stand_in
+from tokentide_jobs.core.record.stand_in import bytes_behind
 
 Frames = dict[str, list[pl.DataFrame]]
 
@@ -138,9 +138,7 @@ def _judge(
     for (partition, offset, idx), line in zip(places, lines, strict=True):
         verdict = judge_line(line, window, mended.append)
         if isinstance(verdict, Refusal):
-            found = read_stand_in(line)
-            value = line if found is None else found[1]
-            dead_letters.append(DeadLetter(partition, offset, idx, *verdict, value))
+            dead_letters.append(DeadLetter(partition, offset, idx, *verdict, bytes_behind(line)))
         else:
             verdict |= {"_partition": partition, "_offset": offset, "_idx": idx}
             rows[verdict["type"]].append(verdict)

@@ -159,6 +159,8 @@ def _uniform_columns(rows: pl.DataFrame) -> dict[str, object]:
                 uniform[name] = value
         elif null_count == rows.height:
             uniform[name] = None
+    if not may_be:  # a frame without columns has no row, either
+        return uniform
     checks = (pl.col(name).eq_missing(pl.col(name).first()).all() for name in may_be)
     for name, holds in zip(may_be, rows.select(checks).row(0), strict=True):
         if not holds:

@@ -6,6 +6,7 @@ order; that is what lets a replay repeat an insert under the same token. Pure.
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ from tokentide_jobs.core.record.dead_letter import (
     DeadLetter,
 )
 from tokentide_jobs.core.record.record import Record
+from tokentide_jobs.core.record.stand_in import bytes_behind
 from tokentide_jobs.core.tables import RAW_REQUESTS, RAW_TABLES, TYPE_OF_TABLE
 from tokentide_jobs.core.window.fold import fold
 from tokentide_jobs.core.window.subject_kinds import kinds_text
@@ -97,8 +99,11 @@ class Outcome:
         return self.raw[table].height if table in self.raw else 0
 
     def without(self, refused: Iterable[RefusedRow]) -> Outcome:
-        """Return the outcome less some rows; they are remembered as refused."""
-        found = tuple(refused)
+        """Return the outcome less some rows; they are remembered as refused.
+
+        Rows of a table that the batch has none of are passed over: no row of it was refused.
+        """
+        found = tuple(row for row in refused if row.table in self.raw)
         if not found:
             return self
         raw = dict(self.raw)
@@ -214,12 +219,26 @@ def _unreadable(records: Sequence[Record], intent: Intent, cards: CardTable) -> 
         except MemoryError:
             raise
         except (Exception, pl.exceptions.PanicException) as exc:
-            detail = f"the program failed on this record: {type(exc).__name__}"
+            detail = f"the program failed on this record: {type(exc).__name__} at {_place(exc)}"
+            place = (record.partition, record.offset)
             unreadable += [
-                DeadLetter(record.partition, record.offset, idx, UNREADABLE, "", detail, line)
+                DeadLetter(*place, idx, UNREADABLE, "", detail, bytes_behind(line))
                 for idx, line in enumerate(events_in(intent.log.topic, record.value))
             ]
     return unreadable
+
+
+def _place(exc: BaseException) -> str:
+    """Say which line failed, the last of ours and the last of all: no data, no path of a machine.
+
+    An exception's own words may quote what the record holds.
+    """
+    lines = [
+        f"{frame.f_globals.get('__name__')}:{line}"
+        for frame, line in traceback.walk_tb(exc.__traceback__)
+    ]
+    ours = [line for line in lines if line.startswith("tokentide_jobs.")]
+    return " > ".join(dict.fromkeys([*ours[-1:], *lines[-1:]]))
 
 
 def _process(

@@ -105,9 +105,8 @@ def readable(topic: str, records: Sequence[Record], hash_user: HashUser = no_use
 
 def _left_out(value: bytes) -> Refusal:
     """Say why an export request was not read; none of it is kept."""
-    found = read_stand_in(value if is_stand_in(value) else too_large(value))
-    if found is None:  # a producer's, that begins as ours do
-        return Refusal("not_otlp", "", without_contents("no export request", value))
+    found = read_stand_in(value) or read_stand_in(too_large(value))
+    assert found is not None
     refusal, _beginning = found
     return refusal._replace(detail=refusal.detail.replace(BEGINNING_KEPT, NOTHING_KEPT))
 

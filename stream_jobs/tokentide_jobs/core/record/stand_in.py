@@ -1,12 +1,14 @@
 """What stands for bytes that are too many to be carried on: why, and the beginning of them.
 
 A stand-in takes the place of one event, so that places and counts stay what they are; it ends as
-its dead letter. It begins with a byte that no JSON begins with.
+its dead letter. It begins with a mark that no producer knows, so no record can be taken for one:
+each process draws its own, which never leaves it. Pure but for that.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from typing import Final
 
 import orjson
@@ -18,6 +20,7 @@ __all__ = [
     "KEPT_BYTES",
     "NOTHING_KEPT",
     "TEXTS_MASKED",
+    "bytes_behind",
     "is_stand_in",
     "read_stand_in",
     "size_and_digest",
@@ -38,13 +41,17 @@ NOTHING_KEPT: Final = "of which nothing is kept"
 TEXTS_MASKED: Final = "of which texts are masked"
 """Ends the detail of a dead letter that would be read otherwise than its event."""
 
-_MARK: Final = b"\x00tokentide:"
+_MARK: Final = b"\x00tokentide:" + secrets.token_hex(16).encode() + b":"
+"""No JSON begins with its first byte. Always of one length: sizes are those of other processes."""
 
 
 def stand_in(reason: str, detail: str, beginning: bytes) -> bytes:
-    """Return a stand-in for one event."""
+    """Return a stand-in for one event.
+
+    What it keeps may hold another one, whose mark must not be stored: it differs between processes.
+    """
     header = orjson.dumps([reason, detail])
-    return b"".join((_MARK, header, b"\n", beginning[:KEPT_BYTES]))
+    return b"".join((_MARK, header, b"\n", beginning.replace(_MARK, b"")[:KEPT_BYTES]))
 
 
 def too_large(value: bytes) -> bytes:
@@ -74,8 +81,11 @@ def read_stand_in(value: bytes) -> tuple[Refusal, bytes] | None:
     if not is_stand_in(value):
         return None
     header, _newline, beginning = value[len(_MARK) :].partition(b"\n")
-    try:
-        reason, detail = orjson.loads(header)
-        return Refusal(str(reason), "", str(detail)), beginning
-    except (orjson.JSONDecodeError, TypeError, ValueError):
-        return None
+    reason, detail = orjson.loads(header)
+    return Refusal(reason, "", detail), beginning
+
+
+def bytes_behind(value: bytes) -> bytes:
+    """Return what is known of an event's own bytes: all of them, or what its stand-in keeps."""
+    found = read_stand_in(value)
+    return value if found is None else found[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 import weakref
 from typing import Any
@@ -159,8 +160,12 @@ def test_a_record_on_which_the_program_fails_costs_only_its_own_events(
         (3, 0, "malformed_json"),
     ]
     assert b"\n".join(dead_letter[3] for dead_letter in dead_letters[:2]) == poison
-    detail = found.dead_letters["detail"][0]
-    assert detail == "the program failed on this record: RuntimeError"
+    line = fails_on_poison.__code__.co_firstlineno + 2
+    assert re.fullmatch(
+        "the program failed on this record: RuntimeError at "
+        rf"tokentide_jobs\.core\.outcome\.outcome:\d+ > {re.escape(__name__)}:{line}",
+        found.dead_letters["detail"][0],
+    )
 
 
 def test_a_worker_short_of_memory_blames_no_record(
