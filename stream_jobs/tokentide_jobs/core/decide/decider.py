@@ -76,8 +76,9 @@ class Decider:
         flagged: Runs that broke a rule and are not over.
         sources: How far ingest has come, by what was read since this was made.
         unreadable: Records that were passed over.
-        has_gap: Deltas were missed before this state, so open alerts may be about what it does not
-            know. Whoever has ended those takes it back.
+        has_gap: Deltas were missed before this state, or a level with an open alarm left the rules,
+            so open alerts may be about what it does not know. Whoever has ended those, once it has
+            caught up, takes it back.
     """
 
     def __init__(self, rules: DetectRules, budgets: Sequence[Budget]) -> None:
@@ -103,7 +104,7 @@ class Decider:
         self._frames: list[pl.DataFrame] = []
 
     def set_rules(self, rules: DetectRules) -> None:
-        """Go on under other rules; what was learned stays."""
+        """Go on under other rules; what was learned stays, but for levels that were taken out."""
         self.progress.settle_us = rules.settle_us
         self._add_windows()
         self.merge.levels, self.merge.fast_levels = rules.levels, rules.fast_levels

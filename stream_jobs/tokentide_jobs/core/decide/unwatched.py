@@ -19,7 +19,7 @@ from tokentide_jobs.core.slo.slo import Slo
 
 __all__ = ["lost", "run_of", "unwatched"]
 
-_LOST: Final = "what was known of it is lost; if it goes on, it is found anew"
+_LOST: Final = "it is watched no more, or what was known of it is lost"
 
 
 def unwatched(
@@ -53,7 +53,8 @@ def unwatched(
 def lost(alerts: Iterable[Alert], decider: Decider) -> Iterator[Finding]:
     """Yield the end of alerts about runs and alarms that the decider does not know.
 
-    Only where its state was lost or is torn: else it may just have to read on to know them.
+    Only where its state was lost or is torn, or a level was taken out of the rules, and once the
+    decider has caught up: else it may just have to read on to know them.
     """
     known = decider.watched.open_alarms()
     for alert in alerts:

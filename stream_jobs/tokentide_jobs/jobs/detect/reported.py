@@ -39,6 +39,11 @@ class ReportGate:
         self._standing = standing
         self._ended: dict[str, None] = {}
 
+    @property
+    def holds(self) -> bool:
+        """Return whether what is decided may still repeat what the worker before did."""
+        return bool(self._until)
+
     def release(self, reported: Reported, positions: Mapping[int, int]) -> Reported:
         """Return what is to be reported now.
 

@@ -218,7 +218,8 @@ class DetectSession:
         in_force, decider = self._files.in_force, self.decider
         alerts, now_us = self.book.alerts.values(), decider.progress.now_us
         ends = list(unwatched(alerts, in_force.budgets, in_force.slos, now_us))
-        if decider.has_gap and self._has_learned:  # what was learned knows what goes on
+        # What was learned and all that the worker before may have read tell what goes on.
+        if decider.has_gap and self._has_learned and not self._report_gate.holds:
             ends += lost(alerts, decider)
             decider.has_gap = False
         return ends

@@ -241,6 +241,42 @@ def test_whoever_takes_over_tells_services_nothing_that_is_older_than_what_they_
     assert known["budget/acme"].at_us > died_at["budget/acme"].at_us
 
 
+def test_whoever_takes_over_under_other_rules_ends_alerts_of_the_removed_level_only(
+    store: ClickHouse, files: RuleFiles
+) -> None:
+    records = recorded()
+    held = {0: (0, len(records))}
+
+    def live(worker: DetectSession) -> set[str]:
+        alerts = (alert for alert in worker.book.alerts.values() if alert.is_live)
+        return {f"{one.finding.kind} {one.finding.key} {one.finding.metric}" for one in alerts}
+
+    one = session(store, files, Worker(), snapshot_us=10**12)
+    one.begin("topic-1", held)
+    while ("tenant",) not in {
+        tuple(dict(key)) for key, _metric in one.decider.watched.open_alarms()
+    }:
+        at = one.positions[0]
+        one.take(records[at : at + 1])
+    one.snapshot()
+    before = live(one)
+    one.take(records[one.positions[0] :])
+    alive = live(one)
+    removed = {name for name in alive if name.startswith("anomaly tenant ") and "," not in name}
+    assert removed & before
+    assert {name.split()[0] for name in alive - before - removed} >= {"anomaly"}
+    # It dies here; the rules were changed by the time another one takes over.
+    files.in_force = replace(files.in_force, rules=replace(RULES, fast_levels=()))
+    standby = session(store, files, Worker(), snapshot_us=10**12)
+    standby.begin("topic-1", held)
+    assert standby.decider.has_gap
+    while (at := standby.positions[0]) < len(records):
+        standby.take(records[at : at + 10])
+    standby.take([])
+    assert not standby.decider.has_gap
+    assert live(standby) == alive - removed
+
+
 def test_too_many_refused_events_are_an_alert_of_the_pipeline(
     store: ClickHouse, files: RuleFiles, sql_client: Client
 ) -> None:
