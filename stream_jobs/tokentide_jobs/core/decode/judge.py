@@ -24,6 +24,8 @@ from tokentide_schemas import EVENT_MODELS
 from tokentide_schemas.fields import MAX_EVENT_BYTES
 
 _KEY_ITSELF: Final = "looks_like_a_key"
+_SHOWN_CHARACTERS: Final = 64
+"""So much of a refused value is shown: cut when masked, since the beginning of a key is a word."""
 _REASON_OF_ERROR: Final = {
     "missing": "missing_field",
     "string_too_long": "too_long",
@@ -106,7 +108,7 @@ def _judge_object(content: dict[str, Any], window: AcceptedWindow) -> dict[str, 
         return Refusal("wrong_type", "type", f"type is {_kind(event_type)}, not text")
     model = EVENT_MODELS.get(event_type)
     if model is None:
-        shown = masked_text(event_type[:64])
+        shown = masked_text(event_type)[:_SHOWN_CHARACTERS]
         return Refusal("unknown_type", "type", f"type {shown!r} is none of {', '.join(COLUMNS)}")
     try:
         event = model.model_validate(content)
@@ -151,7 +153,7 @@ def _explain(error: ErrorDetails) -> Refusal:
         reason = "out_of_range"
     field = str(error["loc"][0]) if error["loc"] else ""
     is_hidden = isinstance(value, dict) or error["type"] == _KEY_ITSELF
-    shown = "" if is_hidden else f", got {masked_text(str(value)[:64])!r}"
+    shown = "" if is_hidden else f", got {masked_text(str(value))[:_SHOWN_CHARACTERS]!r}"
     return Refusal(reason, field, f"{error['msg']}{shown}"[:DETAIL_CHARACTERS])
 
 

@@ -132,6 +132,13 @@ def test_a_refusal_names_the_field_and_the_reason(field: str, value: str, reason
     assert found.detail
 
 
+@each("field", ["type", "input_tokens", "event_id"])
+def test_a_refusal_does_not_show_the_beginning_of_a_long_key(field: str) -> None:
+    key = "session-" + "a1-" * 50
+    assert "session" not in refusal(with_raw(field, f'"{key}"')).detail
+    assert "short-word" in refusal(with_raw(field, '"short-word"')).detail
+
+
 @each("field", [c.name for c in COLUMNS["request"] if c.is_required])
 def test_a_required_field_that_is_absent_is_missing(field: str) -> None:
     line = json.dumps({key: value for key, value in EVENT.items() if key != field}).encode()
