@@ -126,17 +126,17 @@ def _judge(
     """Judge events one by one; accepted ones are added to `frames`.
 
     Returns:
-        The refused ones, and how many texts were mended.
+        The refused ones, and in how many texts a character was replaced.
     """
     dead_letters: list[DeadLetter] = []
-    mended: list[int] = []
+    replaced: list[int] = []
     if not len(to_judge):
         return dead_letters, 0
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     places = events.places[to_judge].iter_rows()
     lines = events.lines(to_judge)
     for (partition, offset, idx), line in zip(places, lines, strict=True):
-        verdict = judge_line(line, window, mended.append)
+        verdict = judge_line(line, window, replaced.append)
         if isinstance(verdict, Refusal):
             dead_letters.append(DeadLetter(partition, offset, idx, *verdict, bytes_behind(line)))
         else:
@@ -146,4 +146,4 @@ def _judge(
         schema = storage_schema(event_type)
         columns = {name: [row[name] for row in accepted] for name in schema}
         frames[event_type].append(pl.DataFrame(columns, schema=schema))
-    return dead_letters, sum(mended)
+    return dead_letters, sum(replaced)
