@@ -7,13 +7,14 @@ is counted. Pure.
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import Any, Final
 
 import polars as pl
 
 from tokentide_schemas.fields import CODE_PATTERN, REASON_PATTERN
 
-__all__ = ["without_texts"]
+__all__ = ["CLEARED", "stored_words", "without_texts"]
 
 _INSTEAD: Final = {"error_code": "", "error_type": "unknown"}
 """What is stored in the place of a text: that an error had a kind is known, its kind is not."""
@@ -21,6 +22,21 @@ _INSTEAD: Final = {"error_code": "", "error_type": "unknown"}
 _REASONS: Final = "finish_reasons"
 _OTHER: Final = "other"
 """Where no reason is left: that the model stopped is known."""
+
+CLEARED: Final = frozenset({*_INSTEAD, _REASONS})
+"""Fields of which only words are stored."""
+
+_IS_CODE: Final = re.compile(CODE_PATTERN)
+_IS_REASON: Final = re.compile(REASON_PATTERN)
+
+
+def stored_words(name: str, given: Any) -> Any:
+    """Return what a row stores of one valid value of a field of `CLEARED`, as `without_texts`."""
+    if isinstance(given, list):
+        words = [text for text in given if _IS_REASON.fullmatch(text)]
+        return words or [_OTHER] if len(words) < len(given) else given
+    is_text = isinstance(given, str) and given != "" and not _IS_CODE.fullmatch(given)
+    return _INSTEAD[name] if is_text else given
 
 
 def without_texts(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from tokentide_jobs.core.decode.columns import COLUMNS, Column
+from tokentide_jobs.core.outcome.codes import CLEARED, stored_words
 from tokentide_jobs.core.record.lenient import with_replacements
 from tokentide_jobs.core.record.masked import masked_bytes, masked_value
 from tokentide_jobs.core.record.split import BOM, JSON_WHITESPACE
@@ -22,13 +23,17 @@ from tokentide_schemas.fields import MAX_EVENT_BYTES
 
 __all__ = ["KeptEvent", "kept_event"]
 
-_COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
-    name: tuple(one for columns in COLUMNS.values() for one in columns if one.name == name)
-    for name in {column.name for columns in COLUMNS.values() for column in columns}
+_COLUMNS: Final[Mapping[str, Mapping[str, Column]]] = {
+    event_type: {column.name: column for column in columns}
+    for event_type, columns in COLUMNS.items()
 }
-"""Fields of the contract by name, with the bounds that each type of event gives them."""
-_CLEARED: Final = {"error_code", "error_type", "finish_reasons"}
-"""Ingest itself does not store what is no word there."""
+"""Fields of every type of event by name."""
+_OF_ALL_TYPES: Final[Mapping[str, Column]] = {
+    name: column
+    for name, column in next(iter(_COLUMNS.values())).items()
+    if all(columns.get(name) == column for columns in _COLUMNS.values())
+}
+"""Fields that events of all types have, within the same bounds: those of an unknown type."""
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -71,29 +76,29 @@ def _read(value: bytes) -> dict[str, Any] | None:
 def _kept(value: bytes, event: dict[str, Any]) -> KeptEvent:
     kept: dict[str, Any] = {}
     is_whole = True
+    event_type = event.get("type")
+    known = _COLUMNS.get(event_type) if isinstance(event_type, str) else None
+    columns = _OF_ALL_TYPES if known is None else known
     for name, held in event.items():
-        columns = _COLUMNS.get(name)
-        if columns is None:  # ingest reads over it
-            kept.update(masked_value({name: held}))
-        elif name in _CLEARED or not any(_fits(column, held) for column in columns):
-            kept[name] = _masked_field(columns[0], held)
-            is_whole = is_whole and (name in _CLEARED or kept[name] == held)
-        else:
-            kept[name] = held
+        column = columns.get(name)
+        if column is not None and _fits(column, held):
+            kept[name] = stored_words(name, held) if name in CLEARED else held
+            continue
+        masked = masked_value({name: held})
+        kept |= masked
+        # Ingest reads over fields that a type does not have; of a type to come nobody knows them.
+        is_read_over = column is None and known is not None
+        is_whole = is_whole and (is_read_over or masked == {name: held})
     # A name that stands twice hides what its first place says from everybody who reads.
     if kept == event and len(_STRING.findall(value)) == _texts_in(event):
         return KeptEvent(value, is_whole, event)
     try:
-        return KeptEvent(orjson.dumps(kept), is_whole, kept)
+        dumped = orjson.dumps(kept)
     except orjson.JSONEncodeError:
-        masked = masked_bytes(value)
-        return KeptEvent(masked, masked == value, {})
-
-
-def _masked_field(column: Column, held: Any) -> Any:
-    if column.forbidden and isinstance(held, str) and re.search(column.forbidden, held):
-        return "x" * len(held)
-    return masked_value(held)
+        signs = masked_bytes(value)
+        return KeptEvent(signs, signs == value, {})
+    # NaN and what is beyond all doubles is written as null, which is no number that was refused.
+    return KeptEvent(dumped, is_whole and orjson.loads(dumped) == kept, kept)
 
 
 def _fits(column: Column | None, held: Any) -> bool:
@@ -111,7 +116,9 @@ def _fits(column: Column | None, held: Any) -> bool:
     if longest is not None and len(held) > longest:
         return False
     if isinstance(held, list):
-        return column.kind == "texts" and all(_fits_text(column.item, each) for each in held)
+        return column.kind == "texts" and all(
+            isinstance(each, str) and _fits(column.item, each) for each in held
+        )
     return column.kind in ("text_map", "number_map") and all(
         _fits_text(column.key, name) and _fits_text(column.item, each)
         for name, each in held.items()
