@@ -1,10 +1,11 @@
 -- Grain: one raw row that is taken out now. Key: (log_id, _topic, _partition, _offset, _idx).
 -- Reads: event_voids and voided_rows (`tokentide void`); kept for ever. What was let in again is not here.
--- Of several that took an event out, at once or later, the first one since it was let in holds.
+-- Of several that took an event out, at once or later, the first one since it was let in holds, also for rows that
+-- are written down under another of them, as earlier releases did.
 
 CREATE OR REPLACE VIEW ${database}.voided_events ${on_cluster} AS
 SELECT
-    r.*,
+    r.* REPLACE (d.revision AS revision),
     d.held.2 AS reason,
     d.held.3 AS decided_by,
     d.held.4 AS account,
@@ -20,12 +21,13 @@ INNER JOIN
         held.1 AS revision -- 0: it is not out
     FROM ${database}.event_voids AS v
     GROUP BY event_id
-) AS d ON r.event_id = d.event_id AND r.revision = d.revision
+) AS d ON r.event_id = d.event_id
+WHERE d.revision > 0 AND r.revision > d.let_in
 LIMIT 1 BY r.log_id, r._topic, r._partition, r._offset, r._idx -- two runs at once may have written it down twice
 COMMENT 'Rows that were taken out with tokentide void: what went, who took it out, when and why. Kept for ever.';
 
 ALTER TABLE ${database}.voided_events ${on_cluster}
-    COMMENT COLUMN revision 'Number of the decision that took it out (event_voids)',
+    COMMENT COLUMN revision 'Number of the decision that holds (event_voids): the first that took it out',
     COMMENT COLUMN event_id 'Of the event; all of its rows went',
     COMMENT COLUMN raw_table 'Table that the row was in',
     COMMENT COLUMN started_at 'UTC start of the event',

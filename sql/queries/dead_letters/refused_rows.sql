@@ -1,5 +1,5 @@
--- Rows of one batch that a table has refused, by their places. `refused_by` is the table.
-SELECT field AS refused_by, _offset AS offset, _idx AS idx, any(detail) AS why
+-- Rows of one batch that a raw table could not hold, by their places: `field` of such a dead letter names the table.
+SELECT field AS raw_table, _offset AS offset, _idx AS idx, any(detail) AS why
 FROM ${database}.dead_letters
 WHERE log_id = {log_id:String}
     AND _topic = {topic:String}

@@ -17,7 +17,7 @@ from tokentide_jobs.cli.screen import say
 from tokentide_jobs.cli.target import data_dir_option, find_target
 from tokentide_jobs.core.money import format_usd
 from tokentide_jobs.core.tables import RAW_REQUESTS
-from tokentide_jobs.counted import counted
+from tokentide_jobs.counted import counted, listed
 from tokentide_jobs.errors import ConfigError, RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.process_name import acting_account, process_name
@@ -33,6 +33,7 @@ _TIMEOUT_S: Final = 3_600.0
 _MOST_EVENTS: Final = 1_000
 _MOST_REASON: Final = 500
 _SHOWN_ROWS: Final = 30
+_SHOWN_BATCHES: Final = 5
 
 
 @click.command(short_help="Take wrong events out, for good.")
@@ -88,8 +89,9 @@ def void(
     if done.may_return:
         begun = counted(len(done.may_return), "batch was", "batches were")
         raise RetriableSinkError(
-            f"{begun} begun before the decision and not finished ({done.may_return[0]}). Where it "
-            "holds such an event, its row comes back: run this again once a worker has finished it"
+            f"{begun} begun before the decision and not finished: "
+            f"{listed(done.may_return, _SHOWN_BATCHES)}. Where one holds such an event, its row "
+            "comes back: run this again once a worker has finished it"
         )
 
 

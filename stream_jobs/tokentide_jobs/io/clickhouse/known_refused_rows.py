@@ -28,5 +28,5 @@ def known_refused_rows(store: ClickHouse, intent: Intent) -> tuple[RefusedRow, .
         },
     )
     return tuple(
-        RefusedRow(row["refused_by"], row["offset"], row["idx"], row["why"]) for row in found
+        RefusedRow(row["raw_table"], row["offset"], row["idx"], row["why"]) for row in found
     )

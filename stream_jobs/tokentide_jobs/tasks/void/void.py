@@ -29,7 +29,11 @@ _UNFINISHED_S: Final = 30.0
 """How long a batch may take to be finished, before its rows are left alone."""
 _PAUSE_S: Final = 0.5
 _KNOWN_AFTER_S: Final = 2.0
-"""Workers ask for decisions every second: so long after one, no batch is begun without it."""
+"""Workers ask for decisions every second: so long after one, they usually know it.
+
+No promise: a look may fail or be slow. A batch that is begun later without the decision may bring
+an event back; `verify` names the event then, and the same command takes the row out.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +123,16 @@ class Void:
             self.progress("wait until every worker knows")
             time.sleep(self.known_after_s)
         may_return = self._wait_for_older_batches(max(held.values()))
+        # A worker may still write rows of an unfinished batch again: they stay until it is done.
         late = [
-            row
-            for row in self._tables.rows(ids)
-            if self._tables.finished_end(row.log) > row.offset  # others are of such a batch
+            row for row in self._tables.rows(ids) if self._tables.finished_end(row.log) > row.offset
         ]
         if late:
             self._repair.check_around({row.started_at_us for row in late})
-            self._take(late, held)
+            # Asked after the rows were read: rows that an `--undo` brought back are not taken.
+            self._take(late, self._held(ids))
+        # An `--undo` that decided while rows went may not have seen all of them: it must run again.
+        self._held(ids)
         moments = {row.started_at_us for row in self._tables.recorded(ids)}
         corrections = list(self._repair.follow(moments))
         return Voided(revision, [*rows, *late], out, corrections, may_return)
@@ -138,7 +144,8 @@ class Void:
             if not decision.is_out:
                 raise RetriableSinkError(
                     f"{event_id}: {decision.decided_by} let it in again at this moment "
-                    f"({decision.reason}). This run took nothing out"
+                    f"({decision.reason}), and that holds. Run `tokentide void --undo` on it "
+                    "again: it brings back what this run may have taken out meanwhile"
                 )
         return {event_id: decision.revision for event_id, decision in found.items()}
 
@@ -213,6 +220,13 @@ class Void:
             }
             self.progress("decide")
             revision = self._tables.decide(tenants, reason, is_void=False)
+        # Rows that went since they were looked for are missing in these batches.
+        again = self._tables.ever_recorded(ids)
+        if {row.place for row in again} != {row.place for row in rows}:
+            raise RetriableSinkError(
+                "other rows of these events were taken out at this moment: run this again, "
+                "it brings them back, too"
+            )
         for batch, outcome in batches:
             self.progress(f"restore {batch}")
             lost.restore(batch, outcome)
