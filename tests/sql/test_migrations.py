@@ -72,7 +72,7 @@ def test_what_the_files_make_is_what_the_engine_then_has(admin: Client, lent: st
     ("kind", "name", "file"),
     [
         ("VIEW", "windows_1d_mv", "migrations/0004_rollups.sql"),
-        ("TABLE", "dead_letters", "migrations/0001_ledger.sql"),
+        ("TABLE", "ingest_positions", "migrations/0001_ledger.sql"),
         # Like the two above: another table of a migration, and a view that is found like theirs.
         pytest.param("TABLE", "windows_1h", "migrations/0004_rollups.sql", marks=in_thorough),
         pytest.param("VIEW", "requests", "views/requests.sql", marks=in_thorough),
