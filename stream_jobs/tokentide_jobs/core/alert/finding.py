@@ -104,7 +104,8 @@ class Finding:
             Their alert of the same metric absorbs this one, as that of part of its dimensions does.
         contributors: Narrower keys with a large share of it; of a run its last tools.
         causes: Changes that may explain it, the likeliest first.
-        tests: Metrics of keys that were watched when it was found, 0: unknown.
+        tests: What could have fired in the same minute: metrics of keys that were watched, each as
+            often as its windows close in a minute. 0: unknown.
     """
 
     change: Literal["fires", "ends"]

@@ -64,7 +64,7 @@ def anomaly_finding(
         carriers: Wider keys that carried most of the key's requests.
         contributors: Narrower keys with a large share of the difference.
         changes: Of the last hours.
-        tests: Metrics of keys that were watched.
+        tests: What could have fired in the same minute.
     """
     metric = METRICS[metric_at(alarm.metric)]
     opened = alarm.change == "opened"

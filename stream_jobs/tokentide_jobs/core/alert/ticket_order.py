@@ -11,7 +11,7 @@ from tokentide_jobs.core.alert.tickets import rank_tickets
 __all__ = ["in_order"]
 
 _WINDOWS: Final = 1_440
-"""Minutes of a day."""
+"""Minutes of a day; a test of ten seconds counts as six tests of a minute."""
 
 
 def in_order(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,9 @@ Evidence of the detectors is the logarithm of a likelihood ratio that restarts a
 exponential is at most the sum of the ratios from every beginning, whose expectation after T windows
 is T where nothing is wrong; so exp(evidence) / T is an e-value. e-BH keeps the k largest of m where
 the k-th is at least m / (rate * k): of those kept, at most the rate is false on average, however
-the tests depend on each other (Wang and Ramdas 2022).
+the tests depend on each other (Wang and Ramdas 2022). A test with six windows a minute has 6 T of
+them, and an e-value of exp(evidence) / (6 T). e-BH allows to weigh it six times where m counts it
+as six tests: then it is divided by T as all others are.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def rank_tickets(
     Args:
         evidence: Of each at its opening.
         windows: In which each test could have opened one, such as the minutes of a day.
-        tests: Tests that could have: metrics of keys that were watched, tickets or not.
+        tests: Tests that could have, tickets or not: metrics of keys that were watched. One that
+            could open one several times in such a window counts as often.
         rate: Share of false ones among those kept, at most, on average.
     """
     log_e = [one - math.log(windows) for one in evidence]

@@ -18,7 +18,7 @@ from tokentide_jobs.core.alert.sources import (
 )
 from tokentide_jobs.core.decide.contributors import providers_of_models
 from tokentide_jobs.core.decide.decisions import Decisions, JudgedWindow
-from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS
+from tokentide_jobs.core.detect.window_metrics import REQUESTS
 from tokentide_jobs.core.guard.verdict import Rule
 from tokentide_jobs.core.merge.key_levels import dimensions_of
 from tokentide_jobs.core.merge.open_windows import WindowSums
@@ -67,7 +67,7 @@ def _of_window(window: JudgedWindow) -> Iterator[Finding]:
             carriers=carried.of(dict(dimensions)) if alarm.change == "opened" else (),
             contributors=window.contributors.get((alarm.key, alarm.metric), ()),
             changes=window.changes,
-            tests=len(sums.keys) * len(METRICS),
+            tests=window.tests,
         )
 
 

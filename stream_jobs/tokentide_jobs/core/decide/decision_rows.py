@@ -87,7 +87,7 @@ def _points(window: JudgedWindow) -> Iterator[dict[str, Any]]:
     for extreme in window.judged.extremes:
         yield {
             **_key(extreme.key, extreme.metric, cost_of),
-            "id": extreme_id(extreme),
+            "id": extreme_id(extreme, window.length_us),
             "window_start": extreme.window_start_us // 1_000_000,
             "window_s": window.length_us // 1_000_000,
             "what": "extreme",
@@ -104,7 +104,7 @@ def _points(window: JudgedWindow) -> Iterator[dict[str, Any]]:
     for alarm in window.judged.alarms:
         yield {
             **_key(alarm.key, alarm.metric, cost_of),
-            "id": alarm_id(alarm),
+            "id": alarm_id(alarm, window.length_us),
             "window_start": alarm.window_start_us // 1_000_000,
             "window_s": window.length_us // 1_000_000,
             "what": alarm.change,

@@ -17,6 +17,7 @@ from tokentide_jobs.core.digest import digest
 from tokentide_jobs.core.guard.steps import RunKey
 from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.merge.open_windows import WindowSums
+from tokentide_jobs.core.tables import MINUTE_US
 
 __all__ = [
     "BudgetNotice",
@@ -40,6 +41,7 @@ class JudgedWindow:
         length_us: Of the window.
         sums: What it comes to by key.
         judged: What was found.
+        tests: What could have been found in the same minute, in windows of all lengths.
         contributors: Of each alarm that opened, by key and metric: narrower keys with their shares.
         changes: Of the hours before, where an alarm opened: candidate causes.
     """
@@ -48,6 +50,7 @@ class JudgedWindow:
     length_us: int
     sums: WindowSums
     judged: Judged
+    tests: int = 0
     contributors: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
 
@@ -152,16 +155,23 @@ class Decisions:
             getattr(self, kind.name).extend(getattr(later, kind.name))
 
 
-def alarm_id(alarm: AlarmChange) -> str:
-    """Return the id of an alarm's change."""
-    return digest("alarm", alarm.key, alarm.metric, alarm.test, alarm.change, alarm.window_start_us)
+def alarm_id(alarm: AlarmChange, length_us: int) -> str:
+    """Return the id of an alarm's change in a window of that length."""
+    named = (alarm.key, alarm.metric, alarm.test, alarm.change, alarm.window_start_us)
+    return digest("alarm", *named, *_length_named(length_us))
 
 
-def extreme_id(extreme: Extreme) -> str:
-    """Return the id of an extreme."""
-    return digest("extreme", extreme.key, extreme.metric, extreme.window_start_us)
+def extreme_id(extreme: Extreme, length_us: int) -> str:
+    """Return the id of an extreme in a window of that length."""
+    named = (extreme.key, extreme.metric, extreme.window_start_us)
+    return digest("extreme", *named, *_length_named(length_us))
 
 
 def verdict_id(verdict: Verdict) -> str:
     """Return the id of a verdict: a run breaks a rule at one step."""
     return digest("run", verdict.key.tenant, verdict.key.run, verdict.rule, verdict.at_us)
+
+
+def _length_named(length_us: int) -> tuple[int, ...]:
+    """Return what tells windows of a length from those of a minute, which were there first."""
+    return () if length_us == MINUTE_US else (length_us,)

@@ -20,6 +20,7 @@ from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.merge.key_levels import dimensions_of
 from tokentide_jobs.core.merge.window_merge import MergedWindow
+from tokentide_jobs.core.tables import MINUTE_US
 
 __all__ = ["Watched"]
 
@@ -58,6 +59,13 @@ class Watched:
         """Return how many keys are not watched, since too many are."""
         return sum(one.refused_keys for one in self.by_length.values())
 
+    @property
+    def tests(self) -> int:
+        """Return how many tests a minute has: metrics of keys, as often as their windows close."""
+        return len(METRICS) * sum(
+            len(one.state.keys) * MINUTE_US // length for length, one in self.by_length.items()
+        )
+
     def set_rules(self, rules: DetectRules) -> bool:
         """Go on under other rules; what was learned stays, but for levels that are watched no more.
 
@@ -89,10 +97,12 @@ class Watched:
         )
         opened = [alarm for alarm in judged.alarms if alarm.change == "opened"]
         if not opened or detectors.view is None:
-            return JudgedWindow(window.start_us, window.length_us, sums, judged)
+            return JudgedWindow(window.start_us, window.length_us, sums, judged, self.tests)
         parts = Contributors(detectors.state, detectors.view, providers_of_models(sums))
         contributors = {(one.key, one.metric): parts.of(one, window.length_us) for one in opened}
-        return JudgedWindow(window.start_us, window.length_us, sums, judged, contributors, changes)
+        return JudgedWindow(
+            window.start_us, window.length_us, sums, judged, self.tests, contributors, changes
+        )
 
     def open_alarms(self) -> set[tuple[frozenset[tuple[str, str]], str]]:
         """Return dimensions and metric of every alarm that is open."""

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from tokentide_jobs.core.alert.ticket_order import in_order
 from tokentide_jobs.core.alert.tickets import rank_tickets
 
 WINDOWS = 1_440
@@ -36,6 +37,14 @@ def test_real_ones_are_kept_and_few_others() -> None:
     kept = {one.place for one in ranked if one.is_kept}
     assert set(range(10)) <= kept
     assert len(kept) <= 12
+
+
+def test_a_test_of_ten_seconds_needs_evidence_as_one_that_has_six_times_the_windows() -> None:
+    row = {"kind": "anomaly", "severity": "ticket", "state": "open", "changed_us": 0}
+    # 20 keys by ten seconds, nothing by the minute.
+    least = math.log(8_640 * 20 * 14 / 0.1)
+    rows = [{**row, "evidence": least + more, "tests": 6 * 20 * 14} for more in (0.01, -0.01)]
+    assert [[one["is_kept"] for one in in_order([row])] for row in rows] == [[True], [False]]
 
 
 def test_the_cut_is_that_of_e_bh() -> None:

@@ -29,7 +29,10 @@ from tests.stream_jobs.core.merge.delta_records import (
 )
 from tokentide_jobs.core.budget.spend import Spent
 from tokentide_jobs.core.decide.decider import Decider
-from tokentide_jobs.core.decide.decisions import Decisions, alarm_id
+from tokentide_jobs.core.decide.decisions import Decisions, alarm_id, extreme_id
+from tokentide_jobs.core.detect.alarms import Extreme
+from tokentide_jobs.core.detect.window_metrics import METRICS
+from tokentide_jobs.core.digest import digest
 from tokentide_jobs.core.merge.delta_record import DeltaRecord
 from tokentide_jobs.core.merge.window_merge import FAST_US
 
@@ -181,10 +184,34 @@ def test_a_replay_from_an_old_snapshot_makes_the_same_decisions_under_the_same_i
     replayed = [again.take(records[begin:end]) for begin, end in pairwise(cuts[1:])]
     assert joined(replayed) == joined(parts[1:])
     assert again.to_bytes() == snapshots[-1]
-    ids = [alarm_id(alarm) for one in parts for w in one.windows for alarm in w.judged.alarms]
+    ids = [
+        alarm_id(alarm, w.length_us)
+        for one in parts for w in one.windows for alarm in w.judged.alarms
+    ]  # fmt: skip
     ids += [one.id for part in parts for one in part.verdicts]
     ids += [one.notice.id for part in parts for one in part.notices]
     assert len(set(ids)) == len(ids)
+
+
+def test_an_id_names_the_length_of_a_window_unless_that_is_a_minute() -> None:
+    windows = fresh().take(recorded()).windows
+    opened = [one for one in windows if one.length_us == MINUTE_US and one.judged.alarms]
+    alarm = opened[0].judged.alarms[0]
+    named = (alarm.key, alarm.metric, alarm.test, alarm.change, alarm.window_start_us)
+    assert alarm_id(alarm, MINUTE_US) == digest("alarm", *named)
+    assert alarm_id(alarm, FAST_US) != alarm_id(alarm, MINUTE_US)
+    extreme = Extreme(alarm.key, alarm.metric, alarm.window_start_us, 9.0, 1.0, 7.0)
+    assert extreme_id(extreme, MINUTE_US) == digest("extreme", *named[:2], named[-1])
+    assert extreme_id(extreme, FAST_US) != extreme_id(extreme, MINUTE_US)
+
+
+def test_a_window_says_how_many_tests_its_minute_has_in_windows_of_both_lengths() -> None:
+    decider = fresh()
+    windows = decider.take(recorded()).windows
+    keys = [len(one.state.keys) for one in decider.watched.by_length.values()]
+    assert min(keys) > 0
+    found = {one.length_us: one.tests for one in windows if one.judged.alarms}
+    assert found == dict.fromkeys((MINUTE_US, FAST_US), len(METRICS) * (keys[0] + 6 * keys[1]))
 
 
 def test_records_that_nobody_can_read_are_counted_and_passed_over() -> None:
