@@ -18,30 +18,33 @@ from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.merge.key_levels import KeyLevel, dimensions_of
 from tokentide_jobs.core.merge.window_merge import MergedWindow
-from tokentide_jobs.core.tables import DAY_S
+from tokentide_jobs.core.tables import DAY_S, HOUR_US
 
 __all__ = ["learn_history", "stride_for", "unlearned_levels"]
 
-_STRIDES: Final = (1, 7, 13, 29, 59)
-"""One of so many windows is learned. None divides an hour, so that every minute has its turn."""
+_STRIDES: Final = (1, 7, 13, 29, 59, 119, 233, 353)
+"""One of so many windows is learned. None shares a factor with the 60 or 360 windows of an hour, so
+that each of them has its turn."""
 _MOST_WINDOWS: Final = 2_000
 _MOST_ROWS: Final = 2_000_000
 _MOST_UPDATES: Final = 4_000_000
 """Windows times series: every key is updated in every window."""
 
-"""Stored windows have to reach back so much further than what was watched to be worth it."""
 
-
-def stride_for(windows: int, rows: int, series: int) -> int:
+def stride_for(windows: int, rows: int, series: int, length_us: int) -> int:
     """Return of how many stored windows one is learned, so that it takes seconds.
+
+    One an hour is learned at least, however many rows there are.
 
     Args:
         windows: How many are stored.
         rows: Of all of them.
         series: How many different ones there are.
+        length_us: Of a window.
     """
     least = max(windows / _MOST_WINDOWS, rows / _MOST_ROWS, windows * series / _MOST_UPDATES)
-    return next((stride for stride in _STRIDES if stride >= least), _STRIDES[-1])
+    strides = [stride for stride in _STRIDES if stride * length_us < HOUR_US]
+    return next((stride for stride in strides if stride >= least), strides[-1])
 
 
 def unlearned_levels(
@@ -108,4 +111,5 @@ def learn_history(
 
 
 def _is_worth(since_us: int, until_us: int, stored_from_us: int) -> bool:
+    """Return whether stored windows reach back far enough beyond what was watched."""
     return since_us == until_us or stored_from_us < since_us - DAY_S * 1_000_000

@@ -60,7 +60,8 @@ def _learn(decider: Decider, watch: WindowWatch, store: ClickHouse, storing: Sto
     levels = unlearned_levels(state, stored, span.oldest_us, until_us, watch.parameters)
     if not levels:
         return 0
-    began_s, stride = time.monotonic(), stride_for(span.windows, span.rows, span.series)
+    began_s = time.monotonic()
+    stride = stride_for(span.windows, span.rows, span.series, length_us)
 
     def windows() -> Iterator[MergedWindow]:
         for begin_us, end_us in pieces(span, until_us, stride):

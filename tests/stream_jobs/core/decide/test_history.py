@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.merge.open_windows import WANTED
 from tokentide_jobs.core.merge.stored_windows import stored_windows
+from tokentide_jobs.core.merge.window_merge import FAST_US
 
 RULES = DetectRules(parameters=QUICK)
 DAY_US = 86_400_000_000
@@ -157,7 +159,15 @@ def test_nothing_stored_changes_nothing() -> None:
 def test_so_many_windows_are_learned_as_take_seconds(
     windows: int, rows: int, series: int, stride: int
 ) -> None:
-    assert stride_for(windows, rows, series) == stride
+    assert stride_for(windows, rows, series, MINUTE_US) == stride
+
+
+@each(("series", "stride"), [(60, 119), (5_000, 233), (11_000, 353), (10**6, 353)])
+def test_two_weeks_of_ten_seconds_take_no_longer_than_minutes(series: int, stride: int) -> None:
+    windows = 6 * 20_160
+    assert stride_for(windows, 10**6, series, FAST_US) == stride
+    assert math.gcd(stride, 360) == 1, "each ten seconds of an hour have their turn"
+    assert series > 11_000 or windows * series / stride <= 4_000_000
 
 
 def test_marks_of_a_time_whose_deltas_are_passed_over_complete_no_window() -> None:
