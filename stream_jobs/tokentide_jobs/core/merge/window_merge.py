@@ -137,12 +137,14 @@ class WindowMerge:
         counts = json.loads(parts["counts"])
         for name, value in zip(_COUNTS, counts, strict=False):
             setattr(self, name, value)
-        if len(counts) < len(_COUNTS):  # a state of before there were fast windows
-            self.fast_until_us = self.closed_until_us
-            self.fast_from_us = self.closed_until_us + self.length_us
         if "sums" in parts:  # a state of before they were summed has none
             self.judged, self.unjudged = (MergedSums(*one) for one in json.loads(parts["sums"]))
         self._open.restore(parts["open"])
+        if len(counts) < len(_COUNTS):  # a state of before there were fast windows
+            self.fast_until_us = self.closed_until_us
+            # What it holds of a minute lies in the first ten seconds of that.
+            newest_us = max([self.closed_until_us, *self._open.starts])
+            self.fast_from_us = (newest_us // self.length_us + 1) * self.length_us
 
     def _carried(self, late: pl.DataFrame, reached_us: int) -> pl.DataFrame:
         """Return the late rows that count in the first open window, as rows of that."""

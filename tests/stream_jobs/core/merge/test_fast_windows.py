@@ -8,6 +8,7 @@ from collections import defaultdict
 
 import pytest
 
+from tests.each import each
 from tests.sampling import examples
 from tests.stream_jobs.core.merge.delta_records import MINUTE_US, NOON_US, window_rows
 from tests.stream_jobs.core.merge.merge_stream import (
@@ -111,14 +112,19 @@ def test_ten_seconds_that_were_given_up_are_not_judged_and_their_calls_count_in_
     assert [requests(one) for one in of_length(stream, MINUTE_US)][:1] == [12]
 
 
-def test_a_state_of_before_there_were_ten_seconds_begins_with_the_next_minute() -> None:
+@each("minutes_held", [1, 2])
+def test_a_state_of_before_there_were_ten_seconds_begins_after_the_minutes_that_it_holds(
+    minutes_held: int,
+) -> None:
     before, after = Stream(), Stream(fast_levels=LEVELS)
     before.marks(NOON_US, NOON_US + 80 * SECOND_US)
-    before.add(window_rows([row(1.2, requests=6)]))
+    # It has the rows of a minute at its start, and of more than one minute where ingest lags.
+    before.add(window_rows([row(1 + n, requests=6) for n in range(minutes_held)]))
     parts = unpack(before.merge.to_bytes())
     old = pack({**parts, "counts": json.dumps(json.loads(parts["counts"])[:5]).encode()})
     after.merge.restore(old)
     after.progress = before.progress
-    after.marks(NOON_US + 90 * SECOND_US, NOON_US + 150 * SECOND_US)
-    assert [requests(one) for one in of_length(after, MINUTE_US)] == [6]
-    assert [second(one) for one in of_length(after, FAST_US)] == [120, 130]
+    after.marks(NOON_US + 90 * SECOND_US, NOON_US + 210 * SECOND_US)
+    assert [requests(one) for one in of_length(after, MINUTE_US)] == [6, 6 * (minutes_held - 1)]
+    begins_s = 60 + 60 * minutes_held
+    assert [second(one) for one in of_length(after, FAST_US)] == list(range(begins_s, 200, 10))
