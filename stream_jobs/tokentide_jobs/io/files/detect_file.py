@@ -21,7 +21,14 @@ from tokentide_jobs.core.guard.rules import GuardRules
 from tokentide_jobs.core.merge.key_levels import DEFAULT_LEVELS, KeyLevel
 from tokentide_jobs.core.tables import DAY_S, MINUTE_US
 from tokentide_jobs.core.window.fold import DIMENSIONS
-from tokentide_jobs.io.files.yaml_entries import Problems, content_of, mapping, sections, texts
+from tokentide_jobs.io.files.yaml_entries import (
+    Problems,
+    content_of,
+    is_null,
+    mapping,
+    sections,
+    texts,
+)
 from tokentide_jobs.io.files.yaml_numbers import number
 from tokentide_jobs.settings.origins import origin_of
 
@@ -188,18 +195,20 @@ def _both(
     levels: Node | None, fast: Node | None, problems: Problems
 ) -> tuple[tuple[KeyLevel, ...], tuple[KeyLevel, ...]]:
     """Read what is watched by the minute and by ten seconds: a level by one of them only."""
-    quick = _levels("fast_levels", fast, problems) if fast is not None else ()
+    quick = _levels("fast_levels", 0, fast, problems) if fast is not None else ()
     if levels is None:
         return tuple(one for one in DEFAULT_LEVELS if one not in quick), quick
-    usual = _levels("levels", levels, problems)
+    usual = _levels("levels", 1, levels, problems)
     for level in sorted(set(quick) & set(usual)):
         text = f"fast_levels: [{', '.join(level)}] is in levels, too; name it in one of them"
         problems.add(fast or levels, text)
     return usual, quick
 
 
-def _levels(name: str, node: Node, problems: Problems) -> tuple[KeyLevel, ...]:
-    """Read lists of dimensions, each of them a level."""
+def _levels(name: str, least: int, node: Node, problems: Problems) -> tuple[KeyLevel, ...]:
+    """Read lists of dimensions, each of them a level; without a least number, nothing is none."""
+    if not least and is_null(node):
+        return ()
     listed = node.value if isinstance(node, SequenceNode) else []
     levels, before = [], len(problems.found)
     for one in listed:
@@ -210,8 +219,11 @@ def _levels(name: str, node: Node, problems: Problems) -> tuple[KeyLevel, ...]:
             )
         levels.append(tuple(one for one in DIMENSIONS if one in names))
     is_known = len(problems.found) == before
-    if not 0 < len(levels) <= _MOST_LEVELS or (is_known and len(set(levels)) < len(levels)):
-        problems.add(node, f"{name}: expected 1 to {_MOST_LEVELS} different lists of dimensions")
+    is_list = isinstance(node, SequenceNode) and least <= len(levels) <= _MOST_LEVELS
+    if not is_list or (is_known and len(set(levels)) < len(levels)):
+        problems.add(
+            node, f"{name}: expected {least} to {_MOST_LEVELS} different lists of dimensions"
+        )
     return tuple(levels)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "content_of",
     "entries",
     "entry_fields",
+    "is_null",
     "mapping",
     "named_entries",
     "sections",
@@ -114,12 +115,12 @@ def _lists(content: bytes, keys: tuple[str, ...], problems: Problems) -> list[li
     if isinstance(root, SequenceNode):
         return [list(root.value), *([] for _ in keys[1:])]
     fields = mapping(root, keys, "the file", problems) if isinstance(root, MappingNode) else {}
-    if root is not None and not isinstance(root, MappingNode) and not _is_null(root):
+    if root is not None and not isinstance(root, MappingNode) and not is_null(root):
         problems.add(root, f"expected `{keys[0]}:` with a list of entries")
     found: list[list[Node]] = []
     for key in keys:
         listed = fields.get(key)
-        if listed is not None and not isinstance(listed, SequenceNode) and not _is_null(listed):
+        if listed is not None and not isinstance(listed, SequenceNode) and not is_null(listed):
             problems.add(listed, f"{key}: expected a list of entries")
         found.append(list(listed.value) if isinstance(listed, SequenceNode) else [])
     return found
@@ -173,10 +174,10 @@ def sections(content: bytes, problems: Problems) -> dict[str, Node]:
         ConfigError: The file is too large or is not YAML.
     """
     root = _compose(content, problems)
-    if root is None or _is_null(root):
+    if root is None or is_null(root):
         return {}
     found = mapping(root, _SECTIONS, "the file", problems)
-    return {name: node for name, node in found.items() if not _is_null(node)}
+    return {name: node for name, node in found.items() if not is_null(node)}
 
 
 def mapping(node: Node, known: tuple[str, ...], where: str, problems: Problems) -> dict[str, Node]:
@@ -272,5 +273,6 @@ def _check_texts(root: Node | None, problems: Problems) -> None:
     problems.raise_if_any()
 
 
-def _is_null(node: Node) -> bool:
+def is_null(node: Node) -> bool:
+    """Return whether nothing was written where a value may be."""
     return isinstance(node, ScalarNode) and node.value in ("", "null")

@@ -180,8 +180,20 @@ def test_a_level_is_watched_by_the_minute_or_by_ten_seconds() -> None:
     both = "anomalies:\n  levels: [[model, tenant], [team]]\n  fast_levels: [[tenant, model]]\n"
     with pytest.raises(ConfigError, match=r"3: fast_levels: \[tenant, model\] is in levels, too"):
         parse_detect_rules(both.encode(), "d.yaml")
-    with pytest.raises(ConfigError, match="2: fast_levels: expected 1 to 16 different lists"):
+    with pytest.raises(ConfigError, match="2: fast_levels: expected 0 to 16 different lists"):
         parse_detect_rules(b"anomalies:\n  fast_levels: [[model], [model]]\n", "d.yaml")
+
+
+@pytest.mark.parametrize("nothing", ["[]", "", "null"])
+def test_no_level_has_to_be_watched_by_ten_seconds(nothing: str) -> None:
+    text = f"anomalies:\n  fast_levels: {nothing}\n"
+    assert parse_detect_rules(text.encode(), "d.yaml") == DetectRules()
+
+
+@pytest.mark.parametrize("text", ["model", "{model: tenant}", "0"])
+def test_fast_levels_that_are_no_list_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="2: fast_levels: expected 0 to 16 different lists"):
+        parse_detect_rules(f"anomalies:\n  fast_levels: {text}\n".encode(), "d.yaml")
 
 
 def test_a_silence_longer_than_learning_is_refused() -> None:
