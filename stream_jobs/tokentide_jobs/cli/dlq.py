@@ -1,4 +1,4 @@
-"""`tokentide dlq`: look at refused events, and send them again once their cause is mended."""
+"""`tokentide dlq`: look at refused events, and send them again once their cause is fixed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _STATES = ("open", "again", "replayed", "discarded", "interrupted", "cut")
 
 @click.group(short_help="List, show and replay dead letters.")
 def dlq() -> None:
-    """Look at refused events, and send them again once their cause is mended.
+    """Look at refused events, and send them again once their cause is fixed.
 
     A dead letter is named by its place in the log, PARTITION:OFFSET:INDEX, as `list` shows it.
     """

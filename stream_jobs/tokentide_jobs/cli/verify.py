@@ -268,7 +268,7 @@ def _show(report: Report, screen: Console) -> None:
     if report.repeated_event_ids:
         table.add_row(
             "repeated ids", count(report.repeated_event_ids),
-            "sent more than once by a producer, to be mended there: each is a row of its own",
+            "sent more than once by a producer, to be fixed there: each is a row of its own",
         )  # fmt: skip
     if report.token_spans:
         table.add_row("not calls", count(report.token_spans), f"spans with tokens: {_SUMS}")
