@@ -41,7 +41,8 @@ DETECT_METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "windows",
         ("outcome",),
-        "Windows that closed: `judged`, or `given_up` since a source lagged or was silent.",
+        "Windows that closed: `judged`, those of ten seconds among them, or `given_up` (minutes) "
+        "since a source lagged or was silent.",
         "lag of ingest",
     ),
     MetricSpec(
@@ -82,15 +83,15 @@ DETECT_METRICS: Final[tuple[MetricSpec, ...]] = (
         "keys",
         (),
         "Keys whose windows are judged; each takes 8.4 kB.",
-        "`levels` of detect.yaml",
+        "`levels` and `fast_levels` of detect.yaml",
     ),
     MetricSpec(
         "tokentide_detect_refused_keys",
         "gauge",
         "keys",
         (),
-        "New keys of the last window that are not watched: there are `most_keys` already.",
-        "`most_keys` and `levels` of detect.yaml; a feature or tenant that names every request",
+        "New keys of the last window of each length that are not watched: `most_keys` of it are.",
+        "`most_keys` and levels of detect.yaml; a feature or tenant that names every request",
     ),
     MetricSpec(
         "tokentide_detect_live_runs",
