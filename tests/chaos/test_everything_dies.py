@@ -49,9 +49,10 @@ LARGEST_RSS = {"clickhouse": 1_400 * MIB, "kafka": 700 * MIB, "detect": 700 * MI
                "viewer": 400 * MIB,
                **{f"worker-{n + 1}": 900 * MIB for n in range(WORKERS)}}  # fmt: skip
 """All that `tokentide up` starts, and what each may hold at the end."""
-MORE_DESCRIPTORS, MORE_THREADS = 60, 20
+MORE_DESCRIPTORS, MORE_THREADS = 60, 60
 """What a process may hold at the end beyond what it held before the first fault; both numbers
-breathe with connections, segments and parts."""
+breathe with connections, segments and parts, and the engine's pools of threads grow with queries
+that run side by side, up to their bounds."""
 
 
 class Faults:

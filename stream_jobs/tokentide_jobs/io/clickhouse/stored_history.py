@@ -26,7 +26,7 @@ __all__ = [
 HISTORY_US: Final = 14 * DAY_US
 """How far back is learned from."""
 _TABLES: Final = {length_s * 1_000_000: table for table, length_s in WINDOW_LENGTH_S.items()}
-"""Where windows of a length are stored."""
+"""Where windows of a length are stored; longer ones are put together from those of a part."""
 _ROWS_AT_ONCE: Final = 50_000
 """That memory does not grow with the history."""
 
@@ -55,7 +55,7 @@ class HistorySpan:
 def history_span(store: ClickHouse, until_us: int, length_us: int) -> HistorySpan | None:
     """Return what is stored of the two weeks before a time; None: nothing. Raises as `select`."""
     span = {
-        "table": _TABLES[length_us], "begin_us": until_us - HISTORY_US, "end_us": until_us,
+        "table": _table(length_us), "begin_us": until_us - HISTORY_US, "end_us": until_us,
     }  # fmt: skip
     rows = store.select("detect/history_span", span)
     if not rows:
@@ -95,7 +95,11 @@ def read_history(
     Raises as `select`.
     """
     read = {
-        "table": _TABLES[length_us], "window_s": length_us // 1_000_000, "begin_us": begin_us,
+        "table": _table(length_us), "window_s": length_us // 1_000_000, "begin_us": begin_us,
         "end_us": end_us, "stride": stride,
     }  # fmt: skip
     return chosen_columns(store.select_arrow("detect/history", read), WANTED)
+
+
+def _table(length_us: int) -> str:
+    return _TABLES[max(stored_us for stored_us in _TABLES if length_us % stored_us == 0)]
