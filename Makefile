@@ -65,7 +65,7 @@ unit: $(VENV)/.installed-dev ## Run the tests that start no process: one to thre
 
 # What fails beside others is run once more, alone: a fault fails again, the rest is named. Any other
 # end of pytest than failed tests is final.
-integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafka or another Python: seven to ten minutes on two cores
+integration: $(VENV)/.installed-dev ## Run the tests that start ClickHouse, Kafka or another Python: ten to fifteen minutes on two cores
 	$(PYTEST) --dist loadfile --no-loadscope-reorder -m integration --cache-clear \
 	  --override-ini cache_dir=$(VENV)/.integration-cache \
 	  || { [ $$? -eq 1 ] && $(BIN)/python -m tests.once_more $(VENV)/.integration-cache; }
