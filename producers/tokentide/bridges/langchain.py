@@ -18,7 +18,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 
 from tokentide._contract import MAX_IDENTIFIER
-from tokentide.bridges.langchain_usage import has_code, has_older_search, read_usage
+from tokentide.bridges.langchain_usage import has_older_search, read_usage
 from tokentide.context import current_scope
 from tokentide.failures import describe_failure
 from tokentide.log import RateLimitedLog
@@ -27,6 +27,7 @@ from tokentide.semconv.providers import provider_name
 from tokentide.telemetry import Telemetry
 from tokentide.trace_context import fill_trace
 from tokentide.usage import USAGE_FIELDS
+from tokentide.usage.gemini_grounding import may_run_code
 from tokentide.usage.reading import (
     count,
     finish_fields,
@@ -59,7 +60,7 @@ class _Run:
     def __init__(self, event: dict[str, object], tools: object) -> None:
         self.event = event
         self.is_older_search = has_older_search(tools)
-        self.may_run_code = has_code(tools)
+        self.may_run_code = may_run_code(tools)
         self.started_ns = perf_counter_ns()
         self.first_ns = self.last_ns = self.gap_ns = 0
         self.chunks = self.retries = 0

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import cast
 
 from tokentide._contract import MAX_IDENTIFIER
-from tokentide.usage.gemini_grounding import CODE_TOOLS, Grounding
+from tokentide.usage.gemini_grounding import Grounding
 from tokentide.usage.reading import count, getter, items, label, read, small_count
 from tokentide.usage.totals import settle
 
-__all__ = ["has_code", "has_older_search", "read_usage"]
+__all__ = ["has_older_search", "read_usage"]
 
 _GOOGLE = ("gcp.gemini", "gcp.vertex_ai")
 _OLDER_SEARCH = "web_search_preview"
@@ -63,11 +63,6 @@ def has_older_search(tools: object) -> bool:
     """Tell whether a call had the older of OpenAI's search tools and not the newer one as well."""
     kinds = [kind for tool in items(tools, 64) if (kind := label(read(tool, "type")))]
     return any(kind.startswith(_OLDER_SEARCH) for kind in kinds) and _SEARCH not in kinds
-
-
-def has_code(tools: object) -> bool:
-    """Tell whether a call let Gemini run code."""
-    return any(read(tool, name) is not None for tool in items(tools, 64) for name in CODE_TOOLS)
 
 
 def _searches(message: object) -> int:

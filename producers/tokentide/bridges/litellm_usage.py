@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import cast
 
 from tokentide.usage import USAGE_FIELDS
-from tokentide.usage.gemini_grounding import CODE_TOOLS, billed_searches, place_tool_tokens
+from tokentide.usage.gemini_grounding import billed_searches, may_run_code, place_tool_tokens
 from tokentide.usage.reading import Fields, count, items, read, small_count, usage_fields
 from tokentide.usage.totals import settle
 
@@ -77,10 +77,8 @@ def _ground(counts: Fields, response: object, usage: object, model: str, tools: 
     if searches or maps:
         added = cast("int", counts["input_tokens"]) - prompt
         pages = any(map(_has_pages, items(read(response, "vertex_ai_url_context_metadata"), 64)))
-        code = any(read(tool, n) is not None for tool in items(tools, 64) for n in CODE_TOOLS)
-        place_tool_tokens(
-            counts, added, has_searched=bool(searches), has_others=bool(maps) or pages or code
-        )
+        has_others = bool(maps) or pages or may_run_code(tools)
+        place_tool_tokens(counts, added, has_searched=bool(searches), has_others=has_others)
 
 
 def _has_pages(metadata: object) -> bool:

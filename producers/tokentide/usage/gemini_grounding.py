@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import cast
 
 from tokentide._contract import MAX_SMALL_COUNT
-from tokentide.usage.reading import Fields, Get, getter, items
+from tokentide.usage.reading import Fields, Get, getter, items, read
 
 FREE_TOKENS = "search_result_tokens"
 """Unit of tokens that Google Search retrieved: reported, and not billed."""
@@ -19,7 +19,7 @@ UNSETTLED_TOKENS = "tool_result_tokens"
 
 _BILLED_BY_PROMPT = ("gemini-1", "gemini-2")
 """Models whose search grounding is billed once per prompt, however many queries it took."""
-CODE_TOOLS = ("codeExecution", "code_execution")
+_CODE_TOOLS = ("codeExecution", "code_execution")
 """Names of the tool that runs code, in JSON and in the SDK."""
 _CODE = (("executableCode", "executable_code"), ("codeExecutionResult", "code_execution_result"))
 
@@ -34,6 +34,11 @@ def billed_searches(searches: int | None, model: str) -> int | None:
     """Return how many searches are billed: all, or one on models that charge by the prompt."""
     by_prompt = model.rpartition("/")[2].startswith(_BILLED_BY_PROMPT)
     return searches and min(searches, 1 if by_prompt else MAX_SMALL_COUNT)
+
+
+def may_run_code(tools: object) -> bool:
+    """Tell whether a call let Gemini run code, by the tools that it was given."""
+    return any(read(tool, name) is not None for tool in items(tools, 64) for name in _CODE_TOOLS)
 
 
 def place_tool_tokens(counts: Fields, tokens: int, *, has_searched: bool, has_others: bool) -> None:

@@ -2,68 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
-import uuid
 import weakref
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tests.stream_jobs.core.outcome.batches import event, processed
 from tokentide_jobs.core.outcome import batch_inserts, outcome
 from tokentide_jobs.core.outcome.batch_inserts import inserts_of
 from tokentide_jobs.core.outcome.dead_letter_rows import MAX_VALUE_BYTES
-from tokentide_jobs.core.outcome.outcome import Outcome, process
 from tokentide_jobs.core.price.cards import CardTable
-from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.record.stand_in import BEGINNING_KEPT
 from tokentide_jobs.core.tables import DEAD_LETTERS
 from tokentide_jobs.io.files.price_source import compile_cards
-
-NOW_US = 1_790_000_000_000_000
 
 
 @pytest.fixture(scope="module")
 def cards() -> CardTable:
     return compile_cards()
-
-
-def event(**changes: Any) -> bytes:
-    return json.dumps(
-        {
-            "type": "request",
-            "event_id": str(uuid.uuid4()),
-            "started_at_us": NOW_US,
-            "service": "chat",
-            "provider": "openai",
-            "operation": "chat",
-            "status": "ok",
-            "request_model": "gpt-4o",
-            "duration_ms": 12.5,
-            "input_tokens": 100,
-            "output_tokens": 10,
-            **changes,
-        }
-    ).encode()
-
-
-def processed(cards: CardTable, *values: bytes, topic: str = "tokentide.events.v1") -> Outcome:
-    records = [Record(0, offset, 1_000, value) for offset, value in enumerate(values)]
-    intent = Intent(
-        log=LogPartition("log", topic, 0),
-        start=0,
-        end=len(values),
-        price_version=cards.price_version,
-        accepted_from_us=NOW_US - 1,
-        accepted_until_us=NOW_US + 1,
-        sealed_at_us=NOW_US,
-        worker="w",
-        subject_kinds=("user", "run"),
-        max_subjects=9,
-    )
-    return process(records, intent, cards)
 
 
 def test_a_batch_hands_over_its_inserts_in_the_order_of_the_protocol(cards: CardTable) -> None:

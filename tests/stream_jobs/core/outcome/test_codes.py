@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stream_jobs.core.outcome.test_batch_inserts import event, processed
+from tests.stream_jobs.core.outcome.batches import event, processed
 from tokentide import error_codes, finish
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.price.cards import CardTable

@@ -9,16 +9,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tokentide_jobs.core.batch.ledger import Intent, LogPartition
+from tests.stream_jobs.core.outcome.batches import NOW_US, processed
 from tokentide_jobs.core.outcome import outcome
 from tokentide_jobs.core.outcome.arrow import published
-from tokentide_jobs.core.outcome.outcome import Outcome, RefusedRow, process
+from tokentide_jobs.core.outcome.outcome import RefusedRow
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record import split, stand_in
-from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.io.files.price_source import compile_cards
 
-NOW_US = 1_790_000_000_000_000
 EVENTS, OTLP = "tokentide.events.v1", "tokentide.otlp.v1"
 FORGED = b'\x00tokentide:["refused_by_store","words of a producer"]\nx'
 
@@ -26,23 +24,6 @@ FORGED = b'\x00tokentide:["refused_by_store","words of a producer"]\nx'
 @pytest.fixture(scope="module")
 def cards() -> CardTable:
     return compile_cards()
-
-
-def processed(cards: CardTable, *values: bytes, topic: str = EVENTS) -> Outcome:
-    records = [Record(0, offset, 1_000, value) for offset, value in enumerate(values)]
-    intent = Intent(
-        log=LogPartition("log", topic, 0),
-        start=0,
-        end=len(values),
-        price_version=cards.price_version,
-        accepted_from_us=NOW_US - 1,
-        accepted_until_us=NOW_US + 1,
-        sealed_at_us=NOW_US,
-        worker="w",
-        subject_kinds=("run",),
-        max_subjects=9,
-    )
-    return process(records, intent, cards)
 
 
 def event(**fields: Any) -> bytes:
