@@ -135,12 +135,87 @@ def _footprint(found: Figures) -> Rows:
     )
 
 
+def _detect_latency(found: Figures) -> Rows:
+    yield (
+        f"end of a window to the alert's row at {found['events_per_s_asked']:,} events/s",
+        f"p99 {found['window_end_to_alert_row']['p99_s']:.1f} s",
+    )
+    yield (
+        "call to the used-up budget in the SDK of a service meanwhile",
+        f"p99 {found['call_to_budget_used_up_in_the_sdk']['p99_s']:.1f} s",
+    )
+
+
+def _detection(found: Figures) -> Rows:
+    clean, faults = found["clean"], found["faults"]
+    yield (
+        "anomalies: share of injected faults found, on seeds that nothing was tuned on",
+        f"{faults['recall'] * 100:.0f} %, beside {clean['false_alarms']} false alarms in"
+        f" {clean['metric_key_days']:,} days of a metric and key without a fault",
+    )
+
+
+def _run_guard(found: Figures) -> Rows:
+    yield (
+        "run guard: false alarms in recorded sessions that were held out from learning",
+        f"{found['false_alarms']} in {found['held_out_runs_tried']:,}",
+    )
+    named = found["named_after_s"]
+    yield (
+        "… two published loops, and a slow one, whose steps repeat: named after",
+        ", ".join(
+            f"{after['median']:.0f} s (at {rate.partition(',')[0]})"
+            for rate, after in named.items()
+            if rate.endswith("recognised")
+        ),
+    )
+
+
+def _forecast(found: Figures) -> Rows:
+    held_out = found["14 days"]["held out"]
+    yield (
+        "forecast of spend: held-out ends of a period inside the 80 % interval",
+        f"{held_out['coverage of the 80 % interval'] * 100:.0f} % of {held_out['pairs']}; error"
+        f" {held_out['error']['mean'] * 100:.0f} %, of a straight line"
+        f" {held_out['error of a straight line']['mean'] * 100:.0f} %",
+    )
+
+
+def _dashboards(found: Figures) -> Rows:
+    for what, key in (
+        ("at rest", "at_rest"),
+        ("while ingest runs at half its most", "beside_ingest"),
+    ):
+        short, long = found[key]["6h"], found[key]["30d"]
+        yield (
+            f"queries of all boards over {found['requests'] / 1e6:.0f} million requests, {what}",
+            f"p95 {short['p95_ms']:.0f} ms for 6 hours, {long['p95_ms']:.0f} ms for 30 days",
+        )
+
+
+def _viewer(found: Figures) -> Rows:
+    share = found["share_of_plotly"]
+    yield (
+        "a board of twelve charts in the viewer, of plotly's time on the same data",
+        f"{share['opened_worked_ms'] * 100:.0f} % from the address to the picture"
+        f" ({share['opened_cpu_ms'] * 100:.0f} % of the CPU time),"
+        f" {share['cold_worked_ms'] * 100:.0f} % for drawing alone"
+        f" ({share['cold_cpu_ms'] * 100:.0f} %)",
+    )
+
+
 _ROWS_OF: Final[Mapping[str, Callable[[Figures], Rows]]] = {
     "producer_emit": _emit,
     "producer": _producer,
     "latency": _latency,
     "throughput": _throughput,
     "footprint": _footprint,
+    "detect_latency": _detect_latency,
+    "run_guard": _run_guard,
+    "detection": _detection,
+    "forecast": _forecast,
+    "dashboards": _dashboards,
+    "viewer": _viewer,
 }
 """Measurement -> its rows."""
 
