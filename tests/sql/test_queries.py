@@ -74,6 +74,7 @@ def sample(name: str) -> dict[str, Any]:
     values = {key: VALUES[kind] for key, kind in query.parameters.items()} | (
         {key: 10_000_000 for key in ("window_us", "grain_us") if key in query.parameters}
     )
+    values |= {key: "raw_requests" for key in ("raw_table",) if key in query.parameters}
     return {key: (1 << 51) if key in LATEST else value for key, value in values.items()}
 
 

@@ -152,7 +152,7 @@ class _DetectProcess:
         Raises:
             ConfigError: A worker of another group decides on this database.
         """
-        self.store.rows(f"SELECT 1 FROM `{self.store.database}`.{DETECTOR_STATE} LIMIT 1")  # noqa: S608 -- a constant and a validated name
+        self.store.select("status/table", {"table": DETECTOR_STATE})
         if wrong := self.snapshots.other_group(time.time_ns() // 1_000):
             raise ConfigError(wrong)
 

@@ -4,7 +4,6 @@ A repair can look at windows only while none is half written. The rest ends by i
 renews it, so a repair that dies stops nothing for long.
 """
 
-# ruff: noqa: S608 -- the database name is validated by the settings
 from __future__ import annotations
 
 import asyncio
@@ -12,7 +11,6 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from tokentide_jobs.core.tables import HOLDS
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.jobs.runtime.log import log_event
@@ -35,10 +33,6 @@ class Hold:
     def __init__(self, store: ClickHouse, on_held: Callable[[], None]) -> None:
         self._store = store
         self._on_held = on_held
-        self._query = (
-            f"SELECT argMax(held_until, written_at) > now64(3), argMax(held_by, written_at) "
-            f"FROM `{store.database}`.{HOLDS}"
-        )
         self._is_on = False
 
     def is_on(self) -> bool:
@@ -59,7 +53,7 @@ class Hold:
 
     def _ask(self) -> tuple[bool, str]:
         try:
-            is_on, held_by = self._store.rows(self._query)[0]
+            (row,) = self._store.select("ingest/hold")
         except PipelineError:
             return False, ""
-        return bool(is_on), str(held_by)
+        return bool(row["is_held"]), str(row["held_by"])

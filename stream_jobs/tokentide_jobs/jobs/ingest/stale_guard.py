@@ -5,7 +5,6 @@ was frozen, a partition that rested for hours) is checked against the rows that 
 missing rows are inserted, and where it cannot be told, nothing is inserted until it can.
 """
 
-# ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -14,14 +13,7 @@ import pyarrow as pa
 
 from tokentide_jobs.core.batch.ledger import Intent, is_stale
 from tokentide_jobs.core.outcome.batch_inserts import Insert
-from tokentide_jobs.core.tables import (
-    DELTA_TABLES,
-    RAW_TABLES,
-    SUBJECTS_S,
-    VOIDED_ROWS,
-    WINDOW_S,
-    WINDOWS,
-)
+from tokentide_jobs.core.tables import DELTA_TABLES, SUBJECTS_S, WINDOW_S, WINDOWS
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
@@ -77,25 +69,18 @@ class StaleGuard:
 
         A row that was taken out since is not missing.
         """
-        stored = self._store.rows(
-            f"SELECT _offset, _idx FROM `{self._store.database}`.`{table}` "
-            "WHERE log_id = {log_id:String} AND _topic = {topic:String} "
-            "AND _partition = {part:Int32} "
-            "AND _offset >= {start:Int64} AND _offset < {end:Int64} "
-            f"UNION ALL SELECT _offset, _idx FROM `{self._store.database}`.`{VOIDED_ROWS}` "
-            "WHERE log_id = {log_id:String} AND _topic = {topic:String} "
-            "AND _partition = {part:Int32} AND raw_table = {table:String} "
-            "AND _offset >= {start:Int64} AND _offset < {end:Int64}",
+        stored = self._store.select(
+            "ingest/stored_places",
             {
-                "table": table,
+                "raw_table": table,
                 "log_id": intent.log.log_id,
                 "topic": intent.log.topic,
-                "part": intent.log.partition,
+                "partition": intent.log.partition,
                 "start": intent.start,
                 "end": intent.end,
             },
         )
-        there = {(int(offset), int(idx)) for offset, idx in stored}
+        there = {(int(row["offset"]), int(row["idx"])) for row in stored}
         offsets, indexes = rows.column("_offset").to_pylist(), rows.column("_idx").to_pylist()
         is_missing = [place not in there for place in zip(offsets, indexes, strict=True)]
         return rows.filter(pa.array(is_missing))
@@ -126,20 +111,10 @@ class StaleGuard:
     def _beyond_windows(self, deltas: pa.Table) -> tuple[int, int]:
         """Return the events of some deltas, and the raw rows of their windows not counted yet."""
         starts = deltas.column("window_start").cast(pa.int64()).unique().to_pylist()
-        database = self._store.database
-        counts = " UNION ALL ".join(
-            f"SELECT count() AS n FROM `{database}`.`{table}` "
-            "WHERE intDiv(toUnixTimestamp(started_at), {length:UInt32}) * {length:UInt32} "
-            "IN {starts:Array(UInt32)}"
-            for table in RAW_TABLES.values()
+        (row,) = self._store.select(
+            "ingest/uncounted_rows", {"length_s": WINDOW_S, "starts_s": starts}
         )
-        (row,) = self._store.rows(
-            f"SELECT (SELECT sum(n) FROM ({counts})), (SELECT sum(events) "
-            f"FROM `{database}`.{WINDOWS} "
-            "WHERE toUnixTimestamp(window_start) IN {starts:Array(UInt32)})",
-            {"length": WINDOW_S, "starts": starts},
-        )
-        return sum(deltas.column("events").to_pylist()), int(row[0]) - int(row[1])
+        return sum(deltas.column("events").to_pylist()), int(row["uncounted"])
 
     def _beyond_subjects(self, deltas: pa.Table) -> tuple[int, int]:
         """Return the same of the requests under one kind of subject, that of the first row."""
@@ -149,7 +124,7 @@ class StaleGuard:
         rows = zip(kinds, starts, requests, strict=True)
         of_kind = [(start, count) for kind, start, count in rows if kind == kinds[0]]
         hours = sorted({start // SUBJECTS_S * SUBJECTS_S for start, _count in of_kind})
-        (row,) = self._store.select("repair/uncounted", {"kind": kinds[0], "hours": hours})
+        (row,) = self._store.select("ingest/uncounted_requests", {"kind": kinds[0], "hours": hours})
         return sum(count for _start, count in of_kind), int(row["uncounted"])
 
     def _is_stale(self, intent: Intent) -> bool:

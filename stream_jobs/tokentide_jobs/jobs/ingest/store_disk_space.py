@@ -21,11 +21,6 @@ __all__ = ["StoreDiskSpace"]
 _log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 1.0
-_FREE: Final = (
-    "SELECT count(), max(free_space + keep_free_space) FROM system.disks "
-    "WHERE type = 'Local' AND NOT is_read_only"
-)
-"""An insert goes to any disk that has room; object stores are never full."""
 
 
 class StoreDiskSpace:
@@ -71,7 +66,7 @@ class StoreDiskSpace:
 
     def _ask(self) -> int | None:
         try:
-            disks, free_bytes = self._store.rows(_FREE)[0]
+            (row,) = self._store.select("status/free_space")
         except PipelineError:
             return None  # writing meets the same trouble, and says so
-        return int(free_bytes) if disks else None
+        return int(row["free_bytes"]) if row["disks"] else None
