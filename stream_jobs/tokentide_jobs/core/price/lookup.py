@@ -65,8 +65,8 @@ def resolve(cards: CardTable, call: CallTerms, at_us: int, trace: list[str] | No
     trace = trace if trace is not None else []
     provider = _list_provider(cards, call, trace)
     reason = "unknown provider" if provider not in cards.provider_by_id else "unknown model"
-    for name in spellings(cards, call, provider):
-        price = _price_of(cards, call, provider, name, at_us, trace)
+    for name, spelled in spellings(cards, call, provider):
+        price = _price_of(cards, call, provider, (name, spelled), at_us, trace)
         if price is not None and price.rates:
             return price
         if price is not None:
@@ -95,14 +95,19 @@ def _list_provider(cards: CardTable, call: CallTerms, trace: list[str]) -> str:
 
 
 def _price_of(
-    cards: CardTable, call: CallTerms, provider: str, name: str, at_us: int, trace: list[str]
+    cards: CardTable,
+    call: CallTerms,
+    provider: str,
+    names: tuple[str, str],
+    at_us: int,
+    trace: list[str],
 ) -> Price | None:
-    listed = list_price(cards, call, provider, name, at_us, trace)
+    listed = list_price(cards, call, provider, names[0], at_us, trace)
     price = None if listed is None else Price(listed.rates, *listed.verdict, listed.minimums)
     for tenant in ("*", call.tenant):
         chosen = None
         for override in cards.overrides:
-            if override.tenant == tenant and _applies(override, call, provider, name, at_us):
+            if override.tenant == tenant and _applies(override, call, provider, names, at_us):
                 chosen = override
         if chosen is not None:
             price = _apply(chosen, price, trace)
@@ -111,8 +116,10 @@ def _price_of(
     return price
 
 
-def _applies(override: Override, call: CallTerms, provider: str, name: str, at_us: int) -> bool:
-    if not override.is_active(at_us) or not glob_pattern(override.model)(name):
+def _applies(
+    override: Override, call: CallTerms, provider: str, names: tuple[str, str], at_us: int
+) -> bool:
+    if not override.is_active(at_us) or not any(map(glob_pattern(override.model), names)):
         return False
     wanted = override.provider.lower()
     matches = glob_pattern(wanted)

@@ -60,12 +60,13 @@ def says_more(name: str, model: str, text: str) -> bool:
         model: The card's model.
         text: Its clause. A regular expression stands for whole names.
     """
-    rests = []
+    rests = []  # what stands behind, and a path before: it is a name of somebody else's
     for kind, literal in (("equals", model.lower()), *_literals(json.loads(text))):
         if kind == "regex" and re.search(literal, name):
             return False
         if kind != "regex" and literal in name:
-            rests.append(name.partition(literal)[2])
+            head, _, rest = name.partition(literal)
+            rests.append("/" if "/" in head else rest)
     return bool(rests) and not any(_SAME_MODEL.fullmatch(rest) for rest in rests)
 
 

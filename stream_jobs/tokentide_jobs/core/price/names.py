@@ -1,7 +1,8 @@
 """How one model is spelled: paths, providers' prefixes, routing suffixes, names of one's own.
 
-Spelling never decides a price: the name as it is comes first, a shorter form only when no list has
-it. A name that moves from model to model, or that picks a route, is told apart as an alias.
+Spelling never decides a price: a path or a prefix is taken off before lists, our corrections and
+places are asked, unless a list has the whole name as a model's own. A name that moves from model to
+model, or that picks a route, is told apart as an alias.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.price.matching import glob_pattern
-from tokentide_jobs.core.price.model_index import find_provider
+from tokentide_jobs.core.price.model_index import find_model, find_provider
 from tokentide_jobs.core.price.vocabulary import PROVIDER_ALIASES, CallTerms
 
 __all__ = ["is_moving", "spellings"]
@@ -27,8 +28,10 @@ _MOVING_AT = {"deepseek": {"deepseek-chat", "deepseek-reasoner"}}
 """Names without a version that a provider gives to each of its models in turn."""
 
 
-def spellings(cards: CardTable, call: CallTerms, provider: str) -> Iterator[str]:
+def spellings(cards: CardTable, call: CallTerms, provider: str) -> Iterator[tuple[str, str]]:
     """Yield the names to look a call's model up under, the likeliest first; lower case.
+
+    Each comes with the name as it was spelled: overrides may be written for either.
 
     Args:
         cards: The price table, with the aliases of the overrides file.
@@ -37,10 +40,12 @@ def spellings(cards: CardTable, call: CallTerms, provider: str) -> Iterator[str]
     """
     seen: set[str] = set()
     for asked in call.model_names():
-        for name in (_aliased(cards, call, provider, asked), *_forms(cards, provider, asked)):
+        aliased = _aliased(cards, call, provider, asked)
+        names = [(name, asked) for name in _forms(cards, provider, asked)]
+        for name, spelled in ((aliased, aliased), *names):
             if name and name not in seen:
                 seen.add(name)
-                yield name
+                yield name, spelled
 
 
 def is_moving(call: CallTerms, provider: str, name: str) -> bool:
@@ -64,12 +69,19 @@ def _aliased(cards: CardTable, call: CallTerms, provider: str, name: str) -> str
 
 
 def _forms(cards: CardTable, provider: str, name: str) -> Iterator[str]:
-    yield name
-    found = _PATH.fullmatch(name) or _ARN.fullmatch(name)
-    if found is None and provider == "openrouter":
-        found = _ROUTES.fullmatch(name)
-    if found is not None:
-        yield found[1]
+    resource = _PATH.fullmatch(name) or _ARN.fullmatch(name)
+    if resource is not None:
+        yield resource[1]
     prefix, _, rest = name.partition("/")
-    if rest and find_provider(cards, prefix) == provider:
+    if rest and find_provider(cards, prefix) == provider and not _is_own(cards, provider, name):
         yield rest
+    yield name
+    routed = _ROUTES.fullmatch(name) if provider == "openrouter" else None
+    if routed is not None:
+        yield routed[1]
+
+
+def _is_own(cards: CardTable, provider: str, name: str) -> bool:
+    """Tell whether a list has a model of that very id, such as Perplexity's `perplexity/sonar`."""
+    found = find_model(cards, provider, name)
+    return found is not None and found[1].model.lower() == name

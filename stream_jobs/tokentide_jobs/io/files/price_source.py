@@ -38,7 +38,7 @@ from tokentide_jobs.settings.origins import origin_of
 
 __all__ = ["COMPILER_REVISION", "NOT_OFFERED", "PINNED_RELEASE", "compile_cards"]
 
-COMPILER_REVISION = 9
+COMPILER_REVISION = 10
 """Raised whenever the same release and overrides would give other prices than before."""
 
 PINNED_RELEASE = ("0.2.3", date(2026, 11, 12))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tokentide_jobs.core.price.card_rows import from_rows, to_rows
-from tokentide_jobs.core.price.cards import CardTable
+from tokentide_jobs.core.price.cards import CardTable, Correction
 from tokentide_jobs.core.price.lookup import Price, resolve
 from tokentide_jobs.core.price.matching import says_more
 from tokentide_jobs.core.price.vocabulary import CallTerms
@@ -67,6 +67,48 @@ def test_a_spelling_costs_what_the_listed_name_costs(
 ) -> None:
     assert found(provider, listed).rates
     assert found(provider, spelled).rates == found(provider, listed).rates
+
+
+PREFIXES = {
+    "gcp.vertex_ai": (
+        "publishers/anthropic/models/",
+        "projects/p/locations/us-east5/publishers/anthropic/models/",
+        "vertex_ai/",
+    ),
+    "google": ("models/", "publishers/google/models/"),
+    "aws": (f"{ARN}:inference-profile/", f"{ARN.removesuffix('123456789012')}:foundation-model/"),
+}
+
+
+@pytest.mark.parametrize("entry", compile_cards().corrections, ids=lambda e: e.models[0])
+def test_a_spelling_takes_neither_our_prices_nor_our_fees_nor_places_away(
+    entry: Correction,
+) -> None:
+    provider = "gcp.vertex_ai" if entry.provider == "*vertex*" else entry.provider
+    place = next(iter(entry.places), "").strip("*")
+    field = "inference_geo" if provider == "anthropic" else "region"
+    for pattern in entry.models:
+        name = pattern.replace("*", "")
+        plain = found(provider, name, **{field: place})
+        for prefix in PREFIXES.get(provider, (f"{provider}/",)):
+            spelled = found(provider, prefix + name, **{field: place})
+            if name == "sonar":  # `perplexity/sonar` is a model of its own
+                continue
+            assert (spelled.rates, spelled.rule) == (plain.rates, plain.rule), prefix + name
+
+
+def test_an_override_may_be_written_for_the_name_as_it_is_spelled() -> None:
+    half = """
+overrides:
+  - {provider: google, model: "models/*", multiplier: 0.5, reason: contract}
+  - {provider: openai, model: gpt-4o, multiplier: 0.5, reason: contract}
+"""
+    for provider, spelled in (("gcp.gemini", "models/gemini-2.5-pro"), ("openai", "openai/gpt-4o")):
+        listed = found(provider, spelled)
+        mine = found(provider, spelled, half)
+        assert mine.status == "override"
+        assert mine.rates["input_tokens"].base * 2 == listed.rates["input_tokens"].base
+    assert found("gcp.gemini", "gemini-2.5-pro", half).status == "exact"
 
 
 @pytest.mark.parametrize(
@@ -136,6 +178,7 @@ def test_a_bad_alias_refuses_the_file(text: str, reason: str) -> None:
         ("m-1-expert", True),
         ("m-1:free", True),
         ("m-1" + "-2024-01-01" * 1_000 + "!", True),
+        ("somebody/m-1", True),  # what another publisher, or a proxy, calls so
     ],
 )
 def test_a_name_says_more_than_the_listed_one(name: str, is_more: bool) -> None:
