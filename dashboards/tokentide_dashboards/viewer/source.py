@@ -60,8 +60,8 @@ class Source:
         """Run a query; times come as milliseconds since 1970.
 
         Returns:
-            `columns` (name and kind: time, number, text or other), `rows`, and `is_cut` where
-            there were more.
+            `columns` (name; kind: time, number, text or other; values of all rows), and `is_cut`
+            where there were more rows.
 
         Raises:
             Refused: ClickHouse refuses it, does not answer, or answers too much.
@@ -100,28 +100,28 @@ def _answer(body: bytes) -> dict[str, Any]:
         meta, data = found["meta"], found["data"]
     except (ValueError, KeyError, TypeError) as exc:
         raise Refused("ClickHouse broke off its answer: try again", 502) from exc
-    kinds = [column_kind(column["type"]) for column in meta]
-    rows: list[list[Any]] = data[:MOST_ROWS]
-    for place, (kind, column) in enumerate(zip(kinds, meta, strict=True)):
-        read = _READERS.get(kind)
-        if read is not None:
-            for row in rows:
-                if row[place] is not None:
-                    row[place] = read(row[place], column["type"])
+    # By columns: a browser reads three arrays faster than a thousand of three values.
     columns = [
-        {"name": column["name"], "kind": kind} for column, kind in zip(meta, kinds, strict=True)
+        _column(one["name"], column_kind(one["type"]), [row[place] for row in data[:MOST_ROWS]])
+        for place, one in enumerate(meta)
     ]
-    return {"columns": columns, "rows": rows, "is_cut": len(data) > MOST_ROWS}
+    return {"columns": columns, "is_cut": len(data) > MOST_ROWS}
+
+
+def _column(name: str, kind: str, values: list[Any]) -> dict[str, Any]:
+    if read := _READERS.get(kind):
+        values = [None if value is None else read(value) for value in values]
+    return {"name": name, "kind": kind, "values": values}
 
 
 @lru_cache(maxsize=MOST_ROWS)
-def _milliseconds(text: str, _type: str) -> int:
+def _milliseconds(text: str) -> int:
     """Read a time as ClickHouse writes it; boards take times in UTC alone."""
     moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
     return round(moment.timestamp() * 1_000)
 
 
-def _number(value: Any, _type: str) -> float | int | None:
+def _number(value: Any) -> float | int | None:
     """Read a number that some servers write between quotes, and leave out what is none."""
     if isinstance(value, str):
         number = float(value)
@@ -129,7 +129,7 @@ def _number(value: Any, _type: str) -> float | int | None:
     return value  # type: ignore[no-any-return] # JSON says what it is
 
 
-_READERS: Final[dict[str, Callable[[Any, str], Any]]] = {
+_READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "time": _milliseconds,
     "number": _number,
 }

@@ -48,9 +48,9 @@ BROKEN = (
 )
 JOINED = (
     "import('/static/fields.js').then(({series}) => {"
-    " const columns = ['time', 'text', 'number'].map(kind => ({name: kind, kind}));"
-    " const {times, fields} = series({}, [[[60, 'a', 1], [60, 'b', 2], [180, 'a', 3]],"
-    " [[0, 'b', 4], [180, 'b', 5]]].map(rows => ({columns, rows})));"
+    " const {times, fields} = series({}, [[[60, 60, 180], ['a', 'b', 'a'], [1, 2, 3]],"
+    " [[0, 180], ['b', 'b'], [4, 5]]].map(answer => ({columns: ['time', 'text', 'number']"
+    ".map((kind, at) => ({name: kind, kind, values: answer[at]}))})));"
     " return [times, ...fields.map(field => [field.name, field.values])]; })"
 )
 PAINTED = (

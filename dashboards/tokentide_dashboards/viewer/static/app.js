@@ -84,7 +84,7 @@ function draw(one) {
   if (!one.answers) return;
   const { panel, answers } = one;
   clear(one);
-  const isEmpty = answers.every((answer) => !answer.rows.length);
+  const isEmpty = answers.every((answer) => !answer.columns[0]?.values.length);
   const instead = one.isTable || (NEEDS_CHARTS.has(panel.type) && !window.uPlot);
   const kind = instead ? table : KINDS[panel.type];
   let drawn = null;

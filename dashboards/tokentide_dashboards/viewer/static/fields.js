@@ -39,21 +39,17 @@ function configured(panel, field, place, several) {
 
 // Columns as they are: a table's, or those of one row.
 export function columns(panel, answers) {
-  return answers.flatMap(({ refId, columns: found, rows }) => found.map((column, at) => configured(
-    panel,
-    { name: column.name, kind: column.kind, labels: {}, refId, values: rows.map((row) => row[at]), rows, found },
-    at, false)));
+  return answers.flatMap(({ refId, columns: found }) => found.map(({ name, kind, values }, at) => configured(
+    panel, { name, kind, labels: {}, refId, values, found }, at, false)));
 }
 
 // Moments of all answers, once each. A query answers in the order of time: then the last one tells whether the next is new.
 function moments(answers) {
   const times = [];
   let isSorted = true;
-  for (const { columns: found, rows } of answers) {
-    const at = found.findIndex((column) => column.kind === "time");
-    if (at < 0) continue;
-    for (const row of rows) {
-      const time = row[at], last = times[times.length - 1];
+  for (const { columns: found } of answers) {
+    for (const time of found.find((column) => column.kind === "time")?.values ?? []) {
+      const last = times[times.length - 1];
       if (time === last) continue;
       if (time < last) isSorted = false;
       times.push(time);
@@ -63,21 +59,21 @@ function moments(answers) {
 }
 
 // Each value goes to the series of its labels, which `begin` makes. This alone sees every row: what stands here is compiled for speed.
-function spread(rows, timeAt, labelsAt, valuesAt, index, begin) {
+function spread(times, labels, values, index, begin) {
   const tree = new Map();  // a level of maps a label: the series of a row are found without writing a key for it
   let time = null, place = 0;
-  for (const row of rows) {
+  for (let row = 0; row < times.length; row += 1) {
     let branch = tree;
-    for (let level = 0; level < labelsAt.length; level += 1) {
-      const label = row[labelsAt[level]];
+    for (let level = 0; level < labels.length; level += 1) {
+      const label = labels[level][row];
       let next = branch.get(label);
       if (!next) branch.set(label, next = new Map());
       branch = next;
     }
     let mine = branch.get(LEAF);
     if (!mine) branch.set(LEAF, mine = begin(row));
-    if (row[timeAt] !== time) { time = row[timeAt]; place = index.get(time); }
-    for (let which = 0; which < mine.length; which += 1) mine[which].values[place] = row[valuesAt[which]];
+    if (times[row] !== time) { time = times[row]; place = index.get(time); }
+    for (let which = 0; which < mine.length; which += 1) mine[which].values[place] = values[which][row];
   }
 }
 
@@ -86,21 +82,22 @@ export function series(panel, answers) {
   const times = moments(answers);
   const index = new Map(times.map((time, place) => [time, place]));
   const made = [];
-  for (const { refId, columns: found, rows } of answers) {
+  for (const { refId, columns: found } of answers) {
     const timeAt = found.findIndex((column) => column.kind === "time");
     if (timeAt < 0) continue;
     const hasNumbers = found.some((column) => column.kind === "number");
     const labelsAt = hasNumbers ? found.flatMap((column, at) => (column.kind === "text" ? [at] : [])) : found.flatMap((column, at) => (column.kind === "text" ? [at] : [])).slice(0, -1);
     const valuesAt = found.flatMap((column, at) => (at !== timeAt && !labelsAt.includes(at) ? [at] : []));
     const begin = (row) => {
-      const labels = Object.fromEntries(labelsAt.map((label) => [found[label].name, String(row[label])]));
+      const labels = Object.fromEntries(labelsAt.map((label) => [found[label].name, String(found[label].values[row])]));
       const mine = valuesAt.map((at) => ({
         name: found[at].name, kind: found[at].kind, refId, several: valuesAt.length > 1, labels, values: new Array(times.length).fill(null),
       }));
       made.push(...mine);
       return mine;
     };
-    spread(rows, timeAt, labelsAt, valuesAt, index, begin);
+    const valuesOf = (places) => places.map((at) => found[at].values);
+    spread(found[timeAt].values, valuesOf(labelsAt), valuesOf(valuesAt), index, begin);
   }
   const fields = made.map((field, place) => configured(panel, field, place, field.several));
   // A name keeps its colour from one range to the next as long as the same names are there.

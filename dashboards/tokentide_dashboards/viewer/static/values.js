@@ -6,7 +6,7 @@ import { filled } from "./links.js";
 
 const FIRST_ROWS = 200;
 
-const rowOf = (field, at) => Object.fromEntries(field.found.map((column, place) => [column.name, field.rows[at]?.[place]]));
+const rowOf = (field, at) => Object.fromEntries(field.found.map(({ name, values }) => [name, values[at]]));
 const isHidden = (field) => field.config.custom.hidden === true || field.config.custom.hideFrom?.viz === true;
 
 function linkOf(field, at, state) {
