@@ -36,6 +36,8 @@ _IN_JAR: Final = {
     "uplot.js": "META-INF/resources/webjars/uplot/{}/dist/uPlot.iife.min.js",
     "uplot.css": "META-INF/resources/webjars/uplot/{}/dist/uPlot.min.css",
 }
+_GIVEN: Final = b'<script id="given" type="application/json"></script>'
+"""In the page: data, which no browser runs."""
 _log: Final = logging.getLogger(__name__)
 _MOST_ASKED_BYTES: Final = 256 << 10
 _HEADERS: Final = {
@@ -90,7 +92,6 @@ class Viewer:
             app.router.add_get(path, self._page)
         app.router.add_get("/static/{name}", self._static)
         app.router.add_get("/api/boards", self._list)
-        app.router.add_get("/api/boards/{board}", self._board)
         app.router.add_post("/api/query", self._query)
         return app
 
@@ -114,8 +115,18 @@ class Viewer:
         reply.headers.update(_HEADERS)
         return reply
 
-    async def _page(self, _request: web.Request) -> web.Response:
-        return _file("page.html", (STATIC / "page.html").read_bytes())
+    async def _page(self, request: web.Request) -> web.Response:
+        """Send the page with its board in it: the page need not ask for what it shows."""
+        given = self._listed()
+        uid = request.match_info.get("board") or next((one["uid"] for one in given["boards"]), "")
+        try:
+            given["board"] = self._boards.shown(uid) if given["boards"] else None
+        except Refused as exc:
+            given = {"error": str(exc)}
+        # A text in JSON that looks like the end of its element must not be one.
+        text = orjson.dumps(given).replace(b"<", b"\\u003c")
+        page = (STATIC / "page.html").read_bytes()
+        return _file("page.html", page.replace(_GIVEN, _GIVEN.replace(b"><", b">" + text + b"<")))
 
     async def _static(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -129,11 +140,11 @@ class Viewer:
         return _file(name, found.read_bytes())
 
     async def _list(self, _request: web.Request) -> web.Response:
-        why = "" if self._charts else self._why_no_charts
-        return _json({"boards": self._boards.listed(), "why_no_charts": why})
+        return _json(self._listed())
 
-    async def _board(self, request: web.Request) -> web.Response:
-        return _json(self._boards.shown(request.match_info["board"]))
+    def _listed(self) -> dict[str, Any]:
+        why = "" if self._charts else self._why_no_charts
+        return {"boards": self._boards.listed(), "why_no_charts": why}
 
     async def _query(self, request: web.Request) -> web.Response:
         """Answer one query of a board: of a panel, of a variable or of a layer."""

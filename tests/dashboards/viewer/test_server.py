@@ -178,6 +178,32 @@ async def test_a_question_that_is_half_sent_is_given_up(
     assert clickhouse.asked == []
 
 
+GIVEN = re.compile(r'<script id="given" type="application/json">(.*)</script>')
+
+
+@pytest.mark.parametrize("path", ["/", "/d/test-kinds"])
+async def test_the_page_has_its_board_without_sql_as_data_that_ends_in_no_text(
+    base: str, path: str
+) -> None:
+    _status, page, _headers = await get(base + path)
+    found = GIVEN.search(page)
+    assert found is not None
+    assert "<" not in found[1]
+    given = json.loads(found[1])
+    assert [one["uid"] for one in given["boards"]] == [given["board"]["uid"]] == ["test-kinds"]
+    assert given["board"]["description"] == kinds()["description"]
+    assert "<" in given["board"]["description"]
+    assert "SELECT" not in found[1]
+    assert given["why_no_charts"]
+
+
+async def test_the_page_of_no_board_says_so(base: str) -> None:
+    _status, page, _headers = await get(f"{base}/d/no<b>")
+    found = GIVEN.search(page)
+    assert found is not None
+    assert "no<b>" in json.loads(found[1])["error"]
+
+
 def test_pages_hold_no_inline_script_and_write_no_markup() -> None:
     page = (STATIC / "page.html").read_text()
     assert re.findall(r"<script[^>]*>(?!</script>)", page) == []

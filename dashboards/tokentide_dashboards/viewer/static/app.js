@@ -12,6 +12,7 @@ import { readState, resolve, writeState } from "./state.js";
 
 const KINDS = { timeseries: timeSeries, heatmap, "state-timeline": states, stat, table, bargauge: bars, barchart: barChart };
 const NEEDS_CHARTS = new Set(["timeseries"]);
+const TOGETHER_MS = 80;  // nobody sees an earlier panel than this, and each drawing lays out and paints the whole page
 // The chart library is in the page below this script: it has run when the page is read.
 const isRead = new Promise((done) => document.addEventListener("DOMContentLoaded", done, { once: true }));
 const notice = document.getElementById("notice");
@@ -95,24 +96,45 @@ function draw(one) {
   if (answers.some((answer) => answer.is_cut)) one.body.append(el("p", { class: "quiet", text: "Only the first 20,000 rows are shown: choose a shorter range." }));
 }
 
+// Resolves to a function that shows what came.
 async function load(one, signal) {
-  const { panel } = one;
-  if (panel.type === "text") { one.body.replaceChildren(words(panel)); return; }
-  one.made.setAttribute("aria-busy", "true");
+  const { panel, points } = one;
   try {
-    const points = Math.max(20, Math.min(2000, Math.round(one.made.clientWidth || 600)));
-    one.answers = await Promise.all((panel.targets ?? []).filter((target) => !target.hide).map(async (target) =>
+    const answers = await Promise.all((panel.targets ?? []).filter((target) => !target.hide).map(async (target) =>
       ({ refId: target.refId, ...await ask(state, { panel: panel.id, ref_id: target.refId, points }, signal) })));
-    draw(one);
+    return () => {
+      one.answers = answers;
+      draw(one);
+    };
   } catch (problem) {
-    if (problem.name === "AbortError") return;
-    clear(one);
-    one.answers = null;
-    one.body.replaceChildren(el("p", { class: "failed", role: "alert", text: problem.message }));
-  } finally {
-    one.made.removeAttribute("aria-busy");
-    one.isLoaded = true;
+    if (problem.name === "AbortError") return () => {};
+    return () => {
+      clear(one);
+      one.answers = null;
+      one.body.replaceChildren(el("p", { class: "failed", role: "alert", text: problem.message }));
+    };
   }
+}
+
+async function loadPanels(signal) {
+  const asking = panels.filter((one) => one.body && one.panel.type !== "text");
+  for (const one of asking) one.made.setAttribute("aria-busy", "true");
+  // All are measured before any is written to again: the page is laid out once for them.
+  for (const one of asking) one.points = Math.max(20, Math.min(2000, Math.round(one.made.clientWidth || 600)));
+  const come = [];
+  const show = () => {
+    for (const { one, then } of come.splice(0)) {
+      if (signal.aborted) return;
+      then();
+      one.made.removeAttribute("aria-busy");
+    }
+  };
+  const loads = asking.map(async (one) => { come.push({ one, then: await load(one, signal) }); });
+  await isRead;
+  const together = setInterval(show, TOGETHER_MS);
+  await Promise.all(loads);
+  clearInterval(together);
+  show();
 }
 
 async function loadMarks(signal) {
@@ -144,10 +166,9 @@ async function refresh() {
     await bar.loadChoices(signal);
     if (signal.aborted) return;
     links();
-    const results = panels.filter((one) => one.body).map((one) => load(one, signal));
-    results.push(loadMarks(signal));
+    const shown = [loadPanels(signal), loadMarks(signal)];
     bar.loadLists(signal);
-    await Promise.all(results);
+    await Promise.all(shown);
     if (signal.aborted) return;
     bar.showUpdated(Date.now());
     if (whyNoCharts) await seekCharts();
@@ -209,15 +230,10 @@ function keys(event) {
 }
 
 async function start() {
-  const named = location.pathname.match(/^\/d\/([^/]+)/)?.[1];
-  const early = named ? fetchJson(`/api/boards/${named}`) : null;
-  early?.catch(() => {});
-  const listed = await fetchJson("/api/boards");
-  ({ boards, why_no_charts: whyNoCharts } = listed);
-  if (!boards.length) { say("No board is installed: python -m tokentide_dashboards writes them."); return; }
-  board = await (early ?? fetchJson(`/api/boards/${encodeURIComponent(boards[0].uid)}`));
-  await isRead;
-  if (!whyNoCharts && !window.uPlot) await loadCharts();
+  const given = JSON.parse(document.getElementById("given").textContent);
+  if (given.error) throw new Error(given.error);
+  ({ board, boards, why_no_charts: whyNoCharts } = given);
+  if (!board) { say("No board is installed: python -m tokentide_dashboards writes them."); return; }
   if (whyNoCharts) say(`Tables in place of charts: ${whyNoCharts}`);
   document.title = `${board.title} · Tokentide`;
   document.getElementById("title").textContent = board.title;
@@ -231,7 +247,8 @@ async function start() {
   addEventListener("popstate", () => { state = { ...state, ...readState(board) }; bar.choose(state); refresh(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && EVERY[state.refresh] && Date.now() - bar.updated > EVERY[state.refresh] * 1000) refresh(); });
   links();
-  if (window.uPlot && panels.some((one) => NEEDS_CHARTS.has(one.panel.type))) setTimeout(warmUp);
+  for (const one of panels) if (one.panel.type === "text") one.body.replaceChildren(words(one.panel));
+  if (panels.some((one) => NEEDS_CHARTS.has(one.panel.type))) isRead.then(() => window.uPlot && setTimeout(warmUp));
   await refresh();
 }
 

@@ -1,4 +1,4 @@
-// What the page asks of its server: boards, answers, and the chart library.
+// What the page asks of its server: answers, and the chart library.
 
 export async function fetchJson(url, options = {}) {
   let reply;
