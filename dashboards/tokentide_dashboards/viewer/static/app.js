@@ -20,10 +20,17 @@ const grid = document.getElementById("board");
 
 let state = null, board = null, boards = [], panels = [], marks = [], round = null, bar = null, timer = 0, whyNoCharts = "";
 
+const unsized = [];  // places of charts that were just put into the page
+
+function size(target, { width, height }) {
+  const [wide, high] = [Math.floor(width), Math.floor(height)];
+  if (wide <= 20 || high <= 20 || target.size === `${wide}/${high}`) return;
+  target.size = `${wide}/${high}`;
+  target.sized(wide, high);
+}
+
 const sizes = new ResizeObserver((entries) => {
-  for (const { target, contentRect } of entries) {
-    if (contentRect.width > 20 && contentRect.height > 20) target.sized?.(Math.floor(contentRect.width), Math.floor(contentRect.height));
-  }
+  for (const { target, contentRect } of entries) size(target, contentRect);
 });
 
 function say(text) {
@@ -57,7 +64,7 @@ function shell(panel) {
   asTable.addEventListener("click", () => {
     one.isTable = !one.isTable;
     asTable.setAttribute("aria-pressed", String(one.isTable));
-    draw(one);
+    drawAll([one]);
   });
   return one;
 }
@@ -73,6 +80,7 @@ function context(one) {
     zoom: (fromMs, toMs) => go({ from: String(fromMs), to: String(toMs) }),
     whenSized: (target, then) => {
       target.sized = then;
+      unsized.push(target);
       sizes.observe(target);
       one.done.push(() => sizes.unobserve(target));
     },
@@ -81,8 +89,14 @@ function context(one) {
   };
 }
 
+// All are put into the page before the first is measured: it is laid out once for them.
+function drawAll(several) {
+  several.filter((one) => one.answers).forEach(draw);
+  const places = unsized.splice(0);
+  places.map((target) => target.getBoundingClientRect()).forEach((box, at) => size(places[at], box));
+}
+
 function draw(one) {
-  if (!one.answers) return;
   const { panel, answers } = one;
   clear(one);
   const isEmpty = answers.every((answer) => !answer.columns[0]?.values.length);
@@ -96,23 +110,17 @@ function draw(one) {
   if (answers.some((answer) => answer.is_cut)) one.body.append(el("p", { class: "quiet", text: "Only the first 20,000 rows are shown: choose a shorter range." }));
 }
 
-// Resolves to a function that shows what came.
 async function load(one, signal) {
   const { panel, points } = one;
   try {
     const answers = await Promise.all((panel.targets ?? []).filter((target) => !target.hide).map(async (target) =>
       ({ refId: target.refId, ...await ask(state, { panel: panel.id, ref_id: target.refId, points }, signal) })));
-    return () => {
-      one.answers = answers;
-      draw(one);
-    };
+    if (!signal.aborted) one.answers = answers;
   } catch (problem) {
-    if (problem.name === "AbortError") return () => {};
-    return () => {
-      clear(one);
-      one.answers = null;
-      one.body.replaceChildren(el("p", { class: "failed", role: "alert", text: problem.message }));
-    };
+    if (signal.aborted) return;
+    clear(one);
+    one.answers = null;
+    one.body.replaceChildren(el("p", { class: "failed", role: "alert", text: problem.message }));
   }
 }
 
@@ -123,13 +131,14 @@ async function loadPanels(signal) {
   for (const one of asking) one.points = Math.max(20, Math.min(2000, Math.round(one.made.clientWidth || 600)));
   const come = [];
   const show = () => {
-    for (const { one, then } of come.splice(0)) {
-      if (signal.aborted) return;
-      then();
-      one.made.removeAttribute("aria-busy");
-    }
+    if (signal.aborted) return;
+    for (const one of come) one.made.removeAttribute("aria-busy");
+    drawAll(come.splice(0));
   };
-  const loads = asking.map(async (one) => { come.push({ one, then: await load(one, signal) }); });
+  const loads = asking.map(async (one) => {
+    await load(one, signal);
+    come.push(one);
+  });
   await isRead;
   const together = setInterval(show, TOGETHER_MS);
   await Promise.all(loads);
@@ -187,7 +196,7 @@ async function seekCharts() {
   whyNoCharts = (await fetchJson("/api/boards")).why_no_charts;
   if (!whyNoCharts) {
     await loadCharts();
-    panels.forEach((one) => one.body && draw(one));
+    drawAll(panels);
   }
   say(whyNoCharts ? `Tables in place of charts: ${whyNoCharts}` : "");
 }
@@ -240,7 +249,7 @@ async function start() {
   document.getElementById("question").textContent = board.description ?? "";
   state = { uid: board.uid, ...readState(board) };
   state = { ...state, ...resolve(state) };
-  bar = controls(board, state, { go, refresh, zoomOut, redraw: () => panels.forEach((one) => one.body && draw(one)) });
+  bar = controls(board, state, { go, refresh, zoomOut, redraw: () => drawAll(panels) });
   panels = (board.panels ?? []).flatMap((panel) => [panel, ...(panel.panels ?? [])]).map(shell);
   grid.replaceChildren(...panels.map((one) => one.made));
   document.addEventListener("keydown", keys);
