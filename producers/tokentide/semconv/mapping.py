@@ -35,6 +35,7 @@ from tokentide.semconv.names import (
     ONLY_GENAI,
     OPENINFERENCE,
     OPENLLMETRY,
+    SHARED_SCOPE,
     TOTAL_TOKENS,
     V136,
     V141,
@@ -103,7 +104,7 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
         **_usage(cast("dict[str, int]", counts), attributes, span.scope),
     }
     is_bound = span.scope in BOUNDS_IN_STREAMS and event.get("stream") is not False
-    is_bound = is_bound or (span.scope in NO_CACHES and _may_be_cached(event))
+    is_bound = is_bound or (span.scope in NO_CACHES and _may_be_cached(event, span.scope))
     reasons = _finish_reasons(span)
     is_counted = _count_searches(event, span)
     is_bound = is_bound or may_have_run(span, reasons, is_counted=is_counted)
@@ -175,13 +176,14 @@ def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[s
     return usage_fields(fields)
 
 
-def _may_be_cached(event: dict[str, object]) -> bool:
+def _may_be_cached(event: dict[str, object], scope: str) -> bool:
     """Tell whether a part of the input may have come from a cache, without a word on caches."""
     inputs = event.get("input_tokens")
     if inputs is None or "cache_read_tokens" in event or event["operation"] == "embeddings":
         return False
-    is_openai = event["provider"] in ("openai", "azure.ai.openai")
-    return not is_openai or cast("int", inputs) >= _LEAST_CACHED
+    if event["provider"] in ("openai", "azure.ai.openai"):
+        return cast("int", inputs) >= _LEAST_CACHED
+    return scope != SHARED_SCOPE  # where it tells of others, they tell of their caches
 
 
 def _is_of_openai(scope: str) -> bool:

@@ -360,5 +360,8 @@ and does not say of streams by `messages.stream()` that they are streams, so onl
 is none is whole. OpenLIT's (recorded at 1.45.0) leaves the tokens of caches out.
 """
 
-NO_CACHES = frozenset({"opentelemetry.instrumentation.openai_v2"})
-"""Instrumentation scopes that never say how much of the input a cache had (recorded at 2.4b0)."""
+SHARED_SCOPE = "opentelemetry.util.genai.handler"
+NO_CACHES = frozenset({"opentelemetry.instrumentation.openai_v2", SHARED_SCOPE})
+"""Scopes that never say how much of the input a cache had: OpenTelemetry's for OpenAI's client
+(recorded at 2.4b0), and the one it shares with others where it follows the newest conventions
+(opentelemetry-util-genai 1.1b0)."""

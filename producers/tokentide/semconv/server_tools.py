@@ -17,6 +17,8 @@ from tokentide.usage.reading import getter, items, label, read, small_count
 
 _OFFERED: Final = ("gen_ai.tool.definitions", "gen_ai.request.available_tools", "ai.prompt.tools")
 """Tools of a request: OpenTelemetry's and OpenLLMetry's, Sentry's, the Vercel AI SDK's."""
+_USED: Final = "openai.response.built_in_tools"
+"""OpenLIT: the tools of OpenAI's that ran, in one text (`web_search, file_search`)."""
 _OFFERED_ONE: Final = re.compile(r"llm\.tools\.\d+\.tool\.json_schema")
 _CALLED: Final = re.compile(
     r"llm\.output_messages\.\d+\.message\."
@@ -89,6 +91,8 @@ def _kinds(attributes: Attributes) -> Iterator[str]:
     for name, value in attributes.items():
         if name in _OFFERED or _OFFERED_ONE.fullmatch(name):
             yield from _offered(value)
+        elif name == _USED and type(value) is str:
+            yield from value.split(", ", _MAX_TOOLS)
         elif type(value) is str and name.startswith("llm.output_messages."):
             if _CALLED.fullmatch(name) and _RAN.fullmatch(value):
                 yield value
@@ -122,7 +126,9 @@ def _kinds_of(tool: object) -> Iterator[str]:
         return
     kind, name = label(tool.get("type")), label(tool.get("name"))
     if kind in _FUNCTIONS:
-        yield "function"
+        # OpenLIT calls Anthropic's tools functions too, then without anything of a function.
+        is_bare = tool.get("description") == "" and tool.get("parameters") == {}
+        yield name if is_bare and name is not None else "function"
     elif kind == "builtin_function":  # Moonshot's
         yield (label(read(tool, "function", "name")) or "").lstrip("$")
     elif kind is not None:

@@ -201,3 +201,26 @@ def test_a_stream_whose_first_count_is_in_it_twice_is_not_the_whole_usage(
 ) -> None:
     found = event({**LATEST, "gen_ai.is_streaming": stream}, scope=scope)
     assert (found["output_tokens"], found["usage_source"]) == (100, source)
+
+
+@pytest.mark.parametrize(
+    ("scope", "provider", "tokens", "source"),
+    [
+        ("opentelemetry.instrumentation.openai_v2", "openai", 1023, "provider"),
+        ("opentelemetry.instrumentation.openai_v2", "openai", 1024, "missing"),
+        ("opentelemetry.instrumentation.openai_v2", "groq", 5, "missing"),
+        # With opentelemetry-util-genai 1.1b0 the same package writes under a scope of that one.
+        ("opentelemetry.util.genai.handler", "openai", 1023, "provider"),
+        ("opentelemetry.util.genai.handler", "openai", 1024, "missing"),
+        ("opentelemetry.util.genai.handler", "azure.ai.openai", 1024, "missing"),
+        ("opentelemetry.util.genai.handler", "anthropic", 5000, "provider"),
+        ("opentelemetry.instrumentation.genai.openai", "openai", 5000, "provider"),
+    ],
+)
+def test_a_prompt_that_may_be_cached_is_no_whole_usage_where_nothing_tells_of_caches(
+    scope: str, provider: str, tokens: int, source: str
+) -> None:
+    counts = {**LATEST, "gen_ai.provider.name": provider, "gen_ai.usage.input_tokens": tokens}
+    assert event(counts, scope=scope)["usage_source"] == source
+    cached = {**counts, "gen_ai.usage.cache_read.input_tokens": 0}
+    assert event(cached, scope=scope)["usage_source"] == "provider"

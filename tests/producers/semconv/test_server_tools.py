@@ -70,6 +70,9 @@ def status(attributes: dict[str, object], **fields: Any) -> str:
         {"llm.invocation_parameters": '{"tools": [{"type": "web_search"}]}'},
         {"llm.invocation_parameters": '{"plugins": [{"id": "web"}]}'},
         {"gen_ai.response.finish_reasons": ("pause_turn",)},
+        {"openai.response.built_in_tools": "web_search"},  # OpenLIT from here on
+        {"openai.response.built_in_tools": "computer_use, file_search, web_search"},
+        {"gen_ai.tool.definitions": json.dumps([{**FUNCTION, "description": ""}])},
     ],
     ids=str,
 )
@@ -96,6 +99,10 @@ def test_a_tool_that_is_billed_and_not_counted_keeps_a_span_from_exact(
         {f"{PART}.contents.0.message_content.type": "text"},
         {"llm.invocation_parameters": '{"web_search_options": null}'},
         {"gen_ai.response.finish_reasons": ("tool_calls",)},
+        {"openai.response.built_in_tools": "computer_use"},
+        {"openai.response.built_in_tools": ["web_search"]},  # nobody writes a list
+        {"gen_ai.tool.definitions": json.dumps([{**FUNCTION, "description": "Looks it up"}])},
+        {"gen_ai.tool.definitions": '[{"type": "function", "description": "", "parameters": {}}]'},
     ],
     ids=str,
 )
