@@ -73,8 +73,17 @@ function spread(times, labels, values, index, begin) {
     let mine = branch.get(LEAF);
     if (!mine) branch.set(LEAF, mine = begin(row));
     if (times[row] !== time) { time = times[row]; place = index.get(time); }
-    for (let which = 0; which < mine.length; which += 1) mine[which].values[place] = values[which][row];
+    for (let which = 0; which < mine.length; which += 1) {
+      const { values: line } = mine[which];
+      fill(line, place);
+      line[place] = values[which][row];
+    }
   }
+}
+
+// Only a line with gaps holds nulls: a browser stores numbers alone in half of the memory.
+function fill(line, length) {
+  while (line.length < length) line.push(null);
 }
 
 // Series over time: each number of each set of labels is one.
@@ -91,7 +100,7 @@ export function series(panel, answers) {
     const begin = (row) => {
       const labels = Object.fromEntries(labelsAt.map((label) => [found[label].name, String(found[label].values[row])]));
       const mine = valuesAt.map((at) => ({
-        name: found[at].name, kind: found[at].kind, refId, several: valuesAt.length > 1, labels, values: new Array(times.length).fill(null),
+        name: found[at].name, kind: found[at].kind, refId, several: valuesAt.length > 1, labels, values: [],
       }));
       made.push(...mine);
       return mine;
@@ -99,6 +108,7 @@ export function series(panel, answers) {
     const valuesOf = (places) => places.map((at) => found[at].values);
     spread(found[timeAt].values, valuesOf(labelsAt), valuesOf(valuesAt), index, begin);
   }
+  for (const { values } of made) fill(values, times.length);
   const fields = made.map((field, place) => configured(panel, field, place, field.several));
   // A name keeps its colour from one range to the next as long as the same names are there.
   const isLabelled = fields.some((field) => Object.keys(field.labels).length);
