@@ -42,6 +42,8 @@ WARM: Final = 5
 TARGET_SHARE: Final = 0.2
 """Of plotly's time, the viewer is to take at most this when a board is opened."""
 _WIDTH, _HEIGHT = 1600, 1500
+_AFTER_OPENING_S: Final = 0.3
+"""What the opening of a page leaves to be done is no part of its first drawing."""
 _KINDS: Final = ("opened", "cold", "warm")
 _MEASURES: Final = ("worked_ms", "painted_ms", "cpu_ms", "busy_ms")
 _OPENED, _SHOWN = "page-is-opened", "page-is-shown"
@@ -96,6 +98,7 @@ async def _round(drawing: Drawing) -> dict[str, float]:
     async with _new_browser(drawing) as page:
         await page.send("Performance.enable", timeDomain="threadTicks")
         await drawing.open(page)
+        await asyncio.sleep(_AFTER_OPENING_S)
         cold = await _drawn(page, drawing)
         warm = [await _drawn(page, drawing) for _again in range(WARM)]
     middle = tuple(statistics.median(values) for values in zip(*warm, strict=True))
