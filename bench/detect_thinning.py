@@ -15,7 +15,7 @@ from bench.progress import say
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.window_metrics import METRICS
-from tokentide_jobs.core.simulate.population import Group, populate
+from tokentide_jobs.core.simulate.population import KeyGroup, populate
 from tokentide_jobs.core.simulate.run import closed_windows
 from tokentide_jobs.core.tables import DAY_US, MINUTE_US
 
@@ -24,9 +24,9 @@ LEARNED_DAYS: Final = 14
 JUDGED_DAYS: Final = 3
 KEYS_OF_A_VOLUME: Final = 24
 GROUPS: Final = (
-    Group("high", "high", KEYS_OF_A_VOLUME),
-    Group("mid", "mid", KEYS_OF_A_VOLUME),
-    Group("low", "low", KEYS_OF_A_VOLUME),
+    KeyGroup("high", "high", KEYS_OF_A_VOLUME),
+    KeyGroup("mid", "mid", KEYS_OF_A_VOLUME),
+    KeyGroup("low", "low", KEYS_OF_A_VOLUME),
 )
 SEED: Final = 9_031
 

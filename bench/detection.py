@@ -24,7 +24,7 @@ from tokentide_jobs.core.detect.state import BYTES_PER_METRIC, DetectorState
 from tokentide_jobs.core.detect.window_metrics import METRICS
 from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.simulate.fault_table import FAULT_TABLE
-from tokentide_jobs.core.simulate.population import Group, populate
+from tokentide_jobs.core.simulate.population import KeyGroup, populate
 from tokentide_jobs.core.simulate.recall import recall_of
 from tokentide_jobs.core.simulate.run import Found, closed_windows, run
 from tokentide_jobs.core.tables import DAY_S
@@ -57,7 +57,11 @@ def measure_ten_seconds() -> dict[str, object]:
 def clean(seeds: tuple[int, ...], days: int, size: int, window_s: int = 60) -> dict[str, object]:
     """Count false alarms of grown baselines on traffic without faults."""
     parameters = Parameters(window_s=window_s)
-    groups = (Group("high", "high", size), Group("mid", "mid", size), Group("low", "low", size))
+    groups = (
+        KeyGroup("high", "high", size),
+        KeyGroup("mid", "mid", size),
+        KeyGroup("low", "low", size),
+    )
     found: list[Found] = []
     began = time.process_time()
     for seed in seeds:
@@ -133,7 +137,7 @@ def _minutes(delay: float) -> str:
 def window_cost(keys: int = WINDOW_KEYS, rounds: int = 7) -> dict[str, object]:
     """Time one window of many keys, their quantiles included, and a snapshot of the state."""
     random = np.random.default_rng(9_201)
-    population = populate((Group("key", "mid", 500),), random)
+    population = populate((KeyGroup("key", "mid", 500),), random)
     days = closed_windows(population, (), 1, random)
     small = [window for window, _ in zip(days, range(rounds + 1), strict=False)]
     names = [f"tenant-{place}" for place in range(keys)]

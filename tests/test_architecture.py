@@ -347,6 +347,16 @@ def test_a_file_name_stands_once_in_a_package_unless_it_means_the_same() -> None
     assert twice.keys() == SAME_IDEA.keys(), twice
 
 
+def test_a_class_name_stands_once_in_a_package() -> None:
+    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for module, path in modules().items():
+        for node in source_of(path).outline.body:
+            if isinstance(node, ast.ClassDef):
+                places[module.split(".")[0], node.name].append(module)
+    twice = {name: found for (_package, name), found in places.items() if len(found) > 1}
+    assert twice == {}
+
+
 def test_modules_stay_small_and_say_what_they_are_for() -> None:
     for path in [*modules().values(), *(ROOT / "tests").rglob("*.py")]:
         text = path.read_text(encoding="utf-8")

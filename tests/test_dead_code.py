@@ -37,8 +37,6 @@ FOR_OTHERS = {
     "BarChart": "a panel for boards of one's own",
     "unfit": "says which columns do not fit their panel",
     "rule_problems": "says why a rule could never fire",
-    "number_table": "evaluates a rule as Grafana does",
-    "firing": "likewise",
     # Words of the SDK that hosts use.
     "carry": "context for threads of the host's",
     "first_token": "hosts record streams of their own",

@@ -12,14 +12,14 @@ from contextvars import ContextVar
 from typing import Protocol
 
 
-class NewIds(Protocol):
+class IdSource(Protocol):
     """The producer that an event goes to."""
 
     def new_id(self, epoch_ns: int) -> str:
         """Return the id of a new event at `epoch_ns`."""
 
 
-EventIdentity = tuple[Callable[[], NewIds | None], int, dict[str, str]]
+EventIdentity = tuple[Callable[[], IdSource | None], int, dict[str, str]]
 """The id of an event that is not built yet: a weak reference to the producer, when the call began
 (us), and `id` once it is made. A tuple, because each call makes one: an object costs three times
 as much."""

@@ -29,7 +29,7 @@ from tokentide_jobs.core.batch.life import (
     Step,
     partition_life,
 )
-from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, SealedBatch, Verdict
+from tokentide_jobs.core.batch.planner import Limits, OfferResult, PartitionPlanner, SealedBatch
 from tokentide_jobs.core.price.cards import CardTable
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.core.tables import SUBJECTS, WINDOWS
@@ -350,7 +350,7 @@ class Schedule:
         for record in records[: self._chance.randint(1, 6)]:
             if self._chance.random() < 0.1:
                 planner.offer(record._replace(offset=planner.expected - 1), 0)
-            if planner.offer(record, 0) is Verdict.GAP:
+            if planner.offer(record, 0) is OfferResult.GAP:
                 self._deliver(planner, hold)  # read again from where the hole begins
                 return
 

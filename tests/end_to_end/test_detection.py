@@ -26,7 +26,7 @@ from tokentide_jobs.embedded.stack.stack import Stack
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.kafka.offsets import end_offsets
 from tokentide_jobs.tasks.status.worker_pages import ask_workers
-from tokentide_jobs.tasks.verify.verify import Log, verify
+from tokentide_jobs.tasks.verify.verify import EventLog, verify
 from tokentide_schemas.control import CONTROL_ADAPTER, BudgetState, RunState
 from tokentide_schemas.topics import CONTROL
 
@@ -246,7 +246,7 @@ def settled(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> tuple[int
 
 def _merged(stack: Stack, store: ClickHouse) -> Report | None:
     """Return what verify says once the detect job says that it merged every call."""
-    report = verify(store, Log(stack.info.kafka, stack.info.events_topic))
+    report = verify(store, EventLog(stack.info.kafka, stack.info.events_topic))
     consumed = report.detection.consumed
     return report if consumed and consumed.sums.events >= 4 * CALLS else None
 

@@ -24,7 +24,7 @@ from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.schema.sql_files import sql_root
 from tokentide_jobs.io.schema.sql_queries import load_query
 from tokentide_jobs.tasks.runs import RunRow
-from tokentide_jobs.tasks.summary import Group, Pipeline
+from tokentide_jobs.tasks.summary import Pipeline, SpendGroup
 
 pytestmark = pytest.mark.integration
 
@@ -160,7 +160,7 @@ def test_columns_are_what_the_program_reads(seeded: Client) -> None:
             *PRICE_COLUMNS,
         },
         "prices/cards": set(CARD_COLUMNS),
-        "summary/spend": {"dimension", *(field.name for field in fields(Group))},
+        "summary/spend": {"dimension", *(field.name for field in fields(SpendGroup))},
         "budgets/windows": SPEND,
         "budgets/subject": SPEND,
         "summary/pipeline": {field.name for field in fields(Pipeline)},

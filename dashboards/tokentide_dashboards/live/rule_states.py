@@ -11,7 +11,7 @@ from tokentide_dashboards.live.finding import Finding, some
 from tokentide_dashboards.rules.rule import Rule
 from tokentide_jobs.counted import counted
 
-__all__ = ["Evaluation", "evaluations", "not_ours", "rule_health", "rules_there"]
+__all__ = ["LastEvaluation", "evaluations", "not_ours", "rule_health", "rules_there"]
 
 _LATE_S: Final = 600
 """Groups are evaluated once a minute; what was not for so long is not evaluated any more."""
@@ -92,7 +92,7 @@ def not_ours(ours: Iterable[Rule], provisioned: Mapping[str, Any]) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class LastEvaluation:
     """How Grafana last evaluated a rule: its health, its error, and when; None: never."""
 
     health: str
@@ -100,13 +100,13 @@ class Evaluation:
     at: datetime | None
 
 
-def evaluations(answer: Any) -> dict[str, Evaluation]:
+def evaluations(answer: Any) -> dict[str, LastEvaluation]:
     """Read the states of rules, by uid."""
-    found: dict[str, Evaluation] = {}
+    found: dict[str, LastEvaluation] = {}
     for group in _list(answer, "data", "groups"):
         for rule in _list(group, "rules"):
             if isinstance(rule, dict) and isinstance(rule.get("uid"), str):
-                found[rule["uid"]] = Evaluation(
+                found[rule["uid"]] = LastEvaluation(
                     str(rule.get("health", "")),
                     " ".join(str(rule.get("lastError") or "").split()),
                     _moment(rule.get("lastEvaluation")),
@@ -114,7 +114,9 @@ def evaluations(answer: Any) -> dict[str, Evaluation]:
     return found
 
 
-def rule_health(ours: Iterable[Rule], found: Mapping[str, Evaluation], now: datetime) -> Finding:
+def rule_health(
+    ours: Iterable[Rule], found: Mapping[str, LastEvaluation], now: datetime
+) -> Finding:
     """Say whether Grafana evaluates our rules, and without an error."""
     rules = [rule for rule in ours if not rule.is_paused]
     failing = [

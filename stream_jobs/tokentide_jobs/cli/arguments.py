@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from tokentide_jobs.errors import ConfigError
+from tokentide_jobs.io.files.yaml_entries import Named
 
 __all__ = ["json_option", "only_named", "parse_offsets", "utc_us"]
 
@@ -83,12 +84,7 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-_Entry = TypeVar("_Entry", bound=_Named)
+_Entry = TypeVar("_Entry", bound=Named)
 
 
 def only_named(

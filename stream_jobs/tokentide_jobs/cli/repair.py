@@ -18,7 +18,7 @@ from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.process_name import process_name
 from tokentide_jobs.settings.user_hash_key import user_hasher
-from tokentide_jobs.tasks.repair.lost_rows import Log, Restored
+from tokentide_jobs.tasks.repair.lost_rows import RecordSource, Restored
 from tokentide_jobs.tasks.repair.repair import TABLES, Correction, Repair
 
 __all__ = ["repair"]
@@ -81,7 +81,7 @@ def repair(
             dry_run=dry_run,
             progress=lambda step: click.echo(step, err=True),
         )
-        log = Log(
+        log = RecordSource(
             settings.kafka_bootstrap,
             settings.restarted_logs,
             user_hasher(settings.user_hash_key_file),

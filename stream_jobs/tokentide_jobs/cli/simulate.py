@@ -17,7 +17,7 @@ from tokentide_jobs.cli.screen import console, count, say, seconds, shown
 from tokentide_jobs.core.detect.alarms import AlarmChange, reason
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.window_metrics import METRICS
-from tokentide_jobs.core.simulate.faults import Incident
+from tokentide_jobs.core.simulate.faults import KeyFault
 from tokentide_jobs.core.simulate.run import Found, run
 from tokentide_jobs.core.simulate.scenarios import SCENARIOS, Scenario
 from tokentide_jobs.core.tables import MINUTE_US
@@ -113,7 +113,7 @@ def _show(screen: Console, scenario: Scenario, found: Found, seed: int, days: in
     )
 
 
-def _show_incident(screen: Console, incident: Incident, found: Found) -> None:
+def _show_incident(screen: Console, incident: KeyFault, found: Found) -> None:
     begin_us = found.begin_us + incident.begin * MINUTE_US
     lasts = seconds(60.0 * (incident.end - incident.begin))
     screen.print(
@@ -131,7 +131,7 @@ def _show_incident(screen: Console, incident: Incident, found: Found) -> None:
     screen.print(table)
 
 
-def _delay(incident: Incident, alarm: AlarmChange, found: Found) -> str:
+def _delay(incident: KeyFault, alarm: AlarmChange, found: Found) -> str:
     return seconds(60.0 * (found.minute_of(alarm.window_start_us) + 1 - incident.begin))
 
 

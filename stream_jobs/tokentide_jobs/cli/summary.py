@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from tokentide_jobs.tasks.summary import Group, Pipeline, Summary
+    from tokentide_jobs.tasks.summary import Pipeline, SpendGroup, Summary
 
 __all__ = ["headline", "pipeline_line", "summary_view"]
 
@@ -104,12 +104,12 @@ def _models(summary: Summary, rows: int) -> Table:
     return table
 
 
-def _sum(groups: Sequence[Group], name: str) -> int:
+def _sum(groups: Sequence[SpendGroup], name: str) -> int:
     return sum(getattr(group, name) for group in groups)
 
 
 def _spend(dimension: str, summary: Summary) -> Table:
-    groups: Sequence[Group] = summary.by[dimension]  # type: ignore[index]
+    groups: Sequence[SpendGroup] = summary.by[dimension]  # type: ignore[index]
     table = Table(box=None, pad_edge=False, header_style="bold dim", padding=_CELL)
     table.add_column(dimension, no_wrap=True, max_width=18)
     table.add_column("requests", justify="right", no_wrap=True)
@@ -130,7 +130,7 @@ def _spend(dimension: str, summary: Summary) -> Table:
     return table
 
 
-def _amount(group: Group) -> Text:
+def _amount(group: SpendGroup) -> Text:
     """Return what a group cost; where none of its calls has a cost, that is not 0."""
     has_none = group.unpriced > 0 and group.cost_pico_usd == 0
     return Text("no cost", "yellow") if has_none else Text(dollars(group.cost_pico_usd))

@@ -25,8 +25,8 @@ from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.settings import Settings
-from tokentide_jobs.tasks.verify.stored_facts import Scope
-from tokentide_jobs.tasks.verify.verify import Log
+from tokentide_jobs.tasks.verify.stored_facts import VerifyScope
+from tokentide_jobs.tasks.verify.verify import EventLog
 from tokentide_jobs.tasks.verify.verify import verify as prove
 from tokentide_schemas.fields import MAX_EPOCH_US
 
@@ -92,14 +92,14 @@ def verify(
 
 def check(
     settings: Settings,
-    scope: Scope | None = None,
+    scope: VerifyScope | None = None,
     *,
     wait_s: float = 0.0,
     recount: bool = True,
     screen: Console | None = None,
 ) -> Report:
     """Verify the pipeline that `settings` name, and say what is being done where it takes long."""
-    log = Log(
+    log = EventLog(
         settings.kafka_bootstrap,
         settings.events_topic,
         otlp_topic=settings.otlp_topic,
@@ -292,11 +292,11 @@ def _show(report: Report, screen: Console) -> None:
     screen.print(proof_line(report))
 
 
-def _scope(from_text: str | None, to_text: str | None, offsets: tuple[str, ...]) -> Scope:
+def _scope(from_text: str | None, to_text: str | None, offsets: tuple[str, ...]) -> VerifyScope:
     from_us = utc_us(from_text, "--from") if from_text else None
     until_us = utc_us(to_text, "--to") if to_text else None
     if offsets and (from_text or to_text):
         raise ConfigError("--offsets excludes --from and --to: give one or the other")
     if from_us is not None and until_us is not None and from_us >= until_us:
         raise ConfigError(f"--from {from_text} is not before --to {to_text}")
-    return Scope(from_us, until_us, parse_offsets(offsets) if offsets else None)
+    return VerifyScope(from_us, until_us, parse_offsets(offsets) if offsets else None)

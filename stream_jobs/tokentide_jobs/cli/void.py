@@ -22,7 +22,7 @@ from tokentide_jobs.errors import ConfigError, RetriableSinkError
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.process_name import acting_account, process_name
 from tokentide_jobs.settings.user_hash_key import user_hasher
-from tokentide_jobs.tasks.repair.lost_rows import Log
+from tokentide_jobs.tasks.repair.lost_rows import RecordSource
 from tokentide_jobs.tasks.void.void import Void, Voided
 from tokentide_jobs.tasks.void.void_tables import Row
 
@@ -74,7 +74,7 @@ def void(
             progress=lambda step: say(step, to_stderr=True),
         )
         if undo:
-            log = Log(
+            log = RecordSource(
                 settings.kafka_bootstrap,
                 settings.restarted_logs,
                 user_hasher(settings.user_hash_key_file),

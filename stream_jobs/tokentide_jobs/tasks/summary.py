@@ -18,8 +18,8 @@ from tokentide_jobs.io.clickhouse.client import ClickHouse
 __all__ = [
     "DIMENSIONS",
     "Dimension",
-    "Group",
     "Pipeline",
+    "SpendGroup",
     "Summary",
     "read_pipeline",
     "read_summary",
@@ -39,7 +39,7 @@ _ERROR_KINDS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class SpendGroup:
     """Sums of one model, team, tenant or service, or of everything (name is empty)."""
 
     name: str = ""
@@ -110,8 +110,8 @@ class Summary:
 
     from_us: int
     until_us: int
-    total: Group
-    by: Mapping[Dimension, list[Group]]
+    total: SpendGroup
+    by: Mapping[Dimension, list[SpendGroup]]
     without_cost: Mapping[str, int] = field(default_factory=dict)
     """Calls without a cost by cause, together `total.unpriced`; empty where that is not known."""
 
@@ -150,11 +150,11 @@ def read_summary(store: ClickHouse, from_us: int, until_us: int) -> Summary:
         RetriableSinkError: ClickHouse does not answer.
     """
     bounds = {"low_us": from_us // WINDOW_US * WINDOW_US, "high_us": until_us}
-    total = Group()
-    by: dict[Dimension, list[Group]] = {dimension: [] for dimension in DIMENSIONS}
+    total = SpendGroup()
+    by: dict[Dimension, list[SpendGroup]] = {dimension: [] for dimension in DIMENSIONS}
     for row in store.select("summary/spend", bounds):
         dimension = row.pop("dimension")
-        group = Group(**row)
+        group = SpendGroup(**row)
         if not dimension:
             total = group
         elif group.requests:
@@ -162,7 +162,7 @@ def read_summary(store: ClickHouse, from_us: int, until_us: int) -> Summary:
     return Summary(from_us, until_us, total, by, _causes(store, total, **bounds))
 
 
-def _causes(store: ClickHouse, total: Group, low_us: int, high_us: int) -> dict[str, int]:
+def _causes(store: ClickHouse, total: SpendGroup, low_us: int, high_us: int) -> dict[str, int]:
     """Return why calls have no cost, where the raw rows are few and hold the same calls."""
     if not total.unpriced or total.requests > _MOST_RAW_ROWS:
         return {}

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tokentide_dashboards.check.evaluation import Labels, number_table
+from tests.dashboards.rules.rule_evaluation import Labels, number_table
 from tokentide_dashboards.check.macros import expand_macros
 from tokentide_dashboards.check.time_range import TimeRange
 from tokentide_dashboards.rules.rule import Rule

@@ -15,8 +15,8 @@ import pytest
 
 from tests.dashboards.rules.recorded_week import RecordedWeek, without_its_fault
 from tests.dashboards.rules.rows import ask, us
+from tests.dashboards.rules.rule_evaluation import Labels, RuleEvaluation, rule_seconds
 from tests.sampling import IS_THOROUGH
-from tokentide_dashboards.check.evaluation import Evaluation, Labels, rule_seconds
 from tokentide_dashboards.rules.all_rules import RULES
 from tokentide_dashboards.rules.rule import Rule
 from tokentide_jobs.replay.events import Event
@@ -45,7 +45,7 @@ def looks(begin: datetime, end: datetime) -> Iterator[datetime]:
 
 def firing(rule: Rule, table: dict[Labels, float], moment: datetime) -> list[Labels]:
     """Return what fires if all stays as it is at a moment for as long as the rule waits."""
-    evaluation = Evaluation(rule.provisioned())
+    evaluation = RuleEvaluation(rule.provisioned())
     began_s = us(moment) // 1_000_000
     for now_s in (began_s, began_s + rule_seconds(rule.pending)):
         evaluation.take(now_s, table)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.dashboards.rules.rule_evaluation import NumberTableError, RuleEvaluation, number_table
 from tests.each import each
 from tests.places import ROOT
-from tokentide_dashboards.check.evaluation import Evaluation, NumberTableError, number_table
 from tokentide_dashboards.check.provisioned_keys import unknown_keys
 from tokentide_dashboards.generated import HERE
 from tokentide_dashboards.kit.uid import Uid
@@ -55,7 +55,7 @@ def test_exactly_one_rule_says_that_clickhouse_cannot_be_asked() -> None:
     assert saying == ["pipeline-freshness"]
     firing = 0
     for rule in RULES:
-        evaluation = Evaluation(rule.provisioned())
+        evaluation = RuleEvaluation(rule.provisioned())
         for minute in range(60):
             evaluation.take(60 * minute, None)
         firing += len(evaluation.firing)
@@ -148,7 +148,7 @@ def expanded(content: Any, key: str = "") -> list[tuple[str, str]]:
 
 
 def test_a_row_that_is_missing_twice_ends_its_alert() -> None:
-    evaluation = Evaluation({**RULES[0].provisioned(), "for": "0s"})
+    evaluation = RuleEvaluation({**RULES[0].provisioned(), "for": "0s"})
     evaluation.take(0, {(("budget", "a"),): 2.0, (("budget", "b"),): 0.0})
     for minute in (1, 2):
         assert evaluation.firing == [(("budget", "a"),)]
@@ -158,7 +158,7 @@ def test_a_row_that_is_missing_twice_ends_its_alert() -> None:
 
 def test_an_alert_waits_before_it_fires_and_fires_on_after_it_ended() -> None:
     rule = {**RULES[0].provisioned(), "for": "2m", "keepFiringFor": "3m"}
-    evaluation = Evaluation(rule)
+    evaluation = RuleEvaluation(rule)
     seen = []
     for minute in range(10):
         evaluation.take(60 * minute, {(): 2.0 if minute < 4 else 0.0})

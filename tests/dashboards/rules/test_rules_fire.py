@@ -10,8 +10,8 @@ import pytest
 
 from tests.dashboards.rules import rows
 from tests.dashboards.rules.rows import at, insert, stats, us
+from tests.dashboards.rules.rule_evaluation import Labels, RuleEvaluation
 from tests.places import ROOT
-from tokentide_dashboards.check.evaluation import Evaluation, Labels
 from tokentide_dashboards.rules.all_rules import RULES
 from tokentide_dashboards.rules.rule import Rule
 
@@ -200,7 +200,7 @@ def test_every_rule_is_silent_over_a_normal_day_fires_under_its_fault_and_resolv
     sql_client: Client,
 ) -> None:
     insert_normal_day(sql_client)
-    evaluations = {rule.name: Evaluation(rule.provisioned()) for rule in RULES}
+    evaluations = {rule.name: RuleEvaluation(rule.provisioned()) for rule in RULES}
     for rule in RULES:
         table = ask(sql_client, rule, FAULT)
         assert table, f"{rule.name} has no row while all is well"
@@ -221,7 +221,7 @@ def test_every_rule_is_silent_over_a_normal_day_fires_under_its_fault_and_resolv
         assert evaluations[rule.name].firing == [], f"{rule.name}: {table}"
 
 
-def run(evaluation: Evaluation, begin: datetime, table: dict[Labels, float]) -> None:
+def run(evaluation: RuleEvaluation, begin: datetime, table: dict[Labels, float]) -> None:
     """Evaluate the same table for two hours."""
     for minute in range(121):
         evaluation.take(round(begin.timestamp()) + 60 * minute, table)

@@ -24,7 +24,7 @@ from tokentide_jobs.cli import dlq, screen, summary
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.cli.printable import escape_what_cannot_be_encoded, printable
 from tokentide_jobs.tasks.dead_letters import Place, Reason, StoredDeadLetter
-from tokentide_jobs.tasks.summary import DIMENSIONS, Group, Summary
+from tokentide_jobs.tasks.summary import DIMENSIONS, SpendGroup, Summary
 
 HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\rd\x08e\u202ef\u2066g\x00h"
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
@@ -103,7 +103,7 @@ def test_dead_letters_are_shown_without_obeying_them(monkeypatch: pytest.MonkeyP
 
 
 def test_names_are_data_and_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = Group(name="[bold red]acme[/]" + HOSTILE, requests=3, cost_pico_usd=10**12)
+    group = SpendGroup(name="[bold red]acme[/]" + HOSTILE, requests=3, cost_pico_usd=10**12)
     view = Summary(0, 10, group, {dimension: [group] for dimension in DIMENSIONS})
     text = drawn(lambda terminal: terminal.print(summary.summary_view(view)), monkeypatch)
     assert "[bold red]acme[/]" in text

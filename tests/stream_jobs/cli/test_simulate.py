@@ -11,7 +11,7 @@ import pytest
 from tokentide_jobs.cli import simulate
 from tokentide_jobs.cli.main import main
 from tokentide_jobs.core.detect.parameters import Parameters
-from tokentide_jobs.core.simulate.population import Group
+from tokentide_jobs.core.simulate.population import KeyGroup
 from tokentide_jobs.core.simulate.run import Found, run
 from tokentide_jobs.core.simulate.scenarios import SCENARIOS
 
@@ -38,7 +38,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         SCENARIOS, "outage",
         dataclasses.replace(
-            outage, groups=(Group("tenant", "mid", 2),), faults=(fault,), days=1, least_days=1
+            outage, groups=(KeyGroup("tenant", "mid", 2),), faults=(fault,), days=1, least_days=1
         ),
     )  # fmt: skip
 

@@ -9,13 +9,13 @@ import pytest
 
 from tokentide_jobs.cli.screen import console
 from tokentide_jobs.cli.summary import pipeline_line, summary_view
-from tokentide_jobs.tasks.summary import Group, Pipeline, Summary
+from tokentide_jobs.tasks.summary import Pipeline, SpendGroup, Summary
 
 PIPELINE = Pipeline(
     events=31_144, dead_letters=0, batches=16, busy_s=9.76, delay_p50_ms=3_500.0,
     delay_p95_ms=9_600.0,
 )  # fmt: skip
-CALLS = Group(name="deepseek-r1", requests=3, unpriced=2)
+CALLS = SpendGroup(name="deepseek-r1", requests=3, unpriced=2)
 
 
 def lines(view: Any, capsys: pytest.CaptureFixture[str]) -> list[str]:

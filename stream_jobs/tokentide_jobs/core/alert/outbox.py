@@ -21,9 +21,9 @@ __all__ = [
     "Message",
     "OutboxStep",
     "Outcome",
-    "Record",
     "Result",
     "Send",
+    "StoreAttempt",
     "Wait",
     "life",
 ]
@@ -92,7 +92,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StoreAttempt:
     """Store an attempt."""
 
     attempt: Attempt
@@ -105,7 +105,7 @@ class Wait:
     seconds: float
 
 
-OutboxStep = Look | Send | Record | Wait
+OutboxStep = Look | Send | StoreAttempt | Wait
 Life = Generator[OutboxStep, object, None]
 
 
@@ -143,7 +143,7 @@ def life(receiver: str, clock_us: Callable[[], int], pause_s: Callable[[int], fl
             answer = yield Send(message)
             assert isinstance(answer, Result)
             result = _final(answer, clock_us() - message.written_us)
-            yield Record(Attempt(message, receiver, clock_us(), result))
+            yield StoreAttempt(Attempt(message, receiver, clock_us(), result))
             if answer.outcome != "retry":
                 is_through, unconfirmed_failures = True, 0
                 alert.failures = 0

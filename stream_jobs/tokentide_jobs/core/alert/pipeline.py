@@ -15,7 +15,7 @@ from tokentide_jobs.core.alert.pipeline_rules import PipelineRules
 from tokentide_jobs.core.tables import MINUTE_US
 from tokentide_jobs.counted import counted
 
-__all__ = ["SHARES_OVER_US", "Share", "SourceState", "share_findings", "silence_finding",
+__all__ = ["SHARES_OVER_US", "PartOfWhole", "SourceState", "share_findings", "silence_finding",
            "source_findings"]  # fmt: skip
 
 _KEY: Final[Dimensions] = (("pipeline", "tokentide"),)
@@ -54,7 +54,7 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class PartOfWhole:
     """So many of so many, over the time that SHARES_OVER_US names."""
 
     part: int
@@ -100,7 +100,7 @@ def source_findings(
 
 
 def share_findings(
-    shares: Mapping[SharedMetric, Share], clock_us: int, rules: PipelineRules
+    shares: Mapping[SharedMetric, PartOfWhole], clock_us: int, rules: PipelineRules
 ) -> Iterator[Finding]:
     """Yield whether too many events are refused, unpriced or lost.
 

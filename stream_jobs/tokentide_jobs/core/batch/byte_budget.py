@@ -7,7 +7,7 @@ minimum that nobody else can take: a partition whose store is stuck starves no o
 
 from __future__ import annotations
 
-__all__ = ["ByteBudget", "Share"]
+__all__ = ["ByteBudget", "PartitionShare"]
 
 
 class ByteBudget:
@@ -23,11 +23,11 @@ class ByteBudget:
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        self._shares: set[Share] = set()
+        self._shares: set[PartitionShare] = set()
 
-    def share(self) -> Share:
+    def share(self) -> PartitionShare:
         """Return what a partition holds of the budget: nothing yet."""
-        share = Share(self)
+        share = PartitionShare(self)
         self._shares.add(share)
         return share
 
@@ -36,7 +36,7 @@ class ByteBudget:
         """What all partitions hold."""
         return sum(share.held_bytes for share in self._shares)
 
-    def due_bytes(self, share: Share) -> int:
+    def due_bytes(self, share: PartitionShare) -> int:
         """Return what a partition may hold now: an equal part for each that holds anything.
 
         While all is taken it is an equal part for each that there is: so much is always free.
@@ -48,12 +48,12 @@ class ByteBudget:
             min(self.limit_bytes // holding, free_bytes), self.limit_bytes // (1 + len(others))
         )
 
-    def leave(self, share: Share) -> None:
+    def leave(self, share: PartitionShare) -> None:
         """Forget a partition: it was taken away, or its worker ends."""
         self._shares.discard(share)
 
 
-class Share:
+class PartitionShare:
     """What one partition holds of a budget."""
 
     def __init__(self, budget: ByteBudget) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from tokentide_jobs.errors import InvariantViolation
 
-__all__ = ["Claim", "Finding", "Intent", "LogPartition", "Position", "is_stale", "locate"]
+__all__ = ["Claim", "Intent", "LogPartition", "Position", "ResumeFinding", "is_stale", "locate"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,7 +82,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ResumeFinding:
     """Something an operator should know about where reading begins. Nothing is skipped silently."""
 
     kind: Literal[
@@ -106,7 +106,7 @@ class Position:
     """First offset to fetch; beyond `start` when records between have expired."""
     intent: Intent | None
     """The open intent it has to finish first."""
-    findings: tuple[Finding, ...]
+    findings: tuple[ResumeFinding, ...]
 
 
 def locate(
@@ -145,10 +145,10 @@ def locate(
             "Set TOKENTIDE_LOG_ID (TOKENTIDE_OTLP_LOG_ID for a Collector's topic) to a new word to "
             "begin a new log"
         )
-    findings: list[Finding] = []
+    findings: list[ResumeFinding] = []
     if log_start > start:
         findings.append(
-            Finding(
+            ResumeFinding(
                 "records_expired_unread",
                 log_start - start,
                 f"offsets [{start}, {log_start}) were deleted by retention before they were read",
@@ -156,7 +156,7 @@ def locate(
         )
     if open_intent is not None:
         findings.append(
-            Finding(
+            ResumeFinding(
                 "intent_adopted",
                 open_intent.end - open_intent.start,
                 f"[{open_intent.start}, {open_intent.end}) was begun by {open_intent.worker}",
@@ -173,7 +173,7 @@ def is_stale(intent: Intent, now_us: int, token_window_us: int) -> bool:
     return now_us - intent.sealed_at_us >= token_window_us
 
 
-def _compare_committed(committed: int | None, start: int, log_end: int) -> list[Finding]:
+def _compare_committed(committed: int | None, start: int, log_end: int) -> list[ResumeFinding]:
     if committed is None or committed == start:
         return []
     if committed > log_end:
@@ -182,11 +182,11 @@ def _compare_committed(committed: int | None, start: int, log_end: int) -> list[
             f"the group committed offset {committed} but the log ends at {log_end}: "
             "the topic was recreated; reading by the ledger"
         )
-        return [Finding(kind, committed - log_end, detail)]
+        return [ResumeFinding(kind, committed - log_end, detail)]
     if committed < start:
         detail = f"the group committed {committed}, the ledger is at {start}: a commit was lost"
-        return [Finding("committed_behind_ledger", start - committed, detail)]
+        return [ResumeFinding("committed_behind_ledger", start - committed, detail)]
     detail = (
         f"the group committed {committed}, the ledger is at {start}: reading again from the ledger"
     )
-    return [Finding("committed_ahead_of_ledger", committed - start, detail)]
+    return [ResumeFinding("committed_ahead_of_ledger", committed - start, detail)]

@@ -20,10 +20,10 @@ from tokentide_jobs.errors import InvariantViolation
 __all__ = [
     "Limits",
     "LogRecord",
+    "OfferResult",
     "PartitionPlanner",
     "SealReason",
     "SealedBatch",
-    "Verdict",
     "event_estimate",
 ]
 
@@ -58,7 +58,7 @@ _COUNTED_BYTES = 16 * 1024
 """Of a large record, so many bytes are looked at to guess how many events it holds."""
 
 
-class Verdict(Enum):
+class OfferResult(Enum):
     """What became of an offered record."""
 
     KEPT = "kept"
@@ -136,7 +136,7 @@ class PartitionPlanner(Generic[R]):
         self._rests_until_ms = 0
         self._wanted_end = 0
 
-    def offer(self, record: R, now_ms: int) -> Verdict:
+    def offer(self, record: R, now_ms: int) -> OfferResult:
         """Take one record, in the order the log was read.
 
         A hole in the offsets is believed only after a second reading from `expected`: the first
@@ -146,12 +146,12 @@ class PartitionPlanner(Generic[R]):
         """
         offset = record.offset
         if offset < self.expected:
-            return Verdict.REPEATED
+            return OfferResult.REPEATED
         seen = self._seen_beyond_gap
         if seen and not self._is_second_reading:
             if offset > seen[-1]:
                 seen.append(offset)
-                return Verdict.DISCARDED
+                return OfferResult.DISCARDED
             self._is_second_reading = True  # offsets went back
         while seen and seen[0] < self.expected:
             seen.popleft()
@@ -159,14 +159,14 @@ class PartitionPlanner(Generic[R]):
             seen.clear()
             seen.append(offset)
             self._is_second_reading = False
-            return Verdict.GAP
+            return OfferResult.GAP
         size = len(record.value) + _RECORD_OVERHEAD_BYTES
         events = event_estimate(record.value)
         self._records.append((record, size, events, now_ms))
         self._share.held_bytes += size
         self.buffered_events += events
         self.expected = offset + 1
-        return Verdict.KEPT
+        return OfferResult.KEPT
 
     def begin_batch(self, start: int, end: int | None) -> None:
         """Forget the records before `start`: they are stored. The next batch begins there.

@@ -12,8 +12,9 @@ from typing import Final
 
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.tables import HOUR_US
+from tokentide_jobs.core.window.stored_ranges import StoredRanges
 
-__all__ = ["HISTORY_US", "Reads", "WindowSpend", "reads_of"]
+__all__ = ["HISTORY_US", "WindowSpend", "reads_of"]
 
 HISTORY_US: Final = 56 * 24 * HOUR_US
 """What a forecast looks back on: eight weeks."""
@@ -32,20 +33,12 @@ class WindowSpend:
     unpriced: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """Half-open ranges of UTC microseconds by the length of the windows to be read."""
-
-    hours: tuple[tuple[int, int], ...]
-    minutes: tuple[tuple[int, int], ...]
-
-
-def reads_of(budget: Budget, now_us: int) -> Reads:
+def reads_of(budget: Budget, now_us: int) -> StoredRanges:
     """Return what to read for the present period of a budget, the one before, and its history."""
     period = budget.at(now_us)
     before = budget.before(period)
     if budget.period in ("hour", "day"):
-        return Reads((), ((before.start_us, period.end_us),))
+        return StoredRanges((), ((before.start_us, period.end_us),))
     fine_from_us = (now_us - _FINE_US) // HOUR_US * HOUR_US
     history_from_us = min(before.start_us, now_us - HISTORY_US) // HOUR_US * HOUR_US
     hours: list[tuple[int, int]] = []
@@ -59,4 +52,4 @@ def reads_of(budget: Budget, now_us: int) -> Reads:
             begin_us = hour_us + HOUR_US
     hours.append((begin_us, fine_from_us))
     minutes.append((fine_from_us, period.end_us))
-    return Reads(tuple(one for one in hours if one[0] < one[1]), tuple(minutes))
+    return StoredRanges(tuple(one for one in hours if one[0] < one[1]), tuple(minutes))

@@ -21,7 +21,7 @@ from tokentide_jobs.core.decide.decisions import Decisions, JudgedWindow
 from tokentide_jobs.core.detect.window_metrics import REQUESTS
 from tokentide_jobs.core.guard.verdict import Rule
 from tokentide_jobs.core.merge.key_levels import dimensions_of
-from tokentide_jobs.core.merge.open_windows import WindowSums
+from tokentide_jobs.core.merge.open_windows import WindowFigures
 
 __all__ = ["alert_findings"]
 
@@ -78,7 +78,7 @@ class _Carriers:
         sums: Of the window; what it lacks (a level that is not watched) carries nothing.
     """
 
-    def __init__(self, sums: WindowSums) -> None:
+    def __init__(self, sums: WindowFigures) -> None:
         self._sums = sums
         self._by_tenant: dict[str, dict[str, float]] | None = None
         self._provider_of: dict[str, str] = {}

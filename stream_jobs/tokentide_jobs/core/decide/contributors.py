@@ -27,7 +27,7 @@ from tokentide_jobs.core.detect.window_metrics import (
 )
 from tokentide_jobs.core.detect.window_view import WindowView
 from tokentide_jobs.core.merge.key_levels import dimensions_of
-from tokentide_jobs.core.merge.open_windows import WindowSums
+from tokentide_jobs.core.merge.open_windows import WindowFigures
 
 __all__ = ["Contributors", "providers_of_models"]
 
@@ -38,7 +38,7 @@ _LEAST: Final = 0.2
 """A smaller share of the difference is none worth naming."""
 
 
-def providers_of_models(sums: WindowSums) -> dict[str, str]:
+def providers_of_models(sums: WindowFigures) -> dict[str, str]:
     """Return the provider that carried most requests of each model in a window."""
     best: dict[str, tuple[float, str]] = {}
     for key, requests in zip(sums.keys, sums.values[REQUESTS].tolist(), strict=True):

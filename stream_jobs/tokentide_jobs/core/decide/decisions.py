@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, fields
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.spend import Notice, PeriodSpend
 from tokentide_jobs.core.change.cause import Change
-from tokentide_jobs.core.detect.alarms import AlarmChange, Extreme, Judged
+from tokentide_jobs.core.detect.alarms import AlarmChange, Extreme, WindowReport
 from tokentide_jobs.core.digest import digest
 from tokentide_jobs.core.guard.steps import RunKey
 from tokentide_jobs.core.guard.verdict import Verdict
-from tokentide_jobs.core.merge.open_windows import WindowSums
+from tokentide_jobs.core.merge.open_windows import WindowFigures
 from tokentide_jobs.core.tables import MINUTE_US
 
 __all__ = [
@@ -48,8 +48,8 @@ class JudgedWindow:
 
     start_us: int
     length_us: int
-    sums: WindowSums
-    judged: Judged
+    sums: WindowFigures
+    judged: WindowReport
     tests: int = 0
     contributors: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()

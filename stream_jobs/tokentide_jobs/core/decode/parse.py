@@ -55,11 +55,11 @@ def parse(events: EventLines) -> Parsed | None:
     seen = scan(events.buffer)
     kept = _fit_to_parse(events)
     kept[events.holding(seen.suspects)] = False
-    reading = _Reading.of(events, kept, seen)
+    reading = _ParsedLines.of(events, kept, seen)
     if reading.frame is None and kept.any():
         indices = np.flatnonzero(kept)
         kept[indices] = certainly_parsed(events.lines(indices)).to_numpy()
-        reading = _Reading.of(events, kept, seen)
+        reading = _ParsedLines.of(events, kept, seen)
     return reading.proven() if reading.frame is not None else None
 
 
@@ -78,7 +78,7 @@ def _fit_to_parse(events: EventLines) -> Flags:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _ParsedLines:
     """One parse of the kept lines of a batch."""
 
     events: EventLines
@@ -90,7 +90,7 @@ class _Reading:
     frame: pl.DataFrame | None
 
     @classmethod
-    def of(cls, events: EventLines, kept: Flags, seen: Scan) -> _Reading:
+    def of(cls, events: EventLines, kept: Flags, seen: Scan) -> _ParsedLines:
         buffer, value_count = events.buffer, seen.value_count
         left_out = np.flatnonzero(~kept)
         if len(left_out):

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from tokentide_jobs.core.detect.window_metrics import METRICS, metric_at
 
-__all__ = ["AlarmChange", "Extreme", "Judged", "name_of_test", "reason"]
+__all__ = ["AlarmChange", "Extreme", "WindowReport", "name_of_test", "reason"]
 
 Change = Literal["opened", "closed", "adopted"]
 
@@ -67,7 +67,7 @@ class Extreme:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class WindowReport:
     """Everything that one window gave rise to."""
 
     alarms: tuple[AlarmChange, ...]

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tokentide_jobs.core.detect.alarms import Judged
+from tokentide_jobs.core.detect.alarms import WindowReport
 from tokentide_jobs.core.detect.decision import decide
 from tokentide_jobs.core.detect.gate import Gate
 from tokentide_jobs.core.detect.learning import adopt, learn_window
@@ -49,7 +49,7 @@ class Detectors:
         level = parameters.keep(parameters.level_half_life_s)
         self._keep = np.array([slow, level, slow, slow], np.float32).reshape(-1, 1, 1)
 
-    def judge(self, window: ClosedWindow) -> Judged:
+    def judge(self, window: ClosedWindow) -> WindowReport:
         """Judge one window of every key, and learn it.
 
         Returns:
@@ -59,7 +59,7 @@ class Detectors:
         state, parameters, columns = self.state, self._parameters, self._columns
         number = window.start_us // (parameters.window_s * 1_000_000)
         if number <= state.last_window:
-            return Judged((), ())
+            return WindowReport((), ())
         elapsed = number - state.last_window if state.last_window >= 0 else 1
         self._forget_the_silent(number)
         state.last_window = number
@@ -76,7 +76,7 @@ class Detectors:
         )  # fmt: skip
         is_open, closed = state.array("is_open"), changes.closed
         self._gate.settle(state, (is_open[0] | is_open[1])[GATED], (closed[0] | closed[1])[GATED])
-        judged = Judged(
+        judged = WindowReport(
             tuple(alarm_changes(state, view, changes, columns, parameters)),
             tuple(new_extremes(state, view, scores)),
         )

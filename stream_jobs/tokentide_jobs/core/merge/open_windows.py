@@ -27,7 +27,7 @@ from tokentide_jobs.core.window.exact import MONEY
 from tokentide_jobs.core.window.fold import COST_SUMS, DIMENSIONS
 from tokentide_jobs.core.window.histogram import HISTOGRAM
 
-__all__ = ["GRAIN_US", "WANTED", "OpenWindows", "WindowSums"]
+__all__ = ["GRAIN_US", "WANTED", "OpenWindows", "WindowFigures"]
 
 GRAIN_US: Final = WINDOW_US
 """What sums are kept by: the windows of deltas."""
@@ -45,7 +45,7 @@ _FEWEST_PRUNED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class WindowSums:
+class WindowFigures:
     """What one window comes to."""
 
     keys: Sequence[str]
@@ -88,7 +88,7 @@ class OpenWindows:
         parts = (sums_of(part["sums"]) for part in self._within(start_us, end_us))
         return reduce(MergedSums.plus, parts, MergedSums())
 
-    def sums(self, start_us: int, end_us: int, levels: Sequence[KeyLevel]) -> WindowSums:
+    def sums(self, start_us: int, end_us: int, levels: Sequence[KeyLevel]) -> WindowFigures:
         """Return what a window comes to, by the keys of every level."""
         parts = self._within(start_us, end_us)
         whole = _joined(parts) if parts else _nothing()
@@ -96,7 +96,7 @@ class OpenWindows:
         keys = [key for one in closed for key in one.keys]
         order = sorted(range(len(keys)), key=keys.__getitem__)
         shape = (len(METRICS), 0)
-        return WindowSums(
+        return WindowFigures(
             [keys[at] for at in order],
             np.concatenate([np.zeros(shape), *(one.values for one in closed)], axis=1)[:, order],
             np.concatenate([np.zeros(shape), *(one.counts for one in closed)], axis=1)[:, order],
@@ -153,12 +153,12 @@ class OpenWindows:
 
     def _level(
         self, level: KeyLevel, whole: Mapping[str, pl.DataFrame], length_us: int
-    ) -> WindowSums:
+    ) -> WindowFigures:
         """Sum a window by one level."""
         named = self._series.with_row_index("series").filter(pl.col(name) != "" for name in level)
         sums = sum_by_key(level, named, whole, length_us)
         keys = [key_name(row) for row in sums.groups.iter_rows(named=True)]
-        return WindowSums(keys, sums.values, sums.counts, sums.cost_usd)
+        return WindowFigures(keys, sums.values, sums.counts, sums.cost_usd)
 
     def _prune(self) -> None:
         """Forget series that no open window holds, when they have become twice as many."""

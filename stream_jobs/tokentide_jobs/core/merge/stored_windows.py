@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tokentide_jobs.core.merge.key_levels import KeyLevel, key_name
 from tokentide_jobs.core.merge.key_sums import HISTOGRAMS, SUMS, KeySums, entries_of, sum_by_key
-from tokentide_jobs.core.merge.open_windows import WindowSums
+from tokentide_jobs.core.merge.open_windows import WindowFigures
 from tokentide_jobs.core.merge.window_merge import MergedWindow
 
 __all__ = ["stored_windows"]
@@ -55,7 +55,7 @@ def stored_windows(
     for start in numbered["start_us"].unique().sort().to_list():
         first, end = np.searchsorted(starts[by_time], [start, start + 1]).tolist()
         here = slice(first, end)
-        sums = WindowSums(keys[here], values[:, here], counts[:, here], cost_usd[here])
+        sums = WindowFigures(keys[here], values[:, here], counts[:, here], cost_usd[here])
         yield MergedWindow(start, length_us, sums)
 
 

@@ -20,7 +20,7 @@ import polars as pl
 from tokentide_jobs.core.merge.completeness import Progress
 from tokentide_jobs.core.merge.key_levels import KeyLevel
 from tokentide_jobs.core.merge.merged_sums import NO_SUMS, MergedSums, sums_of
-from tokentide_jobs.core.merge.open_windows import GRAIN_US, OpenWindows, WindowSums
+from tokentide_jobs.core.merge.open_windows import GRAIN_US, OpenWindows, WindowFigures
 from tokentide_jobs.core.merge.packing import pack, unpack
 
 __all__ = ["FAST_US", "MergedWindow", "WindowMerge"]
@@ -39,7 +39,7 @@ class MergedWindow:
 
     start_us: int
     length_us: int
-    sums: WindowSums
+    sums: WindowFigures
 
 
 @dataclass(slots=True)

@@ -16,10 +16,10 @@ from typing import Any, TypedDict
 from tokentide_jobs.core.price.cards import (
     Card,
     CardTable,
-    Correction,
     ModelCards,
     NameAlias,
     Override,
+    PriceCorrection,
     ProviderCards,
     Rate,
     Rates,
@@ -129,7 +129,7 @@ def to_rows(cards: CardTable) -> list[CardRow]:
     return writer.rows
 
 
-def _write_correction(writer: _Writer, entry: Correction) -> None:
+def _write_correction(writer: _Writer, entry: PriceCorrection) -> None:
     match = {"models": entry.models, "places": entry.places, "checked_us": entry.checked_us}
     writer.add(
         entry.rates,
@@ -180,7 +180,7 @@ def from_rows(rows: Iterable[CardRow]) -> CardTable:
     models: list[list[ModelCards]] = []
     overrides: list[Override] = []
     aliases: list[NameAlias] = []
-    corrections: list[Correction] = []
+    corrections: list[PriceCorrection] = []
     for _, found in groupby(ordered, key=lambda row: row["entry"]):
         group = list(found)
         if group[0]["kind"] == "provider":
@@ -246,10 +246,10 @@ def _read_alias(row: CardRow) -> NameAlias:
     return NameAlias(row["source_line"], row["provider"], row["match"], row["model"], row["reason"])
 
 
-def _read_correction(group: list[CardRow]) -> Correction:
+def _read_correction(group: list[CardRow]) -> PriceCorrection:
     head = group[0]
     match = json.loads(head["match"])
-    return Correction(
+    return PriceCorrection(
         provider=head["provider"],
         models=tuple(match["models"]),
         places=tuple(match["places"]),

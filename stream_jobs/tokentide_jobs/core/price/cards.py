@@ -18,10 +18,10 @@ __all__ = [
     "MAX_RATE_PICO_USD",
     "Card",
     "CardTable",
-    "Correction",
     "ModelCards",
     "NameAlias",
     "Override",
+    "PriceCorrection",
     "ProviderCards",
     "Rate",
     "Rates",
@@ -185,7 +185,7 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class PriceCorrection:
     """One entry of our own prices: what the pinned list lacks, and what places cost.
 
     Attributes:
@@ -262,7 +262,7 @@ class CardTable:
     price_version: str
     providers: tuple[ProviderCards, ...]
     overrides: tuple[Override, ...] = ()
-    corrections: tuple[Correction, ...] = ()
+    corrections: tuple[PriceCorrection, ...] = ()
     aliases: tuple[NameAlias, ...] = ()
     memo: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tokentide_jobs.core.price.cards import Card, CardTable, Correction, ModelCards, Rate
+from tokentide_jobs.core.price.cards import Card, CardTable, ModelCards, PriceCorrection, Rate
 from tokentide_jobs.core.price.matching import glob_pattern, says_more
 from tokentide_jobs.core.price.model_index import find_model, find_provider
 from tokentide_jobs.core.price.names import is_moving
@@ -162,7 +162,7 @@ def _with_correction(
 
 
 def _corrected(
-    entry: Correction,
+    entry: PriceCorrection,
     providers: tuple[str, str],
     name: str,
     at_us: int,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
 
-from tokentide_jobs.core.price.cards import CardTable, Correction, Rates, scale_rates
+from tokentide_jobs.core.price.cards import CardTable, PriceCorrection, Rates, scale_rates
 from tokentide_jobs.core.price.matching import glob_pattern
 
 __all__ = [
@@ -33,7 +33,7 @@ UNSPECIFIED = "unsaid"
 
 def corrected_rates(
     cards: CardTable, names: Sequence[str], model: str, at_us: int, *, is_listed: bool
-) -> Correction | None:
+) -> PriceCorrection | None:
     """Return the entry whose rates hold for a model at a time; entries never overlap.
 
     Args:
@@ -53,7 +53,9 @@ def corrected_rates(
     return None if is_listed else fee
 
 
-def fees_of(cards: CardTable, names: Sequence[str], model: str, at_us: int) -> list[Correction]:
+def fees_of(
+    cards: CardTable, names: Sequence[str], model: str, at_us: int
+) -> list[PriceCorrection]:
     """Return the entries with fees of a model that are known to hold at a time."""
     return [
         entry
@@ -67,13 +69,13 @@ def fees_of(cards: CardTable, names: Sequence[str], model: str, at_us: int) -> l
 
 def place_entries(
     cards: CardTable, names: Sequence[str], model: str, at_us: int
-) -> list[Correction]:
+) -> list[PriceCorrection]:
     """Return the entries that say what places cost for a model; none where places are all alike."""
     found = (e for e in _of_provider(cards, names) if e.places and e.is_active(at_us))
     return [entry for entry in found if _is_for(entry, model)]
 
 
-def entry_of_place(entries: Sequence[Correction], place: str) -> Correction | None:
+def entry_of_place(entries: Sequence[PriceCorrection], place: str) -> PriceCorrection | None:
     """Return the first entry that names a place; the empty string is a place that nobody said."""
     for entry in entries:
         if any(_is_at(pattern, place) for pattern in entry.places):
@@ -95,14 +97,15 @@ def _is_at(pattern: str, place: str) -> bool:
     )
 
 
-def _is_for(entry: Correction, model: str) -> bool:
+def _is_for(entry: PriceCorrection, model: str) -> bool:
     return any(glob_pattern(pattern)(model) for pattern in entry.models)
 
 
-def _of_provider(cards: CardTable, names: Sequence[str]) -> tuple[Correction, ...]:
+def _of_provider(cards: CardTable, names: Sequence[str]) -> tuple[PriceCorrection, ...]:
     """Return the entries of a provider, remembered: a new model is not held against all others."""
     memory = cast(
-        "dict[tuple[str, ...], tuple[Correction, ...]]", cards.memo.setdefault("corrections", {})
+        "dict[tuple[str, ...], tuple[PriceCorrection, ...]]",
+        cards.memo.setdefault("corrections", {}),
     )
     key = tuple(names)
     if key not in memory:

@@ -17,7 +17,7 @@ from tokentide_jobs.core.price.lookup import resolve
 from tokentide_jobs.core.price.statuses import PriceStatus
 from tokentide_jobs.core.price.vocabulary import CallTerms
 
-__all__ = ["Judged", "Quote", "compare_quotes", "disagrees", "quotes"]
+__all__ = ["ComparedRate", "Quote", "compare_quotes", "disagrees", "quotes"]
 
 _PROVIDERS = {
     "anthropic": "anthropic",
@@ -70,7 +70,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ComparedRate:
     """One rate of one name in both lists; None is a unit that ours does not price."""
 
     provider: str
@@ -127,7 +127,7 @@ def _split(provider: str, key: str) -> tuple[str, str]:
     return ("global" if provider == "gcp.vertex_ai" else ""), name
 
 
-def compare_quotes(cards: CardTable, found: Iterable[Quote], at_us: int) -> Iterator[Judged]:
+def compare_quotes(cards: CardTable, found: Iterable[Quote], at_us: int) -> Iterator[ComparedRate]:
     """Yield every rate of the quotes beside ours, for names that we price.
 
     Args:
@@ -141,10 +141,12 @@ def compare_quotes(cards: CardTable, found: Iterable[Quote], at_us: int) -> Iter
         for unit, theirs in quote.rates.items() if price.rates else ():
             rate = price.rates.get(unit)
             ours = None if rate is None else rate.base
-            yield Judged(quote.provider, quote.model, quote.place, unit, ours, theirs, price.status)
+            yield ComparedRate(
+                quote.provider, quote.model, quote.place, unit, ours, theirs, price.status
+            )
 
 
-def disagrees(judged: Judged) -> bool:
+def disagrees(judged: ComparedRate) -> bool:
     """Tell whether both lists price the unit, more than one in a hundred apart."""
     if judged.ours is None:
         return False

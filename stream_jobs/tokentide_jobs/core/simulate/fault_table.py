@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tokentide_jobs.core.simulate.faults import Effect, Fault
-from tokentide_jobs.core.simulate.population import Group, Volume
+from tokentide_jobs.core.simulate.faults import ConditionChange, GroupFault
+from tokentide_jobs.core.simulate.population import KeyGroup, Volume
 
 __all__ = ["FAULT_TABLE", "ROWS_BEFORE_END_DAYS", "TableRow"]
 
@@ -29,7 +29,7 @@ class TableRow:
     volume: Volume
     watched: tuple[str, ...]
     """Metrics of which one must raise an alarm."""
-    effects: tuple[Effect, ...]
+    effects: tuple[ConditionChange, ...]
     minutes: int
     reference_recall: float
     reference_delay_minutes: float
@@ -38,14 +38,14 @@ class TableRow:
     repeats_days: tuple[int, ...] = (0,)
     """It happens again after so many days."""
 
-    def group(self, size: int) -> Group:
+    def group(self, size: int) -> KeyGroup:
         """Return the keys it happens to."""
-        return Group(self.name, self.volume, size)
+        return KeyGroup(self.name, self.volume, size)
 
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[GroupFault]:
         """Return it as faults of that group, each at another time of the day for each key."""
         return [
-            Fault(
+            GroupFault(
                 group=self.name,
                 title=self.title,
                 effects=self.effects,
@@ -58,12 +58,12 @@ class TableRow:
         ]
 
 
-def _times(condition: str, factor: float) -> Effect:
-    return Effect(condition, "times", factor)
+def _times(condition: str, factor: float) -> ConditionChange:
+    return ConditionChange(condition, "times", factor)
 
 
-def _to(condition: str, value: float) -> Effect:
-    return Effect(condition, "to", value)
+def _to(condition: str, value: float) -> ConditionChange:
+    return ConditionChange(condition, "to", value)
 
 
 _LOOP: Final = (_times("input_tokens", 1.5), _times("output_tokens", 1.5))
@@ -116,13 +116,13 @@ FAULT_TABLE: Final[tuple[TableRow, ...]] = (
     TableRow("cache", "the prompt cache is hit by 10 % instead of 60 %", "mid",
              ("cache_hit_ratio",), (_times("cached", 0.1 / _CACHE_FULL),), 4 * _HOUR, 1.0, 3),
     TableRow("quality", "scores fall by 0.08, 5 % of answers judged", "high", ("quality_score",),
-             (Effect("quality", "plus", -0.08),), 4 * _HOUR, 1.0, 7),
+             (ConditionChange("quality", "plus", -0.08),), 4 * _HOUR, 1.0, 7),
     TableRow("silence", "no request arrives any more", "mid", ("requests",),
              (_times("requests", 0),), 30, 1.0, 3),
     TableRow("price-drift", "unit price grows by 3 % a day", "mid", _PRICE,
-             (Effect("price", "daily", 1.03),), 7 * _DAY, 1.0, 2.5 * _DAY),
+             (ConditionChange("price", "daily", 1.03),), 7 * _DAY, 1.0, 2.5 * _DAY),
     TableRow("cost-drift", "traffic, and with it cost, grows by 5 % a day", "mid", _COST,
-             (Effect("requests", "daily", 1.05),), 7 * _DAY, 1 / 12, _NAN),
+             (ConditionChange("requests", "daily", 1.05),), 7 * _DAY, 1 / 12, _NAN),
     TableRow("errors-again", "the same burst of errors three times in five days", "high", _ERRORS,
              (_to("errors", 0.15),), 20, 1.0, 3, repeats_days=(0, 2, 4)),
 )  # fmt: skip

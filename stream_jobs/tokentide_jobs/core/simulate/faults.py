@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from tokentide_jobs.core.simulate.conditions import MINUTES, Conditions
 from tokentide_jobs.core.simulate.population import Population
 
-__all__ = ["Effect", "Fault", "Incident", "inject", "place"]
+__all__ = ["ConditionChange", "GroupFault", "KeyFault", "inject", "place"]
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class ConditionChange:
     """One change of one condition."""
 
     condition: str
@@ -30,12 +30,12 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class GroupFault:
     """What happens to the keys of one group."""
 
     group: str
     title: str
-    effects: tuple[Effect, ...]
+    effects: tuple[ConditionChange, ...]
     minutes: int
     before_end_minutes: int
     """Begins so long before the simulation ends."""
@@ -46,10 +46,10 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class KeyFault:
     """A fault of one key: the truth that alarms are compared with. Minutes are of the run."""
 
-    fault: Fault
+    fault: GroupFault
     key: str
     column: int
     begin: int
@@ -57,8 +57,8 @@ class Incident:
 
 
 def place(
-    faults: Sequence[Fault], population: Population, days: int, random: np.random.Generator
-) -> list[Incident]:
+    faults: Sequence[GroupFault], population: Population, days: int, random: np.random.Generator
+) -> list[KeyFault]:
     """Decide when each key's faults begin."""
     incidents = []
     for fault in faults:
@@ -67,11 +67,11 @@ def place(
                 delay_minutes = int(random.integers(0, fault.scattered_minutes + 1))
                 begin = days * MINUTES - fault.before_end_minutes + delay_minutes
                 end = min(begin + fault.minutes, days * MINUTES)
-                incidents.append(Incident(fault, population.keys[column], column, begin, end))
+                incidents.append(KeyFault(fault, population.keys[column], column, begin, end))
     return incidents
 
 
-def inject(incidents: Sequence[Incident], conditions: Conditions, first_minute: int) -> None:
+def inject(incidents: Sequence[KeyFault], conditions: Conditions, first_minute: int) -> None:
     """Change the conditions of one day, in place, by the faults that touch it.
 
     Args:
@@ -94,7 +94,7 @@ def inject(incidents: Sequence[Incident], conditions: Conditions, first_minute: 
 
 def _changed(
     series: NDArray[np.float64],
-    effect: Effect,
+    effect: ConditionChange,
     weight: NDArray[np.float64],
     since: NDArray[np.int64],
 ) -> NDArray[np.float64]:

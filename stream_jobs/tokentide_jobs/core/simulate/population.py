@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Group", "Population", "Volume", "populate"]
+__all__ = ["KeyGroup", "Population", "Volume", "populate"]
 
 Floats = NDArray[np.float64]
 Volume = Literal["high", "mid", "low"]
@@ -23,7 +23,7 @@ _DAILY_JOB_SHARE: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class KeyGroup:
     """Some keys of one volume: `name-1`, `name-2` and so on."""
 
     name: str
@@ -76,7 +76,7 @@ class Population:
     job_factor: Floats
 
 
-def populate(groups: Sequence[Group], random: np.random.Generator) -> Population:
+def populate(groups: Sequence[KeyGroup], random: np.random.Generator) -> Population:
     """Draw a population."""
     volumes = [group.volume for group in groups for _ in range(group.size)]
     size = len(volumes)

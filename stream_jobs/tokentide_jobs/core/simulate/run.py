@@ -15,8 +15,8 @@ from tokentide_jobs.core.detect.window_metrics import observe
 from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.simulate.conditions import MINUTES, days_of, split
 from tokentide_jobs.core.simulate.draws import draw
-from tokentide_jobs.core.simulate.faults import Fault, Incident, inject, place
-from tokentide_jobs.core.simulate.population import Group, Population, populate
+from tokentide_jobs.core.simulate.faults import GroupFault, KeyFault, inject, place
+from tokentide_jobs.core.simulate.population import KeyGroup, Population, populate
 from tokentide_jobs.core.tables import DAY_US, HOUR_US, MINUTE_US
 
 __all__ = ["AFTERMATH_MINUTES", "Found", "closed_windows", "run"]
@@ -33,7 +33,7 @@ class Found:
     """What a run came to."""
 
     population: Population
-    incidents: tuple[Incident, ...]
+    incidents: tuple[KeyFault, ...]
     begin_us: int
     end_us: int
     alarms: tuple[AlarmChange, ...]
@@ -45,7 +45,7 @@ class Found:
         """Return the minute of the run."""
         return (at_us - self.begin_us) // MINUTE_US
 
-    def of_incident(self, incident: Incident) -> list[AlarmChange]:
+    def of_incident(self, incident: KeyFault) -> list[AlarmChange]:
         """Return the alarms that opened in an incident or soon after it, the first first."""
         return [
             alarm
@@ -71,7 +71,7 @@ class Found:
 
 def closed_windows(
     population: Population,
-    incidents: Sequence[Incident],
+    incidents: Sequence[KeyFault],
     days: int,
     random: np.random.Generator,
     window_s: int = 60,
@@ -99,8 +99,8 @@ def closed_windows(
 
 
 def run(
-    groups: Sequence[Group],
-    faults: Sequence[Fault],
+    groups: Sequence[KeyGroup],
+    faults: Sequence[GroupFault],
     days: int,
     seed: int,
     parameters: Parameters,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tokentide_jobs.core.simulate.fault_table import FAULT_TABLE, ROWS_BEFORE_END_DAYS, TableRow
-from tokentide_jobs.core.simulate.faults import Effect, Fault
-from tokentide_jobs.core.simulate.population import Group
+from tokentide_jobs.core.simulate.faults import ConditionChange, GroupFault
+from tokentide_jobs.core.simulate.population import KeyGroup
 
 __all__ = ["SCENARIOS", "Scenario"]
 
@@ -25,8 +25,8 @@ class Scenario:
 
     name: str
     title: str
-    groups: tuple[Group, ...]
-    faults: tuple[Fault, ...]
+    groups: tuple[KeyGroup, ...]
+    faults: tuple[GroupFault, ...]
     expected: str
     """In words."""
     days: int = 15
@@ -35,9 +35,9 @@ class Scenario:
 
 
 _NEIGHBOURS: Final = (
-    Group("busy", "high", 2),
-    Group("steady", "mid", 2),
-    Group("quiet", "low", 2),
+    KeyGroup("busy", "high", 2),
+    KeyGroup("steady", "mid", 2),
+    KeyGroup("quiet", "low", 2),
 )
 
 
@@ -57,8 +57,8 @@ def _of_row(row: TableRow) -> Scenario:
 def _scenario(
     name: str,
     title: str,
-    group: Group,
-    effects: tuple[Effect, ...],
+    group: KeyGroup,
+    effects: tuple[ConditionChange, ...],
     expected: str,
     *,
     minutes: int,
@@ -66,7 +66,7 @@ def _scenario(
     ramp: int = 0,
     scattered: int = 0,
 ) -> Scenario:
-    fault = Fault(group.name, title, effects, minutes, before_end, scattered, ramp)
+    fault = GroupFault(group.name, title, effects, minutes, before_end, scattered, ramp)
     return Scenario(
         name, title, (group, *_NEIGHBOURS), (fault,), expected, days=10 + before_end // _DAY,
         least_days=8 + before_end // _DAY,
@@ -75,8 +75,8 @@ def _scenario(
 
 def _loop(name: str, calls: float, tokens: float, what: str, minutes: int) -> Scenario:
     return _scenario(
-        name, what, Group("tenant", "low", 3),
-        (Effect("requests", "plus", calls), Effect("input_tokens", "to", tokens)),
+        name, what, KeyGroup("tenant", "low", 3),
+        (ConditionChange("requests", "plus", calls), ConditionChange("input_tokens", "to", tokens)),
         "requests, tokens_per_request or cost_usd_per_minute of each tenant",
         minutes=minutes, before_end=20 * _HOUR,
     )  # fmt: skip
@@ -85,37 +85,40 @@ def _loop(name: str, calls: float, tokens: float, what: str, minutes: int) -> Sc
 _SCENARIOS: Final = (
     Scenario(
         "clean", "plain days: seasons, noise, blips, daily jobs and gaps, no fault",
-        (Group("busy", "high", 20), Group("steady", "mid", 20), Group("quiet", "low", 20)),
+        (KeyGroup("busy", "high", 20), KeyGroup("steady", "mid", 20), KeyGroup("quiet", "low", 20)),
         (), "no alarm",
     ),
     _scenario(
         "deploy-small", "a deploy makes answers 8 % longer and 5 % slower, for good",
-        Group("service", "high", 4),
-        (Effect("output_tokens", "times", 1.08), Effect("latency_ms", "times", 1.05)),
+        KeyGroup("service", "high", 4),
+        (
+            ConditionChange("output_tokens", "times", 1.08),
+            ConditionChange("latency_ms", "times", 1.05),
+        ),
         "no alarm: below every effect that counts", minutes=10 * _DAY, before_end=2 * _DAY,
     ),
     _scenario(
         "deploy-large", "a deploy makes prompts 1.6 times as long, for good",
-        Group("service", "high", 4), (Effect("input_tokens", "times", 1.6),),
+        KeyGroup("service", "high", 4), (ConditionChange("input_tokens", "times", 1.6),),
         "tokens_per_request of each service, and after a day its end as the new normal",
         minutes=10 * _DAY, before_end=3 * _DAY,
     ),
     _scenario(
         "outage", "a provider fails for 25 minutes: 40 tenants lose 70 % of their calls at once",
-        Group("tenant", "mid", 40),
-        (Effect("errors", "to", 0.7), Effect("latency_ms", "times", 3)),
+        KeyGroup("tenant", "mid", 40),
+        (ConditionChange("errors", "to", 0.7), ConditionChange("latency_ms", "times", 3)),
         "error_ratio of all 40 tenants within a few minutes", minutes=25, before_end=12 * _HOUR,
     ),
     _scenario(
         "launch", "launch day: traffic grows to eightfold in 6 hours and stays",
-        Group("product", "mid", 3), (Effect("requests", "times", 8),),
+        KeyGroup("product", "mid", 3), (ConditionChange("requests", "times", 8),),
         "a rise of requests, and after a day its end as the new normal",
         minutes=10 * _DAY, before_end=3 * _DAY, ramp=6 * _HOUR,
     ),
     _scenario(
         "month-end", "the month-end batch: 6 times the calls with prompts twice as long, 5 hours",
-        Group("billing", "mid", 3),
-        (Effect("requests", "times", 6), Effect("input_tokens", "times", 2)),
+        KeyGroup("billing", "mid", 3),
+        (ConditionChange("requests", "times", 6), ConditionChange("input_tokens", "times", 2)),
         "requests, cost_usd_per_minute and tokens_per_request of each billing key",
         minutes=5 * _HOUR, before_end=20 * _HOUR,
     ),
@@ -124,23 +127,24 @@ _SCENARIOS: Final = (
           "an agent calls every 40 seconds with 190,000 tokens, overnight", 8 * _HOUR),
     _loop("agent-slow", 6, 20_000, "two agents talk to each other, 6 calls a minute", 18 * _HOUR),
     _scenario(
-        "refusals", "a new policy refuses 12 % of requests", Group("service", "mid", 4),
-        (Effect("refused", "to", 0.12),), "refused_ratio of each service",
+        "refusals", "a new policy refuses 12 % of requests", KeyGroup("service", "mid", 4),
+        (ConditionChange("refused", "to", 0.12),), "refused_ratio of each service",
         minutes=4 * _HOUR, before_end=20 * _HOUR,
     ),
     _scenario(
-        "truncation", "a token limit cuts 40 % of answers", Group("service", "mid", 4),
-        (Effect("truncated", "to", 0.4),), "truncated_ratio of each service",
+        "truncation", "a token limit cuts 40 % of answers", KeyGroup("service", "mid", 4),
+        (ConditionChange("truncated", "to", 0.4),), "truncated_ratio of each service",
         minutes=4 * _HOUR, before_end=20 * _HOUR,
     ),
     _scenario(
-        "slow-output", "tokens arrive at half the speed", Group("service", "high", 4),
-        (Effect("output_tps", "times", 0.5),), "output_tps_p50 of each service",
+        "slow-output", "tokens arrive at half the speed", KeyGroup("service", "high", 4),
+        (ConditionChange("output_tps", "times", 0.5),), "output_tps_p50 of each service",
         minutes=2 * _HOUR, before_end=20 * _HOUR,
     ),
     _scenario(
-        "feedback", "users are displeased: 25 points fewer thumbs up", Group("service", "high", 4),
-        (Effect("feedback", "plus", -0.25),), "feedback_score of each service",
+        "feedback", "users are displeased: 25 points fewer thumbs up",
+        KeyGroup("service", "high", 4), (ConditionChange("feedback", "plus", -0.25),),
+        "feedback_score of each service",
         minutes=6 * _HOUR, before_end=20 * _HOUR,
     ),
 )  # fmt: skip

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from tokentide_jobs.core.slo.slo import Slo, SloRule, rules_of
 from tokentide_jobs.core.tables import HOUR_US, MINUTE_US
+from tokentide_jobs.core.window.stored_ranges import StoredRanges
 
-__all__ = ["Reads", "SloBurn", "SloStatus", "WindowCounts", "count", "reads_of", "status_of"]
+__all__ = ["SloBurn", "SloStatus", "WindowCounts", "count", "reads_of", "status_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,6 @@ class WindowCounts:
     end_us: int
     total: int
     bad: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """Half-open ranges of UTC microseconds by the length of the windows to be read."""
-
-    hours: tuple[tuple[int, int], ...]
-    minutes: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +151,7 @@ def count(slo: Slo, row: dict[str, Any]) -> tuple[int, int]:
     return int(row["timed"]), int(row["slow"])
 
 
-def reads_of(slo: Slo, now_us: int) -> Reads:
+def reads_of(slo: Slo, now_us: int) -> StoredRanges:
     """Return what to read: minutes for the stretches of the rules, hours for the rest.
 
     Scores are judged by the minute, so that an SLO of quality reads minutes alone.
@@ -168,8 +161,8 @@ def reads_of(slo: Slo, now_us: int) -> Reads:
     longest_us = max(rule.long_s for rule in rules_of(slo)) * 1_000_000
     fine_us = (end_us - longest_us) // HOUR_US * HOUR_US
     if slo.good.what == "quality" or fine_us <= begin_us:
-        return Reads((), ((min(begin_us, fine_us), end_us),))
-    return Reads(((begin_us, fine_us),), ((fine_us, end_us),))
+        return StoredRanges((), ((min(begin_us, fine_us), end_us),))
+    return StoredRanges(((begin_us, fine_us),), ((fine_us, end_us),))
 
 
 def status_of(slo: Slo, windows: Sequence[WindowCounts], now_us: int) -> SloStatus:

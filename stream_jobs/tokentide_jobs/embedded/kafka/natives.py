@@ -22,7 +22,7 @@ __all__ = ["native_options"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Codec:
+class _NativeCode:
     """Where a jar keeps its machine code; `{}` is the platform as this codec spells it."""
 
     jar: str
@@ -37,9 +37,9 @@ _LIKE_JAVA: Final = {
     ("darwin", "arm64"): "darwin/aarch64",
 }
 _CODECS: Final = {
-    "zstd": _Codec("zstd-jni-", "{}/libzstd-jni-", _LIKE_JAVA),
-    "lz4": _Codec("lz4-java-", "net/jpountz/util/{}/liblz4-java.", _LIKE_JAVA),
-    "snappy": _Codec(
+    "zstd": _NativeCode("zstd-jni-", "{}/libzstd-jni-", _LIKE_JAVA),
+    "lz4": _NativeCode("lz4-java-", "net/jpountz/util/{}/liblz4-java.", _LIKE_JAVA),
+    "snappy": _NativeCode(
         "snappy-java-",
         "org/xerial/snappy/native/{}/libsnappyjava.",
         {
@@ -76,7 +76,7 @@ def native_options(
     )
 
 
-def _unpacked(codec: _Codec, jars: list[Path], folder: Path, machine: tuple[str, str]) -> Path:
+def _unpacked(codec: _NativeCode, jars: list[Path], folder: Path, machine: tuple[str, str]) -> Path:
     """Return the file of a codec, after unpacking it if it is not there whole."""
     jar = next(jar for jar in jars if jar.name.startswith(codec.jar))
     begin = codec.member.format(codec.spellings[machine])

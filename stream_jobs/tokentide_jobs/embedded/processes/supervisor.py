@@ -19,13 +19,13 @@ from tokentide_jobs.embedded.processes.child import ChildRecord, how_it_ended
 from tokentide_jobs.embedded.processes.restart import RESTART_BACKOFF, RestartSchedule
 from tokentide_jobs.errors import PipelineError, StackError
 
-__all__ = ["Pace", "Service", "Supervisor"]
+__all__ = ["Service", "Supervisor", "SupervisorTimes"]
 
 _STOP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SupervisorTimes:
     """How often a supervisor looks, asks and tries again."""
 
     look_every_s: float = 0.2
@@ -39,7 +39,7 @@ class Pace:
     restart: Backoff = RESTART_BACKOFF
 
 
-_USUAL_PACE = Pace()
+_USUAL_PACE = SupervisorTimes()
 
 
 class Service(Protocol):
@@ -125,7 +125,7 @@ class Supervisor:
         restarted: Callable[[dict[str, ChildRecord]], None],
         notify: Callable[[str], None],
         is_full: Callable[[], bool] = lambda: False,
-        pace: Pace = _USUAL_PACE,
+        pace: SupervisorTimes = _USUAL_PACE,
     ) -> None:
         self._services = services
         self._restart_workers = restart_workers

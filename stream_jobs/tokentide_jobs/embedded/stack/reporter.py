@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Quiet", "Reporter"]
+__all__ = ["Reporter", "SilentReporter"]
 
 
 class Reporter(Protocol):
@@ -23,7 +23,7 @@ class Reporter(Protocol):
         ...
 
 
-class Quiet:
+class SilentReporter:
     """Says nothing."""
 
     def step(self, what: str) -> None:

@@ -32,7 +32,7 @@ from tokentide_jobs.embedded.processes.ports import LOOPBACK, choose_port
 from tokentide_jobs.embedded.processes.supervisor import Service, Supervisor
 from tokentide_jobs.embedded.stack.clickhouse_child import ClickHouseChild
 from tokentide_jobs.embedded.stack.discovery import StackInfo, publish, withdraw
-from tokentide_jobs.embedded.stack.reporter import Quiet, Reporter
+from tokentide_jobs.embedded.stack.reporter import Reporter, SilentReporter
 from tokentide_jobs.embedded.stack.unread import unread_records
 from tokentide_jobs.embedded.stack.workers import WorkerPool
 from tokentide_jobs.errors import StackError
@@ -122,7 +122,7 @@ class Stack:
         self._environ = dict(os.environ if environ is None else environ)
         self._worker_command = tuple(worker_command)
         self._min_free_bytes = min_free_bytes
-        self._report = reporter or Quiet()
+        self._report = reporter or SilentReporter()
         self._lock = DataDirLock(self.data_dir)
         self._has_clickhouse = clickhouse
         self._clickhouse_port = clickhouse_port

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tokentide_jobs.core.alert.pipeline import SHARES_OVER_US, Share, SharedMetric
+from tokentide_jobs.core.alert.pipeline import SHARES_OVER_US, PartOfWhole, SharedMetric
 from tokentide_jobs.core.tables import DAY_US
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
@@ -20,12 +20,12 @@ _ALWAYS_US: Final = DAY_US // 4
 """Who reported in every five minutes for so long always reports."""
 
 
-def read_shares(store: ClickHouse, now_us: int) -> dict[SharedMetric, Share]:
+def read_shares(store: ClickHouse, now_us: int) -> dict[SharedMetric, PartOfWhole]:
     """Return what was counted over the last minutes; raises as `ClickHouse.select` does."""
-    found: dict[SharedMetric, Share] = {}
+    found: dict[SharedMetric, PartOfWhole] = {}
     for metric, query in _QUERIES.items():
         (row,) = store.select(query, {"since_us": now_us - SHARES_OVER_US[metric]})
-        found[metric] = Share(int(row["part"]), int(row["whole"]))
+        found[metric] = PartOfWhole(int(row["part"]), int(row["whole"]))
     return found
 
 

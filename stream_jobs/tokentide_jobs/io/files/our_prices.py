@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from yaml.nodes import Node
 
-from tokentide_jobs.core.price.cards import Correction
+from tokentide_jobs.core.price.cards import PriceCorrection
 from tokentide_jobs.io.files.price_values import instant_us, multiplier, rates_of
 from tokentide_jobs.io.files.yaml_entries import Problems, entries, entry_fields, texts, value_text
 
@@ -26,7 +26,7 @@ def our_prices_content() -> bytes:
     return files("tokentide_jobs.io.files").joinpath(_NAME).read_bytes()
 
 
-def parse_corrections(content: bytes) -> tuple[Correction, ...]:
+def parse_corrections(content: bytes) -> tuple[PriceCorrection, ...]:
     """Read the entries.
 
     Raises:
@@ -38,7 +38,7 @@ def parse_corrections(content: bytes) -> tuple[Correction, ...]:
     return tuple(entry for entry in found if entry is not None)
 
 
-def _correction(node: Node, problems: Problems) -> Correction | None:
+def _correction(node: Node, problems: Problems) -> PriceCorrection | None:
     before = len(problems.found)
     fields = entry_fields(node, _REQUIRED, _OPTIONAL, "an entry", problems)
     if fields is None:
@@ -55,7 +55,7 @@ def _correction(node: Node, problems: Problems) -> Correction | None:
         problems.add(node, "give either rates, or places with a multiplier")
     if not source.startswith("https://"):
         problems.add(fields["source"], f"source: {source!r} is no https address")
-    entry = Correction(
+    entry = PriceCorrection(
         provider=value_text("provider", fields["provider"], problems).lower(),
         models=tuple(name.lower() for name in models),
         places=tuple(places),

@@ -17,6 +17,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from tokentide_jobs.errors import ConfigError
 
 __all__ = [
+    "Named",
     "Problems",
     "content_of",
     "entries",
@@ -126,12 +127,15 @@ def _lists(content: bytes, keys: tuple[str, ...], problems: Problems) -> list[li
     return found
 
 
-class _Named(Protocol):
+class Named(Protocol):
+    """An entry with a name."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the file calls it."""
 
 
-_Entry = TypeVar("_Entry", bound=_Named)
+_Entry = TypeVar("_Entry", bound=Named)
 
 
 def named_entries(

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.alert.notified_since import since_by_key, since_key
-from tokentide_jobs.core.alert.outbox import EXPIRES_US, Look, Record, Send, Wait, life
+from tokentide_jobs.core.alert.outbox import EXPIRES_US, Look, Send, StoreAttempt, Wait, life
 from tokentide_jobs.errors import PipelineError
 from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.notify.receiver import Receiver
@@ -115,7 +115,7 @@ class Outbox:
                             _log, logging.WARNING, "not_notified", receiver=receiver.name,
                             outcome=result.outcome, status=result.status, detail=result.detail,
                         )  # fmt: skip
-                case Record(attempt=attempt):
+                case StoreAttempt(attempt=attempt):
                     await self._stored(partial(self._store.record, attempt))
                 case Wait(seconds=seconds):
                     await asyncio.sleep(seconds)

@@ -17,7 +17,7 @@ from faust.types import TP, EventT, StreamT
 
 from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.batch.life import Assignment
-from tokentide_jobs.core.batch.planner import Verdict
+from tokentide_jobs.core.batch.planner import OfferResult
 from tokentide_jobs.core.record.record import Record, record_ms
 from tokentide_jobs.core.record.topics import partition_label
 from tokentide_jobs.errors import InvariantViolation, LogReplaced
@@ -105,7 +105,7 @@ class IngestJob:
             return  # revoked meanwhile, or stopped: the next owner reads it
         stamp_ms, value = record_ms(message.timestamp), message.value
         record = Record(tp.partition, message.offset, stamp_ms, b"" if value is None else value)
-        if await partition.offer(record) is Verdict.KEPT:
+        if await partition.offer(record) is OfferResult.KEPT:
             self._unacked[tp].append((message.offset, event))
 
     async def positions(self, assigned: set[TP]) -> Mapping[TP, int]:

@@ -10,7 +10,7 @@ import time
 
 import polars as pl
 
-from tokentide_jobs.core.batch.ledger import Finding, LogPartition
+from tokentide_jobs.core.batch.ledger import LogPartition, ResumeFinding
 from tokentide_jobs.core.batch.planner import SealedBatch
 from tokentide_jobs.core.batch.progress_mark import LATENESS_US
 from tokentide_jobs.core.outcome.outcome import Outcome
@@ -172,7 +172,7 @@ class IngestObserver:
 
     # Assignments, called from the event loop.
 
-    def found(self, log: LogPartition, findings: tuple[Finding, ...]) -> None:
+    def found(self, log: LogPartition, findings: tuple[ResumeFinding, ...]) -> None:
         """Report how ledger, log and committed offset differ at assignment."""
         for finding in findings:
             self._metrics.count("tokentide_ingest_findings_total", finding.count, kind=finding.kind)

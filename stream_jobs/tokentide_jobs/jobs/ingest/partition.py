@@ -29,7 +29,7 @@ from tokentide_jobs.core.batch.life import (
     Step,
     partition_life,
 )
-from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, SealedBatch, Verdict
+from tokentide_jobs.core.batch.planner import Limits, OfferResult, PartitionPlanner, SealedBatch
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.record import Record
 from tokentide_jobs.io.clickhouse.ledger_store import DoneBatch, LedgerStore
@@ -201,13 +201,13 @@ class AssignedPartition:
 
         self._task.add_done_callback(look)
 
-    async def offer(self, record: Record) -> Verdict:
+    async def offer(self, record: Record) -> OfferResult:
         """Take the next record of the log; only a record that is KEPT is to be acknowledged."""
         if self._is_draining:
-            return Verdict.DISCARDED  # the next owner reads it again
+            return OfferResult.DISCARDED  # the next owner reads it again
         was_empty = self.planner.is_empty
         verdict = self.planner.offer(record, _now_ms())
-        if verdict is Verdict.GAP:
+        if verdict is OfferResult.GAP:
             self._observer.reread(self.log)
             log_event(
                 _log,
@@ -218,7 +218,7 @@ class AssignedPartition:
                 end=record.offset,
             )
             await self._reader.read_again(self.log, self.planner.expected)
-        elif verdict is Verdict.KEPT:
+        elif verdict is OfferResult.KEPT:
             if not self.is_paused and self.planner.is_full:
                 self.is_paused = True
                 self._reader.pause(self.log)

@@ -19,7 +19,7 @@ from tokentide_jobs.core.batch.progress_mark import Arrivals, ProgressMark
 from tokentide_jobs.errors import ConfigError, RetriableSinkError
 from tokentide_jobs.jobs.ingest.partition import AssignedPartition
 
-__all__ = ["Progress"]
+__all__ = ["MarkPublisher"]
 
 _LOOK_S = 0.2
 """Between two looks which partitions there are, when none says that it has moved."""
@@ -43,7 +43,7 @@ class _Ends(Protocol):
     def partitions(self) -> Mapping[str, int]: ...
 
 
-class Progress:
+class MarkPublisher:
     """Publishes marks of the partitions of one worker; belongs to one event loop.
 
     Args:

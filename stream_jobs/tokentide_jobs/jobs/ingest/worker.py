@@ -47,7 +47,7 @@ from tokentide_jobs.jobs.ingest.hold import Hold
 from tokentide_jobs.jobs.ingest.monitor import Monitor
 from tokentide_jobs.jobs.ingest.observer import IngestObserver
 from tokentide_jobs.jobs.ingest.partition import BatchWriter
-from tokentide_jobs.jobs.ingest.progress_marks import Progress
+from tokentide_jobs.jobs.ingest.progress_marks import MarkPublisher
 from tokentide_jobs.jobs.ingest.startup import prepare_logs, prepare_store
 from tokentide_jobs.jobs.ingest.store_disk_space import StoreDiskSpace
 from tokentide_jobs.jobs.ingest.turns import Turns
@@ -127,7 +127,7 @@ class _IngestProcess:
         self._app = app
         job.attach(app, self.close)
         monitor = Monitor(settings, topic_ids, job, self.metrics, self.observer, self.watchdog)
-        progress = Progress(
+        progress = MarkPublisher(
             job.partitions.values,
             self.log_ends,
             monitor.end_of_records,

@@ -33,7 +33,7 @@ from tokentide_jobs.io.kafka.offsets import offset_ranges
 from tokentide_jobs.io.kafka.spans import read_spans
 from tokentide_jobs.tasks.repair.records import FinishedBatch, RepairRecords
 
-__all__ = ["Log", "LostRowsOfLog", "Restored"]
+__all__ = ["LostRowsOfLog", "RecordSource", "Restored"]
 
 _RUN: Final = "restore"
 _ATTEMPTS: Final = 5
@@ -41,7 +41,7 @@ _ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class RecordSource:
     """Where records are.
 
     Attributes:
@@ -75,7 +75,7 @@ class LostRowsOfLog:
     """
 
     def __init__(
-        self, store: ClickHouse, records: RepairRecords, log: Log, *, dry_run: bool
+        self, store: ClickHouse, records: RepairRecords, log: RecordSource, *, dry_run: bool
     ) -> None:
         self._store = store
         self._records = records

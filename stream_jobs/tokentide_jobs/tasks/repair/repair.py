@@ -38,7 +38,7 @@ from tokentide_jobs.io.clickhouse.window_sums import (
     WindowSums,
     money_and_events,
 )
-from tokentide_jobs.tasks.repair.lost_rows import Log, LostRowsOfLog, Restored
+from tokentide_jobs.tasks.repair.lost_rows import LostRowsOfLog, RecordSource, Restored
 from tokentide_jobs.tasks.repair.quiet import Quiet
 from tokentide_jobs.tasks.repair.records import RepairRecords
 
@@ -142,7 +142,7 @@ class Repair:
             self._records.refuse_uncertain(left, uncertain)
 
     def restore_rows(
-        self, log: Log, from_us: int | None = None, to_us: int | None = None
+        self, log: RecordSource, from_us: int | None = None, to_us: int | None = None
     ) -> Iterator[Restored]:
         """Bring raw rows back that are lost, from the log; times, and what is raised, as in `run`.
 

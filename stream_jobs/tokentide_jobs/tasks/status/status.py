@@ -72,7 +72,7 @@ def read_status(
         found["log_end"] = sum(ends)
     except (ServiceUnreachable, ConfigError) as exc:
         found |= _kafka_problem(exc)
-    reading = _Reading()
+    reading = _FactReader()
     if _read_store(store, reading, looks_again=looks_again) and logs is not None:
         try:
             reading.take(lambda: {"lags": _lags(settings, store, logs)})
@@ -81,7 +81,7 @@ def read_status(
     return Status(**found, **reading.found, refused=tuple(reading.refused))
 
 
-class _Reading:
+class _FactReader:
     """Reads facts one by one, so that one that is refused costs no other.
 
     Attributes:
@@ -125,7 +125,7 @@ async def _read_kafka(settings: Settings) -> tuple[_Logs, int | None]:
     return logs, await group_members(bootstrap, settings.group)
 
 
-def _read_store(store: ClickHouse, reading: _Reading, *, looks_again: bool) -> bool:
+def _read_store(store: ClickHouse, reading: _FactReader, *, looks_again: bool) -> bool:
     """Read what needs no broker; False when ClickHouse tells nothing."""
     now_us = time.time_ns() // 1_000
     recent = {"since_us": now_us - _RECENT_US}

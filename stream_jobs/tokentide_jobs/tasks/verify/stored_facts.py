@@ -35,7 +35,7 @@ from tokentide_jobs.core.verify.windows import (
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.void_reads import newest_void_revision, unfinished_voids
 
-__all__ = ["Positions", "Scope", "StoreReader"]
+__all__ = ["Positions", "StoreReader", "VerifyScope"]
 
 _SUBJECTS_US: Final = SUBJECTS_S * 1_000_000
 
@@ -44,7 +44,7 @@ Positions = Mapping[LogPartition, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class VerifyScope:
     """What is verified: everything, a range of event time, or ranges of offsets.
 
     Attributes:

@@ -28,9 +28,9 @@ from tokentide_jobs.io.kafka.offsets import offset_ranges
 from tokentide_jobs.io.kafka.spans import Span
 from tokentide_jobs.io.kafka.tail import partitions_with_records
 from tokentide_jobs.tasks.verify.log_count import Counted, count_events
-from tokentide_jobs.tasks.verify.stored_facts import Scope, StoreReader
+from tokentide_jobs.tasks.verify.stored_facts import StoreReader, VerifyScope
 
-__all__ = ["Log", "verify"]
+__all__ = ["EventLog", "verify"]
 
 _LEDGER_KEPT_US: Final = (LEDGER_KEPT_DAYS - 10) * DAY_US
 """A log older than this need not begin at offset 0 any more: its first batches are dropped."""
@@ -46,7 +46,7 @@ _Pending = dict[str, dict[int, Span]]
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class EventLog:
     """Where the events are.
 
     Attributes:
@@ -63,7 +63,7 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class _Logs:
+class _Topics:
     """The present incarnations of all topics that are read."""
 
     bootstrap: str
@@ -83,8 +83,8 @@ class _Logs:
 
 def verify(
     store: ClickHouse,
-    log: Log,
-    scope: Scope | None = None,
+    log: EventLog,
+    scope: VerifyScope | None = None,
     *,
     wait_s: float = 0.0,
     recount: bool = True,
@@ -105,7 +105,7 @@ def verify(
         ServiceUnreachable: Kafka does not answer.
         RetriableSinkError: ClickHouse does not answer.
     """
-    scope = scope or Scope()
+    scope = scope or VerifyScope()
     reader = StoreReader(store)
     logs = kafka_answer(log.bootstrap, _present(log))
     begin_s = time.monotonic()
@@ -135,7 +135,7 @@ def verify(
     )
 
 
-async def _present(log: Log) -> _Logs:
+async def _present(log: EventLog) -> _Topics:
     """Name the logs; a Collector's topic that nobody has made yet holds nothing."""
     topic_ids = {log.topic: await topic_log_id(log.bootstrap, log.topic)}
     if log.otlp_topic != "off" and await has_topic(log.bootstrap, log.otlp_topic):
@@ -146,10 +146,10 @@ async def _present(log: Log) -> _Logs:
         for topic, log_id in ids.items()
         for partition in await offset_ranges(log.bootstrap, topic)
     ]
-    return _Logs(log.bootstrap, ids, log.topic, tuple(partitions))
+    return _Topics(log.bootstrap, ids, log.topic, tuple(partitions))
 
 
-def _settled(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
+def _settled(reader: StoreReader, log: _Topics, scope: VerifyScope) -> Facts:
     """Look until nothing differs, or until what differs has been the same twice."""
     facts = _look(reader, log, scope)
     until_s = time.monotonic() + _SETTLE_S
@@ -162,7 +162,7 @@ def _settled(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     return facts
 
 
-def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
+def _look(reader: StoreReader, log: _Topics, scope: VerifyScope) -> Facts:
     """Read everything but the records. The order of reading is what makes the facts agree."""
     now_us = time.time_ns() // 1_000
     # A job that is ahead of the ledger does not say so: its snapshot is read before.
@@ -201,7 +201,9 @@ def _look(reader: StoreReader, log: _Logs, scope: Scope) -> Facts:
     )
 
 
-def _log_states(log: _Logs, known: Set[LogPartition], scope: Scope) -> dict[LogPartition, LogState]:
+def _log_states(
+    log: _Topics, known: Set[LogPartition], scope: VerifyScope
+) -> dict[LogPartition, LogState]:
     """Return where each partition of the present logs begins and ends.
 
     Of a Collector's topic that nobody uses there is nothing to say: partitions without a record and
@@ -218,7 +220,7 @@ def _log_states(log: _Logs, known: Set[LogPartition], scope: Scope) -> dict[LogP
     return states
 
 
-def _pending(ledger: LedgerStore, log: _Logs) -> _Pending:
+def _pending(ledger: LedgerStore, log: _Topics) -> _Pending:
     """Return the offsets between the ledger's positions and the ends of the logs, by topic."""
     pending: _Pending = {}
     for topic, log_id in log.ids.items():
@@ -231,7 +233,7 @@ def _pending(ledger: LedgerStore, log: _Logs) -> _Pending:
     return pending
 
 
-def _holds_records(log: _Logs, pending: _Pending) -> bool:
+def _holds_records(log: _Topics, pending: _Pending) -> bool:
     """Tell whether ingest has anything left to read: a log may end in markers of transactions."""
     return any(
         asyncio.run(partitions_with_records(log.bootstrap, topic, spans))
@@ -240,7 +242,7 @@ def _holds_records(log: _Logs, pending: _Pending) -> bool:
 
 
 def _recounted(
-    facts: Facts, log: _Logs, scope: Scope, say: Callable[[str], None], *, everything: bool
+    facts: Facts, log: _Topics, scope: VerifyScope, say: Callable[[str], None], *, everything: bool
 ) -> Facts:
     """Add the events counted in Kafka: of the batches in scope, and beyond the position."""
     spans: dict[LogPartition, list[Span]] = {}
@@ -272,7 +274,7 @@ def _recounted(
 
 
 async def _counted(
-    log: _Logs, spans: Mapping[LogPartition, Sequence[Span]], say: Callable[[str], None]
+    log: _Topics, spans: Mapping[LogPartition, Sequence[Span]], say: Callable[[str], None]
 ) -> dict[tuple[LogPartition, int], Counted]:
     """Count what ranges of every topic hold, by (partition, start of range)."""
     counts: dict[tuple[LogPartition, int], Counted] = {}
@@ -289,7 +291,7 @@ def _say_count(say: Callable[[str], None], topic: str, done: int, total: int) ->
 
 
 def _tail(
-    where: LogPartition, state: LogState, batches: Sequence[Batch], scope: Scope
+    where: LogPartition, state: LogState, batches: Sequence[Batch], scope: VerifyScope
 ) -> list[Span]:
     """Return the range beyond the ledger's position, if there is one and it is in scope."""
     position = max((batch.end for batch in batches if batch.log == where), default=0)

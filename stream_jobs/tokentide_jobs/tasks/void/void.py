@@ -18,7 +18,7 @@ from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
-from tokentide_jobs.tasks.repair.lost_rows import Log, LostRowsOfLog
+from tokentide_jobs.tasks.repair.lost_rows import LostRowsOfLog, RecordSource
 from tokentide_jobs.tasks.repair.records import RepairRecords
 from tokentide_jobs.tasks.repair.repair import Correction, Repair
 from tokentide_jobs.tasks.void.void_tables import Decision, Row, VoidStore
@@ -172,7 +172,7 @@ class Void:
             time.sleep(_PAUSE_S)
         return batches
 
-    def let_in(self, ids: Sequence[str], reason: str, log: Log) -> Voided:
+    def let_in(self, ids: Sequence[str], reason: str, log: RecordSource) -> Voided:
         """Let events in again that were taken out, and make their rows again from the log.
 
         Rows come back at the price that they were first stored at. What was refused since as a dead

@@ -18,9 +18,9 @@ from tokentide_jobs.core.alert.outbox import (
     Life,
     Look,
     Message,
-    Record,
     Result,
     Send,
+    StoreAttempt,
     Wait,
     life,
 )
@@ -93,7 +93,7 @@ def test_whatever_dies_each_transition_is_heard_once_and_in_order(seed: int) -> 
             answer = store.unsent()
         elif isinstance(step, Send):
             answer = receiver.take(step.message)
-        elif isinstance(step, Record):
+        elif isinstance(step, StoreAttempt):
             store.attempts.append(step.attempt)
         if fate > 0.95 and number < 1_000:  # killed after it
             steps, answer, kills = begin(), None, kills + 1
@@ -120,7 +120,7 @@ def steps_of(store: Store, answers: dict[str, Result], steps: Life, most: int) -
             case Send(message=message):
                 made.append(message.id)
                 answer = answers.get(message.id, DELIVERED)
-            case Record(attempt=attempt):
+            case StoreAttempt(attempt=attempt):
                 store.attempts.append(attempt)
             case Wait(seconds=seconds):
                 made.append(f"wait {seconds:g}")
@@ -150,7 +150,7 @@ def test_a_message_that_its_receiver_breaks_on_holds_up_no_other_alert(answer: R
             case Send(message=message):
                 reply = answer if message.id in poison else DELIVERED
                 tries += message.id in poison
-            case Record(attempt=attempt):
+            case StoreAttempt(attempt=attempt):
                 store.attempts.append(attempt)
                 if attempt.result.outcome == "delivered":
                     delivered_us[attempt.message.id] = now_us

@@ -12,7 +12,7 @@ from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.book import AlertBook
 from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.alert.pipeline import (
-    Share,
+    PartOfWhole,
     SharedMetric,
     SourceState,
     share_findings,
@@ -124,12 +124,12 @@ def test_who_begins_waits_as_long_for_the_first_word_as_for_any_other() -> None:
 def test_a_share_fires_beyond_what_is_allowed_and_only_if_there_are_enough(
     metric: SharedMetric, part: int, whole: int, change: str
 ) -> None:
-    (found,) = share_findings({metric: Share(part, whole)}, NOW_US, RULES)
+    (found,) = share_findings({metric: PartOfWhole(part, whole)}, NOW_US, RULES)
     assert found.change == change
 
 
 def test_a_share_is_said_in_numbers() -> None:
-    (found,) = share_findings({"dead_letters": Share(300, 10_000)}, NOW_US, RULES)
+    (found,) = share_findings({"dead_letters": PartOfWhole(300, 10_000)}, NOW_US, RULES)
     assert found.sentence == (
         "300 of 10,000 events were refused and are dead letters (3 %) in 10 min; 1 % are allowed"
     )

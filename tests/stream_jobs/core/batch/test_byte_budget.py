@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.sampling import examples
 from tokentide_jobs.core.batch.byte_budget import ByteBudget
-from tokentide_jobs.core.batch.planner import Limits, PartitionPlanner, Verdict
+from tokentide_jobs.core.batch.planner import Limits, OfferResult, PartitionPlanner
 
 LIMITS = Limits(rows=10**6, bytes=10**6, age_ms=500, buffer_bytes=12_000)
 
@@ -67,7 +67,7 @@ def test_all_together_hold_less_than_twice_the_budget_and_each_is_read_again(
         if chance.random() < 0.7:
             size = chance.randrange(largest)
             while not planner.is_full and chance.random() < 0.8:
-                assert planner.offer(Stored(planner.expected, bytes(size)), 0) is Verdict.KEPT
+                assert planner.offer(Stored(planner.expected, bytes(size)), 0) is OfferResult.KEPT
         elif number != stuck and (batch := planner.seal(10_000)) is not None:
             planner.begin_batch(batch.end, None)
             stored[number] += 1
@@ -87,7 +87,7 @@ def test_a_record_larger_than_the_budget_gets_through_alone() -> None:
     budget = ByteBudget(LIMITS.buffer_bytes)
     large: PartitionPlanner[Stored] = PartitionPlanner(0, LIMITS, None, budget)
     other: PartitionPlanner[Stored] = PartitionPlanner(0, LIMITS, None, budget)
-    assert large.offer(Stored(0, bytes(50_000)), 0) is Verdict.KEPT
+    assert large.offer(Stored(0, bytes(50_000)), 0) is OfferResult.KEPT
     assert (large.is_full, other.is_full) == (True, False)
     batch = large.seal(0)
     assert batch is not None

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tokentide_jobs.core.batch.planner import (
     Limits,
+    OfferResult,
     PartitionPlanner,
     SealedBatch,
-    Verdict,
     event_estimate,
 )
 from tokentide_jobs.errors import InvariantViolation
@@ -31,7 +31,7 @@ def planner_with(
 ) -> PartitionPlanner[Stored]:
     planner: PartitionPlanner[Stored] = PartitionPlanner(start, limits)
     for offset in offsets:
-        assert planner.offer(Stored(offset), now_ms=0) is Verdict.KEPT
+        assert planner.offer(Stored(offset), now_ms=0) is OfferResult.KEPT
     return planner
 
 
@@ -67,7 +67,7 @@ def test_the_next_batch_begins_eight_times_as_long_after_one_as_that_took() -> N
     planner = planner_with(0)
     planner.begin_batch(1, None)
     planner.rest_after(begun_ms=1_000, took_ms=150)
-    assert planner.offer(Stored(1), now_ms=1_200) is Verdict.KEPT
+    assert planner.offer(Stored(1), now_ms=1_200) is OfferResult.KEPT
     assert planner.seal(now_ms=1_700) is None, "its age alone is no reason"
     assert planner.wait_ms(now_ms=1_700) == 500
     assert sealed(planner, now_ms=2_200).end == 2
@@ -77,10 +77,10 @@ def test_a_slow_store_is_waited_for_three_ages_and_silence_is_rest_enough() -> N
     planner = planner_with(0)
     planner.begin_batch(1, None)
     planner.rest_after(begun_ms=1_000, took_ms=60_000)
-    assert planner.offer(Stored(1), now_ms=1_900) is Verdict.KEPT
+    assert planner.offer(Stored(1), now_ms=1_900) is OfferResult.KEPT
     assert planner.wait_ms(now_ms=1_900) == 600, "1,500 after the beginning"
     planner.begin_batch(2, None)
-    assert planner.offer(Stored(2), now_ms=5_000) is Verdict.KEPT
+    assert planner.offer(Stored(2), now_ms=5_000) is OfferResult.KEPT
     assert planner.wait_ms(now_ms=5_000) == LIMITS.age_ms
 
 
@@ -158,32 +158,32 @@ def test_a_larger_intent_waits_for_its_last_record_whatever_the_age() -> None:
 
 def test_a_batch_reaches_from_the_last_end_even_when_its_first_offsets_have_expired() -> None:
     planner: PartitionPlanner[Stored] = PartitionPlanner(5, LIMITS, expected=8)
-    assert planner.offer(Stored(8), now_ms=0) is Verdict.KEPT
+    assert planner.offer(Stored(8), now_ms=0) is OfferResult.KEPT
     batch = sealed(planner, 500)
     assert (batch.start, batch.end) == (5, 9)
 
 
 def test_records_that_come_again_are_not_kept_twice() -> None:
     planner = planner_with(0, 1)
-    assert planner.offer(Stored(1), now_ms=0) is Verdict.REPEATED
+    assert planner.offer(Stored(1), now_ms=0) is OfferResult.REPEATED
     assert planner.buffered_events == 2
 
 
 def test_a_gap_is_believed_only_after_a_second_reading() -> None:
     planner = planner_with(0)
-    assert planner.offer(Stored(3), now_ms=0) is Verdict.GAP
-    assert planner.offer(Stored(4), now_ms=0) is Verdict.DISCARDED
+    assert planner.offer(Stored(3), now_ms=0) is OfferResult.GAP
+    assert planner.offer(Stored(4), now_ms=0) is OfferResult.DISCARDED
     assert planner.expected == 1
-    assert planner.offer(Stored(3), now_ms=0) is Verdict.KEPT
-    assert planner.offer(Stored(4), now_ms=0) is Verdict.KEPT
+    assert planner.offer(Stored(3), now_ms=0) is OfferResult.KEPT
+    assert planner.offer(Stored(4), now_ms=0) is OfferResult.KEPT
     assert sealed(planner, 500).end == 5
 
 
 def test_records_lost_on_their_way_are_found_by_the_second_reading() -> None:
     planner = planner_with(0)
-    assert planner.offer(Stored(3), now_ms=0) is Verdict.GAP
+    assert planner.offer(Stored(3), now_ms=0) is OfferResult.GAP
     for offset in (1, 2, 3):
-        assert planner.offer(Stored(offset), now_ms=0) is Verdict.KEPT
+        assert planner.offer(Stored(offset), now_ms=0) is OfferResult.KEPT
     assert sealed(planner, 500).end == 4
 
 
@@ -191,21 +191,21 @@ def test_holes_that_two_readings_show_are_believed_at_once() -> None:
     """A log of transactions: every one is followed by a marker, which no reader gets."""
     planner, offsets = planner_with(0), [2, 4, 5, 8, 11]
     verdicts = [planner.offer(Stored(offset), now_ms=0) for offset in offsets]
-    assert verdicts == [Verdict.GAP, *[Verdict.DISCARDED] * 4]
+    assert verdicts == [OfferResult.GAP, *[OfferResult.DISCARDED] * 4]
     for offset in offsets:
-        assert planner.offer(Stored(offset), now_ms=0) is Verdict.KEPT
-    assert planner.offer(Stored(13), now_ms=0) is Verdict.GAP
+        assert planner.offer(Stored(offset), now_ms=0) is OfferResult.KEPT
+    assert planner.offer(Stored(13), now_ms=0) is OfferResult.GAP
 
 
 def test_a_hole_that_only_the_second_reading_shows_is_not_believed() -> None:
     planner = planner_with(0)
     for offset in (2, 3, 4, 5):
         planner.offer(Stored(offset), now_ms=0)
-    assert planner.offer(Stored(2), now_ms=0) is Verdict.KEPT
-    assert planner.offer(Stored(5), now_ms=0) is Verdict.GAP
+    assert planner.offer(Stored(2), now_ms=0) is OfferResult.KEPT
+    assert planner.offer(Stored(5), now_ms=0) is OfferResult.GAP
     assert planner.expected == 3
     for offset in (3, 4, 5):
-        assert planner.offer(Stored(offset), now_ms=0) is Verdict.KEPT
+        assert planner.offer(Stored(offset), now_ms=0) is OfferResult.KEPT
 
 
 def test_a_hole_that_only_the_first_reading_showed_heals() -> None:
@@ -213,7 +213,7 @@ def test_a_hole_that_only_the_first_reading_showed_heals() -> None:
     for offset in (2, 5):
         planner.offer(Stored(offset), now_ms=0)
     for offset in (1, 2, 3, 4, 5):
-        assert planner.offer(Stored(offset), now_ms=0) is Verdict.KEPT
+        assert planner.offer(Stored(offset), now_ms=0) is OfferResult.KEPT
     assert planner.expected == 6
 
 
@@ -242,8 +242,8 @@ def test_a_batch_may_begin_beyond_what_was_read_when_another_worker_has_stored_i
     planner = planner_with(0, 1)
     planner.begin_batch(5, None)
     assert (planner.buffered_events, planner.expected) == (0, 5)
-    assert planner.offer(Stored(2), now_ms=0) is Verdict.REPEATED
-    assert planner.offer(Stored(5), now_ms=0) is Verdict.KEPT
+    assert planner.offer(Stored(2), now_ms=0) is OfferResult.REPEATED
+    assert planner.offer(Stored(5), now_ms=0) is OfferResult.KEPT
 
 
 def test_a_batch_never_begins_before_the_one_in_hand() -> None:
@@ -288,7 +288,7 @@ def test_batches_follow_each_other_and_hold_every_record_once(
         now_ms += 30
         if unread:
             verdict = planner.offer(unread[0], now_ms)
-            if verdict is Verdict.GAP:
+            if verdict is OfferResult.GAP:
                 unread = [record for record in log if record.offset >= planner.expected]
                 continue
             unread.pop(0)

@@ -13,10 +13,10 @@ from tokentide_jobs.core.alert.finding import Finding
 from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.decisions import Decisions, JudgedWindow
-from tokentide_jobs.core.detect.alarms import Judged
+from tokentide_jobs.core.detect.alarms import WindowReport
 from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS
 from tokentide_jobs.core.guard.step_rows import ADDED, STEPS_SCHEMA
-from tokentide_jobs.core.merge.open_windows import WindowSums
+from tokentide_jobs.core.merge.open_windows import WindowFigures
 
 REQUESTS_OF = {
     "provider=azure, model=gpt-5": 20.0,
@@ -32,8 +32,8 @@ def of(key: str) -> Finding:
     values = np.full((len(METRICS), len(REQUESTS_OF)), np.nan)
     values[REQUESTS] = list(REQUESTS_OF.values())
     cost_usd = np.arange(len(REQUESTS_OF), dtype=float)
-    sums = WindowSums(list(REQUESTS_OF), values, np.zeros_like(values), cost_usd)
-    window = JudgedWindow(0, 60_000_000, sums, Judged((alarm(key=key),), ()), 84)
+    sums = WindowFigures(list(REQUESTS_OF), values, np.zeros_like(values), cost_usd)
+    window = JudgedWindow(0, 60_000_000, sums, WindowReport((alarm(key=key),), ()), 84)
     (found,) = alert_findings(Decisions(windows=[window]))
     return found
 

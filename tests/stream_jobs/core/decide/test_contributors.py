@@ -13,7 +13,7 @@ from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.detect.window_metrics import METRICS, REQUESTS, metric_at
 from tokentide_jobs.core.detect.window_view import ClosedWindow
-from tokentide_jobs.core.merge.open_windows import WindowSums
+from tokentide_jobs.core.merge.open_windows import WindowFigures
 
 MINUTE_US = 60_000_000
 NOON_US = 1_790_000_040_000_000 // MINUTE_US * MINUTE_US
@@ -50,7 +50,7 @@ def named(
     last = window(WINDOWS, metric, after)
     detectors.judge(last)
     assert detectors.view is not None
-    sums = WindowSums(list(last.keys), last.values, last.counts, np.zeros(len(last.keys)))
+    sums = WindowFigures(list(last.keys), last.values, last.counts, np.zeros(len(last.keys)))
     parts = Contributors(detectors.state, detectors.view, providers_of_models(sums))
     rises = after[key][0] > before[key][0]
     found = alarm(

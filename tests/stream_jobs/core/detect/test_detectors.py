@@ -22,7 +22,7 @@ from tests.stream_jobs.core.detect.observed_windows import (
     times,
     windows,
 )
-from tokentide_jobs.core.detect.alarms import AlarmChange, Judged, reason
+from tokentide_jobs.core.detect.alarms import AlarmChange, WindowReport, reason
 from tokentide_jobs.core.detect.detectors import Detectors
 from tokentide_jobs.core.detect.state import DetectorState
 from tokentide_jobs.core.detect.window_metrics import METRICS, metric_at
@@ -32,7 +32,7 @@ FAULT = READY + 5
 """The minute in which faults begin."""
 
 
-def judged(detectors: Detectors, given: Iterable[ClosedWindow]) -> list[Judged]:
+def judged(detectors: Detectors, given: Iterable[ClosedWindow]) -> list[WindowReport]:
     return [detectors.judge(window) for window in given]
 
 
@@ -164,7 +164,7 @@ def test_keys_that_are_not_named_count_as_empty() -> None:
 def test_windows_that_were_seen_are_ignored() -> None:
     detectors = ready()
     before = detectors.state.to_bytes()
-    assert judged(detectors, windows(20, first=READY - 20)) == [Judged((), ())] * 20
+    assert judged(detectors, windows(20, first=READY - 20)) == [WindowReport((), ())] * 20
     assert detectors.state.to_bytes() == before
 
 
@@ -202,7 +202,7 @@ def test_a_restart_from_bytes_changes_nothing_that_follows(cut: int, seed: int) 
     after = Detectors(QUICK, DetectorState.from_bytes(before.state.to_bytes()))
     # A replay begins somewhat before the snapshot.
     repeated = judged(after, given[max(cut - 20, 0) : cut])
-    assert repeated == [Judged((), ())] * len(repeated)
+    assert repeated == [WindowReport((), ())] * len(repeated)
     # NaN is not equal to itself; its text is.
     assert repr(first + judged(after, given[cut:])) == repr(expected)
     assert after.state.to_bytes() == through.state.to_bytes()

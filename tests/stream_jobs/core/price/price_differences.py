@@ -12,7 +12,7 @@ import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tokentide_jobs.core.price.second_opinion import Judged, compare_quotes, disagrees, quotes
+from tokentide_jobs.core.price.second_opinion import ComparedRate, compare_quotes, disagrees, quotes
 from tokentide_jobs.io.files.litellm_map import read_price_map
 from tokentide_jobs.io.files.price_source import compile_cards
 
@@ -26,13 +26,13 @@ AT_US = int(datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()) * 1_000_000
 Row = dict[str, str]
 
 
-def judged() -> list[Judged]:
+def judged() -> list[ComparedRate]:
     """Return every rate that both lists have a word on, LiteLLM's from the committed extract."""
     found = quotes(read_price_map(str(EXTRACT)))
     return list(compare_quotes(compile_cards(), found, AT_US))
 
 
-def differences(rates: list[Judged]) -> list[Row]:
+def differences(rates: list[ComparedRate]) -> list[Row]:
     """Return the rows of the table without their verdicts, in USD per million tokens."""
     rows = []
     for one in rates:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tokentide_jobs.core.simulate.conditions import Conditions, days_of
 from tokentide_jobs.core.simulate.draws import draw
-from tokentide_jobs.core.simulate.population import Group, Population, populate
+from tokentide_jobs.core.simulate.population import KeyGroup, Population, populate
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 def steady(requests: float) -> tuple[Population, Conditions]:
     """Return one key whose conditions never change."""
     random = np.random.default_rng(1)
-    population = populate((Group("key", "mid", 1),), random)
+    population = populate((KeyGroup("key", "mid", 1),), random)
     conditions = next(days_of(population, 1, random))
     for field in dataclasses.fields(Conditions):
         if field.name != "day":

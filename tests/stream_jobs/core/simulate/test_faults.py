@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tokentide_jobs.core.simulate.conditions import MINUTES, Conditions, days_of
-from tokentide_jobs.core.simulate.faults import Effect, Fault, Incident, inject, place
-from tokentide_jobs.core.simulate.population import Group, populate
+from tokentide_jobs.core.simulate.faults import ConditionChange, GroupFault, KeyFault, inject, place
+from tokentide_jobs.core.simulate.population import KeyGroup, populate
 
-GROUPS = (Group("sick", "mid", 2), Group("well", "mid", 1))
+GROUPS = (KeyGroup("sick", "mid", 2), KeyGroup("well", "mid", 1))
 
 
 def day() -> Conditions:
@@ -17,9 +17,9 @@ def day() -> Conditions:
     return next(days_of(populate(GROUPS, random), 1, random))
 
 
-def incident(effect: Effect, begin: int = 100, end: int = 160, ramp: int = 0) -> Incident:
-    fault = Fault("sick", "t", (effect,), end - begin, 0, ramp_minutes=ramp)
-    return Incident(fault, "sick-1", 0, begin, end)
+def incident(effect: ConditionChange, begin: int = 100, end: int = 160, ramp: int = 0) -> KeyFault:
+    fault = GroupFault("sick", "t", (effect,), end - begin, 0, ramp_minutes=ramp)
+    return KeyFault(fault, "sick-1", 0, begin, end)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_an_effect_changes_one_condition_of_one_key_while_it_lasts(
     kind: str, amount: float, expected: object
 ) -> None:
     before, after = day(), day()
-    inject([incident(Effect("latency_ms", kind, amount))], after, 0)  # type: ignore[arg-type] # one of the kinds
+    inject([incident(ConditionChange("latency_ms", kind, amount))], after, 0)  # type: ignore[arg-type] # one of the kinds
     assert callable(expected)
     assert np.allclose(after.latency_ms[100:160, 0], expected(before.latency_ms[100:160, 0]))
     after.latency_ms[100:160, 0] = before.latency_ms[100:160, 0]
@@ -44,14 +44,14 @@ def test_an_effect_changes_one_condition_of_one_key_while_it_lasts(
 
 def test_a_ramp_reaches_its_size_in_its_time() -> None:
     before, after = day(), day()
-    inject([incident(Effect("latency_ms", "times", 2.0), ramp=10)], after, 0)
+    inject([incident(ConditionChange("latency_ms", "times", 2.0), ramp=10)], after, 0)
     factor = after.latency_ms[100:160, 0] / before.latency_ms[100:160, 0]
     assert factor[:10] == pytest.approx(np.arange(1.1, 2.05, 0.1))
     assert factor[10:] == pytest.approx(2)
 
 
 def test_a_drift_goes_on_over_midnight() -> None:
-    drift = incident(Effect("price", "daily", 1.5), begin=MINUTES // 2, end=3 * MINUTES)
+    drift = incident(ConditionChange("price", "daily", 1.5), begin=MINUTES // 2, end=3 * MINUTES)
     second = day()
     inject([drift], second, MINUTES)
     assert second.price[0, 0] == pytest.approx(1.5**0.5)
@@ -61,7 +61,7 @@ def test_a_drift_goes_on_over_midnight() -> None:
 def test_faults_are_placed_before_the_end_for_each_key_of_their_group() -> None:
     random = np.random.default_rng(5)
     population = populate(GROUPS, random)
-    fault = Fault("sick", "t", (), 90, 600, scattered_minutes=300)
+    fault = GroupFault("sick", "t", (), 90, 600, scattered_minutes=300)
     placed = place([fault], population, 10, random)
     assert [one.key for one in placed] == ["sick-1", "sick-2"]
     for one in placed:

@@ -17,8 +17,8 @@ from tests.sampling import IS_THOROUGH
 from tokentide_jobs.core.detect.parameters import Parameters
 from tokentide_jobs.core.simulate.conditions import MINUTES
 from tokentide_jobs.core.simulate.fault_table import FAULT_TABLE
-from tokentide_jobs.core.simulate.faults import Fault
-from tokentide_jobs.core.simulate.population import Group, populate
+from tokentide_jobs.core.simulate.faults import GroupFault
+from tokentide_jobs.core.simulate.population import KeyGroup, populate
 from tokentide_jobs.core.simulate.recall import recall_of, watched_delays
 from tokentide_jobs.core.simulate.run import Found, closed_windows, run
 from tokentide_jobs.core.simulate.scenarios import SCENARIOS
@@ -40,7 +40,7 @@ def sample() -> Found:
         for fault in row.faults()
     ]
     groups = [row.group(2) for row in rows] + [
-        Group("high", "high", 3), Group("mid", "mid", 3), Group("low", "low", 3)
+        KeyGroup("high", "high", 3), KeyGroup("mid", "mid", 3), KeyGroup("low", "low", 3)
     ]  # fmt: skip
     return run(groups, faults, DAYS, 7, QUICK)
 
@@ -63,7 +63,7 @@ def test_clean_keys_raise_next_to_nothing() -> None:
 
 def first_windows(seed: int) -> list[bytes]:
     random = np.random.default_rng(seed)
-    population = populate((Group("key", "mid", 2),), random)
+    population = populate((KeyGroup("key", "mid", 2),), random)
     windows = closed_windows(population, (), 1, random)
     return [window.values.tobytes() for window, _ in zip(windows, range(50), strict=False)]
 
@@ -90,7 +90,7 @@ def test_a_scenario_has_groups_for_its_faults_and_days_for_them_and_a_week(name:
     assert {fault.group for fault in scenario.faults} <= groups
     assert scenario.days >= scenario.least_days
 
-    def week(fault: Fault) -> int:
+    def week(fault: GroupFault) -> int:
         return scenario.least_days * MINUTES - fault.before_end_minutes
 
     assert all(week(fault) >= 7 * MINUTES for fault in scenario.faults)

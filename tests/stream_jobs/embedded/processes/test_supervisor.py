@@ -14,10 +14,10 @@ import pytest
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.embedded.processes.announcer import Announcer
 from tokentide_jobs.embedded.processes.child import ChildRecord
-from tokentide_jobs.embedded.processes.supervisor import Pace, Supervisor
+from tokentide_jobs.embedded.processes.supervisor import Supervisor, SupervisorTimes
 from tokentide_jobs.errors import StackError
 
-QUICK = Pace(
+QUICK = SupervisorTimes(
     look_every_s=0.01, probe_every_s=0.01, unexpected_pause_s=0.05, restart=Backoff(first_s=0.05)
 )
 """Looks far oftener than a stack does: nothing here waits for what takes a process its time."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokentide_jobs.core.alert.pipeline import Share
+from tokentide_jobs.core.alert.pipeline import PartOfWhole
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.pipeline_reads import read_shares, read_silent
 
@@ -52,5 +52,5 @@ def test_what_is_unpriced_lost_and_silent_is_read_from_what_is_stored(
     with closing(ClickHouse(sql_server, sql_client.database)) as store:
         shares = read_shares(store, now_s * 10**6)
         silent = read_silent(store, now_s * 10**6, 900 * 10**6)
-    assert (shares["unpriced"], shares["lost"]) == (Share(30, 100), Share(250, 2_500))
+    assert (shares["unpriced"], shares["lost"]) == (PartOfWhole(30, 100), PartOfWhole(250, 2_500))
     assert silent == [("gone", (now_s - 2_010) * 10**6)]

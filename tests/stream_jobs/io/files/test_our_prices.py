@@ -9,7 +9,7 @@ from itertools import combinations
 import pytest
 from genai_prices import data
 
-from tokentide_jobs.core.price.cards import Correction
+from tokentide_jobs.core.price.cards import PriceCorrection
 from tokentide_jobs.core.price.lookup import Price, resolve
 from tokentide_jobs.core.price.matching import glob_pattern
 from tokentide_jobs.core.price.price_corrections import UNSPECIFIED, place_entries
@@ -30,7 +30,7 @@ def example(pattern: str) -> str:
     return pattern.replace("*", "024-08-06:org::id" if pattern.startswith("ft:") else "")
 
 
-def priced(entry: Correction, pattern: str, cards: object, **call: str) -> Price:
+def priced(entry: PriceCorrection, pattern: str, cards: object, **call: str) -> Price:
     provider = "gcp.vertex_ai" if entry.provider == "*vertex*" else entry.provider
     assert isinstance(cards, type(CARDS))
     terms = CallTerms(provider=provider, request_model=example(pattern), **call)
@@ -38,7 +38,7 @@ def priced(entry: Correction, pattern: str, cards: object, **call: str) -> Price
 
 
 @pytest.mark.parametrize("entry", RATES, ids=lambda e: f"{e.provider}-{e.models[0]}")
-def test_an_entry_goes_when_the_list_has_caught_up(entry: Correction) -> None:
+def test_an_entry_goes_when_the_list_has_caught_up(entry: PriceCorrection) -> None:
     for pattern in entry.models:
         ours, listed = priced(entry, pattern, CARDS), priced(entry, pattern, LIST)
         assert {unit: ours.rates[unit] for unit in entry.rates} == entry.rates, ours.rule
@@ -67,7 +67,7 @@ def test_every_model_of_bedrock_has_its_places() -> None:
 
 
 def test_no_two_entries_give_rates_to_one_name_at_once() -> None:
-    def span(entry: Correction) -> tuple[int, int]:
+    def span(entry: PriceCorrection) -> tuple[int, int]:
         start = -EVER if entry.valid_from_us is None else entry.valid_from_us
         return start, EVER if entry.valid_to_us is None else entry.valid_to_us
 

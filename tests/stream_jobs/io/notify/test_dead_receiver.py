@@ -23,7 +23,7 @@ from tests.stream_jobs.io.notify.test_notify import receiver, served
 from tokentide_jobs.backoff import Backoff
 from tokentide_jobs.core.alert.alert_rules import AlertRules
 from tokentide_jobs.core.alert.book import AlertBook
-from tokentide_jobs.core.alert.outbox import Attempt, Look, Message, Record, Send, Wait, life
+from tokentide_jobs.core.alert.outbox import Attempt, Look, Message, Send, StoreAttempt, Wait, life
 from tokentide_jobs.io.clickhouse.alert_store import payload_of
 from tokentide_jobs.io.notify.sending import Sender
 
@@ -78,7 +78,7 @@ async def test_after_ten_minutes_of_refusals_everything_is_delivered_once_in_ord
                     answer = unsent()
                 case Send(message=message):
                     answer = await sender.send(to, message)
-                case Record(attempt=attempt):
+                case StoreAttempt(attempt=attempt):
                     attempts.append(attempt)
                 case Wait(seconds=seconds):
                     clock_us += round(seconds * 1e6)

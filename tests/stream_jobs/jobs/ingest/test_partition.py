@@ -22,7 +22,7 @@ from tokentide_jobs.core.batch.breaker import Breaker
 from tokentide_jobs.core.batch.byte_budget import ByteBudget
 from tokentide_jobs.core.batch.ledger import Claim, Intent, LogPartition
 from tokentide_jobs.core.batch.life import Assignment, Effect, Effects
-from tokentide_jobs.core.batch.planner import Limits, SealedBatch, Verdict
+from tokentide_jobs.core.batch.planner import Limits, OfferResult, SealedBatch
 from tokentide_jobs.core.outcome.dead_letter_rows import dead_letter_frame
 from tokentide_jobs.core.outcome.outcome import Outcome
 from tokentide_jobs.core.record.dead_letter import UNREADABLE, DeadLetter
@@ -266,7 +266,7 @@ async def test_a_gap_makes_the_reader_read_again_and_is_not_acknowledged() -> No
     async with room() as here:
         await here.offer(0)
         verdict = await here.partition.offer(Record(0, 5, 1, b"{}"))
-        assert verdict is Verdict.GAP
+        assert verdict is OfferResult.GAP
         assert ("read_again", 1) in here.notes.calls
 
 
@@ -321,7 +321,7 @@ async def test_draining_writes_the_rest_and_takes_no_more() -> None:
         await here.offer(0, 1)
         await here.partition.drain(60)
         assert here.notes.acked == 2
-        assert await here.partition.offer(Record(0, 2, 1, b"{}")) is Verdict.DISCARDED
+        assert await here.partition.offer(Record(0, 2, 1, b"{}")) is OfferResult.DISCARDED
 
 
 async def test_draining_ends_at_its_deadline_even_when_the_store_hangs(

@@ -14,7 +14,7 @@ from tokentide_jobs.core.batch.progress_mark import ProgressMark
 from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.jobs.ingest import progress_marks
 from tokentide_jobs.jobs.ingest.partition import AssignedPartition
-from tokentide_jobs.jobs.ingest.progress_marks import Progress
+from tokentide_jobs.jobs.ingest.progress_marks import MarkPublisher
 
 TOPIC = "tokentide.events.v1"
 
@@ -39,7 +39,7 @@ class Worker:
         self.published = asyncio.Event()
         self.answer_s = 0.0
         self.fails = self.is_silent = False
-        self.progress = Progress(
+        self.progress = MarkPublisher(
             lambda: cast("list[AssignedPartition]", self.held),
             self,
             lambda partition, end: self.records_end.get(partition.log.partition, end),

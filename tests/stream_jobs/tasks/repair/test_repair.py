@@ -30,7 +30,7 @@ from tokentide_jobs.core.tables import DAY_US, HOLDS, ROWS_KEPT_DAYS, SUBJECTS
 from tokentide_jobs.errors import WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.window_sums import Span
-from tokentide_jobs.tasks.repair.lost_rows import Log
+from tokentide_jobs.tasks.repair.lost_rows import RecordSource
 from tokentide_jobs.tasks.repair.quiet import NotQuiet
 from tokentide_jobs.tasks.repair.records import RepairRecords
 from tokentide_jobs.tasks.repair.repair import TABLES, Correction, Repair
@@ -276,7 +276,7 @@ def test_a_batch_that_reaches_beyond_retention_is_not_counted(store: ClickHouse)
     assert len(records.batches_lacking_rows(span, 0)) == 1
     assert len(records.check_rows(span, oldest_us)) == 1
     assert records.batches_lacking_rows(span, oldest_us) == []
-    assert list(repair_of(store).restore_rows(Log("127.0.0.1:9", {}))) == []
+    assert list(repair_of(store).restore_rows(RecordSource("127.0.0.1:9", {}))) == []
     list(repair_of(store).run())  # is not refused for want of rows
     damage(
         store, "raw_requests", f"_offset = (SELECT max(_offset) FROM {store.database}.raw_requests)"

@@ -40,7 +40,7 @@ from tokentide_jobs.errors import ConfigError, RetriableSinkError, WrongData
 from tokentide_jobs.io.clickhouse.card_store import write_cards
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.void_reads import newest_void_revision, voided_ids
-from tokentide_jobs.tasks.repair.lost_rows import Log, LostRowsOfLog
+from tokentide_jobs.tasks.repair.lost_rows import LostRowsOfLog, RecordSource
 from tokentide_jobs.tasks.repair.records import RepairRecords
 from tokentide_jobs.tasks.repair.repair import Repair
 from tokentide_jobs.tasks.void.void_tables import VoidStore
@@ -168,7 +168,7 @@ def test_an_event_is_let_in_again_wherever_it_died_and_not_over_lost_rows_of_a_n
 
     # Ingest here has no broker; what Kafka keeps is proven with the whole pipeline (test_faults).
     monkeypatch.setattr(LostRowsOfLog, "_read", kept)
-    log = Log("127.0.0.1:9", {})
+    log = RecordSource("127.0.0.1:9", {})
     right, ids = everything(store), [one_in_the_middle(store, "log")]
     void_of(store).take_out(ids, "wrong")
     without = everything(store)

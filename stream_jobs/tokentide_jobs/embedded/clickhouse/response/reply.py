@@ -31,7 +31,7 @@ _SEND_TIMEOUT_S: Final = 300.0
 
 
 @dataclass(slots=True)
-class Summary:
+class QuerySummary:
     """Counters of one query for X-ClickHouse-Summary."""
 
     read_rows: int = 0
@@ -67,7 +67,7 @@ class Reply:
         self._tag = secrets.token_hex(8)  # 16 characters, as the server's
         self._encoder: Encoder | None = None
         self._response: web.StreamResponse | None = None
-        self.summary = Summary(started_ns=time.monotonic_ns())
+        self.summary = QuerySummary(started_ns=time.monotonic_ns())
 
     def _headers(self, output_format: str | None) -> dict[str, str]:
         headers = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tokentide_dashboards.kit.json_value import Object
 
-__all__ = ["Evaluation", "Labels", "NumberTableError", "number_table", "rule_seconds"]
+__all__ = ["Labels", "NumberTableError", "RuleEvaluation", "number_table", "rule_seconds"]
 
 Labels = tuple[tuple[str, str], ...]
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -76,7 +76,7 @@ class _Alert:
 
 
 @dataclass(slots=True)
-class Evaluation:
+class RuleEvaluation:
     """A provisioned rule while it is evaluated again and again.
 
     Attributes:
