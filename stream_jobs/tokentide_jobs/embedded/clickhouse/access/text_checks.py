@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ENGINE_ERRORS, ClickHouseError
-from .type_texts import TypeTexts
+from .type_texts import TYPED_FORMATS, TypeTexts
 
 if TYPE_CHECKING:
     from .syntax_tree import SyntaxTree
@@ -51,7 +51,8 @@ def check_columns(texts: TypeTexts, read_tree: ReadTree, *, with_states: bool) -
     Args:
         texts: What the statement holds.
         read_tree: Lets the engine read a statement.
-        with_states: True when a column may be of states.
+        with_states: True for accounts that may write: columns may be of states, and data may
+            bring its types.
 
     Raises:
         ClickHouseError: 497.
@@ -59,6 +60,8 @@ def check_columns(texts: TypeTexts, read_tree: ReadTree, *, with_states: bool) -
     for name in texts.computed_columns:
         raise _refused(f"{name}() may only have columns and a format that are written out")
     for data_format in texts.formats:
+        if with_states and data_format.lower() in TYPED_FORMATS:
+            continue
         raise _refused(f"format() of {data_format}: send CSV, TSV, JSONEachRow or the like")
     for text in texts.columns | texts.columns_or_data:
         tree = _columns(text, read_tree)

@@ -38,6 +38,9 @@ FORMATS: Final = frozenset(
 )
 """Formats of `format()`, in lower case. Others evaluate expressions, or bring their own types."""
 
+TYPED_FORMATS: Final = frozenset({"parquet"})
+"""Those that bring types and evaluate nothing: for accounts that may send them in an INSERT too."""
+
 
 @dataclass(slots=True)
 class TypeTexts:

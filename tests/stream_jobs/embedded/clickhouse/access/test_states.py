@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import urllib3
 
@@ -144,3 +146,21 @@ def test_who_may_write_casts_states_and_reads_formats(ask: Ask) -> None:
         "SELECT * FROM format(JSONEachRow, '{\"a\": 1}')",
     ):
         assert ask(sql).data == b"1\n"
+
+
+def test_bytes_of_parquet_are_read_for_who_may_write_alone(ask: Ask) -> None:
+    file = pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": [1, 2], "b": ["x", None]}), file)
+    data = f"unhex('{file.getvalue().to_pybytes().hex()}')"
+    attempts = (
+        f"SELECT * FROM format(Parquet, {data})",
+        f"SELECT * FROM format('parquet', 'a UInt8', {data})",
+    )
+    assert [ask(sql).data for sql in attempts] == [b"1\tx\n2\t\\N\n", b"1\n2\n"]
+    assert let_through(ask, attempts, "analyst") == []
+    # The format's name as an alias of another, and columns that are more than names and types.
+    evaluated = (
+        f"WITH 'Values' AS Parquet SELECT * FROM format(Parquet, {data})",
+        f"SELECT * FROM format(Parquet, 'a UInt8, b String DEFAULT upper(a)', {data})",
+    )
+    assert let_through(ask, evaluated, "default") == []
