@@ -239,7 +239,7 @@ class MessageStream:
     def add(self, chunk: Any) -> None:
         """Look at one event; content deltas cost a comparison."""
         try:
-            kind = chunk["type"] if type(chunk) is dict else chunk.type
+            kind = chunk.get("type") if type(chunk) is dict else chunk.type
             if kind == "content_block_delta":
                 return
             if kind == "content_block_start":
@@ -249,8 +249,8 @@ class MessageStream:
                 self._start(read(chunk, "message"))
             elif kind == "message_delta":
                 self._delta(chunk)
-            elif kind == "error":
-                self._error = error_fields(read(chunk, "error"))
+            elif kind == "error" or kind is None:  # gateways send an error bare
+                self._error = error_fields(read(chunk, "error")) or self._error
         except Exception:  # an event of the host's own making; the others still count
             return
 

@@ -163,7 +163,7 @@ class InteractionStream:
     def add(self, event: Any) -> None:
         """Look at one event; deltas cost a comparison."""
         try:
-            kind = event["event_type"] if type(event) is dict else event.event_type
+            kind = event.get("event_type") if type(event) is dict else event.event_type
             # The second name of each pair is that of the API until May 2026.
             if kind in ("step.delta", "content.delta"):
                 return
@@ -177,7 +177,7 @@ class InteractionStream:
                 self._end = read_response(
                     read(event, "interaction"), has_billed_tools=self._has_billed_tools
                 )
-            elif kind == "error":
+            elif kind == "error" or (kind is None and event["error"]):  # a gateway's, bare
                 self._end = {
                     **NOTHING_READ,
                     **finish_fields(("error",)),

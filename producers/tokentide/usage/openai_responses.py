@@ -257,10 +257,12 @@ class ResponseStream:
     def add(self, event: Any) -> None:
         """Look at one event; all but a few kinds say nothing that is kept."""
         try:
-            kind = event["type"] if type(event) is dict else event.type
+            kind = event.get("type") if type(event) is dict else event.type
             look = _LOOKS.get(kind)
             if look is not None:
                 look(self, getter(event))
+            elif kind is None and event["error"] is not None:  # gateways send an error bare
+                self.look_at_error(getter(event))
         except Exception:  # noqa: S110 - an event that cannot be read says nothing
             pass
 

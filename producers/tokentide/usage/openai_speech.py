@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tokentide.usage.flavour import Flavour
-from tokentide.usage.openai_parts import read_common_request
+from tokentide.usage.openai_parts import error_fields, read_common_request
 from tokentide.usage.openai_stream import LastChunk
 from tokentide.usage.reading import (
     MAX_CHARACTERS,
+    NOTHING_READ,
     Fields,
     Get,
     count,
@@ -30,7 +31,8 @@ def read_response(response: object) -> Fields:
     """
     found = getter(response)("usage")
     if found is None:
-        return {}
+        failed = error_fields(getter(response)("error"))
+        return {**NOTHING_READ, **failed} if failed else {}
     usage = getter(found)
     counts: Fields = {
         # Mistral's names are those of chats.

@@ -242,6 +242,22 @@ def test_an_error_where_an_answer_is_expected_is_one_in_every_format(name: str) 
         assert "finish_reasons" not in fields
 
 
+# Bedrock's failures come as exceptions of its client, and Cohere's streams have none of this form.
+@pytest.mark.parametrize(
+    "name", sorted({*FLAVOUR_NAMES} - {"bedrock_converse", "bedrock_invoke", "cohere"})
+)
+@pytest.mark.parametrize(
+    ("code", "kind"), [(429, "rate_limit"), ("429", "rate_limit"), (503, "overloaded")]
+)
+def test_a_number_in_the_middle_of_a_stream_has_its_kind_in_every_format(
+    name: str, code: object, kind: str
+) -> None:
+    reading = flavour(name).read_stream()
+    reading.add({"error": {"code": code, "message": "m"}})
+    fields = reading.fields()
+    assert (fields["status"], fields["error_type"]) == ("error", kind)
+
+
 @pytest.mark.parametrize("name", FLAVOUR_NAMES)
 def test_what_says_nothing_of_an_error_is_no_error(name: str) -> None:
     silent: list[Any] = [MagicMock(), {"error": None}, {"error": MagicMock()}, {"error": {}}]
