@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tokentide_jobs.core.price.card_rows import from_rows, to_rows
-from tokentide_jobs.core.price.cards import CardTable, Correction
+from tokentide_jobs.core.price.cards import CardTable, PriceCorrection
 from tokentide_jobs.core.price.lookup import Price, resolve
 from tokentide_jobs.core.price.matching import says_more
 from tokentide_jobs.core.price.vocabulary import CallTerms
@@ -82,7 +82,7 @@ PREFIXES = {
 
 @pytest.mark.parametrize("entry", compile_cards().corrections, ids=lambda e: e.models[0])
 def test_a_spelling_takes_neither_our_prices_nor_our_fees_nor_places_away(
-    entry: Correction,
+    entry: PriceCorrection,
 ) -> None:
     provider = "gcp.vertex_ai" if entry.provider == "*vertex*" else entry.provider
     place = next(iter(entry.places), "").strip("*")
