@@ -365,6 +365,17 @@ def test_modules_stay_small_and_say_what_they_are_for() -> None:
             assert ast.get_docstring(source_of(path).outline), f"{path} has no docstring"
 
 
+def test_functions_stay_small() -> None:
+    wrong = [
+        f"{module}: {node.name} has {lines} lines"
+        for module, path in modules().items()
+        for node in ast.walk(source_of(path).outline)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > 60
+    ]
+    assert wrong == []
+
+
 BY_TOPIC = {
     "producers/real_clients": "published clients, each in an interpreter of its own",
     "producers/safety": "what the SDK may not do to its host, whatever part would do it",

@@ -3,8 +3,33 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
 
 from tokentide.settings import Settings
+
+_Remedy = tuple[tuple[str, ...], str]
+"""Words of an error, and what to do about it."""
+
+_OF_TLS: Final[tuple[_Remedy, ...]] = (
+    (
+        ("Hostname mismatch", "IP address mismatch", "doesn't match"),
+        "give in TOKENTIDE_KAFKA_BOOTSTRAP the name that is in the broker's certificate; or, "
+        "when that cannot be, set TOKENTIDE_KAFKA_CHECK_HOSTNAME=false",
+    ),
+    (
+        ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed"),
+        "give in TOKENTIDE_KAFKA_CA_FILE the certificate of the authority that signed the broker's",
+    ),
+    (
+        ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF", "record layer failure"),
+        "this port may not speak TLS: check the port, or TOKENTIDE_KAFKA_SECURITY",
+    ),
+    (
+        ("CERTIFICATE_REQUIRED", "certificate required", "BAD_CERTIFICATE", "ALERT"),
+        "the broker wants another client certificate: check TOKENTIDE_KAFKA_CERT_FILE and "
+        "TOKENTIDE_KAFKA_KEY_FILE",
+    ),
+)
 
 
 def remedy_for(error: Exception, settings: Settings) -> str:
@@ -23,18 +48,16 @@ def remedy_for(error: Exception, settings: Settings) -> str:
     return "see the error; the broker's own log says why it refused"
 
 
-def _remedies(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
+def _remedies(settings: Settings) -> list[_Remedy]:
     """Return (words of an error, remedy), the more telling words first."""
+    return [*_of_login(settings), *_OF_TLS, *_of_broker(settings)]
+
+
+def _of_login(settings: Settings) -> list[_Remedy]:
     login = (
         "the token"
         if settings.kafka_sasl == "oauthbearer"
         else "TOKENTIDE_KAFKA_USERNAME and TOKENTIDE_KAFKA_PASSWORD"
-    )
-    hung_up = (
-        "it may want a client certificate: set TOKENTIDE_KAFKA_CERT_FILE and "
-        "TOKENTIDE_KAFKA_KEY_FILE; or a login: set TOKENTIDE_KAFKA_SECURITY to sasl_ssl"
-        if settings.kafka_security.endswith("ssl")
-        else "this port may expect TLS or a login: check TOKENTIDE_KAFKA_SECURITY"
     )
     return [
         (("TOKENTIDE_KAFKA_TOKEN",), "make it give a token, one line of text"),
@@ -51,25 +74,17 @@ def _remedies(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
             ("UnsupportedSaslMechanism", "does not support"),
             "set TOKENTIDE_KAFKA_SASL to a mechanism that the broker offers",
         ),
-        (
-            ("Hostname mismatch", "IP address mismatch", "doesn't match"),
-            "give in TOKENTIDE_KAFKA_BOOTSTRAP the name that is in the broker's certificate; or, "
-            "when that cannot be, set TOKENTIDE_KAFKA_CHECK_HOSTNAME=false",
-        ),
-        (
-            ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed"),
-            "give in TOKENTIDE_KAFKA_CA_FILE the certificate of the authority that signed the "
-            "broker's",
-        ),
-        (
-            ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF", "record layer failure"),
-            "this port may not speak TLS: check the port, or TOKENTIDE_KAFKA_SECURITY",
-        ),
-        (
-            ("CERTIFICATE_REQUIRED", "certificate required", "BAD_CERTIFICATE", "ALERT"),
-            "the broker wants another client certificate: check TOKENTIDE_KAFKA_CERT_FILE and "
-            "TOKENTIDE_KAFKA_KEY_FILE",
-        ),
+    ]
+
+
+def _of_broker(settings: Settings) -> list[_Remedy]:
+    hung_up = (
+        "it may want a client certificate: set TOKENTIDE_KAFKA_CERT_FILE and "
+        "TOKENTIDE_KAFKA_KEY_FILE; or a login: set TOKENTIDE_KAFKA_SECURITY to sasl_ssl"
+        if settings.kafka_security.endswith("ssl")
+        else "this port may expect TLS or a login: check TOKENTIDE_KAFKA_SECURITY"
+    )
+    return [
         (
             ("UnknownTopicOrPartition",),
             f"create the topic {settings.topic!r} (`tokentide up` does so for its own Kafka), or "

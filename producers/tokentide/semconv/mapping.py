@@ -71,19 +71,9 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
     if operation is None:
         return None
     attributes = reported_by(span)
-    around = table_fields(span.resource)
-    around.pop("region", None)  # of a resource: where the caller runs; of a call: where it goes
-    fields = {**around, **table_fields(attributes)}
-    for name in ("service", "environment"):
-        if fields.get(name) == "default" and span.scope.startswith("openlit"):
-            # What OpenLIT writes where nobody named one.
-            fields[name] = around.get(name, "default")
-    if "sentry.op" in attributes and "server_address" in fields:
-        fields["host"] = fields.pop("server_address")  # Sentry's SDK names the caller's machine so
+    fields = _dimensions(span, attributes)
     counts = {name: fields.pop(name) for name in COUNT_FIELDS if name in fields}
     is_unusable = has_unusable_count(attributes, counts)
-    if str(fields.get("service", "")).startswith("unknown_service"):
-        del fields["service"]  # OpenTelemetry's default
     duration_ms = min(max(0, span.end_ns - span.start_ns) / 1e6, MAX_DURATION_MS)
     event: dict[str, object] = {
         "type": "request",
@@ -119,6 +109,22 @@ def event_of(span: SpanData, reading: Reading | None = None) -> dict[str, object
         event.update(failure_of(span))
     event.setdefault("status", "ok")
     return {name: value for name, value in event.items() if value is not None}
+
+
+def _dimensions(span: SpanData, attributes: Attributes) -> dict[str, object]:
+    """Return the fields that the span and its resource name, each by its own attribute."""
+    around = table_fields(span.resource)
+    around.pop("region", None)  # of a resource: where the caller runs; of a call: where it goes
+    fields = {**around, **table_fields(attributes)}
+    for name in ("service", "environment"):
+        if fields.get(name) == "default" and span.scope.startswith("openlit"):
+            # What OpenLIT writes where nobody named one.
+            fields[name] = around.get(name, "default")
+    if "sentry.op" in attributes and "server_address" in fields:
+        fields["host"] = fields.pop("server_address")  # Sentry's SDK names the caller's machine so
+    if str(fields.get("service", "")).startswith("unknown_service"):
+        del fields["service"]  # OpenTelemetry's default
+    return fields
 
 
 def event_id(span: SpanData) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,6 +25,7 @@ from tokentide_jobs.tasks.repair.repair import TABLES, Correction, Repair
 __all__ = ["repair"]
 
 _TIMEOUT_S = 600.0
+_DONE = "done; `tokentide verify` compares everything"
 
 
 @click.command(short_help="Correct windows and rollups from the raw rows.")
@@ -63,10 +65,7 @@ def repair(
     are left as they are. Exits with 1 when raw rows are missing or stand twice, and with --dry-run
     when anything is wrong.
     """
-    from_us = utc_us(from_text, "--from") if from_text else None
-    to_us = utc_us(to_text, "--to") if to_text else None
-    if from_us is not None and to_us is not None and from_us >= to_us:
-        raise ConfigError(f"--from {from_text} is not before --to {to_text} (which is exclusive)")
+    from_us, to_us = _range(from_text, to_text)
     settings = find_target(data_dir, "clickhouse", *(["kafka"] if from_log else []))
     corrections: list[Correction] = []
     restorations: list[Restored] = []
@@ -96,39 +95,52 @@ def repair(
             differing = ()
         for found in differing:
             corrections.append(found)
-            if as_json:
-                continue
-            verb = "differs by" if dry_run else "corrected by"
-            click.echo(
-                f"{found.table} {found.span}: {verb} {counted(found.rows, 'sum')}, "
-                f"{found.events:+,} {'event' if abs(found.events) == 1 else 'events'},"
-                f" {format_usd(found.cost_pico_usd)} USD"
-            )
+            if not as_json:
+                click.echo(_correction_text(found, dry_run=dry_run))
+    is_wrong = bool(corrections or restorations)
     if as_json:
-        rows = [
-            {
-                "table": found.table,
-                "span": str(found.span),
-                "rows": found.rows,
-                "events": found.events,
-                "cost_pico_usd": found.cost_pico_usd,
-            }
-            for found in corrections
-        ]
-        restored_rows = [
-            {"batch": str(each.batch), "rows": dict(each.rows)} for each in restorations
-        ]
-        answer = {"dry_run": dry_run, "restored": restored_rows, "corrections": rows}
-        click.echo(json.dumps(answer))
-        if (corrections or restorations) and dry_run:
-            raise click.exceptions.Exit(EXIT_CHECK_FAILED)
-    elif not corrections and not restorations:
+        click.echo(json.dumps(_answer(corrections, restorations, dry_run=dry_run)))
+    elif not is_wrong:
         click.echo("every window, rollup and sum by subject is that of its raw rows: nothing to do")
-    elif dry_run:
-        click.echo("dry run: nothing was written")
-        raise click.exceptions.Exit(EXIT_CHECK_FAILED)
     else:
-        click.echo("done; `tokentide verify` compares everything")
+        click.echo("dry run: nothing was written" if dry_run else _DONE)
+    if is_wrong and dry_run:
+        raise click.exceptions.Exit(EXIT_CHECK_FAILED)
+
+
+def _range(from_text: str | None, to_text: str | None) -> tuple[int | None, int | None]:
+    from_us = utc_us(from_text, "--from") if from_text else None
+    to_us = utc_us(to_text, "--to") if to_text else None
+    if from_us is not None and to_us is not None and from_us >= to_us:
+        raise ConfigError(f"--from {from_text} is not before --to {to_text} (which is exclusive)")
+    return from_us, to_us
+
+
+def _answer(
+    corrections: Sequence[Correction], restorations: Sequence[Restored], *, dry_run: bool
+) -> dict[str, Any]:
+    """Return the JSON form of all that was found."""
+    restored = [{"batch": str(each.batch), "rows": dict(each.rows)} for each in restorations]
+    rows = [
+        {
+            "table": found.table,
+            "span": str(found.span),
+            "rows": found.rows,
+            "events": found.events,
+            "cost_pico_usd": found.cost_pico_usd,
+        }
+        for found in corrections
+    ]
+    return {"dry_run": dry_run, "restored": restored, "corrections": rows}
+
+
+def _correction_text(found: Correction, *, dry_run: bool) -> str:
+    verb = "differs by" if dry_run else "corrected by"
+    return (
+        f"{found.table} {found.span}: {verb} {counted(found.rows, 'sum')}, "
+        f"{found.events:+,} {'event' if abs(found.events) == 1 else 'events'},"
+        f" {format_usd(found.cost_pico_usd)} USD"
+    )
 
 
 def _restored_text(restored: Restored, *, dry_run: bool) -> str:

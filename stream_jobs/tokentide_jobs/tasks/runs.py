@@ -143,6 +143,56 @@ def read_runs(
     Raises:
         RetriableSinkError: ClickHouse does not answer.
     """
+    verdicts_of, learned = _judge(store, rules, from_us, until_us, tenant, agent)
+    rows = store.select(
+        "runs/list",
+        {
+            "low_us": from_us,
+            "since_us": from_us - _BEFORE_US,
+            "high_us": until_us,
+            "tenant": tenant,
+            "agent": agent,
+            "only_flagged": int(only_flagged),
+            "flagged_tenants": [key.tenant for key in verdicts_of],
+            "flagged_runs": [key.run for key in verdicts_of],
+            "most": limit,
+        },
+    )
+    whole = rows[0] if rows else {"found_runs": 0, "found_agents": 0, "found_cost_pico_usd": 0}
+    return Runs(
+        [_row(row, verdicts_of) for row in rows],
+        whole["found_runs"],
+        whole["found_agents"],
+        whole["found_cost_pico_usd"],
+        len(verdicts_of),
+        learned,
+    )
+
+
+class _Finished:
+    """Runs in the order of their ends, each learned once it has been idle for long enough."""
+
+    def __init__(self, history: Sequence[Mapping[str, Any]], idle_us: int) -> None:
+        self._history = history
+        self._idle_us = idle_us
+        self.learned = 0
+
+    def learn_until(self, guard: RunGuard, now_us: int) -> None:
+        """Let the guard learn the runs that are finished at a time."""
+        while self.learned < len(self._history):
+            row = self._history[self.learned]
+            if row["last_us"] + self._idle_us > now_us:
+                return
+            peaks = row["peak_2_minutes"], row["peak_10_minutes"]
+            figures = (*peaks, row["whole"], row["peak_stalled"])
+            guard.learn(row["tenant"], row["agent"], figures)
+            self.learned += 1
+
+
+def _judge(
+    store: ClickHouse, rules: GuardRules, from_us: int, until_us: int, tenant: str, agent: str
+) -> tuple[dict[RunKey, list[Verdict]], int]:
+    """Return what the guard says of each run that broke a rule, and how many runs it learned."""
     guard = RunGuard(rules)
     verdicts_of: dict[RunKey, list[Verdict]] = defaultdict(list)
     history = store.select(
@@ -168,49 +218,7 @@ def read_runs(
         verdicts_of = {
             key: found for key, found in verdicts_of.items() if guard.live[key].agent == agent
         }
-    rows = store.select(
-        "runs/list",
-        {
-            "low_us": from_us,
-            "since_us": from_us - _BEFORE_US,
-            "high_us": until_us,
-            "tenant": tenant,
-            "agent": agent,
-            "only_flagged": int(only_flagged),
-            "flagged_tenants": [key.tenant for key in verdicts_of],
-            "flagged_runs": [key.run for key in verdicts_of],
-            "most": limit,
-        },
-    )
-    whole = rows[0] if rows else {"found_runs": 0, "found_agents": 0, "found_cost_pico_usd": 0}
-    return Runs(
-        [_row(row, verdicts_of) for row in rows],
-        whole["found_runs"],
-        whole["found_agents"],
-        whole["found_cost_pico_usd"],
-        len(verdicts_of),
-        finished.learned,
-    )
-
-
-class _Finished:
-    """Runs in the order of their ends, each learned once it has been idle for long enough."""
-
-    def __init__(self, history: Sequence[Mapping[str, Any]], idle_us: int) -> None:
-        self._history = history
-        self._idle_us = idle_us
-        self.learned = 0
-
-    def learn_until(self, guard: RunGuard, now_us: int) -> None:
-        """Let the guard learn the runs that are finished at a time."""
-        while self.learned < len(self._history):
-            row = self._history[self.learned]
-            if row["last_us"] + self._idle_us > now_us:
-                return
-            peaks = row["peak_2_minutes"], row["peak_10_minutes"]
-            figures = (*peaks, row["whole"], row["peak_stalled"])
-            guard.learn(row["tenant"], row["agent"], figures)
-            self.learned += 1
+    return verdicts_of, finished.learned
 
 
 def _row(row: Mapping[str, Any], verdicts_of: Mapping[RunKey, list[Verdict]]) -> RunRow:

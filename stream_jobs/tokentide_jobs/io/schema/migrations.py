@@ -12,7 +12,7 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -114,37 +114,49 @@ def migrate(
     refuse_foreign_objects(rows, database, chain.from_iterable(unrecorded), every)
     done: list[Applied] = []
     if known is None:
-        statements = bootstrap.statements(target)
-        if not dry_run:
-            for statement in statements:
-                _execute(client, statement, f"sql/{bootstrap.name}")
-        done.append(Applied(bootstrap.name, bootstrap.checksum, statements, 0))
+        done.append(_run(client, bootstrap, bootstrap.statements(target), (), dry_run=dry_run))
         known = {}
+    done += _run_files(client, target, scripts, known, every, dry_run=dry_run)
+    if not dry_run:
+        for statement in retention_statements(client, target):
+            _execute(client, statement, TENANT_RETENTION)
+            done.append(Applied(TENANT_RETENTION, "", (statement,), 0))
+    return done
+
+
+def _run_files(
+    client: Client,
+    target: SqlTarget,
+    scripts: Sequence[Script],
+    known: Mapping[str, list[str]],
+    every: SqlObjects,
+    *,
+    dry_run: bool,
+) -> list[Applied]:
+    """Run what is due or gone, record it and return it.
+
+    Args:
+        client: As for `migrate`.
+        target: Where to.
+        scripts: All files, in order.
+        known: Checksums that are recorded, by file.
+        every: All objects that the files make.
+        dry_run: As for `migrate`.
+    """
+    database, rows = target.database, _asking(client)
+    made_by = {script.name: script.statements(target) for script in scripts}
+    unrecorded = [made for name, made in made_by.items() if name not in known]
+    done: list[Applied] = []
     made_before = {name: made for name, made in made_by.items() if name in known}
     # What a file makes or alters that is not recorded yet may be as that file leaves it.
     due = objects_of(chain.from_iterable(unrecorded))
     missing = _missing(rows, database, made_before, due.columns.keys() | due.views)
-    replaced: set[str] = set()
     recorded: list[Applied] = []
     try:
-        for script in scripts:
-            statements = made_by[script.name]
-            is_due = _is_due(script, known)
-            made = objects_of(statements)
-            again = tuple(sorted(made.names & missing))
-            if not is_due and not again:
-                if not (made.views and replaced & set(_WORD.findall(script.text))):
-                    continue
-                again = tuple(sorted(made.views))  # the server put the old body into its text
-            replaced |= made.functions
-            started = time.monotonic()
-            if not dry_run:
-                for statement in statements:
-                    _execute(client, statement, f"sql/{script.name}")
-            duration_ms = 0 if dry_run else round((time.monotonic() - started) * 1000)
-            applied = Applied(script.name, script.checksum, statements, duration_ms, again)
+        for script, again in _to_run(scripts, made_by, known, missing):
+            applied = _run(client, script, made_by[script.name], again, dry_run=dry_run)
             done.append(applied)
-            if is_due:
+            if _is_due(script, known):
                 recorded.append(applied)
     finally:
         # Also what was run before a file that failed. Definitions first: a file that is not
@@ -153,10 +165,6 @@ def migrate(
             _record_definitions(client, database, every)
         if recorded and not dry_run:
             _record(client, database, recorded, known)
-    if not dry_run:
-        for statement in retention_statements(client, target):
-            _execute(client, statement, TENANT_RETENTION)
-            done.append(Applied(TENANT_RETENTION, "", (statement,), 0))
     return done
 
 
@@ -186,12 +194,47 @@ def create_roles(
     done = []
     for path in sorted(((root or sql_root()) / "roles").glob("*.sql")):
         script = Script(f"roles/{path.name}", path.read_text("utf-8"), once=False)
-        statements = script.statements(target)
-        if not dry_run:
-            for statement in statements:
-                _execute(client, statement, f"sql/{script.name}")
-        done.append(Applied(script.name, script.checksum, statements, 0))
+        done.append(_run(client, script, script.statements(target), (), dry_run=dry_run))
     return done
+
+
+def _to_run(
+    scripts: Sequence[Script],
+    made_by: Mapping[str, tuple[str, ...]],
+    known: Mapping[str, list[str]],
+    missing: frozenset[str],
+) -> Iterator[tuple[Script, tuple[str, ...]]]:
+    """Yield the files to run, in order, each with the objects for whose sake it is run again.
+
+    Raises:
+        ConfigError: An applied migration was changed.
+    """
+    replaced: set[str] = set()
+    for script in scripts:
+        made = objects_of(made_by[script.name])
+        again = tuple(sorted(made.names & missing))
+        if not _is_due(script, known) and not again:
+            if not (made.views and replaced & set(_WORD.findall(script.text))):
+                continue
+            again = tuple(sorted(made.views))  # the server put the old body into its text
+        replaced |= made.functions
+        yield script, again
+
+
+def _run(
+    client: Client,
+    script: Script,
+    statements: tuple[str, ...],
+    again: tuple[str, ...],
+    *,
+    dry_run: bool,
+) -> Applied:
+    started = time.monotonic()
+    if not dry_run:
+        for statement in statements:
+            _execute(client, statement, f"sql/{script.name}")
+    duration_ms = 0 if dry_run else round((time.monotonic() - started) * 1000)
+    return Applied(script.name, script.checksum, statements, duration_ms, again)
 
 
 def _missing(

@@ -134,19 +134,8 @@ class DetectSession:
             self.decider.budgets.forget()
             self.decider.has_gap = True
         if head is None or not (goes_on and self.decider.balance.has_begun):
-            finished = self._storing("positions", lambda: finished_offsets(self._store))
-            begins = dict(finished)
-            for source, end in self.decider.seen.ends().items():
-                begins[source] = max(end, begins.get(source, 0))
-            self.decider.begin_balance(begins)
+            self._begin_balance(held, is_new=head is None)
         self.decider.balance.partitions = tuple(sorted(held))
-        if head is None:
-            for source, end in finished.items():
-                for number in held:
-                    self.decider.seen.settle(source, number, end)
-            # Asked after the offsets, so that it covers whatever is before them.
-            newest_us = self._storing("newest_window", lambda: newest_window_us(self._store))
-            self.decider.progress.pass_over(newest_us)
         offsets = head.offsets if head is not None and goes_on else {}
         self.positions = {number: offsets.get(number, start) for number, (start, _) in held.items()}
         self._report_gate = ReportGate(
@@ -171,6 +160,21 @@ class DetectSession:
             keys=self.decider.watched.keys,
             runs=len(self.decider.guard.live),
         )
+
+    def _begin_balance(self, held: Iterable[int], *, is_new: bool) -> None:
+        """Count from where ingest has come, and without a state take what is before as seen."""
+        finished = self._storing("positions", lambda: finished_offsets(self._store))
+        begins = dict(finished)
+        for source, end in self.decider.seen.ends().items():
+            begins[source] = max(end, begins.get(source, 0))
+        self.decider.begin_balance(begins)
+        if is_new:
+            for source, end in finished.items():
+                for number in held:
+                    self.decider.seen.settle(source, number, end)
+            # Asked after the offsets, so that it covers whatever is before them.
+            newest_us = self._storing("newest_window", lambda: newest_window_us(self._store))
+            self.decider.progress.pass_over(newest_us)
 
     def take(self, records: Sequence[DeltaRecord]) -> tuple[Decisions, Reported]:
         """Take records, store what they gave rise to, and return it with what is to be reported."""

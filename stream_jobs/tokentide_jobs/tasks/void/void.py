@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +19,7 @@ from tokentide_jobs.counted import counted
 from tokentide_jobs.errors import ConfigError, RetriableSinkError, WrongData
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.tasks.repair.lost_rows import LostRowsOfLog, RecordSource
-from tokentide_jobs.tasks.repair.records import RepairRecords
+from tokentide_jobs.tasks.repair.records import FinishedBatch, RepairRecords
 from tokentide_jobs.tasks.repair.repair import Correction, Repair
 from tokentide_jobs.tasks.void.void_tables import Decision, Row, VoidStore
 
@@ -202,13 +202,7 @@ class Void:
         lost = LostRowsOfLog(self.store, records, log, dry_run=self.dry_run)
         self.progress("read their records from Kafka")
         batches = [(batch, lost.outcome(batch)) for batch in self._tables.batches(rows)]
-        if old := [
-            batch for batch, _made in batches if batch.first_us < self._repair.kept_from_us()
-        ]:
-            raise WrongData(
-                f"{old[0]}: it has events of a time of which retention may have taken rows, and "
-                "they would come back, too: restore the row from a backup"
-            )
+        self._refuse_expired(batch for batch, _made in batches)
         still_out = {one: found for one, found in decisions.items() if found.is_out}
         earlier = {one: found for one, found in decisions.items() if not found.is_out}
         if self.dry_run:
@@ -234,6 +228,14 @@ class Void:
         # Not earlier: since the decision, the batches of these very rows lacked them.
         self._repair.check_around(moments)
         return Voided(revision, rows, earlier, list(self._repair.follow(moments)))
+
+    def _refuse_expired(self, batches: Iterable[FinishedBatch]) -> None:
+        kept_from_us = self._repair.kept_from_us()
+        if old := [batch for batch in batches if batch.first_us < kept_from_us]:
+            raise WrongData(
+                f"{old[0]}: it has events of a time of which retention may have taken rows, and "
+                "they would come back, too: restore the row from a backup"
+            )
 
     def _refuse_unknown(self, ids: set[str]) -> None:
         if ids:

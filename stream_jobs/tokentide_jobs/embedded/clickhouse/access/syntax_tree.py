@@ -19,6 +19,7 @@ _LAMBDA = re.compile(r"Function lambda \(alias (.*)\)\Z", re.DOTALL)
 _TABLE = re.compile(r"TableIdentifier (.*?)(?: \(alias .*)?\Z", re.DOTALL)
 _ALL_COLUMNS = re.compile(r"(?:Qualified)?(?:Asterisk|Columns\w*Matcher)\b")
 _IDENTIFIER = re.compile(r"Identifier (.*?)(?: \(alias .*)?\Z", re.DOTALL)
+_ALTER = re.compile(r"AlterCommand ([^ ]*)", re.DOTALL)
 _DATA_TYPE = re.compile(r"\w*DataType (\w+)")
 _FUNCTION = re.compile(r"Function(?:WithKeyValueArguments)? +(.*?)(?: \(alias .*)?\Z", re.DOTALL)
 
@@ -77,31 +78,20 @@ def read_tree(lines: str) -> SyntaxTree:
     """
     nodes = lines.rstrip("\n").split("\n")
     children = 0
-    functions: set[str] = set()
     arguments: set[str] = set()
     identifiers: set[str] = set()
     tables: set[str] = set()
     takes_all_columns = False
     path: list[str] = []
-    kinds: list[tuple[int, str]] = []
     texts: list[tuple[int, str]] = []
-    data_types: set[str] = set()
-    lambdas: set[str] = set()
-    top: list[str] = []
-    alters: set[str] = set()
     for line in nodes:
         counted = _CHILDREN.search(line)
         if counted is not None:
             children += int(counted[1])
         text = line[: counted.start() if counted else None].lstrip(" ")
-        if (function := _FUNCTION.match(text)) is not None:
-            functions.add(function[1])
         depth = len(line) - len(line.lstrip(" "))
         path[depth:] = [text]
-        kinds.append((depth, text.split(" ")[0]))
         texts.append((depth, text))
-        if (data_type := _DATA_TYPE.match(text)) is not None:
-            data_types.add(data_type[1])
         is_argument = [node.split(" ")[0] for node in path[-3:-1]] == ["Function", "ExpressionList"]
         if (identifier := _IDENTIFIER.match(text)) is not None:
             identifiers.add(identifier[1])
@@ -111,12 +101,6 @@ def read_tree(lines: str) -> SyntaxTree:
             tables.add(table[1])
         elif _ALL_COLUMNS.match(text) is not None:
             takes_all_columns = True
-        if (named := _LAMBDA.match(text)) is not None:
-            lambdas.add(named[1])
-        if line.startswith(" ") and not line.startswith("  "):
-            top.append(text)
-        if text.startswith("AlterCommand "):
-            alters.add(text.split(" ")[1])
     if children != len(nodes) - 1:
         raise ClickHouseError(
             62, "Syntax error: the syntax tree cannot be read as a whole (a line break in a name?)"
@@ -125,18 +109,23 @@ def read_tree(lines: str) -> SyntaxTree:
     return SyntaxTree(
         len(nodes),
         kind,
-        frozenset(functions),
+        _first_groups(_FUNCTION, texts),
         frozenset(arguments),
         frozenset(identifiers),
         frozenset(tables),
         takes_all_columns,
-        frozenset(lambdas),
-        tuple(top),
-        frozenset(alters),
-        _only_declares_columns(kinds),
-        frozenset(data_types),
+        _first_groups(_LAMBDA, texts),
+        tuple(text for depth, text in texts if depth == 1),
+        _first_groups(_ALTER, texts),
+        _only_declares_columns([(depth, text.split(" ")[0]) for depth, text in texts]),
+        _first_groups(_DATA_TYPE, texts),
         type_texts(texts),
     )
+
+
+def _first_groups(pattern: re.Pattern[str], texts: list[tuple[int, str]]) -> frozenset[str]:
+    """Return what a pattern finds in nodes that begin with it."""
+    return frozenset(found[1] for _depth, text in texts if (found := pattern.match(text)))
 
 
 def _only_declares_columns(kinds: list[tuple[int, str]]) -> bool:
