@@ -46,22 +46,34 @@ export function columns(panel, answers) {
 // Moments of all answers, once each. A query answers in the order of time: then the last one tells whether the next is new.
 function moments(answers) {
   const times = [];
-  let isSorted = true;
+  let isSorted = true, last;
   for (const { columns: found } of answers) {
-    for (const time of found.find((column) => column.kind === "time")?.values ?? []) {
-      const last = times[times.length - 1];
-      if (time === last) continue;
-      if (time < last) isSorted = false;
-      times.push(time);
+    const given = found.find((column) => column.kind === "time")?.values ?? [];
+    for (let row = 0; row < given.length; row += 1) {
+      if (given[row] === last) continue;
+      if (given[row] < last) isSorted = false;
+      times.push(last = given[row]);
     }
   }
   return isSorted ? times : [...new Set(times)].sort((one, other) => one - other);
 }
 
+// Rows come in the order of time: mostly it is the next moment.
+function placeOf(time, moments, after) {
+  if (moments[after] === time) return after;
+  let low = 0, high = moments.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (moments[middle] < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 // Each value goes to the series of its labels, which `begin` makes. This alone sees every row: what stands here is compiled for speed.
-function spread(times, labels, values, index, begin) {
+function spread(times, labels, values, moments, begin) {
   const tree = new Map();  // a level of maps a label: the series of a row are found without writing a key for it
-  let time = null, place = 0;
+  let place = -1;
   for (let row = 0; row < times.length; row += 1) {
     let branch = tree;
     for (let level = 0; level < labels.length; level += 1) {
@@ -72,7 +84,7 @@ function spread(times, labels, values, index, begin) {
     }
     let mine = branch.get(LEAF);
     if (!mine) branch.set(LEAF, mine = begin(row));
-    if (times[row] !== time) { time = times[row]; place = index.get(time); }
+    if (times[row] !== moments[place]) place = placeOf(times[row], moments, place + 1);
     for (let which = 0; which < mine.length; which += 1) {
       const { values: line } = mine[which];
       fill(line, place);
@@ -89,7 +101,6 @@ function fill(line, length) {
 // Series over time: each number of each set of labels is one.
 export function series(panel, answers) {
   const times = moments(answers);
-  const index = new Map(times.map((time, place) => [time, place]));
   const made = [];
   for (const { refId, columns: found } of answers) {
     const timeAt = found.findIndex((column) => column.kind === "time");
@@ -106,7 +117,7 @@ export function series(panel, answers) {
       return mine;
     };
     const valuesOf = (places) => places.map((at) => found[at].values);
-    spread(found[timeAt].values, valuesOf(labelsAt), valuesOf(valuesAt), index, begin);
+    spread(found[timeAt].values, valuesOf(labelsAt), valuesOf(valuesAt), times, begin);
   }
   for (const { values } of made) fill(values, times.length);
   const fields = made.map((field, place) => configured(panel, field, place, field.several));
