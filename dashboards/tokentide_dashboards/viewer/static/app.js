@@ -12,7 +12,7 @@ import { readState, resolve, writeState } from "./state.js";
 
 const KINDS = { timeseries: timeSeries, heatmap, "state-timeline": states, stat, table, bargauge: bars, barchart: barChart };
 const NEEDS_CHARTS = new Set(["timeseries"]);
-const TOGETHER_MS = 80;  // nobody sees an earlier panel than this, and each drawing lays out and paints the whole page
+const TOGETHER_MS = 100;  // nobody sees an earlier panel than this, and each drawing lays out and paints the whole page
 // The chart library is in the page below this script: it has run when the page is read.
 const isRead = new Promise((done) => document.addEventListener("DOMContentLoaded", done, { once: true }));
 const notice = document.getElementById("notice");
@@ -91,7 +91,9 @@ function context(one) {
 
 // All are put into the page before the first is measured: it is laid out once for them.
 function drawAll(several) {
-  several.filter((one) => one.answers).forEach(draw);
+  for (const one of several.filter((each) => each.answers)) {
+    try { draw(one); } catch (problem) { fail(one, problem); }
+  }
   const places = unsized.splice(0);
   places.map((target) => target.getBoundingClientRect()).forEach((box, at) => size(places[at], box));
 }
@@ -117,11 +119,14 @@ async function load(one, signal) {
       ({ refId: target.refId, ...await ask(state, { panel: panel.id, ref_id: target.refId, points }, signal) })));
     if (!signal.aborted) one.answers = answers;
   } catch (problem) {
-    if (signal.aborted) return;
-    clear(one);
-    one.answers = null;
-    one.body.replaceChildren(el("p", { class: "failed", role: "alert", text: problem.message }));
+    if (!signal.aborted) fail(one, problem);
   }
+}
+
+function fail(one, problem) {
+  clear(one);
+  one.answers = null;
+  one.body.replaceChildren(el("p", { class: "failed", role: "alert", text: problem.message }));
 }
 
 async function loadPanels(signal) {
@@ -130,19 +135,19 @@ async function loadPanels(signal) {
   // All are measured before any is written to again: the page is laid out once for them.
   for (const one of asking) one.points = Math.max(20, Math.min(2000, Math.round(one.made.clientWidth || 600)));
   const come = [];
+  let together = 0;
   const show = () => {
+    clearTimeout(together);
+    together = 0;
     if (signal.aborted) return;
     for (const one of come) one.made.removeAttribute("aria-busy");
     drawAll(come.splice(0));
   };
-  const loads = asking.map(async (one) => {
-    await load(one, signal);
+  await Promise.all(asking.map(async (one) => {
+    await Promise.all([load(one, signal), isRead]);
     come.push(one);
-  });
-  await isRead;
-  const together = setInterval(show, TOGETHER_MS);
-  await Promise.all(loads);
-  clearInterval(together);
+    together ||= setTimeout(show, TOGETHER_MS);
+  }));
   show();
 }
 
