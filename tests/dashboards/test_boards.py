@@ -13,7 +13,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from tests.sampling import share
 from tests.sql.cookbook_calls import NOW, seed
 from tokentide_dashboards.boards.every import BOARDS
-from tokentide_dashboards.boards.overview_attention import PLAN
+from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
 from tokentide_dashboards.check.browser import expand
 from tokentide_dashboards.check.choice import choose
 from tokentide_dashboards.check.columns import unfit
@@ -33,6 +33,13 @@ NOTHING_HERE: dict[str, str] = {
     "tokentide-pipeline panel 'CPU of queries by account' A": OF_NOW,
 }
 """Queries of panels that answer nothing on the seed, by their names, and why."""
+SEEN_TWICE = (
+    "INSERT INTO alert_events SELECT * REPLACE(leftPad('x', 32, 'x') AS id,"
+    " leftPad('y', 32, 'y') AS alert_id, leftPad('z', 32, 'z') AS identity,"
+    " map('service', 'chat') AS dimensions,"
+    " 'anomaly' AS kind) FROM alert_events WHERE kind = 'anomaly' AND state = 'open' LIMIT 1"
+)
+"""The same calls seen as those of a service: another key, the same numbers at the same time."""
 OVERSPENT = (
     "INSERT INTO budget_status SELECT * REPLACE(252 * toInt128(1000000000000) AS spent_pico_usd,"
     " at + toIntervalSecond(1) AS at) FROM budget_status FINAL WHERE budget = 'search'"
@@ -78,7 +85,13 @@ def planned(client: Client) -> list[tuple[object, object]]:
     """Return where each budget is expected to end, and why that is not shown."""
     assert isinstance(PLAN.sql, str)
     rows = client.query(expand(PLAN.sql, span(1), {})).result_rows
-    return [(row[4], row[6]) for row in rows]
+    return [(row[5], row[8]) for row in rows]
+
+
+def attention(client: Client, end: dt.datetime = NOW) -> list[dict[str, object]]:
+    """Return what needs attention at the end of a range."""
+    assert isinstance(ATTENTION.sql, str)
+    return list(client.query(expand(ATTENTION.sql, span(1, end), {})).named_results())
 
 
 def is_empty(rows: list[tuple[object, ...]]) -> bool:
@@ -101,10 +114,20 @@ def test_every_query_runs_and_every_panel_shows_something(sql_client: Client) ->
     assert wrong == []
     assert empty == set(NOTHING_HERE)
 
+    # One row an incident; without new data the first one says so, and that calls stopped.
+    before = attention(sql_client)
+    sql_client.command(SEEN_TWICE)
+    after = attention(sql_client)
+    assert len(after) == len(before)
+    (twice,) = [row for row in after if row["alerts"] == 2]
+    assert str(twice["what"]).endswith("; also model gpt-4.1, provider openai")
+    first = attention(sql_client, NOW + dt.timedelta(hours=3))[0]
+    assert (first["state"], str(first["incident"])[:4]) == ("no data", "1 of")
+
     # No end of a period is shown below what is spent, and the reader is told why.
-    assert (105.0, "") in planned(sql_client)
+    assert (105.0, "60 min old") in planned(sql_client)
     sql_client.command(OVERSPENT)
-    assert (None, "out of date") in planned(sql_client)
+    assert (None, "out of date: more is spent since") in planned(sql_client)
 
     several = share(MADE, 3)  # the first pass has chosen a value in every query
     for _asked in asked(sql_client, span(30), "acme", "globex", HOSTILE, boards=several):

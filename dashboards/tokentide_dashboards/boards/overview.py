@@ -9,6 +9,8 @@ from tokentide_dashboards.boards.overview_attention import ATTENTION, PLAN
 from tokentide_dashboards.boards.shared_calls import (
     CALLS,
     NO_CALLS,
+    OF_RANGE,
+    RANGE,
     WEEK_BEFORE,
     both,
 )
@@ -42,21 +44,37 @@ P95_BEFORE = "p95_from_hist(sumMapIf(latency_hist, is_before))"
 MUCH_SLOWER = Threshold(((0.5, "orange"), (1.0, "red")))
 """Half as slow again as last week, and twice as slow."""
 
+WORST = f"""\
+(
+    SELECT max(share)
+    FROM
+    (
+        SELECT sum(errors - errors_rate_limit) / sum(requests) AS share
+        FROM {WINDOWS} WHERE {CALLS}
+        GROUP BY toStartOfInterval(window_start, toIntervalSecond(greatest(300, step_s)))
+        HAVING sum(requests) >= 20
+    )
+)"""
+"""Of the range, the five minutes (beyond two days the hour, then the day) that failed most."""
 OF_CALLS = Override(column="n", title="calls", unit=Unit.COUNT, color="text")
 SPENT = replace(shared_calls.SPENT, links=(BoardLink("Where the money goes", Uid.COST),))
 FAILED = Stat(
     title="Failed",
-    description="Share of n calls that ended in an error, and a week before; those refused for "
-    "their rate (429) apart.",
+    description="Share of n calls that ended in an error, in the whole range and in its worst "
+    "five minutes of at least 20 calls (beyond two days: its worst hour, then day), and a week "
+    "before; those refused for their rate (429) apart.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
     threshold=BURN_OF_ERRORS,
     sql=f"""\
 SELECT
-    {FAILED_NOW} AS failed, {FAILED_BEFORE} AS week_before,
+    {FAILED_NOW} AS failed, {WORST} AS worst, {RANGE}, {FAILED_BEFORE} AS week_before,
     {LIMITED_NOW} AS limited, sumIf(requests, is_now) AS n
 FROM {TOTALS_TWICE} WHERE {CALLS}""",
     overrides=(
+        Override(column="failed", title="whole range"),
+        Override(column="worst", title="worst 5 min"),
+        OF_RANGE,
         WEEK_BEFORE,
         Override(column="limited", title="rate-limited (429)", color="text"),
         OF_CALLS,
@@ -68,8 +86,10 @@ SLOW = Stat(
     description="19 of 20 calls were faster than this, and a week before. Within 1 %.",
     unit=Unit.MILLISECONDS,
     no_value=NO_CALLS,
-    sql=f"SELECT {P95_NOW} AS p95, {P95_BEFORE} AS week_before FROM {TOTALS_TWICE} WHERE {CALLS}",
-    overrides=(WEEK_BEFORE,),
+    sql=f"""\
+SELECT {P95_NOW} AS p95, {RANGE}, {P95_BEFORE} AS week_before
+FROM {TOTALS_TWICE} WHERE {CALLS}""",
+    overrides=(OF_RANGE, WEEK_BEFORE),
     links=(BoardLink("Latency and errors", Uid.LATENCY),),
 )
 UNPRICED = Stat(
@@ -80,10 +100,11 @@ UNPRICED = Stat(
     no_value=NO_CALLS,
     threshold=up_to(UNPRICED_SHARE),
     sql=f"""\
-SELECT sum(unpriced) / nullIf(sum(requests), 0) AS unpriced_share, sum(requests) AS n
+SELECT sum(unpriced) / nullIf(sum(requests), 0) AS unpriced_share, {RANGE}, sum(requests) AS n
 FROM {TOTALS} WHERE {CALLS}""",
     overrides=(
         Override(column="unpriced_share", title="unpriced"),
+        OF_RANGE,
         OF_CALLS,
     ),
     links=(BoardLink("Cost and budgets", Uid.COST),),
@@ -91,16 +112,28 @@ FROM {TOTALS} WHERE {CALLS}""",
 AGE = Stat(
     title="Age of the data",
     description="Time from the last batch that was stored to the end of the range: producers "
-    "report every 30 s, calls or none. Beyond two minutes, look at the pipeline first.",
+    "report every 30 s, calls or none. Beyond two minutes, look at the pipeline first. Beside it: "
+    "time since the last call, whatever is chosen above.",
     unit=Unit.DURATION_S,
     no_value="Nothing is stored in the two days before the end of this range: "
     "`tokentide status` says what does not work.",
     threshold=up_to(STALE_S),
     sql="""\
-SELECT dateDiff('second', max(done_at), $__toTime) AS age
+SELECT
+    dateDiff('second', max(done_at), $__toTime) AS age,
+    (
+        SELECT if(
+            count() = 0, NULL,
+            greatest(0, dateDiff('second', max(window_start) + 59, $__toTime))
+        )
+        FROM windows_1m
+        WHERE window_start <= $__toTime AND window_start > $__toTime - toIntervalDay(2)
+            AND requests > 0
+    ) AS last_call
 FROM ingest_positions
 WHERE done_at <= $__toTime AND written_at >= $__toTime - toIntervalDay(2)
 HAVING count() > 0""",
+    overrides=(Override(column="last_call", title="since the last call", color="text"),),
     links=(BoardLink("Pipeline health", Uid.PIPELINE),),
 )
 
@@ -221,8 +254,8 @@ OVERVIEW = Board(
     description="What is spent against plan, how slow it is, what is wrong, and since when.",
     rows=(
         Row((ATTENTION,), height=8),
-        Row((SPENT, FAILED, SLOW, UNPRICED, AGE), height=4),
-        Row((replace(PLAN, width=9), replace(SLOWER, width=8), replace(SPEND, width=7)), height=7),
+        Row((SPENT, FAILED, SLOW, UNPRICED, AGE), height=5),
+        Row((replace(PLAN, width=12), replace(SLOWER, width=7), replace(SPEND, width=5)), height=6),
         Row((DURATION, ERRORS, SPEND_BY_SERVICE), height=7),
         Row((RATE_BY_PROVIDER, ERRORS_BY_PROVIDER, DURATION_BY_PROVIDER), height=7),
     ),

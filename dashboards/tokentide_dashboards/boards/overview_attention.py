@@ -5,7 +5,13 @@ And what is spent against plan. Both show what the detect job stored, whatever i
 
 from __future__ import annotations
 
-from tokentide_dashboards.kit.limits import BUDGET_USED, SPENT_SHARE
+from tokentide_dashboards.kit.limits import (
+    BUDGET_USED,
+    FORECAST_SHARE,
+    NO_DETECTOR_S,
+    SPENT_SHARE,
+    STALE_S,
+)
 from tokentide_dashboards.kit.link import BoardLink
 from tokentide_dashboards.kit.override import Override
 from tokentide_dashboards.kit.table import Table
@@ -15,47 +21,173 @@ from tokentide_dashboards.kit.unit import Unit
 
 __all__ = ["ATTENTION", "PLAN"]
 
-ATTENTION = Table(
-    title="Needs attention",
-    description="Open alerts, and runs over their guard in the last hour of the range, those that "
-    "cost most first, one row a run: what changed, against what, and since when. Empty cost: it is "
-    "not known.",
-    unit=Unit.NONE,
-    no_value="✓ Nothing needs attention: no alert is open, and no run is over its guard.",
-    sql="""\
+SEEN_S = 300
+"""An alert goes on while calls of what it is about are not older at the end of the range."""
+STALE = f"""\
+WITH
+    (
+        SELECT max(done_at) FROM ingest_positions
+        WHERE done_at <= $__toTime AND written_at >= $__toTime - toIntervalDay(2)
+    ) AS stored_at,
+    (
+        SELECT max(fromUnixTimestamp64Micro(taken_at_us)) FROM detector_state
+        WHERE taken_at_us <= toUnixTimestamp($__toTime) * 1000000
+    ) AS judged_at,
+    dateDiff('second', stored_at, $__toTime) > {STALE_S:g} AS is_stale,
+    toUnixTimestamp(judged_at) > 0
+        AND dateDiff('second', judged_at, $__toTime) > {NO_DETECTOR_S:g} AS is_unjudged
 SELECT
-    usd_per_hour, severity, since, what, changed, first_action
+    0 AS place, NULL AS usd_per_hour, 'page' AS severity,
+    if(is_stale, 'no data', 'not judged') AS state,
+    if(is_stale, stored_at, judged_at) AS since,
+    if(toUnixTimestamp(since) > 0, toNullable(since), NULL) AS last_seen,
+    if(
+        is_stale,
+        'No data arrives, this board is old: ask `tokentide status`.',
+        'Detection does not run, no alert opens: ask `tokentide status`.'
+    ) AS what,
+    '' AS perhaps, 0 AS alerts
+WHERE is_stale OR is_unjudged"""
+"""One row where silence is no calm: nothing is stored any more, or nobody judges it."""
+FOUND = """\
+SELECT
+    toString(kind) AS kind, toString(alert_id) AS alert_id, dimensions,
+    if(state = 'closed' AND changed_at <= $__toTime, changed_at, NULL) AS ended_at,
+    usd_from_pico(impact_pico_usd_hour) AS usd_per_hour, toString(severity) AS severity,
+    sentence, arrayElementOrNull(causes, 1) AS cause, since,
+    multiIf(
+        kind = 'run', toString(('run', tenant, dimensions['run'])),
+        kind = 'anomaly', toString((metric, direction, since, value, n)),
+        toString(identity)
+    ) AS numbers,
+    first_value(numbers) OVER (
+        PARTITION BY if(
+            match(held, '^(parent|incident) '), splitByChar(' ', held)[2], toString(identity)
+        )
+        ORDER BY held != '', opened_at
+    ) AS incident
+FROM
+(
+    SELECT *, at AS changed_at FROM alert_events FINAL
+    ORDER BY alert_id, sequence DESC LIMIT 1 BY alert_id
+)
+WHERE since <= $__toTime AND kind != 'test'
+    AND (
+        state IN ('open', 'acknowledged')
+        OR (state = 'closed' AND changed_at > $__toTime - toIntervalHour(1))
+    )
+UNION ALL
+SELECT
+    'run', '', map('run', s.run), NULL, usd_from_pico(argMax(per_minute_pico_usd, s.at)) * 60,
+    'run', argMax(s.sentence, s.at), NULL, min(s.at),
+    toString(('run', toString(s.tenant), s.run)) AS numbers, numbers
+FROM run_status AS s FINAL
+WHERE s.at > $__toTime - toIntervalHour(1) AND s.at <= $__toTime AND NOT s.is_history
+    AND s.run NOT IN (SELECT dimensions['run'] FROM alert_events WHERE kind = 'run')
+GROUP BY s.tenant, s.run"""
+"""Alerts, each with the incident that it belongs to: those of a run are one, those that another one
+speaks for are that one, and those that saw the same numbers at once saw the same calls."""
+SEEN = """\
+SELECT dims, max(last) AS last
 FROM
 (
     SELECT
-        nullIf(impact_usd_per_hour, 0) AS usd_per_hour, toString(severity) AS severity,
-        sentence AS what,
-        if(empty(causes), '', causes[1]) AS changed, since, first_action,
-        if(kind = 'run', ('run', tenant, dimensions['run']), ('', '', toString(alert_id))) AS about
-    FROM alerts
-    WHERE since <= $__toTime AND kind != 'test'
-        AND (state IN ('open', 'acknowledged') OR (state = 'closed' AND changed_at > $__toTime))
+        map(
+            'tenant', toString(tenant), 'service', toString(service),
+            'environment', toString(environment), 'operation', toString(operation),
+            'provider', toString(provider), 'model', toString(model),
+            'prompt_name', toString(prompt_name), 'prompt_version', toString(prompt_version),
+            'feature', toString(feature), 'team', toString(team)
+        ) AS dims,
+        max(window_start) + 59 AS last
+    FROM windows_1m
+    WHERE window_start > $__toTime - toIntervalHour(6) AND window_start <= $__toTime
+        AND requests > 0
+    GROUP BY
+        tenant, service, environment, operation, provider, model, prompt_name, prompt_version,
+        feature, team
     UNION ALL
-    SELECT
-        usd_from_pico(argMax(per_minute_pico_usd, s.at)) * 60, 'run',
-        concat(
-            'run ', s.run, if(s.agent = '', '', concat(' of ', toString(s.agent))), ': ',
-            argMax(s.sentence, s.at)
-        ),
-        '', min(s.at), 'look at the run', ('run', toString(s.tenant), s.run)
-    FROM run_status AS s FINAL
-    WHERE s.at > $__toTime - toIntervalHour(1) AND s.at <= $__toTime AND NOT s.is_history
-        AND s.run NOT IN (SELECT dimensions['run'] FROM alerts WHERE kind = 'run')
-    GROUP BY s.tenant, s.run, s.agent
+    SELECT map('tenant', toString(tenant), 'run', subject), toDateTime(max(last_started_at), 'UTC')
+    FROM subjects_1h
+    WHERE kind = 'run' AND hour > $__toTime - toIntervalHour(6) AND hour <= $__toTime
+        AND subject IN (SELECT dimensions['run'] FROM alert_events WHERE kind = 'run')
+    GROUP BY tenant, subject
 )
-ORDER BY usd_per_hour DESC, severity, since
-LIMIT 1 BY about
+GROUP BY dims"""
+"""When what an alert can be about called last."""
+SHOWN = "place, usd_per_hour, severity, state, since, last_seen, what, perhaps, alerts"
+RANK = "place, usd_per_hour DESC NULLS LAST, severity, since"
+ATTENTION = Table(
+    title="Needs attention",
+    description="One row an incident, the most expensive first, however many alerts it has: what "
+    "is wrong, since when, and whether it goes on. 'Going on': calls of it came in the last five "
+    "minutes of the range. 'Calls stopped': it is open, and none came since. 'Ended': closed in "
+    "the last hour of the range. Costs are spend beyond the expected, at the rate of when it was "
+    "found; empty: not known.",
+    unit=Unit.NONE,
+    no_value="✓ Nothing needs attention: data arrives, no alert is open, no run is over its guard.",
+    sql=f"""\
+WITH
+found AS ({FOUND}),
+seen AS ({SEEN}),
+last_calls AS
+(
+    SELECT f.alert_id AS alert_id, f.dimensions AS dimensions, max(s.last) AS last
+    FROM found AS f CROSS JOIN seen AS s
+    WHERE notEmpty(f.dimensions)
+        AND arrayAll(name -> s.dims[name] = f.dimensions[name], mapKeys(f.dimensions))
+    GROUP BY alert_id, dimensions
+),
+incidents AS
+(
+    SELECT
+        1 + (countIf(f.ended_at IS NULL) = 0) AS place,
+        nullIf(max(f.usd_per_hour), 0) AS usd_per_hour,
+        argMin(f.severity, indexOf(['page', 'ticket', 'run', 'info'], f.severity)) AS severity,
+        argMax(
+            (f.sentence, f.dimensions),
+            (f.usd_per_hour, -toUnixTimestamp(f.since), f.cause IS NOT NULL, f.alert_id)
+        ) AS worst,
+        max(toNullable(l.last)) AS called_at,
+        multiIf(
+            place = 2, 'ended', isNull(called_at) OR toUnixTimestamp(called_at) = 0, 'open',
+            dateDiff('second', called_at, $__toTime) <= {SEEN_S}, 'going on', 'open, calls stopped'
+        ) AS state,
+        min(f.since) AS since,
+        multiIf(place = 2, max(f.ended_at), state = 'open', NULL, called_at) AS last_seen,
+        arrayFilter(
+            pair -> worst.2[pair.1] != pair.2,
+            arraySort(groupUniqArrayArray(CAST(f.dimensions, 'Array(Tuple(String, String))')))
+        ) AS others,
+        concat(
+            splitByString('; ', worst.1)[1], if(empty(others), '', '; also '),
+            arrayStringConcat(arrayMap(pair -> concat(pair.1, ' ', pair.2), others), ', ')
+        ) AS what,
+        ifNull(max(f.cause), '') AS perhaps,
+        count() AS alerts
+    FROM found AS f
+    LEFT JOIN last_calls AS l ON l.alert_id = f.alert_id AND l.dimensions = f.dimensions
+    GROUP BY f.incident
+)
+SELECT
+    concat(toString(row_number() OVER ranked), ' of ', toString(count() OVER ())) AS incident,
+    usd_per_hour, severity, state, since, last_seen, what, perhaps, alerts
+FROM
+(
+    SELECT {SHOWN} FROM ({STALE}) UNION ALL SELECT {SHOWN} FROM incidents
+)
+WINDOW ranked AS (ORDER BY {RANK} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+ORDER BY {RANK}
 LIMIT 20""",
     overrides=(
+        Override(column="incident", title="which", width=52),
         Override(
-            column="usd_per_hour", title="costs", unit=Unit.USD_PER_HOUR, decimals=2, width=100
+            column="usd_per_hour", title="costs", unit=Unit.USD_PER_HOUR, decimals=2, width=92
         ),
-        Override(column="severity", title="severity", width=80),
+        Override(column="severity", title="severity", width=64),
+        Override(column="state", title="state", width=100),
+        Override(column="since", title="since", unit=Unit.MOMENT, width=165),
+        Override(column="last_seen", title="last seen", unit=Unit.AGE, width=135),
         Override(
             column="what",
             title="what is wrong",
@@ -64,9 +196,8 @@ LIMIT 20""",
                 BoardLink("Agents and runs", Uid.AGENTS),
             ),
         ),
-        Override(column="changed", title="what changed", width=150),
-        Override(column="since", title="since", unit=Unit.AGE, width=125),
-        Override(column="first_action", title="do first", width=220),
+        Override(column="perhaps", title="perhaps because of", width=240),
+        Override(column="alerts", title="alerts", width=50),
     ),
 )
 
@@ -86,19 +217,24 @@ WITH
     ) AS is_of_now
 SELECT
     b.budget AS budget,
+    concat('this ', toString(b.period)) AS period,
     toFloat64(b.spent_pico_usd) / nullIf(toFloat64(b.amount_pico_usd), 0) AS used,
     usd_from_pico(b.spent_pico_usd) AS spent,
     usd_from_pico(b.amount_pico_usd) AS plan,
     if(is_of_now, f.made.1 / 1e12, NULL) AS expected,
+    expected / nullIf(plan, 0) AS expected_share,
     b.requests AS n,
-    multiIf(is_of_now, '', f.made.1 IS NULL, 'none yet', 'out of date')
-        AS no_forecast
+    multiIf(
+        is_of_now, concat(toString(dateDiff('minute', f.last_made_at, $__toTime)), ' min old'),
+        f.budget = '', 'none yet: one is made each hour', 'out of date: more is spent since'
+    ) AS forecast
 FROM budget_status AS b FINAL
 LEFT JOIN
 (
     SELECT
         tenant, budget, period_start,
-        argMax((toFloat64(expected_pico_usd), toFloat64(spent_pico_usd)), made_at) AS made
+        argMax((toFloat64(expected_pico_usd), toFloat64(spent_pico_usd)), made_at) AS made,
+        max(made_at) AS last_made_at
     FROM forecasts FINAL
     WHERE made_at <= $__toTime
     GROUP BY tenant, budget, period_start
@@ -114,7 +250,15 @@ LIMIT 20""",
             threshold=Threshold(((BUDGET_USED, "orange"), (SPENT_SHARE, "red"))),
             links=(BoardLink("Budgets", Uid.COST),),
         ),
+        Override(
+            column="expected_share",
+            title="of plan",
+            unit=Unit.RATIO,
+            decimals=0,
+            cell="color-text",
+            threshold=Threshold(((SPENT_SHARE, "orange"), (FORECAST_SHARE, "red"))),
+        ),
         Override(column="n", title="calls", unit=Unit.COUNT),
-        Override(column="no_forecast", title="forecast", width=70),
+        Override(column="forecast", title="forecast", width=90),
     ),
 )

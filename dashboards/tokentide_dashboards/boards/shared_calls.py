@@ -13,6 +13,7 @@ from tokentide_dashboards.kit.query import (
 )
 from tokentide_dashboards.kit.series import Lines
 from tokentide_dashboards.kit.table import Stat
+from tokentide_dashboards.kit.threshold import Threshold
 from tokentide_dashboards.kit.unit import Unit
 from tokentide_dashboards.kit.variable import SCOPE_NAMES
 
@@ -20,6 +21,8 @@ __all__ = [
     "CALLS",
     "COUNTED",
     "NO_CALLS",
+    "OF_RANGE",
+    "RANGE",
     "SPEND",
     "SPENT",
     "WEEK_BEFORE",
@@ -68,6 +71,11 @@ def both(*measures: str) -> str:
 )"""
 
 
+RANGE = "range_s AS span"
+"""How long the range is, to stand beside a number that is of all of it."""
+OF_RANGE = Override(column="span", title="range", unit=Unit.DURATION_S, color="text")
+TIMES_OF_WEEK = Threshold(((1.5, "orange"), (2.0, "red")))
+"""Half as much again as a week before, and twice as much: as a model that became slower."""
 WEEK_BEFORE = Override(column="week_before", title="week before", color="text")
 COUNTED = Override(column="n", unit=Unit.COUNT, color="text")
 
@@ -80,10 +88,21 @@ SPENT = Stat(
     sql=f"""\
 SELECT
     usd_from_pico(sumIf(cost_pico_usd, is_now)) AS spent,
+    toFloat64(spent) / nullIf(toFloat64(week_before), 0) AS times,
+    {RANGE},
     usd_from_pico(sumIf(cost_pico_usd, is_before)) AS week_before,
     sumIf(unpriced, is_now) AS unpriced
 FROM {TOTALS_TWICE} WHERE {CALLS}""",
     overrides=(
+        Override(column="spent", title="spent"),
+        Override(
+            column="times",
+            title="of last week",
+            unit=Unit.TIMES,
+            decimals=1,
+            threshold=TIMES_OF_WEEK,
+        ),
+        OF_RANGE,
         WEEK_BEFORE,
         Override(column="unpriced", title="calls more, no price", unit=Unit.COUNT, color="text"),
     ),

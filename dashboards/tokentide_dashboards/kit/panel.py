@@ -82,6 +82,10 @@ class Panel:
         """Return what the kind has for each field."""
         return {}
 
+    def without_limit(self) -> Threshold:
+        """Return the colours of a number that has no limit."""
+        return Threshold()
+
     def color(self) -> Object:
         """Return how numbers get their colour."""
         return {"mode": "thresholds"}
@@ -107,7 +111,7 @@ class Panel:
             "noValue": self.no_value,
             "color": self.color(),
             "mappings": [],
-            "thresholds": (self.threshold or Threshold()).json(),
+            "thresholds": (self.threshold or self.without_limit()).json(),
             "links": [link.json(variables) for link in self.links],
             "custom": self.custom(),
             **{name: value for name, value in optional.items() if value is not None},

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from tokentide_dashboards.kit.json_value import Object
 from tokentide_dashboards.kit.panel import Panel
+from tokentide_dashboards.kit.threshold import Threshold
 
 __all__ = ["BarChart", "Bars", "Stat", "Table"]
 
@@ -24,6 +25,10 @@ class Stat(Panel):
 
     colored: Literal["value", "background", "none"] = "value"
     shows_texts: bool = False
+
+    def without_limit(self) -> Threshold:
+        """Return no colour: green would say that a number is good, which no limit says."""
+        return Threshold(base="text")
 
     def options(self) -> Object:
         """Return how numbers are drawn."""

@@ -73,9 +73,14 @@ def test_a_reducer_that_grafana_does_not_know(board: Object) -> None:
 
 
 def test_an_override_of_no_column(board: Object) -> None:
-    override = panel(board, "Spent")["fieldConfig"]["overrides"][0]
+    (override,) = [
+        one
+        for one in panel(board, "Spent")["fieldConfig"]["overrides"]
+        if one["matcher"]["options"] == "week_before"
+    ]
     override["matcher"]["options"] = "last_week"
     columns = {"spent": "Decimal(38, 12)", "week_before": "Decimal(38, 12)", "unpriced": "UInt64"}
+    columns |= {"times": "Float64", "span": "UInt32"}
     assert list(unfit(panel(board, "Spent"), columns)) == [
         "the override of 'last_week' names no column"
     ]
@@ -84,7 +89,7 @@ def test_an_override_of_no_column(board: Object) -> None:
 def test_an_override_that_a_type_of_panel_does_not_have(board: Object) -> None:
     override = panel(board, "Spent")["fieldConfig"]["overrides"][0]
     override["properties"].append({"id": "custom.lineWidth", "value": 1})
-    assert "override 'week_before': the property custom.lineWidth is not known" in found(board)
+    assert "override 'spent': the property custom.lineWidth is not known" in found(board)
 
 
 def test_a_type_of_panel_that_is_gone(board: Object) -> None:

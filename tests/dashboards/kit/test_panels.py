@@ -10,6 +10,8 @@ from tokentide_dashboards.kit.link import BoardLink, column
 from tokentide_dashboards.kit.panel import Place
 from tokentide_dashboards.kit.query import with_names
 from tokentide_dashboards.kit.series import Lines, States
+from tokentide_dashboards.kit.table import Stat
+from tokentide_dashboards.kit.threshold import Threshold
 from tokentide_dashboards.kit.unit import Unit
 
 PLACE = Place(1, 0, 0, 24, 8)
@@ -72,3 +74,15 @@ def test_states_as_texts_are_told_apart_by_grafana_itself() -> None:
     assert made["transformations"][0]["options"]["fields"] == ["alert"]
     assert made["fieldConfig"]["defaults"]["displayName"] == "${__field.labels.alert}"
     assert "transformations" not in replace(states, by=()).json(PLACE, [])
+
+
+def test_a_number_without_a_limit_is_not_green() -> None:
+    plain = Stat(
+        title="Spent", description="d", unit=Unit.USD, no_value="none", sql="SELECT 1 AS a"
+    )
+    limited = replace(plain, threshold=Threshold(((1.0, "red"),)))
+    colors = [
+        one.json(PLACE, [])["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["color"]
+        for one in (plain, limited)
+    ]
+    assert colors == ["text", "green"]

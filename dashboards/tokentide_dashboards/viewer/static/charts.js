@@ -188,6 +188,23 @@ export function timeSeries(panel, answers, state, context) {
   const legend = panel.options?.legend?.showLegend === false ? null : keys();
   if (legend) box.append(legend);
 
+  // What bands and dashed lines are that no series draws: alerts, changes, limits.
+  function explained() {
+    const layerNames = { Alerts: "alert", Changes: "change" };
+    const seen = new Map(context.marks().filter((mark) => mark.endMs >= state.fromMs && mark.ms <= state.toMs).map((mark) => [mark.layer, mark]));
+    const config = axisField("y")?.config;
+    const limits = config?.custom.thresholdsStyle?.mode?.includes("dashed") ? config.thresholds?.steps?.slice(1) ?? [] : [];
+    const entry = (kind, style, paint, words) => {
+      const dot = el("i", { class: kind });
+      dot.style.setProperty(style, paint);
+      return el("span", { class: "key" }, dot, words);
+    };
+    return [
+      ...[...seen].map(([layer, mark]) => entry("dot band", "background", color(mark.color), layerNames[layer] ?? layer)),
+      ...limits.map((step) => entry("dot dashed", "border-color", color(step.color), `limit ${format(step.value, config)}`)),
+    ];
+  }
+
   function keys() {
     const isTable = panel.options?.legend?.displayMode === "table";
     const lastOf = (values) => values.findLast((value) => value !== null) ?? null;
@@ -214,6 +231,11 @@ export function timeSeries(panel, answers, state, context) {
       const own = (field.config.links ?? []).find((link) => /\$\{__field/.test(link.url));
       return own ? el("span", { class: "pair" }, button, linked("↗", filled(own, state, { labels: field.labels, name: field.name }))) : button;
     }));
+    const marked = el("span", { class: "marked" });
+    list.append(marked);
+    const mark = () => marked.replaceChildren(...explained());
+    mark();
+    context.whenMarked(mark);
     for (const link of links) list.append(el("span", { class: "go" }, linked(`${link.title} ↗`, link)));
     return list;
   }
