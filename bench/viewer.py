@@ -5,7 +5,7 @@ in the same headless Chromium, in turns.
 
 - `opened`: a browser that was just started opens the address. Everything counts, scripts, answers
   and drawing: it is what somebody waits for who opens a board. The viewer asks its server for
-  the board and for twelve answers, plotly for one file of them all.
+  twelve answers, plotly for one file of them all.
 - `cold`: the drawing alone, the first of such a browser: scripts and answers are there before.
   The viewer draws a chart that nobody sees while it waits for answers, which `opened` counts.
 - `warm`: the same drawing again in that page.
