@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.databases import migrated
-from tests.sampling import IS_THOROUGH, share
+from tests.sampling import IS_THOROUGH
 from tests.stream_jobs.tasks.damaged import (
     CARDS,
     NOW_US,
@@ -23,7 +23,6 @@ from tests.stream_jobs.tasks.damaged import (
     damage,
     everything,
 )
-from tests.stream_jobs.tasks.killed import Killed, dying_at
 from tests.stream_jobs.tasks.void.voiding import (
     count,
     dying_before,
@@ -49,6 +48,8 @@ pytestmark = pytest.mark.integration
 
 DAYS_US = (TODAY_US, OLD_US)
 """One day with ten-second windows, and one without."""
+CHANGES = ("decide", "record rows", "delete", "correct", "record windows", "record subjects")
+"""How the steps begin that change something; a usual run dies before one of each."""
 
 
 @pytest.fixture
@@ -70,24 +71,30 @@ def test_a_run_killed_before_any_of_its_steps_is_run_again_and_audited_once(
     cost_before = count(store, "raw_requests", "sum(toInt128(cost_pico_usd))")
 
     names: list[str] = []
-    pairs = [
-        [*some_ids(store, "request", 2, 2 * number), *some_ids(store, "evaluation", 1, number)]
-        for number in range(6)
+    taken = [
+        [*some_ids(store, "request", 2), *some_ids(store, "evaluation", 1)],
+        *([one] for one in some_ids(store, "request", len(CHANGES), 2)),
     ]
-    done = void_of(store, progress=names.append).take_out(pairs[0], "a test in production")
+    done = void_of(store, progress=names.append).take_out(taken[0], "a test in production")
     assert len(done.rows) == 3
     # Looking changes nothing: only what comes before and after a change needs its own death.
-    changes = ("decide", "record", "delete", "correct")
-    deaths = [at for at, name in enumerate(names) if name.startswith(changes)]
-    killed = share(deaths, 3)[: len(pairs) - 1]
-    for number, death in enumerate(killed, 1):
-        with pytest.raises(Killed):
-            void_of(store, progress=dying_at(death)).take_out(pairs[number], "killed")
-        void_of(store).take_out(pairs[number], "again")
-        if IS_THOROUGH or death == killed[-1]:
-            assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == [], names[death]
+    deaths = [name.partition(" [")[0] for name in names if not name.startswith(("look", "wait"))]
+    assert all(death.startswith(CHANGES) for death in deaths), deaths
+    killed = list(CHANGES)
+    if IS_THOROUGH:
+        killed = list(dict.fromkeys(deaths))
+        taken[1:] = [
+            [*some_ids(store, "request", 2, 2 * n), *some_ids(store, "evaluation", 1, n)]
+            for n in range(len(killed))
+        ]
+    for step, event_ids in zip(killed, taken[1:], strict=True):
+        with pytest.raises(InterruptedError, match=step):
+            void_of(store, progress=dying_before(step)).take_out(event_ids, "killed")
+        void_of(store).take_out(event_ids, "again")
+        if IS_THOROUGH or step == killed[-1]:
+            assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == [], step
 
-    out = [one for pair in pairs[: len(killed) + 1] for one in pair]
+    out = [one for event_ids in taken for one in event_ids]
     revision = newest_void_revision(store)
     assert voided_ids(store, revision) == set(out)
     assert count(store, EVENT_VOIDS) == count(store, VOIDED_ROWS) == len(out)
