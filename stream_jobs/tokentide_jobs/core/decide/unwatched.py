@@ -34,7 +34,7 @@ def unwatched(
         now_us: Time of the stream.
     """
     by_revision = {budget.revision: budget for budget in budgets}
-    names = {slo.name for slo in slos}
+    watched = {frozenset((("slo", slo.name), *slo.scope)) for slo in slos}
     for alert in alerts:
         finding = alert.finding
         if alert.state == "closed":
@@ -46,8 +46,9 @@ def unwatched(
                 yield _end(alert, now_us, "the budget was changed, or is watched no more")
             elif budget.at(now_us).start_us > int(start_us):
                 yield _end(alert, now_us, "its period is over")
-        elif finding.kind == "slo" and dict(finding.dimensions)["slo"] not in names:
-            yield _end(alert, now_us, "the SLO is watched no more")
+        elif finding.kind == "slo" and frozenset(finding.dimensions) not in watched:
+            # Under another scope it is another alert, and nobody else would end this one.
+            yield _end(alert, now_us, "the SLO has another scope, or is watched no more")
 
 
 def lost(alerts: Iterable[Alert], decider: Decider) -> Iterator[Finding]:

@@ -64,12 +64,15 @@ def test_a_budget_alert_ends_with_its_period_or_its_budget(
     assert ends(opened(HOURLY, at_us), budgets, at_us + hours * HOUR_US) == why
 
 
-def test_an_slo_that_is_taken_out_of_its_file_ends_its_alert() -> None:
+@pytest.mark.parametrize("name", ["search", "chat"])
+def test_an_slo_that_is_taken_out_of_its_file_or_has_another_scope_ends_its_alert(
+    name: str,
+) -> None:
     book = AlertBook(AlertRules(pending_us={}))
     burns = finding(kind="slo", dimensions=(("slo", "chat"),), metric="burn")
-    gone = replace(burns, dimensions=(("slo", "search"), ("tenant", "acme")))
+    gone = replace(burns, dimensions=(("slo", name), ("tenant", "acme")))
     book.observe([burns, gone], NOW_US, NOW_US)
-    assert ends(book, [], NOW_US) == ["the SLO is watched no more"]
+    assert ends(book, [], NOW_US) == ["the SLO has another scope, or is watched no more"]
     assert [alert.state for alert in book.alerts.values()] == ["open", "closed"]
 
 
