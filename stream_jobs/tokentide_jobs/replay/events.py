@@ -26,8 +26,8 @@ from tokentide_jobs.replay.company import (
     ModelEndpoint,
     Weighted,
 )
+from tokentide_jobs.replay.formats.trace import RecordedCall
 from tokentide_jobs.replay.llmperf import Measurements
-from tokentide_jobs.replay.trace import RecordedCall
 
 __all__ = ["Event", "Events"]
 

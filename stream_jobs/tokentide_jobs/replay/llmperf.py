@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokentide_jobs.replay.trace import Source, bad_line, number_of, open_text
+from tokentide_jobs.replay.formats.trace import Source, bad_line, number_of, open_text
 
 __all__ = ["JOINED", "SOURCE", "Bursts", "Measurements", "load"]
 

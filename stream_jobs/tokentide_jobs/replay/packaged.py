@@ -14,7 +14,7 @@ from typing import Final
 
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.replay.formats import azure, claude_code, servegen
-from tokentide_jobs.replay.trace import RecordedCall, Trace, open_text
+from tokentide_jobs.replay.formats.trace import RecordedCall, Trace, open_text
 
 __all__ = ["AZURE", "DATA", "PACKAGED", "open_trace"]
 

@@ -14,8 +14,8 @@ from tokentide_jobs.replay import llmperf
 from tokentide_jobs.replay.company import Weighted, app_of_one_model
 from tokentide_jobs.replay.events import Event, Events
 from tokentide_jobs.replay.formats import azure
+from tokentide_jobs.replay.formats.trace import RecordedCall
 from tokentide_jobs.replay.packaged import AZURE, DATA
-from tokentide_jobs.replay.trace import RecordedCall
 
 __all__ = ["HISTORY_S", "SEARCH", "SPAN_S", "SUPPORT", "THINNED", "week"]
 

@@ -13,8 +13,8 @@ from itertools import islice
 from tokentide_jobs.errors import ConfigError
 from tokentide_jobs.replay import company, llmperf
 from tokentide_jobs.replay.events import Event, Events
+from tokentide_jobs.replay.formats.trace import RecordedCall, Source, Trace
 from tokentide_jobs.replay.packaged import DATA, open_trace
-from tokentide_jobs.replay.trace import RecordedCall, Source, Trace
 
 __all__ = ["Workload", "prepare"]
 

@@ -16,9 +16,9 @@ from tests.sampling import share
 from tokentide_jobs.replay import llmperf
 from tokentide_jobs.replay.company import APPS, TENANTS, Weighted
 from tokentide_jobs.replay.events import Events
+from tokentide_jobs.replay.formats.trace import RecordedCall
 from tokentide_jobs.replay.llmperf import Bursts, FailureRate
 from tokentide_jobs.replay.packaged import DATA
-from tokentide_jobs.replay.trace import RecordedCall
 from tokentide_jobs.replay.workload import Workload, prepare
 from tokentide_schemas.events import EVENT_ADAPTER
 

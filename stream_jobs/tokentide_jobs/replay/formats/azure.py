@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tokentide_jobs.replay.trace import RecordedCall, Source, bad_line, number_of, open_text
+from tokentide_jobs.replay.formats.trace import RecordedCall, Source, bad_line, number_of, open_text
 
 __all__ = ["COLUMNS", "RECORDED", "SOURCE", "read"]
 

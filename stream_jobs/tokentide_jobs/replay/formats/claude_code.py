@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from tokentide_jobs.replay.trace import RecordedCall, Source, bad_line, number_of, open_text
+from tokentide_jobs.replay.formats.trace import RecordedCall, Source, bad_line, number_of, open_text
 
 __all__ = ["COLUMNS", "JOINED", "RECORDED", "SOURCE", "read"]
 

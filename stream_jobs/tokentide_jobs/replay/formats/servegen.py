@@ -24,7 +24,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from tokentide_jobs.errors import ConfigError
-from tokentide_jobs.replay.trace import RecordedCall, Source, bad_line, number_of
+from tokentide_jobs.replay.formats.trace import RecordedCall, Source, bad_line, number_of
 
 __all__ = ["JOINED", "RECORDED", "SOURCE", "Client", "load", "sample"]
 
