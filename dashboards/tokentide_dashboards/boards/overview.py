@@ -254,7 +254,16 @@ OVERVIEW = Board(
     description="What is spent against plan, how slow it is, what is wrong, and since when.",
     rows=(
         Row((ATTENTION,), height=8),
-        Row((SPENT, FAILED, SLOW, UNPRICED, AGE), height=5),
+        Row(
+            (
+                SPENT,
+                replace(FAILED, width=6),
+                replace(SLOW, width=4),
+                replace(UNPRICED, width=4),
+                AGE,
+            ),
+            height=5,
+        ),
         Row((replace(PLAN, width=12), replace(SLOWER, width=7), replace(SPEND, width=5)), height=6),
         Row((DURATION, ERRORS, SPEND_BY_SERVICE), height=7),
         Row((RATE_BY_PROVIDER, ERRORS_BY_PROVIDER, DURATION_BY_PROVIDER), height=7),

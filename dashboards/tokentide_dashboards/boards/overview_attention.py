@@ -196,7 +196,7 @@ LIMIT 20""",
                 BoardLink("Agents and runs", Uid.AGENTS),
             ),
         ),
-        Override(column="perhaps", title="perhaps because of", width=240),
+        Override(column="perhaps", title="perhaps because of", width=260),
         Override(column="alerts", title="alerts", width=50),
     ),
 )
