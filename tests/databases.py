@@ -66,7 +66,7 @@ def migrated(server: str) -> Iterator[ClickHouse]:
 
 
 def learn_form(server: str, database: str) -> None:
-    """Make databases of a server like one that it has, which is dropped: none is migrated anew."""
+    """Make databases of a server like one that it has, which is dropped: none is migrated again."""
     with clickhouse_connect.get_client(dsn=server, autogenerate_session_id=False) as admin:
         _forms[server] = _form_of(admin, database)
         _drop(admin, database)

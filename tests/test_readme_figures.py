@@ -1,6 +1,6 @@
 """README says what was measured last, and no figure of another run.
 
-`python -m bench.readme` writes its table anew after bench/results.json has changed.
+`python -m bench.readme` writes its table again after bench/results.json has changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m tokentide_dashboards` writes the generated files anew."""
+"""`python -m tokentide_dashboards` writes the generated files again."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Fields = dict[str, object]
 
 _VERSIONS = (("prompt_name", "prompt_version"), ("agent_name", "agent_version"))
 _PARENTS = (("run_id", "parent_run_id"), ("agent_name", "parent_agent_name"))
-"""(what an inner block names anew, where the outer block's one is named then)."""
+"""(what an inner block names again, where the outer block's one is named then)."""
 
 _scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
     "tokentide_context", default=None

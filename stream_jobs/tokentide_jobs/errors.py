@@ -11,7 +11,7 @@ PipelineError
 │   └── NotQuiet              a batch stays half written where `repair` wants to compare
 ├── RowsRefused               the store refuses a row, however often it is tried
 │   └── InsertTooLarge        the store refuses an insert for its size: split it
-├── LogReplaced               a topic was made anew under the worker that reads it: begin again
+├── LogReplaced               a topic was made again under the worker that reads it: begin again
 ├── Abandoned                 the partition was taken away before a step of its batch succeeded
 ├── UnreadableDelta           a record of the delta topic that no version of ingest has written
 ├── StackError                the embedded stack cannot start or stop
@@ -62,7 +62,7 @@ class RetriableSinkError(PipelineError):
 
 
 class LogReplaced(PipelineError):
-    """A topic was deleted and made anew: what this process knows of its log is no longer true."""
+    """A topic was deleted and made again: what this process knows of its log is no longer true."""
 
 
 class StackError(PipelineError):

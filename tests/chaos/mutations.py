@@ -110,12 +110,12 @@ MUTATIONS = (
     ),
     Mutation(
         "log id",
-        "a topic that is made anew keeps its name in the ledger",
+        "a topic that is made again keeps its name in the ledger",
         Protocol(name_of_log=lambda log_id: f"{log_id.partition('-')[0]}-"),
     ),
     Mutation(
         "confirmed log",
-        "a batch is stored without asking whether its topic was made anew",
+        "a batch is stored without asking whether its topic was made again",
         Protocol(life=confirms_nothing),
     ),
 )

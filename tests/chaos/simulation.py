@@ -3,7 +3,7 @@
 Time is a random walk of single steps. At each step the scheduler picks one life (a worker's hold on
 one partition, perhaps lost long ago) and lets it take one step, or kills it before, kills it after,
 or hides the reply from it. The Kafka log, its committed offsets and the group are simulated, and
-topics are deleted and made anew, while those who read the old log go on over the new one; lives,
+topics are deleted and made again, while those who read the old log go on over the new one; lives,
 planner, ledger, rows and tokens are those that ship.
 """
 
@@ -176,7 +176,7 @@ class Schedule:
         self.logs = logs
         self.faults = 0
         self.replaced = 0
-        """How often a batch came to nothing because its topic had been made anew."""
+        """How often a batch came to nothing because its topic had been made again."""
         self.broken_promises: set[str] = set()
         """What went wrong on the way and may not show in the rows at the end."""
         self._store = store

@@ -236,7 +236,7 @@ def test_whatever_dies_or_stops_and_whenever_all_is_back_and_nothing_lost(
             f"{counted_s:.1f} s without what others took; "
             f"descriptors, threads, bytes of the owner {began} -> {ended}"
         )
-    # Without traffic, on parts that are read anew.
+    # Without traffic, on parts that are read again.
     with Stack(disk.path / "data", broker="kafka", workers=1, min_free_bytes=FLOOR) as again:
         report = verified(again.data_dir, wait_s=90)
         assert report["ok"], (report["mismatches"], context)

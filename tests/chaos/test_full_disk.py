@@ -135,7 +135,7 @@ def test_a_disk_full_under_load_stops_taking_data_and_goes_on_by_itself_when_it_
         assert report["ok"], report["mismatches"]
         assert traffic.acknowledged <= stored_ids(stack)
         assert not stack.wait(0.0)
-    # What a full disk damages shows when the parts are read anew.
+    # What a full disk damages shows when the parts are read again.
     with running(disk, notes) as stack:
         report = verified(stack.data_dir)
         assert report["ok"], report["mismatches"]

@@ -224,7 +224,7 @@ GROUP BY price_status ORDER BY price_status IN ('exact', 'override'), spent DESC
 PRICE_VERSIONS = Table(
     title="Price versions",
     description="Which cards priced the calls of the range as they came in, of all tenants. Two "
-    "at a time mean workers of two releases; `tokentide reprice` prices old calls anew.",
+    "at a time mean workers of two releases; `tokentide reprice` prices old calls again.",
     unit=Unit.COUNT,
     no_value="No batch was finished in this range: `tokentide status` says whether ingest runs.",
     sql="""\

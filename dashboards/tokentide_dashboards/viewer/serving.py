@@ -46,7 +46,7 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     async with source() as clickhouse:
         viewer = Viewer(boards, clickhouse)
-        # A page that asks anew gives up what it asked before: its query must not hold a turn.
+        # A page that asks again gives up what it asked before: its query must not hold a turn.
         runner = web.AppRunner(
             viewer.application(),
             access_log=None,

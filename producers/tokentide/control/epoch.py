@@ -2,7 +2,7 @@
 
 A worker that was frozen while it published wakes up and writes what was true before. Every record
 names the epoch of its writer, which grows whenever another worker may have taken over. A smaller
-one counts again once the greater has said nothing for minutes: its group may have begun anew.
+one counts again once the greater has said nothing for minutes: its group may have begun again.
 """
 
 from __future__ import annotations

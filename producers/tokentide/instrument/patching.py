@@ -87,7 +87,7 @@ class Patches:
 class ImportWatch:
     """Runs an action for each module of a set, whenever it is imported and if it is already.
 
-    A module that is imported anew, by a reload or because it was thrown out, has new classes: the
+    A module that is imported again, by a reload or because it was thrown out, has new classes: the
     action runs again for them.
 
     As a finder in front of the others it recognises the names it waits for, lets the others find

@@ -1,5 +1,5 @@
 -- Events stored under two identities of one topic: the same id at the same place of the log. A log was read
--- again under another name, or a topic was made anew with the same records.
+-- again under another name, or a topic was made again with the same records.
 SELECT
     topic,
     count() AS events,

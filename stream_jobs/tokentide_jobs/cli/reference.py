@@ -63,7 +63,7 @@ class Section:
         return text.partition(self.begin)[2].partition(_END)[0].strip()
 
     def replaced(self, text: str) -> str:
-        """Return the text of the page with this part written anew."""
+        """Return the text of the page with this part written again."""
         before, found, rest = text.partition(self.begin)
         if not found:
             raise ValueError(f"{self.page} lacks the line {self.begin}")

@@ -88,7 +88,7 @@ def status_line(found: Status) -> Text:
 
 
 class StatusLine:
-    """The line for a screen that is drawn again and again: read anew now and then, in a thread.
+    """The line for a screen that is drawn again and again: read now and then, in a thread.
 
     Args:
         settings: Whose state it is; without an address of Kafka there is no line.

@@ -249,7 +249,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
         "counter",
         "rebalances",
         (),
-        "Times that partitions were assigned anew.",
+        "Times that partitions were assigned again.",
         "worker restarts, session timeout",
     ),
     MetricSpec(

@@ -1,4 +1,4 @@
-"""`python -m tests.dashboards.viewer.take_pictures URL`: take the pictures of the README anew.
+"""`python -m tests.dashboards.viewer.take_pictures URL`: take the pictures of the README again.
 
 URL is the local viewer over the week of the demo: `tokentide demo`, then `tokentide up --no-detect
 --data-dir .tokentide/incidents`, as its last lines say. The faults are in the last of its hours.

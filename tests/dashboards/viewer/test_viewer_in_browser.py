@@ -191,7 +191,7 @@ async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothi
         assert await page.run("document.querySelectorAll('.none').length") == 0
         assert await page.run("document.querySelectorAll('.uplot canvas').length") == 1
         await page.holds(PAINTED)
-        # Each number of each label is a line, and all are painted anew in another theme.
+        # Each number of each label is a line, and all are painted again in another theme.
         assert await page.run(LINES) == ["p0 cost", "p0 n", "p1 cost", "p1 n"]
         paints = await page.run(PAINTS)
         await page.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 't'}))")

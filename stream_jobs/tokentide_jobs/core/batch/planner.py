@@ -240,7 +240,7 @@ class PartitionPlanner(Generic[R]):
         return self._records[0][0] if self._records else None
 
     def resume(self, now_ms: int) -> None:
-        """Start the age of what is buffered anew: reading goes on after a pause.
+        """Start the age of what is buffered again: reading goes on after a pause.
 
         A pause means a backlog. There a full batch, half a second later, is worth more than the
         remainder of the buffer at once: every batch has a cost of its own.

@@ -105,7 +105,7 @@ class BudgetBook:
             self.counted[name] = CountedBudget(BudgetSpend(counted.spend.budget))
 
     def outdate(self, money_version: str) -> None:
-        """Ask for every sum anew: what is stored has other prices than the deltas had.
+        """Ask for every sum again: what is stored has other prices than the deltas had.
 
         Args:
             money_version: Of what is stored now.

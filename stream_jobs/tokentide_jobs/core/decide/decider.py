@@ -53,7 +53,7 @@ CHANGES_TAG: Final = "changes.v1"
 __all__ = ["STATE_VERSION", "Decider"]
 
 STATE_VERSION: Final = 2
-"""Of the layout of a saved state; another one is learned anew."""
+"""Of the layout of a saved state; another one is learned again."""
 _HISTORY_US: Final = 900_000_000
 """A step that is so much older than the stream is history: a backfill, or a replay."""
 _REPORT_US: Final = 1_000_000

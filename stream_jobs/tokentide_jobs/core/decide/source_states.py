@@ -29,7 +29,7 @@ class SourceStates:
         if known is not None and mark.at_us < known.at_us:
             return
         if known is not None and known.log != mark.log:
-            del self._arrived_us[place]  # the topic was made anew
+            del self._arrived_us[place]  # the topic was made again
         self._marks[place] = mark
         self._arrived_us[place] = max(self._arrived_us.get(place, 0), mark.arrived_us or 0)
         if mark.at_us >= self._newest_us:

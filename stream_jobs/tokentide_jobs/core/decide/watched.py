@@ -33,7 +33,7 @@ class Watched:
 
     Args:
         rules: What is watched, in windows of which length.
-        states: What is remembered, by length in microseconds; what is missing begins anew.
+        states: What is remembered, by length in microseconds; what is missing begins again.
 
     Attributes:
         by_length: Detectors by the length of their windows in microseconds; the first are those of

@@ -99,7 +99,7 @@ def _fits(bounds: Column | None, value: object) -> bool:
 def occurs_in(name: str, parsed: str, line: bytes) -> bool:
     """Tell whether a map is in its line what the parser gives back.
 
-    The parser writes a map anew and forgets to escape its keys, so that one odd key may read like
+    The parser writes a map again and forgets to escape its keys, so that one odd key may read like
     two. Only lines with a backslash can hold such a key.
     """
     try:

@@ -189,7 +189,7 @@ def _read(buffer: bytes, seen: Scan) -> pl.DataFrame | None:
     }
     try:
         # The parser gives dozens of chunks, beside columns of one; every later step would join them
-        # anew, which cost more than its own work.
+        # again, which cost more than its own work.
         return pl.read_ndjson(buffer, schema=schema).rechunk()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None

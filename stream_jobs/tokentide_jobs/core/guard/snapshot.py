@@ -1,7 +1,7 @@
 """The whole state of a guard as bytes, and back: the restored one goes on bit for bit alike.
 
 The first byte is the version of the format. Bytes of another version give no guard, and the caller
-begins anew or learns from stored history.
+begins again or learns from stored history.
 """
 
 from __future__ import annotations

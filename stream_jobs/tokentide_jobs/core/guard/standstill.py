@@ -1,7 +1,7 @@
 """Steps that do not get on: their input is no larger than that of the step before.
 
 An agent that works adds what it learned to its context, so nearly each step has more input than the
-one before it; steps that begin anew again and again do not. A step is compared with the last one of
+one before it; steps that begin again, and often, do not. A step is compared with the last one of
 its agent and prompt. Failed calls and those that return no text report no size and change nothing.
 """
 

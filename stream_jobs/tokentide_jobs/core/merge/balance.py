@@ -131,7 +131,7 @@ class Balance:
         return self.has_begun and now_us - self._since_us >= _LONGEST_US
 
     def begin_next(self, held: MergedSums, unjudged: int, now_us: int) -> None:
-        """Begin anew where this one has come to; `held` and the others are as for `begin`."""
+        """Begin again where this one has come to; `held` and the others are as for `begin`."""
         self._since_us, self._unjudged_before = now_us, unjudged
         self._beside = held.minus(self._under_way())
         self._begins = dict(self._ends)

@@ -76,7 +76,7 @@ class Progress:
         complete_us = UNKNOWN if mark.arrived_us is None else mark.arrived_us
         known = self._reached.get(stream)
         if known is None or known.log_id != mark.log.log_id:
-            # A topic that was made anew begins anew.
+            # A topic that was made again begins again.
             known = _Reached(UNKNOWN, self.now_us, mark.log.log_id, UNKNOWN, UNKNOWN)
             self._reached[stream] = known
         silent_us = self.now_us - known.marked_us

@@ -61,7 +61,7 @@ def split_record(value: bytes) -> list[bytes]:
     - newline-delimited JSON gives one event a line; lines of whitespace are not events;
     - objects that follow each other on one line are events of their own, and so is what follows
       them there;
-    - a JSON array gives its elements, serialised anew; an empty array is one refused event, and so
+    - a JSON array gives its elements, serialised again; an empty array is one refused event, and so
       is a broken one, unless one of its lines is an object, with a comma behind it or not, or an
       array of objects: then it is lines, of which some are refused;
     - a value that as a whole is one JSON object, however it is laid out, is one event;
@@ -148,7 +148,7 @@ def _has_objects(events: list[bytes]) -> bool:
 
 
 def _elements(body: bytes) -> list[bytes] | None:
-    """Return the elements of an array, serialised anew; None when it is broken.
+    """Return the elements of an array, serialised again; None when it is broken.
 
     An element nested deeper than can be written makes the array as unreadable as a broken one.
     """

@@ -28,7 +28,7 @@ def partition_label(topic: str, partition: int) -> str:
 def log_ids(topic_ids: Mapping[str, str], restarted_logs: Mapping[str, str]) -> dict[str, str]:
     """Return the identity of every topic's log: the topic's own id.
 
-    Beginning a log anew adds a word to the id and does not replace it: a topic that is made anew
+    Beginning a log again adds a word to the id and does not replace it: a topic that is made again
     has another identity whatever word is configured, and the word of one topic touches no other.
 
     Args:

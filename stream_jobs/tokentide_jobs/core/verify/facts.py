@@ -84,7 +84,7 @@ class LogState:
 class ReadTwice(NamedTuple):
     """Events of one topic stored under two identities, at the same place of the log.
 
-    A log was read again under another name, or a topic was made anew and got the same records: from
+    A log was read again under another name, or a topic was remade and got the same records: from
     a backup, or from producers that had not heard the old one's acknowledgement.
     """
 

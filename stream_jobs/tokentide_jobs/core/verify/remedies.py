@@ -90,7 +90,7 @@ def remedies_for(facts: Facts, faults: Iterable[Fault]) -> Iterator[Remedy]:
         yield Remedy(
             ("detection",),
             "look for delta_unreadable in the log of the detect worker. To begin "
-            "anew from what is stored, stop it, empty the table "
+            "again from what is stored, stop it, empty the table "
             f"{DETECTOR_STATE}, and start it (docs/detect.md, Whether it merged everything)",
         )
     if "pending" in kinds:
@@ -101,7 +101,7 @@ def _of_logs_and_ledger(kinds: set[FaultKind]) -> Iterator[Remedy]:
     if "ledger_ahead_of_log" in kinds:
         yield Remedy(
             ("ledger_ahead_of_log",),
-            "find out whether the topic was made anew or records were taken back; a new word in "
+            "find out whether the topic was made again or records were taken back; a new word in "
             "TOKENTIDE_LOG_ID begins a new log (docs/operations.md)",
         )
     if wrong := tuple(kind for kind in _LEDGER_FAULTS if kind in kinds):

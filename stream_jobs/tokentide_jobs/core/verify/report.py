@@ -283,7 +283,7 @@ def _identity_faults(read_twice: Iterable[ReadTwice]) -> Iterable[Fault]:
             "read_twice", f"{topic} as logs {' and '.join(log_ids)}",
             "each place of a log under one identity",
             f"{events} events stored under two, with their money: a log was read again under "
-            "another name, or its topic was made anew with the same records",
+            "another name, or its topic was made again with the same records",
             events,
         )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """One correction of Kafka's own code, found on the class path before the jar that it corrects.
 
-After a crash Kafka reads its newest segments anew (`LogLoader.recoverLog`). When the disk refuses a
+After a crash Kafka reads its last segments again (`LogLoader.recoverLog`). When the disk refuses a
 byte meanwhile, Kafka takes the refusal for damage and cuts the whole segment: acknowledged records,
 or the record of which topics there are. Corrected, the start fails and the next one finds it all.
 """

@@ -1,4 +1,4 @@
-"""`python -m tokentide_jobs.embedded.kafka.jar_lock`: resolve all jars anew, write the locks.
+"""`python -m tokentide_jobs.embedded.kafka.jar_lock`: resolve all jars again, write the locks.
 
 For maintainers, after a change of an `ENDPOINT`: jgo walks the dependency graph, fetches every
 jar and the checksums of what arrived become the new locks, to be reviewed and committed.

@@ -1,7 +1,7 @@
 """Loopback ports: pick free ones, and say who holds one that is not.
 
 A port is taken before anything is started, so that `up` fails with one clear line instead of a
-stack trace in some log. It must be free again when a server that died is started anew, so none is
+stack trace in some log. It must be free again when a server that died is started again, so none is
 picked that the kernel gives to the next client that connects anywhere.
 """
 

@@ -32,7 +32,7 @@ class StackInfo:
         pid: The owner of the process tree: SIGTERM to it stops everything.
         broker: `kafka` or `tansu`.
         log_id: Identity of the events topic when the stack became ready; for people. Whoever reads
-            the topic asks the broker, because it may have been made anew since.
+            the topic asks the broker, because it may have been made again since.
         data_dir: Absolute path.
         workers: How many ingest workers it keeps running.
         detectors: How many detect workers it keeps running.

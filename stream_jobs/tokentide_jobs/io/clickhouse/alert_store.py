@@ -88,7 +88,7 @@ class Stored:
     Attributes:
         alerts: Each as its last transition left it.
         opens: Time and identity of the latest announced openings.
-        unreadable: Alerts that another version remembers; they are found anew.
+        unreadable: Alerts that another version remembers; they are found again.
     """
 
     alerts: list[Alert]

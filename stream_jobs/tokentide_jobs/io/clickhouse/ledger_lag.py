@@ -1,6 +1,6 @@
 """How far the ledger is behind the log: offsets that the broker holds and no finished batch does.
 
-Logs are named by their ids as workers name them, with the words under which some were begun anew:
+Logs are named by their ids as workers name them, with the words under which some were begun again:
 by the bare id of its topic, such a log would never be read to its end.
 """
 

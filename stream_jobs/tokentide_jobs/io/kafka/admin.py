@@ -110,7 +110,7 @@ async def has_topic(bootstrap: str, topic: str) -> bool:
 
 
 async def topic_log_id(bootstrap: str, topic: str) -> str:
-    """Return the identity of this incarnation of a topic: it changes when it is made anew.
+    """Return the identity of this incarnation of a topic: it changes when it is made again.
 
     It is the topic id (KIP-516), which Kafka 3 and later and Tansu give. Tansu starts empty, so
     there the id is new after every start.

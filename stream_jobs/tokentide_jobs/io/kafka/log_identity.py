@@ -1,6 +1,6 @@
 """Whether a log is still the one that a worker began with: asked between reading and storing.
 
-A consumer that reads on over a topic that was deleted and made anew notices nothing: Kafka serves
+A consumer that reads on over a topic that was deleted and made again notices nothing: Kafka serves
 both under one name. A topic never gets an old id back, so a record that was fetched before the
 broker says "still the same" belongs to that log. No batch is claimed without it.
 """
@@ -51,7 +51,7 @@ class LogIdentity:
         """Return when what was read of `log` until now is certainly of this log.
 
         Raises:
-            LogReplaced: The topic was made anew: nobody can tell whose records they are.
+            LogReplaced: The topic was made again: nobody can tell whose records they are.
             RetriableSinkError: Kafka does not say for now.
         """
         asking = asyncio.run_coroutine_threadsafe(self._confirm(log), self._loop)
@@ -82,7 +82,7 @@ class LogIdentity:
     async def _ask_leader(self, client: Any, log: LogPartition) -> None:
         """Compare the id that the partition's leader knows: it is who serves the records.
 
-        Another broker may not have heard yet that the topic was made anew.
+        Another broker may not have heard yet that the topic was made again.
         """
         expected = self._topic_ids[log.topic]
         node = self._leaders.get(log)
@@ -96,7 +96,7 @@ class LogIdentity:
                 )
             if str(topic_id) != expected:
                 raise LogReplaced(
-                    f"topic {log.topic} was deleted and made anew: its id was {expected} and is "
+                    f"topic {log.topic} was deleted and made again: its id was {expected} and is "
                     f"{topic_id}. The next worker begins with the new log"
                 )
             node = next((p[2] for p in partitions if p[1] == log.partition and p[2] >= 0), None)

@@ -265,7 +265,7 @@ def _missing(
         raise WrongData(
             f"database {database} is not as it was made: {'; '.join(drift.changed)}. Change it "
             "back (ALTER TABLE …), or, where it is meant to be so, delete its row of "
-            f"{database}.{SCHEMA_DEFINITIONS}: it is recorded anew"
+            f"{database}.{SCHEMA_DEFINITIONS}: it is recorded again"
         )
     return drift.objects
 

@@ -75,7 +75,7 @@ class Outbox:
     async def _keep_alive(
         self, receiver: Receiver, notified_since: Mapping[str, int], sender: Sender
     ) -> None:
-        """Begin a life anew when it fails, so that no receiver ends the lives of the others."""
+        """Begin a life again when it fails, so that no receiver ends the lives of the others."""
         for pause_s in self._pauses.pauses_s(random.random):
             try:
                 await self._live(receiver, notified_since, sender)

@@ -1,7 +1,7 @@
 """What the detect job does because the clock says so: SLOs, the pipeline itself, forecasts.
 
 Nothing here decides on records, so nothing of it is part of a snapshot: whoever takes over asks
-anew what is stored.
+again what is stored.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _AFTER_US: Final = 10_000_000
 """What is due every minute is due so long after it: windows end with minutes, and their rows would
 wait for what is asked then."""
 _SHORT_US: Final = 300_000_000
-"""Forecasts of budgets by the hour are made anew so often, all others every hour."""
+"""Forecasts of budgets by the hour are made again so often, all others every hour."""
 
 
 class DueByClock:

@@ -1,4 +1,4 @@
-"""The files that detection is configured by, read anew when they change.
+"""The files that detection is configured by, read again when they change.
 
 A file that is refused changes nothing: what was in force stays, and the reason is shown until the
 file is right again.

@@ -103,7 +103,7 @@ class DetectSession:
         return self._alerts.book
 
     def begin(self, topic_id: str, held: Mapping[int, tuple[int, int]]) -> None:
-        """Take up the newest snapshot, or begin anew where there is none that fits.
+        """Take up the newest snapshot, or begin again where there is none that fits.
 
         Args:
             topic_id: Incarnation of the topic of deltas.

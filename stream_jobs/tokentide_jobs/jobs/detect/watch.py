@@ -113,7 +113,7 @@ class DetectWatch:
             return
         self._health.kafka_answers()
         if topic_id != self._topic_id:
-            # Its offsets begin anew: what this process knows about them is no longer true.
+            # Its offsets begin again: what this process knows about them is no longer true.
             log_event(_log, logging.CRITICAL, "topic_recreated", topic=WINDOWS_TOPIC.name)
             os._exit(STUCK_EXIT_CODE)
         positions = job.session.positions if job.is_active else {}

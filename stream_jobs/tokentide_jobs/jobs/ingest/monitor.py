@@ -98,7 +98,7 @@ class Monitor:
         self._observer.kafka_answers()
         for topic, topic_id in found.items():
             if topic_id != self._topic_ids[topic]:
-                # Its offsets begin anew: what this process knows about them is no longer true.
+                # Its offsets begin again: what this process knows about them is no longer true.
                 log_event(_log, logging.CRITICAL, "topic_recreated", topic=topic, topic_id=topic_id)
                 os._exit(STUCK_EXIT_CODE)
         waiting = 0

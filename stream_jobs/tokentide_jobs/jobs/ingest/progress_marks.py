@@ -105,7 +105,7 @@ class MarkPublisher:
         """Publish the marks that are due."""
         present = {partition.log: partition for partition in self._partitions()}
         for gone in self._arrivals.keys() - present.keys():
-            # Whoever comes back to a partition begins anew: others have moved it meanwhile.
+            # Whoever comes back to a partition begins again: others have moved it meanwhile.
             del self._arrivals[gone]
             self._marked.pop(gone, None)
         now_s = self._monotonic_s()

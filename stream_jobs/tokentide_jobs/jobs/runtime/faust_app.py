@@ -188,7 +188,7 @@ class JobConsumer(driver.Consumer):
                 await asyncio.sleep(0)
 
         if messages:
-            # A full buffer is not waited for while partitions are given out anew.
+            # A full buffer is not waited for while partitions are given out again.
             await self.wait_first(one_by_one(), self.suspend_flow.wait())
 
     async def _wait_next_records(

@@ -157,5 +157,5 @@ def test_fields_that_only_some_events_have_are_empty_in_the_others() -> None:
 def test_the_columns_of_a_batch_are_of_one_chunk() -> None:
     frame = b"\n".join(dump(request(number, comment="x" * 512)) for number in range(1_000))
     rows = accepted([Record(0, 0, 0, frame)])
-    # Of several chunks, every later step would join all columns anew.
+    # Of several chunks, every later step would join all columns again.
     assert set(rows.n_chunks("all")) == {1}

@@ -51,7 +51,7 @@ def committed() -> list[Row]:
 
 
 def main() -> None:
-    """Write the table anew."""
+    """Write the table again."""
     known = {tuple(row.values())[:-2]: row for row in committed()} if TABLE.exists() else {}
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")

@@ -39,7 +39,7 @@ def test_a_new_archive_takes_the_place_of_those_that_no_start_has_used_for_a_mon
 def test_an_archive_that_is_used_is_kept_however_old_it_is(tmp_path: Path) -> None:
     old = used_before(tmp_path / "classes-old.aot", 400)
     have(old, train)
-    assert old.read_bytes() == b"", "it was made anew"
+    assert old.read_bytes() == b"", "it was made again"
     have(tmp_path / "classes-new.aot", train)
     assert old.exists()
 

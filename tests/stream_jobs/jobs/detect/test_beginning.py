@@ -206,7 +206,7 @@ def test_snapshots_say_which_batches_were_merged_from_the_end_of_the_ledger_on(
     follower.snapshot()
     found = detection_of(store)
     assert (found.verdict, found.ledger) == ("equal", of_ticks(10, TICKS))
-    # Deltas may be missing before the first record of a topic that was made anew.
+    # Deltas may be missing before the first record of a topic that was made again.
     session(store, files, Worker()).begin("topic-2", {0: (0, 3)})
     found = detection_of(store)
     assert found.verdict == "nothing"

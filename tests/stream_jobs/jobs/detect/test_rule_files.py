@@ -1,4 +1,4 @@
-"""Rules are read anew when their files change, and a file that is refused changes nothing."""
+"""Rules are read again when their files change, and a file that is refused changes nothing."""
 
 from __future__ import annotations
 

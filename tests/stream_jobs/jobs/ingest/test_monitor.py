@@ -1,4 +1,4 @@
-"""What the monitor says of a real log: lag in records and seconds, and a topic made anew."""
+"""What the monitor says of a real log: lag in records and seconds, and a topic made again."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Room:
 
     def confirm(self, log: LogPartition) -> None:
         if self.topic_is_new.is_set():
-            raise LogReplaced(f"{log.topic} was made anew")
+            raise LogReplaced(f"{log.topic} was made again")
 
     async def begin(self) -> None:
         given = Assignment(LOG, 0, 1_000, None)

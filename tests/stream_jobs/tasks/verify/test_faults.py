@@ -138,7 +138,7 @@ def test_rows_are_not_made_from_another_log(
     client, lost = pipeline.client, "_offset = 0"
     with saved(client, "raw_requests", lost):
         client.command(f"ALTER TABLE raw_requests DELETE WHERE {lost}", settings=SYNC)
-        monkeypatch.setenv("TOKENTIDE_LOG_ID", "anew")
+        monkeypatch.setenv("TOKENTIDE_LOG_ID", "again")
         assert pipeline.run("repair", "--from-log") == 1
     assert "Kafka does not have these records any more" in capsys.readouterr().err
 

@@ -116,7 +116,7 @@ class Inspector:
         )
 
     def settle_expressions(self, name: str, literal: str) -> str:
-        """Check the SQL in the value of a setting, and quote the value anew.
+        """Check the SQL in the value of a setting, and quote the value again.
 
         Args:
             name: One of EXPRESSION_SETTINGS.

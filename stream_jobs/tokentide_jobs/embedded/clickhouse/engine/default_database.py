@@ -19,7 +19,7 @@ def settle_default_database(store: Path) -> None:
     """Give ``store`` a definition of `default`; call it before the engine opens the directory.
 
     The overlay, whatever its name, takes over the database that the link `metadata/default` leads
-    to. The engine makes the link anew for the real one.
+    to. The engine makes the link again for the real one.
     """
     metadata = store / "metadata"
     metadata.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ _PREFIX: Final = "broken-on-start_"
 
 
 def settle_last_good(home: Path) -> None:
-    """Make the file anew, for the engine that opens the store now."""
+    """Make the file again, for the engine that opens the store now."""
     path = home / LAST_GOOD_WRITES
     with contextlib.suppress(OSError):  # on a full disk there is none, and nothing is known
         path.touch()

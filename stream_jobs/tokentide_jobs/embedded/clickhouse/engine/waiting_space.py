@@ -39,7 +39,7 @@ def writing_to_disk(spool: IO[bytes] | None = None) -> Iterator[None]:
     """Tell a disk that takes no more from a connection that broke: both are an OSError.
 
     Args:
-        spool: What is written to; closed on failure, for a later close would fail anew.
+        spool: What is written to; closed on failure, for a later close would fail again.
 
     Raises:
         ClickHouseError: 243 when the disk is full, 1002 for another fault of it.

@@ -103,7 +103,7 @@ def snapshot(
     connection: EngineConnection, asked: QueryRequest, statement: Statement
 ) -> Callable[[EngineConnection], None]:
     """Note the settings and database the request will change; returns what puts them back."""
-    # The endpoint's own marker and log switch are set anew by every request and need no undoing.
+    # The endpoint's own marker and log switch are set again by every request and need no undoing.
     rows: list[tuple[str, str, bool]] = []
     changing = {*asked.settings, *asked.forced_settings, *statement.settings}
     if changing:
