@@ -94,6 +94,8 @@ class RecordedWeek:
         events: Seconds since the week began and event, in order of time.
         end: When the week ends.
         window_s: Length of the windows that the detect job judges.
+        known_to_s: An event is given the begin of these seconds as its time. Each ten seconds that
+            hold an event cost the detect job two milliseconds, however few are in them.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class RecordedWeek:
         events: Iterator[tuple[float, Event]],
         end: datetime,
         window_s: int,
+        known_to_s: int,
     ) -> None:
         assert client.database is not None
         self.begin = end - timedelta(seconds=SPAN_S)
@@ -111,6 +114,7 @@ class RecordedWeek:
         self._client = client
         self._store = ClickHouse(dsn, client.database)
         self._events = events
+        self._known_to_us = known_to_s * 1_000_000
         self._left: tuple[float, Event] | None = None
         self._batch_start = self._offset = 0
         self._published: list[tuple[str, int, bytes]] = []
@@ -183,7 +187,7 @@ class RecordedWeek:
             if at_us >= now_us:
                 self._left = timed
                 return
-            yield {**timed[1], "started_at_us": at_us}
+            yield {**timed[1], "started_at_us": at_us - at_us % self._known_to_us}
 
     def _write(self, records: tuple[Record, ...]) -> None:
         end, now_us = self._offset + len(records), us(self.now)

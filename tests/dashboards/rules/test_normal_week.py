@@ -1,7 +1,8 @@
 """No rule fires over seven recorded days in which nothing is wrong, and rules do once it ends.
 
-A sample looks every 23 hours, so that each look is at another time of day, and the detect job
-judges windows of ten minutes; a thorough run looks every hour, and judges those of a minute.
+A sample looks every 23 hours, so that each look is at another time of day, knows the minute of each
+call, and lets the detect job judge windows of ten minutes; a thorough run looks every hour, knows
+ten seconds, and judges windows of a minute.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ pytestmark = pytest.mark.integration
 
 STEP = timedelta(hours=1 if IS_THOROUGH else 23)
 WINDOW_S = 60 if IS_THOROUGH else 600
+KNOWN_TO_S = 10 if IS_THOROUGH else 60
+"""The shortest time that a rule looks at is five minutes."""
 OF_FINDINGS = {"run-guard", "anomaly-page", "anomaly-ticket", "quality-drop"}
 """Rules over what was found to be wrong: without any they have no row, and that is well."""
 OF_AN_END = {"pipeline-freshness", "producer-silence", "detector-heartbeat"}
@@ -62,7 +65,7 @@ def test_no_rule_fires_over_seven_normal_days(
 ) -> None:
     # Retention is by the clock of the server: the week ends now.
     end = datetime.now(UTC).replace(second=0, microsecond=0)
-    played = RecordedWeek(sql_client, sql_server, tmp_path, iter(events), end, WINDOW_S)
+    played = RecordedWeek(sql_client, sql_server, tmp_path, iter(events), end, WINDOW_S, KNOWN_TO_S)
     fired, seen = [], {rule.name: 0 for rule in RULES}
     try:
         for moment in looks(played.begin, end):
