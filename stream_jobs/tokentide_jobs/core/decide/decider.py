@@ -76,9 +76,9 @@ class Decider:
         flagged: Runs that broke a rule and are not over.
         sources: How far ingest has come, by what was read since this was made.
         unreadable: Records that were passed over.
-        has_gap: Deltas were missed before this state, or a level with an open alarm left the rules,
-            so open alerts may be about what it does not know. Whoever has ended those, once it has
-            caught up, takes it back.
+        has_gap: Deltas were missed before this state, a level with an open alarm left the rules, or
+            a key with one was forgotten: open alerts may be about what it does not know. Whoever
+            has ended those, once it has caught up, takes it back.
     """
 
     def __init__(self, rules: DetectRules, budgets: Sequence[Budget]) -> None:
@@ -278,6 +278,8 @@ class Decider:
         self.progress.note(record.partition, mark)
         for window in self.merge.close(self.progress):
             decisions.windows.append(self.watched.judge(window, self.changes.all()))
+        # After days without a window, keys are forgotten before their alarms can end.
+        self.has_gap |= self.watched.take_lost_alarms()
         now_us = self.progress.now_us
         if not now_us:
             return  # recorded time has not begun

@@ -84,6 +84,14 @@ class Watched:
         self.by_length = Watched(rules, states).by_length
         return self.open_alarms() != before
 
+    def take_lost_alarms(self) -> bool:
+        """Tell whether keys with an open alarm were forgotten since this was asked last."""
+        states = [one.state for one in self.by_length.values()]
+        found = any(state.has_lost_alarms for state in states)
+        for state in states:
+            state.has_lost_alarms = False
+        return found
+
     def judge(self, window: MergedWindow, changes: tuple[Change, ...]) -> JudgedWindow:
         """Judge a window; what may explain an alarm is known only now.
 

@@ -93,10 +93,13 @@ class DetectorState:
 
     Attributes:
         last_window: Number of the newest window seen, -1 before the first.
+        has_lost_alarms: A key was forgotten whose alarm was open: nobody will say that it ended.
+            Whoever says so takes it back; it is no part of the bytes.
     """
 
     def __init__(self) -> None:
         self.last_window = -1
+        self.has_lost_alarms = False
         self._keys: list[str] = []
         self._places: dict[str, int] = {}
         self._arrays = {field.name: _empty(field, _FIRST_CAPACITY) for field in FIELDS}
@@ -130,6 +133,7 @@ class DetectorState:
 
     def keep_only(self, kept: NDArray[np.bool_]) -> None:
         """Forget the keys that are not kept; the others move together, in order."""
+        self.has_lost_alarms |= bool(self.array("is_open")[:, :, ~kept].any())
         self._arrays = {
             name: np.ascontiguousarray(self.array(name)[:, :, kept]) for name in self._arrays
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.stream_jobs.core.alert.histories import MINUTE_US, NOW_US, finding
@@ -17,6 +18,8 @@ from tokentide_jobs.core.budget.spend import BudgetSpend, Spent
 from tokentide_jobs.core.decide.alert_findings import alert_findings
 from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.unwatched import lost, run_of, unwatched
+from tokentide_jobs.core.detect.window_metrics import METRICS
+from tokentide_jobs.core.detect.window_view import ClosedWindow
 from tokentide_jobs.core.slo.slo import Good, Slo
 
 HOUR_US = 60 * MINUTE_US
@@ -98,3 +101,19 @@ def test_that_deltas_were_missed_is_remembered_until_it_is_dealt_with() -> None:
     decider = Decider(RULES, ())
     decider.has_gap = True
     assert Decider.from_bytes(decider.to_bytes(), RULES, ()).has_gap
+
+
+def test_a_key_that_is_forgotten_with_an_open_alarm_leaves_a_gap() -> None:
+    decider = Decider(RULES, ())
+    decider.take(recorded())
+    (detectors, *_fast) = decider.watched.by_length.values()
+    state = detectors.state
+    state.array("is_open")[:] = False
+    state.array("is_open")[0, 0, 0] = True
+    assert not decider.watched.take_lost_alarms()
+    days_us = (state.last_window + 400 * 1_440) * MINUTE_US  # nothing came for long
+    nothing = np.zeros((len(METRICS), 0))
+    detectors.judge(ClosedWindow(days_us, [], nothing, nothing, True))
+    assert list(state.keys) == []
+    assert decider.watched.take_lost_alarms(), "nobody will say that this alarm has ended"
+    assert not decider.watched.take_lost_alarms()
