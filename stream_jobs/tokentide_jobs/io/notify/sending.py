@@ -51,6 +51,8 @@ class Sender:
                 receiver.url, data=body, headers=headers, allow_redirects=False
             ) as answer:
                 status = answer.status
+                if 200 <= status < 300:  # it has it, whatever becomes of the words behind that
+                    return _result("delivered", status, "", begun_s)
                 answered = await answer.content.read(_MOST_ANSWER)
         except TimeoutError:
             return _result("retry", 0, "no answer in time", begun_s)
@@ -58,8 +60,6 @@ class Sender:
             return _result("retry", 0, f"no connection: {type(exc).__name__}", begun_s)
         except Exception as exc:  # of an address that nobody can connect to, for one
             return _result("retry", 0, f"not sent: {type(exc).__name__}", begun_s)
-        if 200 <= status < 300:
-            return _result("delivered", status, "", begun_s)
         detail = answered.decode("utf-8", "replace").strip()[:200]
         if status >= 500 or status in _AGAIN:
             return _result("retry", status, detail, begun_s)

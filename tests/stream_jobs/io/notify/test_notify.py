@@ -130,6 +130,18 @@ async def test_a_receiver_that_does_not_answer_is_left_after_the_deadline() -> N
     assert (result.outcome, result.status, result.detail) == ("retry", 0, "no answer in time")
 
 
+async def test_a_receiver_that_takes_it_and_then_says_nothing_more_is_not_told_again() -> None:
+    async def take(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"content-length": "10"})
+        await answer.prepare(request)
+        await asyncio.sleep(30)
+        return answer
+
+    async with served(take) as url, Sender(timeout_s=5) as sender:
+        result = await sender.send(receiver(url), message())
+    assert (result.outcome, result.status) == ("delivered", 200)
+
+
 async def test_a_dead_receiver_is_tried_again_and_its_address_is_not_repeated() -> None:
     async def never(_request: web.Request) -> web.Response:
         raise AssertionError
