@@ -123,8 +123,9 @@ def test_what_is_unknown_unfinished_or_lost_is_named_and_nothing_is_begun(
 
     ingest = Ingest(store, seed=5, log="live")
     begun = ingest.begin(3)
-    late = str(begun.raw["raw_requests"]["event_id"][0])
-    with pytest.raises(RetriableSinkError, match="offset 0 is not finished"):
+    event_id, offset = begun.raw["raw_requests"].select("event_id", "_offset").row(0)
+    late = str(event_id)
+    with pytest.raises(RetriableSinkError, match=f"offset {offset} is not finished"):
         void_of(store).take_out([late], "wrong")
     ingest.end(begun)
 
