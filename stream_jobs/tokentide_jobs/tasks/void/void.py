@@ -188,7 +188,8 @@ class Void:
             WrongData: Kafka does not have the records any more, or a repricing is unfinished;
                 nothing was begun. Or other batches lost rows around the same times: the rows are
                 in, and windows are left as they are until those rows are back and it runs again.
-            RetriableSinkError: Run it again: it goes on where it stopped.
+            RetriableSinkError: Run it again: it goes on where it stopped. Or somebody took one of
+                the events out again meanwhile, and that holds.
         """
         self.progress("look for what was taken out")
         decisions = self._tables.decisions(ids)
@@ -223,11 +224,26 @@ class Void:
             )
         for batch, outcome in batches:
             self.progress(f"restore {batch}")
+            self._check_let_in(ids)
             lost.restore(batch, outcome)
         moments = {row.started_at_us for row in rows}
         # Not earlier: since the decision, the batches of these very rows lacked them.
         self._repair.check_around(moments)
-        return Voided(revision, rows, earlier, list(self._repair.follow(moments)))
+        corrections = list(self._repair.follow(moments))
+        # Rows of the last batch may have come back over a decision that was made meanwhile.
+        self._check_let_in(ids)
+        return Voided(revision, rows, earlier, corrections)
+
+    def _check_let_in(self, ids: Sequence[str]) -> None:
+        """Refuse to go on once an event is out again: whoever decided does not see all its rows."""
+        for event_id, decision in sorted(self._tables.decisions(ids).items()):
+            if decision.is_out:
+                raise RetriableSinkError(
+                    f"{event_id}: {decision.decided_by} took it out again at this moment "
+                    f"({decision.reason}), and that holds. Run `tokentide void` on it again: it "
+                    "takes out what this run may have brought back meanwhile. Then run this again "
+                    "for all other events"
+                )
 
     def _refuse_expired(self, batches: Iterable[FinishedBatch]) -> None:
         kept_from_us = self._repair.kept_from_us()
