@@ -77,6 +77,7 @@ class IngestJob:
         """Add the agent and the hooks to the app; `after_drain` ends what the app uses."""
         self._app = app
         self._after_drain = after_drain
+        app.is_paused = self._is_paused
         topic = app.topic(
             *self._log_ids,
             key_type=bytes,
@@ -243,6 +244,10 @@ class IngestJob:
         log_event(_log, logging.CRITICAL, what, error=repr(exc))
         assert self._app is not None
         self._crash = asyncio.ensure_future(self._app.crash(exc))
+
+    def _is_paused(self, tp: TP) -> bool:
+        partition = self.partitions.get(tp)
+        return partition is not None and partition.is_paused
 
     def _consumer(self) -> JobConsumer:
         assert self._app is not None

@@ -143,6 +143,12 @@ class JobConsumer(driver.Consumer):
         """Let the next commit say that everything before `end` is done."""
         self._stored_ends[tp] = end
 
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Let a partition go on whose buffer was full, unless the job paused it."""
+        # Faust knows one pause only, and its agent's buffer may be empty long before the job's is.
+        if not _job_app(self.app).is_paused(tp):
+            super().on_buffer_drop(tp)
+
     async def commit_soon(self) -> None:
         """Commit what is stored; a consumer that is busy losing its group is not waited for."""
         # Faust's commit swallows cancellation where it waits for an earlier one that hangs, so it
@@ -183,9 +189,7 @@ class JobConsumer(driver.Consumer):
         async def one_by_one() -> None:
             for message in messages:
                 await self.callback(message)
-                # The agent takes it in this turn. Were its buffer to fill, Faust would let a
-                # partition go on that we pause, once that is empty again: it knows one pause only.
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # the agent takes it in this turn: its buffer stays empty
 
         if messages:
             # A full buffer is not waited for while partitions are given out again.
@@ -257,6 +261,8 @@ class JobApp(faust.App):
 
     positions: Positions
     on_commit_failed: Callable[[], None]
+    is_paused: Callable[[TP], bool] = staticmethod(lambda _tp: False)
+    """Whether the job itself reads no more of a partition now; a job that pauses says so."""
 
     def _create_directories(self) -> None:
         """Make none: Faust's directories hold its tables, and a worker without them needs no disk.

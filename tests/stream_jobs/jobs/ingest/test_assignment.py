@@ -18,6 +18,7 @@ from tokentide_jobs.errors import RetriableSinkError
 from tokentide_jobs.io.clickhouse.ledger_store import LedgerStore
 from tokentide_jobs.io.kafka.offsets import OffsetRange
 from tokentide_jobs.jobs.ingest.agent import IngestJob
+from tokentide_jobs.jobs.runtime.faust_app import build_app
 from tokentide_jobs.settings import Settings
 
 OURS = TP(LOG.topic, LOG.partition)
@@ -111,3 +112,22 @@ async def test_a_question_that_is_given_up_is_asked_no_more(assigning: Assigning
     # The thread is free again, and the executor ends.
     async with asyncio.timeout(30):
         await asyncio.to_thread(assigning.executor.shutdown)
+
+
+async def test_the_app_is_told_of_a_pause_until_the_partition_is_taken_away(
+    assigning: Assigning,
+) -> None:
+    async def nothing() -> None:
+        return None
+
+    job, loop = assigning.job, asyncio.get_running_loop()
+    app = build_app(Settings.from_env({}), job.positions, lambda: None, loop)
+    assert not app.is_paused(OURS)
+    job.attach(app, nothing)
+    assigning.ledger.may_answer.set()
+    await job._begin(OURS, OffsetRange(0, 1_000), None)
+    assert not app.is_paused(OURS)
+    job.partitions[OURS].is_paused = True
+    assert app.is_paused(OURS)
+    await job._on_revoked(None, {OURS})
+    assert not app.is_paused(OURS), "whoever has it next reads it"

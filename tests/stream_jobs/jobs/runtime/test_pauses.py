@@ -95,3 +95,21 @@ async def test_a_wait_for_records_is_short_while_a_partition_pauses(
         await consumer._wait_next_records(1.0)
     assert waits == [1.0, 0.05, 1.0]
     assert slept == [0.05]
+
+
+async def test_a_buffer_of_faust_that_is_empty_again_does_not_end_a_pause_of_the_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paused = {PAUSED}
+    with consuming() as consumer:
+        consumer.resume_flow()
+        consumer._active_partitions = {PAUSED, READ}
+        monkeypatch.setattr(consumer.app, "is_paused", paused.__contains__)
+        for _once in range(2):
+            for tp in (PAUSED, READ):
+                consumer.on_buffer_full(tp)  # the agent's buffer is full, and empty again
+                consumer.on_buffer_drop(tp)
+            assert consumer._get_active_partitions() == {READ}
+        paused.clear()
+        consumer.on_buffer_drop(PAUSED)  # the job goes on
+        assert consumer._get_active_partitions() == {PAUSED, READ}
