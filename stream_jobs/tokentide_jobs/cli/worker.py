@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from tokentide_jobs.jobs.runtime.log import setup_logging
+from tokentide_jobs.jobs.runtime.polars_heap import give_back_soon
 from tokentide_jobs.settings import Settings
 from tokentide_jobs.settings.origins import note_origins
 
@@ -81,6 +82,7 @@ def ingest(data_dir: Path | None, log_level: str, **overrides: Any) -> None:
     Runs until SIGTERM or Ctrl-C, then finishes the batches in hand. Start as many as there are
     partitions; kill them as you like. Settings without an option: `tokentide config`.
     """
+    give_back_soon(os.environ)  # the job imports polars
     from tokentide_jobs.jobs.ingest.worker import run_ingest
 
     _run(run_ingest, data_dir, log_level, overrides)
