@@ -177,7 +177,7 @@ class InteractionStream:
                 self._end = read_response(
                     read(event, "interaction"), has_billed_tools=self._has_billed_tools
                 )
-            elif kind == "error" or (kind is None and event["error"]):  # a gateway's, bare
+            elif kind == "error" or (kind is None and error_fields(event["error"])):  # a gateway's
                 self._end = {
                     **NOTHING_READ,
                     **finish_fields(("error",)),

@@ -261,7 +261,7 @@ class ResponseStream:
             look = _LOOKS.get(kind)
             if look is not None:
                 look(self, getter(event))
-            elif kind is None and event["error"] is not None:  # gateways send an error bare
+            elif kind is None and error_fields(event["error"]):  # gateways send an error bare
                 self.look_at_error(getter(event))
         except Exception:  # noqa: S110 - an event that cannot be read says nothing
             pass

@@ -265,6 +265,16 @@ def test_what_says_nothing_of_an_error_is_no_error(name: str) -> None:
         assert flavour(name).read_response(response).get("status") != "error"
 
 
+@pytest.mark.parametrize("name", FLAVOUR_NAMES)
+def test_what_says_nothing_of_an_error_in_the_middle_of_a_stream_is_none(name: str) -> None:
+    ended_early = flavour(name).read_stream().fields().get("error_type")
+    silent: list[Any] = [None, MagicMock(), {}, "", False, True]
+    for error in silent:
+        reading = flavour(name).read_stream()
+        reading.add({"error": error})
+        assert reading.fields().get("error_type") == ended_early, error
+
+
 @pytest.mark.parametrize(
     ("total", "output", "source"),
     [
