@@ -3,7 +3,7 @@
 INSERT INTO ${database}.alert_events
     (id, alert_id, sequence, state, at, severity, why, kind, key, dimensions, tenant, metric, direction,
      sentence, value, expected, lower, upper, unit, n, evidence, threshold, since, opened_at,
-     impact_pico_usd_hour, impact_failed_minute, causes, first_action, runbook)
+     impact_pico_usd_hour, impact_failed_minute, causes, first_action, runbook, payload, identity)
 SELECT
     leftPad(toString(number), 32, 'e'), leftPad(toString(number % 2), 32, 'a'), intDiv(number, 2),
     if(number = 3, 'closed', 'open'), toDateTime64('2026-11-18 09:00:00', 6, 'UTC') + toIntervalHour(intDiv(number, 2)),
@@ -13,7 +13,9 @@ SELECT
     ['cost_per_request_usd', 'spend'][number % 2 + 1], 'up',
     'costs three times what it did', 3, 1, 0.8, 1.2, 'usd', 200, 12, 8,
     toDateTime64('2026-11-18 08:30:00', 6, 'UTC'), toDateTime64('2026-11-18 09:00:00', 6, 'UTC'),
-    4200000000000, 1.5, ['prompt answer v1 -> v2'], 'look at the prompt', 'cost'
+    4200000000000, 1.5, ['prompt answer v1 -> v2'], 'look at the prompt', 'cost',
+    ['{"causes": [{"shared": ["model"]}]}', '{"causes": [{"shared": []}]}'][number % 2 + 1],
+    leftPad(toString(number % 2), 32, 'i')
 FROM numbers(4);
 
 INSERT INTO ${database}.anomaly_points

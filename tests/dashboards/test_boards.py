@@ -40,6 +40,12 @@ SEEN_TWICE = (
     " 'anomaly' AS kind) FROM alert_events WHERE kind = 'anomaly' AND state = 'open' LIMIT 1"
 )
 """The same calls seen as those of a service: another key, the same numbers at the same time."""
+MANY = (
+    "INSERT INTO alert_events SELECT * REPLACE({0} AS id, {0} AS alert_id, {0} AS identity)"
+    " FROM alert_events WHERE kind = 'budget' AND state = 'open'"
+).format("leftPad(toString(arrayJoin(range(30))), 32, 'm')")
+TEN = NOW.replace(hour=10, minute=30, second=0, microsecond=0)
+WRONG = "costs three times what it did"
 OVERSPENT = (
     "INSERT INTO budget_status SELECT * REPLACE(252 * toInt128(1000000000000) AS spent_pico_usd,"
     " at + toIntervalSecond(1) AS at) FROM budget_status FINAL WHERE budget = 'search'"
@@ -114,15 +120,25 @@ def test_every_query_runs_and_every_panel_shows_something(sql_client: Client) ->
     assert wrong == []
     assert empty == set(NOTHING_HERE)
 
-    # One row an incident; without new data the first one says so, and that calls stopped.
+    # One row an incident; without new data the first one says so, and of others nothing is known.
     before = attention(sql_client)
     sql_client.command(SEEN_TWICE)
     after = attention(sql_client)
     assert len(after) == len(before)
     (twice,) = [row for row in after if row["alerts"] == 2]
-    assert str(twice["what"]).endswith("; also model gpt-4.1, provider openai")
-    first = attention(sql_client, NOW + dt.timedelta(hours=3))[0]
-    assert (first["state"], str(first["incident"])[:4]) == ("no data", "1 of")
+    assert str(twice["what_is_wrong"]).endswith("; also model gpt-4.1, provider openai")
+    assert (twice["state"], twice["perhaps"]) == ("calls stopped", "prompt answer v1 -> v2")
+    later = attention(sql_client, NOW + dt.timedelta(hours=3))
+    assert [row["state"] for row in later] == ["no data", "unknown: no data"]
+
+    # A change that has nothing in common with the alert is not named.
+    ended = [row for row in attention(sql_client, TEN) if row["state"] == "ended"]
+    assert [(row["what_is_wrong"], row["perhaps"]) for row in ended] == [(WRONG, "")]
+
+    # More than the table holds are not left out unsaid.
+    sql_client.command(MANY)
+    *_, last = attention(sql_client)
+    assert str(last["what_is_wrong"]).endswith(". And 11 rows more: board Alerts.")
 
     # No end of a period is shown below what is spent, and the reader is told why.
     assert (105.0, "60 min old") in planned(sql_client)

@@ -24,37 +24,41 @@ __all__ = ["ATTENTION", "PLAN"]
 SEEN_S = 300
 """An alert goes on while calls of what it is about are not older at the end of the range."""
 STALE = f"""\
-WITH
-    (
-        SELECT max(done_at) FROM ingest_positions
-        WHERE done_at <= $__toTime AND written_at >= $__toTime - toIntervalDay(2)
-    ) AS stored_at,
-    (
-        SELECT max(fromUnixTimestamp64Micro(taken_at_us)) FROM detector_state
-        WHERE taken_at_us <= toUnixTimestamp($__toTime) * 1000000
-    ) AS judged_at,
-    dateDiff('second', stored_at, $__toTime) > {STALE_S:g} AS is_stale,
-    toUnixTimestamp(judged_at) > 0
-        AND dateDiff('second', judged_at, $__toTime) > {NO_DETECTOR_S:g} AS is_unjudged
 SELECT
     0 AS place, NULL AS usd_per_hour, 'page' AS severity,
-    if(is_stale, 'no data', 'not judged') AS state,
-    if(is_stale, stored_at, judged_at) AS since,
-    if(toUnixTimestamp(since) > 0, toNullable(since), NULL) AS last_seen,
+    if(is_stale, 'no data', 'not judged') AS goes_on,
+    if(toUnixTimestamp(last_at) > 0, last_at, NULL) AS began_at, began_at AS seen_at,
     if(
         is_stale,
         'No data arrives, this board is old: ask `tokentide status`.',
         'Detection does not run, no alert opens: ask `tokentide status`.'
     ) AS what,
     '' AS perhaps, 0 AS alerts
-WHERE is_stale OR is_unjudged"""
+FROM
+(
+    SELECT true AS is_stale, {STALE_S:g} AS most_s, max(done_at) AS last_at
+    FROM ingest_positions
+    WHERE done_at <= $__toTime AND written_at >= $__toTime - toIntervalDay(2)
+    UNION ALL
+    SELECT false, {NO_DETECTOR_S:g}, max(fromUnixTimestamp64Micro(taken_at_us, 'UTC'))
+    FROM detector_state WHERE taken_at_us <= toUnixTimestamp($__toTime) * 1000000
+    HAVING count() > 0
+)
+WHERE dateDiff('second', last_at, $__toTime) > most_s
+ORDER BY is_stale DESC LIMIT 1"""
 """One row where silence is no calm: nothing is stored any more, or nobody judges it."""
 FOUND = """\
 SELECT
     toString(kind) AS kind, toString(alert_id) AS alert_id, dimensions,
     if(state = 'closed' AND changed_at <= $__toTime, changed_at, NULL) AS ended_at,
     usd_from_pico(impact_pico_usd_hour) AS usd_per_hour, toString(severity) AS severity,
-    sentence, arrayElementOrNull(causes, 1) AS cause, since,
+    sentence, since,
+    arrayElementOrNull(
+        causes,
+        arrayFirstIndex(
+            one -> JSONLength(one, 'shared') > 0, JSONExtractArrayRaw(payload, 'causes')
+        )
+    ) AS cause,
     multiIf(
         kind = 'run', toString(('run', tenant, dimensions['run'])),
         kind = 'anomaly', toString((metric, direction, since, value, n)),
@@ -68,7 +72,11 @@ SELECT
     ) AS incident
 FROM
 (
-    SELECT *, at AS changed_at FROM alert_events FINAL
+    SELECT
+        alert_id, sequence, state, at AS changed_at, severity, held, identity, kind, dimensions,
+        tenant, metric, direction, sentence, value, n, since, opened_at, impact_pico_usd_hour,
+        causes, payload
+    FROM alert_events FINAL
     ORDER BY alert_id, sequence DESC LIMIT 1 BY alert_id
 )
 WHERE since <= $__toTime AND kind != 'test'
@@ -79,7 +87,7 @@ WHERE since <= $__toTime AND kind != 'test'
 UNION ALL
 SELECT
     'run', '', map('run', s.run), NULL, usd_from_pico(argMax(per_minute_pico_usd, s.at)) * 60,
-    'run', argMax(s.sentence, s.at), NULL, min(s.at),
+    'run', argMax(s.sentence, s.at), min(s.at), NULL,
     toString(('run', toString(s.tenant), s.run)) AS numbers, numbers
 FROM run_status AS s FINAL
 WHERE s.at > $__toTime - toIntervalHour(1) AND s.at <= $__toTime AND NOT s.is_history
@@ -87,109 +95,137 @@ WHERE s.at > $__toTime - toIntervalHour(1) AND s.at <= $__toTime AND NOT s.is_hi
 GROUP BY s.tenant, s.run"""
 """Alerts, each with the incident that it belongs to: those of a run are one, those that another one
 speaks for are that one, and those that saw the same numbers at once saw the same calls."""
+ABOUT = """\
+SELECT argMax(dimensions, sequence) AS dimensions
+FROM alert_events
+WHERE since <= $__toTime AND kind != 'test'
+GROUP BY alert_id
+HAVING argMax(state, sequence) IN ('open', 'acknowledged') AND notEmpty(dimensions)"""
+"""What alerts that did not end are about."""
 SEEN = """\
-SELECT dims, max(last) AS last
+SELECT
+    map(
+        'tenant', toString(tenant), 'service', toString(service),
+        'environment', toString(environment), 'operation', toString(operation),
+        'provider', toString(provider), 'model', toString(model),
+        'prompt_name', toString(prompt_name), 'prompt_version', toString(prompt_version),
+        'feature', toString(feature), 'team', toString(team)
+    ) AS dims,
+    max(window_start) + 59 AS last
+FROM windows_1m
+WHERE window_start > $__toTime - toIntervalHour(6) AND window_start <= $__toTime AND requests > 0
+GROUP BY
+    tenant, service, environment, operation, provider, model, prompt_name, prompt_version,
+    feature, team
+UNION ALL
+SELECT map('tenant', toString(tenant), 'run', subject), toDateTime(max(last_started_at), 'UTC')
+FROM subjects_1h
+WHERE kind = 'run' AND hour > $__toTime - toIntervalHour(6) AND hour <= $__toTime
+    AND subject IN (SELECT dimensions['run'] FROM alert_events WHERE kind = 'run')
+GROUP BY tenant, subject"""
+"""When what an alert can be about called last."""
+INCIDENTS = f"""\
+SELECT
+    1 + is_over AS place, nullIf(most_usd_per_hour, 0) AS usd_per_hour, severity,
+    multiIf(
+        is_over, 'ended', NOT is_seen, 'open',
+        dateDiff('second', called_at, $__toTime) <= {SEEN_S}, 'going on', 'calls stopped'
+    ) AS goes_on,
+    began_at, multiIf(is_over, ended_at, is_seen, called_at, NULL) AS seen_at,
+    concat(
+        splitByString('; ', worst.1)[1], if(empty(others), '', '; also '),
+        arrayStringConcat(arrayMap(pair -> concat(pair.1, ' ', pair.2), others), ', ')
+    ) AS what,
+    ifNull(cause, '') AS perhaps, alerts
 FROM
 (
     SELECT
-        map(
-            'tenant', toString(tenant), 'service', toString(service),
-            'environment', toString(environment), 'operation', toString(operation),
-            'provider', toString(provider), 'model', toString(model),
-            'prompt_name', toString(prompt_name), 'prompt_version', toString(prompt_version),
-            'feature', toString(feature), 'team', toString(team)
-        ) AS dims,
-        max(window_start) + 59 AS last
-    FROM windows_1m
-    WHERE window_start > $__toTime - toIntervalHour(6) AND window_start <= $__toTime
-        AND requests > 0
-    GROUP BY
-        tenant, service, environment, operation, provider, model, prompt_name, prompt_version,
-        feature, team
-    UNION ALL
-    SELECT map('tenant', toString(tenant), 'run', subject), toDateTime(max(last_started_at), 'UTC')
-    FROM subjects_1h
-    WHERE kind = 'run' AND hour > $__toTime - toIntervalHour(6) AND hour <= $__toTime
-        AND subject IN (SELECT dimensions['run'] FROM alert_events WHERE kind = 'run')
-    GROUP BY tenant, subject
-)
-GROUP BY dims"""
-"""When what an alert can be about called last."""
-SHOWN = "place, usd_per_hour, severity, state, since, last_seen, what, perhaps, alerts"
-RANK = "place, usd_per_hour DESC NULLS LAST, severity, since"
-ATTENTION = Table(
-    title="Needs attention",
-    description="One row an incident, the most expensive first, however many alerts it has: what "
-    "is wrong, since when, and whether it goes on. 'Going on': calls of it came in the last five "
-    "minutes of the range. 'Calls stopped': it is open, and none came since. 'Ended': closed in "
-    "the last hour of the range. Costs are spend beyond the expected, at the rate of when it was "
-    "found; empty: not known.",
-    unit=Unit.NONE,
-    no_value="✓ Nothing needs attention: data arrives, no alert is open, no run is over its guard.",
-    sql=f"""\
-WITH
-found AS ({FOUND}),
-seen AS ({SEEN}),
-last_calls AS
-(
-    SELECT f.alert_id AS alert_id, f.dimensions AS dimensions, max(s.last) AS last
-    FROM found AS f CROSS JOIN seen AS s
-    WHERE notEmpty(f.dimensions)
-        AND arrayAll(name -> s.dims[name] = f.dimensions[name], mapKeys(f.dimensions))
-    GROUP BY alert_id, dimensions
-),
-incidents AS
-(
-    SELECT
-        1 + (countIf(f.ended_at IS NULL) = 0) AS place,
-        nullIf(max(f.usd_per_hour), 0) AS usd_per_hour,
+        countIf(f.ended_at IS NULL) = 0 AS is_over,
+        max(f.usd_per_hour) AS most_usd_per_hour,
         argMin(f.severity, indexOf(['page', 'ticket', 'run', 'info'], f.severity)) AS severity,
         argMax(
             (f.sentence, f.dimensions),
             (f.usd_per_hour, -toUnixTimestamp(f.since), f.cause IS NOT NULL, f.alert_id)
         ) AS worst,
-        max(toNullable(l.last)) AS called_at,
-        multiIf(
-            place = 2, 'ended', isNull(called_at) OR toUnixTimestamp(called_at) = 0, 'open',
-            dateDiff('second', called_at, $__toTime) <= {SEEN_S}, 'going on', 'open, calls stopped'
-        ) AS state,
-        min(f.since) AS since,
-        multiIf(place = 2, max(f.ended_at), state = 'open', NULL, called_at) AS last_seen,
+        max(l.last) AS called_at, toUnixTimestamp(called_at) > 0 AS is_seen,
+        min(f.since) AS began_at, max(f.ended_at) AS ended_at,
         arrayFilter(
             pair -> worst.2[pair.1] != pair.2,
             arraySort(groupUniqArrayArray(CAST(f.dimensions, 'Array(Tuple(String, String))')))
         ) AS others,
-        concat(
-            splitByString('; ', worst.1)[1], if(empty(others), '', '; also '),
-            arrayStringConcat(arrayMap(pair -> concat(pair.1, ' ', pair.2), others), ', ')
-        ) AS what,
-        ifNull(max(f.cause), '') AS perhaps,
-        count() AS alerts
-    FROM found AS f
-    LEFT JOIN last_calls AS l ON l.alert_id = f.alert_id AND l.dimensions = f.dimensions
+        max(f.cause) AS cause, count() AS alerts
+    FROM ({FOUND}) AS f
+    LEFT JOIN
+    (
+        SELECT a.dimensions AS dimensions, max(s.last) AS last
+        FROM ({ABOUT}) AS a CROSS JOIN ({SEEN}) AS s
+        WHERE arrayAll(name -> s.dims[name] = a.dimensions[name], mapKeys(a.dimensions))
+        GROUP BY dimensions
+    ) AS l ON l.dimensions = f.dimensions
     GROUP BY f.incident
-)
+)"""
+MOST_ROWS = 20
+RANK = "place, usd_per_hour DESC NULLS LAST, severity, began_at"
+ATTENTION = Table(
+    title="Needs attention",
+    description="One row an incident, the most expensive first, however many alerts it has. State: "
+    "'going on': calls of it came in the last five minutes of the range; 'calls stopped': it is "
+    "open, and none came since; 'unknown': no data arrives, so nobody can tell; 'ended': closed in "
+    "the last hour of the range. The rate is no spend of now: it is what a run spent, or others "
+    "spent beyond the expected, as an hour of the minutes before the alert was last judged. "
+    "Perhaps because of: a change that shares service, model or another dimension with the alert.",
+    unit=Unit.NONE,
+    no_value="✓ Nothing needs attention: data arrives, no alert is open, no run is over its guard.",
+    sql=f"""\
 SELECT
-    concat(toString(row_number() OVER ranked), ' of ', toString(count() OVER ())) AS incident,
-    usd_per_hour, severity, state, since, last_seen, what, perhaps, alerts
+    usd_per_hour, severity,
+    if(place = 1 AND has_no_data, 'unknown: no data', goes_on) AS state,
+    began_at AS since, seen_at AS last_seen,
+    concat(
+        what,
+        if(
+            nth = {MOST_ROWS} AND rows > {MOST_ROWS},
+            concat('. And ', toString(rows - {MOST_ROWS}), ' rows more: board Alerts.'), ''
+        )
+    ) AS what_is_wrong,
+    perhaps, alerts
 FROM
 (
-    SELECT {SHOWN} FROM ({STALE}) UNION ALL SELECT {SHOWN} FROM incidents
+    SELECT
+        *, row_number() OVER (ORDER BY {RANK}) AS nth, count() OVER () AS rows,
+        max(goes_on = 'no data') OVER () AS has_no_data
+    FROM (({STALE}) UNION ALL {INCIDENTS})
 )
-WINDOW ranked AS (ORDER BY {RANK} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
-ORDER BY {RANK}
-LIMIT 20""",
+ORDER BY nth
+LIMIT {MOST_ROWS}""",
     overrides=(
-        Override(column="incident", title="which", width=52),
         Override(
-            column="usd_per_hour", title="costs", unit=Unit.USD_PER_HOUR, decimals=2, width=92
+            column="usd_per_hour",
+            title="rate when judged",
+            unit=Unit.USD_PER_HOUR,
+            decimals=2,
+            width=120,
         ),
         Override(column="severity", title="severity", width=64),
-        Override(column="state", title="state", width=100),
+        Override(
+            column="state",
+            title="state",
+            cell="color-text",
+            colors={
+                "no data": "red",
+                "not judged": "red",
+                "going on": "red",
+                "open": "orange",
+                "calls stopped": "orange",
+                "unknown: no data": "purple",
+                "ended": "text",
+            },
+            width=125,
+        ),
         Override(column="since", title="since", unit=Unit.MOMENT, width=165),
         Override(column="last_seen", title="last seen", unit=Unit.AGE, width=135),
         Override(
-            column="what",
+            column="what_is_wrong",
             title="what is wrong",
             links=(
                 BoardLink("Evidence", Uid.ALERTS),

@@ -110,13 +110,19 @@ FROM {TOTALS_TWICE} WHERE {CALLS}""",
 """Each board adds where a click leads, here and below."""
 SPEND = Lines(
     title="Spend an hour",
-    description="Cost by the hour; dashed: a week before.",
+    description="Cost by the hour, to the last data; dashed: a week before.",
     unit=Unit.USD_PER_HOUR,
     no_value=NO_CALLS,
     sql=f"""\
 SELECT
     {BUCKET} AS time,
-    usd_from_pico(sumIf(cost_pico_usd, is_now)) * 3600 / {BUCKET_S} AS spend,
+    if(
+        countIf(is_now) = 0 AND time > (
+            SELECT max(done_at) FROM ingest_positions
+            WHERE done_at <= $__toTime AND written_at >= $__toTime - toIntervalDay(2)
+        ),
+        NULL, usd_from_pico(sumIf(cost_pico_usd, is_now)) * 3600 / {BUCKET_S}
+    ) AS spend,
     usd_from_pico(sumIf(cost_pico_usd, is_before)) * 3600 / {BUCKET_S} AS week_before
 FROM {both("cost_pico_usd")}
 GROUP BY time ORDER BY time""",

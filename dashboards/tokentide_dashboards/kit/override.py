@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,7 @@ class Override:
         decimals: Digits after the point.
         threshold: Where it becomes worth a look.
         color: One fixed colour.
+        colors: The colour of each text that it may hold.
         width: Pixels of its column in a table.
         links: Where a click on it leads.
         cell: How a table draws it.
@@ -43,6 +44,7 @@ class Override:
     decimals: int | None = None
     threshold: Threshold | None = None
     color: Color | None = None
+    colors: Mapping[str, Color] | None = None
     width: int | None = None
     links: tuple[Link, ...] = ()
     cell: Literal["color-text", "color-background", "gauge"] | None = None
@@ -59,6 +61,7 @@ class Override:
             ("decimals", self.decimals),
             ("thresholds", self.threshold and self.threshold.json()),
             ("color", self.color and {"mode": "fixed", "fixedColor": self.color}),
+            ("mappings", self.colors and _of_texts(self.colors)),
             ("custom.width", self.width),
             ("links", [link.json(variables) for link in self.links] or None),
             ("custom.cellOptions", self.cell and {"type": self.cell}),
@@ -86,6 +89,13 @@ class Override:
                 {"id": name, "value": value} for name, value in properties if value is not None
             ],
         }
+
+
+def _of_texts(colors: Mapping[str, Color]) -> list[Object]:
+    options = {
+        text: {"color": color, "index": place} for place, (text, color) in enumerate(colors.items())
+    }
+    return [{"type": "value", "options": options}]
 
 
 def last_week(column: str, title: str = "last week") -> Override:
