@@ -73,7 +73,7 @@ SELECT
 FROM {TOTALS_TWICE} WHERE {CALLS}""",
     overrides=(
         Override(column="failed", title="whole range"),
-        Override(column="worst", title="worst 5 min"),
+        Override(column="worst", title="worst part"),
         OF_RANGE,
         WEEK_BEFORE,
         Override(column="limited", title="rate-limited (429)", color="text"),
