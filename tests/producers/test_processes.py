@@ -197,6 +197,31 @@ def test_a_fork_waits_while_the_background_thread_imports(script: Script) -> Non
     )
 
 
+def test_the_background_thread_imports_nothing_after_its_start(script: Script) -> None:
+    # A child of a fork in that moment would wait for the module for ever, and its events with it.
+    script.run(
+        """
+        telemetry = tokentide.Telemetry(bootstrap="localhost:1", exit_timeout_s=0)
+        late = []
+
+        class Watch:
+            def find_spec(self, name, path=None, target=None):
+                mine = threading.get_ident()
+                if mine != threading.main_thread().ident and mine not in importing_threads:
+                    late.append(name)
+
+        sys.meta_path.insert(0, Watch())
+        telemetry.emit({"type": "request", "tenat": "x"})
+        telemetry.emit({"type": "reqest"})
+        deadline = time.monotonic() + 60
+        while not telemetry.stats().retries:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not late, late
+        """
+    )
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_multiprocessing_deliver_at_their_end(script: Script, method: str) -> None:
     script.run(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401 # the first look-up would import it, while a host may fork
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol

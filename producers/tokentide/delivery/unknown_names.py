@@ -8,6 +8,7 @@ once for each type of event, a bounded number of names at all, and nothing here 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 from tokentide._contract import FIELDS
 from tokentide.log import RateLimitedLog
@@ -79,7 +80,5 @@ class UnknownNames:
 
 def meant(name: str, known: Iterable[str]) -> str:
     """Return a question about the known name that comes closest, empty where none does."""
-    from difflib import get_close_matches  # only where a name is wrong
-
     found = get_close_matches(name, sorted(known), n=1, cutoff=0.7)
     return f" ({found[0]} was meant?)" if found else ""
