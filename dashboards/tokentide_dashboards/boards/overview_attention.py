@@ -10,7 +10,6 @@ from tokentide_dashboards.kit.limits import (
     FORECAST_SHARE,
     NO_DETECTOR_S,
     SPENT_SHARE,
-    STALE_S,
 )
 from tokentide_dashboards.kit.link import BoardLink
 from tokentide_dashboards.kit.override import Override
@@ -22,7 +21,9 @@ from tokentide_dashboards.kit.unit import Unit
 __all__ = ["ATTENTION", "PLAN"]
 
 SEEN_S = 300
-"""An alert goes on while calls of what it is about are not older at the end of the range."""
+"""An alert goes on while calls of what it is about are not older at the end of the range.
+
+Where nothing at all was stored since, nobody can tell."""
 STALE = f"""\
 SELECT
     0 AS place, NULL AS usd_per_hour, 'page' AS severity,
@@ -36,7 +37,7 @@ SELECT
     '' AS perhaps, 0 AS alerts
 FROM
 (
-    SELECT true AS is_stale, {STALE_S:g} AS most_s, max(done_at) AS last_at
+    SELECT true AS is_stale, {SEEN_S} AS most_s, max(done_at) AS last_at
     FROM ingest_positions
     WHERE done_at <= $__toTime AND written_at >= $__toTime - toIntervalDay(2)
     UNION ALL
