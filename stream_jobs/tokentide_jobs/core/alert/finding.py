@@ -92,6 +92,8 @@ class Finding:
         direction: Of the metric.
         period: Where each period has an alert of its own, as with budgets: which.
         at_us: Event time, such as the end of the window.
+        until_us: When it is over by itself, such as the end of a period; 0: not known.
+        until_us: When it is over by itself, such as the end of a period; 0: not known.
         sentence: What, how much, against what, since when, in plain English.
         evidence: The same in fields.
         impact: What it costs.
@@ -127,6 +129,7 @@ class Finding:
     contributors: tuple[str, ...] = ()
     causes: tuple[Cause, ...] = field(default=())
     tests: int = 0
+    until_us: int = 0
 
     @property
     def key(self) -> str:

@@ -24,7 +24,8 @@ def reason_outside(alert: Alert, at_us: int, history_us: int, silences: Iterable
         history_us: What opens before is history.
         silences: Those in force.
     """
-    if alert.finding.is_history or at_us < history_us:
+    is_over = 0 < alert.finding.until_us <= at_us
+    if alert.finding.is_history or is_over or at_us < history_us:
         return "history"
     fields = {**alert.finding.fields, "severity": alert.severity}
     silence = next((one.id for one in silences if one.covers(fields, at_us)), "")

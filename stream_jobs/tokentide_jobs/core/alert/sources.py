@@ -178,6 +178,7 @@ def budget_finding(budget: Budget, notice: Notice) -> Finding:
         ),
         severity=_budget_severity(budget, notice.percent),
         level=notice.percent,
+        until_us=0 if is_reset else period.end_us,
     )
 
 
