@@ -253,7 +253,7 @@ OVERVIEW = Board(
     title="Overview",
     description="What is spent against plan, how slow it is, what is wrong, and since when.",
     rows=(
-        Row((ATTENTION,), height=8),
+        Row((ATTENTION,), height=9),
         Row(
             (
                 SPENT,
