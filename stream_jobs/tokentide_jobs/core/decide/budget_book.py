@@ -99,10 +99,10 @@ class BudgetBook:
                 counted[budget.name] = known
         self.counted = counted
 
-    def forget(self) -> None:
-        """Forget every sum: what was missed between is only in what is stored."""
-        for name, counted in self.counted.items():
-            self.counted[name] = CountedBudget(BudgetSpend(counted.spend.budget))
+    def recount(self) -> None:
+        """Ask for every sum again: what was missed between is only in what is stored."""
+        for counted in self.counted.values():
+            counted.floors = None
 
     def outdate(self, money_version: str) -> None:
         """Ask for every sum again: what is stored has other prices than the deltas had.
@@ -111,8 +111,7 @@ class BudgetBook:
             money_version: Of what is stored now.
         """
         self.money_version = money_version
-        for counted in self.counted.values():
-            counted.floors = None
+        self.recount()
 
     def unseeded(self) -> list[Budget]:
         """Return the budgets whose stored sum is not given yet."""

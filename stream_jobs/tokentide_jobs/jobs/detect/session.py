@@ -131,7 +131,7 @@ class DetectSession:
                 head, goes_on = None, False
         if not goes_on:
             # Deltas are missing between the state and the topic: what is stored tells the spend.
-            self.decider.budgets.forget()
+            self.decider.budgets.recount()
             self.decider.has_gap = True
         if head is None or not (goes_on and self.decider.balance.has_begun):
             self._begin_balance(held, is_new=head is None)
