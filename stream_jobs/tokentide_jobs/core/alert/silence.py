@@ -83,7 +83,8 @@ class Silence:
     def covers(self, fields: Mapping[str, str], at_us: int) -> bool:
         """Tell whether it holds back an alert with these fields at an instant."""
         return self.holds(at_us) and all(
-            fnmatchcase(fields.get(name, ""), pattern) for name, pattern in self.matchers
+            fnmatchcase(fields.get(name, ""), pattern.replace("[", "[[]"))  # `*` and `?` alone
+            for name, pattern in self.matchers
         )
 
 

@@ -65,3 +65,10 @@ def test_all_matchers_must_match_and_a_missing_field_is_empty() -> None:
     assert not one.covers({"tenant": "acme-eu", "model": "gpt-5"}, now)
     assert not one.covers({"tenant": "ACME-eu"}, now)
     assert not one.covers({"tenant": "acme"}, at("2027-01-01T00:00"))
+
+
+def test_brackets_in_a_name_are_themselves() -> None:
+    one = silence(matchers=(("tenant", "team[1]*"),))
+    now = at("2026-06-01T00:00")
+    assert one.covers({"tenant": "team[1]-eu"}, now)
+    assert not one.covers({"tenant": "team1"}, now)
