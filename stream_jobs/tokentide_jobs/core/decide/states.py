@@ -94,7 +94,8 @@ def _budget(now: BudgetNow, expected: Forecast | None) -> BudgetState:
         spent_pico_usd=spent,
         share=spent / budget.amount_pico_usd,
         thresholds=list(budget.thresholds),
-        reached=sorted(spend.crossed),
+        # Those of an earlier file are kept, so that none is said twice, and are not its own.
+        reached=sorted(spend.crossed.keys() & set(budget.thresholds)),
         kind=budget.kind,
         unpriced=spend.unpriced,
         forecast_pico_usd=expected.pico_usd if expected else None,

@@ -9,7 +9,8 @@ import pytest
 
 from tests.stream_jobs.core.decide.recorded_stream import BUDGETS, RULES, recorded
 from tokentide_jobs.core.budget.budget import Budget, Scope
-from tokentide_jobs.core.budget.spend import PeriodSpend
+from tokentide_jobs.core.budget.spend import PeriodSpend, Spent
+from tokentide_jobs.core.decide.budget_book import BudgetBook
 from tokentide_jobs.core.decide.decider import Decider
 from tokentide_jobs.core.decide.decisions import BudgetNow, Decisions
 from tokentide_jobs.core.decide.states import states_of
@@ -55,6 +56,18 @@ def test_a_forecast_of_the_period_before_says_nothing_of_this_one() -> None:
     [found] = states_of(Decisions(budgets=[now]), forecasts, pytest.fail)
     assert isinstance(found, BudgetState)
     assert found.forecast_pico_usd is None
+
+
+def test_a_threshold_that_a_budget_no_longer_has_is_not_reported() -> None:
+    book, asked = BudgetBook(), range(1, 65)  # as many as a budget may have
+    for thresholds in (tuple(asked), tuple(one + 100 for one in asked)):
+        budget = replace(BUDGET, thresholds=thresholds)
+        book.replace([budget])
+        book.outdate("a file")
+        book.seed(budget.name, {}, [Spent(NOW_US, 2 * budget.amount_pico_usd, 1)], NOW_US)
+    [found] = states_of(Decisions(budgets=book.standing(NOW_US)), {}, pytest.fail)
+    assert isinstance(found, BudgetState)
+    assert found.reached == [one + 100 for one in asked]
 
 
 def test_a_state_that_the_contract_does_not_know_is_left_out_and_told() -> None:
