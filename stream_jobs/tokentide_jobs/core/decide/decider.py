@@ -176,6 +176,16 @@ class Decider:
         Raises:
             ValueError: The bytes are of another version, or not whole.
         """
+        try:
+            return cls._restored(data, rules, budgets)
+        except ValueError:
+            raise
+        except (Exception, pl.exceptions.PanicException) as exc:
+            # Whatever a damaged part raises: a worker begins without it, and does not end of it.
+            raise ValueError(f"a state with a damaged part: {type(exc).__name__}: {exc}") from exc
+
+    @classmethod
+    def _restored(cls, data: bytes, rules: DetectRules, budgets: Sequence[Budget]) -> Decider:
         parts = unpack(data)
         head = json.loads(parts["head"])
         if head["version"] != STATE_VERSION:

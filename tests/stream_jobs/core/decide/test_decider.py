@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -242,6 +243,20 @@ def test_a_state_of_another_version_is_refused() -> None:
         Decider.from_bytes(data.replace(b'"version":2', b'"version":9'), RULES, BUDGETS)
     with pytest.raises(ValueError, match="end at"):
         Decider.from_bytes(data[:-1], RULES, BUDGETS)
+
+
+def test_whatever_is_damaged_in_a_state_it_is_a_value_error() -> None:
+    chance, decider = random.Random(5), Decider(RULES, BUDGETS)
+    decider.take(recorded())
+    whole, refused = decider.to_bytes(), 0
+    for _ in range(80):
+        data = bytearray(whole)
+        data[chance.randrange(min(len(data), 20_000))] ^= 1 << chance.randrange(8)
+        try:
+            Decider.from_bytes(bytes(data), RULES, BUDGETS)
+        except ValueError:
+            refused += 1
+    assert refused
 
 
 def test_a_budget_counts_what_was_stored_and_then_what_comes_after() -> None:
