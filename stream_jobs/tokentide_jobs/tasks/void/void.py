@@ -208,13 +208,7 @@ class Void:
         earlier = {one: found for one, found in decisions.items() if not found.is_out}
         if self.dry_run:
             return Voided(0, rows, earlier)
-        revision = 0
-        if still_out:
-            tenants = dict.fromkeys(still_out, "") | {
-                row.event_id: row.tenant for row in rows if row.event_id in still_out
-            }
-            self.progress("decide")
-            revision = self._tables.decide(tenants, reason, is_void=False)
+        revision = self._decide_in(still_out, rows, reason) if still_out else 0
         # Rows that went since they were looked for are missing in these batches.
         again = self._tables.ever_recorded(ids)
         if {row.place for row in again} != {row.place for row in rows}:
@@ -233,6 +227,13 @@ class Void:
         # Rows of the last batch may have come back over a decision that was made meanwhile.
         self._check_let_in(ids)
         return Voided(revision, rows, earlier, corrections)
+
+    def _decide_in(self, ids: Iterable[str], rows: Iterable[Row], reason: str) -> int:
+        """Record that events are in again; return the revision of these decisions."""
+        tenants = dict.fromkeys(ids, "")
+        tenants |= {row.event_id: row.tenant for row in rows if row.event_id in tenants}
+        self.progress("decide")
+        return self._tables.decide(tenants, reason, is_void=False)
 
     def _check_let_in(self, ids: Sequence[str]) -> None:
         """Refuse to go on once an event is out again: whoever decided does not see all its rows."""
