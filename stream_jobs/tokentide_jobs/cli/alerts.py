@@ -237,7 +237,7 @@ def _act(
         _require(found["state"] != "closed", f"alert {found['alert_id']} is closed already")
         action = Action(
             alert_id=found["alert_id"], verb=verb, author=_author(author),
-            reason=_text("--reason", reason), at_us=_now_us(),
+            reason=_text("--reason", reason), at_us=store.clock_us(),
         )  # fmt: skip
         store.act(action)
     if as_json:

@@ -221,3 +221,25 @@ def test_a_test_is_sent_to_every_receiver(
     assert [(one["receiver"], one["outcome"], one["status"]) for one in found] == [
         ("good", "delivered", 204), ("gone", "refused", 410),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("off_us", [-3_600_000_000, 3_600_000_000])
+def test_an_action_counts_at_once_whatever_the_clock_of_the_machine_says(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    store: ClickHouse,
+    off_us: int,
+) -> None:
+    now_us = time.time_ns() // 1_000
+    book = AlertBook(AlertRules())
+    here = finding(at_us=now_us, dimensions=(("service", f"off by {off_us}"),))
+    (opened,) = book.observe([here], now_us, now_us)
+    AlertStore(store).append([opened])
+    with monkeypatch.context() as patched:
+        patched.setattr("tokentide_jobs.cli.alerts._now_us", lambda: now_us + off_us)
+        run(capsys, "ack", opened.alert_id, "--reason", "looking", "--author", "dana")
+    done, _ = AlertStore(store).actions(0)
+    later_us = time.time_ns() // 1_000
+    acts = [one for one in done if one.alert_id == opened.alert_id]
+    made = book.observe([], later_us, later_us, acts)
+    assert [(one.state, one.author) for one in made] == [("acknowledged", "dana")]

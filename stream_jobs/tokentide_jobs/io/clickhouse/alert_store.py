@@ -130,6 +130,10 @@ class AlertStore:
         opens = self._store.select("alerts/opens", values)
         return Stored(alerts, [(row["at_us"], row["identity"]) for row in opens], unreadable)
 
+    def clock_us(self) -> int:
+        """Return the server's time: a person's machine may be minutes off."""
+        return int(self._store.rows("SELECT toUnixTimestamp64Micro(now64(6))")[0][0])
+
     def actions(self, since_us: int) -> tuple[list[Action], int]:
         """Return what people did since a moment of the server, and the moment of the last."""
         rows = self._store.select("alerts/actions", {"since_us": since_us})
