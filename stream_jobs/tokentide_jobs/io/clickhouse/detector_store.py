@@ -6,8 +6,9 @@ been begun, and the one before it is read.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -19,13 +20,17 @@ from tokentide_jobs.core.tables import DETECTOR_STATE
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.settings.origins import origin_of
 
-__all__ = ["LONGEST_PAUSE_US", "DetectorStore", "SnapshotHead", "packed_state"]
+__all__ = ["LONGEST_PAUSE_US", "DetectorStore", "SnapshotHead", "packed_state", "unpacked_state"]
 
 _SLOTS: Final = 3
 _CHUNK_BYTES: Final = 8 * 1024 * 1024
 _PART_BYTES: Final = 64 * 1024 * 1024
 """Packed by itself: so much more than the state is needed to pack it."""
 _LENGTH: Final = 8
+_CHECKED: Final = b"checked1"
+"""Begins a packed state with a digest; one without is older and begins with a length, and as a
+length this is so long that no damage to it makes it one."""
+_DIGEST: Final = 16
 LONGEST_PAUSE_US: Final = 600_000_000
 """Between two snapshots: the most of TOKENTIDE_SNAPSHOT_S, and however long one takes."""
 _GONE_US: Final = 900_000_000
@@ -113,7 +118,7 @@ class DetectorStore:
         packed = b"".join(
             bytes(memoryview(one.as_buffer())) for one in table["data"].cast(pa.binary())
         )
-        return _unpacked(packed)
+        return unpacked_state(packed)
 
     def write(
         self,
@@ -158,25 +163,49 @@ class DetectorStore:
 
 
 def packed_state(state: bytes) -> bytes:
-    """Return the state in packed parts, each after its own length and the length of its content."""
+    """Return a digest, then the state in packed parts.
+
+    Each part comes after its own length and the length of its content.
+    """
     view, parts = memoryview(state), []
     for begin in range(0, max(1, len(state)), _PART_BYTES):
         part = view[begin : begin + _PART_BYTES]
         packed = pa.compress(part, codec="zstd", asbytes=True)
         parts += [len(packed).to_bytes(_LENGTH, "little"), len(part).to_bytes(_LENGTH, "little")]
         parts.append(packed)
-    return b"".join(parts)
+    return b"".join((_CHECKED, _digest_of(parts), *parts))
 
 
-def _unpacked(packed: bytes) -> bytes:
+def unpacked_state(packed: bytes) -> bytes:
+    """Return the state that was packed, also by a version that added no digest.
+
+    Raises:
+        ValueError: The bytes are not whole, or not those that were packed.
+    """
     view, parts, at = memoryview(packed), [], 0
+    if packed.startswith(_CHECKED):
+        at = len(_CHECKED) + _DIGEST
+        if packed[len(_CHECKED) : at] != _digest_of([view[at:]]):
+            raise ValueError("a packed state is not what was stored: its digest is another")
     while at < len(view):
         begin = at + 2 * _LENGTH
         length = int.from_bytes(view[at : at + _LENGTH], "little")
         size = int.from_bytes(view[at + _LENGTH : begin], "little")
         if begin + length > len(view):
             raise ValueError(f"a packed state ends at {len(view)} of {begin + length} bytes")
+        if size > _PART_BYTES:  # memory for it would be asked for first
+            raise ValueError(f"a part of a packed state has {size} bytes, at most {_PART_BYTES}")
         part = view[begin : begin + length]
-        parts.append(pa.decompress(part, decompressed_size=size, codec="zstd", asbytes=True))
+        try:
+            parts.append(pa.decompress(part, decompressed_size=size, codec="zstd", asbytes=True))
+        except OSError as exc:
+            raise ValueError(f"a part of a packed state is damaged: {exc}") from exc
         at = begin + length
     return b"".join(parts)
+
+
+def _digest_of(parts: Iterable[bytes | memoryview]) -> bytes:
+    whole = hashlib.blake2b(digest_size=_DIGEST)
+    for part in parts:
+        whole.update(part)
+    return whole.digest()
