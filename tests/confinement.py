@@ -1,13 +1,14 @@
 """Hold the line between unit and integration tests.
 
-A unit test computes in its own process: it starts no other (ClickHouse, a broker, a second Python)
-and reaches no address but this machine's own. A test that has to is marked `integration`, and
-`make unit` leaves it out. The interpreter's audit events tell, so no way of starting a process is
+A unit test computes in its own process: it starts no other (ClickHouse, a broker, a second Python),
+reaches no address but this machine's own, and finds nothing in the user's cache, which is empty on
+a new machine. A test that has to is marked `integration`, and `make unit` leaves it out. The interpreter's audit events tell, so no way of starting a process is
 overlooked, whoever takes it.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from typing import Any
@@ -19,6 +20,8 @@ _STARTS_A_PROCESS = frozenset(
 )
 _DESCRIBES_THE_MACHINE = frozenset({"file", "uname"})
 """What the standard library's `platform` runs, which clients ask for the headers they send."""
+_CACHE_HOME = "XDG_CACHE_HOME"
+"""Where it is a device, no file can be below it, and none be made there."""
 _OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -27,15 +30,23 @@ class Confinement:
 
     def __init__(self) -> None:
         self._is_on = False
+        self._cache_home: str | None = None
         self._escapes: list[str] = []
 
     def begin(self, item: pytest.Item) -> None:
         """Confine what runs from now on, unless it is an integration test."""
         self._escapes.clear()
         self._is_on = item.get_closest_marker("integration") is None
+        if self._is_on:
+            self._cache_home = os.environ.get(_CACHE_HOME)
+            os.environ[_CACHE_HOME] = os.devnull
 
     def end(self) -> None:
         """Confine nothing any more."""
+        if self._is_on:
+            os.environ.pop(_CACHE_HOME)
+            if self._cache_home is not None:
+                os.environ[_CACHE_HOME] = self._cache_home
         self._is_on = False
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ from tests.places import ROOT
 pytestmark = pytest.mark.integration
 
 TESTS = """
-import contextlib, os, socket, subprocess, sys, threading
+import contextlib, os, pathlib, socket, subprocess, sys, threading
 import pytest
+
+CACHED = "import os; assert os.path.exists(os.environ['XDG_CACHE_HOME'] + '/jar')"
 
 def start():
     subprocess.run([sys.executable, "-c", ""], check=True)
@@ -44,9 +47,13 @@ def test_stays_here():
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname()).close()
 
+def test_reads_the_cache():
+    assert pathlib.Path(os.environ["XDG_CACHE_HOME"], "jar").exists()
+
 @pytest.mark.integration
 def test_may():
     start()
+    subprocess.run([sys.executable, "-c", CACHED], check=True)
 """
 
 
@@ -54,11 +61,13 @@ def test_an_unmarked_test_fails_when_it_starts_a_process_or_leaves_the_machine(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "test_some.py").write_text(TESTS)
+    (tmp_path / "jar").touch()
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = integration: starts processes\n")
     command = [sys.executable, "-m", "pytest", "-p", "tests.confinement", "-q", "-rA"]
     done = subprocess.run(
         [*command, "--rootdir", str(tmp_path), "-c", str(tmp_path / "pytest.ini"), str(tmp_path)],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
     )  # fmt: skip
     outcomes: dict[str, set[str]] = {}
     for line in done.stdout.splitlines():
@@ -67,5 +76,5 @@ def test_an_unmarked_test_fails_when_it_starts_a_process_or_leaves_the_machine(
             outcomes.setdefault(rest.split("::")[1].split(" - ")[0], set()).add(word)
     good = {name for name, words in outcomes.items() if words == {"PASSED"}}
     assert good == {"test_stays_here", "test_may"}, done.stdout
-    assert len(outcomes) == 7
+    assert len(outcomes) == 8
     assert "mark the test `integration`" in done.stdout

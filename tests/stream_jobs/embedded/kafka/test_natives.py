@@ -23,6 +23,8 @@ from tokentide_jobs.io.kafka.clients import admin_client, plain_client
 from tokentide_jobs.tasks import dead_letters
 from tokentide_jobs.tasks.dead_letters import Place, StoredDeadLetter, Target
 
+pytestmark = pytest.mark.integration  # the codecs are in Kafka's jars, which a new machine fetches
+
 
 @pytest.mark.parametrize(
     "machine",
@@ -100,7 +102,6 @@ def sent_again(broker: KafkaBroker) -> str:
     return str(failure.value)
 
 
-@pytest.mark.integration
 def test_a_broker_loads_its_codecs_from_the_cache_and_unpacks_none_and_what_it_refuses_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
