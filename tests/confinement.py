@@ -2,8 +2,8 @@
 
 A unit test computes in its own process: it starts no other (ClickHouse, a broker, a second Python),
 reaches no address but this machine's own, and finds nothing in the user's cache, which is empty on
-a new machine. A test that has to is marked `integration`, and `make unit` leaves it out. The interpreter's audit events tell, so no way of starting a process is
-overlooked, whoever takes it.
+a new machine. A test that has to is marked `integration`, and `make unit` leaves it out. The
+interpreter's audit events show every way of starting a process, whichever library takes it.
 """
 
 from __future__ import annotations
