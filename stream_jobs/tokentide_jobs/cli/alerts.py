@@ -102,7 +102,7 @@ def show(alert_id: str, as_json: bool, data_dir: Path | None) -> None:
         console().print(alert_view(found, attempts))
 
 
-@alerts.command(short_help="Say that somebody looks after an alert.")
+@alerts.command(short_help="Acknowledge an alert: a person looks after it.")
 @click.argument("alert_id")
 @_reason_options
 @json_option
@@ -218,7 +218,7 @@ async def _tested(receivers: Sequence[Receiver], now_us: int) -> list[Result]:
         change="fires", kind="test", dimensions=(("from", "tokentide alerts test"),),
         metric="test", at_us=now_us, sentence="this is a test of tokentide alerts",
     )  # fmt: skip
-    opened = Alert(finding, now_us, severity="page").enter("open", now_us, "somebody asked for it")
+    opened = Alert(finding, now_us, severity="page").enter("open", now_us, "a test was asked for")
     message = Message(opened.id, opened.alert_id, now_us, payload_of(opened))
     async with Sender() as sender:
         return list(await asyncio.gather(*(sender.send(one, message) for one in receivers)))

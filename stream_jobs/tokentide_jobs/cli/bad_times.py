@@ -22,7 +22,7 @@ class BadTimes:
     """Compares each status with the one before.
 
     Args:
-        first: What the reader has been told.
+        first: The status that was reported already.
         clock: Seconds.
     """
 
@@ -32,7 +32,7 @@ class BadTimes:
         self._since_s = clock()
 
     def line(self, found: Status) -> Text | None:
-        """Return the line that tells a change, None where nothing has begun or ended."""
+        """Return the line that reports a change, None where nothing has begun or ended."""
         is_bad = found.verdict == "bad"
         if is_bad == self._is_bad:
             return None

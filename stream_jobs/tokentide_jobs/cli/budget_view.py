@@ -139,13 +139,13 @@ def _rates(rate: BurnRate) -> str:
 
 
 def _who_is_notified(one: BudgetStatus, rate: BurnRate) -> str:
-    """Say who hears of a rate: Grafana has a rule for the fastest of each period."""
+    """Name who notifies of a rate: Grafana has a rule for the fastest of each period."""
     if rate.rule == BURN_RULES[one.budget.period][0]:
         return (
-            "Grafana tells of it, where its rule tokentide-budget-burn is set up; the detect job "
-            "tells of thresholds only"
+            "Grafana notifies of it, where its rule tokentide-budget-burn is set up; the detect "
+            "job notifies of thresholds only"
         )
-    return "nobody is told of it, it is shown here"
+    return "no notification is sent, it is shown here"
 
 
 def _end(one: BudgetStatus) -> str:

@@ -33,8 +33,8 @@ _TIMEOUT_S: Final = 120.0
 def budgets(context: click.Context, as_json: bool, data_dir: Path | None) -> None:
     """See what was spent of every budget in its present period, how fast, and where it will end.
 
-    Budgets are in the file that TOKENTIDE_BUDGETS_FILE names. This command tells nobody: the detect
-    job notifies its receivers of thresholds that are reached, and Grafana, where its rule
+    Budgets are in the file that TOKENTIDE_BUDGETS_FILE names. This command notifies no receiver:
+    the detect job does, of thresholds that are reached, and Grafana, where its rule
     tokentide-budget-burn is set up, of a budget that burns too fast. Without a command: list.
     """
     if context.invoked_subcommand is None:
@@ -112,7 +112,7 @@ def _print_json(found: list[BudgetStatus]) -> None:
 
 
 def _read(data_dir: Path | None, name: str | None = None) -> list[BudgetStatus]:
-    """Read all budgets, or the one of a name; the file is checked before anybody is asked."""
+    """Read all budgets, or the one of a name; the file is checked before ClickHouse is asked."""
     settings = find_target(data_dir)
     wanted = only_named(load_budgets(settings.budgets_file), name, "budget", settings.budgets_file)
     settings = find_target(data_dir, "clickhouse")

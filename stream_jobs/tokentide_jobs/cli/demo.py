@@ -184,7 +184,7 @@ def _run(settings: Settings, work: Workload, seed: int, screen: Console) -> dict
     screen.print(_aside(_parts_of_events(report.kafka_events, sent, probed, stats)))
     return {
         "ok": report.ok and not sent.lost and not probed.lost,
-        "incidents_noticed": None,  # nobody looked yet
+        "incidents_noticed": None,  # not looked for yet
         "sent": asdict(sent),
         "sent_one_by_one": asdict(probed),
         "seconds_to_queryable_row": _quantiles(delays),
@@ -230,7 +230,7 @@ def _parts_of_events(total: int, sent: Sent, probed: Sent, stats: int) -> str:
 
 
 def delay_line(delays: Sequence[float], sent: int, load: float, cores: int) -> str:
-    """Return how soon an event can be queried, or that this machine cannot tell (markup).
+    """Return how soon an event can be queried, or that this machine cannot show it (markup).
 
     Args:
         delays: Seconds from emit to the first query that found the row, ascending.

@@ -56,7 +56,7 @@ def doctor(grafana_only: bool, within_s: float, as_json: bool, data_dir: Path | 
     TOKENTIDE_GRAFANA_TOKEN_FILE names: the role Viewer reads boards and data, Admin is needed for
     alert rules. Checked are the pipeline (as `tokentide status` does), Grafana, the token, the
     ClickHouse plugin, the data source, the boards, the rules (there, as in our files, evaluated
-    without an error, and no others in our folder), whether their alerts go to anybody, and every
+    without an error, and no others in our folder), whether their alerts have a receiver, and every
     query of boards and rules, sent as a browser sends it. Nothing is changed. One line a check: ok,
     problem or unknown, and what to do.
 
@@ -94,7 +94,7 @@ def _findings(
 
 
 def _pipeline(settings: Settings) -> Finding:
-    """Say what `tokentide status` says, in one line."""
+    """Report the outcome of `tokentide status` in one line."""
     if why_not := not_named(settings, "kafka", "clickhouse"):
         remedy = "set them, name the stack with --data-dir, or leave it out with --grafana-only"
         return Finding("pipeline", "unknown", why_not, remedy)
@@ -133,7 +133,7 @@ def _show(finding: Finding) -> None:
 
 
 def _redacted(value: object) -> object:
-    """Hide passwords of addresses in what Grafana said."""
+    """Hide passwords of addresses in what Grafana answered."""
     if isinstance(value, str):
         return redact_text(value)
     return [redact_text(one) for one in value] if isinstance(value, tuple) else value

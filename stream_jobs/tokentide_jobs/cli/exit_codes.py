@@ -78,7 +78,7 @@ EXIT_CODES: Final = (
     ExitCode(EXIT_INTERRUPTED, "interrupted by Ctrl-C or SIGTERM", ""),
     ExitCode(
         EXIT_READER_GONE,
-        "whoever read the output left before its end, and the command ended there",
+        "the reader of the output left before its end, and the command ended there",
         "`tokentide sql … | head -1`, where the shell has `pipefail` set",
     ),
 )

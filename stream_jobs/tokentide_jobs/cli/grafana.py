@@ -60,19 +60,19 @@ def write(directory: Path, data_dir: Path | None) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option(
     "--overwrite", is_flag=True,
-    help="Save every board, and over what somebody saves meanwhile.",
+    help="Save every board, also over changes that are saved meanwhile.",
 )  # fmt: skip
 @json_option
 @data_dir_option
 def push(dry_run: bool, overwrite: bool, as_json: bool, data_dir: Path | None) -> None:
     """Save all boards in Grafana, into the folder Tokentide, which is made where there is none.
 
-    A board that is there as in this version is left alone, and so is one that somebody saves while
+    A board that is there as in this version is left alone, and so is one that others save while
     this runs. Boards that Grafana has from files cannot be saved: replace the files. Alert rules
     come from files alone. The service account needs the role Editor. Exits with 1 when a board
     could not be saved, and with 3 when Grafana does not answer.
     """
-    # Needs the extra `grafana`, which whoever only writes files need not have.
+    # Needs the extra `grafana`, which writing files does not need.
     from tokentide_jobs.io.grafana.by_grafana_api import GrafanaByApi  # noqa: PLC0415 - as said
 
     settings = read_settings(data_dir)

@@ -1,4 +1,4 @@
-"""How declared faults are shown with the alerts that speak of them, and what was announced besides.
+"""How declared faults are shown with the alerts about them, and what was announced besides.
 
 What is shown was read from the tables of alerts; nothing is computed but differences of times.
 """
@@ -21,7 +21,7 @@ from tokentide_jobs.replay.incidents import INCIDENTS, Incident
 __all__ = ["alerts_of", "incidents_view"]
 
 _AFTER_US: Final = 10 * MINUTE_US
-"""An alert so soon after the end of a fault still speaks of it."""
+"""An alert so soon after the end of a fault is still about it."""
 
 
 def incidents_view(openings: Sequence[Mapping[str, Any]], end_us: int) -> Table:

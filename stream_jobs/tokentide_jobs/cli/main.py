@@ -50,7 +50,7 @@ _UNREACHABLE_ERRORS: Final = {
     "ClientConnectorError",
     "ServerDisconnectedError",
 }
-"""Errors of libraries that mean "nobody answers", by class name: importing them takes seconds."""
+"""Errors of libraries that mean "no answer", by class name: importing them takes seconds."""
 
 
 def run() -> None:
@@ -62,14 +62,14 @@ def run() -> None:
     escape_what_cannot_be_encoded()
     _log_our_own_words()
     for which in (signal.SIGTERM, signal.SIGHUP):
-        # As Ctrl-C does: what was begun is ended in order, and said. One that is ignored stays so.
+        # As Ctrl-C: what was begun is ended in order, and reported. An ignored signal stays so.
         if signal.getsignal(which) is signal.SIG_DFL:
             signal.signal(which, signal.default_int_handler)
     try:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
-    except BrokenPipeError:  # nobody reads what is wrong, either
+    except BrokenPipeError:  # the error message has no reader, either
         code = EXIT_READER_GONE
     try:
         sys.stdout.flush()
@@ -83,8 +83,8 @@ def run() -> None:
 def _log_our_own_words() -> None:
     """Show warnings of this project as lines of its own, and leave those of libraries out.
 
-    What a library has to say about a lost connection is said by the error that follows. `tokentide
-    worker` sets up a log of its own afterwards.
+    What a library logs about a lost connection is in the error that follows. `tokentide worker`
+    sets up a log of its own afterwards.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("tokentide: %(message)s"))

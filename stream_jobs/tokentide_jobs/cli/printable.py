@@ -1,4 +1,4 @@
-"""Data as a terminal may show it: one function for everything that somebody else wrote.
+"""Data as a terminal may show it: one function for all text that is not our own.
 
 Names of models, tenants and topics, dead letters, error texts and cells of a query come from
 outside. A character that a terminal would obey instead of showing (escape sequences, carriage
@@ -41,7 +41,7 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def shortened(line: str) -> str:
-    """Leave the middle out of a line that nobody reads to its end: what to do stands there."""
+    """Leave out the middle of a long line: its end, which states what to do, is kept."""
     left_out = len(line) - _BEGINNING - _END
     if left_out <= 0:
         return line

@@ -32,15 +32,16 @@ def check_producer(
     """Send one test event with the SDK and say what happened at every step.
 
     Settings are those of a service that embeds the SDK: TOKENTIDE_KAFKA_BOOTSTRAP and the others.
-    Where no brokers are named, the embedded stack that runs here is meant, and where a service
-    would look elsewhere that is said. Without this program the same is `python -m tokentide check`.
+    Where no brokers are named, the embedded stack that runs here is meant; where a service would
+    use other brokers, that is reported. Without this program the same is `python -m tokentide
+    check`.
     Exits with 1 when Kafka refuses the event, 2 when a setting is wrong, 3 when there is no
     connection.
     """
     given: dict[str, object] = {"bootstrap": bootstrap, "topic": topic}
     needs: list[str] = []
     if bootstrap is None and not os.environ.get("TOKENTIDE_KAFKA_BOOTSTRAP"):
-        # Of the environment only this: what it says of producers is for the SDK to read.
+        # Of the environment only this: the settings of producers are for the SDK to read.
         running = Settings.from_env({}, data_dir or os.environ.get("TOKENTIDE_DATA_DIR") or None)
         if running.sources.get("kafka_bootstrap"):
             given["bootstrap"] = running.kafka_bootstrap
@@ -57,6 +58,6 @@ def _elsewhere(checked: str) -> list[str]:
     if default == checked:
         return []
     return [
-        f"these brokers are those of the stack that runs here; a service looks at {default} unless "
-        f"it is told: export TOKENTIDE_KAFKA_BOOTSTRAP={checked}"
+        f"these brokers are those of the stack that runs here; a service uses {default} unless "
+        f"it is set: export TOKENTIDE_KAFKA_BOOTSTRAP={checked}"
     ]

@@ -54,7 +54,7 @@ def progress_lines(screen: Console, what: str) -> Iterator[Callable[[str], None]
     """Show which step a work is at while the body runs; the function it gives sets the step.
 
     A terminal shows it at once, in one line that is gone in the end. Elsewhere it is a line on
-    standard error now and then, so that nobody takes a long work for one that hangs.
+    standard error now and then, so that long work does not look like a hang.
 
     Args:
         screen: Where the result is going to be.

@@ -1,7 +1,7 @@
-"""Whoever reads the output: `head` and a closed pager leave before its end.
+"""The reader of the output: `head` and a closed pager leave before its end.
 
 A command ends there, as other programs do, and without a traceback. A connection to a service may
-break with the same error, so it is asked which of the two is gone.
+break with the same error, so it is checked which of the two is gone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ["forget_output", "reader_is_gone"]
 
 
 def reader_is_gone() -> bool:
-    """Tell whether nobody reads standard output or standard error any more."""
+    """Tell whether standard output or standard error has lost its reader."""
     return any(map(_is_unread, _descriptors()))
 
 
 def forget_output() -> None:
-    """Let what is still to be written go nowhere: the interpreter would complain at its end."""
+    """Discard what is still to be written: the interpreter would complain at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in _descriptors():
         if _is_unread(descriptor):

@@ -157,12 +157,12 @@ def span_operations() -> str:
         f"`openinference.span.kind` is one of {listed(sorted(OPENINFERENCE_PARENTS))}; or "
         f"`traceloop.span.kind` is one of {listed(sorted(PARENT_KINDS))}; or the span is a "
         "server's, a producer's or a consumer's; or the instrumentation is a coding agent's "
-        f"({listed(f'{name}…' for name in CODING_AGENTS)}), whose log records tell of each call;\n"
+        f"({listed(f'{name}…' for name in CODING_AGENTS)}), whose log records report each call;\n"
         "- every other span, under whatever name, is a call when it carries tokens and a provider "
         "or a model, and no call inside it is in the same record;\n"
         "- so is `invoke_agent` of kind `CLIENT`, an agent that runs somewhere else. Where "
-        f"`server.address` is a provider's ({listed(AGENT_HOSTS)}, or Bedrock's) nobody traces "
-        "what is inside; elsewhere somebody may, so its `usage_source` is `missing` and its cost "
+        f"`server.address` is a provider's ({listed(AGENT_HOSTS)}, or Bedrock's) the calls inside "
+        "it are not traced; elsewhere they may be, so its `usage_source` is `missing` and its cost "
         "`partial`."
     )
 

@@ -154,8 +154,8 @@ def _notice(words: str) -> None:
 def replay_producer(bootstrap: str, topic: str) -> Telemetry:
     """Return a producer for recorded events.
 
-    It sends also where `OTEL_SDK_DISABLED` switches the producers of services off: whoever asks for
-    a replay means it.
+    It sends also where `OTEL_SDK_DISABLED` switches the producers of services off: a replay is
+    asked for explicitly.
     """
     return Telemetry(
         bootstrap=bootstrap, topic=topic, service="tokentide-replay", queue_events=20_000,

@@ -1,7 +1,7 @@
 """Rows of a query for a terminal: a table where it fits, else one column a line; no cell breaks.
 
-Whoever copies a value from the screen gets the value: cells are on one line, and numbers of a
-decimal type lose only zeros that say nothing.
+What is copied from the screen is the value: cells are on one line, and numbers of a decimal type
+lose only zeros at their end.
 """
 
 from __future__ import annotations

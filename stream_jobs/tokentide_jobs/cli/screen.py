@@ -51,7 +51,7 @@ class _Screen(Console):
 
 
 class _Escaping(RenderHook):
-    """Lets no character through that a terminal would obey, whoever forgot to escape it."""
+    """Lets no character through that a terminal would obey, also where a caller did not escape."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """Wrap what is printed."""
@@ -90,7 +90,7 @@ def console(*, to_stderr: bool = False, width: int | None = None) -> Console:
 
 
 def shown(data: object, style: str = "") -> Text:
-    """Return data as a cell or a line: what it says, and nothing that it could do."""
+    """Return data as a cell or a line: its text, which no terminal or markup obeys."""
     return Text(printable(str(data)), style)
 
 

@@ -109,7 +109,7 @@ def _burn(burn: SloBurn) -> str:
 
 
 def _read(data_dir: Path | None, name: str | None = None, *, keep: bool = False) -> list[SloStatus]:
-    """Read all SLOs, or the one of a name; the file is checked before anybody is asked."""
+    """Read all SLOs, or the one of a name; the file is checked before ClickHouse is asked."""
     settings = find_target(data_dir)
     wanted = only_named(load_slos(settings.slos_file), name, "SLO", settings.slos_file)
     settings = find_target(data_dir, "clickhouse")

@@ -1,6 +1,6 @@
 """`tokentide sql "…"`: one question to ClickHouse, answered as a table or in any of its formats.
 
-It only reads, unless `--write` is given: the server itself is told to refuse everything else. A
+It only reads, unless `--write` is given: the server itself is set to refuse everything else. A
 table stops after `--max-rows`; a format streams everything, byte for byte as the server wrote it.
 """
 

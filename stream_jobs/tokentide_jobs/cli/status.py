@@ -54,8 +54,8 @@ def status(as_json: bool, workers: tuple[str, ...], data_dir: Path | None) -> No
     form. Lag is in Kafka records, and a record holds one event or many; `tokentide verify` counts
     events.
     Works without workers and with servers of your own. Exits with 0 when all is stored (ok, or
-    attention: somebody should look), with 1 when it is not or nobody can say, with 3 when Kafka or
-    ClickHouse does not answer.
+    attention: something to look at), with 1 when it is not or that is unknown, with 3 when Kafka
+    or ClickHouse does not answer.
     """
     found = read_settings_status(
         find_target(data_dir, "kafka", "clickhouse"), workers, looks_again=True
@@ -206,7 +206,7 @@ def _receivers(found: Status) -> str:
     if found.failing_receivers is None:
         return _UNKNOWN
     names = ", ".join(one.receiver for one in found.failing_receivers)
-    return f"not told: {names}" if names else "none failed in the last hour"
+    return f"not notified: {names}" if names else "none failed in the last hour"
 
 
 def _workers(found: Status) -> str:

@@ -3,7 +3,7 @@
 A signal may come while the main thread runs an event loop, in a client or in a library. asyncio
 keeps every exception of a callback to itself but KeyboardInterrupt and SystemExit; so what a signal
 raises is a KeyboardInterrupt. Python itself drops every exception of a finalizer and of a callback
-of a weak reference, of which asyncio has many: whoever runs on for long looks at `StopSignal`.
+of a weak reference, of which asyncio has many: what runs on for long checks `StopSignal`.
 """
 
 from __future__ import annotations

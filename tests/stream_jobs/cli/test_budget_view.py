@@ -19,12 +19,12 @@ def burning(dollars: float, hours: int) -> str:
     return line
 
 
-def test_the_fastest_rate_is_told_by_the_rule_of_grafana_and_not_by_the_detect_job() -> None:
+def test_grafana_notifies_of_the_fastest_rate_and_the_detect_job_does_not() -> None:
     printed = burning(1_000, 1)
     assert "burning, worth a page" in printed
-    assert "Grafana tells of it, where its rule tokentide-budget-burn is set up" in printed
+    assert "Grafana notifies of it, where its rule tokentide-budget-burn is set up" in printed
     assert "budget-burn" in {rule.name for rule in SPEND_RULES}
 
 
-def test_of_a_slower_rate_nobody_is_told() -> None:
-    assert "nobody is told of it" in burning(3_000, 6)
+def test_of_a_slower_rate_no_notification_is_sent() -> None:
+    assert "no notification is sent" in burning(3_000, 6)
