@@ -192,7 +192,7 @@ FROM {FORECASTS} FINAL WHERE made_at > now() - INTERVAL 1 DAY ORDER BY made_at D
         board=Uid.AGENTS,
         panel="Runs over their guard",
         meaning="At least one run broke a rule of the run guard: it spends too fast, too much, or repeats itself.",
-        first_action="Look at the run (`tokentide runs --flagged`) and stop it if nobody wants it.",
+        first_action="Look at the run (`tokentide runs --flagged`) and stop it if it is not wanted.",
         look={
             "Runs that broke a rule in the last day": f"""\
 SELECT at, tenant, agent, run, rule, spend_pico_usd / 1e12 AS usd, calls, sentence

@@ -1,6 +1,6 @@
 """A receiver of notifications that does not take them: which, since when, and what it answered.
 
-An alert that reaches nobody is worth nothing, so `tokentide status` says it. Pure.
+An alert that is not delivered is worth nothing, so `tokentide status` reports it. Pure.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class FailingReceiver:
         if self.given_up:
             parts.append(f"{counted(self.given_up, 'notification')} will not be tried again")
         return (
-            f"receiver {self.receiver} of notifications is not told: {' and '.join(parts)} "
+            f"receiver {self.receiver} takes no notifications: {' and '.join(parts)} "
             f"({tried}). {_REMEDY}"
         )
 

@@ -79,9 +79,9 @@ def long_transaction(lags: Sequence[PartitionLag]) -> LongTransaction | None:
         which = "the oldest" if unknown is None else "the oldest known"
         where = f"({which} in {oldest.place}), whose first record is {age_s:.0f} s old"
         if unknown is not None:
-            where += f" (of the one in {unknown.place} nobody can say since when)"
+            where += f" (the age of the one in {unknown.place} is unknown)"
     elif unknown is not None:
-        age_s, where = 0.0, f"(one in {unknown.place}), nobody can say since when"
+        age_s, where = 0.0, f"(one in {unknown.place}) of unknown age"
     else:
         return None
     total = sum(lag.behind_transaction for lag in held)

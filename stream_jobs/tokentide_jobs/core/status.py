@@ -1,8 +1,8 @@
 """The state of the pipeline in one picture, and the one verdict on it.
 
 What was read comes in, problems go out, each naming what to look at. `bad` means that events are
-not being stored, or will not be soon, or that nobody can say; `attention` that somebody should
-look, while all is stored. What was not read is None, never zero. Pure.
+not being stored, or will not be soon, or that this is unknown; `attention` that something is to be
+looked at, while all is stored. What was not read is None, never zero. Pure.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Problem:
     Attributes:
         verdict: How bad it is.
         words: What it is, and what to do.
-        is_unknown: It says only that something could not be read.
+        is_unknown: It states only that something could not be read.
     """
 
     verdict: Verdict
@@ -50,7 +50,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """What one worker says about itself.
+    """What one worker reports about itself.
 
     Attributes:
         name: For people.
@@ -58,9 +58,9 @@ class WorkerState:
         problems: Why not.
         is_starting: It is not ready yet, and has begun only a moment ago.
         resting: Partitions that its breaker pauses, each with the end of the pause.
-        min_free_bytes: With less free disk it stores nothing; None: it does not say.
+        min_free_bytes: With less free disk it stores nothing; None: not reported.
         role: `ingest`, or `detect`, which decides and stores no event.
-        notes: What somebody should look at although it works.
+        notes: What is to be looked at although it works.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Status:
         kafka_answers: Whether it answers all the same: a topic may be missing.
         clickhouse_problem: Why nothing could be read from ClickHouse; "" if it could.
         clickhouse_answers: Whether it answers all the same: it may refuse the password.
-        refused: What ClickHouse refused to tell, while it told the rest.
+        refused: What ClickHouse refused to answer, while it answered the rest.
         schema: How the database is not as the SQL files make it; empty: it is; None: not known.
         log_end: Records that the topics have had so far; None: not known.
         lags: By partition of every topic that is read; None: not known.
@@ -106,8 +106,8 @@ class Status:
         dropping: Producers that dropped events in the last hour; None: not known.
         failing_receivers: Receivers that do not take notifications; None: not known.
         free_bytes: Of ClickHouse's disk; None: not known.
-        min_free_bytes: Below this nothing is stored, by the settings of whoever asks; what a worker
-            says of itself comes first.
+        min_free_bytes: Below this nothing is stored, by the settings of the caller; what a worker
+            reports of itself comes first.
     """
 
     kafka_problem: str = ""
@@ -264,7 +264,7 @@ class Status:
         yield from self._lag_problems()
         yield from self._transaction_problems()
         for words in self.refused:
-            # Without the ledger nobody can say that everything is stored.
+            # Without the ledger it is unknown whether everything is stored.
             verdict: Verdict = "bad" if self.lags is None else "attention"
             yield Problem(verdict, f"unknown: {words}", is_unknown=True)
         if self.dead_letters:
@@ -307,7 +307,7 @@ class Status:
                 self.missing_workers, "worker of the stack is", "workers of the stack are"
             )
             is_young = self.stack_age_s < _START_S
-            # A member that died is counted until its session ends: only then nobody reads.
+            # A member that died is counted until its session ends: only then there is no reader.
             is_down = not is_young and self.group_members == 0
             why = "" if is_young else " again: `logs/worker-*.log` in the data directory say why"
             yield Problem(
@@ -350,8 +350,8 @@ class Status:
             last = "none is known" if quiet_s is None else f"the last one ended {quiet_s:.0f} s ago"
             yield Problem(
                 "bad" if is_quiet else "attention",
-                f"{counted(self.unaged_records, 'record waits', 'records wait')}, nobody can say "
-                f"since when: the broker did not send them in time. Of batches, {last}",
+                f"{counted(self.unaged_records, 'record waits', 'records wait')}, since when is "
+                f"unknown: the broker did not send them in time. Of batches, {last}",
             )
 
     def _transaction_problems(self) -> Iterator[Problem]:

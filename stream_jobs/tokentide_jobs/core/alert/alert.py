@@ -1,4 +1,4 @@
-"""One alert: where it stands in its life, and what has been said of it."""
+"""One alert: where it stands in its life, and what has been announced of it."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Alert:
         severity: The highest so far.
         opened_us: When it opened first; 0: not yet.
         changed_us: When it came into its state.
-        entered_us: Time of its last transition, no later than the clock said.
-        last_us: Time of the last finding about it: what is not newer says nothing.
+        entered_us: Time of its last transition, no later than the clock was.
+        last_us: Time of the last finding about it: what is not newer is ignored.
         acted_us: Time of the last action that was done: what is not newer is a repetition.
         due_us: When a pending one opens, or a flapping one closes; 0: nothing is due.
         flaps: Returns from closed.

@@ -1,6 +1,6 @@
 """What a book remembers of one alert, as text beside the transition that made it so, and back.
 
-Stored transitions are the state of the book: whoever goes on reads the last one of each alert.
+Stored transitions are the state of the book: its successor reads the last one of each alert.
 """
 
 from __future__ import annotations

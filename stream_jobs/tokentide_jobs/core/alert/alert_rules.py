@@ -29,7 +29,7 @@ class AlertRules:
         ticket_pico_usd_per_hour: Less, with fewer failed requests than the next, is information.
         ticket_failed_per_minute: Likewise; 0 of both: everything is a ticket at least.
         pending_us: By kind, how long it must last before it opens; what is not here opens at once.
-            Detectors have gathered evidence before they speak.
+            Detectors have gathered evidence before they report.
         cooldown_us: What fires again so soon after its end is the same alert, opened again.
         flaps: After so many such returns an alert stays open until it was quiet for the cooldown.
         incident_us: Metrics of one key that open within this are one incident.

@@ -3,7 +3,7 @@
 Time is that of the stream, so that a replay makes the same transitions under the same names. The
 wall clock tells what is history, and when the pipeline and SLOs were found as they are. The stored
 transitions are the state: a book that goes on from them takes findings that it had taken before for
-what they are, and says nothing twice.
+what they are, and announces nothing twice.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["AlertBook"]
 _REPEATED_US: Final = 6 * HOUR_US
 """Ended alerts are remembered for so much longer: findings that are given again are recognised."""
 _RENEWED_US: Final = 300 * DAY_US
-"""Whatever is open for so long is said once more: transitions are kept for 400 days."""
+"""Whatever is open for so long is announced once more: transitions are kept for 400 days."""
 _BY_CLOCK: Final = ("pipeline", "slo", "test")
 """Kinds that are found beside the stream."""
 _MAY_END: Final = ("history", "silence ", "parent ", "incident ", "storm ")
@@ -179,7 +179,7 @@ class AlertBook:
                 self._open(identity, alert, at_us, "it got worse")
 
     def _record(self, finding: Finding) -> None:
-        """Make an alert that was over when it was found: it is held by nobody."""
+        """Record an alert that was over when it was found: the book does not keep it."""
         alert = Alert(finding, finding.at_us, severity=self.rules.severity(finding))
         self._enter(alert, "open", finding.at_us, "it fired", "history")
         self._close(alert, finding.at_us, "it was over when it was found")
@@ -276,7 +276,7 @@ class AlertBook:
         return not was_open or at_us - alert.changed_us >= self._kept_us(alert)
 
     def _time_of(self, alert: Alert) -> int:
-        """Return the time of whoever found it: a pipeline that stands still has a clock beside."""
+        """Return the time by the clock of its source: that of the stream may stand still."""
         return self._clock_us if alert.finding.kind in _BY_CLOCK else self.now_us
 
     def _act(self) -> None:

@@ -1,6 +1,6 @@
 """Which alerts make room when too many are held: the least urgent first.
 
-Budgets, SLOs and the pipeline are as many as somebody configured: they need no room and make none.
+Budgets, SLOs and the pipeline are as many as are configured: they need no room and make none.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _SHARE: Final = 20
 def least_urgent(alerts: Mapping[str, Alert], severity: Severity) -> list[str]:
     """Return the alerts that make room for one of this severity: at most a twentieth.
 
-    First those that have closed, then the less severe, then those of the same severity that nobody
-    was notified of; the oldest of each first.
+    First those that have closed, then the less severe, then those of the same severity that were
+    never reported; the oldest of each first.
 
     Args:
         alerts: By identity.

@@ -1,6 +1,6 @@
-"""What alerts are made of: a finding says that something is wrong, or that it is over.
+"""What alerts are made of: a finding states that something is wrong, or that it is over.
 
-Detectors, the run guard, budgets, SLOs and the watch over the pipeline all speak in findings, so
+Detectors, the run guard, budgets, SLOs and the watch over the pipeline all report findings, so
 that one lifecycle serves them all. A finding explains itself: a sentence, and the same in fields.
 """
 
@@ -93,15 +93,14 @@ class Finding:
         period: Where each period has an alert of its own, as with budgets: which.
         at_us: Event time, such as the end of the window.
         until_us: When it is over by itself, such as the end of a period; 0: not known.
-        until_us: When it is over by itself, such as the end of a period; 0: not known.
         sentence: What, how much, against what, since when, in plain English.
         evidence: The same in fields.
         impact: What it costs.
-        severity: Where whoever found it knows; None: by impact.
+        severity: Where the source of the finding knows it; None: by impact.
         at_most: A ceiling of the severity, such as `ticket` for a young baseline.
         level: Grows with how bad it is; a level above the one announced is announced again.
         is_history: Of a backfill or an import: recorded and never announced.
-        is_over: It was over when it was found, and nobody will say so: one record, no live alert.
+        is_over: It was over when it was found, and no end will come: one record, no live alert.
         carriers: Wider keys that carried most of it: the provider and model of a tenant's requests.
             Their alert of the same metric absorbs this one, as that of part of its dimensions does.
         contributors: Narrower keys with a large share of it; of a run its last tools.

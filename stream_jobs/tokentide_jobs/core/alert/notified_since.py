@@ -1,7 +1,7 @@
-"""Since when a receiver is told of a severity: what was stored before that concerned others.
+"""Since when a receiver is notified of a severity: what was stored before that concerned others.
 
-A receiver that is new, was renamed, or whose least severity was lowered hears of what comes from
-then on, not of pages that closed long ago. Whoever stays hears everything, restarts or not.
+A receiver that is new, was renamed, or whose least severity was lowered is notified of what comes
+from then on, not of pages that closed long ago. One that stays gets everything, restarts or not.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def since_by_key(
     receivers: Iterable[tuple[str, Iterable[Severity]]],
     now_us: int,
 ) -> dict[str, int]:
-    """Return since when each receiver is told of each of its severities, in microseconds.
+    """Return since when each receiver is notified of each of its severities, in microseconds.
 
     Args:
-        before: What this returned last; None: never, so that nothing was told and all of it is due.
-        receivers: Names with the severities that they are told.
+        before: What this returned last; None: never, so that nothing was sent and all of it is due.
+        receivers: Names with the severities that they are notified of.
         now_us: When this list was found.
     """
     begin_us = 0 if before is None else now_us

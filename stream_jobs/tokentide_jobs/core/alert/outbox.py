@@ -37,13 +37,13 @@ EXPIRES_US: Final = 24 * HOUR_US
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One transition that a receiver is to be told.
+    """One transition that a receiver is to be notified of.
 
     Attributes:
         id: Of the transition; receivers drop a second one with it.
         alert_id: What it belongs to.
         written_us: When it was stored.
-        payload: What is said, as JSON.
+        payload: What is sent, as JSON.
     """
 
     id: str
@@ -132,7 +132,7 @@ def life(receiver: str, clock_us: Callable[[], int], pause_s: Callable[[int], fl
         unsent = yield Look()
         assert isinstance(unsent, Sequence)
         failing = {one.alert_id: failing.get(one.alert_id, _Alert()) for one in unsent}
-        # Whoever failed least goes first: what cannot be taken never stands before what can.
+        # The alert that failed least goes first: what is always refused blocks no other.
         ordered = sorted(unsent, key=lambda one: failing[one.alert_id].failures)
         failed: set[str] = set()
         unconfirmed_failures, is_through, is_down = 0, False, False

@@ -38,7 +38,7 @@ _WHAT: Final[Mapping[SharedMetric, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """How far ingest says it has come with one partition.
+    """How far ingest has come with one partition, as it reports.
 
     Attributes:
         topic: That ingest reads.
@@ -67,8 +67,8 @@ def source_findings(
     """Yield whether what arrives is stored in time.
 
     Args:
-        sources: Every partition that ingest reads; none: it said nothing yet.
-        since_us: From when on somebody listens: nothing is later than that.
+        sources: Every partition that ingest reads; none: it reported nothing yet.
+        since_us: When watching began: nothing is late by more than the time since then.
         clock_us: The present.
         rules: What is expected.
     """

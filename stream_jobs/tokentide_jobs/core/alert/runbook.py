@@ -28,7 +28,7 @@ FIRST_ACTIONS: Final[Mapping[str, str]] = {
     "truncated_ratio": "See whether the token limit was lowered, or answers have grown.",
     "cache_hit_ratio": "See whether the beginning of the prompt changed: caches match prefixes.",
     "requests": "Fewer: see whether the service still calls. More: see who calls.",
-    "run": "Look at the run (`tokentide runs --flagged`) and stop it if nobody wants it.",
+    "run": "Look at the run (`tokentide runs --flagged`) and stop it if it is not wanted.",
     "budget": "See what spends: `tokentide budgets show NAME`; raise the budget or cut the use.",
     "slo": "See what fails: `tokentide slos show NAME`.",
     "pipeline_late": "Run `tokentide status`: it says what is wrong and what to do.",

@@ -54,7 +54,7 @@ class Weekly:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """What is not announced, when, and who says so.
+    """What is not announced, when, and who decided so.
 
     Attributes:
         id: Its name.

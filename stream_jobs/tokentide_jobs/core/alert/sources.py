@@ -54,7 +54,7 @@ def anomaly_finding(
     changes: Iterable[Change] = (),
     tests: int = 0,
 ) -> Finding:
-    """Return what an alarm of the detectors says.
+    """Return the finding of an alarm of the detectors.
 
     Args:
         alarm: Opened, closed or adopted.
@@ -99,7 +99,7 @@ def anomaly_finding(
 
 
 def run_finding(verdict: Verdict, changes: Iterable[Change] = ()) -> Finding:
-    """Return what the run guard says of a run.
+    """Return the finding of the run guard about a run.
 
     Args:
         verdict: What it says.

@@ -1,7 +1,7 @@
 """One step in the life of an alert, under a name that a replay gives it again.
 
-A transition is written before anybody hears of it. `held` says why nobody shall: then it is a
-record and no more. With it stands what the book remembers of the alert, so that it can go on.
+A transition is stored before any receiver is notified of it. `held` states why none is to be: then
+it is only a record. With it stands what the book remembers of the alert, so that it can go on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Transition:
         why: What led to it, in words.
         held: Why it is not announced: `pending`, `history`, `silence …`, `parent …`, `incident …`,
             `storm …`, `flapping`, `unannounced` for the end of what never was; empty: it is.
-        author: The person who did it; empty: nobody.
+        author: The person who did it; empty: no person did.
         began_us: When it was found first.
         opened_us: When this alert opened first; 0: it did not yet.
         flaps: How often it has come back.

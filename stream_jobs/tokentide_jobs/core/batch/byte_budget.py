@@ -2,7 +2,7 @@
 
 Records count from the moment they arrive until their rows are stored. The bound belongs to all
 partitions, so what one of them may hold depends on how many others hold something. Each has a
-minimum that nobody else can take: a partition whose store is stuck starves no other. Pure.
+minimum that no other can take: a partition whose store is stuck starves no other. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The life of one partition in one worker: which step comes next, from its assignment on.
 
 `partition_life` is a generator of steps. It decides *what* happens next and touches nothing;
-whoever drives it decides *when*, retries, and, in the crash schedules, dies between any two steps.
+its driver decides *when*, retries, and, in the crash schedules, dies between any two steps.
 The order is the promise: position, identity of the log, intent, rows, done row, acknowledgement.
 Pure.
 """
@@ -114,7 +114,7 @@ Propose = Callable[[LogPartition, int, int], Intent]
 Write = Callable[[SealedBatch[R], Intent, bool], "Effects[W | None]"]
 """Writes a batch under its intent, up to its done row. The flag: another worker may have begun it.
 
-Returns None when somebody else has finished it.
+Returns None when another worker has finished it.
 """
 
 

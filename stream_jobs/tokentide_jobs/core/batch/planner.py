@@ -49,7 +49,7 @@ _RECORD_OVERHEAD_BYTES = 256
 _TIMES_AS_LONG = 8
 """The next batch begins this many times the last one's duration after the last one began. A batch
 costs the store nearly the same with 1,000 events as with 4,000: four partitions that wrote one
-batch after the other would leave the store no time for anybody else."""
+batch after the other would leave the store no time for other clients."""
 _AGES_AT_MOST = 3
 """Longest such wait, as a multiple of the batch's age: a slow store does not make it longer."""
 _HEAVY_HALVES = 3
@@ -256,7 +256,7 @@ class PartitionPlanner(Generic[R]):
         self._rests_until_ms = begun_ms + rest_ms
 
     def seal_at(self, end: int) -> None:
-        """Have a batch due as soon as every record before `end` is here: somebody waits for it."""
+        """Have a batch due as soon as every record before `end` is here: a window waits for it."""
         self._wanted_end = end
 
     def age_ms(self, now_ms: int) -> int:

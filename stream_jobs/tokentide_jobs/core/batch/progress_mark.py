@@ -20,7 +20,7 @@ from tokentide_schemas.fields import MAX_EPOCH_US
 __all__ = ["LATENESS_US", "PROGRESS_SCHEMA", "Arrivals", "ProgressMark"]
 
 PROGRESS_SCHEMA: Final = "progress.v1"
-"""What the header `schema` of a mark says."""
+"""The value of the header `schema` of a mark."""
 LATENESS_US: Final = MINUTE_US
 """What `watermark_us` grants events that are under way. Detection waits by `settle_seconds`."""
 _KEPT: Final = 512
@@ -103,7 +103,7 @@ class ProgressMark:
 
 
 def _whole(value: object, most: int) -> int:
-    """Return a whole number that is one: a mark comes from whoever may write to the topic."""
+    """Return a number after checking it: every writer of the topic may have sent the mark."""
     if type(value) is not int or not 0 <= value <= most:
         raise ValueError(f"no whole number from 0 to {most}")
     return value

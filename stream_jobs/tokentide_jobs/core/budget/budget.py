@@ -1,4 +1,4 @@
-"""What a budget is: a scope, a period, an amount, and the shares of it that somebody wants to know.
+"""What a budget is: a scope, a period, an amount, and the shares of it that are reported.
 
 Amounts are whole pico-USD. Everything that is derived from a budget is named by its revision, so
 that another amount or scope under the same name is another budget.
@@ -55,7 +55,7 @@ class Budget:
         zone_name: IANA name of the zone.
         amount_pico_usd: What may be spent, more than zero.
         thresholds: Percentages of the amount, ascending.
-        kind: soft: tell; hard: whoever asks is advised to stop.
+        kind: soft: report only; hard: callers that ask are advised to stop.
     """
 
     name: str

@@ -71,7 +71,7 @@ class BudgetStatus:
 
     @property
     def verdict(self) -> BudgetVerdict:
-        """Return whether somebody should look."""
+        """Return whether it needs attention."""
         if self.left_pico_usd < 0:
             return "over"
         expected = self.forecast.pico_usd or 0

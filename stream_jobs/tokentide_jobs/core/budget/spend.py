@@ -2,8 +2,8 @@
 
 An addition names the range of a source that it covers, as a batch its offsets: a range that is
 covered already adds nothing. Sums are integers, so the state is the same whatever the order. Every
-notice has an id made of budget, period and threshold: it is returned once, and whoever replays the
-additions into an empty state gets the same ids.
+notice has an id made of budget, period and threshold: it is returned once, and a replay of the
+additions into an empty state returns the same ids.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that somebody wants to know once.
+    """Something to report once.
 
     Attributes:
         id: Of budget, period and threshold alone.
@@ -90,7 +90,7 @@ class BudgetSpend:
         return not self._covered
 
     def keep_notices(self, other: BudgetSpend) -> None:
-        """Take over what was said of another count of the same budget: it is not said again."""
+        """Take over what was reported of another count of the same budget: it is not repeated."""
         self._resets |= other._resets
         for start_us, known in other._periods.items():
             state = self._periods.setdefault(start_us, PeriodSpend(known.period))

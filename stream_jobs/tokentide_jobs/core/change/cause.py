@@ -102,7 +102,7 @@ def likely_causes(
     """Return the changes that may explain what began at `since_us`, the likeliest first.
 
     A change that names another value of a dimension explains nothing here; but the service of a
-    change whose subject is hit is that of whoever reports it, such as a registry of prompts. Weight
+    change whose subject is hit is that of its reporter, such as a registry of prompts. Weight
     halves with every half hour between the change and the beginning.
 
     Args:

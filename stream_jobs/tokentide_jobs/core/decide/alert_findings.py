@@ -31,12 +31,12 @@ _MOST: Final = 0.5
 
 
 def alert_findings(found: Decisions) -> Iterator[Finding]:
-    """Yield a finding for everything in what some records gave rise to that somebody may need."""
+    """Yield a finding for everything in these decisions that may need attention."""
     for window in found.windows:
         if window.judged.alarms:
             yield from _of_window(window)
     for one in found.verdicts:
-        # Nobody follows a run of long ago, so nobody says when it ends.
+        # A run of long ago is not followed, so its end is never reported.
         found_now = run_finding(one.verdict, one.changes)
         yield replace(found_now, is_history=one.is_history, is_over=one.is_history)
     for run in found.runs:

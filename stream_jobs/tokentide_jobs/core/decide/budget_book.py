@@ -49,7 +49,7 @@ class CountedBudget:
             and nothing counts.
         added: Deltas that were added.
         reported_us: Time of the stream when its state was reported last.
-        is_changed: There is something to tell.
+        is_changed: There is something to report.
     """
 
     spend: BudgetSpend

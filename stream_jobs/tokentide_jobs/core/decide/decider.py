@@ -48,7 +48,7 @@ WINDOWS_SCHEMA: Final = "windows.v1"
 SUBJECTS_SCHEMA: Final = "subjects.v1"
 STEPS_TAG: Final = "steps.v1"
 CHANGES_TAG: Final = "changes.v1"
-"""What the header `schema` of deltas, steps and changes says."""
+"""The value of the header `schema` of deltas, steps and changes."""
 
 __all__ = ["STATE_VERSION", "Decider"]
 
@@ -57,7 +57,7 @@ STATE_VERSION: Final = 2
 _HISTORY_US: Final = 900_000_000
 """A step that is so much older than the stream is history: a backfill, or a replay."""
 _REPORT_US: Final = 1_000_000
-"""States of runs and budgets that go on are reported this often: services hear of a call within a
+"""States of runs and budgets that go on are reported this often: services know of a call within a
 few seconds, also when it reaches no threshold."""
 
 
@@ -77,8 +77,8 @@ class Decider:
         sources: How far ingest has come, by what was read since this was made.
         unreadable: Records that were passed over.
         has_gap: Deltas were missed before this state, a level with an open alarm left the rules, or
-            a key with one was forgotten: open alerts may be about what it does not know. Whoever
-            has ended those, once it has caught up, takes it back.
+            a key with one was forgotten: open alerts may be about what it does not know. The
+            session resets this when it has caught up and ended those.
     """
 
     def __init__(self, rules: DetectRules, budgets: Sequence[Budget]) -> None:

@@ -1,7 +1,7 @@
 """What a stretch of the stream gave rise to, and the ids by which it is the same when repeated.
 
 An id is made of what it names and of nothing else, so a replay finds the same decisions under the
-same ids: whoever stores or sends them once by id does so once.
+same ids: what is deduplicated by id is stored and sent once.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class RunVerdict:
 
     Attributes:
         id: Of run, rule and step.
-        verdict: What the guard says.
-        is_history: The step lies so far back that nobody can stop the run by it any more.
+        verdict: What the guard found.
+        is_history: The step lies so far back that stopping the run is no longer possible.
         seen_us: Time of the record that reported it.
         changes: Of the hours before: candidate causes.
     """
@@ -80,8 +80,8 @@ class BudgetNotice:
 
     Attributes:
         budget: Of which budget.
-        notice: What is to be said; its id is that of budget, period and threshold.
-        is_history: It was reached before anybody watched, or in a period that is over.
+        notice: What is to be reported; its id is that of budget, period and threshold.
+        is_history: It was reached before watching began, or in a period that is over.
     """
 
     budget: Budget
@@ -100,8 +100,8 @@ class RunNow:
         agent: Who runs.
         user: Hashed user, or empty.
         rules: Rules that it broke.
-        is_to_stop: It spent more than the budget that somebody set for runs.
-        reason: What was said of the last one, in one sentence.
+        is_to_stop: It spent more than the budget that is configured for runs.
+        reason: What was reported of the last one, in one sentence.
         spend_pico_usd: So far.
         per_minute_pico_usd: Over the last ten minutes.
         calls: So far.
@@ -173,5 +173,5 @@ def verdict_id(verdict: Verdict) -> str:
 
 
 def _length_named(length_us: int) -> tuple[int, ...]:
-    """Return what tells windows of a length from those of a minute, which were there first."""
+    """Return what separates windows of a length from those of a minute, which came first."""
     return () if length_us == MINUTE_US else (length_us,)

@@ -45,7 +45,7 @@ class DetectRules:
         longest_call_us: Calls that began longer ago than this count in no window.
         parameters: What detectors decide by.
         pipeline: What is expected of the pipeline itself.
-        time: What closes windows: the clock of whoever stores events, or, where recorded traffic is
+        time: What closes windows: the clock of the ingest workers, or, where recorded traffic is
             sent faster than life, the times of events. Fixed while a worker runs.
     """
 

@@ -1,4 +1,4 @@
-"""Runs that broke a rule and go on: how each stands, and when services were told of it last.
+"""Runs that broke a rule and go on: how each stands, and when it was last reported to services.
 
 A run is taken out when the guard does not hold it any more, and is reported once more as over.
 """

@@ -1,6 +1,6 @@
 """How far ingest has come with each partition, by its newest marks.
 
-Not part of a saved state: marks come every few seconds, and whoever begins waits for new ones.
+Not part of a saved state: marks come every few seconds, and a new worker waits for new ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class SourceStates:
         self._newest_us = 0
 
     def note(self, mark: ProgressMark) -> None:
-        """Take a mark; an older one says nothing."""
+        """Take a mark; an older one is ignored."""
         place = mark.log.topic, mark.log.partition
         known = self._marks.get(place)
         if known is not None and mark.at_us < known.at_us:
@@ -36,7 +36,7 @@ class SourceStates:
             self._newest_us, self._sources = mark.at_us, mark.sources
 
     def all(self) -> list[SourceState]:
-        """Return every partition that ingest reads, those of which it says nothing too."""
+        """Return every partition that ingest reads, those without a mark too."""
         found = []
         for topic, count in sorted(self._sources.items()):
             for number in range(count):

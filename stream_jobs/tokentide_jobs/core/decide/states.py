@@ -28,7 +28,7 @@ def states_of(
     Args:
         decisions: What was found.
         forecasts: The newest by the revision of its budget and the start of the period.
-        refuse: Told of each state that cannot be said in the terms of the contract; it is left out.
+        refuse: Called with each state that the contract cannot express; it is left out.
     """
     runs = {one.key: one for one in decisions.runs}
     budgets = {one.budget.name: one for one in decisions.budgets}
@@ -94,7 +94,7 @@ def _budget(now: BudgetNow, expected: Forecast | None) -> BudgetState:
         spent_pico_usd=spent,
         share=spent / budget.amount_pico_usd,
         thresholds=list(budget.thresholds),
-        # Those of an earlier file are kept, so that none is said twice, and are not its own.
+        # Those of an earlier file are kept, so that none is reported twice, and are not its own.
         reached=sorted(spend.crossed.keys() & set(budget.thresholds)),
         kind=budget.kind,
         unpriced=spend.unpriced,

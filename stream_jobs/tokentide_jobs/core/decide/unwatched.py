@@ -1,4 +1,4 @@
-"""The end of alerts that nobody else would end, since nobody watches any more what they are about.
+"""The end of alerts that nothing else would end: what they are about is not watched any more.
 
 What is open is held beside what is watched, so it does not matter how a budget or a run was lost:
 by an edit of a file, by a pause of the stream over several periods, or with the detector's state.
@@ -47,7 +47,7 @@ def unwatched(
             elif budget.at(now_us).start_us > int(start_us):
                 yield _end(alert, now_us, "its period is over")
         elif finding.kind == "slo" and frozenset(finding.dimensions) not in watched:
-            # Under another scope it is another alert, and nobody else would end this one.
+            # Under another scope it is another alert, and nothing else would end this one.
             yield _end(alert, now_us, "the SLO has another scope, or is watched no more")
 
 

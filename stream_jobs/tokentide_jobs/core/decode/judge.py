@@ -1,4 +1,4 @@
-"""The judge: the pydantic model decides about one event, and says why when it refuses.
+"""The judge: the pydantic model decides about one event, and states why when it refuses.
 
 The fast path may only accept what the judge would accept; everything else comes here. Nothing a
 producer can send makes the judge raise.
@@ -69,7 +69,7 @@ def judge_line(
     Args:
         line: The event, or what stands for it.
         window: Event times that are accepted.
-        on_replaced: Told how many texts hold a character that had to be replaced.
+        on_replaced: Called with how many texts hold a character that had to be replaced.
     """
     if (stand_in := read_stand_in(line)) is not None:
         return stand_in[0]

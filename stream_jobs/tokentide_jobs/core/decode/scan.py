@@ -86,7 +86,7 @@ def _mask(length: int) -> int:
 
 
 class _Key(NamedTuple):
-    """How to tell a key from others with the same last eight bytes: the eight before those."""
+    """How a key differs from others with the same last eight bytes: the eight before those."""
 
     group: int
     mask: int

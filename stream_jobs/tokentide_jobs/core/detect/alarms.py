@@ -1,6 +1,6 @@
 """What detectors say of a window: alarms that change (tier B) and new extremes (tier A).
 
-An alarm says why in one sentence made of its fields.
+An alarm states why in one sentence made of its fields.
 """
 
 from __future__ import annotations

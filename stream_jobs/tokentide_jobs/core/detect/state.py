@@ -93,8 +93,8 @@ class DetectorState:
 
     Attributes:
         last_window: Number of the newest window seen, -1 before the first.
-        has_lost_alarms: A key was forgotten whose alarm was open: nobody will say that it ended.
-            Whoever says so takes it back; it is no part of the bytes.
+        has_lost_alarms: A key was forgotten whose alarm was open: its end will not be reported.
+            The caller that takes note of it resets it; it is no part of the bytes.
     """
 
     def __init__(self) -> None:

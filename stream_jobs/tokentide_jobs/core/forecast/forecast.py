@@ -23,7 +23,7 @@ COVERAGE: Final = 0.8
 """Of the interval: four of five periods end inside of it."""
 _LEAST_BACK_TESTS: Final = 4
 _LEAST_ELAPSED_SHARE: Final = 0.05
-"""Of a period, before its own pace says anything."""
+"""Of a period, before its own pace shows anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The guard: steps of runs in, verdicts out, bounded memory, no clock and no watermark.
 
-The result of the same calls is the same everywhere, bit for bit. The guard does not know a step
-that is given twice: whoever calls it skips what it gave before, by the coordinates of its source.
+The result of the same calls is the same everywhere, bit for bit. The guard does not recognise a
+step that is given twice: the caller skips repeated steps by the coordinates of their source.
 """
 
 from __future__ import annotations

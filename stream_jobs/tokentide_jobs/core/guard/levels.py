@@ -1,7 +1,7 @@
 """What is normal for an agent: exact 99th percentiles over its latest finished runs.
 
 An agent with few runs has the start values of the rules, or what is normal in its tenant where that
-is more: that others are cheap says nothing of it. A run is learned as if it had stopped at its
+is more: that others are cheap proves nothing about it. A run is learned as if it had stopped at its
 limit: one runaway does not make runaways normal, and a lasting change is learned.
 """
 

@@ -61,7 +61,7 @@ def from_bytes(data: bytes, rules: GuardRules) -> RunGuard | None:
 def _level_of_before(figures: list[int], next_place: int) -> Level:
     """Return a level whose runs may have spent their ten minutes on steps that did not get on.
 
-    That is the most that it can have been: nobody is named by what nobody knows.
+    That is the most that it can have been: no run is flagged for what is unknown.
     """
     runs = (figures[at : at + _WIDTH_BEFORE] for at in range(0, len(figures), _WIDTH_BEFORE))
     widened = (figure for run in runs for figure in (*run, run[WHOLE - 1]))

@@ -1,7 +1,7 @@
 """Steps as rows: what ingest publishes of each request, and what the guard reads of it again.
 
-A row is what `runs/steps.sql` selects of a stored request, so that whoever feeds the guard from the
-stream and whoever feeds it from the store give it the same steps.
+A row is what `runs/steps.sql` selects of a stored request, so that the guard gets the same steps
+from the stream and from the store.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Step(NamedTuple):
         errors: Failed calls among them.
         tool: Tool that led here, or empty.
         fingerprint: What it equals; 0: not known.
-        input_tokens: Size of its input; None where it says nothing.
+        input_tokens: Size of its input; None where it is meaningless.
         service: Who reported the call.
         environment: Of the service, or empty.
         model: Who answered, or was asked to; or empty.
@@ -67,7 +67,7 @@ def fingerprint(agent: str, prompt: str, tool: str, input_tokens: int | None) ->
         agent: Who called.
         prompt: Prompt name with version, or any hash of a prompt that the caller has.
         tool: Tool that led to the call.
-        input_tokens: As reported; without them nothing says that two steps are the same.
+        input_tokens: As reported; without them no two steps are known to be the same.
 
     Returns:
         At least 1; 0 where the size of the input is not known.

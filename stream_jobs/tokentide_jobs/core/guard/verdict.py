@@ -1,4 +1,4 @@
-"""What the guard says of a run: one sentence, and the same in fields."""
+"""What the guard found of a run: one sentence, and the same in fields."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Verdict:
         recent_calls: Calls of the last ten minutes.
         tools: Its last tools, the latest first.
         began_us: Event time of its earliest step.
-        step: The step that broke the rule: what it says of who called, and with what.
+        step: The step that broke the rule: who called, and with what.
     """
 
     key: RunKey

@@ -1,7 +1,7 @@
 """Which batches of each source the windows of the detect job hold, and exactly what they come to.
 
 `tokentide verify` compares it with the ledger. Every delta lies in a judged window, an open one, or
-among what nobody judged; what is there beside the declared batches is known and taken off. So a
+among what was not judged; what is there beside the declared batches is known and taken off. So a
 delta that the merge loses, or takes twice, is a difference that stays.
 """
 
@@ -25,13 +25,13 @@ _LONGEST_US: Final = 7 * DAY_US
 
 @dataclass(frozen=True, slots=True)
 class Consumed:
-    """What the detect job says that it has merged.
+    """What the detect job has merged, as it reports.
 
     Attributes:
         since_us: Time of the stream when this balance began; 0: nothing has come yet.
         ranges: Offsets [begin, end) of each source, all of whose batches were merged.
         sums: What was merged of these batches.
-        unjudged_events: Events that came since then into windows which nobody judges: given up,
+        unjudged_events: Events that came since then into windows that are not judged: given up,
             or closed long before.
     """
 
@@ -95,7 +95,7 @@ class Balance:
         Args:
             begins: By source, the end of a batch.
             held: What the windows hold by now: none of it is of these batches.
-            unjudged: Events that came into windows which nobody judges, by now.
+            unjudged: Events that came into windows that are not judged, by now.
         """
         self.has_begun = True
         self._since_us, self._beside, self._unjudged_before = 0, held, unjudged
@@ -141,7 +141,7 @@ class Balance:
 
         Args:
             held: What the windows hold by now.
-            unjudged: Events that came into windows which nobody judges, by now.
+            unjudged: Events that came into windows that are not judged, by now.
         """
         if not self.has_begun:
             return None

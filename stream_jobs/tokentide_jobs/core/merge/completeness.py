@@ -18,17 +18,17 @@ __all__ = ["GIVEN_UP_US", "UNKNOWN", "Progress", "wanted_sources"]
 
 _SECOND_US: Final = 1_000_000
 UNKNOWN: Final = -1
-"""A time that nobody can say yet."""
+"""A time that is not known yet."""
 GIVEN_UP_US: Final = 180 * _SECOND_US
 """A window is given up when it is not complete so long after its end."""
 _FORGOTTEN_US: Final = 900 * _SECOND_US
-"""A source that says nothing for so long is gone: its topic was deleted, or nobody reads it."""
+"""A source without a mark for so long is gone: its topic was deleted, or has no reader."""
 _SILENCE_US: Final = 20 * _SECOND_US
 """Marks come every five seconds at least: after a longer pause something was away."""
 _AFTER_SILENCE_US: Final = 20 * _SECOND_US
 """After such a pause no window closes for so long: producers may only now find the broker again."""
 _GAP_US: Final = 60 * _SECOND_US
-"""Marks further apart than this tell nothing of the time between them."""
+"""Marks further apart than this show nothing of the time between them."""
 _AFTER_GAP_US: Final = 120 * _SECOND_US
 """After such a gap producers send what they have kept, and only then everything is there."""
 
@@ -42,7 +42,7 @@ class _Reached:
     marked_us: int
     log_id: str
     unsure_until_us: int
-    """Windows that begin before this are not known whole, whatever is said later."""
+    """Windows that begin before this are not known whole, whatever marks come later."""
     waits_until_us: int
     """No window closes as complete before this."""
 
@@ -89,7 +89,7 @@ class Progress:
             known.unsure_until_us = max(known.unsure_until_us, complete_us)
         known.marked_us = self.now_us
         known.complete_us = max(known.complete_us, complete_us)
-        # By a mark and not by the clock: after an outage of everybody, everybody had a gap.
+        # By a mark and not by the clock: after an outage of all sources, all had a gap.
         self._reached = {
             one: reached
             for one, reached in self._reached.items()
@@ -103,7 +103,7 @@ class Progress:
         """
 
     def complete_us(self) -> int:
-        """Return before which event time every source is complete; -1: somebody does not say."""
+        """Return before which event time every source is complete; -1: of some it is unknown."""
         known_sources = {(topic, number) for topic, number, _partition in self._reached}
         if not known_sources >= wanted_sources(self._partitions):
             return UNKNOWN

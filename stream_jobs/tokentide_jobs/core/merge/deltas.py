@@ -1,6 +1,6 @@
 """Reads the Arrow streams of the delta topic into frames of the columns that are asked for.
 
-Whoever may write to the topic decides what comes in. So a record is bounded before it is unpacked
+Every writer of the topic can decide what comes in. So a record is bounded before it is unpacked
 and checked before it is used: behind `read_rows` every value is there and means something.
 """
 
@@ -57,7 +57,7 @@ def read_rows(
         frame = chosen_columns(table, wanted)
         _check(frame, nullable)
     except Exception as exc:
-        # Two libraries read what anybody may have written: whatever they say is about the bytes.
+        # Two libraries read untrusted bytes: whatever they raise is about those.
         raise UnreadableDelta(f"the rows of a delta cannot be read: {exc!r}"[:500]) from None
     return frame
 

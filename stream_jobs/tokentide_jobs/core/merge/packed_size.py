@@ -1,4 +1,4 @@
-"""How large an Arrow stream is once it is unpacked, told by its head, before anything is unpacked.
+"""How large an Arrow stream is once it is unpacked, from its head, before anything is unpacked.
 
 Every packed buffer begins with its unpacked length. Arrow allocates that much at once, so a record
 of a megabyte could ask for gigabytes. Only as much of the format is read as that needs

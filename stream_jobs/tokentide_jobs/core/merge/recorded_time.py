@@ -1,8 +1,8 @@
-"""Time as recorded events tell it, for traffic that is sent faster than life: simulations, replays.
+"""Time as recorded events have it, for traffic that is sent faster than life: simulations, replays.
 
 A source is complete up to the greatest event time that is stored of it, so that a week passes in
 seconds. That is true only where events are sent in the order of time. A source that had nothing
-unread when another one got somewhere is as far as that one, so whoever rests holds nobody back.
+unread when another one got somewhere is as far as that one, so an idle source holds no other back.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class RecordedProgress(Progress):
         self._steps = [step for step in self._steps if step[1] > self.now_us]
 
     def complete_us(self) -> int:
-        """Return before which event time every source is complete; -1: nobody can say yet."""
+        """Return before which event time every source is complete; -1: not known yet."""
         return self.now_us or UNKNOWN
 
     def begin_us(self, oldest_us: int) -> int:

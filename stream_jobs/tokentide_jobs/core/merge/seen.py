@@ -36,7 +36,7 @@ class SeenParts:
         """Count everything of a source before `end` as taken, in one partition of the topic.
 
         Returns:
-            Whether that says anything; not, where more was known to be taken.
+            Whether that is news; not, where more was known to be taken.
         """
         stream = source, partition
         if end < self._floors.get(stream, 0):

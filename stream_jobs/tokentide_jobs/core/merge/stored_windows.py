@@ -1,7 +1,7 @@
 """Stored windows as the stream would have closed them: many at once, in the order of time.
 
 What they come to by key is what the same rows come to as deltas. A window of which nothing is
-stored is left out: nobody knows whether anybody looked.
+stored is left out: whether it was watched is unknown.
 """
 
 from __future__ import annotations

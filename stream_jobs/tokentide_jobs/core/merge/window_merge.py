@@ -2,7 +2,7 @@
 
 A call counts in the window in which it began; one that ends after that has closed, in the window
 that is open then, so that every call counts once. A window that closes complete and without an
-event is an observed zero; what cannot be known whole is given up, and nobody judges it. Windows of
+event is an observed zero; what cannot be known whole is given up and not judged. Windows of
 ten seconds are views of the minute that is open: a call that is late for its own counts in the one
 that is open then, of the same minute. The outcome is the same for any split of the deltas and for
 any repetition.
@@ -97,7 +97,7 @@ class WindowMerge:
         """Yield the windows that are complete now, oldest first; give up those that never are."""
         if self.closed_until_us < 0:
             if progress.complete_us() < 0:
-                # Some source does not speak: what has waited too long for it is never whole.
+                # Some source is silent: what has waited too long for it is never whole.
                 self._drop(lambda start_us: progress.closes(start_us + self.length_us))
                 return
             oldest_us = min(self._open.starts, default=progress.complete_us())
@@ -148,7 +148,7 @@ class WindowMerge:
 
     def _carried(self, late: pl.DataFrame, reached_us: int) -> pl.DataFrame:
         """Return the late rows that count in the first open window, as rows of that."""
-        # Of a window that was given up nobody knows how much is still to come: none of it counts.
+        # How much of a window that was given up is still to come is unknown: none of it counts.
         since_us = max(reached_us, self.closed_until_us) - self.longest_call_us
         begins_us = max(since_us, self.judged_from_us)
         carried = late.filter(pl.col("window_start").dt.epoch("us") >= begins_us)
@@ -162,7 +162,7 @@ class WindowMerge:
         """Return rows with those that are late for their ten seconds in the open ones."""
         if not self.fast_levels:
             return rows
-        # Of ten seconds that were given up nobody knows how much is still to come.
+        # How much of ten seconds that were given up is still to come is unknown.
         start_us = pl.col("window_start").dt.epoch("us")
         begins_us = max(self.closed_until_us, self.fast_from_us)
         is_late = (start_us >= begins_us) & (start_us < self.fast_until_us)

@@ -150,7 +150,7 @@ def _uniform_columns(rows: pl.DataFrame) -> dict[str, object]:
     values = zip(rows.schema.items(), nulls, first, middle, strict=True)
     for (name, dtype), null_count, value, other in values:
         if dtype == pl.String:
-            # Two rows tell of most columns that they differ: those are not read to the end.
+            # Two rows show of most columns that they differ: those are not read to the end.
             if value == other:
                 may_be.append(name)
                 uniform[name] = value

@@ -1,8 +1,8 @@
 """What a batch inserts: an ordered list of tables, rows and tokens, ready to be carried out.
 
 The order is part of the protocol: dead letters, raw rows, window deltas, subject deltas. Rows and
-tokens follow from the outcome alone, so whoever writes the batch again makes the same list. Each
-insert is computed when it is asked for: one lives at a time. Pure.
+tokens follow from the outcome alone, so a retry of the batch makes the same list. Each insert is
+computed when it is asked for: one lives at a time. Pure.
 """
 
 from __future__ import annotations

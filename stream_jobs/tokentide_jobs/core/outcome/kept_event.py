@@ -86,10 +86,10 @@ def _kept(value: bytes, event: dict[str, Any]) -> KeptEvent:
             continue
         masked = masked_value({name: held})
         kept |= masked
-        # Ingest reads over fields that a type does not have; of a type to come nobody knows them.
+        # Ingest reads over fields that a type does not have; those of a type to come are unknown.
         is_read_over = column is None and known is not None
         is_whole = is_whole and (is_read_over or masked == {name: held})
-    # A name that stands twice hides what its first place says from everybody who reads.
+    # A name that stands twice hides the value at its first place from every reader.
     if kept == event and len(_STRING.findall(value)) == _texts_in(event):
         return KeptEvent(value, is_whole, event)
     try:

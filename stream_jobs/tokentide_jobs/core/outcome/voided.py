@@ -1,7 +1,7 @@
 """Events that people took out by their ids: where a batch has one again, it is a dead letter.
 
-Which ids are out is part of what an intent decides, so everybody who writes the batch leaves out
-the same events, and each still ends in exactly one place. Pure.
+Which ids are out is part of what an intent decides, so every writer of the batch leaves out the
+same events, and each still ends in exactly one place. Pure.
 """
 
 from __future__ import annotations

@@ -121,8 +121,8 @@ def leaf_counts(usage: Mapping[str, int], cached_images: int = 0) -> tuple[list[
 
     Returns:
         The count of every leaf (the request fee's is 0 here), and whether details overlapped: an
-        image that is also cached cannot be told from one that is not, so details are trimmed to
-        what the total leaves room for.
+        image that is also cached looks like one that is not, so details are trimmed to what the
+        total leaves room for.
     """
     get = usage.get
     total, read, write = (get(f"{k}_tokens", 0) for k in ("input", "cache_read", "cache_write"))

@@ -115,7 +115,7 @@ def _usage_lines(event: Mapping[str, Any], found: Price, priced: Mapping[str, An
             "a search is billed 8,000 input tokens here: whether they are in it is unknown"
         )
     if found.searches_itself and "web_searches" not in usage:
-        lines.append("this model searches by itself, and nobody says how often: not billed")
+        lines.append("this model searches by itself, how often is not reported: not billed")
     if priced["price_rule"].endswith(LIFETIME_UNKNOWN_SUFFIX):
         lines.append("how long the cache writes live is not reported: billed as the shortest")
     if any(line.unit == PER_REQUEST for line in billed.lines) and found.has_sized_fees:

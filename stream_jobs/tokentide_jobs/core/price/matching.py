@@ -60,7 +60,7 @@ def says_more(name: str, model: str, text: str) -> bool:
         model: The card's model.
         text: Its clause. A regular expression stands for whole names.
     """
-    rests = []  # what stands behind, and a path before: it is a name of somebody else's
+    rests = []  # what stands behind; with a path before, it is no name of the provider's own
     for kind, literal in (("equals", model.lower()), *_literals(json.loads(text))):
         if kind == "regex" and re.search(literal, name):
             return False

@@ -2,7 +2,7 @@
 
 Spelling never decides a price: a path or a prefix is taken off before lists, our corrections and
 places are asked, unless a list has the whole name as a model's own. A name that moves from model to
-model, or that picks a route, is told apart as an alias.
+model, or that picks a route, is kept apart as an alias.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def place_entries(
 
 
 def entry_of_place(entries: Sequence[PriceCorrection], place: str) -> PriceCorrection | None:
-    """Return the first entry that names a place; the empty string is a place that nobody said."""
+    """Return the first entry that names a place; the empty string is a place not reported."""
     for entry in entries:
         if any(_is_at(pattern, place) for pattern in entry.places):
             return entry

@@ -45,7 +45,7 @@ _TOKENS = (1 << _LEAF_OF["input"]) | (1 << _LEAF_OF["output"])
 """What a card of a model that reads and writes tokens has a rate for."""
 
 _LIFETIME_UNKNOWN = pl.col("is_lifetimeless") & pl.col("priced_lifetimes")
-"""Cache writes that nobody says the lifetime of, where that moves the price: billed as short."""
+"""Cache writes of unreported lifetime, where that moves the price: billed as short."""
 LIFETIME_UNKNOWN_SUFFIX = "!cache_lifetime=unknown"
 """How `price_rule` ends then."""
 
@@ -258,7 +258,7 @@ def _with_bills(work: pl.DataFrame, rows: RateRows) -> pl.DataFrame:
 
 
 def _verdict(work: pl.DataFrame, price_version: str) -> pl.DataFrame:
-    """Decide what may be said of each cost, and blank those that are not known."""
+    """Decide the status of each cost, and blank those that are not known."""
     used, has, own = pl.col("used_mask"), pl.col("has_mask"), pl.col("own_mask")
     fee_only = pl.lit(1 << _FEE_LEAF, dtype=pl.Int32)
     nothing_priced = (

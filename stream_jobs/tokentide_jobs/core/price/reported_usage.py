@@ -1,6 +1,6 @@
 """What calls say that they used: their counts, and whether those are the whole of it.
 
-A null is not reported, a zero is reported zero. What costs nothing, what nobody knows and what is
+A null is not reported, a zero is reported zero. What costs nothing, what is unknown and what is
 only a part are three things, and none of them is taken for another. Pure.
 """
 

@@ -1,7 +1,7 @@
 """Our base rates beside those of LiteLLM's map: where two lists of the same prices disagree.
 
 The map is a second source, never one that prices a call. Numbers are read as decimals from its
-text; a difference of more than one in a hundred is a disagreement that somebody has to judge.
+text; a difference of more than one in a hundred is a disagreement for a person to judge.
 """
 
 from __future__ import annotations

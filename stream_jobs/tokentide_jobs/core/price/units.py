@@ -168,7 +168,7 @@ PARTS_OF_LEAVES: dict[str, tuple[str, bool]] = {
 own where the card has none for them. With a price of their own they are taken out of the leaf."""
 
 FREE_UNITS = frozenset({"search_result_tokens"})
-"""Units of `other_units` that nobody charges for: reported, so that they are seen."""
+"""Units of `other_units` that no provider charges for: reported, so that they are seen."""
 
 PARENT_UNITS: dict[str, str] = {
     "input_annotated_document_pages": "input_document_pages",

@@ -1,4 +1,4 @@
-"""Log records in which a coding agent tells of a call of a model, turned into events.
+"""Log records in which a coding agent reports a call of a model, turned into events.
 
 Claude Code, Codex and Gemini CLI report each call as one OTLP log record. Users become keyed
 hashes, and so does every name that holds an e-mail address. Invariants: no prompt, answer, path or
@@ -82,7 +82,7 @@ class LogData:
 
 
 def event_of_log(log: LogData, hash_user: HashUser = no_user_hash) -> dict[str, Any] | None:
-    """Return the `request` event of a record that tells of a call, None for every other record.
+    """Return the `request` event of a record that reports a call, None for every other record.
 
     The event satisfies the contract, but for `service` where the resource names none.
     """
@@ -155,7 +155,7 @@ def _identity(log: LogData, call: ReportedCall, name: str) -> str:
 
 
 def _ended_ns(log: LogData) -> int:
-    """Return when a record was written; Codex tells it in an attribute alone."""
+    """Return when a record was written; Codex has it in an attribute alone."""
     if log.time_ns:
         return log.time_ns
     try:

@@ -1,4 +1,4 @@
-"""How each coding agent tells of a call in a log record: Claude Code, Codex, Gemini CLI.
+"""How each coding agent reports a call in a log record: Claude Code, Codex, Gemini CLI.
 
 Names and shapes were read in the agents' own documentation and sources: Claude Code's page on
 monitoring, codex-rs/otel, gemini-cli's telemetry. Counts become inclusive totals here, a cost stays
@@ -24,16 +24,16 @@ _MAX_RETRIES: Final = 1_000_000
 
 
 class ReportedCall(NamedTuple):
-    """What one record says of a call.
+    """What one record reports of a call.
 
     Attributes:
         tool: The agent.
         operation: What was called.
-        provider: Who was called, where nothing else says so.
+        provider: Who was called, where no other field names it.
         session: Its session.
-        counts: Token counts, totals inclusive; None: not told.
-        more: Other fields of the event; None: not told.
-        tags: Tags of the event; None: not told.
+        counts: Token counts, totals inclusive; None: not reported.
+        more: Other fields of the event; None: not reported.
+        tags: Tags of the event; None: not reported.
         failed: The call failed.
     """
 
@@ -111,8 +111,8 @@ def _codex(name: str, of: Attributes) -> ReportedCall | None:
 def _gemini_cli(name: str, of: Attributes) -> ReportedCall:
     """Read `gemini_cli.api_response` and `.api_error`: Gemini's counts, thoughts apart.
 
-    Tokens of tools are those of pages, which are billed, or of searches, which are not: nobody says
-    which, so they stand apart.
+    Tokens of tools are those of pages, which are billed, or of searches, which are not. Which they
+    are is not reported, so they stand apart.
     """
     inputs, outputs = count_of(of, "input_token_count"), count_of(of, "output_token_count")
     thoughts, total = count_of(of, "thoughts_token_count"), count_of(of, "total_token_count") or 0
@@ -174,7 +174,7 @@ def number_of(value: object) -> float | None:
 
 
 def count_of(of: Attributes, name: str) -> int | None:
-    """Return a count of tokens; None: the record tells none, or what is none."""
+    """Return a count of tokens; None: the record has none, or what is none."""
     number = number_of(of.get(name))
     if number is None or not number.is_integer() or number > MAX_TOKENS:
         return None

@@ -37,7 +37,7 @@ _DEFAULT_SERVICE: Final = "unknown_service"
 _KINDS: Final = ("", "internal", "server", "client", "producer", "consumer")
 _STATUS_ERROR: Final = (2, "STATUS_CODE_ERROR")
 _TELLS_TOKENS: Final = ("gen_ai.", "claude_code.", "codex.", "gemini_cli.")
-"""How the names of metrics begin whose tokens are told by spans or log records, too."""
+"""How the names of metrics begin whose tokens are in spans or log records, too."""
 _MAX_ANCESTORS: Final = 16
 
 

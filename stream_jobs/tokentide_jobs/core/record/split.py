@@ -42,7 +42,7 @@ BOM: Final = b"\xef\xbb\xbf"
 """A UTF-8 byte order mark, which some writers put before JSON; it is read over."""
 
 MAX_RECORD_BYTES: Final = 32 * 1024 * 1024
-"""A longer record is one refused event. Nobody's frame comes near; topics allow 4 MB by default."""
+"""A longer record is one refused event. No frame comes near; topics allow 4 MB by default."""
 MAX_RECORD_EVENTS: Final = 100_000
 """Of more events, the last of a record is all that is left of it: one refused event."""
 

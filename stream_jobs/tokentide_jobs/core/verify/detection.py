@@ -1,4 +1,4 @@
-"""What the detect job says that it merged, against the ledger: batch for batch the same sums.
+"""What the detect job reports as merged, against the ledger: batch for batch the same sums.
 
 The job declares offsets of each source, with each of its snapshots. The ledger says what the
 batches between them hold, and rows and windows are compared with the ledger besides. Both are sums
@@ -28,8 +28,8 @@ class Detection:
 
     Attributes:
         verdict: What came of it.
-        consumed: What the job says; None: it says nothing.
-        taken_at_us: Clock of the job when it said so.
+        consumed: What the job reports; None: nothing.
+        taken_at_us: Clock of the job when it reported so.
         ledger: What the ledger has of the same batches.
     """
 

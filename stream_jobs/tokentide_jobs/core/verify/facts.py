@@ -85,7 +85,7 @@ class ReadTwice(NamedTuple):
     """Events of one topic stored under two identities, at the same place of the log.
 
     A log was read again under another name, or a topic was remade and got the same records: from
-    a backup, or from producers that had not heard the old one's acknowledgement.
+    a backup, or from producers that had not received the old one's acknowledgement.
     """
 
     topic: str

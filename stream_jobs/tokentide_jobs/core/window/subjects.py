@@ -197,12 +197,12 @@ def _capped(named: pl.DataFrame, money: pl.Expr, most: int) -> pl.DataFrame:
     if named.height <= most:
         return named
     # Exact sums, compared as floats: which subjects are named need not be right to the pico-dollar,
-    # but the same for whoever folds the batch again.
+    # but the same when the batch is folded again.
     spent = money.sum().cast(pl.Float64).alias("spent")
     totals = named.group_by("subject").agg(spent, pl.len().alias("requests"))
     if totals.height <= most:
         return named
-    # Most are told apart by what they spend: the others need not be put in order.
+    # Only those that spend enough to be kept need to be put in order.
     least = np.partition(totals["spent"].to_numpy(), -most)[-most]
     kept = totals.filter(pl.col("spent") >= least)
     if kept.height > most:
