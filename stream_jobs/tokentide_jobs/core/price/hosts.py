@@ -1,4 +1,4 @@
-"""The region that a provider's host name tells, which stands before the region of the event.
+"""The region that a provider's host name holds, which stands before the region of the event.
 
 Clouds and providers with data residency put the place into the address, and the place moves the
 price; what an event says beside it may be where its caller runs. Each distinct address of a batch
@@ -33,7 +33,7 @@ def region_of_host(host: str) -> str:
 
 
 def regions(requests: pl.DataFrame) -> pl.Series:
-    """Return the region of every call: as its host tells, else as reported, else ""."""
+    """Return the region of every call: as its host names it, else as reported, else ""."""
     nothing = pl.repeat("", len(requests), eager=True)
     known = requests["region"].fill_null("") if "region" in requests.columns else nothing
     if "server_address" not in requests.columns:

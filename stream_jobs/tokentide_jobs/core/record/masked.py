@@ -32,7 +32,7 @@ _BYTE: Final = re.compile(rb"[A-Za-z0-9_\x80-\xff]")
 
 
 def masked_text(text: str) -> str:
-    """Return a word as it is, and any other text without what it says."""
+    """Return a word as it is, and any other text without its content."""
     return text if _is_word(text) else _CHARACTER.sub("x", text)
 
 

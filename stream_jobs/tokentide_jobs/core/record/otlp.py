@@ -49,9 +49,9 @@ class OtlpRecord:
         lines: One event each, as JSON.
         ignored: How much was left out, by kind: `spans` that are no call of a model,
             `token_spans` that are none either although they carry tokens, `repeated_calls` that
-            another span of the record tells better or the record tells again, data points of
+            another span of the record reports better or the record repeats, data points of
             `token_metrics` (the spans hold the same tokens) and of other `metrics`, and `logs`
-            that tell of no call.
+            that report no call.
         fault: Why the record is no export request; then there are no lines.
         replaced_texts: Texts of the record of which a character could not be encoded.
     """

@@ -63,7 +63,7 @@ class JarLock:
         name: The program and its version, for people.
         file: The committed lock: a line `sha256  path` for each jar.
         folder: Of the cache, where they are kept.
-        megabytes: Size of all together, told before they are fetched.
+        megabytes: Size of all together, reported before they are fetched.
     """
 
     name: str
@@ -85,7 +85,7 @@ class JarLock:
 
         Args:
             cache_dir: Shared between data directories; safe for several processes at once.
-            notify: Told in one line when something takes long, and how far it is.
+            notify: Called with a line when something takes long, and with how far it is.
 
         Raises:
             ArtifactsUnavailable: Something is missing and cannot be fetched, or a file that was

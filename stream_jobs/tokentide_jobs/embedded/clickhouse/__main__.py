@@ -1,4 +1,4 @@
-"""`python -m tokentide_jobs.embedded.clickhouse`: serve one data directory until told to stop.
+"""`python -m tokentide_jobs.embedded.clickhouse`: serve one data directory until stopped.
 
 SIGTERM and Ctrl-C end it cleanly: no new requests, running ones are cancelled, the engine writes
 what it holds. Exit codes: 0 stopped, 2 wrong option, 3 port or directory in use, 4 internal,
@@ -178,14 +178,14 @@ async def _serve(
         _retract(options.ready_file)
         if not is_closed:
             # A query that waits on a network call cannot be interrupted. What is stored survives
-            # this as it survives a crash; waiting longer would only make somebody kill us.
+            # this as it survives a crash; waiting longer would only end in SIGKILL.
             log.warning("a query did not stop within %s s; leaving it", CLOSE_WAIT_S)
             logging.shutdown()
             os._exit(0)
 
 
 async def _watch(owner_pid: int | None, stop: asyncio.Event) -> None:
-    """Stop when the owner has died without stopping us: its children belong to nobody then."""
+    """Stop when the owner has died without stopping us: its children are orphans then."""
     while owner_pid is not None:
         try:
             await asyncio.wait_for(stop.wait(), _OWNER_POLL_S)

@@ -161,7 +161,7 @@ class Endpoint:
         with self._running.entered(asked.query_id, asked.user.name) as marker:
             if not statement.takes_data:
                 return await self._run(asked, statement, reply, marker, None)
-            # The body is read before anything is held: a slow client costs nobody a lane.
+            # The body is read before anything is held: a slow client takes no lane from others.
             with spool_file() as spool:
                 await spool_body(statement, body, spool)
                 values = short_values(statement, spool)
@@ -255,7 +255,7 @@ class Endpoint:
 
 
 def _as_clickhouse_error(error: Exception) -> ClickHouseError:
-    """Word what the endpoint did not expect; a text of ours may name what nobody should see."""
+    """Describe an unexpected error; its own text may hold what no client should see."""
     if isinstance(error, ClickHouseError):
         return error
     what = error.strerror if isinstance(error, OSError) else None

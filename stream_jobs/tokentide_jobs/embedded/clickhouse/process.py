@@ -1,7 +1,7 @@
 """The embedded ClickHouse as a child process: start it, know when it is ready, stop it.
 
 One process must own the engine (a crash of the engine must not take a test or a worker with it),
-so everybody who needs ClickHouse on a laptop starts it through this class.
+so whatever needs ClickHouse on a laptop starts it through this class.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ClickHouseProcess:
 
     Attributes:
         url: Base URL of its HTTP interface.
-        password: Of the account `default`; empty when a users file says who may connect.
+        password: Of the account `default`; empty when a users file names who may connect.
         pid: Process id.
         log_path: Where its standard error goes.
     """

@@ -16,7 +16,7 @@ __all__ = ["ENDPOINT", "KAFKA_VERSION", "LOCK", "class_path", "java"]
 KAFKA_VERSION = "4.1.1"
 ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 """What the lock was resolved from; after a change here `jar_lock.py` writes a new one, and
-`correction.py` refuses it until somebody has looked at that code again."""
+`correction.py` refuses it until that code was reviewed again."""
 
 LOCK = JarLock(
     name=f"Apache Kafka {KAFKA_VERSION}",
@@ -46,7 +46,7 @@ def class_path(cache_dir: Path, notify: Callable[[str], None] = lambda _: None) 
 
     Args:
         cache_dir: Shared between data directories; safe for several processes at once.
-        notify: Told in one line when something takes long, and how far it is.
+        notify: Called with a line when something takes long, and with how far it is.
 
     Raises:
         ArtifactsUnavailable: Something is missing and cannot be fetched.

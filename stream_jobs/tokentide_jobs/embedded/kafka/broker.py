@@ -35,7 +35,7 @@ class Capabilities:
 
 
 class Broker(Service, Protocol):
-    """An embedded broker on 127.0.0.1: a service that says what kind it is and where."""
+    """An embedded broker on 127.0.0.1: a service that names its kind and its address."""
 
     @property
     def kind(self) -> BrokerKind:

@@ -32,7 +32,7 @@ def choose_broker(
         data_dir: Everything the broker keeps and logs goes below it.
         port: Where clients connect; 0 takes a free port.
         cache_dir: Where Kafka's jars are kept between starts.
-        notify: Told in one line of a long download or of the fallback.
+        notify: Called with a line about a long download or the fallback.
 
     Raises:
         StackError: Kafka was asked for, or the directory holds a Kafka log, and its jars or Java

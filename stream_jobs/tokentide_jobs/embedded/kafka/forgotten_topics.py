@@ -1,7 +1,7 @@
 """Whether Kafka still knows every topic whose records its log directory holds.
 
 The list of topics is a log like any other. A broker that lost it starts, sets the records aside and
-looks like new: whoever then makes the topics again hides that acknowledged records are gone.
+looks like new: making the topics again would hide that acknowledged records are gone.
 """
 
 from __future__ import annotations

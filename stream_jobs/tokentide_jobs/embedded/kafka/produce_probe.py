@@ -1,7 +1,7 @@
 """Whether a broker does its work: it takes a record, compressed as producers do.
 
 A broker may answer every question about itself and refuse every record: its disk is full, or it
-could not unpack the codec. The record goes to a topic of the stack's own that nobody reads.
+could not unpack the codec. The record goes to a topic of the stack's own that has no reader.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PROBE: Final = TopicSpec(
     schema="-",
     partitions=1,
     retention_ms=60_000,
-    purpose="records by which the embedded stack sees that its broker works; nobody reads them",
+    purpose="records by which the embedded stack sees that its broker works; it has no reader",
 )
 _RECORD: Final = b"tokentide up: does the broker take records? " * 4
 _CODEC: Final = "zstd"

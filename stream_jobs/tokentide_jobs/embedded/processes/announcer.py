@@ -1,7 +1,7 @@
-"""Says what supervision does, in a thread of its own: a reader that stops holds up no restart.
+"""Reports what supervision does, in a thread of its own: a reader that stops holds up no restart.
 
-A terminal that was paused, a pipe that nobody reads and a log on a full disk make a write wait or
-fail. Whoever says something here neither waits nor fails; what could not be written is lost.
+A terminal that was paused, a pipe without a reader and a log on a full disk make a write wait or
+fail. Callers here neither wait nor fail; what could not be written is lost.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Announcer:
         while True:
             self._has_more.wait()
             self._has_more.clear()
-            is_ending = self._is_ending  # read first: what was said before it is written below
+            is_ending = self._is_ending  # read first: lines from before it are written below
             while self._lines:
                 line = self._lines.popleft()
                 with contextlib.suppress(Exception):

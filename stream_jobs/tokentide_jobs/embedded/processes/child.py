@@ -187,7 +187,7 @@ def _spawner(pid: int) -> ThreadPoolExecutor:
 
 
 def how_it_ended(exit_code: int | None) -> str:
-    """Say how a process ended, whoever supervises it: by a code, or by a signal."""
+    """Return how a process ended: by a code, or by a signal."""
     if exit_code is None:
         return "it is not known how"
     return f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"

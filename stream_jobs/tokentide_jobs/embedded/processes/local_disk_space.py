@@ -1,4 +1,4 @@
-"""Whether the disk of a directory has room, for whoever must stop before it is full."""
+"""Whether the disk of a directory has room, for services that must stop before it is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One owner per data directory: `stack.lock`, held with flock, says who and what it started.
+"""One owner per data directory: `stack.lock`, held with flock, names it and what it started.
 
 The kernel drops the lock when its holder ends, however it ends, so a stale lock needs no clean-up:
 the next owner finds the file unlocked, ends the children noted in it that are still there (the

@@ -1,9 +1,9 @@
-"""Brings back what dies, or runs and does no work, until a person ends it; gives up on nothing.
+"""Restarts what dies, or runs and does no work, until a person ends it; never gives up.
 
 Every service has a thread of its own, so one that takes a minute to come back holds up no other. A
 start that fails is one more death: it is tried again after a pause that grows to 15 s, for ever. An
-error that nobody expected costs one look, not the watch. Only a service whose data died with it
-ends the stack, loudly: no start could bring that back.
+unexpected error costs one look, not the watch. Only a service whose data died with it ends the
+stack, loudly: no start could bring that back.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SupervisorTimes:
     """How long a service that runs may do no work before it is ended and brought back: on a busy
     machine a healthy one may not answer for seconds."""
     unexpected_pause_s: float = 5.0
-    """How long to leave a service alone after an error that nobody expected."""
+    """How long to leave a service alone after an unexpected error."""
     restart: Backoff = RESTART_BACKOFF
 
 
@@ -109,9 +109,9 @@ class Supervisor:
     Args:
         services: By the name that people read.
         restart_workers: Called often, from one thread; whether a worker was started.
-        restarted: Told what was started; calls never overlap.
-        notify: Told in one line of every death and every failed start; returns at once and never
-            raises, as `Announcer.say`.
+        restarted: Called with what was started; calls never overlap.
+        notify: Called with a line about every death and every failed start; returns at once and
+            never raises, as `Announcer.say`.
         is_full: Whether the disk is nearly full: then what fills it is stopped until there is
             room, and a service that does no work is left alone, because a restart frees nothing.
         pace: How often it looks, asks and tries.
@@ -193,7 +193,7 @@ class Supervisor:
                 self._notify_unexpected(name, exc)
 
     def _notify_unexpected(self, name: str, exc: Exception) -> None:
-        """Say what nobody expected, and pause: the same may come at every look."""
+        """Report an unexpected error, and pause: the same may come at every look."""
         pause_s = self._pace.unexpected_pause_s
         self._notify(
             f"watching {_called(name)} failed, trying again in {pause_s:g} s: "
@@ -275,7 +275,7 @@ class Supervisor:
             with self._report_lock:
                 self._restarted(started)
         except OSError as exc:
-            # The note is for whoever comes after a crash; a full disk must not end supervision.
+            # The note is for the next start after a crash; a full disk must not end supervision.
             self._notify(f"what runs now cannot be written down: {exc}")
 
     def _fail(self, name: str, service: Service) -> None:

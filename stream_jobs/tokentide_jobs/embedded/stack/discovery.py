@@ -1,7 +1,7 @@
 """Where the running stack of a data directory is: `stack.json`, written when it is ready.
 
 The file is valid only while the process that wrote it lives and holds the directory's lock; a
-stack that was killed leaves the file behind, and nobody connects to what it names.
+stack that was killed leaves the file behind, and no client connects to what it names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StackInfo:
         events_topic: Where producers write.
         pid: The owner of the process tree: SIGTERM to it stops everything.
         broker: `kafka` or `tansu`.
-        log_id: Identity of the events topic when the stack became ready; for people. Whoever reads
+        log_id: Identity of the events topic when the stack became ready; for people. A reader of
             the topic asks the broker, because it may have been made again since.
         data_dir: Absolute path.
         workers: How many ingest workers it keeps running.

@@ -16,7 +16,7 @@ __all__ = ["insert_problem"]
 _STATEMENTS: Final = (
     "CREATE TABLE IF NOT EXISTS default.tokentide_probe (at DateTime) "
     "ENGINE = MergeTree ORDER BY tuple() "
-    "COMMENT 'Rows by which the embedded stack sees that ClickHouse stores; nobody reads them'",
+    "COMMENT 'Rows by which the embedded stack sees that ClickHouse stores; it has no reader'",
     "TRUNCATE TABLE default.tokentide_probe",
     "INSERT INTO default.tokentide_probe SETTINGS async_insert = 0 VALUES (now())",
 )
@@ -30,7 +30,7 @@ _BUSY: Final = {
 
 
 def insert_problem(store: ClickHouse) -> str:
-    """Store one row; why ClickHouse does not store it, or "" when it does or says it is busy."""
+    """Store one row; why ClickHouse does not store it, or "" when it does or is busy."""
     try:
         for statement in _STATEMENTS:
             store.command(statement)

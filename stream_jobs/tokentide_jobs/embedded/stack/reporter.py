@@ -1,4 +1,4 @@
-"""Where the stack says what it does: a seam, so that commands draw and tests stay silent."""
+"""Where the stack reports what it does: a seam, so that commands draw and tests stay silent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Reporter", "SilentReporter"]
 
 
 class Reporter(Protocol):
-    """Told about progress; may be called from the supervising thread."""
+    """Called with progress, perhaps from the supervising thread."""
 
     def step(self, what: str) -> None:
         """Say that something begins that takes time."""

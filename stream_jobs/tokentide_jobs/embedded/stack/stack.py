@@ -49,7 +49,7 @@ MIN_FREE_BYTES = 512 * 1024 * 1024
 """Do not start with less, and let workers store nothing; see `Stack`."""
 
 _STOP_WORKERS_S, _STOP_CLICKHOUSE_S, _STOP_BROKER_S = 7.0, 5.0, 2.0
-"""Together less than the 15 s after which whoever sent SIGTERM may lose patience."""
+"""Together less than the 15 s after which the sender of SIGTERM may send SIGKILL."""
 
 _STOP_READ_S = 8.0
 """How long the workers may read on in a log that ends with its broker."""
@@ -90,7 +90,7 @@ class Stack:
         worker_command: What a worker is.
         min_free_bytes: With less free disk the stack does not start and its workers store nothing;
             with half of it ClickHouse refuses inserts and Kafka is stopped, until there is more.
-        reporter: Told about progress and restarts, partly from another thread.
+        reporter: Called with progress and restarts, partly from another thread.
     """
 
     def __init__(

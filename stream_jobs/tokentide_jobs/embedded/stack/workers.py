@@ -23,7 +23,7 @@ class WorkerPool:
         commands: What each worker is, by its name.
         log_dir: Each writes `NAME.log` there.
         env: Environment of all.
-        notify: Told when one died or does not start.
+        notify: Called when one died or does not start.
     """
 
     def __init__(

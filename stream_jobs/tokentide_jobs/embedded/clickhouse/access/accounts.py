@@ -46,7 +46,7 @@ CHANGEABLE_IN_READONLY: Final = frozenset(
 """Settings a read-only request may carry: they bound or format its own query and nothing else."""
 
 _CHANGEABLE_PREFIXES: Final = ("output_format_", "format_", "date_time_output_", "http_")
-"""What of these names files is fixed for everybody (`engine.privileges`)."""
+"""What of these names files is fixed for all users (`engine.privileges`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def load_accounts(path: Path) -> Accounts:
         user = _user(entry, f"users file {path}: entry {index}")
         users[user.name] = user
     if not users:
-        raise ConfigError(f"users file {path}: it names no account; nobody could connect")
+        raise ConfigError(f"users file {path}: it names no account; no client could connect")
     return Accounts(users)
 
 

@@ -1,7 +1,7 @@
 """Which names a statement may call: an allow-list, read against the engine's own lists.
 
-`allowed.txt` holds what somebody has looked at. The engine says which names are aliases, which may
-be written in any case, and which are data types, codecs and index types; those reach nothing. What
+`allowed.txt` holds what was reviewed. The engine states which names are aliases, which may be
+written in any case, and which are data types, codecs and index types; those reach nothing. What
 neither list knows is refused, so a function of a new version is refused until it is added.
 """
 
@@ -128,8 +128,8 @@ class Catalogue:
     def is_respelled(self, name: str) -> bool:
         """Tell whether ``name`` is an allowed table function in other letters, and nothing else.
 
-        The engine takes `VALUES` for `values`, and does not list which ones it takes so. A function
-        of somebody's own may have such a name: ask after those have been judged.
+        The engine takes `VALUES` for `values`, and does not list which ones it takes so. A user's
+        own function may have such a name: ask after those have been judged.
         """
         spellings = self.spellings.get(name.lower(), frozenset())
         return len(spellings) == 1 and spellings <= self.allowed & self.table_functions

@@ -1,6 +1,6 @@
 """What the columns of external data are: the engine reads them, and nothing but columns may stand.
 
-Names and types come as text from whoever may read. They become a CREATE that is inspected like any
+Names and types come as text from any reader. They become a CREATE that is inspected like any other
 statement; then its tree must hold columns with a type each and nothing else: no default that would
 be evaluated, no engine, no SELECT.
 """

@@ -262,7 +262,7 @@ class Inspector:
         for row in bytes(rows).splitlines():
             name, create = json.loads(row)
             refused.discard(name)
-            # A function is only as harmless as what it calls, whoever made it and when.
+            # A function is only as harmless as what it calls, no matter who made it and when.
             body = _canonical(connection, create.encode())
             tree = _tree(connection, body)
             self._check_texts(connection, tree)

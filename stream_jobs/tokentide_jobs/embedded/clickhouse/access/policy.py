@@ -1,6 +1,6 @@
 """What a statement may do, by the kind the engine sees in it and by who asks.
 
-A kind that is not named here is refused to everybody. What a statement calls has been checked by
+A kind that is not named here is refused to all users. What a statement calls has been checked by
 then (`inspector`), and the engine enforces its own part: privileges, and read-only connections.
 """
 
@@ -46,10 +46,10 @@ def check(statement: Statement, user: User, *, only_reads: bool) -> None:
     Args:
         statement: What is to run.
         user: Who asks.
-        only_reads: True when the request may only read, whoever asks.
+        only_reads: True when the request may only read, for any user.
 
     Raises:
-        ClickHouseError: 497 for what nobody may do over HTTP, 164 for what may not be done by a
+        ClickHouseError: 497 for what no user may do over HTTP, 164 for what may not be done by a
             read-only user or request.
     """
     kind = statement.kind
@@ -76,7 +76,7 @@ def check(statement: Statement, user: User, *, only_reads: bool) -> None:
 
 
 def _check_inner_settings(statement: Statement, user: User) -> None:
-    """Refuse what nobody may set there: the engine does not check settings of a subquery."""
+    """Refuse what no user may set there: the engine does not check settings of a subquery."""
     if user.readonly:
         raise ClickHouseError(
             164, "Cannot modify settings in readonly mode but at the end of a query"

@@ -1,8 +1,8 @@
 """Which tables of the engine's own accounts that only read may read, and which columns stay hidden.
 
 Elsewhere in `system` stand other people's statements, paths of the machine and the inside of the
-process. What is not named here is refused, so a table that a new engine brings is refused until
-somebody has looked at it. Decided by the names in the engine's syntax tree.
+process. What is not named here is refused, so a table that a new engine brings is refused until it
+was reviewed. Decided by the names in the engine's syntax tree.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _BY_NAME: Final = frozenset(
         *("timeseriessamples", "timeseriesselector", "timeseriestags"),
     }
 )
-"""Table functions that find tables by a text, which no syntax tree tells."""
+"""Table functions that find tables by a text, which no syntax tree shows."""
 _BY_NAME_FAMILIES: Final = ("mergetree", "prometheus")
 """So do all whose names begin so, those of later engines too."""
 
@@ -77,7 +77,7 @@ def check_system_tables(statement: Statement) -> None:
     if not hidden:
         return
     is_whole = any(_table_of(name) in READABLE for name in statement.identifiers)
-    # A natural join compares columns that nobody names.
+    # A natural join compares columns that are not named.
     is_whole = is_whole or statement.takes_all_columns or " NATURAL " in outlined
     if is_whole or _named(statement) & hidden:
         raise _refused(

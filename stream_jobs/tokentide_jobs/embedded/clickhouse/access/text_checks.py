@@ -2,7 +2,7 @@
 
 A state that did not come out of an aggregation is read back without a check: a few bytes of it
 reserve any amount of memory. Accounts that only read get states from stored columns alone. Columns
-in a text hold names and types, for everybody: a default in them is run and never inspected.
+in a text hold names and types, for all users: a default in them is run and never inspected.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Texts in a statement that the engine reads as types, as columns, or as data in a format.
 
-They stand in literals, out of sight of what a syntax tree says of names: `CAST(x, 'a type')`,
+They stand in literals, where a syntax tree has no names: `CAST(x, 'a type')`,
 `values('columns', ...)`, `format(name, 'columns', 'data')`. One that is computed is not known
-before it is run, so it is told as such, and refused where it matters.
+before it is run, so it is reported as such, and refused where it matters.
 """
 
 from __future__ import annotations

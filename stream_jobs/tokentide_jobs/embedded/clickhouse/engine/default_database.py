@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 FILE_OVERLAY: Final = "local_files"
-"""Name of the overlay. Nobody is granted what a look into it needs."""
+"""Name of the overlay. No user is granted what a look into it needs."""
 
 
 def settle_default_database(store: Path) -> None:

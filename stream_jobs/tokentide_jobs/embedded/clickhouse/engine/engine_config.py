@@ -1,7 +1,7 @@
 """The engine's own configuration: memory, caches, background threads and the query log.
 
 chDB reads a configuration file only when it names a users file. The limits keep a laptop usable:
-the process must stay far below 1.5 GB with millions of events, and be idle when nobody asks.
+the process must stay far below 1.5 GB with millions of events, and be idle without requests.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ KILL_RETRY_S = 0.5
 
 
 CLOSE_WAIT_S = 10.0
-"""How long close() waits for queries that were told to stop."""
+"""How long close() waits for queries that were asked to stop."""
 
 
 class Engine:
@@ -137,7 +137,7 @@ class Engine:
         task.add_done_callback(self._background.discard)
 
     async def _retire(self, job: EngineJob, free: asyncio.LifoQueue[ThreadPoolExecutor]) -> None:
-        """Give the lane back once its thread is idle; a query nobody waits for is killed first."""
+        """Give the lane back once its thread is idle; an abandoned query is killed first."""
         try:
             while not job.is_idle:
                 if job.killable:
@@ -200,7 +200,7 @@ class EngineJob:
     """One request's connection; its methods run on the request's own thread, in order.
 
     Attributes:
-        killable: True when the query may be stopped because nobody waits for it any more.
+        killable: True when the query may be stopped because no client waits for it any more.
         budget: What results of all requests may hold together.
         space: What results of all requests may take on disk.
         write_failures: To be asked before a statement that writes is answered.
@@ -265,7 +265,7 @@ class EngineJob:
         if self._pending is not None:
             await asyncio.wait([self._pending], timeout=timeout_s)
             if self._pending.done() and not self._pending.cancelled():
-                self._pending.exception()  # nobody is left to hear of it
+                self._pending.exception()  # no caller is left to handle it
 
     def at_close(self, undo: Callable[[EngineConnection], None]) -> None:
         """Run ``undo`` on the thread before the connection closes, however the request ends."""

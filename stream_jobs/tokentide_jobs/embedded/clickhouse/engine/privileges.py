@@ -1,4 +1,4 @@
-"""What the engine itself grants the endpoint's one user, and the settings nobody may touch.
+"""What the engine itself grants the endpoint's one user, and the settings no user may change.
 
 The engine enforces both whatever text reaches it: no source outside the data directory (files,
 URLs, other servers, executables) is granted, so a reader or a table over one fails even if the
@@ -57,7 +57,7 @@ FIXED_SETTINGS: Final = (
     # Looking into the process.
     "allow_introspection_functions",
 )
-"""Settings that keep their default for everybody, however they are set (code 452)."""
+"""Settings that keep their default for all users, however they are set (code 452)."""
 
 
 def grants_xml() -> str:

@@ -62,7 +62,7 @@ def _parts_without_token(table: Path, good_ns: int) -> Iterator[Path]:
     """Find inserted parts of a table that notes tokens which no token stands for.
 
     An insert without a token is an ordinary one. But before it is acknowledged it is made sure that
-    no write has failed, so a part that got its name later was acknowledged to nobody.
+    no write has failed, so a part that got its name later was never acknowledged.
     """
     logs = token_logs(table)
     if not logs:

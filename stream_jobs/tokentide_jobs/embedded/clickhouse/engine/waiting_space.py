@@ -1,6 +1,6 @@
 """One bound for what waits on disk, of all requests together: results, and external data.
 
-Whoever reads may ask for a document of any length, or send one, without a password. What it takes
+Any reader may ask for a document of any length, or send one, without a password. What it takes
 is watched while it is written, so that no reader takes the disk from the workers.
 """
 

@@ -3,7 +3,7 @@
 When a write fails, on a full disk above all, the engine counts that and goes on as if it had not:
 an insert is acknowledged, a merge replaces what it was made of, and neither has its rows. So a
 process whose engine failed to write once answers nothing more. Started again, it finds what was cut
-(`set_aside.py`), and whoever waited for an answer repeats the insert.
+(`set_aside.py`), and a client that waited for an answer repeats the insert.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class WriteFailures:
         os._exit(EXIT_CODE)
 
     async def watch(self) -> None:
-        """Look every second, for merges and the query log answer nobody; until cancelled."""
+        """Look every second, for merges and the query log have no client; until cancelled."""
         while True:
             await asyncio.sleep(_PERIOD_S)
             try:

@@ -94,7 +94,7 @@ async def read_form(
         )
         while (part := await deadline.read(parts.next(), _no_size)) is not None:
             await form.read_part(part)
-    except OSError as exc:  # of the connection: those of the disk are told by their own codes
+    except OSError as exc:  # of the connection: those of the disk have codes of their own
         raise ClickHouseError(210, f"The form ended early: {type(exc).__name__}") from exc
     except _UNREADABLE as exc:
         raise ClickHouseError(36, f"The form cannot be read: {_one_line(exc)}") from exc
@@ -161,7 +161,7 @@ class _Form:
 def _settle(
     asked: QueryRequest, fields: dict[str, str], files: dict[str, tuple[IO[bytes], int]]
 ) -> tuple[bytes, tuple[FormFile, ...]]:
-    """Give each field to the table or the query that it speaks of."""
+    """Give each field to the table or the query that it belongs to."""
     sql = asked.sql_in_url
     if "query" in fields:
         text = fields.pop("query").encode()
@@ -185,7 +185,7 @@ def _settle(
 
 
 def _no_size(_part: object) -> int:
-    """Count nothing for the head of a part: few bytes, of which nobody says how many."""
+    """Count nothing for the head of a part: its bytes are few, and their number is unknown."""
     return 0
 
 

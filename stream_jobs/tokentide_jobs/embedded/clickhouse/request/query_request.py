@@ -55,7 +55,7 @@ _INTERFACE: Final = frozenset(
 """URL parameters of the interface; never settings."""
 
 TABLE_FIELDS: Final = ("_structure", "_types", "_format")
-"""Ends of the names of fields that speak of a form's external data."""
+"""Ends of the names of fields that describe a form's external data."""
 
 _TRANSPORT_SETTINGS: Final = frozenset(
     {
@@ -71,7 +71,7 @@ _TRANSPORT_SETTINGS: Final = frozenset(
         "send_progress_in_http_headers",
     }
 )
-"""Settings that speak to the endpoint and not to the engine; accepted from everybody."""
+"""Settings for the endpoint and not for the engine; accepted from all users."""
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class QueryRequest:
         sql_in_url: The `query` parameter; the body follows it after a line feed.
         settings: Engine settings of this query only.
         forced_settings: Settings of the endpoint, which the request's own cannot change.
-        table_fields: What may speak of external data, until the form's files are known.
+        table_fields: What may describe external data, until the form's files are known.
         tables: External data, inspected.
         parameters: Query parameters without their `param_` prefix, escaped as TSV.
         readonly: Value of the engine's setting; 0 when the request may write.
@@ -151,7 +151,7 @@ def read_request(request: web.Request, accounts: Accounts) -> QueryRequest:
     if flag(url.get("enable_http_compression", "")):
         found.coding = choose_coding(headers.get("Accept-Encoding", ""))
     if user.readonly and found.database == DATABASE:
-        # What an account that only reads may see there is told by the names it writes.
+        # What an account that only reads may see there is decided by the names it writes.
         raise ClickHouseError(
             497, f"Not enough privileges: database={DATABASE}: write system.tables and the like"
         )

@@ -1,7 +1,7 @@
 """The statement of a request, wherever it stands: in the URL, in the body, or in a form.
 
 What follows an INSERT in the body is its data and stays a stream. External data of a form is
-inspected here too: its columns come as text from whoever asks.
+inspected here too: its columns come as text from the client.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The answer: headers, compression, and how a failure is told."""
+"""The answer: headers, compression, and how a failure is reported."""

@@ -52,7 +52,7 @@ async def spool_body(statement: Statement, body: AsyncIterator[bytes], spool: IO
         async for piece in body:
             with writing_to_disk(spool):
                 spool.write(piece)
-    except OSError as exc:  # of the connection: those of the disk are told by their own codes
+    except OSError as exc:  # of the connection: those of the disk have codes of their own
         what = exc.strerror or type(exc).__name__
         raise ClickHouseError(
             210, f"The request body ended early: {what}; nothing was inserted"

@@ -167,7 +167,7 @@ async def _watched(
             claim.grow_to(_size(path))
         return running.result()
     finally:
-        running.cancel()  # the engine stops a query that nobody waits for
+        running.cancel()  # the engine stops a query that no client waits for
 
 
 def _size(path: Path) -> int:

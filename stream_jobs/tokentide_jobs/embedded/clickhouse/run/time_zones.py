@@ -1,7 +1,7 @@
 """The time zones of a result's columns, which the engine leaves out of Native.
 
 To the oldest protocol, the one chDB writes, a column of type DateTime('Asia/Shanghai') is DateTime.
-A client that names a later one is told the zone. The engine is asked for it only when a piece holds
+A client that names a later one gets the zone. The engine is asked for it only when a piece holds
 such a column: asking costs as much as a small query.
 """
 

@@ -1,6 +1,6 @@
-"""Native data from somebody who may only read: the types that it names itself.
+"""Native data from a user that may only read: the types that it names itself.
 
-The engine reads a column as the data says it is, whatever the table's column is, and converts it
+The engine reads a column as the type in the data, whatever the table's column is, and converts it
 then. So a block may not name a type whose values are states of aggregate functions, or of any type.
 What no type can name is not looked at any closer; else every block is walked to its end.
 """
