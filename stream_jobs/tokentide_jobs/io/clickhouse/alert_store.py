@@ -180,12 +180,12 @@ class AlertStore:
         self._store.insert(SILENCES, rows, f"{SILENCES}/{silence.id}/{silence.end_us}")
 
     def read_notified_since(self) -> dict[str, int] | None:
-        """Return since when receivers are told of severities; None: nobody ever was."""
+        """Return since when receivers are notified of severities; None: none ever was."""
         rows = self._store.select("alerts/receivers_since")
         return dict(rows[0]["since"]) if rows else None
 
     def write_notified_since(self, since: Mapping[str, int], at_us: int) -> None:
-        """Store since when receivers are told of severities."""
+        """Store since when receivers are notified of severities."""
         rows = pa.Table.from_pylist(
             [{"at": at_us, "since": sorted(since.items())}], schema=_NOTIFIED_SINCE
         )
@@ -195,11 +195,11 @@ class AlertStore:
     def unsent(
         self, receiver: str, notified_since: Mapping[str, int], since_us: int
     ) -> list[Message]:
-        """Return what a receiver is still to be told, each alert in its order.
+        """Return what is still to be sent to a receiver, each alert in its order.
 
         Args:
             receiver: Its name.
-            notified_since: By severity that it is told, since when.
+            notified_since: By severity that it is notified of, since when.
             since_us: Older transitions are left out in any case.
         """
         values = {
@@ -244,7 +244,7 @@ class AlertStore:
 
 
 def payload_of(one: Transition) -> str:
-    """Return what receivers are told of a transition, as JSON."""
+    """Return what receivers are sent of a transition, as JSON."""
     finding = one.finding
     more = {"first_action": first_action(finding), "runbook": _runbook(finding)}
     return json.dumps({**one.to_dict(), **more}, ensure_ascii=False)

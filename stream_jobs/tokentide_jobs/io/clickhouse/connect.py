@@ -20,7 +20,7 @@ def connect_clickhouse(settings: Settings, *, database: str | None = None) -> Cl
     """Return a connected ClickHouse client.
 
     Raises:
-        RetriableSinkError: Nobody answers at the address.
+        RetriableSinkError: There is no answer from the address.
         SinkMisconfigured: The server refuses the credentials.
     """
     try:

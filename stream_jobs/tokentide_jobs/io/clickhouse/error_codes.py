@@ -29,7 +29,7 @@ __all__ = [
 
 MEMORY_LIMIT_EXCEEDED = 241
 LOGIN_REFUSED = frozenset({192, 193, 194, 516})
-"""Unknown user, wrong or missing password: the server answers, and tells this account nothing."""
+"""Unknown user, wrong or missing password: the server answers, and shows this account nothing."""
 SCHEMA_DAMAGED = frozenset({16, 47, 60, 81})
 """A column, table or database is not there."""
 
@@ -168,7 +168,7 @@ def _hint(code: int) -> str:
 
 
 def server_words(exc: BaseException) -> str:
-    """Return what the server said, without the client's words around it and without its stack."""
+    """Return the server's message, without the client's words around it and without its stack."""
     text = " ".join(str(exc).split()) or type(exc).__name__
     text = text.partition("DB::Exception: ")[2] or text
     text = text.partition(" Expected one of:")[0].partition(" (version ")[0]

@@ -1,6 +1,6 @@
 """Which rows a batch has given up already, as its dead letters say.
 
-It keeps a replay exact: rows that the store refused once are left out by everybody who writes that
+It keeps a replay exact: rows that the store refused once are left out by every writer of that
 batch again, even when the table could hold them by now.
 """
 

@@ -1,7 +1,7 @@
 """The ledger in ClickHouse: intents that the first writer wins, and batches that are done.
 
 ClickHouse is the compare-and-swap: an intent is inserted under a token that names its start alone,
-so a rival's insert is dropped, and everybody reads the same winner back.
+so a rival's insert is dropped, and all workers read the same winner back.
 """
 
 # ruff: noqa: S608 -- the database name is validated by the settings; every value is a parameter

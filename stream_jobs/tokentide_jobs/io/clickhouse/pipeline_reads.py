@@ -1,4 +1,4 @@
-"""What the store says of the pipeline: refused, unpriced and lost events, and silent services."""
+"""What the store holds of the pipeline: refused, unpriced and lost events, and silent services."""
 
 from __future__ import annotations
 

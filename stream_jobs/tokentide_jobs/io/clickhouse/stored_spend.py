@@ -1,4 +1,4 @@
-"""What budgets spent before anybody watched them: of the raw rows, up to given offsets.
+"""What budgets spent before they were watched: of the raw rows, up to given offsets.
 
 The window tables know no offsets; the raw rows do, so what deltas add later is never in here.
 """

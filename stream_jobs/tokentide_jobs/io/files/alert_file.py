@@ -55,7 +55,7 @@ _RECEIVER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AlertFile:
-    """What the file says."""
+    """What the file holds."""
 
     rules: AlertRules
     receivers: tuple[Receiver, ...]
@@ -65,7 +65,7 @@ def load_alert_file(path: Path | None, environment: Mapping[str, str] = os.envir
     """Read the rules and receivers of this installation.
 
     Args:
-        path: The file that `TOKENTIDE_DETECT_FILE` names; None: defaults, and nobody is notified.
+        path: The file that `TOKENTIDE_DETECT_FILE` names; None: defaults, and no receiver.
         environment: Where secrets are looked up.
 
     Raises:
@@ -206,7 +206,7 @@ def _secret(
         return environment.get(written, "")
     try:
         found = Path(written).expanduser().read_text("utf-8").strip()
-    except (OSError, ValueError, RuntimeError) as error:  # no text; ~ of nobody
+    except (OSError, ValueError, RuntimeError) as error:  # no text; ~ of no user
         why = getattr(error, "strerror", None) or "it is no text, or no such path"
         problems.add(fields[key], f"{key}: {written}: {why}")
         return ""

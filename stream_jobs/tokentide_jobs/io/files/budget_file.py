@@ -1,4 +1,4 @@
-"""budgets.yaml: what may be spent on what, in which period, and when somebody is told.
+"""budgets.yaml: what may be spent on what, in which period, and which shares are reported.
 
 The file is taken whole or refused whole, with file, line and reason of every problem. Amounts are
 read from the text as decimals; none ever passes through a float.

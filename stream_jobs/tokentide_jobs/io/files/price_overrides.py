@@ -39,7 +39,7 @@ _FIELDS = (
 
 
 class PriceFile(NamedTuple):
-    """What a prices file says, in file order."""
+    """What a prices file holds, in file order."""
 
     overrides: tuple[Override, ...]
     aliases: tuple[NameAlias, ...]

@@ -54,7 +54,7 @@ _BILLED_BY_MINIMUM = {
 
 NOT_OFFERED = frozenset({("openai", "gpt-oss-120b"), ("openai", "gpt-oss-20b")})
 """Models on the list of a provider that does not sell them: open weights that others serve, each at
-a price of its own. A call that names them there went to somebody else, so it has no price."""
+a price of its own. A call that names them there went to another host, so it has no price."""
 
 
 def compile_cards(overrides_path: Path | None = None) -> CardTable:

@@ -1,4 +1,4 @@
-"""detect.yaml as a whole: what is decided by, and who is told of it.
+"""detect.yaml as a whole: what is decided by, and who is notified of it.
 
 Its bytes are read once, so that no two versions of it are in force, and everything that is wrong
 with it is one error.

@@ -1,6 +1,6 @@
 """Numbers of a YAML file, exact as they are written and within limits.
 
-None passes through a float here: whoever may lose digits says so by converting it.
+None passes through a float here: a caller that may lose digits converts explicitly.
 """
 
 from __future__ import annotations

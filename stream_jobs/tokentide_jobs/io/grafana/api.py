@@ -1,7 +1,7 @@
 """Grafana as everything else sees it: two verbs that give JSON, and two errors.
 
 `Grafana` is the seam: what is asked for and what an answer means is known above it, how a request
-is sent below it, in one file. An answer that is no good JSON is an error that says what to do.
+is sent below it, in one file. An answer that is no good JSON is an error that states what to do.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _REMEDIES: Final[Mapping[int, str]] = {
 
 
 class Grafana(Protocol):
-    """A Grafana server, as somebody who may sign in."""
+    """A Grafana server, with an account that may sign in."""
 
     @property
     def address(self) -> str:

@@ -21,7 +21,7 @@ _AsyncStep = Callable[[], Awaitable[Any]]
 
 
 def admin_client(bootstrap: str) -> AbstractAsyncContextManager[Any]:
-    """Open an `AIOKafkaAdminClient`; raises ServiceUnreachable when nobody answers."""
+    """Open an `AIOKafkaAdminClient`; raises ServiceUnreachable when there is no answer."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     return _opened(bootstrap, admin, admin.start, admin.close)
 

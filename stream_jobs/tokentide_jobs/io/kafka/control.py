@@ -1,7 +1,7 @@
-"""What the pipeline says back to services: states of runs and budgets, in a compacted topic.
+"""What the pipeline reports back to services: states of runs and budgets, in a compacted topic.
 
-The newest record of a key is the state. Sending one again changes nothing for a reader, so whoever
-is unsure whether a state went out sends it again.
+The newest record of a key is the state. Sending one again changes nothing for a reader, so a worker
+that is unsure whether a state went out sends it again.
 """
 
 from __future__ import annotations

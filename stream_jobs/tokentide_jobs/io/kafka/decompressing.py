@@ -50,7 +50,7 @@ def largest_size(codec: int, payload: memoryview) -> int:
 
 
 def _largest_gzip(payload: memoryview) -> int:
-    """Decompress to find out: gzip says its size at the end, and whoever wants to, says less."""
+    """Decompress to find out: gzip states its size at the end, and a forged one states less."""
     most = len(payload) * _DEFLATE_RATIO
     if most <= _GZIP_LOOK_BYTES:
         return most

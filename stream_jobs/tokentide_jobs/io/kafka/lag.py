@@ -27,8 +27,8 @@ async def record_times_ms(
 ) -> dict[tuple[str, int], int | None]:
     """Return the timestamp (epoch ms) of the first record in a range of offsets, by partition.
 
-    None: there is none that anybody is given, only markers of transactions and what these took
-    back. Partitions whose record has no time or does not come within some seconds are left out.
+    None: there is none that a reader gets, only markers of transactions and what these took back.
+    Partitions whose record has no time or does not come within some seconds are left out.
 
     Args:
         bootstrap: `host:port`, several separated by commas.

@@ -1,7 +1,7 @@
 """Asks where logs end, again and again, over connections that stay open.
 
 Beside `offsets`, which opens a connection for each question: a worker asks every second. What
-cannot be told at the moment is left out, never guessed.
+is not known at the moment is left out, never guessed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class LogEnds:
             await client.close()
 
     def partitions(self) -> Mapping[str, int]:
-        """Return how many partitions each topic has, as far as the brokers have said so."""
+        """Return how many partitions each topic has, as far as the brokers have reported it."""
         found = {topic: self._client.cluster.partitions_for_topic(topic) for topic in self._topics}
         return {topic: len(partitions) for topic, partitions in found.items() if partitions}
 

@@ -51,8 +51,8 @@ class LogIdentity:
         """Return when what was read of `log` until now is certainly of this log.
 
         Raises:
-            LogReplaced: The topic was made again: nobody can tell whose records they are.
-            RetriableSinkError: Kafka does not say for now.
+            LogReplaced: The topic was made again: which log the records are of is unknown.
+            RetriableSinkError: Kafka does not answer for now.
         """
         asking = asyncio.run_coroutine_threadsafe(self._confirm(log), self._loop)
         try:
@@ -82,7 +82,7 @@ class LogIdentity:
     async def _ask_leader(self, client: Any, log: LogPartition) -> None:
         """Compare the id that the partition's leader knows: it is who serves the records.
 
-        Another broker may not have heard yet that the topic was made again.
+        Another broker may not know yet that the topic was made again.
         """
         expected = self._topic_ids[log.topic]
         node = self._leaders.get(log)

@@ -1,7 +1,7 @@
 """Where the log of a topic begins and ends, the same on every broker.
 
 The end is the last stable offset of a Fetch answer: no reader gets what comes after it before an
-open transaction ends. How much that is is told, too. ListOffsets is not asked: Tansu answers it
+open transaction ends. How much that is, is reported too. ListOffsets is not asked: Tansu answers it
 with the *first* offset of the last batch plus one, which would hide all other records of it.
 """
 
@@ -41,7 +41,7 @@ class OffsetRange:
         start: The oldest.
         end: Where readers stop: the last stable offset.
         behind_transaction: Offsets from `end` on that are written and acknowledged, and that no
-            reader gets before an open transaction ends: its own, and everybody's behind it.
+            reader gets before an open transaction ends: its own, and all others behind it.
     """
 
     start: int
@@ -133,7 +133,7 @@ async def _listed(
 async def stable_ends(
     client: Any, leader: int, topic: str, partitions: Iterable[int]
 ) -> dict[int, StableEnd]:
-    """Ask a leader where its partitions end; those that it cannot tell now are left out."""
+    """Ask a leader where its partitions end; those that it does not know now are left out."""
     listed = await _listed(client, leader, topic, partitions, _LATEST)
     if not listed:
         return {}

@@ -2,7 +2,7 @@
 
 Dead letters, and for detection deltas, steps and changes. They may be sent again after a crash, so
 they carry coordinates by which readers deduplicate: a dead letter those of its event, the others
-those of their batch and chunk. Marks of progress follow what they speak of, in every partition of
+those of their batch and chunk. Marks of progress follow what they are about, in every partition of
 the topic.
 """
 
@@ -99,8 +99,8 @@ class KafkaPublisher:
     def publish_deltas(self, table: str, deltas: pa.Table, intent: Intent) -> None:
         """Send deltas, steps or changes, one record a partition or several; raises as above.
 
-        All go to one topic, told apart by the header `schema`: a reader has one position, and
-        hears the windows of a batch before its subjects.
+        All go to one topic, distinguished by the header `schema`: a reader has one position, and
+        gets the windows of a batch before its subjects.
         """
         records: list[tuple[int | None, bytes, bytes, Headers]] = []
         schema, series = PUBLISHED[table]

@@ -1,7 +1,7 @@
-"""Reads ranges of offsets of a topic once, by a consumer of no group: for whoever looks back.
+"""Reads ranges of offsets of a topic once, by a consumer of no group: for looking back.
 
 Only committed records are given, and none outside of the ranges. It ends when every range was read,
-or says that the broker stopped sending.
+or raises when the broker stops sending.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def read_spans(
         spans: By partition, ranges in ascending order that do not overlap and end no later than
             the log.
         take: Given the start of the range and the record, as aiokafka has it.
-        progress: Told, after every fetch, how many offsets are behind and how many there are.
+        progress: Called, after every fetch, with how many offsets are done and how many there are.
 
     Raises:
         ServiceUnreachable: The broker does not answer, or stops sending.

@@ -1,7 +1,7 @@
 """Whether the end of a log holds records at all.
 
-Markers of transactions and aborted records have offsets too, and nobody ever gets to see them: a
-log may end beyond the last record that can be read. Only a reader finds out.
+Markers of transactions and aborted records have offsets too, and no reader ever gets them: a log
+may end beyond the last record that can be read. Only reading shows it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The two Kafka requests that aiokafka does not make: topic ids, and "is this broker serving?".
 
-aiokafka speaks Metadata up to version 5; the id of a topic, which tells one incarnation of it from
+aiokafka has Metadata up to version 5; the id of a topic, which separates one incarnation of it from
 the next, came with version 10. `TopicIdsRequest` is that version in aiokafka's own building blocks
 and travels through its client. `is_serving` is one blocking exchange over a plain socket, for
 start-up code that has no event loop.

@@ -82,7 +82,7 @@ def _cause(cause: Mapping[str, Any]) -> str:
 def _plain(text: str) -> str:
     """Return text in one line, in which Slack sees neither links nor mentions nor marks.
 
-    Names of runs, agents and labels are part of it, and anybody may choose them.
+    Names of runs, agents and labels are part of it, and any producer may choose them.
     """
     line = "".join(one if one.isprintable() else " " for one in text)
     line = _OUTER_LINE.sub("\u02cd", line.replace("://", ":\u200b//"))

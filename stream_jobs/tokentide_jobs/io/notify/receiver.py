@@ -27,7 +27,7 @@ class Receiver:
         kind: webhook: signed, by Standard Webhooks; slack: a body that Slack takes.
         url: Where; it may hold a secret and is never shown.
         secret: That signs; empty for slack.
-        severity: The least that it is told.
+        severity: The least that it is notified of.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Receiver:
 
     @property
     def severities(self) -> tuple[Severity, ...]:
-        """Return what it is told."""
+        """Return what it is notified of."""
         return SEVERITIES[SEVERITIES.index(self.severity) :]
 
     @property
@@ -58,7 +58,7 @@ def checked_url(url: str) -> str:
         parts = urlsplit(url)
         port = parts.port
         if parts.hostname:
-            parts.hostname.encode("idna")  # as whoever resolves it does
+            parts.hostname.encode("idna")  # as the resolver does
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:

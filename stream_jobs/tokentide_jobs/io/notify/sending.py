@@ -58,7 +58,7 @@ class Sender:
             return _result("retry", 0, "no answer in time", begun_s)
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as exc:
             return _result("retry", 0, f"no connection: {type(exc).__name__}", begun_s)
-        except Exception as exc:  # of an address that nobody can connect to, for one
+        except Exception as exc:  # of an address that cannot be connected to, for one
             return _result("retry", 0, f"not sent: {type(exc).__name__}", begun_s)
         detail = answered.decode("utf-8", "replace").strip()[:200]
         if status >= 500 or status in _AGAIN:

@@ -1,6 +1,6 @@
 """What tables and views were when they were made, against what they are now.
 
-The server says what they are, so the same server is asked both times; after another version of it
+The server names what they are, so the same server is asked both times; after another version of it
 has come, nothing is compared once. Retention (TTL) is not part of it: it changes by design. The
 name of the database is not, either: a copy that was restored under another name is the same.
 """
@@ -103,7 +103,7 @@ def recorded_definitions(rows: Rows, database: str) -> dict[str, Definition]:
 
 
 def changes(name: str, made: Definition, now: Definition) -> Iterator[str]:
-    """Yield, in words, what is not any more as it was made; what was added is nobody's business."""
+    """Yield, in words, what is not any more as it was made; what was added is ignored."""
     if made.engine != now.engine:
         yield f"{name} has the engine {now.engine}, and was made with {made.engine}"
     elif made.select != now.select:
@@ -112,7 +112,7 @@ def changes(name: str, made: Definition, now: Definition) -> Iterator[str]:
         if (other := now.keys.get(key, "")) != expression:
             yield f"{name} has the {key} key ({other}), and was made with ({expression})"
     for column, form in made.columns.items():
-        # A column that is gone is told by its name, for all servers.
+        # A column that is gone is reported by its name, for all servers.
         if (other := now.columns.get(column, form)) != form:
             yield f"{name}.{column} is {other}, and was made as {form}"
 

@@ -1,7 +1,7 @@
 """What a database lacks although its version table says that it was made.
 
-Somebody dropped a table, a restore was incomplete, a view was removed by hand: the recorded files
-alone would call that up to date.
+A table was dropped, a restore was incomplete, a view was removed by hand: the recorded files alone
+would call that up to date.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def settled_drift(look: Callable[[], Drift]) -> Drift:
 def find_drift(
     rows: Rows, database: str, statements: Iterable[str], due: Collection[str] = ()
 ) -> Drift:
-    """Compare what statements make with what exists; what exists besides is nobody's business.
+    """Compare what statements make with what exists; what exists besides is ignored.
 
     Bodies of functions are compared in the words of the server, which keeps them as they were
     written. Tables and views it does not (functions in a view are replaced by their bodies): they
-    are compared with what the server said of them when they were made.
+    are compared with what the server reported of them when they were made.
 
     Args:
         rows: Asks the server; four times.

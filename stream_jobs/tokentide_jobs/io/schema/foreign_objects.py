@@ -1,4 +1,4 @@
-"""Refuses a database that holds somebody else's objects under names of ours.
+"""Refuses a database that holds foreign objects under names of ours.
 
 `CREATE TABLE IF NOT EXISTS` takes any table for ours, and `CREATE OR REPLACE VIEW` drops the table
 that it replaces, with its rows. So it is looked before files run that the database does not know

@@ -96,8 +96,8 @@ def migrate(
         root: Folder with the SQL files, default the packaged one.
 
     Raises:
-        ConfigError: An applied migration was changed, a name or placeholder is wrong, or objects of
-            somebody else have names of ours.
+        ConfigError: An applied migration was changed, a name or placeholder is wrong, or foreign
+            objects have names of ours.
         WrongData: A table lacks a column or is not as it was made.
         clickhouse_connect.driver.exceptions.DatabaseError: A statement failed.
     """
@@ -246,7 +246,7 @@ def _missing(
     """Return the objects that recorded files made and that are gone or have another text.
 
     Raises:
-        WrongData: A table lacks a column or was changed otherwise; nobody but a person knows what
+        WrongData: A table lacks a column or was changed otherwise; only a person can know what
             was in it.
     """
     statements = [each for made in recorded.values() for each in made]
@@ -306,7 +306,7 @@ def _execute(client: Client, statement: str, source: str) -> None:
 
 
 def _record_definitions(client: Client, database: str, made: SqlObjects) -> None:
-    """Note what was made or changed by files, or is said otherwise by another server."""
+    """Note what was made or changed by files, or is reported otherwise by another server."""
     rows = _asking(client)
     # Asked before looking: of two that note a table, the one that looked later holds.
     ((looked_at,),) = rows("SELECT now64(6, 'UTC')")

@@ -1,6 +1,6 @@
-"""What a database has of this release's schema, for whoever only looks and changes nothing.
+"""What a database has of this release's schema, for commands that look and change nothing.
 
-The comparison is that of `tokentide migrate`, so nobody calls right what that would change.
+The comparison is that of `tokentide migrate`, so what that would change is never called right.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SchemaState:
         storing: Tables, and views that fill tables: without one of them something is not stored.
         due: Files of this release that were never run there.
         other_versions: Files that were run there with another text: by another release, newer or
-            older, or before somebody changed the file here.
+            older, or before the file was changed here.
     """
 
     drift: Drift
