@@ -1,6 +1,6 @@
 """The book of alerts in a job: findings in, transitions stored; it goes on from what is stored.
 
-Whoever feeds it stores nothing of its own for it: `begin` reads the last transition of each alert,
+Its caller stores nothing of its own for it: `begin` reads the last transition of each alert,
 and findings that are given once more change nothing. Runs in one thread; `storing` retries.
 """
 

@@ -43,7 +43,7 @@ class Outbox:
         self._pauses = pauses
 
     async def follow(self, receivers: Callable[[], tuple[Receiver, ...] | None]) -> None:
-        """Send to whoever is a receiver by now, until cancelled.
+        """Send to the present receivers, until cancelled.
 
         Args:
             receivers: Asked every second; None while another worker sends.
@@ -63,7 +63,7 @@ class Outbox:
                 await asyncio.wait([sending])
 
     async def run(self, receivers: Sequence[Receiver]) -> None:
-        """Send until cancelled; each of them is told of what comes since it is a receiver."""
+        """Send until cancelled; each receiver gets what comes since it was configured."""
         notified_since = await self._stored(lambda: self.notified_since(receivers))
         async with Sender() as sender, asyncio.TaskGroup() as tasks:
             for receiver in receivers:
@@ -121,7 +121,7 @@ class Outbox:
                     await asyncio.sleep(seconds)
 
     def notified_since(self, receivers: Sequence[Receiver]) -> dict[str, int]:
-        """Return since when receivers are told of severities, and keep it where it is news."""
+        """Return since when receivers are notified of severities; store it where it changed."""
         before, now_us = self._store.read_notified_since(), _clock_us()
         notified_since = since_by_key(
             before, [(one.name, one.severities) for one in receivers], now_us

@@ -1,7 +1,7 @@
-"""What the detect job does because the clock says so: SLOs, the pipeline itself, forecasts.
+"""What the detect job does by the clock: SLOs, the pipeline itself, forecasts.
 
-Nothing here decides on records, so nothing of it is part of a snapshot: whoever takes over asks
-again what is stored.
+Nothing here decides on records, so nothing of it is part of a snapshot: a successor asks again what
+is stored.
 """
 
 from __future__ import annotations

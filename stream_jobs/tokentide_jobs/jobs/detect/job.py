@@ -248,7 +248,7 @@ class DetectJob:
 
 
 async def _whole(work: Coroutine[Any, Any, None]) -> None:
-    """Do something to its end, also when whoever asked for it is cancelled meanwhile."""
+    """Do something to its end, also when its caller is cancelled meanwhile."""
     step = asyncio.create_task(work)
     try:
         await asyncio.shield(step)

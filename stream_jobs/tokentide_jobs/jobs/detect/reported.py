@@ -1,8 +1,8 @@
-"""What services are told by the worker that holds the stream, and from where on it speaks.
+"""What the worker that holds the stream reports to services, and from which offsets on.
 
-Whoever takes over repeats what was decided since the last snapshot. The worker before it has told
-services all of that and more, so nothing of a repetition is told: services would see a budget that
-is used up have money again. At the end of it they are told how everything stands by then.
+A successor repeats what was decided since the last snapshot. Its predecessor has reported all of
+that and more, so nothing of a repetition is reported: services would see a budget that is used up
+have money again. At the end of the repetition the state of everything is reported.
 """
 
 from __future__ import annotations

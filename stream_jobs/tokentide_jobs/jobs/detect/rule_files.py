@@ -39,7 +39,7 @@ class RuleFiles:
         detect_file: None: every default holds.
         budgets_file: None: there are no budgets.
         slos_file: None: there are no SLOs.
-        time: What closes windows; no file says it.
+        time: What closes windows; no file sets it.
 
     Attributes:
         in_force: The newest that was whole.

@@ -1,7 +1,7 @@
 """One worker's hold on the delta topic: its state, what it writes, and where it goes on.
 
 Every decision is stored before the position moves beyond it, and a snapshot is taken only of what
-is stored. So whoever goes on from a snapshot repeats decisions at most, under the same ids.
+is stored. So a successor that begins at a snapshot repeats decisions at most, under the same ids.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class DetectSession:
         snapshots: Where its state goes.
         storing: Runs a step until the store takes it.
         snapshot_us: Between two snapshots, at least; at most LONGEST_PAUSE_US.
-        alerts: Who is told of findings, once they are stored.
+        alerts: Takes findings, once they are stored.
         clock_us: Wall clock; decides nothing but when something is done.
 
     Attributes:
@@ -130,7 +130,7 @@ class DetectSession:
                 log_event(_log, logging.ERROR, "state_unreadable", error=str(exc))
                 head, goes_on = None, False
         if not goes_on:
-            # Deltas are missing between the state and the topic: what is stored tells the spend.
+            # Deltas are missing between the state and the topic: the spend is read from the store.
             self.decider.budgets.recount()
             self.decider.has_gap = True
         if head is None or not (goes_on and self.decider.balance.has_begun):
@@ -149,7 +149,7 @@ class DetectSession:
         if head is not None and goes_on:  # it may be old: the next one is due when it would be
             self._snapshot_due_us = min(head.taken_at_us, self._clock_us()) + self._snapshot_us
         else:
-            self.snapshot()  # whoever follows begins where this one did
+            self.snapshot()  # the successor begins where this one did
         log_event(
             _log,
             logging.INFO,
@@ -192,7 +192,7 @@ class DetectSession:
         return decisions, self._report_gate.release(reported, self.positions)
 
     def follow_up(self, decisions: Decisions) -> Reported:
-        """Do what the clock says is due, and save; services have been told of the decisions.
+        """Do what is due by the clock, and save; the decisions were reported to services before.
 
         Nothing of it may keep a decision waiting: it asks the store for minutes and weeks.
 
@@ -200,7 +200,7 @@ class DetectSession:
             decisions: Those that were taken last.
 
         Returns:
-            What is to be reported besides: budgets of which more can be said now.
+            What is to be reported besides: budgets of which more is known now.
         """
         if found := self._due.findings(self.decider):
             self._alerts.observe(found, self.decider.progress.now_us)
@@ -222,14 +222,14 @@ class DetectSession:
         in_force, decider = self._files.in_force, self.decider
         alerts, now_us = self.book.alerts.values(), decider.progress.now_us
         ends = list(unwatched(alerts, in_force.budgets, in_force.slos, now_us))
-        # What was learned and all that the worker before may have read tell what goes on.
+        # What was learned and all that the worker before may have read show what goes on.
         if decider.has_gap and self._has_learned and not self._report_gate.holds:
             ends += lost(alerts, decider)
             decider.has_gap = False
         return ends
 
     def _write(self, decisions: Decisions, news: Iterable[Finding] = ()) -> None:
-        """Store what was found, and what somebody may have to know of it and of the news."""
+        """Store what was found, and the alerts about it and about the news."""
         for table, rows in rows_of(decisions):
             self._insert(table, rows)
         found = [*alert_findings(decisions), *news]
@@ -245,13 +245,13 @@ class DetectSession:
                 self._has_learned = True
                 rules = self._files.in_force.rules
                 if learn_stored(self.decider, rules, self._store, self._storing):
-                    # Whoever follows goes on from what was learned, and soon.
+                    # A successor is to begin with what was learned, so save soon.
                     self._snapshot_due_us = 0
         decisions.extend(self.decider.take(left))
         return decisions
 
     def idle(self) -> Reported:
-        """Do what is due while no record comes: look at files and the pipeline, hear people, save.
+        """Do what is due while no record comes: check files, pipeline and actions of people, save.
 
         Returns:
             What is to be reported since a file changed, or what is stored.
@@ -268,7 +268,7 @@ class DetectSession:
     def snapshot(self) -> int:
         """Take a snapshot; return its packed size.
 
-        It is taken also when nothing has come since the last one: it tells other groups that this
+        It is taken also when nothing has come since the last one: it shows other groups that this
         one lives.
 
         Raises:
@@ -322,7 +322,7 @@ class DetectSession:
             return Decisions()
         if found.notices:
             self._write(found)
-        # What is reached from here on is news, also for whoever goes on after a crash.
+        # What is reached from here on is news, also for a successor after a crash.
         self.snapshot()
         return found
 

@@ -1,7 +1,7 @@
 """Learns from stored windows what the stream did not bring: on a first start, and for new levels.
 
-The stream is watched from a window on; what is stored before that is complete, since ingest said so
-by its marks. What is read depends on that window and on what is stored alone.
+The stream is watched from a window on; what is stored before that is complete, as the marks of
+ingest show. What is read depends on that window and on what is stored alone.
 """
 
 from __future__ import annotations

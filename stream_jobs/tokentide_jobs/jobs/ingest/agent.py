@@ -59,7 +59,7 @@ class IngestJob:
         self.partitions: dict[TP, AssignedPartition] = {}
         self.stopped: set[TP] = set()
         self.moved = asyncio.Event()
-        """Set whenever the position of a partition has moved; whoever waits for it clears it."""
+        """Set whenever the position of a partition has moved; the task that waits clears it."""
         self._settings = settings
         self._log_ids = log_ids
         self._writer = writer
@@ -184,7 +184,7 @@ class IngestJob:
         other = self.partitions.get(tp)
         if other is not None or self._revocations[tp] != revocations or self._is_ending:
             # Faust may ask twice at a time, and a partition or the worker may end meanwhile:
-            # nobody would end this one, and its task would be destroyed while it waits.
+            # nothing would end this one, and its task would be destroyed while it waits.
             await partition.abandon(0.0)
             return None if other is None else other.planner.expected
         self.stopped.discard(tp)

@@ -1,6 +1,6 @@
 """Card tables by price version: this worker's own, and those of intents it has to finish.
 
-An adopted batch is priced with the cards of its intent, whatever this worker's prices file says.
+An adopted batch is priced with the cards of its intent, whatever this worker's prices file has.
 """
 
 from __future__ import annotations

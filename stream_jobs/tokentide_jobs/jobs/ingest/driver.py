@@ -44,7 +44,7 @@ class Driver:
 
     Args:
         backoff: How long to pause between tries.
-        events: Told about every failure and success.
+        events: Called with every failure and success.
         chance: Source of jitter.
     """
 

@@ -1,9 +1,9 @@
 """How one batch gets into the store: the write protocol, step by step.
 
-`Flush.write` is a generator of effects: the outcome says what is inserted, flush carries it out,
-and whoever drives it retries. The promise: any number of drivers, dying anywhere and starting
-again, leave every row of the batch in the store exactly once, because rows and tokens depend on
-nothing but the records and the intent.
+`Flush.write` is a generator of effects: the outcome states what is inserted, flush carries it out,
+and its driver retries. The promise: any number of drivers, dying anywhere and starting again, leave
+every row of the batch in the store exactly once, because rows and tokens depend on nothing but the
+records and the intent.
 
 Order: dead letters, raw rows, window deltas, subject deltas, each followed by what is published of
 it, steps of runs and changes, which are published only, then the done row, which moves the
@@ -107,12 +107,12 @@ class Flush:
     def write(
         self, batch: SealedBatch[Record], intent: Intent, adopted: bool
     ) -> Effects[Written | None]:
-        """Write `batch`, whose range is that of `intent`; None: somebody else has finished it.
+        """Write `batch`, whose range is that of `intent`; None: another worker has finished it.
 
         Args:
             batch: Every record of the range.
             intent: The winner for this start, read back from the store.
-            adopted: Somebody, perhaps this worker in an earlier life, may have begun it.
+            adopted: Another worker, or this one before a restart, may have begun it.
         """
         assert (batch.start, batch.end) == (intent.start, intent.end)
         watch = Stopwatch()
@@ -141,7 +141,7 @@ class Flush:
             found = yield from insertion.carry_out(insert)
             if found:
                 outcome = outcome.without(found)
-                # Stored before the rest: whoever adopts this batch leaves out the same rows.
+                # Stored before the rest: a worker that adopts this batch leaves out the same rows.
                 for dead_letters in dead_letters_for(outcome, found):
                     yield from insertion.carry_out(dead_letters)
                     yield from self._publish(dead_letters, intent, watch)

@@ -1,7 +1,7 @@
 """Lets a worker rest for seconds when a repair asks for it: no batch is begun, open ones finish.
 
-A repair can look at windows only while none is half written. The rest ends by itself when nobody
-renews it, so a repair that dies stops nothing for long.
+A repair can look at windows only while none is half written. The rest ends by itself unless it is
+renewed, so a repair that dies stops nothing for long.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EVERY_S: Final = 1.0
 
 
 class Hold:
-    """Whether somebody asks ingest to rest; runs on the worker's loop.
+    """Whether a repair asks ingest to rest; runs on the worker's loop.
 
     Args:
         store: Asked; give it a short timeout.

@@ -66,7 +66,7 @@ class Insertion:
         store: Where rows go.
         guard: Knows which rows are there already.
         intent: Of the batch.
-        adopted: Somebody may have begun this batch, and may have split an insert of it.
+        adopted: This batch may have been begun before, and an insert of it may have been split.
         watch: Measures.
     """
 

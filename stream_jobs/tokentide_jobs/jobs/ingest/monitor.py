@@ -110,7 +110,7 @@ class Monitor:
         return any(partition.is_paused for partition in self._job.partitions.values())
 
     def end_of_records(self, partition: AssignedPartition, log_end: int) -> int:
-        """Return where a partition's records end: before markers that nobody ever stores."""
+        """Return where a partition's records end: before markers, which are never stored."""
         is_empty = self._markers.get(partition.log) == (partition.position, log_end)
         return partition.position if is_empty else log_end
 
@@ -119,7 +119,7 @@ class Monitor:
     ) -> OffsetRange:
         """End a range where its last record ends, as far as that is known.
 
-        A log may end in markers of transactions: offsets that nobody ever stores. Only where
+        A log may end in markers of transactions: offsets that are never stored. Only where
         nothing moves between two looks is it worth asking.
         """
         log, span = partition.log, (partition.position, available.end)

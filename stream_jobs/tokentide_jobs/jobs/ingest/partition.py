@@ -49,7 +49,7 @@ _LAST_STEP_S = 1.0
 
 
 class Reader(Protocol):
-    """What a partition asks of whoever reads the log."""
+    """What a partition asks of the reader of the log."""
 
     async def read_again(self, log: LogPartition, offset: int) -> None:
         """Deliver the records from `offset` on once more."""
@@ -112,7 +112,7 @@ class AssignedPartition:
     Args:
         log: Which partition.
         position: Where the ledger says to begin.
-        life: Has just told the position.
+        life: Has just yielded the position.
         writer: Shared by the worker's partitions.
         reader: Reads the log.
         observer: Counts.
@@ -175,7 +175,7 @@ class AssignedPartition:
                 writer.executor, writer.driver.advance, life, None, stop
             )
         except asyncio.CancelledError:
-            stop.set()  # nobody waits for the answer: it must not be asked for ever again
+            stop.set()  # no task waits for the answer any more: the retries must end
             raise
         finally:
             deadline.cancel()
@@ -227,7 +227,7 @@ class AssignedPartition:
         return verdict
 
     def seal_at(self, end: int) -> None:
-        """Write what comes before `end` as soon as it is here: somebody waits for it."""
+        """Write what comes before `end` as soon as it is here: a window waits for it."""
         self.planner.seal_at(end)
         self._wake.set()
 

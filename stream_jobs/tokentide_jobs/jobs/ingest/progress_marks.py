@@ -1,7 +1,7 @@
-"""Says in band how far this worker has come: marks among the deltas, for whoever reads them.
+"""Reports in band how far this worker has come: marks among the deltas, for their readers.
 
-A mark follows the deltas it speaks of, since a position moves only after Kafka has them. Nothing
-depends on a mark that is lost: the next one says the same and more.
+A mark follows the deltas it is about, since a position moves only after Kafka has them. Nothing
+depends on a mark that is lost: the next one states the same and more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tokentide_jobs.jobs.ingest.partition import AssignedPartition
 __all__ = ["MarkPublisher"]
 
 _LOOK_S = 0.2
-"""Between two looks which partitions there are, when none says that it has moved."""
+"""Between two looks which partitions there are, when none reports that it has moved."""
 _ASK_S = 1.0
 _ASK_IDLE_S = 5.0
 """Between two questions where logs end, while something moves and while nothing does. The clock's
@@ -88,7 +88,7 @@ class MarkPublisher:
                 async with asyncio.timeout(_ANSWER_S):
                     await self.look()
             except (KafkaError, RetriableSinkError, ConfigError, TimeoutError, OSError):
-                # The monitor says that the broker is silent. Marks that are not sent hold readers
+                # The monitor reports a silent broker. Marks that are not sent hold readers
                 # back, which is right: nothing is known.
                 await asyncio.sleep(_ASK_S)
             await self._rest()
@@ -105,7 +105,7 @@ class MarkPublisher:
         """Publish the marks that are due."""
         present = {partition.log: partition for partition in self._partitions()}
         for gone in self._arrivals.keys() - present.keys():
-            # Whoever comes back to a partition begins again: others have moved it meanwhile.
+            # A partition that comes back begins again: other workers have moved it meanwhile.
             del self._arrivals[gone]
             self._marked.pop(gone, None)
         now_s = self._monotonic_s()

@@ -2,7 +2,7 @@
 
 Tokens are remembered for a number of inserts. A batch taken up again later than that (a worker that
 was frozen, a partition that rested for hours) is checked against the rows that are there: only
-missing rows are inserted, and where it cannot be told, nothing is inserted until it can.
+missing rows are inserted, and where that is unknown, nothing is inserted until it is known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class StaleGuard:
 
     Args:
         store: Where the rows are.
-        ledger: Tells whether somebody else has finished the batch.
+        ledger: Knows whether another worker has finished the batch.
         clock_us: Epoch microseconds, on about the same clock as those who seal.
         token_window_us: How long tokens are trusted.
     """
@@ -56,7 +56,7 @@ class StaleGuard:
             look: Rows of it may be there under another token, however fresh the batch is.
 
         Raises:
-            RetriableSinkError: It cannot be told for now.
+            RetriableSinkError: It is not known for now.
         """
         if not (look or self._is_stale(intent)):
             return insert.rows

@@ -59,8 +59,8 @@ async def prepare_store(
 async def prepare_logs(settings: Settings, health: Health) -> tuple[dict[str, str], dict[str, str]]:
     """Wait until Kafka answers and the topics exist; return log ids and topic ids, by topic.
 
-    They differ where somebody began a log again; a change of a topic id while the worker runs means
-    that the topic was made again.
+    They differ where a log was begun again; a change of a topic id while the worker runs means that
+    the topic was made again.
 
     Raises:
         ConfigError: Kafka refuses to create a topic, or knows no topic ids.

@@ -68,5 +68,5 @@ class StoreDiskSpace:
         try:
             (row,) = self._store.select("status/free_space")
         except PipelineError:
-            return None  # writing meets the same trouble, and says so
+            return None  # writing meets the same failure, and reports it
         return int(row["free_bytes"]) if row["disks"] else None

@@ -28,7 +28,7 @@ class Turns(asyncio.Semaphore):
 
     @asynccontextmanager
     async def taken(self, *, alone: bool) -> AsyncIterator[None]:
-        """Hold one turn, or all of them: then nobody else writes."""
+        """Hold one turn, or all of them: then no other batch is written."""
         async with AsyncExitStack() as held:
             if alone:
                 # Two that had a part of the turns each would wait for each other for ever.

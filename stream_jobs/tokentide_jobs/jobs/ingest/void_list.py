@@ -1,7 +1,7 @@
 """What a worker knows of events that were taken out: the newest decision, and the ids at any.
 
 A batch is sealed under the newest decision that is known, and written with the ids of its intent's
-decision, whoever made that. What a decision says never changes, so the ids can be remembered.
+decision, even of another worker. A decision never changes, so its ids can be remembered.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 # Polars and its allocator read these when they are imported: a worker is one core's worth, scaled
-# by processes, and four heaps a core would only keep memory that nobody uses. Pages are kept for
+# by processes, and four heaps a core would only keep memory without a use. Pages are kept for
 # half a minute: giving them back between two batches cost four per cent of a worker's CPU.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:30000")

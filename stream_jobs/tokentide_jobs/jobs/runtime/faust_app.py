@@ -39,8 +39,8 @@ _BUFFERED_RECORDS = 32
 """Frames of up to 256 KiB wait between Faust's consumer and the agent: 8 MiB at most."""
 
 _METADATA_AGE_MS = 5_000
-"""A broker that has just come up may not know its topics yet. Whoever leads the group then gives no
-partition to anybody, and looks again when its metadata is this old: by default five minutes."""
+"""A broker that has just come up may not know its topics yet. The leader of the group then assigns
+no partition, and looks again when its metadata is this old: by default five minutes."""
 _FETCH_BYTES = 1024 * 1024
 """Per partition and fetch, compressed; several times that in memory. Larger records come too."""
 
@@ -123,7 +123,7 @@ class JobConsumer(driver.Consumer):
     """Faust's consumer, less its own idea of where reading is and what may be committed.
 
     It seeks to the positions that the app's `positions` gives, hands on whatever arrives, and
-    commits what it is told is stored: offsets without a record are no reason to stay behind.
+    commits what is reported as stored: offsets without a record are no reason to stay behind.
     """
 
     _thread: _ConsumerThread
@@ -262,7 +262,7 @@ class JobApp(faust.App):
     positions: Positions
     on_commit_failed: Callable[[], None]
     is_paused: Callable[[TP], bool] = staticmethod(lambda _tp: False)
-    """Whether the job itself reads no more of a partition now; a job that pauses says so."""
+    """Whether the job itself reads no more of a partition now; a job that pauses returns so."""
 
     def _create_directories(self) -> None:
         """Make none: Faust's directories hold its tables, and a worker without them needs no disk.
@@ -304,10 +304,10 @@ def build_app(
     Args:
         settings: Brokers, group, timeouts.
         positions: Asked for the first offset to read of every assigned partition.
-        on_commit_failed: Told about commits that Kafka refused.
+        on_commit_failed: Called with commits that Kafka refused.
         loop: The loop everything runs on.
         group: Consumer group; empty: that of ingest.
-        assignor: Says which worker of the group gets which partitions.
+        assignor: Decides which worker of the group gets which partitions.
     """
     bound_fetches()
     session_s = settings.session_timeout_ms / 1000

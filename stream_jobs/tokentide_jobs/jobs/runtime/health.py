@@ -1,4 +1,4 @@
-"""What a worker says about itself: alive, ready, and why not.
+"""What a worker reports about itself: alive, ready, and why not.
 
 `/healthz` is red when waiting does not help: the store refuses until a person acts, or a partition
 is stopped because a promise was broken. An outage that passes leaves it green and `/readyz` red.

@@ -27,7 +27,7 @@ def log_event(logger: logging.Logger, level: int, event: str, **fields: Any) -> 
 def setup_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
     """Send every log of this process to `stream` (default: standard error) as JSON lines.
 
-    Libraries are heard from WARNING on; this package from `level` on.
+    Libraries are logged from WARNING on; this package from `level` on.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonLines())

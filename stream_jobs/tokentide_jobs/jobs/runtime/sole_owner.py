@@ -1,6 +1,6 @@
 """Gives every partition of a topic to one worker of the group; the others stand by.
 
-Whoever has the partitions keeps them while it lives, so a standby that joins moves nothing.
+The owner of the partitions keeps them while it lives, so a standby that joins moves nothing.
 """
 
 from __future__ import annotations

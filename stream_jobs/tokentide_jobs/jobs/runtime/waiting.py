@@ -58,7 +58,7 @@ def until_stored(
     stop: threading.Event,
     chance: Callable[[], float] = random.random,
 ) -> T:
-    """Return what `work` returns, once the store takes or tells it; for a worker's thread.
+    """Return what `work` returns, once the store takes or answers it; for a worker's thread.
 
     Raises:
         Stopped: `stop` was set first.

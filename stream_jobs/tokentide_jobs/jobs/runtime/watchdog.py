@@ -54,7 +54,7 @@ class Watchdog:
 
         Args:
             within_s: How long it may take.
-            exit_code: What a process says that had to be ended.
+            exit_code: Of a process that had to be ended.
         """
         self._ended.set()
         timer = threading.Timer(within_s, self._end_late, (within_s, exit_code))
