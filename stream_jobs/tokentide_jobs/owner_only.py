@@ -1,7 +1,7 @@
-"""Directories and files of a data directory: their owner's, and nobody else's.
+"""Directories and files of a data directory: for their owner alone.
 
 Invariant: whatever a stack writes below its data directory has mode 0700 or 0600, whatever the
-umask of the shell says. What an earlier version or a copy left open is closed when its part starts.
+umask of the shell is. What an earlier version or a copy left open is closed when its part starts.
 A directory that holds things of others, such as a home directory, keeps its mode.
 """
 

@@ -35,8 +35,8 @@ def is_http_url(url: str) -> bool:
 def redact_url(url: str) -> str:
     """Return `url` with every password in it replaced by three stars.
 
-    It need not be a URL that anybody can use: a mistyped one is what error messages quote, and
-    then too much is hidden rather than too little.
+    It need not be a usable URL: a mistyped one is what error messages quote, and then too much is
+    hidden rather than too little.
     """
     credentials, at, address = url.rpartition("@")
     if at:

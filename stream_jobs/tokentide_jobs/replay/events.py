@@ -47,7 +47,7 @@ _ABNORMAL_SHARES: Final = (
     (0.010, "abandoned"),
     (0.012, "cancelled"),
 )
-"""(up to share, status) of calls that neither went well nor failed; nobody recorded these."""
+"""(up to share, status) of calls that neither went well nor failed; no recording has these."""
 _STAGING_SHARE: Final = 0.03
 _TOOL_SHARE: Final = 0.18
 
@@ -310,7 +310,7 @@ def _make_abnormal(event: Event, status: str) -> None:
         if event.get("reasoning_tokens"):
             event["reasoning_tokens"] = 0
         return
-    # Whoever leaves before the end of a stream never sees the usage that is still billed.
+    # A client that leaves before the end of a stream never sees the usage that is still billed.
     for field in ("input_tokens", "output_tokens", "reasoning_tokens", "http_status"):
         event.pop(field, None)
     event["usage_source"] = "missing"

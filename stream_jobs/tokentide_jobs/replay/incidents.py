@@ -37,7 +37,7 @@ class Incident:
         title: What is done.
         begin_s: So long before the end it begins.
         end_s: So long before the end it ends.
-        fields: Dimensions with the values by which an alert speaks of it; one of them is enough.
+        fields: Dimensions with the values by which an alert is about it; one of them is enough.
     """
 
     title: str

@@ -41,7 +41,7 @@ class FailureRate:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """What the file tells.
+    """What the file holds.
 
     Attributes:
         pace: By provider: (time to first token in s, seconds per further token), as measured.

@@ -41,7 +41,7 @@ def open_trace(name: str, seed: int) -> Trace:
     """Return the trace of that name, or of the file or folder at that path.
 
     Args:
-        name: One of `PACKAGED`, or a path; formats are told apart by content, not by name.
+        name: One of `PACKAGED`, or a path; formats are recognised by content, not by name.
         seed: Decides what the readers draw (session starts, ServeGen arrivals).
 
     Raises:

@@ -42,7 +42,7 @@ class Sent:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody ended a replay; it says how far it got.
+    """A replay was interrupted; it states how far it got.
 
     Attributes:
         sent: Events handed to the producer.
@@ -70,12 +70,12 @@ def send(
     Args:
         events: As `Workload.events` gives them; `started_at_us` is set here.
         plan: Pace and event times.
-        telemetry: A producer of its own: its counters tell what was delivered.
+        telemetry: A producer of its own: its counters show what was delivered.
         progress: Called now and then with the number of calls emitted so far; the evaluations,
             ratings and changes between them are not counted.
         timeout_s: Give up when the broker has taken nothing for so long.
         notice_s: Call `notice` when it has taken nothing for so long.
-        notice: Told, once, that the broker takes nothing, and why.
+        notice: Called once when the broker takes nothing, with the reason.
 
     Raises:
         ServiceUnreachable: The broker takes nothing; the message says how far the replay got.

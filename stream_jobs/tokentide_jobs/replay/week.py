@@ -1,4 +1,4 @@
-"""A week of recorded calls, thinned: what an installation has seen before somebody looks at it.
+"""A week of recorded calls, thinned: what an installation has stored before its first use.
 
 The recorded hour of chats is laid over every hour of the week, each time with another share of its
 calls, so that no hour repeats the one before.

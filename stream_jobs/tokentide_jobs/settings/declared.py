@@ -252,7 +252,7 @@ class DeclaredSettings(BaseSettings):
     @field_validator("trace_url")
     @classmethod
     def _address_of_traces(cls, url: str) -> str:
-        # It is shown to everybody, and becomes a link: nothing of an account, no markup, no macro.
+        # It is shown to all users, and becomes a link: nothing of an account, no markup, no macro.
         place = url.replace("{trace}", "0")
         if url and not (is_http_url(place) and _PLAIN_ADDRESS.fullmatch(place)):
             raise ValueError(

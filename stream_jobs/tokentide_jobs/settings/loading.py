@@ -1,4 +1,4 @@
-"""Where the value of a setting comes from, and what is said of a wrong one.
+"""Where the value of a setting comes from, and what is reported of a wrong one.
 
 A frozen `Settings` is built by `Settings.from_env` and passed in; nothing else in this package
 looks at the environment. A value comes from (first match) an override given in code or on the

@@ -88,7 +88,7 @@ def workers_of_stack(directory: Path) -> StackWorkers:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process with this id runs, whoever owns it."""
+    """Tell whether a process with this id runs, under any owner."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -170,10 +170,10 @@ class DeadLetterStore:
         *,
         void_before: datetime | None = None,
     ) -> int:
-        """Send the bytes of dead letters that nobody has handled yet, each as a record of its own.
+        """Send the bytes of dead letters that were not handled yet, each as a record of its own.
 
         Args:
-            dead_letters: Which ones; those that somebody claimed meanwhile are left out.
+            dead_letters: Which ones; those that another run claimed meanwhile are left out.
             target: Where they go.
             void_before: Claims before this time that were never followed by a mark do not count:
                 sends what an interrupted run may have sent.

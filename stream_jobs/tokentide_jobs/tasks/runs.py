@@ -1,4 +1,4 @@
-"""The runs of a range of time as `tokentide runs` lists them, with what the guard says of each.
+"""The runs of a range of time as `tokentide runs` lists them, with the guard's verdicts on each.
 
 The guard is the one that is to watch the stream, and is given the stored calls in order of event
 time: it judges each by the runs that were finished by then. Reads only.
@@ -55,7 +55,7 @@ class RunRow:
         first_us: Start of the first call.
         last_us: Start of the last call.
         ended_us: End of the last call.
-        verdicts: What the guard says; empty for a run that broke no rule.
+        verdicts: Of the guard; empty for a run that broke no rule.
     """
 
     tenant: str
@@ -192,7 +192,7 @@ class _Finished:
 def _judge(
     store: ClickHouse, rules: GuardRules, from_us: int, until_us: int, tenant: str, agent: str
 ) -> tuple[dict[RunKey, list[Verdict]], int]:
-    """Return what the guard says of each run that broke a rule, and how many runs it learned."""
+    """Return the verdicts on each run that broke a rule, and how many runs the guard learned."""
     guard = RunGuard(rules)
     verdicts_of: dict[RunKey, list[Verdict]] = defaultdict(list)
     history = store.select(

@@ -71,7 +71,7 @@ class LostRowsOfLog:
         store: The database.
         records: Knows which batches lack rows.
         log: Where their records are.
-        dry_run: Compute and tell; write nothing.
+        dry_run: Compute and report; write nothing.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class LostRowsOfLog:
         Args:
             span: Event times.
             kept_from_us: As for `RepairRecords.check_rows`.
-            progress: Told of every step before it is taken.
+            progress: Called with every step before it is taken.
 
         Raises:
             WrongData: Kafka does not have the records any more, or they are not those that the

@@ -1,6 +1,6 @@
 """Looking at tables while ingest runs, and knowing that no batch was half written meanwhile.
 
-The ledger tells: a batch writes its intent before any row and its done row after all of them. So a
+The ledger shows it: a batch writes its intent before any row and its done row after all. So a
 look is whole when no batch that was open at its end, or was finished since its beginning, has
 events in the span that was looked at. A span that is written to all the time gets quiet by a hold:
 workers finish what they have begun and rest, for seconds, at most until the hold ends by itself.
@@ -27,7 +27,7 @@ __all__ = ["NotQuiet", "Quiet"]
 T = TypeVar("T")
 
 _HOLD_S: Final = 20.0
-"""How long one request holds ingest when nobody ends it: a repair that was killed costs this."""
+"""How long one request holds ingest when it is not ended: a repair that was killed costs this."""
 _TIMEOUT_S: Final = 60.0
 _PAUSE_S: Final = 0.3
 _SLACK_US: Final = 100_000
@@ -36,7 +36,7 @@ _LOOKS_WITHOUT_HOLD: Final = 2
 
 
 class NotQuiet(RetriableSinkError):
-    """A batch stays half written where somebody wants to look."""
+    """A batch stays half written where a look is wanted."""
 
 
 class Quiet:
@@ -46,7 +46,7 @@ class Quiet:
         store: The database of the pipeline.
         worker: `host:pid`, for the holds.
         token_window_us: A batch older than this is finished by comparing rows and windows; until
-            then whoever takes it up repeats its inserts.
+            then a worker that takes it up repeats its inserts.
         may_hold: Whether ingest may be asked to rest.
         timeout_s: How long to try one look.
     """
@@ -73,7 +73,7 @@ class Quiet:
         Args:
             from_us: Event time in epoch µs.
             to_us: Exclusive.
-            read: Reads; is told of batches so old that their windows are still to come.
+            read: Reads; is given batches so old that their windows are still to come.
 
         Raises:
             NotQuiet: No such moment came.

@@ -22,7 +22,7 @@ _NAMED_BATCHES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedBatch:
-    """A batch of which the ledger says that it is done.
+    """A batch that is done by the ledger.
 
     Attributes:
         log: Its partition.
@@ -41,7 +41,7 @@ class FinishedBatch:
     last_us: int
 
     def __str__(self) -> str:
-        """Return its place, as people are told of it."""
+        """Return its place, as messages name it."""
         return f"{self.log.topic}/{self.log.partition} [{self.start}, {self.end})"
 
 
@@ -130,8 +130,8 @@ class RepairRecords:
             kept_from_us: Retention has taken no row of this time or later.
 
         Returns:
-            Batches with older events and with fewer rows than they had: nobody can say whether
-            retention took the others or they are lost.
+            Batches with older events and with fewer rows than they had: whether retention took the
+            others or they are lost is unknown.
 
         Raises:
             WrongData: A batch has lost rows, or has some twice; windows may be all that is right.

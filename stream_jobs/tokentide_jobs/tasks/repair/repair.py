@@ -5,8 +5,8 @@ building and the swap, a difference stays right whatever is added meanwhile. And
 remembered: each step looks at what differs *now*, so a run that died is simply run again.
 
 Raw rows are what everything is made from, so they are counted against the ledger first: a repair
-must not make windows follow rows that are lost. Where nobody can say whether rows are lost or
-expired, a day whose windows differ is left as it is, and said.
+must not make windows follow rows that are lost. Where it is unknown whether rows are lost or
+expired, a day whose windows differ is left as it is, and reported.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ class Repair:
         worker: `host:pid`, for the records.
         token_window_us: How long inserts of unfinished batches may be repeated by their workers.
         tables: Which tables to correct; coarser ones than the first always follow.
-        dry_run: Look and tell; write nothing.
+        dry_run: Look and report; write nothing.
         span_rows: Raw rows folded, or windows compared, at a time.
-        progress: Told of every step before it is taken.
+        progress: Called with every step before it is taken.
         clock_us: Epoch microseconds, for what retention has not touched yet.
     """
 
@@ -164,7 +164,7 @@ class Repair:
         """Make sure that windows may follow the raw rows around some moments; changes nothing.
 
         Raises:
-            WrongData: Rows of batches with events there are lost or stand twice, or nobody can say
+            WrongData: Rows of batches with events there are lost or stand twice, or it is unknown
                 whether they have expired; or a repricing is unfinished.
         """
         self._records.check()

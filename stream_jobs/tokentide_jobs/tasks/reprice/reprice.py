@@ -55,7 +55,7 @@ class Reprice:
         cards: The prices to apply.
         worker: `host:pid`, for the run's rows.
         chunk_rows: Most requests of one chunk.
-        progress: Told of every step before it is taken.
+        progress: Called with every step before it is taken.
     """
 
     store: ClickHouse

@@ -25,7 +25,7 @@ def schema_problems(store: ClickHouse, *, looks_again: bool = False) -> tuple[Pr
         looks_again: Wait for a newer release that may be altering a table, where one differs.
 
     Raises:
-        SinkMisconfigured: The account may not see the tables, so that nobody can say.
+        SinkMisconfigured: The account may not see the tables, so that nothing is known.
         RetriableSinkError: ClickHouse does not answer, or cannot now.
     """
     return tuple(_problems(store, looks_again=looks_again))
@@ -83,7 +83,7 @@ def _problems(store: ClickHouse, *, looks_again: bool) -> Iterator[Problem]:
 
 
 def _is_gone(store: ClickHouse, name: str) -> bool:
-    """Tell a table that is gone from one that was made again, and from one nobody may see."""
+    """Tell whether a table is gone and was not made again; raises where it may not be seen."""
     try:
         store.select("status/table", {"table": name})
     except SinkMisconfigured as exc:

@@ -1,7 +1,7 @@
 """Reads the state of a pipeline: Kafka, the ledger in ClickHouse, and the workers it can ask.
 
 It needs no worker and no embedded stack: lag is the distance between the ends of the topics and the
-ledger's positions. What does not answer is said, and the rest is read all the same.
+ledger's positions. What does not answer is reported, and the rest is read all the same.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class _FactReader:
                 self.found["clickhouse_problem"] = str(exc)
                 self.found["clickhouse_answers"] = exc.code is not None
                 return False
-            # What a table that is gone holds cannot be read: the schema's own problem says so.
+            # What a table that is gone holds cannot be read: the schema's own problem reports it.
             if not (self.found.get("schema") and exc.code in SCHEMA_DAMAGED):
                 self.refused.append(str(exc))
         return True
@@ -126,7 +126,7 @@ async def _read_kafka(settings: Settings) -> tuple[_Logs, int | None]:
 
 
 def _read_store(store: ClickHouse, reading: _FactReader, *, looks_again: bool) -> bool:
-    """Read what needs no broker; False when ClickHouse tells nothing."""
+    """Read what needs no broker; False when ClickHouse answers nothing."""
     now_us = time.time_ns() // 1_000
     recent = {"since_us": now_us - _RECENT_US}
 
@@ -201,7 +201,7 @@ def _lags(
 def _aged(
     lag: PartitionLag, times: Mapping[tuple[str, int], int | None], now_ms: float
 ) -> PartitionLag:
-    """Say how long the oldest record has waited; of what nobody can read none waits."""
+    """Set how long the oldest record has waited; where none can be read, none waits."""
     place = (lag.topic, lag.partition)
     if place not in times:
         return lag
@@ -214,7 +214,7 @@ def _aged(
 def _held_back(
     lag: PartitionLag, opened: Mapping[tuple[str, int], int | None], now_ms: float
 ) -> PartitionLag:
-    """Say since when a transaction holds records back; where only markers are left, none does.
+    """Set since when a transaction holds records back; where only markers are left, none does.
 
     That is so where its records were deleted while it was open (see `io.kafka.offsets`).
     """

@@ -18,11 +18,11 @@ __all__ = ["ask_metric", "ask_workers"]
 
 _ANSWER_S: Final = 3.0
 _ASKED_AT_ONCE: Final = 16
-_GONE: Final = ("nobody listens there",)
+_GONE: Final = ("no process listens there",)
 
 
 def ask_workers(data_dir: Path, urls: Sequence[str]) -> tuple[WorkerState, ...]:
-    """Return what every worker says, in the order of their names.
+    """Return what every worker reports, in the order of their names.
 
     Args:
         data_dir: Workers on this machine announce themselves there.

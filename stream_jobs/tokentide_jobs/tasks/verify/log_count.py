@@ -1,7 +1,7 @@
 """Counting the events of a log again, independently of ingest: a plain consumer and the splitter.
 
 Nothing of the ingest path is used but `contents_of`, the definition of an event. What the broker no
-longer has cannot be counted again; it is left out, and the ledger speaks for it.
+longer has cannot be counted again; it is left out, and the ledger's count stands for it.
 """
 
 from __future__ import annotations

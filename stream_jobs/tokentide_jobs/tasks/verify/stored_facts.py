@@ -151,9 +151,9 @@ class StoreReader:
         return {str(row["id"]): int(row["rows"]) for row in self._store.select("void/returned")}
 
     def consumed(self) -> tuple[Consumed | None, int]:
-        """Return what the newest snapshot of the detect job says it merged, and when: 0: never.
+        """Return what the newest snapshot of the detect job reports as merged, and when; 0: never.
 
-        What is not readable says nothing.
+        What is not readable is ignored.
         """
         rows = self._store.select("verify/detect")
         if not rows:

@@ -99,7 +99,7 @@ def verify(
         wait_s: Wait so long for ingest to reach the end of the log; what is then still pending is
             reported as a mismatch.
         recount: Count the events in Kafka again; else the ledger's counts are believed.
-        say: Told what is being done, for a person who waits.
+        say: Called with what is being done, for a person who waits.
 
     Raises:
         ServiceUnreachable: Kafka does not answer.
@@ -136,7 +136,7 @@ def verify(
 
 
 async def _present(log: EventLog) -> _Topics:
-    """Name the logs; a Collector's topic that nobody has made yet holds nothing."""
+    """Name the logs; a Collector's topic that does not exist yet holds nothing."""
     topic_ids = {log.topic: await topic_log_id(log.bootstrap, log.topic)}
     if log.otlp_topic != "off" and await has_topic(log.bootstrap, log.otlp_topic):
         topic_ids[log.otlp_topic] = await topic_log_id(log.bootstrap, log.otlp_topic)
@@ -206,7 +206,7 @@ def _log_states(
 ) -> dict[LogPartition, LogState]:
     """Return where each partition of the present logs begins and ends.
 
-    Of a Collector's topic that nobody uses there is nothing to say: partitions without a record and
+    Of an unused topic of Collectors there is nothing to report: partitions without a record and
     without a batch are left out.
     """
     states = {}

@@ -66,8 +66,8 @@ class Void:
         decided_by: Account and host, for the decisions.
         run_id: Names this invocation.
         token_window_us: As for `Repair`.
-        dry_run: Look and tell; write nothing.
-        progress: Told of every step before it is taken.
+        dry_run: Look and report; write nothing.
+        progress: Called with every step before it is taken.
         unfinished_s: How long to wait for batches that hold such rows to be finished.
         known_after_s: How long workers take to know a decision.
     """
@@ -188,8 +188,8 @@ class Void:
             WrongData: Kafka does not have the records any more, or a repricing is unfinished;
                 nothing was begun. Or other batches lost rows around the same times: the rows are
                 in, and windows are left as they are until those rows are back and it runs again.
-            RetriableSinkError: Run it again: it goes on where it stopped. Or somebody took one of
-                the events out again meanwhile, and that holds.
+            RetriableSinkError: Run it again: it goes on where it stopped. Or one of the events was
+                taken out again meanwhile, and that holds.
         """
         self.progress("look for what was taken out")
         decisions = self._tables.decisions(ids)
@@ -236,7 +236,7 @@ class Void:
         return self._tables.decide(tenants, reason, is_void=False)
 
     def _check_let_in(self, ids: Sequence[str]) -> None:
-        """Refuse to go on once an event is out again: whoever decided does not see all its rows."""
+        """Refuse to go on once an event is out again: that decision does not see all its rows."""
         for event_id, decision in sorted(self._tables.decisions(ids).items()):
             if decision.is_out:
                 raise RetriableSinkError(

@@ -1,7 +1,7 @@
 """What taking events out reads and writes in ClickHouse: decisions, rows, and their places.
 
-Each method is one step that may be repeated: a decision has the number that nobody else has, a row
-is written down before it goes, and it goes by its place, so that none goes unwritten.
+Each method is one step that may be repeated: each decision has a number of its own, a row is
+written down before it goes, and it goes by its place, so that none goes unwritten.
 """
 
 from __future__ import annotations
