@@ -1,8 +1,8 @@
 """Which requests a page of another origin sent: nothing served on loopback answers them.
 
 A browser lets any page send requests to 127.0.0.1, and names of foreign sites can be made to lead
-there. What such a request cannot change is its Host, Origin and Sec-Fetch-Site headers. A header
-that comes twice is believed only where each of them may be.
+there. What such a request cannot change is its Host, Origin and Sec-Fetch-Site headers. A second
+Host is refused; of the others each value must be allowed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, Protocol
 __all__ = ["IDLE_S", "is_loopback", "refusal"]
 
 IDLE_S: Final = 30.0
-"""How long a connection may say nothing, or no whole head of a request: then it is closed."""
+"""How long a connection may send nothing, or no whole head of a request: then it is closed."""
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?\Z")

@@ -1,7 +1,7 @@
-"""Says once when the pipeline becomes bad, and once when it no longer is.
+"""Reports once when the pipeline becomes bad, and once when it no longer is.
 
-Between the two it is silent, whatever the reasons do meanwhile: who watches `tokentide up` reads
-two lines of one outage.
+Between the two it is silent, whatever the reasons do meanwhile: one outage is two lines of
+`tokentide up`.
 """
 
 from __future__ import annotations

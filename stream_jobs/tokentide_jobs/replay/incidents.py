@@ -1,7 +1,7 @@
 """Declared faults in the last hour of recorded traffic: what is injected, when, and into what.
 
-A fault changes calls that were recorded, or adds some; which alerts speak of it is said beside it,
-so that what is found can be held against what was done.
+A fault changes calls that were recorded, or adds some; which alerts are about it is declared beside
+it, so that what is found can be held against what was done.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Incident:
     fields: tuple[tuple[str, str], ...]
 
     def concerns(self, dimensions: Mapping[str, str]) -> bool:
-        """Tell whether an alert with these dimensions speaks of it."""
+        """Tell whether an alert with these dimensions is about it."""
         return any(dimensions.get(name) == value for name, value in self.fields)
 
 

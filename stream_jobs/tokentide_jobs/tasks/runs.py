@@ -1,7 +1,7 @@
 """The runs of a range of time as `tokentide runs` lists them, with the guard's verdicts on each.
 
-The guard is the one that is to watch the stream, and is given the stored calls in order of event
-time: it judges each by the runs that were finished by then. Reads only.
+The guard is that of the stream, and is given the stored calls in order of event time: it judges
+each by the runs that were finished by then. Reads only.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Who must know what of findings: one lifecycle of alerts, with silences, incidents and storms."""
+"""Who is notified of findings: one lifecycle of alerts, with silences, incidents and storms."""

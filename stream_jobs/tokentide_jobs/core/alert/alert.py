@@ -56,11 +56,11 @@ class Alert:
         flaps: Returns from closed.
         recorded: The rank of its last opening.
         held: Why the last opening was not announced.
-        leader: Identity of the alert that speaks for it, where one does.
+        leader: Identity of the alert that stands for it, where one does.
         ending: Why a flapping one is about to close.
         is_dismissed: A person closed it while it was firing.
         is_reported: Receivers know that it is open.
-        members: Identities of the alerts that it speaks for, and their keys.
+        members: Identities of the alerts that it stands for, and their keys.
     """
 
     finding: Finding

@@ -1,9 +1,9 @@
 """The lifecycle of all alerts: findings and what people did go in, transitions come out.
 
 Time is that of the stream, so that a replay makes the same transitions under the same names. The
-wall clock tells what is history, and when the pipeline and SLOs were found as they are. The stored
-transitions are the state: a book that goes on from them takes findings that it had taken before for
-what they are, and announces nothing twice.
+wall clock decides what is history, and when the pipeline and SLOs were found as they are. The
+stored transitions are the state: a book that goes on from them recognises findings that it had
+taken before, and announces nothing twice.
 """
 
 from __future__ import annotations

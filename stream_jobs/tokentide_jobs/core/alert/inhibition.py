@@ -1,6 +1,6 @@
-"""Why an opening is not announced by itself: history, a silence, or another alert speaks for it.
+"""Why an opening is not announced by itself: history, a silence, or another alert stands for it.
 
-Who speaks for another is no less urgent than it: what is worse than its leader speaks for itself.
+A leader is no less urgent than what it stands for: what is worse than its leader is announced.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def reason_outside(alert: Alert, at_us: int, history_us: int, silences: Iterable
 def leader_of(
     identity: str, alert: Alert, related: RelatedAlerts, at_us: int, reach_us: int
 ) -> tuple[str, str, Alert] | None:
-    """Return the alert that speaks for one, as what (`parent`, `incident`) and its identity.
+    """Return the alert that stands for one, as what (`parent`, `incident`) and its identity.
 
     Args:
         identity: Of the alert.
         alert: Opens.
         related: Which alerts belong together.
         at_us: When it opens.
-        reach_us: How long metrics of one key are one incident, and a leader that closed speaks on.
+        reach_us: How long metrics of one key are one incident, and how long a closed leader counts.
     """
     for what, name, other in _leaders(identity, alert, related, at_us, reach_us):
         if SEVERITIES.index(other.severity) >= SEVERITIES.index(alert.severity):
@@ -53,7 +53,7 @@ def leader_of(
 def _leaders(
     identity: str, alert: Alert, related: RelatedAlerts, at_us: int, reach_us: int
 ) -> Iterator[tuple[str, str, Alert]]:
-    """Yield the alerts that may speak for one: parents, and the first metric of its key."""
+    """Yield the alerts that may stand for one: parents, and the first metric of its key."""
 
     def applies(name: str, other: Alert) -> bool:
         was = alert.leader == name and other.state == "closed"

@@ -1,6 +1,6 @@
-"""Findings of everyone who finds something: detectors, the run guard, budgets, SLOs.
+"""Findings of every source: detectors, the run guard, budgets, SLOs.
 
-Each function turns what its part of the core says into a finding, with what it costs.
+Each function turns what its part of the core reports into a finding, with what it costs.
 """
 
 from __future__ import annotations

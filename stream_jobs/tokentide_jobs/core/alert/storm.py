@@ -70,7 +70,7 @@ class Storm:
     def holds(
         self, alert: Alert, alerts: Mapping[str, Alert], now_us: int, rules: AlertRules
     ) -> bool:
-        """Tell whether an alert is held by a storm that speaks for it, or did until now."""
+        """Tell whether an alert is held by a storm that stands for it, or did until now."""
         storm = alerts.get(STORM)
         if storm is None or not alert.held.startswith("storm "):
             return False

@@ -1,4 +1,4 @@
-"""How far ingest has come with one partition, as marks say it in band with the deltas.
+"""How far ingest has come with one partition, as marks state it in band with the deltas.
 
 A mark is a fact about a moment: everything before `position` is stored, and its deltas stand before
 the mark in every partition of the delta topic. It carries no sums, so marks may be repeated, lost

@@ -1,1 +1,1 @@
-"""Budgets: what may be spent on what in which period, what was, how fast, and who must know."""
+"""Budgets: what may be spent on what in which period, what was, how fast, and what is reported."""

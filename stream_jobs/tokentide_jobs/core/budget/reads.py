@@ -1,8 +1,8 @@
-"""Which stored windows tell the spend of a budget: hours where they do, minutes where hours cannot.
+"""Which stored windows give the spend of a budget: hours where they do, minutes where hours cannot.
 
 A period begins at the midnight of its zone, which need not be a full hour of UTC: the hour around
 its edge is read in minutes. So are the last hours, for burn rates, and days and hours as a whole,
-which tells the minute at which a threshold was reached. Every instant is read in one grain only.
+which shows the minute at which a threshold was reached. Every instant is read in one grain only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The CUSUM of levels: small differences in one direction add up, those inside a dead zone never.
 
-The enemy of such sums is autocorrelation and not noise: a dead zone of practical size ends it.
+What misleads such sums is autocorrelation and not noise: a dead zone of practical size removes it.
 """
 
 from __future__ import annotations

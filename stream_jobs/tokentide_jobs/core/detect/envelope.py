@@ -1,4 +1,4 @@
-"""The envelope: has a stream of numbers ever been here? Its extremes so far, slowly forgotten.
+"""The envelope: the extremes of a stream of numbers so far, slowly forgotten.
 
 An extreme already holds the autocorrelation, the tail and the misfit of the season that break
 scores in sigmas. A repeated extreme is silent by design; the tests of tier B are there for those.

@@ -1,6 +1,6 @@
 """How far event time is complete over all sources, by the marks that they put beside their deltas.
 
-A source says in band up to when its events have arrived, an idle one up to now. The slowest one
+A source reports in band up to when its events have arrived, an idle one up to now. The slowest one
 counts: one that lags, rests or is silent holds time back, and after a stated time windows are given
 up as incomplete. The only clock is the time of the records, so that reading them again decides the
 same.

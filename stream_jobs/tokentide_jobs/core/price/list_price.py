@@ -1,7 +1,7 @@
 """The price that lists and our corrections give a call, and all that keeps it from being exact.
 
-Every doubt is collected, not only the first: the least certain one becomes the status, and the rule
-names them all.
+Every reason is collected, not only the first: the least certain one becomes the status, and the
+rule names them all.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """What the pinned price list lacks or has wrong, and what places cost: our own sourced entries.
 
 An entry gives rates (a name that is missing or wrong), fees beside the tokens of a model that is
-listed, or says what a place costs. For models that
-have entries of places the place of a call moves its price: one that is not known, or that no entry
-names, is never called exact.
+listed, or the price of a place. For models that have entries of places the place of a call moves
+its price: one that is not known, or that no entry names, is never called exact.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """OTLP as JSON: what the OpenTelemetry Collector's Kafka exporter writes, turned into events.
 
 A record is one export request. Its spans that are calls of a model, and its log records in which a
-coding agent tells of one, become one event each, in the order of the record; everything else is
+coding agent reports one, become one event each, in the order of the record; everything else is
 counted and left out. Pure: the same bytes always give the same number of lines, which is what lets
 a batch be replayed and counted again.
 """

@@ -1,4 +1,4 @@
-"""How many lines of one kind go to the log: who asks without a password must not fill a disk.
+"""How many lines of one kind go to the log: clients without a password must not fill a disk.
 
 A minute's first lines are written; the rest is counted, and the count stands before the next line.
 """

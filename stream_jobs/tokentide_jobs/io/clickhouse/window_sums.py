@@ -1,7 +1,7 @@
 """Window tables as sums that can be compared: what raw rows make, what is there, what is missing.
 
 The statements are made from the list of measures, so that a new measure cannot be forgotten. A
-correction is inserted under a token made of its own content: sent twice, by whomever, it counts
+correction is inserted under a token made of its own content: sent twice, by any process, it counts
 once. Inserted into one table it reaches the coarser ones by their views, as every delta does.
 """
 

@@ -34,7 +34,7 @@ __all__ = [
 _MAX_BYTES: Final = 4 << 20
 _MAX_TEXT: Final = 512
 _SECTIONS: Final = ("run_guard", "anomalies", "pipeline", "alerts", "notify")
-"""Of detect.yaml: each is read by whom it concerns."""
+"""Of detect.yaml: each has its own reader."""
 
 
 @dataclass

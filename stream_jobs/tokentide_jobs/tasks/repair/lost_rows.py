@@ -106,8 +106,8 @@ class LostRowsOfLog:
         """Insert the rows that one batch lacks; None: it lacks none. What is out stays out."""
         restored: dict[str, int] = {}
         for _ in range(_ATTEMPTS):
-            # Asked before looking: who sees rows that another repair is inserting now must use
-            # the same token as that one.
+            # Asked before looking: a repair that sees rows which another one is inserting now
+            # must use the same token.
             earlier = {table: self._earlier(table, outcome.intent) for table in outcome.raw}
             lacking = self._lacking(batch, outcome)
             restored = restored or {table: rows.height for table, rows in lacking.items()}

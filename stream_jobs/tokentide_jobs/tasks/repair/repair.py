@@ -277,7 +277,7 @@ class Repair:
         """Bring one table to its source in one span; None when it was right."""
         first: Correction | None = None
         # Damage may come again just as it was, and its correction then needs a new token. Asked
-        # before looking: who sees what another repair is correcting now must use the same one.
+        # before looking: a repair that sees what another corrects now must use the same one.
         earlier = self._records.corrections(table, span)
         for attempt in range(_ATTEMPTS):
             self.progress(f"look at {table} {span}")
