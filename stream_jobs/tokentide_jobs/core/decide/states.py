@@ -28,7 +28,7 @@ def states_of(
     Args:
         decisions: What was found.
         forecasts: The newest by the revision of its budget and the start of the period.
-        refuse: Called with each state that the contract cannot express; it is left out.
+        refuse: Called with the reason where the contract cannot express a state; it is left out.
     """
     runs = {one.key: one for one in decisions.runs}
     budgets = {one.budget.name: one for one in decisions.budgets}

@@ -19,7 +19,7 @@ __all__ = ["choose_port", "is_free", "port_holder"]
 
 LOOPBACK = "127.0.0.1"
 _NEVER_OF_CLIENTS: Final = range(20_000, 32_768)
-"""Kernels give ports from 32768 (Linux) or 49152 on to clients, and to servers that bind to 0."""
+"""Kernels give ports from 32768 (Linux) or 49152 on to clients, and where port 0 is asked for."""
 _ATTEMPTS: Final = 100
 
 

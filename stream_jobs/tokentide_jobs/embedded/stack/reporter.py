@@ -8,7 +8,7 @@ __all__ = ["Reporter", "SilentReporter"]
 
 
 class Reporter(Protocol):
-    """Called with progress, perhaps from the supervising thread."""
+    """Notified of progress, perhaps from the supervising thread."""
 
     def step(self, what: str) -> None:
         """Say that something begins that takes time."""

@@ -90,7 +90,7 @@ class Stack:
         worker_command: What a worker is.
         min_free_bytes: With less free disk the stack does not start and its workers store nothing;
             with half of it ClickHouse refuses inserts and Kafka is stopped, until there is more.
-        reporter: Called with progress and restarts, partly from another thread.
+        reporter: Notified of progress and restarts, partly from another thread.
     """
 
     def __init__(

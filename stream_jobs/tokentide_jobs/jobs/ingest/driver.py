@@ -44,7 +44,7 @@ class Driver:
 
     Args:
         backoff: How long to pause between tries.
-        events: Called with every failure and success.
+        events: Notified of every failure and success.
         chance: Source of jitter.
     """
 

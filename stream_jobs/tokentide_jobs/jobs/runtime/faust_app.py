@@ -304,7 +304,7 @@ def build_app(
     Args:
         settings: Brokers, group, timeouts.
         positions: Asked for the first offset to read of every assigned partition.
-        on_commit_failed: Called with commits that Kafka refused.
+        on_commit_failed: Called when Kafka refused a commit.
         loop: The loop everything runs on.
         group: Consumer group; empty: that of ingest.
         assignor: Decides which worker of the group gets which partitions.
