@@ -304,7 +304,7 @@ DETAILS_OF_TOTALS: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 def details_fit(counts: Mapping[str, int]) -> bool:
-    """Tell whether no detail exceeds its total; an absent count is 0."""
+    """Return whether no detail exceeds its total; an absent count is 0."""
     get = counts.get
     cache_read_tokens = get("cache_read_tokens", 0)
     cache_write_tokens = get("cache_write_tokens", 0)

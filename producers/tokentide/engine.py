@@ -162,7 +162,7 @@ class Engine:
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything emitted so far is settled, at most `timeout_s`."""
         deadline_s = time.monotonic() + max(0.0, timeout_s)
-        # Events first: content may wait for a topic that nobody made.
+        # Events first: content may wait for a topic that does not exist.
         is_settled = self._flush_events(timeout_s)
         return self._flush_content(deadline_s) and is_settled
 
@@ -390,11 +390,11 @@ class Engine:
         run_dispatcher(self._dispatcher, *companions)
 
     def _may_end(self) -> bool:
-        """Tell whether nobody can emit any more and nothing waits that can be expected to leave."""
+        """Return whether no caller can emit any more and nothing sendable waits."""
         # `close` still emits a last `stats` event, so the thread does not end by itself then.
         return self._is_orphaned() and not self.is_closed and self._has_no_sendable_content()
 
     def _has_no_sendable_content(self) -> bool:
-        """Tell whether no content waits that can be expected to leave."""
+        """Return whether no content waits that can be expected to be sent."""
         channel = self.gate.channel if self.gate is not None else None
         return channel is None or channel.is_stuck or not channel.queued

@@ -2,7 +2,7 @@
 
 What stands where a code is expected may be anything: a provider's message, or a text that a host
 put into an exception of its own. Only words of this closed list are passed on; the kind of failure
-(`error_type`) is told for all.
+(`error_type`) is reported for all.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _KNOWN: Final = frozenset(" ".join((_OPENAI, _ANTHROPIC, _GOOGLE, _AMAZON, _OTHE
 
 
 def is_code(text: str) -> bool:
-    """Tell whether a text has the shape of a code, a word or the name of a class."""
+    """Return whether a text has the shape of a code, a word or the name of a class."""
     return _CODE.match(text) is not None
 
 

@@ -1,8 +1,8 @@
 """Which event the latest call of a task or thread became, for feedback and `tokentide explain`.
 
 The event of an instrumented call is built in the background, and making its id would be a quarter
-of what the call costs its thread. So the id is made by whoever needs it first, the host that asks
-or the thread that builds. Invariant: both see the same id.
+of what the call costs its thread. So the id is made where it is needed first: by the host that asks
+or by the thread that builds. Invariant: both see the same id.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def resolve(identity: EventIdentity) -> str:
 
 
 def withdraw(identity: EventIdentity) -> None:
-    """Tell that there is no such event: somebody else has recorded the call."""
+    """Mark the event as absent: another layer has recorded the call."""
     identity[2]["id"] = ""
 
 

@@ -229,7 +229,7 @@ def _get(holder: object, name: str) -> object:
 
 
 def _is_asyncio_cancel(error: BaseException) -> bool:
-    # Without asyncio loaded nobody can have raised its exception; loading it here would cost.
+    # Without asyncio loaded its exception cannot have been raised; loading it here would cost.
     asyncio = sys.modules.get("asyncio")
     cancelled = getattr(asyncio, "CancelledError", None)
     return cancelled is not None and isinstance(error, cancelled)

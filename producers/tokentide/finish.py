@@ -44,7 +44,7 @@ _REASON: Final = re.compile(REASON_PATTERN.removesuffix("$") + r"\Z", re.ASCII)
 
 
 def is_reason(text: str) -> bool:
-    """Tell whether a text is a known reason, or has the shape of one."""
+    """Return whether a text is a known reason, or has the shape of one."""
     return text in _WORDS or _REASON.match(text) is not None
 
 

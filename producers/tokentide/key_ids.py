@@ -12,5 +12,5 @@ from tokentide._contract import KEY_PATTERN
 
 
 def looks_like_a_key(text: str) -> bool:
-    """Tell whether a text is a credential rather than the id of one."""
+    """Return whether a text is a credential rather than the id of one."""
     return re.search(KEY_PATTERN, text) is not None

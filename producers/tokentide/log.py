@@ -27,7 +27,7 @@ class RateLimitedLog:
         self._held_back: dict[str, int] = {}
 
     def _admits(self, kind: str) -> bool:
-        """Tell whether a line of this kind may be written now; a refusal is counted."""
+        """Return whether a line of this kind may be written now; a refusal is counted."""
         now_s = self._clock()
         last_s = self._last_s.get(kind)
         if last_s is not None and now_s - last_s < MIN_INTERVAL_S:

@@ -70,7 +70,7 @@ class Producer:
     # -- events -----------------------------------------------------------------------------
 
     def put(self, event: dict[str, object], texts: CollectedTexts | None = None) -> None:
-        """Queue an event nobody else holds, without copying it; all events pass here.
+        """Queue an event without copying it: the caller keeps no reference; all events pass here.
 
         Args:
             event: The event.

@@ -1,9 +1,9 @@
 """One call, one event, when several layers see it: the client, its framework, the tracer.
 
 The layers run in different threads and contexts, so they recognise a call by what travels with
-it: the provider's response id, the span around it, or the exception. Whoever comes first writes the
-event, every other layer keeps silent about that call. Two calls in one layer are never taken for
-one, even where a server gives every response the same id.
+it: the provider's response id, the span around it, or the exception. The first layer writes the
+event, every other layer skips that call. Two calls in one layer are never taken for one, even where
+a server gives every response the same id.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class SeenCalls:
     """What was recorded lately, and by which layers. Safe for threads; bounded.
 
     Attributes:
-        is_watched: Whether any bridge exists; without one nobody needs to remember anything.
+        is_watched: Whether any bridge exists; without one nothing needs to be remembered.
     """
 
     def __init__(self, generation: int = _GENERATION) -> None:
@@ -34,12 +34,12 @@ class SeenCalls:
         self._errors: dict[str, weakref.ref[BaseException]] = {}
 
     def is_first(self, layer: str, *keys: str, error: BaseException | None = None) -> bool:
-        """Tell whether no other layer has recorded this call; from now on this one has.
+        """Return whether no other layer has recorded this call; from now on this one has.
 
-        A call that nothing identifies is taken for one that nobody else saw.
+        A call that nothing identifies is taken for one that no other layer saw.
 
         Args:
-            layer: Who asks: `client`, `langchain`, ...
+            layer: The layer that asks: `client`, `langchain`, ...
             keys: What identifies the call, see `response_key` and `span_key`; "" is nothing.
             error: What the call raised; causes and contexts of it count as the same failure.
         """

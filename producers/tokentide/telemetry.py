@@ -214,7 +214,7 @@ class Telemetry:
         Args:
             run_id: The run; that of the block of `tokentide.context` (`run_id`, else `session`)
                 when absent.
-            tenant: Whose run it is; as the block says, else as the settings say, when absent.
+            tenant: Whose run it is; when absent that of the block, else of the settings.
         """
         from tokentide.control.states import RunState
 

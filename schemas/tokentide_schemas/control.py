@@ -1,4 +1,4 @@
-"""What the pipeline says back to services: the state of single runs and of budgets.
+"""What the pipeline reports back to services: the state of single runs and of budgets.
 
 The values of the compacted topic `tokentide.control.v1`. A key names what the state is about, its
 newest record is the state, and a record without a value ends it. Money is whole pico-USD: JSON
@@ -43,11 +43,11 @@ class _State(BaseModel):
     model_config = _CONFIG
 
     at_us: EpochUs
-    """When it was so, by the clock of whoever says it."""
+    """When it was so, by the clock of the sender."""
 
 
 class RunState(_State):
-    """What the guard says of one run. Runs that have no state are not known to be wrong."""
+    """What the guard reports of one run. Runs that have no state are not known to be wrong."""
 
     schema_: Literal["run_state.v1"] = Field("run_state.v1", alias="schema")
     tenant: Label
@@ -106,9 +106,9 @@ class BudgetState(_State):
     kind: Literal["soft", "hard"]
     """`hard`: services are to stop when more than the amount is spent."""
     unpriced: Annotated[int, Field(ge=0)] = 0
-    """Requests without a price: more is spent than is said."""
+    """Requests without a price: more is spent than is stated."""
     forecast_pico_usd: PicoUsd | None = None
-    """Expected at the end of the period; None where nothing honest can be said."""
+    """Expected at the end of the period; None where no sound forecast exists."""
     forecast_low_pico_usd: PicoUsd | None = None
     """Lower end of its 80 % interval."""
     forecast_high_pico_usd: PicoUsd | None = None

@@ -1,6 +1,6 @@
 """The event contract: what a producer may send, field by field.
 
-Five kinds of event share one topic and are told apart by `type`. Null means "not reported", zero
+Five kinds of event share one topic; `type` distinguishes them. Null means "not reported", zero
 means "reported zero"; the two are never merged. Totals are inclusive and every detail is a subset
 of its total. Unknown fields are ignored, so that a newer producer can talk to an older pipeline.
 """

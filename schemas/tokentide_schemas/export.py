@@ -1,8 +1,8 @@
 """The contract as JSON Schemas (draft 2020-12), for services in other languages.
 
 Run `python -m tokentide_schemas.export` to write `json/`, with `--check` to fail when the files are
-not what the models say. What JSON Schema can express of the rules between fields is in the schemas;
-that details never exceed totals is not, and is stated in words.
+not what the models state. Rules between fields are in the schemas as far as JSON Schema can express
+them; that details never exceed totals it cannot, so that is stated in words.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def event_schema() -> Schema:
         "$schema": _DIALECT,
         "$id": f"urn:tokentide:event:v{SCHEMA_VERSION}",
         "title": "Tokentide event",
-        "description": "Any event; `type` tells which. Unknown fields are ignored.",
+        "description": "Any event; `type` names which. Unknown fields are ignored.",
         "type": "object",
         "required": ["type"],
         "properties": {"type": {"enum": list(EVENT_MODELS)}},

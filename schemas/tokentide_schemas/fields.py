@@ -54,7 +54,7 @@ ModelName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 ModelLabel = Annotated[str, StringConstraints(max_length=256)]
 """A model id; deployment paths and Bedrock ARNs are longer than other names."""
 Identifier = Annotated[str, StringConstraints(max_length=256)]
-"""An identifier somebody else made: response ids, conversation ids."""
+"""An identifier made outside of the pipeline: response ids, conversation ids."""
 
 
 def _refuse_key(value: str) -> str:

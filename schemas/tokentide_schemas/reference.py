@@ -23,7 +23,7 @@ Generated from the models by `python -m tokentide_schemas.reference docs/events.
 
 A producer needs a Kafka client and JSON. A record value is one event, or many separated by newlines
 (a frame), or a JSON array of events; objects that follow each other on one line are events too. A
-record holds at most 100,000 events and 32 MiB. `type` tells the kinds apart. Unknown fields are
+record holds at most 100,000 events and 32 MiB. `type` names the kind. Unknown fields are
 ignored, so a newer producer can talk to an older pipeline. An event is at most
 {MAX_EVENT_BYTES:,} bytes long.
 JSON Schemas are in `schemas/tokentide_schemas/json/`, examples beside them in `examples/`.
@@ -43,7 +43,7 @@ JSON Schemas are in `schemas/tokentide_schemas/json/`, examples beside them in `
   `_ . : -`. Other text there is not stored, and an `error_type` becomes `unknown`; the event is.
 - `finish_reasons` are words of at most 64 letters of one case, digits and `_` (small letters: `-`,
   too). Other text there is not stored; where nothing is left, the reason is `other`.
-- `NaN` and `Infinity` are borne where nobody reads them, and out of range where a number is. In
+- `NaN` and `Infinity` are accepted where they are not read, and out of range where a number is. In
   a tag, whose value is text, they are of the wrong type, as every number is: write `"NaN"`.
 
 What is refused goes to the dead letters with one of these reasons: `empty`, `not_utf8`,
@@ -118,7 +118,7 @@ def page() -> str:
             ]
         elif event_type in ("evaluation", "feedback"):
             names = "`target_event_id`, `response_id` or `conversation_id`"
-            parts += [f"At least one of {names} says what is judged.", ""]
+            parts += [f"At least one of {names} names what is judged.", ""]
     return "\n".join(parts)
 
 

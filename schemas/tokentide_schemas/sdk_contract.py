@@ -216,7 +216,7 @@ def _details_fit() -> str:
     reads = "".join(f"    {name} = get({_quoted(name)}, 0)\n" for name in often)
     return (
         "\ndef details_fit(counts: Mapping[str, int]) -> bool:\n"
-        '    """Tell whether no detail exceeds its total; an absent count is 0."""\n'
+        '    """Return whether no detail exceeds its total; an absent count is 0."""\n'
         f"    get = counts.get\n{reads}"
         f"    return (\n        {f'{chr(10)}        and '.join(rules)}\n    )\n\n"
     )

@@ -29,7 +29,7 @@ WORDS: Final = ("Status", "UsageSource", "Processing", "ChangeKind", "Evaluator"
 OF_THE_PRODUCER: Final = frozenset(
     {"type", "schema_version", "sdk_name", "sdk_version", "pid", "dropped_before", "seq"}
 )
-"""What the producer alone says."""
+"""What the producer alone sets."""
 MEASURED: Final = frozenset({"event_id", "started_at_us", "duration_ms"})
 """What a recorder sets itself."""
 OF_A_CONTEXT: Final = (
@@ -110,7 +110,7 @@ _WHEN: Final = ("event_id", "started_at_us")
 
 
 def _own(name: str, doc: str, model: type[BaseModel], asked: set[str]) -> str:
-    """Return the fields of an event that is no call: nobody measures it, so its time may be given.
+    """Return the fields of an event that is no call: it is not measured, so its time may be given.
 
     Args:
         name: Name of the class.

@@ -1,6 +1,6 @@
 """The topic registry: every Kafka topic of the pipeline, its ordering and its life.
 
-Whoever creates, reads or documents a topic takes it from here. Four partitions are enough by
+All code that creates, reads or documents a topic takes it from here. Four partitions are enough by
 default: a frame carries hundreds of events, so one partition carries tens of thousands of events a
 second, while every partition costs the store three inserts a flush.
 """
@@ -48,7 +48,7 @@ WINDOWS_TOPIC = TopicSpec(
     # One: all of a batch is in one order, and Kafka's group protocol elects the one reader.
     partitions=1,
     purpose="what detection reads: deltas of windows and of subjects in ten seconds, steps of runs "
-    "and marks of progress, told apart by the header `schema`",
+    "and marks of progress; the header `schema` names the kind",
 )
 DEADLETTER = TopicSpec(
     name="tokentide.deadletter.v1",
@@ -56,7 +56,7 @@ DEADLETTER = TopicSpec(
     schema="-",
     partitions=1,
     retention_ms=14 * 24 * _HOUR_MS,
-    purpose="events that were refused, with their bytes, coordinates and the reason",
+    purpose="events that were refused: what is kept of them, their coordinates and the reason",
 )
 ALERTS = TopicSpec(
     name="tokentide.alerts.v1",
@@ -79,7 +79,7 @@ CONTENT = TopicSpec(
     key="producer id, or none",
     schema="-",
     retention_ms=3 * 24 * _HOUR_MS,
-    purpose="prompts and responses of calls, only where a producer was told to capture them; "
+    purpose="prompts and responses of calls, only where a producer is set to capture them; "
     "nothing of the pipeline reads it",
 )
 

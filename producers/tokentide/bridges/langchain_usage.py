@@ -60,7 +60,7 @@ def read_usage(
 
 
 def has_older_search(tools: object) -> bool:
-    """Tell whether a call had the older of OpenAI's search tools and not the newer one as well."""
+    """Return whether a call had the older of OpenAI's search tools and not the newer one."""
     kinds = [kind for tool in items(tools, 64) if (kind := label(read(tool, "type")))]
     return any(kind.startswith(_OLDER_SEARCH) for kind in kinds) and _SEARCH not in kinds
 

@@ -102,7 +102,7 @@ class TokentideLogger(CustomLogger):  # type: ignore[misc, unused-ignore]
             _log.report("litellm", "a LiteLLM call was not turned into an event: %r", exc)
 
     def _is_repeated(self, kwargs: Mapping[str, Any], event: Mapping[str, object]) -> bool:
-        """Tell whether LiteLLM reports an attempt again, as it does after some fallbacks."""
+        """Return whether LiteLLM reports an attempt again, as it does after some fallbacks."""
         call_id = kwargs.get("litellm_call_id")
         if not isinstance(call_id, str):
             return False

@@ -96,7 +96,7 @@ def _of_broker(settings: Settings) -> list[_Remedy]:
         ),
         (
             ("refused", "unreachable", "timed out", "TimeoutError"),
-            "nobody answers there: check TOKENTIDE_KAFKA_BOOTSTRAP, that the broker runs, and "
+            "no answer from there: check TOKENTIDE_KAFKA_BOOTSTRAP, that the broker runs, and "
             "the firewall between",
         ),
         (

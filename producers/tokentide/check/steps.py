@@ -1,8 +1,8 @@
 """One test event to Kafka, step by step: what a deployment asks before it trusts the producer.
 
-Every step says what it found or, when it fails, what to change. Invariant: what connects and sends
-here is the producer's own code, so that a check that passes means what it says. The event is of
-type `stats`, which costs nothing and counts nowhere as a call; no secret is printed.
+Every step reports what it found or, when it fails, what to change. Invariant: what connects and
+sends here is the producer's own code, so that a passed check is valid for the producer. The event
+is of type `stats`, which costs nothing and counts nowhere as a call; no secret is printed.
 """
 
 from __future__ import annotations

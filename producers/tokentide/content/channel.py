@@ -46,7 +46,7 @@ class ContentChannel:
             queue_events=min(settings.queue_events, max(8, QUEUE_CHARS // longest)),
             backlog_bytes=max(1024, settings.backlog_bytes // BACKLOG_SHARE),
             drop_policy="newest",
-            spool_dir="",  # nobody asked for prompts on the disk
+            spool_dir="",  # no setting asks for prompts on the disk
         )
         self.buffer = Buffer(self.settings.queue_events, keeps_oldest=True)
         self.put = self.buffer.put

@@ -1,6 +1,6 @@
 """The texts of one call, collected while it runs; they travel beside its event, never inside it.
 
-Whoever has prompt and response at hand adds them here and hands the collection over with the event.
+The caller that has prompt and response adds them here and hands the collection over with the event.
 Unless `Settings.reads_content` is true nothing here needs to be called or imported. Nothing raises.
 """
 

@@ -1,4 +1,4 @@
-"""What the pipeline says back: the state of runs and budgets, for services that stop themselves."""
+"""What the pipeline reports back: state of runs and budgets, for services that stop themselves."""
 
 from tokentide.control.states import BudgetState, RunState
 

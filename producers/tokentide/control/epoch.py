@@ -2,7 +2,7 @@
 
 A worker that was frozen while it published wakes up and writes what was true before. Every record
 names the epoch of its writer, which grows whenever another worker may have taken over. A smaller
-one counts again once the greater has said nothing for minutes: its group may have begun again.
+one counts again once the greater has sent nothing for minutes: its group may have begun again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Epochs:
         self._newest_ms = 0
 
     def admits(self, headers: Iterable[tuple[str, bytes | None]], written_ms: int) -> bool:
-        """Tell whether a record counts.
+        """Return whether a record counts.
 
         Args:
             headers: Those of the record; without an epoch it counts.

@@ -100,7 +100,7 @@ class ControlReader:
         if topic not in await consumer.topics():
             raise LookupError(f"there is no topic {topic} (TOKENTIDE_CONTROL_TOPIC)")
         consumer.assign([TopicPartition(topic, 0)])
-        # aiokafka tells nobody when it has learned of a topic.
+        # aiokafka has no notification for when it has learned of a topic.
         while not (numbers := consumer.partitions_for_topic(topic)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
@@ -150,7 +150,7 @@ class ControlReader:
 
 
 async def _is_read(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> bool:
-    """Tell whether a partition is read to where it ended, or ends by the newest answer."""
+    """Return whether a partition is read to where it ended, or ends by the newest answer."""
     position = await consumer.position(place)
     newest = consumer.highwater(place)
     return bool(position >= end or (newest is not None and position >= newest))

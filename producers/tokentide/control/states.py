@@ -1,4 +1,4 @@
-"""The state of a run or a budget as a host is told it, and how it is read from a record.
+"""The state of a run or a budget as a host gets it, and how it is read from a record.
 
 What cannot be read is `unknown`, with the reason: nothing here raises.
 """
@@ -22,14 +22,14 @@ class RunState:
     Attributes:
         run: The run that was asked for; empty where there was none.
         state: `ok`; `flagged`: it broke a rule; `stop`: it is to stop; `unknown`: nothing is known
-            of it, and `reason` says why.
+            of it, and `reason` states why.
         reason: One sentence for people.
         rules: Rules that it broke.
         spend_pico_usd: Spend so far, whole pico-USD.
         per_minute_pico_usd: Spend a minute, over the last ten.
         calls: Calls so far.
-        age_s: Seconds since the pipeline said so; None when unknown.
-        heard_s: Seconds since the broker was last heard; None before the first time.
+        age_s: Seconds since the pipeline reported it; None when unknown.
+        heard_s: Seconds since the broker last answered; None before the first time.
     """
 
     run: str
@@ -59,17 +59,17 @@ class BudgetState:
 
     Attributes:
         budget: Its name.
-        state: `ok`; `over`: more than its amount is spent; `ended`: the period that was last heard
-            of is over; `unknown`: nothing is known of it, and `reason` says why.
+        state: `ok`; `over`: more than its amount is spent; `ended`: the period that was last
+            reported is over; `unknown`: nothing is known of it, and `reason` states why.
         reason: One sentence for people, where it is unknown.
         kind: `hard` budgets ask services to stop, `soft` ones do not; empty when unknown.
         amount_pico_usd: What may be spent in the period.
         spent_pico_usd: What was.
         reached: Thresholds that were reached, in per cent.
         period_end_us: End of the period, epoch µs.
-        forecast_pico_usd: What will be spent by then; None where nothing honest can be said.
-        age_s: Seconds since the pipeline said so; None when unknown.
-        heard_s: Seconds since the broker was last heard; None before the first time.
+        forecast_pico_usd: What will be spent by then; None where no sound forecast exists.
+        age_s: Seconds since the pipeline reported it; None when unknown.
+        heard_s: Seconds since the broker last answered; None before the first time.
     """
 
     budget: str
@@ -135,5 +135,5 @@ def budget_state(
 
 
 def _age_s(fields: dict[str, Any], now_us: int) -> float:
-    """Return seconds since a state was said; clocks that differ make nobody younger than new."""
+    """Return seconds since a state was reported; 0 where clocks differ and it would be negative."""
     return max(0.0, (now_us - int(fields["at_us"])) / 1e6)

@@ -1,7 +1,7 @@
 """The newest state of every key, in bounded memory.
 
-The background thread writes, any thread asks; both are single operations on a dict, so nobody waits
-for a lock. Records are kept as they came and read when somebody asks.
+The background thread writes, any thread reads; both are single operations on a dict, so no thread
+waits for a lock. Records are kept as they came and parsed when a caller asks for a state.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class StateTable:
 
     def _why_unknown(self) -> str:
         if self.is_read:
-            return "nothing was said of it"
+            return "no state of it was published"
         return f"no state was read yet: {self.last_error or 'reading has just begun'}"
 
 

@@ -41,7 +41,7 @@ CLOSE_SENDER_S = 1.0
 
 @dataclass(slots=True)
 class FlushRequest:
-    """Somebody waits until everything emitted before is settled."""
+    """A caller waits until everything emitted before is settled."""
 
     passed: int | None = None
     """Position in the buffer that has to be reached; set by the dispatcher."""
@@ -61,7 +61,7 @@ class Dispatcher:
 
     All methods but `wake`, `ask` and `stop` run on the event loop of the background thread.
     `put_stats` queues a `stats` event, `total_dropped` returns the drops of the whole producer, and
-    `is_orphaned` whether nobody can emit any more, so that this may end when it is done.
+    `is_orphaned` whether no caller can emit any more, so that this may end when it is done.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class Framer:
     Args:
         max_events: Events of one frame.
         max_bytes: Payload of one frame, newlines included. A single larger event is a frame of its
-            own: who adds it decides beforehand whether it is small enough to send at all.
+            own: the caller decides beforehand whether it is small enough to send at all.
     """
 
     __slots__ = ("_lines", "_max_bytes", "_max_events", "_size_bytes", "next_number")

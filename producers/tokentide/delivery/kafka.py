@@ -47,8 +47,8 @@ class KafkaFrameSender:
     Args:
         settings: Brokers, topic and codec.
         producer_id: Sent with every record, beside the frame number.
-        on_failure: Told of every failed attempt inside aiokafka, which retries on its own; inside a
-            block of `quiet`, which takes them out of the log.
+        on_failure: Called for every failed attempt inside aiokafka, which retries on its own;
+            inside a block of `quiet`, which takes them out of the log.
         log: Where the one notice about missing idempotence goes.
         schema: Name and version of the contract that the records follow.
     """
@@ -220,7 +220,7 @@ class KafkaFrameSender:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Tell whether the broker answered and does not do idempotence, rather than being away."""
+    """Return whether the broker answered and does not do idempotence, rather than being away."""
     if not isinstance(error, errors.KafkaError):
         return False
     is_away = isinstance(error, (errors.KafkaConnectionError, errors.NodeNotReadyError))

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 ON_FAILURE: contextvars.ContextVar[Callable[[str], None] | None] = contextvars.ContextVar(
     "tokentide_on_failure", default=None
 )
-"""Told of the warnings in a task and in the tasks it starts; None where nobody counts them."""
+"""Called with the warnings in a task and the tasks it starts; None where they are not counted."""
 
 
 class QuietFilter(logging.Filter):

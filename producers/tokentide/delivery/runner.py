@@ -62,7 +62,7 @@ class OwnLoop(asyncio.SelectorEventLoop):
             found = look_up()
         except Exception as exc:
             error = exc
-        # The loop may have been closed meanwhile; then nobody waits.
+        # The loop may have been closed meanwhile; then nothing waits for the result.
         with contextlib.suppress(RuntimeError):
             self.call_soon_threadsafe(_settle, pending, found, error)
 
@@ -110,7 +110,7 @@ def run_dispatcher(dispatcher: Dispatcher, *companions: Companion) -> None:
 
 
 def _run_on(loop: OwnLoop, dispatcher: Dispatcher, companions: Sequence[Companion]) -> None:
-    # What asyncio would log here (futures nobody asked about, after a connection was dropped) is
+    # What asyncio would log here (futures never awaited, after a connection was dropped) is
     # already in the producer's counters; the host's log is not the place for it.
     loop.set_exception_handler(lambda _loop, _context: None)
     try:

@@ -38,7 +38,7 @@ def start_thread(work: Callable[[], None], name: str = "tokentide") -> Callable[
 
 
 def must_wait_for_fork() -> bool:
-    """Tell whether this is uwsgi before it forks its workers, where no thread may be running.
+    """Return whether this is uwsgi before it forks its workers, where no thread may be running.
 
     uwsgi forks without the interpreter lock: if a thread holds the lock at that moment, the worker
     waits for it for ever.
@@ -47,7 +47,7 @@ def must_wait_for_fork() -> bool:
     if uwsgi is None:
         return False
     try:
-        # Spoolers and mules have no worker id either, but a master that is somebody else.
+        # Spoolers and mules have no worker id either, but their master is another process.
         return uwsgi.worker_id() == 0 and uwsgi.masterpid() in (0, os.getpid())
     except AttributeError:  # another module of that name
         return False

@@ -1,8 +1,8 @@
-"""Says once that events have a field, or a type, which the contract does not know.
+"""Reports once that events have a field, or a type, which the contract does not know.
 
-`tenat=` is no error for Python and no field for the pipeline: the value would be missing without a
-word. Looked for on the background thread, where events are encoded. Invariant: each name is told
-once for each type of event, a bounded number of names at all, and nothing here raises.
+`tenat=` is no error for Python and no field for the pipeline: the value would be dropped silently.
+Checked on the background thread, where events are encoded. Invariant: each name is reported once
+for each type of event, the number of names is bounded, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KNOWN: dict[str, frozenset[str]] = {name: frozenset(fields) for name, fields in 
 """Fields by type of event."""
 
 MOST_REPORTED = 32
-"""Names that are told: a service that makes names of data must not fill its log."""
+"""Names that are reported: a service that makes names of data must not fill its log."""
 _SHOWN = 64
 """Characters of a name that are shown."""
 _CONTENT = "content"
@@ -25,7 +25,7 @@ _CONTENT = "content"
 
 
 class UnknownNames:
-    """What one producer has told of.
+    """What one producer has reported.
 
     Args:
         log: Where the warnings go.
@@ -36,7 +36,7 @@ class UnknownNames:
         self._log = log
 
     def look_at(self, event: Mapping[str, object]) -> None:
-        """Tell of the names in an event that are not known and were not told of before."""
+        """Report the names in an event that are not known and were not reported before."""
         try:
             kind = event.get("type")
             known = KNOWN.get(kind) if type(kind) is str else None

@@ -119,7 +119,7 @@ def watch_body(call: Call, http: Any) -> None:
         response = reference()
         if pieces.is_begun or response is None:
             return None
-        # Read, in some way that is not seen here; otherwise nobody has read it.
+        # Read, in some way that is not seen here; otherwise it is unread.
         return {} if response.is_stream_consumed else None
 
     call.wait(body)

@@ -36,8 +36,8 @@ current_call: ContextVar[object | None] = ContextVar("tokentide_call", default=N
 """What is recording the call that runs in this task or thread; None when nothing does.
 
 A framework that calls a provider's client, and a client's helper that calls the client's own
-method, are both seen. Who sees the call first sets this until the call has returned; who finds it
-set records nothing.
+method, are both seen. The layer that sees the call first sets this until the call has returned; a
+layer that finds it set records nothing.
 """
 
 Fields = dict[str, object]
@@ -60,7 +60,7 @@ def any_chunk(_chunk: object) -> bool:
 def begin(
     producer: Producer, template: Fields, flavour: Flavour, request: Mapping[str, object]
 ) -> Call | None:
-    """Start a call, or return None when somebody is recording it already; never raises.
+    """Start a call, or return None when another layer is recording it already; never raises.
 
     Args:
         producer: Where the event will go.
@@ -141,7 +141,7 @@ class Call:
         self._started_ns = perf_counter_ns()
 
     def postpone(self) -> None:
-        """Tell that the request is sent later, or never: without `start` there is no event."""
+        """Note that the request is sent later, or never: without `start` there is no event."""
         self._is_sent = False
 
     def start(self) -> None:
@@ -186,7 +186,7 @@ class Call:
         self._end(error, perf_counter_ns())
 
     def streams(self, progress: Progress) -> StreamReading | None:
-        """Tell that a stream goes on; returns what wants to see its chunks."""
+        """Note that a stream goes on; returns what wants to see its chunks."""
         self._progress = progress
         self.read_body = None
         try:
@@ -211,7 +211,7 @@ class Call:
         self._end(error, perf_counter_ns())
 
     def closed(self, error: BaseException | None = None) -> None:
-        """End what nobody will read further; `error` is what made the host leave it.
+        """End what will not be read further; `error` is what made the host leave it.
 
         What was read to its last word before it was closed is complete.
         """
@@ -222,7 +222,7 @@ class Call:
             self._end(error or GeneratorExit(), 0)
 
     def wait(self, body: Callable[[], object]) -> None:
-        """Tell that the request is done and its raw response unread; it may never be.
+        """Note that the request is done and its raw response unread; it may never be read.
 
         Args:
             body: Becomes `read_body`.
@@ -280,11 +280,11 @@ class Call:
     # -- the event --------------------------------------------------------------------------
 
     def _can_wait(self) -> bool:
-        """Tell whether nobody has to see the event before the background thread does."""
+        """Return whether no other reader needs the event before the background thread does."""
         return self._enclosing is None and not seen_calls.is_watched and not self._producer.has_gate
 
     def _is_small(self, response: object) -> bool:
-        """Tell whether a response may be kept for the background thread as it is."""
+        """Return whether a response may be kept for the background thread as it is."""
         return self._template["operation"] in _SMALL and (
             type(response) is dict or hasattr(type(response), "__pydantic_validator__")
         )
@@ -365,11 +365,11 @@ class Call:
 
 
 def _is_first(event: Fields, error: BaseException | None) -> bool:
-    """Tell whether no bridge has recorded this call; a span around it counts as the call's own."""
+    """Return whether no bridge has recorded this call; a span around it counts as its own."""
     around = span_key(event.get("trace_id"), event.get("parent_span_id"))
     return seen_calls.is_first("client", response_key(event), around, error=error)
 
 
 def _is_complete(reasons: object) -> bool:
-    """Tell whether a stream had said why it ends, which one that was cut off has not."""
+    """Return whether a stream had reported why it ends, which one that was cut off has not."""
     return isinstance(reasons, list) and bool(reasons) and "error" not in reasons

@@ -32,8 +32,8 @@ _MARK = "__tokentide__"
 class Patches:
     """What was replaced, so that it can be put back.
 
-    When somebody else has wrapped our wrapper meanwhile it cannot be taken out; it stays and does
-    nothing.
+    When another library has wrapped our wrapper meanwhile it cannot be taken out; it stays and
+    does nothing.
 
     Attributes:
         is_on: Whether wrappers are to do anything; off once they were asked to go.

@@ -146,7 +146,7 @@ def _end(call: Call, error: BaseException | None) -> None:
 
 
 def _has_output(call: Call, chunk: Any) -> bool:
-    """Tell whether the first token is here; asked until it says so."""
+    """Return whether the first token is here; called until it is."""
     try:
         return call.is_token(chunk)
     except Exception:
@@ -154,7 +154,7 @@ def _has_output(call: Call, chunk: Any) -> bool:
 
 
 def _is_usage_alone(chunk: Any) -> bool:
-    """Tell whether this is the extra chunk that OpenAI's `include_usage` adds."""
+    """Return whether this is the extra chunk that OpenAI's `include_usage` adds."""
     try:
         return not chunk.choices and chunk.usage is not None
     except Exception:

@@ -1,4 +1,4 @@
-"""What costs money and is not recorded: said once in the log, where a client comes past it.
+"""What costs money and is not recorded: logged once, where a client comes past it.
 
 The list for readers is in docs/producer.md. Without it a service would take silence for zero.
 """
@@ -63,7 +63,7 @@ def note_calls(module: Any, entries: Iterable[Unrecorded], client: str, patches:
 
 
 def noting(what: str, client: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return what wraps a function whose calls are not recorded; it does the same, and says so."""
+    """Return what wraps a function whose calls are not recorded; it does the same, and logs it."""
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""User ids as keyed hashes: the same user is recognised, and nobody without the key says who.
+"""User ids as keyed hashes: the same user is recognised, and unknown without the key.
 
 The value is `<key id>:<32 hex digits>`, HMAC-SHA256 of the id's UTF-8 text, cut to 128 bits. A bare
 hash of an e-mail address is undone by hashing all likely addresses; a key prevents that. Invariant:

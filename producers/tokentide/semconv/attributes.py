@@ -118,7 +118,7 @@ COUNT_FIELDS = tuple(names.field for names in USAGE)
 
 
 def has_unusable_count(attributes: Attributes, counts: Mapping[str, object]) -> bool:
-    """Tell whether a span states a count that is none: negative, too great, or no number.
+    """Return whether a span states a count that is none: negative, too great, or no number.
 
     Args:
         attributes: What the span says.

@@ -62,7 +62,7 @@ def reading_of(span: SpanData) -> Reading:
 def reported_by(span: SpanData) -> Attributes:
     """Return the attributes of a span, and its token counts where only an event of it has them.
 
-    Of several events the last one counts: counts that are told again and again grow.
+    Of several events the last one counts: counts that are reported repeatedly grow.
     """
     attributes = span.attributes
     if not span.events or not _COUNTS.isdisjoint(attributes):
@@ -99,12 +99,12 @@ def _operation(span: SpanData) -> tuple[str | None, bool]:
             is_remote = stated == _REMOTE_AGENT and span.kind == "client"
             is_parent = stated in NO_CALLS and not is_remote
             return known or (None if is_parent else stated), known is not None
-    # Before v1.27 nothing said what was done.
+    # Before v1.27 no attribute named the operation.
     return ("embeddings" if "embed" in span.name.lower() else "chat"), False
 
 
 def _is_at_a_provider(span: SpanData) -> bool:
-    """Tell whether an agent runs at a provider, whose own calls of models nobody traces for us."""
+    """Return whether an agent runs at a provider, whose own calls of models are not traced."""
     host = label(span.attributes.get("server.address"), 256)
     return host is not None and _is_agent_host(host.lower())
 

@@ -118,7 +118,7 @@ def _dimensions(span: SpanData, attributes: Attributes) -> dict[str, object]:
     fields = {**around, **table_fields(attributes)}
     for name in ("service", "environment"):
         if fields.get(name) == "default" and span.scope.startswith("openlit"):
-            # What OpenLIT writes where nobody named one.
+            # What OpenLIT writes where none is named.
             fields[name] = around.get(name, "default")
     if "sentry.op" in attributes and "server_address" in fields:
         fields["host"] = fields.pop("server_address")  # Sentry's SDK names the caller's machine so
@@ -183,17 +183,17 @@ def _usage(counts: dict[str, int], attributes: Attributes, scope: str) -> dict[s
 
 
 def _may_be_cached(event: dict[str, object], scope: str) -> bool:
-    """Tell whether a part of the input may have come from a cache, without a word on caches."""
+    """Return whether part of the input may be cached although caches are not reported."""
     inputs = event.get("input_tokens")
     if inputs is None or "cache_read_tokens" in event or event["operation"] == "embeddings":
         return False
     if event["provider"] in ("openai", "azure.ai.openai"):
         return cast("int", inputs) >= _LEAST_CACHED
-    return scope != SHARED_SCOPE  # where it tells of others, they tell of their caches
+    return scope != SHARED_SCOPE  # of other providers, it reports caches
 
 
 def _is_of_openai(scope: str) -> bool:
-    """Tell whether OpenAI's client was instrumented, whose format leaves out thoughts alone."""
+    """Return whether OpenAI's client was instrumented, whose format leaves out thoughts alone."""
     return not _OF_OPENAI.isdisjoint(scope.split("."))
 
 
@@ -232,7 +232,7 @@ def _name_models(event: dict[str, object], attributes: Attributes) -> None:
 
 
 def _count_searches(event: dict[str, object], span: SpanData) -> bool:
-    """Fill the searches that a span tells, as they are billed; tell whether it tells them."""
+    """Fill the searches that a span reports, as they are billed; return whether it reports any."""
     reported = cast("int | None", event.get("web_searches"))
     reported = searches_reported(span) if reported is None else reported
     if reported is None:

@@ -1,6 +1,6 @@
 """Which span attribute fills which field of an event: one versioned table.
 
-OpenTelemetry renamed its GenAI attributes several times and nobody renames at the same moment, so
+OpenTelemetry renamed its GenAI attributes several times and libraries follow at different times, so
 every generation is read, the newest first. docs/opentelemetry.md is generated from this table.
 """
 
@@ -22,7 +22,7 @@ OPENROUTER = "OpenRouter"
 LANGFUSE = "Langfuse"
 SENTRY = "Sentry"
 OWN = "tokentide"
-"""Attributes a service may set on its own spans or resource, for fields nobody else names."""
+"""Attributes a service may set on its own spans or resource, for fields no convention names."""
 
 
 class Source(NamedTuple):
@@ -301,12 +301,12 @@ carry tokens or not, and what they are called here. `responses` is Sentry's and 
 
 NO_CALLS = frozenset(
     {
-        # agents, and what runs inside of them: a remote agent is told apart by its kind
+        # agents, and what runs inside of them: a remote agent is recognised by its kind
         "agent", "agent_call", "create_agent", "handoff", "invoke_agent", "run_agent",
         "chain", "framework", "invoke_workflow", "plan", "task", "workflow",
         "execute_tool", "tool", "tool_call", "schedule_tool_calls",
         "system_prompt", "user_prompt",
-        # reads of what was paid for before, or of what nobody pays for by tokens
+        # reads of what was paid for before, or of what is not billed by tokens
         "fetch_response", "get_thread_run", "list_messages", "list_run_steps", "list_threads",
         "create_message", "create_thread",
         "retrieval", "retrieve", "vectordb",

@@ -1,7 +1,7 @@
 """Whether a span shows that a tool may have run which the provider runs itself, and bills.
 
 Searches and the like cost a fee beside the tokens, and hardly any instrumentation counts them. What
-a call was offered, which calls the answer holds and why it stopped tell that there may be one; then
+a call was offered, which calls the answer holds and why it stopped show that there may be one; then
 the counts of the span are not the whole of its cost. Names and kinds are looked at, nothing else.
 """
 
@@ -53,7 +53,7 @@ _MAX_TOOLS: Final = 256
 
 
 def searches_reported(span: SpanData) -> int | None:
-    """Return how many searches OpenInference's metadata of an Anthropic call tells, else None."""
+    """Return how many searches OpenInference's metadata of an Anthropic call names, else None."""
     text = span.attributes.get("metadata")
     if span.scope != "openinference.instrumentation.anthropic" or type(text) is not str:
         return None
@@ -62,7 +62,7 @@ def searches_reported(span: SpanData) -> int | None:
 
 
 def may_have_run(span: SpanData, reasons: Sequence[object], *, is_counted: bool) -> bool:
-    """Tell whether a span shows that a billed tool may have run that it does not count.
+    """Return whether a span shows that a billed tool may have run that it does not count.
 
     Args:
         span: The span.
@@ -115,7 +115,7 @@ def _offered(value: object) -> Iterator[str]:
         for tool in items(value, _MAX_TOOLS):
             yield from _offered(tool) if type(tool) is str else _kinds_of(tool)
         if len(value) > _MAX_TOOLS:
-            yield "web_search"  # nobody looked whether there is one
+            yield "web_search"  # the rest is not read: there may be one
     else:
         yield from _kinds_of(value)
 

@@ -1,4 +1,4 @@
-"""What a span that failed says of the failure, in the words of the event contract."""
+"""What a span that failed reports of the failure, in the words of the event contract."""
 
 from __future__ import annotations
 

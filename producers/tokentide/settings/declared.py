@@ -217,7 +217,7 @@ class DeclaredSettings:
         "the certificate of a broker must name the host that was asked for",
     )
     kafka_verify: bool = switch(
-        "TOKENTIDE_KAFKA_VERIFY", True, "false trusts whoever answers, for tests only; logged"
+        "TOKENTIDE_KAFKA_VERIFY", True, "false trusts any server, for tests only; logged"
     )
     kafka_sasl: str = choice(
         "TOKENTIDE_KAFKA_SASL",

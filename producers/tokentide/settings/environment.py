@@ -40,7 +40,7 @@ def unknown_variables(env: Mapping[str, str], known: Iterable[str]) -> list[tupl
     )
     if not unknown:
         return []
-    from difflib import get_close_matches  # only here: nobody else should pay for its import
+    from difflib import get_close_matches  # only here: no other path pays for its import
 
     return [(name, next(iter(get_close_matches(name, names, 1, 0.8)), "")) for name in unknown]
 

@@ -58,7 +58,7 @@ def _check_token(settings: DeclaredSettings) -> None:
 
 
 def uses_tls(settings: DeclaredSettings) -> bool:
-    """Tell whether the connection is encrypted."""
+    """Return whether the connection is encrypted."""
     return settings.kafka_security.endswith("ssl")
 
 
@@ -190,7 +190,7 @@ def warnings_for(settings: DeclaredSettings) -> list[str]:
         )
     if uses_tls(settings) and not settings.kafka_verify:
         found.append(
-            "TOKENTIDE_KAFKA_VERIFY is false: whoever answers is trusted, so passwords and events "
+            "TOKENTIDE_KAFKA_VERIFY is false: any server is trusted, so passwords and events "
             "can be read on the way; set TOKENTIDE_KAFKA_CA_FILE instead"
         )
     if settings.kafka_security == "sasl_plaintext" and settings.kafka_sasl in (

@@ -26,7 +26,7 @@ class Claim:
 
     @classmethod
     def make(cls, path: Path) -> Claim:
-        """Make a new directory that is owned before anybody can see it.
+        """Make a new directory that is owned before another process can see it.
 
         Raises:
             OSError: The directory or the lock cannot be had.
@@ -51,7 +51,7 @@ class Claim:
 
     @classmethod
     def take(cls, path: Path) -> Claim | None:
-        """Take over a directory whose owner is gone; None while somebody owns it."""
+        """Take over a directory whose owner is gone; None while it has an owner."""
         key, mark = (os.getpid(), str(path)), object()
         # One step for all threads, of which the first goes on: "One winner without a lock" in
         # docs/producer-internals.md.
@@ -77,6 +77,6 @@ class Claim:
                 (self.path / LOCK).unlink()
                 self.path.rmdir()
         except OSError:
-            pass  # somebody else removed it, or put something into it
+            pass  # another process removed it, or put something into it
         os.close(self._fd)
         _held.pop((os.getpid(), str(self.path)), None)

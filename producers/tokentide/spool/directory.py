@@ -129,7 +129,7 @@ class Spool:
         if last is not None and last.size_bytes < self._segment_bytes:
             return last
         if self._claim is None or not self._claim.path.is_dir():
-            if self._claim is not None:  # somebody removed it
+            if self._claim is not None:  # removed by another process
                 self._claim.release()
             self._claim = Claim.make(self._root / self._producer_id)
         if last is not None:
@@ -226,7 +226,7 @@ class Spool:
         self._full_at_bytes = None
         try:
             if is_lost:
-                segment.rest()  # what stands under its name is somebody else's
+                segment.rest()  # the file under its name now is not ours
             else:
                 segment.delete()
         except OSError as exc:
@@ -255,7 +255,7 @@ class Spool:
             self._sync()
 
     def _look_for_loss(self, segment: Segment) -> bool:
-        """Tell whether a file is not where it was written; the first time, say and count it.
+        """Return whether a file is not where it was written; the first time, report and count it.
 
         It is read on as long as it is open. What is in it when this process ends is dropped.
         """
@@ -267,7 +267,7 @@ class Spool:
         self._counters.spool_errors += 1
         self._log.report(
             "spool",
-            "%s was removed or moved by somebody else: its %d events are %s",
+            "%s was removed or moved from outside: its %d events are %s",
             segment.path,
             segment.events,
             "sent while this process lives, and lost with it" if segment.is_open else "lost",

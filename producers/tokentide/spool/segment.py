@@ -221,7 +221,7 @@ class Segment:
 
     @property
     def is_lost(self) -> bool:
-        """Whether somebody has removed, moved or replaced the file since it was opened here.
+        """Whether the file was removed, moved or replaced since it was opened here.
 
         What is in it may still be read while it is open; no later process would find it.
         """

@@ -1,4 +1,4 @@
-"""The bodies of models on Bedrock's InvokeModel, told apart by their shape.
+"""The bodies of models on Bedrock's InvokeModel, distinguished by their shape.
 
 Anthropic, Amazon Nova and the OpenAI-like formats go to their own readers. Titan, Llama, Mistral's
 and Cohere's text models have a few fields each, read here; where a body has no counts, the

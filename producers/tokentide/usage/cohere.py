@@ -1,6 +1,6 @@
 """Cohere's chat (v2, and v1 where it differs), embeddings, rerank and classify.
 
-Cohere counts twice: `billed_units` is what the invoice says, `tokens` what the model saw. The
+Cohere counts twice: `billed_units` is what is invoiced, `tokens` what the model saw. The
 billed count is reported, as OpenTelemetry asks. All its counts are floats.
 """
 

@@ -167,7 +167,7 @@ _BY_PROVIDER = (
 
 
 def for_provider(provider: str, response: object) -> Flavour:
-    """Return the flavour of a response that nobody named.
+    """Return the flavour of a response whose format is not named.
 
     The shape decides, because one provider answers in several formats; the provider decides
     between those that look alike. What is not recognised is read as OpenAI chat.

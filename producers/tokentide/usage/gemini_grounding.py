@@ -2,7 +2,7 @@
 
 Google bills each search or prompt, and the tokens of pages that a call names or of code that it
 runs as input. What Google Search retrieved "is not charged as input tokens" (ai.google.dev,
-pricing), and one count covers all tools: where several ran, nobody can tell what is billed of it.
+pricing), and one count covers all tools: where several ran, the billed part is unknown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tokentide.usage.reading import Fields, Get, getter, items, read
 FREE_TOKENS = "search_result_tokens"
 """Unit of tokens that Google Search retrieved: reported, and not billed."""
 UNSETTLED_TOKENS = "tool_result_tokens"
-"""Unit of tokens of which nobody says what is billed: without a price, the cost is partial."""
+"""Unit of tokens whose billed part is unknown: it has no price, so the cost is partial."""
 
 _BILLED_BY_PROMPT = ("gemini-1", "gemini-2")
 """Models whose search grounding is billed once per prompt, however many queries it took."""
@@ -37,7 +37,7 @@ def billed_searches(searches: int | None, model: str) -> int | None:
 
 
 def may_run_code(tools: object) -> bool:
-    """Tell whether a call let Gemini run code, by the tools that it was given."""
+    """Return whether a call let Gemini run code, by the tools that it was given."""
     return any(read(tool, name) is not None for tool in items(tools, 64) for name in _CODE_TOOLS)
 
 
@@ -99,13 +99,13 @@ class Grounding:
             is not None
         )
         self._has_maps |= is_maps
-        # Both tools list their queries in one place; what the answer cites tells them apart.
+        # Both tools list their queries in one place; what the answer cites shows which one ran.
         is_web = not is_maps or any(source("web") is not None for source in sources)
         found = self._web if is_web else self._maps
         found.update(hash(query) for query in queries if type(query) is str and query)
 
     def add_code(self) -> None:
-        """Note that Gemini ran code, or was allowed to: nobody tells its tokens apart."""
+        """Note that Gemini ran code, or was allowed to: its tokens are not counted apart."""
         self._has_billed_tools = True
 
     def place(self, counts: Fields, tool_tokens: int) -> None:

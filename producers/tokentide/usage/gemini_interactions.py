@@ -73,7 +73,7 @@ def read_usage(
         usage: The object.
         model: The model that answered; it decides whether searches are billed one by one.
         steps: What it did: the tokens of some tools are billed, and those of searches are not.
-        has_billed_tools: A stream told of such a tool before: its end does not repeat the steps.
+        has_billed_tools: A stream reported such a tool before: its end does not repeat the steps.
     """
     get = getter(usage)
     thoughts = count(get("total_thought_tokens"))
@@ -141,7 +141,7 @@ def _ending(get: Get, status: str) -> Fields:
 
 
 def _is_billed_tool(step: object) -> bool:
-    """Tell whether a step is one of a tool whose tokens are billed as input."""
+    """Return whether a step is one of a tool whose tokens are billed as input."""
     return (label(read(step, "type")) or "").startswith(_BILLED_TOOLS)
 
 

@@ -127,7 +127,7 @@ def read_response(response: object) -> Fields:
 
 
 class ConversationStream:
-    """Reads the events of a streamed conversation; no event of it says why an answer ends."""
+    """Reads the events of a streamed conversation; no event of it reports why an answer ends."""
 
     __slots__ = ("_call", "_calls", "_end", "_fields")
 

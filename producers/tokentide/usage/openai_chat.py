@@ -1,8 +1,8 @@
-"""OpenAI's chat completions, and everybody who answers in that format.
+"""OpenAI's chat completions, and all servers that answer in that format.
 
-Azure OpenAI, Groq, DeepSeek, OpenRouter, Moonshot, LiteLLM's proxy, vLLM: one format, told apart by
-the event's provider. Counts are inclusive there: cached and written tokens are part of the prompt,
-reasoning and rejected predictions part of the completion. xAI and Perplexity, which count
+Azure OpenAI, Groq, DeepSeek, OpenRouter, Moonshot, LiteLLM's proxy, vLLM: one format; the event's
+provider names the server. Counts are inclusive there: cached and written tokens are part of the
+prompt, reasoning and rejected predictions part of the completion. xAI and Perplexity, which count
 otherwise, pass a reader of their own.
 """
 

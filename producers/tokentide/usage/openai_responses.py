@@ -157,7 +157,7 @@ class _Output:
 
 
 def _is_preview(tools: object) -> bool:
-    """Tell whether a response had the older search tool and not the newer one as well."""
+    """Return whether a response had the older search tool and not the newer one as well."""
     kinds = [kind for tool in items(tools, 64) if (kind := label(read(tool, "type")))]
     return any(kind.startswith(_PREVIEW) for kind in kinds) and "web_search" not in kinds
 
@@ -263,7 +263,7 @@ class ResponseStream:
                 look(self, getter(event))
             elif kind is None and error_fields(event["error"]):  # gateways send an error bare
                 self.look_at_error(getter(event))
-        except Exception:  # noqa: S110 - an event that cannot be read says nothing
+        except Exception:  # noqa: S110 - an event that cannot be read is skipped
             pass
 
     def look_at_start(self, get: Get) -> None:

@@ -1,6 +1,6 @@
 """Speech made of text in OpenAI's format: billed by characters, or by tokens in a stream of events.
 
-The answer is sound and says nothing of its cost, so the characters of the request are counted;
+The answer is audio without usage, so the characters of the request are counted;
 they are the bill of the models that are priced by them, and they count only where there was an
 answer. Streams of events end with the tokens.
 """
@@ -27,7 +27,7 @@ from tokentide.usage.totals import settle
 def read_response(response: object) -> Fields:
     """Return the event fields of the last event of a stream.
 
-    Sound says nothing, not even that usage is missing: what the request says of it holds.
+    Audio carries no usage, not even that usage is missing: what the request states of it holds.
     """
     found = getter(response)("usage")
     if found is None:

@@ -31,7 +31,7 @@ from tokentide.usage.reading import (
 )
 
 _MAX_TOOL_CALLS = 4096
-"""Tool calls told apart in one stream; further ones are not counted."""
+"""Tool calls counted in one stream; further ones are not."""
 _ENDS = (".done", ".completed")
 """How the types of events end that end a stream of speech or pictures."""
 _MAX_SEARCHED = 8
@@ -101,7 +101,7 @@ class ChatStream:
         try:
             self._look(getter(chunk))
         except Exception:
-            return  # a chunk that cannot be read says nothing
+            return  # a chunk that cannot be read is skipped
 
     def _look(self, get: Get) -> None:
         identity = identity_fields(get)
@@ -188,7 +188,7 @@ class LastChunk:
             is_last = (label(get("type")) or "").endswith(_ENDS)
             if is_last or get("usage") is not None or get("error") is not None:
                 self._fields = self._read_response(chunk)
-        except Exception:  # noqa: S110 - a chunk that cannot be read says nothing
+        except Exception:  # noqa: S110 - a chunk that cannot be read is skipped
             pass
 
     def fields(self) -> Fields:

@@ -33,7 +33,7 @@ MAX_REASONS = 64
 Fields = dict[str, object]
 """Fields of the event contract by name."""
 NOTHING_READ: Mapping[str, object] = MappingProxyType({"usage_source": "missing"})
-"""What is said of a response that could not be read."""
+"""What is recorded of a response that could not be read."""
 Get = Callable[[str], object]
 """Returns the value under a name, None when there is none or reading it raises."""
 

@@ -1,4 +1,4 @@
-"""What an answer says of its own cost, in pico-dollars, and who says so.
+"""The cost that an answer reports for itself, in pico-dollars, and its source.
 
 Kept beside the computed cost and never used as it. Amounts are read as decimals: a float counts as
 the shortest decimal that reads back as it, which is what its writer wrote. Invariant: a cost that
@@ -49,7 +49,7 @@ def reported(picos: int | None, source: str | None) -> Fields:
 
 
 def take_cost(fields: Fields, usage: Get) -> None:
-    """Add what a usage object says of the cost of its call; nearly all say nothing.
+    """Add the cost of the call that a usage object reports; nearly all report none.
 
     Args:
         fields: Where it goes.
@@ -79,7 +79,7 @@ def _of_openrouter(charged: int | None, usage: Get) -> int | None:
 
 
 def leave_out_unknown(event: Fields) -> None:
-    """Remove a bare `cost` from an event of anybody but OpenRouter: nobody knows what it means."""
+    """Remove a bare `cost` from an event of any provider but OpenRouter: its unit is unknown."""
     if event.get("reported_cost_source") != _OPENROUTER:
         return
     provider = label(event.get("provider")) or ""

@@ -29,15 +29,15 @@ def settle(
 ) -> None:
     """Change the totals of input and output to what details and the provider's own total say.
 
-    Where the total cannot be true, or nobody knows what it has beyond the parts, the parts stay,
-    and `usage_source` is `missing`.
+    Where the total cannot be true, or what it has beyond the parts is unknown, the parts stay, and
+    `usage_source` is `missing`.
 
     Args:
         counts: Totals and details under the event's names.
         stated: The provider's total of the call, or anything else when there is none.
         beside: Tokens that were added to the output because the format counts them beside it.
-        is_output: Whether what nothing else explains was written. Else nobody knows whether it was
-            read or written.
+        is_output: Whether what nothing else explains was written. Else it is unknown whether it
+            was read or written.
         has_thoughts: Whether the output is known to have all that was thought, so that the rest
             was read by tools.
     """
@@ -68,7 +68,7 @@ def settle(
     elif missing and thought and missing != thought and (has_thoughts or beside):
         counts["input_tokens"] = (inputs or 0) + missing  # the thoughts are there: tools read it
     elif missing and missing != thought and (thought or not is_output):
-        counts["usage_source"] = "missing"  # thoughts, or what tools read: nobody says
+        counts["usage_source"] = "missing"  # thoughts, or what tools read: unknown
     elif missing:
         counts["output_tokens"] = (outputs or 0) + missing
 

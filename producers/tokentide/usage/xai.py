@@ -1,6 +1,6 @@
 """xAI's chat completions: OpenAI's format, but `completion_tokens` leaves the reasoning out.
 
-The total tells which way an answer counted: where it is prompt plus completion, the reasoning was
+The total shows which way an answer counted: where it is prompt plus completion, the reasoning was
 included after all (a gateway in between normalised it), and is not added twice.
 """
 

@@ -103,7 +103,7 @@ def test_the_newest_state_is_read_from_before_and_while_it_reads(
     until(lambda: telemetry.run_state("r").state == "flagged")
     until(lambda: telemetry.budget("search team").must_stop)
     assert telemetry.budget("search team").reached == (50, 80, 95, 100)
-    until(lambda: telemetry.run_state("x").reason == "nothing was said of it")
+    until(lambda: telemetry.run_state("x").reason == "no state of it was published")
     topics.publish(run("stop"), run("ok", "other"))
     until(lambda: telemetry.run_state("r").must_stop)
     until(lambda: telemetry.run_state("other").state == "ok")

@@ -73,7 +73,7 @@ def test_what_is_known_says_how_old_it_is(table: StateTable, clock: Clock) -> No
     state = table.run_state("", "r")
     assert (state.age_s, state.heard_s) == (7, 3)
     assert (table.run_state("", "q").reason, table.run_state("", "q").heard_s) == (
-        "nothing was said of it",
+        "no state of it was published",
         3,
     )
     clock.now_us = NOW_US - 1

@@ -81,7 +81,7 @@ def test_what_was_taken_away_is_lost_with_the_process_and_counted(
         path.write_bytes(b"a stranger's")
     spool.maintain()
     assert disk.counters.spool_errors == 1
-    assert "was removed or moved by somebody else: its 3 events" in caplog.text
+    assert "was removed or moved from outside: its 3 events" in caplog.text
     disk.now_s += 10
     assert spool.append(frame(1, events=2)) is not None  # into a file that is there
     spool.close()

@@ -1,6 +1,6 @@
 """botocore, and with it boto3: Amazon Bedrock's Converse and InvokeModel, with their streams.
 
-Every operation of every service passes through one method; those of other services are told apart
+Every operation of every service passes through one method; those of other services are recognised
 by their name alone. Bodies belong to the host: what it reads of them is what is looked at.
 """
 
@@ -200,7 +200,7 @@ def _noting_failure(original: Function, body: Any, *args: Any, **kwargs: Any) ->
 
 
 def is_watched(body: Any) -> bool:
-    """Tell whether a body belongs to a call that has not ended."""
+    """Return whether a body belongs to a call that has not ended."""
     return CALL in body.__dict__
 
 

@@ -22,7 +22,7 @@ _PATH = "interactions"
 
 
 def is_step(event: Any) -> bool:
-    """Tell whether an event of a stream brings output."""
+    """Return whether an event of a stream brings output."""
     return str(event.event_type).startswith(("step.", "content."))
 
 

@@ -62,7 +62,7 @@ def recording_async(calls: CallFactory) -> Callable[[Function], Function]:
 
 
 def counting_retries(original: Function) -> Function:
-    """Wrap the pause before a retry, of either base client: who retries nothing pays nothing."""
+    """Wrap the pause before a retry, of either base client: without retries it costs nothing."""
 
     def sleep_for_retry(self: Any, *args: Any, **kwargs: Any) -> Any:
         call = current_call.get()
