@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 COMPILE := @$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 # A worker per processor, and one more for integration, whose tests wait a quarter of their time. Tests
 # of one file stay together, since they share what is costly to make: servers, parsed sources, recorded
-# streams. Files with the most tests begin; of integration those that take longest: both are said in
+# streams. Files with the most tests begin; of integration those that take longest: both are stated in
 # tests/scheduling.py.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical
 

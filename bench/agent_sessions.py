@@ -34,7 +34,7 @@ START_US = 1_790_000_000_000_000
 TENANT = "recorded"
 PROMPT = "coding-agent"
 _LOOP_INPUT = (180_000, 210_000)
-"""Tokens of a step of the loop of $0.88 a minute, as published; of the others nobody says."""
+"""Tokens of a step of the loop of $0.88 a minute, as published; of the others unknown."""
 Sizes = Literal["same", "other", "growing"]
 """Of the input of a loop's steps: that of the step one cycle before, any other, or ever more."""
 Session = list[Step]
@@ -43,7 +43,7 @@ Session = list[Step]
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A runaway that somebody published.
+    """A published runaway.
 
     Attributes:
         name: Spend a minute, as published.
@@ -93,7 +93,7 @@ LOOPS = (
     Loop("$5.81/min", 554 * 60 / 24_847, 3_218 * 10**12 // 24_847),
     # $47,000 in 11 days, two agents that hand one task back and forth; six calls a minute assumed
     Loop("$2.97/min", 10.0, 2_970_000_000_000 // 6, cycle=2),
-    # one call every 40 s, $200 until somebody woke up
+    # one call every 40 s, $200 until it was noticed
     Loop("$0.88/min", 40.0, 880_000_000_000 * 2 // 3),
 )
 

@@ -4,7 +4,7 @@ The embedded stack with everything on this machine: Kafka, ClickHouse, an ingest
 worker, the sender, and a service that asks. 4,500 series learn four hours of stored windows; then
 some tenants begin to fail. A row is late by its time of writing less the end of its window; a state
 by the first answer that knows of a call less the end of that call. Each budget has two calls: one
-uses all of it up, which is told at once, and one after it only adds to what is spent.
+uses all of it up, which is reported at once, and one after it only adds to what is spent.
 """
 
 from __future__ import annotations

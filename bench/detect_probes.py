@@ -46,7 +46,7 @@ class Probe:
         self.ended_s = time.time()
 
     def look(self, telemetry: tokentide.Telemetry) -> bool:
-        """Tell whether the answer knows of the call, or never will."""
+        """Return whether the answer knows of the call, or never will."""
         known = telemetry.budget(self.budget)
         waited_s = time.time() - self.ended_s
         if known.spent_pico_usd == self.spent_before and waited_s < _LONGEST_S:
@@ -81,7 +81,7 @@ def ask(bootstrap: str, probes: Sequence[Probe], seconds: float) -> None:
         for probe in [one for one in waiting if one.look(telemetry)]:
             waiting.remove(probe)
             if len(probe.calls) == 1:
-                # At another phase of whatever is said by the clock.
+                # At another phase of whatever is published by the clock.
                 after_s = time.monotonic() - begun_s + 1 + probe.number % 10 / 10
                 bisect.insort(due, (after_s, probe.number))
         time.sleep(0.02)

@@ -29,7 +29,7 @@ _PROCESSES: Final = ("Renderer", "GPU Process")
 
 @dataclass
 class Work:
-    """What a trace says, once it has ended.
+    """What a trace shows, once it has ended.
 
     Attributes:
         worked_ms: Some thread ran.

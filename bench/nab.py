@@ -1,7 +1,7 @@
 """`make nab NAB_DIR=…`: tier A through the runner of the Numenta Anomaly Benchmark itself.
 
 The benchmark is not part of this project: a clone of github.com/numenta/NAB is named, read, and
-left as it is. It says how a detector finds new extremes of single series, and nothing about pages.
+left as it is. It shows how a detector finds new extremes of single series, and nothing about pages.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ async def send_paced(
         bootstrap: The broker.
         topic: Has four partitions.
         frames: Each is made only when its moment has come, so its events may be of now.
-        frames_per_s: The pace; who falls behind sends without a pause until it is caught up.
+        frames_per_s: The pace; a late sender sends without a pause until it has caught up.
     """
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap, compression_type="lz4", max_request_size=_LARGEST_BYTES

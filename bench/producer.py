@@ -148,7 +148,7 @@ def _us(timed: dict[str, Any], label: str, count: int) -> float:
 
 
 def _bare_us(samples: Samples, name: str, kind: str, label: str) -> list[float]:
-    """Return microseconds without a contestant, of its own process where it can be told."""
+    """Return microseconds without a contestant, of its own process where that was measured."""
     answers = samples[name, kind]
     if not answers[0]["without"]:
         answers = samples["wrapper", kind]

@@ -1,4 +1,4 @@
-"""One contestant of `bench.producer` in a process of its own, told by its input what to run.
+"""One contestant of `bench.producer` in a process of its own; its input names what to run.
 
 `python -m bench.producer_contestant CLIENT CONTESTANT` reads lines `call N` and `stream N` and
 answers each with the CPU nanoseconds of N of them, one by one and all together, without and with
@@ -27,7 +27,7 @@ class Contestant(Protocol):
     """Something that records calls and can be switched on and off."""
 
     stays_on: bool
-    """Whether it cannot be switched off again: what it costs is then told from another process."""
+    """Whether it cannot be switched off again: then another process is the baseline."""
 
     def on(self) -> None:
         """Start recording."""

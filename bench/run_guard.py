@@ -72,7 +72,7 @@ def restored(state: bytes) -> RunGuard:
 
 
 def false_alarms(state: bytes, held_out: list[Session]) -> list[str]:
-    """Return what the guard says of whole sessions that it did not learn; every one is wrong."""
+    """Return what the guard reports of whole sessions it did not learn; each is a false alarm."""
     guard = restored(state)
     return [verdict.sentence for verdict in guard.observe(merged(held_out))]
 
@@ -102,7 +102,7 @@ def delay_s(
 
 
 def earliest_s(loop: Loop, allowed: int) -> float:
-    """Return how soon spend in one span of time can tell a loop from what is recorded.
+    """Return how soon spend in one span of time can distinguish a loop from what is recorded.
 
     The span is as long as the loop has lasted, and the limit is read off all sessions, the held-out
     ones too: a rule that learns, with a margin, is later.

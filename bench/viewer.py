@@ -4,10 +4,10 @@ Both draw the same answers: twelve charts of five lines of 360 points, in places
 in the same headless Chromium, in turns.
 
 - `opened`: a browser that was just started opens the address. Everything counts, scripts, answers
-  and drawing: it is what somebody waits for who opens a board. The viewer asks its server for
-  twelve answers, plotly for one file of them all.
+  and drawing: the time that a user waits for a board. The viewer asks its server for twelve
+  answers, plotly for one file of them all.
 - `cold`: the drawing alone, the first of such a browser: scripts and answers are there before.
-  The viewer draws a chart that nobody sees while it waits for answers, which `opened` counts.
+  The viewer draws a hidden chart while it waits for answers, which `opened` counts.
 - `warm`: the same drawing again in that page.
 
 - `worked_ms`: until all pixels are there, without waiting: the time in which any thread that makes

@@ -1,4 +1,4 @@
-"""Pages that draw twelve charts when they are told to: the viewer's own, plotly's, and bare ones.
+"""Pages that draw twelve charts on demand: the viewer's own, plotly's, and bare ones.
 
 The bare page makes twelve canvases of the size of the viewer's and draws a frame in each: what a
 browser takes before a library has drawn a line.

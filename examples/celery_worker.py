@@ -41,7 +41,7 @@ def summarise(self: Task, tenant: str, document_id: str, text: str) -> None:
         except openai.RateLimitError as error:
             raise self.retry(exc=error) from error
     summary = reply.choices[0].message.content or ""
-    # A check of our own, told as an evaluation of that very answer.
+    # A check of our own, sent as an evaluation of that answer.
     telemetry.evaluation(
         "one_sentence",
         score=float(summary.count(".") <= 1),

@@ -1,4 +1,4 @@
-"""A gateway written with plain `emit`: it forwards chat completions and tells what each one used.
+"""A gateway written with plain `emit`: it forwards chat completions and reports what each one used.
 
 pip install tokentide aiohttp
 export TOKENTIDE_KAFKA_BOOTSTRAP=127.0.0.1:9092 TOKENTIDE_SERVICE=gateway

@@ -34,7 +34,7 @@ def build_chain(model: BaseChatModel) -> Runnable[dict[str, str], str]:
 
 
 def fake_model() -> BaseChatModel:
-    """Return a model that says what it is told to, with token counts as providers report them."""
+    """Return a model with fixed answers, and token counts as providers report them."""
     usage = {"input_tokens": 21, "output_tokens": 4, "total_tokens": 25}
     answers = (
         AIMessage(text, usage_metadata=usage, response_metadata={"model_name": "gpt-5-mini"})

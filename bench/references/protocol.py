@@ -1,7 +1,7 @@
 """How a reference reports: events handled and CPU seconds of its process, after a warm-up.
 
-CPU time begins after the first tenth, so that imports, the group join and the first fetch count for
-nobody.
+CPU time begins after the first tenth, so that imports, the group join and the first fetch are not
+counted.
 """
 
 from __future__ import annotations
