@@ -19,7 +19,7 @@ from tokentide.usage.flavour import FLAVOUR_NAMES, flavour
 DOCUMENT = ROOT / "docs" / "providers.md"
 
 _TITLES = {
-    "openai_chat": "OpenAI chat completions, and who answers in that format",
+    "openai_chat": "OpenAI chat completions, and servers that answer in that format",
     "openai_responses": "OpenAI responses",
     "openai_embeddings": "Embeddings in OpenAI's format",
     "openai_transcription": "Transcription in OpenAI's format",
@@ -51,7 +51,7 @@ API format (`tokentide.usage`), so that everything downstream can rely on these 
 
 Each line below is a documented payload that the tests send through extractor, event contract and
 pricing, as parsed JSON, as plain objects, and as the types of the provider's client library. The
-cost is worked out by hand from public prices (`cost_note` of each case), and the price status says
+cost is worked out by hand from public prices (`cost_note` of each case), and the price status shows
 how sure pricing is of it ([prices](prices.md)). {count} payloads.
 """
 _DETAILS = (

@@ -25,7 +25,7 @@ from tokentide_jobs.core.record.otlp import read_otlp
 
 COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 NO_SPAN = "no span: not instrumented"
-NO_CACHES = "cached tokens are not told: `partial` where a prompt is long enough to be cached"
+NO_CACHES = "cached tokens are not reported: `partial` where a prompt is long enough to be cached"
 ADDED = "the first output count of a stream is added to the last, which has it: `partial`"
 LEFT_OUT = "the tokens of caches are left out of a stream: `partial`"
 NOT_EXACT: Mapping[tuple[str, str], str] = {
@@ -39,7 +39,7 @@ NOT_EXACT: Mapping[tuple[str, str], str] = {
     ("openllmetry", "streamed message"): ADDED,
     ("openlit", "streamed message"): LEFT_OUT,
 }
-"""What a family does not tell as it was, and why; docs/opentelemetry.md says the same."""
+"""What a family does not report as it was, and why; docs/opentelemetry.md states the same."""
 
 RECORDED = {name: json.loads((FOLDER / f"{name}.json").read_text("utf-8")) for name in FAMILIES}
 BY_FAMILY = pytest.mark.parametrize("family", FAMILIES)
