@@ -103,7 +103,7 @@ def by_subject(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def published_steps(frame: pl.DataFrame) -> list[bytes]:
-    """Make the records that say the steps of runs, for a topic of one partition."""
+    """Make the records that hold the steps of runs, for a topic of one partition."""
     rows = published(step_rows(frame))
     return [value for _partition, _chunk, value in delta_chunks(rows, 1, ("tenant", "run"))]
 

@@ -4,7 +4,7 @@ Chromium's own trace names every task of every thread of its processes. The work
 time in which at least one thread of the page's process or of the one that puts pixels together runs
 a task, from the mark at which it began to the mark after the last frame: script, layout, paint and
 raster, in parallel or not. Between frames nothing runs, and that is left out. The CPU of all these
-threads says the same of a machine on which other programs run, too.
+threads is the same on a machine on which other programs run, too.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def _bare_us(samples: Samples, name: str, kind: str, label: str) -> list[float]:
 
 
 def _added(samples: Samples, kind: str) -> Added:
-    """Return what each contestant adds: the median of what each round says."""
+    """Return what each contestant adds: the median of all rounds."""
     return {
         name: {
             label: round(

@@ -1,4 +1,4 @@
-"""Long measurements say what they are doing, on standard error."""
+"""Long measurements report what they are doing, on standard error."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def earliest_s(loop: Loop, allowed: int) -> float:
     ones too: a rule that learns, with a margin, is later.
 
     Args:
-        loop: The runaway; the sizes of its steps say nothing.
+        loop: The runaway; the sizes of its steps do not matter.
         allowed: Sessions that may have spent as much in a span of that length.
     """
     within_us = int(_WATCHED_S * 1e6)

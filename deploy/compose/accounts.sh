@@ -18,7 +18,7 @@ for account in ingest grafana analyst; do
     echo "CREATE USER OR REPLACE ${account}_new IDENTIFIED WITH sha256_hash BY '$hash';"
     echo "GRANT tokentide_$account TO ${account}_new;"
     echo "SET DEFAULT ROLE tokentide_$account TO ${account}_new;"
-    if [ "$account" = analyst ]; then  # all tenants, until a person says otherwise
+    if [ "$account" = analyst ]; then  # all tenants, until a person changes it
         echo "INSERT INTO tokentide.tenant_access (user_name, tenant)
             SELECT 'analyst', '*' WHERE NOT EXISTS (SELECT 1 FROM tokentide.tenant_access WHERE user_name = 'analyst');"
     fi
