@@ -1,6 +1,6 @@
-"""`python -m bench [NAME ...]`: run the measurements and write what they say.
+"""`python -m bench [NAME ...]`: run the measurements and write their results.
 
-That is bench/results.json, bench/results.md and the table in README.
+They go to bench/results.json, bench/results.md and the table in README.
 
 Each has the peer or the limit beside it in the same run. Figures of another day are kept
 for the names that are not run again, with the day and the machine they were measured on.

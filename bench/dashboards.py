@@ -71,7 +71,7 @@ COPIED: Final[dict[str, dict[str, str]]] = {
 }
 """Tables, and what differs in each copy of their rows. Views fill the rollups from the windows.
 
-Runs are others in every hour, as in life; who calls stays the same.
+Runs differ in every hour, as in production; the callers stay the same.
 """
 _LOAD_EVENTS: Final = 400_000
 _FRAME: Final = 200

@@ -142,7 +142,7 @@ def _named(*processes: psutil.Process) -> dict[str, psutil.Process]:
 
 
 def _files(root: Path) -> dict[str, str]:
-    """Write the rules: detectors that speak after three hours, and one budget a probe."""
+    """Write the rules: detectors that raise alarms after three hours, and one budget a probe."""
     budgets = [
         {"name": f"probe {n}", "scope": {"tenant": f"probe-{n}"}, "period": "day",
          "amount_usd": "0.001"}

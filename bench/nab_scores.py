@@ -29,7 +29,7 @@ _DECAYS: Final = 10.0
 
 
 class SeriesScores:
-    """The detectors of one series, which may speak as soon as they know a hundred values."""
+    """The detectors of one series, which report as soon as they have learned a hundred values."""
 
     def __init__(self) -> None:
         parameters = dataclasses.replace(Parameters(), window_s=ROW_S, silent_s=0, learning_s=0)

@@ -1,4 +1,4 @@
-"""Writes what bench/results.json says into README: the table "Measured", between two marks.
+"""Writes the figures of bench/results.json into README: the table "Measured", between two marks.
 
 `python -m bench` does it after every measurement, `python -m bench.readme` without measuring. A
 measurement that has not been run has no row, so no figure outlives the run it came from.

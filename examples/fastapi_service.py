@@ -1,4 +1,4 @@
-"""A FastAPI service: every call of the model becomes an event, with who it was made for.
+"""A FastAPI service: every call of the model becomes an event, with the context it was made in.
 
 pip install tokentide fastapi uvicorn openai
 export OPENAI_API_KEY=... TOKENTIDE_KAFKA_BOOTSTRAP=127.0.0.1:9092 TOKENTIDE_SERVICE=answers

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokentide.settings.given import GivenSettings
 
 _FILLED = ("request", "evaluation", "feedback")
-"""Events that a block of `tokentide.context` speaks of; the others concern the whole service."""
+"""Events that get fields of `tokentide.context`; the others concern the whole service."""
 _OFF = "nothing is read back: TOKENTIDE_READ_CONTROL is off, or the producer is disabled"
 
 

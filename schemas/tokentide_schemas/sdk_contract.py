@@ -267,7 +267,7 @@ def _quoted(value: str) -> str:
 
 
 def stale_files() -> list[str]:
-    """Return the files of the SDK that are not what the models say."""
+    """Return the files of the SDK that are not what the models state."""
     return [
         name
         for name, current in files().items()

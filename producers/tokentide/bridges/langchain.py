@@ -44,7 +44,7 @@ CACHE_TAG = "response_cache"
 """Tag of events whose answer came from a cache of the caller's side, which costs nothing."""
 
 _MAX_RUNS = 10_000
-"""Runs remembered that have begun and not ended; beyond it the oldest are forgotten."""
+"""Runs kept that have begun and not ended; beyond it the oldest are dropped."""
 _MAX_CHOICES = 64
 _log = RateLimitedLog()
 

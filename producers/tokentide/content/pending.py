@@ -14,7 +14,7 @@ from tokentide.ids import EventIds
 from tokentide.settings import Settings
 
 MAX_PENDING = 4096
-"""Events whose texts wait; beyond it the texts of the oldest are forgotten."""
+"""Events whose texts wait; beyond it the texts of the oldest are dropped."""
 
 # Of the operating system's bits, because a forked child copies this generator.
 _ids = EventIds(lambda bits: int.from_bytes(os.urandom(8), "big") >> (64 - bits))

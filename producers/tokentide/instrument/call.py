@@ -186,7 +186,7 @@ class Call:
         self._end(error, perf_counter_ns())
 
     def streams(self, progress: Progress) -> StreamReading | None:
-        """Note that a stream goes on; returns what wants to see its chunks."""
+        """Note that a stream goes on; returns the reader of its chunks."""
         self._progress = progress
         self.read_body = None
         try:

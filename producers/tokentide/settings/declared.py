@@ -192,7 +192,7 @@ class DeclaredSettings:
         65_536,
         1024 * _MIB,
         "bytes",
-        "memory for these states; beyond it the ones that changed longest ago are forgotten",
+        "memory for these states; beyond it the ones that changed longest ago are dropped",
     )
 
     kafka_security: str = choice(

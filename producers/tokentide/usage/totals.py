@@ -3,8 +3,8 @@
 Gateways lose parts: Gemini behind OpenAI's format leaves its thoughts out of the completion, others
 leave caches out of the prompt, what tools brought, or have added already what a format counts
 beside. Invariant: no total is made smaller than its own details, and a total below its parts, or
-far beyond what a model can read or write, proves nothing. Clients, bridges and spans have this one
-rule, and say what is known of theirs.
+far beyond what a model can read or write, decides nothing. Clients, bridges and spans share this
+rule, and pass what is known of theirs.
 """
 
 from __future__ import annotations
