@@ -157,7 +157,7 @@ def budget_status(
         now_us=now_us,
         current=current,
         before=spend.of(before),
-        resets=spend.advance(now_us, before.start_us),
+        resets=[one for one in spend.advance(now_us, before.start_us) if one.period == period],
         burn=burn_rates(budget, windows, now_us),
         forecast=_forecast(budget, windows, current.pico_usd, now_us),
         has_expired_rows=period.start_us < kept_from_us,

@@ -89,12 +89,21 @@ class BudgetSpend:
         """Tell whether nothing was ever added."""
         return not self._covered
 
-    def keep_notices(self, other: BudgetSpend) -> None:
-        """Take over what was reported of another count of the same budget: it is not repeated."""
+    def keep_notices(self, other: BudgetSpend, counted_from_us: int) -> None:
+        """Take over what was reported of another count of the same budget: it is not repeated.
+
+        Args:
+            other: The other count.
+            counted_from_us: What this one is given begins there: of older periods the sums are
+                taken over, too.
+        """
         self._resets |= other._resets
         for start_us, known in other._periods.items():
             state = self._periods.setdefault(start_us, PeriodSpend(known.period))
             state.crossed.update(known.crossed)
+            if known.period.end_us <= counted_from_us:
+                state.pico_usd, state.requests = known.pico_usd, known.requests
+                state.unpriced = known.unpriced
 
     def of(self, period: Period) -> PeriodSpend:
         """Return the sums of a period, zero where nothing was added."""
@@ -128,19 +137,27 @@ class BudgetSpend:
         return notices
 
     def advance(self, now_us: int, accepted_from_us: int) -> list[Notice]:
-        """Return the notice that a period began, once, if the one before had reached a threshold.
+        """Return the notice that a period began, once, for each that followed one with a threshold.
+
+        Also for one that is over by now: where nothing came for longer than a period, the end of
+        the period before it was not reported.
 
         Args:
             now_us: The present.
             accepted_from_us: Nothing older is added any more: periods that ended are dropped.
         """
         period = self.budget.at(now_us)
-        before = self.of(self.budget.before(period))
+        ended = {
+            one.period.end_us: one.pico_usd
+            for one in self._periods.values()
+            if one.crossed and one.period.end_us <= period.start_us
+        }
         notices = []
-        if before.crossed and period.start_us not in self._resets:
-            self._resets.add(period.start_us)
-            notices = [self._notice("reset", period, 0, period.start_us, before.pico_usd)]
-        keeps_from_us = min(accepted_from_us, before.period.start_us)
+        for began_us in sorted(ended.keys() - self._resets):
+            self._resets.add(began_us)
+            began = self.budget.at(began_us)
+            notices.append(self._notice("reset", began, 0, began_us, ended[began_us]))
+        keeps_from_us = min(accepted_from_us, self.budget.before(period).start_us)
         for start_us in [start_us for start_us in self._periods if start_us < keeps_from_us]:
             if self._periods[start_us].period.end_us <= keeps_from_us:
                 del self._periods[start_us]

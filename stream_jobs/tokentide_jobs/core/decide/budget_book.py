@@ -118,7 +118,12 @@ class BudgetBook:
         return [one.spend.budget for one in self.counted.values() if one.floors is None]
 
     def seed(
-        self, name: str, floors: Mapping[LogPartition, int], spent: Sequence[Spent], now_us: int = 0
+        self,
+        name: str,
+        floors: Mapping[LogPartition, int],
+        spent: Sequence[Spent],
+        now_us: int = 0,
+        counted_from_us: int = 0,
     ) -> list[BudgetNotice]:
         """Give the sum of what is stored, instead of what was counted.
 
@@ -129,11 +134,12 @@ class BudgetBook:
             floors: By source, the offset up to which `spent` reaches.
             spent: By period, at any instant of it.
             now_us: Time of the stream.
+            counted_from_us: Since when `spent` is whole: older periods keep what was counted.
         """
         counted = self.counted[name]
         before, budget = counted.spend, counted.spend.budget
         counted.spend, counted.added = BudgetSpend(budget), 0
-        counted.spend.keep_notices(before)
+        counted.spend.keep_notices(before, counted_from_us)
         counted.floors = dict(floors)
         counted.is_changed = True
         notices = counted.spend.add("stored", 0, 1, spent)

@@ -62,7 +62,9 @@ class Seeding:
         for budget in unseeded:
             ask = partial(stored_spend, self._store, budget, floors, clock_us)
             spent = self._storing("stored_spend", ask)
-            notices = budgets.seed(budget.name, floors, spent, now_us)
+            # Asked for by the same clock: the present period and the one before are whole.
+            whole_from_us = budget.before(budget.at(clock_us)).start_us
+            notices = budgets.seed(budget.name, floors, spent, now_us, whole_from_us)
             found.notices += [one for one in notices if not one.is_history]
         if found.notices:
             found.budgets += budgets.reported(now_us, 0)

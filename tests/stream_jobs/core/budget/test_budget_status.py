@@ -102,6 +102,8 @@ def test_a_reset_is_announced_after_a_period_that_had_reached_a_threshold() -> N
     assert quiet.resets == []
     assert [one.period.label for one in loud.resets] == ["2026-11"]
     assert loud.to_dict()["resets"][0]["spent_usd"] == "300.000000000000"
+    weekly = budget_status(budget(10, "week"), hourly(40), NOW_US)
+    assert [one.period for one in weekly.resets] == [weekly.current.period], "of no week before"
 
 
 def test_the_json_form_is_json_and_names_its_scope() -> None:

@@ -122,6 +122,20 @@ def test_a_period_after_one_with_notices_begins_with_a_notice() -> None:
     assert spend.advance(NOON_US + 2 * DAY_US, 0) == []
 
 
+def test_a_period_that_was_passed_over_ends_the_one_before_it_all_the_same() -> None:
+    spend = BudgetSpend(BUDGET)
+    fed(spend, (0, 81))
+    spend.add("log/0", 1, 2, [Spent(NOON_US + DAY_US, 96 * USD)])
+    found = spend.advance(NOON_US + 9 * DAY_US, NOON_US + 2 * DAY_US)
+    assert [(one.period, one.spent_pico_usd) for one in found] == [
+        (BUDGET.at(NOON_US + DAY_US), 81 * USD), (BUDGET.at(NOON_US + 2 * DAY_US), 96 * USD),
+    ]  # fmt: skip
+    step_by_step = BudgetSpend(BUDGET)
+    fed(step_by_step, (0, 81))
+    assert step_by_step.advance(NOON_US + DAY_US, 0) == found[:1], "as if nothing was passed over"
+    assert spend.advance(NOON_US + 9 * DAY_US, NOON_US + 2 * DAY_US) == []
+
+
 def test_periods_that_nothing_is_added_to_any_more_are_dropped() -> None:
     spend = BudgetSpend(BUDGET)
     fed(spend, (0, 81))
