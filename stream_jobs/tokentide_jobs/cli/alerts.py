@@ -73,8 +73,8 @@ def list_alerts(hours: float, as_json: bool, data_dir: Path | None) -> None:
     Of many tickets those above the cut are worth reading: at most a tenth of them is false, on
     average. The others are marked as weak.
     """
-    now_us = _now_us()
     with _opened(data_dir) as store:
+        now_us = store.clock_us()
         found = in_order(store.listed(now_us - int(hours * 3.6e9)))
         silences = store.silences(now_us)
     for one in found:
@@ -157,19 +157,20 @@ def silence(
     and so on. Patterns may have * and ?. What is still open when a silence ends is announced then.
     Without an argument, the silences that are not over are listed.
     """
-    now_us = _now_us()
     if matchers and not ended:
         _require(bool(length), "--for is missing: say how long, such as 2h")
         _require(bool(reason.strip()), "--reason is missing: say why")
         _require(bool(weekly) == bool(clock), "--weekly and --at belong together")
-        one = _silence(matchers, str(length), from_text, weekly, clock, zone, now_us)
-        written = _written(one, author, reason, now_us)
+        one = _silence(matchers, str(length), from_text, weekly, clock, zone)
+        name, why = _author(author), _text("--reason", reason)
         with _opened(data_dir) as store:
+            written = _written(one, name, why, store.clock_us())
             store.silence(written)
             _show_silences([written], as_json)
         return
     _require(not matchers, "--end takes no fields")
     with _opened(data_dir) as store:
+        now_us = store.clock_us()
         found = store.silences(now_us)
         if ended is not None:
             chosen = [one for one in found if one.id.startswith(ended)]
@@ -264,8 +265,8 @@ def _silence(
     weekly: str | None,
     clock: str | None,
     zone: str,
-    now_us: int,
 ) -> Silence:
+    """Return what was asked for, without a name; it begins at 0 where it is to begin now."""
     pairs = [matcher.partition("=") for matcher in matchers]
     for name, equals, _pattern in pairs:
         _require(bool(name and equals), f"{name!r}: expected FIELD=PATTERN, such as tenant=acme")
@@ -274,7 +275,7 @@ def _silence(
     assert match is not None
     minutes = int(match[1]) * _MINUTES[match[2]]
     _require(0 < minutes <= 365 * 1_440, f"--for is {length!r}: more than nothing, a year at most")
-    start_us = utc_us(from_text, "--from") if from_text else now_us
+    start_us = utc_us(from_text, "--from") if from_text else 0
     repeated = _weekly(weekly, str(clock), minutes, zone) if weekly else None
     return Silence(
         id="",
@@ -303,12 +304,13 @@ def _weekly(days: str, clock: str, minutes: int, zone: str) -> Weekly:
     return Weekly(days=named, begin_minute=begin, length_minutes=minutes, zone=zone)
 
 
-def _written(one: Silence, author: str | None, reason: str, now_us: int) -> Silence:
-    name, why = _author(author), _text("--reason", reason)
-    short = digest(one.matchers, one.start_us, one.end_us, name, now_us)[:12]
+def _written(one: Silence, author: str, reason: str, now_us: int) -> Silence:
+    start_us = one.start_us or now_us
+    end_us = start_us + one.end_us - one.start_us
+    short = digest(one.matchers, start_us, end_us, author, now_us)[:12]
     return Silence(
-        id=short, matchers=one.matchers, start_us=one.start_us, end_us=one.end_us,
-        weekly=one.weekly, author=name, reason=why,
+        id=short, matchers=one.matchers, start_us=start_us, end_us=end_us,
+        weekly=one.weekly, author=author, reason=reason,
     )  # fmt: skip
 
 
