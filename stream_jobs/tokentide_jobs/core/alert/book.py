@@ -8,7 +8,7 @@ taken before, and announces nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -54,6 +54,8 @@ class AlertBook:
         alerts: By identity: pending, open, acknowledged, and closed ones in their cooldown.
         waiting: Actions of people whose alert is not there yet, or whose clock is ahead.
         storm: Who counts openings.
+        unsure: Identities of which nobody knows yet whether they go on, since deltas were missed:
+            none of them is announced. May be replaced at any time.
         refused: Findings that were dropped since too many alerts are held, all of them as urgent.
     """
 
@@ -64,6 +66,7 @@ class AlertBook:
         self.alerts: dict[str, Alert] = {}
         self.waiting: list[Action] = []
         self.storm = Storm()
+        self.unsure: Collection[str] = ()
         self.refused = 0
         self._related = RelatedAlerts(self.alerts)
         self._is_full_for: set[Severity] = set()
@@ -112,9 +115,11 @@ class AlertBook:
         self._is_full_for.clear()
         self.waiting += actions
         ordered = sorted(findings, key=self._order)
-        for at_us, group in groupby(ordered, attrgetter("at_us")):
+        for at_us, together in groupby(ordered, attrgetter("at_us")):
+            group = list(together)
             if self.now_us < min(at_us, now_us):
-                self._pass_time(min(at_us, now_us))
+                ending = {one.identity for one in group if one.change == "ends"}
+                self._pass_time(min(at_us, now_us), ending)
             for finding in group:
                 if finding.change == "fires":
                     self._fires(finding)
@@ -222,13 +227,19 @@ class AlertBook:
             waits = "it ended, and came back too often to be believed at once"
             self._enter(alert, "open", finding.at_us, waits, "flapping")
 
-    def _pass_time(self, now_us: int) -> None:
-        """Do what is due until `now_us`, in the order of time."""
+    def _pass_time(self, now_us: int, ending: Collection[str] = ()) -> None:
+        """Do what is due until `now_us`, in the order of time.
+
+        Args:
+            now_us: Time of the stream.
+            ending: Identities of what ends then: it is not announced in the moment of its end.
+        """
         self.now_us = now_us
         due = [
             (alert.due_us, identity)
             for identity, alert in self.alerts.items()
             if 0 < alert.due_us <= self._time_of(alert)
+            and not (alert.state == "pending" and identity in self.unsure)
         ]
         for due_us, identity in sorted(due):
             alert, self.alerts[identity].due_us = self.alerts[identity], 0
@@ -241,6 +252,8 @@ class AlertBook:
                 self._close(alert, due_us, alert.ending)
         self._act()
         for identity, alert in list(self.alerts.items()):
+            if alert.is_live and (identity in self.unsure or identity in ending):
+                continue
             if alert.is_live and self._time_of(alert) - alert.entered_us >= _RENEWED_US:
                 self._renew(alert)
             elif alert.state == "open" and alert.held.startswith(_MAY_END):

@@ -144,6 +144,7 @@ class DetectSession:
         self._has_learned = False
         self._due.begin()
         self._alerts.begin()
+        self._lost()
         reported = self._storing("read_budgets", lambda: reported_budgets(self._store))
         self._gone = sorted(set(map(budget_key, reported)) - keys_of(in_force.budgets))
         if head is not None and goes_on:  # it may be old: the next one is due when it would be
@@ -221,12 +222,19 @@ class DetectSession:
         """Return the end of alerts about what is not watched any more."""
         in_force, decider = self._files.in_force, self.decider
         alerts, now_us = self.book.alerts.values(), decider.progress.now_us
-        ends = list(unwatched(alerts, in_force.budgets, in_force.slos, now_us))
+        ends, gone = list(unwatched(alerts, in_force.budgets, in_force.slos, now_us)), self._lost()
         # What was learned and all that the worker before may have read show what goes on.
         if decider.has_gap and self._has_learned and not self._report_gate.holds:
-            ends += lost(alerts, decider)
+            ends += gone
             decider.has_gap = False
         return ends
+
+    def _lost(self) -> list[Finding]:
+        """Return the end of alerts that may be over, as deltas were missed; none is announced."""
+        alerts = self.book.alerts.values()
+        gone = list(lost(alerts, self.decider)) if self.decider.has_gap else []
+        self.book.unsure = frozenset(one.identity for one in gone)
+        return gone
 
     def _write(self, decisions: Decisions, news: Iterable[Finding] = ()) -> None:
         """Store what was found, and the alerts about it and about the news."""
@@ -304,6 +312,7 @@ class DetectSession:
             after = self._files.in_force
             if after.rules != before.rules:
                 self.decider.set_rules(after.rules)
+                self._lost()
                 self._has_learned &= all(
                     set(now.levels) <= set(then.levels)
                     for now, then in zip(after.rules.watches, before.rules.watches, strict=True)
