@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 
 from tests.dashboards.rules.rows import insert, stats, us
+from tests.stream_jobs.jobs.detect.sessions import clock_of
 from tokentide_jobs.core.batch.ledger import Intent, LogPartition
 from tokentide_jobs.core.batch.planner import SealedBatch
 from tokentide_jobs.core.batch.progress_mark import PROGRESS_SCHEMA, ProgressMark
@@ -135,7 +136,7 @@ class RecordedWeek:
         self._detect = DetectSession(
             self._store, files, DetectorStore(self._store, STATE_VERSION, "week", "week"), _run, 0,
             AlertDesk(AlertStore(self._store), files.in_force.alerts.rules, _run, self._clock_us),
-            self._clock_us,
+            clock_of(self._clock_us),
         )  # fmt: skip
         self._detect.begin("deltas", {0: (0, 0)})
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -18,11 +19,7 @@ from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.change.change_rows import CHANGES_SCHEMA, changes_of
 from tokentide_jobs.core.change.recent_changes import RecentChanges
 from tokentide_jobs.core.decide.budget_book import SUBJECT_SPEND, BudgetBook
-from tokentide_jobs.core.decide.decisions import (
-    Decisions,
-    RunVerdict,
-    verdict_id,
-)
+from tokentide_jobs.core.decide.decisions import Ahead, Decisions, RunVerdict, verdict_id
 from tokentide_jobs.core.decide.detect_rules import DetectRules
 from tokentide_jobs.core.decide.flagged_runs import FlaggedRuns
 from tokentide_jobs.core.decide.source_states import SourceStates
@@ -33,7 +30,7 @@ from tokentide_jobs.core.guard.step_rows import ADDED, NO_VALUE, STEPS_SCHEMA, s
 from tokentide_jobs.core.guard.steps import Step
 from tokentide_jobs.core.guard.verdict import Verdict
 from tokentide_jobs.core.merge.balance import Balance, Consumed
-from tokentide_jobs.core.merge.completeness import Progress
+from tokentide_jobs.core.merge.completeness import AHEAD_US, Progress
 from tokentide_jobs.core.merge.delta_record import DeltaRecord, Origin, UnreadableDelta, origin_of
 from tokentide_jobs.core.merge.deltas import read_rows
 from tokentide_jobs.core.merge.merged_sums import sums_of
@@ -50,8 +47,10 @@ STEPS_TAG: Final = "steps.v1"
 CHANGES_TAG: Final = "changes.v1"
 """The value of the header `schema` of deltas, steps and changes."""
 
-__all__ = ["STATE_VERSION", "Decider"]
+__all__ = ["ALWAYS", "STATE_VERSION", "Decider"]
 
+ALWAYS: Final = 1 << 62
+"""A present that no clock is ahead of."""
 STATE_VERSION: Final = 2
 """Of the layout of a saved state; another one is learned again."""
 _HISTORY_US: Final = 900_000_000
@@ -102,6 +101,7 @@ class Decider:
         self._time = rules.time
         self.flagged = FlaggedRuns()
         self._frames: list[pl.DataFrame] = []
+        self._present_us = ALWAYS
 
     def set_rules(self, rules: DetectRules) -> None:
         """Go on under other rules; what was learned stays, but for levels that were taken out."""
@@ -132,10 +132,21 @@ class Decider:
         self._add_windows()
         return self.balance.consumed(self.merge.held, self.merge.unjudged.events)
 
-    def take(self, records: Iterable[DeltaRecord]) -> Decisions:
-        """Take records in their order and return what they gave rise to."""
+    def take(self, records: Iterable[DeltaRecord], present_us: int = ALWAYS) -> Decisions:
+        """Take records in their order and return what they gave rise to.
+
+        Args:
+            records: Those that come next.
+            present_us: By the clock of the database. A record of a clock that is far ahead of it is
+                taken for one of now, and no time that a mark has of such a clock is believed.
+                Recorded time is that of events: there everything is.
+        """
         decisions = Decisions()
-        for record in records:
+        self._present_us = present_us if self._time == "clock" else ALWAYS
+        for came in records:
+            record = came
+            if record.stamp_us > self._present_us + AHEAD_US:
+                record = replace(came, stamp_us=self._present_us)
             self.progress.clock(record.stamp_us)
             try:
                 self._take(record, decisions)
@@ -275,7 +286,12 @@ class Decider:
             mark = ProgressMark.from_json(origin.source, record.value)
         except ValueError as exc:
             raise UnreadableDelta(str(exc)) from None
-        self.sources.note(mark)
+        newest_us = max(mark.at_us, mark.arrived_us or 0)
+        is_ahead = newest_us > self._present_us + AHEAD_US
+        if is_ahead:
+            decisions.ahead.append(Ahead(origin.source, newest_us - self._present_us))
+        else:
+            self.sources.note(mark)
         if not self.seen.settle(origin.source, record.partition, mark.position):
             return  # of a time whose deltas are passed over: it must not look like no traffic
         # By what was known before this mark: a snapshot before it would have added them, too.
@@ -285,7 +301,8 @@ class Decider:
         if self.balance.is_due(self.progress.now_us):
             unjudged = self.merge.unjudged.events
             self.balance.begin_next(self.merge.held, unjudged, self.progress.now_us)
-        self.progress.note(record.partition, mark)
+        if not is_ahead:
+            self.progress.note(record.partition, mark)
         for window in self.merge.close(self.progress):
             decisions.windows.append(self.watched.judge(window, self.changes.all()))
         # After days without a window, keys are forgotten before their alarms can end.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from tokentide_jobs.core.batch.ledger import LogPartition
 from tokentide_jobs.core.budget.budget import Budget
 from tokentide_jobs.core.budget.spend import Notice, PeriodSpend
 from tokentide_jobs.core.change.cause import Change
@@ -20,6 +21,7 @@ from tokentide_jobs.core.merge.open_windows import WindowFigures
 from tokentide_jobs.core.tables import MINUTE_US
 
 __all__ = [
+    "Ahead",
     "BudgetNotice",
     "BudgetNow",
     "Decisions",
@@ -137,6 +139,19 @@ class BudgetNow:
     spend: PeriodSpend
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A record whose times were not believed: whoever wrote it has a clock that is ahead.
+
+    Attributes:
+        source: Partition of the log that it tells of.
+        by_us: How far ahead of the database's clock.
+    """
+
+    source: LogPartition
+    by_us: int
+
+
 @dataclass(slots=True)
 class Decisions:
     """Everything that some records gave rise to, each kind in the order of the stream."""
@@ -148,6 +163,7 @@ class Decisions:
     budgets: list[BudgetNow] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     """Records that were passed over: place and reason."""
+    ahead: list[Ahead] = field(default_factory=list)
 
     def extend(self, later: Decisions) -> None:
         """Add what came after."""

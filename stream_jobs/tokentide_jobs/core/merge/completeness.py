@@ -14,13 +14,16 @@ from typing import Any, Final, TypeAlias
 
 from tokentide_jobs.core.batch.progress_mark import ProgressMark
 
-__all__ = ["GIVEN_UP_US", "UNKNOWN", "Progress", "wanted_sources"]
+__all__ = ["AHEAD_US", "GIVEN_UP_US", "UNKNOWN", "Progress", "wanted_sources"]
 
 _SECOND_US: Final = 1_000_000
 UNKNOWN: Final = -1
 """A time that is not known yet."""
 GIVEN_UP_US: Final = 180 * _SECOND_US
 """A window is given up when it is not complete so long after its end."""
+AHEAD_US: Final = 120 * _SECOND_US
+"""A clock that is further ahead of the database's is not believed. Less than GIVEN_UP_US: beyond
+that, one clock gives up windows before whoever reads the others has spoken."""
 _FORGOTTEN_US: Final = 900 * _SECOND_US
 """A source without a mark for so long is gone: its topic was deleted, or has no reader."""
 _SILENCE_US: Final = 20 * _SECOND_US

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -32,6 +32,7 @@ from tokentide_jobs.io.clickhouse.detector_store import LONGEST_PAUSE_US, Detect
 from tokentide_jobs.io.clickhouse.stored_history import newest_window_us
 from tokentide_jobs.io.clickhouse.stored_spend import finished_offsets, reported_budgets
 from tokentide_jobs.jobs.alert.desk import AlertDesk
+from tokentide_jobs.jobs.detect.database_clock import DatabaseClock
 from tokentide_jobs.jobs.detect.due_by_clock import DueByClock
 from tokentide_jobs.jobs.detect.reported import Reported, ReportGate
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
@@ -63,9 +64,11 @@ class DetectSession:
         storing: Runs a step until the store takes it.
         snapshot_us: Between two snapshots, at least; at most LONGEST_PAUSE_US.
         alerts: Takes findings, once they are stored.
-        clock_us: Wall clock; decides nothing but when something is done.
+        clock: Of the database. Times that are far ahead of it are not believed; apart from that it
+            decides only when something is done.
 
     Attributes:
+        clock: That clock.
         decider: The state.
         positions: Offset of the next record, by partition of the topic.
     """
@@ -78,7 +81,7 @@ class DetectSession:
         storing: Storing,
         snapshot_us: int,
         alerts: AlertDesk,
-        clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        clock: DatabaseClock,
     ) -> None:
         self._store = store
         self._files = files
@@ -86,9 +89,10 @@ class DetectSession:
         self._storing = storing
         self._snapshot_us = snapshot_us
         self._alerts = alerts
-        self._clock_us = clock_us
-        self._seeding = Seeding(store, storing, clock_us)
-        self._due = DueByClock(store, files, storing, self._insert, clock_us)
+        self.clock = clock
+        self._clock_us = clock.now_us
+        self._seeding = Seeding(store, storing, clock.now_us)
+        self._due = DueByClock(store, files, storing, self._insert, clock.now_us)
         self.decider = self._fresh()
         self.positions: dict[int, int] = {}
         self._topic_id = ""
@@ -247,15 +251,18 @@ class DetectSession:
         """Decide on records; once the stream is watched, first learn what is stored before it."""
         left = iter(records)
         decisions = Decisions()
+        now_us = self.clock.now_us(max((one.stamp_us for one in records), default=0))
         if not self._has_learned:
-            decisions.extend(self.decider.take(until_watched(self.decider, left)))
+            decisions.extend(self.decider.take(until_watched(self.decider, left), now_us))
             if self.decider.merge.closed_until_us >= 0:
                 self._has_learned = True
                 rules = self._files.in_force.rules
                 if learn_stored(self.decider, rules, self._store, self._storing):
                     # A successor is to begin with what was learned, so save soon.
                     self._snapshot_due_us = 0
-        decisions.extend(self.decider.take(left))
+        decisions.extend(self.decider.take(left, now_us))
+        by_clock = self._files.in_force.rules.time == "clock"
+        self.clock.note(decisions.ahead, self.decider.progress.now_us if by_clock else 0)
         return decisions
 
     def idle(self) -> Reported:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from typing import Final
 
 from tokentide_jobs.core.decide.decisions import Decisions
@@ -61,6 +60,7 @@ class DetectWatch:
         self._watchdog = watchdog
         self._counted: dict[tuple[str, ...], int] = {}
         self._problem = ""
+        self._clock_problem = ""
 
     def found(self, decisions: Decisions, records: int) -> None:
         """Count what was found."""
@@ -120,7 +120,8 @@ class DetectWatch:
         lag = sum(max(0, ranges[n].end - at) for n, at in positions.items() if n in ranges)
         self._metrics.set("tokentide_detect_lag_records", lag)
         now_us = job.session.decider.progress.stamp_us
-        behind_s = max(0.0, time.time() - now_us / 1e6) if now_us and job.is_active else 0.0
+        clock_us = job.session.clock.reckoned_us() if now_us and job.is_active else now_us
+        behind_s = max(0.0, (clock_us - now_us) / 1e6)
         self._metrics.set("tokentide_detect_behind_seconds", behind_s)
         is_behind = lag > 0 and behind_s > _BEHIND_S
         self._health.behind(
@@ -160,6 +161,17 @@ class DetectWatch:
             self._problem = problem
             if problem:
                 log_event(_log, logging.ERROR, "rules_refused", error=problem)
+        self._show_clock(job.session.clock.problem if job.is_active else "")
+
+    def _show_clock(self, problem: str) -> None:
+        """Show whose clock is ahead; the log says once that one is, and that none is any more."""
+        self._health.wrong_clock(problem)
+        if bool(problem) != bool(self._clock_problem):
+            if problem:
+                log_event(_log, logging.ERROR, "clock_ahead", error=problem)
+            else:
+                log_event(_log, logging.INFO, "clocks_right_again")
+        self._clock_problem = problem
 
     def _count(self, name: str, total: int, **labels: str) -> None:
         """Count what a total has grown by; after a restart it may be less."""

@@ -13,7 +13,6 @@ import contextlib
 import gc
 import logging
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -32,6 +31,7 @@ from tokentide_jobs.io.kafka.admin import ensure_topics, topic_log_id
 from tokentide_jobs.io.kafka.control import ControlPublisher
 from tokentide_jobs.jobs.alert.desk import AlertDesk
 from tokentide_jobs.jobs.alert.outbox_task import Outbox
+from tokentide_jobs.jobs.detect.database_clock import DatabaseClock
 from tokentide_jobs.jobs.detect.job import DetectJob
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession
@@ -99,10 +99,11 @@ class _DetectProcess:
         topic_id = await wait("Kafka", self._check_broker)
         self.health.starting("waiting for the topic of deltas")
         alerts = AlertStore(self.store)
-        desk = AlertDesk(alerts, self.files.in_force.alerts.rules, self._storing)
+        clock = DatabaseClock(lambda: self._storing("clock", alerts.clock_us))
+        desk = AlertDesk(alerts, self.files.in_force.alerts.rules, self._storing, clock.now_us)
         session = DetectSession(
             self.store, self.files, self.snapshots, self._storing,
-            settings.snapshot_s * 1_000_000, desk,
+            settings.snapshot_s * 1_000_000, desk, clock,
         )  # fmt: skip
         watch = DetectWatch(
             settings, topic_id, self.files, self.metrics, self.health, self.watchdog
@@ -153,7 +154,7 @@ class _DetectProcess:
             ConfigError: A worker of another group decides on this database.
         """
         self.store.select("status/table", {"table": DETECTOR_STATE})
-        if wrong := self.snapshots.other_group(time.time_ns() // 1_000):
+        if wrong := self.snapshots.other_group(AlertStore(self.store).clock_us()):
             raise ConfigError(wrong)
 
     async def _check_broker(self) -> str:

@@ -59,6 +59,7 @@ class Health:
         self._behind = ""
         self._refused = ""
         self._full = ""
+        self._clock = ""
 
     def starting(self, waits_for: str) -> None:
         """Note what the worker waits for before it reads; empty: it reads."""
@@ -127,6 +128,11 @@ class Health:
         with self._lock:
             self._full = words
 
+    def wrong_clock(self, words: str) -> None:
+        """Note whose clock is not believed; empty: every clock is."""
+        with self._lock:
+            self._clock = words
+
     @property
     def is_retrying(self) -> bool:
         """Whether lack of progress is explained by a store that fails."""
@@ -170,7 +176,10 @@ class Health:
             "waits_for": waits,
             "resting_partitions": resting,
             "role": self._role,
-            "notes": [*self._refused.splitlines(), *([self._full] if self._full else [])],
+            "notes": [
+                *self._refused.splitlines(),
+                *filter(None, (self._full, self._clock)),
+            ],
             "min_free_bytes": self._min_free_bytes,
         }
 

@@ -16,6 +16,7 @@ from tokentide_jobs.io.clickhouse.alert_store import AlertStore
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 from tokentide_jobs.io.clickhouse.detector_store import DetectorStore
 from tokentide_jobs.jobs.alert.desk import AlertDesk
+from tokentide_jobs.jobs.detect.database_clock import DatabaseClock
 from tokentide_jobs.jobs.detect.rule_files import RuleFiles
 from tokentide_jobs.jobs.detect.session import DetectSession
 
@@ -32,6 +33,11 @@ BUDGETS = {
 }
 CLOCK_US = count(NOON_US + 10**9)
 PASSES = partial(next, CLOCK_US)
+
+
+def clock_of(clock_us: Callable[[], int]) -> DatabaseClock:
+    """Return the clock of a database that is asked for every time."""
+    return DatabaseClock(clock_us, partial(next, count(0, 3_600)))
 
 
 class Died(Exception):
@@ -66,7 +72,7 @@ def session(
     # A clock at which nothing of the stream is so old that it is history.
     desk = AlertDesk(AlertStore(store), AlertRules(), worker, lambda: NOON_US + 840 * 10**6)
     snapshots = DetectorStore(store, STATE_VERSION, "test", group)
-    return DetectSession(store, files, snapshots, worker, snapshot_us, desk, clock_us)
+    return DetectSession(store, files, snapshots, worker, snapshot_us, desk, clock_of(clock_us))
 
 
 def alerts_of(client: Client) -> list[tuple[Any, ...]]:

@@ -170,6 +170,9 @@ def test_decisions_that_are_behind_files_that_are_refused_and_a_full_book_are_sh
     assert health.ready()[1]["notes"][2:] == ["10,000 alerts are open"]
     health.refused_rules("")
     health.full("")
+    health.wrong_clock("a clock is ahead")
+    assert health.ready()[1]["notes"] == ["a clock is ahead"]
+    health.wrong_clock("")
     assert health.ready()[1]["notes"] == []
 
 
