@@ -36,11 +36,18 @@ class Outbox:
     Args:
         store: Where they are, and where results go.
         pauses: Between failed attempts.
+        clock_us: Returns at once the time by which the store says when rows were written.
     """
 
-    def __init__(self, store: AlertStore, pauses: Backoff = _SENDING) -> None:
+    def __init__(
+        self,
+        store: AlertStore,
+        pauses: Backoff = _SENDING,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
         self._store = store
         self._pauses = pauses
+        self._clock_us = clock_us
 
     async def follow(self, receivers: Callable[[], tuple[Receiver, ...] | None]) -> None:
         """Send to the present receivers, until cancelled.
@@ -94,7 +101,7 @@ class Outbox:
         }
         steps = life(
             receiver.name,
-            _clock_us,
+            self._clock_us,
             lambda failures: self._pauses.pause_s(failures, random.random()),  # noqa: S311 -- jitter
         )
         answer: object = None
@@ -105,7 +112,7 @@ class Outbox:
                 case Look():
                     answer = await self._stored(
                         lambda: self._store.unsent(
-                            receiver.name, mine, _clock_us() - 2 * EXPIRES_US
+                            receiver.name, mine, self._clock_us() - 2 * EXPIRES_US
                         )
                     )
                 case Send(message=message):
@@ -122,7 +129,7 @@ class Outbox:
 
     def notified_since(self, receivers: Sequence[Receiver]) -> dict[str, int]:
         """Return since when receivers are notified of severities; store it where it changed."""
-        before, now_us = self._store.read_notified_since(), _clock_us()
+        before, now_us = self._store.read_notified_since(), self._clock_us()
         notified_since = since_by_key(
             before, [(one.name, one.severities) for one in receivers], now_us
         )
@@ -139,7 +146,3 @@ class Outbox:
                 log_event(_log, logging.WARNING, "outbox_waits", error=str(exc))
                 await asyncio.sleep(pause_s)
         raise AssertionError("pauses never end")
-
-
-def _clock_us() -> int:
-    return time.time_ns() // 1_000

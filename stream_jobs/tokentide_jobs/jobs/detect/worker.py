@@ -116,7 +116,7 @@ class _DetectProcess:
         job.attach(app, self.close)
         self._watching = self.loop.create_task(watch.run(job), name="watch")
         self._sending = self.loop.create_task(
-            Outbox(alerts).follow(
+            Outbox(alerts, clock_us=clock.reckoned_us).follow(
                 lambda: self.files.in_force.alerts.receivers if job.is_active else None
             ),
             name="outbox",
