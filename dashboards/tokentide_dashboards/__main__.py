@@ -8,7 +8,7 @@ __all__: list[str] = []
 
 
 def main() -> None:
-    """Write every file, and say how many changed."""
+    """Write every file, and report how many changed."""
     changed = 0
     for name, text in files().items():
         path = HERE / name

@@ -140,7 +140,7 @@ def test_every_query_runs_and_every_panel_shows_something(sql_client: Client) ->
     *_, last = attention(sql_client)
     assert str(last["what_is_wrong"]).endswith(". And 11 rows more: board Alerts.")
 
-    # No end of a period is shown below what is spent, and the reader is told why.
+    # No end of a period is shown below what is spent, and the board states why.
     assert (105.0, "60 min old") in planned(sql_client)
     sql_client.command(OVERSPENT)
     assert (None, "out of date: more is spent since") in planned(sql_client)

@@ -1,4 +1,4 @@
-"""The Request explorer leads to the trace of a call once somebody has said where traces are."""
+"""The Request explorer links to the trace of a call once the address of traces is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TOKENTIDE_TRACE_URL stands in the board wherever somebody opens it, and nothing else changes."""
+"""TOKENTIDE_TRACE_URL stands in the board wherever it is opened, and nothing else changes."""
 
 from __future__ import annotations
 

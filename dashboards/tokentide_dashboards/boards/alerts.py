@@ -28,7 +28,7 @@ NO_SLOS = (
     "(docs/slos.md)."
 )
 NO_NOTICES = (
-    "Nobody was notified in this range: no alert changed, or no receiver is named in detect.yaml "
+    "No notification in this range: no alert changed, or no receiver is named in detect.yaml "
     "(docs/alerts.md)."
 )
 IS_OPEN = "state IN ('open', 'acknowledged') AND kind != 'test'"
@@ -114,9 +114,9 @@ FROM alerts WHERE $__timeFilter(opened_at) AND kind != 'test' AND {CHOSEN}""",
 OPEN = Table(
     title="Open alerts",
     description=(
-        "The gravest first: what is seen and expected, the band that is usual, what it costs, and "
-        "what to do first. `held` says why nobody was notified. `tokentide alerts ack` says that "
-        "somebody looks."
+        "The most severe first: what is seen and expected, the usual band, what it costs, and "
+        "what to do first. `held` states why no receiver was notified. `tokentide alerts ack` "
+        "acknowledges an alert."
     ),
     unit=Unit.NONE,
     no_value=NONE_OPEN,
@@ -309,7 +309,7 @@ GROUP BY time, slo, tenant ORDER BY time""",
 )
 NOTICES = Table(
     title="Notifications",
-    description="Attempts to tell receivers, by outcome; refused and expired ones are lost.",
+    description="Attempts to notify receivers, by outcome; refused and expired ones are lost.",
     unit=Unit.COUNT,
     no_value=NO_NOTICES,
     sql="""\

@@ -99,8 +99,8 @@ FROM
 )
 UNPRICED = Stat(
     title="Without a cost",
-    description="Share of n calls without a price, and of those whose usage nobody reported: more "
-    "is spent than these boards say. The table below says which models.",
+    description="Share of n calls without a price, and of those without reported usage: more is "
+    "spent than these boards show. The table below names the models.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
     threshold=up_to(UNPRICED_SHARE),

@@ -166,7 +166,7 @@ LIMIT 10000""",
 )
 WITHOUT_COST = Table(
     title="Calls without a cost",
-    description="Share of n calls of a model that have no price, and whose usage nobody reported. "
+    description="Share of n calls of a model without a price, and of those without reported usage. "
     "Close gaps in prices.yaml (docs/prices.md); report usage in the service (docs/providers.md).",
     unit=Unit.RATIO,
     no_value="Every call in this range has a cost, or there are no calls: widen the range to see.",

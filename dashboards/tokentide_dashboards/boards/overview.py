@@ -94,8 +94,8 @@ FROM {TOTALS_TWICE} WHERE {CALLS}""",
 )
 UNPRICED = Stat(
     title="Without a price",
-    description="Share of n calls that have no cost: more is spent than these boards say. "
-    "`tokentide prices` says which models lack a price.",
+    description="Share of n calls that have no cost: more is spent than these boards show. "
+    "`tokentide prices` names the models that lack a price.",
     unit=Unit.RATIO,
     no_value=NO_CALLS,
     threshold=up_to(UNPRICED_SHARE),

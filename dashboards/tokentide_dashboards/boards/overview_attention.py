@@ -23,7 +23,7 @@ __all__ = ["ATTENTION", "PLAN"]
 SEEN_S = 300
 """An alert goes on while calls of what it is about are not older at the end of the range.
 
-Where nothing at all was stored since, nobody can tell."""
+Where nothing at all was stored since, its state is unknown."""
 STALE = f"""\
 SELECT
     0 AS place, NULL AS usd_per_hour, 'page' AS severity,
@@ -47,7 +47,7 @@ FROM
 )
 WHERE dateDiff('second', last_at, $__toTime) > most_s
 ORDER BY is_stale DESC LIMIT 1"""
-"""One row where silence is no calm: nothing is stored any more, or nobody judges it."""
+"""One row where an empty list proves nothing: no data is stored any more, or none is judged."""
 FOUND = """\
 SELECT
     toString(kind) AS kind, toString(alert_id) AS alert_id, dimensions,
@@ -171,7 +171,7 @@ ATTENTION = Table(
     title="Needs attention",
     description="One row an incident, the most expensive first, however many alerts it has. State: "
     "'going on': calls of it came in the last five minutes of the range; 'calls stopped': it is "
-    "open, and none came since; 'unknown': no data arrives, so nobody can tell; 'ended': closed in "
+    "open, and none came since; 'unknown': no data arrives to judge by; 'ended': closed in "
     "the last hour of the range. The rate is no spend of now: it is what a run spent, or others "
     "spent beyond the expected, as an hour of the minutes before the alert was last judged. "
     "Perhaps because of: a change that shares service, model or another dimension with the alert.",

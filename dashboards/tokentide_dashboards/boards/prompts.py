@@ -20,7 +20,7 @@ NO_PROMPT = (
     "prompt_name and prompt_version (docs/producer.md)."
 )
 NO_SCORES = (
-    "Nobody scored answers of this prompt in this range: widen it, or send evaluations or "
+    "No answer of this prompt was scored in this range: widen it, or send evaluations or "
     "feedback with prompt_name (docs/events.md)."
 )
 RECENT = (
@@ -202,7 +202,7 @@ HALF = "1.96 * sqrt((passed_share * (1 - passed_share) + 0.9604 / n) / n)"
 VERDICTS = Table(
     title="Evaluations of both versions",
     description=(
-        "What each evaluation said of the two versions: mean score, and share passed with "
+        "The result of each evaluation for the two versions: mean score, and share passed with "
         "Wilson's 95 % interval."
     ),
     unit=Unit.NONE,

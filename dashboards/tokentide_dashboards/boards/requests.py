@@ -39,7 +39,7 @@ TRACE_URL = TextBox(
     "{trace} stands, or at the end. Empty: no links",
 )
 _ADDRESS = f"trim({chosen('trace_url')})"
-# Whoever typed the address, a link leads to a page of the web or nowhere.
+# Anyone can type the address: a link leads to a web page or nowhere.
 TRACE_PAGE = (
     f"if(trace_id = '' OR NOT match({_ADDRESS}, '(?i)^https?://'), '', replaceAll("
     f"concat({_ADDRESS}, if(position({_ADDRESS}, '{{trace}}') > 0, '', '{{trace}}')),"

@@ -1,4 +1,4 @@
-"""What the variables of a board hold when somebody opens it, or picks values in all of them.
+"""What the variables of a board hold when it is opened, or when values are picked in all of them.
 
 A variable that takes several begins with All, one that takes a single value with the first that its
 query offers, given those before it: as Grafana does.
@@ -28,7 +28,7 @@ def choose(board: Object, span: TimeRange, ask: Ask, *values: str) -> Values:
         board: Its JSON.
         span: The range of the board.
         ask: Runs the queries of variables.
-        values: What somebody picks, in every variable; none: what it opens with.
+        values: The picked values, in every variable; none: what it opens with.
     """
     picked: Chosen = {}
 
@@ -49,7 +49,7 @@ def held_by(
     Args:
         variable: Its JSON.
         first: Returns the first value that its query offers.
-        values: What somebody picks; none: what the board opens with.
+        values: The picked values; none: what the board opens with.
     """
     if variable.get("multi"):
         return values or ALL

@@ -1,6 +1,6 @@
 """From where on a number is bad: the limits that alert rules fire at and boards colour by.
 
-Limits of the pipeline are the defaults of the detect job, so that a person hears the same from all
+Limits of the pipeline are the defaults of the detect job, so that an engineer sees the same in all
 three; `pipeline:` of a detect.yaml changes the detect job alone.
 """
 

@@ -197,7 +197,7 @@ class States(Panel):
         return {"lineWidth": 0, "fillOpacity": 70}
 
     def more(self) -> Object:
-        """Return how rows are told apart: of states as texts the data source makes no series."""
+        """Return how rows are split: the data source makes no series of states that are texts."""
         options = {"fields": [*self.by], "keepFields": False, "naming": {"asLabels": True}}
         split = {"id": "partitionByValues", "options": options}
         return {"transformations": [split]} if self.by else {}

@@ -27,7 +27,7 @@ class Stat(Panel):
     shows_texts: bool = False
 
     def without_limit(self) -> Threshold:
-        """Return no colour: green would say that a number is good, which no limit says."""
+        """Return no colour: green would mean that a number is good, which no limit states."""
         return Threshold(base="text")
 
     def options(self) -> Object:

@@ -18,7 +18,7 @@ _PROVISION: Final = (
 
 
 def health(grafana: Grafana) -> Finding:
-    """Say whether Grafana answers, and has its own database."""
+    """Report whether Grafana answers, and has its own database."""
     try:
         answer = grafana.get("/health")
     except (GrafanaRefused, GrafanaUnreachable) as exc:
@@ -35,7 +35,7 @@ def health(grafana: Grafana) -> Finding:
 
 
 def signed_in(grafana: Grafana) -> Finding:
-    """Say whether the token lets us in, which `/api/health` does not ask for."""
+    """Report whether the token lets us in, which `/api/health` does not ask for."""
     try:
         organization = _text(grafana.get("/org"), "name")
         if not organization:
@@ -53,7 +53,7 @@ def signed_in(grafana: Grafana) -> Finding:
 
 
 def plugin(grafana: Grafana) -> Finding:
-    """Say whether the plugin is there, and new enough for our boards."""
+    """Report whether the plugin is there, and new enough for our boards."""
     name = str(DATASOURCE["type"])
     try:
         answer = grafana.get(f"/plugins/{name}/settings")
@@ -79,7 +79,7 @@ def plugin(grafana: Grafana) -> Finding:
 
 
 def data_source(grafana: Grafana) -> Finding:
-    """Say whether the data source that boards and rules name is there and reaches ClickHouse."""
+    """Report whether the data source that boards and rules name is there and reaches ClickHouse."""
     uid = str(DATASOURCE["uid"])
     try:
         found = grafana.get(f"/datasources/uid/{uid}")

@@ -40,7 +40,7 @@ def not_known(check: str, exc: GrafanaRefused | GrafanaUnreachable) -> Finding:
 
 
 def is_away(exc: GrafanaRefused | GrafanaUnreachable) -> bool:
-    """Tell whether an error ends everything, and not the one request that it answers."""
+    """Return whether an error ends everything, and not only the request that it answers."""
     return isinstance(exc, GrafanaUnreachable) and exc.is_away
 
 

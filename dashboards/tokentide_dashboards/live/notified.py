@@ -1,8 +1,8 @@
-"""Who is told when our rules fire: each rule is led through Grafana's policies to contact points.
+"""Who is notified when our rules fire: each rule is led through Grafana's policies.
 
-A rule is told where every way its alerts may take ends at an address, and tells nobody where none
-does; where that hangs on labels that only an alert has, or on a kind of contact point that is not
-known here, it is said so. Nor is it known that a message arrives: it is said where alerts go.
+A rule has a receiver where every route of its alerts ends at a contact point with an address, and
+none where no route does. Where that depends on labels that only an alert has, or on an unknown
+kind of contact point, the state is `unknown`. Delivery is not checked, only where alerts go.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["notification"]
 
 _CHECK: Final = "notification"
 _NOWHERE: Final = ("grafana://noop", "nobody@localhost", "<example@email.com>", "none")
-"""Addresses of contact points that tell nobody: ours, and the one that Grafana begins with."""
+"""Addresses that lead nowhere: ours, and the one that Grafana begins with."""
 _ADDRESSES: Final[Mapping[str, tuple[str, ...]]] = {
     "webhook": ("url",),
     "slack": ("url", "token"),
@@ -42,7 +42,7 @@ _TRY: Final = "send a test message from Grafana's page of contact points"
 
 
 def notification(grafana: Grafana, ours: Sequence[Rule]) -> Finding:
-    """Say to whom alerts of our rules go, and which go to nobody."""
+    """Report where alerts of our rules go, and which have no receiver."""
     try:
         tree = grafana.get("/v1/provisioning/policies")
         points = list_of(grafana, "/v1/provisioning/contact-points")
@@ -52,7 +52,7 @@ def notification(grafana: Grafana, ours: Sequence[Rule]) -> Finding:
     try:
         led = {rule.uid: routes(tree, rule) for rule in rules}
     except TooManyRoutesError:
-        words = "policies hang on too many labels that only an alert has: not all were followed"
+        words = "policies depend on too many labels that only an alert has: not all were followed"
         return Finding(_CHECK, "unknown", words, _TRY)
     known = {str(point.get("name")) for point in points}
     named = {name for every in led.values() for names in every for name in names or {"(none)"}}
@@ -65,12 +65,12 @@ def notification(grafana: Grafana, ours: Sequence[Rule]) -> Finding:
     )
     reached = {uid: _reaches_a_receiver(every, points) for uid, every in led.items()}
     if silent := tuple(uid for uid, is_reached in reached.items() if is_reached is False):
-        count = counted(len(silent), "rule tells", "rules tell")
-        words = f"{count} nobody, of {len(rules)}: {where}"
+        count = counted(len(silent), "rule has", "rules have")
+        words = f"{count} no receiver, of {len(rules)}: {where}"
         return Finding(_CHECK, "problem", words, _REMEDY, silent)
     if unsure := tuple(uid for uid, is_reached in reached.items() if is_reached is None):
-        count = counted(len(unsure), "rule tells", "rules tell")
-        words = f"it is not known whether {count} anybody, of {len(rules)}: {where}"
+        count = counted(len(unsure), "rule has", "rules have")
+        words = f"it is not known whether {count} a receiver, of {len(rules)}: {where}"
         return Finding(_CHECK, "unknown", words, _TRY, unsure)
     return Finding(_CHECK, "ok", where)
 
@@ -78,7 +78,7 @@ def notification(grafana: Grafana, ours: Sequence[Rule]) -> Finding:
 def _reaches_a_receiver(
     every: Iterable[Iterable[str]], points: Sequence[Mapping[str, Any]]
 ) -> bool | None:
-    """Tell whether somebody hears of a rule; None where it hangs on what is not known."""
+    """Return whether a rule has a receiver; None where that depends on what is not known."""
     verdicts = {
         _best(_has_address(point) for point in points if str(point.get("name")) in names)
         for names in map(set, every)
@@ -93,7 +93,7 @@ def _best(verdicts: Iterable[bool | None]) -> bool | None:
 
 
 def _has_address(point: Mapping[str, Any]) -> bool | None:
-    """Tell whether a contact point leads anywhere; None where its kind is not known."""
+    """Return whether a contact point has an address; None where its kind is not known."""
     if (names := _ADDRESSES.get(str(point.get("type")))) is None:
         return None
     settings = point.get("settings")

@@ -1,7 +1,7 @@
 """Where Grafana's notification policies lead an alert, as far as it is known before it fires.
 
-A label is known, or is one that the alert will have with a value nobody knows yet, or is absent,
-which matchers read as an empty text. Where a policy hangs on what is not known, both ways are
+A label is known, or is one that the alert will have with a value not known yet, or is absent,
+which matchers read as an empty text. Where a policy depends on what is not known, both ways are
 followed.
 """
 
@@ -50,7 +50,7 @@ class _Labels:
 
 
 def routes(tree: object, rule: Rule) -> frozenset[frozenset[str]]:
-    """Return which contact points may hear of an alert: one set of names for each way it may go.
+    """Return which contact points may receive an alert: one set of names for each way it may go.
 
     Args:
         tree: The root of the policies, as Grafana's API shows it.
@@ -67,7 +67,7 @@ def _ways(route: object, labels: _Labels, above: str) -> set[frozenset[str]]:
         return {frozenset()}
     own = frozenset(filter(None, [str(route.get("receiver") or above)]))
     ended: set[frozenset[str]] = set()
-    # Ways that go on to the next policy: whom they have told, and whether any policy took them.
+    # Ways that go on to the next policy: contact points so far, and whether any policy took them.
     going = {(frozenset[str](), False)}
     routes = route.get("routes")
     for inner in routes if isinstance(routes, list) else ():
@@ -87,7 +87,7 @@ def _ways(route: object, labels: _Labels, above: str) -> set[frozenset[str]]:
 
 
 def _matches(route: Mapping[str, Any], labels: _Labels) -> bool | None:
-    """Tell whether a policy takes an alert; None where that is not known."""
+    """Return whether a policy takes an alert; None where that is not known."""
     matchers = route.get("object_matchers") or []
     if not isinstance(matchers, list):
         return None

@@ -1,7 +1,7 @@
 """Boards brought into a running Grafana: first what would change, then each change by itself.
 
-A board is saved over the version that was looked at: whoever saved it in between is not written
-over, and named.
+A board is saved only over the version that was compared: the plan names who saved that. One that
+was saved in between is left alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tokentide_jobs.io.grafana.api import Grafana, GrafanaRefused, GrafanaUnreac
 __all__ = ["Plan", "Step", "apply", "plan"]
 
 Action = Literal["make", "change", "keep", "cannot"]
-_FROM_FILE: Final = "Grafana has it from a file, and lets nobody save it: replace the file"
+_FROM_FILE: Final = "Grafana has it from a file, and refuses to save it: replace the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ def apply(
 
     Args:
         grafana: Whom to ask.
-        planned: What `plan` said.
+        planned: What `plan` returned.
         message: Stands in the history of each board.
-        overwrite: Save over whatever somebody saved in between.
+        overwrite: Save over what was saved in between, too.
     """
     is_over = False
     for step in planned.steps:
@@ -143,11 +143,11 @@ def _body(step: Step, folder_uid: str, message: str, overwrite: bool) -> dict[st
 
 
 def _refusal(exc: GrafanaRefused) -> str:
-    """Say why Grafana does not take a board, and what to do."""
+    """State why Grafana does not take a board, and what to do."""
     status = exc.body.get("status") if isinstance(exc.body, dict) else ""
     if exc.status == HTTPStatus.PRECONDITION_FAILED and status == "version-mismatch":
         return (
-            "somebody saved it while this ran, and it was left alone: push again, or with "
+            "it was saved by another while this ran, and was left alone: push again, or with "
             "--overwrite"
         )
     if exc.status == HTTPStatus.PRECONDITION_FAILED:

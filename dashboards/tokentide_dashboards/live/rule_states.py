@@ -22,7 +22,7 @@ _OWN_PREFIX: Final = "tokentide-"
 
 
 def rules_there(ours: Iterable[Rule], provisioned: Mapping[str, Any]) -> Finding:
-    """Say whether every rule of our files is in Grafana, and is the same there.
+    """Report whether every rule of our files is in Grafana, and is the same there.
 
     Args:
         ours: Rules of our files.
@@ -117,7 +117,7 @@ def evaluations(answer: Any) -> dict[str, LastEvaluation]:
 def rule_health(
     ours: Iterable[Rule], found: Mapping[str, LastEvaluation], now: datetime
 ) -> Finding:
-    """Say whether Grafana evaluates our rules, and without an error."""
+    """Report whether Grafana evaluates our rules, and without an error."""
     rules = [rule for rule in ours if not rule.is_paused]
     failing = [
         f"{rule.uid}: {one.error or 'it does not say why'}"

@@ -27,7 +27,7 @@ class StoredBoard:
     Attributes:
         version: Counts up with every save.
         folder_uid: Where it is; "": in no folder.
-        is_from_file: Grafana took it from a file, and lets nobody save it.
+        is_from_file: Grafana took it from a file, and refuses to save it.
         saved_by: Who saved it last.
         differences: What is not as in our board; none: all of ours is there.
     """
@@ -90,7 +90,7 @@ def _differences(ours: Object, theirs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _holds(theirs: Any, ours: Any) -> bool:
-    """Tell whether all that ours says is in theirs."""
+    """Return whether theirs contains all of ours."""
     if isinstance(ours, dict):
         return isinstance(theirs, dict) and all(
             _holds(theirs.get(name), value) for name, value in ours.items()

@@ -1,6 +1,6 @@
 """Who is notified of alerts: contact points, the policy by severity, mute times, and the message.
 
-The environment of Grafana names all of it, and where it names nothing nobody is notified. Every
+The environment of Grafana names all of it; without it there is no receiver. Every
 variable must be set: Grafana puts nothing in the place of one that is not, and a contact point
 without its address keeps it from starting. `ENVIRONMENT` is harmless, and is committed as a file.
 Settings of contact points are where Grafana puts variables for certain, and `$NAME` is the form
@@ -131,7 +131,7 @@ def policies() -> list[Object]:
 
 def mute_times() -> list[Object]:
     """Return when tickets are held back."""
-    # Grafana reads no variable here: whoever has other hours changes them in this place.
+    # Grafana reads no variable here: change the hours in this place.
     times = [
         {"start_time": "20:00", "end_time": "24:00"},
         {"start_time": "00:00", "end_time": "06:00"},

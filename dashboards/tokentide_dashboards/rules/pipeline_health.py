@@ -108,7 +108,7 @@ _HEARTBEAT: Final = f"""\
         multiIf(snapshot_s > 0, toUnixTimestamp($__toTime) - snapshot_s,
             began_s > 0, toUnixTimestamp($__toTime) - began_s, 0) AS age_s"""
 _SHOW_PRODUCERS: Final = {
-    "What producers said last": """\
+    "What producers reported last": """\
 SELECT service, host, producer_id, max(started_at) AS last_at, max(emitted) AS emitted, max(dropped) AS dropped,
     max(failed) AS failed, argMax(last_error, started_at) AS last_error
 FROM producer_stats WHERE started_at > now() - INTERVAL 1 DAY
@@ -213,7 +213,7 @@ GROUP BY service, reason, field ORDER BY n DESC LIMIT 50"""
         board=Uid.PIPELINE,
         panel="Producers that lose events or went silent",
         meaning="By their own counters, producers of this service dropped events or could not deliver them.",
-        first_action="See what producers say (view producer_stats): the broker was away, or the queue is too small.",
+        first_action="See what producers report (view producer_stats): the broker was away, or the queue is too small.",
         look=_SHOW_PRODUCERS,
         owner="the team of the service",
     ),

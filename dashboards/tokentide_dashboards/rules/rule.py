@@ -1,4 +1,4 @@
-"""One alert rule of Grafana: a table of numbers, a threshold, and what a person is told.
+"""One alert rule of Grafana: a table of numbers, a threshold, and the message to a person.
 
 Every row of the table is one alert: its strings are the labels, and its only number is held against
 the threshold. So an entity has a row also while it is well, and no label holds what changes.
@@ -31,7 +31,7 @@ class Rule:
     Attributes:
         name: Retire a rule by `is_paused`, never take it out: Grafana cannot delete it.
         title: What is wrong, in a few words.
-        severity: `page` wakes somebody, `ticket` waits for the day.
+        severity: `page` wakes the on-call engineer, `ticket` waits for the day.
         signal: What it is about.
         source: A query whose rows are entities; columns are labels and what `value` reads.
         labels: Its string columns.

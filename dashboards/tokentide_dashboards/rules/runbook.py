@@ -23,7 +23,7 @@ def _index() -> str:
         "",
     ]
     for group, rules in GROUPS.items():
-        lines += [f"## {group}", "", "| rule | severity | it says |", "|---|---|---|"]
+        lines += [f"## {group}", "", "| rule | severity | meaning |", "|---|---|---|"]
         lines += [
             f"| [{rule.name}]({rule.name}.md) | {rule.severity} | {rule.title} |" for rule in rules
         ]
@@ -65,7 +65,7 @@ def _page(rule: Rule) -> str:
 
 
 def _renamed(rule: Rule) -> list[str]:
-    """Say how to silence what Grafana calls by a name of its own."""
+    """Return how to silence what Grafana calls by a name of its own."""
     names = {
         name: when
         for state, own, name, when in (

@@ -82,7 +82,7 @@ class Viewer:
             self.go_without_charts(f"{jar.name} cannot be read: {exc}")
 
     def go_without_charts(self, why: str) -> None:
-        """Show tables, and say why."""
+        """Show tables, and the reason."""
         self._why_no_charts = why
 
     def application(self) -> web.Application:

@@ -1,4 +1,4 @@
-"""Runs the viewer until it is told to stop; the chart library may come while it already serves."""
+"""Runs the viewer until it is stopped; the chart library may come while it already serves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def serve(
         source: Makes what queries run on, in the loop that serves.
         port: 0 takes a free one.
         fetch_charts: Returns the jar of uPlot; may take long, or fail with a PipelineError.
-        started: Told the address once it answers.
+        started: Called with the address once the viewer answers.
 
     Raises:
         ConfigError: The port cannot be listened on.
@@ -65,7 +65,7 @@ async def serve(
                 ) from exc
             viewer.port = runner.addresses[0][1]
             started(f"http://{HOST}:{viewer.port}")
-            # A thread that nobody waits for: a slow download must not hold up the end.
+            # A daemon thread, never joined: a slow download must not delay the end.
             threading.Thread(target=_charts, args=(fetch_charts, viewer), daemon=True).start()
             await stop.wait()
         finally:

@@ -1,4 +1,4 @@
-"""Intervals of *Two versions side by side* hold the true value about as often as they say.
+"""Intervals of *Two versions side by side* hold the true value about as often as they state.
 
 Four hundred versions of a prompt are drawn from one known world, an hour of each; calls of a minute
 vary together, as they do in life.

@@ -1,4 +1,4 @@
-"""What a variable holds when a board is opened is said once, for tests, benchmark and doctor."""
+"""What a variable holds when a board is opened: one rule for tests, benchmark and doctor."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def test_a_link_that_leads_nowhere(board: Object) -> None:
     assert "the link 'Where the money goes' leads to no board: tokentide-costs" in found(board)
 
 
-def test_a_link_to_a_board_that_nobody_built(board: Object) -> None:
+def test_a_link_to_a_board_that_was_not_built(board: Object) -> None:
     built = [board, *(one.json() for one in BOARDS if one.uid not in (board["uid"], Uid.COST))]
     assert any(f"leads to no board: {Uid.COST}" in problem for problem in problems(built))
 
@@ -212,7 +212,7 @@ def test_a_rule_that_stands_twice() -> None:
         ("'anomaly'", "'anomalies'", "it reads the kind 'anomalies', which nothing writes"),
     ],
 )
-def test_a_dead_rule_over_what_nobody_writes(written: str, read: str, problem: str) -> None:
+def test_a_dead_rule_over_what_is_never_written(written: str, read: str, problem: str) -> None:
     whole = rule("quality-drop")
     dead = replace(whole, source=whole.source.replace(written, read))
     assert rule_problems([dead]) == [f"rule quality-drop: {problem}"]

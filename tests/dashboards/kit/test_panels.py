@@ -63,7 +63,7 @@ def test_every_query_has_a_letter_of_its_own() -> None:
     ]
 
 
-def test_states_as_texts_are_told_apart_by_grafana_itself() -> None:
+def test_states_as_texts_are_split_by_grafana_itself() -> None:
     """The data source makes series of numbers alone: without this, labels are states of a row."""
     states = States(
         title="t", description="d", unit=Unit.TEXT, no_value="none", by=("alert",),

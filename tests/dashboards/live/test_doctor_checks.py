@@ -107,7 +107,7 @@ def test_a_range_ends_when_it_is_asked(server: GrafanaServer) -> None:
     assert (str(NOW_MS - 6 * 3_600_000), str(NOW_MS)) in ranges
 
 
-def test_nobody_at_the_address(server: GrafanaServer) -> None:
+def test_no_server_at_the_address(server: GrafanaServer) -> None:
     server.url = "http://127.0.0.1:1"
     (found,) = findings(server).values()
     assert (found.check, found.state, found.is_unreachable) == ("Grafana", "problem", True)

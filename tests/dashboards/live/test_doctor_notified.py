@@ -1,4 +1,4 @@
-"""`tokentide doctor` follows Grafana's policies, and says which alerts nobody hears of."""
+"""`tokentide doctor` follows Grafana's policies, and reports alerts without a receiver."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def notification(server: GrafanaServer) -> Finding:
     return findings(server, boards=())["notification"]
 
 
-def test_alerts_that_nobody_hears_of_are_a_problem(server: GrafanaServer) -> None:
-    """Those of grafana.env, as it is committed, and those of a Grafana that nobody set up."""
+def test_alerts_without_a_receiver_are_a_problem(server: GrafanaServer) -> None:
+    """Those of grafana.env, as it is committed, and those of a Grafana that was never set up."""
     server.notify("tokentide-nobody", "tokentide-nobody")
     found = notification(server)
     assert (found.state, found.words) == (
         "problem",
-        "4 rules tell nobody, of 4: pages go to tokentide-nobody, tickets go to tokentide-nobody",
+        "4 rules have no receiver, of 4: pages go to tokentide-nobody, "
+        "tickets go to tokentide-nobody",
     )
     assert "ALERT_PAGE_TO" in found.remedy
 
@@ -110,7 +111,7 @@ def test_policies_are_followed_as_grafana_follows_them(
         ([{"receiver": "half"}], "ok"),
     ],
 )
-def test_what_hangs_on_a_label_of_the_alert_is_neither_told_nor_silent(
+def test_what_depends_on_a_label_of_the_alert_is_neither_notified_nor_silent(
     server: GrafanaServer, routes: list[dict[str, object]], state: str
 ) -> None:
     """`@` stands for a label that the first rule takes from its query."""
@@ -135,14 +136,14 @@ def test_what_hangs_on_a_label_of_the_alert_is_neither_told_nor_silent(
 
 @pytest.mark.parametrize("kind", ["webhook", "slack", "email", "pagerduty", "teams", "telegram"])
 @pytest.mark.parametrize("settings", [{}, {"title": "an alert"}, None])
-def test_a_contact_point_without_an_address_tells_nobody(
+def test_a_contact_point_without_an_address_is_no_receiver(
     server: GrafanaServer, kind: str, settings: object
 ) -> None:
     server.policies = {"receiver": "root"}
     server.contact_points = [{"name": "root", "type": kind, "settings": settings}]
     found = notification(server)
     assert (found.state, found.words) == (
-        "problem", "4 rules tell nobody, of 4: pages go to root, tickets go to root",
+        "problem", "4 rules have no receiver, of 4: pages go to root, tickets go to root",
     )  # fmt: skip
 
 
@@ -156,4 +157,4 @@ def test_policies_with_more_ways_than_are_followed_are_not_judged(server: Grafan
         ],
     }
     found = notification(server)
-    assert (found.state, found.words[:20]) == ("unknown", "policies hang on too")
+    assert (found.state, found.words[:22]) == ("unknown", "policies depend on too")

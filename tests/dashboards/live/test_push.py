@@ -1,4 +1,4 @@
-"""`push` saves what is not there, over nobody, and says of everything else why it was left."""
+"""`push` saves missing boards, overwrites no change, and reports why it left the others."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_who_saves_in_between_is_not_written_over(server: GrafanaServer) -> None
     )
     steps = list(apply(grafana, what, "of a test"))
     assert steps[1].action == "cannot"
-    assert steps[1].words.startswith("somebody saved it while this ran")
+    assert steps[1].words.startswith("it was saved by another while this ran")
     assert server.boards[FIRST].board["title"] == "Theirs"
     assert list(apply(grafana, what, "of a test", overwrite=True))[1].action == "change"
     assert server.boards[FIRST].board["title"] == "Overview"
@@ -134,8 +134,7 @@ def test_boards_from_files_cannot_be_saved(server: GrafanaServer) -> None:
     steps = push(server, overwrite=True)
     assert actions(steps) == ["keep", "cannot", "keep"]
     assert steps[1].words == (
-        "Grafana has it from a file, and lets nobody save it: replace the file (not the same: "
-        "title)"
+        "Grafana has it from a file, and refuses to save it: replace the file (not the same: title)"
     )
 
 

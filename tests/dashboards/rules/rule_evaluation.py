@@ -111,7 +111,7 @@ class RuleEvaluation:
 
     @property
     def firing(self) -> list[Labels]:
-        """Return what somebody is notified of."""
+        """Return what receivers are notified of."""
         return [
             labels
             for labels, alert in self.alerts.items()

@@ -1,4 +1,4 @@
-"""What somebody is sent, rendered by Go's text/template, as Grafana does it."""
+"""The message to a receiver, rendered by Go's text/template, as Grafana does it."""
 
 from __future__ import annotations
 

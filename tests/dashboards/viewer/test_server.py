@@ -139,15 +139,15 @@ async def test_a_failure_of_the_viewer_itself_tells_nothing_and_keeps_the_policy
     base: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(_boards: BoardFiles) -> list[dict[str, str]]:
-        raise RuntimeError("at /home/somebody/boards")
+        raise RuntimeError("at /home/operator/boards")
 
     monkeypatch.setattr(BoardFiles, "listed", fails)
     status, text, headers = await get(f"{base}/api/boards")
     assert status == 500
-    assert "somebody" not in text
+    assert "operator" not in text
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert "at /home/somebody/boards" in caplog.text
+    assert "at /home/operator/boards" in caplog.text
 
 
 async def test_a_body_that_is_not_encoded_as_it_says_is_refused(
@@ -310,7 +310,7 @@ async def test_an_answer_that_is_too_large_is_given_up(
     assert (status, "shorter range" in answer["error"]) == (400, True)
 
 
-async def test_an_error_of_clickhouse_is_told_in_one_line(
+async def test_an_error_of_clickhouse_is_reported_in_one_line(
     base: str, clickhouse: ClickHouseReplies
 ) -> None:
     clickhouse.status, clickhouse.body = 404, b"Code: 60. no such table\nstack trace"

@@ -103,7 +103,7 @@ async def see(page: Page, base: str, uid: str) -> None:
     """Open a board; every panel shows something or says why not, and nothing complains."""
     await page.open(f"{base}/d/{uid}?refresh=", LOADED)
     assert await page.run(FAILED) == [], uid
-    # Charts are drawn once the browser has told them their size.
+    # Charts are drawn once the browser has reported their size.
     await page.holds(f"{BLANK}.length === 0")
     assert page.problems == [], uid
 
@@ -217,7 +217,7 @@ async def test_every_board_is_drawn_with_data_and_without_and_complains_of_nothi
         await page.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'z'}))")
         assert "from=" in before != await page.run("location.search")
         await page.holds("document.body.dataset.round >= 3")
-        # An address of traces that somebody types becomes links, and no other text does.
+        # A typed address of traces becomes links, and no other text does.
         for round_, (address, expected) in enumerate(
             (
                 ("https://tempo.example/t/", ["https://tempo.example/t/a%2Fb"]),

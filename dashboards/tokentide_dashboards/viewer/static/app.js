@@ -12,7 +12,7 @@ import { readState, resolve, writeState } from "./state.js";
 
 const KINDS = { timeseries: timeSeries, heatmap, "state-timeline": states, stat, table, bargauge: bars, barchart: barChart };
 const NEEDS_CHARTS = new Set(["timeseries"]);
-const TOGETHER_MS = 100;  // nobody sees an earlier panel than this, and each drawing lays out and paints the whole page
+const TOGETHER_MS = 100;  // too short to be seen, while each drawing lays out and paints the whole page
 // The chart library is in the page below this script: it has run when the page is read.
 const isRead = new Promise((done) => document.addEventListener("DOMContentLoaded", done, { once: true }));
 const notice = document.getElementById("notice");

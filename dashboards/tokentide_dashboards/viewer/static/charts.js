@@ -254,7 +254,7 @@ export function timeSeries(panel, answers, state, context) {
 }
 
 // The first chart of a page takes three times as long as any other, in reading script, fonts and number formats.
-// One that nobody sees is drawn while answers are awaited, when the page has nothing else to do.
+// A hidden one is drawn while answers are awaited, when the page has nothing else to do.
 export function warmUp() {
   const rows = [...Array(2 * POINTS).keys()];
   const columns = [

@@ -43,7 +43,7 @@ export function columns(panel, answers) {
     panel, { name, kind, labels: {}, refId, values, found }, at, false)));
 }
 
-// Moments of all answers, once each. A query answers in the order of time: then the last one tells whether the next is new.
+// Moments of all answers, once each. A query answers in the order of time, so only the last one need be compared with the next.
 function moments(answers) {
   const times = [];
   let isSorted = true, last;
@@ -133,7 +133,7 @@ export function series(panel, answers) {
   return { times, fields };
 }
 
-// Where nobody called there is no row: a point without values breaks the lines, or they would join over it.
+// Without calls there is no row: a point without values breaks the lines, or they would join over it.
 export function breakGaps(times, fields, leastMs) {
   const steps = times.slice(1).map((time, at) => time - times[at]);
   const step = Math.max(leastMs, Math.min(...steps));
