@@ -1,4 +1,4 @@
--- Whoever runs `tokentide migrate`, `tokentide reprice`, `tokentide void` and the grants: everything inside the
+-- For `tokentide migrate`, `tokentide reprice`, `tokentide void` and the grants: everything inside the
 -- database, and the functions, which belong to the server.
 
 CREATE ROLE IF NOT EXISTS ${database}_admin ${on_cluster};

@@ -121,7 +121,7 @@ CREATE ROW POLICY OR REPLACE ${database}_tenant ${on_cluster} ON ${database}.for
         OR '*' IN (SELECT a.tenant FROM ${database}.tenant_access AS a WHERE a.user_name = currentUser())
     TO ${database}_analyst;
 
--- Everybody sees their own rights and nobody else's.
+-- Each user sees their own rights only.
 CREATE ROW POLICY OR REPLACE ${database}_own_rights ${on_cluster} ON ${database}.tenant_access
     USING user_name = currentUser()
     TO ${database}_analyst;

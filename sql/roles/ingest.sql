@@ -1,5 +1,5 @@
 -- The ingest workers: append to what they own, read what the protocol reads back, change nothing.
--- Materialised views run with the rights of whoever created them (their definer), so the worker
+-- Materialised views run with the rights of their definer, who created them, so the worker
 -- needs no right on the rollups.
 
 CREATE ROLE IF NOT EXISTS ${database}_ingest ${on_cluster};

@@ -1,6 +1,6 @@
 -- Grain: one alert as it is now. Key: alert_id.
 -- Reads: alert_events; 400 days.
--- An alert that closed and came back within the cooldown is one row. `held` says why nobody was notified of the
+-- An alert that closed and came back within the cooldown is one row. `held` states why no receiver was notified of the
 -- present state.
 
 CREATE OR REPLACE VIEW ${database}.alerts ${on_cluster} AS
@@ -55,7 +55,7 @@ ALTER TABLE ${database}.alerts ${on_cluster}
     COMMENT COLUMN tenant 'Tenant of the key; empty where it names none',
     COMMENT COLUMN metric 'What is out of bounds',
     COMMENT COLUMN direction 'up, down or empty',
-    COMMENT COLUMN sentence 'What a person is told',
+    COMMENT COLUMN sentence 'The message to people, one sentence',
     COMMENT COLUMN since 'Since when it is so, UTC',
     COMMENT COLUMN opened_at 'When it was opened, UTC; 1970: it did not open yet',
     COMMENT COLUMN changed_at 'When it came into its present state, UTC, of event time',
@@ -78,6 +78,6 @@ ALTER TABLE ${database}.alerts ${on_cluster}
     COMMENT COLUMN first_action 'What to do first',
     COMMENT COLUMN runbook 'Section of docs/alerts.md',
     COMMENT COLUMN why 'What led to its present state',
-    COMMENT COLUMN held 'Why nobody is notified of its present state; empty: receivers are',
-    COMMENT COLUMN author 'The person who did it; empty: nobody',
+    COMMENT COLUMN held 'Why no receiver is notified of its present state; empty: receivers are',
+    COMMENT COLUMN author 'The person who did it; empty: no person',
     COMMENT COLUMN written_at 'When its present state was written, UTC, by the clock of the server';

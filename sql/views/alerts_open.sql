@@ -1,4 +1,4 @@
--- Grain: one open alert that somebody was notified of, and one row of 0 for each kind of alert.
+-- Grain: one open alert that a receiver was notified of, and one row of 0 for each kind of alert.
 -- Reads: alerts.
 -- The shape that Grafana's alert rules take: labels are strings, and `firing` is the only number. The rows of 0 keep a
 -- rule that has nothing to report from saying "no data".

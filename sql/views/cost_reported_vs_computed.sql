@@ -1,5 +1,5 @@
 -- Grain: (day, tenant, service, provider, model, source). Reads: raw_requests; 90 days.
--- What others say calls cost (source: a provider, a gateway, a coding agent) beside what the cards say. Only calls that
+-- The cost that others report (source: a provider, a gateway, a coding agent) beside that of the cards. Only calls that
 -- have both are compared: `compared` of them, with their two sums and the difference, computed less reported; calls
 -- whose two costs differ by more than 1 % are `differing`. Calls without a computed cost are `unpriced`, and what is
 -- reported of them is in reported_unpriced_usd. Everything adds up over any of the dimensions.

@@ -18,7 +18,7 @@ SELECT
         has(r.actions, 'replayed'), 'replayed',
         has(r.actions, 'discarded'), 'discarded',
         r.actions = ['copy'], 'again', -- the copy that a replay sent was refused too
-        'interrupted' -- claimed by a replay that never said whether it sent it
+        'interrupted' -- claimed by a replay that never recorded whether it sent it
     ) AS state
 FROM ${database}.dead_letters AS l
 LEFT JOIN

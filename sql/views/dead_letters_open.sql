@@ -1,4 +1,4 @@
--- Grain: one refused event nobody has handled yet. Key: (log_id, _topic, _partition, _offset, _idx).
+-- Grain: one refused event that was not handled yet. Key: (log_id, _topic, _partition, _offset, _idx).
 -- Reads: dead_letters (the ingest job) and dead_letter_replays (`tokentide dlq replay`); 30 days.
 
 CREATE OR REPLACE VIEW ${database}.dead_letters_open ${on_cluster} AS

@@ -50,6 +50,6 @@ ALTER TABLE ${database}.errors_by_minute ${on_cluster}
     COMMENT COLUMN cancelled 'Part of requests: the caller cancelled',
     COMMENT COLUMN abandoned 'Part of requests: the stream was not read to its end',
     COMMENT COLUMN truncated 'Part of requests: cut off at the token limit',
-    COMMENT COLUMN retries 'Attempts inside calls before the last; clients that do not tell add nothing',
+    COMMENT COLUMN retries 'Attempts inside calls before the last; clients that do not report them add nothing',
     COMMENT COLUMN error_rate 'errors by requests of this row, 0 to 1; for another grouping divide the sums',
     COMMENT COLUMN cost_errors_usd 'Exact cost of the calls that ended in an error, USD';

@@ -52,7 +52,7 @@ SELECT
     _idx,
     ingested_at
 FROM ${database}.raw_feedback
-COMMENT 'What end users said of responses, one row each.';
+COMMENT 'Verdicts of end users on responses, one row each.';
 
 ALTER TABLE ${database}.feedback ${on_cluster}
     COMMENT COLUMN schema_version 'Version of this contract',

@@ -1,9 +1,9 @@
 -- Grain: one evaluation or feedback, each once, with the call that it judges. Key: kind, and the place in the log.
 -- Reads: raw_evaluations and raw_feedback (400 days), raw_requests (90 days), written by the ingest job.
 -- A judgement may carry nothing but the id of its call. The call is the one with target_event_id, or, where none was
--- given, with response_id; of several with one id the first in the log. What the call says goes before what
--- the judgement says of it: tenant, feature, model, prompt. Without a call (a conversation is judged, or the call is
--- not here) request_event_id is NULL, and the judgement's own words stand.
+-- given, with response_id; of several with one id the first in the log. The call's own fields go before those of
+-- the judgement: tenant, feature, model, prompt. Without a call (a conversation is judged, or the call is
+-- not here) request_event_id is NULL, and the judgement's own fields stand.
 -- Looks for the calls in all raw_requests, reading a few columns of each: restrict started_at, and ask for
 -- evaluations or feedback where the call does not matter.
 

@@ -1,10 +1,10 @@
 -- Grain: one query that has ended, without its text. Reads: system.query_log, which keeps three days in
--- the embedded ClickHouse and thirty on a server that was not told otherwise; of a cluster, the log of
+-- the embedded ClickHouse and thirty on a server by default; of a cluster, the log of
 -- the node that is asked.
 -- Who may read this view may not read the log, where statements stand: the view reads it with the
--- rights of whoever made it. Its columns are named, since the log may not be there yet.
+-- rights of its creator. Its columns are named, since the log may not be there yet.
 --   account        who asked. In the embedded ClickHouse all accounts are one user to the engine, and
---                  the endpoint writes who asked behind the marker of the query; empty: nobody did
+--                  the endpoint writes who asked behind the marker of the query; empty: no account
 --   cpu_us         of all its threads
 --   memory_bytes   most that it held at once
 
@@ -44,7 +44,7 @@ COMMENT 'One finished query and what it took, by account, without its text. From
 ALTER TABLE ${database}.query_costs ${on_cluster}
     COMMENT COLUMN event_date 'Day on which the query ended, in the zone of the server',
     COMMENT COLUMN event_time 'When the query ended, in the zone of the server',
-    COMMENT COLUMN account 'Who asked; empty: nobody did',
+    COMMENT COLUMN account 'Who asked; empty: no account',
     COMMENT COLUMN kind 'Select, Insert, …',
     COMMENT COLUMN is_failed 'Whether it ended in an error',
     COMMENT COLUMN duration_ms 'From beginning to end, ms',

@@ -94,7 +94,7 @@ SELECT
     processing,
     speed,
     inference_geo,
-    -- what others say it cost; never part of a cost below
+    -- the cost that others report; never part of a cost below
     usd_from_pico(reported_cost_pico_usd) AS reported_cost_usd,
     reported_cost_pico_usd,
     reported_cost_source,

@@ -1,5 +1,5 @@
 -- Grain: (day, tenant, service, operation, provider, model, cause, reason). Reads: raw_requests; 90 days.
--- Calls that have no cost, and why: `usage missing` (nobody reported tokens or other units) or
+-- Calls that have no cost, and why: `usage missing` (no tokens or other units were reported) or
 -- `no price` (the card set of price_version knows no such model). The second is a gap to close in
 -- prices.yaml; `reason` says which gap: unknown provider, unknown model, listed without rates, no rate for
 -- what was used, beyond 64 bits. Calls with a stand-in for a price are in spend_by_price_status_day.
@@ -33,7 +33,7 @@ ALTER TABLE ${database}.unpriced ${on_cluster}
     COMMENT COLUMN operation 'chat, embeddings, …',
     COMMENT COLUMN provider 'Who was called',
     COMMENT COLUMN model 'Model that answered, or that was asked for where none is known to have answered',
-    COMMENT COLUMN cause 'usage missing (nobody reported tokens or other units) or no price',
+    COMMENT COLUMN cause 'usage missing (no tokens or other units were reported) or no price',
     COMMENT COLUMN reason 'Which gap of the price cards; empty where usage is missing',
     COMMENT COLUMN requests 'Calls without a cost',
     COMMENT COLUMN errors 'Calls that ended in an error; part of requests',

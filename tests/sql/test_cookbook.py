@@ -139,7 +139,7 @@ def test_a_query_answers_as_the_computation_does(asked: Asked, question: str) ->
 
 
 @pytest.mark.integration
-def test_a_deploy_within_the_hour_is_told_from_what_came_before_it(asked: Asked) -> None:
+def test_a_deploy_within_the_hour_is_separated_from_what_came_before_it(asked: Asked) -> None:
     question = "What happened in the day before and the day after each change?"
     rows = asked.rows(question, NOWS[-1])
     found = {(plain(row["changed_at"]), row["environment"]): row for row in rows}

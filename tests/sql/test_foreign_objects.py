@@ -1,4 +1,4 @@
-"""A database that holds objects of somebody else is not migrated, and loses nothing."""
+"""A database that holds foreign objects is not migrated, and loses nothing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def admin(sql_server: str) -> Iterator[Client]:
         ),
     ],
 )
-def test_objects_of_somebody_else_under_names_of_ours_are_named_and_left_alone(
+def test_foreign_objects_under_names_of_ours_are_named_and_left_alone(
     admin: Client, small_root: Path, made: str, words: str
 ) -> None:
     admin.command("DROP DATABASE IF EXISTS foreign_before SYNC")

@@ -1,4 +1,4 @@
-"""The SQL functions give what they say: money as text, percentiles of histograms."""
+"""The SQL functions return what they promise: money as text, percentiles of histograms."""
 
 from __future__ import annotations
 

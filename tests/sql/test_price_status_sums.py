@@ -36,7 +36,7 @@ def panel(days: float, **chosen: str) -> str:
 
 
 def answers(client: Client, text: str) -> list[tuple[object, ...]]:
-    """Ask the sums and the rows, and return what both say."""
+    """Query the sums and the rows, and return both."""
     summed, counted = (
         client.query(text, settings=settings).result_rows for settings in (FROM_SUMS, FROM_ROWS)
     )

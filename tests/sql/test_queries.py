@@ -135,7 +135,7 @@ def test_every_file_says_what_it_answers_and_is_asked_for_by_the_program() -> No
     source = "".join(path.read_text("utf-8") for path in (ROOT / "stream_jobs").rglob("*.py"))
     for name in NAMES:
         assert (FOLDER / f"{name}.sql").read_text("utf-8").startswith("-- "), name
-        assert f'"{name}"' in source, f"{name} is used by nobody"
+        assert f'"{name}"' in source, f"{name} is not used"
 
 
 def test_the_tasks_hold_no_sql_of_their_own() -> None:
@@ -198,7 +198,7 @@ def test_every_block_of_the_summary_adds_up_to_the_whole(seeded: Client) -> None
     assert errors == total["errors"]
 
 
-def test_rows_are_told_finished_from_in_flight_by_the_given_positions(seeded: Client) -> None:
+def test_rows_are_split_into_finished_and_in_flight_by_the_given_positions(seeded: Client) -> None:
     name = "verify/rows_by_window"
     place = seeded.query(
         "SELECT DISTINCT concat(log_id, ' ', topic, ' ', toString(partition)) AS place "

@@ -38,7 +38,7 @@ def test_a_policy_shows_the_tenants_granted_to_the_user_and_no_others(
 ) -> None:
     sql_client.command("TRUNCATE TABLE tenant_access")
     if table == "tenant_access":
-        rows = "('default', 'acme'), ('default', '*'), ('somebody', 'globex')"
+        rows = "('default', 'acme'), ('default', '*'), ('another_user', 'globex')"
         sql_client.command(f"INSERT INTO tenant_access (user_name, tenant) VALUES {rows}")
         assert _visible(sql_client, table) == ["*", "acme"]
         return
@@ -46,7 +46,7 @@ def test_a_policy_shows_the_tenants_granted_to_the_user_and_no_others(
     sql_client.command(f"INSERT INTO {table} (tenant) VALUES ('acme'), ('globex'), ('')")
     open_rows = [""] if table == "price_cards" else []
     assert _visible(sql_client, table) == open_rows
-    grants = ["('default', 'acme')", "('somebody', '*')"]
+    grants = ["('default', 'acme')", "('another_user', '*')"]
     sql_client.command(f"INSERT INTO tenant_access (user_name, tenant) VALUES {', '.join(grants)}")
     assert _visible(sql_client, table) == [*open_rows, "acme"]
     sql_client.command("INSERT INTO tenant_access (user_name, tenant) VALUES ('default', '*')")

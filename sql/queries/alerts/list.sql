@@ -1,6 +1,6 @@
 -- Alerts as they are: all that are open, and those that changed since a moment. What a person did counts at
 -- once, before the job that finds alerts has read it. `members` are those of the last transition, and of an open
--- alert also those that it absorbed since: their own rows say so.
+-- alert also those that it absorbed since: their own rows name it.
 SELECT * EXCEPT has_newer_action
 FROM
 (

@@ -1,4 +1,4 @@
--- Since when each receiver is told of each severity, as it was found last.
+-- Since when each receiver is notified of each severity, as it was found last.
 SELECT
     mapApply((name, at) -> (name, toUnixTimestamp64Micro(at)), since) AS since
 FROM ${database}.notified_since

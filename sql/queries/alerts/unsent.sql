@@ -1,4 +1,4 @@
--- Transitions that a receiver is to be told of and has no final result for, in the order of their alerts.
+-- Transitions that a receiver is to be notified of, without a final result, in the order of their alerts.
 SELECT
     toString(id) AS id,
     toString(alert_id) AS alert_id,

@@ -1,4 +1,4 @@
--- Tells apart what money is stored: it changes whenever a repricing or a repair has changed rows.
+-- A version of the stored money: it changes whenever a repricing or a repair has changed rows.
 SELECT
     concat(
         toString((SELECT count() FROM ${database}.reprice_chunks WHERE state >= 2)),

@@ -1,5 +1,5 @@
 -- Finished batches with events of a time that do not have their raw rows: lost ones, or some twice.
--- Also such as have older events, of which retention may have taken rows: the caller tells them apart.
+-- Also such as have older events, of which retention may have taken rows: the caller separates them.
 WITH
     batches AS
     (

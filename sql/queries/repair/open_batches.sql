@@ -1,5 +1,5 @@
--- Batches that are begun and not done: the intents beyond the ledger's positions. One row more, with
--- partition -1, so that the server's time is told when no batch is open.
+-- Batches in flight: the intents beyond the ledger's positions. One row more, with partition -1, so that
+-- the server's time is known when no batch is open.
 SELECT
     i.log_id AS log_id,
     i.topic AS topic,

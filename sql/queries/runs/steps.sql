@@ -1,6 +1,6 @@
 -- Calls of the runs that have one in [low_us, high_us), from since_us on, in order of event time.
 -- Only runs that can break a rule: more than min_calls calls, or more spend than min_spend.
--- input_tokens is NULL where equal sizes say nothing: no text came back, as from embeddings.
+-- input_tokens is NULL where equal sizes prove nothing: no text came back, as from embeddings.
 SELECT
     tenant,
     run,

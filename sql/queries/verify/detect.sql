@@ -1,4 +1,4 @@
--- What the detect job says that it merged, by its newest whole snapshot.
+-- What the detect job has merged, by its newest whole snapshot.
 SELECT
     any(consumed) AS consumed,
     any(taken_at_us) AS taken_at_us

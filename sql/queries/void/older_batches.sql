@@ -1,5 +1,5 @@
--- Batches that are begun, not done, and do not know a decision: each may still store an event that it took out.
--- Without those of a former log of a topic that was made again: nobody goes on with them.
+-- Batches in flight that do not know a decision: each may still store an event that it took out.
+-- Without those of a former log of a topic that was made again: they have no successor.
 SELECT DISTINCT i.topic AS topic, i.partition AS partition, i.start_offset AS start, i.end_offset AS end
 FROM ${database}.ingest_intents AS i
 INNER JOIN

@@ -206,7 +206,7 @@ def uncached(stored: Stored) -> pl.DataFrame:
     ).sort("uncached_input_usd", descending=True).head(10)  # fmt: skip
 
 
-@answers("What do failed calls cost, and answers that nobody used?")
+@answers("What do failed calls cost, and answers that were not used?")
 def failures(stored: Stored) -> pl.DataFrame:
     failed = pl.col("is_error")
     unused = pl.col("status").is_in(["refused", "filtered", "cancelled", "abandoned"])

@@ -52,7 +52,7 @@ def changes() -> Iterator[Event]:
         (moment(3, 24, 9), "model", "gpt-4.1-mini", "production", ""),
         (moment(3, 25), "price", "anthropic", "", ""),
         (moment(3, 30, 20, 15), "policy", "rewrite", "staging", ""),
-        (moment(2, 28, 23, 59, 59), "model", "nobody-calls-it", "", ""),
+        (moment(2, 28, 23, 59, 59), "model", "never-called", "", ""),
     )
     for number, (at, kind, subject, environment, tenant) in enumerate(made):
         change = {

@@ -115,7 +115,7 @@ class Traffic:
             event |= {"run_id": f"{agent}-{run}", "agent_version": draw.choice(("1.0", "1.1"))}
             if run % 3:
                 event["parent_run_id"] = f"{agent}-{run - 1}"
-        if draw.random() < 0.06:  # nobody told what it used
+        if draw.random() < 0.06:  # no usage was reported
             event |= {"usage_source": "missing"}
             for name in [name for name in event if name.endswith("_tokens")]:
                 del event[name]
@@ -222,7 +222,7 @@ def requests() -> list[Event]:
     found = [*usual, *_deploy(traffic), *_retried(traffic), *_slower(traffic)]
     for at in (moment(2, 27, 3), moment(3, 9, 4), moment(3, 30, 13)):
         found += [traffic.call(at, trace_id=TRACE), traffic.call(at, trace_id=TRACE)]
-    for now in NOWS:  # somebody who only embeds, and much
+    for now in NOWS:  # a user who only embeds, and much
         embedding = {"operation": "embeddings", "request_model": "text-embedding-3-small"}
         only = {"user_hash": "embedder", "status": "ok", "input_tokens": 90_000}
         call = traffic.call(now - dt.timedelta(hours=2), **embedding, **only)
