@@ -1,7 +1,7 @@
 """Producers killed at random moments beside a broker that comes and goes, on one spool directory.
 
-What a producer said was delivered or on the disk arrives, whoever delivers it in the end; what
-arrives more than once has the same event id.
+What a producer reported as delivered or on the disk arrives, from this producer or a successor;
+what arrives more than once has the same event id.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ while True:
     stats = telemetry.stats()
     assert not stats.dropped_total and not stats.spool_errors, stats
     # Frames are in order, so what was delivered or saved is what was emitted first. What it has
-    # taken over from the dead is subtracted: nobody knows how much of it is delivered yet.
+    # taken over from killed ones is subtracted: how much of it is delivered is not known yet.
     safe = stats.delivered + stats.spooled - stats.adopted
     os.pwrite(said, b"%012d" % max(0, safe), 0)
     time.sleep(0.002)
@@ -115,7 +115,7 @@ class Field:
         return found
 
 
-def test_what_was_said_to_be_safe_arrives_whoever_was_killed(tmp_path: Path) -> None:
+def test_what_was_reported_as_safe_arrives_whichever_producer_was_killed(tmp_path: Path) -> None:
     field = Field(tmp_path)
     chance = random.Random(11)
     running: list[tuple[str, subprocess.Popen[bytes]]] = []

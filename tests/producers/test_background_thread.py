@@ -100,7 +100,7 @@ def test_a_thread_that_a_tracer_ends_before_it_runs_is_started_again(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("ends", ["before the wait", "while it lasts"])
 @pytest.mark.parametrize("wait", [Telemetry.flush, Telemetry.close])
-def test_whoever_waits_for_a_thread_that_ended_before_it_ran_starts_another(
+def test_a_wait_for_a_thread_that_ended_before_it_ran_starts_another(
     wait: Callable[[Telemetry, float], object], ends: str
 ) -> None:
     telemetry = Telemetry(sender=CaptureSender())

@@ -24,7 +24,7 @@ def run(given: dict[str, object], env: dict[str, str] | None = None) -> tuple[in
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """Yield a port of which the system accepts connections, and where nobody ever answers."""
+    """Yield a port of which the system accepts connections, and where no answer ever comes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -44,7 +44,7 @@ def test_a_name_that_is_unknown_exits_with_3_and_says_where_to_look() -> None:
     assert "TOKENTIDE_KAFKA_BOOTSTRAP" in printed
 
 
-def test_a_port_where_nobody_listens_exits_with_3() -> None:
+def test_a_closed_port_exits_with_3() -> None:
     code, printed = run({"bootstrap": "127.0.0.1:9"})
     assert code == 3
     assert "FAIL  TCP        127.0.0.1:9" in printed

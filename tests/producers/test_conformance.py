@@ -1,4 +1,4 @@
-"""What `captured()` says of an event is what the models of the contract say of it."""
+"""`captured()` reports of an event what the models of the contract report."""
 
 from __future__ import annotations
 

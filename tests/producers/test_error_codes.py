@@ -13,7 +13,7 @@ PRIVATE = "user Ada Lovelace asked for insufficient_quota"
 
 
 class Written(Exception):
-    """An exception whose code is whatever somebody wrote."""
+    """An exception whose code is any text."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

@@ -34,7 +34,7 @@ def test_a_call_s_id_is_known_when_it_has_returned(capture: Capture) -> None:
     assert tokentide.last_event_id() == event_id
 
 
-def test_who_asks_after_the_event_has_left_is_told_the_same_id(capture: Capture) -> None:
+def test_the_id_is_the_same_after_the_event_has_left(capture: Capture) -> None:
     client().chat.completions.create(**ASK)
     event = only(capture)  # waits until it has left
     assert tokentide.last_event_id() == event["event_id"]

@@ -326,7 +326,7 @@ def test_what_is_recorded_after_the_response_wins(capture: Capture) -> None:
     assert (only(capture)["finish_reasons"], only(capture)["response_model"]) == (["stop"], "mine")
 
 
-def test_a_flavour_nobody_knows_is_logged_and_nothing_is_recorded(
+def test_an_unknown_flavour_is_logged_and_nothing_is_recorded(
     capture: Capture, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

@@ -14,8 +14,8 @@ __all__ = ["without_coverage_in_new_threads"]
 def without_coverage_in_new_threads() -> Iterator[None]:
     """Have threads that start here install no trace function.
 
-    Python 3.11 refuses two that are installed at a time, and ends a thread before it runs: whoever
-    waits for that one waits for ever.
+    Python 3.11 refuses two that are installed at a time, and ends a thread before it runs: a wait
+    for that one never ends.
     """
     hook = threading.gettrace()
     threading.settrace(cast("Any", None))

@@ -309,7 +309,7 @@ def test_the_cost_that_a_provider_reports_is_kept(
     assert (event.get("reported_cost_pico_usd"), event.get("reported_cost_source")) == expected
 
 
-def test_a_call_that_the_instrumented_client_told_is_not_told_again(
+def test_a_call_that_the_instrumented_client_recorded_is_not_recorded_again(
     capture: Capture, config: Any
 ) -> None:
     assert seen_calls.is_first("client", "response msg_1")

@@ -150,7 +150,7 @@ SEARCH_CALLS: list[str | dict[Any, Any]] = [
             AIMessage("a", response_metadata={"usage": USED}),
             2,
         ),
-        # Of a stream only the message tells of searches.
+        # Of a stream only the message reports searches.
         ("anthropic", "claude-opus-4-6", AIMessage(TWO_CALLS), 2),
         ("anthropic", "claude-opus-4-6", AIMessage("a", response_metadata={"usage": {}}), 0),
         ("openai", "gpt-5.4", AIMessage(SEARCH_CALLS), 1),
@@ -173,7 +173,7 @@ def test_searches_that_the_provider_made_are_billed(
     assert priced(event)["price_status"] == "exact"
 
 
-def test_the_older_search_of_openai_is_told_by_the_tools_of_the_call() -> None:
+def test_the_older_search_of_openai_is_recognised_by_the_tools_of_the_call() -> None:
     older = {"tools": [{"type": "web_search_preview"}]}
     message = AIMessage(SEARCH_CALLS)
     event = event_of((100, 10, 110, None), "openai", "gpt-4o", message, **older)

@@ -99,7 +99,7 @@ def test_an_attempt_that_succeeded_is_an_event(logger: Any, capture: Capture) ->
     assert priced(event)["cost_pico_usd"] == 600 * 150_000 + 400 * 75_000 + 100 * 600_000
 
 
-async def test_coroutines_are_told_of_by_methods_of_their_own(
+async def test_coroutines_are_recorded_by_methods_of_their_own(
     logger: Any, capture: Capture
 ) -> None:
     await logger.async_log_success_event(
@@ -142,7 +142,7 @@ def test_anthropics_usage_in_openais_format_keeps_the_lifetimes_of_the_cache(
         ("openai", None, {"response_cost": -1.0}, (None, None)),
         ("openai", None, {"response_cost": None}, (None, None)),
         ("openai", None, {}, (None, None)),
-        # A bill beats a reckoning, but nobody knows what a bare cost means elsewhere.
+        # A bill beats a computed cost; elsewhere the meaning of a bare cost is not known.
         ("openrouter", 0.0002, {"response_cost": 0.00015}, (200_000_000, "openrouter")),
         ("openai", 0.0002, {"response_cost": 0.00015}, (150_000_000, "litellm")),
     ],
@@ -222,14 +222,14 @@ def test_the_providers_own_code_is_found_below_litellms_exception(
     assert event["http_status"] == 429
 
 
-def test_an_attempt_that_is_told_twice_is_one_event(logger: Any, capture: Capture) -> None:
+def test_an_attempt_that_is_reported_twice_is_one_event(logger: Any, capture: Capture) -> None:
     for _ in range(3):
         succeed(logger, call_of())
         fail(logger, call_of(litellm_call_id="other"), RateLimitError("x"))
     assert [event["status"] for event in capture.requests] == ["ok", "error"]
 
 
-def test_a_call_that_the_instrumented_client_told_is_not_told_again(
+def test_a_call_that_the_instrumented_client_recorded_is_not_recorded_again(
     logger: Any, capture: Capture
 ) -> None:
     assert seen_calls.is_first("client", "response chatcmpl-1")

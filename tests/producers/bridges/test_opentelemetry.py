@@ -128,7 +128,9 @@ def test_tokens_in_the_last_of_many_events_count(capture: Capture) -> None:
     assert (event["input_tokens"], event["output_tokens"]) == (10, 2)
 
 
-def test_a_call_that_the_instrumented_client_told_is_not_told_again(capture: Capture) -> None:
+def test_a_call_that_the_instrumented_client_recorded_is_not_recorded_again(
+    capture: Capture,
+) -> None:
     tracer = provider_for(capture).get_tracer("t")
     span = tracer.start_span("chat", attributes=CHAT)
     context = span.get_span_context()
@@ -178,7 +180,7 @@ def test_an_instrumented_client_inside_a_models_span_is_one_event(
     tracer = provider_for(capture).get_tracer("openinference.instrumentation.openai")
     with clients() as sdk:
         tokentide.instrument_client(sdk["openai"], telemetry=capture.telemetry)
-        # OpenInference tells no response id: only the span around the call identifies it.
+        # OpenInference reports no response id: only the span around the call identifies it.
         with tracer.start_as_current_span("ChatCompletion", attributes=CHAT):
             (REFUSED if failing else CALLS[0]).run(sdk)
     [event] = capture.requests

@@ -106,7 +106,7 @@ async def test_before_any_answer_nothing_counts_as_read() -> None:
 class BrokenBatch:
     """Gives up, as aiokafka does, at the third of five records of a batch; a sixth follows.
 
-    Whoever asks for all records of a batch gets none of it; whoever asks for one gets one.
+    A reader that asks for all records of a batch gets none of it; one that asks for one gets it.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""States that are read back: what a host is told, in bounded memory, whatever the topic holds."""
+"""States that are read back: what a host gets, in bounded memory, whatever the topic holds."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_reading_again_keeps_what_is_known_until_it_is_at_the_end(table: StateTa
 
 
 class Asked:
-    """A producer that reads back; nobody listens at its broker."""
+    """A producer that reads back; its broker's port is closed."""
 
     def __init__(self, **settings: Any) -> None:
         self.telemetry = Telemetry(
@@ -199,7 +199,7 @@ def test_the_run_is_that_of_the_block_where_none_is_named() -> None:
                 assert telemetry.run_state().reason == "acmer"
                 assert telemetry.run_state("other").reason == "acmeother"
                 assert telemetry.run_state(tenant="default").reason == "defaultr"
-                assert tokentide.current_run_state().state == "unknown", "nobody instruments"
+                assert tokentide.current_run_state().state == "unknown", "not instrumented"
                 tokentide.instrument(telemetry=telemetry)
                 assert tokentide.current_run_state().reason == "acmer"
     finally:

@@ -153,7 +153,7 @@ async def test_a_refused_frame_is_counted_and_its_neighbours_arrive() -> None:
 
 
 class AbsentSender(CaptureSender):
-    """Cannot connect until told that the broker is there."""
+    """Cannot connect until a test sets that the broker is there."""
 
     is_there = False
 

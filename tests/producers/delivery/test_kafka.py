@@ -164,7 +164,7 @@ def lines_of_aiokafka(caplog: pytest.LogCaptureFixture, *, of_ours: bool) -> lis
     ]
 
 
-def test_a_broker_without_producer_ids_is_told_once_and_used(
+def test_a_broker_without_producer_ids_is_logged_once_and_used(
     log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "aiokafka")
@@ -257,7 +257,7 @@ def test_a_script_that_emits_and_ends_at_once_delivers(log: Log, host: str) -> N
         "tokentide.Telemetry(bootstrap=sys.argv[1], topic=sys.argv[2], exit_timeout_s=20)"
         ".change('deploy', sys.argv[3])\n"
     )
-    # The producer is dropped at once, so this is also the end of one that nobody holds.
+    # The producer is dropped at once, so this is also the end of an unreferenced one.
     command = [sys.executable, "-c", script, f"{host}:{port}", log.topic, host]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "not delivered" not in done.stderr

@@ -84,7 +84,7 @@ def test_filters_of_the_process_that_forked_this_one_are_taken_out() -> None:
         assert inherited not in logger.filters
 
 
-def test_warnings_go_to_whoever_counts_in_that_task_and_those_it_starts() -> None:
+def test_warnings_go_to_the_counter_of_that_task_and_of_those_it_starts() -> None:
     failures: list[str] = []
 
     async def connection() -> None:

@@ -201,7 +201,7 @@ def test_captured_content_arrives_on_its_own_topic_over_the_same_login(secure: S
 
 
 def test_content_without_a_topic_delays_no_event_and_is_counted(secure: Secure) -> None:
-    given = secure.settings("plain", capture_content="all", content_topic="nobody.made.this")
+    given = secure.settings("plain", capture_content="all", content_topic="this.does.not.exist")
     with Telemetry(**given, exit_timeout_s=1.0) as telemetry:
         with telemetry.request(provider="openai", feature="no-topic") as call:
             call.record_usage(input_tokens=1, output_tokens=1)
@@ -263,7 +263,7 @@ def test_a_broker_that_no_trusted_authority_vouches_for_gets_nothing(
     assert "any server is trusted" in caplog.text
 
 
-def test_a_certificate_for_another_host_is_refused_unless_told_otherwise(secure: Secure) -> None:
+def test_a_certificate_for_another_host_is_refused_unless_set_otherwise(secure: Secure) -> None:
     given = secure.settings("plain", bootstrap=f"127.0.0.1:{secure.broker.sasl_port}")
     with Telemetry(**given, exit_timeout_s=0) as telemetry:
         assert "127.0.0.1" in failure_of(telemetry)
@@ -340,7 +340,7 @@ def test_the_check_names_the_step_that_failed_and_what_to_change(
             "Kafka",
             "TOKENTIDE_KAFKA_CERT_FILE",
         ),
-        ({"topic": "nobody.made.this"}, 1, "topic", "'nobody.made.this'"),
+        ({"topic": "this.does.not.exist"}, 1, "topic", "'this.does.not.exist'"),
     ]
     for change, expected, step, remedy in wrong:
         code, printed = checked(secure.settings("plain", **change))

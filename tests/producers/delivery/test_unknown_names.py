@@ -1,4 +1,4 @@
-"""A name that the contract does not know is told once, and costs no event."""
+"""A name that the contract does not know is logged once, and costs no event."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_field_of_another_type_is_unknown_too(caplog: pytest.LogCaptureFixture
 
 
 @each("kind", ["call", None, ["request"]])
-def test_a_type_that_is_none_is_told(kind: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_type_that_is_none_is_logged(kind: object, caplog: pytest.LogCaptureFixture) -> None:
     caplog.clear()
     with captured(checks_contract=False) as capture:
         for _ in range(3):
@@ -96,7 +96,7 @@ def test_what_the_producer_itself_sends_is_known(caplog: pytest.LogCaptureFixtur
     assert warnings(caplog) == []
 
 
-def test_a_name_is_told_once_and_not_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_name_is_logged_once_and_not_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     hours_s = itertools.count(0.0, 3600.0)
     unknown = UnknownNames(RateLimitedLog(clock=lambda: next(hours_s)))
     for _ in range(10):

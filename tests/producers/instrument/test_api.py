@@ -95,7 +95,7 @@ def test_uninstrument_puts_everything_back(capture: Capture) -> None:
     assert capture.requests == []
 
 
-def test_a_wrapper_that_somebody_wrapped_again_stays_and_does_nothing(
+def test_a_wrapper_that_was_wrapped_again_stays_and_does_nothing(
     capture: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokentide.instrument(telemetry=capture.telemetry)
@@ -158,7 +158,7 @@ def test_an_object_that_is_no_known_client_is_refused_by_name() -> None:
 # -- one call, one event -------------------------------------------------------------------------
 
 
-def test_calls_that_somebody_else_records_are_left_alone(capture: Capture) -> None:
+def test_calls_that_another_layer_records_are_left_alone(capture: Capture) -> None:
     tokentide.instrument(telemetry=capture.telemetry)
     api_client = client()
     outer = current_call.set(object())

@@ -89,8 +89,8 @@ def test_ids_of_other_types_are_hashed_by_their_text_and_objects_are_not_touched
     assert hash_user(given, number) == hash_user(given, str(number))
     assert hash_user(given, b"ann") == hash_user(given, "ann")
     assert hash_user(given, "ann\ud800") is not None
-    for nobody in ("", None, Hostile(), ["ann"], 1.5):
-        assert hash_user(given, nobody) is None
+    for no_user in ("", None, Hostile(), ["ann"], 1.5):
+        assert hash_user(given, no_user) is None
 
 
 @pytest.mark.parametrize(

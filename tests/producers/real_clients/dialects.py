@@ -1,4 +1,4 @@
-"""What the two providers say, and how their clients are asked: chats, tools, streams, errors."""
+"""Answers of the two providers, and calls of their clients: chats, tools, streams, errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORDS = ["It", " is", " fine", " in", " Paris", "."]
 
 @dataclass(frozen=True)
 class Dialect:
-    """One provider: replies of its server, and what an event must say of them."""
+    """One provider: replies of its server, and what an event must hold of them."""
 
     name: str
     model: str

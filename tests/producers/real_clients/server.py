@@ -70,7 +70,7 @@ class FakeProvider:
 
     @property
     def unused(self) -> int:
-        """Replies nobody has asked for."""
+        """Number of replies that no request took."""
         return len(self._script)
 
     def __enter__(self) -> Self:

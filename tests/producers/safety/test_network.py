@@ -1,4 +1,4 @@
-"""Networks that hang: whoever emits goes on, and so does what happens to its events."""
+"""Networks that hang: the caller of `emit` goes on, and so does the handling of its events."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def emit_beside_a_ticking_loop(telemetry: Telemetry, count: int) -> int:
     return ticks
 
 
-async def test_a_broker_that_accepts_and_never_answers_holds_up_nobody() -> None:
+async def test_a_broker_that_accepts_and_never_answers_blocks_no_caller() -> None:
     with silent_broker() as address:
         telemetry = Telemetry(bootstrap=address, queue_events=500, backlog_bytes=2048)
         # Neither the loop nor `emit` waits: the other coroutine has its turn at every event.
@@ -73,7 +73,7 @@ async def test_a_broker_that_accepts_and_never_answers_holds_up_nobody() -> None
         assert stats.dropped["queue_full"] > 0
 
 
-async def test_a_broker_that_is_down_holds_up_nobody() -> None:
+async def test_a_broker_that_is_down_blocks_no_caller() -> None:
     telemetry = Telemetry(bootstrap="127.0.0.1:1", queue_events=500, backlog_bytes=2048)
     assert await emit_beside_a_ticking_loop(telemetry, 3000) >= 3000
     await asyncio.to_thread(telemetry.close, 0.05)
@@ -81,7 +81,7 @@ async def test_a_broker_that_is_down_holds_up_nobody() -> None:
 
 
 class NameServer:
-    """Stands in for the resolver: hangs until told to answer or to fail."""
+    """Stands in for the resolver: hangs until it is set to answer or to fail."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -118,7 +118,7 @@ def test_a_name_server_that_hangs_keeps_nothing_from_being_collected(
     assert name_server.asked == 1, "attempts that follow wait for the same answer"
 
 
-def test_a_name_that_does_not_exist_is_told_and_tried_again(name_server: NameServer) -> None:
+def test_a_name_that_does_not_exist_is_logged_and_tried_again(name_server: NameServer) -> None:
     name_server.released.set()
     telemetry = Telemetry(bootstrap="kafka.invalid:9092", linger_ms=1)
     telemetry.emit({"type": "request"})

@@ -44,7 +44,7 @@ def test_every_name_that_is_known_for_calls_is_one_with_or_without_tokens(
         {"llm.model_name": "gpt-4o"},
     ],
 )
-def test_a_name_that_nobody_knows_is_a_call_when_tokens_and_provider_or_model_are_there(
+def test_an_unknown_name_is_a_call_when_tokens_and_provider_or_model_are_there(
     who: dict[str, object],
 ) -> None:
     stated = {"gen_ai.operation.name": "summarise_page"}
@@ -127,7 +127,7 @@ def test_tokens_that_only_an_event_of_the_span_has_are_the_spans(
     assert (own["input_tokens"], own["output_tokens"]) == (1000, 100)
 
 
-def test_names_of_the_newest_conventions_are_read_and_told_apart() -> None:
+def test_names_of_the_newest_conventions_are_read_and_distinguished() -> None:
     found = event(
         {
             **LATEST,
@@ -189,7 +189,7 @@ def test_a_cost_that_a_span_carries_is_kept_as_reported(
     ("scope", "stream", "source"),
     [
         ("opentelemetry.instrumentation.anthropic", True, "missing"),
-        # `messages.stream()` is a stream that does not say so.
+        # `messages.stream()` is a stream, but its span does not state it.
         ("opentelemetry.instrumentation.anthropic", None, "missing"),
         ("opentelemetry.instrumentation.anthropic", False, "provider"),
         ("openinference.instrumentation.anthropic", True, "provider"),

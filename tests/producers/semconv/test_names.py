@@ -18,7 +18,7 @@ def test_providers_are_named_as_the_conventions_name_them() -> None:
     assert provider_name("google.generative-ai") == "gcp.gemini"
     assert provider_name("openai.chat") == "openai"
     assert provider_name("ibm.watsonx.ai") == "ibm.watsonx.ai"
-    assert provider_name("somebody new") == "somebody new"
+    assert provider_name("some newcomer") == "some newcomer"
     assert all(provider_name(known) == known for known in PROVIDERS.values())
 
 

@@ -100,7 +100,7 @@ def test_a_recorded_span_becomes_the_event_of_our_own_extractor(family: str, cal
     assert event.get("finish_reasons", [])[:1] in ([], same.get("finish_reasons", [])[:1])
     theirs, ours = prices()[family, call.name]
     if reason is not None:
-        assert counted(event) != counted(same), "told as it was: off the list"
+        assert counted(event) != counted(same), "reported correctly: off the list"
         assert event["usage_source"] == "missing"
         assert theirs["price_status"] == "partial"
         return
@@ -121,7 +121,7 @@ def test_a_recorded_failure_is_an_error_event(family: str) -> None:
     assert (event["error_type"], event.get("http_status")) == expected
 
 
-def test_what_is_told_of_the_caller_is_not_taken_for_the_call() -> None:
+def test_what_is_reported_of_the_caller_is_not_taken_for_the_call() -> None:
     [of_sentry], [of_openlit] = (events_of(name, CALLS[0]) for name in ("sentry", "openlit"))
     assert (of_sentry["host"], of_sentry.get("server_address")) == ("caller-1", None)
     assert (of_openlit["service"], of_openlit["server_address"]) == ("svc", "api.openai.com")

@@ -88,7 +88,7 @@ def test_a_tool_that_is_billed_and_not_counted_keeps_a_span_from_exact(
     [
         {"gen_ai.tool.definitions": json.dumps([FUNCTION])},
         {"gen_ai.tool.definitions": "[]"},
-        {"gen_ai.tool.definitions": "not told"},
+        {"gen_ai.tool.definitions": "not reported"},
         {"gen_ai.tool.definitions": 7},
         {"gen_ai.tool.definitions": json.dumps([7, None, {"type": "function", "function": {}}])},
         {"gen_ai.request.available_tools": '[{"name": "web_search", "input_schema": {}}]'},
@@ -100,7 +100,7 @@ def test_a_tool_that_is_billed_and_not_counted_keeps_a_span_from_exact(
         {"llm.invocation_parameters": '{"web_search_options": null}'},
         {"gen_ai.response.finish_reasons": ("tool_calls",)},
         {"openai.response.built_in_tools": "computer_use"},
-        {"openai.response.built_in_tools": ["web_search"]},  # nobody writes a list
+        {"openai.response.built_in_tools": ["web_search"]},  # no instrumentation writes a list
         {"gen_ai.tool.definitions": json.dumps([{**FUNCTION, "description": "Looks it up"}])},
         {"gen_ai.tool.definitions": '[{"type": "function", "description": "", "parameters": {}}]'},
     ],
@@ -123,7 +123,7 @@ def test_a_function_of_the_callers_own_costs_no_fee(shown: dict[str, object]) ->
         ([{"codeExecution": {}}], None, "partial"),
     ],
 )
-def test_geminis_tools_are_told_by_the_names_of_their_objects(
+def test_geminis_tools_are_recognised_by_the_names_of_their_objects(
     tools: list[object], total: int | None, expected: str
 ) -> None:
     shown = GEMINI | {"gen_ai.tool.definitions": json.dumps(tools)}
@@ -159,7 +159,7 @@ def test_openinference_tells_anthropics_searches_in_its_metadata() -> None:
     shown = LATEST | {SCHEMA: json.dumps(ANTHROPICS), "metadata": reported}
     found = event(shown, scope="openinference.instrumentation.anthropic")
     assert (found["web_searches"], found["usage_source"]) == (3, "provider")
-    other = event(shown, scope="somebody.else")  # their metadata is their own
+    other = event(shown, scope="another.vendor")  # their metadata is their own
     assert (other.get("web_searches"), other["usage_source"]) == (None, "missing")
 
 
@@ -189,14 +189,14 @@ def test_what_openinference_tells_of_pages_that_gemini_read() -> None:
     assert verdict["cost_pico_usd"] == 378_586 * 300_000 + 3_093 * 2_500_000
     # What a search brought is free, and stands in the same number.
     assert status(counted | {SCHEMA: '{"google_search": {}}'}) == "partial"
-    # Older versions left pages and searches out of the prompt: nobody knows which it was.
+    # Older versions left pages and searches out of the prompt: which one it was is not known.
     assert status(counted | {"llm.token_count.prompt": 1_041}) == "partial"
 
 
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        # prompt, completion, thoughts, total -> input, output; None: nobody knows
+        # prompt, completion, thoughts, total -> input, output; None: not known
         ((20, 424, 0, 1_016), (20, 996)),
         ((21, 0, 60, 81), (21, 60)),
         ((20, 424, 60, 504), (20, 484)),

@@ -15,7 +15,7 @@ from tokentide.spool.claims import Claim
 from tokentide.spool.directory import LOOK_S, RETRY_S
 
 
-def test_a_full_disk_is_counted_told_once_and_gone_on_without(
+def test_a_full_disk_is_counted_logged_once_and_gone_on_without(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     spool = disk.open()

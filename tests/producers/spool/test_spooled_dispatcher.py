@@ -14,7 +14,7 @@ from tokentide.testing import CaptureSender
 
 
 class Switch(CaptureSender):
-    """A broker that is away until it is told to be there."""
+    """A broker that is away until a test switches it on."""
 
     is_there = False
 
@@ -167,7 +167,7 @@ def test_a_spool_that_can_not_be_used_changes_nothing_else(
 def test_a_broker_that_never_answers_leaves_time_to_save_what_is_left(tmp_path: Path) -> None:
     telemetry = Telemetry(sender=StuckSender(), spool_dir=str(tmp_path), queue_events=20_000)
     emit(telemetry, 20_000)
-    assert telemetry.stats().retries == 0, "nobody knows yet that it is away"
+    assert telemetry.stats().retries == 0, "it is not yet known to be away"
     telemetry.close(1.0)
     stats = telemetry.stats()
     assert stats.dropped_total == 0

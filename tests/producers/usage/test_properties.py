@@ -106,7 +106,7 @@ def spoiled(draw: st.DrawFn, name: str) -> Any:
 
 def check(name: str, fields: dict[str, Any]) -> None:
     assert fields.get("usage_source", "missing") in ("provider", "missing", "estimated")
-    # What the request said of other units is taken back where tokens are the bill.
+    # Other units of the request are taken back where tokens are the bill.
     assert {key for key, value in fields.items() if value is None} <= {"other_units"}
     case = cases_of(name)[0]
     judged(event_of(case, {**fields, **({} if "status" in fields else {"status": "ok"})}))

@@ -1,4 +1,4 @@
-"""Anthropic, Gemini, Bedrock, Mistral and Cohere: what golden payloads cannot say."""
+"""Anthropic, Gemini, Bedrock, Mistral and Cohere: what golden payloads cannot show."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_the_live_api_calls_its_answer_a_response() -> None:
 
 
 class OneShotBody:
-    """Stands for botocore's StreamingBody: whoever reads it takes it from the service."""
+    """Stands for botocore's StreamingBody: a read takes it from the service."""
 
     def read(self, *args: object) -> bytes:
         raise AssertionError("the body was read")

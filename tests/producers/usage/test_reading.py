@@ -168,7 +168,9 @@ def chat_answer() -> dict[str, Any]:
         ("mistral_ai", "mistral"),
     ],
 )
-def test_answers_that_look_alike_are_told_apart_by_the_provider(provider: str, found: str) -> None:
+def test_answers_that_look_alike_are_distinguished_by_the_provider(
+    provider: str, found: str
+) -> None:
     assert for_provider(provider, chat_answer()).name == found
 
 

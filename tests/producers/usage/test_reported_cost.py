@@ -1,4 +1,4 @@
-"""What answers say of their own cost: the pico-dollars, who says so, and what is left out."""
+"""The cost that answers report themselves: pico-dollars, source, and what is left out."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_gemini_has_one_event_per_request_also_where_functions_are_called(
     assert event["retry_count"] == 0
 
 
-def test_vertex_ai_is_told_apart_and_its_retries_are_counted(capture: Capture) -> None:
+def test_vertex_ai_is_recognised_and_its_retries_are_counted(capture: Capture) -> None:
     models = fakes.Models(fakes.BaseApiClient(vertexai=True, failures=2))
     models._generate_content(**GEMINI)
     event = only(capture)
@@ -128,7 +128,7 @@ async def test_mistral_conversations_are_recorded_with_the_model_that_answered(
     assert [event.get("chunks") for event in capture.requests] == [None, None, 3]
 
 
-def test_mistral_on_azure_is_told_apart(capture: Capture) -> None:
+def test_mistral_on_azure_is_recognised(capture: Capture) -> None:
     fakes.AzureChat().complete(**ASK)
     assert only(capture)["provider"] == "azure.ai.inference"
 
@@ -168,7 +168,7 @@ def test_the_first_api_of_cohere_is_recorded_too(capture: Capture) -> None:
 
 
 @pytest.mark.parametrize("service", ["bedrock", "sagemaker"])
-def test_cohere_on_amazons_servers_is_told_apart(capture: Capture, service: str) -> None:
+def test_cohere_on_amazons_servers_is_recognised(capture: Capture, service: str) -> None:
     raw = fakes.RawV2Client()
     raw._client_wrapper.httpx_client = fakes.amazon_hooks(service, "us-west-2")
     raw.chat(**ASK)
@@ -335,7 +335,7 @@ async def test_an_awaited_body_that_breaks_off_is_a_failure_and_the_services_own
     assert raised.value is broken
     event = only(capture)
     assert (event["status"], event["error_type"]) == ("error", "connection")
-    with pytest.raises(ConnectionResetError):  # read again, it is nobody's call any more
+    with pytest.raises(ConnectionResetError):  # read again, it belongs to no call any more
         await body.read()
     assert len(capture.requests) == 1
 
