@@ -13,7 +13,7 @@ PACKAGE = ROOT / "stream_jobs" / "tokentide_jobs"
 
 
 def documented() -> dict[str, str]:
-    """Return the parent of every error by its name, as the indented tree tells it."""
+    """Return the parent of every error by its name, as the indented tree shows it."""
     parents: dict[str, str] = {}
     path: list[str] = []
     for line in (errors.__doc__ or "").splitlines():

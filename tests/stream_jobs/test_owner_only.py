@@ -1,4 +1,4 @@
-"""Directories and files that nobody but their owner may read, whatever the umask says."""
+"""Directories and files that only their owner may read, whatever the umask is."""
 
 from __future__ import annotations
 

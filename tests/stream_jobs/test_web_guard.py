@@ -1,4 +1,4 @@
-"""Pages of other origins are told from the clients of a server on loopback by their headers."""
+"""Pages of other origins are recognised by their headers, on a server on loopback."""
 
 from __future__ import annotations
 

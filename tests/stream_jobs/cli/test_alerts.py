@@ -1,4 +1,4 @@
-"""`tokentide alerts`: what is open and why, what people say, and what receivers answer."""
+"""`tokentide alerts`: what is open and why, what people did, and what receivers answer."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_silences_are_made_listed_and_ended(
     ]
 
 
-def test_receivers_that_do_not_take_what_they_are_told_are_found(store: ClickHouse) -> None:
+def test_receivers_that_refuse_their_notifications_are_found(store: ClickHouse) -> None:
     now_us = time.time_ns() // 1_000
     away = "no connection: ClientConnectorError"
 
@@ -193,7 +193,7 @@ class Hook(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def test_a_test_is_sent_to_every_receiver(

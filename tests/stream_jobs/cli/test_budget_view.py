@@ -1,4 +1,4 @@
-"""What a budget's lines on a screen promise: who hears that it burns."""
+"""What a budget's lines on a screen promise: who is notified that it burns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tokentide budgets`: exact beside the raw rows, in every zone, and said so that a person acts."""
+"""`tokentide budgets`: exact beside the raw rows, in every zone, and with what to do."""
 
 from __future__ import annotations
 

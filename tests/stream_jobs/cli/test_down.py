@@ -17,7 +17,7 @@ PID = 2**22 + 1
 
 @pytest.fixture(autouse=True)
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Whoever is asked to end, and by which signal."""
+    """List the processes that are asked to end, and by which signal."""
     found: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: found.append((pid, number)))
     return found

@@ -1,4 +1,4 @@
-"""Every command ends alike where nobody reads its output to the end: `tokentide … | head`."""
+"""Every command ends alike where its output is not read to the end: `tokentide … | head`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READER_GONE = 141
 
 
 def code_of(arguments: list[str]) -> int:
-    """Run a command whose output leads to nobody; what it leaves in the buffer is tried, too."""
+    """Run a command whose output has no reader; what it leaves in the buffer is tried, too."""
     reading, writing = os.pipe()
     os.close(reading)
     former, sys.stdout = sys.stdout, os.fdopen(writing, "w", buffering=1)

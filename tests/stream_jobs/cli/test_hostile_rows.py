@@ -1,4 +1,4 @@
-"""Rows that somebody filled to harm: commands show them, and no terminal obeys them."""
+"""Rows with hostile texts: commands show them, and no terminal obeys them."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_what_was_found_stands_below_what_was_done_and_the_rest_is_not_kept_back
         opening(180, BROWNOUT, sentence="errors of google", impact_failed_per_minute=3.25),
         opening(15, RUNAWAY, sentence="run repeats", impact_usd_per_hour="71.28"),
         opening(20, RUNAWAY, sentence="its twin", held="incident 1"),
-        opening(30, RUNAWAY, sentence="of nobody", dimensions={"tenant": "acme"}),
+        opening(30, RUNAWAY, sentence="of no incident", dimensions={"tenant": "acme"}),
     ]
     screen = Console(width=100, record=True, file=io.StringIO())
     screen.print(incidents_view(found, END_US))
@@ -38,6 +38,6 @@ def test_what_was_found_stands_below_what_was_done_and_the_rest_is_not_kept_back
     assert second < shown.index("+180 s") < shown.index("3.2 failed requests a minute") < third
     assert third < shown.index("+15 s") < shown.index("$71.28 an hour more")
     assert "1 other alert announced; 1 absorbed" in shown
-    assert shown.index("of nobody") > shown.index("besides")
+    assert shown.index("of no incident") > shown.index("besides")
     assert "its twin" not in shown
     assert first < second < third

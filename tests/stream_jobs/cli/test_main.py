@@ -126,7 +126,7 @@ def test_nothing_to_stop_is_no_error_and_says_so_to_scripts_too(
     assert (answer["stopped"], answer["pid"]) == (False, None)
 
 
-def test_a_replay_to_nobody_names_the_address_at_once_and_ends_with_an_error(
+def test_a_replay_without_a_broker_names_the_address_at_once_and_ends_with_an_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -184,7 +184,7 @@ def test_nothing_to_talk_to_is_said_at_once_with_the_ways_out(
         assert "TOKENTIDE_" in printed
 
 
-def test_an_address_where_nobody_answers_is_named(
+def test_an_address_without_an_answer_is_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", "http://user:secret@127.0.0.1:9")

@@ -1,4 +1,4 @@
-"""Who waits for a long work without a terminal is told what it does, and not too often."""
+"""A long task without a terminal reports its progress, and not too often."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ slos:
 - {name: speed, scope: {tenant: acme}, good: {latency_ms: 2000}, objective: 99, window_days: 30}
 - {name: first, good: {ttft_ms: 500}, objective: 95, window_days: 7}
 - {name: quality, good: {quality: 0.8}, objective: 95, window_days: 7}
-- {name: nobody, scope: {tenant: absent}, good: {errors: none}, objective: 99, window_days: 30}
+- {name: no-calls, scope: {tenant: absent}, good: {errors: none}, objective: 99, window_days: 30}
 """
 
 
@@ -69,7 +69,7 @@ def test_each_slo_is_judged_by_its_own_events_and_kept(
     found = {one["name"]: one for one in json.loads(capsys.readouterr().out)["slos"]}
     assert {name: (one["total"], one["bad"]) for name, one in found.items()} == {
         "answers": (36_000, 100), "speed": (36_000, 240), "first": (50_400, 0),
-        "quality": (20, 0), "nobody": (0, 0),
+        "quality": (20, 0), "no-calls": (0, 0),
     }  # fmt: skip
     assert found["answers"]["verdict"] == "burning"
     assert {one["verdict"] for name, one in found.items() if name != "answers"} == {

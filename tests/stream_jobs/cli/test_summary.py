@@ -42,7 +42,7 @@ def summary(**causes: int) -> Summary:
     return Summary(0, 60_000_000, replace(CALLS, name=""), by, named)
 
 
-def test_calls_without_a_cost_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_calls_without_a_cost_are_counted_by_reason(capsys: pytest.CaptureFixture[str]) -> None:
     shown = "\n".join(lines(summary_view(summary(no_price=1, no_usage_reported=1)), capsys))
     assert "2 without a cost (1 no price, 1 no usage reported)" in shown
     assert shown.count("no cost") == 3, "of the model, its team and its tenant"

@@ -208,7 +208,7 @@ def test_bad_is_said_once_when_it_begins_and_once_when_it_ends() -> None:
     assert times.line(WORKING) is None
 
 
-def test_what_was_bad_when_the_reader_was_told_is_not_said_again() -> None:
+def test_what_was_bad_when_it_was_reported_is_not_reported_again() -> None:
     times = BadTimes(changed(kafka_problem="Kafka does not answer"), lambda: 0.0)
     assert times.line(changed(kafka_problem="Kafka does not answer")) is None
     assert times.line(WORKING) is not None

@@ -1,4 +1,4 @@
-"""What the picture of the pipeline says of facts that nobody could read, and of causes."""
+"""What the picture of the pipeline shows of facts that could not be read, and of causes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tokentide_jobs.core.partition_lag import PartitionLag
 from tokentide_jobs.core.status import DroppingProducer, Problem, Status, WorkerState
 
 CONFIGURED = {"min_free_bytes", "stack_workers", "stack_detectors"}
-"""Numbers that no service is asked for: settings, and what the stack was told to keep."""
+"""Numbers that no service is asked for: settings, and what the stack is set to keep."""
 AWAY = Status(
     kafka_problem="no broker", kafka_answers=False,
     clickhouse_problem="no store", clickhouse_answers=False,
@@ -43,7 +43,7 @@ def test_what_was_not_read_is_no_number_anywhere() -> None:
     assert numbers <= CONFIGURED
     for name in report["unknown"]:
         assert {**report, **report["clickhouse"]}[name] is None
-    # Also no empty list or object says "none" where nobody looked.
+    # Also no empty list or object states "none" where nothing was read.
     empty = {name for name, value in report.items() if value in ([], {})}
     assert empty <= {"workers"}
 

@@ -1,4 +1,4 @@
-"""Declared faults change what they say and nothing else, in calls that a recorded week has."""
+"""Declared faults change what they declare and nothing else, in calls that a recorded week has."""
 
 from __future__ import annotations
 

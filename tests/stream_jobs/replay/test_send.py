@@ -108,12 +108,12 @@ def test_sending_follows_the_pace(captured: tuple[Telemetry, CaptureSender]) -> 
 
 def test_a_broker_that_takes_nothing_is_reported_with_how_far_it_got() -> None:
     sender = CaptureSender()
-    sender.connect_failures = [ConnectionError("nobody home")] * 1_000
+    sender.connect_failures = [ConnectionError("no broker")] * 1_000
     telemetry = Telemetry(
         sender=sender, service="test", queue_events=100, linger_ms=1, exit_timeout_s=0
     )
     try:
-        with pytest.raises(ServiceUnreachable, match=r"no events .*nobody home.* 0 of 256 "):
+        with pytest.raises(ServiceUnreachable, match=r"no events .*no broker.* 0 of 256 "):
             send(timed(5_000, 1.0), plan(Pace(), 5_000, 1.0), telemetry, timeout_s=0.3)
     finally:
         telemetry.close(0)
@@ -121,7 +121,7 @@ def test_a_broker_that_takes_nothing_is_reported_with_how_far_it_got() -> None:
 
 def test_a_broker_that_takes_nothing_is_named_before_the_replay_gives_up() -> None:
     sender = CaptureSender()
-    sender.connect_failures = [ConnectionError("nobody home")] * 1_000
+    sender.connect_failures = [ConnectionError("no broker")] * 1_000
     telemetry = Telemetry(sender=sender, service="test", linger_ms=1, exit_timeout_s=0)
     notes: list[str] = []
     begin_s = time.monotonic()
@@ -136,12 +136,12 @@ def test_a_broker_that_takes_nothing_is_named_before_the_replay_gives_up() -> No
         telemetry.close(0)
     assert time.monotonic() - begin_s < 30
     assert len(notes) == 1
-    assert all(words in notes[0] for words in ("takes no events", "nobody home", "still trying"))
+    assert all(words in notes[0] for words in ("takes no events", "no broker", "still trying"))
 
 
 def test_the_end_of_a_replay_that_cannot_be_flushed_takes_no_longer_than_the_timeout() -> None:
     sender = CaptureSender()
-    sender.connect_failures = [ConnectionError("nobody home")] * 1_000
+    sender.connect_failures = [ConnectionError("no broker")] * 1_000
     telemetry = Telemetry(sender=sender, service="test", linger_ms=1, exit_timeout_s=0)
     begin_s = time.monotonic()
     try:
@@ -171,7 +171,7 @@ def test_an_interrupted_replay_counts_only_what_kafka_has_confirmed(
 ) -> None:
     monkeypatch.setattr("tokentide_jobs.replay.send._LAST_FLUSH_S", 0.1)
     sender = CaptureSender()
-    sender.connect_failures = [ConnectionError("nobody home")] * 1_000
+    sender.connect_failures = [ConnectionError("no broker")] * 1_000
     telemetry = Telemetry(sender=sender, service="test", linger_ms=1, exit_timeout_s=0)
 
     def interrupted() -> Iterator[tuple[float, dict[str, Any]]]:

@@ -142,7 +142,7 @@ def test_every_setting_says_what_it_does_and_numbers_have_a_range() -> None:
         assert bool(item.allowed) == (is_chosen or isinstance(value, int | float))
 
 
-def test_every_wrong_value_is_told_not_only_the_first() -> None:
+def test_every_wrong_value_is_reported_not_only_the_first() -> None:
     environ = {"TOKENTIDE_BATCH_ROWS": "0", "TOKENTIDE_DRAIN_S": "soon"}
     with pytest.raises(ConfigError) as refused:
         Settings.from_env(environ)

@@ -194,7 +194,7 @@ class TestWhoSpeaksForWhom:
             "tenant globex": "",
         }
 
-    def test_whoever_is_carried_comes_after_its_provider_whatever_its_name(
+    def test_a_carried_alert_comes_after_its_provider_whatever_its_name(
         self, book: AlertBook
     ) -> None:
         tenants = [

@@ -51,7 +51,7 @@ class TestTooMany:
         book.observe([finding(change="ends", dimensions=page, at_us=at_us)], at_us, at_us)
         assert self.take(book) == [("tenant new", "open")]
 
-    def test_what_nobody_was_notified_of_makes_room_for_as_urgent_a_one(self) -> None:
+    def test_an_alert_without_a_notification_makes_room_for_one_as_urgent(self) -> None:
         book = AlertBook(AlertRules(most_alerts=2))
         book.observe([finding(), finding(dimensions=MODEL)], NOW_US, NOW_US)
         assert self.take(book) == [
@@ -65,7 +65,7 @@ class TestTooMany:
         assert book.refused == 5
 
     @pytest.mark.parametrize("kind", ["budget", "slo", "pipeline"])
-    def test_what_somebody_configured_is_never_dropped(self, kind: Kind) -> None:
+    def test_a_configured_alert_is_never_dropped(self, kind: Kind) -> None:
         book = self.full(self.PAGE, self.PAGE, self.PAGE)
         made = self.take(book, kind=kind, severity="ticket")
         assert [key for key, _state in made] == ["tenant new"]

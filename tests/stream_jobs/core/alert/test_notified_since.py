@@ -1,4 +1,4 @@
-"""A receiver is told of what comes since it is one, and of a severity since it asks for it."""
+"""A receiver is notified of what comes since it is one, of a severity since it asks for it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ PAGES: tuple[Severity, ...] = ("page",)
 TICKETS: tuple[Severity, ...] = ("ticket", "page")
 
 
-def test_the_first_receivers_of_an_installation_are_told_everything() -> None:
+def test_the_first_receivers_of_an_installation_are_notified_of_everything() -> None:
     assert since_by_key(None, [("a", TICKETS)], 5) == {"a/ticket": 0, "a/page": 0}
 
 
-def test_whoever_stays_is_told_on_and_whoever_is_new_from_now_on() -> None:
+def test_a_receiver_that_stays_misses_nothing_and_a_new_one_begins_now() -> None:
     before = since_by_key(None, [("a", PAGES)], 5)
     assert since_by_key(before, [("a", PAGES), ("b", PAGES)], 9) == {"a/page": 0, "b/page": 9}
 

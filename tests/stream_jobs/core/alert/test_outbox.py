@@ -168,7 +168,7 @@ def test_a_message_that_its_receiver_breaks_on_holds_up_no_other_alert(answer: R
 def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer() -> None:
     store = Store(messages(alerts=3, each=1))
     made = steps_of(store, dict.fromkeys(("0/0", "1/0", "2/0"), DOWN), begin(), 18)
-    # Whoever was tried least goes first.
+    # The message with the fewest attempts goes first.
     assert made == ["0/0", "1/0", "wait 1", "2/0", "0/0", "wait 2", "1/0", "2/0", "wait 3"]
 
 

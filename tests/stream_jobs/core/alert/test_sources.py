@@ -1,4 +1,4 @@
-"""What detectors, run guard and budgets say becomes findings with the right identity and impact."""
+"""What detectors, run guard and budgets report becomes findings with identity and impact."""
 
 from __future__ import annotations
 

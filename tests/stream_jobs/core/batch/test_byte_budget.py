@@ -1,4 +1,4 @@
-"""One budget for all partitions: bounded together, and nobody starves."""
+"""One budget for all partitions: bounded together, and no partition starves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Stored:
     value: bytes
 
 
-def test_whoever_is_alone_may_hold_all_and_gives_back_what_others_are_due() -> None:
+def test_a_single_partition_may_hold_all_and_gives_back_what_others_are_due() -> None:
     budget = ByteBudget(1_200)
     first, second, _idle = (budget.share() for _ in range(3))
 
@@ -80,7 +80,7 @@ def test_all_together_hold_less_than_twice_the_budget_and_each_is_read_again(
             if each.is_empty:
                 assert each.has_room
             if each.is_full:
-                assert each.is_ready, "what nobody reads on must not wait for its age"
+                assert each.is_ready, "a partition that is not read on must not wait for its age"
 
 
 def test_a_record_larger_than_the_budget_gets_through_alone() -> None:

@@ -1,4 +1,4 @@
-"""The batch planner: ranges without holes, limits, gaps believed only when seen twice."""
+"""The batch planner: ranges without holes, limits, gaps accepted only when seen twice."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_rest_keeps_nothing_that_is_due_for_other_reasons_than_its_age() -> None
     assert sealed(planner, now_ms=1).reason == "rows"
 
 
-def test_what_somebody_waits_for_is_due_once_all_of_it_is_here_and_only_once() -> None:
+def test_an_awaited_range_is_due_once_all_of_it_is_here_and_only_once() -> None:
     planner = planner_with(0)
     planner.rest_after(begun_ms=0, took_ms=100)
     planner.seal_at(2)

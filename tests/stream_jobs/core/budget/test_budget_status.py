@@ -1,4 +1,4 @@
-"""A status says what was spent, what is left, and whether somebody should look."""
+"""A status states what was spent, what is left, and whether it needs attention."""
 
 from __future__ import annotations
 

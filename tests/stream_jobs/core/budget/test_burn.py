@@ -1,4 +1,4 @@
-"""Burn rates are multiples of even spending; both stretches have to say that something burns."""
+"""Burn rates are multiples of even spending; both stretches have to show that it burns."""
 
 from __future__ import annotations
 

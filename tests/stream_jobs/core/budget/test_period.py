@@ -1,4 +1,4 @@
-"""Periods tile time in every zone of the world, and their edges are where its clocks say."""
+"""Periods tile time in every zone of the world, and their edges are where its clocks put them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_periods_tile_time(kind: PeriodKind, name: str, at_us: int) -> None:
     assert period_at(kind, zone, period.end_us - 1) == period
     assert period_at(kind, zone, period.end_us).start_us == period.end_us
     assert period_before(kind, zone, period).end_us == period.start_us
-    assert period.start_us % 60_000_000 == 0, "rollups of a minute can tell it"
+    assert period.start_us % 60_000_000 == 0, "rollups of a minute can resolve it"
 
 
 @given(st.sampled_from(ZONES), MOMENTS)

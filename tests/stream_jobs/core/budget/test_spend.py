@@ -27,7 +27,7 @@ BUDGET = Budget(
 
 
 def fed(spend: BudgetSpend, *additions: tuple[int, int]) -> list[int]:
-    """Add (offset, dollars) one by one; return the percentages that were told."""
+    """Add (offset, dollars) one by one; return the percentages that were reported."""
     reached = []
     for offset, dollars in additions:
         spent = [Spent(NOON_US, dollars * USD, requests=1)]
@@ -44,7 +44,7 @@ def test_each_threshold_is_reached_once_at_its_share_exactly() -> None:
     assert fed(spend, (3, 48), (4, 1), (5, 1), (6, 500)) == [80, 95, 100]
 
 
-def test_a_repeated_range_adds_nothing_and_tells_nobody() -> None:
+def test_a_repeated_range_adds_nothing_and_gives_no_notice() -> None:
     spend = BudgetSpend(BUDGET)
     assert fed(spend, (0, 60), (1, 10)) == [50]
     before = spend.of(BUDGET.at(NOON_US)).pico_usd
@@ -145,7 +145,7 @@ def test_periods_that_nothing_is_added_to_any_more_are_dropped() -> None:
     assert spend.of(BUDGET.at(NOON_US)).pico_usd == 0
 
 
-def test_another_amount_is_another_budget_to_be_told_of() -> None:
+def test_another_amount_is_another_budget_to_be_reported() -> None:
     raised = Budget(
         name="search", scope=BUDGET.scope, period="day", zone=UTC, zone_name="UTC",
         amount_pico_usd=120 * USD,

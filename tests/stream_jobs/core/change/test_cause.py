@@ -39,7 +39,7 @@ def test_a_change_of_something_else_explains_nothing() -> None:
     assert subjects(change(4, kind="prompt", subject="translate")) == []
 
 
-def test_what_is_changed_counts_whoever_reports_it() -> None:
+def test_what_is_changed_counts_and_not_who_reports_it() -> None:
     registry = {"service": "registry", "environment": "production"}
     prompt = change(4, kind="prompt", subject="summarise", dimensions=registry)
     other = change(4, kind="prompt", subject="translate", dimensions=registry)

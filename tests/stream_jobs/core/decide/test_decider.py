@@ -215,7 +215,7 @@ def test_a_window_says_how_many_tests_its_minute_has_in_windows_of_both_lengths(
     assert found == dict.fromkeys((MINUTE_US, FAST_US), len(METRICS) * (keys[0] + 6 * keys[1]))
 
 
-def test_records_that_nobody_can_read_are_counted_and_passed_over() -> None:
+def test_unreadable_records_are_counted_and_skipped() -> None:
     records = list(recorded())
     broken = [
         dataclasses.replace(records[0], value=b"no arrow"),
@@ -330,7 +330,7 @@ def test_an_alarm_of_a_level_that_is_watched_no_more_is_open_no_more(is_restart:
         decider = Decider.from_bytes(decider.to_bytes(), rules, BUDGETS)
     else:
         decider.set_rules(rules)
-    assert decider.has_gap, "whoever ends alerts that nobody knows has to look"
+    assert decider.has_gap, "open alerts must be compared with what is still watched"
     left = decider.watched.open_alarms()
     assert left == {one for one in known if "tenant" not in dict(one[0]) or len(one[0]) > 1}
     assert left != known

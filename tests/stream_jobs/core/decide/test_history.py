@@ -75,7 +75,7 @@ def test_the_state_after_stored_windows_is_the_one_after_the_same_windows_as_del
         if minute in minutes:
             decider.take([windows(rows, 10 * minute, 10 * minute + 10, stamp_us=start_us)])
         else:
-            # Nobody can tell what happened in this minute: it is given up.
+            # What happened in this minute cannot be known: it is given up.
             decider.merge.closed_until_us = end_us
         for tick in range(1, 6):
             decider.take([mark(start_us + tick * 12_200_000, 10 * minute + 10)])

@@ -1,4 +1,4 @@
-"""Whoever may write to the delta topic cannot stop detection: a malformed record is passed over.
+"""No writer of the delta topic can stop detection: a malformed record is skipped.
 
 Records are mutated in their bytes, their values and their headers. Each is read or counted as
 unreadable, nothing else comes out, and the state can be saved and goes on.
@@ -86,7 +86,7 @@ class Job:
         self.taken = 0
 
     def take(self, *records: DeltaRecord) -> bool:
-        """Take records, and now and then what closes a window; tell whether all were read."""
+        """Take records, and now and then what closes a window; return whether all were read."""
         before = self.decider.unreadable
         self.taken += 1
         findings = self.decider.take(records)
@@ -123,7 +123,7 @@ WANTED_OF = (WANTED, SUBJECT_SPEND, STEPS_SCHEMA, CHANGES_SCHEMA)
 
 
 def is_read(job: Job, place: int, value: bytes, number: int) -> bool:
-    """Tell whether a job reads a record with this value, that it has not seen before."""
+    """Return whether a job reads a record with this value, that it has not seen before."""
     try:
         deltas.read_rows(value, WANTED_OF[place], NO_VALUE)
     except UnreadableDelta:

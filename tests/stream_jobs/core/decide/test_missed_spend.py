@@ -1,4 +1,4 @@
-"""What a budget reached while deltas were missed is told, once, and what was told before is not."""
+"""What a budget reached while deltas were missed is reported, once, and nothing a second time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far ingest has come is what its newest marks say, of partitions that say nothing too."""
+"""How far ingest has come is read from its newest marks, of idle partitions too."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_a_threshold_that_a_budget_no_longer_has_is_not_reported() -> None:
     assert found.reached == [one + 100 for one in asked]
 
 
-def test_a_state_that_the_contract_does_not_know_is_left_out_and_told() -> None:
+def test_a_state_that_the_contract_does_not_know_is_left_out_and_logged() -> None:
     budgets = [replace(BUDGET, name="n" * 300), BUDGET]
     found = [BudgetNow(one, NOW_US, PeriodSpend(one.at(NOW_US), 1)) for one in budgets]
     refused: list[str] = []
@@ -81,8 +81,8 @@ def test_a_state_that_the_contract_does_not_know_is_left_out_and_told() -> None:
     assert "256 characters" in refused[0]
 
 
-def test_every_field_of_the_contract_is_said() -> None:
-    """A field that no state fills is a promise to services that nobody keeps."""
+def test_every_field_of_the_contract_is_filled() -> None:
+    """Services would wait in vain for a field that no state fills."""
     decider = Decider(RULES, BUDGETS)
     for budget in decider.budgets.unseeded():
         decider.budgets.seed(budget.name, {}, [])

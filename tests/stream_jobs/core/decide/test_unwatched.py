@@ -1,4 +1,4 @@
-"""An alert about what nobody watches any more ends, however that came about."""
+"""An alert about what is not watched any more ends, however that came about."""
 
 from __future__ import annotations
 
@@ -115,5 +115,5 @@ def test_a_key_that_is_forgotten_with_an_open_alarm_leaves_a_gap() -> None:
     nothing = np.zeros((len(METRICS), 0))
     detectors.judge(ClosedWindow(days_us, [], nothing, nothing, True))
     assert list(state.keys) == []
-    assert decider.watched.take_lost_alarms(), "nobody will say that this alarm has ended"
+    assert decider.watched.take_lost_alarms(), "the end of this alarm would never be reported"
     assert not decider.watched.take_lost_alarms()

@@ -228,7 +228,7 @@ def test_a_byte_order_mark_is_read_over_and_whole_numbers_may_have_a_point() -> 
 
 
 @pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999", '{"a": [NaN]}'])
-def test_what_no_number_can_be_is_borne_where_nobody_reads_it(value: str) -> None:
+def test_what_no_number_can_be_is_tolerated_where_it_is_not_read(value: str) -> None:
     assert row(with_raw("unknown", value)) == row(TEXT.encode())
 
 

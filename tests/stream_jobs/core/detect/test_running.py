@@ -1,4 +1,4 @@
-"""Running means end at their value, or so near to it that nobody is slowed down by the rest."""
+"""Running means end at their value, or so near to it that the rest slows no arithmetic down."""
 
 from __future__ import annotations
 

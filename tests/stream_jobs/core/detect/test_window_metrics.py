@@ -82,7 +82,7 @@ def test_what_cannot_be_computed_is_absent_and_not_zero() -> None:
     assert np.isnan(values["unit_price"])
 
 
-def test_an_hour_is_told_per_minute() -> None:
+def test_an_hour_is_reported_per_minute() -> None:
     sums = {name: np.array([60.0 * value]) for name, value in SUMS.items()}
     quantiles = {name: np.array([value]) for name, value in QUANTILES.items()}
     values, _counts = observe(sums, quantiles, 3_600)

@@ -98,7 +98,7 @@ def test_a_restored_guard_goes_on_alike(sizes: tuple[int, ...]) -> None:
     assert to_bytes(again) == to_bytes(guard)
 
 
-def test_a_state_of_the_version_before_keeps_its_limits_and_names_nobody_for_lack() -> None:
+def test_a_state_of_the_version_before_keeps_its_limits_and_names_no_run_for_lack() -> None:
     guard = experienced()
     guard.observe([step(at_s=1, usd=0.1, input_tokens=7)])
     state = json.loads(to_bytes(guard)[1:])

@@ -87,7 +87,7 @@ def test_a_delta_that_is_lost_in_the_merge_is_missing_for_good() -> None:
     assert consumed_by(decider).sums.events
     opened = decider.merge._open
     start_us = opened.starts[0]
-    opened.forget(start_us, start_us + MINUTE_US)  # its sums are gone, and nobody judged them
+    opened.forget(start_us, start_us + MINUTE_US)  # its sums are gone, unjudged
     decider.take(records[40:])
     assert consumed_by(decider).sums != of_ticks(0, TICKS)
 

@@ -1,4 +1,4 @@
-"""Names of keys say their dimensions, whatever texts those have."""
+"""Names of keys state their dimensions, whatever texts those have."""
 
 from __future__ import annotations
 

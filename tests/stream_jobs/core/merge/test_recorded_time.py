@@ -24,7 +24,7 @@ SECOND_US = 1_000_000
 
 
 class Recording:
-    """Two sources, heard of within moments; minutes count from noon."""
+    """Two sources, first seen within moments; minutes count from noon."""
 
     def __init__(self) -> None:
         self.progress = RecordedProgress(SETTLE_US)
@@ -44,7 +44,7 @@ class Recording:
         Args:
             source: Which of the two.
             reached: Minute of its latest event.
-            at_s: When that is said.
+            at_s: When that is published.
             read_s: What had arrived by then is read.
         """
         newest_mark = ProgressMark(
@@ -61,7 +61,7 @@ def test_hours_close_at_once_from_the_first_event_on_and_an_empty_minute_is_one_
     stream = Recording()
     stream.add(0, 1, 3, 200)
     stream.mark(0, 200, at_s=1)
-    assert stream.closed == [], "the other source has said nothing yet"
+    assert stream.closed == [], "the other source has published nothing yet"
     stream.mark(1, 200)
     assert stream.closed == list(range(199))
     assert stream.progress.now_us == NOON_US + 200 * MINUTE_US
@@ -80,7 +80,7 @@ def test_a_source_that_lags_holds_windows_back_and_what_it_brings_counts() -> No
 
 
 @pytest.mark.parametrize("reached", [None, 10])
-def test_a_source_that_was_read_to_its_end_after_another_got_somewhere_holds_nobody_back(
+def test_a_source_that_was_read_to_its_end_after_another_got_somewhere_delays_no_window(
     reached: int | None,
 ) -> None:
     stream = Recording()

@@ -125,7 +125,7 @@ def test_an_idle_source_holds_nothing_back() -> None:
     stream = Stream(2)
     stream.mark(NOON_US, source=1)
     for now_us in range(NOON_US, NOON_US + MINUTE_US + SETTLE_US + 1, SECOND_US):
-        # Nothing arrives at source 1: its marks come every five seconds, and say so.
+        # Nothing arrives at source 1: its marks come every five seconds, and state that.
         if now_us % (5 * SECOND_US) == SETTLE_US:
             stream.mark(now_us, source=1)
         stream.mark(now_us, source=0)

@@ -1,4 +1,4 @@
-"""What a producer writes neither stops a partition nor speaks in the pipeline's own voice."""
+"""A producer's bytes neither stop a partition nor pass for records of the pipeline's own."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_no_record_stands_for_what_the_pipeline_left_out(
 
 
 def test_a_refused_row_of_no_table_is_passed_over(cards: CardTable) -> None:
-    """Dead letters with such rows were stored by versions that believed forged records."""
+    """Dead letters with such rows were stored by versions that accepted forged records."""
     found = processed(cards, change("deploy", "a"))
     assert found.without([RefusedRow("", 0, 0, ""), RefusedRow("raw_errors", 0, 0, "")]) is found
     less = found.without([RefusedRow("", 0, 0, ""), RefusedRow("raw_changes", 0, 0, "why")])
@@ -69,7 +69,7 @@ def test_a_refused_row_of_no_table_is_passed_over(cards: CardTable) -> None:
 def test_another_process_makes_equal_dead_letters_under_its_own_mark(
     cards: CardTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mark is nowhere in the rows: a batch is repeated by whoever takes it over."""
+    """The mark is nowhere in the rows: a batch is repeated by its next owner."""
     monkeypatch.setattr(split, "MAX_RECORD_EVENTS", 3)
     mark = vars(stand_in)["_MARK"]
     other = mark[:-33] + b"0" * 32 + mark[-1:]

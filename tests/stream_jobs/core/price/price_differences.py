@@ -2,7 +2,7 @@
 
 Every base rate that our list and LiteLLM's map price more than 1 % apart, with a verdict and a
 source. Verdicts that are there already stay; a new difference gets `?`, and a test fails until
-somebody has judged it: `ours` is right by the source, or `stand-in`, where the status says that we
+it has been judged: `ours` is right by the source, or `stand-in`, where the status says that we
 have no price of our own for that seller, place or moving name.
 """
 

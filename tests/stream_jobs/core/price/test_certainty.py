@@ -1,4 +1,4 @@
-"""What keeps a price from being exact has a word of its own, and the gravest word is shown."""
+"""What keeps a price from being exact has a word of its own, and the most severe word is shown."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_our_entries_have_the_rates_of_long_contexts_and_audio(
     assert (priced.rates[unit].at(input_tokens), priced.status) == (rate, "exact")
 
 
-def test_the_rule_names_every_doubt_the_gravest_first() -> None:
+def test_the_rule_names_every_uncertainty_the_most_severe_first() -> None:
     priced = found("azure", "gpt-5-chat-latest", "2026-10-01", service_tier="flex")
     assert priced.rule == (
         "genai-prices:openai/gpt-5!service_tier=flex!resold!place=unknown!alias!undated"

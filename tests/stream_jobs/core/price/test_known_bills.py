@@ -130,7 +130,7 @@ NAMED = "claude-sonnet-4-5@20250929"
         (call("openrouter", "openai/gpt-4o:online", **MILLION), "alias", "22.5"),
         (call("openrouter", "openai/gpt-4o:nitro", **MILLION), "alias", "22.5"),
         (call("openai", "openai/gpt-4o", **MILLION), "exact", "22.5"),
-        # Claude Sonnet 4 on Vertex AI: no page tells since when a long context cost more.
+        # Claude Sonnet 4 on Vertex AI: no page states since when a long context cost more.
         (
             call(
                 "gcp.vertex_ai", "claude-sonnet-4@20250514", "2026-11-01", **tokens(300_000, 1_000)
@@ -159,7 +159,7 @@ def test_a_call_costs_what_it_was_billed(event: dict[str, Any], status: str, usd
         ("gpt-5.4-mini", {"web_searches": 1}, "exact"),
     ],
 )
-def test_a_block_of_tokens_that_nobody_reports_makes_a_search_partial(
+def test_a_block_of_tokens_that_is_not_reported_makes_a_search_partial(
     model: str, usage: dict[str, Any], status: str
 ) -> None:
     event = call("openai", model, **tokens(10, 10), **usage)

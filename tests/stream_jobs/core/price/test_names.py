@@ -178,7 +178,7 @@ def test_a_bad_alias_refuses_the_file(text: str, reason: str) -> None:
         ("m-1-expert", True),
         ("m-1:free", True),
         ("m-1" + "-2024-01-01" * 1_000 + "!", True),
-        ("somebody/m-1", True),  # what another publisher, or a proxy, calls so
+        ("publisher/m-1", True),  # what another publisher, or a proxy, calls so
     ],
 )
 def test_a_name_says_more_than_the_listed_one(name: str, is_more: bool) -> None:

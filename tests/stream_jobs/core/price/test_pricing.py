@@ -75,7 +75,7 @@ def test_the_long_cache_without_a_price_is_billed_as_any_write_and_partial() -> 
     assert (row["price_status"], row["cost_cache_write_pico_usd"]) == ("override", 1_200_000_000)
 
 
-def test_a_unit_nobody_prices_is_not_billed_and_partial() -> None:
+def test_a_unit_without_a_price_is_not_billed_and_partial() -> None:
     row = priced(input_tokens=10, output_tokens=1, other_units={"lightbulbs": 3})
     assert row["price_status"] == "partial"
     assert row["cost_other_pico_usd"] == 0
@@ -101,7 +101,7 @@ def test_a_fee_per_request_is_billed_once() -> None:
         provider="perplexity", request_model="sonar", input_tokens=1_000, output_tokens=100
     )
     assert row["cost_other_pico_usd"] == 12_000_000_000
-    assert row["price_status"] == "partial"  # nobody said how much was searched
+    assert row["price_status"] == "partial"  # the amount of the search was not reported
     sized = priced(**_SONAR, output_tokens=100, other_units={"low_context_requests": 1})
     assert (sized["cost_other_pico_usd"], sized["price_status"]) == (5_000_000_000, "exact")
     failed = priced(provider="perplexity", request_model="sonar", status="error")

@@ -76,7 +76,7 @@ MODELS = [
     ("perplexity", "sonar-deep-research"),
     ("azure.ai.openai", "gpt-4o"),
     ("vllm", "llama-3.3-70b"),
-    ("nobody", "nothing"),
+    ("unknown", "nothing"),
 ]
 
 
@@ -277,7 +277,7 @@ def disjoint_usage(rng: random.Random) -> dict[str, int]:
 def theirs(event: dict[str, Any], context: dict[str, str]) -> Decimal | None:
     renamed = {"reasoning_tokens": "output_reasoning_tokens"}
     usage = {renamed.get(k, k): v for k, v in event.items() if k in TOKEN_COLUMNS}
-    # Overlaps the event cannot report are zero by construction; genai-prices wants them said.
+    # Overlaps the event cannot report are zero by construction; genai-prices wants them stated.
     usage |= {"cache_audio_read_tokens": 0, "cache_image_read_tokens": 0}
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=event["started_at_us"])
     try:

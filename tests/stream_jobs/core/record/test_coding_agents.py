@@ -200,7 +200,7 @@ def test_a_name_with_a_sign_that_is_no_address_stays() -> None:
         (GEMINI_CLI, gemini_cli_call(TIME_NS, auth_type="vertex-ai"), "gcp.vertex_ai"),
     ],
 )
-def test_a_cloud_is_told_by_the_name_of_the_model_or_the_way_to_log_in(
+def test_a_cloud_is_recognised_by_the_name_of_the_model_or_the_way_to_log_in(
     agent: dict[str, Any], record: dict[str, Any], provider: str
 ) -> None:
     assert event_of(agent, record)["provider"] == provider
@@ -337,7 +337,7 @@ def test_a_text_that_cannot_be_decoded_costs_itself_and_no_other_record(broken: 
 
 @pytest.mark.parametrize("value", [-1, 1 << 60, "x", 1.5, True, [1], "9" * 99, float("nan")])
 @pytest.mark.parametrize("name", ["input_tokens", "cost_usd", "duration_ms", "ttft_ms", "attempt"])
-def test_an_absurd_number_is_not_told(name: str, value: object) -> None:
+def test_an_absurd_number_is_left_out(name: str, value: object) -> None:
     record = claude_code_call(TIME_NS)
     record["attributes"] += attributes(**{name: value})
     line = json.dumps(logs_request(CLAUDE_CODE, [record])).replace("NaN", "null").encode()
@@ -346,7 +346,7 @@ def test_an_absurd_number_is_not_told(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("stated", ["", "yesterday", "2026-09-21T14:13:20", "+99999-01-01", 5])
-def test_a_time_that_nobody_can_read_falls_back_to_when_it_was_collected(stated: object) -> None:
+def test_an_unreadable_time_falls_back_to_when_it_was_collected(stated: object) -> None:
     event = event_of(CODEX, codex_call(TIME_NS, **{"event.timestamp": stated}))
     assert event["started_at_us"] == TIME_NS // 1000 + 1_000
 

@@ -140,7 +140,7 @@ def test_a_broken_record_is_one_bad_event_without_its_bytes(value: bytes, reason
     assert list(read.records) == []
     [dead_letter] = read.dead_letters
     assert dead_letter[:4] == (3, 7, 0, reason)
-    # It may hold prompts: what is kept tells it from others and where it is.
+    # It may hold prompts: only what identifies and locates it is kept.
     assert dead_letter.value == b""
     assert hashlib.sha256(value).hexdigest() in dead_letter.detail
     assert dead_letter.detail.endswith("of which nothing is kept")
@@ -253,7 +253,7 @@ def cards() -> CardTable:
     return compile_cards()
 
 
-def test_a_batch_is_the_same_rows_whoever_processes_it(cards: CardTable) -> None:
+def test_a_batch_is_the_same_rows_in_every_process(cards: CardTable) -> None:
     good = request(("chat", chat(), ""), ("GET", [], ""), ("chat", chat(), ""))
     late = request(("chat", chat(), ""))
     late.spans[0] |= {"startTimeUnixNano": "1", "endTimeUnixNano": "2"}
@@ -327,7 +327,7 @@ def test_a_text_that_cannot_be_encoded_costs_itself_and_none_of_the_other_spans(
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999"])
-def test_what_no_number_can_be_is_borne_in_an_attribute_that_nobody_reads(number: bytes) -> None:
+def test_what_no_number_can_be_is_tolerated_in_an_attribute_that_is_not_read(number: bytes) -> None:
     made = request(("chat", chat(odd=0.5), ""), ("chat", chat(), ""))
     value = made.encode().replace(b"0.5", number)
     assert len(events(value)) == 2

@@ -1,4 +1,4 @@
-"""Spans that tell of one call, or of the sum of others, leave one call of a record."""
+"""Spans that report one call, or the sum of others, leave one call of a record."""
 
 from __future__ import annotations
 

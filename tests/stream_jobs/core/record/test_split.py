@@ -70,7 +70,7 @@ GOOD = [b'{"n":%d}' % number for number in range(5)]
         (b'[{"n":0},\n{"n":1},\r\n  {"n":2},', [b'[{"n":0},', *GOOD[1:3]]),
     ],
 )
-def test_lines_that_are_arrays_or_end_in_commas_cost_nobody_else(
+def test_lines_that_are_arrays_or_end_in_commas_cost_no_other_line(
     value: bytes, events: list[bytes]
 ) -> None:
     assert split_record(value) == events
@@ -123,7 +123,7 @@ def test_a_byte_order_mark_changes_nothing() -> None:
     bom = b"\xef\xbb\xbf"
     assert split_record(bom + b"\n".join(GOOD)) == GOOD
     assert split_record(bom + b"[" + b",".join(GOOD) + b"]") == GOOD
-    assert split_record(bom + GOOD[0]) == [bom + GOOD[0]]  # as it came; whoever judges reads over
+    assert split_record(bom + GOOD[0]) == [bom + GOOD[0]]  # as it came; the judge skips the mark
     assert split_record(bom + b'{\n"a": 1\n}') == [b'{\n"a": 1\n}']
 
 

@@ -53,7 +53,7 @@ def _elements(value: bytes) -> list[bytes]:
 
 
 def is_fine(events: list[bytes]) -> bool:
-    """Tell whether all are accepted; none with a byte order mark was, when rows began."""
+    """Return whether all are accepted; none with a byte order mark was, when rows began."""
     is_marked = any(event.startswith(BOM) for event in events)
     return not is_marked and not any(
         isinstance(judge_line(event, ALWAYS), Refusal) for event in events

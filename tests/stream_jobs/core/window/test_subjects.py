@@ -172,7 +172,7 @@ def test_a_run_knows_its_agent_user_and_parent_and_when_its_last_call_ended() ->
     assert micros == [START_US % 1_000_000, START_US % 1_000_000 + 5, START_US % 1_000_000 + 2005]
 
 
-def test_kinds_that_are_off_or_that_nobody_names_cost_no_row() -> None:
+def test_kinds_that_are_off_or_never_named_cost_no_row() -> None:
     rows = frame([{"started_at_us": START_US, "service": "s", "user_hash": "u"}])
     assert fold_subjects(rows, ["run", "tool"], 9).is_empty()
     assert fold_subjects(rows, [], 9).is_empty()

@@ -106,7 +106,7 @@ async def test_readers_on_every_lane_delay_neither_inserts_nor_queries_of_writer
     while (await ask(http, listing))[1].count("\n") < lanes:
         assert not readers[0].done()
     assert min([await insert(http, table) for _ in range(3)]) < TOLERATED_DELAY_S
-    # Whoever watches the process asks this, and ends it when no answer comes.
+    # The supervisor asks this, and ends the process when no answer comes.
     asked_s = time.monotonic()
     assert await ask(http, "SELECT 1") == (200, "1\n")
     assert time.monotonic() - asked_s < TOLERATED_DELAY_S

@@ -1,4 +1,4 @@
-"""What the endpoint did not expect is told as ClickHouse tells its errors, never as a bare 500."""
+"""An unexpected error is sent in ClickHouse's form of errors, never as a bare 500."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FaultyEngine:
     The real one cannot be made to fail there on request.
     """
 
-    version, timezone, display_name, home = "26.9", "UTC", "test", "/home/somebody/data"
+    version, timezone, display_name, home = "26.9", "UTC", "test", "/home/operator/data"
 
     def __init__(self, fault: Exception) -> None:
         self._fault = fault
@@ -82,10 +82,10 @@ def test_a_filter_is_refused_likewise_when_there_is_no_memory_to_read_it() -> No
 
 
 @pytest.mark.parametrize("framed", [False, True])
-async def test_what_nobody_expected_is_an_error_in_the_clients_framing_and_in_the_log(
+async def test_an_unexpected_fault_is_an_error_in_the_clients_framing_and_in_the_log(
     framed: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fault = KeyError("/home/somebody/data/store")
+    fault = KeyError("/home/operator/data/store")
     async with client_of(fault) as client:
         with caplog.at_level(logging.ERROR):
             parameters = {"compress": "1"} if framed else {}

@@ -44,7 +44,7 @@ def test_it_answers_clients_of_this_machine_and_no_pages_of_other_origins(
         ({"Host": f"[::1]:{port}"}, True),
         ({"Host": own, "Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"}, True),
         ({"Sec-Fetch-Site": "none"}, True),
-        # A name of somebody's that now points here: the browser takes it for one origin.
+        # A foreign name that now points here: the browser takes it for one origin.
         ({"Host": f"evil.example:{port}"}, False),
         ({"Host": "evil.example"}, False),
         ({"Host": f"127.0.0.1.evil.example:{port}"}, False),

@@ -1,4 +1,4 @@
-"""What a full disk cuts short is told as one: it is no connection that broke."""
+"""An insert that a full disk cuts short is reported as such, not as a broken connection."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_insert_data_that_the_disk_has_no_room_for_is_243(
     statement = SimpleNamespace(inline_data=b"")
     with (
         pytest.raises(ClickHouseError, match="No space left on device") as refused,
-        spool_file() as spool,  # closing it would tell of the full disk in words of its own
+        spool_file() as spool,  # closing it would raise its own error of the full disk
     ):
         await spool_body(cast("Any", statement), body(), spool)
     assert refused.value.code == 243

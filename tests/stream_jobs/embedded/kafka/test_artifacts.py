@@ -143,7 +143,7 @@ def test_a_slow_download_says_how_far_it_is(
 
 
 @pytest.mark.integration
-def test_the_size_that_is_told_is_that_of_the_locked_jars() -> None:
+def test_the_stated_size_is_that_of_the_locked_jars() -> None:
     jars = class_path(default_cache_dir())
 
     megabytes = sum(jar.stat().st_size for jar in jars) / 1e6

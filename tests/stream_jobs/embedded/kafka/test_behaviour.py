@@ -280,7 +280,7 @@ async def test_a_topic_that_was_not_known_when_a_group_began_is_soon_given_to_it
     await consumer.start()
     try:
         consumer.subscribe([topic.name])
-        # No partition, for nobody; aiokafka has no event for either.
+        # No partition, no member; aiokafka has no event for either.
         while consumer._coordinator._group_subscription is None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         assert consumer.assignment() == set()

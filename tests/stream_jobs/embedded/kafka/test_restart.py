@@ -115,7 +115,7 @@ def test_tansu_begins_another_log_at_every_start(tmp_path: Path) -> None:
     assert len(log_ids) == 3
 
 
-def test_a_machine_too_busy_to_format_a_log_is_told_so_in_one_line(
+def test_a_machine_too_busy_to_format_a_log_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker = choose_broker("kafka", tmp_path)

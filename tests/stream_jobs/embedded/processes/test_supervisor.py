@@ -213,7 +213,7 @@ def test_a_service_that_ends_by_itself_on_a_full_disk_is_spoken_of_once() -> Non
     assert note.startswith("the broker ended (signal 9), starting it again in ")
 
 
-def test_an_error_that_nobody_expected_ends_no_supervision() -> None:
+def test_an_unexpected_error_ends_no_supervision() -> None:
     broker, store = Scripted(ValueError("an answer that is no Kafka"), None), Scripted()
     store.surprise = RuntimeError("can't start new thread")
     notes: list[str] = []

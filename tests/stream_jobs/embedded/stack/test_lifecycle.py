@@ -144,7 +144,7 @@ def test_up_prints_one_line_kill_9_leaves_no_orphan_and_the_next_start_ends_with
 
     assert eventually(lambda: not any(child.is_alive() for child in children.values()))
     assert (tmp_path / STACK_FILE_NAME).exists(), "the dead owner could not remove it"
-    assert find_stack(tmp_path) is None, "and nobody believes it"
+    assert find_stack(tmp_path) is None, "and it is not trusted"
 
     again = start_up("--broker", "kafka")
     after = ready_line(again)

@@ -167,7 +167,7 @@ def test_java_options_of_the_user_do_not_reach_kafka() -> None:
     assert kept["HOME"] == "/home/me"
 
 
-def test_workers_are_told_where_everything_is(tmp_path: Path) -> None:
+def test_workers_are_given_all_addresses(tmp_path: Path) -> None:
     assert worker_environment(info(tmp_path)) == {
         "TOKENTIDE_KAFKA_BOOTSTRAP": "127.0.0.1:1",
         "TOKENTIDE_CLICKHOUSE_URL": "http://default:p%3Aw@127.0.0.1:2",
@@ -246,7 +246,7 @@ class Store:
     [
         (None, ""),
         (SinkMisconfigured("the table is gone", 60), "the table is gone"),
-        (SinkMisconfigured("a reply that nobody understands", None), "a reply that nobody"),
+        (SinkMisconfigured("a reply of no known form", None), "a reply of no known"),
         (RetriableSinkError("no answer", None), "no answer"),
         (RetriableSinkError("too slow", 159), ""),
         (RetriableSinkError("too many queries", 202), ""),

@@ -1,4 +1,4 @@
-"""Whoever decides by the ledger is not answered by a replica that lags, where that can be told."""
+"""No replica that lags answers a read of the ledger for a decision, where that can be detected."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_rules_and_receivers_are_read_and_other_sections_are_left_to_others() ->
     assert parse_detect_rules(WHOLE.encode(), "detect.yaml").guard.repeats == 9
 
 
-def test_without_a_file_defaults_hold_and_nobody_is_notified() -> None:
+def test_without_a_file_defaults_hold_and_there_is_no_receiver() -> None:
     found = load_alert_file(None)
     assert (found.rules, found.receivers) == (AlertRules(), ())
 

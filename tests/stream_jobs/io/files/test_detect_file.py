@@ -56,7 +56,7 @@ def test_an_empty_file_leaves_every_default(text: str) -> None:
     assert parse_detect_rules(text.encode(), "detect.yaml") == DetectRules()
 
 
-def test_every_problem_is_told_with_its_line() -> None:
+def test_every_problem_is_reported_with_its_line() -> None:
     text = """\
 run_guard:
   rate_floor_usd: -1

@@ -163,7 +163,7 @@ def test_what_fails_before_it_is_sent_is_said_as_it_is(server: GrafanaServer) ->
     assert server.asked == []
 
 
-def test_nobody_answers(server: GrafanaServer) -> None:
+def test_no_server_answers(server: GrafanaServer) -> None:
     server.url = "http://127.0.0.1:1"
     assert "nothing answers there" in str(unreachable(server))
 
@@ -242,7 +242,7 @@ def test_a_certificate_of_a_known_authority_is_trusted(tls: tuple[ssl.SSLContext
             assert grafana.get("/org")["name"] == "Main Org."
 
 
-def test_a_certificate_of_nobody_known_ends_the_connection(
+def test_a_certificate_of_an_unknown_issuer_ends_the_connection(
     tls: tuple[ssl.SSLContext, Path],
 ) -> None:
     shaken: list[str] = []

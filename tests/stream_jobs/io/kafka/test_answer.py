@@ -1,4 +1,4 @@
-"""A broker that takes connections and never answers is said to do so, within one deadline."""
+"""A broker that takes connections and never answers is reported so, within one deadline."""
 
 from __future__ import annotations
 

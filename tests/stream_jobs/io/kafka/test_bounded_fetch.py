@@ -326,7 +326,7 @@ def test_a_damaged_batch_whose_header_lies_costs_no_record_behind_it(place: int)
 def test_a_damaged_batch_that_is_read_again_is_no_longer_than_before(
     begin: int, is_alone: bool
 ) -> None:
-    # Whoever reads again (another consumer, or after a rebalance) may begin within the batch.
+    # A later read (another consumer, or after a rebalance) may begin within the batch.
     wrong = damaged(batch(0, [(None, b"again %d %d" % (begin, is_alone))] * 3, 2), 26)
     log = [wrong, batch(0, [(None, b"z")] * 2, 5)]
     fetched(log, 2, 9)

@@ -33,7 +33,7 @@ class _WronglySummed(_DefaultRecordBatchBuilderPy):  # type: ignore[misc] # aiok
         return made
 
 
-async def test_a_producer_that_writes_a_wrong_checksum_stops_nobody(
+async def test_a_producer_that_writes_a_wrong_checksum_stops_no_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (message_accumulator, aiokafka_producer):

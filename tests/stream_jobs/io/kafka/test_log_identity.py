@@ -1,4 +1,4 @@
-"""A log is confirmed by the leader of its partition, by nobody else, and never by a lost answer.
+"""A log is confirmed by the leader of its partition alone, and never by a lost answer.
 
 A broker with another opinion needs a cluster, so the client is a small one in memory; the request
 itself meets both embedded brokers in `embedded/kafka/test_behaviour.py`.
@@ -39,7 +39,7 @@ class Cluster:
     @asynccontextmanager
     async def client(self, _bootstrap: str) -> AsyncIterator[Cluster]:
         if self.is_away:
-            raise ServiceUnreachable("nobody there")
+            raise ServiceUnreachable("no broker there")
         self.connections += 1
         yield self
 
@@ -148,7 +148,7 @@ async def test_a_broker_that_is_away_is_connected_to_anew_when_it_is_back(
     async with asking() as identity:
         await confirm(identity)
         cluster.is_away = True
-        for _ in range(2):  # once by the lost connection, once because nobody lets us in
+        for _ in range(2):  # once by the lost connection, once because no connection can be made
             with pytest.raises(RetriableSinkError, match="cannot confirm that events"):
                 await confirm(identity)
         cluster.is_away = False

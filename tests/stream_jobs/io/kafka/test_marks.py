@@ -1,4 +1,4 @@
-"""What is published over a real broker: marks in every partition, changes for whoever decides."""
+"""What is published over a real broker: marks in every partition, changes for detection."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ async def test_a_receiver_that_does_not_answer_is_left_after_the_deadline() -> N
     assert (result.outcome, result.status, result.detail) == ("retry", 0, "no answer in time")
 
 
-async def test_a_receiver_that_takes_it_and_then_says_nothing_more_is_not_told_again() -> None:
+async def test_a_receiver_that_takes_it_and_never_ends_its_answer_is_not_notified_again() -> None:
     async def take(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"content-length": "10"})
         await answer.prepare(request)
@@ -147,7 +147,7 @@ async def test_a_dead_receiver_is_tried_again_and_its_address_is_not_repeated() 
         raise AssertionError
 
     async with served(never) as url:
-        pass  # nobody listens there any more
+        pass  # the port is closed again
     async with Sender() as sender:
         result = await sender.send(receiver(url), message())
     assert (result.outcome, result.status) == ("retry", 0)
@@ -156,7 +156,7 @@ async def test_a_dead_receiver_is_tried_again_and_its_address_is_not_repeated() 
 
 
 @pytest.mark.parametrize("url", ["http://a..b/x", f"http://{'a' * 64}.example/x", "http://["])
-async def test_an_address_that_nobody_can_connect_to_is_a_result_and_no_error(url: str) -> None:
+async def test_an_address_that_cannot_be_connected_to_is_a_result_and_no_error(url: str) -> None:
     async with Sender() as sender:
         result = await sender.send(receiver(url), message())
     assert (result.outcome, result.status) == ("retry", 0)

@@ -1,4 +1,4 @@
-"""Alerts over a real ClickHouse: stored, then sent, once, whoever died in between."""
+"""Alerts over a real ClickHouse: stored, then sent, once, whichever worker died in between."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_desk_goes_on_from_the_newest_alert_of_each_thing_that_is_of_use(
 
 
 @pytest.mark.parametrize("days", [31, 399])
-def test_an_alert_is_open_until_it_closes_however_long_nobody_was_there(
+def test_an_alert_is_open_until_it_closes_however_long_no_worker_was_there(
     database: ClickHouse, store: AlertStore, now_us: int, days: int
 ) -> None:
     ago_us = now_us - days * DAY_US
@@ -246,7 +246,7 @@ async def test_a_receiver_that_fails_gets_everything_in_order_and_a_dead_one_hol
         "WHERE receiver = 'oncall' AND outcome = 'delivered'"
     )
     assert delivered[0][0] == 6
-    # One that is new, or asks for lower severities, is told of what comes from now on.
+    # One that is new, or asks for lower severities, is notified of what comes from now on.
     assert store.read_notified_since() == dict.fromkeys(
         ("dead/ticket", "dead/page", "oncall/ticket", "oncall/page"), 0
     )

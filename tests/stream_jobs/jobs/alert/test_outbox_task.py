@@ -16,7 +16,7 @@ from tokentide_jobs.jobs.alert.outbox_task import Outbox
 
 
 class Store:
-    """Has nothing for anybody, and fails by a defect where it is asked for one receiver."""
+    """Has no message, and fails by a defect where it is asked for one receiver."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -76,7 +76,7 @@ def session(
 
 
 def alerts_of(client: Client) -> list[tuple[Any, ...]]:
-    """Return what receivers are told of: what they do not hear may differ after a death."""
+    """Return what receivers are notified of: what is held back may differ after a death."""
     rows = client.query(
         "SELECT kind, metric, key, state, severity, toString(id) FROM alert_events FINAL "
         "WHERE held = '' ORDER BY ALL"

@@ -72,7 +72,7 @@ def test_recorded_time_is_watched_from_the_end_of_what_is_stored_when_it_begins(
         f"INSERT INTO windows_1m (window_start) VALUES (toDateTime({NOON_US // 10**6 + 7_200}))"
     )
     sql_client.command(f"TRUNCATE TABLE {DETECTOR_STATE}")
-    for _ in range(2):  # whoever follows takes it from the snapshot
+    for _ in range(2):  # the successor takes it from the snapshot
         one = session(store, files, Worker())
         one.begin("topic-1", {0: (0, 4)})
         sql_client.command("TRUNCATE TABLE windows_1m")

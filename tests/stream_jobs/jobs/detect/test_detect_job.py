@@ -1,4 +1,4 @@
-"""The life cycle of the detect job: what has begun is ended before somebody else goes on."""
+"""The life cycle of the detect job: what has begun is ended before a successor goes on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class IdleSession:
 
 
 class Control:
-    """Keeps what services are told."""
+    """Keeps what is reported to services."""
 
     def __init__(self) -> None:
         self.ended: list[str] = []
@@ -39,7 +39,7 @@ class Control:
         self.ended += keys
 
 
-async def test_what_is_saved_while_nothing_comes_is_saved_and_told_before_others_go_on(
+async def test_what_is_saved_while_nothing_comes_is_saved_and_reported_before_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(job_module, "_IDLE_LOOK_S", 0.001)

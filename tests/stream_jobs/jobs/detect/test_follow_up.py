@@ -1,4 +1,4 @@
-"""What follows the decisions: forecasts where there is news of a budget, told to services."""
+"""What follows the decisions: forecasts where there is news of a budget, reported to services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What services are told by whoever takes over: how things stand, and no step of the repetition."""
+"""What a successor reports to services: the present states, and no step of the repetition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def flagged(run: str, at_us: int) -> RunState:
     )  # fmt: skip
 
 
-def test_at_the_end_of_a_repetition_everything_is_told_as_it_stands() -> None:
+def test_at_the_end_of_a_repetition_all_present_states_are_reported() -> None:
     stands: list[ControlState] = [flagged("again", 9)]
     gate = ReportGate({0: 10, 1: 4}, lambda: list(stands))
     steps = [
@@ -28,13 +28,13 @@ def test_at_the_end_of_a_repetition_everything_is_told_as_it_stands() -> None:
     assert made == Reported(stands, ["run/acme/over", "budget/gone"])
 
 
-def test_after_that_everything_is_told_as_it_is_found() -> None:
+def test_after_that_everything_is_reported_as_it_is_found() -> None:
     gate = ReportGate({0: 10}, list)
     gate.release(Reported(), {0: 10})
     news = Reported([flagged("new", 11)], ["run/acme/old"])
     assert gate.release(news, {0: 11}) == news
 
 
-def test_whoever_begins_where_the_topic_ends_speaks_at_once() -> None:
+def test_a_worker_that_begins_where_the_topic_ends_reports_at_once() -> None:
     gate = ReportGate({0: 0}, list)
     assert gate.release(Reported(ended=["budget/gone"]), {0: 0}).ended == ["budget/gone"]

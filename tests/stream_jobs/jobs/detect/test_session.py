@@ -98,7 +98,7 @@ def test_workers_that_die_at_any_step_leave_what_one_that_lives_leaves(
     lives = run(store, files, Worker(random.Random(3), dies=0.2 if IS_THOROUGH else 0.07))
     assert str(stored(sql_client)) == str(whole)
     assert alerts_of(sql_client) == announced
-    assert lives > 2, "the schedule killed nobody"
+    assert lives > 2, "the schedule killed no worker"
 
 
 def test_a_snapshot_that_was_cut_short_is_as_if_it_had_never_been_begun(
@@ -151,9 +151,11 @@ def test_a_second_group_on_one_database_is_refused_while_the_first_lives_though_
         one.idle()
 
 
-def test_services_are_told_how_runs_and_budgets_stand(store: ClickHouse, files: RuleFiles) -> None:
+def test_states_of_runs_and_budgets_are_reported_to_services(
+    store: ClickHouse, files: RuleFiles
+) -> None:
     files.in_force = InForce(
-        # A budget that somebody set for runs: whoever exceeds it is to stop.
+        # A configured budget for runs: a run that exceeds it is to stop.
         type(RULES)(guard=GuardRules(budget_pico_usd=2 * DOLLAR), parameters=RULES.parameters),
         files.in_force.budgets,
         files.in_force.alerts,
@@ -198,14 +200,14 @@ def test_a_budget_that_is_taken_out_of_the_file_is_taken_back(
     (tmp_path / "budgets.yaml").write_text(yaml.safe_dump({"budgets": BUDGETS["budgets"][:1]}))
     assert one.idle().ended == ["budget/one%20key"], "also while the stream stands still"
     assert list(one.decider.budgets.counted) == ["acme"]
-    # Nobody may have been there when it was taken out: whoever begins takes it back, once.
+    # No worker may have run when it was taken out: the next one to begin takes it back, once.
     one = session(store, files, Worker())
     one.begin("topic-1", {0: (0, 8)})
     parts = recorded()[one.positions[0] : 8], recorded()[8:8]
     assert [one.take(part)[1].ended for part in parts] == [["budget/one%20key"], []]
 
 
-def test_whoever_takes_over_tells_services_nothing_that_is_older_than_what_they_know(
+def test_a_successor_reports_nothing_to_services_that_is_older_than_what_they_know(
     store: ClickHouse, files: RuleFiles
 ) -> None:
     records = recorded()
@@ -234,14 +236,14 @@ def test_whoever_takes_over_tells_services_nothing_that_is_older_than_what_they_
     standby = session(store, files, Worker(), snapshot_us=10**12)
     standby.begin("topic-1", {0: (0, len(records) - AT_ONCE)})
     read(standby, len(records) - 2 * AT_ONCE)
-    assert known == died_at, "a repetition told services something"
+    assert known == died_at, "a repetition reported something to services"
     read(standby, len(records) - AT_ONCE)
     assert known.keys() == died_at.keys()
     read(standby, len(records))
     assert known["budget/acme"].at_us > died_at["budget/acme"].at_us
 
 
-def test_whoever_takes_over_under_other_rules_ends_alerts_of_the_removed_level_only(
+def test_a_successor_with_other_rules_ends_alerts_of_the_removed_level_only(
     store: ClickHouse, files: RuleFiles
 ) -> None:
     records = recorded()
@@ -285,7 +287,7 @@ def test_too_many_refused_events_are_an_alert_of_the_pipeline(
     )
     one = session(store, files, Worker())
     one.begin("topic-1", {0: (0, len(recorded()))})
-    one.idle()  # before ingest said anything, what is stored may not be the present
+    one.idle()  # before ingest published anything, what is stored may not be the present
     assert sql_client.query("SELECT count() FROM alert_events").result_rows == [(0,)]
     one = session(store, files, Worker())
     one.begin("topic-1", {0: (0, len(recorded()))})

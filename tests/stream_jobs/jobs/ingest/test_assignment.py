@@ -114,7 +114,7 @@ async def test_a_question_that_is_given_up_is_asked_no_more(assigning: Assigning
         await asyncio.to_thread(assigning.executor.shutdown)
 
 
-async def test_the_app_is_told_of_a_pause_until_the_partition_is_taken_away(
+async def test_the_app_is_notified_of_a_pause_until_the_partition_is_taken_away(
     assigning: Assigning,
 ) -> None:
     async def nothing() -> None:
@@ -130,4 +130,4 @@ async def test_the_app_is_told_of_a_pause_until_the_partition_is_taken_away(
     job.partitions[OURS].is_paused = True
     assert app.is_paused(OURS)
     await job._on_revoked(None, {OURS})
-    assert not app.is_paused(OURS), "whoever has it next reads it"
+    assert not app.is_paused(OURS), "its next owner reads it"

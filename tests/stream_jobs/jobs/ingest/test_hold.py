@@ -1,4 +1,4 @@
-"""A worker rests when a repair asks for it, and goes on when it is told, or when nobody asks on."""
+"""A worker pauses when a repair asks for it, until the hold is released or expires."""
 
 from __future__ import annotations
 

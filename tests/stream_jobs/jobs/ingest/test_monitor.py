@@ -29,7 +29,7 @@ from tokentide_jobs.jobs.runtime.watchdog import STUCK_EXIT_CODE, Watchdog
 from tokentide_jobs.settings import Settings
 from tokentide_schemas.topics import EVENTS
 
-NOBODY = "127.0.0.1:1"
+NO_BROKER = "127.0.0.1:1"
 
 
 class Watched:
@@ -57,7 +57,7 @@ class Watched:
         return float(value)
 
     def is_stuck(self) -> bool:
-        """Tell whether the watchdog would end the process by now."""
+        """Return whether the watchdog would end the process by now."""
         self.watchdog.beat()
         self.watchdog.check()
         return bool(self.exit_codes)
@@ -118,7 +118,9 @@ async def test_lag_is_what_the_log_holds_and_the_store_does_not(broker: Broker) 
 async def test_lag_in_seconds_is_the_age_of_the_oldest_record_not_stored(broker: Broker) -> None:
     async with watched(broker, records=4) as (seen, around):
         await seen.monitor.look()
-        assert seen.gauge("lag_seconds") == 0, "of a record that nobody has fetched no age is known"
+        assert seen.gauge("lag_seconds") == 0, (
+            "the age of a record that was not fetched is not known"
+        )
         await offer(around, range(1), age_s=90)
         await offer(around, range(1, 2), age_s=5)
         await seen.monitor.look()
@@ -172,7 +174,7 @@ async def test_a_broker_that_is_away_explains_a_standstill(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with room() as around:
-        seen = Watched(NOBODY, {around.partition.log.topic: "an id"}, around)
+        seen = Watched(NO_BROKER, {around.partition.log.topic: "an id"}, around)
         seen.now_s = 11.0
         assert await seen.monitor.look() is False
         assert not seen.is_stuck()
@@ -181,7 +183,7 @@ async def test_a_broker_that_is_away_explains_a_standstill(
 
 async def test_a_broker_that_stays_away_makes_the_worker_unready_until_it_is_back() -> None:
     async with room() as around:
-        seen = Watched(NOBODY, {around.partition.log.topic: "an id"}, around)
+        seen = Watched(NO_BROKER, {around.partition.log.topic: "an id"}, around)
         await seen.monitor.look()
         assert seen.health.ready()[0] is True
         seen.now_s = 20.0
@@ -189,4 +191,4 @@ async def test_a_broker_that_stays_away_makes_the_worker_unready_until_it_is_bac
         is_ready, report = seen.health.ready()
         assert is_ready is False
         assert "Kafka has not answered for 20 s: " in report["waits_for"][0]
-        assert NOBODY in report["waits_for"][0]
+        assert NO_BROKER in report["waits_for"][0]

@@ -254,7 +254,7 @@ async def test_a_worker_that_was_overtaken_goes_on_after_what_is_done() -> None:
         assert ("overtaken",) in here.notes.calls
 
 
-async def test_a_batch_that_somebody_finished_meanwhile_is_skipped() -> None:
+async def test_a_batch_that_another_worker_finished_meanwhile_is_skipped() -> None:
     async with room() as here:
         here.flush.is_overtaken = True
         await here.offer(0, 1, 2)
@@ -349,7 +349,7 @@ async def test_an_abandoned_partition_finishes_its_batch_and_begins_no_other() -
         assert here.flush.batches == [(0, 3, False)]
 
 
-async def test_an_error_that_no_retry_mends_is_told() -> None:
+async def test_an_error_that_no_retry_mends_is_reported() -> None:
     async with room() as here:
         here.flush.error = InvariantViolation("torn")
         await here.offer(0, 1, 2)

@@ -198,7 +198,7 @@ async def test_nothing_is_said_of_a_partition_that_was_taken_away() -> None:
     worker.ends[TOPIC, 1] = 12
     worker.held.append(gone)
     marks = {mark.log.partition: mark for mark in await worker.after(1)}
-    assert marks[1].arrived_us is None, "it was somebody else's meanwhile"
+    assert marks[1].arrived_us is None, "it had another owner meanwhile"
 
 
 async def test_a_position_that_has_moved_is_marked_without_waiting_for_the_next_look(

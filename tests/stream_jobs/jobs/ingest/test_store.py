@@ -134,7 +134,7 @@ def test_windows_of_a_stale_batch_wait_while_another_batch_blurs_the_sums(
         drive(late, batch_of(0, values), intent_of(log, 0, 1))
 
 
-def test_errors_are_told_apart_by_code(store: ClickHouse, sql_server: str) -> None:
+def test_errors_are_distinguished_by_code(store: ClickHouse, sql_server: str) -> None:
     with pytest.raises(SinkMisconfigured, match="tokentide migrate"):
         ClickHouse(sql_server, "nowhere").rows("SELECT * FROM nowhere.at_all")
     with pytest.raises(RetriableSinkError) as refused:

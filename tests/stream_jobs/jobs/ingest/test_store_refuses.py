@@ -117,7 +117,7 @@ def drive_patiently(
 
 
 class Silent:
-    """Nobody is told about failures."""
+    """Failures are reported nowhere."""
 
     def step_failed(self, code: int | None, message: str, needs_a_person: bool) -> None:
         return
@@ -140,7 +140,7 @@ def test_a_batch_that_is_too_large_for_the_store_is_stored_in_parts(
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4])
-def test_whoever_adopts_a_batch_that_was_stored_in_part_adds_the_rest_alone(
+def test_the_next_owner_of_a_batch_that_was_stored_in_part_adds_the_rest_alone(
     store: ClickHouse, log: LogPartition, steps: int
 ) -> None:
     values = [frame(900, service=log.log_id), b"0\n" * 700, frame(900, service=log.log_id)]

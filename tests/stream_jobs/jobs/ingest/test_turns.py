@@ -1,7 +1,7 @@
 """Batches of several partitions are written in turn: a batch is sealed when its turn comes.
 
 A turn ends when its batch is stored, or when there is nothing to write: no acknowledgement, no end
-of a partition and no hold keeps it. After a batch the partition rests, unless somebody waits.
+of a partition and no hold keeps it. After a batch the partition rests, unless detection waits.
 """
 
 from __future__ import annotations

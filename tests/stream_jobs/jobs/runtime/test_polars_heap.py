@@ -1,4 +1,4 @@
-"""What polars' allocator is told stands before polars is loaded, and a person's word goes first."""
+"""Settings of polars' allocator are set before polars is loaded, and a user's own go first."""
 
 from __future__ import annotations
 

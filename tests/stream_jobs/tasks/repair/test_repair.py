@@ -319,8 +319,8 @@ def test_a_batch_begun_a_moment_ago_is_waited_for_and_an_old_one_left_to_its_hei
     ingest.end(open_batch)
     assert list(repair_of(store).run())
 
-    # Nobody knows whether its windows are in: repair takes them out, and whoever takes the batch
-    # up, so late, finds that they are not.
+    # Whether its windows are in is not known: repair takes them out, and a worker that resumes
+    # the batch, so late, finds that they are not.
     right = everything(store)
     old = ingest.begin(40, sealed_at_us=NOW_US - 2 * TOKEN_WINDOW_US)
     deltas = to_arrow("windows_10s", old.fold())

@@ -175,7 +175,7 @@ def test_what_cannot_be_compared_is_unknown_and_not_gone(store: ClickHouse) -> N
         schema_problems(away)
 
 
-def test_a_damaged_schema_is_told_once_and_the_rest_is_read(
+def test_a_damaged_schema_is_reported_once_and_the_rest_is_read(
     store: ClickHouse, admin: Client, sql_server: str, tmp_path: Path
 ) -> None:
     admin.command(f"DROP TABLE {store.database}.raw_stats")

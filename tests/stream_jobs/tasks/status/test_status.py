@@ -195,7 +195,7 @@ def test_a_service_that_does_not_answer_is_named_and_the_rest_is_read(
         assert report["last_batch_age_s"] is not None
 
 
-def test_what_nobody_can_read_is_unknown_and_not_zero(
+def test_what_cannot_be_read_is_unknown_and_not_zero(
     stack: Stack, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKENTIDE_CLICKHOUSE_URL", "http://127.0.0.1:9")

@@ -229,7 +229,7 @@ def test_money_that_is_off_by_one_pico_dollar_is_found(
 def test_a_ledger_row_that_is_gone_is_found(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The batch is the first of its partition: a gap if others follow, else rows of nobody."""
+    """The batch is the first of its partition: a gap if others follow, else rows of no batch."""
     row = pipeline.client.query(
         "SELECT _partition FROM raw_requests ORDER BY _partition, _offset LIMIT 1"
     )

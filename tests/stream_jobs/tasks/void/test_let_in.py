@@ -1,4 +1,4 @@
-"""Letting an event in while somebody takes it out again: no row comes back unnoticed."""
+"""Letting an event in while another process takes it out again: no row comes back unnoticed."""
 
 from __future__ import annotations
 

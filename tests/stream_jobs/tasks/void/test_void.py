@@ -257,7 +257,7 @@ def test_a_batch_begun_before_the_decision_and_finished_later_brings_no_event_ba
     assert store.select("void/returned") == []
     assert list(Repair(store, "test:1", TOKEN_WINDOW_US).run()) == []
 
-    begun = left.claim(20)  # by a worker that does not know yet, and nobody goes on with it in time
+    begun = left.claim(20)  # by a worker that does not know yet, and without a successor in time
     assert void_of(store).take_out([event_id], "again").may_return == ["events/0 [0, 20)"]
     left.write(begun)
     left.end(begun)

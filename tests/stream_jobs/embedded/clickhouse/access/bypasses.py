@@ -1,7 +1,7 @@
 """Attempts to get past the endpoint's checks: SQL that must neither read nor change the outside.
 
 `{file}` is a file that must not be read, `{out}` one that must not appear, `{port}` a port that
-nobody may call. Every attempt is made as the account that may write and as one that only reads.
+must not be called. Every attempt is made as the account that may write and as one that only reads.
 """
 
 from __future__ import annotations

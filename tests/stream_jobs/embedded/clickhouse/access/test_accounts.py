@@ -76,7 +76,7 @@ def test_credentials_may_come_in_any_of_three_ways(server: ClickHouseProcess) ->
         {},
         basic("analyst", ""),
         basic("analyst", "lock"),
-        basic("nobody", "look"),
+        basic("stranger", "look"),
         {"Authorization": "Basic not base64!"},
         {"X-ClickHouse-User": "default"},
     ],

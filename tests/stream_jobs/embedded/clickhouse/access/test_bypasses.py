@@ -28,7 +28,7 @@ from tokentide_jobs.embedded.clickhouse.process import ClickHouseProcess
 pytestmark = pytest.mark.integration
 
 PARAMETERS = {"param_a": "x", "param_$a": "x", "param_$a$": "x"}
-SECRET = "the-content-of-a-file-nobody-may-read"
+SECRET = "the-content-of-an-unreadable-file"
 OLD_FACTS = "2\t3\n"
 
 Ask = Callable[..., urllib3.BaseHTTPResponse]
@@ -136,7 +136,7 @@ def test_no_reader_writes_or_lifts_its_limits(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("session", [{}, {"session_id": "one"}])
-def test_a_get_request_writes_nothing_whoever_sends_it(ask: Ask, session: dict[str, str]) -> None:
+def test_a_get_request_writes_nothing_for_any_account(ask: Ask, session: dict[str, str]) -> None:
     only_settings = (
         "SET",
         "SELECT 1 SETTINGS",
@@ -166,7 +166,7 @@ def test_a_parameter_that_names_a_function_is_refused_like_the_function(ask: Ask
     assert refused.headers["X-ClickHouse-Exception-Code"] == "497"
 
 
-def test_every_function_that_nobody_allowed_is_refused_by_its_bare_name_too(ask: Ask) -> None:
+def test_every_function_that_is_not_allowed_is_refused_by_its_bare_name_too(ask: Ask) -> None:
     """`arrayMap(f, …)` calls `f`; the syntax tree shows it as a column."""
     refused = set(names(ask, "functions", "alias_to = ''")) - allowed_names()
     assert len(refused) > 20
@@ -216,8 +216,8 @@ def names(ask: Ask, table: str, where: str = "1") -> list[str]:
     return ask(f"SELECT name FROM system.{table} WHERE {where} ORDER BY name").data.decode().split()
 
 
-def test_every_name_of_the_engine_that_nobody_allowed_is_refused(ask: Ask) -> None:
-    """A function of a new version is one of these until somebody adds it to allowed.txt."""
+def test_every_name_of_the_engine_that_is_not_allowed_is_refused(ask: Ask) -> None:
+    """A function of a new version is one of these until it is added to allowed.txt."""
     allowed = allowed_names()
     listed = {
         "SELECT {}(1)": names(ask, "functions", "alias_to = ''"),

@@ -113,7 +113,7 @@ def test_no_parameter_becomes_a_state(ask: Ask, type_name: str) -> None:
     assert b"stored columns alone" in refused.data
 
 
-def test_columns_and_data_in_a_text_are_not_evaluated_for_anybody(ask: Ask) -> None:
+def test_columns_and_data_in_a_text_are_not_evaluated_for_any_account(ask: Ask) -> None:
     for user in ("default", "analyst"):
         assert let_through(ask, EVALUATED, user) == []
 

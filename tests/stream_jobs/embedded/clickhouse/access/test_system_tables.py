@@ -72,10 +72,10 @@ def columns_of(ask: Ask, table: str) -> list[str]:
     return ask(sql).data.decode().split()
 
 
-def test_what_may_be_read_shows_no_path_and_nobody_elses_statement(ask: Ask) -> None:
+def test_what_may_be_read_shows_no_path_and_no_statement_of_another_account(ask: Ask) -> None:
     home = ask("SELECT path FROM system.disks WHERE name = 'default'").data.decode().strip()
     assert home.startswith("/")
-    marker = "a_statement_of_somebody_else"
+    marker = "a_statement_of_another_account"
     ask(f"SELECT 1 AS {marker}")
     for table, hidden in READABLE.items():
         columns = columns_of(ask, table)
@@ -185,6 +185,6 @@ def test_readers_find_tables_columns_functions_and_free_space(ask: Ask, table: s
         assert answer.status == 200, (sql, answer.data)
 
 
-def test_whoever_may_write_reads_every_table_of_the_engine(ask: Ask) -> None:
+def test_an_account_that_may_write_reads_every_table_of_the_engine(ask: Ask) -> None:
     for sql in ("SELECT * FROM system.disks", "SELECT * FROM system.processes", "SHOW PROCESSLIST"):
         assert ask(sql).status == 200

@@ -128,7 +128,7 @@ def test_lists_of_a_version_that_is_not_known_are_left_to_the_engine(home: Path)
 
 
 @pytest.mark.parametrize("arrived", [b"", b"1\tall_3", b"1\tall_31\tall_9_9_0\tx\n"])
-def test_a_part_whose_token_could_not_be_written_is_set_aside_if_nobody_was_told(
+def test_a_part_whose_token_could_not_be_written_is_set_aside_if_no_client_was_answered(
     home: Path, arrived: bytes
 ) -> None:
     table = wide(home)

@@ -57,7 +57,7 @@ async def test_a_slow_line_is_read_to_its_end_however_long_that_takes() -> None:
     assert await Client(1.0, bytes(600)).read(7_200) == 7_200
 
 
-async def test_time_in_which_nobody_waits_for_the_client_is_not_counted() -> None:
+async def test_time_in_which_no_read_waits_for_the_client_is_not_counted() -> None:
     assert await Client(1.0, b"x").read(20, meanwhile_s=1_000.0) == 20_020
 
 

@@ -54,7 +54,7 @@ def test_a_reader_joins_two_tables_that_came_with_the_query(ask: Ask, in_url: bo
         "SELECT model, sum(usd * _2) AS cost FROM calls JOIN prices ON model = _1 GROUP BY model "
         "HAVING cost > {least:UInt32} ORDER BY model"
     )
-    # The fields may come before and after the files that they speak of.
+    # The fields may come before and after the files that they describe.
     files = [("prices", ("prices.csv", PRICES)), ("calls", ("", CALLS))]
     if in_url:
         answer = send(ask, files, **parameters, query=sql)

@@ -36,7 +36,7 @@ REVISIONS = ("54337", "54405", "54460")
         f"SELECT {AT} SETTINGS max_threads = 1",
     ],
 )
-def test_the_zone_is_told_from_the_revision_that_knows_it(
+def test_the_zone_is_sent_from_the_revision_that_knows_it(
     ask: Ask, sql: str, revision: str
 ) -> None:
     old = ask(f"{sql} FORMAT Native").data

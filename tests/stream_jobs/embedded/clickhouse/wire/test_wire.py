@@ -89,7 +89,7 @@ def test_checksums_are_those_clients_verify(length: int, low: int, high: int) ->
         ),
     ],
 )
-def test_insert_data_is_told_from_the_statement(
+def test_insert_data_is_separated_from_the_statement(
     sql: bytes, sent: bytes, insert_format: str, data: bytes
 ) -> None:
     seam = find_seam(sql, LONGEST)
