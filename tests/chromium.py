@@ -72,7 +72,7 @@ class Page:
         return base64.b64decode(answer["data"])
 
     def when(self, method: str, then: Callable[[dict[str, Any]], None]) -> None:
-        """Hand the parameters of every event of this name on, in place of whoever had them."""
+        """Hand the parameters of every event of this name on, in place of the former handler."""
         self._handlers[method] = then
 
     async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -134,4 +134,4 @@ async def _port(output: asyncio.StreamReader) -> str:
     async for line in output:
         if found := re.search(rb"DevTools listening on ws://[^:/]+:(\d+)/", line):
             return found[1].decode()
-    raise AssertionError("Chromium ended before it said where it listens")
+    raise AssertionError("Chromium ended before it reported its port")

@@ -91,7 +91,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown() -> Generator[None, object, object]:
-    """Report what a unit test tried and nobody has noticed."""
+    """Report what a unit test tried without being failed for it."""
     result = yield
     _confinement.check()
     return result

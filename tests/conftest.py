@@ -36,7 +36,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Load what tests share, where tests run: workers do when there are any.
 
     Not before the measuring of coverage has begun: modules that are imported earlier count as if
-    nobody had run them.
+    they had not been run.
     """
     gc.disable()  # until all is imported: nearly nothing of it is garbage
     config = session.config

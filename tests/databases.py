@@ -3,7 +3,7 @@
 To migrate costs more than a second, to empty all tables a tenth of that. One database waits for the
 next who asks: the engine keeps some 45 MB for the tables of each. Where tables or views were
 changed, those are made again, by the statements that the engine gave of them when they were new;
-where nobody waits, a database is made by all of these statements.
+where no test waits, a database is made by all of these statements.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ _RESPONSE: dict[str, Any] = {
     },
 }
 FIRST_COUNT = 3
-"""Output tokens that a stream of Anthropic's has told when it begins; its last count has them."""
+"""Output tokens that a stream of Anthropic's reports when it begins; its last count has them."""
 
 CALLS = (
     Call(

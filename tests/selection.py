@@ -28,7 +28,7 @@ _MEASURED = (
 """Where the tests lie that run the lines of the SDK and of core/, whose coverage is measured."""
 TRACED_S = 0.1
 """CPU time of a test after which it is traced no more: what it does then it has done before, as
-others have. A line that comes first so late counts as if nobody had run it."""
+others have. A line that comes first so late counts as not run."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -45,7 +45,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Trace no test of anything else: files that run measured lines too often say so themselves."""
+    """Trace no test of anything else: files that run measured lines too often carry the mark."""
     measured = tuple(f"{ROOT / folder}/" for folder in _MEASURED)
     for item in items:
         if not str(item.path).startswith(measured):

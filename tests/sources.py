@@ -1,4 +1,4 @@
-"""What source files say, read once for all tests of a process that read the code itself.
+"""What source files contain, read once for all tests of a process that read the code itself.
 
 Kept is what tests ask for and not the trees: a million nodes would be looked at again by every
 collection of garbage in this process.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a source file says, in no order."""
+    """What a source file contains, in no order."""
 
     outline: ast.Module
     """The tree, without what functions do."""
@@ -34,7 +34,7 @@ class Source:
 
 @cache
 def source_of(path: Path) -> Source:
-    """Return what a source file says: read it, never change it."""
+    """Return what a source file contains: read it, never change it."""
     is_collecting = gc.isenabled()
     gc.disable()  # nothing of a growing tree is garbage; looking takes three times the parsing
     try:

@@ -1,4 +1,4 @@
-"""A command that a test runs in its process tells what one in a process of its own would."""
+"""A command run in the test's process returns what one in a process of its own would."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from tests.commands import command
 
 
-def test_code_output_and_errors_are_told_apart() -> None:
+def test_code_output_and_errors_are_kept_apart() -> None:
     before = (sys.stdout, sys.stderr)
     done = command("config", "--json")
     assert (done.returncode, done.stderr) == (0, "")

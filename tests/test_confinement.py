@@ -1,4 +1,4 @@
-"""What a unit test may not do is found, also when nobody looks at the error."""
+"""What a unit test may not do is found, also when its code swallows the error."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ FOR_OTHERS = {
     "idempotent_producer": "likewise",
     "retention": "likewise",
     "API_KEY": "the wire protocol's name, which aiokafka reads",
-    "on_broken_pipe": "rich calls it where nobody reads the output any more",
+    "on_broken_pipe": "rich calls it where the output has no reader any more",
     "CONTROL_ADAPTER": "validates one state in tests of services",
-    # What docs/dashboards.md offers to whoever writes boards and rules, and checks them by tests.
+    # What docs/dashboards.md offers to authors of boards and rules, for tests of their own.
     "BarChart": "a panel for boards of one's own",
     "unfit": "says which columns do not fit their panel",
     "rule_problems": "says why a rule could never fire",
@@ -107,7 +107,7 @@ def texts() -> frozenset[str]:
 
 
 def is_registered(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
-    """Tell whether a decorator hands the function to click or pydantic."""
+    """Return whether a decorator hands the function to click or pydantic."""
     decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
     registering = (".command(", ".group(", "field_validator(", "model_validator(")
     return any(word in text for text in decorators for word in registering)

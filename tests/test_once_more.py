@@ -49,7 +49,7 @@ def test_what_passes_alone_is_named_and_what_fails_again_fails(
     assert "TO BE MENDED" not in capfd.readouterr().out
 
 
-def test_nothing_is_run_again_where_many_failed_or_nobody_says_which(cache: Path) -> None:
+def test_nothing_is_run_again_where_many_failed_or_their_names_are_missing(cache: Path) -> None:
     assert main(cache / "nowhere") == 1
     fail(cache, *"abcd")
     assert main(cache) == 1

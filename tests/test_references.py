@@ -92,12 +92,12 @@ def defined() -> dict[str, frozenset[str]]:
 
 @cache
 def functions() -> frozenset[str]:
-    """Return every name defined at the top of a module that nobody takes for a plain word."""
+    """Return every name defined at the top of a module that cannot be taken for a plain word."""
     return frozenset(name for names in defined().values() for name in names if "_" in name)
 
 
 def is_there(dotted: str) -> bool:
-    """Tell whether a dotted name is a module, or a name that the module before it defines."""
+    """Return whether a dotted name is a module, or a name that the module before it defines."""
     *before, last = dotted.split(".")
     whole = "/".join([*before, last])
     if exists(f"{whole}.py") or exists(f"{whole}/"):

@@ -23,7 +23,7 @@ class TwoWorkers:
 
 @dataclass(eq=False)
 class Node:
-    """A worker that remembers what it was told to run."""
+    """A worker that remembers what it was given to run."""
 
     given: list[int] = field(default_factory=list)
 

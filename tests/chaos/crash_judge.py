@@ -105,7 +105,7 @@ def subject_sums(store: ClickHouse, prefix: str) -> Sums:
 
 
 def raw_subject_sums(store: ClickHouse, prefix: str) -> Sums:
-    """Return the same, from the raw rows and the kinds that they say they are counted under."""
+    """Return the same, from the raw rows and the kinds that they name."""
     rows = store.rows(
         "SELECT tenant, subject_kinds, user_hash, run_id, trace_id, input_tokens, cost_pico_usd "
         f"FROM `{store.database}`.raw_requests WHERE startsWith(tenant, {{prefix:String}})",
@@ -128,7 +128,7 @@ def raw_subject_sums(store: ClickHouse, prefix: str) -> Sums:
 
 
 def raw_sums(engine: Engine, store: ClickHouse, prefix: str) -> Sums:
-    """Return what the windows must say, from raw rows priced once more in plain integers."""
+    """Return what the windows must hold, from raw rows priced once more in plain integers."""
     sums: dict[str, list[int]] = {}
     for table in RAW:
         query = (

@@ -29,7 +29,7 @@ class Mutation:
 
 
 class IntentLast(LedgerStore):
-    """Believes every proposal, and stores the intent only when the batch is done."""
+    """Accepts every proposal, and stores the intent only when the batch is done."""
 
     def __init__(self, store: ClickHouse) -> None:
         super().__init__(store)

@@ -156,7 +156,7 @@ class Schedule:
     Args:
         logs: The incarnations of the topic: each is deleted, read to its end, for the next one.
         store: The real one.
-        publisher: Hears what is published.
+        publisher: Receives what is published.
         cards: Card tables by price version.
         new_worker: Makes workers that differ.
         chance: Decides.
@@ -188,7 +188,7 @@ class Schedule:
         self._protocol = protocol
         self._zombies: list[_Hold] = []
         self._present = logs[0]
-        """What a broker serves under the name of the topic, whoever asks."""
+        """What a broker serves under the name of the topic, to every client."""
         self._stored: dict[tuple[str, int], int] = {}
 
     def run(self, fault_rate: float) -> None:
@@ -208,7 +208,7 @@ class Schedule:
                 partition for partition in log.records if not self._is_stored(log, partition)
             ]
             if not unfinished and (leave_zombies or not zombies):
-                # Whoever holds a partition is not told that its topic was deleted.
+                # The owner of a partition is not notified that its topic was deleted.
                 zombies.extend(owners.values())
                 return
             if zombies and (not unfinished or self._chance.random() < 0.35):
@@ -264,7 +264,7 @@ class Schedule:
             return False
         if fate < fault_rate * 2 / 3:
             self.faults += 1
-            hold.life.close()  # killed after the step: nobody heard the reply
+            hold.life.close()  # killed after the step: the reply was lost
             return False
         if fate < fault_rate:
             self.faults += 1  # the reply was lost; the worker tries the same again
@@ -272,7 +272,7 @@ class Schedule:
         return self._go_on(hold, answer)
 
     def _go_on(self, hold: _Hold, answer: object) -> bool:
-        """Bring a life to its next step that a crash could cut; tell whether there is one."""
+        """Bring a life to its next step that a crash could cut; return whether there is one."""
         try:
             step = hold.life.send(answer)
             while not isinstance(step, Effect | Acknowledge):
@@ -325,7 +325,7 @@ class Schedule:
         if fate < 0.6:
             hold.log.committed[hold.partition] = step.end
         elif fate < 0.8:
-            # Lands in the middle of a batch that somebody else has begun, or far behind.
+            # Lands in the middle of a batch that another worker has begun, or far behind.
             hold.log.committed[hold.partition] = self._chance.randint(0, step.end)
         return None
 

@@ -43,7 +43,7 @@ class SmallDisk:
                 except OSError as exc:
                     if exc.errno != errno.ENOSPC:
                         raise
-                    continue  # somebody else has taken some of it since it was counted
+                    continue  # another process has taken some of it since it was counted
                 file.seek(0, os.SEEK_END)
 
     def fill_with_files(self) -> None:

@@ -21,7 +21,7 @@ class SteadyTraffic:
     """Sends frames from a thread until it is ended; after an error with a new connection.
 
     Attributes:
-        acknowledged: Ids of events that the broker said it has. Of the others it may have any.
+        acknowledged: Ids of events that the broker acknowledged. Of the others it may have any.
     """
 
     def __init__(

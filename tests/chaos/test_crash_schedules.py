@@ -47,7 +47,7 @@ def test_no_crash_schedule_loses_doubles_or_misprices_anything(engine: Engine) -
     schedules = play(engine, store, publisher, SCHEDULES)
     assert wrong_schedules(engine, store, schedules) == {}
     check_published(store, publisher, schedules)
-    assert any(schedule.replaced for schedule in schedules), "nobody read on over a new topic"
+    assert any(schedule.replaced for schedule in schedules), "no schedule read on over a new topic"
 
 
 def test_nor_does_any_with_every_column_and_rollup(engine: Engine) -> None:

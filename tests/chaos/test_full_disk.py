@@ -73,7 +73,7 @@ def stored_ids(stack: Stack) -> set[str]:
 
 
 def worker_port(stack: Stack) -> int:
-    """Where the worker tells how it is; its log cannot be written to once the disk is full."""
+    """Where the worker reports its state; its log cannot be written to once the disk is full."""
     lines = (stack.data_dir / "logs" / "worker-1.log").read_text().splitlines()
     found = [json.loads(line) for line in lines if '"event": "http_listening"' in line]
     return int(found[-1]["port"])
@@ -85,7 +85,7 @@ def waits_for_the_disk(port: int) -> bool:
 
 
 def quietly(claim: Callable[[], bool]) -> Callable[[], bool]:
-    """Return a claim that is not true while nobody answers."""
+    """Return a claim that is not true while no server answers."""
 
     def asked() -> bool:
         try:

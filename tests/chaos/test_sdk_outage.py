@@ -187,7 +187,7 @@ def test_an_outage_under_load_loses_nothing_with_a_spool_and_is_counted_without(
     assert lossy.stats.dropped == {"queue_full": lossy.stats.dropped_total}
     assert lossy.stats.dropped_total > 0
     assert reported["dropped"] == lossy.stats.dropped_total, "the loss is visible"
-    # The report that tells it is the one event it does not count.
+    # The report itself is the one event that it does not count.
     assert (
         reported["events"] + reported["reports"] == reported["emitted"] + 1 - reported["dropped"]
     ), "and exact"

@@ -1,6 +1,6 @@
 """In the place of clickhouse-client: keeps accounts in a file, for the statements of accounts.sh.
 
-It stops after as many statements as it is told to, as a container that is ended does.
+It stops after a given number of statements, as a container that is ended does.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_addresses_lead_to_services_that_listen_there() -> None:
 
 
 def hosts(name: str) -> set[str]:
-    """Return the services that one service speaks to, by what it is given."""
+    """Return the services that one service connects to, by the addresses it is given."""
     text = (
         json.dumps(SERVICES[name].get("environment", {})) + SERVICES[name].get("command", [""])[0]
     )
@@ -118,7 +118,7 @@ def test_a_service_shares_a_network_with_those_it_speaks_to_and_no_other(name: s
         assert networks & set(SERVICES[other]["networks"]), other
     if name not in {"kafka", "clickhouse"}:
         servers = [other for other in ("kafka", "clickhouse") if other in spoken_to]
-        assert len(networks) == len(servers), f"{name} speaks to {servers}"
+        assert len(networks) == len(servers), f"{name} connects to {servers}"
 
 
 @pytest.mark.parametrize("name", ["ingest", "detect"])

@@ -21,7 +21,7 @@ MODELS = (
     ("openai", "gpt-4.1-mini"),
     ("anthropic", "claude-3-5-haiku-latest"),
     ("mistral_ai", "mistral-small-latest"),
-    ("nowhere", "a-model-nobody-prices"),
+    ("nowhere", "a-model-without-a-price"),
 )
 
 

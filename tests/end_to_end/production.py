@@ -58,7 +58,7 @@ needs_root = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Servers:
-    """A broker and a ClickHouse that nobody's data directory belongs to."""
+    """A broker and a ClickHouse with no data directory known to the place."""
 
     kafka: str
     clickhouse_url: str
@@ -179,7 +179,7 @@ class Worker:
     port: int
 
     def status(self, path: str, host: str | None = None) -> int:
-        """Ask its page as a probe does; 0: nobody listens."""
+        """Ask its page as a probe does; 0: the port is closed."""
         url = f"http://{self.address}:{self.port}{path}"
         asked = urllib.request.Request(url, headers={"Host": host} if host else {})
         try:
@@ -251,7 +251,7 @@ def assert_sends(servers: Servers, sender: Worker) -> None:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return a shell's own variables, and no setting of whoever runs the tests."""
+    """Return a shell's own variables, and no setting of the user who runs the tests."""
     return {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": "/nonexistent", **variables}
 
 

@@ -103,7 +103,7 @@ def assert_the_blocks_add_up(shown: str) -> None:
 
 
 def assert_every_fault_was_noticed(shown: str) -> None:
-    """Below each fault stands the alert that speaks of it, soon enough, and what it costs."""
+    """Below each fault stands the alert about it, soon enough, and what it costs."""
     assert number(r"a week of ([\d,]+) calls sent and stored", shown) >= 50_000
     assert number(r"an hour of ([\d,]+) calls judged", shown) >= 500
     for fault, words, within_s in (  # twice what was measured, in the time of the events

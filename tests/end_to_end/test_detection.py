@@ -47,7 +47,7 @@ DETECT = """notify:
 """
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 RECEIVED: dict[str, dict[str, Any]] = {}
-"""What the receiver was told, by webhook-id: a repeated one is dropped."""
+"""What the receiver was sent, by webhook-id: a repeated one is dropped."""
 
 
 class Hook(BaseHTTPRequestHandler):
@@ -60,7 +60,7 @@ class Hook(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def call(run: str, number: int) -> bytes:
@@ -154,7 +154,7 @@ def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
     (reached,) = store.rows("SELECT reached FROM tokentide.budget_status FINAL WHERE budget='acme'")
     assert list(reached[0]) == [50, 80, 95, 100]
 
-    reported = eventually("services are told", lambda: _states_in_full(stack.info.kafka), 1.0)
+    reported = eventually("services are notified", lambda: _states_in_full(stack.info.kafka), 1.0)
     run, budget = reported["run/acme/wild"], reported["budget/acme"]
     assert isinstance(run, RunState)
     assert (run.state, "repeats" in run.rules) == ("flagged", True)
@@ -167,7 +167,7 @@ def test_a_runaway_is_named_and_budgets_are_exact_though_the_worker_is_killed(
     assert set(notified) <= wanted | others
     assert len(notified) == len(set(notified)), "a transition that was announced twice"
 
-    # Whoever went on merged each delta once, also those that the killed one had merged.
+    # The successor merged each delta once, also those that the killed worker had merged.
     report = eventually("a snapshot holds every call", lambda: _merged(stack, store), 2.0)
     assert (report.verdict, report.detection.verdict) == ("ok", "equal")
 
@@ -252,7 +252,7 @@ def _merged(stack: Stack, store: ClickHouse) -> Report | None:
 
 
 def _received(wanted: set[tuple[str, int]]) -> list[tuple[str, int]] | None:
-    """Return kind and level of every opening the receiver was told, once all wanted are there."""
+    """Return kind and level of every opening sent to the receiver, once all wanted are there."""
     found = [
         (data["kind"], data["level"] if data["kind"] == "budget" else 0)
         for data in list(RECEIVED.values())
@@ -277,7 +277,7 @@ def _spent(store: ClickHouse) -> dict[str, int] | None:
 def _states_in_full(bootstrap: str) -> dict[str, Any] | None:
     """Return the states of the control topic once they are those of all calls.
 
-    What is stored is reported after that; whoever goes on for a killed worker decides again from
+    What is stored is reported after that; the successor of a killed worker decides again from
     the last snapshot, and reports the states in between once more.
     """
     states = asyncio.run(_reported(bootstrap))

@@ -54,7 +54,7 @@ class Found:
     openings: list[Opening]
 
     def announced(self) -> dict[tuple[str, str], Opening]:
-        """Return those that somebody is told of."""
+        """Return those that receivers are notified of."""
         return {(one.key, one.metric): one for one in self.openings if not one.held}
 
     def minutes_after(self, incident: Incident, one: Opening) -> float:
@@ -120,7 +120,7 @@ def test_an_incident_is_found_in_time_under_its_own_name(
 
 
 def test_nothing_else_is_announced(found: Found) -> None:
-    """A launch, a tenant whose partition lags, a tenant that does as ever: nobody is told."""
+    """A launch, a tenant whose partition lags, a tenant without a change: no notification."""
     wanted = {(key, metric) for _incident, _kind, key, metric, _within in EXPECTED}
     others = {name: one.sentence for name, one in found.announced().items() if name not in wanted}
     assert others == {}

@@ -1,7 +1,7 @@
 """docs/first-ten-minutes.md, line by line, as its reader runs it, and the lines of README.md.
 
 Two things differ: the provider is one on this machine, and the stack takes free ports, so the
-programs are told the broker's address. `make up` is run as what it runs.
+programs are given the broker's address. `make up` is run as what it runs.
 """
 
 from __future__ import annotations

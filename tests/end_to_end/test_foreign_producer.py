@@ -85,7 +85,7 @@ def test_every_event_of_a_stranger_is_a_row_or_a_dead_letter_and_money_is_exact(
 
 
 class Detector:
-    """Reads the topic of deltas as the docs say: drops repetitions, and believes marks."""
+    """Reads the topic of deltas as documented: drops repetitions, and relies on marks."""
 
     def __init__(self) -> None:
         self.sums: Counter[str] = Counter()
@@ -114,7 +114,7 @@ class Detector:
             self.sums["events"] += int(rows["events"].sum())
 
     def is_complete(self, until_us: int) -> bool:
-        """Tell whether every partition of every source says that all up to an instant is here."""
+        """Return whether the marks of all partitions of all sources have reached an instant."""
         sources = next(iter(self.marks.values())).sources if self.marks else {}
         wanted = [(topic, number) for topic, width in sources.items() for number in range(width)]
         reached = [self.marks[place].arrived_us for place in wanted if place in self.marks]

@@ -109,7 +109,7 @@ def frame(chance: random.Random, events: int) -> bytes:
 
 
 def call_with(padding: bytes) -> bytes:
-    """Make an export request with one call of a model, and a text that nobody reads."""
+    """Make an export request with one call of a model, and unread text."""
     request = Request(service="chat")
     held = {
         "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai",
@@ -180,7 +180,7 @@ def test_what_a_transaction_took_back_never_becomes_money(
     asyncio.run(send())
     begin_s = time.monotonic()
     report = verified(stack.data_dir, wait_s=600)
-    assert time.monotonic() - begin_s < 300, "verify waited for records that nobody can read"
+    assert time.monotonic() - begin_s < 300, "verify waited for records that cannot be read"
     assert report["ok"], report
     assert report["kafka_events"] - before["kafka_events"] == 10 * EVENTS.partitions * 3
     assert report["raw_events"] - before["raw_events"] == 10 * EVENTS.partitions * 3
@@ -362,7 +362,7 @@ def test_records_that_are_small_on_the_wire_and_huge_in_memory_stop_nothing(
             "SELECT state, reason, count(), max(length(value)) FROM dead_letter_states "
             "WHERE endsWith(detail, 'of which the beginning is kept') GROUP BY ALL"
         ).result_rows
-    assert {row[0] for row in rows} == {"cut"}, "what is cut can be sent again by nobody"
+    assert {row[0] for row in rows} == {"cut"}, "what is cut cannot be sent again"
     assert {row[1] for row in rows} >= {"too_large", "too_many_events"}
     assert max(row[3] for row in rows) <= 1024 * 1024
 

@@ -255,7 +255,7 @@ def test_a_fleet_of_coding_agents_spends_what_an_independent_sum_says(stack: Sta
         ).result_rows
         raw = client.query("SELECT count() FROM raw_requests WHERE user_hash LIKE '%@%'")
     assert {(hashes[row[0]], row[1], row[2]): row[3:6] for row in found} == sums
-    assert {row[6] for row in found} == {0}  # Claude Code tells no lifetime of its cache writes
+    assert {row[6] for row in found} == {0}  # Claude Code reports no lifetime of its cache writes
     of_claude = [sums[key] for key in sums if key[1] == "claude-code"]
     assert compared == tuple(sum(row[part] for row in of_claude) for part in (0, 2, 1))
     assert agents == [("Explore", "claude-code", 2), ("claude-code", "", 2)]

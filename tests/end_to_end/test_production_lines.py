@@ -145,7 +145,7 @@ def test_pods_run_where_they_can_write_nothing_and_may_start_in_any_order(
         with servers.without_table(place.database, "raw_requests"):
             send_event(servers)
             worker.until("/healthz", 503, host)
-            # A restart makes no table: whoever is asked whether it lives must not say no.
+            # A restart makes no table: the liveness probe must not fail.
             assert worker.status(ingest.probes["livenessProbe"], host) == 200
             worker.until(ingest.probes["readinessProbe"], 503, host)  # it looks by itself, too
         worker.until(ingest.probes["readinessProbe"], 200, host)

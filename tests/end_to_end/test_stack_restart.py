@@ -100,7 +100,7 @@ def test_on_kafka_a_stop_or_kill_9_with_traffic_goes_on_where_the_log_and_the_gr
             assert up.log_id == log_id
             assert log_ends(up) == ends, "no record was taken back, none was added"
             assert all(at >= group[partition] for partition, at in committed(up).items())
-            # The last stop left events that nobody had read: they are read now.
+            # The last stop left unread events: they are read now.
             if run:
                 assert_all_is_there_once(up, sent)
                 wait_until(

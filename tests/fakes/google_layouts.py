@@ -19,7 +19,7 @@ GEMINI: Json = {
 
 
 class BaseApiClient:
-    """The transport: retries inside, and what tells Gemini from Vertex AI."""
+    """The transport: retries inside, and what separates Gemini from Vertex AI."""
 
     def __init__(self, *, vertexai: bool = False, failures: int = 0) -> None:
         self.vertexai = vertexai

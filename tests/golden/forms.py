@@ -144,7 +144,7 @@ BUILDERS: dict[str, tuple[Callable[[], Build], Callable[[], Build] | None]] = {
     "anthropic_messages": (_anthropic("BetaMessage"), _anthropic("BetaRawMessageStreamEvent")),
     "bedrock_converse": (_boto3, _boto3),
     "bedrock_invoke": (_boto3, _boto3),
-    # Not among the packages that the tests install; whoever has them checks these as well.
+    # Not among the packages that the tests install; checked where they are there.
     "gemini": (_gemini, _gemini),
     "mistral": (_mistral, _mistral),
     "cohere": (_cohere, _cohere),

@@ -28,7 +28,7 @@ def event_of(case: Case, fields: Mapping[str, Any]) -> dict[str, Any]:
         "provider": case.provider,
         "request_model": case.request_model,
         "status": "ok",
-        "usage_source": "missing",  # the recorder's word where nobody said one
+        "usage_source": "missing",  # the recorder's word where none was given
         **fields,
         **case.call,
     }

@@ -1,4 +1,4 @@
-"""Make the calls of `tests.model_calls` under somebody's instrumentation, and keep its spans.
+"""Make the calls of `tests.model_calls` under other vendors' instrumentation, and keep its spans.
 
 Run by hand, each family in an environment of its own, for their packages are many and fight over
 versions; tests read what it wrote. In a checkout, with the packages that `FAMILIES` names:

@@ -1,7 +1,7 @@
 """Sentry's own spans, taken from its envelopes before they leave, in OTLP's shape.
 
-Sentry's SDK sends them to Sentry alone, in a format of its own. Whoever forwards them keeps names
-and attributes, so they are kept here as they are; only the frame is OTLP's. The machine's name and
+Sentry's SDK sends them to Sentry alone, in a format of its own. Forwarders keep names and
+attributes, so they are kept here as they are; only the frame is OTLP's. The machine's name and
 the release are set, what is measured is left out.
 """
 

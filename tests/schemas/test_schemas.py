@@ -187,7 +187,7 @@ def test_a_narrowed_field_breaks_older_producers(
         ("service", {"description": "other words"}),
     ],
 )
-def test_a_widened_field_breaks_nobody(field: str, changes: dict[str, Any]) -> None:
+def test_a_widened_field_breaks_no_reader(field: str, changes: dict[str, Any]) -> None:
     assert compatibility.breaks(compatibility.contract(), change("request", field, **changes)) == []
 
 
@@ -217,7 +217,7 @@ def test_removed_and_newly_required_things_break_older_producers() -> None:
     ]
 
 
-def test_new_optional_fields_and_types_break_nobody() -> None:
+def test_new_optional_fields_and_types_break_no_reader() -> None:
     released, current = compatibility.contract(), copy.deepcopy(compatibility.contract())
     current["events"]["request"]["properties"]["mood"] = {"type": "string", "maxLength": 5}
     current["events"]["weather"] = current["events"]["change"]

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 
 _SELECTORS = ("EpollSelector", "KqueueSelector", "PollSelector", "SelectSelector")
-"""Of Linux, of macOS, and of all other systems; the best first."""
+"""Of Linux, of macOS, and of everybody else; the best first."""
 
 
 def start_thread(work: Callable[[], None], name: str = "tokentide") -> Callable[[], bool]:
