@@ -68,7 +68,7 @@ NO_NAMES = re.compile(r"--[^\n]*|'(?:[^'\\]|\\.|'')*'")
 BARE = re.compile(r"(?:^|_)(?<!dead_)letters?(?:_|$)")
 """A dead letter is one; a letter alone is a character."""
 STATING = re.compile(r"(Whether|Is|Are|Has|Was|Does)\b")
-"""Beginnings of sentences that say what holds, where a function is told what to do."""
+"""Beginnings of sentences that state what holds, where a docstring is to be imperative."""
 
 
 @each("folder", FOLDERS)
@@ -131,5 +131,17 @@ def test_a_dead_letter_is_called_by_both_words(folder: str) -> None:
         for path in (ROOT / folder).rglob("*.py")
         for name, line in source_of(path).names
         if not name.startswith("test_") and BARE.search(name.lower())
+    ]
+    assert wrong == []
+
+
+@each("folder", NAMED)
+def test_the_docstring_of_a_function_is_in_the_imperative(folder: str) -> None:
+    """Ruff's D401 knows verbs, and takes these words for none."""
+    wrong = [
+        f"{path}:{line}: {text.splitlines()[0]}: write 'Return whether …', or what it does"
+        for path in (ROOT / folder).rglob("*.py")
+        for text, line in source_of(path).docstrings
+        if STATING.match(text)
     ]
     assert wrong == []
