@@ -79,7 +79,7 @@ class Loop:
                 RunKey(TENANT, f"loop {self.name}"),
                 from_us + int(place * self.every_s * 1e6),
                 "main",
-                "somebody",
+                "user-1",
                 self.cost_pico_usd,
                 fingerprint=fingerprint("main", PROMPT, "", size),
                 input_tokens=size,

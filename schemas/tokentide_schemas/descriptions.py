@@ -87,9 +87,9 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "processing": "Whether it was a batch job",
     "speed": "Speed mode, where a provider prices it",
     "inference_geo": "Geography, where a provider prices it",
-    "reported_cost_pico_usd": "What somebody else says the call cost, in 1e-12 USD: kept beside "
+    "reported_cost_pico_usd": "The cost that another party reports, in 1e-12 USD: kept beside "
     "the computed cost, never used as it",
-    "reported_cost_source": "Who says so: a provider, a gateway or a coding agent",
+    "reported_cost_source": "Who reports it: a provider, a gateway or a coding agent",
     "error_type": "Kind of failure: rate_limit, timeout, server_error, … [error.type]",
     "error_code": "The provider's own code",
     "http_status": "HTTP status [http.response.status_code]",

@@ -31,11 +31,11 @@ from tokentide import Telemetry
 from tokentide_jobs.io.clickhouse.client import ClickHouse
 
 BIN = Path(sys.executable).parent
-NOBODY = 65534
+UNPRIVILEGED_ID = 65534
 
-AS_NOBODY = (
+AS_UNPRIVILEGED = (
     # A private interpreter below /root must stay readable; everything else is what a user has.
-    "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+    "setpriv", f"--reuid={UNPRIVILEGED_ID}", f"--regid={UNPRIVILEGED_ID}", "--clear-groups",
     "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--",
 )  # fmt: skip
 

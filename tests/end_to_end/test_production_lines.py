@@ -17,7 +17,7 @@ import pytest
 
 from tests.deploy.containers import CONTAINERS
 from tests.end_to_end.production import (
-    AS_NOBODY,
+    AS_UNPRIVILEGED,
     WITHOUT_WRITING,
     Place,
     Servers,
@@ -39,7 +39,7 @@ from tokentide_jobs.settings.stack_file import CLICKHOUSE_DIRECTORY
 
 pytestmark = pytest.mark.integration
 
-IN_A_CONTAINER = (*WITHOUT_WRITING, *AS_NOBODY)
+IN_A_CONTAINER = (*WITHOUT_WRITING, *AS_UNPRIVILEGED)
 POD_ADDRESS = "127.0.0.2"
 """Of this machine alone, and not known to a worker as such: its page treats it as a pod's."""
 
@@ -165,7 +165,7 @@ def test_pods_run_where_they_can_write_nothing_and_may_start_in_any_order(
 def test_the_units_of_systemd_run_as_a_user_who_may_nothing(
     servers: Servers, directory: Path
 ) -> None:
-    place = Place(servers, directory, "127.0.0.1", choose_port(0, "http"), AS_NOBODY)
+    place = Place(servers, directory, "127.0.0.1", choose_port(0, "http"), AS_UNPRIVILEGED)
     place.run(CONTAINERS["systemd tokentide-migrate.service: topics"])
     place.run(CONTAINERS["systemd tokentide-migrate.service: migrate"])
     for unit in ("tokentide-ingest@6066.service", "tokentide-detect.service"):

@@ -16,7 +16,7 @@ from tokentide_dashboards.kit.json_value import Object
 
 __all__ = ["ENVIRONMENT", "contact_points", "mute_times", "policies", "templates"]
 
-_NOBODY: Final = "grafana://noop"
+_NOWHERE: Final = "grafana://noop"
 
 ENVIRONMENT: Final[Mapping[str, tuple[str, str]]] = {
     "ALERT_PAGE_TO": (
@@ -24,8 +24,8 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, str]]] = {
         "Contact point of pages: tokentide-nobody, -webhook, -slack, -pagerduty or -email",
     ),
     "ALERT_TICKET_TO": ("tokentide-nobody", "Contact point of tickets"),
-    "ALERT_WEBHOOK_URL": (_NOBODY, "URL of tokentide-webhook"),
-    "ALERT_SLACK_URL": (_NOBODY, "Incoming webhook of tokentide-slack"),
+    "ALERT_WEBHOOK_URL": (_NOWHERE, "URL of tokentide-webhook"),
+    "ALERT_SLACK_URL": (_NOWHERE, "Incoming webhook of tokentide-slack"),
     "ALERT_PAGERDUTY_KEY": ("none", "Integration key of tokentide-pagerduty"),
     "ALERT_EMAIL_TO": ("nobody@localhost", "Addresses of tokentide-email, with ; between them"),
     "ALERT_RUNBOOKS_URL": (
@@ -67,7 +67,7 @@ def contact_points() -> list[Object]:
     """Return who may be notified, with the keys of a provisioned file."""
     message = {"title": _TITLE, "message": _TEXT}
     receivers: tuple[tuple[str, str, Object], ...] = (
-        ("nobody", "webhook", {"url": _NOBODY}),
+        ("nobody", "webhook", {"url": _NOWHERE}),
         ("webhook", "webhook", {"url": "$ALERT_WEBHOOK_URL", "httpMethod": "POST", **message}),
         ("slack", "slack", {"url": "$ALERT_SLACK_URL", "title": _TITLE, "text": _TEXT}),
         (

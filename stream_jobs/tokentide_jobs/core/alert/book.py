@@ -54,8 +54,8 @@ class AlertBook:
         alerts: By identity: pending, open, acknowledged, and closed ones in their cooldown.
         waiting: Actions of people whose alert is not there yet, or whose clock is ahead.
         storm: Who counts openings.
-        unsure: Identities of which nobody knows yet whether they go on, since deltas were missed:
-            none of them is announced. May be replaced at any time.
+        unsure: Identities that may be over, which is not known yet since deltas were missed: none
+            of them is announced. May be replaced at any time.
         refused: Findings that were dropped since too many alerts are held, all of them as urgent.
     """
 

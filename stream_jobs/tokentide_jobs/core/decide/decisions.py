@@ -141,10 +141,10 @@ class BudgetNow:
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """A record whose times were not believed: whoever wrote it has a clock that is ahead.
+    """A record whose times were not accepted: the clock of its writer is ahead.
 
     Attributes:
-        source: Partition of the log that it tells of.
+        source: Partition of the log that it describes.
         by_us: How far ahead of the database's clock.
     """
 

@@ -22,8 +22,8 @@ UNKNOWN: Final = -1
 GIVEN_UP_US: Final = 180 * _SECOND_US
 """A window is given up when it is not complete so long after its end."""
 AHEAD_US: Final = 120 * _SECOND_US
-"""A clock that is further ahead of the database's is not believed. Less than GIVEN_UP_US: beyond
-that, one clock gives up windows before whoever reads the others has spoken."""
+"""A clock that is further ahead of the database's is not accepted. Less than GIVEN_UP_US: beyond
+that, one clock gives up windows before the marks of other partitions have come."""
 _FORGOTTEN_US: Final = 900 * _SECOND_US
 """A source without a mark for so long is gone: its topic was deleted, or has no reader."""
 _SILENCE_US: Final = 20 * _SECOND_US

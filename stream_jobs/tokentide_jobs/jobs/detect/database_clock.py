@@ -1,7 +1,7 @@
-"""The clock of the database in a detect worker, and what it says of clocks that are ahead of it.
+"""The clock of the database in a detect worker, and clocks that are ahead of it.
 
 Every worker and every person's machine has a clock, and one of them may be wrong. The database has
-one for all, so it tells what is history, which silence holds, and whose times are not believed.
+one for all, so it decides what is history, which silence holds, and whose times are not accepted.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class DatabaseClock:
         return self._answer[0]
 
     def reckoned_us(self) -> int:
-        """Return the time without asking, for whoever may not wait; 0: nobody has asked yet."""
+        """Return the time without a query, for callers that may not wait; 0: not queried yet."""
         return self._reckoned()[0]
 
     def note(self, ahead: Iterable[Ahead], reached_us: int) -> None:

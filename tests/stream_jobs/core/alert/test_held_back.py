@@ -38,7 +38,7 @@ class TestHeldBack:
     def test_it_is_announced_once_nothing_holds_it_back(self, by: str) -> None:
         assert states(held(by).observe([], LATER_US, LATER_US)) == [("open", "")]
 
-    def test_it_is_not_announced_while_nobody_knows_whether_it_goes_on(self, by: str) -> None:
+    def test_it_is_not_announced_while_it_may_be_over(self, by: str) -> None:
         book = held(by)
         book.unsure = {FIRES.identity}
         assert book.observe([], LATER_US, LATER_US) == []
@@ -57,7 +57,7 @@ class TestHeldBack:
         assert states(held(by).observe([ENDS], LATER_US, LATER_US)) == [("closed", "unannounced")]
 
 
-def test_what_waits_to_open_waits_on_while_nobody_knows_whether_it_goes_on() -> None:
+def test_what_waits_to_open_waits_on_while_it_may_be_over() -> None:
     book, run = AlertBook(RULES), finding(kind="run")
     assert states(book.observe([run], NOW_US, NOW_US)) == [("pending", "pending")]
     book.unsure = {run.identity}
@@ -67,7 +67,7 @@ def test_what_waits_to_open_waits_on_while_nobody_knows_whether_it_goes_on() -> 
     assert states(late) == [("open", "history"), ("open", "")]
 
 
-def test_what_is_open_for_long_is_not_said_again_while_nobody_knows_whether_it_goes_on() -> None:
+def test_what_is_open_for_long_is_not_announced_again_while_it_may_be_over() -> None:
     book = AlertBook(RULES)
     assert states(book.observe([FIRES], NOW_US, NOW_US)) == [("open", "")]
     book.unsure = {FIRES.identity}

@@ -94,7 +94,7 @@ def test_where_the_only_clock_is_ahead_time_goes_on_by_that_of_the_database() ->
     assert stream.decider.progress.now_us == stream.now_us
     assert len(judged(found)) <= 1
     held = stream.decider.merge._open.starts
-    assert min(held) >= stream.now_us - 5 * MINUTE_US, "what nobody judges is given up"
+    assert min(held) >= stream.now_us - 5 * MINUTE_US, "what is not judged is given up"
     assert len(judged(stream.passes(8, hosts=(0,)))) >= 4
 
 
@@ -106,7 +106,7 @@ def test_a_budget_keeps_its_period_and_its_news() -> None:
     assert [(one.notice.what, one.is_history) for one in found.notices] == [("threshold", False)]
 
 
-def test_how_far_ingest_has_come_is_told_by_marks_of_now() -> None:
+def test_how_far_ingest_has_come_is_read_from_marks_of_now() -> None:
     stream = Stream()
     stream.passes(1, ahead_us=DAY_US)
     (other, mine) = stream.decider.sources.all()

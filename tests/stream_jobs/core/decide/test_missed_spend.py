@@ -30,7 +30,9 @@ def test_only_what_was_reached_since_deltas_were_missed_is_news() -> None:
     assert not again
 
 
-def test_a_period_that_ended_while_deltas_were_missed_is_told_with_what_was_counted_of_it() -> None:
+def test_a_period_that_ended_while_deltas_were_missed_is_reported_with_what_was_counted_of_it() -> (
+    None
+):
     daily = replace(BUDGETS[0], period="day", thresholds=(50,))
     spent = daily.amount_pico_usd * 60 // 100
     book = BudgetBook()

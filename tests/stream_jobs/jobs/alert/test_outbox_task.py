@@ -55,7 +55,7 @@ async def test_a_receiver_whose_life_fails_begins_anew_and_ends_no_other(
     assert "outbox_failed" in caplog.messages
 
 
-def test_a_new_receiver_is_told_from_now_on_by_the_clock_that_rows_are_written_by() -> None:
+def test_a_new_receiver_is_notified_from_now_on_by_the_clock_that_rows_are_written_by() -> None:
     store = Store()
     store.kept = {"old/ticket": 0, "old/page": 0}
     outbox = Outbox(cast(AlertStore, store), clock_us=lambda: 1_700_000_000_000_000)

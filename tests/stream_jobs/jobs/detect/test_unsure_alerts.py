@@ -1,4 +1,4 @@
-"""After deltas were missed, what may be over is announced to nobody before that is known."""
+"""After deltas were missed, what may be over is not announced before that is known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def held_by_history() -> list[Alert]:
     return list(book.alerts.values())
 
 
-def test_an_alert_of_which_nobody_knows_is_held_until_it_is_judged_and_ends_unannounced() -> None:
+def test_an_unsure_alert_is_held_until_it_is_judged_and_ends_unannounced() -> None:
     alerts = Alerts(held_by_history())
     worker = session(alerts)
     worker.begin("topic-1", {0: (0, HELD)})
@@ -32,7 +32,7 @@ def test_an_alert_of_which_nobody_knows_is_held_until_it_is_judged_and_ends_unan
     worker.take([replace(mark(caught_up_us), offset=0)])
     worker.idle()
     had_gap = worker.decider.has_gap
-    assert alerts.take_made() == [], "what the topic held may tell of it"
+    assert alerts.take_made() == [], "records of the topic may still report it"
     worker.take([replace(mark(caught_up_us + MINUTE_US), offset=HELD - 1)])
     worker.take([replace(mark(caught_up_us + 2 * MINUTE_US), offset=HELD)])
     assert (had_gap, worker.decider.has_gap) == (True, False)
