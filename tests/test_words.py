@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,17 @@ PREFERRED = {
     r"\bcan(\s+|\s*#\s*)not\b": "cannot",
     r"\banew\b": "again",
 }
+PLAIN = {
+    "anybody": "any user, process or caller",
+    "nobody": "what is missing (no reader, no owner, no answer), or unknown",
+    "somebody": "who it is: a user, the on-call engineer, another process",
+    "told": "notified, reported, given, set, or separated",
+    "whoever": "the caller, the successor, the next owner, every reader",
+}
+"""Words that leave open who acts, in texts and in parts of names, and what to write instead."""
+COLLOQUIAL = re.compile(rf"(?<![A-Za-z])({'|'.join(PLAIN)})(?![A-Za-z])", re.IGNORECASE)
+NAMES_OF_OURS = re.compile(r"tokentide-nobody|nobody@localhost|\(\"nobody\", \"webhook\",")
+"""The contact point that leads nowhere: services that were set up have it by this name."""
 BAD_EVENTS = re.compile(r"\bbad[\s#]+events?\b|\bevents?[\s#]+(is|are|was|were)[\s#]+bad\b")
 """An event that breaks the contract is refused; a bad one is what an objective counts."""
 
@@ -84,6 +96,26 @@ def test_texts_use_the_preferred_spelling(folder: str) -> None:
         for pattern, preferred in PREFERRED.items():
             found = re.search(pattern, text, re.IGNORECASE)
             assert found is None, f"{path}: {found.group()!r} is spelled {preferred!r}"
+
+
+@each("folder", [*FOLDERS, ""])
+def test_texts_name_who_acts(folder: str) -> None:
+    """`""`: the pages at the top; migrations and released schemas never change."""
+    paths = (ROOT / folder).rglob("*") if folder else ROOT.glob("*.md")
+    texts = {
+        path: NAMES_OF_OURS.sub("", path.read_text(encoding="utf-8"))
+        for path in paths
+        if path.suffix in SUFFIXES and path.parent.name not in ("migrations", "released")
+    }
+    texts.pop(Path(__file__), None)
+    assert texts, folder
+    wrong = [
+        f"{path}:{text[: found.start()].count(chr(10)) + 1}: {found.group()!r}: "
+        f"write {PLAIN[found.group().lower()]}"
+        for path, text in texts.items()
+        for found in COLLOQUIAL.finditer(text)
+    ]
+    assert wrong == []
 
 
 def retired(names: Iterable[tuple[str, int]]) -> Iterator[str]:
